@@ -1,0 +1,3 @@
+DROP TABLE appointment_history;
+ALTER TABLE slots DROP CONSTRAINT slots_appointment;
+DROP TABLE appointments;

@@ -1,0 +1,73 @@
+-- The next number of a running series, such as the medical record number.
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO counters (name, value) VALUES ('mrn', 1000);
+
+CREATE TABLE patients (
+    id BLOB PRIMARY KEY,
+    mrn TEXT NOT NULL CONSTRAINT patients_mrn UNIQUE,
+    -- NULL only for a mononym
+    given_name TEXT,
+    family_name TEXT NOT NULL,
+    middle_name TEXT,
+    preferred_name TEXT,
+    previous_names TEXT,
+    date_of_birth TEXT NOT NULL,
+    administrative_sex TEXT NOT NULL CONSTRAINT patients_administrative_sex
+        CHECK (administrative_sex IN ('male', 'female', 'other', 'unknown')),
+    phone TEXT,
+    -- the digits of the phone number, last first: found by how it ends
+    phone_reversed TEXT,
+    email TEXT,
+    preferred_language TEXT NOT NULL,
+    interpreter_needed INTEGER NOT NULL,
+    -- what no search needs: pronouns, gender identity, race, ethnicity, address, emergency contact, insurance
+    details BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    CONSTRAINT patients_contact CHECK (phone IS NOT NULL OR email IS NOT NULL)
+) STRICT;
+
+CREATE INDEX patients_created ON patients (created_at, id);
+CREATE INDEX patients_date_of_birth ON patients (date_of_birth);
+CREATE INDEX patients_phone ON patients (phone_reversed);
+
+-- Every word of every name of a patient, normalised; a search word matches as a prefix.
+CREATE TABLE patient_name_words (
+    patient_id BLOB NOT NULL REFERENCES patients (id) ON DELETE CASCADE,
+    word TEXT NOT NULL,
+    PRIMARY KEY (patient_id, word)
+) STRICT;
+
+CREATE INDEX patient_name_words_word ON patient_name_words (word, patient_id);
+
+-- Which account may act for which patient.
+CREATE TABLE patient_access (
+    user_id BLOB NOT NULL REFERENCES users (id),
+    patient_id BLOB NOT NULL REFERENCES patients (id),
+    relation TEXT NOT NULL CONSTRAINT patient_access_relation
+        CHECK (relation IN ('self', 'parent', 'guardian', 'caregiver')),
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, patient_id)
+) STRICT;
+
+CREATE INDEX patient_access_patient ON patient_access (patient_id);
+
+-- Never updated: a change of mind is a new row.
+CREATE TABLE consents (
+    id BLOB PRIMARY KEY,
+    patient_id BLOB NOT NULL REFERENCES patients (id),
+    consent_type TEXT NOT NULL CONSTRAINT consents_type CHECK (consent_type IN ('treatment', 'privacy_notice')),
+    document_version TEXT NOT NULL,
+    decision TEXT NOT NULL CONSTRAINT consents_decision CHECK (decision IN ('accepted', 'declined', 'not_obtained')),
+    method TEXT NOT NULL CONSTRAINT consents_method CHECK (method IN ('online', 'paper', 'verbal')),
+    signer TEXT NOT NULL,
+    recorded_by BLOB REFERENCES users (id),
+    signed_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX consents_patient ON consents (patient_id, signed_at, id);

@@ -1,0 +1,21 @@
+-- The transactional outbox: a message is written with its cause and sent by a worker.
+CREATE TABLE messages (
+    id BLOB PRIMARY KEY,
+    kind TEXT NOT NULL,
+    status TEXT NOT NULL CONSTRAINT messages_status CHECK (status IN ('pending', 'sent', 'failed')),
+    recipient TEXT NOT NULL,
+    patient_id BLOB REFERENCES patients (id),
+    appointment_id BLOB REFERENCES appointments (id),
+    -- what the template needs; sealed
+    payload BLOB NOT NULL,
+    attempts INTEGER NOT NULL,
+    -- when it is next due; a worker that takes it moves this ahead by its lease
+    due_at INTEGER NOT NULL,
+    -- the class of the last failure, without any TEXT of the other side
+    last_error TEXT,
+    created_at INTEGER NOT NULL,
+    sent_at INTEGER
+) STRICT;
+
+CREATE INDEX messages_due ON messages (due_at, id) WHERE status = 'pending';
+CREATE INDEX messages_created ON messages (created_at, id);

@@ -1,0 +1,141 @@
+//! Who asks, and the one table of who may do what.
+
+use crate::db::types::text_enum;
+use crate::error::{Error, Result};
+use crate::ids::{PractitionerId, SessionId, UserId};
+
+text_enum! {
+    /// What an account is for.
+    Role {
+        /// A patient, or somebody who acts for patients.
+        Patient = "patient",
+        /// The front desk.
+        FrontDesk = "front_desk",
+        /// A doctor.
+        Practitioner = "practitioner",
+        /// Runs the clinic's settings and staff accounts.
+        Admin = "admin",
+    }
+}
+
+impl Role {
+    /// Whether this is the clinic's staff.
+    pub fn is_staff(self) -> bool {
+        self != Self::Patient
+    }
+}
+
+/// The signed-in caller of a request.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The account.
+    pub user_id: UserId,
+    /// The session that the access token belongs to.
+    pub session_id: SessionId,
+    /// What the account may do.
+    pub role: Role,
+    /// The doctor that the account belongs to, if it is a doctor's.
+    pub practitioner_id: Option<PractitionerId>,
+}
+
+/// How far a permission reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Not at all: 403.
+    None,
+    /// Only what belongs to the caller or to a patient they act for; the rest is 404.
+    Own,
+    /// Everything.
+    Any,
+}
+
+/// What a caller may want to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Create a patient's record.
+    PatientCreate,
+    /// Search patients.
+    PatientSearch,
+    /// Read a patient's record and consents.
+    PatientRead,
+    /// Change a patient's record, record a consent.
+    PatientWrite,
+    /// Set up locations, practitioners, visit types.
+    ClinicSetUp,
+    /// Read a practitioner's weekly hours.
+    AvailabilityRead,
+    /// Change a practitioner's weekly hours.
+    AvailabilityWrite,
+    /// Block and unblock slots.
+    SlotBlock,
+    /// Hold a slot.
+    SlotHold,
+    /// Book, cancel and move appointments.
+    AppointmentBook,
+    /// Read appointments.
+    AppointmentRead,
+    /// Check in, no-show, complete and undo.
+    AppointmentProgress,
+    /// Invite, read and change staff accounts.
+    UserManage,
+    /// See the outgoing mail and send it again.
+    MessageManage,
+}
+
+use Reach::{Any, None as No, Own};
+
+/// Role × action × ownership. The columns are patient, front desk, practitioner, admin.
+#[rustfmt::skip]
+const PERMISSIONS: &[(Action, [Reach; 4])] = &[
+    //                              patient  desk  doctor  admin
+    (Action::PatientCreate,        [No,      Any,  Any,    Any]),
+    (Action::PatientSearch,        [No,      Any,  Any,    Any]),
+    (Action::PatientRead,          [Own,     Any,  Any,    Any]),
+    (Action::PatientWrite,         [Own,     Any,  Any,    Any]),
+    (Action::ClinicSetUp,          [No,      No,   No,     Any]),
+    (Action::AvailabilityRead,     [No,      Any,  Any,    Any]),
+    (Action::AvailabilityWrite,    [No,      No,   Own,    Any]),
+    (Action::SlotBlock,            [No,      Any,  Own,    Any]),
+    (Action::SlotHold,             [Any,     Any,  Any,    Any]),
+    (Action::AppointmentBook,      [Own,     Any,  Any,    Any]),
+    (Action::AppointmentRead,      [Own,     Any,  Any,    Any]),
+    (Action::AppointmentProgress,  [No,      Any,  Any,    Any]),
+    (Action::UserManage,           [No,      No,   No,     Any]),
+    (Action::MessageManage,        [No,      Any,  No,     Any]),
+];
+
+impl Actor {
+    /// How far `action` reaches for this caller.
+    pub fn reach(&self, action: Action) -> Reach {
+        let column = match self.role {
+            Role::Patient => 0,
+            Role::FrontDesk => 1,
+            Role::Practitioner => 2,
+            Role::Admin => 3,
+        };
+        PERMISSIONS.iter().find(|(of, _)| *of == action).map_or(Reach::None, |(_, reach)| reach[column])
+    }
+
+    /// How far `action` reaches, if at all.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where the role may not do it at all.
+    pub fn require(&self, action: Action) -> Result<Reach> {
+        match self.reach(action) {
+            Reach::None => Err(Error::forbidden("role_forbidden", "Your role may not do this.")),
+            reach => Ok(reach),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_stands_in_the_table_once() {
+        for (action, _) in PERMISSIONS {
+            assert_eq!(PERMISSIONS.iter().filter(|(other, _)| other == action).count(), 1, "{action:?}");
+        }
+    }
+}

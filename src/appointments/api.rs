@@ -1,0 +1,6 @@
+//! The endpoints.
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The endpoints of this department.
+pub fn routes(_cfg: &mut ServiceConfig) {}

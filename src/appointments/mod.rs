@@ -1,0 +1,2 @@
+//! Visits: book, move, cancel, and the day itself.
+pub mod api;

@@ -1,0 +1,153 @@
+//! The command line: serve (the default), migrate, openapi, admin.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::{Clock, Entropy};
+use crate::config::{Config, Settings};
+use crate::db::Use;
+use crate::{accounts, demo, openapi, server, telemetry};
+
+/// The appointment and intake service of a vein clinic that treats restless legs
+#[derive(Debug, Parser)]
+#[command(name = "legwork", version, about)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service (the default)
+    Serve(Serve),
+    /// Bring the database to this program's schema
+    Migrate,
+    /// Print the OpenAPI document
+    Openapi {
+        /// Fail unless this file holds exactly the document
+        #[arg(long, value_name = "FILE")]
+        check: Option<std::path::PathBuf>,
+    },
+    /// Administrators' accounts
+    #[command(subcommand)]
+    Admin(Admin),
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct Serve {
+    /// Fill an empty database with a demo clinic
+    #[arg(long)]
+    demo: bool,
+    /// Refuse to start rather than migrate
+    #[arg(long)]
+    no_migrate: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Admin {
+    /// Make an administrator's account; they are mailed a link to set a password
+    Create {
+        /// Their e-mail address
+        #[arg(long)]
+        email: String,
+        /// Their name
+        #[arg(long, default_value = "Administrator")]
+        name: String,
+    },
+    /// End an administrator's sessions and mail them a link to set a new password
+    Reset {
+        /// Their e-mail address
+        #[arg(long)]
+        email: String,
+    },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // A missing .env is the normal case; a broken one is told.
+    if let Err(error) = dotenvy::dotenv()
+        && !error.not_found()
+    {
+        eprintln!("legwork: .env: {error}");
+        return ExitCode::FAILURE;
+    }
+    let cli = Cli::parse();
+    telemetry::init(cli.settings.log_format);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("legwork: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), String> {
+    let entropy = Entropy::system();
+    match cli.command.unwrap_or(Command::Serve(Serve::default())) {
+        Command::Openapi { check } => print_openapi(check),
+        Command::Migrate => {
+            let config = Config::new(cli.settings, &entropy)?;
+            server::prepare_schema(&config, true)?;
+            println!("{} has the schema of this version.", config.target);
+            Ok(())
+        }
+        Command::Serve(options) => {
+            let config = Config::new(cli.settings, &entropy)?;
+            actix_web::rt::System::new().block_on(serve(config, entropy, options))
+        }
+        Command::Admin(command) => {
+            let config = Config::new(cli.settings, &entropy)?;
+            actix_web::rt::System::new().block_on(async move {
+                server::prepare_schema(&config, true)?;
+                let env = server::open(config, Use::Tool, Clock::System, entropy)?;
+                let done = match command {
+                    Admin::Create { email, name } => accounts::admin::create(&env, &email, &name).await,
+                    Admin::Reset { email } => accounts::admin::reset(&env, &email).await,
+                };
+                println!("{}", done?);
+                Ok(())
+            })
+        }
+    }
+}
+
+fn print_openapi(check: Option<std::path::PathBuf>) -> Result<(), String> {
+    let document = openapi::json()?;
+    let Some(path) = check else {
+        print!("{document}");
+        return Ok(());
+    };
+    let there = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if there == document {
+        Ok(())
+    } else {
+        Err(format!("{} is out of date: write it anew with `legwork openapi > {0}`", path.display()))
+    }
+}
+
+async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), String> {
+    server::prepare_schema(&config, !options.no_migrate)?;
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let env = server::open(config, Use::Serve, Clock::System, entropy)?;
+    if options.demo {
+        demo::fill(&env).await?;
+    }
+    let server = server::Server::bind(env, threads)?;
+    tracing::info!(address = %server.addr, database = %server.env.config.target, "listening");
+    if options.demo {
+        println!("{}", demo::welcome(&server.env, server.addr));
+    }
+    let stopper = server.handle();
+    actix_web::rt::spawn(async move {
+        server::told_to_stop().await;
+        tracing::info!("stopping");
+        stopper.stop().await;
+    });
+    server.serve().await.map_err(|error| format!("serve: {error}"))?;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! Time and randomness, handed in rather than reached for, so that tests can turn the clock and replay a run.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::SignedDuration;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An instant in UTC, truncated to microseconds: the precision that both databases keep.
+///
+/// Serialised as RFC 3339 with a `Z`.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = crate::db::types::Instant)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// The instant `micros` microseconds after the Unix epoch, or `None` where the calendar ends (year 9999).
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        jiff::Timestamp::from_microsecond(micros).ok().map(Self)
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub fn as_micros(self) -> i64 {
+        self.0.as_microsecond()
+    }
+
+    /// Seconds since the Unix epoch, rounded down.
+    pub fn as_seconds(self) -> i64 {
+        self.0.as_microsecond().div_euclid(1_000_000)
+    }
+
+    /// The instant for calendar arithmetic.
+    pub fn jiff(self) -> jiff::Timestamp {
+        self.0
+    }
+
+    /// The civil date and time at this instant in `zone`.
+    pub fn in_zone(self, zone: &jiff::tz::TimeZone) -> jiff::Zoned {
+        self.0.to_zoned(zone.clone())
+    }
+
+    /// This instant moved by `span`; it stops at the ends of the calendar.
+    #[must_use]
+    pub fn plus(self, span: SignedDuration) -> Self {
+        match self.0.checked_add(span) {
+            Ok(moved) => Self::from(moved),
+            Err(_) if span.is_negative() => Self(jiff::Timestamp::MIN),
+            Err(_) => Self(jiff::Timestamp::MAX),
+        }
+    }
+
+    /// This instant moved back by `span`.
+    #[must_use]
+    pub fn minus(self, span: SignedDuration) -> Self {
+        self.plus(-span)
+    }
+
+    /// The time from `earlier` to this instant; negative if this is the earlier one.
+    pub fn since(self, earlier: Self) -> SignedDuration {
+        self.0.duration_since(earlier.0)
+    }
+}
+
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(value: jiff::Timestamp) -> Self {
+        Self::from_micros(value.as_microsecond()).unwrap_or(Self(value))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<jiff::Timestamp>().map(Self::from)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(|_| serde::de::Error::custom("expected an RFC 3339 instant such as 2026-03-08T14:30:00Z"))
+    }
+}
+
+impl utoipa::PartialSchema for Timestamp {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("An instant, RFC 3339 in UTC"))
+            .examples(["2026-03-09T13:30:00Z"])
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Timestamp {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Timestamp".into()
+    }
+}
+
+/// Where the time comes from.
+#[derive(Clone)]
+pub enum Clock {
+    /// The machine's clock.
+    System,
+    /// A clock that stands still until it is turned; for tests.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that shows `start` until it is turned.
+    pub fn manual(start: Timestamp) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(start.as_micros())))
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+            Self::System => Timestamp::from(jiff::Timestamp::now()),
+            Self::Manual(micros) => {
+                Timestamp::from_micros(micros.load(Ordering::SeqCst)).unwrap_or(Timestamp(jiff::Timestamp::MAX))
+            }
+        }
+    }
+
+    /// Turns a manual clock ahead (or back) by `span`; the machine's clock cannot be turned.
+    pub fn advance(&self, span: SignedDuration) {
+        if let Self::Manual(micros) = self {
+            let by = i64::try_from(span.as_micros()).unwrap_or(0);
+            micros.fetch_add(by, Ordering::SeqCst);
+        }
+    }
+
+    /// Sets a manual clock; the machine's clock cannot be set.
+    pub fn set(&self, at: Timestamp) {
+        if let Self::Manual(micros) = self {
+            micros.store(at.as_micros(), Ordering::SeqCst);
+        }
+    }
+}
+
+/// Where randomness and new ids come from.
+#[derive(Clone)]
+pub struct Entropy {
+    source: Source,
+    /// The last id's time in units of 1/4096 ms, so that ids of one process never run backwards.
+    last: Arc<AtomicU64>,
+}
+
+#[derive(Clone)]
+enum Source {
+    System,
+    Seeded(Arc<Mutex<StdRng>>),
+}
+
+impl Entropy {
+    /// The operating system's random numbers.
+    pub fn system() -> Self {
+        Self { source: Source::System, last: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// A repeatable sequence; for tests.
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            source: Source::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(seed)))),
+            last: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// `N` random bytes, fit for secrets where the source is the system's.
+    ///
+    /// # Panics
+    /// If the operating system has no random numbers: nothing could go on safely.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        match &self.source {
+            #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "the one place that asks the system")]
+            Source::System => getrandom::fill(&mut bytes).expect("the operating system's random numbers"),
+            Source::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes),
+        }
+        bytes
+    }
+
+    /// A random number below `bound`, each equally likely; 0 for a bound of 0.
+    pub fn below(&self, bound: u32) -> u32 {
+        if bound == 0 {
+            return 0;
+        }
+        // Draws above the last whole multiple would favour the small numbers: draw again.
+        let limit = u32::MAX - u32::MAX % bound;
+        loop {
+            let draw = u32::from_le_bytes(self.bytes());
+            if draw < limit {
+                return draw % bound;
+            }
+        }
+    }
+
+    /// A new UUID version 7 (RFC 9562, method 3) for `now`: later ids of one process sort after earlier ones.
+    pub fn uuid(&self, now: Timestamp) -> uuid::Uuid {
+        let micros = u64::try_from(now.as_micros()).unwrap_or(0);
+        let ticks = micros / 1000 * 4096 + micros % 1000 * 4096 / 1000;
+        let previous =
+            self.last.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(ticks.max(last + 1))).unwrap_or(0);
+        let ticks = ticks.max(previous + 1);
+        let mut bytes = self.bytes::<10>();
+        let fraction = (ticks % 4096).to_be_bytes();
+        bytes[0] = fraction[6];
+        bytes[1] = fraction[7];
+        uuid::Builder::from_unix_timestamp_millis(ticks / 4096, &bytes).into_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_process_sort_in_the_order_of_their_making_even_while_the_clock_stands_still() {
+        let entropy = Entropy::seeded(1);
+        let now = "2026-03-08T06:00:00.123456Z".parse().expect("an instant");
+        let ids: Vec<_> = (0..10_000).map(|_| entropy.uuid(now)).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+        assert_eq!(ids[0].get_version_num(), 7);
+    }
+
+    #[test]
+    fn instants_are_cut_to_microseconds() {
+        let instant: Timestamp = "2026-03-08T06:00:00.123456789Z".parse().expect("an instant");
+        assert_eq!(instant.to_string(), "2026-03-08T06:00:00.123456Z");
+    }
+}

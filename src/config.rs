@@ -1,0 +1,180 @@
+//! The settings: from flags, the environment or `.env`, checked once at the start. `.env.example` lists them all.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::clock::Entropy;
+use crate::db::Target;
+use crate::telemetry::LogFormat;
+
+/// The settings as they are written down.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Where the data is: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`
+    #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:data/legwork.db")]
+    pub database_url: SecretString,
+
+    /// How many database connections the service opens at most
+    #[arg(long, env, global = true, default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=500))]
+    pub database_connections: u32,
+
+    /// The address to listen on
+    #[arg(long, env, global = true, default_value = "127.0.0.1:8080")]
+    pub listen_addr: SocketAddr,
+
+    /// The URL under which the world reaches this service; links in mails begin with it
+    #[arg(long, env, global = true, default_value = "http://127.0.0.1:8080")]
+    pub public_url: url::Url,
+
+    /// The clinic's own web client, if there is one; links in mails then lead there
+    #[arg(long, env, global = true)]
+    pub patient_app_url: Option<url::Url>,
+
+    /// What signs access tokens: `id:secret` (32 characters or more), comma-separated, the first one signs
+    #[arg(long, env, global = true, hide_env_values = true)]
+    pub jwt_secret: Option<SecretString>,
+
+    /// What encrypts values in the database: `id:base64 of 32 bytes`, comma-separated, the first one seals
+    #[arg(long, env, global = true, hide_env_values = true)]
+    pub data_keys: Option<SecretString>,
+
+    /// The mail server, as a URL: smtp://, smtps:// or smtp://…?tls=required; without it mails become files in MAIL_DIR
+    #[arg(long, env, global = true, hide_env_values = true)]
+    pub smtp_url: Option<SecretString>,
+
+    /// Where mails are written as .eml files while there is no SMTP_URL
+    #[arg(long, env, global = true, default_value = "data/mail")]
+    pub mail_dir: PathBuf,
+
+    /// The sender of all mails
+    #[arg(long, env, global = true, default_value = "Legwork Vein Clinic <appointments@clinic.example>")]
+    pub mail_from: String,
+
+    /// A folder of mail templates that replace the built-in ones of the same name
+    #[arg(long, env, global = true)]
+    pub template_dir: Option<PathBuf>,
+
+    /// The clinic's name, as mails and calendars show it
+    #[arg(long, env, global = true, default_value = "Legwork Vein Clinic")]
+    pub clinic_name: String,
+
+    /// For how many days ahead slots are published
+    #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
+    pub slot_horizon_days: u16,
+
+    /// The fewest characters of a patient's password
+    #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u16).range(8..=64))]
+    pub password_min_patient: u16,
+
+    /// The fewest characters of a staff password
+    #[arg(long, env, global = true, default_value_t = 15, value_parser = clap::value_parser!(u16).range(8..=64))]
+    pub password_min_staff: u16,
+
+    /// How many passwords are hashed at once; each takes 19 MiB and a core
+    #[arg(long, env, global = true, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub password_hashers: u16,
+
+    /// Minutes without use after which a session ends
+    #[arg(long, env, global = true, default_value_t = 60 * 24 * 7)]
+    pub session_idle_minutes: u32,
+
+    /// Minutes after which a session ends in any case
+    #[arg(long, env, global = true, default_value_t = 60 * 24 * 30)]
+    pub session_minutes: u32,
+
+    /// Seconds that requests in flight are given at shutdown
+    #[arg(long, env, global = true, default_value_t = 8)]
+    pub shutdown_seconds: u16,
+
+    /// The form of the log
+    #[arg(long, env, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// The settings, checked, with the secrets at hand.
+#[derive(Clone)]
+pub struct Config {
+    /// As written down.
+    pub settings: Settings,
+    /// The database.
+    pub target: Target,
+    /// `id:secret` pairs; the first one signs.
+    pub jwt_secret: SecretString,
+    /// See [`crate::sealed::Sealer::parse`].
+    pub data_keys: SecretString,
+}
+
+impl Config {
+    /// Checks the settings. On SQLite, secrets that are not set are made once and kept beside the database.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn new(settings: Settings, entropy: &Entropy) -> Result<Self, String> {
+        let target = Target::parse(settings.database_url.expose_secret())?;
+        let folder = match &target {
+            Target::Sqlite(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
+            Target::Postgres(_) => None,
+        };
+        let secret =
+            |set: &Option<SecretString>, name: &str, file: &str, make: &dyn Fn() -> String| match (set, &folder) {
+                (Some(secret), _) => Ok(secret.clone()),
+                (None, Some(folder)) => kept(&folder.join(file), make).map(SecretString::from),
+                (None, None) => Err(format!("{name} must be set when the database is PostgreSQL; see .env.example")),
+            };
+        let random = || STANDARD.encode(entropy.bytes::<32>());
+        let jwt_secret = secret(&settings.jwt_secret, "JWT_SECRET", "jwt-secret", &|| format!("k1:{}", random()))?;
+        let data_keys = secret(&settings.data_keys, "DATA_KEYS", "data-keys", &|| format!("k1:{}", random()))?;
+        check_public_url(&settings.public_url)?;
+        Ok(Self { settings, target, jwt_secret, data_keys })
+    }
+
+    /// The URL of a page that a mail links to, with its token in the fragment, which no server ever sees.
+    pub fn link(&self, page: &str, token: &str) -> String {
+        let base = self.settings.patient_app_url.as_ref().unwrap_or(&self.settings.public_url);
+        format!("{}/{page}#token={token}", base.as_str().trim_end_matches('/'))
+    }
+}
+
+fn check_public_url(url: &url::Url) -> Result<(), String> {
+    if matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none() {
+        Ok(())
+    } else {
+        Err("PUBLIC_URL: an http or https URL without query or fragment".into())
+    }
+}
+
+/// Reads a secret from its file, or makes it, readable to its owner only.
+fn kept(path: &Path, make: &dyn Fn() -> String) -> Result<String, String> {
+    let explain = |error: std::io::Error| format!("{}: {error}", path.display());
+    match fs::read_to_string(path) {
+        Ok(secret) => return Ok(secret.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(explain(error)),
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(explain)?;
+    }
+    let secret = make();
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(mut file) => {
+            file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(explain)?;
+            Ok(secret)
+        }
+        // Another process was quicker.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::read_to_string(path).map(|secret| secret.trim().to_owned()).map_err(explain)
+        }
+        Err(error) => Err(explain(error)),
+    }
+}

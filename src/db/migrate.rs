@@ -1,0 +1,104 @@
+//! Bringing a database to this program's schema, and refusing one that is ahead of it.
+
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::Conn;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Several instances may start at once; the first migrates, the others wait for this lock.
+const LOCK: &str = "SELECT pg_advisory_lock(4703213190281733)";
+const UNLOCK: &str = "SELECT pg_advisory_unlock(4703213190281733)";
+
+/// How a database stands to this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// They fit.
+    Current,
+    /// So many migrations are pending.
+    Behind(usize),
+    /// The database has migrations that this program does not know.
+    Ahead(Vec<String>),
+}
+
+/// Compares the database's migrations with the program's.
+///
+/// # Errors
+/// In words for the operator.
+pub fn standing(conn: &mut Conn) -> Result<Standing, String> {
+    let explain = |error: Box<dyn std::error::Error + Send + Sync>| format!("read the schema's version: {error}");
+    let (known, applied) = match conn {
+        Conn::Sqlite(conn) => {
+            let known = MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE).map_err(explain)?;
+            (versions(&known), conn.applied_migrations().map_err(explain)?)
+        }
+        Conn::Postgres(conn) => {
+            let known = MigrationSource::<diesel::pg::Pg>::migrations(&POSTGRES).map_err(explain)?;
+            (versions(&known), conn.applied_migrations().map_err(explain)?)
+        }
+    };
+    let unknown: Vec<_> = applied.iter().filter(|version| !known.contains(version)).map(ToString::to_string).collect();
+    if !unknown.is_empty() {
+        return Ok(Standing::Ahead(unknown));
+    }
+    let pending = known.iter().filter(|version| !applied.contains(version)).count();
+    Ok(if pending == 0 { Standing::Current } else { Standing::Behind(pending) })
+}
+
+fn versions<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> Vec<MigrationVersion<'static>> {
+    migrations.iter().map(|migration| migration.name().version().as_owned()).collect()
+}
+
+/// Runs what is pending and says how many migrations that was.
+///
+/// # Errors
+/// In words for the operator; a database that is ahead of the program is left as it is.
+pub fn run(conn: &mut Conn) -> Result<usize, String> {
+    if let Conn::Postgres(conn) = conn {
+        conn.batch_execute(LOCK).map_err(|error| format!("wait for the migration lock: {error}"))?;
+    }
+    let result = run_alone(conn);
+    if let Conn::Postgres(conn) = conn {
+        conn.batch_execute(UNLOCK).map_err(|error| format!("release the migration lock: {error}"))?;
+    }
+    result
+}
+
+fn run_alone(conn: &mut Conn) -> Result<usize, String> {
+    match standing(conn)? {
+        Standing::Current => Ok(0),
+        Standing::Ahead(unknown) => Err(ahead(&unknown)),
+        Standing::Behind(pending) => {
+            match conn {
+                Conn::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(|_| ()),
+                Conn::Postgres(conn) => conn.run_pending_migrations(POSTGRES).map(|_| ()),
+            }
+            .map_err(|error| format!("migrate: {error}"))?;
+            Ok(pending)
+        }
+    }
+}
+
+/// The sentence for a database that a newer program has migrated.
+pub fn ahead(unknown: &[String]) -> String {
+    format!(
+        "the database is newer than this program: it has the migrations {} that this version does not know. \
+         Start the newer version, or restore a backup from before the upgrade.",
+        unknown.join(", ")
+    )
+}
+
+/// Takes back the newest migration; for the test that proves each can be.
+///
+/// # Errors
+/// In words for the operator.
+pub fn revert_all(conn: &mut Conn) -> Result<(), String> {
+    match conn {
+        Conn::Sqlite(conn) => conn.revert_all_migrations(SQLITE).map(|_| ()),
+        Conn::Postgres(conn) => conn.revert_all_migrations(POSTGRES).map(|_| ()),
+    }
+    .map_err(|error| format!("revert: {error}"))
+}

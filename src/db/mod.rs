@@ -1,0 +1,209 @@
+//! The only way to the database: [`Db::read`] and [`Db::write`], over SQLite or PostgreSQL, picked at run time.
+
+mod conn;
+pub mod constraints;
+pub mod migrate;
+mod postgres;
+pub mod schema;
+mod sqlite;
+pub mod types;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
+use tokio::sync::Semaphore;
+
+pub use self::conn::{Conn, MultiBackend};
+use crate::error::{Error, Result};
+use crate::telemetry::Metrics;
+
+/// Runs one expression on whichever engine it is, for the few statements that diesel cannot build for both at once.
+#[allow(unused_macros)]
+macro_rules! per_backend {
+    ($conn:expr, $inner:ident => $body:expr) => {
+        match $conn {
+            $crate::db::Conn::Sqlite($inner) => $body,
+            $crate::db::Conn::Postgres($inner) => $body,
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use per_backend;
+
+/// Which database, as `DATABASE_URL` names it.
+#[derive(Clone)]
+pub enum Target {
+    /// A file.
+    Sqlite(std::path::PathBuf),
+    /// A libpq connection string; it may hold a password, so it is never shown.
+    Postgres(String),
+}
+
+impl Target {
+    /// Reads `sqlite:PATH` or a `postgres://` URL.
+    ///
+    /// # Errors
+    /// In words for the operator, without the URL's text.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path == ":memory:" {
+                return Err("DATABASE_URL: sqlite needs a file, such as sqlite:data/legwork.db".into());
+            }
+            return Ok(Self::Sqlite(path.into()));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(url.to_owned()));
+        }
+        Err("DATABASE_URL: begin with sqlite: or postgres://".into())
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "SQLite {}", path.display()),
+            Self::Postgres(_) => f.write_str("PostgreSQL"),
+        }
+    }
+}
+
+/// Who opens the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// The server: on SQLite it holds an operating-system lock, so that there is one.
+    Serve,
+    /// A command beside it.
+    Tool,
+}
+
+/// How long a request waits for its turn at the database before it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one request may be at the database at all. A write cut off here may still take effect.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+type Connections = Pool<ConnectionManager<Conn>>;
+type Pooled = PooledConnection<ConnectionManager<Conn>>;
+
+/// A handle on the database; cheap to clone.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    pool: Connections,
+    /// As many as the pool has connections, so that waiting is done without a thread.
+    permits: Arc<Semaphore>,
+    /// SQLite's one writer; PostgreSQL writes through the pool.
+    writer: Option<sqlite::Writer>,
+    metrics: Arc<Metrics>,
+}
+
+impl Db {
+    /// Connects, without looking at the schema: see [`migrate`].
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn open(target: &Target, usage: Use, connections: u32, metrics: Arc<Metrics>) -> Result<Self, String> {
+        let (pool, writer) = match target {
+            Target::Sqlite(path) => {
+                let writer = sqlite::Writer::start(path, usage, Arc::clone(&metrics))?;
+                (sqlite::readers(path, connections)?, Some(writer))
+            }
+            Target::Postgres(url) => (postgres::pool(url, connections)?, None),
+        };
+        let permits = Arc::new(Semaphore::new(connections as usize));
+        Ok(Self(Arc::new(Inner { pool, permits, writer, metrics })))
+    }
+
+    /// Runs a closure that only reads.
+    ///
+    /// # Errors
+    /// The closure's own, or [`Error::Unavailable`] where the database does not answer in time.
+    pub async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.pooled(move |conn| work(conn)).await
+    }
+
+    /// Runs a closure as one transaction: all of it is kept, or nothing.
+    ///
+    /// The closure may run more than once, sends no mail and calls nobody: what leaves the house goes through the outbox.
+    ///
+    /// # Errors
+    /// The closure's own, after which nothing is kept; [`Error::Unavailable`] or [`Error::StorageFull`] where the
+    /// database cannot do it.
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        F: Fn(&mut Conn) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        match &self.0.writer {
+            Some(writer) => writer.write(work).await,
+            None => self.pooled(move |conn| postgres::transaction(conn, &work)).await,
+        }
+    }
+
+    /// Runs on a pooled connection, on a thread that may block.
+    async fn pooled<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.permits).acquire_owned())
+            .await
+            .map_err(|_| Error::unavailable(1, "no database connection came free"))?
+            .map_err(|error| Error::internal("wait for the database", error))?;
+        let pool = self.0.pool.clone();
+        let in_use = self.0.metrics.db_in_use.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let mut conn: Pooled = pool.get().map_err(|_| Error::unavailable(2, "the database cannot be reached"))?;
+            in_use.inc();
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&mut conn)))
+                .unwrap_or_else(|_| Err(Error::fault("a database closure panicked")));
+            in_use.dec();
+            result
+        });
+        match tokio::time::timeout(DEADLINE, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(Error::internal("a database thread", error)),
+            Err(_) => Err(Error::unavailable(2, "the database did not answer in time")),
+        }
+    }
+
+    /// Which engine it is, for the metrics and the log.
+    pub fn engine(&self) -> &'static str {
+        if self.0.writer.is_some() { "sqlite" } else { "postgres" }
+    }
+}
+
+/// Opens one connection outside the pools, for migrations.
+///
+/// # Errors
+/// In words for the operator.
+pub fn connect(target: &Target) -> Result<Conn, String> {
+    match target {
+        Target::Sqlite(path) => sqlite::connect(path, sqlite::Access::Write),
+        Target::Postgres(url) => postgres::connect(url),
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        use diesel::result::DatabaseErrorKind as Kind;
+        use diesel::result::Error as Db;
+        match error {
+            Db::NotFound => Self::NotFound,
+            Db::DatabaseError(Kind::SerializationFailure, _) => Self::Retry,
+            Db::DatabaseError(Kind::ClosedConnection, _) => {
+                Self::unavailable(2, "the connection to the database was lost")
+            }
+            Db::DatabaseError(Kind::ReadOnlyTransaction, _) => Self::unavailable(5, "the database accepts no writes"),
+            Db::DatabaseError(kind, info) => constraints::explain(kind, info.as_ref()),
+            other => Self::internal("database", other),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! PostgreSQL: a pool, time limits of its own, and the transaction that runs again where the server asks for it.
+
+use std::time::Duration;
+
+use backon::{BlockingRetryable, ExponentialBuilder};
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, Pool};
+use diesel::{Connection, PgConnection};
+
+use super::{Conn, Connections};
+use crate::error::{Error, Result};
+
+/// Nothing of ours takes long; whatever does is cut off rather than piled up.
+const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
+    SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = 'warning'";
+
+#[derive(Debug)]
+struct Configure;
+
+impl CustomizeConnection<Conn, R2d2Error> for Configure {
+    fn on_acquire(&self, conn: &mut Conn) -> Result<(), R2d2Error> {
+        conn.batch_execute(SETTINGS).map_err(R2d2Error::QueryError)
+    }
+}
+
+/// Adds a connect time-out where the URL has none: libpq would otherwise wait for the operating system's.
+fn bounded(url: &str) -> String {
+    if url.contains("connect_timeout") {
+        return url.to_owned();
+    }
+    let joint = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{joint}connect_timeout=2")
+}
+
+pub(super) fn connect(url: &str) -> Result<Conn, String> {
+    PgConnection::establish(&bounded(url)).map(Conn::Postgres).map_err(|error| match error {
+        // The text may quote the URL, password and all.
+        diesel::ConnectionError::InvalidConnectionUrl(_) => "DATABASE_URL is not a PostgreSQL URL".to_owned(),
+        other => format!("PostgreSQL: {other}"),
+    })
+}
+
+pub(super) fn pool(url: &str, size: u32) -> Result<Connections, String> {
+    connect(url)?;
+    Pool::builder()
+        .max_size(size)
+        .min_idle(Some(1))
+        .connection_timeout(Duration::from_secs(2))
+        .connection_customizer(Box::new(Configure))
+        .error_handler(Box::new(Quiet))
+        .build(ConnectionManager::new(bounded(url)))
+        .map_err(|error| format!("PostgreSQL: {error}"))
+}
+
+/// Tells of a lost database in the log's own form.
+#[derive(Debug)]
+struct Quiet;
+
+impl diesel::r2d2::HandleError<R2d2Error> for Quiet {
+    fn handle_error(&self, error: R2d2Error) {
+        tracing::warn!(%error, "a database connection could not be made");
+    }
+}
+
+/// Runs `work` in a transaction, again where the server broke it off for another's sake.
+pub(super) fn transaction<T>(conn: &mut Conn, work: &(impl Fn(&mut Conn) -> Result<T> + Send)) -> Result<T> {
+    let mut once = || conn.transaction(|conn| work(conn));
+    let policy = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(5))
+        .with_max_delay(Duration::from_millis(200))
+        .with_max_times(6)
+        .with_jitter();
+    match (|| once()).retry(policy).when(|error| matches!(error, Error::Retry)).call() {
+        Err(Error::Retry) => Err(Error::unavailable(1, "the transaction kept colliding with others")),
+        result => result,
+    }
+}

@@ -1,0 +1,363 @@
+//! The tables as both engines hold them; the migrations are the source, and a test compares.
+#![expect(missing_docs, reason = "the migrations say what each table and column is")]
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    users (id) {
+        id -> types::Uid,
+        email -> Text,
+        email_key -> Text,
+        name -> Nullable<Text>,
+        role -> Text,
+        practitioner_id -> Nullable<types::Uid>,
+        password_hash -> Nullable<Text>,
+        preferred_language -> Text,
+        email_verified_at -> Nullable<types::Instant>,
+        disabled_at -> Nullable<types::Instant>,
+        version -> Integer,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    sessions (id) {
+        id -> types::Uid,
+        user_id -> types::Uid,
+        created_at -> types::Instant,
+        last_used_at -> types::Instant,
+        expires_at -> types::Instant,
+        revoked_at -> Nullable<types::Instant>,
+        revoked_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    refresh_tokens (id) {
+        id -> types::Uid,
+        session_id -> types::Uid,
+        token_hash -> Binary,
+        created_at -> types::Instant,
+        used_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    one_time_tokens (id) {
+        id -> types::Uid,
+        user_id -> types::Uid,
+        purpose -> Text,
+        token_hash -> Binary,
+        created_at -> types::Instant,
+        expires_at -> types::Instant,
+        used_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    counters (name) {
+        name -> Text,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    patients (id) {
+        id -> types::Uid,
+        mrn -> Text,
+        given_name -> Nullable<Text>,
+        family_name -> Text,
+        middle_name -> Nullable<Text>,
+        preferred_name -> Nullable<Text>,
+        previous_names -> Nullable<Text>,
+        date_of_birth -> types::Day,
+        administrative_sex -> Text,
+        phone -> Nullable<Text>,
+        phone_reversed -> Nullable<Text>,
+        email -> Nullable<Text>,
+        preferred_language -> Text,
+        interpreter_needed -> Bool,
+        details -> Binary,
+        version -> Integer,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    patient_name_words (patient_id, word) {
+        patient_id -> types::Uid,
+        word -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    patient_access (user_id, patient_id) {
+        user_id -> types::Uid,
+        patient_id -> types::Uid,
+        relation -> Text,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    consents (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        consent_type -> Text,
+        document_version -> Text,
+        decision -> Text,
+        method -> Text,
+        signer -> Text,
+        recorded_by -> Nullable<types::Uid>,
+        signed_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    locations (id) {
+        id -> types::Uid,
+        name -> Text,
+        address -> Text,
+        phone -> Text,
+        country -> Text,
+        time_zone -> Text,
+        slot_minutes -> Integer,
+        version -> Integer,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    visit_types (id) {
+        id -> types::Uid,
+        name -> Text,
+        public_name -> Text,
+        duration_minutes -> Integer,
+        online_bookable -> Bool,
+        booking_notice_minutes -> Integer,
+        cancel_notice_minutes -> Integer,
+        active -> Bool,
+        version -> Integer,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    practitioners (id) {
+        id -> types::Uid,
+        name -> Text,
+        active -> Bool,
+        version -> Integer,
+        availability_version -> Integer,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    practitioner_visit_types (practitioner_id, visit_type_id) {
+        practitioner_id -> types::Uid,
+        visit_type_id -> types::Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    practitioner_locations (practitioner_id, location_id) {
+        practitioner_id -> types::Uid,
+        location_id -> types::Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    availability (id) {
+        id -> types::Uid,
+        practitioner_id -> types::Uid,
+        location_id -> types::Uid,
+        weekday -> Integer,
+        start_minute -> Integer,
+        end_minute -> Integer,
+        valid_from -> Nullable<types::Day>,
+        valid_until -> Nullable<types::Day>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    holds (id) {
+        id -> types::Uid,
+        user_id -> types::Uid,
+        slot_id -> types::Uid,
+        visit_type_id -> types::Uid,
+        expires_at -> types::Instant,
+        renewed -> Bool,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    slots (id) {
+        id -> types::Uid,
+        practitioner_id -> types::Uid,
+        location_id -> types::Uid,
+        starts_at -> types::Instant,
+        ends_at -> types::Instant,
+        appointment_id -> Nullable<types::Uid>,
+        hold_id -> Nullable<types::Uid>,
+        held_until -> Nullable<types::Instant>,
+        blocked_reason -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    appointments (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        practitioner_id -> types::Uid,
+        location_id -> types::Uid,
+        visit_type_id -> types::Uid,
+        starts_at -> types::Instant,
+        ends_at -> types::Instant,
+        status -> Text,
+        confirmation_code -> Text,
+        sequence -> Integer,
+        note -> Nullable<Binary>,
+        booked_by -> Nullable<types::Uid>,
+        version -> Integer,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    appointment_history (id) {
+        id -> types::Uid,
+        appointment_id -> types::Uid,
+        at -> types::Instant,
+        actor_id -> Nullable<types::Uid>,
+        action -> Text,
+        from_status -> Nullable<Text>,
+        to_status -> Text,
+        practitioner_id -> types::Uid,
+        location_id -> types::Uid,
+        starts_at -> types::Instant,
+        ends_at -> types::Instant,
+        reason -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    messages (id) {
+        id -> types::Uid,
+        kind -> Text,
+        status -> Text,
+        recipient -> Text,
+        patient_id -> Nullable<types::Uid>,
+        appointment_id -> Nullable<types::Uid>,
+        payload -> Binary,
+        attempts -> Integer,
+        due_at -> types::Instant,
+        last_error -> Nullable<Text>,
+        created_at -> types::Instant,
+        sent_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    idempotency_keys (actor_id, operation, key) {
+        actor_id -> types::Uid,
+        operation -> Text,
+        key -> Text,
+        fingerprint -> Binary,
+        status -> Integer,
+        answer -> Binary,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    sessions,
+    refresh_tokens,
+    one_time_tokens,
+    counters,
+    patients,
+    patient_name_words,
+    patient_access,
+    consents,
+    locations,
+    visit_types,
+    practitioners,
+    practitioner_visit_types,
+    practitioner_locations,
+    availability,
+    holds,
+    slots,
+    appointments,
+    appointment_history,
+    messages,
+    idempotency_keys,
+);

@@ -1,0 +1,278 @@
+//! SQLite: a pool of readers, and one writer thread that lets many transactions share one fsync.
+//!
+//! The writer takes waiting closures, runs each in a savepoint inside one `BEGIN IMMEDIATE`, commits once
+//! (`synchronous=FULL`) and only then answers them all. An answer therefore never runs ahead of the disk.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, Pool};
+use diesel::{Connection, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Conn, Connections, DEADLINE, Use};
+use crate::error::{Error, Result};
+use crate::telemetry::Metrics;
+
+/// Closures that may wait for the writer; beyond that a request is told to come back.
+const QUEUE: usize = 1024;
+/// A batch ends after so many closures …
+const BATCH: usize = 128;
+/// … or so much time, whichever comes first.
+const BATCH_TIME: Duration = Duration::from_millis(20);
+/// How often one closure is run again where it asks for it.
+const TRIES: u32 = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// `busy_timeout` comes first: the others may already meet a lock.
+fn configure(conn: &mut SqliteConnection, access: Access) -> diesel::QueryResult<()> {
+    conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;")?;
+    match access {
+        Access::Read => conn.batch_execute("PRAGMA query_only = ON;"),
+        Access::Write => conn.batch_execute(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;",
+        ),
+    }
+}
+
+pub(super) fn connect(path: &Path, access: Access) -> Result<Conn, String> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| format!("create {}: {error}", folder.display()))?;
+    }
+    let shown = path.display();
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy())
+        .map_err(|error| format!("SQLite: cannot open {shown}: {error}"))?;
+    configure(&mut conn, access).map_err(|error| format!("SQLite: cannot use {shown}: {error}"))?;
+    Ok(Conn::Sqlite(conn))
+}
+
+#[derive(Debug)]
+struct Configure;
+
+impl CustomizeConnection<Conn, R2d2Error> for Configure {
+    fn on_acquire(&self, conn: &mut Conn) -> Result<(), R2d2Error> {
+        match conn {
+            Conn::Sqlite(conn) => configure(conn, Access::Read).map_err(R2d2Error::QueryError),
+            Conn::Postgres(_) => Ok(()),
+        }
+    }
+}
+
+/// A pool of connections that cannot write.
+pub(super) fn readers(path: &Path, size: u32) -> Result<Connections, String> {
+    Pool::builder()
+        .max_size(size)
+        .min_idle(Some(1))
+        .connection_timeout(Duration::from_secs(2))
+        // A file does not go away between two requests.
+        .test_on_check_out(false)
+        .connection_customizer(Box::new(Configure))
+        .build(ConnectionManager::new(path.to_string_lossy()))
+        .map_err(|error| format!("SQLite: {error}"))
+}
+
+/// A closure, run: why it kept nothing, if so, and how to answer once the batch is on disk or lost.
+struct Done {
+    failure: Option<Error>,
+    answer: Box<dyn FnOnce(Result<(), Error>) + Send>,
+}
+
+/// A waiting closure. It is given the connection, or why there is none.
+type Job = Box<dyn FnOnce(Result<&mut Conn, Error>) -> Done + Send>;
+
+/// The handle on the writer thread. The thread ends when the last handle is gone.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Job>,
+    metrics: Arc<Metrics>,
+    /// Held as long as the server lives; the operating system lets go of it even after a crash.
+    _lock: Option<File>,
+}
+
+impl Writer {
+    pub(super) fn start(path: &Path, usage: Use, metrics: Arc<Metrics>) -> Result<Self, String> {
+        let conn = connect(path, Access::Write)?;
+        let lock = (usage == Use::Serve).then(|| exclusive(path)).transpose()?;
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let path = path.to_owned();
+        let thread_metrics = Arc::clone(&metrics);
+        std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || Loop { path: path.as_path(), conn: Some(conn), jobs, metrics: &thread_metrics }.run())
+            .map_err(|error| format!("start the writer thread: {error}"))?;
+        Ok(Self { queue, metrics, _lock: lock })
+    }
+
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        F: Fn(&mut Conn) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |conn| {
+            let outcome = conn.and_then(|conn| attempt(conn, &work));
+            Done {
+                failure: outcome.as_ref().err().map(again),
+                answer: Box::new(move |committed| {
+                    // Nobody may be waiting any more; the work is done all the same.
+                    let _ = answer.send(committed.and(outcome));
+                }),
+            }
+        });
+        self.queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::unavailable(1, "the writer's queue is full"),
+            mpsc::error::TrySendError::Closed(_) => Error::fault("the writer thread is gone"),
+        })?;
+        self.metrics.db_write_queue.set(queued(&self.queue));
+        match tokio::time::timeout(DEADLINE, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Error::fault("the writer dropped a transaction")),
+            Err(_) => Err(Error::unavailable(2, "the database did not answer in time")),
+        }
+    }
+}
+
+fn queued(queue: &mpsc::Sender<Job>) -> i64 {
+    i64::try_from(queue.max_capacity() - queue.capacity()).unwrap_or(i64::MAX)
+}
+
+/// Runs one closure in its savepoint. A panic is caught inside, so that the savepoint is always closed.
+fn attempt<T>(conn: &mut Conn, work: &impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
+    for _ in 1..TRIES {
+        match attempt_once(conn, work) {
+            Err(Error::Retry) => {}
+            result => return result,
+        }
+    }
+    match attempt_once(conn, work) {
+        Err(Error::Retry) => Err(Error::unavailable(1, "the transaction kept colliding with others")),
+        result => result,
+    }
+}
+
+fn attempt_once<T>(conn: &mut Conn, work: &impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
+    conn.transaction(|conn| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(conn)))
+            .unwrap_or_else(|_| Err(Error::fault("a database closure panicked")))
+    })
+}
+
+/// Takes the lock that marks the server of this file.
+fn exclusive(path: &Path) -> Result<File, String> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = std::path::PathBuf::from(name);
+    let file = File::create(&name).map_err(|error| format!("create {}: {error}", name.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another legwork server has {} open. One SQLite file has one server; several instances need PostgreSQL.",
+            path.display()
+        )),
+        Err(TryLockError::Error(error)) => Err(format!("lock {}: {error}", name.display())),
+    }
+}
+
+/// What the writer thread owns.
+struct Loop<'a> {
+    path: &'a Path,
+    /// `None` after a transaction was lost, until the file opens again.
+    conn: Option<Conn>,
+    jobs: mpsc::Receiver<Job>,
+    metrics: &'a Metrics,
+}
+
+impl Loop<'_> {
+    fn run(mut self) {
+        while let Some(first) = self.jobs.blocking_recv() {
+            let Some(mut conn) = self.conn.take().or_else(|| connect(self.path, Access::Write).ok()) else {
+                refuse(first, Error::unavailable(5, "the database file cannot be opened"));
+                continue;
+            };
+            if self.batch(&mut conn, first) {
+                self.conn = Some(conn);
+            } else {
+                tracing::error!(
+                    "SQLite gave up a transaction by itself; its requests were refused, the file is reopened"
+                );
+            }
+        }
+    }
+
+    /// Runs a batch; false if the connection can no longer be trusted.
+    fn batch(&mut self, conn: &mut Conn, first: Job) -> bool {
+        if let Err(error) = begin(conn) {
+            refuse(first, error.into());
+            return true;
+        }
+        let started = Instant::now();
+        let mut done = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            let mut outcome = job(Ok(conn));
+            let failure = outcome.failure.take();
+            done.push(outcome);
+            if let Some(why) = failure
+                && (depth(conn) != Some(1) || transaction_is_lost(conn))
+            {
+                return lost(done, &why);
+            }
+            next = (done.len() < BATCH && started.elapsed() < BATCH_TIME).then(|| self.jobs.try_recv().ok()).flatten();
+        }
+        self.metrics.db_batch_size.observe(f64::from(u32::try_from(done.len()).unwrap_or(u32::MAX)));
+        if let Err(error) = Conn::commit_transaction(conn) {
+            return lost(done, &error.into());
+        }
+        for done in done {
+            (done.answer)(Ok(()));
+        }
+        true
+    }
+}
+
+/// None of the batch was kept, whatever the closures thought.
+fn lost(done: Vec<Done>, why: &Error) -> bool {
+    for done in done {
+        (done.answer)(Err(again(why)));
+    }
+    false
+}
+
+/// Begins the batch's transaction with the write lock at once: a deferred one would fail later, when it asks for it.
+fn begin(conn: &mut Conn) -> diesel::QueryResult<()> {
+    match conn {
+        Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
+        Conn::Postgres(conn) => AnsiTransactionManager::begin_transaction(conn),
+    }
+}
+
+/// How deep diesel believes to be in transactions.
+fn depth(conn: &mut Conn) -> Option<u32> {
+    Conn::transaction_manager_status_mut(conn).transaction_depth().ok().flatten().map(std::num::NonZero::get)
+}
+
+/// SQLite ends a transaction by itself when the disk is full or fails. `BEGIN` then succeeds; inside one it cannot.
+fn transaction_is_lost(conn: &mut Conn) -> bool {
+    conn.batch_execute("BEGIN").is_ok()
+}
+
+/// The same refusal for each of many.
+fn again(error: &Error) -> Error {
+    match error {
+        Error::StorageFull => Error::StorageFull,
+        Error::Unavailable { retry_after, detail } => Error::unavailable(*retry_after, detail.clone()),
+        other => Error::unavailable(5, other.to_string()),
+    }
+}
+
+/// Answers a closure that never ran.
+fn refuse(job: Job, why: Error) {
+    (job(Err(why)).answer)(Ok(()));
+}

@@ -1,0 +1,285 @@
+//! Column types: one SQL type for both engines, each with the engine's own storage.
+//!
+//! | SQL type  | Rust                    | PostgreSQL    | SQLite                      |
+//! |-----------|-------------------------|---------------|-----------------------------|
+//! | `Uid`     | the id types            | `uuid`        | 16-byte `BLOB`              |
+//! | `Instant` | [`Timestamp`]           | `timestamptz` | `INTEGER`, microseconds     |
+//! | `Day`     | [`Date`]                | `date`        | `TEXT`, `YYYY-MM-DD`        |
+
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql};
+use diesel::pg::{Pg, PgValue};
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Integer, Text};
+use diesel::sqlite::Sqlite;
+
+use super::MultiBackend;
+use crate::clock::Timestamp;
+
+/// A UUID.
+#[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+#[diesel(postgres_type(name = "uuid"))]
+#[diesel(sqlite_type(name = "Binary"))]
+pub struct Uid;
+
+/// An instant.
+#[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+#[diesel(postgres_type(name = "timestamptz"))]
+#[diesel(sqlite_type(name = "Long"))]
+pub struct Instant;
+
+/// A calendar day.
+#[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+#[diesel(postgres_type(name = "date"))]
+#[diesel(sqlite_type(name = "Text"))]
+pub struct Day;
+
+macro_rules! known_to_both {
+    ($($sql:ty),*) => {$(
+        impl HasSqlType<$sql> for MultiBackend {
+            fn metadata(lookup: &mut Self::MetadataLookup) -> Self::TypeMetadata {
+                MultiBackend::lookup_sql_type::<$sql>(lookup)
+            }
+        }
+    )*};
+}
+known_to_both!(Uid, Instant, Day);
+
+/// Passes a type through `MultiBackend` to the two engines' own conversions.
+macro_rules! multi_backend_columns {
+    ($rust:ty, $sql:ty) => {
+        impl diesel::deserialize::FromSql<$sql, $crate::db::MultiBackend> for $rust {
+            fn from_sql(
+                value: <$crate::db::MultiBackend as diesel::backend::Backend>::RawValue<'_>,
+            ) -> diesel::deserialize::Result<Self> {
+                value.from_sql::<$rust, $sql>()
+            }
+        }
+
+        impl diesel::serialize::ToSql<$sql, $crate::db::MultiBackend> for $rust {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, $crate::db::MultiBackend>,
+            ) -> diesel::serialize::Result {
+                out.set_value((<$sql>::default(), self));
+                Ok(diesel::serialize::IsNull::No)
+            }
+        }
+    };
+}
+pub(crate) use multi_backend_columns;
+
+/// Gives an id type its columns on both engines.
+macro_rules! uid_columns {
+    ($name:ident) => {
+        impl diesel::deserialize::FromSql<$crate::db::types::Uid, diesel::pg::Pg> for $name {
+            fn from_sql(value: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
+                Ok(Self(uuid::Uuid::from_slice(value.as_bytes())?))
+            }
+        }
+
+        impl diesel::serialize::ToSql<$crate::db::types::Uid, diesel::pg::Pg> for $name {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+            ) -> diesel::serialize::Result {
+                std::io::Write::write_all(out, self.0.as_bytes())?;
+                Ok(diesel::serialize::IsNull::No)
+            }
+        }
+
+        impl diesel::deserialize::FromSql<$crate::db::types::Uid, diesel::sqlite::Sqlite> for $name {
+            fn from_sql(
+                mut value: <diesel::sqlite::Sqlite as diesel::backend::Backend>::RawValue<'_>,
+            ) -> diesel::deserialize::Result<Self> {
+                Ok(Self(uuid::Uuid::from_slice(value.read_blob())?))
+            }
+        }
+
+        impl diesel::serialize::ToSql<$crate::db::types::Uid, diesel::sqlite::Sqlite> for $name {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, diesel::sqlite::Sqlite>,
+            ) -> diesel::serialize::Result {
+                out.set_value(self.0.as_bytes().as_slice());
+                Ok(diesel::serialize::IsNull::No)
+            }
+        }
+
+        $crate::db::types::multi_backend_columns!($name, $crate::db::types::Uid);
+    };
+}
+pub(crate) use uid_columns;
+
+/// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
+const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+impl FromSql<Instant, Pg> for Timestamp {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let micros = <i64 as FromSql<BigInt, Pg>>::from_sql(value)?;
+        micros.checked_add(PG_EPOCH_MICROS).and_then(Self::from_micros).ok_or_else(|| "instant out of range".into())
+    }
+}
+
+impl ToSql<Instant, Pg> for Timestamp {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <i64 as ToSql<BigInt, Pg>>::to_sql(&(self.as_micros() - PG_EPOCH_MICROS), &mut out.reborrow())
+    }
+}
+
+impl FromSql<Instant, Sqlite> for Timestamp {
+    fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        let micros = <i64 as FromSql<BigInt, Sqlite>>::from_sql(value)?;
+        Self::from_micros(micros).ok_or_else(|| "instant out of range".into())
+    }
+}
+
+impl ToSql<Instant, Sqlite> for Timestamp {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.as_micros());
+        Ok(IsNull::No)
+    }
+}
+
+multi_backend_columns!(Timestamp, Instant);
+
+/// A calendar day without a zone, serialised as `YYYY-MM-DD`.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+    utoipa::ToSchema,
+)]
+#[serde(transparent)]
+#[schema(value_type = String, format = Date, examples("1967-09-14"))]
+#[diesel(sql_type = Day)]
+pub struct Date(pub jiff::civil::Date);
+
+impl std::fmt::Display for Date {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Day 0 of PostgreSQL's `date`.
+const PG_EPOCH: jiff::civil::Date = jiff::civil::date(2000, 1, 1);
+
+impl FromSql<Day, Pg> for Date {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let days = <i32 as FromSql<Integer, Pg>>::from_sql(value)?;
+        Ok(Self(PG_EPOCH.checked_add(jiff::Span::new().try_days(days)?)?))
+    }
+}
+
+impl ToSql<Day, Pg> for Date {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        let days = PG_EPOCH.until(self.0)?.get_days();
+        <i32 as ToSql<Integer, Pg>>::to_sql(&days, &mut out.reborrow())
+    }
+}
+
+impl FromSql<Day, Sqlite> for Date {
+    fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<Text, Sqlite>>::from_sql(value)?;
+        Ok(Self(text.parse()?))
+    }
+}
+
+impl ToSql<Day, Sqlite> for Date {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0.to_string());
+        Ok(IsNull::No)
+    }
+}
+
+multi_backend_columns!(Date, Day);
+
+/// Stores a fieldless enum as its text, the same text that JSON shows.
+///
+/// ```ignore
+/// text_enum! { Status { Booked = "booked", CheckedIn = "checked-in" } }
+/// ```
+macro_rules! text_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+            diesel::expression::AsExpression, diesel::deserialize::FromSqlRow, utoipa::ToSchema,
+        )]
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        pub enum $name {
+            $($(#[$vmeta])* #[serde(rename = $text)] $variant,)+
+        }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The text that stands in JSON and in the database.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(format!("expected one of {}", [$($text),+].join(", "))),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl diesel::deserialize::FromSql<diesel::sql_types::Text, $crate::db::MultiBackend> for $name {
+            fn from_sql(
+                value: <$crate::db::MultiBackend as diesel::backend::Backend>::RawValue<'_>,
+            ) -> diesel::deserialize::Result<Self> {
+                let text = <String as diesel::deserialize::FromSql<
+                    diesel::sql_types::Text, $crate::db::MultiBackend,
+                >>::from_sql(value)?;
+                text.parse::<Self>().map_err(Into::into)
+            }
+        }
+
+        impl diesel::serialize::ToSql<diesel::sql_types::Text, $crate::db::MultiBackend> for $name {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, $crate::db::MultiBackend>,
+            ) -> diesel::serialize::Result {
+                <str as diesel::serialize::ToSql<diesel::sql_types::Text, $crate::db::MultiBackend>>::to_sql(
+                    self.as_str(), out,
+                )
+            }
+        }
+    };
+}
+pub(crate) use text_enum;
+
+impl<T> FromSql<Binary, MultiBackend> for crate::sealed::Sealed<T> {
+    fn from_sql(value: <MultiBackend as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        <Vec<u8> as FromSql<Binary, MultiBackend>>::from_sql(value).map(Self::from_bytes)
+    }
+}
+
+impl<T: std::fmt::Debug> ToSql<Binary, MultiBackend> for crate::sealed::Sealed<T> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, MultiBackend>) -> serialize::Result {
+        <[u8] as ToSql<Binary, MultiBackend>>::to_sql(self.as_bytes(), out)
+    }
+}

@@ -1,0 +1,221 @@
+//! `Idempotency-Key`: the effect of a request, its stored answer and the key share one transaction, so that a repeat gets
+//! the same answer and no second effect. A refused request is not stored: its transaction is rolled back.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, LOCATION};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::etag;
+use crate::clock::Timestamp;
+use crate::db::{Conn, schema::idempotency_keys};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::sealed::{Place, Sealed};
+
+/// How long a stored answer is kept at least.
+pub const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(48);
+
+/// The header's value; `None` where it was not sent.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey(pub Option<String>);
+
+impl IdempotencyKey {
+    /// For operations that insist on it.
+    ///
+    /// # Errors
+    /// 422 where it is missing.
+    pub fn required(self) -> Result<Self> {
+        if self.0.is_some() {
+            return Ok(self);
+        }
+        Err(Error::invalid(
+            "Idempotency-Key:",
+            "required",
+            "send a fresh random value, and the same one when you repeat this request",
+        ))
+    }
+}
+
+impl FromRequest for IdempotencyKey {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let mut values = request.headers().get_all("idempotency-key");
+        let (first, second) = (values.next(), values.next());
+        ready(match (first.map(|value| value.to_str()), second) {
+            (None, _) => Ok(Self(None)),
+            (Some(Ok(key)), None) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
+                Ok(Self(Some(key.to_owned())))
+            }
+            _ => Err(Error::invalid(
+                "Idempotency-Key:",
+                "wrong_value",
+                "must be one value of 1 to 255 visible ASCII characters",
+            )),
+        })
+    }
+}
+
+/// What a creating request answers, in a form that can be stored and given again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    status: u16,
+    location: Option<String>,
+    etag: Option<String>,
+    body: Option<serde_json::Value>,
+}
+
+impl Answer {
+    /// 201 with `Location`, `ETag` and the object.
+    ///
+    /// # Errors
+    /// Only if the object cannot be serialised, which is a fault.
+    pub fn created(location: String, version: i32, body: &impl Serialize) -> Result<Self> {
+        Ok(Self { location: Some(location), etag: Some(etag::etag(version)), ..Self::json(201, body)? })
+    }
+
+    /// An object without `Location` and `ETag`.
+    ///
+    /// # Errors
+    /// Only if the object cannot be serialised, which is a fault.
+    pub fn json(status: u16, body: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_value(body).map_err(|error| Error::internal("serialise an answer", error))?;
+        Ok(Self { status, location: None, etag: None, body: Some(body) })
+    }
+
+    /// A status alone.
+    pub fn empty(status: u16) -> Self {
+        Self { status, location: None, etag: None, body: None }
+    }
+
+    fn respond(self) -> HttpResponse {
+        let mut response = HttpResponse::build(StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK));
+        if let Some(location) = self.location {
+            response.insert_header((LOCATION, location));
+        }
+        if let Some(etag) = self.etag {
+            response.insert_header((ETAG, etag));
+        }
+        match self.body {
+            Some(body) => response.json(body),
+            None => response.finish(),
+        }
+    }
+}
+
+/// A request as it counts for its repeats.
+pub struct Request<'a> {
+    /// Who asks; `None` for a caller who is not signed in.
+    pub actor: Option<UserId>,
+    /// The operation's id, with the path's ids: `cancel_appointment 0199…`.
+    pub operation: String,
+    /// The key, if one was sent.
+    pub key: IdempotencyKey,
+    /// The body's bytes.
+    pub body: &'a [u8],
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = idempotency_keys)]
+struct Stored {
+    fingerprint: Vec<u8>,
+    answer: Sealed<Answer>,
+}
+
+/// Runs `effect` once for all requests of one actor, operation and key, and answers each of them alike.
+///
+/// # Errors
+/// The effect's own; [`Error::KeyReused`] where the key came with another body; a conflict where a twin is still at it.
+pub async fn run<F>(env: &Env, request: Request<'_>, effect: F) -> Result<HttpResponse>
+where
+    F: Fn(&mut Conn) -> Result<Answer> + Send + 'static,
+{
+    let Some(key) = request.key.0 else {
+        return env.db.write(effect).await.map(Answer::respond);
+    };
+    let fingerprint = env.sealer.fingerprint(&[request.operation.as_bytes(), request.body]);
+    let actor = request.actor.unwrap_or(UserId(uuid::Uuid::nil()));
+    let (operation, sealer, clock) = (request.operation, env.sealer.clone(), env.clock.clone());
+    let answer = env
+        .db
+        .write(move |tx| {
+            claim(tx, actor, &operation, &key)?;
+            let stored = idempotency_keys::table
+                .find((actor, &operation, &key))
+                .select(Stored::as_select())
+                .first(tx)
+                .optional()?;
+            let place = Place::new("idempotency_keys", "answer", actor.0);
+            if let Some(stored) = stored {
+                if stored.fingerprint != fingerprint {
+                    return Err(Error::KeyReused);
+                }
+                return sealer.open(place, &stored.answer);
+            }
+            let answer = effect(tx)?;
+            diesel::insert_into(idempotency_keys::table)
+                .values((
+                    idempotency_keys::actor_id.eq(actor),
+                    idempotency_keys::operation.eq(&operation),
+                    idempotency_keys::key.eq(&key),
+                    idempotency_keys::fingerprint.eq(&fingerprint),
+                    idempotency_keys::status.eq(i32::from(answer.status)),
+                    idempotency_keys::answer.eq(sealer.seal(place, &answer)?),
+                    idempotency_keys::created_at.eq(clock.now()),
+                ))
+                .execute(tx)?;
+            Ok(answer)
+        })
+        .await?;
+    Ok(answer.respond())
+}
+
+/// Makes sure that no twin is at work. SQLite's writes are serial; on PostgreSQL an insert would wait for its twin and
+/// drain the pool, so a lock is tried first and a twin told at once.
+fn claim(tx: &mut Conn, actor: UserId, operation: &str, key: &str) -> Result<()> {
+    let Conn::Postgres(tx) = tx else { return Ok(()) };
+    let name = format!("{actor} {operation} {key}");
+    let free = diesel::select(
+        diesel::dsl::sql::<diesel::sql_types::Bool>("pg_try_advisory_xact_lock(hashtextextended(")
+            .bind::<diesel::sql_types::Text, _>(name)
+            .sql(", 4703213190281734))"),
+    )
+    .get_result::<bool>(tx)?;
+    if free {
+        Ok(())
+    } else {
+        Err(Error::conflict("request_in_progress", "A request with this Idempotency-Key is still at work. Repeat it."))
+    }
+}
+
+/// Forgets the answers that are older than [`KEPT`], and says how many.
+///
+/// # Errors
+/// The database's.
+pub fn purge(tx: &mut Conn, now: Timestamp) -> Result<usize> {
+    Ok(diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(now.minus(KEPT)))).execute(tx)?)
+}
+
+/// Purges once an hour until told to stop.
+pub fn start_purge(env: &Env, mut stopping: tokio::sync::watch::Receiver<bool>) {
+    let env = env.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            let clock = env.clock.clone();
+            if let Err(error) = env.db.write(move |tx| purge(tx, clock.now())).await {
+                tracing::warn!(%error, "stored answers could not be purged");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(std::time::Duration::from_hours(1)) => {}
+                _ = stopping.changed() => return,
+            }
+        }
+    });
+}

@@ -1,0 +1,112 @@
+//! What happens to every request: an id, a log line, a duration, safe headers, and problems written out in full.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use super::problem::{Draft, MEDIA_TYPE};
+use crate::env::Env;
+use crate::telemetry::RequestLabels;
+
+/// The header that names a request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of the request at hand, kept in its extensions.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// Takes a caller's own id where it is harmless, so that their log and ours can be joined.
+fn request_id(request: &ServiceRequest, env: &Env) -> String {
+    request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        .map_or_else(|| env.entropy.uuid(env.clock.now()).to_string(), ToOwned::to_owned)
+}
+
+/// Wraps the whole service.
+pub async fn wrap(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(env) = request.app_data::<web::Data<Env>>().cloned() else {
+        return Err(crate::error::Error::fault("no Env").into());
+    };
+    let started = Instant::now();
+    let id = request_id(&request, &env);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let (method, path) = (request.method().to_string(), request.path().to_owned());
+    let http_request = request.request().clone();
+    let span = tracing::info_span!("request", request_id = %id);
+
+    // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
+    async move {
+        let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+        let response = match outcome {
+            Ok(Ok(response)) => response.map_into_boxed_body(),
+            Ok(Err(error)) => ServiceResponse::new(http_request, error.error_response()),
+            Err(_) => {
+                let fault = crate::error::Error::fault("a handler panicked");
+                ServiceResponse::new(http_request, actix_web::ResponseError::error_response(&fault))
+            }
+        };
+        let mut response = write_problem(response, &path, &id);
+        harden(response.headers_mut(), &id);
+        let status = response.status().as_u16();
+        // The pattern, not the path: paths and queries name people.
+        let route = response.request().match_pattern().unwrap_or_else(|| "(none)".into());
+        let took = started.elapsed();
+        if status >= 500 {
+            env.metrics.faults.inc();
+        }
+        let labels = RequestLabels { method: method.clone(), route: route.clone(), status };
+        env.metrics.http_duration.get_or_create(&labels).observe(took.as_secs_f64());
+        tracing::info!(%method, %route, status, millis = took.as_secs_f64() * 1000.0, "answered");
+        Ok(response)
+    }
+    .instrument(span)
+    .await
+}
+
+/// Writes out a problem, be it ours or one that the framework made by itself.
+fn write_problem(response: ServiceResponse, path: &str, id: &str) -> ServiceResponse {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let draft = response.response().extensions().get::<Draft>().cloned();
+    let is_document = || {
+        let media_type = response.headers().get(header::CONTENT_TYPE);
+        media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/"))
+    };
+    let Some(draft) = draft.or_else(|| (!is_document()).then(|| Draft::framework(status))) else { return response };
+    let body = serde_json::to_vec(&draft.complete(path, id)).unwrap_or_default();
+    response.map_body(|head, _| {
+        head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        actix_web::body::BoxBody::new(body)
+    })
+}
+
+/// Headers that every answer carries unless its handler set them.
+fn harden(headers: &mut HeaderMap, id: &str) {
+    let mut default = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    default(header::CACHE_CONTROL, "no-store");
+    default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(header::REFERRER_POLICY, "no-referrer");
+    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}

@@ -1,0 +1,15 @@
+//! What all endpoints share: problem documents, strict input, paging, preconditions, idempotency, headers.
+
+pub mod etag;
+pub mod fallback;
+pub mod idempotency;
+pub mod input;
+pub mod middleware;
+pub mod operations;
+pub mod paging;
+pub mod problem;
+
+pub use etag::IfMatch;
+pub use idempotency::{Answer, IdempotencyKey};
+pub use input::{Body, Params, Patch, PathId};
+pub use paging::{Cursor, Limit};

@@ -1,0 +1,70 @@
+//! What the operator's tools ask: is it alive, may it have traffic, and its figures.
+
+use std::sync::atomic::Ordering;
+
+use actix_web::{HttpResponse, get, web};
+use diesel::prelude::*;
+use serde_json::json;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// The endpoints of this room.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(live).service(ready).service(metrics);
+}
+
+/// Whether the process is alive
+///
+/// Always 200 while the process answers at all; it looks at nothing else.
+#[utoipa::path(
+    tag = "operations",
+    operation_id = "get_liveness",
+    responses((status = 200, description = "Alive", body = Health, example = json!({"status": "alive"}))),
+)]
+#[get("/health/live")]
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "alive"}))
+}
+
+/// Whether the service may have traffic
+///
+/// 200 while the database answers and no shutdown has begun; otherwise 503.
+#[utoipa::path(
+    tag = "operations",
+    operation_id = "get_readiness",
+    responses((status = 200, description = "Ready", body = Health, example = json!({"status": "ready"}))),
+)]
+#[get("/health/ready")]
+async fn ready(env: web::Data<Env>) -> Result<HttpResponse> {
+    if !env.accepting.load(Ordering::Relaxed) {
+        return Err(Error::unavailable(5, "shutting down"));
+    }
+    env.db.read(|conn| Ok(diesel::select(1.into_sql::<diesel::sql_types::Integer>()).get_result::<i32>(conn)?)).await?;
+    Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
+}
+
+/// The service's figures
+///
+/// OpenMetrics text: durations by route, pools, the writer's queue, the outbox. It holds nobody's data.
+#[utoipa::path(
+    tag = "operations",
+    operation_id = "get_metrics",
+    responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text",
+        example = json!("legwork_db_write_queue 0"))),
+)]
+#[get("/metrics")]
+async fn metrics(env: web::Data<Env>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(env.metrics.render())
+}
+
+/// A word on the service's state.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({"status": "ready"}))]
+pub struct Health {
+    /// `alive` or `ready`.
+    pub status: String,
+}

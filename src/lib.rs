@@ -1,0 +1,28 @@
+//! Legwork: the appointment and intake service of a vein clinic that treats restless legs.
+//!
+//! Three floors; imports only run down. ARCHITECTURE.md has the map and the way of a request.
+
+// The roof: puts it together.
+pub mod cli;
+pub mod demo;
+pub mod openapi;
+pub mod server;
+
+// The departments, in the order in which they may know each other: each only those below it.
+pub mod accounts;
+pub mod appointments;
+pub mod messages;
+pub mod patients;
+pub mod scheduling;
+
+// The ground floor.
+pub mod actor;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod env;
+pub mod error;
+pub mod http;
+pub mod ids;
+pub mod sealed;
+pub mod telemetry;

@@ -1,0 +1,3 @@
+//! Outgoing e-mail: a transactional outbox, templates, calendar invitations, the mailer.
+pub mod api;
+pub mod worker;

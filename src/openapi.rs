@@ -1,0 +1,238 @@
+//! The frame of the OpenAPI document: info, tags, security, and what every operation answers by rule.
+//! Paths and schemas come from the routes themselves.
+
+use utoipa::Modify;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+
+use crate::http::problem::{MEDIA_TYPE, Problem};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Legwork",
+        description = include_str!("openapi.md"),
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    servers((url = "/", description = "The service that served this document")),
+    tags(
+        (name = "registration", description = "How a patient gets an account, and back into it"),
+        (name = "sessions", description = "Signing in and out"),
+        (name = "users", description = "Accounts, the staff's above all"),
+        (name = "patients", description = "Who is treated: records, search, consents"),
+        (name = "locations", description = "Where the clinic sees patients"),
+        (name = "practitioners", description = "The doctors and their weekly hours"),
+        (name = "visit types", description = "What can be booked"),
+        (name = "slots", description = "Free times, and holding one while deciding"),
+        (name = "appointments", description = "Booking, moving, cancelling, and the day of the visit"),
+        (name = "messages", description = "The mail that the service sends"),
+        (name = "operations", description = "For whoever runs the service"),
+    ),
+    components(schemas(Problem)),
+    modifiers(&Bearer),
+)]
+struct Frame;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("The access_token of POST /v1/sessions; it lasts ten minutes."))
+            .build();
+        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document before the routes have added theirs.
+pub fn frame() -> OpenApi {
+    <Frame as utoipa::OpenApi>::openapi()
+}
+
+/// The whole document.
+pub fn document() -> OpenApi {
+    use utoipa_actix_web::AppExt;
+    let (_, document) =
+        actix_web::App::new().into_utoipa_app().openapi(frame()).configure(crate::server::routes).split_for_parts();
+    finish(document)
+}
+
+/// The document as the file `openapi/openapi.json` has it.
+///
+/// # Errors
+/// Only if it cannot be serialised, which is a fault.
+pub fn json() -> Result<String, String> {
+    let mut text = document().to_pretty_json().map_err(|error| error.to_string())?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// A problem that operations of a certain kind answer, whatever else they do.
+struct Common {
+    status: &'static str,
+    name: &'static str,
+    description: &'static str,
+    applies: fn(&Operation) -> bool,
+}
+
+fn has_body(operation: &Operation) -> bool {
+    operation.request_body.is_some()
+}
+
+fn has_parameter(operation: &Operation, place: &ParameterIn) -> bool {
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => &parameter.parameter_in == place,
+        RefOr::Ref(_) => false,
+    })
+}
+
+fn demands_if_match(operation: &Operation) -> bool {
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.name == "If-Match" && parameter.required == utoipa::openapi::Required::True,
+        RefOr::Ref(_) => false,
+    })
+}
+
+fn takes_if_match(operation: &Operation) -> bool {
+    operation.parameters.iter().flatten().any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.name == "If-Match",
+        RefOr::Ref(_) => false,
+    })
+}
+
+fn is_signed_in(operation: &Operation) -> bool {
+    operation.security.as_ref().is_some_and(|security| !security.is_empty())
+}
+
+const COMMON: &[Common] = &[
+    Common {
+        status: "400",
+        name: "MalformedRequest",
+        description: "`malformed_request`: the request cannot be read.",
+        applies: has_body,
+    },
+    Common {
+        status: "401",
+        name: "Unauthenticated",
+        description: "`unauthenticated`: no access token, or one that is expired, revoked or forged.",
+        applies: is_signed_in,
+    },
+    Common {
+        status: "403",
+        name: "Forbidden",
+        description: "`role_forbidden`: the role may not do this at all.",
+        applies: is_signed_in,
+    },
+    Common {
+        status: "404",
+        name: "NotFound",
+        description: "`not_found`: it does not exist, or the caller may not see it.",
+        applies: |operation| has_parameter(operation, &ParameterIn::Path),
+    },
+    Common {
+        status: "412",
+        name: "Stale",
+        description: "`stale`: If-Match names another version than the present one.",
+        applies: takes_if_match,
+    },
+    Common {
+        status: "413",
+        name: "BodyTooLarge",
+        description: "`body_too_large`: the body has more than 64 KiB.",
+        applies: has_body,
+    },
+    Common {
+        status: "415",
+        name: "UnsupportedMediaType",
+        description: "`unsupported_media_type`: the Content-Type is not the one named for the request body.",
+        applies: has_body,
+    },
+    Common {
+        status: "422",
+        name: "ValidationFailed",
+        description: "`validation_failed`: the input breaks rules; `errors` says where. \
+            `idempotency_key_reused`: the Idempotency-Key came with another request before.",
+        applies: |operation| {
+            has_body(operation)
+                || has_parameter(operation, &ParameterIn::Query)
+                || has_parameter(operation, &ParameterIn::Header)
+        },
+    },
+    Common {
+        status: "428",
+        name: "PreconditionRequired",
+        description: "`precondition_required`: If-Match is missing.",
+        applies: demands_if_match,
+    },
+    Common { status: "500", name: "Fault", description: "`internal`: a fault of the service.", applies: |_| true },
+    Common {
+        status: "503",
+        name: "Unavailable",
+        description: "`unavailable`: not now; see Retry-After.",
+        applies: |_| true,
+    },
+];
+
+/// Adds what every operation answers by rule, and the problem document to every refusal.
+fn finish(mut document: OpenApi) -> OpenApi {
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            complete(operation);
+        }
+    }
+    let components = document.components.get_or_insert_default();
+    for common in COMMON {
+        components.responses.insert(common.name.to_owned(), RefOr::T(problem(common.description)));
+    }
+    document
+}
+
+/// The operations of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+fn complete(operation: &mut Operation) {
+    let common: Vec<_> = COMMON.iter().filter(|common| (common.applies)(operation)).collect();
+    let responses = &mut operation.responses.responses;
+    for (status, response) in responses.iter_mut() {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5']) && response.content.is_empty() {
+            response.content = problem("").content;
+        }
+        if status == "503" || status == "429" {
+            header(response, "Retry-After", "Seconds after which to try again.");
+        }
+        if status == "201" {
+            header(response, "Location", "Where the new object is.");
+            header(response, "ETag", "The version of the object, for If-Match.");
+        }
+        header(response, "X-Request-Id", "The id under which the log holds this request.");
+    }
+    for common in common {
+        responses.entry(common.status.to_owned()).or_insert_with(|| RefOr::Ref(Ref::from_response_name(common.name)));
+    }
+}
+
+fn header(response: &mut Response, name: &str, description: &str) {
+    let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String).build();
+    let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
+    response.headers.entry(name.to_owned()).or_insert(RefOr::T(header));
+}
+
+/// A response with a problem document.
+fn problem(description: &str) -> Response {
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build())
+        .build();
+    header(&mut response, "X-Request-Id", "The id under which the log holds this request.");
+    if description.starts_with("`unavailable`") {
+        header(&mut response, "Retry-After", "Seconds after which to try again.");
+    }
+    response
+}

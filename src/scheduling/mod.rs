@@ -1,0 +1,3 @@
+//! When and where: locations, practitioners, visit types, availability → slots, holds.
+pub mod api;
+pub mod publishing;

@@ -1,0 +1,219 @@
+//! Values that are encrypted before they reach the database: AES-256-GCM under a named key, bound to their place.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// The layout of a sealed value: this byte, the key id's length, the key id, the nonce, the ciphertext with its tag.
+const LAYOUT: u8 = 1;
+const NONCE_LEN: usize = 12;
+
+/// A `T` as ciphertext, as it stands in the database. Only a [`Sealer`] makes and opens it.
+#[derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = diesel::sql_types::Binary)]
+pub struct Sealed<T> {
+    bytes: Vec<u8>,
+    content: PhantomData<fn() -> T>,
+}
+
+impl<T> Sealed<T> {
+    /// Takes bytes that the database gave back.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self { bytes, content: PhantomData }
+    }
+
+    /// The bytes for the database.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl<T> Clone for Sealed<T> {
+    fn clone(&self) -> Self {
+        Self::from_bytes(self.bytes.clone())
+    }
+}
+
+impl<T> fmt::Debug for Sealed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.bytes.len())
+    }
+}
+
+/// Where a sealed value belongs. A value moved to another row or column does not open.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The table's name.
+    pub table: &'static str,
+    /// The column's name.
+    pub column: &'static str,
+    /// The row's id.
+    pub row: uuid::Uuid,
+}
+
+impl Place {
+    /// The column `column` of the row `row` of `table`.
+    pub fn new(table: &'static str, column: &'static str, row: impl Into<uuid::Uuid>) -> Self {
+        Self { table, column, row: row.into() }
+    }
+
+    fn aad(&self) -> Vec<u8> {
+        [self.table.as_bytes(), b"\0", self.column.as_bytes(), b"\0", self.row.as_bytes()].concat()
+    }
+}
+
+/// The ring of data keys. The first key seals; every key opens what it sealed.
+#[derive(Clone)]
+pub struct Sealer(Arc<Ring>);
+
+struct Ring {
+    current: String,
+    keys: HashMap<String, RandomizedNonceKey>,
+    fingerprints: hmac::Key,
+}
+
+impl Sealer {
+    /// Reads a ring from `id:base64 of 32 bytes`, comma-separated, the sealing key first.
+    ///
+    /// # Errors
+    /// In words for the operator, without any of the key's own text.
+    pub fn parse(ring: &str) -> Result<Self, String> {
+        let mut keys = HashMap::new();
+        let mut first = None;
+        for entry in ring.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let (id, secret) = entry.split_once(':').ok_or("DATA_KEYS: each entry is `id:base64`")?;
+            if id.is_empty() || id.len() > 32 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return Err("DATA_KEYS: a key id is 1 to 32 letters, digits or hyphens".into());
+            }
+            let secret = STANDARD.decode(secret).map_err(|_| format!("DATA_KEYS: key {id} is not base64"))?;
+            if secret.len() != 32 {
+                return Err(format!("DATA_KEYS: key {id} has {} bytes, not 32", secret.len()));
+            }
+            let key = RandomizedNonceKey::new(&AES_256_GCM, &secret)
+                .map_err(|_| format!("DATA_KEYS: key {id} was refused by the cipher"))?;
+            if keys.insert(id.to_owned(), key).is_some() {
+                return Err(format!("DATA_KEYS: key {id} stands there twice"));
+            }
+            first.get_or_insert_with(|| (id.to_owned(), secret));
+        }
+        let (current, secret) = first.ok_or("DATA_KEYS: at least one key is needed")?;
+        // Fingerprints live for a day: they need no ring, and a rotation at worst makes one request's repeat fail.
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), b"legwork request fingerprints");
+        let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref());
+        Ok(Self(Arc::new(Ring { current, keys, fingerprints })))
+    }
+
+    /// Encrypts `value` for `place`.
+    ///
+    /// # Errors
+    /// Only if the value cannot be serialised, which is a fault.
+    pub fn seal<T: Serialize>(&self, place: Place, value: &T) -> Result<Sealed<T>> {
+        let mut text = serde_json::to_vec(value).map_err(|error| Error::internal("serialise a sealed value", error))?;
+        let key = &self.0.keys[&self.0.current];
+        let nonce = key
+            .seal_in_place_append_tag(Aad::from(place.aad()), &mut text)
+            .map_err(|error| Error::internal("seal a value", error))?;
+        let id = self.0.current.as_bytes();
+        let mut bytes = Vec::with_capacity(2 + id.len() + NONCE_LEN + text.len());
+        bytes.push(LAYOUT);
+        bytes.push(u8::try_from(id.len()).unwrap_or(u8::MAX));
+        bytes.extend_from_slice(id);
+        bytes.extend_from_slice(nonce.as_ref());
+        bytes.extend_from_slice(&text);
+        Ok(Sealed::from_bytes(bytes))
+    }
+
+    /// Decrypts what was sealed for `place`.
+    ///
+    /// # Errors
+    /// If the key is missing, or the value was changed or belongs elsewhere: a fault, without any of the content.
+    pub fn open<T: DeserializeOwned>(&self, place: Place, sealed: &Sealed<T>) -> Result<T> {
+        let fault = |what: &str| Error::fault(format!("{what} in {}.{} of {}", place.table, place.column, place.row));
+        let bytes = sealed.as_bytes();
+        let (&[layout, id_len], rest) = bytes.split_first_chunk().ok_or_else(|| fault("truncated value"))?;
+        if layout != LAYOUT {
+            return Err(fault("unknown layout"));
+        }
+        let (id, rest) = rest.split_at_checked(usize::from(id_len)).ok_or_else(|| fault("truncated value"))?;
+        let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(|| fault("truncated value"))?;
+        let key = std::str::from_utf8(id)
+            .ok()
+            .and_then(|id| self.0.keys.get(id))
+            .ok_or_else(|| fault("sealed under a key that DATA_KEYS lacks"))?;
+        let mut text = rest.to_vec();
+        let clear = key
+            .open_in_place(nonce.into(), Aad::from(place.aad()), &mut text)
+            .map_err(|_| fault("value that was changed or moved"))?;
+        serde_json::from_slice(clear).map_err(|_| fault("value of another shape"))
+    }
+
+    /// A keyed digest of a request: equal for equal requests, and of no use to who reads the database.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.0.fingerprints);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.sign().as_ref().to_vec()
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealer(sealing with {})", self.0.current)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(ids: &[&str]) -> Sealer {
+        let entries: Vec<_> =
+            ids.iter().map(|id| format!("{id}:{}", STANDARD.encode([id.as_bytes()[0]; 32]))).collect();
+        Sealer::parse(&entries.join(",")).expect("a ring")
+    }
+
+    #[test]
+    fn a_sealed_value_opens_in_its_place_only() {
+        let sealer = ring(&["a"]);
+        let row = uuid::Uuid::from_u128(1);
+        let place = Place::new("appointments", "note", row);
+        let sealed = sealer.seal(place, &"crawling".to_owned()).expect("sealed");
+        assert_eq!(sealer.open(place, &sealed).expect("opened"), "crawling");
+        assert!(sealer.open(Place::new("appointments", "note", uuid::Uuid::from_u128(2)), &sealed).is_err());
+        assert!(sealer.open(Place::new("appointments", "reason", row), &sealed).is_err());
+        assert!(!sealed.as_bytes().windows(8).any(|window| window == b"crawling"));
+    }
+
+    #[test]
+    fn an_older_key_still_opens_after_a_new_one_seals_and_a_missing_one_is_named_as_such() {
+        let place = Place::new("t", "c", uuid::Uuid::nil());
+        let old = ring(&["a"]).seal(place, &7).expect("sealed");
+        assert_eq!(ring(&["b", "a"]).open(place, &old).expect("opened"), 7);
+        let error = ring(&["b"]).open(place, &old).expect_err("no key");
+        assert!(error.to_string().contains("DATA_KEYS lacks"));
+    }
+
+    #[test]
+    fn no_changed_byte_goes_unnoticed() {
+        let sealer = ring(&["a"]);
+        let place = Place::new("t", "c", uuid::Uuid::nil());
+        let sealed = sealer.seal(place, &"text".to_owned()).expect("sealed");
+        for at in 0..sealed.as_bytes().len() {
+            let mut bytes = sealed.as_bytes().to_vec();
+            bytes[at] ^= 1;
+            assert!(sealer.open(place, &Sealed::<String>::from_bytes(bytes)).is_err(), "byte {at}");
+        }
+    }
+}

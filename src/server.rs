@@ -1,0 +1,178 @@
+//! Puts it together: configuration → database → workers → HTTP; and takes it apart again in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use secrecy::ExposeSecret;
+use tokio::sync::{Notify, watch};
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::clock::{Clock, Entropy};
+use crate::config::Config;
+use crate::db::migrate::{self, Standing};
+use crate::db::{self, Db, Use};
+use crate::env::Env;
+use crate::http::fallback::{Routes, fallback};
+use crate::sealed::Sealer;
+use crate::telemetry::Metrics;
+use crate::{accounts, appointments, http, messages, openapi, patients, scheduling};
+
+/// Every endpoint of the service; the OpenAPI document is made from the same list.
+pub fn routes(cfg: &mut ServiceConfig) {
+    accounts::api::routes(cfg);
+    patients::api::routes(cfg);
+    scheduling::api::routes(cfg);
+    appointments::api::routes(cfg);
+    messages::api::routes(cfg);
+    http::operations::routes(cfg);
+}
+
+/// Opens what requests and commands need, without starting anything.
+///
+/// # Errors
+/// In words for the operator.
+pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Result<Env, String> {
+    let metrics = Arc::new(Metrics::default());
+    let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
+    let sealer = Sealer::parse(config.data_keys.expose_secret())?;
+    Ok(Env {
+        db,
+        clock,
+        entropy,
+        sealer,
+        config: Arc::new(config),
+        metrics,
+        mail_written: Arc::new(Notify::new()),
+        accepting: Arc::new(AtomicBool::new(true)),
+    })
+}
+
+/// Brings the schema up to date, or sees to it that it is.
+///
+/// # Errors
+/// In words for the operator.
+pub fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), String> {
+    let mut conn = db::connect(&config.target)?;
+    if may_migrate {
+        let count = migrate::run(&mut conn)?;
+        if count > 0 {
+            tracing::info!(count, database = %config.target, "migrated");
+        }
+        return Ok(());
+    }
+    match migrate::standing(&mut conn)? {
+        Standing::Current => Ok(()),
+        Standing::Ahead(unknown) => Err(migrate::ahead(&unknown)),
+        Standing::Behind(count) => {
+            Err(format!("the database lacks {count} migrations; run `legwork migrate`, or start without --no-migrate"))
+        }
+    }
+}
+
+/// A server that listens.
+pub struct Server {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// Its surroundings.
+    pub env: Env,
+    http: actix_web::dev::Server,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Binds the address and starts the workers. The schema must be current.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn bind(env: Env, threads: usize) -> Result<Self, String> {
+        let keys = accounts::Keys::new(&env)?;
+        let listen = env.config.settings.listen_addr;
+        let listener = TcpListener::bind(listen).map_err(|error| format!("listen on {listen}: {error}"))?;
+        let addr = listener.local_addr().map_err(|error| format!("listen on {listen}: {error}"))?;
+        let document = openapi::document();
+        let table = web::Data::new(Routes::of(&document));
+        let (data, keys) = (web::Data::new(env.clone()), web::Data::new(keys));
+        let http = HttpServer::new(move || {
+            App::new()
+                .app_data(data.clone())
+                .app_data(keys.clone())
+                .app_data(table.clone())
+                .wrap(actix_web::middleware::from_fn(accounts::authentication::identify))
+                .wrap(actix_web::middleware::from_fn(http::middleware::wrap))
+                .into_utoipa_app()
+                .configure(routes)
+                .into_app()
+                .service(web::redirect("/docs", "/docs/"))
+                .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document.clone()))
+                .default_service(web::to(fallback))
+        })
+        .workers(threads)
+        .client_request_timeout(Duration::from_secs(10))
+        .client_disconnect_timeout(Duration::from_secs(5))
+        .shutdown_timeout(u64::from(env.config.settings.shutdown_seconds))
+        .disable_signals()
+        .listen(listener)
+        .map_err(|error| format!("listen on {addr}: {error}"))?
+        .run();
+        let (stop, stopping) = watch::channel(false);
+        messages::worker::start(&env, stopping.clone())?;
+        scheduling::publishing::start(&env, stopping.clone());
+        http::idempotency::start_purge(&env, stopping);
+        Ok(Self { addr, env, http, stop })
+    }
+
+    /// What stops it from outside.
+    pub fn handle(&self) -> Stopper {
+        Stopper { http: self.http.handle(), stop: self.stop.clone(), accepting: Arc::clone(&self.env.accepting) }
+    }
+
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn serve(self) -> std::io::Result<()> {
+        let Self { http, stop, .. } = self;
+        let result = http.await;
+        let _ = stop.send(true);
+        result
+    }
+}
+
+/// Stops a server.
+#[derive(Clone)]
+pub struct Stopper {
+    http: ServerHandle,
+    stop: watch::Sender<bool>,
+    accepting: Arc<AtomicBool>,
+}
+
+impl Stopper {
+    /// Turns readiness off, lets the requests in flight end, stops the workers.
+    pub async fn stop(&self) {
+        self.accepting.store(false, Ordering::Relaxed);
+        self.http.stop(true).await;
+        let _ = self.stop.send(true);
+    }
+}
+
+/// Waits for the operating system to say that it is time to go.
+pub async fn told_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(mut terminate), Ok(mut interrupt)) => {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            }
+            _ => std::future::pending().await,
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+}
