@@ -26,3 +26,4 @@ pub mod http;
 pub mod ids;
 pub mod sealed;
 pub mod telemetry;
+pub mod text;

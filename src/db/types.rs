@@ -154,7 +154,6 @@ multi_backend_columns!(Timestamp, Instant);
     Ord,
     Hash,
     serde::Serialize,
-    serde::Deserialize,
     diesel::expression::AsExpression,
     diesel::deserialize::FromSqlRow,
     utoipa::ToSchema,
@@ -167,6 +166,27 @@ pub struct Date(pub jiff::civil::Date);
 impl std::fmt::Display for Date {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for Date {
+    type Err = String;
+
+    /// Takes `YYYY-MM-DD` and nothing else: jiff would also take other forms of ISO 8601 and drop a time of day.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = || "expected a day such as 1967-09-14".to_owned();
+        let form = |(at, b): (usize, u8)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() };
+        if text.len() != 10 || !text.bytes().enumerate().all(form) {
+            return Err(expected());
+        }
+        text.parse().map(Self).map_err(|_| expected())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Date {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -281,5 +301,20 @@ impl<T> FromSql<Binary, MultiBackend> for crate::sealed::Sealed<T> {
 impl<T: std::fmt::Debug> ToSql<Binary, MultiBackend> for crate::sealed::Sealed<T> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, MultiBackend>) -> serialize::Result {
         <[u8] as ToSql<Binary, MultiBackend>>::to_sql(self.as_bytes(), out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_read_in_one_form_only() {
+        assert!("2024-02-29".parse::<Date>().is_ok());
+        for wrong in
+            ["2023-02-29", "2024-2-9", "20240229", "2024-02-29T00:00", "2024-W09-4", "+2024-02-2", "2024-02-2é", ""]
+        {
+            assert!(wrong.parse::<Date>().is_err(), "{wrong}");
+        }
     }
 }

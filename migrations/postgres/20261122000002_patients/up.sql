@@ -20,7 +20,7 @@ CREATE TABLE patients (
         CHECK (administrative_sex IN ('male', 'female', 'other', 'unknown')),
     phone text,
     -- the digits of the phone number, last first: found by how it ends
-    phone_reversed text,
+    phone_reversed text COLLATE "C",
     email text,
     preferred_language text NOT NULL,
     interpreter_needed boolean NOT NULL,
@@ -34,7 +34,7 @@ CREATE TABLE patients (
 
 CREATE INDEX patients_created ON patients (created_at, id);
 CREATE INDEX patients_date_of_birth ON patients (date_of_birth);
-CREATE INDEX patients_phone ON patients (phone_reversed COLLATE "C");
+CREATE INDEX patients_phone ON patients (phone_reversed);
 
 -- Every word of every name of a patient, normalised; a search word matches as a prefix.
 CREATE TABLE patient_name_words (

@@ -1,0 +1,113 @@
+//! Texts that people type, checked and brought to one form: names, telephone numbers, languages.
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::error::Rule;
+
+/// Reads a text of one line: white space at its ends goes, what is left has 1 to `max` characters in Unicode's composed
+/// form (NFC) and none that hides, reorders or breaks a line.
+///
+/// # Errors
+/// `required` where nothing is left, `forbidden_character`, `too_long`.
+pub fn one_line(value: &str, max: usize) -> Result<String, Rule> {
+    let text: String = value.trim().nfc().collect();
+    if text.is_empty() {
+        return Err(Rule::new("required", "must not be empty"));
+    }
+    if text.chars().any(is_forbidden) {
+        return Err(Rule::new("forbidden_character", "must be one line without control characters"));
+    }
+    if text.chars().count() > max {
+        return Err(Rule::new("too_long", format!("may have {max} characters")));
+    }
+    Ok(text)
+}
+
+/// Control characters, line and paragraph separators, and what turns the direction of the text around it: it could forge
+/// another line of a mail or show a name as what it is not. Joiners stay: Persian and Indic names need them.
+pub fn is_forbidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Reads a telephone number as E.164 has it: `+`, the country's code, the number, 7 to 15 digits in all. Spaces,
+/// hyphens, dots and parentheses between the digits are taken out.
+///
+/// # Errors
+/// `invalid_phone`.
+pub fn phone(value: &str) -> Result<String, Rule> {
+    let rule = || Rule::new("invalid_phone", "must be an international number such as +12125550100");
+    let value = value.trim();
+    // In `+44 (0)20 …` the zero is dialled only within the country; as part of the number it would be another one.
+    if value.contains("(0)") {
+        return Err(rule());
+    }
+    let number: String = value.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '-' | '.' | '(' | ')')).collect();
+    let digits = number.strip_prefix('+').ok_or_else(rule)?;
+    let fits = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if fits && !digits.starts_with('0') { Ok(number) } else { Err(rule()) }
+}
+
+/// Reads a language tag (BCP 47) and writes it in its customary letters: `EN-us` becomes `en-US`.
+///
+/// # Errors
+/// `invalid_language`.
+pub fn language(value: &str) -> Result<String, Rule> {
+    let rule = || Rule::new("invalid_language", "must be a language tag (BCP 47) such as en or es-MX");
+    if value.len() > 35 {
+        return Err(rule());
+    }
+    oxilangtag::LanguageTag::parse_and_normalize(value).map(|tag| tag.into_inner()).map_err(|_| rule())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_trimmed_composed_and_counted_in_characters() {
+        assert_eq!(one_line("  Zoe\u{308} ", 3).expect("a line"), "Zoë");
+        assert_eq!(one_line("山田", 2).expect("a line"), "山田");
+        assert_eq!(one_line("山田太", 2).expect_err("refused").code, "too_long");
+        assert_eq!(one_line(" \t", 9).expect_err("refused").code, "required");
+    }
+
+    #[test]
+    fn what_could_forge_a_line_or_turn_the_text_is_refused() {
+        for c in ['\r', '\n', '\0', '\t', '\u{7f}', '\u{85}', '\u{2028}', '\u{202e}', '\u{2067}', '\u{200f}'] {
+            let text = format!("a{c}b");
+            assert_eq!(one_line(&text, 9).expect_err("refused").code, "forbidden_character", "{c:?}");
+        }
+        assert!(one_line("نیلو\u{200c}فر", 20).is_ok(), "a joiner is part of a Persian name");
+    }
+
+    #[test]
+    fn telephone_numbers_become_e164() {
+        for typed in ["+1 (212) 555-0100", "+12125550100", " +1.212.555.0100 ", "+1\u{a0}212 555 0100"] {
+            assert_eq!(phone(typed).expect(typed), "+12125550100");
+        }
+        for wrong in
+            ["2125550100", "+0212555010", "+1", "+44 (0)20 7946 0958", "+1 212 555 0100 x3", "+1234567890123456"]
+        {
+            assert!(phone(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn language_tags_get_their_customary_letters() {
+        assert_eq!(language("EN-us").expect("a tag"), "en-US");
+        assert_eq!(language("zh-hant-tw").expect("a tag"), "zh-Hant-TW");
+        for wrong in ["", "e", "en_US", "english please"] {
+            assert!(language(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_read_once_reads_the_same_again(text in "\\PC{0,40}") {
+            if let Ok(line) = one_line(&text, 200) {
+                assert_eq!(one_line(&line, 200).expect("a line"), line);
+            }
+        }
+    }
+}
