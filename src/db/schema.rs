@@ -316,6 +316,7 @@ diesel::table! {
         appointment_id -> Nullable<types::Uid>,
         payload -> Binary,
         attempts -> Integer,
+        resends -> Integer,
         due_at -> types::Instant,
         last_error -> Nullable<Text>,
         created_at -> types::Instant,

@@ -1,3 +1,11 @@
-//! Outgoing e-mail: a transactional outbox, templates, calendar invitations, the mailer.
+//! Outgoing e-mail. A message is written in the transaction that causes it ([`outbox::enqueue`]); a worker renders and
+//! sends it afterwards, so that neither a mail server nor a template can hinder a booking.
+//!
+//! Nothing about health ever stands in a mail: no reason, no note, no intake, and of a visit type only its public name.
+
 pub mod api;
+pub mod calendar;
+pub mod mailer;
+pub mod model;
+pub mod outbox;
 pub mod worker;

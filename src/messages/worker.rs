@@ -1,6 +1,13 @@
-//! x
+//! The worker that sends what the outbox holds.
+
+use tokio::sync::watch;
+
 use crate::env::Env;
-/// x
-pub fn start(_env: &Env, _stopping: tokio::sync::watch::Receiver<bool>) -> Result<(), String> {
+
+/// Starts the worker.
+///
+/// # Errors
+/// In words for the operator.
+pub fn start(_env: &Env, _stopping: watch::Receiver<bool>) -> Result<(), String> {
     Ok(())
 }

@@ -9,6 +9,8 @@ CREATE TABLE messages (
     -- what the template needs; sealed
     payload bytea NOT NULL,
     attempts integer NOT NULL,
+    -- how often staff had it sent again; makes the Message-ID of each such mail its own
+    resends integer NOT NULL,
     -- when it is next due; a worker that takes it moves this ahead by its lease
     due_at timestamptz NOT NULL,
     -- the class of the last failure, without any text of the other side
@@ -18,4 +20,5 @@ CREATE TABLE messages (
 );
 
 CREATE INDEX messages_due ON messages (due_at, id) WHERE status = 'pending';
+CREATE INDEX messages_failed ON messages (created_at, id) WHERE status = 'failed';
 CREATE INDEX messages_created ON messages (created_at, id);

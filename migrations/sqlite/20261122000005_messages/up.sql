@@ -9,13 +9,16 @@ CREATE TABLE messages (
     -- what the template needs; sealed
     payload BLOB NOT NULL,
     attempts INTEGER NOT NULL,
+    -- how often staff had it sent again; makes the Message-ID of each such mail its own
+    resends INTEGER NOT NULL,
     -- when it is next due; a worker that takes it moves this ahead by its lease
     due_at INTEGER NOT NULL,
-    -- the class of the last failure, without any TEXT of the other side
+    -- the class of the last failure, without any text of the other side
     last_error TEXT,
     created_at INTEGER NOT NULL,
     sent_at INTEGER
 ) STRICT;
 
 CREATE INDEX messages_due ON messages (due_at, id) WHERE status = 'pending';
+CREATE INDEX messages_failed ON messages (created_at, id) WHERE status = 'failed';
 CREATE INDEX messages_created ON messages (created_at, id);

@@ -1,0 +1,247 @@
+//! An appointment as an iCalendar object (RFC 5545), for invitations in mails (RFC 5546) and for download.
+//!
+//! Written by hand: a dozen properties need no library, and folding must hold for any text in any script.
+
+use super::mailer;
+use super::model::AppointmentMail;
+use crate::clock::Timestamp;
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// What the receiving calendar shall do (RFC 5546, section 1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Show the event; for download.
+    Publish,
+    /// Enter or update the event, and let the attendee answer.
+    Request,
+    /// Strike the event out.
+    Cancel,
+}
+
+impl Method {
+    /// As the object and the mail's content type name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Publish => "PUBLISH",
+            Self::Request => "REQUEST",
+            Self::Cancel => "CANCEL",
+        }
+    }
+}
+
+/// Who meets.
+#[derive(Debug, Clone, Copy)]
+pub struct Parties<'a> {
+    /// The clinic's name.
+    pub clinic: &'a str,
+    /// The clinic's e-mail address, without a name.
+    pub organizer: &'a str,
+    /// The e-mail address that the invitation goes to. Not shown when publishing: RFC 5546 forbids it there.
+    pub attendee: Option<&'a str>,
+}
+
+/// The iCalendar text, with CRLF and folded lines. Times are UTC, so that no client needs our idea of a zone.
+///
+/// `stamp` is the instant of the change that the object tells of: of two objects with one `SEQUENCE` the later counts.
+pub fn render(mail: &AppointmentMail, method: Method, parties: &Parties<'_>, stamp: Timestamp) -> String {
+    let mut out = Writer(String::with_capacity(1024));
+    out.line("BEGIN", "VCALENDAR");
+    out.line("VERSION", "2.0");
+    out.line("PRODID", "-//Legwork//Legwork//EN");
+    out.line("CALSCALE", "GREGORIAN");
+    out.line("METHOD", method.as_str());
+    out.line("BEGIN", "VEVENT");
+    out.line("UID", &format!("{}@legwork", mail.appointment_id));
+    out.line("SEQUENCE", &mail.sequence.max(0).to_string());
+    out.line("DTSTAMP", &utc(stamp));
+    out.line("DTSTART", &utc(mail.starts_at));
+    out.line("DTEND", &utc(mail.ends_at));
+    out.text("SUMMARY", &format!("{} at {}", mail.visit, parties.clinic));
+    out.text("LOCATION", &format!("{}, {}", mail.location, mail.address));
+    out.text("DESCRIPTION", &description(mail));
+    out.line("STATUS", if method == Method::Cancel { "CANCELLED" } else { "CONFIRMED" });
+    out.line("CLASS", "PRIVATE");
+    out.line(&format!("ORGANIZER;CN={}", quoted(parties.clinic)), &mailto(parties.organizer));
+    if let Some(attendee) = parties.attendee.filter(|_| method != Method::Publish) {
+        let name = quoted(&mail.recipient_name);
+        let answer = if method == Method::Request { ";PARTSTAT=NEEDS-ACTION;RSVP=TRUE" } else { "" };
+        out.line(&format!("ATTENDEE;CN={name};ROLE=REQ-PARTICIPANT{answer}"), &mailto(attendee));
+    }
+    out.line("END", "VEVENT");
+    out.line("END", "VCALENDAR");
+    out.0
+}
+
+/// The iCalendar text for download: published, or struck out if the appointment is cancelled.
+///
+/// # Errors
+/// A fault, if `MAIL_FROM` is no address; the start of the service has checked that.
+pub fn download(env: &Env, mail: &AppointmentMail, cancelled: bool, stamp: Timestamp) -> Result<String> {
+    let settings = &env.config.settings;
+    let sender = mailer::sender(settings).map_err(Error::fault)?;
+    let organizer = sender.email.to_string();
+    let parties = Parties { clinic: &settings.clinic_name, organizer: &organizer, attendee: None };
+    Ok(render(mail, if cancelled { Method::Cancel } else { Method::Publish }, &parties, stamp))
+}
+
+fn description(mail: &AppointmentMail) -> String {
+    format!(
+        "With {}.\nConfirmation code: {}\nTo change or cancel, call {} at {}.",
+        mail.practitioner, mail.confirmation_code, mail.location, mail.phone
+    )
+}
+
+fn utc(at: Timestamp) -> String {
+    at.jiff().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A calendar address; what would end the line or is no part of an address is left out.
+fn mailto(address: &str) -> String {
+    let address: String = address.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
+    format!("mailto:{address}")
+}
+
+/// A parameter's value in quotes, in which neither a quote nor a control character may stand (RFC 5545, 3.1).
+fn quoted(text: &str) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| match c {
+            '"' => '\'',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect();
+    format!("\"{clean}\"")
+}
+
+struct Writer(String);
+
+impl Writer {
+    /// A property whose value is text of any content (RFC 5545, 3.3.11).
+    fn text(&mut self, name: &str, text: &str) {
+        let mut value = String::with_capacity(text.len() + 8);
+        for c in text.replace("\r\n", "\n").chars() {
+            match c {
+                '\\' | ';' | ',' => value.extend(['\\', c]),
+                '\n' | '\r' => value.push_str("\\n"),
+                c if c.is_control() => value.push(' '),
+                c => value.push(c),
+            }
+        }
+        self.line(name, &value);
+    }
+
+    /// A content line, folded to 75 octets without cutting a character (RFC 5545, 3.1).
+    fn line(&mut self, name: &str, value: &str) {
+        const LIMIT: usize = 75;
+        let mut octets = 0;
+        for c in name.chars().chain([':']).chain(value.chars()) {
+            if octets + c.len_utf8() > LIMIT {
+                self.0.push_str("\r\n ");
+                octets = 1;
+            }
+            self.0.push(c);
+            octets += c.len_utf8();
+        }
+        self.0.push_str("\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mail() -> AppointmentMail {
+        AppointmentMail {
+            appointment_id: uuid::Uuid::from_u128(7).into(),
+            sequence: 2,
+            starts_at: "2026-03-09T13:30:00Z".parse().expect("an instant"),
+            ends_at: "2026-03-09T14:30:00Z".parse().expect("an instant"),
+            time_zone: "America/New_York".into(),
+            visit: "Consultation".into(),
+            practitioner: "Dr. Maya Osei".into(),
+            location: "Riverside".into(),
+            address: "12 Elm St, Springfield".into(),
+            phone: "+1 212 555 0100".into(),
+            confirmation_code: "K7QM-2XFH".into(),
+            recipient_name: "Ann Ames".into(),
+        }
+    }
+
+    const PARTIES: Parties<'_> =
+        Parties { clinic: "Legwork Vein Clinic", organizer: "desk@clinic.example", attendee: Some("ann@example.org") };
+
+    fn stamp() -> Timestamp {
+        "2026-03-02T14:00:00Z".parse().expect("an instant")
+    }
+
+    /// The content lines, unfolded.
+    fn lines(text: &str) -> Vec<String> {
+        text.replace("\r\n ", "").split("\r\n").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn an_invitation_says_when_and_where_in_utc_and_asks_for_an_answer() {
+        let lines = lines(&render(&mail(), Method::Request, &PARTIES, stamp()));
+        for expected in [
+            "METHOD:REQUEST",
+            "UID:00000000-0000-0000-0000-000000000007@legwork",
+            "SEQUENCE:2",
+            "DTSTAMP:20260302T140000Z",
+            "DTSTART:20260309T133000Z",
+            "DTEND:20260309T143000Z",
+            "SUMMARY:Consultation at Legwork Vein Clinic",
+            "LOCATION:Riverside\\, 12 Elm St\\, Springfield",
+            "STATUS:CONFIRMED",
+            "ORGANIZER;CN=\"Legwork Vein Clinic\":mailto:desk@clinic.example",
+            "ATTENDEE;CN=\"Ann Ames\";ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:ann@example.org",
+        ] {
+            assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
+        }
+        let description = lines.iter().find(|line| line.starts_with("DESCRIPTION:")).expect("a description");
+        assert!(description.contains("K7QM-2XFH") && description.contains("+1 212 555 0100"), "{description}");
+    }
+
+    #[test]
+    fn a_cancellation_strikes_the_event_out_and_a_download_names_no_attendee() {
+        let cancel = lines(&render(&mail(), Method::Cancel, &PARTIES, stamp()));
+        assert!(cancel.contains(&"METHOD:CANCEL".to_owned()) && cancel.contains(&"STATUS:CANCELLED".to_owned()));
+        assert!(!cancel.iter().any(|line| line.contains("RSVP")));
+        let publish = lines(&render(&mail(), Method::Publish, &PARTIES, stamp()));
+        assert!(publish.contains(&"METHOD:PUBLISH".to_owned()));
+        assert!(!publish.iter().any(|line| line.starts_with("ATTENDEE")));
+    }
+
+    #[test]
+    fn a_name_with_signs_of_the_format_stays_one_value() {
+        let mut mail = mail();
+        mail.practitioner = "Dr. A, B; C\\D\nEND:VEVENT".into();
+        mail.recipient_name = "Ann \"the; leg\", Ames\r\nX-EVIL:1".into();
+        let lines = lines(&render(&mail, Method::Request, &PARTIES, stamp()));
+        assert!(lines.iter().any(|line| line.starts_with("DESCRIPTION:With Dr. A\\, B\\; C\\\\D\\nEND:VEVENT.")));
+        assert!(lines.iter().any(|line| line.starts_with("ATTENDEE;CN=\"Ann 'the; leg', Ames  X-EVIL:1\";")));
+        assert_eq!(lines.iter().filter(|line| *line == "END:VEVENT").count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_has_more_than_75_octets_and_unfolding_gives_the_text_back(
+            visit in "\\PC{0,200}", location in "[a-zß老虎\u{a0} 🦵]{0,120}",
+        ) {
+            let mut mail = mail();
+            mail.visit = visit;
+            mail.location = location.clone();
+            let text = render(&mail, Method::Request, &PARTIES, stamp());
+            prop_assert!(text.ends_with("END:VCALENDAR\r\n"));
+            for line in text.split("\r\n") {
+                prop_assert!(line.len() <= 75, "{} octets", line.len());
+                prop_assert!(!line.contains(['\r', '\n']));
+            }
+            let unfolded = text.replace("\r\n ", "");
+            let expected = format!("\r\nLOCATION:{location}\\, ");
+            prop_assert!(unfolded.contains(&expected));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What can be mailed, and what becomes of a message.
+
+use std::fmt;
+
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::db::schema::messages;
+use crate::db::types::text_enum;
+use crate::ids::{AppointmentId, MessageId, PatientId};
+use crate::sealed::Sealed;
+
+text_enum! {
+    /// What a message is about.
+    MessageKind {
+        /// A link that proves an address.
+        VerifyEmail = "verify_email",
+        /// Somebody registered with an address that has an account.
+        AlreadyRegistered = "already_registered",
+        /// A link to set a new password.
+        ResetPassword = "reset_password",
+        /// A link with which a new member of the staff sets a password.
+        Invitation = "invitation",
+        /// An appointment was booked.
+        AppointmentBooked = "appointment_booked",
+        /// An appointment has a new time, place or doctor.
+        AppointmentMoved = "appointment_moved",
+        /// An appointment was cancelled.
+        AppointmentCancelled = "appointment_cancelled",
+    }
+}
+
+text_enum! {
+    /// Where a message stands.
+    MessageStatus {
+        /// It will be sent, or sent again after a failure that may pass.
+        Pending = "pending",
+        /// The mail server took it.
+        Sent = "sent",
+        /// It will not be sent unless somebody asks for it.
+        Failed = "failed",
+    }
+}
+
+/// A mail to be, with what its template needs. It is stored sealed: tokens and times are nobody else's business.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Mail {
+    /// Prove the address.
+    VerifyEmail {
+        /// For the link.
+        token: String,
+    },
+    /// There is an account already.
+    AlreadyRegistered,
+    /// Set a new password.
+    ResetPassword {
+        /// For the link.
+        token: String,
+    },
+    /// Set a first password.
+    Invitation {
+        /// For the link.
+        token: String,
+    },
+    /// Booked.
+    AppointmentBooked(AppointmentMail),
+    /// Moved.
+    AppointmentMoved(AppointmentMail),
+    /// Cancelled.
+    AppointmentCancelled(AppointmentMail),
+}
+
+impl Mail {
+    /// What it is about.
+    pub fn kind(&self) -> MessageKind {
+        match self {
+            Self::VerifyEmail { .. } => MessageKind::VerifyEmail,
+            Self::AlreadyRegistered => MessageKind::AlreadyRegistered,
+            Self::ResetPassword { .. } => MessageKind::ResetPassword,
+            Self::Invitation { .. } => MessageKind::Invitation,
+            Self::AppointmentBooked(_) => MessageKind::AppointmentBooked,
+            Self::AppointmentMoved(_) => MessageKind::AppointmentMoved,
+            Self::AppointmentCancelled(_) => MessageKind::AppointmentCancelled,
+        }
+    }
+
+    /// The appointment, if it is about one.
+    pub fn appointment(&self) -> Option<&AppointmentMail> {
+        match self {
+            Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) | Self::AppointmentCancelled(mail) => {
+                Some(mail)
+            }
+            _ => None,
+        }
+    }
+
+    /// The page that the mail's link leads to, and the link's token.
+    pub fn link(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::VerifyEmail { token } => Some(("verify-email", token)),
+            Self::ResetPassword { token } | Self::Invitation { token } => Some(("set-password", token)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mail({})", self.kind())
+    }
+}
+
+/// An appointment as its mails and its calendar entry show it, at the moment of the change.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppointmentMail {
+    /// The calendar entry's UID is made from it.
+    pub appointment_id: AppointmentId,
+    /// Grows with every change that the calendar must take over, a cancellation included (RFC 5545, 3.8.7.4).
+    pub sequence: i32,
+    /// When it starts.
+    pub starts_at: Timestamp,
+    /// When it ends.
+    pub ends_at: Timestamp,
+    /// The location's zone, by its IANA name.
+    pub time_zone: String,
+    /// The visit type's public name, which says nothing about health.
+    pub visit: String,
+    /// The doctor's name.
+    pub practitioner: String,
+    /// The location's name.
+    pub location: String,
+    /// The location's postal address.
+    pub address: String,
+    /// The location's phone number.
+    pub phone: String,
+    /// What the patient reads out over the phone.
+    pub confirmation_code: String,
+    /// Whom the mail greets.
+    pub recipient_name: String,
+}
+
+impl fmt::Debug for AppointmentMail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AppointmentMail({})", self.appointment_id)
+    }
+}
+
+/// A mail with its address.
+#[derive(Clone)]
+pub struct Envelope {
+    /// The e-mail address.
+    pub recipient: String,
+    /// The patient it is about.
+    pub patient_id: Option<PatientId>,
+    /// The appointment it is about.
+    pub appointment_id: Option<AppointmentId>,
+    /// What to say.
+    pub mail: Mail,
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Envelope({:?})", self.mail)
+    }
+}
+
+/// A message as it is stored.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = messages)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// What it is about.
+    pub kind: MessageKind,
+    /// Where it stands.
+    pub status: MessageStatus,
+    /// The e-mail address.
+    pub recipient: String,
+    /// The patient it is about.
+    pub patient_id: Option<PatientId>,
+    /// The appointment it is about.
+    pub appointment_id: Option<AppointmentId>,
+    /// What to say.
+    pub payload: Sealed<Mail>,
+    /// How often sending was begun since it was last asked for.
+    pub attempts: i32,
+    /// How often somebody had it sent again. Each time makes it a mail of its own, which no mailbox takes for a double.
+    pub resends: i32,
+    /// When it is next due; while a worker has it, when that worker's lease ends.
+    pub due_at: Timestamp,
+    /// The class of the last failure.
+    pub last_error: Option<String>,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When the mail server took it.
+    pub sent_at: Option<Timestamp>,
+}
+
+impl Message {
+    /// The left part of its Message-ID: the same for every try, so that a mail sent twice can be told as one.
+    pub fn mail_id(&self) -> String {
+        if self.resends == 0 { self.id.to_string() } else { format!("{}-{}", self.id, self.resends) }
+    }
+}

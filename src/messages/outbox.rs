@@ -1,0 +1,50 @@
+//! Writing a message in the transaction that causes it.
+
+use diesel::prelude::*;
+
+use super::model::{Envelope, Mail, MessageStatus};
+use crate::db::{Conn, schema::messages};
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::MessageId;
+use crate::sealed::{Place, Sealed};
+
+/// Writes a message that is due now. It goes out if, and only if, the transaction is kept.
+///
+/// # Errors
+/// The database's.
+pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageId> {
+    let id: MessageId = env.new_id();
+    let now = env.now();
+    diesel::insert_into(messages::table)
+        .values((
+            messages::id.eq(id),
+            messages::kind.eq(envelope.mail.kind()),
+            messages::status.eq(MessageStatus::Pending),
+            messages::recipient.eq(&envelope.recipient),
+            messages::patient_id.eq(envelope.patient_id),
+            messages::appointment_id.eq(envelope.appointment_id),
+            messages::payload.eq(env.sealer.seal(place(id), &envelope.mail)?),
+            messages::attempts.eq(0),
+            messages::resends.eq(0),
+            messages::due_at.eq(now),
+            messages::created_at.eq(now),
+        ))
+        .execute(tx)?;
+    // This rings before the commit. A worker that looks too early finds nothing, and looks again within a second.
+    env.mail_written.notify_one();
+    Ok(id)
+}
+
+#[allow(dead_code)]
+/// Opens a stored payload.
+///
+/// # Errors
+/// A fault, if the key is missing or the value was tampered with.
+pub(super) fn open(env: &Env, id: MessageId, payload: &Sealed<Mail>) -> Result<Mail> {
+    env.sealer.open(place(id), payload)
+}
+
+fn place(id: MessageId) -> Place {
+    Place::new("messages", "payload", id.0)
+}
