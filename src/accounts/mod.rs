@@ -1,15 +1,36 @@
-//! Who has an account: users, passwords, sessions, tokens.
+//! Who has an account: users, passwords, sessions, tokens that travel in mails, staff invitations.
+
 pub mod admin;
 pub mod api;
 pub mod authentication;
+pub mod model;
+pub mod one_time;
+pub mod passwords;
+pub mod sessions;
+pub mod store;
+pub mod tokens;
+
+use secrecy::ExposeSecret;
 
 use crate::env::Env;
 
-/// x
-pub struct Keys;
+/// What signs people in: the password hash and the ring of token secrets.
+pub struct Keys {
+    /// Checks and hashes passwords.
+    pub passwords: passwords::Passwords,
+    /// Signs and reads access tokens.
+    pub tokens: tokens::TokenRing,
+}
+
 impl Keys {
-    /// x
-    pub fn new(_env: &Env) -> Result<Self, String> {
-        Ok(Self)
+    /// Reads the secrets from the settings.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn new(env: &Env) -> Result<Self, String> {
+        Ok(Self {
+            passwords: passwords::Passwords::new(env)?,
+            tokens: tokens::TokenRing::parse(env.config.jwt_secret.expose_secret())?,
+        })
     }
 }

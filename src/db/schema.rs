@@ -362,3 +362,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     messages,
     idempotency_keys,
 );
+
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::joinable!(one_time_tokens -> users (user_id));

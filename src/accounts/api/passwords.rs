@@ -1,0 +1,188 @@
+//! The links in mails: verifying an address, setting a password.
+
+use actix_web::{HttpResponse, post, web};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::accounts::model::{EmailAddress, Purpose, User};
+use crate::accounts::sessions::{self, RevokedReason};
+use crate::accounts::{Keys, one_time, store};
+use crate::db::Conn;
+use crate::env::Env;
+use crate::error::{Check, Result};
+use crate::http::idempotency::{self, Answer, Request};
+use crate::http::{Body, IdempotencyKey};
+use crate::messages::model::{Envelope, Mail};
+use crate::messages::outbox;
+
+pub(super) fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(verify_email).service(resend_verification).service(request_reset).service(confirm_reset);
+}
+
+/// A token from a mail.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE"}))]
+struct EmailVerification {
+    /// What stands after `#token=` in the link.
+    #[schema(max_length = 128)]
+    token: String,
+}
+
+/// Verify an e-mail address
+///
+/// Takes the token from the link in the mail; it works once, for 24 hours. Afterwards the account can sign in.
+#[utoipa::path(
+    tag = "registration",
+    operation_id = "verify_email",
+    request_body = EmailVerification,
+    responses((status = 204, description = "Verified")),
+)]
+#[post("/v1/email-verifications")]
+async fn verify_email(env: web::Data<Env>, body: Body<EmailVerification>) -> Result<HttpResponse> {
+    let (clock, token) = (env.clock.clone(), body.value.token);
+    env.db
+        .write(move |tx| {
+            let user = one_time::consume(tx, &token, &[Purpose::VerifyEmail], clock.now())?;
+            store::mark_verified(tx, user.id, clock.now())
+        })
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// An e-mail address.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "ann@example.org"}))]
+struct Mailbox {
+    /// The account's address.
+    #[schema(max_length = 254)]
+    email: String,
+}
+
+impl Mailbox {
+    fn parse(&self) -> Result<EmailAddress> {
+        let mut check = Check::new();
+        let email = check.field("/email", EmailAddress::parse(&self.email));
+        check.done()?;
+        email.ok_or(crate::error::Error::NotFound)
+    }
+}
+
+/// Writes a mail to an account, if there is one that should get it; the caller never learns whether.
+fn mail_to(tx: &mut Conn, env: &Env, email: &EmailAddress, wanted: impl Fn(&User) -> Option<Purpose>) -> Result<()> {
+    let Some(user) = store::find_by_email(tx, &email.key())?.filter(|user| user.disabled_at.is_none()) else {
+        return Ok(());
+    };
+    let Some(purpose) = wanted(&user) else { return Ok(()) };
+    let token = one_time::issue(tx, env, user.id, purpose)?;
+    let mail = match purpose {
+        Purpose::VerifyEmail => Mail::VerifyEmail { token },
+        Purpose::ResetPassword => Mail::ResetPassword { token },
+        Purpose::Invitation => Mail::Invitation { token },
+    };
+    outbox::enqueue(tx, env, &Envelope { recipient: user.email, patient_id: None, appointment_id: None, mail })?;
+    Ok(())
+}
+
+/// Send the verification mail again
+///
+/// The answer is the same whether or not the address has an account that waits for it. Older links stop working.
+#[utoipa::path(
+    tag = "registration",
+    operation_id = "resend_email_verification",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A random value; a repeat with the same value sends nothing more", max_length = 255)),
+    request_body = Mailbox,
+    responses((status = 202, description = "Sent, if there is anything to verify")),
+)]
+#[post("/v1/email-verifications/resend")]
+async fn resend_verification(env: web::Data<Env>, key: IdempotencyKey, body: Body<Mailbox>) -> Result<HttpResponse> {
+    let (shared, email) = (env.clone(), body.parse()?);
+    let request = Request { actor: None, operation: "resend_email_verification".into(), key, body: &body.raw };
+    idempotency::run(&env, request, move |tx| {
+        mail_to(tx, &shared, &email, |user| {
+            (user.email_verified_at.is_none() && user.password_hash.is_some()).then_some(Purpose::VerifyEmail)
+        })?;
+        Ok(Answer::empty(202))
+    })
+    .await
+}
+
+/// Ask for a link to set a new password
+///
+/// The answer is the same whether or not the address has an account. The link works once, for an hour; older ones stop working.
+#[utoipa::path(
+    tag = "registration",
+    operation_id = "request_password_reset",
+    request_body = Mailbox,
+    responses((status = 202, description = "Sent, if the address has an account")),
+)]
+#[post("/v1/password-resets")]
+async fn request_reset(env: web::Data<Env>, body: Body<Mailbox>) -> Result<HttpResponse> {
+    let (shared, email) = (env.clone(), body.parse()?);
+    env.db
+        .write(move |tx| {
+            mail_to(tx, &shared, &email, |user| {
+                // Somebody who was invited and lost the mail gets another invitation, which lasts longer.
+                Some(if user.password_hash.is_some() { Purpose::ResetPassword } else { Purpose::Invitation })
+            })
+        })
+        .await?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE", "new_password": "violet otter hums at dawn"}))]
+struct PasswordResetConfirmation {
+    /// What stands after `#token=` in the link.
+    #[schema(max_length = 128)]
+    token: String,
+    /// 12 characters or more, for staff 15; any characters, but none of the passwords that are tried first.
+    #[schema(min_length = 8, max_length = 128)]
+    new_password: String,
+}
+
+/// Set a password with a link
+///
+/// For the links of password resets and of invitations. Every session of the account ends, and the address counts as verified:
+/// whoever has the link reads the mailbox.
+#[utoipa::path(
+    tag = "registration",
+    operation_id = "confirm_password_reset",
+    request_body = PasswordResetConfirmation,
+    responses((status = 204, description = "The new password is set")),
+)]
+#[post("/v1/password-resets/confirm")]
+async fn confirm_reset(
+    env: web::Data<Env>,
+    keys: web::Data<Keys>,
+    body: Body<PasswordResetConfirmation>,
+) -> Result<HttpResponse> {
+    const PURPOSES: &[Purpose] = &[Purpose::ResetPassword, Purpose::Invitation];
+    let PasswordResetConfirmation { token, new_password } = body.value;
+    let (clock, looked_up) = (env.clock.clone(), token.clone());
+    let (user, _) = env.db.read(move |conn| one_time::look_up(conn, &looked_up, PURPOSES, clock.now())).await?;
+    let mut check = Check::new();
+    let about = [user.email.as_str(), user.name.as_deref().unwrap_or_default()];
+    check.field("/new_password", keys.passwords.check(&new_password, user.role, &about));
+    check.done()?;
+    let hash = keys.passwords.hash(&new_password).await?;
+    let clock = env.clock.clone();
+    env.db
+        .write(move |tx| {
+            let now = clock.now();
+            let user = one_time::consume(tx, &token, PURPOSES, now)?;
+            store::set_password(tx, user.id, &hash, now)?;
+            store::mark_verified(tx, user.id, now)?;
+            sessions::revoke_all(tx, user.id, RevokedReason::PasswordReset, now)?;
+            for purpose in Purpose::ALL {
+                one_time::void(tx, user.id, *purpose, now)?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,123 @@
+//! Passwords: what makes a good one (NIST SP 800-63B-4), and hashing them without stopping the service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use tokio::sync::Semaphore;
+
+use crate::actor::Role;
+use crate::clock::Entropy;
+use crate::env::Env;
+use crate::error::{Error, Result, Rule};
+use crate::telemetry::Metrics;
+
+/// The longest password in characters. A longer one only costs time.
+pub const MAX_CHARS: usize = 128;
+/// How many requests may wait for one place at the hash; a core does some thirty a second.
+const WAITING_PER_PLACE: usize = 24;
+/// How long one of them waits.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Checks, hashes and compares passwords.
+pub struct Passwords {
+    places: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    entropy: Entropy,
+    metrics: Arc<Metrics>,
+    min_patient: usize,
+    min_staff: usize,
+    /// What is compared where there is no account, so that the answer takes as long.
+    dummy: String,
+}
+
+/// OWASP's least for argon2id: 19 MiB, two passes, one lane.
+fn argon2() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
+}
+
+fn hash_now(password: &str, salt: &[u8; 16]) -> Result<String> {
+    let hash: PasswordHash = argon2()
+        .hash_password_with_salt(password.as_bytes(), salt)
+        .map_err(|error| Error::internal("hash a password", error))?;
+    Ok(hash.to_string())
+}
+
+/// Whether `password` is the one behind `hash`.
+fn matches(password: &str, hash: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+impl Passwords {
+    /// # Errors
+    /// In words for the operator.
+    pub fn new(env: &Env) -> Result<Self, String> {
+        let settings = &env.config.settings;
+        let places = usize::from(settings.password_hashers);
+        Ok(Self {
+            places: Arc::new(Semaphore::new(places)),
+            waiting: Arc::new(Semaphore::new(places * WAITING_PER_PLACE)),
+            entropy: env.entropy.clone(),
+            metrics: Arc::clone(&env.metrics),
+            min_patient: usize::from(settings.password_min_patient),
+            min_staff: usize::from(settings.password_min_staff),
+            dummy: hash_now("nobody's password", &env.entropy.bytes()).map_err(|error| error.to_string())?,
+        })
+    }
+
+    /// Whether a new password will do: long enough, and not among those that are tried first.
+    /// No rules of composition, and Unicode is welcome.
+    ///
+    /// # Errors
+    /// The rule it breaks. `about` are words that must not make the password, such as the address.
+    pub fn check(&self, password: &str, role: Role, about: &[&str]) -> Result<(), Rule> {
+        let min = if role.is_staff() { self.min_staff } else { self.min_patient };
+        let length = password.chars().count();
+        if length < min {
+            return Err(Rule::new("too_short", format!("must have at least {min} characters")));
+        }
+        if length > MAX_CHARS {
+            return Err(Rule::new("too_long", format!("must have at most {MAX_CHARS} characters")));
+        }
+        // Fewer than ten million guesses: a dictionary word, a keyboard row, the address with a digit.
+        if zxcvbn::zxcvbn(password, about).guesses() < 10_000_000 {
+            return Err(Rule::new("too_common", "is among the first that anyone would try; choose another"));
+        }
+        Ok(())
+    }
+
+    /// Hashes a password on a thread that may block.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where too many wait already.
+    pub async fn hash(&self, password: &str) -> Result<String> {
+        let (password, salt) = (password.to_owned(), self.entropy.bytes());
+        self.blocking(move || hash_now(&password, &salt)).await?
+    }
+
+    /// Compares a password with an account's hash, or with nobody's, in the same time.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where too many wait already.
+    pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool> {
+        let (password, known) = (password.to_owned(), hash.is_some());
+        let hash = hash.unwrap_or(&self.dummy).to_owned();
+        Ok(self.blocking(move || matches(&password, &hash)).await? && known)
+    }
+
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let busy = || Error::unavailable(2, "too many passwords wait to be hashed");
+        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
+        self.metrics.password_waiting.inc();
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        self.metrics.password_waiting.dec();
+        let place = place.map_err(|_| busy())?.map_err(|error| Error::internal("hash a password", error))?;
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work()
+        })
+        .await
+        .map_err(|error| Error::internal("hash a password", error))
+    }
+}

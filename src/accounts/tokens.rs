@@ -1,0 +1,196 @@
+//! Access tokens: short-lived HS256 JWTs (RFC 9068 in spirit, RFC 8725 in caution), and the hashes of opaque tokens.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Entropy, Timestamp};
+use crate::error::{Error, Result};
+use crate::ids::{SessionId, UserId};
+
+/// How long an access token is good, in seconds.
+pub const ACCESS_SECONDS: i64 = 600;
+/// How far two machines' clocks may differ, in seconds.
+const LEEWAY_SECONDS: i64 = 5;
+const ISSUER: &str = "legwork";
+const AUDIENCE: &str = "legwork-api";
+const TYPE: &str = "at+jwt";
+
+/// What an access token says. The role is not in it: it is looked up, so that a change counts at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claims {
+    iss: String,
+    aud: String,
+    /// The account.
+    pub sub: UserId,
+    /// The session.
+    pub sid: SessionId,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+/// The secrets that sign access tokens. The first one signs; all of them are good for reading.
+pub struct TokenRing {
+    kid: String,
+    signing: EncodingKey,
+    reading: HashMap<String, DecodingKey>,
+    validation: Validation,
+}
+
+impl TokenRing {
+    /// Reads `id:secret`, comma-separated, the signing one first.
+    ///
+    /// # Errors
+    /// In words for the operator, without any of the secret's text.
+    pub fn parse(ring: &str) -> Result<Self, String> {
+        let mut reading = HashMap::new();
+        let mut first = None;
+        for entry in ring.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let (kid, secret) = entry.split_once(':').ok_or("JWT_SECRET: each entry is `id:secret`")?;
+            if secret.len() < 32 || secret.contains("change-me") {
+                return Err(format!("JWT_SECRET: secret {kid} is an example or has fewer than 32 characters"));
+            }
+            if reading.insert(kid.to_owned(), DecodingKey::from_secret(secret.as_bytes())).is_some() {
+                return Err(format!("JWT_SECRET: secret {kid} stands there twice"));
+            }
+            first.get_or_insert_with(|| (kid.to_owned(), EncodingKey::from_secret(secret.as_bytes())));
+        }
+        let (kid, signing) = first.ok_or("JWT_SECRET: at least one secret is needed")?;
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        // The library reads the machine's clock; times are compared with ours below.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Ok(Self { kid, signing, reading, validation })
+    }
+
+    /// Signs a token for a session.
+    ///
+    /// # Errors
+    /// Only where signing fails, which is a fault.
+    pub fn sign(&self, sub: UserId, sid: SessionId, now: Timestamp) -> Result<String> {
+        let iat = now.as_seconds();
+        let claims =
+            Claims { iss: ISSUER.into(), aud: AUDIENCE.into(), sub, sid, iat, nbf: iat, exp: iat + ACCESS_SECONDS };
+        let header = Header { typ: Some(TYPE.into()), kid: Some(self.kid.clone()), ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &claims, &self.signing).map_err(|error| Error::internal("sign a token", error))
+    }
+
+    /// Reads a token; `None` if anything about it is not as it should be.
+    pub fn read(&self, token: &str, now: Timestamp) -> Option<Claims> {
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        // Whatever asks us to fetch a key, or to understand more than we do, is not ours.
+        let foreign = header.typ.as_deref() != Some(TYPE)
+            || header.alg != Algorithm::HS256
+            || header.crit.is_some()
+            || header.jku.is_some()
+            || header.jwk.is_some()
+            || header.x5u.is_some()
+            || header.x5c.is_some()
+            || header.cty.is_some();
+        if foreign {
+            return None;
+        }
+        let key = self.reading.get(header.kid.as_deref()?)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
+        let now = now.as_seconds();
+        (claims.exp > now && claims.nbf <= now + LEEWAY_SECONDS && claims.iat <= now + LEEWAY_SECONDS).then_some(claims)
+    }
+}
+
+/// A new opaque token of 256 bits, for a client to keep.
+pub fn opaque(entropy: &Entropy) -> String {
+    URL_SAFE_NO_PAD.encode(entropy.bytes::<32>())
+}
+
+/// How an opaque token stands in the database. It has 256 random bits, so a plain hash is enough.
+pub fn hash(token: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RING: &str = "a:0123456789abcdef0123456789abcdef";
+
+    fn ids() -> (UserId, SessionId) {
+        (UserId(uuid::Uuid::from_u128(1)), SessionId(uuid::Uuid::from_u128(2)))
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000).expect("an instant")
+    }
+
+    fn forged(header: &Header, exp: i64, secret: &str) -> String {
+        let (sub, sid) = ids();
+        let claims = Claims { iss: ISSUER.into(), aud: AUDIENCE.into(), sub, sid, iat: 1000, nbf: 1000, exp };
+        jsonwebtoken::encode(header, &claims, &EncodingKey::from_secret(secret.as_bytes())).expect("signed")
+    }
+
+    #[test]
+    fn a_token_is_good_for_ten_minutes_and_not_a_second_longer() {
+        let ring = TokenRing::parse(RING).expect("a ring");
+        let (user, session) = ids();
+        let token = ring.sign(user, session, at(1000)).expect("signed");
+        assert_eq!(ring.read(&token, at(1000)).expect("good").sub, user);
+        assert!(ring.read(&token, at(1599)).is_some());
+        assert!(ring.read(&token, at(1600)).is_none());
+        assert!(ring.read(&token, at(990)).is_none(), "not yet valid");
+    }
+
+    #[test]
+    fn tokens_with_foreign_headers_or_keys_are_refused() {
+        let ring = TokenRing::parse(RING).expect("a ring");
+        let secret = "0123456789abcdef0123456789abcdef";
+        let good = Header { typ: Some(TYPE.into()), kid: Some("a".into()), ..Header::new(Algorithm::HS256) };
+        assert!(ring.read(&forged(&good, 2000, secret), at(1000)).is_some());
+        let variants = [
+            Header { typ: Some("JWT".into()), ..good.clone() },
+            Header { typ: None, ..good.clone() },
+            Header { kid: Some("b".into()), ..good.clone() },
+            Header { kid: None, ..good.clone() },
+            Header { jku: Some("https://evil.example".into()), ..good.clone() },
+            Header { x5u: Some("https://evil.example".into()), ..good.clone() },
+            Header { crit: Some(vec!["exp".into()]), ..good.clone() },
+            Header { alg: Algorithm::HS512, ..good.clone() },
+        ];
+        for header in variants {
+            assert!(ring.read(&forged(&header, 2000, secret), at(1000)).is_none(), "{header:?}");
+        }
+        assert!(ring.read(&forged(&good, 2000, "another secret of 32 characters!!"), at(1000)).is_none());
+        let none = format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt","kid":"a"}"#),
+            forged(&good, 2000, secret).split('.').nth(1).expect("claims")
+        );
+        assert!(ring.read(&none, at(1000)).is_none());
+    }
+
+    #[test]
+    fn an_old_secret_still_reads_while_a_new_one_signs() {
+        let (user, session) = ids();
+        let old = TokenRing::parse(RING).expect("a ring");
+        let both = TokenRing::parse(&format!("b:fedcba9876543210fedcba9876543210,{RING}")).expect("a ring");
+        let new = TokenRing::parse("b:fedcba9876543210fedcba9876543210").expect("a ring");
+        let (before, after) =
+            (old.sign(user, session, at(0)).expect("signed"), both.sign(user, session, at(0)).expect("signed"));
+        assert!(both.read(&before, at(1)).is_some() && both.read(&after, at(1)).is_some());
+        assert!(new.read(&after, at(1)).is_some() && new.read(&before, at(1)).is_none());
+    }
+
+    #[test]
+    fn short_and_example_secrets_are_refused_at_the_start() {
+        for ring in ["", "a:short", "nokid", "a:change-me-change-me-change-me-change-me"] {
+            assert!(TokenRing::parse(ring).is_err(), "{ring}");
+        }
+    }
+}
