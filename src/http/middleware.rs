@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
@@ -44,25 +45,25 @@ pub async fn wrap(
     let id = request_id(&request, &env);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().to_string(), request.path().to_owned());
-    let http_request = request.request().clone();
     let span = tracing::info_span!("request", request_id = %id);
 
     // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
     async move {
         let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-        let response = match outcome {
-            Ok(Ok(response)) => response.map_into_boxed_body(),
-            Ok(Err(error)) => ServiceResponse::new(http_request, error.error_response()),
-            Err(_) => {
-                let fault = crate::error::Error::fault("a handler panicked");
-                ServiceResponse::new(http_request, actix_web::ResponseError::error_response(&fault))
+        // No copy of the request is kept for the failures: routing needs the only one.
+        let (request, response) = match outcome {
+            Ok(Ok(response)) => {
+                let (request, response) = response.into_parts();
+                (Some(request), response.map_into_boxed_body())
             }
+            Ok(Err(error)) => (None, error.error_response()),
+            Err(_) => (None, crate::error::Error::fault("a handler panicked").error_response()),
         };
         let mut response = write_problem(response, &path, &id);
         harden(response.headers_mut(), &id);
         let status = response.status().as_u16();
         // The pattern, not the path: paths and queries name people.
-        let route = response.request().match_pattern().unwrap_or_else(|| "(none)".into());
+        let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "(none)".into());
         let took = started.elapsed();
         if status >= 500 {
             env.metrics.faults.inc();
@@ -70,19 +71,22 @@ pub async fn wrap(
         let labels = RequestLabels { method: method.clone(), route: route.clone(), status };
         env.metrics.http_duration.get_or_create(&labels).observe(took.as_secs_f64());
         tracing::info!(%method, %route, status, millis = took.as_secs_f64() * 1000.0, "answered");
-        Ok(response)
+        match request {
+            Some(request) => Ok(ServiceResponse::new(request, response)),
+            None => Err(InternalError::from_response("failed", response).into()),
+        }
     }
     .instrument(span)
     .await
 }
 
 /// Writes out a problem, be it ours or one that the framework made by itself.
-fn write_problem(response: ServiceResponse, path: &str, id: &str) -> ServiceResponse {
+fn write_problem(response: HttpResponse, path: &str, id: &str) -> HttpResponse {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let draft = response.response().extensions().get::<Draft>().cloned();
+    let draft = response.extensions().get::<Draft>().cloned();
     let is_document = || {
         let media_type = response.headers().get(header::CONTENT_TYPE);
         media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/"))

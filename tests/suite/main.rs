@@ -1,1 +1,11 @@
-//! The integration tests.
+//! The integration tests: one binary, a real server per test, on both engines.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed; the lint knows test functions but not their helpers"
+)]
+
+mod support;
+
+mod harness;

@@ -1,0 +1,131 @@
+//! A real server for one test.
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use legwork::clock::{Clock, Entropy};
+use legwork::db::{Conn, Use};
+use legwork::env::Env;
+use legwork::server::{self, Server};
+use tokio::sync::oneshot;
+
+use super::START;
+use super::client::Client;
+use super::site::{Engine, Site};
+
+/// A server on a free port, with its own database, clock and mail folder. It stops when this is dropped.
+pub struct App {
+    /// First, so that the server goes before what it stands on.
+    running: Running,
+    /// The server's surroundings: database, settings, metrics.
+    pub env: Env,
+    /// The server's clock: it stands until it is turned.
+    pub clock: Clock,
+    /// Which engine the test runs on.
+    pub engine: Engine,
+    /// `http://127.0.0.1:PORT`
+    pub base: String,
+    /// What clients share.
+    pub(super) http: reqwest::Client,
+    /// Accounts that the harness made, by what they are for.
+    pub(super) people: tokio::sync::Mutex<std::collections::HashMap<String, Client>>,
+    /// Last, so that the database goes after the server.
+    pub site: Site,
+}
+
+/// Stops the server when dropped.
+struct Running(Option<(oneshot::Sender<()>, JoinHandle<()>)>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Runs a test on an engine, unless there is none.
+pub fn run<F: Future<Output = ()>>(engine: Engine, test: impl FnOnce(App) -> F) {
+    let Some(site) = Site::new(engine) else { return };
+    let app = App::start(site, Clock::manual(START.parse().expect("an instant")), &[]);
+    runtime().block_on(test(app));
+}
+
+/// A runtime for a test's own thread.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+impl App {
+    /// Starts a server. `extra` are flags of the settings, such as `&["--smtp-url", "smtp://127.0.0.1:2525"]`.
+    pub fn start(site: Site, clock: Clock, extra: &[&str]) -> Self {
+        let config = site.config(extra);
+        let (tell, told) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread_clock = clock.clone();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = server::open(config, Use::Serve, thread_clock, Entropy::system())
+                    .and_then(|env| Server::bind(env, 2));
+                let server = match server {
+                    Ok(server) => server,
+                    Err(error) => {
+                        let _ = tell.send(Err(error));
+                        return;
+                    }
+                };
+                let stopper = server.handle();
+                let _ = tell.send(Ok((server.addr, server.env.clone())));
+                actix_web::rt::spawn(async move {
+                    let _ = stopped.await;
+                    stopper.stop().await;
+                });
+                let _ = server.serve().await;
+            });
+        });
+        let (addr, env) = told.recv().expect("the server's thread").expect("the server starts");
+        Self {
+            env,
+            clock,
+            engine: site.engine,
+            base: format!("http://{addr}"),
+            http: http_client(),
+            running: Running(Some((stop, thread))),
+            people: tokio::sync::Mutex::default(),
+            site,
+        }
+    }
+
+    /// Stops the server and starts another over the same database, with other settings.
+    pub fn restart(self, extra: &[&str]) -> Self {
+        let Self { running, env, clock, site, .. } = self;
+        drop(running);
+        // SQLite's lock is let go of with the last handle.
+        drop(env);
+        Self::start(site, clock, extra)
+    }
+
+    /// Somebody who is not signed in.
+    pub fn anon(&self) -> Client {
+        Client::new(self.http.clone(), self.base.clone(), self.clock.clone())
+    }
+
+    /// Runs a closure on the database, beside the server.
+    pub async fn db<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Conn) -> legwork::error::Result<T> + Send + 'static,
+    ) -> T {
+        self.env.db.write(work).await.expect("the test's own statement")
+    }
+}
+
+/// A client that knows no proxy and follows no redirect.
+pub fn http_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(std::time::Duration::from_secs(60))
+        .build()
+        .expect("a client")
+}

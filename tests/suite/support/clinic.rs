@@ -1,0 +1,83 @@
+//! A small clinic, set up through the API as an administrator would.
+
+use serde_json::{Value, json};
+
+use super::{App, Client};
+
+/// The ids of what was set up.
+#[derive(Debug, Clone)]
+pub struct Clinic {
+    /// In America/New_York, slots of 15 minutes.
+    pub location_id: String,
+    /// Sees patients there Monday to Friday from 9 to 17, and offers all three visit types.
+    pub practitioner_id: String,
+    /// 60 minutes.
+    pub new_visit: String,
+    /// 30 minutes.
+    pub follow_up: String,
+    /// 15 minutes.
+    pub check: String,
+}
+
+impl App {
+    /// One location, one practitioner, three visit types, and published slots.
+    pub async fn clinic(&self) -> Clinic {
+        let admin = self.admin().await;
+        let location_id = self.location("Main Street", "America/New_York").await;
+        let new_visit = visit_type(&admin, "New patient", 60).await;
+        let follow_up = visit_type(&admin, "Follow-up", 30).await;
+        let check = visit_type(&admin, "Check", 15).await;
+        let practitioner_id = self.practitioner("Dr. Ada Vein", &location_id, &[&new_visit, &follow_up, &check]).await;
+        Clinic { location_id, practitioner_id, new_visit, follow_up, check }
+    }
+
+    /// A location with slots of 15 minutes.
+    pub async fn location(&self, name: &str, time_zone: &str) -> String {
+        let body = json!({
+            "name": name,
+            "address": "1 Main Street, Springfield",
+            "phone": "+12025550100",
+            "country": "US",
+            "time_zone": time_zone,
+            "slot_minutes": 15,
+        });
+        let reply = self.admin().await.post("/v1/locations", body).await;
+        reply.expect(201).id()
+    }
+
+    /// A practitioner with weekly hours Monday to Friday from 9 to 17.
+    pub async fn practitioner(&self, name: &str, location_id: &str, visit_type_ids: &[&str]) -> String {
+        let admin = self.admin().await;
+        let body = json!({"name": name, "visit_type_ids": visit_type_ids, "location_ids": [location_id]});
+        let id = admin.post("/v1/practitioners", body).await.expect(201).id();
+        let path = format!("/v1/practitioners/{id}/availability");
+        let etag = admin.get(&path).await.expect(200).etag();
+        admin.put(&path, &etag, weekly_hours(location_id)).await.expect(200);
+        id
+    }
+}
+
+async fn visit_type(admin: &Client, name: &str, minutes: u32) -> String {
+    let body = json!({
+        "name": name,
+        "public_name": name,
+        "duration_minutes": minutes,
+        "online_bookable": true,
+        "booking_notice_minutes": 0,
+        "cancel_notice_minutes": 0,
+    });
+    admin.post("/v1/visit-types", body).await.expect(201).id()
+}
+
+/// Monday to Friday from 9 to 17.
+pub fn weekly_hours(location_id: &str) -> Value {
+    let rule =
+        |weekday: &str| json!({"weekday": weekday, "start": "09:00", "end": "17:00", "location_id": location_id});
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday"];
+    json!({"rules": days.map(rule)})
+}
+
+/// The free starts for a visit type, earliest first.
+pub async fn free_slots(client: &Client, visit_type_id: &str) -> Vec<Value> {
+    client.get(&format!("/v1/slots?visit_type_id={visit_type_id}&limit=200")).await.items()
+}

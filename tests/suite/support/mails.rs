@@ -1,0 +1,99 @@
+//! The mails that a server wrote into its folder.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use legwork::db::schema::messages;
+use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
+
+use super::App;
+
+/// A mail as its reader sees it.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// The calendar part, if there is one.
+    pub ics: Option<String>,
+    pub message_id: String,
+    /// The bytes as they went out, as text.
+    pub raw: String,
+}
+
+impl Mail {
+    /// The token of the first link in the text.
+    #[track_caller]
+    pub fn token(&self) -> String {
+        let (_, rest) = self.text.split_once("#token=").unwrap_or_else(|| panic!("no token in:\n{}", self.text));
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_.~".contains(*c)).collect()
+    }
+}
+
+impl App {
+    /// Waits until nothing is left to be sent, and reads everything that was, oldest first.
+    pub async fn mails(&self) -> Vec<Mail> {
+        let patience = Instant::now() + Duration::from_secs(15);
+        loop {
+            self.env.mail_written.notify_one();
+            let waiting = self
+                .db(|tx| Ok(messages::table.filter(messages::status.eq("pending")).count().get_result::<i64>(tx)?))
+                .await;
+            if waiting == 0 {
+                return read(&self.site.mail_dir());
+            }
+            assert!(Instant::now() < patience, "{waiting} messages are still waiting to be sent");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The mails to one address.
+    pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
+        self.mails().await.into_iter().filter(|mail| mail.to == address).collect()
+    }
+}
+
+/// Reads every mail of a folder, oldest first.
+pub fn read(folder: &Path) -> Vec<Mail> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+        .map(|path| (path.metadata().and_then(|data| data.modified()).expect("a time"), path))
+        .collect();
+    files.sort();
+    files.iter().map(|(_, path)| parse(&std::fs::read(path).expect("a mail"))).collect()
+}
+
+/// Reads one mail.
+pub fn parse(bytes: &[u8]) -> Mail {
+    let message = MessageParser::default().parse(bytes).expect("a mail that can be read");
+    let address = message.to().and_then(|to| to.first()).and_then(|to| to.address());
+    Mail {
+        to: address.expect("a recipient").to_owned(),
+        subject: message.subject().unwrap_or_default().to_owned(),
+        text: message.body_text(0).unwrap_or_default().into_owned(),
+        html: message.body_html(0).unwrap_or_default().into_owned(),
+        ics: calendar(&message),
+        message_id: message.message_id().unwrap_or_default().to_owned(),
+        raw: String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+fn calendar(message: &Message<'_>) -> Option<String> {
+    message.parts.iter().find_map(|part| {
+        let kind = part.content_type()?;
+        if kind.ctype() != "text" || kind.subtype() != Some("calendar") {
+            return None;
+        }
+        match &part.body {
+            PartType::Text(text) => Some(text.to_string()),
+            PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
+                Some(String::from_utf8_lossy(bytes).into_owned())
+            }
+            _ => None,
+        }
+    })
+}

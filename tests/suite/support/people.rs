@@ -1,0 +1,136 @@
+//! Accounts of every role, put into the database without the detour of registration, then really signed in.
+
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+use diesel::prelude::*;
+use legwork::actor::Role;
+use legwork::db::schema::{patient_access, users};
+use legwork::ids::{PatientId, PractitionerId, UserId};
+use serde_json::{Value, json};
+
+use super::{App, Client};
+
+/// The password of every account that the harness makes.
+pub const PASSWORD: &str = "quiet-legs-at-midnight-7";
+
+/// A signed-in patient; a [`Client`] with the record it is about.
+#[derive(Clone)]
+pub struct Patient {
+    pub client: Client,
+    /// The account holder's own record.
+    pub patient_id: String,
+    pub email: String,
+}
+
+impl Deref for Patient {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// One hash for all: hashing is slow by design.
+fn password_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| {
+        use argon2::password_hash::PasswordHasher;
+        argon2::Argon2::default().hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
+    })
+}
+
+impl App {
+    pub async fn admin(&self) -> Client {
+        self.staff("admin", Role::Admin, None).await
+    }
+
+    pub async fn desk(&self) -> Client {
+        self.staff("desk", Role::FrontDesk, None).await
+    }
+
+    /// A doctor's account that belongs to no practitioner; see [`App::doctor_of`].
+    pub async fn doctor(&self) -> Client {
+        self.staff("doctor", Role::Practitioner, None).await
+    }
+
+    /// The account of this practitioner.
+    pub async fn doctor_of(&self, practitioner_id: &str) -> Client {
+        let id = practitioner_id.parse().expect("a practitioner's id");
+        self.staff(&format!("doctor-{practitioner_id}"), Role::Practitioner, Some(id)).await
+    }
+
+    /// A patient with a record of their own, verified and signed in. One name is one person.
+    pub async fn patient(&self, name: &str) -> Patient {
+        let email = format!("{name}@patients.example");
+        let desk = self.desk().await;
+        let reply = desk.post("/v1/patients", patient_json(name, &email)).await;
+        reply.expect(201);
+        let patient_id = reply.id();
+        let user_id = self.account(&email, Role::Patient, None).await;
+        let id: PatientId = patient_id.parse().expect("a patient's id");
+        let now = self.clock.now();
+        self.db(move |tx| {
+            let row = (
+                patient_access::user_id.eq(user_id),
+                patient_access::patient_id.eq(id),
+                patient_access::relation.eq("self"),
+                patient_access::created_at.eq(now),
+            );
+            Ok(diesel::insert_into(patient_access::table).values(row).execute(tx)?)
+        })
+        .await;
+        Patient { client: self.anon().sign_in(&email, PASSWORD).await, patient_id, email }
+    }
+
+    async fn staff(&self, name: &str, role: Role, practitioner_id: Option<PractitionerId>) -> Client {
+        let mut people = self.people.lock().await;
+        if let Some(client) = people.get(name) {
+            return client.clone();
+        }
+        let email = format!("{name}@clinic.example");
+        self.account(&email, role, practitioner_id).await;
+        let client = self.anon().sign_in(&email, PASSWORD).await;
+        people.insert(name.to_owned(), client.clone());
+        client
+    }
+
+    /// A verified account with [`PASSWORD`].
+    pub async fn account(&self, email: &str, role: Role, practitioner_id: Option<PractitionerId>) -> UserId {
+        let (id, now): (UserId, _) = (self.env.new_id(), self.clock.now());
+        let email = email.to_owned();
+        self.db(move |tx| {
+            let row = (
+                users::id.eq(id),
+                users::email.eq(&email),
+                users::email_key.eq(email.to_lowercase()),
+                users::name.eq(&email),
+                users::role.eq(role.as_str()),
+                users::practitioner_id.eq(practitioner_id),
+                users::password_hash.eq(password_hash()),
+                users::preferred_language.eq("en"),
+                users::email_verified_at.eq(now),
+                users::version.eq(1),
+                users::created_at.eq(now),
+                users::updated_at.eq(now),
+            );
+            Ok(diesel::insert_into(users::table).values(row).execute(tx)?)
+        })
+        .await;
+        id
+    }
+}
+
+/// The body of a registration at the desk.
+pub fn patient_json(name: &str, email: &str) -> Value {
+    json!({
+        "given_name": name,
+        "family_name": "Tester",
+        "date_of_birth": "1967-09-14",
+        "administrative_sex": "female",
+        "email": email,
+        "phone": "+12025550123",
+        "preferred_language": "en",
+        "interpreter_needed": false,
+    })
+}

@@ -1,0 +1,245 @@
+//! A PostgreSQL of the tests' own, started once per process on a free port, in a temporary folder.
+//!
+//! A small shell beside the process waits for its standard input to close, which the operating system sees to however
+//! the process ends, and then stops the server and removes what is left.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use diesel::connection::SimpleConnection;
+use legwork::db::{self, Conn, Target};
+
+use super::aloud;
+use super::site::{Engine, Site};
+
+/// The running server.
+pub struct Cluster {
+    port: u16,
+    numbers: AtomicU32,
+    /// Makes and drops databases.
+    admin: Mutex<Conn>,
+    template: OnceLock<()>,
+}
+
+const TEMPLATE: &str = "legwork_template";
+
+impl Cluster {
+    /// The one of this process. `None` where the machine has no PostgreSQL, after saying so.
+    ///
+    /// # Panics
+    /// With `REQUIRE_POSTGRES` set, rather than skip.
+    pub fn get() -> Option<&'static Self> {
+        static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+        let cluster = CLUSTER.get_or_init(|| {
+            let Some(programs) = find_programs() else {
+                aloud("\n==> NO POSTGRESQL: its server programs (initdb, pg_ctl) were not found, ALL ITS TESTS ARE SKIPPED.\n");
+                return None;
+            };
+            Some(start(&programs).unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}")))
+        });
+        if cluster.is_none() {
+            let required = std::env::var_os("REQUIRE_POSTGRES").is_some_and(|value| !value.is_empty() && value != "0");
+            assert!(!required, "REQUIRE_POSTGRES is set, but PostgreSQL's server programs were not found");
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            aloud(&format!("==> SKIPPED for want of PostgreSQL: {test}"));
+        }
+        cluster.as_ref()
+    }
+
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://legwork@127.0.0.1:{}/{database}", self.port)
+    }
+
+    pub fn create_empty(&self) -> String {
+        let name = format!("test_{}", self.numbers.fetch_add(1, Ordering::Relaxed));
+        self.run(&format!("CREATE DATABASE {name}"));
+        name
+    }
+
+    /// A copy of the migrated template, which is made at the first call.
+    pub fn create_migrated(&self) -> String {
+        self.template.get_or_init(|| {
+            self.run(&format!("CREATE DATABASE {TEMPLATE}"));
+            let mut conn = db::connect(&Target::Postgres(self.url(TEMPLATE))).expect("connect to the template");
+            db::migrate::run(&mut conn).expect("migrate the template");
+        });
+        let name = format!("test_{}", self.numbers.fetch_add(1, Ordering::Relaxed));
+        // From version 15 on the copy goes through the log, without a checkpoint, by default.
+        self.run(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"));
+        name
+    }
+
+    pub fn drop_database(&self, name: &str) {
+        self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+    }
+
+    /// Runs a statement outside of any test's database.
+    pub fn run(&self, sql: &str) {
+        let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = admin.batch_execute(sql) {
+            // While another failure is being told, a second panic would hide it.
+            assert!(std::thread::panicking(), "{sql}: {error}");
+        }
+    }
+}
+
+/// The folder that holds the server programs.
+fn find_programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    for parent in ["/usr/lib/postgresql", "/usr", "/usr/local", "/opt/homebrew/opt", "/usr/local/opt"] {
+        let Ok(entries) = std::fs::read_dir(parent) else { continue };
+        let mut versions: Vec<_> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                parent == "/usr/lib/postgresql" || name.starts_with("pgsql") || name.starts_with("postgresql")
+            })
+            .collect();
+        versions.sort();
+        folders.extend(versions.into_iter().rev().map(|version| version.join("bin")));
+    }
+    folders.into_iter().find_map(|folder| {
+        // A link in PATH may stand alone: the others are beside what it points to.
+        let folder = folder.join("initdb").canonicalize().ok()?.parent()?.to_owned();
+        ["pg_ctl", "postgres"].iter().all(|program| folder.join(program).exists()).then_some(folder)
+    })
+}
+
+/// Whom the server runs as: it refuses to be root.
+struct Owner {
+    /// What to put before a command; empty if it may run as we are.
+    prefix: Vec<String>,
+    /// For the folder.
+    ids: Option<(u32, u32)>,
+}
+
+fn id(flag: &str, user: &[&str]) -> Option<u32> {
+    let output = Command::new("id").arg(flag).args(user).stderr(Stdio::null()).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+fn owner() -> Result<Owner, String> {
+    if id("-u", &[]) != Some(0) {
+        return Ok(Owner { prefix: Vec::new(), ids: None });
+    }
+    let (uid, gid) = ["postgres", "nobody"]
+        .iter()
+        .find_map(|user| Some((id("-u", &[user])?, id("-g", &[user])?)))
+        .ok_or("root has no other user to run PostgreSQL as")?;
+    let prefix = ["setpriv", &format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"];
+    Ok(Owner { prefix: prefix.map(str::to_owned).to_vec(), ids: Some((uid, gid)) })
+}
+
+fn start(programs: &Path) -> Result<Cluster, String> {
+    let owner = owner()?;
+    let folder = tempfile::Builder::new()
+        .prefix("legwork-postgres-")
+        .tempdir()
+        .map_err(|error| format!("make a folder: {error}"))?
+        .keep();
+    if let Some((uid, gid)) = owner.ids {
+        std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).map_err(|error| format!("chown: {error}"))?;
+    }
+    let data = folder.join("data");
+    let command = |program: &str| {
+        let program = programs.join(program);
+        let mut command = match owner.prefix.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        // The user may not be allowed to stand where we stand.
+        command.current_dir("/").env_remove("PGDATA").env_remove("PGPORT");
+        command
+    };
+    let stop = [owner.prefix.join(" "), format!("'{}/pg_ctl'", programs.display())].join(" ");
+    keep_watch(&format!("{stop} -D '{}' -m immediate stop; rm -rf '{}'", data.display(), folder.display()));
+    run(command("initdb").arg("-D").arg(&data).args([
+        "-U",
+        "legwork",
+        "--auth=trust",
+        "--no-locale",
+        "--encoding=UTF8",
+        "--no-sync",
+    ]))?;
+    let mut tries = 0;
+    let port = loop {
+        let port = free_port()?;
+        let options = format!(
+            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300 -c fsync=off \
+             -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=64MB -c autovacuum=off"
+        );
+        let started = run(command("pg_ctl")
+            .arg("-D")
+            .arg(&data)
+            .arg("-l")
+            .arg(folder.join("log"))
+            .args(["-w", "-t", "60", "-o"])
+            .arg(options)
+            .arg("start"));
+        tries += 1;
+        match started {
+            Ok(()) => break port,
+            // Somebody else may have taken the port in between.
+            Err(_) if tries < 3 => {}
+            Err(error) => {
+                let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+                return Err(format!("{error}\n{log}"));
+            }
+        }
+    };
+    let admin = db::connect(&Target::Postgres(format!("postgres://legwork@127.0.0.1:{port}/postgres")))?;
+    Ok(Cluster { port, numbers: AtomicU32::new(0), admin: Mutex::new(admin), template: OnceLock::new() })
+}
+
+fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+}
+
+/// Runs to the end. Its output goes to a file: the server that `pg_ctl` leaves behind would hold a pipe open.
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = tempfile::tempfile().map_err(|error| error.to_string())?;
+    let handle = || output.try_clone().map_err(|error| error.to_string());
+    command.stdin(Stdio::null()).stdout(handle()?).stderr(handle()?);
+    let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let mut text = String::new();
+    let mut output = output;
+    let _ = std::io::Seek::rewind(&mut output);
+    let _ = std::io::Read::read_to_string(&mut output, &mut text);
+    Err(format!("{command:?}: {status}\n{text}"))
+}
+
+/// Has the shell commands run when this process ends, however it ends.
+fn keep_watch(commands: &str) {
+    static WATCHERS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+    let child = Command::new("sh")
+        .arg("-c")
+        .arg(format!("cat >/dev/null; {commands}"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .current_dir("/")
+        // An interrupt from the keyboard is not for the watcher.
+        .process_group(0)
+        .spawn()
+        .expect("a shell");
+    WATCHERS.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+}
+
+/// Removes a file or folder when this process ends.
+pub fn remove_at_end(path: &Path) {
+    keep_watch(&format!("rm -rf '{0}' '{0}-wal' '{0}-shm'", path.display()));
+}

@@ -1,0 +1,140 @@
+//! The program itself as a process of its own, for tests that kill it or fill its disk.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use legwork::clock::Clock;
+
+use super::app::http_client;
+use super::site::{DATA_KEYS, JWT_SECRET, Site};
+use super::{Client, Engine};
+
+/// A command of the program over a site's database; the machine's environment does not reach it.
+pub fn command(site: &Site) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
+    command
+        .env_clear()
+        .current_dir(site.folder.path())
+        .env("DATABASE_URL", &site.database_url)
+        .env("DATABASE_CONNECTIONS", "8")
+        .env("LISTEN_ADDR", "127.0.0.1:0")
+        .env("PUBLIC_URL", "https://legwork.example")
+        .env("JWT_SECRET", JWT_SECRET)
+        .env("DATA_KEYS", DATA_KEYS)
+        .env("MAIL_DIR", site.mail_dir())
+        .env("RUST_LOG", "info")
+        .stdin(Stdio::null());
+    command
+}
+
+/// `legwork serve`, running.
+pub struct Process {
+    pub child: Child,
+    pub base: String,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts the server and waits until it is ready. Several may run over one site.
+    pub async fn start(site: &Site, extra: &[(&str, &str)]) -> Self {
+        let log = fs::File::options();
+        let path = tempfile::Builder::new()
+            .prefix("legwork-log-")
+            .suffix(".txt")
+            .tempfile_in(site.folder.path())
+            .expect("a log")
+            .into_temp_path()
+            .keep()
+            .expect("a log that stays");
+        let file = { log }.append(true).open(&path).expect("open the log");
+        let child = command(site)
+            .arg("serve")
+            .envs(extra.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .expect("start the program");
+        let mut process = Self { child, base: String::new(), log: path };
+        let patience = Instant::now() + Duration::from_secs(30);
+        let http = http_client();
+        loop {
+            if let Some(status) = process.child.try_wait().expect("a state") {
+                panic!("the program ended with {status}:\n{}", process.log());
+            }
+            if process.base.is_empty() {
+                process.base = process.address().map(|address| format!("http://{address}")).unwrap_or_default();
+            } else if http
+                .get(format!("{}/health/ready", process.base))
+                .send()
+                .await
+                .is_ok_and(|reply| reply.status().is_success())
+            {
+                return process;
+            }
+            assert!(Instant::now() < patience, "the program is not ready:\n{}", process.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What the log says after `listening address=`.
+    fn address(&self) -> Option<String> {
+        let file = fs::File::open(&self.log).ok()?;
+        BufReader::new(file).lines().map_while(Result::ok).find_map(|line| {
+            let (_, rest) = line.split_once("address=")?;
+            let address = rest.split_whitespace().next()?;
+            line.contains("listening").then(|| address.to_owned())
+        })
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Somebody who is not signed in.
+    pub fn anon(&self) -> Client {
+        Client::new(http_client(), self.base.clone(), Clock::System)
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill9(&mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    /// Tells it to stop, as a service manager would.
+    pub fn terminate(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
+        assert!(status.success());
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.child.try_wait().expect("a state") {
+                Some(status) => return Some(status),
+                None if Instant::now() > until => return None,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// For messages.
+pub fn name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => "SQLite",
+        Engine::Postgres => "PostgreSQL",
+    }
+}

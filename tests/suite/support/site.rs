@@ -1,0 +1,136 @@
+//! A database and a folder for one test: on SQLite a copy of a migrated file, on PostgreSQL of a migrated database.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use clap::{Command, FromArgMatches};
+use legwork::clock::Entropy;
+use legwork::config::{Config, Settings};
+use legwork::server;
+use tempfile::TempDir;
+
+use super::postgres::Cluster;
+
+/// The two engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// 32 characters and 32 bytes that keep nothing secret.
+pub const JWT_SECRET: &str = "test:the-secret-of-the-tests-is-no-secret";
+pub const DATA_KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// One test's own database, mail folder and secrets; gone when dropped.
+pub struct Site {
+    pub engine: Engine,
+    pub database_url: String,
+    pub folder: TempDir,
+    /// The database to drop in the end.
+    database: Option<(&'static Cluster, String)>,
+}
+
+impl Site {
+    /// A site whose schema is current. `None` where there is no PostgreSQL, after saying so.
+    pub fn new(engine: Engine) -> Option<Self> {
+        let site = Self::empty(engine, true)?;
+        if engine == Engine::Sqlite {
+            fs::copy(sqlite_template(), site.sqlite_path()).expect("copy the migrated file");
+        }
+        Some(site)
+    }
+
+    /// A site whose database is empty.
+    pub fn without_schema(engine: Engine) -> Option<Self> {
+        Self::empty(engine, false)
+    }
+
+    fn empty(engine: Engine, migrated: bool) -> Option<Self> {
+        let folder = tempfile::Builder::new().prefix("legwork-test-").tempdir().expect("a temporary folder");
+        match engine {
+            Engine::Sqlite => {
+                let database_url = format!("sqlite:{}", folder.path().join("legwork.db").display());
+                Some(Self { engine, database_url, folder, database: None })
+            }
+            Engine::Postgres => {
+                let cluster = Cluster::get()?;
+                let name = if migrated { cluster.create_migrated() } else { cluster.create_empty() };
+                Some(Self { engine, database_url: cluster.url(&name), folder, database: Some((cluster, name)) })
+            }
+        }
+    }
+
+    /// The file of the SQLite database.
+    pub fn sqlite_path(&self) -> PathBuf {
+        self.folder.path().join("legwork.db")
+    }
+
+    pub fn mail_dir(&self) -> PathBuf {
+        self.folder.path().join("mail")
+    }
+
+    /// The settings of a test's server. What `extra` sets wins.
+    pub fn config(&self, extra: &[&str]) -> Config {
+        let mail_dir = self.mail_dir();
+        let mut flags = vec![
+            "--database-url",
+            &self.database_url,
+            "--database-connections",
+            "8",
+            "--listen-addr",
+            "127.0.0.1:0",
+            "--public-url",
+            "https://legwork.example",
+            "--jwt-secret",
+            JWT_SECRET,
+            "--data-keys",
+            DATA_KEYS,
+            "--mail-dir",
+            mail_dir.to_str().expect("a path in UTF-8"),
+            "--password-hashers",
+            "2",
+            // Nobody waits for idle connections at the end of a test.
+            "--shutdown-seconds",
+            "0",
+        ];
+        flags.extend(extra);
+        Config::new(settings(&flags), &Entropy::system()).expect("the settings of a test")
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some((cluster, name)) = &self.database {
+            cluster.drop_database(name);
+        }
+    }
+}
+
+/// Settings from flags alone: what the machine's environment says must not change a test.
+pub fn settings(flags: &[&str]) -> Settings {
+    let command = <Settings as clap::Args>::augment_args(Command::new("legwork").no_binary_name(true))
+        .mut_args(|arg| arg.env(None::<&str>))
+        .args_override_self(true);
+    let matches = command.try_get_matches_from(flags).unwrap_or_else(|error| panic!("{error}"));
+    Settings::from_arg_matches(&matches).expect("settings")
+}
+
+/// A migrated file, made once per process.
+fn sqlite_template() -> PathBuf {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    TEMPLATE
+        .get_or_init(|| {
+            let path = std::env::temp_dir().join(format!("legwork-test-template-{}.db", std::process::id()));
+            let _ = fs::remove_file(&path);
+            let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
+            server::prepare_schema(&site.config(&[]), true).expect("migrate the template");
+            fs::rename(site.sqlite_path(), &path)
+                .or_else(|_| fs::copy(site.sqlite_path(), &path).map(|_| ()))
+                .expect("keep the template");
+            super::postgres::remove_at_end(&path);
+            path
+        })
+        .clone()
+}
