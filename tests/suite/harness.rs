@@ -16,4 +16,11 @@ both! {
     async fn what_leads_nowhere_is_a_problem(app: App) {
         app.anon().get("/v1/nowhere?x=1").await.problem(404, "not_found");
     }
+
+    async fn staff_can_sign_in_and_again_after_the_clock_was_turned(app: App) {
+        let admin = app.admin().await;
+        admin.get("/v1/users").await.expect(200);
+        app.clock.advance(jiff::SignedDuration::from_hours(1));
+        admin.get("/v1/users").await.expect(200);
+    }
 }

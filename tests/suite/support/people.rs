@@ -18,6 +18,7 @@ pub const PASSWORD: &str = "quiet-legs-at-midnight-7";
 #[derive(Clone)]
 pub struct Patient {
     pub client: Client,
+    #[expect(clippy::struct_field_names, reason = "what the API calls it")]
     /// The account holder's own record.
     pub patient_id: String,
     pub email: String,
