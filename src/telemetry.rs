@@ -1,5 +1,6 @@
 //! What the operator sees: structured logs and metrics. Neither ever holds a patient's data.
 
+use std::io::IsTerminal;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -22,7 +23,8 @@ pub enum LogFormat {
 /// Sends the log to standard error. `RUST_LOG` filters; the default is `info`.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let ansi = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr);
     // A second call, as in tests, changes nothing.
     let _ = match format {
         LogFormat::Text => builder.try_init(),
@@ -34,7 +36,7 @@ pub fn init(format: LogFormat) {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct RequestLabels {
     /// The HTTP method.
-    pub method: String,
+    pub method: &'static str,
     /// The route's pattern, such as `/v1/patients/{id}`.
     pub route: String,
     /// The status code.

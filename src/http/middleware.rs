@@ -6,6 +6,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
@@ -44,7 +45,7 @@ pub async fn wrap(
     let started = Instant::now();
     let id = request_id(&request, &env);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let (method, path) = (request.method().to_string(), request.path().to_owned());
+    let (method, path) = (method_label(request.method()), request.path().to_owned());
     let span = tracing::info_span!("request", request_id = %id);
 
     // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
@@ -60,7 +61,7 @@ pub async fn wrap(
             Err(_) => (None, crate::error::Error::fault("a handler panicked").error_response()),
         };
         let mut response = write_problem(response, &path, &id);
-        harden(response.headers_mut(), &id);
+        harden(response.headers_mut(), &path, &id);
         let status = response.status().as_u16();
         // The pattern, not the path: paths and queries name people.
         let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "(none)".into());
@@ -68,7 +69,7 @@ pub async fn wrap(
         if status >= 500 {
             env.metrics.faults.inc();
         }
-        let labels = RequestLabels { method: method.clone(), route: route.clone(), status };
+        let labels = RequestLabels { method, route: route.clone(), status };
         env.metrics.http_duration.get_or_create(&labels).observe(took.as_secs_f64());
         tracing::info!(%method, %route, status, millis = took.as_secs_f64() * 1000.0, "answered");
         match request {
@@ -99,8 +100,32 @@ fn write_problem(response: HttpResponse, path: &str, id: &str) -> HttpResponse {
     })
 }
 
+/// What a page of ours may load. Everything but the documentation's page is data, not a page.
+fn content_security_policy(path: &str) -> &'static str {
+    if path.starts_with("/docs") {
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    } else {
+        "default-src 'none'; frame-ancestors 'none'"
+    }
+}
+
+/// The methods by name; whatever else a client makes up is one label, not one each.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// Headers that every answer carries unless its handler set them.
-fn harden(headers: &mut HeaderMap, id: &str) {
+fn harden(headers: &mut HeaderMap, path: &str, id: &str) {
     let mut default = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
@@ -109,7 +134,7 @@ fn harden(headers: &mut HeaderMap, id: &str) {
     default(header::CACHE_CONTROL, "no-store");
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(header::REFERRER_POLICY, "no-referrer");
-    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    default(header::CONTENT_SECURITY_POLICY, content_security_policy(path));
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
