@@ -57,7 +57,7 @@ pub fn language(value: &str) -> Result<String, Rule> {
     if value.len() > 35 {
         return Err(rule());
     }
-    oxilangtag::LanguageTag::parse_and_normalize(value).map(|tag| tag.into_inner()).map_err(|_| rule())
+    oxilangtag::LanguageTag::parse_and_normalize(value).map(oxilangtag::LanguageTag::into_inner).map_err(|_| rule())
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
 
 /// Runs one expression on whichever engine it is, for the few statements that diesel cannot build for both at once.
-#[allow(unused_macros)]
 macro_rules! per_backend {
     ($conn:expr, $inner:ident => $body:expr) => {
         match $conn {
@@ -28,7 +27,6 @@ macro_rules! per_backend {
         }
     };
 }
-#[allow(unused_imports)]
 pub(crate) use per_backend;
 
 /// Which database, as `DATABASE_URL` names it.

@@ -1,2 +1,8 @@
 //! Who is treated: registration, search, consents, who may act for whom.
+
 pub mod api;
+pub mod input;
+pub mod model;
+pub mod names;
+pub mod profile;
+pub mod store;

@@ -1,0 +1,425 @@
+//! What a patient's record says, and the rules for it: parsed on the way in, merged, checked as a whole.
+
+use super::input::{AddressPatch, EmergencyContactPatch, InsurancePatch, PatientInput, PatientPatch};
+use super::model::{Address, AdministrativeSex, Details, EmergencyContact, Insurance, Race};
+use crate::accounts::model::EmailAddress;
+use crate::clock::Timestamp;
+use crate::db::types::Date;
+use crate::error::{Check, Error, FieldError, Rule};
+use crate::http::input::Change;
+use crate::text;
+
+/// The first day of birth that is taken for true.
+const FIRST_BIRTH: Date = Date(jiff::civil::date(1900, 1, 1));
+/// The longest name, in characters.
+const NAME: usize = 100;
+const PREVIOUS_NAMES: usize = 10;
+
+/// What a record says, without what the service adds to it.
+#[derive(Clone)]
+pub struct Profile {
+    /// The legal given name; `None` for a person of one name only.
+    pub given_name: Option<String>,
+    /// The legal family name, or the only name.
+    pub family_name: String,
+    /// Names in between.
+    pub middle_name: Option<String>,
+    /// What the person wants to be called.
+    pub preferred_name: Option<String>,
+    /// Names they had before.
+    pub previous_names: Vec<String>,
+    /// The day of birth.
+    pub date_of_birth: Date,
+    /// The sex that offices work with.
+    pub administrative_sex: AdministrativeSex,
+    /// E.164.
+    pub phone: Option<String>,
+    /// Where their mail goes.
+    pub email: Option<String>,
+    /// BCP 47.
+    pub preferred_language: String,
+    /// Whether somebody must interpret.
+    pub interpreter_needed: bool,
+    /// What no search needs.
+    pub details: Details,
+}
+
+impl Profile {
+    /// Reads the input of a new record. `prefix` is where it stands in the body, such as `/patient`; what is wrong goes
+    /// to `check`, and then there is no profile.
+    pub fn parse(input: PatientInput, prefix: &str, now: Timestamp, check: &mut Check) -> Option<Self> {
+        let mut profile = Self::blank();
+        let mut own = Check::new();
+        PatientPatch::from(input).parse(prefix, now, &mut own).apply(&mut profile, prefix, &mut own);
+        match own.done() {
+            Ok(()) => Some(profile),
+            Err(Error::Invalid(errors)) => {
+                errors.into_iter().for_each(|error| check.add(error));
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// What a patch of everything fills.
+    fn blank() -> Self {
+        Self {
+            given_name: None,
+            family_name: String::new(),
+            middle_name: None,
+            preferred_name: None,
+            previous_names: Vec::new(),
+            date_of_birth: FIRST_BIRTH,
+            administrative_sex: AdministrativeSex::Unknown,
+            phone: None,
+            email: None,
+            preferred_language: String::new(),
+            interpreter_needed: false,
+            details: Details::default(),
+        }
+    }
+}
+
+impl From<PatientInput> for PatientPatch {
+    fn from(input: PatientInput) -> Self {
+        Self {
+            mrn: Change::Keep,
+            given_name: set(input.given_name),
+            family_name: Change::Set(input.family_name),
+            mononym: Change::Set(input.mononym),
+            middle_name: set(input.middle_name),
+            preferred_name: set(input.preferred_name),
+            previous_names: Change::Set(input.previous_names),
+            date_of_birth: Change::Set(input.date_of_birth),
+            administrative_sex: Change::Set(input.administrative_sex),
+            phone: set(input.phone),
+            email: set(input.email),
+            preferred_language: Change::Set(input.preferred_language),
+            interpreter_needed: Change::Set(input.interpreter_needed),
+            pronouns: set(input.pronouns),
+            sex_assigned_at_birth: set(input.sex_assigned_at_birth),
+            gender_identity: set(input.gender_identity),
+            race: Change::Set(input.race),
+            ethnicity: set(input.ethnicity),
+            address: set(input.address.map(|it| AddressPatch {
+                line1: Change::Set(it.line1),
+                line2: set(it.line2),
+                city: Change::Set(it.city),
+                region: set(it.region),
+                postal_code: set(it.postal_code),
+                country: Change::Set(it.country),
+            })),
+            emergency_contact: set(input.emergency_contact.map(|it| EmergencyContactPatch {
+                name: Change::Set(it.name),
+                relationship: set(it.relationship),
+                phone: Change::Set(it.phone),
+            })),
+            insurance: set(input.insurance.map(|it| InsurancePatch {
+                payer: Change::Set(it.payer),
+                member_id: Change::Set(it.member_id),
+                group_number: set(it.group_number),
+                plan: set(it.plan),
+            })),
+        }
+    }
+}
+
+fn set<T>(value: Option<T>) -> Change<T> {
+    value.map_or(Change::Keep, Change::Set)
+}
+
+/// A patch whose every value keeps the rules by itself.
+#[derive(Clone)]
+pub struct PatientChange(PatientPatch);
+
+impl PatientPatch {
+    /// Notes every member that this caller may not change.
+    pub fn forbid(&self, staff: bool, check: &mut Check) {
+        let legal = [
+            ("/given_name", self.given_name != Change::Keep),
+            ("/family_name", self.family_name != Change::Keep),
+            ("/mononym", self.mononym != Change::Keep),
+            ("/middle_name", self.middle_name != Change::Keep),
+            ("/date_of_birth", self.date_of_birth != Change::Keep),
+            ("/administrative_sex", self.administrative_sex != Change::Keep),
+        ];
+        for (pointer, touched) in legal {
+            check.require(staff || !touched, pointer, "forbidden_field", "only the clinic's staff may change this");
+        }
+        check.require(self.mrn == Change::Keep, "/mrn", "forbidden_field", "the number of a record never changes");
+    }
+
+    /// Reads every value; what is wrong goes to `check`.
+    pub fn parse(mut self, prefix: &str, now: Timestamp, check: &mut Check) -> PatientChange {
+        let name = |value: &String| name(value);
+        let mut at = Reader { prefix: prefix.to_owned(), check };
+        at.kept("given_name", &mut self.given_name, name);
+        at.required("family_name", &mut self.family_name, name);
+        at.required("mononym", &mut self.mononym, |value| Ok(*value));
+        at.kept("middle_name", &mut self.middle_name, name);
+        at.kept("preferred_name", &mut self.preferred_name, name);
+        at.previous_names(&mut self.previous_names);
+        at.required("date_of_birth", &mut self.date_of_birth, |value| birth(*value, now));
+        at.required("administrative_sex", &mut self.administrative_sex, |value| Ok(*value));
+        at.kept("phone", &mut self.phone, |value| text::phone(value));
+        at.kept("email", &mut self.email, |value| Ok(EmailAddress::parse(value)?.as_str().to_owned()));
+        at.required("preferred_language", &mut self.preferred_language, |value| text::language(value));
+        at.required("interpreter_needed", &mut self.interpreter_needed, |value| Ok(*value));
+        at.kept("pronouns", &mut self.pronouns, line(50));
+        at.kept("gender_identity", &mut self.gender_identity, line(100));
+        at.kept("race", &mut self.race, |value| races(value));
+        if let Change::Set(address) = &mut self.address {
+            let mut at = at.within("address");
+            at.kept("line1", &mut address.line1, line(200));
+            at.kept("line2", &mut address.line2, line(200));
+            at.kept("city", &mut address.city, line(100));
+            at.kept("region", &mut address.region, line(100));
+            at.kept("postal_code", &mut address.postal_code, line(20));
+            at.kept("country", &mut address.country, country);
+        }
+        if let Change::Set(contact) = &mut self.emergency_contact {
+            let mut at = at.within("emergency_contact");
+            at.kept("name", &mut contact.name, line(200));
+            at.kept("relationship", &mut contact.relationship, line(100));
+            at.kept("phone", &mut contact.phone, |value| text::phone(value));
+        }
+        if let Change::Set(insurance) = &mut self.insurance {
+            let mut at = at.within("insurance");
+            at.kept("payer", &mut insurance.payer, line(200));
+            at.kept("member_id", &mut insurance.member_id, line(100));
+            at.kept("group_number", &mut insurance.group_number, line(100));
+            at.kept("plan", &mut insurance.plan, line(200));
+        }
+        PatientChange(self)
+    }
+}
+
+impl PatientChange {
+    /// Merges into a record and looks at it as a whole: a name, a way to reach the person, complete nested objects.
+    pub fn apply(self, profile: &mut Profile, prefix: &str, check: &mut Check) {
+        let patch = self.0;
+        merge_given_name(patch.given_name, &patch.mononym, &mut profile.given_name, prefix, check);
+        replace(patch.family_name, &mut profile.family_name);
+        patch.middle_name.apply(&mut profile.middle_name);
+        patch.preferred_name.apply(&mut profile.preferred_name);
+        replace_list(patch.previous_names, &mut profile.previous_names);
+        replace(patch.date_of_birth, &mut profile.date_of_birth);
+        replace(patch.administrative_sex, &mut profile.administrative_sex);
+        patch.phone.apply(&mut profile.phone);
+        patch.email.apply(&mut profile.email);
+        replace(patch.preferred_language, &mut profile.preferred_language);
+        replace(patch.interpreter_needed, &mut profile.interpreter_needed);
+        let details = &mut profile.details;
+        patch.pronouns.apply(&mut details.pronouns);
+        patch.sex_assigned_at_birth.apply(&mut details.sex_assigned_at_birth);
+        patch.gender_identity.apply(&mut details.gender_identity);
+        replace_list(patch.race, &mut details.race);
+        patch.ethnicity.apply(&mut details.ethnicity);
+        merge(patch.address, &mut details.address, |patch, was| patch.merge(was, &format!("{prefix}/address"), check));
+        merge(patch.emergency_contact, &mut details.emergency_contact, |patch, was| {
+            patch.merge(was, &format!("{prefix}/emergency_contact"), check)
+        });
+        merge(patch.insurance, &mut details.insurance, |patch, was| {
+            patch.merge(was, &format!("{prefix}/insurance"), check)
+        });
+        check.require(
+            profile.phone.is_some() || profile.email.is_some(),
+            format!("{prefix}/phone"),
+            "contact_required",
+            "a phone number or an e-mail address must be there",
+        );
+    }
+}
+
+/// A person has a given name, or is said to have none.
+fn merge_given_name(
+    change: Change<String>,
+    mononym: &Change<bool>,
+    given_name: &mut Option<String>,
+    prefix: &str,
+    check: &mut Check,
+) {
+    let had_none = given_name.is_none();
+    let sets_one = matches!(change, Change::Set(_));
+    change.apply(given_name);
+    match mononym {
+        Change::Set(true) => {
+            check.require(
+                !sets_one,
+                format!("{prefix}/given_name"),
+                "not_with_mononym",
+                "a person of one name has it as the family_name",
+            );
+            *given_name = None;
+        }
+        Change::Keep if had_none => {}
+        _ => check.require(
+            given_name.is_some(),
+            format!("{prefix}/given_name"),
+            "required",
+            "must be there, unless mononym is true",
+        ),
+    }
+}
+
+fn replace<T>(change: Change<T>, to: &mut T) {
+    if let Change::Set(value) = change {
+        *to = value;
+    }
+}
+
+fn replace_list<T>(change: Change<Vec<T>>, to: &mut Vec<T>) {
+    match change {
+        Change::Keep => {}
+        Change::Clear => to.clear(),
+        Change::Set(list) => *to = list,
+    }
+}
+
+fn merge<P, T>(change: Change<P>, to: &mut Option<T>, with: impl FnOnce(P, Option<T>) -> Option<T>) {
+    match change {
+        Change::Keep => {}
+        Change::Clear => *to = None,
+        Change::Set(patch) => *to = with(patch, to.take()),
+    }
+}
+
+/// Merges a member that must be there in the end.
+fn needed(change: Change<String>, was: Option<String>, pointer: String, check: &mut Check) -> Option<String> {
+    let merged = merged(change, was);
+    check.require(merged.is_some(), pointer, "required", "must be there");
+    merged
+}
+
+fn merged(change: Change<String>, was: Option<String>) -> Option<String> {
+    let mut value = was;
+    change.apply(&mut value);
+    value
+}
+
+impl AddressPatch {
+    fn merge(self, was: Option<Address>, at: &str, check: &mut Check) -> Option<Address> {
+        let was = was.as_ref();
+        let of = |member: fn(&Address) -> &String| was.map(member).cloned();
+        let line1 = needed(self.line1, of(|it| &it.line1), format!("{at}/line1"), check);
+        let city = needed(self.city, of(|it| &it.city), format!("{at}/city"), check);
+        let country = needed(self.country, of(|it| &it.country), format!("{at}/country"), check);
+        Some(Address {
+            line1: line1?,
+            line2: merged(self.line2, was.and_then(|it| it.line2.clone())),
+            city: city?,
+            region: merged(self.region, was.and_then(|it| it.region.clone())),
+            postal_code: merged(self.postal_code, was.and_then(|it| it.postal_code.clone())),
+            country: country?,
+        })
+    }
+}
+
+impl EmergencyContactPatch {
+    fn merge(self, was: Option<EmergencyContact>, at: &str, check: &mut Check) -> Option<EmergencyContact> {
+        let was = was.as_ref();
+        let name = needed(self.name, was.map(|it| it.name.clone()), format!("{at}/name"), check);
+        let phone = needed(self.phone, was.map(|it| it.phone.clone()), format!("{at}/phone"), check);
+        let relationship = merged(self.relationship, was.and_then(|it| it.relationship.clone()));
+        Some(EmergencyContact { name: name?, relationship, phone: phone? })
+    }
+}
+
+impl InsurancePatch {
+    fn merge(self, was: Option<Insurance>, at: &str, check: &mut Check) -> Option<Insurance> {
+        let was = was.as_ref();
+        let payer = needed(self.payer, was.map(|it| it.payer.clone()), format!("{at}/payer"), check);
+        let member_id = needed(self.member_id, was.map(|it| it.member_id.clone()), format!("{at}/member_id"), check);
+        Some(Insurance {
+            payer: payer?,
+            member_id: member_id?,
+            group_number: merged(self.group_number, was.and_then(|it| it.group_number.clone())),
+            plan: merged(self.plan, was.and_then(|it| it.plan.clone())),
+        })
+    }
+}
+
+/// Reads the members of one object and notes what is wrong under their pointers.
+struct Reader<'a> {
+    prefix: String,
+    check: &'a mut Check,
+}
+
+impl Reader<'_> {
+    fn within(&mut self, member: &str) -> Reader<'_> {
+        Reader { prefix: format!("{}/{member}", self.prefix), check: self.check }
+    }
+
+    /// A member that may be taken away.
+    fn kept<T>(&mut self, member: &str, change: &mut Change<T>, read: impl Fn(&T) -> Result<T, Rule>) {
+        if let Change::Set(value) = change
+            && let Some(read) = self.check.field(&format!("{}/{member}", self.prefix), read(value))
+        {
+            *value = read;
+        }
+    }
+
+    /// A member that may not be taken away.
+    fn required<T>(&mut self, member: &str, change: &mut Change<T>, read: impl Fn(&T) -> Result<T, Rule>) {
+        if matches!(change, Change::Clear) {
+            let pointer = format!("{}/{member}", self.prefix);
+            self.check.add(FieldError::new(pointer, "required", "cannot be taken away"));
+        }
+        self.kept(member, change, read);
+    }
+
+    fn previous_names(&mut self, change: &mut Change<Vec<String>>) {
+        let Change::Set(names) = change else { return };
+        let mut at = self.within("previous_names");
+        at.check.require(
+            names.len() <= PREVIOUS_NAMES,
+            at.prefix.as_str(),
+            "too_many",
+            format!("may have {PREVIOUS_NAMES} names"),
+        );
+        for (index, value) in names.iter_mut().enumerate().take(PREVIOUS_NAMES) {
+            let mut one = Change::Set(std::mem::take(value));
+            at.kept(&index.to_string(), &mut one, |value: &String| name(value));
+            replace(one, value);
+        }
+    }
+}
+
+/// A line of up to so many characters.
+fn line(max: usize) -> impl Fn(&String) -> Result<String, Rule> {
+    move |value| text::one_line(value, max)
+}
+
+fn name(value: &str) -> Result<String, Rule> {
+    let name = text::one_line(value, NAME)?;
+    // Nobody could be found by it.
+    if name.chars().any(char::is_alphabetic) { Ok(name) } else { Err(Rule::new("not_a_name", "must have a letter")) }
+}
+
+fn birth(day: Date, now: Timestamp) -> Result<Date, Rule> {
+    let today = Date(now.in_zone(&jiff::tz::TimeZone::UTC).date());
+    if (FIRST_BIRTH..=today).contains(&day) {
+        Ok(day)
+    } else {
+        Err(Rule::new("out_of_range", "must be between 1900-01-01 and today"))
+    }
+}
+
+fn country(value: &String) -> Result<String, Rule> {
+    let code = value.trim().to_ascii_uppercase();
+    if code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()) {
+        Ok(code)
+    } else {
+        Err(Rule::new("invalid_country", "must be the two letters of a country (ISO 3166-1), such as US"))
+    }
+}
+
+fn races(value: &[Race]) -> Result<Vec<Race>, Rule> {
+    let mut races = value.to_vec();
+    races.sort_unstable();
+    races.dedup();
+    if races.len() > 1 && races.contains(&Race::Declined) {
+        return Err(Rule::new("contradiction", "declined stands alone"));
+    }
+    Ok(races)
+}

@@ -1,0 +1,221 @@
+//! The queries of this department.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+
+use super::model::{self, Details, Patient, Profile, Relation};
+use super::names;
+use crate::actor::{Action, Actor, Reach};
+use crate::clock::Timestamp;
+use crate::db::schema::{counters, patient_access, patient_name_words, patients};
+use crate::db::types::Date;
+use crate::db::{Conn, per_backend};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::paging::{Cursor, Limit};
+use crate::ids::{PatientId, UserId};
+use crate::sealed::{Place, Sealed};
+
+/// Makes a record with the next number.
+///
+/// # Errors
+/// The database's.
+pub fn insert(tx: &mut Conn, env: &Env, profile: &Profile) -> Result<Patient> {
+    let number = diesel::update(counters::table.find("mrn"))
+        .set(counters::value.eq(counters::value + 1))
+        .returning(counters::value)
+        .get_result::<i64>(tx)?;
+    let now = env.now();
+    let id = env.new_id();
+    let patient = row(env, id, model::mrn(number), profile, 1, (now, now))?;
+    diesel::insert_into(patients::table).values(&patient).execute(tx)?;
+    insert_words(tx, &patient)?;
+    Ok(patient)
+}
+
+/// Writes a changed record as the version after `was`.
+///
+/// # Errors
+/// [`Error::Stale`] where another change came first.
+pub fn update(tx: &mut Conn, env: &Env, was: &Patient, profile: &Profile) -> Result<Patient> {
+    let times = (was.created_at, env.now());
+    let patient = row(env, was.id, was.mrn.clone(), profile, was.version + 1, times)?;
+    let here = patients::table.filter(patients::id.eq(was.id)).filter(patients::version.eq(was.version));
+    if diesel::update(here).set(&patient).execute(tx)? != 1 {
+        return Err(Error::Stale);
+    }
+    diesel::delete(patient_name_words::table.filter(patient_name_words::patient_id.eq(was.id))).execute(tx)?;
+    insert_words(tx, &patient)?;
+    Ok(patient)
+}
+
+fn row(
+    env: &Env,
+    id: PatientId,
+    mrn: String,
+    profile: &Profile,
+    version: i32,
+    (created_at, updated_at): (Timestamp, Timestamp),
+) -> Result<Patient> {
+    let profile = profile.clone();
+    Ok(Patient {
+        id,
+        mrn,
+        given_name: profile.given_name,
+        family_name: profile.family_name,
+        middle_name: profile.middle_name,
+        preferred_name: profile.preferred_name,
+        previous_names: (!profile.previous_names.is_empty()).then(|| profile.previous_names.join("\n")),
+        date_of_birth: profile.date_of_birth,
+        administrative_sex: profile.administrative_sex,
+        phone_reversed: profile.phone.as_deref().map(model::reversed_digits),
+        phone: profile.phone,
+        email: profile.email,
+        preferred_language: profile.preferred_language,
+        interpreter_needed: profile.interpreter_needed,
+        details: env.sealer.seal(details_place(id), &profile.details)?,
+        version,
+        created_at,
+        updated_at,
+    })
+}
+
+/// What the record says, its sealed part opened.
+///
+/// # Errors
+/// Where the sealed part does not open, which is a fault.
+pub fn profile(env: &Env, patient: &Patient) -> Result<Profile> {
+    Ok(Profile {
+        given_name: patient.given_name.clone(),
+        family_name: patient.family_name.clone(),
+        middle_name: patient.middle_name.clone(),
+        preferred_name: patient.preferred_name.clone(),
+        previous_names: patient.previous_names(),
+        date_of_birth: patient.date_of_birth,
+        administrative_sex: patient.administrative_sex,
+        phone: patient.phone.clone(),
+        email: patient.email.clone(),
+        preferred_language: patient.preferred_language.clone(),
+        interpreter_needed: patient.interpreter_needed,
+        details: details(env, patient.id, &patient.details)?,
+    })
+}
+
+fn details(env: &Env, id: PatientId, sealed: &Sealed<Details>) -> Result<Details> {
+    env.sealer.open(details_place(id), sealed)
+}
+
+fn details_place(id: PatientId) -> Place {
+    Place::new("patients", "details", id.0)
+}
+
+fn insert_words(tx: &mut Conn, patient: &Patient) -> Result<()> {
+    let rows: Vec<_> = names::words(patient.names())
+        .into_iter()
+        .map(|word| (patient_name_words::patient_id.eq(patient.id), patient_name_words::word.eq(word)))
+        .collect();
+    per_backend!(tx, tx => diesel::insert_into(patient_name_words::table).values(rows).execute(tx))?;
+    Ok(())
+}
+
+/// The patient, if the actor may see them.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none, or none that the actor may see.
+pub fn visible(tx: &mut Conn, _env: &Env, actor: &Actor, id: PatientId) -> Result<Patient> {
+    if !may_act_for(tx, actor, id)? {
+        return Err(Error::NotFound);
+    }
+    Ok(patients::table.find(id).select(Patient::as_select()).first(tx)?)
+}
+
+/// Whether the actor may act for this patient: staff for each, an account for those it was given access to.
+///
+/// # Errors
+/// The database's.
+pub fn may_act_for(tx: &mut Conn, actor: &Actor, id: PatientId) -> Result<bool> {
+    match actor.reach(Action::PatientRead) {
+        Reach::Any => Ok(true),
+        Reach::None => Ok(false),
+        Reach::Own => {
+            let access = patient_access::table.find((actor.user_id, id)).select(patient_access::user_id);
+            Ok(access.first::<UserId>(tx).optional()?.is_some())
+        }
+    }
+}
+
+/// Lets an account act for a patient.
+///
+/// # Errors
+/// The database's.
+pub fn grant_access(tx: &mut Conn, env: &Env, user: UserId, patient: PatientId, relation: Relation) -> Result<()> {
+    diesel::insert_into(patient_access::table)
+        .values((
+            patient_access::user_id.eq(user),
+            patient_access::patient_id.eq(patient),
+            patient_access::relation.eq(relation),
+            patient_access::created_at.eq(env.now()),
+        ))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// The patients that an account may act for, in the order in which it was given access.
+///
+/// # Errors
+/// The database's.
+pub fn of_account(tx: &mut Conn, user: UserId) -> Result<Vec<(Relation, Patient)>> {
+    Ok(patient_access::table
+        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
+        .filter(patient_access::user_id.eq(user))
+        .order((patient_access::created_at, patient_access::patient_id))
+        .select((patient_access::relation, Patient::as_select()))
+        .load(tx)?)
+}
+
+/// Whom a search is for; what is named must all fit.
+#[derive(Default)]
+pub struct Search {
+    /// Each begins a word of a name.
+    pub words: BTreeSet<String>,
+    /// The day of birth.
+    pub date_of_birth: Option<Date>,
+    /// The last digits of the phone number, last first.
+    pub phone_reversed: Option<String>,
+    /// The record's number.
+    pub mrn: Option<String>,
+}
+
+/// The patients that fit, the newest record first.
+///
+/// # Errors
+/// The database's.
+pub fn search(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limit) -> Result<Vec<Patient>> {
+    let mut query = patients::table.select(Patient::as_select()).into_boxed();
+    for word in &search.words {
+        // Only the very last character of Unicode has none, and it is in no word.
+        let Some(end) = names::successor(word) else { return Ok(Vec::new()) };
+        let found = patient_name_words::table
+            .filter(patient_name_words::word.ge(word).and(patient_name_words::word.lt(end)))
+            .select(patient_name_words::patient_id);
+        query = query.filter(patients::id.eq_any(found));
+    }
+    if let Some(day) = search.date_of_birth {
+        query = query.filter(patients::date_of_birth.eq(day));
+    }
+    if let Some(end) = &search.phone_reversed {
+        query = query.filter(patients::phone_reversed.ge(end));
+        if let Some(next) = names::successor(end) {
+            query = query.filter(patients::phone_reversed.lt(next));
+        }
+    }
+    if let Some(mrn) = &search.mrn {
+        query = query.filter(patients::mrn.eq(mrn));
+    }
+    if let Some(Cursor { at, id }) = after {
+        let (at, id) = (at, PatientId(id));
+        query = query.filter(patients::created_at.lt(at).or(patients::created_at.eq(at).and(patients::id.lt(id))));
+    }
+    Ok(query.order((patients::created_at.desc(), patients::id.desc())).limit(limit.query()).load(conn)?)
+}
