@@ -1,0 +1,220 @@
+//! From weekly hours in civil time to slots in UTC, through every change of the clocks. Pure.
+//!
+//! # Daylight saving
+//! **The civil hours of the location hold: the practice is open at exactly the instants at which the location's clock
+//! shows a time within the opening.** It follows that
+//!
+//! - *gap* (the clock jumps ahead): civil times that do not exist are not open. An opening that would begin inside the gap
+//!   begins at the instant after it, one that would end inside ends at that instant, one that lies inside does not take
+//!   place that day. An opening around the gap is shorter by its length.
+//! - *fold* (the clock jumps back): an hour that comes twice is open twice. An opening around the fold is longer by its
+//!   length and has no pause. One that begins or ends inside the fold is open in each of the two passes, in its own hours.
+//!
+//! Elapsed time is real: slots are cut every `slot_minutes` of real time from the start of the opening (after a pause of
+//! the fold, from the start of the second pass), and what is left at the end is no slot.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Span, ToSpan};
+
+use crate::clock::Timestamp;
+use crate::ids::LocationId;
+
+/// A day of the week.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "they are called what they are")]
+pub enum Weekday {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+impl Weekday {
+    const ALL: [Self; 7] =
+        [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
+
+    /// Its number in ISO 8601: 1 is Monday.
+    pub fn iso(self) -> i32 {
+        self as i32 + 1
+    }
+
+    /// The day of an ISO 8601 number.
+    pub fn from_iso(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|day| day.iso() == number)
+    }
+}
+
+/// A weekly opening: every such weekday from `start_minute` until `end_minute` after midnight, as the location's clock
+/// shows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Where.
+    pub location_id: LocationId,
+    /// On which day.
+    pub weekday: Weekday,
+    /// 0 to 1439.
+    pub start_minute: i32,
+    /// Up to 1440, the midnight that ends the day.
+    pub end_minute: i32,
+    /// The first day on which it holds.
+    pub valid_from: Option<Date>,
+    /// The last day on which it holds.
+    pub valid_until: Option<Date>,
+}
+
+impl Rule {
+    fn holds_on(&self, day: Date) -> bool {
+        i32::from(day.weekday().to_monday_one_offset()) == self.weekday.iso()
+            && self.valid_from.is_none_or(|first| first <= day)
+            && self.valid_until.is_none_or(|last| day <= last)
+    }
+
+    /// Whether both may be open at the same civil time of some day.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.weekday == other.weekday
+            && self.start_minute < other.end_minute
+            && other.start_minute < self.end_minute
+            && {
+                let first = self.valid_from.max(other.valid_from);
+                let last = [self.valid_until, other.valid_until].into_iter().flatten().min();
+                match (first, last) {
+                    (Some(first), Some(last)) => first <= last && (first..=last).has_weekday(self.weekday),
+                    _ => true,
+                }
+            }
+    }
+}
+
+/// Whether a range of days has a certain weekday.
+trait HasWeekday {
+    fn has_weekday(&self, weekday: Weekday) -> bool;
+}
+
+impl HasWeekday for std::ops::RangeInclusive<Date> {
+    fn has_weekday(&self, weekday: Weekday) -> bool {
+        self.start()
+            .series(1.day())
+            .take_while(|day| day <= self.end())
+            .take(7)
+            .any(|day| i32::from(day.weekday().to_monday_one_offset()) == weekday.iso())
+    }
+}
+
+/// What of a location counts for its slots.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Which one.
+    pub location_id: LocationId,
+    /// Its time zone.
+    pub zone: TimeZone,
+    /// The length of its slots.
+    pub slot_minutes: i32,
+}
+
+/// A stretch of real time at a location: an opening without a pause, or a slot to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stretch {
+    /// Its start.
+    pub starts_at: Timestamp,
+    /// Its end.
+    pub ends_at: Timestamp,
+    /// Where.
+    pub location_id: LocationId,
+}
+
+impl Stretch {
+    /// Whether both share some time, wherever.
+    pub fn overlaps(&self, starts_at: Timestamp, ends_at: Timestamp) -> bool {
+        self.starts_at < ends_at && starts_at < self.ends_at
+    }
+}
+
+/// The slots that `rules` give at `place` on the days from `from` until before `until`, in order.
+pub fn slots(rules: &[Rule], place: &Place, from: Date, until: Date) -> Vec<Stretch> {
+    let step = SignedDuration::from_mins(place.slot_minutes.max(1).into());
+    let mut slots = Vec::new();
+    for opening in openings(rules, place, from, until) {
+        let mut starts_at = opening.starts_at;
+        loop {
+            let ends_at = starts_at.plus(step);
+            if ends_at > opening.ends_at {
+                break;
+            }
+            slots.push(Stretch { starts_at, ends_at, ..opening });
+            starts_at = ends_at;
+        }
+    }
+    slots
+}
+
+/// The stretches of real time in which `rules` open `place` on the days from `from` until before `until`, in order. Two
+/// rules that touch give two openings.
+pub fn openings(rules: &[Rule], place: &Place, from: Date, until: Date) -> Vec<Stretch> {
+    let passes = passes(&place.zone, from, until);
+    let mut openings = Vec::new();
+    for day in from.series(1.day()).take_while(|day| *day < until) {
+        for rule in rules.iter().filter(|rule| rule.location_id == place.location_id && rule.holds_on(day)) {
+            let (Some(start), Some(end)) = (civil(day, rule.start_minute), civil(day, rule.end_minute)) else {
+                continue;
+            };
+            open(&passes, start, end, place.location_id, &mut openings);
+        }
+    }
+    openings.sort_unstable();
+    openings
+}
+
+fn civil(day: Date, minute: i32) -> Option<DateTime> {
+    day.to_datetime(Time::midnight()).checked_add(Span::new().minutes(minute)).ok()
+}
+
+/// A time in which a location's clock runs without a jump.
+struct Pass {
+    from: jiff::Timestamp,
+    until: jiff::Timestamp,
+    offset: Offset,
+}
+
+/// How the clock runs around these days, with a margin for the widest offsets.
+fn passes(zone: &TimeZone, from: Date, until: Date) -> Vec<Pass> {
+    let edge = |day: Date, margin: Span| {
+        let day = day.checked_add(margin).unwrap_or(day);
+        Offset::UTC.to_timestamp(day.to_datetime(Time::midnight())).unwrap_or(jiff::Timestamp::MAX)
+    };
+    let (start, end) = (edge(from, -2.days()), edge(until, 2.days()));
+    let mut passes = vec![Pass { from: start, until: end, offset: zone.to_offset(start) }];
+    for jump in zone.following(start).take_while(|jump| jump.timestamp() < end) {
+        if let Some(last) = passes.last_mut() {
+            last.until = jump.timestamp();
+        }
+        passes.push(Pass { from: jump.timestamp(), until: end, offset: jump.offset() });
+    }
+    passes
+}
+
+/// Adds the stretches in which the clock shows a time from `start` until before `end`.
+fn open(passes: &[Pass], start: DateTime, end: DateTime, location_id: LocationId, into: &mut Vec<Stretch>) {
+    let first = into.len();
+    for pass in passes {
+        let (Ok(start), Ok(end)) = (pass.offset.to_timestamp(start), pass.offset.to_timestamp(end)) else { continue };
+        let (start, end) = (start.max(pass.from), end.min(pass.until));
+        if start >= end {
+            continue;
+        }
+        let (starts_at, ends_at) = (Timestamp::from(start), Timestamp::from(end));
+        match into[first..].last_mut() {
+            Some(before) if before.ends_at == starts_at => before.ends_at = ends_at,
+            _ => into.push(Stretch { starts_at, ends_at, location_id }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

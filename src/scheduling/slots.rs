@@ -1,0 +1,143 @@
+//! Slots as they are locked, taken and given back.
+//!
+//! Whoever changes slots first locks them in one order, by practitioner and start, without asking whether they are free;
+//! decides in Rust; and then writes with the whole condition once more. Two requests that want overlapping visits
+//! therefore wait for each other instead of deadlocking, and none can take what is not free.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable};
+use diesel::sqlite::Sqlite;
+use jiff::SignedDuration;
+
+use super::model::{Slot, Unfit};
+use super::publishing;
+pub use super::search::{SlotDto, SlotQuery, next_free, taken};
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::db::schema::slots;
+use crate::error::{Error, Result};
+use crate::ids::{AppointmentId, HoldId, PractitionerId, SlotId};
+
+/// The slots of a practitioner that start from the first instant until before the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// Whose.
+    pub practitioner_id: PractitionerId,
+    /// The first start.
+    pub from: Timestamp,
+    /// The end, which is no start any more.
+    pub to: Timestamp,
+}
+
+/// A slot by its id, without a lock.
+///
+/// # Errors
+/// `NotFound`.
+pub fn find(tx: &mut Conn, id: SlotId) -> Result<Slot> {
+    Ok(slots::table.find(id).select(Slot::as_select()).first(tx)?)
+}
+
+/// The range of a visit of `duration_minutes` that starts with `slot`.
+pub fn range_of_visit(slot: &Slot, duration_minutes: i32) -> Range {
+    let to = slot.starts_at.plus(SignedDuration::from_mins(duration_minutes.into()));
+    Range { practitioner_id: slot.practitioner_id, from: slot.starts_at, to }
+}
+
+/// Locks the slots of the whole visit that starts with `slot_id`, free or not, and returns them in order.
+///
+/// # Errors
+/// `NotFound` if there is no such slot (any more).
+pub fn lock_visit(tx: &mut Conn, slot_id: SlotId, duration_minutes: i32) -> Result<Vec<Slot>> {
+    let first = find(tx, slot_id)?;
+    let slots = lock_ranges(tx, &[range_of_visit(&first, duration_minutes)])?;
+    if slots.first().is_some_and(|slot| slot.id == slot_id) { Ok(slots) } else { Err(Error::NotFound) }
+}
+
+/// Locks the slots of a practitioner that start in a range, and returns them in order.
+///
+/// # Errors
+/// The database's.
+pub fn lock_appointment(
+    tx: &mut Conn,
+    practitioner_id: PractitionerId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Slot>> {
+    lock_ranges(tx, &[Range { practitioner_id, from, to }])
+}
+
+/// Locks the slots of several ranges in the one global order (a move needs its old and its new range), and returns them
+/// in that order, each once.
+///
+/// # Errors
+/// The database's.
+pub fn lock_ranges(tx: &mut Conn, ranges: &[Range]) -> Result<Vec<Slot>> {
+    lock(tx, ranges, None)
+}
+
+/// Locks the slots of ranges together with those of a hold.
+pub(super) fn lock(tx: &mut Conn, ranges: &[Range], hold: Option<HoldId>) -> Result<Vec<Slot>> {
+    /// The same query for each engine; only PostgreSQL locks rows.
+    macro_rules! wanted {
+        ($engine:ty) => {{
+            type Condition<'a> = Box<dyn BoxableExpression<slots::table, $engine, SqlType = Nullable<Bool>> + 'a>;
+            let none = slots::hold_id.eq(hold).and(slots::hold_id.is_not_null());
+            let condition = ranges.iter().fold(Box::new(none) as Condition<'_>, |condition, range| {
+                let within = slots::practitioner_id
+                    .eq(range.practitioner_id)
+                    .and(slots::starts_at.ge(range.from))
+                    .and(slots::starts_at.lt(range.to));
+                Box::new(condition.or(within.assume_not_null().nullable()))
+            });
+            let query = slots::table.select(Slot::as_select()).filter(condition);
+            query.order((slots::practitioner_id, slots::starts_at))
+        }};
+    }
+    Ok(match tx {
+        Conn::Sqlite(tx) => wanted!(Sqlite).load(tx)?,
+        Conn::Postgres(tx) => wanted!(Pg).for_no_key_update().load(tx)?,
+    })
+}
+
+/// Gives `slots`, which are locked, to an appointment, and ends the hold on them.
+///
+/// # Errors
+/// The conflict `slot_taken` if any of them is not free after all.
+pub fn take(
+    tx: &mut Conn,
+    slots: &[Slot],
+    now: Timestamp,
+    hold: Option<HoldId>,
+    appointment: AppointmentId,
+) -> Result<()> {
+    let ids: Vec<SlotId> = slots.iter().map(|slot| slot.id).collect();
+    let taken = diesel::update(
+        slots::table
+            .filter(slots::id.eq_any(ids))
+            .filter(slots::appointment_id.is_null())
+            .filter(slots::blocked_reason.is_null())
+            .filter(slots::held_until.is_null().or(slots::held_until.le(now)).or(slots::hold_id.eq(hold))),
+    )
+    .set((
+        slots::appointment_id.eq(appointment),
+        slots::hold_id.eq(None::<HoldId>),
+        slots::held_until.eq(None::<Timestamp>),
+    ))
+    .execute(tx)?;
+    if taken == slots.len() { Ok(()) } else { Err(Unfit::Taken.into()) }
+}
+
+/// Gives back the slots of a cancelled or moved appointment; they must be locked. Those that the doctor's hours no longer
+/// have are taken away, so that nobody books into hours that were given up.
+///
+/// # Errors
+/// The database's.
+pub fn release(tx: &mut Conn, appointment: AppointmentId) -> Result<()> {
+    let freed: Vec<Slot> =
+        slots::table.filter(slots::appointment_id.eq(appointment)).select(Slot::as_select()).load(tx)?;
+    diesel::update(slots::table.filter(slots::appointment_id.eq(appointment)))
+        .set(slots::appointment_id.eq(None::<AppointmentId>))
+        .execute(tx)?;
+    publishing::withdraw_unwanted(tx, &freed)
+}
