@@ -151,24 +151,8 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messages::fixtures::appointment;
     use proptest::prelude::*;
-
-    fn mail() -> AppointmentMail {
-        AppointmentMail {
-            appointment_id: uuid::Uuid::from_u128(7).into(),
-            sequence: 2,
-            starts_at: "2026-03-09T13:30:00Z".parse().expect("an instant"),
-            ends_at: "2026-03-09T14:30:00Z".parse().expect("an instant"),
-            time_zone: "America/New_York".into(),
-            visit: "Consultation".into(),
-            practitioner: "Dr. Maya Osei".into(),
-            location: "Riverside".into(),
-            address: "12 Elm St, Springfield".into(),
-            phone: "+1 212 555 0100".into(),
-            confirmation_code: "K7QM-2XFH".into(),
-            recipient_name: "Ann Ames".into(),
-        }
-    }
 
     const PARTIES: Parties<'_> =
         Parties { clinic: "Legwork Vein Clinic", organizer: "desk@clinic.example", attendee: Some("ann@example.org") };
@@ -184,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_invitation_says_when_and_where_in_utc_and_asks_for_an_answer() {
-        let lines = lines(&render(&mail(), Method::Request, &PARTIES, stamp()));
+        let lines = lines(&render(&appointment(), Method::Request, &PARTIES, stamp()));
         for expected in [
             "METHOD:REQUEST",
             "UID:00000000-0000-0000-0000-000000000007@legwork",
@@ -206,17 +190,17 @@ mod tests {
 
     #[test]
     fn a_cancellation_strikes_the_event_out_and_a_download_names_no_attendee() {
-        let cancel = lines(&render(&mail(), Method::Cancel, &PARTIES, stamp()));
+        let cancel = lines(&render(&appointment(), Method::Cancel, &PARTIES, stamp()));
         assert!(cancel.contains(&"METHOD:CANCEL".to_owned()) && cancel.contains(&"STATUS:CANCELLED".to_owned()));
         assert!(!cancel.iter().any(|line| line.contains("RSVP")));
-        let publish = lines(&render(&mail(), Method::Publish, &PARTIES, stamp()));
+        let publish = lines(&render(&appointment(), Method::Publish, &PARTIES, stamp()));
         assert!(publish.contains(&"METHOD:PUBLISH".to_owned()));
         assert!(!publish.iter().any(|line| line.starts_with("ATTENDEE")));
     }
 
     #[test]
     fn a_name_with_signs_of_the_format_stays_one_value() {
-        let mut mail = mail();
+        let mut mail = appointment();
         mail.practitioner = "Dr. A, B; C\\D\nEND:VEVENT".into();
         mail.recipient_name = "Ann \"the; leg\", Ames\r\nX-EVIL:1".into();
         let lines = lines(&render(&mail, Method::Request, &PARTIES, stamp()));
@@ -230,7 +214,7 @@ mod tests {
         fn no_line_has_more_than_75_octets_and_unfolding_gives_the_text_back(
             visit in "\\PC{0,200}", location in "[a-zß老虎\u{a0} 🦵]{0,120}",
         ) {
-            let mut mail = mail();
+            let mut mail = appointment();
             mail.visit = visit;
             mail.location = location.clone();
             let text = render(&mail, Method::Request, &PARTIES, stamp());

@@ -5,7 +5,14 @@
 
 pub mod api;
 pub mod calendar;
+pub mod compose;
 pub mod mailer;
 pub mod model;
 pub mod outbox;
+pub mod retry;
+pub mod store;
+pub mod templates;
 pub mod worker;
+
+#[cfg(test)]
+mod fixtures;

@@ -36,7 +36,6 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
     Ok(id)
 }
 
-#[allow(dead_code)]
 /// Opens a stored payload.
 ///
 /// # Errors

@@ -1,13 +1,152 @@
-//! The worker that sends what the outbox holds.
+//! The worker that sends what the outbox holds: it leases due messages, sends them, and writes down what became of each.
+//!
+//! A message goes out at least once; twice only if the worker dies, or the connection breaks, between the mail server's
+//! "taken" and our note of it. Both then carry the same Message-ID.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::mailer::Mailer;
+use super::model::Message;
+use super::retry::Failure;
+use super::store::{self, Outcome};
+use super::{compose, outbox};
 use crate::env::Env;
+use crate::error::Result;
+use crate::telemetry::MessageLabels;
+
+/// How many messages are sent at once.
+const AT_ONCE: i64 = 4;
+/// How often the outbox is looked at, rung for or not: other instances' and rolled-back writes ring wrongly or not at all.
+const LOOK: Duration = Duration::from_secs(1);
+/// The pause after a round that failed altogether.
+const TROUBLE: Duration = Duration::from_secs(2);
+/// How often the gauges are brought up to date.
+const COUNT: Duration = Duration::from_secs(15);
+/// How long a round may go on once the service stops. What is cut off goes out when its lease has ended.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Starts the worker.
 ///
 /// # Errors
-/// In words for the operator.
-pub fn start(_env: &Env, _stopping: watch::Receiver<bool>) -> Result<(), String> {
+/// In words for the operator, where a setting about mail is wrong.
+pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> std::result::Result<(), String> {
+    let mailer = Mailer::new(&env.config.settings)?;
+    let env = env.clone();
+    actix_web::rt::spawn(async move {
+        let mut work = std::pin::pin!(run(&env, &mailer, stopping.clone()));
+        tokio::select! {
+            () = &mut work => return,
+            () = stopped(&mut stopping) => {}
+        }
+        let _ = tokio::time::timeout(GRACE, work).await;
+    });
     Ok(())
+}
+
+/// Ends when the service is told to stop.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that whoever would tell it is gone.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
+    let mut counted: Option<Instant> = None;
+    loop {
+        if counted.is_none_or(|at| at.elapsed() >= COUNT) {
+            counted = Some(Instant::now());
+            count(env).await;
+        }
+        let (wait, rung) = match step(env, mailer).await {
+            Ok(0) => (LOOK, true),
+            Ok(_) => (Duration::ZERO, false),
+            Err(error) => {
+                tracing::warn!(%error, "the outbox could not be read");
+                (TROUBLE, false)
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped(&mut stopping) => return,
+            () = env.mail_written.notified(), if rung => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// One round: leases a few due messages, sends them side by side, and says how many there were.
+///
+/// # Errors
+/// The database's. A message that could not be sent is no error.
+pub async fn step(env: &Env, mailer: &Mailer) -> Result<usize> {
+    let now = env.now();
+    if !env.db.read(move |conn| store::any_due(conn, now)).await? {
+        return Ok(0);
+    }
+    let leased = env.db.write(move |tx| store::lease(tx, now, AT_ONCE)).await?;
+    let count = leased.len();
+    join_all(leased.into_iter().map(|message| handle(env, mailer, message))).await;
+    Ok(count)
+}
+
+/// Sends one message and writes down what became of it.
+async fn handle(env: &Env, mailer: &Mailer, message: Message) {
+    // lettre is known to panic on some input; that must cost one message, not the worker.
+    let sent = AssertUnwindSafe(send(env, mailer, &message)).catch_unwind().await.unwrap_or(Err(Failure::Compose));
+    let now = env.now();
+    let outcome = match sent {
+        Ok(()) => Outcome::Sent,
+        Err(failure) => match failure.pause(message.attempts, env.entropy.below(1000)) {
+            Some(pause) => Outcome::Later(failure, now.plus(pause)),
+            None => Outcome::Failed(failure),
+        },
+    };
+    match outcome {
+        Outcome::Sent => tracing::info!(message = %message.id, kind = %message.kind, "mail sent"),
+        Outcome::Later(failure, due) => {
+            tracing::warn!(message = %message.id, %failure, attempts = message.attempts, %due, "mail put off");
+        }
+        Outcome::Failed(failure) => {
+            tracing::error!(message = %message.id, %failure, attempts = message.attempts, "mail laid aside");
+        }
+    }
+    let message = Arc::new(message);
+    // Unless this is kept, the message goes out again: so it is worth a few tries.
+    for _ in 0..3 {
+        let leased = Arc::clone(&message);
+        match env.db.write(move |tx| store::settle(tx, &leased, outcome, now)).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(message = %message.id, %error, "a mail's outcome could not be kept"),
+        }
+        tokio::time::sleep(TROUBLE).await;
+    }
+}
+
+async fn send(env: &Env, mailer: &Mailer, message: &Message) -> std::result::Result<(), Failure> {
+    if message.attempts > super::retry::MOST_TRIES {
+        return Err(Failure::Interrupted);
+    }
+    let mail = outbox::open(env, message.id, &message.payload).map_err(|error| {
+        tracing::error!(%error, "a stored mail cannot be opened");
+        Failure::Sealed
+    })?;
+    let email = compose::compose(&env.config, &mailer.sender, message, &mail, env.now())?;
+    mailer.deliver(email, &message.mail_id()).await
+}
+
+/// Brings the gauges up to date.
+async fn count(env: &Env) {
+    let now = env.now();
+    let Ok(depth) = env.db.read(move |conn| store::depth(conn, now)).await else { return };
+    for (status, count) in [("pending", depth.pending), ("failed", depth.failed)] {
+        env.metrics.outbox.get_or_create(&MessageLabels { status: status.to_owned() }).set(count);
+    }
+    let age = depth.oldest_due.map_or(0.0, |due| now.since(due).as_secs_f64());
+    env.metrics.outbox_oldest.set(age);
 }

@@ -1,0 +1,52 @@
+//! What the tests of this department share.
+
+use super::model::{AppointmentMail, Mail};
+use crate::config::{Config, Settings};
+use crate::db::Target;
+
+/// The settings of a clinic whose own name says nothing about health.
+pub fn config() -> Config {
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    let flags = ["legwork", "--clinic-name", "Clinic on Elm", "--public-url", "https://clinic.example/"];
+    Config {
+        settings: <Flags as clap::Parser>::parse_from(flags).settings,
+        target: Target::Sqlite("unused".into()),
+        jwt_secret: "unused".into(),
+        data_keys: "unused".into(),
+    }
+}
+
+/// Monday, March 9, 2026, 9:30 in New York.
+pub fn appointment() -> AppointmentMail {
+    AppointmentMail {
+        appointment_id: uuid::Uuid::from_u128(7).into(),
+        sequence: 2,
+        starts_at: "2026-03-09T13:30:00Z".parse().expect("an instant"),
+        ends_at: "2026-03-09T14:30:00Z".parse().expect("an instant"),
+        time_zone: "America/New_York".into(),
+        visit: "Consultation".into(),
+        practitioner: "Dr. Maya Osei".into(),
+        location: "Riverside".into(),
+        address: "12 Elm St, Springfield".into(),
+        phone: "+1 212 555 0100".into(),
+        confirmation_code: "K7QM-2XFH".into(),
+        recipient_name: "Ann Ames".into(),
+    }
+}
+
+/// One mail of each kind.
+pub fn mails() -> Vec<Mail> {
+    vec![
+        Mail::VerifyEmail { token: "verify-0123456789".into() },
+        Mail::AlreadyRegistered,
+        Mail::ResetPassword { token: "reset-0123456789".into() },
+        Mail::Invitation { token: "invite-0123456789".into() },
+        Mail::AppointmentBooked(appointment()),
+        Mail::AppointmentMoved(appointment()),
+        Mail::AppointmentCancelled(appointment()),
+    ]
+}
