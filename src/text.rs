@@ -23,6 +23,24 @@ pub fn one_line(value: &str, max: usize) -> Result<String, Rule> {
     Ok(text)
 }
 
+/// Reads a text of several lines: like [`one_line`], but with line breaks, which become `\n`.
+///
+/// # Errors
+/// `required` where nothing is left, `forbidden_character`, `too_long`.
+pub fn lines(value: &str, max: usize) -> Result<String, Rule> {
+    let text: String = value.trim().replace("\r\n", "\n").nfc().collect();
+    if text.is_empty() {
+        return Err(Rule::new("required", "must not be empty"));
+    }
+    if text.chars().any(|c| c != '\n' && is_forbidden(c)) {
+        return Err(Rule::new("forbidden_character", "must be text without control characters"));
+    }
+    if text.chars().count() > max {
+        return Err(Rule::new("too_long", format!("may have {max} characters")));
+    }
+    Ok(text)
+}
+
 /// Control characters, line and paragraph separators, and what turns the direction of the text around it: it could forge
 /// another line of a mail or show a name as what it is not. Joiners stay: Persian and Indic names need them.
 pub fn is_forbidden(c: char) -> bool {
@@ -79,6 +97,14 @@ mod tests {
             assert_eq!(one_line(&text, 9).expect_err("refused").code, "forbidden_character", "{c:?}");
         }
         assert!(one_line("نیلو\u{200c}فر", 20).is_ok(), "a joiner is part of a Persian name");
+    }
+
+    #[test]
+    fn a_text_of_several_lines_keeps_its_line_breaks_and_no_other_control_characters() {
+        assert_eq!(lines(" one\r\ntwo\n", 10).expect("a text"), "one\ntwo");
+        assert_eq!(lines("one\rtwo", 10).expect_err("refused").code, "forbidden_character");
+        assert_eq!(lines("a\u{202e}b", 10).expect_err("refused").code, "forbidden_character");
+        assert_eq!(lines("one\ntwo", 6).expect_err("refused").code, "too_long");
     }
 
     #[test]

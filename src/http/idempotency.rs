@@ -81,6 +81,14 @@ impl Answer {
         Ok(Self { location: Some(location), etag: Some(etag::etag(version)), ..Self::json(201, body)? })
     }
 
+    /// 200 with `ETag` and the object, for what changes an object and may be repeated.
+    ///
+    /// # Errors
+    /// Only if the object cannot be serialised, which is a fault.
+    pub fn changed(version: i32, body: &impl Serialize) -> Result<Self> {
+        Ok(Self { etag: Some(etag::etag(version)), ..Self::json(200, body)? })
+    }
+
     /// An object without `Location` and `ETag`.
     ///
     /// # Errors

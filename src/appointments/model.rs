@@ -1,0 +1,318 @@
+//! What an appointment may become, and when: pure rules, without database or web.
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use crate::clock::Timestamp;
+use crate::db::types::text_enum;
+use crate::error::Error;
+
+text_enum! {
+    /// Where an appointment stands (FHIR `AppointmentStatus`).
+    AppointmentStatus {
+        /// Agreed upon.
+        Booked = "booked",
+        /// The patient is there.
+        CheckedIn = "checked-in",
+        /// The visit took place.
+        Fulfilled = "fulfilled",
+        /// Called off, for good.
+        Cancelled = "cancelled",
+        /// The patient did not come.
+        NoShow = "noshow",
+    }
+}
+
+text_enum! {
+    /// What happens to an appointment; each after the first is an endpoint of the same name.
+    AppointmentStep {
+        /// It was made.
+        Book = "book",
+        /// It moved to another time, doctor or location.
+        Reschedule = "reschedule",
+        /// It was called off.
+        Cancel = "cancel",
+        /// The patient came.
+        CheckIn = "check-in",
+        /// The patient did not come.
+        NoShow = "no-show",
+        /// The visit took place.
+        Complete = "complete",
+        /// The last change was a mistake.
+        Undo = "undo",
+    }
+}
+
+use AppointmentStatus as Status;
+use AppointmentStep as Step;
+
+/// Every move there is. Nothing leads out of `cancelled`: its slots are free for others, so whoever wants the visit back
+/// books anew.
+const MOVES: &[(Status, Step, Status)] = &[
+    (Status::Booked, Step::Reschedule, Status::Booked),
+    (Status::Booked, Step::Cancel, Status::Cancelled),
+    (Status::Booked, Step::CheckIn, Status::CheckedIn),
+    (Status::Booked, Step::NoShow, Status::NoShow),
+    (Status::CheckedIn, Step::Cancel, Status::Cancelled),
+    (Status::CheckedIn, Step::Complete, Status::Fulfilled),
+    (Status::CheckedIn, Step::Undo, Status::Booked),
+    // Somebody who comes late after all.
+    (Status::NoShow, Step::CheckIn, Status::CheckedIn),
+    (Status::NoShow, Step::Undo, Status::Booked),
+    (Status::Fulfilled, Step::Undo, Status::CheckedIn),
+];
+
+impl Status {
+    /// The status after `step`, were it only for the status.
+    pub fn after(self, step: Step) -> Option<Self> {
+        MOVES.iter().find(|(from, by, _)| (*from, *by) == (self, step)).map(|(_, _, to)| *to)
+    }
+
+    /// Whether it claims the patient's time.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Booked | Self::CheckedIn)
+    }
+}
+
+/// All that the rules look at beside the status.
+#[derive(Debug, Clone)]
+pub struct Circumstances {
+    /// The present instant.
+    pub now: Timestamp,
+    /// The appointment's start.
+    pub starts_at: Timestamp,
+    /// When it got its present status.
+    pub changed_at: Timestamp,
+    /// The location's zone: what a day is.
+    pub zone: TimeZone,
+    /// Whether the clinic's staff asks.
+    pub by_staff: bool,
+    /// How long before the start a patient may still cancel or move it.
+    pub cancel_notice: SignedDuration,
+}
+
+/// Why a step is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The status does not admit it.
+    Status,
+    /// Patients cancel and move; the rest is the staff's.
+    StaffOnly,
+    /// Nobody can miss what has not begun.
+    NotBegun,
+    /// Taking back is for the day of the mistake.
+    AnotherDay,
+    /// The patient's notice has run out.
+    TooLate,
+}
+
+/// A refused step, with those that are possible now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub why: Why,
+    /// Where the appointment stands.
+    pub status: Status,
+    /// What the caller could do instead.
+    pub allowed: Vec<Step>,
+}
+
+impl Circumstances {
+    /// Whether `step` leads anywhere from `status`, and where.
+    ///
+    /// # Errors
+    /// Why not, and what is possible.
+    pub fn decide(&self, status: Status, step: Step) -> Result<Status, Refused> {
+        self.judge(status, step).map_err(|why| Refused {
+            why,
+            status,
+            allowed: Step::ALL.iter().copied().filter(|other| self.judge(status, *other).is_ok()).collect(),
+        })
+    }
+
+    fn judge(&self, status: Status, step: Step) -> Result<Status, Why> {
+        let to = status.after(step).ok_or(Why::Status)?;
+        let by_patient = matches!(step, Step::Cancel | Step::Reschedule);
+        match step {
+            _ if !self.by_staff && !by_patient => Err(Why::StaffOnly),
+            _ if !self.by_staff && (status != Status::Booked) => Err(Why::Status),
+            _ if !self.by_staff && self.now > self.starts_at.minus(self.cancel_notice) => Err(Why::TooLate),
+            Step::NoShow if self.now < self.starts_at => Err(Why::NotBegun),
+            // The day on which the mistake was made counts, not that of the visit: what is put right late in the
+            // evening for the day before can be taken back that evening.
+            Step::Undo if !self.same_day() => Err(Why::AnotherDay),
+            Step::CheckIn if status == Status::NoShow && !self.same_day() => Err(Why::AnotherDay),
+            _ => Ok(to),
+        }
+    }
+
+    fn same_day(&self) -> bool {
+        self.now.in_zone(&self.zone).date() == self.changed_at.in_zone(&self.zone).date()
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        let (code, detail) = match refused.why {
+            Why::Status => ("status_conflict", format!("The appointment is {}.", refused.status)),
+            Why::StaffOnly => ("status_conflict", "Only the clinic does this.".to_owned()),
+            Why::NotBegun => ("status_conflict", "The appointment has not begun yet.".to_owned()),
+            Why::AnotherDay => {
+                ("status_conflict", "This is possible only on the day of the change that it takes back.".to_owned())
+            }
+            Why::TooLate => (
+                "cancel_notice",
+                "It is too late to change this appointment online. Please call the clinic.".to_owned(),
+            ),
+        };
+        let mut members = serde_json::Map::new();
+        // `status` is the problem's own member.
+        members.insert("appointment_status".into(), refused.status.as_str().into());
+        members.insert("allowed".into(), refused.allowed.iter().map(|step| step.as_str()).collect());
+        Self::conflict_with(code, detail, members)
+    }
+}
+
+/// Whether two spans of time share an instant; touching ends do not count.
+pub fn overlap(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {
+    a.0 < b.1 && b.0 < a.1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    fn circumstances(now: &str) -> Circumstances {
+        Circumstances {
+            now: at(now),
+            starts_at: at("2026-03-09T14:00:00Z"),
+            changed_at: at("2026-03-09T13:55:00Z"),
+            zone: TimeZone::get("America/New_York").expect("a zone"),
+            by_staff: true,
+            cancel_notice: SignedDuration::from_hours(24),
+        }
+    }
+
+    #[test]
+    fn a_visit_is_checked_in_and_completed() {
+        let day = circumstances("2026-03-09T14:01:00Z");
+        let status = day.decide(Status::Booked, Step::CheckIn).expect("checked in");
+        assert_eq!(day.decide(status, Step::Complete), Ok(Status::Fulfilled));
+    }
+
+    #[test]
+    fn an_illegal_move_names_the_legal_ones() {
+        let refused =
+            circumstances("2026-03-09T14:01:00Z").decide(Status::Booked, Step::Complete).expect_err("refused");
+        assert_eq!(refused.why, Why::Status);
+        assert_eq!(refused.allowed, [Step::Reschedule, Step::Cancel, Step::CheckIn, Step::NoShow]);
+        let Error::Conflict(conflict) = Error::from(refused) else { panic!("a conflict") };
+        assert_eq!(conflict.members["allowed"], serde_json::json!(["reschedule", "cancel", "check-in", "no-show"]));
+        assert_eq!(conflict.members["appointment_status"], "booked");
+    }
+
+    #[test]
+    fn nobody_misses_a_visit_that_has_not_begun() {
+        let refused = circumstances("2026-03-09T13:59:59Z").decide(Status::Booked, Step::NoShow).expect_err("refused");
+        assert_eq!(refused.why, Why::NotBegun);
+        assert!(!refused.allowed.contains(&Step::NoShow));
+        assert_eq!(circumstances("2026-03-09T14:00:00Z").decide(Status::Booked, Step::NoShow), Ok(Status::NoShow));
+    }
+
+    #[test]
+    fn taking_back_is_possible_until_the_local_midnight() {
+        // New York is on daylight saving time by then: midnight is 04:00 UTC.
+        let before = circumstances("2026-03-10T03:59:59Z");
+        let after = circumstances("2026-03-10T04:00:00Z");
+        for (status, step) in
+            [(Status::CheckedIn, Step::Undo), (Status::Fulfilled, Step::Undo), (Status::NoShow, Step::CheckIn)]
+        {
+            assert!(before.decide(status, step).is_ok(), "{status} {step}");
+            assert_eq!(after.decide(status, step).expect_err("refused").why, Why::AnotherDay, "{status} {step}");
+        }
+        assert_eq!(after.decide(Status::NoShow, Step::Undo).expect_err("refused").allowed, []);
+    }
+
+    #[test]
+    fn a_patient_cancels_and_moves_until_the_notice_and_does_nothing_else() {
+        let patient = |now| Circumstances { by_staff: false, ..circumstances(now) };
+        let (in_time, late) = (patient("2026-03-08T14:00:00Z"), patient("2026-03-08T14:00:01Z"));
+        for step in [Step::Cancel, Step::Reschedule] {
+            assert!(in_time.decide(Status::Booked, step).is_ok());
+            let refused = late.decide(Status::Booked, step).expect_err("refused");
+            assert_eq!((refused.why, refused.allowed), (Why::TooLate, vec![]));
+        }
+        assert_eq!(in_time.decide(Status::Booked, Step::CheckIn).expect_err("refused").why, Why::StaffOnly);
+        assert_eq!(in_time.decide(Status::CheckedIn, Step::Cancel).expect_err("refused").why, Why::Status);
+    }
+
+    fn any_status() -> impl Strategy<Value = Status> {
+        select(Status::ALL)
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        select(Step::ALL)
+    }
+
+    fn any_circumstances() -> impl Strategy<Value = Circumstances> {
+        (-100_000_i64..100_000, -100_000_i64..100_000, any::<bool>(), 0_i64..3000).prop_map(
+            |(now, changed, by_staff, notice)| {
+                let base = circumstances("2026-03-09T14:00:00Z");
+                Circumstances {
+                    now: base.now.plus(SignedDuration::from_secs(now)),
+                    changed_at: base.now.plus(SignedDuration::from_secs(changed)),
+                    by_staff,
+                    cancel_notice: SignedDuration::from_mins(notice),
+                    ..base
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_leaves_cancelled_and_every_move_is_in_the_table(
+            around in any_circumstances(),
+            steps in prop::collection::vec(any_step(), 0..30),
+        ) {
+            let mut status = Status::Booked;
+            for step in steps {
+                match around.decide(status, step) {
+                    Ok(next) => {
+                        prop_assert_ne!(status, Status::Cancelled);
+                        prop_assert!(MOVES.contains(&(status, step, next)));
+                        status = next;
+                    }
+                    Err(refused) => prop_assert_eq!(refused.status, status),
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_named_as_allowed_is_allowed_and_the_rest_is_not(
+            around in any_circumstances(), status in any_status(), step in any_step(),
+        ) {
+            if let Err(refused) = around.decide(status, step) {
+                for other in Step::ALL {
+                    prop_assert_eq!(refused.allowed.contains(other), around.decide(status, *other).is_ok());
+                }
+            }
+        }
+
+        #[test]
+        fn undo_leads_back_to_where_a_forward_move_came_from(status in any_status(), step in any_step()) {
+            // Checking in after a no-show is a correction of its own: undoing it leads to `booked`.
+            prop_assume!(status != Status::NoShow && !matches!(step, Step::Undo | Step::Reschedule));
+            if let Some(next) = status.after(step) && let Some(back) = next.after(Step::Undo) {
+                prop_assert_eq!(back, status);
+            }
+        }
+    }
+}

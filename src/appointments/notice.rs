@@ -1,0 +1,63 @@
+//! Telling the patient of a change by mail.
+
+use super::code::ConfirmationCode;
+use super::store::Appointment;
+use crate::db::Conn;
+use crate::env::Env;
+use crate::error::Result;
+use crate::messages::model::{AppointmentMail, Envelope, Mail};
+use crate::messages::outbox;
+use crate::patients::model::Patient;
+use crate::scheduling;
+
+/// What there is to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// A new appointment.
+    Booked,
+    /// Another time, doctor or location.
+    Moved,
+    /// It will not take place.
+    Cancelled,
+}
+
+/// Writes the mail into the outbox. A patient without an e-mail address gets none.
+///
+/// # Errors
+/// The database's.
+pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment, patient: &Patient) -> Result<()> {
+    let Some(recipient) = patient.email.clone() else { return Ok(()) };
+    let content = content(tx, appointment, patient)?;
+    let mail = match notice {
+        Notice::Booked => Mail::AppointmentBooked(content),
+        Notice::Moved => Mail::AppointmentMoved(content),
+        Notice::Cancelled => Mail::AppointmentCancelled(content),
+    };
+    let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };
+    outbox::enqueue(tx, env, &envelope)?;
+    Ok(())
+}
+
+/// The appointment as mails and calendars show it. It says nothing about health.
+///
+/// # Errors
+/// The database's.
+pub fn content(tx: &mut Conn, appointment: &Appointment, patient: &Patient) -> Result<AppointmentMail> {
+    let location = scheduling::store::location(tx, appointment.location_id)?;
+    let practitioner = scheduling::store::practitioner(tx, appointment.practitioner_id)?;
+    let visit_type = scheduling::store::visit_type(tx, appointment.visit_type_id)?;
+    Ok(AppointmentMail {
+        appointment_id: appointment.id,
+        sequence: appointment.sequence,
+        starts_at: appointment.starts_at,
+        ends_at: appointment.ends_at,
+        time_zone: location.time_zone,
+        visit: visit_type.public_name,
+        practitioner: practitioner.name,
+        location: location.name,
+        address: location.address,
+        phone: location.phone,
+        confirmation_code: ConfirmationCode::stored(appointment.confirmation_code.clone()).to_string(),
+        recipient_name: patient.display_name(),
+    })
+}

@@ -1,0 +1,76 @@
+//! Cancelling a visit, and the steps of its day: check-in, no-show, complete, undo.
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use super::model::{AppointmentStatus, AppointmentStep, Circumstances};
+use super::notice::{self, Notice};
+use super::store::{self, Appointment, Change};
+use crate::actor::Actor;
+use crate::db::Conn;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::etag::IfMatch;
+use crate::ids::AppointmentId;
+use crate::scheduling::model::VisitType;
+use crate::scheduling::{self, slots};
+
+/// Takes a step that is none of booking and moving.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Stale`]; the conflicts `status_conflict`, `cancel_notice`, `patient_busy`.
+pub fn advance(
+    tx: &mut Conn,
+    env: &Env,
+    actor: &Actor,
+    id: AppointmentId,
+    if_match: &IfMatch,
+    (step, reason): (AppointmentStep, Option<&str>),
+) -> Result<()> {
+    let shown = store::lock(tx, actor, id)?;
+    if_match.check(shown.appointment.version)?;
+    let before = shown.appointment;
+    let visit_type = scheduling::store::visit_type(tx, before.visit_type_id)?;
+    let around = circumstances(tx, env, actor, &before, &shown.time_zone, &visit_type)?;
+    let status = around.decide(before.status, step)?;
+
+    if status.is_live() && !before.status.is_live() {
+        // It claims the patient's time again; somebody may have used it meanwhile.
+        store::lock_patient(tx, before.patient_id)?;
+        store::require_free_patient(tx, before.patient_id, (before.starts_at, before.ends_at), Some(before.id))?;
+    }
+    let cancelled = status == AppointmentStatus::Cancelled;
+    if cancelled {
+        slots::lock_appointment(tx, before.practitioner_id, before.starts_at, before.ends_at)?;
+        slots::release(tx, before.id)?;
+    }
+    let sequence = before.sequence + i32::from(cancelled);
+    let change = Change { step, from: Some(before.status), reason };
+    let after = store::update(tx, env, actor, &change, Appointment { status, sequence, ..before })?;
+    if cancelled {
+        notice::send(tx, env, Notice::Cancelled, &after, &shown.patient)?;
+    }
+    Ok(())
+}
+
+/// What the rules look at.
+///
+/// # Errors
+/// The database's, or a fault where the location's zone is unknown.
+pub fn circumstances(
+    tx: &mut Conn,
+    env: &Env,
+    actor: &Actor,
+    appointment: &Appointment,
+    time_zone: &str,
+    visit_type: &VisitType,
+) -> Result<Circumstances> {
+    Ok(Circumstances {
+        now: env.now(),
+        starts_at: appointment.starts_at,
+        changed_at: store::changed_at(tx, appointment)?,
+        zone: TimeZone::get(time_zone).map_err(|error| Error::internal("the location's time zone", error))?,
+        by_staff: actor.role.is_staff(),
+        cancel_notice: SignedDuration::from_mins(visit_type.cancel_notice_minutes.into()),
+    })
+}

@@ -1,0 +1,397 @@
+//! Queries on appointments and their history.
+
+use diesel::prelude::*;
+
+use super::code::ConfirmationCode;
+use super::model::{AppointmentStatus, AppointmentStep};
+use crate::actor::{Action, Actor, Reach};
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::db::schema::{
+    appointment_history, appointments, locations, patient_access, patient_name_words, patients, users,
+};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::paging::{Cursor, Limit};
+use crate::ids::{AppointmentHistoryId, AppointmentId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId};
+use crate::patients::model::Patient;
+use crate::patients::names;
+use crate::sealed::{Place, Sealed};
+
+/// An appointment's row.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = appointments)]
+pub struct Appointment {
+    /// Also the UID of its calendar entry, for good.
+    pub id: AppointmentId,
+    /// Who is seen.
+    pub patient_id: PatientId,
+    /// By whom.
+    pub practitioner_id: PractitionerId,
+    /// Where.
+    pub location_id: LocationId,
+    /// What for.
+    pub visit_type_id: VisitTypeId,
+    /// From when.
+    pub starts_at: Timestamp,
+    /// Until when.
+    pub ends_at: Timestamp,
+    /// Where it stands.
+    pub status: AppointmentStatus,
+    /// Without its hyphen.
+    pub confirmation_code: String,
+    /// Grows with every change that calendars must learn of.
+    pub sequence: i32,
+    /// What the patient or the desk wrote at the booking.
+    pub note: Option<Sealed<String>>,
+    /// The account that booked.
+    pub booked_by: Option<UserId>,
+    /// Of the row.
+    pub version: i32,
+    /// When it was booked.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The place of an appointment's sealed note.
+pub fn note_place(id: AppointmentId) -> Place {
+    Place::new("appointments", "note", id.0)
+}
+
+/// An appointment with what is shown beside it.
+#[derive(Debug, Clone, Queryable)]
+pub struct Shown {
+    /// The appointment.
+    pub appointment: Appointment,
+    /// The location's IANA zone.
+    pub time_zone: String,
+    /// Whose it is.
+    pub patient: Patient,
+}
+
+/// Which appointments a list is about; all that is set must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Whose.
+    pub patient_id: Option<PatientId>,
+    /// With whom.
+    pub practitioner_id: Option<PractitionerId>,
+    /// Where.
+    pub location_id: Option<LocationId>,
+    /// Standing how.
+    pub status: Option<AppointmentStatus>,
+    /// Starting then or later.
+    pub from: Option<Timestamp>,
+    /// Starting earlier.
+    pub to: Option<Timestamp>,
+    /// With this code.
+    pub confirmation_code: Option<ConfirmationCode>,
+    /// Normalised words, each of which begins a word of one of the patient's names.
+    pub words: Vec<String>,
+}
+
+/// Whether the actor reads only what belongs to patients they may act for.
+fn only_own(actor: &Actor) -> bool {
+    actor.reach(Action::AppointmentRead) != Reach::Any
+}
+
+/// The joined query of which single appointments and lists are made, limited to what the actor may see.
+macro_rules! shown {
+    ($actor:expr) => {{
+        let mut query = appointments::table
+            .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
+            .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
+            .select((Appointment::as_select(), locations::time_zone, Patient::as_select()))
+            .into_boxed();
+        if only_own($actor) {
+            query = query.filter(
+                appointments::patient_id.eq_any(
+                    patient_access::table
+                        .filter(patient_access::user_id.eq($actor.user_id))
+                        .select(patient_access::patient_id),
+                ),
+            );
+        }
+        query
+    }};
+}
+
+/// The appointment with what is shown beside it.
+///
+/// # Errors
+/// [`Error::NotFound`] where the actor may not see it.
+pub fn shown(tx: &mut Conn, actor: &Actor, id: AppointmentId) -> Result<Shown> {
+    Ok(shown!(actor).filter(appointments::id.eq(id)).first(tx)?)
+}
+
+/// Locks the appointment against every other change and loads it.
+///
+/// # Errors
+/// [`Error::NotFound`] where the actor may not see it.
+pub fn lock(tx: &mut Conn, actor: &Actor, id: AppointmentId) -> Result<Shown> {
+    if let Conn::Postgres(pg) = tx {
+        let locked: Option<AppointmentId> =
+            appointments::table.find(id).select(appointments::id).for_no_key_update().first(pg).optional()?;
+        locked.ok_or(Error::NotFound)?;
+    }
+    shown(tx, actor, id)
+}
+
+/// Makes the changes to one patient's appointments wait for each other, so that an overlap is found by looking.
+///
+/// The exclusion constraint alone would find it as well, but two inserts that each see the other wait for each other
+/// until the deadlock is noticed.
+///
+/// # Errors
+/// The database's.
+pub fn lock_patient(tx: &mut Conn, id: PatientId) -> Result<()> {
+    if let Conn::Postgres(pg) = tx {
+        let _: PatientId = patients::table.find(id).select(patients::id).for_no_key_update().first(pg)?;
+    }
+    Ok(())
+}
+
+/// Sees to it that the patient has no other live appointment between two instants. See [`lock_patient`].
+///
+/// # Errors
+/// The conflict `patient_busy`.
+pub fn require_free_patient(
+    tx: &mut Conn,
+    patient: PatientId,
+    (from, to): (Timestamp, Timestamp),
+    except: Option<AppointmentId>,
+) -> Result<()> {
+    let live: Vec<_> = AppointmentStatus::ALL.iter().copied().filter(|status| status.is_live()).collect();
+    let mut query = appointments::table
+        .filter(appointments::patient_id.eq(patient))
+        .filter(appointments::status.eq_any(live))
+        .filter(appointments::starts_at.lt(to))
+        .filter(appointments::ends_at.gt(from))
+        .select(appointments::id)
+        .into_boxed();
+    if let Some(except) = except {
+        query = query.filter(appointments::id.ne(except));
+    }
+    match query.first::<AppointmentId>(tx).optional()? {
+        None => Ok(()),
+        Some(_) => Err(Error::conflict("patient_busy", "The patient has another appointment at that time.")),
+    }
+}
+
+/// A page of the appointments that the actor may see, by (start, id).
+///
+/// # Errors
+/// The database's.
+pub fn list(
+    tx: &mut Conn,
+    actor: &Actor,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: Limit,
+) -> Result<(Vec<Shown>, Option<String>)> {
+    let mut query = shown!(actor);
+    if let Some(id) = filter.patient_id {
+        query = query.filter(appointments::patient_id.eq(id));
+    }
+    if let Some(id) = filter.practitioner_id {
+        query = query.filter(appointments::practitioner_id.eq(id));
+    }
+    if let Some(id) = filter.location_id {
+        query = query.filter(appointments::location_id.eq(id));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(appointments::status.eq(status));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(appointments::starts_at.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(appointments::starts_at.lt(to));
+    }
+    if let Some(code) = &filter.confirmation_code {
+        query = query.filter(appointments::confirmation_code.eq(code.as_str().to_owned()));
+    }
+    for word in &filter.words {
+        // Where no text comes after all that begin with the word, the range is open.
+        let end = names::successor(word).unwrap_or_else(|| char::MAX.to_string());
+        let named = patient_name_words::table
+            .filter(patient_name_words::word.ge(word.clone()))
+            .filter(patient_name_words::word.lt(end))
+            .select(patient_name_words::patient_id);
+        query = query.filter(appointments::patient_id.eq_any(named));
+    }
+    if let Some(Cursor { at, id }) = after {
+        let id = AppointmentId(id);
+        let behind = appointments::starts_at.gt(at).or(appointments::starts_at.eq(at).and(appointments::id.gt(id)));
+        // The first part alone is what an index can begin at.
+        query = query.filter(appointments::starts_at.ge(at)).filter(behind);
+    }
+    let rows: Vec<Shown> = query.order((appointments::starts_at, appointments::id)).limit(limit.query()).load(tx)?;
+    Ok(limit.page(rows, LIST, |row| (row.appointment.starts_at, row.appointment.id.0)))
+}
+
+/// The name under which cursors know the list.
+pub const LIST: &str = "appointments";
+
+/// Keeps a new appointment and the first line of its history.
+///
+/// # Errors
+/// A conflict where another has its time or code.
+pub fn insert(tx: &mut Conn, env: &Env, actor: &Actor, new: &Appointment) -> Result<()> {
+    use appointments::dsl;
+    diesel::insert_into(appointments::table)
+        .values((
+            (
+                dsl::id.eq(new.id),
+                dsl::patient_id.eq(new.patient_id),
+                dsl::practitioner_id.eq(new.practitioner_id),
+                dsl::location_id.eq(new.location_id),
+                dsl::visit_type_id.eq(new.visit_type_id),
+                dsl::starts_at.eq(new.starts_at),
+                dsl::ends_at.eq(new.ends_at),
+                dsl::status.eq(new.status),
+            ),
+            (
+                dsl::confirmation_code.eq(&new.confirmation_code),
+                dsl::sequence.eq(new.sequence),
+                dsl::note.eq(&new.note),
+                dsl::booked_by.eq(new.booked_by),
+                dsl::version.eq(new.version),
+                dsl::created_at.eq(new.created_at),
+                dsl::updated_at.eq(new.updated_at),
+            ),
+        ))
+        .execute(tx)?;
+    remember(tx, env, actor, &Change { step: AppointmentStep::Book, from: None, reason: None }, new)
+}
+
+/// A change, as history tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// What happened.
+    pub step: AppointmentStep,
+    /// The status before; none before the booking.
+    pub from: Option<AppointmentStatus>,
+    /// Why, in somebody's words.
+    pub reason: Option<&'a str>,
+}
+
+/// Keeps a changed appointment as its next version, and a line of its history.
+///
+/// # Errors
+/// A conflict where another has its time; [`Error::Retry`] where it was changed although it should be locked.
+pub fn update(
+    tx: &mut Conn,
+    env: &Env,
+    actor: &Actor,
+    change: &Change<'_>,
+    changed: Appointment,
+) -> Result<Appointment> {
+    use appointments::dsl;
+    let next = Appointment { version: changed.version + 1, updated_at: env.now(), ..changed };
+    let rows = diesel::update(appointments::table.find(next.id).filter(dsl::version.eq(changed.version)))
+        .set((
+            dsl::practitioner_id.eq(next.practitioner_id),
+            dsl::location_id.eq(next.location_id),
+            dsl::starts_at.eq(next.starts_at),
+            dsl::ends_at.eq(next.ends_at),
+            dsl::status.eq(next.status),
+            dsl::sequence.eq(next.sequence),
+            dsl::version.eq(next.version),
+            dsl::updated_at.eq(next.updated_at),
+        ))
+        .execute(tx)?;
+    if rows != 1 {
+        return Err(Error::Retry);
+    }
+    remember(tx, env, actor, change, &next)?;
+    Ok(next)
+}
+
+fn remember(tx: &mut Conn, env: &Env, actor: &Actor, change: &Change<'_>, now: &Appointment) -> Result<()> {
+    use appointment_history::dsl;
+    let id: AppointmentHistoryId = env.new_id();
+    let reason = change.reason.map(|text| env.sealer.seal(reason_place(id), &text.to_owned())).transpose()?;
+    diesel::insert_into(appointment_history::table)
+        .values((
+            dsl::id.eq(id),
+            dsl::appointment_id.eq(now.id),
+            dsl::at.eq(now.updated_at),
+            dsl::actor_id.eq(actor.user_id),
+            dsl::action.eq(change.step),
+            dsl::from_status.eq(change.from),
+            dsl::to_status.eq(now.status),
+            dsl::practitioner_id.eq(now.practitioner_id),
+            dsl::location_id.eq(now.location_id),
+            dsl::starts_at.eq(now.starts_at),
+            dsl::ends_at.eq(now.ends_at),
+            dsl::reason.eq(reason),
+        ))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// The place of a change's sealed reason.
+pub fn reason_place(id: AppointmentHistoryId) -> Place {
+    Place::new("appointment_history", "reason", id.0)
+}
+
+/// When the appointment got the status that it has.
+///
+/// # Errors
+/// The database's.
+pub fn changed_at(tx: &mut Conn, appointment: &Appointment) -> Result<Timestamp> {
+    use appointment_history::dsl;
+    let at: Option<Timestamp> = appointment_history::table
+        .filter(dsl::appointment_id.eq(appointment.id))
+        .filter(dsl::to_status.eq(appointment.status))
+        .filter(dsl::action.ne(AppointmentStep::Reschedule))
+        .order(dsl::id.desc())
+        .select(dsl::at)
+        .first(tx)
+        .optional()?;
+    Ok(at.unwrap_or(appointment.created_at))
+}
+
+/// A line of an appointment's history: the appointment as it was after the change.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = appointment_history)]
+pub struct Past {
+    /// Of the line.
+    pub id: AppointmentHistoryId,
+    /// When.
+    pub at: Timestamp,
+    /// Whose account did it.
+    pub actor_id: Option<UserId>,
+    /// What.
+    pub action: AppointmentStep,
+    /// The status before.
+    pub from_status: Option<AppointmentStatus>,
+    /// The status after.
+    pub to_status: AppointmentStatus,
+    /// By whom the patient is seen, after it.
+    pub practitioner_id: PractitionerId,
+    /// Where, after it.
+    pub location_id: LocationId,
+    /// From when, after it.
+    pub starts_at: Timestamp,
+    /// Until when, after it.
+    pub ends_at: Timestamp,
+    /// Why.
+    pub reason: Option<Sealed<String>>,
+}
+
+/// The history of an appointment, oldest first, each line with the role of the account that did it.
+///
+/// # Errors
+/// [`Error::NotFound`] where the actor may not see the appointment.
+pub fn history(tx: &mut Conn, actor: &Actor, id: AppointmentId) -> Result<Vec<(Past, Option<crate::actor::Role>)>> {
+    shown(tx, actor, id)?;
+    Ok(appointment_history::table
+        .left_join(users::table.on(appointment_history::actor_id.eq(users::id.nullable())))
+        .filter(appointment_history::appointment_id.eq(id))
+        .order(appointment_history::id)
+        .select((Past::as_select(), users::role.nullable()))
+        .load(tx)?)
+}
