@@ -1,0 +1,124 @@
+//! The clinic's places, visits, doctors and their weeks.
+
+use diesel::prelude::*;
+
+use crate::db::Conn;
+use crate::db::schema::{availability, locations, practitioners, visit_types};
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{AvailabilityId, LocationId, PractitionerId, VisitTypeId};
+use crate::scheduling::model::{Location, Practitioner, VisitType};
+use crate::scheduling::{publishing, store};
+
+/// What the demo's people need to know of it.
+pub(super) struct Clinic {
+    /// The doctors, the account holder first.
+    pub practitioners: Vec<PractitionerId>,
+    /// First visit, follow-up, vein ultrasound.
+    pub visit_types: Vec<VisitTypeId>,
+}
+
+/// A week's hours: weekdays from Monday = 1, start and end in minutes of the day.
+type Hours = (&'static [i32], i32, i32);
+
+/// Monday to Friday.
+const WEEKDAYS: &[i32] = &[1, 2, 3, 4, 5];
+
+pub(super) fn fill(tx: &mut Conn, env: &Env) -> Result<Clinic> {
+    let boston = location(tx, env, "Back Bay", "101 Arlington Street, Boston, MA 02116", "+16175550140", "America/New_York")?;
+    let denver = location(tx, env, "Union Station", "1701 Wynkoop Street, Denver, CO 80202", "+13035550176", "America/Denver")?;
+    let visit_types = vec![
+        visit_type(tx, env, "New patient evaluation", "First visit", 60)?,
+        visit_type(tx, env, "Follow-up", "Follow-up visit", 30)?,
+        visit_type(tx, env, "Venous duplex ultrasound", "Examination", 45)?,
+    ];
+    let all = visit_types.as_slice();
+    let weeks: [(&str, &[VisitTypeId], &[(LocationId, Hours)]); 4] = [
+        ("Dr. Maya Ortiz", all, &[(boston, (WEEKDAYS, 9 * 60, 12 * 60)), (boston, (WEEKDAYS, 13 * 60, 17 * 60))]),
+        ("Dr. Samuel Lindqvist", all, &[(boston, (&[1, 3, 5], 8 * 60, 16 * 60))]),
+        ("Dr. Aiko Tanaka", all, &[(denver, (WEEKDAYS, 9 * 60, 17 * 60))]),
+        ("Dr. Peter Novák", &all[..2], &[(denver, (&[2, 4], 10 * 60, 18 * 60)), (denver, (&[6], 9 * 60, 13 * 60))]),
+    ];
+    let mut practitioners = Vec::new();
+    for (name, offers, hours) in weeks {
+        practitioners.push(practitioner(tx, env, name, offers, hours)?);
+    }
+    Ok(Clinic { practitioners, visit_types })
+}
+
+fn location(tx: &mut Conn, env: &Env, name: &str, address: &str, phone: &str, zone: &str) -> Result<LocationId> {
+    let now = env.now();
+    let location = Location {
+        id: env.new_id(),
+        name: name.into(),
+        address: address.into(),
+        phone: phone.into(),
+        country: "US".into(),
+        time_zone: zone.into(),
+        slot_minutes: 15,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    diesel::insert_into(locations::table).values(&location).execute(tx)?;
+    Ok(location.id)
+}
+
+fn visit_type(tx: &mut Conn, env: &Env, name: &str, public_name: &str, minutes: i32) -> Result<VisitTypeId> {
+    let now = env.now();
+    let visit_type = VisitType {
+        id: env.new_id(),
+        name: name.into(),
+        public_name: public_name.into(),
+        duration_minutes: minutes,
+        online_bookable: true,
+        booking_notice_minutes: 60,
+        cancel_notice_minutes: 24 * 60,
+        active: true,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    diesel::insert_into(visit_types::table).values(&visit_type).execute(tx)?;
+    Ok(visit_type.id)
+}
+
+fn practitioner(
+    tx: &mut Conn,
+    env: &Env,
+    name: &str,
+    offers: &[VisitTypeId],
+    hours: &[(LocationId, Hours)],
+) -> Result<PractitionerId> {
+    let now = env.now();
+    let practitioner = Practitioner {
+        id: env.new_id(),
+        name: name.into(),
+        active: true,
+        version: 1,
+        availability_version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    diesel::insert_into(practitioners::table).values(&practitioner).execute(tx)?;
+    let mut places: Vec<_> = hours.iter().map(|(location, _)| *location).collect();
+    places.dedup();
+    store::set_offers(tx, practitioner.id, offers, &places)?;
+    for (location, (weekdays, start, end)) in hours {
+        for weekday in *weekdays {
+            diesel::insert_into(availability::table)
+                .values((
+                    availability::id.eq(env.new_id::<AvailabilityId>()),
+                    availability::practitioner_id.eq(practitioner.id),
+                    availability::location_id.eq(location),
+                    availability::weekday.eq(weekday),
+                    availability::start_minute.eq(start),
+                    availability::end_minute.eq(end),
+                ))
+                .execute(tx)?;
+        }
+    }
+    let practitioner = store::lock_practitioner(tx, practitioner.id)?;
+    publishing::publish(tx, env, &practitioner)?;
+    Ok(practitioner.id)
+}

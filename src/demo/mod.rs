@@ -1,0 +1,80 @@
+//! The demo clinic: two locations in two time zones, four practitioners, three visit types, their slots, and people.
+
+mod clinic;
+mod people;
+
+use std::net::SocketAddr;
+
+use argon2::{Argon2, PasswordHasher, password_hash::phc::PasswordHash};
+use diesel::prelude::*;
+
+use crate::actor::Role;
+use crate::db::Conn;
+use crate::db::schema::{counters, locations, users};
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// The password of all demo accounts.
+pub const PASSWORD: &str = "restful-nights-demo";
+/// The domain of all demo accounts; mail to it goes nowhere (RFC 2606).
+pub const DOMAIN: &str = "demo.legwork.example";
+
+/// The row that marks a database as a demo.
+const MARK: &str = "demo";
+
+/// Fills an empty database; leaves a demo as it is; refuses anything else.
+///
+/// # Errors
+/// In words for the operator.
+pub async fn fill(env: &Env) -> Result<(), String> {
+    if !env.config.settings.listen_addr.ip().is_loopback() {
+        return Err("--demo has well-known passwords: it listens on loopback addresses only".into());
+    }
+    let hash: PasswordHash = Argon2::default()
+        .hash_password_with_salt(PASSWORD.as_bytes(), &env.entropy.bytes::<16>())
+        .map_err(|error| format!("hash the demo password: {error}"))?;
+    let (shared, hash) = (env.clone(), hash.to_string());
+    let filled = env.db.write(move |tx| fill_empty(tx, &shared, &hash)).await.map_err(|error| match error {
+        Error::Conflict(conflict) => conflict.detail,
+        other => other.to_string(),
+    })?;
+    if filled {
+        env.mail_written.notify_one();
+        tracing::info!("filled the database with the demo clinic");
+    }
+    Ok(())
+}
+
+/// Whether it was filled just now.
+fn fill_empty(tx: &mut Conn, env: &Env, password_hash: &str) -> Result<bool> {
+    let marked: i64 = counters::table.find(MARK).count().get_result(tx)?;
+    if marked > 0 {
+        return Ok(false);
+    }
+    let (accounts, places): (i64, i64) =
+        (users::table.count().get_result(tx)?, locations::table.count().get_result(tx)?);
+    if accounts + places > 0 {
+        return Err(Error::conflict("not_empty", "--demo needs an empty database or an earlier demo; this one is in use"));
+    }
+    diesel::insert_into(counters::table).values((counters::name.eq(MARK), counters::value.eq(1))).execute(tx)?;
+    let clinic = clinic::fill(tx, env)?;
+    people::fill(tx, env, password_hash, &clinic)?;
+    Ok(true)
+}
+
+/// What to tell whoever started the demo.
+pub fn welcome(env: &Env, addr: SocketAddr) -> String {
+    let accounts: Vec<_> = [Role::Admin, Role::FrontDesk, Role::Practitioner, Role::Patient]
+        .into_iter()
+        .map(|role| format!("  {}@{DOMAIN}", people::mailbox(role)))
+        .collect();
+    let mail = match &env.config.settings.smtp_url {
+        Some(_) => "go to SMTP_URL".to_owned(),
+        None => format!("are files in {}", env.config.settings.mail_dir.display()),
+    };
+    format!(
+        "\nThe demo clinic is open.\n\n  Documentation  http://{addr}/docs/\n  OpenAPI        http://{addr}/openapi.json\n  \
+         Mails          {mail}\n\nSign in at POST /v1/sessions, password {PASSWORD}:\n{}\n",
+        accounts.join("\n")
+    )
+}

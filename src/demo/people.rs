@@ -1,0 +1,130 @@
+//! The demo's accounts, patients and appointments.
+
+use jiff::SignedDuration;
+
+use super::DOMAIN;
+use super::clinic::Clinic;
+use crate::accounts::model::{EmailAddress, User};
+use crate::accounts::store::{self as accounts, NewUser};
+use crate::actor::{Actor, Role};
+use crate::appointments::booking::{Booking, book};
+use crate::db::Conn;
+use crate::env::Env;
+use crate::error::{Check, Error, Result};
+use crate::ids::{PatientId, PractitionerId, SessionId, VisitTypeId};
+use crate::patients::consents;
+use crate::patients::input::PatientInput;
+use crate::patients::model::Relation;
+use crate::patients::profile::Profile;
+use crate::patients::store as patients;
+use crate::scheduling::search::{self, SlotQuery};
+use crate::scheduling::store as scheduling;
+
+/// What stands before the `@` of a role's demo account.
+pub(super) fn mailbox(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "admin",
+        Role::FrontDesk => "desk",
+        Role::Practitioner => "doctor",
+        Role::Patient => "patient",
+    }
+}
+
+/// A patient: given and family name, birth, sex, telephone, language.
+type Person = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
+
+/// The first one has the demo's patient account.
+const PATIENTS: &[Person] = &[
+    ("Ann", "Example", "1967-09-14", "female", "+16175550101", "en"),
+    ("Bernard", "Okafor", "1954-03-02", "male", "+16175550102", "en"),
+    ("Zoë", "García Méndez", "1989-11-23", "female", "+13035550103", "es"),
+    ("Søren", "Håkansson", "1978-06-30", "male", "+13035550104", "en"),
+    ("Priya", "Raman", "1995-01-17", "female", "+16175550105", "en"),
+    ("Lev", "Abramov", "1941-12-05", "male", "+16175550106", "en"),
+];
+
+pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clinic) -> Result<()> {
+    let admin = account(tx, env, password_hash, Role::Admin, Some("Alex Admin"), None)?;
+    account(tx, env, password_hash, Role::FrontDesk, Some("Dana Desk"), None)?;
+    let doctor = clinic.practitioners.first().copied();
+    account(tx, env, password_hash, Role::Practitioner, Some("Dr. Maya Ortiz"), doctor)?;
+    let patient = account(tx, env, password_hash, Role::Patient, None, None)?;
+
+    let mut people = Vec::new();
+    for person in PATIENTS {
+        people.push(record(tx, env, person)?);
+    }
+    if let Some(ann) = people.first() {
+        patients::grant_access(tx, env, patient.id, *ann, Relation::Relative)?;
+    }
+    let actor = Actor {
+        user_id: admin.id,
+        session_id: SessionId(uuid::Uuid::nil()),
+        role: Role::Admin,
+        practitioner_id: None,
+    };
+    // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.
+    for (turn, patient) in people.iter().enumerate() {
+        let visit_type = clinic.visit_types[turn % 2];
+        let practitioner = clinic.practitioners[turn % clinic.practitioners.len()];
+        let days = i64::try_from(turn).unwrap_or(0) + 1;
+        appointment(tx, env, &actor, *patient, (practitioner, visit_type), days)?;
+    }
+    Ok(())
+}
+
+fn account(
+    tx: &mut Conn,
+    env: &Env,
+    password_hash: &str,
+    role: Role,
+    name: Option<&str>,
+    practitioner_id: Option<PractitionerId>,
+) -> Result<User> {
+    let address = format!("{}@{DOMAIN}", mailbox(role));
+    let email = EmailAddress::parse(&address).map_err(|rule| Error::fault(rule.detail))?;
+    let new = NewUser {
+        email,
+        name: name.map(str::to_owned),
+        role,
+        practitioner_id,
+        password_hash: Some(password_hash.to_owned()),
+        preferred_language: "en".into(),
+    };
+    let user = accounts::insert(tx, env, &new)?;
+    accounts::mark_verified(tx, user.id, env.now())?;
+    Ok(user)
+}
+
+fn record(tx: &mut Conn, env: &Env, person: &Person) -> Result<PatientId> {
+    let (given, family, birth, sex, phone, language) = person;
+    let mailbox = if *given == "Ann" { mailbox(Role::Patient).to_owned() } else { format!("patient-{}", &phone[9..]) };
+    let input: PatientInput = serde_json::from_value(serde_json::json!({
+        "given_name": given, "family_name": family, "date_of_birth": birth, "administrative_sex": sex, "phone": phone,
+        "email": format!("{mailbox}@{DOMAIN}"), "preferred_language": language, "interpreter_needed": *language != "en",
+    }))
+    .map_err(|error| Error::internal("a demo patient", error))?;
+    let mut check = Check::new();
+    let profile = Profile::parse(input, "", env.now(), &mut check);
+    check.done()?;
+    Ok(patients::insert(tx, env, &profile.ok_or(Error::NotFound)?)?.id)
+}
+
+/// Books the first free visit from so many days ahead.
+fn appointment(
+    tx: &mut Conn,
+    env: &Env,
+    actor: &Actor,
+    patient_id: PatientId,
+    (practitioner_id, visit_type_id): (PractitionerId, VisitTypeId),
+    days: i64,
+) -> Result<()> {
+    let now = env.now();
+    let visit_type = scheduling::visit_type(tx, visit_type_id)?;
+    let from = now.plus(SignedDuration::from_hours(24 * days));
+    let query = SlotQuery { practitioner_id: Some(practitioner_id), ..SlotQuery::new(&visit_type, from, now, true) };
+    let Some(slot) = search::free(tx, &query, 1)?.into_iter().next() else { return Ok(()) };
+    let booking = Booking { slot_id: slot.id, visit_type_id, patient_id, hold_id: None, note: None };
+    book(tx, env, actor, &booking)?;
+    Ok(())
+}
