@@ -21,26 +21,31 @@ pub(super) struct Clinic {
 /// A week's hours: weekdays from Monday = 1, start and end in minutes of the day.
 type Hours = (&'static [i32], i32, i32);
 
+/// A doctor: the name, what they offer, and when they are where.
+type Doctor<'a> = (&'a str, &'a [VisitTypeId], &'a [(LocationId, Hours)]);
+
 /// Monday to Friday.
 const WEEKDAYS: &[i32] = &[1, 2, 3, 4, 5];
 
 pub(super) fn fill(tx: &mut Conn, env: &Env) -> Result<Clinic> {
-    let boston = location(tx, env, "Back Bay", "101 Arlington Street, Boston, MA 02116", "+16175550140", "America/New_York")?;
-    let denver = location(tx, env, "Union Station", "1701 Wynkoop Street, Denver, CO 80202", "+13035550176", "America/Denver")?;
+    let boston =
+        location(tx, env, "Back Bay", "101 Arlington Street, Boston, MA 02116", "+16175550140", "America/New_York")?;
+    let denver =
+        location(tx, env, "Union Station", "1701 Wynkoop Street, Denver, CO 80202", "+13035550176", "America/Denver")?;
     let visit_types = vec![
         visit_type(tx, env, "New patient evaluation", "First visit", 60)?,
         visit_type(tx, env, "Follow-up", "Follow-up visit", 30)?,
         visit_type(tx, env, "Venous duplex ultrasound", "Examination", 45)?,
     ];
     let all = visit_types.as_slice();
-    let weeks: [(&str, &[VisitTypeId], &[(LocationId, Hours)]); 4] = [
+    let doctors: [Doctor; 4] = [
         ("Dr. Maya Ortiz", all, &[(boston, (WEEKDAYS, 9 * 60, 12 * 60)), (boston, (WEEKDAYS, 13 * 60, 17 * 60))]),
         ("Dr. Samuel Lindqvist", all, &[(boston, (&[1, 3, 5], 8 * 60, 16 * 60))]),
         ("Dr. Aiko Tanaka", all, &[(denver, (WEEKDAYS, 9 * 60, 17 * 60))]),
         ("Dr. Peter Novák", &all[..2], &[(denver, (&[2, 4], 10 * 60, 18 * 60)), (denver, (&[6], 9 * 60, 13 * 60))]),
     ];
     let mut practitioners = Vec::new();
-    for (name, offers, hours) in weeks {
+    for (name, offers, hours) in doctors {
         practitioners.push(practitioner(tx, env, name, offers, hours)?);
     }
     Ok(Clinic { practitioners, visit_types })

@@ -54,7 +54,10 @@ fn fill_empty(tx: &mut Conn, env: &Env, password_hash: &str) -> Result<bool> {
     let (accounts, places): (i64, i64) =
         (users::table.count().get_result(tx)?, locations::table.count().get_result(tx)?);
     if accounts + places > 0 {
-        return Err(Error::conflict("not_empty", "--demo needs an empty database or an earlier demo; this one is in use"));
+        return Err(Error::conflict(
+            "not_empty",
+            "--demo needs an empty database or an earlier demo; this one is in use",
+        ));
     }
     diesel::insert_into(counters::table).values((counters::name.eq(MARK), counters::value.eq(1))).execute(tx)?;
     let clinic = clinic::fill(tx, env)?;

@@ -12,7 +12,6 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::ids::{PatientId, PractitionerId, SessionId, VisitTypeId};
-use crate::patients::consents;
 use crate::patients::input::PatientInput;
 use crate::patients::model::Relation;
 use crate::patients::profile::Profile;
@@ -55,14 +54,10 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
         people.push(record(tx, env, person)?);
     }
     if let Some(ann) = people.first() {
-        patients::grant_access(tx, env, patient.id, *ann, Relation::Relative)?;
+        patients::grant_access(tx, env, patient.id, *ann, Relation::Oneself)?;
     }
-    let actor = Actor {
-        user_id: admin.id,
-        session_id: SessionId(uuid::Uuid::nil()),
-        role: Role::Admin,
-        practitioner_id: None,
-    };
+    let actor =
+        Actor { user_id: admin.id, session_id: SessionId(uuid::Uuid::nil()), role: Role::Admin, practitioner_id: None };
     // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.
     for (turn, patient) in people.iter().enumerate() {
         let visit_type = clinic.visit_types[turn % 2];
