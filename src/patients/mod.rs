@@ -1,8 +1,10 @@
 //! Who is treated: registration, search, consents, who may act for whom.
 
 pub mod api;
+pub mod consents;
 pub mod input;
 pub mod model;
 pub mod names;
 pub mod profile;
+mod registration;
 pub mod store;

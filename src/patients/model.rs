@@ -233,6 +233,14 @@ impl Patient {
         }
     }
 
+    /// The legal given and family name.
+    pub fn legal_name(&self) -> String {
+        match &self.given_name {
+            Some(given) => format!("{given} {}", self.family_name),
+            None => self.family_name.clone(),
+        }
+    }
+
     /// The names they had before.
     pub fn previous_names(&self) -> Vec<String> {
         self.previous_names.iter().flat_map(|names| names.lines()).map(str::to_owned).collect()

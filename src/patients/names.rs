@@ -36,7 +36,9 @@ fn parts(text: &str) -> impl Iterator<Item = String> {
 
 /// The text with case folded and compatible forms made one (Unicode's NFKC_Casefold, decomposed), its accents taken off.
 fn fold(text: &str) -> String {
-    let once = text.nfd().default_case_fold().nfkd().default_case_fold().nfkd().filter(|c| !is_accent(*c));
+    // std's tables are newer than the crate's: what the crate does not know yet is at least lower-cased.
+    let lower = text.nfd().flat_map(char::to_lowercase);
+    let once = lower.default_case_fold().nfkd().default_case_fold().nfkd().filter(|c| !is_accent(*c));
     let mut folded = String::with_capacity(text.len());
     for c in once {
         match undecomposed(c) {

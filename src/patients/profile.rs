@@ -61,6 +61,16 @@ impl Profile {
         }
     }
 
+    /// Every name by which the person may be known.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.given_name, &self.middle_name, &self.preferred_name]
+            .into_iter()
+            .flatten()
+            .chain([&self.family_name])
+            .chain(&self.previous_names)
+            .map(String::as_str)
+    }
+
     /// What a patch of everything fills.
     fn blank() -> Self {
         Self {

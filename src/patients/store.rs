@@ -50,6 +50,17 @@ pub fn update(tx: &mut Conn, env: &Env, was: &Patient, profile: &Profile) -> Res
     Ok(patient)
 }
 
+/// Notes that something shown with the record has changed, so that its ETag changes.
+///
+/// # Errors
+/// The database's.
+pub fn touch(tx: &mut Conn, id: PatientId, now: Timestamp) -> Result<()> {
+    diesel::update(patients::table.find(id))
+        .set((patients::version.eq(patients::version + 1), patients::updated_at.eq(now)))
+        .execute(tx)?;
+    Ok(())
+}
+
 fn row(
     env: &Env,
     id: PatientId,
@@ -174,6 +185,14 @@ pub fn of_account(tx: &mut Conn, user: UserId) -> Result<Vec<(Relation, Patient)
         .load(tx)?)
 }
 
+/// What is known of a phone number.
+pub enum PhoneFilter {
+    /// All of it, as E.164.
+    Whole(String),
+    /// Its last digits, last first.
+    EndsReversed(String),
+}
+
 /// Whom a search is for; what is named must all fit.
 #[derive(Default)]
 pub struct Search {
@@ -181,8 +200,8 @@ pub struct Search {
     pub words: BTreeSet<String>,
     /// The day of birth.
     pub date_of_birth: Option<Date>,
-    /// The last digits of the phone number, last first.
-    pub phone_reversed: Option<String>,
+    /// The phone number.
+    pub phone: Option<PhoneFilter>,
     /// The record's number.
     pub mrn: Option<String>,
 }
@@ -204,10 +223,14 @@ pub fn search(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Li
     if let Some(day) = search.date_of_birth {
         query = query.filter(patients::date_of_birth.eq(day));
     }
-    if let Some(end) = &search.phone_reversed {
-        query = query.filter(patients::phone_reversed.ge(end));
-        if let Some(next) = names::successor(end) {
-            query = query.filter(patients::phone_reversed.lt(next));
+    match &search.phone {
+        None => {}
+        Some(PhoneFilter::Whole(phone)) => query = query.filter(patients::phone.eq(phone)),
+        Some(PhoneFilter::EndsReversed(end)) => {
+            query = query.filter(patients::phone_reversed.ge(end));
+            if let Some(next) = names::successor(end) {
+                query = query.filter(patients::phone_reversed.lt(next));
+            }
         }
     }
     if let Some(mrn) = &search.mrn {

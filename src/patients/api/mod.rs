@@ -1,0 +1,17 @@
+//! The endpoints.
+
+mod consents;
+mod me;
+mod patients;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use patients::PatientDto;
+
+/// The endpoints of this department.
+pub fn routes(cfg: &mut ServiceConfig) {
+    super::registration::routes(cfg);
+    me::routes(cfg);
+    patients::routes(cfg);
+    consents::routes(cfg);
+}

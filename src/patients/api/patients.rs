@@ -1,0 +1,371 @@
+//! Patients' records: made at the desk, searched, read, changed.
+
+use actix_web::{HttpResponse, get, patch, post, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::actor::{Action, Actor};
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::db::types::Date;
+use crate::env::Env;
+use crate::error::{Check, Error, Result, Rule};
+use crate::http::idempotency::{self, Answer, Request};
+use crate::http::{Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId, etag};
+use crate::ids::PatientId;
+use crate::patients::consents::{self, ConsentType};
+use crate::patients::input::{PatientInput, PatientPatch};
+use crate::patients::model::{
+    self, Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Patient, Profile, Race,
+    SexAssignedAtBirth,
+};
+use crate::patients::names;
+use crate::patients::store::{self, Search};
+
+/// The list's name in cursors.
+const LIST: &str = "patients";
+
+pub(super) fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(create_patient).service(list_patients).service(get_patient).service(update_patient);
+}
+
+/// A patient.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "mrn": "LW-001001", "display_name": "Ann Example",
+    "given_name": "Ann", "family_name": "Example", "mononym": false, "middle_name": null, "preferred_name": null,
+    "previous_names": [], "date_of_birth": "1967-09-14", "administrative_sex": "female", "phone": "+12125550100",
+    "email": "ann@example.org", "preferred_language": "en", "interpreter_needed": false, "pronouns": "she/her",
+    "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": "declined",
+    "address": {"line1": "12 Elm Street", "city": "Albany", "region": "NY", "postal_code": "12203", "country": "US"},
+    "emergency_contact": null, "insurance": null, "consents_outstanding": ["privacy_notice"],
+    "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+}))]
+pub struct PatientDto {
+    /// The patient's id.
+    pub id: PatientId,
+    /// The medical record number.
+    pub mrn: String,
+    /// The preferred or given name, and the family name.
+    pub display_name: String,
+    /// The legal given name; null for a mononym.
+    pub given_name: Option<String>,
+    /// The legal family name, or the only name.
+    pub family_name: String,
+    /// Whether the person has one name only.
+    pub mononym: bool,
+    /// Legal names in between.
+    pub middle_name: Option<String>,
+    /// What the person wants to be called.
+    pub preferred_name: Option<String>,
+    /// Names they had before.
+    pub previous_names: Vec<String>,
+    /// The day of birth.
+    pub date_of_birth: Date,
+    /// The sex that offices and insurers work with.
+    pub administrative_sex: AdministrativeSex,
+    /// E.164.
+    pub phone: Option<String>,
+    /// Where their mail goes.
+    pub email: Option<String>,
+    /// A language tag (BCP 47).
+    pub preferred_language: String,
+    /// Whether somebody must interpret.
+    pub interpreter_needed: bool,
+    /// How to speak of the person.
+    pub pronouns: Option<String>,
+    /// The sex noted at birth.
+    pub sex_assigned_at_birth: Option<SexAssignedAtBirth>,
+    /// In the person's own words, or `declined`.
+    pub gender_identity: Option<String>,
+    /// None, one or more.
+    pub race: Vec<Race>,
+    /// Ethnicity.
+    pub ethnicity: Option<Ethnicity>,
+    /// Where they live.
+    pub address: Option<Address>,
+    /// Whom to call in an emergency.
+    pub emergency_contact: Option<EmergencyContact>,
+    /// Who pays.
+    pub insurance: Option<Insurance>,
+    /// The consents that nobody has accepted or declined yet in the present version; they never hinder a booking.
+    pub consents_outstanding: Vec<ConsentType>,
+    /// When the record was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl PatientDto {
+    /// Shows a record.
+    ///
+    /// # Errors
+    /// The database's; a fault where the sealed part does not open.
+    pub fn of(conn: &mut Conn, env: &Env, patient: Patient) -> Result<Self> {
+        let mut one = Self::of_all(conn, env, vec![patient])?;
+        one.pop().ok_or_else(|| Error::fault("no patient to show"))
+    }
+
+    /// Shows several records.
+    ///
+    /// # Errors
+    /// The database's; a fault where the sealed part does not open.
+    pub fn of_all(conn: &mut Conn, env: &Env, patients: Vec<Patient>) -> Result<Vec<Self>> {
+        let ids: Vec<_> = patients.iter().map(|patient| patient.id).collect();
+        let settled = consents::settled(conn, &ids)?;
+        patients
+            .into_iter()
+            .map(|patient| {
+                let profile = store::profile(env, &patient)?;
+                let outstanding =
+                    ConsentType::ALL.iter().copied().filter(|it| !settled.contains(&(patient.id, *it))).collect();
+                Ok(Self::new(patient, profile, outstanding))
+            })
+            .collect()
+    }
+
+    fn new(patient: Patient, profile: Profile, consents_outstanding: Vec<ConsentType>) -> Self {
+        let details = profile.details;
+        Self {
+            id: patient.id,
+            display_name: patient.display_name(),
+            mrn: patient.mrn,
+            mononym: profile.given_name.is_none(),
+            given_name: profile.given_name,
+            family_name: profile.family_name,
+            middle_name: profile.middle_name,
+            preferred_name: profile.preferred_name,
+            previous_names: profile.previous_names,
+            date_of_birth: profile.date_of_birth,
+            administrative_sex: profile.administrative_sex,
+            phone: profile.phone,
+            email: profile.email,
+            preferred_language: profile.preferred_language,
+            interpreter_needed: profile.interpreter_needed,
+            pronouns: details.pronouns,
+            sex_assigned_at_birth: details.sex_assigned_at_birth,
+            gender_identity: details.gender_identity,
+            race: details.race,
+            ethnicity: details.ethnicity,
+            address: details.address,
+            emergency_contact: details.emergency_contact,
+            insurance: details.insurance,
+            consents_outstanding,
+            created_at: patient.created_at,
+            updated_at: patient.updated_at,
+        }
+    }
+}
+
+/// A page of patients.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"items": [], "next_cursor": null}))]
+struct PatientPage {
+    /// The patients, the newest record first.
+    items: Vec<PatientDto>,
+    /// For the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// Make a patient's record
+///
+/// For the front desk: without an account, and without asking for consents. What is missing of those shows in `consents_outstanding`.
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "create_patient",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A random value; a repeat with the same value makes nothing more", max_length = 255)),
+    request_body = PatientInput,
+    responses(
+        (status = 201, description = "The patient", body = PatientDto),
+        (status = 409, description = "`request_in_progress`: the same request is still at work"),
+    ),
+)]
+#[post("/v1/patients")]
+async fn create_patient(
+    env: web::Data<Env>,
+    actor: Actor,
+    key: IdempotencyKey,
+    body: Body<PatientInput>,
+) -> Result<HttpResponse> {
+    actor.require(Action::PatientCreate)?;
+    let mut check = Check::new();
+    let profile = Profile::parse(body.value, "", env.now(), &mut check);
+    check.done()?;
+    let (shared, profile) = (env.clone(), profile.ok_or_else(|| Error::fault("a profile without a fault is there"))?);
+    let request = Request { actor: Some(actor.user_id), operation: "create_patient".into(), key, body: &body.raw };
+    idempotency::run(&env, request, move |tx| {
+        let patient = store::insert(tx, &shared, &profile)?;
+        let version = patient.version;
+        let dto = PatientDto::of(tx, &shared, patient)?;
+        Answer::created(format!("/v1/patients/{}", dto.id), version, &dto)
+    })
+    .await
+}
+
+/// Whom to look for; what is named must all fit.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PatientFilter {
+    /// Words of names. Each must begin a word of any of the patient's names; accents, case and order make no difference.
+    #[param(min_length = 1, max_length = 200, example = "garc ana")]
+    q: Option<String>,
+    /// The day of birth.
+    date_of_birth: Option<Date>,
+    /// A phone number, or how it ends: at least 4 digits. One that begins with `+` must be the whole.
+    #[param(min_length = 4, max_length = 40, example = "0100")]
+    phone: Option<String>,
+    /// The medical record number; in any case, with or without `LW-` and leading zeros.
+    #[param(max_length = 40, example = "LW-001001")]
+    mrn: Option<String>,
+    /// The `next_cursor` of the page before.
+    #[param(max_length = 255)]
+    cursor: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<i64>,
+}
+
+/// The most words of a search.
+const WORDS: usize = 10;
+
+impl PatientFilter {
+    fn parse(&self) -> Result<(Search, Option<Cursor>, Limit)> {
+        let mut check = Check::new();
+        let mut search = Search { date_of_birth: self.date_of_birth, ..Search::default() };
+        if let Some(q) = &self.q {
+            search.words = check.field("?q", words(q)).unwrap_or_default();
+        }
+        if let Some(phone) = &self.phone {
+            search.phone = check.field("?phone", phone_filter(phone));
+        }
+        if let Some(mrn) = &self.mrn {
+            let rule = || Rule::new("wrong_value", "must be a record number such as LW-001001");
+            search.mrn = check.field("?mrn", model::parse_mrn(mrn).ok_or_else(rule));
+        }
+        check.done()?;
+        Ok((search, Cursor::read(self.cursor.as_deref(), LIST)?, Limit::new(self.limit)?))
+    }
+}
+
+fn words(q: &str) -> Result<std::collections::BTreeSet<String>, Rule> {
+    if q.chars().count() > 200 {
+        return Err(Rule::new("too_long", "may have 200 characters"));
+    }
+    match names::query_words(q) {
+        words if words.is_empty() => Err(Rule::new("wrong_value", "must have a letter or a digit")),
+        words if words.len() > WORDS => Err(Rule::new("too_many", format!("may have {WORDS} words"))),
+        words => Ok(words),
+    }
+}
+
+fn phone_filter(phone: &str) -> Result<store::PhoneFilter, Rule> {
+    if phone.starts_with('+') {
+        return crate::text::phone(phone).map(store::PhoneFilter::Whole);
+    }
+    let digits = model::reversed_digits(phone);
+    let known = phone.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '\u{a0}' | '-' | '.' | '(' | ')'));
+    if known && (4..=15).contains(&digits.len()) {
+        Ok(store::PhoneFilter::EndsReversed(digits))
+    } else {
+        Err(Rule::new("invalid_phone", "must be a phone number, or the last 4 or more digits of one"))
+    }
+}
+
+/// Search patients
+///
+/// The newest record first. All filters that are named must fit; without any, everybody is listed.
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "list_patients",
+    security(("bearer" = [])),
+    params(PatientFilter),
+    responses((status = 200, description = "The patients that fit", body = PatientPage)),
+)]
+#[get("/v1/patients")]
+async fn list_patients(env: web::Data<Env>, actor: Actor, params: Params<PatientFilter>) -> Result<HttpResponse> {
+    actor.require(Action::PatientSearch)?;
+    let (search, after, limit) = params.0.parse()?;
+    let shared = env.clone();
+    let page = env
+        .db
+        .read(move |conn| {
+            let rows = store::search(conn, &search, after, limit)?;
+            let (rows, next_cursor) = limit.page(rows, LIST, |patient| (patient.created_at, patient.id.0));
+            Ok(PatientPage { items: PatientDto::of_all(conn, &shared, rows)?, next_cursor })
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(page))
+}
+
+/// Read a patient's record
+///
+/// Staff read each; an account those of the patients it may act for.
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "get_patient",
+    security(("bearer" = [])),
+    params(("id" = PatientId, Path, description = "The patient")),
+    responses((status = 200, description = "The patient", body = PatientDto, headers(("ETag" = String, description = "The version, for If-Match")))),
+)]
+#[get("/v1/patients/{id}")]
+async fn get_patient(env: web::Data<Env>, actor: Actor, id: PathId<PatientId>) -> Result<HttpResponse> {
+    actor.require(Action::PatientRead)?;
+    let shared = env.clone();
+    let (version, dto) = env
+        .db
+        .read(move |conn| {
+            let patient = store::visible(conn, &shared, &actor, id.0)?;
+            Ok((patient.version, PatientDto::of(conn, &shared, patient)?))
+        })
+        .await?;
+    Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))
+}
+
+/// Change a patient's record
+///
+/// Staff may change all but the number. A patient may not change their legal names, birth date and administrative sex: each of those is
+/// refused with `forbidden_field`. Nested objects are merged member by member.
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "update_patient",
+    security(("bearer" = [])),
+    params(
+        ("id" = PatientId, Path, description = "The patient"),
+        ("If-Match" = String, Header, description = "The ETag of the version that was read"),
+    ),
+    request_body(content = PatientPatch, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "The changed patient", body = PatientDto, headers(("ETag" = String, description = "The new version")))),
+)]
+#[patch("/v1/patients/{id}")]
+async fn update_patient(
+    env: web::Data<Env>,
+    actor: Actor,
+    id: PathId<PatientId>,
+    if_match: IfMatch,
+    body: Patch<PatientPatch>,
+) -> actix_web::Result<HttpResponse> {
+    actor.require(Action::PatientWrite)?;
+    let if_match = if_match.required()?;
+    let mut check = Check::new();
+    body.0.forbid(actor.role.is_staff(), &mut check);
+    let change = body.0.parse("", env.now(), &mut check);
+    check.done()?;
+    let shared = env.clone();
+    let (version, dto) = env
+        .db
+        .write(move |tx| {
+            let was = store::visible(tx, &shared, &actor, id.0)?;
+            if_match.check(was.version)?;
+            let mut profile = store::profile(&shared, &was)?;
+            let mut check = Check::new();
+            change.clone().apply(&mut profile, "", &mut check);
+            check.done()?;
+            let patient = store::update(tx, &shared, &was, &profile)?;
+            Ok((patient.version, PatientDto::of(tx, &shared, patient)?))
+        })
+        .await?;
+    Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))
+}
