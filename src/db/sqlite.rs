@@ -226,6 +226,7 @@ impl Loop<'_> {
             }
             next = (done.len() < BATCH && started.elapsed() < BATCH_TIME).then(|| self.jobs.try_recv().ok()).flatten();
         }
+        self.metrics.db_write_queue.set(i64::try_from(self.jobs.len()).unwrap_or(i64::MAX));
         self.metrics.db_batch_size.observe(f64::from(u32::try_from(done.len()).unwrap_or(u32::MAX)));
         if let Err(error) = Conn::commit_transaction(conn) {
             return lost(done, &error.into());

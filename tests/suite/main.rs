@@ -10,3 +10,7 @@ mod support;
 
 mod accounts;
 mod harness;
+mod http;
+mod migrations;
+mod openapi;
+mod operations;

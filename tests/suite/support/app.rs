@@ -29,6 +29,8 @@ pub struct App {
     pub(super) http: reqwest::Client,
     /// Accounts that the harness made, by what they are for.
     pub(super) people: tokio::sync::Mutex<std::collections::HashMap<String, Client>>,
+    /// The practitioner of [`App::clinic`].
+    pub(super) practitioner_id: std::sync::OnceLock<String>,
     /// Last, so that the database goes after the server.
     pub site: Site,
 }
@@ -93,6 +95,7 @@ impl App {
             http: http_client(),
             running: Running(Some((stop, thread))),
             people: tokio::sync::Mutex::default(),
+            practitioner_id: std::sync::OnceLock::new(),
             site,
         }
     }

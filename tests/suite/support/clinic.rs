@@ -28,6 +28,7 @@ impl App {
         let follow_up = visit_type(&admin, "Follow-up", 30).await;
         let check = visit_type(&admin, "Check", 15).await;
         let practitioner_id = self.practitioner("Dr. Ada Vein", &location_id, &[&new_visit, &follow_up, &check]).await;
+        let _ = self.practitioner_id.set(practitioner_id.clone());
         Clinic { location_id, practitioner_id, new_visit, follow_up, check }
     }
 

@@ -50,9 +50,12 @@ impl App {
         self.staff("desk", Role::FrontDesk, None).await
     }
 
-    /// A doctor's account that belongs to no practitioner; see [`App::doctor_of`].
+    /// The account of the clinic's practitioner; of nobody in particular before [`App::clinic`] was called.
     pub async fn doctor(&self) -> Client {
-        self.staff("doctor", Role::Practitioner, None).await
+        match self.practitioner_id.get() {
+            Some(id) => self.doctor_of(id).await,
+            None => self.staff("doctor", Role::Practitioner, None).await,
+        }
     }
 
     /// The account of this practitioner.

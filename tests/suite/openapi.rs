@@ -1,0 +1,500 @@
+//! The published document: it is the one that is committed, it is valid, and it says everything about every operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{App, Engine, both};
+
+/// What needs no account. Whatever is added to the API without `security` must be added here, knowingly.
+const PUBLIC: &[&str] = &[
+    "confirm_password_reset",
+    "request_password_reset",
+    "create_registration",
+    "create_session",
+    "get_liveness",
+    "get_location",
+    "get_metrics",
+    "get_practitioner",
+    "get_readiness",
+    "get_visit_type",
+    "list_consent_documents",
+    "list_locations",
+    "list_practitioners",
+    "list_slots",
+    "list_visit_types",
+    "refresh_session",
+    "resend_email_verification",
+    "verify_email",
+];
+
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+fn document() -> Value {
+    serde_json::from_str(&legwork::openapi::json().expect("a document")).expect("JSON")
+}
+
+/// An operation with its path and method.
+struct Operation {
+    path: String,
+    method: String,
+    value: Value,
+}
+
+impl Operation {
+    fn name(&self) -> String {
+        format!("{} {}", self.method.to_uppercase(), self.path)
+    }
+
+    fn id(&self) -> &str {
+        self.value["operationId"].as_str().unwrap_or_default()
+    }
+
+    fn is_public(&self) -> bool {
+        self.value["security"].as_array().is_none_or(Vec::is_empty)
+    }
+
+    fn parameters(&self) -> Vec<&Value> {
+        self.value["parameters"].as_array().into_iter().flatten().collect()
+    }
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in METHODS {
+            if let Some(value) = item.get(method) {
+                all.push(Operation { path: path.clone(), method: method.to_owned(), value: value.clone() });
+            }
+        }
+    }
+    assert!(all.len() > 5);
+    all
+}
+
+/// Follows a `$ref` within the document.
+fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(to) => document.pointer(to.trim_start_matches('#')).unwrap_or_else(|| panic!("{to} leads nowhere")),
+        None => value,
+    }
+}
+
+/// Notes what is wrong with each of many, and fails with all of it.
+#[derive(Default)]
+struct Findings(Vec<String>);
+
+impl Findings {
+    fn require(&mut self, holds: bool, finding: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(finding());
+        }
+    }
+
+    #[track_caller]
+    fn none(self) {
+        assert!(self.0.is_empty(), "{} findings:\n{}", self.0.len(), self.0.join("\n"));
+    }
+}
+
+fn says_something(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.trim().is_empty())
+}
+
+#[test]
+fn the_committed_document_is_the_one_that_the_routes_make() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json");
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == legwork::openapi::json().expect("a document"),
+        "openapi/openapi.json is out of date; renew it, and look at what changed:\n\n    \
+         cargo run -- openapi > openapi/openapi.json\n"
+    );
+}
+
+#[test]
+fn the_document_is_valid_openapi_3_1() {
+    let schema: Value = serde_json::from_str(include_str!("../data/openapi-3.1-schema.json")).expect("JSON");
+    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    let document = document();
+    let errors: Vec<_> =
+        validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+}
+
+#[test]
+fn every_schema_is_valid_and_every_example_fits_its_schema() {
+    let document = document();
+    let mut findings = Findings::default();
+    let fits = |schema: &Value, example: &Value, place: &str, findings: &mut Findings| {
+        let mut schema = schema.clone();
+        schema["components"] = document["components"].clone();
+        match jsonschema::draft202012::new(&schema) {
+            Ok(validator) => {
+                for error in validator.iter_errors(example) {
+                    findings.0.push(format!("{place}: the example does not fit at {}: {error}", error.instance_path()));
+                }
+            }
+            Err(error) => findings.0.push(format!("{place}: no valid schema: {error}")),
+        }
+    };
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        let valid = jsonschema::draft202012::meta::validate(schema);
+        findings.require(valid.is_ok(), || format!("{name}: {}", valid.expect_err("checked")));
+        for example in
+            schema["example"].as_object().map(|_| &schema["example"]).into_iter().chain(list(&schema["examples"]))
+        {
+            fits(schema, example, name, &mut findings);
+        }
+    }
+    for operation in operations(&document) {
+        for (place, content) in contents(&document, &operation) {
+            if let (true, Some(example)) = (content["schema"].is_object(), content.get("example")) {
+                fits(&content["schema"], example, &place, &mut findings);
+            }
+        }
+    }
+    findings.none();
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Every body of an operation: what it is, and its media type object.
+fn contents<'a>(document: &'a Value, operation: &'a Operation) -> Vec<(String, &'a Value)> {
+    let mut all = Vec::new();
+    let mut add = |place: String, holder: &'a Value| {
+        for (media, content) in holder["content"].as_object().into_iter().flatten() {
+            all.push((format!("{place} ({media})"), content));
+        }
+    };
+    add(format!("{} request", operation.name()), resolve(document, &operation.value["requestBody"]));
+    for (status, response) in operation.value["responses"].as_object().expect("responses") {
+        add(format!("{} {status}", operation.name()), resolve(document, response));
+    }
+    all
+}
+
+#[test]
+fn every_operation_says_what_it_is() {
+    let document = document();
+    let tags: BTreeSet<_> = list(&document["tags"]).map(|tag| tag["name"].as_str().expect("a name")).collect();
+    let mut ids = BTreeSet::new();
+    let mut findings = Findings::default();
+    let all = operations(&document);
+    for operation in &all {
+        let (name, id) = (operation.name(), operation.id());
+        let words: Vec<_> = id.split('_').collect();
+        let is_verb_resource = words.len() >= 2
+            && words.iter().all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
+        findings.require(is_verb_resource, || format!("{name}: the operationId {id:?} is not verb_resource"));
+        findings.require(ids.insert(id.to_owned()), || format!("{name}: {id} stands there twice"));
+        let own: Vec<_> = list(&operation.value["tags"]).filter_map(Value::as_str).collect();
+        findings.require(own.len() == 1 && tags.contains(own[0]), || format!("{name}: tags {own:?}"));
+        for member in ["summary", "description"] {
+            findings.require(says_something(&operation.value[member]), || format!("{name}: no {member}"));
+        }
+        findings.require(operation.is_public() == PUBLIC.contains(&id), || {
+            format!(
+                "{name}: {id} is public: {}; in the list of public ones: {}",
+                operation.is_public(),
+                PUBLIC.contains(&id)
+            )
+        });
+    }
+    for tag in list(&document["tags"]) {
+        findings.require(says_something(&tag["description"]), || format!("tag {tag} has no description"));
+        findings.require(all.iter().any(|operation| operation.value["tags"][0] == tag["name"]), || {
+            format!("no operation has the tag {}", tag["name"])
+        });
+    }
+    for id in PUBLIC {
+        findings.require(ids.contains(*id), || format!("{id} is in the list of public ones, but there is none such"));
+    }
+    findings.none();
+}
+
+#[test]
+fn every_parameter_is_described_and_bounded() {
+    let document = document();
+    let mut findings = Findings::default();
+    for operation in operations(&document) {
+        let in_path = operation.path.matches('{').count();
+        let declared = operation.parameters().iter().filter(|parameter| parameter["in"] == "path").count();
+        findings.require(in_path == declared, || format!("{}: path parameters", operation.name()));
+        for parameter in operation.parameters() {
+            let name = format!("{}: {}", operation.name(), parameter["name"]);
+            findings.require(says_something(&parameter["description"]), || format!("{name} has no description"));
+            // RFC 9110 gives If-Match its form.
+            findings.require(parameter["name"] == "If-Match" || is_bounded(&document, &parameter["schema"]), || {
+                format!("{name} has no bounds: {}", parameter["schema"])
+            });
+        }
+    }
+    findings.none();
+}
+
+/// Whether the values are known to be few, short or of a form.
+fn is_bounded(document: &Value, schema: &Value) -> bool {
+    let schema = resolve(document, schema);
+    for several in ["oneOf", "anyOf", "allOf"] {
+        if let Some(schemas) = schema[several].as_array() {
+            return schemas.iter().all(|schema| is_bounded(document, schema));
+        }
+    }
+    let is = |kind: &str| schema["type"] == kind || list(&schema["type"]).any(|one| one == kind);
+    if schema.get("enum").is_some() || schema.get("const").is_some() || is("boolean") {
+        return true;
+    }
+    if is("array") {
+        return schema.get("maxItems").is_some() && is_bounded(document, &schema["items"]);
+    }
+    if is("integer") || is("number") {
+        return schema.get("minimum").is_some() && schema.get("maximum").is_some();
+    }
+    if is("string") {
+        return ["maxLength", "pattern", "format"].iter().any(|bound| schema.get(*bound).is_some());
+    }
+    is("null")
+}
+
+#[test]
+fn every_body_has_an_example_and_every_member_a_description() {
+    let document = document();
+    let mut findings = Findings::default();
+    for operation in operations(&document) {
+        for (place, content) in contents(&document, &operation) {
+            let schema = resolve(&document, &content["schema"]);
+            let has = |value: &Value| value.get("example").is_some() || value.get("examples").is_some();
+            findings.require(has(content) || has(schema), || format!("{place} has no example"));
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        findings.require(says_something(&schema["description"]), || format!("schema {name} has no description"));
+        for (member, value) in schema["properties"].as_object().into_iter().flatten() {
+            // A reference that may be null carries its description inside.
+            let described = says_something(&value["description"])
+                || list(&value["oneOf"]).any(|one| says_something(&one["description"]));
+            findings.require(described, || format!("{name}.{member} has no description"));
+        }
+    }
+    findings.none();
+}
+
+#[test]
+fn every_answer_is_described_and_every_refusal_is_a_problem() {
+    let document = document();
+    let mut findings = Findings::default();
+    for operation in operations(&document) {
+        let responses = operation.value["responses"].as_object().expect("responses");
+        findings.require(responses.keys().any(|status| status.starts_with(['2', '3'])), || {
+            format!("{}: no success", operation.name())
+        });
+        let mut must = vec!["500", "503"];
+        if !operation.is_public() {
+            must.extend(["401", "403"]);
+        }
+        if operation.path.contains('{') {
+            must.push("404");
+        }
+        if operation.value.get("requestBody").is_some() {
+            must.extend(["400", "413", "415", "422"]);
+        }
+        for status in must {
+            findings.require(responses.contains_key(status), || format!("{}: no {status}", operation.name()));
+        }
+        for (status, response) in responses {
+            let place = format!("{} {status}", operation.name());
+            let response = resolve(&document, response);
+            let description = response["description"].as_str().unwrap_or_default();
+            findings.require(!description.trim().is_empty(), || format!("{place} has no description"));
+            if status.starts_with(['4', '5']) {
+                findings.require(description.contains('`'), || format!("{place} names no code"));
+                let content = &response["content"]["application/problem+json"];
+                findings.require(content["schema"]["$ref"] == "#/components/schemas/Problem", || {
+                    format!("{place} is no problem")
+                });
+            }
+            if status == "201" {
+                for header in ["Location", "ETag"] {
+                    let there = response["headers"].get(header).is_some() || operation.path.starts_with("/v1/sessions");
+                    findings.require(there, || format!("{place} has no {header}"));
+                }
+            }
+        }
+    }
+    findings.none();
+}
+
+/// Two types of one name would overwrite each other in the document without a word.
+#[test]
+fn no_two_types_of_the_document_have_one_name() {
+    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                for name in schema_names(&text) {
+                    places.entry(name).or_default().push(path.clone());
+                }
+            }
+        }
+    }
+    assert!(places.len() > 5, "the scan finds the types: {places:?}");
+    let twice: Vec<_> = places.iter().filter(|(_, paths)| paths.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
+/// The names of the types that derive `ToSchema`.
+fn schema_names(source: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut pending = false;
+    let mut renamed = None;
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[derive(") {
+            pending = line.contains("ToSchema");
+            renamed = None;
+        }
+        if let Some((_, rest)) = line.split_once("schema(as = ") {
+            renamed = rest.split([',', ')']).next().map(str::to_owned);
+        }
+        let declared = ["struct ", "enum "].iter().find_map(|keyword| {
+            let (before, rest) = line.split_once(keyword)?;
+            (before.is_empty() || before.starts_with("pub"))
+                .then(|| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default())
+        });
+        if let Some(name) = declared {
+            if pending && !name.is_empty() {
+                names.push(renamed.take().unwrap_or_else(|| name.to_owned()));
+            }
+            pending = false;
+        }
+    }
+    names
+}
+
+/// A path with its parameters filled in.
+fn filled(path: &str, id: &str) -> String {
+    path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect::<Vec<_>>().join("/")
+}
+
+const NOBODY: &str = "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55";
+
+/// A request that is well-formed as far as the document goes.
+async fn call(
+    client: &crate::support::Client,
+    operation: &Operation,
+    path: &str,
+    body: Option<Value>,
+) -> crate::support::Reply {
+    let method: Method = operation.method.to_uppercase().parse().expect("a method");
+    let mut headers = Vec::new();
+    if let Some(content) = operation.value["requestBody"]["content"].as_object() {
+        headers.push(("Content-Type", content.keys().next().expect("a media type").as_str()));
+    }
+    for parameter in operation.parameters().into_iter().filter(|parameter| parameter["in"] == "header") {
+        match parameter["name"].as_str() {
+            Some("If-Match") => headers.push(("If-Match", "\"1\"")),
+            Some("Idempotency-Key") => headers.push(("Idempotency-Key", "a-key-of-the-sweep")),
+            _ => {}
+        }
+    }
+    let body = body.filter(|_| operation.value.get("requestBody").is_some());
+    client.send(method, path, &headers, body).await
+}
+
+both! {
+    /// The list is the document's own, so that no operation is forgotten.
+    async fn whatever_is_not_public_asks_who_is_there_first(app: App) {
+        let document = document();
+        let anon = app.anon();
+        for operation in operations(&document).iter().filter(|operation| !operation.is_public()) {
+            for path in [filled(&operation.path, NOBODY), format!("{}?nonsense=1", filled(&operation.path, "nonsense"))] {
+                for body in [json!({}), json!({"nonsense": 1}), json!([1])] {
+                    call(&anon, operation, &path, Some(body)).await.problem(401, "unauthenticated");
+                }
+            }
+        }
+    }
+
+    async fn no_operation_answers_nonsense_with_a_fault(app: App) {
+        let document = document();
+        let (admin, desk, doctor, patient) = (app.admin().await, app.desk().await, app.doctor().await, app.patient("ann").await);
+        let clients = [app.anon(), admin, desk, doctor, patient.client.clone()];
+        let mut findings = Findings::default();
+        for operation in operations(&document) {
+            // Signing out would end the sweep.
+            if operation.id() == "delete_session" {
+                continue;
+            }
+            for client in &clients {
+                for path in [filled(&operation.path, NOBODY), filled(&operation.path, "nonsense"), format!("{}?nonsense=1", filled(&operation.path, NOBODY))] {
+                    for body in [json!({}), json!({"nonsense": 1}), json!([1]), json!("x"), json!(null)] {
+                        let reply = call(client, &operation, &path, Some(body)).await;
+                        if reply.status >= 400 {
+                            reply.problem(reply.status, &reply.string("/code"));
+                        }
+                        findings.require(reply.status < 500, || format!("{}: {}", reply.request, reply.text));
+                        let strict = path.starts_with("/v1") && path.ends_with("?nonsense=1");
+                        findings.require(!strict || reply.status >= 400, || format!("{} took an unknown parameter: {}", reply.request, reply.status));
+                    }
+                }
+            }
+        }
+        findings.none();
+    }
+}
+
+/// The document is served as it is committed, and its page asks nobody else for anything.
+#[test]
+fn the_document_and_its_page_are_served_by_the_service_alone() {
+    crate::support::app::run(Engine::Sqlite, async |app: App| {
+        let anon = app.anon();
+        assert_eq!(anon.get("/openapi.json").await.expect(200).body, document());
+        let redirect = anon.get("/docs").await;
+        assert_eq!((redirect.status, redirect.header("location")), (307, "/docs/"));
+        let mut waiting = vec!["/docs/".to_owned()];
+        let mut seen = BTreeSet::new();
+        while let Some(path) = waiting.pop() {
+            let reply = anon.get(&path).await;
+            reply.expect(200);
+            let policy = reply.header("content-security-policy");
+            assert!(policy.contains("script-src 'self'") && policy.contains("default-src 'none'"), "{path}: {policy}");
+            seen.insert(path.clone());
+            if path.ends_with(".js") && !path.ends_with("initializer.js")
+                || path.ends_with(".css")
+                || path.ends_with(".png")
+            {
+                continue;
+            }
+            assert!(
+                !reply.text.contains("http://") && !reply.text.contains("https://"),
+                "{path} names another host:\n{}",
+                reply.text
+            );
+            for attribute in ["src=\"", "href=\""] {
+                for rest in reply.text.split(attribute).skip(1) {
+                    let link = rest.split('"').next().unwrap_or_default().trim_start_matches("./");
+                    assert!(!link.starts_with("//"), "{path} names another host: {link}");
+                    let path = format!("/docs/{link}");
+                    if !seen.contains(&path) {
+                        waiting.push(path);
+                    }
+                }
+            }
+        }
+        assert!(
+            seen.contains("/docs/swagger-initializer.js") && seen.contains("/docs/swagger-ui-bundle.js"),
+            "{seen:?}"
+        );
+        let start = anon.get("/docs/swagger-initializer.js").await;
+        assert!(start.text.contains("/openapi.json"), "{}", start.text);
+    });
+}
