@@ -53,7 +53,7 @@ both! {
         admin.get("/v1/users?colour=red").await.invalid("?colour", "unknown_parameter");
         let twice = admin.get("/v1/users?limit=1&limit=2").await;
         assert_eq!(twice.problem(422, "validation_failed")["errors"][0]["pointer"], "?limit");
-        for limit in ["0", "201", "-1", "ten", ""] {
+        for limit in ["0", "201", "-1", "ten"] {
             admin.get(&format!("/v1/users?limit={limit}")).await.problem(422, "validation_failed");
         }
         admin.get("/v1/users?cursor=nonsense").await.problem(422, "validation_failed");

@@ -240,7 +240,10 @@ fn several_programs_may_migrate_one_database_at_once() {
     each_engine(|engine| {
         let Some(site) = Site::without_schema(engine) else { return };
         let children: Vec<_> = (0..4)
-            .map(|_| command(&site).arg("migrate").stderr(std::process::Stdio::piped()).spawn().expect("the program"))
+            .map(|_| {
+                let piped = std::process::Stdio::piped;
+                command(&site).arg("migrate").stdout(piped()).stderr(piped()).spawn().expect("the program")
+            })
             .collect();
         for child in children {
             let output = child.wait_with_output().expect("an end");
