@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Rule};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
 
 /// A place where the clinic sees patients.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = locations)]
 pub struct Location {
     /// Its id.
@@ -45,7 +45,7 @@ impl Location {
 }
 
 /// A kind of visit.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = visit_types)]
 pub struct VisitType {
     /// Its id.
@@ -120,7 +120,7 @@ pub fn not_offered() -> Error {
 }
 
 /// A doctor.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = practitioners)]
 pub struct Practitioner {
     /// Its id.

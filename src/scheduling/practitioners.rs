@@ -1,1 +1,358 @@
-//! x
+//! The doctors: what they offer, and where.
+
+use std::collections::HashMap;
+
+use actix_web::{HttpResponse, get, patch, post, web};
+use diesel::prelude::*;
+
+use super::api::{ActivePageParams, changed};
+use super::model::{self, Practitioner};
+use super::publishing;
+use super::store::{self, Offers};
+use crate::actor::{Action, Actor};
+use crate::db::Conn;
+use crate::db::schema::practitioners;
+use crate::env::Env;
+use crate::error::{Check, FieldError, Result, Rule};
+use crate::http::idempotency::{self, Request};
+use crate::http::input::Change;
+use crate::http::{Answer, Body, IdempotencyKey, IfMatch, Params, Patch, PathId, etag};
+use crate::ids::{LocationId, PractitionerId, VisitTypeId};
+use crate::text;
+
+const LIST: &str = "practitioners";
+/// How many visit types or locations one practitioner may have.
+const MOST: usize = 100;
+
+/// A doctor.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c01", "name": "Dr. Ada Calloway",
+    "visit_type_ids": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03"], "location_ids": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02"],
+    "active": true
+}))]
+pub struct PractitionerDto {
+    /// Its id.
+    pub id: PractitionerId,
+    /// As patients see it.
+    pub name: String,
+    /// The visit types on offer.
+    pub visit_type_ids: Vec<VisitTypeId>,
+    /// Where they work.
+    pub location_ids: Vec<LocationId>,
+    /// Whether patients can be booked with them.
+    pub active: bool,
+}
+
+impl PractitionerDto {
+    fn new(practitioner: &Practitioner, offers: &Offers) -> Self {
+        Self {
+            id: practitioner.id,
+            name: practitioner.name.clone(),
+            visit_type_ids: offers.visit_types(practitioner.id),
+            location_ids: offers.locations(practitioner.id),
+            active: practitioner.active,
+        }
+    }
+}
+
+/// Practitioners, oldest first.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({"items": [{
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c01", "name": "Dr. Ada Calloway",
+    "visit_type_ids": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03"], "location_ids": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02"],
+    "active": true
+}], "next_cursor": null}))]
+pub struct PractitionerPage {
+    /// The practitioners.
+    pub items: Vec<PractitionerDto>,
+    /// Give it as `cursor` for what follows; `null` at the end.
+    pub next_cursor: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A new practitioner.
+#[derive(Debug, Clone, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Dr. Ada Calloway", "visit_type_ids": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03"],
+    "location_ids": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02"]
+}))]
+pub struct PractitionerInput {
+    /// As patients see it.
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// The visit types on offer. Each must be a whole number of slots at each of the locations.
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    visit_type_ids: Vec<VisitTypeId>,
+    /// Where they work.
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    location_ids: Vec<LocationId>,
+    /// Whether patients can be booked with them.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    active: bool,
+}
+
+/// What to change of a practitioner; what is not there stays.
+#[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"active": false}))]
+pub struct PractitionerPatch {
+    /// As patients see it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    name: Change<String>,
+    /// The visit types on offer, all of them.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<VisitTypeId>>, max_items = 100)]
+    visit_type_ids: Change<Vec<VisitTypeId>>,
+    /// Where they work, all of it.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<LocationId>>, max_items = 100)]
+    location_ids: Change<Vec<LocationId>>,
+    /// Whether patients can be booked with them.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    active: Change<bool>,
+}
+
+impl From<PractitionerInput> for PractitionerPatch {
+    fn from(input: PractitionerInput) -> Self {
+        Self {
+            name: Change::Set(input.name),
+            visit_type_ids: Change::Set(input.visit_type_ids),
+            location_ids: Change::Set(input.location_ids),
+            active: Change::Set(input.active),
+        }
+    }
+}
+
+/// What changes of a practitioner, checked as far as the input alone can be.
+#[derive(Debug, Clone)]
+struct Changes {
+    name: Option<String>,
+    visit_type_ids: Option<Vec<VisitTypeId>>,
+    location_ids: Option<Vec<LocationId>>,
+    active: Option<bool>,
+}
+
+impl Changes {
+    fn read(patch: PractitionerPatch) -> Result<Self> {
+        let mut check = Check::new();
+        let changes = Self {
+            name: changed(&mut check, "/name", patch.name, |name| text::one_line(&name, 100)),
+            visit_type_ids: changed(&mut check, "/visit_type_ids", patch.visit_type_ids, few),
+            location_ids: changed(&mut check, "/location_ids", patch.location_ids, few),
+            active: changed(&mut check, "/active", patch.active, Ok),
+        };
+        check.done()?;
+        Ok(changes)
+    }
+}
+
+fn few<T: PartialEq>(ids: Vec<T>) -> Result<Vec<T>, Rule> {
+    if ids.len() > MOST {
+        return Err(Rule::new("too_many", format!("may have {MOST} entries")));
+    }
+    if ids.iter().enumerate().any(|(index, id)| ids[..index].contains(id)) {
+        return Err(Rule::new("duplicate", "must not name the same id twice"));
+    }
+    Ok(ids)
+}
+
+/// List practitioners
+///
+/// The doctors, with what they offer and where. Those who are out of use are shown to administrators on demand.
+#[utoipa::path(
+    tag = "practitioners",
+    operation_id = "list_practitioners",
+    params(ActivePageParams),
+    responses((status = 200, description = "The practitioners", body = PractitionerPage)),
+)]
+#[get("/v1/practitioners")]
+pub async fn list_practitioners(
+    env: web::Data<Env>,
+    actor: Result<Actor>,
+    Params(params): Params<ActivePageParams>,
+) -> Result<HttpResponse> {
+    let (active, limit, after) = params.read(LIST, actor)?;
+    let page = env
+        .db
+        .read(move |conn| {
+            let rows = store::list_practitioners(conn, active, after, limit)?;
+            let (rows, next_cursor) = limit.page(rows, LIST, |row| (row.created_at, row.id.0));
+            let offers = Offers::of(conn, &rows.iter().map(|row| row.id).collect::<Vec<_>>())?;
+            let items = rows.iter().map(|row| PractitionerDto::new(row, &offers)).collect();
+            Ok(PractitionerPage { items, next_cursor })
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(page))
+}
+
+/// Read a practitioner
+///
+/// One doctor, in use or not.
+#[utoipa::path(
+    tag = "practitioners",
+    operation_id = "get_practitioner",
+    params(("id" = PractitionerId, Path, description = "The practitioner")),
+    responses((status = 200, description = "The practitioner", body = PractitionerDto, headers(("ETag" = String, description = "Its version, for If-Match.")))),
+)]
+#[get("/v1/practitioners/{id}")]
+pub async fn get_practitioner(env: web::Data<Env>, PathId(id): PathId<PractitionerId>) -> Result<HttpResponse> {
+    let (practitioner, offers) =
+        env.db.read(move |conn| Ok((store::practitioner(conn, id)?, Offers::of(conn, &[id])?))).await?;
+    let dto = PractitionerDto::new(&practitioner, &offers);
+    Ok(HttpResponse::Ok().insert_header(etag::header(practitioner.version)).json(dto))
+}
+
+/// Add a practitioner
+///
+/// For administrators. Slots appear with the weekly hours.
+#[utoipa::path(
+    tag = "practitioners",
+    operation_id = "create_practitioner",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A fresh random value; repeat it to repeat the request safely.", max_length = 255)),
+    request_body = PractitionerInput,
+    responses(
+        (status = 201, description = "The practitioner", body = PractitionerDto),
+        (status = 409, description = "`request_in_progress`: a request with this Idempotency-Key is still at work"),
+    ),
+)]
+#[post("/v1/practitioners")]
+pub async fn create_practitioner(
+    env: web::Data<Env>,
+    actor: Actor,
+    key: IdempotencyKey,
+    body: Body<PractitionerInput>,
+) -> Result<HttpResponse> {
+    actor.require(Action::ClinicSetUp)?;
+    let changes = Changes::read(body.value.clone().into())?;
+    let operation = "create_practitioner".to_owned();
+    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let within = env.clone();
+    idempotency::run(&env, request, move |tx| {
+        let practitioner = create(tx, &within, &changes)?;
+        let offers = Offers::of(tx, &[practitioner.id])?;
+        let path = format!("/v1/practitioners/{}", practitioner.id);
+        Answer::created(path, practitioner.version, &PractitionerDto::new(&practitioner, &offers))
+    })
+    .await
+}
+
+fn create(tx: &mut Conn, env: &Env, new: &Changes) -> Result<Practitioner> {
+    store::set_up(tx)?;
+    let now = env.now();
+    let practitioner = Practitioner {
+        id: env.new_id(),
+        name: new.name.clone().unwrap_or_default(),
+        active: new.active.unwrap_or(true),
+        version: 1,
+        availability_version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let (visit_types, locations) =
+        (new.visit_type_ids.clone().unwrap_or_default(), new.location_ids.clone().unwrap_or_default());
+    check_fit(tx, new, &visit_types, &locations)?;
+    diesel::insert_into(practitioners::table).values(&practitioner).execute(tx)?;
+    store::set_offers(tx, practitioner.id, &visit_types, &locations)?;
+    Ok(practitioner)
+}
+
+/// Change a practitioner
+///
+/// For administrators. The free slots follow at once: at a location that is taken away they go (the weekly hours there
+/// rest until the location comes back), and all of them go while the practitioner is not active. What is booked or held
+/// stays.
+#[utoipa::path(
+    tag = "practitioners",
+    operation_id = "update_practitioner",
+    security(("bearer" = [])),
+    params(
+        ("id" = PractitionerId, Path, description = "The practitioner"),
+        ("If-Match" = String, Header, description = "The ETag of the version that you read."),
+    ),
+    request_body(content = PractitionerPatch, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "The practitioner as it is now", body = PractitionerDto, headers(("ETag" = String, description = "Its version, for If-Match.")))),
+)]
+#[patch("/v1/practitioners/{id}")]
+pub async fn update_practitioner(
+    env: web::Data<Env>,
+    actor: Actor,
+    PathId(id): PathId<PractitionerId>,
+    if_match: IfMatch,
+    Patch(patch): Patch<PractitionerPatch>,
+) -> actix_web::Result<HttpResponse> {
+    actor.require(Action::ClinicSetUp)?;
+    let if_match = if_match.required()?;
+    let changes = Changes::read(patch)?;
+    let within = env.clone();
+    let (practitioner, offers) =
+        env.db.write(move |tx| Ok((update(tx, &within, id, &if_match, &changes)?, Offers::of(tx, &[id])?))).await?;
+    let dto = PractitionerDto::new(&practitioner, &offers);
+    Ok(HttpResponse::Ok().insert_header(etag::header(practitioner.version)).json(dto))
+}
+
+fn update(tx: &mut Conn, env: &Env, id: PractitionerId, if_match: &IfMatch, changes: &Changes) -> Result<Practitioner> {
+    store::set_up(tx)?;
+    let mut practitioner = store::lock_practitioner(tx, id)?;
+    if_match.check(practitioner.version)?;
+    if changes.visit_type_ids.is_some() || changes.location_ids.is_some() {
+        let offers = Offers::of(tx, &[id])?;
+        let visit_types = changes.visit_type_ids.clone().unwrap_or_else(|| offers.visit_types(id));
+        let locations = changes.location_ids.clone().unwrap_or_else(|| offers.locations(id));
+        check_fit(tx, changes, &visit_types, &locations)?;
+        store::set_offers(tx, id, &visit_types, &locations)?;
+    }
+    practitioner.name = changes.name.clone().unwrap_or(practitioner.name);
+    practitioner.active = changes.active.unwrap_or(practitioner.active);
+    practitioner.version += 1;
+    practitioner.updated_at = env.now();
+    diesel::update(practitioners::table.find(id)).set(&practitioner).execute(tx)?;
+    publishing::publish(tx, env, &practitioner)?;
+    Ok(practitioner)
+}
+
+/// Whether all visit types and locations exist, and each visit takes a whole number of slots at each of them.
+fn check_fit(tx: &mut Conn, input: &Changes, visit_types: &[VisitTypeId], locations: &[LocationId]) -> Result<()> {
+    let mut check = Check::new();
+    let durations: HashMap<_, _> =
+        store::visit_types_of(tx, visit_types)?.into_iter().map(|visit| (visit.id, visit.duration_minutes)).collect();
+    let lengths: HashMap<_, _> =
+        store::locations_of(tx, locations)?.into_iter().map(|place| (place.id, place.slot_minutes)).collect();
+    let unknown = |list: &str, index: usize, what: &str| {
+        FieldError::new(format!("/{list}/{index}"), "unknown_reference", format!("there is no such {what}"))
+    };
+    for (index, _) in visit_types.iter().enumerate().filter(|(_, id)| !durations.contains_key(id)) {
+        check.add(unknown("visit_type_ids", index, "visit type"));
+    }
+    for (index, _) in locations.iter().enumerate().filter(|(_, id)| !lengths.contains_key(id)) {
+        check.add(unknown("location_ids", index, "location"));
+    }
+    // The misfit is told where the request has it: with the visit types, unless only the locations were given.
+    let misfit = |duration: &i32, length: &i32| !model::is_multiple(*duration, *length);
+    if input.visit_type_ids.is_some() {
+        for (index, id) in visit_types.iter().enumerate() {
+            let fits =
+                durations.get(id).is_none_or(|duration| !lengths.values().any(|length| misfit(duration, length)));
+            let why = "its duration is no multiple of the slot length of one of the locations";
+            check.require(fits, format!("/visit_type_ids/{index}"), "does_not_fit", why);
+        }
+    } else {
+        for (index, id) in locations.iter().enumerate() {
+            let fits =
+                lengths.get(id).is_none_or(|length| !durations.values().any(|duration| misfit(duration, length)));
+            let why = "its slot length does not divide the duration of one of the visit types";
+            check.require(fits, format!("/location_ids/{index}"), "does_not_fit", why);
+        }
+    }
+    check.done()
+}

@@ -30,6 +30,13 @@ pub struct Range {
     pub to: Timestamp,
 }
 
+impl Range {
+    /// Whether the slot lies in it.
+    pub fn has(&self, slot: &Slot) -> bool {
+        slot.practitioner_id == self.practitioner_id && self.from <= slot.starts_at && slot.starts_at < self.to
+    }
+}
+
 /// A slot by its id, without a lock.
 ///
 /// # Errors
@@ -82,14 +89,14 @@ pub(super) fn lock(tx: &mut Conn, ranges: &[Range], hold: Option<HoldId>) -> Res
     macro_rules! wanted {
         ($engine:ty) => {{
             type Condition<'a> = Box<dyn BoxableExpression<slots::table, $engine, SqlType = Nullable<Bool>> + 'a>;
-            let none = slots::hold_id.eq(hold).and(slots::hold_id.is_not_null());
-            let condition = ranges.iter().fold(Box::new(none) as Condition<'_>, |condition, range| {
-                let within = slots::practitioner_id
-                    .eq(range.practitioner_id)
-                    .and(slots::starts_at.ge(range.from))
-                    .and(slots::starts_at.lt(range.to));
-                Box::new(condition.or(within.assume_not_null().nullable()))
+            let held = hold.map(|hold| Box::new(slots::hold_id.eq(hold)) as Condition<'_>);
+            let within = ranges.iter().map(|range| {
+                let starts = slots::starts_at.ge(range.from).and(slots::starts_at.lt(range.to));
+                Box::new(slots::practitioner_id.eq(range.practitioner_id).and(starts).nullable()) as Condition<'_>
             });
+            let Some(condition) = within.chain(held).reduce(|one, other| Box::new(one.or(other))) else {
+                return Ok(Vec::new());
+            };
             let query = slots::table.select(Slot::as_select()).filter(condition);
             query.order((slots::practitioner_id, slots::starts_at))
         }};
