@@ -54,7 +54,9 @@ impl Profile {
         match own.done() {
             Ok(()) => Some(profile),
             Err(Error::Invalid(errors)) => {
-                errors.into_iter().for_each(|error| check.add(error));
+                for error in errors {
+                    check.add(error);
+                }
                 None
             }
             Err(_) => None,
@@ -185,7 +187,7 @@ impl PatientPatch {
             at.kept("city", &mut address.city, line(100));
             at.kept("region", &mut address.region, line(100));
             at.kept("postal_code", &mut address.postal_code, line(20));
-            at.kept("country", &mut address.country, country);
+            at.kept("country", &mut address.country, |value| country(value));
         }
         if let Change::Set(contact) = &mut self.emergency_contact {
             let mut at = at.within("emergency_contact");
@@ -415,7 +417,7 @@ fn birth(day: Date, now: Timestamp) -> Result<Date, Rule> {
     }
 }
 
-fn country(value: &String) -> Result<String, Rule> {
+fn country(value: &str) -> Result<String, Rule> {
     let code = value.trim().to_ascii_uppercase();
     if code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()) {
         Ok(code)
@@ -433,3 +435,6 @@ fn races(value: &[Race]) -> Result<Vec<Race>, Rule> {
     }
     Ok(races)
 }
+
+#[cfg(test)]
+mod tests;
