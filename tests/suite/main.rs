@@ -14,3 +14,4 @@ mod http;
 mod migrations;
 mod openapi;
 mod operations;
+mod patients;
