@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, LOCATION};
+use actix_web::http::header::{ContentType, ETAG, LOCATION};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -69,7 +69,8 @@ pub struct Answer {
     status: u16,
     location: Option<String>,
     etag: Option<String>,
-    body: Option<serde_json::Value>,
+    /// JSON, written once and given to every repeat as it is.
+    body: Option<String>,
 }
 
 impl Answer {
@@ -94,7 +95,7 @@ impl Answer {
     /// # Errors
     /// Only if the object cannot be serialised, which is a fault.
     pub fn json(status: u16, body: &impl Serialize) -> Result<Self> {
-        let body = serde_json::to_value(body).map_err(|error| Error::internal("serialise an answer", error))?;
+        let body = serde_json::to_string(body).map_err(|error| Error::internal("serialise an answer", error))?;
         Ok(Self { status, location: None, etag: None, body: Some(body) })
     }
 
@@ -112,7 +113,7 @@ impl Answer {
             response.insert_header((ETAG, etag));
         }
         match self.body {
-            Some(body) => response.json(body),
+            Some(body) => response.content_type(ContentType::json()).body(body),
             None => response.finish(),
         }
     }
