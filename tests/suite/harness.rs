@@ -23,4 +23,18 @@ both! {
         app.clock.advance(jiff::SignedDuration::from_hours(1));
         admin.get("/v1/users").await.expect(200);
     }
+
+    async fn a_clinic_and_a_patient_stand_ready(app: App) {
+        let clinic = app.clinic().await;
+        let ann = app.patient("ann").await;
+        assert_eq!(ann.get("/v1/me").await.expect(200).string("/patients/0/id"), ann.patient_id);
+        let slots = crate::support::clinic::free_slots(&ann, &clinic.new_visit).await;
+        assert_eq!(slots[0]["practitioner_id"], clinic.practitioner_id);
+        app.doctor().await.get(&format!("/v1/practitioners/{}/availability", clinic.practitioner_id)).await.expect(200);
+        let (slot, key) = (slots[0]["id"].clone(), [("Idempotency-Key", "harness")]);
+        let body = serde_json::json!({"slot_id": slot, "visit_type_id": clinic.new_visit, "patient_id": ann.patient_id});
+        ann.post_with("/v1/appointments", body, &key).await.expect(201);
+        let mails = app.mails_to(&ann.email).await;
+        assert!(mails[0].ics.as_deref().is_some_and(|ics| ics.contains("BEGIN:VCALENDAR")), "{mails:?}");
+    }
 }

@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Bool, Nullable, Text};
-use legwork::db::{self, Conn, Target, migrate};
+use legwork::db::{Conn, migrate};
 use legwork::server::prepare_schema;
 
 use crate::support::process::{Process, command};
@@ -39,10 +39,6 @@ struct Named {
 struct Line {
     #[diesel(sql_type = Nullable<Text>)]
     line: Option<String>,
-}
-
-fn connect(site: &Site) -> Conn {
-    db::connect(&Target::parse(&site.database_url).expect("a target")).expect("a connection")
 }
 
 fn lines(conn: &mut Conn, sqlite: &str, postgres: &str) -> Vec<String> {
@@ -162,7 +158,7 @@ fn each_engine(test: impl Fn(Engine)) {
 fn migrations_go_up_and_down_and_up_again() {
     each_engine(|engine| {
         let Some(site) = Site::without_schema(engine) else { return };
-        let mut conn = connect(&site);
+        let mut conn = site.connect();
         assert!(migrate::run(&mut conn).expect("up") > 0);
         let first = dump(&mut conn);
         assert!(first.len() > 50, "{first:?}");
@@ -182,7 +178,7 @@ fn both_engines_have_the_tables_that_the_program_believes_in() {
     let mut foreign_keys = Vec::new();
     each_engine(|engine| {
         let Some(site) = Site::new(engine) else { return };
-        let there = tables(&mut connect(&site));
+        let there = tables(&mut site.connect());
         assert_eq!(there.keys().collect::<Vec<_>>(), believed.keys().collect::<Vec<_>>(), "{engine:?}");
         for (table, columns) in &there {
             assert_eq!(columns, &believed[table], "{table} on {engine:?}");
@@ -190,7 +186,7 @@ fn both_engines_have_the_tables_that_the_program_believes_in() {
     });
     for engine in [Engine::Sqlite, Engine::Postgres] {
         if let Some(site) = Site::new(engine) {
-            foreign_keys.push(references(&mut connect(&site)));
+            foreign_keys.push(references(&mut site.connect()));
         }
     }
     assert!(foreign_keys[0].len() > 15);
@@ -201,7 +197,7 @@ fn both_engines_have_the_tables_that_the_program_believes_in() {
 fn a_database_that_is_newer_than_the_program_is_refused_in_clear_words() {
     each_engine(|engine| {
         let Some(site) = Site::new(engine) else { return };
-        connect(&site)
+        site.connect()
             .batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000000')")
             .expect("a migration from the future");
         for may_migrate in [true, false] {
@@ -249,6 +245,6 @@ fn several_programs_may_migrate_one_database_at_once() {
             let output = child.wait_with_output().expect("an end");
             assert!(output.status.success(), "{engine:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
-        assert_eq!(migrate::standing(&mut connect(&site)).expect("a standing"), migrate::Standing::Current);
+        assert_eq!(migrate::standing(&mut site.connect()).expect("a standing"), migrate::Standing::Current);
     });
 }

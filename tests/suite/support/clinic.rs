@@ -22,43 +22,48 @@ pub struct Clinic {
 impl App {
     /// One location, one practitioner, three visit types, and published slots.
     pub async fn clinic(&self) -> Clinic {
-        let admin = self.admin().await;
-        let location_id = self.location("Main Street", "America/New_York").await;
-        let new_visit = visit_type(&admin, "New patient", 60).await;
-        let follow_up = visit_type(&admin, "Follow-up", 30).await;
-        let check = visit_type(&admin, "Check", 15).await;
-        let practitioner_id = self.practitioner("Dr. Ada Vein", &location_id, &[&new_visit, &follow_up, &check]).await;
-        let _ = self.practitioner_id.set(practitioner_id.clone());
-        Clinic { location_id, practitioner_id, new_visit, follow_up, check }
-    }
-
-    /// A location with slots of 15 minutes.
-    pub async fn location(&self, name: &str, time_zone: &str) -> String {
-        let body = json!({
-            "name": name,
-            "address": "1 Main Street, Springfield",
-            "phone": "+12025550100",
-            "country": "US",
-            "time_zone": time_zone,
-            "slot_minutes": 15,
-        });
-        let reply = self.admin().await.post("/v1/locations", body).await;
-        reply.expect(201).id()
-    }
-
-    /// A practitioner with weekly hours Monday to Friday from 9 to 17.
-    pub async fn practitioner(&self, name: &str, location_id: &str, visit_type_ids: &[&str]) -> String {
-        let admin = self.admin().await;
-        let body = json!({"name": name, "visit_type_ids": visit_type_ids, "location_ids": [location_id]});
-        let id = admin.post("/v1/practitioners", body).await.expect(201).id();
-        let path = format!("/v1/practitioners/{id}/availability");
-        let etag = admin.get(&path).await.expect(200).etag();
-        admin.put(&path, &etag, weekly_hours(location_id)).await.expect(200);
-        id
+        let clinic = set_up(&self.admin().await).await;
+        let _ = self.practitioner_id.set(clinic.practitioner_id.clone());
+        clinic
     }
 }
 
-async fn visit_type(admin: &Client, name: &str, minutes: u32) -> String {
+/// One location, one practitioner, three visit types, and published slots.
+pub async fn set_up(admin: &Client) -> Clinic {
+    let location_id = location(admin, "Main Street", "America/New_York").await;
+    let new_visit = visit_type(admin, "New patient", 60).await;
+    let follow_up = visit_type(admin, "Follow-up", 30).await;
+    let check = visit_type(admin, "Check", 15).await;
+    let types = [new_visit.as_str(), &follow_up, &check];
+    let practitioner_id = practitioner(admin, "Dr. Ada Vein", &location_id, &types).await;
+    Clinic { location_id, practitioner_id, new_visit, follow_up, check }
+}
+
+/// A location with slots of 15 minutes.
+pub async fn location(admin: &Client, name: &str, time_zone: &str) -> String {
+    let body = json!({
+        "name": name,
+        "address": "1 Main Street, Springfield",
+        "phone": "+12025550100",
+        "country": "US",
+        "time_zone": time_zone,
+        "slot_minutes": 15,
+    });
+    admin.post("/v1/locations", body).await.expect(201).id()
+}
+
+/// A practitioner with weekly hours Monday to Friday from 9 to 17.
+pub async fn practitioner(admin: &Client, name: &str, location_id: &str, visit_type_ids: &[&str]) -> String {
+    let body = json!({"name": name, "visit_type_ids": visit_type_ids, "location_ids": [location_id]});
+    let id = admin.post("/v1/practitioners", body).await.expect(201).id();
+    let path = format!("/v1/practitioners/{id}/availability");
+    let etag = admin.get(&path).await.expect(200).etag();
+    admin.put(&path, &etag, weekly_hours(location_id)).await.expect(200);
+    id
+}
+
+/// A visit type that patients may book and cancel at any time.
+pub async fn visit_type(admin: &Client, name: &str, minutes: u32) -> String {
     let body = json!({
         "name": name,
         "public_name": name,
@@ -75,7 +80,7 @@ pub fn weekly_hours(location_id: &str) -> Value {
     let rule =
         |weekday: &str| json!({"weekday": weekday, "start": "09:00", "end": "17:00", "location_id": location_id});
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday"];
-    json!({"rules": days.map(rule)})
+    json!(days.map(rule))
 }
 
 /// The free starts for a visit type, earliest first.

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use diesel::prelude::*;
 use legwork::actor::Role;
+use legwork::clock::Timestamp;
+use legwork::db::Conn;
 use legwork::db::schema::{patient_access, users};
 use legwork::ids::{PatientId, PractitionerId, UserId};
 use serde_json::{Value, json};
@@ -103,26 +105,36 @@ impl App {
     pub async fn account(&self, email: &str, role: Role, practitioner_id: Option<PractitionerId>) -> UserId {
         let (id, now): (UserId, _) = (self.env.new_id(), self.clock.now());
         let email = email.to_owned();
-        self.db(move |tx| {
-            let row = (
-                users::id.eq(id),
-                users::email.eq(&email),
-                users::email_key.eq(email.to_lowercase()),
-                users::name.eq(&email),
-                users::role.eq(role.as_str()),
-                users::practitioner_id.eq(practitioner_id),
-                users::password_hash.eq(password_hash()),
-                users::preferred_language.eq("en"),
-                users::email_verified_at.eq(now),
-                users::version.eq(1),
-                users::created_at.eq(now),
-                users::updated_at.eq(now),
-            );
-            Ok(diesel::insert_into(users::table).values(row).execute(tx)?)
-        })
-        .await;
+        self.db(move |tx| insert_account(tx, id, now, &email, role, practitioner_id)).await;
         id
     }
+}
+
+/// Puts a verified account with [`PASSWORD`] into a database, beside whatever server runs over it.
+pub fn insert_account(
+    conn: &mut Conn,
+    id: UserId,
+    now: Timestamp,
+    email: &str,
+    role: Role,
+    practitioner_id: Option<PractitionerId>,
+) -> legwork::error::Result<()> {
+    let row = (
+        users::id.eq(id),
+        users::email.eq(email),
+        users::email_key.eq(email.to_lowercase()),
+        users::name.eq(email),
+        users::role.eq(role.as_str()),
+        users::practitioner_id.eq(practitioner_id),
+        users::password_hash.eq(password_hash()),
+        users::preferred_language.eq("en"),
+        users::email_verified_at.eq(now),
+        users::version.eq(1),
+        users::created_at.eq(now),
+        users::updated_at.eq(now),
+    );
+    diesel::insert_into(users::table).values(row).execute(conn)?;
+    Ok(())
 }
 
 /// The body of a registration at the desk.

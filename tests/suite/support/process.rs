@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use legwork::clock::Clock;
+use tempfile::NamedTempFile;
 
 use super::app::http_client;
 use super::site::{DATA_KEYS, JWT_SECRET, Site};
@@ -34,30 +34,22 @@ pub fn command(site: &Site) -> Command {
 pub struct Process {
     pub child: Child,
     pub base: String,
-    log: PathBuf,
+    log: NamedTempFile,
 }
 
 impl Process {
     /// Starts the server and waits until it is ready. Several may run over one site.
     pub async fn start(site: &Site, extra: &[(&str, &str)]) -> Self {
-        let log = fs::File::options();
-        let path = tempfile::Builder::new()
-            .prefix("legwork-log-")
-            .suffix(".txt")
-            .tempfile_in(site.folder.path())
-            .expect("a log")
-            .into_temp_path()
-            .keep()
-            .expect("a log that stays");
-        let file = { log }.append(true).open(&path).expect("open the log");
+        // Not in the site's folder: its disk may be full.
+        let log = tempfile::Builder::new().prefix("legwork-test-log-").tempfile().expect("a log");
         let child = command(site)
             .arg("serve")
             .envs(extra.iter().copied())
             .stdout(Stdio::null())
-            .stderr(file)
+            .stderr(log.reopen().expect("the log"))
             .spawn()
             .expect("start the program");
-        let mut process = Self { child, base: String::new(), log: path };
+        let mut process = Self { child, base: String::new(), log };
         let patience = Instant::now() + Duration::from_secs(30);
         let http = http_client();
         loop {
@@ -81,7 +73,7 @@ impl Process {
 
     /// What the log says after `listening address=`.
     fn address(&self) -> Option<String> {
-        let file = fs::File::open(&self.log).ok()?;
+        let file = fs::File::open(self.log.path()).ok()?;
         BufReader::new(file).lines().map_while(Result::ok).find_map(|line| {
             let (_, rest) = line.split_once("address=")?;
             let address = rest.split_whitespace().next()?;
@@ -91,7 +83,7 @@ impl Process {
 
     /// The log so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        fs::read_to_string(self.log.path()).unwrap_or_default()
     }
 
     /// Somebody who is not signed in.
@@ -128,13 +120,5 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// For messages.
-pub fn name(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Sqlite => "SQLite",
-        Engine::Postgres => "PostgreSQL",
     }
 }

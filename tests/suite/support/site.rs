@@ -1,15 +1,18 @@
 //! A database and a folder for one test: on SQLite a copy of a migrated file, on PostgreSQL of a migrated database.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use clap::{Command, FromArgMatches};
-use legwork::clock::Entropy;
+use legwork::actor::Role;
+use legwork::clock::{Clock, Entropy};
 use legwork::config::{Config, Settings};
+use legwork::db::{self, Conn, Target};
 use legwork::server;
 use tempfile::TempDir;
 
+use super::people::insert_account;
 use super::postgres::Cluster;
 
 /// The two engines.
@@ -60,6 +63,27 @@ impl Site {
                 Some(Self { engine, database_url: cluster.url(&name), folder, database: Some((cluster, name)) })
             }
         }
+    }
+
+    /// A migrated SQLite file in a folder under `parent`.
+    pub fn sqlite_in(parent: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("legwork-test-").tempdir_in(parent).expect("a folder");
+        let database_url = format!("sqlite:{}", folder.path().join("legwork.db").display());
+        let site = Self { engine: Engine::Sqlite, database_url, folder, database: None };
+        fs::copy(sqlite_template(), site.sqlite_path()).expect("copy the migrated file");
+        site
+    }
+
+    /// A connection of the test's own.
+    pub fn connect(&self) -> Conn {
+        db::connect(&Target::parse(&self.database_url).expect("a target")).expect("a connection")
+    }
+
+    /// A verified account with the harness's password, for tests that run the program as a process.
+    pub fn account(&self, email: &str, role: Role) {
+        let (clock, entropy) = (Clock::System, Entropy::system());
+        let id = entropy.uuid(clock.now()).into();
+        insert_account(&mut self.connect(), id, clock.now(), email, role, None).expect("an account");
     }
 
     /// The file of the SQLite database.
