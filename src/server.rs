@@ -103,6 +103,7 @@ impl Server {
                 .app_data(data.clone())
                 .app_data(keys.clone())
                 .app_data(table.clone())
+                .wrap(actix_web::middleware::from_fn(http::middleware::refuse_unknown_parameters))
                 .wrap(actix_web::middleware::from_fn(accounts::authentication::identify))
                 .wrap(actix_web::middleware::from_fn(http::middleware::wrap))
                 .into_utoipa_app()

@@ -1,6 +1,6 @@
 //! Bringing a database to this program's schema, and refusing one that is ahead of it.
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -57,14 +57,30 @@ fn versions<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>])
 /// # Errors
 /// In words for the operator; a database that is ahead of the program is left as it is.
 pub fn run(conn: &mut Conn) -> Result<usize, String> {
-    if let Conn::Postgres(conn) = conn {
-        conn.batch_execute(LOCK).map_err(|error| format!("wait for the migration lock: {error}"))?;
+    // Only who has something to do waits for the lock, and looks again once it is theirs.
+    if standing(conn)? == Standing::Current {
+        return Ok(0);
     }
+    lock(conn).map_err(|error| format!("wait for the migration lock: {error}"))?;
     let result = run_alone(conn);
-    if let Conn::Postgres(conn) = conn {
-        conn.batch_execute(UNLOCK).map_err(|error| format!("release the migration lock: {error}"))?;
-    }
+    unlock(conn, result.is_ok()).map_err(|error| format!("release the migration lock: {error}"))?;
     result
+}
+
+/// On SQLite the lock is a transaction around all of it; the migrations' own become savepoints inside.
+fn lock(conn: &mut Conn) -> diesel::QueryResult<()> {
+    match conn {
+        Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
+        Conn::Postgres(conn) => conn.batch_execute(LOCK),
+    }
+}
+
+fn unlock(conn: &mut Conn, keep: bool) -> diesel::QueryResult<()> {
+    match conn {
+        Conn::Sqlite(conn) if keep => AnsiTransactionManager::commit_transaction(conn),
+        Conn::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(conn),
+        Conn::Postgres(conn) => conn.batch_execute(UNLOCK),
+    }
 }
 
 fn run_alone(conn: &mut Conn) -> Result<usize, String> {

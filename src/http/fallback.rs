@@ -1,43 +1,77 @@
 //! What no route takes: 404, or 405 with `Allow` where the path exists for other methods.
 
 use actix_web::dev::ResourceDef;
+use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::ParameterIn;
 
 use super::problem::Draft;
 
 /// Every path of the service with its methods, from the OpenAPI document.
 #[derive(Clone)]
-pub struct Routes(Vec<(ResourceDef, String)>);
+pub struct Routes(Vec<Route>);
+
+#[derive(Clone)]
+struct Route {
+    path: ResourceDef,
+    /// For `Allow`.
+    allowed: String,
+    operations: Vec<(Method, Operation)>,
+}
+
+/// What is known of an operation before its handler runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    /// Whether it takes query parameters at all.
+    pub takes_query: bool,
+    /// Whether it may be asked for without signing in.
+    pub is_public: bool,
+}
 
 impl Routes {
     /// Reads the table from the document.
     pub fn of(document: &utoipa::openapi::OpenApi) -> Self {
-        Self(
-            document
-                .paths
-                .paths
-                .iter()
-                .map(|(path, item)| {
-                    let methods = [
-                        ("GET", item.get.is_some()),
-                        ("POST", item.post.is_some()),
-                        ("PUT", item.put.is_some()),
-                        ("PATCH", item.patch.is_some()),
-                        ("DELETE", item.delete.is_some()),
-                    ];
-                    let allowed: Vec<_> = methods.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
-                    (ResourceDef::new(path.as_str()), allowed.join(", "))
-                })
-                .collect(),
-        )
+        let routes = document.paths.paths.iter().map(|(path, item)| {
+            let operations: Vec<_> = [
+                (Method::GET, &item.get),
+                (Method::POST, &item.post),
+                (Method::PUT, &item.put),
+                (Method::PATCH, &item.patch),
+                (Method::DELETE, &item.delete),
+            ]
+            .into_iter()
+            .filter_map(|(method, operation)| Some((method, Operation::of(operation.as_ref()?))))
+            .collect();
+            let allowed = operations.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
+            Route { path: ResourceDef::new(path.as_str()), allowed, operations }
+        });
+        Self(routes.collect())
+    }
+
+    /// What is known of the operation that a request asks for, if there is one.
+    pub fn operation(&self, method: &Method, path: &str) -> Option<Operation> {
+        self.0.iter().filter(|route| route.path.is_match(path)).find_map(|route| {
+            route.operations.iter().find(|(known, _)| known == method).map(|(_, operation)| *operation)
+        })
+    }
+}
+
+impl Operation {
+    fn of(operation: &utoipa::openapi::path::Operation) -> Self {
+        let takes_query =
+            operation.parameters.iter().flatten().any(
+                |parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query),
+            );
+        Self { takes_query, is_public: operation.security.as_ref().is_none_or(Vec::is_empty) }
     }
 }
 
 /// The default service.
 pub async fn fallback(request: HttpRequest, routes: web::Data<Routes>) -> HttpResponse {
-    match routes.0.iter().find(|(path, _)| path.is_match(request.path())) {
-        Some((_, allowed)) => {
+    match routes.0.iter().find(|route| route.path.is_match(request.path())) {
+        Some(Route { allowed, .. }) => {
             let mut response = Draft::method(allowed).into_response();
             if let Ok(value) = HeaderValue::from_str(allowed) {
                 response.headers_mut().insert(ALLOW, value);

@@ -9,11 +9,13 @@ use actix_web::error::InternalError;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use super::fallback::Routes;
 use super::problem::{Draft, MEDIA_TYPE};
+use crate::actor::Actor;
 use crate::env::Env;
 use crate::telemetry::RequestLabels;
 
@@ -98,6 +100,32 @@ fn write_problem(response: HttpResponse, path: &str, id: &str) -> HttpResponse {
         head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         actix_web::body::BoxBody::new(body)
     })
+}
+
+/// Refuses query parameters of operations that take none; those that take some refuse the others by themselves.
+///
+/// Who has to sign in first is told that first: then the request goes on to the handler, which says so.
+pub async fn refuse_unknown_parameters(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let operation = (!request.query_string().is_empty() && request.path().starts_with("/v1/"))
+        .then(|| request.app_data::<web::Data<Routes>>()?.operation(request.method(), request.path()))
+        .flatten();
+    if let Some(operation) = operation
+        && !operation.takes_query
+        && (operation.is_public || Actor::extract(request.request()).await.is_ok())
+    {
+        let name = url::form_urlencoded::parse(request.query_string().as_bytes()).next();
+        let name = name.map(|(name, _)| name.into_owned()).unwrap_or_default();
+        return Err(crate::error::Error::invalid(
+            format!("?{name}"),
+            "unknown_parameter",
+            "there is no such parameter",
+        )
+        .into());
+    }
+    next.call(request).await
 }
 
 /// What a page of ours may load. Everything but the documentation's page is data, not a page.

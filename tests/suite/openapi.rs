@@ -468,7 +468,7 @@ fn the_document_and_its_page_are_served_by_the_service_alone() {
             let policy = reply.header("content-security-policy");
             assert!(policy.contains("script-src 'self'") && policy.contains("default-src 'none'"), "{path}: {policy}");
             seen.insert(path.clone());
-            if !path.ends_with("/") && !path.ends_with("initializer.js") {
+            if !path.ends_with('/') && !path.ends_with("initializer.js") {
                 continue;
             }
             assert!(
