@@ -67,7 +67,7 @@ async fn with_next_free(env: &Env, actor: &Actor, error: Error, slot: SlotId, vi
     request_body = NewAppointment,
     responses(
         (status = 201, description = "Booked", body = AppointmentDto),
-        (status = 404, description = "`not_found`: the patient, the slot or the visit type does not exist, or the caller may not see it"),
+        (status = 404, description = "`not_found`: the patient, the slot or the hold does not exist, or the caller may not see it"),
         (status = 409, description = "`slot_taken`: the visit does not fit any more, `next_free` has the next slots in which it does; \
             `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the hold is over; \
             `not_offered`: the doctor does not offer this visit type; `not_online_bookable`: only the clinic books it; \

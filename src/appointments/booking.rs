@@ -33,12 +33,15 @@ pub struct Booking {
 /// Books a visit and tells the patient.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a patient, visit type, slot or hold that is not there or not the actor's; the conflicts
+/// [`Error::NotFound`] for a patient, slot or hold that is not there or not the actor's; the conflicts
 /// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `slot_past`, `hold_lapsed`.
 pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<AppointmentId> {
     let now = env.now();
     let patient = patients::store::visible(tx, env, actor, booking.patient_id)?;
-    let visit_type = scheduling::store::visit_type(tx, booking.visit_type_id)?;
+    let visit_type = scheduling::store::visit_type(tx, booking.visit_type_id).map_err(|error| match error {
+        Error::NotFound => Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"),
+        other => other,
+    })?;
     store::lock_patient(tx, patient.id)?;
     let slots = slots::lock_visit(tx, booking.slot_id, visit_type.duration_minutes)?;
     let first = admit(tx, actor, &visit_type, &slots, now)?;

@@ -9,9 +9,11 @@
 mod support;
 
 mod accounts;
+mod appointments;
 mod harness;
 mod http;
 mod migrations;
 mod openapi;
 mod operations;
 mod patients;
+mod schedule;
