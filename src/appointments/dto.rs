@@ -139,6 +139,20 @@ impl AppointmentDto {
 
 /// A page of appointments.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"items": [{
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
+    "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+    "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
+    "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
+    "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
+    "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
+    "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0,
+    "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
+    "patient": {
+        "id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14",
+        "mrn": "LW-001001", "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false
+    }
+}], "next_cursor": null}))]
 pub struct AppointmentPage {
     /// By start.
     pub items: Vec<AppointmentDto>,
@@ -350,6 +364,12 @@ pub enum AppointmentSide {
 
 /// All changes of an appointment.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"items": [{
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c56", "at": "2026-03-02T14:00:00Z", "step": "book", "by": "patient",
+    "from_status": null, "to_status": "booked", "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
+    "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "starts_at": "2026-03-09T13:30:00Z",
+    "ends_at": "2026-03-09T14:30:00Z"
+}]}))]
 pub struct AppointmentHistory {
     /// Oldest first.
     pub items: Vec<AppointmentChange>,

@@ -160,10 +160,10 @@ impl<'a> World<'a> {
         let practitioner = actors[1].post("/v1/practitioners", body).await.expect(201).id();
         let path = format!("/v1/practitioners/{practitioner}/availability");
         let etag = actors[1].get(&path).await.expect(200).etag();
-        let morning = json!({"rules": [{
+        let morning = json!([{
             "weekday": "monday", "start": "09:00", "end": "12:00", "location_id": clinic.location_id,
             "valid_from": DAY, "valid_until": DAY,
-        }]});
+        }]);
         actors[1].put(&path, &etag, morning).await.expect(200);
         let mut patients = Vec::new();
         for _ in 0..PATIENTS {
