@@ -78,3 +78,115 @@ fn domain(sender: &Mailbox) -> &str {
     let domain = sender.email.domain();
     if domain.is_ascii() { domain } else { "legwork.invalid" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::fixtures::{appointment, config, mails, message};
+    use crate::messages::mailer;
+    use mail_parser::{Message as Parsed, MessageParser, MimeHeaders};
+
+    const LATER: &str = "2026-03-02T17:00:00Z";
+
+    fn bytes(mail: &Mail, message: &Message) -> Vec<u8> {
+        let sender = mailer::sender(&config().settings).expect("a sender");
+        let now = LATER.parse().expect("an instant");
+        compose(&config(), &sender, message, mail, now).expect("an e-mail").formatted()
+    }
+
+    fn parsed(bytes: &[u8]) -> Parsed<'_> {
+        MessageParser::default().parse(bytes).expect("an e-mail")
+    }
+
+    fn kinds(parsed: &Parsed<'_>) -> Vec<String> {
+        let kind = |part: &mail_parser::MessagePart<'_>| {
+            let kind = part.content_type().expect("a type");
+            format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or_default())
+        };
+        parsed.parts.iter().map(kind).collect()
+    }
+
+    #[test]
+    fn every_mail_is_plain_ascii_on_the_wire_and_says_that_a_machine_wrote_it() {
+        for mail in mails() {
+            let bytes = bytes(&mail, &message(&mail, "ann@example.org"));
+            assert!(bytes.is_ascii());
+            assert!(bytes.split(|b| *b == b'\n').all(|line| line.len() <= 998));
+            let parsed = parsed(&bytes);
+            assert_eq!(parsed.header_raw("Auto-Submitted").map(str::trim), Some("auto-generated"));
+            assert_eq!(parsed.message_id(), Some("00000000-0000-0000-0000-000000000009@clinic.example"));
+            assert_eq!(parsed.date().expect("a date").to_rfc3339(), LATER);
+        }
+    }
+
+    #[test]
+    fn an_appointment_mail_carries_its_invitation_as_an_alternative_and_as_a_file() {
+        for (mail, method) in [
+            (Mail::AppointmentBooked(appointment()), "REQUEST"),
+            (Mail::AppointmentMoved(appointment()), "REQUEST"),
+            (Mail::AppointmentCancelled(appointment()), "CANCEL"),
+        ] {
+            let bytes = bytes(&mail, &message(&mail, "ann@example.org"));
+            let parsed = parsed(&bytes);
+            assert_eq!(
+                kinds(&parsed),
+                [
+                    "multipart/mixed",
+                    "multipart/alternative",
+                    "text/plain",
+                    "text/html",
+                    "text/calendar",
+                    "application/ics"
+                ]
+            );
+            let part = &parsed.parts[4];
+            let kind = part.content_type().expect("a type");
+            assert_eq!(kind.attribute("method"), Some(method));
+            assert_eq!(kind.attribute("charset"), Some("utf-8"));
+            let text = part.text_contents().expect("text");
+            assert!(text.contains(&format!("METHOD:{method}\r\n")) && text.contains("DTSTAMP:20260302T140000Z\r\n"));
+            assert_eq!(parsed.parts[5].contents(), text.as_bytes());
+            assert_eq!(parsed.parts[5].attachment_name(), Some("invite.ics"));
+        }
+    }
+
+    #[test]
+    fn the_message_id_stays_from_try_to_try_and_is_new_when_sent_again() {
+        let mail = Mail::AlreadyRegistered;
+        let mut message = message(&mail, "ann@example.org");
+        let id = |message: &Message| parsed(&bytes(&mail, message)).message_id().expect("an id").to_owned();
+        let first = id(&message);
+        message.attempts = 7;
+        assert_eq!(id(&message), first);
+        message.resends = 1;
+        assert_ne!(id(&message), first);
+    }
+
+    #[test]
+    fn names_in_any_script_and_with_line_breaks_reach_the_header_whole_and_alone() {
+        for name in ["Zoë Müller-Åberg", "李小龍", "Ann\r\nBcc: evil@example.org", "a \"b\" <c>, d; \\", "\u{7}"]
+        {
+            let mut appointment = appointment();
+            appointment.recipient_name = name.into();
+            let mail = Mail::AppointmentBooked(appointment);
+            let bytes = bytes(&mail, &message(&mail, "ann@example.org"));
+            let parsed = parsed(&bytes);
+            let to: Vec<_> = parsed.to().expect("a recipient").iter().collect();
+            assert_eq!(to.len(), 1, "{name:?}");
+            assert_eq!(to[0].address(), Some("ann@example.org"));
+            assert_eq!(to[0].name().unwrap_or_default(), one_line(name));
+            assert!(parsed.bcc().is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_a_failure_and_no_panic() {
+        let sender = mailer::sender(&config().settings).expect("a sender");
+        for recipient in ["", "ann", "ann@", "ann@example.org\r\nRCPT TO:<x@example.org>", "a b@example.org"] {
+            let mail = Mail::AlreadyRegistered;
+            let at = LATER.parse().expect("an instant");
+            let composed = compose(&config(), &sender, &message(&mail, recipient), &mail, at);
+            assert_eq!(composed.map(|_| ()), Err(Failure::Address), "{recipient:?}");
+        }
+    }
+}

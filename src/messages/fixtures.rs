@@ -1,8 +1,9 @@
 //! What the tests of this department share.
 
-use super::model::{AppointmentMail, Mail};
+use super::model::{AppointmentMail, Mail, Message, MessageStatus};
 use crate::config::{Config, Settings};
 use crate::db::Target;
+use crate::sealed::Sealed;
 
 /// The settings of a clinic whose own name says nothing about health.
 pub fn config() -> Config {
@@ -49,4 +50,24 @@ pub fn mails() -> Vec<Mail> {
         Mail::AppointmentMoved(appointment()),
         Mail::AppointmentCancelled(appointment()),
     ]
+}
+
+/// A message as if it were leased; its payload is not there.
+pub fn message(mail: &Mail, recipient: &str) -> Message {
+    let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
+    Message {
+        id: uuid::Uuid::from_u128(9).into(),
+        kind: mail.kind(),
+        status: MessageStatus::Pending,
+        recipient: recipient.into(),
+        patient_id: None,
+        appointment_id: None,
+        payload: Sealed::from_bytes(Vec::new()),
+        attempts: 1,
+        resends: 0,
+        due_at: at,
+        last_error: None,
+        created_at: at,
+        sent_at: None,
+    }
 }

@@ -81,11 +81,13 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 struct Smtp {
     url: SecretString,
     transport: Mutex<Transport>,
+    /// How long a delivery may take.
+    patience: Duration,
 }
 
 impl Smtp {
     fn new(url: SecretString) -> Result<Self, String> {
-        Ok(Self { transport: Mutex::new(transport(&url)?), url })
+        Ok(Self { transport: Mutex::new(transport(&url)?), url, patience: DELIVERY })
     }
 
     async fn deliver(&self, mail: Email) -> Result<(), Failure> {
@@ -98,7 +100,7 @@ impl Smtp {
                 Err(error) if error.is_client() && eight_bit_address => Err(Failure::Address),
                 Err(error) => Err(class(&error)),
             },
-            () = tokio::time::sleep(DELIVERY) => {
+            () = tokio::time::sleep(self.patience) => {
                 // The broken-off connection goes back to its pool with an answer still to come, which the next mail
                 // would take for its own. So the whole pool goes, before the delivery is dropped.
                 if let Ok(fresh) = self::transport(&self.url) {
@@ -157,4 +159,128 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     #[cfg(unix)]
     fs::File::open(folder)?.sync_all()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::fixtures::config;
+    use std::io::{BufRead, BufReader};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn mail(to: &str) -> Email {
+        let from = "desk@clinic.example".parse().expect("an address");
+        Email::builder().from(from).to(to.parse().expect("an address")).body("Hello".to_owned()).expect("an e-mail")
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    }
+
+    /// Serves one SMTP connection; the answer to a mail comes after `delay`.
+    fn talk(stream: TcpStream, delay: Duration) -> std::io::Result<()> {
+        let mut out = stream.try_clone()?;
+        let mut lines = BufReader::new(stream).lines();
+        out.write_all(b"220 hi\r\n")?;
+        while let Some(line) = lines.next().transpose()? {
+            let answer: &[u8] = match line.get(..4) {
+                Some("DATA") => {
+                    out.write_all(b"354 go\r\n")?;
+                    while lines.next().transpose()?.is_some_and(|line| line != ".") {}
+                    std::thread::sleep(delay);
+                    b"250 taken\r\n"
+                }
+                Some("RCPT") if line.contains("nobody@") => b"550 who is that, ann@example.org?\r\n",
+                Some("QUIT") => b"221 bye\r\n",
+                _ => b"250 ok\r\n",
+            };
+            out.write_all(answer)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_delivery_that_was_broken_off_leaves_no_answer_behind_for_the_next_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(std::io::Result::ok) {
+                let first = counter.fetch_add(1, Ordering::SeqCst) == 0;
+                let delay = if first { Duration::from_millis(400) } else { Duration::ZERO };
+                std::thread::spawn(move || talk(stream, delay));
+            }
+        });
+        runtime().block_on(async {
+            let mut smtp = Smtp::new(url.into()).expect("a URL");
+            smtp.patience = Duration::from_millis(200);
+            assert_eq!(smtp.deliver(mail("ann@example.org")).await, Err(Failure::Timeout));
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            assert_eq!(smtp.deliver(mail("nobody@example.org")).await, Err(Failure::Smtp(550)));
+            assert_eq!(smtp.deliver(mail("ann@example.org")).await, Ok(()));
+            // A connection goes back to its pool a moment after its delivery.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert_eq!(smtp.deliver(mail("ann@example.org")).await, Ok(()));
+        });
+        // The second of the good ones shares its connection.
+        assert_eq!(connections.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn a_connection_that_is_refused_or_dropped_is_told_as_such() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+        let dropper = std::thread::spawn(move || drop(listener.accept()));
+        runtime().block_on(async {
+            let smtp = Smtp::new(url.into()).expect("a URL");
+            let failure = smtp.deliver(mail("ann@example.org")).await.expect_err("dropped");
+            assert!(matches!(failure, Failure::Connection | Failure::Protocol), "{failure}");
+            dropper.join().expect("the listener closed");
+            assert_eq!(smtp.deliver(mail("ann@example.org")).await, Err(Failure::Connection));
+        });
+    }
+
+    #[test]
+    fn wrong_settings_are_told_at_the_start_without_the_password() {
+        let _runtime = runtime();
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("written");
+        let wrong = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = config().settings;
+            settings.mail_dir = folder.path().join("mail");
+            change(&mut settings);
+            Mailer::new(&settings).err().expect("refused")
+        };
+        assert!(wrong(&|s| s.mail_from = "the clinic".into()).starts_with("MAIL_FROM"));
+        assert!(wrong(&|s| s.mail_from = "Clinic\r\nBcc: x@y.example <a@b.example>".into()).starts_with("MAIL_FROM"));
+        assert!(wrong(&|s| s.template_dir = Some(file.clone())).starts_with("TEMPLATE_DIR"));
+        assert!(wrong(&|s| s.mail_dir = file.join("x")).starts_with("MAIL_DIR"));
+        let error = wrong(&|s| s.smtp_url = Some("http://user:hush@host".into()));
+        assert!(error.starts_with("SMTP_URL") && !error.contains("hush"));
+    }
+
+    #[test]
+    fn a_file_is_there_whole_for_its_owner_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = config().settings;
+        settings.mail_dir = folder.path().join("a/mail");
+        let mailer = Mailer::new(&settings).expect("a mailer");
+        runtime().block_on(mailer.deliver(mail("ann@example.org"), "m1")).expect("written");
+        let names: Vec<_> = fs::read_dir(&settings.mail_dir)
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(names, ["m1.eml"]);
+        let path = settings.mail_dir.join("m1.eml");
+        assert!(fs::read_to_string(&path).expect("readable").contains("Hello"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        }
+    }
 }
