@@ -83,6 +83,8 @@ pub struct Server {
     pub env: Env,
     http: actix_web::dev::Server,
     stop: watch::Sender<bool>,
+    /// Ends when the mail under way has gone out.
+    mailing: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
@@ -122,10 +124,10 @@ impl Server {
         .map_err(|error| format!("listen on {addr}: {error}"))?
         .run();
         let (stop, stopping) = watch::channel(false);
-        messages::worker::start(&env, stopping.clone())?;
+        let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
         http::idempotency::start_purge(&env, stopping);
-        Ok(Self { addr, env, http, stop })
+        Ok(Self { addr, env, http, stop, mailing })
     }
 
     /// What stops it from outside.
@@ -138,9 +140,10 @@ impl Server {
     /// # Errors
     /// The socket's.
     pub async fn serve(self) -> std::io::Result<()> {
-        let Self { http, stop, .. } = self;
+        let Self { http, stop, mailing, .. } = self;
         let result = http.await;
         let _ = stop.send(true);
+        let _ = mailing.await;
         result
     }
 }

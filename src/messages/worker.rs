@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::mailer::Mailer;
@@ -32,22 +33,23 @@ const COUNT: Duration = Duration::from_secs(15);
 /// How long a round may go on once the service stops. What is cut off goes out when its lease has ended.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Starts the worker.
+/// Starts the worker. What it returns ends some seconds after `stopping` at the latest.
 ///
 /// # Errors
 /// In words for the operator, where a setting about mail is wrong.
-pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> std::result::Result<(), String> {
+pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> std::result::Result<JoinHandle<()>, String> {
     let mailer = Mailer::new(&env.config.settings)?;
     let env = env.clone();
-    actix_web::rt::spawn(async move {
+    // On the runtime itself, not in the thread's local set: what the local set still holds at its end is dropped outside
+    // of the runtime, and lettre's connections panic when they are.
+    Ok(tokio::spawn(async move {
         let mut work = std::pin::pin!(run(&env, &mailer, stopping.clone()));
         tokio::select! {
             () = &mut work => return,
             () = stopped(&mut stopping) => {}
         }
         let _ = tokio::time::timeout(GRACE, work).await;
-    });
-    Ok(())
+    }))
 }
 
 /// Ends when the service is told to stop.

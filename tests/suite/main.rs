@@ -12,6 +12,7 @@ mod accounts;
 mod appointments;
 mod harness;
 mod http;
+mod messages;
 mod migrations;
 mod openapi;
 mod operations;

@@ -2,8 +2,10 @@
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use legwork::clock::{Clock, Entropy};
+use legwork::config::Config;
 use legwork::db::{Conn, Use};
 use legwork::env::Env;
 use legwork::server::{self, Server};
@@ -68,8 +70,7 @@ impl App {
         let thread_clock = clock.clone();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = server::open(config, Use::Serve, thread_clock, Entropy::system())
-                    .and_then(|env| Server::bind(env, 2));
+                let server = open(&config, &thread_clock).await.and_then(|env| Server::bind(env, 2));
                 let server = match server {
                     Ok(server) => server,
                     Err(error) => {
@@ -120,6 +121,19 @@ impl App {
         work: impl Fn(&mut Conn) -> legwork::error::Result<T> + Send + 'static,
     ) -> T {
         self.env.db.write(work).await.expect("the test's own statement")
+    }
+}
+
+/// Opens the server's surroundings. The threads of a server that has just ended let go of SQLite's lock a moment later.
+async fn open(config: &Config, clock: &Clock) -> Result<Env, String> {
+    let patience = Instant::now() + Duration::from_secs(5);
+    loop {
+        match server::open(config.clone(), Use::Serve, clock.clone(), Entropy::system()) {
+            Err(error) if error.contains("another legwork server") && Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod people;
 pub mod postgres;
 pub mod process;
 pub mod site;
+pub mod smtp;
 
 pub use app::App;
 pub use client::{Client, Reply};

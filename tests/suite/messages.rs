@@ -1,0 +1,302 @@
+//! What becomes of a message: sent, put off, laid aside, sent again; and who may see it.
+
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use legwork::ids::{AppointmentId, MessageId};
+use legwork::messages::mailer::Mailer;
+use legwork::messages::model::{AppointmentMail, Envelope, Mail};
+use legwork::messages::{outbox, store, worker};
+use serde_json::{Value, json};
+
+use crate::support::smtp::Smtp;
+use crate::support::{App, Client, both};
+
+/// A mail with a link.
+fn reset(recipient: &str) -> Envelope {
+    let mail = Mail::ResetPassword { token: "token-0123456789".into() };
+    Envelope { recipient: recipient.into(), patient_id: None, appointment_id: None, mail }
+}
+
+/// A mail with an invitation; the appointment need not exist.
+fn booked(recipient: &str) -> Envelope {
+    let mail = Mail::AppointmentBooked(AppointmentMail {
+        appointment_id: AppointmentId(uuid::Uuid::from_u128(7)),
+        sequence: 0,
+        starts_at: "2026-03-09T13:30:00Z".parse().expect("an instant"),
+        ends_at: "2026-03-09T14:30:00Z".parse().expect("an instant"),
+        time_zone: "America/New_York".into(),
+        visit: "Consultation".into(),
+        practitioner: "Dr. Maya Osei".into(),
+        location: "Riverside".into(),
+        address: "12 Elm St, Springfield".into(),
+        phone: "+12125550100".into(),
+        confirmation_code: "K7QM-2XFH".into(),
+        recipient_name: "Zoë Ames".into(),
+    });
+    Envelope { recipient: recipient.into(), patient_id: None, appointment_id: None, mail }
+}
+
+async fn enqueue(app: &App, envelope: Envelope) -> MessageId {
+    let env = app.env.clone();
+    app.db(move |tx| outbox::enqueue(tx, &env, &envelope)).await
+}
+
+/// Waits until the message stands as expected, as the desk sees it.
+async fn until(desk: &Client, id: MessageId, what: impl Fn(&Value) -> bool) -> Value {
+    let patience = Instant::now() + Duration::from_secs(15);
+    loop {
+        let reply = desk.get("/v1/messages").await;
+        let items = reply.expect(200).body["items"].as_array().expect("items").clone();
+        let message = items.into_iter().find(|item| item["id"] == id.to_string()).expect("the message");
+        if what(&message) {
+            return message;
+        }
+        assert!(Instant::now() < patience, "it stands at {message:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn until_status(desk: &Client, id: MessageId, status: &str) -> Value {
+    until(desk, id, |message| message["status"] == status).await
+}
+
+/// Waits until so many tries of the message have failed, each but for a time.
+async fn until_put_off(app: &App, desk: &Client, id: MessageId, attempts: i64) -> Value {
+    let leased_until = app.clock.now().plus(store::LEASE).to_string();
+    until(desk, id, |message| message["attempts"] == attempts && message["due_at"] != leased_until).await
+}
+
+/// Turns the clock and has the worker look.
+fn later(app: &App, span: SignedDuration) {
+    app.clock.advance(span);
+    app.env.mail_written.notify_one();
+}
+
+both! {
+    async fn a_mail_is_rendered_and_sent_with_its_invitation(app: App) {
+        enqueue(&app, booked("zoe@example.org")).await;
+        let mails = app.mails_to("zoe@example.org").await;
+        assert_eq!(mails.len(), 1);
+        let mail = &mails[0];
+        assert_eq!(mail.subject, "Your appointment: Monday, March 9, 9:30 AM");
+        assert!(mail.text.contains("Dear Zoë Ames,"), "{}", mail.text);
+        assert!(mail.text.contains("Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)"), "{}", mail.text);
+        assert!(mail.html.contains("K7QM-2XFH"), "{}", mail.html);
+        let ics = mail.ics.as_deref().expect("an invitation");
+        for line in ["METHOD:REQUEST", "DTSTART:20260309T133000Z", "DTEND:20260309T143000Z", "SEQUENCE:0"] {
+            assert!(ics.contains(&format!("{line}\r\n")), "{line} in {ics}");
+        }
+    }
+
+    async fn a_mail_of_a_transaction_that_is_rolled_back_never_goes_out(app: App) {
+        let env = app.env.clone();
+        let refused: Result<(), _> = app.env.db.write(move |tx| {
+            outbox::enqueue(tx, &env, &reset("ann@example.org"))?;
+            Err(legwork::error::Error::NotFound)
+        }).await;
+        assert!(refused.is_err());
+        enqueue(&app, reset("bob@example.org")).await;
+        let to: Vec<_> = app.mails().await.into_iter().map(|mail| mail.to).collect();
+        assert_eq!(to, ["bob@example.org"]);
+    }
+
+    async fn while_the_mail_server_is_away_messages_wait_and_they_go_out_when_it_is_back(app: App) {
+        let mut smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let desk = app.desk().await;
+        let id = enqueue(&app, reset("ann@example.org")).await;
+        let waiting = until_put_off(&app, &desk, id, 1).await;
+        assert_eq!((&waiting["status"], &waiting["last_error"]), (&json!("pending"), &json!("connection")));
+        later(&app, SignedDuration::from_secs(30));
+        until_put_off(&app, &desk, id, 2).await;
+        smtp.reopen();
+        later(&app, SignedDuration::from_mins(1));
+        let sent = until_status(&desk, id, "sent").await;
+        assert_eq!(sent["last_error"], Value::Null);
+        assert_eq!(sent["sent_at"], app.clock.now().to_string());
+        let seen = smtp.seen();
+        assert_eq!(seen.len(), 1);
+        assert_eq!(seen[0].1.token(), "token-0123456789");
+    }
+
+    async fn a_mail_that_is_put_off_twice_arrives_with_one_message_id(app: App) {
+        let smtp = Smtp::open();
+        smtp.answer(&[451, 451]);
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let desk = app.desk().await;
+        let id = enqueue(&app, reset("ann@example.org")).await;
+        assert_eq!(until_put_off(&app, &desk, id, 1).await["last_error"], "smtp_451");
+        later(&app, SignedDuration::from_secs(30));
+        assert_eq!(until_put_off(&app, &desk, id, 2).await["last_error"], "smtp_451");
+        later(&app, SignedDuration::from_secs(60));
+        until_status(&desk, id, "sent").await;
+        let seen = smtp.seen();
+        let codes: Vec<_> = seen.iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes, [451, 451, 250]);
+        assert!(seen.iter().all(|(_, mail)| mail.message_id == seen[0].1.message_id && !mail.message_id.is_empty()));
+    }
+
+    async fn a_refused_mail_is_laid_aside_for_the_desk_who_can_have_it_sent_again(app: App) {
+        let smtp = Smtp::open();
+        smtp.answer(&[550]);
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let desk = app.desk().await;
+        let id = enqueue(&app, reset("ann@example.org")).await;
+        let failed = until_status(&desk, id, "failed").await;
+        assert_eq!(failed["last_error"], "smtp_550");
+        assert_eq!(failed["recipient"], "ann@example.org");
+        assert_eq!(failed["kind"], "reset_password");
+        let reply = desk.get("/v1/messages?status=failed").await;
+        reply.expect(200);
+        assert_eq!(reply.body["items"].as_array().expect("items").len(), 1);
+        assert!(!reply.text.contains("secret words") && !reply.text.contains("token-"), "{}", reply.text);
+        later(&app, SignedDuration::from_hours(24));
+        assert_eq!(smtp.seen().len(), 1, "a refused mail is not tried by itself");
+
+        let path = format!("/v1/messages/{id}/resend");
+        let resend = || async { desk.send(reqwest::Method::POST, &path, &[("Idempotency-Key", "again")], None).await };
+        let first = resend().await;
+        first.expect(202);
+        assert_eq!((&first.body["status"], &first.body["attempts"]), (&json!("pending"), &json!(0)));
+        until_status(&desk, id, "sent").await;
+        let repeated = resend().await;
+        repeated.expect(202);
+        assert_eq!(repeated.body, first.body);
+        until_status(&desk, id, "sent").await;
+        let seen = smtp.seen();
+        assert_eq!(seen.len(), 2, "one key, one mail");
+        assert_ne!(seen[0].1.message_id, seen[1].1.message_id, "a mailbox would drop a second one of the same id");
+    }
+
+    async fn an_own_template_is_used_and_a_broken_one_ends_as_failed(app: App) {
+        let folder = app.site.folder.path().join("templates");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("reset_password.txt"), "Our own words: {{ link }}").expect("written");
+        let app = app.restart(&["--template-dir", folder.to_str().expect("a path")]);
+        let desk = app.desk().await;
+        let id = enqueue(&app, reset("ann@example.org")).await;
+        until_status(&desk, id, "sent").await;
+        let own = "Our own words: https://legwork.example/set-password#token=token-0123456789";
+        assert_eq!(app.mails().await[0].text.trim(), own);
+
+        std::fs::write(folder.join("reset_password.txt"), "Our own words: {{ lnik }}").expect("written");
+        let id = enqueue(&app, reset("ann@example.org")).await;
+        let failed = until_status(&desk, id, "failed").await;
+        assert_eq!((&failed["last_error"], &failed["attempts"]), (&json!("template"), &json!(1)));
+
+        std::fs::remove_file(folder.join("reset_password.txt")).expect("removed");
+        desk.post_empty(&format!("/v1/messages/{id}/resend")).await.expect(202);
+        until_status(&desk, id, "sent").await;
+    }
+
+    async fn an_address_that_is_none_costs_one_message_and_no_other(app: App) {
+        let desk = app.desk().await;
+        let wrong = enqueue(&app, reset("ann@example.org\r\nBcc: bob@example.org")).await;
+        let right = enqueue(&app, reset("bob@example.org")).await;
+        assert_eq!(until_status(&desk, wrong, "failed").await["last_error"], "address");
+        until_status(&desk, right, "sent").await;
+        assert_eq!(app.mails().await.len(), 1);
+    }
+
+    async fn several_workers_send_each_mail_once(app: App) {
+        let smtp = Smtp::open();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let env = app.env.clone();
+        let ids = app.db(move |tx| {
+            (0..40).map(|n| outbox::enqueue(tx, &env, &reset(&format!("p{n}@example.org")))).collect::<Result<Vec<_>, _>>()
+        }).await;
+        let mailers: Vec<_> =
+            (0..3).map(|_| Mailer::new(&app.env.config.settings).expect("a mailer")).collect();
+        futures_util::future::join_all(mailers.iter().map(|mailer| async {
+            while worker::step(&app.env, mailer).await.expect("a round") > 0 {}
+        })).await;
+        let seen = smtp.wait_for(ids.len()).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut to: Vec<_> = seen.into_iter().map(|(_, mail)| mail.to).collect();
+        to.sort();
+        to.dedup();
+        assert_eq!((to.len(), smtp.seen().len()), (40, 40));
+    }
+
+    async fn a_message_whose_worker_died_goes_out_when_the_lease_has_ended(app: App) {
+        let desk = app.desk().await;
+        let env = app.env.clone();
+        let (id, leased) = app.db(move |tx| {
+            let id = outbox::enqueue(tx, &env, &reset("ann@example.org"))?;
+            Ok((id, store::lease(tx, env.now(), 10)?.len()))
+        }).await;
+        assert_eq!(leased, 1);
+        app.env.mail_written.notify_one();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(until(&desk, id, |_| true).await["status"], "pending");
+        later(&app, store::LEASE);
+        assert_eq!(until_status(&desk, id, "sent").await["attempts"], 2);
+    }
+
+    async fn messages_are_the_desks_and_the_admins_to_see(app: App) {
+        let id = enqueue(&app, reset("ann@example.org")).await;
+        app.mails().await;
+        for (method, path) in
+            [(reqwest::Method::GET, "/v1/messages".to_owned()), (reqwest::Method::POST, format!("/v1/messages/{id}/resend"))]
+        {
+            app.anon().send(method.clone(), &path, &[], None).await.problem(401, "unauthenticated");
+            app.doctor().await.send(method.clone(), &path, &[], None).await.problem(403, "role_forbidden");
+        }
+        app.admin().await.get("/v1/messages").await.expect(200);
+        let desk = app.desk().await;
+        desk.post_empty(&format!("/v1/messages/{}/resend", uuid::Uuid::from_u128(1))).await.problem(404, "not_found");
+        desk.post_empty("/v1/messages/nonsense/resend").await.problem(404, "not_found");
+        desk.get("/v1/messages?status=lost").await.invalid("?status", "not_an_option");
+        desk.get("/v1/messages?cursor=x").await.invalid("?cursor", "invalid_cursor");
+        desk.get("/v1/messages?limit=0").await.invalid("?limit", "out_of_range");
+        desk.get("/v1/messages?state=sent").await.invalid("?state", "unknown_parameter");
+    }
+
+    async fn a_message_that_has_not_gone_out_yet_cannot_be_sent_again(app: App) {
+        let smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let desk = app.desk().await;
+        let id = enqueue(&app, reset("ann@example.org")).await;
+        desk.post_empty(&format!("/v1/messages/{id}/resend")).await.problem(409, "message_pending");
+    }
+
+    async fn pages_of_messages_hold_each_once_the_newest_first(app: App) {
+        let desk = app.desk().await;
+        let mut ids = Vec::new();
+        for n in 0..7 {
+            // Some of one instant, some of others.
+            app.clock.advance(SignedDuration::from_secs(n / 3));
+            ids.push(enqueue(&app, reset("ann@example.org")).await.to_string());
+        }
+        app.mails().await;
+        ids.reverse();
+        let mut seen = Vec::new();
+        let mut path = "/v1/messages?status=sent&limit=3".to_owned();
+        loop {
+            let reply = desk.get(&path).await;
+            let items = reply.expect(200).body["items"].as_array().expect("items");
+            seen.extend(items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()));
+            let Some(cursor) = reply.body["next_cursor"].as_str() else { break };
+            path = format!("/v1/messages?status=sent&limit=3&cursor={cursor}");
+        }
+        assert_eq!(seen, ids);
+    }
+
+    async fn the_gauges_count_what_waits_and_what_was_laid_aside(app: App) {
+        enqueue(&app, reset("nobody")).await;
+        app.mails().await;
+        let smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let patience = Instant::now() + Duration::from_secs(10);
+        loop {
+            let text = app.anon().get("/metrics").await.text;
+            if text.contains("legwork_outbox_messages{status=\"failed\"} 1") {
+                assert!(text.contains("legwork_outbox_messages{status=\"pending\"} 0"), "{text}");
+                return;
+            }
+            assert!(Instant::now() < patience, "{text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
