@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::support::clinic::free_slots;
+use crate::support::clinic::{free_slots, location, practitioner};
 use crate::support::{App, Client, Clinic, Mail, Patient, Reply, both};
 
 /// A booking's body.
@@ -254,8 +254,8 @@ both! {
     async fn a_moved_visit_keeps_its_calendar_uid_and_frees_its_old_time(app: App) {
         let clinic = app.clinic().await;
         let ann = app.patient("ann").await;
-        let elsewhere = app.location("Harbour", "America/Chicago").await;
-        let other_doctor = app.practitioner("Dr. Bo Vessel", &elsewhere, &[&clinic.follow_up]).await;
+        let elsewhere = location(&app.admin().await, "Harbour", "America/Chicago").await;
+        let other_doctor = practitioner(&app.admin().await, "Dr. Bo Vessel", &elsewhere, &[&clinic.follow_up]).await;
         let visit = booked(&ann, &clinic.follow_up, &ann.patient_id).await;
         let free = free_slots(&ann, &clinic.follow_up).await;
         let target = free.iter().find(|slot| slot["practitioner_id"] == *other_doctor).expect("a time").clone();
@@ -304,7 +304,7 @@ both! {
     async fn a_patient_is_in_one_place_at_a_time(app: App) {
         let clinic = app.clinic().await;
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
-        let other_doctor = app.practitioner("Dr. Bo Vessel", &clinic.location_id, &[&clinic.new_visit, &clinic.check]).await;
+        let other_doctor = practitioner(&app.admin().await, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.new_visit, &clinic.check]).await;
         let of = async |doctor: &str, visit: &str| {
             let path = format!("/v1/slots?visit_type_id={visit}&practitioner_id={doctor}&limit=200");
             ann.get(&path).await.items()
@@ -439,7 +439,7 @@ both! {
         book(&ann, request(&slots[20], &clinic.follow_up, &ann.patient_id)).await.problem(409, "not_online_bookable");
         book(&desk, request(&slots[20], &clinic.follow_up, &ann.patient_id)).await.expect(201);
 
-        let other_doctor = app.practitioner("Dr. Bo Vessel", &clinic.location_id, &[&clinic.new_visit]).await;
+        let other_doctor = practitioner(&app.admin().await, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.new_visit]).await;
         let theirs = free_slots(&desk, &clinic.new_visit).await;
         let theirs = theirs.iter().find(|slot| slot["practitioner_id"] == *other_doctor).expect("a time");
         book(&desk, request(theirs, &clinic.check, &ann.patient_id)).await.problem(409, "not_offered");
@@ -575,7 +575,7 @@ both! {
     async fn parallel_moves_across_each_other_neither_deadlock_nor_double(app: App) {
         let clinic = app.clinic().await;
         let desk = app.desk().await;
-        let other = app.practitioner("Dr. Bo Vessel", &clinic.location_id, &[&clinic.new_visit]).await;
+        let other = practitioner(&app.admin().await, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.new_visit]).await;
         let patients = some_patients(&app, 8).await;
         let slots = |doctor: String| {
             let (desk, visit) = (desk.clone(), clinic.new_visit.clone());
@@ -610,7 +610,7 @@ both! {
         let clinic = app.clinic().await;
         let desk = app.desk().await;
         let patients = some_patients(&app, 6).await;
-        let other = app.practitioner("Dr. Bo Vessel", &clinic.location_id, &[&clinic.check]).await;
+        let other = practitioner(&app.admin().await, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.check]).await;
         let path = |doctor: &str| format!("/v1/slots?visit_type_id={}&practitioner_id={doctor}&limit=20", clinic.check);
         let here = desk.get(&path(&clinic.practitioner_id)).await.items();
         let there = desk.get(&path(&other)).await.items();
