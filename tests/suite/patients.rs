@@ -231,6 +231,15 @@ both! {
         }
         assert_eq!(read.body["display_name"], "Zo García");
         assert_eq!(read.body["mononym"], false);
+        // What no search needs is ciphertext in the database.
+        let sealed = app.db(|tx| {
+            use diesel::prelude::*;
+            use legwork::db::schema::patients;
+            Ok(patients::table.select(patients::details).first::<Vec<u8>>(tx)?)
+        }).await;
+        for clear in ["Calle Mayor", "she/her", "asian", "Example Mutual", "Rosa"] {
+            assert!(!sealed.windows(clear.len()).any(|window| window == clear.as_bytes()), "{clear}");
+        }
     }
 
     async fn patients_are_found_by_words_of_their_names_without_accents(app: App) {
