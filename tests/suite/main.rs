@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod appointments;
+mod durability;
 mod harness;
 mod http;
 mod messages;
@@ -18,3 +19,4 @@ mod openapi;
 mod operations;
 mod patients;
 mod schedule;
+mod storage;

@@ -11,6 +11,7 @@
 pub mod app;
 pub mod client;
 pub mod clinic;
+pub mod disk;
 pub mod mails;
 pub mod people;
 pub mod postgres;

@@ -14,10 +14,15 @@ use super::{Client, Engine};
 
 /// A command of the program over a site's database; the machine's environment does not reach it.
 pub fn command(site: &Site) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
+    equipped(Command::new(env!("CARGO_BIN_EXE_legwork")), site)
+}
+
+/// The program, however it is started, with the settings of a site.
+fn equipped(mut command: Command, site: &Site) -> Command {
     command
         .env_clear()
-        .current_dir(site.folder.path())
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .current_dir(site.mail_dir().parent().expect("a folder"))
         .env("DATABASE_URL", &site.database_url)
         .env("DATABASE_CONNECTIONS", "8")
         .env("LISTEN_ADDR", "127.0.0.1:0")
@@ -40,9 +45,14 @@ pub struct Process {
 impl Process {
     /// Starts the server and waits until it is ready. Several may run over one site.
     pub async fn start(site: &Site, extra: &[(&str, &str)]) -> Self {
+        Self::start_with(Command::new(env!("CARGO_BIN_EXE_legwork")), site, extra).await
+    }
+
+    /// The same with a command of the test's own that ends in the program.
+    pub async fn start_with(program: Command, site: &Site, extra: &[(&str, &str)]) -> Self {
         // Not in the site's folder: its disk may be full.
         let log = tempfile::Builder::new().prefix("legwork-test-log-").tempfile().expect("a log");
-        let child = command(site)
+        let child = equipped(program, site)
             .arg("serve")
             .envs(extra.iter().copied())
             .stdout(Stdio::null())

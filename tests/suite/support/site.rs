@@ -12,6 +12,7 @@ use legwork::db::{self, Conn, Target};
 use legwork::server;
 use tempfile::TempDir;
 
+use super::disk::Disk;
 use super::people::insert_account;
 use super::postgres::Cluster;
 
@@ -65,12 +66,13 @@ impl Site {
         }
     }
 
-    /// A migrated SQLite file in a folder under `parent`.
-    pub fn sqlite_in(parent: &Path) -> Self {
-        let folder = tempfile::Builder::new().prefix("legwork-test-").tempdir_in(parent).expect("a folder");
-        let database_url = format!("sqlite:{}", folder.path().join("legwork.db").display());
-        let site = Self { engine: Engine::Sqlite, database_url, folder, database: None };
-        fs::copy(sqlite_template(), site.sqlite_path()).expect("copy the migrated file");
+    /// A migrated SQLite file with an administrator's account on a disk of its own; mails go elsewhere.
+    pub fn sqlite_on(disk: &Disk) -> Self {
+        let mut site = Self::new(Engine::Sqlite).expect("SQLite is always there");
+        site.account("admin@clinic.example", Role::Admin);
+        let (from, to) = (site.sqlite_path(), disk.path().join("legwork.db"));
+        assert!(disk.shell(&format!("cp '{}' '{}'", from.display(), to.display())), "copy the file to the disk");
+        site.database_url = format!("sqlite:{}", to.display());
         site
     }
 

@@ -1,0 +1,265 @@
+//! kill -9 and SIGTERM under a load of bookings.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use legwork::actor::Role;
+use legwork::db::Conn;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::clinic;
+use crate::support::people::{PASSWORD, patient_json};
+use crate::support::process::Process;
+use crate::support::site::Site;
+use crate::support::{Client, Engine, app};
+
+/// How many book at once.
+const CLIENTS: usize = 8;
+
+/// A server with a clinic, and what its clients need to book.
+struct Load {
+    desk: Client,
+    patients: Vec<String>,
+    visit_type: String,
+    slots: Arc<Vec<Value>>,
+    next: Arc<AtomicUsize>,
+}
+
+/// What a client was told: slot by appointment, and how often it was told no.
+#[derive(Default)]
+struct Told {
+    booked: BTreeMap<String, String>,
+    broken_off: usize,
+    other: Vec<String>,
+}
+
+async fn prepare(server: &Process) -> Load {
+    let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
+    let clinic = clinic::set_up(&admin).await;
+    let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
+    let mut patients = Vec::new();
+    for number in 0..CLIENTS {
+        let body = patient_json(
+            &format!("Pat{}", char::from(b'a' + u8::try_from(number).expect("few"))),
+            &format!("pat{number}@patients.example"),
+        );
+        patients.push(desk.post("/v1/patients", body).await.expect(201).id());
+    }
+    let mut slots = Vec::new();
+    let mut from: jiff::Timestamp = legwork::clock::Clock::System.now().jiff();
+    for _ in 0..3 {
+        let until = from + jiff::SignedDuration::from_hours(24 * 30);
+        let path = format!("/v1/slots?visit_type_id={}&from={from}&to={until}&limit=200", clinic.check);
+        let mut page = desk.get(&path).await;
+        loop {
+            slots.extend(page.items());
+            let Some(cursor) = page.body["next_cursor"].as_str() else { break };
+            page = desk.get(&format!("{path}&cursor={cursor}")).await;
+        }
+        from = until;
+    }
+    assert!(slots.len() > 1000, "{} slots", slots.len());
+    Load { desk, patients, visit_type: clinic.check, slots: Arc::new(slots), next: Arc::default() }
+}
+
+impl Load {
+    /// Books slot after slot from several clients until told to stop, or until the server is gone.
+    async fn run(&self, base: &str, stop: &Arc<AtomicBool>) -> Told {
+        let token = self.desk.token().await.expect("signed in");
+        let clients = self.patients.iter().map(|patient| {
+            let (patient, visit_type, token, base) =
+                (patient.clone(), self.visit_type.clone(), token.clone(), base.to_owned());
+            let (slots, next, stop) = (Arc::clone(&self.slots), Arc::clone(&self.next), Arc::clone(stop));
+            async move {
+                let http = app::http_client();
+                let mut told = Told::default();
+                while !stop.load(Ordering::Relaxed) {
+                    let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                    let id = slot["id"].as_str().expect("an id");
+                    let body = json!({"slot_id": id, "visit_type_id": visit_type, "patient_id": patient});
+                    let request = http.request(Method::POST, format!("{base}/v1/appointments")).bearer_auth(&token);
+                    let sent = request.header("Idempotency-Key", id).json(&body).send().await;
+                    let Ok(reply) = sent else {
+                        told.broken_off += 1;
+                        break;
+                    };
+                    let status = reply.status().as_u16();
+                    // Only a whole answer counts as one.
+                    let Ok(text) = reply.text().await else {
+                        told.broken_off += 1;
+                        break;
+                    };
+                    if status == 201 {
+                        let body: Value = serde_json::from_str(&text).expect("JSON");
+                        told.booked.insert(body["id"].as_str().expect("an id").to_owned(), id.to_owned());
+                    } else {
+                        told.other.push(format!("{status} {text}"));
+                    }
+                }
+                told
+            }
+        });
+        let mut all = Told::default();
+        for told in futures_util::future::join_all(clients).await {
+            all.booked.extend(told.booked);
+            all.broken_off += told.broken_off;
+            all.other.extend(told.other);
+        }
+        all
+    }
+}
+
+fn site(engine: Engine) -> Option<Site> {
+    let site = Site::new(engine)?;
+    site.account("admin@clinic.example", Role::Admin);
+    site.account("desk@clinic.example", Role::FrontDesk);
+    Some(site)
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+fn ask(conn: &mut Conn, sql: &str) -> Vec<String> {
+    let rows: Vec<Line> = match conn {
+        Conn::Sqlite(conn) => diesel::sql_query(sql).load(conn),
+        Conn::Postgres(conn) => diesel::sql_query(sql).load(conn),
+    }
+    .expect("an answer");
+    rows.into_iter().map(|row| row.line).collect()
+}
+
+/// That the database agrees with what was answered, and with itself.
+async fn check(site: &Site, server: &Process, booked: &BTreeMap<String, String>) {
+    let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
+    for appointment in booked.keys() {
+        let reply = desk.get(&format!("/v1/appointments/{appointment}")).await;
+        assert_eq!(reply.expect(200).string("/status"), "booked");
+    }
+    let mut conn = site.connect();
+    if site.engine == Engine::Sqlite {
+        assert_eq!(ask(&mut conn, "SELECT integrity_check AS line FROM pragma_integrity_check"), ["ok"]);
+        assert!(ask(&mut conn, "SELECT \"table\" AS line FROM pragma_foreign_key_check").is_empty());
+    }
+    // Each appointment of a quarter of an hour has its one slot, its first entry of history and its one mail.
+    for (what, sql) in [
+        (
+            "appointment without its slot",
+            "SELECT 'x' AS line FROM appointments a WHERE (SELECT count(*) FROM slots s WHERE s.appointment_id = a.id) <> 1",
+        ),
+        (
+            "slot of another time",
+            "SELECT 'x' AS line FROM slots s JOIN appointments a ON a.id = s.appointment_id WHERE s.starts_at <> a.starts_at",
+        ),
+        (
+            "appointment without history",
+            "SELECT 'x' AS line FROM appointments a WHERE (SELECT count(*) FROM appointment_history h WHERE h.appointment_id = a.id) <> 1",
+        ),
+        (
+            "appointment without its mail",
+            "SELECT 'x' AS line FROM appointments a WHERE (SELECT count(*) FROM messages m WHERE m.appointment_id = a.id) <> 1",
+        ),
+    ] {
+        let wrong = ask(&mut conn, sql);
+        assert!(wrong.is_empty(), "{} times: {what}", wrong.len());
+    }
+}
+
+fn killed_under_load(engine: Engine) {
+    let Some(site) = site(engine) else { return };
+    app::runtime().block_on(async {
+        let mut server = Process::start(&site, &[]).await;
+        let load = prepare(&server).await;
+        let mut booked = BTreeMap::new();
+        for round in 0..3 {
+            let stop = Arc::new(AtomicBool::new(false));
+            let base = server.base.clone();
+            let (told, ()) = tokio::join!(load.run(&base, &stop), async {
+                tokio::time::sleep(Duration::from_millis(700 + 250 * round)).await;
+                server.kill9();
+            });
+            for other in &told.other {
+                assert!(other.starts_with("503"), "{other}");
+            }
+            assert!(!told.booked.is_empty(), "nothing was booked in round {round}");
+            assert!(told.broken_off > 0, "the kill hit nobody");
+            booked.extend(told.booked);
+            let started = Instant::now();
+            server = Process::start(&site, &[]).await;
+            assert!(started.elapsed() < Duration::from_secs(10), "ready again after {:?}", started.elapsed());
+            check(&site, &server, &booked).await;
+        }
+        // A client that was cut off repeats its request, and has one appointment either way.
+        let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
+        for slot in &load.slots[..load.next.load(Ordering::Relaxed).min(load.slots.len())] {
+            if booked.values().any(|booked| slot["id"] == **booked) {
+                continue;
+            }
+            let id = slot["id"].as_str().expect("an id");
+            let again = json!({"slot_id": id, "visit_type_id": load.visit_type, "patient_id": load.patients[0]});
+            let reply = desk.post_with("/v1/appointments", again, &[("Idempotency-Key", id)]).await;
+            assert!([201, 409, 422].contains(&reply.status), "{}", reply.text);
+        }
+        check(&site, &server, &booked).await;
+    });
+}
+
+fn told_to_stop_under_load(engine: Engine) {
+    let Some(site) = site(engine) else { return };
+    app::runtime().block_on(async {
+        let mut server = Process::start(&site, &[]).await;
+        let load = prepare(&server).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let base = server.base.clone();
+        let (told, ended) = tokio::join!(load.run(&base, &stop), async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let since = Instant::now();
+            server.terminate();
+            // The load goes on until its connections are closed: waiting must not hold up its runtime.
+            while server.child.try_wait().expect("a state").is_none() {
+                assert!(since.elapsed() < Duration::from_secs(10), "still there after ten seconds:\n{}", server.log());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            stop.store(true, Ordering::Relaxed);
+            server.child.try_wait().expect("a state")
+        });
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}:\n{}", server.log());
+        assert!(server.log().contains("stopped"), "{}", server.log());
+        for other in &told.other {
+            assert!(other.starts_with("503"), "{other}");
+        }
+        assert!(!told.booked.is_empty());
+        let server = Process::start(&site, &[]).await;
+        check(&site, &server, &told.booked).await;
+        // Nobody was cut off in the middle: whatever is there was answered.
+        let there = ask(&mut site.connect(), "SELECT 'x' AS line FROM appointments").len();
+        assert_eq!(there, told.booked.len(), "{} clients were cut off", told.broken_off);
+    });
+}
+
+#[test]
+fn what_was_answered_survives_kill_9_on_sqlite() {
+    killed_under_load(Engine::Sqlite);
+}
+
+#[test]
+fn what_was_answered_survives_kill_9_on_postgres() {
+    killed_under_load(Engine::Postgres);
+}
+
+#[test]
+fn sigterm_drops_no_request_on_sqlite() {
+    told_to_stop_under_load(Engine::Sqlite);
+}
+
+#[test]
+fn sigterm_drops_no_request_on_postgres() {
+    told_to_stop_under_load(Engine::Postgres);
+}

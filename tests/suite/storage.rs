@@ -1,0 +1,176 @@
+//! What was answered is on disk, also when there is no more disk.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+
+use diesel::connection::SimpleConnection;
+use legwork::actor::Role;
+use serde_json::json;
+
+use crate::support::disk::Disk;
+use crate::support::people::PASSWORD;
+use crate::support::process::{Process, command};
+use crate::support::site::Site;
+use crate::support::{App, Client, Engine, Reply, app, both};
+
+async fn create_location(admin: &Client, name: &str) -> Reply {
+    let body = json!({
+        "name": name, "address": "1 Main Street, ".repeat(12), "phone": "+12025550100", "country": "US",
+        "time_zone": "America/New_York", "slot_minutes": 15,
+    });
+    admin.post("/v1/locations", body).await
+}
+
+/// The names of all locations, over all pages.
+async fn names(client: &Client) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut path = "/v1/locations?limit=200".to_owned();
+    loop {
+        let reply = client.get(&path).await;
+        names.extend(reply.items().iter().map(|item| item["name"].as_str().expect("a name").to_owned()));
+        match reply.body["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/v1/locations?limit=200&cursor={cursor}"),
+            None => return names,
+        }
+    }
+}
+
+both! {
+    async fn many_writes_at_once_are_all_answered_and_all_there(app: App) {
+        let admin = app.admin().await;
+        let all: Vec<String> = (0..200).map(|number| format!("Place {number}")).collect();
+        let replies = futures_util::future::join_all(all.iter().map(|name| create_location(&admin, name))).await;
+        let mut made = BTreeSet::new();
+        for (name, reply) in all.iter().zip(&replies) {
+            match reply.status {
+                201 => { made.insert(name.clone()); }
+                // PostgreSQL's pool may say that it is busy; it must not say so of what it did.
+                _ => { reply.problem(503, "unavailable"); }
+            }
+        }
+        assert_eq!(names(&admin).await, made);
+        assert!(app.engine == Engine::Postgres || made.len() == all.len());
+        let figures = app.anon().get("/metrics").await.text;
+        if app.engine == Engine::Sqlite {
+            let figure = |name: &str| -> f64 {
+                let line = figures.lines().find(|line| line.starts_with(name)).expect("the figure");
+                line.rsplit(' ').next().expect("a number").parse().expect("a number")
+            };
+            let (transactions, commits) = (figure("legwork_db_batch_size_sum"), figure("legwork_db_batch_size_count"));
+            assert!(commits < transactions, "{transactions} transactions took {commits} commits");
+        }
+    }
+
+    async fn one_failed_write_does_not_take_its_neighbours_along(app: App) {
+        let admin = app.admin().await;
+        let replies = futures_util::future::join_all((0..60).map(|number| {
+            let admin = admin.clone();
+            async move {
+                // Every third one takes an address that is taken.
+                let email = if number % 3 == 0 { "admin@clinic.example".to_owned() } else { format!("u{number}@clinic.example") };
+                let body = json!({"email": email, "name": "U", "role": "front_desk"});
+                (number, admin.post("/v1/users", body).await)
+            }
+        })).await;
+        for (number, reply) in replies {
+            if number % 3 == 0 { reply.problem(409, "email_taken"); } else { reply.expect(201); }
+        }
+    }
+}
+
+/// Fills a small disk under the real program, and looks whether any answer lied.
+#[test]
+fn a_full_disk_refuses_writes_loses_nothing_and_heals_without_a_restart() {
+    let Some(disk) = Disk::of(8 << 20) else { return };
+    let site = Site::sqlite_on(&disk);
+    app::runtime().block_on(async {
+        let mut server = Process::start_with(disk.command(env!("CARGO_BIN_EXE_legwork")), &site, &[]).await;
+        let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
+        let ballast = disk.ballast(600 << 10);
+        let (mut made, mut refused) = (BTreeSet::new(), BTreeSet::new());
+        // Several at a time, so that a lost transaction has company.
+        for round in 0..400 {
+            let batch: Vec<String> = (0..8).map(|number| format!("Place {round}-{number}")).collect();
+            let replies = futures_util::future::join_all(batch.iter().map(|name| create_location(&admin, name))).await;
+            for (name, reply) in batch.into_iter().zip(replies) {
+                match reply.status {
+                    201 => {
+                        made.insert(name);
+                    }
+                    507 => {
+                        reply.problem(507, "storage_full");
+                        refused.insert(name);
+                    }
+                    _ => {
+                        reply.problem(503, "unavailable");
+                        refused.insert(name);
+                    }
+                }
+            }
+            if refused.len() >= 40 {
+                break;
+            }
+        }
+        assert!(made.len() > 20, "{} made", made.len());
+        assert!(refused.len() >= 40, "the disk never filled: {} made, {} refused", made.len(), refused.len());
+        // What was acknowledged and nothing else can be read while there is no room.
+        assert_eq!(names(&server.anon()).await, made);
+        server.anon().get("/health/ready").await.expect(200);
+        server.anon().get("/health/live").await.expect(200);
+
+        assert!(disk.shell(&format!("rm '{}'", ballast.display())));
+        let mut tries = 0;
+        while create_location(&admin, "After").await.status != 201 {
+            tries += 1;
+            assert!(tries < 50, "writes do not come back:\n{}", server.log());
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        made.insert("After".to_owned());
+
+        server.kill9();
+        let server = Process::start_with(disk.command(env!("CARGO_BIN_EXE_legwork")), &site, &[]).await;
+        assert_eq!(names(&server.anon()).await, made);
+    });
+}
+
+#[test]
+fn one_sqlite_file_has_one_server_and_commands_work_beside_it() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[]).await;
+        let second = command(&site).arg("serve").output().expect("run the program");
+        assert!(!second.status.success());
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(said.contains("another legwork server"), "{said}");
+        for arguments in [&["admin", "create", "--email", "boss@clinic.example"][..], &["migrate"]] {
+            let output = command(&site).args(arguments).output().expect("run the program");
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        server.anon().get("/health/ready").await.expect(200);
+        drop(server);
+        // The lock goes with the process, however it ends.
+        let server = Process::start(&site, &[]).await;
+        server.anon().get("/health/ready").await.expect(200);
+    });
+}
+
+#[test]
+fn a_damaged_file_is_refused_in_words() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    std::fs::write(site.sqlite_path(), b"this is no database, but it is long enough to be taken for one ".repeat(100))
+        .expect("written");
+    let output = command(&site).arg("serve").stdout(Stdio::null()).output().expect("run the program");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("legwork: ") && !said.contains("panicked"), "{said}");
+}
+
+/// A reader's connection must not be able to write, nor a test's own statement slip past the types.
+#[test]
+fn sqlite_checks_types_and_references() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    site.account("admin@clinic.example", Role::Admin);
+    let mut conn = site.connect();
+    assert!(conn.batch_execute("UPDATE users SET version = 'one'").is_err(), "STRICT tables");
+    assert!(conn.batch_execute("UPDATE users SET practitioner_id = x'00'").is_err(), "foreign keys");
+}

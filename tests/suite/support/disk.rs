@@ -1,0 +1,97 @@
+//! A small disk of its own for one test: a tmpfs that only root, or a user namespace, can mount.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::aloud;
+
+/// A mounted disk; unmounted when dropped.
+pub struct Disk {
+    folder: TempDir,
+    /// The process in whose namespace the disk is mounted, where we are not root.
+    holder: Option<Child>,
+}
+
+impl Disk {
+    /// A disk of so many bytes. `None` where none can be mounted, after saying so.
+    pub fn of(bytes: u64) -> Option<Self> {
+        let folder = tempfile::Builder::new().prefix("legwork-test-disk-").tempdir().expect("a folder");
+        let mount = format!("mount -t tmpfs -o size={bytes},mode=0777 tmpfs '{}'", folder.path().display());
+        let as_root = Command::new("sh").arg("-c").arg(&mount).stderr(Stdio::null()).status();
+        if as_root.is_ok_and(|status| status.success()) {
+            return Some(Self { folder, holder: None });
+        }
+        let mut holder = Command::new("unshare")
+            .args(["-rm", "sh", "-c", &format!("{mount} && echo mounted && cat >/dev/null")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok();
+        let mut line = String::new();
+        if let Some(out) = holder.as_mut().and_then(|holder| holder.stdout.take()) {
+            let _ = BufReader::new(out).read_line(&mut line);
+        }
+        if line.trim() == "mounted" {
+            return Some(Self { folder, holder });
+        }
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        aloud(&format!(
+            "\n==> SKIPPED: no small disk can be mounted here (neither as root nor with unshare): {test}\n"
+        ));
+        None
+    }
+
+    /// Where it is mounted, as the programs of [`Disk::command`] see it.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command that sees the disk.
+    pub fn command(&self, program: &str) -> Command {
+        match &self.holder {
+            None => Command::new(program),
+            Some(holder) => {
+                let mut command = Command::new("nsenter");
+                command.args(["-U", "-m", "--preserve-credentials", "-t", &holder.id().to_string(), program]);
+                command
+            }
+        }
+    }
+
+    /// Runs shell commands that see the disk.
+    pub fn shell(&self, commands: &str) -> bool {
+        self.command("sh").arg("-c").arg(commands).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    /// A file that takes up all room but `left` bytes.
+    pub fn ballast(&self, left: u64) -> PathBuf {
+        let path = self.path().join("ballast");
+        let fill = format!(
+            "avail=$(df --output=avail -B1 '{0}' | tail -1); head -c $((avail - {left})) /dev/zero > '{1}'",
+            self.path().display(),
+            path.display()
+        );
+        assert!(self.shell(&fill), "fill the disk");
+        path
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        match &mut self.holder {
+            None => {
+                let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
+            }
+            Some(holder) => {
+                if let Some(mut stdin) = holder.stdin.take() {
+                    let _ = stdin.flush();
+                }
+                let _ = holder.wait();
+            }
+        }
+    }
+}
