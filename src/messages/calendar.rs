@@ -209,6 +209,27 @@ mod tests {
         assert_eq!(lines.iter().filter(|line| *line == "END:VEVENT").count(), 1);
     }
 
+    #[test]
+    fn another_program_reads_the_values_back() {
+        use icalendar::{Calendar, Component, EventLike};
+        let mut mail = appointment();
+        mail.location = "Zürich, \"Seefeld\"; 2nd floor".into();
+        mail.practitioner = format!("Dr. {}", "Ærø\u{a0}".repeat(40));
+        let text = render(&mail, Method::Request, &PARTIES, stamp());
+        let calendar: Calendar = text.parse().expect("a calendar");
+        assert_eq!(calendar.property_value("METHOD"), Some("REQUEST"));
+        let event = calendar.events().next().expect("an event");
+        assert_eq!(event.get_uid(), Some("00000000-0000-0000-0000-000000000007@legwork"));
+        assert_eq!(event.get_sequence(), Some(2));
+        let location = format!("{}, {}", mail.location, mail.address);
+        assert_eq!(event.get_location(), Some(location.as_str()));
+        assert!(
+            event.get_description().is_some_and(|text| text.starts_with(&format!("With {}.\nConf", mail.practitioner)))
+        );
+        let start = event.property_value("DTSTART").expect("a start");
+        assert_eq!(start, "20260309T133000Z");
+    }
+
     proptest! {
         #[test]
         fn no_line_has_more_than_75_octets_and_unfolding_gives_the_text_back(
