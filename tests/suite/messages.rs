@@ -1,5 +1,7 @@
 //! What becomes of a message: sent, put off, laid aside, sent again; and who may see it.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
@@ -73,7 +75,45 @@ fn later(app: &App, span: SignedDuration) {
     app.env.mail_written.notify_one();
 }
 
+/// A mail server that never says whether it took a mail; its URL.
+fn silent_at_the_end() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || -> std::io::Result<()> {
+                let mut out = stream.try_clone()?;
+                out.write_all(b"220 mail.example\r\n")?;
+                for line in BufReader::new(stream).lines() {
+                    match line?.get(..4) {
+                        Some("EHLO" | "MAIL" | "RCPT" | "NOOP") => out.write_all(b"250 ok\r\n")?,
+                        Some("DATA") => out.write_all(b"354 go on\r\n")?,
+                        _ => {}
+                    }
+                }
+                Ok(())
+            });
+        }
+    });
+    url
+}
+
 both! {
+    async fn a_mail_under_way_does_not_keep_the_server_from_stopping(app: App) {
+        let app = app.restart(&["--smtp-url", &silent_at_the_end()]);
+        let desk = app.desk().await;
+        let id = enqueue(&app, reset("ann@example.org")).await;
+        until(&desk, id, |message| message["attempts"] == 1).await;
+        let begun = Instant::now();
+        let app = app.restart(&[]);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        // The desk's account was made before the restart.
+        let admin = app.admin().await;
+        assert_eq!(until(&admin, id, |_| true).await["status"], "pending");
+        later(&app, store::LEASE);
+        until_status(&admin, id, "sent").await;
+    }
+
     async fn a_mail_is_rendered_and_sent_with_its_invitation(app: App) {
         enqueue(&app, booked("zoe@example.org")).await;
         let mails = app.mails_to("zoe@example.org").await;
