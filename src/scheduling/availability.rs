@@ -159,7 +159,8 @@ fn near(one: Weekday, other: Weekday) -> bool {
     operation_id = "get_availability",
     security(("bearer" = [])),
     params(("id" = PractitionerId, Path, description = "The practitioner")),
-    responses((status = 200, description = "The weekly hours", body = Vec<AvailabilityRule>, headers(("ETag" = String, description = "Their version, for If-Match; it is not the practitioner's.")))),
+    responses((status = 200, description = "The weekly hours", body = Vec<AvailabilityRule>, headers(("ETag" = String, description = "Their version, for If-Match; it is not the practitioner's.")), example = json!([{"weekday": "monday", "start": "09:00", "end": "17:00",
+            "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "valid_from": "2026-03-01", "valid_until": null}]))),
 )]
 #[get("/v1/practitioners/{id}/availability")]
 pub async fn get_availability(
@@ -195,8 +196,10 @@ fn answer(version: i32, rules: &[Rule]) -> HttpResponse {
         ("id" = PractitionerId, Path, description = "The practitioner"),
         ("If-Match" = String, Header, description = "The ETag of the weekly hours that you read."),
     ),
-    request_body = Vec<AvailabilityRule>,
-    responses((status = 200, description = "The weekly hours as they are now", body = Vec<AvailabilityRule>, headers(("ETag" = String, description = "Their version, for If-Match; it is not the practitioner's.")))),
+    request_body(content = Vec<AvailabilityRule>, example = json!([{"weekday": "monday", "start": "09:00", "end": "17:00",
+            "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "valid_from": "2026-03-01", "valid_until": null}])),
+    responses((status = 200, description = "The weekly hours as they are now", body = Vec<AvailabilityRule>, headers(("ETag" = String, description = "Their version, for If-Match; it is not the practitioner's.")), example = json!([{"weekday": "monday", "start": "09:00", "end": "17:00",
+            "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "valid_from": "2026-03-01", "valid_until": null}]))),
 )]
 #[put("/v1/practitioners/{id}/availability")]
 pub async fn replace_availability(

@@ -132,12 +132,15 @@ pub async fn hold_slot(
     actor.require(Action::SlotHold)?;
     let operation = format!("hold_slot {id}");
     let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
-    let (within, visit) = (env.clone(), body.visit_type_id);
-    idempotency::run(&env, request, move |tx| {
+    let (within, visit, by_staff) = (env.clone(), body.visit_type_id, actor.role.is_staff());
+    let held = idempotency::run(&env, request, move |tx| {
         let hold = place(tx, &within, &actor, id, visit)?;
         Answer::created(format!("/v1/holds/{}", hold.hold_id), 1, &hold)
-    })
-    .await
+    });
+    match held.await {
+        Err(error) => Err(search::with_next_free(&env, error, id, visit, by_staff).await),
+        held => held,
+    }
 }
 
 fn place(tx: &mut Conn, env: &Env, actor: &Actor, slot_id: SlotId, visit: VisitTypeId) -> Result<HoldDto> {
@@ -159,9 +162,7 @@ fn place(tx: &mut Conn, env: &Env, actor: &Actor, slot_id: SlotId, visit: VisitT
     if visit_slots.first().is_none_or(|slot| slot.id != slot_id) {
         return Err(Error::NotFound);
     }
-    if let Err(unfit) = model::fits(&visit_slots, visit.duration_minutes, now, old) {
-        return Err(search::taken(tx, unfit, &visit, &first, now, by_staff));
-    }
+    model::fits(&visit_slots, visit.duration_minutes, now, old)?;
     if let Some(old) = old {
         diesel::delete(holds::table.find(old)).execute(tx)?;
         clear(tx, old)?;
@@ -188,7 +189,7 @@ fn place(tx: &mut Conn, env: &Env, actor: &Actor, slot_id: SlotId, visit: VisitT
     .set((slots::hold_id.eq(hold.id), slots::held_until.eq(hold.expires_at)))
     .execute(tx)?;
     if held != visit_slots.len() {
-        return Err(search::taken(tx, model::Unfit::Taken, &visit, &first, now, by_staff));
+        return Err(model::Unfit::Taken.into());
     }
     dto(tx, &hold, &visit, &first)
 }

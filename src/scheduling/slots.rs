@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use super::model::{Slot, Unfit};
 use super::publishing;
-pub use super::search::{SlotDto, SlotQuery, next_free, taken};
+pub use super::search::{SlotDto, SlotQuery, next_free};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::slots;

@@ -19,4 +19,5 @@ mod openapi;
 mod operations;
 mod patients;
 mod schedule;
+mod scheduling;
 mod storage;
