@@ -569,7 +569,8 @@ both! {
         }
         let booked = assert_no_overlap(&desk).await;
         assert_eq!(booked.len(), replies.iter().filter(|reply| reply.status == 201).count());
-        assert!(booked.len() >= 3);
+        // Two visits of an hour from the first and the fifth start leave no start free.
+        assert!(booked.len() >= 2);
     }
 
     async fn parallel_moves_across_each_other_neither_deadlock_nor_double(app: App) {
