@@ -16,7 +16,7 @@ use crate::scheduling::slots::{SlotDto, SlotQuery};
 use crate::scheduling::{self, holds, slots};
 
 /// What to book.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Booking {
     /// The slot in which the visit starts.
     pub slot_id: SlotId,

@@ -1,4 +1,4 @@
-//! What the endpoints take and give.
+//! What the endpoints take and give. None of it has `Debug`: it is somebody's data.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,7 +26,7 @@ const NOTE: usize = 1000;
 const REASON: usize = 500;
 
 /// A visit (FHIR `Appointment`).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Appointment, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
     "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
@@ -78,7 +78,7 @@ pub struct AppointmentDto {
 }
 
 /// The patient of an appointment, as the staff see them in a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14",
     "mrn": "LW-001001", "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false
@@ -138,7 +138,7 @@ impl AppointmentDto {
 }
 
 /// A page of appointments.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
     "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
@@ -161,7 +161,7 @@ pub struct AppointmentPage {
 }
 
 /// What to book.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "slot_id": "0199d0c2-1f00-7aaa-8000-000000000005", "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
@@ -204,7 +204,7 @@ impl NewAppointment {
 }
 
 /// Where to move an appointment.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"slot_id": "0199d0c2-1f00-7aaa-8000-000000000007"}))]
 pub struct Rescheduling {
@@ -222,7 +222,7 @@ impl From<&Rescheduling> for Target {
 }
 
 /// Why an appointment is changed.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "Travelling that week"}))]
 pub struct AppointmentReason {
@@ -245,7 +245,7 @@ impl AppointmentReason {
 }
 
 /// Which appointments to list; all that is given must hold.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AppointmentFilter {
@@ -314,7 +314,7 @@ fn words(q: &str) -> Result<Vec<String>, Rule> {
 }
 
 /// A change of an appointment, and how it stood afterwards.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c56", "at": "2026-03-02T14:00:00Z", "step": "book", "by": "patient",
     "from_status": null, "to_status": "booked", "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
@@ -363,7 +363,7 @@ pub enum AppointmentSide {
 }
 
 /// All changes of an appointment.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c56", "at": "2026-03-02T14:00:00Z", "step": "book", "by": "patient",
     "from_status": null, "to_status": "booked", "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",

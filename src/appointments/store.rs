@@ -19,7 +19,7 @@ use crate::patients::names;
 use crate::sealed::{Place, Sealed};
 
 /// An appointment's row.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = appointments)]
 pub struct Appointment {
     /// Also the UID of its calendar entry, for good.
@@ -54,13 +54,19 @@ pub struct Appointment {
     pub updated_at: Timestamp,
 }
 
+impl std::fmt::Debug for Appointment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Appointment({})", self.id)
+    }
+}
+
 /// The place of an appointment's sealed note.
 pub fn note_place(id: AppointmentId) -> Place {
     Place::new("appointments", "note", id.0)
 }
 
 /// An appointment with what is shown beside it.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Clone, Queryable)]
 pub struct Shown {
     /// The appointment.
     pub appointment: Appointment,
@@ -71,7 +77,7 @@ pub struct Shown {
 }
 
 /// Which appointments a list is about; all that is set must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Filter {
     /// Whose.
     pub patient_id: Option<PatientId>,
@@ -267,7 +273,7 @@ pub fn insert(tx: &mut Conn, env: &Env, actor: &Actor, new: &Appointment) -> Res
 }
 
 /// A change, as history tells it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Change<'a> {
     /// What happened.
     pub step: AppointmentStep,
