@@ -26,10 +26,18 @@ const LENGTHS: [usize; 3] = [1, 2, 4];
 const ACTORS: usize = 3;
 const PATIENTS: usize = 3;
 
+/// Where a visit moves: anywhere, or near, where it reaches into its own old time.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    Start(usize),
+    Later(usize),
+    Earlier(usize),
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Book { actor: usize, start: usize, kind: usize, patient: usize, with_hold: bool },
-    Move { actor: usize, which: usize, start: usize, with_hold: bool },
+    Move { actor: usize, which: usize, to: To, with_hold: bool },
     Cancel { which: usize },
     Hold { actor: usize, start: usize, kind: usize },
     Release { actor: usize },
@@ -39,12 +47,17 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let (actor, start, kind, patient, which) = (0..ACTORS, 0..SLOTS, 0..LENGTHS.len(), 0..PATIENTS, 0..6_usize);
+    let (actor, start, kind, patient, which) = (0..ACTORS, 0..SLOTS, 0..LENGTHS.len(), 0..PATIENTS, 0..60_usize);
+    let to = prop_oneof![
+        2 => start.clone().prop_map(To::Start),
+        1 => (0..LENGTHS[2]).prop_map(To::Later),
+        1 => (0..LENGTHS[2]).prop_map(To::Earlier),
+    ];
     prop_oneof![
         6 => (actor.clone(), start.clone(), kind.clone(), patient, any::<bool>())
             .prop_map(|(actor, start, kind, patient, with_hold)| Step::Book { actor, start, kind, patient, with_hold }),
-        4 => (actor.clone(), which.clone(), start.clone(), any::<bool>())
-            .prop_map(|(actor, which, start, with_hold)| Step::Move { actor, which, start, with_hold }),
+        6 => (actor.clone(), which.clone(), to, any::<bool>())
+            .prop_map(|(actor, which, to, with_hold)| Step::Move { actor, which, to, with_hold }),
         2 => which.prop_map(|which| Step::Cancel { which }),
         4 => (actor.clone(), start.clone(), kind).prop_map(|(actor, start, kind)| Step::Hold { actor, start, kind }),
         1 => actor.prop_map(|actor| Step::Release { actor }),
@@ -228,8 +241,14 @@ impl<'a> World<'a> {
                     self.use_up(hold);
                 }
             }
-            Step::Move { actor, which, start, with_hold } => {
-                let Some(visit) = self.model.visits.get(which).cloned() else { return };
+            Step::Move { actor, which, to, with_hold } => {
+                let Some(which) = which.checked_rem(self.visits.len()) else { return };
+                let visit = self.model.visits[which].clone();
+                let start = match to {
+                    To::Start(start) => start,
+                    To::Later(by) => (visit.start + by).min(SLOTS - 1),
+                    To::Earlier(by) => visit.start.saturating_sub(by),
+                };
                 let hold = (with_hold && self.model.holds[actor].is_some()).then_some(actor);
                 let refusal = if visit.live {
                     self.model.refusal((start, visit.kind), visit.patient, hold, Some(which))
@@ -246,7 +265,8 @@ impl<'a> World<'a> {
                 }
             }
             Step::Cancel { which } => {
-                let Some(visit) = self.model.visits.get_mut(which) else { return };
+                let Some(which) = which.checked_rem(self.visits.len()) else { return };
+                let visit = &mut self.model.visits[which];
                 let expected = if visit.live { (200, "") } else { (409, "status_conflict") };
                 visit.live = false;
                 let path = format!("/v1/appointments/{}/cancel", self.visits[which]);
@@ -323,7 +343,7 @@ fn the_schedule_agrees_with_its_model(engine: Engine) {
     let clinic = runtime.block_on(app.clinic());
     let mut config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 12;
+        config.cases = 20;
     }
     let cases = prop::collection::vec(any_step(), 1..40);
     let outcome = TestRunner::new(config).run(&cases, |steps| {
