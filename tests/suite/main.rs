@@ -12,6 +12,7 @@ mod accounts;
 mod appointments;
 mod durability;
 mod harness;
+mod house;
 mod http;
 mod messages;
 mod migrations;

@@ -269,7 +269,8 @@ fn every_body_has_an_example_and_every_member_a_description() {
         for (place, content) in contents(&document, &operation) {
             let schema = resolve(&document, &content["schema"]);
             let has = |value: &Value| value.get("example").is_some() || value.get("examples").is_some();
-            findings.require(has(content) || has(schema), || format!("{place} has no example"));
+            let items = resolve(&document, &schema["items"]);
+            findings.require(has(content) || has(schema) || has(items), || format!("{place} has no example"));
         }
     }
     for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
