@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod demo;
 pub mod openapi;
+pub mod routes;
 pub mod server;
 
 // The departments, in the order in which they may know each other: each only those below it.

@@ -57,7 +57,7 @@ pub fn frame() -> OpenApi {
 pub fn document() -> OpenApi {
     use utoipa_actix_web::AppExt;
     let (_, document) =
-        actix_web::App::new().into_utoipa_app().openapi(frame()).configure(crate::server::routes).split_for_parts();
+        actix_web::App::new().into_utoipa_app().openapi(frame()).configure(crate::routes::routes).split_for_parts();
     finish(document)
 }
 

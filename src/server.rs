@@ -10,7 +10,6 @@ use actix_web::{App, HttpServer, web};
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, watch};
 use utoipa_actix_web::AppExt;
-use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::clock::{Clock, Entropy};
@@ -19,19 +18,10 @@ use crate::db::migrate::{self, Standing};
 use crate::db::{self, Db, Use};
 use crate::env::Env;
 use crate::http::fallback::{Routes, fallback};
+use crate::routes::routes;
 use crate::sealed::Sealer;
 use crate::telemetry::Metrics;
-use crate::{accounts, appointments, http, messages, openapi, patients, scheduling};
-
-/// Every endpoint of the service; the OpenAPI document is made from the same list.
-pub fn routes(cfg: &mut ServiceConfig) {
-    accounts::api::routes(cfg);
-    patients::api::routes(cfg);
-    scheduling::api::routes(cfg);
-    appointments::api::routes(cfg);
-    messages::api::routes(cfg);
-    http::operations::routes(cfg);
-}
+use crate::{accounts, http, messages, openapi, scheduling};
 
 /// Opens what requests and commands need, without starting anything.
 ///

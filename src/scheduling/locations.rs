@@ -3,8 +3,8 @@
 use actix_web::{HttpResponse, get, patch, post, web};
 use diesel::prelude::*;
 
-use super::api::{PageParams, changed};
 use super::model::{self, Location};
+use super::params::{PageParams, changed};
 use super::{publishing, store};
 use crate::actor::{Action, Actor};
 use crate::db::Conn;

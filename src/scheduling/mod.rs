@@ -10,6 +10,7 @@ pub mod holds;
 pub mod hours;
 pub mod locations;
 pub mod model;
+mod params;
 pub mod practitioners;
 pub mod publishing;
 pub mod search;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use actix_web::{HttpResponse, get, patch, post, web};
 use diesel::prelude::*;
 
-use super::api::{ActivePageParams, changed};
 use super::model::{self, Practitioner};
+use super::params::{ActivePageParams, changed};
 use super::publishing;
 use super::store::{self, Offers};
 use crate::actor::{Action, Actor};

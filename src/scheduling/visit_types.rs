@@ -3,8 +3,8 @@
 use actix_web::{HttpResponse, get, patch, post, web};
 use diesel::prelude::*;
 
-use super::api::{ActivePageParams, changed};
 use super::model::{self, VisitType};
+use super::params::{ActivePageParams, changed};
 use super::store;
 use crate::actor::{Action, Actor};
 use crate::db::Conn;

@@ -1,0 +1,15 @@
+//! Every endpoint of the service, department by department. The server and the OpenAPI document are made from this one list.
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{accounts, appointments, http, messages, patients, scheduling};
+
+/// Every endpoint of the service.
+pub fn routes(cfg: &mut ServiceConfig) {
+    accounts::api::routes(cfg);
+    patients::api::routes(cfg);
+    scheduling::api::routes(cfg);
+    appointments::api::routes(cfg);
+    messages::api::routes(cfg);
+    http::operations::routes(cfg);
+}
