@@ -57,8 +57,9 @@ fn versions<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>])
 /// # Errors
 /// In words for the operator; a database that is ahead of the program is left as it is.
 pub fn run(conn: &mut Conn) -> Result<usize, String> {
-    // Only who has something to do waits for the lock, and looks again once it is theirs.
-    if standing(conn)? == Standing::Current {
+    // On SQLite only who has something to do waits for the lock, which a busy server may hold, and looks again once it is
+    // theirs. On PostgreSQL even looking is not safe without it: diesel makes its own table then.
+    if matches!(conn, Conn::Sqlite(_)) && standing(conn)? == Standing::Current {
         return Ok(0);
     }
     lock(conn).map_err(|error| format!("wait for the migration lock: {error}"))?;
