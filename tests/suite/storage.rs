@@ -133,6 +133,59 @@ fn a_full_disk_refuses_writes_loses_nothing_and_heals_without_a_restart() {
     });
 }
 
+/// Transactions larger than SQLite's cache reach the disk before their commit: then SQLite ends the transaction by itself.
+#[test]
+fn a_transaction_that_sqlite_gives_up_by_itself_is_noticed() {
+    use legwork::db::{Db, Target, Use};
+    let Some(disk) = Disk::of(16 << 20) else { return };
+    if disk.is_in_a_namespace() {
+        return crate::support::aloud("==> SKIPPED: this test sees only a disk that root has mounted");
+    }
+    let target = Target::Sqlite(disk.path().join("filler.db"));
+    app::runtime().block_on(async {
+        let db = Db::open(&target, Use::Serve, 2, std::sync::Arc::default()).expect("a database");
+        db.write(|tx| Ok(tx.batch_execute("CREATE TABLE filler (n INTEGER PRIMARY KEY, x BLOB)")?))
+            .await
+            .expect("a table");
+        let mut kept = BTreeSet::new();
+        let mut refused = 0;
+        for round in 0..6 {
+            let replies = futures_util::future::join_all((0..16).map(|number| {
+                let (db, n) = (db.clone(), round * 16 + number);
+                async move {
+                    let sql = format!("INSERT INTO filler VALUES ({n}, zeroblob(400000))");
+                    (n, db.write(move |tx| Ok(tx.batch_execute(&sql)?)).await)
+                }
+            }))
+            .await;
+            for (n, reply) in replies {
+                if reply.is_ok() {
+                    kept.insert(n);
+                } else {
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 0, "the disk never filled");
+        drop(db);
+        let mut conn = legwork::db::connect(&target).expect("a connection");
+        let there: Vec<i64> = filler(&mut conn);
+        assert_eq!(there, kept.into_iter().collect::<Vec<i64>>());
+    });
+}
+
+fn filler(conn: &mut legwork::db::Conn) -> Vec<i64> {
+    use diesel::prelude::*;
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>(
+        "coalesce(group_concat(n), '') FROM (SELECT n FROM filler ORDER BY n)",
+    ))
+    .get_result::<String>(conn)
+    .expect("the rows")
+    .split(',')
+    .filter_map(|n| n.parse().ok())
+    .collect()
+}
+
 #[test]
 fn one_sqlite_file_has_one_server_and_commands_work_beside_it() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");

@@ -50,6 +50,11 @@ impl Disk {
         self.folder.path()
     }
 
+    /// Whether only the programs of [`Disk::command`] see it.
+    pub fn is_in_a_namespace(&self) -> bool {
+        self.holder.is_some()
+    }
+
     /// A command that sees the disk.
     pub fn command(&self, program: &str) -> Command {
         match &self.holder {
