@@ -157,11 +157,18 @@ fn attempt<T>(conn: &mut Conn, work: &impl Fn(&mut Conn) -> Result<T>) -> Result
     }
 }
 
+/// Where rolling back fails as well, the closure's own error is still the one to tell.
 fn attempt_once<T>(conn: &mut Conn, work: &impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
-    conn.transaction(|conn| {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(conn)))
-            .unwrap_or_else(|_| Err(Error::fault("a database closure panicked")))
-    })
+    let mut refusal = None;
+    let kept = conn.transaction(|conn| {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(conn)))
+            .unwrap_or_else(|_| Err(Error::fault("a database closure panicked")));
+        done.map_err(|error| {
+            refusal = Some(error);
+            diesel::result::Error::RollbackTransaction
+        })
+    });
+    kept.map_err(|error| refusal.unwrap_or_else(|| error.into()))
 }
 
 /// Takes the lock that marks the server of this file.
@@ -259,7 +266,8 @@ fn depth(conn: &mut Conn) -> Option<u32> {
     Conn::transaction_manager_status_mut(conn).transaction_depth().ok().flatten().map(std::num::NonZero::get)
 }
 
-/// SQLite ends a transaction by itself when the disk is full or fails. `BEGIN` then succeeds; inside one it cannot.
+/// SQLite ends a transaction by itself when the disk is full or fails. `BEGIN` then succeeds; inside one it cannot. This
+/// asks SQLite; what diesel believes ([`depth`]) is its own book-keeping, and it may learn of the loss only later.
 fn transaction_is_lost(conn: &mut Conn) -> bool {
     conn.batch_execute("BEGIN").is_ok()
 }
@@ -276,4 +284,68 @@ fn again(error: &Error) -> Error {
 /// Answers a closure that never ran.
 fn refuse(job: Job, why: Error) {
     (job(Err(why)).answer)(Ok(()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as std_mpsc;
+
+    use diesel::prelude::*;
+    use diesel::sql_types::{BigInt, Text};
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+
+    fn insert(name: &'static str, bytes: u32) -> impl Fn(&mut Conn) -> Result<()> + Send + 'static {
+        move |tx| {
+            let sql = format!("INSERT INTO t VALUES ('{name}', zeroblob({bytes}))");
+            Ok(tx.batch_execute(&sql)?)
+        }
+    }
+
+    /// What happens to small transactions that share a batch with one that the disk has no room for.
+    ///
+    /// SQLite answers such a statement by ending the whole transaction, not only the statement.
+    #[test]
+    fn when_sqlite_gives_up_a_transaction_nobody_in_it_is_told_that_it_was_kept_and_the_rest_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.db");
+        let writer = Writer::start(&path, Use::Tool, Arc::default()).expect("a writer");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let create = |tx: &mut Conn| Ok(tx.batch_execute("CREATE TABLE t (name TEXT, x BLOB)")?);
+            writer.write(create).await.expect("a table");
+            writer.write(|tx| Ok(tx.batch_execute("PRAGMA max_page_count = 64")?)).await.expect("a small disk");
+            // The first job keeps the writer busy until the others wait, so that they share the next batch.
+            let (release, wait) = std_mpsc::channel::<()>();
+            let wait = std::sync::Mutex::new(wait);
+            let first = writer.write(move |_| {
+                let _ = wait.lock().map(|wait| wait.recv_timeout(Duration::from_secs(5)));
+                Ok(())
+            });
+            let before = writer.write(insert("before", 10));
+            let large = writer.write(insert("large", 1_000_000));
+            let after = writer.write(insert("after", 10));
+            let release = async move { release.send(()).expect("the writer waits") };
+            let (_, before, large, after, ()) = tokio::join!(first, before, large, after, release);
+            assert!(matches!(large, Err(Error::StorageFull)), "{large:?}");
+            assert!(before.is_err(), "it was rolled back with the other");
+            // What waited runs on a new connection, which has no such limit.
+            after.expect("written");
+            writer.write(insert("later", 10)).await.expect("written");
+            let rows: Vec<Row> = writer
+                .write(|tx| {
+                    let all = diesel::sql_query("SELECT name FROM t WHERE length(x) >= $1").bind::<BigInt, _>(0);
+                    Ok(all.load::<Row>(tx)?)
+                })
+                .await
+                .expect("read");
+            assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["after", "later"]);
+        });
+    }
 }
