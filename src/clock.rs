@@ -85,10 +85,18 @@ impl fmt::Debug for Timestamp {
 }
 
 impl std::str::FromStr for Timestamp {
-    type Err = jiff::Error;
+    type Err = String;
 
+    /// Takes RFC 3339 and nothing else: jiff would also take years before Christ, which PostgreSQL's calendar does not reach
+    /// and no client means, and times with a zone's name.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>().map(Self::from)
+        let expected = || "expected an RFC 3339 instant such as 2026-03-08T14:30:00Z".to_owned();
+        let (date, time) = text.split_once(['T', 't', ' ']).ok_or_else(expected)?;
+        let four_digit_year = date.len() == 10 && date.bytes().take(4).all(|b| b.is_ascii_digit());
+        if !four_digit_year || time.contains('[') {
+            return Err(expected());
+        }
+        text.parse::<jiff::Timestamp>().map(Self::from).map_err(|_| expected())
     }
 }
 
@@ -101,7 +109,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|_| serde::de::Error::custom("expected an RFC 3339 instant such as 2026-03-08T14:30:00Z"))
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -248,6 +256,25 @@ mod tests {
         let ids: Vec<_> = (0..10_000).map(|_| entropy.uuid(now)).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
         assert_eq!(ids[0].get_version_num(), 7);
+    }
+
+    #[test]
+    fn an_instant_is_rfc_3339_with_four_digits_to_the_year() {
+        for text in ["2026-03-08T14:30:00Z", "2026-03-08t14:30:00.5z", "2026-03-08T09:30:00-05:00"] {
+            assert!(text.parse::<Timestamp>().is_ok(), "{text}");
+        }
+        for text in [
+            "-009999-01-02T01:59:59Z",
+            "+002026-03-08T14:30:00Z",
+            "2026-03-08",
+            "2026-03-08T14:30:00",
+            "2026-03-08T09:30:00-05[America/New_York]",
+            "20260308T143000Z",
+            "",
+            "T",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -114,6 +114,9 @@ pub(crate) use uid_columns;
 /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
 const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
+/// PostgreSQL's first instant, in the year 4714 BC. It refuses what lies before, which only a forged cursor asks for.
+const PG_FIRST_MICROS: i64 = -211_813_488_000_000_000;
+
 impl FromSql<Instant, Pg> for Timestamp {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         let micros = <i64 as FromSql<BigInt, Pg>>::from_sql(value)?;
@@ -123,7 +126,8 @@ impl FromSql<Instant, Pg> for Timestamp {
 
 impl ToSql<Instant, Pg> for Timestamp {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        <i64 as ToSql<BigInt, Pg>>::to_sql(&(self.as_micros() - PG_EPOCH_MICROS), &mut out.reborrow())
+        let micros = (self.as_micros() - PG_EPOCH_MICROS).max(PG_FIRST_MICROS);
+        <i64 as ToSql<BigInt, Pg>>::to_sql(&micros, &mut out.reborrow())
     }
 }
 

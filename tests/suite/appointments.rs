@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base64::Engine as _;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -423,6 +424,20 @@ both! {
         ] {
             desk.get(&format!("/v1/appointments?{query}")).await.invalid(pointer, code);
         }
+    }
+
+    async fn instants_before_any_database_began_break_nothing(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        booked(&desk, &clinic.check, &ann.patient_id).await;
+        for path in ["/v1/appointments?from=-009999-01-02T01:59:59Z", "/v1/appointments?to=-004800-01-01T00:00:00Z"] {
+            desk.get(path).await.problem(422, "validation_failed");
+        }
+        // A forged cursor only begins earlier than any row.
+        let forged = "1.appointments.-300000000000000000.0199d0c27b1e7c3a9a513f6f2a1d9c55";
+        let forged = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(forged);
+        let page = desk.get(&format!("/v1/appointments?cursor={forged}")).await;
+        assert_eq!(page.expect(200).items().len(), 1);
     }
 
     async fn patients_book_by_the_rules_and_staff_until_the_slot_ends(app: App) {
