@@ -130,6 +130,9 @@ impl Config {
             };
         let random = || STANDARD.encode(entropy.bytes::<32>());
         let jwt_secret = secret(&settings.jwt_secret, "JWT_SECRET", "jwt-secret", &|| format!("k1:{}", random()))?;
+        if settings.data_keys.is_none() {
+            refuse_new_keys(&target)?;
+        }
         let data_keys = secret(&settings.data_keys, "DATA_KEYS", "data-keys", &|| format!("k1:{}", random()))?;
         check_public_url(&settings.public_url)?;
         Ok(Self { settings, target, jwt_secret, data_keys })
@@ -148,6 +151,20 @@ fn check_public_url(url: &url::Url) -> Result<(), String> {
     } else {
         Err("PUBLIC_URL: an http or https URL without query or fragment".into())
     }
+}
+
+/// Sees to it that a database that came without its keys, out of a backup say, is not silently given new ones.
+fn refuse_new_keys(target: &Target) -> Result<(), String> {
+    let Target::Sqlite(path) = target else { return Ok(()) };
+    let keys = path.with_file_name("data-keys");
+    if keys.exists() || !fs::metadata(path).is_ok_and(|database| database.len() > 0) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is missing, and {} may hold what only its keys open: put it back, or set DATA_KEYS",
+        keys.display(),
+        path.display()
+    ))
 }
 
 /// Reads a secret from its file, or makes it, readable to its owner only.

@@ -21,9 +21,9 @@ use crate::http::fallback::{Routes, fallback};
 use crate::routes::routes;
 use crate::sealed::Sealer;
 use crate::telemetry::Metrics;
-use crate::{accounts, http, messages, openapi, scheduling};
+use crate::{accounts, http, messages, openapi, patients, scheduling};
 
-/// Opens what requests and commands need, without starting anything.
+/// Opens what requests and commands need, without starting anything. The schema must be current.
 ///
 /// # Errors
 /// In words for the operator.
@@ -31,6 +31,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
     let metrics = Arc::new(Metrics::default());
     let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
+    check_keys(&config, &sealer)?;
     Ok(Env {
         db,
         clock,
@@ -41,6 +42,13 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         mail_written: Arc::new(Notify::new()),
         accepting: Arc::new(AtomicBool::new(true)),
     })
+}
+
+/// Sees to it that the keys open what the database holds. With others every record would be a fault, and what was sealed
+/// with them meanwhile would be lost as soon as the right ones are back.
+fn check_keys(config: &Config, sealer: &Sealer) -> Result<(), String> {
+    patients::store::try_keys(&mut db::connect(&config.target)?, sealer)
+        .map_err(|error| format!("DATA_KEYS are not those of this database: {error}"))
 }
 
 /// Brings the schema up to date, or sees to it that it is.

@@ -43,9 +43,25 @@ fn configure(conn: &mut SqliteConnection, access: Access) -> diesel::QueryResult
     }
 }
 
+/// Makes a new database's file readable to its owner only; SQLite gives the files beside it the same mode.
+///
+/// A file that is there is not touched: closing it would drop the locks that SQLite has on it in this process. What goes
+/// wrong here goes wrong again in SQLite, which says so.
+#[cfg(unix)]
+fn private(path: &Path) {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
+}
+
 pub(super) fn connect(path: &Path, access: Access) -> Result<Conn, String> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| format!("create {}: {error}", folder.display()))?;
+    }
+    #[cfg(unix)]
+    if access == Access::Write {
+        private(path);
     }
     let shown = path.display();
     let mut conn = SqliteConnection::establish(&path.to_string_lossy())

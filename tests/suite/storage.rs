@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::disk::Disk;
 use crate::support::people::PASSWORD;
 use crate::support::process::{Process, command};
-use crate::support::site::Site;
+use crate::support::site::{DATA_KEYS, Site};
 use crate::support::{App, Client, Engine, Reply, app, both};
 
 async fn create_location(admin: &Client, name: &str) -> Reply {
@@ -226,4 +226,59 @@ fn sqlite_checks_types_and_references() {
     let mut conn = site.connect();
     assert!(conn.batch_execute("UPDATE users SET version = 'one'").is_err(), "STRICT tables");
     assert!(conn.batch_execute("UPDATE users SET practitioner_id = x'00'").is_err(), "foreign keys");
+}
+
+/// With other keys the records of before would be faults, and those of now would be lost once the right keys are back.
+fn keys_of_another_database(engine: Engine) {
+    let Some(site) = Site::new(engine) else { return };
+    site.account("desk@clinic.example", Role::FrontDesk);
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[]).await;
+        let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
+        let patient = json!({
+            "given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
+            "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false,
+        });
+        desk.post("/v1/patients", patient).await.expect(201);
+    });
+    let other = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    for (keys, good) in
+        [(format!("test:{other}"), false), (format!("new:{other}"), false), (format!("new:{other},{DATA_KEYS}"), true)]
+    {
+        let mut command = command(&site);
+        command.args(["admin", "create", "--email", "boss@clinic.example"]).env("DATA_KEYS", keys);
+        let output = command.output().expect("run the program");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), good, "{said}");
+        assert!(good || said.contains("DATA_KEYS"), "{said}");
+    }
+}
+
+#[test]
+fn keys_of_another_database_are_refused_on_sqlite() {
+    keys_of_another_database(Engine::Sqlite);
+}
+
+#[test]
+fn keys_of_another_database_are_refused_on_postgres() {
+    keys_of_another_database(Engine::Postgres);
+}
+
+#[test]
+fn a_new_database_gets_keys_and_one_that_came_without_them_does_not() {
+    let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
+    let migrate = || command(&site).arg("migrate").env_remove("DATA_KEYS").output().expect("run the program");
+    let keys = site.sqlite_path().with_file_name("data-keys");
+    assert!(migrate().status.success());
+    #[cfg(unix)]
+    for file in [&keys, &site.sqlite_path()] {
+        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file).expect("a file"));
+        assert_eq!(mode & 0o077, 0, "{} is for its owner only", file.display());
+    }
+    assert!(migrate().status.success(), "a second time");
+    std::fs::remove_file(&keys).expect("removed");
+    let refused = migrate();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("data-keys"), "{said}");
+    assert!(!keys.exists(), "new keys were made");
 }
