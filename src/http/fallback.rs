@@ -44,7 +44,9 @@ impl Routes {
             .into_iter()
             .filter_map(|(method, operation)| Some((method, Operation::of(operation.as_ref()?))))
             .collect();
-            let allowed = operations.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
+            let allowed =
+                operations.iter().map(|(method, _)| if method == Method::GET { "GET, HEAD" } else { method.as_str() });
+            let allowed = allowed.collect::<Vec<_>>().join(", ");
             Route { path: ResourceDef::new(path.as_str()), allowed, operations }
         });
         Self(routes.collect())

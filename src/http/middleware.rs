@@ -38,7 +38,7 @@ fn request_id(request: &ServiceRequest, env: &Env) -> String {
 
 /// Wraps the whole service.
 pub async fn wrap(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(env) = request.app_data::<web::Data<Env>>().cloned() else {
@@ -49,6 +49,10 @@ pub async fn wrap(
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (method_label(request.method()), request.path().to_owned());
     let span = tracing::info_span!("request", request_id = %id);
+    if request.method() == Method::HEAD {
+        // What GET would answer; the body is left out where the answer is written to the socket.
+        request.head_mut().method = Method::GET;
+    }
 
     // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
     async move {

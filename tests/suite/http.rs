@@ -72,15 +72,28 @@ both! {
     async fn a_wrong_method_names_the_right_ones(app: App) {
         let anon = app.anon();
         for (method, path, allow) in [
-            (Method::DELETE, "/v1/users", "GET, POST"),
+            (Method::DELETE, "/v1/users", "GET, HEAD, POST"),
             (Method::PUT, "/v1/sessions/current", "DELETE"),
-            (Method::POST, "/health/live", "GET"),
-            (Method::DELETE, "/v1/users/0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "GET, PATCH"),
+            (Method::POST, "/health/live", "GET, HEAD"),
+            (Method::DELETE, "/v1/users/0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "GET, HEAD, PATCH"),
         ] {
             let reply = anon.send(method, path, &[], None).await;
             reply.problem(405, "method_not_allowed");
             assert_eq!(reply.header("allow"), allow, "{path}");
         }
+    }
+
+    async fn head_answers_as_get_without_the_body(app: App) {
+        let (anon, admin) = (app.anon(), app.admin().await);
+        for (client, path, status) in [
+            (&anon, "/health/live", 200), (&anon, "/openapi.json", 200), (&admin, "/v1/users", 200),
+            (&anon, "/v1/users", 401), (&admin, "/v1/users?nonsense=1", 422), (&anon, "/nowhere", 404),
+        ] {
+            let (head, get) = (client.send(Method::HEAD, path, &[], None).await, client.get(path).await);
+            assert_eq!((head.status, get.status, head.text.as_str()), (status, status, ""), "{path}");
+            assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        }
+        anon.send(Method::HEAD, "/v1/sessions", &[], None).await.expect(405);
     }
 
     async fn a_body_has_a_limit(app: App) {
