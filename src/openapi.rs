@@ -113,7 +113,7 @@ const COMMON: &[Common] = &[
         status: "400",
         name: "MalformedRequest",
         description: "`malformed_request`: the request cannot be read.",
-        applies: has_body,
+        applies: |operation| has_body(operation) || takes_if_match(operation),
     },
     Common {
         status: "401",
@@ -156,10 +156,11 @@ const COMMON: &[Common] = &[
         name: "ValidationFailed",
         description: "`validation_failed`: the input breaks rules; `errors` says where. \
             `idempotency_key_reused`: the Idempotency-Key came with another request before.",
+        // Unknown query parameters are refused everywhere under /v1; the operator's endpoints alone have no input at all.
         applies: |operation| {
             has_body(operation)
-                || has_parameter(operation, &ParameterIn::Query)
-                || has_parameter(operation, &ParameterIn::Header)
+                || is_signed_in(operation)
+                || operation.parameters.as_ref().is_some_and(|all| !all.is_empty())
         },
     },
     Common {
