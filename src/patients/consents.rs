@@ -150,8 +150,10 @@ impl NewConsent {
     /// `not_the_patient` where the signature is not made of their own names.
     pub fn signed_by_themselves<'a>(&self, own_names: impl IntoIterator<Item = &'a str>) -> Result<(), Rule> {
         let own = names::words(own_names);
-        match &self.signer {
-            Some(signer) if !names::query_words(signer).is_subset(&own) => {
+        let signed = self.signer.as_deref().map(names::query_words);
+        match signed {
+            // What has no word at all, a picture say, is no name.
+            Some(signed) if signed.is_empty() || !signed.is_subset(&own) => {
                 Err(Rule::new("not_the_patient", "must be the patient's own name"))
             }
             _ => Ok(()),
@@ -270,7 +272,9 @@ mod tests {
         for signer in [None, Some("Zoe Garcia Lopez"), Some("GARCÍA-LÓPEZ, ZOË")] {
             assert!(signed(signer).signed_by_themselves(own).is_ok());
         }
-        assert!(signed(Some("Ann Garcia")).signed_by_themselves(own).is_err());
+        for signer in ["Ann Garcia", "\u{1f4a9}", "--"] {
+            assert!(signed(Some(signer)).signed_by_themselves(own).is_err(), "{signer}");
+        }
     }
 
     #[test]
