@@ -1,0 +1,73 @@
+//! A section of the answers: the struct, its schema and its questions from one definition.
+
+/// Defines a group of optional answers. After each field's type stands its question.
+macro_rules! section {
+    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $meaning:literal])+ $field:ident: $type:ty = $ask:expr,)+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $(
+                $(#[doc = $meaning])+
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $field: Option<$type>,
+            )+
+        }
+
+        impl $name {
+            /// Whether nothing is answered.
+            pub fn is_blank(&self) -> bool {
+                *self == Self::default()
+            }
+        }
+
+        // Answers are somebody's data: they do not get into logs.
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+
+        impl $crate::intake::rls::kit::Fields for $name {
+            fn fields(prefix: &str) -> Vec<$crate::intake::rls::kit::Field> {
+                vec![$(($ask).field::<$type>(prefix, stringify!($field), &[$($meaning),+]),)+]
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                use $crate::intake::rls::kit::Answer;
+                $crate::intake::rls::schema::object(
+                    &[$($doc),+],
+                    vec![$((stringify!($field), [$($meaning),+].join("\n"), <$type as Answer>::schema()),)+],
+                )
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                std::borrow::Cow::Borrowed(concat!("Rls", stringify!($name)))
+            }
+
+            fn schemas(into: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+                $(<$type as $crate::intake::rls::kit::Answer>::collect(into);)+
+            }
+        }
+
+        impl $crate::intake::rls::kit::Answer for $name {
+            fn kind() -> $crate::intake::rls::kit::Kind {
+                $crate::intake::rls::kit::Kind::Group(<Self as $crate::intake::rls::kit::Fields>::fields)
+            }
+
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::Ref::from_schema_name(concat!("Rls", stringify!($name))).into()
+            }
+
+            fn collect(into: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+                into.push((concat!("Rls", stringify!($name)).to_owned(), <Self as utoipa::PartialSchema>::schema()));
+                <Self as utoipa::ToSchema>::schemas(into);
+            }
+        }
+    };
+}
+pub(crate) use section;
