@@ -76,6 +76,26 @@ pub enum Action {
     AppointmentRead,
     /// Check in, no-show, complete and undo.
     AppointmentProgress,
+    /// Begin, fill in, discard and submit an intake.
+    IntakeWrite,
+    /// Read intakes; which of their parts, the role decides.
+    IntakeRead,
+    /// List the intakes of all patients.
+    IntakeList,
+    /// Change a submitted intake, keeping what it replaces.
+    IntakeAmend,
+    /// Review a submitted intake.
+    IntakeReview,
+    /// Mark an intake as entered in error.
+    IntakeVoid,
+    /// See what intakes raise for the staff.
+    IntakeFlagRead,
+    /// Acknowledge what an intake raised.
+    IntakeFlagAcknowledge,
+    /// Read the clinical picture: summaries, the timeline, laboratory results.
+    ClinicalRead,
+    /// Enter a laboratory result.
+    LabResultWrite,
     /// Invite, read and change staff accounts.
     UserManage,
     /// See the outgoing mail and send it again.
@@ -100,6 +120,17 @@ const PERMISSIONS: &[(Action, [Reach; 4])] = &[
     (Action::AppointmentBook,      [Own,     Any,  Any,    Any]),
     (Action::AppointmentRead,      [Own,     Any,  Any,    Any]),
     (Action::AppointmentProgress,  [No,      Any,  Any,    Any]),
+    // Who runs the clinic's settings or desk has no need of what patients tell their doctors.
+    (Action::IntakeWrite,          [Own,     Any,  Any,    Any]),
+    (Action::IntakeRead,           [Own,     Any,  Any,    Any]),
+    (Action::IntakeList,           [No,      Any,  Any,    Any]),
+    (Action::IntakeAmend,          [Own,     No,   Any,    No]),
+    (Action::IntakeReview,         [No,      No,   Any,    No]),
+    (Action::IntakeVoid,           [No,      No,   Any,    No]),
+    (Action::IntakeFlagRead,       [No,      Any,  Any,    Any]),
+    (Action::IntakeFlagAcknowledge,[No,      No,   Any,    No]),
+    (Action::ClinicalRead,         [Own,     No,   Any,    No]),
+    (Action::LabResultWrite,       [No,      Any,  Any,    Any]),
     (Action::UserManage,           [No,      No,   No,     Any]),
     (Action::MessageManage,        [No,      Any,  No,     Any]),
 ];

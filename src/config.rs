@@ -65,6 +65,38 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "Legwork Vein Clinic")]
     pub clinic_name: String,
 
+    /// Where the staff are mailed, without any particulars, when a patient's answers need them at once
+    #[arg(long, env, global = true)]
+    pub urgent_mail_to: Option<String>,
+
+    /// The emergency number that patients are told: one, or by the location's country, such as `US:911,GB:999,*:112`
+    #[arg(long, env, global = true, default_value = "US:911,CA:911,GB:999,AU:000,NZ:111,*:112")]
+    pub emergency_number: ByCountry,
+
+    /// The crisis line that patients are told: one, or by country; for a country without one the emergency number stands
+    #[arg(long, env, global = true, default_value = "US:988,CA:988")]
+    pub crisis_line: ByCountry,
+
+    /// The clinic's number that patients are told where no location's fits better
+    #[arg(long, env, global = true)]
+    pub clinic_phone: Option<String>,
+
+    /// For how many days before a visit an intake counts for it
+    #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
+    pub intake_valid_days: u16,
+
+    /// Within how many weeks of the start of iron a ferritin should be there
+    #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=104))]
+    pub iron_monitoring_weeks: u8,
+
+    /// Have clinicians ask about thoughts of self-harm, rather than the form: an answer that nobody watches binds to act
+    #[arg(long, env, global = true)]
+    pub self_harm_by_clinician: bool,
+
+    /// A licensed text pack with the questions of the RLS severity scale; refused without its `license_ref`
+    #[arg(long, env, global = true)]
+    pub rls_text_pack: Option<PathBuf>,
+
     /// For how many days ahead slots are published
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub slot_horizon_days: u16,
@@ -167,6 +199,39 @@ fn refuse_new_keys(target: &Target) -> Result<(), String> {
     ))
 }
 
+/// A value that depends on the country: `911`, or `US:911,GB:999,*:112`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ByCountry(Vec<(String, String)>);
+
+impl ByCountry {
+    /// The value for a country (ISO 3166-1, two letters), or the one for all others.
+    pub fn of(&self, country: &str) -> Option<&str> {
+        let find = |wanted: &str| self.0.iter().find(|(country, _)| country.eq_ignore_ascii_case(wanted));
+        find(country).or_else(|| find("*")).map(|(_, value)| value.as_str())
+    }
+}
+
+impl std::str::FromStr for ByCountry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let dialled = |value: &str| {
+            !value.is_empty() && value.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')'))
+        };
+        let mut all = Vec::new();
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let (country, value) = entry.split_once(':').unwrap_or(("*", entry));
+            let (country, value) = (country.trim(), value.trim());
+            let is_country = country == "*" || (country.len() == 2 && country.bytes().all(|b| b.is_ascii_alphabetic()));
+            if !is_country || !dialled(value) {
+                return Err("a number, or numbers by country such as US:911,GB:999,*:112".into());
+            }
+            all.push((country.to_owned(), value.to_owned()));
+        }
+        Ok(Self(all))
+    }
+}
+
 /// Reads a secret from its file, or makes it, readable to its owner only.
 fn kept(path: &Path, make: &dyn Fn() -> String) -> Result<String, String> {
     let explain = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -193,5 +258,21 @@ fn kept(path: &Path, make: &dyn Fn() -> String) -> Result<String, String> {
             fs::read_to_string(path).map(|secret| secret.trim().to_owned()).map_err(explain)
         }
         Err(error) => Err(explain(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_one_for_all_or_one_by_country() {
+        let all: ByCountry = "112".parse().expect("a number");
+        assert_eq!(all.of("US"), Some("112"));
+        let some: ByCountry = "US:911, gb:999".parse().expect("numbers");
+        assert_eq!((some.of("us"), some.of("GB"), some.of("FR")), (Some("911"), Some("999"), None));
+        for wrong in ["call us", "USA:911", "US:", ":911"] {
+            assert!(wrong.parse::<ByCountry>().is_err(), "{wrong}");
+        }
     }
 }

@@ -72,6 +72,14 @@ ids! {
     AppointmentId;
     /// One change of an appointment.
     AppointmentHistoryId;
+    /// A history that a patient records before a visit (FHIR `QuestionnaireResponse`).
+    IntakeId;
+    /// What an amendment of an intake replaced.
+    IntakeVersionId;
+    /// Something in an intake that the staff must look at.
+    IntakeFlagId;
+    /// A laboratory value (FHIR `Observation`).
+    LabResultId;
     /// An outgoing e-mail.
     MessageId;
 }

@@ -27,6 +27,7 @@ use crate::http::problem::{MEDIA_TYPE, Problem};
         (name = "visit types", description = "What can be booked"),
         (name = "slots", description = "Free times, and holding one while deciding"),
         (name = "appointments", description = "Booking, moving, cancelling, and the day of the visit"),
+        (name = "intakes", description = "What patients record before a visit, what follows from it, and the doctor's review"),
         (name = "messages", description = "The mail that the service sends"),
         (name = "operations", description = "For whoever runs the service"),
     ),
@@ -76,7 +77,8 @@ struct Common {
     status: &'static str,
     name: &'static str,
     description: &'static str,
-    applies: fn(&Operation) -> bool,
+    /// Whether an operation under this path answers it.
+    applies: fn(&str, &Operation) -> bool,
 }
 
 fn has_body(operation: &Operation) -> bool {
@@ -113,76 +115,72 @@ const COMMON: &[Common] = &[
         status: "400",
         name: "MalformedRequest",
         description: "`malformed_request`: the request cannot be read.",
-        applies: |operation| has_body(operation) || takes_if_match(operation),
+        applies: |_, operation| has_body(operation) || takes_if_match(operation),
     },
     Common {
         status: "401",
         name: "Unauthenticated",
         description: "`unauthenticated`: no access token, or one that is expired, revoked or forged.",
-        applies: is_signed_in,
+        applies: |_, operation| is_signed_in(operation),
     },
     Common {
         status: "403",
         name: "Forbidden",
         description: "`role_forbidden`: the role may not do this at all.",
-        applies: is_signed_in,
+        applies: |_, operation| is_signed_in(operation),
     },
     Common {
         status: "404",
         name: "NotFound",
         description: "`not_found`: it does not exist, or the caller may not see it.",
-        applies: |operation| has_parameter(operation, &ParameterIn::Path),
+        applies: |_, operation| has_parameter(operation, &ParameterIn::Path),
     },
     Common {
         status: "412",
         name: "Stale",
         description: "`stale`: If-Match names another version than the present one.",
-        applies: takes_if_match,
+        applies: |_, operation| takes_if_match(operation),
     },
     Common {
         status: "413",
         name: "BodyTooLarge",
         description: "`body_too_large`: the body has more than 64 KiB.",
-        applies: has_body,
+        applies: |_, operation| has_body(operation),
     },
     Common {
         status: "415",
         name: "UnsupportedMediaType",
         description: "`unsupported_media_type`: the Content-Type is not the one named for the request body.",
-        applies: has_body,
+        applies: |_, operation| has_body(operation),
     },
     Common {
         status: "422",
         name: "ValidationFailed",
         description: "`validation_failed`: the input breaks rules; `errors` says where. \
             `idempotency_key_reused`: the Idempotency-Key came with another request before.",
-        // Unknown query parameters are refused everywhere under /v1; the operator's endpoints alone have no input at all.
-        applies: |operation| {
-            has_body(operation)
-                || is_signed_in(operation)
-                || operation.parameters.as_ref().is_some_and(|all| !all.is_empty())
-        },
+        // Unknown query parameters are refused everywhere under /v1, if nothing else is.
+        applies: |path, _| path.starts_with("/v1/"),
     },
     Common {
         status: "428",
         name: "PreconditionRequired",
         description: "`precondition_required`: If-Match is missing.",
-        applies: demands_if_match,
+        applies: |_, operation| demands_if_match(operation),
     },
-    Common { status: "500", name: "Fault", description: "`internal`: a fault of the service.", applies: |_| true },
+    Common { status: "500", name: "Fault", description: "`internal`: a fault of the service.", applies: |_, _| true },
     Common {
         status: "503",
         name: "Unavailable",
         description: "`unavailable`: not now; see Retry-After.",
-        applies: |_| true,
+        applies: |_, _| true,
     },
 ];
 
 /// Adds what every operation answers by rule, and the problem document to every refusal.
 fn finish(mut document: OpenApi) -> OpenApi {
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
-            complete(operation);
+            complete(path, operation);
         }
     }
     let components = document.components.get_or_insert_default();
@@ -197,8 +195,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
-fn complete(operation: &mut Operation) {
-    let common: Vec<_> = COMMON.iter().filter(|common| (common.applies)(operation)).collect();
+fn complete(path: &str, operation: &mut Operation) {
+    let common: Vec<_> = COMMON.iter().filter(|common| (common.applies)(path, operation)).collect();
     let responses = &mut operation.responses.responses;
     for (status, response) in responses.iter_mut() {
         let RefOr::T(response) = response else { continue };

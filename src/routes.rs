@@ -2,13 +2,14 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{accounts, appointments, http, messages, patients, scheduling};
+use crate::{accounts, appointments, http, intake, messages, patients, scheduling};
 
 /// Every endpoint of the service.
 pub fn routes(cfg: &mut ServiceConfig) {
     accounts::api::routes(cfg);
     patients::api::routes(cfg);
     scheduling::api::routes(cfg);
+    intake::api::routes(cfg);
     appointments::api::routes(cfg);
     messages::api::routes(cfg);
     http::operations::routes(cfg);

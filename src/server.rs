@@ -21,7 +21,7 @@ use crate::http::fallback::{Routes, fallback};
 use crate::routes::routes;
 use crate::sealed::Sealer;
 use crate::telemetry::Metrics;
-use crate::{accounts, http, messages, openapi, patients, scheduling};
+use crate::{accounts, http, intake, messages, openapi, patients, scheduling};
 
 /// Opens what requests and commands need, without starting anything. The schema must be current.
 ///
@@ -92,16 +92,18 @@ impl Server {
     /// In words for the operator.
     pub fn bind(env: Env, threads: usize) -> Result<Self, String> {
         let keys = accounts::Keys::new(&env)?;
+        let rules = intake::Rules::open(&env.config)?;
         let listen = env.config.settings.listen_addr;
         let listener = TcpListener::bind(listen).map_err(|error| format!("listen on {listen}: {error}"))?;
         let addr = listener.local_addr().map_err(|error| format!("listen on {listen}: {error}"))?;
         let document = openapi::document();
         let table = web::Data::new(Routes::of(&document));
-        let (data, keys) = (web::Data::new(env.clone()), web::Data::new(keys));
+        let (data, keys, rules) = (web::Data::new(env.clone()), web::Data::new(keys), web::Data::new(rules));
         let http = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
                 .app_data(keys.clone())
+                .app_data(rules.clone())
                 .app_data(table.clone())
                 .wrap(actix_web::middleware::from_fn(http::middleware::refuse_unknown_parameters))
                 .wrap(actix_web::middleware::from_fn(accounts::authentication::identify))

@@ -39,7 +39,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
 fn changed(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result<Answer> {
     let shown = store::shown(tx, actor, id)?;
     let version = shown.appointment.version;
-    Answer::changed(version, &AppointmentDto::new(env, actor, shown)?)
+    Answer::changed(version, &AppointmentDto::of(tx, env, actor, shown)?)
 }
 
 /// Adds the next free times to a refusal because of a taken slot. The transaction is over by then, so that nobody waits
@@ -91,7 +91,7 @@ async fn book_appointment(
         let id = booking::book(tx, &shared, &who, &booking)?;
         let shown = store::shown(tx, &who, id)?;
         let version = shown.appointment.version;
-        Answer::created(format!("/v1/appointments/{id}"), version, &AppointmentDto::new(&shared, &who, shown)?)
+        Answer::created(format!("/v1/appointments/{id}"), version, &AppointmentDto::of(tx, &shared, &who, shown)?)
     })
     .await;
     match booked {
@@ -118,10 +118,15 @@ async fn list_appointments(
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentRead)?;
     let (filter, after, limit) = filter.0.parse()?;
-    let who = actor.clone();
-    let (rows, next_cursor) = env.db.read(move |conn| store::list(conn, &who, &filter, after, limit)).await?;
-    let items = rows.into_iter().map(|row| AppointmentDto::new(&env, &actor, row)).collect::<Result<_>>()?;
-    Ok(HttpResponse::Ok().json(AppointmentPage { items, next_cursor }))
+    let shared = env.clone();
+    let page = env
+        .db
+        .read(move |conn| {
+            let (rows, next_cursor) = store::list(conn, &actor, &filter, after, limit)?;
+            Ok(AppointmentPage { items: AppointmentDto::of_all(conn, &shared, &actor, rows)?, next_cursor })
+        })
+        .await?;
+    Ok(HttpResponse::Ok().json(page))
 }
 
 /// Read an appointment
@@ -137,10 +142,15 @@ async fn list_appointments(
 #[get("/v1/appointments/{id}")]
 async fn get_appointment(env: web::Data<Env>, actor: Actor, id: PathId<AppointmentId>) -> Result<HttpResponse> {
     actor.require(Action::AppointmentRead)?;
-    let who = actor.clone();
-    let shown = env.db.read(move |conn| store::shown(conn, &who, id.0)).await?;
-    let version = etag::header(shown.appointment.version);
-    Ok(HttpResponse::Ok().insert_header(version).json(AppointmentDto::new(&env, &actor, shown)?))
+    let shared = env.clone();
+    let (version, appointment) = env
+        .db
+        .read(move |conn| {
+            let shown = store::shown(conn, &actor, id.0)?;
+            Ok((shown.appointment.version, AppointmentDto::of(conn, &shared, &actor, shown)?))
+        })
+        .await?;
+    Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(appointment))
 }
 
 /// Download the calendar entry

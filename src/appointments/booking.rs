@@ -10,6 +10,7 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
+use crate::intake;
 use crate::patients;
 use crate::scheduling::model::{Slot, VisitType, fits, not_offered};
 use crate::scheduling::slots::{SlotDto, SlotQuery};
@@ -73,6 +74,8 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
     };
     store::insert(tx, env, actor, &appointment)?;
     slots::take(tx, &slots, now, booking.hold_id, id)?;
+    // What the patient's intake raised before there was a visit is now this doctor's.
+    intake::flags::hand_over(tx, patient.id, appointment.practitioner_id)?;
     notice::send(tx, env, Notice::Booked, &appointment, &patient)?;
     Ok(id)
 }

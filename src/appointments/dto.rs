@@ -7,16 +7,19 @@ use super::booking::Booking;
 use super::code::ConfirmationCode;
 use super::model::{AppointmentStatus, AppointmentStep};
 use super::moving::Target;
-use super::store::{self, Filter, Past, Shown};
+use super::store::{self, Filter, Past, Shown, Standing};
 use crate::actor::{Actor, Role};
 use crate::clock::Timestamp;
+use crate::db::Conn;
 use crate::db::types::Date;
 use crate::env::Env;
-use crate::error::{Check, Result, Rule};
+use crate::error::{Check, Error, Result, Rule};
 use crate::http::paging::{Cursor, Limit};
 use crate::ids::{
-    AppointmentHistoryId, AppointmentId, HoldId, LocationId, PatientId, PractitionerId, SlotId, UserId, VisitTypeId,
+    AppointmentHistoryId, AppointmentId, HoldId, IntakeId, LocationId, PatientId, PractitionerId, SlotId, UserId,
+    VisitTypeId,
 };
+use crate::intake::model::IntakeStanding;
 use crate::patients::names;
 use crate::text;
 
@@ -35,7 +38,7 @@ const REASON: usize = 500;
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
     "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "note": "I come with a walker.",
-    "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+    "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
 }))]
 pub struct AppointmentDto {
     /// The appointment; also the UID of its calendar entry, which stays when it moves.
@@ -67,6 +70,10 @@ pub struct AppointmentDto {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub note: Option<String>,
+    /// The newest intake that was authored before the visit and still counts for it; null where there is none.
+    pub intake_id: Option<IntakeId>,
+    /// What has become of that intake.
+    pub intake_status: IntakeStanding,
     /// When it was booked.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -101,11 +108,29 @@ pub struct AppointmentPatient {
 }
 
 impl AppointmentDto {
+    /// One appointment as `actor` may see it.
+    ///
+    /// # Errors
+    /// The database's; a fault, if the note does not open.
+    pub fn of(tx: &mut Conn, env: &Env, actor: &Actor, shown: Shown) -> Result<Self> {
+        let mut one = Self::of_all(tx, env, actor, vec![shown])?;
+        one.pop().ok_or_else(|| Error::fault("no appointment to show"))
+    }
+
+    /// Several appointments as `actor` may see them.
+    ///
+    /// # Errors
+    /// The database's; a fault, if a note does not open.
+    pub fn of_all(tx: &mut Conn, env: &Env, actor: &Actor, shown: Vec<Shown>) -> Result<Vec<Self>> {
+        let standings = store::standings(tx, env, &shown)?;
+        shown.into_iter().zip(standings).map(|(shown, standing)| Self::new(env, actor, shown, standing)).collect()
+    }
+
     /// As `actor` may see it.
     ///
     /// # Errors
     /// A fault, if the note does not open.
-    pub fn new(env: &Env, actor: &Actor, shown: Shown) -> Result<Self> {
+    fn new(env: &Env, actor: &Actor, shown: Shown, (intake_id, intake_status): Standing) -> Result<Self> {
         let Shown { appointment, time_zone, patient } = shown;
         let note = appointment.note.as_ref().map(|note| env.sealer.open(store::note_place(appointment.id), note));
         let patient = actor.role.is_staff().then(|| AppointmentPatient {
@@ -130,6 +155,8 @@ impl AppointmentDto {
             confirmation_code: ConfirmationCode::stored(appointment.confirmation_code).to_string(),
             sequence: appointment.sequence,
             note: note.transpose()?,
+            intake_id,
+            intake_status,
             created_at: appointment.created_at,
             updated_at: appointment.updated_at,
             patient,
@@ -147,7 +174,7 @@ impl AppointmentDto {
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
     "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0,
-    "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
+    "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
     "patient": {
         "id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14",
         "mrn": "LW-001001", "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false

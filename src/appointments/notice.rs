@@ -5,6 +5,8 @@ use super::store::Appointment;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::Result;
+use crate::intake;
+use crate::intake::model::IntakeStanding;
 use crate::messages::model::{AppointmentMail, Envelope, Mail};
 use crate::messages::outbox;
 use crate::patients::model::Patient;
@@ -27,7 +29,10 @@ pub enum Notice {
 /// The database's.
 pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment, patient: &Patient) -> Result<()> {
     let Some(recipient) = patient.email.clone() else { return Ok(()) };
-    let content = content(tx, appointment, patient)?;
+    let mut content = content(tx, appointment, patient)?;
+    if notice == Notice::Booked {
+        content.forms_due = forms_due(tx, env, appointment)?;
+    }
     let mail = match notice {
         Notice::Booked => Mail::AppointmentBooked(content),
         Notice::Moved => Mail::AppointmentMoved(content),
@@ -59,5 +64,13 @@ pub fn content(tx: &mut Conn, appointment: &Appointment, patient: &Patient) -> R
         phone: location.phone,
         confirmation_code: ConfirmationCode::stored(appointment.confirmation_code.clone()).to_string(),
         recipient_name: patient.display_name(),
+        forms_due: false,
     })
+}
+
+/// Whether the patient has still to submit an intake for the visit.
+fn forms_due(tx: &mut Conn, env: &Env, appointment: &Appointment) -> Result<bool> {
+    let visit = (appointment.patient_id, appointment.starts_at, appointment.ends_at);
+    let standings = intake::store::standings(tx, env, &[visit])?;
+    Ok(standings.iter().any(|(_, standing)| matches!(standing, IntakeStanding::Missing | IntakeStanding::InProgress)))
 }

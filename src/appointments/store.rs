@@ -13,7 +13,11 @@ use crate::db::schema::{
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
-use crate::ids::{AppointmentHistoryId, AppointmentId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId};
+use crate::ids::{
+    AppointmentHistoryId, AppointmentId, IntakeId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId,
+};
+use crate::intake;
+use crate::intake::model::IntakeStanding;
 use crate::patients::model::Patient;
 use crate::patients::names;
 use crate::sealed::{Place, Sealed};
@@ -130,6 +134,21 @@ macro_rules! shown {
 pub fn shown(tx: &mut Conn, actor: &Actor, id: AppointmentId) -> Result<Shown> {
     Ok(shown!(actor).filter(appointments::id.eq(id)).first(tx)?)
 }
+
+/// The intake that counts for each of these visits, and how it stands.
+///
+/// # Errors
+/// The database's.
+pub fn standings(tx: &mut Conn, env: &Env, shown: &[Shown]) -> Result<Vec<Standing>> {
+    let visits: Vec<_> = shown
+        .iter()
+        .map(|Shown { appointment, .. }| (appointment.patient_id, appointment.starts_at, appointment.ends_at))
+        .collect();
+    intake::store::standings(tx, env, &visits)
+}
+
+/// The intake that counts for a visit, and how it stands.
+pub type Standing = (Option<IntakeId>, IntakeStanding);
 
 /// Locks the appointment against every other change and loads it.
 ///

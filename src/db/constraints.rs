@@ -29,6 +29,11 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: None,
         error: || Error::conflict("patient_busy", "The patient has another appointment at that time."),
     },
+    Meaning {
+        name: "intakes_open_draft",
+        sqlite_columns: Some("intakes.patient_id, intakes.form"),
+        error: || Error::conflict("draft_exists", "The patient has an open draft of this form."),
+    },
     // A code or number that fell twice: the transaction runs again and draws a new one.
     Meaning {
         name: "appointments_confirmation_code",

@@ -339,6 +339,89 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    intakes (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        form -> Text,
+        form_version -> Text,
+        status -> Text,
+        answers -> Binary,
+        computed -> Nullable<Binary>,
+        review -> Nullable<Binary>,
+        void_reason -> Nullable<Binary>,
+        copied_from -> Nullable<types::Uid>,
+        version -> Integer,
+        authored_at -> types::Instant,
+        submitted_at -> Nullable<types::Instant>,
+        reviewed_at -> Nullable<types::Instant>,
+        reviewed_by -> Nullable<types::Uid>,
+        created_by -> types::Uid,
+        updated_by -> types::Uid,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    intake_versions (id) {
+        id -> types::Uid,
+        intake_id -> types::Uid,
+        version -> Integer,
+        form_version -> Text,
+        status -> Text,
+        answers -> Binary,
+        computed -> Nullable<Binary>,
+        review -> Nullable<Binary>,
+        reason -> Binary,
+        authored_at -> types::Instant,
+        authored_by -> types::Uid,
+        reviewed_at -> Nullable<types::Instant>,
+        reviewed_by -> Nullable<types::Uid>,
+        replaced_at -> types::Instant,
+        replaced_by -> types::Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    intake_flags (id) {
+        id -> types::Uid,
+        intake_id -> types::Uid,
+        patient_id -> types::Uid,
+        urgency -> Text,
+        rule -> Binary,
+        owner_id -> Nullable<types::Uid>,
+        raised_at -> types::Instant,
+        withdrawn_at -> Nullable<types::Instant>,
+        mailed_at -> Nullable<types::Instant>,
+        acknowledged_at -> Nullable<types::Instant>,
+        acknowledged_by -> Nullable<types::Uid>,
+        note -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    lab_results (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        result -> Binary,
+        created_by -> types::Uid,
+        created_at -> types::Instant,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     sessions,
@@ -361,6 +444,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     appointment_history,
     messages,
     idempotency_keys,
+    intakes,
+    intake_versions,
+    intake_flags,
+    lab_results,
 );
 
 diesel::joinable!(sessions -> users (user_id));

@@ -1,6 +1,7 @@
 //! The demo clinic: two locations in two time zones, four practitioners, three visit types, their slots, and people.
 
 mod clinic;
+mod intakes;
 mod people;
 
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::DOMAIN;
 use super::clinic::Clinic;
+use super::intakes::{self, Hands};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::store::{self as accounts, NewUser};
 use crate::actor::{Actor, Role};
@@ -44,9 +45,9 @@ const PATIENTS: &[Person] = &[
 
 pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clinic) -> Result<()> {
     let admin = account(tx, env, password_hash, Role::Admin, Some("Alex Admin"), None)?;
-    account(tx, env, password_hash, Role::FrontDesk, Some("Dana Desk"), None)?;
-    let doctor = clinic.practitioners.first().copied();
-    account(tx, env, password_hash, Role::Practitioner, Some("Dr. Maya Ortiz"), doctor)?;
+    let desk = account(tx, env, password_hash, Role::FrontDesk, Some("Dana Desk"), None)?;
+    let practitioner = clinic.practitioners.first().copied();
+    let doctor = account(tx, env, password_hash, Role::Practitioner, Some("Dr. Maya Ortiz"), practitioner)?;
     let patient = account(tx, env, password_hash, Role::Patient, None, None)?;
 
     let mut people = Vec::new();
@@ -65,7 +66,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
         let days = i64::try_from(turn).unwrap_or(0) + 1;
         appointment(tx, env, &actor, *patient, (practitioner, visit_type), days)?;
     }
-    Ok(())
+    intakes::fill(tx, env, &Hands { doctor: doctor.id, practitioner, desk: desk.id }, &people)
 }
 
 fn account(

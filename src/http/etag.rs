@@ -30,6 +30,11 @@ enum Versions {
 }
 
 impl IfMatch {
+    /// Accepts every version.
+    pub fn any() -> Self {
+        Self(None)
+    }
+
     /// Compares with the version that is there.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, actix_web::Error> {
         match inner.classify() {
             serde_json::error::Category::Data => {
                 let (pointer, code, detail) = shape(pointer, &inner.to_string());
-                actix_web::Error::from(Error::Invalid(vec![FieldError::new(pointer, code, detail)]))
+                actix_web::Error::from(Error::Invalid(vec![FieldError::new(pointer, &code, detail)]))
             }
             _ => Rejected(Draft::malformed(format!(
                 "The body is not JSON: see line {}, column {}.",
@@ -104,8 +104,21 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     })
 }
 
+/// In the message of a deserialisation error it parts a stable code from its sentence, where the type that was read has
+/// rules of its own.
+pub const CODE_END: char = '\u{1f}';
+
 /// Says what is wrong with the shape, without serde's quotation of the value: it may be somebody's data.
-fn shape(pointer: String, message: &str) -> (String, &'static str, String) {
+fn shape(pointer: String, message: &str) -> (String, String, String) {
+    if let Some((code, detail)) = message.split_once(CODE_END) {
+        let detail = detail.split(" at line ").next().unwrap_or_default();
+        return (pointer, code.to_owned(), detail.to_owned());
+    }
+    let (pointer, code, detail) = shape_of(pointer, message);
+    (pointer, code.to_owned(), detail)
+}
+
+fn shape_of(pointer: String, message: &str) -> (String, &'static str, String) {
     let named = |prefix: &str| -> Option<String> { Some(message.strip_prefix(prefix)?.split('`').next()?.to_owned()) };
     let message_end = message.split(" at line ").next().unwrap_or_default();
     let expected = message_end.split_once("expected ").map(|(_, expected)| expected.to_owned());

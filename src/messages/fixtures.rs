@@ -36,6 +36,7 @@ pub fn appointment() -> AppointmentMail {
         phone: "+1 212 555 0100".into(),
         confirmation_code: "K7QM-2XFH".into(),
         recipient_name: "Ann Ames".into(),
+        forms_due: true,
     }
 }
 
@@ -49,6 +50,7 @@ pub fn mails() -> Vec<Mail> {
         Mail::AppointmentBooked(appointment()),
         Mail::AppointmentMoved(appointment()),
         Mail::AppointmentCancelled(appointment()),
+        Mail::StaffAlert { reference: "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into() },
     ]
 }
 

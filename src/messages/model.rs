@@ -28,6 +28,8 @@ text_enum! {
         AppointmentMoved = "appointment_moved",
         /// An appointment was cancelled.
         AppointmentCancelled = "appointment_cancelled",
+        /// The staff's worklist has something that cannot wait.
+        StaffAlert = "staff_alert",
     }
 }
 
@@ -70,6 +72,11 @@ pub enum Mail {
     AppointmentMoved(AppointmentMail),
     /// Cancelled.
     AppointmentCancelled(AppointmentMail),
+    /// Look at the worklist.
+    StaffAlert {
+        /// What to look for there; it means nothing to anybody else.
+        reference: String,
+    },
 }
 
 impl Mail {
@@ -83,6 +90,7 @@ impl Mail {
             Self::AppointmentBooked(_) => MessageKind::AppointmentBooked,
             Self::AppointmentMoved(_) => MessageKind::AppointmentMoved,
             Self::AppointmentCancelled(_) => MessageKind::AppointmentCancelled,
+            Self::StaffAlert { .. } => MessageKind::StaffAlert,
         }
     }
 
@@ -92,6 +100,14 @@ impl Mail {
             Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) | Self::AppointmentCancelled(mail) => {
                 Some(mail)
             }
+            _ => None,
+        }
+    }
+
+    /// What the staff look for on the worklist.
+    pub fn reference(&self) -> Option<&str> {
+        match self {
+            Self::StaffAlert { reference } => Some(reference),
             _ => None,
         }
     }
@@ -139,6 +155,9 @@ pub struct AppointmentMail {
     pub confirmation_code: String,
     /// Whom the mail greets.
     pub recipient_name: String,
+    /// Whether forms are still to be filled in before the visit.
+    #[serde(default)]
+    pub forms_due: bool,
 }
 
 impl fmt::Debug for AppointmentMail {

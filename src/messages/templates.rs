@@ -42,6 +42,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "appointment_cancelled.subject.txt",
     "appointment_cancelled.txt",
     "appointment_cancelled.html",
+    "staff_alert.subject.txt",
+    "staff_alert.txt",
+    "staff_alert.html",
 ];
 
 /// A mail in words.
@@ -65,6 +68,8 @@ pub fn render(config: &Config, mail: &Mail) -> Result<Words, Failure> {
         clinic => config.settings.clinic_name.as_str(),
         link => mail.link().map(|(page, token)| config.link(page, token)),
         appointment => mail.appointment().map(appointment),
+        forms_link => forms_link(config),
+        reference => mail.reference(),
     };
     let kind = mail.kind().as_str();
     let part = |extension: &str| {
@@ -76,6 +81,12 @@ pub fn render(config: &Config, mail: &Mail) -> Result<Words, Failure> {
         })
     };
     Ok(Words { subject: one_line(&part("subject.txt")?), text: part("txt")? + "\n", html: part("html")? + "\n" })
+}
+
+/// Where the clinic's own client has the forms; without a client there is no such place.
+fn forms_link(config: &Config) -> Option<String> {
+    let client = config.settings.patient_app_url.as_ref()?;
+    Some(format!("{}/forms", client.as_str().trim_end_matches('/')))
 }
 
 fn engine(config: &Config) -> Environment<'static> {
@@ -104,6 +115,7 @@ fn appointment(mail: &AppointmentMail) -> Value {
         phone_link => mail.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>(),
         confirmation_code => mail.confirmation_code.as_str(),
         recipient_name => one_line(&mail.recipient_name),
+        forms_due => mail.forms_due,
     }
 }
 
@@ -190,6 +202,31 @@ mod tests {
             assert!(words.text.contains(&link), "{}", words.text);
             assert!(words.html.replace("&#x2f;", "/").contains(&format!("href=\"{link}\"")), "{}", words.html);
         }
+    }
+
+    #[test]
+    fn the_forms_before_a_visit_are_named_while_they_are_due_and_linked_where_there_is_a_client() {
+        let mut mail = appointment();
+        let words = said(&Mail::AppointmentBooked(mail.clone()));
+        assert!(words.text.contains("forms before your visit") && words.html.contains("forms before your visit"));
+        let mut config = config();
+        config.settings.patient_app_url = "https://my.clinic.example/".parse().ok();
+        let words = render(&config, &Mail::AppointmentBooked(mail.clone())).expect("words");
+        assert!(words.text.contains("https://my.clinic.example/forms"), "{}", words.text);
+        assert!(
+            words.html.replace("&#x2f;", "/").contains("href=\"https://my.clinic.example/forms\""),
+            "{}",
+            words.html
+        );
+        mail.forms_due = false;
+        let words = said(&Mail::AppointmentBooked(mail));
+        assert!(!words.text.contains("forms") && !words.html.contains("forms"));
+    }
+
+    #[test]
+    fn an_alert_tells_the_staff_where_to_look_and_nothing_else() {
+        let words = said(&Mail::StaffAlert { reference: "r-17".into() });
+        assert!(words.text.contains("worklist") && words.text.contains("r-17"), "{}", words.text);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod durability;
 mod harness;
 mod house;
 mod http;
+mod intake;
 mod messages;
 mod migrations;
 mod openapi;

@@ -35,6 +35,7 @@ fn booked(recipient: &str) -> Envelope {
         phone: "+12125550100".into(),
         confirmation_code: "K7QM-2XFH".into(),
         recipient_name: "Zoë Ames".into(),
+        forms_due: false,
     });
     Envelope { recipient: recipient.into(), patient_id: None, appointment_id: None, mail }
 }

@@ -1,0 +1,267 @@
+//! The demo's intakes: from a first draft to a reviewed course over months, and answers from typical to urgent.
+
+use jiff::SignedDuration;
+use jiff::civil::Date;
+use serde_json::{Value, json};
+
+use crate::actor::{Actor, Role};
+use crate::clock::Clock;
+use crate::db::Conn;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::IfMatch;
+use crate::ids::{IntakeId, PatientId, PractitionerId, SessionId, UserId};
+use crate::intake::labs;
+use crate::intake::{Rules, drafts, submission};
+
+/// Who fills the demo's forms in.
+pub(super) struct Hands {
+    /// The doctor's account.
+    pub doctor: UserId,
+    /// The doctor.
+    pub practitioner: Option<PractitionerId>,
+    /// The front desk's account.
+    pub desk: UserId,
+}
+
+impl Hands {
+    fn doctor(&self) -> Actor {
+        let role = Role::Practitioner;
+        Actor { practitioner_id: self.practitioner, ..actor(self.doctor, role) }
+    }
+
+    fn desk(&self) -> Actor {
+        actor(self.desk, Role::FrontDesk)
+    }
+}
+
+fn actor(user_id: UserId, role: Role) -> Actor {
+    Actor { user_id, session_id: SessionId(uuid::Uuid::nil()), role, practitioner_id: None }
+}
+
+/// The surroundings so many days ago.
+fn past(env: &Env, days: i64) -> Env {
+    let then = env.now().minus(SignedDuration::from_hours(24 * days));
+    Env { clock: Clock::manual(then), ..env.clone() }
+}
+
+/// The day so many days ago.
+fn day(env: &Env, days: i64) -> Date {
+    past(env, days).now().in_zone(&jiff::tz::TimeZone::UTC).date()
+}
+
+fn month(env: &Env, days: i64) -> String {
+    day(env, days).strftime("%Y-%m").to_string()
+}
+
+/// Fills the forms of the demo's patients in, in the order in which the demo lists them.
+pub(super) fn fill(tx: &mut Conn, env: &Env, hands: &Hands, patients: &[PatientId]) -> Result<()> {
+    let [ann, bernard, zoe, soren, priya, lev] = patients else {
+        return Err(Error::fault("the demo has six patients"));
+    };
+    let doctor = hands.doctor();
+    let (then, lately) = (past(env, 240), past(env, 4));
+
+    // A long course under a dopamine medicine, reviewed; then iron, a change of medicine, and less of it all.
+    let first = submit(tx, &then, &doctor, *ann, &long_course(env))?;
+    review(
+        tx,
+        &past(env, 238),
+        &doctor,
+        first,
+        json!({
+            "mimic_review": "not_solely_explained",
+            "ceap": [{"limb": "left", "class": "C2", "suffix": "s", "date": day(env, 238)}],
+            "contributors_confirmed": ["iron_deficiency", "genetics"],
+            "plan_note": "Iron by vein; change from pramipexole to gabapentin over weeks. Stockings for the left leg.",
+            "recheck_on": day(env, 120),
+        }),
+    )?;
+    for (days, value) in [(170, 58), (95, 96)] {
+        let lab = json!({"test": "ferritin", "value": value, "unit": "ng/mL", "collected_on": day(env, days), "source": "lab_report"});
+        let lab = serde_json::from_value(lab).map_err(|_| Error::fault("a demo result"))?;
+        labs::insert(tx, &past(env, days - 2), &doctor, *ann, &lab)?;
+    }
+    submit(tx, &lately, &doctor, *ann, &after_treatment(env))?;
+
+    // Veins and a sore that cannot wait; the kidneys; not all features of restless legs.
+    submit(tx, &past(env, 1), &doctor, *bernard, &veins_and_kidneys(env))?;
+
+    // The third trimester, in Spanish; reviewed.
+    let pregnant = submit(tx, &past(env, 9), &doctor, *zoe, &pregnancy())?;
+    review(
+        tx,
+        &past(env, 7),
+        &doctor,
+        pregnant,
+        json!({
+            "mimic_review": "not_solely_explained", "contributors_confirmed": ["pregnancy"],
+            "plan_note": "Ferritin and blood count now; movement and stockings; look again after the birth.",
+        }),
+    )?;
+
+    // A draft that its patient has not finished, with a question left open.
+    let draft = drafts::begin(tx, &past(env, 2), &Rules::default(), &hands.desk(), *soren, None)?;
+    save(
+        tx,
+        &past(env, 2),
+        &hands.desk(),
+        draft,
+        &json!({
+            "safety": {"chest_pain_breathlessness": "no", "sudden_cold_pale_leg": "no", "acute_unilateral_leg_symptoms": "unknown"},
+            "symptoms": {"urge_to_move_legs": "yes", "worse_at_rest": "yes"},
+        }),
+    )?;
+
+    // Young, little iron, mild and not often.
+    submit(tx, &past(env, 12), &doctor, *priya, &intermittent(env))?;
+
+    // Told at the desk by telephone: most of it nobody asked.
+    let brief = json!({
+        "safety": calm(),
+        "symptoms": {"urge_to_move_legs": "yes", "relief_with_movement": "no", "relief_previously_present": "unknown", "impact_level": "mild"},
+        "medications_status": "unknown",
+    });
+    submit(tx, &past(env, 3), &hands.desk(), *lev, &brief)?;
+    Ok(())
+}
+
+fn submit(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, answers: &Value) -> Result<IntakeId> {
+    let rules = Rules::default();
+    let id = drafts::begin(tx, env, &rules, actor, patient, None)?;
+    save(tx, env, actor, id, answers)?;
+    submission::submit(tx, env, &rules, actor, id, &IfMatch::any())?;
+    Ok(id)
+}
+
+fn save(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, answers: &Value) -> Result<()> {
+    drafts::save(tx, env, &Rules::default(), actor, id, &IfMatch::any(), answers)?;
+    Ok(())
+}
+
+fn review(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, review: Value) -> Result<()> {
+    submission::review(tx, env, &Rules::default(), actor, id, &IfMatch::any(), &review)?;
+    Ok(())
+}
+
+/// Safety questions of somebody who is in no danger.
+fn calm() -> Value {
+    json!({
+        "chest_pain_breathlessness": "no", "sudden_cold_pale_leg": "no", "new_weakness_saddle_bladder_bowel": "no",
+        "acute_unilateral_leg_symptoms": "no", "bleeding_vein": "no", "spreading_hot_redness": "no",
+        "open_leg_ulcer": "no", "self_harm_thoughts": "no",
+    })
+}
+
+/// The four features, as most describe them.
+fn typical(days: f64, onset: &str, impact: &str) -> Value {
+    json!({
+        "urge_to_move_legs": "yes", "sensations": ["crawling", "tingling"], "body_sites": ["both_legs"],
+        "worse_at_rest": "yes", "relief_with_movement": "yes", "worse_evening_or_night": "yes",
+        "symptom_onset_date": onset, "days_per_week_untreated": days, "usual_onset_time": "20:30",
+        "impact_level": impact, "impact_domains": ["sleep", "mood"],
+    })
+}
+
+fn scale(env: &Env, days: i64, items: [u8; 10]) -> Value {
+    json!({"irls_recall_days": 7, "irls_mode": "clinician_administered", "irls_assessed_on": day(env, days), "items": items})
+}
+
+fn long_course(env: &Env) -> Value {
+    let drawn = day(env, 262);
+    json!({
+        "safety": calm(),
+        "symptoms": typical(6.0, "2009", "moderate"),
+        "irls": scale(env, 240, [3, 3, 2, 3, 2, 3, 4, 2, 2, 2]),
+        "mimics": {"leg_cramps": "yes", "positional_discomfort": "no", "arthritis": "unknown", "leg_edema": "no"},
+        "venous": {"varicose_veins": "yes", "varicose_laterality": "left", "dvt_ever": "no"},
+        "risk": {"family_history_rls": "yes", "family_relations": ["mother"], "pregnancy_status": "not_pregnant",
+            "iron_deficiency": "unknown", "dialysis": "no"},
+        "labs": [
+            {"test": "ferritin", "value": 42, "unit": "ng/mL", "collected_on": drawn, "source": "lab_report"},
+            {"test": "iron", "value": 60, "unit": "ug/dL", "collected_on": drawn, "source": "lab_report"},
+            {"test": "tibc", "value": 353, "unit": "ug/dL", "collected_on": drawn, "source": "lab_report"},
+            {"test": "hemoglobin", "value": 12.6, "unit": "g/dL", "collected_on": drawn, "source": "lab_report"},
+        ],
+        "medications_status": "listed",
+        "medications": [
+            {"name": "pramipexole", "class": "dopaminergic", "dose": 0.5, "unit": "mg", "frequency": "nightly", "started_on": "2021-02",
+             "status": "current", "for_rls": "yes", "response": "partial", "side_effects": ["nausea", "compulsive_behavior"]},
+            {"name": "diphenhydramine", "dose": 25, "unit": "mg", "frequency": "nightly", "status": "current", "for_rls": "no"},
+        ],
+        "substances": {"caffeine_mg_day": 200, "caffeine_last_time": "15:00", "alcohol_drinks_week": 2, "nicotine": "never"},
+        "lifestyle": [{"measure": "exercise", "tried": "yes", "helped": "unknown"}],
+        "augmentation": {"earlier_onset": "yes", "onset_time_before_treatment": "21:00", "increased_intensity": "yes",
+            "spread_to_other_sites": "yes", "shorter_latency_at_rest": "unknown", "dose_increase_worsened": "no"},
+        "impulse_control": {"gambling": "no", "shopping": "yes", "eating": "no", "sexual": "prefer_not_to_say",
+            "hobbyism_punding": "no", "sleep_attacks": "no"},
+        "sleep": {"sleep_onset_latency_min": 55, "awakenings_per_night": 4, "ess_total": 11, "isi_total": 19,
+            "plms_diagnosed": "unknown", "drowsy_driving": "no"},
+    })
+}
+
+fn after_treatment(env: &Env) -> Value {
+    let mut answers = long_course(env);
+    answers["irls"] = scale(env, 4, [1, 1, 1, 2, 1, 1, 2, 1, 1, 1]);
+    answers["symptoms"]["impact_level"] = "mild".into();
+    answers["medications"] = json!([
+        {"name": "pramipexole", "class": "dopaminergic", "dose": 0.5, "unit": "mg", "started_on": "2021-02", "stopped_on": month(env, 190),
+         "status": "stopped", "for_rls": "yes", "response": "worse", "stop_reason": "It came earlier every day."},
+        {"name": "gabapentin", "class": "alpha2delta", "dose": 600, "unit": "mg", "frequency": "evenings", "started_on": month(env, 215),
+         "status": "current", "for_rls": "yes", "response": "good", "side_effects": ["sedation"]},
+        {"name": "ferric carboxymaltose", "class": "iron_iv", "dose": 1000, "unit": "mg", "route": "intravenous",
+         "started_on": day(env, 210), "stopped_on": day(env, 203), "status": "stopped", "for_rls": "yes", "response": "good"},
+    ]);
+    answers["impulse_control"]["shopping"] = "no".into();
+    answers["sleep"] = json!({"sleep_onset_latency_min": 20, "awakenings_per_night": 2, "ess_total": 7, "isi_total": 9, "drowsy_driving": "no"});
+    answers
+}
+
+fn veins_and_kidneys(env: &Env) -> Value {
+    let mut safety = calm();
+    safety["open_leg_ulcer"] = "yes".into();
+    safety["open_leg_ulcer_new_or_worse"] = "yes".into();
+    let mut symptoms = typical(3.0, "2022", "severe");
+    symptoms["worse_evening_or_night"] = "no".into();
+    symptoms["evening_pattern_previously_present"] = "no".into();
+    json!({
+        "safety": safety,
+        "symptoms": symptoms,
+        "mimics": {"venous_stasis": "yes", "leg_edema": "yes", "neuropathy_symptoms": "unknown"},
+        "venous": {"varicose_veins": "yes", "varicose_laterality": "both", "dvt_ever": "yes", "dvt_date": "2011",
+            "dvt_laterality": "right", "chronic_venous_insufficiency": "yes", "anticoagulant_use": "no", "compression_use": "past",
+            "diagnostic_tests": [{"test": "venous_duplex", "date": month(env, 60), "result_source": "clinician",
+                "result": "Reflux of both great saphenous veins; deep veins open."}]},
+        "risk": {"family_history_rls": "unknown", "ckd": "yes", "dialysis": "yes", "esrd": "yes", "diabetes_type": "type_2",
+            "peripheral_neuropathy": "yes"},
+        "labs": [{"test": "ferritin", "value": 410, "unit": "ng/mL", "collected_on": day(env, 20), "source": "lab_report"}],
+        "medications_status": "listed",
+        "medications": [{"name": "metoclopramide", "status": "current", "for_rls": "no"}],
+    })
+}
+
+fn pregnancy() -> Value {
+    json!({
+        "safety": calm(),
+        "symptoms": typical(5.0, "2025", "moderate"),
+        "venous": {"varicose_veins": "yes", "varicose_laterality": "both", "dvt_ever": "no"},
+        "risk": {"family_history_rls": "no", "pregnancy_status": "pregnant", "gestational_weeks": 31, "rls_in_past_pregnancy": "yes"},
+        "medications_status": "none",
+    })
+}
+
+fn intermittent(env: &Env) -> Value {
+    let mut symptoms = typical(1.0, "2019", "mild");
+    symptoms["lifetime_episodes_5_or_more"] = "yes".into();
+    json!({
+        "safety": calm(),
+        "symptoms": symptoms,
+        "irls": scale(env, 12, [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]),
+        "venous": {"varicose_veins": "no", "dvt_ever": "no"},
+        "risk": {"family_history_rls": "yes", "family_relations": ["grandparent"], "heavy_menses": "yes", "blood_donation_12mo": "yes",
+            "iron_deficiency": "yes"},
+        "labs": [{"test": "ferritin", "value": 15, "comparator": "<", "unit": "ng/mL", "collected_on": day(env, 30), "source": "lab_report"}],
+        "medications_status": "listed",
+        "medications": [{"name": "ferrous sulfate", "dose": 325, "unit": "mg", "started_on": day(env, 28), "status": "current", "for_rls": "yes"}],
+    })
+}

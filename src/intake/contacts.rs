@@ -1,0 +1,64 @@
+//! Whom to call: the numbers that a notice names, by where the patient is seen.
+
+use crate::clock::Timestamp;
+use crate::config::Settings;
+use crate::db::Conn;
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{PatientId, PractitionerId};
+use crate::intake::rls::Numbers;
+use crate::intake::store;
+use crate::scheduling::model::Location;
+
+/// Where a patient belongs: for the numbers, the calendar day and the owner of what the answers raise.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Where they are seen next, were last, or else the clinic's first location.
+    location: Option<Location>,
+    /// By whom they are seen next.
+    pub practitioner: Option<PractitionerId>,
+}
+
+/// The country of a clinic that has no location yet.
+const COUNTRY: &str = "US";
+/// What to call where the settings name no number for a country: it works in most of the world's mobile networks.
+const ANYWHERE: &str = "112";
+
+impl Surroundings {
+    /// Looks them up.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn of(tx: &mut Conn, env: &Env, patient: PatientId) -> Result<Self> {
+        let (location, practitioner) = store::next_visit(tx, patient, env.now())?;
+        Ok(Self { location, practitioner })
+    }
+
+    /// The calendar day there.
+    ///
+    /// # Errors
+    /// A fault: no unknown zone is ever stored.
+    pub fn day(&self, now: Timestamp) -> Result<jiff::civil::Date> {
+        Ok(now.in_zone(&self.zone()?).date())
+    }
+
+    /// The time zone there.
+    ///
+    /// # Errors
+    /// A fault: no unknown zone is ever stored.
+    pub fn zone(&self) -> Result<jiff::tz::TimeZone> {
+        self.location.as_ref().map_or(Ok(jiff::tz::TimeZone::UTC), Location::zone)
+    }
+
+    /// The numbers to call there: emergency, crisis line, clinic.
+    pub fn numbers(&self, settings: &Settings) -> Numbers {
+        let country = self.location.as_ref().map_or(COUNTRY, |location| location.country.as_str());
+        let emergency = settings.emergency_number.of(country).unwrap_or(ANYWHERE).to_owned();
+        let own = settings.clinic_phone.clone();
+        Numbers {
+            crisis: settings.crisis_line.of(country).unwrap_or(&emergency).to_owned(),
+            clinic: self.location.as_ref().map(|location| location.phone.clone()).or(own).unwrap_or_default(),
+            emergency,
+        }
+    }
+}
