@@ -82,4 +82,6 @@ ids! {
     LabResultId;
     /// An outgoing e-mail.
     MessageId;
+    /// A line of the audit trail.
+    AuditEventId;
 }

@@ -12,6 +12,7 @@ pub mod server;
 // The departments, in the order in which they may know each other: each only those below it.
 pub mod accounts;
 pub mod appointments;
+pub mod audit;
 pub mod intake;
 pub mod messages;
 pub mod patients;

@@ -422,7 +422,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    audit_events (id) {
+        id -> types::Uid,
+        at -> types::Instant,
+        actor_id -> types::Uid,
+        role -> Text,
+        action -> Text,
+        patient_id -> types::Uid,
+        object_id -> types::Uid,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
+    audit_events,
     users,
     sessions,
     refresh_tokens,

@@ -88,7 +88,7 @@ async fn create_intake(
 /// Read an intake
 ///
 /// Patients see their own answers; practitioners all there is, drafts too. The front desk reads a draft, and of a
-/// submitted intake its completeness and whether something urgent was raised.
+/// submitted intake its completeness and whether something urgent was raised; that they read a draft is written down.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "get_intake",
@@ -105,7 +105,15 @@ async fn get_intake(
 ) -> Result<HttpResponse> {
     actor.require(Action::IntakeRead)?;
     let shared = env.clone();
-    let (version, dto) = env.db.read(move |conn| IntakeDto::find(conn, &shared, &rules, &actor, id.0)).await?;
+    let (version, dto) = if drafts::is_audited(&actor) {
+        let found = env.db.write(move |tx| {
+            drafts::audit_read(tx, &shared, &actor, id.0)?;
+            IntakeDto::find(tx, &shared, &rules, &actor, id.0)
+        });
+        found.await?
+    } else {
+        env.db.read(move |conn| IntakeDto::find(conn, &shared, &rules, &actor, id.0)).await?
+    };
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))
 }
 
