@@ -6,6 +6,7 @@ pub mod migrate;
 mod postgres;
 pub mod schema;
 mod sqlite;
+mod trace;
 pub mod types;
 
 use std::sync::Arc;
@@ -156,8 +157,9 @@ impl Db {
             .map_err(|error| Error::internal("wait for the database", error))?;
         let pool = self.0.pool.clone();
         let in_use = self.0.metrics.db_in_use.clone();
+        let span = tracing::Span::current();
         let task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let (_permit, _request) = (permit, span.entered());
             let mut conn: Pooled = pool.get().map_err(|_| Error::unavailable(2, "the database cannot be reached"))?;
             in_use.inc();
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&mut conn)))

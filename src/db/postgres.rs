@@ -7,7 +7,7 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, Pool};
 use diesel::{Connection, PgConnection};
 
-use super::{Conn, Connections};
+use super::{Conn, Connections, trace};
 use crate::error::{Error, Result};
 
 /// Nothing of ours takes long; whatever does is cut off rather than piled up. Compiling a query of a few milliseconds would
@@ -21,7 +21,9 @@ struct Configure;
 
 impl CustomizeConnection<Conn, R2d2Error> for Configure {
     fn on_acquire(&self, conn: &mut Conn) -> Result<(), R2d2Error> {
-        conn.batch_execute(SETTINGS).map_err(R2d2Error::QueryError)
+        conn.batch_execute(SETTINGS).map_err(R2d2Error::QueryError)?;
+        trace::follow(conn);
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, P
 use diesel::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Conn, Connections, DEADLINE, Use};
+use super::{Conn, Connections, DEADLINE, Use, trace};
 use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
 
@@ -67,7 +67,9 @@ pub(super) fn connect(path: &Path, access: Access) -> Result<Conn, String> {
     let mut conn = SqliteConnection::establish(&path.to_string_lossy())
         .map_err(|error| format!("SQLite: cannot open {shown}: {error}"))?;
     configure(&mut conn, access).map_err(|error| format!("SQLite: cannot use {shown}: {error}"))?;
-    Ok(Conn::Sqlite(conn))
+    let mut conn = Conn::Sqlite(conn);
+    trace::follow(&mut conn);
+    Ok(conn)
 }
 
 #[derive(Debug)]
@@ -76,9 +78,11 @@ struct Configure;
 impl CustomizeConnection<Conn, R2d2Error> for Configure {
     fn on_acquire(&self, conn: &mut Conn) -> Result<(), R2d2Error> {
         match conn {
-            Conn::Sqlite(conn) => configure(conn, Access::Read).map_err(R2d2Error::QueryError),
-            Conn::Postgres(_) => Ok(()),
+            Conn::Sqlite(conn) => configure(conn, Access::Read).map_err(R2d2Error::QueryError)?,
+            Conn::Postgres(_) => {}
         }
+        trace::follow(conn);
+        Ok(())
     }
 }
 
@@ -132,7 +136,9 @@ impl Writer {
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
+        let span = tracing::Span::current();
         let job: Job = Box::new(move |conn| {
+            let _request = span.entered();
             let outcome = conn.and_then(|conn| attempt(conn, &work));
             Done {
                 failure: outcome.as_ref().err().map(again),

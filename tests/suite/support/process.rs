@@ -81,12 +81,12 @@ impl Process {
         }
     }
 
-    /// What the log says after `listening address=`.
+    /// What the log, in either form, says of the address it listens on.
     fn address(&self) -> Option<String> {
         let file = fs::File::open(self.log.path()).ok()?;
         BufReader::new(file).lines().map_while(Result::ok).find_map(|line| {
-            let (_, rest) = line.split_once("address=")?;
-            let address = rest.split_whitespace().next()?;
+            let (_, rest) = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?;
+            let address = rest.split([' ', '"']).next()?;
             line.contains("listening").then(|| address.to_owned())
         })
     }

@@ -1,0 +1,184 @@
+//! What a request costs the database: how many statements, and that none of them grows with the tables.
+//!
+//! The real program logs its statements by request (`RUST_LOG=legwork::sql=trace`); the engine then explains each of them.
+
+use std::collections::BTreeMap;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use legwork::actor::Role;
+use legwork::db::Conn;
+use serde_json::{Value, json};
+
+use crate::support::people::{PASSWORD, patient_json};
+use crate::support::process::Process;
+use crate::support::site::Site;
+use crate::support::{Engine, app, clinic};
+
+/// Tables that grow with the clinic's life, by the names that queries use for them.
+const GROWING: [&str; 14] = [
+    "appointments",
+    "appointment_history",
+    "audit_events",
+    "holds",
+    "idempotency_keys",
+    "intakes",
+    "last",
+    "messages",
+    "n",
+    "patient_access",
+    "patients",
+    "sessions",
+    "slots",
+    "users",
+];
+
+/// The statements of the requests so far, by the request's id.
+fn statements(server: &Process) -> BTreeMap<String, Vec<String>> {
+    let mut by_request: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in server.log().lines() {
+        let Ok(entry) = serde_json::from_str::<Value>(line) else { continue };
+        let (Some(sql), Some(request)) = (entry["statement"].as_str(), entry["span"]["request_id"].as_str()) else {
+            continue;
+        };
+        // Neither the ends of transactions nor the pool's look whether a connection still stands are counted.
+        if sql != "SELECT 1"
+            && ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| sql.trim_start().starts_with(verb))
+        {
+            by_request.entry(request.to_owned()).or_default().push(sql.to_owned());
+        }
+    }
+    by_request
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[derive(QueryableByName)]
+struct Plan {
+    // JSON goes over the wire as text.
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    plan: String,
+}
+
+/// What in a statement's plan would grow with a table.
+fn growing_steps(conn: &mut Conn, sql: &str) -> Vec<String> {
+    match conn {
+        Conn::Sqlite(conn) => {
+            let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(conn).expect("a plan");
+            let scans = |step: &Step| {
+                let table = step.detail.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
+                // For a new parent SQLite plans to look for children that waited for it, and skips that where none did.
+                table.is_some_and(|table| {
+                    GROWING.contains(&table) && !(sql.starts_with("INSERT") && table == "messages")
+                })
+            };
+            steps.into_iter().filter(scans).map(|step| step.detail).collect()
+        }
+        Conn::Postgres(conn) => {
+            conn.batch_execute(&format!("PREPARE explained AS {sql}")).unwrap_or_else(|error| panic!("{error}: {sql}"));
+            let count = (1..100).take_while(|number| sql.contains(&format!("${number}"))).count();
+            let nothing = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
+            let plans: Vec<Plan> = diesel::sql_query(format!("EXPLAIN (FORMAT JSON) EXECUTE explained{nothing}"))
+                .load(conn)
+                .unwrap_or_else(|error| panic!("{error}: {sql}"));
+            conn.batch_execute("DEALLOCATE explained").expect("forget it");
+            let mut found = Vec::new();
+            for plan in &plans {
+                walk(&serde_json::from_str(&plan.plan).expect("a plan in JSON"), &mut found);
+            }
+            found
+        }
+    }
+}
+
+/// Collects scans of a whole table or index.
+fn walk(node: &Value, found: &mut Vec<String>) {
+    let kind = node["Node Type"].as_str().unwrap_or_default();
+    let relation = node["Relation Name"].as_str().unwrap_or_default();
+    let whole = kind == "Seq Scan" || (kind.contains("Index") && node.get("Index Cond").is_none());
+    // A bitmap's index names no table.
+    if whole && (relation.is_empty() || GROWING.contains(&relation)) {
+        found.push(format!("{kind} of {relation} by {}", node["Index Name"]));
+    }
+    match node {
+        Value::Array(all) => all.iter().for_each(|node| walk(node, found)),
+        Value::Object(members) => members.values().for_each(|node| walk(node, found)),
+        _ => {}
+    }
+}
+
+/// What each request may cost, in statements: who asks is one, the rest is the work.
+const LIMITS: [(&str, usize); 6] = [
+    // Who searches is nobody's business; the visit type says how long the visit is, the search itself is one query.
+    ("slot-search", 2),
+    ("appointment", 3),
+    ("appointment-list", 3),
+    ("patient-record", 3),
+    ("who-am-i", 3),
+    ("booking-one", 24),
+];
+
+/// Asks for everything in [`LIMITS`] once, under these names.
+async fn ask(server: &Process) {
+    let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
+    let clinic = clinic::set_up(&admin).await;
+    let patient = admin.post("/v1/patients", patient_json("Ann", "ann@patients.example")).await.expect(201).id();
+    let slots = clinic::free_slots(&admin, &clinic.new_visit).await;
+    let id = |name: &'static str| [("X-Request-Id", name)];
+
+    let path = format!("/v1/slots?visit_type_id={}", clinic.new_visit);
+    server.anon().get_with(&path, &id("slot-search")).await.expect(200);
+    let body = json!({"slot_id": slots[0]["id"], "visit_type_id": clinic.new_visit, "patient_id": patient});
+    let headers = [("X-Request-Id", "booking-one"), ("Idempotency-Key", "one")];
+    let booked = admin.post_with("/v1/appointments", body, &headers).await;
+    admin.get_with(&booked.expect(201).location(), &id("appointment")).await.expect(200);
+    let path = format!("/v1/appointments?patient_id={patient}");
+    admin.get_with(&path, &id("appointment-list")).await.expect(200);
+    admin.get_with(&format!("/v1/patients/{patient}"), &id("patient-record")).await.expect(200);
+    admin.get_with("/v1/me", &id("who-am-i")).await.expect(200);
+}
+
+fn hot_requests_run_few_statements_and_none_that_grows_with_a_table(engine: Engine) {
+    let Some(site) = Site::new(engine) else { return };
+    site.account("admin@clinic.example", Role::Admin);
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[("RUST_LOG", "info,legwork::sql=trace"), ("LOG_FORMAT", "json")]).await;
+        ask(&server).await;
+        let mut conn = site.connect();
+        if engine == Engine::Postgres {
+            // A small table is best read whole, so the planner is told of large ones (it takes rows per page times the true
+            // pages; -1 is a table never looked at), and kept from reading whole what is small after all.
+            let grown = GROWING.map(|table| format!("'{table}'")).join(", ");
+            conn.batch_execute(&format!(
+                "ANALYZE; UPDATE pg_class SET relpages = 1, reltuples = CASE pg_relation_size(oid) WHEN 0 THEN -1 ELSE 1000000 END \
+                 WHERE relname IN ({grown}); \
+                 SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan"
+            ))
+            .expect("settings");
+        }
+        let statements = statements(&server);
+        for (request, most) in LIMITS {
+            let run = statements.get(request).unwrap_or_else(|| panic!("{request} ran no statement"));
+            assert!(run.len() <= most, "{request} ran {} statements:\n{}", run.len(), run.join("\n"));
+            for sql in run {
+                let growing = growing_steps(&mut conn, sql);
+                assert!(growing.is_empty(), "{request}: {growing:?} in\n{sql}");
+            }
+        }
+    });
+}
+
+#[test]
+fn sqlite() {
+    hot_requests_run_few_statements_and_none_that_grows_with_a_table(Engine::Sqlite);
+}
+
+#[test]
+fn postgres() {
+    hot_requests_run_few_statements_and_none_that_grows_with_a_table(Engine::Postgres);
+}
