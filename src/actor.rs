@@ -98,7 +98,7 @@ pub enum Action {
     LabResultWrite,
     /// Invite, read and change staff accounts.
     UserManage,
-    /// See the outgoing mail and send it again.
+    /// See the outgoing mail, send it again, and make the calls for those who have none.
     MessageManage,
 }
 

@@ -1,4 +1,5 @@
-//! Texts that people type, checked and brought to one form: names, telephone numbers, languages.
+//! Texts that people type, checked and brought to one form: names, telephone numbers, languages; and the languages in
+//! which the service itself speaks.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -78,6 +79,32 @@ pub fn language(value: &str) -> Result<String, Rule> {
     oxilangtag::LanguageTag::parse_and_normalize(value).map(oxilangtag::LanguageTag::into_inner).map_err(|_| rule())
 }
 
+/// A language in which the service speaks: in its form, its mails and its pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// Spanish.
+    Spanish,
+}
+
+impl Language {
+    /// The language nearest to a language tag (BCP 47): Spanish for every Spanish, English for all others.
+    pub fn of_tag(tag: &str) -> Self {
+        let primary = tag.split(['-', '_']).next().unwrap_or_default();
+        if primary.eq_ignore_ascii_case("es") { Self::Spanish } else { Self::English }
+    }
+
+    /// Its tag: `en` or `es`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Spanish => "es",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +152,19 @@ mod tests {
         assert_eq!(language("zh-hant-tw").expect("a tag"), "zh-Hant-TW");
         for wrong in ["", "e", "en_US", "english please"] {
             assert!(language(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn languages_are_matched_by_their_primary_tag() {
+        for (tag, language) in [
+            ("es-MX", Language::Spanish),
+            ("ES", Language::Spanish),
+            ("en-US", Language::English),
+            ("est", Language::English),
+            ("fr", Language::English),
+        ] {
+            assert_eq!(Language::of_tag(tag), language, "{tag}");
         }
     }
 

@@ -81,7 +81,7 @@ fn sent(env: &Env, recipient: &str) -> String {
 pub fn invite(tx: &mut crate::db::Conn, env: &Env, user: &super::model::User) -> Result<()> {
     let token = one_time::issue(tx, env, user.id, Purpose::Invitation)?;
     let mail = Mail::Invitation { token };
-    let envelope = Envelope { recipient: user.email.clone(), patient_id: None, appointment_id: None, mail };
+    let envelope = Envelope { recipient: user.recipient(), patient_id: None, appointment_id: None, mail };
     outbox::enqueue(tx, env, &envelope)?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::db::schema::users;
 use crate::db::types::text_enum;
 use crate::error::Rule;
 use crate::ids::{PractitionerId, UserId};
+use crate::messages::model::Recipient;
 
 text_enum! {
     /// What a token in a mail is good for.
@@ -99,6 +100,18 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl User {
+    /// The account's holder, as a message addresses them.
+    pub fn recipient(&self) -> Recipient {
+        Recipient {
+            name: self.name.clone(),
+            email: Some(self.email.clone()),
+            phone: None,
+            language: self.preferred_language.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::http::idempotency::{self, Answer, IdempotencyKey, Request};
 use crate::http::{Body, Params, PathId};
 use crate::ids::{AppointmentId, SlotId, VisitTypeId};
 use crate::messages::calendar;
+use crate::text::Language;
 
 /// The endpoints of this department.
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -171,16 +172,16 @@ async fn get_appointment_calendar(
     id: PathId<AppointmentId>,
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentRead)?;
-    let (appointment, content) = env
+    let (appointment, content, language) = env
         .db
         .read(move |conn| {
             let shown = store::shown(conn, &actor, id.0)?;
-            let content = notice::content(conn, &shown.appointment, &shown.patient)?;
-            Ok((shown.appointment, content))
+            let content = notice::content(conn, &shown.appointment)?;
+            Ok((shown.appointment, content, Language::of_tag(&shown.patient.preferred_language)))
         })
         .await?;
     let cancelled = appointment.status == AppointmentStatus::Cancelled;
-    let text = calendar::download(&env, &content, cancelled, appointment.updated_at)?;
+    let text = calendar::download(&env, &content, cancelled, language, appointment.updated_at)?;
     let method = if cancelled { "CANCEL" } else { "PUBLISH" };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, format!("text/calendar; method={method}; charset=utf-8")))

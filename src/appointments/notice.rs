@@ -1,4 +1,4 @@
-//! Telling the patient of a change by mail.
+//! Telling the patient of a change, by mail or through a call from the desk.
 
 use super::code::ConfirmationCode;
 use super::store::Appointment;
@@ -7,8 +7,8 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::intake;
 use crate::intake::model::IntakeStanding;
-use crate::messages::model::{AppointmentMail, Envelope, Mail};
-use crate::messages::outbox;
+use crate::messages::model::{AppointmentMail, Envelope, Mail, Recipient};
+use crate::messages::{self, outbox};
 use crate::patients::model::Patient;
 use crate::scheduling;
 
@@ -23,31 +23,47 @@ pub enum Notice {
     Cancelled,
 }
 
-/// Writes the mail into the outbox. A patient without an e-mail address gets none.
+/// Writes the messages into the outbox. Calls about how the appointment stood before need not be made any more.
 ///
 /// # Errors
 /// The database's.
 pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment, patient: &Patient) -> Result<()> {
-    let Some(recipient) = patient.email.clone() else { return Ok(()) };
-    let mut content = content(tx, appointment, patient)?;
+    messages::store::supersede_calls(tx, appointment.id, env.now())?;
+    let mut content = content(tx, appointment)?;
     if notice == Notice::Booked {
         content.forms_due = forms_due(tx, env, appointment)?;
     }
-    let mail = match notice {
-        Notice::Booked => Mail::AppointmentBooked(content),
-        Notice::Moved => Mail::AppointmentMoved(content),
-        Notice::Cancelled => Mail::AppointmentCancelled(content),
-    };
-    let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };
-    outbox::enqueue(tx, env, &envelope)?;
+    for recipient in recipients(patient) {
+        let mut content = content.clone();
+        if recipient.name != Some(patient.display_name()) {
+            content.patient = Some(patient.first_name().to_owned());
+        }
+        let mail = match notice {
+            Notice::Booked => Mail::AppointmentBooked(content),
+            Notice::Moved => Mail::AppointmentMoved(content),
+            Notice::Cancelled => Mail::AppointmentCancelled(content),
+        };
+        let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };
+        outbox::enqueue(tx, env, &envelope)?;
+    }
     Ok(())
+}
+
+/// Who is told.
+fn recipients(patient: &Patient) -> Vec<Recipient> {
+    vec![Recipient {
+        name: Some(patient.display_name()),
+        email: patient.email.clone(),
+        phone: patient.phone.clone(),
+        language: patient.preferred_language.clone(),
+    }]
 }
 
 /// The appointment as mails and calendars show it. It says nothing about health.
 ///
 /// # Errors
 /// The database's.
-pub fn content(tx: &mut Conn, appointment: &Appointment, patient: &Patient) -> Result<AppointmentMail> {
+pub fn content(tx: &mut Conn, appointment: &Appointment) -> Result<AppointmentMail> {
     let location = scheduling::store::location(tx, appointment.location_id)?;
     let practitioner = scheduling::store::practitioner(tx, appointment.practitioner_id)?;
     let visit_type = scheduling::store::visit_type(tx, appointment.visit_type_id)?;
@@ -63,7 +79,8 @@ pub fn content(tx: &mut Conn, appointment: &Appointment, patient: &Patient) -> R
         address: location.address,
         phone: location.phone,
         confirmation_code: ConfirmationCode::stored(appointment.confirmation_code.clone()).to_string(),
-        recipient_name: patient.display_name(),
+        patient: None,
+        token: None,
         forms_due: false,
     })
 }

@@ -311,7 +311,10 @@ diesel::table! {
         id -> types::Uid,
         kind -> Text,
         status -> Text,
-        recipient -> Text,
+        recipient_name -> Nullable<Text>,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        language -> Text,
         patient_id -> Nullable<types::Uid>,
         appointment_id -> Nullable<types::Uid>,
         payload -> Binary,
@@ -321,6 +324,9 @@ diesel::table! {
         last_error -> Nullable<Text>,
         created_at -> types::Instant,
         sent_at -> Nullable<types::Instant>,
+        done_at -> Nullable<types::Instant>,
+        done_by -> Nullable<types::Uid>,
+        note -> Nullable<Binary>,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
 use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
-use crate::messages::model::{Envelope, Mail};
+use crate::messages::model::{Envelope, Mail, Recipient};
 use crate::messages::outbox;
 use crate::patients::model::Patient;
 use crate::sealed::{Place, Sealed};
@@ -145,11 +145,12 @@ fn next(flag: &Flag, present: Option<FlagUrgency>, now: Timestamp) -> Option<Fla
 
 /// Mails the staff about a flag that cannot wait, once. The mail says nothing about whom or what.
 fn announce(tx: &mut Conn, env: &Env, flag: &mut Flag) -> Result<()> {
-    let Some(recipient) = env.config.settings.urgent_mail_to.clone() else { return Ok(()) };
+    let Some(email) = env.config.settings.urgent_mail_to.clone() else { return Ok(()) };
     if !flag.urgency.is_urgent() || flag.mailed_at.is_some() || flag.withdrawn_at.is_some() {
         return Ok(());
     }
     let mail = Mail::StaffAlert { reference: flag.id.to_string() };
+    let recipient = Recipient { name: None, email: Some(email), phone: None, language: "en".into() };
     outbox::enqueue(tx, env, &Envelope { recipient, patient_id: None, appointment_id: None, mail })?;
     flag.mailed_at = Some(env.now());
     Ok(())

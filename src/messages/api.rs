@@ -1,32 +1,62 @@
-//! The endpoints: the staff see what was mailed and have it sent again.
+//! The endpoints: the staff see what was mailed and have it sent again, and whom they have to call.
 
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::model::{Message, MessageKind, MessageStatus};
-use super::store;
+use super::model::{Message, MessageKind, MessageStatus, Recipient};
+use super::{outbox, store, templates};
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, IdempotencyKey};
-use crate::http::{Cursor, Limit, Params, PathId};
-use crate::ids::{AppointmentId, MessageId, PatientId};
+use crate::http::{Body, Cursor, Limit, Params, PathId};
+use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
+use crate::text;
 
 /// The endpoints of this department.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list).service(resend);
+    cfg.service(list).service(resend).service(done);
 }
 
-/// An outgoing e-mail as the staff see it: to whom, about what, and how it fares; never its words.
+/// Whom a message is for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"name": "Ann Ames", "email": null, "phone": "+12125550123", "language": "es-MX"}))]
+pub struct MessageRecipient {
+    /// What to call them; null for an account that has no name.
+    name: Option<String>,
+    /// The e-mail address; null where they have none.
+    email: Option<String>,
+    /// The telephone number (E.164), if it is known.
+    phone: Option<String>,
+    /// Their language (BCP 47). The service writes Spanish to those of whom it is the language, English to all others.
+    language: String,
+}
+
+/// That somebody saw to a message by hand.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"at": "2026-03-02T15:00:00Z", "by": "0199d0c2-7a00-7000-8000-000000000003", "note": "Told his wife."}))]
+pub struct MessageDoneDto {
+    /// When.
+    at: Timestamp,
+    /// Whose account; null where the service struck the call out, because a newer one about the appointment took its place.
+    by: Option<UserId>,
+    /// What they noted.
+    note: Option<String>,
+}
+
+/// An outgoing message as the staff see it: to whom, about what, and how it fares; of a mail never its words, of a call
+/// what to say.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
-    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "appointment_booked", "status": "failed",
-    "recipient": "ann@example.org", "patient_id": "0199d0c2-7a00-7000-8000-000000000001",
-    "appointment_id": "0199d0c2-7a00-7000-8000-000000000002", "attempts": 1, "last_error": "smtp_550",
-    "created_at": "2026-03-02T14:00:00Z", "due_at": "2026-03-02T14:01:30Z", "sent_at": null
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "appointment_booked", "status": "to_phone",
+    "recipient": {"name": "Ann Ames", "email": null, "phone": "+12125550123", "language": "en"},
+    "to_say": "Hello, this is Legwork Vein Clinic. May I speak to Ann Ames?\nYour appointment is booked for …",
+    "patient_id": "0199d0c2-7a00-7000-8000-000000000001",
+    "appointment_id": "0199d0c2-7a00-7000-8000-000000000002", "attempts": 0, "last_error": null,
+    "created_at": "2026-03-02T14:00:00Z", "due_at": "2026-03-02T14:00:00Z", "sent_at": null, "done": null
 }))]
 pub struct MessageDto {
     /// The message's id.
@@ -35,8 +65,11 @@ pub struct MessageDto {
     kind: MessageKind,
     /// Where it stands.
     status: MessageStatus,
-    /// The e-mail address.
-    recipient: String,
+    /// Whom it is for.
+    recipient: MessageRecipient,
+    /// What to tell the recipient on the phone, in their language, while there is a call to make: also about an appointment
+    /// of which the mail failed. Nothing of it belongs on an answering machine.
+    to_say: Option<String>,
     /// The patient it is about, if any.
     patient_id: Option<PatientId>,
     /// The appointment it is about, if any.
@@ -52,32 +85,52 @@ pub struct MessageDto {
     due_at: Timestamp,
     /// When the mail server took it.
     sent_at: Option<Timestamp>,
+    /// That it was done by hand, if it was.
+    done: Option<MessageDoneDto>,
 }
 
-impl From<&Message> for MessageDto {
-    fn from(message: &Message) -> Self {
-        Self {
+impl MessageDto {
+    fn of(env: &Env, message: Message) -> Result<Self> {
+        let to_say = to_say(env, &message);
+        let Recipient { name, email, phone, language } = message.recipient;
+        let note = message.note.map(|note| env.sealer.open(store::note_place(message.id), &note)).transpose()?;
+        Ok(Self {
             id: message.id,
             kind: message.kind,
             status: message.status,
-            recipient: message.recipient.clone(),
+            recipient: MessageRecipient { name, email, phone, language },
+            to_say,
             patient_id: message.patient_id,
             appointment_id: message.appointment_id,
             attempts: message.attempts,
-            last_error: message.last_error.clone(),
+            last_error: message.last_error,
             created_at: message.created_at,
             due_at: message.due_at,
             sent_at: message.sent_at,
-        }
+            done: message.done_at.map(|at| MessageDoneDto { at, by: message.done_by, note }),
+        })
     }
+}
+
+/// What to say, where there is a call to make. One broken template or lost key must not hide the whole list: the number
+/// alone is worth more than nothing.
+fn to_say(env: &Env, message: &Message) -> Option<String> {
+    if !matches!(message.status, MessageStatus::ToPhone | MessageStatus::Failed) {
+        return None;
+    }
+    let mail = outbox::open(env, message.id, &message.payload)
+        .map_err(|error| tracing::error!(%error, "a stored message cannot be opened"))
+        .ok()?;
+    templates::to_say(&env.config, &mail, &message.recipient).ok().flatten()
 }
 
 /// A page of messages.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "verify_email", "status": "sent",
-    "recipient": "ann@example.org", "patient_id": null, "appointment_id": null, "attempts": 1, "last_error": null,
-    "created_at": "2026-03-02T14:00:00Z", "due_at": "2026-03-02T14:01:30Z", "sent_at": "2026-03-02T14:00:01Z"
+    "recipient": {"name": null, "email": "ann@example.org", "phone": null, "language": "en"}, "to_say": null,
+    "patient_id": null, "appointment_id": null, "attempts": 1, "last_error": null, "created_at": "2026-03-02T14:00:00Z",
+    "due_at": "2026-03-02T14:01:30Z", "sent_at": "2026-03-02T14:00:01Z", "done": null
 }], "next_cursor": null}))]
 pub struct MessagePage {
     /// The messages, the newest first.
@@ -106,8 +159,9 @@ const LIST: &str = "messages";
 
 /// List outgoing messages
 ///
-/// Every e-mail that the service wrote, the newest first. `status=failed` is the desk's list of people to call: their
-/// mail did not go out and will not be tried again by itself.
+/// Everything that the service wrote, the newest first. Two lists are the desk's: `status=to_phone` has the calls to make
+/// to people without an e-mail address, with the number and what to say; `status=failed` has the mails that did not go
+/// out and will not be tried again by themselves.
 #[utoipa::path(
     tag = "messages",
     operation_id = "list_messages",
@@ -122,7 +176,8 @@ async fn list(env: web::Data<Env>, actor: Actor, query: Params<MessageQuery>) ->
     let (after, limit) = (Cursor::read(cursor.as_deref(), LIST)?, Limit::new(limit)?);
     let rows = env.db.read(move |conn| store::list(conn, status, after, limit)).await?;
     let (rows, next_cursor) = limit.page(rows, LIST, |message| (message.created_at, message.id.0));
-    Ok(HttpResponse::Ok().json(MessagePage { items: rows.iter().map(MessageDto::from).collect(), next_cursor }))
+    let items = rows.into_iter().map(|message| MessageDto::of(&env, message)).collect::<Result<_>>()?;
+    Ok(HttpResponse::Ok().json(MessagePage { items, next_cursor }))
 }
 
 /// Send a message again
@@ -141,6 +196,7 @@ async fn list(env: web::Data<Env>, actor: Actor, query: Params<MessageQuery>) ->
     responses(
         (status = 202, description = "It is on its way", body = MessageDto),
         (status = 409, description = "`message_pending`: it has not gone out yet and is tried by itself; \
+            `message_to_phone`: there is no address that it could be sent to; `message_done`: somebody saw to it by hand; \
             `request_in_progress`: a request with this Idempotency-Key is still at work"),
     ),
 )]
@@ -154,7 +210,54 @@ async fn resend(env: web::Data<Env>, actor: Actor, id: PathId<MessageId>, key: I
     idempotency::run(&env, request, move |tx| {
         let message = store::resend(tx, id, inner.now())?;
         inner.mail_written.notify_one();
-        Answer::json(202, &MessageDto::from(&message))
+        Answer::json(202, &MessageDto::of(&inner, message)?)
     })
     .await
+}
+
+/// What there is to note.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"note": "Told his wife, who will pass it on."}))]
+struct MessageDone {
+    /// For the clinic only; stored sealed.
+    #[schema(min_length = 1, max_length = 1000)]
+    note: Option<String>,
+}
+
+impl MessageDone {
+    fn parse(self) -> Result<Option<String>> {
+        let mut check = Check::new();
+        let note = self.note.and_then(|note| check.field("/note", text::lines(&note, 1000)));
+        check.done()?;
+        Ok(note)
+    }
+}
+
+/// Mark a message as seen to by hand
+///
+/// For a call that was made, and for a failed mail whose reader was told otherwise. It leaves the desk's list; who did it
+/// and when is kept.
+#[utoipa::path(
+    tag = "messages",
+    operation_id = "complete_message",
+    security(("bearer" = [])),
+    params(("id" = MessageId, Path, description = "The message's id")),
+    request_body = MessageDone,
+    responses(
+        (status = 200, description = "Done", body = MessageDto),
+        (status = 409, description = "`message_not_open`: it was mailed, is still to be mailed, or was done before"),
+    ),
+)]
+#[post("/v1/messages/{id}/done")]
+async fn done(
+    env: web::Data<Env>,
+    actor: Actor,
+    id: PathId<MessageId>,
+    body: Body<MessageDone>,
+) -> Result<HttpResponse> {
+    actor.require(Action::MessageManage)?;
+    let (shared, note) = (env.clone(), body.value.parse()?);
+    let message = env.db.write(move |tx| store::done(tx, &shared, &actor, id.0, note.as_ref())).await?;
+    Ok(HttpResponse::Ok().json(MessageDto::of(&env, message)?))
 }

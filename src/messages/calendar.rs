@@ -7,6 +7,7 @@ use super::model::AppointmentMail;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::text::Language;
 
 /// What the receiving calendar shall do (RFC 5546, section 1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +38,20 @@ pub struct Parties<'a> {
     pub clinic: &'a str,
     /// The clinic's e-mail address, without a name.
     pub organizer: &'a str,
-    /// The e-mail address that the invitation goes to. Not shown when publishing: RFC 5546 forbids it there.
-    pub attendee: Option<&'a str>,
+    /// The name and e-mail address that the invitation goes to. Not shown when publishing: RFC 5546 forbids it there.
+    pub attendee: Option<(&'a str, &'a str)>,
 }
 
 /// The iCalendar text, with CRLF and folded lines. Times are UTC, so that no client needs our idea of a zone.
 ///
 /// `stamp` is the instant of the change that the object tells of: of two objects with one `SEQUENCE` the later counts.
-pub fn render(mail: &AppointmentMail, method: Method, parties: &Parties<'_>, stamp: Timestamp) -> String {
+pub fn render(
+    mail: &AppointmentMail,
+    method: Method,
+    parties: &Parties<'_>,
+    language: Language,
+    stamp: Timestamp,
+) -> String {
     let mut out = Writer(String::with_capacity(1024));
     out.line("BEGIN", "VCALENDAR");
     out.line("VERSION", "2.0");
@@ -57,16 +64,16 @@ pub fn render(mail: &AppointmentMail, method: Method, parties: &Parties<'_>, sta
     out.line("DTSTAMP", &utc(stamp));
     out.line("DTSTART", &utc(mail.starts_at));
     out.line("DTEND", &utc(mail.ends_at));
-    out.text("SUMMARY", &format!("{} at {}", mail.visit, parties.clinic));
+    out.text("SUMMARY", &summary(mail, parties.clinic, language));
     out.text("LOCATION", &format!("{}, {}", mail.location, mail.address));
-    out.text("DESCRIPTION", &description(mail));
+    out.text("DESCRIPTION", &description(mail, language));
     out.line("STATUS", if method == Method::Cancel { "CANCELLED" } else { "CONFIRMED" });
     out.line("CLASS", "PRIVATE");
     out.line(&format!("ORGANIZER;CN={}", quoted(parties.clinic)), &mailto(parties.organizer));
-    if let Some(attendee) = parties.attendee.filter(|_| method != Method::Publish) {
-        let name = quoted(&mail.recipient_name);
+    if let Some((name, address)) = parties.attendee.filter(|_| method != Method::Publish) {
+        let name = quoted(if name.is_empty() { address } else { name });
         let answer = if method == Method::Request { ";PARTSTAT=NEEDS-ACTION;RSVP=TRUE" } else { "" };
-        out.line(&format!("ATTENDEE;CN={name};ROLE=REQ-PARTICIPANT{answer}"), &mailto(attendee));
+        out.line(&format!("ATTENDEE;CN={name};ROLE=REQ-PARTICIPANT{answer}"), &mailto(address));
     }
     out.line("END", "VEVENT");
     out.line("END", "VCALENDAR");
@@ -77,19 +84,40 @@ pub fn render(mail: &AppointmentMail, method: Method, parties: &Parties<'_>, sta
 ///
 /// # Errors
 /// A fault, if `MAIL_FROM` is no address; the start of the service has checked that.
-pub fn download(env: &Env, mail: &AppointmentMail, cancelled: bool, stamp: Timestamp) -> Result<String> {
+pub fn download(
+    env: &Env,
+    mail: &AppointmentMail,
+    cancelled: bool,
+    language: Language,
+    stamp: Timestamp,
+) -> Result<String> {
     let settings = &env.config.settings;
     let sender = mailer::sender(settings).map_err(Error::fault)?;
     let organizer = sender.email.to_string();
     let parties = Parties { clinic: &settings.clinic_name, organizer: &organizer, attendee: None };
-    Ok(render(mail, if cancelled { Method::Cancel } else { Method::Publish }, &parties, stamp))
+    Ok(render(mail, if cancelled { Method::Cancel } else { Method::Publish }, &parties, language, stamp))
 }
 
-fn description(mail: &AppointmentMail) -> String {
-    format!(
-        "With {}.\nConfirmation code: {}\nTo change or cancel, call {} at {}.",
-        mail.practitioner, mail.confirmation_code, mail.location, mail.phone
-    )
+fn summary(mail: &AppointmentMail, clinic: &str, language: Language) -> String {
+    let visit = &mail.visit;
+    match (language, &mail.patient) {
+        (Language::English, None) => format!("{visit} at {clinic}"),
+        (Language::English, Some(patient)) => format!("{patient}: {visit} at {clinic}"),
+        (Language::Spanish, None) => format!("{visit} en {clinic}"),
+        (Language::Spanish, Some(patient)) => format!("{patient}: {visit} en {clinic}"),
+    }
+}
+
+fn description(mail: &AppointmentMail, language: Language) -> String {
+    let AppointmentMail { practitioner, confirmation_code, location, phone, .. } = mail;
+    match language {
+        Language::English => format!(
+            "With {practitioner}.\nConfirmation code: {confirmation_code}\nTo change or cancel, call {location} at {phone}."
+        ),
+        Language::Spanish => format!(
+            "Con {practitioner}.\nCódigo de confirmación: {confirmation_code}\nPara cambiarla o cancelarla, llame a {location}: {phone}."
+        ),
+    }
 }
 
 fn utc(at: Timestamp) -> String {
@@ -154,8 +182,13 @@ mod tests {
     use crate::messages::fixtures::appointment;
     use proptest::prelude::*;
 
-    const PARTIES: Parties<'_> =
-        Parties { clinic: "Legwork Vein Clinic", organizer: "desk@clinic.example", attendee: Some("ann@example.org") };
+    const PARTIES: Parties<'_> = Parties {
+        clinic: "Legwork Vein Clinic",
+        organizer: "desk@clinic.example",
+        attendee: Some(("Ann Ames", "ann@example.org")),
+    };
+
+    const EN: Language = Language::English;
 
     fn stamp() -> Timestamp {
         "2026-03-02T14:00:00Z".parse().expect("an instant")
@@ -168,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_invitation_says_when_and_where_in_utc_and_asks_for_an_answer() {
-        let lines = lines(&render(&appointment(), Method::Request, &PARTIES, stamp()));
+        let lines = lines(&render(&appointment(), Method::Request, &PARTIES, EN, stamp()));
         for expected in [
             "METHOD:REQUEST",
             "UID:00000000-0000-0000-0000-000000000007@legwork",
@@ -189,11 +222,21 @@ mod tests {
     }
 
     #[test]
+    fn its_words_are_in_the_language_of_whom_it_goes_to() {
+        let mut mail = appointment();
+        mail.patient = Some("Leo".into());
+        let lines = lines(&render(&mail, Method::Request, &PARTIES, Language::Spanish, stamp()));
+        assert!(lines.contains(&"SUMMARY:Leo: Consultation en Legwork Vein Clinic".to_owned()), "{lines:#?}");
+        let description = lines.iter().find(|line| line.starts_with("DESCRIPTION:")).expect("a description");
+        assert!(description.contains("Código de confirmación: K7QM-2XFH"), "{description}");
+    }
+
+    #[test]
     fn a_cancellation_strikes_the_event_out_and_a_download_names_no_attendee() {
-        let cancel = lines(&render(&appointment(), Method::Cancel, &PARTIES, stamp()));
+        let cancel = lines(&render(&appointment(), Method::Cancel, &PARTIES, EN, stamp()));
         assert!(cancel.contains(&"METHOD:CANCEL".to_owned()) && cancel.contains(&"STATUS:CANCELLED".to_owned()));
         assert!(!cancel.iter().any(|line| line.contains("RSVP")));
-        let publish = lines(&render(&appointment(), Method::Publish, &PARTIES, stamp()));
+        let publish = lines(&render(&appointment(), Method::Publish, &PARTIES, EN, stamp()));
         assert!(publish.contains(&"METHOD:PUBLISH".to_owned()));
         assert!(!publish.iter().any(|line| line.starts_with("ATTENDEE")));
     }
@@ -202,8 +245,9 @@ mod tests {
     fn a_name_with_signs_of_the_format_stays_one_value() {
         let mut mail = appointment();
         mail.practitioner = "Dr. A, B; C\\D\nEND:VEVENT".into();
-        mail.recipient_name = "Ann \"the; leg\", Ames\r\nX-EVIL:1".into();
-        let lines = lines(&render(&mail, Method::Request, &PARTIES, stamp()));
+        let name = "Ann \"the; leg\", Ames\r\nX-EVIL:1";
+        let parties = Parties { attendee: Some((name, "ann@example.org")), ..PARTIES };
+        let lines = lines(&render(&mail, Method::Request, &parties, EN, stamp()));
         assert!(lines.iter().any(|line| line.starts_with("DESCRIPTION:With Dr. A\\, B\\; C\\\\D\\nEND:VEVENT.")));
         assert!(lines.iter().any(|line| line.starts_with("ATTENDEE;CN=\"Ann 'the; leg', Ames  X-EVIL:1\";")));
         assert_eq!(lines.iter().filter(|line| *line == "END:VEVENT").count(), 1);
@@ -215,7 +259,7 @@ mod tests {
         let mut mail = appointment();
         mail.location = "Zürich, \"Seefeld\"; 2nd floor".into();
         mail.practitioner = format!("Dr. {}", "Ærø\u{a0}".repeat(40));
-        let text = render(&mail, Method::Request, &PARTIES, stamp());
+        let text = render(&mail, Method::Request, &PARTIES, EN, stamp());
         let calendar: Calendar = text.parse().expect("a calendar");
         assert_eq!(calendar.property_value("METHOD"), Some("REQUEST"));
         let event = calendar.events().next().expect("an event");
@@ -238,7 +282,7 @@ mod tests {
             let mut mail = appointment();
             mail.visit = visit;
             mail.location = location.clone();
-            let text = render(&mail, Method::Request, &PARTIES, stamp());
+            let text = render(&mail, Method::Request, &PARTIES, EN, stamp());
             prop_assert!(text.ends_with("END:VCALENDAR\r\n"));
             for line in text.split("\r\n") {
                 prop_assert!(line.len() <= 75, "{} octets", line.len());

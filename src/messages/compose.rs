@@ -12,6 +12,7 @@ use super::retry::Failure;
 use super::templates::{self, one_line};
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::text::Language;
 
 /// Puts the e-mail together.
 ///
@@ -24,10 +25,11 @@ pub fn compose(
     mail: &Mail,
     now: Timestamp,
 ) -> Result<Email, Failure> {
-    let words = templates::render(config, mail)?;
-    let address: Address = message.recipient.parse().map_err(|_| Failure::Address)?;
+    let words = templates::render(config, mail, &message.recipient)?;
+    let address: Address =
+        message.recipient.email.as_deref().unwrap_or_default().parse().map_err(|_| Failure::Address)?;
     // lettre panics on control characters in a display name.
-    let name = mail.appointment().map(|mail| one_line(&mail.recipient_name)).filter(|name| !name.is_empty());
+    let name = message.recipient.name.as_deref().map(one_line).filter(|name| !name.is_empty());
     let mut body =
         MultiPart::alternative().singlepart(SinglePart::plain(words.text)).singlepart(SinglePart::html(words.html));
     let mut attachment = None;
@@ -61,12 +63,13 @@ fn invitation(
     appointment: &AppointmentMail,
     method: Method,
 ) -> String {
+    let recipient = &message.recipient;
     let parties = Parties {
         clinic: &config.settings.clinic_name,
         organizer: sender.email.as_ref(),
-        attendee: Some(&message.recipient),
+        attendee: recipient.email.as_deref().map(|email| (recipient.name.as_deref().unwrap_or_default(), email)),
     };
-    calendar::render(appointment, method, &parties, message.created_at)
+    calendar::render(appointment, method, &parties, Language::of_tag(&recipient.language), message.created_at)
 }
 
 fn content_type(text: &str) -> Result<ContentType, Failure> {
@@ -166,10 +169,10 @@ mod tests {
     fn names_in_any_script_and_with_line_breaks_reach_the_header_whole_and_alone() {
         for name in ["Zoë Müller-Åberg", "李小龍", "Ann\r\nBcc: evil@example.org", "a \"b\" <c>, d; \\", "\u{7}"]
         {
-            let mut appointment = appointment();
-            appointment.recipient_name = name.into();
-            let mail = Mail::AppointmentBooked(appointment);
-            let bytes = bytes(&mail, &message(&mail, "ann@example.org"));
+            let mail = Mail::AppointmentBooked(appointment());
+            let mut message = message(&mail, "ann@example.org");
+            message.recipient.name = Some(name.into());
+            let bytes = bytes(&mail, &message);
             let parsed = parsed(&bytes);
             let to: Vec<_> = parsed.to().expect("a recipient").iter().collect();
             assert_eq!(to.len(), 1, "{name:?}");

@@ -1,6 +1,6 @@
 //! What the tests of this department share.
 
-use super::model::{AppointmentMail, Mail, Message, MessageStatus};
+use super::model::{AppointmentMail, Mail, Message, MessageStatus, Recipient};
 use crate::config::{Config, Settings};
 use crate::db::Target;
 use crate::sealed::Sealed;
@@ -35,8 +35,19 @@ pub fn appointment() -> AppointmentMail {
         address: "12 Elm St, Springfield".into(),
         phone: "+1 212 555 0100".into(),
         confirmation_code: "K7QM-2XFH".into(),
-        recipient_name: "Ann Ames".into(),
+        patient: None,
+        token: Some("appointment-0123456789".into()),
         forms_due: true,
+    }
+}
+
+/// Ann, who speaks a language.
+pub fn ann(language: &str) -> Recipient {
+    Recipient {
+        name: Some("Ann Ames".into()),
+        email: Some("ann@example.org".into()),
+        phone: Some("+12025550123".into()),
+        language: language.into(),
     }
 }
 
@@ -61,7 +72,7 @@ pub fn message(mail: &Mail, recipient: &str) -> Message {
         id: uuid::Uuid::from_u128(9).into(),
         kind: mail.kind(),
         status: MessageStatus::Pending,
-        recipient: recipient.into(),
+        recipient: Recipient { email: Some(recipient.into()), ..ann("en") },
         patient_id: None,
         appointment_id: None,
         payload: Sealed::from_bytes(Vec::new()),
@@ -71,5 +82,8 @@ pub fn message(mail: &Mail, recipient: &str) -> Message {
         last_error: None,
         created_at: at,
         sent_at: None,
+        done_at: None,
+        done_by: None,
+        note: None,
     }
 }

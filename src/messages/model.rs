@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::db::schema::messages;
 use crate::db::types::text_enum;
-use crate::ids::{AppointmentId, MessageId, PatientId};
+use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
 use crate::sealed::Sealed;
 
 text_enum! {
@@ -42,6 +42,10 @@ text_enum! {
         Sent = "sent",
         /// It will not be sent unless somebody asks for it.
         Failed = "failed",
+        /// Its recipient has no e-mail address: somebody must call.
+        ToPhone = "to_phone",
+        /// Somebody called, or saw to it otherwise.
+        Done = "done",
     }
 }
 
@@ -117,6 +121,10 @@ impl Mail {
         match self {
             Self::VerifyEmail { token } => Some(("verify-email", token)),
             Self::ResetPassword { token } | Self::Invitation { token } => Some(("set-password", token)),
+            // After a cancellation there is nothing left to look up.
+            Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) => {
+                mail.token.as_deref().map(|token| ("appointment", token))
+            }
             _ => None,
         }
     }
@@ -153,8 +161,12 @@ pub struct AppointmentMail {
     pub phone: String,
     /// What the patient reads out over the phone.
     pub confirmation_code: String,
-    /// Whom the mail greets.
-    pub recipient_name: String,
+    /// What the patient is called, where the message goes to somebody else.
+    #[serde(default)]
+    pub patient: Option<String>,
+    /// For the link to the appointment.
+    #[serde(default)]
+    pub token: Option<String>,
     /// Whether forms are still to be filled in before the visit.
     #[serde(default)]
     pub forms_due: bool,
@@ -166,11 +178,39 @@ impl fmt::Debug for AppointmentMail {
     }
 }
 
-/// A mail with its address.
+/// Whom a message is for, and how they are reached: by mail where there is an address, else by a call from the desk.
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = messages)]
+pub struct Recipient {
+    /// What to call them.
+    #[diesel(column_name = recipient_name)]
+    pub name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The telephone number (E.164), for the desk: also where a mail failed.
+    pub phone: Option<String>,
+    /// Their language (BCP 47).
+    pub language: String,
+}
+
+impl Recipient {
+    /// Where a new message to them stands.
+    pub fn status(&self) -> MessageStatus {
+        if self.email.is_some() { MessageStatus::Pending } else { MessageStatus::ToPhone }
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recipient({})", self.language)
+    }
+}
+
+/// A message with whom it is for.
 #[derive(Clone)]
 pub struct Envelope {
-    /// The e-mail address.
-    pub recipient: String,
+    /// Whom it is for.
+    pub recipient: Recipient,
     /// The patient it is about.
     pub patient_id: Option<PatientId>,
     /// The appointment it is about.
@@ -195,8 +235,9 @@ pub struct Message {
     pub kind: MessageKind,
     /// Where it stands.
     pub status: MessageStatus,
-    /// The e-mail address.
-    pub recipient: String,
+    /// Whom it is for.
+    #[diesel(embed)]
+    pub recipient: Recipient,
     /// The patient it is about.
     pub patient_id: Option<PatientId>,
     /// The appointment it is about.
@@ -215,6 +256,12 @@ pub struct Message {
     pub created_at: Timestamp,
     /// When the mail server took it.
     pub sent_at: Option<Timestamp>,
+    /// When it was done by hand.
+    pub done_at: Option<Timestamp>,
+    /// Who did it; nobody, where a newer message about the same appointment took its place.
+    pub done_by: Option<UserId>,
+    /// What they noted.
+    pub note: Option<Sealed<String>>,
 }
 
 impl Message {

@@ -2,26 +2,33 @@
 
 use diesel::prelude::*;
 
-use super::model::{Envelope, Mail, MessageStatus};
+use super::model::{Envelope, Mail};
 use crate::db::{Conn, schema::messages};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::MessageId;
 use crate::sealed::{Place, Sealed};
 
-/// Writes a message that is due now. It goes out if, and only if, the transaction is kept.
+/// Writes a message that is due now. It goes out, or onto the desk's list of calls, if, and only if, the transaction is
+/// kept.
 ///
 /// # Errors
 /// The database's.
 pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageId> {
     let id: MessageId = env.new_id();
     let now = env.now();
+    let recipient = &envelope.recipient;
     diesel::insert_into(messages::table)
         .values((
             messages::id.eq(id),
             messages::kind.eq(envelope.mail.kind()),
-            messages::status.eq(MessageStatus::Pending),
-            messages::recipient.eq(&envelope.recipient),
+            messages::status.eq(recipient.status()),
+            (
+                messages::recipient_name.eq(&recipient.name),
+                messages::email.eq(&recipient.email),
+                messages::phone.eq(&recipient.phone),
+                messages::language.eq(&recipient.language),
+            ),
             messages::patient_id.eq(envelope.patient_id),
             messages::appointment_id.eq(envelope.appointment_id),
             messages::payload.eq(env.sealer.seal(place(id), &envelope.mail)?),

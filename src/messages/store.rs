@@ -10,11 +10,14 @@ use jiff::SignedDuration;
 
 use super::model::{Message, MessageStatus};
 use super::retry::Failure;
+use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::db::{Conn, schema::messages};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit};
-use crate::ids::MessageId;
+use crate::ids::{AppointmentId, MessageId};
+use crate::sealed::Place;
 
 /// How long a worker has a message to itself. Longer than any delivery may take, so it runs out only if the worker died.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(90);
@@ -24,6 +27,8 @@ fn is(status: MessageStatus) -> SqlLiteral<Bool> {
         MessageStatus::Pending => "messages.status = 'pending'",
         MessageStatus::Sent => "messages.status = 'sent'",
         MessageStatus::Failed => "messages.status = 'failed'",
+        MessageStatus::ToPhone => "messages.status = 'to_phone'",
+        MessageStatus::Done => "messages.status = 'done'",
     })
 }
 
@@ -111,6 +116,8 @@ pub struct Depth {
     pub pending: i64,
     /// Messages that were laid aside.
     pub failed: i64,
+    /// Calls that the desk has to make.
+    pub to_phone: i64,
     /// Since when the oldest due message has been due.
     pub oldest_due: Option<Timestamp>,
 }
@@ -129,6 +136,7 @@ pub fn depth(conn: &mut Conn, now: Timestamp) -> Result<Depth> {
     Ok(Depth {
         pending: count(conn, MessageStatus::Pending)?,
         failed: count(conn, MessageStatus::Failed)?,
+        to_phone: count(conn, MessageStatus::ToPhone)?,
         oldest_due: oldest.first(conn).optional()?,
     })
 }
@@ -158,17 +166,21 @@ pub fn list(
 /// Makes a message due now, as a mail of its own.
 ///
 /// # Errors
-/// [`Error::NotFound`]; a conflict while it is still to be sent anyway.
+/// [`Error::NotFound`]; a conflict while it is still to be sent anyway, or where it was never to be mailed or was seen to
+/// by hand.
 pub fn resend(tx: &mut Conn, id: MessageId, now: Timestamp) -> Result<Message> {
     let this = messages::table.find(id).select(Message::as_select());
     let message = this.first(tx)?;
-    if message.status == MessageStatus::Pending {
-        return Err(Error::conflict(
-            "message_pending",
-            "The message has not gone out yet; it is tried again by itself.",
-        ));
+    let (code, detail) = match message.status {
+        MessageStatus::Sent | MessageStatus::Failed => ("", ""),
+        MessageStatus::Pending => ("message_pending", "The message has not gone out yet; it is tried again by itself."),
+        MessageStatus::ToPhone => ("message_to_phone", "There is no e-mail address that it could be sent to."),
+        MessageStatus::Done => ("message_done", "Somebody has seen to this message by hand."),
+    };
+    if !code.is_empty() {
+        return Err(Error::conflict(code, detail));
     }
-    let changed = diesel::update(messages::table.find(id).filter(messages::status.ne(MessageStatus::Pending)))
+    let changed = diesel::update(messages::table.find(id).filter(messages::status.eq(message.status)))
         .set((
             messages::status.eq(MessageStatus::Pending),
             messages::attempts.eq(0),
@@ -183,4 +195,46 @@ pub fn resend(tx: &mut Conn, id: MessageId, now: Timestamp) -> Result<Message> {
         return Err(Error::Retry);
     }
     Ok(messages::table.find(id).select(Message::as_select()).first(tx)?)
+}
+
+/// Takes a call that was made, or a failed mail whose reader was told otherwise, off the desk's lists.
+///
+/// # Errors
+/// [`Error::NotFound`]; a conflict for any other message.
+pub fn done(tx: &mut Conn, env: &Env, actor: &Actor, id: MessageId, note: Option<&String>) -> Result<Message> {
+    let message = messages::table.find(id).select(Message::as_select()).first(tx)?;
+    if !matches!(message.status, MessageStatus::ToPhone | MessageStatus::Failed) {
+        return Err(Error::conflict("message_not_open", "There is nothing to be done by hand about this message."));
+    }
+    let note = note.map(|note| env.sealer.seal(note_place(id), note)).transpose()?;
+    let changed = diesel::update(messages::table.find(id).filter(messages::status.eq(message.status)))
+        .set((
+            messages::status.eq(MessageStatus::Done),
+            messages::done_at.eq(Some(env.now())),
+            messages::done_by.eq(Some(actor.user_id)),
+            messages::note.eq(note),
+        ))
+        .execute(tx)?;
+    if changed == 0 {
+        // Somebody else did it in the same moment.
+        return Err(Error::Retry);
+    }
+    Ok(messages::table.find(id).select(Message::as_select()).first(tx)?)
+}
+
+/// Takes the calls about an appointment that nobody has made yet off the desk's list: what they would tell is outdated.
+///
+/// # Errors
+/// The database's.
+pub fn supersede_calls(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
+    let open = messages::table.filter(is(MessageStatus::ToPhone)).filter(messages::appointment_id.eq(appointment));
+    diesel::update(open)
+        .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// The place of a message's sealed note.
+pub fn note_place(id: MessageId) -> Place {
+    Place::new("messages", "note", id.0)
 }

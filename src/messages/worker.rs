@@ -146,7 +146,7 @@ async fn send(env: &Env, mailer: &Mailer, message: &Message) -> std::result::Res
 async fn count(env: &Env) {
     let now = env.now();
     let Ok(depth) = env.db.read(move |conn| store::depth(conn, now)).await else { return };
-    for (status, count) in [("pending", depth.pending), ("failed", depth.failed)] {
+    for (status, count) in [("pending", depth.pending), ("failed", depth.failed), ("to_phone", depth.to_phone)] {
         env.metrics.outbox.get_or_create(&MessageLabels { status: status.to_owned() }).set(count);
     }
     let age = depth.oldest_due.map_or(0.0, |due| now.since(due).as_secs_f64());

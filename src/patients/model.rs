@@ -233,6 +233,11 @@ impl Patient {
         }
     }
 
+    /// What the person is called by those who know them: enough to tell a family's appointments apart.
+    pub fn first_name(&self) -> &str {
+        self.preferred_name.as_ref().or(self.given_name.as_ref()).unwrap_or(&self.family_name)
+    }
+
     /// The legal given and family name.
     pub fn legal_name(&self) -> String {
         match &self.given_name {

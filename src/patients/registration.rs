@@ -175,7 +175,7 @@ fn newcomer(tx: &mut Conn, env: &Env, registration: &Registration, hash: &str) -
 }
 
 fn mail(tx: &mut Conn, env: &Env, user: &User, patient_id: Option<PatientId>, mail: Mail) -> Result<()> {
-    let recipient = user.email.clone();
+    let recipient = user.recipient();
     outbox::enqueue(tx, env, &Envelope { recipient, patient_id, appointment_id: None, mail })?;
     Ok(())
 }

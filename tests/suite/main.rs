@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod appointments;
+mod calls;
 mod cost;
 mod durability;
 mod harness;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use legwork::ids::{AppointmentId, MessageId};
 use legwork::messages::mailer::Mailer;
-use legwork::messages::model::{AppointmentMail, Envelope, Mail};
+use legwork::messages::model::{AppointmentMail, Envelope, Mail, Recipient};
 use legwork::messages::{outbox, store, worker};
 use serde_json::{Value, json};
 
@@ -17,7 +17,11 @@ use crate::support::{App, Client, both};
 /// A mail with a link.
 fn reset(recipient: &str) -> Envelope {
     let mail = Mail::ResetPassword { token: "token-0123456789".into() };
-    Envelope { recipient: recipient.into(), patient_id: None, appointment_id: None, mail }
+    Envelope { recipient: mailbox(None, recipient), patient_id: None, appointment_id: None, mail }
+}
+
+fn mailbox(name: Option<&str>, email: &str) -> Recipient {
+    Recipient { name: name.map(Into::into), email: Some(email.into()), phone: None, language: "en".into() }
 }
 
 /// A mail with an invitation; the appointment need not exist.
@@ -34,10 +38,11 @@ fn booked(recipient: &str) -> Envelope {
         address: "12 Elm St, Springfield".into(),
         phone: "+12125550100".into(),
         confirmation_code: "K7QM-2XFH".into(),
-        recipient_name: "Zoë Ames".into(),
+        patient: None,
+        token: None,
         forms_due: false,
     });
-    Envelope { recipient: recipient.into(), patient_id: None, appointment_id: None, mail }
+    Envelope { recipient: mailbox(Some("Zoë Ames"), recipient), patient_id: None, appointment_id: None, mail }
 }
 
 async fn enqueue(app: &App, envelope: Envelope) -> MessageId {
@@ -186,7 +191,7 @@ both! {
         let id = enqueue(&app, reset("ann@example.org")).await;
         let failed = until_status(&desk, id, "failed").await;
         assert_eq!(failed["last_error"], "smtp_550");
-        assert_eq!(failed["recipient"], "ann@example.org");
+        assert_eq!(failed["recipient"]["email"], "ann@example.org");
         assert_eq!(failed["kind"], "reset_password");
         let reply = desk.get("/v1/messages?status=failed").await;
         reply.expect(200);

@@ -2,8 +2,13 @@
 CREATE TABLE messages (
     id uuid PRIMARY KEY,
     kind text NOT NULL,
-    status text NOT NULL CONSTRAINT messages_status CHECK (status IN ('pending', 'sent', 'failed')),
-    recipient text NOT NULL,
+    status text NOT NULL CONSTRAINT messages_status
+        CHECK (status IN ('pending', 'sent', 'failed', 'to_phone', 'done')),
+    recipient_name text,
+    email text,
+    phone text,
+    -- the recipient's (BCP 47)
+    language text NOT NULL,
     patient_id uuid REFERENCES patients (id),
     appointment_id uuid REFERENCES appointments (id),
     -- what the template needs; sealed
@@ -16,9 +21,18 @@ CREATE TABLE messages (
     -- the class of the last failure, without any text of the other side
     last_error text,
     created_at timestamptz NOT NULL,
-    sent_at timestamptz
+    sent_at timestamptz,
+    -- done by hand: when, by whom (nobody: a newer message took its place), and what they noted; the note is sealed
+    done_at timestamptz,
+    done_by uuid REFERENCES users (id),
+    note bytea,
+    CONSTRAINT messages_way CHECK (email IS NOT NULL OR status IN ('to_phone', 'done')),
+    CONSTRAINT messages_done CHECK ((status = 'done') = (done_at IS NOT NULL))
 );
 
 CREATE INDEX messages_due ON messages (due_at, id) WHERE status = 'pending';
 CREATE INDEX messages_failed ON messages (created_at, id) WHERE status = 'failed';
+CREATE INDEX messages_to_phone ON messages (created_at, id) WHERE status = 'to_phone';
+CREATE INDEX messages_done_by_hand ON messages (created_at, id) WHERE status = 'done';
+CREATE INDEX messages_open_calls ON messages (appointment_id) WHERE status = 'to_phone';
 CREATE INDEX messages_created ON messages (created_at, id);

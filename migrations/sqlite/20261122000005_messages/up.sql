@@ -2,8 +2,13 @@
 CREATE TABLE messages (
     id BLOB PRIMARY KEY,
     kind TEXT NOT NULL,
-    status TEXT NOT NULL CONSTRAINT messages_status CHECK (status IN ('pending', 'sent', 'failed')),
-    recipient TEXT NOT NULL,
+    status TEXT NOT NULL CONSTRAINT messages_status
+        CHECK (status IN ('pending', 'sent', 'failed', 'to_phone', 'done')),
+    recipient_name TEXT,
+    email TEXT,
+    phone TEXT,
+    -- the recipient's (BCP 47)
+    language TEXT NOT NULL,
     patient_id BLOB REFERENCES patients (id),
     appointment_id BLOB REFERENCES appointments (id),
     -- what the template needs; sealed
@@ -16,9 +21,18 @@ CREATE TABLE messages (
     -- the class of the last failure, without any text of the other side
     last_error TEXT,
     created_at INTEGER NOT NULL,
-    sent_at INTEGER
+    sent_at INTEGER,
+    -- done by hand: when, by whom (nobody: a newer message took its place), and what they noted; the note is sealed
+    done_at INTEGER,
+    done_by BLOB REFERENCES users (id),
+    note BLOB,
+    CONSTRAINT messages_way CHECK (email IS NOT NULL OR status IN ('to_phone', 'done')),
+    CONSTRAINT messages_done CHECK ((status = 'done') = (done_at IS NOT NULL))
 ) STRICT;
 
 CREATE INDEX messages_due ON messages (due_at, id) WHERE status = 'pending';
 CREATE INDEX messages_failed ON messages (created_at, id) WHERE status = 'failed';
+CREATE INDEX messages_to_phone ON messages (created_at, id) WHERE status = 'to_phone';
+CREATE INDEX messages_done_by_hand ON messages (created_at, id) WHERE status = 'done';
+CREATE INDEX messages_open_calls ON messages (appointment_id) WHERE status = 'to_phone';
 CREATE INDEX messages_created ON messages (created_at, id);

@@ -82,7 +82,8 @@ fn mail_to(tx: &mut Conn, env: &Env, email: &EmailAddress, wanted: impl Fn(&User
         Purpose::ResetPassword => Mail::ResetPassword { token },
         Purpose::Invitation => Mail::Invitation { token },
     };
-    outbox::enqueue(tx, env, &Envelope { recipient: user.email, patient_id: None, appointment_id: None, mail })?;
+    let envelope = Envelope { recipient: user.recipient(), patient_id: None, appointment_id: None, mail };
+    outbox::enqueue(tx, env, &envelope)?;
     Ok(())
 }
 

@@ -66,23 +66,9 @@ pub const NOT_A_DIAGNOSIS: kit::Words = kit::Words {
     es: "Un resumen de respuestas para que lo revise un profesional. No es un diagnóstico.",
 };
 
-/// A language of the form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-    /// Spanish.
-    Spanish,
-}
+pub use crate::text::Language;
 
 impl Language {
-    /// The form's language nearest to a language tag (BCP 47): Spanish for every Spanish, English for all others.
-    pub fn of_tag(tag: &str) -> Self {
-        let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        if primary.eq_ignore_ascii_case("es") { Self::Spanish } else { Self::English }
-    }
-
     /// One of the two texts.
     pub fn pick(self, words: kit::Words) -> &'static str {
         match self {

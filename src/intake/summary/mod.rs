@@ -468,7 +468,7 @@ pub fn plain(material: &Material<'_>, language: Language) -> PlainSummary {
     PlainSummary {
         intake_id: material.intake.id,
         status: material.intake.status,
-        language: if language == Language::Spanish { "es" } else { "en" }.to_owned(),
+        language: language.code().to_owned(),
         authored_at: material.intake.authored_at,
         sentences: rls::patient_summary(material.answers, material.computed, language),
         sections: words::said(material.raw, language),

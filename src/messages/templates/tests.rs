@@ -1,0 +1,213 @@
+use super::*;
+use crate::messages::fixtures::{ann, appointment, config, mails};
+use crate::messages::model::MessageKind;
+
+const TAGS: [&str; 2] = ["en-US", "es-MX"];
+
+fn said_in(mail: &Mail, tag: &str) -> Words {
+    let words = render(&config(), mail, &ann(tag)).expect("words");
+    // The slash is escaped in HTML.
+    Words { html: words.html.replace("&#x2f;", "/"), ..words }
+}
+
+fn said(mail: &Mail) -> Words {
+    said_in(mail, "en")
+}
+
+#[test]
+fn every_kind_has_a_subject_a_text_and_an_accessible_page_in_both_languages() {
+    let kinds: Vec<_> = mails().iter().map(Mail::kind).collect();
+    assert_eq!(kinds, MessageKind::ALL);
+    for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
+        let words = said_in(mail, tag);
+        assert!(!words.subject.is_empty() && !words.subject.contains('\n') && words.subject.len() < 78);
+        assert!(words.text.contains("Clinic on Elm"), "{}", words.text);
+        assert!(words.text.lines().all(|line| line.len() < 100), "{}", words.text);
+        let start = format!("<!DOCTYPE html>\n<html lang=\"{}\">", &tag[..2]);
+        assert!(words.html.starts_with(&start), "{}", words.html);
+        for part in ["<title>", "<h1", "Clinic on Elm"] {
+            assert!(words.html.contains(part), "{part} in {}", words.html);
+        }
+        let html = words.html.replace("text-decoration:none", "");
+        for left_over in ["{{", "{%", "undefined", "none"] {
+            assert!(!words.text.contains(left_over) && !html.contains(left_over), "{left_over}");
+        }
+    }
+}
+
+#[test]
+fn no_two_languages_share_their_words() {
+    for mail in mails() {
+        let (en, es) = (said_in(&mail, "en"), said_in(&mail, "es"));
+        assert!(en.subject != es.subject && en.text != es.text && en.html != es.html, "{:?}", mail.kind());
+        for english in ["you", "the", "please", "your", "this"] {
+            let words = es.text.to_lowercase();
+            let there = words.split(|c: char| !c.is_alphabetic()).any(|word| word == english);
+            assert!(!there, "{english} in {}", es.text);
+        }
+    }
+}
+
+#[test]
+fn an_appointment_mail_says_when_where_with_whom_and_what_to_call() {
+    let facts: [[&str; 3]; 2] = [
+        ["Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)", "Dear Ann Ames", ": Monday, March 9, 9:30 AM"],
+        [
+            "lunes, 9 de marzo de 2026, 9:30 a.\u{a0}m. (America/New_York, EDT)",
+            "Hola, Ann Ames:",
+            ": lunes, 9 de marzo, 9:30 a.\u{a0}m.",
+        ],
+    ];
+    for mail in mails().iter().filter(|mail| mail.appointment().is_some()) {
+        for (tag, [when, greeting, subject]) in TAGS.into_iter().zip(facts) {
+            let words = said_in(mail, tag);
+            let same = ["Consultation", "Dr. Maya Osei", "Riverside", "12 Elm St, Springfield", "+1 212 555 0100"];
+            for fact in same.into_iter().chain([when, greeting, "K7QM-2XFH"]) {
+                assert!(words.text.contains(fact), "{fact} in {}", words.text);
+                assert!(words.html.contains(fact), "{fact} in {}", words.html);
+            }
+            assert!(words.html.contains("href=\"tel:+12125550100\""));
+            assert!(words.subject.ends_with(subject), "{}", words.subject);
+        }
+    }
+}
+
+#[test]
+fn whoever_gets_the_mail_for_somebody_else_is_told_for_whom() {
+    let mut mail = appointment();
+    mail.patient = Some("Leo".into());
+    for (tag, whose, row) in [("en", "The appointment of Leo", "For:   Leo"), ("es", "La cita de Leo", "Para:     Leo")]
+    {
+        let words = said_in(&Mail::AppointmentBooked(mail.clone()), tag);
+        assert!(words.text.contains(whose) && words.text.contains(row) && words.html.contains(whose), "{}", words.text);
+    }
+}
+
+#[test]
+fn a_call_says_who_when_where_and_the_clinics_number_and_no_link_is_ever_read_out() {
+    for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
+        let Some(text) = to_say(&config(), mail, &ann(tag)).expect("words") else {
+            assert!(mail.appointment().is_none());
+            continue;
+        };
+        let when =
+            if tag == "en-US" { "Monday, March 9, at 9:30 AM" } else { "lunes, 9 de marzo, a las 9:30 a.\u{a0}m." };
+        for fact in ["Clinic on Elm", "Ann Ames", when, "Dr. Maya Osei", "Riverside", "+1 212 555 0100"] {
+            assert!(text.contains(fact), "{fact} in {text}");
+        }
+        assert!(!text.contains("token") && !text.contains("http"), "{text}");
+    }
+}
+
+#[test]
+fn a_greeting_without_a_name_is_one_nevertheless() {
+    let nobody = Recipient { name: None, ..ann("en") };
+    let words = render(&config(), &Mail::AppointmentMoved(appointment()), &nobody).expect("words");
+    assert!(words.text.starts_with("Hello,\n"), "{}", words.text);
+}
+
+#[test]
+fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
+    let linked: Vec<_> = mails().into_iter().filter(|mail| mail.link().is_some()).collect();
+    assert_eq!(linked.len(), 5);
+    for (mail, tag) in linked.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
+        let (page, token) = mail.link().expect("a link");
+        let words = said_in(mail, tag);
+        let link = format!("https://clinic.example/{page}#token={token}");
+        assert!(words.text.lines().any(|line| line == link), "{}", words.text);
+        assert!(words.html.contains(&format!("href=\"{link}\"")), "{}", words.html);
+    }
+}
+
+#[test]
+fn the_forms_before_a_visit_are_named_while_they_are_due_and_linked_where_there_is_a_client() {
+    for (tag, phrase, word) in
+        [("en", "forms before your visit", "forms"), ("es", "formularios antes de la cita", "formularios")]
+    {
+        let mut mail = appointment();
+        let words = said_in(&Mail::AppointmentBooked(mail.clone()), tag);
+        assert!(words.text.contains(phrase) && words.html.contains(phrase), "{}", words.text);
+        let mut config = config();
+        config.settings.patient_app_url = "https://my.clinic.example/".parse().ok();
+        let words = render(&config, &Mail::AppointmentBooked(mail.clone()), &ann(tag)).expect("words");
+        assert!(words.text.contains("https://my.clinic.example/forms"), "{}", words.text);
+        let html = words.html.replace("&#x2f;", "/");
+        assert!(html.contains("href=\"https://my.clinic.example/forms\""), "{html}");
+        mail.forms_due = false;
+        let words = said_in(&Mail::AppointmentBooked(mail), tag);
+        assert!(!words.text.contains(word) && !words.html.contains(word));
+    }
+}
+
+#[test]
+fn an_alert_tells_the_staff_where_to_look_and_nothing_else() {
+    let words = said(&Mail::StaffAlert { reference: "r-17".into() });
+    assert!(words.text.contains("worklist") && words.text.contains("r-17"), "{}", words.text);
+}
+
+#[test]
+fn no_mail_and_no_call_says_anything_about_health() {
+    let english = [
+        "restless", "rls", "legs", "symptom", "syndrome", "vein", "diagnos", "iron", "ferritin", "medic", "drug",
+        "intake", "reason", "treat", "doctor", "disease", "sleep", "history", "question",
+    ];
+    let spanish = [
+        "piern",
+        "inquiet",
+        "síntoma",
+        "síndrome",
+        "vena",
+        "diagn",
+        "hierro",
+        "ferritina",
+        "médic",
+        "medic",
+        "fármaco",
+        "motivo",
+        "tratamiento",
+        "enfermedad",
+        "sueño",
+        "historia",
+        "cuestionario",
+    ];
+    for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
+        let Words { subject, text, html } = said_in(mail, tag);
+        let call = to_say(&config(), mail, &ann(tag)).expect("words").unwrap_or_default();
+        let all = format!("{subject}\n{text}\n{html}\n{call}").to_lowercase();
+        let words: &[&str] = if tag == "en-US" { &english } else { &spanish };
+        for word in words {
+            assert!(!all.contains(word), "{word} in {all}");
+        }
+    }
+}
+
+#[test]
+fn names_with_signs_of_html_and_line_breaks_do_no_harm() {
+    let mut mail = appointment();
+    mail.practitioner = "{{ link }}".into();
+    let name = "<script>alert(1)</script> & \"Sons\"\r\nBcc: x@example.org";
+    let reader = Recipient { name: Some(name.into()), ..ann("en") };
+    let words = render(&config(), &Mail::AppointmentBooked(mail), &reader).expect("words");
+    assert!(!words.html.contains("<script>") && words.html.contains("&lt;script&gt;"), "{}", words.html);
+    assert!(words.text.contains("Dear <script>alert(1)</script> & \"Sons\"  Bcc: x@example.org,"), "{}", words.text);
+    assert!(words.text.contains("With:  {{ link }}"), "{}", words.text);
+}
+
+#[test]
+fn an_own_template_replaces_the_one_of_its_name_and_a_broken_one_is_a_failure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = config();
+    config.settings.template_dir = Some(folder.path().to_owned());
+    let mail = Mail::VerifyEmail { token: "t".into() };
+    std::fs::write(folder.path().join("verify_email.subject.txt"), "Welcome\nto {{ clinic }}").expect("written");
+    std::fs::create_dir(folder.path().join("es")).expect("a folder");
+    std::fs::write(folder.path().join("es/verify_email.subject.txt"), "Hola de {{ clinic }}").expect("written");
+    let words = render(&config, &mail, &ann("en")).expect("words");
+    assert_eq!(words.subject, "Welcome to Clinic on Elm");
+    assert_eq!(words.text, said(&mail).text);
+    assert_eq!(render(&config, &mail, &ann("es")).expect("words").subject, "Hola de Clinic on Elm");
+    for broken in ["{{ clinc }}", "{% if %}", "{{ link"] {
+        std::fs::write(folder.path().join("verify_email.txt"), broken).expect("written");
+        assert_eq!(render(&config, &mail, &ann("en")), Err(Failure::Template), "{broken}");
+    }
+}

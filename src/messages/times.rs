@@ -1,0 +1,139 @@
+//! Instants as people at a place say them, in their language. Two languages need two lists of names and no library.
+
+use jiff::Zoned;
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+
+use crate::clock::Timestamp;
+use crate::text::Language;
+
+const DAYS: [&str; 7] = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
+const MONTHS: [&str; 12] = [
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+];
+
+/// An instant at a place. In a zone that is not known the time is told in UTC, and says so.
+pub struct Moment {
+    local: Zoned,
+    language: Language,
+}
+
+impl Moment {
+    /// The instant as the clocks in `zone` (its IANA name) show it.
+    pub fn new(at: Timestamp, zone: &str, language: Language) -> Self {
+        Self { local: at.in_zone(&TimeZone::get(zone).unwrap_or(TimeZone::UTC)), language }
+    }
+
+    /// Everything: "Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)".
+    pub fn full(&self) -> String {
+        let day = match self.language {
+            Language::English => self.local.strftime("%A, %B %-d, %Y").to_string(),
+            Language::Spanish => format!("{} de {}", self.day(), self.local.year()),
+        };
+        format!("{day}, {} ({})", self.time(), self.zone())
+    }
+
+    /// The day without its year: "Monday, March 9".
+    pub fn day(&self) -> String {
+        match self.language {
+            Language::English => self.local.strftime("%A, %B %-d").to_string(),
+            Language::Spanish => {
+                let weekday = usize::from(self.local.weekday().since(Weekday::Monday).unsigned_abs());
+                let month = usize::from(self.local.month().unsigned_abs()) - 1;
+                format!("{}, {} de {}", DAYS[weekday], self.local.day(), MONTHS[month])
+            }
+        }
+    }
+
+    /// The time of day: "9:30 AM", "9:30 a. m.".
+    pub fn time(&self) -> String {
+        match self.language {
+            Language::English => self.local.strftime("%-I:%M %p").to_string(),
+            Language::Spanish => {
+                let half = if self.local.hour() < 12 { "a" } else { "p" };
+                // No line break within the abbreviation.
+                format!("{} {half}.\u{a0}m.", self.local.strftime("%-I:%M"))
+            }
+        }
+    }
+
+    /// The time of day as the end of a sentence: "at 9:30 AM", "a las 9:30 a. m.".
+    pub fn at_time(&self) -> String {
+        let at = match self.language {
+            Language::English => "at",
+            Language::Spanish if self.local.hour() % 12 == 1 => "a la",
+            Language::Spanish => "a las",
+        };
+        format!("{at} {}", self.time())
+    }
+
+    /// The zone: "America/New_York, EDT".
+    fn zone(&self) -> String {
+        let name = self.local.time_zone().iana_name().unwrap_or("UTC");
+        // Where a zone has no abbreviation of its own, the tz database gives the offset, such as -03.
+        let short = self.local.strftime("%Z").to_string();
+        let prefix = if short.starts_with(['+', '-']) { "UTC" } else { "" };
+        if name == short { short } else { format!("{name}, {prefix}{short}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(at: &str, zone: &str, language: Language) -> Moment {
+        Moment::new(at.parse().expect("an instant"), zone, language)
+    }
+
+    #[test]
+    fn a_moment_is_told_in_the_words_of_its_place() {
+        for (at, zone, expected) in [
+            ("2026-03-08T06:30:00Z", "America/New_York", "Sunday, March 8, 2026, 1:30 AM (America/New_York, EST)"),
+            ("2026-03-08T07:30:00Z", "America/New_York", "Sunday, March 8, 2026, 3:30 AM (America/New_York, EDT)"),
+            ("2026-07-01T12:00:00Z", "Europe/Berlin", "Wednesday, July 1, 2026, 2:00 PM (Europe/Berlin, CEST)"),
+            (
+                "2026-07-01T12:00:00Z",
+                "America/Sao_Paulo",
+                "Wednesday, July 1, 2026, 9:00 AM (America/Sao_Paulo, UTC-03)",
+            ),
+            ("2026-07-01T12:00:00Z", "UTC", "Wednesday, July 1, 2026, 12:00 PM (UTC)"),
+            ("2026-07-01T12:00:00Z", "Nowhere/Atall", "Wednesday, July 1, 2026, 12:00 PM (UTC)"),
+        ] {
+            assert_eq!(moment(at, zone, Language::English).full(), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_within_a_sentence_agrees_with_its_hour() {
+        let said = |at, language| moment(at, "UTC", language).at_time();
+        assert_eq!(said("2026-03-09T13:30:00Z", Language::English), "at 1:30 PM");
+        assert_eq!(said("2026-03-09T13:30:00Z", Language::Spanish), "a la 1:30 p.\u{a0}m.");
+        assert_eq!(said("2026-03-09T14:30:00Z", Language::Spanish), "a las 2:30 p.\u{a0}m.");
+    }
+
+    #[test]
+    fn in_spanish_days_and_months_are_written_small_and_the_halves_of_the_day_as_the_academy_has_them() {
+        for (at, zone, expected) in [
+            (
+                "2026-03-09T13:30:00Z",
+                "America/New_York",
+                "lunes, 9 de marzo de 2026, 9:30 a.\u{a0}m. (America/New_York, EDT)",
+            ),
+            ("2026-12-27T12:05:00Z", "UTC", "domingo, 27 de diciembre de 2026, 12:05 p.\u{a0}m. (UTC)"),
+            ("2026-01-03T00:00:00Z", "UTC", "sábado, 3 de enero de 2026, 12:00 a.\u{a0}m. (UTC)"),
+        ] {
+            assert_eq!(moment(at, zone, Language::Spanish).full(), expected);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! People without an e-mail address: the desk calls them, and says what a mail would have said.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::support::clinic::free_slots;
+use crate::support::people::patient_json;
+use crate::support::{App, Client, Clinic, both};
+
+/// A patient at the desk who has a telephone only.
+async fn without_email(desk: &Client, language: &str) -> String {
+    let mut body = patient_json("Rosa", "unused@patients.example");
+    body["email"] = Value::Null;
+    body["preferred_language"] = json!(language);
+    desk.post("/v1/patients", body).await.expect(201).id()
+}
+
+async fn book(desk: &Client, clinic: &Clinic, patient: &str, key: &str) -> Value {
+    let slot = free_slots(desk, &clinic.follow_up).await[0].clone();
+    let body = json!({"slot_id": slot["id"], "visit_type_id": clinic.follow_up, "patient_id": patient});
+    desk.post_with("/v1/appointments", body, &[("Idempotency-Key", key)]).await.expect(201).body.clone()
+}
+
+async fn to_phone(desk: &Client) -> Vec<Value> {
+    desk.get("/v1/messages?status=to_phone").await.items()
+}
+
+both! {
+    async fn whoever_has_no_address_is_called_told_in_their_language_and_ticked_off(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let patient = without_email(&desk, "es-MX").await;
+        let appointment = book(&desk, &clinic, &patient, "k1").await;
+        assert_eq!(app.mails().await.len(), 0);
+
+        let calls = to_phone(&desk).await;
+        assert_eq!(calls.len(), 1);
+        let call = &calls[0];
+        assert_eq!(call["kind"], "appointment_booked");
+        assert_eq!(call["appointment_id"], appointment["id"]);
+        let expected = json!({"name": "Rosa Tester", "email": null, "phone": "+12025550123", "language": "es-MX"});
+        assert_eq!(call["recipient"], expected);
+        let text = call["to_say"].as_str().expect("words");
+        let code = appointment["confirmation_code"].as_str().expect("a code");
+        for fact in ["Rosa Tester", "lunes, 2 de marzo, a las 9:15 a.\u{a0}m.", "Main Street", "+12025550100", code] {
+            assert!(text.contains(fact), "{fact} in {text}");
+        }
+
+        let path = format!("/v1/messages/{}/done", call["id"].as_str().expect("an id"));
+        desk.post(&path, json!({"note": " "})).await.invalid("/note", "required");
+        desk.post(&path, json!({"notes": "x"})).await.invalid("/notes", "unknown_field");
+        app.clock.advance(SignedDuration::from_mins(5));
+        let reply = desk.post(&path, json!({"note": "Se lo dije a su hija."})).await;
+        reply.expect(200);
+        assert_eq!((&reply.body["status"], &reply.body["to_say"]), (&json!("done"), &Value::Null));
+        let done = json!({"at": app.clock.now().to_string(), "by": desk.user_id, "note": "Se lo dije a su hija."});
+        assert_eq!(reply.body["done"], done);
+        assert_eq!(to_phone(&desk).await.len(), 0);
+        assert_eq!(desk.get("/v1/messages?status=done").await.items()[0]["done"], done);
+        desk.post(&path, json!({})).await.problem(409, "message_not_open");
+    }
+
+    async fn a_call_about_how_an_appointment_stood_before_need_not_be_made(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let patient = without_email(&desk, "en").await;
+        let appointment = book(&desk, &clinic, &patient, "k1").await;
+        let first = to_phone(&desk).await[0]["id"].clone();
+        let slot = free_slots(&desk, &clinic.follow_up).await[10]["id"].clone();
+        let path = format!("/v1/appointments/{}", appointment["id"].as_str().expect("an id"));
+        desk.post(&format!("{path}/reschedule"), json!({"slot_id": slot})).await.expect(200);
+        let calls = to_phone(&desk).await;
+        assert_eq!(calls.len(), 1);
+        assert_eq!(calls[0]["kind"], "appointment_moved");
+        let struck = &desk.get("/v1/messages?status=done").await.items()[0];
+        assert_eq!((&struck["id"], &struck["done"]["by"]), (&first, &Value::Null));
+        desk.post(&format!("{path}/cancel"), json!({"reason": "she called"})).await.expect(200);
+        let calls = to_phone(&desk).await;
+        assert_eq!(calls.iter().map(|call| &call["kind"]).collect::<Vec<_>>(), ["appointment_cancelled"]);
+    }
+
+    async fn a_failed_mail_about_an_appointment_is_a_call_with_number_and_words(app: App) {
+        let folder = app.site.folder.path().join("templates");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("appointment_booked.txt"), "{{ broken }}").expect("written");
+        let app = app.restart(&["--template-dir", folder.to_str().expect("a path")]);
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let ann = app.patient("ann").await;
+        book(&desk, &clinic, &ann.patient_id, "k1").await;
+        app.mails().await;
+        let failed = &desk.get("/v1/messages?status=failed").await.items()[0];
+        assert_eq!(failed["recipient"]["phone"], "+12025550123");
+        assert!(failed["to_say"].as_str().expect("words").contains("ann Tester"));
+        let path = format!("/v1/messages/{}", failed["id"].as_str().expect("an id"));
+        app.admin().await.post(&format!("{path}/done"), json!({})).await.expect(200);
+        desk.post_empty(&format!("{path}/resend")).await.problem(409, "message_done");
+        assert_eq!(desk.get("/v1/messages?status=failed").await.items().len(), 0);
+    }
+
+    async fn calls_are_the_desks_and_the_admins(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let patient = without_email(&desk, "en").await;
+        book(&desk, &clinic, &patient, "k1").await;
+        let call = to_phone(&desk).await[0]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/v1/messages/{call}/done");
+        app.anon().post(&path, json!({})).await.problem(401, "unauthenticated");
+        app.doctor().await.post(&path, json!({})).await.problem(403, "role_forbidden");
+        app.patient("ann").await.post(&path, json!({})).await.problem(403, "role_forbidden");
+        desk.post(&format!("/v1/messages/{}/done", uuid::Uuid::from_u128(1)), json!({})).await.problem(404, "not_found");
+        desk.post_empty(&format!("/v1/messages/{call}/resend")).await.problem(409, "message_to_phone");
+        app.admin().await.post(&path, json!({})).await.expect(200);
+    }
+}
