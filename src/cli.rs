@@ -1,12 +1,13 @@
-//! The command line: serve (the default), migrate, openapi, admin.
+//! The command line: serve (the default), migrate, backup, openapi, admin.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use secrecy::ExposeSecret;
 
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, Settings};
-use crate::db::Use;
+use crate::db::{Target, Use, backup};
 use crate::{accounts, demo, openapi, server, telemetry};
 
 /// The appointment and intake service of a vein clinic that treats restless legs
@@ -25,6 +26,11 @@ enum Command {
     Serve(Serve),
     /// Bring the database to this program's schema
     Migrate,
+    /// Copy the database into a new file while the service runs (SQLite; on PostgreSQL it says what to do instead)
+    Backup {
+        /// The file to write; it must not be there yet
+        file: std::path::PathBuf,
+    },
     /// Print the OpenAPI document
     Openapi {
         /// Fail unless this file holds exactly the document
@@ -89,6 +95,12 @@ fn run(cli: Cli) -> Result<(), String> {
     let entropy = Entropy::system();
     match cli.command.unwrap_or(Command::Serve(Serve::default())) {
         Command::Openapi { check } => print_openapi(check),
+        // Without the rest of the settings: whoever makes backups need not have the keys.
+        Command::Backup { file } => {
+            let target = Target::parse(cli.settings.database_url.expose_secret())?;
+            println!("{}", backup::backup(&target, &file)?);
+            Ok(())
+        }
         Command::Migrate => {
             let config = Config::new(cli.settings, &entropy)?;
             server::prepare_schema(&config, true)?;

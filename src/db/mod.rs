@@ -1,5 +1,6 @@
 //! The only way to the database: [`Db::read`] and [`Db::write`], over SQLite or PostgreSQL, picked at run time.
 
+pub mod backup;
 mod conn;
 pub mod constraints;
 pub mod migrate;

@@ -72,6 +72,15 @@ pub(super) fn connect(path: &Path, access: Access) -> Result<Conn, String> {
     Ok(conn)
 }
 
+/// Opens a file that is there, as it is: for tools that only look, which must not turn a copy's journal mode.
+pub(super) fn connect_plain(path: &Path) -> Result<SqliteConnection, String> {
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy())
+        .map_err(|error| format!("SQLite: cannot open {}: {error}", path.display()))?;
+    conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY;")
+        .map_err(|error| format!("SQLite: cannot use {}: {error}", path.display()))?;
+    Ok(conn)
+}
+
 #[derive(Debug)]
 struct Configure;
 

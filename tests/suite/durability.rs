@@ -22,7 +22,7 @@ use crate::support::{Client, Engine, app};
 const CLIENTS: usize = 8;
 
 /// A server with a clinic, and what its clients need to book.
-struct Load {
+pub struct Load {
     desk: Client,
     patients: Vec<String>,
     visit_type: String,
@@ -32,13 +32,13 @@ struct Load {
 
 /// What a client was told: slot by appointment, and how often it was told no.
 #[derive(Default)]
-struct Told {
-    booked: BTreeMap<String, String>,
-    broken_off: usize,
-    other: Vec<String>,
+pub struct Told {
+    pub booked: BTreeMap<String, String>,
+    pub broken_off: usize,
+    pub other: Vec<String>,
 }
 
-async fn prepare(server: &Process) -> Load {
+pub async fn prepare(server: &Process) -> Load {
     let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
     let clinic = clinic::set_up(&admin).await;
     let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
@@ -69,7 +69,7 @@ async fn prepare(server: &Process) -> Load {
 
 impl Load {
     /// Books slot after slot from several clients until told to stop, or until the server is gone.
-    async fn run(&self, base: &str, stop: &Arc<AtomicBool>) -> Told {
+    pub async fn run(&self, base: &str, stop: &Arc<AtomicBool>) -> Told {
         let token = self.desk.token().await.expect("signed in");
         let clients = self.patients.iter().map(|patient| {
             let (patient, visit_type, token, base) =
@@ -114,7 +114,8 @@ impl Load {
     }
 }
 
-fn site(engine: Engine) -> Option<Site> {
+/// A site with an administrator and a front desk.
+pub fn site(engine: Engine) -> Option<Site> {
     let site = Site::new(engine)?;
     site.account("admin@clinic.example", Role::Admin);
     site.account("desk@clinic.example", Role::FrontDesk);
@@ -127,7 +128,7 @@ struct Line {
     line: String,
 }
 
-fn ask(conn: &mut Conn, sql: &str) -> Vec<String> {
+pub fn ask(conn: &mut Conn, sql: &str) -> Vec<String> {
     let rows: Vec<Line> = match conn {
         Conn::Sqlite(conn) => diesel::sql_query(sql).load(conn),
         Conn::Postgres(conn) => diesel::sql_query(sql).load(conn),
@@ -137,7 +138,7 @@ fn ask(conn: &mut Conn, sql: &str) -> Vec<String> {
 }
 
 /// That the database agrees with what was answered, and with itself.
-async fn check(site: &Site, server: &Process, booked: &BTreeMap<String, String>) {
+pub async fn check(site: &Site, server: &Process, booked: &BTreeMap<String, String>) {
     let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
     for appointment in booked.keys() {
         let reply = desk.get(&format!("/v1/appointments/{appointment}")).await;

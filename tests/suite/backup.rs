@@ -1,0 +1,126 @@
+//! `legwork backup`: made while the service books, whole, and good for starting again.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::durability::{ask, check, prepare, site};
+use crate::support::people::PASSWORD;
+use crate::support::process::{Process, command};
+use crate::support::site::Site;
+use crate::support::{Engine, app};
+
+/// Runs `legwork backup` beside the server and says how it ended and what it said.
+async fn backup(site: &Site, file: &Path) -> (bool, String) {
+    let mut command = command(site);
+    // Whoever makes the backup need not have the keys.
+    command.env_remove("DATA_KEYS").env_remove("JWT_SECRET").arg("backup").arg(file);
+    let output = tokio::task::spawn_blocking(move || command.output().expect("the program")).await.expect("an end");
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text")).concat();
+    (output.status.success(), text)
+}
+
+#[test]
+fn a_backup_under_load_has_every_booking_answered_before_it_and_serves_again() {
+    let Some(site) = site(Engine::Sqlite) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("legwork.db");
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[]).await;
+        let load = prepare(&server).await;
+        let secret = json!({"pronouns": "canary/canaries", "phone": "+12025550177"});
+        let path = format!("/v1/patients/{}", load.patients[0]);
+        load.desk.patch(&path, "*", secret).await.expect(200);
+        let (go, still) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        // First some bookings that are answered before the backup begins, then others while it runs.
+        let (before, ()) = tokio::join!(load.run(&server.base, &go), async {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            go.store(true, Ordering::Relaxed);
+        });
+        let (during, (made, said)) = tokio::join!(load.run(&server.base, &still), async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let done = backup(&site, &file).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            still.store(true, Ordering::Relaxed);
+            done
+        });
+        assert!(made, "{said}");
+        assert!(said.contains("data-keys") && said.contains("DATA_KEYS") && said.contains("JWT_SECRET"), "{said}");
+        assert!(!before.booked.is_empty() && !during.booked.is_empty());
+        assert!(before.other.is_empty() && during.other.is_empty(), "{:?} {:?}", before.other, during.other);
+        assert_eq!(fs::metadata(&file).expect("the backup").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 1, "nothing is left beside it");
+        let bytes = fs::read(&file).expect("the backup");
+        assert!(!bytes.windows(6).any(|window| window == b"canary"), "what is sealed stays sealed");
+
+        // Nothing is overwritten, neither a backup nor anything else.
+        let (again, said) = backup(&site, &file).await;
+        assert!(!again && said.contains("there already"), "{said}");
+        assert_eq!(fs::read(&file).expect("the backup"), bytes);
+        let (nowhere, said) = backup(&site, &folder.path().join("no/such/folder.db")).await;
+        assert!(!nowhere && said.contains("no/such"), "{said}");
+
+        // Restored: a file of its own, served with the same keys.
+        let mut restored = crate::durability::site(Engine::Sqlite).expect("SQLite is always there");
+        let place = restored.folder.path().join("restored.db");
+        fs::copy(&file, &place).expect("put it back");
+        restored.database_url = format!("sqlite:{}", place.display());
+        let second = Process::start(&restored, &[]).await;
+        check(&restored, &second, &before.booked).await;
+        let desk = second.anon().sign_in("desk@clinic.example", PASSWORD).await;
+        assert_eq!(desk.get(&path).await.expect(200).string("/pronouns"), "canary/canaries");
+        let there = ask(&mut restored.connect(), "SELECT 'x' AS line FROM appointments").len();
+        assert!(there >= before.booked.len() && there <= before.booked.len() + during.booked.len(), "{there}");
+    });
+}
+
+#[test]
+fn a_restored_database_without_its_keys_is_refused_in_words() {
+    let Some(site) = site(Engine::Sqlite) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("legwork.db");
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[]).await;
+        prepare(&server).await;
+        assert!(backup(&site, &file).await.0);
+    });
+    let start = |keys: Option<&str>| {
+        let mut command = command(&site);
+        command.env_remove("DATA_KEYS").env("DATABASE_URL", format!("sqlite:{}", file.display()));
+        command.envs(keys.map(|keys| ("DATA_KEYS", keys))).arg("serve");
+        let output = command.output().expect("the program");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let said = start(None);
+    assert!(said.contains("data-keys is missing"), "{said}");
+    let said = start(Some("other:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+    assert!(said.contains("DATA_KEYS"), "{said}");
+}
+
+#[test]
+fn where_there_is_no_database_there_is_no_backup_and_none_is_made() {
+    let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
+    let file = site.folder.path().join("copy.db");
+    app::runtime().block_on(async {
+        let (made, said) = backup(&site, &file).await;
+        assert!(!made && said.contains("there is no database"), "{said}");
+    });
+    assert!(!file.exists() && !site.sqlite_path().exists());
+}
+
+#[test]
+fn on_postgres_the_command_says_what_to_do_instead() {
+    let Some(site) = Site::new(Engine::Postgres) else { return };
+    let file = site.folder.path().join("copy");
+    app::runtime().block_on(async {
+        let (made, said) = backup(&site, &file).await;
+        assert!(!made && said.contains("pg_dump --format=custom") && said.contains("DATA_KEYS"), "{said}");
+    });
+    assert!(!file.exists());
+}
