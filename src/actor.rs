@@ -62,6 +62,8 @@ pub enum Action {
     PatientWrite,
     /// Set up locations, practitioners, visit types.
     ClinicSetUp,
+    /// See what other systems call the practitioners.
+    PractitionerIdentifierRead,
     /// Read a practitioner's weekly hours.
     AvailabilityRead,
     /// Change a practitioner's weekly hours.
@@ -74,6 +76,8 @@ pub enum Action {
     AppointmentBook,
     /// Read appointments.
     AppointmentRead,
+    /// Change an appointment's note and identifiers.
+    AppointmentAmend,
     /// Check in, no-show, complete and undo.
     AppointmentProgress,
     /// Begin, fill in, discard and submit an intake.
@@ -113,12 +117,14 @@ const PERMISSIONS: &[(Action, [Reach; 4])] = &[
     (Action::PatientRead,          [Own,     Any,  Any,    Any]),
     (Action::PatientWrite,         [Own,     Any,  Any,    Any]),
     (Action::ClinicSetUp,          [No,      No,   No,     Any]),
+    (Action::PractitionerIdentifierRead, [No, Any, Any,    Any]),
     (Action::AvailabilityRead,     [No,      Any,  Any,    Any]),
     (Action::AvailabilityWrite,    [No,      No,   Own,    Any]),
     (Action::SlotBlock,            [No,      Any,  Own,    Any]),
     (Action::SlotHold,             [Any,     Any,  Any,    Any]),
     (Action::AppointmentBook,      [Own,     Any,  Any,    Any]),
     (Action::AppointmentRead,      [Own,     Any,  Any,    Any]),
+    (Action::AppointmentAmend,     [No,      Any,  Any,    Any]),
     (Action::AppointmentProgress,  [No,      Any,  Any,    Any]),
     // Who runs the clinic's settings or desk has no need of what patients tell their doctors.
     (Action::IntakeWrite,          [Own,     Any,  Any,    Any]),

@@ -26,6 +26,7 @@ pub mod db;
 pub mod env;
 pub mod error;
 pub mod http;
+pub mod identifiers;
 pub mod ids;
 pub mod sealed;
 pub mod telemetry;

@@ -71,7 +71,7 @@ impl EmailAddress {
 }
 
 /// A user's row.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = users)]
 pub struct User {
     /// The account's id.

@@ -9,13 +9,14 @@ use super::dto::{
     NewAppointment, Rescheduling,
 };
 use super::model::{AppointmentStatus, AppointmentStep};
-use super::{booking, moving, notice, progress, store};
+use super::{amending, booking, moving, notice, progress, store};
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::etag::{self, IfMatch};
 use crate::http::idempotency::{self, Answer, IdempotencyKey, Request};
+use crate::http::paging::next_pass;
 use crate::http::{Body, Params, PathId};
 use crate::ids::{AppointmentId, SlotId, VisitTypeId};
 use crate::messages::calendar;
@@ -26,6 +27,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(book_appointment)
         .service(list_appointments)
         .service(get_appointment)
+        .service(amending::amend_appointment)
         .service(get_appointment_calendar)
         .service(list_appointment_history)
         .service(cancel_appointment)
@@ -73,6 +75,7 @@ async fn with_next_free(env: &Env, actor: &Actor, error: Error, slot: SlotId, vi
             `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the hold is over; \
             `not_offered`: the doctor does not offer this visit type; `not_online_bookable`: only the clinic books it; \
             `booking_notice`: too short before its start; `slot_past`: the slot is over; \
+            `identifier_taken`: another appointment has an identifier, `pointer` says which, `taken_by` which appointment; \
             `request_in_progress`: the same request is still at work"),
     ),
 )]
@@ -84,7 +87,7 @@ async fn book_appointment(
     body: Body<NewAppointment>,
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentBook)?;
-    let (key, booking) = (key.required()?, body.booking()?);
+    let (key, booking) = (key.required()?, body.booking(actor.role.is_staff())?);
     let (slot, visit_type) = (booking.slot_id, booking.visit_type_id);
     let request = Request { actor: Some(actor.user_id), operation: "create_appointment".into(), key, body: &body.raw };
     let (shared, who) = (env.clone(), actor.clone());
@@ -103,7 +106,9 @@ async fn book_appointment(
 
 /// List appointments
 ///
-/// By start. Patients see the appointments of those they may act for.
+/// By start. Patients see the appointments of those they may act for. With `updated_since` the list goes through what has
+/// changed: no change is missed by whoever begins each pass with the `next_updated_since` of the first page of the pass
+/// before. Changes of the patient's record or intake show in their own lists.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "list_appointments",
@@ -120,11 +125,13 @@ async fn list_appointments(
     actor.require(Action::AppointmentRead)?;
     let (filter, after, limit) = filter.0.parse()?;
     let shared = env.clone();
+    let next_updated_since = next_pass(env.now(), filter.updated_since, after.as_ref());
     let page = env
         .db
         .read(move |conn| {
             let (rows, next_cursor) = store::list(conn, &actor, &filter, after, limit)?;
-            Ok(AppointmentPage { items: AppointmentDto::of_all(conn, &shared, &actor, rows)?, next_cursor })
+            let items = AppointmentDto::of_all(conn, &shared, &actor, rows)?;
+            Ok(AppointmentPage { items, next_cursor, next_updated_since })
         })
         .await?;
     Ok(HttpResponse::Ok().json(page))

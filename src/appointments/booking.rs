@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
 use crate::intake;
 use crate::patients;
@@ -29,13 +30,16 @@ pub struct Booking {
     pub hold_id: Option<HoldId>,
     /// What the clinic should know.
     pub note: Option<String>,
+    /// What other systems call it; staff only.
+    pub identifiers: Identifiers,
 }
 
 /// Books a visit and tells the patient.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a patient, slot or hold that is not there or not the actor's; the conflicts
-/// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `slot_past`, `hold_lapsed`.
+/// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `slot_past`, `hold_lapsed`,
+/// `identifier_taken`.
 pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<AppointmentId> {
     let now = env.now();
     let patient = patients::store::visible(tx, env, actor, booking.patient_id)?;
@@ -67,6 +71,7 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
         confirmation_code: ConfirmationCode::draw(&env.entropy).as_str().to_owned(),
         sequence: 0,
         note,
+        identifiers: booking.identifiers.clone(),
         booked_by: Some(actor.user_id),
         version: 1,
         created_at: now,

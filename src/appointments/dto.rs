@@ -15,6 +15,7 @@ use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
 use crate::http::paging::{Cursor, Limit};
+use crate::identifiers::{Identifier, Identifiers, Token};
 use crate::ids::{
     AppointmentHistoryId, AppointmentId, HoldId, IntakeId, LocationId, PatientId, PractitionerId, SlotId, UserId,
     VisitTypeId,
@@ -23,8 +24,8 @@ use crate::intake::model::IntakeStanding;
 use crate::patients::names;
 use crate::text;
 
-/// The longest note of a booking, in characters.
-const NOTE: usize = 1000;
+/// The longest note of an appointment, in characters.
+pub(super) const NOTE: usize = 1000;
 /// The longest reason of a change, in characters.
 const REASON: usize = 500;
 
@@ -38,7 +39,7 @@ const REASON: usize = 500;
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
     "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "note": "I come with a walker.",
-    "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+    "identifiers": [{"system": "https://ehr.example/visits", "value": "V-2291"}], "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
 }))]
 pub struct AppointmentDto {
     /// The appointment; also the UID of its calendar entry, which stays when it moves.
@@ -70,6 +71,9 @@ pub struct AppointmentDto {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub note: Option<String>,
+    /// The numbers that other systems have for it.
+    #[schema(value_type = Vec<Identifier>)]
+    pub identifiers: Identifiers,
     /// The newest intake that was authored before the visit and still counts for it; null where there is none.
     pub intake_id: Option<IntakeId>,
     /// What has become of that intake.
@@ -155,6 +159,7 @@ impl AppointmentDto {
             confirmation_code: ConfirmationCode::stored(appointment.confirmation_code).to_string(),
             sequence: appointment.sequence,
             note: note.transpose()?,
+            identifiers: appointment.identifiers,
             intake_id,
             intake_status,
             created_at: appointment.created_at,
@@ -173,7 +178,7 @@ impl AppointmentDto {
     "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
-    "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0,
+    "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "identifiers": [],
     "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
     "patient": {
         "id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14",
@@ -181,10 +186,14 @@ impl AppointmentDto {
     }
 }], "next_cursor": null}))]
 pub struct AppointmentPage {
-    /// By start.
+    /// By start; with `updated_since` the one that was changed longest ago first.
     pub items: Vec<AppointmentDto>,
     /// For `cursor`; null on the last page.
     pub next_cursor: Option<String>,
+    /// Where the next pass through the changes begins; on the first page of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub next_updated_since: Option<Timestamp>,
 }
 
 /// What to book.
@@ -209,6 +218,10 @@ pub struct NewAppointment {
     #[serde(default)]
     #[schema(max_length = 1000)]
     pub note: Option<String>,
+    /// The numbers that other systems have for it. Staff only.
+    #[serde(default)]
+    #[schema(value_type = Vec<Identifier>, max_items = 20)]
+    pub identifiers: Identifiers,
 }
 
 impl NewAppointment {
@@ -216,9 +229,12 @@ impl NewAppointment {
     ///
     /// # Errors
     /// Every broken rule.
-    pub fn booking(&self) -> Result<Booking> {
+    pub fn booking(&self, by_staff: bool) -> Result<Booking> {
         let mut check = Check::new();
         let note = self.note.as_deref().and_then(|note| check.field("/note", text::lines(note, NOTE)));
+        let allowed = by_staff || self.identifiers.0.is_empty();
+        check.require(allowed, "/identifiers", "forbidden_field", "only the clinic's staff may set this");
+        let identifiers = self.identifiers.clone().read("/identifiers", &mut check).unwrap_or_default();
         check.done()?;
         Ok(Booking {
             slot_id: self.slot_id,
@@ -226,6 +242,7 @@ impl NewAppointment {
             patient_id: self.patient_id,
             hold_id: self.hold_id,
             note,
+            identifiers,
         })
     }
 }
@@ -294,6 +311,12 @@ pub struct AppointmentFilter {
     /// Words, each of which must begin a word of one of the patient's names; accents and case count for nothing.
     #[param(max_length = 200, example = "ann ex")]
     pub q: Option<String>,
+    /// A number that another system has for it: `system|value`, `value` of any system, or `system|` for all of a system.
+    #[param(min_length = 1, max_length = 456, example = "https://ehr.example/visits|V-2291")]
+    pub identifier: Option<String>,
+    /// Changed at this instant or later. The list is then by change, the one that was changed longest ago first; a next
+    /// pass begins with the `next_updated_since` of the first page.
+    pub updated_since: Option<Timestamp>,
     /// The `next_cursor` of the page before.
     #[param(max_length = 200)]
     pub cursor: Option<String>,
@@ -317,8 +340,8 @@ impl AppointmentFilter {
         if let (Some(from), Some(to)) = (self.from, self.to) {
             check.require(from < to, "?to", "out_of_range", "must be later than `from`");
         }
+        let identifier = self.identifier.as_deref().and_then(|text| check.field("?identifier", Token::parse(text)));
         check.done()?;
-        let (after, limit) = (Cursor::read(self.cursor.as_deref(), store::LIST)?, Limit::new(self.limit)?);
         let filter = Filter {
             patient_id: self.patient_id,
             practitioner_id: self.practitioner_id,
@@ -328,8 +351,11 @@ impl AppointmentFilter {
             to: self.to,
             confirmation_code,
             words,
+            identifier,
+            updated_since: self.updated_since,
         };
-        Ok((filter, after, limit))
+        let after = Cursor::read(self.cursor.as_deref(), filter.list())?;
+        Ok((filter, after, Limit::new(self.limit)?))
     }
 }
 

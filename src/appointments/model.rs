@@ -24,7 +24,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What happens to an appointment; each after the first is an endpoint of the same name.
+    /// What happens to an appointment. Each but the first and the last is an endpoint of the same name.
     AppointmentStep {
         /// It was made.
         Book = "book",
@@ -40,6 +40,8 @@ text_enum! {
         Complete = "complete",
         /// The last change was a mistake.
         Undo = "undo",
+        /// Its note or identifiers were changed.
+        Amend = "amend",
     }
 }
 

@@ -8,11 +8,13 @@ use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{
-    appointment_history, appointments, locations, patient_access, patient_name_words, patients, users,
+    appointment_history, appointment_identifiers, appointments, locations, patient_access, patient_name_words,
+    patients, users,
 };
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
+use crate::identifiers::{self, Identifiers, Token, identified};
 use crate::ids::{
     AppointmentHistoryId, AppointmentId, IntakeId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId,
 };
@@ -48,6 +50,8 @@ pub struct Appointment {
     pub sequence: i32,
     /// What the patient or the desk wrote at the booking.
     pub note: Option<Sealed<String>>,
+    /// What other systems call it.
+    pub identifiers: Identifiers,
     /// The account that booked.
     pub booked_by: Option<UserId>,
     /// Of the row.
@@ -99,6 +103,17 @@ pub struct Filter {
     pub confirmation_code: Option<ConfirmationCode>,
     /// Normalised words, each of which begins a word of one of the patient's names.
     pub words: Vec<String>,
+    /// What another system calls it.
+    pub identifier: Option<Token>,
+    /// Changed then or later; the list is then by change.
+    pub updated_since: Option<Timestamp>,
+}
+
+impl Filter {
+    /// The name under which cursors know the list in its order.
+    pub fn list(&self) -> &'static str {
+        if self.updated_since.is_some() { "appointments-changes" } else { "appointments" }
+    }
 }
 
 /// Whether the actor reads only what belongs to patients they may act for.
@@ -204,7 +219,7 @@ pub fn require_free_patient(
     }
 }
 
-/// A page of the appointments that the actor may see, by (start, id).
+/// A page of the appointments that the actor may see, by (start, id); with `updated_since` by (change, id).
 ///
 /// # Errors
 /// The database's.
@@ -246,6 +261,18 @@ pub fn list(
             .select(patient_name_words::patient_id);
         query = query.filter(appointments::patient_id.eq_any(named));
     }
+    if let Some(token) = &filter.identifier {
+        query = identified!(query, appointments::id, appointment_identifiers, appointment_id, token);
+    }
+    if let Some(since) = filter.updated_since {
+        query = query.filter(appointments::updated_at.ge(after.map_or(since, |after| after.at.max(since))));
+        if let Some(Cursor { at, id }) = after {
+            query = query.filter(appointments::updated_at.gt(at).or(appointments::id.gt(AppointmentId(id))));
+        }
+        let rows: Vec<Shown> =
+            query.order((appointments::updated_at, appointments::id)).limit(limit.query()).load(tx)?;
+        return Ok(limit.page(rows, filter.list(), |row| (row.appointment.updated_at, row.appointment.id.0)));
+    }
     if let Some(Cursor { at, id }) = after {
         let id = AppointmentId(id);
         let behind = appointments::starts_at.gt(at).or(appointments::starts_at.eq(at).and(appointments::id.gt(id)));
@@ -253,16 +280,13 @@ pub fn list(
         query = query.filter(appointments::starts_at.ge(at)).filter(behind);
     }
     let rows: Vec<Shown> = query.order((appointments::starts_at, appointments::id)).limit(limit.query()).load(tx)?;
-    Ok(limit.page(rows, LIST, |row| (row.appointment.starts_at, row.appointment.id.0)))
+    Ok(limit.page(rows, filter.list(), |row| (row.appointment.starts_at, row.appointment.id.0)))
 }
-
-/// The name under which cursors know the list.
-pub const LIST: &str = "appointments";
 
 /// Keeps a new appointment and the first line of its history.
 ///
 /// # Errors
-/// A conflict where another has its time or code.
+/// A conflict where another has its time, code or identifier.
 pub fn insert(tx: &mut Conn, env: &Env, actor: &Actor, new: &Appointment) -> Result<()> {
     use appointments::dsl;
     diesel::insert_into(appointments::table)
@@ -281,6 +305,7 @@ pub fn insert(tx: &mut Conn, env: &Env, actor: &Actor, new: &Appointment) -> Res
                 dsl::confirmation_code.eq(&new.confirmation_code),
                 dsl::sequence.eq(new.sequence),
                 dsl::note.eq(&new.note),
+                dsl::identifiers.eq(&new.identifiers),
                 dsl::booked_by.eq(new.booked_by),
                 dsl::version.eq(new.version),
                 dsl::created_at.eq(new.created_at),
@@ -288,6 +313,9 @@ pub fn insert(tx: &mut Conn, env: &Env, actor: &Actor, new: &Appointment) -> Res
             ),
         ))
         .execute(tx)?;
+    if !new.identifiers.0.is_empty() {
+        identifiers::set_for_appointment(tx, new.id, &new.identifiers)?;
+    }
     remember(tx, env, actor, &Change { step: AppointmentStep::Book, from: None, reason: None }, new)
 }
 
@@ -323,6 +351,8 @@ pub fn update(
             dsl::ends_at.eq(next.ends_at),
             dsl::status.eq(next.status),
             dsl::sequence.eq(next.sequence),
+            dsl::note.eq(&next.note),
+            dsl::identifiers.eq(&next.identifiers),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
         ))
@@ -371,7 +401,7 @@ pub fn changed_at(tx: &mut Conn, appointment: &Appointment) -> Result<Timestamp>
     let at: Option<Timestamp> = appointment_history::table
         .filter(dsl::appointment_id.eq(appointment.id))
         .filter(dsl::to_status.eq(appointment.status))
-        .filter(dsl::action.ne(AppointmentStep::Reschedule))
+        .filter(dsl::action.ne_all([AppointmentStep::Reschedule, AppointmentStep::Amend]))
         .order(dsl::id.desc())
         .select(dsl::at)
         .first(tx)

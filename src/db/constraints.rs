@@ -40,6 +40,22 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("appointments.confirmation_code"),
         error: || Error::Retry,
     },
+    // Another object got the identifier in between: the transaction runs again, finds it and names it.
+    Meaning {
+        name: "patient_identifiers_pkey",
+        sqlite_columns: Some("patient_identifiers.system, patient_identifiers.value"),
+        error: || Error::Retry,
+    },
+    Meaning {
+        name: "practitioner_identifiers_pkey",
+        sqlite_columns: Some("practitioner_identifiers.system, practitioner_identifiers.value"),
+        error: || Error::Retry,
+    },
+    Meaning {
+        name: "appointment_identifiers_pkey",
+        sqlite_columns: Some("appointment_identifiers.system, appointment_identifiers.value"),
+        error: || Error::Retry,
+    },
     // Another publication of the same hours came first: the transaction runs again and finds them published.
     Meaning {
         name: "slots_start",

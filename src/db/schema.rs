@@ -92,9 +92,11 @@ diesel::table! {
         phone -> Nullable<Text>,
         phone_reversed -> Nullable<Text>,
         email -> Nullable<Text>,
+        email_key -> Nullable<Text>,
         preferred_language -> Text,
         interpreter_needed -> Bool,
         details -> Binary,
+        identifiers -> Text,
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
@@ -185,6 +187,7 @@ diesel::table! {
         id -> types::Uid,
         name -> Text,
         active -> Bool,
+        identifiers -> Text,
         version -> Integer,
         availability_version -> Integer,
         created_at -> types::Instant,
@@ -276,6 +279,7 @@ diesel::table! {
         confirmation_code -> Text,
         sequence -> Integer,
         note -> Nullable<Binary>,
+        identifiers -> Text,
         booked_by -> Nullable<types::Uid>,
         version -> Integer,
         created_at -> types::Instant,
@@ -443,7 +447,43 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    patient_identifiers (system, value) {
+        system -> Text,
+        value -> Text,
+        patient_id -> types::Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    practitioner_identifiers (system, value) {
+        system -> Text,
+        value -> Text,
+        practitioner_id -> types::Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    appointment_identifiers (system, value) {
+        system -> Text,
+        value -> Text,
+        appointment_id -> types::Uid,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
+    patient_identifiers,
+    practitioner_identifiers,
+    appointment_identifiers,
     audit_events,
     users,
     sessions,

@@ -6,6 +6,7 @@ use crate::db::Conn;
 use crate::db::schema::{availability, locations, practitioners, visit_types};
 use crate::env::Env;
 use crate::error::Result;
+use crate::identifiers::{self, Identifier, Identifiers};
 use crate::ids::{AvailabilityId, LocationId, PractitionerId, VisitTypeId};
 use crate::scheduling::model::{Location, Practitioner, VisitType};
 use crate::scheduling::{publishing, store};
@@ -21,8 +22,8 @@ pub(super) struct Clinic {
 /// A week's hours: weekdays from Monday = 1, start and end in minutes of the day.
 type Hours = (&'static [i32], i32, i32);
 
-/// A doctor: the name, what they offer, and when they are where.
-type Doctor<'a> = (&'a str, &'a [VisitTypeId], &'a [(LocationId, Hours)]);
+/// A doctor: the name and national number, what they offer, and when they are where.
+type Doctor<'a> = ((&'a str, &'a str), &'a [VisitTypeId], &'a [(LocationId, Hours)]);
 
 /// Monday to Friday.
 const WEEKDAYS: &[i32] = &[1, 2, 3, 4, 5];
@@ -39,14 +40,22 @@ pub(super) fn fill(tx: &mut Conn, env: &Env) -> Result<Clinic> {
     ];
     let all = visit_types.as_slice();
     let doctors: [Doctor; 4] = [
-        ("Dr. Maya Ortiz", all, &[(boston, (WEEKDAYS, 9 * 60, 12 * 60)), (boston, (WEEKDAYS, 13 * 60, 17 * 60))]),
-        ("Dr. Samuel Lindqvist", all, &[(boston, (&[1, 3, 5], 8 * 60, 16 * 60))]),
-        ("Dr. Aiko Tanaka", all, &[(denver, (WEEKDAYS, 9 * 60, 17 * 60))]),
-        ("Dr. Peter Novák", &all[..2], &[(denver, (&[2, 4], 10 * 60, 18 * 60)), (denver, (&[6], 9 * 60, 13 * 60))]),
+        (
+            ("Dr. Maya Ortiz", "1999999984"),
+            all,
+            &[(boston, (WEEKDAYS, 9 * 60, 12 * 60)), (boston, (WEEKDAYS, 13 * 60, 17 * 60))],
+        ),
+        (("Dr. Samuel Lindqvist", "1999999976"), all, &[(boston, (&[1, 3, 5], 8 * 60, 16 * 60))]),
+        (("Dr. Aiko Tanaka", "1999999968"), all, &[(denver, (WEEKDAYS, 9 * 60, 17 * 60))]),
+        (
+            ("Dr. Peter Novák", "1999999950"),
+            &all[..2],
+            &[(denver, (&[2, 4], 10 * 60, 18 * 60)), (denver, (&[6], 9 * 60, 13 * 60))],
+        ),
     ];
     let mut practitioners = Vec::new();
-    for (name, offers, hours) in doctors {
-        practitioners.push(practitioner(tx, env, name, offers, hours)?);
+    for (who, offers, hours) in doctors {
+        practitioners.push(practitioner(tx, env, who, offers, hours)?);
     }
     Ok(Clinic { practitioners, visit_types })
 }
@@ -91,7 +100,7 @@ fn visit_type(tx: &mut Conn, env: &Env, name: &str, public_name: &str, minutes: 
 fn practitioner(
     tx: &mut Conn,
     env: &Env,
-    name: &str,
+    (name, npi): (&str, &str),
     offers: &[VisitTypeId],
     hours: &[(LocationId, Hours)],
 ) -> Result<PractitionerId> {
@@ -100,12 +109,17 @@ fn practitioner(
         id: env.new_id(),
         name: name.into(),
         active: true,
+        identifiers: Identifiers(vec![Identifier {
+            system: "http://hl7.org/fhir/sid/us-npi".into(),
+            value: npi.into(),
+        }]),
         version: 1,
         availability_version: 1,
         created_at: now,
         updated_at: now,
     };
     diesel::insert_into(practitioners::table).values(&practitioner).execute(tx)?;
+    identifiers::set_for_practitioner(tx, practitioner.id, &practitioner.identifiers)?;
     let mut places: Vec<_> = hours.iter().map(|(location, _)| *location).collect();
     places.dedup();
     store::set_offers(tx, practitioner.id, offers, &places)?;

@@ -12,6 +12,7 @@ use crate::appointments::booking::{Booking, book};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
+use crate::identifiers::Identifiers;
 use crate::ids::{PatientId, PractitionerId, SessionId, VisitTypeId};
 use crate::patients::input::PatientInput;
 use crate::patients::model::Relation;
@@ -30,6 +31,9 @@ pub(super) fn mailbox(role: Role) -> &'static str {
     }
 }
 
+/// What the demo's other system is called.
+const EHR: &str = "https://ehr.demo.legwork.example/patients";
+
 /// A patient: given and family name, birth, sex, telephone, language.
 type Person = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
@@ -43,6 +47,9 @@ const PATIENTS: &[Person] = &[
     ("Lev", "Abramov", "1941-12-05", "male", "+16175550106", "en"),
 ];
 
+/// Probably Bernard, entered twice.
+const TWICE: Person = ("Bernhard", "Okafor", "1954-03-02", "male", "+16175550107", "en");
+
 pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clinic) -> Result<()> {
     let admin = account(tx, env, password_hash, Role::Admin, Some("Alex Admin"), None)?;
     let desk = account(tx, env, password_hash, Role::FrontDesk, Some("Dana Desk"), None)?;
@@ -54,6 +61,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
     for person in PATIENTS {
         people.push(record(tx, env, person)?);
     }
+    record(tx, env, &TWICE)?;
     if let Some(ann) = people.first() {
         patients::grant_access(tx, env, patient.id, *ann, Relation::Oneself)?;
     }
@@ -98,6 +106,7 @@ fn record(tx: &mut Conn, env: &Env, person: &Person) -> Result<PatientId> {
     let input: PatientInput = serde_json::from_value(serde_json::json!({
         "given_name": given, "family_name": family, "date_of_birth": birth, "administrative_sex": sex, "phone": phone,
         "email": format!("{mailbox}@{DOMAIN}"), "preferred_language": language, "interpreter_needed": *language != "en",
+        "identifiers": [{"system": EHR, "value": format!("48{}", &phone[9..])}],
     }))
     .map_err(|error| Error::internal("a demo patient", error))?;
     let mut check = Check::new();
@@ -120,7 +129,14 @@ fn appointment(
     let from = now.plus(SignedDuration::from_hours(24 * days));
     let query = SlotQuery { practitioner_id: Some(practitioner_id), ..SlotQuery::new(&visit_type, from, now, true) };
     let Some(slot) = search::free(tx, &query, 1)?.into_iter().next() else { return Ok(()) };
-    let booking = Booking { slot_id: slot.id, visit_type_id, patient_id, hold_id: None, note: None };
+    let booking = Booking {
+        slot_id: slot.id,
+        visit_type_id,
+        patient_id,
+        hold_id: None,
+        note: None,
+        identifiers: Identifiers::default(),
+    };
     book(tx, env, actor, &booking)?;
     Ok(())
 }

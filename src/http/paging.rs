@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -10,6 +11,19 @@ use crate::error::{Error, Result};
 pub const DEFAULT_LIMIT: u8 = 50;
 /// The largest page.
 pub const MAX_LIMIT: u8 = 200;
+
+/// How far back the next pass through the changes of a list begins.
+///
+/// A change bears the time at which its transaction ran, and shows when that has been committed: later, and by another
+/// instance's clock. No transaction lives as long as this.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
+
+/// Where the next pass through the changes since `since` begins, for the first page of a pass at `now`: whoever begins there
+/// misses nothing, and sees what changed within the last minute once more.
+pub fn next_pass(now: Timestamp, since: Option<Timestamp>, after: Option<&Cursor>) -> Option<Timestamp> {
+    // A later page is later: what was committed in between, before its place, it does not have.
+    since.filter(|_| after.is_none()).map(|since| now.minus(OVERLAP).max(since))
+}
 
 /// How many items a page may have, 1 to [`MAX_LIMIT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +98,17 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_pass_is_told_on_the_first_page_only_and_never_goes_back() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        let now = at("2026-03-02T14:00:00Z");
+        let cursor = Cursor { at: now, id: uuid::Uuid::nil() };
+        assert_eq!(next_pass(now, Some(at("2026-03-01T00:00:00Z")), None), Some(at("2026-03-02T13:59:00Z")));
+        assert_eq!(next_pass(now, Some(at("2026-03-02T13:59:30Z")), None), Some(at("2026-03-02T13:59:30Z")));
+        assert_eq!(next_pass(now, Some(now), Some(&cursor)), None);
+        assert_eq!(next_pass(now, None, None), None);
+    }
 
     #[test]
     fn a_cursor_is_read_by_its_own_list_only() {

@@ -6,7 +6,9 @@ use utoipa::ToSchema;
 
 use super::model::{Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Race, SexAssignedAtBirth};
 use crate::db::types::Date;
+use crate::error::Check;
 use crate::http::input::Change;
+use crate::identifiers::{Identifier, Identifiers};
 
 /// Who a patient is and how to reach them.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -51,6 +53,10 @@ pub struct PatientInput {
     pub preferred_language: String,
     /// Whether somebody must interpret.
     pub interpreter_needed: bool,
+    /// The numbers that other systems have for them; set by the clinic's staff only.
+    #[serde(default)]
+    #[schema(value_type = Vec<Identifier>, max_items = 20)]
+    pub identifiers: Identifiers,
     /// How to speak of the person, such as `she/her`, or `declined`.
     #[schema(min_length = 1, max_length = 50)]
     pub pronouns: Option<String>,
@@ -71,6 +77,19 @@ pub struct PatientInput {
     pub emergency_contact: Option<EmergencyContact>,
     /// Who pays.
     pub insurance: Option<Insurance>,
+}
+
+impl PatientInput {
+    /// Notes what only the clinic's staff may set, where somebody else writes a new record.
+    pub fn forbid_what_staff_set(&self, prefix: &str, check: &mut Check) {
+        let pointer = format!("{prefix}/identifiers");
+        check.require(
+            self.identifiers.0.is_empty(),
+            pointer,
+            "forbidden_field",
+            "only the clinic's staff may set this",
+        );
+    }
 }
 
 /// A merge patch of a patient's record (RFC 7396): what is absent stays, `null` takes away. A patient may not change
@@ -131,6 +150,10 @@ pub struct PatientPatch {
     #[serde(default)]
     #[schema(value_type = Option<bool>)]
     pub interpreter_needed: Change<bool>,
+    /// The numbers that other systems have for them; the list is replaced as a whole. Staff only.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Identifier>>, max_items = 20)]
+    pub identifiers: Change<Identifiers>,
     /// How to speak of the person, or `declined`.
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 50)]

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod consents;
+pub mod duplicates;
 pub mod input;
 pub mod model;
 pub mod names;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::db::schema::patients;
 use crate::db::types::{Date, text_enum};
+use crate::identifiers::Identifiers;
 use crate::ids::PatientId;
 use crate::sealed::Sealed;
 
@@ -210,12 +211,16 @@ pub struct Patient {
     pub phone_reversed: Option<String>,
     /// Where their mail goes.
     pub email: Option<String>,
+    /// The same address, however it is written.
+    pub email_key: Option<String>,
     /// BCP 47.
     pub preferred_language: String,
     /// Whether somebody must interpret.
     pub interpreter_needed: bool,
     /// What no search needs.
     pub details: Sealed<Details>,
+    /// What other systems call them.
+    pub identifiers: Identifiers,
     /// Grows with each change.
     pub version: i32,
     /// When the record was made.
@@ -266,6 +271,11 @@ impl fmt::Debug for Patient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Patient({})", self.id.0)
     }
+}
+
+/// An address as it is compared: however it is written.
+pub fn email_key(email: &str) -> String {
+    email.to_lowercase()
 }
 
 /// The digits of a number, last first.

@@ -28,6 +28,11 @@ pub fn query_words(query: &str) -> BTreeSet<String> {
     parts(&fold(query)).collect()
 }
 
+/// A name as it is compared with another: folded, without punctuation and spaces.
+pub fn compact(name: &str) -> String {
+    fold(name).chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
 fn parts(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())

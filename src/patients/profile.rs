@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::db::types::Date;
 use crate::error::{Check, Error, FieldError, Rule};
 use crate::http::input::Change;
+use crate::identifiers::Identifiers;
 use crate::text;
 
 /// The first day of birth that is taken for true.
@@ -16,7 +17,7 @@ const NAME: usize = 100;
 const PREVIOUS_NAMES: usize = 10;
 
 /// What a record says, without what the service adds to it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Profile {
     /// The legal given name; `None` for a person of one name only.
     pub given_name: Option<String>,
@@ -40,6 +41,8 @@ pub struct Profile {
     pub preferred_language: String,
     /// Whether somebody must interpret.
     pub interpreter_needed: bool,
+    /// What other systems call them.
+    pub identifiers: Identifiers,
     /// What no search needs.
     pub details: Details,
 }
@@ -87,6 +90,7 @@ impl Profile {
             email: None,
             preferred_language: String::new(),
             interpreter_needed: false,
+            identifiers: Identifiers::default(),
             details: Details::default(),
         }
     }
@@ -108,6 +112,7 @@ impl From<PatientInput> for PatientPatch {
             email: set(input.email),
             preferred_language: Change::Set(input.preferred_language),
             interpreter_needed: Change::Set(input.interpreter_needed),
+            identifiers: Change::Set(input.identifiers),
             pronouns: set(input.pronouns),
             sex_assigned_at_birth: set(input.sex_assigned_at_birth),
             gender_identity: set(input.gender_identity),
@@ -154,6 +159,7 @@ impl PatientPatch {
             ("/middle_name", self.middle_name != Change::Keep),
             ("/date_of_birth", self.date_of_birth != Change::Keep),
             ("/administrative_sex", self.administrative_sex != Change::Keep),
+            ("/identifiers", self.identifiers != Change::Keep),
         ];
         for (pointer, touched) in legal {
             check.require(staff || !touched, pointer, "forbidden_field", "only the clinic's staff may change this");
@@ -177,6 +183,7 @@ impl PatientPatch {
         at.kept("email", &mut self.email, |value| Ok(EmailAddress::parse(value)?.as_str().to_owned()));
         at.required("preferred_language", &mut self.preferred_language, |value| text::language(value));
         at.required("interpreter_needed", &mut self.interpreter_needed, |value| Ok(*value));
+        at.identifiers(&mut self.identifiers);
         at.kept("pronouns", &mut self.pronouns, line(50));
         at.kept("gender_identity", &mut self.gender_identity, line(100));
         at.kept("race", &mut self.race, |value| races(value));
@@ -221,6 +228,11 @@ impl PatientChange {
         patch.email.apply(&mut profile.email);
         replace(patch.preferred_language, &mut profile.preferred_language);
         replace(patch.interpreter_needed, &mut profile.interpreter_needed);
+        match patch.identifiers {
+            Change::Keep => {}
+            Change::Clear => profile.identifiers = Identifiers::default(),
+            Change::Set(identifiers) => profile.identifiers = identifiers,
+        }
         let details = &mut profile.details;
         patch.pronouns.apply(&mut details.pronouns);
         patch.sex_assigned_at_birth.apply(&mut details.sex_assigned_at_birth);
@@ -378,6 +390,12 @@ impl Reader<'_> {
             self.check.add(FieldError::new(pointer, "required", "cannot be taken away"));
         }
         self.kept(member, change, read);
+    }
+
+    fn identifiers(&mut self, change: &mut Change<Identifiers>) {
+        let Change::Set(identifiers) = change else { return };
+        let pointer = format!("{}/identifiers", self.prefix);
+        *identifiers = std::mem::take(identifiers).read(&pointer, self.check).unwrap_or_default();
     }
 
     fn previous_names(&mut self, change: &mut Change<Vec<String>>) {

@@ -81,6 +81,7 @@ impl RegistrationInput {
         if let (None, Some(email)) = (&self.patient.email, &email) {
             self.patient.email = Some(email.as_str().to_owned());
         }
+        self.patient.forbid_what_staff_set("/patient", &mut check);
         let profile = Profile::parse(self.patient, "/patient", now, &mut check);
         check.require(self.consents.len() <= CONSENTS, "/consents", "too_many", format!("may have {CONSENTS} entries"));
         let mut consents = Vec::new();

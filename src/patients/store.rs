@@ -8,19 +8,20 @@ use super::model::{self, Details, Patient, Profile, Relation};
 use super::names;
 use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
-use crate::db::schema::{counters, patient_access, patient_name_words, patients};
+use crate::db::schema::{counters, patient_access, patient_identifiers, patient_name_words, patients};
 use crate::db::types::Date;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
+use crate::identifiers::{self, Token, identified};
 use crate::ids::{PatientId, UserId};
 use crate::sealed::{Place, Sealed, Sealer};
 
 /// Makes a record with the next number.
 ///
 /// # Errors
-/// The database's.
+/// The conflict `identifier_taken`.
 pub fn insert(tx: &mut Conn, env: &Env, profile: &Profile) -> Result<Patient> {
     let number = diesel::update(counters::table.find("mrn"))
         .set(counters::value.eq(counters::value + 1))
@@ -31,13 +32,16 @@ pub fn insert(tx: &mut Conn, env: &Env, profile: &Profile) -> Result<Patient> {
     let patient = row(env, id, model::mrn(number), profile, 1, (now, now))?;
     diesel::insert_into(patients::table).values(&patient).execute(tx)?;
     insert_words(tx, &patient)?;
+    if !patient.identifiers.0.is_empty() {
+        identifiers::set_for_patient(tx, id, &patient.identifiers)?;
+    }
     Ok(patient)
 }
 
 /// Writes a changed record as the version after `was`.
 ///
 /// # Errors
-/// [`Error::Stale`] where another change came first.
+/// [`Error::Stale`] where another change came first; the conflict `identifier_taken`.
 pub fn update(tx: &mut Conn, env: &Env, was: &Patient, profile: &Profile) -> Result<Patient> {
     let times = (was.created_at, env.now());
     let patient = row(env, was.id, was.mrn.clone(), profile, was.version + 1, times)?;
@@ -47,6 +51,9 @@ pub fn update(tx: &mut Conn, env: &Env, was: &Patient, profile: &Profile) -> Res
     }
     diesel::delete(patient_name_words::table.filter(patient_name_words::patient_id.eq(was.id))).execute(tx)?;
     insert_words(tx, &patient)?;
+    if patient.identifiers != was.identifiers {
+        identifiers::set_for_patient(tx, was.id, &patient.identifiers)?;
+    }
     Ok(patient)
 }
 
@@ -82,10 +89,12 @@ fn row(
         administrative_sex: profile.administrative_sex,
         phone_reversed: profile.phone.as_deref().map(model::reversed_digits),
         phone: profile.phone,
+        email_key: profile.email.as_deref().map(model::email_key),
         email: profile.email,
         preferred_language: profile.preferred_language,
         interpreter_needed: profile.interpreter_needed,
         details: env.sealer.seal(details_place(id), &profile.details)?,
+        identifiers: profile.identifiers,
         version,
         created_at,
         updated_at,
@@ -109,6 +118,7 @@ pub fn profile(env: &Env, patient: &Patient) -> Result<Profile> {
         email: patient.email.clone(),
         preferred_language: patient.preferred_language.clone(),
         interpreter_needed: patient.interpreter_needed,
+        identifiers: patient.identifiers.clone(),
         details: details(env, patient.id, &patient.details)?,
     })
 }
@@ -219,9 +229,13 @@ pub struct Search {
     pub phone: Option<PhoneFilter>,
     /// The record's number.
     pub mrn: Option<String>,
+    /// What another system calls them.
+    pub identifier: Option<Token>,
+    /// Changed then or later; the list is then by change, the oldest first.
+    pub updated_since: Option<Timestamp>,
 }
 
-/// The patients that fit, the newest record first.
+/// The patients that fit, the newest record first; with `updated_since` the one that was changed longest ago first.
 ///
 /// # Errors
 /// The database's.
@@ -250,6 +264,16 @@ pub fn search(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Li
     }
     if let Some(mrn) = &search.mrn {
         query = query.filter(patients::mrn.eq(mrn));
+    }
+    if let Some(token) = &search.identifier {
+        query = identified!(query, patients::id, patient_identifiers, patient_id, token);
+    }
+    if let Some(since) = search.updated_since {
+        query = query.filter(patients::updated_at.ge(after.map_or(since, |after| after.at.max(since))));
+        if let Some(Cursor { at, id }) = after {
+            query = query.filter(patients::updated_at.gt(at).or(patients::id.gt(PatientId(id))));
+        }
+        return Ok(query.order((patients::updated_at, patients::id)).limit(limit.query()).load(conn)?);
     }
     if let Some(Cursor { at, id }) = after {
         let (at, id) = (at, PatientId(id));

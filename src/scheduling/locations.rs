@@ -295,6 +295,9 @@ fn update(tx: &mut Conn, env: &Env, id: LocationId, if_match: &IfMatch, changes:
     if_match.check(before.version)?;
     let mut location = before.clone();
     apply(&mut location, changes);
+    if location == before {
+        return Ok(before);
+    }
     let recut = location.slot_minutes != before.slot_minutes;
     if recut
         && store::durations_at(tx, id)?.iter().any(|duration| !model::is_multiple(*duration, location.slot_minutes))

@@ -6,10 +6,11 @@ use jiff::SignedDuration;
 use crate::clock::Timestamp;
 use crate::db::schema::{locations, practitioners, slots, visit_types};
 use crate::error::{Error, Result, Rule};
+use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
 
 /// A place where the clinic sees patients.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = locations)]
 pub struct Location {
     /// Its id.
@@ -45,7 +46,7 @@ impl Location {
 }
 
 /// A kind of visit.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = visit_types)]
 pub struct VisitType {
     /// Its id.
@@ -120,7 +121,7 @@ pub fn not_offered() -> Error {
 }
 
 /// A doctor.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = practitioners)]
 pub struct Practitioner {
     /// Its id.
@@ -129,6 +130,8 @@ pub struct Practitioner {
     pub name: String,
     /// Whether patients can be booked with them.
     pub active: bool,
+    /// What other systems call them.
+    pub identifiers: Identifiers,
     /// Of the practitioner with visit types and locations; grows with each change.
     pub version: i32,
     /// Of the weekly hours; grows with each change.

@@ -6,17 +6,18 @@ use actix_web::{HttpResponse, get, patch, post, web};
 use diesel::prelude::*;
 
 use super::model::{self, Practitioner};
-use super::params::{ActivePageParams, changed};
+use super::params::changed;
 use super::publishing;
 use super::store::{self, Offers};
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::db::schema::practitioners;
 use crate::env::Env;
-use crate::error::{Check, FieldError, Result, Rule};
+use crate::error::{Check, Error, FieldError, Result, Rule};
 use crate::http::idempotency::{self, Request};
 use crate::http::input::Change;
-use crate::http::{Answer, Body, IdempotencyKey, IfMatch, Params, Patch, PathId, etag};
+use crate::http::{Answer, Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId, etag};
+use crate::identifiers::{self, Identifier, Identifiers, Token};
 use crate::ids::{LocationId, PractitionerId, VisitTypeId};
 use crate::text;
 
@@ -42,11 +43,21 @@ pub struct PractitionerDto {
     pub location_ids: Vec<LocationId>,
     /// Whether patients can be booked with them.
     pub active: bool,
+    /// The numbers that other systems have for them; for staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<Identifier>, nullable = false, required = false)]
+    pub identifiers: Option<Identifiers>,
+}
+
+/// Whether the caller may see what other systems call the practitioners: some are the clinic's own, such as a staff number.
+fn sees_identifiers(actor: &Result<Actor>) -> bool {
+    actor.as_ref().is_ok_and(|actor| actor.require(Action::PractitionerIdentifierRead).is_ok())
 }
 
 impl PractitionerDto {
-    fn new(practitioner: &Practitioner, offers: &Offers) -> Self {
+    fn new(practitioner: &Practitioner, offers: &Offers, with_identifiers: bool) -> Self {
         Self {
+            identifiers: with_identifiers.then(|| practitioner.identifiers.clone()),
             id: practitioner.id,
             name: practitioner.name.clone(),
             visit_type_ids: offers.visit_types(practitioner.id),
@@ -97,6 +108,10 @@ pub struct PractitionerInput {
     #[serde(default = "yes")]
     #[schema(default = true)]
     active: bool,
+    /// The numbers that other systems have for them.
+    #[serde(default)]
+    #[schema(value_type = Vec<Identifier>, max_items = 20)]
+    identifiers: Identifiers,
 }
 
 /// What to change of a practitioner; what is not there stays.
@@ -120,6 +135,10 @@ pub struct PractitionerPatch {
     #[serde(default)]
     #[schema(value_type = Option<bool>)]
     active: Change<bool>,
+    /// The numbers that other systems have for them, all of them.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Identifier>>, max_items = 20)]
+    identifiers: Change<Identifiers>,
 }
 
 impl From<PractitionerInput> for PractitionerPatch {
@@ -129,6 +148,7 @@ impl From<PractitionerInput> for PractitionerPatch {
             visit_type_ids: Change::Set(input.visit_type_ids),
             location_ids: Change::Set(input.location_ids),
             active: Change::Set(input.active),
+            identifiers: Change::Set(input.identifiers),
         }
     }
 }
@@ -140,6 +160,7 @@ struct Changes {
     visit_type_ids: Option<Vec<VisitTypeId>>,
     location_ids: Option<Vec<LocationId>>,
     active: Option<bool>,
+    identifiers: Option<Identifiers>,
 }
 
 impl Changes {
@@ -150,6 +171,11 @@ impl Changes {
             visit_type_ids: changed(&mut check, "/visit_type_ids", patch.visit_type_ids, few),
             location_ids: changed(&mut check, "/location_ids", patch.location_ids, few),
             active: changed(&mut check, "/active", patch.active, Ok),
+            identifiers: match patch.identifiers {
+                Change::Keep => None,
+                Change::Clear => Some(Identifiers::default()),
+                Change::Set(identifiers) => identifiers.read("/identifiers", &mut check),
+            },
         };
         check.done()?;
         Ok(changes)
@@ -166,29 +192,66 @@ fn few<T: PartialEq>(ids: Vec<T>) -> Result<Vec<T>, Rule> {
     Ok(ids)
 }
 
+/// Which practitioners to list.
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PractitionerParams {
+    /// `false` for those that are out of use; for administrators.
+    #[param(default = true)]
+    active: Option<bool>,
+    /// A number that another system has for them: `system|value`, `value` of any system, or `system|` for all of a system;
+    /// for staff.
+    #[param(min_length = 1, max_length = 456, example = "npi|1234567893")]
+    identifier: Option<String>,
+    /// The `next_cursor` of the page before.
+    #[param(max_length = 200)]
+    cursor: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<i64>,
+}
+
+impl PractitionerParams {
+    fn read(&self, actor: Result<Actor>) -> Result<(bool, Option<Token>, Limit, Option<Cursor>)> {
+        let active = self.active.unwrap_or(true);
+        if !active || self.identifier.is_some() {
+            let actor = actor?;
+            if !active {
+                actor.require(Action::ClinicSetUp)?;
+            }
+            actor.require(Action::PractitionerIdentifierRead)?;
+        }
+        let token = self.identifier.as_deref().map(Token::parse).transpose();
+        let token = token.map_err(|rule| Error::invalid("?identifier", rule.code, rule.detail))?;
+        Ok((active, token, Limit::new(self.limit)?, Cursor::read(self.cursor.as_deref(), LIST)?))
+    }
+}
+
 /// List practitioners
 ///
 /// The doctors, with what they offer and where. Those who are out of use are shown to administrators on demand.
 #[utoipa::path(
     tag = "practitioners",
     operation_id = "list_practitioners",
-    params(ActivePageParams),
+    params(PractitionerParams),
     responses((status = 200, description = "The practitioners", body = PractitionerPage)),
 )]
 #[get("/v1/practitioners")]
 pub async fn list_practitioners(
     env: web::Data<Env>,
     actor: Result<Actor>,
-    Params(params): Params<ActivePageParams>,
+    Params(params): Params<PractitionerParams>,
 ) -> Result<HttpResponse> {
-    let (active, limit, after) = params.read(LIST, actor)?;
+    let with_identifiers = sees_identifiers(&actor);
+    let (active, token, limit, after) = params.read(actor)?;
     let page = env
         .db
         .read(move |conn| {
-            let rows = store::list_practitioners(conn, active, after, limit)?;
+            let rows = store::list_practitioners(conn, active, token.as_ref(), after, limit)?;
             let (rows, next_cursor) = limit.page(rows, LIST, |row| (row.created_at, row.id.0));
             let offers = Offers::of(conn, &rows.iter().map(|row| row.id).collect::<Vec<_>>())?;
-            let items = rows.iter().map(|row| PractitionerDto::new(row, &offers)).collect();
+            let items = rows.iter().map(|row| PractitionerDto::new(row, &offers, with_identifiers)).collect();
             Ok(PractitionerPage { items, next_cursor })
         })
         .await?;
@@ -205,10 +268,14 @@ pub async fn list_practitioners(
     responses((status = 200, description = "The practitioner", body = PractitionerDto, headers(("ETag" = String, description = "Its version, for If-Match.")))),
 )]
 #[get("/v1/practitioners/{id}")]
-pub async fn get_practitioner(env: web::Data<Env>, PathId(id): PathId<PractitionerId>) -> Result<HttpResponse> {
+pub async fn get_practitioner(
+    env: web::Data<Env>,
+    actor: Result<Actor>,
+    PathId(id): PathId<PractitionerId>,
+) -> Result<HttpResponse> {
     let (practitioner, offers) =
         env.db.read(move |conn| Ok((store::practitioner(conn, id)?, Offers::of(conn, &[id])?))).await?;
-    let dto = PractitionerDto::new(&practitioner, &offers);
+    let dto = PractitionerDto::new(&practitioner, &offers, sees_identifiers(&actor));
     Ok(HttpResponse::Ok().insert_header(etag::header(practitioner.version)).json(dto))
 }
 
@@ -223,7 +290,8 @@ pub async fn get_practitioner(env: web::Data<Env>, PathId(id): PathId<Practition
     request_body = PractitionerInput,
     responses(
         (status = 201, description = "The practitioner", body = PractitionerDto),
-        (status = 409, description = "`request_in_progress`: a request with this Idempotency-Key is still at work"),
+        (status = 409, description = "`identifier_taken`: another practitioner has an identifier, `pointer` says which, `taken_by` who; \
+            `request_in_progress`: a request with this Idempotency-Key is still at work"),
     ),
 )]
 #[post("/v1/practitioners")]
@@ -242,7 +310,7 @@ pub async fn create_practitioner(
         let practitioner = create(tx, &within, &changes)?;
         let offers = Offers::of(tx, &[practitioner.id])?;
         let path = format!("/v1/practitioners/{}", practitioner.id);
-        Answer::created(path, practitioner.version, &PractitionerDto::new(&practitioner, &offers))
+        Answer::created(path, practitioner.version, &PractitionerDto::new(&practitioner, &offers, true))
     })
     .await
 }
@@ -254,6 +322,7 @@ fn create(tx: &mut Conn, env: &Env, new: &Changes) -> Result<Practitioner> {
         id: env.new_id(),
         name: new.name.clone().unwrap_or_default(),
         active: new.active.unwrap_or(true),
+        identifiers: new.identifiers.clone().unwrap_or_default(),
         version: 1,
         availability_version: 1,
         created_at: now,
@@ -264,6 +333,7 @@ fn create(tx: &mut Conn, env: &Env, new: &Changes) -> Result<Practitioner> {
     check_fit(tx, new, &visit_types, &locations)?;
     diesel::insert_into(practitioners::table).values(&practitioner).execute(tx)?;
     store::set_offers(tx, practitioner.id, &visit_types, &locations)?;
+    identifiers::set_for_practitioner(tx, practitioner.id, &practitioner.identifiers)?;
     Ok(practitioner)
 }
 
@@ -281,7 +351,10 @@ fn create(tx: &mut Conn, env: &Env, new: &Changes) -> Result<Practitioner> {
         ("If-Match" = String, Header, description = "The ETag of the version that you read."),
     ),
     request_body(content = PractitionerPatch, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The practitioner as it is now", body = PractitionerDto, headers(("ETag" = String, description = "Its version, for If-Match.")))),
+    responses(
+        (status = 200, description = "The practitioner as it is now", body = PractitionerDto, headers(("ETag" = String, description = "Its version, for If-Match."))),
+        (status = 409, description = "`identifier_taken`: another practitioner has an identifier, `pointer` says which, `taken_by` who"),
+    ),
 )]
 #[patch("/v1/practitioners/{id}")]
 pub async fn update_practitioner(
@@ -297,28 +370,50 @@ pub async fn update_practitioner(
     let within = env.clone();
     let (practitioner, offers) =
         env.db.write(move |tx| Ok((update(tx, &within, id, &if_match, &changes)?, Offers::of(tx, &[id])?))).await?;
-    let dto = PractitionerDto::new(&practitioner, &offers);
+    let dto = PractitionerDto::new(&practitioner, &offers, true);
     Ok(HttpResponse::Ok().insert_header(etag::header(practitioner.version)).json(dto))
 }
 
 fn update(tx: &mut Conn, env: &Env, id: PractitionerId, if_match: &IfMatch, changes: &Changes) -> Result<Practitioner> {
     store::set_up(tx)?;
-    let mut practitioner = store::lock_practitioner(tx, id)?;
-    if_match.check(practitioner.version)?;
+    let before = store::lock_practitioner(tx, id)?;
+    if_match.check(before.version)?;
+    let mut practitioner = before.clone();
+    let mut offers_change = false;
     if changes.visit_type_ids.is_some() || changes.location_ids.is_some() {
         let offers = Offers::of(tx, &[id])?;
         let visit_types = changes.visit_type_ids.clone().unwrap_or_else(|| offers.visit_types(id));
         let locations = changes.location_ids.clone().unwrap_or_else(|| offers.locations(id));
         check_fit(tx, changes, &visit_types, &locations)?;
-        store::set_offers(tx, id, &visit_types, &locations)?;
+        offers_change = !(same(&visit_types, &offers.visit_types(id)) && same(&locations, &offers.locations(id)));
+        if offers_change {
+            store::set_offers(tx, id, &visit_types, &locations)?;
+        }
     }
     practitioner.name = changes.name.clone().unwrap_or(practitioner.name);
     practitioner.active = changes.active.unwrap_or(practitioner.active);
+    practitioner.identifiers = changes.identifiers.clone().unwrap_or(practitioner.identifiers);
+    if practitioner == before && !offers_change {
+        return Ok(before);
+    }
+    if practitioner.identifiers != before.identifiers {
+        identifiers::set_for_practitioner(tx, id, &practitioner.identifiers)?;
+    }
     practitioner.version += 1;
     practitioner.updated_at = env.now();
     diesel::update(practitioners::table.find(id)).set(&practitioner).execute(tx)?;
     publishing::publish(tx, env, &practitioner)?;
     Ok(practitioner)
+}
+
+/// Whether two lists name the same, in whatever order.
+fn same<T: Ord + Copy>(a: &[T], b: &[T]) -> bool {
+    let sorted = |list: &[T]| {
+        let mut list = list.to_vec();
+        list.sort_unstable();
+        list
+    };
+    sorted(a) == sorted(b)
 }
 
 /// Whether all visit types and locations exist, and each visit takes a whole number of slots at each of them.

@@ -6,9 +6,12 @@ use diesel::prelude::*;
 
 use super::model::{Location, Practitioner, VisitType};
 use crate::db::Conn;
-use crate::db::schema::{locations, practitioner_locations, practitioner_visit_types, practitioners, visit_types};
+use crate::db::schema::{
+    locations, practitioner_identifiers, practitioner_locations, practitioner_visit_types, practitioners, visit_types,
+};
 use crate::error::Result;
 use crate::http::{Cursor, Limit};
+use crate::identifiers::{Token, identified};
 use crate::ids::{LocationId, PractitionerId, VisitTypeId};
 
 /// Takes the clinic's set-up for this transaction, so that changes of locations, visit types and practitioners, which
@@ -98,15 +101,19 @@ pub fn list_visit_types(tx: &mut Conn, active: bool, after: Option<Cursor>, limi
     Ok(query.order((visit_types::created_at, visit_types::id)).limit(limit.query()).load(tx)?)
 }
 
-/// The practitioners who are (not) active, oldest first.
+/// The practitioners who are (not) active, oldest first; with `identifier` only those whom it names.
 pub fn list_practitioners(
     tx: &mut Conn,
     active: bool,
+    identifier: Option<&Token>,
     after: Option<Cursor>,
     limit: Limit,
 ) -> Result<Vec<Practitioner>> {
     let mut query =
         practitioners::table.select(Practitioner::as_select()).filter(practitioners::active.eq(active)).into_boxed();
+    if let Some(token) = identifier {
+        query = identified!(query, practitioners::id, practitioner_identifiers, practitioner_id, token);
+    }
     if let Some(Cursor { at, id }) = after {
         query = query.filter(
             practitioners::created_at

@@ -334,9 +334,13 @@ pub async fn update_visit_type(
 
 fn update(tx: &mut Conn, env: &Env, id: VisitTypeId, if_match: &IfMatch, changes: &Changes) -> Result<VisitType> {
     store::set_up(tx)?;
-    let mut visit = store::visit_type(tx, id)?;
-    if_match.check(visit.version)?;
+    let before = store::visit_type(tx, id)?;
+    if_match.check(before.version)?;
+    let mut visit = before.clone();
     apply(&mut visit, changes);
+    if visit == before {
+        return Ok(before);
+    }
     if changes.duration_minutes.is_some()
         && store::slot_lengths_for(tx, id)?.iter().any(|slot| !model::is_multiple(visit.duration_minutes, *slot))
     {

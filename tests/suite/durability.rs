@@ -23,8 +23,8 @@ const CLIENTS: usize = 8;
 
 /// A server with a clinic, and what its clients need to book.
 pub struct Load {
-    desk: Client,
-    patients: Vec<String>,
+    pub desk: Client,
+    pub patients: Vec<String>,
     visit_type: String,
     slots: Arc<Vec<Value>>,
     next: Arc<AtomicUsize>,

@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod appointments;
+mod backup;
 mod calls;
 mod cost;
 mod durability;
@@ -22,6 +23,8 @@ mod migrations;
 mod openapi;
 mod operations;
 mod patients;
+mod query_plans;
+mod records;
 mod schedule;
 mod scheduling;
 mod storage;

@@ -201,7 +201,9 @@ both! {
         let second = desk.post("/v1/patients", body).await;
         assert_eq!(second.body["mrn"], "LW-001002");
         let read = desk.get(&first.location()).await;
-        assert_eq!((read.etag(), read.body), (first.etag(), first.body));
+        let mut made = first.body.clone();
+        made.as_object_mut().expect("an object").remove("duplicates");
+        assert_eq!((read.etag(), read.body), (first.etag(), made));
         let broken = json!({"given_name": "", "family_name": "", "date_of_birth": "1850-01-01", "administrative_sex": "female",
             "preferred_language": "", "interpreter_needed": false});
         let reply = desk.post("/v1/patients", broken).await;

@@ -107,7 +107,8 @@ both! {
         let again = admin.post_with("/v1/practitioners", body, &[("Idempotency-Key", "k")]).await;
         assert_eq!(doctor.expect(201).body, again.expect(201).body);
         assert_eq!(doctor.body["active"], true);
-        assert_eq!(anon.get("/v1/practitioners").await.items(), std::slice::from_ref(&doctor.body));
+        assert_eq!(admin.get("/v1/practitioners").await.items(), std::slice::from_ref(&doctor.body));
+        assert_eq!(anon.get("/v1/practitioners").await.items()[0]["id"], doctor.body["id"]);
 
         patch(&admin, &format!("/v1/visit-types/{visit}"), json!({"active": false})).await.expect(200);
         assert!(anon.get("/v1/visit-types").await.items().is_empty());

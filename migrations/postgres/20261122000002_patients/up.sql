@@ -22,10 +22,14 @@ CREATE TABLE patients (
     -- the digits of the phone number, last first: found by how it ends
     phone_reversed text COLLATE "C",
     email text,
+    -- in small letters: by it and by phone and birth date likely duplicates are found
+    email_key text,
     preferred_language text NOT NULL,
     interpreter_needed boolean NOT NULL,
     -- what no search needs: pronouns, gender identity, race, ethnicity, address, emergency contact, insurance
     details bytea NOT NULL,
+    -- JSON, as it is shown; patient_identifiers finds it
+    identifiers text NOT NULL,
     version integer NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -33,8 +37,10 @@ CREATE TABLE patients (
 );
 
 CREATE INDEX patients_created ON patients (created_at, id);
+CREATE INDEX patients_updated ON patients (updated_at, id);
 CREATE INDEX patients_date_of_birth ON patients (date_of_birth);
 CREATE INDEX patients_phone ON patients (phone_reversed);
+CREATE INDEX patients_email ON patients (email_key);
 
 -- Every word of every name of a patient, normalised; a search word matches as a prefix.
 CREATE TABLE patient_name_words (

@@ -32,6 +32,8 @@ CREATE TABLE practitioners (
     id uuid PRIMARY KEY,
     name text NOT NULL,
     active boolean NOT NULL,
+    -- JSON, as it is shown; practitioner_identifiers finds it
+    identifiers text NOT NULL,
     -- of the practitioner with visit types and locations
     version integer NOT NULL,
     -- of the weekly hours

@@ -14,6 +14,8 @@ CREATE TABLE appointments (
     -- of the calendar entry (RFC 5545 SEQUENCE)
     sequence integer NOT NULL,
     note bytea,
+    -- JSON, as it is shown; appointment_identifiers finds it
+    identifiers text NOT NULL,
     -- the account that booked
     booked_by uuid REFERENCES users (id),
     version integer NOT NULL,
@@ -29,6 +31,7 @@ CREATE TABLE appointments (
         WHERE (status IN ('booked', 'checked-in'))
 );
 
+CREATE INDEX appointments_updated ON appointments (updated_at, id);
 CREATE INDEX appointments_starts ON appointments (starts_at, id);
 CREATE INDEX appointments_patient ON appointments (patient_id, starts_at, id);
 CREATE INDEX appointments_practitioner ON appointments (practitioner_id, starts_at, id);
@@ -44,7 +47,7 @@ CREATE TABLE appointment_history (
     at timestamptz NOT NULL,
     actor_id uuid REFERENCES users (id),
     action text NOT NULL CONSTRAINT appointment_history_action
-        CHECK (action IN ('book', 'reschedule', 'cancel', 'check-in', 'no-show', 'complete', 'undo')),
+        CHECK (action IN ('book', 'reschedule', 'cancel', 'check-in', 'no-show', 'complete', 'undo', 'amend')),
     from_status text,
     to_status text NOT NULL,
     practitioner_id uuid NOT NULL,

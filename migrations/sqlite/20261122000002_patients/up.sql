@@ -22,10 +22,14 @@ CREATE TABLE patients (
     -- the digits of the phone number, last first: found by how it ends
     phone_reversed TEXT,
     email TEXT,
+    -- in small letters: by it and by phone and birth date likely duplicates are found
+    email_key TEXT,
     preferred_language TEXT NOT NULL,
     interpreter_needed INTEGER NOT NULL,
     -- what no search needs: pronouns, gender identity, race, ethnicity, address, emergency contact, insurance
     details BLOB NOT NULL,
+    -- JSON, as it is shown; patient_identifiers finds it
+    identifiers TEXT NOT NULL,
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
@@ -33,8 +37,10 @@ CREATE TABLE patients (
 ) STRICT;
 
 CREATE INDEX patients_created ON patients (created_at, id);
+CREATE INDEX patients_updated ON patients (updated_at, id);
 CREATE INDEX patients_date_of_birth ON patients (date_of_birth);
 CREATE INDEX patients_phone ON patients (phone_reversed);
+CREATE INDEX patients_email ON patients (email_key);
 
 -- Every word of every name of a patient, normalised; a search word matches as a prefix.
 CREATE TABLE patient_name_words (

@@ -32,6 +32,8 @@ CREATE TABLE practitioners (
     id BLOB PRIMARY KEY,
     name TEXT NOT NULL,
     active INTEGER NOT NULL,
+    -- JSON, as it is shown; practitioner_identifiers finds it
+    identifiers TEXT NOT NULL,
     -- of the practitioner with visit types and locations
     version INTEGER NOT NULL,
     -- of the weekly hours

@@ -12,6 +12,8 @@ CREATE TABLE appointments (
     -- of the calendar entry (RFC 5545 SEQUENCE)
     sequence INTEGER NOT NULL,
     note BLOB,
+    -- JSON, as it is shown; appointment_identifiers finds it
+    identifiers TEXT NOT NULL,
     -- the account that booked
     booked_by BLOB REFERENCES users (id),
     version INTEGER NOT NULL,
@@ -20,6 +22,7 @@ CREATE TABLE appointments (
     CONSTRAINT appointments_order CHECK (ends_at > starts_at)
 ) STRICT;
 
+CREATE INDEX appointments_updated ON appointments (updated_at, id);
 CREATE INDEX appointments_starts ON appointments (starts_at, id);
 CREATE INDEX appointments_patient ON appointments (patient_id, starts_at, id);
 CREATE INDEX appointments_practitioner ON appointments (practitioner_id, starts_at, id);
@@ -82,7 +85,7 @@ CREATE TABLE appointment_history (
     at INTEGER NOT NULL,
     actor_id BLOB REFERENCES users (id),
     action TEXT NOT NULL CONSTRAINT appointment_history_action
-        CHECK (action IN ('book', 'reschedule', 'cancel', 'check-in', 'no-show', 'complete', 'undo')),
+        CHECK (action IN ('book', 'reschedule', 'cancel', 'check-in', 'no-show', 'complete', 'undo', 'amend')),
     from_status TEXT,
     to_status TEXT NOT NULL,
     practitioner_id BLOB NOT NULL,

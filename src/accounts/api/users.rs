@@ -276,6 +276,9 @@ fn update(tx: &mut Conn, env: &Env, id: UserId, if_match: &IfMatch, patch: UserP
     if_match.check(user.version)?;
     let now = env.now();
     let changed = patch.apply(&user, now)?;
+    if changed == user {
+        return Ok(user);
+    }
     if let Some(practitioner) = changed.practitioner_id {
         store::require_practitioner(tx, practitioner)?;
     }

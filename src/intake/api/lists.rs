@@ -11,6 +11,7 @@ use crate::db::Conn;
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::Result;
+use crate::http::paging::next_pass;
 use crate::http::{Cursor, Limit, Params, PathId};
 use crate::ids::{IntakeId, PatientId, PractitionerId};
 use crate::intake::model::IntakeStatus;
@@ -95,6 +96,10 @@ struct IntakePage {
     items: Vec<ListedIntakeDto>,
     /// For `cursor`; null on the last page.
     next_cursor: Option<String>,
+    /// Where the next pass through the changes begins; on the first page of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_updated_since: Option<Timestamp>,
 }
 
 fn page(tx: &mut Conn, actor: &Actor, rows: Vec<Listed>, next_cursor: Option<String>) -> Result<IntakePage> {
@@ -115,7 +120,7 @@ fn page(tx: &mut Conn, actor: &Actor, rows: Vec<Listed>, next_cursor: Option<Str
         urgent_flags: staff.then(|| urgent.get(&intake.id).copied().unwrap_or_default()),
         patient: staff.then(|| IntakePatient::from(&patient)),
     };
-    Ok(IntakePage { items: rows.into_iter().map(item).collect(), next_cursor })
+    Ok(IntakePage { items: rows.into_iter().map(item).collect(), next_cursor, next_updated_since: None })
 }
 
 /// Which of a patient's intakes to list.
@@ -176,7 +181,7 @@ struct IntakeFilter {
     reviewed: Option<bool>,
     /// Of patients with a visit to this practitioner, to come or within the last year.
     practitioner_id: Option<PractitionerId>,
-    /// Changed at this instant or later.
+    /// Changed at this instant or later; a next pass begins with the `next_updated_since` of the first page.
     updated_since: Option<Timestamp>,
     /// The `next_cursor` of the page before.
     #[param(max_length = 200)]
@@ -189,7 +194,8 @@ struct IntakeFilter {
 /// List intakes
 ///
 /// For staff: of all patients, without the answers, the one that was changed longest ago first. `status=completed` and
-/// `reviewed=false` is what waits for a review.
+/// `reviewed=false` is what waits for a review. With `updated_since` no change is missed by whoever begins each pass with the
+/// `next_updated_since` of the first page of the pass before. A draft that its patient discards is gone without a trace.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "list_intakes",
@@ -213,8 +219,9 @@ async fn list_intakes(env: web::Data<Env>, actor: Actor, filter: Params<IntakeFi
     let page = env
         .db
         .read(move |conn| {
+            let next_updated_since = next_pass(now, filter.updated_since, after.as_ref());
             let (rows, next) = store::list(conn, now, &filter, after, limit)?;
-            page(conn, &actor, rows, next)
+            Ok(IntakePage { next_updated_since, ..page(conn, &actor, rows, next)? })
         })
         .await?;
     Ok(HttpResponse::Ok().json(page))

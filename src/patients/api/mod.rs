@@ -1,6 +1,7 @@
 //! The endpoints.
 
 mod consents;
+mod duplicates;
 mod me;
 mod patients;
 
@@ -13,5 +14,6 @@ pub fn routes(cfg: &mut ServiceConfig) {
     super::registration::routes(cfg);
     me::routes(cfg);
     patients::routes(cfg);
+    duplicates::routes(cfg);
     consents::routes(cfg);
 }

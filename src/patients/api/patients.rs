@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::duplicates::{self, DuplicateDto};
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -12,7 +13,9 @@ use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
 use crate::http::idempotency::{self, Answer, Request};
+use crate::http::paging::next_pass;
 use crate::http::{Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId, etag};
+use crate::identifiers::{Identifier, Identifiers, Token};
 use crate::ids::PatientId;
 use crate::patients::consents::{self, ConsentType};
 use crate::patients::input::{PatientInput, PatientPatch};
@@ -25,6 +28,8 @@ use crate::patients::store::{self, Search};
 
 /// The list's name in cursors.
 const LIST: &str = "patients";
+/// The name of the same list by change.
+const CHANGES: &str = "patients-changes";
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(create_patient).service(list_patients).service(get_patient).service(update_patient);
@@ -36,7 +41,8 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
     "id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "mrn": "LW-001001", "display_name": "Ann Example",
     "given_name": "Ann", "family_name": "Example", "mononym": false, "middle_name": null, "preferred_name": null,
     "previous_names": [], "date_of_birth": "1967-09-14", "administrative_sex": "female", "phone": "+12125550100",
-    "email": "ann@example.org", "preferred_language": "en", "interpreter_needed": false, "pronouns": "she/her",
+    "email": "ann@example.org", "preferred_language": "en", "interpreter_needed": false,
+    "identifiers": [{"system": "https://ehr.example/patients", "value": "48213"}], "pronouns": "she/her",
     "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": "declined",
     "address": {"line1": "12 Elm Street", "city": "Albany", "region": "NY", "postal_code": "12203", "country": "US"},
     "emergency_contact": null, "insurance": null, "consents_outstanding": ["privacy_notice"],
@@ -73,6 +79,9 @@ pub struct PatientDto {
     pub preferred_language: String,
     /// Whether somebody must interpret.
     pub interpreter_needed: bool,
+    /// The numbers that other systems have for them.
+    #[schema(value_type = Vec<Identifier>)]
+    pub identifiers: Identifiers,
     /// How to speak of the person.
     pub pronouns: Option<String>,
     /// The sex noted at birth.
@@ -143,6 +152,7 @@ impl PatientDto {
             email: profile.email,
             preferred_language: profile.preferred_language,
             interpreter_needed: profile.interpreter_needed,
+            identifiers: profile.identifiers,
             pronouns: details.pronouns,
             sex_assigned_at_birth: details.sex_assigned_at_birth,
             gender_identity: details.gender_identity,
@@ -158,19 +168,50 @@ impl PatientDto {
     }
 }
 
+/// A patient whose record was just made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewPatient, example = json!({
+    "id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "mrn": "LW-001001", "display_name": "Ann Example",
+    "given_name": "Ann", "family_name": "Example", "mononym": false, "middle_name": null, "preferred_name": null,
+    "previous_names": [], "date_of_birth": "1967-09-14", "administrative_sex": "female", "phone": "+12125550100",
+    "email": "ann@example.org", "preferred_language": "en", "interpreter_needed": false, "identifiers": [],
+    "pronouns": null, "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": null,
+    "address": null, "emergency_contact": null, "insurance": null, "consents_outstanding": ["treatment", "privacy_notice"],
+    "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
+    "duplicates": [{
+        "id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e02", "mrn": "LW-000977", "given_name": "Anne", "family_name": "Example",
+        "date_of_birth": "1967-09-14", "phone": "+12125550100", "email": null, "grade": "probable",
+        "reasons": ["similar_names", "same_birth_date", "same_phone"]
+    }]
+}))]
+struct NewPatientDto {
+    /// The record.
+    #[serde(flatten)]
+    patient: PatientDto,
+    /// Other records that may be of the same person, as `GET /v1/patients/{id}/duplicates` lists them; for staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    duplicates: Option<Vec<DuplicateDto>>,
+}
+
 /// A page of patients.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 struct PatientPage {
-    /// The patients, the newest record first.
+    /// The patients, the newest record first; with `updated_since` the one that was changed longest ago first.
     items: Vec<PatientDto>,
     /// For the next page; null on the last.
     next_cursor: Option<String>,
+    /// Where the next pass through the changes begins; on the first page of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_updated_since: Option<Timestamp>,
 }
 
 /// Make a patient's record
 ///
 /// For the front desk: without an account, and without asking for consents. What is missing of those shows in `consents_outstanding`.
+/// Records that may be of the same person already stand in `duplicates`; nothing is merged by itself.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_patient",
@@ -178,8 +219,9 @@ struct PatientPage {
     params(("Idempotency-Key" = Option<String>, Header, description = "A random value; a repeat with the same value makes nothing more", max_length = 255)),
     request_body = PatientInput,
     responses(
-        (status = 201, description = "The patient", body = PatientDto),
-        (status = 409, description = "`request_in_progress`: the same request is still at work"),
+        (status = 201, description = "The patient, with other records that may be of the same person", body = NewPatientDto),
+        (status = 409, description = "`identifier_taken`: another patient has an identifier, `pointer` says which, `taken_by` who; \
+            `request_in_progress`: the same request is still at work"),
     ),
 )]
 #[post("/v1/patients")]
@@ -197,9 +239,10 @@ async fn create_patient(
     let request = Request { actor: Some(actor.user_id), operation: "create_patient".into(), key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
         let patient = store::insert(tx, &shared, &profile)?;
-        let version = patient.version;
-        let dto = PatientDto::of(tx, &shared, patient)?;
-        Answer::created(format!("/v1/patients/{}", dto.id), version, &dto)
+        let (id, version) = (patient.id, patient.version);
+        let duplicates = Some(duplicates::of(tx, &patient)?);
+        let dto = NewPatientDto { patient: PatientDto::of(tx, &shared, patient)?, duplicates };
+        Answer::created(format!("/v1/patients/{id}"), version, &dto)
     })
     .await
 }
@@ -220,6 +263,12 @@ struct PatientFilter {
     /// The medical record number; in any case, with or without `LW-` and leading zeros.
     #[param(max_length = 40, example = "LW-001001")]
     mrn: Option<String>,
+    /// A number that another system has for them: `system|value`, `value` of any system, or `system|` for all of a system.
+    #[param(min_length = 1, max_length = 456, example = "https://ehr.example/patients|48213")]
+    identifier: Option<String>,
+    /// Changed at this instant or later. The list is then by change, the one that was changed longest ago first; a next
+    /// pass begins with the `next_updated_since` of the first page.
+    updated_since: Option<Timestamp>,
     /// The `next_cursor` of the page before.
     #[param(max_length = 255)]
     cursor: Option<String>,
@@ -232,9 +281,15 @@ struct PatientFilter {
 const WORDS: usize = 10;
 
 impl PatientFilter {
+    /// The name under which cursors know the list in its order.
+    fn list(&self) -> &'static str {
+        if self.updated_since.is_some() { CHANGES } else { LIST }
+    }
+
     fn parse(&self) -> Result<(Search, Option<Cursor>, Limit)> {
         let mut check = Check::new();
-        let mut search = Search { date_of_birth: self.date_of_birth, ..Search::default() };
+        let mut search =
+            Search { date_of_birth: self.date_of_birth, updated_since: self.updated_since, ..Search::default() };
         if let Some(q) = &self.q {
             search.words = check.field("?q", words(q)).unwrap_or_default();
         }
@@ -245,8 +300,11 @@ impl PatientFilter {
             let rule = || Rule::new("wrong_value", "must be a record number such as LW-001001");
             search.mrn = check.field("?mrn", model::parse_mrn(mrn).ok_or_else(rule));
         }
+        if let Some(identifier) = &self.identifier {
+            search.identifier = check.field("?identifier", Token::parse(identifier));
+        }
         check.done()?;
-        Ok((search, Cursor::read(self.cursor.as_deref(), LIST)?, Limit::new(self.limit)?))
+        Ok((search, Cursor::read(self.cursor.as_deref(), self.list())?, Limit::new(self.limit)?))
     }
 }
 
@@ -276,7 +334,9 @@ fn phone_filter(phone: &str) -> Result<store::PhoneFilter, Rule> {
 
 /// Search patients
 ///
-/// The newest record first. All filters that are named must fit; without any, everybody is listed.
+/// The newest record first. All filters that are named must fit; without any, everybody is listed. With `updated_since` the
+/// list goes through what has changed: no change is missed by whoever begins each pass with the `next_updated_since` of the
+/// first page of the pass before, and what changed within the last minute comes again.
 #[utoipa::path(
     tag = "patients",
     operation_id = "list_patients",
@@ -288,13 +348,17 @@ fn phone_filter(phone: &str) -> Result<store::PhoneFilter, Rule> {
 async fn list_patients(env: web::Data<Env>, actor: Actor, params: Params<PatientFilter>) -> Result<HttpResponse> {
     actor.require(Action::PatientSearch)?;
     let (search, after, limit) = params.0.parse()?;
-    let shared = env.clone();
+    let (shared, list) = (env.clone(), params.0.list());
+    let next_updated_since = next_pass(env.now(), search.updated_since, after.as_ref());
     let page = env
         .db
         .read(move |conn| {
+            let by_change = search.updated_since.is_some();
             let rows = store::search(conn, &search, after, limit)?;
-            let (rows, next_cursor) = limit.page(rows, LIST, |patient| (patient.created_at, patient.id.0));
-            Ok(PatientPage { items: PatientDto::of_all(conn, &shared, rows)?, next_cursor })
+            let (rows, next_cursor) = limit.page(rows, list, |patient| {
+                (if by_change { patient.updated_at } else { patient.created_at }, patient.id.0)
+            });
+            Ok(PatientPage { items: PatientDto::of_all(conn, &shared, rows)?, next_cursor, next_updated_since })
         })
         .await?;
     Ok(HttpResponse::Ok().json(page))
@@ -327,7 +391,7 @@ async fn get_patient(env: web::Data<Env>, actor: Actor, id: PathId<PatientId>) -
 /// Change a patient's record
 ///
 /// Staff may change all but the number. A patient may not change their legal names, birth date and administrative sex: each of those is
-/// refused with `forbidden_field`. Nested objects are merged member by member.
+/// refused with `forbidden_field`. Nested objects are merged member by member. A patch that changes nothing leaves the version.
 #[utoipa::path(
     tag = "patients",
     operation_id = "update_patient",
@@ -337,7 +401,10 @@ async fn get_patient(env: web::Data<Env>, actor: Actor, id: PathId<PatientId>) -
         ("If-Match" = String, Header, description = "The ETag of the version that was read"),
     ),
     request_body(content = PatientPatch, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The changed patient", body = PatientDto, headers(("ETag" = String, description = "The new version")))),
+    responses(
+        (status = 200, description = "The changed patient", body = PatientDto, headers(("ETag" = String, description = "The new version"))),
+        (status = 409, description = "`identifier_taken`: another patient has an identifier, `pointer` says which, `taken_by` who"),
+    ),
 )]
 #[patch("/v1/patients/{id}")]
 async fn update_patient(
@@ -361,9 +428,11 @@ async fn update_patient(
             if_match.check(was.version)?;
             let mut profile = store::profile(&shared, &was)?;
             let mut check = Check::new();
+            let before = profile.clone();
             change.clone().apply(&mut profile, "", &mut check);
             check.done()?;
-            let patient = store::update(tx, &shared, &was, &profile)?;
+            // What changes nothing is no change: the version stays, and nobody reads the record again for it.
+            let patient = if profile == before { was } else { store::update(tx, &shared, &was, &profile)? };
             Ok((patient.version, PatientDto::of(tx, &shared, patient)?))
         })
         .await?;

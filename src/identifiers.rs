@@ -1,0 +1,290 @@
+//! The numbers that other systems have for what is kept here (FHIR `Identifier`): what one may look like, how it is stored
+//! and found.
+//!
+//! An object carries its identifiers as it shows them, in a column of its own; a table beside it makes each of them one
+//! object's only, and finds it. [`set_for_patient`] and its sisters keep the two in step.
+
+use std::fmt;
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::db::Conn;
+use crate::db::schema::{appointment_identifiers, patient_identifiers, practitioner_identifiers};
+use crate::error::{Check, Error, Result, Rule};
+use crate::ids::{AppointmentId, PatientId, PractitionerId};
+use crate::text;
+
+/// The most identifiers of one object.
+const MOST: usize = 20;
+/// The longest system, in characters: all of them ASCII.
+const SYSTEM: usize = 255;
+/// The longest value, in characters.
+const VALUE: usize = 200;
+
+/// A number that another system has for this object. Each belongs to one object of a kind only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"system": "https://ehr.example/patients", "value": "48213"}))]
+pub struct Identifier {
+    /// Whose number it is: an absolute URI, or a short name of small letters, digits, `.`, `_` and `-`.
+    #[schema(min_length = 1, max_length = 255, examples("urn:oid:2.16.840.1.113883.4.6", "ehr"))]
+    pub system: String,
+    /// The number, as that system writes it; upper and lower case differ.
+    #[schema(min_length = 1, max_length = 200)]
+    pub value: String,
+}
+
+impl fmt::Debug for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identifier(..)")
+    }
+}
+
+/// An object's identifiers, in the order in which they were given.
+#[derive(
+    Debug,
+    Clone,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
+#[serde(transparent)]
+#[diesel(sql_type = Text)]
+pub struct Identifiers(pub Vec<Identifier>);
+
+impl Identifiers {
+    /// Reads the list that stands at `pointer`; what is wrong goes to `check`, and then there is none.
+    pub fn read(self, pointer: &str, check: &mut Check) -> Option<Self> {
+        let mut own = Check::new();
+        own.require(self.0.len() <= MOST, pointer, "too_many", format!("may have {MOST} identifiers"));
+        let mut read: Vec<Identifier> = Vec::new();
+        for (index, given) in self.0.into_iter().enumerate().take(MOST) {
+            let at = format!("{pointer}/{index}");
+            let system = own.field(&format!("{at}/system"), system(&given.system));
+            let value = own.field(&format!("{at}/value"), text::one_line(&given.value, VALUE));
+            let (Some(system), Some(value)) = (system, value) else { continue };
+            let identifier = Identifier { system, value };
+            own.require(!read.contains(&identifier), at, "duplicate", "stands in the list twice");
+            read.push(identifier);
+        }
+        match own.done() {
+            Ok(()) => Some(Self(read)),
+            Err(Error::Invalid(errors)) => {
+                for error in errors {
+                    check.add(error);
+                }
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// An absolute URI or a short name. Neither has white space or the bar that parts system and value in a search.
+fn system(text: &str) -> Result<String, Rule> {
+    let rule = || Rule::new("invalid_system", "must be an absolute URI, or a short name such as ehr");
+    let printable =
+        |b: u8| b.is_ascii_graphic() && !matches!(b, b'|' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}');
+    if !(1..=SYSTEM).contains(&text.len()) || !text.bytes().all(printable) {
+        return Err(rule());
+    }
+    let short = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    let good = if text.contains(':') { url::Url::parse(text).is_ok() } else { text.bytes().all(short) };
+    if good { Ok(text.to_owned()) } else { Err(rule()) }
+}
+
+/// What a search knows of an identifier (FHIR's token).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// `system|value`.
+    Whole(String, String),
+    /// `system|`: every number of that system.
+    System(String),
+    /// `value` or `|value`: of any system, as each number here has one.
+    Value(String),
+}
+
+impl Token {
+    /// Reads one of the forms.
+    ///
+    /// # Errors
+    /// `invalid_identifier`.
+    pub fn parse(text: &str) -> Result<Self, Rule> {
+        let rule = |_| Rule::new("invalid_identifier", "must be system|value, value or system|");
+        let value = |text| text::one_line(text, VALUE).map_err(rule);
+        match text.split_once('|') {
+            None => Ok(Self::Value(value(text)?)),
+            Some(("", rest)) => Ok(Self::Value(value(rest)?)),
+            Some((whose, "")) => Ok(Self::System(system(whose).map_err(rule)?)),
+            Some((whose, rest)) => Ok(Self::Whole(system(whose).map_err(rule)?, value(rest)?)),
+        }
+    }
+}
+
+/// Narrows a boxed query to the owners of the identifiers that fit a [`Token`].
+macro_rules! identified {
+    ($query:expr, $id:expr, $table:ident, $owner:ident, $token:expr) => {{
+        let (query, found) = ($query, $table::table.select($table::$owner));
+        match $token.clone() {
+            $crate::identifiers::Token::Whole(system, value) => {
+                query.filter($id.eq_any(found.filter($table::system.eq(system)).filter($table::value.eq(value))))
+            }
+            $crate::identifiers::Token::System(system) => {
+                query.filter($id.eq_any(found.filter($table::system.eq(system))))
+            }
+            $crate::identifiers::Token::Value(value) => query.filter($id.eq_any(found.filter($table::value.eq(value)))),
+        }
+    }};
+}
+pub(crate) use identified;
+
+macro_rules! setter {
+    ($(#[$meta:meta])* $name:ident, $table:ident, $owner:ident, $id:ty) => {
+        $(#[$meta])*
+        ///
+        /// # Errors
+        /// The conflict `identifier_taken`.
+        pub fn $name(tx: &mut Conn, owner: $id, identifiers: &Identifiers) -> Result<()> {
+            use $table::dsl;
+            diesel::delete($table::table.filter(dsl::$owner.eq(owner))).execute(tx)?;
+            for (index, Identifier { system, value }) in identifiers.0.iter().enumerate() {
+                let holder: Option<$id> =
+                    $table::table.find((system, value)).select(dsl::$owner).first(tx).optional()?;
+                if let Some(holder) = holder {
+                    return Err(taken(index, holder.to_string()));
+                }
+                diesel::insert_into($table::table)
+                    .values((dsl::system.eq(system), dsl::value.eq(value), dsl::$owner.eq(owner)))
+                    .execute(tx)?;
+            }
+            Ok(())
+        }
+    };
+}
+setter! {
+    /// Makes these the identifiers by which a patient is found, in place of all before.
+    set_for_patient, patient_identifiers, patient_id, PatientId
+}
+setter! {
+    /// Makes these the identifiers by which a practitioner is found, in place of all before.
+    set_for_practitioner, practitioner_identifiers, practitioner_id, PractitionerId
+}
+setter! {
+    /// Makes these the identifiers by which an appointment is found, in place of all before.
+    set_for_appointment, appointment_identifiers, appointment_id, AppointmentId
+}
+
+/// Names which one, and who has it: only staff set identifiers, and they may see everybody's.
+fn taken(index: usize, holder: String) -> Error {
+    let mut members = serde_json::Map::new();
+    members.insert("pointer".into(), format!("/identifiers/{index}").into());
+    members.insert("taken_by".into(), holder.into());
+    Error::conflict_with("identifier_taken", "Another record has this identifier already.", members)
+}
+
+mod columns {
+    use diesel::deserialize::{self, FromSql};
+    use diesel::pg::{Pg, PgValue};
+    use diesel::serialize::{self, IsNull, Output, ToSql};
+    use diesel::sqlite::Sqlite;
+
+    use super::{Identifiers, Text};
+
+    impl FromSql<Text, Pg> for Identifiers {
+        fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+            Ok(serde_json::from_slice(value.as_bytes())?)
+        }
+    }
+
+    impl ToSql<Text, Pg> for Identifiers {
+        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+            serde_json::to_writer(out, self)?;
+            Ok(IsNull::No)
+        }
+    }
+
+    impl FromSql<Text, Sqlite> for Identifiers {
+        fn from_sql(value: <Sqlite as diesel::backend::Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+            Ok(serde_json::from_str(&<String as FromSql<Text, Sqlite>>::from_sql(value)?)?)
+        }
+    }
+
+    impl ToSql<Text, Sqlite> for Identifiers {
+        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+            out.set_value(serde_json::to_string(self)?);
+            Ok(IsNull::No)
+        }
+    }
+
+    crate::db::types::multi_backend_columns!(Identifiers, Text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(pairs: &[(&str, &str)]) -> Identifiers {
+        let pair = |(system, value): &(&str, &str)| Identifier { system: (*system).into(), value: (*value).into() };
+        Identifiers(pairs.iter().map(pair).collect())
+    }
+
+    fn errors(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut check = Check::new();
+        list(pairs).read("/identifiers", &mut check);
+        match check.done() {
+            Err(Error::Invalid(errors)) => errors.into_iter().map(|error| (error.pointer, error.code)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_system_is_a_uri_or_a_short_name() {
+        for good in ["ehr", "lab-2.old_one", "https://ehr.example/p", "urn:oid:1.2.3", "urn:uuid:5f1e", "x:y"] {
+            assert!(system(good).is_ok(), "{good}");
+        }
+        for wrong in ["", "Ehr", "my ehr", "a|b", "https://", ":x", "é", "ehr\n", "/ehr", &"e".repeat(256)] {
+            assert_eq!(system(wrong).expect_err(wrong).code, "invalid_system");
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_with_a_place_for_each_fault() {
+        assert_eq!(errors(&[("ehr", "1"), ("ehr", "2"), ("lab", "1")]), []);
+        let wrong = errors(&[("Ehr", "1"), ("ehr", " "), ("ehr", "7"), ("ehr", " 7 "), ("ehr", "a\u{202e}b")]);
+        let expected = [
+            ("/identifiers/0/system", "invalid_system"),
+            ("/identifiers/1/value", "required"),
+            ("/identifiers/3", "duplicate"),
+            ("/identifiers/4/value", "forbidden_character"),
+        ];
+        assert_eq!(wrong, expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned())));
+        let many: Vec<_> = (0..21).map(|number| number.to_string()).collect();
+        let many: Vec<_> = many.iter().map(|value| ("ehr", value.as_str())).collect();
+        assert_eq!(errors(&many), [("/identifiers".to_owned(), "too_many".to_owned())]);
+        assert_eq!(errors(&many[..20]), []);
+    }
+
+    #[test]
+    fn a_search_names_system_and_value_or_one_of_them() {
+        let (ehr, number) = (|| "ehr".to_owned(), || "48213".to_owned());
+        for (text, expected) in [
+            ("ehr|48213", Some(Token::Whole(ehr(), number()))),
+            ("https://ehr.example/p|a|b", Some(Token::Whole("https://ehr.example/p".into(), "a|b".into()))),
+            ("|48213", Some(Token::Value(number()))),
+            ("48213", Some(Token::Value(number()))),
+            ("ehr|", Some(Token::System(ehr()))),
+            ("|", None),
+            ("", None),
+            ("my ehr|1", None),
+        ] {
+            assert_eq!(Token::parse(text).ok(), expected, "{text}");
+        }
+    }
+}

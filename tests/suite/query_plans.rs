@@ -1,0 +1,178 @@
+//! That the engines go to what is looked for by an index, however long the tables are.
+
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use legwork::clock::Timestamp;
+use legwork::db::Conn;
+use legwork::db::schema::patients;
+use legwork::http::Limit;
+use legwork::identifiers::Token;
+use legwork::patients::model::Patient;
+use legwork::patients::store::Search;
+use legwork::{appointments, patients as people};
+
+use crate::support::{App, Engine, both};
+
+/// How many rows: enough that nobody would look through all of them by choice.
+const MANY: u32 = 20_000;
+
+/// Made-up patients, each with names, birth date and contacts of their own, as far as there are days.
+fn crowd(conn: &mut Conn) {
+    let columns = "INSERT INTO patients (id, mrn, given_name, family_name, date_of_birth, administrative_sex, phone, \
+        phone_reversed, email, email_key, preferred_language, interpreter_needed, details, identifiers, version, \
+        created_at, updated_at)";
+    let sql = match conn {
+        Conn::Sqlite(_) => format!(
+            "{columns} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
+             SELECT randomblob(16), 'M-' || i, 'Given' || i, 'Family' || i, date('1940-01-01', '+' || (i % 25000) || ' days'), \
+             'other', '+1' || i, i || '1', i || '@x.example', i || '@x.example', 'en', 0, x'00', '[]', 1, i, i FROM n; \
+             INSERT INTO patient_identifiers SELECT 'ehr', mrn, id FROM patients WHERE mrn LIKE 'M-%';"
+        ),
+        Conn::Postgres(_) => format!(
+            "{columns} SELECT gen_random_uuid(), 'M-' || i, 'Given' || i, 'Family' || i, DATE '1940-01-01' + i % 25000, \
+             'other', '+1' || i, i || '1', i || '@x.example', i || '@x.example', 'en', false, '\\x00', '[]', 1, \
+             to_timestamp(i), to_timestamp(i) FROM generate_series(1, {MANY}) i; \
+             INSERT INTO patient_identifiers SELECT 'ehr', mrn, id FROM patients WHERE mrn LIKE 'M-%'; ANALYZE;"
+        ),
+    };
+    conn.batch_execute(&sql).expect("a crowd");
+}
+
+/// The SQL of every query that `work` makes, with its places for values.
+fn queries(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> Vec<String> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&seen);
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            heard.lock().expect("a list").push(query.to_string());
+        }
+    });
+    work(conn);
+    conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
+    let seen = seen.lock().expect("a list");
+    // diesel itself looks up PostgreSQL's numbers of types, once.
+    let own = seen.iter().filter(|query| !query.contains("\"pg_type\""));
+    own.map(|query| query.split(" -- binds").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[derive(QueryableByName)]
+struct SqliteStep {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[derive(QueryableByName)]
+struct PostgresStep {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    line: String,
+}
+
+/// How the engine would go about it, whatever the values are.
+fn plan(conn: &mut Conn, sql: &str) -> String {
+    match conn {
+        Conn::Sqlite(conn) => {
+            let steps: Vec<SqliteStep> =
+                diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(conn).expect("a plan");
+            steps.into_iter().map(|step| step.detail).collect::<Vec<_>>().join("\n")
+        }
+        Conn::Postgres(conn) => {
+            let places = (1..100).take_while(|place| sql.contains(&format!("${place}"))).count();
+            let nulls = vec!["NULL"; places].join(", ");
+            conn.batch_execute(&format!("SET plan_cache_mode = force_generic_plan; PREPARE hot AS {sql}"))
+                .expect("prepared");
+            let execute = if places == 0 { "hot".to_owned() } else { format!("hot({nulls})") };
+            let steps: Vec<PostgresStep> =
+                diesel::sql_query(format!("EXPLAIN EXECUTE {execute}")).load(conn).expect("a plan");
+            conn.batch_execute("DEALLOCATE hot").expect("forgotten");
+            steps.into_iter().map(|step| step.line).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+/// That each query of `work` goes by the index that is named for it, and none looks through the whole table.
+#[track_caller]
+fn by_index(conn: &mut Conn, table: &str, indexes: &[&str], work: impl FnOnce(&mut Conn)) {
+    let queries = queries(conn, work);
+    assert_eq!(queries.len(), indexes.len(), "{queries:#?}");
+    for (sql, index) in queries.iter().zip(indexes) {
+        let plan = plan(conn, sql);
+        assert!(plan.contains(index), "no {index} in\n{plan}\nof {sql}");
+        let whole = [format!("Seq Scan on {table}"), format!("SCAN {table}")];
+        assert!(!whole.iter().any(|step| plan.contains(step)), "{plan}\nof {sql}");
+    }
+}
+
+both! {
+    async fn likely_duplicates_are_found_by_birth_date_phone_and_email(app: App) {
+        let mut conn = app.site.connect();
+        crowd(&mut conn);
+        let patient: Patient = patients::table
+            .filter(patients::mrn.eq("M-77"))
+            .select(Patient::as_select())
+            .first(&mut conn)
+            .expect("one of them");
+        by_index(&mut conn, "patients", &["patients_date_of_birth", "patients_phone", "patients_email"], |conn| {
+            assert!(people::duplicates::of(conn, &patient).expect("an answer").is_empty());
+        });
+    }
+
+    async fn changes_and_identifiers_are_found_without_looking_through_the_table(app: App) {
+        let mut conn = app.site.connect();
+        crowd(&mut conn);
+        let limit = Limit::new(None).expect("the default");
+        let since = Search { updated_since: Timestamp::from_micros(0), ..Search::default() };
+        by_index(&mut conn, "patients", &["patients_updated"], |conn| {
+            assert_eq!(people::store::search(conn, &since, None, limit).expect("a page").len(), 51);
+        });
+        // Where a value is rare, the index by value alone is as good for PostgreSQL.
+        let whole = if app.engine == Engine::Sqlite { "autoindex_patient_identifiers" } else { "using patient_identifiers_" };
+        for (token, index) in [("ehr|M-9", whole), ("M-9", "patient_identifiers_value")] {
+            let identifier = Some(Token::parse(token).expect("a token"));
+            let named = Search { identifier, ..Search::default() };
+            by_index(&mut conn, "patients", &[index], |conn| {
+                assert_eq!(people::store::search(conn, &named, None, limit).expect("a page").len(), 1);
+            });
+        }
+    }
+
+    async fn the_changes_of_appointments_are_walked_in_their_order(app: App) {
+        let (clinic, ann, desk) = (app.clinic().await, app.patient("ann").await, app.desk().await);
+        let mut conn = app.site.connect();
+        // Cancelled ones, which get in nobody's way.
+        let minute = if app.engine == Engine::Sqlite { "60" } else { "INTERVAL '1 minute'" };
+        let select = |uuid: &str, rows: &str, at: &str| format!(
+            "INSERT INTO appointments (id, patient_id, practitioner_id, location_id, visit_type_id, starts_at, ends_at, \
+             status, confirmation_code, sequence, identifiers, version, created_at, updated_at) \
+             SELECT {uuid}, p.id, d.id, l.id, v.id, {at}, {at} + {minute}, 'cancelled', 'C' || i, 0, '[]', 1, {at}, {at} \
+             FROM {rows}, patients p, practitioners d, locations l, visit_types v WHERE v.name = 'Check';"
+        );
+        let sql = match app.engine {
+            Engine::Sqlite => format!(
+                "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
+                 SELECT i FROM n; {}",
+                select("randomblob(16)", "n", "i * 1000000")
+            ),
+            Engine::Postgres => {
+                format!("{} ANALYZE;", select("gen_random_uuid()", &format!("generate_series(1, {MANY}) i"), "to_timestamp(i)"))
+            }
+        };
+        conn.batch_execute(&sql).expect("appointments");
+        let actor = legwork::actor::Actor {
+            user_id: desk.user_id.parse().expect("an id"),
+            session_id: app.env.new_id(),
+            role: legwork::actor::Role::FrontDesk,
+            practitioner_id: None,
+        };
+        let filter = appointments::store::Filter { updated_since: Timestamp::from_micros(0), ..Default::default() };
+        let limit = Limit::new(None).expect("the default");
+        by_index(&mut conn, "appointments", &["appointments_updated"], |conn| {
+            let (rows, _) = appointments::store::list(conn, &actor, &filter, None, limit).expect("a page");
+            assert_eq!(rows.len(), 50);
+            assert_eq!(rows[0].appointment.patient_id.to_string(), ann.patient_id);
+            assert_eq!(rows[0].appointment.practitioner_id.to_string(), clinic.practitioner_id);
+        });
+    }
+}
