@@ -236,7 +236,16 @@ fn problem(description: &str) -> Response {
         .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build())
         .build();
     header(&mut response, "X-Request-Id", "The id under which the log holds this request.");
-    if description.starts_with("`unavailable`") || description.starts_with("`rate_limited`") {
+    let limited = description.starts_with("`rate_limited`");
+    if limited {
+        header(
+            &mut response,
+            "RateLimit-Policy",
+            "The quota: its name, how many requests (q) in how many seconds (w).",
+        );
+        header(&mut response, "RateLimit", "What is left of it (r), and in how many seconds it is whole again (t).");
+    }
+    if limited || description.starts_with("`unavailable`") {
         header(&mut response, "Retry-After", "Seconds after which to try again.");
     }
     response

@@ -24,9 +24,11 @@ pub const HEAD: Duration = Duration::from_secs(9);
 /// The same for the heads of which the framework takes no care, with room for those of which it does.
 const LATER_HEAD: Duration = Duration::from_secs(10);
 /// A body is there after this time, else 408. It has 64 KiB at most: 5 KiB/s will do.
-pub const BODY: Duration = Duration::from_secs(12);
+pub const BODY: Duration = Duration::from_secs(11);
 /// How long the framework waits for the rest of a body that it refused, so that the client can read why.
 pub const LINGER: Duration = Duration::from_secs(3);
+/// The same for a body that no handler reads, which the framework may take for ever.
+const UNWANTED_BODY: Duration = Duration::from_secs(15);
 /// How long a client may stop reading an answer, and how fast it must read at least beyond that, in bytes a second: a slow
 /// phone's line is four times as fast.
 const READING: Duration = Duration::from_secs(20);
@@ -79,7 +81,7 @@ impl Progress {
     fn deadline(&self) -> Option<Instant> {
         match self.0.get() {
             Stage::Head(since) => Some(since + LATER_HEAD),
-            Stage::Body(since) => Some(since + BODY + LINGER),
+            Stage::Body(since) => Some(since + UNWANTED_BODY),
             Stage::Idle | Stage::Work | Stage::Answer => None,
         }
     }
@@ -131,7 +133,11 @@ impl Guarded {
             self.alarm.as_mut().reset(deadline);
         }
         match self.alarm.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client is too slow")),
+            Poll::Ready(()) => {
+                // Otherwise the kernel would go on serving what it holds.
+                let _ = socket2::SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the client is too slow"))
+            }
             Poll::Pending => Ok(()),
         }
     }

@@ -105,73 +105,62 @@ async fn meet(base: &str, slow: &Slow) {
     assert_eq!(status(&said), slow.told, "{} was told {said}", slow.what);
 }
 
-#[test]
-fn row_24_silent_and_slow_senders_are_cut_off_while_others_stay_fast() {
-    app::run(Engine::Sqlite, async |app: App| {
-        let calm = probe(&app, 20).await;
-        // Several of each kind at once.
-        let slow = join_all((0..4).flat_map(|_| SLOW).map(|slow| meet(&app.base, slow)));
-        let busy = async {
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            probe(&app, 200).await
-        };
-        let (_, busy) = futures_util::future::join(slow, busy).await;
-        assert_as_calm(calm, busy);
-    });
-}
-
-/// Reads a byte now and then until the connection ends.
+/// Reads a byte now and then until the connection is reset; after how long that is. What has arrived before could be read
+/// for an hour yet, so the socket is asked for its error.
 async fn read_slowly(base: &str, path: &str) -> Duration {
     let mut socket = connect_narrow(base).await;
     let since = Instant::now();
     socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: legwork\r\n\r\n").as_bytes()).await.expect("sent");
-    let mut taken = 0;
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        match socket.read(&mut [0; 1]).await {
-            Ok(0) | Err(_) => return since.elapsed(),
-            Ok(count) => taken += count,
+        let ended = !matches!(socket.read(&mut [0; 1]).await, Ok(1..));
+        if ended || socket.take_error().expect("a state").is_some() {
+            return since.elapsed();
         }
-        assert!(since.elapsed() < Duration::from_secs(45), "still served after {taken} bytes");
+        assert!(since.elapsed() < Duration::from_secs(45), "still served");
     }
 }
 
+/// Reads all of a large answer, slower than the time that a reader who stands still has, faster than the pace asked for.
+async fn read_on_a_thin_line(base: &str, path: &str) -> usize {
+    let mut socket = connect_narrow(base).await;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: legwork\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    let (mut taken, mut buffer, begun) = (0, vec![0; 8 * 1024], Instant::now());
+    loop {
+        match socket.read(&mut buffer).await.expect("the connection stands") {
+            0 => return taken,
+            count => taken += count,
+        }
+        let due = Duration::from_micros(taken as u64 * 1_000_000 / THIN_LINE);
+        tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+    }
+}
+
+/// Bytes a second.
+const THIN_LINE: u64 = 56_000;
+/// Larger than what the kernel keeps of an answer.
+const LARGE: &str = "/docs/swagger-ui-bundle.js";
+
+/// One test, as all of them wait most of the time: several of each kind at once, against one server.
 #[test]
-fn row_24_slow_readers_are_cut_off_while_others_stay_fast() {
+fn row_24_slow_senders_and_readers_are_cut_off_a_thin_line_is_not_and_others_stay_fast() {
     app::run(Engine::Sqlite, async |app: App| {
         let calm = probe(&app, 20).await;
-        let whole = app.anon().get("/docs/swagger-ui-bundle.js").await.text.len();
-        assert!(whole > 1_000_000, "an answer larger than what the kernel keeps: {whole}");
-        let slow = join_all((0..16).map(|_| read_slowly(&app.base, "/docs/swagger-ui-bundle.js")));
+        let whole = app.anon().get(LARGE).await.text.len();
+        assert!(whole > 1_000_000, "{whole}");
+        let senders = join_all((0..4).flat_map(|_| SLOW).map(|slow| meet(&app.base, slow)));
+        let readers = join_all((0..16).map(|_| read_slowly(&app.base, LARGE)));
         let busy = async {
             tokio::time::sleep(Duration::from_secs(2)).await;
             probe(&app, 200).await
         };
-        let (ended, busy) = futures_util::future::join(slow, busy).await;
-        for after in ended {
+        let (_, borne, busy, taken) = tokio::join!(senders, readers, busy, read_on_a_thin_line(&app.base, LARGE));
+        for after in borne {
             assert!(after < Duration::from_secs(30) + SLACK, "a slow reader was borne for {after:?}");
         }
+        assert!(taken > whole, "{taken} of {whole} on a thin line");
         assert_as_calm(calm, busy);
-    });
-}
-
-#[test]
-fn row_24_a_reader_on_a_thin_line_gets_all_of_a_large_answer() {
-    app::run(Engine::Sqlite, async |app: App| {
-        let whole = app.anon().get("/docs/swagger-ui-bundle.js").await.text.len();
-        let mut socket = connect_narrow(&app.base).await;
-        let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: legwork\r\nConnection: close\r\n\r\n";
-        socket.write_all(request.as_bytes()).await.expect("sent");
-        let (mut taken, mut buffer) = (0, vec![0; 16 * 1024]);
-        // Some 100 KiB a second: more than the twenty seconds of a reader that stands still would be too long here.
-        loop {
-            match socket.read(&mut buffer).await.expect("the connection stands") {
-                0 => break,
-                count => taken += count,
-            }
-            tokio::time::sleep(Duration::from_millis(if taken % 3 == 0 { 80 } else { 30 })).await;
-        }
-        assert!(taken > whole, "{taken} of {whole}");
     });
 }
 
