@@ -142,6 +142,7 @@ fn print_openapi(check: Option<std::path::PathBuf>) -> Result<(), String> {
 }
 
 async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), String> {
+    config.check_listen_addr()?;
     server::prepare_schema(&config, !options.no_migrate)?;
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let env = server::open(config, Use::Serve, Clock::System, entropy)?;

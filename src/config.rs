@@ -1,7 +1,8 @@
 //! The settings: from flags, the environment or `.env`, checked once at the start. `.env.example` lists them all.
 
-use std::fs;
-use std::io::Write;
+pub mod edge;
+mod secrets;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
+use self::edge::{Origin, Proxies, ProxyHeader, RateLimits};
 use crate::clock::Entropy;
 use crate::db::Target;
 use crate::telemetry::LogFormat;
@@ -28,6 +30,34 @@ pub struct Settings {
     /// The address to listen on
     #[arg(long, env, global = true, default_value = "127.0.0.1:8080")]
     pub listen_addr: SocketAddr,
+
+    /// The proxies in front, by address or network: where TLS ends, and whose word on the client's address is taken
+    #[arg(long, env, global = true)]
+    pub behind_proxy: Option<Proxies>,
+
+    /// The header in which those proxies name the client; the other one is not read
+    #[arg(long, env, global = true, value_enum, default_value_t = ProxyHeader::XForwardedFor)]
+    pub proxy_header: ProxyHeader,
+
+    /// The origins of web clients that browsers may let in, comma-separated, such as https://app.clinic.example
+    #[arg(long, env, global = true, value_delimiter = ',')]
+    pub cors_origins: Vec<Origin>,
+
+    /// How many requests in how much time: by address (enter, public) or account (read, write); or `off`
+    #[arg(long, env, global = true, default_value = RateLimits::DEFAULT)]
+    pub rate_limits: RateLimits,
+
+    /// How many connections are open at once at most; others wait for their turn
+    #[arg(long, env, global = true, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(8..=100_000))]
+    pub max_connections: u32,
+
+    /// How many visits to come a patient may have booked online; staff book any number
+    #[arg(long, env, global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub max_open_bookings: u16,
+
+    /// How many mails that strangers can ask for an address gets in an hour
+    #[arg(long, env, global = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub max_mails_per_hour: u16,
 
     /// The URL under which the world reaches this service; links in mails begin with it
     #[arg(long, env, global = true, default_value = "http://127.0.0.1:8080")]
@@ -157,17 +187,40 @@ impl Config {
         let secret =
             |set: &Option<SecretString>, name: &str, file: &str, make: &dyn Fn() -> String| match (set, &folder) {
                 (Some(secret), _) => Ok(secret.clone()),
-                (None, Some(folder)) => kept(&folder.join(file), make).map(SecretString::from),
+                (None, Some(folder)) => secrets::kept(&folder.join(file), make).map(SecretString::from),
                 (None, None) => Err(format!("{name} must be set when the database is PostgreSQL; see .env.example")),
             };
         let random = || STANDARD.encode(entropy.bytes::<32>());
         let jwt_secret = secret(&settings.jwt_secret, "JWT_SECRET", "jwt-secret", &|| format!("k1:{}", random()))?;
         if settings.data_keys.is_none() {
-            refuse_new_keys(&target)?;
+            secrets::refuse_new_keys(&target)?;
         }
         let data_keys = secret(&settings.data_keys, "DATA_KEYS", "data-keys", &|| format!("k1:{}", random()))?;
+        secrets::refuse_weak("JWT_SECRET", jwt_secret.expose_secret())?;
+        secrets::refuse_weak("DATA_KEYS", data_keys.expose_secret())?;
         check_public_url(&settings.public_url)?;
         Ok(Self { settings, target, jwt_secret, data_keys })
+    }
+
+    /// Refuses to listen where strangers are without a proxy: the service itself speaks no TLS.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn check_listen_addr(&self) -> Result<(), String> {
+        let Settings { listen_addr, behind_proxy, public_url, .. } = &self.settings;
+        if listen_addr.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        if behind_proxy.is_none() {
+            return Err(format!(
+                "LISTEN_ADDR {listen_addr} is not a loopback address, and this service speaks no TLS: put a proxy that does in \
+                 front, and name its address with --behind-proxy (BEHIND_PROXY)"
+            ));
+        }
+        if public_url.scheme() != "https" {
+            tracing::warn!("PUBLIC_URL is not https: passwords and records would cross the network in the clear");
+        }
+        Ok(())
     }
 
     /// The URL of a page that a mail links to, with its token in the fragment, which no server ever sees.
@@ -183,20 +236,6 @@ fn check_public_url(url: &url::Url) -> Result<(), String> {
     } else {
         Err("PUBLIC_URL: an http or https URL without query or fragment".into())
     }
-}
-
-/// Sees to it that a database that came without its keys, out of a backup say, is not silently given new ones.
-fn refuse_new_keys(target: &Target) -> Result<(), String> {
-    let Target::Sqlite(path) = target else { return Ok(()) };
-    let keys = path.with_file_name("data-keys");
-    if keys.exists() || !fs::metadata(path).is_ok_and(|database| database.len() > 0) {
-        return Ok(());
-    }
-    Err(format!(
-        "{} is missing, and {} may hold what only its keys open: put it back, or set DATA_KEYS",
-        keys.display(),
-        path.display()
-    ))
 }
 
 /// A value that depends on the country: `911`, or `US:911,GB:999,*:112`.
@@ -229,35 +268,6 @@ impl std::str::FromStr for ByCountry {
             all.push((country.to_owned(), value.to_owned()));
         }
         Ok(Self(all))
-    }
-}
-
-/// Reads a secret from its file, or makes it, readable to its owner only.
-fn kept(path: &Path, make: &dyn Fn() -> String) -> Result<String, String> {
-    let explain = |error: std::io::Error| format!("{}: {error}", path.display());
-    match fs::read_to_string(path) {
-        Ok(secret) => return Ok(secret.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(explain(error)),
-    }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(explain)?;
-    }
-    let secret = make();
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => {
-            file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(explain)?;
-            Ok(secret)
-        }
-        // Another process was quicker.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            fs::read_to_string(path).map(|secret| secret.trim().to_owned()).map_err(explain)
-        }
-        Err(error) => Err(explain(error)),
     }
 }
 

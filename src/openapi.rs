@@ -162,6 +162,12 @@ const COMMON: &[Common] = &[
         applies: |path, _| path.starts_with("/v1/"),
     },
     Common {
+        status: "429",
+        name: "RateLimited",
+        description: "`rate_limited`: too many requests by this address or account; see Retry-After and RateLimit.",
+        applies: |path, _| path.starts_with("/v1/"),
+    },
+    Common {
         status: "428",
         name: "PreconditionRequired",
         description: "`precondition_required`: If-Match is missing.",
@@ -230,7 +236,16 @@ fn problem(description: &str) -> Response {
         .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build())
         .build();
     header(&mut response, "X-Request-Id", "The id under which the log holds this request.");
-    if description.starts_with("`unavailable`") {
+    let limited = description.starts_with("`rate_limited`");
+    if limited {
+        header(
+            &mut response,
+            "RateLimit-Policy",
+            "The quota: its name, how many requests (q) in how many seconds (w).",
+        );
+        header(&mut response, "RateLimit", "What is left of it (r), and in how many seconds it is whole again (t).");
+    }
+    if limited || description.starts_with("`unavailable`") {
         header(&mut response, "Retry-After", "Seconds after which to try again.");
     }
     response

@@ -1,5 +1,7 @@
 //! Values that are encrypted before they reach the database: AES-256-GCM under a named key, bound to their place.
 
+pub mod keys;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -111,6 +113,16 @@ impl Sealer {
         let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), b"legwork request fingerprints");
         let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref());
         Ok(Self(Arc::new(Ring { current, keys, fingerprints })))
+    }
+
+    /// The id of the key that seals.
+    pub fn current(&self) -> &str {
+        &self.0.current
+    }
+
+    /// Whether the ring has a key by this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.0.keys.contains_key(id)
     }
 
     /// Encrypts `value` for `place`.

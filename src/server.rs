@@ -3,10 +3,15 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::ServerHandle;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, web};
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, watch};
 use utoipa_actix_web::AppExt;
@@ -17,11 +22,13 @@ use crate::config::Config;
 use crate::db::migrate::{self, Standing};
 use crate::db::{self, Db, Use};
 use crate::env::Env;
+use crate::http::connection::{self, Guarded};
 use crate::http::fallback::{Routes, fallback};
+use crate::http::limits::Limiter;
 use crate::routes::routes;
-use crate::sealed::Sealer;
+use crate::sealed::{self, Sealer};
 use crate::telemetry::Metrics;
-use crate::{accounts, http, intake, messages, openapi, patients, scheduling};
+use crate::{accounts, http, intake, messages, openapi, scheduling};
 
 /// Opens what requests and commands need, without starting anything. The schema must be current.
 ///
@@ -31,7 +38,9 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
     let metrics = Arc::new(Metrics::default());
     let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
-    check_keys(&config, &sealer)?;
+    // With other keys every record would be a fault, and what was sealed with them meanwhile would be lost as soon as the
+    // right ones are back.
+    sealed::keys::check_in(&mut db::connect(&config.target)?, &sealer, clock.now())?;
     Ok(Env {
         db,
         clock,
@@ -42,13 +51,6 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         mail_written: Arc::new(Notify::new()),
         accepting: Arc::new(AtomicBool::new(true)),
     })
-}
-
-/// Sees to it that the keys open what the database holds. With others every record would be a fault, and what was sealed
-/// with them meanwhile would be lost as soon as the right ones are back.
-fn check_keys(config: &Config, sealer: &Sealer) -> Result<(), String> {
-    patients::store::try_keys(&mut db::connect(&config.target)?, sealer)
-        .map_err(|error| format!("DATA_KEYS are not those of this database: {error}"))
 }
 
 /// Brings the schema up to date, or sees to it that it is.
@@ -79,7 +81,7 @@ pub struct Server {
     pub addr: SocketAddr,
     /// Its surroundings.
     pub env: Env,
-    http: actix_web::dev::Server,
+    http: actix_server::Server,
     stop: watch::Sender<bool>,
     /// Ends when the mail under way has gone out.
     mailing: tokio::task::JoinHandle<()>,
@@ -99,31 +101,60 @@ impl Server {
         let document = openapi::document();
         let table = web::Data::new(Routes::of(&document));
         let (data, keys, rules) = (web::Data::new(env.clone()), web::Data::new(keys), web::Data::new(rules));
-        let http = HttpServer::new(move || {
+        let settings = &env.config.settings;
+        let limiter = Limiter::new(settings.rate_limits);
+        let shared_limiter = web::Data::new(limiter.clone());
+        let origins = settings.cors_origins.clone();
+        let app = move || {
             App::new()
                 .app_data(data.clone())
                 .app_data(keys.clone())
                 .app_data(rules.clone())
                 .app_data(table.clone())
-                .wrap(actix_web::middleware::from_fn(http::middleware::refuse_unknown_parameters))
-                .wrap(actix_web::middleware::from_fn(accounts::authentication::identify))
-                .wrap(actix_web::middleware::from_fn(http::middleware::wrap))
+                .app_data(shared_limiter.clone())
+                .wrap(from_fn(http::middleware::refuse_unknown_parameters))
+                .wrap(from_fn(accounts::authentication::identify))
+                .wrap(Condition::new(!origins.is_empty(), http::cors::cors(&origins)))
+                .wrap(from_fn(http::middleware::wrap))
                 .into_utoipa_app()
                 .configure(routes)
                 .into_app()
                 .service(web::redirect("/docs", "/docs/"))
                 .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document.clone()))
                 .default_service(web::to(fallback))
-        })
-        .workers(threads)
-        .client_request_timeout(Duration::from_secs(10))
-        .client_disconnect_timeout(Duration::from_secs(5))
-        .shutdown_timeout(u64::from(env.config.settings.shutdown_seconds))
-        .disable_signals()
-        .listen(listener)
-        .map_err(|error| format!("listen on {addr}: {error}"))?
-        .run();
+        };
+        check_open_files(settings.max_connections + 4 * settings.database_connections);
+        let builder = actix_server::Server::build()
+            .workers(threads)
+            .max_concurrent_connections((settings.max_connections as usize / threads).max(1))
+            .shutdown_timeout(u64::from(settings.shutdown_seconds))
+            .disable_signals();
+        let stopping = builder.graceful_shutdown_signal();
+        // What `HttpServer` does, with the socket guarded: it has no place for that.
+        let serve = move || {
+            let stopping = stopping.clone();
+            let app = app().into_factory().map_err(|error| error.error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .client_request_timeout(connection::HEAD)
+                .client_disconnect_timeout(connection::LINGER)
+                .local_addr(addr)
+                .on_connect_ext(|socket: &Guarded, data| {
+                    data.insert(socket.progress());
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            fn_service(async |socket: TcpStream| {
+                let peer = socket.peer_addr().ok();
+                Ok::<_, DispatchError>((Guarded::new(socket), peer))
+            })
+            .and_then(http)
+        };
+        let http = builder.listen("http", listener, serve).map_err(|error| format!("listen on {addr}: {error}"))?.run();
         let (stop, stopping) = watch::channel(false);
+        limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
         http::idempotency::start_purge(&env, stopping);
@@ -145,6 +176,18 @@ impl Server {
         let _ = stop.send(true);
         let _ = mailing.await;
         result
+    }
+}
+
+/// Asks the system for as many open files as connections may need, and warns where it will not have it.
+fn check_open_files(wanted: u32) {
+    let wanted = u64::from(wanted) + 64;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(granted) if granted >= wanted => {}
+        Ok(granted) => {
+            tracing::warn!(granted, wanted, "few open files are allowed: lower MAX_CONNECTIONS or raise the limit");
+        }
+        Err(error) => tracing::warn!(%error, "the limit of open files is unknown"),
     }
 }
 

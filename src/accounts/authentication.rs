@@ -2,16 +2,19 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
+use super::tokens::Claims;
 use super::{Keys, sessions};
 use crate::actor::Actor;
 use crate::env::Env;
 use crate::error::{Error, Refusal, Result};
+use crate::http::limits::Limiter;
+use crate::http::problem::Rejected;
 
 /// What the token of this request proved.
 #[derive(Clone)]
@@ -19,29 +22,57 @@ struct Identity(Option<Actor>);
 
 /// Looks at the `Authorization` header, if there is one, and remembers whom it names. Whether anybody must be named is for
 /// the handler to say: it asks for an [`Actor`] or does not.
-pub async fn identify(
+///
+/// On the way the request is counted, on the account or on the address: after the token's signature has been checked, which is
+/// cheap, and before the database is asked.
+pub async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if request.headers().contains_key(AUTHORIZATION) {
-        let actor = named(&request).await?;
-        request.extensions_mut().insert(Identity(actor));
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let (Some(env), Some(keys), Some(limiter)) = (
+        request.app_data::<web::Data<Env>>().cloned(),
+        request.app_data::<web::Data<Keys>>(),
+        request.app_data::<web::Data<Limiter>>(),
+    ) else {
+        return Err(Error::fault("the application lacks its surroundings").into());
+    };
+    let claims = claims(&request, &env, keys);
+    let standing = match limiter.admit(&request, claims.as_ref().map(|claims| claims.sub)) {
+        Ok(standing) => standing,
+        Err(refused) => {
+            let mut response = request.error_response(Rejected(refused.problem()));
+            refused.standing.show(response.headers_mut());
+            return Ok(response.map_into_right_body());
+        }
+    };
+    let mut answer = if request.headers().contains_key(AUTHORIZATION) {
+        match named(&env, claims).await {
+            Ok(actor) => {
+                request.extensions_mut().insert(Identity(actor));
+                next.call(request).await?.map_into_left_body()
+            }
+            Err(error) => request.error_response(error).map_into_right_body(),
+        }
+    } else {
+        next.call(request).await?.map_into_left_body()
+    };
+    if let Some(standing) = standing {
+        standing.show(answer.headers_mut());
     }
-    next.call(request).await
+    Ok(answer)
 }
 
-/// The caller whom the token names; `None` where it is not good.
-async fn named(request: &ServiceRequest) -> Result<Option<Actor>> {
-    let (Some(env), Some(keys)) = (request.app_data::<web::Data<Env>>(), request.app_data::<web::Data<Keys>>()) else {
-        return Err(Error::fault("the application lacks its surroundings"));
-    };
+/// What the request's token says; `None` where there is none or it is not good.
+fn claims(request: &ServiceRequest, env: &Env, keys: &Keys) -> Option<Claims> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
-    let (Some(header), None) = (headers.next(), headers.next()) else { return Ok(None) };
-    let Some((scheme, token)) = header.to_str().ok().and_then(|text| text.split_once(' ')) else { return Ok(None) };
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(None);
-    }
-    let Some(claims) = keys.tokens.read(token.trim(), env.now()) else { return Ok(None) };
+    let (Some(header), None) = (headers.next(), headers.next()) else { return None };
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| keys.tokens.read(token.trim(), env.now()))?
+}
+
+/// The caller whom the token names, if their session still stands.
+async fn named(env: &Env, claims: Option<Claims>) -> Result<Option<Actor>> {
+    let Some(claims) = claims else { return Ok(None) };
     let shared = env.clone();
     env.db.read(move |conn| sessions::actor(conn, &shared, claims.sid, claims.sub)).await
 }

@@ -74,7 +74,8 @@ async fn with_next_free(env: &Env, actor: &Actor, error: Error, slot: SlotId, vi
         (status = 409, description = "`slot_taken`: the visit does not fit any more, `next_free` has the next slots in which it does; \
             `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the hold is over; \
             `not_offered`: the doctor does not offer this visit type; `not_online_bookable`: only the clinic books it; \
-            `booking_notice`: too short before its start; `slot_past`: the slot is over; \
+            `booking_notice`: too short before its start; `booking_limit`: the patient has as many visits to come as may be booked online; \
+            `slot_past`: the slot is over; \
             `identifier_taken`: another appointment has an identifier, `pointer` says which, `taken_by` which appointment; \
             `request_in_progress`: the same request is still at work"),
     ),

@@ -38,8 +38,8 @@ pub struct Booking {
 ///
 /// # Errors
 /// [`Error::NotFound`] for a patient, slot or hold that is not there or not the actor's; the conflicts
-/// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `slot_past`, `hold_lapsed`,
-/// `identifier_taken`.
+/// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `booking_limit`, `slot_past`,
+/// `hold_lapsed`, `identifier_taken`.
 pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<AppointmentId> {
     let now = env.now();
     let patient = patients::store::visible(tx, env, actor, booking.patient_id)?;
@@ -56,6 +56,9 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
     fits(&slots, visit_type.duration_minutes, now, booking.hold_id)?;
     let time = (first.starts_at, first.starts_at.plus(visit_type.duration()));
     store::require_free_patient(tx, patient.id, time, None)?;
+    if !actor.role.is_staff() {
+        store::require_room(tx, patient.id, now, env.config.settings.max_open_bookings)?;
+    }
 
     let id: AppointmentId = env.new_id();
     let note = booking.note.as_ref().map(|note| env.sealer.seal(store::note_place(id), note)).transpose()?;

@@ -219,6 +219,25 @@ pub fn require_free_patient(
     }
 }
 
+/// Sees to it that the patient has room for another visit to come. See [`lock_patient`].
+///
+/// # Errors
+/// The conflict `booking_limit`.
+pub fn require_room(tx: &mut Conn, patient: PatientId, now: Timestamp, limit: u16) -> Result<()> {
+    let live: Vec<_> = AppointmentStatus::ALL.iter().copied().filter(|status| status.is_live()).collect();
+    let to_come = appointments::table
+        .filter(appointments::patient_id.eq(patient))
+        .filter(appointments::status.eq_any(live))
+        .filter(appointments::ends_at.gt(now));
+    if to_come.count().get_result::<i64>(tx)? < i64::from(limit) {
+        return Ok(());
+    }
+    Err(Error::conflict(
+        "booking_limit",
+        format!("There are {limit} visits to come already. Cancel one, or call the clinic to book more."),
+    ))
+}
+
 /// A page of the appointments that the actor may see, by (start, id); with `updated_since` by (change, id).
 ///
 /// # Errors

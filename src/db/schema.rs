@@ -480,6 +480,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    sealing_keys (id) {
+        id -> Text,
+        proof -> Binary,
+        first_used_at -> types::Instant,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     patient_identifiers,
     practitioner_identifiers,

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::str::FromStr;
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
@@ -17,6 +18,9 @@ use crate::error::{Error, FieldError};
 
 /// The largest body in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// How deep a body's arrays and objects may be nested. The deepest that any operation takes has six levels.
+const DEPTH_LIMIT: usize = 32;
 
 /// A JSON body. `T` should carry `#[serde(deny_unknown_fields)]`.
 #[derive(Debug)]
@@ -50,7 +54,12 @@ pub struct PathId<T>(pub T);
 async fn read(mut payload: Payload) -> Result<Bytes, actix_web::Error> {
     let mut body = actix_web::web::BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Rejected(Draft::malformed("The body broke off.")))?;
+        let chunk = chunk.map_err(|error| {
+            Rejected(match error {
+                PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Draft::timed_out(),
+                _ => Draft::malformed("The body broke off."),
+            })
+        })?;
         if body.len() + chunk.len() > BODY_LIMIT {
             return Err(Rejected(Draft::too_large(BODY_LIMIT)).into());
         }
@@ -64,11 +73,35 @@ fn declared_too_large(request: &HttpRequest) -> bool {
     length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).is_some_and(|length| length > BODY_LIMIT)
 }
 
+/// Whether arrays and objects are nested more than [`DEPTH_LIMIT`] deep. What is no JSON may be told so later.
+fn is_too_deep(bytes: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_LIMIT {
+            return true;
+        }
+    }
+    false
+}
+
 /// Reads JSON strictly.
 ///
 /// # Errors
-/// 400 where it is no JSON; 422 with the JSON pointer where it is JSON of another shape.
+/// 400 where it is no JSON or nested too deep; 422 with the JSON pointer where it is JSON of another shape.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, actix_web::Error> {
+    if is_too_deep(bytes) {
+        return Err(
+            Rejected(Draft::malformed(format!("The body is nested more than {DEPTH_LIMIT} levels deep."))).into()
+        );
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
@@ -297,6 +330,14 @@ mod tests {
             }
             assert!(!errors[0].detail.contains("secret"));
         }
+        let nested = |depth: usize| format!(r#"{{"items":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(problem(&nested(31)).0, 422);
+        assert_eq!(problem(&nested(32)).0, 400);
+        assert_eq!(
+            problem(&format!(r#"{{"items":"{}\\\"{}"}}"#, "[".repeat(40), "{".repeat(40))).0,
+            422,
+            "text is not nested"
+        );
         assert_eq!(problem("{").0, 400);
         assert_eq!(problem("").0, 400);
         assert_eq!(problem(r#"{"items":[]} x"#).0, 400);

@@ -1,10 +1,11 @@
 //! What happens to every request: an id, a log line, a duration, safe headers, and problems written out in full.
 
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,6 +14,8 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use super::address::ClientAddress;
+use super::connection::{self, Progress};
 use super::fallback::Routes;
 use super::problem::{Draft, MEDIA_TYPE};
 use crate::actor::Actor;
@@ -46,7 +49,15 @@ pub async fn wrap(
     };
     let started = Instant::now();
     let id = request_id(&request, &env);
+    let client = ClientAddress::of(&request, &env.config.settings);
+    request.extensions_mut().insert(client);
     request.extensions_mut().insert(RequestId(id.clone()));
+    let progress = request.conn_data::<Rc<Progress>>().cloned();
+    let payload = request.take_payload();
+    if let Some(progress) = &progress {
+        progress.head_read(!matches!(payload, Payload::None));
+    }
+    request.set_payload(connection::timely(payload, progress.clone()));
     let (method, path) = (method_label(request.method()), request.path().to_owned());
     let span = tracing::info_span!("request", request_id = %id);
     if request.method() == Method::HEAD {
@@ -57,6 +68,9 @@ pub async fn wrap(
     // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
     async move {
         let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+        if let Some(progress) = progress {
+            progress.answered();
+        }
         // No copy of the request is kept for the failures: routing needs the only one.
         let (request, response) = match outcome {
             Ok(Ok(response)) => {
@@ -67,7 +81,7 @@ pub async fn wrap(
             Err(_) => (None, crate::error::Error::fault("a handler panicked").error_response()),
         };
         let mut response = write_problem(response, &path, &id);
-        harden(response.headers_mut(), &path, &id);
+        harden(response.headers_mut(), &path, &id, env.config.settings.public_url.scheme() == "https");
         let status = response.status().as_u16();
         // The pattern, not the path: paths and queries name people.
         let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "(none)".into());
@@ -109,10 +123,10 @@ fn write_problem(response: HttpResponse, path: &str, id: &str) -> HttpResponse {
 /// Refuses query parameters of operations that take none; those that take some refuse the others by themselves.
 ///
 /// Who has to sign in first is told that first: then the request goes on to the handler, which says so.
-pub async fn refuse_unknown_parameters(
+pub async fn refuse_unknown_parameters<B: MessageBody + 'static>(
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let operation = (!request.query_string().is_empty() && request.path().starts_with("/v1/"))
         .then(|| request.app_data::<web::Data<Routes>>()?.operation(request.method(), request.path()))
         .flatten();
@@ -122,14 +136,11 @@ pub async fn refuse_unknown_parameters(
     {
         let name = url::form_urlencoded::parse(request.query_string().as_bytes()).next();
         let name = name.map(|(name, _)| name.into_owned()).unwrap_or_default();
-        return Err(crate::error::Error::invalid(
-            format!("?{name}"),
-            "unknown_parameter",
-            "there is no such parameter",
-        )
-        .into());
+        let refusal =
+            crate::error::Error::invalid(format!("?{name}"), "unknown_parameter", "there is no such parameter");
+        return Ok(request.error_response(refusal).map_into_right_body());
     }
-    next.call(request).await
+    next.call(request).await.map(ServiceResponse::map_into_left_body)
 }
 
 /// What a page of ours may load. Everything but the documentation's page is data, not a page.
@@ -157,7 +168,7 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// Headers that every answer carries unless its handler set them.
-fn harden(headers: &mut HeaderMap, path: &str, id: &str) {
+fn harden(headers: &mut HeaderMap, path: &str, id: &str, is_https: bool) {
     let mut default = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
@@ -167,6 +178,9 @@ fn harden(headers: &mut HeaderMap, path: &str, id: &str) {
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(header::REFERRER_POLICY, "no-referrer");
     default(header::CONTENT_SECURITY_POLICY, content_security_policy(path));
+    if is_https {
+        default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }

@@ -1,14 +1,20 @@
-//! What all endpoints share: problem documents, strict input, paging, preconditions, idempotency, headers.
+//! What all endpoints share: problem documents, strict input, paging, preconditions, idempotency, headers,
+//! and what guards them: deadlines, rate limits, origins, the client's address.
 
+pub mod address;
+pub mod connection;
+pub mod cors;
 pub mod etag;
 pub mod fallback;
 pub mod idempotency;
 pub mod input;
+pub mod limits;
 pub mod middleware;
 pub mod operations;
 pub mod paging;
 pub mod problem;
 
+pub use address::ClientAddress;
 pub use etag::IfMatch;
 pub use idempotency::{Answer, IdempotencyKey};
 pub use input::{Body, Params, Patch, PathId};

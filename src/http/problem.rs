@@ -238,6 +238,29 @@ impl Draft {
         )
     }
 
+    /// 408.
+    pub fn timed_out() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The request took too long",
+            "The request did not arrive in time.",
+        )
+    }
+
+    /// 429.
+    pub fn rate_limited(retry_after: u32) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "Too many requests",
+                "You have asked too often. Try again after the time in Retry-After; RateLimit says where you stand.",
+            )
+        }
+    }
+
     /// 428.
     pub fn precondition_required() -> Self {
         Self::new(
@@ -251,9 +274,7 @@ impl Draft {
     /// 500 for whatever the framework could not do.
     pub fn framework(status: StatusCode) -> Self {
         match status {
-            StatusCode::REQUEST_TIMEOUT => {
-                Self::new(status, "request_timeout", "The request took too long", "The request did not arrive in time.")
-            }
+            StatusCode::REQUEST_TIMEOUT => Self::timed_out(),
             StatusCode::NOT_FOUND => Self::no_route(),
             status if status.is_client_error() => {
                 Self { status, ..Self::malformed("The request could not be understood.") }

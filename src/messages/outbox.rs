@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::model::{Envelope, Mail};
+use super::model::{Envelope, Mail, MessageKind};
 use crate::db::{Conn, schema::messages};
 use crate::env::Env;
 use crate::error::Result;
@@ -41,6 +41,24 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
     // This rings before the commit. A worker that looks too early finds nothing, and looks again within a second.
     env.mail_written.notify_one();
     Ok(id)
+}
+
+/// Whether the address may have another of the mails that a stranger can ask for. It is asked before a new link is made, which
+/// would void the one that the owner has; who asks is answered alike.
+///
+/// # Errors
+/// The database's.
+pub fn has_room(conn: &mut Conn, env: &Env, recipient: &str) -> Result<bool> {
+    let recent = messages::table
+        .filter(messages::email.eq(recipient))
+        .filter(messages::created_at.gt(env.now().minus(jiff::SignedDuration::from_hours(1))))
+        .filter(messages::kind.eq_any(MessageKind::ON_REQUEST.map(MessageKind::as_str)));
+    let count: i64 = recent.count().get_result(conn)?;
+    let has_room = count < i64::from(env.config.settings.max_mails_per_hour);
+    if !has_room {
+        tracing::warn!("an address has had its mails for this hour; what was asked for is not written");
+    }
+    Ok(has_room)
 }
 
 /// Opens a stored payload.

@@ -138,7 +138,7 @@ fn register(tx: &mut Conn, env: &Env, registration: &Registration, hash: &str) -
     let Some(user) = accounts::store::find_by_email(tx, &registration.email.key())? else {
         return newcomer(tx, env, registration, hash);
     };
-    if user.disabled_at.is_some() {
+    if user.disabled_at.is_some() || !outbox::has_room(tx, env, &user.email)? {
         return Ok(());
     }
     // An invited member of the staff has no password yet: their own mail makes them set one.

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
 use crate::identifiers::{self, Token, identified};
 use crate::ids::{PatientId, UserId};
-use crate::sealed::{Place, Sealed, Sealer};
+use crate::sealed::{Place, Sealed};
 
 /// Makes a record with the next number.
 ///
@@ -125,21 +125,6 @@ pub fn profile(env: &Env, patient: &Patient) -> Result<Profile> {
 
 fn details(env: &Env, id: PatientId, sealed: &Sealed<Details>) -> Result<Details> {
     env.sealer.open(details_place(id), sealed)
-}
-
-/// Opens what is sealed in the oldest and in the newest record, to see whether these are the database's keys.
-///
-/// # Errors
-/// A fault where a key is missing or another one.
-pub fn try_keys(conn: &mut Conn, sealer: &Sealer) -> Result<()> {
-    let sealed = patients::table.select((patients::id, patients::details));
-    let oldest = sealed.order((patients::created_at, patients::id)).first(conn).optional()?;
-    let newest = sealed.order((patients::created_at.desc(), patients::id.desc())).first(conn).optional()?;
-    for (id, details) in oldest.into_iter().chain(newest) {
-        let details: Sealed<Details> = details;
-        sealer.open(details_place(id), &details)?;
-    }
-    Ok(())
 }
 
 fn details_place(id: PatientId) -> Place {

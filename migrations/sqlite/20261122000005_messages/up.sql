@@ -36,3 +36,4 @@ CREATE INDEX messages_to_phone ON messages (created_at, id) WHERE status = 'to_p
 CREATE INDEX messages_done_by_hand ON messages (created_at, id) WHERE status = 'done';
 CREATE INDEX messages_open_calls ON messages (appointment_id) WHERE status = 'to_phone';
 CREATE INDEX messages_created ON messages (created_at, id);
+CREATE INDEX messages_email ON messages (email, created_at);

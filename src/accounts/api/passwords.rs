@@ -76,6 +76,9 @@ fn mail_to(tx: &mut Conn, env: &Env, email: &EmailAddress, wanted: impl Fn(&User
         return Ok(());
     };
     let Some(purpose) = wanted(&user) else { return Ok(()) };
+    if !outbox::has_room(tx, env, &user.email)? {
+        return Ok(());
+    }
     let token = one_time::issue(tx, env, user.id, purpose)?;
     let mail = match purpose {
         Purpose::VerifyEmail => Mail::VerifyEmail { token },

@@ -117,6 +117,9 @@ impl Site {
             mail_dir.to_str().expect("a path in UTF-8"),
             "--password-hashers",
             "2",
+            // A test that is about limits sets them.
+            "--rate-limits",
+            "off",
             // Nobody waits for idle connections at the end of a test.
             "--shutdown-seconds",
             "0",

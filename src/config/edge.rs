@@ -1,0 +1,224 @@
+//! The forms of the settings for the service's edge: trusted proxies, origins, rate limits.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// The proxies whose word on the client's address is taken: addresses and networks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proxies(Vec<IpNet>);
+
+impl Proxies {
+    /// Whether this is one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl FromStr for Proxies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let network = |entry: &str| {
+            let address = entry.parse::<IpAddr>().map(IpNet::from);
+            address.or_else(|_| entry.parse::<IpNet>()).map(|network| network.trunc())
+        };
+        let all: Result<Vec<_>, _> = text.split(',').map(|entry| network(entry.trim())).collect();
+        let all = all.map_err(|_| "addresses or networks, such as 10.0.0.7,192.168.0.0/16,::1")?;
+        if all.iter().any(|network| network.prefix_len() == 0) {
+            return Err("a network of everybody is nobody to trust: name the proxies".into());
+        }
+        Ok(Self(all))
+    }
+}
+
+/// The header in which the proxies name the client. Only this one is read: a proxy passes the other one on as the client
+/// wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProxyHeader {
+    /// What most proxies write.
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
+/// A web origin that may call from a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// As browsers send it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let exact = url::Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text);
+        exact.then(|| Self(text.to_owned())).ok_or_else(|| {
+            "exact origins such as https://app.clinic.example, comma-separated: no *, no path, no slash at the end"
+                .into()
+        })
+    }
+}
+
+/// What kind of operation a request asks for; each kind has a quota of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Signing in, registering, and what else works without an account and has an effect. By address.
+    Enter,
+    /// What anybody may read. By address.
+    Public,
+    /// What the signed-in read. By account.
+    Read,
+    /// What the signed-in change. By account.
+    Write,
+}
+
+impl Class {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Enter, Self::Public, Self::Read, Self::Write];
+
+    /// As the setting and the header call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enter => "enter",
+            Self::Public => "public",
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// So many requests in so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// How many, also at once.
+    pub requests: NonZeroU32,
+    /// After how long that many are free again.
+    pub window: Duration,
+}
+
+/// The quota of each class; `None` where nothing is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits(Option<[Quota; 4]>);
+
+impl RateLimits {
+    /// What is limited unless the setting says otherwise. The first is far below what guessing passwords needs and above what
+    /// a waiting room full of patients behind one address does.
+    pub const DEFAULT: &'static str = "enter=60/5m,public=300/1m,read=600/1m,write=120/1m";
+
+    /// The quotas by class, if there are any.
+    pub fn quotas(&self) -> Option<[(Class, Quota); 4]> {
+        self.0.map(|quotas| Class::ALL.map(|class| (class, quotas[class as usize])))
+    }
+}
+
+impl FromStr for RateLimits {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let mut quotas = [None; 4];
+        // What is not named keeps its default.
+        for entry in Self::DEFAULT.split(',').chain(text.split(',')).map(str::trim).filter(|entry| !entry.is_empty()) {
+            let (class, quota) = read_quota(entry)
+                .ok_or_else(|| format!("`off`, or quotas such as {}; windows in s, m or h", Self::DEFAULT))?;
+            quotas[class as usize] = Some(quota);
+        }
+        let [Some(enter), Some(public), Some(read), Some(write)] = quotas else {
+            return Err("a class has no quota".into());
+        };
+        Ok(Self(Some([enter, public, read, write])))
+    }
+}
+
+fn read_quota(entry: &str) -> Option<(Class, Quota)> {
+    let (name, quota) = entry.split_once('=')?;
+    let class = Class::ALL.into_iter().find(|class| class.name() == name.trim())?;
+    let (requests, window) = quota.trim().split_once('/')?;
+    let unit = match window.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return None,
+    };
+    let count: u64 = window.get(..window.len() - 1)?.parse().ok().filter(|count| (1..=86_400).contains(count))?;
+    let window = Duration::from_secs(count * unit);
+    Some((class, Quota { requests: requests.parse().ok().filter(|n: &NonZeroU32| n.get() <= 1_000_000)?, window }))
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {} s", self.requests, self.window.as_secs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_addresses_and_networks_but_not_everybody() {
+        let proxies: Proxies = "10.0.0.7, 192.168.0.0/16,::1".parse().expect("proxies");
+        for (address, trusted) in [
+            ("10.0.0.7", true),
+            ("10.0.0.8", false),
+            ("192.168.200.1", true),
+            ("::1", true),
+            ("::2", false),
+            ("::ffff:10.0.0.7", true),
+        ] {
+            assert_eq!(proxies.contains(address.parse().expect("an address")), trusted, "{address}");
+        }
+        for wrong in ["", "proxy.example", "10.0.0.0/33", "0.0.0.0/0", "::/0", "10.0.0.7,"] {
+            assert!(wrong.parse::<Proxies>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_exact() {
+        for good in ["https://app.clinic.example", "http://localhost:5173", "https://app.clinic.example:8443"] {
+            assert_eq!(good.parse::<Origin>().expect("an origin").as_str(), good);
+        }
+        for wrong in [
+            "*",
+            "null",
+            "https://*.clinic.example/",
+            "https://app.clinic.example/",
+            "https://app.clinic.example/x",
+            "HTTPS://app.clinic.example",
+            "https://app.clinic.example:443",
+            "app.clinic.example",
+            "ftp://app.clinic.example",
+        ] {
+            assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn quotas_that_are_not_named_keep_their_default() {
+        assert_eq!("off".parse::<RateLimits>().expect("off").quotas(), None);
+        let limits: RateLimits = "enter=5/10s, write=7/2h".parse().expect("limits");
+        let quotas = limits.quotas().expect("quotas").map(|(class, quota)| (class.name(), quota.to_string()));
+        assert_eq!(
+            quotas,
+            [("enter", "5 in 10 s"), ("public", "300 in 60 s"), ("read", "600 in 60 s"), ("write", "7 in 7200 s")]
+                .map(|(name, quota)| (name, quota.to_owned()))
+        );
+        for wrong in ["on", "enter", "enter=5", "enter=0/1m", "enter=5/0m", "enter=5/1d", "enter=5/m", "login=5/1m"] {
+            assert!(wrong.parse::<RateLimits>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Who is at the other end: the peer, or whom a trusted proxy names. Computed here and nowhere else.
+
+use std::future::{Ready, ready};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use crate::config::Settings;
+use crate::config::edge::{Proxies, ProxyHeader};
+use crate::error::{Error, Result};
+
+/// The client's address, kept in the request's extensions. IPv4 is always IPv4, never mapped into IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// Works it out. Without a known peer, as in a test without a socket, it is the unspecified address.
+    pub fn of(request: &ServiceRequest, settings: &Settings) -> Self {
+        let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
+        let client = settings
+            .behind_proxy
+            .as_ref()
+            .map_or(peer, |proxies| behind(peer, proxies, &hops(request.headers(), settings.proxy_header)));
+        Self(client.to_canonical())
+    }
+}
+
+impl FromRequest for ClientAddress {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request.extensions().get().copied().ok_or_else(|| Error::fault("the request has no client address")))
+    }
+}
+
+/// The nearest hop that is no proxy of ours. Each proxy adds at the right whom it was called by, so what stands left of a
+/// stranger is only the stranger's word.
+fn behind(peer: IpAddr, proxies: &Proxies, hops: &[Option<IpAddr>]) -> IpAddr {
+    let mut nearest = peer;
+    for hop in hops.iter().rev() {
+        if !proxies.contains(nearest) {
+            break;
+        }
+        // A hop that hides its name ends what we know.
+        let Some(hop) = hop else { break };
+        nearest = *hop;
+    }
+    nearest
+}
+
+/// The addresses in the proxies' header, left to right; `None` for what is no address.
+fn hops(headers: &HeaderMap, header: ProxyHeader) -> Vec<Option<IpAddr>> {
+    let values = |name: HeaderName| headers.get_all(name).map(|value| value.to_str().unwrap_or_default());
+    match header {
+        ProxyHeader::XForwardedFor => values(X_FORWARDED_FOR).flat_map(|value| value.split(',')).map(address).collect(),
+        ProxyHeader::Forwarded => values(FORWARDED).flat_map(|value| value.split(',')).map(forwarded_for).collect(),
+    }
+}
+
+/// The `for` of one element of RFC 7239's header.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("for").then(|| address(value.trim().trim_matches('"')))?
+    })
+}
+
+/// An address, perhaps with a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, header: ProxyHeader, lines: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        let name = if header == ProxyHeader::Forwarded { FORWARDED } else { X_FORWARDED_FOR };
+        for line in lines {
+            headers.append(name.clone(), line.parse().expect("a header"));
+        }
+        let proxies = "10.0.0.0/8,::1".parse().expect("proxies");
+        behind(peer.parse().expect("an address"), &proxies, &hops(&headers, header)).to_string()
+    }
+
+    #[test]
+    fn the_rightmost_that_is_no_proxy_of_ours_is_the_client() {
+        use ProxyHeader::{Forwarded, XForwardedFor};
+        for (peer, header, lines, expected) in [
+            // A stranger's own header counts for nothing.
+            ("203.0.113.9", XForwardedFor, &["198.51.100.1"][..], "203.0.113.9"),
+            ("10.0.0.1", XForwardedFor, &[], "10.0.0.1"),
+            ("10.0.0.1", XForwardedFor, &["198.51.100.1"], "198.51.100.1"),
+            // What the client wrote stands left of what the proxy added.
+            ("10.0.0.1", XForwardedFor, &["127.0.0.1, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", XForwardedFor, &["127.0.0.1", "198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+            ("::1", XForwardedFor, &["2001:db8::7"], "2001:db8::7"),
+            ("::1", XForwardedFor, &["[2001:db8::7]:4711"], "2001:db8::7"),
+            ("10.0.0.1", XForwardedFor, &["198.51.100.1:4711"], "198.51.100.1"),
+            ("10.0.0.1", XForwardedFor, &["198.51.100.1, nonsense"], "10.0.0.1"),
+            ("10.0.0.1", XForwardedFor, &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            (
+                "10.0.0.1",
+                Forwarded,
+                &["for=127.0.0.1, For=\"[2001:db8::7]:4711\";proto=https;by=10.0.0.1"],
+                "2001:db8::7",
+            ),
+            ("10.0.0.1", Forwarded, &["proto=https;for=198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", Forwarded, &["for=198.51.100.1, for=_hidden"], "10.0.0.1"),
+        ] {
+            assert_eq!(client(peer, header, lines), expected, "{peer} {lines:?}");
+        }
+    }
+}

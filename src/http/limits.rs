@@ -1,0 +1,210 @@
+//! How many requests an address or an account may make: each class of operations has its quota (GCRA, by `governor`).
+//!
+//! It is counted in this process: several instances together allow several times as much. It runs on the machine's monotonic
+//! clock, so that setting the clock lifts nothing.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpMessage, web};
+use governor::RateLimiter;
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::HashMapStateStore;
+
+use super::address::ClientAddress;
+use super::fallback::Routes;
+use super::problem::Draft;
+use crate::config::edge::{Class, Quota, RateLimits};
+use crate::ids::UserId;
+
+/// How much of the quota is left (draft-ietf-httpapi-ratelimit-headers-10).
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// The quota itself.
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// How many keys of a class are remembered one by one, some ten megabytes.
+const KEYS: usize = 100_000;
+/// How often those are forgotten whose quota is whole again.
+const CLEANING: Duration = Duration::from_secs(10);
+/// An instance renews its clients' tokens every ten minutes: nothing to guess there, and many may share an address.
+const RENEWAL: &str = "/v1/sessions/refresh";
+
+/// Who is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Address(IpAddr),
+    User(UserId),
+}
+
+type Counter = RateLimiter<Key, HashMapStateStore<Key>, DefaultClock, StateInformationMiddleware>;
+
+/// The counters of all classes; cheap to clone, shared by all workers.
+#[derive(Clone)]
+pub struct Limiter(Option<Arc<[(Quota, Counter); 4]>>);
+
+/// Where a caller stands with a quota, for the headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    class: Class,
+    quota: Quota,
+    remaining: u32,
+    /// Seconds until the quota is whole again.
+    whole_in: u64,
+}
+
+/// Too many.
+#[derive(Debug)]
+pub struct Refused {
+    /// For the headers.
+    pub standing: Standing,
+    /// Seconds until the next request is let through.
+    retry_after: u32,
+}
+
+impl Refused {
+    /// 429.
+    pub fn problem(&self) -> Draft {
+        Draft::rate_limited(self.retry_after)
+    }
+}
+
+impl Limiter {
+    /// Counters that stand at nothing.
+    pub fn new(limits: RateLimits) -> Self {
+        Self(limits.quotas().map(|quotas| Arc::new(quotas.map(|(_, quota)| (quota, counter(quota))))))
+    }
+
+    /// Counts a request, unless its kind is not counted.
+    ///
+    /// # Errors
+    /// Where the quota is used up.
+    pub fn admit(&self, request: &ServiceRequest, user: Option<UserId>) -> Result<Option<Standing>, Refused> {
+        let Some(counters) = &self.0 else { return Ok(None) };
+        let Some(class) = class(request, user.is_some()) else { return Ok(None) };
+        let (quota, counter) = &counters[class as usize];
+        let key = if let (Class::Read | Class::Write, Some(user)) = (class, user) {
+            Key::User(user)
+        } else {
+            let address = request.extensions().get().map_or(Ipv6Addr::UNSPECIFIED.into(), |ClientAddress(it)| *it);
+            Key::Address(network(address, counter.len() >= KEYS))
+        };
+        let standing = |remaining: u32| Standing {
+            class,
+            quota: *quota,
+            remaining,
+            whole_in: (quota.window * (quota.requests.get() - remaining))
+                .as_secs()
+                .div_ceil(u64::from(quota.requests.get())),
+        };
+        match counter.check_key(&key) {
+            Ok(state) => Ok(Some(standing(state.remaining_burst_capacity().min(quota.requests.get())))),
+            Err(until) => {
+                let wait = until.wait_time_from(DefaultClock::default().now());
+                let retry_after = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+                Err(Refused { standing: standing(0), retry_after })
+            }
+        }
+    }
+
+    /// Forgets, from time to time, whose quota is whole again, until told to stop.
+    pub fn start_cleaning(&self, mut stopping: tokio::sync::watch::Receiver<bool>) {
+        let Some(counters) = self.0.clone() else { return };
+        actix_web::rt::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(CLEANING) => {}
+                    _ = stopping.changed() => return,
+                }
+                for (_, counter) in counters.iter() {
+                    counter.retain_recent();
+                    counter.shrink_to_fit();
+                }
+            }
+        });
+    }
+}
+
+impl Standing {
+    /// Writes the headers.
+    pub fn show(&self, headers: &mut HeaderMap) {
+        let (name, quota) = (self.class.name(), self.quota);
+        let policy = format!("\"{name}\";q={};w={}", quota.requests, quota.window.as_secs());
+        let standing = format!("\"{name}\";r={};t={}", self.remaining, self.whole_in);
+        for (header, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, standing)] {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(header, value);
+            }
+        }
+    }
+}
+
+fn counter(quota: Quota) -> Counter {
+    // A window is at least a second and a quota at most a million: a microsecond or more for each.
+    let pace = governor::Quota::with_period(quota.window / quota.requests.get());
+    let pace = pace.unwrap_or_else(|| governor::Quota::per_second(quota.requests)).allow_burst(quota.requests);
+    RateLimiter::new(pace, HashMapStateStore::default(), DefaultClock::default())
+}
+
+/// Which quota a request counts on. The operator's probes and the documentation count on none.
+fn class(request: &ServiceRequest, signed_in: bool) -> Option<Class> {
+    let (method, path) = (request.method(), request.path());
+    if ["/health/", "/docs", "/metrics", "/openapi.json"].iter().any(|start| path.starts_with(start)) {
+        return None;
+    }
+    let operation = request.app_data::<web::Data<Routes>>().and_then(|routes| routes.operation(method, path));
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    Some(match operation {
+        Some(operation) if operation.is_public && !reads && path != RENEWAL => Class::Enter,
+        _ if !signed_in => Class::Public,
+        _ if reads => Class::Read,
+        _ => Class::Write,
+    })
+}
+
+/// Whom an address counts as: itself, or for IPv6 the network of one subscriber, who has all of it. Where too many are
+/// remembered already, a whole provider's network counts as one, so that a flood crowds out its own neighbours and not all.
+fn network(address: IpAddr, crowded: bool) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => (if crowded { Ipv4Addr::from_bits(v4.to_bits() & (!0 << 16)) } else { v4 }).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (!0 << if crowded { 96 } else { 64 })).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_of_ipv6_counts_as_one_and_a_crowd_by_its_provider() {
+        for (address, alone, crowded) in [
+            ("198.51.100.7", "198.51.100.7", "198.51.0.0"),
+            ("::ffff:198.51.100.7", "198.51.100.7", "198.51.0.0"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::", "2001:db8::"),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(network(address, false).to_string(), alone);
+            assert_eq!(network(address, true).to_string(), crowded);
+        }
+    }
+
+    #[test]
+    fn a_quota_is_counted_by_key_and_forgotten_when_it_is_whole_again() {
+        let quota = Quota { requests: 3.try_into().expect("three"), window: Duration::from_millis(300) };
+        let counter = counter(quota);
+        let (a, b) = (Key::Address(Ipv4Addr::LOCALHOST.into()), Key::User(UserId(uuid::Uuid::nil())));
+        for remaining in [2, 1, 0] {
+            assert_eq!(counter.check_key(&a).expect("admitted").remaining_burst_capacity(), remaining);
+        }
+        assert!(counter.check_key(&a).is_err());
+        assert!(counter.check_key(&b).is_ok());
+        assert_eq!(counter.len(), 2);
+        std::thread::sleep(Duration::from_millis(700));
+        counter.retain_recent();
+        assert_eq!(counter.len(), 0);
+    }
+}

@@ -1,0 +1,137 @@
+//! Row 4: the headers of every answer, and which web clients a browser lets in.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::site::Site;
+use crate::support::{App, Client, Engine, Reply, app, both};
+
+const ORIGIN: &str = "https://app.clinic.example";
+
+async fn answers_of_every_kind(anon: &Client, admin: &Client) -> Vec<Reply> {
+    vec![
+        anon.get("/health/live").await,
+        anon.get("/metrics").await,
+        anon.get("/openapi.json").await,
+        anon.get("/docs").await,
+        anon.get("/docs/").await,
+        anon.get("/docs/nowhere").await,
+        anon.get("/v1/locations").await,
+        anon.get("/v1/locations?nonsense=1").await,
+        anon.get("/v1/users").await,
+        anon.get("/nowhere").await,
+        anon.get("/v1/../../etc/passwd").await,
+        anon.delete("/v1/locations").await,
+        anon.send(Method::OPTIONS, "/v1/locations", &[], None).await,
+        anon.send(Method::HEAD, "/v1/locations", &[], None).await,
+        anon.with_token("a.b.c").get("/v1/me").await,
+        anon.post("/v1/sessions", json!({})).await,
+        anon.send_raw(Method::POST, "/v1/sessions", &[("Content-Type", "application/json")], b"{".to_vec()).await,
+        admin.get("/v1/users").await,
+        admin.post("/v1/users", json!({"email": "d@clinic.example", "name": "D", "role": "front_desk"})).await,
+    ]
+}
+
+both! {
+    async fn row_4_every_answer_carries_the_safe_headers_and_no_version(app: App) {
+        let (anon, admin) = (app.anon(), app.admin().await);
+        for reply in answers_of_every_kind(&anon, &admin).await {
+            let request = &reply.request;
+            assert_eq!(reply.header("cache-control"), "no-store", "{request}");
+            assert_eq!(reply.header("x-content-type-options"), "nosniff", "{request}");
+            assert_eq!(reply.header("referrer-policy"), "no-referrer", "{request}");
+            assert_eq!(reply.header("strict-transport-security"), "max-age=31536000", "{request}");
+            let policy = reply.header("content-security-policy");
+            assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{request}: {policy}");
+            assert!(!policy.contains("unsafe-eval") && !policy.contains("script-src 'unsafe"), "{request}: {policy}");
+            assert_eq!(policy.contains("script-src 'self'"), request.contains("/docs"), "{request}: {policy}");
+            for name in ["server", "x-powered-by", "via", "access-control-allow-origin"] {
+                assert_eq!(reply.header(name), "", "{request} tells {name}");
+            }
+        }
+    }
+
+    async fn row_4_no_origin_is_let_in_by_default(app: App) {
+        let preflight = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")];
+        let reply = app.anon().send(Method::OPTIONS, "/v1/sessions", &preflight, None).await;
+        reply.problem(405, "method_not_allowed");
+        assert_eq!(reply.header("access-control-allow-origin"), "");
+    }
+}
+
+#[test]
+fn row_4_without_tls_nothing_is_promised_for_later() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    let clock = legwork::clock::Clock::manual(crate::support::START.parse().expect("an instant"));
+    let app = App::start(site, clock, &["--public-url", "http://127.0.0.1:8080"]);
+    app::runtime().block_on(async {
+        assert_eq!(app.anon().get("/health/live").await.header("strict-transport-security"), "");
+    });
+}
+
+fn names(reply: &Reply, header: &str) -> Vec<String> {
+    let mut names: Vec<_> = reply.header(header).split(',').map(|name| name.trim().to_lowercase()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn row_4_listed_origins_are_let_in_exactly_and_preflights_need_no_token() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    let clock = legwork::clock::Clock::manual(crate::support::START.parse().expect("an instant"));
+    let app = App::start(site, clock, &["--cors-origins", "https://app.clinic.example,http://localhost:5173"]);
+    app::runtime().block_on(async {
+        let (anon, admin) = (app.anon(), app.admin().await);
+        for origin in [ORIGIN, "http://localhost:5173"] {
+            let wanted = "authorization, content-type, if-match, idempotency-key, access-reason";
+            let preflight = [
+                ("Origin", origin),
+                ("Access-Control-Request-Method", "PATCH"),
+                ("Access-Control-Request-Headers", wanted),
+            ];
+            let reply = anon.send(Method::OPTIONS, "/v1/users", &preflight, None).await;
+            reply.expect(200);
+            assert_eq!(reply.header("access-control-allow-origin"), origin);
+            assert_eq!(reply.header("access-control-allow-credentials"), "");
+            let allowed = names(&reply, "access-control-allow-headers");
+            for name in wanted.split(", ") {
+                assert!(allowed.contains(&name.to_owned()), "{name} in {allowed:?}");
+            }
+            assert!(names(&reply, "access-control-allow-methods").contains(&"patch".to_owned()));
+            assert!(names(&reply, "vary").contains(&"origin".to_owned()));
+
+            // A real request, a refusal and one without a token: the client can read them all.
+            let with = [("Origin", origin)];
+            for reply in [
+                admin.get_with("/v1/users", &with).await,
+                admin.get_with("/v1/users?nonsense=1", &with).await,
+                anon.get_with("/v1/users", &with).await,
+                anon.get_with("/nowhere", &with).await,
+            ] {
+                assert_eq!(reply.header("access-control-allow-origin"), origin, "{}", reply.request);
+                assert_eq!(
+                    names(&reply, "access-control-expose-headers"),
+                    ["etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"]
+                );
+                assert!(names(&reply, "vary").contains(&"origin".to_owned()), "{}", reply.request);
+            }
+        }
+        for stranger in [
+            "https://evil.example",
+            "https://app.clinic.example.evil.example",
+            "http://app.clinic.example",
+            "https://app.clinic.example:444",
+            "null",
+            "https://APP.clinic.example",
+        ] {
+            let preflight = [("Origin", stranger), ("Access-Control-Request-Method", "GET")];
+            for reply in [
+                anon.send(Method::OPTIONS, "/v1/users", &preflight, None).await,
+                anon.get_with("/v1/locations", &[("Origin", stranger)]).await,
+            ] {
+                assert_eq!(reply.header("access-control-allow-origin"), "", "{stranger}: {}", reply.request);
+                assert!(reply.status < 500);
+            }
+        }
+    });
+}

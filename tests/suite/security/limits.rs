@@ -1,0 +1,253 @@
+//! Rows 3, 7 and 11: how much one address, one account, one patient and one mailbox get, and what a flood meets.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use legwork::clock::Clock;
+use serde_json::{Value, json};
+
+use super::wire::{assert_as_calm, probe};
+use crate::support::clinic::free_slots;
+use crate::support::site::Site;
+use crate::support::{App, Client, Engine, Reply, START, app, both};
+
+fn start(extra: &[&str]) -> App {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    App::start(site, Clock::manual(START.parse().expect("an instant")), extra)
+}
+
+async fn wrong_password(anon: &Client, from: &[(&str, &str)]) -> Reply {
+    anon.post_with("/v1/sessions", json!({"email": "nobody@example.org", "password": "x"}), from).await
+}
+
+/// The parameter `name` of a header such as `"enter";r=4;t=60`.
+#[track_caller]
+fn parameter(reply: &Reply, header: &str, name: &str) -> u64 {
+    let value = reply.header(header);
+    let found = value.split(';').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+    found
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in {header}: {value:?} of {}", reply.request))
+}
+
+#[test]
+fn row_3_an_address_that_tries_too_often_is_told_when_to_come_back() {
+    let app = start(&["--rate-limits", "enter=4/10m,public=5/10m"]);
+    app::runtime().block_on(async {
+        let anon = app.anon();
+        for left in (0..4).rev() {
+            let reply = wrong_password(&anon, &[]).await;
+            reply.problem(401, "invalid_credentials");
+            assert_eq!(reply.header("ratelimit-policy"), "\"enter\";q=4;w=600");
+            assert_eq!(parameter(&reply, "ratelimit", "r"), left);
+            assert!((1..=600).contains(&parameter(&reply, "ratelimit", "t")));
+        }
+        let refused = wrong_password(&anon, &[]).await;
+        refused.problem(429, "rate_limited");
+        let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+        assert!((1..=151).contains(&wait), "one of four in ten minutes: {wait}");
+        assert_eq!(parameter(&refused, "ratelimit", "r"), 0);
+        // All ways in share the quota; what anybody may read has its own; the operator's probes have none.
+        anon.post("/v1/password-resets", json!({"email": "a@example.org"})).await.problem(429, "rate_limited");
+        anon.post("/v1/registrations", json!({})).await.problem(429, "rate_limited");
+        assert_eq!(
+            anon.post("/v1/sessions/refresh", json!({"refresh_token": "x"})).await.header("ratelimit-policy"),
+            "\"public\";q=5;w=600"
+        );
+        for path in ["/v1/locations", "/nowhere", "/v1/users", "/v1/locations?nonsense=1"] {
+            assert!(anon.get(path).await.header("ratelimit").starts_with("\"public\";r="), "{path}");
+        }
+        for path in ["/v1/locations", "/nowhere"] {
+            anon.get(path).await.problem(429, "rate_limited");
+        }
+        for path in ["/health/live", "/health/ready", "/metrics", "/openapi.json", "/docs/"] {
+            for _ in 0..8 {
+                let reply = anon.get(path).await;
+                reply.expect(200);
+                assert_eq!(reply.header("ratelimit"), "", "{path}");
+            }
+        }
+    });
+}
+
+#[test]
+fn row_3_the_signed_in_are_counted_by_account_and_not_by_address() {
+    let app = start(&["--rate-limits", "enter=100/1m,public=1/10m,read=3/10m,write=2/10m"]);
+    app::runtime().block_on(async {
+        let (admin, desk) = (app.admin().await, app.desk().await);
+        for _ in 0..3 {
+            assert!(admin.get("/v1/me").await.expect(200).header("ratelimit").starts_with("\"read\";"));
+        }
+        admin.get("/v1/me").await.problem(429, "rate_limited");
+        admin.get("/v1/users").await.problem(429, "rate_limited");
+        desk.get("/v1/me").await.expect(200);
+        // A refusal counts as well, or guessing would be free.
+        for _ in 0..2 {
+            admin.post("/v1/locations", json!({})).await.problem(422, "validation_failed");
+        }
+        admin.post("/v1/locations", json!({})).await.problem(429, "rate_limited");
+        // A forged token is nobody's: it counts on the address.
+        let forged = app.anon().with_token("a.b.c");
+        forged.get("/v1/me").await.problem(401, "unauthenticated");
+        forged.get("/v1/me").await.problem(429, "rate_limited");
+    });
+}
+
+#[test]
+fn row_22_only_a_listed_proxy_names_the_client_whom_the_limits_count() {
+    let app = start(&["--rate-limits", "enter=2/10m", "--behind-proxy", "127.0.0.1,10.0.0.0/8"]);
+    app::runtime().block_on(async {
+        let anon = app.anon();
+        let from = |chain: &'static str| [("X-Forwarded-For", chain)];
+        for _ in 0..2 {
+            wrong_password(&anon, &from("198.51.100.1")).await.expect(401);
+        }
+        wrong_password(&anon, &from("198.51.100.1")).await.expect(429);
+        // Nothing that the client writes itself makes it somebody else.
+        wrong_password(&anon, &from("203.0.113.9, 198.51.100.1")).await.expect(429);
+        wrong_password(&anon, &from("203.0.113.9, 198.51.100.1, 10.1.2.3")).await.expect(429);
+        let both = [("X-Forwarded-For", "198.51.100.1"), ("Forwarded", "for=203.0.113.9")];
+        wrong_password(&anon, &both).await.expect(429);
+        wrong_password(&anon, &from("198.51.100.2")).await.expect(401);
+        // A subscriber of IPv6 has a whole network, and one quota.
+        for (address, status) in [
+            ("2001:db8:1:2::1", 401),
+            ("2001:db8:1:2:ffff::2", 401),
+            ("2001:db8:1:2::3", 429),
+            ("2001:db8:1:3::1", 401),
+        ] {
+            wrong_password(&anon, &[("X-Forwarded-For", address)]).await.expect(status);
+        }
+    });
+    let app = start(&["--rate-limits", "enter=2/10m"]);
+    app::runtime().block_on(async {
+        for (address, status) in [("198.51.100.1", 401), ("198.51.100.2", 401), ("198.51.100.3", 429)] {
+            wrong_password(&app.anon(), &[("X-Forwarded-For", address), ("Forwarded", "for=192.0.2.1")])
+                .await
+                .expect(status);
+        }
+    });
+}
+
+async fn book(client: &Client, patient_id: &str, slot: &Value, visit_type: &str, key: &str) -> Reply {
+    let body = json!({"slot_id": slot["id"], "visit_type_id": visit_type, "patient_id": patient_id});
+    client.post_with("/v1/appointments", body, &[("Idempotency-Key", key)]).await
+}
+
+both! {
+    async fn row_3_a_patient_books_four_visits_to_come_online_and_the_desk_any_number(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        let mut booked = Vec::new();
+        for (slot, key) in slots.iter().zip(["k0", "k1", "k2", "k3"]) {
+            booked.push(book(&ann, &ann.patient_id, slot, &clinic.check, key).await.expect(201).id());
+        }
+        book(&ann, &ann.patient_id, &slots[4], &clinic.check, "k4").await.problem(409, "booking_limit");
+        book(&desk, &ann.patient_id, &slots[5], &clinic.check, "k5").await.expect(201);
+        // One moved is still one; one cancelled makes room only below the limit, and the desk's counts as well.
+        ann.post(&format!("/v1/appointments/{}/reschedule", booked[0]), json!({"slot_id": slots[6]["id"]})).await.expect(200);
+        for (id, room) in [(&booked[0], false), (&booked[1], true)] {
+            ann.post(&format!("/v1/appointments/{id}/cancel"), json!({"reason": "other plans"})).await.expect(200);
+            let reply = book(&ann, &ann.patient_id, &slots[8], &clinic.check, &format!("again-{id}")).await;
+            if room { reply.expect(201); } else { reply.problem(409, "booking_limit"); }
+        }
+        // What is over is not to come.
+        app.clock.advance(SignedDuration::from_hours(24 * 40));
+        let later = free_slots(&app.anon(), &clinic.check).await;
+        book(&ann, &ann.patient_id, &later[0], &clinic.check, "later").await.expect(201);
+    }
+
+    async fn row_3_of_many_bookings_at_once_four_are_made(app: App) {
+        let clinic = app.clinic().await;
+        let ann = app.patient("ann").await;
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        let keys: Vec<_> = (0..12).map(|number| format!("k{number}")).collect();
+        let tries = slots.iter().zip(&keys).map(|(slot, key)| book(&ann, &ann.patient_id, slot, &clinic.check, key));
+        let replies = join_all(tries).await;
+        assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 4);
+        for reply in replies.iter().filter(|reply| reply.status != 201) {
+            assert!(["booking_limit", "unavailable"].contains(&reply.string("/code").as_str()), "{}", reply.text);
+        }
+    }
+
+    async fn row_3_a_mailbox_gets_five_mails_an_hour_that_strangers_ask_for_and_its_link_keeps_working(app: App) {
+        let ann = app.patient("ann").await;
+        let ask = |email: &str| {
+            let (anon, body) = (app.anon(), json!({"email": email}));
+            async move { anon.post("/v1/password-resets", body).await }
+        };
+        for _ in 0..9 {
+            let (known, unknown) = (ask(&ann.email).await, ask("nobody@example.org").await);
+            known.expect(202);
+            assert_eq!((known.status, &known.text), (unknown.status, &unknown.text));
+        }
+        let mails = app.mails_to(&ann.email).await;
+        assert_eq!(mails.len(), 5);
+        // Who asks on and on does not void the link that the owner has.
+        let body = json!({"token": mails[4].token(), "new_password": "violet otter hums at dawn"});
+        app.anon().post("/v1/password-resets/confirm", body).await.expect(204);
+        // Others are not affected, appointments' mails never are, and an hour later it goes on.
+        let bob = app.patient("bob").await;
+        ask(&bob.email).await.expect(202);
+        assert_eq!(app.mails_to(&bob.email).await.len(), 1);
+        let clinic = app.clinic().await;
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        book(&app.desk().await, &ann.patient_id, &slots[0], &clinic.check, "k").await.expect(201);
+        assert_eq!(app.mails_to(&ann.email).await.len(), 6);
+        app.clock.advance(SignedDuration::from_mins(61));
+        ask(&ann.email).await.expect(202);
+        assert_eq!(app.mails_to(&ann.email).await.len(), 7);
+    }
+
+    async fn row_3_registering_a_known_address_again_and_again_mails_it_five_times(app: App) {
+        let ann = app.patient("ann").await;
+        let body = json!({
+            "email": ann.email, "password": "violet otter hums at dawn", "relation": "self",
+            "patient": {"given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14",
+                "administrative_sex": "female", "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false},
+        });
+        for _ in 0..7 {
+            app.anon().post("/v1/registrations", body.clone()).await.expect(202);
+        }
+        assert_eq!(app.mails_to(&ann.email).await.len(), 5);
+    }
+}
+
+#[test]
+fn row_11_a_flood_of_log_ins_is_sent_away_while_others_stay_fast() {
+    let app = start(&["--password-hashers", "1"]);
+    app::runtime().block_on(async {
+        let ann = app.patient("ann").await;
+        let calm = probe(&app, 20).await;
+        let flood = join_all((0..120).map(|number| {
+            let (anon, email) = (app.anon(), ann.email.clone());
+            async move {
+                let body = json!({"email": email, "password": format!("wrong-{number}")});
+                anon.post("/v1/sessions", body).await
+            }
+        }));
+        let (replies, busy) = futures_util::future::join(flood, probe(&app, 60)).await;
+        let sent_away: Vec<_> = replies.iter().filter(|reply| reply.status == 503).collect();
+        assert!(!sent_away.is_empty(), "all 120 were let in");
+        for reply in &replies {
+            match reply.status {
+                503 => {
+                    reply.problem(503, "unavailable");
+                    assert!(reply.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
+                }
+                429 => assert!(reply.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0)),
+                _ => {
+                    reply.problem(401, "invalid_credentials");
+                }
+            }
+        }
+        assert_as_calm(calm, busy);
+        // And it is over when it is over.
+        let begun = Instant::now();
+        let bob = app.patient("bob").await;
+        bob.get("/v1/me").await.expect(200);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    });
+}

@@ -1,0 +1,8 @@
+//! What an attacker would try. `cargo test --test suite security` runs all of it; a test's name begins with its row in the
+//! project's list of what must hold.
+
+mod deadlines;
+mod headers;
+mod limits;
+mod start;
+mod wire;
