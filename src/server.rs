@@ -126,7 +126,8 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
-        http::idempotency::start_purge(&env, stopping);
+        http::idempotency::start_purge(&env, stopping.clone());
+        accounts::purge::start(&env, stopping);
         Ok(Self { addr, env, http, stop, mailing })
     }
 

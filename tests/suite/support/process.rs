@@ -30,6 +30,7 @@ fn equipped(mut command: Command, site: &Site) -> Command {
         .env("JWT_SECRET", JWT_SECRET)
         .env("DATA_KEYS", DATA_KEYS)
         .env("MAIL_DIR", site.mail_dir())
+        .env("REQUIRE_TOTP", "off")
         .env("RUST_LOG", "info")
         .stdin(Stdio::null());
     command
