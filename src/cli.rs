@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 
 use crate::clock::{Clock, Entropy};
-use crate::config::{Config, Settings};
+use crate::config::{Config, RequireTotp, Settings};
 use crate::db::{Target, Use, backup};
 use crate::{accounts, demo, openapi, server, telemetry};
 
@@ -63,7 +63,7 @@ enum Admin {
         #[arg(long, default_value = "Administrator")]
         name: String,
     },
-    /// End an administrator's sessions and mail them a link to set a new password
+    /// End an administrator's sessions, take their second factor away and mail them a link to set a new password
     Reset {
         /// Their e-mail address
         #[arg(long)]
@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), String> {
+fn run(mut cli: Cli) -> Result<(), String> {
     let entropy = Entropy::system();
     match cli.command.unwrap_or(Command::Serve(Serve::default())) {
         Command::Openapi { check } => print_openapi(check),
@@ -108,6 +108,10 @@ fn run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         Command::Serve(options) => {
+            if options.demo {
+                // Whoever looks around signs in with the well-known passwords alone.
+                cli.settings.require_totp = RequireTotp::Off;
+            }
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(serve(config, entropy, options))
         }

@@ -15,6 +15,15 @@ use crate::clock::Entropy;
 use crate::db::Target;
 use crate::telemetry::LogFormat;
 
+/// Whom the clinic asks for a code besides the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RequireTotp {
+    /// Whoever switched it on for themselves.
+    Off,
+    /// All of the staff as well.
+    Staff,
+}
+
 /// The settings as they are written down.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Settings")]
@@ -150,6 +159,14 @@ pub struct Settings {
     /// Minutes after which a session ends in any case
     #[arg(long, env, global = true, default_value_t = 60 * 24 * 30)]
     pub session_minutes: u32,
+
+    /// Who must sign in with an authenticator app besides the password: all of the staff, or nobody who does not want to
+    #[arg(long, env, global = true, value_enum, default_value_t = RequireTotp::Staff)]
+    pub require_totp: RequireTotp,
+
+    /// Days that ended sessions and links are kept before they are deleted
+    #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=730))]
+    pub sessions_kept_days: u16,
 
     /// Seconds that requests in flight are given at shutdown
     #[arg(long, env, global = true, default_value_t = 8)]

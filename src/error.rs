@@ -45,6 +45,17 @@ pub enum Error {
         detail: String,
     },
 
+    /// Too often; the caller may try again after so many seconds.
+    #[error("too many: {code}")]
+    TooMany {
+        /// Stable, in snake case.
+        code: &'static str,
+        /// Seconds after which a new try is heard.
+        retry_after: u32,
+        /// For a person.
+        detail: String,
+    },
+
     /// There is no room left to store anything.
     #[error("no space is left to store it")]
     StorageFull,

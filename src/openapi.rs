@@ -20,6 +20,7 @@ use crate::http::problem::{MEDIA_TYPE, Problem};
     tags(
         (name = "registration", description = "How a patient gets an account, and back into it"),
         (name = "sessions", description = "Signing in and out"),
+        (name = "second factor", description = "Codes of an authenticator app besides the password"),
         (name = "users", description = "Accounts, the staff's above all"),
         (name = "patients", description = "Who is treated: records, search, consents"),
         (name = "locations", description = "Where the clinic sees patients"),
@@ -126,7 +127,8 @@ const COMMON: &[Common] = &[
     Common {
         status: "403",
         name: "Forbidden",
-        description: "`role_forbidden`: the role may not do this at all.",
+        description: "`role_forbidden`: the role may not do this at all. `second_factor_required`: the account must set up \
+            its second factor first.",
         applies: |_, operation| is_signed_in(operation),
     },
     Common {

@@ -157,7 +157,8 @@ impl Server {
         limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
-        http::idempotency::start_purge(&env, stopping);
+        http::idempotency::start_purge(&env, stopping.clone());
+        accounts::purge::start(&env, stopping);
         Ok(Self { addr, env, http, stop, mailing })
     }
 

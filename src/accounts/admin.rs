@@ -1,9 +1,8 @@
 //! What the operator does from the command line: the first administrator, and a way back in for one who is locked out.
 
 use super::model::{EmailAddress, Purpose};
-use super::sessions::RevokedReason;
 use super::store::{self, NewUser};
-use super::{one_time, sessions};
+use super::{one_time, second_factor, throttle};
 use crate::actor::Role;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -38,7 +37,7 @@ pub async fn create(env: &Env, email: &str, name: &str) -> Result<String, String
     Ok(sent(env, &recipient))
 }
 
-/// Ends an administrator's sessions and mails them a link to set a new password.
+/// Ends an administrator's sessions, takes their second factor away and mails them a link to set a new password.
 ///
 /// # Errors
 /// In words for the operator.
@@ -51,8 +50,9 @@ pub async fn reset(env: &Env, email: &str) -> Result<String, String> {
                 .filter(|user| user.role == Role::Admin)
                 .ok_or(Error::NotFound)?;
             let now = shared.now();
-            sessions::revoke_all(tx, user.id, RevokedReason::Admin, now)?;
-            let enabled = super::model::User { disabled_at: None, ..user };
+            throttle::forget(tx, &shared, user.id, &user.email_key)?;
+            second_factor::reset(tx, &shared, user.id)?;
+            let enabled = super::model::User { disabled_at: None, ..store::find(tx, user.id)? };
             let user = store::update(tx, &enabled, now)?;
             invite(tx, &shared, &user)
         })

@@ -8,17 +8,18 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 
+use super::Keys;
+use super::sessions::{self, Caller};
 use super::tokens::Claims;
-use super::{Keys, sessions};
 use crate::actor::Actor;
 use crate::env::Env;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Result};
 use crate::http::limits::Limiter;
 use crate::http::problem::Rejected;
 
 /// What the token of this request proved.
 #[derive(Clone)]
-struct Identity(Option<Actor>);
+struct Identity(Option<Caller>);
 
 /// Looks at the `Authorization` header, if there is one, and remembers whom it names. Whether anybody must be named is for
 /// the handler to say: it asks for an [`Actor`] or does not.
@@ -47,8 +48,8 @@ pub async fn identify<B: MessageBody + 'static>(
     };
     let mut answer = if request.headers().contains_key(AUTHORIZATION) {
         match named(&env, claims).await {
-            Ok(actor) => {
-                request.extensions_mut().insert(Identity(actor));
+            Ok(caller) => {
+                request.extensions_mut().insert(Identity(caller));
                 next.call(request).await?.map_into_left_body()
             }
             Err(error) => request.error_response(error).map_into_right_body(),
@@ -71,10 +72,34 @@ fn claims(request: &ServiceRequest, env: &Env, keys: &Keys) -> Option<Claims> {
 }
 
 /// The caller whom the token names, if their session still stands.
-async fn named(env: &Env, claims: Option<Claims>) -> Result<Option<Actor>> {
+async fn named(env: &Env, claims: Option<Claims>) -> Result<Option<Caller>> {
     let Some(claims) = claims else { return Ok(None) };
     let shared = env.clone();
-    env.db.read(move |conn| sessions::actor(conn, &shared, claims.sid, claims.sub)).await
+    env.db.read(move |conn| sessions::caller(conn, &shared, claims.sid, claims.sub)).await
+}
+
+/// Whoever is signed in, though it be only to set up a second factor. Whatever else they want asks for an [`Actor`].
+#[derive(Debug, Clone)]
+pub struct SignedIn(pub Actor);
+
+fn caller(request: &HttpRequest) -> Result<Caller> {
+    let refuse = |detail: &str| Err(Error::unauthenticated("unauthenticated", detail));
+    match request.extensions().get::<Identity>() {
+        Some(Identity(Some(caller))) => Ok(caller.clone()),
+        Some(Identity(None)) => {
+            refuse("The access token is expired, revoked or not ours. Refresh it or sign in again.")
+        }
+        None => refuse("Sign in, and send the access token as `Authorization: Bearer …`."),
+    }
+}
+
+impl FromRequest for SignedIn {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(caller(request).map(|caller| Self(caller.actor)))
+    }
 }
 
 impl FromRequest for Actor {
@@ -82,14 +107,12 @@ impl FromRequest for Actor {
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let refuse =
-            |detail: &str| Err(Error::Unauthenticated(Refusal { code: "unauthenticated", detail: detail.to_owned() }));
-        ready(match request.extensions().get::<Identity>() {
-            Some(Identity(Some(actor))) => Ok(actor.clone()),
-            Some(Identity(None)) => {
-                refuse("The access token is expired, revoked or not ours. Refresh it or sign in again.")
-            }
-            None => refuse("Sign in, and send the access token as `Authorization: Bearer …`."),
-        })
+        ready(caller(request).and_then(|caller| match caller.must_enrol {
+            false => Ok(caller.actor),
+            true => Err(Error::forbidden(
+                "second_factor_required",
+                "Staff sign in with an authenticator app as well. Set it up first: POST /v1/me/second-factor.",
+            )),
+        }))
     }
 }

@@ -1,14 +1,24 @@
-//! Who has an account: users, passwords, sessions, tokens that travel in mails, staff invitations.
+//! Who has an account: users, passwords, second factors, sessions, tokens that travel in mails, staff invitations.
 
 pub mod admin;
 pub mod api;
 pub mod authentication;
+mod evenly;
 pub mod model;
+mod notices;
 pub mod one_time;
+pub mod origin;
 pub mod passwords;
+pub mod proof;
+pub mod purge;
+pub mod second_factor;
 pub mod sessions;
 pub mod store;
+pub mod throttle;
 pub mod tokens;
+pub mod totp;
+
+pub use evenly::evenly;
 
 use secrecy::ExposeSecret;
 

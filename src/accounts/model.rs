@@ -15,6 +15,8 @@ text_enum! {
     Purpose {
         /// Shows that the address belongs to who registered.
         VerifyEmail = "verify_email",
+        /// Shows that a new address belongs to the account's owner, and makes it the account's.
+        ChangeEmail = "change_email",
         /// Sets a new password.
         ResetPassword = "reset_password",
         /// Sets the first password of an account that somebody else made.
@@ -26,7 +28,7 @@ impl Purpose {
     /// How long such a token is good. Short, as the mailbox may be read by others later (ASVS 5.0, 6.4.3).
     pub fn lifetime(self) -> jiff::SignedDuration {
         match self {
-            Self::VerifyEmail => jiff::SignedDuration::from_hours(24),
+            Self::VerifyEmail | Self::ChangeEmail => jiff::SignedDuration::from_hours(24),
             Self::ResetPassword => jiff::SignedDuration::from_hours(1),
             Self::Invitation => jiff::SignedDuration::from_hours(24 * 7),
         }
@@ -94,6 +96,8 @@ pub struct User {
     pub email_verified_at: Option<Timestamp>,
     /// When an admin switched the account off.
     pub disabled_at: Option<Timestamp>,
+    /// Since when signing in takes a code besides the password.
+    pub second_factor_at: Option<Timestamp>,
     /// For `ETag`.
     pub version: i32,
     /// When it was made.
@@ -111,6 +115,11 @@ impl User {
             phone: None,
             language: self.preferred_language.clone(),
         }
+    }
+
+    /// Whether the right password lets them in: verified, and not switched off.
+    pub fn can_sign_in(&self) -> bool {
+        self.password_hash.is_some() && self.email_verified_at.is_some() && self.disabled_at.is_none()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::actor::Role;
 use crate::clock::Entropy;
@@ -26,6 +27,8 @@ pub struct Passwords {
     waiting: Arc<Semaphore>,
     entropy: Entropy,
     metrics: Arc<Metrics>,
+    /// The clinic's name: the first that comes to mind for its password.
+    clinic: String,
     min_patient: usize,
     min_staff: usize,
     /// What is compared where there is no account, so that the answer takes as long.
@@ -33,8 +36,28 @@ pub struct Passwords {
 }
 
 /// OWASP's least for argon2id: 19 MiB, two passes, one lane.
+const PARAMS: Params = Params::DEFAULT;
+
 fn argon2() -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, PARAMS)
+}
+
+/// The password as it is hashed: in Unicode's composed form (NFC), as keyboards differ in how they write an ë
+/// (NIST SP 800-63B-4, 3.1.1.2).
+fn canonical(password: &str) -> String {
+    password.nfc().collect()
+}
+
+/// Whether a hash was made with less than is asked for today: another algorithm, less memory, fewer passes.
+pub fn is_weak(hash: &str) -> bool {
+    let strong = PasswordHash::new(hash).ok().and_then(|hash| {
+        let params = Params::try_from(&hash).ok()?;
+        let same = hash.algorithm.as_str() == Algorithm::Argon2id.as_str()
+            && hash.version == Some(Version::V0x13.into())
+            && hash.hash.is_some_and(|output| output.as_bytes().len() >= Params::DEFAULT_OUTPUT_LEN);
+        Some(same && params.m_cost() >= PARAMS.m_cost() && params.t_cost() >= PARAMS.t_cost())
+    });
+    strong != Some(true)
 }
 
 fn hash_now(password: &str, salt: &[u8; 16]) -> Result<String> {
@@ -60,6 +83,7 @@ impl Passwords {
             waiting: Arc::new(Semaphore::new(places * WAITING_PER_PLACE)),
             entropy: env.entropy.clone(),
             metrics: Arc::clone(&env.metrics),
+            clinic: settings.clinic_name.clone(),
             min_patient: usize::from(settings.password_min_patient),
             min_staff: usize::from(settings.password_min_staff),
             dummy: hash_now("nobody's password", &env.entropy.bytes()).map_err(|error| error.to_string())?,
@@ -73,6 +97,7 @@ impl Passwords {
     /// The rule it breaks. `about` are words that must not make the password, such as the address.
     pub fn check(&self, password: &str, role: Role, about: &[&str]) -> Result<(), Rule> {
         let min = if role.is_staff() { self.min_staff } else { self.min_patient };
+        let password = canonical(password);
         let length = password.chars().count();
         if length < min {
             return Err(Rule::new("too_short", format!("must have at least {min} characters")));
@@ -81,7 +106,8 @@ impl Passwords {
             return Err(Rule::new("too_long", format!("must have at most {MAX_CHARS} characters")));
         }
         // Fewer than ten million guesses: a dictionary word, a keyboard row, the address with a digit.
-        if zxcvbn::zxcvbn(password, about).guesses() < 10_000_000 {
+        let about: Vec<&str> = about.iter().copied().chain([self.clinic.as_str(), "legwork"]).collect();
+        if zxcvbn::zxcvbn(&password, &about).guesses() < 10_000_000 {
             return Err(Rule::new("too_common", "is among the first that anyone would try; choose another"));
         }
         Ok(())
@@ -92,7 +118,7 @@ impl Passwords {
     /// # Errors
     /// [`Error::Unavailable`] where too many wait already.
     pub async fn hash(&self, password: &str) -> Result<String> {
-        let (password, salt) = (password.to_owned(), self.entropy.bytes());
+        let (password, salt) = (canonical(password), self.entropy.bytes());
         self.blocking(move || hash_now(&password, &salt)).await?
     }
 
@@ -101,7 +127,7 @@ impl Passwords {
     /// # Errors
     /// [`Error::Unavailable`] where too many wait already.
     pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool> {
-        let (password, known) = (password.to_owned(), hash.is_some());
+        let (password, known) = (canonical(password), hash.is_some());
         let hash = hash.unwrap_or(&self.dummy).to_owned();
         Ok(self.blocking(move || matches(&password, &hash)).await? && known)
     }
@@ -119,5 +145,34 @@ impl Passwords {
         })
         .await
         .map_err(|error| Error::internal("hash a password", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashed(algorithm: Algorithm, memory: u32, passes: u32) -> String {
+        let params = Params::new(memory, passes, 1, None).expect("parameters");
+        let argon2 = Argon2::new(algorithm, Version::V0x13, params);
+        let hash: PasswordHash = argon2.hash_password_with_salt(b"violet otter", &[7; 16]).expect("a hash");
+        hash.to_string()
+    }
+
+    #[test]
+    fn a_hash_has_the_cost_that_is_asked_for_and_a_cheaper_one_is_weak() {
+        let ours = hash_now("violet otter", &[7; 16]).expect("a hash");
+        assert!(ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{ours}");
+        assert!(!is_weak(&ours) && !is_weak(&hashed(Algorithm::Argon2id, 65536, 3)));
+        for weak in [
+            hashed(Algorithm::Argon2id, 9728, 2),
+            hashed(Algorithm::Argon2id, 19456, 1),
+            hashed(Algorithm::Argon2i, 19456, 2),
+            "$2b$12$abcdefghijklmnopqrstuu".to_owned(),
+            String::new(),
+        ] {
+            assert!(is_weak(&weak), "{weak}");
+        }
+        assert!(matches("violet otter", &hashed(Algorithm::Argon2id, 9728, 2)), "a weak one still lets its owner in");
     }
 }

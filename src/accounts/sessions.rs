@@ -7,14 +7,17 @@ use diesel::prelude::*;
 use jiff::SignedDuration;
 
 use super::model::User;
+use super::origin::Origin;
+use super::second_factor;
 use super::tokens;
 use crate::actor::{Actor, Role};
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::{refresh_tokens, sessions, users};
 use crate::db::types::text_enum;
+use crate::db::{Conn, MultiBackend};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::http::{Cursor, Limit};
 use crate::ids::{PractitionerId, RefreshTokenId, SessionId, UserId};
 
 /// Within this time after a rotation the old token counts as a race.
@@ -27,8 +30,10 @@ text_enum! {
         Logout = "logout",
         /// A used refresh token came back.
         Reuse = "reuse",
-        /// The password was set anew.
+        /// The password was set anew with a link.
         PasswordReset = "password_reset",
+        /// Its owner changed what signing in needs, from another session.
+        CredentialsChanged = "credentials_changed",
         /// The account was switched off, or may now do other things.
         Disabled = "disabled",
         /// An administrator ended it.
@@ -49,7 +54,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// The database's.
-pub fn open(tx: &mut Conn, env: &Env, user: UserId) -> Result<Opened> {
+pub fn open(tx: &mut Conn, env: &Env, user: UserId, origin: &Origin) -> Result<Opened> {
     let now = env.now();
     let session_id: SessionId = env.new_id();
     diesel::insert_into(sessions::table)
@@ -59,6 +64,8 @@ pub fn open(tx: &mut Conn, env: &Env, user: UserId) -> Result<Opened> {
             sessions::created_at.eq(now),
             sessions::last_used_at.eq(now),
             sessions::expires_at.eq(now.plus(minutes(env.config.settings.session_minutes))),
+            sessions::device.eq(&origin.device),
+            sessions::network.eq(origin.network()),
         ))
         .execute(tx)?;
     Ok(Opened { session_id, refresh_token: new_refresh_token(tx, env, session_id, now)? })
@@ -154,12 +161,100 @@ pub fn revoke_all(tx: &mut Conn, user: UserId, reason: RevokedReason, now: Times
     Ok(())
 }
 
+/// Ends every other session of the caller's account.
+///
+/// # Errors
+/// The database's.
+pub fn revoke_others(tx: &mut Conn, actor: &Actor, reason: RevokedReason, now: Timestamp) -> Result<()> {
+    let others = sessions::table.filter(sessions::user_id.eq(actor.user_id)).filter(sessions::id.ne(actor.session_id));
+    diesel::update(others.filter(sessions::revoked_at.is_null()))
+        .set((sessions::revoked_at.eq(now), sessions::revoked_reason.eq(reason)))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// Ends one of an account's sessions.
+///
+/// # Errors
+/// [`Error::NotFound`] where the account has no such session that goes on.
+pub fn revoke_own(tx: &mut Conn, env: &Env, user: UserId, session: SessionId) -> Result<()> {
+    let now = env.now();
+    let mine: i64 = going_on(env, now)
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::id.eq(session))
+        .count()
+        .get_result(tx)?;
+    if mine == 0 {
+        return Err(Error::NotFound);
+    }
+    revoke(tx, session, RevokedReason::Logout, now)
+}
+
+/// A session as its owner sees it.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+pub struct Listed {
+    /// Its id.
+    pub id: SessionId,
+    /// When somebody signed in.
+    pub created_at: Timestamp,
+    /// When its tokens were last renewed.
+    pub last_used_at: Timestamp,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+    /// The kind of device.
+    pub device: String,
+    /// The network.
+    pub network: String,
+}
+
+/// A page of an account's sessions that go on, the newest first.
+///
+/// # Errors
+/// The database's.
+pub fn list(conn: &mut Conn, env: &Env, user: UserId, after: Option<Cursor>, limit: Limit) -> Result<Vec<Listed>> {
+    let mut query = going_on(env, env.now()).filter(sessions::user_id.eq(user));
+    if let Some(Cursor { at, id }) = after {
+        query = query
+            .filter(sessions::created_at.lt(at).or(sessions::created_at.eq(at).and(sessions::id.lt(SessionId(id)))));
+    }
+    let newest_first = query.order((sessions::created_at.desc(), sessions::id.desc()));
+    Ok(newest_first.limit(limit.query()).select(Listed::as_select()).load(conn)?)
+}
+
+/// Whether the account's owner has signed in from this network before.
+///
+/// # Errors
+/// The database's.
+pub fn has_come_from(conn: &mut Conn, user: UserId, network: &str) -> Result<bool> {
+    let known = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::network.eq(network));
+    Ok(known.select(sessions::id).first::<SessionId>(conn).optional()?.is_some())
+}
+
+/// The sessions that are not over.
+fn going_on(env: &Env, now: Timestamp) -> sessions::BoxedQuery<'static, MultiBackend> {
+    sessions::table
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .filter(sessions::last_used_at.gt(idle_limit(env, now)))
+        .into_boxed()
+}
+
+/// Who is behind a session.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who.
+    pub actor: Actor,
+    /// Whether they must set up a second factor before they may do anything else.
+    pub must_enrol: bool,
+}
+
 /// The caller behind a session that is still good: one indexed query, asked for each request, so that signing out and
 /// switching off take effect at once on every instance.
 ///
 /// # Errors
 /// The database's.
-pub fn actor(conn: &mut Conn, env: &Env, session: SessionId, user: UserId) -> Result<Option<Actor>> {
+pub fn caller(conn: &mut Conn, env: &Env, session: SessionId, user: UserId) -> Result<Option<Caller>> {
     let now = env.now();
     let found = sessions::table
         .inner_join(users::table)
@@ -169,8 +264,11 @@ pub fn actor(conn: &mut Conn, env: &Env, session: SessionId, user: UserId) -> Re
         .filter(sessions::expires_at.gt(now))
         .filter(sessions::last_used_at.gt(idle_limit(env, now)))
         .filter(users::disabled_at.is_null())
-        .select((users::role, users::practitioner_id))
-        .first::<(Role, Option<PractitionerId>)>(conn)
+        .select((users::role, users::practitioner_id, users::second_factor_at))
+        .first::<(Role, Option<PractitionerId>, Option<Timestamp>)>(conn)
         .optional()?;
-    Ok(found.map(|(role, practitioner_id)| Actor { user_id: user, session_id: session, role, practitioner_id }))
+    Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
+        actor: Actor { user_id: user, session_id: session, role, practitioner_id },
+        must_enrol: second_factor::is_due(&env.config.settings, role, second_factor_at),
+    }))
 }

@@ -110,6 +110,45 @@ pub fn mark_verified(tx: &mut Conn, id: UserId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Makes another address the account's. Whoever has the link in a mail to it reads its mailbox.
+///
+/// # Errors
+/// A conflict where another account has it meanwhile.
+pub fn set_email(tx: &mut Conn, user: &User, email: &EmailAddress, now: Timestamp) -> Result<()> {
+    diesel::update(users::table.find(user.id))
+        .set((
+            users::email.eq(email.as_str()),
+            users::email_key.eq(email.key()),
+            users::email_verified_at.eq(now),
+            users::version.eq(user.version + 1),
+            users::updated_at.eq(now),
+        ))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// Notes since when signing in takes a code, or that it no longer does.
+///
+/// # Errors
+/// The database's.
+pub fn set_second_factor(tx: &mut Conn, user: &User, since: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    diesel::update(users::table.find(user.id))
+        .set((users::second_factor_at.eq(since), users::version.eq(user.version + 1), users::updated_at.eq(now)))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// Replaces a hash by a stronger one of the same password, unless the password was changed meanwhile.
+///
+/// # Errors
+/// The database's.
+pub fn rehash(tx: &mut Conn, id: UserId, old: &str, new: &str) -> Result<()> {
+    diesel::update(users::table.find(id).filter(users::password_hash.eq(old)))
+        .set(users::password_hash.eq(new))
+        .execute(tx)?;
+    Ok(())
+}
+
 /// Sets the password.
 ///
 /// # Errors

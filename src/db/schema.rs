@@ -16,6 +16,7 @@ diesel::table! {
         preferred_language -> Text,
         email_verified_at -> Nullable<types::Instant>,
         disabled_at -> Nullable<types::Instant>,
+        second_factor_at -> Nullable<types::Instant>,
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
@@ -32,6 +33,8 @@ diesel::table! {
         created_at -> types::Instant,
         last_used_at -> types::Instant,
         expires_at -> types::Instant,
+        device -> Text,
+        network -> Text,
         revoked_at -> Nullable<types::Instant>,
         revoked_reason -> Nullable<Text>,
     }
@@ -58,10 +61,47 @@ diesel::table! {
         id -> types::Uid,
         user_id -> types::Uid,
         purpose -> Text,
+        new_email -> Nullable<Text>,
         token_hash -> Binary,
         created_at -> types::Instant,
         expires_at -> types::Instant,
         used_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    second_factors (user_id) {
+        user_id -> types::Uid,
+        secret -> Binary,
+        last_step -> BigInt,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    recovery_codes (user_id, code_hash) {
+        user_id -> types::Uid,
+        code_hash -> Binary,
+        used_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    sign_in_failures (account, network) {
+        account -> Binary,
+        network -> Binary,
+        failures -> Integer,
+        last_at -> types::Instant,
+        retry_at -> types::Instant,
     }
 }
 

@@ -161,6 +161,10 @@ impl From<&Error> for Draft {
                     "The service cannot do this at the moment. Try again after the time in Retry-After.",
                 )
             },
+            Error::TooMany { code, retry_after, detail } => Self {
+                retry_after: Some(*retry_after),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, "Too many requests", detail.clone())
+            },
             Error::StorageFull => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "storage_full",

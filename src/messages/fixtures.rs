@@ -1,6 +1,6 @@
 //! What the tests of this department share.
 
-use super::model::{AppointmentMail, Mail, Message, MessageStatus, Recipient};
+use super::model::{AppointmentMail, Mail, Message, MessageStatus, Recipient, SecurityEvent};
 use crate::config::{Config, Settings};
 use crate::db::Target;
 use crate::sealed::Sealed;
@@ -58,6 +58,8 @@ pub fn mails() -> Vec<Mail> {
         Mail::AlreadyRegistered,
         Mail::ResetPassword { token: "reset-0123456789".into() },
         Mail::Invitation { token: "invite-0123456789".into() },
+        Mail::VerifyNewEmail { token: "new-0123456789".into() },
+        Mail::SecurityNotice { event: SecurityEvent::PasswordChanged },
         Mail::AppointmentBooked(appointment()),
         Mail::AppointmentMoved(appointment()),
         Mail::AppointmentCancelled(appointment()),

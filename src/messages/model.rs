@@ -22,6 +22,10 @@ text_enum! {
         ResetPassword = "reset_password",
         /// A link with which a new member of the staff sets a password.
         Invitation = "invitation",
+        /// A link that proves a new address of an account.
+        VerifyNewEmail = "verify_new_email",
+        /// Something about how the account signs in was changed.
+        SecurityNotice = "security_notice",
         /// An appointment was booked.
         AppointmentBooked = "appointment_booked",
         /// An appointment has a new time, place or doctor.
@@ -37,6 +41,28 @@ impl MessageKind {
     /// What anybody can have sent to any address. What concerns an appointment is not among them: it always goes out.
     pub const ON_REQUEST: [Self; 4] =
         [Self::VerifyEmail, Self::AlreadyRegistered, Self::ResetPassword, Self::Invitation];
+}
+
+text_enum! {
+    /// What was changed about how an account signs in.
+    SecurityEvent {
+        /// Another password, by who knew the old one.
+        PasswordChanged = "password_changed",
+        /// Another address was asked for; nothing has changed yet.
+        EmailChangeAsked = "email_change_asked",
+        /// The account has another address.
+        EmailChanged = "email_changed",
+        /// Codes are asked for from now on.
+        SecondFactorOn = "second_factor_on",
+        /// Codes are no longer asked for.
+        SecondFactorOff = "second_factor_off",
+        /// An administrator took the second factor away.
+        SecondFactorReset = "second_factor_reset",
+        /// There are new recovery codes.
+        RecoveryCodesRenewed = "recovery_codes_renewed",
+        /// A recovery code was used.
+        RecoveryCodeUsed = "recovery_code_used",
+    }
 }
 
 text_enum! {
@@ -76,6 +102,16 @@ pub enum Mail {
         /// For the link.
         token: String,
     },
+    /// Prove a new address.
+    VerifyNewEmail {
+        /// For the link.
+        token: String,
+    },
+    /// Something about signing in was changed.
+    SecurityNotice {
+        /// What.
+        event: SecurityEvent,
+    },
     /// Booked.
     AppointmentBooked(AppointmentMail),
     /// Moved.
@@ -97,6 +133,8 @@ impl Mail {
             Self::AlreadyRegistered => MessageKind::AlreadyRegistered,
             Self::ResetPassword { .. } => MessageKind::ResetPassword,
             Self::Invitation { .. } => MessageKind::Invitation,
+            Self::VerifyNewEmail { .. } => MessageKind::VerifyNewEmail,
+            Self::SecurityNotice { .. } => MessageKind::SecurityNotice,
             Self::AppointmentBooked(_) => MessageKind::AppointmentBooked,
             Self::AppointmentMoved(_) => MessageKind::AppointmentMoved,
             Self::AppointmentCancelled(_) => MessageKind::AppointmentCancelled,
@@ -122,10 +160,18 @@ impl Mail {
         }
     }
 
+    /// What was changed about signing in.
+    pub fn security_event(&self) -> Option<SecurityEvent> {
+        match self {
+            Self::SecurityNotice { event } => Some(*event),
+            _ => None,
+        }
+    }
+
     /// The page that the mail's link leads to, and the link's token.
     pub fn link(&self) -> Option<(&'static str, &str)> {
         match self {
-            Self::VerifyEmail { token } => Some(("verify-email", token)),
+            Self::VerifyEmail { token } | Self::VerifyNewEmail { token } => Some(("verify-email", token)),
             Self::ResetPassword { token } | Self::Invitation { token } => Some(("set-password", token)),
             // After a cancellation there is nothing left to look up.
             Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) => {

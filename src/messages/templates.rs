@@ -6,7 +6,7 @@
 
 use minijinja::{Environment, ErrorKind, TemplateSource, UndefinedBehavior, Value, context};
 
-use super::model::{AppointmentMail, Mail, Recipient};
+use super::model::{AppointmentMail, Mail, Recipient, SecurityEvent};
 use super::retry::Failure;
 use super::times::Moment;
 use crate::config::Config;
@@ -44,12 +44,18 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "reset_password.html",
     "reset_password.subject.txt",
     "reset_password.txt",
+    "security_notice.html",
+    "security_notice.subject.txt",
+    "security_notice.txt",
     "staff_alert.html",
     "staff_alert.subject.txt",
     "staff_alert.txt",
     "verify_email.html",
     "verify_email.subject.txt",
     "verify_email.txt",
+    "verify_new_email.html",
+    "verify_new_email.subject.txt",
+    "verify_new_email.txt",
     "es/already_registered.html",
     "es/already_registered.subject.txt",
     "es/already_registered.txt",
@@ -73,12 +79,18 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/reset_password.html",
     "es/reset_password.subject.txt",
     "es/reset_password.txt",
+    "es/security_notice.html",
+    "es/security_notice.subject.txt",
+    "es/security_notice.txt",
     "es/staff_alert.html",
     "es/staff_alert.subject.txt",
     "es/staff_alert.txt",
     "es/verify_email.html",
     "es/verify_email.subject.txt",
     "es/verify_email.txt",
+    "es/verify_new_email.html",
+    "es/verify_new_email.subject.txt",
+    "es/verify_new_email.txt",
 ];
 
 /// A mail in words.
@@ -131,6 +143,7 @@ impl Writer {
             appointment => mail.appointment().map(|mail| appointment(mail, language)),
             forms_link => forms_link(config),
             reference => mail.reference(),
+            event => mail.security_event().map(SecurityEvent::as_str),
         };
         Self { engine: engine(config), name: format!("{folder}{}", mail.kind()), values }
     }

@@ -123,13 +123,16 @@ async fn create_registration(
     body: Body<RegistrationInput>,
 ) -> Result<HttpResponse> {
     let registration = body.value.parse(&keys, env.now())?;
-    // Also for an address that is known: hashing is what takes the time.
-    let hash = keys.passwords.hash(&registration.password).await?;
-    let shared = env.clone();
-    let request = Request { actor: None, operation: "create_registration".into(), key, body: &body.raw };
-    idempotency::run(&env, request, move |tx| {
-        register(tx, &shared, &registration, &hash)?;
-        Ok(Answer::empty(202))
+    accounts::evenly(async {
+        // Also for an address that is known: hashing is what takes the time.
+        let hash = keys.passwords.hash(&registration.password).await?;
+        let shared = env.clone();
+        let request = Request { actor: None, operation: "create_registration".into(), key, body: &body.raw };
+        idempotency::run(&env, request, move |tx| {
+            register(tx, &shared, &registration, &hash)?;
+            Ok(Answer::empty(202))
+        })
+        .await
     })
     .await
 }

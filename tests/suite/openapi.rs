@@ -438,7 +438,7 @@ both! {
         let mut findings = Findings::default();
         for operation in operations(&document) {
             // Signing out would end the sweep.
-            if operation.id() == "delete_session" {
+            if operation.id() == "delete_current_session" {
                 continue;
             }
             for client in &clients {

@@ -7,14 +7,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::model::{EmailAddress, Purpose, User};
 use crate::accounts::sessions::{self, RevokedReason};
-use crate::accounts::{Keys, one_time, store};
+use crate::accounts::{Keys, evenly, notices, one_time, store, throttle};
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Check, Result};
+use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, IdempotencyKey};
-use crate::messages::model::{Envelope, Mail};
-use crate::messages::outbox;
+use crate::messages::model::{Mail, SecurityEvent};
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(verify_email).service(resend_verification).service(request_reset).service(confirm_reset);
@@ -32,23 +31,42 @@ struct EmailVerification {
 
 /// Verify an e-mail address
 ///
-/// Takes the token from the link in the mail; it works once, for 24 hours. Afterwards the account can sign in.
+/// Takes the token from the link in the mail; it works once, for 24 hours. Afterwards the account can sign in, and where the link
+/// proves a new address (`POST /v1/me/email`), with that one only: links in earlier mails stop working, and the old address is told.
 #[utoipa::path(
     tag = "registration",
     operation_id = "verify_email",
     request_body = EmailVerification,
-    responses((status = 204, description = "Verified")),
+    responses(
+        (status = 204, description = "Verified"),
+        (status = 409, description = "`email_taken`: another account has the new address meanwhile"),
+    ),
 )]
 #[post("/v1/email-verifications")]
 async fn verify_email(env: web::Data<Env>, body: Body<EmailVerification>) -> Result<HttpResponse> {
-    let (clock, token) = (env.clock.clone(), body.value.token);
+    let (shared, token) = (env.clone(), body.value.token);
     env.db
         .write(move |tx| {
-            let user = one_time::consume(tx, &token, &[Purpose::VerifyEmail], clock.now())?;
-            store::mark_verified(tx, user.id, clock.now())
+            let now = shared.now();
+            let good = one_time::consume(tx, &token, &[Purpose::VerifyEmail, Purpose::ChangeEmail], now)?;
+            match good.new_email {
+                Some(new_email) => change_email(tx, &shared, &good.user, &new_email),
+                None => store::mark_verified(tx, good.user.id, now),
+            }
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Makes the address that a link proved the account's.
+fn change_email(tx: &mut Conn, env: &Env, user: &User, new_email: &str) -> Result<()> {
+    let now = env.now();
+    let new_email = EmailAddress::parse(new_email).map_err(|_| Error::fault("a stored address that is none"))?;
+    let user = store::lock(tx, user.id)?;
+    store::set_email(tx, &user, &new_email, now)?;
+    // A link that was mailed to the old address must not open the account any more.
+    one_time::void_all(tx, user.id, now)?;
+    notices::tell(tx, env, &user, SecurityEvent::EmailChanged)
 }
 
 /// An e-mail address.
@@ -66,7 +84,7 @@ impl Mailbox {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
         check.done()?;
-        email.ok_or(crate::error::Error::NotFound)
+        email.ok_or(Error::NotFound)
     }
 }
 
@@ -81,13 +99,11 @@ fn mail_to(tx: &mut Conn, env: &Env, email: &EmailAddress, wanted: impl Fn(&User
     }
     let token = one_time::issue(tx, env, user.id, purpose)?;
     let mail = match purpose {
-        Purpose::VerifyEmail => Mail::VerifyEmail { token },
+        Purpose::VerifyEmail | Purpose::ChangeEmail => Mail::VerifyEmail { token },
         Purpose::ResetPassword => Mail::ResetPassword { token },
         Purpose::Invitation => Mail::Invitation { token },
     };
-    let envelope = Envelope { recipient: user.recipient(), patient_id: None, appointment_id: None, mail };
-    outbox::enqueue(tx, env, &envelope)?;
-    Ok(())
+    notices::send(tx, env, user.recipient(), mail)
 }
 
 /// Send the verification mail again
@@ -104,13 +120,13 @@ fn mail_to(tx: &mut Conn, env: &Env, email: &EmailAddress, wanted: impl Fn(&User
 async fn resend_verification(env: web::Data<Env>, key: IdempotencyKey, body: Body<Mailbox>) -> Result<HttpResponse> {
     let (shared, email) = (env.clone(), body.parse()?);
     let request = Request { actor: None, operation: "resend_email_verification".into(), key, body: &body.raw };
-    idempotency::run(&env, request, move |tx| {
+    let send = idempotency::run(&env, request, move |tx| {
         mail_to(tx, &shared, &email, |user| {
             (user.email_verified_at.is_none() && user.password_hash.is_some()).then_some(Purpose::VerifyEmail)
         })?;
         Ok(Answer::empty(202))
-    })
-    .await
+    });
+    evenly(send).await
 }
 
 /// Ask for a link to set a new password
@@ -125,14 +141,13 @@ async fn resend_verification(env: web::Data<Env>, key: IdempotencyKey, body: Bod
 #[post("/v1/password-resets")]
 async fn request_reset(env: web::Data<Env>, body: Body<Mailbox>) -> Result<HttpResponse> {
     let (shared, email) = (env.clone(), body.parse()?);
-    env.db
-        .write(move |tx| {
-            mail_to(tx, &shared, &email, |user| {
-                // Somebody who was invited and lost the mail gets another invitation, which lasts longer.
-                Some(if user.password_hash.is_some() { Purpose::ResetPassword } else { Purpose::Invitation })
-            })
+    let send = env.db.write(move |tx| {
+        mail_to(tx, &shared, &email, |user| {
+            // Somebody who was invited and lost the mail gets another invitation, which lasts longer.
+            Some(if user.password_hash.is_some() { Purpose::ResetPassword } else { Purpose::Invitation })
         })
-        .await?;
+    });
+    evenly(send).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
@@ -152,7 +167,7 @@ struct PasswordResetConfirmation {
 /// Set a password with a link
 ///
 /// For the links of password resets and of invitations. Every session of the account ends, and the address counts as verified:
-/// whoever has the link reads the mailbox.
+/// whoever has the link reads the mailbox. Attempts to sign in that failed are forgotten. A second factor stays.
 #[utoipa::path(
     tag = "registration",
     operation_id = "confirm_password_reset",
@@ -168,24 +183,22 @@ async fn confirm_reset(
     const PURPOSES: &[Purpose] = &[Purpose::ResetPassword, Purpose::Invitation];
     let PasswordResetConfirmation { token, new_password } = body.value;
     let (clock, looked_up) = (env.clock.clone(), token.clone());
-    let (user, _) = env.db.read(move |conn| one_time::look_up(conn, &looked_up, PURPOSES, clock.now())).await?;
+    let user = env.db.read(move |conn| one_time::look_up(conn, &looked_up, PURPOSES, clock.now())).await?.user;
     let mut check = Check::new();
     let about = [user.email.as_str(), user.name.as_deref().unwrap_or_default()];
     check.field("/new_password", keys.passwords.check(&new_password, user.role, &about));
     check.done()?;
     let hash = keys.passwords.hash(&new_password).await?;
-    let clock = env.clock.clone();
+    let shared = env.clone();
     env.db
         .write(move |tx| {
-            let now = clock.now();
-            let user = one_time::consume(tx, &token, PURPOSES, now)?;
+            let now = shared.now();
+            let user = one_time::consume(tx, &token, PURPOSES, now)?.user;
+            throttle::forget(tx, &shared, user.id, &user.email_key)?;
             store::set_password(tx, user.id, &hash, now)?;
             store::mark_verified(tx, user.id, now)?;
             sessions::revoke_all(tx, user.id, RevokedReason::PasswordReset, now)?;
-            for purpose in Purpose::ALL {
-                one_time::void(tx, user.id, *purpose, now)?;
-            }
-            Ok(())
+            one_time::void_all(tx, user.id, now)
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())

@@ -7,11 +7,13 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::users::UserDto;
+use crate::accounts::authentication::SignedIn;
 use crate::accounts::model::{EmailAddress, User};
+use crate::accounts::origin::Origin;
+use crate::accounts::proof::{self, Doubt, Proof};
 use crate::accounts::sessions::{self, Opened, Refreshed, RevokedReason};
 use crate::accounts::tokens::ACCESS_SECONDS;
-use crate::accounts::{Keys, store};
-use crate::actor::Actor;
+use crate::accounts::{Keys, passwords, second_factor, store};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Body;
@@ -31,15 +33,18 @@ struct NewSession {
     /// The password.
     #[schema(max_length = 128)]
     password: String,
+    /// Six digits of the authenticator app, or a recovery code; for accounts that have a second factor.
+    #[schema(max_length = 64)]
+    totp_code: Option<String>,
 }
 
 /// A session's tokens.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImsxIn0.e30.c2ln", "token_type": "Bearer", "expires_in": 600,
-    "refresh_token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE",
+    "enrolment_required": false, "refresh_token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE",
     "user": {"id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "email": "patient@demo.legwork.example", "name": null, "role": "patient",
-        "practitioner_id": null, "email_verified": true, "invited": false, "disabled": false,
+        "practitioner_id": null, "email_verified": true, "second_factor": false, "invited": false, "disabled": false,
         "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"}
 }))]
 struct SessionDto {
@@ -49,6 +54,8 @@ struct SessionDto {
     token_type: &'static str,
     /// Seconds until the access token expires.
     expires_in: i64,
+    /// Whether this session can do nothing but set up the second factor: see `POST /v1/me/second-factor`.
+    enrolment_required: bool,
     /// Good once, for the next pair of tokens.
     refresh_token: String,
     /// The account.
@@ -60,6 +67,7 @@ fn answer(keys: &Keys, env: &Env, user: &User, opened: Opened) -> Result<HttpRes
         access_token: keys.tokens.sign(user.id, opened.session_id, env.now())?,
         token_type: "Bearer",
         expires_in: ACCESS_SECONDS,
+        enrolment_required: second_factor::is_due(&env.config.settings, user.role, user.second_factor_at),
         refresh_token: opened.refresh_token,
         user: UserDto::from(user),
     }))
@@ -67,34 +75,60 @@ fn answer(keys: &Keys, env: &Env, user: &User, opened: Opened) -> Result<HttpRes
 
 /// Sign in
 ///
-/// An address that was not verified yet fails exactly like a wrong password, so that nobody learns who has an account.
+/// An address that was not verified yet fails exactly like a wrong password, so that nobody learns who has an account. Where the
+/// account has a second factor, the right password alone is told so; then send the code with it. Failed attempts slow down
+/// further ones.
 #[utoipa::path(
     tag = "sessions",
     operation_id = "create_session",
     request_body = NewSession,
     responses(
         (status = 201, description = "Signed in", body = SessionDto),
-        (status = 401, description = "`invalid_credentials`: the address or the password is wrong, or the address is not verified yet"),
+        (status = 401, description = "`invalid_credentials`: the address or the password is wrong, or the address is not verified yet; \
+            `totp_required`: the password is right, and `totp_code` is missing; `totp_invalid`: the code is wrong, too old or was used already"),
+        (status = 429, description = "`too_many_attempts`: too many failed; see Retry-After"),
     ),
 )]
 #[post("/v1/sessions")]
-async fn create_session(env: web::Data<Env>, keys: web::Data<Keys>, body: Body<NewSession>) -> Result<HttpResponse> {
-    let key = EmailAddress::parse(&body.email).ok().map(|email| email.key());
-    let user = match key {
-        Some(key) => env.db.read(move |conn| store::find_by_email(conn, &key)).await?,
-        None => None,
-    };
-    let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let right = keys.passwords.verify(&body.password, hash).await?;
-    let user = user.filter(|user| right && user.email_verified_at.is_some() && user.disabled_at.is_none()).ok_or_else(|| {
-        Error::unauthenticated(
+async fn create_session(
+    env: web::Data<Env>,
+    keys: web::Data<Keys>,
+    origin: Origin,
+    body: Body<NewSession>,
+) -> Result<HttpResponse> {
+    let NewSession { email, password, totp_code } = body.value;
+    // What is no address has no account, and is counted and answered like an address without one.
+    let key = EmailAddress::parse(&email).map_or_else(|_| email.to_lowercase(), |email| email.key());
+    let (shared, from) = (env.clone(), origin.clone());
+    let proof = Proof { password: password.clone(), code: totp_code };
+    let (user, opened) = proof::of_address(&env, &keys, key, (proof, origin), move |tx, user| {
+        Ok((user.clone(), sessions::open(tx, &shared, user.id, &from)?))
+    })
+    .await?
+    .map_err(doubtful)?;
+    strengthen(&env, &keys, &user, &password).await?;
+    answer(&keys, &env, &user, opened)
+}
+
+fn doubtful(doubt: Doubt) -> Error {
+    let (code, detail) = match doubt {
+        Doubt::Password => (
             "invalid_credentials",
             "The e-mail address or the password is wrong, or the address has not been verified yet: see the mail that we sent.",
-        )
-    })?;
-    let (shared, id) = (env.clone(), user.id);
-    let opened = env.db.write(move |tx| sessions::open(tx, &shared, id)).await?;
-    answer(&keys, &env, &user, opened)
+        ),
+        Doubt::CodeMissing => {
+            ("totp_required", "Send a code of your authenticator app, or a recovery code, as totp_code.")
+        }
+        Doubt::Code => ("totp_invalid", "The code is wrong, too old, or was used already."),
+    };
+    Error::unauthenticated(code, detail)
+}
+
+/// Hashes a password anew that was hashed with less than is asked for today: only now it is known.
+async fn strengthen(env: &Env, keys: &Keys, user: &User, password: &str) -> Result<()> {
+    let Some(old) = user.password_hash.clone().filter(|hash| passwords::is_weak(hash)) else { return Ok(()) };
+    let (id, new) = (user.id, keys.passwords.hash(password).await?);
+    env.db.write(move |tx| store::rehash(tx, id, &old, &new)).await
 }
 
 /// A refresh token.
@@ -143,7 +177,7 @@ async fn refresh_session(env: web::Data<Env>, keys: web::Data<Keys>, body: Body<
     responses((status = 204, description = "Signed out")),
 )]
 #[delete("/v1/sessions/current")]
-async fn delete_current_session(env: web::Data<Env>, actor: Actor) -> Result<HttpResponse> {
+async fn delete_current_session(env: web::Data<Env>, SignedIn(actor): SignedIn) -> Result<HttpResponse> {
     let clock = env.clock.clone();
     env.db.write(move |tx| sessions::revoke(tx, actor.session_id, RevokedReason::Logout, clock.now())).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -28,7 +28,7 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "email": "desk@clinic.example", "name": "Dana Desk", "role": "front_desk",
-    "practitioner_id": null, "email_verified": true, "invited": false, "disabled": false,
+    "practitioner_id": null, "email_verified": true, "second_factor": false, "invited": false, "disabled": false,
     "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
 }))]
 pub struct UserDto {
@@ -44,6 +44,8 @@ pub struct UserDto {
     pub practitioner_id: Option<PractitionerId>,
     /// Whether the address was shown to be theirs.
     pub email_verified: bool,
+    /// Whether signing in takes a code besides the password.
+    pub second_factor: bool,
     /// Whether it waits for its owner to set a first password.
     pub invited: bool,
     /// Whether it is switched off.
@@ -63,6 +65,7 @@ impl From<&User> for UserDto {
             role: user.role,
             practitioner_id: user.practitioner_id,
             email_verified: user.email_verified_at.is_some(),
+            second_factor: user.second_factor_at.is_some(),
             invited: user.password_hash.is_none(),
             disabled: user.disabled_at.is_some(),
             created_at: user.created_at,

@@ -211,3 +211,15 @@ fn an_own_template_replaces_the_one_of_its_name_and_a_broken_one_is_a_failure() 
         assert_eq!(render(&config, &mail, &ann("en")), Err(Failure::Template), "{broken}");
     }
 }
+
+#[test]
+fn every_security_notice_says_what_happened_in_both_languages() {
+    for tag in TAGS {
+        let notices = SecurityEvent::ALL.iter().map(|event| Mail::SecurityNotice { event: *event });
+        let said: std::collections::BTreeSet<_> = notices.map(|mail| said_in(&mail, tag).text).collect();
+        assert_eq!(said.len(), SecurityEvent::ALL.len());
+        for text in said {
+            assert!(!text.contains("\n\n\n"), "{text}");
+        }
+    }
+}

@@ -21,7 +21,7 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "user": {"id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "email": "ann@example.org", "name": null, "role": "patient",
-        "practitioner_id": null, "email_verified": true, "invited": false, "disabled": false,
+        "practitioner_id": null, "email_verified": true, "second_factor": false, "invited": false, "disabled": false,
         "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"},
     "patients": [{"id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "relation": "self", "display_name": "Ann Example", "mrn": "LW-001001"}]
 }))]

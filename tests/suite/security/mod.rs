@@ -1,8 +1,11 @@
 //! What an attacker would try. `cargo test --test suite security` runs all of it; a test's name begins with its row in the
 //! project's list of what must hold.
 
+mod accounts;
 mod deadlines;
 mod headers;
 mod limits;
+mod second_factor;
 mod start;
+mod tokens;
 mod wire;

@@ -115,6 +115,12 @@ impl App {
         Client::new(self.http.clone(), self.base.clone(), self.clock.clone())
     }
 
+    /// Somebody who is not signed in, at another address of this machine: all of 127.0.0.0/8 is.
+    pub fn anon_at(&self, address: &str) -> Client {
+        let http = builder().local_address(address.parse::<std::net::IpAddr>().expect("an address"));
+        Client::new(http.build().expect("a client"), self.base.clone(), self.clock.clone())
+    }
+
     /// Runs a closure on the database, beside the server.
     pub async fn db<T: Send + 'static>(
         &self,
@@ -139,10 +145,12 @@ async fn open(config: &Config, clock: &Clock) -> Result<Env, String> {
 
 /// A client that knows no proxy and follows no redirect.
 pub fn http_client() -> reqwest::Client {
+    builder().build().expect("a client")
+}
+
+fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(std::time::Duration::from_mins(1))
-        .build()
-        .expect("a client")
 }

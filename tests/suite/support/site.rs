@@ -120,6 +120,9 @@ impl Site {
             // A test that is about limits sets them.
             "--rate-limits",
             "off",
+            // The harness signs its staff in with the password alone.
+            "--require-totp",
+            "off",
             // Nobody waits for idle connections at the end of a test.
             "--shutdown-seconds",
             "0",

@@ -1,0 +1,3 @@
+DROP TABLE sign_in_failures;
+DROP TABLE recovery_codes;
+DROP TABLE second_factors;

@@ -1,0 +1,91 @@
+//! Deletes what is over: ended sessions with their refresh tokens, used refresh tokens, expired links, forgotten failures.
+
+use std::time::Duration;
+
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+use jiff::SignedDuration;
+
+use super::throttle;
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::db::schema::{one_time_tokens, refresh_tokens, sessions, sign_in_failures};
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{OneTimeTokenId, RefreshTokenId, SessionId};
+
+/// Rows of a kind that one transaction deletes, so that it never holds others up for long.
+const ROUND: i64 = 500;
+/// From one purge to the next.
+const PAUSE: Duration = Duration::from_hours(1);
+
+/// Loads ids and locks their rows; what another instance purges already is passed over.
+macro_rules! taken {
+    ($tx:expr, $ids:expr) => {
+        match $tx {
+            Conn::Sqlite(conn) => $ids.load(conn)?,
+            Conn::Postgres(conn) => $ids.for_update().skip_locked().load(conn)?,
+        }
+    };
+}
+
+/// Deletes a round of each, and says how many rows went.
+///
+/// # Errors
+/// The database's.
+pub fn round(tx: &mut Conn, env: &Env) -> Result<usize> {
+    let now = env.now();
+    let kept = SignedDuration::from_hours(24 * i64::from(env.config.settings.sessions_kept_days));
+    let before = now.minus(kept);
+    let failures = sign_in_failures::table.filter(sign_in_failures::last_at.lt(now.minus(throttle::MEMORY)));
+    let failures = failures.filter(sign_in_failures::retry_at.lt(now)).limit(ROUND);
+    let failures: Vec<(Vec<u8>, Vec<u8>)> =
+        taken!(tx, failures.select((sign_in_failures::account, sign_in_failures::network)));
+    for key in &failures {
+        diesel::delete(sign_in_failures::table.find((&key.0, &key.1))).execute(tx)?;
+    }
+    let tokens = one_time_tokens::table.filter(one_time_tokens::expires_at.lt(before)).limit(ROUND);
+    let tokens: Vec<OneTimeTokenId> = taken!(tx, tokens.select(one_time_tokens::id));
+    diesel::delete(one_time_tokens::table.filter(one_time_tokens::id.eq_any(&tokens))).execute(tx)?;
+    Ok(failures.len() + tokens.len() + used_tokens(tx, before)? + ended_sessions(tx, before)?)
+}
+
+/// Refresh tokens of sessions that go on. One that comes back later is unknown rather than stolen; it opens nothing either way.
+fn used_tokens(tx: &mut Conn, before: Timestamp) -> Result<usize> {
+    let used = refresh_tokens::table.filter(refresh_tokens::used_at.lt(before)).limit(ROUND);
+    let ids: Vec<RefreshTokenId> = taken!(tx, used.select(refresh_tokens::id));
+    Ok(diesel::delete(refresh_tokens::table.filter(refresh_tokens::id.eq_any(&ids))).execute(tx)?)
+}
+
+fn ended_sessions(tx: &mut Conn, before: Timestamp) -> Result<usize> {
+    let ended = sessions::expires_at.lt(before).or(sessions::revoked_at.lt(before));
+    // A session may have renewed its tokens a thousand times; those go first, a round at a time.
+    let used = refresh_tokens::table.filter(refresh_tokens::session_id.eq(sessions::id));
+    let bare = not(exists(used.filter(refresh_tokens::used_at.is_not_null())));
+    let ids: Vec<SessionId> = taken!(tx, sessions::table.filter(ended).filter(bare).limit(ROUND).select(sessions::id));
+    diesel::delete(refresh_tokens::table.filter(refresh_tokens::session_id.eq_any(&ids))).execute(tx)?;
+    Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(&ids))).execute(tx)?)
+}
+
+/// Purges once an hour until told to stop.
+pub fn start(env: &Env, mut stopping: tokio::sync::watch::Receiver<bool>) {
+    let env = env.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            let shared = env.clone();
+            let pause = match env.db.write(move |tx| round(tx, &shared)).await {
+                // As long as there is more, with a breath in between.
+                Ok(count) if count >= usize::try_from(ROUND).unwrap_or(usize::MAX) => Duration::from_millis(200),
+                Ok(_) => PAUSE,
+                Err(error) => {
+                    tracing::warn!(%error, "ended sessions could not be purged");
+                    PAUSE
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stopping.changed() => return,
+            }
+        }
+    });
+}
