@@ -64,10 +64,14 @@ pub enum Action {
     ClinicSetUp,
     /// See what other systems call the practitioners.
     PractitionerIdentifierRead,
-    /// Read a practitioner's weekly hours.
+    /// Read a practitioner's weekly hours and exceptions, and when locations are closed.
     AvailabilityRead,
-    /// Change a practitioner's weekly hours.
+    /// Change a practitioner's weekly hours, give extra hours.
     AvailabilityWrite,
+    /// Enter and take back a practitioner's time off.
+    TimeOffWrite,
+    /// See a practitioner's day.
+    AgendaRead,
     /// Block and unblock slots.
     SlotBlock,
     /// Hold a slot.
@@ -120,6 +124,10 @@ const PERMISSIONS: &[(Action, [Reach; 4])] = &[
     (Action::PractitionerIdentifierRead, [No, Any, Any,    Any]),
     (Action::AvailabilityRead,     [No,      Any,  Any,    Any]),
     (Action::AvailabilityWrite,    [No,      No,   Own,    Any]),
+    // Whoever answers the telephone when a doctor is ill.
+    (Action::TimeOffWrite,         [No,      Any,  Own,    Any]),
+    // Doctors stand in for each other.
+    (Action::AgendaRead,           [No,      Any,  Any,    Any]),
     (Action::SlotBlock,            [No,      Any,  Own,    Any]),
     (Action::SlotHold,             [Any,     Any,  Any,    Any]),
     (Action::AppointmentBook,      [Own,     Any,  Any,    Any]),

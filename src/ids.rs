@@ -64,6 +64,10 @@ ids! {
     VisitTypeId;
     /// One rule of a practitioner's weekly hours.
     AvailabilityId;
+    /// Time off or extra hours of a practitioner.
+    ExceptionId;
+    /// A time at which a location is closed.
+    ClosureId;
     /// A piece of a practitioner's time (FHIR `Slot`).
     SlotId;
     /// A reservation of slots while somebody makes up their mind.

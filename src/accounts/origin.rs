@@ -7,6 +7,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header::USER_AGENT;
 use actix_web::{FromRequest, HttpRequest};
 
+use crate::http::ClientAddress;
+
 /// A caller's address and kind of device.
 #[derive(Debug, Clone)]
 pub struct Origin {
@@ -40,18 +42,14 @@ impl Origin {
     }
 }
 
-/// The address that the throttle goes by: the one at the other end of the connection.
-fn client_address(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical())
-}
-
 impl FromRequest for Origin {
     type Error = crate::error::Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let address = ClientAddress::from_request(request, payload).into_inner();
         let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        ready(Ok(Self { address: client_address(request), device: device(user_agent) }))
+        ready(address.map(|ClientAddress(address)| Self { address, device: device(user_agent) }))
     }
 }
 

@@ -9,17 +9,18 @@ use super::dto::{
     NewAppointment, Rescheduling,
 };
 use super::model::{AppointmentStatus, AppointmentStep};
-use super::{amending, booking, moving, notice, progress, store};
+use super::{agenda, amending, booking, moving, notice, progress, store};
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::etag::{self, IfMatch};
 use crate::http::idempotency::{self, Answer, IdempotencyKey, Request};
 use crate::http::paging::next_pass;
 use crate::http::{Body, Params, PathId};
-use crate::ids::{AppointmentId, SlotId, VisitTypeId};
+use crate::ids::AppointmentId;
 use crate::messages::calendar;
+use crate::scheduling::search::with_next_free;
 use crate::text::Language;
 
 /// The endpoints of this department.
@@ -35,7 +36,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(check_in_appointment)
         .service(mark_no_show)
         .service(complete_appointment)
-        .service(undo_appointment);
+        .service(undo_appointment)
+        .service(agenda::get_agenda);
 }
 
 /// The appointment as the actor sees it after a change, as an answer that can be stored.
@@ -43,19 +45,6 @@ fn changed(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result
     let shown = store::shown(tx, actor, id)?;
     let version = shown.appointment.version;
     Answer::changed(version, &AppointmentDto::of(tx, env, actor, shown)?)
-}
-
-/// Adds the next free times to a refusal because of a taken slot. The transaction is over by then, so that nobody waits
-/// for the search, and it works as well where it was a constraint of the database that refused.
-async fn with_next_free(env: &Env, actor: &Actor, error: Error, slot: SlotId, visit_type: VisitTypeId) -> Error {
-    let Error::Conflict(mut conflict) = error else { return error };
-    if conflict.code == "slot_taken" {
-        let (now, by_staff) = (env.now(), actor.role.is_staff());
-        let next = env.db.read(move |conn| booking::next_free(conn, slot, visit_type, now, by_staff)).await;
-        // Without them the refusal is still right.
-        conflict.members.insert("next_free".into(), serde_json::json!(next.unwrap_or_default()));
-    }
-    Error::Conflict(conflict)
 }
 
 /// Book an appointment
@@ -72,7 +61,7 @@ async fn with_next_free(env: &Env, actor: &Actor, error: Error, slot: SlotId, vi
         (status = 201, description = "Booked", body = AppointmentDto),
         (status = 404, description = "`not_found`: the patient, the slot or the hold does not exist, or the caller may not see it"),
         (status = 409, description = "`slot_taken`: the visit does not fit any more, `next_free` has the next slots in which it does; \
-            `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the hold is over; \
+            `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the hold is over, or the plan took its time away; \
             `not_offered`: the doctor does not offer this visit type; `not_online_bookable`: only the clinic books it; \
             `booking_notice`: too short before its start; `booking_limit`: the patient has as many visits to come as may be booked online; \
             `slot_past`: the slot is over; \
@@ -89,7 +78,7 @@ async fn book_appointment(
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentBook)?;
     let (key, booking) = (key.required()?, body.booking(actor.role.is_staff())?);
-    let (slot, visit_type) = (booking.slot_id, booking.visit_type_id);
+    let (slot, visit_type, by_staff) = (booking.slot_id, booking.visit_type_id, actor.role.is_staff());
     let request = Request { actor: Some(actor.user_id), operation: "create_appointment".into(), key, body: &body.raw };
     let (shared, who) = (env.clone(), actor.clone());
     let booked = idempotency::run(&env, request, move |tx| {
@@ -100,7 +89,7 @@ async fn book_appointment(
     })
     .await;
     match booked {
-        Err(error) => Err(with_next_free(&env, &actor, error, slot, visit_type).await),
+        Err(error) => Err(with_next_free(&env, error, slot, visit_type, by_staff).await),
         answer => answer,
     }
 }
@@ -124,6 +113,9 @@ async fn list_appointments(
     filter: Params<AppointmentFilter>,
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentRead)?;
+    if filter.0.needs_attention.is_some() {
+        actor.require(Action::AppointmentProgress)?;
+    }
     let (filter, after, limit) = filter.0.parse()?;
     let shared = env.clone();
     let next_updated_since = next_pass(env.now(), filter.updated_since, after.as_ref());
@@ -242,7 +234,7 @@ async fn list_appointment_history(
         (status = 409, description = "`status_conflict`: it cannot be moved as it stands, `allowed` has what can be done; \
             `cancel_notice`: too late for the patient to move it; `slot_taken`: the visit does not fit, `next_free` has the \
             next slots in which it does; `patient_busy`: the patient has another appointment at that time; \
-            `hold_lapsed`: the hold is over; `not_offered`: the doctor does not offer this visit type; \
+            `hold_lapsed`: the hold is over, or the plan took its time away; `not_offered`: the doctor does not offer this visit type; \
             `not_online_bookable`: only the clinic books it; `booking_notice`: too short before its start; \
             `slot_past`: the slot is over; `request_in_progress`: the same request is still at work"),
     ),
@@ -270,7 +262,7 @@ async fn reschedule_appointment(
     let who = actor.clone();
     let visit_type = env.db.read(move |conn| Ok(store::shown(conn, &who, id)?.appointment.visit_type_id)).await;
     match visit_type {
-        Ok(visit_type) => Err(with_next_free(&env, &actor, error, target.slot_id, visit_type).await),
+        Ok(visit_type) => Err(with_next_free(&env, error, target.slot_id, visit_type, actor.role.is_staff()).await),
         Err(_) => Err(error),
     }
 }
@@ -330,7 +322,8 @@ async fn cancel_appointment(
 
 /// Check a patient in
 ///
-/// The patient is there. Somebody who was marked as absent is checked in with this as well, on the day of that mark.
+/// The patient is there; from the day of the visit on, as the location's calendar has it. Somebody who was marked as
+/// absent is checked in with this as well, on the day of that mark.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "check_in_appointment",
@@ -343,6 +336,7 @@ async fn cancel_appointment(
     responses(
         (status = 200, description = "Checked in", body = AppointmentDto),
         (status = 409, description = "`status_conflict`: not as it stands, `allowed` has what can be done; \
+            `too_early`: its day has not come, `allowed` has what can be done; \
             `patient_busy`: after a no-show, the patient has another appointment at that time; \
             `request_in_progress`: the same request is still at work"),
     ),
@@ -391,7 +385,7 @@ async fn mark_no_show(
 
 /// Complete an appointment
 ///
-/// The visit took place.
+/// The visit took place; the patient was checked in, and the day of the visit has come.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "complete_appointment",
@@ -404,6 +398,7 @@ async fn mark_no_show(
     responses(
         (status = 200, description = "Completed", body = AppointmentDto),
         (status = 409, description = "`status_conflict`: not as it stands, `allowed` has what can be done; \
+            `too_early`: its day has not come, `allowed` has what can be done; \
             `request_in_progress`: the same request is still at work"),
     ),
 )]

@@ -14,7 +14,6 @@ use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
 use crate::intake;
 use crate::patients;
 use crate::scheduling::model::{Slot, VisitType, fits, not_offered};
-use crate::scheduling::slots::{SlotDto, SlotQuery};
 use crate::scheduling::{self, holds, slots};
 
 /// What to book.
@@ -48,7 +47,8 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
         other => other,
     })?;
     store::lock_patient(tx, patient.id)?;
-    let slots = slots::lock_visit(tx, booking.slot_id, visit_type.duration_minutes)?;
+    let slots = slots::lock_visit(tx, booking.slot_id, visit_type.duration_minutes);
+    let slots = held(tx, actor, booking.hold_id, now, slots)?;
     let first = admit(tx, actor, &visit_type, &slots, now)?;
     if let Some(hold) = booking.hold_id {
         redeem(tx, actor, hold, (first.id, visit_type.id), now)?;
@@ -107,6 +107,17 @@ pub fn admit<'a>(
     Ok(first)
 }
 
+/// Tells whoever shows a hold of a slot that is gone, because the plan has changed, that the hold is over.
+///
+/// # Errors
+/// The conflict `hold_lapsed`; otherwise the looking's own.
+pub fn held<T>(tx: &mut Conn, actor: &Actor, hold: Option<HoldId>, now: Timestamp, found: Result<T>) -> Result<T> {
+    if let (Err(Error::NotFound), Some(hold)) = (&found, hold) {
+        holds::current(tx, hold, actor.user_id, now)?;
+    }
+    found
+}
+
 /// Uses up the caller's hold, which must be one of this slot and visit type.
 ///
 /// # Errors
@@ -124,24 +135,4 @@ pub fn redeem(
     } else {
         Err(Error::invalid("/hold_id", "other_slot", "must be a hold of this slot for this visit type"))
     }
-}
-
-/// How many other times a `slot_taken` problem offers.
-const ALTERNATIVES: i64 = 5;
-
-/// The next free times after a slot that turned out to be taken, with its doctor first of all.
-///
-/// # Errors
-/// [`Error::NotFound`] where there is no such slot or visit type (any more).
-pub fn next_free(
-    conn: &mut Conn,
-    slot: SlotId,
-    visit_type: VisitTypeId,
-    now: Timestamp,
-    by_staff: bool,
-) -> Result<Vec<SlotDto>> {
-    let wanted = slots::find(conn, slot)?;
-    let visit_type = scheduling::store::visit_type(conn, visit_type)?;
-    let query = SlotQuery::new(&visit_type, wanted.starts_at, now, by_staff);
-    slots::next_free(conn, &SlotQuery { practitioner_id: Some(wanted.practitioner_id), ..query }, ALTERNATIVES)
 }

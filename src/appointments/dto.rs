@@ -22,6 +22,7 @@ use crate::ids::{
 };
 use crate::intake::model::IntakeStanding;
 use crate::patients::names;
+use crate::scheduling::model::OffPlan;
 use crate::text;
 
 /// The longest note of an appointment, in characters.
@@ -82,10 +83,25 @@ pub struct AppointmentDto {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// Why somebody must call the patient: the visit is booked, but the plan does not cover it (any more). For staff
+    /// only, until it is moved or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub attention: Option<AppointmentAttention>,
     /// The patient in short; for staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub patient: Option<AppointmentPatient>,
+}
+
+/// What is the matter with an appointment.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"reason": "time_off", "since": "2026-03-02T14:00:00Z"}))]
+pub struct AppointmentAttention {
+    /// What takes the doctor away.
+    pub reason: OffPlan,
+    /// Since when it has been so.
+    pub since: Timestamp,
 }
 
 /// The patient of an appointment, as the staff see them in a list.
@@ -135,7 +151,8 @@ impl AppointmentDto {
     /// # Errors
     /// A fault, if the note does not open.
     fn new(env: &Env, actor: &Actor, shown: Shown, (intake_id, intake_status): Standing) -> Result<Self> {
-        let Shown { appointment, time_zone, patient } = shown;
+        let attention = shown.attention().filter(|_| actor.role.is_staff());
+        let Shown { appointment, time_zone, patient, .. } = shown;
         let note = appointment.note.as_ref().map(|note| env.sealer.open(store::note_place(appointment.id), note));
         let patient = actor.role.is_staff().then(|| AppointmentPatient {
             id: patient.id,
@@ -164,6 +181,7 @@ impl AppointmentDto {
             intake_status,
             created_at: appointment.created_at,
             updated_at: appointment.updated_at,
+            attention: attention.map(|(reason, since)| AppointmentAttention { reason, since }),
             patient,
         })
     }
@@ -305,6 +323,9 @@ pub struct AppointmentFilter {
     pub from: Option<Timestamp>,
     /// Starting before this instant.
     pub to: Option<Timestamp>,
+    /// Whether somebody must call the patient, because the visit is booked but the doctor's plan does not cover it (any
+    /// more). For staff.
+    pub needs_attention: Option<bool>,
     /// With this code, in either case, with or without the hyphen.
     #[param(min_length = 8, max_length = 20, example = "K7MP-3XWD")]
     pub confirmation_code: Option<String>,
@@ -349,6 +370,7 @@ impl AppointmentFilter {
             status: self.status,
             from: self.from,
             to: self.to,
+            needs_attention: self.needs_attention,
             confirmation_code,
             words,
             identifier,

@@ -3,6 +3,7 @@
 //! Locks are taken in one order, so that no two requests wait for each other: the appointment, then its patient, then
 //! slots by (practitioner, start), then holds. A booking makes its appointment last, while nobody else can know of it.
 
+pub mod agenda;
 pub mod amending;
 pub mod api;
 pub mod booking;

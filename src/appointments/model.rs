@@ -102,6 +102,8 @@ pub enum Why {
     StaffOnly,
     /// Nobody can miss what has not begun.
     NotBegun,
+    /// Nobody comes, and no visit ends, before its day.
+    TooEarly,
     /// Taking back is for the day of the mistake.
     AnotherDay,
     /// The patient's notice has run out.
@@ -140,12 +142,18 @@ impl Circumstances {
             _ if !self.by_staff && (status != Status::Booked) => Err(Why::Status),
             _ if !self.by_staff && self.now > self.starts_at.minus(self.cancel_notice) => Err(Why::TooLate),
             Step::NoShow if self.now < self.starts_at => Err(Why::NotBegun),
+            Step::CheckIn | Step::Complete if !self.day_has_come() => Err(Why::TooEarly),
             // The day on which the mistake was made counts, not that of the visit: what is put right late in the
             // evening for the day before can be taken back that evening.
             Step::Undo if !self.same_day() => Err(Why::AnotherDay),
             Step::CheckIn if status == Status::NoShow && !self.same_day() => Err(Why::AnotherDay),
             _ => Ok(to),
         }
+    }
+
+    /// Whether it is the day of the visit, or later: what was forgotten may be put right afterwards.
+    fn day_has_come(&self) -> bool {
+        self.now.in_zone(&self.zone).date() >= self.starts_at.in_zone(&self.zone).date()
     }
 
     fn same_day(&self) -> bool {
@@ -159,6 +167,7 @@ impl From<Refused> for Error {
             Why::Status => ("status_conflict", format!("The appointment is {}.", refused.status)),
             Why::StaffOnly => ("status_conflict", "Only the clinic does this.".to_owned()),
             Why::NotBegun => ("status_conflict", "The appointment has not begun yet.".to_owned()),
+            Why::TooEarly => ("too_early", "The day of the appointment has not come.".to_owned()),
             Why::AnotherDay => {
                 ("status_conflict", "This is possible only on the day of the change that it takes back.".to_owned())
             }
@@ -226,6 +235,19 @@ mod tests {
         assert_eq!(refused.why, Why::NotBegun);
         assert!(!refused.allowed.contains(&Step::NoShow));
         assert_eq!(circumstances("2026-03-09T14:00:00Z").decide(Status::Booked, Step::NoShow), Ok(Status::NoShow));
+    }
+
+    #[test]
+    fn nobody_is_checked_in_and_no_visit_ends_before_its_local_day() {
+        // New York is on daylight saving time by then: midnight is 04:00 UTC.
+        let (eve, day) = (circumstances("2026-03-09T03:59:59Z"), circumstances("2026-03-09T04:00:00Z"));
+        for (status, step) in [(Status::Booked, Step::CheckIn), (Status::CheckedIn, Step::Complete)] {
+            let refused = eve.decide(status, step).expect_err("refused");
+            assert_eq!(refused.why, Why::TooEarly, "{step}");
+            assert!(!refused.allowed.contains(&step));
+            assert!(day.decide(status, step).is_ok(), "{step}");
+            assert!(circumstances("2026-03-12T12:00:00Z").decide(status, step).is_ok(), "put right later: {step}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Moving a visit to another time, doctor or location, in one transaction.
 
-use super::booking::{admit, redeem};
+use super::booking::{admit, held, redeem};
 use super::model::AppointmentStep;
 use super::notice::{self, Notice};
 use super::progress;
@@ -13,6 +13,7 @@ use crate::http::etag::IfMatch;
 use crate::ids::{AppointmentId, HoldId, SlotId};
 use crate::scheduling;
 use crate::scheduling::model::{Slot, fits};
+use crate::scheduling::releasing::release;
 use crate::scheduling::slots::{self, Range};
 
 /// Where to move it.
@@ -46,13 +47,14 @@ pub fn reschedule(
     let status = around.decide(before.status, AppointmentStep::Reschedule)?;
 
     store::lock_patient(tx, before.patient_id)?;
-    let slots = lock_both(tx, &before, target.slot_id, visit_type.duration_minutes)?;
+    let slots = lock_both(tx, &before, target.slot_id, visit_type.duration_minutes);
+    let slots = held(tx, actor, target.hold_id, now, slots)?;
     let first = admit(tx, actor, &visit_type, &slots, now)?;
     if let Some(hold) = target.hold_id {
         redeem(tx, actor, hold, (first.id, visit_type.id), now)?;
     }
     // The new time may reach into the old one.
-    slots::release(tx, before.id)?;
+    release(tx, before.id)?;
     let slots: Vec<_> = slots
         .iter()
         .map(|slot| Slot { appointment_id: slot.appointment_id.filter(|taker| *taker != before.id), ..slot.clone() })

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::http::etag::IfMatch;
 use crate::ids::AppointmentId;
 use crate::scheduling::model::VisitType;
+use crate::scheduling::releasing::release;
 use crate::scheduling::{self, slots};
 
 /// Takes a step that is none of booking and moving.
@@ -42,7 +43,7 @@ pub fn advance(
     let cancelled = status == AppointmentStatus::Cancelled;
     if cancelled {
         slots::lock_appointment(tx, before.practitioner_id, before.starts_at, before.ends_at)?;
-        slots::release(tx, before.id)?;
+        release(tx, before.id)?;
     }
     let sequence = before.sequence + i32::from(cancelled);
     let change = Change { step, from: Some(before.status), reason };

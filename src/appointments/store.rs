@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{
     appointment_history, appointment_identifiers, appointments, locations, patient_access, patient_name_words,
-    patients, users,
+    patients, slots, users,
 };
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -22,6 +22,7 @@ use crate::intake;
 use crate::intake::model::IntakeStanding;
 use crate::patients::model::Patient;
 use crate::patients::names;
+use crate::scheduling::model::OffPlan;
 use crate::sealed::{Place, Sealed};
 
 /// An appointment's row.
@@ -82,6 +83,18 @@ pub struct Shown {
     pub time_zone: String,
     /// Whose it is.
     pub patient: Patient,
+    /// Why the plan does not cover the first of its times that were hit.
+    pub off_plan: Option<OffPlan>,
+    /// Since when it does not.
+    pub off_plan_since: Option<Timestamp>,
+}
+
+impl Shown {
+    /// Why somebody must call the patient, and since when: it is booked, but the plan does not cover it (any more).
+    pub fn attention(&self) -> Option<(OffPlan, Timestamp)> {
+        let booked = self.appointment.status == AppointmentStatus::Booked;
+        self.off_plan.zip(self.off_plan_since).filter(|_| booked)
+    }
 }
 
 /// Which appointments a list is about; all that is set must hold.
@@ -101,6 +114,8 @@ pub struct Filter {
     pub to: Option<Timestamp>,
     /// With this code.
     pub confirmation_code: Option<ConfirmationCode>,
+    /// Whether the plan does not cover it (any more) although it is booked.
+    pub needs_attention: Option<bool>,
     /// Normalised words, each of which begins a word of one of the patient's names.
     pub words: Vec<String>,
     /// What another system calls it.
@@ -121,13 +136,29 @@ fn only_own(actor: &Actor) -> bool {
     actor.reach(Action::AppointmentRead) != Reach::Any
 }
 
+/// Of an appointment's slots the one that was hit first.
+macro_rules! first_hit {
+    () => {
+        slots::table
+            .filter(slots::appointment_id.eq(appointments::id.nullable()))
+            .filter(slots::off_plan.is_not_null())
+            .order((slots::off_plan_since, slots::starts_at))
+    };
+}
+
 /// The joined query of which single appointments and lists are made, limited to what the actor may see.
 macro_rules! shown {
     ($actor:expr) => {{
         let mut query = appointments::table
             .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
             .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
-            .select((Appointment::as_select(), locations::time_zone, Patient::as_select()))
+            .select((
+                Appointment::as_select(),
+                locations::time_zone,
+                Patient::as_select(),
+                first_hit!().select(slots::off_plan).single_value(),
+                first_hit!().select(slots::off_plan_since).single_value(),
+            ))
             .into_boxed();
         if only_own($actor) {
             query = query.filter(
@@ -271,6 +302,16 @@ pub fn list(
     if let Some(code) = &filter.confirmation_code {
         query = query.filter(appointments::confirmation_code.eq(code.as_str().to_owned()));
     }
+    if let Some(needs_attention) = filter.needs_attention {
+        let hit = slots::table.filter(slots::off_plan.is_not_null()).select(slots::appointment_id);
+        let booked = appointments::status.eq(AppointmentStatus::Booked);
+        query = if needs_attention {
+            query.filter(booked).filter(appointments::id.nullable().eq_any(hit))
+        } else {
+            let hit = hit.filter(slots::appointment_id.is_not_null());
+            query.filter(appointments::status.ne(AppointmentStatus::Booked).or(appointments::id.nullable().ne_all(hit)))
+        };
+    }
     for word in &filter.words {
         // Where no text comes after all that begin with the word, the range is open.
         let end = names::successor(word).unwrap_or_else(|| char::MAX.to_string());
@@ -300,6 +341,26 @@ pub fn list(
     }
     let rows: Vec<Shown> = query.order((appointments::starts_at, appointments::id)).limit(limit.query()).load(tx)?;
     Ok(limit.page(rows, filter.list(), |row| (row.appointment.starts_at, row.appointment.id.0)))
+}
+
+/// A practitioner's appointments that start in a span of time and are not cancelled, by (start, id), as far as the actor
+/// may see them.
+///
+/// # Errors
+/// The database's.
+pub fn between(
+    tx: &mut Conn,
+    actor: &Actor,
+    practitioner: PractitionerId,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<Shown>> {
+    Ok(shown!(actor)
+        .filter(appointments::practitioner_id.eq(practitioner))
+        .filter(appointments::starts_at.ge(from))
+        .filter(appointments::starts_at.lt(to))
+        .filter(appointments::status.ne(AppointmentStatus::Cancelled))
+        .order((appointments::starts_at, appointments::id))
+        .load(tx)?)
 }
 
 /// Keeps a new appointment and the first line of its history.

@@ -300,6 +300,40 @@ diesel::table! {
         hold_id -> Nullable<types::Uid>,
         held_until -> Nullable<types::Instant>,
         blocked_reason -> Nullable<Binary>,
+        off_plan -> Nullable<Text>,
+        off_plan_since -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    practitioner_exceptions (id) {
+        id -> types::Uid,
+        practitioner_id -> types::Uid,
+        kind -> Text,
+        starts_at -> types::Instant,
+        ends_at -> types::Instant,
+        location_id -> Nullable<types::Uid>,
+        reason -> Binary,
+        created_by -> types::Uid,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    location_closures (id) {
+        id -> types::Uid,
+        location_id -> types::Uid,
+        day -> Nullable<types::Day>,
+        starts_at -> Nullable<types::Instant>,
+        ends_at -> Nullable<types::Instant>,
+        name -> Text,
+        created_at -> types::Instant,
     }
 }
 
@@ -553,6 +587,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     availability,
     holds,
     slots,
+    practitioner_exceptions,
+    location_closures,
     appointments,
     appointment_history,
     messages,

@@ -1,14 +1,18 @@
 //! The clinic's places, visits, doctors and their weeks.
 
 use diesel::prelude::*;
+use jiff::ToSpan;
+use jiff::civil::Weekday;
 
 use crate::db::Conn;
-use crate::db::schema::{availability, locations, practitioners, visit_types};
+use crate::db::schema::{availability, location_closures, locations, practitioners, visit_types};
+use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::Result;
 use crate::identifiers::{self, Identifier, Identifiers};
 use crate::ids::{AvailabilityId, LocationId, PractitionerId, VisitTypeId};
 use crate::scheduling::model::{Location, Practitioner, VisitType};
+use crate::scheduling::plan_store::Closure;
 use crate::scheduling::{publishing, store};
 
 /// What the demo's people need to know of it.
@@ -33,6 +37,9 @@ pub(super) fn fill(tx: &mut Conn, env: &Env) -> Result<Clinic> {
         location(tx, env, "Back Bay", "101 Arlington Street, Boston, MA 02116", "+16175550140", "America/New_York")?;
     let denver =
         location(tx, env, "Union Station", "1701 Wynkoop Street, Denver, CO 80202", "+13035550176", "America/Denver")?;
+    for location_id in [boston, denver] {
+        training_day(tx, env, location_id)?;
+    }
     let visit_types = vec![
         visit_type(tx, env, "New patient evaluation", "First visit", 60)?,
         visit_type(tx, env, "Follow-up", "Follow-up visit", 30)?,
@@ -76,6 +83,26 @@ fn location(tx: &mut Conn, env: &Env, name: &str, address: &str, phone: &str, zo
     };
     diesel::insert_into(locations::table).values(&location).execute(tx)?;
     Ok(location.id)
+}
+
+/// Both locations are closed for a day in three weeks.
+fn training_day(tx: &mut Conn, env: &Env, location_id: LocationId) -> Result<()> {
+    let now = env.now();
+    let mut day = now.in_zone(&jiff::tz::TimeZone::UTC).date().saturating_add(3.weeks());
+    while matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday) {
+        day = day.saturating_add(1.day());
+    }
+    let closure = Closure {
+        id: env.new_id(),
+        location_id,
+        day: Some(Date(day)),
+        starts_at: None,
+        ends_at: None,
+        name: "Staff training day".into(),
+        created_at: now,
+    };
+    diesel::insert_into(location_closures::table).values(&closure).execute(tx)?;
+    Ok(())
 }
 
 fn visit_type(tx: &mut Conn, env: &Env, name: &str, public_name: &str, minutes: i32) -> Result<VisitTypeId> {

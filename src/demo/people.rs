@@ -1,6 +1,6 @@
 //! The demo's accounts, patients and appointments.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, ToSpan};
 
 use super::DOMAIN;
 use super::clinic::Clinic;
@@ -18,8 +18,10 @@ use crate::patients::input::PatientInput;
 use crate::patients::model::Relation;
 use crate::patients::profile::Profile;
 use crate::patients::store as patients;
-use crate::scheduling::search::{self, SlotQuery};
-use crate::scheduling::store as scheduling;
+use crate::scheduling::exceptions::{self, ExceptionInput};
+use crate::scheduling::model::ExceptionKind;
+use crate::scheduling::search::{self, SlotDto, SlotQuery};
+use crate::scheduling::{hours, publishing, store as scheduling};
 
 /// What stands before the `@` of a role's demo account.
 pub(super) fn mailbox(role: Role) -> &'static str {
@@ -68,11 +70,18 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
     let actor =
         Actor { user_id: admin.id, session_id: SessionId(uuid::Uuid::nil()), role: Role::Admin, practitioner_id: None };
     // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.
+    let mut second = None;
     for (turn, patient) in people.iter().enumerate() {
         let visit_type = clinic.visit_types[turn % 2];
         let practitioner = clinic.practitioners[turn % clinic.practitioners.len()];
         let days = i64::try_from(turn).unwrap_or(0) + 1;
-        appointment(tx, env, &actor, *patient, (practitioner, visit_type), days)?;
+        let visit = appointment(tx, env, &actor, *patient, (practitioner, visit_type), days)?;
+        if turn == 1 {
+            second = visit;
+        }
+    }
+    if let Some(visit) = second {
+        fall_ill(tx, env, &actor, &visit)?;
     }
     intakes::fill(tx, env, &Hands { doctor: doctor.id, practitioner, desk: desk.id }, &people)
 }
@@ -123,12 +132,12 @@ fn appointment(
     patient_id: PatientId,
     (practitioner_id, visit_type_id): (PractitionerId, VisitTypeId),
     days: i64,
-) -> Result<()> {
+) -> Result<Option<SlotDto>> {
     let now = env.now();
     let visit_type = scheduling::visit_type(tx, visit_type_id)?;
     let from = now.plus(SignedDuration::from_hours(24 * days));
     let query = SlotQuery { practitioner_id: Some(practitioner_id), ..SlotQuery::new(&visit_type, from, now, true) };
-    let Some(slot) = search::free(tx, &query, 1)?.into_iter().next() else { return Ok(()) };
+    let Some(slot) = search::free(tx, &query, 1)?.into_iter().next() else { return Ok(None) };
     let booking = Booking {
         slot_id: slot.id,
         visit_type_id,
@@ -138,5 +147,22 @@ fn appointment(
         identifiers: Identifiers::default(),
     };
     book(tx, env, actor, &booking)?;
+    Ok(Some(slot))
+}
+
+/// The doctor of a visit is away on its day, so that there is somebody to call.
+fn fall_ill(tx: &mut Conn, env: &Env, actor: &Actor, visit: &SlotDto) -> Result<()> {
+    let zone = scheduling::location(tx, visit.location_id)?.zone()?;
+    let day = visit.starts_at.in_zone(&zone).date();
+    let time_off = ExceptionInput {
+        kind: ExceptionKind::TimeOff,
+        starts_at: hours::midnight(day, &zone),
+        ends_at: hours::midnight(day.saturating_add(1.day()), &zone),
+        location_id: None,
+        reason: "Ill".into(),
+    };
+    let practitioner = scheduling::lock_practitioner(tx, visit.practitioner_id)?;
+    exceptions::enter(tx, env, actor, &practitioner, &time_off, &time_off.reason)?;
+    publishing::publish(tx, env, &practitioner)?;
     Ok(())
 }

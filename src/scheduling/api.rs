@@ -2,7 +2,7 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::{availability, blocks, holds, locations, practitioners, search, visit_types};
+use super::{availability, blocks, closures, exceptions, holds, locations, practitioners, search, visit_types};
 
 /// The endpoints of this department.
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -10,6 +10,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(locations::create_location)
         .service(locations::get_location)
         .service(locations::update_location)
+        .service(closures::list_closures)
+        .service(closures::add_closures)
+        .service(closures::delete_closure)
         .service(visit_types::list_visit_types)
         .service(visit_types::create_visit_type)
         .service(visit_types::get_visit_type)
@@ -20,6 +23,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(practitioners::update_practitioner)
         .service(availability::get_availability)
         .service(availability::replace_availability)
+        .service(exceptions::list_exceptions)
+        .service(exceptions::create_exception)
+        .service(exceptions::delete_exception)
         .service(search::list_slots)
         .service(blocks::block_slot)
         .service(blocks::unblock_slot)

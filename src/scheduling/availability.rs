@@ -4,8 +4,9 @@ use actix_web::{HttpResponse, get, put, web};
 use diesel::prelude::*;
 use jiff::ToSpan;
 
+use super::affected::AffectedAppointments;
 use super::hours::{self, Place, Rule, Weekday};
-use super::{publishing, store};
+use super::{affected, plan_store, publishing, store};
 use crate::actor::{Action, Actor, Reach};
 use crate::db::schema::{availability, practitioners};
 use crate::db::types::Date;
@@ -173,21 +174,33 @@ pub async fn get_availability(
         .db
         .read(move |conn| {
             let practitioner = store::practitioner(conn, id)?;
-            Ok((practitioner.availability_version, publishing::rules(conn, id)?))
+            Ok((practitioner.availability_version, plan_store::rules(conn, id)?))
         })
         .await?;
-    Ok(answer(version, &rules))
+    let rules: Vec<AvailabilityRule> = rules.iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(rules))
 }
 
-fn answer(version: i32, rules: &[Rule]) -> HttpResponse {
-    let rules: Vec<AvailabilityRule> = rules.iter().map(Into::into).collect();
-    HttpResponse::Ok().insert_header(etag::header(version)).json(rules)
+/// The weekly hours after a change, and whom that hits.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "items": [{"weekday": "monday", "start": "09:00", "end": "17:00",
+        "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "valid_from": "2026-03-01", "valid_until": null}],
+    "affected_appointments": [], "affected_total": 0
+}))]
+pub struct AvailabilityChanged {
+    /// The rules.
+    pub items: Vec<AvailabilityRule>,
+    /// Whom it hits.
+    #[serde(flatten)]
+    pub affected: AffectedAppointments,
 }
 
 /// Replace a practitioner's weekly hours
 ///
 /// For administrators, and for the practitioner. The list takes the place of the whole list that was there, and the free
-/// slots follow at once; what is booked or held stays. No two rules may overlap while both are valid.
+/// slots follow at once. What is booked stays; what the change hits is in the answer and under `needs_attention`. No two
+/// rules may overlap while both are valid. Where a rule meets extra hours, the rule holds.
 #[utoipa::path(
     tag = "practitioners",
     operation_id = "replace_availability",
@@ -198,8 +211,8 @@ fn answer(version: i32, rules: &[Rule]) -> HttpResponse {
     ),
     request_body(content = Vec<AvailabilityRule>, example = json!([{"weekday": "monday", "start": "09:00", "end": "17:00",
             "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "valid_from": "2026-03-01", "valid_until": null}])),
-    responses((status = 200, description = "The weekly hours as they are now", body = Vec<AvailabilityRule>, headers(("ETag" = String, description = "Their version, for If-Match; it is not the practitioner's.")), example = json!([{"weekday": "monday", "start": "09:00", "end": "17:00",
-            "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "valid_from": "2026-03-01", "valid_until": null}]))),
+    responses((status = 200, description = "The weekly hours as they are now, and whom the change hits", body = AvailabilityChanged,
+        headers(("ETag" = String, description = "Their version, for If-Match; it is not the practitioner's.")))),
 )]
 #[put("/v1/practitioners/{id}/availability")]
 pub async fn replace_availability(
@@ -216,8 +229,8 @@ pub async fn replace_availability(
         return Err(Error::NotFound.into());
     }
     let within = env.clone();
-    let (version, rules) = env.db.write(move |tx| replace(tx, &within, id, &if_match, &rules)).await?;
-    Ok(answer(version, &rules))
+    let (version, changed) = env.db.write(move |tx| replace(tx, &within, id, &if_match, &rules)).await?;
+    Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(changed))
 }
 
 /// A rule as it stands in the table.
@@ -240,10 +253,10 @@ fn replace(
     id: PractitionerId,
     if_match: &IfMatch,
     rules: &[Rule],
-) -> Result<(i32, Vec<Rule>)> {
+) -> Result<(i32, AvailabilityChanged)> {
     let mut practitioner = store::lock_practitioner(tx, id)?;
     if_match.check(practitioner.availability_version)?;
-    check_places(rules, &publishing::places(tx, id)?, env.now().in_zone(&jiff::tz::TimeZone::UTC).date())?;
+    check_places(rules, &plan_store::places(tx, id)?, env.now().in_zone(&jiff::tz::TimeZone::UTC).date())?;
     diesel::delete(availability::table.filter(availability::practitioner_id.eq(id))).execute(tx)?;
     for rule in rules {
         let row = Row {
@@ -262,8 +275,10 @@ fn replace(
     diesel::update(practitioners::table.find(id))
         .set(practitioners::availability_version.eq(practitioner.availability_version))
         .execute(tx)?;
-    publishing::publish(tx, env, &practitioner)?;
-    Ok((practitioner.availability_version, publishing::rules(tx, id)?))
+    let hit = publishing::publish(tx, env, &practitioner)?;
+    let affected = affected::load(tx, &hit)?;
+    let items = plan_store::rules(tx, id)?.iter().map(Into::into).collect();
+    Ok((practitioner.availability_version, AvailabilityChanged { items, affected }))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, post, web};
 use diesel::prelude::*;
 
 use super::model::{Slot, Unfit};
+use super::releasing::withdraw_unwanted;
 use super::{slots as locks, store};
 use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
@@ -124,6 +125,9 @@ fn set(
         reason.map(|reason| env.sealer.seal(Place::new("slots", "blocked_reason", slot.id.0), reason)).transpose()?;
     let bytes = sealed.as_ref().map(|sealed| sealed.as_bytes().to_vec());
     diesel::update(slots::table.find(id)).set(slots::blocked_reason.eq(bytes)).execute(tx)?;
+    if reason.is_none() && slot.appointment_id.is_none() && !slot.is_held(now, None) {
+        withdraw_unwanted(tx, std::slice::from_ref(&slot))?;
+    }
     let location = store::location(tx, slot.location_id)?;
     let Slot { practitioner_id, location_id, starts_at, ends_at, .. } = slot;
     Ok(BlockedSlotDto {

@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use jiff::SignedDuration;
 
 use super::model::{self, Slot, VisitType};
-use super::{publishing, search, slots as locks, store};
+use super::releasing::withdraw_unwanted;
+use super::{search, slots as locks, store};
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -166,7 +167,7 @@ fn place(tx: &mut Conn, env: &Env, actor: &Actor, slot_id: SlotId, visit: VisitT
     if let Some(old) = old {
         diesel::delete(holds::table.find(old)).execute(tx)?;
         clear(tx, old)?;
-        publishing::withdraw_unwanted(tx, &others)?;
+        withdraw_unwanted(tx, &others)?;
     }
     let hold = Hold {
         id: env.new_id(),
@@ -199,6 +200,15 @@ fn clear(tx: &mut Conn, hold: HoldId) -> Result<()> {
     diesel::update(slots::table.filter(slots::hold_id.eq(hold)))
         .set((slots::hold_id.eq(None::<HoldId>), slots::held_until.eq(None::<Timestamp>)))
         .execute(tx)?;
+    Ok(())
+}
+
+/// Ends holds whose time the plan takes away: they count as lapsed. Their slots must be locked.
+pub(super) fn end(tx: &mut Conn, ended: &[HoldId], now: Timestamp) -> Result<()> {
+    for id in ended {
+        diesel::update(holds::table.find(id)).set(holds::expires_at.eq(now)).execute(tx)?;
+        clear(tx, *id)?;
+    }
     Ok(())
 }
 
@@ -293,7 +303,7 @@ pub async fn release_hold(env: web::Data<Env>, actor: Actor, PathId(id): PathId<
             let held = locks::lock(tx, &[], Some(id))?;
             diesel::delete(holds::table.find(id)).execute(tx)?;
             clear(tx, id)?;
-            publishing::withdraw_unwanted(tx, &held)
+            withdraw_unwanted(tx, &held)
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())

@@ -136,22 +136,23 @@ impl Stretch {
     }
 }
 
-/// The slots that `rules` give at `place` on the days from `from` until before `until`, in order.
-pub fn slots(rules: &[Rule], place: &Place, from: Date, until: Date) -> Vec<Stretch> {
-    let step = SignedDuration::from_mins(place.slot_minutes.max(1).into());
-    let mut slots = Vec::new();
-    for opening in openings(rules, place, from, until) {
-        let mut starts_at = opening.starts_at;
-        loop {
-            let ends_at = starts_at.plus(step);
-            if ends_at > opening.ends_at {
-                break;
-            }
-            slots.push(Stretch { starts_at, ends_at, ..opening });
-            starts_at = ends_at;
+/// Adds the slots of an opening, cut from its start; what is left at its end is none.
+pub fn cut(opening: &Stretch, slot_minutes: i32, into: &mut Vec<Stretch>) {
+    let step = SignedDuration::from_mins(slot_minutes.max(1).into());
+    let mut starts_at = opening.starts_at;
+    loop {
+        let ends_at = starts_at.plus(step);
+        if ends_at > opening.ends_at {
+            break;
         }
+        into.push(Stretch { starts_at, ends_at, ..*opening });
+        starts_at = ends_at;
     }
-    slots
+}
+
+/// The first instant of a day in a zone.
+pub fn midnight(day: Date, zone: &TimeZone) -> Timestamp {
+    day.to_zoned(zone.clone()).map_or(Timestamp::from(jiff::Timestamp::MAX), |first| first.timestamp().into())
 }
 
 /// The stretches of real time in which `rules` open `place` on the days from `from` until before `until`, in order. Two

@@ -3,9 +3,10 @@
 use actix_web::{HttpResponse, get, patch, post, web};
 use diesel::prelude::*;
 
+use super::affected::AffectedAppointments;
 use super::model::{self, Location};
 use super::params::{PageParams, changed};
-use super::{publishing, store};
+use super::{affected, publishing, store};
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::db::schema::locations;
@@ -47,6 +48,22 @@ impl From<Location> for LocationDto {
         let Location { id, name, address, phone, country, time_zone, slot_minutes, .. } = location;
         Self { id, name, address, phone, country, time_zone, slot_minutes }
     }
+}
+
+/// A location after a change, and whom that hits.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "name": "Legwork Downtown", "address": "12 Canal Street, New York, NY 10013",
+    "phone": "+12125550100", "country": "US", "time_zone": "America/New_York", "slot_minutes": 15,
+    "affected_appointments": [], "affected_total": 0
+}))]
+pub struct LocationChanged {
+    /// The location.
+    #[serde(flatten)]
+    pub location: LocationDto,
+    /// Whom it hits.
+    #[serde(flatten)]
+    pub affected: AffectedAppointments,
 }
 
 /// Locations, oldest first.
@@ -260,8 +277,8 @@ fn apply(location: &mut Location, changes: &Changes) {
 /// Change a location
 ///
 /// For administrators. Where the time zone or the slots' length changes, the free slots of the practitioners who work
-/// there are cut anew; what is booked or held stays. Another slot length must divide the duration of every visit type that
-/// is offered there.
+/// there are cut anew. What is booked stays; where the doctor's hours moved away from it, it is in the answer and under
+/// `needs_attention`. Another slot length must divide the duration of every visit type that is offered there.
 #[utoipa::path(
     tag = "locations",
     operation_id = "update_location",
@@ -271,7 +288,7 @@ fn apply(location: &mut Location, changes: &Changes) {
         ("If-Match" = String, Header, description = "The ETag of the version that you read."),
     ),
     request_body(content = LocationPatch, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The location as it is now", body = LocationDto, headers(("ETag" = String, description = "Its version, for If-Match.")))),
+    responses((status = 200, description = "The location as it is now, and whom the change hits", body = LocationChanged, headers(("ETag" = String, description = "Its version, for If-Match.")))),
 )]
 #[patch("/v1/locations/{id}")]
 pub async fn update_location(
@@ -285,11 +302,18 @@ pub async fn update_location(
     let if_match = if_match.required()?;
     let changes = Changes::read(patch)?;
     let within = env.clone();
-    let location = env.db.write(move |tx| update(tx, &within, id, &if_match, &changes)).await?;
-    Ok(HttpResponse::Ok().insert_header(etag::header(location.version)).json(LocationDto::from(location)))
+    let (location, affected) = env.db.write(move |tx| update(tx, &within, id, &if_match, &changes)).await?;
+    let etag = etag::header(location.version);
+    Ok(HttpResponse::Ok().insert_header(etag).json(LocationChanged { location: location.into(), affected }))
 }
 
-fn update(tx: &mut Conn, env: &Env, id: LocationId, if_match: &IfMatch, changes: &Changes) -> Result<Location> {
+fn update(
+    tx: &mut Conn,
+    env: &Env,
+    id: LocationId,
+    if_match: &IfMatch,
+    changes: &Changes,
+) -> Result<(Location, AffectedAppointments)> {
     store::set_up(tx)?;
     let before = store::location(tx, id)?;
     if_match.check(before.version)?;
@@ -308,11 +332,9 @@ fn update(tx: &mut Conn, env: &Env, id: LocationId, if_match: &IfMatch, changes:
     location.version += 1;
     location.updated_at = env.now();
     diesel::update(locations::table.find(id)).set(&location).execute(tx)?;
+    let mut hit = Vec::new();
     if recut || location.time_zone != before.time_zone {
-        for practitioner in store::working_at(tx, id)? {
-            let practitioner = store::lock_practitioner(tx, practitioner)?;
-            publishing::publish(tx, env, &practitioner)?;
-        }
+        hit = publishing::publish_location(tx, env, id)?;
     }
-    Ok(location)
+    Ok((location, affected::load(tx, &hit)?))
 }

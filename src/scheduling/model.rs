@@ -3,8 +3,10 @@
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
+use super::hours::Stretch;
 use crate::clock::Timestamp;
 use crate::db::schema::{locations, practitioners, slots, visit_types};
+use crate::db::types::text_enum;
 use crate::error::{Error, Result, Rule};
 use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
@@ -142,6 +144,28 @@ pub struct Practitioner {
     pub updated_at: Timestamp,
 }
 
+text_enum! {
+    /// What departs from the weekly hours.
+    ExceptionKind {
+        /// The doctor is away.
+        TimeOff = "time_off",
+        /// The doctor is there beyond the weekly hours.
+        ExtraHours = "extra_hours",
+    }
+}
+
+text_enum! {
+    /// Why the plan does not give a time that is booked.
+    OffPlan {
+        /// The doctor is away.
+        TimeOff = "time_off",
+        /// The location is closed.
+        Closure = "closure",
+        /// The doctor does not work there then (any more).
+        Hours = "hours",
+    }
+}
+
 /// A piece of a practitioner's time.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = slots)]
@@ -165,9 +189,16 @@ pub struct Slot {
     /// Whether staff have blocked it.
     #[diesel(select_expression = slots::blocked_reason.is_not_null())]
     pub blocked: bool,
+    /// Why the plan does not give it although it is booked.
+    pub off_plan: Option<OffPlan>,
 }
 
 impl Slot {
+    /// Its time and place.
+    pub fn stretch(&self) -> Stretch {
+        Stretch { starts_at: self.starts_at, ends_at: self.ends_at, location_id: self.location_id }
+    }
+
     /// Whether a hold other than `own` lasts on it.
     pub fn is_held(&self, now: Timestamp, own: Option<HoldId>) -> bool {
         self.held_until.is_some_and(|until| until > now) && (own.is_none() || self.hold_id != own)
@@ -222,7 +253,8 @@ pub fn fits(slots: &[Slot], duration_minutes: i32, now: Timestamp, hold: Option<
         if slot.is_held(now, hold) {
             return Err(Unfit::Held);
         }
-        if slot.starts_at != end || slot.location_id != first.location_id {
+        // What is off the plan was this very visit's, which is moving: it goes as the visit leaves it.
+        if slot.starts_at != end || slot.location_id != first.location_id || slot.off_plan.is_some() {
             return Err(Unfit::TooShort);
         }
         end = slot.ends_at;
@@ -313,6 +345,7 @@ mod tests {
             hold_id: None,
             held_until: None,
             blocked: false,
+            off_plan: None,
         }
     }
 

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use actix_web::{HttpResponse, get, patch, post, web};
 use diesel::prelude::*;
 
+use super::affected::AffectedAppointments;
 use super::model::{self, Practitioner};
 use super::params::changed;
-use super::publishing;
 use super::store::{self, Offers};
+use super::{affected, publishing};
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::db::schema::practitioners;
@@ -18,7 +19,7 @@ use crate::http::idempotency::{self, Request};
 use crate::http::input::Change;
 use crate::http::{Answer, Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId, etag};
 use crate::identifiers::{self, Identifier, Identifiers, Token};
-use crate::ids::{LocationId, PractitionerId, VisitTypeId};
+use crate::ids::{AppointmentId, LocationId, PractitionerId, VisitTypeId};
 use crate::text;
 
 const LIST: &str = "practitioners";
@@ -65,6 +66,22 @@ impl PractitionerDto {
             active: practitioner.active,
         }
     }
+}
+
+/// A practitioner after a change, and whom that hits.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c01", "name": "Dr. Ada Calloway",
+    "visit_type_ids": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03"], "location_ids": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02"],
+    "active": true, "affected_appointments": [], "affected_total": 0
+}))]
+pub struct PractitionerChanged {
+    /// The practitioner.
+    #[serde(flatten)]
+    pub practitioner: PractitionerDto,
+    /// Whom it hits.
+    #[serde(flatten)]
+    pub affected: AffectedAppointments,
 }
 
 /// Practitioners, oldest first.
@@ -340,8 +357,8 @@ fn create(tx: &mut Conn, env: &Env, new: &Changes) -> Result<Practitioner> {
 /// Change a practitioner
 ///
 /// For administrators. The free slots follow at once: at a location that is taken away they go (the weekly hours there
-/// rest until the location comes back), and all of them go while the practitioner is not active. What is booked or held
-/// stays.
+/// rest until the location comes back), and all of them go while the practitioner is not active. What is booked stays; what
+/// the change hits is in the answer and under `needs_attention`.
 #[utoipa::path(
     tag = "practitioners",
     operation_id = "update_practitioner",
@@ -352,7 +369,7 @@ fn create(tx: &mut Conn, env: &Env, new: &Changes) -> Result<Practitioner> {
     ),
     request_body(content = PractitionerPatch, content_type = "application/merge-patch+json"),
     responses(
-        (status = 200, description = "The practitioner as it is now", body = PractitionerDto, headers(("ETag" = String, description = "Its version, for If-Match."))),
+        (status = 200, description = "The practitioner as it is now, and whom the change hits", body = PractitionerChanged, headers(("ETag" = String, description = "Its version, for If-Match."))),
         (status = 409, description = "`identifier_taken`: another practitioner has an identifier, `pointer` says which, `taken_by` who"),
     ),
 )]
@@ -368,13 +385,17 @@ pub async fn update_practitioner(
     let if_match = if_match.required()?;
     let changes = Changes::read(patch)?;
     let within = env.clone();
-    let (practitioner, offers) =
-        env.db.write(move |tx| Ok((update(tx, &within, id, &if_match, &changes)?, Offers::of(tx, &[id])?))).await?;
-    let dto = PractitionerDto::new(&practitioner, &offers, true);
-    Ok(HttpResponse::Ok().insert_header(etag::header(practitioner.version)).json(dto))
+    let (version, changed) = env.db.write(move |tx| update(tx, &within, id, &if_match, &changes)).await?;
+    Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(changed))
 }
 
-fn update(tx: &mut Conn, env: &Env, id: PractitionerId, if_match: &IfMatch, changes: &Changes) -> Result<Practitioner> {
+fn update(
+    tx: &mut Conn,
+    env: &Env,
+    id: PractitionerId,
+    if_match: &IfMatch,
+    changes: &Changes,
+) -> Result<(i32, PractitionerChanged)> {
     store::set_up(tx)?;
     let before = store::lock_practitioner(tx, id)?;
     if_match.check(before.version)?;
@@ -394,7 +415,7 @@ fn update(tx: &mut Conn, env: &Env, id: PractitionerId, if_match: &IfMatch, chan
     practitioner.active = changes.active.unwrap_or(practitioner.active);
     practitioner.identifiers = changes.identifiers.clone().unwrap_or(practitioner.identifiers);
     if practitioner == before && !offers_change {
-        return Ok(before);
+        return answer(tx, &before, &[]);
     }
     if practitioner.identifiers != before.identifiers {
         identifiers::set_for_practitioner(tx, id, &practitioner.identifiers)?;
@@ -402,8 +423,14 @@ fn update(tx: &mut Conn, env: &Env, id: PractitionerId, if_match: &IfMatch, chan
     practitioner.version += 1;
     practitioner.updated_at = env.now();
     diesel::update(practitioners::table.find(id)).set(&practitioner).execute(tx)?;
-    publishing::publish(tx, env, &practitioner)?;
-    Ok(practitioner)
+    let hit = publishing::publish(tx, env, &practitioner)?;
+    answer(tx, &practitioner, &hit)
+}
+
+/// The practitioner with its version, and whom the change hits.
+fn answer(tx: &mut Conn, practitioner: &Practitioner, hit: &[AppointmentId]) -> Result<(i32, PractitionerChanged)> {
+    let dto = PractitionerDto::new(practitioner, &Offers::of(tx, &[practitioner.id])?, true);
+    Ok((practitioner.version, PractitionerChanged { practitioner: dto, affected: affected::load(tx, hit)? }))
 }
 
 /// Whether two lists name the same, in whatever order.

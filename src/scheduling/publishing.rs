@@ -1,24 +1,25 @@
-//! Publishing: the slots of the coming days, made to agree with the weekly hours.
+//! Publishing: the slots of the coming days, made to agree with the plan.
 //!
 //! It may run at any time and any number of times: it adds the slots that are missing and takes away the free ones that
-//! the hours no longer have, and never touches a slot that is booked or held, nor makes one that overlaps what stays.
+//! the plan no longer gives. A booked slot is never touched but marked while the plan does not cover it
+//! (`slots.off_plan`), so that somebody calls the patient. A hold whose time goes ends at once. No slot is made that
+//! overlaps what stays.
 
 use std::time::Duration;
 
 use diesel::prelude::*;
 use jiff::{Span, ToSpan};
 
-use super::hours::{self, Place, Rule, Stretch, Weekday};
-use super::model::{Practitioner, Slot};
+use super::hours::{self, Stretch};
+use super::model::{OffPlan, Practitioner, Slot};
 use super::slots::{self as locks, Range};
-use super::store;
+use super::{holds, plan_store, store};
 use crate::clock::Timestamp;
-use crate::db::schema::{availability, locations, practitioner_locations, practitioners, slots};
-use crate::db::types::Date;
+use crate::db::schema::{practitioners, slots};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::{Error, Result};
-use crate::ids::{LocationId, PractitionerId, SlotId};
+use crate::error::Result;
+use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId};
 
 /// How often the horizon is moved on; a few rows of work where nothing is to do.
 const ROUND: Duration = Duration::from_hours(1);
@@ -27,41 +28,68 @@ const CHUNK: usize = 500;
 
 /// What publishing has to do.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// Free slots that the hours no longer have.
+pub struct Changes {
+    /// Slots that nobody booked and the plan does not give.
     pub remove: Vec<SlotId>,
     /// Slots that are missing.
     pub add: Vec<Stretch>,
+    /// Booked slots that the plan does not cover any more, or for another reason, or covers again.
+    pub mark: Vec<(SlotId, Option<OffPlan>)>,
+    /// Holds that lose some of their time.
+    pub end: Vec<HoldId>,
+    /// The appointments that the plan covered whole until now.
+    pub hit: Vec<AppointmentId>,
 }
 
-impl Plan {
+impl Changes {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.remove.is_empty() && self.add.is_empty()
+        self.remove.is_empty() && self.add.is_empty() && self.mark.is_empty()
     }
 }
 
-/// Compares the slots that the hours want with those that are there. `wanted` lies after `now` and does not overlap in
-/// itself; `there` are the slots of the one practitioner that end after `now`.
+/// Compares the slots that the plan wants with those that are there. `wanted` lies after `now` and does not overlap in
+/// itself; `off` says why the plan does not cover the time of a slot, however it is cut; `there` are the slots of the one
+/// practitioner, in order.
 ///
-/// A blocked slot that the hours no longer have stays as long as it lies in the way of one that they want: the block
-/// means the doctor's time, however it is cut.
-pub fn plan(wanted: &[Stretch], there: &[Slot], now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
+/// A blocked slot stays blocked through time off and closures, which may be taken back, and as long as it lies in the
+/// way of a slot that the plan wants: the block means the doctor's time, however it is cut.
+pub fn compare(
+    wanted: &[Stretch],
+    off: impl Fn(&Stretch) -> Option<OffPlan>,
+    there: &[Slot],
+    now: Timestamp,
+) -> Changes {
+    let mut changes = Changes::default();
     let mut kept: Vec<&Slot> = Vec::new();
-    for slot in there {
-        let same = Stretch { starts_at: slot.starts_at, ends_at: slot.ends_at, location_id: slot.location_id };
-        let firm = slot.appointment_id.is_some() || slot.is_held(now, None) || slot.starts_at <= now;
-        let in_the_way = || slot.blocked && overlapping(wanted, slot);
-        if firm || wanted.binary_search(&same).is_ok() || in_the_way() {
+    for slot in there.iter().filter(|slot| slot.ends_at > now) {
+        let time = slot.stretch();
+        if let Some(appointment) = slot.appointment_id {
+            let why = off(&time);
+            if why != slot.off_plan {
+                changes.mark.push((slot.id, why));
+            }
+            if why.is_some() && slot.off_plan.is_none() && !changes.hit.contains(&appointment) {
+                changes.hit.push(appointment);
+            }
+            kept.push(slot);
+            continue;
+        }
+        let held = slot.is_held(now, None);
+        let stays = || match off(&time) {
+            None => held || slot.blocked && overlapping(wanted, slot),
+            Some(OffPlan::TimeOff | OffPlan::Closure) => slot.blocked,
+            Some(OffPlan::Hours) => slot.blocked && overlapping(wanted, slot),
+        };
+        if slot.starts_at <= now || wanted.binary_search(&time).is_ok() || stays() {
             kept.push(slot);
         } else {
-            plan.remove.push(slot.id);
+            changes.remove.push(slot.id);
+            changes.end.extend(slot.hold_id.filter(|hold| held && !changes.end.contains(hold)));
         }
     }
-    kept.sort_unstable_by_key(|slot| slot.starts_at);
-    plan.add = wanted.iter().filter(|stretch| !hit(&kept, stretch)).copied().collect();
-    plan
+    changes.add = wanted.iter().filter(|stretch| !hit(&kept, stretch)).copied().collect();
+    changes
 }
 
 /// Whether one of `wanted`, which are in order, overlaps the slot.
@@ -76,22 +104,60 @@ fn hit(kept: &[&Slot], stretch: &Stretch) -> bool {
     kept.get(after).is_some_and(|slot| stretch.overlaps(slot.starts_at, slot.ends_at))
 }
 
-/// Publishes a practitioner's hours up to the horizon, inside the caller's transaction. The practitioner's row must be
-/// locked ([`store::lock_practitioner`]), and no slot yet.
+/// Publishes a practitioner's plan up to the horizon, inside the caller's transaction, and says whose visits it does not
+/// cover any more, earliest first. The practitioner's row must be locked ([`store::lock_practitioner`]), and no slot yet.
 ///
 /// # Errors
 /// The database's.
-pub fn publish(tx: &mut Conn, env: &Env, practitioner: &Practitioner) -> Result<()> {
+pub fn publish(tx: &mut Conn, env: &Env, practitioner: &Practitioner) -> Result<Vec<AppointmentId>> {
     let now = env.now();
     let there = locks::lock_ranges(tx, &[ahead(practitioner.id, now)])?;
-    let plan = plan(&wanted(tx, env, practitioner, now)?, &there, now);
-    for ids in plan.remove.chunks(CHUNK) {
+    let changes = changes(tx, env, practitioner, &there, now)?;
+    holds::end(tx, &changes.end, now)?;
+    for ids in changes.remove.chunks(CHUNK) {
         diesel::delete(slots::table.filter(slots::id.eq_any(ids.to_vec())).filter(slots::appointment_id.is_null()))
             .execute(tx)?;
     }
-    for stretches in plan.add.chunks(CHUNK) {
+    for stretches in changes.add.chunks(CHUNK) {
         let rows: Vec<NewSlot> = stretches.iter().map(|stretch| NewSlot::new(env, practitioner.id, stretch)).collect();
         per_backend!(tx, tx => diesel::insert_into(slots::table).values(&rows).execute(tx))?;
+    }
+    mark(tx, &changes.mark, now)?;
+    Ok(changes.hit)
+}
+
+/// Publishes the plans of all who work at a location, and says whose visits they do not cover any more. The set-up must
+/// be taken ([`store::set_up`]).
+///
+/// # Errors
+/// The database's.
+pub fn publish_location(tx: &mut Conn, env: &Env, location: LocationId) -> Result<Vec<AppointmentId>> {
+    let mut hit = Vec::new();
+    for practitioner in store::working_at(tx, location)? {
+        let practitioner = store::lock_practitioner(tx, practitioner)?;
+        hit.append(&mut publish(tx, env, &practitioner)?);
+    }
+    Ok(hit)
+}
+
+/// Notes on booked slots why the plan does not cover them, and since when; or that it does.
+fn mark(tx: &mut Conn, marks: &[(SlotId, Option<OffPlan>)], now: Timestamp) -> Result<()> {
+    let with = |wanted: Option<OffPlan>| -> Vec<SlotId> {
+        marks.iter().filter(|(_, why)| *why == wanted).map(|(id, _)| *id).collect()
+    };
+    for ids in with(None).chunks(CHUNK) {
+        diesel::update(slots::table.filter(slots::id.eq_any(ids.to_vec())))
+            .set((slots::off_plan.eq(None::<OffPlan>), slots::off_plan_since.eq(None::<Timestamp>)))
+            .execute(tx)?;
+    }
+    for why in OffPlan::ALL {
+        for ids in with(Some(*why)).chunks(CHUNK) {
+            // Another reason does not make it newer.
+            let known = slots::table.filter(slots::id.eq_any(ids.to_vec())).filter(slots::off_plan.is_not_null());
+            diesel::update(known).set(slots::off_plan.eq(why)).execute(tx)?;
+            let new = slots::table.filter(slots::id.eq_any(ids.to_vec())).filter(slots::off_plan.is_null());
+            diesel::update(new).set((slots::off_plan.eq(why), slots::off_plan_since.eq(now))).execute(tx)?;
+        }
     }
     Ok(())
 }
@@ -120,106 +186,32 @@ impl NewSlot {
     }
 }
 
-/// The slots that a practitioner's hours want from now to the horizon, in order.
-fn wanted(tx: &mut Conn, env: &Env, practitioner: &Practitioner, now: Timestamp) -> Result<Vec<Stretch>> {
-    let horizon = Span::new().days(env.config.settings.slot_horizon_days);
-    let mut wanted = cut(tx, practitioner, |place| {
-        let today = now.in_zone(&place.zone).date();
-        (today, today.saturating_add(horizon).saturating_add(1.day()))
-    })?;
-    wanted.retain(|stretch| stretch.starts_at > now);
-    Ok(wanted)
-}
-
-/// The slots that a practitioner's hours give on the days that `days` names for each place, in order, without overlaps.
-fn cut(
-    tx: &mut Conn,
-    practitioner: &Practitioner,
-    days: impl Fn(&Place) -> (jiff::civil::Date, jiff::civil::Date),
-) -> Result<Vec<Stretch>> {
-    if !practitioner.active {
-        return Ok(Vec::new());
-    }
-    let rules = rules(tx, practitioner.id)?;
-    let mut all = Vec::new();
-    for place in places(tx, practitioner.id)? {
-        let (from, until) = days(&place);
-        all.append(&mut hours::slots(&rules, &place, from, until));
-    }
-    all.sort_unstable();
-    // Rules are checked against each other when they are written; places that change their zone later may still collide.
-    let mut end = Timestamp::from(jiff::Timestamp::MIN);
-    all.retain(|stretch| {
-        let free = stretch.starts_at >= end;
-        end = if free { stretch.ends_at } else { end };
-        free
-    });
-    Ok(all)
-}
-
-/// The weekly hours as they stand in the table, in order.
-pub(super) fn rules(tx: &mut Conn, practitioner: PractitionerId) -> Result<Vec<Rule>> {
-    let rows = availability::table
-        .filter(availability::practitioner_id.eq(practitioner))
-        .order((availability::weekday, availability::start_minute, availability::valid_from, availability::id))
-        .select((
-            availability::location_id,
-            availability::weekday,
-            availability::start_minute,
-            availability::end_minute,
-            availability::valid_from,
-            availability::valid_until,
-        ))
-        .load::<(LocationId, i32, i32, i32, Option<Date>, Option<Date>)>(tx)?;
-    rows.into_iter()
-        .map(|(location_id, weekday, start_minute, end_minute, valid_from, valid_until)| {
-            let weekday = Weekday::from_iso(weekday).ok_or_else(|| Error::fault("a weekday that is none"))?;
-            let (valid_from, valid_until) = (valid_from.map(|day| day.0), valid_until.map(|day| day.0));
-            Ok(Rule { location_id, weekday, start_minute, end_minute, valid_from, valid_until })
-        })
-        .collect()
-}
-
-/// The places where a practitioner works now.
-pub(super) fn places(tx: &mut Conn, practitioner: PractitionerId) -> Result<Vec<Place>> {
-    let places = practitioner_locations::table
-        .inner_join(locations::table.on(locations::id.eq(practitioner_locations::location_id)))
-        .filter(practitioner_locations::practitioner_id.eq(practitioner))
-        .order(locations::id)
-        .select(super::model::Location::as_select())
-        .load(tx)?;
-    places
-        .into_iter()
-        .map(|place| Ok(Place { location_id: place.id, zone: place.zone()?, slot_minutes: place.slot_minutes }))
-        .collect()
-}
-
-/// Takes away those of `freed`, which were just given back and are locked, that the hours no longer have.
-pub(super) fn withdraw_unwanted(tx: &mut Conn, freed: &[Slot]) -> Result<()> {
-    let (Some(first), Some(last)) = (freed.first(), freed.last()) else { return Ok(()) };
-    let practitioner = store::practitioner(tx, first.practitioner_id)?;
-    let (from, until) = freed.iter().fold((first.starts_at, last.ends_at), |(from, until), slot| {
-        (from.min(slot.starts_at), until.max(slot.ends_at))
-    });
-    let wanted = cut(tx, &practitioner, |place| {
-        (from.in_zone(&place.zone).date(), until.in_zone(&place.zone).date().saturating_add(1.day()))
-    })?;
-    let unwanted: Vec<SlotId> = freed
+/// What makes the slots that are there agree with the plan up to the horizon: so many whole days of each location.
+fn changes(tx: &mut Conn, env: &Env, practitioner: &Practitioner, there: &[Slot], now: Timestamp) -> Result<Changes> {
+    let plan = plan_store::plan(tx, practitioner, now)?;
+    let days = Span::new().days(env.config.settings.slot_horizon_days);
+    let horizons: Vec<(LocationId, Timestamp)> = plan
+        .places
         .iter()
-        .filter(|slot| {
-            let same = Stretch { starts_at: slot.starts_at, ends_at: slot.ends_at, location_id: slot.location_id };
-            slot.practitioner_id == practitioner.id && wanted.binary_search(&same).is_err()
+        .map(|place| {
+            let today = now.in_zone(&place.zone).date();
+            let end = today.saturating_add(days).saturating_add(1.day());
+            (place.location_id, hours::midnight(end, &place.zone))
         })
-        .map(|slot| slot.id)
         .collect();
-    if !unwanted.is_empty() {
-        diesel::delete(slots::table.filter(slots::id.eq_any(unwanted)).filter(slots::appointment_id.is_null()))
-            .execute(tx)?;
-    }
-    Ok(())
+    let within = |slot: &Stretch| {
+        horizons.iter().any(|(location, horizon)| *location == slot.location_id && slot.starts_at < *horizon)
+    };
+    // What is booked beyond the horizon, since that was further once, is still within somebody's hours.
+    let last = there.last().map(|slot| slot.ends_at);
+    let to = horizons.iter().map(|(_, horizon)| *horizon).chain(last).max().unwrap_or(now);
+    let outlook = plan.outlook(now, to);
+    let wanted: Vec<Stretch> =
+        outlook.slots.iter().filter(|slot| slot.starts_at > now && within(slot)).copied().collect();
+    Ok(compare(&wanted, |time| outlook.off(time), there, now))
 }
 
-/// Publishes the hours of every practitioner whose slots do not agree with them, and says how many those were.
+/// Publishes the plan of every practitioner whose slots do not agree with it, and says how many those were.
 ///
 /// # Errors
 /// The database's.
@@ -260,9 +252,10 @@ fn is_current(conn: &mut Conn, env: &Env, id: PractitionerId) -> Result<bool> {
     let there: Vec<Slot> = slots::table
         .filter(slots::practitioner_id.eq(id))
         .filter(slots::starts_at.ge(range.from))
+        .order(slots::starts_at)
         .select(Slot::as_select())
         .load(conn)?;
-    Ok(plan(&wanted(conn, env, &practitioner, now)?, &there, now).is_empty())
+    Ok(changes(conn, env, &practitioner, &there, now)?.is_empty())
 }
 
 /// Moves the horizon on at the start and then every hour, until told to stop.

@@ -1,4 +1,4 @@
-//! Slots as they are locked, taken and given back.
+//! Slots as they are locked and taken; [`super::releasing`] gives them back.
 //!
 //! Whoever changes slots first locks them in one order, by practitioner and start, without asking whether they are free;
 //! decides in Rust; and then writes with the whole condition once more. Two requests that want overlapping visits
@@ -11,8 +11,6 @@ use diesel::sqlite::Sqlite;
 use jiff::SignedDuration;
 
 use super::model::{Slot, Unfit};
-use super::publishing;
-pub use super::search::{SlotDto, SlotQuery, next_free};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::slots;
@@ -133,18 +131,4 @@ pub fn take(
     ))
     .execute(tx)?;
     if taken == slots.len() { Ok(()) } else { Err(Unfit::Taken.into()) }
-}
-
-/// Gives back the slots of a cancelled or moved appointment; they must be locked. Those that the doctor's hours no longer
-/// have are taken away, so that nobody books into hours that were given up.
-///
-/// # Errors
-/// The database's.
-pub fn release(tx: &mut Conn, appointment: AppointmentId) -> Result<()> {
-    let freed: Vec<Slot> =
-        slots::table.filter(slots::appointment_id.eq(appointment)).select(Slot::as_select()).load(tx)?;
-    diesel::update(slots::table.filter(slots::appointment_id.eq(appointment)))
-        .set(slots::appointment_id.eq(None::<AppointmentId>))
-        .execute(tx)?;
-    publishing::withdraw_unwanted(tx, &freed)
 }

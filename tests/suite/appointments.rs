@@ -195,6 +195,20 @@ both! {
         }
     }
 
+    async fn nobody_is_checked_in_before_the_day_of_the_visit(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let path_of_day = format!("/v1/slots?visit_type_id={}&from=2026-03-09T00:00:00Z&limit=1", clinic.check);
+        let slot = desk.get(&path_of_day).await.items()[0].clone();
+        let visit = book(&desk, request(&slot, &clinic.check, &ann.patient_id)).await.expect(201).body.clone();
+        let refused = act(&desk, &visit, "check-in").await;
+        assert_eq!(refused.problem(409, "too_early")["allowed"], json!(["reschedule", "cancel"]));
+        // Midnight in New York, where it is summer by then.
+        app.clock.set("2026-03-09T04:00:00Z".parse().expect("an instant"));
+        act(&desk, &visit, "check-in").await.expect(200);
+        act(&desk, &visit, "complete").await.expect(200);
+    }
+
     async fn taking_back_needs_a_reason_and_the_same_local_day(app: App) {
         let clinic = app.clinic().await;
         let (ann, desk) = (app.patient("ann").await, app.desk().await);

@@ -23,6 +23,7 @@ mod migrations;
 mod openapi;
 mod operations;
 mod patients;
+mod plans;
 mod query_plans;
 mod records;
 mod schedule;

@@ -1,5 +1,5 @@
-//! The schedule against a simple model of it: random bookings, moves, cancellations, holds, blocks and the passing of
-//! time on one doctor's morning, through the API of a real server.
+//! The schedule against a simple model of it: random bookings, moves, cancellations, holds, blocks, time off, closures and
+//! the passing of time on one doctor's morning, through the API of a real server.
 //!
 //! `PROPTEST_CASES` runs more of them, `PROPTEST_RNG_SEED` the same ones again; a failure is shrunk to the fewest steps.
 
@@ -44,6 +44,8 @@ enum Step {
     Block { slot: usize },
     Unblock { slot: usize },
     Lapse { minutes: i64 },
+    Away { from: usize, slots: usize, closed: bool },
+    Back { which: usize },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -64,6 +66,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => start.clone().prop_map(|slot| Step::Block { slot }),
         2 => start.prop_map(|slot| Step::Unblock { slot }),
         2 => (1_i64..11).prop_map(|minutes| Step::Lapse { minutes }),
+        2 => (0..SLOTS, 1..5_usize, any::<bool>()).prop_map(|(from, slots, closed)| Step::Away { from, slots, closed }),
+        2 => (0..60_usize).prop_map(|which| Step::Back { which }),
     ]
 }
 
@@ -95,11 +99,14 @@ struct Model {
     blocked: BTreeSet<usize>,
     holds: [Option<Hold>; ACTORS],
     visits: Vec<Visit>,
+    /// When the doctor is away or the place closed: the first slot and the one after the last, and which of the two.
+    away: Vec<(usize, usize, bool)>,
 }
 
 /// What a request should be answered: the status, and the code of a refusal.
 type Expected = (u16, &'static str);
 const TAKEN: Expected = (409, "slot_taken");
+const GONE: Expected = (404, "not_found");
 
 impl Model {
     /// Whether a visit fits, for somebody whose hold and whose visit (that is to move) are not in the way.
@@ -114,8 +121,32 @@ impl Model {
                             hold.until > self.minute && (hold.start..hold.start + LENGTHS[hold.kind]).contains(&slot)
                         })
                 });
-                !taken && !held && !self.blocked.contains(&slot)
+                !taken && !held && !self.blocked.contains(&slot) && !self.is_off(slot)
             })
+    }
+
+    /// Whether the plan does not give a slot.
+    fn is_off(&self, slot: usize) -> bool {
+        self.away.iter().any(|(from, to, _)| (*from..*to).contains(&slot))
+    }
+
+    /// Whether the slot is there at all: what the plan does not give stays while it is booked or blocked.
+    fn is_there(&self, slot: usize) -> bool {
+        !self.is_off(slot) || self.blocked.contains(&slot) || self.visits.iter().any(|visit| visit.covers(slot))
+    }
+
+    /// Why somebody must call the patient.
+    fn attention(&self, visit: &Visit) -> Option<&'static str> {
+        let hit = |closed: bool| {
+            self.away.iter().any(|(from, to, shut)| *shut == closed && (*from..*to).any(|slot| visit.covers(slot)))
+        };
+        // Of the first slot that is hit since the first change, which the model does not know.
+        match (hit(false), hit(true)) {
+            (false, false) => None,
+            (true, false) => Some("time_off"),
+            (false, true) => Some("closure"),
+            (true, true) => Some("either"),
+        }
     }
 
     fn busy(&self, patient: usize, start: usize, kind: usize, except: Option<usize>) -> bool {
@@ -136,9 +167,15 @@ impl Model {
             if until <= self.minute {
                 return Some((409, "hold_lapsed"));
             }
+            if !self.is_there(start) {
+                return Some(GONE);
+            }
             if (held, for_kind) != (start, kind) {
                 return Some((422, "validation_failed"));
             }
+        }
+        if !self.is_there(start) {
+            return Some(GONE);
         }
         if !self.fits(start, kind, hold, own) {
             return Some(TAKEN);
@@ -157,8 +194,11 @@ struct World<'a> {
     actors: [Client; ACTORS],
     kinds: [String; 3],
     practitioner: String,
+    location: String,
     patients: Vec<String>,
     slots: Vec<String>,
+    /// The paths of what is in `model.away`.
+    away: Vec<String>,
     model: Model,
     holds: [Option<String>; ACTORS],
     visits: Vec<String>,
@@ -169,12 +209,13 @@ impl<'a> World<'a> {
         static NUMBERS: AtomicU32 = AtomicU32::new(0);
         let actors = [app.desk().await, app.admin().await, app.doctor().await];
         let kinds = [&clinic.check, &clinic.follow_up, &clinic.new_visit].map(Clone::clone);
-        let body = json!({"name": "Dr. Case", "visit_type_ids": kinds, "location_ids": [clinic.location_id]});
+        let location = crate::support::clinic::location(&actors[1], "Case", "America/New_York").await;
+        let body = json!({"name": "Dr. Case", "visit_type_ids": kinds, "location_ids": [location]});
         let practitioner = actors[1].post("/v1/practitioners", body).await.expect(201).id();
         let path = format!("/v1/practitioners/{practitioner}/availability");
         let etag = actors[1].get(&path).await.expect(200).etag();
         let morning = json!([{
-            "weekday": "monday", "start": "09:00", "end": "12:00", "location_id": clinic.location_id,
+            "weekday": "monday", "start": "09:00", "end": "12:00", "location_id": location,
             "valid_from": DAY, "valid_until": DAY,
         }]);
         actors[1].put(&path, &etag, morning).await.expect(200);
@@ -189,8 +230,10 @@ impl<'a> World<'a> {
             actors,
             kinds,
             practitioner,
+            location,
             patients,
             slots: Vec::new(),
+            away: Vec::new(),
             model: Model::default(),
             holds: Default::default(),
             visits: Vec::new(),
@@ -202,12 +245,26 @@ impl<'a> World<'a> {
 
     /// The ids of the free starts for a kind of visit.
     async fn search(&self, kind: usize) -> Vec<String> {
+        let items = self.free(kind).await;
+        items.iter().map(|slot| slot["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
+    /// Learns the ids of the free slots: those that the plan gives again are new ones.
+    async fn learn(&mut self) {
+        for slot in self.free(0).await {
+            let start: legwork::clock::Timestamp =
+                slot["starts_at"].as_str().expect("a start").parse().expect("an instant");
+            let number = usize::try_from(start.since(nine()).as_mins() / 15).expect("after nine");
+            slot["id"].as_str().expect("an id").clone_into(&mut self.slots[number]);
+        }
+    }
+
+    async fn free(&self, kind: usize) -> Vec<Value> {
         let path = format!(
             "/v1/slots?visit_type_id={}&practitioner_id={}&from={DAY}T00:00:00Z&to={DAY}T23:00:00Z&limit=200",
             self.kinds[kind], self.practitioner
         );
-        let items = self.actors[0].get(&path).await.items();
-        items.iter().map(|slot| slot["id"].as_str().expect("an id").to_owned()).collect()
+        self.actors[0].get(&path).await.items()
     }
 
     async fn post(&self, actor: usize, path: String, body: Value, expected: Expected) -> Value {
@@ -219,8 +276,7 @@ impl<'a> World<'a> {
             (status, code) => drop(reply.problem(status, code)),
         }
         if expected == TAKEN && !path.ends_with("block") {
-            let first = reply.body["next_free"][0]["practitioner_id"].as_str();
-            assert!(first.is_some(), "{path} {}", reply.text);
+            assert!(reply.body["next_free"].is_array(), "{path} {}", reply.text);
         }
         reply.body
     }
@@ -274,9 +330,10 @@ impl<'a> World<'a> {
             }
             Step::Hold { actor, start, kind } => {
                 let fits = self.model.fits(start, kind, Some(actor), None);
+                let refusal = if self.model.is_there(start) { TAKEN } else { GONE };
                 let path = format!("/v1/slots/{}/hold", self.slots[start]);
                 let body = json!({"visit_type_id": self.kinds[kind]});
-                let body = self.post(actor, path, body, if fits { (201, "") } else { TAKEN }).await;
+                let body = self.post(actor, path, body, if fits { (201, "") } else { refusal }).await;
                 if fits {
                     self.holds[actor] = Some(body["hold_id"].as_str().expect("an id").to_owned());
                     self.model.holds[actor] = Some(Hold { start, kind, until: self.model.minute + 10 });
@@ -290,21 +347,64 @@ impl<'a> World<'a> {
             Step::Block { slot } => {
                 let blocked = self.model.blocked.contains(&slot);
                 let possible = blocked || self.model.fits(slot, 0, None, None);
+                let refusal = if self.model.is_there(slot) { TAKEN } else { GONE };
                 let path = format!("/v1/slots/{}/block", self.slots[slot]);
-                self.post(0, path, json!({"reason": "a case"}), if possible { (200, "") } else { TAKEN }).await;
+                self.post(0, path, json!({"reason": "a case"}), if possible { (200, "") } else { refusal }).await;
                 if possible {
                     self.model.blocked.insert(slot);
                 }
             }
             Step::Unblock { slot } => {
-                self.actors[0].post_empty(&format!("/v1/slots/{}/unblock", self.slots[slot])).await.expect(200);
+                let expected = if self.model.is_there(slot) { 200 } else { 404 };
+                self.actors[0].post_empty(&format!("/v1/slots/{}/unblock", self.slots[slot])).await.expect(expected);
                 self.model.blocked.remove(&slot);
             }
             Step::Lapse { minutes } => {
                 self.app.clock.advance(SignedDuration::from_mins(minutes));
                 self.model.minute += minutes;
             }
+            Step::Away { from, slots, closed } => self.leave(from, (from + slots).min(SLOTS), closed).await,
+            Step::Back { which } => self.come_back(which).await,
         }
+    }
+
+    /// The doctor is away, or the place closed, from one slot until before another.
+    async fn leave(&mut self, from: usize, to: usize, closed: bool) {
+        let at = |slot: usize| nine().plus(SignedDuration::from_mins(i64::try_from(slot * 15).expect("small")));
+        let same = self.model.away.contains(&(from, to, closed));
+        if closed {
+            let path = format!("/v1/locations/{}/closures", self.location);
+            let body = json!({"closures": [{"starts_at": at(from), "ends_at": at(to), "name": "a case"}]});
+            let reply = self.actors[1].post(&path, body).await;
+            let id = reply.expect(200).string("/items/0/id");
+            if !same {
+                self.away.push(format!("/v1/closures/{id}"));
+            }
+        } else {
+            let path = format!("/v1/practitioners/{}/exceptions", self.practitioner);
+            let body = json!({"kind": "time_off", "starts_at": at(from), "ends_at": at(to), "reason": "a case"});
+            let reply = self.actors[0].post(&path, body).await;
+            self.away.push(reply.expect(201).location());
+        }
+        if !closed || !same {
+            self.model.away.push((from, to, closed));
+        }
+        let minute = self.model.minute;
+        for hold in self.model.holds.iter_mut().flatten() {
+            let span = hold.start..hold.start + LENGTHS[hold.kind];
+            if hold.until > minute && span.into_iter().any(|slot| (from..to).contains(&slot)) {
+                hold.until = minute;
+            }
+        }
+    }
+
+    async fn come_back(&mut self, which: usize) {
+        let Some(which) = which.checked_rem(self.away.len()) else { return };
+        let path = self.away.remove(which);
+        let expected = if path.contains("closures") { 204 } else { 200 };
+        self.actors[1].delete(&path).await.expect(expected);
+        self.model.away.remove(which);
+        self.learn().await;
     }
 
     fn use_up(&mut self, hold: Option<usize>) {
@@ -327,13 +427,21 @@ impl<'a> World<'a> {
         for (id, visit) in self.visits.iter().zip(&self.model.visits) {
             let item = items.iter().find(|item| item["id"] == **id).expect("the appointment");
             assert_eq!(item["status"], if visit.live { "booked" } else { "cancelled" });
+            let attention = item["attention"]["reason"].as_str();
+            match self.model.attention(visit) {
+                Some("either") => assert!(attention.is_some(), "{id}"),
+                expected => assert_eq!(attention, expected, "{id}"),
+            }
             let minutes = i64::try_from(visit.start * 15).expect("small");
-            // Nine o'clock in New York, where it is summer.
-            let nine: legwork::clock::Timestamp = format!("{DAY}T13:00:00Z").parse().expect("an instant");
-            let start = nine.plus(SignedDuration::from_mins(minutes));
+            let start = nine().plus(SignedDuration::from_mins(minutes));
             assert_eq!(item["starts_at"], start.to_string(), "{id}");
         }
     }
+}
+
+/// Nine o'clock in New York, where it is summer.
+fn nine() -> legwork::clock::Timestamp {
+    format!("{DAY}T13:00:00Z").parse().expect("an instant")
 }
 
 fn the_schedule_agrees_with_its_model(engine: Engine) {

@@ -380,7 +380,7 @@ both! {
         }
     }
 
-    async fn publishing_again_changes_nothing_and_never_touches_what_is_booked_or_held(app: App) {
+    async fn publishing_again_changes_nothing_and_never_touches_what_is_booked(app: App) {
         let clinic = app.clinic().await;
         let (anon, admin, desk) = (app.anon(), app.admin().await, app.desk().await);
         let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
@@ -397,19 +397,25 @@ both! {
         let held = slot_at(&anon, &clinic.follow_up, "2026-03-03T15:00:00Z").await;
         let hold_id = hold(&bob, &held, &clinic.follow_up).await.expect(201).string("/hold_id");
 
-        // All hours go: so do all free slots, and nothing else.
-        put_hours(&admin, &clinic.practitioner_id, json!([])).await.expect(200);
+        // All hours go: so do all free slots, and the hold ends; nothing else.
+        let put = put_hours(&admin, &clinic.practitioner_id, json!([])).await;
+        assert_eq!((&put.expect(200).body["items"], &put.body["affected_total"]), (&json!([]), &json!(1)));
+        assert_eq!(put.body["affected_appointments"][0]["id"], appointment);
         assert!(all_free(&anon, &query).await.is_empty());
-        desk.get(&format!("/v1/appointments/{appointment}")).await.expect(200);
+        let visit = desk.get(&format!("/v1/appointments/{appointment}")).await;
+        assert_eq!((&visit.expect(200).body["status"], &visit.body["attention"]["reason"]), (&json!("booked"), &json!("hours")));
         let body = json!({"slot_id": held, "visit_type_id": clinic.follow_up, "patient_id": bob.patient_id, "hold_id": hold_id});
-        bob.post_with("/v1/appointments", body, &[("Idempotency-Key", "b")]).await.expect(201);
+        bob.post_with("/v1/appointments", body, &[("Idempotency-Key", "b")]).await.problem(409, "hold_lapsed");
+        bob.post_empty(&format!("/v1/holds/{hold_id}/renew")).await.problem(409, "hold_lapsed");
         // What is given back lies outside the hours now, and is not offered.
         let cancelled = desk.post(&format!("/v1/appointments/{appointment}/cancel"), json!({"reason": "moved away"})).await;
         cancelled.expect(200);
         assert!(all_free(&anon, &query).await.is_empty());
 
-        // The hours come back around what is booked from 15:00 to 15:30, which is half in one and half in another slot.
+        // The hours come back; what is booked from 15:00 to 15:30 is a part of one of the longer slots.
         put_hours(&admin, &clinic.practitioner_id, hours).await.expect(200);
+        let again = slot_at(&anon, &clinic.follow_up, "2026-03-03T15:00:00Z").await;
+        book(&bob, &again, &clinic.follow_up, &bob.patient_id).await.expect(201);
         patch(&admin, &format!("/v1/practitioners/{}", clinic.practitioner_id), json!({"visit_type_ids": [clinic.new_visit]})).await.expect(200);
         patch(&admin, &format!("/v1/locations/{}", clinic.location_id), json!({"slot_minutes": 60})).await.expect(200);
         let hourly = all_free(&anon, &format!("visit_type_id={}&{day}", clinic.new_visit)).await;

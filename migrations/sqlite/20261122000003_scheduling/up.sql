@@ -94,6 +94,10 @@ CREATE TABLE slots (
     hold_id BLOB,
     held_until INTEGER,
     blocked_reason BLOB,
+    -- why the plan does not give a slot that is booked, and since when
+    off_plan TEXT CONSTRAINT slots_off_plan_reason CHECK (off_plan IN ('time_off', 'closure', 'hours')),
+    off_plan_since INTEGER,
+    CONSTRAINT slots_off_plan_since CHECK ((off_plan IS NULL) = (off_plan_since IS NULL)),
     CONSTRAINT slots_start UNIQUE (practitioner_id, starts_at),
     CONSTRAINT slots_order CHECK (ends_at > starts_at),
     CONSTRAINT slots_hold CHECK ((hold_id IS NULL) = (held_until IS NULL))
@@ -103,4 +107,5 @@ CREATE INDEX slots_free ON slots (starts_at, id) WHERE appointment_id IS NULL AN
 CREATE INDEX slots_free_practitioner ON slots (practitioner_id, starts_at, id)
     WHERE appointment_id IS NULL AND blocked_reason IS NULL;
 CREATE INDEX slots_appointment ON slots (appointment_id) WHERE appointment_id IS NOT NULL;
+CREATE INDEX slots_off_plan ON slots (appointment_id) WHERE off_plan IS NOT NULL;
 CREATE INDEX slots_hold_id ON slots (hold_id) WHERE hold_id IS NOT NULL;

@@ -22,6 +22,15 @@ fn clock(text: &str) -> i32 {
     hours.parse::<i32>().expect("hours") * 60 + minutes.parse::<i32>().expect("minutes")
 }
 
+/// The slots that rules give on some days.
+fn slots(rules: &[Rule], place: &Place, from: Date, until: Date) -> Vec<Stretch> {
+    let mut slots = Vec::new();
+    for opening in openings(rules, place, from, until) {
+        super::cut(&opening, place.slot_minutes, &mut slots);
+    }
+    slots
+}
+
 /// The starts and ends of the slots of that one day.
 fn cut(zone: &str, slot_minutes: i32, day: Date, start: &str, end: &str) -> Vec<String> {
     let rules = [rule(day, clock(start), clock(end))];

@@ -1,0 +1,2 @@
+DROP TABLE location_closures;
+DROP TABLE practitioner_exceptions;
