@@ -78,7 +78,8 @@ pub fn consume(tx: &mut Conn, token: &str, purposes: &[Purpose], now: Timestamp)
     Ok(user)
 }
 
-fn not_good() -> Error {
+/// What is told to whoever comes with a token that is not good.
+pub fn not_good() -> Error {
     Error::invalid(
         "/token",
         "invalid_token",
