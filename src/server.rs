@@ -126,6 +126,7 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
+        patients::ending::start(&env, stopping.clone());
         http::idempotency::start_purge(&env, stopping);
         Ok(Self { addr, env, http, stop, mailing })
     }

@@ -6,6 +6,7 @@ use legwork::patients::unverified;
 use serde_json::{Value, json};
 
 use crate::support::clinic::free_slots;
+use crate::support::people::patient_json;
 use crate::support::{App, Client, both};
 
 const PASSWORD: &str = "violet otter hums at dawn";
@@ -227,15 +228,16 @@ both! {
         let (rosa, tim) = rosa(&app).await;
         let desk = app.desk().await;
         let path = format!("/v1/patients/{tim}");
-        for (born, ends_on) in [("2008-02-29", Some("2026-03-01")), ("2008-03-04", Some("2026-03-04")), ("2007-01-01", None), ("2010-08-04", Some("2028-08-04"))] {
+        for (born, ends_on) in [("2008-03-04", Some("2026-03-04")), ("2007-01-01", None), ("2012-02-29", Some("2030-03-01"))] {
             let etag = desk.get(&path).await.etag();
             desk.patch(&path, &etag, json!({"date_of_birth": born})).await.expect(200);
-            if ends_on == Some("2026-03-01") {
-                rosa.get(&path).await.problem(404, "not_found");
-                continue;
-            }
             assert_eq!(rosa.get("/v1/me").await.body["patients"][0]["ends_on"], json!(ends_on), "{born}");
         }
+        // A day that has passed meanwhile ends it at once.
+        app.clock.advance(SignedDuration::from_hours(24 * 8));
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"date_of_birth": "2008-03-04"})).await.expect(200);
+        rosa.get(&path).await.problem(404, "not_found");
     }
 
     async fn no_address_that_an_account_enters_gets_mail_before_the_desk_confirms_it(app: App) {
@@ -250,5 +252,201 @@ both! {
         assert_eq!(kept.expect(200).body["email_confirmed"], false);
         let confirmed = desk.patch(&path, &kept.etag(), json!({"email": "victim@example.org"})).await;
         assert_eq!(confirmed.expect(200).body["email_confirmed"], true);
+    }
+
+    async fn a_parent_is_told_of_a_childs_visit_and_the_young_adult_takes_over(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let mut child = person("Tim", "2010-07-04");
+        child["email"] = json!("tim@example.org");
+        child["preferred_language"] = json!("es");
+        let rosa = registered(&app, registration("rosa@example.org", "parent", "Rosa Example", child)).await;
+        let tim = rosa.get("/v1/me").await.string("/patients/0/id");
+        let paul = registered(&app, registration("paul@example.org", "parent", "Paul Example", person("Leo", "2012-03-03"))).await;
+        desk.post(&access(&tim), json!({"email": "paul@example.org", "relation": "parent"})).await.expect(201);
+        let slot = free_slots(&rosa, &clinic.check).await.remove(0);
+        let booking = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": tim});
+        let visit = rosa.post_with("/v1/appointments", booking, &[("Idempotency-Key", "b1")]).await.expect(201).id();
+        // Both parents, each in the language of the account; the boy's own address is neither confirmed nor needed.
+        let to_rosa = app.mails_to("rosa@example.org").await.pop().expect("a mail");
+        assert!(to_rosa.text.starts_with("Hola, Rosa Example:") && to_rosa.text.contains("Tim"), "{}", to_rosa.text);
+        let to_paul = app.mails_to("paul@example.org").await.pop().expect("a mail");
+        assert!(to_paul.text.contains("Dear Paul Example") && to_paul.text.contains("Tim"), "{}", to_paul.text);
+        assert!(app.mails_to("tim@example.org").await.is_empty());
+        paul.post(&format!("/v1/appointments/{visit}/cancel"), json!({"reason": "ill"})).await.expect(200);
+        assert_eq!(app.mails_to("rosa@example.org").await.len(), 3);
+
+        // The desk learns that the address is his.
+        let path = format!("/v1/patients/{tim}");
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"email": "tim@example.org"})).await.expect(200);
+        let tell = async || legwork::patients::ending::tell_all(&app.env).await.expect("told");
+        app.clock.set("2028-06-04T03:59:59Z".parse().expect("an instant"));
+        assert_eq!(tell().await, 0);
+        app.clock.advance(SignedDuration::from_secs(1));
+        assert_eq!((tell().await, tell().await), (1, 0), "once");
+        for (address, said) in [("rosa@example.org", "4 de julio de 2028"), ("paul@example.org", "July 4, 2028"), ("tim@example.org", "4 de julio de 2028")] {
+            let mails = app.mails_to(address).await;
+            let mail = mails.last().expect("a mail");
+            assert!(mail.text.contains(said), "{}", mail.text);
+        }
+        assert_eq!(app.mails_to("tim@example.org").await.len(), 1);
+
+        app.clock.set("2028-07-04T12:00:00Z".parse().expect("an instant"));
+        rosa.get(&path).await.problem(404, "not_found");
+        desk.post(&format!("{path}/invitation"), json!({"email": "rosa@example.org", "relation": "self"})).await
+            .problem(409, "other_relation");
+        desk.post(&format!("{path}/invitation"), json!({"email": "tim@example.org", "relation": "self"})).await.expect(202);
+        let token = app.mails_to("tim@example.org").await.last().expect("a mail").token();
+        app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
+        let young = app.anon().sign_in("tim@example.org", PASSWORD).await;
+        let me = young.get("/v1/me").await;
+        assert_eq!((me.string("/patients/0/id"), me.string("/patients/0/relation")), (tim.clone(), "self".into()));
+        young.get(&format!("/v1/appointments/{visit}")).await.expect(200);
+        assert_eq!(young.get(&access(&tim)).await.items().len(), 1, "what has ended is not shown");
+    }
+
+    async fn a_patient_of_the_desk_gets_an_account_by_an_invitation_that_works_once(app: App) {
+        let desk = app.desk().await;
+        let mut body = patient_json("Otto", "unused@example.org");
+        body["email"] = Value::Null;
+        let otto = desk.post("/v1/patients", body).await.expect(201).id();
+        let path = format!("/v1/patients/{otto}/invitation");
+        let invitation = json!({"email": "Otto@example.org", "relation": "self"});
+        let accept = async |body: Value| app.anon().post("/v1/invitations/accept", body).await;
+
+        // Somebody was quick and registered the address; they never read its mail.
+        app.anon().post("/v1/registrations", registration("otto@example.org", "self", "Mallory", person("Mallory", "1990-01-01"))).await.expect(202);
+        desk.post(&path, json!({"email": "x", "relation": "self"})).await.invalid("/email", "not_an_email");
+        desk.post("/v1/patients/0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01/invitation", invitation.clone()).await.problem(404, "not_found");
+        app.patient("ann").await.post(&path, invitation.clone()).await.problem(403, "role_forbidden");
+        desk.post(&path, invitation.clone()).await.expect(202);
+        let old = app.mails_to("Otto@example.org").await.pop().expect("a mail");
+        assert!(old.text.contains("/accept-invitation#token=") && !old.text.contains("Otto"), "{}", old.text);
+        desk.post(&path, invitation.clone()).await.expect(202);
+        let token = app.mails_to("Otto@example.org").await.pop().expect("a mail").token();
+        assert_ne!(old.token(), token);
+        accept(json!({"token": old.token(), "new_password": "amber heron folds paper"})).await.invalid("/token", "invalid_token");
+        accept(json!({"token": token})).await.invalid("/new_password", "required");
+        accept(json!({"token": token, "new_password": "short"})).await.invalid("/new_password", "too_short");
+        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.expect(204);
+        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.invalid("/token", "invalid_token");
+        let me = app.anon().sign_in("otto@example.org", "amber heron folds paper").await;
+        let mine = me.get("/v1/me").await;
+        assert_eq!(mine.body["patients"].as_array().map(Vec::len), Some(1), "nothing of the stranger's");
+        assert_eq!((mine.string("/patients/0/id"), mine.body["patients"][0]["relation_verified"].clone()), (otto.clone(), json!(true)));
+        app.anon().post("/v1/sessions", json!({"email": "otto@example.org", "password": PASSWORD})).await.expect(401);
+        assert!(desk.get("/v1/patients?q=mallory").await.items().is_empty());
+        desk.post(&path, json!({"email": "other@example.org", "relation": "self"})).await.problem(409, "own_account_exists");
+
+        // For a week, and not after it was taken back.
+        let carer = json!({"email": "carl@example.org", "relation": "caregiver"});
+        desk.post(&path, carer.clone()).await.expect(202);
+        let late = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
+        app.clock.advance(SignedDuration::from_hours(24 * 7));
+        accept(json!({"token": late, "new_password": PASSWORD})).await.invalid("/token", "invalid_token");
+        desk.post(&path, carer.clone()).await.expect(202);
+        let token = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
+        accept(json!({"token": token, "new_password": PASSWORD, "name": "Carl Carer"})).await.expect(204);
+        let carl = app.anon().sign_in("carl@example.org", PASSWORD).await;
+        desk.post(&path, carer).await.expect(202);
+        let open = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
+        desk.delete(&format!("/v1/patients/{otto}/access/{}", carl.user_id)).await.expect(204);
+        accept(json!({"token": open})).await.invalid("/token", "invalid_token");
+        carl.get(&format!("/v1/patients/{otto}")).await.problem(404, "not_found");
+    }
+
+    async fn an_invitation_links_the_account_that_the_address_has(app: App) {
+        let (rosa, _) = rosa(&app).await;
+        let desk = app.desk().await;
+        let ida = desk.post("/v1/patients", patient_json("Ida", "ida@example.org")).await.expect(201).id();
+        let path = format!("/v1/patients/{ida}/invitation");
+        desk.post(&path, json!({"email": "desk@clinic.example", "relation": "caregiver"})).await.problem(409, "account_is_staff");
+        desk.post(&path, json!({"email": "rosa@example.org", "relation": "caregiver"})).await.expect(202);
+        rosa.get(&format!("/v1/patients/{ida}")).await.problem(404, "not_found");
+        let token = app.mails_to("rosa@example.org").await.pop().expect("a mail").token();
+        let accept = async |body: Value| app.anon().post("/v1/invitations/accept", body).await;
+        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.invalid("/new_password", "not_an_option");
+        accept(json!({"token": token})).await.expect(204);
+        rosa.get(&format!("/v1/patients/{ida}")).await.expect(200);
+        app.anon().sign_in("rosa@example.org", PASSWORD).await.get("/v1/me").await.expect(200);
+    }
+
+    async fn a_carer_acts_for_an_old_mother_who_has_no_address(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let mut mother = person("Edna", "1938-05-05");
+        mother["email"] = json!("stranger@example.org");
+        mother["phone"] = json!("+12025550188");
+        let carl = registered(&app, registration("carl@example.org", "caregiver", "Carl Example", mother)).await;
+        let me = carl.get("/v1/me").await;
+        let edna = me.string("/patients/0/id");
+        assert_eq!(me.body["patients"][0]["ends_on"], Value::Null);
+        let book = async |client: &Client, key: &str| {
+            let slot = free_slots(client, &clinic.check).await.remove(0);
+            let booking = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": edna});
+            client.post_with("/v1/appointments", booking, &[("Idempotency-Key", key)]).await.expect(201).id()
+        };
+        book(&carl, "1").await;
+        assert!(app.mails_to("carl@example.org").await.last().expect("a mail").text.contains("Edna"));
+        assert!(app.mails_to("stranger@example.org").await.is_empty());
+        // An adult's forms are seen and filled in by who helps.
+        let intake = carl.post(&format!("/v1/patients/{edna}/intakes"), json!({"form": "rls-history"})).await.expect(201).location();
+        let etag = carl.get(&intake).await.etag();
+        carl.patch(&intake, &etag, json!({"answers": {"safety": {"self_harm_thoughts": "no"}}})).await.expect(200);
+        assert_eq!(carl.get(&intake).await.body["answers"], json!({"safety": {"self_harm_thoughts": "no"}}));
+        let refused = carl.post_empty(&format!("{intake}/submit")).await;
+        assert!(!refused.problem(422, "validation_failed").to_string().contains("guardian_or_staff"));
+        // Once the desk knows her own address, she is told herself.
+        let path = format!("/v1/patients/{edna}");
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"email": "edna@example.org"})).await.expect(200);
+        book(&carl, "2").await;
+        assert_eq!(app.mails_to("edna@example.org").await.len(), 1);
+        // Without anybody and any address, the desk calls.
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"email": null})).await.expect(200);
+        desk.delete(&format!("{}/{}", access(&edna), carl.user_id)).await.expect(204);
+        book(&desk, "3").await;
+        let calls = desk.get("/v1/messages?status=to_phone").await.items();
+        assert_eq!(calls.len(), 1, "{calls:?}");
+    }
+
+    async fn a_parent_fills_in_for_a_child_and_sees_nothing_that_it_told_the_doctor_alone(app: App) {
+        let (rosa, tim) = rosa(&app).await;
+        let (doctor, desk) = (app.doctor().await, app.desk().await);
+        let intake = rosa.post(&format!("/v1/patients/{tim}/intakes"), json!({"form": "rls-history"})).await.expect(201).location();
+        let patch = async |client: &Client, answers: Value| {
+            let etag = client.get(&intake).await.etag();
+            client.patch(&intake, &etag, json!({"answers": answers})).await
+        };
+        patch(&rosa, json!({"safety": {"chest_pain_breathlessness": "no"}, "symptoms": {"urge_to_move_legs": "yes"}})).await.expect(200);
+        patch(&rosa, json!({"safety": {"self_harm_thoughts": "no"}})).await.invalid("/answers/safety/self_harm_thoughts", "clinician_only");
+        patch(&rosa, json!({"risk": {"pregnancy_status": "unknown"}})).await.invalid("/answers/risk/pregnancy_status", "clinician_only");
+        patch(&doctor, json!({"safety": {"self_harm_thoughts": "yes"}})).await.expect(200);
+        let seen = rosa.get(&intake).await;
+        assert_eq!(seen.expect(200).body["answers"], json!({"safety": {"chest_pain_breathlessness": "no"}, "symptoms": {"urge_to_move_legs": "yes"}}));
+        let summary = rosa.get(&format!("{intake}/summary")).await;
+        let timeline = rosa.get(&format!("/v1/patients/{tim}/rls-timeline")).await;
+        let saved = patch(&rosa, json!({"symptoms": {"worse_at_rest": "yes"}})).await;
+        // Taking the section back would take the secret answer with it.
+        patch(&rosa, json!({"safety": null})).await.invalid("/answers/safety", "clinician_only");
+        let refused = rosa.post_empty(&format!("{intake}/submit")).await;
+        refused.problem(422, "validation_failed");
+        for reply in [&seen, &summary, &timeline, &saved, &refused] {
+            let text = reply.text.to_lowercase();
+            for word in ["self_harm", "self-harm", "988", "crisis", "pregnan", "alcohol", "nicotine", "gambling"] {
+                assert!(!text.contains(word), "{word} in {}", reply.text);
+            }
+        }
+        assert_eq!(doctor.get(&intake).await.body["answers"]["safety"]["self_harm_thoughts"], "yes", "it is still there");
+        rosa.get("/v1/intake-flags").await.problem(403, "role_forbidden");
+
+        // The boy reads along with an account of his own; submitting is for grown-ups.
+        desk.post(&format!("/v1/patients/{tim}/invitation"), json!({"email": "tim@example.org", "relation": "self"})).await.expect(202);
+        let token = app.mails_to("tim@example.org").await.pop().expect("a mail").token();
+        app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
+        let young = app.anon().sign_in("tim@example.org", PASSWORD).await;
+        young.post_empty(&format!("{intake}/submit")).await.invalid("", "guardian_or_staff");
     }
 }

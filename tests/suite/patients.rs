@@ -388,7 +388,7 @@ both! {
         anon.get(&path).await.problem(401, "unauthenticated");
         anon.get("/v1/me").await.problem(401, "unauthenticated");
         ann.get("/v1/patients").await.problem(403, "role_forbidden");
-        ann.post("/v1/patients", patient_json("x", "x@example.org")).await.problem(403, "role_forbidden");
+        ann.post("/v1/patients", patient_json("x", "x@example.org")).await.invalid("/relation", "required");
         app.desk().await.get(none).await.problem(404, "not_found");
         assert_eq!(app.desk().await.get("/v1/me").await.body["patients"], json!([]));
     }

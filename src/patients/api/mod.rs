@@ -3,6 +3,7 @@
 mod access;
 mod consents;
 mod duplicates;
+mod invitations;
 mod me;
 mod patients;
 
@@ -18,4 +19,5 @@ pub fn routes(cfg: &mut ServiceConfig) {
     duplicates::routes(cfg);
     consents::routes(cfg);
     access::routes(cfg);
+    invitations::routes(cfg);
 }
