@@ -52,7 +52,7 @@ pub enum Reach {
 /// What a caller may want to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Create a patient's record.
+    /// Create a patient's record: staff anybody's, an account one for itself or for somebody whom it acts for.
     PatientCreate,
     /// Search patients.
     PatientSearch,
@@ -60,6 +60,10 @@ pub enum Action {
     PatientRead,
     /// Change a patient's record, record a consent.
     PatientWrite,
+    /// See who may act for a patient.
+    AccessRead,
+    /// Say who may act for a patient: link, verify, invite, take back.
+    AccessGrant,
     /// Set up locations, practitioners, visit types.
     ClinicSetUp,
     /// See what other systems call the practitioners.
@@ -116,10 +120,12 @@ use Reach::{Any, None as No, Own};
 #[rustfmt::skip]
 const PERMISSIONS: &[(Action, [Reach; 4])] = &[
     //                              patient  desk  doctor  admin
-    (Action::PatientCreate,        [No,      Any,  Any,    Any]),
+    (Action::PatientCreate,        [Own,     Any,  Any,    Any]),
     (Action::PatientSearch,        [No,      Any,  Any,    Any]),
     (Action::PatientRead,          [Own,     Any,  Any,    Any]),
     (Action::PatientWrite,         [Own,     Any,  Any,    Any]),
+    (Action::AccessRead,           [Own,     Any,  Any,    Any]),
+    (Action::AccessGrant,          [No,      Any,  Any,    Any]),
     (Action::ClinicSetUp,          [No,      No,   No,     Any]),
     (Action::PractitionerIdentifierRead, [No, Any, Any,    Any]),
     (Action::AvailabilityRead,     [No,      Any,  Any,    Any]),

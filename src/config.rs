@@ -136,6 +136,14 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub rls_text_pack: Option<PathBuf>,
 
+    /// The years of age from which nobody acts for a patient by what was given to them for a child
+    #[arg(long, env, global = true, default_value_t = 18, value_parser = clap::value_parser!(u8).range(14..=25))]
+    pub adult_age: u8,
+
+    /// How many days before that those whom it concerns are mailed
+    #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
+    pub access_end_notice_days: u16,
+
     /// For how many days ahead slots are published
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub slot_horizon_days: u16,

@@ -54,6 +54,8 @@ ids! {
     OneTimeTokenId;
     /// A patient (FHIR `Patient`).
     PatientId;
+    /// An invitation to act for a patient.
+    InvitationId;
     /// A consent (FHIR `Consent`).
     ConsentId;
     /// A place where the clinic sees patients (FHIR `Location`).

@@ -157,6 +157,7 @@ impl Server {
         limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
+        patients::ending::start(&env, stopping.clone());
         http::idempotency::start_purge(&env, stopping.clone());
         accounts::purge::start(&env, stopping);
         Ok(Self { addr, env, http, stop, mailing })

@@ -82,7 +82,7 @@ pub struct User {
     pub email: String,
     /// The address as accounts are compared.
     pub email_key: String,
-    /// The name, for staff.
+    /// The holder's name; a patient's own account goes by the record's.
     pub name: Option<String>,
     /// What the account may do.
     pub role: Role,

@@ -113,7 +113,8 @@ pub fn consume(tx: &mut Conn, token: &str, purposes: &[Purpose], now: Timestamp)
     Ok(good)
 }
 
-fn not_good() -> Error {
+/// What is told to whoever comes with a token that is not good.
+pub fn not_good() -> Error {
     Error::invalid(
         "/token",
         "invalid_token",

@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::model::{EmailAddress, User};
+use super::model::{EmailAddress, Purpose, User};
+use super::one_time;
 use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -17,7 +18,7 @@ use crate::ids::{PractitionerId, UserId};
 pub struct NewUser {
     /// The address.
     pub email: EmailAddress,
-    /// The name, for staff.
+    /// The holder's name; a patient's own account goes by the record's.
     pub name: Option<String>,
     /// What it may do.
     pub role: Role,
@@ -209,4 +210,25 @@ pub fn require_another_admin(tx: &mut Conn, id: UserId) -> Result<()> {
     } else {
         Err(Error::conflict("last_admin", "This is the last administrator who can sign in."))
     }
+}
+
+/// Makes an account that was never verified anew: the earlier password, name and language are gone, and so are its links.
+///
+/// # Errors
+/// The database's.
+pub fn replace_unverified(tx: &mut Conn, user: &User, new: &NewUser, now: Timestamp) -> Result<User> {
+    diesel::update(users::table.find(user.id))
+        .set((
+            users::email.eq(new.email.as_str()),
+            users::name.eq(&new.name),
+            users::password_hash.eq(&new.password_hash),
+            users::preferred_language.eq(&new.preferred_language),
+            users::version.eq(user.version + 1),
+            users::updated_at.eq(now),
+        ))
+        .execute(tx)?;
+    for purpose in Purpose::ALL {
+        one_time::void(tx, user.id, *purpose, now)?;
+    }
+    find(tx, user.id)
 }

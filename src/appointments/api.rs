@@ -42,7 +42,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
 
 /// The appointment as the actor sees it after a change, as an answer that can be stored.
 fn changed(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result<Answer> {
-    let shown = store::shown(tx, actor, id)?;
+    let shown = store::shown(tx, env, actor, id)?;
     let version = shown.appointment.version;
     Answer::changed(version, &AppointmentDto::of(tx, env, actor, shown)?)
 }
@@ -83,7 +83,7 @@ async fn book_appointment(
     let (shared, who) = (env.clone(), actor.clone());
     let booked = idempotency::run(&env, request, move |tx| {
         let id = booking::book(tx, &shared, &who, &booking)?;
-        let shown = store::shown(tx, &who, id)?;
+        let shown = store::shown(tx, &shared, &who, id)?;
         let version = shown.appointment.version;
         Answer::created(format!("/v1/appointments/{id}"), version, &AppointmentDto::of(tx, &shared, &who, shown)?)
     })
@@ -122,7 +122,7 @@ async fn list_appointments(
     let page = env
         .db
         .read(move |conn| {
-            let (rows, next_cursor) = store::list(conn, &actor, &filter, after, limit)?;
+            let (rows, next_cursor) = store::list(conn, &shared, &actor, &filter, after, limit)?;
             let items = AppointmentDto::of_all(conn, &shared, &actor, rows)?;
             Ok(AppointmentPage { items, next_cursor, next_updated_since })
         })
@@ -147,7 +147,7 @@ async fn get_appointment(env: web::Data<Env>, actor: Actor, id: PathId<Appointme
     let (version, appointment) = env
         .db
         .read(move |conn| {
-            let shown = store::shown(conn, &actor, id.0)?;
+            let shown = store::shown(conn, &shared, &actor, id.0)?;
             Ok((shown.appointment.version, AppointmentDto::of(conn, &shared, &actor, shown)?))
         })
         .await?;
@@ -172,10 +172,11 @@ async fn get_appointment_calendar(
     id: PathId<AppointmentId>,
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentRead)?;
+    let shared = env.clone();
     let (appointment, content, language) = env
         .db
         .read(move |conn| {
-            let shown = store::shown(conn, &actor, id.0)?;
+            let shown = store::shown(conn, &shared, &actor, id.0)?;
             let content = notice::content(conn, &shown.appointment)?;
             Ok((shown.appointment, content, Language::of_tag(&shown.patient.preferred_language)))
         })
@@ -207,8 +208,8 @@ async fn list_appointment_history(
     id: PathId<AppointmentId>,
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentRead)?;
-    let who = actor.clone();
-    let rows = env.db.read(move |conn| store::history(conn, &who, id.0)).await?;
+    let (shared, who) = (env.clone(), actor.clone());
+    let rows = env.db.read(move |conn| store::history(conn, &shared, &who, id.0)).await?;
     let items =
         rows.into_iter().map(|(past, by)| AppointmentChange::new(&env, &actor, past, by)).collect::<Result<_>>()?;
     Ok(HttpResponse::Ok().json(AppointmentHistory { items }))
@@ -259,8 +260,9 @@ async fn reschedule_appointment(
     })
     .await;
     let Err(error) = moved else { return moved };
-    let who = actor.clone();
-    let visit_type = env.db.read(move |conn| Ok(store::shown(conn, &who, id)?.appointment.visit_type_id)).await;
+    let (shared, who) = (env.clone(), actor.clone());
+    let visit_type =
+        env.db.read(move |conn| Ok(store::shown(conn, &shared, &who, id)?.appointment.visit_type_id)).await;
     match visit_type {
         Ok(visit_type) => Err(with_next_free(&env, error, target.slot_id, visit_type, actor.role.is_staff()).await),
         Err(_) => Err(error),

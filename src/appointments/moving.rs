@@ -39,7 +39,7 @@ pub fn reschedule(
     target: Target,
 ) -> Result<()> {
     let now = env.now();
-    let shown = store::lock(tx, actor, id)?;
+    let shown = store::lock(tx, env, actor, id)?;
     if_match.check(shown.appointment.version)?;
     let before = shown.appointment;
     let visit_type = scheduling::store::visit_type(tx, before.visit_type_id)?;

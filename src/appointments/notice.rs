@@ -7,8 +7,9 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::intake;
 use crate::intake::model::IntakeStanding;
-use crate::messages::model::{AppointmentMail, Envelope, Mail, Recipient};
+use crate::messages::model::{AppointmentMail, Envelope, Mail};
 use crate::messages::{self, outbox};
+use crate::patients;
 use crate::patients::model::Patient;
 use crate::scheduling;
 
@@ -33,7 +34,7 @@ pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment,
     if notice == Notice::Booked {
         content.forms_due = forms_due(tx, env, appointment)?;
     }
-    for recipient in recipients(patient) {
+    for recipient in patients::recipients::of(tx, env, patient)? {
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
@@ -47,16 +48,6 @@ pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment,
         outbox::enqueue(tx, env, &envelope)?;
     }
     Ok(())
-}
-
-/// Who is told.
-fn recipients(patient: &Patient) -> Vec<Recipient> {
-    vec![Recipient {
-        name: Some(patient.display_name()),
-        email: patient.email.clone(),
-        phone: patient.phone.clone(),
-        language: patient.preferred_language.clone(),
-    }]
 }
 
 /// The appointment as mails and calendars show it. It says nothing about health.

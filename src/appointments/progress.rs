@@ -28,7 +28,7 @@ pub fn advance(
     if_match: &IfMatch,
     (step, reason): (AppointmentStep, Option<&str>),
 ) -> Result<()> {
-    let shown = store::lock(tx, actor, id)?;
+    let shown = store::lock(tx, env, actor, id)?;
     if_match.check(shown.appointment.version)?;
     let before = shown.appointment;
     let visit_type = scheduling::store::visit_type(tx, before.visit_type_id)?;

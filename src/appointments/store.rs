@@ -20,6 +20,7 @@ use crate::ids::{
 };
 use crate::intake;
 use crate::intake::model::IntakeStanding;
+use crate::patients::access;
 use crate::patients::model::Patient;
 use crate::patients::names;
 use crate::scheduling::model::OffPlan;
@@ -148,7 +149,7 @@ macro_rules! first_hit {
 
 /// The joined query of which single appointments and lists are made, limited to what the actor may see.
 macro_rules! shown {
-    ($actor:expr) => {{
+    ($env:expr, $actor:expr) => {{
         let mut query = appointments::table
             .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
             .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
@@ -165,6 +166,7 @@ macro_rules! shown {
                 appointments::patient_id.eq_any(
                     patient_access::table
                         .filter(patient_access::user_id.eq($actor.user_id))
+                        .filter(access::standing($env.now()))
                         .select(patient_access::patient_id),
                 ),
             );
@@ -177,8 +179,8 @@ macro_rules! shown {
 ///
 /// # Errors
 /// [`Error::NotFound`] where the actor may not see it.
-pub fn shown(tx: &mut Conn, actor: &Actor, id: AppointmentId) -> Result<Shown> {
-    Ok(shown!(actor).filter(appointments::id.eq(id)).first(tx)?)
+pub fn shown(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result<Shown> {
+    Ok(shown!(env, actor).filter(appointments::id.eq(id)).first(tx)?)
 }
 
 /// The intake that counts for each of these visits, and how it stands.
@@ -200,13 +202,13 @@ pub type Standing = (Option<IntakeId>, IntakeStanding);
 ///
 /// # Errors
 /// [`Error::NotFound`] where the actor may not see it.
-pub fn lock(tx: &mut Conn, actor: &Actor, id: AppointmentId) -> Result<Shown> {
+pub fn lock(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result<Shown> {
     if let Conn::Postgres(pg) = tx {
         let locked: Option<AppointmentId> =
             appointments::table.find(id).select(appointments::id).for_no_key_update().first(pg).optional()?;
         locked.ok_or(Error::NotFound)?;
     }
-    shown(tx, actor, id)
+    shown(tx, env, actor, id)
 }
 
 /// Makes the changes to one patient's appointments wait for each other, so that an overlap is found by looking.
@@ -275,12 +277,13 @@ pub fn require_room(tx: &mut Conn, patient: PatientId, now: Timestamp, limit: u1
 /// The database's.
 pub fn list(
     tx: &mut Conn,
+    env: &Env,
     actor: &Actor,
     filter: &Filter,
     after: Option<Cursor>,
     limit: Limit,
 ) -> Result<(Vec<Shown>, Option<String>)> {
-    let mut query = shown!(actor);
+    let mut query = shown!(env, actor);
     if let Some(id) = filter.patient_id {
         query = query.filter(appointments::patient_id.eq(id));
     }
@@ -521,8 +524,13 @@ pub struct Past {
 ///
 /// # Errors
 /// [`Error::NotFound`] where the actor may not see the appointment.
-pub fn history(tx: &mut Conn, actor: &Actor, id: AppointmentId) -> Result<Vec<(Past, Option<crate::actor::Role>)>> {
-    shown(tx, actor, id)?;
+pub fn history(
+    tx: &mut Conn,
+    env: &Env,
+    actor: &Actor,
+    id: AppointmentId,
+) -> Result<Vec<(Past, Option<crate::actor::Role>)>> {
+    shown(tx, env, actor, id)?;
     Ok(appointment_history::table
         .left_join(users::table.on(appointment_history::actor_id.eq(users::id.nullable())))
         .filter(appointment_history::appointment_id.eq(id))

@@ -20,6 +20,16 @@ const MEANINGS: &[Meaning] = &[
         error: || Error::conflict("email_taken", "An account with this e-mail address exists."),
     },
     Meaning {
+        name: "patient_access_own_account",
+        sqlite_columns: Some("patient_access.patient_id"),
+        error: || Error::conflict("own_account_exists", "The patient has an account of their own."),
+    },
+    Meaning {
+        name: "patient_access_own_record",
+        sqlite_columns: Some("patient_access.user_id"),
+        error: || Error::conflict("own_record_exists", "The account's holder has a record of their own."),
+    },
+    Meaning {
         name: "appointments_practitioner_overlap",
         sqlite_columns: None,
         error: || Error::conflict("slot_taken", "The doctor has another appointment at that time."),

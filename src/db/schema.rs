@@ -133,6 +133,7 @@ diesel::table! {
         phone_reversed -> Nullable<Text>,
         email -> Nullable<Text>,
         email_key -> Nullable<Text>,
+        email_confirmed -> Bool,
         preferred_language -> Text,
         interpreter_needed -> Bool,
         details -> Binary,
@@ -161,7 +162,31 @@ diesel::table! {
         user_id -> types::Uid,
         patient_id -> types::Uid,
         relation -> Text,
+        verified_at -> Nullable<types::Instant>,
+        verified_by -> Nullable<types::Uid>,
+        granted_by -> Nullable<types::Uid>,
         created_at -> types::Instant,
+        ends_on -> Nullable<types::Day>,
+        ends_at -> Nullable<types::Instant>,
+        end_told_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    patient_invitations (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        email -> Text,
+        email_key -> Text,
+        relation -> Text,
+        token_hash -> Binary,
+        invited_by -> types::Uid,
+        created_at -> types::Instant,
+        expires_at -> types::Instant,
+        used_at -> Nullable<types::Instant>,
     }
 }
 
@@ -578,6 +603,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     patients,
     patient_name_words,
     patient_access,
+    patient_invitations,
     consents,
     locations,
     visit_types,

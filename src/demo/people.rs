@@ -14,9 +14,10 @@ use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::identifiers::Identifiers;
 use crate::ids::{PatientId, PractitionerId, SessionId, VisitTypeId};
+use crate::patients::access;
 use crate::patients::input::PatientInput;
-use crate::patients::model::Relation;
-use crate::patients::profile::Profile;
+use crate::patients::model::{Patient, Relation};
+use crate::patients::profile::{Author, Profile};
 use crate::patients::store as patients;
 use crate::scheduling::exceptions::{self, ExceptionInput};
 use crate::scheduling::model::ExceptionKind;
@@ -65,8 +66,9 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
     }
     record(tx, env, &TWICE)?;
     if let Some(ann) = people.first() {
-        patients::grant_access(tx, env, patient.id, *ann, Relation::Oneself)?;
+        access::grant(tx, env, patient.id, ann, Relation::Oneself, None)?;
     }
+    let people: Vec<PatientId> = people.iter().map(|patient| patient.id).collect();
     let actor =
         Actor { user_id: admin.id, session_id: SessionId(uuid::Uuid::nil()), role: Role::Admin, practitioner_id: None };
     // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.
@@ -109,7 +111,7 @@ fn account(
     Ok(user)
 }
 
-fn record(tx: &mut Conn, env: &Env, person: &Person) -> Result<PatientId> {
+fn record(tx: &mut Conn, env: &Env, person: &Person) -> Result<Patient> {
     let (given, family, birth, sex, phone, language) = person;
     let mailbox = if *given == "Ann" { mailbox(Role::Patient).to_owned() } else { format!("patient-{}", &phone[9..]) };
     let input: PatientInput = serde_json::from_value(serde_json::json!({
@@ -119,9 +121,9 @@ fn record(tx: &mut Conn, env: &Env, person: &Person) -> Result<PatientId> {
     }))
     .map_err(|error| Error::internal("a demo patient", error))?;
     let mut check = Check::new();
-    let profile = Profile::parse(input, "", env.now(), &mut check);
+    let profile = Profile::parse(input, Author::Staff, "", env.now(), &mut check);
     check.done()?;
-    Ok(patients::insert(tx, env, &profile.ok_or(Error::NotFound)?)?.id)
+    patients::insert(tx, env, &profile.ok_or(Error::NotFound)?)
 }
 
 /// Books the first free visit from so many days ahead.

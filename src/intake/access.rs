@@ -1,36 +1,28 @@
 //! Who sees and writes which parts of an intake.
 
-use diesel::prelude::*;
-
 use super::contacts::Surroundings;
 use super::rls::{Context, FilledBy, Viewer};
 use super::{Rules, review, store};
 use crate::actor::{Actor, Role};
 use crate::db::Conn;
-use crate::db::schema::patient_access;
 use crate::env::Env;
 use crate::error::Result;
-use crate::patients::model::{AdministrativeSex, Patient};
+use crate::patients;
+use crate::patients::model::{AdministrativeSex, Patient, Relation};
 
-/// As whom the actor fills in and reads a patient's forms, and whether that is as somebody who helps an adult.
+/// As whom the actor fills in and reads a patient's forms.
 ///
 /// # Errors
 /// The database's.
-fn filled_by(tx: &mut Conn, actor: &Actor, patient: &Patient) -> Result<(FilledBy, bool)> {
+fn filled_by(tx: &mut Conn, env: &Env, actor: &Actor, patient: &Patient) -> Result<FilledBy> {
     match actor.role {
-        Role::FrontDesk | Role::Admin => return Ok((FilledBy::Staff, false)),
-        Role::Practitioner => return Ok((FilledBy::Practitioner, false)),
+        Role::FrontDesk | Role::Admin => return Ok(FilledBy::Staff),
+        Role::Practitioner => return Ok(FilledBy::Practitioner),
         Role::Patient => {}
     }
-    let relation: Option<String> = patient_access::table
-        .find((actor.user_id, patient.id))
-        .select(patient_access::relation)
-        .first(tx)
-        .optional()?;
-    Ok(match relation.as_deref() {
-        Some("self") => (FilledBy::Patient, false),
-        Some("caregiver") => (FilledBy::Guardian, true),
-        _ => (FilledBy::Guardian, false),
+    Ok(match patients::access::relation(tx, env, actor.user_id, patient.id)? {
+        Some(Relation::Oneself) => FilledBy::Patient,
+        _ => FilledBy::Guardian,
     })
 }
 
@@ -38,7 +30,6 @@ fn filled_by(tx: &mut Conn, actor: &Actor, patient: &Patient) -> Result<(FilledB
 pub struct Bearings {
     /// As whom the actor reads and writes.
     pub filled_by: FilledBy,
-    helps_adult: bool,
     /// Where the patient belongs.
     pub surroundings: Surroundings,
     /// What the rules need besides the answers.
@@ -51,18 +42,18 @@ impl Bearings {
     /// # Errors
     /// The database's.
     pub fn take(tx: &mut Conn, env: &Env, rules: &Rules, actor: &Actor, patient: &Patient) -> Result<Self> {
-        let (filled_by, helps) = filled_by(tx, actor, patient)?;
+        let filled_by = filled_by(tx, env, actor, patient)?;
         let surroundings = Surroundings::of(tx, env, patient.id)?;
         let today = surroundings.day(env.now())?;
         let context = Context {
             irls_licensed: rules.text_pack.is_some(),
             self_harm_in_clinician_part: env.config.settings.self_harm_by_clinician,
             monitoring_weeks: env.config.settings.iron_monitoring_weeks,
+            adult_age: env.config.settings.adult_age.into(),
             recorded_male: patient.administrative_sex == AdministrativeSex::Male,
             ..Context::new(patient.date_of_birth.0, today, filled_by)
         };
-        let helps_adult = helps && !context.is_minor();
-        Ok(Self { filled_by, helps_adult, surroundings, context })
+        Ok(Self { filled_by, surroundings, context })
     }
 
     /// With what a review found about mimics.
@@ -79,12 +70,11 @@ impl Bearings {
     /// As whom the actor looks at it.
     pub fn viewer(&self) -> Viewer {
         match self.filled_by {
-            FilledBy::Patient => Viewer::Patient,
             FilledBy::Staff => Viewer::Desk,
             FilledBy::Practitioner => Viewer::Practitioner,
-            // Who helps an adult sees what the adult shows them; a parent's sight ends with the childhood.
-            FilledBy::Guardian if self.helps_adult => Viewer::Patient,
-            FilledBy::Guardian => Viewer::GuardianOfMinor,
+            FilledBy::Guardian if self.context.is_minor() => Viewer::GuardianOfMinor,
+            // Who acts for an adult sees what the adult shows them: what was given for a child is over with the childhood.
+            FilledBy::Patient | FilledBy::Guardian => Viewer::Patient,
         }
     }
 }

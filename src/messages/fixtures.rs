@@ -1,6 +1,6 @@
 //! What the tests of this department share.
 
-use super::model::{AppointmentMail, Mail, Message, MessageStatus, Recipient, SecurityEvent};
+use super::model::{AppointmentMail, BirthdayMail, Mail, Message, MessageStatus, Recipient, SecurityEvent};
 use crate::config::{Config, Settings};
 use crate::db::Target;
 use crate::sealed::Sealed;
@@ -41,6 +41,11 @@ pub fn appointment() -> AppointmentMail {
     }
 }
 
+/// Leo comes of age on Tuesday, July 4, 2028.
+fn birthday() -> BirthdayMail {
+    BirthdayMail { patient: "Leo".into(), on: "2028-07-04".parse().expect("a day") }
+}
+
 /// Ann, who speaks a language.
 pub fn ann(language: &str) -> Recipient {
     Recipient {
@@ -60,9 +65,12 @@ pub fn mails() -> Vec<Mail> {
         Mail::Invitation { token: "invite-0123456789".into() },
         Mail::VerifyNewEmail { token: "new-0123456789".into() },
         Mail::SecurityNotice { event: SecurityEvent::PasswordChanged },
+        Mail::PatientInvitation { token: "patient-0123456789".into() },
         Mail::AppointmentBooked(appointment()),
         Mail::AppointmentMoved(appointment()),
         Mail::AppointmentCancelled(appointment()),
+        Mail::AccessEnds(birthday()),
+        Mail::ComingOfAge(birthday()),
         Mail::StaffAlert { reference: "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into() },
     ]
 }

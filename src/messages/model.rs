@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::db::schema::messages;
-use crate::db::types::text_enum;
+use crate::db::types::{Date, text_enum};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
 use crate::sealed::Sealed;
 
@@ -26,12 +26,18 @@ text_enum! {
         VerifyNewEmail = "verify_new_email",
         /// Something about how the account signs in was changed.
         SecurityNotice = "security_notice",
+        /// A link with which somebody comes to act for a patient.
+        PatientInvitation = "patient_invitation",
         /// An appointment was booked.
         AppointmentBooked = "appointment_booked",
         /// An appointment has a new time, place or doctor.
         AppointmentMoved = "appointment_moved",
         /// An appointment was cancelled.
         AppointmentCancelled = "appointment_cancelled",
+        /// A child whom the recipient acts for comes of age.
+        AccessEnds = "access_ends",
+        /// The recipient comes of age.
+        ComingOfAge = "coming_of_age",
         /// The staff's worklist has something that cannot wait.
         StaffAlert = "staff_alert",
     }
@@ -112,12 +118,21 @@ pub enum Mail {
         /// What.
         event: SecurityEvent,
     },
+    /// Come to act for a patient.
+    PatientInvitation {
+        /// For the link.
+        token: String,
+    },
     /// Booked.
     AppointmentBooked(AppointmentMail),
     /// Moved.
     AppointmentMoved(AppointmentMail),
     /// Cancelled.
     AppointmentCancelled(AppointmentMail),
+    /// The access to a child ends.
+    AccessEnds(BirthdayMail),
+    /// One's own affairs begin.
+    ComingOfAge(BirthdayMail),
     /// Look at the worklist.
     StaffAlert {
         /// What to look for there; it means nothing to anybody else.
@@ -135,9 +150,12 @@ impl Mail {
             Self::Invitation { .. } => MessageKind::Invitation,
             Self::VerifyNewEmail { .. } => MessageKind::VerifyNewEmail,
             Self::SecurityNotice { .. } => MessageKind::SecurityNotice,
+            Self::PatientInvitation { .. } => MessageKind::PatientInvitation,
             Self::AppointmentBooked(_) => MessageKind::AppointmentBooked,
             Self::AppointmentMoved(_) => MessageKind::AppointmentMoved,
             Self::AppointmentCancelled(_) => MessageKind::AppointmentCancelled,
+            Self::AccessEnds(_) => MessageKind::AccessEnds,
+            Self::ComingOfAge(_) => MessageKind::ComingOfAge,
             Self::StaffAlert { .. } => MessageKind::StaffAlert,
         }
     }
@@ -148,6 +166,14 @@ impl Mail {
             Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) | Self::AppointmentCancelled(mail) => {
                 Some(mail)
             }
+            _ => None,
+        }
+    }
+
+    /// The birthday, if it is about one.
+    pub fn birthday(&self) -> Option<&BirthdayMail> {
+        match self {
+            Self::AccessEnds(mail) | Self::ComingOfAge(mail) => Some(mail),
             _ => None,
         }
     }
@@ -173,6 +199,7 @@ impl Mail {
         match self {
             Self::VerifyEmail { token } | Self::VerifyNewEmail { token } => Some(("verify-email", token)),
             Self::ResetPassword { token } | Self::Invitation { token } => Some(("set-password", token)),
+            Self::PatientInvitation { token } => Some(("accept-invitation", token)),
             // After a cancellation there is nothing left to look up.
             Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) => {
                 mail.token.as_deref().map(|token| ("appointment", token))
@@ -186,6 +213,15 @@ impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Mail({})", self.kind())
     }
+}
+
+/// With which birthday a patient comes of age.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BirthdayMail {
+    /// What the patient is called.
+    pub patient: String,
+    /// The day.
+    pub on: Date,
 }
 
 /// An appointment as its mails and its calendar entry show it, at the moment of the change.

@@ -19,6 +19,9 @@ macro_rules! embedded {
 }
 
 const EMBEDDED: &[(&str, &str)] = embedded![
+    "access_ends.html",
+    "access_ends.subject.txt",
+    "access_ends.txt",
     "already_registered.html",
     "already_registered.subject.txt",
     "already_registered.txt",
@@ -37,10 +40,16 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "appointment_moved.subject.txt",
     "appointment_moved.txt",
     "button.html",
+    "coming_of_age.html",
+    "coming_of_age.subject.txt",
+    "coming_of_age.txt",
     "invitation.html",
     "invitation.subject.txt",
     "invitation.txt",
     "layout.html",
+    "patient_invitation.html",
+    "patient_invitation.subject.txt",
+    "patient_invitation.txt",
     "reset_password.html",
     "reset_password.subject.txt",
     "reset_password.txt",
@@ -56,6 +65,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "verify_new_email.html",
     "verify_new_email.subject.txt",
     "verify_new_email.txt",
+    "es/access_ends.html",
+    "es/access_ends.subject.txt",
+    "es/access_ends.txt",
     "es/already_registered.html",
     "es/already_registered.subject.txt",
     "es/already_registered.txt",
@@ -73,9 +85,15 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/appointment_moved.phone.txt",
     "es/appointment_moved.subject.txt",
     "es/appointment_moved.txt",
+    "es/coming_of_age.html",
+    "es/coming_of_age.subject.txt",
+    "es/coming_of_age.txt",
     "es/invitation.html",
     "es/invitation.subject.txt",
     "es/invitation.txt",
+    "es/patient_invitation.html",
+    "es/patient_invitation.subject.txt",
+    "es/patient_invitation.txt",
     "es/reset_password.html",
     "es/reset_password.subject.txt",
     "es/reset_password.txt",
@@ -144,6 +162,10 @@ impl Writer {
             forms_link => forms_link(config),
             reference => mail.reference(),
             event => mail.security_event().map(SecurityEvent::as_str),
+            birthday => mail.birthday().map(|mail| context! {
+                patient => one_line(&mail.patient),
+                day => Moment::of_day(mail.on.0, language).date(),
+            }),
         };
         Self { engine: engine(config), name: format!("{folder}{}", mail.kind()), values }
     }

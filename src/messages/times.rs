@@ -1,7 +1,7 @@
 //! Instants as people at a place say them, in their language. Two languages need two lists of names and no library.
 
 use jiff::Zoned;
-use jiff::civil::Weekday;
+use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
 use crate::clock::Timestamp;
@@ -35,13 +35,22 @@ impl Moment {
         Self { local: at.in_zone(&TimeZone::get(zone).unwrap_or(TimeZone::UTC)), language }
     }
 
+    /// A day, wherever it is.
+    pub fn of_day(day: Date, language: Language) -> Self {
+        Self { local: day.to_zoned(TimeZone::UTC).unwrap_or_default(), language }
+    }
+
     /// Everything: "Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)".
     pub fn full(&self) -> String {
-        let day = match self.language {
+        format!("{}, {} ({})", self.date(), self.time(), self.zone())
+    }
+
+    /// The day with its year: "Monday, March 9, 2026".
+    pub fn date(&self) -> String {
+        match self.language {
             Language::English => self.local.strftime("%A, %B %-d, %Y").to_string(),
             Language::Spanish => format!("{} de {}", self.day(), self.local.year()),
-        };
-        format!("{day}, {} ({})", self.time(), self.zone())
+        }
     }
 
     /// The day without its year: "Monday, March 9".

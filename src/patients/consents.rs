@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::model::Patient;
+use super::model::{Patient, Relation};
 use super::names;
 use crate::clock::Timestamp;
 use crate::db::types::text_enum;
@@ -102,7 +102,8 @@ pub struct ConsentInput {
     pub decision: ConsentDecision,
     /// How; for a patient only `online`, which is the default.
     pub method: Option<ConsentMethod>,
-    /// Who decided; the patient by default. Patients sign for themselves: one of their own names.
+    /// Who decided. By default the patient, or the account's holder where they act for somebody else. Nobody but staff signs
+    /// for another: it must be one's own name.
     #[schema(min_length = 1, max_length = 200)]
     pub signer: Option<String>,
 }
@@ -144,20 +145,32 @@ impl ConsentInput {
 }
 
 impl NewConsent {
-    /// Whether the patient signs for themselves, and for nobody else.
+    /// Sees to it that who decides signs for themselves, and for nobody else: with words of `own_names`, which are the
+    /// patient's or those of who acts for them. Where no name of theirs is known, they must give one.
     ///
     /// # Errors
-    /// `not_the_patient` where the signature is not made of their own names.
-    pub fn signed_by_themselves<'a>(&self, own_names: impl IntoIterator<Item = &'a str>) -> Result<(), Rule> {
+    /// `not_the_patient` or `not_the_holder`; `required`.
+    pub fn signed_by<'a>(&self, relation: Relation, own_names: impl IntoIterator<Item = &'a str>) -> Result<(), Rule> {
         let own = names::words(own_names);
-        let signed = self.signer.as_deref().map(names::query_words);
-        match signed {
-            // What has no word at all, a picture say, is no name.
-            Some(signed) if signed.is_empty() || !signed.is_subset(&own) => {
-                Err(Rule::new("not_the_patient", "must be the patient's own name"))
-            }
-            _ => Ok(()),
+        let Some(signer) = self.signer.as_deref() else {
+            let known = relation == Relation::Oneself || !own.is_empty();
+            return if known { Ok(()) } else { Err(Rule::new("required", "must be there: say your name")) };
+        };
+        let signed = names::query_words(signer);
+        // What has no word at all, a picture say, is no name.
+        let fits = !signed.is_empty() && (signed.is_subset(&own) || (own.is_empty() && relation != Relation::Oneself));
+        match (fits, relation) {
+            (true, _) => Ok(()),
+            (false, Relation::Oneself) => Err(Rule::new("not_the_patient", "must be the patient's own name")),
+            (false, _) => Err(Rule::new("not_the_holder", "must be the name of the account's holder")),
         }
+    }
+
+    /// The same decision with this signature, if it has none.
+    #[must_use]
+    pub fn or_signed(mut self, signer: Option<String>) -> Self {
+        self.signer = self.signer.or(signer);
+        self
     }
 }
 
@@ -270,11 +283,24 @@ mod tests {
     fn patients_sign_with_their_own_names() {
         let own = ["Zoë", "García-López"];
         for signer in [None, Some("Zoe Garcia Lopez"), Some("GARCÍA-LÓPEZ, ZOË")] {
-            assert!(signed(signer).signed_by_themselves(own).is_ok());
+            assert!(signed(signer).signed_by(Relation::Oneself, own).is_ok());
         }
         for signer in ["Ann Garcia", "\u{1f4a9}", "--"] {
-            assert!(signed(Some(signer)).signed_by_themselves(own).is_err(), "{signer}");
+            assert!(signed(Some(signer)).signed_by(Relation::Oneself, own).is_err(), "{signer}");
         }
+    }
+
+    #[test]
+    fn who_acts_for_a_patient_signs_with_a_name_of_their_own() {
+        let code = |signer, own: &[&str]| {
+            signed(signer).signed_by(Relation::Parent, own.iter().copied()).map_err(|rule| rule.code)
+        };
+        assert_eq!(code(None, &["Rosa García"]), Ok(()));
+        assert_eq!(code(Some("rosa garcia"), &["Rosa García"]), Ok(()));
+        assert_eq!(code(Some("Tim Example"), &["Rosa García"]), Err("not_the_holder"));
+        // Invited by the desk, and nobody asked for the name.
+        assert_eq!(code(Some("Rosa García"), &[]), Ok(()));
+        assert_eq!(code(None, &[]), Err("required"));
     }
 
     #[test]

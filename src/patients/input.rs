@@ -4,7 +4,9 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::model::{Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Race, SexAssignedAtBirth};
+use super::model::{
+    Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Race, Relation, SexAssignedAtBirth,
+};
 use crate::db::types::Date;
 use crate::error::Check;
 use crate::http::input::Change;
@@ -45,7 +47,8 @@ pub struct PatientInput {
     /// E.164; spaces, hyphens, dots and parentheses are taken out. This or `email` is required.
     #[schema(max_length = 40, examples("+1 212 555 0100"))]
     pub phone: Option<String>,
-    /// Where their mail goes. This or `phone` is required; a registration takes the account's address by default.
+    /// Where their mail goes. This or `phone` is required of staff. Online, one's own record takes the account's address by
+    /// default; what is entered for somebody else gets no mail until the staff confirm it.
     #[schema(max_length = 254)]
     pub email: Option<String>,
     /// A language tag (BCP 47).
@@ -77,6 +80,16 @@ pub struct PatientInput {
     pub emergency_contact: Option<EmergencyContact>,
     /// Who pays.
     pub insurance: Option<Insurance>,
+    /// What the signed-in account's holder is to the new patient: required of patients, and of nobody else.
+    pub relation: Option<Relation>,
+}
+
+impl PatientInput {
+    /// Notes a relation where none belongs.
+    pub fn refuse_relation(&self, pointer: &str, check: &mut Check) {
+        let detail = "is for signed-in patients who add a record for somebody";
+        check.require(self.relation.is_none(), pointer, "forbidden_field", detail);
+    }
 }
 
 impl PatientInput {
@@ -138,7 +151,8 @@ pub struct PatientPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 40)]
     pub phone: Change<String>,
-    /// Where their mail goes; not the address that they sign in with. A phone or an e-mail address must stay.
+    /// Where their mail goes, once the staff have entered or confirmed it; until then mail goes to the accounts. Not the
+    /// address that they sign in with. A phone or an e-mail address must stay.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 254)]
     pub email: Change<String>,

@@ -1,11 +1,17 @@
 //! Who is treated: registration, search, consents, who may act for whom.
 
+pub mod access;
+pub mod adulthood;
 pub mod api;
 pub mod consents;
 pub mod duplicates;
+pub mod ending;
 pub mod input;
+pub mod invitations;
 pub mod model;
 pub mod names;
 pub mod profile;
+pub mod recipients;
 mod registration;
 pub mod store;
+pub mod unverified;

@@ -84,6 +84,12 @@ text_enum! {
     Relation {
         /// The patient themselves.
         Oneself = "self",
+        /// Their mother or father.
+        Parent = "parent",
+        /// Somebody whom the law has put in charge of them.
+        Guardian = "guardian",
+        /// Somebody who looks after them.
+        Caregiver = "caregiver",
     }
 }
 
@@ -209,10 +215,12 @@ pub struct Patient {
     pub phone: Option<String>,
     /// Its digits, last first: a number is found by how it ends.
     pub phone_reversed: Option<String>,
-    /// Where their mail goes.
+    /// Where their mail goes, if it is confirmed.
     pub email: Option<String>,
     /// The same address, however it is written.
     pub email_key: Option<String>,
+    /// Whether the staff entered or confirmed the address.
+    pub email_confirmed: bool,
     /// BCP 47.
     pub preferred_language: String,
     /// Whether somebody must interpret.

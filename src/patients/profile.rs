@@ -35,8 +35,10 @@ pub struct Profile {
     pub administrative_sex: AdministrativeSex,
     /// E.164.
     pub phone: Option<String>,
-    /// Where their mail goes.
+    /// Where their mail goes, if it is confirmed.
     pub email: Option<String>,
+    /// Whether the staff entered or confirmed the address.
+    pub email_confirmed: bool,
     /// BCP 47.
     pub preferred_language: String,
     /// Whether somebody must interpret.
@@ -47,13 +49,27 @@ pub struct Profile {
     pub details: Details,
 }
 
+/// Who writes a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// The staff. The address that they enter is the patient's: mail may go there.
+    Staff,
+    /// An account, for its holder or for somebody else. Nobody knows whose the address is that it enters.
+    Account,
+}
+
 impl Profile {
     /// Reads the input of a new record. `prefix` is where it stands in the body, such as `/patient`; what is wrong goes
     /// to `check`, and then there is no profile.
-    pub fn parse(input: PatientInput, prefix: &str, now: Timestamp, check: &mut Check) -> Option<Self> {
+    ///
+    /// A record that the staff make needs a phone number or an address; any other is reached through its account.
+    pub fn parse(input: PatientInput, author: Author, prefix: &str, now: Timestamp, check: &mut Check) -> Option<Self> {
         let mut profile = Self::blank();
         let mut own = Check::new();
-        PatientPatch::from(input).parse(prefix, now, &mut own).apply(&mut profile, prefix, &mut own);
+        PatientPatch::from(input).parse(prefix, now, &mut own).apply(&mut profile, author, prefix, &mut own);
+        if author == Author::Staff {
+            require_contact(&profile, prefix, &mut own);
+        }
         match own.done() {
             Ok(()) => Some(profile),
             Err(Error::Invalid(errors)) => {
@@ -88,6 +104,7 @@ impl Profile {
             administrative_sex: AdministrativeSex::Unknown,
             phone: None,
             email: None,
+            email_confirmed: false,
             preferred_language: String::new(),
             interpreter_needed: false,
             identifiers: Identifiers::default(),
@@ -215,8 +232,9 @@ impl PatientPatch {
 
 impl PatientChange {
     /// Merges into a record and looks at it as a whole: a name, a way to reach the person, complete nested objects.
-    pub fn apply(self, profile: &mut Profile, prefix: &str, check: &mut Check) {
+    pub fn apply(self, profile: &mut Profile, author: Author, prefix: &str, check: &mut Check) {
         let patch = self.0;
+        let reachable = profile.phone.is_some() || profile.email.is_some();
         merge_given_name(patch.given_name, &patch.mononym, &mut profile.given_name, prefix, check);
         replace(patch.family_name, &mut profile.family_name);
         patch.middle_name.apply(&mut profile.middle_name);
@@ -225,7 +243,7 @@ impl PatientChange {
         replace(patch.date_of_birth, &mut profile.date_of_birth);
         replace(patch.administrative_sex, &mut profile.administrative_sex);
         patch.phone.apply(&mut profile.phone);
-        patch.email.apply(&mut profile.email);
+        merge_email(patch.email, author, profile);
         replace(patch.preferred_language, &mut profile.preferred_language);
         replace(patch.interpreter_needed, &mut profile.interpreter_needed);
         match patch.identifiers {
@@ -246,12 +264,32 @@ impl PatientChange {
         merge(patch.insurance, &mut details.insurance, |patch, was| {
             patch.merge(was, &format!("{prefix}/insurance"), check)
         });
-        check.require(
-            profile.phone.is_some() || profile.email.is_some(),
-            format!("{prefix}/phone"),
-            "contact_required",
-            "a phone number or an e-mail address must be there",
-        );
+        if reachable {
+            require_contact(profile, prefix, check);
+        }
+    }
+}
+
+fn require_contact(profile: &Profile, prefix: &str, check: &mut Check) {
+    check.require(
+        profile.phone.is_some() || profile.email.is_some(),
+        format!("{prefix}/phone"),
+        "contact_required",
+        "a phone number or an e-mail address must be there",
+    );
+}
+
+/// The address that was there stays as confirmed as it was; another is so only if the staff enter it, and any if they
+/// enter it again.
+fn merge_email(change: Change<String>, author: Author, profile: &mut Profile) {
+    match change {
+        Change::Keep => {}
+        Change::Clear => (profile.email, profile.email_confirmed) = (None, false),
+        Change::Set(email) => {
+            let same = profile.email.as_ref() == Some(&email);
+            profile.email_confirmed = author == Author::Staff || (same && profile.email_confirmed);
+            profile.email = Some(email);
+        }
     }
 }
 

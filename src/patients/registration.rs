@@ -9,7 +9,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::consents::{self, ConsentInput, NewConsent};
 use super::input::PatientInput;
 use super::model::{Profile, Relation};
-use super::store;
+use super::profile::Author;
+use super::{access, store, unverified};
 use crate::accounts::model::{EmailAddress, Purpose, User};
 use crate::accounts::store::NewUser;
 use crate::accounts::{self, Keys, one_time};
@@ -17,15 +18,18 @@ use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, Result, Rule};
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, IdempotencyKey};
 use crate::ids::PatientId;
 use crate::messages::model::{Envelope, Mail};
 use crate::messages::outbox;
+use crate::text;
 
 /// The most consents in a registration.
 const CONSENTS: usize = 10;
+/// The longest name of an account's holder, in characters.
+pub(super) const HOLDER_NAME: usize = 200;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(create_registration);
@@ -52,11 +56,15 @@ struct RegistrationInput {
     /// At least 12 characters; any, but none of the passwords that are tried first.
     #[schema(min_length = 8, max_length = 128)]
     password: String,
-    /// What the account's holder is to the patient.
+    /// What the account's holder is to the patient. Unless `self`, the holder is no patient.
     relation: Relation,
-    /// The patient.
+    /// The holder's name; required unless `relation` is `self`.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// The patient. For `self` the address is the account's, and another one is refused; for anybody else it is kept, and no
+    /// mail goes there until the clinic's staff confirm it.
     patient: PatientInput,
-    /// What they decided on the consent documents. What is missing shows as outstanding later, and hinders nothing.
+    /// What the holder decided on the consent documents, for themselves or for the patient. What is missing shows as outstanding later, and hinders nothing.
     #[serde(default)]
     #[schema(max_items = 10)]
     consents: Vec<ConsentInput>,
@@ -67,6 +75,7 @@ struct Registration {
     email: EmailAddress,
     password: String,
     relation: Relation,
+    name: Option<String>,
     profile: Profile,
     consents: Vec<NewConsent>,
 }
@@ -75,36 +84,64 @@ impl RegistrationInput {
     fn parse(mut self, keys: &Keys, now: Timestamp) -> Result<Registration> {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
+        let oneself = self.relation == Relation::Oneself;
+        let name = self.name.as_deref().map(|name| text::one_line(name, HOLDER_NAME));
+        let name = name.and_then(|name| check.field("/name", name));
+        check.require(oneself || self.name.is_some(), "/name", "required", "must be there: the name of who registers");
         let given_name = self.patient.given_name.clone().unwrap_or_default();
-        let about = [self.email.as_str(), given_name.as_str(), self.patient.family_name.as_str()];
+        let holder = self.name.clone().unwrap_or_default();
+        let about = [self.email.as_str(), given_name.as_str(), self.patient.family_name.as_str(), holder.as_str()];
         check.field("/password", keys.passwords.check(&self.password, Role::Patient, &about));
-        if let (None, Some(email)) = (&self.patient.email, &email) {
-            self.patient.email = Some(email.as_str().to_owned());
+        if let (true, Some(email)) = (oneself, &email) {
+            check.field("/patient/email", own_address(&mut self.patient, email));
         }
         self.patient.forbid_what_staff_set("/patient", &mut check);
-        let profile = Profile::parse(self.patient, "/patient", now, &mut check);
+        self.patient.refuse_relation("/patient/relation", &mut check);
+        let profile = Profile::parse(self.patient, Author::Account, "/patient", now, &mut check);
         check.require(self.consents.len() <= CONSENTS, "/consents", "too_many", format!("may have {CONSENTS} entries"));
         let mut consents = Vec::new();
         for (index, input) in self.consents.into_iter().take(CONSENTS).enumerate() {
             let Some(consent) = input.parse(&format!("/consents/{index}"), false, &mut check) else { continue };
-            if let Some(profile) = &profile {
-                check.field(&format!("/consents/{index}/signer"), consent.signed_by_themselves(profile.names()));
-            }
-            consents.push(consent);
+            let pointer = format!("/consents/{index}/signer");
+            match (oneself, &profile, &name) {
+                (true, Some(profile), _) => check.field(&pointer, consent.signed_by(self.relation, profile.names())),
+                (false, _, Some(name)) => check.field(&pointer, consent.signed_by(self.relation, [name.as_str()])),
+                _ => None,
+            };
+            consents.push(consent.or_signed(name.clone().filter(|_| !oneself)));
         }
         check.done()?;
         let (Some(email), Some(profile)) = (email, profile) else {
             return Err(Error::fault("a registration without a fault is there"));
         };
-        Ok(Registration { email, password: self.password, relation: self.relation, profile, consents })
+        Ok(Registration { email, password: self.password, relation: self.relation, name, profile, consents })
+    }
+}
+
+/// The record of who registers for themselves has the account's address: by default, and no other.
+///
+/// # Errors
+/// `not_the_account` where it is another.
+pub(super) fn own_address(patient: &mut PatientInput, account: &EmailAddress) -> Result<(), Rule> {
+    let Some(email) = &patient.email else {
+        patient.email = Some(account.as_str().to_owned());
+        return Ok(());
+    };
+    // What is no address at all is told by the profile.
+    match EmailAddress::parse(email) {
+        Ok(email) if email.key() != account.key() => Err(Rule::new(
+            "not_the_account",
+            "must be the account's address, or left out; the clinic's staff can note another one",
+        )),
+        _ => Ok(()),
     }
 }
 
 /// Register online
 ///
 /// Makes an account, the patient's record and the consents, and mails a link that verifies the address; only then can the account sign
-/// in. The answer is the same for an address that has an account already: then its owner is told so by mail and nothing changes, or is
-/// sent another link if the address was not verified yet.
+/// in. The answer is the same for an address that has an account already: then its owner is told so by mail and nothing changes.
+/// An account whose address nobody has verified yet is replaced: its password, its record and its links are gone.
 #[utoipa::path(
     tag = "registration",
     operation_id = "create_registration",
@@ -138,39 +175,39 @@ async fn create_registration(
 }
 
 fn register(tx: &mut Conn, env: &Env, registration: &Registration, hash: &str) -> Result<()> {
-    let Some(user) = accounts::store::find_by_email(tx, &registration.email.key())? else {
-        return newcomer(tx, env, registration, hash);
-    };
-    if user.disabled_at.is_some() || !outbox::has_room(tx, env, &user.email)? {
-        return Ok(());
-    }
-    // An invited member of the staff has no password yet: their own mail makes them set one.
-    if user.email_verified_at.is_some() || user.password_hash.is_none() {
-        return mail(tx, env, &user, None, Mail::AlreadyRegistered);
-    }
-    // The stored password stays: otherwise whoever registers a stranger's address again would take the account over
-    // once the stranger follows the link.
-    let token = one_time::issue(tx, env, user.id, Purpose::VerifyEmail)?;
-    mail(tx, env, &user, None, Mail::VerifyEmail { token })
-}
-
-fn newcomer(tx: &mut Conn, env: &Env, registration: &Registration, hash: &str) -> Result<()> {
     let new = NewUser {
         email: registration.email.clone(),
-        name: None,
+        name: registration.name.clone(),
         role: Role::Patient,
         practitioner_id: None,
         password_hash: Some(hash.to_owned()),
         preferred_language: registration.profile.preferred_language.clone(),
     };
-    let user = accounts::store::insert(tx, env, &new).map_err(|error| match error {
-        // Another registration of the address came first in between: the transaction runs again and finds it. The
-        // conflict itself would tell that the address is known.
-        Error::Conflict(conflict) if conflict.code == "email_taken" => Error::Retry,
-        other => other,
-    })?;
+    let user = match accounts::store::find_by_email(tx, &registration.email.key())? {
+        None => accounts::store::insert(tx, env, &new).map_err(|error| match error {
+            // Another registration of the address came first in between: the transaction runs again and finds it. The
+            // conflict itself would tell that the address is known.
+            Error::Conflict(conflict) if conflict.code == "email_taken" => Error::Retry,
+            other => other,
+        })?,
+        Some(known) => {
+            // Locked, so that it is not verified while it is replaced.
+            let known = accounts::store::lock(tx, known.id)?;
+            if known.disabled_at.is_some() || !outbox::has_room(tx, env, &known.email)? {
+                return Ok(());
+            }
+            // An invited member of the staff has no password yet: their own mail makes them set one.
+            if known.email_verified_at.is_some() || known.password_hash.is_none() {
+                return mail(tx, env, &known, None, Mail::AlreadyRegistered);
+            }
+            // The last one to register has the password: whoever did so before with a stranger's address has nothing of
+            // it once the stranger registers and follows the link, which is good for the last registration only.
+            unverified::forget(tx, known.id)?;
+            accounts::store::replace_unverified(tx, &known, &new, env.now())?
+        }
+    };
     let patient = store::insert(tx, env, &registration.profile)?;
-    store::grant_access(tx, env, user.id, patient.id, registration.relation)?;
+    access::grant(tx, env, user.id, &patient, registration.relation, None)?;
     for consent in &registration.consents {
         consents::record(tx, env, &patient, consent, None)?;
     }

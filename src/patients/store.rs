@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 
-use super::model::{self, Details, Patient, Profile, Relation};
-use super::names;
-use crate::actor::{Action, Actor, Reach};
+use super::model::{self, Details, Patient, Profile};
+use super::{access, names};
+use crate::actor::Actor;
 use crate::clock::Timestamp;
-use crate::db::schema::{counters, patient_access, patient_identifiers, patient_name_words, patients};
+use crate::db::schema::{counters, patient_identifiers, patient_name_words, patients};
 use crate::db::types::Date;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
 use crate::identifiers::{self, Token, identified};
-use crate::ids::{PatientId, UserId};
-use crate::sealed::{Place, Sealed};
+use crate::ids::PatientId;
+use crate::sealed::{Place, Sealed, Sealer};
 
 /// Makes a record with the next number.
 ///
@@ -53,6 +53,9 @@ pub fn update(tx: &mut Conn, env: &Env, was: &Patient, profile: &Profile) -> Res
     insert_words(tx, &patient)?;
     if patient.identifiers != was.identifiers {
         identifiers::set_for_patient(tx, was.id, &patient.identifiers)?;
+    }
+    if patient.date_of_birth != was.date_of_birth {
+        access::reckon_ends(tx, env, &patient)?;
     }
     Ok(patient)
 }
@@ -91,6 +94,7 @@ fn row(
         phone: profile.phone,
         email_key: profile.email.as_deref().map(model::email_key),
         email: profile.email,
+        email_confirmed: profile.email_confirmed,
         preferred_language: profile.preferred_language,
         interpreter_needed: profile.interpreter_needed,
         details: env.sealer.seal(details_place(id), &profile.details)?,
@@ -116,6 +120,7 @@ pub fn profile(env: &Env, patient: &Patient) -> Result<Profile> {
         administrative_sex: patient.administrative_sex,
         phone: patient.phone.clone(),
         email: patient.email.clone(),
+        email_confirmed: patient.email_confirmed,
         preferred_language: patient.preferred_language.clone(),
         interpreter_needed: patient.interpreter_needed,
         identifiers: patient.identifiers.clone(),
@@ -144,55 +149,11 @@ fn insert_words(tx: &mut Conn, patient: &Patient) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is none, or none that the actor may see.
-pub fn visible(tx: &mut Conn, _env: &Env, actor: &Actor, id: PatientId) -> Result<Patient> {
-    if !may_act_for(tx, actor, id)? {
+pub fn visible(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<Patient> {
+    if !access::may_act_for(tx, env, actor, id)? {
         return Err(Error::NotFound);
     }
     Ok(patients::table.find(id).select(Patient::as_select()).first(tx)?)
-}
-
-/// Whether the actor may act for this patient: staff for each, an account for those it was given access to.
-///
-/// # Errors
-/// The database's.
-pub fn may_act_for(tx: &mut Conn, actor: &Actor, id: PatientId) -> Result<bool> {
-    match actor.reach(Action::PatientRead) {
-        Reach::Any => Ok(true),
-        Reach::None => Ok(false),
-        Reach::Own => {
-            let access = patient_access::table.find((actor.user_id, id)).select(patient_access::user_id);
-            Ok(access.first::<UserId>(tx).optional()?.is_some())
-        }
-    }
-}
-
-/// Lets an account act for a patient.
-///
-/// # Errors
-/// The database's.
-pub fn grant_access(tx: &mut Conn, env: &Env, user: UserId, patient: PatientId, relation: Relation) -> Result<()> {
-    diesel::insert_into(patient_access::table)
-        .values((
-            patient_access::user_id.eq(user),
-            patient_access::patient_id.eq(patient),
-            patient_access::relation.eq(relation),
-            patient_access::created_at.eq(env.now()),
-        ))
-        .execute(tx)?;
-    Ok(())
-}
-
-/// The patients that an account may act for, in the order in which it was given access.
-///
-/// # Errors
-/// The database's.
-pub fn of_account(tx: &mut Conn, user: UserId) -> Result<Vec<(Relation, Patient)>> {
-    Ok(patient_access::table
-        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
-        .filter(patient_access::user_id.eq(user))
-        .order((patient_access::created_at, patient_access::patient_id))
-        .select((patient_access::relation, Patient::as_select()))
-        .load(tx)?)
 }
 
 /// What is known of a phone number.

@@ -14,6 +14,7 @@ mod backup;
 mod calls;
 mod cost;
 mod durability;
+mod families;
 mod harness;
 mod house;
 mod http;

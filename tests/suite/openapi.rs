@@ -10,6 +10,7 @@ use crate::support::{App, Engine, both};
 
 /// What needs no account. Whatever is added to the API without `security` must be added here, knowingly.
 const PUBLIC: &[&str] = &[
+    "accept_invitation",
     "confirm_password_reset",
     "request_password_reset",
     "create_registration",

@@ -84,22 +84,22 @@ both! {
         let first = anon.post("/v1/registrations", registration("ann@example.org")).await;
         let token = app.mails_to("ann@example.org").await[0].token();
 
-        // Not verified yet: another link, and the stored password stays.
+        // Not verified yet: it is replaced, and so is its link.
         let other = but(registration("ANN@example.org"), "/password", json!("amber heron folds paper"));
         let again = anon.post("/v1/registrations", other.clone()).await;
-        let mails = app.mails_to("ann@example.org").await;
-        assert_eq!(mails.len(), 2);
+        let mails = app.mails_to("ANN@example.org").await;
+        assert_eq!(mails.len(), 1);
         anon.post("/v1/email-verifications", json!({"token": token})).await.invalid("/token", "invalid_token");
-        anon.post("/v1/email-verifications", json!({"token": mails[1].token()})).await.expect(204);
-        let sign_in = json!({"email": "ann@example.org", "password": "amber heron folds paper"});
+        anon.post("/v1/email-verifications", json!({"token": mails[0].token()})).await.expect(204);
+        let sign_in = json!({"email": "ann@example.org", "password": "violet otter hums at dawn"});
         anon.post("/v1/sessions", sign_in).await.expect(401);
-        let ann = anon.clone().sign_in("ann@example.org", "violet otter hums at dawn").await;
+        let ann = anon.clone().sign_in("ann@example.org", "amber heron folds paper").await;
 
         // Verified: a mail says so, and nothing else happens.
         let known = anon.post("/v1/registrations", other).await;
-        let mails = app.mails_to("ann@example.org").await;
-        assert_eq!(mails.len(), 3);
-        assert!(!mails[2].text.contains("/verify-email#"), "{}", mails[2].text);
+        let mails = app.mails_to("ANN@example.org").await;
+        assert_eq!(mails.len(), 2);
+        assert!(!mails[1].text.contains("/verify-email#"), "{}", mails[1].text);
         assert_eq!(ann.get("/v1/me").await.body["patients"].as_array().map(Vec::len), Some(1));
         assert_eq!(found(&app.desk().await, "q=ann%20example").await.len(), 1);
 
@@ -154,7 +154,10 @@ both! {
         }
         let good = registration("ann@example.org");
         for (pointer, value, at, code) in [
-            ("/relation", json!("parent"), "/relation", "not_an_option"),
+            ("/relation", json!("friend"), "/relation", "not_an_option"),
+            ("/relation", json!("parent"), "/name", "required"),
+            ("/patient/email", json!("bea@example.org"), "/patient/email", "not_the_account"),
+            ("/patient/relation", json!("self"), "/patient/relation", "forbidden_field"),
             ("/role", json!("admin"), "/role", "unknown_field"),
             ("/patient/mrn", json!("LW-000001"), "/patient/mrn", "unknown_field"),
             ("/patient/ssn", json!("078-05-1120"), "/patient/ssn", "unknown_field"),
@@ -385,7 +388,7 @@ both! {
         anon.get(&path).await.problem(401, "unauthenticated");
         anon.get("/v1/me").await.problem(401, "unauthenticated");
         ann.get("/v1/patients").await.problem(403, "role_forbidden");
-        ann.post("/v1/patients", patient_json("x", "x@example.org")).await.problem(403, "role_forbidden");
+        ann.post("/v1/patients", patient_json("x", "x@example.org")).await.invalid("/relation", "required");
         app.desk().await.get(none).await.problem(404, "not_found");
         assert_eq!(app.desk().await.get("/v1/me").await.body["patients"], json!([]));
     }

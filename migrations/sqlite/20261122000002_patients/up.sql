@@ -24,6 +24,8 @@ CREATE TABLE patients (
     email TEXT,
     -- in small letters: by it and by phone and birth date likely duplicates are found
     email_key TEXT,
+    -- whether the staff entered or confirmed it; mail goes to no other
+    email_confirmed INTEGER NOT NULL,
     preferred_language TEXT NOT NULL,
     interpreter_needed INTEGER NOT NULL,
     -- what no search needs: pronouns, gender identity, race, ethnicity, address, emergency contact, insurance
@@ -32,8 +34,7 @@ CREATE TABLE patients (
     identifiers TEXT NOT NULL,
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
-    CONSTRAINT patients_contact CHECK (phone IS NOT NULL OR email IS NOT NULL)
+    updated_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX patients_created ON patients (created_at, id);
@@ -57,11 +58,26 @@ CREATE TABLE patient_access (
     patient_id BLOB NOT NULL REFERENCES patients (id),
     relation TEXT NOT NULL CONSTRAINT patient_access_relation
         CHECK (relation IN ('self', 'parent', 'guardian', 'caregiver')),
+    -- when the relation was shown to be true, and by whom of the staff; one's own needs nobody
+    verified_at INTEGER,
+    verified_by BLOB REFERENCES users (id),
+    -- who of the staff gave it; NULL where the account made the record itself
+    granted_by BLOB REFERENCES users (id),
     created_at INTEGER NOT NULL,
+    -- the day on which a minor comes of age, and when it begins at the clinic: then the access of others is over
+    ends_on TEXT,
+    ends_at INTEGER,
+    -- when those whom the end concerns were told
+    end_told_at INTEGER,
+    CONSTRAINT patient_access_end CHECK ((ends_on IS NULL) = (ends_at IS NULL)),
     PRIMARY KEY (user_id, patient_id)
 ) STRICT;
 
 CREATE INDEX patient_access_patient ON patient_access (patient_id);
+CREATE INDEX patient_access_ending ON patient_access (ends_at) WHERE ends_at IS NOT NULL AND end_told_at IS NULL;
+-- An account's holder is one person, and a patient has one account of their own.
+CREATE UNIQUE INDEX patient_access_own_account ON patient_access (patient_id) WHERE relation = 'self';
+CREATE UNIQUE INDEX patient_access_own_record ON patient_access (user_id) WHERE relation = 'self';
 
 -- Never updated: a change of mind is a new row.
 CREATE TABLE consents (

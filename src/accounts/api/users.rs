@@ -36,7 +36,7 @@ pub struct UserDto {
     pub id: UserId,
     /// Its e-mail address.
     pub email: String,
-    /// The name, for staff.
+    /// The holder's name; null where the account is a patient's own.
     pub name: Option<String>,
     /// What it may do.
     pub role: Role,

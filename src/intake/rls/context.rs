@@ -41,11 +41,13 @@ pub struct Context {
     pub monitoring_weeks: u8,
     /// What the clinician found about mimics.
     pub mimic_review: MimicReview,
+    /// A setting: under so many years of age a guardian or staff fills the form in, and what is private is kept from guardians.
+    pub adult_age: i16,
     /// The record says that the patient's sex is male: a pregnancy is then a mismatch to look at, never refused.
     pub recorded_male: bool,
 }
 
-/// The years of age from which a patient counts as an adult.
+/// The years of age from which the bands and criteria for adults hold.
 pub const ADULT_AGE: i16 = 18;
 
 impl Context {
@@ -58,6 +60,7 @@ impl Context {
             self_harm_in_clinician_part: false,
             irls_licensed: false,
             monitoring_weeks: 12,
+            adult_age: ADULT_AGE,
             mimic_review: MimicReview::NotReviewed,
             recorded_male: false,
         }
@@ -70,8 +73,14 @@ impl Context {
         day.year() - birth.year() - i16::from(!had_birthday)
     }
 
-    /// Whether the patient was under 18 on the day of the answers.
+    /// Whether the patient was under age on the day of the answers: others decide for them.
     pub fn is_minor(&self) -> bool {
+        self.age() < self.adult_age
+    }
+
+    /// Whether the patient was under 18 on the day of the answers: too young for the bands and criteria for adults, wherever
+    /// the law sets the full age.
+    pub fn is_under_18(&self) -> bool {
         self.age() < ADULT_AGE
     }
 }

@@ -148,7 +148,7 @@ const PREGNANCY_DAYS: i64 = 44 * 7;
 pub fn course(answers: &Answers, context: &Context) -> ClinicalCourse {
     let symptoms = &answers.symptoms;
     let Some(days) = &symptoms.days_per_week_untreated else { return ClinicalCourse::NotDeterminable };
-    if context.is_minor() || too_new(answers, context) || provoked(answers, context) {
+    if context.is_under_18() || too_new(answers, context) || provoked(answers, context) {
         return ClinicalCourse::NotDeterminable;
     }
     if days.get() >= 2.0 {

@@ -194,7 +194,7 @@ fn all(readings: &[Reading], holds: impl Fn(&Reading) -> bool) -> bool {
 
 /// The band of the newest results.
 pub fn review_band(answers: &Answers, context: &Context) -> IronReviewBand {
-    if context.is_minor() {
+    if context.is_under_18() {
         return IronReviewBand::NotComputedMinor;
     }
     if kidney_failure(answers) {

@@ -62,7 +62,7 @@ pub fn irls_total(answers: &Answers) -> Option<i64> {
 
 /// The band of a total; none for minors, for whom the adult bands do not hold.
 pub fn irls_band(total: Option<i64>, context: &Context) -> Option<IrlsBand> {
-    if context.is_minor() {
+    if context.is_under_18() {
         return None;
     }
     Some(match total? {
@@ -76,12 +76,12 @@ pub fn irls_band(total: Option<i64>, context: &Context) -> Option<IrlsBand> {
 
 /// Whether the Epworth total is above 10; none without a total, and for minors.
 pub fn ess_above_10(answers: &Answers, context: &Context) -> Option<bool> {
-    if context.is_minor() { None } else { answers.sleep.ess_total.map(|total| total.get() > 10) }
+    if context.is_under_18() { None } else { answers.sleep.ess_total.map(|total| total.get() > 10) }
 }
 
 /// The band of the Insomnia Severity Index; none without a total, and for minors.
 pub fn isi_band(answers: &Answers, context: &Context) -> Option<IsiBand> {
-    if context.is_minor() {
+    if context.is_under_18() {
         return None;
     }
     Some(match answers.sleep.isi_total?.get() {

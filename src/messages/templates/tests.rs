@@ -84,6 +84,18 @@ fn whoever_gets_the_mail_for_somebody_else_is_told_for_whom() {
 }
 
 #[test]
+fn a_coming_of_age_is_told_with_its_day() {
+    let birthday = mails().into_iter().find(|mail| mail.kind() == MessageKind::AccessEnds).expect("a mail");
+    for (tag, said) in [
+        ("en", "Leo comes of age on Tuesday, July 4, 2028."),
+        ("es", "Leo cumple la mayoría de edad el martes, 4 de julio de 2028."),
+    ] {
+        let words = said_in(&birthday, tag);
+        assert!(words.text.contains(said) && words.html.contains(said), "{}", words.text);
+    }
+}
+
+#[test]
 fn a_call_says_who_when_where_and_the_clinics_number_and_no_link_is_ever_read_out() {
     for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let Some(text) = to_say(&config(), mail, &ann(tag)).expect("words") else {
@@ -109,7 +121,7 @@ fn a_greeting_without_a_name_is_one_nevertheless() {
 #[test]
 fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
     let linked: Vec<_> = mails().into_iter().filter(|mail| mail.link().is_some()).collect();
-    assert_eq!(linked.len(), 5);
+    assert_eq!(linked.len(), 6);
     for (mail, tag) in linked.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let (page, token) = mail.link().expect("a link");
         let words = said_in(mail, tag);

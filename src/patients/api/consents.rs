@@ -7,14 +7,17 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
+use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId};
 use crate::ids::{ConsentId, PatientId, UserId};
+use crate::patients::access;
 use crate::patients::consents::{
-    self, Consent, ConsentDecision, ConsentInput, ConsentMethod, ConsentType, Document, documents,
+    self, Consent, ConsentDecision, ConsentInput, ConsentMethod, ConsentType, Document, NewConsent, documents,
 };
+use crate::patients::model::{Patient, Relation};
 use crate::patients::store;
 use crate::text;
 
@@ -182,7 +185,8 @@ async fn list_consents(
 
 /// Record a consent
 ///
-/// Adds a decision; none is ever changed or taken away. A patient decides for themselves and online; staff say how they were told.
+/// Adds a decision; none is ever changed or taken away. Patients, and those who act for one, decide online and sign with their own
+/// name; staff say how they were told.
 /// `signed_at` and `recorded_by` are the service's.
 #[utoipa::path(
     tag = "patients",
@@ -216,14 +220,25 @@ async fn create_consent(
     let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
         let patient = store::visible(tx, &shared, &actor, id.0)?;
-        if !staff {
-            let mut check = Check::new();
-            check.field("/signer", new.signed_by_themselves(patient.names()));
-            check.done()?;
-        }
+        let new = if staff { new.clone() } else { own_signature(tx, &shared, &actor, &patient, &new)? };
         let consent = consents::record(tx, &shared, &patient, &new, Some(actor.user_id))?;
         store::touch(tx, patient.id, shared.now())?;
         Answer::created(format!("/v1/patients/{}/consents", patient.id), 1, &ConsentDto::from(consent))
     })
     .await
+}
+
+/// The decision with the signature of the account's holder.
+fn own_signature(tx: &mut Conn, env: &Env, actor: &Actor, patient: &Patient, new: &NewConsent) -> Result<NewConsent> {
+    let relation = access::relation(tx, env, actor.user_id, patient.id)?.ok_or(Error::NotFound)?;
+    let mut check = Check::new();
+    if relation == Relation::Oneself {
+        check.field("/signer", new.signed_by(relation, patient.names()));
+        check.done()?;
+        return Ok(new.clone());
+    }
+    let names = access::holder_names(tx, actor.user_id)?;
+    check.field("/signer", new.signed_by(relation, names.iter().map(String::as_str)));
+    check.done()?;
+    Ok(new.clone().or_signed(names.into_iter().next()))
 }

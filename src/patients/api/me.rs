@@ -7,11 +7,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::{self, api::UserDto};
 use crate::actor::Actor;
+use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::PatientId;
+use crate::patients::access;
 use crate::patients::model::Relation;
-use crate::patients::store;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(get_me);
@@ -23,7 +24,8 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
     "user": {"id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "email": "ann@example.org", "name": null, "role": "patient",
         "practitioner_id": null, "email_verified": true, "second_factor": false, "invited": false, "disabled": false,
         "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"},
-    "patients": [{"id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "relation": "self", "display_name": "Ann Example", "mrn": "LW-001001"}]
+    "patients": [{"id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "relation": "self", "relation_verified": true, "ends_on": null,
+        "display_name": "Ann Example", "mrn": "LW-001001"}]
 }))]
 struct MeDto {
     /// The account.
@@ -34,12 +36,17 @@ struct MeDto {
 
 /// A patient that an account may act for.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "relation": "self", "display_name": "Ann Example", "mrn": "LW-001001"}))]
+#[schema(example = json!({"id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "relation": "self", "relation_verified": true, "ends_on": null,
+        "display_name": "Ann Example", "mrn": "LW-001001"}))]
 struct MyPatientDto {
     /// The patient's id.
     id: PatientId,
     /// What the account's holder is to them.
     relation: Relation,
+    /// Whether the clinic's staff have seen that it is so; always true for `self`.
+    relation_verified: bool,
+    /// The patient's birthday with which the access ends, as they come of age then; null where it does not end by itself.
+    ends_on: Option<Date>,
     /// The preferred or given name, and the family name.
     display_name: String,
     /// The medical record number.
@@ -57,18 +64,21 @@ struct MyPatientDto {
 )]
 #[get("/v1/me")]
 async fn get_me(env: web::Data<Env>, actor: Actor) -> Result<HttpResponse> {
+    let shared = env.clone();
     let me = env
         .db
         .read(move |conn| {
             let user = accounts::store::find(conn, actor.user_id)?;
-            let patients = store::of_account(conn, actor.user_id)?;
+            let patients = access::of_account(conn, &shared, actor.user_id)?;
             Ok(MeDto {
                 user: UserDto::from(&user),
                 patients: patients
                     .into_iter()
-                    .map(|(relation, patient)| MyPatientDto {
+                    .map(|(access, patient)| MyPatientDto {
                         id: patient.id,
-                        relation,
+                        relation: access.relation,
+                        relation_verified: access.verified_at.is_some(),
+                        ends_on: access.ends_on,
                         display_name: patient.display_name(),
                         mrn: patient.mrn,
                     })

@@ -1,7 +1,9 @@
 //! The endpoints.
 
+mod access;
 mod consents;
 mod duplicates;
+mod invitations;
 mod me;
 mod patients;
 
@@ -16,4 +18,6 @@ pub fn routes(cfg: &mut ServiceConfig) {
     patients::routes(cfg);
     duplicates::routes(cfg);
     consents::routes(cfg);
+    access::routes(cfg);
+    invitations::routes(cfg);
 }

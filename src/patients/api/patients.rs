@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::duplicates::{self, DuplicateDto};
+use crate::accounts::{self, model::EmailAddress};
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -16,14 +17,17 @@ use crate::http::idempotency::{self, Answer, Request};
 use crate::http::paging::next_pass;
 use crate::http::{Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId, etag};
 use crate::identifiers::{Identifier, Identifiers, Token};
-use crate::ids::PatientId;
+use crate::ids::{PatientId, UserId};
+use crate::patients::access;
 use crate::patients::consents::{self, ConsentType};
 use crate::patients::input::{PatientInput, PatientPatch};
 use crate::patients::model::{
-    self, Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Patient, Profile, Race,
+    self, Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Patient, Profile, Race, Relation,
     SexAssignedAtBirth,
 };
 use crate::patients::names;
+use crate::patients::profile::Author;
+use crate::patients::registration;
 use crate::patients::store::{self, Search};
 
 /// The list's name in cursors.
@@ -41,7 +45,7 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
     "id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "mrn": "LW-001001", "display_name": "Ann Example",
     "given_name": "Ann", "family_name": "Example", "mononym": false, "middle_name": null, "preferred_name": null,
     "previous_names": [], "date_of_birth": "1967-09-14", "administrative_sex": "female", "phone": "+12125550100",
-    "email": "ann@example.org", "preferred_language": "en", "interpreter_needed": false,
+    "email": "ann@example.org", "email_confirmed": true, "preferred_language": "en", "interpreter_needed": false,
     "identifiers": [{"system": "https://ehr.example/patients", "value": "48213"}], "pronouns": "she/her",
     "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": "declined",
     "address": {"line1": "12 Elm Street", "city": "Albany", "region": "NY", "postal_code": "12203", "country": "US"},
@@ -73,8 +77,10 @@ pub struct PatientDto {
     pub administrative_sex: AdministrativeSex,
     /// E.164.
     pub phone: Option<String>,
-    /// Where their mail goes.
+    /// Where their mail goes, if it is confirmed.
     pub email: Option<String>,
+    /// Whether the staff entered or confirmed the address. To another one nothing is mailed: then mail goes to the account.
+    pub email_confirmed: bool,
     /// A language tag (BCP 47).
     pub preferred_language: String,
     /// Whether somebody must interpret.
@@ -150,6 +156,7 @@ impl PatientDto {
             administrative_sex: profile.administrative_sex,
             phone: profile.phone,
             email: profile.email,
+            email_confirmed: profile.email_confirmed,
             preferred_language: profile.preferred_language,
             interpreter_needed: profile.interpreter_needed,
             identifiers: profile.identifiers,
@@ -175,7 +182,7 @@ impl PatientDto {
     "given_name": "Ann", "family_name": "Example", "mononym": false, "middle_name": null, "preferred_name": null,
     "previous_names": [], "date_of_birth": "1967-09-14", "administrative_sex": "female", "phone": "+12125550100",
     "email": "ann@example.org", "preferred_language": "en", "interpreter_needed": false, "identifiers": [],
-    "pronouns": null, "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": null,
+    "email_confirmed": true, "pronouns": null, "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": null,
     "address": null, "emergency_contact": null, "insurance": null, "consents_outstanding": ["treatment", "privacy_notice"],
     "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
     "duplicates": [{
@@ -210,8 +217,11 @@ struct PatientPage {
 
 /// Make a patient's record
 ///
-/// For the front desk: without an account, and without asking for consents. What is missing of those shows in `consents_outstanding`.
-/// Records that may be of the same person already stand in `duplicates`; nothing is merged by itself.
+/// Staff make one for anybody, without an account and without asking for consents: what is missing of those shows in
+/// `consents_outstanding`. Records that may be of the same person already stand in `duplicates`; nothing is merged by itself.
+/// A signed-in patient adds somebody for whom they act, and says as what in `relation`; or, with `self`,
+/// themselves, if they have no record yet. That is always a new record: it is never linked to one that the clinic has, and the
+/// relation counts as unverified until the staff have seen that it is so.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_patient",
@@ -219,8 +229,9 @@ struct PatientPage {
     params(("Idempotency-Key" = Option<String>, Header, description = "A random value; a repeat with the same value makes nothing more", max_length = 255)),
     request_body = PatientInput,
     responses(
-        (status = 201, description = "The patient, with other records that may be of the same person", body = NewPatientDto),
+        (status = 201, description = "The patient, for staff with other records that may be of the same person", body = NewPatientDto),
         (status = 409, description = "`identifier_taken`: another patient has an identifier, `pointer` says which, `taken_by` who; \
+            `own_record_exists`: the account's holder has a record; `too_many_patients`: the account has added as many as it may; \
             `request_in_progress`: the same request is still at work"),
     ),
 )]
@@ -232,19 +243,52 @@ async fn create_patient(
     body: Body<PatientInput>,
 ) -> Result<HttpResponse> {
     actor.require(Action::PatientCreate)?;
-    let mut check = Check::new();
-    let profile = Profile::parse(body.value, "", env.now(), &mut check);
-    check.done()?;
-    let (shared, profile) = (env.clone(), profile.ok_or_else(|| Error::fault("a profile without a fault is there"))?);
+    let account = if actor.role.is_staff() { None } else { Some(own_address(&env, actor.user_id).await?) };
+    let (profile, relation) = new_record(body.value, account.as_ref(), env.now())?;
+    let shared = env.clone();
     let request = Request { actor: Some(actor.user_id), operation: "create_patient".into(), key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
-        let patient = store::insert(tx, &shared, &profile)?;
+        let patient = match relation {
+            None => store::insert(tx, &shared, &profile)?,
+            Some(relation) => access::bring(tx, &shared, &actor, &profile, relation)?,
+        };
         let (id, version) = (patient.id, patient.version);
-        let duplicates = Some(duplicates::of(tx, &patient)?);
+        // Who else the clinic knows is not for an account to see.
+        let duplicates = if relation.is_none() { Some(duplicates::of(tx, &patient)?) } else { None };
         let dto = NewPatientDto { patient: PatientDto::of(tx, &shared, patient)?, duplicates };
         Answer::created(format!("/v1/patients/{id}"), version, &dto)
     })
     .await
+}
+
+async fn own_address(env: &Env, id: UserId) -> Result<EmailAddress> {
+    let user = env.db.read(move |conn| accounts::store::find(conn, id)).await?;
+    EmailAddress::parse(&user.email).map_err(|rule| Error::fault(rule.detail))
+}
+
+/// A record as the staff make it, or as the account with this address brings it.
+fn new_record(
+    mut input: PatientInput,
+    account: Option<&EmailAddress>,
+    now: Timestamp,
+) -> Result<(Profile, Option<Relation>)> {
+    let mut check = Check::new();
+    let relation = input.relation;
+    match account {
+        None => input.refuse_relation("/relation", &mut check),
+        Some(address) => {
+            input.forbid_what_staff_set("", &mut check);
+            let detail = "must be there: what you are to the patient";
+            check.require(relation.is_some(), "/relation", "required", detail);
+            if relation == Some(Relation::Oneself) {
+                check.field("/email", registration::own_address(&mut input, address));
+            }
+        }
+    }
+    let author = if account.is_some() { Author::Account } else { Author::Staff };
+    let profile = Profile::parse(input, author, "", now, &mut check);
+    check.done()?;
+    Ok((profile.ok_or_else(|| Error::fault("a profile without a fault is there"))?, relation))
 }
 
 /// Whom to look for; what is named must all fit.
@@ -417,7 +461,8 @@ async fn update_patient(
     actor.require(Action::PatientWrite)?;
     let if_match = if_match.required()?;
     let mut check = Check::new();
-    body.0.forbid(actor.role.is_staff(), &mut check);
+    let author = if actor.role.is_staff() { Author::Staff } else { Author::Account };
+    body.0.forbid(author == Author::Staff, &mut check);
     let change = body.0.parse("", env.now(), &mut check);
     check.done()?;
     let shared = env.clone();
@@ -429,7 +474,7 @@ async fn update_patient(
             let mut profile = store::profile(&shared, &was)?;
             let mut check = Check::new();
             let before = profile.clone();
-            change.clone().apply(&mut profile, "", &mut check);
+            change.clone().apply(&mut profile, author, "", &mut check);
             check.done()?;
             // What changes nothing is no change: the version stays, and nobody reads the record again for it.
             let patient = if profile == before { was } else { store::update(tx, &shared, &was, &profile)? };

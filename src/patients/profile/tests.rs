@@ -25,7 +25,7 @@ fn with(changes: Value) -> Result<Profile, Vec<(String, String)>> {
     }
     let input: PatientInput = serde_json::from_value(input).expect("the right shape");
     let mut check = Check::new();
-    let profile = Profile::parse(input, "/patient", now(), &mut check);
+    let profile = Profile::parse(input, Author::Staff, "/patient", now(), &mut check);
     match check.done() {
         Ok(()) => Ok(profile.expect("a profile")),
         Err(Error::Invalid(errors)) => {
@@ -49,7 +49,7 @@ fn refused(changes: Value, pointer: &str, code: &str) {
 fn patched(profile: &Profile, patch: Value) -> Result<Profile, Vec<FieldError>> {
     let patch: PatientPatch = serde_json::from_value(patch).expect("the right shape");
     let (mut check, mut profile) = (Check::new(), profile.clone());
-    patch.parse("", now(), &mut check).apply(&mut profile, "", &mut check);
+    patch.parse("", now(), &mut check).apply(&mut profile, Author::Staff, "", &mut check);
     match check.done() {
         Ok(()) => Ok(profile),
         Err(Error::Invalid(errors)) => Err(errors),
@@ -182,4 +182,43 @@ proptest! {
         let twice = patched(&once, patch).expect("taken");
         prop_assert_eq!(text(&once), text(&twice));
     }
+}
+
+#[test]
+fn mail_may_go_where_the_staff_have_said_and_to_no_address_that_an_account_entered() {
+    let mut check = Check::new();
+    let input: PatientInput = serde_json::from_value(whole()).expect("the right shape");
+    let mut profile = Profile::parse(input, Author::Account, "", now(), &mut check).expect("a profile");
+    let mut change = |value: Value, author| {
+        let patch: PatientPatch = serde_json::from_value(json!({"email": value})).expect("the right shape");
+        patch.parse("", now(), &mut check).apply(&mut profile, author, "", &mut check);
+        profile.email_confirmed
+    };
+    assert!(!change(json!("tim@example.org"), Author::Account));
+    assert!(change(json!("tim@example.org"), Author::Staff), "entered again is confirmed");
+    assert!(change(json!("tim@example.org"), Author::Account), "the same is no change");
+    assert!(!change(json!("tom@example.org"), Author::Account));
+    assert!(change(json!("tam@example.org"), Author::Staff));
+    assert!(!change(Value::Null, Author::Staff));
+}
+
+#[test]
+fn a_record_that_an_account_makes_for_somebody_needs_no_contact_of_its_own() {
+    let input = |phone: Value| {
+        let mut input = whole();
+        input["phone"] = phone;
+        serde_json::from_value::<PatientInput>(input).expect("the right shape")
+    };
+    let mut check = Check::new();
+    let mut child = Profile::parse(input(Value::Null), Author::Account, "", now(), &mut check).expect("a profile");
+    assert!(Profile::parse(input(Value::Null), Author::Staff, "", now(), &mut Check::new()).is_none());
+    let mut patch = |patch: Value| {
+        let patch: PatientPatch = serde_json::from_value(patch).expect("the right shape");
+        let mut check = Check::new();
+        patch.parse("", now(), &mut check).apply(&mut child, Author::Account, "", &mut check);
+        check.is_ok()
+    };
+    assert!(patch(json!({"preferred_name": "Tim"})));
+    assert!(patch(json!({"phone": "+12125550100"})));
+    assert!(!patch(json!({"phone": null})), "what is there must stay");
 }

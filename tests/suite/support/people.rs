@@ -81,6 +81,7 @@ impl App {
                 patient_access::user_id.eq(user_id),
                 patient_access::patient_id.eq(id),
                 patient_access::relation.eq("self"),
+                patient_access::verified_at.eq(now),
                 patient_access::created_at.eq(now),
             );
             Ok(diesel::insert_into(patient_access::table).values(row).execute(tx)?)

@@ -1,0 +1,239 @@
+//! Who may act for whom: the queries on `patient_access`.
+//!
+//! Access that is over counts for nothing from the instant on at which it ends: every query that asks who may act has
+//! [`standing`] in its condition, so that no job has to run for it.
+
+use diesel::prelude::*;
+
+use super::adulthood::Calendar;
+use super::model::{Patient, Profile, Relation};
+use super::store;
+use crate::accounts::{self, model::User};
+use crate::actor::{Action, Actor, Reach};
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::db::schema::{patient_access, patients, users};
+use crate::db::types::Date;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::ids::{PatientId, UserId};
+
+/// The most patients, besides its holder, whom one account may bring.
+pub const MOST_DEPENDENTS: i64 = 10;
+
+/// That an account may act for a patient.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = patient_access, treat_none_as_null = true, treat_none_as_default_value = false)]
+pub struct Access {
+    /// The account.
+    pub user_id: UserId,
+    /// The patient.
+    pub patient_id: PatientId,
+    /// What the account's holder is to the patient.
+    pub relation: Relation,
+    /// When the relation was shown to be true.
+    pub verified_at: Option<Timestamp>,
+    /// To whom of the staff.
+    pub verified_by: Option<UserId>,
+    /// Who of the staff gave it; none where the account made the record itself.
+    pub granted_by: Option<UserId>,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// The day with which it is over.
+    pub ends_on: Option<Date>,
+    /// When that day begins.
+    pub ends_at: Option<Timestamp>,
+    /// When those whom the end concerns were told.
+    pub end_told_at: Option<Timestamp>,
+}
+
+impl Access {
+    /// Whether it is not over.
+    pub fn stands(&self, now: Timestamp) -> bool {
+        self.ends_at.is_none_or(|end| now < end)
+    }
+}
+
+/// The condition that access is not over.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub fn standing(now: Timestamp) -> _ {
+    patient_access::ends_at.is_null().or(patient_access::ends_at.gt(now))
+}
+
+/// Whether the actor may act for this patient: staff for each, an account for those it has access to.
+///
+/// # Errors
+/// The database's.
+pub fn may_act_for(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<bool> {
+    match actor.reach(Action::PatientRead) {
+        Reach::Any => Ok(true),
+        Reach::None => Ok(false),
+        Reach::Own => Ok(relation(tx, env, actor.user_id, id)?.is_some()),
+    }
+}
+
+/// What the account's holder is to the patient, if they may act for them.
+///
+/// # Errors
+/// The database's.
+pub fn relation(tx: &mut Conn, env: &Env, user: UserId, patient: PatientId) -> Result<Option<Relation>> {
+    let access = patient_access::table.find((user, patient)).filter(standing(env.now()));
+    Ok(access.select(patient_access::relation).first(tx).optional()?)
+}
+
+/// The patients that an account may act for, in the order in which it was given access.
+///
+/// # Errors
+/// The database's.
+pub fn of_account(tx: &mut Conn, env: &Env, user: UserId) -> Result<Vec<(Access, Patient)>> {
+    Ok(patient_access::table
+        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
+        .filter(patient_access::user_id.eq(user))
+        .filter(standing(env.now()))
+        .order((patient_access::created_at, patient_access::patient_id))
+        .select((Access::as_select(), Patient::as_select()))
+        .load(tx)?)
+}
+
+/// All access that was ever given to a patient and not taken back, with its account, oldest first.
+///
+/// # Errors
+/// The database's.
+pub fn of_patient(tx: &mut Conn, patient: PatientId) -> Result<Vec<(Access, User)>> {
+    Ok(patient_access::table
+        .inner_join(users::table.on(users::id.eq(patient_access::user_id)))
+        .filter(patient_access::patient_id.eq(patient))
+        .order((patient_access::created_at, patient_access::user_id))
+        .select((Access::as_select(), User::as_select()))
+        .load(tx)?)
+}
+
+/// The account's own record.
+///
+/// # Errors
+/// The database's.
+pub fn own_record(tx: &mut Conn, user: UserId) -> Result<Option<Patient>> {
+    Ok(patient_access::table
+        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
+        .filter(patient_access::user_id.eq(user))
+        .filter(patient_access::relation.eq(Relation::Oneself))
+        .select(Patient::as_select())
+        .first(tx)
+        .optional()?)
+}
+
+/// The names by which an account's holder goes, the whole one first: the account's own, or those of their own record.
+///
+/// # Errors
+/// The database's.
+pub fn holder_names(tx: &mut Conn, user: UserId) -> Result<Vec<String>> {
+    let name = users::table.find(user).select(users::name).first::<Option<String>>(tx)?;
+    let own = own_record(tx, user)?;
+    let of_record = own.iter().flat_map(|own| std::iter::once(own.legal_name()).chain(own.names().map(str::to_owned)));
+    Ok(name.into_iter().chain(of_record).collect())
+}
+
+/// How many patients besides its holder an account has access to that it brought itself, ended or not.
+///
+/// # Errors
+/// The database's.
+pub fn dependents(tx: &mut Conn, user: UserId) -> Result<i64> {
+    Ok(patient_access::table
+        .filter(patient_access::user_id.eq(user))
+        .filter(patient_access::relation.ne(Relation::Oneself))
+        .filter(patient_access::granted_by.is_null())
+        .count()
+        .get_result(tx)?)
+}
+
+/// Lets an account act for the patient; if it may already, as this from now on. What a member of the staff (`by`) gives is
+/// verified; what an account brings with a record of its own is not, except that one is oneself.
+///
+/// # Errors
+/// The conflicts `own_account_exists` and `own_record_exists`.
+pub fn grant(
+    tx: &mut Conn,
+    env: &Env,
+    user: UserId,
+    patient: &Patient,
+    relation: Relation,
+    by: Option<UserId>,
+) -> Result<Access> {
+    let now = env.now();
+    let was: Option<Access> =
+        patient_access::table.find((user, patient.id)).select(Access::as_select()).first(tx).optional()?;
+    let given = was.as_ref().filter(|was| was.stands(now)).map_or(now, |was| was.created_at);
+    let end = Calendar::of_clinic(tx, env)?.end(relation, patient.date_of_birth, given);
+    let verified = by.is_some() || relation == Relation::Oneself;
+    let access = Access {
+        user_id: user,
+        patient_id: patient.id,
+        relation,
+        verified_at: verified.then_some(now),
+        verified_by: by,
+        granted_by: was.as_ref().filter(|was| was.stands(now)).map_or(by, |was| was.granted_by),
+        created_at: given,
+        ends_on: end.map(|end| end.on),
+        ends_at: end.map(|end| end.at),
+        end_told_at: was.as_ref().filter(|was| was.ends_on == end.map(|end| end.on)).and_then(|was| was.end_told_at),
+    };
+    match was {
+        None => diesel::insert_into(patient_access::table).values(&access).execute(tx)?,
+        Some(_) => diesel::update(patient_access::table.find((user, patient.id))).set(&access).execute(tx)?,
+    };
+    Ok(access)
+}
+
+/// Makes a record that an account brings: for its holder, if they have none, or for somebody whom they act for. It is a new
+/// one in any case: what the clinic already knows of the person is for the staff to link.
+///
+/// # Errors
+/// The conflicts `own_record_exists` and `too_many_patients`.
+pub fn bring(tx: &mut Conn, env: &Env, actor: &Actor, profile: &Profile, relation: Relation) -> Result<Patient> {
+    // Locked, so that they are counted one after the other.
+    accounts::store::lock(tx, actor.user_id)?;
+    if relation == Relation::Oneself {
+        if own_record(tx, actor.user_id)?.is_some() {
+            return Err(own_record_exists());
+        }
+    } else if dependents(tx, actor.user_id)? >= MOST_DEPENDENTS {
+        let detail = format!("An account adds at most {MOST_DEPENDENTS} people. The clinic can link more.");
+        return Err(Error::conflict("too_many_patients", detail));
+    }
+    let patient = store::insert(tx, env, profile)?;
+    grant(tx, env, actor.user_id, &patient, relation, None)?;
+    Ok(patient)
+}
+
+fn own_record_exists() -> Error {
+    Error::conflict("own_record_exists", "The account's holder has a record of their own.")
+}
+
+/// Takes access back. It is gone for every later request.
+///
+/// # Errors
+/// [`Error::NotFound`] where there is none.
+pub fn revoke(tx: &mut Conn, user: UserId, patient: PatientId) -> Result<()> {
+    match diesel::delete(patient_access::table.find((user, patient))).execute(tx)? {
+        0 => Err(Error::NotFound),
+        _ => Ok(()),
+    }
+}
+
+/// Reckons anew when the access to a patient ends, whose day of birth was corrected.
+///
+/// # Errors
+/// The database's.
+pub fn reckon_ends(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
+    let calendar = Calendar::of_clinic(tx, env)?;
+    for (was, _) in of_patient(tx, patient.id)? {
+        let end = calendar.end(was.relation, patient.date_of_birth, was.created_at);
+        if was.ends_on == end.map(|end| end.on) {
+            continue;
+        }
+        let access =
+            Access { ends_on: end.map(|end| end.on), ends_at: end.map(|end| end.at), end_told_at: None, ..was };
+        diesel::update(patient_access::table.find((access.user_id, access.patient_id))).set(&access).execute(tx)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,452 @@
+//! Families and carers: who acts for whom, how they come to, and when it ends.
+
+use diesel::prelude::*;
+use jiff::SignedDuration;
+use legwork::patients::unverified;
+use serde_json::{Value, json};
+
+use crate::support::clinic::free_slots;
+use crate::support::people::patient_json;
+use crate::support::{App, Client, both};
+
+const PASSWORD: &str = "violet otter hums at dawn";
+
+/// Somebody who was born on this day.
+fn person(name: &str, born: &str) -> Value {
+    json!({
+        "given_name": name, "family_name": "Example", "date_of_birth": born, "administrative_sex": "male",
+        "preferred_language": "en", "interpreter_needed": false
+    })
+}
+
+fn registration(email: &str, relation: &str, holder: &str, patient: Value) -> Value {
+    json!({"email": email, "password": PASSWORD, "relation": relation, "name": holder, "patient": patient})
+}
+
+/// Registers, follows the link, signs in.
+async fn registered(app: &App, body: Value) -> Client {
+    let email = body["email"].as_str().expect("an address").to_owned();
+    let password = body["password"].as_str().expect("a password").to_owned();
+    app.anon().post("/v1/registrations", body).await.expect(202);
+    let token = app.mails_to(&email).await.last().expect("a mail").token();
+    app.anon().post("/v1/email-verifications", json!({"token": token})).await.expect(204);
+    app.anon().sign_in(&email, &password).await
+}
+
+/// Rosa and her son Tim, who is fifteen until 2028-07-04 makes him eighteen.
+async fn rosa(app: &App) -> (Client, String) {
+    let rosa =
+        registered(app, registration("rosa@example.org", "parent", "Rosa Example", person("Tim", "2010-07-04"))).await;
+    let tim = rosa.get("/v1/me").await.string("/patients/0/id");
+    (rosa, tim)
+}
+
+fn access(patient: &str) -> String {
+    format!("/v1/patients/{patient}/access")
+}
+
+both! {
+    async fn a_parent_registers_for_a_child_and_adds_another(app: App) {
+        let mut body = registration("rosa@example.org", "parent", "Rosa García", person("Tim", "2010-07-04"));
+        body["consents"] = json!([{"type": "treatment", "version": "1", "decision": "accepted"}]);
+        let rosa = registered(&app, body).await;
+        let me = rosa.get("/v1/me").await;
+        assert_eq!(me.expect(200).body["user"]["name"], "Rosa García");
+        let tim = &me.body["patients"][0];
+        assert_eq!((&tim["relation"], &tim["relation_verified"], &tim["ends_on"]), (&json!("parent"), &json!(false), &json!("2028-07-04")));
+        let tim = me.string("/patients/0/id");
+        assert_eq!(rosa.get(&format!("/v1/patients/{tim}")).await.expect(200).body["email"], Value::Null, "not the parent's");
+        // A parent decides for the child, in her own name.
+        let consents = rosa.get(&format!("/v1/patients/{tim}/consents")).await.items();
+        assert_eq!(consents[0]["signer"], "Rosa García");
+        let path = format!("/v1/patients/{tim}/consents");
+        let decision = |signer: Value| json!({"type": "privacy_notice", "version": "1", "decision": "accepted", "signer": signer});
+        rosa.post(&path, decision(json!("Tim Example"))).await.invalid("/signer", "not_the_holder");
+        assert_eq!(rosa.post(&path, decision(Value::Null)).await.expect(201).body["signer"], "Rosa García");
+
+        let mut mia = person("Mia", "2014-02-28");
+        rosa.post("/v1/patients", mia.clone()).await.invalid("/relation", "required");
+        mia["relation"] = json!("parent");
+        let key = [("Idempotency-Key", "mia")];
+        let made = rosa.post_with("/v1/patients", mia.clone(), &key).await;
+        made.expect(201);
+        rosa.post_with("/v1/patients", mia.clone(), &key).await.expect(201);
+        let me = rosa.get("/v1/me").await;
+        assert_eq!(me.body["patients"].as_array().map(Vec::len), Some(2));
+        assert_eq!((me.string("/patients/1/id"), me.string("/patients/1/ends_on")), (made.id(), "2032-02-28".into()));
+
+        // She becomes a patient herself: with her own address, and once.
+        let mut own = person("Rosa", "1980-01-01");
+        own["relation"] = json!("self");
+        own["email"] = json!("somebody@example.org");
+        rosa.post("/v1/patients", own.clone()).await.invalid("/email", "not_the_account");
+        own["email"] = Value::Null;
+        assert_eq!(rosa.post("/v1/patients", own.clone()).await.expect(201).body["email"], "rosa@example.org");
+        rosa.post("/v1/patients", own).await.problem(409, "own_record_exists");
+
+        // The desk needs no relation, and a patient may not search.
+        app.desk().await.post("/v1/patients", mia.clone()).await.invalid("/relation", "forbidden_field");
+        rosa.get("/v1/patients").await.problem(403, "role_forbidden");
+    }
+
+    async fn an_account_adds_ten_people_and_no_more(app: App) {
+        let (rosa, _) = rosa(&app).await;
+        let mut child = person("Mia", "2014-02-28");
+        child["relation"] = json!("parent");
+        let posts = (0..12).map(|_| rosa.post("/v1/patients", child.clone()));
+        let replies = futures_util::future::join_all(posts).await;
+        assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 9);
+        for refused in replies.iter().filter(|reply| reply.status != 201) {
+            refused.problem(409, "too_many_patients");
+        }
+    }
+
+    async fn registering_again_leaves_nothing_of_an_unverified_registration(app: App) {
+        let desk = app.desk().await;
+        // A stranger was first, with an address and a record that are not theirs.
+        let stranger = registration("ann@example.org", "caregiver", "Mallory", person("Mallory", "1990-01-01"));
+        app.anon().post("/v1/registrations", stranger).await.expect(202);
+        let old = app.mails_to("ann@example.org").await[0].token();
+        let mut own = registration("Ann@example.org", "self", "Ann", person("Ann", "1967-09-14"));
+        own["password"] = json!("amber heron folds paper");
+        let ann = registered(&app, own).await;
+        let me = ann.get("/v1/me").await;
+        assert_eq!(me.body["patients"].as_array().map(Vec::len), Some(1));
+        assert_eq!((me.string("/patients/0/display_name"), me.string("/patients/0/relation")), ("Ann Example".into(), "self".into()));
+        app.anon().post("/v1/sessions", json!({"email": "ann@example.org", "password": PASSWORD})).await.expect(401);
+        app.anon().post("/v1/email-verifications", json!({"token": old})).await.invalid("/token", "invalid_token");
+        assert!(desk.get("/v1/patients?q=mallory").await.items().is_empty());
+
+        // What the desk has begun to work with stays, but is nobody's.
+        let tess = registration("tess@example.org", "self", "Tess", person("Tess", "1970-01-01"));
+        app.anon().post("/v1/registrations", tess.clone()).await.expect(202);
+        let record = desk.get("/v1/patients?q=tess").await.items()[0]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/v1/patients/{record}");
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"phone": "+12025550177"})).await.expect(200);
+        let tess = registered(&app, tess).await;
+        assert_ne!(tess.get("/v1/me").await.string("/patients/0/id"), record);
+        desk.get(&path).await.expect(200);
+        tess.get(&path).await.problem(404, "not_found");
+    }
+
+    async fn every_table_that_refers_to_patients_is_known_to_whoever_removes_a_record(app: App) {
+        #[derive(QueryableByName)]
+        struct Name {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            name: String,
+        }
+        let names = app.db(|tx| Ok(match tx {
+            legwork::db::Conn::Sqlite(tx) => diesel::sql_query(
+                "SELECT DISTINCT m.name AS name FROM sqlite_master m, pragma_foreign_key_list(m.name) f
+                 WHERE m.type = 'table' AND f.\"table\" = 'patients'").load::<Name>(tx)?,
+            legwork::db::Conn::Postgres(tx) => diesel::sql_query(
+                "SELECT DISTINCT conrelid::regclass::text AS name FROM pg_constraint
+                 WHERE contype = 'f' AND confrelid = 'patients'::regclass").load::<Name>(tx)?,
+        })).await;
+        let mut found: Vec<_> = names.into_iter().map(|row| row.name).collect();
+        let mut known = [unverified::KEEPERS, unverified::OWN].concat();
+        found.sort();
+        known.sort_unstable();
+        assert_eq!(found, known, "put the new table into one of the lists in src/patients/unverified.rs");
+    }
+
+    async fn the_desk_links_verifies_and_takes_back_and_it_counts_at_once(app: App) {
+        let (rosa, tim) = rosa(&app).await;
+        let paul = registered(&app, registration("paul@example.org", "parent", "Paul Example", person("Leo", "2012-03-03"))).await;
+        let desk = app.desk().await;
+        let record = format!("/v1/patients/{tim}");
+
+        rosa.post(&access(&tim), json!({"email": "paul@example.org", "relation": "parent"})).await.problem(403, "role_forbidden");
+        paul.get(&record).await.problem(404, "not_found");
+        paul.get(&access(&tim)).await.problem(404, "not_found");
+        desk.post(&access(&tim), json!({"email": "nobody@example.org", "relation": "parent"})).await.invalid("/email", "unknown_reference");
+        desk.post(&access(&tim), json!({"email": "x", "relation": "parent"})).await.invalid("/email", "not_an_email");
+        desk.post(&access(&tim), json!({"email": "paul@example.org", "relation": "uncle"})).await.invalid("/relation", "not_an_option");
+        desk.post(&access(&tim), json!({"email": "desk@clinic.example", "relation": "parent"})).await.problem(409, "account_is_staff");
+        let linked = desk.post(&access(&tim), json!({"email": "Paul@Example.org", "relation": "parent"})).await;
+        assert_eq!((linked.expect(201).body["relation_verified"].clone(), linked.string("/ends_on")), (json!(true), "2028-07-04".into()));
+        assert_eq!(linked.location(), access(&tim));
+        paul.get(&record).await.expect(200);
+
+        // Rosa's relation was her word only, until the desk has seen it.
+        let seen = rosa.get(&access(&tim)).await.items();
+        assert_eq!(seen.iter().map(|it| it["name"].clone()).collect::<Vec<_>>(), [json!("Rosa Example"), json!("Paul Example")]);
+        assert_eq!((&seen[0]["email"], &seen[1]["email"], &seen[1]["granted_by"]), (&json!("rosa@example.org"), &Value::Null, &Value::Null));
+        assert_eq!(seen[0]["relation_verified"], false);
+        desk.post(&access(&tim), json!({"email": "rosa@example.org", "relation": "guardian"})).await.expect(201);
+        let me = rosa.get("/v1/me").await;
+        assert_eq!((me.string("/patients/0/relation"), me.body["patients"][0]["relation_verified"].clone()), ("guardian".into(), json!(true)));
+        let shown = desk.get(&access(&tim)).await.items();
+        assert_eq!((&shown[1]["email"], shown[1]["granted_by"].is_string()), (&json!("paul@example.org"), true));
+
+        let path = format!("{}/{}", access(&tim), paul.user_id);
+        rosa.delete(&path).await.problem(403, "role_forbidden");
+        desk.delete(&format!("{}/nonsense", access(&tim))).await.problem(404, "not_found");
+        desk.delete(&path).await.expect(204);
+        desk.delete(&path).await.problem(404, "not_found");
+        paul.get(&record).await.problem(404, "not_found");
+        assert_eq!(paul.get("/v1/me").await.body["patients"].as_array().map(Vec::len), Some(1));
+    }
+
+    async fn access_to_a_child_ends_with_the_birthday_in_every_query(app: App) {
+        let clinic = app.clinic().await;
+        let (rosa, tim) = rosa(&app).await;
+        let desk = app.desk().await;
+        let slot = free_slots(&rosa, &clinic.check).await.remove(0);
+        let booking = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": tim});
+        let visit = rosa.post_with("/v1/appointments", booking, &[("Idempotency-Key", "b1")]).await;
+        let visit = format!("/v1/appointments/{}", visit.expect(201).id());
+        let intake = rosa.post(&format!("/v1/patients/{tim}/intakes"), json!({"form": "rls-history"})).await.expect(201).location();
+        let paths = [
+            format!("/v1/patients/{tim}"), format!("/v1/patients/{tim}/consents"), access(&tim), visit.clone(), format!("{visit}/history"),
+            format!("{visit}/calendar.ics"), intake, format!("/v1/patients/{tim}/intakes"), format!("/v1/patients/{tim}/rls-timeline"),
+        ];
+        // 2028-07-04 begins at four o'clock UTC in New York.
+        app.clock.set("2028-07-04T03:59:59Z".parse().expect("an instant"));
+        for path in &paths {
+            rosa.get(path).await.expect(200);
+        }
+        assert_eq!(rosa.get("/v1/appointments").await.items().len(), 1);
+        app.clock.advance(SignedDuration::from_secs(1));
+        for path in &paths {
+            rosa.get(path).await.problem(404, "not_found");
+        }
+        assert!(rosa.get("/v1/appointments").await.items().is_empty());
+        rosa.post(&format!("{visit}/cancel"), json!({"reason": "x"})).await.problem(404, "not_found");
+        assert_eq!(rosa.get("/v1/me").await.body["patients"], json!([]));
+        let shown = desk.get(&access(&tim)).await.items();
+        assert_eq!((&shown[0]["ended"], &shown[0]["relation"]), (&json!(true), &json!("parent")));
+
+        // He asks for her help: what the desk gives for an adult does not end by itself.
+        desk.post(&access(&tim), json!({"email": "rosa@example.org", "relation": "caregiver"})).await.expect(201);
+        assert_eq!(rosa.get(&paths[0]).await.expect(200).status, 200);
+        assert_eq!(rosa.get("/v1/me").await.body["patients"][0]["ends_on"], Value::Null);
+    }
+
+    async fn a_corrected_birth_date_moves_the_end(app: App) {
+        let (rosa, tim) = rosa(&app).await;
+        let desk = app.desk().await;
+        let path = format!("/v1/patients/{tim}");
+        for (born, ends_on) in [("2008-03-04", Some("2026-03-04")), ("2007-01-01", None), ("2012-02-29", Some("2030-03-01"))] {
+            let etag = desk.get(&path).await.etag();
+            desk.patch(&path, &etag, json!({"date_of_birth": born})).await.expect(200);
+            assert_eq!(rosa.get("/v1/me").await.body["patients"][0]["ends_on"], json!(ends_on), "{born}");
+        }
+        // A day that has passed meanwhile ends it at once.
+        app.clock.advance(SignedDuration::from_hours(24 * 8));
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"date_of_birth": "2008-03-04"})).await.expect(200);
+        rosa.get(&path).await.problem(404, "not_found");
+    }
+
+    async fn no_address_that_an_account_enters_gets_mail_before_the_desk_confirms_it(app: App) {
+        let desk = app.desk().await;
+        let ann = app.patient("ann").await;
+        let path = format!("/v1/patients/{}", ann.patient_id);
+        let read = desk.get(&path).await;
+        assert_eq!(read.body["email_confirmed"], true, "the desk entered it");
+        let changed = ann.patch(&path, &read.etag(), json!({"email": "victim@example.org"})).await;
+        assert_eq!(changed.expect(200).body["email_confirmed"], false);
+        let kept = ann.patch(&path, &changed.etag(), json!({"pronouns": "she/her"})).await;
+        assert_eq!(kept.expect(200).body["email_confirmed"], false);
+        let confirmed = desk.patch(&path, &kept.etag(), json!({"email": "victim@example.org"})).await;
+        assert_eq!(confirmed.expect(200).body["email_confirmed"], true);
+    }
+
+    async fn a_parent_is_told_of_a_childs_visit_and_the_young_adult_takes_over(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let mut child = person("Tim", "2010-07-04");
+        child["email"] = json!("tim@example.org");
+        child["preferred_language"] = json!("es");
+        let rosa = registered(&app, registration("rosa@example.org", "parent", "Rosa Example", child)).await;
+        let tim = rosa.get("/v1/me").await.string("/patients/0/id");
+        let paul = registered(&app, registration("paul@example.org", "parent", "Paul Example", person("Leo", "2012-03-03"))).await;
+        desk.post(&access(&tim), json!({"email": "paul@example.org", "relation": "parent"})).await.expect(201);
+        let slot = free_slots(&rosa, &clinic.check).await.remove(0);
+        let booking = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": tim});
+        let visit = rosa.post_with("/v1/appointments", booking, &[("Idempotency-Key", "b1")]).await.expect(201).id();
+        // Both parents, each in the language of the account; the boy's own address is neither confirmed nor needed.
+        let to_rosa = app.mails_to("rosa@example.org").await.pop().expect("a mail");
+        assert!(to_rosa.text.starts_with("Hola, Rosa Example:") && to_rosa.text.contains("Tim"), "{}", to_rosa.text);
+        let to_paul = app.mails_to("paul@example.org").await.pop().expect("a mail");
+        assert!(to_paul.text.contains("Dear Paul Example") && to_paul.text.contains("Tim"), "{}", to_paul.text);
+        assert!(app.mails_to("tim@example.org").await.is_empty());
+        paul.post(&format!("/v1/appointments/{visit}/cancel"), json!({"reason": "ill"})).await.expect(200);
+        assert_eq!(app.mails_to("rosa@example.org").await.len(), 3);
+
+        // The desk learns that the address is his.
+        let path = format!("/v1/patients/{tim}");
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"email": "tim@example.org"})).await.expect(200);
+        let tell = async || legwork::patients::ending::tell_all(&app.env).await.expect("told");
+        app.clock.set("2028-06-04T03:59:59Z".parse().expect("an instant"));
+        assert_eq!(tell().await, 0);
+        app.clock.advance(SignedDuration::from_secs(1));
+        assert_eq!((tell().await, tell().await), (1, 0), "once");
+        for (address, said) in [("rosa@example.org", "4 de julio de 2028"), ("paul@example.org", "July 4, 2028"), ("tim@example.org", "4 de julio de 2028")] {
+            let mails = app.mails_to(address).await;
+            let mail = mails.last().expect("a mail");
+            assert!(mail.text.contains(said), "{}", mail.text);
+        }
+        assert_eq!(app.mails_to("tim@example.org").await.len(), 1);
+
+        app.clock.set("2028-07-04T12:00:00Z".parse().expect("an instant"));
+        rosa.get(&path).await.problem(404, "not_found");
+        desk.post(&format!("{path}/invitation"), json!({"email": "rosa@example.org", "relation": "self"})).await
+            .problem(409, "other_relation");
+        desk.post(&format!("{path}/invitation"), json!({"email": "tim@example.org", "relation": "self"})).await.expect(202);
+        let token = app.mails_to("tim@example.org").await.last().expect("a mail").token();
+        app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
+        let young = app.anon().sign_in("tim@example.org", PASSWORD).await;
+        let me = young.get("/v1/me").await;
+        assert_eq!((me.string("/patients/0/id"), me.string("/patients/0/relation")), (tim.clone(), "self".into()));
+        young.get(&format!("/v1/appointments/{visit}")).await.expect(200);
+        assert_eq!(young.get(&access(&tim)).await.items().len(), 1, "what has ended is not shown");
+    }
+
+    async fn a_patient_of_the_desk_gets_an_account_by_an_invitation_that_works_once(app: App) {
+        let desk = app.desk().await;
+        let mut body = patient_json("Otto", "unused@example.org");
+        body["email"] = Value::Null;
+        let otto = desk.post("/v1/patients", body).await.expect(201).id();
+        let path = format!("/v1/patients/{otto}/invitation");
+        let invitation = json!({"email": "Otto@example.org", "relation": "self"});
+        let accept = async |body: Value| app.anon().post("/v1/invitations/accept", body).await;
+
+        // Somebody was quick and registered the address; they never read its mail.
+        app.anon().post("/v1/registrations", registration("otto@example.org", "self", "Mallory", person("Mallory", "1990-01-01"))).await.expect(202);
+        desk.post(&path, json!({"email": "x", "relation": "self"})).await.invalid("/email", "not_an_email");
+        desk.post("/v1/patients/0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01/invitation", invitation.clone()).await.problem(404, "not_found");
+        app.patient("ann").await.post(&path, invitation.clone()).await.problem(403, "role_forbidden");
+        desk.post(&path, invitation.clone()).await.expect(202);
+        let old = app.mails_to("Otto@example.org").await.pop().expect("a mail");
+        assert!(old.text.contains("/accept-invitation#token=") && !old.text.contains("Otto"), "{}", old.text);
+        desk.post(&path, invitation.clone()).await.expect(202);
+        let token = app.mails_to("Otto@example.org").await.pop().expect("a mail").token();
+        assert_ne!(old.token(), token);
+        accept(json!({"token": old.token(), "new_password": "amber heron folds paper"})).await.invalid("/token", "invalid_token");
+        accept(json!({"token": token})).await.invalid("/new_password", "required");
+        accept(json!({"token": token, "new_password": "short"})).await.invalid("/new_password", "too_short");
+        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.expect(204);
+        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.invalid("/token", "invalid_token");
+        let me = app.anon().sign_in("otto@example.org", "amber heron folds paper").await;
+        let mine = me.get("/v1/me").await;
+        assert_eq!(mine.body["patients"].as_array().map(Vec::len), Some(1), "nothing of the stranger's");
+        assert_eq!((mine.string("/patients/0/id"), mine.body["patients"][0]["relation_verified"].clone()), (otto.clone(), json!(true)));
+        app.anon().post("/v1/sessions", json!({"email": "otto@example.org", "password": PASSWORD})).await.expect(401);
+        assert!(desk.get("/v1/patients?q=mallory").await.items().is_empty());
+        desk.post(&path, json!({"email": "other@example.org", "relation": "self"})).await.problem(409, "own_account_exists");
+
+        // For a week, and not after it was taken back.
+        let carer = json!({"email": "carl@example.org", "relation": "caregiver"});
+        desk.post(&path, carer.clone()).await.expect(202);
+        let late = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
+        app.clock.advance(SignedDuration::from_hours(24 * 7));
+        accept(json!({"token": late, "new_password": PASSWORD})).await.invalid("/token", "invalid_token");
+        desk.post(&path, carer.clone()).await.expect(202);
+        let token = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
+        accept(json!({"token": token, "new_password": PASSWORD, "name": "Carl Carer"})).await.expect(204);
+        let carl = app.anon().sign_in("carl@example.org", PASSWORD).await;
+        desk.post(&path, carer).await.expect(202);
+        let open = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
+        desk.delete(&format!("/v1/patients/{otto}/access/{}", carl.user_id)).await.expect(204);
+        accept(json!({"token": open})).await.invalid("/token", "invalid_token");
+        carl.get(&format!("/v1/patients/{otto}")).await.problem(404, "not_found");
+    }
+
+    async fn an_invitation_links_the_account_that_the_address_has(app: App) {
+        let (rosa, _) = rosa(&app).await;
+        let desk = app.desk().await;
+        let ida = desk.post("/v1/patients", patient_json("Ida", "ida@example.org")).await.expect(201).id();
+        let path = format!("/v1/patients/{ida}/invitation");
+        desk.post(&path, json!({"email": "desk@clinic.example", "relation": "caregiver"})).await.problem(409, "account_is_staff");
+        desk.post(&path, json!({"email": "rosa@example.org", "relation": "caregiver"})).await.expect(202);
+        rosa.get(&format!("/v1/patients/{ida}")).await.problem(404, "not_found");
+        let token = app.mails_to("rosa@example.org").await.pop().expect("a mail").token();
+        let accept = async |body: Value| app.anon().post("/v1/invitations/accept", body).await;
+        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.invalid("/new_password", "not_an_option");
+        accept(json!({"token": token})).await.expect(204);
+        rosa.get(&format!("/v1/patients/{ida}")).await.expect(200);
+        app.anon().sign_in("rosa@example.org", PASSWORD).await.get("/v1/me").await.expect(200);
+    }
+
+    async fn a_carer_acts_for_an_old_mother_who_has_no_address(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let mut mother = person("Edna", "1938-05-05");
+        mother["email"] = json!("stranger@example.org");
+        mother["phone"] = json!("+12025550188");
+        let carl = registered(&app, registration("carl@example.org", "caregiver", "Carl Example", mother)).await;
+        let me = carl.get("/v1/me").await;
+        let edna = me.string("/patients/0/id");
+        assert_eq!(me.body["patients"][0]["ends_on"], Value::Null);
+        let book = async |client: &Client, key: &str| {
+            let slot = free_slots(client, &clinic.check).await.remove(0);
+            let booking = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": edna});
+            client.post_with("/v1/appointments", booking, &[("Idempotency-Key", key)]).await.expect(201).id()
+        };
+        book(&carl, "1").await;
+        assert!(app.mails_to("carl@example.org").await.last().expect("a mail").text.contains("Edna"));
+        assert!(app.mails_to("stranger@example.org").await.is_empty());
+        // An adult's forms are seen and filled in by who helps.
+        let intake = carl.post(&format!("/v1/patients/{edna}/intakes"), json!({"form": "rls-history"})).await.expect(201).location();
+        let etag = carl.get(&intake).await.etag();
+        carl.patch(&intake, &etag, json!({"answers": {"safety": {"self_harm_thoughts": "no"}}})).await.expect(200);
+        assert_eq!(carl.get(&intake).await.body["answers"], json!({"safety": {"self_harm_thoughts": "no"}}));
+        let refused = carl.post_empty(&format!("{intake}/submit")).await;
+        assert!(!refused.problem(422, "validation_failed").to_string().contains("guardian_or_staff"));
+        // Once the desk knows her own address, she is told herself.
+        let path = format!("/v1/patients/{edna}");
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"email": "edna@example.org"})).await.expect(200);
+        book(&carl, "2").await;
+        assert_eq!(app.mails_to("edna@example.org").await.len(), 1);
+        // Without anybody and any address, the desk calls.
+        let etag = desk.get(&path).await.etag();
+        desk.patch(&path, &etag, json!({"email": null})).await.expect(200);
+        desk.delete(&format!("{}/{}", access(&edna), carl.user_id)).await.expect(204);
+        book(&desk, "3").await;
+        let calls = desk.get("/v1/messages?status=to_phone").await.items();
+        assert_eq!(calls.len(), 1, "{calls:?}");
+    }
+
+    async fn a_parent_fills_in_for_a_child_and_sees_nothing_that_it_told_the_doctor_alone(app: App) {
+        let (rosa, tim) = rosa(&app).await;
+        let (doctor, desk) = (app.doctor().await, app.desk().await);
+        let intake = rosa.post(&format!("/v1/patients/{tim}/intakes"), json!({"form": "rls-history"})).await.expect(201).location();
+        let patch = async |client: &Client, answers: Value| {
+            let etag = client.get(&intake).await.etag();
+            client.patch(&intake, &etag, json!({"answers": answers})).await
+        };
+        patch(&rosa, json!({"safety": {"chest_pain_breathlessness": "no"}, "symptoms": {"urge_to_move_legs": "yes"}})).await.expect(200);
+        patch(&rosa, json!({"safety": {"self_harm_thoughts": "no"}})).await.invalid("/answers/safety/self_harm_thoughts", "clinician_only");
+        patch(&rosa, json!({"risk": {"pregnancy_status": "unknown"}})).await.invalid("/answers/risk/pregnancy_status", "clinician_only");
+        patch(&doctor, json!({"safety": {"self_harm_thoughts": "yes"}})).await.expect(200);
+        let seen = rosa.get(&intake).await;
+        assert_eq!(seen.expect(200).body["answers"], json!({"safety": {"chest_pain_breathlessness": "no"}, "symptoms": {"urge_to_move_legs": "yes"}}));
+        let summary = rosa.get(&format!("{intake}/summary")).await;
+        let timeline = rosa.get(&format!("/v1/patients/{tim}/rls-timeline")).await;
+        let saved = patch(&rosa, json!({"symptoms": {"worse_at_rest": "yes"}})).await;
+        // Taking the section back would take the secret answer with it.
+        patch(&rosa, json!({"safety": null})).await.invalid("/answers/safety", "clinician_only");
+        let refused = rosa.post_empty(&format!("{intake}/submit")).await;
+        refused.problem(422, "validation_failed");
+        for reply in [&seen, &summary, &timeline, &saved, &refused] {
+            let text = reply.text.to_lowercase();
+            for word in ["self_harm", "self-harm", "988", "crisis", "pregnan", "alcohol", "nicotine", "gambling"] {
+                assert!(!text.contains(word), "{word} in {}", reply.text);
+            }
+        }
+        assert_eq!(doctor.get(&intake).await.body["answers"]["safety"]["self_harm_thoughts"], "yes", "it is still there");
+        rosa.get("/v1/intake-flags").await.problem(403, "role_forbidden");
+
+        // The boy reads along with an account of his own; submitting is for grown-ups.
+        desk.post(&format!("/v1/patients/{tim}/invitation"), json!({"email": "tim@example.org", "relation": "self"})).await.expect(202);
+        let token = app.mails_to("tim@example.org").await.pop().expect("a mail").token();
+        app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
+        let young = app.anon().sign_in("tim@example.org", PASSWORD).await;
+        young.post_empty(&format!("{intake}/submit")).await.invalid("", "guardian_or_staff");
+    }
+}
