@@ -21,7 +21,7 @@ use crate::http::fallback::{Routes, fallback};
 use crate::routes::routes;
 use crate::sealed::Sealer;
 use crate::telemetry::Metrics;
-use crate::{accounts, http, intake, messages, openapi, patients, scheduling};
+use crate::{accounts, http, intake, messages, openapi, pages, patients, scheduling};
 
 /// Opens what requests and commands need, without starting anything. The schema must be current.
 ///
@@ -111,6 +111,7 @@ impl Server {
                 .into_utoipa_app()
                 .configure(routes)
                 .into_app()
+                .configure(pages::routes)
                 .service(web::redirect("/docs", "/docs/"))
                 .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document.clone()))
                 .default_service(web::to(fallback))

@@ -9,7 +9,7 @@ use super::dto::{
     NewAppointment, Rescheduling,
 };
 use super::model::{AppointmentStatus, AppointmentStep};
-use super::{amending, booking, moving, notice, progress, store};
+use super::{amending, booking, links, moving, notice, progress, store};
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::env::Env;
@@ -36,6 +36,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(mark_no_show)
         .service(complete_appointment)
         .service(undo_appointment);
+    links::routes(cfg);
 }
 
 /// The appointment as the actor sees it after a change, as an answer that can be stored.
