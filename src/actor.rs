@@ -88,6 +88,8 @@ pub enum Action {
     AppointmentAmend,
     /// Check in, no-show, complete and undo.
     AppointmentProgress,
+    /// Renew the links in an appointment's mails and take them back.
+    AppointmentLinkManage,
     /// Begin, fill in, discard and submit an intake.
     IntakeWrite,
     /// Read intakes; which of their parts, the role decides.
@@ -140,6 +142,7 @@ const PERMISSIONS: &[(Action, [Reach; 4])] = &[
     (Action::AppointmentRead,      [Own,     Any,  Any,    Any]),
     (Action::AppointmentAmend,     [No,      Any,  Any,    Any]),
     (Action::AppointmentProgress,  [No,      Any,  Any,    Any]),
+    (Action::AppointmentLinkManage,[No,      Any,  Any,    Any]),
     // Who runs the clinic's settings or desk has no need of what patients tell their doctors.
     (Action::IntakeWrite,          [Own,     Any,  Any,    Any]),
     (Action::IntakeRead,           [Own,     Any,  Any,    Any]),

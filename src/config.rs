@@ -14,6 +14,7 @@ use self::edge::{Origin, Proxies, ProxyHeader, RateLimits};
 use crate::clock::Entropy;
 use crate::db::Target;
 use crate::telemetry::LogFormat;
+use crate::text::Language;
 
 /// Whom the clinic asks for a code besides the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -248,10 +249,14 @@ impl Config {
         Ok(())
     }
 
-    /// The URL of a page that a mail links to, with its token in the fragment, which no server ever sees.
-    pub fn link(&self, page: &str, token: &str) -> String {
-        let base = self.settings.patient_app_url.as_ref().unwrap_or(&self.settings.public_url);
-        format!("{}/{page}#token={token}", base.as_str().trim_end_matches('/'))
+    /// The URL of a page that a mail links to, with its token in the fragment, which no server ever sees. Our own pages
+    /// are told the mail's language unless it is theirs by default.
+    pub fn link(&self, page: &str, token: &str, language: Language) -> String {
+        let Settings { patient_app_url, public_url, .. } = &self.settings;
+        let spanish = patient_app_url.is_none() && language == Language::Spanish;
+        let query = if spanish { "?lang=es" } else { "" };
+        let base = patient_app_url.as_ref().unwrap_or(public_url);
+        format!("{}/{page}{query}#token={token}", base.as_str().trim_end_matches('/'))
     }
 }
 

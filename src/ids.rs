@@ -78,6 +78,8 @@ ids! {
     AppointmentId;
     /// One change of an appointment.
     AppointmentHistoryId;
+    /// A link to an appointment, as a mail has it.
+    AppointmentLinkId;
     /// A history that a patient records before a visit (FHIR `QuestionnaireResponse`).
     IntakeId;
     /// What an amendment of an intake replaced.

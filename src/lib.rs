@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod demo;
 pub mod openapi;
+pub mod pages;
 pub mod routes;
 pub mod server;
 

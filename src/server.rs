@@ -28,7 +28,7 @@ use crate::http::limits::Limiter;
 use crate::routes::routes;
 use crate::sealed::{self, Sealer};
 use crate::telemetry::Metrics;
-use crate::{accounts, http, intake, messages, openapi, scheduling};
+use crate::{accounts, http, intake, messages, openapi, pages, patients, scheduling};
 
 /// Opens what requests and commands need, without starting anything. The schema must be current.
 ///
@@ -119,6 +119,7 @@ impl Server {
                 .into_utoipa_app()
                 .configure(routes)
                 .into_app()
+                .configure(pages::routes)
                 .service(web::redirect("/docs", "/docs/"))
                 .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document.clone()))
                 .default_service(web::to(fallback))

@@ -114,7 +114,8 @@ fn amend(
         identifiers::set_for_appointment(tx, id, &identifiers)?;
     }
     let note = note.map(|note| env.sealer.seal(place, &note)).transpose()?;
-    let change = store::Change { step: AppointmentStep::Amend, from: Some(was.status), reason: None };
-    store::update(tx, env, actor, &change, Appointment { note, identifiers, ..was })?;
+    let change =
+        store::Change { step: AppointmentStep::Amend, from: Some(was.status), reason: None, by: Some(actor.user_id) };
+    store::update(tx, env, &change, Appointment { note, identifiers, ..was })?;
     Ok(())
 }

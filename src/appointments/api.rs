@@ -9,7 +9,7 @@ use super::dto::{
     NewAppointment, Rescheduling,
 };
 use super::model::{AppointmentStatus, AppointmentStep};
-use super::{agenda, amending, booking, moving, notice, progress, store};
+use super::{agenda, amending, booking, links, moving, notice, progress, store};
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::env::Env;
@@ -38,6 +38,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(complete_appointment)
         .service(undo_appointment)
         .service(agenda::get_agenda);
+    links::routes(cfg);
 }
 
 /// The appointment as the actor sees it after a change, as an answer that can be stored.

@@ -80,7 +80,7 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
         created_at: now,
         updated_at: now,
     };
-    store::insert(tx, env, actor, &appointment)?;
+    store::insert(tx, env, &appointment)?;
     slots::take(tx, &slots, now, booking.hold_id, id)?;
     // What the patient's intake raised before there was a visit is now this doctor's.
     intake::flags::hand_over(tx, patient.id, appointment.practitioner_id)?;

@@ -464,7 +464,12 @@ impl AppointmentChange {
             id: past.id,
             at: past.at,
             step: past.action,
-            by: if by == Some(Role::Patient) { AppointmentSide::Patient } else { AppointmentSide::Clinic },
+            // Without an account it was the link in the patient's mail.
+            by: if by.is_none_or(|role| role == Role::Patient) {
+                AppointmentSide::Patient
+            } else {
+                AppointmentSide::Clinic
+            },
             actor_id: past.actor_id.filter(|_| staff),
             from_status: past.from_status,
             to_status: past.to_status,

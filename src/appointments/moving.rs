@@ -3,7 +3,7 @@
 use super::booking::{admit, held, redeem};
 use super::model::AppointmentStep;
 use super::notice::{self, Notice};
-use super::progress;
+use super::progress::{self, By};
 use super::store::{self, Appointment, Change};
 use crate::actor::Actor;
 use crate::db::Conn;
@@ -43,7 +43,7 @@ pub fn reschedule(
     if_match.check(shown.appointment.version)?;
     let before = shown.appointment;
     let visit_type = scheduling::store::visit_type(tx, before.visit_type_id)?;
-    let around = progress::circumstances(tx, env, actor, &before, &shown.time_zone, &visit_type)?;
+    let around = progress::circumstances(tx, env, By::account(actor), &before, &shown.time_zone, &visit_type)?;
     let status = around.decide(before.status, AppointmentStep::Reschedule)?;
 
     store::lock_patient(tx, before.patient_id)?;
@@ -72,8 +72,9 @@ pub fn reschedule(
         sequence: before.sequence + 1,
         ..before.clone()
     };
-    let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None };
-    let moved = store::update(tx, env, actor, &change, moved)?;
+    let change =
+        Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None, by: Some(actor.user_id) };
+    let moved = store::update(tx, env, &change, moved)?;
     slots::take(tx, &slots, now, target.hold_id, moved.id)?;
     notice::send(tx, env, Notice::Moved, &moved, &shown.patient)
 }

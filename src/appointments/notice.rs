@@ -1,6 +1,7 @@
 //! Telling the patient of a change, by mail or through a call from the desk.
 
 use super::code::ConfirmationCode;
+use super::links;
 use super::store::Appointment;
 use crate::db::Conn;
 use crate::env::Env;
@@ -29,7 +30,9 @@ pub enum Notice {
 /// # Errors
 /// The database's.
 pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment, patient: &Patient) -> Result<()> {
-    messages::store::supersede_calls(tx, appointment.id, env.now())?;
+    if notice != Notice::Booked {
+        messages::store::supersede_calls(tx, appointment.id, env.now())?;
+    }
     let mut content = content(tx, appointment)?;
     if notice == Notice::Booked {
         content.forms_due = forms_due(tx, env, appointment)?;
@@ -38,6 +41,10 @@ pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment,
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
+        }
+        // What is read out on the phone has no link, and after a cancellation there is nothing to look up.
+        if recipient.email.is_some() && notice != Notice::Cancelled {
+            content.token = Some(links::issue(tx, env, appointment.id)?);
         }
         let mail = match notice {
             Notice::Booked => Mail::AppointmentBooked(content),

@@ -5,16 +5,35 @@ use jiff::tz::TimeZone;
 
 use super::model::{AppointmentStatus, AppointmentStep, Circumstances};
 use super::notice::{self, Notice};
-use super::store::{self, Appointment, Change};
+use super::store::{self, Appointment, Change, Shown};
 use crate::actor::Actor;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::etag::IfMatch;
-use crate::ids::AppointmentId;
+use crate::ids::{AppointmentId, UserId};
 use crate::scheduling::model::VisitType;
 use crate::scheduling::releasing::release;
 use crate::scheduling::{self, slots};
+
+/// On whose part an appointment is changed.
+#[derive(Debug, Clone, Copy)]
+pub struct By {
+    /// The account; none where the link in a mail is used.
+    pub account: Option<UserId>,
+    /// Whether it is the clinic's.
+    pub staff: bool,
+}
+
+impl By {
+    /// Whoever has the link: what the patient may do, without an account.
+    pub const LINK: Self = Self { account: None, staff: false };
+
+    /// Somebody who is signed in.
+    pub fn account(actor: &Actor) -> Self {
+        Self { account: Some(actor.user_id), staff: actor.role.is_staff() }
+    }
+}
 
 /// Takes a step that is none of booking and moving.
 ///
@@ -30,9 +49,23 @@ pub fn advance(
 ) -> Result<()> {
     let shown = store::lock(tx, env, actor, id)?;
     if_match.check(shown.appointment.version)?;
+    change(tx, env, By::account(actor), shown, (step, reason))
+}
+
+/// Takes the step on an appointment that is locked.
+///
+/// # Errors
+/// The conflicts of [`advance`].
+pub fn change(
+    tx: &mut Conn,
+    env: &Env,
+    by: By,
+    shown: Shown,
+    (step, reason): (AppointmentStep, Option<&str>),
+) -> Result<()> {
     let before = shown.appointment;
     let visit_type = scheduling::store::visit_type(tx, before.visit_type_id)?;
-    let around = circumstances(tx, env, actor, &before, &shown.time_zone, &visit_type)?;
+    let around = circumstances(tx, env, by, &before, &shown.time_zone, &visit_type)?;
     let status = around.decide(before.status, step)?;
 
     if status.is_live() && !before.status.is_live() {
@@ -46,8 +79,8 @@ pub fn advance(
         release(tx, before.id)?;
     }
     let sequence = before.sequence + i32::from(cancelled);
-    let change = Change { step, from: Some(before.status), reason };
-    let after = store::update(tx, env, actor, &change, Appointment { status, sequence, ..before })?;
+    let change = Change { step, from: Some(before.status), reason, by: by.account };
+    let after = store::update(tx, env, &change, Appointment { status, sequence, ..before })?;
     if cancelled {
         notice::send(tx, env, Notice::Cancelled, &after, &shown.patient)?;
     }
@@ -61,7 +94,7 @@ pub fn advance(
 pub fn circumstances(
     tx: &mut Conn,
     env: &Env,
-    actor: &Actor,
+    by: By,
     appointment: &Appointment,
     time_zone: &str,
     visit_type: &VisitType,
@@ -71,7 +104,7 @@ pub fn circumstances(
         starts_at: appointment.starts_at,
         changed_at: store::changed_at(tx, appointment)?,
         zone: TimeZone::get(time_zone).map_err(|error| Error::internal("the location's time zone", error))?,
-        by_staff: actor.role.is_staff(),
+        by_staff: by.staff,
         cancel_notice: SignedDuration::from_mins(visit_type.cancel_notice_minutes.into()),
     })
 }

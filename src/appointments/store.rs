@@ -147,10 +147,10 @@ macro_rules! first_hit {
     };
 }
 
-/// The joined query of which single appointments and lists are made, limited to what the actor may see.
-macro_rules! shown {
-    ($env:expr, $actor:expr) => {{
-        let mut query = appointments::table
+/// The joined query of which single appointments and lists are made.
+macro_rules! joined {
+    () => {
+        appointments::table
             .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
             .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
             .select((
@@ -160,7 +160,13 @@ macro_rules! shown {
                 first_hit!().select(slots::off_plan).single_value(),
                 first_hit!().select(slots::off_plan_since).single_value(),
             ))
-            .into_boxed();
+    };
+}
+
+/// [`joined`], limited to what the actor may see.
+macro_rules! shown {
+    ($env:expr, $actor:expr) => {{
+        let mut query = joined!().into_boxed();
         if only_own($actor) {
             query = query.filter(
                 appointments::patient_id.eq_any(
@@ -183,6 +189,14 @@ pub fn shown(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Resu
     Ok(shown!(env, actor).filter(appointments::id.eq(id)).first(tx)?)
 }
 
+/// The appointment with what is shown beside it, for whoever has shown otherwise that they may see it.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn unguarded(tx: &mut Conn, id: AppointmentId) -> Result<Shown> {
+    Ok(joined!().filter(appointments::id.eq(id)).first(tx)?)
+}
+
 /// The intake that counts for each of these visits, and how it stands.
 ///
 /// # Errors
@@ -203,12 +217,26 @@ pub type Standing = (Option<IntakeId>, IntakeStanding);
 /// # Errors
 /// [`Error::NotFound`] where the actor may not see it.
 pub fn lock(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result<Shown> {
+    lock_row(tx, id)?;
+    shown(tx, env, actor, id)
+}
+
+/// [`lock`] for whoever has shown otherwise that they may see it.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn lock_unguarded(tx: &mut Conn, id: AppointmentId) -> Result<Shown> {
+    lock_row(tx, id)?;
+    unguarded(tx, id)
+}
+
+fn lock_row(tx: &mut Conn, id: AppointmentId) -> Result<()> {
     if let Conn::Postgres(pg) = tx {
         let locked: Option<AppointmentId> =
             appointments::table.find(id).select(appointments::id).for_no_key_update().first(pg).optional()?;
         locked.ok_or(Error::NotFound)?;
     }
-    shown(tx, env, actor, id)
+    Ok(())
 }
 
 /// Makes the changes to one patient's appointments wait for each other, so that an overlap is found by looking.
@@ -370,7 +398,7 @@ pub fn between(
 ///
 /// # Errors
 /// A conflict where another has its time, code or identifier.
-pub fn insert(tx: &mut Conn, env: &Env, actor: &Actor, new: &Appointment) -> Result<()> {
+pub fn insert(tx: &mut Conn, env: &Env, new: &Appointment) -> Result<()> {
     use appointments::dsl;
     diesel::insert_into(appointments::table)
         .values((
@@ -399,7 +427,8 @@ pub fn insert(tx: &mut Conn, env: &Env, actor: &Actor, new: &Appointment) -> Res
     if !new.identifiers.0.is_empty() {
         identifiers::set_for_appointment(tx, new.id, &new.identifiers)?;
     }
-    remember(tx, env, actor, &Change { step: AppointmentStep::Book, from: None, reason: None }, new)
+    let change = Change { step: AppointmentStep::Book, from: None, reason: None, by: new.booked_by };
+    remember(tx, env, &change, new)
 }
 
 /// A change, as history tells it.
@@ -411,19 +440,15 @@ pub struct Change<'a> {
     pub from: Option<AppointmentStatus>,
     /// Why, in somebody's words.
     pub reason: Option<&'a str>,
+    /// Whose account did it; none, where the link in a mail was used.
+    pub by: Option<UserId>,
 }
 
 /// Keeps a changed appointment as its next version, and a line of its history.
 ///
 /// # Errors
 /// A conflict where another has its time; [`Error::Retry`] where it was changed although it should be locked.
-pub fn update(
-    tx: &mut Conn,
-    env: &Env,
-    actor: &Actor,
-    change: &Change<'_>,
-    changed: Appointment,
-) -> Result<Appointment> {
+pub fn update(tx: &mut Conn, env: &Env, change: &Change<'_>, changed: Appointment) -> Result<Appointment> {
     use appointments::dsl;
     let next = Appointment { version: changed.version + 1, updated_at: env.now(), ..changed };
     let rows = diesel::update(appointments::table.find(next.id).filter(dsl::version.eq(changed.version)))
@@ -443,11 +468,11 @@ pub fn update(
     if rows != 1 {
         return Err(Error::Retry);
     }
-    remember(tx, env, actor, change, &next)?;
+    remember(tx, env, change, &next)?;
     Ok(next)
 }
 
-fn remember(tx: &mut Conn, env: &Env, actor: &Actor, change: &Change<'_>, now: &Appointment) -> Result<()> {
+fn remember(tx: &mut Conn, env: &Env, change: &Change<'_>, now: &Appointment) -> Result<()> {
     use appointment_history::dsl;
     let id: AppointmentHistoryId = env.new_id();
     let reason = change.reason.map(|text| env.sealer.seal(reason_place(id), &text.to_owned())).transpose()?;
@@ -456,7 +481,7 @@ fn remember(tx: &mut Conn, env: &Env, actor: &Actor, change: &Change<'_>, now: &
             dsl::id.eq(id),
             dsl::appointment_id.eq(now.id),
             dsl::at.eq(now.updated_at),
-            dsl::actor_id.eq(actor.user_id),
+            dsl::actor_id.eq(change.by),
             dsl::action.eq(change.step),
             dsl::from_status.eq(change.from),
             dsl::to_status.eq(now.status),
@@ -500,7 +525,7 @@ pub struct Past {
     pub id: AppointmentHistoryId,
     /// When.
     pub at: Timestamp,
-    /// Whose account did it.
+    /// Whose account did it; none, where the link in a mail was used.
     pub actor_id: Option<UserId>,
     /// What.
     pub action: AppointmentStep,

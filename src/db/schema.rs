@@ -410,6 +410,20 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    appointment_links (id) {
+        id -> types::Uid,
+        appointment_id -> types::Uid,
+        token_hash -> Binary,
+        created_at -> types::Instant,
+        revoked_at -> Nullable<types::Instant>,
+        revoked_by -> Nullable<types::Uid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     messages (id) {
         id -> types::Uid,
         kind -> Text,
@@ -617,6 +631,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     location_closures,
     appointments,
     appointment_history,
+    appointment_links,
     messages,
     idempotency_keys,
     intakes,

@@ -73,13 +73,16 @@ impl Operation {
 /// The default service.
 pub async fn fallback(request: HttpRequest, routes: web::Data<Routes>) -> HttpResponse {
     match routes.0.iter().find(|route| route.path.is_match(request.path())) {
-        Some(Route { allowed, .. }) => {
-            let mut response = Draft::method(allowed).into_response();
-            if let Ok(value) = HeaderValue::from_str(allowed) {
-                response.headers_mut().insert(ALLOW, value);
-            }
-            response
-        }
+        Some(Route { allowed, .. }) => not_allowed(allowed),
         None => Draft::no_route().into_response(),
     }
+}
+
+/// 405: the path is there, for these methods.
+pub fn not_allowed(allowed: &str) -> HttpResponse {
+    let mut response = Draft::method(allowed).into_response();
+    if let Ok(value) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
 }

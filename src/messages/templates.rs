@@ -157,7 +157,7 @@ impl Writer {
             lang => language.code(),
             clinic => config.settings.clinic_name.as_str(),
             name => reader.name.as_deref().map(one_line),
-            link => mail.link().map(|(page, token)| config.link(page, token)),
+            link => mail.link().map(|(page, token)| config.link(page, token, language)),
             appointment => mail.appointment().map(|mail| appointment(mail, language)),
             forms_link => forms_link(config),
             reference => mail.reference(),

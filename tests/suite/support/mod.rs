@@ -9,6 +9,7 @@
 #![allow(dead_code, unused_imports, reason = "a box of tools: not every one is in use at every time")]
 
 pub mod app;
+pub mod browser;
 pub mod client;
 pub mod clinic;
 pub mod disk;

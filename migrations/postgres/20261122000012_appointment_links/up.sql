@@ -1,0 +1,16 @@
+-- The links in appointment mails: each shows, and may cancel, its one appointment until that ends. The token itself is
+-- only in the mail and in the mail's sealed payload.
+CREATE TABLE appointment_links (
+    id uuid PRIMARY KEY,
+    appointment_id uuid NOT NULL REFERENCES appointments (id),
+    -- SHA-256
+    token_hash bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    -- when and by whom of the staff it was taken back
+    revoked_at timestamptz,
+    revoked_by uuid REFERENCES users (id),
+    CONSTRAINT appointment_links_revoked CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
+);
+
+CREATE UNIQUE INDEX appointment_links_token ON appointment_links (token_hash);
+CREATE INDEX appointment_links_appointment ON appointment_links (appointment_id);

@@ -1,0 +1,155 @@
+//! The small pages that the service itself serves for the links in its mails: so that a mail works before the clinic has
+//! any other client. They are static but for the clinic's name and numbers, and call the public API like any client.
+//!
+//! A page is one template for both languages, with each text beside its translation: `t("Yes", "Sí")`. All that the script
+//! may have to say stands in the page, hidden, so that the script has no words of its own.
+
+use std::sync::LazyLock;
+
+use actix_web::http::header::{self, AcceptLanguage, Header, Preference};
+use actix_web::{HttpRequest, HttpResponse, web};
+use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
+
+use crate::db::Conn;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::Limit;
+use crate::http::fallback::not_allowed;
+use crate::scheduling;
+use crate::text::Language;
+
+/// Everything that pages are made of, by name.
+const TEMPLATES: &[(&str, &str)] = &[
+    ("layout.html", include_str!("html/layout.html")),
+    ("errors.html", include_str!("html/errors.html")),
+    ("mailbox.html", include_str!("html/mailbox.html")),
+    ("verify-email.html", include_str!("html/verify-email.html")),
+    ("set-password.html", include_str!("html/set-password.html")),
+    ("appointment.html", include_str!("html/appointment.html")),
+];
+
+/// The pages, as links name them.
+const PAGES: [&str; 3] = ["verify-email", "set-password", "appointment"];
+
+/// What a page may do: load its own style and script, and call the API. Nothing inline, nothing from elsewhere, no frame
+/// around it, and no form that is sent without the script.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// How many locations' telephone numbers a page shows.
+const PHONES: i64 = 5;
+
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.add_function("t", |state: &State<'_, '_>, english: String, spanish: String| {
+        let is_spanish = state.lookup("lang").is_some_and(|lang| lang.as_str() == Some(Language::Spanish.code()));
+        if is_spanish { spanish } else { english }
+    });
+    engine.set_loader(|name| {
+        Ok(TEMPLATES.iter().find(|(known, _)| *known == name).map(|(_, text)| TemplateSource::from(*text)))
+    });
+    engine
+});
+
+/// The pages with their style and script.
+pub fn routes(cfg: &mut web::ServiceConfig) {
+    let other = || web::to(|| async { not_allowed("GET, HEAD") });
+    for name in PAGES {
+        let page = move |env: web::Data<Env>, request: HttpRequest| answer(env, request, name);
+        cfg.service(web::resource(format!("/{name}")).get(page).default_service(other()));
+    }
+    for (path, kind, text) in [
+        ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
+        ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
+    ] {
+        let file = move || async move {
+            // Short, as a page and its script must be of one version.
+            let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=60")];
+            headers
+                .into_iter()
+                .fold(HttpResponse::Ok(), |mut response, header| {
+                    response.insert_header(header);
+                    response
+                })
+                .body(text)
+        };
+        cfg.service(web::resource(path).get(file).default_service(other()));
+    }
+}
+
+async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -> Result<HttpResponse> {
+    let page = render(&env, name, language(&request), phones(&env).await)?;
+    Ok(HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((header::VARY, "Accept-Language"))
+        .body(page))
+}
+
+/// Whom to call: the clinic's number, or those of its locations. A page without them is better than none.
+async fn phones(env: &Env) -> Vec<Value> {
+    if let Some(number) = env.config.settings.clinic_phone.clone() {
+        return vec![context! { name => (), number => number }];
+    }
+    let locations =
+        env.db.read(|conn: &mut Conn| scheduling::store::list_locations(conn, None, Limit::new(Some(PHONES))?));
+    let locations = locations.await.unwrap_or_default().into_iter().take(usize::try_from(PHONES).unwrap_or_default());
+    locations.map(|location| context! { name => location.name, number => location.phone }).collect()
+}
+
+fn render(env: &Env, name: &str, language: Language, phones: Vec<Value>) -> Result<String> {
+    let settings = &env.config.settings;
+    let values = context! {
+        page => name,
+        lang => language.code(),
+        clinic => settings.clinic_name.as_str(),
+        app => settings.patient_app_url.as_ref().map(url::Url::as_str),
+        min_patient => settings.password_min_patient,
+        min_staff => settings.password_min_staff,
+        phones => phones,
+    };
+    let template = ENGINE.get_template(&format!("{name}.html"));
+    template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))
+}
+
+/// The language that the link or the switch on the page asks for, else the reader's own.
+fn language(request: &HttpRequest) -> Language {
+    let asked = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "lang");
+    if let Some((_, tag)) = asked {
+        return Language::of_tag(&tag);
+    }
+    let ours = |tag: &str| [Language::English, Language::Spanish].into_iter().find(|one| tag.starts_with(one.code()));
+    let preferred = AcceptLanguage::parse(request).map(|header| header.ranked()).unwrap_or_default();
+    let spoken = preferred.into_iter().find_map(|preference| match preference {
+        Preference::Specific(tag) => ours(tag.primary_language()),
+        Preference::Any => Some(Language::English),
+    });
+    spoken.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn the_link_says_the_language_or_else_the_browser_does() {
+        for (uri, accepted, expected) in [
+            ("/appointment", None, Language::English),
+            ("/appointment", Some("es-MX,es;q=0.9,en;q=0.8"), Language::Spanish),
+            ("/appointment", Some("fr,es;q=0.5,en;q=0.7"), Language::English),
+            ("/appointment", Some("de-DE,de;q=0.9"), Language::English),
+            ("/appointment", Some("*"), Language::English),
+            ("/appointment?lang=es", Some("en-US"), Language::Spanish),
+            ("/appointment?lang=en", Some("es"), Language::English),
+            ("/appointment?lang=%", Some("es"), Language::English),
+        ] {
+            let mut request = TestRequest::with_uri(uri);
+            if let Some(accepted) = accepted {
+                request = request.insert_header((header::ACCEPT_LANGUAGE, accepted));
+            }
+            assert_eq!(language(&request.to_http_request()), expected, "{uri} {accepted:?}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+// The script of the clinic's small pages. It calls the public API like any other client.
+//
+// The link's token stands in the fragment, which no server sees. It stays in the address bar as long as it is good, so
+// that the page can be reloaded or kept; once it is used up it is taken away. Nothing that has an effect happens without
+// a press of a button: mail scanners open links, too. Seeing an appointment has none, so it is shown at once.
+"use strict";
+
+(() => {
+  const page = document.body.dataset.page;
+  const lang = document.documentElement.lang;
+  const one = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const token = () => new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+
+  /** Shows one part of the page, and takes whoever listens or tabs there unless the page has just opened. */
+  function show(state, quietly = false) {
+    for (const section of all("[data-state]")) section.hidden = section.dataset.state !== state;
+    if (!quietly) one(`[data-state="${state}"] h1`).focus();
+  }
+
+  /** Calls the API. Whatever hinders that is an outcome as well: `offline`, `busy`, `failed`. */
+  async function call(path, body) {
+    let response;
+    try {
+      response = await fetch(`v1/${path}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+        credentials: "omit",
+        signal: AbortSignal.timeout(20000),
+      });
+    } catch {
+      return { outcome: "offline" };
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return { outcome: "done", answer };
+    if (response.status === 429 || response.status === 503) return { outcome: "busy" };
+    if ([404, 409, 422].includes(response.status)) return { outcome: "refused", status: response.status, answer };
+    return { outcome: "failed" };
+  }
+
+  /** Takes all errors of a form away. */
+  function clear(form) {
+    for (const error of all("[data-error], [data-code], [data-said]", form)) {
+      if ("said" in error.dataset) error.remove();
+      else error.hidden = true;
+    }
+    for (const field of all("[aria-invalid]", form)) field.removeAttribute("aria-invalid");
+  }
+
+  /** Shows what hinders a form as a whole. */
+  function hinder(form, outcome) {
+    one(`[data-error="${outcome}"]`, form).hidden = false;
+  }
+
+  /** Shows the errors of a problem document at their fields, in our words or else the server's. Says whether it could. */
+  function explain(form, errors = []) {
+    let first = null;
+    for (const { pointer, code, detail } of errors) {
+      const place = one(`[data-field="${CSS.escape(pointer)}"]`, form);
+      if (!place) continue;
+      const ours = one(`[data-code="${CSS.escape(code)}"]`, place);
+      if (ours) {
+        ours.hidden = false;
+      } else if (lang === "en" && detail) {
+        const said = document.createElement("span");
+        said.dataset.said = "";
+        said.textContent = `This ${detail}.`;
+        place.append(said);
+      } else {
+        one('[data-code="*"]', place).hidden = false;
+      }
+      const field = one(`[aria-describedby~="${place.id}"]`, form);
+      field.setAttribute("aria-invalid", "true");
+      first ??= field;
+    }
+    first?.focus();
+    return first !== null;
+  }
+
+  const value = (form, name) => form.elements[name].value;
+  const spent = (answer) => (answer.errors ?? []).some((error) => error.pointer === "/token");
+  /** A used-up token has no business in the history. */
+  const forget = () => history.replaceState(null, "", location.pathname + location.search);
+
+  const mailbox = (path) => ({
+    run: (form) => call(path, { email: value(form, "email").trim() }),
+    done: () => show("sent"),
+  });
+  const usesToken = (run) => ({
+    run,
+    done: () => { forget(); show("done"); },
+    refused: (result) => {
+      if (!spent(result.answer)) return false;
+      forget();
+      show("gone");
+      return true;
+    },
+  });
+
+  const actions = {
+    verify: usesToken(() => call("email-verifications", { token: token() })),
+    "set-password": usesToken((form) =>
+      call("password-resets/confirm", { token: token(), new_password: value(form, "password") })),
+    resend: mailbox("email-verifications/resend"),
+    "ask-reset": mailbox("password-resets"),
+    view: { run: () => view(), done: () => {}, refused: () => true },
+    cancel: {
+      run: (form) => call("appointment-links/cancel", { token: token(), reason: value(form, "reason") }),
+      done: ({ answer }) => { tell(answer); show("shown"); },
+      refused: ({ status }) => {
+        if (status === 422) return false;
+        // It changed since it was shown: too late now, checked in, or the link was taken back.
+        view();
+        return true;
+      },
+    },
+  };
+
+  for (const form of all("form[data-do]")) {
+    const button = one('button[type="submit"]', form);
+    const { run, done, refused } = actions[form.dataset.do];
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      // Not `disabled`: that would take the focus away from whoever uses a keyboard.
+      if (button.getAttribute("aria-disabled") === "true") return;
+      button.setAttribute("aria-disabled", "true");
+      clear(form);
+      const result = await run(form);
+      button.removeAttribute("aria-disabled");
+      if (result.outcome === "done") done(result);
+      else if (result.outcome !== "refused") hinder(form, result.outcome);
+      else if (!refused?.(result) && !explain(form, result.answer.errors)) hinder(form, "failed");
+    });
+  }
+
+  // Opening, closing, showing a password.
+  for (const opener of all("[data-open]")) {
+    const form = document.getElementById(opener.dataset.open);
+    const open = (yes) => {
+      form.hidden = !yes;
+      opener.hidden = yes;
+      opener.setAttribute("aria-expanded", String(yes));
+      (yes ? one("h2", form) : opener).focus();
+    };
+    opener.addEventListener("click", () => open(true));
+    one("[data-close]", form).addEventListener("click", () => open(false));
+  }
+  for (const toggle of all("[data-toggle]")) {
+    const field = document.getElementById(toggle.dataset.toggle);
+    toggle.addEventListener("click", () => {
+      const shown = field.type === "password";
+      field.type = shown ? "text" : "password";
+      toggle.setAttribute("aria-pressed", String(shown));
+      for (const words of all("[data-when]", toggle)) words.hidden = words.dataset.when !== String(shown);
+    });
+  }
+
+  // The appointment.
+  function tell(appointment) {
+    const zone = { timeZone: appointment.time_zone };
+    // The clinic's patients say 9:30 AM, in Spanish as well, as their mails do.
+    const say = (at, form) => new Intl.DateTimeFormat(`${lang}-US`, { ...zone, ...form }).format(new Date(at));
+    const minute = { hour: "numeric", minute: "2-digit" };
+    const facts = {
+      first_name: appointment.first_name,
+      when: say(appointment.starts_at, { weekday: "long", year: "numeric", month: "long", day: "numeric" }),
+      time: `${say(appointment.starts_at, minute)} – ${say(appointment.ends_at, { ...minute, timeZoneName: "short" })}`,
+      visit: appointment.visit,
+      practitioner: appointment.practitioner,
+      location: appointment.location.name,
+      address: appointment.location.address,
+      phone: appointment.location.phone,
+      confirmation_code: appointment.confirmation_code,
+      cancel_until: say(appointment.cancel_until, { weekday: "long", month: "long", day: "numeric", ...minute }),
+    };
+    for (const [name, text] of Object.entries(facts)) {
+      for (const place of all(`[data-fact="${name}"]`)) {
+        place.textContent = text;
+        if (name === "phone") place.href = `tel:${text}`;
+      }
+    }
+    const calendar = one('[data-fact="calendar"]');
+    URL.revokeObjectURL(calendar.href);
+    calendar.href = URL.createObjectURL(new Blob([appointment.calendar], { type: "text/calendar" }));
+    const cancelled = appointment.status === "cancelled";
+    for (const part of all("[data-status]")) part.hidden = (part.dataset.status === "cancelled") !== cancelled;
+    const open = appointment.status === "booked" && new Date(appointment.starts_at) > new Date();
+    one('[data-part="can-cancel"]').hidden = !appointment.can_cancel;
+    one('[data-part="too-late"]').hidden = appointment.can_cancel || !open;
+    one('[data-part="over"]').hidden = appointment.can_cancel || open;
+  }
+
+  async function view(quietly = false) {
+    show("loading", true);
+    const result = await call("appointment-links/view", { token: token() });
+    if (result.outcome === "done") {
+      tell(result.answer);
+      show("shown", quietly);
+    } else if (result.outcome === "refused") {
+      show("gone", quietly);
+    } else {
+      show("trouble", quietly);
+      hinder(one('[data-do="view"]'), result.outcome);
+    }
+    return result;
+  }
+
+  // The other language keeps the token.
+  const language = document.getElementById("language");
+  const follow = () => { language.hash = location.hash; };
+  addEventListener("hashchange", () => { follow(); begin(); });
+
+  function begin() {
+    if (!token()) show("gone", true);
+    else if (page === "appointment") view(true);
+    else show("ask", true);
+  }
+  follow();
+  begin();
+})();

@@ -1,0 +1,245 @@
+//! The pages for the links in mails, in a real browser: a phone's, from the side of whoever opens the mail.
+
+use serde_json::{Value, json};
+
+use crate::support::App;
+use crate::support::browser::{Browser, ENTER, on_a_phone};
+use crate::support::clinic::free_slots;
+
+const PASSWORD: &str = "violet otter hums at dawn";
+
+fn registration(email: &str, language: &str) -> Value {
+    json!({
+        "email": email, "password": PASSWORD, "relation": "self",
+        "patient": {
+            "given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
+            "preferred_language": language, "interpreter_needed": false
+        },
+    })
+}
+
+/// The link in the last mail to an address, as it leads to the test's server.
+async fn link(app: &App, email: &str) -> String {
+    let mail = app.mails_to(email).await.pop().expect("a mail");
+    let line = mail.text.lines().find(|line| line.contains("#token=")).expect("a link").to_owned();
+    line.replace("https://legwork.example", &app.base)
+}
+
+async fn may_sign_in(app: &App, email: &str, password: &str) -> bool {
+    app.anon().post("/v1/sessions", json!({"email": email, "password": password})).await.status == 201
+}
+
+/// An appointment of a signed-in patient, and the link in its mail.
+async fn booked(app: &App) -> (Value, String) {
+    let (clinic, ann) = (app.clinic().await, app.patient("ann").await);
+    let slot = free_slots(&ann, &clinic.follow_up).await[20]["id"].clone();
+    let body = json!({"slot_id": slot, "visit_type_id": clinic.follow_up, "patient_id": ann.patient_id});
+    let appointment =
+        ann.post_with("/v1/appointments", body, &[("Idempotency-Key", "k1")]).await.expect(201).body.clone();
+    (appointment, link(app, &ann.email).await)
+}
+
+async fn status(app: &App, appointment: &Value) -> String {
+    let path = format!("/v1/appointments/{}", appointment["id"].as_str().expect("an id"));
+    app.desk().await.get(&path).await.string("/status")
+}
+
+#[test]
+fn somebody_registers_at_night_confirms_books_and_cancels_with_the_keyboard_alone() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let email = "ann@example.org";
+        app.anon().post("/v1/registrations", registration(email, "en")).await.expect(202);
+        let verify = link(&app, email).await;
+        phone.open_page(&verify).await;
+        phone.see("Confirm your e-mail address").await;
+        assert!(!may_sign_in(&app, email, PASSWORD).await, "opening the page must not confirm: mail scanners do that");
+        phone.reload().await;
+        phone.press("Confirm my address").await;
+        phone.see("Thank you, your address is confirmed").await;
+        assert_eq!(phone.focus().await, "Thank you, your address is confirmed");
+        assert_eq!(phone.run("return location.hash").await, "", "a used-up token has no business in the history");
+        phone.open_page(&verify).await;
+        phone.press("Confirm my address").await;
+        phone.see("This link does not work any more").await;
+
+        let ann = app.anon().sign_in(email, PASSWORD).await;
+        let patient = ann.get("/v1/me").await.string("/patients/0/id");
+        let clinic = app.clinic().await;
+        let slot = free_slots(&ann, &clinic.follow_up).await[20]["id"].clone();
+        let body = json!({"slot_id": slot, "visit_type_id": clinic.follow_up, "patient_id": patient});
+        let appointment =
+            ann.post_with("/v1/appointments", body, &[("Idempotency-Key", "k1")]).await.expect(201).body.clone();
+
+        phone.open_page(&link(&app, email).await).await;
+        phone.see("Dr. Ada Vein").await;
+        for fact in ["Ann", "Main Street", "+12025550100", appointment["confirmation_code"].as_str().expect("a code")] {
+            phone.see(fact).await;
+        }
+        phone.tab_to("Cancel this appointment …").await;
+        phone.keys(ENTER).await;
+        phone.see("Cancel for good?").await;
+        assert_eq!(status(&app, &appointment).await, "booked");
+        phone.tab_to("No, keep it").await;
+        phone.keys(ENTER).await;
+        assert_eq!(phone.focus().await, "Cancel this appointment …");
+        phone.keys(ENTER).await;
+        phone.tab_to("Yes, cancel it").await;
+        phone.keys(ENTER).await;
+        phone.see("This appointment is cancelled").await;
+        assert_eq!(phone.focus().await, "This appointment is cancelled");
+        assert_eq!(status(&app, &appointment).await, "cancelled");
+        assert!(app.mails_to(email).await.iter().any(|mail| mail.subject.starts_with("Your appointment is cancelled")));
+        phone.reload().await;
+        phone.see("This appointment is cancelled").await;
+    });
+}
+
+#[test]
+fn a_new_password_is_set_once_and_what_is_wrong_with_it_is_told_at_the_field() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let email = app.patient("ann").await.email;
+        app.anon().post("/v1/password-resets", json!({"email": email})).await.expect(202);
+        let reset = link(&app, &email).await;
+        phone.open_page(&reset).await;
+        phone.see("At least 12 characters").await;
+        for (password, complaint) in
+            [("short", "This password is too short."), ("passwordpassword", "among those that are tried first")]
+        {
+            phone.fill("New password", password).await;
+            phone.press("Save my password").await;
+            phone.see(complaint).await;
+            let field = phone
+                .run("const field = document.activeElement; return [field.id, field.getAttribute('aria-invalid')]")
+                .await;
+            assert_eq!(field, json!(["password", "true"]));
+            phone.expect_accessible().await;
+        }
+        assert_eq!(phone.run("return document.querySelector('#password').type").await, "password");
+        phone.press("Show").await;
+        assert_eq!(phone.run("return document.querySelector('#password').type").await, "text");
+        phone.fill("New password", "ten quiet herons at noon").await;
+        phone.press("Save my password").await;
+        phone.see("Your password is set").await;
+        assert!(may_sign_in(&app, &email, "ten quiet herons at noon").await);
+
+        phone.open_page(&reset).await;
+        phone.fill("New password", "eleven quiet herons at noon").await;
+        phone.press("Save my password").await;
+        phone.see("This link does not work any more").await;
+        let before = app.mails_to(&email).await.len();
+        phone.fill("Your e-mail address", "ann").await;
+        phone.press("Send me a new link").await;
+        phone.see("must be an e-mail address such as").await;
+        phone.fill("Your e-mail address", &email).await;
+        phone.press("Send me a new link").await;
+        phone.see("Please look into your mailbox").await;
+        assert_eq!(app.mails_to(&email).await.len(), before + 1);
+    });
+}
+
+#[test]
+fn in_spanish_from_the_mail_to_the_page_and_the_switch_keeps_the_token() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let email = "ana@example.org";
+        app.anon().post("/v1/registrations", registration(email, "es-MX")).await.expect(202);
+        phone.open_page(&link(&app, email).await).await;
+        phone.see("Confirme su correo electrónico").await;
+        phone.press("English").await;
+        phone.see("Confirm your e-mail address").await;
+        phone.press("Español").await;
+        phone.see("Confirme su correo electrónico").await;
+        phone.press("Confirmar mi dirección").await;
+        phone.see("Gracias, su dirección está confirmada").await;
+        assert!(may_sign_in(&app, email, PASSWORD).await);
+    });
+}
+
+#[test]
+fn an_old_link_a_lost_connection_and_a_late_wish_are_told_in_plain_words() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let (appointment, link) = booked(&app).await;
+        phone.open_page(&format!("{}/appointment", app.base)).await;
+        phone.see("This link does not work any more").await;
+        phone.open_page(&link).await;
+        phone.see("Dr. Ada Vein").await;
+        phone.press("Cancel this appointment …").await;
+        let offline =
+            |yes: bool| json!({"offline": yes, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        phone.command("Network.enable", json!({})).await;
+        phone.command("Network.emulateNetworkConditions", offline(true)).await;
+        phone.press("Yes, cancel it").await;
+        phone.see("There is no connection").await;
+        phone.expect_accessible().await;
+        phone.command("Network.emulateNetworkConditions", offline(false)).await;
+        // By now it is too late, and the page finds out.
+        let types = format!("/v1/visit-types/{}", appointment["visit_type_id"].as_str().expect("a type"));
+        app.admin().await.patch(&types, "\"1\"", json!({"cancel_notice_minutes": 10000})).await.expect(200);
+        phone.press("Yes, cancel it").await;
+        phone.see("please call us at").await;
+        assert_eq!(status(&app, &appointment).await, "booked");
+        let path = format!("/v1/appointments/{}/links", appointment["id"].as_str().expect("an id"));
+        app.desk().await.delete(&path).await.expect(204);
+        phone.reload().await;
+        phone.see("This link does not work any more").await;
+    });
+}
+
+#[test]
+fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_languages() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let (_, link) = booked(&app).await;
+        let token = link.split("#token=").nth(1).expect("a token");
+        for (lang, scheme, width) in
+            [("en", "light", 390), ("es", "dark", 320), ("en", "dark", 1280), ("es", "light", 320)]
+        {
+            let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+            phone.command("Emulation.setEmulatedMedia", features).await;
+            let metrics = json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 1000});
+            phone.command("Emulation.setDeviceMetricsOverride", metrics).await;
+            for (page, token, words) in [
+                ("verify-email", "x", ["Confirm your e-mail address", "Confirme su correo electrónico"]),
+                ("verify-email", "", ["This link does not work any more", "Este enlace ya no funciona"]),
+                ("set-password", "x", ["Choose a password", "Elija una contraseña"]),
+                ("set-password", "", ["This link does not work any more", "Este enlace ya no funciona"]),
+                ("appointment", token, ["Dr. Ada Vein", "Dr. Ada Vein"]),
+                ("appointment", "x", ["This link does not work any more", "Este enlace ya no funciona"]),
+            ] {
+                phone.open_page(&format!("{}/{page}?lang={lang}#token={token}", app.base)).await;
+                phone.see(words[usize::from(lang == "es")]).await;
+                phone.expect_accessible().await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_page_loads_nothing_from_elsewhere_is_not_kept_and_says_what_to_do_without_a_script() {
+    crate::support::app::run(crate::support::Engine::Sqlite, |app| async move {
+        app.clinic().await;
+        for page in ["/verify-email", "/set-password", "/appointment"] {
+            let reply = app.anon().get_with(page, &[("Accept-Language", "es-ES,es;q=0.9")]).await;
+            reply.expect(200);
+            let policy = reply.header("content-security-policy");
+            assert!(
+                policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"),
+                "{policy}"
+            );
+            assert!(!policy.contains("unsafe"), "{policy}");
+            assert_eq!(reply.header("cache-control"), "no-store");
+            assert_eq!(reply.header("referrer-policy"), "no-referrer");
+            assert!(reply.text.contains("<html lang=\"es\">") && reply.text.contains("<noscript>"));
+            assert!(reply.text.contains("href=\"tel:+12025550100\""), "{}", reply.text);
+            for inline in ["style=", "onclick", "<style", "http://", "https://"] {
+                assert!(!reply.text.contains(inline), "{inline} in {}", reply.text);
+            }
+            let refused = app.anon().post_empty(page).await;
+            refused.expect(405);
+            assert_eq!(refused.header("allow"), "GET, HEAD");
+        }
+        let words = ["restless", "rls", "vein ", "symptom", "iron", "piern", "vena ", "síntoma"];
+        for lang in ["en", "es"] {
+            let text = app.anon().get(&format!("/appointment?lang={lang}")).await.text.to_lowercase();
+            assert!(words.iter().all(|word| !text.replace("legwork vein clinic", "").contains(word)), "{text}");
+        }
+    });
+}

@@ -1,0 +1,220 @@
+//! A real browser: headless Chromium, spoken to over WebDriver, which is a handful of JSON requests (W3C, Recommendation).
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::app::{self, App};
+use super::{Engine, aloud};
+
+/// How long a page has to show what it should.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The key under which WebDriver names an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// Keys as WebDriver writes them.
+pub const TAB: &str = "\u{e004}";
+pub const ENTER: &str = "\u{e007}";
+
+/// A browser with an empty profile. It ends when this is dropped.
+pub struct Browser {
+    http: reqwest::Client,
+    port: u16,
+    session: String,
+    driver: Child,
+    _profile: TempDir,
+}
+
+/// Runs a test with a server (on SQLite: pages do not know the engine) and a phone's browser, unless there is none.
+///
+/// # Panics
+/// With `REQUIRE_BROWSER` set, rather than skip.
+pub fn on_a_phone(test: impl AsyncFnOnce(App, Browser)) {
+    let (Some(chromium), Some(driver)) =
+        (find(&["chromium", "chromium-browser", "google-chrome"]), find(&["chromedriver"]))
+    else {
+        let required = std::env::var_os("REQUIRE_BROWSER").is_some_and(|value| !value.is_empty() && value != "0");
+        assert!(!required, "REQUIRE_BROWSER is set, but chromium and chromedriver were not found");
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        aloud(&format!("==> SKIPPED for want of a browser (chromium and chromedriver): {test}"));
+        return;
+    };
+    app::run(Engine::Sqlite, |app| async move {
+        let browser = Browser::open(&chromium, &driver).await;
+        test(app, browser).await;
+    });
+}
+
+fn find(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|file| file.is_file())
+}
+
+impl Browser {
+    async fn open(chromium: &PathBuf, driver: &PathBuf) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let profile = tempfile::tempdir().expect("a folder");
+        let driver = Command::new(driver)
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts");
+        let mut this = Self { http: app::http_client(), port, session: String::new(), driver, _profile: profile };
+        let patience = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < patience, "chromedriver does not listen");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let profile = format!("--user-data-dir={}", this._profile.path().display());
+        let options = json!({
+            "binary": chromium,
+            "args": [
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--lang=en-US", profile,
+            ],
+            "mobileEmulation": {
+                "deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2, "touch": true, "mobile": true},
+            },
+        });
+        let capabilities = json!({"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}});
+        let answer = this.ask("/session", json!({"capabilities": capabilities})).await;
+        answer["sessionId"].as_str().expect("a session").clone_into(&mut this.session);
+        this
+    }
+
+    async fn ask(&self, path: &str, body: Value) -> Value {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let response = self.http.post(url).body(body.to_string()).send().await.expect("chromedriver answers");
+        let answer: Value = serde_json::from_str(&response.text().await.expect("text")).expect("JSON");
+        assert!(answer["value"]["error"].is_null(), "{path}: {answer:#}");
+        answer["value"].clone()
+    }
+
+    async fn tell(&self, path: &str, body: Value) -> Value {
+        self.ask(&format!("/session/{}{path}", self.session), body).await
+    }
+
+    /// Opens a page afresh, also where only the fragment differs.
+    pub async fn open_page(&self, url: &str) {
+        self.tell("/url", json!({"url": "about:blank"})).await;
+        self.tell("/url", json!({"url": url})).await;
+    }
+
+    pub async fn reload(&self) {
+        self.tell("/refresh", json!({})).await;
+    }
+
+    /// Runs a script in the page and returns what it returns.
+    pub async fn run(&self, script: &str) -> Value {
+        self.tell("/execute/sync", json!({"script": script, "args": []})).await
+    }
+
+    /// Speaks to Chromium itself.
+    pub async fn command(&self, name: &str, parameters: Value) {
+        self.tell("/goog/cdp/execute", json!({"cmd": name, "params": parameters})).await;
+    }
+
+    /// What can be read on the page.
+    pub async fn text(&self) -> String {
+        self.run("return document.querySelector('main').innerText").await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until this can be read on the page.
+    pub async fn see(&self, words: &str) {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let text = self.text().await;
+            if text.contains(words) {
+                return;
+            }
+            assert!(Instant::now() < patience, "no “{words}” in\n{text}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn element(&self, script: &str, what: &str) -> String {
+        let found = self.run(script).await;
+        let id = found[ELEMENT].as_str();
+        id.unwrap_or_else(|| panic!("no {what} on the page")).to_owned()
+    }
+
+    /// Presses the button or link that says this.
+    pub async fn press(&self, words: &str) {
+        let script = format!(
+            "return [...document.querySelectorAll('button, a')].find((one) => one.checkVisibility() && one.innerText.trim() === {})",
+            json!(words)
+        );
+        let id = self.element(&script, words).await;
+        self.tell(&format!("/element/{id}/click"), json!({})).await;
+    }
+
+    /// Types into the field with this label, in place of what stands there.
+    pub async fn fill(&self, label: &str, text: &str) {
+        let script = format!(
+            "const label = [...document.querySelectorAll('label')].find((one) => one.checkVisibility() && one.innerText.trim() === {});
+             return label.control",
+            json!(label)
+        );
+        let id = self.element(&script, label).await;
+        self.tell(&format!("/element/{id}/clear"), json!({})).await;
+        self.tell(&format!("/element/{id}/value"), json!({"text": text})).await;
+    }
+
+    /// Presses keys where the focus is.
+    pub async fn keys(&self, keys: &str) {
+        let actions: Vec<_> = keys
+            .chars()
+            .flat_map(|key| [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})])
+            .collect();
+        self.tell("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})).await;
+    }
+
+    /// What the focus is on, in words.
+    pub async fn focus(&self) -> String {
+        let words = self.run("return document.activeElement.innerText ?? ''").await;
+        words.as_str().unwrap_or_default().trim().to_owned()
+    }
+
+    /// Goes from one to the next with the tabulator until the focus is on what says this.
+    pub async fn tab_to(&self, words: &str) {
+        let mut passed = Vec::new();
+        for _ in 0..30 {
+            let focus = self.focus().await;
+            if focus == words {
+                return;
+            }
+            passed.push(focus);
+            self.keys(TAB).await;
+        }
+        panic!("the tabulator never reaches “{words}”: {passed:?}");
+    }
+
+    /// Fails with everything on the page that some people could not read, hear or press.
+    pub async fn expect_accessible(&self) {
+        let findings = self.run(include_str!("accessible.js")).await;
+        assert_eq!(findings, json!([]), "{}", self.text().await);
+    }
+}
+
+impl Drop for Browser {
+    /// Ends the session, so that Chromium goes as well, and then the driver.
+    fn drop(&mut self) {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+            let request =
+                format!("DELETE /session/{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", self.session);
+            let _ = stream.write_all(request.as_bytes());
+            let _ = stream.read(&mut [0; 512]);
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
