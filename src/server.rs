@@ -20,8 +20,9 @@ use crate::env::Env;
 use crate::http::fallback::{Routes, fallback};
 use crate::routes::routes;
 use crate::sealed::Sealer;
+use crate::signed::Signer;
 use crate::telemetry::Metrics;
-use crate::{accounts, http, intake, messages, openapi, patients, scheduling};
+use crate::{accounts, audit, http, intake, messages, openapi, patients, scheduling};
 
 /// Opens what requests and commands need, without starting anything. The schema must be current.
 ///
@@ -31,12 +32,13 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
     let metrics = Arc::new(Metrics::default());
     let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
-    check_keys(&config, &sealer)?;
+    let signer = check_keys(&config, &sealer, &clock, &entropy)?;
     Ok(Env {
         db,
         clock,
         entropy,
         sealer,
+        signer,
         config: Arc::new(config),
         metrics,
         mail_written: Arc::new(Notify::new()),
@@ -45,9 +47,11 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
 }
 
 /// Sees to it that the keys open what the database holds. With others every record would be a fault, and what was sealed
-/// with them meanwhile would be lost as soon as the right ones are back.
-fn check_keys(config: &Config, sealer: &Sealer) -> Result<(), String> {
-    patients::store::try_keys(&mut db::connect(&config.target)?, sealer)
+/// with them meanwhile would be lost as soon as the right ones are back. Gives the key of the audit trail, which they open.
+fn check_keys(config: &Config, sealer: &Sealer, clock: &Clock, entropy: &Entropy) -> Result<Signer, String> {
+    let mut conn = db::connect(&config.target)?;
+    patients::store::try_keys(&mut conn, sealer)
+        .and_then(|()| audit::keys::open(&mut conn, sealer, clock, entropy))
         .map_err(|error| format!("DATA_KEYS are not those of this database: {error}"))
 }
 
@@ -83,6 +87,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Ends when the mail under way has gone out.
     mailing: tokio::task::JoinHandle<()>,
+    /// Ends when all events are written and sealed.
+    auditing: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
@@ -99,14 +105,19 @@ impl Server {
         let document = openapi::document();
         let table = web::Data::new(Routes::of(&document));
         let (data, keys, rules) = (web::Data::new(env.clone()), web::Data::new(keys), web::Data::new(rules));
+        let (stop, stopping) = watch::channel(false);
+        let (queue, auditing) = audit::queue::start(&env, stopping.clone());
+        let queue = web::Data::new(queue);
         let http = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
                 .app_data(keys.clone())
                 .app_data(rules.clone())
                 .app_data(table.clone())
+                .app_data(queue.clone())
                 .wrap(actix_web::middleware::from_fn(http::middleware::refuse_unknown_parameters))
                 .wrap(actix_web::middleware::from_fn(accounts::authentication::identify))
+                .wrap(actix_web::middleware::from_fn(audit::edge::note))
                 .wrap(actix_web::middleware::from_fn(http::middleware::wrap))
                 .into_utoipa_app()
                 .configure(routes)
@@ -123,11 +134,10 @@ impl Server {
         .listen(listener)
         .map_err(|error| format!("listen on {addr}: {error}"))?
         .run();
-        let (stop, stopping) = watch::channel(false);
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
         http::idempotency::start_purge(&env, stopping);
-        Ok(Self { addr, env, http, stop, mailing })
+        Ok(Self { addr, env, http, stop, mailing, auditing })
     }
 
     /// What stops it from outside.
@@ -140,10 +150,11 @@ impl Server {
     /// # Errors
     /// The socket's.
     pub async fn serve(self) -> std::io::Result<()> {
-        let Self { http, stop, mailing, .. } = self;
+        let Self { http, stop, mailing, auditing, .. } = self;
         let result = http.await;
         let _ = stop.send(true);
         let _ = mailing.await;
+        let _ = auditing.await;
         result
     }
 }

@@ -12,6 +12,7 @@ use super::{Keys, sessions};
 use crate::actor::Actor;
 use crate::env::Env;
 use crate::error::{Error, Refusal, Result};
+use crate::trail::Trail;
 
 /// What the token of this request proved.
 #[derive(Clone)]
@@ -42,8 +43,10 @@ async fn named(request: &ServiceRequest) -> Result<Option<Actor>> {
         return Ok(None);
     }
     let Some(claims) = keys.tokens.read(token.trim(), env.now()) else { return Ok(None) };
+    // What is no operation of the API has no trail of its own.
+    let trail = request.extensions().get::<Trail>().cloned().unwrap_or_else(|| Trail::of_command("other"));
     let shared = env.clone();
-    env.db.read(move |conn| sessions::actor(conn, &shared, claims.sid, claims.sub)).await
+    env.db.read(move |conn| sessions::actor(conn, &shared, claims.sid, claims.sub, &trail)).await
 }
 
 impl FromRequest for Actor {

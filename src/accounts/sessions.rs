@@ -16,6 +16,7 @@ use crate::db::types::text_enum;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{PractitionerId, RefreshTokenId, SessionId, UserId};
+use crate::trail::Trail;
 
 /// Within this time after a rotation the old token counts as a race.
 const RACE: SignedDuration = SignedDuration::from_secs(10);
@@ -159,7 +160,7 @@ pub fn revoke_all(tx: &mut Conn, user: UserId, reason: RevokedReason, now: Times
 ///
 /// # Errors
 /// The database's.
-pub fn actor(conn: &mut Conn, env: &Env, session: SessionId, user: UserId) -> Result<Option<Actor>> {
+pub fn actor(conn: &mut Conn, env: &Env, session: SessionId, user: UserId, trail: &Trail) -> Result<Option<Actor>> {
     let now = env.now();
     let found = sessions::table
         .inner_join(users::table)
@@ -172,5 +173,7 @@ pub fn actor(conn: &mut Conn, env: &Env, session: SessionId, user: UserId) -> Re
         .select((users::role, users::practitioner_id))
         .first::<(Role, Option<PractitionerId>)>(conn)
         .optional()?;
-    Ok(found.map(|(role, practitioner_id)| Actor { user_id: user, session_id: session, role, practitioner_id }))
+    trail.note_actor(user, found.as_ref().map(|(role, _)| *role));
+    let trail = trail.clone();
+    Ok(found.map(|(role, practitioner_id)| Actor { user_id: user, session_id: session, role, practitioner_id, trail }))
 }

@@ -147,7 +147,9 @@ macro_rules! shown {
 /// # Errors
 /// [`Error::NotFound`] where the actor may not see it.
 pub fn shown(tx: &mut Conn, actor: &Actor, id: AppointmentId) -> Result<Shown> {
-    Ok(shown!(actor).filter(appointments::id.eq(id)).first(tx)?)
+    let shown: Shown = shown!(actor).filter(appointments::id.eq(id)).first(tx)?;
+    actor.trail.note_patient(shown.patient.id);
+    Ok(shown)
 }
 
 /// The intake that counts for each of these visits, and how it stands.

@@ -20,6 +20,7 @@ use crate::patients::profile::Profile;
 use crate::patients::store as patients;
 use crate::scheduling::search::{self, SlotQuery};
 use crate::scheduling::store as scheduling;
+use crate::trail::Trail;
 
 /// What stands before the `@` of a role's demo account.
 pub(super) fn mailbox(role: Role) -> &'static str {
@@ -65,8 +66,13 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
     if let Some(ann) = people.first() {
         patients::grant_access(tx, env, patient.id, *ann, Relation::Oneself)?;
     }
-    let actor =
-        Actor { user_id: admin.id, session_id: SessionId(uuid::Uuid::nil()), role: Role::Admin, practitioner_id: None };
+    let actor = Actor {
+        user_id: admin.id,
+        session_id: SessionId(uuid::Uuid::nil()),
+        role: Role::Admin,
+        practitioner_id: None,
+        trail: Trail::of_command("demo"),
+    };
     // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.
     for (turn, patient) in people.iter().enumerate() {
         let visit_type = clinic.visit_types[turn % 2];

@@ -114,7 +114,7 @@ pub async fn refuse_unknown_parameters(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let operation = (!request.query_string().is_empty() && request.path().starts_with("/v1/"))
-        .then(|| request.app_data::<web::Data<Routes>>()?.operation(request.method(), request.path()))
+        .then(|| request.app_data::<web::Data<Routes>>()?.operation(request.method(), request.path()).cloned())
         .flatten();
     if let Some(operation) = operation
         && !operation.takes_query

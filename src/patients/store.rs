@@ -171,6 +171,7 @@ pub fn visible(tx: &mut Conn, _env: &Env, actor: &Actor, id: PatientId) -> Resul
 /// # Errors
 /// The database's.
 pub fn may_act_for(tx: &mut Conn, actor: &Actor, id: PatientId) -> Result<bool> {
+    actor.trail.note_patient(id);
     match actor.reach(Action::PatientRead) {
         Reach::Any => Ok(true),
         Reach::None => Ok(false),

@@ -27,4 +27,5 @@ mod query_plans;
 mod records;
 mod schedule;
 mod scheduling;
+mod security;
 mod storage;

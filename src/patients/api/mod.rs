@@ -1,5 +1,6 @@
 //! The endpoints.
 
+mod access_log;
 mod consents;
 mod duplicates;
 mod me;
@@ -16,4 +17,5 @@ pub fn routes(cfg: &mut ServiceConfig) {
     patients::routes(cfg);
     duplicates::routes(cfg);
     consents::routes(cfg);
+    access_log::routes(cfg);
 }
