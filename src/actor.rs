@@ -3,6 +3,7 @@
 use crate::db::types::text_enum;
 use crate::error::{Error, Result};
 use crate::ids::{PractitionerId, SessionId, UserId};
+use crate::trail::Trail;
 
 text_enum! {
     /// What an account is for.
@@ -36,6 +37,8 @@ pub struct Actor {
     pub role: Role,
     /// The doctor that the account belongs to, if it is a doctor's.
     pub practitioner_id: Option<PractitionerId>,
+    /// What the audit trail will say of the request.
+    pub trail: Trail,
 }
 
 /// How far a permission reaches.
@@ -114,6 +117,10 @@ pub enum Action {
     UserManage,
     /// See the outgoing mail, send it again, and make the calls for those who have none.
     MessageManage,
+    /// Read the audit trail.
+    AuditRead,
+    /// Read who looked at a patient's record.
+    AccessLogRead,
 }
 
 use Reach::{Any, None as No, Own};
@@ -156,6 +163,8 @@ const PERMISSIONS: &[(Action, [Reach; 4])] = &[
     (Action::LabResultWrite,       [No,      Any,  Any,    Any]),
     (Action::UserManage,           [No,      No,   No,     Any]),
     (Action::MessageManage,        [No,      Any,  No,     Any]),
+    (Action::AuditRead,            [No,      No,   No,     Any]),
+    (Action::AccessLogRead,        [Own,     No,   No,     Any]),
 ];
 
 impl Actor {

@@ -1,13 +1,16 @@
-//! The command line: serve (the default), migrate, backup, openapi, admin.
+//! The command line: serve (the default), migrate, backup, openapi, admin, audit.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 
+use crate::audit::verify::KnownHead;
+use crate::audit::{seal, verify};
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, RequireTotp, Settings};
 use crate::db::{Target, Use, backup};
+use crate::env::Env;
 use crate::{accounts, demo, openapi, server, telemetry};
 
 /// The appointment and intake service of a vein clinic that treats restless legs
@@ -40,6 +43,9 @@ enum Command {
     /// Administrators' accounts
     #[command(subcommand)]
     Admin(Admin),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(Audit),
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -69,6 +75,18 @@ enum Admin {
         #[arg(long)]
         email: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Check that no event was edited, removed, added or put elsewhere; the exit status says it
+    Verify {
+        /// A head that was written down earlier, to see that the end is not cut off
+        #[arg(long, value_name = "SEQ:HMAC")]
+        head: Option<KnownHead>,
+    },
+    /// Print where the chain of seals ends: keep it somewhere else
+    Head,
 }
 
 /// Runs the program.
@@ -115,6 +133,13 @@ fn run(mut cli: Cli) -> Result<(), String> {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(serve(config, entropy, options))
         }
+        Command::Audit(command) => {
+            let config = Config::new(cli.settings, &entropy)?;
+            actix_web::rt::System::new().block_on(async move {
+                server::prepare_schema(&config, false)?;
+                audit(&server::open(config, Use::Tool, Clock::System, entropy)?, command).await
+            })
+        }
         Command::Admin(command) => {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(async move {
@@ -127,6 +152,24 @@ fn run(mut cli: Cli) -> Result<(), String> {
                 println!("{}", done?);
                 Ok(())
             })
+        }
+    }
+}
+
+async fn audit(env: &Env, command: Audit) -> Result<(), String> {
+    match command {
+        Audit::Head => {
+            println!("{}", env.db.read(seal::head).await.map_err(|error| error.to_string())?);
+            Ok(())
+        }
+        Audit::Verify { head } => {
+            let report = verify::verify(env, head).await.map_err(|error| error.to_string())?;
+            for finding in &report.findings {
+                println!("{finding}");
+            }
+            let head = report.head.map(|head| head.to_string()).unwrap_or_default();
+            println!("{} sealed events, head {head}", report.events);
+            if report.wrong == 0 { Ok(()) } else { Err(format!("the audit trail has {} faults", report.wrong)) }
         }
     }
 }

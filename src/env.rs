@@ -9,6 +9,7 @@ use crate::clock::{Clock, Entropy, Timestamp};
 use crate::config::Config;
 use crate::db::Db;
 use crate::sealed::Sealer;
+use crate::signed::Signer;
 use crate::telemetry::Metrics;
 
 /// The surroundings of a request or a worker; cheap to clone.
@@ -22,6 +23,8 @@ pub struct Env {
     pub entropy: Entropy,
     /// Encrypts what the database must not show.
     pub sealer: Sealer,
+    /// Signs what the audit trail says.
+    pub signer: Signer,
     /// The settings.
     pub config: Arc<Config>,
     /// The figures.

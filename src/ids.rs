@@ -92,4 +92,8 @@ ids! {
     MessageId;
     /// A line of the audit trail.
     AuditEventId;
+    /// A key that signs the audit trail.
+    AuditKeyId;
+    /// Anything that has an id, where it does not matter what it is.
+    ObjectId;
 }

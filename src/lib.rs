@@ -30,5 +30,7 @@ pub mod http;
 pub mod identifiers;
 pub mod ids;
 pub mod sealed;
+pub mod signed;
 pub mod telemetry;
 pub mod text;
+pub mod trail;

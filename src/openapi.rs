@@ -30,6 +30,7 @@ use crate::http::problem::{MEDIA_TYPE, Problem};
         (name = "appointments", description = "Booking, moving, cancelling, and the day of the visit"),
         (name = "intakes", description = "What patients record before a visit, what follows from it, and the doctor's review"),
         (name = "messages", description = "The mails that the service sends, and the calls that the desk makes for it"),
+        (name = "audit", description = "Who did what to whose record"),
         (name = "operations", description = "For whoever runs the service"),
     ),
     components(schemas(Problem)),

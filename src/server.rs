@@ -27,8 +27,9 @@ use crate::http::fallback::{Routes, fallback};
 use crate::http::limits::Limiter;
 use crate::routes::routes;
 use crate::sealed::{self, Sealer};
+use crate::signed::Signer;
 use crate::telemetry::Metrics;
-use crate::{accounts, http, intake, messages, openapi, pages, patients, scheduling};
+use crate::{accounts, audit, http, intake, messages, openapi, pages, patients, scheduling};
 
 /// Opens what requests and commands need, without starting anything. The schema must be current.
 ///
@@ -38,19 +39,27 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
     let metrics = Arc::new(Metrics::default());
     let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
-    // With other keys every record would be a fault, and what was sealed with them meanwhile would be lost as soon as the
-    // right ones are back.
-    sealed::keys::check_in(&mut db::connect(&config.target)?, &sealer, clock.now())?;
+    let signer = check_keys(&config, &sealer, &clock, &entropy)?;
     Ok(Env {
         db,
         clock,
         entropy,
         sealer,
+        signer,
         config: Arc::new(config),
         metrics,
         mail_written: Arc::new(Notify::new()),
         accepting: Arc::new(AtomicBool::new(true)),
     })
+}
+
+/// Sees to it that the keys open what the database holds. With others every record would be a fault, and what was sealed
+/// with them meanwhile would be lost as soon as the right ones are back. Gives the key of the audit trail, which they open.
+fn check_keys(config: &Config, sealer: &Sealer, clock: &Clock, entropy: &Entropy) -> Result<Signer, String> {
+    let mut conn = db::connect(&config.target)?;
+    sealed::keys::check_in(&mut conn, sealer, clock.now())?;
+    audit::keys::open(&mut conn, sealer, clock, entropy)
+        .map_err(|error| format!("DATA_KEYS are not those of this database: {error}"))
 }
 
 /// Brings the schema up to date, or sees to it that it is.
@@ -85,6 +94,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     /// Ends when the mail under way has gone out.
     mailing: tokio::task::JoinHandle<()>,
+    /// Ends when all events are written and sealed.
+    auditing: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
@@ -101,6 +112,9 @@ impl Server {
         let document = openapi::document();
         let table = web::Data::new(Routes::of(&document));
         let (data, keys, rules) = (web::Data::new(env.clone()), web::Data::new(keys), web::Data::new(rules));
+        let (stop, stopping) = watch::channel(false);
+        let (queue, auditing) = audit::queue::start(&env, stopping.clone());
+        let queue = web::Data::new(queue);
         let settings = &env.config.settings;
         let limiter = Limiter::new(settings.rate_limits);
         let shared_limiter = web::Data::new(limiter.clone());
@@ -112,8 +126,10 @@ impl Server {
                 .app_data(rules.clone())
                 .app_data(table.clone())
                 .app_data(shared_limiter.clone())
+                .app_data(queue.clone())
                 .wrap(from_fn(http::middleware::refuse_unknown_parameters))
                 .wrap(from_fn(accounts::authentication::identify))
+                .wrap(from_fn(audit::edge::note))
                 .wrap(Condition::new(!origins.is_empty(), http::cors::cors(&origins)))
                 .wrap(from_fn(http::middleware::wrap))
                 .into_utoipa_app()
@@ -130,15 +146,15 @@ impl Server {
             .max_concurrent_connections((settings.max_connections as usize / threads).max(1))
             .shutdown_timeout(u64::from(settings.shutdown_seconds))
             .disable_signals();
-        let stopping = builder.graceful_shutdown_signal();
+        let draining = builder.graceful_shutdown_signal();
         // What `HttpServer` does, with the socket guarded: it has no place for that.
         let serve = move || {
-            let stopping = stopping.clone();
+            let draining = draining.clone();
             let app = app().into_factory().map_err(|error| error.error_response());
             let http = HttpService::build()
                 .graceful_shutdown_signal(move || {
-                    let stopping = stopping.clone();
-                    async move { stopping.notified().await }
+                    let draining = draining.clone();
+                    async move { draining.notified().await }
                 })
                 .client_request_timeout(connection::HEAD)
                 .client_disconnect_timeout(connection::LINGER)
@@ -154,14 +170,13 @@ impl Server {
             .and_then(http)
         };
         let http = builder.listen("http", listener, serve).map_err(|error| format!("listen on {addr}: {error}"))?.run();
-        let (stop, stopping) = watch::channel(false);
         limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
         patients::ending::start(&env, stopping.clone());
         http::idempotency::start_purge(&env, stopping.clone());
         accounts::purge::start(&env, stopping);
-        Ok(Self { addr, env, http, stop, mailing })
+        Ok(Self { addr, env, http, stop, mailing, auditing })
     }
 
     /// What stops it from outside.
@@ -174,10 +189,11 @@ impl Server {
     /// # Errors
     /// The socket's.
     pub async fn serve(self) -> std::io::Result<()> {
-        let Self { http, stop, mailing, .. } = self;
+        let Self { http, stop, mailing, auditing, .. } = self;
         let result = http.await;
         let _ = stop.send(true);
         let _ = mailing.await;
+        let _ = auditing.await;
         result
     }
 }

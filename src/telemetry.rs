@@ -69,6 +69,12 @@ pub struct Metrics {
     pub password_waiting: Gauge,
     /// Requests that ended in a fault.
     pub faults: Counter,
+    /// Audit events that wait to be written.
+    pub audit_waiting: Gauge,
+    /// The age of the oldest audit event without a seal in seconds, as last looked.
+    pub audit_seal_lag: Gauge<f64, AtomicU64>,
+    /// The place of the newest seal of the audit trail. It never falls.
+    pub audit_sealed: Gauge,
 }
 
 fn request_seconds() -> Histogram {
@@ -87,6 +93,9 @@ impl Default for Metrics {
             outbox_oldest: Gauge::default(),
             password_waiting: Gauge::default(),
             faults: Counter::default(),
+            audit_waiting: Gauge::default(),
+            audit_seal_lag: Gauge::default(),
+            audit_sealed: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register_with_unit(
@@ -107,6 +116,14 @@ impl Default for Metrics {
         );
         registry.register("password_hash_waiting", "Requests waiting to hash", metrics.password_waiting.clone());
         registry.register("faults", "Requests that ended in a fault", metrics.faults.clone());
+        registry.register("audit_events_waiting", "Audit events to be written", metrics.audit_waiting.clone());
+        registry.register_with_unit(
+            "audit_seal_lag",
+            "Age of the oldest audit event without a seal",
+            Unit::Seconds,
+            metrics.audit_seal_lag.clone(),
+        );
+        registry.register("audit_sealed", "The place of the newest seal", metrics.audit_sealed.clone());
         Self { registry, ..metrics }
     }
 }

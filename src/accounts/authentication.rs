@@ -16,6 +16,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::limits::Limiter;
 use crate::http::problem::Rejected;
+use crate::trail::Trail;
 
 /// What the token of this request proved.
 #[derive(Clone)]
@@ -47,7 +48,9 @@ pub async fn identify<B: MessageBody + 'static>(
         }
     };
     let mut answer = if request.headers().contains_key(AUTHORIZATION) {
-        match named(&env, claims).await {
+        // What is no operation of the API has no trail of its own.
+        let trail = request.extensions().get::<Trail>().cloned().unwrap_or_else(|| Trail::of_command("other"));
+        match named(&env, claims, &trail).await {
             Ok(caller) => {
                 request.extensions_mut().insert(Identity(caller));
                 next.call(request).await?.map_into_left_body()
@@ -72,10 +75,10 @@ fn claims(request: &ServiceRequest, env: &Env, keys: &Keys) -> Option<Claims> {
 }
 
 /// The caller whom the token names, if their session still stands.
-async fn named(env: &Env, claims: Option<Claims>) -> Result<Option<Caller>> {
+async fn named(env: &Env, claims: Option<Claims>, trail: &Trail) -> Result<Option<Caller>> {
     let Some(claims) = claims else { return Ok(None) };
-    let shared = env.clone();
-    env.db.read(move |conn| sessions::caller(conn, &shared, claims.sid, claims.sub)).await
+    let (shared, trail) = (env.clone(), trail.clone());
+    env.db.read(move |conn| sessions::caller(conn, &shared, claims.sid, claims.sub, &trail)).await
 }
 
 /// Whoever is signed in, though it be only to set up a second factor. Whatever else they want asks for an [`Actor`].

@@ -19,6 +19,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit};
 use crate::ids::{PractitionerId, RefreshTokenId, SessionId, UserId};
+use crate::trail::Trail;
 
 /// Within this time after a rotation the old token counts as a race.
 const RACE: SignedDuration = SignedDuration::from_secs(10);
@@ -254,7 +255,13 @@ pub struct Caller {
 ///
 /// # Errors
 /// The database's.
-pub fn caller(conn: &mut Conn, env: &Env, session: SessionId, user: UserId) -> Result<Option<Caller>> {
+pub fn caller(
+    conn: &mut Conn,
+    env: &Env,
+    session: SessionId,
+    user: UserId,
+    trail: &Trail,
+) -> Result<Option<Caller>> {
     let now = env.now();
     let found = sessions::table
         .inner_join(users::table)
@@ -267,8 +274,10 @@ pub fn caller(conn: &mut Conn, env: &Env, session: SessionId, user: UserId) -> R
         .select((users::role, users::practitioner_id, users::second_factor_at))
         .first::<(Role, Option<PractitionerId>, Option<Timestamp>)>(conn)
         .optional()?;
+    trail.note_actor(user, found.as_ref().map(|(role, ..)| *role));
+    let trail = trail.clone();
     Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
-        actor: Actor { user_id: user, session_id: session, role, practitioner_id },
+        actor: Actor { user_id: user, session_id: session, role, practitioner_id, trail },
         must_enrol: second_factor::is_due(&env.config.settings, role, second_factor_at),
     }))
 }

@@ -186,7 +186,9 @@ macro_rules! shown {
 /// # Errors
 /// [`Error::NotFound`] where the actor may not see it.
 pub fn shown(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result<Shown> {
-    Ok(shown!(env, actor).filter(appointments::id.eq(id)).first(tx)?)
+    let shown: Shown = shown!(env, actor).filter(appointments::id.eq(id)).first(tx)?;
+    actor.trail.note_patient(shown.patient.id);
+    Ok(shown)
 }
 
 /// The appointment with what is shown beside it, for whoever has shown otherwise that they may see it.

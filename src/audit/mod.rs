@@ -1,55 +1,50 @@
-//! Who did what to whose record: rows that are only ever added; the database refuses to change or delete them.
+//! Who did what to whose record: lines that are only ever added, sealed into a chain, and refused by the database to
+//! whoever would change or delete them.
 //!
-//! So far it holds what the front desk and administrators do with a patient's intake, which they may fill in on the
-//! patient's behalf.
+//! What changes something writes its event in its own transaction, with [`record`]; all else (reads, refusals, failures) is
+//! noted at the edge of the service ([`edge`]) and written in batches ([`queue`]), which seals as well.
 
-use diesel::prelude::*;
+pub mod api;
+pub mod edge;
+pub mod keys;
+pub mod model;
+pub mod purge;
+pub mod queue;
+pub mod seal;
+pub mod store;
+pub mod verify;
 
-use crate::actor::Actor;
+pub use self::model::{AuditOutcome, Event};
+
 use crate::db::Conn;
-use crate::db::schema::audit_events;
-use crate::db::types::text_enum;
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::{AuditEventId, IntakeId, PatientId};
+use crate::ids::AuditEventId;
+use crate::trail::Trail;
 
-text_enum! {
-    /// What was done.
-    AuditAction {
-        /// An intake was begun.
-        IntakeBegin = "intake_begin",
-        /// A draft was read.
-        IntakeRead = "intake_read",
-        /// A part of a draft was saved.
-        IntakeSave = "intake_save",
-        /// A draft was submitted.
-        IntakeSubmit = "intake_submit",
-        /// A draft was discarded.
-        IntakeDiscard = "intake_discard",
-    }
-}
-
-/// Writes down what an actor did with a patient's intake, in the transaction that does it.
+/// Writes down what a request does, in the transaction that does it. `object` is the id of what it makes or changes.
 ///
 /// # Errors
 /// The database's.
-pub fn record_intake(
-    tx: &mut Conn,
-    env: &Env,
-    actor: &Actor,
-    action: AuditAction,
-    (patient, intake): (PatientId, IntakeId),
-) -> Result<()> {
-    diesel::insert_into(audit_events::table)
-        .values((
-            audit_events::id.eq(env.new_id::<AuditEventId>()),
-            audit_events::at.eq(env.now()),
-            audit_events::actor_id.eq(actor.user_id),
-            audit_events::role.eq(actor.role),
-            audit_events::action.eq(action),
-            audit_events::patient_id.eq(patient),
-            audit_events::object_id.eq(intake),
-        ))
-        .execute(tx)?;
+pub fn record(tx: &mut Conn, env: &Env, trail: &Trail, object: impl Into<Option<uuid::Uuid>>) -> Result<()> {
+    if let Some(object) = object.into() {
+        trail.note_object(object);
+    }
+    insert(tx, env, trail)?;
+    trail.note_recorded();
     Ok(())
+}
+
+/// Writes down something that happens along with a request, under a name of its own: a record opened for a reason, a
+/// session ended because its token was used twice.
+///
+/// # Errors
+/// The database's.
+pub fn record_as(tx: &mut Conn, env: &Env, trail: &Trail, operation: &str, object: uuid::Uuid) -> Result<()> {
+    insert(tx, env, &trail.aside(operation, object))
+}
+
+fn insert(tx: &mut Conn, env: &Env, trail: &Trail) -> Result<()> {
+    let (id, now): (AuditEventId, _) = (env.new_id(), env.now());
+    store::insert(tx, vec![Event::new(id, now, &env.signer, trail, AuditOutcome::Success)])
 }

@@ -549,14 +549,57 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    audit_keys (id) {
+        id -> types::Uid,
+        secret -> Binary,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     audit_events (id) {
         id -> types::Uid,
         at -> types::Instant,
-        actor_id -> types::Uid,
-        role -> Text,
-        action -> Text,
-        patient_id -> types::Uid,
-        object_id -> types::Uid,
+        actor_id -> Nullable<types::Uid>,
+        role -> Nullable<Text>,
+        operation -> Text,
+        outcome -> Text,
+        status -> Nullable<Integer>,
+        patient_id -> Nullable<types::Uid>,
+        object_id -> Nullable<types::Uid>,
+        address -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        times -> Integer,
+        key_id -> types::Uid,
+        mac -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    audit_seals (seq) {
+        seq -> BigInt,
+        event_id -> types::Uid,
+        key_id -> types::Uid,
+        hmac -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    audit_purges (upto_seq) {
+        upto_seq -> BigInt,
+        closing_hmac -> Binary,
+        at -> types::Instant,
+        key_id -> types::Uid,
+        mac -> Binary,
     }
 }
 
@@ -608,7 +651,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     patient_identifiers,
     practitioner_identifiers,
     appointment_identifiers,
+    audit_keys,
     audit_events,
+    audit_seals,
+    audit_purges,
     users,
     sessions,
     refresh_tokens,

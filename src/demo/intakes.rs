@@ -13,6 +13,7 @@ use crate::http::IfMatch;
 use crate::ids::{IntakeId, PatientId, PractitionerId, SessionId, UserId};
 use crate::intake::labs;
 use crate::intake::{Rules, drafts, submission};
+use crate::trail::Trail;
 
 /// Who fills the demo's forms in.
 pub(super) struct Hands {
@@ -36,7 +37,13 @@ impl Hands {
 }
 
 fn actor(user_id: UserId, role: Role) -> Actor {
-    Actor { user_id, session_id: SessionId(uuid::Uuid::nil()), role, practitioner_id: None }
+    Actor {
+        user_id,
+        session_id: SessionId(uuid::Uuid::nil()),
+        role,
+        practitioner_id: None,
+        trail: Trail::of_command("demo"),
+    }
 }
 
 /// The surroundings so many days ago.

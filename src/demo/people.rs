@@ -23,6 +23,7 @@ use crate::scheduling::exceptions::{self, ExceptionInput};
 use crate::scheduling::model::ExceptionKind;
 use crate::scheduling::search::{self, SlotDto, SlotQuery};
 use crate::scheduling::{hours, publishing, store as scheduling};
+use crate::trail::Trail;
 
 /// What stands before the `@` of a role's demo account.
 pub(super) fn mailbox(role: Role) -> &'static str {
@@ -69,8 +70,13 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
         access::grant(tx, env, patient.id, ann, Relation::Oneself, None)?;
     }
     let people: Vec<PatientId> = people.iter().map(|patient| patient.id).collect();
-    let actor =
-        Actor { user_id: admin.id, session_id: SessionId(uuid::Uuid::nil()), role: Role::Admin, practitioner_id: None };
+    let actor = Actor {
+        user_id: admin.id,
+        session_id: SessionId(uuid::Uuid::nil()),
+        role: Role::Admin,
+        practitioner_id: None,
+        trail: Trail::of_command("demo"),
+    };
     // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.
     let mut second = None;
     for (turn, patient) in people.iter().enumerate() {

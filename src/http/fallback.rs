@@ -22,8 +22,12 @@ struct Route {
 }
 
 /// What is known of an operation before its handler runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Operation {
+    /// Its id.
+    pub id: String,
+    /// What it does, in a few words.
+    pub summary: String,
     /// Whether it takes query parameters at all.
     pub takes_query: bool,
     /// Whether it may be asked for without signing in.
@@ -53,10 +57,16 @@ impl Routes {
     }
 
     /// What is known of the operation that a request asks for, if there is one.
-    pub fn operation(&self, method: &Method, path: &str) -> Option<Operation> {
+    pub fn operation(&self, method: &Method, path: &str) -> Option<&Operation> {
         self.0.iter().filter(|route| route.path.is_match(path)).find_map(|route| {
-            route.operations.iter().find(|(known, _)| known == method).map(|(_, operation)| *operation)
+            route.operations.iter().find(|(known, _)| known == method).map(|(_, operation)| operation)
         })
+    }
+
+    /// What the operation of this id does, in a few words.
+    pub fn summary(&self, id: &str) -> Option<&str> {
+        let mut operations = self.0.iter().flat_map(|route| &route.operations);
+        operations.find(|(_, operation)| operation.id == id).map(|(_, operation)| operation.summary.as_str())
     }
 }
 
@@ -66,7 +76,12 @@ impl Operation {
             operation.parameters.iter().flatten().any(
                 |parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query),
             );
-        Self { takes_query, is_public: operation.security.as_ref().is_none_or(Vec::is_empty) }
+        Self {
+            id: operation.operation_id.clone().unwrap_or_default(),
+            summary: operation.summary.clone().unwrap_or_default(),
+            takes_query,
+            is_public: operation.security.as_ref().is_none_or(Vec::is_empty),
+        }
     }
 }
 

@@ -104,7 +104,7 @@ impl Answer {
         Self { status, location: None, etag: None, body: None }
     }
 
-    fn respond(self) -> HttpResponse {
+    fn respond(self, replayed: bool) -> HttpResponse {
         let mut response = HttpResponse::build(StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK));
         if let Some(location) = self.location {
             response.insert_header((LOCATION, location));
@@ -112,12 +112,20 @@ impl Answer {
         if let Some(etag) = self.etag {
             response.insert_header((ETAG, etag));
         }
-        match self.body {
+        let mut response = match self.body {
             Some(body) => response.content_type(ContentType::json()).body(body),
             None => response.finish(),
+        };
+        if replayed {
+            response.extensions_mut().insert(Replayed);
         }
+        response
     }
 }
+
+/// Marks an answer that was given before: nothing was done this time.
+#[derive(Debug, Clone, Copy)]
+pub struct Replayed;
 
 /// A request as it counts for its repeats.
 pub struct Request<'a> {
@@ -147,12 +155,12 @@ where
     F: Fn(&mut Conn) -> Result<Answer> + Send + 'static,
 {
     let Some(key) = request.key.0 else {
-        return env.db.write(effect).await.map(Answer::respond);
+        return env.db.write(effect).await.map(|answer| answer.respond(false));
     };
     let fingerprint = env.sealer.fingerprint(&[request.operation.as_bytes(), request.body]);
     let actor = request.actor.unwrap_or(UserId(uuid::Uuid::nil()));
     let (operation, sealer, clock) = (request.operation, env.sealer.clone(), env.clock.clone());
-    let answer = env
+    let (answer, replayed) = env
         .db
         .write(move |tx| {
             claim(tx, actor, &operation, &key)?;
@@ -166,7 +174,7 @@ where
                 if stored.fingerprint != fingerprint {
                     return Err(Error::KeyReused);
                 }
-                return sealer.open(place, &stored.answer);
+                return sealer.open(place, &stored.answer).map(|answer| (answer, true));
             }
             let answer = effect(tx)?;
             diesel::insert_into(idempotency_keys::table)
@@ -180,10 +188,10 @@ where
                     idempotency_keys::created_at.eq(clock.now()),
                 ))
                 .execute(tx)?;
-            Ok(answer)
+            Ok((answer, false))
         })
         .await?;
-    Ok(answer.respond())
+    Ok(answer.respond(replayed))
 }
 
 /// Makes sure that no twin is at work. SQLite's writes are serial; on PostgreSQL an insert would wait for its twin and

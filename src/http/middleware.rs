@@ -128,7 +128,7 @@ pub async fn refuse_unknown_parameters<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let operation = (!request.query_string().is_empty() && request.path().starts_with("/v1/"))
-        .then(|| request.app_data::<web::Data<Routes>>()?.operation(request.method(), request.path()))
+        .then(|| request.app_data::<web::Data<Routes>>()?.operation(request.method(), request.path()).cloned())
         .flatten();
     if let Some(operation) = operation
         && !operation.takes_query

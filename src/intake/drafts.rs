@@ -9,7 +9,6 @@ use super::rls;
 use super::store::{self, Intake};
 use super::{Rules, from_value, to_map};
 use crate::actor::{Actor, Role};
-use crate::audit::{AuditAction, record_intake};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -64,7 +63,6 @@ pub fn begin(
     store::insert(tx, &intake)?;
     // What was copied may raise flags by itself: a medicine beside another.
     raise(tx, env, &intake, &from_value(&Value::Object(answers))?, &bearings)?;
-    audit(tx, env, actor, AuditAction::IntakeBegin, &intake)?;
     Ok(id)
 }
 
@@ -113,34 +111,7 @@ pub fn save(
     };
     let saved = store::update(tx, env, saved)?;
     raise(tx, env, &saved, &answers, &bearings)?;
-    audit(tx, env, actor, AuditAction::IntakeSave, &saved)?;
     Ok(saved)
-}
-
-/// Whether what the actor does with drafts is written down: the front desk and administrators are neither the patient nor
-/// who treats them.
-pub fn is_audited(actor: &Actor) -> bool {
-    matches!(actor.role, Role::FrontDesk | Role::Admin)
-}
-
-/// Writes down what the actor does with a draft, if that is to be.
-///
-/// # Errors
-/// The database's.
-pub fn audit(tx: &mut Conn, env: &Env, actor: &Actor, action: AuditAction, intake: &Intake) -> Result<()> {
-    if is_audited(actor) { record_intake(tx, env, actor, action, (intake.patient_id, intake.id)) } else { Ok(()) }
-}
-
-/// Writes down that the actor reads an intake, if it is a draft and that is to be.
-///
-/// # Errors
-/// [`Error::NotFound`].
-pub fn audit_read(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId) -> Result<()> {
-    let (intake, _) = store::visible(tx, env, actor, id)?;
-    if intake.status == IntakeStatus::InProgress {
-        audit(tx, env, actor, AuditAction::IntakeRead, &intake)?;
-    }
-    Ok(())
 }
 
 /// An intake's answers with a patch applied and read by the form.
@@ -172,7 +143,6 @@ pub fn discard(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, if_match: 
     let (was, _) = store::lock(tx, env, actor, id)?;
     require_draft(was.status)?;
     if_match.check(was.version)?;
-    audit(tx, env, actor, AuditAction::IntakeDiscard, &was)?;
     if flags::of_intake(tx, id)?.is_empty() {
         return store::delete(tx, id);
     }

@@ -11,7 +11,6 @@ use super::rls;
 use super::store::{self, Intake};
 use super::{Rules, from_value, to_map};
 use crate::actor::Actor;
-use crate::audit::AuditAction;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -68,7 +67,6 @@ pub fn submit(
     };
     let submitted = store::update(tx, env, submitted)?;
     drafts::raise(tx, env, &submitted, &answers, &bearings)?;
-    drafts::audit(tx, env, actor, AuditAction::IntakeSubmit, &submitted)?;
     Ok(submitted)
 }
 

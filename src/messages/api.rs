@@ -8,7 +8,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::model::{Message, MessageKind, MessageStatus, Recipient};
 use super::{outbox, store, templates};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
+use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, IdempotencyKey};
@@ -209,10 +211,19 @@ async fn resend(env: web::Data<Env>, actor: Actor, id: PathId<MessageId>, key: I
     let inner = env.clone();
     idempotency::run(&env, request, move |tx| {
         let message = store::resend(tx, id, inner.now())?;
+        record(tx, &inner, &actor, &message)?;
         inner.mail_written.notify_one();
         Answer::json(202, &MessageDto::of(&inner, message)?)
     })
     .await
+}
+
+/// Writes down what was done with a message.
+fn record(tx: &mut Conn, env: &Env, actor: &Actor, message: &Message) -> Result<()> {
+    if let Some(patient) = message.patient_id {
+        actor.trail.note_patient(patient);
+    }
+    audit::record(tx, env, &actor.trail, message.id.0)
 }
 
 /// What there is to note.
@@ -258,6 +269,13 @@ async fn done(
 ) -> Result<HttpResponse> {
     actor.require(Action::MessageManage)?;
     let (shared, note) = (env.clone(), body.value.parse()?);
-    let message = env.db.write(move |tx| store::done(tx, &shared, &actor, id.0, note.as_ref())).await?;
+    let message = env
+        .db
+        .write(move |tx| {
+            let message = store::done(tx, &shared, &actor, id.0, note.as_ref())?;
+            record(tx, &shared, &actor, &message)?;
+            Ok(message)
+        })
+        .await?;
     Ok(HttpResponse::Ok().json(MessageDto::of(&env, message)?))
 }

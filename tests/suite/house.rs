@@ -29,8 +29,22 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The departments, lowest first: each may know those before it.
 const DEPARTMENTS: [&str; 7] = ["audit", "messages", "accounts", "patients", "scheduling", "intake", "appointments"];
-const GROUND_FLOOR: [&str; 12] =
-    ["actor", "clock", "config", "db", "env", "error", "http", "identifiers", "ids", "sealed", "telemetry", "text"];
+const GROUND_FLOOR: [&str; 14] = [
+    "actor",
+    "clock",
+    "config",
+    "db",
+    "env",
+    "error",
+    "http",
+    "identifiers",
+    "ids",
+    "sealed",
+    "signed",
+    "telemetry",
+    "text",
+    "trail",
+];
 const ROOF: [&str; 7] = ["cli", "demo", "main", "openapi", "pages", "routes", "server"];
 
 /// How high a room lies.

@@ -348,31 +348,6 @@ both! {
         ann.get("/v1/intakes").await.problem(403, "role_forbidden");
     }
 
-    async fn what_the_desk_does_with_a_draft_is_written_down_for_good(app: App) {
-        use diesel::prelude::*;
-        use legwork::db::schema::audit_events;
-        let (ann, desk) = (app.patient("ann").await, app.desk().await);
-        let reply = begin(&ann, &ann.patient_id).await;
-        reply.expect(201);
-        let path = format!("/v1/intakes/{}", reply.id());
-        ann.get(&path).await.expect(200);
-        desk.get(&path).await.expect(200);
-        save(&desk, &path, json!({"safety": {"bleeding_vein": "no"}})).await.expect(200);
-        desk.send(reqwest::Method::DELETE, &path, &[], None).await.expect(204);
-        let seen = app
-            .db(|tx| {
-                let lines = audit_events::table.order(audit_events::id).select((audit_events::role, audit_events::action));
-                Ok(lines.load::<(String, String)>(tx)?)
-            })
-            .await;
-        let actions: Vec<_> = seen.iter().map(|(_, action)| action.as_str()).collect();
-        assert!(seen.iter().all(|(role, _)| role == "front_desk"), "{seen:?}");
-        assert_eq!((actions.first(), actions.last()), (Some(&"intake_read"), Some(&"intake_discard")));
-        assert!(actions.contains(&"intake_save"), "{actions:?}");
-        let change = app.env.db.write(|tx| Ok(diesel::delete(audit_events::table).execute(tx)?)).await;
-        assert!(change.is_err(), "the trail was cut");
-    }
-
     async fn of_a_minor_the_desk_may_not_ask_what_only_a_clinician_asks(app: App) {
         let (desk, doctor) = (app.desk().await, app.doctor().await);
         let mut child = crate::support::people::patient_json("kim", "kim@patients.example");

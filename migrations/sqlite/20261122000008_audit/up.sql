@@ -1,25 +1,39 @@
--- Who did what to whose record. Rows are written and never changed.
+-- What is asked of the service: who, of whose record, how it ended. Rows are added and never changed; a purge removes
+-- whole sealed stretches (see audit_purges). Nothing refers to other tables: an event outlives what it speaks of.
+
+-- What signs events and seals; sealed itself, so that it outlives the keys of DATA_KEYS.
+CREATE TABLE audit_keys (
+    id BLOB PRIMARY KEY,
+    secret BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE audit_events (
     id BLOB PRIMARY KEY,
     at INTEGER NOT NULL,
-    actor_id BLOB NOT NULL REFERENCES users (id),
+    -- the account; none where nobody was signed in
+    actor_id BLOB,
     -- what the account could do at that time
-    role TEXT NOT NULL CONSTRAINT audit_events_role CHECK (role IN ('patient', 'front_desk', 'practitioner', 'admin')),
-    action TEXT NOT NULL CONSTRAINT audit_events_action
-        CHECK (action IN ('intake_begin', 'intake_read', 'intake_save', 'intake_submit', 'intake_discard')),
-    patient_id BLOB NOT NULL REFERENCES patients (id),
+    role TEXT CONSTRAINT audit_events_role CHECK (role IN ('patient', 'front_desk', 'practitioner', 'admin')),
+    -- the operation's id in the API's document, or a command
+    operation TEXT NOT NULL,
+    outcome TEXT NOT NULL CONSTRAINT audit_events_outcome CHECK (outcome IN ('success', 'replayed', 'refused', 'failed')),
+    -- the HTTP status of a refusal or failure
+    status INTEGER,
+    patient_id BLOB,
     -- what was read or written; it may be gone
-    object_id BLOB NOT NULL
+    object_id BLOB,
+    address TEXT,
+    request_id TEXT,
+    -- how many requests alike this stands for
+    times INTEGER NOT NULL CONSTRAINT audit_events_times CHECK (times > 0),
+    key_id BLOB NOT NULL,
+    -- HMAC of all the columns above
+    mac BLOB NOT NULL
 ) STRICT;
 
-CREATE INDEX audit_events_patient ON audit_events (patient_id, at, id);
-
-CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events
-BEGIN
-    SELECT RAISE(ABORT, 'audit_events_append_only');
-END;
-
-CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
-BEGIN
-    SELECT RAISE(ABORT, 'audit_events_append_only');
-END;
+CREATE INDEX audit_events_at ON audit_events (at, id);
+CREATE INDEX audit_events_patient ON audit_events (patient_id, at, id) WHERE patient_id IS NOT NULL;
+CREATE INDEX audit_events_actor ON audit_events (actor_id, at, id) WHERE actor_id IS NOT NULL;
+CREATE INDEX audit_events_operation ON audit_events (operation, at, id);
+CREATE INDEX audit_events_outcome ON audit_events (outcome, at, id) WHERE outcome <> 'success';

@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::dto::IntakeDto;
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::env::Env;
 use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, Request};
@@ -79,6 +80,7 @@ async fn create_intake(
     let shared = env.clone();
     idempotency::run(&env, request, move |tx| {
         let id = drafts::begin(tx, &shared, &rules, &actor, patient, copy_from)?;
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         let (version, dto) = IntakeDto::find(tx, &shared, &rules, &actor, id)?;
         Answer::created(format!("/v1/intakes/{id}"), version, &dto)
     })
@@ -88,7 +90,7 @@ async fn create_intake(
 /// Read an intake
 ///
 /// Patients see their own answers; practitioners all there is, drafts too. The front desk reads a draft, and of a
-/// submitted intake its completeness and whether something urgent was raised; that they read a draft is written down.
+/// submitted intake its completeness and whether something urgent was raised.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "get_intake",
@@ -105,15 +107,7 @@ async fn get_intake(
 ) -> Result<HttpResponse> {
     actor.require(Action::IntakeRead)?;
     let shared = env.clone();
-    let (version, dto) = if drafts::is_audited(&actor) {
-        let found = env.db.write(move |tx| {
-            drafts::audit_read(tx, &shared, &actor, id.0)?;
-            IntakeDto::find(tx, &shared, &rules, &actor, id.0)
-        });
-        found.await?
-    } else {
-        env.db.read(move |conn| IntakeDto::find(conn, &shared, &rules, &actor, id.0)).await?
-    };
+    let (version, dto) = env.db.read(move |conn| IntakeDto::find(conn, &shared, &rules, &actor, id.0)).await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))
 }
 
@@ -163,6 +157,7 @@ async fn save_intake(
         .db
         .write(move |tx| {
             let saved = drafts::save(tx, &shared, &rules, &actor, id.0, &if_match, &patch)?;
+            audit::record(tx, &shared, &actor.trail, saved.id.0)?;
             IntakeDto::find(tx, &shared, &rules, &actor, saved.id)
         })
         .await?;
@@ -202,6 +197,11 @@ async fn discard_intake(
 ) -> Result<HttpResponse> {
     actor.require(Action::IntakeWrite)?;
     let shared = env.clone();
-    env.db.write(move |tx| drafts::discard(tx, &shared, &actor, id.0, &if_match)).await?;
+    env.db
+        .write(move |tx| {
+            drafts::discard(tx, &shared, &actor, id.0, &if_match)?;
+            audit::record(tx, &shared, &actor.trail, id.0.0)
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

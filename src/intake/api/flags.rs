@@ -7,6 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::lists::IntakePatient;
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Check, Result};
@@ -217,6 +218,8 @@ async fn acknowledge_intake_flag(
     idempotency::run(&env, request, move |tx| {
         flags::acknowledge(tx, &shared, &actor, id, note.as_deref())?;
         let (flag, patient) = flags::find(tx, id)?;
+        actor.trail.note_patient(patient.id);
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         Answer::json(200, &IntakeFlagDto::new(&shared, &actor, &flag, &patient)?)
     })
     .await

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
@@ -128,6 +129,7 @@ async fn create_lab_result(
         let bearings = Bearings::take(tx, &shared, &rules, &actor, &patient)?;
         let lab = labs::read(&lab, &bearings.context)?;
         let result = LabResultDto::from(labs::insert(tx, &shared, &actor, patient.id, &lab)?);
+        audit::record(tx, &shared, &actor.trail, result.id.0)?;
         Answer::created(format!("/v1/patients/{}/lab-results", patient.id), 1, &result)
     })
     .await

@@ -9,6 +9,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::drafts::members;
 use super::dto::{IntakeDto, IntakeVersionDto};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::env::Env;
 use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, Request};
@@ -64,6 +65,7 @@ async fn submit_intake(
     let request = Request { actor: Some(actor.user_id), operation: format!("submit_intake {id}"), key, body: b"" };
     idempotency::run(&env, request, move |tx| {
         submission::submit(tx, &shared, &rules, &actor, id, &if_match)?;
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         let (version, dto) = IntakeDto::find(tx, &shared, &rules, &actor, id)?;
         Answer::changed(version, &dto)
     })
@@ -112,6 +114,7 @@ async fn review_intake(
     let request = Request { actor: Some(actor.user_id), operation: format!("review_intake {id}"), key, body: &raw };
     idempotency::run(&env, request, move |tx| {
         submission::review(tx, &shared, &rules, &actor, id, &if_match, &review)?;
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         let (version, dto) = IntakeDto::find(tx, &shared, &rules, &actor, id)?;
         Answer::changed(version, &dto)
     })
@@ -167,6 +170,7 @@ async fn amend_intake(
     let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
         submission::amend(tx, &shared, &rules, &actor, id, &if_match, &patch, &reason)?;
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         let (version, dto) = IntakeDto::find(tx, &shared, &rules, &actor, id)?;
         Answer::changed(version, &dto)
     })
@@ -224,6 +228,7 @@ async fn void_intake(
     let request = Request { actor: Some(actor.user_id), operation: format!("void_intake {id}"), key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
         submission::void(tx, &shared, &actor, id, &if_match, &reason)?;
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         let (version, dto) = IntakeDto::find(tx, &shared, &rules, &actor, id)?;
         Answer::changed(version, &dto)
     })

@@ -1,6 +1,7 @@
 //! The endpoints.
 
 mod access;
+mod access_log;
 mod consents;
 mod duplicates;
 mod invitations;
@@ -20,4 +21,5 @@ pub fn routes(cfg: &mut ServiceConfig) {
     consents::routes(cfg);
     access::routes(cfg);
     invitations::routes(cfg);
+    access_log::routes(cfg);
 }

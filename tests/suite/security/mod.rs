@@ -2,6 +2,7 @@
 //! project's list of what must hold.
 
 mod accounts;
+mod audit;
 mod deadlines;
 mod headers;
 mod limits;

@@ -1,0 +1,69 @@
+//! What signs the trail: a random key of the database's own, kept sealed. It stays the same when DATA_KEYS rotate, so that
+//! old events can still be checked.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use diesel::prelude::*;
+
+use crate::clock::{Clock, Entropy};
+use crate::db::Conn;
+use crate::db::schema::audit_keys;
+use crate::error::{Error, Result};
+use crate::ids::AuditKeyId;
+use crate::sealed::{Place, Sealed, Sealer};
+use crate::signed::Signer;
+
+/// Every key of a database, by its id.
+pub struct Keys(HashMap<uuid::Uuid, Signer>);
+
+impl Keys {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// A fault where one does not open.
+    pub fn read(conn: &mut Conn, sealer: &Sealer) -> Result<Self> {
+        let rows: Vec<(AuditKeyId, Sealed<String>)> =
+            audit_keys::table.select((audit_keys::id, audit_keys::secret)).load(conn)?;
+        let open = |(id, secret)| signer(sealer, id, &secret).map(|signer| (id.0, signer));
+        rows.into_iter().map(open).collect::<Result<_>>().map(Self)
+    }
+
+    /// The key of this id.
+    pub fn find(&self, id: uuid::Uuid) -> Option<&Signer> {
+        self.0.get(&id)
+    }
+}
+
+fn signer(sealer: &Sealer, id: AuditKeyId, secret: &Sealed<String>) -> Result<Signer> {
+    let secret = sealer.open(place(id), secret)?;
+    let secret = STANDARD.decode(secret).map_err(|error| Error::internal("read a key of the audit trail", error))?;
+    Signer::new(id.0, &secret)
+}
+
+fn place(id: AuditKeyId) -> Place {
+    Place::new("audit_keys", "secret", id.0)
+}
+
+/// The key that signs: the newest one, made where there is none yet. Two instances that start at once may make two; both
+/// count.
+///
+/// # Errors
+/// The database's; a fault where the key does not open.
+pub fn open(conn: &mut Conn, sealer: &Sealer, clock: &Clock, entropy: &Entropy) -> Result<Signer> {
+    let newest = audit_keys::table
+        .order((audit_keys::created_at.desc(), audit_keys::id.desc()))
+        .select((audit_keys::id, audit_keys::secret))
+        .first::<(AuditKeyId, Sealed<String>)>(conn)
+        .optional()?;
+    if let Some((id, secret)) = newest {
+        return signer(sealer, id, &secret);
+    }
+    let (id, now) = (AuditKeyId(entropy.uuid(clock.now())), clock.now());
+    let secret = sealer.seal(place(id), &STANDARD.encode(entropy.bytes::<32>()))?;
+    diesel::insert_into(audit_keys::table)
+        .values((audit_keys::id.eq(id), audit_keys::secret.eq(&secret), audit_keys::created_at.eq(now)))
+        .execute(conn)?;
+    signer(sealer, id, &secret)
+}

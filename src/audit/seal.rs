@@ -1,0 +1,145 @@
+//! The chain: about every second one instance seals what was written since, in the order of time. Sealing within each
+//! transaction would have all writers wait for one another.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use jiff::SignedDuration;
+
+use super::model::seal_statement;
+use crate::clock::Timestamp;
+use crate::db::schema::{audit_events, audit_purges, audit_seals};
+use crate::db::{Conn, per_backend};
+use crate::error::Result;
+use crate::ids::{AuditEventId, AuditKeyId};
+use crate::signed::{DIGEST, Signer};
+
+/// How many seals one transaction makes at most.
+pub const AT_ONCE: i64 = 500;
+/// How far before the newest sealed event each round looks for what was committed late: longer than a transaction takes.
+pub const LATE: SignedDuration = SignedDuration::from_secs(15);
+/// How far it looks once a minute, for what nobody would expect.
+pub const VERY_LATE: SignedDuration = SignedDuration::from_hours(1);
+/// The instances of one PostgreSQL seal one at a time.
+const LOCK: &str = "pg_try_advisory_xact_lock(4703213190281735)";
+
+/// A seal's row.
+#[derive(Debug, Clone, diesel::Queryable, diesel::Selectable, diesel::Insertable)]
+#[diesel(table_name = audit_seals)]
+pub struct Seal {
+    /// Its place: 1, 2, 3 … without a gap.
+    pub seq: i64,
+    /// What it seals.
+    pub event_id: AuditEventId,
+    /// What signed it.
+    pub key_id: AuditKeyId,
+    /// Over its place, its event's digest and the seal before.
+    pub hmac: Vec<u8>,
+}
+
+/// The end of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The place of the last seal; 0 before the first.
+    pub seq: i64,
+    /// Its HMAC.
+    pub hmac: Vec<u8>,
+}
+
+impl Head {
+    /// Where every chain begins.
+    pub fn origin() -> Self {
+        Self { seq: 0, hmac: vec![0; DIGEST] }
+    }
+}
+
+impl std::fmt::Display for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:", self.seq)?;
+        self.hmac.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Where the chain ends, with the event sealed last if it was not purged.
+fn end(conn: &mut Conn) -> Result<(Head, Option<AuditEventId>)> {
+    let last = audit_seals::table.order(audit_seals::seq.desc()).select(Seal::as_select()).first(conn).optional()?;
+    if let Some(seal) = last {
+        return Ok((Head { seq: seal.seq, hmac: seal.hmac }, Some(seal.event_id)));
+    }
+    let purged = audit_purges::table
+        .order(audit_purges::upto_seq.desc())
+        .select((audit_purges::upto_seq, audit_purges::closing_hmac))
+        .first(conn)
+        .optional()?;
+    Ok((purged.map_or_else(Head::origin, |(seq, hmac)| Head { seq, hmac }), None))
+}
+
+/// The end of the chain.
+///
+/// # Errors
+/// The database's.
+pub fn head(conn: &mut Conn) -> Result<Head> {
+    end(conn).map(|(head, _)| head)
+}
+
+/// The oldest events without a seal, not further back than that before the newest sealed one.
+fn unsealed(
+    conn: &mut Conn,
+    last: Option<AuditEventId>,
+    back: SignedDuration,
+    limit: i64,
+) -> Result<Vec<(AuditEventId, Timestamp, Vec<u8>)>> {
+    let sealed: Option<Timestamp> = match last {
+        Some(id) => audit_events::table.find(id).select(audit_events::at).first(conn).optional()?,
+        None => None,
+    };
+    let mut query = audit_events::table
+        // In this form either engine asks for each event by the index, however many seals there are.
+        .filter(sql::<Bool>("(SELECT s.seq FROM audit_seals s WHERE s.event_id = audit_events.id) IS NULL"))
+        .order((audit_events::at, audit_events::id))
+        .limit(limit)
+        .select((audit_events::id, audit_events::at, audit_events::mac))
+        .into_boxed();
+    if let Some(at) = sealed {
+        query = query.filter(audit_events::at.ge(at.minus(back)));
+    }
+    Ok(query.load(conn)?)
+}
+
+/// When the oldest event was written that waits for its seal.
+///
+/// # Errors
+/// The database's.
+pub fn oldest_unsealed(conn: &mut Conn, back: SignedDuration) -> Result<Option<Timestamp>> {
+    let (_, last) = end(conn)?;
+    Ok(unsealed(conn, last, back, 1)?.first().map(|(_, at, _)| *at))
+}
+
+/// Seals up to [`AT_ONCE`] events and says how many; none where another instance is at it.
+///
+/// # Errors
+/// The database's.
+pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration) -> Result<usize> {
+    if let Conn::Postgres(tx) = tx
+        && !diesel::select(sql::<Bool>(LOCK)).get_result::<bool>(tx)?
+    {
+        return Ok(0);
+    }
+    let (mut head, last) = end(tx)?;
+    let waiting = unsealed(tx, last, back, AT_ONCE)?;
+    let key_id = AuditKeyId(signer.id);
+    let seals: Vec<Seal> = waiting
+        .into_iter()
+        .map(|(event_id, _, mac)| {
+            let seq = head.seq + 1;
+            let hmac = signer.sign(&seal_statement(seq, event_id, &mac, key_id, &head.hmac));
+            head = Head { seq, hmac: hmac.clone() };
+            Seal { seq, event_id, key_id, hmac }
+        })
+        .collect();
+    let count = seals.len();
+    if count > 0 {
+        per_backend!(tx, tx => diesel::insert_into(audit_seals::table).values(seals).execute(tx))?;
+    }
+    Ok(count)
+}
