@@ -2,6 +2,9 @@
 //!
 //! Three floors; imports only run down. ARCHITECTURE.md has the map and the way of a request.
 
+// The examples of large schemas are one `json!` each.
+#![recursion_limit = "256"]
+
 // The roof: puts it together.
 pub mod cli;
 pub mod demo;

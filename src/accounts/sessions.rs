@@ -255,13 +255,7 @@ pub struct Caller {
 ///
 /// # Errors
 /// The database's.
-pub fn caller(
-    conn: &mut Conn,
-    env: &Env,
-    session: SessionId,
-    user: UserId,
-    trail: &Trail,
-) -> Result<Option<Caller>> {
+pub fn caller(conn: &mut Conn, env: &Env, session: SessionId, user: UserId, trail: &Trail) -> Result<Option<Caller>> {
     let now = env.now();
     let found = sessions::table
         .inner_join(users::table)

@@ -178,7 +178,7 @@ fn load(conn: &mut Conn, env: &Env, actor: &Actor, id: PractitionerId, day: Opti
     let (from, to) = (utc.from.minus(around), utc.to.plus(around));
 
     let mut visits = Vec::new();
-    for shown in store::between(conn, actor, id, (from, to))? {
+    for shown in store::between(conn, env, actor, id, (from, to))? {
         if is_on(day, shown.appointment.starts_at, &shown.time_zone)? {
             visits.push(shown);
         }

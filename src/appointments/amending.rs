@@ -81,7 +81,7 @@ pub async fn amend_appointment(
         .db
         .write(move |tx| {
             amend(tx, &shared, &actor, id.0, &if_match, &patch)?;
-            let shown = store::shown(tx, &actor, id.0)?;
+            let shown = store::shown(tx, &shared, &actor, id.0)?;
             Ok((shown.appointment.version, AppointmentDto::of(tx, &shared, &actor, shown)?))
         })
         .await?;
@@ -96,7 +96,7 @@ fn amend(
     if_match: &IfMatch,
     patch: &AppointmentPatch,
 ) -> Result<()> {
-    let was = store::lock(tx, actor, id)?.appointment;
+    let was = store::lock(tx, env, actor, id)?.appointment;
     if_match.check(was.version)?;
     let place = store::note_place(id);
     let old = was.note.as_ref().map(|note| env.sealer.open(place, note)).transpose()?;

@@ -157,7 +157,7 @@ struct LinkedAppointment {
 
 impl LinkedAppointment {
     fn of(tx: &mut Conn, env: &Env, shown: Shown) -> Result<Self> {
-        let Shown { appointment, time_zone, patient } = shown;
+        let Shown { appointment, time_zone, patient, .. } = shown;
         let visit_type = scheduling::store::visit_type(tx, appointment.visit_type_id)?;
         let around = progress::circumstances(tx, env, By::LINK, &appointment, &time_zone, &visit_type)?;
         let content = notice::content(tx, &appointment)?;

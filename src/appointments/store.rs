@@ -383,11 +383,12 @@ pub fn list(
 /// The database's.
 pub fn between(
     tx: &mut Conn,
+    env: &Env,
     actor: &Actor,
     practitioner: PractitionerId,
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Vec<Shown>> {
-    Ok(shown!(actor)
+    Ok(shown!(env, actor)
         .filter(appointments::practitioner_id.eq(practitioner))
         .filter(appointments::starts_at.ge(from))
         .filter(appointments::starts_at.lt(to))

@@ -65,6 +65,7 @@ pub fn standing(now: Timestamp) -> _ {
 /// # Errors
 /// The database's.
 pub fn may_act_for(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<bool> {
+    actor.trail.note_patient(id);
     match actor.reach(Action::PatientRead) {
         Reach::Any => Ok(true),
         Reach::None => Ok(false),

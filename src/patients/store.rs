@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
 use crate::identifiers::{self, Token, identified};
 use crate::ids::PatientId;
-use crate::sealed::{Place, Sealed, Sealer};
+use crate::sealed::{Place, Sealed};
 
 /// Makes a record with the next number.
 ///

@@ -320,7 +320,7 @@ fn update(
     let mut location = before.clone();
     apply(&mut location, changes);
     if location == before {
-        return Ok(before);
+        return Ok((before, affected::load(tx, &[])?));
     }
     let recut = location.slot_minutes != before.slot_minutes;
     if recut

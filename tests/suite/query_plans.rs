@@ -170,7 +170,7 @@ both! {
         let filter = appointments::store::Filter { updated_since: Timestamp::from_micros(0), ..Default::default() };
         let limit = Limit::new(None).expect("the default");
         by_index(&mut conn, "appointments", &["appointments_updated"], |conn| {
-            let (rows, _) = appointments::store::list(conn, &actor, &filter, None, limit).expect("a page");
+            let (rows, _) = appointments::store::list(conn, &app.env, &actor, &filter, None, limit).expect("a page");
             assert_eq!(rows.len(), 50);
             assert_eq!(rows[0].appointment.patient_id.to_string(), ann.patient_id);
             assert_eq!(rows[0].appointment.practitioner_id.to_string(), clinic.practitioner_id);

@@ -14,6 +14,7 @@ use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, IdempotencyKey};
 use crate::messages::model::{Mail, SecurityEvent};
+use crate::messages::outbox;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(verify_email).service(resend_verification).service(request_reset).service(confirm_reset);
