@@ -447,6 +447,6 @@ both! {
         let token = app.mails_to("tim@example.org").await.pop().expect("a mail").token();
         app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
         let young = app.anon().sign_in("tim@example.org", PASSWORD).await;
-        young.post_empty(&format!("{intake}/submit")).await.invalid("", "guardian_or_staff");
+        young.post_empty(&format!("{intake}/submit")).await.invalid("/answers", "guardian_or_staff");
     }
 }

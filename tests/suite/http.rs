@@ -93,7 +93,7 @@ both! {
             assert_eq!((head.status, get.status, head.text.as_str()), (status, status, ""), "{path}");
             assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
         }
-        anon.send(Method::HEAD, "/v1/sessions", &[], None).await.expect(405);
+        anon.send(Method::HEAD, "/v1/registrations", &[], None).await.expect(405);
     }
 
     async fn a_body_has_a_limit(app: App) {

@@ -22,18 +22,18 @@ const MANY: u32 = 20_000;
 /// Made-up patients, each with names, birth date and contacts of their own, as far as there are days.
 fn crowd(conn: &mut Conn) {
     let columns = "INSERT INTO patients (id, mrn, given_name, family_name, date_of_birth, administrative_sex, phone, \
-        phone_reversed, email, email_key, preferred_language, interpreter_needed, details, identifiers, version, \
+        phone_reversed, email, email_key, email_confirmed, preferred_language, interpreter_needed, details, identifiers, version, \
         created_at, updated_at)";
     let sql = match conn {
         Conn::Sqlite(_) => format!(
             "{columns} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
              SELECT randomblob(16), 'M-' || i, 'Given' || i, 'Family' || i, date('1940-01-01', '+' || (i % 25000) || ' days'), \
-             'other', '+1' || i, i || '1', i || '@x.example', i || '@x.example', 'en', 0, x'00', '[]', 1, i, i FROM n; \
+             'other', '+1' || i, i || '1', i || '@x.example', i || '@x.example', 1, 'en', 0, x'00', '[]', 1, i, i FROM n; \
              INSERT INTO patient_identifiers SELECT 'ehr', mrn, id FROM patients WHERE mrn LIKE 'M-%';"
         ),
         Conn::Postgres(_) => format!(
             "{columns} SELECT gen_random_uuid(), 'M-' || i, 'Given' || i, 'Family' || i, DATE '1940-01-01' + i % 25000, \
-             'other', '+1' || i, i || '1', i || '@x.example', i || '@x.example', 'en', false, '\\x00', '[]', 1, \
+             'other', '+1' || i, i || '1', i || '@x.example', i || '@x.example', true, 'en', false, '\\x00', '[]', 1, \
              to_timestamp(i), to_timestamp(i) FROM generate_series(1, {MANY}) i; \
              INSERT INTO patient_identifiers SELECT 'ehr', mrn, id FROM patients WHERE mrn LIKE 'M-%'; ANALYZE;"
         ),

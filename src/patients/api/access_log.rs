@@ -28,7 +28,7 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
     "at": "2026-03-02T14:00:00Z", "role": "practitioner", "name": "Dr. Ada Vein", "is_you": false,
     "operation": "get_intake", "description": "Read an intake"
 }))]
-pub struct AccessDto {
+pub struct RecordAccess {
     /// When.
     at: Timestamp,
     /// What whoever it was could do at that time; null where nobody was signed in, as with the link in a mail.
@@ -46,9 +46,9 @@ pub struct AccessDto {
 /// A page of who used a record.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
-struct AccessPage {
+struct RecordAccessPage {
     /// What was done, the newest first.
-    items: Vec<AccessDto>,
+    items: Vec<RecordAccess>,
     /// For the next page; null on the last.
     next_cursor: Option<String>,
 }
@@ -70,7 +70,7 @@ struct AccessFilter {
     limit: Option<i64>,
 }
 
-impl AccessDto {
+impl RecordAccess {
     fn new(event: Event, caller: UserId, name: Option<String>, routes: &Routes) -> Self {
         let description = words(&event.operation, routes);
         Self {
@@ -101,7 +101,7 @@ fn words(operation: &str, routes: &Routes) -> String {
     operation_id = "list_patient_audit_events",
     security(("bearer" = [])),
     params(("id" = PatientId, Path, description = "The patient"), AccessFilter),
-    responses((status = 200, description = "A page of what was done", body = AccessPage)),
+    responses((status = 200, description = "A page of what was done", body = RecordAccessPage)),
 )]
 #[get("/v1/patients/{id}/audit-events")]
 async fn list_patient_audit_events(
@@ -129,7 +129,7 @@ async fn list_patient_audit_events(
     let (rows, next_cursor) = limit.page(rows, LIST, |event| (event.at, event.id.0));
     let show = |event: Event| {
         let name = event.actor_id.and_then(|id| names.get(&id).cloned());
-        AccessDto::new(event, caller, name, &routes)
+        RecordAccess::new(event, caller, name, &routes)
     };
-    Ok(HttpResponse::Ok().json(AccessPage { items: rows.into_iter().map(show).collect(), next_cursor }))
+    Ok(HttpResponse::Ok().json(RecordAccessPage { items: rows.into_iter().map(show).collect(), next_cursor }))
 }

@@ -3,9 +3,11 @@
 
 mod accounts;
 mod audit;
+mod canary;
 mod deadlines;
 mod headers;
 mod limits;
+mod matrix;
 mod second_factor;
 mod start;
 mod tokens;

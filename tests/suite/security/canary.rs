@@ -1,0 +1,211 @@
+//! Rows 16, 17 and 21: what patients tell their doctors is in no mail, no log, no figure, no error and not readable on the disk.
+//!
+//! Every free text that is meant to be sealed holds a word of its own that occurs nowhere else. The real program runs with
+//! its log at `debug`; afterwards everything that it wrote anywhere is searched for the words.
+
+use std::fs;
+use std::path::Path;
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use legwork::actor::Role;
+use legwork::db::Conn;
+use serde_json::json;
+
+use crate::support::people::{PASSWORD, patient_json};
+use crate::support::process::{self, Process};
+use crate::support::site::{DATA_KEYS, JWT_SECRET, Site};
+use crate::support::{Client, Engine, Reply, app, clinic};
+
+/// Hands out words that nobody else uses, and remembers them with what they stand for.
+#[derive(Default)]
+struct Canaries(Vec<(String, &'static str)>);
+
+impl Canaries {
+    fn word(&mut self, of: &'static str) -> String {
+        let word = format!("Quokkaharp{}", self.0.len() + 100);
+        self.0.push((word.clone(), of));
+        word
+    }
+
+    /// Fails if any of the words is in this text.
+    #[track_caller]
+    fn none_in(&self, place: &str, text: &[u8]) {
+        for (word, of) in &self.0 {
+            let found = text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
+            assert!(!found, "{of} stands in {place}");
+        }
+        // Reading or writing the one in the other's form would hide it.
+        for (word, of) in &self.0 {
+            let hex: String = word.bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+            let found = text.windows(hex.len()).any(|window| window.eq_ignore_ascii_case(hex.as_bytes()));
+            assert!(!found, "{of} stands in {place}, in hexadecimal");
+        }
+    }
+}
+
+/// Puts a word into everything that can be said about a patient, and reads it all back where it is meant to be read.
+async fn tell_everything(words: &mut Canaries, server: &Process) -> Vec<Reply> {
+    let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
+    let clinic = clinic::set_up(&admin).await;
+    let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
+    let mut refusals = Vec::new();
+
+    let mut record = patient_json("Ann", "ann@patients.example");
+    record["pronouns"] = json!(words.word("pronouns"));
+    record["gender_identity"] = json!(words.word("gender identity"));
+    record["address"] = json!({
+        "line1": words.word("address"), "city": words.word("city"), "postal_code": "10013", "country": "US",
+    });
+    record["emergency_contact"] = json!({
+        "name": words.word("emergency contact"), "phone": "+12125550177", "relationship": words.word("relationship"),
+    });
+    record["insurance"] = json!({"payer": words.word("payer"), "member_id": words.word("member id")});
+    let patient = desk.post("/v1/patients", record).await.expect(201).id();
+
+    let slots = clinic::free_slots(&desk, &clinic.check).await;
+    let slot = |number: usize| slots[number]["id"].as_str().expect("an id").to_owned();
+    let note = words.word("note of an appointment");
+    let body = json!({"slot_id": slot(0), "visit_type_id": clinic.check, "patient_id": patient, "note": note});
+    let booked = desk.post_with("/v1/appointments", body.clone(), &[("Idempotency-Key", "canary-1")]).await;
+    assert_eq!(booked.expect(201).string("/note"), note, "the clinic itself may read it");
+    // The same slot again: a refusal must not quote the note.
+    refusals.push(desk.post_with("/v1/appointments", body, &[("Idempotency-Key", "canary-2")]).await);
+    let cancelled = json!({"reason": words.word("reason of a cancellation")});
+    desk.post(&format!("{}/cancel", booked.location()), cancelled).await.expect(200);
+    let blocked = json!({"reason": words.word("reason of a block")});
+    desk.post(&format!("/v1/slots/{}/block", slot(4)), blocked).await.expect(200);
+
+    intake(words, &desk, &patient, &mut refusals).await;
+    // What is wrong with a request is said by its place, never by its value.
+    let unknown = json!({"given_name": "Ann", "favourite_animal": words.word("unknown member")});
+    refusals.push(desk.post("/v1/patients", unknown).await);
+    refusals.push(
+        server
+            .anon()
+            .post(
+                "/v1/sessions",
+                json!({
+                    "email": "ann@patients.example", "password": words.word("password"),
+                }),
+            )
+            .await,
+    );
+    refusals.push(server.anon().post("/v1/email-verifications", json!({"token": words.word("token")})).await);
+    refusals
+}
+
+/// The words of a history.
+async fn intake(words: &mut Canaries, desk: &Client, patient: &str, refusals: &mut Vec<Reply>) {
+    let intake = desk.post(&format!("/v1/patients/{patient}/intakes"), json!({"form": "rls-history"})).await;
+    let answers = json!({"answers": {
+        "safety": {"spreading_hot_redness": "yes"},
+        "medications_status": "listed",
+        "medications": [{
+            "name": words.word("medicine"), "frequency": words.word("frequency"), "status": "stopped",
+            "stop_reason": words.word("reason to stop"), "for_rls": "yes",
+        }],
+    }});
+    let path = intake.expect(201).location();
+    let saved = desk.patch(&path, &intake.etag(), answers).await;
+    saved.expect(200);
+    let wrong = json!({"answers": {"irls": {"irls_version": words.word("answer of the wrong shape").repeat(9)}}});
+    refusals.push(desk.patch(&path, &saved.etag(), wrong).await);
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// Every row of every table of a PostgreSQL database as text.
+fn rows(conn: &mut Conn) -> Vec<(String, String)> {
+    let Conn::Postgres(conn) = conn else { return Vec::new() };
+    let tables: Vec<Line> =
+        diesel::sql_query("SELECT tablename::text AS line FROM pg_tables WHERE schemaname = 'public'")
+            .load(conn)
+            .expect("tables");
+    let mut all = Vec::new();
+    for Line { line: table } in tables {
+        let rows: Vec<Line> =
+            diesel::sql_query(format!("SELECT row::text AS line FROM {table} AS row")).load(conn).expect("rows");
+        all.extend(rows.into_iter().map(|row| (table.clone(), row.line)));
+    }
+    all
+}
+
+fn nothing_leaks(engine: Engine) {
+    let Some(site) = Site::new(engine) else { return };
+    site.account("admin@clinic.example", Role::Admin);
+    site.account("desk@clinic.example", Role::FrontDesk);
+    let mut words = Canaries::default();
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[("RUST_LOG", "debug,legwork::sql=trace")]).await;
+        for refusal in tell_everything(&mut words, &server).await {
+            assert!(refusal.status >= 400, "{} answered {}", refusal.request, refusal.status);
+            words.none_in(&format!("the refusal of {}", refusal.request), refusal.text.as_bytes());
+        }
+        let figures = server.anon().get("/metrics").await;
+        words.none_in("the metrics", figures.text.as_bytes());
+        wait_for_mail(&site).await;
+        for mail in crate::support::mails::read(&site.mail_dir()) {
+            for part in [&mail.subject, &mail.text, &mail.html, mail.ics.as_ref().unwrap_or(&mail.raw), &mail.raw] {
+                words.none_in("a mail", part.as_bytes());
+            }
+        }
+        // While it runs, so that the journal is looked at as well.
+        search_folder(&words, site.folder.path());
+        backup(&words, &site);
+        words.none_in("the log", server.log().as_bytes());
+        assert!(server.log().contains("legwork::sql"), "the log is as talkative as it can be");
+        for secret in [PASSWORD, JWT_SECRET, DATA_KEYS] {
+            assert!(!server.log().contains(secret), "a secret stands in the log");
+        }
+    });
+    for (table, row) in rows(&mut site.connect()) {
+        words.none_in(&format!("the table {table}"), row.as_bytes());
+    }
+}
+
+async fn wait_for_mail(site: &Site) {
+    for _ in 0..200 {
+        if crate::support::mails::read(&site.mail_dir()).len() >= 2 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("no mails came");
+}
+
+/// Every file under a folder, the database and its journal among them.
+fn search_folder(words: &Canaries, folder: &Path) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            search_folder(words, &path);
+        } else if let Ok(bytes) = fs::read(&path) {
+            words.none_in(&path.display().to_string(), &bytes);
+        }
+    }
+}
+
+/// A backup of the embedded engine.
+fn backup(words: &Canaries, site: &Site) {
+    if site.engine == Engine::Sqlite {
+        let file = site.folder.path().join("backup.db");
+        let status = process::command(site).arg("backup").arg(&file).status().expect("run the backup");
+        assert!(status.success());
+        words.none_in("the backup", &fs::read(file).expect("the backup"));
+    }
+}
+
+#[test]
+fn row_21_no_word_of_a_patient_leaks_from_sqlite() {
+    nothing_leaks(Engine::Sqlite);
+}
+
+#[test]
+fn row_21_no_word_of_a_patient_leaks_from_postgres() {
+    nothing_leaks(Engine::Postgres);
+}

@@ -1,0 +1,365 @@
+//! Row 1: who may call what, on whose things. Every operation of the published document is called by everybody; what they are
+//! answered must be what `tests/data/authorisation.md` says, and an operation that is not there fails.
+//!
+//! After a change that is meant: `UPDATE_AUTHORISATION=1 cargo test --test suite row_1`, and read the difference.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::people::{PASSWORD, patient_json};
+use crate::support::{App, Client, both, clinic};
+
+/// The callers, in the order of the table's columns. The guardian is asked about a child, everybody else about Ann.
+const CALLERS: [&str; 8] = ["nobody", "stranger", "owner", "guardian", "desk", "her doctor", "other doctor", "admin"];
+/// In Ann's record and nowhere else.
+const MARK: &str = "Annunziata";
+
+/// One person's things, by the first part of the paths under which they are.
+struct Things(BTreeMap<&'static str, String>);
+
+struct World {
+    callers: BTreeMap<&'static str, Client>,
+    emails: BTreeMap<&'static str, String>,
+    ann: Things,
+    child: Things,
+}
+
+impl World {
+    async fn new(app: &App) -> Self {
+        let clinic = app.clinic().await;
+        let (admin, desk) = (app.admin().await, app.desk().await);
+        let types = [clinic.new_visit.as_str(), clinic.check.as_str()];
+        let other = clinic::practitioner(&admin, "Dr. Otto Elsewhere", &clinic.location_id, &types).await;
+        let ann = app.patient("ann").await;
+        let body = json!({"given_name": MARK});
+        desk.patch(&format!("/v1/patients/{}", ann.patient_id), "\"1\"", body).await.expect(200);
+        let gina = app.patient("gina").await;
+        let mut kim = patient_json("Kim", "kim@patients.example");
+        kim["date_of_birth"] = json!("2011-05-05");
+        let kim = desk.post("/v1/patients", kim).await.expect(201).id();
+        let access = json!({"email": gina.email, "relation": "guardian"});
+        desk.post(&format!("/v1/patients/{kim}/access"), access).await.expect(201);
+        let bob = app.patient("bob").await;
+        let callers = BTreeMap::from([
+            ("nobody", app.anon()),
+            ("stranger", bob.client.clone()),
+            ("owner", ann.client.clone()),
+            ("guardian", gina.client.clone()),
+            ("desk", desk.clone()),
+            ("her doctor", app.doctor().await),
+            ("other doctor", app.doctor_of(&other).await),
+            ("admin", admin.clone()),
+        ]);
+        let emails = BTreeMap::from([
+            ("stranger", bob.email.clone()),
+            ("owner", ann.email.clone()),
+            ("guardian", gina.email.clone()),
+            ("desk", "desk@clinic.example".to_owned()),
+            ("her doctor", format!("doctor-{}@clinic.example", clinic.practitioner_id)),
+            ("other doctor", format!("doctor-{other}@clinic.example")),
+            ("admin", "admin@clinic.example".to_owned()),
+        ]);
+        let carer = app.patient("carl").await;
+        let ann_things = things(app, &clinic, &ann.client, &ann.patient_id, &carer).await;
+        let kim_things = things(app, &clinic, &gina.client, &kim, &carer).await;
+        Self { callers, emails, ann: ann_things, child: kim_things }
+    }
+}
+
+/// Everything there can be about one person: an appointment, a draft, a flag, a hold …
+async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &str, carer: &Client) -> Things {
+    let desk = app.desk().await;
+    let slots = clinic::free_slots(holder, &clinic.check).await;
+    let id = |slot: usize| slots[slot]["id"].as_str().expect("an id").to_owned();
+    let body = json!({"slot_id": id(0), "visit_type_id": clinic.check, "patient_id": patient, "note": MARK});
+    let appointment =
+        holder.post_with("/v1/appointments", body, &[("Idempotency-Key", patient)]).await.expect(201).id();
+    let intake =
+        holder.post(&format!("/v1/patients/{patient}/intakes"), json!({"form": "rls-history"})).await.expect(201).id();
+    let answers = json!({"answers": {"safety": {"spreading_hot_redness": "yes"}}});
+    holder.patch(&format!("/v1/intakes/{intake}"), "\"1\"", answers).await.expect(200);
+    let flags = desk.get(&format!("/v1/intake-flags?patient_id={patient}")).await.items();
+    let hold = holder.post(&format!("/v1/slots/{}/hold", id(4)), json!({"visit_type_id": clinic.check})).await;
+    let messages = desk.get("/v1/messages").await.items();
+    Things(BTreeMap::from([
+        ("patients", patient.to_owned()),
+        ("appointments", appointment),
+        ("intakes", intake),
+        ("intake-flags", text(&flags[0]["id"])),
+        ("holds", hold.expect(201).string("/hold_id")),
+        ("slots", id(8)),
+        ("other slots", id(12)),
+        ("messages", text(&messages[0]["id"])),
+        ("practitioners", clinic.practitioner_id.clone()),
+        ("locations", clinic.location_id.clone()),
+        ("visit-types", clinic.check.clone()),
+        ("closures", closure(app, &clinic.location_id).await),
+        ("exceptions", exception(app, &clinic.practitioner_id).await),
+        ("users", holder.user_id.clone()),
+        ("carer", carer.user_id.clone()),
+    ]))
+}
+
+/// A holiday, some years from now.
+async fn closure(app: &App, location: &str) -> String {
+    let closed = json!({"closures": [{"date": "2029-12-25", "name": "Christmas"}]});
+    let path = format!("/v1/locations/{location}/closures");
+    app.admin().await.post(&path, closed).await.expect(200);
+    text(&app.admin().await.get(&path).await.items()[0]["id"])
+}
+
+/// A practitioner's day off, some years from now.
+async fn exception(app: &App, practitioner: &str) -> String {
+    let off = json!({
+        "kind": "time_off", "starts_at": "2029-12-20T00:00:00Z", "ends_at": "2029-12-21T00:00:00Z", "reason": "Away",
+    });
+    let made = app.admin().await.post(&format!("/v1/practitioners/{practitioner}/exceptions"), off).await;
+    made.expect(201).id()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
+}
+
+/// An operation of the document.
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    public: bool,
+    body: Option<Value>,
+}
+
+fn operations() -> Vec<Operation> {
+    let document: Value = serde_json::from_str(&legwork::openapi::json().expect("a document")).expect("JSON");
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let Some(id) = operation["operationId"].as_str() else { continue };
+            all.push(Operation {
+                id: id.to_owned(),
+                method: method.to_uppercase().parse().expect("a method"),
+                path: path.clone(),
+                public: operation["security"].as_array().is_none_or(Vec::is_empty),
+                body: example(&document, operation),
+            });
+        }
+    }
+    all.sort_by(|one, other| one.id.cmp(&other.id));
+    all
+}
+
+/// The body that the document itself gives as an example.
+fn example(document: &Value, operation: &Value) -> Option<Value> {
+    let content = operation["requestBody"]["content"].as_object()?;
+    let schema = &content.values().next()?["schema"];
+    let resolve = |schema: &Value| match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("a schema").clone(),
+        None => schema.clone(),
+    };
+    let schema = resolve(schema);
+    let example = match schema["type"].as_str() {
+        Some("array") if schema.get("example").is_none() => json!([resolve(&schema["items"])["example"]]),
+        _ => schema["example"].clone(),
+    };
+    assert!(!example.is_null(), "no example of the body of {}", operation["operationId"]);
+    Some(example)
+}
+
+impl Things {
+    /// The operation's path with this person's thing in it.
+    fn path(&self, operation: &Operation) -> String {
+        let mut parts = operation.path.split('/').skip(2);
+        let kind = parts.next().unwrap_or_default();
+        if !operation.path.contains('{') {
+            return operation.path.clone();
+        }
+        let id = self.0.get(kind).unwrap_or_else(|| panic!("{}: the matrix has nothing under /{kind}/", operation.id));
+        operation.path.replace("{id}", id).replace("{user_id}", &self.0["carer"])
+    }
+
+    /// The example with this person's things in it, so that nothing but the caller decides.
+    fn fill(&self, body: &mut Value) {
+        match body {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
+            Value::Object(members) => {
+                // A hold is its account's; without one every caller is in the same position.
+                members.remove("hold_id");
+                for (name, value) in members.iter_mut() {
+                    let kind = match name.as_str() {
+                        "patient_id" => "patients",
+                        "visit_type_id" | "visit_type_ids" => "visit-types",
+                        "slot_id" => "other slots",
+                        "location_id" | "location_ids" => "locations",
+                        "practitioner_id" => "practitioners",
+                        "current_password" => {
+                            *value = json!(PASSWORD);
+                            continue;
+                        }
+                        _ => {
+                            self.fill(value);
+                            continue;
+                        }
+                    };
+                    *value = if value.is_array() { json!([self.0[kind]]) } else { json!(self.0[kind]) };
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What an answer says about the caller's rights; whether the call then makes sense is another matter.
+fn verdict(operation: &Operation, caller: &str, status: u16, code: &str) -> &'static str {
+    match status {
+        200..300 | 409 | 412 => "yes",
+        401 => "sign in",
+        403 if code == "reason_required" => "with reason",
+        403 => "no",
+        404 => "hidden",
+        // What is wrong with a request about one's own account says nothing of anybody else's.
+        422 if operation.path.starts_with("/v1/me") => "yes",
+        _ => panic!("{} answered the {caller} {status} {code}: that says nothing about rights", operation.id),
+    }
+}
+
+/// Puts back what an earlier caller may have taken away, so that every caller meets the same things.
+async fn renew(world: &mut World, app: &App, operation: &Operation) {
+    let (desk, holders) =
+        (world.callers["desk"].clone(), [world.callers["owner"].clone(), world.callers["guardian"].clone()]);
+    for (things, holder) in [&mut world.ann, &mut world.child].into_iter().zip(holders) {
+        let patient = things.0["patients"].clone();
+        match operation.id.as_str() {
+            "delete_intake" => {
+                let path = format!("/v1/patients/{patient}/intakes");
+                let drafts = holder.get(&path).await.items();
+                let open = drafts.iter().find(|intake| intake["status"] == "in-progress");
+                let id = match open {
+                    Some(draft) => text(&draft["id"]),
+                    None => holder.post(&path, json!({"form": "rls-history"})).await.expect(201).id(),
+                };
+                things.0.insert("intakes", id);
+            }
+            "release_hold" | "renew_hold" => {
+                let hold = json!({"visit_type_id": things.0["visit-types"]});
+                let held = holder.post(&format!("/v1/slots/{}/hold", things.0["slots"]), hold).await;
+                if held.status == 201 {
+                    things.0.insert("holds", held.string("/hold_id"));
+                }
+            }
+            "delete_closure" => {
+                things.0.insert("closures", closure(app, &things.0["locations"]).await);
+            }
+            "delete_exception" => {
+                things.0.insert("exceptions", exception(app, &things.0["practitioners"]).await);
+            }
+            "revoke_patient_access" => {
+                let carer = json!({"email": "carl@patients.example", "relation": "caregiver"});
+                desk.post(&format!("/v1/patients/{patient}/access"), carer).await;
+            }
+            "delete_session" => {
+                let caller = if holder.user_id == world.callers["owner"].user_id { "owner" } else { "guardian" };
+                let fresh = app.anon().sign_in(&world.emails[caller], PASSWORD).await;
+                let sessions = fresh.get("/v1/sessions").await.items();
+                let current = sessions.iter().find(|session| session["current"] == true).expect("the session");
+                things.0.insert("sessions", text(&current["id"]));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Calls an operation as everybody; the line of the table.
+async fn line(world: &mut World, app: &App, operation: &Operation) -> Vec<&'static str> {
+    if operation.public {
+        return vec!["public"; CALLERS.len()];
+    }
+    let mut line = Vec::new();
+    for caller in CALLERS {
+        renew(world, app, operation).await;
+        let things = if caller == "guardian" { &world.child } else { &world.ann };
+        // These may end the session with which they are called.
+        let own_session = operation.path.starts_with("/v1/me") || operation.path.starts_with("/v1/sessions");
+        let client = match world.emails.get(caller) {
+            Some(email) if own_session && operation.method != Method::GET => app.anon().sign_in(email, PASSWORD).await,
+            _ => world.callers[caller].clone(),
+        };
+        let mut body = operation.body.clone();
+        if let Some(body) = &mut body {
+            things.fill(body);
+            if operation.id == "create_patient" && ["stranger", "owner", "guardian"].contains(&caller) {
+                body["relation"] = json!("parent");
+            }
+        }
+        let mut headers = vec![("If-Match", "\"1\""), ("Idempotency-Key", caller)];
+        if operation.method == Method::PATCH {
+            headers.push(("Content-Type", "application/merge-patch+json"));
+        }
+        let reply = client.send(operation.method.clone(), &things.path(operation), &headers, body).await;
+        if caller == "stranger" {
+            let hers = [MARK, things.0["patients"].as_str()];
+            // What was sent is no news, and every path holds it.
+            let told =
+                reply.body.as_object().is_some_and(|body| body.contains_key("errors") || body.contains_key("instance"));
+            assert!(
+                told || !hers.iter().any(|mark| reply.text.contains(mark)),
+                "{} tells a stranger of Ann",
+                operation.id
+            );
+        }
+        let code = reply.body["code"].as_str().unwrap_or_default();
+        line.push(verdict(operation, caller, reply.status, code));
+    }
+    line
+}
+
+fn table() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/authorisation.md")
+}
+
+/// Compares with the committed table, or writes it anew where that is asked for.
+fn check(lines: &[(String, Vec<&'static str>)]) {
+    let mut text = String::from(INTRODUCTION);
+    let _ = writeln!(text, "| operation | {} |", CALLERS.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---|".repeat(CALLERS.len()));
+    for (operation, line) in lines {
+        let _ = writeln!(text, "| `{operation}` | {} |", line.join(" | "));
+    }
+    if std::env::var_os("UPDATE_AUTHORISATION").is_some() {
+        std::fs::write(table(), &text).expect("write the table");
+    }
+    let committed = std::fs::read_to_string(table()).expect("the table");
+    let (found, said): (Vec<_>, Vec<_>) = (text.lines().collect(), committed.lines().collect());
+    let differs: Vec<_> = found.iter().filter(|line| !said.contains(line)).collect();
+    assert!(found == said, "the table says otherwise, or nothing, about what was found:\n{differs:#?}");
+}
+
+const INTRODUCTION: &str = "\
+# Who may call what
+
+Written by `tests/suite/security/matrix.rs`, which calls every operation of the published document as everybody, on both
+engines, and fails where this table says otherwise. Everybody is asked about Ann's things, the guardian about those of the child
+in their care; `her doctor` is the one whom she has an appointment with.
+
+`public`: nobody need sign in. `sign in`: 401. `no`: the role may not, 403. `hidden`: not found, 404, as if it did not exist.
+`with reason`: 403 until an `Access-Reason` is given. `yes`: done, or refused for the state of things alone (409, 412).
+Lists answer everybody `yes` who has the role, and show a patient their own; that nothing of Ann's is in any answer to the stranger is
+checked as well.
+
+";
+
+both! {
+    async fn row_1_everybody_may_do_what_the_table_says_and_nothing_else(app: App) {
+        let mut world = World::new(&app).await;
+        let mut lines = Vec::new();
+        for operation in operations() {
+            let line = line(&mut world, &app, &operation).await;
+            lines.push((operation.id, line));
+        }
+        check(&lines);
+    }
+}
