@@ -3,6 +3,8 @@
 
 mod accounts;
 mod audit;
+mod audit_cost;
+mod care;
 mod deadlines;
 mod headers;
 mod limits;
