@@ -37,6 +37,8 @@ pub struct Actor {
     pub role: Role,
     /// The doctor that the account belongs to, if it is a doctor's.
     pub practitioner_id: Option<PractitionerId>,
+    /// Why they need a record that is none of theirs, if they say so.
+    pub access_reason: Option<String>,
     /// What the audit trail will say of the request.
     pub trail: Trail,
 }

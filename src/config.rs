@@ -145,6 +145,14 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
     pub access_end_notice_days: u16,
 
+    /// For how many months after a visit the practitioner may read the patient's clinical data without giving a reason
+    #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=120))]
+    pub care_relation_months: u8,
+
+    /// For how many hours a record stays open that a practitioner opened for a reason
+    #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=168))]
+    pub record_open_hours: u8,
+
     /// For how many days ahead slots are published
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub slot_horizon_days: u16,

@@ -92,6 +92,8 @@ ids! {
     MessageId;
     /// A line of the audit trail.
     AuditEventId;
+    /// A record that somebody opened for a reason.
+    RecordOpeningId;
     /// A key that signs the audit trail.
     AuditKeyId;
     /// Anything that has an id, where it does not matter what it is.

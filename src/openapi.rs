@@ -3,11 +3,12 @@
 
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use crate::http::problem::{MEDIA_TYPE, Problem};
+use crate::intake::care;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -112,6 +113,10 @@ fn is_signed_in(operation: &Operation) -> bool {
     operation.security.as_ref().is_some_and(|security| !security.is_empty())
 }
 
+fn is_clinical(operation: &Operation) -> bool {
+    operation.operation_id.as_deref().is_some_and(|id| care::CLINICAL.contains(&id))
+}
+
 const COMMON: &[Common] = &[
     Common {
         status: "400",
@@ -127,10 +132,18 @@ const COMMON: &[Common] = &[
     },
     Common {
         status: "403",
+        name: "ReasonRequired",
+        description: "`role_forbidden`: the role may not do this at all. `second_factor_required`: the account must set up \
+            its second factor first. `reason_required`: a practitioner who has no appointment with the patient says why in \
+            `Access-Reason`.",
+        applies: |_, operation| is_clinical(operation),
+    },
+    Common {
+        status: "403",
         name: "Forbidden",
         description: "`role_forbidden`: the role may not do this at all. `second_factor_required`: the account must set up \
             its second factor first.",
-        applies: |_, operation| is_signed_in(operation),
+        applies: |_, operation| is_signed_in(operation) && !is_clinical(operation),
     },
     Common {
         status: "404",
@@ -205,6 +218,9 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn complete(path: &str, operation: &mut Operation) {
+    if is_clinical(operation) {
+        operation.parameters.get_or_insert_default().push(access_reason());
+    }
     let common: Vec<_> = COMMON.iter().filter(|common| (common.applies)(path, operation)).collect();
     let responses = &mut operation.responses.responses;
     for (status, response) in responses.iter_mut() {
@@ -224,6 +240,26 @@ fn complete(path: &str, operation: &mut Operation) {
     for common in common {
         responses.entry(common.status.to_owned()).or_insert_with(|| RefOr::Ref(Ref::from_response_name(common.name)));
     }
+}
+
+/// The header with which a practitioner opens the record of somebody else's patient.
+fn access_reason() -> RefOr<Parameter> {
+    let schema = ObjectBuilder::new()
+        .schema_type(utoipa::openapi::Type::String)
+        .min_length(Some(5))
+        .max_length(Some(200))
+        .build();
+    let description = "Why a practitioner needs the record of a patient with whom they have no appointment. It opens the record \
+        for some hours and is written down for the administrator.";
+    RefOr::T(
+        ParameterBuilder::new()
+            .name("Access-Reason")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(schema))
+            .build(),
+    )
 }
 
 fn header(response: &mut Response, name: &str, description: &str) {

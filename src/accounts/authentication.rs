@@ -13,9 +13,10 @@ use super::sessions::{self, Caller};
 use super::tokens::Claims;
 use crate::actor::Actor;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result, Rule};
 use crate::http::limits::Limiter;
 use crate::http::problem::Rejected;
+use crate::text;
 use crate::trail::Trail;
 
 /// What the token of this request proved.
@@ -50,7 +51,16 @@ pub async fn identify<B: MessageBody + 'static>(
     let mut answer = if request.headers().contains_key(AUTHORIZATION) {
         // What is no operation of the API has no trail of its own.
         let trail = request.extensions().get::<Trail>().cloned().unwrap_or_else(|| Trail::of_command("other"));
-        match named(&env, claims, &trail).await {
+        let caller = match (named(&env, claims, &trail).await, access_reason(&request)) {
+            (Ok(Some(mut caller)), Ok(reason)) => {
+                caller.actor.access_reason = reason;
+                Ok(Some(caller))
+            }
+            // Who is nobody is told that first.
+            (Ok(Some(_)), Err(error)) => Err(error),
+            (other, _) => other,
+        };
+        match caller {
             Ok(caller) => {
                 request.extensions_mut().insert(Identity(caller));
                 next.call(request).await?.map_into_left_body()
@@ -72,6 +82,24 @@ fn claims(request: &ServiceRequest, env: &Env, keys: &Keys) -> Option<Claims> {
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| keys.tokens.read(token.trim(), env.now()))?
+}
+
+/// The header in which a practitioner says why they need a record that is none of theirs.
+const ACCESS_REASON: &str = "access-reason";
+
+/// What that header says, if it is there.
+fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
+    let mut values = request.headers().get_all(ACCESS_REASON);
+    let (Some(value), other) = (values.next(), values.next()) else { return Ok(None) };
+    let mut check = Check::new();
+    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|_| other.is_none());
+    let parsed = text.ok_or_else(|| Rule::new("wrong_value", "must be one line of text in UTF-8"));
+    let reason = check.field("Access-Reason:", parsed.and_then(|text| text::one_line(text, 200)));
+    if let Some(reason) = &reason {
+        check.require(reason.chars().count() >= 5, "Access-Reason:", "too_short", "must have 5 characters or more");
+    }
+    check.done()?;
+    Ok(reason)
 }
 
 /// The caller whom the token names, if their session still stands.

@@ -11,6 +11,7 @@ use super::origin::Origin;
 use super::second_factor;
 use super::tokens;
 use crate::actor::{Actor, Role};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::schema::{refresh_tokens, sessions, users};
 use crate::db::types::text_enum;
@@ -102,7 +103,7 @@ pub enum Refreshed {
 ///
 /// # Errors
 /// Unauthenticated where the token is unknown or the session over; a conflict where a twin was quicker.
-pub fn refresh(tx: &mut Conn, env: &Env, token: &str) -> Result<Refreshed> {
+pub fn refresh(tx: &mut Conn, env: &Env, trail: &Trail, token: &str) -> Result<Refreshed> {
     let now = env.now();
     let over = || Error::unauthenticated("session_ended", "The session has ended. Sign in again.");
     let (token_id, used_at, session_id, user) = refresh_tokens::table
@@ -116,11 +117,13 @@ pub fn refresh(tx: &mut Conn, env: &Env, token: &str) -> Result<Refreshed> {
         .first::<(RefreshTokenId, Option<Timestamp>, SessionId, User)>(tx)
         .optional()?
         .ok_or_else(over)?;
+    trail.note_actor(user.id, Some(user.role));
     if let Some(used_at) = used_at {
         if now.since(used_at) <= RACE {
             return Err(raced());
         }
         revoke(tx, session_id, RevokedReason::Reuse, now)?;
+        audit::record_as(tx, env, trail, "end_reused_session", session_id.0)?;
         return Ok(Refreshed::Reused);
     }
     let unused = refresh_tokens::table.find(token_id).filter(refresh_tokens::used_at.is_null());
@@ -271,7 +274,7 @@ pub fn caller(conn: &mut Conn, env: &Env, session: SessionId, user: UserId, trai
     trail.note_actor(user, found.as_ref().map(|(role, ..)| *role));
     let trail = trail.clone();
     Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
-        actor: Actor { user_id: user, session_id: session, role, practitioner_id, trail },
+        actor: Actor { user_id: user, session_id: session, role, practitioner_id, access_reason: None, trail },
         must_enrol: second_factor::is_due(&env.config.settings, role, second_factor_at),
     }))
 }

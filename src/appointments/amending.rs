@@ -8,6 +8,7 @@ use super::dto::{AppointmentDto, NOTE};
 use super::model::AppointmentStep;
 use super::store::{self, Appointment};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Result};
@@ -81,6 +82,7 @@ pub async fn amend_appointment(
         .db
         .write(move |tx| {
             amend(tx, &shared, &actor, id.0, &if_match, &patch)?;
+            audit::record(tx, &shared, &actor.trail, id.0.0)?;
             let shown = store::shown(tx, &shared, &actor, id.0)?;
             Ok((shown.appointment.version, AppointmentDto::of(tx, &shared, &actor, shown)?))
         })

@@ -11,6 +11,7 @@ use super::dto::{
 use super::model::{AppointmentStatus, AppointmentStep};
 use super::{agenda, amending, booking, links, moving, notice, progress, store};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::Result;
@@ -84,6 +85,7 @@ async fn book_appointment(
     let (shared, who) = (env.clone(), actor.clone());
     let booked = idempotency::run(&env, request, move |tx| {
         let id = booking::book(tx, &shared, &who, &booking)?;
+        audit::record(tx, &shared, &who.trail, id.0)?;
         let shown = store::shown(tx, &shared, &who, id)?;
         let version = shown.appointment.version;
         Answer::created(format!("/v1/appointments/{id}"), version, &AppointmentDto::of(tx, &shared, &who, shown)?)
@@ -257,6 +259,7 @@ async fn reschedule_appointment(
     let (shared, who) = (env.clone(), actor.clone());
     let moved = idempotency::run(&env, request, move |tx| {
         moving::reschedule(tx, &shared, &who, id, &if_match, target)?;
+        audit::record(tx, &shared, &who.trail, id.0)?;
         changed(tx, &shared, &who, id)
     })
     .await;
@@ -283,6 +286,7 @@ async fn step(
     let shared = env.clone();
     idempotency::run(&env, request, move |tx| {
         progress::advance(tx, &shared, &actor, id, &if_match, (step, reason.as_deref()))?;
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         changed(tx, &shared, &actor, id)
     })
     .await

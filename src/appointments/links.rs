@@ -14,6 +14,7 @@ use super::progress::{self, By};
 use super::store::{self, Shown};
 use crate::accounts::tokens;
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{appointment_links, appointments};
@@ -25,6 +26,7 @@ use crate::ids::{AppointmentId, AppointmentLinkId};
 use crate::messages::{self, calendar};
 use crate::scheduling;
 use crate::text::{self, Language};
+use crate::trail::Trail;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(view_linked_appointment)
@@ -195,13 +197,19 @@ impl LinkedAppointment {
     ),
 )]
 #[post("/v1/appointment-links/view")]
-async fn view_linked_appointment(env: web::Data<Env>, body: Body<AppointmentLink>) -> Result<HttpResponse> {
+async fn view_linked_appointment(
+    env: web::Data<Env>,
+    trail: Trail,
+    body: Body<AppointmentLink>,
+) -> Result<HttpResponse> {
     let (shared, token) = (env.clone(), body.value.token);
     let appointment = env
         .db
         .read(move |conn| {
             let id = look_up(conn, &token, shared.now())?;
             let shown = store::unguarded(conn, id)?;
+            trail.note_patient(shown.patient.id);
+            trail.note_object(id.0);
             LinkedAppointment::of(conn, &shared, shown)
         })
         .await?;
@@ -227,6 +235,7 @@ async fn view_linked_appointment(env: web::Data<Env>, body: Body<AppointmentLink
 #[post("/v1/appointment-links/cancel")]
 async fn cancel_linked_appointment(
     env: web::Data<Env>,
+    trail: Trail,
     key: IdempotencyKey,
     body: Body<LinkedCancellation>,
 ) -> Result<HttpResponse> {
@@ -241,6 +250,8 @@ async fn cancel_linked_appointment(
             progress::change(tx, &shared, By::LINK, shown, (AppointmentStep::Cancel, reason.as_deref()))?;
         }
         let shown = store::unguarded(tx, id)?;
+        trail.note_patient(shown.patient.id);
+        audit::record(tx, &shared, &trail, id.0)?;
         Answer::json(200, &LinkedAppointment::of(tx, &shared, shown)?)
     })
     .await
@@ -280,6 +291,8 @@ async fn renew_appointment_links(
         if appointment.status != AppointmentStatus::Booked || appointment.ends_at <= now {
             return Err(Error::conflict("status_conflict", "Only a booked appointment that is not over has links."));
         }
+        actor.trail.note_patient(patient.id);
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         revoke(tx, &actor, id, now)?;
         messages::store::supersede_calls(tx, id, now)?;
         notice::send(tx, &shared, Notice::Booked, &appointment, &patient)?;
@@ -305,11 +318,12 @@ async fn revoke_appointment_links(
     id: PathId<AppointmentId>,
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentLinkManage)?;
-    let (clock, id) = (env.clock.clone(), id.0);
+    let (shared, id) = (env.clone(), id.0);
     env.db
         .write(move |tx| {
-            store::unguarded(tx, id)?;
-            revoke(tx, &actor, id, clock.now())
+            actor.trail.note_patient(store::unguarded(tx, id)?.patient.id);
+            audit::record(tx, &shared, &actor.trail, id.0)?;
+            revoke(tx, &actor, id, shared.now())
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())

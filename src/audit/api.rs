@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::model::{AuditOutcome, Event};
+use super::openings;
 use super::store::{self, Filter};
 use crate::actor::{Action, Actor, Role};
 use crate::clock::Timestamp;
@@ -28,7 +29,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     "actor_id": "0199d0c2-7a00-7000-8000-000000000001", "actor_name": "Dee Desk", "role": "front_desk",
     "operation": "get_patient", "outcome": "success", "status": null,
     "patient_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "object_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01",
-    "address": "192.0.2.7", "request_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c56", "times": 1
+    "address": "192.0.2.7", "request_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c56", "times": 1, "reason": null
 }))]
 pub struct AuditEventDto {
     /// The event's id.
@@ -57,11 +58,15 @@ pub struct AuditEventDto {
     request_id: Option<String>,
     /// How many requests alike this stands for: refusals to who is not signed in are counted, not listed.
     times: i32,
+    /// Of `open_record`: why a practitioner opened the record of a patient whom they do not treat.
+    reason: Option<String>,
 }
 
 impl AuditEventDto {
-    fn new(event: Event, names: &HashMap<UserId, String>) -> Self {
+    fn new(event: Event, names: &HashMap<UserId, String>, reasons: &HashMap<ObjectId, String>) -> Self {
+        let reason = event.object_id.filter(|_| event.operation == openings::OPERATION);
         Self {
+            reason: reason.and_then(|id| reasons.get(&id).cloned()),
             id: event.id,
             at: event.at,
             actor_id: event.actor_id,
@@ -141,7 +146,8 @@ impl AuditEventFilter {
 /// Read the audit trail
 ///
 /// Each change, each read of somebody's data, each log-in and each refusal: who, whose record, what, how it ended, from
-/// where; the newest first. Changes are here at once, the rest within a second.
+/// where; the newest first. Changes are here at once, the rest within a second. `operation=open_record` are the records that
+/// practitioners opened for a reason, having nothing to do with the patient.
 #[utoipa::path(
     tag = "audit",
     operation_id = "list_audit_events",
@@ -161,16 +167,17 @@ async fn list_audit_events(
     if let Some(patient) = filter.patient_id {
         actor.trail.note_patient(patient);
     }
+    let shared = env.clone();
     let page = env
         .db
         .read(move |conn| {
             let rows = store::list(conn, &filter, after, limit)?;
             let (rows, next_cursor) = limit.page(rows, LIST, |event| (event.at, event.id.0));
             let names = store::names(conn, &rows)?;
-            Ok(AuditEventPage {
-                items: rows.into_iter().map(|event| AuditEventDto::new(event, &names)).collect(),
-                next_cursor,
-            })
+            let openings = rows.iter().filter(|event| event.operation == openings::OPERATION);
+            let reasons = openings::reasons(conn, &shared, openings.filter_map(|event| event.object_id).collect())?;
+            let items = rows.into_iter().map(|event| AuditEventDto::new(event, &names, &reasons)).collect();
+            Ok(AuditEventPage { items, next_cursor })
         })
         .await?;
     Ok(HttpResponse::Ok().json(page))

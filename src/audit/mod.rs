@@ -8,6 +8,7 @@ pub mod api;
 pub mod edge;
 pub mod keys;
 pub mod model;
+pub mod openings;
 pub mod purge;
 pub mod queue;
 pub mod seal;

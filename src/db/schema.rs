@@ -607,6 +607,20 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    record_openings (id) {
+        id -> types::Uid,
+        user_id -> types::Uid,
+        patient_id -> types::Uid,
+        reason -> Binary,
+        opened_at -> types::Instant,
+        expires_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     patient_identifiers (system, value) {
         system -> Text,
         value -> Text,
@@ -655,6 +669,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_events,
     audit_seals,
     audit_purges,
+    record_openings,
     users,
     sessions,
     refresh_tokens,

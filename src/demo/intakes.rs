@@ -28,7 +28,9 @@ pub(super) struct Hands {
 impl Hands {
     fn doctor(&self) -> Actor {
         let role = Role::Practitioner;
-        Actor { practitioner_id: self.practitioner, ..actor(self.doctor, role) }
+        // Not all of them are this doctor's patients.
+        let access_reason = Some("To fill the demo in".to_owned());
+        Actor { practitioner_id: self.practitioner, access_reason, ..actor(self.doctor, role) }
     }
 
     fn desk(&self) -> Actor {
@@ -37,13 +39,9 @@ impl Hands {
 }
 
 fn actor(user_id: UserId, role: Role) -> Actor {
-    Actor {
-        user_id,
-        session_id: SessionId(uuid::Uuid::nil()),
-        role,
-        practitioner_id: None,
-        trail: Trail::of_command("demo"),
-    }
+    let trail = Trail::of_command("demo");
+    trail.note_actor(user_id, Some(role));
+    Actor { user_id, session_id: SessionId(uuid::Uuid::nil()), role, practitioner_id: None, access_reason: None, trail }
 }
 
 /// The surroundings so many days ago.

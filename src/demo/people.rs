@@ -75,6 +75,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
         session_id: SessionId(uuid::Uuid::nil()),
         role: Role::Admin,
         practitioner_id: None,
+        access_reason: None,
         trail: Trail::of_command("demo"),
     };
     // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.

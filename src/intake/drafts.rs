@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::access::Bearings;
+use super::care;
 use super::flags;
 use super::model::{Answers, IntakeStatus, require_draft};
 use super::rls;
@@ -29,6 +30,7 @@ pub fn begin(
     copy_from: Option<IntakeId>,
 ) -> Result<IntakeId> {
     let patient = records::visible(tx, env, actor, patient)?;
+    care::admit(tx, env, actor, patient.id)?;
     if let Some(open) = store::open_draft(tx, patient.id, rls::FORM)? {
         let members = Map::from_iter([("intake_id".to_owned(), Value::from(open.to_string()))]);
         return Err(Error::conflict_with("draft_exists", "The patient has an open draft of this form.", members));

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use super::care;
 use super::model::{self, Answers, Authored, FlagUrgency, IntakeStanding, IntakeStatus};
 use crate::actor::Actor;
 use crate::clock::Timestamp;
@@ -137,22 +138,27 @@ pub fn delete(tx: &mut Conn, id: IntakeId) -> Result<()> {
 /// The intake with its patient, if the actor may see them.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`]; forbidden, where the actor has to give a reason.
 pub fn visible(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId) -> Result<(Intake, Patient)> {
     let intake: Intake = intakes::table.find(id).select(Intake::as_select()).first(tx)?;
     let patient = records::visible(tx, env, actor, intake.patient_id)?;
+    care::require(tx, env, actor, patient.id)?;
     Ok((intake, patient))
 }
 
-/// Like [`visible`], with the intake locked against every other change.
+/// Like [`visible`], with the intake locked against every other change. A reason that the actor gave opens the record.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`]; forbidden, where the actor has to give a reason.
 pub fn lock(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId) -> Result<(Intake, Patient)> {
     if let Conn::Postgres(pg) = tx {
         let locked: Option<IntakeId> =
             intakes::table.find(id).select(intakes::id).for_no_key_update().first(pg).optional()?;
         locked.ok_or(Error::NotFound)?;
+    }
+    let patient = intakes::table.find(id).select(intakes::patient_id).first(tx)?;
+    if records::may_act_for(tx, actor, patient)? {
+        care::admit(tx, env, actor, patient)?;
     }
     visible(tx, env, actor, id)
 }

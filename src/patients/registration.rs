@@ -15,6 +15,7 @@ use crate::accounts::model::{EmailAddress, Purpose, User};
 use crate::accounts::store::NewUser;
 use crate::accounts::{self, Keys, one_time};
 use crate::actor::Role;
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
@@ -25,6 +26,7 @@ use crate::ids::PatientId;
 use crate::messages::model::{Envelope, Mail};
 use crate::messages::outbox;
 use crate::text;
+use crate::trail::Trail;
 
 /// The most consents in a registration.
 const CONSENTS: usize = 10;
@@ -156,6 +158,7 @@ pub(super) fn own_address(patient: &mut PatientInput, account: &EmailAddress) ->
 async fn create_registration(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
+    trail: Trail,
     key: IdempotencyKey,
     body: Body<RegistrationInput>,
 ) -> Result<HttpResponse> {
@@ -167,6 +170,7 @@ async fn create_registration(
         let request = Request { actor: None, operation: "create_registration".into(), key, body: &body.raw };
         idempotency::run(&env, request, move |tx| {
             register(tx, &shared, &registration, &hash)?;
+            audit::record(tx, &shared, &trail, None)?;
             Ok(Answer::empty(202))
         })
         .await

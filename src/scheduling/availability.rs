@@ -8,6 +8,7 @@ use super::affected::AffectedAppointments;
 use super::hours::{self, Place, Rule, Weekday};
 use super::{affected, plan_store, publishing, store};
 use crate::actor::{Action, Actor, Reach};
+use crate::audit;
 use crate::db::schema::{availability, practitioners};
 use crate::db::types::Date;
 use crate::db::{Conn, per_backend};
@@ -229,7 +230,13 @@ pub async fn replace_availability(
         return Err(Error::NotFound.into());
     }
     let within = env.clone();
-    let (version, changed) = env.db.write(move |tx| replace(tx, &within, id, &if_match, &rules)).await?;
+    let (version, changed) = env
+        .db
+        .write(move |tx| {
+            audit::record(tx, &within, &actor.trail, id.0)?;
+            replace(tx, &within, id, &if_match, &rules)
+        })
+        .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(changed))
 }
 

@@ -7,6 +7,7 @@ use super::model::{Slot, Unfit};
 use super::releasing::withdraw_unwanted;
 use super::{slots as locks, store};
 use crate::actor::{Action, Actor, Reach};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::slots;
@@ -111,6 +112,7 @@ fn set(
     id: SlotId,
     reason: Option<&String>,
 ) -> Result<BlockedSlotDto> {
+    audit::record(tx, env, &actor.trail, id.0)?;
     let slot = locks::lock_visit(tx, id, 1)?.into_iter().next().ok_or(Error::NotFound)?;
     if reach == Reach::Own && actor.practitioner_id != Some(slot.practitioner_id) {
         return Err(Error::NotFound);

@@ -9,6 +9,7 @@ use super::model::Location;
 use super::plan_store::{self, Closure};
 use super::{publishing, store};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::location_closures;
@@ -256,7 +257,11 @@ pub async fn add_closures(
     let operation = format!("add_closures {id}");
     let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
     let within = env.clone();
-    idempotency::run(&env, request, move |tx| Answer::json(200, &add(tx, &within, id, &closures)?)).await
+    idempotency::run(&env, request, move |tx| {
+        audit::record(tx, &within, &actor.trail, id.0)?;
+        Answer::json(200, &add(tx, &within, id, &closures)?)
+    })
+    .await
 }
 
 /// Enters closures of a location and publishes its practitioners' plans.
@@ -319,6 +324,7 @@ pub async fn delete_closure(env: web::Data<Env>, actor: Actor, PathId(id): PathI
             let row = location_closures::table.find(id);
             let location: LocationId = row.select(location_closures::location_id).first(tx)?;
             diesel::delete(row).execute(tx)?;
+            audit::record(tx, &within, &actor.trail, id.0)?;
             publishing::publish_location(tx, &within, location)
         })
         .await?;

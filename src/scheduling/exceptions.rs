@@ -10,6 +10,7 @@ use super::model::{ExceptionKind, Practitioner};
 use super::plan::LONGEST_EXTRA;
 use super::{plan_store, publishing, store};
 use crate::actor::{Action, Actor, Reach};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::practitioner_exceptions;
@@ -310,6 +311,7 @@ pub async fn create_exception(
     idempotency::run(&env, request, move |tx| {
         let practitioner = store::lock_practitioner(tx, id)?;
         let exception = enter(tx, &within, &actor, &practitioner, &input, &reason)?;
+        audit::record(tx, &within, &actor.trail, exception.id.0)?;
         let hit = publishing::publish(tx, &within, &practitioner)?;
         let affected = affected::load(tx, &hit)?;
         let exception = ExceptionDto::new(&within, &actor, &exception)?;
@@ -406,6 +408,7 @@ fn remove(tx: &mut Conn, env: &Env, actor: &Actor, id: ExceptionId) -> Result<Af
     if reach == Reach::Own && actor.practitioner_id != Some(exception.practitioner_id) {
         return Err(Error::NotFound);
     }
+    audit::record(tx, env, &actor.trail, id.0)?;
     let practitioner = store::lock_practitioner(tx, exception.practitioner_id)?;
     if diesel::delete(rows).execute(tx)? == 0 {
         return Err(Error::NotFound);

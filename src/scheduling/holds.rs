@@ -9,6 +9,7 @@ use super::model::{self, Slot, VisitType};
 use super::releasing::withdraw_unwanted;
 use super::{search, slots as locks, store};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{holds, slots};
@@ -136,6 +137,7 @@ pub async fn hold_slot(
     let (within, visit, by_staff) = (env.clone(), body.visit_type_id, actor.role.is_staff());
     let held = idempotency::run(&env, request, move |tx| {
         let hold = place(tx, &within, &actor, id, visit)?;
+        audit::record(tx, &within, &actor.trail, hold.hold_id.0)?;
         Answer::created(format!("/v1/holds/{}", hold.hold_id), 1, &hold)
     });
     match held.await {
@@ -258,7 +260,12 @@ pub async fn renew_hold(
     let operation = format!("renew_hold {id}");
     let request = Request { actor: Some(actor.user_id), operation, key, body: &[] };
     let within = env.clone();
-    idempotency::run(&env, request, move |tx| Answer::json(200, &renew(tx, within.now(), &actor, id)?)).await
+    idempotency::run(&env, request, move |tx| {
+        let hold = renew(tx, within.now(), &actor, id)?;
+        audit::record(tx, &within, &actor.trail, id.0)?;
+        Answer::json(200, &hold)
+    })
+    .await
 }
 
 fn renew(tx: &mut Conn, now: Timestamp, actor: &Actor, id: HoldId) -> Result<HoldDto> {
@@ -297,12 +304,14 @@ fn renew(tx: &mut Conn, now: Timestamp, actor: &Actor, id: HoldId) -> Result<Hol
 #[delete("/v1/holds/{id}")]
 pub async fn release_hold(env: web::Data<Env>, actor: Actor, PathId(id): PathId<HoldId>) -> Result<HttpResponse> {
     actor.require(Action::SlotHold)?;
+    let within = env.clone();
     env.db
         .write(move |tx| {
             holds::table.find(id).filter(holds::user_id.eq(actor.user_id)).select(holds::id).first::<HoldId>(tx)?;
             let held = locks::lock(tx, &[], Some(id))?;
             diesel::delete(holds::table.find(id)).execute(tx)?;
             clear(tx, id)?;
+            audit::record(tx, &within, &actor.trail, id.0)?;
             withdraw_unwanted(tx, &held)
         })
         .await?;

@@ -8,6 +8,7 @@ use super::model::{self, Location};
 use super::params::{PageParams, changed};
 use super::{affected, publishing, store};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::db::Conn;
 use crate::db::schema::locations;
 use crate::env::Env;
@@ -238,6 +239,7 @@ pub async fn create_location(
     let within = env.clone();
     idempotency::run(&env, request, move |tx| {
         let location = create(tx, &within, &changes)?;
+        audit::record(tx, &within, &actor.trail, location.id.0)?;
         let path = format!("/v1/locations/{}", location.id);
         Answer::created(path, location.version, &LocationDto::from(location))
     })
@@ -302,7 +304,13 @@ pub async fn update_location(
     let if_match = if_match.required()?;
     let changes = Changes::read(patch)?;
     let within = env.clone();
-    let (location, affected) = env.db.write(move |tx| update(tx, &within, id, &if_match, &changes)).await?;
+    let (location, affected) = env
+        .db
+        .write(move |tx| {
+            audit::record(tx, &within, &actor.trail, id.0)?;
+            update(tx, &within, id, &if_match, &changes)
+        })
+        .await?;
     let etag = etag::header(location.version);
     Ok(HttpResponse::Ok().insert_header(etag).json(LocationChanged { location: location.into(), affected }))
 }

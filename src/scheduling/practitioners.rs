@@ -11,6 +11,7 @@ use super::params::changed;
 use super::store::{self, Offers};
 use super::{affected, publishing};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::db::Conn;
 use crate::db::schema::practitioners;
 use crate::env::Env;
@@ -325,6 +326,7 @@ pub async fn create_practitioner(
     let within = env.clone();
     idempotency::run(&env, request, move |tx| {
         let practitioner = create(tx, &within, &changes)?;
+        audit::record(tx, &within, &actor.trail, practitioner.id.0)?;
         let offers = Offers::of(tx, &[practitioner.id])?;
         let path = format!("/v1/practitioners/{}", practitioner.id);
         Answer::created(path, practitioner.version, &PractitionerDto::new(&practitioner, &offers, true))
@@ -385,7 +387,13 @@ pub async fn update_practitioner(
     let if_match = if_match.required()?;
     let changes = Changes::read(patch)?;
     let within = env.clone();
-    let (version, changed) = env.db.write(move |tx| update(tx, &within, id, &if_match, &changes)).await?;
+    let (version, changed) = env
+        .db
+        .write(move |tx| {
+            audit::record(tx, &within, &actor.trail, id.0)?;
+            update(tx, &within, id, &if_match, &changes)
+        })
+        .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(changed))
 }
 

@@ -7,6 +7,7 @@ use super::model::{self, VisitType};
 use super::params::{ActivePageParams, changed};
 use super::store;
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::db::Conn;
 use crate::db::schema::visit_types;
 use crate::env::Env;
@@ -260,6 +261,7 @@ pub async fn create_visit_type(
     let within = env.clone();
     idempotency::run(&env, request, move |tx| {
         let visit = create(tx, &within, &changes)?;
+        audit::record(tx, &within, &actor.trail, visit.id.0)?;
         let path = format!("/v1/visit-types/{}", visit.id);
         Answer::created(path, visit.version, &VisitTypeDto::from(visit))
     })
@@ -328,7 +330,14 @@ pub async fn update_visit_type(
     let if_match = if_match.required()?;
     let changes = Changes::read(patch)?;
     let within = env.clone();
-    let visit = env.db.write(move |tx| update(tx, &within, id, &if_match, &changes)).await?;
+    let visit = env
+        .db
+        .write(move |tx| {
+            let visit = update(tx, &within, id, &if_match, &changes)?;
+            audit::record(tx, &within, &actor.trail, id.0)?;
+            Ok(visit)
+        })
+        .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(visit.version)).json(VisitTypeDto::from(visit)))
 }
 

@@ -165,6 +165,7 @@ both! {
             session_id: app.env.new_id(),
             role: legwork::actor::Role::FrontDesk,
             practitioner_id: None,
+            access_reason: None,
             trail: legwork::trail::Trail::of_command("plans"),
         };
         let filter = appointments::store::Filter { updated_since: Timestamp::from_micros(0), ..Default::default() };

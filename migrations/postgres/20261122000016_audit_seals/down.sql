@@ -1,3 +1,5 @@
+DROP INDEX intake_flags_owner;
+DROP TABLE record_openings;
 DROP TRIGGER audit_events_purged_only ON audit_events;
 DROP TRIGGER audit_events_no_truncate ON audit_events;
 DROP TRIGGER audit_events_append_only ON audit_events;

@@ -58,3 +58,19 @@ END $$;
 
 CREATE TRIGGER audit_seals_purged_only BEFORE DELETE ON audit_seals
 FOR EACH ROW EXECUTE FUNCTION audit_seals_purged_only();
+
+-- Records that a practitioner opened for a reason, having nothing to do with the patient.
+CREATE TABLE record_openings (
+    id uuid PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES users (id),
+    patient_id uuid NOT NULL REFERENCES patients (id),
+    reason bytea NOT NULL,
+    opened_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
+CREATE INDEX record_openings_open ON record_openings (user_id, patient_id, expires_at);
+CREATE INDEX record_openings_patient ON record_openings (patient_id);
+
+-- Who owns what the patient's answers raised has to do with them.
+CREATE INDEX intake_flags_owner ON intake_flags (patient_id, owner_id);

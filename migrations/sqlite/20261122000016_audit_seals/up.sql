@@ -63,3 +63,19 @@ WHEN OLD.seq > coalesce((SELECT max(upto_seq) FROM audit_purges), 0)
 BEGIN
     SELECT RAISE(ABORT, 'audit_append_only');
 END;
+
+-- Records that a practitioner opened for a reason, having nothing to do with the patient.
+CREATE TABLE record_openings (
+    id BLOB PRIMARY KEY,
+    user_id BLOB NOT NULL REFERENCES users (id),
+    patient_id BLOB NOT NULL REFERENCES patients (id),
+    reason BLOB NOT NULL,
+    opened_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX record_openings_open ON record_openings (user_id, patient_id, expires_at);
+CREATE INDEX record_openings_patient ON record_openings (patient_id);
+
+-- Who owns what the patient's answers raised has to do with them.
+CREATE INDEX intake_flags_owner ON intake_flags (patient_id, owner_id);

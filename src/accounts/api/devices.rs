@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::accounts::sessions::{self, Listed, RevokedReason};
 use crate::accounts::store;
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::Result;
@@ -118,7 +119,12 @@ async fn list_sessions(env: web::Data<Env>, actor: Actor, filter: Params<DeviceF
 #[delete("/v1/sessions/{id}")]
 async fn delete_session(env: web::Data<Env>, actor: Actor, id: PathId<SessionId>) -> Result<HttpResponse> {
     let shared = env.clone();
-    env.db.write(move |tx| sessions::revoke_own(tx, &shared, actor.user_id, id.0)).await?;
+    env.db
+        .write(move |tx| {
+            audit::record(tx, &shared, &actor.trail, id.0.0)?;
+            sessions::revoke_own(tx, &shared, actor.user_id, id.0)
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -156,11 +162,12 @@ async fn list_user_sessions(
 #[delete("/v1/users/{id}/sessions")]
 async fn delete_user_sessions(env: web::Data<Env>, actor: Actor, id: PathId<UserId>) -> Result<HttpResponse> {
     actor.require(Action::UserManage)?;
-    let clock = env.clock.clone();
+    let shared = env.clone();
     env.db
         .write(move |tx| {
             store::find(tx, id.0)?;
-            sessions::revoke_all(tx, id.0, RevokedReason::Admin, clock.now())
+            audit::record(tx, &shared, &actor.trail, id.0.0)?;
+            sessions::revoke_all(tx, id.0, RevokedReason::Admin, shared.now())
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())

@@ -11,6 +11,7 @@ use crate::accounts::proof::{self, Proof};
 use crate::accounts::sessions::{self, RevokedReason};
 use crate::accounts::{Keys, evenly, notices, one_time, store};
 use crate::actor::Actor;
+use crate::audit;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
@@ -69,6 +70,7 @@ async fn change_password(
     let (shared, shown) = (env.clone(), (Proof { password: current_password, code: totp_code }, origin));
     proof::of_user(&env, &keys, user_id, shown, move |tx, user| {
         let now = shared.now();
+        audit::record(tx, &shared, &actor.trail, user.id.0)?;
         store::set_password(tx, user.id, &hash, now)?;
         sessions::revoke_others(tx, &actor, RevokedReason::CredentialsChanged, now)?;
         one_time::void_all(tx, user.id, now)?;
@@ -123,7 +125,10 @@ async fn change_email(
     check.done()?;
     let Some(new_email) = new_email else { return Err(Error::NotFound) };
     let (shared, shown) = (env.clone(), (Proof { password: current_password, code: totp_code }, origin));
-    let asked = proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| ask(tx, &shared, user, &new_email));
+    let asked = proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| {
+        audit::record(tx, &shared, &actor.trail, user.id.0)?;
+        ask(tx, &shared, user, &new_email)
+    });
     evenly(asked).await?;
     Ok(HttpResponse::Accepted().finish())
 }

@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::accounts::model::{EmailAddress, Purpose, User};
 use crate::accounts::sessions::{self, RevokedReason};
 use crate::accounts::{Keys, evenly, notices, one_time, store, throttle};
+use crate::audit;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
@@ -15,6 +16,7 @@ use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, IdempotencyKey};
 use crate::messages::model::{Mail, SecurityEvent};
 use crate::messages::outbox;
+use crate::trail::Trail;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(verify_email).service(resend_verification).service(request_reset).service(confirm_reset);
@@ -44,12 +46,14 @@ struct EmailVerification {
     ),
 )]
 #[post("/v1/email-verifications")]
-async fn verify_email(env: web::Data<Env>, body: Body<EmailVerification>) -> Result<HttpResponse> {
+async fn verify_email(env: web::Data<Env>, trail: Trail, body: Body<EmailVerification>) -> Result<HttpResponse> {
     let (shared, token) = (env.clone(), body.value.token);
     env.db
         .write(move |tx| {
             let now = shared.now();
             let good = one_time::consume(tx, &token, &[Purpose::VerifyEmail, Purpose::ChangeEmail], now)?;
+            trail.note_actor(good.user.id, Some(good.user.role));
+            audit::record(tx, &shared, &trail, good.user.id.0)?;
             match good.new_email {
                 Some(new_email) => change_email(tx, &shared, &good.user, &new_email),
                 None => store::mark_verified(tx, good.user.id, now),
@@ -118,13 +122,19 @@ fn mail_to(tx: &mut Conn, env: &Env, email: &EmailAddress, wanted: impl Fn(&User
     responses((status = 202, description = "Sent, if there is anything to verify")),
 )]
 #[post("/v1/email-verifications/resend")]
-async fn resend_verification(env: web::Data<Env>, key: IdempotencyKey, body: Body<Mailbox>) -> Result<HttpResponse> {
+async fn resend_verification(
+    env: web::Data<Env>,
+    trail: Trail,
+    key: IdempotencyKey,
+    body: Body<Mailbox>,
+) -> Result<HttpResponse> {
     let (shared, email) = (env.clone(), body.parse()?);
     let request = Request { actor: None, operation: "resend_email_verification".into(), key, body: &body.raw };
     let send = idempotency::run(&env, request, move |tx| {
         mail_to(tx, &shared, &email, |user| {
             (user.email_verified_at.is_none() && user.password_hash.is_some()).then_some(Purpose::VerifyEmail)
         })?;
+        audit::record(tx, &shared, &trail, None)?;
         Ok(Answer::empty(202))
     });
     evenly(send).await
@@ -140,13 +150,14 @@ async fn resend_verification(env: web::Data<Env>, key: IdempotencyKey, body: Bod
     responses((status = 202, description = "Sent, if the address has an account")),
 )]
 #[post("/v1/password-resets")]
-async fn request_reset(env: web::Data<Env>, body: Body<Mailbox>) -> Result<HttpResponse> {
+async fn request_reset(env: web::Data<Env>, trail: Trail, body: Body<Mailbox>) -> Result<HttpResponse> {
     let (shared, email) = (env.clone(), body.parse()?);
     let send = env.db.write(move |tx| {
         mail_to(tx, &shared, &email, |user| {
             // Somebody who was invited and lost the mail gets another invitation, which lasts longer.
             Some(if user.password_hash.is_some() { Purpose::ResetPassword } else { Purpose::Invitation })
-        })
+        })?;
+        audit::record(tx, &shared, &trail, None)
     });
     evenly(send).await?;
     Ok(HttpResponse::Accepted().finish())
@@ -179,6 +190,7 @@ struct PasswordResetConfirmation {
 async fn confirm_reset(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
+    trail: Trail,
     body: Body<PasswordResetConfirmation>,
 ) -> Result<HttpResponse> {
     const PURPOSES: &[Purpose] = &[Purpose::ResetPassword, Purpose::Invitation];
@@ -195,6 +207,8 @@ async fn confirm_reset(
         .write(move |tx| {
             let now = shared.now();
             let user = one_time::consume(tx, &token, PURPOSES, now)?.user;
+            trail.note_actor(user.id, Some(user.role));
+            audit::record(tx, &shared, &trail, user.id.0)?;
             throttle::forget(tx, &shared, user.id, &user.email_key)?;
             store::set_password(tx, user.id, &hash, now)?;
             store::mark_verified(tx, user.id, now)?;

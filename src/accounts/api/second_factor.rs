@@ -10,6 +10,7 @@ use crate::accounts::origin::Origin;
 use crate::accounts::proof::{self, Doubt, Proof};
 use crate::accounts::{Keys, second_factor, store};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -121,7 +122,10 @@ async fn begin_second_factor(
     // Whoever has one would else be asked for a code of it.
     env.db.read(move |conn| second_factor::require_off(&store::find(conn, user_id)?)).await?;
     let shared = env.clone();
-    let begin = proof::of_user(&env, &keys, user_id, shown, move |tx, user| second_factor::begin(tx, &shared, user));
+    let begin = proof::of_user(&env, &keys, user_id, shown, move |tx, user| {
+        audit::record(tx, &shared, &actor.trail, user.id.0)?;
+        second_factor::begin(tx, &shared, user)
+    });
     let provision = begin.await?;
     Ok(HttpResponse::Ok().json(SecondFactorProvision {
         secret: provision.secret,
@@ -170,7 +174,16 @@ async fn confirm_second_factor(
     body: Body<SecondFactorCode>,
 ) -> Result<HttpResponse> {
     let (shared, code) = (env.clone(), body.value.totp_code);
-    let confirmed = env.db.write(move |tx| second_factor::confirm(tx, &shared, &actor, &code)).await?;
+    let confirmed = env
+        .db
+        .write(move |tx| {
+            let confirmed = second_factor::confirm(tx, &shared, &actor, &code)?;
+            if confirmed.is_some() {
+                audit::record(tx, &shared, &actor.trail, actor.user_id.0)?;
+            }
+            Ok(confirmed)
+        })
+        .await?;
     let recovery_codes = confirmed.ok_or_else(|| Doubt::Code.in_form())?;
     Ok(HttpResponse::Ok().json(RecoveryCodes { recovery_codes }))
 }
@@ -217,8 +230,10 @@ async fn renew_recovery_codes(
     body: Body<ShownAgain>,
 ) -> Result<HttpResponse> {
     let (shared, shown) = (env.clone(), (body.value.proof(), origin));
-    let renew =
-        proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| second_factor::regenerate(tx, &shared, user));
+    let renew = proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| {
+        audit::record(tx, &shared, &actor.trail, user.id.0)?;
+        second_factor::regenerate(tx, &shared, user)
+    });
     let recovery_codes = renew.await?;
     Ok(HttpResponse::Ok().json(RecoveryCodes { recovery_codes }))
 }
@@ -246,8 +261,11 @@ async fn disable_second_factor(
     body: Body<ShownAgain>,
 ) -> Result<HttpResponse> {
     let (shared, shown) = (env.clone(), (body.value.proof(), origin));
-    proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| second_factor::disable(tx, &shared, user))
-        .await?;
+    proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| {
+        audit::record(tx, &shared, &actor.trail, user.id.0)?;
+        second_factor::disable(tx, &shared, user)
+    })
+    .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -273,6 +291,11 @@ async fn reset_second_factor(env: web::Data<Env>, actor: Actor, id: PathId<UserI
         return Err(Error::conflict("own_account", "Switch your own second factor off with a code of it."));
     }
     let shared = env.clone();
-    env.db.write(move |tx| second_factor::reset(tx, &shared, id.0)).await?;
+    env.db
+        .write(move |tx| {
+            audit::record(tx, &shared, &actor.trail, id.0.0)?;
+            second_factor::reset(tx, &shared, id.0)
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -14,9 +14,11 @@ use crate::accounts::proof::{self, Doubt, Proof};
 use crate::accounts::sessions::{self, Opened, Refreshed, RevokedReason};
 use crate::accounts::tokens::ACCESS_SECONDS;
 use crate::accounts::{Keys, passwords, second_factor, store};
+use crate::audit;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Body;
+use crate::trail::Trail;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(create_session).service(refresh_session).service(delete_current_session);
@@ -94,6 +96,7 @@ async fn create_session(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
     origin: Origin,
+    trail: Trail,
     body: Body<NewSession>,
 ) -> Result<HttpResponse> {
     let NewSession { email, password, totp_code } = body.value;
@@ -102,7 +105,10 @@ async fn create_session(
     let (shared, from) = (env.clone(), origin.clone());
     let proof = Proof { password: password.clone(), code: totp_code };
     let (user, opened) = proof::of_address(&env, &keys, key, (proof, origin), move |tx, user| {
-        Ok((user.clone(), sessions::open(tx, &shared, user.id, &from)?))
+        let opened = sessions::open(tx, &shared, user.id, &from)?;
+        trail.note_actor(user.id, Some(user.role));
+        audit::record(tx, &shared, &trail, opened.session_id.0)?;
+        Ok((user.clone(), opened))
     })
     .await?
     .map_err(doubtful)?;
@@ -156,9 +162,21 @@ struct Refresh {
     ),
 )]
 #[post("/v1/sessions/refresh")]
-async fn refresh_session(env: web::Data<Env>, keys: web::Data<Keys>, body: Body<Refresh>) -> Result<HttpResponse> {
+async fn refresh_session(
+    env: web::Data<Env>,
+    keys: web::Data<Keys>,
+    trail: Trail,
+    body: Body<Refresh>,
+) -> Result<HttpResponse> {
     let (shared, token) = (env.clone(), body.value.refresh_token);
-    match env.db.write(move |tx| sessions::refresh(tx, &shared, &token)).await? {
+    let refreshed = env.db.write(move |tx| {
+        let refreshed = sessions::refresh(tx, &shared, &trail, &token)?;
+        if let Refreshed::Renewed(_, opened) = &refreshed {
+            audit::record(tx, &shared, &trail, opened.session_id.0)?;
+        }
+        Ok(refreshed)
+    });
+    match refreshed.await? {
         Refreshed::Renewed(user, opened) => answer(&keys, &env, &user, opened),
         Refreshed::Reused => {
             tracing::warn!("a used refresh token came back; its session was ended");
@@ -178,7 +196,12 @@ async fn refresh_session(env: web::Data<Env>, keys: web::Data<Keys>, body: Body<
 )]
 #[delete("/v1/sessions/current")]
 async fn delete_current_session(env: web::Data<Env>, SignedIn(actor): SignedIn) -> Result<HttpResponse> {
-    let clock = env.clock.clone();
-    env.db.write(move |tx| sessions::revoke(tx, actor.session_id, RevokedReason::Logout, clock.now())).await?;
+    let shared = env.clone();
+    env.db
+        .write(move |tx| {
+            audit::record(tx, &shared, &actor.trail, actor.session_id.0)?;
+            sessions::revoke(tx, actor.session_id, RevokedReason::Logout, shared.now())
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -10,6 +10,7 @@ use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::sessions::{self, RevokedReason};
 use crate::accounts::store::{self, NewUser};
 use crate::actor::{Action, Actor, Role};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
@@ -157,6 +158,7 @@ async fn create_user(
         }
         let user = store::insert(tx, &shared, &new)?;
         invite(tx, &shared, &user)?;
+        audit::record(tx, &shared, &actor.trail, user.id.0)?;
         Answer::created(format!("/v1/users/{}", user.id), user.version, &UserDto::from(&user))
     })
     .await
@@ -323,6 +325,13 @@ async fn update_user(
     actor.require(Action::UserManage)?;
     let if_match = if_match.required()?;
     let shared = env.clone();
-    let user = env.db.write(move |tx| update(tx, &shared, id.0, &if_match, body.0.clone())).await?;
+    let user = env
+        .db
+        .write(move |tx| {
+            let user = update(tx, &shared, id.0, &if_match, body.0.clone())?;
+            audit::record(tx, &shared, &actor.trail, user.id.0)?;
+            Ok(user)
+        })
+        .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(user.version)).json(UserDto::from(&user)))
 }

@@ -15,7 +15,7 @@ use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, IdempotencyKey, IfMatch, Patch, PathId, etag};
 use crate::ids::{IntakeId, PatientId};
 use crate::intake::rls::{self, StrictJson};
-use crate::intake::{Rules, drafts};
+use crate::intake::{Rules, care, drafts};
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(create_intake).service(get_intake).service(save_intake).service(discard_intake);
@@ -107,7 +107,8 @@ async fn get_intake(
 ) -> Result<HttpResponse> {
     actor.require(Action::IntakeRead)?;
     let shared = env.clone();
-    let (version, dto) = env.db.read(move |conn| IntakeDto::find(conn, &shared, &rules, &actor, id.0)).await?;
+    let (version, dto) =
+        care::read(&env, actor, move |conn, actor| IntakeDto::find(conn, &shared, &rules, actor, id.0)).await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))
 }
 

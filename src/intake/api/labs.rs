@@ -21,7 +21,7 @@ use crate::intake::rls::answers::{Comparator, Lab, LabSource, LabTest, LabUnit, 
 use crate::intake::rls::kit::{Decimal, PartialDate};
 use crate::intake::rls::{self, Context, StrictJson};
 use crate::intake::timeline::{self, Timeline, Told};
-use crate::intake::{Rules, chart, from_value, store};
+use crate::intake::{Rules, care, chart, from_value, store};
 use crate::patients::model::Patient;
 use crate::patients::store as records;
 
@@ -179,13 +179,12 @@ async fn list_lab_results(
     actor.require(Action::ClinicalRead)?;
     let (after, limit) = (Cursor::read(filter.0.cursor.as_deref(), labs::LIST)?, Limit::new(filter.0.limit)?);
     let shared = env.clone();
-    let (rows, next_cursor) = env
-        .db
-        .read(move |conn| {
-            let patient = records::visible(conn, &shared, &actor, id.0)?;
-            labs::list(conn, &shared, patient.id, after, limit)
-        })
-        .await?;
+    let (rows, next_cursor) = care::read(&env, actor, move |conn, actor| {
+        let patient = records::visible(conn, &shared, actor, id.0)?;
+        care::require(conn, &shared, actor, patient.id)?;
+        labs::list(conn, &shared, patient.id, after, limit)
+    })
+    .await?;
     let items = rows.into_iter().map(LabResultDto::from).collect();
     Ok(HttpResponse::Ok().json(LabResultPage { items, next_cursor }))
 }
@@ -217,15 +216,14 @@ async fn get_rls_timeline(
 ) -> Result<HttpResponse> {
     actor.require(Action::ClinicalRead)?;
     let shared = env.clone();
-    let (patient, today, course) = env
-        .db
-        .read(move |conn| {
-            let patient = records::visible(conn, &shared, &actor, id.0)?;
-            let bearings = Bearings::take(conn, &shared, &rules, &actor, &patient)?;
-            let course = course(conn, &shared, &patient, &bearings)?;
-            Ok((patient, bearings.context.authored_on, course))
-        })
-        .await?;
+    let (patient, today, course) = care::read(&env, actor, move |conn, actor| {
+        let patient = records::visible(conn, &shared, actor, id.0)?;
+        care::require(conn, &shared, actor, patient.id)?;
+        let bearings = Bearings::take(conn, &shared, &rules, actor, &patient)?;
+        let course = course(conn, &shared, &patient, &bearings)?;
+        Ok((patient, bearings.context.authored_on, course))
+    })
+    .await?;
     if !super::prefers(&request, "image/svg+xml") {
         return Ok(HttpResponse::Ok().json(course));
     }

@@ -16,7 +16,7 @@ use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, IdempotencyKey, IfMatch, PathId};
 use crate::ids::IntakeId;
 use crate::intake::rls::{self, Context, FilledBy, StrictJson};
-use crate::intake::{Rules, store, submission};
+use crate::intake::{Rules, care, store, submission};
 use crate::text;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
@@ -257,13 +257,11 @@ struct IntakeVersionList {
 async fn list_intake_versions(env: web::Data<Env>, actor: Actor, id: PathId<IntakeId>) -> Result<HttpResponse> {
     actor.require(Action::IntakeReview)?;
     let shared = env.clone();
-    let rows = env
-        .db
-        .read(move |conn| {
-            store::visible(conn, &shared, &actor, id.0)?;
-            store::replaced(conn, id.0)
-        })
-        .await?;
+    let rows = care::read(&env, actor, move |conn, actor| {
+        store::visible(conn, &shared, actor, id.0)?;
+        store::replaced(conn, id.0)
+    })
+    .await?;
     let items = rows.iter().map(|row| IntakeVersionDto::new(&env, row)).collect::<Result<_>>()?;
     Ok(HttpResponse::Ok().json(IntakeVersionList { items }))
 }

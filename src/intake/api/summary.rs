@@ -16,7 +16,7 @@ use crate::intake::access::Bearings;
 use crate::intake::model::IntakeStatus;
 use crate::intake::rls::{self, FilledBy, Language, Viewer};
 use crate::intake::summary::{self, Frame, IntakeSummary, Material};
-use crate::intake::{Rules, flags, from_value, review, store};
+use crate::intake::{Rules, care, flags, from_value, review, store};
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(get_intake_summary);
@@ -55,14 +55,12 @@ async fn get_intake_summary(
 ) -> Result<HttpResponse> {
     actor.require(Action::ClinicalRead)?;
     let shared = env.clone();
-    let (zone, made) = env
-        .db
-        .read(move |conn| {
-            let (intake, patient) = store::visible(conn, &shared, &actor, id.0)?;
-            let bearings = Bearings::take(conn, &shared, &rules, &actor, &patient)?.reviewed(&shared, &intake)?;
-            Ok((bearings.surroundings.zone()?, summarise(conn, &shared, (&intake, &patient), &bearings)?))
-        })
-        .await?;
+    let (zone, made) = care::read(&env, actor, move |conn, actor| {
+        let (intake, patient) = store::visible(conn, &shared, actor, id.0)?;
+        let bearings = Bearings::take(conn, &shared, &rules, actor, &patient)?.reviewed(&shared, &intake)?;
+        Ok((bearings.surroundings.zone()?, summarise(conn, &shared, (&intake, &patient), &bearings)?))
+    })
+    .await?;
     if !super::prefers(&request, "text/html") {
         return Ok(HttpResponse::Ok().json(made));
     }

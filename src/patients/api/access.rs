@@ -7,6 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::model::{EmailAddress, User};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::types::Date;
@@ -169,6 +170,7 @@ async fn grant_access(
     let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
         let (access, user) = invitations::link(tx, &shared, &actor, id, &email, relation)?;
+        audit::record(tx, &shared, &actor.trail, user.id.0)?;
         let dto = AccessDto::of(tx, &shared, &actor, access, user)?;
         Answer::created(format!("/v1/patients/{id}/access"), 1, &dto)
     })
@@ -198,6 +200,12 @@ async fn revoke_access(
     actor.require(Action::AccessGrant)?;
     let user: UserId = path.1.parse().map_err(|_| Error::NotFound)?;
     let shared = env.clone();
-    env.db.write(move |tx| invitations::unlink(tx, &shared, id.0, user)).await?;
+    env.db
+        .write(move |tx| {
+            actor.trail.note_patient(id.0);
+            audit::record(tx, &shared, &actor.trail, user.0)?;
+            invitations::unlink(tx, &shared, id.0, user)
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

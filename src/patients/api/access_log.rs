@@ -86,10 +86,10 @@ impl RecordAccess {
 
 /// An operation in words: as the document has it, or its id's own.
 fn words(operation: &str, routes: &Routes) -> String {
-    match (operation, routes.summary(operation)) {
-        (_, Some(summary)) => summary.to_owned(),
-        _ => operation.replace('_', " "),
+    if operation == audit::openings::OPERATION {
+        return "Opened the record for a reason, without an appointment".to_owned();
     }
+    routes.summary(operation).map_or_else(|| operation.replace('_', " "), str::to_owned)
 }
 
 /// Read who used a patient's record

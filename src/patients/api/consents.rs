@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
@@ -223,6 +224,7 @@ async fn create_consent(
         let new = if staff { new.clone() } else { own_signature(tx, &shared, &actor, &patient, &new)? };
         let consent = consents::record(tx, &shared, &patient, &new, Some(actor.user_id))?;
         store::touch(tx, patient.id, shared.now())?;
+        audit::record(tx, &shared, &actor.trail, consent.id.0)?;
         Answer::created(format!("/v1/patients/{}/consents", patient.id), 1, &ConsentDto::from(consent))
     })
     .await

@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::access::AccessInput;
 use crate::accounts::Keys;
 use crate::actor::{Action, Actor, Role};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Check, Result};
@@ -17,6 +18,7 @@ use crate::ids::PatientId;
 use crate::patients::invitations::{self, NewHolder};
 use crate::patients::registration::HOLDER_NAME;
 use crate::text;
+use crate::trail::Trail;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(invite_to_patient).service(accept_invitation);
@@ -68,6 +70,7 @@ async fn invite_to_patient(
         Request { actor: Some(actor.user_id), operation: format!("invite_to_patient {id}"), key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
         let sent = invitations::invite(tx, &shared, &actor, id, &email, relation)?;
+        audit::record(tx, &shared, &actor.trail, sent.id.0)?;
         Answer::json(202, &InvitationDto { email: sent.email, expires_at: sent.expires_at })
     })
     .await
@@ -108,6 +111,7 @@ struct InvitationAcceptance {
 async fn accept_invitation(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
+    trail: Trail,
     body: Body<InvitationAcceptance>,
 ) -> Result<HttpResponse> {
     let InvitationAcceptance { token, new_password, name } = body.value;
@@ -128,7 +132,13 @@ async fn accept_invitation(
         check.done()?;
         Some(NewHolder { password_hash: keys.passwords.hash(&password).await?, name })
     };
-    let shared = env.clone();
-    env.db.write(move |tx| invitations::accept(tx, &shared, &token, holder.as_ref())).await?;
+    trail.note_patient(invitation.patient_id);
+    let (shared, id) = (env.clone(), invitation.id);
+    env.db
+        .write(move |tx| {
+            invitations::accept(tx, &shared, &token, holder.as_ref())?;
+            audit::record(tx, &shared, &trail, id.0)
+        })
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::duplicates::{self, DuplicateDto};
 use crate::accounts::{self, model::EmailAddress};
 use crate::actor::{Action, Actor};
+use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::types::Date;
@@ -253,6 +254,8 @@ async fn create_patient(
             Some(relation) => access::bring(tx, &shared, &actor, &profile, relation)?,
         };
         let (id, version) = (patient.id, patient.version);
+        actor.trail.note_patient(id);
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         // Who else the clinic knows is not for an account to see.
         let duplicates = if relation.is_none() { Some(duplicates::of(tx, &patient)?) } else { None };
         let dto = NewPatientDto { patient: PatientDto::of(tx, &shared, patient)?, duplicates };
@@ -478,6 +481,7 @@ async fn update_patient(
             check.done()?;
             // What changes nothing is no change: the version stays, and nobody reads the record again for it.
             let patient = if profile == before { was } else { store::update(tx, &shared, &was, &profile)? };
+            audit::record(tx, &shared, &actor.trail, patient.id.0)?;
             Ok((patient.version, PatientDto::of(tx, &shared, patient)?))
         })
         .await?;

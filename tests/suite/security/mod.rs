@@ -3,6 +3,8 @@
 
 mod accounts;
 mod audit;
+mod audit_cost;
+mod care;
 mod canary;
 mod deadlines;
 mod headers;

@@ -17,6 +17,8 @@ pub struct Client {
     /// The account's id; empty for who is not signed in.
     pub user_id: String,
     session: Arc<Mutex<Option<Session>>>,
+    /// Why they open records; sent with every request.
+    reason: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -31,7 +33,7 @@ const RENEW_AFTER: SignedDuration = SignedDuration::from_mins(9);
 
 impl Client {
     pub(super) fn new(http: reqwest::Client, base: String, clock: Clock) -> Self {
-        Self { http, base, clock, user_id: String::new(), session: Arc::default() }
+        Self { http, base, clock, user_id: String::new(), session: Arc::default(), reason: None }
     }
 
     /// The same caller with this very token, which is never renewed.
@@ -51,6 +53,18 @@ impl Client {
         let password = Some((email.to_owned(), password.to_owned(), self.clock.now()));
         self.session = Arc::new(Mutex::new(Some(Session { token: reply.string("/access_token"), password })));
         self
+    }
+
+    /// The same caller, who says with every request why they need the record.
+    #[must_use]
+    pub fn with_reason(self, reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..self }
+    }
+
+    /// The same caller, who gives no reason.
+    #[must_use]
+    pub fn without_reason(self) -> Self {
+        Self { reason: None, ..self }
     }
 
     /// The access token, renewed where the clock was turned past its end.
@@ -112,6 +126,7 @@ impl Client {
         let bearer = token.map(|token| format!("Bearer {token}"));
         let mut headers = headers.to_vec();
         headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+        headers.extend(self.reason.map(|reason| ("Access-Reason", reason)));
         self.exchange(method, path, &headers, body).await
     }
 

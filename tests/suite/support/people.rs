@@ -52,7 +52,8 @@ impl App {
         self.staff("desk", Role::FrontDesk, None).await
     }
 
-    /// The account of the clinic's practitioner; of nobody in particular before [`App::clinic`] was called.
+    /// The account of the clinic's practitioner; of nobody in particular before [`App::clinic`] was called. They say with every
+    /// request why they need the record, as they treat few of the tests' patients.
     pub async fn doctor(&self) -> Client {
         match self.practitioner_id.get() {
             Some(id) => self.doctor_of(id).await,
@@ -97,7 +98,10 @@ impl App {
         }
         let email = format!("{name}@clinic.example");
         self.account(&email, role, practitioner_id).await;
-        let client = self.anon().sign_in(&email, PASSWORD).await;
+        let mut client = self.anon().sign_in(&email, PASSWORD).await;
+        if role == Role::Practitioner {
+            client = client.with_reason("Covering for a colleague");
+        }
         people.insert(name.to_owned(), client.clone());
         client
     }

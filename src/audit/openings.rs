@@ -1,0 +1,73 @@
+//! Records that somebody opened for a reason although they have nothing to do with the patient.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use jiff::SignedDuration;
+
+use super::record_as;
+use crate::actor::Actor;
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::db::schema::record_openings;
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{ObjectId, PatientId, RecordOpeningId};
+use crate::sealed::{Place, Sealed};
+
+/// Under which name the trail tells of it.
+pub const OPERATION: &str = "open_record";
+
+/// Opens a patient's record to the actor for the hours that the settings name, and writes that down with the reason.
+///
+/// # Errors
+/// The database's.
+pub fn open(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, reason: &str) -> Result<()> {
+    let (id, now): (RecordOpeningId, _) = (env.new_id(), env.now());
+    let hours = SignedDuration::from_hours(env.config.settings.record_open_hours.into());
+    diesel::insert_into(record_openings::table)
+        .values((
+            record_openings::id.eq(id),
+            record_openings::user_id.eq(actor.user_id),
+            record_openings::patient_id.eq(patient),
+            record_openings::reason.eq(env.sealer.seal(place(id), &reason.to_owned())?),
+            record_openings::opened_at.eq(now),
+            record_openings::expires_at.eq(now.plus(hours)),
+        ))
+        .execute(tx)?;
+    actor.trail.note_patient(patient);
+    record_as(tx, env, &actor.trail, OPERATION, id.0)
+}
+
+/// Whether the actor has the record open.
+///
+/// # Errors
+/// The database's.
+pub fn is_open(conn: &mut Conn, actor: &Actor, patient: PatientId, now: Timestamp) -> Result<bool> {
+    let open = record_openings::table
+        .filter(record_openings::user_id.eq(actor.user_id))
+        .filter(record_openings::patient_id.eq(patient))
+        .filter(record_openings::expires_at.gt(now))
+        .select(record_openings::id);
+    Ok(open.first::<RecordOpeningId>(conn).optional()?.is_some())
+}
+
+/// The reasons of openings, by the ids under which events name them.
+///
+/// # Errors
+/// A fault where one does not open.
+pub fn reasons(conn: &mut Conn, env: &Env, openings: Vec<ObjectId>) -> Result<HashMap<ObjectId, String>> {
+    let ids: Vec<_> = openings.into_iter().map(|id| RecordOpeningId(id.0)).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(RecordOpeningId, Sealed<String>)> = record_openings::table
+        .filter(record_openings::id.eq_any(ids))
+        .select((record_openings::id, record_openings::reason))
+        .load(conn)?;
+    rows.into_iter().map(|(id, reason)| Ok((ObjectId(id.0), env.sealer.open(place(id), &reason)?))).collect()
+}
+
+fn place(id: RecordOpeningId) -> Place {
+    Place::new("record_openings", "reason", id.0)
+}

@@ -1,0 +1,137 @@
+//! What the audit trail costs: bookings and reads by sixteen clients with and without their events, in turns, in one run.
+//!
+//! `cargo test --test suite what_the_audit_trail_costs -- --ignored --nocapture --test-threads 1`
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use futures_util::future::join_all;
+use legwork::actor::{Actor, Role};
+use legwork::appointments::booking::{self, Booking};
+use legwork::audit::{self, AuditOutcome, Event, queue};
+use legwork::db::schema::slots;
+use legwork::env::Env;
+use legwork::identifiers::Identifiers;
+use legwork::ids::{AuditEventId, PatientId, SessionId, SlotId, UserId, VisitTypeId};
+use legwork::patients;
+use legwork::trail::Trail;
+use tokio::sync::watch;
+
+use crate::support::people::patient_json;
+use crate::support::{App, aloud, both};
+
+const CLIENTS: usize = 16;
+const ROUNDS: usize = 6;
+/// Of one client in one round.
+const BOOKINGS: usize = 10;
+const READS: usize = 200;
+
+fn actor(user: UserId, operation: &str) -> Actor {
+    let trail =
+        Trail::of_request(operation, Some("0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into()), Some([192, 0, 2, 7].into()));
+    trail.note_actor(user, Some(Role::FrontDesk));
+    Actor {
+        user_id: user,
+        session_id: SessionId(uuid::Uuid::nil()),
+        role: Role::FrontDesk,
+        practitioner_id: None,
+        access_reason: None,
+        trail,
+    }
+}
+
+async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, slot: SlotId, audited: bool) {
+    let (shared, actor) = (env.clone(), actor(user, "create_appointment"));
+    let booking = Booking {
+        slot_id: slot,
+        visit_type_id: visit,
+        patient_id: patient,
+        hold_id: None,
+        note: None,
+        identifiers: Identifiers::default(),
+    };
+    let booked = env.db.write(move |tx| {
+        let id = booking::book(tx, &shared, &actor, &booking)?;
+        if audited {
+            audit::record(tx, &shared, &actor.trail, id.0)?;
+        }
+        Ok(())
+    });
+    booked.await.expect("booked");
+}
+
+async fn read(env: &Env, queue: &queue::Queue, user: UserId, patient: PatientId, audited: bool) {
+    let (shared, actor) = (env.clone(), actor(user, "get_patient"));
+    let trail = actor.trail.clone();
+    env.db.read(move |conn| patients::store::visible(conn, &shared, &actor, patient)).await.expect("read");
+    if audited {
+        let event = Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &trail, AuditOutcome::Success);
+        queue.note(env, event).await.expect("noted");
+    }
+}
+
+fn rate(count: usize, took: Duration) -> f64 {
+    f64::from(u32::try_from(count).expect("few")) / took.as_secs_f64()
+}
+
+both! {
+    #[ignore = "a measurement"]
+    async fn what_the_audit_trail_costs(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let user: UserId = desk.user_id.parse().expect("an id");
+        let visit: VisitTypeId = clinic.check.parse().expect("an id");
+        let mut people: Vec<PatientId> = Vec::new();
+        for number in 0..CLIENTS {
+            let name = format!("p{number}");
+            let made = desk.post("/v1/patients", patient_json(&name, &format!("{name}@patients.example"))).await;
+            people.push(made.expect(201).id().parse().expect("an id"));
+        }
+        let now = app.clock.now();
+        let free: Vec<SlotId> = app
+            .db(move |tx| Ok(slots::table.filter(slots::starts_at.gt(now)).order(slots::starts_at).select(slots::id).load(tx)?))
+            .await;
+        let free = Arc::new(free);
+        let mut took = [Duration::ZERO; 2];
+        let mut next = 0;
+        for round in 0..2 * ROUNDS {
+            let audited = round % 2 == 1;
+            let started = Instant::now();
+            let clients = people.iter().enumerate().map(|(client, patient)| {
+                let (env, free) = (app.env.clone(), Arc::clone(&free));
+                let first = next + client * BOOKINGS;
+                async move {
+                    for slot in &free[first..first + BOOKINGS] {
+                        book(&env, user, visit, *patient, *slot, audited).await;
+                    }
+                }
+            });
+            join_all(clients).await;
+            next += CLIENTS * BOOKINGS;
+            took[usize::from(audited)] += started.elapsed();
+        }
+        let count = ROUNDS * CLIENTS * BOOKINGS;
+        let [without, with] = took.map(|took| rate(count, took));
+        aloud(&format!("\n==> {:?}: bookings/s without {without:.0}, with their events {with:.0}: ratio {:.2}", app.engine, with / without));
+
+        let (stop, stopping) = watch::channel(false);
+        let (queue, worker) = queue::start(&app.env, stopping);
+        let mut took = [Duration::ZERO; 2];
+        for round in 0..2 * ROUNDS {
+            let audited = round % 2 == 1;
+            let started = Instant::now();
+            let clients = people.iter().map(|patient| async {
+                for _ in 0..READS {
+                    read(&app.env, &queue, user, *patient, audited).await;
+                }
+            });
+            join_all(clients).await;
+            took[usize::from(audited)] += started.elapsed();
+        }
+        let [without, with] = took.map(|took| rate(ROUNDS * CLIENTS * READS, took));
+        aloud(&format!("==> {:?}: reads/s without {without:.0}, with their events {with:.0}: ratio {:.2}\n", app.engine, with / without));
+        stop.send(true).expect("it listens");
+        worker.await.expect("it ends");
+    }
+}
