@@ -69,6 +69,8 @@ pub enum Action {
     AccessRead,
     /// Say who may act for a patient: link, verify, invite, take back.
     AccessGrant,
+    /// Take along everything that is held on a patient.
+    PatientExport,
     /// Set up locations, practitioners, visit types.
     ClinicSetUp,
     /// See what other systems call the practitioners.
@@ -137,6 +139,8 @@ const PERMISSIONS: &[(Action, [Reach; 4])] = &[
     (Action::PatientWrite,         [Own,     Any,  Any,    Any]),
     (Action::AccessRead,           [Own,     Any,  Any,    Any]),
     (Action::AccessGrant,          [No,      Any,  Any,    Any]),
+    // Somebody must answer who asks for their record and has no account: the administrator, or the doctor.
+    (Action::PatientExport,        [Own,     No,   Any,    Any]),
     (Action::ClinicSetUp,          [No,      No,   No,     Any]),
     (Action::PractitionerIdentifierRead, [No, Any, Any,    Any]),
     (Action::AvailabilityRead,     [No,      Any,  Any,    Any]),

@@ -1,4 +1,6 @@
-//! The command line: serve (the default), migrate, backup, openapi, admin, audit.
+//! The command line: serve (the default), migrate, backup, openapi, admin, audit, keys, purge.
+
+mod keys;
 
 use std::process::ExitCode;
 
@@ -6,11 +8,13 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 
 use crate::audit::verify::KnownHead;
-use crate::audit::{seal, verify};
+use crate::audit::{record, seal, verify};
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, RequireTotp, Settings};
 use crate::db::{Target, Use, backup};
 use crate::env::Env;
+use crate::privacy::retention::RULES;
+use crate::trail::Trail;
 use crate::{accounts, demo, openapi, server, telemetry};
 
 /// The appointment and intake service of a vein clinic that treats restless legs
@@ -46,6 +50,15 @@ enum Command {
     /// The audit trail
     #[command(subcommand)]
     Audit(Audit),
+    /// Delete what is past its time (see the retention settings), while the service runs
+    Purge {
+        /// Only tell how much that would be
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The keys that encrypt values in the database
+    #[command(subcommand)]
+    Keys(keys::Keys),
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -140,6 +153,17 @@ fn run(mut cli: Cli) -> Result<(), String> {
                 audit(&server::open(config, Use::Tool, Clock::System, entropy)?, command).await
             })
         }
+        Command::Purge { dry_run } => {
+            let config = Config::new(cli.settings, &entropy)?;
+            actix_web::rt::System::new().block_on(async move {
+                server::prepare_schema(&config, false)?;
+                purge(&server::open(config, Use::Tool, Clock::System, entropy)?, dry_run).await
+            })
+        }
+        Command::Keys(command) => {
+            let config = Config::new(cli.settings, &entropy)?;
+            actix_web::rt::System::new().block_on(keys::run(config, &entropy, command))
+        }
         Command::Admin(command) => {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(async move {
@@ -172,6 +196,20 @@ async fn audit(env: &Env, command: Audit) -> Result<(), String> {
             if report.wrong == 0 { Ok(()) } else { Err(format!("the audit trail has {} faults", report.wrong)) }
         }
     }
+}
+
+async fn purge(env: &Env, dry_run: bool) -> Result<(), String> {
+    for rule in RULES {
+        let counted = if dry_run { rule.count(env).await } else { rule.apply(env).await };
+        let count = counted.map_err(|error| format!("{}: {error}; what was deleted is, run it again", rule.name))?;
+        println!("{:<24} {count:>10} {}", rule.name, if dry_run { "past their time" } else { "deleted" });
+    }
+    if !dry_run {
+        let shared = env.clone();
+        let written = env.db.write(move |tx| record(tx, &shared, &Trail::of_command("purge"), None));
+        written.await.map_err(|error| format!("write it into the audit trail: {error}"))?;
+    }
+    Ok(())
 }
 
 fn print_openapi(check: Option<std::path::PathBuf>) -> Result<(), String> {

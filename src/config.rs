@@ -1,6 +1,7 @@
 //! The settings: from flags, the environment or `.env`, checked once at the start. `.env.example` lists them all.
 
 pub mod edge;
+pub mod retention;
 mod secrets;
 
 use std::net::SocketAddr;
@@ -185,6 +186,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub sessions_kept_days: u16,
 
+    /// How long things are kept.
+    #[command(flatten)]
+    pub retention: retention::Retention,
+
     /// Seconds that requests in flight are given at shutdown
     #[arg(long, env, global = true, default_value_t = 8)]
     pub shutdown_seconds: u16,
@@ -234,6 +239,14 @@ impl Config {
         secrets::refuse_weak("DATA_KEYS", data_keys.expose_secret())?;
         check_public_url(&settings.public_url)?;
         Ok(Self { settings, target, jwt_secret, data_keys })
+    }
+
+    /// Where the keys are kept that are not set; only SQLite has such a file.
+    pub fn data_keys_file(&self) -> Option<PathBuf> {
+        match &self.target {
+            Target::Sqlite(path) => Some(path.with_file_name("data-keys")),
+            Target::Postgres(_) => None,
+        }
     }
 
     /// Refuses to listen where strangers are without a proxy: the service itself speaks no TLS.

@@ -20,6 +20,7 @@ pub mod audit;
 pub mod intake;
 pub mod messages;
 pub mod patients;
+pub mod privacy;
 pub mod scheduling;
 
 // The ground floor.

@@ -2,7 +2,7 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{accounts, appointments, audit, http, intake, messages, patients, scheduling};
+use crate::{accounts, appointments, audit, http, intake, messages, patients, privacy, scheduling};
 
 /// Every endpoint of the service.
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -11,6 +11,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     scheduling::api::routes(cfg);
     intake::api::routes(cfg);
     appointments::api::routes(cfg);
+    privacy::api::routes(cfg);
     messages::api::routes(cfg);
     audit::api::routes(cfg);
     http::operations::routes(cfg);

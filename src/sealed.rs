@@ -1,6 +1,9 @@
 //! Values that are encrypted before they reach the database: AES-256-GCM under a named key, bound to their place.
 
+pub mod columns;
+pub mod key_file;
 pub mod keys;
+pub mod rotation;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -69,6 +72,10 @@ impl Place {
         Self { table, column, row: row.into() }
     }
 
+    fn fault(&self, what: &str) -> Error {
+        Error::fault(format!("{what} in {}.{} of {}", self.table, self.column, self.row))
+    }
+
     fn aad(&self) -> Vec<u8> {
         [self.table.as_bytes(), b"\0", self.column.as_bytes(), b"\0", self.row.as_bytes()].concat()
     }
@@ -81,7 +88,8 @@ pub struct Sealer(Arc<Ring>);
 struct Ring {
     current: String,
     keys: HashMap<String, RandomizedNonceKey>,
-    fingerprints: hmac::Key,
+    /// One for each key, in the ring's order.
+    fingerprints: Vec<hmac::Key>,
 }
 
 impl Sealer {
@@ -92,6 +100,7 @@ impl Sealer {
     pub fn parse(ring: &str) -> Result<Self, String> {
         let mut keys = HashMap::new();
         let mut first = None;
+        let mut fingerprints = Vec::new();
         for entry in ring.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let (id, secret) = entry.split_once(':').ok_or("DATA_KEYS: each entry is `id:base64`")?;
             if id.is_empty() || id.len() > 32 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
@@ -106,12 +115,11 @@ impl Sealer {
             if keys.insert(id.to_owned(), key).is_some() {
                 return Err(format!("DATA_KEYS: key {id} stands there twice"));
             }
-            first.get_or_insert_with(|| (id.to_owned(), secret));
+            let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), b"legwork request fingerprints");
+            fingerprints.push(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()));
+            first.get_or_insert_with(|| id.to_owned());
         }
-        let (current, secret) = first.ok_or("DATA_KEYS: at least one key is needed")?;
-        // Fingerprints live for a day: they need no ring, and a rotation at worst makes one request's repeat fail.
-        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), b"legwork request fingerprints");
-        let fingerprints = hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref());
+        let current = first.ok_or("DATA_KEYS: at least one key is needed")?;
         Ok(Self(Arc::new(Ring { current, keys, fingerprints })))
     }
 
@@ -125,12 +133,21 @@ impl Sealer {
         self.0.keys.contains_key(id)
     }
 
+    /// The ids of the ring's keys, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys.keys().map(String::as_str)
+    }
+
     /// Encrypts `value` for `place`.
     ///
     /// # Errors
     /// Only if the value cannot be serialised, which is a fault.
     pub fn seal<T: Serialize>(&self, place: Place, value: &T) -> Result<Sealed<T>> {
-        let mut text = serde_json::to_vec(value).map_err(|error| Error::internal("serialise a sealed value", error))?;
+        let text = serde_json::to_vec(value).map_err(|error| Error::internal("serialise a sealed value", error))?;
+        Ok(Sealed::from_bytes(self.seal_bytes(place, text)?))
+    }
+
+    fn seal_bytes(&self, place: Place, mut text: Vec<u8>) -> Result<Vec<u8>> {
         let key = &self.0.keys[&self.0.current];
         let nonce = key
             .seal_in_place_append_tag(Aad::from(place.aad()), &mut text)
@@ -142,7 +159,7 @@ impl Sealer {
         bytes.extend_from_slice(id);
         bytes.extend_from_slice(nonce.as_ref());
         bytes.extend_from_slice(&text);
-        Ok(Sealed::from_bytes(bytes))
+        Ok(bytes)
     }
 
     /// Decrypts what was sealed for `place`.
@@ -150,8 +167,24 @@ impl Sealer {
     /// # Errors
     /// If the key is missing, or the value was changed or belongs elsewhere: a fault, without any of the content.
     pub fn open<T: DeserializeOwned>(&self, place: Place, sealed: &Sealed<T>) -> Result<T> {
-        let fault = |what: &str| Error::fault(format!("{what} in {}.{} of {}", place.table, place.column, place.row));
-        let bytes = sealed.as_bytes();
+        let text = self.open_bytes(place, sealed.as_bytes())?;
+        serde_json::from_slice(&text).map_err(|_| place.fault("value of another shape"))
+    }
+
+    /// The same value under the ring's first key; `None` where it is under that one already.
+    ///
+    /// # Errors
+    /// As for [`Sealer::open`].
+    pub fn reseal(&self, place: Place, bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+        if key_id(bytes) == Some(self.current()) {
+            return Ok(None);
+        }
+        let text = self.open_bytes(place, bytes)?;
+        self.seal_bytes(place, text).map(Some)
+    }
+
+    fn open_bytes(&self, place: Place, bytes: &[u8]) -> Result<Vec<u8>> {
+        let fault = |what: &str| place.fault(what);
         let (&[layout, id_len], rest) = bytes.split_first_chunk().ok_or_else(|| fault("truncated value"))?;
         if layout != LAYOUT {
             return Err(fault("unknown layout"));
@@ -165,19 +198,37 @@ impl Sealer {
         let mut text = rest.to_vec();
         let clear = key
             .open_in_place(nonce.into(), Aad::from(place.aad()), &mut text)
-            .map_err(|_| fault("value that was changed or moved"))?;
-        serde_json::from_slice(clear).map_err(|_| fault("value of another shape"))
+            .map_err(|_| fault("value that was changed or moved"))?
+            .len();
+        text.truncate(clear);
+        Ok(text)
     }
 
     /// A keyed digest of a request: equal for equal requests, and of no use to who reads the database.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Vec<u8> {
-        let mut context = hmac::Context::with_key(&self.0.fingerprints);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        context.sign().as_ref().to_vec()
+        digest(&self.0.fingerprints[0], parts)
     }
+
+    /// Whether a digest is that of this request under any key of the ring: a repeat may come after a rotation.
+    pub fn is_fingerprint(&self, known: &[u8], parts: &[&[u8]]) -> bool {
+        self.0.fingerprints.iter().any(|key| digest(key, parts) == known)
+    }
+}
+
+fn digest(key: &hmac::Key, parts: &[&[u8]]) -> Vec<u8> {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    context.sign().as_ref().to_vec()
+}
+
+/// Under which key a value is sealed, as it says itself; `None` where it is no sealed value.
+pub fn key_id(bytes: &[u8]) -> Option<&str> {
+    let (&[layout, id_len], rest) = bytes.split_first_chunk()?;
+    let (id, _) = rest.split_at_checked(usize::from(id_len))?;
+    (layout == LAYOUT).then(|| std::str::from_utf8(id).ok())?
 }
 
 impl fmt::Debug for Sealer {
@@ -215,6 +266,32 @@ mod tests {
         assert_eq!(ring(&["b", "a"]).open(place, &old).expect("opened"), 7);
         let error = ring(&["b"]).open(place, &old).expect_err("no key");
         assert!(error.to_string().contains("DATA_KEYS lacks"));
+    }
+
+    #[test]
+    fn a_value_is_sealed_anew_under_the_first_key_in_its_place_only() {
+        let place = Place::new("t", "c", uuid::Uuid::nil());
+        let old = ring(&["a"]).seal(place, &"text".to_owned()).expect("sealed");
+        let both = ring(&["b", "a"]);
+        let new = both.reseal(place, old.as_bytes()).expect("opened").expect("another key");
+        assert_eq!((key_id(old.as_bytes()), key_id(&new)), (Some("a"), Some("b")));
+        assert_eq!(ring(&["b"]).open::<String>(place, &Sealed::from_bytes(new.clone())).expect("opened"), "text");
+        assert!(both.reseal(place, &new).expect("nothing to do").is_none());
+        assert!(both.reseal(Place::new("t", "d", uuid::Uuid::nil()), old.as_bytes()).is_err());
+        assert!(ring(&["b"]).reseal(place, old.as_bytes()).is_err());
+        for no_value in [&b""[..], &[1], &[1, 9, b'a'], &[2, 1, b'a']] {
+            assert_eq!(key_id(no_value), None);
+        }
+    }
+
+    #[test]
+    fn a_request_is_known_again_after_a_rotation_and_another_one_is_not() {
+        let told = ring(&["a"]).fingerprint(&[b"book", b"body"]);
+        let both = ring(&["b", "a"]);
+        assert_ne!(both.fingerprint(&[b"book", b"body"]), told);
+        assert!(both.is_fingerprint(&told, &[b"book", b"body"]));
+        assert!(!both.is_fingerprint(&told, &[b"bookb", b"ody"]));
+        assert!(!ring(&["b"]).is_fingerprint(&told, &[b"book", b"body"]));
     }
 
     #[test]

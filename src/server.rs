@@ -29,7 +29,7 @@ use crate::routes::routes;
 use crate::sealed::{self, Sealer};
 use crate::signed::Signer;
 use crate::telemetry::Metrics;
-use crate::{accounts, audit, http, intake, messages, openapi, pages, patients, scheduling};
+use crate::{accounts, audit, http, intake, messages, openapi, pages, patients, privacy, scheduling};
 
 /// Opens what requests and commands need, without starting anything. The schema must be current.
 ///
@@ -175,7 +175,8 @@ impl Server {
         scheduling::publishing::start(&env, stopping.clone());
         patients::ending::start(&env, stopping.clone());
         http::idempotency::start_purge(&env, stopping.clone());
-        accounts::purge::start(&env, stopping);
+        accounts::purge::start(&env, stopping.clone());
+        privacy::retention::start(&env, stopping);
         Ok(Self { addr, env, http, stop, mailing, auditing })
     }
 

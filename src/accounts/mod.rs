@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod api;
 pub mod authentication;
+pub mod closing;
 mod evenly;
 pub mod model;
 mod notices;

@@ -10,6 +10,7 @@ pub mod api;
 pub mod booking;
 pub mod code;
 pub mod dto;
+pub mod export;
 pub mod links;
 pub mod model;
 pub mod moving;

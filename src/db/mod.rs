@@ -181,6 +181,14 @@ impl Db {
     }
 }
 
+/// Whether a server has the database open; `None` on PostgreSQL, where there may be any number of them elsewhere.
+pub fn is_served(target: &Target) -> Option<bool> {
+    match target {
+        Target::Sqlite(path) => Some(sqlite::is_served(path)),
+        Target::Postgres(_) => None,
+    }
+}
+
 /// Opens one connection outside the pools, for migrations.
 ///
 /// # Errors

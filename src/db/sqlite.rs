@@ -202,11 +202,21 @@ fn attempt_once<T>(conn: &mut Conn, work: &impl Fn(&mut Conn) -> Result<T>) -> R
     kept.map_err(|error| refusal.unwrap_or_else(|| error.into()))
 }
 
-/// Takes the lock that marks the server of this file.
-fn exclusive(path: &Path) -> Result<File, String> {
+/// Whether a server has this file open.
+pub(super) fn is_served(path: &Path) -> bool {
+    // A lock that was taken is let go of at once.
+    File::open(lock_file(path)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+fn lock_file(path: &Path) -> std::path::PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let name = std::path::PathBuf::from(name);
+    name.into()
+}
+
+/// Takes the lock that marks the server of this file.
+fn exclusive(path: &Path) -> Result<File, String> {
+    let name = lock_file(path);
     let file = File::create(&name).map_err(|error| format!("create {}: {error}", name.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

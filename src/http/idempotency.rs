@@ -157,7 +157,7 @@ where
     let Some(key) = request.key.0 else {
         return env.db.write(effect).await.map(|answer| answer.respond(false));
     };
-    let fingerprint = env.sealer.fingerprint(&[request.operation.as_bytes(), request.body]);
+    let body = request.body.to_vec();
     let actor = request.actor.unwrap_or(UserId(uuid::Uuid::nil()));
     let (operation, sealer, clock) = (request.operation, env.sealer.clone(), env.clock.clone());
     let (answer, replayed) = env
@@ -171,7 +171,7 @@ where
                 .optional()?;
             let place = Place::new("idempotency_keys", "answer", actor.0);
             if let Some(stored) = stored {
-                if stored.fingerprint != fingerprint {
+                if !sealer.is_fingerprint(&stored.fingerprint, &[operation.as_bytes(), &body]) {
                     return Err(Error::KeyReused);
                 }
                 return sealer.open(place, &stored.answer).map(|answer| (answer, true));
@@ -182,7 +182,7 @@ where
                     idempotency_keys::actor_id.eq(actor),
                     idempotency_keys::operation.eq(&operation),
                     idempotency_keys::key.eq(&key),
-                    idempotency_keys::fingerprint.eq(&fingerprint),
+                    idempotency_keys::fingerprint.eq(sealer.fingerprint(&[operation.as_bytes(), &body])),
                     idempotency_keys::status.eq(i32::from(answer.status)),
                     idempotency_keys::answer.eq(sealer.seal(place, &answer)?),
                     idempotency_keys::created_at.eq(clock.now()),

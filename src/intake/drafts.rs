@@ -145,6 +145,15 @@ pub fn discard(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, if_match: 
     let (was, _) = store::lock(tx, env, actor, id)?;
     require_draft(was.status)?;
     if_match.check(was.version)?;
+    forget(tx, env, was)
+}
+
+/// Takes a draft's answers away, which the caller has locked.
+///
+/// # Errors
+/// The database's.
+pub(super) fn forget(tx: &mut Conn, env: &Env, was: Intake) -> Result<()> {
+    let id = was.id;
     if flags::of_intake(tx, id)?.is_empty() {
         return store::delete(tx, id);
     }

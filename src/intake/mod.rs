@@ -18,6 +18,7 @@ pub mod labs;
 pub mod model;
 pub mod review;
 pub mod rls;
+pub mod stale;
 pub mod store;
 pub mod submission;
 mod summary;

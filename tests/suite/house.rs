@@ -28,7 +28,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The departments, lowest first: each may know those before it.
-const DEPARTMENTS: [&str; 7] = ["audit", "messages", "accounts", "patients", "scheduling", "intake", "appointments"];
+const DEPARTMENTS: [&str; 8] =
+    ["audit", "messages", "accounts", "patients", "scheduling", "intake", "appointments", "privacy"];
 const GROUND_FLOOR: [&str; 14] = [
     "actor",
     "clock",

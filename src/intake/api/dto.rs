@@ -161,7 +161,11 @@ impl IntakeDto {
         Ok((intake.version, Self::new(env, actor, intake, &patient, &bearings, urgent)?))
     }
 
-    fn new(
+    /// The intake as the actor may see it.
+    ///
+    /// # Errors
+    /// A fault, if something does not open.
+    pub(super) fn new(
         env: &Env,
         actor: &Actor,
         intake: Intake,

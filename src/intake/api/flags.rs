@@ -36,7 +36,7 @@ const NOTE: usize = 1000;
     "owner_id": "0199d0c2-1f00-7aaa-8000-000000000002", "raised_at": "2026-03-02T14:00:00Z", "withdrawn_at": null,
     "acknowledged_at": null
 }))]
-pub(super) struct IntakeFlagDto {
+pub struct IntakeFlagDto {
     /// The flag.
     id: IntakeFlagId,
     /// The intake that raised it.
@@ -72,7 +72,7 @@ pub(super) struct IntakeFlagDto {
 }
 
 impl IntakeFlagDto {
-    fn new(env: &Env, actor: &Actor, flag: &Flag, patient: &Patient) -> Result<Self> {
+    pub(super) fn new(env: &Env, actor: &Actor, flag: &Flag, patient: &Patient) -> Result<Self> {
         let clinician = sees_rules(actor);
         let rule = if clinician { Some(flag.open_rule(env)?) } else { None };
         let text = rule.as_deref().and_then(|rule| text_of(rule, flag.urgency));

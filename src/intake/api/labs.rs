@@ -36,7 +36,7 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
     "test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
     "created_at": "2026-03-02T14:00:00Z"
 }))]
-struct LabResultDto {
+pub struct LabResultDto {
     /// The result.
     id: LabResultId,
     /// Whose.

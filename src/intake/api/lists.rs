@@ -66,7 +66,7 @@ struct ListedIntakeDto {
 /// The patient of an intake or a flag, as the staff see them in a list.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"}))]
-pub(super) struct IntakePatient {
+pub struct IntakePatient {
     /// The record.
     id: PatientId,
     /// What to call them.

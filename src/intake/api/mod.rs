@@ -2,12 +2,17 @@
 
 mod drafts;
 mod dto;
+pub mod export;
 mod flags;
 mod forms;
 mod labs;
 mod lists;
 mod submission;
 mod summary;
+
+pub use self::dto::{IntakeDto, IntakeVersionDto};
+pub use self::flags::IntakeFlagDto;
+pub use self::labs::LabResultDto;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT;

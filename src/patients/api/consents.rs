@@ -95,7 +95,7 @@ async fn list_consent_documents(params: Params<ConsentDocumentFilter>) -> Result
     "id": "0199d0c2-7b21-7f00-9d3e-5b1c2d3e4f50", "type": "treatment", "version": "1", "decision": "accepted", "method": "online",
     "signer": "Ann Example", "recorded_by": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "signed_at": "2026-03-02T14:00:00Z"
 }))]
-struct ConsentDto {
+pub struct ConsentDto {
     /// The consent's id.
     id: ConsentId,
     /// What is consented to.

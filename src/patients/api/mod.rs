@@ -10,6 +10,7 @@ mod patients;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use consents::ConsentDto;
 pub use patients::PatientDto;
 
 /// The endpoints of this department.

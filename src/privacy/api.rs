@@ -1,0 +1,46 @@
+//! The endpoint of this department.
+
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::{HttpResponse, get, web};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::export::PatientExport;
+use crate::actor::{Action, Actor};
+use crate::env::Env;
+use crate::error::Result;
+use crate::http::PathId;
+use crate::ids::PatientId;
+use crate::intake::Rules;
+
+/// The endpoint of this department.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(export_patient);
+}
+
+/// Export everything held on a patient
+///
+/// One document with the record, access, consents, appointments and their history, intakes with all versions and what was
+/// computed from them, flags, laboratory results and messages: for whoever asks to see or take along what the clinic holds on
+/// them. Patients, practitioners and administrators get all of it; who acts for a patient gets what they may see elsewhere
+/// (`scope` is `limited`).
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "export_patient",
+    security(("bearer" = [])),
+    params(("id" = PatientId, Path, description = "The patient")),
+    responses((status = 200, description = "The document, as an attachment", body = PatientExport,
+        headers(("Content-Disposition" = String, description = "The name to save it by")))),
+)]
+#[get("/v1/patients/{id}/export")]
+async fn export_patient(
+    env: web::Data<Env>,
+    rules: web::Data<Rules>,
+    actor: Actor,
+    id: PathId<PatientId>,
+) -> Result<HttpResponse> {
+    actor.require(Action::PatientExport)?;
+    let shared = env.clone();
+    let export = env.db.read(move |conn| PatientExport::of(conn, &shared, &rules, &actor, id.0)).await?;
+    let name = format!("attachment; filename=\"{}\"", export.file_name());
+    Ok(HttpResponse::Ok().insert_header((CONTENT_DISPOSITION, name)).json(export))
+}

@@ -1,0 +1,110 @@
+//! Every sealed column of the database, in one list: what a rotation of the keys seals anew. A test compares it with the
+//! schema, so that a new one cannot be forgotten.
+
+/// A column of sealed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Column {
+    /// The table.
+    pub table: &'static str,
+    /// The column.
+    pub column: &'static str,
+    /// The column whose id the values are bound to ([`super::Place::row`]): the first of the primary key.
+    pub row: &'static str,
+}
+
+impl std::fmt::Display for Column {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.table, self.column)
+    }
+}
+
+const fn of(table: &'static str, column: &'static str) -> Column {
+    Column { table, column, row: "id" }
+}
+
+/// All of them.
+pub const SEALED: &[Column] = &[
+    of("appointment_history", "reason"),
+    of("appointments", "note"),
+    of("audit_keys", "secret"),
+    Column { table: "idempotency_keys", column: "answer", row: "actor_id" },
+    of("intake_flags", "note"),
+    of("intake_flags", "rule"),
+    of("intake_versions", "answers"),
+    of("intake_versions", "computed"),
+    of("intake_versions", "reason"),
+    of("intake_versions", "review"),
+    of("intakes", "answers"),
+    of("intakes", "computed"),
+    of("intakes", "review"),
+    of("intakes", "void_reason"),
+    of("lab_results", "result"),
+    of("messages", "note"),
+    of("messages", "payload"),
+    of("patients", "details"),
+    of("practitioner_exceptions", "reason"),
+    Column { table: "second_factors", column: "secret", row: "user_id" },
+    of("slots", "blocked_reason"),
+];
+
+/// Bytes that a rotation passes by: digests, of which nothing can be read, and the proofs of the keys themselves.
+#[cfg(test)]
+const PASSED_BY: &[(&str, &str)] = &[
+    ("appointment_links", "token_hash"),
+    ("audit_events", "mac"),
+    ("audit_purges", "closing_hmac"),
+    ("audit_purges", "mac"),
+    ("audit_seals", "hmac"),
+    ("idempotency_keys", "fingerprint"),
+    ("one_time_tokens", "token_hash"),
+    ("patient_invitations", "token_hash"),
+    ("recovery_codes", "code_hash"),
+    ("refresh_tokens", "token_hash"),
+    ("sealing_keys", "proof"),
+    ("sign_in_failures", "account"),
+    ("sign_in_failures", "network"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Each column of bytes in the schema, with the first column of its table's primary key.
+    fn columns_of_bytes() -> BTreeSet<(String, String, String)> {
+        let mut found = BTreeSet::new();
+        let mut table = None;
+        for line in include_str!("../db/schema.rs").lines().map(str::trim) {
+            if let Some((name, key)) = line.strip_suffix(") {").and_then(|line| line.split_once(" (")) {
+                let first = key.split(',').next().unwrap_or_default();
+                table = Some((name.to_owned(), first.to_owned()));
+            } else if let (Some((table, row)), Some((column, kind))) = (&table, line.split_once(" -> "))
+                && kind.trim_end_matches(',').trim_start_matches("Nullable<").trim_end_matches('>') == "Binary"
+            {
+                found.insert((table.clone(), column.to_owned(), row.clone()));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_column_of_bytes_is_on_the_list_of_sealed_ones_or_passed_by_for_a_reason() {
+        let there = columns_of_bytes();
+        assert!(there.len() > 15, "{there:?}");
+        for (table, column, row) in &there {
+            let sealed = SEALED.contains(&Column {
+                table: table.clone().leak(),
+                column: column.clone().leak(),
+                row: row.clone().leak(),
+            });
+            let passed_by = PASSED_BY.contains(&(table.as_str(), column.as_str()));
+            assert!(
+                sealed != passed_by,
+                "{table}.{column} ({row}): put it into SEALED if it holds sealed values, so that they are sealed anew \
+                 when the keys change, or into PASSED_BY if nothing can be read from it"
+            );
+        }
+        assert_eq!(there.len(), SEALED.len() + PASSED_BY.len(), "a column on the lists is not in the schema");
+    }
+}

@@ -1,0 +1,222 @@
+//! What is deleted when its time is past, and what is not.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use jiff::SignedDuration;
+use legwork::db::Conn;
+use legwork::privacy::records::RECORD;
+use legwork::privacy::retention::RULES;
+use serde_json::json;
+
+use crate::support::clinic::free_slots;
+use crate::support::process::command;
+use crate::support::site::Site;
+use crate::support::{App, Engine, both};
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+fn count(conn: &mut Conn, table: &str) -> i64 {
+    let sql = format!("SELECT count(*) AS count FROM {table}");
+    let count: Count = match conn {
+        Conn::Sqlite(conn) => diesel::sql_query(sql).get_result(conn),
+        Conn::Postgres(conn) => diesel::sql_query(sql).get_result(conn),
+    }
+    .expect("a count");
+    count.count
+}
+
+async fn rows(app: &App, table: &'static str) -> i64 {
+    app.db(move |conn| Ok(count(conn, table))).await
+}
+
+/// Deletes what is past its time by the rule of this name, after having counted it.
+async fn apply(app: &App, name: &str) -> u64 {
+    let rule = RULES.iter().find(|rule| rule.name == name).expect("a rule");
+    let counted = rule.count(&app.env).await.expect("counted");
+    let deleted = rule.apply(&app.env).await.expect("applied");
+    assert_eq!(counted, deleted, "a trial run counts what would be deleted");
+    assert_eq!(rule.apply(&app.env).await.expect("applied"), 0, "twice");
+    deleted
+}
+
+const YEAR: i64 = 24 * 366;
+
+/// `table > other` for each table that refers to what a record is made of and does not go with it by itself.
+fn references(conn: &mut Conn) -> BTreeSet<String> {
+    let rows: Vec<Line> = match conn {
+        Conn::Sqlite(conn) => diesel::sql_query(
+            "SELECT t.name || ' > ' || f.\"table\" AS line FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f
+             WHERE t.type = 'table' AND f.on_delete <> 'CASCADE' AND f.\"table\" IN ('patients', 'appointments', 'intakes')",
+        )
+        .load(conn),
+        Conn::Postgres(conn) => diesel::sql_query(
+            "SELECT conrelid::regclass || ' > ' || confrelid::regclass AS line FROM pg_constraint
+             WHERE contype = 'f' AND confdeltype <> 'c'
+             AND confrelid::regclass::text IN ('patients', 'appointments', 'intakes')",
+        )
+        .load(conn),
+    }
+    .expect("the catalogue");
+    rows.into_iter().map(|row| row.line).collect()
+}
+
+#[test]
+fn whatever_refers_to_a_record_goes_before_it() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let Some(site) = Site::new(engine) else { continue };
+        let references = references(&mut site.connect());
+        assert!(references.len() > 8, "{references:?}");
+        for reference in references {
+            let (table, to) = reference.split_once(" > ").expect("a reference");
+            if table == to {
+                continue;
+            }
+            let place = |name: &str| RECORD.iter().rposition(|(table, _)| *table == name);
+            assert!(
+                place(table).is_some_and(|place_of| Some(place_of) < place(to)),
+                "{reference}: RECORD in src/privacy/records.rs must name {table} before {to}"
+            );
+        }
+    }
+}
+
+both! {
+    async fn messages_and_free_times_of_the_past_go_and_what_is_to_be_done_stays(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let slots = free_slots(&desk, &clinic.check).await;
+        let body = json!({"slot_id": slots[0]["id"], "visit_type_id": clinic.check, "patient_id": ann.patient_id});
+        desk.post_with("/v1/appointments", body, &[("Idempotency-Key", "k1")]).await.expect(201);
+        let mut by_phone = crate::support::people::patient_json("Ben", "ben@patients.example");
+        by_phone.as_object_mut().expect("an object").remove("email");
+        let ben = desk.post("/v1/patients", by_phone).await.expect(201).id();
+        let body = json!({"slot_id": slots[1]["id"], "visit_type_id": clinic.check, "patient_id": ben});
+        desk.post_with("/v1/appointments", body, &[("Idempotency-Key", "k2")]).await.expect(201);
+        app.mails().await;
+        let before = (rows(&app, "messages").await, rows(&app, "slots").await);
+        assert_eq!(apply(&app, "messages").await + apply(&app, "slots of the past").await, 0);
+        app.clock.advance(SignedDuration::from_hours(24 * 91));
+        assert!(apply(&app, "messages").await > 0);
+        assert_eq!(desk.get("/v1/messages?status=to_phone").await.items().len(), 1, "a call that nobody made");
+        let slots = apply(&app, "slots of the past").await;
+        assert!(slots > 500, "{slots}");
+        assert_eq!(rows(&app, "slots").await, before.1 - i64::try_from(slots).expect("few"));
+        assert!(rows(&app, "messages").await < before.0);
+        assert_eq!(desk.get(&format!("/v1/appointments?patient_id={}", ann.patient_id)).await.items().len(), 1);
+    }
+
+    async fn a_registration_that_nobody_confirms_goes_with_its_record_unless_the_desk_has_used_it(app: App) {
+        let register = async |name: &str| {
+            let mut patient = crate::support::people::patient_json(name, &format!("{name}@patients.example"));
+            patient.as_object_mut().expect("an object").remove("email");
+            let body = json!({
+                "email": format!("{name}@patients.example"), "password": "quiet-legs-at-midnight-7", "relation": "self", "patient": patient,
+                "consents": [{"type": "treatment", "version": "1", "decision": "accepted"}],
+            });
+            app.anon().post("/v1/registrations", body).await.expect(202);
+        };
+        for name in ["ann", "ben"] {
+            register(name).await;
+        }
+        let desk = app.desk().await;
+        let ben = desk.get("/v1/patients?q=ben").await.items()[0]["id"].as_str().expect("an id").to_owned();
+        let etag = desk.get(&format!("/v1/patients/{ben}")).await.etag();
+        desk.patch(&format!("/v1/patients/{ben}"), &etag, json!({"pronouns": "he/him"})).await.expect(200);
+        let users = rows(&app, "users").await;
+        assert_eq!(apply(&app, "unverified registrations").await, 0);
+        app.clock.advance(SignedDuration::from_hours(24 * 31));
+        assert_eq!(apply(&app, "unverified registrations").await, 2);
+        assert_eq!(rows(&app, "users").await, users - 2);
+        let left = desk.get("/v1/patients").await.items();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0]["id"], ben.as_str());
+        register("ann").await;
+        assert_eq!(desk.get("/v1/patients").await.items().len(), 2, "the address is free again");
+    }
+
+    async fn a_draft_that_nobody_comes_back_to_is_discarded_and_what_it_raised_stays(app: App) {
+        let (ann, ben, doctor) = (app.patient("ann").await, app.patient("ben").await, app.doctor().await);
+        for patient in [&ann, &ben] {
+            let path = format!("/v1/patients/{}/intakes", patient.patient_id);
+            let draft = patient.post(&path, json!({"form": "rls-history"})).await;
+            let answer = if patient.email == ann.email { "yes" } else { "no" };
+            let answers = json!({"answers": {"safety": {"chest_pain_breathlessness": answer}}});
+            patient.patch(&draft.expect(201).location(), &draft.etag(), answers).await.expect(200);
+        }
+        app.clock.advance(SignedDuration::from_hours(YEAR));
+        assert_eq!(apply(&app, "drafts of intakes").await, 2);
+        let left = doctor.get("/v1/intakes").await.items();
+        assert_eq!(left.len(), 1);
+        assert_eq!((left[0]["patient_id"].as_str(), left[0]["status"].as_str()), (Some(ann.patient_id.as_str()), Some("entered-in-error")));
+        assert_eq!(doctor.get("/v1/intake-flags").await.items().len(), 1);
+    }
+
+    async fn a_record_goes_with_all_that_hangs_on_it_years_after_the_last_visit(app: App) {
+        let app = app.restart(&["--retain-records-years", "10", "--retain-messages-days", "0"]);
+        let clinic = app.clinic().await;
+        let (ann, ben, doctor) = (app.patient("ann").await, app.patient("ben").await, app.doctor().await);
+        let slots = free_slots(&ann, &clinic.check).await;
+        for (patient, slot) in [(&ann, &slots[0]), (&ben, &slots[1])] {
+            let body = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": patient.patient_id, "note": "first floor?"});
+            let key = slot["id"].as_str().expect("an id");
+            patient.post_with("/v1/appointments", body, &[("Idempotency-Key", key)]).await.expect(201);
+            let path = format!("/v1/patients/{}/intakes", patient.patient_id);
+            let draft = patient.post(&path, json!({"form": "rls-history"})).await;
+            let answers = json!({"answers": {"safety": {"chest_pain_breathlessness": "yes"}}});
+            patient.patch(&draft.expect(201).location(), &draft.etag(), answers).await.expect(200);
+            let lab = json!({"test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report"});
+            doctor.post(&format!("/v1/patients/{}/lab-results", patient.patient_id), lab).await.expect(201);
+            let consent = json!({"type": "treatment", "version": "1", "decision": "accepted"});
+            patient.post(&format!("/v1/patients/{}/consents", patient.patient_id), consent).await.expect(201);
+        }
+        app.mails().await;
+        app.clock.advance(SignedDuration::from_hours(9 * YEAR));
+        // A result of the ninth year counts.
+        let lab = json!({"test": "ferritin", "value": 80, "unit": "ng/mL", "collected_on": "2034-02-26", "source": "lab_report"});
+        doctor.post(&format!("/v1/patients/{}/lab-results", ben.patient_id), lab).await.expect(201);
+        assert_eq!(apply(&app, "patients' records").await, 0);
+        app.clock.advance(SignedDuration::from_hours(2 * YEAR));
+        assert_eq!(apply(&app, "patients' records").await, 1);
+        doctor.get(&format!("/v1/patients/{}", ann.patient_id)).await.problem(404, "not_found");
+        doctor.get(&format!("/v1/patients/{}", ben.patient_id)).await.expect(200);
+        for (table, left) in [("patients", 1), ("appointments", 1), ("intakes", 1), ("lab_results", 2), ("consents", 1), ("intake_flags", 1)] {
+            assert_eq!(rows(&app, table).await, left, "{table}");
+        }
+        assert_eq!(doctor.get("/v1/patients?q=ann").await.items().len(), 0);
+        app.anon()
+            .post("/v1/sessions", json!({"email": ann.email, "password": crate::support::people::PASSWORD}))
+            .await
+            .problem(401, "invalid_credentials");
+    }
+
+    async fn without_years_set_no_record_goes(app: App) {
+        app.patient("ann").await;
+        app.clock.advance(SignedDuration::from_hours(100 * YEAR));
+        assert_eq!(apply(&app, "patients' records").await, 0);
+    }
+}
+
+#[test]
+fn the_command_tells_numbers_and_a_trial_run_deletes_nothing() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let Some(site) = Site::new(engine) else { continue };
+        for arguments in [&["purge", "--dry-run"][..], &["purge"]] {
+            let output = command(&site).args(arguments).output().expect("run the program");
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(told.lines().count(), RULES.len(), "{told}");
+        }
+    }
+}
