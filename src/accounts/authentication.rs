@@ -40,17 +40,20 @@ pub async fn identify<B: MessageBody + 'static>(
         return Err(Error::fault("the application lacks its surroundings").into());
     };
     let claims = claims(&request, &env, keys);
+    // What is no operation of the API has no trail of its own.
+    let trail = request.extensions().get::<Trail>().cloned().unwrap_or_else(|| Trail::of_command("other"));
     let standing = match limiter.admit(&request, claims.as_ref().map(|claims| claims.sub)) {
         Ok(standing) => standing,
         Err(refused) => {
+            if let Some(claims) = &claims {
+                trail.note_actor(claims.sub, None);
+            }
             let mut response = request.error_response(Rejected(refused.problem()));
             refused.standing.show(response.headers_mut());
             return Ok(response.map_into_right_body());
         }
     };
     let mut answer = if request.headers().contains_key(AUTHORIZATION) {
-        // What is no operation of the API has no trail of its own.
-        let trail = request.extensions().get::<Trail>().cloned().unwrap_or_else(|| Trail::of_command("other"));
         let caller = match (named(&env, claims, &trail).await, access_reason(&request)) {
             (Ok(Some(mut caller)), Ok(reason)) => {
                 caller.actor.access_reason = reason;

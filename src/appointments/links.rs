@@ -29,8 +29,8 @@ use crate::text::{self, Language};
 use crate::trail::Trail;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(view_linked_appointment)
-        .service(cancel_linked_appointment)
+    cfg.service(view_appointment_link)
+        .service(cancel_appointment_link)
         .service(renew_appointment_links)
         .service(revoke_appointment_links);
 }
@@ -189,7 +189,7 @@ impl LinkedAppointment {
 /// `not_found`, and nothing tells which.
 #[utoipa::path(
     tag = "appointments",
-    operation_id = "view_linked_appointment",
+    operation_id = "view_appointment_link",
     request_body = AppointmentLink,
     responses(
         (status = 200, description = "The appointment", body = LinkedAppointment),
@@ -197,11 +197,7 @@ impl LinkedAppointment {
     ),
 )]
 #[post("/v1/appointment-links/view")]
-async fn view_linked_appointment(
-    env: web::Data<Env>,
-    trail: Trail,
-    body: Body<AppointmentLink>,
-) -> Result<HttpResponse> {
+async fn view_appointment_link(env: web::Data<Env>, trail: Trail, body: Body<AppointmentLink>) -> Result<HttpResponse> {
     let (shared, token) = (env.clone(), body.value.token);
     let appointment = env
         .db
@@ -222,7 +218,7 @@ async fn view_linked_appointment(
 /// happens and the answer is the same.
 #[utoipa::path(
     tag = "appointments",
-    operation_id = "cancel_linked_appointment",
+    operation_id = "cancel_appointment_link",
     params(("Idempotency-Key" = Option<String>, Header, description = "A random value; a repeat with the same value gets the same answer", max_length = 255)),
     request_body = LinkedCancellation,
     responses(
@@ -233,7 +229,7 @@ async fn view_linked_appointment(
     ),
 )]
 #[post("/v1/appointment-links/cancel")]
-async fn cancel_linked_appointment(
+async fn cancel_appointment_link(
     env: web::Data<Env>,
     trail: Trail,
     key: IdempotencyKey,
@@ -242,7 +238,7 @@ async fn cancel_linked_appointment(
     let raw = body.raw.clone();
     let (token, reason) = body.value.parse()?;
     let shared = env.clone();
-    let request = Request { actor: None, operation: "cancel_linked_appointment".into(), key, body: &raw };
+    let request = Request { actor: None, operation: "cancel_appointment_link".into(), key, body: &raw };
     idempotency::run(&env, request, move |tx| {
         let id = look_up(tx, &token, shared.now())?;
         let shown = store::lock_unguarded(tx, id)?;

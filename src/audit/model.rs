@@ -138,7 +138,7 @@ pub fn purge_statement(upto_seq: i64, closing_hmac: &[u8], at: Timestamp, key: A
 }
 
 /// Operations that change nothing although they are not a GET.
-pub const READS: &[&str] = &["view_linked_appointment"];
+pub const READS: &[&str] = &["view_appointment_link"];
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
 use crate::ids::{IntakeId, IntakeVersionId, PatientId, PractitionerId, UserId};
+use crate::patients::access;
 use crate::patients::model::Patient;
 use crate::patients::store as records;
 use crate::scheduling::model::Location;
@@ -157,7 +158,7 @@ pub fn lock(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId) -> Result<(In
         locked.ok_or(Error::NotFound)?;
     }
     let patient = intakes::table.find(id).select(intakes::patient_id).first(tx)?;
-    if records::may_act_for(tx, actor, patient)? {
+    if access::may_act_for(tx, env, actor, patient)? {
         care::admit(tx, env, actor, patient)?;
     }
     visible(tx, env, actor, id)

@@ -24,12 +24,14 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("errors.html", include_str!("html/errors.html")),
     ("mailbox.html", include_str!("html/mailbox.html")),
     ("verify-email.html", include_str!("html/verify-email.html")),
+    ("password.html", include_str!("html/password.html")),
+    ("accept-invitation.html", include_str!("html/accept-invitation.html")),
     ("set-password.html", include_str!("html/set-password.html")),
     ("appointment.html", include_str!("html/appointment.html")),
 ];
 
 /// The pages, as links name them.
-const PAGES: [&str; 3] = ["verify-email", "set-password", "appointment"];
+const PAGES: [&str; 4] = ["verify-email", "set-password", "accept-invitation", "appointment"];
 
 /// What a page may do: load its own style and script, and call the API. Nothing inline, nothing from elsewhere, no frame
 /// around it, and no form that is sent without the script.

@@ -98,10 +98,32 @@
     },
   });
 
+  /** An invitation is accepted by whoever has an account; somebody else is asked for a password first. */
+  const accepts = (run) => {
+    const action = usesToken(run);
+    return {
+      ...action,
+      refused: (result) => {
+        if (action.refused(result)) return true;
+        if (result.status === 409) show("hindered");
+        else if (result.answer.errors?.some((error) => error.pointer === "/new_password" && error.code === "required")) show("account");
+        else return false;
+        return true;
+      },
+    };
+  };
+
   const actions = {
     verify: usesToken(() => call("email-verifications", { token: token() })),
     "set-password": usesToken((form) =>
       call("password-resets/confirm", { token: token(), new_password: value(form, "password") })),
+    accept: accepts(() => call("invitations/accept", { token: token() })),
+    "accept-with-account": accepts((form) =>
+      call("invitations/accept", {
+        token: token(),
+        new_password: value(form, "password"),
+        ...(value(form, "name").trim() && { name: value(form, "name") }),
+      })),
     resend: mailbox("email-verifications/resend"),
     "ask-reset": mailbox("password-resets"),
     view: { run: () => view(), done: () => {}, refused: () => true },

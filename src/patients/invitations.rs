@@ -31,8 +31,10 @@ pub const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
 #[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = patient_invitations, treat_none_as_default_value = false)]
 pub struct Invitation {
-    id: InvitationId,
-    patient_id: PatientId,
+    /// Its id.
+    pub id: InvitationId,
+    /// Of whose record.
+    pub patient_id: PatientId,
     /// Where it was sent.
     pub email: String,
     email_key: String,

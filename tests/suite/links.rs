@@ -1,5 +1,7 @@
 //! The links in appointment mails: each shows its one appointment, and can call it off, until it ends or is taken back.
 
+use std::time::{Duration, Instant};
+
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -125,6 +127,26 @@ both! {
         let outlived = view(&app, &fresh).await.problem(404, "not_found")["detail"].clone();
         assert_eq!((&unknown, &unknown), (&revoked, &outlived));
         app.desk().await.post_empty(&path(&appointment, "/links")).await.problem(409, "status_conflict");
+    }
+
+    async fn what_a_link_was_used_for_stands_in_the_trail_of_the_patient(app: App) {
+        let (_, ann, appointment, token) = booked(&app).await;
+        view(&app, &token).await.expect(200);
+        cancel(&app, &token).await.expect(200);
+        let admin = app.admin().await;
+        for operation in ["view_appointment_link", "cancel_appointment_link"] {
+            let query = format!("/v1/audit-events?patient_id={}&operation={operation}", ann.patient_id);
+            let patience = Instant::now() + Duration::from_secs(10);
+            // What is no change is written a moment later.
+            let event = loop {
+                match admin.get(&query).await.items().pop() {
+                    Some(event) => break event,
+                    None => assert!(Instant::now() < patience, "no {operation}"),
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            };
+            assert_eq!((&event["actor_id"], &event["object_id"]), (&Value::Null, &appointment["id"]));
+        }
     }
 
     async fn links_are_the_staffs_to_renew_and_take_back(app: App) {

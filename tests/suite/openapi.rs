@@ -11,7 +11,7 @@ use crate::support::{App, Engine, both};
 /// What needs no account. Whatever is added to the API without `security` must be added here, knowingly.
 const PUBLIC: &[&str] = &[
     "accept_invitation",
-    "cancel_linked_appointment",
+    "cancel_appointment_link",
     "confirm_password_reset",
     "request_password_reset",
     "create_registration",
@@ -32,7 +32,7 @@ const PUBLIC: &[&str] = &[
     "refresh_session",
     "resend_email_verification",
     "verify_email",
-    "view_linked_appointment",
+    "view_appointment_link",
 ];
 
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::App;
 use crate::support::browser::{Browser, ENTER, on_a_phone};
 use crate::support::clinic::free_slots;
+use crate::support::people::patient_json;
 
 const PASSWORD: &str = "violet otter hums at dawn";
 
@@ -155,6 +156,32 @@ fn in_spanish_from_the_mail_to_the_page_and_the_switch_keeps_the_token() {
 }
 
 #[test]
+fn whoever_is_invited_makes_an_account_with_the_link_and_not_by_opening_it() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let (desk, email) = (app.desk().await, "rosa@example.org");
+        let patient = desk.post("/v1/patients", patient_json("Rosa", email)).await.expect(201).id();
+        let invitation = json!({"email": email, "relation": "self"});
+        desk.post(&format!("/v1/patients/{patient}/invitation"), invitation).await.expect(202);
+        let link = link(&app, email).await;
+        phone.open_page(&link).await;
+        phone.press("Accept the invitation").await;
+        phone.see("One more step: your account").await;
+        phone.expect_accessible().await;
+        phone.fill("New password", "short").await;
+        phone.press("Make my account").await;
+        phone.see("This password is too short.").await;
+        phone.fill("New password", PASSWORD).await;
+        phone.press("Make my account").await;
+        phone.see("Thank you, you are welcome").await;
+        let rosa = app.anon().sign_in(email, PASSWORD).await;
+        assert_eq!(rosa.get("/v1/me").await.string("/patients/0/id"), patient);
+        phone.open_page(&link).await;
+        phone.press("Accept the invitation").await;
+        phone.see("This link does not work any more").await;
+    });
+}
+
+#[test]
 fn an_old_link_a_lost_connection_and_a_late_wish_are_told_in_plain_words() {
     on_a_phone(async |app: App, phone: Browser| {
         let (appointment, link) = booked(&app).await;
@@ -201,6 +228,7 @@ fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_la
                 ("verify-email", "", ["This link does not work any more", "Este enlace ya no funciona"]),
                 ("set-password", "x", ["Choose a password", "Elija una contraseña"]),
                 ("set-password", "", ["This link does not work any more", "Este enlace ya no funciona"]),
+                ("accept-invitation", "x", ["Accept your invitation", "Acepte su invitación"]),
                 ("appointment", token, ["Dr. Ada Vein", "Dr. Ada Vein"]),
                 ("appointment", "x", ["This link does not work any more", "Este enlace ya no funciona"]),
             ] {
@@ -216,7 +244,7 @@ fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_la
 fn a_page_loads_nothing_from_elsewhere_is_not_kept_and_says_what_to_do_without_a_script() {
     crate::support::app::run(crate::support::Engine::Sqlite, |app| async move {
         app.clinic().await;
-        for page in ["/verify-email", "/set-password", "/appointment"] {
+        for page in ["/verify-email", "/set-password", "/accept-invitation", "/appointment"] {
             let reply = app.anon().get_with(page, &[("Accept-Language", "es-ES,es;q=0.9")]).await;
             reply.expect(200);
             let policy = reply.header("content-security-policy");

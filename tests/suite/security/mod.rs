@@ -4,8 +4,8 @@
 mod accounts;
 mod audit;
 mod audit_cost;
-mod care;
 mod canary;
+mod care;
 mod deadlines;
 mod export;
 mod headers;
