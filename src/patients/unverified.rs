@@ -13,8 +13,15 @@ use crate::ids::{PatientId, UserId};
 
 /// What refers to patients and keeps a record in the house, because the staff or another account have worked with it. The
 /// other tables that do are emptied with the record; a test compares both lists with the database.
-pub const KEEPERS: &[&str] =
-    &["appointments", "intake_flags", "intakes", "lab_results", "patient_identifiers", "patient_invitations"];
+pub const KEEPERS: &[&str] = &[
+    "appointments",
+    "intake_flags",
+    "intakes",
+    "lab_results",
+    "patient_identifiers",
+    "patient_invitations",
+    "record_openings",
+];
 /// What a registration itself writes about a patient, and goes with the record.
 pub const OWN: &[&str] = &["consents", "messages", "patient_access", "patient_name_words"];
 

@@ -50,7 +50,7 @@ pub enum ExportScope {
         "id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "mrn": "LW-001001", "display_name": "Ann Example",
         "given_name": "Ann", "family_name": "Example", "mononym": false, "middle_name": null, "preferred_name": null,
         "previous_names": [], "identifiers": [], "date_of_birth": "1967-09-14", "administrative_sex": "female", "phone": "+12125550100",
-        "email": "ann@example.org", "preferred_language": "en", "interpreter_needed": false, "pronouns": "she/her",
+        "email": "ann@example.org", "email_confirmed": true, "preferred_language": "en", "interpreter_needed": false, "pronouns": "she/her",
         "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": "declined", "address": null,
         "emergency_contact": null, "insurance": null, "consents_outstanding": [],
         "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"

@@ -42,6 +42,7 @@ pub const RECORD: &[(&str, &str)] = &[
     ("consents", "patient_id = $1"),
     ("patient_access", "patient_id = $1"),
     ("patient_invitations", "patient_id = $1"),
+    ("record_openings", "patient_id = $1"),
     ("patients", "id = $1"),
 ];
 

@@ -43,6 +43,7 @@ pub const SEALED: &[Column] = &[
     of("messages", "payload"),
     of("patients", "details"),
     of("practitioner_exceptions", "reason"),
+    of("record_openings", "reason"),
     Column { table: "second_factors", column: "secret", row: "user_id" },
     of("slots", "blocked_reason"),
 ];

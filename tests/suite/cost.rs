@@ -42,10 +42,11 @@ fn statements(server: &Process) -> BTreeMap<String, Vec<String>> {
         let (Some(sql), Some(request)) = (entry["statement"].as_str(), entry["span"]["request_id"].as_str()) else {
             continue;
         };
-        // Neither the ends of transactions nor the pool's look whether a connection still stands are counted.
-        if sql != "SELECT 1"
-            && ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| sql.trim_start().starts_with(verb))
-        {
+        // What is not counted: the ends of transactions, the pool's look whether a connection still stands, and what a new
+        // connection to PostgreSQL asks once.
+        let once = sql == "SELECT 1" || sql.contains("pg_type");
+        let counted = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
+        if !once && counted.iter().any(|verb| sql.trim_start().starts_with(verb)) {
             by_request.entry(request.to_owned()).or_default().push(sql.to_owned());
         }
     }

@@ -206,7 +206,7 @@ fn rotated_under_load(engine: Engine) {
         let (mut path, mut results) = (format!("/v1/patients/{}/lab-results?limit=200", drill.patient), 0);
         let first = path.clone();
         loop {
-            let page = doctor.get(&path).await;
+            let page = doctor.get_with(&path, &[("Access-Reason", "checks that nothing was lost")]).await;
             results += page.items().len();
             let Some(cursor) = page.body["next_cursor"].as_str() else { break };
             path = format!("{first}&cursor={cursor}");
