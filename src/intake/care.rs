@@ -33,6 +33,7 @@ pub const CLINICAL: &[&str] = &[
     "get_intake_summary",
     "list_lab_results",
     "get_rls_timeline",
+    "export_patient",
 ];
 
 /// Lets the actor at a patient's clinical data, if they are no practitioner (what they see is limited otherwise), treat

@@ -10,7 +10,8 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::http::PathId;
 use crate::ids::PatientId;
-use crate::intake::Rules;
+use crate::intake::{Rules, care};
+use crate::patients::store as records;
 
 /// The endpoint of this department.
 pub fn routes(cfg: &mut ServiceConfig) {
@@ -40,7 +41,12 @@ async fn export_patient(
 ) -> Result<HttpResponse> {
     actor.require(Action::PatientExport)?;
     let shared = env.clone();
-    let export = env.db.read(move |conn| PatientExport::of(conn, &shared, &rules, &actor, id.0)).await?;
+    let export = care::read(&env, actor, move |conn, actor| {
+        let patient = records::visible(conn, &shared, actor, id.0)?;
+        care::require(conn, &shared, actor, patient.id)?;
+        PatientExport::of(conn, &shared, &rules, actor, patient.id)
+    })
+    .await?;
     let name = format!("attachment; filename=\"{}\"", export.file_name());
     Ok(HttpResponse::Ok().insert_header((CONTENT_DISPOSITION, name)).json(export))
 }
