@@ -50,8 +50,8 @@ impl World {
             ("owner", ann.client.clone()),
             ("guardian", gina.client.clone()),
             ("desk", desk.clone()),
-            ("her doctor", app.doctor().await),
-            ("other doctor", app.doctor_of(&other).await),
+            ("her doctor", app.doctor().await.without_reason()),
+            ("other doctor", app.doctor_of(&other).await.without_reason()),
             ("admin", admin.clone()),
         ]);
         let emails = BTreeMap::from([
@@ -73,7 +73,8 @@ impl World {
 /// Everything there can be about one person: an appointment, a draft, a flag, a hold …
 async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &str, carer: &Client) -> Things {
     let desk = app.desk().await;
-    let slots = clinic::free_slots(holder, &clinic.check).await;
+    let mut slots = clinic::free_slots(holder, &clinic.check).await;
+    slots.retain(|slot| slot["practitioner_id"] == clinic.practitioner_id.as_str());
     let id = |slot: usize| slots[slot]["id"].as_str().expect("an id").to_owned();
     let body = json!({"slot_id": id(0), "visit_type_id": clinic.check, "patient_id": patient, "note": MARK});
     let appointment =
