@@ -141,12 +141,14 @@ impl FromRequest for Actor {
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request).and_then(|caller| match caller.must_enrol {
-            false => Ok(caller.actor),
-            true => Err(Error::forbidden(
-                "second_factor_required",
-                "Staff sign in with an authenticator app as well. Set it up first: POST /v1/me/second-factor.",
-            )),
+        ready(caller(request).and_then(|caller| {
+            if caller.must_enrol {
+                return Err(Error::forbidden(
+                    "second_factor_required",
+                    "Staff sign in with an authenticator app as well. Set it up first: POST /v1/me/second-factor.",
+                ));
+            }
+            Ok(caller.actor)
         }))
     }
 }

@@ -70,7 +70,7 @@ both! {
         let owner: PractitionerId = clinic.practitioner_id.parse().expect("an id");
         app.db(move |tx| {
             let flags = intake_flags::table.filter(intake_flags::patient_id.eq(patient));
-            assert!(flags.clone().select(intake_flags::id).first::<IntakeFlagId>(tx).optional()?.is_some(), "a flag was raised");
+            assert!(flags.select(intake_flags::id).first::<IntakeFlagId>(tx).optional()?.is_some(), "a flag was raised");
             Ok(diesel::update(flags).set(intake_flags::owner_id.eq(owner)).execute(tx)?)
         })
         .await;

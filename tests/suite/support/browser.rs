@@ -27,7 +27,7 @@ pub struct Browser {
     port: u16,
     session: String,
     driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// Runs a test with a server (on SQLite: pages do not know the engine) and a phone's browser, unless there is none.
@@ -67,13 +67,13 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver starts");
-        let mut this = Self { http: app::http_client(), port, session: String::new(), driver, _profile: profile };
+        let mut this = Self { http: app::http_client(), port, session: String::new(), driver, profile };
         let patience = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < patience, "chromedriver does not listen");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let profile = format!("--user-data-dir={}", this._profile.path().display());
+        let profile = format!("--user-data-dir={}", this.profile.path().display());
         let options = json!({
             "binary": chromium,
             "args": [
