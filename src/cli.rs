@@ -199,15 +199,16 @@ async fn audit(env: &Env, command: Audit) -> Result<(), String> {
 }
 
 async fn purge(env: &Env, dry_run: bool) -> Result<(), String> {
+    if !dry_run {
+        // First, so that nothing goes of which nothing is written down, also where it is broken off.
+        let shared = env.clone();
+        let written = env.db.write(move |tx| record(tx, &shared, &Trail::of_command("purge"), None));
+        written.await.map_err(|error| format!("write it into the audit trail: {error}"))?;
+    }
     for rule in RULES {
         let counted = if dry_run { rule.count(env).await } else { rule.apply(env).await };
         let count = counted.map_err(|error| format!("{}: {error}; what was deleted is, run it again", rule.name))?;
         println!("{:<24} {count:>10} {}", rule.name, if dry_run { "past their time" } else { "deleted" });
-    }
-    if !dry_run {
-        let shared = env.clone();
-        let written = env.db.write(move |tx| record(tx, &shared, &Trail::of_command("purge"), None));
-        written.await.map_err(|error| format!("write it into the audit trail: {error}"))?;
     }
     Ok(())
 }

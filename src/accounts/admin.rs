@@ -4,10 +4,12 @@ use super::model::{EmailAddress, Purpose};
 use super::store::{self, NewUser};
 use super::{one_time, second_factor, throttle};
 use crate::actor::Role;
+use crate::audit;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::messages::model::{Envelope, Mail};
 use crate::messages::outbox;
+use crate::trail::Trail;
 
 /// Makes an administrator's account and mails them a link to set a password.
 ///
@@ -27,6 +29,7 @@ pub async fn create(env: &Env, email: &str, name: &str) -> Result<String, String
                 preferred_language: "en".into(),
             };
             let user = store::insert(tx, &shared, &new)?;
+            audit::record(tx, &shared, &Trail::of_command("create_admin"), user.id.0)?;
             invite(tx, &shared, &user)
         })
         .await
@@ -54,6 +57,7 @@ pub async fn reset(env: &Env, email: &str) -> Result<String, String> {
             second_factor::reset(tx, &shared, user.id)?;
             let enabled = super::model::User { disabled_at: None, ..store::find(tx, user.id)? };
             let user = store::update(tx, &enabled, now)?;
+            audit::record(tx, &shared, &Trail::of_command("reset_admin"), user.id.0)?;
             invite(tx, &shared, &user)
         })
         .await

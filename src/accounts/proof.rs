@@ -11,6 +11,7 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
+use crate::trail::Trail;
 
 /// What somebody shows.
 #[derive(Clone)]
@@ -46,7 +47,7 @@ impl Doubt {
 }
 
 /// Checks a proof for the account of an address, if there is one, and runs `effect` in the transaction that uses the code up.
-/// The user that `effect` is given is locked.
+/// The user that `effect` is given is locked. `trail` is told whose account was tried, whether or not it is shown.
 ///
 /// # Errors
 /// The effect's own, after which the code is not used up; [`Error::TooMany`] where too many tries failed.
@@ -55,13 +56,17 @@ pub async fn of_address<T: Send + 'static>(
     keys: &Keys,
     email_key: String,
     (proof, origin): (Proof, Origin),
+    trail: Option<&Trail>,
     effect: impl Fn(&mut Conn, &User) -> Result<T> + Send + 'static,
 ) -> Result<Result<T, Doubt>> {
-    let (shared, key, from) = (env.clone(), email_key.clone(), origin.clone());
+    let (shared, key, from, trail) = (env.clone(), email_key.clone(), origin.clone(), trail.cloned());
     let (user, tries) = env
         .db
         .read(move |conn| {
             let user = store::find_by_email(conn, &key)?;
+            if let (Some(user), Some(trail)) = (&user, &trail) {
+                trail.note_object(user.id.0);
+            }
             let familiar = match &user {
                 Some(user) => sessions::has_come_from(conn, user.id, &from.network())?,
                 None => false,
@@ -90,7 +95,7 @@ pub async fn of_user<T: Send + 'static>(
     effect: impl Fn(&mut Conn, &User) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let user = env.db.read(move |conn| store::find(conn, user)).await?;
-    of_address(env, keys, user.email_key, shown, effect).await?.map_err(Doubt::in_form)
+    of_address(env, keys, user.email_key, shown, None, effect).await?.map_err(Doubt::in_form)
 }
 
 /// Decides, counts, and runs the effect: all in one transaction, so that a failure is counted whatever else happens, and

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::model::{AuditOutcome, Event};
+use super::model::{AuditOutcome, COMMANDS, Event};
 use super::openings;
 use super::store::{self, Filter};
 use crate::actor::{Action, Actor, Role};
@@ -21,6 +21,9 @@ use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(list_audit_events);
 }
+
+/// Who it was where a command was run.
+const COMMAND_LINE: &str = "command line";
 
 /// A line of the audit trail. It names things by their ids and holds none of their values.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,11 +41,12 @@ pub struct AuditEventDto {
     at: Timestamp,
     /// Which account; null where nobody was signed in.
     actor_id: Option<UserId>,
-    /// The name of the account as it is now.
+    /// The name of the account as it is now; `command line` of what the operator did there.
     actor_name: Option<String>,
     /// What the account could do at that time.
     role: Option<Role>,
-    /// The operation's id in this document, or something that happened along with one.
+    /// The operation's id in this document, something that happened along with one, or a command (`purge`,
+    /// `rotate_data_keys`, …).
     operation: String,
     /// How it ended.
     outcome: AuditOutcome,
@@ -50,13 +54,15 @@ pub struct AuditEventDto {
     status: Option<i32>,
     /// Whose record.
     patient_id: Option<PatientId>,
-    /// What was read or written; it may be gone.
+    /// What was read or written; it may be gone. Of a `create_session` that was refused: the account that was tried, where
+    /// the address has one.
     object_id: Option<ObjectId>,
     /// From which address.
     address: Option<String>,
     /// The request's id, under which the log holds it.
     request_id: Option<String>,
-    /// How many requests alike this stands for: refusals to who is not signed in are counted, not listed.
+    /// How many requests alike this stands for: refusals to who is not signed in are counted, not listed. Of those who ask
+    /// too often (429), one refusal a minute is noted.
     times: i32,
     /// Of `open_record`: why a practitioner opened the record of a patient whom they do not treat.
     reason: Option<String>,
@@ -70,7 +76,10 @@ impl AuditEventDto {
             id: event.id,
             at: event.at,
             actor_id: event.actor_id,
-            actor_name: event.actor_id.and_then(|id| names.get(&id).cloned()),
+            actor_name: match event.actor_id {
+                Some(id) => names.get(&id).cloned(),
+                None => COMMANDS.contains(&event.operation.as_str()).then(|| COMMAND_LINE.to_owned()),
+            },
             role: event.role,
             operation: event.operation,
             outcome: event.outcome,
@@ -103,6 +112,8 @@ struct AuditEventFilter {
     patient_id: Option<PatientId>,
     /// By which account.
     actor_id: Option<UserId>,
+    /// About this object: an appointment, an account, …
+    object_id: Option<ObjectId>,
     /// Of which operation, by its id in this document.
     #[param(min_length = 1, max_length = 100, example = "get_patient")]
     operation: Option<String>,
@@ -137,8 +148,8 @@ impl AuditEventFilter {
             check.add(FieldError::new("?to", "out_of_range", "must be after `from`"));
         }
         check.done()?;
-        let Self { patient_id, actor_id, operation, outcome, from, to, cursor, limit } = self;
-        let filter = Filter { patient_id, actor_id, operation, outcome, from, to };
+        let Self { patient_id, actor_id, object_id, operation, outcome, from, to, cursor, limit } = self;
+        let filter = Filter { patient_id, actor_id, object_id, operation, outcome, from, to };
         Ok((filter, Cursor::read(cursor.as_deref(), LIST)?, Limit::new(limit)?))
     }
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::http::ClientAddress;
 use crate::http::fallback::{Operation, Routes};
 use crate::http::idempotency::Replayed;
+use crate::http::limits::Limiter;
 use crate::http::middleware::RequestId;
 use crate::ids::AuditEventId;
 use crate::trail::Trail;
@@ -24,8 +25,11 @@ pub async fn note(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let surroundings = (request.app_data::<web::Data<Env>>().cloned(), request.app_data::<web::Data<Queue>>().cloned());
-    let (Some(env), Some(queue)) = surroundings else {
+    let (Some(env), Some(queue), Some(limiter)) = (
+        request.app_data::<web::Data<Env>>().cloned(),
+        request.app_data::<web::Data<Queue>>().cloned(),
+        request.app_data::<web::Data<Limiter>>().cloned(),
+    ) else {
         return Err(Error::fault("the application lacks its surroundings").into());
     };
     let operation = request
@@ -50,7 +54,11 @@ pub async fn note(
     {
         trail.note_object(id);
     }
-    if let Some(outcome) = outcome(&operation, changes, status, replayed, &trail) {
+    let is_flood =
+        || status == StatusCode::TOO_MANY_REQUESTS && !limiter.is_first_refusal(trail.notes().user, trail.address());
+    if let Some(outcome) = outcome(&operation, changes, status, replayed, &trail)
+        && !is_flood()
+    {
         let mut event = Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &trail, outcome);
         if outcome == AuditOutcome::Refused || outcome == AuditOutcome::Failed {
             event.status = Some(status.as_u16().into());

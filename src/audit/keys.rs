@@ -46,19 +46,27 @@ fn place(id: AuditKeyId) -> Place {
     Place::new("audit_keys", "secret", id.0)
 }
 
+/// The key that signs, if there is one yet: the newest.
+///
+/// # Errors
+/// The database's; a fault where the key does not open.
+pub fn newest(conn: &mut Conn, sealer: &Sealer) -> Result<Option<Signer>> {
+    let newest = audit_keys::table
+        .order((audit_keys::created_at.desc(), audit_keys::id.desc()))
+        .select((audit_keys::id, audit_keys::secret))
+        .first::<(AuditKeyId, Sealed<String>)>(conn)
+        .optional()?;
+    newest.map(|(id, secret)| signer(sealer, id, &secret)).transpose()
+}
+
 /// The key that signs: the newest one, made where there is none yet. Two instances that start at once may make two; both
 /// count.
 ///
 /// # Errors
 /// The database's; a fault where the key does not open.
 pub fn open(conn: &mut Conn, sealer: &Sealer, clock: &Clock, entropy: &Entropy) -> Result<Signer> {
-    let newest = audit_keys::table
-        .order((audit_keys::created_at.desc(), audit_keys::id.desc()))
-        .select((audit_keys::id, audit_keys::secret))
-        .first::<(AuditKeyId, Sealed<String>)>(conn)
-        .optional()?;
-    if let Some((id, secret)) = newest {
-        return signer(sealer, id, &secret);
+    if let Some(signer) = newest(conn, sealer)? {
+        return Ok(signer);
     }
     let (id, now) = (AuditKeyId(entropy.uuid(clock.now())), clock.now());
     let secret = sealer.seal(place(id), &STANDARD.encode(entropy.bytes::<32>()))?;

@@ -36,7 +36,7 @@ pub struct Event {
     pub actor_id: Option<UserId>,
     /// What the account could do at that time.
     pub role: Option<Role>,
-    /// The operation's id in the API's document, or a command.
+    /// The operation's id in the API's document, or one of [`COMMANDS`].
     pub operation: String,
     /// How it ended.
     pub outcome: AuditOutcome,
@@ -139,6 +139,10 @@ pub fn purge_statement(upto_seq: i64, closing_hmac: &[u8], at: Timestamp, key: A
 
 /// Operations that change nothing although they are not a GET.
 pub const READS: &[&str] = &["view_appointment_link"];
+
+/// What is done from the command line, where nobody signs in.
+pub const COMMANDS: &[&str] =
+    &["add_data_key", "create_admin", "purge", "purge_record", "reset_admin", "retire_data_key", "rotate_data_keys"];
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use crate::db::Conn;
 use crate::db::schema::{audit_events, users};
 use crate::error::Result;
 use crate::http::paging::{Cursor, Limit};
-use crate::ids::{AuditEventId, PatientId, UserId};
+use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 
 /// Adds events. One that is there already stays as it is: what was cut off may have been written after all.
 ///
@@ -34,6 +34,8 @@ pub struct Filter {
     pub patient_id: Option<PatientId>,
     /// By which account.
     pub actor_id: Option<UserId>,
+    /// About this object.
+    pub object_id: Option<ObjectId>,
     /// Of which operation.
     pub operation: Option<String>,
     /// That ended so.
@@ -55,6 +57,9 @@ pub fn list(conn: &mut Conn, filter: &Filter, after: Option<Cursor>, limit: Limi
     }
     if let Some(actor) = filter.actor_id {
         query = query.filter(audit_events::actor_id.eq(actor));
+    }
+    if let Some(object) = filter.object_id {
+        query = query.filter(audit_events::object_id.eq(object));
     }
     if let Some(operation) = &filter.operation {
         query = query.filter(audit_events::operation.eq(operation.clone()));

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use clap::Subcommand;
 use secrecy::ExposeSecret;
 
+use crate::audit::{self, AuditOutcome, Event};
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
-use crate::db::{self, Db, Use};
+use crate::db::{self, Conn, Db, Use};
+use crate::ids::AuditEventId;
 use crate::sealed::rotation::{self, Usage};
 use crate::sealed::{Sealer, key_file, keys};
 use crate::server;
 use crate::telemetry::Metrics;
+use crate::trail::Trail;
 
 /// The keys of `DATA_KEYS`
 #[derive(Debug, Subcommand)]
@@ -49,15 +52,37 @@ pub async fn run(config: Config, entropy: &Entropy, command: Keys) -> Result<(),
         Keys::New => {
             let mut taken = recorded(&db).await?;
             taken.extend(used(&db).await?.0.into_keys());
-            new(&config, entropy, &taken)?;
+            new(&config, &db, (&sealer, entropy), &taken).await?;
         }
         Keys::Rotate => {
             settle_in(&config, &db, &sealer).await?;
+            // First, so that no value is touched of which nothing is written down, also where it is broken off.
+            note(&db, (&sealer, entropy), "rotate_data_keys", |_| Ok(())).await?;
             rotate(&db, &sealer).await?;
         }
-        Keys::Retire { id } => retire(&config, &db, &sealer, id).await?,
+        Keys::Retire { id } => retire(&config, &db, (&sealer, entropy), id).await?,
     }
     Ok(())
+}
+
+/// Writes the command into the audit trail, in one transaction with what it does. A database that has no key for the trail
+/// was never served: there is nothing to account for.
+async fn note(
+    db: &Db,
+    (sealer, entropy): (&Sealer, &Entropy),
+    operation: &'static str,
+    effect: impl Fn(&mut Conn) -> crate::error::Result<()> + Send + 'static,
+) -> Result<(), String> {
+    let (sealer, entropy) = (sealer.clone(), entropy.clone());
+    let written = db.write(move |tx| {
+        if let Some(signer) = audit::keys::newest(tx, &sealer)? {
+            let (now, trail) = (Clock::System.now(), Trail::of_command(operation));
+            let id = AuditEventId(entropy.uuid(now));
+            audit::store::insert(tx, vec![Event::new(id, now, &signer, &trail, AuditOutcome::Success)])?;
+        }
+        effect(tx)
+    });
+    written.await.map_err(|error| format!("write it into the audit trail: {error}"))
 }
 
 async fn used(db: &Db) -> Result<Usage, String> {
@@ -99,11 +124,12 @@ fn list(sealer: &Sealer, usage: &Usage, recorded: &[String]) {
     }
 }
 
-fn new(config: &Config, entropy: &Entropy, taken: &[String]) -> Result<(), String> {
+async fn new(config: &Config, db: &Db, means: (&Sealer, &Entropy), taken: &[String]) -> Result<(), String> {
     let path = file(config).ok_or(
         "DATA_KEYS is set: put a new key in front of it, `id:base64`, with 32 bytes of `head -c32 /dev/urandom | base64`",
     )?;
-    let id = key_file::add(&path, entropy.bytes(), taken)?;
+    note(db, means, "add_data_key", |_| Ok(())).await?;
+    let id = key_file::add(&path, means.1.bytes(), taken)?;
     println!("{id} is the first key in {}. Keep a copy of the file apart from the backups.", path.display());
     println!("Restart the server, so that it seals with {id}; then run `legwork keys rotate`.");
     Ok(())
@@ -140,7 +166,8 @@ async fn rotate(db: &Db, sealer: &Sealer) -> Result<(), String> {
     Ok(())
 }
 
-async fn retire(config: &Config, db: &Db, sealer: &Sealer, id: String) -> Result<(), String> {
+async fn retire(config: &Config, db: &Db, means: (&Sealer, &Entropy), id: String) -> Result<(), String> {
+    let (sealer, _) = means;
     if id == sealer.current() {
         return Err(format!("{id} is the key that seals; put another one in front of it first"));
     }
@@ -149,8 +176,7 @@ async fn retire(config: &Config, db: &Db, sealer: &Sealer, id: String) -> Result
         count => return Err(format!("{count} values are sealed under {id}; run `legwork keys rotate` first")),
     }
     let forgotten = id.clone();
-    let forgetting = db.write(move |tx| keys::forget(tx, &forgotten));
-    forgetting.await.map_err(|error| format!("forget the key: {error}"))?;
+    note(db, means, "retire_data_key", move |tx| keys::forget(tx, &forgotten)).await?;
     match file(config) {
         Some(path) => {
             key_file::remove(&path, &id)?;

@@ -4,6 +4,7 @@
 //! clock, so that setting the clock lifts nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ const CLEANING: Duration = Duration::from_secs(10);
 /// An instance renews its clients' tokens every ten minutes: nothing to guess there, and many may share an address.
 const RENEWAL: &str = "/v1/sessions/refresh";
 
+/// Of somebody who is sent away again and again, so much is written down: a flood must not fill the audit trail.
+const NOTED: Quota = Quota { requests: NonZeroU32::MIN, window: Duration::from_mins(1) };
+
 /// Who is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
@@ -45,7 +49,12 @@ type Counter = RateLimiter<Key, HashMapStateStore<Key>, DefaultClock, StateInfor
 
 /// The counters of all classes; cheap to clone, shared by all workers.
 #[derive(Clone)]
-pub struct Limiter(Option<Arc<[(Quota, Counter); 4]>>);
+pub struct Limiter {
+    /// None where there are no limits.
+    quotas: Option<Arc<[(Quota, Counter); 4]>>,
+    /// Who was sent away of late, and it was written down.
+    refusals: Arc<Counter>,
+}
 
 /// Where a caller stands with a quota, for the headers.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +85,8 @@ impl Refused {
 impl Limiter {
     /// Counters that stand at nothing.
     pub fn new(limits: RateLimits) -> Self {
-        Self(limits.quotas().map(|quotas| Arc::new(quotas.map(|(_, quota)| (quota, counter(quota))))))
+        let quotas = limits.quotas().map(|quotas| Arc::new(quotas.map(|(_, quota)| (quota, counter(quota)))));
+        Self { quotas, refusals: Arc::new(counter(NOTED)) }
     }
 
     /// Counts a request, unless its kind is not counted.
@@ -84,7 +94,7 @@ impl Limiter {
     /// # Errors
     /// Where the quota is used up.
     pub fn admit(&self, request: &ServiceRequest, user: Option<UserId>) -> Result<Option<Standing>, Refused> {
-        let Some(counters) = &self.0 else { return Ok(None) };
+        let Some(counters) = &self.quotas else { return Ok(None) };
         let Some(class) = class(request, user.is_some()) else { return Ok(None) };
         let (quota, counter) = &counters[class as usize];
         let key = if let (Class::Read | Class::Write, Some(user)) = (class, user) {
@@ -111,16 +121,29 @@ impl Limiter {
         }
     }
 
+    /// Whether it is the caller's first 429 in a minute, whatever it was for.
+    pub fn is_first_refusal(&self, user: Option<UserId>, address: Option<IpAddr>) -> bool {
+        let key = user.map_or_else(
+            || {
+                let address = address.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
+                Key::Address(network(address, self.refusals.len() >= KEYS))
+            },
+            Key::User,
+        );
+        self.refusals.check_key(&key).is_ok()
+    }
+
     /// Forgets, from time to time, whose quota is whole again, until told to stop.
     pub fn start_cleaning(&self, mut stopping: tokio::sync::watch::Receiver<bool>) {
-        let Some(counters) = self.0.clone() else { return };
+        let Self { quotas, refusals } = self.clone();
         actix_web::rt::spawn(async move {
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(CLEANING) => {}
                     _ = stopping.changed() => return,
                 }
-                for (_, counter) in counters.iter() {
+                let counters = quotas.iter().flat_map(|quotas| quotas.iter().map(|(_, counter)| counter));
+                for counter in counters.chain([&*refusals]) {
                     counter.retain_recent();
                     counter.shrink_to_fit();
                 }

@@ -35,5 +35,6 @@ CREATE TABLE audit_events (
 CREATE INDEX audit_events_at ON audit_events (at, id);
 CREATE INDEX audit_events_patient ON audit_events (patient_id, at, id) WHERE patient_id IS NOT NULL;
 CREATE INDEX audit_events_actor ON audit_events (actor_id, at, id) WHERE actor_id IS NOT NULL;
+CREATE INDEX audit_events_object ON audit_events (object_id, at, id) WHERE object_id IS NOT NULL;
 CREATE INDEX audit_events_operation ON audit_events (operation, at, id);
 CREATE INDEX audit_events_outcome ON audit_events (outcome, at, id) WHERE outcome <> 'success';

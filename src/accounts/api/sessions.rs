@@ -104,10 +104,11 @@ async fn create_session(
     let key = EmailAddress::parse(&email).map_or_else(|_| email.to_lowercase(), |email| email.key());
     let (shared, from) = (env.clone(), origin.clone());
     let proof = Proof { password: password.clone(), code: totp_code };
-    let (user, opened) = proof::of_address(&env, &keys, key, (proof, origin), move |tx, user| {
+    let noted = trail.clone();
+    let (user, opened) = proof::of_address(&env, &keys, key, (proof, origin), Some(&trail), move |tx, user| {
         let opened = sessions::open(tx, &shared, user.id, &from)?;
-        trail.note_actor(user.id, Some(user.role));
-        audit::record(tx, &shared, &trail, opened.session_id.0)?;
+        noted.note_actor(user.id, Some(user.role));
+        audit::record(tx, &shared, &noted, opened.session_id.0)?;
         Ok((user.clone(), opened))
     })
     .await?

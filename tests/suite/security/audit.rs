@@ -10,11 +10,12 @@ use legwork::audit::verify::{KnownHead, verify};
 use legwork::audit::{purge, seal};
 use legwork::db::Conn;
 use legwork::db::schema::{audit_events, audit_purges, audit_seals};
+use legwork::ids::{ObjectId, UserId};
 use serde_json::{Value, json};
 
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::process::{self, Process};
-use crate::support::site::Site;
+use crate::support::site::{DATA_KEYS, Site};
 use crate::support::{App, Client, Engine, app, both};
 
 /// Asks for a page of the trail until it is as it should be: what is no change is written a moment later.
@@ -144,6 +145,75 @@ both! {
         until(&admin, "outcome=refused&operation=create_session", |events| times(events) == 2).await;
         let forged = until(&admin, "outcome=refused&operation=get_patient", |events| events.len() == 2).await;
         assert!(forged.iter().any(|event| event["status"] == 401 && event["actor_id"].is_null()), "{forged:#?}");
+    }
+
+    async fn row_19_a_failed_log_in_says_whose_account_was_tried_and_not_what_was_typed(app: App) {
+        let (admin, ann) = (app.admin().await, app.patient("ann").await);
+        let wrong = async |email: &str| {
+            app.anon().post("/v1/sessions", json!({"email": email, "password": "Sesame-open-thyself"})).await
+        };
+        for _ in 0..3 {
+            wrong("ANN@patients.example").await.problem(401, "invalid_credentials");
+            wrong("mallory-typed-this@example.org").await.problem(401, "invalid_credentials");
+        }
+        let times = |events: &[&Value]| events.iter().filter_map(|event| event["times"].as_i64()).sum::<i64>();
+        let query = format!("object_id={}&operation=create_session", ann.user_id);
+        let tried = until(&admin, &query, |events| times(&of(events, "create_session", "refused")) == 3).await;
+        for event in &tried {
+            assert_eq!((&event["actor_id"], &event["status"]), (&Value::Null, &json!(401)));
+            assert_eq!((&event["object_id"], &event["address"]), (&json!(ann.user_id), &json!("127.0.0.1")));
+        }
+        // Who has no account is nobody, and what was typed stands nowhere.
+        let all = until(&admin, "operation=create_session&outcome=refused", |events| {
+            times(&events.iter().collect::<Vec<_>>()) == 6
+        })
+        .await;
+        assert_eq!(times(&all.iter().filter(|event| event["object_id"].is_null()).collect::<Vec<_>>()), 3, "{all:#?}");
+        let said = json!(all).to_string().to_lowercase();
+        for typed in ["ann@", "mallory", "sesame"] {
+            assert!(!said.contains(typed), "{typed} in {said}");
+        }
+        // A log-in that succeeds is about the session that it opens.
+        let events = admin.get(&format!("/v1/audit-events?operation=create_session&actor_id={}", ann.user_id)).await.items();
+        assert_ne!(of(&events, "create_session", "success")[0]["object_id"], *ann.user_id);
+    }
+
+    async fn row_19_of_a_flood_one_refusal_is_written_down_for_each_caller(app: App) {
+        let app = app.restart(&["--rate-limits", "enter=100/1m,public=1000/1m,read=2/60m,write=1000/1m"]);
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        for (who, asks) in [(&ann, 60), (&bob, 5)] {
+            for number in 0..asks {
+                let reply = who.get("/v1/me").await;
+                if number < 2 { reply.expect(200); } else { reply.problem(429, "rate_limited"); }
+            }
+        }
+        // The throttle of passwords counts in the same way: beyond the free ones, each try is sent away.
+        let guess = json!({"email": ann.email, "password": "Sesame-open-thyself"});
+        let mut sent_away = 0;
+        for _ in 0..20 {
+            sent_away += i32::from(app.anon().post("/v1/sessions", guess.clone()).await.status == 429);
+        }
+        assert!(sent_away >= 14, "{sent_away}");
+        let noted = async || -> Vec<(Option<UserId>, Option<ObjectId>, i32)> {
+            app.db(|tx| {
+                let refused = audit_events::table.filter(audit_events::status.eq(429)).order(audit_events::id);
+                Ok(refused.select((audit_events::actor_id, audit_events::object_id, audit_events::times)).load(tx)?)
+            })
+            .await
+        };
+        let patience = Instant::now() + Duration::from_secs(10);
+        while noted().await.len() < 3 {
+            assert!(Instant::now() < patience, "{:?}", noted().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let id = |who: &Client| who.user_id.parse::<uuid::Uuid>().expect("an id");
+        let expected = [
+            (Some(UserId(id(&ann))), None, 1),
+            (Some(UserId(id(&bob))), None, 1),
+            (None, Some(ObjectId(id(&ann))), 1),
+        ];
+        assert_eq!(noted().await, expected);
     }
 
     async fn row_19_the_database_refuses_to_change_or_delete_an_event_or_a_seal(app: App) {
@@ -366,4 +436,55 @@ fn row_19_what_was_read_last_is_there_after_the_end_of_the_service_sqlite() {
 #[test]
 fn row_19_what_was_read_last_is_there_after_the_end_of_the_service_postgres() {
     row_19_what_was_read_last_is_there_after_the_end_of_the_service(Engine::Postgres);
+}
+
+/// What the operator does stands in the trail as well.
+fn row_19_what_is_done_from_the_command_line_is_written_down(engine: Engine) {
+    let Some(site) = Site::new(engine) else { return };
+    site.account("admin@clinic.example", Role::Admin);
+    let ring = format!("new:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=,{DATA_KEYS}");
+    let run = |keys: &str, arguments: &[&str]| {
+        let output = process::command(&site).env("DATA_KEYS", keys).args(arguments).output().expect("run the program");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(DATA_KEYS, &["admin", "create", "--email", "boss@clinic.example"]);
+    run(DATA_KEYS, &["admin", "reset", "--email", "boss@clinic.example"]);
+    app::runtime().block_on(async {
+        // The others beside a server, which must know the new key first.
+        let server = Process::start(&site, &[("DATA_KEYS", &ring)]).await;
+        run(&ring, &["keys", "rotate"]);
+        run(&ring, &["keys", "retire", "test"]);
+        run(&ring, &["purge", "--dry-run"]);
+        run(&ring, &["purge"]);
+        run(&ring, &["keys", "list"]);
+        let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
+        let events = admin.get("/v1/audit-events").await.items();
+        let by_command: Vec<_> = events.iter().rev().filter(|event| event["actor_name"] == "command line").collect();
+        let operations: Vec<_> = by_command.iter().map(|event| event["operation"].as_str().expect("text")).collect();
+        assert_eq!(operations, ["create_admin", "reset_admin", "rotate_data_keys", "retire_data_key", "purge"]);
+        let boss = &by_command[0]["object_id"];
+        assert!(boss.is_string() && *boss == by_command[1]["object_id"], "{by_command:#?}");
+        for event in by_command {
+            assert_eq!(
+                (&event["actor_id"], &event["role"], &event["address"]),
+                (&Value::Null, &Value::Null, &Value::Null)
+            );
+        }
+        let (good, said) = {
+            let output = process::command(&site).env("DATA_KEYS", &ring).args(["audit", "verify"]).output();
+            let output = output.expect("run the program");
+            (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        assert!(good, "{said}");
+    });
+}
+
+#[test]
+fn row_19_what_is_done_from_the_command_line_is_written_down_sqlite() {
+    row_19_what_is_done_from_the_command_line_is_written_down(Engine::Sqlite);
+}
+
+#[test]
+fn row_19_what_is_done_from_the_command_line_is_written_down_postgres() {
+    row_19_what_is_done_from_the_command_line_is_written_down(Engine::Postgres);
 }

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use legwork::actor::Role;
 use legwork::db::Conn;
-use legwork::db::schema::{lab_results, users};
+use legwork::db::schema::{audit_events, lab_results, users};
 use legwork::ids::{LabResultId, PatientId, UserId};
 use legwork::sealed::{Place, Sealer};
 use serde_json::{Value, json};
@@ -265,6 +265,10 @@ fn row_21_the_key_beside_an_sqlite_file_is_replaced_by_commands_alone() {
     assert_eq!(ids(), ["k2"]);
     let (good, told) = run(&["admin", "reset", "--email", "admin@clinic.example"]);
     assert!(good, "{told}");
+    let mut conn = site.connect();
+    let noted: Vec<String> =
+        audit_events::table.order(audit_events::id).select(audit_events::operation).load(&mut conn).expect("events");
+    assert_eq!(noted, ["create_admin", "add_data_key", "rotate_data_keys", "retire_data_key", "reset_admin"]);
     let (good, told) = run(&["keys", "list"]);
     assert!(good && told.contains("k2") && !told.contains("k1") && told.contains("values"), "{told}");
 }
