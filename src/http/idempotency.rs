@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::etag;
 use crate::clock::Timestamp;
-use crate::db::{Conn, schema::idempotency_keys};
+use crate::db::Conn;
+use crate::db::schema::{idempotency_keys, patient_access};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -144,6 +145,7 @@ pub struct Request<'a> {
 struct Stored {
     fingerprint: Vec<u8>,
     answer: Sealed<Answer>,
+    created_at: Timestamp,
 }
 
 /// Runs `effect` once for all requests of one actor, operation and key, and answers each of them alike.
@@ -170,6 +172,13 @@ where
                 .first(tx)
                 .optional()?;
             let place = Place::new("idempotency_keys", "answer", actor.0);
+            let stored = match stored {
+                Some(stored) if is_outlived(tx, actor, stored.created_at, clock.now())? => {
+                    diesel::delete(idempotency_keys::table.find((actor, &operation, &key))).execute(tx)?;
+                    None
+                }
+                stored => stored,
+            };
             if let Some(stored) = stored {
                 if !sealer.is_fingerprint(&stored.fingerprint, &[operation.as_bytes(), &body]) {
                     return Err(Error::KeyReused);
@@ -210,6 +219,28 @@ fn claim(tx: &mut Conn, actor: UserId, operation: &str, key: &str) -> Result<()>
     } else {
         Err(Error::conflict("request_in_progress", "A request with this Idempotency-Key is still at work. Repeat it."))
     }
+}
+
+/// Forgets what an account was answered. Whoever narrows what it may do or see calls this in the same transaction: a repeat
+/// must not show what a first request would no longer be shown.
+///
+/// # Errors
+/// The database's.
+pub fn forget(tx: &mut Conn, actor: UserId) -> Result<()> {
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::actor_id.eq(actor))).execute(tx)?;
+    Ok(())
+}
+
+/// Whether access to somebody has ended by the clock since the account was answered. The table is patients'; this asks no
+/// more than that.
+fn is_outlived(tx: &mut Conn, actor: UserId, answered: Timestamp, now: Timestamp) -> Result<bool> {
+    let ended: i64 = patient_access::table
+        .filter(patient_access::user_id.eq(actor))
+        .filter(patient_access::ends_at.gt(answered))
+        .filter(patient_access::ends_at.le(now))
+        .count()
+        .get_result(tx)?;
+    Ok(ended > 0)
 }
 
 /// Forgets the answers that are older than [`KEPT`], and says how many.

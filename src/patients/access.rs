@@ -16,6 +16,7 @@ use crate::db::schema::{patient_access, patients, users};
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::http::idempotency;
 use crate::ids::{PatientId, UserId};
 
 /// The most patients, besides its holder, whom one account may bring.
@@ -178,10 +179,13 @@ pub fn grant(
         ends_at: end.map(|end| end.at),
         end_told_at: was.as_ref().filter(|was| was.ends_on == end.map(|end| end.on)).and_then(|was| was.end_told_at),
     };
-    match was {
+    match &was {
         None => diesel::insert_into(patient_access::table).values(&access).execute(tx)?,
         Some(_) => diesel::update(patient_access::table.find((user, patient.id))).set(&access).execute(tx)?,
     };
+    if was.is_some_and(|was| was.relation != relation) {
+        idempotency::forget(tx, user)?;
+    }
     Ok(access)
 }
 
@@ -217,7 +221,7 @@ fn own_record_exists() -> Error {
 pub fn revoke(tx: &mut Conn, user: UserId, patient: PatientId) -> Result<()> {
     match diesel::delete(patient_access::table.find((user, patient))).execute(tx)? {
         0 => Err(Error::NotFound),
-        _ => Ok(()),
+        _ => idempotency::forget(tx, user),
     }
 }
 
@@ -235,6 +239,7 @@ pub fn reckon_ends(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
         let access =
             Access { ends_on: end.map(|end| end.on), ends_at: end.map(|end| end.at), end_told_at: None, ..was };
         diesel::update(patient_access::table.find((access.user_id, access.patient_id))).set(&access).execute(tx)?;
+        idempotency::forget(tx, access.user_id)?;
     }
     Ok(())
 }

@@ -294,6 +294,10 @@ fn update(tx: &mut Conn, env: &Env, id: UserId, if_match: &IfMatch, patch: UserP
     if changed.disabled_at.is_some() && user.disabled_at.is_none() {
         sessions::revoke_all(tx, id, RevokedReason::Disabled, now)?;
     }
+    let may_do = |user: &User| (user.role, user.practitioner_id, user.disabled_at.is_some());
+    if may_do(&changed) != may_do(&user) {
+        idempotency::forget(tx, id)?;
+    }
     store::update(tx, &changed, now)
 }
 

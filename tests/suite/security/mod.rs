@@ -13,6 +13,7 @@ mod limits;
 mod matrix;
 mod privacy;
 mod retention;
+mod revoked;
 mod second_factor;
 mod start;
 mod tokens;

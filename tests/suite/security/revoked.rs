@@ -1,0 +1,86 @@
+//! What ends along with somebody's access: the answers that are kept for their repeats, and the links in their mails.
+
+use diesel::prelude::*;
+use legwork::db::schema::idempotency_keys;
+use legwork::ids::UserId;
+use serde_json::{Value, json};
+
+use crate::support::people::patient_json;
+use crate::support::{App, Client, Reply, both};
+
+const PASSWORD: &str = "violet otter hums at dawn";
+
+/// Rosa, and the id of her son, who was born on this day.
+async fn rosa(app: &App, born: &str) -> (Client, String) {
+    let tim = json!({
+        "given_name": "Tim", "family_name": "Example", "date_of_birth": born, "administrative_sex": "male",
+        "preferred_language": "en", "interpreter_needed": false
+    });
+    let body = json!({"email": "rosa@example.org", "password": PASSWORD, "relation": "parent", "name": "Rosa Example", "patient": tim});
+    app.anon().post("/v1/registrations", body).await.expect(202);
+    let token = app.mails_to("rosa@example.org").await.last().expect("a mail").token();
+    app.anon().post("/v1/email-verifications", json!({"token": token})).await.expect(204);
+    let rosa = app.anon().sign_in("rosa@example.org", PASSWORD).await;
+    let tim = rosa.get("/v1/me").await.string("/patients/0/id");
+    (rosa, tim)
+}
+
+async fn begin_intake(who: &Client, patient: &str) -> Reply {
+    let path = format!("/v1/patients/{patient}/intakes");
+    who.post_with(&path, json!({"form": "rls-history"}), &[("Idempotency-Key", "once")]).await
+}
+
+async fn revoke(app: &App, who: &Client, patient: &str) {
+    app.desk().await.delete(&format!("/v1/patients/{patient}/access/{}", who.user_id)).await.expect(204);
+}
+
+/// How many answers are kept for the account's repeats.
+async fn kept(app: &App, who: &Client) -> i64 {
+    let id: UserId = who.user_id.parse().expect("an id");
+    app.db(move |tx| Ok(idempotency_keys::table.filter(idempotency_keys::actor_id.eq(id)).count().get_result(tx)?))
+        .await
+}
+
+both! {
+    async fn row_01_no_answer_is_repeated_to_whose_access_was_taken_back(app: App) {
+        let (rosa, tim) = rosa(&app, "2010-07-04").await;
+        let first = begin_intake(&rosa, &tim).await;
+        first.expect(201);
+        assert_eq!(begin_intake(&rosa, &tim).await.expect(201).text, first.text);
+        revoke(&app, &rosa, &tim).await;
+        begin_intake(&rosa, &tim).await.problem(404, "not_found");
+        assert_eq!(kept(&app, &rosa).await, 0);
+    }
+
+    async fn row_01_no_answer_is_repeated_to_whose_access_ended_with_a_birthday(app: App) {
+        let (rosa, tim) = rosa(&app, "2008-03-04").await;
+        let first = begin_intake(&rosa, &tim).await;
+        first.expect(201);
+        // The eve, and the day, where the clinic is.
+        app.clock.set("2026-03-03T12:00:00Z".parse().expect("an instant"));
+        assert_eq!(begin_intake(&rosa, &tim).await.expect(201).text, first.text);
+        app.clock.set("2026-03-04T12:00:00Z".parse().expect("an instant"));
+        begin_intake(&rosa, &tim).await.problem(404, "not_found");
+    }
+
+    async fn row_13_what_an_account_was_answered_is_forgotten_with_another_role_and_when_it_is_disabled(app: App) {
+        let (admin, desk) = (app.admin().await, app.desk().await);
+        let path = format!("/v1/users/{}", desk.user_id);
+        let register = async |key: &str| {
+            desk.post_with("/v1/patients", patient_json("Ann", "ann@patients.example"), &[("Idempotency-Key", key)]).await.expect(201).id()
+        };
+        let change = async |change: Value| {
+            let etag = admin.get(&path).await.etag();
+            admin.patch(&path, &etag, change).await.expect(200);
+        };
+        assert_eq!(register("a").await, register("a").await);
+        change(json!({"name": "Dana Desk"})).await;
+        assert_eq!(kept(&app, &desk).await, 1, "another name is no other reach");
+        change(json!({"role": "admin"})).await;
+        assert_eq!(kept(&app, &desk).await, 0);
+        register("b").await;
+        assert_eq!(kept(&app, &desk).await, 1);
+        change(json!({"disabled": true})).await;
+        assert_eq!(kept(&app, &desk).await, 0);
+    }
+}
