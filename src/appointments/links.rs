@@ -1,5 +1,6 @@
 //! The links in appointment mails. Whoever has one sees its one appointment as it is now, and may call it off by the
-//! patient's rules, until the appointment ends or the staff take the link back. Each mail has a token of its own.
+//! patient's rules, until the appointment ends or the staff take the link back. Each mail has a token of its own. One that
+//! was mailed to an account works as long as that may act for the patient: a guardian's ends with their access.
 
 use actix_web::{HttpResponse, delete, post, web};
 use diesel::prelude::*;
@@ -22,8 +23,9 @@ use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, IdempotencyKey, Request};
 use crate::http::{Body, PathId};
-use crate::ids::{AppointmentId, AppointmentLinkId};
+use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
 use crate::messages::{self, calendar};
+use crate::patients;
 use crate::scheduling;
 use crate::text::{self, Language};
 use crate::trail::Trail;
@@ -35,16 +37,18 @@ pub(super) fn routes(cfg: &mut ServiceConfig) {
         .service(revoke_appointment_links);
 }
 
-/// Makes a link's token. It is kept hashed: in the clear it is in the mail alone.
+/// Makes a link's token, for the mail to an account or to the address in the record. It is kept hashed: in the clear it is
+/// in the mail alone.
 ///
 /// # Errors
 /// The database's.
-pub fn issue(tx: &mut Conn, env: &Env, appointment: AppointmentId) -> Result<String> {
+pub fn issue(tx: &mut Conn, env: &Env, appointment: AppointmentId, account: Option<UserId>) -> Result<String> {
     let token = tokens::opaque(&env.entropy);
     diesel::insert_into(appointment_links::table)
         .values((
             appointment_links::id.eq(env.new_id::<AppointmentLinkId>()),
             appointment_links::appointment_id.eq(appointment),
+            appointment_links::user_id.eq(account),
             appointment_links::token_hash.eq(tokens::hash(&token)),
             appointment_links::created_at.eq(env.now()),
         ))
@@ -56,14 +60,18 @@ pub fn issue(tx: &mut Conn, env: &Env, appointment: AppointmentId) -> Result<Str
 ///
 /// # Errors
 /// [`Error::NotFound`], whatever the reason.
-fn look_up(conn: &mut Conn, token: &str, now: Timestamp) -> Result<AppointmentId> {
-    Ok(appointment_links::table
+fn look_up(conn: &mut Conn, env: &Env, token: &str) -> Result<AppointmentId> {
+    let (id, patient, account) = appointment_links::table
         .inner_join(appointments::table.on(appointments::id.eq(appointment_links::appointment_id)))
         .filter(appointment_links::token_hash.eq(tokens::hash(token)))
         .filter(appointment_links::revoked_at.is_null())
-        .filter(appointments::ends_at.gt(now))
-        .select(appointments::id)
-        .first(conn)?)
+        .filter(appointments::ends_at.gt(env.now()))
+        .select((appointments::id, appointments::patient_id, appointment_links::user_id))
+        .first::<(AppointmentId, PatientId, Option<UserId>)>(conn)?;
+    match account {
+        Some(account) if !patients::access::has(conn, env, account, patient)? => Err(Error::NotFound),
+        _ => Ok(id),
+    }
 }
 
 fn revoke(tx: &mut Conn, actor: &Actor, appointment: AppointmentId, now: Timestamp) -> Result<()> {
@@ -185,8 +193,9 @@ impl LinkedAppointment {
 /// See the appointment behind a link
 ///
 /// With the token from an appointment's mail, which works until the appointment ends, any number of times. It shows the
-/// appointment as it is now, also where it was moved after the mail. An unknown, withdrawn or outlived token is
-/// `not_found`, and nothing tells which.
+/// appointment as it is now, also where it was moved after the mail. A link that was mailed to the account of a parent,
+/// guardian or carer works as long as they may act for the patient. An unknown, withdrawn or outlived token is `not_found`,
+/// and nothing tells which.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "view_appointment_link",
@@ -202,7 +211,7 @@ async fn view_appointment_link(env: web::Data<Env>, trail: Trail, body: Body<App
     let appointment = env
         .db
         .read(move |conn| {
-            let id = look_up(conn, &token, shared.now())?;
+            let id = look_up(conn, &shared, &token)?;
             let shown = store::unguarded(conn, id)?;
             trail.note_patient(shown.patient.id);
             trail.note_object(id.0);
@@ -238,9 +247,12 @@ async fn cancel_appointment_link(
     let raw = body.raw.clone();
     let (token, reason) = body.value.parse()?;
     let shared = env.clone();
+    // Nobody is signed in: the link itself must still be good for a repeat to be answered.
+    let (looking, shown) = (env.clone(), token.clone());
+    env.db.read(move |conn| look_up(conn, &looking, &shown)).await?;
     let request = Request { actor: None, operation: "cancel_appointment_link".into(), key, body: &raw };
     idempotency::run(&env, request, move |tx| {
-        let id = look_up(tx, &token, shared.now())?;
+        let id = look_up(tx, &shared, &token)?;
         let shown = store::lock_unguarded(tx, id)?;
         if shown.appointment.status != AppointmentStatus::Cancelled {
             progress::change(tx, &shared, By::LINK, shown, (AppointmentStep::Cancel, reason.as_deref()))?;

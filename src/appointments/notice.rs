@@ -12,6 +12,7 @@ use crate::messages::model::{AppointmentMail, Envelope, Mail};
 use crate::messages::{self, outbox};
 use crate::patients;
 use crate::patients::model::Patient;
+use crate::patients::recipients::Told;
 use crate::scheduling;
 
 /// What there is to tell.
@@ -37,14 +38,14 @@ pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment,
     if notice == Notice::Booked {
         content.forms_due = forms_due(tx, env, appointment)?;
     }
-    for recipient in patients::recipients::of(tx, env, patient)? {
+    for Told { recipient, account } in patients::recipients::of(tx, env, patient)? {
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
         }
         // What is read out on the phone has no link, and after a cancellation there is nothing to look up.
         if recipient.email.is_some() && notice != Notice::Cancelled {
-            content.token = Some(links::issue(tx, env, appointment.id)?);
+            content.token = Some(links::issue(tx, env, appointment.id, account)?);
         }
         let mail = match notice {
             Notice::Booked => Mail::AppointmentBooked(content),

@@ -413,6 +413,7 @@ diesel::table! {
     appointment_links (id) {
         id -> types::Uid,
         appointment_id -> types::Uid,
+        user_id -> Nullable<types::Uid>,
         token_hash -> Binary,
         created_at -> types::Instant,
         revoked_at -> Nullable<types::Instant>,

@@ -83,6 +83,20 @@ pub fn relation(tx: &mut Conn, env: &Env, user: UserId, patient: PatientId) -> R
     Ok(access.select(patient_access::relation).first(tx).optional()?)
 }
 
+/// Whether the account, if it is not switched off, may act for the patient.
+///
+/// # Errors
+/// The database's.
+pub fn has(conn: &mut Conn, env: &Env, user: UserId, patient: PatientId) -> Result<bool> {
+    let access = patient_access::table
+        .inner_join(users::table.on(users::id.eq(patient_access::user_id)))
+        .filter(patient_access::user_id.eq(user))
+        .filter(patient_access::patient_id.eq(patient))
+        .filter(standing(env.now()))
+        .filter(users::disabled_at.is_null());
+    Ok(access.select(patient_access::user_id).first::<UserId>(conn).optional()?.is_some())
+}
+
 /// The patients that an account may act for, in the order in which it was given access.
 ///
 /// # Errors

@@ -90,7 +90,7 @@ fn birthday(patient: &Patient, on: Date) -> BirthdayMail {
 }
 
 fn tell_young_person(tx: &mut Conn, env: &Env, patient: &Patient, all: &[(Access, User)], on: Date) -> Result<()> {
-    let recipient = recipients::own(patient, all);
+    let recipient = recipients::own(patient, all).recipient;
     let shared = |email: &str| {
         all.iter().any(|(access, user)| access.relation != Relation::Oneself && user.email_key == email.to_lowercase())
     };

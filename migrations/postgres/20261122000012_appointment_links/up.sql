@@ -3,6 +3,9 @@
 CREATE TABLE appointment_links (
     id uuid PRIMARY KEY,
     appointment_id uuid NOT NULL REFERENCES appointments (id),
+    -- the account that it was mailed to, without whose access to the patient it does not work; none where it went to the
+    -- address in the record
+    user_id uuid REFERENCES users (id) ON DELETE CASCADE,
     -- SHA-256
     token_hash bytea NOT NULL,
     created_at timestamptz NOT NULL,

@@ -5,6 +5,7 @@ use legwork::db::schema::idempotency_keys;
 use legwork::ids::UserId;
 use serde_json::{Value, json};
 
+use crate::support::clinic::free_slots;
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Reply, both};
 
@@ -32,6 +33,27 @@ async fn begin_intake(who: &Client, patient: &str) -> Reply {
 
 async fn revoke(app: &App, who: &Client, patient: &str) {
     app.desk().await.delete(&format!("/v1/patients/{patient}/access/{}", who.user_id)).await.expect(204);
+}
+
+/// Books a time on Thursday, and gives the token in the mail to the account.
+async fn booked(app: &App, who: &Client, visit_type: &str, patient: &str) -> String {
+    let email = who.get("/v1/me").await.string("/user/email");
+    let before = app.mails_to(&email).await.len();
+    let slot = free_slots(who, visit_type).await[100].clone();
+    let body = json!({"slot_id": slot["id"], "visit_type_id": visit_type, "patient_id": patient});
+    who.post_with("/v1/appointments", body, &[("Idempotency-Key", &format!("k{before}"))]).await.expect(201);
+    let mails = app.mails_to(&email).await;
+    assert_eq!(mails.len(), before + 1);
+    mails[before].token()
+}
+
+async fn view(app: &App, token: &str) -> Reply {
+    app.anon().post("/v1/appointment-links/view", json!({"token": token})).await
+}
+
+async fn cancel(app: &App, token: &str) -> Reply {
+    let key = [("Idempotency-Key", "once-and-again")];
+    app.anon().post_with("/v1/appointment-links/cancel", json!({"token": token}), &key).await
 }
 
 /// How many answers are kept for the account's repeats.
@@ -82,5 +104,46 @@ both! {
         assert_eq!(kept(&app, &desk).await, 1);
         change(json!({"disabled": true})).await;
         assert_eq!(kept(&app, &desk).await, 0);
+    }
+
+    async fn row_01_a_mailed_link_ends_with_the_access_that_was_taken_back(app: App) {
+        let clinic = app.clinic().await;
+        let (rosa, tim) = rosa(&app, "2010-07-04").await;
+        let token = booked(&app, &rosa, &clinic.follow_up, &tim).await;
+        let other = booked(&app, &rosa, &clinic.follow_up, &tim).await;
+        view(&app, &token).await.expect(200);
+        cancel(&app, &other).await.expect(200);
+        cancel(&app, &other).await.expect(200);
+        revoke(&app, &rosa, &tim).await;
+        view(&app, &token).await.problem(404, "not_found");
+        cancel(&app, &token).await.problem(404, "not_found");
+        // Nor is it told what was answered before.
+        cancel(&app, &other).await.problem(404, "not_found");
+    }
+
+    async fn row_01_a_mailed_link_ends_with_the_access_on_the_birthday_and_when_the_account_is_disabled(app: App) {
+        let clinic = app.clinic().await;
+        let (rosa, tim) = rosa(&app, "2008-03-05").await;
+        let token = booked(&app, &rosa, &clinic.follow_up, &tim).await;
+        app.clock.set("2026-03-05T04:59:00Z".parse().expect("an instant"));
+        view(&app, &token).await.expect(200);
+        let admin = app.admin().await;
+        let path = format!("/v1/users/{}", rosa.user_id);
+        for (disabled, status) in [(true, 404), (false, 200)] {
+            let etag = admin.get(&path).await.etag();
+            admin.patch(&path, &etag, json!({"disabled": disabled})).await.expect(200);
+            view(&app, &token).await.expect(status);
+        }
+        // Midnight in New York.
+        app.clock.set("2026-03-05T05:00:00Z".parse().expect("an instant"));
+        view(&app, &token).await.problem(404, "not_found");
+    }
+
+    async fn row_01_the_patients_own_link_needs_no_account(app: App) {
+        let (clinic, ann) = (app.clinic().await, app.patient("ann").await);
+        let token = booked(&app, &ann, &clinic.follow_up, &ann.patient_id).await;
+        // It went to the address that the desk has entered.
+        revoke(&app, &ann, &ann.patient_id).await;
+        view(&app, &token).await.expect(200);
     }
 }
