@@ -172,3 +172,37 @@ fn the_readme_names_every_setting_and_no_paper_names_a_file_that_is_gone() {
         }
     }
 }
+
+/// The files that a path such as `security::limits` or `messages::calendar::tests` may mean.
+fn files_of(path: &[&str]) -> Vec<PathBuf> {
+    let path: Vec<_> = path.iter().filter(|part| **part != "tests").copied().collect();
+    let name = path.join("/");
+    [
+        format!("tests/suite/{name}.rs"),
+        format!("src/{name}.rs"),
+        format!("src/{name}/mod.rs"),
+        format!("src/{name}/tests.rs"),
+    ]
+    .iter()
+    .map(|name| root().join(name))
+    .filter(|file| file.exists())
+    .collect()
+}
+
+#[test]
+fn the_security_page_has_every_row_and_names_no_test_that_is_not_there() {
+    let page = read("SECURITY.md");
+    for row in 1..=25 {
+        assert!(page.contains(&format!("\n| {row} | ")), "SECURITY.md lacks row {row}");
+    }
+    let mut named = 0;
+    for word in page.split('`').skip(1).step_by(2).filter(|word| word.contains("::") && !word.contains(['=', ' '])) {
+        let parts: Vec<_> = word.split("::").collect();
+        let (name, path) = parts.split_last().expect("parts");
+        let start = format!("fn {}", name.trim_end_matches('*'));
+        let holds = |file: &PathBuf| std::fs::read_to_string(file).expect("a file").contains(&start);
+        assert!(!files_of(&parts).is_empty() || files_of(path).iter().any(holds), "SECURITY.md names {word}");
+        named += 1;
+    }
+    assert!(named > 30, "{named}");
+}

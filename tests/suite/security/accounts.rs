@@ -343,7 +343,7 @@ both! {
         assert!(admin.get(&path).await.items().is_empty());
     }
 
-    async fn what_is_over_is_deleted_after_the_days_that_it_is_kept_and_what_goes_on_stays(app: App) {
+    async fn row_13_what_is_over_is_deleted_after_the_days_that_it_is_kept_and_what_goes_on_stays(app: App) {
         let email = app.patient("ann").await.email.clone();
         reset_link(&app, &email).await;
         let renew = |token: Value| {

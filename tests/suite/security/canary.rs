@@ -201,11 +201,11 @@ fn backup(words: &Canaries, site: &Site) {
 }
 
 #[test]
-fn row_21_no_word_of_a_patient_leaks_from_sqlite() {
+fn row_16_17_21_no_word_of_a_patient_leaks_from_sqlite() {
     nothing_leaks(Engine::Sqlite);
 }
 
 #[test]
-fn row_21_no_word_of_a_patient_leaks_from_postgres() {
+fn row_16_17_21_no_word_of_a_patient_leaks_from_postgres() {
     nothing_leaks(Engine::Postgres);
 }

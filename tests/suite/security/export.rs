@@ -118,7 +118,7 @@ both! {
         assert!(!contains(&all, CANARY.as_bytes()) && !contains(&all, hex.as_bytes()));
     }
 
-    async fn patients_take_along_everything_that_is_held_on_them_and_no_keys(app: App) {
+    async fn row_02_patients_take_along_everything_that_is_held_on_them_and_no_keys(app: App) {
         let story = tell(app).await;
         let (ann, path) = (&story.ann, format!("/v1/patients/{}/export", story.ann.patient_id));
         let export = ann.get(&path).await;
@@ -161,7 +161,7 @@ both! {
         assert!(!story.clinic.check.is_empty());
     }
 
-    async fn row_1_nobody_else_gets_the_export(app: App) {
+    async fn row_01_nobody_else_gets_the_export(app: App) {
         let (ann, ben, desk) = (app.patient("ann").await, app.patient("ben").await, app.desk().await);
         let path = format!("/v1/patients/{}/export", ann.patient_id);
         app.anon().get(&path).await.problem(401, "unauthenticated");
@@ -171,7 +171,7 @@ both! {
         ann.get(&format!("{path}?x=1")).await.problem(422, "validation_failed");
     }
 
-    async fn who_helps_a_patient_gets_what_they_see_elsewhere(app: App) {
+    async fn row_02_who_helps_a_patient_gets_what_they_see_elsewhere(app: App) {
         let story = tell(app).await;
         let ben = story.app.patient("ben").await;
         let path = format!("/v1/patients/{}", story.ann.patient_id);
@@ -188,7 +188,7 @@ both! {
         assert_eq!(export.body["intakes"][0]["computed"], seen.body["computed"]);
     }
 
-    async fn what_was_entered_in_error_may_be_anothers_and_stays_with_the_doctor(app: App) {
+    async fn row_02_what_was_entered_in_error_may_be_anothers_and_stays_with_the_doctor(app: App) {
         let story = tell(app).await;
         story.doctor.post(&format!("{}/void", story.intake), json!({"reason": "Another patient's."})).await.expect(200);
         let path = format!("/v1/patients/{}/export", story.ann.patient_id);

@@ -33,7 +33,7 @@ async fn answers_of_every_kind(anon: &Client, admin: &Client) -> Vec<Reply> {
 }
 
 both! {
-    async fn row_4_every_answer_carries_the_safe_headers_and_no_version(app: App) {
+    async fn row_04_every_answer_carries_the_safe_headers_and_no_version(app: App) {
         let (anon, admin) = (app.anon(), app.admin().await);
         for reply in answers_of_every_kind(&anon, &admin).await {
             let request = &reply.request;
@@ -51,7 +51,7 @@ both! {
         }
     }
 
-    async fn row_4_no_origin_is_let_in_by_default(app: App) {
+    async fn row_04_no_origin_is_let_in_by_default(app: App) {
         let preflight = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")];
         let reply = app.anon().send(Method::OPTIONS, "/v1/sessions", &preflight, None).await;
         reply.problem(405, "method_not_allowed");
@@ -60,7 +60,7 @@ both! {
 }
 
 #[test]
-fn row_4_without_tls_nothing_is_promised_for_later() {
+fn row_04_without_tls_nothing_is_promised_for_later() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
     let clock = legwork::clock::Clock::manual(crate::support::START.parse().expect("an instant"));
     let app = App::start(site, clock, &["--public-url", "http://127.0.0.1:8080"]);
@@ -76,7 +76,7 @@ fn names(reply: &Reply, header: &str) -> Vec<String> {
 }
 
 #[test]
-fn row_4_listed_origins_are_let_in_exactly_and_preflights_need_no_token() {
+fn row_04_listed_origins_are_let_in_exactly_and_preflights_need_no_token() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
     let clock = legwork::clock::Clock::manual(crate::support::START.parse().expect("an instant"));
     let app = App::start(site, clock, &["--cors-origins", "https://app.clinic.example,http://localhost:5173"]);

@@ -1,4 +1,4 @@
-//! Rows 3, 7 and 11: how much one address, one account, one patient and one mailbox get, and what a flood meets.
+//! Rows 3, 5 and 22: how much one address, one account, one patient and one mailbox get, and what a flood meets.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ fn parameter(reply: &Reply, header: &str, name: &str) -> u64 {
 }
 
 #[test]
-fn row_3_an_address_that_tries_too_often_is_told_when_to_come_back() {
+fn row_03_an_address_that_tries_too_often_is_told_when_to_come_back() {
     let app = start(&["--rate-limits", "enter=4/10m,public=5/10m"]);
     app::runtime().block_on(async {
         let anon = app.anon();
@@ -72,7 +72,7 @@ fn row_3_an_address_that_tries_too_often_is_told_when_to_come_back() {
 }
 
 #[test]
-fn row_3_the_signed_in_are_counted_by_account_and_not_by_address() {
+fn row_03_the_signed_in_are_counted_by_account_and_not_by_address() {
     let app = start(&["--rate-limits", "enter=100/1m,public=1/10m,read=3/10m,write=2/10m"]);
     app::runtime().block_on(async {
         let (admin, desk) = (app.admin().await, app.desk().await);
@@ -136,7 +136,7 @@ async fn book(client: &Client, patient_id: &str, slot: &Value, visit_type: &str,
 }
 
 both! {
-    async fn row_3_a_patient_books_four_visits_to_come_online_and_the_desk_any_number(app: App) {
+    async fn row_03_a_patient_books_four_visits_to_come_online_and_the_desk_any_number(app: App) {
         let clinic = app.clinic().await;
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
         let slots = free_slots(&app.anon(), &clinic.check).await;
@@ -159,7 +159,7 @@ both! {
         book(&ann, &ann.patient_id, &later[0], &clinic.check, "later").await.expect(201);
     }
 
-    async fn row_3_of_many_bookings_at_once_four_are_made(app: App) {
+    async fn row_03_of_many_bookings_at_once_four_are_made(app: App) {
         let clinic = app.clinic().await;
         let ann = app.patient("ann").await;
         let slots = free_slots(&app.anon(), &clinic.check).await;
@@ -172,7 +172,7 @@ both! {
         }
     }
 
-    async fn row_3_a_mailbox_gets_five_mails_an_hour_that_strangers_ask_for_and_its_link_keeps_working(app: App) {
+    async fn row_03_a_mailbox_gets_five_mails_an_hour_that_strangers_ask_for_and_its_link_keeps_working(app: App) {
         let ann = app.patient("ann").await;
         let ask = |email: &str| {
             let (anon, body) = (app.anon(), json!({"email": email}));
@@ -201,7 +201,7 @@ both! {
         assert_eq!(app.mails_to(&ann.email).await.len(), 7);
     }
 
-    async fn row_3_registering_a_known_address_again_and_again_mails_it_five_times(app: App) {
+    async fn row_03_registering_a_known_address_again_and_again_mails_it_five_times(app: App) {
         let ann = app.patient("ann").await;
         let body = json!({
             "email": ann.email, "password": "violet otter hums at dawn", "relation": "self",
@@ -216,7 +216,7 @@ both! {
 }
 
 #[test]
-fn row_11_a_flood_of_log_ins_is_sent_away_while_others_stay_fast() {
+fn row_05_a_flood_of_log_ins_is_sent_away_while_others_stay_fast() {
     let app = start(&["--password-hashers", "1"]);
     app::runtime().block_on(async {
         let ann = app.patient("ann").await;

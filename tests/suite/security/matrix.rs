@@ -1,7 +1,7 @@
 //! Row 1: who may call what, on whose things. Every operation of the published document is called by everybody; what they are
 //! answered must be what `tests/data/authorisation.md` says, and an operation that is not there fails.
 //!
-//! After a change that is meant: `UPDATE_AUTHORISATION=1 cargo test --test suite row_1`, and read the difference.
+//! After a change that is meant: `UPDATE_AUTHORISATION=1 cargo test --test suite row_01`, and read the difference.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -127,15 +127,22 @@ fn text(value: &Value) -> String {
 }
 
 /// An operation of the document.
-struct Operation {
-    id: String,
-    method: Method,
-    path: String,
+pub(super) struct Operation {
+    pub id: String,
+    pub method: Method,
+    pub path: String,
     public: bool,
-    body: Option<Value>,
+    pub body: Option<Value>,
+    /// The members that the body may have.
+    members: Vec<String>,
 }
 
 impl Operation {
+    /// Whether the document knows no such member of the body.
+    pub(super) fn is_unknown(&self, member: &str) -> bool {
+        self.members.iter().all(|known| known != member)
+    }
+
     /// Whether it is about the caller's own account.
     fn is_about_oneself(&self) -> bool {
         self.path.starts_with("/v1/me") || self.path.starts_with("/v1/sessions")
@@ -147,7 +154,7 @@ impl Operation {
     }
 }
 
-fn operations() -> Vec<Operation> {
+pub(super) fn operations() -> Vec<Operation> {
     let document: Value = serde_json::from_str(&legwork::openapi::json().expect("a document")).expect("JSON");
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -159,11 +166,21 @@ fn operations() -> Vec<Operation> {
                 path: path.clone(),
                 public: operation["security"].as_array().is_none_or(Vec::is_empty),
                 body: example(&document, operation),
+                members: members(&document, operation),
             });
         }
     }
     all.sort_by_key(|operation| (operation.may_end_sessions(), operation.id.clone()));
     all
+}
+
+/// The members of an operation's body, by the document.
+fn members(document: &Value, operation: &Value) -> Vec<String> {
+    let media = operation["requestBody"]["content"].as_object().and_then(|content| content.values().next());
+    let Some(schema) = media.map(|media| &media["schema"]) else { return Vec::new() };
+    let reference = schema["$ref"].as_str().map(|reference| reference.trim_start_matches('#'));
+    let schema = reference.map_or(schema, |reference| document.pointer(reference).expect("a schema"));
+    schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
 
 /// The body that the document itself gives as an example.
@@ -392,7 +409,7 @@ checked as well.
 ";
 
 both! {
-    async fn row_1_everybody_may_do_what_the_table_says_and_nothing_else(app: App) {
+    async fn row_01_everybody_may_do_what_the_table_says_and_nothing_else(app: App) {
         let mut world = World::new(&app).await;
         let mut lines = Vec::new();
         for operation in operations() {

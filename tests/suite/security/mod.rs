@@ -1,5 +1,5 @@
 //! What an attacker would try. `cargo test --test suite security` runs all of it; a test's name begins with its row in the
-//! project's list of what must hold.
+//! list of SECURITY.md. What the trail costs and what is deleted in time (`retention`) belong to no row.
 
 mod accounts;
 mod audit;
@@ -9,6 +9,7 @@ mod care;
 mod deadlines;
 mod export;
 mod headers;
+mod inputs;
 mod limits;
 mod matrix;
 mod privacy;
