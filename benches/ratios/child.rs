@@ -1,0 +1,155 @@
+//! The programs under measurement, each a process of its own.
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::load::Tally;
+use crate::{Measured, Outcome, least};
+
+/// A running program; it ends with this value.
+pub struct Child {
+    process: std::process::Child,
+    pub address: SocketAddr,
+    pub base: String,
+    database: PathBuf,
+    log: PathBuf,
+}
+
+impl Child {
+    /// `legwork serve` over the database in `folder`, as it is by default but for these settings, and with no limits on who
+    /// asks how often.
+    pub async fn server(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Outcome<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
+        command
+            .arg("serve")
+            .args(arguments)
+            .env_clear()
+            .current_dir(folder)
+            .env("LISTEN_ADDR", "127.0.0.1:0")
+            .env("PUBLIC_URL", "http://127.0.0.1")
+            .env("RATE_LIMITS", "off")
+            .env("REQUIRE_TOTP", "off")
+            .envs(settings.iter().copied());
+        Self::start(command, folder.join("data/legwork.db"), folder.join("server.log")).await
+    }
+
+    /// The least program that runs the same SQL, over its own copy of the database.
+    pub async fn least(folder: &Path) -> Outcome<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(least::ARGUMENT).arg(folder);
+        Self::start(command, folder.join(least::DATABASE), folder.join("least.log")).await
+    }
+
+    async fn start(mut command: Command, database: PathBuf, log: PathBuf) -> Outcome<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut child = Self { process: command.spawn()?, address, base: String::new(), database, log };
+        let patience = Instant::now() + Duration::from_mins(1);
+        loop {
+            let text = child.log()?;
+            if let Some(address) = text.lines().find_map(listening) {
+                child.address = address.parse()?;
+                child.base = format!("http://{address}");
+                return Ok(child);
+            }
+            if child.process.try_wait()?.is_some() || Instant::now() > patience {
+                return Err(format!("a program did not start:\n{text}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Outcome<String> {
+        Ok(fs::read_to_string(&self.log)?)
+    }
+
+    /// The file of its database.
+    pub fn database(&self) -> PathBuf {
+        self.database.clone()
+    }
+
+    /// Has it end in order, so that its database is one file.
+    pub fn stop(mut self) -> Outcome<()> {
+        Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status()?;
+        let patience = Instant::now() + Duration::from_secs(20);
+        while self.process.try_wait()?.is_none() {
+            if Instant::now() > patience {
+                return Err("the server does not stop".into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Runs a load against it, once it has nothing else to do any more.
+    pub async fn measure(&self, load: impl Future<Output = Outcome<Tally>>) -> Outcome<Measured> {
+        let patience = Instant::now() + Duration::from_mins(1);
+        let mut before = self.cpu()?;
+        loop {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            let now = self.cpu()?;
+            if now - before < 0.02 || Instant::now() > patience {
+                before = now;
+                break;
+            }
+            before = now;
+        }
+        let tally = load.await?;
+        Ok(Measured { tally, cpu: self.cpu()? - before })
+    }
+
+    /// Seconds of processor time so far, its threads' and the kernel's for it.
+    fn cpu(&self) -> Outcome<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // What comes before the parenthesis is the program's name; then come the state as field 3, utime 14 and stime 15.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field - 3).and_then(|ticks| ticks.parse::<f64>().ok());
+        // Linux counts them in hundredths wherever it runs.
+        ticks(14).zip(ticks(15)).map(|(user, system)| (user + system) / 100.0).ok_or_else(|| "no CPU time".into())
+    }
+
+    /// What it takes, in MiB.
+    pub fn memory(&self) -> Outcome<Memory> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let figure = |name: &str| -> Outcome<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such figure")?;
+            let kib: f64 = line.trim_start_matches(':').split_whitespace().next().ok_or("no figure")?.parse()?;
+            Ok(kib / 1024.0)
+        };
+        Ok(Memory { resident: figure("VmRSS")?, peak: figure("VmHWM")?, own: figure("RssAnon")? })
+    }
+}
+
+/// The address in a line of the log that tells where the program listens, be it text or JSON.
+fn listening(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?;
+    rest.split([' ', '"']).next().filter(|_| line.contains("listening"))
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// In MiB.
+pub struct Memory {
+    /// All that is in memory.
+    pub resident: f64,
+    /// The most it ever was.
+    pub peak: f64,
+    /// Without what is a copy of files, above all of the program itself.
+    pub own: f64,
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.0} MiB resident ({:.0} without mapped files, peak {:.0})", self.resident, self.own, self.peak)
+    }
+}

@@ -1,0 +1,350 @@
+//! The least actix-web program that runs the same SQL: no more than a handler for each of the two requests.
+//!
+//! It runs the statements that the server logged, in their order, through prepared statements that it keeps, and binds to
+//! each placeholder what the server would. It checks nothing, logs nothing and seals nothing; it commits each booking by itself.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use actix_web::error::ErrorInternalServerError;
+use actix_web::http::header::{ContentType, LOCATION};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, post, web};
+use jiff::SignedDuration;
+use legwork::appointments::code::ConfirmationCode;
+use legwork::clock::{Clock, Entropy, Timestamp};
+use legwork::http::Cursor;
+use legwork::ids::{LocationId, PractitionerId, SlotId};
+use legwork::scheduling::search::{SlotDto, SlotPage};
+use rusqlite::types::Value;
+use rusqlite::{CachedStatement, Connection};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::Outcome;
+use crate::statements::{Place, Recorded, Statement};
+
+/// What makes this program the least one; the folder follows.
+pub const ARGUMENT: &str = "serve-the-least";
+/// Its database, a copy of the server's.
+pub const DATABASE: &str = "least.db";
+const RECORDED: &str = "recorded.json";
+
+/// Puts into the folder what the program needs. The server must not run.
+pub fn prepare(folder: &Path, recorded: &Recorded) -> Outcome<()> {
+    let server = folder.join("data/legwork.db");
+    // What the server has left in the log beside its file belongs to it.
+    Connection::open(&server)?.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+    fs::copy(server, folder.join(DATABASE))?;
+    fs::write(folder.join(RECORDED), serde_json::to_vec(recorded)?)?;
+    Ok(())
+}
+
+/// Runs it, with as many workers as the server has.
+pub fn serve(folder: &Path) -> Outcome<()> {
+    let recorded: Recorded = serde_json::from_slice(&fs::read(folder.join(RECORDED))?)?;
+    let database = folder.join(DATABASE);
+    let writer = connect(&database, true)?;
+    let shared = web::Data::new(Least {
+        search: plan(&writer, &recorded.search, 51)?,
+        booking: plan(&writer, &recorded.booking, 1)?,
+        booked: recorded.booked,
+        writer: Mutex::new(writer),
+        clock: Clock::System,
+        entropy: Entropy::system(),
+    });
+    let app = move || {
+        let reader = connect(&database, false);
+        let app = App::new().app_data(shared.clone()).service(list_slots).service(create_appointment);
+        // A request tells where there is none.
+        if let Ok(reader) = reader { app.app_data(reader) } else { app }
+    };
+    actix_web::rt::System::new().block_on(async {
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let server = HttpServer::new(app).workers(threads).bind(("127.0.0.1", 0))?;
+        for address in server.addrs() {
+            eprintln!("listening address={address}");
+        }
+        Ok(server.run().await?)
+    })
+}
+
+/// A connection with the server's settings.
+fn connect(database: &Path, writes: bool) -> Outcome<Connection> {
+    let conn = Connection::open(database)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    conn.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;")?;
+    conn.execute_batch(if writes {
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
+    } else {
+        "PRAGMA query_only = ON;"
+    })?;
+    Ok(conn)
+}
+
+struct Least {
+    search: Vec<Planned>,
+    booking: Vec<Planned>,
+    /// How a booking is answered.
+    booked: String,
+    writer: Mutex<Connection>,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+/// A statement with where its values come from.
+struct Planned {
+    sql: String,
+    sources: Vec<Source>,
+    /// Whether it says which slot it is.
+    finds_slot: bool,
+}
+
+/// Where a value comes from.
+#[derive(Clone)]
+enum Source {
+    /// Always the same.
+    Fixed(Value),
+    /// What the request is about.
+    Of(Fact),
+    /// A new id.
+    NewId,
+    /// New random bytes.
+    Random,
+    /// A new confirmation code.
+    Code,
+}
+
+/// What differs from request to request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Fact {
+    Now,
+    /// The end of the window of a search.
+    Later,
+    Patient,
+    VisitType,
+    Slot,
+    Practitioner,
+    Location,
+    StartsAt,
+    EndsAt,
+    Appointment,
+    Key,
+}
+
+type Facts = HashMap<Fact, Value>;
+
+/// Finds out what each placeholder stands for. What differs between two requests is known by its column's name; everything
+/// else is as in the newest row of its table, which the server has just written.
+fn plan(conn: &Connection, statements: &[Statement], rows: i64) -> Outcome<Vec<Planned>> {
+    let mut planned = Vec::new();
+    for (index, Statement { sql, places }) in statements.iter().enumerate() {
+        let limit = if index + 1 == statements.len() { rows } else { 1 };
+        let sources =
+            places.iter().map(|place| source(conn, place, limit).map_err(|error| format!("{error}: {sql}").into()));
+        let sources = sources.collect::<Outcome<_>>()?;
+        // The savepoint in the transaction that the server lets many share becomes a transaction of its own.
+        let sql = match sql.split(' ').next() {
+            Some("SAVEPOINT") => "BEGIN IMMEDIATE".into(),
+            Some("RELEASE") => "COMMIT".into(),
+            _ => sql.clone(),
+        };
+        let finds_slot = sql.starts_with("SELECT `slots`") && places.iter().any(|place| place.column == "slots.id");
+        planned.push(Planned { sql, sources, finds_slot });
+    }
+    Ok(planned)
+}
+
+fn source(conn: &Connection, Place { column: name, operator }: &Place, limit: i64) -> Outcome<Source> {
+    let (table, column) = name.split_once('.').unwrap_or(("", name));
+    let newest = |column: &str| {
+        let sql = format!("SELECT {column} FROM {table} ORDER BY rowid DESC LIMIT 1");
+        conn.query_row(&sql, [], |row| row.get::<_, Value>(0))
+    };
+    if operator == "VALUES" && newest(column)? == Value::Null {
+        return Ok(Source::Fixed(Value::Null));
+    }
+    Ok(match (table, column, operator.as_str()) {
+        (_, "LIMIT", _) => Source::Fixed(Value::Integer(limit)),
+        (_, "active", _) => Source::Fixed(Value::Integer(1)),
+        // Whoever takes a slot ends its hold; whoever books has no doctor's account.
+        ("slots", "held_until", "=") | (_, "hold_id", _) | ("users", "practitioner_id", _) => {
+            Source::Fixed(Value::Null)
+        }
+        (_, "status", "=" | "IN" | "!=") => Source::Fixed(Value::Text("booked".into())),
+        ("appointments", "id", _) | (_, "appointment_id" | "object_id", _) => Source::Of(Fact::Appointment),
+        ("patients", "id", _) | (_, "patient_id", _) => Source::Of(Fact::Patient),
+        ("slots", "id", _) => Source::Of(Fact::Slot),
+        ("visit_types", "id", _) | (_, "visit_type_id", _) => Source::Of(Fact::VisitType),
+        ("practitioners", "id", _) | (_, "owner_id" | "practitioner_id", _) => Source::Of(Fact::Practitioner),
+        ("locations", "id", _) | (_, "location_id", _) => Source::Of(Fact::Location),
+        // A search begins now; a visit overlaps what begins before its end and ends after its start.
+        ("slots", "starts_at", "<") if limit > 1 => Source::Of(Fact::Later),
+        ("slots", "starts_at", ">=") if limit > 1 => Source::Of(Fact::Now),
+        (_, "starts_at", "<") | (_, "ends_at", "VALUES") => Source::Of(Fact::EndsAt),
+        (_, "starts_at" | "ends_at", _) => Source::Of(Fact::StartsAt),
+        (_, "key", _) => Source::Of(Fact::Key),
+        (_, "id", "VALUES") => Source::NewId,
+        (_, "confirmation_code", _) => Source::Code,
+        (_, "token_hash", _) => Source::Random,
+        (_, "at" | "created_at" | "updated_at" | "due_at" | "held_until" | "expires_at" | "last_used_at", _) => {
+            Source::Of(Fact::Now)
+        }
+        ("", _, _) => return Err(format!("nobody knows what {column} is").into()),
+        _ => Source::Fixed(newest(column)?),
+    })
+}
+
+impl Least {
+    /// Runs a statement, to its last row.
+    fn run(&self, conn: &Connection, planned: &Planned, facts: &mut Facts) -> rusqlite::Result<()> {
+        let mut statement = self.bound(conn, planned, facts)?;
+        if statement.column_count() == 0 {
+            return statement.raw_execute().map(|_| ());
+        }
+        let columns =
+            ["practitioner_id", "location_id", "starts_at", "ends_at"].map(|name| statement.column_index(name));
+        let count = statement.column_count();
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            for column in 0..count {
+                std::hint::black_box(row.get_ref(column)?);
+            }
+            if planned.finds_slot {
+                let facts_of_slot = [Fact::Practitioner, Fact::Location, Fact::StartsAt, Fact::EndsAt];
+                for (fact, column) in facts_of_slot.into_iter().zip(&columns) {
+                    if let Ok(column) = column {
+                        facts.insert(fact, row.get(*column)?);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A prepared statement with its values.
+    fn bound<'conn>(
+        &self,
+        conn: &'conn Connection,
+        planned: &Planned,
+        facts: &Facts,
+    ) -> rusqlite::Result<CachedStatement<'conn>> {
+        let mut statement = conn.prepare_cached(&planned.sql)?;
+        for (index, source) in planned.sources.iter().enumerate() {
+            let index = index + 1;
+            match source {
+                Source::Fixed(value) => statement.raw_bind_parameter(index, value)?,
+                Source::Of(fact) => statement.raw_bind_parameter(index, facts.get(fact))?,
+                Source::NewId => statement.raw_bind_parameter(index, self.new_id().into_bytes())?,
+                Source::Random => statement.raw_bind_parameter(index, self.entropy.bytes::<32>())?,
+                Source::Code => statement.raw_bind_parameter(index, ConfirmationCode::draw(&self.entropy).as_str())?,
+            }
+        }
+        Ok(statement)
+    }
+
+    fn new_id(&self) -> Uuid {
+        self.entropy.uuid(self.clock.now())
+    }
+
+    /// The free slots of a visit type.
+    fn find(&self, conn: &Connection, visit_type: Uuid) -> rusqlite::Result<SlotPage> {
+        let [visit, search] = self.search.as_slice() else { return Err(rusqlite::Error::InvalidQuery) };
+        let now = self.clock.now();
+        let facts = Facts::from([
+            (Fact::Now, Value::Integer(now.as_micros())),
+            (Fact::Later, Value::Integer(now.plus(SignedDuration::from_hours(31 * 24)).as_micros())),
+            (Fact::VisitType, blob(visit_type)),
+        ]);
+        let mut statement = self.bound(conn, visit, &facts)?;
+        let minutes = statement.column_index("duration_minutes")?;
+        let mut rows = statement.raw_query();
+        let minutes: i64 = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.get(minutes)?;
+        let mut items = Vec::new();
+        let mut statement = self.bound(conn, search, &facts)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            let starts_at: i64 = row.get(3)?;
+            items.push(SlotDto {
+                id: SlotId(Uuid::from_bytes(row.get(0)?)),
+                practitioner_id: PractitionerId(Uuid::from_bytes(row.get(1)?)),
+                location_id: LocationId(Uuid::from_bytes(row.get(2)?)),
+                starts_at: instant(starts_at)?,
+                ends_at: instant(starts_at + minutes * 60_000_000)?,
+                time_zone: row.get(4)?,
+            });
+        }
+        let more = items.len() > 50;
+        items.truncate(50);
+        let last = items.last().filter(|_| more);
+        let next_cursor = last.map(|slot| Cursor { at: slot.starts_at, id: slot.id.0 }.write("slots"));
+        Ok(SlotPage { items, next_cursor })
+    }
+
+    /// Books a slot, and commits that by itself. Gives the appointment's id.
+    fn book(&self, booking: &Booking, key: String) -> rusqlite::Result<Uuid> {
+        let id = self.new_id();
+        let mut facts = Facts::from([
+            (Fact::Now, Value::Integer(self.clock.now().as_micros())),
+            (Fact::VisitType, blob(booking.visit_type_id)),
+            (Fact::Patient, blob(booking.patient_id)),
+            (Fact::Slot, blob(booking.slot_id)),
+            (Fact::Appointment, blob(id)),
+            (Fact::Key, Value::Text(key)),
+        ]);
+        let conn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = self.booking.iter().try_for_each(|planned| self.run(&conn, planned, &mut facts));
+        if done.is_err() && !conn.is_autocommit() {
+            conn.execute_batch("ROLLBACK")?;
+        }
+        done.map(|()| id)
+    }
+}
+
+fn blob(id: Uuid) -> Value {
+    Value::Blob(id.into_bytes().to_vec())
+}
+
+fn instant(micros: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_micros(micros).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, micros))
+}
+
+#[derive(Deserialize)]
+struct Search {
+    visit_type_id: Uuid,
+}
+
+/// A query takes less than a millisecond, so the worker itself runs it, on a connection of its own: nothing is quicker.
+#[get("/v1/slots")]
+async fn list_slots(
+    request: HttpRequest,
+    query: web::Query<Search>,
+    least: web::Data<Least>,
+) -> actix_web::Result<HttpResponse> {
+    let conn = request.app_data::<Connection>().ok_or_else(|| ErrorInternalServerError("no database"))?;
+    let page = least.find(conn, query.visit_type_id).map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Ok().json(page))
+}
+
+#[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "what the API calls them")]
+struct Booking {
+    slot_id: Uuid,
+    visit_type_id: Uuid,
+    patient_id: Uuid,
+}
+
+/// A commit waits for the disk, so it is done on a thread that may block.
+#[post("/v1/appointments")]
+async fn create_appointment(
+    request: HttpRequest,
+    booking: web::Json<Booking>,
+    least: web::Data<Least>,
+) -> actix_web::Result<HttpResponse> {
+    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
+    let program = least.clone();
+    let id = web::block(move || program.book(&booking, key)).await?.map_err(ErrorInternalServerError)?;
+    let location = (LOCATION, format!("/v1/appointments/{id}"));
+    Ok(HttpResponse::Created().insert_header(location).content_type(ContentType::json()).body(least.booked.clone()))
+}

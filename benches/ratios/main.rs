@@ -1,0 +1,229 @@
+//! What the service costs over its SQL: the release server beside the least actix-web program that runs the same statements,
+//! in turns. `cargo bench --bench ratios [-- slot-search bookings memory --quick]`; BENCHMARKS.md says how to read it.
+
+#![expect(clippy::cast_precision_loss, reason = "counts of requests are far from what a float cannot count")]
+
+mod child;
+mod clinic;
+mod least;
+mod load;
+mod statements;
+
+use std::path::Path;
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use child::{Child, Memory};
+use clinic::Clinic;
+use load::Tally;
+
+/// What goes wrong here is told and ends the run.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// How much is run.
+struct Scale {
+    rounds: usize,
+    /// Each side's part of a round.
+    part: Duration,
+    practitioners: usize,
+    patients: usize,
+    /// For how many days ahead there are slots.
+    days: u32,
+}
+
+const FULL: Scale = Scale { rounds: 5, part: Duration::from_secs(4), practitioners: 12, patients: 1_000, days: 365 };
+const QUICK: Scale = Scale { rounds: 1, part: Duration::from_millis(500), practitioners: 2, patients: 100, days: 90 };
+
+/// Clients that search, and the most requests of one side in one round.
+const SEARCHERS: (usize, usize) = (8, 100_000);
+/// Clients that book.
+const BOOKERS: usize = 64;
+
+fn main() -> Outcome<()> {
+    let mut arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [program, folder] = arguments.as_slice()
+        && program == least::ARGUMENT
+    {
+        return least::serve(Path::new(folder));
+    }
+    let quick = arguments.iter().position(|argument| argument == "--quick").map(|at| arguments.remove(at)).is_some();
+    let parts = ["slot-search", "bookings", "memory"];
+    if let Some(unknown) = arguments.iter().find(|argument| !parts.contains(&argument.as_str())) {
+        return Err(format!("{unknown}: the parts are {}; --quick runs less", parts.join(", ")).into());
+    }
+    let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
+    let scale = if quick { &QUICK } else { &FULL };
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        if wanted("slot-search") || wanted("bookings") {
+            compare(scale, wanted("slot-search"), wanted("bookings")).await?;
+        }
+        if wanted("memory") {
+            memory().await?;
+        }
+        Ok(())
+    })
+}
+
+async fn compare(scale: &Scale, search: bool, bookings: bool) -> Outcome<()> {
+    let folder = tempfile::Builder::new().prefix("legwork-bench-").tempdir()?;
+    let folder = folder.path();
+    let clinic = Clinic::build(folder, scale.practitioners, scale.patients, scale.days).await?;
+    println!(
+        "clinic: {} practitioners, {} patients, {} free slots",
+        scale.practitioners,
+        scale.patients,
+        clinic.slots.len()
+    );
+    let shown = statements::record(folder, &clinic).await?;
+    println!("statements: {} a search, {} a booking, as the server logs them", shown.search.len(), shown.booking.len());
+    least::prepare(folder, &shown)?;
+
+    let sides = [clinic.server(folder, &[]).await?, Child::least(folder).await?];
+    let token = clinic::sign_in(&sides[0].base).await?;
+    if search {
+        let [shown, least] = [
+            load::once(&sides[0], clinic.search(), StatusCode::OK).await?,
+            load::once(&sides[1], clinic.search(), StatusCode::OK).await?,
+        ];
+        if shown != least {
+            return Err(format!("the least program finds something else:\n{shown}\n{least}").into());
+        }
+        let title = format!("slot search, 50 rows, {} clients", SEARCHERS.0);
+        let mut table = Table::new(&title, 0.8);
+        for _ in 0..scale.rounds {
+            let mut row = Vec::new();
+            for side in &sides {
+                row.push(
+                    side.measure(load::drive(side, SEARCHERS.0, scale.part, StatusCode::OK, |turn| {
+                        (turn < SEARCHERS.1).then(|| clinic.search())
+                    }))
+                    .await?,
+                );
+            }
+            table.add(row)?;
+        }
+        table.end();
+    }
+    if bookings {
+        let title = format!("durable bookings, {BOOKERS} clients");
+        let mut table = Table::new(&title, 2.5);
+        // The first slot was booked when the statements were recorded. Each side has its own copy of all others.
+        let mut used = [1; 2];
+        for _ in 0..scale.rounds {
+            let mut row = Vec::new();
+            for (side, used) in sides.iter().zip(&mut used) {
+                let first = *used;
+                let measured = side
+                    .measure(load::drive(side, BOOKERS, scale.part, StatusCode::CREATED, |turn| {
+                        clinic.booking(first + turn, &token)
+                    }))
+                    .await?;
+                *used += measured.tally.latencies.len();
+                row.push(measured);
+            }
+            table.add(row)?;
+        }
+        table.end();
+        for (side, used) in sides.iter().zip(used) {
+            clinic.check_bookings(&side.database(), used)?;
+        }
+        println!("both databases hold exactly the bookings that were acknowledged");
+    }
+    println!("memory after this: server {}, least program {}", sides[0].memory()?, sides[1].memory()?);
+    Ok(())
+}
+
+/// One side's part of a round.
+pub struct Measured {
+    tally: Tally,
+    /// Seconds of processor time that the program took.
+    cpu: f64,
+}
+
+impl Measured {
+    fn rate(&self) -> f64 {
+        self.tally.latencies.len() as f64 / self.tally.seconds
+    }
+
+    /// Microseconds of processor time per request.
+    fn cost(&self) -> f64 {
+        self.cpu * 1e6 / self.tally.latencies.len().max(1) as f64
+    }
+
+    /// Milliseconds within which so many of a hundred requests were answered.
+    fn within(&self, percent: usize) -> f64 {
+        let latencies = &self.tally.latencies;
+        let at = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
+        latencies.get(at).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
+    }
+}
+
+/// What was measured, a line per round, and the ratios in the end.
+struct Table {
+    aim: f64,
+    rates: Vec<f64>,
+    costs: Vec<f64>,
+}
+
+impl Table {
+    fn new(title: &str, aim: f64) -> Self {
+        println!("\n{title} (server / least program)");
+        println!(
+            "{:>20} {:>7} {:>22} {:>22} {:>22}",
+            "requests per s", "ratio", "CPU µs per request", "p50 ms", "p99 ms"
+        );
+        Self { aim, rates: Vec::new(), costs: Vec::new() }
+    }
+
+    fn add(&mut self, row: Vec<Measured>) -> Outcome<()> {
+        let [server, least] = row.as_slice() else { return Err("a round has two sides".into()) };
+        let ratio = server.rate() / least.rate();
+        let pair =
+            |what: &dyn Fn(&Measured) -> f64, digits| format!("{:.digits$} / {:.digits$}", what(server), what(least));
+        println!(
+            "{:>20} {ratio:>7.2} {:>22} {:>22} {:>22}",
+            pair(&Measured::rate, 0),
+            pair(&Measured::cost, 0),
+            pair(&|side| side.within(50), 2),
+            pair(&|side| side.within(99), 2),
+        );
+        self.rates.push(ratio);
+        self.costs.push(server.cost() / least.cost());
+        Ok(())
+    }
+
+    fn end(mut self) {
+        let (low, middle, high) = spread(&mut self.rates);
+        let verdict = if middle >= self.aim { "reached" } else { "NOT reached" };
+        println!("ratio of the rates: {low:.2} to {high:.2}, median {middle:.2}; aim {:.1}: {verdict}", self.aim);
+        let (low, middle, high) = spread(&mut self.costs);
+        println!("ratio of the CPU time: {low:.2} to {high:.2}, median {middle:.2}");
+    }
+}
+
+/// The least, the median and the greatest.
+fn spread(values: &mut [f64]) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+    (at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
+}
+
+/// What a server takes that nobody asks anything.
+async fn memory() -> Outcome<()> {
+    println!("\nmemory at rest, 5 s after the start (aim: 60 MiB)");
+    for (name, arguments) in [("empty", [].as_slice()), ("the demo clinic", ["--demo"].as_slice())] {
+        for start in ["first start", "second start"] {
+            let folder = tempfile::Builder::new().prefix("legwork-bench-").tempdir()?;
+            if start == "second start" {
+                Child::server(folder.path(), arguments, &[]).await?.stop()?;
+            }
+            let server = Child::server(folder.path(), arguments, &[]).await?;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let Memory { resident, .. } = server.memory()?;
+            let verdict = if resident <= 60.0 { "reached" } else { "NOT reached" };
+            println!("{name}, {start}: {}: {verdict}", server.memory()?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The statements of a search and of a booking, taken from the server's own log, so that the least program runs the very same.
+
+use std::path::Path;
+
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clinic::{self, Clinic, Prepared};
+use crate::{Outcome, load};
+
+/// What the server runs, and answers.
+#[derive(Serialize, Deserialize)]
+pub struct Recorded {
+    pub search: Vec<Statement>,
+    pub booking: Vec<Statement>,
+    /// The body of the answer to the booking.
+    pub booked: String,
+}
+
+/// One statement with what its placeholders stand for.
+#[derive(Serialize, Deserialize)]
+pub struct Statement {
+    pub sql: String,
+    pub places: Vec<Place>,
+}
+
+/// A placeholder: what it is compared with, set or inserted into.
+#[derive(Serialize, Deserialize)]
+pub struct Place {
+    /// `table.column`, or `column` where the statement names no table; `LIMIT`.
+    pub column: String,
+    /// `=`, `<`, `IN` …; `VALUES` in an insert.
+    pub operator: String,
+}
+
+/// Has a server search once and book the clinic's first slot, and reads in its log what it ran.
+pub async fn record(folder: &Path, clinic: &Clinic) -> Outcome<Recorded> {
+    let settings = [("RUST_LOG", "info,legwork::sql=trace"), ("LOG_FORMAT", "json")];
+    let server = clinic.server(folder, &settings).await?;
+    let token = clinic::sign_in(&server.base).await?;
+    let named = |mut request: Prepared, name: &'static str| {
+        request.headers_mut().insert("x-request-id", HeaderValue::from_static(name));
+        request
+    };
+    load::once(&server, named(clinic.search(), SEARCH), StatusCode::OK).await?;
+    let booking = clinic.booking(0, &token).ok_or("there is no free slot")?;
+    let booked = load::once(&server, named(booking, BOOKING), StatusCode::CREATED).await?;
+    let log = server.log()?;
+    server.stop()?;
+    let recorded = Recorded { search: statements(&log, SEARCH), booking: statements(&log, BOOKING), booked };
+    if recorded.search.is_empty() || recorded.booking.is_empty() {
+        return Err("the server's log shows no statements".into());
+    }
+    Ok(recorded)
+}
+
+/// The ids of the requests whose statements are looked for.
+const SEARCH: &str = "bench-search";
+const BOOKING: &str = "bench-booking";
+
+/// What one request ran, in order, as the log has it.
+fn statements(log: &str, request: &str) -> Vec<Statement> {
+    let of_request = |line: &str| {
+        let entry: Value = serde_json::from_str(line).ok()?;
+        (entry["span"]["request_id"] == request).then_some(())?;
+        let sql = entry["statement"].as_str()?.to_owned();
+        Some(Statement { places: places(&sql), sql })
+    };
+    log.lines().filter_map(of_request).collect()
+}
+
+/// What the placeholders of a statement stand for, as diesel writes statements.
+fn places(sql: &str) -> Vec<Place> {
+    let (mut names, mut operator, mut places) = (Vec::<String>::new(), String::from("="), Vec::new());
+    let is_insert = sql.starts_with("INSERT");
+    let mut rest = sql;
+    while let Some(first) = rest.chars().next() {
+        let span = |part: &dyn Fn(char) -> bool| rest.find(|c| !part(c)).unwrap_or(rest.len());
+        let token = match first {
+            '`' | 'a'..='z' | 'A'..='Z' | '_' => &rest[..span(&|c| c.is_alphanumeric() || "`_.".contains(c))],
+            '<' | '>' | '=' | '!' => &rest[..span(&|c| "<>=!".contains(c))],
+            '\'' => &rest[..rest[1..].find('\'').map_or(rest.len(), |end| end + 2)],
+            other => &rest[..other.len_utf8()],
+        };
+        rest = &rest[token.len()..];
+        match token {
+            "?" => {
+                let (table, columns) =
+                    names.split_first().map_or(("", [].as_slice()), |(table, all)| (table.as_str(), all));
+                let place = if is_insert {
+                    let column = columns.get(places.len() % columns.len().max(1)).map_or("", String::as_str);
+                    Place { column: format!("{table}.{column}"), operator: "VALUES".into() }
+                } else {
+                    let column = names.last().cloned().unwrap_or_default();
+                    let bare = sql.starts_with("UPDATE") && !column.contains('.');
+                    let column = if bare { format!("{table}.{column}") } else { column };
+                    Place { column, operator: operator.clone() }
+                };
+                places.push(place);
+            }
+            "LIMIT" | "OFFSET" => names.push(token.into()),
+            "IN" => operator = token.into(),
+            _ if first == '`' || token.contains('.') => names.push(token.replace('`', "")),
+            _ if "<>=!".contains(first) => operator = token.into(),
+            _ => {}
+        }
+    }
+    places
+}
