@@ -13,6 +13,7 @@ use crate::db::schema::{one_time_tokens, refresh_tokens, sessions, sign_in_failu
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{OneTimeTokenId, RefreshTokenId, SessionId};
+use crate::rounds;
 
 /// Rows of a kind that one transaction deletes, so that it never holds others up for long.
 const ROUND: i64 = 500;
@@ -68,23 +69,17 @@ fn ended_sessions(tx: &mut Conn, before: Timestamp) -> Result<usize> {
 }
 
 /// Purges once an hour until told to stop.
-pub fn start(env: &Env, mut stopping: tokio::sync::watch::Receiver<bool>) {
+pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
     let env = env.clone();
-    actix_web::rt::spawn(async move {
-        loop {
-            let shared = env.clone();
-            let pause = match env.db.write(move |tx| round(tx, &shared)).await {
-                // As long as there is more, with a breath in between.
-                Ok(count) if count >= usize::try_from(ROUND).unwrap_or(usize::MAX) => Duration::from_millis(200),
-                Ok(_) => PAUSE,
-                Err(error) => {
-                    tracing::warn!(%error, "ended sessions could not be purged");
-                    PAUSE
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                _ = stopping.changed() => return,
+    rounds::start(stopping, async move || {
+        let shared = env.clone();
+        match env.db.write(move |tx| round(tx, &shared)).await {
+            // As long as there is more, with a breath in between.
+            Ok(count) if count >= usize::try_from(ROUND).unwrap_or(usize::MAX) => Duration::from_millis(200),
+            Ok(_) => PAUSE,
+            Err(error) => {
+                tracing::warn!(%error, "ended sessions could not be purged");
+                PAUSE
             }
         }
     });

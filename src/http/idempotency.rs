@@ -17,6 +17,7 @@ use crate::db::schema::{idempotency_keys, patient_access};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
+use crate::rounds;
 use crate::sealed::{Place, Sealed};
 
 /// How long a stored answer is kept at least.
@@ -252,18 +253,13 @@ pub fn purge(tx: &mut Conn, now: Timestamp) -> Result<usize> {
 }
 
 /// Purges once an hour until told to stop.
-pub fn start_purge(env: &Env, mut stopping: tokio::sync::watch::Receiver<bool>) {
+pub fn start_purge(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
     let env = env.clone();
-    actix_web::rt::spawn(async move {
-        loop {
-            let clock = env.clock.clone();
-            if let Err(error) = env.db.write(move |tx| purge(tx, clock.now())).await {
-                tracing::warn!(%error, "stored answers could not be purged");
-            }
-            tokio::select! {
-                () = tokio::time::sleep(std::time::Duration::from_hours(1)) => {}
-                _ = stopping.changed() => return,
-            }
+    rounds::start(stopping, async move || {
+        let clock = env.clock.clone();
+        if let Err(error) = env.db.write(move |tx| purge(tx, clock.now())).await {
+            tracing::warn!(%error, "stored answers could not be purged");
         }
+        std::time::Duration::from_hours(1)
     });
 }

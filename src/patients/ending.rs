@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::ids::PatientId;
 use crate::messages::model::{BirthdayMail, Envelope, Mail, Recipient};
 use crate::messages::outbox;
+use crate::rounds;
 
 /// How often it is looked at.
 const ROUND: Duration = Duration::from_hours(1);
@@ -106,19 +107,14 @@ fn send(tx: &mut Conn, env: &Env, patient: &Patient, recipient: Recipient, mail:
 }
 
 /// Tells whoever is due at the start and then every hour, until told to stop.
-pub fn start(env: &Env, mut stopping: tokio::sync::watch::Receiver<bool>) {
+pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
     let env = env.clone();
-    actix_web::rt::spawn(async move {
-        loop {
-            match tell_all(&env).await {
-                Ok(0) => {}
-                Ok(patients) => tracing::info!(patients, "told of a coming of age"),
-                Err(error) => tracing::warn!(%error, "nobody could be told of a coming of age; tried again in an hour"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(ROUND) => {}
-                _ = stopping.changed() => return,
-            }
+    rounds::start(stopping, async move || {
+        match tell_all(&env).await {
+            Ok(0) => {}
+            Ok(patients) => tracing::info!(patients, "told of a coming of age"),
+            Err(error) => tracing::warn!(%error, "nobody could be told of a coming of age; tried again in an hour"),
         }
+        ROUND
     });
 }

@@ -20,6 +20,7 @@ use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId};
+use crate::rounds;
 
 /// How often the horizon is moved on; a few rows of work where nothing is to do.
 const ROUND: Duration = Duration::from_hours(1);
@@ -259,20 +260,15 @@ fn is_current(conn: &mut Conn, env: &Env, id: PractitionerId) -> Result<bool> {
 }
 
 /// Moves the horizon on at the start and then every hour, until told to stop.
-pub fn start(env: &Env, mut stopping: tokio::sync::watch::Receiver<bool>) {
+pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
     let env = env.clone();
-    actix_web::rt::spawn(async move {
-        loop {
-            match publish_all(&env).await {
-                Ok(0) => {}
-                Ok(practitioners) => tracing::info!(practitioners, "slots published"),
-                Err(error) => tracing::warn!(%error, "slots could not be published; tried again in an hour"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(ROUND) => {}
-                _ = stopping.changed() => return,
-            }
+    rounds::start(stopping, async move || {
+        match publish_all(&env).await {
+            Ok(0) => {}
+            Ok(practitioners) => tracing::info!(practitioners, "slots published"),
+            Err(error) => tracing::warn!(%error, "slots could not be published; tried again in an hour"),
         }
+        ROUND
     });
 }
 
