@@ -13,12 +13,12 @@ use super::store;
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{locations, slots, visit_types};
+use crate::db::schema::{locations, slots};
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Params, PathId};
-use crate::ids::{LocationId, PractitionerId, VisitTypeId};
+use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::hours;
 use crate::scheduling::model::Slot;
 use crate::scheduling::{self, exceptions, plan_store};
@@ -177,21 +177,13 @@ fn load(conn: &mut Conn, env: &Env, actor: &Actor, id: PractitionerId, day: Opti
     let utc = LocalDay::new(LocationId(uuid::Uuid::nil()), TimeZone::UTC, day);
     let (from, to) = (utc.from.minus(around), utc.to.plus(around));
 
-    let mut visits = Vec::new();
+    let mut appointments = Vec::new();
     for shown in store::between(conn, env, actor, id, (from, to))? {
-        if is_on(day, shown.appointment.starts_at, &shown.time_zone)? {
-            visits.push(shown);
+        if is_on(day, shown.appointment.starts_at, &shown.location.time_zone)? {
+            let visit_type = shown.visit_type.name.clone();
+            appointments.push(AgendaAppointment { visit_type, appointment: AppointmentDto::new(env, actor, shown)? });
         }
     }
-    let names: std::collections::HashMap<VisitTypeId, String> =
-        visit_types::table.select((visit_types::id, visit_types::name)).load(conn)?.into_iter().collect();
-    let appointments = AppointmentDto::of_all(conn, env, actor, visits)?
-        .into_iter()
-        .map(|appointment| {
-            let visit_type = names.get(&appointment.visit_type_id).cloned().unwrap_or_default();
-            AgendaAppointment { visit_type, appointment }
-        })
-        .collect();
 
     let mut gaps = slot_gaps(conn, env, id, day, (from, to), now)?;
     gaps.extend(absences(conn, env, actor, id, &days)?);

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::dto::{AppointmentDto, NOTE};
 use super::model::AppointmentStep;
-use super::store::{self, Appointment};
+use super::store::{self, Appointment, Shown};
 use crate::actor::{Action, Actor};
 use crate::audit;
 use crate::db::Conn;
@@ -81,10 +81,9 @@ pub async fn amend_appointment(
     let (version, dto) = env
         .db
         .write(move |tx| {
-            amend(tx, &shared, &actor, id.0, &if_match, &patch)?;
+            let shown = amend(tx, &shared, &actor, id.0, &if_match, &patch)?;
             audit::record(tx, &shared, &actor.trail, id.0.0)?;
-            let shown = store::shown(tx, &shared, &actor, id.0)?;
-            Ok((shown.appointment.version, AppointmentDto::of(tx, &shared, &actor, shown)?))
+            Ok((shown.appointment.version, AppointmentDto::new(&shared, &actor, shown)?))
         })
         .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))
@@ -97,8 +96,9 @@ fn amend(
     id: AppointmentId,
     if_match: &IfMatch,
     patch: &AppointmentPatch,
-) -> Result<()> {
-    let was = store::lock(tx, env, actor, id)?.appointment;
+) -> Result<Shown> {
+    let shown = store::lock(tx, env, actor, id)?;
+    let was = shown.appointment.clone();
     if_match.check(was.version)?;
     let place = store::note_place(id);
     let old = was.note.as_ref().map(|note| env.sealer.open(place, note)).transpose()?;
@@ -110,7 +110,7 @@ fn amend(
         Change::Set(identifiers) => identifiers.clone(),
     };
     if (&note, &identifiers) == (&old, &was.identifiers) {
-        return Ok(());
+        return Ok(shown);
     }
     if identifiers != was.identifiers {
         identifiers::set_for_appointment(tx, id, &identifiers)?;
@@ -118,6 +118,6 @@ fn amend(
     let note = note.map(|note| env.sealer.seal(place, &note)).transpose()?;
     let change =
         store::Change { step: AppointmentStep::Amend, from: Some(was.status), reason: None, by: Some(actor.user_id) };
-    store::update(tx, env, &change, Appointment { note, identifiers, ..was })?;
-    Ok(())
+    let appointment = store::update(tx, env, &change, Appointment { note, identifiers, ..was })?;
+    Ok(Shown { appointment, ..shown })
 }

@@ -9,10 +9,10 @@ use super::dto::{
     NewAppointment, Rescheduling,
 };
 use super::model::{AppointmentStatus, AppointmentStep};
+use super::store::Shown;
 use super::{agenda, amending, booking, links, moving, notice, progress, store};
 use crate::actor::{Action, Actor};
 use crate::audit;
-use crate::db::Conn;
 use crate::env::Env;
 use crate::error::Result;
 use crate::http::etag::{self, IfMatch};
@@ -43,10 +43,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
 }
 
 /// The appointment as the actor sees it after a change, as an answer that can be stored.
-fn changed(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result<Answer> {
-    let shown = store::shown(tx, env, actor, id)?;
+fn changed(env: &Env, actor: &Actor, shown: Shown) -> Result<Answer> {
     let version = shown.appointment.version;
-    Answer::changed(version, &AppointmentDto::of(tx, env, actor, shown)?)
+    Answer::changed(version, &AppointmentDto::new(env, actor, shown)?)
 }
 
 /// Book an appointment
@@ -84,11 +83,10 @@ async fn book_appointment(
     let request = Request { actor: Some(actor.user_id), operation: "create_appointment".into(), key, body: &body.raw };
     let (shared, who) = (env.clone(), actor.clone());
     let booked = idempotency::run(&env, request, move |tx| {
-        let id = booking::book(tx, &shared, &who, &booking)?;
+        let shown = booking::book(tx, &shared, &who, &booking)?;
+        let (id, version) = (shown.appointment.id, shown.appointment.version);
         audit::record(tx, &shared, &who.trail, id.0)?;
-        let shown = store::shown(tx, &shared, &who, id)?;
-        let version = shown.appointment.version;
-        Answer::created(format!("/v1/appointments/{id}"), version, &AppointmentDto::of(tx, &shared, &who, shown)?)
+        Answer::created(format!("/v1/appointments/{id}"), version, &AppointmentDto::new(&shared, &who, shown)?)
     })
     .await;
     match booked {
@@ -126,7 +124,8 @@ async fn list_appointments(
         .db
         .read(move |conn| {
             let (rows, next_cursor) = store::list(conn, &shared, &actor, &filter, after, limit)?;
-            let items = AppointmentDto::of_all(conn, &shared, &actor, rows)?;
+            let items =
+                rows.into_iter().map(|shown| AppointmentDto::new(&shared, &actor, shown)).collect::<Result<_>>()?;
             Ok(AppointmentPage { items, next_cursor, next_updated_since })
         })
         .await?;
@@ -151,7 +150,7 @@ async fn get_appointment(env: web::Data<Env>, actor: Actor, id: PathId<Appointme
         .db
         .read(move |conn| {
             let shown = store::shown(conn, &shared, &actor, id.0)?;
-            Ok((shown.appointment.version, AppointmentDto::of(conn, &shared, &actor, shown)?))
+            Ok((shown.appointment.version, AppointmentDto::new(&shared, &actor, shown)?))
         })
         .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(appointment))
@@ -180,7 +179,7 @@ async fn get_appointment_calendar(
         .db
         .read(move |conn| {
             let shown = store::shown(conn, &shared, &actor, id.0)?;
-            let content = notice::content(conn, &shown.appointment)?;
+            let content = notice::content(&shown);
             Ok((shown.appointment, content, Language::of_tag(&shown.patient.preferred_language)))
         })
         .await?;
@@ -253,14 +252,14 @@ async fn reschedule_appointment(
     body: Body<Rescheduling>,
 ) -> Result<HttpResponse> {
     actor.require(Action::AppointmentBook)?;
-    let (id, target) = (id.0, moving::Target::from(&body.value));
+    let (id, target) = (id.0, booking::Target::from(&body.value));
     let operation = format!("reschedule_appointment {id}");
     let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
     let (shared, who) = (env.clone(), actor.clone());
     let moved = idempotency::run(&env, request, move |tx| {
-        moving::reschedule(tx, &shared, &who, id, &if_match, target)?;
+        let moved = moving::reschedule(tx, &shared, &who, id, &if_match, target)?;
         audit::record(tx, &shared, &who.trail, id.0)?;
-        changed(tx, &shared, &who, id)
+        changed(&shared, &who, moved)
     })
     .await;
     let Err(error) = moved else { return moved };
@@ -285,9 +284,9 @@ async fn step(
     let request = Request { actor: Some(actor.user_id), operation: format!("{operation} {id}"), key, body: raw };
     let shared = env.clone();
     idempotency::run(&env, request, move |tx| {
-        progress::advance(tx, &shared, &actor, id, &if_match, (step, reason.as_deref()))?;
+        let shown = progress::advance(tx, &shared, &actor, id, &if_match, (step, reason.as_deref()))?;
         audit::record(tx, &shared, &actor.trail, id.0)?;
-        changed(tx, &shared, &actor, id)
+        changed(&shared, &actor, shown)
     })
     .await
 }

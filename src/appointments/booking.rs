@@ -3,7 +3,7 @@
 use super::code::ConfirmationCode;
 use super::model::AppointmentStatus;
 use super::notice::{self, Notice};
-use super::store::{self, Appointment};
+use super::store::{self, Appointment, Shown};
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -13,8 +13,10 @@ use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
 use crate::intake;
 use crate::patients;
-use crate::scheduling::model::{Slot, VisitType, fits, not_offered};
-use crate::scheduling::{self, holds, slots};
+use crate::scheduling::holds;
+use crate::scheduling::model::{Slot, fits};
+use crate::scheduling::offers::{self, Offer};
+use crate::scheduling::slots::{self, Range};
 
 /// What to book.
 #[derive(Clone)]
@@ -33,43 +35,42 @@ pub struct Booking {
     pub identifiers: Identifiers,
 }
 
+/// Where a visit is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The slot in which it starts.
+    pub slot_id: SlotId,
+    /// The caller's hold on the slot.
+    pub hold_id: Option<HoldId>,
+}
+
 /// Books a visit and tells the patient.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a patient, slot or hold that is not there or not the actor's; the conflicts
 /// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `booking_limit`, `slot_past`,
 /// `hold_lapsed`, `identifier_taken`.
-pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<AppointmentId> {
+pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<Shown> {
     let now = env.now();
-    let patient = patients::store::visible(tx, env, actor, booking.patient_id)?;
-    let visit_type = scheduling::store::visit_type(tx, booking.visit_type_id).map_err(|error| match error {
-        Error::NotFound => Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"),
-        other => other,
-    })?;
-    store::lock_patient(tx, patient.id)?;
-    let slots = slots::lock_visit(tx, booking.slot_id, visit_type.duration_minutes);
-    let slots = held(tx, actor, booking.hold_id, now, slots)?;
-    let first = admit(tx, actor, &visit_type, &slots, now)?;
-    if let Some(hold) = booking.hold_id {
-        redeem(tx, actor, hold, (first.id, visit_type.id), now)?;
-    }
-    fits(&slots, visit_type.duration_minutes, now, booking.hold_id)?;
-    let time = (first.starts_at, first.starts_at.plus(visit_type.duration()));
-    store::require_free_patient(tx, patient.id, time, None)?;
+    let patient_id = patients::store::lock(tx, env, actor, booking.patient_id)?;
+    let target = Target { slot_id: booking.slot_id, hold_id: booking.hold_id };
+    let (offer, slots) = claim(tx, actor, target, booking.visit_type_id, None, now)?;
+    fits(&slots, offer.visit_type.duration_minutes, now, booking.hold_id)?;
     if !actor.role.is_staff() {
-        store::require_room(tx, patient.id, now, env.config.settings.max_open_bookings)?;
+        store::require_room(tx, patient_id, now, env.config.settings.max_open_bookings)?;
     }
 
     let id: AppointmentId = env.new_id();
+    let (starts_at, ends_at) = offer.time();
     let note = booking.note.as_ref().map(|note| env.sealer.seal(store::note_place(id), note)).transpose()?;
     let appointment = Appointment {
         id,
-        patient_id: patient.id,
-        practitioner_id: first.practitioner_id,
-        location_id: first.location_id,
-        visit_type_id: visit_type.id,
-        starts_at: time.0,
-        ends_at: time.1,
+        patient_id,
+        practitioner_id: offer.slot.practitioner_id,
+        location_id: offer.slot.location_id,
+        visit_type_id: offer.visit_type.id,
+        starts_at,
+        ends_at,
         status: AppointmentStatus::Booked,
         confirmation_code: ConfirmationCode::draw(&env.entropy).as_str().to_owned(),
         sequence: 0,
@@ -83,35 +84,44 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
     store::insert(tx, env, &appointment)?;
     slots::take(tx, &slots, now, booking.hold_id, id)?;
     // What the patient's intake raised before there was a visit is now this doctor's.
-    intake::flags::hand_over(tx, patient.id, appointment.practitioner_id)?;
-    notice::send(tx, env, Notice::Booked, &appointment, &patient)?;
-    Ok(id)
+    intake::flags::hand_over(tx, patient_id, appointment.practitioner_id)?;
+    let booked = store::shown(tx, env, actor, id)?;
+    notice::send(tx, env, Notice::Booked, &booked)?;
+    Ok(booked)
 }
 
-/// Whether the actor may have a visit of this type from the first of these slots on.
+/// Locks the slots of a visit that the actor may have, and uses up their hold on them; with the slots of the time `before`,
+/// if it is a move.
 ///
 /// # Errors
-/// The conflicts `not_offered`, `not_online_bookable`, `booking_notice`, `slot_past`.
-pub fn admit<'a>(
+/// [`Error::NotFound`] for a slot or hold that is not there or not the actor's; the conflicts `not_offered`,
+/// `not_online_bookable`, `booking_notice`, `slot_past`, `hold_lapsed`.
+pub fn claim(
     tx: &mut Conn,
     actor: &Actor,
-    visit_type: &VisitType,
-    slots: &'a [Slot],
+    target: Target,
+    visit_type: VisitTypeId,
+    before: Option<Range>,
     now: Timestamp,
-) -> Result<&'a Slot> {
-    let first = slots.first().ok_or(Error::NotFound)?;
-    visit_type.bookable(actor.role.is_staff(), first, now)?;
-    if !scheduling::store::offers(tx, first.practitioner_id, visit_type.id)? {
-        return Err(not_offered());
+) -> Result<(Offer, Vec<Slot>)> {
+    let offer = held(tx, actor, target.hold_id, now, |tx| offers::find(tx, target.slot_id, visit_type))?;
+    offer.admit(actor.role.is_staff(), now)?;
+    let slots = held(tx, actor, target.hold_id, now, |tx| slots::lock_visit(tx, offer.slot.id, offer.range(), before))?;
+    if let Some(hold) = target.hold_id {
+        redeem(tx, actor, hold, (offer.slot.id, offer.visit_type.id), now)?;
     }
-    Ok(first)
+    Ok((offer, slots))
 }
 
 /// Tells whoever shows a hold of a slot that is gone, because the plan has changed, that the hold is over.
-///
-/// # Errors
-/// The conflict `hold_lapsed`; otherwise the looking's own.
-pub fn held<T>(tx: &mut Conn, actor: &Actor, hold: Option<HoldId>, now: Timestamp, found: Result<T>) -> Result<T> {
+fn held<T>(
+    tx: &mut Conn,
+    actor: &Actor,
+    hold: Option<HoldId>,
+    now: Timestamp,
+    look: impl FnOnce(&mut Conn) -> Result<T>,
+) -> Result<T> {
+    let found = look(tx);
     if let (Err(Error::NotFound), Some(hold)) = (&found, hold) {
         holds::current(tx, hold, actor.user_id, now)?;
     }
@@ -122,7 +132,7 @@ pub fn held<T>(tx: &mut Conn, actor: &Actor, hold: Option<HoldId>, now: Timestam
 ///
 /// # Errors
 /// The conflict `hold_lapsed`; a broken rule where it is a hold of something else.
-pub fn redeem(
+fn redeem(
     tx: &mut Conn,
     actor: &Actor,
     hold: HoldId,

@@ -3,17 +3,15 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::booking::Booking;
+use super::booking::{Booking, Target};
 use super::code::ConfirmationCode;
 use super::model::{AppointmentStatus, AppointmentStep};
-use super::moving::Target;
-use super::store::{self, Filter, Past, Shown, Standing};
+use super::store::{self, Filter, Past, Shown};
 use crate::actor::{Actor, Role};
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::types::Date;
 use crate::env::Env;
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Result, Rule};
 use crate::http::paging::{Cursor, Limit};
 use crate::identifiers::{Identifier, Identifiers, Token};
 use crate::ids::{
@@ -128,31 +126,14 @@ pub struct AppointmentPatient {
 }
 
 impl AppointmentDto {
-    /// One appointment as `actor` may see it.
-    ///
-    /// # Errors
-    /// The database's; a fault, if the note does not open.
-    pub fn of(tx: &mut Conn, env: &Env, actor: &Actor, shown: Shown) -> Result<Self> {
-        let mut one = Self::of_all(tx, env, actor, vec![shown])?;
-        one.pop().ok_or_else(|| Error::fault("no appointment to show"))
-    }
-
-    /// Several appointments as `actor` may see them.
-    ///
-    /// # Errors
-    /// The database's; a fault, if a note does not open.
-    pub fn of_all(tx: &mut Conn, env: &Env, actor: &Actor, shown: Vec<Shown>) -> Result<Vec<Self>> {
-        let standings = store::standings(tx, env, &shown)?;
-        shown.into_iter().zip(standings).map(|(shown, standing)| Self::new(env, actor, shown, standing)).collect()
-    }
-
     /// As `actor` may see it.
     ///
     /// # Errors
     /// A fault, if the note does not open.
-    fn new(env: &Env, actor: &Actor, shown: Shown, (intake_id, intake_status): Standing) -> Result<Self> {
+    pub fn new(env: &Env, actor: &Actor, shown: Shown) -> Result<Self> {
         let attention = shown.attention().filter(|_| actor.role.is_staff());
-        let Shown { appointment, time_zone, patient, .. } = shown;
+        let (intake_id, intake_status) = shown.intake(env);
+        let Shown { appointment, location, patient, .. } = shown;
         let note = appointment.note.as_ref().map(|note| env.sealer.open(store::note_place(appointment.id), note));
         let patient = actor.role.is_staff().then(|| AppointmentPatient {
             id: patient.id,
@@ -171,7 +152,7 @@ impl AppointmentDto {
             visit_type_id: appointment.visit_type_id,
             starts_at: appointment.starts_at,
             ends_at: appointment.ends_at,
-            time_zone,
+            time_zone: location.time_zone,
             status: appointment.status,
             confirmation_code: ConfirmationCode::stored(appointment.confirmation_code).to_string(),
             sequence: appointment.sequence,

@@ -53,7 +53,8 @@ pub fn of_patient(
             store::list(tx, env, actor, &filter, Cursor::read(next.as_deref(), filter.list())?, limit)?;
         let ids: Vec<_> = page.iter().map(|shown| shown.appointment.id).collect();
         let mut changes = changes(tx, env, reader, ids)?;
-        for appointment in AppointmentDto::of_all(tx, env, actor, page)? {
+        for shown in page {
+            let appointment = AppointmentDto::new(env, actor, shown)?;
             let history = changes.remove(&appointment.id).unwrap_or_default();
             all.push(ExportedAppointment { appointment, history });
         }

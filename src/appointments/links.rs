@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::code::ConfirmationCode;
 use super::model::{AppointmentStatus, AppointmentStep};
 use super::notice::{self, Notice};
 use super::progress::{self, By};
@@ -26,7 +25,6 @@ use crate::http::{Body, PathId};
 use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
 use crate::messages::{self, calendar};
 use crate::patients;
-use crate::scheduling;
 use crate::text::{self, Language};
 use crate::trail::Trail;
 
@@ -167,10 +165,9 @@ struct LinkedAppointment {
 
 impl LinkedAppointment {
     fn of(tx: &mut Conn, env: &Env, shown: Shown) -> Result<Self> {
-        let Shown { appointment, time_zone, patient, .. } = shown;
-        let visit_type = scheduling::store::visit_type(tx, appointment.visit_type_id)?;
-        let around = progress::circumstances(tx, env, By::LINK, &appointment, &time_zone, &visit_type)?;
-        let content = notice::content(tx, &appointment)?;
+        let around = progress::circumstances(tx, env, By::LINK, &shown)?;
+        let content = notice::content(&shown);
+        let Shown { appointment, patient, .. } = shown;
         let cancelled = appointment.status == AppointmentStatus::Cancelled;
         let language = Language::of_tag(&patient.preferred_language);
         Ok(Self {
@@ -182,8 +179,8 @@ impl LinkedAppointment {
             location: LinkedLocation { name: content.location, address: content.address, phone: content.phone },
             starts_at: appointment.starts_at,
             ends_at: appointment.ends_at,
-            time_zone,
-            confirmation_code: ConfirmationCode::stored(appointment.confirmation_code.clone()).to_string(),
+            time_zone: content.time_zone,
+            confirmation_code: content.confirmation_code,
             can_cancel: around.decide(appointment.status, AppointmentStep::Cancel).is_ok(),
             cancel_until: around.starts_at.minus(around.cancel_notice),
         })
@@ -253,11 +250,10 @@ async fn cancel_appointment_link(
     let request = Request { actor: None, operation: "cancel_appointment_link".into(), key, body: &raw };
     idempotency::run(&env, request, move |tx| {
         let id = look_up(tx, &shared, &token)?;
-        let shown = store::lock_unguarded(tx, id)?;
+        let mut shown = store::lock_unguarded(tx, id)?;
         if shown.appointment.status != AppointmentStatus::Cancelled {
-            progress::change(tx, &shared, By::LINK, shown, (AppointmentStep::Cancel, reason.as_deref()))?;
+            shown = progress::change(tx, &shared, By::LINK, shown, (AppointmentStep::Cancel, reason.as_deref()))?;
         }
-        let shown = store::unguarded(tx, id)?;
         trail.note_patient(shown.patient.id);
         audit::record(tx, &shared, &trail, id.0)?;
         Answer::json(200, &LinkedAppointment::of(tx, &shared, shown)?)
@@ -294,16 +290,16 @@ async fn renew_appointment_links(
     let operation = format!("renew_appointment_links {id}");
     let request = Request { actor: Some(actor.user_id), operation, key, body: &[] };
     idempotency::run(&env, request, move |tx| {
-        let Shown { appointment, patient, .. } = store::lock_unguarded(tx, id)?;
+        let shown = store::lock_unguarded(tx, id)?;
         let now = shared.now();
-        if appointment.status != AppointmentStatus::Booked || appointment.ends_at <= now {
+        if shown.appointment.status != AppointmentStatus::Booked || shown.appointment.ends_at <= now {
             return Err(Error::conflict("status_conflict", "Only a booked appointment that is not over has links."));
         }
-        actor.trail.note_patient(patient.id);
+        actor.trail.note_patient(shown.patient.id);
         audit::record(tx, &shared, &actor.trail, id.0)?;
         revoke(tx, &actor, id, now)?;
         messages::store::supersede_calls(tx, id, now)?;
-        notice::send(tx, &shared, Notice::Booked, &appointment, &patient)?;
+        notice::send(tx, &shared, Notice::Booked, &shown)?;
         Ok(Answer::empty(202))
     })
     .await

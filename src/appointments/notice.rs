@@ -2,18 +2,15 @@
 
 use super::code::ConfirmationCode;
 use super::links;
-use super::store::Appointment;
+use super::store::Shown;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::Result;
-use crate::intake;
 use crate::intake::model::IntakeStanding;
 use crate::messages::model::{AppointmentMail, Envelope, Mail};
 use crate::messages::{self, outbox};
 use crate::patients;
-use crate::patients::model::Patient;
 use crate::patients::recipients::Told;
-use crate::scheduling;
 
 /// What there is to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +27,14 @@ pub enum Notice {
 ///
 /// # Errors
 /// The database's.
-pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment, patient: &Patient) -> Result<()> {
+pub fn send(tx: &mut Conn, env: &Env, notice: Notice, shown: &Shown) -> Result<()> {
+    let (appointment, patient) = (&shown.appointment, &shown.patient);
     if notice != Notice::Booked {
         messages::store::supersede_calls(tx, appointment.id, env.now())?;
     }
-    let mut content = content(tx, appointment)?;
-    if notice == Notice::Booked {
-        content.forms_due = forms_due(tx, env, appointment)?;
-    }
+    // Whether the patient has still to submit an intake for the visit.
+    let forms_due = matches!(shown.intake(env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
+    let content = AppointmentMail { forms_due: forms_due && notice == Notice::Booked, ..content(shown) };
     for Told { recipient, account } in patients::recipients::of(tx, env, patient)? {
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
@@ -59,34 +56,22 @@ pub fn send(tx: &mut Conn, env: &Env, notice: Notice, appointment: &Appointment,
 }
 
 /// The appointment as mails and calendars show it. It says nothing about health.
-///
-/// # Errors
-/// The database's.
-pub fn content(tx: &mut Conn, appointment: &Appointment) -> Result<AppointmentMail> {
-    let location = scheduling::store::location(tx, appointment.location_id)?;
-    let practitioner = scheduling::store::practitioner(tx, appointment.practitioner_id)?;
-    let visit_type = scheduling::store::visit_type(tx, appointment.visit_type_id)?;
-    Ok(AppointmentMail {
+pub fn content(shown: &Shown) -> AppointmentMail {
+    let Shown { appointment, location, practitioner, visit_type, .. } = shown;
+    AppointmentMail {
         appointment_id: appointment.id,
         sequence: appointment.sequence,
         starts_at: appointment.starts_at,
         ends_at: appointment.ends_at,
-        time_zone: location.time_zone,
-        visit: visit_type.public_name,
-        practitioner: practitioner.name,
-        location: location.name,
-        address: location.address,
-        phone: location.phone,
+        time_zone: location.time_zone.clone(),
+        visit: visit_type.public_name.clone(),
+        practitioner: practitioner.name.clone(),
+        location: location.name.clone(),
+        address: location.address.clone(),
+        phone: location.phone.clone(),
         confirmation_code: ConfirmationCode::stored(appointment.confirmation_code.clone()).to_string(),
         patient: None,
         token: None,
         forms_due: false,
-    })
-}
-
-/// Whether the patient has still to submit an intake for the visit.
-fn forms_due(tx: &mut Conn, env: &Env, appointment: &Appointment) -> Result<bool> {
-    let visit = (appointment.patient_id, appointment.starts_at, appointment.ends_at);
-    let standings = intake::store::standings(tx, env, &[visit])?;
-    Ok(standings.iter().any(|(_, standing)| matches!(standing, IntakeStanding::Missing | IntakeStanding::InProgress)))
+    }
 }

@@ -1,7 +1,6 @@
 //! Cancelling a visit, and the steps of its day: check-in, no-show, complete, undo.
 
 use jiff::SignedDuration;
-use jiff::tz::TimeZone;
 
 use super::model::{AppointmentStatus, AppointmentStep, Circumstances};
 use super::notice::{self, Notice};
@@ -9,12 +8,11 @@ use super::store::{self, Appointment, Change, Shown};
 use crate::actor::Actor;
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::etag::IfMatch;
 use crate::ids::{AppointmentId, UserId};
-use crate::scheduling::model::VisitType;
 use crate::scheduling::releasing::release;
-use crate::scheduling::{self, slots};
+use crate::scheduling::slots;
 
 /// On whose part an appointment is changed.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +44,7 @@ pub fn advance(
     id: AppointmentId,
     if_match: &IfMatch,
     (step, reason): (AppointmentStep, Option<&str>),
-) -> Result<()> {
+) -> Result<Shown> {
     let shown = store::lock(tx, env, actor, id)?;
     if_match.check(shown.appointment.version)?;
     change(tx, env, By::account(actor), shown, (step, reason))
@@ -62,16 +60,12 @@ pub fn change(
     by: By,
     shown: Shown,
     (step, reason): (AppointmentStep, Option<&str>),
-) -> Result<()> {
+) -> Result<Shown> {
+    let status = circumstances(tx, env, by, &shown)?.decide(shown.appointment.status, step)?;
     let before = shown.appointment;
-    let visit_type = scheduling::store::visit_type(tx, before.visit_type_id)?;
-    let around = circumstances(tx, env, by, &before, &shown.time_zone, &visit_type)?;
-    let status = around.decide(before.status, step)?;
-
     if status.is_live() && !before.status.is_live() {
-        // It claims the patient's time again; somebody may have used it meanwhile.
+        // It claims the patient's time again; somebody may use it meanwhile.
         store::lock_patient(tx, before.patient_id)?;
-        store::require_free_patient(tx, before.patient_id, (before.starts_at, before.ends_at), Some(before.id))?;
     }
     let cancelled = status == AppointmentStatus::Cancelled;
     if cancelled {
@@ -80,31 +74,25 @@ pub fn change(
     }
     let sequence = before.sequence + i32::from(cancelled);
     let change = Change { step, from: Some(before.status), reason, by: by.account };
-    let after = store::update(tx, env, &change, Appointment { status, sequence, ..before })?;
+    let appointment = store::update(tx, env, &change, Appointment { status, sequence, ..before })?;
+    let after = Shown { appointment, ..shown };
     if cancelled {
-        notice::send(tx, env, Notice::Cancelled, &after, &shown.patient)?;
+        notice::send(tx, env, Notice::Cancelled, &after)?;
     }
-    Ok(())
+    Ok(after)
 }
 
 /// What the rules look at.
 ///
 /// # Errors
 /// The database's, or a fault where the location's zone is unknown.
-pub fn circumstances(
-    tx: &mut Conn,
-    env: &Env,
-    by: By,
-    appointment: &Appointment,
-    time_zone: &str,
-    visit_type: &VisitType,
-) -> Result<Circumstances> {
+pub fn circumstances(tx: &mut Conn, env: &Env, by: By, shown: &Shown) -> Result<Circumstances> {
     Ok(Circumstances {
         now: env.now(),
-        starts_at: appointment.starts_at,
-        changed_at: store::changed_at(tx, appointment)?,
-        zone: TimeZone::get(time_zone).map_err(|error| Error::internal("the location's time zone", error))?,
+        starts_at: shown.appointment.starts_at,
+        changed_at: store::changed_at(tx, &shown.appointment)?,
+        zone: shown.location.zone()?,
         by_staff: by.staff,
-        cancel_notice: SignedDuration::from_mins(visit_type.cancel_notice_minutes.into()),
+        cancel_notice: SignedDuration::from_mins(shown.visit_type.cancel_notice_minutes.into()),
     })
 }

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{
     appointment_history, appointment_identifiers, appointments, locations, patient_access, patient_name_words,
-    patients, slots, users,
+    patients, practitioners, slots, users, visit_types,
 };
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -18,12 +18,12 @@ use crate::identifiers::{self, Identifiers, Token, identified};
 use crate::ids::{
     AppointmentHistoryId, AppointmentId, IntakeId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId,
 };
-use crate::intake;
-use crate::intake::model::IntakeStanding;
+use crate::intake::model::{IntakeStanding, IntakeStatus};
+use crate::intake::store::{Newest, with_newest_intake};
 use crate::patients::access;
 use crate::patients::model::Patient;
 use crate::patients::names;
-use crate::scheduling::model::OffPlan;
+use crate::scheduling::model::{Location, OffPlan, Practitioner, VisitType};
 use crate::sealed::{Place, Sealed};
 
 /// An appointment's row.
@@ -80,14 +80,20 @@ pub fn note_place(id: AppointmentId) -> Place {
 pub struct Shown {
     /// The appointment.
     pub appointment: Appointment,
-    /// The location's IANA zone.
-    pub time_zone: String,
+    /// Where.
+    pub location: Location,
+    /// By whom.
+    pub practitioner: Practitioner,
+    /// What for.
+    pub visit_type: VisitType,
     /// Whose it is.
     pub patient: Patient,
     /// Why the plan does not cover the first of its times that were hit.
     pub off_plan: Option<OffPlan>,
     /// Since when it does not.
     pub off_plan_since: Option<Timestamp>,
+    /// The patient's newest intake from before its end.
+    pub(super) newest_intake: Option<Newest>,
 }
 
 impl Shown {
@@ -95,6 +101,11 @@ impl Shown {
     pub fn attention(&self) -> Option<(OffPlan, Timestamp)> {
         let booked = self.appointment.status == AppointmentStatus::Booked;
         self.off_plan.zip(self.off_plan_since).filter(|_| booked)
+    }
+
+    /// The intake that counts for it, and how that stands.
+    pub fn intake(&self, env: &Env) -> (Option<IntakeId>, IntakeStanding) {
+        Newest::standing(self.newest_intake, (self.appointment.starts_at, self.appointment.ends_at), env)
     }
 }
 
@@ -150,16 +161,35 @@ macro_rules! first_hit {
 /// The joined query of which single appointments and lists are made.
 macro_rules! joined {
     () => {
-        appointments::table
-            .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
-            .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
-            .select((
-                Appointment::as_select(),
-                locations::time_zone,
-                Patient::as_select(),
-                first_hit!().select(slots::off_plan).single_value(),
-                first_hit!().select(slots::off_plan_since).single_value(),
-            ))
+        with_newest_intake!(
+            appointments::table
+                .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
+                .inner_join(practitioners::table.on(practitioners::id.eq(appointments::practitioner_id)))
+                .inner_join(visit_types::table.on(visit_types::id.eq(appointments::visit_type_id)))
+                .inner_join(patients::table.on(patients::id.eq(appointments::patient_id))),
+            appointments::patient_id,
+            appointments::ends_at
+        )
+        .select((
+            Appointment::as_select(),
+            Location::as_select(),
+            Practitioner::as_select(),
+            VisitType::as_select(),
+            Patient::as_select(),
+            first_hit!().select(slots::off_plan).single_value(),
+            first_hit!().select(slots::off_plan_since).single_value(),
+            Option::<Newest>::as_select(),
+        ))
+    };
+}
+
+/// The patients that the actor may act for.
+macro_rules! own {
+    ($env:expr, $actor:expr) => {
+        patient_access::table
+            .filter(patient_access::user_id.eq($actor.user_id))
+            .filter(access::standing($env.now()))
+            .select(patient_access::patient_id)
     };
 }
 
@@ -168,14 +198,7 @@ macro_rules! shown {
     ($env:expr, $actor:expr) => {{
         let mut query = joined!().into_boxed();
         if only_own($actor) {
-            query = query.filter(
-                appointments::patient_id.eq_any(
-                    patient_access::table
-                        .filter(patient_access::user_id.eq($actor.user_id))
-                        .filter(access::standing($env.now()))
-                        .select(patient_access::patient_id),
-                ),
-            );
+            query = query.filter(appointments::patient_id.eq_any(own!($env, $actor)));
         }
         query
     }};
@@ -198,21 +221,6 @@ pub fn shown(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Resu
 pub fn unguarded(tx: &mut Conn, id: AppointmentId) -> Result<Shown> {
     Ok(joined!().filter(appointments::id.eq(id)).first(tx)?)
 }
-
-/// The intake that counts for each of these visits, and how it stands.
-///
-/// # Errors
-/// The database's.
-pub fn standings(tx: &mut Conn, env: &Env, shown: &[Shown]) -> Result<Vec<Standing>> {
-    let visits: Vec<_> = shown
-        .iter()
-        .map(|Shown { appointment, .. }| (appointment.patient_id, appointment.starts_at, appointment.ends_at))
-        .collect();
-    intake::store::standings(tx, env, &visits)
-}
-
-/// The intake that counts for a visit, and how it stands.
-pub type Standing = (Option<IntakeId>, IntakeStanding);
 
 /// Locks the appointment against every other change and loads it.
 ///
@@ -241,10 +249,10 @@ fn lock_row(tx: &mut Conn, id: AppointmentId) -> Result<()> {
     Ok(())
 }
 
-/// Makes the changes to one patient's appointments wait for each other, so that an overlap is found by looking.
+/// Makes the changes to one patient's appointments wait for each other.
 ///
-/// The exclusion constraint alone would find it as well, but two inserts that each see the other wait for each other
-/// until the deadlock is noticed.
+/// That none of them overlap is a constraint (`patient_busy`); but two inserts that each find the other, not yet committed,
+/// would wait for each other until the deadlock is noticed.
 ///
 /// # Errors
 /// The database's.
@@ -253,33 +261,6 @@ pub fn lock_patient(tx: &mut Conn, id: PatientId) -> Result<()> {
         let _: PatientId = patients::table.find(id).select(patients::id).for_no_key_update().first(pg)?;
     }
     Ok(())
-}
-
-/// Sees to it that the patient has no other live appointment between two instants. See [`lock_patient`].
-///
-/// # Errors
-/// The conflict `patient_busy`.
-pub fn require_free_patient(
-    tx: &mut Conn,
-    patient: PatientId,
-    (from, to): (Timestamp, Timestamp),
-    except: Option<AppointmentId>,
-) -> Result<()> {
-    let live: Vec<_> = AppointmentStatus::ALL.iter().copied().filter(|status| status.is_live()).collect();
-    let mut query = appointments::table
-        .filter(appointments::patient_id.eq(patient))
-        .filter(appointments::status.eq_any(live))
-        .filter(appointments::starts_at.lt(to))
-        .filter(appointments::ends_at.gt(from))
-        .select(appointments::id)
-        .into_boxed();
-    if let Some(except) = except {
-        query = query.filter(appointments::id.ne(except));
-    }
-    match query.first::<AppointmentId>(tx).optional()? {
-        None => Ok(()),
-        Some(_) => Err(Error::conflict("patient_busy", "The patient has another appointment at that time.")),
-    }
 }
 
 /// Sees to it that the patient has room for another visit to come. See [`lock_patient`].
@@ -558,11 +539,19 @@ pub fn history(
     actor: &Actor,
     id: AppointmentId,
 ) -> Result<Vec<(Past, Option<crate::actor::Role>)>> {
-    shown(tx, env, actor, id)?;
-    Ok(appointment_history::table
+    let mut query = appointment_history::table
+        .inner_join(appointments::table.on(appointments::id.eq(appointment_history::appointment_id)))
         .left_join(users::table.on(appointment_history::actor_id.eq(users::id.nullable())))
-        .filter(appointment_history::appointment_id.eq(id))
+        .filter(appointments::id.eq(id))
         .order(appointment_history::id)
-        .select((Past::as_select(), users::role.nullable()))
-        .load(tx)?)
+        .select((appointments::patient_id, (Past::as_select(), users::role.nullable())))
+        .into_boxed();
+    if only_own(actor) {
+        query = query.filter(appointments::patient_id.eq_any(own!(env, actor)));
+    }
+    let rows: Vec<(PatientId, (Past, Option<crate::actor::Role>))> = query.load(tx)?;
+    // Each appointment's begins with its booking.
+    let (patient, _) = rows.first().ok_or(Error::NotFound)?;
+    actor.trail.note_patient(*patient);
+    Ok(rows.into_iter().map(|(_, past)| past).collect())
 }

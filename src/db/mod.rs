@@ -4,6 +4,7 @@ pub mod backup;
 mod conn;
 pub mod constraints;
 pub mod migrate;
+mod pool;
 mod postgres;
 pub mod schema;
 mod sqlite;
@@ -13,7 +14,7 @@ pub mod types;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
+use diesel::r2d2::{Pool, PooledConnection};
 use tokio::sync::Semaphore;
 
 pub use self::conn::{Conn, MultiBackend};
@@ -83,8 +84,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one request may be at the database at all. A write cut off here may still take effect.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-type Connections = Pool<ConnectionManager<Conn>>;
-type Pooled = PooledConnection<ConnectionManager<Conn>>;
+type Connections = Pool<pool::Manager>;
+type Pooled = PooledConnection<pool::Manager>;
 
 /// A handle on the database; cheap to clone.
 #[derive(Clone)]

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use backon::{BlockingRetryable, ExponentialBuilder};
 use diesel::connection::SimpleConnection;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, Pool};
+use diesel::r2d2::{CustomizeConnection, Error as R2d2Error, Pool};
 use diesel::{Connection, PgConnection};
 
+use super::pool::{Manager, Watched};
 use super::{Conn, Connections, trace};
 use crate::error::{Error, Result};
 
@@ -19,8 +20,8 @@ const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; SET l
 #[derive(Debug)]
 struct Configure;
 
-impl CustomizeConnection<Conn, R2d2Error> for Configure {
-    fn on_acquire(&self, conn: &mut Conn) -> Result<(), R2d2Error> {
+impl CustomizeConnection<Watched, R2d2Error> for Configure {
+    fn on_acquire(&self, conn: &mut Watched) -> Result<(), R2d2Error> {
         conn.batch_execute(SETTINGS).map_err(R2d2Error::QueryError)?;
         trace::follow(conn);
         Ok(())
@@ -52,7 +53,7 @@ pub(super) fn pool(url: &str, size: u32) -> Result<Connections, String> {
         .connection_timeout(Duration::from_secs(2))
         .connection_customizer(Box::new(Configure))
         .error_handler(Box::new(Quiet))
-        .build(ConnectionManager::new(bounded(url)))
+        .build(Manager::new(bounded(url)))
         .map_err(|error| format!("PostgreSQL: {error}"))
 }
 

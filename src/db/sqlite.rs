@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, Pool};
+use diesel::r2d2::{CustomizeConnection, Error as R2d2Error, Pool};
 use diesel::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::pool::{Manager, Watched};
 use super::{Conn, Connections, DEADLINE, Use, trace};
 use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
@@ -84,9 +85,9 @@ pub(super) fn connect_plain(path: &Path) -> Result<SqliteConnection, String> {
 #[derive(Debug)]
 struct Configure;
 
-impl CustomizeConnection<Conn, R2d2Error> for Configure {
-    fn on_acquire(&self, conn: &mut Conn) -> Result<(), R2d2Error> {
-        match conn {
+impl CustomizeConnection<Watched, R2d2Error> for Configure {
+    fn on_acquire(&self, conn: &mut Watched) -> Result<(), R2d2Error> {
+        match &mut **conn {
             Conn::Sqlite(conn) => configure(conn, Access::Read).map_err(R2d2Error::QueryError)?,
             Conn::Postgres(_) => {}
         }
@@ -104,7 +105,7 @@ pub(super) fn readers(path: &Path, size: u32) -> Result<Connections, String> {
         // A file does not go away between two requests.
         .test_on_check_out(false)
         .connection_customizer(Box::new(Configure))
-        .build(ConnectionManager::new(path.to_string_lossy()))
+        .build(Manager::new(path.to_string_lossy()))
         .map_err(|error| format!("SQLite: {error}"))
 }
 

@@ -12,6 +12,7 @@ use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{appointments, intake_flags, intake_versions, intakes, locations, patients};
+use crate::db::types;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
@@ -288,46 +289,63 @@ pub fn urgent_flags(tx: &mut Conn, ids: &[IntakeId]) -> Result<HashMap<IntakeId,
     Ok(counts)
 }
 
-/// For each visit (patient, start, end) the intake that counts for it and how it stands, in the same order, in one query.
-///
-/// # Errors
-/// The database's.
-pub fn standings(
-    tx: &mut Conn,
-    env: &Env,
-    visits: &[(PatientId, Timestamp, Timestamp)],
-) -> Result<Vec<(Option<IntakeId>, IntakeStanding)>> {
-    type Row = (PatientId, IntakeId, IntakeStatus, Timestamp, Option<Timestamp>, Option<Timestamp>);
-    let mut ids: Vec<_> = visits.iter().map(|(patient, ..)| *patient).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let rows: Vec<Row> = intakes::table
-        .filter(intakes::patient_id.eq_any(ids))
-        .filter(intakes::status.ne(IntakeStatus::EnteredInError))
-        .select((
-            intakes::patient_id,
-            intakes::id,
-            intakes::status,
-            intakes::authored_at,
-            intakes::submitted_at,
-            intakes::reviewed_at,
-        ))
-        .load(tx)?;
-    let mut by_patient: HashMap<PatientId, Vec<Authored>> = HashMap::new();
-    for (patient, id, status, authored_at, submitted_at, reviewed_at) in rows {
+// Intakes, where a query of them needs others beside.
+diesel::alias!(
+    pub(crate) const OTHERS: Alias<Others> = intakes as others;
+);
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The first, where there is one, or else the second.
+    fn coalesce(first: diesel::sql_types::Nullable<types::Instant>, second: types::Instant) -> types::Instant;
+}
+
+/// Joins the visits of a query with the newest intake of each one's patient that was authored before its end. Which intake
+/// counts for a visit in the end, [`Newest::standing`] says.
+macro_rules! with_newest_intake {
+    ($visits:expr, $patient:expr, $ends_at:expr) => {{
+        use crate::db::schema::intakes;
+        use crate::intake::store::{OTHERS, coalesce};
         // An amendment after the visit takes nothing away from what was there before it.
-        let at = submitted_at.unwrap_or(authored_at);
-        let authored = Authored { id, status, at, reviewed: reviewed_at.is_some() };
-        by_patient.entry(patient).or_default().push(authored);
+        let at = || coalesce(OTHERS.field(intakes::submitted_at), OTHERS.field(intakes::authored_at));
+        let newest = OTHERS
+            .filter(OTHERS.field(intakes::patient_id).eq($patient))
+            .filter(OTHERS.field(intakes::status).ne(IntakeStatus::EnteredInError))
+            .filter(at().le($ends_at))
+            .order((at().desc(), OTHERS.field(intakes::id).desc()))
+            .select(OTHERS.field(intakes::id));
+        $visits.left_join(intakes::table.on(intakes::id.nullable().eq(newest.single_value())))
+    }};
+}
+pub(crate) use with_newest_intake;
+
+/// What of an intake tells whether it counts for a visit. See [`with_newest_intake`].
+#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[diesel(table_name = intakes)]
+pub struct Newest {
+    id: IntakeId,
+    status: IntakeStatus,
+    authored_at: Timestamp,
+    submitted_at: Option<Timestamp>,
+    reviewed_at: Option<Timestamp>,
+}
+
+impl Newest {
+    /// The intake that counts for a visit with this start and end, and how it stands.
+    pub fn standing(
+        newest: Option<Self>,
+        visit: (Timestamp, Timestamp),
+        env: &Env,
+    ) -> (Option<IntakeId>, IntakeStanding) {
+        let newest = newest.map(|Self { id, status, authored_at, submitted_at, reviewed_at }| Authored {
+            id,
+            status,
+            at: submitted_at.unwrap_or(authored_at),
+            reviewed: reviewed_at.is_some(),
+        });
+        let valid = SignedDuration::from_hours(24 * i64::from(env.config.settings.intake_valid_days));
+        model::standing(newest.as_slice(), visit, valid)
     }
-    let valid = SignedDuration::from_hours(24 * i64::from(env.config.settings.intake_valid_days));
-    Ok(visits
-        .iter()
-        .map(|(patient, starts_at, ends_at)| {
-            let intakes = by_patient.get(patient).map_or(&[][..], Vec::as_slice);
-            model::standing(intakes, (*starts_at, *ends_at), valid)
-        })
-        .collect())
 }
 
 /// Where the patient is seen next, or was last, or else the clinic's oldest location; and by whom they are seen next.

@@ -97,18 +97,20 @@ pub fn has(conn: &mut Conn, env: &Env, user: UserId, patient: PatientId) -> Resu
     Ok(access.select(patient_access::user_id).first::<UserId>(conn).optional()?.is_some())
 }
 
-/// The patients that an account may act for, in the order in which it was given access.
+/// An account with the patients that it may act for, in the order in which it was given access.
 ///
 /// # Errors
-/// The database's.
-pub fn of_account(tx: &mut Conn, env: &Env, user: UserId) -> Result<Vec<(Access, Patient)>> {
-    Ok(patient_access::table
-        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
-        .filter(patient_access::user_id.eq(user))
-        .filter(standing(env.now()))
+/// [`Error::NotFound`].
+pub fn of_account(tx: &mut Conn, env: &Env, user: UserId) -> Result<(User, Vec<(Access, Patient)>)> {
+    let rows: Vec<(User, Option<Access>, Option<Patient>)> = users::table
+        .left_join(patient_access::table.on(patient_access::user_id.eq(users::id).and(standing(env.now()))))
+        .left_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
+        .filter(users::id.eq(user))
         .order((patient_access::created_at, patient_access::patient_id))
-        .select((Access::as_select(), Patient::as_select()))
-        .load(tx)?)
+        .select((User::as_select(), Option::<Access>::as_select(), Option::<Patient>::as_select()))
+        .load(tx)?;
+    let user = rows.first().map(|(user, ..)| user.clone()).ok_or(Error::NotFound)?;
+    Ok((user, rows.into_iter().filter_map(|(_, access, patient)| access.zip(patient)).collect()))
 }
 
 /// All access that was ever given to a patient and not taken back, with its account, oldest first.

@@ -1,8 +1,6 @@
 //! Consents: the documents, who decided what on which version of them, and what is still open. A record of a decision is
 //! never changed; a change of mind is another record.
 
-use std::collections::HashSet;
-
 use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -237,22 +235,22 @@ pub fn of_patient(conn: &mut Conn, patient: PatientId, after: Option<Cursor>, li
     Ok(query.order((consents::signed_at, consents::id)).limit(limit.query()).load(conn)?)
 }
 
-/// What needs not be asked any more: accepted or declined in the present version, at any time. That somebody could not be
-/// asked later takes nothing back.
-///
-/// # Errors
-/// The database's.
-pub fn settled(conn: &mut Conn, patients: &[PatientId]) -> Result<HashSet<(PatientId, ConsentType)>> {
-    Ok(consents::table
-        .filter(consents::patient_id.eq_any(patients))
-        .filter(consents::document_version.eq(VERSION))
-        .filter(consents::decision.ne(ConsentDecision::NotObtained))
-        .select((consents::patient_id, consents::consent_type))
-        .distinct()
-        .load::<(PatientId, ConsentType)>(conn)?
-        .into_iter()
-        .collect())
+/// Whether a consent needs not be asked any more of the patient of a query's row: accepted or declined in the present
+/// version, at any time. That somebody could not be asked later takes nothing back.
+macro_rules! settled {
+    ($consent_type:expr) => {{
+        use crate::db::schema::{consents, patients};
+        use crate::patients::consents::{ConsentDecision, VERSION};
+        diesel::dsl::exists(
+            consents::table
+                .filter(consents::patient_id.eq(patients::id))
+                .filter(consents::consent_type.eq($consent_type))
+                .filter(consents::document_version.eq(VERSION))
+                .filter(consents::decision.ne(ConsentDecision::NotObtained)),
+        )
+    }};
 }
+pub(super) use settled;
 
 #[cfg(test)]
 mod tests {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
+use super::consents::{ConsentType, settled};
 use super::model::{self, Details, Patient, Profile};
 use super::{access, names};
-use crate::actor::Actor;
+use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
-use crate::db::schema::{counters, patient_identifiers, patient_name_words, patients};
+use crate::db::schema::{counters, patient_access, patient_identifiers, patient_name_words, patients};
 use crate::db::types::Date;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
@@ -145,15 +148,79 @@ fn insert_words(tx: &mut Conn, patient: &Patient) -> Result<()> {
     Ok(())
 }
 
+/// The patient, if the actor may see them: one query, so that who may see is decided with what is seen.
+macro_rules! within_reach {
+    ($env:expr, $actor:expr, $id:expr) => {{
+        $actor.trail.note_patient($id);
+        let all = match $actor.reach(Action::PatientRead) {
+            Reach::Any => true,
+            Reach::Own => false,
+            Reach::None => return Err(Error::NotFound),
+        };
+        let granted = exists(
+            patient_access::table
+                .filter(patient_access::user_id.eq($actor.user_id))
+                .filter(patient_access::patient_id.eq(patients::id))
+                .filter(access::standing($env.now())),
+        );
+        patients::table.find($id).filter(all.into_sql::<Bool>().or(granted))
+    }};
+}
+
 /// The patient, if the actor may see them.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is none, or none that the actor may see.
 pub fn visible(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<Patient> {
-    if !access::may_act_for(tx, env, actor, id)? {
-        return Err(Error::NotFound);
+    Ok(within_reach!(env, actor, id).select(Patient::as_select()).first(tx)?)
+}
+
+/// Makes the changes to what belongs to a patient wait for each other, if the actor may see the patient.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none, or none that the actor may see.
+pub fn lock(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<PatientId> {
+    let patient = within_reach!(env, actor, id).select(patients::id);
+    Ok(match tx {
+        // Its writes follow each other anyway.
+        Conn::Sqlite(tx) => patient.first(tx)?,
+        Conn::Postgres(tx) => patient.for_no_key_update().first(tx)?,
+    })
+}
+
+/// A patient with what is shown beside them.
+#[derive(Clone, Queryable)]
+pub struct Record {
+    /// The patient.
+    pub patient: Patient,
+    treatment_settled: bool,
+    privacy_notice_settled: bool,
+}
+
+impl Record {
+    /// The consents that nobody has accepted or declined yet in the present version.
+    pub fn consents_outstanding(&self) -> Vec<ConsentType> {
+        let settled = |consent_type: &ConsentType| match consent_type {
+            ConsentType::Treatment => self.treatment_settled,
+            ConsentType::PrivacyNotice => self.privacy_notice_settled,
+        };
+        ConsentType::ALL.iter().copied().filter(|it| !settled(it)).collect()
     }
-    Ok(patients::table.find(id).select(Patient::as_select()).first(tx)?)
+}
+
+/// What a query of patients selects for a [`Record`].
+macro_rules! shown {
+    () => {
+        (Patient::as_select(), settled!(ConsentType::Treatment), settled!(ConsentType::PrivacyNotice))
+    };
+}
+
+/// The patient with what is shown beside them, if the actor may see them.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none, or none that the actor may see.
+pub fn record(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<Record> {
+    Ok(within_reach!(env, actor, id).select(shown!()).first(tx)?)
 }
 
 /// What is known of a phone number.
@@ -185,8 +252,8 @@ pub struct Search {
 ///
 /// # Errors
 /// The database's.
-pub fn search(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limit) -> Result<Vec<Patient>> {
-    let mut query = patients::table.select(Patient::as_select()).into_boxed();
+pub fn search(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limit) -> Result<Vec<Record>> {
+    let mut query = patients::table.select(shown!()).into_boxed();
     for word in &search.words {
         // Only the very last character of Unicode has none, and it is in no word.
         let Some(end) = names::successor(word) else { return Ok(Vec::new()) };

@@ -178,7 +178,7 @@ impl PatientExport {
             lab_results: held.lab_results,
             audit_events: if complete { Some(events_of(conn, id)?) } else { None },
             messages: if complete { Some(messages_of(conn, id)?) } else { None },
-            patient: PatientDto::of(conn, env, patient)?,
+            patient: PatientDto::new(env, records::record(conn, env, actor, id)?)?,
         })
     }
 }

@@ -5,7 +5,8 @@ use actix_web::{HttpResponse, delete, post, web};
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
-use super::model::{self, Slot, VisitType};
+use super::model::{self, Slot};
+use super::offers::{self, Offer};
 use super::releasing::withdraw_unwanted;
 use super::{search, slots as locks, store};
 use crate::actor::{Action, Actor};
@@ -148,24 +149,17 @@ pub async fn hold_slot(
 
 fn place(tx: &mut Conn, env: &Env, actor: &Actor, slot_id: SlotId, visit: VisitTypeId) -> Result<HoldDto> {
     let (now, by_staff) = (env.now(), actor.role.is_staff());
-    let visit = store::visit_type(tx, visit).map_err(|error| match error {
-        Error::NotFound => Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"),
-        other => other,
-    })?;
-    let first = locks::find(tx, slot_id)?;
-    visit.bookable(by_staff, &first, now)?;
-    if !store::offers(tx, first.practitioner_id, visit.id)? {
-        return Err(model::not_offered());
-    }
+    let offer = offers::find(tx, slot_id, visit)?;
+    offer.admit(by_staff, now)?;
     let old: Option<HoldId> =
         holds::table.filter(holds::user_id.eq(actor.user_id)).select(holds::id).first(tx).optional()?;
-    let range = locks::range_of_visit(&first, visit.duration_minutes);
+    let range = offer.range();
     let locked = locks::lock(tx, &[range], old)?;
     let (visit_slots, others): (Vec<Slot>, Vec<Slot>) = locked.into_iter().partition(|slot| range.has(slot));
     if visit_slots.first().is_none_or(|slot| slot.id != slot_id) {
         return Err(Error::NotFound);
     }
-    model::fits(&visit_slots, visit.duration_minutes, now, old)?;
+    model::fits(&visit_slots, offer.visit_type.duration_minutes, now, old)?;
     if let Some(old) = old {
         diesel::delete(holds::table.find(old)).execute(tx)?;
         clear(tx, old)?;
@@ -175,7 +169,7 @@ fn place(tx: &mut Conn, env: &Env, actor: &Actor, slot_id: SlotId, visit: VisitT
         id: env.new_id(),
         user_id: actor.user_id,
         slot_id,
-        visit_type_id: visit.id,
+        visit_type_id: offer.visit_type.id,
         expires_at: now.plus(LASTS),
         renewed: false,
         created_at: now,
@@ -194,7 +188,7 @@ fn place(tx: &mut Conn, env: &Env, actor: &Actor, slot_id: SlotId, visit: VisitT
     if held != visit_slots.len() {
         return Err(model::Unfit::Taken.into());
     }
-    dto(tx, &hold, &visit, &first)
+    dto(tx, &hold, &offer)
 }
 
 /// Takes a hold off its slots, which are locked.
@@ -214,14 +208,15 @@ pub(super) fn end(tx: &mut Conn, ended: &[HoldId], now: Timestamp) -> Result<()>
     Ok(())
 }
 
-fn dto(tx: &mut Conn, hold: &Hold, visit: &VisitType, first: &Slot) -> Result<HoldDto> {
+fn dto(tx: &mut Conn, hold: &Hold, offer: &Offer) -> Result<HoldDto> {
+    let (starts_at, ends_at) = offer.time();
     let slot = search::SlotDto {
-        id: first.id,
-        practitioner_id: first.practitioner_id,
-        location_id: first.location_id,
-        starts_at: first.starts_at,
-        ends_at: first.starts_at.plus(visit.duration()),
-        time_zone: store::location(tx, first.location_id)?.time_zone,
+        id: offer.slot.id,
+        practitioner_id: offer.slot.practitioner_id,
+        location_id: offer.slot.location_id,
+        starts_at,
+        ends_at,
+        time_zone: store::location(tx, offer.slot.location_id)?.time_zone,
     };
     Ok(HoldDto {
         hold_id: hold.id,
@@ -286,9 +281,8 @@ fn renew(tx: &mut Conn, now: Timestamp, actor: &Actor, id: HoldId) -> Result<Hol
     diesel::update(slots::table.filter(slots::hold_id.eq(id)))
         .set(slots::held_until.eq(hold.expires_at))
         .execute(tx)?;
-    let visit = store::visit_type(tx, hold.visit_type_id)?;
-    let first = locks::find(tx, hold.slot_id)?;
-    dto(tx, &hold, &visit, &first)
+    let offer = offers::find(tx, hold.slot_id, hold.visit_type_id)?;
+    dto(tx, &hold, &offer)
 }
 
 /// Let go of a hold

@@ -16,6 +16,7 @@ pub mod holds;
 pub mod hours;
 pub mod locations;
 pub mod model;
+pub mod offers;
 mod params;
 pub mod plan;
 pub mod plan_store;

@@ -49,14 +49,16 @@ pub fn range_of_visit(slot: &Slot, duration_minutes: i32) -> Range {
     Range { practitioner_id: slot.practitioner_id, from: slot.starts_at, to }
 }
 
-/// Locks the slots of the whole visit that starts with `slot_id`, free or not, and returns them in order.
+/// Locks the slots of a visit that starts with `first`, free or not, and returns them in order; together with those of the
+/// time `before`, if it is a move.
 ///
 /// # Errors
-/// `NotFound` if there is no such slot (any more).
-pub fn lock_visit(tx: &mut Conn, slot_id: SlotId, duration_minutes: i32) -> Result<Vec<Slot>> {
-    let first = find(tx, slot_id)?;
-    let slots = lock_ranges(tx, &[range_of_visit(&first, duration_minutes)])?;
-    if slots.first().is_some_and(|slot| slot.id == slot_id) { Ok(slots) } else { Err(Error::NotFound) }
+/// `NotFound` if the first has gone between finding and locking.
+pub fn lock_visit(tx: &mut Conn, first: SlotId, visit: Range, before: Option<Range>) -> Result<Vec<Slot>> {
+    let ranges: Vec<Range> = before.into_iter().chain([visit]).collect();
+    let mut slots = lock_ranges(tx, &ranges)?;
+    slots.retain(|slot| visit.has(slot));
+    if slots.first().is_some_and(|slot| slot.id == first) { Ok(slots) } else { Err(Error::NotFound) }
 }
 
 /// Locks the slots of a practitioner that start in a range, and returns them in order.

@@ -64,20 +64,6 @@ pub fn lock_practitioner(tx: &mut Conn, id: PractitionerId) -> Result<Practition
     practitioner(tx, id)
 }
 
-/// Whether patients can be booked with the practitioner for this visit type: both active, and the one offers the other.
-pub fn offers(tx: &mut Conn, practitioner: PractitionerId, visit_type: VisitTypeId) -> Result<bool> {
-    let offered = practitioner_visit_types::table
-        .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
-        .inner_join(visit_types::table.on(visit_types::id.eq(practitioner_visit_types::visit_type_id)))
-        .filter(practitioner_visit_types::practitioner_id.eq(practitioner))
-        .filter(practitioner_visit_types::visit_type_id.eq(visit_type))
-        .filter(practitioners::active.eq(true))
-        .filter(visit_types::active.eq(true))
-        .count()
-        .get_result::<i64>(tx)?;
-    Ok(offered > 0)
-}
-
 /// The locations, oldest first.
 pub fn list_locations(tx: &mut Conn, after: Option<Cursor>, limit: Limit) -> Result<Vec<Location>> {
     let mut query = locations::table.select(Location::as_select()).into_boxed();

@@ -8,13 +8,16 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use legwork::actor::Role;
+use legwork::clock::Clock;
 use legwork::db::Conn;
+use legwork::db::schema::{patient_access, users};
+use legwork::ids::{PatientId, UserId};
 use serde_json::{Value, json};
 
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::process::Process;
 use crate::support::site::Site;
-use crate::support::{Engine, app, clinic};
+use crate::support::{Client, Engine, app, clinic};
 
 /// Tables that grow with the clinic's life, by the names that queries use for them.
 const GROWING: [&str; 14] = [
@@ -114,18 +117,34 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 }
 
 /// What each request may cost, in statements: who asks is one, the rest is the work.
-const LIMITS: [(&str, usize); 6] = [
+const LIMITS: [(&str, usize); 17] = [
     // Who searches is nobody's business; the visit type says how long the visit is, the search itself is one query.
     ("slot-search", 2),
-    ("appointment", 3),
-    ("appointment-list", 3),
-    ("patient-record", 3),
-    ("who-am-i", 3),
-    ("booking-one", 26),
+    ("appointment", 2),
+    ("appointment-list", 2),
+    ("appointment-calendar", 2),
+    ("appointment-history", 2),
+    ("patient-record", 2),
+    ("patient-list", 2),
+    // Whether the record is theirs to see, or there at all, comes before what may be an empty list.
+    ("patient-consents", 3),
+    // With its two lists, of tables that do not grow.
+    ("practitioner", 4),
+    ("locations", 2),
+    ("visit-types", 2),
+    ("who-am-i", 2),
+    ("own-appointment", 2),
+    ("own-appointment-list", 2),
+    ("own-record", 2),
+    // Who asks; what the key was used for; the patient, the offer, its slots; five writes of the visit, one read of it as it
+    // is shown; whom to tell, the link, the mail; the audit event; the key. PostgreSQL takes a lock for the key as well,
+    // and for patients their visits to come are counted.
+    ("booking-one", 16),
+    ("booking-own", 17),
 ];
 
 /// Asks for everything in [`LIMITS`] once, under these names.
-async fn ask(server: &Process) {
+async fn ask(server: &Process, site: &Site) {
     let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
     let clinic = clinic::set_up(&admin).await;
     let patient = admin.post("/v1/patients", patient_json("Ann", "ann@patients.example")).await.expect(201).id();
@@ -140,8 +159,40 @@ async fn ask(server: &Process) {
     admin.get_with(&booked.expect(201).location(), &id("appointment")).await.expect(200);
     let path = format!("/v1/appointments?patient_id={patient}");
     admin.get_with(&path, &id("appointment-list")).await.expect(200);
+    admin.get_with(&format!("{}/calendar.ics", booked.location()), &id("appointment-calendar")).await.expect(200);
+    admin.get_with(&format!("{}/history", booked.location()), &id("appointment-history")).await.expect(200);
     admin.get_with(&format!("/v1/patients/{patient}"), &id("patient-record")).await.expect(200);
+    admin.get_with("/v1/patients?q=ann", &id("patient-list")).await.expect(200);
+    admin.get_with(&format!("/v1/patients/{patient}/consents"), &id("patient-consents")).await.expect(200);
+    admin.get_with(&format!("/v1/practitioners/{}", clinic.practitioner_id), &id("practitioner")).await.expect(200);
+    admin.get_with("/v1/locations", &id("locations")).await.expect(200);
+    admin.get_with("/v1/visit-types", &id("visit-types")).await.expect(200);
     admin.get_with("/v1/me", &id("who-am-i")).await.expect(200);
+
+    let ann = own_account(server, site, &patient).await;
+    let body = json!({"slot_id": slots[8]["id"], "visit_type_id": clinic.new_visit, "patient_id": patient});
+    let headers = [("X-Request-Id", "booking-own"), ("Idempotency-Key", "own")];
+    let booked = ann.post_with("/v1/appointments", body, &headers).await;
+    ann.get_with(&booked.expect(201).location(), &id("own-appointment")).await.expect(200);
+    ann.get_with("/v1/appointments", &id("own-appointment-list")).await.expect(200);
+    ann.get_with(&format!("/v1/patients/{patient}"), &id("own-record")).await.expect(200);
+}
+
+/// The account of a patient, signed in.
+async fn own_account(server: &Process, site: &Site, patient: &str) -> Client {
+    let email = "ann@patients.example";
+    site.account(email, Role::Patient);
+    let mut conn = site.connect();
+    let id: UserId =
+        users::table.filter(users::email.eq(email)).select(users::id).first(&mut conn).expect("an account");
+    let row = (
+        patient_access::user_id.eq(id),
+        patient_access::patient_id.eq(patient.parse::<PatientId>().expect("a patient's id")),
+        patient_access::relation.eq("self"),
+        patient_access::created_at.eq(Clock::System.now()),
+    );
+    diesel::insert_into(patient_access::table).values(row).execute(&mut conn).expect("access");
+    server.anon().sign_in(email, PASSWORD).await
 }
 
 fn hot_requests_run_few_statements_and_none_that_grows_with_a_table(engine: Engine) {
@@ -149,7 +200,7 @@ fn hot_requests_run_few_statements_and_none_that_grows_with_a_table(engine: Engi
     site.account("admin@clinic.example", Role::Admin);
     app::runtime().block_on(async {
         let server = Process::start(&site, &[("RUST_LOG", "info,legwork::sql=trace"), ("LOG_FORMAT", "json")]).await;
-        ask(&server).await;
+        ask(&server, &site).await;
         let mut conn = site.connect();
         if engine == Engine::Postgres {
             // A small table is best read whole, so the planner is told of large ones (it takes rows per page times the true
@@ -163,14 +214,20 @@ fn hot_requests_run_few_statements_and_none_that_grows_with_a_table(engine: Engi
             .expect("settings");
         }
         let statements = statements(&server);
+        let mut faults = Vec::new();
         for (request, most) in LIMITS {
             let run = statements.get(request).unwrap_or_else(|| panic!("{request} ran no statement"));
-            assert!(run.len() <= most, "{request} ran {} statements:\n{}", run.len(), run.join("\n"));
+            if run.len() > most {
+                faults.push(format!("{request} ran {} statements:\n{}", run.len(), run.join("\n")));
+            }
             for sql in run {
                 let growing = growing_steps(&mut conn, sql);
-                assert!(growing.is_empty(), "{request}: {growing:?} in\n{sql}");
+                if !growing.is_empty() {
+                    faults.push(format!("{request}: {growing:?} in\n{sql}"));
+                }
             }
         }
+        assert!(faults.is_empty(), "{}", faults.join("\n\n"));
     });
 }
 

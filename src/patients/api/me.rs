@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::accounts::{self, api::UserDto};
+use crate::accounts::api::UserDto;
 use crate::actor::Actor;
 use crate::db::types::Date;
 use crate::env::Env;
@@ -68,8 +68,7 @@ async fn get_me(env: web::Data<Env>, actor: Actor) -> Result<HttpResponse> {
     let me = env
         .db
         .read(move |conn| {
-            let user = accounts::store::find(conn, actor.user_id)?;
-            let patients = access::of_account(conn, &shared, actor.user_id)?;
+            let (user, patients) = access::of_account(conn, &shared, actor.user_id)?;
             Ok(MeDto {
                 user: UserDto::from(&user),
                 patients: patients

@@ -10,7 +10,6 @@ use crate::accounts::{self, model::EmailAddress};
 use crate::actor::{Action, Actor};
 use crate::audit;
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
@@ -20,16 +19,16 @@ use crate::http::{Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, Patch, P
 use crate::identifiers::{Identifier, Identifiers, Token};
 use crate::ids::{PatientId, UserId};
 use crate::patients::access;
-use crate::patients::consents::{self, ConsentType};
+use crate::patients::consents::ConsentType;
 use crate::patients::input::{PatientInput, PatientPatch};
 use crate::patients::model::{
-    self, Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Patient, Profile, Race, Relation,
+    self, Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Profile, Race, Relation,
     SexAssignedAtBirth,
 };
 use crate::patients::names;
 use crate::patients::profile::Author;
 use crate::patients::registration;
-use crate::patients::store::{self, Search};
+use crate::patients::store::{self, Record, Search};
 
 /// The list's name in cursors.
 const LIST: &str = "patients";
@@ -117,33 +116,13 @@ impl PatientDto {
     /// Shows a record.
     ///
     /// # Errors
-    /// The database's; a fault where the sealed part does not open.
-    pub fn of(conn: &mut Conn, env: &Env, patient: Patient) -> Result<Self> {
-        let mut one = Self::of_all(conn, env, vec![patient])?;
-        one.pop().ok_or_else(|| Error::fault("no patient to show"))
-    }
-
-    /// Shows several records.
-    ///
-    /// # Errors
-    /// The database's; a fault where the sealed part does not open.
-    pub fn of_all(conn: &mut Conn, env: &Env, patients: Vec<Patient>) -> Result<Vec<Self>> {
-        let ids: Vec<_> = patients.iter().map(|patient| patient.id).collect();
-        let settled = consents::settled(conn, &ids)?;
-        patients
-            .into_iter()
-            .map(|patient| {
-                let profile = store::profile(env, &patient)?;
-                let outstanding =
-                    ConsentType::ALL.iter().copied().filter(|it| !settled.contains(&(patient.id, *it))).collect();
-                Ok(Self::new(patient, profile, outstanding))
-            })
-            .collect()
-    }
-
-    fn new(patient: Patient, profile: Profile, consents_outstanding: Vec<ConsentType>) -> Self {
+    /// A fault where the sealed part does not open.
+    pub fn new(env: &Env, record: Record) -> Result<Self> {
+        let consents_outstanding = record.consents_outstanding();
+        let patient = record.patient;
+        let profile = store::profile(env, &patient)?;
         let details = profile.details;
-        Self {
+        Ok(Self {
             id: patient.id,
             display_name: patient.display_name(),
             mrn: patient.mrn,
@@ -172,7 +151,7 @@ impl PatientDto {
             consents_outstanding,
             created_at: patient.created_at,
             updated_at: patient.updated_at,
-        }
+        })
     }
 }
 
@@ -258,7 +237,8 @@ async fn create_patient(
         audit::record(tx, &shared, &actor.trail, id.0)?;
         // Who else the clinic knows is not for an account to see.
         let duplicates = if relation.is_none() { Some(duplicates::of(tx, &patient)?) } else { None };
-        let dto = NewPatientDto { patient: PatientDto::of(tx, &shared, patient)?, duplicates };
+        let patient = PatientDto::new(&shared, store::record(tx, &shared, &actor, id)?)?;
+        let dto = NewPatientDto { patient, duplicates };
         Answer::created(format!("/v1/patients/{id}"), version, &dto)
     })
     .await
@@ -402,10 +382,11 @@ async fn list_patients(env: web::Data<Env>, actor: Actor, params: Params<Patient
         .read(move |conn| {
             let by_change = search.updated_since.is_some();
             let rows = store::search(conn, &search, after, limit)?;
-            let (rows, next_cursor) = limit.page(rows, list, |patient| {
+            let (rows, next_cursor) = limit.page(rows, list, |Record { patient, .. }| {
                 (if by_change { patient.updated_at } else { patient.created_at }, patient.id.0)
             });
-            Ok(PatientPage { items: PatientDto::of_all(conn, &shared, rows)?, next_cursor, next_updated_since })
+            let items = rows.into_iter().map(|record| PatientDto::new(&shared, record)).collect::<Result<_>>()?;
+            Ok(PatientPage { items, next_cursor, next_updated_since })
         })
         .await?;
     Ok(HttpResponse::Ok().json(page))
@@ -428,8 +409,8 @@ async fn get_patient(env: web::Data<Env>, actor: Actor, id: PathId<PatientId>) -
     let (version, dto) = env
         .db
         .read(move |conn| {
-            let patient = store::visible(conn, &shared, &actor, id.0)?;
-            Ok((patient.version, PatientDto::of(conn, &shared, patient)?))
+            let record = store::record(conn, &shared, &actor, id.0)?;
+            Ok((record.patient.version, PatientDto::new(&shared, record)?))
         })
         .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))
@@ -482,7 +463,7 @@ async fn update_patient(
             // What changes nothing is no change: the version stays, and nobody reads the record again for it.
             let patient = if profile == before { was } else { store::update(tx, &shared, &was, &profile)? };
             audit::record(tx, &shared, &actor.trail, patient.id.0)?;
-            Ok((patient.version, PatientDto::of(tx, &shared, patient)?))
+            Ok((patient.version, PatientDto::new(&shared, store::record(tx, &shared, &actor, id.0)?)?))
         })
         .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))

@@ -52,9 +52,9 @@ async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, s
         identifiers: Identifiers::default(),
     };
     let booked = env.db.write(move |tx| {
-        let id = booking::book(tx, &shared, &actor, &booking)?;
+        let booked = booking::book(tx, &shared, &actor, &booking)?;
         if audited {
-            audit::record(tx, &shared, &actor.trail, id.0)?;
+            audit::record(tx, &shared, &actor.trail, booked.appointment.id.0)?;
         }
         Ok(())
     });
