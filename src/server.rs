@@ -26,6 +26,7 @@ use crate::http::connection::{self, Guarded};
 use crate::http::fallback::{Routes, fallback};
 use crate::http::limits::Limiter;
 use crate::routes::routes;
+use crate::sealed::keys::By;
 use crate::sealed::{self, Sealer};
 use crate::signed::Signer;
 use crate::telemetry::Metrics;
@@ -39,7 +40,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
     let metrics = Arc::new(Metrics::default());
     let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
-    let signer = check_keys(&config, &sealer, &clock, &entropy)?;
+    let signer = check_keys(&config, usage, &sealer, &clock, &entropy)?;
     Ok(Env {
         db,
         clock,
@@ -55,9 +56,16 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
 
 /// Sees to it that the keys open what the database holds. With others every record would be a fault, and what was sealed
 /// with them meanwhile would be lost as soon as the right ones are back. Gives the key of the audit trail, which they open.
-fn check_keys(config: &Config, sealer: &Sealer, clock: &Clock, entropy: &Entropy) -> Result<Signer, String> {
+fn check_keys(
+    config: &Config,
+    usage: Use,
+    sealer: &Sealer,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<Signer, String> {
     let mut conn = db::connect(&config.target)?;
-    sealed::keys::check_in(&mut conn, sealer, clock.now())?;
+    let alone = usage == Use::Serve || db::is_served(&config.target) == Some(false);
+    sealed::keys::check_in(&mut conn, sealer, if alone { By::First } else { By::Beside }, clock.now())?;
     audit::keys::open(&mut conn, sealer, clock, entropy)
         .map_err(|error| format!("DATA_KEYS are not those of this database: {error}"))
 }

@@ -118,6 +118,10 @@ pub struct SignedIn(pub Actor);
 
 fn caller(request: &HttpRequest) -> Result<Caller> {
     let refuse = |detail: &str| Err(Error::unauthenticated("unauthenticated", detail));
+    if !request.extensions().contains::<Trail>() {
+        // Nobody is served of whom nothing could be written down.
+        return Err(Error::fault("an operation without a trail"));
+    }
     match request.extensions().get::<Identity>() {
         Some(Identity(Some(caller))) => Ok(caller.clone()),
         Some(Identity(None)) => {

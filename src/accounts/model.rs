@@ -9,6 +9,7 @@ use crate::db::types::text_enum;
 use crate::error::Rule;
 use crate::ids::{PractitionerId, UserId};
 use crate::messages::model::Recipient;
+use crate::text;
 
 text_enum! {
     /// What a token in a mail is good for.
@@ -50,7 +51,9 @@ impl EmailAddress {
     pub fn parse(text: &str) -> Result<Self, Rule> {
         let text = text.trim();
         let rule = || Rule::new("not_an_email", "must be an e-mail address such as ann@example.org");
-        if text.len() > Self::MAX || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        // What cannot be seen would make two addresses look like one: here also the joiners, which names need.
+        let hidden = |c: char| text::is_forbidden(c) || matches!(c, '\u{ad}' | '\u{200c}' | '\u{200d}' | '\u{2060}');
+        if text.len() > Self::MAX || text.chars().any(|c| c.is_whitespace() || hidden(c)) {
             return Err(rule());
         }
         let address: lettre::Address = text.parse().map_err(|_| rule())?;

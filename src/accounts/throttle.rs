@@ -2,8 +2,9 @@
 //! an address without an account is counted like any other, so that the throttle tells nobody who has one.
 //!
 //! Nobody can lock somebody else out: what grows long is counted for one account from one address. The count of an account
-//! over all addresses stops few at a time, never for longer than a minute, and spares the networks that its owner has signed
-//! in from. A password reset clears them all.
+//! over all addresses stops few at a time, never for longer than a minute. That and the count of an address over all
+//! accounts spare who comes from a network that the account's owner has signed in from: in the waiting room, patients share
+//! an address with the desk. A password reset clears what is counted for the account.
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
@@ -84,8 +85,8 @@ impl Tries {
         let mut counters = vec![Counter { account: account.clone(), network: network.clone(), pace: PAIR }];
         if !familiar {
             counters.push(Counter { account, network: Vec::new(), pace: ACCOUNT });
+            counters.push(Counter { account: Vec::new(), network, pace: ADDRESS });
         }
-        counters.push(Counter { account: Vec::new(), network, pace: ADDRESS });
         Self(counters)
     }
 
@@ -101,7 +102,7 @@ impl Tries {
     pub fn look(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
         for counter in &self.0 {
             if let Some(row) = counter.rows().first::<Row>(conn).optional()? {
-                row.admit(now)?;
+                counter.admit(&row, now)?;
             }
         }
         Ok(())
@@ -114,7 +115,8 @@ impl Tries {
     /// [`Error::TooMany`] with the seconds to wait.
     pub fn hold(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
         for counter in &self.0 {
-            counter.lock(tx, now)?.admit(now)?;
+            let row = counter.lock(tx, now)?;
+            counter.admit(&row, now)?;
         }
         Ok(())
     }
@@ -145,23 +147,6 @@ impl Tries {
     }
 }
 
-impl Row {
-    fn admit(&self, now: Timestamp) -> Result<()> {
-        // Without failures there is nothing to wait for, also where the clock was put back.
-        if self.failures == 0 || now >= self.retry_at {
-            return Ok(());
-        }
-        // Rounded up: who comes back at the second that was named is heard.
-        let seconds = (self.retry_at.since(now).as_millis() + 999) / 1000;
-        Err(Error::TooMany {
-            code: "too_many_attempts",
-            retry_after: u32::try_from(seconds).unwrap_or(u32::MAX),
-            detail: "There were too many failed attempts. Wait for the seconds in Retry-After, or set a new password."
-                .into(),
-        })
-    }
-}
-
 /// The row of a counter.
 type Rows<'a> = diesel::dsl::Select<
     diesel::dsl::Find<sign_in_failures::table, (&'a Vec<u8>, &'a Vec<u8>)>,
@@ -169,6 +154,25 @@ type Rows<'a> = diesel::dsl::Select<
 >;
 
 impl Counter {
+    fn admit(&self, row: &Row, now: Timestamp) -> Result<()> {
+        // Without failures there is nothing to wait for, also where the clock was put back.
+        if row.failures == 0 || now >= row.retry_at {
+            return Ok(());
+        }
+        // Rounded up: who comes back at the second that was named is heard.
+        let seconds = (row.retry_at.since(now).as_millis() + 999) / 1000;
+        let detail = if self.account.is_empty() {
+            "There were too many failed attempts from your network. Wait for the seconds in Retry-After."
+        } else {
+            "There were too many failed attempts. Wait for the seconds in Retry-After, or set a new password."
+        };
+        Err(Error::TooMany {
+            code: "too_many_attempts",
+            retry_after: u32::try_from(seconds).unwrap_or(u32::MAX),
+            detail: detail.into(),
+        })
+    }
+
     fn rows(&self) -> Rows<'_> {
         sign_in_failures::table.find((&self.account, &self.network)).select((
             dsl::failures,

@@ -6,7 +6,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, web};
+use actix_web::{HttpMessage, HttpResponse, web};
 
 use super::model::{AuditOutcome, Event, READS};
 use super::queue::Queue;
@@ -17,6 +17,7 @@ use crate::http::fallback::{Operation, Routes};
 use crate::http::idempotency::Replayed;
 use crate::http::limits::Limiter;
 use crate::http::middleware::RequestId;
+use crate::http::problem::Draft;
 use crate::ids::AuditEventId;
 use crate::trail::Trail;
 
@@ -56,7 +57,9 @@ pub async fn note(
     }
     let is_flood =
         || status == StatusCode::TOO_MANY_REQUESTS && !limiter.is_first_refusal(trail.notes().user, trail.address());
-    if let Some(outcome) = outcome(&operation, changes, status, replayed, &trail)
+    let wrong_proof = || answer.as_ref().is_ok_and(|answer| is_wrong_proof(answer.response()));
+    let outcome = outcome(&operation, changes, status, replayed, &trail);
+    if let Some(outcome) = outcome.or_else(|| wrong_proof().then_some(AuditOutcome::Refused))
         && !is_flood()
     {
         let mut event = Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &trail, outcome);
@@ -74,10 +77,19 @@ pub async fn note(
     answer.map(ServiceResponse::map_into_boxed_body)
 }
 
+/// Rules that are broken by who shows something of which only another knows: a password, a code, the token of a link.
+const PROOFS: [&str; 3] = ["wrong_password", "wrong_code", "invalid_token"];
+
+/// Whether the answer says that such a proof was wrong: somebody may be guessing.
+fn is_wrong_proof(response: &HttpResponse<impl MessageBody>) -> bool {
+    let extensions = response.extensions();
+    extensions.get::<Draft>().is_some_and(|draft| draft.errors.iter().any(|error| PROOFS.contains(&&*error.code)))
+}
+
 /// What is to be noted of a request, if anything.
 ///
-/// Wrong input and conflicts are not: they show and change nothing. Nor is it noted that the service is overloaded, which
-/// would add to it.
+/// Wrong input and conflicts are not, unless it was a proof of who one is: they show and change nothing. Nor is it noted that
+/// the service is overloaded, which would add to it.
 fn outcome(
     operation: &Operation,
     changes: bool,

@@ -1,18 +1,19 @@
 //! Records that somebody opened for a reason although they have nothing to do with the patient.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
+use super::model::Event;
 use super::record_as;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::record_openings;
+use crate::db::schema::{patients, record_openings};
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::{ObjectId, PatientId, RecordOpeningId};
+use crate::ids::{ObjectId, PatientId, RecordOpeningId, UserId};
 use crate::sealed::{Place, Sealed};
 
 /// Under which name the trail tells of it.
@@ -66,6 +67,30 @@ pub fn reasons(conn: &mut Conn, env: &Env, openings: Vec<ObjectId>) -> Result<Ha
         .select((record_openings::id, record_openings::reason))
         .load(conn)?;
     rows.into_iter().map(|(id, reason)| Ok((ObjectId(id.0), env.sealer.open(place(id), &reason)?))).collect()
+}
+
+/// Of events that tell of openings those whose opening is not there as they have it, although the patient's record is.
+///
+/// # Errors
+/// The database's.
+pub fn missing(conn: &mut Conn, events: Vec<Event>) -> Result<Vec<Event>> {
+    let ids: Vec<_> = events.iter().filter_map(|event| Some(RecordOpeningId(event.object_id?.0))).collect();
+    let there: Vec<(RecordOpeningId, UserId, PatientId)> = record_openings::table
+        .filter(record_openings::id.eq_any(ids))
+        .select((record_openings::id, record_openings::user_id, record_openings::patient_id))
+        .load(conn)?;
+    let patients: Vec<PatientId> = events.iter().filter_map(|event| event.patient_id).collect();
+    let patients: HashSet<PatientId> =
+        patients::table.filter(patients::id.eq_any(patients)).select(patients::id).load(conn)?.into_iter().collect();
+    let stands = |event: &Event| {
+        there.iter().any(|(id, user, patient)| {
+            event.object_id.is_some_and(|object| object.0 == id.0)
+                && event.actor_id == Some(*user)
+                && event.patient_id == Some(*patient)
+        })
+    };
+    let is_missing = |event: &Event| event.patient_id.is_some_and(|it| patients.contains(&it)) && !stands(event);
+    Ok(events.into_iter().filter(is_missing).collect())
 }
 
 fn place(id: RecordOpeningId) -> Place {

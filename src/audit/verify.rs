@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use super::keys::Keys;
 use super::model::{Event, purge_statement, seal_statement};
+use super::openings::{self, OPERATION};
 use super::purge::{self, Purge};
 use super::seal::{Head, Seal};
 use crate::clock::Timestamp;
@@ -109,8 +110,15 @@ pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
         if rows.is_empty() {
             break;
         }
+        let openings = rows.iter().filter_map(|(_, event)| event.clone()).filter(|it| it.operation == OPERATION);
+        let openings: Vec<Event> = openings.collect();
         for (seal, event) in rows {
             chain.follow(seal, event);
+        }
+        if !openings.is_empty() {
+            for event in env.db.read(move |conn| openings::missing(conn, openings)).await? {
+                chain.report.find(format!("the reason of event {} of {} was removed or changed", event.id, event.at));
+            }
         }
     }
     chain.end();

@@ -12,8 +12,9 @@ use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::db::{self, Conn, Db, Use};
 use crate::ids::AuditEventId;
+use crate::sealed::keys::{self, By};
 use crate::sealed::rotation::{self, Usage};
-use crate::sealed::{Sealer, key_file, keys};
+use crate::sealed::{Sealer, key_file};
 use crate::server;
 use crate::telemetry::Metrics;
 use crate::trail::Trail;
@@ -101,12 +102,9 @@ async fn settle_in(config: &Config, db: &Db, sealer: &Sealer) -> Result<(), Stri
         return Ok(());
     }
     if db::is_served(&config.target) == Some(false) {
-        return keys::check_in(&mut db::connect(&config.target)?, sealer, Clock::System.now());
+        return keys::check_in(&mut db::connect(&config.target)?, sealer, By::First, Clock::System.now());
     }
-    Err(format!(
-        "no server has started with {0} as its first key yet: restart the service with it, on all instances, and run this again",
-        sealer.current()
-    ))
+    Err(keys::unknown_to_servers(sealer))
 }
 
 fn list(sealer: &Sealer, usage: &Usage, recorded: &[String]) {

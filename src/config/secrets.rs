@@ -9,7 +9,16 @@ use crate::db::Target;
 /// Below so many guesses (as a power of ten) a secret is a pattern, not chance. The estimate itself ends at 19.
 const GUESSES_LOG10: f64 = 15.0;
 /// What stands where an example wants to be replaced.
-const PLACEHOLDERS: [&str; 6] = ["change-me", "changeme", "change_me", "example", "replace-me", "your-secret"];
+const PLACEHOLDERS: [&str; 7] = [
+    "change-me",
+    "changeme",
+    "change_me",
+    "example",
+    "replace-me",
+    "your-secret",
+    // What a well-known page about JSON Web Tokens signs with.
+    "secret-at-least-256-bits",
+];
 
 /// Refuses a ring (`id:secret`, comma-separated) in which a secret is an example, short, or easily guessed.
 ///
@@ -26,11 +35,25 @@ pub fn refuse_weak(name: &str, ring: &str) -> Result<(), String> {
         if secret.len() < 32 {
             return Err(format!("{name}: secret {id} has fewer than 32 characters; {advice}"));
         }
-        if zxcvbn::zxcvbn(secret, &[]).guesses_log10() < GUESSES_LOG10 {
+        if zxcvbn::zxcvbn(secret, &[]).guesses_log10() < GUESSES_LOG10 || is_patterned_key(secret) {
             return Err(format!("{name}: secret {id} is easily guessed; {advice}"));
         }
     }
     Ok(())
+}
+
+/// Whether it is a key in base64 whose bytes repeat each other or count up, as chance would not have it.
+fn is_patterned_key(secret: &str) -> bool {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let Ok(bytes) = BASE64_STANDARD.decode(secret) else { return false };
+    if bytes.len() != 32 {
+        return false;
+    }
+    let most = |values: &[u8]| (0..=u8::MAX).map(|value| values.iter().filter(|it| **it == value).count()).max();
+    let steps: Vec<u8> = bytes.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+    let distinct: std::collections::HashSet<u8> = bytes.iter().copied().collect();
+    // Of 32 drawn bytes about 30 differ, and hardly three steps are alike.
+    distinct.len() < 20 || most(&steps) > Some(12)
 }
 
 /// Sees to it that a database that came without its keys, out of a backup say, is not silently given new ones.
@@ -112,6 +135,10 @@ mod tests {
             (&"0123456789".repeat(4), "guessed"),
             (&"password".repeat(5), "guessed"),
             ("abcdefghijklmnopqrstuvwxyz0123456789", "guessed"),
+            ("a-string-secret-at-least-256-bits-long", "example"),
+            // The bytes 0 to 31, and sixteen digits twice.
+            ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "guessed"),
+            ("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "guessed"),
         ] {
             let error = refuse_weak("JWT_SECRET", &format!("k1:{secret}")).expect_err(secret);
             assert!(error.contains(why) && error.contains("JWT_SECRET") && error.contains("k1"), "{secret}: {error}");

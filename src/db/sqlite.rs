@@ -38,8 +38,10 @@ fn configure(conn: &mut SqliteConnection, access: Access) -> diesel::QueryResult
     conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;")?;
     match access {
         Access::Read => conn.batch_execute("PRAGMA query_only = ON;"),
+        // What is deleted is somebody's data: it is overwritten, not just forgotten.
         Access::Write => conn.batch_execute(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; \
+             PRAGMA secure_delete = ON;",
         ),
     }
 }

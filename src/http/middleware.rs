@@ -67,19 +67,24 @@ pub async fn wrap(
 
     // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
     async move {
-        let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+        // No copy of the request is kept for the failures: routing needs the only one.
+        let (request, response) = if path.contains('%') {
+            // Routing reads the path decoded, and what knows operations by their paths (the trail, the quotas) does not. No
+            // path of ours needs an escape, so that none has a second spelling.
+            (Some(request.into_parts().0), Draft::no_route().into_response())
+        } else {
+            match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+                Ok(Ok(response)) => {
+                    let (request, response) = response.into_parts();
+                    (Some(request), response.map_into_boxed_body())
+                }
+                Ok(Err(error)) => (None, error.error_response()),
+                Err(_) => (None, crate::error::Error::fault("a handler panicked").error_response()),
+            }
+        };
         if let Some(progress) = progress {
             progress.answered();
         }
-        // No copy of the request is kept for the failures: routing needs the only one.
-        let (request, response) = match outcome {
-            Ok(Ok(response)) => {
-                let (request, response) = response.into_parts();
-                (Some(request), response.map_into_boxed_body())
-            }
-            Ok(Err(error)) => (None, error.error_response()),
-            Err(_) => (None, crate::error::Error::fault("a handler panicked").error_response()),
-        };
         let mut response = write_problem(response, &path, &id);
         harden(response.headers_mut(), &path, &id, env.config.settings.public_url.scheme() == "https");
         let status = response.status().as_u16();

@@ -45,8 +45,8 @@ text_enum! {
 
 impl MessageKind {
     /// What anybody can have sent to any address. What concerns an appointment is not among them: it always goes out.
-    pub const ON_REQUEST: [Self; 4] =
-        [Self::VerifyEmail, Self::AlreadyRegistered, Self::ResetPassword, Self::Invitation];
+    pub const ON_REQUEST: [Self; 5] =
+        [Self::VerifyEmail, Self::VerifyNewEmail, Self::AlreadyRegistered, Self::ResetPassword, Self::Invitation];
 }
 
 text_enum! {

@@ -241,9 +241,11 @@ fn keys_of_another_database(engine: Engine) {
         });
         desk.post("/v1/patients", patient).await.expect(201);
     });
-    let other = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let other = "5DKBRlll3DK8q2/+W1/msQ+BU8c100nI5oXQyZwQkak=";
+    // A command may seal with a new key where no server runs that does not know it; for PostgreSQL nobody can tell.
+    let alone = engine == Engine::Sqlite;
     for (keys, good) in
-        [(format!("test:{other}"), false), (format!("new:{other}"), false), (format!("new:{other},{DATA_KEYS}"), true)]
+        [(format!("test:{other}"), false), (format!("new:{other}"), false), (format!("new:{other},{DATA_KEYS}"), alone)]
     {
         let mut command = command(&site);
         command.args(["admin", "create", "--email", "boss@clinic.example"]).env("DATA_KEYS", keys);

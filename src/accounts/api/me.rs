@@ -17,6 +17,7 @@ use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::Body;
 use crate::messages::model::{Mail, Recipient, SecurityEvent};
+use crate::messages::outbox;
 
 pub(super) fn routes(cfg: &mut ServiceConfig) {
     cfg.service(change_password).service(change_email);
@@ -138,9 +139,13 @@ fn ask(tx: &mut Conn, env: &Env, user: &User, new_email: &EmailAddress) -> Resul
     if new_email.as_str() == user.email {
         return Err(Error::invalid("/new_email", "unchanged", "is the account's address already"));
     }
-    notices::tell(tx, env, user, SecurityEvent::EmailChangeAsked)?;
     // One's own address in other letters is nobody else's.
     let other = store::find_by_email(tx, &new_email.key())?.filter(|other| other.id != user.id);
+    let address = other.as_ref().map_or(new_email.as_str(), |other| &other.email);
+    if !outbox::has_room(tx, env, address)? {
+        return Ok(());
+    }
+    notices::tell(tx, env, user, SecurityEvent::EmailChangeAsked)?;
     match other {
         Some(other) if other.disabled_at.is_some() => Ok(()),
         Some(other) => notices::send(tx, env, other.recipient(), Mail::AlreadyRegistered),

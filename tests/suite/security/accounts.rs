@@ -183,6 +183,35 @@ both! {
         try_sign_in(&app.anon_at("127.7.7.8"), &email, PASSWORD).await.expect(201);
     }
 
+    async fn row_07_who_guesses_from_the_waiting_room_does_not_keep_the_desk_out(app: App) {
+        let desk = app.desk().await;
+        let (email, shared) = ("desk@clinic.example", "127.5.5.5");
+        try_sign_in(&app.anon_at(shared), email, PASSWORD).await.expect(201);
+        for number in 0..60 {
+            try_sign_in(&app.anon_at(shared), &format!("nobody{number}@patients.example"), WRONG).await;
+        }
+        // Whoever was never here waits with the others, and is not told to set a new password.
+        let new_here = try_sign_in(&app.anon_at(shared), "ann@patients.example", PASSWORD).await;
+        wait(&new_here);
+        assert!(!new_here.text.contains("new password") && new_here.text.contains("your network"), "{}", new_here.text);
+        try_sign_in(&app.anon_at(shared), email, PASSWORD).await.expect(201);
+        // The desk's own account is guarded from there as from anywhere.
+        for _ in 0..5 {
+            try_sign_in(&app.anon_at(shared), email, WRONG).await.problem(401, "invalid_credentials");
+        }
+        wait(&try_sign_in(&app.anon_at(shared), email, PASSWORD).await);
+        desk.get("/v1/me").await.expect(200);
+    }
+
+    async fn row_03_nobody_is_flooded_with_links_to_prove_an_address(app: App) {
+        let ann = app.patient("ann").await;
+        let change = json!({"current_password": PASSWORD, "new_email": "somebody@else.example"});
+        for _ in 0..8 {
+            ann.post("/v1/me/email", change.clone()).await.expect(202);
+        }
+        assert_eq!(app.mails_to("somebody@else.example").await.len(), 5);
+    }
+
     async fn row_07_a_password_reset_lets_its_owner_in_at_once(app: App) {
         let email = app.patient("ann").await.email.clone();
         for _ in 0..5 {

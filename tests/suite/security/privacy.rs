@@ -22,7 +22,7 @@ use crate::support::site::{DATA_KEYS, Site};
 use crate::support::{Client, Engine, app};
 
 /// Another key than [`DATA_KEYS`], whose id is `test`.
-const NEW: &str = "new:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
+const NEW: &str = "new:4ujUL7zSrPcjYFHaqf3szYpdEsgHiNrrJkmmoEJVElg=";
 /// Enough for a rotation to be broken off in the middle.
 const LAB_RESULTS: usize = 4_000;
 
@@ -214,7 +214,7 @@ fn rotated_under_load(engine: Engine) {
         assert_eq!(results, LAB_RESULTS);
         desk.get("/v1/messages?limit=200").await.expect(200);
         stop(server).await;
-        for wrong in [DATA_KEYS, "new:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="] {
+        for wrong in [DATA_KEYS, "new:Dpchk3omiKfQWmI0RczF5qSuw9Re3xDkm0Z/LpN9dAM="] {
             let output = command(&site).env("DATA_KEYS", wrong).arg("serve").output().expect("run the program");
             assert!(!output.status.success(), "it started with the wrong keys");
             assert!(said(&output).contains("DATA_KEYS"), "{}", said(&output));
@@ -235,6 +235,40 @@ fn row_21_keys_change_under_a_working_server_and_a_broken_off_rotation_goes_on_o
 #[test]
 fn row_21_keys_change_under_a_working_server_and_a_broken_off_rotation_goes_on_on_postgres() {
     rotated_under_load(Engine::Postgres);
+}
+
+/// A command beside a server must not seal with a key that the server does not have, nor make it look as if it had.
+fn no_command_puts_a_key_into_use_that_the_server_lacks(engine: Engine) {
+    let Some(site) = Site::new(engine) else { return };
+    site.account("desk@clinic.example", Role::FrontDesk);
+    let both = format!("{NEW},{DATA_KEYS}");
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[]).await;
+        let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
+        let patient = desk.post("/v1/patients", patient_json("Ann", "ann@patients.example")).await.expect(201).id();
+        for command in [&["audit", "head"][..], &["purge"], &["admin", "create", "--email", "boss@clinic.example"]] {
+            let output = command_with(&site, &both, command);
+            assert!(!output.status.success(), "{command:?}");
+            assert!(said(&output).contains("no server has started with new"), "{}", said(&output));
+        }
+        let refused = keys(&site, &both, &["rotate"]);
+        assert!(!refused.status.success(), "{}", said(&refused));
+        desk.get(&format!("/v1/patients/{patient}")).await.expect(200);
+    });
+}
+
+fn command_with(site: &Site, ring: &str, arguments: &[&str]) -> Output {
+    command(site).env("DATA_KEYS", ring).args(arguments).output().expect("run the program")
+}
+
+#[test]
+fn row_21_no_command_puts_a_key_into_use_that_the_server_lacks_on_sqlite() {
+    no_command_puts_a_key_into_use_that_the_server_lacks(Engine::Sqlite);
+}
+
+#[test]
+fn row_21_no_command_puts_a_key_into_use_that_the_server_lacks_on_postgres() {
+    no_command_puts_a_key_into_use_that_the_server_lacks(Engine::Postgres);
 }
 
 #[test]

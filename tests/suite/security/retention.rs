@@ -53,6 +53,27 @@ async fn apply(app: &App, name: &str) -> u64 {
 
 const YEAR: i64 = 24 * 366;
 
+#[test]
+fn row_21_what_is_deleted_is_overwritten_in_the_file_of_sqlite() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    let mut conn = site.connect();
+    let run = |conn: &mut Conn, sql: &str| match conn {
+        Conn::Sqlite(conn) => diesel::connection::SimpleConnection::batch_execute(conn, sql).expect(sql),
+        Conn::Postgres(_) => {}
+    };
+    let held = |word: &str| {
+        let file = std::fs::read(site.sqlite_path()).expect("the file");
+        file.windows(word.len()).any(|bytes| bytes == word.as_bytes())
+    };
+    let numbers = "INSERT INTO counters (name, value) SELECT 'a-ghost-that-vanishes-' || value, value FROM \
+        (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 500) SELECT value FROM n)";
+    run(&mut conn, numbers);
+    run(&mut conn, "PRAGMA wal_checkpoint(TRUNCATE)");
+    assert!(held("a-ghost-that-vanishes-7"));
+    run(&mut conn, "DELETE FROM counters WHERE name LIKE 'a-ghost%'; PRAGMA wal_checkpoint(TRUNCATE)");
+    assert!(!held("a-ghost-that-vanishes"));
+}
+
 /// `table > other` for each table that refers to what a record is made of and does not go with it by itself.
 fn references(conn: &mut Conn) -> BTreeSet<String> {
     let rows: Vec<Line> = match conn {

@@ -25,7 +25,7 @@ pub enum Engine {
 
 /// 32 characters and 32 bytes that keep nothing secret.
 pub const JWT_SECRET: &str = "test:the-secret-of-the-tests-is-no-secret";
-pub const DATA_KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub const DATA_KEYS: &str = "test:Dpchk3omiKfQWmI0RczF5qSuw9Re3xDkm0Z/LpN9dAM=";
 
 /// One test's own database, mail folder and secrets; gone when dropped.
 pub struct Site {
