@@ -60,9 +60,9 @@ fn changed(env: &Env, actor: &Actor, shown: Shown) -> Result<Answer> {
     request_body = NewAppointment,
     responses(
         (status = 201, description = "Booked", body = AppointmentDto),
-        (status = 404, description = "`not_found`: the patient, the slot or the hold does not exist, or the caller may not see it"),
-        (status = 409, description = "`slot_taken`: the visit does not fit any more, `next_free` has the next slots in which it does; \
-            `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the hold is over, or the plan took its time away; \
+        (status = 404, description = "`not_found`: the patient or the hold does not exist, or the caller may not see it"),
+        (status = 409, description = "`slot_taken`: the visit does not fit any more, or the slot is not offered any more, `next_free` has the next slots in which it fits; \
+            `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the hold is over, or the plan took its time away, with `next_free`; \
             `not_offered`: the doctor does not offer this visit type; `not_online_bookable`: only the clinic books it; \
             `booking_notice`: too short before its start; `booking_limit`: the patient has as many visits to come as may be booked online; \
             `slot_past`: the slot is over; \
@@ -99,7 +99,8 @@ async fn book_appointment(
 ///
 /// By start. Patients see the appointments of those they may act for. With `updated_since` the list goes through what has
 /// changed: no change is missed by whoever begins each pass with the `next_updated_since` of the first page of the pass
-/// before. Changes of the patient's record or intake show in their own lists.
+/// before. Changes of the patient's record or intake show in their own lists; and that a change of plans hits a visit, or no
+/// longer does, is no change of the appointment: it shows with `needs_attention`, and in the answer to the change of plans.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "list_appointments",
@@ -235,9 +236,9 @@ async fn list_appointment_history(
     responses(
         (status = 200, description = "Moved", body = AppointmentDto),
         (status = 409, description = "`status_conflict`: it cannot be moved as it stands, `allowed` has what can be done; \
-            `cancel_notice`: too late for the patient to move it; `slot_taken`: the visit does not fit, `next_free` has the \
-            next slots in which it does; `patient_busy`: the patient has another appointment at that time; \
-            `hold_lapsed`: the hold is over, or the plan took its time away; `not_offered`: the doctor does not offer this visit type; \
+            `cancel_notice`: too late for the patient to move it; `slot_taken`: the visit does not fit, or the slot is not offered any more, \
+            `next_free` has the next slots in which it fits; `patient_busy`: the patient has another appointment at that time; \
+            `hold_lapsed`: the hold is over, or the plan took its time away, with `next_free`; `not_offered`: the doctor does not offer this visit type; \
             `not_online_bookable`: only the clinic books it; `booking_notice`: too short before its start; \
             `slot_past`: the slot is over; `request_in_progress`: the same request is still at work"),
     ),

@@ -47,7 +47,7 @@ pub struct Target {
 /// Books a visit and tells the patient.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a patient, slot or hold that is not there or not the actor's; the conflicts
+/// [`Error::NotFound`] for a patient or hold that is not there or not the actor's; the conflicts
 /// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `booking_limit`, `slot_past`,
 /// `hold_lapsed`, `identifier_taken`.
 pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<Shown> {
@@ -94,8 +94,8 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
 /// if it is a move.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a slot or hold that is not there or not the actor's; the conflicts `not_offered`,
-/// `not_online_bookable`, `booking_notice`, `slot_past`, `hold_lapsed`.
+/// [`Error::NotFound`] for a hold that is not there or not the actor's; the conflicts `slot_taken` where the slot is not there
+/// any more, `not_offered`, `not_online_bookable`, `booking_notice`, `slot_past`, `hold_lapsed`.
 pub fn claim(
     tx: &mut Conn,
     actor: &Actor,
@@ -122,7 +122,7 @@ fn held<T>(
     look: impl FnOnce(&mut Conn) -> Result<T>,
 ) -> Result<T> {
     let found = look(tx);
-    if let (Err(Error::NotFound), Some(hold)) = (&found, hold) {
+    if let (Err(Error::Conflict(_)), Some(hold)) = (&found, hold) {
         holds::current(tx, hold, actor.user_id, now)?;
     }
     found

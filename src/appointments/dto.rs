@@ -82,7 +82,7 @@ pub struct AppointmentDto {
     /// When it last changed.
     pub updated_at: Timestamp,
     /// Why somebody must call the patient: the visit is booked, but the plan does not cover it (any more). For staff
-    /// only, until it is moved or cancelled.
+    /// only, until it is moved or cancelled. It follows the plans: neither the ETag nor `updated_at` changes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub attention: Option<AppointmentAttention>,

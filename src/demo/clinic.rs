@@ -165,6 +165,6 @@ fn practitioner(
         }
     }
     let practitioner = store::lock_practitioner(tx, practitioner.id)?;
-    publishing::publish(tx, env, &practitioner)?;
+    publishing::publish(tx, env, &practitioner, &[])?;
     Ok(practitioner.id)
 }

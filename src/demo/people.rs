@@ -172,6 +172,6 @@ fn fall_ill(tx: &mut Conn, env: &Env, actor: &Actor, visit: &SlotDto) -> Result<
     };
     let practitioner = scheduling::lock_practitioner(tx, visit.practitioner_id)?;
     exceptions::enter(tx, env, actor, &practitioner, &time_off, &time_off.reason)?;
-    publishing::publish(tx, env, &practitioner)?;
+    publishing::publish(tx, env, &practitioner, &[])?;
     Ok(())
 }

@@ -12,7 +12,7 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// What goes wrong, for a person and for a program (RFC 9457).
 ///
-/// Some problems have further members, named where they occur: `slot_taken` has `next_free`, a forbidden status move
+/// Some problems have further members, named where they occur: `slot_taken` and `hold_lapsed` have `next_free`, a forbidden status move
 /// has `allowed`.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({

@@ -69,7 +69,8 @@ pub struct AffectedPatient {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({"affected_appointments": [], "affected_total": 0}))]
 pub struct AffectedAppointments {
-    /// The booked appointments that the plan covered before and does not cover any more, earliest first, 200 at most.
+    /// The booked appointments that the plan covered before and does not cover any more, earliest first, 200 at most; of time
+    /// off and closures all that they touch, also those that something else hit before.
     /// They stand as they were until somebody moves or cancels them, and meanwhile under
     /// `GET /v1/appointments?needs_attention=true`.
     pub affected_appointments: Vec<AffectedAppointment>,

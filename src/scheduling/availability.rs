@@ -282,7 +282,7 @@ fn replace(
     diesel::update(practitioners::table.find(id))
         .set(practitioners::availability_version.eq(practitioner.availability_version))
         .execute(tx)?;
-    let hit = publishing::publish(tx, env, &practitioner)?;
+    let hit = publishing::publish(tx, env, &practitioner, &[])?;
     let affected = affected::load(tx, &hit)?;
     let items = plan_store::rules(tx, id)?.iter().map(Into::into).collect();
     Ok((practitioner.availability_version, AvailabilityChanged { items, affected }))

@@ -113,7 +113,7 @@ fn set(
     reason: Option<&String>,
 ) -> Result<BlockedSlotDto> {
     audit::record(tx, env, &actor.trail, id.0)?;
-    let range = locks::range_of_visit(&locks::find(tx, id)?, 1);
+    let range = locks::range_of_visit(&locks::find(tx, id)?.ok_or(Error::NotFound)?, 1);
     let slot = locks::lock_visit(tx, id, range, None)?.into_iter().next().ok_or(Error::NotFound)?;
     if reach == Reach::Own && actor.practitioner_id != Some(slot.practitioner_id) {
         return Err(Error::NotFound);

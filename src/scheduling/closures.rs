@@ -5,7 +5,8 @@ use diesel::prelude::*;
 use jiff::{SignedDuration, ToSpan};
 
 use super::affected::{self, AffectedAppointments};
-use super::model::Location;
+use super::model::{Location, OffPlan};
+use super::plan::Absence;
 use super::plan_store::{self, Closure};
 use super::{publishing, store};
 use crate::actor::{Action, Actor};
@@ -56,6 +57,12 @@ impl ClosureDto {
         let (starts_at, ends_at) = closure.span(&location.zone()?);
         let Closure { id, location_id, day, name, .. } = closure;
         Ok(Self { id, location_id, name, date: day, starts_at, ends_at, time_zone: location.time_zone.clone() })
+    }
+
+    /// What it takes from the plans of those who work there.
+    fn absence(&self) -> Absence {
+        let Self { starts_at, ends_at, location_id, .. } = *self;
+        Absence { starts_at, ends_at, location_id: Some(location_id), why: OffPlan::Closure }
     }
 }
 
@@ -227,8 +234,8 @@ pub async fn list_closures(
 ///
 /// For administrators: holidays and the like as a list, by days of the location's calendar or by instants. What is closed
 /// already stays one closure and takes the new name, so that a list can be sent again. The free slots go at once, and holds
-/// on them end. Booked appointments stand as they were: those that are hit are in the answer, and under `needs_attention`
-/// until they are moved or cancelled.
+/// on them end. Booked appointments stand as they were: those that are hit, also those that something else hit before, are
+/// in the answer, and under `needs_attention` until they are moved or cancelled.
 #[utoipa::path(
     tag = "locations",
     operation_id = "add_closures",
@@ -275,11 +282,12 @@ fn add(tx: &mut Conn, env: &Env, id: LocationId, closures: &[(When, String)]) ->
     for (when, name) in closures {
         items.push(ClosureDto::new(enter(tx, env, id, *when, name)?, &location)?);
     }
+    let absent: Vec<Absence> = items.iter().map(ClosureDto::absence).collect();
     if plan_store::closures(tx, &[id], env.now())?.len() > MOST {
         let why = format!("A location may have {MOST} closures to come.");
         return Err(Error::conflict("too_many_closures", why));
     }
-    let hit = publishing::publish_location(tx, env, id)?;
+    let hit = publishing::publish_location(tx, env, id, &absent)?;
     Ok(ClosuresAdded { items, affected: affected::load(tx, &hit)? })
 }
 
@@ -325,7 +333,7 @@ pub async fn delete_closure(env: web::Data<Env>, actor: Actor, PathId(id): PathI
             let location: LocationId = row.select(location_closures::location_id).first(tx)?;
             diesel::delete(row).execute(tx)?;
             audit::record(tx, &within, &actor.trail, id.0)?;
-            publishing::publish_location(tx, &within, location)
+            publishing::publish_location(tx, &within, location, &[])
         })
         .await?;
     Ok(HttpResponse::NoContent().finish())

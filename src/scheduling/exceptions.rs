@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 
 use super::affected::{self, AffectedAppointments};
 use super::hours::Stretch;
-use super::model::{ExceptionKind, Practitioner};
-use super::plan::LONGEST_EXTRA;
+use super::model::{ExceptionKind, OffPlan, Practitioner};
+use super::plan::{Absence, LONGEST_EXTRA};
 use super::{plan_store, publishing, store};
 use crate::actor::{Action, Actor, Reach};
 use crate::audit;
@@ -55,6 +55,13 @@ fn reason_place(id: ExceptionId) -> Place {
 }
 
 impl Exception {
+    /// What it takes from the plan; extra hours take nothing.
+    fn absence(&self) -> Option<Absence> {
+        let Self { starts_at, ends_at, location_id, .. } = *self;
+        let absence = Absence { starts_at, ends_at, location_id, why: OffPlan::TimeOff };
+        (self.kind == ExceptionKind::TimeOff).then_some(absence)
+    }
+
     /// Why it is, for those who may enter it; doctors do not read each other's.
     ///
     /// # Errors
@@ -277,7 +284,8 @@ pub fn time_off(
 /// Time off is for the front desk, administrators, and the doctor; extra hours are for administrators and the doctor. The
 /// slots follow at once: every free slot that time off touches goes, and a hold on one ends; extra hours open what the
 /// weekly hours leave shut. Time off and closures win over extra hours. Booked appointments stand as they were: those that
-/// are hit are in the answer, and under `needs_attention` until they are moved or cancelled.
+/// are hit, also those that something else hit before, are in the answer, and under `needs_attention` until they are moved
+/// or cancelled.
 #[utoipa::path(
     tag = "practitioners",
     operation_id = "create_exception",
@@ -312,7 +320,7 @@ pub async fn create_exception(
         let practitioner = store::lock_practitioner(tx, id)?;
         let exception = enter(tx, &within, &actor, &practitioner, &input, &reason)?;
         audit::record(tx, &within, &actor.trail, exception.id.0)?;
-        let hit = publishing::publish(tx, &within, &practitioner)?;
+        let hit = publishing::publish(tx, &within, &practitioner, exception.absence().as_slice())?;
         let affected = affected::load(tx, &hit)?;
         let exception = ExceptionDto::new(&within, &actor, &exception)?;
         Answer::created(format!("/v1/exceptions/{}", exception.id), 1, &ExceptionAdded { exception, affected })
@@ -413,6 +421,6 @@ fn remove(tx: &mut Conn, env: &Env, actor: &Actor, id: ExceptionId) -> Result<Af
     if diesel::delete(rows).execute(tx)? == 0 {
         return Err(Error::NotFound);
     }
-    let hit = publishing::publish(tx, env, &practitioner)?;
+    let hit = publishing::publish(tx, env, &practitioner, &[])?;
     affected::load(tx, &hit)
 }

@@ -118,7 +118,7 @@ pub struct HoldInput {
     request_body = HoldInput,
     responses(
         (status = 201, description = "The hold", body = HoldDto),
-        (status = 409, description = "`slot_taken`: it is not free for the whole visit; `next_free` has other times. \
+        (status = 409, description = "`slot_taken`: it is not free for the whole visit, or not offered any more; `next_free` has other times. \
             `not_offered`: the doctor does not offer the visit type. `slot_past`: it is over. For patients also \
             `not_online_bookable`, and `booking_notice`: it starts too soon. \
             `request_in_progress`: a request with this Idempotency-Key is still at work"),
@@ -157,7 +157,7 @@ fn place(tx: &mut Conn, env: &Env, actor: &Actor, slot_id: SlotId, visit: VisitT
     let locked = locks::lock(tx, &[range], old)?;
     let (visit_slots, others): (Vec<Slot>, Vec<Slot>) = locked.into_iter().partition(|slot| range.has(slot));
     if visit_slots.first().is_none_or(|slot| slot.id != slot_id) {
-        return Err(Error::NotFound);
+        return Err(model::gone());
     }
     model::fits(&visit_slots, offer.visit_type.duration_minutes, now, old)?;
     if let Some(old) = old {

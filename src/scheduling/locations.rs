@@ -342,7 +342,7 @@ fn update(
     diesel::update(locations::table.find(id)).set(&location).execute(tx)?;
     let mut hit = Vec::new();
     if recut || location.time_zone != before.time_zone {
-        hit = publishing::publish_location(tx, env, id)?;
+        hit = publishing::publish_location(tx, env, id, &[])?;
     }
     Ok((location, affected::load(tx, &hit)?))
 }

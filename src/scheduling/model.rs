@@ -122,6 +122,11 @@ pub fn not_offered() -> Error {
     Error::conflict("not_offered", "The doctor of this slot does not offer this visit type.")
 }
 
+/// What whoever asks for a slot that is not there any more is told: like one that is taken, it cannot be had.
+pub fn gone() -> Error {
+    Error::conflict("slot_taken", "The time is not offered any more.")
+}
+
 /// A doctor.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = practitioners)]

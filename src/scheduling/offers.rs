@@ -3,7 +3,7 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use super::model::{Slot, VisitType, not_offered};
+use super::model::{Slot, VisitType, gone, not_offered};
 use super::slots::{self, Range};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -25,7 +25,7 @@ pub struct Offer {
 /// The offer of a slot and a visit type, in one query and without a lock.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a slot that is not there; a broken rule for such a visit type.
+/// The conflict `slot_taken` for a slot that is not there (any more); a broken rule for such a visit type.
 pub fn find(tx: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Offer> {
     let offered = exists(
         practitioner_visit_types::table
@@ -34,11 +34,13 @@ pub fn find(tx: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Offe
             .filter(practitioner_visit_types::visit_type_id.eq(visit_type))
             .filter(practitioners::active.eq(true)),
     );
-    let (slot, visit_type, offered): (Slot, Option<VisitType>, bool) = times::table
+    let found: Option<(Slot, Option<VisitType>, bool)> = times::table
         .left_join(visit_types::table.on(visit_types::id.eq(visit_type)))
         .filter(times::id.eq(slot))
         .select((Slot::as_select(), Option::<VisitType>::as_select(), offered))
-        .first(tx)?;
+        .first(tx)
+        .optional()?;
+    let (slot, visit_type, offered) = found.ok_or_else(gone)?;
     let Some(visit_type) = visit_type else {
         return Err(Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"));
     };

@@ -28,7 +28,8 @@ pub struct Absence {
 }
 
 impl Absence {
-    fn touches(&self, time: &Stretch) -> bool {
+    /// Whether some of a time lies in it.
+    pub fn touches(&self, time: &Stretch) -> bool {
         self.location_id.is_none_or(|location| location == time.location_id)
             && time.overlaps(self.starts_at, self.ends_at)
     }

@@ -431,7 +431,7 @@ fn update(
     practitioner.version += 1;
     practitioner.updated_at = env.now();
     diesel::update(practitioners::table.find(id)).set(&practitioner).execute(tx)?;
-    let hit = publishing::publish(tx, env, &practitioner)?;
+    let hit = publishing::publish(tx, env, &practitioner, &[])?;
     answer(tx, &practitioner, &hit)
 }
 

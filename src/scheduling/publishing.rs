@@ -12,6 +12,7 @@ use jiff::{Span, ToSpan};
 
 use super::hours::{self, Stretch};
 use super::model::{OffPlan, Practitioner, Slot};
+use super::plan::Absence;
 use super::slots::{self as locks, Range};
 use super::{holds, plan_store, store};
 use crate::clock::Timestamp;
@@ -38,7 +39,8 @@ pub struct Changes {
     pub mark: Vec<(SlotId, Option<OffPlan>)>,
     /// Holds that lose some of their time.
     pub end: Vec<HoldId>,
-    /// The appointments that the plan covered whole until now.
+    /// The appointments that the plan covered whole until now, and those that a new absence touches, were they hit before
+    /// or not.
     pub hit: Vec<AppointmentId>,
 }
 
@@ -50,14 +52,15 @@ impl Changes {
 }
 
 /// Compares the slots that the plan wants with those that are there. `wanted` lies after `now` and does not overlap in
-/// itself; `off` says why the plan does not cover the time of a slot, however it is cut; `there` are the slots of the one
-/// practitioner, in order.
+/// itself; `off` says why the plan does not cover the time of a slot, however it is cut; `absent` are the absences that have just
+/// been entered; `there` are the slots of the one practitioner, in order.
 ///
 /// A blocked slot stays blocked through time off and closures, which may be taken back, and as long as it lies in the
 /// way of a slot that the plan wants: the block means the doctor's time, however it is cut.
 pub fn compare(
     wanted: &[Stretch],
     off: impl Fn(&Stretch) -> Option<OffPlan>,
+    absent: &[Absence],
     there: &[Slot],
     now: Timestamp,
 ) -> Changes {
@@ -70,7 +73,8 @@ pub fn compare(
             if why != slot.off_plan {
                 changes.mark.push((slot.id, why));
             }
-            if why.is_some() && slot.off_plan.is_none() && !changes.hit.contains(&appointment) {
+            let hit = why.is_some() && slot.off_plan.is_none() || absent.iter().any(|absence| absence.touches(&time));
+            if hit && !changes.hit.contains(&appointment) {
                 changes.hit.push(appointment);
             }
             kept.push(slot);
@@ -106,14 +110,20 @@ fn hit(kept: &[&Slot], stretch: &Stretch) -> bool {
 }
 
 /// Publishes a practitioner's plan up to the horizon, inside the caller's transaction, and says whose visits it does not
-/// cover any more, earliest first. The practitioner's row must be locked ([`store::lock_practitioner`]), and no slot yet.
+/// cover any more, earliest first; also those that the absences `absent`, just entered, touch although something else hit
+/// them before. The practitioner's row must be locked ([`store::lock_practitioner`]), and no slot yet.
 ///
 /// # Errors
 /// The database's.
-pub fn publish(tx: &mut Conn, env: &Env, practitioner: &Practitioner) -> Result<Vec<AppointmentId>> {
+pub fn publish(
+    tx: &mut Conn,
+    env: &Env,
+    practitioner: &Practitioner,
+    absent: &[Absence],
+) -> Result<Vec<AppointmentId>> {
     let now = env.now();
     let there = locks::lock_ranges(tx, &[ahead(practitioner.id, now)])?;
-    let changes = changes(tx, env, practitioner, &there, now)?;
+    let changes = changes(tx, env, practitioner, absent, &there, now)?;
     holds::end(tx, &changes.end, now)?;
     for ids in changes.remove.chunks(CHUNK) {
         diesel::delete(slots::table.filter(slots::id.eq_any(ids.to_vec())).filter(slots::appointment_id.is_null()))
@@ -127,16 +137,21 @@ pub fn publish(tx: &mut Conn, env: &Env, practitioner: &Practitioner) -> Result<
     Ok(changes.hit)
 }
 
-/// Publishes the plans of all who work at a location, and says whose visits they do not cover any more. The set-up must
+/// Publishes the plans of all who work at a location, and says whose visits are hit, as [`publish`] does. The set-up must
 /// be taken ([`store::set_up`]).
 ///
 /// # Errors
 /// The database's.
-pub fn publish_location(tx: &mut Conn, env: &Env, location: LocationId) -> Result<Vec<AppointmentId>> {
+pub fn publish_location(
+    tx: &mut Conn,
+    env: &Env,
+    location: LocationId,
+    absent: &[Absence],
+) -> Result<Vec<AppointmentId>> {
     let mut hit = Vec::new();
     for practitioner in store::working_at(tx, location)? {
         let practitioner = store::lock_practitioner(tx, practitioner)?;
-        hit.append(&mut publish(tx, env, &practitioner)?);
+        hit.append(&mut publish(tx, env, &practitioner, absent)?);
     }
     Ok(hit)
 }
@@ -188,7 +203,14 @@ impl NewSlot {
 }
 
 /// What makes the slots that are there agree with the plan up to the horizon: so many whole days of each location.
-fn changes(tx: &mut Conn, env: &Env, practitioner: &Practitioner, there: &[Slot], now: Timestamp) -> Result<Changes> {
+fn changes(
+    tx: &mut Conn,
+    env: &Env,
+    practitioner: &Practitioner,
+    absent: &[Absence],
+    there: &[Slot],
+    now: Timestamp,
+) -> Result<Changes> {
     let plan = plan_store::plan(tx, practitioner, now)?;
     let days = Span::new().days(env.config.settings.slot_horizon_days);
     let horizons: Vec<(LocationId, Timestamp)> = plan
@@ -209,7 +231,7 @@ fn changes(tx: &mut Conn, env: &Env, practitioner: &Practitioner, there: &[Slot]
     let outlook = plan.outlook(now, to);
     let wanted: Vec<Stretch> =
         outlook.slots.iter().filter(|slot| slot.starts_at > now && within(slot)).copied().collect();
-    Ok(compare(&wanted, |time| outlook.off(time), there, now))
+    Ok(compare(&wanted, |time| outlook.off(time), absent, there, now))
 }
 
 /// Publishes the plan of every practitioner whose slots do not agree with it, and says how many those were.
@@ -237,7 +259,7 @@ pub async fn publish_all(env: &Env) -> Result<usize> {
         env.db
             .write(move |tx| {
                 let practitioner = store::lock_practitioner(tx, id)?;
-                publish(tx, &within, &practitioner)
+                publish(tx, &within, &practitioner, &[])
             })
             .await?;
         published += 1;
@@ -256,7 +278,7 @@ fn is_current(conn: &mut Conn, env: &Env, id: PractitionerId) -> Result<bool> {
         .order(slots::starts_at)
         .select(Slot::as_select())
         .load(conn)?;
-    Ok(changes(conn, env, &practitioner, &there, now)?.is_empty())
+    Ok(changes(conn, env, &practitioner, &[], &there, now)?.is_empty())
 }
 
 /// Moves the horizon on at the start and then every hour, until told to stop.

@@ -189,16 +189,18 @@ pub fn next_free(tx: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<Slo
     Ok(times)
 }
 
-/// Adds to the conflict `slot_taken` the next free times as `next_free`: a look of its own, after the transaction that was
-/// refused, so that nobody waits for it. Other errors stay as they are.
+/// Adds to the conflicts `slot_taken` and `hold_lapsed` the next free times as `next_free`: a look of its own, after the
+/// transaction that was refused, so that nobody waits for it. Of a slot that is not there any more nobody knows whose it was
+/// and when: then any are offered, from now on. Other errors stay as they are.
 pub async fn with_next_free(env: &Env, error: Error, slot: SlotId, visit: VisitTypeId, by_staff: bool) -> Error {
     let Error::Conflict(mut conflict) = error else { return error };
-    if conflict.code == "slot_taken" {
+    if matches!(conflict.code, "slot_taken" | "hold_lapsed") {
         let now = env.now();
         let times = env.db.read(move |conn| {
             let (wanted, visit) = (super::slots::find(conn, slot)?, store::visit_type(conn, visit)?);
-            let query = SlotQuery::new(&visit, wanted.starts_at, now, by_staff);
-            next_free(conn, &SlotQuery { practitioner_id: Some(wanted.practitioner_id), ..query }, ALTERNATIVES)
+            let query = SlotQuery::new(&visit, wanted.as_ref().map_or(now, |slot| slot.starts_at), now, by_staff);
+            let practitioner_id = wanted.map(|slot| slot.practitioner_id);
+            next_free(conn, &SlotQuery { practitioner_id, ..query }, ALTERNATIVES)
         });
         // The refusal counts; what could be had instead is a courtesy.
         conflict.members.insert("next_free".into(), serde_json::json!(times.await.unwrap_or_default()));

@@ -10,11 +10,11 @@ use diesel::sql_types::{Bool, Nullable};
 use diesel::sqlite::Sqlite;
 use jiff::SignedDuration;
 
-use super::model::{Slot, Unfit};
+use super::model::{Slot, Unfit, gone};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::slots;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{AppointmentId, HoldId, PractitionerId, SlotId};
 
 /// The slots of a practitioner that start from the first instant until before the second.
@@ -35,12 +35,12 @@ impl Range {
     }
 }
 
-/// A slot by its id, without a lock.
+/// A slot by its id, without a lock, if it is there.
 ///
 /// # Errors
-/// `NotFound`.
-pub fn find(tx: &mut Conn, id: SlotId) -> Result<Slot> {
-    Ok(slots::table.find(id).select(Slot::as_select()).first(tx)?)
+/// The database's.
+pub fn find(tx: &mut Conn, id: SlotId) -> Result<Option<Slot>> {
+    Ok(slots::table.find(id).select(Slot::as_select()).first(tx).optional()?)
 }
 
 /// The range of a visit of `duration_minutes` that starts with `slot`.
@@ -53,12 +53,12 @@ pub fn range_of_visit(slot: &Slot, duration_minutes: i32) -> Range {
 /// time `before`, if it is a move.
 ///
 /// # Errors
-/// `NotFound` if the first has gone between finding and locking.
+/// The conflict `slot_taken` if the first has gone between finding and locking.
 pub fn lock_visit(tx: &mut Conn, first: SlotId, visit: Range, before: Option<Range>) -> Result<Vec<Slot>> {
     let ranges: Vec<Range> = before.into_iter().chain([visit]).collect();
     let mut slots = lock_ranges(tx, &ranges)?;
     slots.retain(|slot| visit.has(slot));
-    if slots.first().is_some_and(|slot| slot.id == first) { Ok(slots) } else { Err(Error::NotFound) }
+    if slots.first().is_some_and(|slot| slot.id == first) { Ok(slots) } else { Err(gone()) }
 }
 
 /// Locks the slots of a practitioner that start in a range, and returns them in order.

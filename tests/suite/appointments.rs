@@ -509,7 +509,8 @@ both! {
             body
         };
         book(&ann, unknown("visit_type_id")).await.invalid("/visit_type_id", "unknown_reference");
-        for member in ["slot_id", "patient_id", "hold_id"] {
+        book(&ann, unknown("slot_id")).await.problem(409, "slot_taken");
+        for member in ["patient_id", "hold_id"] {
             book(&ann, unknown(member)).await.problem(404, "not_found");
         }
         book(&ann, body).await.expect(201);

@@ -261,11 +261,21 @@ both! {
         assert_eq!(attention(&desk).await.len(), 4);
         assert!(ann.get(&format!("/v1/appointments/{other}")).await.body.get("attention").is_none(), "not the patient's to see");
         ann.get("/v1/appointments?needs_attention=true").await.problem(403, "role_forbidden");
-        // Time off on top of it changes the reason and hits nobody anew.
+        // Time off on top of it changes the reason; whoever enters it sees whom it hits, as if it were alone.
+        app.clock.advance(SignedDuration::from_mins(1));
         let off = except(&desk, &colleague, time_off(TUESDAY)).await;
-        assert_eq!(off.expect(201).body["affected_total"], 0);
+        assert_eq!(ids(&off.expect(201).body["affected_appointments"]), [other.clone()]);
         let read = desk.get(&format!("/v1/appointments/{other}")).await.body;
-        assert_eq!(read["attention"]["reason"], "time_off");
+        assert_eq!(read["attention"], json!({"reason": "time_off", "since": "2026-03-02T14:00:00Z"}));
+        // So it is the other way round; and a closure of Wednesday has nothing to do with it.
+        let days = json!({"closures": [{"date": "2026-03-03", "name": "Burst pipe"}, {"date": "2026-03-04", "name": "Repair"}]});
+        let both = admin.post(&path, days).await;
+        assert_eq!(both.expect(200).body["affected_total"], 5);
+        let repair = format!("/v1/closures/{}", both.string("/items/1/id"));
+        admin.delete(&repair).await.expect(204);
+        let repair = admin.post(&path, json!({"closures": [{"date": "2026-03-04", "name": "Repair"}]})).await;
+        assert_eq!(ids(&repair.expect(200).body["affected_appointments"]), [visits[3]["id"].as_str().expect("an id")]);
+        admin.delete(&format!("/v1/closures/{}", repair.string("/items/0/id"))).await.expect(204);
         desk.delete(&off.location()).await.expect(200);
         let read = desk.get(&format!("/v1/appointments/{other}")).await.body;
         assert_eq!(read["attention"]["reason"], "closure");
@@ -404,12 +414,37 @@ both! {
         // It begins in the middle of what is held.
         let off = except(&desk, &clinic.practitioner_id, time_off(("2026-03-03T14:15:00Z", "2026-03-03T16:00:00Z"))).await.expect(201).location();
         let body = json!({"slot_id": slot["id"], "visit_type_id": clinic.follow_up, "patient_id": ann.patient_id, "hold_id": hold});
-        ann.post_with("/v1/appointments", body, &[("Idempotency-Key", "h")]).await.problem(409, "hold_lapsed");
+        let lapsed = ann.post_with("/v1/appointments", body, &[("Idempotency-Key", "h")]).await;
+        assert_eq!(lapsed.problem(409, "hold_lapsed")["next_free"][0]["starts_at"], "2026-03-03T16:00:00Z");
         book(&ann, &slot, &clinic.follow_up, &ann.patient_id).await.problem(409, "slot_taken");
         // Held or not, what is left is everybody's, and the rest comes back.
         book(&ann, &slot, &clinic.check, &ann.patient_id).await.expect(201);
         desk.delete(&off).await.expect(200);
         assert_eq!(free(&desk, &clinic.practitioner_id, &clinic.check, TUESDAY).await.len(), 31);
+    }
+
+    async fn a_time_that_goes_between_search_and_booking_is_answered_with_others(app: App) {
+        let clinic = app.clinic().await;
+        let (desk, ann) = (app.desk().await, app.patient("ann").await);
+        let slots = free(&ann, &clinic.practitioner_id, &clinic.follow_up, TUESDAY).await;
+        let (slot, kept) = (at(&slots, "2026-03-03T14:00:00Z").clone(), at(&slots, "2026-03-03T18:00:00Z").clone());
+        let visit = book(&ann, &kept, &clinic.follow_up, &ann.patient_id).await.expect(201).location();
+        except(&desk, &clinic.practitioner_id, time_off(TUESDAY)).await.expect(201);
+        let first = free(&ann, &clinic.practitioner_id, &clinic.follow_up, ("2026-03-02T00:00:00Z", "2026-03-06T00:00:00Z")).await.remove(0);
+        let hold = format!("/v1/slots/{}/hold", slot["id"].as_str().expect("an id"));
+        for refused in [
+            book(&ann, &slot, &clinic.follow_up, &ann.patient_id).await,
+            ann.post(&hold, json!({"visit_type_id": clinic.follow_up})).await,
+            ann.post(&format!("{visit}/reschedule"), json!({"slot_id": slot["id"]})).await,
+        ] {
+            let problem = refused.problem(409, "slot_taken");
+            assert_eq!(problem["next_free"][0], first);
+            assert_eq!(problem["next_free"].as_array().map(Vec::len), Some(5));
+        }
+        // Whose visit it is comes first: what one may not see is not there.
+        let bob = app.patient("bob").await;
+        bob.post(&format!("{visit}/reschedule"), json!({"slot_id": slot["id"]})).await.problem(404, "not_found");
+        book(&bob, &slot, &clinic.follow_up, &ann.patient_id).await.problem(404, "not_found");
     }
 
     async fn a_block_outlives_time_off_and_goes_when_it_is_lifted_within(app: App) {

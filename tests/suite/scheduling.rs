@@ -357,7 +357,8 @@ both! {
         assert_eq!(once.expect(201).body, twice.expect(201).body);
         app.anon().post(&format!("/v1/slots/{first}/hold"), json!({"visit_type_id": clinic.check})).await
             .problem(401, "unauthenticated");
-        hold(&ann, &clinic.check, &clinic.check).await.problem(404, "not_found");
+        let nowhere = hold(&ann, &clinic.check, &clinic.check).await;
+        assert_eq!(nowhere.problem(409, "slot_taken")["next_free"].as_array().map(Vec::len), Some(5));
         hold(&ann, &first, &first).await.invalid("/visit_type_id", "unknown_reference");
     }
 
@@ -431,7 +432,7 @@ both! {
         let slot = slot_at(&anon, &clinic.check, "2026-03-03T14:00:00Z").await;
         patch(&admin, &path, json!({"active": false})).await.expect(200);
         assert!(all_free(&anon, &query).await.is_empty());
-        hold(&admin, &slot, &clinic.check).await.problem(404, "not_found");
+        hold(&admin, &slot, &clinic.check).await.problem(409, "slot_taken");
         assert!(anon.get("/v1/practitioners").await.items().is_empty());
         patch(&admin, &path, json!({"active": true})).await.expect(200);
         assert_eq!(all_free(&anon, &query).await.len(), 64);

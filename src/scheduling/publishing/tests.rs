@@ -44,12 +44,12 @@ fn held(start: i64, end: i64, until: i64) -> Slot {
 
 /// Compares where the plan covers whatever there is.
 fn compare_open(wanted: &[Stretch], there: &[Slot], now: Timestamp) -> Changes {
-    compare(wanted, |_| None, there, now)
+    compare(wanted, |_| None, &[], there, now)
 }
 
 /// Compares where the plan covers nothing, for this reason.
 fn compare_off(why: OffPlan, there: &[Slot], now: Timestamp) -> Changes {
-    compare(&[], |_| Some(why), there, now)
+    compare(&[], |_| Some(why), &[], there, now)
 }
 
 #[test]
@@ -98,6 +98,23 @@ fn a_booked_slot_is_marked_while_the_plan_does_not_cover_it_and_never_goes() {
     assert!(compare_off(OffPlan::Closure, &[marked(OffPlan::Closure)], at(-60)).is_empty());
     assert!(compare_off(OffPlan::Closure, &[booked(15, 30)], at(30)).is_empty(), "it is over");
     assert!(!compare_off(OffPlan::Closure, &[booked(15, 30)], at(29)).is_empty(), "it is running");
+}
+
+#[test]
+fn whoever_enters_an_absence_is_told_of_all_that_it_touches_though_something_else_hit_it_before() {
+    let marked = Slot { off_plan: Some(OffPlan::TimeOff), ..booked(15, 30) };
+    let absence = |from, to, location_id| Absence {
+        starts_at: at(from),
+        ends_at: at(to),
+        location_id: Some(location_id),
+        why: OffPlan::Closure,
+    };
+    let hit = |absence: Absence| {
+        compare(&[], |_| Some(OffPlan::TimeOff), &[absence], std::slice::from_ref(&marked), at(-60)).hit
+    };
+    assert_eq!(hit(absence(20, 60, location())), [AppointmentId(uuid::Uuid::nil())]);
+    assert_eq!(hit(absence(30, 60, location())), [], "it begins afterwards");
+    assert_eq!(hit(absence(20, 60, uuid::Uuid::from_u128(3).into())), [], "it is elsewhere");
 }
 
 #[test]
@@ -172,7 +189,7 @@ proptest! {
         let wanted: Vec<Stretch> =
             wanted.into_iter().filter(|stretch| stretch.starts_at > now && off(stretch).is_none()).collect();
         let there: Vec<Slot> = there.into_iter().filter(|slot| slot.ends_at > now).collect();
-        let changes = compare(&wanted, off, &there, now);
+        let changes = compare(&wanted, off, &[], &there, now);
         let mut after: Vec<Slot> = there.iter().filter(|slot| !changes.remove.contains(&slot.id)).cloned().collect();
         for booked in there.iter().filter(|slot| slot.appointment_id.is_some()) {
             prop_assert!(after.contains(booked));
@@ -202,6 +219,6 @@ proptest! {
         for free in after.iter().filter(|slot| slot.is_free(now, None) && slot.starts_at > now) {
             prop_assert!(wanted.iter().any(|want| want.starts_at == free.starts_at && want.ends_at == free.ends_at));
         }
-        prop_assert!(compare(&wanted, off, &after, now).is_empty());
+        prop_assert!(compare(&wanted, off, &[], &after, now).is_empty());
     }
 }
