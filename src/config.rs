@@ -118,7 +118,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "US:988,CA:988")]
     pub crisis_line: ByCountry,
 
-    /// The clinic's number that patients are told where no location's fits better
+    /// The clinic's number that pages and mails say to call, where no location's fits better
     #[arg(long, env, global = true)]
     pub clinic_phone: Option<String>,
 
@@ -138,7 +138,8 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub rls_text_pack: Option<PathBuf>,
 
-    /// The years of age from which nobody acts for a patient by what was given to them for a child
+    /// The years of age from which nobody acts for a patient by what was given to them for a child; a change counts for all
+    /// access that has not ended
     #[arg(long, env, global = true, default_value_t = 18, value_parser = clap::value_parser!(u8).range(14..=25))]
     pub adult_age: u8,
 
@@ -270,14 +271,18 @@ impl Config {
         Ok(())
     }
 
-    /// The URL of a page that a mail links to, with its token in the fragment, which no server ever sees. Our own pages
-    /// are told the mail's language unless it is theirs by default.
+    /// The URL of a page that a mail links to, with its token in the fragment, which no server ever sees.
     pub fn link(&self, page: &str, token: &str, language: Language) -> String {
+        format!("{}#token={token}", self.page(page, language))
+    }
+
+    /// The URL of a page that a mail links to. Our own pages are told the mail's language unless it is theirs by default.
+    pub fn page(&self, page: &str, language: Language) -> String {
         let Settings { patient_app_url, public_url, .. } = &self.settings;
         let spanish = patient_app_url.is_none() && language == Language::Spanish;
         let query = if spanish { "?lang=es" } else { "" };
         let base = patient_app_url.as_ref().unwrap_or(public_url);
-        format!("{}/{page}{query}#token={token}", base.as_str().trim_end_matches('/'))
+        format!("{}/{page}{query}", base.as_str().trim_end_matches('/'))
     }
 }
 

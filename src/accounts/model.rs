@@ -8,7 +8,7 @@ use crate::db::schema::users;
 use crate::db::types::text_enum;
 use crate::error::Rule;
 use crate::ids::{PractitionerId, UserId};
-use crate::messages::model::Recipient;
+use crate::messages::model::{INVITATION_LASTS, RESET_LASTS, Recipient, VERIFICATION_LASTS};
 use crate::text;
 
 text_enum! {
@@ -26,12 +26,12 @@ text_enum! {
 }
 
 impl Purpose {
-    /// How long such a token is good. Short, as the mailbox may be read by others later (ASVS 5.0, 6.4.3).
+    /// How long such a token is good, as its mail says.
     pub fn lifetime(self) -> jiff::SignedDuration {
         match self {
-            Self::VerifyEmail | Self::ChangeEmail => jiff::SignedDuration::from_hours(24),
-            Self::ResetPassword => jiff::SignedDuration::from_hours(1),
-            Self::Invitation => jiff::SignedDuration::from_hours(24 * 7),
+            Self::VerifyEmail | Self::ChangeEmail => VERIFICATION_LASTS,
+            Self::ResetPassword => RESET_LASTS,
+            Self::Invitation => INVITATION_LASTS,
         }
     }
 }

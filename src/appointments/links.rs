@@ -298,7 +298,7 @@ async fn renew_appointment_links(
         actor.trail.note_patient(shown.patient.id);
         audit::record(tx, &shared, &actor.trail, id.0)?;
         revoke(tx, &actor, id, now)?;
-        messages::store::supersede_calls(tx, id, now)?;
+        messages::store::supersede(tx, id, now)?;
         notice::send(tx, &shared, Notice::Booked, &shown)?;
         Ok(Answer::empty(202))
     })

@@ -23,14 +23,14 @@ pub enum Notice {
     Cancelled,
 }
 
-/// Writes the messages into the outbox. Calls about how the appointment stood before need not be made any more.
+/// Writes the messages into the outbox. What the desk was still to tell of how the appointment stood before need not be told.
 ///
 /// # Errors
 /// The database's.
 pub fn send(tx: &mut Conn, env: &Env, notice: Notice, shown: &Shown) -> Result<()> {
     let (appointment, patient) = (&shown.appointment, &shown.patient);
     if notice != Notice::Booked {
-        messages::store::supersede_calls(tx, appointment.id, env.now())?;
+        messages::store::supersede(tx, appointment.id, env.now())?;
     }
     // Whether the patient has still to submit an intake for the visit.
     let forms_due = matches!(shown.intake(env).1, IntakeStanding::Missing | IntakeStanding::InProgress);

@@ -185,7 +185,9 @@ async fn list(env: web::Data<Env>, actor: Actor, query: Params<MessageQuery>) ->
 /// Send a message again
 ///
 /// For one that failed, or that the recipient says never came. It is tried at once, with the words of today's templates
-/// and the facts of the day it was written: a link in it may have expired since.
+/// and the facts of the day it was written: a link in it may have expired since. What is no longer true of an appointment,
+/// or no longer for this address, is not sent: `POST /v1/appointments/{id}/links` mails an appointment as it stands now to
+/// everybody who is told of it now.
 #[utoipa::path(
     tag = "messages",
     operation_id = "resend_message",
@@ -199,6 +201,9 @@ async fn list(env: web::Data<Env>, actor: Actor, query: Params<MessageQuery>) ->
         (status = 202, description = "It is on its way", body = MessageDto),
         (status = 409, description = "`message_pending`: it has not gone out yet and is tried by itself; \
             `message_to_phone`: there is no address that it could be sent to; `message_done`: somebody saw to it by hand; \
+            `message_superseded`: its appointment has changed since, or there is a newer message about it to this address; \
+            `recipient_changed`: nobody is told of this patient at this address any more, as access was taken back or has \
+            ended, or the address was changed; \
             `request_in_progress`: a request with this Idempotency-Key is still at work"),
     ),
 )]
@@ -210,7 +215,7 @@ async fn resend(env: web::Data<Env>, actor: Actor, id: PathId<MessageId>, key: I
         idempotency::Request { actor: Some(actor.user_id), operation: format!("resend_message {id}"), key, body: &[] };
     let inner = env.clone();
     idempotency::run(&env, request, move |tx| {
-        let message = store::resend(tx, id, inner.now())?;
+        let message = store::resend(tx, &inner, id)?;
         record(tx, &inner, &actor, &message)?;
         inner.mail_written.notify_one();
         Answer::json(202, &MessageDto::of(&inner, message)?)

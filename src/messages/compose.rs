@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::text::Language;
 
-/// Puts the e-mail together.
+/// Puts the e-mail together; `phone` is the number to call.
 ///
 /// # Errors
 /// Where a template is broken or the address is none.
@@ -23,9 +23,10 @@ pub fn compose(
     sender: &Mailbox,
     message: &Message,
     mail: &Mail,
+    phone: Option<&str>,
     now: Timestamp,
 ) -> Result<Email, Failure> {
-    let words = templates::render(config, mail, &message.recipient)?;
+    let words = templates::render(config, mail, &message.recipient, phone)?;
     let address: Address =
         message.recipient.email.as_deref().unwrap_or_default().parse().map_err(|_| Failure::Address)?;
     // lettre panics on control characters in a display name.
@@ -94,7 +95,7 @@ mod tests {
     fn bytes(mail: &Mail, message: &Message) -> Vec<u8> {
         let sender = mailer::sender(&config().settings).expect("a sender");
         let now = LATER.parse().expect("an instant");
-        compose(&config(), &sender, message, mail, now).expect("an e-mail").formatted()
+        compose(&config(), &sender, message, mail, None, now).expect("an e-mail").formatted()
     }
 
     fn parsed(bytes: &[u8]) -> Parsed<'_> {
@@ -188,7 +189,7 @@ mod tests {
         for recipient in ["", "ann", "ann@", "ann@example.org\r\nRCPT TO:<x@example.org>", "a b@example.org"] {
             let mail = Mail::AlreadyRegistered;
             let at = LATER.parse().expect("an instant");
-            let composed = compose(&config(), &sender, &message(&mail, recipient), &mail, at);
+            let composed = compose(&config(), &sender, &message(&mail, recipient), &mail, None, at);
             assert_eq!(composed.map(|_| ()), Err(Failure::Address), "{recipient:?}");
         }
     }

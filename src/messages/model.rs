@@ -3,6 +3,7 @@
 use std::fmt;
 
 use diesel::prelude::*;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -10,6 +11,14 @@ use crate::db::schema::messages;
 use crate::db::types::{Date, text_enum};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
 use crate::sealed::Sealed;
+
+/// How long a link works that proves an address. These stand here because the mails say them; whoever makes the links keeps
+/// to them. Short, as the mailbox may be read by others later (ASVS 5.0, 6.4.3).
+pub const VERIFICATION_LASTS: SignedDuration = SignedDuration::from_hours(24);
+/// How long a link works that sets a new password.
+pub const RESET_LASTS: SignedDuration = SignedDuration::from_hours(1);
+/// How long an invitation is good.
+pub const INVITATION_LASTS: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 text_enum! {
     /// What a message is about.
@@ -204,6 +213,16 @@ impl Mail {
             Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) => {
                 mail.token.as_deref().map(|token| ("appointment", token))
             }
+            _ => None,
+        }
+    }
+
+    /// How long the mail's link works, where that is a fixed time; that of an appointment works until it ends.
+    pub fn link_lasts(&self) -> Option<SignedDuration> {
+        match self {
+            Self::VerifyEmail { .. } | Self::VerifyNewEmail { .. } => Some(VERIFICATION_LASTS),
+            Self::ResetPassword { .. } => Some(RESET_LASTS),
+            Self::Invitation { .. } | Self::PatientInvitation { .. } => Some(INVITATION_LASTS),
             _ => None,
         }
     }

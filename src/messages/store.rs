@@ -2,17 +2,19 @@
 //!
 //! Statuses in conditions are literals, not parameters: only so can either engine use its partial indexes.
 
-use diesel::dsl::sql;
+use diesel::dsl::{exists, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use jiff::SignedDuration;
 
-use super::model::{Message, MessageStatus};
+use super::model::{Mail, Message, MessageStatus};
+use super::outbox;
 use super::retry::Failure;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
-use crate::db::{Conn, schema::messages};
+use crate::db::Conn;
+use crate::db::schema::{appointments, locations, messages, patient_access, patients, users};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit};
@@ -39,6 +41,20 @@ fn is(status: MessageStatus) -> SqlLiteral<Bool> {
 pub fn any_due(conn: &mut Conn, now: Timestamp) -> Result<bool> {
     let due = messages::table.filter(is(MessageStatus::Pending)).filter(messages::due_at.le(now));
     Ok(due.select(messages::id).first::<MessageId>(conn).optional()?.is_some())
+}
+
+/// The number that mails say to call: the clinic's, else that of its first location.
+///
+/// The table is scheduling's; this asks it for no more than the number.
+///
+/// # Errors
+/// The database's.
+pub fn clinic_phone(conn: &mut Conn, env: &Env) -> Result<Option<String>> {
+    if let Some(number) = &env.config.settings.clinic_phone {
+        return Ok(Some(number.clone()));
+    }
+    let oldest = locations::table.order((locations::created_at, locations::id)).select(locations::phone);
+    Ok(oldest.first(conn).optional()?)
 }
 
 /// Takes up to `count` due messages until the lease ends. No two workers get the same one, on several instances either.
@@ -166,9 +182,9 @@ pub fn list(
 /// Makes a message due now, as a mail of its own.
 ///
 /// # Errors
-/// [`Error::NotFound`]; a conflict while it is still to be sent anyway, or where it was never to be mailed or was seen to
-/// by hand.
-pub fn resend(tx: &mut Conn, id: MessageId, now: Timestamp) -> Result<Message> {
+/// [`Error::NotFound`]; a conflict while it is still to be sent anyway, where it was never to be mailed or was seen to
+/// by hand, where what it says does not hold any more, and where its reader may not be told it any more.
+pub fn resend(tx: &mut Conn, env: &Env, id: MessageId) -> Result<Message> {
     let this = messages::table.find(id).select(Message::as_select());
     let message = this.first(tx)?;
     let (code, detail) = match message.status {
@@ -180,12 +196,13 @@ pub fn resend(tx: &mut Conn, id: MessageId, now: Timestamp) -> Result<Message> {
     if !code.is_empty() {
         return Err(Error::conflict(code, detail));
     }
+    require_current(tx, env, &message)?;
     let changed = diesel::update(messages::table.find(id).filter(messages::status.eq(message.status)))
         .set((
             messages::status.eq(MessageStatus::Pending),
             messages::attempts.eq(0),
             messages::resends.eq(messages::resends + 1),
-            messages::due_at.eq(now),
+            messages::due_at.eq(env.now()),
             messages::last_error.eq(None::<String>),
             messages::sent_at.eq(None::<Timestamp>),
         ))
@@ -195,6 +212,46 @@ pub fn resend(tx: &mut Conn, id: MessageId, now: Timestamp) -> Result<Message> {
         return Err(Error::Retry);
     }
     Ok(messages::table.find(id).select(Message::as_select()).first(tx)?)
+}
+
+/// Sees to it that what a message says of a patient still holds, and that its address is still one that is told it.
+///
+/// The tables are those of appointments, patients and accounts; this asks them for no more than that. Marks on the messages
+/// would have to be kept by all who change any of it, and access ends by the clock, when nobody writes anything.
+fn require_current(tx: &mut Conn, env: &Env, message: &Message) -> Result<()> {
+    let mail = outbox::open(env, message.id, &message.payload)?;
+    if let (Some(id), Some(told)) = (message.appointment_id, mail.appointment()) {
+        let (sequence, status): (i32, String) =
+            appointments::table.find(id).select((appointments::sequence, appointments::status)).first(tx)?;
+        let as_told = if matches!(mail, Mail::AppointmentCancelled(_)) { "cancelled" } else { "booked" };
+        // Such as one with new links.
+        let newer = messages::table
+            .filter(messages::email.eq(&message.recipient.email))
+            .filter(messages::created_at.gt(message.created_at))
+            .filter(messages::appointment_id.eq(id));
+        if (sequence, status.as_str()) != (told.sequence, as_told) || diesel::select(exists(newer)).get_result(tx)? {
+            let detail = "The appointment has changed since, or a newer message about it went to the same address.";
+            return Err(Error::conflict("message_superseded", detail));
+        }
+    }
+    if let (Some(patient), true) = (message.patient_id, mail.appointment().is_some() || mail.birthday().is_some()) {
+        let by_record = patients::table
+            .filter(patients::id.eq(patient))
+            .filter(patients::email_confirmed.eq(true))
+            .filter(patients::email.eq(&message.recipient.email));
+        let by_account = patient_access::table
+            .inner_join(users::table.on(users::id.eq(patient_access::user_id)))
+            .filter(patient_access::patient_id.eq(patient))
+            .filter(patient_access::ends_at.is_null().or(patient_access::ends_at.gt(env.now())))
+            .filter(users::email_verified_at.is_not_null())
+            .filter(users::disabled_at.is_null())
+            .filter(users::email.nullable().eq(&message.recipient.email));
+        if !diesel::select(exists(by_record).or(exists(by_account))).get_result::<bool>(tx)? {
+            let detail = "This address is no longer one at which anybody is told of this patient.";
+            return Err(Error::conflict("recipient_changed", detail));
+        }
+    }
+    Ok(())
 }
 
 /// Takes a call that was made, or a failed mail whose reader was told otherwise, off the desk's lists.
@@ -222,13 +279,14 @@ pub fn done(tx: &mut Conn, env: &Env, actor: &Actor, id: MessageId, note: Option
     Ok(messages::table.find(id).select(Message::as_select()).first(tx)?)
 }
 
-/// Takes the calls about an appointment that nobody has made yet off the desk's list: what they would tell is outdated.
+/// Takes the calls about an appointment that nobody has made yet, and the mails that failed, off the desk's lists: what they
+/// would tell is outdated.
 ///
 /// # Errors
 /// The database's.
-pub fn supersede_calls(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
-    let open = messages::table.filter(is(MessageStatus::ToPhone)).filter(messages::appointment_id.eq(appointment));
-    diesel::update(open)
+pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
+    let open = sql::<Bool>("messages.status IN ('to_phone', 'failed')");
+    diesel::update(messages::table.filter(open).filter(messages::appointment_id.eq(appointment)))
         .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
         .execute(tx)?;
     Ok(())

@@ -8,7 +8,7 @@ use minijinja::{Environment, ErrorKind, TemplateSource, UndefinedBehavior, Value
 
 use super::model::{AppointmentMail, Mail, Recipient, SecurityEvent};
 use super::retry::Failure;
-use super::times::Moment;
+use super::times::{self, Moment};
 use crate::config::Config;
 use crate::text::Language;
 
@@ -41,6 +41,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "appointment_moved.txt",
     "button.html",
     "coming_of_age.html",
+    "coming_of_age.phone.txt",
     "coming_of_age.subject.txt",
     "coming_of_age.txt",
     "invitation.html",
@@ -86,6 +87,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/appointment_moved.subject.txt",
     "es/appointment_moved.txt",
     "es/coming_of_age.html",
+    "es/coming_of_age.phone.txt",
     "es/coming_of_age.subject.txt",
     "es/coming_of_age.txt",
     "es/invitation.html",
@@ -122,13 +124,13 @@ pub struct Words {
     pub html: String,
 }
 
-/// Puts a mail into words for its reader. It reads the folder of templates anew each time, so that a corrected one counts
+/// Puts a mail into words for its reader, with the number to call, if there is one. It reads the folder of templates anew each time, so that a corrected one counts
 /// at once.
 ///
 /// # Errors
 /// [`Failure::Template`] where a template is broken; what is wrong with it stands in the log, without any values.
-pub fn render(config: &Config, mail: &Mail, reader: &Recipient) -> Result<Words, Failure> {
-    let writer = Writer::new(config, mail, reader);
+pub fn render(config: &Config, mail: &Mail, reader: &Recipient, phone: Option<&str>) -> Result<Words, Failure> {
+    let writer = Writer::new(config, mail, reader, phone);
     let part = |extension| writer.part(extension)?.ok_or(Failure::Template);
     Ok(Words { subject: one_line(&part("subject.txt")?), text: part("txt")? + "\n", html: part("html")? + "\n" })
 }
@@ -138,7 +140,8 @@ pub fn render(config: &Config, mail: &Mail, reader: &Recipient) -> Result<Words,
 /// # Errors
 /// As [`render`].
 pub fn to_say(config: &Config, mail: &Mail, listener: &Recipient) -> Result<Option<String>, Failure> {
-    Writer::new(config, mail, listener).part("phone.txt")
+    // Whoever listens has us on the phone.
+    Writer::new(config, mail, listener, None).part("phone.txt")
 }
 
 /// A message about to be put into words.
@@ -150,7 +153,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(config: &Config, mail: &Mail, reader: &Recipient) -> Self {
+    fn new(config: &Config, mail: &Mail, reader: &Recipient, phone: Option<&str>) -> Self {
         let language = Language::of_tag(&reader.language);
         let folder = if language == Language::Spanish { "es/" } else { "" };
         let values = context! {
@@ -158,13 +161,16 @@ impl Writer {
             clinic => config.settings.clinic_name.as_str(),
             name => reader.name.as_deref().map(one_line),
             link => mail.link().map(|(page, token)| config.link(page, token, language)),
+            link_lasts => mail.link_lasts().map(|lasts| times::span(lasts, language)),
+            password_link => config.page("set-password", language),
+            phone => phone.map(|number| context! { number => one_line(number), link => dialled(number) }),
             appointment => mail.appointment().map(|mail| appointment(mail, language)),
             forms_link => forms_link(config),
             reference => mail.reference(),
             event => mail.security_event().map(SecurityEvent::as_str),
-            birthday => mail.birthday().map(|mail| context! {
-                patient => one_line(&mail.patient),
-                day => Moment::of_day(mail.on.0, language).date(),
+            birthday => mail.birthday().map(|mail| {
+                let day = Moment::of_day(mail.on.0, language);
+                context! { patient => one_line(&mail.patient), day => day.date(), short => day.day() }
             }),
         };
         Self { engine: engine(config), name: format!("{folder}{}", mail.kind()), values }
@@ -208,6 +214,7 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
     let begins = Moment::new(mail.starts_at, &mail.time_zone, language);
     context! {
         when => begins.full(),
+        when_here => begins.full_here(),
         when_short => format!("{}, {}", begins.day(), begins.time()),
         day => begins.day(),
         at_time => begins.at_time(),
@@ -217,11 +224,16 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
         location => one_line(&mail.location),
         address => one_line(&mail.address),
         phone => one_line(&mail.phone),
-        phone_link => mail.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>(),
+        phone_link => dialled(&mail.phone),
         confirmation_code => mail.confirmation_code.as_str(),
         patient => mail.patient.as_deref().map(one_line),
         forms_due => mail.forms_due,
     }
+}
+
+/// A telephone number as it is dialled.
+fn dialled(number: &str) -> String {
+    number.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
 }
 
 /// Without line breaks and other control characters, which would end a header.

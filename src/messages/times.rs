@@ -1,8 +1,8 @@
 //! Instants as people at a place say them, in their language. Two languages need two lists of names and no library.
 
-use jiff::Zoned;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Zoned};
 
 use crate::clock::Timestamp;
 use crate::text::Language;
@@ -43,6 +43,11 @@ impl Moment {
     /// Everything: "Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)".
     pub fn full(&self) -> String {
         format!("{}, {} ({})", self.date(), self.time(), self.zone())
+    }
+
+    /// Everything, for readers who know the place: "Monday, March 9, 2026, 9:30 AM (EDT)".
+    pub fn full_here(&self) -> String {
+        format!("{}, {} ({})", self.date(), self.time(), self.short_zone())
     }
 
     /// The day with its year: "Monday, March 9, 2026".
@@ -90,11 +95,30 @@ impl Moment {
     /// The zone: "America/New_York, EDT".
     fn zone(&self) -> String {
         let name = self.local.time_zone().iana_name().unwrap_or("UTC");
+        let short = self.short_zone();
+        if name == short { short } else { format!("{name}, {short}") }
+    }
+
+    /// The zone's abbreviation: "EDT".
+    fn short_zone(&self) -> String {
         // Where a zone has no abbreviation of its own, the tz database gives the offset, such as -03.
         let short = self.local.strftime("%Z").to_string();
-        let prefix = if short.starts_with(['+', '-']) { "UTC" } else { "" };
-        if name == short { short } else { format!("{name}, {prefix}{short}") }
+        if short.starts_with(['+', '-']) { format!("UTC{short}") } else { short }
     }
+}
+
+/// A length of time in whole hours, days or weeks: "an hour", "24 hours", "a week".
+pub fn span(length: SignedDuration, language: Language) -> String {
+    let hours = length.as_hours();
+    let (count, [one, many]) = match (hours, language) {
+        (hours, Language::English) if hours % 168 == 0 => (hours / 168, ["a week", "weeks"]),
+        (hours, Language::Spanish) if hours % 168 == 0 => (hours / 168, ["una semana", "semanas"]),
+        (hours, Language::English) if hours > 24 && hours % 24 == 0 => (hours / 24, ["a day", "days"]),
+        (hours, Language::Spanish) if hours > 24 && hours % 24 == 0 => (hours / 24, ["un día", "días"]),
+        (hours, Language::English) => (hours, ["an hour", "hours"]),
+        (hours, Language::Spanish) => (hours, ["una hora", "horas"]),
+    };
+    if count == 1 { one.to_owned() } else { format!("{count} {many}") }
 }
 
 #[cfg(test)]
@@ -120,6 +144,30 @@ mod tests {
             ("2026-07-01T12:00:00Z", "Nowhere/Atall", "Wednesday, July 1, 2026, 12:00 PM (UTC)"),
         ] {
             assert_eq!(moment(at, zone, Language::English).full(), expected);
+        }
+    }
+
+    #[test]
+    fn whoever_knows_the_place_is_told_the_short_name_of_its_zone() {
+        let said = |zone| moment("2026-07-01T12:00:00Z", zone, Language::English).full_here();
+        assert_eq!(said("America/New_York"), "Wednesday, July 1, 2026, 8:00 AM (EDT)");
+        assert_eq!(said("America/Sao_Paulo"), "Wednesday, July 1, 2026, 9:00 AM (UTC-03)");
+    }
+
+    #[test]
+    fn a_length_of_time_is_told_in_its_largest_whole_unit_and_a_day_in_hours() {
+        for (hours, english, spanish) in [
+            (1, "an hour", "una hora"),
+            (24, "24 hours", "24 horas"),
+            (48, "2 days", "2 días"),
+            (168, "a week", "una semana"),
+            (336, "2 weeks", "2 semanas"),
+        ] {
+            let length = SignedDuration::from_hours(hours);
+            assert_eq!(
+                (span(length, Language::English), span(length, Language::Spanish)),
+                (english.into(), spanish.into())
+            );
         }
     }
 

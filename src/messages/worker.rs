@@ -88,19 +88,23 @@ async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
 /// The database's. A message that could not be sent is no error.
 pub async fn step(env: &Env, mailer: &Mailer) -> Result<usize> {
     let now = env.now();
-    if !env.db.read(move |conn| store::any_due(conn, now)).await? {
-        return Ok(0);
-    }
+    let shared = env.clone();
+    let phone = env.db.read(move |conn| {
+        let due = store::any_due(conn, now)?;
+        due.then(|| store::clinic_phone(conn, &shared)).transpose()
+    });
+    let Some(phone) = phone.await? else { return Ok(0) };
     let leased = env.db.write(move |tx| store::lease(tx, now, AT_ONCE)).await?;
     let count = leased.len();
-    join_all(leased.into_iter().map(|message| handle(env, mailer, message))).await;
+    join_all(leased.into_iter().map(|message| handle(env, mailer, message, phone.as_deref()))).await;
     Ok(count)
 }
 
 /// Sends one message and writes down what became of it.
-async fn handle(env: &Env, mailer: &Mailer, message: Message) {
+async fn handle(env: &Env, mailer: &Mailer, message: Message, phone: Option<&str>) {
     // lettre is known to panic on some input; that must cost one message, not the worker.
-    let sent = AssertUnwindSafe(send(env, mailer, &message)).catch_unwind().await.unwrap_or(Err(Failure::Compose));
+    let sent =
+        AssertUnwindSafe(send(env, mailer, &message, phone)).catch_unwind().await.unwrap_or(Err(Failure::Compose));
     let now = env.now();
     let outcome = match sent {
         Ok(()) => Outcome::Sent,
@@ -130,7 +134,7 @@ async fn handle(env: &Env, mailer: &Mailer, message: Message) {
     }
 }
 
-async fn send(env: &Env, mailer: &Mailer, message: &Message) -> std::result::Result<(), Failure> {
+async fn send(env: &Env, mailer: &Mailer, message: &Message, phone: Option<&str>) -> std::result::Result<(), Failure> {
     if message.attempts > super::retry::MOST_TRIES {
         return Err(Failure::Interrupted);
     }
@@ -138,7 +142,7 @@ async fn send(env: &Env, mailer: &Mailer, message: &Message) -> std::result::Res
         tracing::error!(%error, "a stored mail cannot be opened");
         Failure::Sealed
     })?;
-    let email = compose::compose(&env.config, &mailer.sender, message, &mail, env.now())?;
+    let email = compose::compose(&env.config, &mailer.sender, message, &mail, phone, env.now())?;
     mailer.deliver(email, &message.mail_id()).await
 }
 

@@ -234,7 +234,8 @@
   addEventListener("hashchange", () => { follow(); begin(); });
 
   function begin() {
-    if (!token()) show("gone", true);
+    // Where a link can be asked for, one may come without any.
+    if (!token()) show(one('[data-state="start"]') ? "start" : "gone", true);
     else if (page === "appointment") view(true);
     else show("ask", true);
   }

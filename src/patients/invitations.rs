@@ -6,7 +6,6 @@
 //! anybody: it only gives its owner one patient more, whom the staff have meant for this very address.
 
 use diesel::prelude::*;
-use jiff::SignedDuration;
 
 use super::access::{self, Access};
 use super::model::{Patient, Relation};
@@ -21,11 +20,8 @@ use crate::db::schema::{patient_access, patient_invitations, patients};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{InvitationId, PatientId, UserId};
-use crate::messages::model::{Envelope, Mail, Recipient};
+use crate::messages::model::{Envelope, INVITATION_LASTS, Mail, Recipient};
 use crate::messages::outbox;
-
-/// How long an invitation is good.
-pub const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// An invitation as it is stored.
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -102,7 +98,9 @@ fn fits(tx: &mut Conn, user: &User, patient: PatientId, relation: Relation) -> R
         return Err(Error::conflict("other_relation", detail));
     }
     if access::own_record(tx, user.id)?.is_some_and(|own| own.id != patient) {
-        return Err(Error::conflict("own_record_exists", "The account's holder has a record of their own."));
+        let detail = "The account's holder has another record of their own. If this is theirs, take the account's `self` access \
+            off the other record first, then give it on this one.";
+        return Err(Error::conflict("own_record_exists", detail));
     }
     require_no_other_account(tx, Some(user), patient, relation)
 }
@@ -153,17 +151,17 @@ pub fn invite(
         token_hash: tokens::hash(&token),
         invited_by: actor.user_id,
         created_at: now,
-        expires_at: now.plus(LIFETIME),
+        expires_at: now.plus(INVITATION_LASTS),
         used_at: None,
     };
     diesel::insert_into(patient_invitations::table).values(&invitation).execute(tx)?;
+    // Who has an account has said which language is theirs; of others the patient's is the best guess.
+    let language = match user {
+        Some(user) if has_password(Some(&user)) => user.preferred_language,
+        _ => patient.preferred_language,
+    };
     let envelope = Envelope {
-        recipient: Recipient {
-            name: None,
-            email: Some(email.as_str().to_owned()),
-            phone: None,
-            language: patient.preferred_language,
-        },
+        recipient: Recipient { name: None, email: Some(email.as_str().to_owned()), phone: None, language },
         patient_id: Some(patient.id),
         appointment_id: None,
         mail: Mail::PatientInvitation { token },

@@ -95,6 +95,21 @@ both! {
         assert_eq!(desk.get("/v1/messages?status=failed").await.items().len(), 0);
     }
 
+    async fn a_failed_mail_leaves_the_list_when_the_visit_changes(app: App) {
+        let folder = app.site.folder.path().join("templates");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("appointment_booked.txt"), "{{ broken }}").expect("written");
+        let app = app.restart(&["--template-dir", folder.to_str().expect("a path")]);
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let ann = app.patient("ann").await;
+        let visit = book(&desk, &clinic, &ann.patient_id, "k1").await;
+        app.mails().await;
+        assert_eq!(desk.get("/v1/messages?status=failed").await.items().len(), 1);
+        let cancel = format!("/v1/appointments/{}/cancel", visit["id"].as_str().expect("an id"));
+        desk.post(&cancel, json!({"reason": "she called"})).await.expect(200);
+        assert_eq!(desk.get("/v1/messages?status=failed").await.items().len(), 0);
+    }
+
     async fn calls_are_the_desks_and_the_admins(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let patient = without_email(&desk, "en").await;

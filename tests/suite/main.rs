@@ -29,6 +29,7 @@ mod patients;
 mod plans;
 mod query_plans;
 mod records;
+mod resending;
 mod schedule;
 mod scheduling;
 mod security;

@@ -34,6 +34,6 @@ CREATE INDEX messages_due ON messages (due_at, id) WHERE status = 'pending';
 CREATE INDEX messages_failed ON messages (created_at, id) WHERE status = 'failed';
 CREATE INDEX messages_to_phone ON messages (created_at, id) WHERE status = 'to_phone';
 CREATE INDEX messages_done_by_hand ON messages (created_at, id) WHERE status = 'done';
-CREATE INDEX messages_open_calls ON messages (appointment_id) WHERE status = 'to_phone';
+CREATE INDEX messages_open ON messages (appointment_id) WHERE status IN ('to_phone', 'failed');
 CREATE INDEX messages_created ON messages (created_at, id);
 CREATE INDEX messages_email ON messages (email, created_at);

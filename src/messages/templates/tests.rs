@@ -3,9 +3,10 @@ use crate::messages::fixtures::{ann, appointment, config, mails};
 use crate::messages::model::MessageKind;
 
 const TAGS: [&str; 2] = ["en-US", "es-MX"];
+const PHONE: Option<&str> = Some("+1 212 555 0100");
 
 fn said_in(mail: &Mail, tag: &str) -> Words {
-    let words = render(&config(), mail, &ann(tag)).expect("words");
+    let words = render(&config(), mail, &ann(tag), PHONE).expect("words");
     // The slash is escaped in HTML.
     Words { html: words.html.replace("&#x2f;", "/"), ..words }
 }
@@ -51,12 +52,8 @@ fn no_two_languages_share_their_words() {
 #[test]
 fn an_appointment_mail_says_when_where_with_whom_and_what_to_call() {
     let facts: [[&str; 3]; 2] = [
-        ["Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)", "Dear Ann Ames", ": Monday, March 9, 9:30 AM"],
-        [
-            "lunes, 9 de marzo de 2026, 9:30 a.\u{a0}m. (America/New_York, EDT)",
-            "Hola, Ann Ames:",
-            ": lunes, 9 de marzo, 9:30 a.\u{a0}m.",
-        ],
+        ["Monday, March 9, 2026, 9:30 AM (", "Dear Ann Ames", ": Monday, March 9, 9:30 AM"],
+        ["lunes, 9 de marzo de 2026, 9:30 a.\u{a0}m. (", "Hola, Ann Ames:", ": lunes, 9 de marzo, 9:30 a.\u{a0}m."],
     ];
     for mail in mails().iter().filter(|mail| mail.appointment().is_some()) {
         for (tag, [when, greeting, subject]) in TAGS.into_iter().zip(facts) {
@@ -66,6 +63,8 @@ fn an_appointment_mail_says_when_where_with_whom_and_what_to_call() {
                 assert!(words.text.contains(fact), "{fact} in {}", words.text);
                 assert!(words.html.contains(fact), "{fact} in {}", words.html);
             }
+            // A phone's screen has no room for more than the zone's short name.
+            assert!(words.text.contains("(America/New_York, EDT)") && words.html.contains("(EDT)"), "{}", words.html);
             assert!(words.html.contains("href=\"tel:+12125550100\""));
             assert!(words.subject.ends_with(subject), "{}", words.subject);
         }
@@ -88,10 +87,64 @@ fn a_coming_of_age_is_told_with_its_day() {
     let birthday = mails().into_iter().find(|mail| mail.kind() == MessageKind::AccessEnds).expect("a mail");
     for (tag, said) in [
         ("en", "Leo comes of age on Tuesday, July 4, 2028."),
-        ("es", "Leo cumple la mayoría de edad el martes, 4 de julio de 2028."),
+        ("es", "Leo alcanza la mayoría de edad el martes, 4 de julio de 2028."),
     ] {
         let words = said_in(&birthday, tag);
         assert!(words.text.contains(said) && words.html.contains(said), "{}", words.text);
+    }
+    assert_eq!(said(&birthday).subject, "Your access to Leo's appointments at Clinic on Elm ends on Tuesday, July 4");
+    let subject = said_in(&birthday, "es").subject;
+    assert_eq!(subject, "Su acceso a las citas de Leo en Clinic on Elm termina el martes, 4 de julio");
+}
+
+#[test]
+fn whoever_is_to_call_is_given_the_number_if_there_is_one() {
+    let kinds = [
+        MessageKind::SecurityNotice,
+        MessageKind::PatientInvitation,
+        MessageKind::AccessEnds,
+        MessageKind::ComingOfAge,
+    ];
+    for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
+        if !kinds.contains(&mail.kind()) {
+            continue;
+        }
+        let words = said_in(mail, tag);
+        assert!(words.text.contains("+1 212 555 0100"), "{}", words.text);
+        assert!(words.html.contains("<a href=\"tel:+12125550100\">+1 212 555 0100</a>"), "{}", words.html);
+        let words = render(&config(), mail, &ann(tag), None).expect("words");
+        let call = if tag == "en-US" { "call us" } else { "llam" };
+        assert!(words.text.to_lowercase().replace('á', "a").contains(call), "{}", words.text);
+        assert!(!words.html.contains("tel:"), "{}", words.html);
+    }
+}
+
+#[test]
+fn a_link_that_lasts_for_a_fixed_time_says_how_long() {
+    for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
+        let Some(lasts) = mail.link_lasts() else { continue };
+        let language = Language::of_tag(tag);
+        let phrase = if language == Language::English { "for " } else { "durante " }.to_owned();
+        let said = phrase + &times::span(lasts, language);
+        let words = said_in(mail, tag);
+        assert!(words.text.contains(&said) && words.html.contains(&said), "{said} in {}", words.text);
+    }
+}
+
+#[test]
+fn whoever_is_to_set_a_new_password_is_led_to_where_a_link_is_asked_for() {
+    let notice = |event| Mail::SecurityNotice { event };
+    for (tag, link) in
+        [("en", "https://clinic.example/set-password"), ("es", "https://clinic.example/set-password?lang=es")]
+    {
+        for mail in [Mail::AlreadyRegistered, notice(SecurityEvent::PasswordChanged)] {
+            let words = said_in(&mail, tag);
+            assert!(words.text.lines().any(|line| line == link), "{}", words.text);
+            assert!(words.html.contains(&format!("href=\"{link}\"")), "{}", words.html);
+        }
+        // The address that an account had before opens nothing any more.
+        let words = said_in(&notice(SecurityEvent::EmailChanged), tag);
+        assert!(!words.text.contains("set-password") && !words.html.contains("set-password"));
     }
 }
 
@@ -99,22 +152,26 @@ fn a_coming_of_age_is_told_with_its_day() {
 fn a_call_says_who_when_where_and_the_clinics_number_and_no_link_is_ever_read_out() {
     for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let Some(text) = to_say(&config(), mail, &ann(tag)).expect("words") else {
-            assert!(mail.appointment().is_none());
+            assert!(mail.appointment().is_none() && mail.kind() != MessageKind::ComingOfAge);
             continue;
         };
+        assert!(!text.contains("token") && !text.contains("http"), "{text}");
+        if mail.appointment().is_none() {
+            assert!(text.contains("Clinic on Elm") && text.contains("Ann Ames") && text.contains("2028"), "{text}");
+            continue;
+        }
         let when =
             if tag == "en-US" { "Monday, March 9, at 9:30 AM" } else { "lunes, 9 de marzo, a las 9:30 a.\u{a0}m." };
         for fact in ["Clinic on Elm", "Ann Ames", when, "Dr. Maya Osei", "Riverside", "+1 212 555 0100"] {
             assert!(text.contains(fact), "{fact} in {text}");
         }
-        assert!(!text.contains("token") && !text.contains("http"), "{text}");
     }
 }
 
 #[test]
 fn a_greeting_without_a_name_is_one_nevertheless() {
     let nobody = Recipient { name: None, ..ann("en") };
-    let words = render(&config(), &Mail::AppointmentMoved(appointment()), &nobody).expect("words");
+    let words = render(&config(), &Mail::AppointmentMoved(appointment()), &nobody, PHONE).expect("words");
     assert!(words.text.starts_with("Hello,\n"), "{}", words.text);
 }
 
@@ -142,7 +199,7 @@ fn the_forms_before_a_visit_are_named_while_they_are_due_and_linked_where_there_
         assert!(words.text.contains(phrase) && words.html.contains(phrase), "{}", words.text);
         let mut config = config();
         config.settings.patient_app_url = "https://my.clinic.example/".parse().ok();
-        let words = render(&config, &Mail::AppointmentBooked(mail.clone()), &ann(tag)).expect("words");
+        let words = render(&config, &Mail::AppointmentBooked(mail.clone()), &ann(tag), PHONE).expect("words");
         assert!(words.text.contains("https://my.clinic.example/forms"), "{}", words.text);
         let html = words.html.replace("&#x2f;", "/");
         assert!(html.contains("href=\"https://my.clinic.example/forms\""), "{html}");
@@ -200,7 +257,7 @@ fn names_with_signs_of_html_and_line_breaks_do_no_harm() {
     mail.practitioner = "{{ link }}".into();
     let name = "<script>alert(1)</script> & \"Sons\"\r\nBcc: x@example.org";
     let reader = Recipient { name: Some(name.into()), ..ann("en") };
-    let words = render(&config(), &Mail::AppointmentBooked(mail), &reader).expect("words");
+    let words = render(&config(), &Mail::AppointmentBooked(mail), &reader, PHONE).expect("words");
     assert!(!words.html.contains("<script>") && words.html.contains("&lt;script&gt;"), "{}", words.html);
     assert!(words.text.contains("Dear <script>alert(1)</script> & \"Sons\"  Bcc: x@example.org,"), "{}", words.text);
     assert!(words.text.contains("With:  {{ link }}"), "{}", words.text);
@@ -215,13 +272,13 @@ fn an_own_template_replaces_the_one_of_its_name_and_a_broken_one_is_a_failure() 
     std::fs::write(folder.path().join("verify_email.subject.txt"), "Welcome\nto {{ clinic }}").expect("written");
     std::fs::create_dir(folder.path().join("es")).expect("a folder");
     std::fs::write(folder.path().join("es/verify_email.subject.txt"), "Hola de {{ clinic }}").expect("written");
-    let words = render(&config, &mail, &ann("en")).expect("words");
+    let words = render(&config, &mail, &ann("en"), PHONE).expect("words");
     assert_eq!(words.subject, "Welcome to Clinic on Elm");
     assert_eq!(words.text, said(&mail).text);
-    assert_eq!(render(&config, &mail, &ann("es")).expect("words").subject, "Hola de Clinic on Elm");
+    assert_eq!(render(&config, &mail, &ann("es"), PHONE).expect("words").subject, "Hola de Clinic on Elm");
     for broken in ["{{ clinc }}", "{% if %}", "{{ link"] {
         std::fs::write(folder.path().join("verify_email.txt"), broken).expect("written");
-        assert_eq!(render(&config, &mail, &ann("en")), Err(Failure::Template), "{broken}");
+        assert_eq!(render(&config, &mail, &ann("en"), PHONE), Err(Failure::Template), "{broken}");
     }
 }
 
