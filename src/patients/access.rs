@@ -248,14 +248,65 @@ pub fn revoke(tx: &mut Conn, user: UserId, patient: PatientId) -> Result<()> {
 pub fn reckon_ends(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
     let calendar = Calendar::of_clinic(tx, env)?;
     for (was, _) in of_patient(tx, patient.id)? {
-        let end = calendar.end(was.relation, patient.date_of_birth, was.created_at);
-        if was.ends_on == end.map(|end| end.on) {
-            continue;
-        }
-        let access =
-            Access { ends_on: end.map(|end| end.on), ends_at: end.map(|end| end.at), end_told_at: None, ..was };
-        diesel::update(patient_access::table.find((access.user_id, access.patient_id))).set(&access).execute(tx)?;
-        idempotency::forget(tx, access.user_id)?;
+        reckon(tx, &calendar, was, patient.date_of_birth)?;
     }
     Ok(())
+}
+
+fn reckon(tx: &mut Conn, calendar: &Calendar, was: Access, birth: Date) -> Result<()> {
+    let end = calendar.end(was.relation, birth, was.created_at);
+    if was.ends_on == end.map(|end| end.on) {
+        return Ok(());
+    }
+    let access = Access { ends_on: end.map(|end| end.on), ends_at: end.map(|end| end.at), end_told_at: None, ..was };
+    diesel::update(patient_access::table.find((access.user_id, access.patient_id))).set(&access).execute(tx)?;
+    idempotency::forget(tx, access.user_id)
+}
+
+/// Reckons the ends of all access anew, for the age from which somebody is an adult is a setting, and says how many have
+/// changed. What has ended stays ended: whoever was told that they are on their own is not handed back by a setting.
+///
+/// # Errors
+/// The database's.
+pub async fn reckon_all(env: &Env) -> Result<usize> {
+    let shared = env.clone();
+    let outdated: Vec<Access> = env
+        .db
+        .read(move |conn| {
+            let calendar = Calendar::of_clinic(conn, &shared)?;
+            let all = standing_with_birth(conn, &shared, None)?.into_iter();
+            let differs = |(access, birth): (Access, Date)| {
+                let end = calendar.end(access.relation, birth, access.created_at);
+                (access.ends_on != end.map(|end| end.on)).then_some(access)
+            };
+            Ok(all.filter_map(differs).collect())
+        })
+        .await?;
+    for access in &outdated {
+        let (shared, key) = (env.clone(), (access.user_id, access.patient_id));
+        env.db
+            .write(move |tx| {
+                let calendar = Calendar::of_clinic(tx, &shared)?;
+                for (access, birth) in standing_with_birth(tx, &shared, Some(key))? {
+                    reckon(tx, &calendar, access, birth)?;
+                }
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(outdated.len())
+}
+
+/// The access of others that is not over, all or one account's to one patient, with the patients' days of birth.
+fn standing_with_birth(conn: &mut Conn, env: &Env, key: Option<(UserId, PatientId)>) -> Result<Vec<(Access, Date)>> {
+    let mut rows = patient_access::table
+        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
+        .filter(patient_access::relation.ne(Relation::Oneself))
+        .filter(standing(env.now()))
+        .select((Access::as_select(), patients::date_of_birth))
+        .into_boxed();
+    if let Some((user, patient)) = key {
+        rows = rows.filter(patient_access::user_id.eq(user)).filter(patient_access::patient_id.eq(patient));
+    }
+    Ok(rows.load(conn)?)
 }

@@ -14,7 +14,8 @@
 //! | possible | one slip   | same, or alike with phone or e-mail | | |
 //! | possible | another    | same | phone or e-mail | `other_birth_date` |
 //!
-//! Who has another given name is somebody else, whatever else is the same: twins share birth date, family name and phone.
+//! Who has another given name, not one that is alike, is somebody else, whatever else is the same: twins share birth date,
+//! family name and phone.
 //! A slip of a birth date is one digit, two digits side by side that changed places, or day and month that did.
 
 use std::collections::BTreeMap;

@@ -58,8 +58,7 @@ fn due(conn: &mut Conn, env: &Env) -> Result<Vec<PatientId>> {
         .load(conn)?)
 }
 
-/// Tells those who act for the patient and have not been told; and the young person with the first of them, if they have
-/// an address of their own.
+/// Tells those who act for the patient and have not been told; and the young person with the first of them.
 fn tell(tx: &mut Conn, env: &Env, id: PatientId) -> Result<()> {
     // Locked, so that of several instances one tells.
     if let Conn::Postgres(tx) = tx {
@@ -91,14 +90,13 @@ fn birthday(patient: &Patient, on: Date) -> BirthdayMail {
 }
 
 fn tell_young_person(tx: &mut Conn, env: &Env, patient: &Patient, all: &[(Access, User)], on: Date) -> Result<()> {
-    let recipient = recipients::own(patient, all).recipient;
-    let shared = |email: &str| {
-        all.iter().any(|(access, user)| access.relation != Relation::Oneself && user.email_key == email.to_lowercase())
-    };
-    match &recipient.email {
-        Some(email) if !shared(email) => send(tx, env, patient, recipient, Mail::ComingOfAge(birthday(patient, on))),
-        _ => Ok(()),
-    }
+    let mut recipient = recipients::own(patient, all).recipient;
+    // At an address of those who act for them it would not reach them; without one of their own they are called.
+    recipient.email = recipient.email.filter(|email| {
+        let key = email.to_lowercase();
+        !all.iter().any(|(access, user)| access.relation != Relation::Oneself && user.email_key == key)
+    });
+    send(tx, env, patient, recipient, Mail::ComingOfAge(birthday(patient, on)))
 }
 
 fn send(tx: &mut Conn, env: &Env, patient: &Patient, recipient: Recipient, mail: Mail) -> Result<()> {
@@ -106,10 +104,24 @@ fn send(tx: &mut Conn, env: &Env, patient: &Patient, recipient: Recipient, mail:
     Ok(())
 }
 
-/// Tells whoever is due at the start and then every hour, until told to stop.
+/// Reckons the ends of access anew at the start, then tells whoever is due, and again every hour until told to stop.
 pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
     let env = env.clone();
+    let mut reckoned = false;
     rounds::start(stopping, async move || {
+        if !reckoned {
+            match access::reckon_all(&env).await {
+                Ok(changed) => {
+                    reckoned = true;
+                    if changed > 0 {
+                        tracing::info!(changed, "access ends on another day, as ADULT_AGE says");
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the ends of access could not be reckoned; tried again in an hour");
+                }
+            }
+        }
         match tell_all(&env).await {
             Ok(0) => {}
             Ok(patients) => tracing::info!(patients, "told of a coming of age"),

@@ -240,6 +240,97 @@ both! {
         rosa.get(&path).await.problem(404, "not_found");
     }
 
+    async fn another_adult_age_counts_from_the_next_start_and_hands_nobody_back(app: App) {
+        let (_, tim) = rosa(&app).await;
+        let rosa_again = async |app: &App| app.anon().sign_in("rosa@example.org", PASSWORD).await;
+        let ends_on = async |app: &App, day: &str| {
+            let rosa = rosa_again(app).await;
+            let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
+            // It is reckoned beside the first requests.
+            while rosa.get("/v1/me").await.body["patients"][0]["ends_on"] != json!(day) {
+                assert!(std::time::Instant::now() < patience, "not {day}");
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let app = app.restart(&["--adult-age", "21"]);
+        ends_on(&app, "2031-07-04").await;
+        let app = app.restart(&["--adult-age", "16"]);
+        ends_on(&app, "2026-07-04").await;
+        assert_eq!(legwork::patients::access::reckon_all(&app.env).await.expect("reckoned"), 0, "once");
+        app.clock.set("2026-07-05T12:00:00Z".parse().expect("an instant"));
+        let app = app.restart(&["--adult-age", "18"]);
+        assert_eq!(legwork::patients::access::reckon_all(&app.env).await.expect("reckoned"), 0);
+        rosa_again(&app).await.get(&format!("/v1/patients/{tim}")).await.problem(404, "not_found");
+    }
+
+    async fn a_young_person_without_an_address_is_called_before_they_come_of_age(app: App) {
+        let (_, tim) = rosa(&app).await;
+        app.clock.set("2028-06-04T04:00:00Z".parse().expect("an instant"));
+        assert_eq!(legwork::patients::ending::tell_all(&app.env).await.expect("told"), 1);
+        let desk = app.desk().await;
+        let calls = desk.get("/v1/messages?status=to_phone").await.items();
+        assert_eq!((calls.len(), &calls[0]["kind"], &calls[0]["patient_id"]), (1, &json!("coming_of_age"), &json!(tim)));
+        let words = calls[0]["to_say"].as_str().expect("words");
+        assert!(words.contains("Tim Example") && words.contains("You come of age on Tuesday, July 4, 2028."), "{words}");
+        let to_rosa = app.mails_to("rosa@example.org").await.pop().expect("a mail");
+        assert!(to_rosa.subject.starts_with("Your access to Tim's appointments"), "{}", to_rosa.subject);
+    }
+
+    async fn no_mail_about_a_child_goes_again_to_who_may_not_be_told_any_more(app: App) {
+        let clinic = app.clinic().await;
+        let (rosa, tim) = rosa(&app).await;
+        let desk = app.desk().await;
+        let slot = free_slots(&rosa, &clinic.check).await.remove(0);
+        let booking = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": tim});
+        rosa.post_with("/v1/appointments", booking, &[("Idempotency-Key", "b1")]).await.expect(201);
+        app.mails().await;
+        let sent = desk.get("/v1/messages?status=sent").await.items();
+        let booked = sent.iter().find(|message| message["kind"] == "appointment_booked").expect("the mail");
+        let resend = format!("/v1/messages/{}/resend", booked["id"].as_str().expect("an id"));
+        let again = async || {
+            let reply = desk.post_empty(&resend).await;
+            app.mails().await;
+            reply
+        };
+        again().await.expect(202);
+        // It has ended by the clock, is given anew, and taken back.
+        app.clock.set("2028-07-04T04:00:00Z".parse().expect("an instant"));
+        again().await.problem(409, "recipient_changed");
+        desk.post(&access(&tim), json!({"email": "rosa@example.org", "relation": "caregiver"})).await.expect(201);
+        again().await.expect(202);
+        desk.delete(&format!("{}/{}", access(&tim), rosa.user_id)).await.expect(204);
+        again().await.problem(409, "recipient_changed");
+        assert_eq!(app.mails_to("rosa@example.org").await.len(), 4, "the verification, the booking, and it twice again");
+    }
+
+    async fn an_invitation_speaks_the_language_of_the_account_and_gives_the_clinics_number(app: App) {
+        app.clinic().await;
+        let desk = app.desk().await;
+        let mut child = person("Tim", "2010-07-04");
+        child["preferred_language"] = json!("es");
+        registered(&app, registration("rosa@example.org", "parent", "Rosa Example", child)).await;
+        let ida = desk.post("/v1/patients", patient_json("Ida", "ida@example.org")).await.expect(201).id();
+        let path = format!("/v1/patients/{ida}/invitation");
+        for (address, said) in [("rosa@example.org", "llámenos al +12025550100"), ("carl@example.org", "call us at +12025550100")] {
+            desk.post(&path, json!({"email": address, "relation": "caregiver"})).await.expect(202);
+            let text = app.mails_to(address).await.pop().expect("a mail").text;
+            assert!(text.contains(said), "{text}");
+        }
+    }
+
+    async fn whoever_finds_an_account_with_another_record_is_told_the_way_out(app: App) {
+        let (desk, ann) = (app.desk().await, app.patient("ann").await);
+        let again = desk.post("/v1/patients", patient_json("Ann", "other@example.org")).await.expect(201).id();
+        let own = json!({"email": ann.email, "relation": "self"});
+        for path in [access(&again), format!("/v1/patients/{again}/invitation")] {
+            let refused = desk.post(&path, own.clone()).await;
+            let detail = refused.problem(409, "own_record_exists")["detail"].as_str().expect("a sentence");
+            assert!(detail.contains("off the other record first"), "{detail}");
+        }
+        desk.delete(&format!("{}/{}", access(&ann.patient_id), ann.user_id)).await.expect(204);
+        desk.post(&access(&again), own).await.expect(201);
+    }
+
     async fn no_address_that_an_account_enters_gets_mail_before_the_desk_confirms_it(app: App) {
         let desk = app.desk().await;
         let ann = app.patient("ann").await;

@@ -264,7 +264,7 @@ both! {
         // Time off on top of it changes the reason; whoever enters it sees whom it hits, as if it were alone.
         app.clock.advance(SignedDuration::from_mins(1));
         let off = except(&desk, &colleague, time_off(TUESDAY)).await;
-        assert_eq!(ids(&off.expect(201).body["affected_appointments"]), [other.clone()]);
+        assert_eq!(ids(&off.expect(201).body["affected_appointments"]), [other.as_str()]);
         let read = desk.get(&format!("/v1/appointments/{other}")).await.body;
         assert_eq!(read["attention"], json!({"reason": "time_off", "since": "2026-03-02T14:00:00Z"}));
         // So it is the other way round; and a closure of Wednesday has nothing to do with it.

@@ -152,7 +152,7 @@ impl AccessInput {
         (status = 201, description = "The account may act for the patient; `Location` is the list that it stands in", body = AccessDto),
         (status = 409, description = "`account_is_staff`: the address is that of a member of the staff; `other_relation`: the account \
             is somebody else's to this patient; `own_account_exists`: the patient has another account of their own; \
-            `own_record_exists`: the account's holder has another record; `request_in_progress`: the same request is still at work"),
+            `own_record_exists`: the account's holder has another record: take its `self` access off that one first; `request_in_progress`: the same request is still at work"),
     ),
 )]
 #[post("/v1/patients/{id}/access")]

@@ -86,8 +86,9 @@ struct DuplicatesDto {
 ///
 /// For staff: other records that may be of the same person, by names, birth date and contacts, each with a grade and its
 /// reasons. `certain` is the same name and birth date with a shared phone or e-mail, `probable` has a typing mistake or no
-/// shared contact, `possible` is worth a look. People with different given names, such as twins, are never listed. Nothing is
-/// merged by itself.
+/// shared contact, `possible` is worth a look. People with different given names, such as twins, are not listed, unless the
+/// names are so much alike (Ana and Anna) that one may be a typing mistake: then they come as `probable`. Nothing is merged by
+/// itself.
 #[utoipa::path(
     tag = "patients",
     operation_id = "list_patient_duplicates",
