@@ -100,11 +100,14 @@ pub async fn step(env: &Env, mailer: &Mailer) -> Result<usize> {
     Ok(count)
 }
 
+/// lettre is known to panic on some input; that must cost one message, not the worker.
+async fn surviving(sending: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    AssertUnwindSafe(sending).catch_unwind().await.unwrap_or(Err(Failure::Compose))
+}
+
 /// Sends one message and writes down what became of it.
 async fn handle(env: &Env, mailer: &Mailer, message: Message, phone: Option<&str>) {
-    // lettre is known to panic on some input; that must cost one message, not the worker.
-    let sent =
-        AssertUnwindSafe(send(env, mailer, &message, phone)).catch_unwind().await.unwrap_or(Err(Failure::Compose));
+    let sent = surviving(send(env, mailer, &message, phone)).await;
     let now = env.now();
     let outcome = match sent {
         Ok(()) => Outcome::Sent,
@@ -155,4 +158,16 @@ async fn count(env: &Env) {
     }
     let age = depth.oldest_due.map_or(0.0, |due| now.since(due).as_secs_f64());
     env.metrics.outbox_oldest.set(age);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn row_15_a_panic_while_a_mail_is_made_costs_that_mail_alone() {
+        let panicking = async { panic!("a display name with a line break") };
+        assert_eq!(surviving(panicking).await, Err(Failure::Compose));
+        assert_eq!(surviving(async { Ok(()) }).await, Ok(()));
+    }
 }
