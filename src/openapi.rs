@@ -1,6 +1,8 @@
 //! The frame of the OpenAPI document: info, tags, security, and what every operation answers by rule.
 //! Paths and schemas come from the routes themselves.
 
+use actix_web::http::header::ContentType;
+use actix_web::{HttpResponse, web};
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
@@ -63,6 +65,24 @@ pub fn document() -> OpenApi {
     let (_, document) =
         actix_web::App::new().into_utoipa_app().openapi(frame()).configure(crate::routes::routes).split_for_parts();
     finish(document)
+}
+
+/// The document as it is served: written once, for all workers.
+pub struct Published(web::Bytes);
+
+impl Published {
+    /// Writes the document out.
+    ///
+    /// # Errors
+    /// Only if it cannot be serialised, which is a fault.
+    pub fn new(document: &OpenApi) -> Result<Self, String> {
+        Ok(Self(document.to_json().map_err(|error| error.to_string())?.into()))
+    }
+}
+
+/// Answers with the document.
+pub async fn serve(published: web::Data<Published>) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(published.0.clone())
 }
 
 /// The document as the file `openapi/openapi.json` has it.

@@ -119,6 +119,7 @@ impl Server {
         let addr = listener.local_addr().map_err(|error| format!("listen on {listen}: {error}"))?;
         let document = openapi::document();
         let table = web::Data::new(Routes::of(&document));
+        let document = web::Data::new(openapi::Published::new(&document)?);
         let (data, keys, rules) = (web::Data::new(env.clone()), web::Data::new(keys), web::Data::new(rules));
         let (stop, stopping) = watch::channel(false);
         let (queue, auditing) = audit::queue::start(&env, stopping.clone());
@@ -133,6 +134,7 @@ impl Server {
                 .app_data(keys.clone())
                 .app_data(rules.clone())
                 .app_data(table.clone())
+                .app_data(document.clone())
                 .app_data(shared_limiter.clone())
                 .app_data(queue.clone())
                 .wrap(from_fn(http::middleware::refuse_unknown_parameters))
@@ -145,7 +147,8 @@ impl Server {
                 .into_app()
                 .configure(pages::routes)
                 .service(web::redirect("/docs", "/docs/"))
-                .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document.clone()))
+                .service(web::resource("/openapi.json").get(openapi::serve))
+                .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/openapi.json"])))
                 .default_service(web::to(fallback))
         };
         check_open_files(settings.max_connections + 4 * settings.database_connections);

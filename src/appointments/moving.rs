@@ -60,7 +60,7 @@ pub fn reschedule(
         Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None, by: Some(actor.user_id) };
     store::update(tx, env, &change, moved)?;
     slots::take(tx, &slots, now, target.hold_id, id)?;
-    let moved = store::shown(tx, env, actor, id)?;
+    let moved = store::unguarded(tx, id)?;
     notice::send(tx, env, Notice::Moved, &moved)?;
     Ok(moved)
 }

@@ -1,6 +1,7 @@
 //! The edge of the service: gives each request its trail, and notes what no transaction of its own has written down.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,7 +14,7 @@ use super::queue::Queue;
 use crate::env::Env;
 use crate::error::Error;
 use crate::http::ClientAddress;
-use crate::http::fallback::{Operation, Routes};
+use crate::http::fallback::Operation;
 use crate::http::idempotency::Replayed;
 use crate::http::limits::Limiter;
 use crate::http::middleware::RequestId;
@@ -33,11 +34,8 @@ pub async fn note(
     ) else {
         return Err(Error::fault("the application lacks its surroundings").into());
     };
-    let operation = request
-        .path()
-        .starts_with("/v1/")
-        .then(|| request.app_data::<web::Data<Routes>>()?.operation(request.method(), request.path()).cloned())
-        .flatten();
+    let operation =
+        request.path().starts_with("/v1/").then(|| request.extensions().get::<Arc<Operation>>().cloned()).flatten();
     let Some(operation) = operation else { return next.call(request).await.map(ServiceResponse::map_into_boxed_body) };
     let changes = request.method() != Method::GET && !READS.contains(&operation.id.as_str());
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());

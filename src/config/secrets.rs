@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use crate::db::Target;
 
 /// Below so many guesses (as a power of ten) a secret is a pattern, not chance. The estimate itself ends at 19.
@@ -36,24 +38,23 @@ pub fn refuse_weak(name: &str, ring: &str) -> Result<(), String> {
         if secret.len() < 32 {
             return Err(format!("{name}: secret {id} has fewer than 32 characters; {advice}"));
         }
-        if zxcvbn::zxcvbn(secret, &[]).guesses_log10() < GUESSES_LOG10 || is_patterned_key(secret) {
+        // To ask how text is guessed takes tables of some size, which a key needs not.
+        let by_chance = drawn_by_chance(secret);
+        if !by_chance.unwrap_or_else(|| zxcvbn::zxcvbn(secret, &[]).guesses_log10() >= GUESSES_LOG10) {
             return Err(format!("{name}: secret {id} is easily guessed; {advice}"));
         }
     }
     Ok(())
 }
 
-/// Whether it is a key in base64 whose bytes repeat each other or count up, as chance would not have it.
-fn is_patterned_key(secret: &str) -> bool {
-    use base64::prelude::{BASE64_STANDARD, Engine as _};
-    let Ok(bytes) = BASE64_STANDARD.decode(secret) else { return false };
-    if bytes.len() != 32 {
-        return false;
-    }
+/// Whether the bytes of a key in base64 look as chance has it, which neither repeats itself nor counts up; none where it is
+/// no such key, but some text.
+fn drawn_by_chance(secret: &str) -> Option<bool> {
+    let bytes = BASE64_STANDARD.decode(secret).ok().filter(|bytes| bytes.len() >= 32)?;
     let distinct = |values: &mut dyn Iterator<Item = u8>| values.collect::<HashSet<u8>>().len();
     let steps = &mut bytes.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
     // Of 32 bytes that chance drew about 30 differ, and of the steps between them as many.
-    distinct(&mut bytes.iter().copied()) < 20 || distinct(steps) < 20
+    Some(distinct(&mut bytes.iter().copied()) >= 20 && distinct(steps) >= 20)
 }
 
 /// Sees to it that a database that came without its keys, out of a backup say, is not silently given new ones.

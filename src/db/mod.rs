@@ -10,6 +10,7 @@ pub mod schema;
 mod sqlite;
 mod trace;
 pub mod types;
+pub mod verbatim;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What no route takes: 404, or 405 with `Allow` where the path exists for other methods.
 
+use std::sync::Arc;
+
 use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -18,7 +20,7 @@ struct Route {
     path: ResourceDef,
     /// For `Allow`.
     allowed: String,
-    operations: Vec<(Method, Operation)>,
+    operations: Vec<(Method, Arc<Operation>)>,
 }
 
 /// What is known of an operation before its handler runs.
@@ -46,7 +48,7 @@ impl Routes {
                 (Method::DELETE, &item.delete),
             ]
             .into_iter()
-            .filter_map(|(method, operation)| Some((method, Operation::of(operation.as_ref()?))))
+            .filter_map(|(method, operation)| Some((method, Arc::new(Operation::of(operation.as_ref()?)))))
             .collect();
             let allowed =
                 operations.iter().map(|(method, _)| if method == Method::GET { "GET, HEAD" } else { method.as_str() });
@@ -56,10 +58,11 @@ impl Routes {
         Self(routes.collect())
     }
 
-    /// What is known of the operation that a request asks for, if there is one.
-    pub fn operation(&self, method: &Method, path: &str) -> Option<&Operation> {
+    /// What is known of the operation that a request asks for, if there is one. It is looked up once; afterwards it stands in
+    /// the request's extensions.
+    pub fn operation(&self, method: &Method, path: &str) -> Option<Arc<Operation>> {
         self.0.iter().filter(|route| route.path.is_match(path)).find_map(|route| {
-            route.operations.iter().find(|(known, _)| known == method).map(|(_, operation)| operation)
+            route.operations.iter().find(|(known, _)| known == method).map(|(_, operation)| Arc::clone(operation))
         })
     }
 

@@ -8,17 +8,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpMessage;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::{HttpMessage, web};
 use governor::RateLimiter;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 
 use super::address::ClientAddress;
-use super::fallback::Routes;
+use super::fallback::Operation;
 use super::problem::Draft;
 use crate::config::edge::{Class, Quota, RateLimits};
 use crate::ids::UserId;
@@ -179,7 +179,7 @@ fn class(request: &ServiceRequest, signed_in: bool) -> Option<Class> {
     if ["/health/", "/docs", "/metrics", "/openapi.json"].iter().any(|start| path.starts_with(start)) {
         return None;
     }
-    let operation = request.app_data::<web::Data<Routes>>().and_then(|routes| routes.operation(method, path));
+    let operation = request.extensions().get::<Arc<Operation>>().cloned();
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     Some(match operation {
         Some(operation) if operation.is_public && !reads && path != RENEWAL => Class::Enter,

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
@@ -16,7 +17,7 @@ use tracing::Instrument;
 
 use super::address::ClientAddress;
 use super::connection::{self, Progress};
-use super::fallback::Routes;
+use super::fallback::{Operation, Routes};
 use super::problem::{Draft, MEDIA_TYPE};
 use crate::actor::Actor;
 use crate::env::Env;
@@ -63,6 +64,10 @@ pub async fn wrap(
     if request.method() == Method::HEAD {
         // What GET would answer; the body is left out where the answer is written to the socket.
         request.head_mut().method = Method::GET;
+    }
+    let operation = request.app_data::<web::Data<Routes>>().and_then(|it| it.operation(request.method(), &path));
+    if let Some(operation) = operation {
+        request.extensions_mut().insert(operation);
     }
 
     // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
@@ -133,7 +138,7 @@ pub async fn refuse_unknown_parameters<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let operation = (!request.query_string().is_empty() && request.path().starts_with("/v1/"))
-        .then(|| request.app_data::<web::Data<Routes>>()?.operation(request.method(), request.path()).cloned())
+        .then(|| request.extensions().get::<Arc<Operation>>().cloned())
         .flatten();
     if let Some(operation) = operation
         && !operation.takes_query

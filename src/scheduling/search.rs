@@ -10,6 +10,7 @@ use super::store;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::db::schema::{locations, practitioner_visit_types, practitioners, slots};
+use crate::db::verbatim::Verbatim;
 use crate::db::{Conn, types};
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
@@ -116,7 +117,8 @@ pub fn free(tx: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<SlotDto>
         Conn::Sqlite(_) => (format!("{}", i64::from(query.duration_minutes) * 60_000_000), "+slots.practitioner_id"),
         Conn::Postgres(_) => (format!("INTERVAL '{} minutes'", query.duration_minutes), "slots.practitioner_id"),
     };
-    let fits = diesel::dsl::sql::<Bool>(&format!(
+    let practitioner = Verbatim::<types::Uid>::new(practitioner);
+    let fits = Verbatim::<Bool>::new(format!(
         "CASE WHEN NOT EXISTS (SELECT 1 FROM slots AS last WHERE last.practitioner_id = slots.practitioner_id \
          AND last.starts_at = slots.starts_at + {visit} - (slots.ends_at - slots.starts_at) \
          AND last.appointment_id IS NULL AND last.blocked_reason IS NULL) THEN FALSE \
@@ -125,8 +127,8 @@ pub fn free(tx: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<SlotDto>
          AND n.ends_at <= slots.starts_at + {visit} AND n.location_id = slots.location_id \
          AND n.appointment_id IS NULL AND n.blocked_reason IS NULL AND (n.held_until IS NULL OR n.held_until <= "
     ))
-    .bind::<types::Instant, _>(query.now)
-    .sql(&format!(")) = {visit} THEN TRUE ELSE FALSE END"));
+    .bind(query.now)
+    .sql(format!(")) = {visit} THEN TRUE ELSE FALSE END"));
     let offering = practitioner_visit_types::table
         .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
         .filter(practitioner_visit_types::visit_type_id.eq(query.visit_type_id))
@@ -140,7 +142,7 @@ pub fn free(tx: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<SlotDto>
         .filter(slots::starts_at.ge(query.after.map_or(query.from, |after| after.at.max(query.from))))
         .filter(slots::starts_at.lt(query.to))
         .filter(slots::held_until.is_null().or(slots::held_until.le(query.now)))
-        .filter(diesel::dsl::sql::<types::Uid>(practitioner).eq_any(offering))
+        .filter(practitioner.eq_any(offering))
         .filter(fits)
         .into_boxed();
     if let Some(Cursor { at, id }) = query.after {
