@@ -15,7 +15,7 @@ use crate::audit;
 use crate::clock::Timestamp;
 use crate::db::schema::{refresh_tokens, sessions, users};
 use crate::db::types::text_enum;
-use crate::db::{Conn, MultiBackend};
+use crate::db::{Conn, MultiBackend, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit};
@@ -260,7 +260,7 @@ pub struct Caller {
 /// The database's.
 pub fn caller(conn: &mut Conn, env: &Env, session: SessionId, user: UserId, trail: &Trail) -> Result<Option<Caller>> {
     let now = env.now();
-    let found = sessions::table
+    let standing = sessions::table
         .inner_join(users::table)
         .filter(sessions::id.eq(session))
         .filter(sessions::user_id.eq(user))
@@ -268,9 +268,9 @@ pub fn caller(conn: &mut Conn, env: &Env, session: SessionId, user: UserId, trai
         .filter(sessions::expires_at.gt(now))
         .filter(sessions::last_used_at.gt(idle_limit(env, now)))
         .filter(users::disabled_at.is_null())
-        .select((users::role, users::practitioner_id, users::second_factor_at))
-        .first::<(Role, Option<PractitionerId>, Option<Timestamp>)>(conn)
-        .optional()?;
+        .select((users::role, users::practitioner_id, users::second_factor_at));
+    let found: Option<(Role, Option<PractitionerId>, Option<Timestamp>)> =
+        per_backend!(conn, conn => standing.first(conn)).optional()?;
     trail.note_actor(user, found.as_ref().map(|(role, ..)| *role));
     let trail = trail.clone();
     Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {

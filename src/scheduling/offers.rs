@@ -34,12 +34,11 @@ pub fn find(tx: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Offe
             .filter(practitioner_visit_types::visit_type_id.eq(visit_type))
             .filter(practitioners::active.eq(true)),
     );
-    let found: Option<(Slot, Option<VisitType>, bool)> = times::table
+    let offer = times::table
         .left_join(visit_types::table.on(visit_types::id.eq(visit_type)))
         .filter(times::id.eq(slot))
-        .select((Slot::as_select(), Option::<VisitType>::as_select(), offered))
-        .first(tx)
-        .optional()?;
+        .select((Slot::as_select(), Option::<VisitType>::as_select(), offered));
+    let found: Option<(Slot, Option<VisitType>, bool)> = offer.first(tx).optional()?;
     let (slot, visit_type, offered) = found.ok_or_else(gone)?;
     let Some(visit_type) = visit_type else {
         return Err(Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"));

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::model::{Location, Practitioner, VisitType};
-use crate::db::Conn;
 use crate::db::schema::{
     locations, practitioner_identifiers, practitioner_locations, practitioner_visit_types, practitioners, visit_types,
 };
+use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::http::{Cursor, Limit};
 use crate::identifiers::{Token, identified};
@@ -36,7 +36,7 @@ pub fn location(tx: &mut Conn, id: LocationId) -> Result<Location> {
 /// # Errors
 /// `NotFound`.
 pub fn visit_type(tx: &mut Conn, id: VisitTypeId) -> Result<VisitType> {
-    Ok(visit_types::table.find(id).select(VisitType::as_select()).first(tx)?)
+    Ok(per_backend!(tx, tx => visit_types::table.find(id).select(VisitType::as_select()).first(tx))?)
 }
 
 /// A practitioner by its id.
