@@ -168,14 +168,14 @@ impl Model {
                 return Some((409, "hold_lapsed"));
             }
             if !self.is_there(start) {
-                return Some(GONE);
+                return Some(TAKEN);
             }
             if (held, for_kind) != (start, kind) {
                 return Some((422, "validation_failed"));
             }
         }
         if !self.is_there(start) {
-            return Some(GONE);
+            return Some(TAKEN);
         }
         if !self.fits(start, kind, hold, own) {
             return Some(TAKEN);
@@ -330,10 +330,9 @@ impl<'a> World<'a> {
             }
             Step::Hold { actor, start, kind } => {
                 let fits = self.model.fits(start, kind, Some(actor), None);
-                let refusal = if self.model.is_there(start) { TAKEN } else { GONE };
                 let path = format!("/v1/slots/{}/hold", self.slots[start]);
                 let body = json!({"visit_type_id": self.kinds[kind]});
-                let body = self.post(actor, path, body, if fits { (201, "") } else { refusal }).await;
+                let body = self.post(actor, path, body, if fits { (201, "") } else { TAKEN }).await;
                 if fits {
                     self.holds[actor] = Some(body["hold_id"].as_str().expect("an id").to_owned());
                     self.model.holds[actor] = Some(Hold { start, kind, until: self.model.minute + 10 });
