@@ -22,6 +22,7 @@ use super::fallback::Operation;
 use super::problem::Draft;
 use crate::config::edge::{Class, Quota, RateLimits};
 use crate::ids::UserId;
+use crate::rounds;
 
 /// How much of the quota is left (draft-ietf-httpapi-ratelimit-headers-10).
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -134,20 +135,15 @@ impl Limiter {
     }
 
     /// Forgets, from time to time, whose quota is whole again, until told to stop.
-    pub fn start_cleaning(&self, mut stopping: tokio::sync::watch::Receiver<bool>) {
+    pub fn start_cleaning(&self, stopping: tokio::sync::watch::Receiver<bool>) {
         let Self { quotas, refusals } = self.clone();
-        actix_web::rt::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep(CLEANING) => {}
-                    _ = stopping.changed() => return,
-                }
-                let counters = quotas.iter().flat_map(|quotas| quotas.iter().map(|(_, counter)| counter));
-                for counter in counters.chain([&*refusals]) {
-                    counter.retain_recent();
-                    counter.shrink_to_fit();
-                }
+        rounds::start(stopping, async move || {
+            let counters = quotas.iter().flat_map(|quotas| quotas.iter().map(|(_, counter)| counter));
+            for counter in counters.chain([&*refusals]) {
+                counter.retain_recent();
+                counter.shrink_to_fit();
             }
+            CLEANING
         });
     }
 }

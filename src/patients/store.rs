@@ -148,7 +148,7 @@ fn insert_words(tx: &mut Conn, patient: &Patient) -> Result<()> {
     Ok(())
 }
 
-/// The patient, if the actor may see them: one query, so that who may see is decided with what is seen.
+/// A query of one patient that finds them if the actor may see them: who may see is decided where it is seen.
 macro_rules! within_reach {
     ($env:expr, $actor:expr, $id:expr) => {{
         $actor.trail.note_patient($id);

@@ -25,6 +25,14 @@ async fn to_phone(desk: &Client) -> Vec<Value> {
     desk.get("/v1/messages?status=to_phone").await.items()
 }
 
+/// The same clinic, whose template of a booking's mail is broken, so that such a mail fails.
+fn whose_confirmations_fail(app: App) -> App {
+    let folder = app.site.folder.path().join("templates");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("appointment_booked.txt"), "{{ broken }}").expect("written");
+    app.restart(&["--template-dir", folder.to_str().expect("a path")])
+}
+
 both! {
     async fn whoever_has_no_address_is_called_told_in_their_language_and_ticked_off(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
@@ -78,10 +86,7 @@ both! {
     }
 
     async fn a_failed_mail_about_an_appointment_is_a_call_with_number_and_words(app: App) {
-        let folder = app.site.folder.path().join("templates");
-        std::fs::create_dir(&folder).expect("a folder");
-        std::fs::write(folder.join("appointment_booked.txt"), "{{ broken }}").expect("written");
-        let app = app.restart(&["--template-dir", folder.to_str().expect("a path")]);
+        let app = whose_confirmations_fail(app);
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let ann = app.patient("ann").await;
         book(&desk, &clinic, &ann.patient_id, "k1").await;
@@ -96,10 +101,7 @@ both! {
     }
 
     async fn a_failed_mail_leaves_the_list_when_the_visit_changes(app: App) {
-        let folder = app.site.folder.path().join("templates");
-        std::fs::create_dir(&folder).expect("a folder");
-        std::fs::write(folder.join("appointment_booked.txt"), "{{ broken }}").expect("written");
-        let app = app.restart(&["--template-dir", folder.to_str().expect("a path")]);
+        let app = whose_confirmations_fail(app);
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let ann = app.patient("ann").await;
         let visit = book(&desk, &clinic, &ann.patient_id, "k1").await;
