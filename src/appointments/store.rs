@@ -6,11 +6,11 @@ use super::code::ConfirmationCode;
 use super::model::{AppointmentStatus, AppointmentStep};
 use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::{
     appointment_history, appointment_identifiers, appointments, locations, patient_access, patient_name_words,
     patients, practitioners, slots, users, visit_types,
 };
+use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
@@ -209,7 +209,7 @@ macro_rules! shown {
 /// # Errors
 /// [`Error::NotFound`] where the actor may not see it.
 pub fn shown(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Result<Shown> {
-    let shown: Shown = shown!(env, actor).filter(appointments::id.eq(id)).first(tx)?;
+    let shown: Shown = per_backend!(tx, tx => shown!(env, actor).filter(appointments::id.eq(id)).first(tx))?;
     actor.trail.note_patient(shown.patient.id);
     Ok(shown)
 }
@@ -219,7 +219,7 @@ pub fn shown(tx: &mut Conn, env: &Env, actor: &Actor, id: AppointmentId) -> Resu
 /// # Errors
 /// [`Error::NotFound`].
 pub fn unguarded(tx: &mut Conn, id: AppointmentId) -> Result<Shown> {
-    Ok(joined!().filter(appointments::id.eq(id)).first(tx)?)
+    Ok(per_backend!(tx, tx => joined!().filter(appointments::id.eq(id)).first(tx))?)
 }
 
 /// Locks the appointment against every other change and loads it.
@@ -384,7 +384,7 @@ pub fn between(
 /// A conflict where another has its time, code or identifier.
 pub fn insert(tx: &mut Conn, env: &Env, new: &Appointment) -> Result<()> {
     use appointments::dsl;
-    diesel::insert_into(appointments::table)
+    per_backend!(tx, tx => diesel::insert_into(appointments::table)
         .values((
             (
                 dsl::id.eq(new.id),
@@ -407,7 +407,7 @@ pub fn insert(tx: &mut Conn, env: &Env, new: &Appointment) -> Result<()> {
                 dsl::updated_at.eq(new.updated_at),
             ),
         ))
-        .execute(tx)?;
+        .execute(tx))?;
     if !new.identifiers.0.is_empty() {
         identifiers::set_for_appointment(tx, new.id, &new.identifiers)?;
     }
@@ -460,7 +460,7 @@ fn remember(tx: &mut Conn, env: &Env, change: &Change<'_>, now: &Appointment) ->
     use appointment_history::dsl;
     let id: AppointmentHistoryId = env.new_id();
     let reason = change.reason.map(|text| env.sealer.seal(reason_place(id), &text.to_owned())).transpose()?;
-    diesel::insert_into(appointment_history::table)
+    per_backend!(tx, tx => diesel::insert_into(appointment_history::table)
         .values((
             dsl::id.eq(id),
             dsl::appointment_id.eq(now.id),
@@ -473,9 +473,9 @@ fn remember(tx: &mut Conn, env: &Env, change: &Change<'_>, now: &Appointment) ->
             dsl::location_id.eq(now.location_id),
             dsl::starts_at.eq(now.starts_at),
             dsl::ends_at.eq(now.ends_at),
-            dsl::reason.eq(reason),
+            dsl::reason.eq(&reason),
         ))
-        .execute(tx)?;
+        .execute(tx))?;
     Ok(())
 }
 

@@ -47,5 +47,5 @@ pub fn record_as(tx: &mut Conn, env: &Env, trail: &Trail, operation: &str, objec
 
 fn insert(tx: &mut Conn, env: &Env, trail: &Trail) -> Result<()> {
     let (id, now): (AuditEventId, _) = (env.new_id(), env.now());
-    store::insert(tx, vec![Event::new(id, now, &env.signer, trail, AuditOutcome::Success)])
+    store::insert(tx, &[Event::new(id, now, &env.signer, trail, AuditOutcome::Success)])
 }

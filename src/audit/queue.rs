@@ -39,7 +39,7 @@ impl Queue {
         match self.0.try_send(event) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) => {
-                env.db.write(move |tx| store::insert(tx, vec![event.clone()])).await
+                env.db.write(move |tx| store::insert(tx, std::slice::from_ref(&event))).await
             }
         }
     }
@@ -105,7 +105,7 @@ impl Worker {
             let signer = self.env.signer.clone();
             self.held = condensed(std::mem::take(&mut self.held), &|event| event.signed(&signer));
             let events = self.held.clone();
-            if let Err(error) = self.env.db.write(move |tx| store::insert(tx, events.clone())).await {
+            if let Err(error) = self.env.db.write(move |tx| store::insert(tx, &events)).await {
                 tracing::warn!(%error, waiting = self.held.len(), "audit events could not be written");
                 return false;
             }

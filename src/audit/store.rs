@@ -16,14 +16,23 @@ use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 ///
 /// # Errors
 /// The database's.
-pub fn insert(tx: &mut Conn, events: Vec<Event>) -> Result<()> {
-    match tx {
+pub fn insert(tx: &mut Conn, events: &[Event]) -> Result<()> {
+    use audit_events::table;
+    match (tx, events) {
         // A trigger leaves what is there.
-        Conn::Sqlite(tx) => diesel::insert_into(audit_events::table).values(events).execute(tx),
-        Conn::Postgres(tx) => {
-            diesel::insert_into(audit_events::table).values(events).on_conflict_do_nothing().execute(tx)
+        (Conn::Sqlite(tx), events) => {
+            for event in events {
+                diesel::insert_into(table).values(event).execute(tx)?;
+            }
         }
-    }?;
+        // A statement for one is kept prepared, one for many is not.
+        (Conn::Postgres(tx), [event]) => {
+            diesel::insert_into(table).values(event).on_conflict_do_nothing().execute(tx)?;
+        }
+        (Conn::Postgres(tx), events) => {
+            diesel::insert_into(table).values(events).on_conflict_do_nothing().execute(tx)?;
+        }
+    }
     Ok(())
 }
 

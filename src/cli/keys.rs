@@ -79,7 +79,7 @@ async fn note(
         if let Some(signer) = audit::keys::newest(tx, &sealer)? {
             let (now, trail) = (Clock::System.now(), Trail::of_command(operation));
             let id = AuditEventId(entropy.uuid(now));
-            audit::store::insert(tx, vec![Event::new(id, now, &signer, &trail, AuditOutcome::Success)])?;
+            audit::store::insert(tx, &[Event::new(id, now, &signer, &trail, AuditOutcome::Success)])?;
         }
         effect(tx)
     });

@@ -10,6 +10,7 @@ pub mod schema;
 mod sqlite;
 mod trace;
 pub mod types;
+pub mod update;
 pub mod verbatim;
 
 use std::sync::Arc;
@@ -22,7 +23,9 @@ pub use self::conn::{Conn, MultiBackend};
 use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
 
-/// Runs one expression on whichever engine it is, for the few statements that diesel cannot build for both at once.
+/// Runs one expression on whichever engine it is: for the few statements that diesel cannot build for both at once, and for
+/// those that run often, since diesel writes the text of what is built for both three times for each run. The statement is to
+/// be built inside.
 macro_rules! per_backend {
     ($conn:expr, $inner:ident => $body:expr) => {
         match $conn {

@@ -296,15 +296,21 @@ macro_rules! text_enum {
 }
 pub(crate) use text_enum;
 
-impl<T> FromSql<Binary, MultiBackend> for crate::sealed::Sealed<T> {
-    fn from_sql(value: <MultiBackend as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-        <Vec<u8> as FromSql<Binary, MultiBackend>>::from_sql(value).map(Self::from_bytes)
+impl<T, DB: Backend> FromSql<Binary, DB> for crate::sealed::Sealed<T>
+where
+    Vec<u8>: FromSql<Binary, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Vec::<u8>::from_sql(value).map(Self::from_bytes)
     }
 }
 
-impl<T: std::fmt::Debug> ToSql<Binary, MultiBackend> for crate::sealed::Sealed<T> {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, MultiBackend>) -> serialize::Result {
-        <[u8] as ToSql<Binary, MultiBackend>>::to_sql(self.as_bytes(), out)
+impl<T: std::fmt::Debug, DB: Backend> ToSql<Binary, DB> for crate::sealed::Sealed<T>
+where
+    [u8]: ToSql<Binary, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.as_bytes().to_sql(out)
     }
 }
 

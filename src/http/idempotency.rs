@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::etag;
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::{idempotency_keys, patient_access};
+use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -167,11 +167,11 @@ where
         .db
         .write(move |tx| {
             claim(tx, actor, &operation, &key)?;
-            let stored = idempotency_keys::table
+            let stored = per_backend!(tx, tx => idempotency_keys::table
                 .find((actor, &operation, &key))
                 .select(Stored::as_select())
-                .first(tx)
-                .optional()?;
+                .first(tx))
+            .optional()?;
             let place = Place::new("idempotency_keys", "answer", actor.0);
             let stored = match stored {
                 Some(stored) if is_outlived(tx, actor, stored.created_at, clock.now())? => {
@@ -187,17 +187,18 @@ where
                 return sealer.open(place, &stored.answer).map(|answer| (answer, true));
             }
             let answer = effect(tx)?;
-            diesel::insert_into(idempotency_keys::table)
+            let sealed = sealer.seal(place, &answer)?;
+            per_backend!(tx, tx => diesel::insert_into(idempotency_keys::table)
                 .values((
                     idempotency_keys::actor_id.eq(actor),
                     idempotency_keys::operation.eq(&operation),
                     idempotency_keys::key.eq(&key),
                     idempotency_keys::fingerprint.eq(sealer.fingerprint(&[operation.as_bytes(), &body])),
                     idempotency_keys::status.eq(i32::from(answer.status)),
-                    idempotency_keys::answer.eq(sealer.seal(place, &answer)?),
+                    idempotency_keys::answer.eq(&sealed),
                     idempotency_keys::created_at.eq(clock.now()),
                 ))
-                .execute(tx)?;
+                .execute(tx))?;
             Ok((answer, false))
         })
         .await?;

@@ -7,8 +7,9 @@ use super::model::FlagUrgency;
 use super::store::Intake;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::{intake_flags, patients};
+use crate::db::update::update;
+use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
@@ -172,11 +173,13 @@ pub fn withdraw_all(tx: &mut Conn, id: IntakeId, now: Timestamp) -> Result<()> {
 /// # Errors
 /// The database's.
 pub fn hand_over(tx: &mut Conn, patient: PatientId, owner: PractitionerId) -> Result<()> {
-    let unowned = intake_flags::table
-        .filter(intake_flags::patient_id.eq(patient))
-        .filter(intake_flags::acknowledged_at.is_null())
-        .filter(intake_flags::owner_id.is_null());
-    diesel::update(unowned).set(intake_flags::owner_id.eq(owner)).execute(tx)?;
+    per_backend!(tx, tx => {
+        let unowned = intake_flags::patient_id
+            .eq(patient)
+            .and(intake_flags::acknowledged_at.is_null())
+            .and(intake_flags::owner_id.is_null());
+        update(intake_flags::table, unowned, intake_flags::owner_id.eq(owner)).execute(tx)
+    })?;
     Ok(())
 }
 

@@ -2,8 +2,7 @@
 //!
 //! Statuses in conditions are literals, not parameters: only so can either engine use its partial indexes.
 
-use diesel::dsl::{exists, sql};
-use diesel::expression::SqlLiteral;
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use jiff::SignedDuration;
@@ -15,6 +14,7 @@ use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{appointments, locations, messages, patient_access, patients, users};
+use crate::db::verbatim::Verbatim;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit};
@@ -24,8 +24,8 @@ use crate::sealed::Place;
 /// How long a worker has a message to itself. Longer than any delivery may take, so it runs out only if the worker died.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(90);
 
-fn is(status: MessageStatus) -> SqlLiteral<Bool> {
-    sql(match status {
+fn is(status: MessageStatus) -> Verbatim<Bool> {
+    Verbatim::new(match status {
         MessageStatus::Pending => "messages.status = 'pending'",
         MessageStatus::Sent => "messages.status = 'sent'",
         MessageStatus::Failed => "messages.status = 'failed'",
@@ -285,7 +285,7 @@ pub fn done(tx: &mut Conn, env: &Env, actor: &Actor, id: MessageId, note: Option
 /// # Errors
 /// The database's.
 pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
-    let open = sql::<Bool>("messages.status IN ('to_phone', 'failed')");
+    let open = Verbatim::<Bool>::new("messages.status IN ('to_phone', 'failed')");
     diesel::update(messages::table.filter(open).filter(messages::appointment_id.eq(appointment)))
         .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
         .execute(tx)?;

@@ -11,9 +11,9 @@ use super::store;
 use crate::accounts::{self, model::User};
 use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::{patient_access, patients, users};
 use crate::db::types::Date;
+use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::idempotency;
@@ -118,12 +118,12 @@ pub fn of_account(tx: &mut Conn, env: &Env, user: UserId) -> Result<(User, Vec<(
 /// # Errors
 /// The database's.
 pub fn of_patient(tx: &mut Conn, patient: PatientId) -> Result<Vec<(Access, User)>> {
-    Ok(patient_access::table
+    Ok(per_backend!(tx, tx => patient_access::table
         .inner_join(users::table.on(users::id.eq(patient_access::user_id)))
         .filter(patient_access::patient_id.eq(patient))
         .order((patient_access::created_at, patient_access::user_id))
         .select((Access::as_select(), User::as_select()))
-        .load(tx)?)
+        .load(tx))?)
 }
 
 /// The account's own record.

@@ -172,7 +172,7 @@ macro_rules! within_reach {
 /// # Errors
 /// [`Error::NotFound`] if there is none, or none that the actor may see.
 pub fn visible(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<Patient> {
-    Ok(within_reach!(env, actor, id).select(Patient::as_select()).first(tx)?)
+    Ok(per_backend!(tx, tx => within_reach!(env, actor, id).select(Patient::as_select()).first(tx))?)
 }
 
 /// Makes the changes to what belongs to a patient wait for each other, if the actor may see the patient.
@@ -220,7 +220,7 @@ macro_rules! shown {
 /// # Errors
 /// [`Error::NotFound`] if there is none, or none that the actor may see.
 pub fn record(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<Record> {
-    Ok(within_reach!(env, actor, id).select(shown!()).first(tx)?)
+    Ok(per_backend!(tx, tx => within_reach!(env, actor, id).select(shown!()).first(tx))?)
 }
 
 /// What is known of a phone number.

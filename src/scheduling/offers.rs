@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use super::model::{Slot, VisitType, gone, not_offered};
 use super::slots::{self, Range};
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::{practitioner_visit_types, practitioners, slots as times, visit_types};
+use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::ids::{SlotId, VisitTypeId};
 
@@ -27,18 +27,21 @@ pub struct Offer {
 /// # Errors
 /// The conflict `slot_taken` for a slot that is not there (any more); a broken rule for such a visit type.
 pub fn find(tx: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Offer> {
-    let offered = exists(
-        practitioner_visit_types::table
-            .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
-            .filter(practitioner_visit_types::practitioner_id.eq(times::practitioner_id))
-            .filter(practitioner_visit_types::visit_type_id.eq(visit_type))
-            .filter(practitioners::active.eq(true)),
-    );
-    let offer = times::table
-        .left_join(visit_types::table.on(visit_types::id.eq(visit_type)))
-        .filter(times::id.eq(slot))
-        .select((Slot::as_select(), Option::<VisitType>::as_select(), offered));
-    let found: Option<(Slot, Option<VisitType>, bool)> = offer.first(tx).optional()?;
+    let found: Option<(Slot, Option<VisitType>, bool)> = per_backend!(tx, tx => {
+        let offered = exists(
+            practitioner_visit_types::table
+                .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
+                .filter(practitioner_visit_types::practitioner_id.eq(times::practitioner_id))
+                .filter(practitioner_visit_types::visit_type_id.eq(visit_type))
+                .filter(practitioners::active.eq(true)),
+        );
+        times::table
+            .left_join(visit_types::table.on(visit_types::id.eq(visit_type)))
+            .filter(times::id.eq(slot))
+            .select((Slot::as_select(), Option::<VisitType>::as_select(), offered))
+            .first(tx)
+    })
+    .optional()?;
     let (slot, visit_type, offered) = found.ok_or_else(gone)?;
     let Some(visit_type) = visit_type else {
         return Err(Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"));

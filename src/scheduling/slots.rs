@@ -12,8 +12,9 @@ use jiff::SignedDuration;
 
 use super::model::{Slot, Unfit, gone};
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::slots;
+use crate::db::update::update;
+use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::ids::{AppointmentId, HoldId, PractitionerId, SlotId};
 
@@ -107,7 +108,7 @@ pub(super) fn lock(tx: &mut Conn, ranges: &[Range], hold: Option<HoldId>) -> Res
     })
 }
 
-/// Gives `slots`, which are locked, to an appointment, and ends the hold on them.
+/// Gives `slots`, which are all those of a visit, in order and locked, to an appointment, and ends the hold on them.
 ///
 /// # Errors
 /// The conflict `slot_taken` if any of them is not free after all.
@@ -118,19 +119,21 @@ pub fn take(
     hold: Option<HoldId>,
     appointment: AppointmentId,
 ) -> Result<()> {
-    let ids: Vec<SlotId> = slots.iter().map(|slot| slot.id).collect();
-    let taken = diesel::update(
-        slots::table
-            .filter(slots::id.eq_any(ids))
-            .filter(slots::appointment_id.is_null())
-            .filter(slots::blocked_reason.is_null())
-            .filter(slots::held_until.is_null().or(slots::held_until.le(now)).or(slots::hold_id.eq(hold))),
-    )
-    .set((
-        slots::appointment_id.eq(appointment),
-        slots::hold_id.eq(None::<HoldId>),
-        slots::held_until.eq(None::<Timestamp>),
-    ))
-    .execute(tx)?;
+    let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Err(Unfit::Taken.into()) };
+    let taken = per_backend!(tx, tx => {
+        let free = slots::practitioner_id
+            .eq(first.practitioner_id)
+            .and(slots::starts_at.ge(first.starts_at))
+            .and(slots::starts_at.le(last.starts_at))
+            .and(slots::appointment_id.is_null())
+            .and(slots::blocked_reason.is_null())
+            .and(slots::held_until.is_null().or(slots::held_until.le(now)).or(slots::hold_id.eq(hold)));
+        let taking = (
+            slots::appointment_id.eq(appointment),
+            slots::hold_id.eq(None::<HoldId>),
+            slots::held_until.eq(None::<Timestamp>),
+        );
+        update(slots::table, free, taking).execute(tx)
+    })?;
     if taken == slots.len() { Ok(()) } else { Err(Unfit::Taken.into()) }
 }
