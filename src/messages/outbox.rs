@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 
 use super::model::{Envelope, Mail, MessageKind};
-use crate::db::{Conn, schema::messages};
+use crate::db::schema::messages;
+use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::MessageId;
@@ -18,7 +19,8 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
     let id: MessageId = env.new_id();
     let now = env.now();
     let recipient = &envelope.recipient;
-    diesel::insert_into(messages::table)
+    let payload = env.sealer.seal(place(id), &envelope.mail)?;
+    per_backend!(tx, tx => diesel::insert_into(messages::table)
         .values((
             messages::id.eq(id),
             messages::kind.eq(envelope.mail.kind()),
@@ -31,14 +33,14 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
             ),
             messages::patient_id.eq(envelope.patient_id),
             messages::appointment_id.eq(envelope.appointment_id),
-            messages::payload.eq(env.sealer.seal(place(id), &envelope.mail)?),
+            messages::payload.eq(&payload),
             messages::attempts.eq(0),
             messages::resends.eq(0),
             messages::due_at.eq(now),
             messages::created_at.eq(now),
         ))
-        .execute(tx)?;
-    // This rings before the commit. A worker that looks too early finds nothing, and looks again within a second.
+        .execute(tx))?;
+    // This rings before the commit. A worker that looks too early all the same looks again within a second.
     env.mail_written.notify_one();
     Ok(id)
 }

@@ -26,6 +26,9 @@ use crate::telemetry::MessageLabels;
 const AT_ONCE: i64 = 4;
 /// How often the outbox is looked at, rung for or not: other instances' and rolled-back writes ring wrongly or not at all.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long after the bell the outbox is looked at. It rings before the commit, so that a look at once would come too early;
+/// and whoever rings meanwhile is heard by the same look.
+const SETTLING: Duration = Duration::from_millis(50);
 /// The pause after a round that failed altogether.
 const TROUBLE: Duration = Duration::from_secs(2);
 /// How often the gauges are brought up to date.
@@ -76,7 +79,7 @@ async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
         tokio::select! {
             biased;
             () = stopped(&mut stopping) => return,
-            () = env.mail_written.notified(), if rung => {}
+            () = env.mail_written.notified(), if rung => tokio::time::sleep(SETTLING).await,
             () = tokio::time::sleep(wait) => {}
         }
     }
