@@ -2,15 +2,17 @@
 //! Paths and schemas come from the routes themselves.
 
 use actix_web::http::header::ContentType;
-use actix_web::{HttpResponse, web};
+use actix_web::{App, HttpResponse, web};
 use utoipa::Modify;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
+use crate::http::Endpoints;
 use crate::http::problem::{MEDIA_TYPE, Problem};
 use crate::intake::care;
+use crate::routes::routes;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -61,9 +63,8 @@ pub fn frame() -> OpenApi {
 
 /// The whole document.
 pub fn document() -> OpenApi {
-    use utoipa_actix_web::AppExt;
-    let (_, document) =
-        actix_web::App::new().into_utoipa_app().openapi(frame()).configure(crate::routes::routes).split_for_parts();
+    let mut document = frame();
+    App::new().configure(|served| routes(&mut Endpoints::documented(served, &mut document)));
     finish(document)
 }
 

@@ -1,18 +1,18 @@
 //! Every endpoint of the service, department by department. The server and the OpenAPI document are made from this one list.
 
-use utoipa_actix_web::service_config::ServiceConfig;
-
+use crate::http::Endpoints;
 use crate::{accounts, appointments, audit, http, intake, messages, patients, privacy, scheduling};
 
 /// Every endpoint of the service.
-pub fn routes(cfg: &mut ServiceConfig) {
-    accounts::api::routes(cfg);
-    patients::api::routes(cfg);
-    scheduling::api::routes(cfg);
-    intake::api::routes(cfg);
-    appointments::api::routes(cfg);
-    privacy::api::routes(cfg);
-    messages::api::routes(cfg);
-    audit::api::routes(cfg);
-    http::operations::routes(cfg);
+pub fn routes(endpoints: &mut Endpoints) {
+    // Paths with parameters are tried one after the other, so what is asked for most comes first.
+    scheduling::api::routes(endpoints);
+    appointments::api::routes(endpoints);
+    intake::api::routes(endpoints);
+    patients::api::routes(endpoints);
+    accounts::api::routes(endpoints);
+    privacy::api::routes(endpoints);
+    messages::api::routes(endpoints);
+    audit::api::routes(endpoints);
+    http::operations::routes(endpoints);
 }

@@ -14,7 +14,6 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, watch};
-use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::clock::{Clock, Entropy};
@@ -22,6 +21,7 @@ use crate::config::Config;
 use crate::db::migrate::{self, Standing};
 use crate::db::{self, Db, Use};
 use crate::env::Env;
+use crate::http::Endpoints;
 use crate::http::connection::{self, Guarded};
 use crate::http::fallback::{Routes, fallback};
 use crate::http::limits::Limiter;
@@ -142,9 +142,7 @@ impl Server {
                 .wrap(from_fn(audit::edge::note))
                 .wrap(Condition::new(!origins.is_empty(), http::cors::cors(&origins)))
                 .wrap(from_fn(http::middleware::wrap))
-                .into_utoipa_app()
-                .configure(routes)
-                .into_app()
+                .configure(|served| routes(&mut Endpoints::served(served)))
                 .configure(pages::routes)
                 .service(web::redirect("/docs", "/docs/"))
                 .service(web::resource("/openapi.json").get(openapi::serve))

@@ -2,7 +2,6 @@
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::{HttpResponse, get, post, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::dto::{
     AppointmentChange, AppointmentDto, AppointmentFilter, AppointmentHistory, AppointmentPage, AppointmentReason,
@@ -18,15 +17,16 @@ use crate::error::Result;
 use crate::http::etag::{self, IfMatch};
 use crate::http::idempotency::{self, Answer, IdempotencyKey, Request};
 use crate::http::paging::next_pass;
-use crate::http::{Body, Params, PathId};
+use crate::http::{Body, Endpoints, Params, PathId};
 use crate::ids::AppointmentId;
 use crate::messages::calendar;
 use crate::scheduling::search::with_next_free;
 use crate::text::Language;
 
 /// The endpoints of this department.
-pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(book_appointment)
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(book_appointment)
         .service(list_appointments)
         .service(get_appointment)
         .service(amending::amend_appointment)
@@ -39,7 +39,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(complete_appointment)
         .service(undo_appointment)
         .service(agenda::get_agenda);
-    links::routes(cfg);
+    links::routes(endpoints);
 }
 
 /// The appointment as the actor sees it after a change, as an answer that can be stored.

@@ -6,7 +6,6 @@ use actix_web::{HttpResponse, delete, post, web};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::model::{AppointmentStatus, AppointmentStep};
 use super::notice::{self, Notice};
@@ -21,15 +20,16 @@ use crate::db::schema::{appointment_links, appointments};
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, IdempotencyKey, Request};
-use crate::http::{Body, PathId};
+use crate::http::{Body, Endpoints, PathId};
 use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
 use crate::messages::{self, calendar};
 use crate::patients;
 use crate::text::{self, Language};
 use crate::trail::Trail;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(view_appointment_link)
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(view_appointment_link)
         .service(cancel_appointment_link)
         .service(renew_appointment_links)
         .service(revoke_appointment_links);

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::model::{AuditOutcome, COMMANDS, Event};
 use super::openings;
@@ -14,12 +13,12 @@ use crate::actor::{Action, Actor, Role};
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Check, FieldError, Result};
-use crate::http::{Cursor, Limit, Params};
+use crate::http::{Cursor, Endpoints, Limit, Params};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 
 /// The endpoints of this department.
-pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_audit_events);
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_audit_events);
 }
 
 /// Who it was where a command was run.

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod connection;
 pub mod cors;
+pub mod endpoints;
 pub mod etag;
 pub mod fallback;
 pub mod idempotency;
@@ -15,6 +16,7 @@ pub mod paging;
 pub mod problem;
 
 pub use address::ClientAddress;
+pub use endpoints::Endpoints;
 pub use etag::IfMatch;
 pub use idempotency::{Answer, IdempotencyKey};
 pub use input::{Body, Params, Patch, PathId};

@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use actix_web::{HttpResponse, get, web};
 use diesel::prelude::*;
 use serde_json::json;
-use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::endpoints::Endpoints;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
 /// The endpoints of this room.
-pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(live).service(ready).service(metrics);
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(live).service(ready).service(metrics);
 }
 
 /// Whether the process is alive

@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::model::{Message, MessageKind, MessageStatus, Recipient};
 use super::{outbox, store, templates};
@@ -14,13 +13,13 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, IdempotencyKey};
-use crate::http::{Body, Cursor, Limit, Params, PathId};
+use crate::http::{Body, Cursor, Endpoints, Limit, Params, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
 use crate::text;
 
 /// The endpoints of this department.
-pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list).service(resend).service(done);
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list).service(resend).service(done);
 }
 
 /// Whom a message is for.

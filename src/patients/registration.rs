@@ -4,7 +4,6 @@
 use actix_web::{HttpResponse, post, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::consents::{self, ConsentInput, NewConsent};
 use super::input::PatientInput;
@@ -21,7 +20,7 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, IdempotencyKey};
+use crate::http::{Body, Endpoints, IdempotencyKey};
 use crate::ids::PatientId;
 use crate::messages::model::{Envelope, Mail};
 use crate::messages::outbox;
@@ -33,8 +32,8 @@ const CONSENTS: usize = 10;
 /// The longest name of an account's holder, in characters.
 pub(super) const HOLDER_NAME: usize = 200;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(create_registration);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(create_registration);
 }
 
 /// Somebody who wants an account.

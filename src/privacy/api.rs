@@ -2,20 +2,19 @@
 
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpResponse, get, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::export::PatientExport;
 use crate::actor::{Action, Actor};
 use crate::env::Env;
 use crate::error::Result;
-use crate::http::PathId;
+use crate::http::{Endpoints, PathId};
 use crate::ids::PatientId;
 use crate::intake::{Rules, care};
 use crate::patients::store as records;
 
 /// The endpoint of this department.
-pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(export_patient);
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(export_patient);
 }
 
 /// Export everything held on a patient

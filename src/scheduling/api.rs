@@ -1,12 +1,18 @@
 //! The endpoints of this department; each stands with its subject.
 
-use utoipa_actix_web::service_config::ServiceConfig;
-
 use super::{availability, blocks, closures, exceptions, holds, locations, practitioners, search, visit_types};
+use crate::http::Endpoints;
 
 /// The endpoints of this department.
-pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(locations::list_locations)
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(search::list_slots)
+        .service(holds::hold_slot)
+        .service(holds::renew_hold)
+        .service(holds::release_hold)
+        .service(blocks::block_slot)
+        .service(blocks::unblock_slot)
+        .service(locations::list_locations)
         .service(locations::create_location)
         .service(locations::get_location)
         .service(locations::update_location)
@@ -25,11 +31,5 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(availability::replace_availability)
         .service(exceptions::list_exceptions)
         .service(exceptions::create_exception)
-        .service(exceptions::delete_exception)
-        .service(search::list_slots)
-        .service(blocks::block_slot)
-        .service(blocks::unblock_slot)
-        .service(holds::hold_slot)
-        .service(holds::renew_hold)
-        .service(holds::release_hold);
+        .service(exceptions::delete_exception);
 }

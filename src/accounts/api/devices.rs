@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, delete, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::sessions::{self, Listed, RevokedReason};
 use crate::accounts::store;
@@ -12,14 +11,14 @@ use crate::audit;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::Result;
-use crate::http::{Cursor, Limit, Params, PathId};
+use crate::http::{Cursor, Endpoints, Limit, Params, PathId};
 use crate::ids::{SessionId, UserId};
 
 /// The list's name in cursors.
 const LIST: &str = "sessions";
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_sessions).service(delete_session).service(list_user_sessions).service(delete_user_sessions);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_sessions).service(delete_session).service(list_user_sessions).service(delete_user_sessions);
 }
 
 /// A signed-in device.

@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, post, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::origin::Origin;
@@ -15,12 +14,12 @@ use crate::audit;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
-use crate::http::Body;
+use crate::http::{Body, Endpoints};
 use crate::messages::model::{Mail, Recipient, SecurityEvent};
 use crate::messages::outbox;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(change_password).service(change_email);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(change_password).service(change_email);
 }
 
 /// A new password.

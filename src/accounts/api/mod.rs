@@ -7,16 +7,16 @@ mod second_factor;
 mod sessions;
 mod users;
 
-use utoipa_actix_web::service_config::ServiceConfig;
-
 pub use users::UserDto;
 
+use crate::http::Endpoints;
+
 /// The endpoints of this department.
-pub fn routes(cfg: &mut ServiceConfig) {
-    sessions::routes(cfg);
-    devices::routes(cfg);
-    second_factor::routes(cfg);
-    me::routes(cfg);
-    passwords::routes(cfg);
-    users::routes(cfg);
+pub fn routes(endpoints: &mut Endpoints) {
+    sessions::routes(endpoints);
+    devices::routes(endpoints);
+    second_factor::routes(endpoints);
+    me::routes(endpoints);
+    passwords::routes(endpoints);
+    users::routes(endpoints);
 }

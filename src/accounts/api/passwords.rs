@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, post, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::model::{EmailAddress, Purpose, User};
 use crate::accounts::sessions::{self, RevokedReason};
@@ -13,13 +12,13 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, IdempotencyKey};
+use crate::http::{Body, Endpoints, IdempotencyKey};
 use crate::messages::model::{Mail, SecurityEvent};
 use crate::messages::outbox;
 use crate::trail::Trail;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(verify_email).service(resend_verification).service(request_reset).service(confirm_reset);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(verify_email).service(resend_verification).service(request_reset).service(confirm_reset);
 }
 
 /// A token from a mail.

@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, delete, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::authentication::SignedIn;
 use crate::accounts::origin::Origin;
@@ -14,11 +13,12 @@ use crate::audit;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::{Body, PathId};
+use crate::http::{Body, Endpoints, PathId};
 use crate::ids::UserId;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(get_second_factor)
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(get_second_factor)
         .service(begin_second_factor)
         .service(confirm_second_factor)
         .service(renew_recovery_codes)

@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::users::UserDto;
 use crate::accounts::authentication::SignedIn;
@@ -17,11 +16,11 @@ use crate::accounts::{Keys, passwords, second_factor, store};
 use crate::audit;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::Body;
+use crate::http::{Body, Endpoints};
 use crate::trail::Trail;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(create_session).service(refresh_session).service(delete_current_session);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(create_session).service(refresh_session).service(delete_current_session);
 }
 
 /// Who signs in.

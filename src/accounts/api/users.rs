@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, patch, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::admin::invite;
 use crate::accounts::model::{EmailAddress, User};
@@ -18,11 +17,11 @@ use crate::error::{Check, Error, Result, Rule};
 use crate::http::etag;
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::input::Change;
-use crate::http::{Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId};
+use crate::http::{Body, Cursor, Endpoints, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId};
 use crate::ids::{PractitionerId, UserId};
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(create_user).service(list_users).service(get_user).service(update_user);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(create_user).service(list_users).service(get_user).service(update_user);
 }
 
 /// An account.

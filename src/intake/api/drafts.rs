@@ -4,7 +4,6 @@ use actix_web::{HttpResponse, delete, get, patch, post, web};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::dto::IntakeDto;
 use crate::actor::{Action, Actor};
@@ -12,13 +11,13 @@ use crate::audit;
 use crate::env::Env;
 use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, IdempotencyKey, IfMatch, Patch, PathId, etag};
+use crate::http::{Body, Endpoints, IdempotencyKey, IfMatch, Patch, PathId, etag};
 use crate::ids::{IntakeId, PatientId};
 use crate::intake::rls::{self, StrictJson};
 use crate::intake::{Rules, care, drafts};
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(create_intake).service(get_intake).service(save_intake).service(discard_intake);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(create_intake).service(get_intake).service(save_intake).service(discard_intake);
 }
 
 /// Which form to begin.

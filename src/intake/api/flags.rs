@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::lists::IntakePatient;
 use crate::actor::{Action, Actor};
@@ -12,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, IdempotencyKey, Limit, Params, PathId};
+use crate::http::{Body, Endpoints, IdempotencyKey, Limit, Params, PathId};
 use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::intake::flags::{self, Filter, Flag};
 use crate::intake::model::FlagUrgency;
@@ -20,8 +19,8 @@ use crate::intake::rls;
 use crate::patients::model::Patient;
 use crate::text;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_intake_flags).service(acknowledge_intake_flag);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_intake_flags).service(acknowledge_intake_flag);
 }
 
 /// The longest note, in characters.

@@ -3,18 +3,17 @@
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::env::Env;
 use crate::error::{Check, Result};
-use crate::http::Params;
+use crate::http::{Endpoints, Params};
 use crate::intake::Rules;
 use crate::intake::rls::form::{FormSettings, Text};
 use crate::intake::rls::{self, Form, Language};
 use crate::text;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_intake_forms).service(get_rls_history_form);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_intake_forms).service(get_rls_history_form);
 }
 
 /// A form in the list.

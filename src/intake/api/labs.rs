@@ -4,7 +4,6 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actor::{Action, Actor};
 use crate::audit;
@@ -13,7 +12,7 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::Result;
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId};
+use crate::http::{Body, Cursor, Endpoints, IdempotencyKey, Limit, Params, PathId};
 use crate::ids::{LabResultId, PatientId};
 use crate::intake::access::Bearings;
 use crate::intake::labs::{self, LabResult};
@@ -25,8 +24,8 @@ use crate::intake::{Rules, care, chart, from_value, store};
 use crate::patients::model::Patient;
 use crate::patients::store as records;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(create_lab_result).service(list_lab_results).service(get_rls_timeline);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(create_lab_result).service(list_lab_results).service(get_rls_timeline);
 }
 
 /// A laboratory result.

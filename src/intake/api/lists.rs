@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
@@ -12,15 +11,15 @@ use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::Result;
 use crate::http::paging::next_pass;
-use crate::http::{Cursor, Limit, Params, PathId};
+use crate::http::{Cursor, Endpoints, Limit, Params, PathId};
 use crate::ids::{IntakeId, PatientId, PractitionerId};
 use crate::intake::model::IntakeStatus;
 use crate::intake::store::{self, Filter, Listed};
 use crate::patients::model::Patient;
 use crate::patients::store as records;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_patient_intakes).service(list_intakes);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_patient_intakes).service(list_intakes);
 }
 
 /// An intake in a list, without its answers.

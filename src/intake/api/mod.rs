@@ -16,17 +16,18 @@ pub use self::labs::LabResultDto;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT;
-use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::http::Endpoints;
 
 /// The endpoints of this department.
-pub fn routes(cfg: &mut ServiceConfig) {
-    forms::routes(cfg);
-    drafts::routes(cfg);
-    lists::routes(cfg);
-    submission::routes(cfg);
-    flags::routes(cfg);
-    labs::routes(cfg);
-    summary::routes(cfg);
+pub fn routes(endpoints: &mut Endpoints) {
+    forms::routes(endpoints);
+    drafts::routes(endpoints);
+    lists::routes(endpoints);
+    submission::routes(endpoints);
+    flags::routes(endpoints);
+    labs::routes(endpoints);
+    summary::routes(endpoints);
 }
 
 /// Whether the caller asks for this media type rather than for JSON: it stands in `Accept`, before any `application/json`

@@ -4,7 +4,6 @@ use actix_web::{HttpResponse, get, post, web};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::drafts::members;
 use super::dto::{IntakeDto, IntakeVersionDto};
@@ -13,14 +12,15 @@ use crate::audit;
 use crate::env::Env;
 use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, IdempotencyKey, IfMatch, PathId};
+use crate::http::{Body, Endpoints, IdempotencyKey, IfMatch, PathId};
 use crate::ids::IntakeId;
 use crate::intake::rls::{self, Context, FilledBy, StrictJson};
 use crate::intake::{Rules, care, store, submission};
 use crate::text;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(submit_intake)
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(submit_intake)
         .service(review_intake)
         .service(amend_intake)
         .service(void_intake)

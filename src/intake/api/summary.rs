@@ -3,14 +3,13 @@
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde_json::Value;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::dto::Findings;
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::PathId;
+use crate::http::{Endpoints, PathId};
 use crate::ids::IntakeId;
 use crate::intake::access::Bearings;
 use crate::intake::model::IntakeStatus;
@@ -18,8 +17,8 @@ use crate::intake::rls::{self, FilledBy, Language, Viewer};
 use crate::intake::summary::{self, Frame, IntakeSummary, Material};
 use crate::intake::{Rules, care, flags, from_value, review, store};
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(get_intake_summary);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(get_intake_summary);
 }
 
 /// Read the summary of an intake

@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, delete, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::model::{EmailAddress, User};
 use crate::actor::{Action, Actor};
@@ -14,14 +13,14 @@ use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, IdempotencyKey, PathId};
+use crate::http::{Body, Endpoints, IdempotencyKey, PathId};
 use crate::ids::{PatientId, UserId};
 use crate::patients::access::{self, Access};
 use crate::patients::model::Relation;
 use crate::patients::{invitations, store};
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_access).service(grant_access).service(revoke_access);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_access).service(grant_access).service(revoke_access);
 }
 
 /// That somebody may act for a patient.

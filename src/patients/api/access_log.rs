@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actor::{Action, Actor, Role};
 use crate::audit::{self, AuditOutcome, Event};
@@ -11,15 +10,15 @@ use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::Result;
 use crate::http::fallback::Routes;
-use crate::http::{Cursor, Limit, Params, PathId};
+use crate::http::{Cursor, Endpoints, Limit, Params, PathId};
 use crate::ids::{PatientId, UserId};
 use crate::patients::store;
 
 /// The list's name in its cursors.
 const LIST: &str = "patient-audit-events";
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_patient_audit_events);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_patient_audit_events);
 }
 
 /// Somebody's use of a patient's record.

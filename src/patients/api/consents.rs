@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actor::{Action, Actor};
 use crate::audit;
@@ -12,7 +11,7 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId};
+use crate::http::{Body, Cursor, Endpoints, IdempotencyKey, Limit, Params, PathId};
 use crate::ids::{ConsentId, PatientId, UserId};
 use crate::patients::access;
 use crate::patients::consents::{
@@ -25,8 +24,8 @@ use crate::text;
 /// The list's name in cursors.
 const LIST: &str = "consents";
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_consent_documents).service(list_consents).service(create_consent);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_consent_documents).service(list_consents).service(create_consent);
 }
 
 /// A text to consent to.

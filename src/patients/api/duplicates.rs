@@ -3,21 +3,20 @@
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actor::{Action, Actor};
 use crate::db::Conn;
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::Result;
-use crate::http::PathId;
+use crate::http::{Endpoints, PathId};
 use crate::ids::PatientId;
 use crate::patients::duplicates::{self, DuplicateGrade, DuplicateReason};
 use crate::patients::model::Patient;
 use crate::patients::store;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(list_patient_duplicates);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(list_patient_duplicates);
 }
 
 /// A record that may be of the same person.

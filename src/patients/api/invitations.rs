@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::access::AccessInput;
 use crate::accounts::Keys;
@@ -13,15 +12,15 @@ use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, Request};
-use crate::http::{Body, IdempotencyKey, PathId};
+use crate::http::{Body, Endpoints, IdempotencyKey, PathId};
 use crate::ids::PatientId;
 use crate::patients::invitations::{self, NewHolder};
 use crate::patients::registration::HOLDER_NAME;
 use crate::text;
 use crate::trail::Trail;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(invite_to_patient).service(accept_invitation);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(invite_to_patient).service(accept_invitation);
 }
 
 /// A sent invitation.

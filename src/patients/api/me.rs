@@ -3,19 +3,19 @@
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::accounts::api::UserDto;
 use crate::actor::Actor;
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::Result;
+use crate::http::Endpoints;
 use crate::ids::PatientId;
 use crate::patients::access;
 use crate::patients::model::Relation;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(get_me);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(get_me);
 }
 
 /// The signed-in account.

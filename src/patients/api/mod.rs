@@ -8,19 +8,19 @@ mod invitations;
 mod me;
 mod patients;
 
-use utoipa_actix_web::service_config::ServiceConfig;
-
 pub use consents::ConsentDto;
 pub use patients::PatientDto;
 
+use crate::http::Endpoints;
+
 /// The endpoints of this department.
-pub fn routes(cfg: &mut ServiceConfig) {
-    super::registration::routes(cfg);
-    me::routes(cfg);
-    patients::routes(cfg);
-    duplicates::routes(cfg);
-    consents::routes(cfg);
-    access::routes(cfg);
-    invitations::routes(cfg);
-    access_log::routes(cfg);
+pub fn routes(endpoints: &mut Endpoints) {
+    super::registration::routes(endpoints);
+    me::routes(endpoints);
+    patients::routes(endpoints);
+    duplicates::routes(endpoints);
+    consents::routes(endpoints);
+    access::routes(endpoints);
+    invitations::routes(endpoints);
+    access_log::routes(endpoints);
 }

@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, get, patch, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::duplicates::{self, DuplicateDto};
 use crate::accounts::{self, model::EmailAddress};
@@ -15,7 +14,7 @@ use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::paging::next_pass;
-use crate::http::{Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId, etag};
+use crate::http::{Body, Cursor, Endpoints, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId, etag};
 use crate::identifiers::{Identifier, Identifiers, Token};
 use crate::ids::{PatientId, UserId};
 use crate::patients::access;
@@ -35,8 +34,8 @@ const LIST: &str = "patients";
 /// The name of the same list by change.
 const CHANGES: &str = "patients-changes";
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(create_patient).service(list_patients).service(get_patient).service(update_patient);
+pub(super) fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(create_patient).service(list_patients).service(get_patient).service(update_patient);
 }
 
 /// A patient.

@@ -1,0 +1,37 @@
+//! The list into which every room puts its endpoints: of those who serve them, and of the OpenAPI document.
+
+use actix_web::dev::HttpServiceFactory;
+use actix_web::web;
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::OpenApiFactory;
+
+/// Where endpoints are registered. A worker only serves them; writing the document for each worker too would take several
+/// times the memory of all its routes.
+pub struct Endpoints<'a> {
+    served: &'a mut web::ServiceConfig,
+    document: Option<&'a mut OpenApi>,
+}
+
+impl<'a> Endpoints<'a> {
+    /// Endpoints that are served.
+    pub fn served(served: &'a mut web::ServiceConfig) -> Self {
+        Self { served, document: None }
+    }
+
+    /// Endpoints whose paths and schemas are added to the document.
+    pub fn documented(served: &'a mut web::ServiceConfig, document: &'a mut OpenApi) -> Self {
+        Self { served, document: Some(document) }
+    }
+
+    /// Adds an endpoint.
+    pub fn service(&mut self, endpoint: impl HttpServiceFactory + OpenApiFactory + 'static) -> &mut Self {
+        if let Some(document) = self.document.as_deref_mut() {
+            document.paths.merge(endpoint.paths());
+            let mut schemas = Vec::new();
+            endpoint.schemas(&mut schemas);
+            document.components.get_or_insert_default().schemas.extend(schemas);
+        }
+        self.served.service(endpoint);
+        self
+    }
+}
