@@ -118,7 +118,7 @@ impl Server {
         let listener = TcpListener::bind(listen).map_err(|error| format!("listen on {listen}: {error}"))?;
         let addr = listener.local_addr().map_err(|error| format!("listen on {listen}: {error}"))?;
         let document = openapi::document();
-        let table = web::Data::new(Routes::of(&document));
+        let table = web::Data::new(Routes::of(&document)?);
         let document = web::Data::new(openapi::Published::new(&document)?);
         let (data, keys, rules) = (web::Data::new(env.clone()), web::Data::new(keys), web::Data::new(rules));
         let (stop, stopping) = watch::channel(false);

@@ -1,26 +1,25 @@
 //! What no route takes: 404, or 405 with `Allow` where the path exists for other methods.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use matchit::Router;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::ParameterIn;
 
 use super::problem::Draft;
 
 /// Every path of the service with its methods, from the OpenAPI document.
-#[derive(Clone)]
-pub struct Routes(Vec<Route>);
-
-#[derive(Clone)]
-struct Route {
-    path: ResourceDef,
-    /// For `Allow`.
-    allowed: String,
-    operations: Vec<(Method, Arc<Operation>)>,
+#[derive(Default)]
+pub struct Routes {
+    /// Method by method, as actix-web routes: a path of one method may look like a parameter of another's.
+    operations: HashMap<Method, Router<Arc<Operation>>>,
+    by_id: HashMap<String, Arc<Operation>>,
+    /// The methods of a path, for `Allow`.
+    allowed: Router<String>,
 }
 
 /// What is known of an operation before its handler runs.
@@ -38,38 +37,42 @@ pub struct Operation {
 
 impl Routes {
     /// Reads the table from the document.
-    pub fn of(document: &utoipa::openapi::OpenApi) -> Self {
-        let routes = document.paths.paths.iter().map(|(path, item)| {
-            let operations: Vec<_> = [
+    ///
+    /// # Errors
+    /// Where two paths cannot be told apart, which is a fault.
+    pub fn of(document: &utoipa::openapi::OpenApi) -> Result<Self, String> {
+        let mut routes = Self::default();
+        for (path, item) in &document.paths.paths {
+            let methods = [
                 (Method::GET, &item.get),
                 (Method::POST, &item.post),
                 (Method::PUT, &item.put),
                 (Method::PATCH, &item.patch),
                 (Method::DELETE, &item.delete),
-            ]
-            .into_iter()
-            .filter_map(|(method, operation)| Some((method, Arc::new(Operation::of(operation.as_ref()?)))))
-            .collect();
-            let allowed =
-                operations.iter().map(|(method, _)| if method == Method::GET { "GET, HEAD" } else { method.as_str() });
-            let allowed = allowed.collect::<Vec<_>>().join(", ");
-            Route { path: ResourceDef::new(path.as_str()), allowed, operations }
-        });
-        Self(routes.collect())
+            ];
+            let mut allowed = Vec::new();
+            for (method, operation) in methods {
+                let Some(operation) = operation else { continue };
+                let operation = Arc::new(Operation::of(operation));
+                routes.by_id.insert(operation.id.clone(), Arc::clone(&operation));
+                allowed.push(if method == Method::GET { "GET, HEAD".to_owned() } else { method.to_string() });
+                let paths = routes.operations.entry(method).or_default();
+                paths.insert(path, operation).map_err(|error| format!("{path}: {error}"))?;
+            }
+            routes.allowed.insert(path, allowed.join(", ")).map_err(|error| format!("{path}: {error}"))?;
+        }
+        Ok(routes)
     }
 
     /// What is known of the operation that a request asks for, if there is one. It is looked up once; afterwards it stands in
     /// the request's extensions.
     pub fn operation(&self, method: &Method, path: &str) -> Option<Arc<Operation>> {
-        self.0.iter().filter(|route| route.path.is_match(path)).find_map(|route| {
-            route.operations.iter().find(|(known, _)| known == method).map(|(_, operation)| Arc::clone(operation))
-        })
+        self.operations.get(method)?.at(path).ok().map(|route| Arc::clone(route.value))
     }
 
     /// What the operation of this id does, in a few words.
     pub fn summary(&self, id: &str) -> Option<&str> {
-        let mut operations = self.0.iter().flat_map(|route| &route.operations);
-        operations.find(|(_, operation)| operation.id == id).map(|(_, operation)| operation.summary.as_str())
+        self.by_id.get(id).map(|operation| operation.summary.as_str())
     }
 }
 
@@ -90,9 +93,9 @@ impl Operation {
 
 /// The default service.
 pub async fn fallback(request: HttpRequest, routes: web::Data<Routes>) -> HttpResponse {
-    match routes.0.iter().find(|route| route.path.is_match(request.path())) {
-        Some(Route { allowed, .. }) => not_allowed(allowed),
-        None => Draft::no_route().into_response(),
+    match routes.allowed.at(request.path()) {
+        Ok(route) => not_allowed(route.value),
+        Err(_) => Draft::no_route().into_response(),
     }
 }
 
