@@ -31,11 +31,8 @@ pub async fn fill(env: &Env) -> Result<(), String> {
     if !env.config.settings.listen_addr.ip().is_loopback() {
         return Err("--demo has well-known passwords: it listens on loopback addresses only".into());
     }
-    let hash: PasswordHash = Argon2::default()
-        .hash_password_with_salt(PASSWORD.as_bytes(), &env.entropy.bytes::<16>())
-        .map_err(|error| format!("hash the demo password: {error}"))?;
-    let (shared, hash) = (env.clone(), hash.to_string());
-    let filled = env.db.write(move |tx| fill_empty(tx, &shared, &hash)).await.map_err(|error| match error {
+    let shared = env.clone();
+    let filled = env.db.write(move |tx| fill_empty(tx, &shared)).await.map_err(|error| match error {
         Error::Conflict(conflict) => conflict.detail,
         other => other.to_string(),
     })?;
@@ -47,7 +44,7 @@ pub async fn fill(env: &Env) -> Result<(), String> {
 }
 
 /// Whether it was filled just now.
-fn fill_empty(tx: &mut Conn, env: &Env, password_hash: &str) -> Result<bool> {
+fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
     let marked: i64 = counters::table.find(MARK).count().get_result(tx)?;
     if marked > 0 {
         return Ok(false);
@@ -61,8 +58,11 @@ fn fill_empty(tx: &mut Conn, env: &Env, password_hash: &str) -> Result<bool> {
         ));
     }
     diesel::insert_into(counters::table).values((counters::name.eq(MARK), counters::value.eq(1))).execute(tx)?;
+    let hash: PasswordHash = Argon2::default()
+        .hash_password_with_salt(PASSWORD.as_bytes(), &env.entropy.bytes::<16>())
+        .map_err(|error| Error::internal("hash the demo password", error))?;
     let clinic = clinic::fill(tx, env)?;
-    people::fill(tx, env, password_hash, &clinic)?;
+    people::fill(tx, env, &hash.to_string(), &clinic)?;
     Ok(true)
 }
 
