@@ -72,9 +72,9 @@ impl Clinic {
         Child::server(folder, &[], &settings).await
     }
 
-    /// The search for the first 50 starts of a visit of an hour.
-    pub fn search(&self) -> Prepared {
-        let path = format!("/v1/slots?visit_type_id={}", self.first_visit);
+    /// The search for the first 50 starts of a visit of an hour; `before` comes before its path.
+    pub fn search(&self, before: &str) -> Prepared {
+        let path = format!("{before}/v1/slots?visit_type_id={}", self.first_visit);
         Request::get(path).header(HOST, "127.0.0.1").body(Full::default()).unwrap_or_default()
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use actix_web::error::ErrorInternalServerError;
@@ -51,12 +51,18 @@ pub fn serve(folder: &Path) -> Outcome<()> {
         booking: plan(&writer, &recorded.booking, 1)?,
         booked: recorded.booked,
         writer: Mutex::new(writer),
+        readers: Mutex::default(),
+        database: database.clone(),
         clock: Clock::System,
         entropy: Entropy::system(),
     });
     let app = move || {
         let reader = connect(&database, false);
-        let app = App::new().app_data(shared.clone()).service(list_slots).service(create_appointment);
+        let app = App::new()
+            .app_data(shared.clone())
+            .service(list_slots)
+            .service(list_slots_on_another_thread)
+            .service(create_appointment);
         // A request tells where there is none.
         if let Ok(reader) = reader { app.app_data(reader) } else { app }
     };
@@ -89,6 +95,9 @@ struct Least {
     /// How a booking is answered.
     booked: String,
     writer: Mutex<Connection>,
+    /// Those at rest of the connections for threads that may block.
+    readers: Mutex<Vec<Connection>>,
+    database: PathBuf,
     clock: Clock,
     entropy: Entropy,
 }
@@ -313,6 +322,28 @@ fn instant(micros: i64) -> rusqlite::Result<Timestamp> {
 #[derive(Deserialize)]
 struct Search {
     visit_type_id: Uuid,
+}
+
+/// What comes before the path of a search that is run on a thread that may block.
+pub const BLOCKING: &str = "/blocking";
+
+/// The same as actix-web recommends it, so that no query keeps a worker from its other connections.
+#[get("/blocking/v1/slots")]
+async fn list_slots_on_another_thread(
+    query: web::Query<Search>,
+    least: web::Data<Least>,
+) -> actix_web::Result<HttpResponse> {
+    let (program, visit_type) = (least.into_inner(), query.visit_type_id);
+    let page = web::block(move || {
+        let rest = || program.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let resting = rest().pop();
+        let conn = resting.map_or_else(|| connect(&program.database, false), Ok).map_err(|error| error.to_string())?;
+        let page = program.find(&conn, visit_type).map_err(|error| error.to_string());
+        rest().push(conn);
+        page
+    });
+    let page = page.await?.map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Ok().json(page))
 }
 
 /// A query takes less than a millisecond, so the worker itself runs it, on a connection of its own: nothing is quicker.

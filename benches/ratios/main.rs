@@ -82,32 +82,39 @@ async fn compare(scale: &Scale, search: bool, bookings: bool) -> Outcome<()> {
     let sides = [clinic.server(folder, &[]).await?, Child::least(folder).await?];
     let token = clinic::sign_in(&sides[0].base).await?;
     if search {
-        let [shown, least] = [
-            load::once(&sides[0], clinic.search(), StatusCode::OK).await?,
-            load::once(&sides[1], clinic.search(), StatusCode::OK).await?,
-        ];
-        if shown != least {
-            return Err(format!("the least program finds something else:\n{shown}\n{least}").into());
+        let on = ["", "", least::BLOCKING];
+        let sides = [&sides[0], &sides[1], &sides[1]];
+        let mut answers = Vec::new();
+        for (side, on) in sides.iter().zip(on) {
+            answers.push(load::once(side, clinic.search(on), StatusCode::OK).await?);
         }
-        let title = format!("slot search, 50 rows, {} clients", SEARCHERS.0);
-        let mut table = Table::new(&title, 0.8);
+        if answers.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Err(format!("the least program finds something else: {answers:?}").into());
+        }
+        let title = |on| format!("slot search, 50 rows, {} clients, the least program's {on}", SEARCHERS.0);
+        let mut tables =
+            ["on a thread that may block", "on the worker's own thread"].map(|on| Table::new(title(on), 0.8));
         for _ in 0..scale.rounds {
             let mut row = Vec::new();
-            for side in &sides {
+            for (side, on) in sides.iter().zip(on) {
                 row.push(
                     side.measure(load::drive(side, SEARCHERS.0, scale.part, StatusCode::OK, |turn| {
-                        (turn < SEARCHERS.1).then(|| clinic.search())
+                        (turn < SEARCHERS.1).then(|| clinic.search(on))
                     }))
                     .await?,
                 );
             }
-            table.add(row)?;
+            let [server, inline, blocking] = row.as_slice() else { return Err("a round has three parts".into()) };
+            tables[0].add(server, blocking);
+            tables[1].add(server, inline);
         }
-        table.end();
+        for table in tables {
+            table.end();
+        }
     }
     if bookings {
         let title = format!("durable bookings, {BOOKERS} clients");
-        let mut table = Table::new(&title, 2.5);
+        let mut table = Table::new(title, 2.5);
         // The first slot was booked when the statements were recorded. Each side has its own copy of all others.
         let mut used = [1; 2];
         for _ in 0..scale.rounds {
@@ -122,7 +129,8 @@ async fn compare(scale: &Scale, search: bool, bookings: bool) -> Outcome<()> {
                 *used += measured.tally.latencies.len();
                 row.push(measured);
             }
-            table.add(row)?;
+            let [server, least] = row.as_slice() else { return Err("a round has two parts".into()) };
+            table.add(server, least);
         }
         table.end();
         for (side, used) in sides.iter().zip(used) {
@@ -161,39 +169,42 @@ impl Measured {
 
 /// What was measured, a line per round, and the ratios in the end.
 struct Table {
+    title: String,
     aim: f64,
+    lines: Vec<String>,
     rates: Vec<f64>,
     costs: Vec<f64>,
 }
 
 impl Table {
-    fn new(title: &str, aim: f64) -> Self {
-        println!("\n{title} (server / least program)");
-        println!(
-            "{:>20} {:>7} {:>22} {:>22} {:>22}",
-            "requests per s", "ratio", "CPU µs per request", "p50 ms", "p99 ms"
-        );
-        Self { aim, rates: Vec::new(), costs: Vec::new() }
+    fn new(title: String, aim: f64) -> Self {
+        Self { title, aim, lines: Vec::new(), rates: Vec::new(), costs: Vec::new() }
     }
 
-    fn add(&mut self, row: Vec<Measured>) -> Outcome<()> {
-        let [server, least] = row.as_slice() else { return Err("a round has two sides".into()) };
+    fn add(&mut self, server: &Measured, least: &Measured) {
         let ratio = server.rate() / least.rate();
         let pair =
             |what: &dyn Fn(&Measured) -> f64, digits| format!("{:.digits$} / {:.digits$}", what(server), what(least));
-        println!(
+        self.lines.push(format!(
             "{:>20} {ratio:>7.2} {:>22} {:>22} {:>22}",
             pair(&Measured::rate, 0),
             pair(&Measured::cost, 0),
             pair(&|side| side.within(50), 2),
             pair(&|side| side.within(99), 2),
-        );
+        ));
         self.rates.push(ratio);
         self.costs.push(server.cost() / least.cost());
-        Ok(())
     }
 
     fn end(mut self) {
+        println!("\n{} (server / least program)", self.title);
+        println!(
+            "{:>20} {:>7} {:>22} {:>22} {:>22}",
+            "requests per s", "ratio", "CPU µs per request", "p50 ms", "p99 ms"
+        );
+        for line in &self.lines {
+            println!("{line}");
+        }
         let (low, middle, high) = spread(&mut self.rates);
         let verdict = if middle >= self.aim { "reached" } else { "NOT reached" };
         println!("ratio of the rates: {low:.2} to {high:.2}, median {middle:.2}; aim {:.1}: {verdict}", self.aim);

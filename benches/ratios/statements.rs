@@ -44,7 +44,7 @@ pub async fn record(folder: &Path, clinic: &Clinic) -> Outcome<Recorded> {
         request.headers_mut().insert("x-request-id", HeaderValue::from_static(name));
         request
     };
-    load::once(&server, named(clinic.search(), SEARCH), StatusCode::OK).await?;
+    load::once(&server, named(clinic.search(""), SEARCH), StatusCode::OK).await?;
     let booking = clinic.booking(0, &token).ok_or("there is no free slot")?;
     let booked = load::once(&server, named(booking, BOOKING), StatusCode::CREATED).await?;
     let log = server.log()?;
