@@ -57,7 +57,7 @@ impl Modify for Bearer {
 }
 
 /// The document before the routes have added theirs.
-pub fn frame() -> OpenApi {
+fn frame() -> OpenApi {
     <Frame as utoipa::OpenApi>::openapi()
 }
 

@@ -18,14 +18,14 @@ use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 /// The database's.
 pub fn insert(tx: &mut Conn, events: &[Event]) -> Result<()> {
     use audit_events::table;
+    // A statement for one is kept prepared, one for many is not.
     match (tx, events) {
         // A trigger leaves what is there.
-        (Conn::Sqlite(tx), events) => {
+        (Conn::Sqlite(tx), _) => {
             for event in events {
                 diesel::insert_into(table).values(event).execute(tx)?;
             }
         }
-        // A statement for one is kept prepared, one for many is not.
         (Conn::Postgres(tx), [event]) => {
             diesel::insert_into(table).values(event).on_conflict_do_nothing().execute(tx)?;
         }

@@ -15,7 +15,7 @@ pub struct Update<F, W, C> {
     changes: C,
 }
 
-/// Changes the rows that fulfil a condition.
+/// Changes the rows that fulfil a condition. At least one column must be set.
 pub fn update<T, W, C>(table: T, filter: W, changes: C) -> Update<T::FromClause, W, C::Changeset>
 where
     T: Table,

@@ -58,6 +58,7 @@ fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
         ));
     }
     diesel::insert_into(counters::table).values((counters::name.eq(MARK), counters::value.eq(1))).execute(tx)?;
+    // Only where it is needed: it takes 19 MiB.
     let hash: PasswordHash = Argon2::default()
         .hash_password_with_salt(PASSWORD.as_bytes(), &env.entropy.bytes::<16>())
         .map_err(|error| Error::internal("hash the demo password", error))?;

@@ -1,4 +1,4 @@
-//! The list into which every room puts its endpoints: of those who serve them, and of the OpenAPI document.
+//! Where every room registers its endpoints: to be served, and to be documented.
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::web;

@@ -79,10 +79,16 @@ async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
         tokio::select! {
             biased;
             () = stopped(&mut stopping) => return,
-            () = env.mail_written.notified(), if rung => tokio::time::sleep(SETTLING).await,
+            () = rung_and_settled(env), if rung => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Ends when the outbox is worth a look.
+async fn rung_and_settled(env: &Env) {
+    env.mail_written.notified().await;
+    tokio::time::sleep(SETTLING).await;
 }
 
 /// One round: leases a few due messages, sends them side by side, and says how many there were.
