@@ -107,22 +107,3 @@ pub fn not_allowed(allowed: &str) -> HttpResponse {
     }
     response
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fixed_path_comes_before_a_parameter_method_by_method() {
-        let routes = Routes::of(&crate::openapi::document()).expect("paths that can be told apart");
-        let found = |method, path| routes.operation(&method, path).map(|operation| operation.id.clone());
-        assert_eq!(found(Method::POST, "/v1/sessions/refresh").as_deref(), Some("refresh_session"));
-        assert_eq!(found(Method::DELETE, "/v1/sessions/refresh"), found(Method::DELETE, "/v1/sessions/x"));
-        assert!(found(Method::DELETE, "/v1/sessions/x").is_some());
-        assert_ne!(found(Method::DELETE, "/v1/sessions/current"), found(Method::DELETE, "/v1/sessions/x"));
-        for nowhere in ["/v1/sessions/", "/v1/sessions/x/y", "/v1/patients//consents", "/v1/slots/"] {
-            assert_eq!(found(Method::GET, nowhere), None, "{nowhere}");
-            assert_eq!(found(Method::DELETE, nowhere), None, "{nowhere}");
-        }
-    }
-}
