@@ -63,7 +63,7 @@ enum Command {
 
 #[derive(Debug, Default, clap::Args)]
 struct Serve {
-    /// Fill an empty database with a demo clinic
+    /// Fill an empty database with a demo clinic; a demo is served with this flag only
     #[arg(long)]
     demo: bool,
     /// Refuse to start rather than migrate
@@ -144,7 +144,11 @@ fn run(mut cli: Cli) -> Result<(), String> {
                 cli.settings.require_totp = RequireTotp::Off;
             }
             let config = Config::new(cli.settings, &entropy)?;
-            actix_web::rt::System::new().block_on(serve(config, entropy, options))
+            let system = actix_web::rt::System::new();
+            let result = system.block_on(serve(config, entropy, options));
+            // Its end would wait for threads that wait for a database which does not answer.
+            std::mem::forget(system);
+            result
         }
         Command::Audit(command) => {
             let config = Config::new(cli.settings, &entropy)?;
@@ -168,6 +172,7 @@ fn run(mut cli: Cli) -> Result<(), String> {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(async move {
                 server::prepare_schema(&config, true)?;
+                demo::refuse(&config.target)?;
                 let env = server::open(config, Use::Tool, Clock::System, entropy)?;
                 let done = match command {
                     Admin::Create { email, name } => accounts::admin::create(&env, &email, &name).await,
@@ -230,6 +235,9 @@ fn print_openapi(check: Option<std::path::PathBuf>) -> Result<(), String> {
 async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), String> {
     config.check_listen_addr()?;
     server::prepare_schema(&config, !options.no_migrate)?;
+    if !options.demo {
+        demo::refuse(&config.target)?;
+    }
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let env = server::open(config, Use::Serve, Clock::System, entropy)?;
     if options.demo {

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::edge::{Origin, Proxies, ProxyHeader, RateLimits};
 use crate::clock::Entropy;
-use crate::db::Target;
+use crate::db::{Target, damage};
 use crate::telemetry::LogFormat;
 use crate::text::Language;
 
@@ -220,6 +220,7 @@ impl Config {
     /// In words for the operator.
     pub fn new(settings: Settings, entropy: &Entropy) -> Result<Self, String> {
         let target = Target::parse(settings.database_url.expose_secret())?;
+        damage::refuse_emptied(&target)?;
         let folder = match &target {
             Target::Sqlite(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
             Target::Postgres(_) => None,

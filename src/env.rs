@@ -33,6 +33,8 @@ pub struct Env {
     pub mail_written: Arc<Notify>,
     /// Whether the service takes traffic; off as soon as it is told to stop.
     pub accepting: Arc<AtomicBool>,
+    /// Whether requests are refused because their audit events cannot be stored.
+    pub audit_stalled: Arc<AtomicBool>,
 }
 
 impl Env {

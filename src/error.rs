@@ -60,6 +60,10 @@ pub enum Error {
     #[error("no space is left to store it")]
     StorageFull,
 
+    /// The database is damaged. Nothing is read from it or written to it until a backup is restored.
+    #[error("the database file is damaged; restore a backup")]
+    Damaged,
+
     /// The database asks for the whole transaction again (serialisation failure, deadlock). `Db::write` handles it.
     #[error("the transaction must run again")]
     Retry,

@@ -214,7 +214,8 @@ const COMMON: &[Common] = &[
     Common {
         status: "503",
         name: "Unavailable",
-        description: "`unavailable`: not now; see Retry-After.",
+        description: "`unavailable`: not now; see Retry-After. A write may still have taken effect: repeat it with the same \
+            Idempotency-Key. `database_damaged`: the database file is damaged; the operator must restore a backup.",
         applies: |_, _| true,
     },
 ];

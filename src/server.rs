@@ -19,7 +19,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::db::migrate::{self, Standing};
-use crate::db::{self, Db, Use};
+use crate::db::{self, Db, Use, damage};
 use crate::env::Env;
 use crate::http::Endpoints;
 use crate::http::connection::{self, Guarded};
@@ -51,6 +51,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         metrics,
         mail_written: Arc::new(Notify::new()),
         accepting: Arc::new(AtomicBool::new(true)),
+        audit_stalled: Arc::default(),
     })
 }
 
@@ -70,14 +71,16 @@ fn check_keys(
         .map_err(|error| format!("DATA_KEYS are not those of this database: {error}"))
 }
 
-/// Brings the schema up to date, or sees to it that it is.
+/// Looks whether the database is whole and ours, and brings the schema up to date, or sees to it that it is.
 ///
 /// # Errors
 /// In words for the operator.
 pub fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), String> {
+    damage::look(&config.target)?;
     let mut conn = db::connect(&config.target)?;
     if may_migrate {
         let count = migrate::run(&mut conn)?;
+        damage::mark(&mut conn)?;
         if count > 0 {
             tracing::info!(count, database = %config.target, "migrated");
         }
@@ -185,7 +188,8 @@ impl Server {
         patients::ending::start(&env, stopping.clone());
         http::idempotency::start_purge(&env, stopping.clone());
         accounts::purge::start(&env, stopping.clone());
-        privacy::retention::start(&env, stopping);
+        privacy::retention::start(&env, stopping.clone());
+        db::check::start(&env.db, &env.config.target, stopping);
         Ok(Self { addr, env, http, stop, mailing, auditing })
     }
 
@@ -199,11 +203,12 @@ impl Server {
     /// # Errors
     /// The socket's.
     pub async fn serve(self) -> std::io::Result<()> {
-        let Self { http, stop, mailing, auditing, .. } = self;
+        let Self { http, stop, mailing, auditing, env, .. } = self;
         let result = http.await;
         let _ = stop.send(true);
         let _ = mailing.await;
         let _ = auditing.await;
+        env.db.close().await;
         result
     }
 }

@@ -61,6 +61,12 @@ pub struct Metrics {
     pub db_write_queue: Gauge,
     /// Transactions that shared one commit.
     pub db_batch_size: Histogram,
+    /// 1 once damage of the database was found.
+    pub db_damaged: Gauge,
+    /// Into how many pieces the check of the SQLite file is cut, …
+    pub db_check_pieces: Gauge,
+    /// … and how many of them the present or last round has done.
+    pub db_check_done: Gauge,
     /// Messages by status, as last counted.
     pub outbox: Family<MessageLabels, Gauge>,
     /// The age of the oldest due message in seconds, as last counted.
@@ -89,6 +95,9 @@ impl Default for Metrics {
             db_in_use: Gauge::default(),
             db_write_queue: Gauge::default(),
             db_batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]),
+            db_damaged: Gauge::default(),
+            db_check_pieces: Gauge::default(),
+            db_check_done: Gauge::default(),
             outbox: Family::default(),
             outbox_oldest: Gauge::default(),
             password_waiting: Gauge::default(),
@@ -107,6 +116,9 @@ impl Default for Metrics {
         registry.register("db_connections_in_use", "Pooled connections at work", metrics.db_in_use.clone());
         registry.register("db_write_queue", "Transactions waiting for the writer", metrics.db_write_queue.clone());
         registry.register("db_batch_size", "Transactions that shared a commit", metrics.db_batch_size.clone());
+        registry.register("db_damaged", "1 once damage of the database was found", metrics.db_damaged.clone());
+        registry.register("db_check_pieces", "Pieces of a check of the file", metrics.db_check_pieces.clone());
+        registry.register("db_check_done", "Pieces done in this round", metrics.db_check_done.clone());
         registry.register("outbox_messages", "Messages by status", metrics.outbox.clone());
         registry.register_with_unit(
             "outbox_oldest_due",

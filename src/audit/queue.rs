@@ -1,6 +1,7 @@
 //! What the edge notes waits here for a fraction of a second and is written together; the same worker seals.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -31,15 +32,20 @@ const LAST_TRIES: usize = 5;
 pub struct Queue(mpsc::Sender<Event>);
 
 impl Queue {
-    /// Leaves an event to be written soon. Where the queue is full it is written now, and whoever asks waits for it.
+    /// Leaves an event to be written soon. If the queue is full, the event is written now and the request waits for it. If
+    /// that fails as well, readiness ends until the worker has emptied the queue.
     ///
     /// # Errors
-    /// The database's, where the queue is full.
+    /// The database's, if the queue is full.
     pub async fn note(&self, env: &Env, event: Event) -> Result<()> {
         match self.0.try_send(event) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) => {
-                env.db.write(move |tx| store::insert(tx, std::slice::from_ref(&event))).await
+                let written = env.db.write(move |tx| store::insert(tx, std::slice::from_ref(&event))).await;
+                if written.is_err() {
+                    env.audit_stalled.store(true, Ordering::Relaxed);
+                }
+                written
             }
         }
     }
@@ -100,6 +106,7 @@ impl Worker {
                 .audit_waiting
                 .set(i64::try_from(self.held.len() + self.receiver.len()).unwrap_or(i64::MAX));
             if self.held.is_empty() {
+                self.env.audit_stalled.store(false, Ordering::Relaxed);
                 return true;
             }
             let signer = self.env.signer.clone();

@@ -12,8 +12,8 @@ use super::{Target, sqlite};
 /// What PostgreSQL's operators do instead.
 const POSTGRES: &str = "PostgreSQL is backed up with its own tools, while the service runs:\n\n  \
     pg_dump --format=custom --file=FILE \"$DATABASE_URL\"\n\n\
-    and restored with `pg_restore --no-owner --dbname=…` into an empty database. Keep DATA_KEYS and JWT_SECRET apart from \
-    it: they are not in it, and without DATA_KEYS what is sealed stays sealed.";
+    and restored with `pg_restore --no-owner --role=ROLE --dbname=…` into an empty database of the service's role (ROLE). Keep \
+    DATA_KEYS and JWT_SECRET apart from it: they are not in it, and without DATA_KEYS what is sealed stays sealed.";
 
 #[derive(QueryableByName)]
 struct Finding {

@@ -2,6 +2,7 @@
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
 
+use super::damage;
 use crate::error::Error;
 
 /// A constraint and what its violation means.
@@ -100,6 +101,7 @@ pub fn explain(kind: DatabaseErrorKind, info: &(dyn DatabaseErrorInformation + S
         }
         // diesel keeps no SQLSTATE, so these are told by the engines' own words.
         _ if message.contains("deadlock detected") => Error::Retry,
+        _ if damage::is_told_by(message) => Error::Damaged,
         _ if message.contains("disk is full") || message.contains("No space left") => Error::StorageFull,
         _ if message.contains("database is locked")
             || message.contains("statement timeout")

@@ -4,7 +4,7 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::Conn;
+use super::{Conn, Target};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -12,6 +12,18 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// Several instances may start at once; the first migrates, the others wait for this lock.
 const LOCK: &str = "SELECT pg_advisory_lock(4703213190281733)";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(4703213190281733)";
+
+/// Waits until no other instance migrates or fills this database, and keeps the others waiting for as long as the
+/// connection that it returns is open. SQLite needs none: it has one server, and one writer.
+///
+/// # Errors
+/// In words for the operator.
+pub fn alone(target: &Target) -> Result<Option<Conn>, String> {
+    let Target::Postgres(_) = target else { return Ok(None) };
+    let mut conn = super::connect(target)?;
+    lock(&mut conn).map_err(|error| format!("wait for the migration lock: {error}"))?;
+    Ok(Some(conn))
+}
 
 /// How a database stands to this program.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use diesel::r2d2::{CustomizeConnection, Error as R2d2Error, Pool};
 use diesel::{Connection, PgConnection};
 
 use super::pool::{Manager, Watched};
-use super::{Conn, Connections, trace};
+use super::{Caller, Conn, Connections, has_given_up, trace};
 use crate::error::{Error, Result};
 
 /// Nothing of ours takes long; whatever does is cut off rather than piled up. Compiling a query of a few milliseconds would
@@ -28,13 +28,23 @@ impl CustomizeConnection<Watched, R2d2Error> for Configure {
     }
 }
 
-/// Adds a connect time-out where the URL has none: libpq would otherwise wait for the operating system's.
+/// Time limits of the connection, where the URL has none: libpq would otherwise wait for the operating system's, which are
+/// minutes or hours. A connection to a server that is gone without a word ends within five seconds, so that it does not
+/// keep its place in the pool.
+const LIMITS: [(&str, u32); 5] = [
+    ("connect_timeout", 2),
+    ("keepalives_idle", 2),
+    ("keepalives_interval", 1),
+    ("keepalives_count", 3),
+    ("tcp_user_timeout", 4000),
+];
+
+/// The URL with those limits.
 fn bounded(url: &str) -> String {
-    if url.contains("connect_timeout") {
-        return url.to_owned();
-    }
-    let joint = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{joint}connect_timeout=2")
+    LIMITS.iter().filter(|(name, _)| !url.contains(name)).fold(url.to_owned(), |url, (name, value)| {
+        let joint = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{joint}{name}={value}")
+    })
 }
 
 pub(super) fn connect(url: &str) -> Result<Conn, String> {
@@ -67,9 +77,22 @@ impl diesel::r2d2::HandleError<R2d2Error> for Quiet {
     }
 }
 
-/// Runs `work` in a transaction, again where the server broke it off for another's sake.
-pub(super) fn transaction<T>(conn: &mut Conn, work: &(impl Fn(&mut Conn) -> Result<T> + Send)) -> Result<T> {
-    let mut once = || conn.transaction(|conn| work(conn));
+/// Runs `work` in a transaction, again where the server broke it off for another's sake. It is not committed once the caller
+/// has given up: they were told that it was not done.
+pub(super) fn transaction<T>(
+    conn: &mut Conn,
+    work: &(impl Fn(&mut Conn) -> Result<T> + Send),
+    caller: &Caller,
+) -> Result<T> {
+    let mut once = || {
+        conn.transaction(|conn| {
+            let done = work(conn)?;
+            if has_given_up(caller) {
+                return Err(Error::unavailable(2, "the transaction took too long and was rolled back"));
+            }
+            Ok(done)
+        })
+    };
     let policy = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(5))
         .with_max_delay(Duration::from_millis(200))

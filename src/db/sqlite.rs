@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::r2d2::{CustomizeConnection, Error as R2d2Error, Pool};
-use diesel::{Connection, SqliteConnection};
+use diesel::sql_types::Integer;
+use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::pool::{Manager, Watched};
-use super::{Conn, Connections, DEADLINE, Use, trace};
+use super::{Conn, Connections, Use, damage, trace};
 use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
 
@@ -46,30 +47,47 @@ fn configure(conn: &mut SqliteConnection, access: Access) -> diesel::QueryResult
     }
 }
 
-/// Makes a new database's file readable to its owner only; SQLite gives the files beside it the same mode.
+/// Makes a new database, marked as ours and readable to its owner only; SQLite gives the files beside it the same mode.
 ///
-/// A file that is there is not touched: closing it would drop the locks that SQLite has on it in this process. What goes
-/// wrong here goes wrong again in SQLite, which says so.
-#[cfg(unix)]
-fn private(path: &Path) {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let _ = options.open(path);
+/// It gets its name when it is whole: so a file of that name is never empty unless something emptied it. A file that is
+/// there is not touched; closing it would also drop the locks that SQLite has on it in this process.
+fn create(path: &Path) -> Result<(), String> {
+    if path.exists() {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let fail = |error: std::io::Error| format!("create {}: {error}", path.display());
+    std::fs::create_dir_all(folder).map_err(|error| format!("create {}: {error}", folder.display()))?;
+    let draft = tempfile::Builder::new().prefix(".legwork-new-").tempfile_in(folder).map_err(fail)?;
+    let mut conn = connect_plain(draft.path())?;
+    let mark = format!("PRAGMA journal_mode = WAL; PRAGMA application_id = {};", damage::APPLICATION_ID);
+    conn.batch_execute(&mark).map_err(|error| format!("create {}: {error}", path.display()))?;
+    // What is in its journal goes into the file now.
+    drop(conn);
+    draft.as_file().sync_all().map_err(fail)?;
+    match draft.persist_noclobber(path) {
+        Ok(_) => File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail),
+        // Another process was quicker.
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(fail(error.error)),
+    }
 }
 
-pub(super) fn connect(path: &Path, access: Access) -> Result<Conn, String> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| format!("create {}: {error}", folder.display()))?;
-    }
-    #[cfg(unix)]
-    if access == Access::Write {
-        private(path);
-    }
+/// Opens the file for reading and writing; makes it where there is none.
+pub(super) fn connect(path: &Path) -> Result<Conn, String> {
+    create(path)?;
+    reconnect(path)
+}
+
+/// Opens the file that is there.
+fn reconnect(path: &Path) -> Result<Conn, String> {
     let shown = path.display();
+    if !path.exists() {
+        return Err(format!("SQLite: {shown} is not there any more"));
+    }
     let mut conn = SqliteConnection::establish(&path.to_string_lossy())
         .map_err(|error| format!("SQLite: cannot open {shown}: {error}"))?;
-    configure(&mut conn, access).map_err(|error| format!("SQLite: cannot use {shown}: {error}"))?;
+    configure(&mut conn, Access::Write).map_err(|error| format!("SQLite: cannot use {shown}: {error}"))?;
     let mut conn = Conn::Sqlite(conn);
     trace::follow(&mut conn);
     Ok(conn)
@@ -120,9 +138,16 @@ struct Done {
 /// A waiting closure. It is given the connection, or why there is none.
 type Job = Box<dyn FnOnce(Result<&mut Conn, Error>) -> Done + Send>;
 
+/// What the writer thread is told.
+enum Order {
+    Run(Job),
+    /// To end, and to say when it has.
+    Close(oneshot::Sender<()>),
+}
+
 /// The handle on the writer thread. The thread ends when the last handle is gone.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Job>,
+    queue: mpsc::Sender<Order>,
     metrics: Arc<Metrics>,
     /// Held as long as the server lives; the operating system lets go of it even after a crash.
     _lock: Option<File>,
@@ -130,14 +155,17 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn start(path: &Path, usage: Use, metrics: Arc<Metrics>) -> Result<Self, String> {
-        let conn = connect(path, Access::Write)?;
+        let conn = connect(path)?;
         let lock = (usage == Use::Serve).then(|| exclusive(path)).transpose()?;
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let (queue, orders) = mpsc::channel(QUEUE);
         let path = path.to_owned();
         let thread_metrics = Arc::clone(&metrics);
         std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || Loop { path: path.as_path(), conn: Some(conn), jobs, metrics: &thread_metrics }.run())
+            .spawn(move || {
+                let conn = Some(conn);
+                Loop { path: path.as_path(), conn, orders, closing: None, metrics: &thread_metrics }.run();
+            })
             .map_err(|error| format!("start the writer thread: {error}"))?;
         Ok(Self { queue, metrics, _lock: lock })
     }
@@ -151,29 +179,38 @@ impl Writer {
         let span = tracing::Span::current();
         let job: Job = Box::new(move |conn| {
             let _request = span.entered();
+            if answer.is_closed() {
+                // The caller has given up, and was told that it is not done.
+                return Done { failure: None, answer: Box::new(|_| {}) };
+            }
             let outcome = conn.and_then(|conn| attempt(conn, &work));
             Done {
                 failure: outcome.as_ref().err().map(again),
                 answer: Box::new(move |committed| {
-                    // Nobody may be waiting any more; the work is done all the same.
+                    // The caller may have given up during the batch, which is committed all the same.
                     let _ = answer.send(committed.and(outcome));
                 }),
             }
         });
-        self.queue.try_send(job).map_err(|error| match error {
+        self.queue.try_send(Order::Run(job)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::unavailable(1, "the writer's queue is full"),
-            mpsc::error::TrySendError::Closed(_) => Error::fault("the writer thread is gone"),
+            mpsc::error::TrySendError::Closed(_) => Error::unavailable(5, "the service is shutting down"),
         })?;
         self.metrics.db_write_queue.set(queued(&self.queue));
-        match tokio::time::timeout(DEADLINE, answered).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::fault("the writer dropped a transaction")),
-            Err(_) => Err(Error::unavailable(2, "the database did not answer in time")),
+        answered.await.unwrap_or_else(|_| Err(Error::fault("the writer dropped a transaction")))
+    }
+
+    /// Runs what waits, moves the journal into the file, and ends the thread.
+    pub(super) async fn close(&self) {
+        let (done, ended) = oneshot::channel();
+        // Where the queue is gone, the thread has ended already.
+        if self.queue.send(Order::Close(done)).await.is_ok() {
+            let _ = ended.await;
         }
     }
 }
 
-fn queued(queue: &mpsc::Sender<Job>) -> i64 {
+fn queued(queue: &mpsc::Sender<Order>) -> i64 {
     i64::try_from(queue.max_capacity() - queue.capacity()).unwrap_or(i64::MAX)
 }
 
@@ -211,7 +248,7 @@ pub(super) fn is_served(path: &Path) -> bool {
     File::open(lock_file(path)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
-fn lock_file(path: &Path) -> std::path::PathBuf {
+pub(super) fn lock_file(path: &Path) -> std::path::PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     name.into()
@@ -236,24 +273,74 @@ struct Loop<'a> {
     path: &'a Path,
     /// `None` after a transaction was lost, until the file opens again.
     conn: Option<Conn>,
-    jobs: mpsc::Receiver<Job>,
+    orders: mpsc::Receiver<Order>,
+    /// Whom to tell that the thread has ended, once it is to end.
+    closing: Option<oneshot::Sender<()>>,
     metrics: &'a Metrics,
 }
 
 impl Loop<'_> {
     fn run(mut self) {
-        while let Some(first) = self.jobs.blocking_recv() {
-            let Some(mut conn) = self.conn.take().or_else(|| connect(self.path, Access::Write).ok()) else {
-                refuse(first, Error::unavailable(5, "the database file cannot be opened"));
-                continue;
-            };
-            if self.batch(&mut conn, first) {
-                self.conn = Some(conn);
-            } else {
-                tracing::error!(
-                    "SQLite gave up a transaction by itself; its requests were refused, the file is reopened"
-                );
+        while let Some(order) = self.orders.blocking_recv() {
+            match order {
+                Order::Run(first) => self.serve(first),
+                Order::Close(done) => self.closing = Some(done),
             }
+            if let Some(done) = self.closing.take() {
+                self.end();
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    /// Runs a batch that begins with this closure.
+    fn serve(&mut self, first: Job) {
+        let mut conn = match self.conn.take().map_or_else(|| self.reopen(), Ok) {
+            Ok(conn) => conn,
+            Err(error) => return refuse(first, error),
+        };
+        if self.batch(&mut conn, first) {
+            self.conn = Some(conn);
+        } else {
+            tracing::error!("SQLite gave up a transaction by itself; its requests were refused, the file is reopened");
+        }
+    }
+
+    /// The next closure that waits already, unless the thread is to end.
+    fn next(&mut self) -> Option<Job> {
+        match self.orders.try_recv().ok()? {
+            Order::Run(job) => Some(job),
+            Order::Close(done) => {
+                self.closing = Some(done);
+                None
+            }
+        }
+    }
+
+    /// A new connection to the same file. A file that is gone is not made anew: it would be an empty clinic.
+    fn reopen(&self) -> Result<Conn, Error> {
+        reconnect(self.path).map_err(|error| {
+            tracing::error!(%error, "the database file cannot be opened");
+            if damage::is_told_by(&error) {
+                Error::Damaged
+            } else {
+                Error::unavailable(5, "the database file cannot be opened")
+            }
+        })
+    }
+
+    /// Moves the journal into the file, so that a copy of the file alone is whole.
+    fn end(&mut self) {
+        let Some(Conn::Sqlite(mut conn)) = self.conn.take() else { return };
+        // Readers beside the service, such as a backup, are not waited for to the end.
+        let moved = conn
+            .batch_execute("PRAGMA busy_timeout = 1000")
+            .and_then(|()| diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result::<Checkpoint>(&mut conn));
+        match moved {
+            Ok(Checkpoint { busy: 0 }) => {}
+            Ok(_) => tracing::warn!("the database is being read: keep the file that ends in -wal with it"),
+            Err(error) => tracing::warn!(%error, "keep the file that ends in -wal with the database"),
         }
     }
 
@@ -275,9 +362,9 @@ impl Loop<'_> {
             {
                 return lost(done, &why);
             }
-            next = (done.len() < BATCH && started.elapsed() < BATCH_TIME).then(|| self.jobs.try_recv().ok()).flatten();
+            next = (done.len() < BATCH && started.elapsed() < BATCH_TIME).then(|| self.next()).flatten();
         }
-        self.metrics.db_write_queue.set(i64::try_from(self.jobs.len()).unwrap_or(i64::MAX));
+        self.metrics.db_write_queue.set(i64::try_from(self.orders.len()).unwrap_or(i64::MAX));
         self.metrics.db_batch_size.observe(f64::from(u32::try_from(done.len()).unwrap_or(u32::MAX)));
         if let Err(error) = Conn::commit_transaction(conn) {
             return lost(done, &error.into());
@@ -287,6 +374,14 @@ impl Loop<'_> {
         }
         true
     }
+}
+
+/// What SQLite says of a checkpoint.
+#[derive(QueryableByName)]
+struct Checkpoint {
+    /// 1 if a reader or writer stood in the way.
+    #[diesel(sql_type = Integer)]
+    busy: i32,
 }
 
 /// None of the batch was kept, whatever the closures thought.
@@ -320,6 +415,7 @@ fn transaction_is_lost(conn: &mut Conn) -> bool {
 fn again(error: &Error) -> Error {
     match error {
         Error::StorageFull => Error::StorageFull,
+        Error::Damaged => Error::Damaged,
         Error::Unavailable { retry_after, detail } => Error::unavailable(*retry_after, detail.clone()),
         other => Error::unavailable(5, other.to_string()),
     }

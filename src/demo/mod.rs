@@ -10,8 +10,8 @@ use argon2::{Argon2, PasswordHasher, password_hash::phc::PasswordHash};
 use diesel::prelude::*;
 
 use crate::actor::Role;
-use crate::db::Conn;
 use crate::db::schema::{counters, locations, users};
+use crate::db::{self, Conn, Target, migrate};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -20,7 +20,8 @@ pub const PASSWORD: &str = "restful-nights-demo";
 /// The domain of all demo accounts; mail to it goes nowhere (RFC 2606).
 pub const DOMAIN: &str = "demo.legwork.example";
 
-/// The row that marks a database as a demo.
+/// The row of `counters` that marks a database as a demo, from the first version that had one. It is written in the
+/// transaction that fills the database.
 const MARK: &str = "demo";
 
 /// Fills an empty database; leaves a demo as it is; refuses anything else.
@@ -31,6 +32,8 @@ pub async fn fill(env: &Env) -> Result<(), String> {
     if !env.config.settings.listen_addr.ip().is_loopback() {
         return Err("--demo has well-known passwords: it listens on loopback addresses only".into());
     }
+    // Of several that start at once, one fills the database, and the others find the demo.
+    let _alone = migrate::alone(&env.config.target)?;
     let shared = env.clone();
     let filled = env.db.write(move |tx| fill_empty(tx, &shared)).await.map_err(|error| match error {
         Error::Conflict(conflict) => conflict.detail,
@@ -43,10 +46,28 @@ pub async fn fill(env: &Env) -> Result<(), String> {
     Ok(())
 }
 
+/// Refuses to put a demo to real use: everybody knows the passwords of its accounts. The schema must be current.
+///
+/// # Errors
+/// In words for the operator.
+pub fn refuse(target: &Target) -> Result<(), String> {
+    let mut conn = db::connect(target)?;
+    if is_demo(&mut conn).map_err(|error| format!("read whether the database is a demo: {error}"))? {
+        return Err("this database is a demo, and the passwords of its accounts are published. Start it with \
+            `legwork serve --demo`, or name another database in DATABASE_URL."
+            .into());
+    }
+    Ok(())
+}
+
+fn is_demo(conn: &mut Conn) -> Result<bool> {
+    let marks: i64 = counters::table.find(MARK).count().get_result(conn)?;
+    Ok(marks > 0)
+}
+
 /// Whether it was filled just now.
 fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
-    let marked: i64 = counters::table.find(MARK).count().get_result(tx)?;
-    if marked > 0 {
+    if is_demo(tx)? {
         return Ok(false);
     }
     let (accounts, places): (i64, i64) =

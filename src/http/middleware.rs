@@ -20,6 +20,7 @@ use super::connection::{self, Progress};
 use super::fallback::{Operation, Routes};
 use super::problem::{Draft, MEDIA_TYPE};
 use crate::actor::Actor;
+use crate::db::budget;
 use crate::env::Env;
 use crate::telemetry::RequestLabels;
 
@@ -71,7 +72,7 @@ pub async fn wrap(
     }
 
     // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
-    async move {
+    let answer = async move {
         // No copy of the request is kept for the failures: routing needs the only one.
         let (request, response) = if path.contains('%') {
             // Routing reads the path decoded, and what knows operations by their paths (the trail, the quotas) does not. No
@@ -107,8 +108,8 @@ pub async fn wrap(
             None => Err(InternalError::from_response("failed", response).into()),
         }
     }
-    .instrument(span)
-    .await
+    .instrument(span);
+    budget::one_request(answer).await
 }
 
 /// Writes out a problem, be it ours or one that the framework made by itself.

@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use serde_json::json;
 
 use super::endpoints::Endpoints;
+use super::problem::{Draft, Rejected};
 use crate::env::Env;
-use crate::error::{Error, Result};
 
 /// The endpoints of this room.
 pub fn routes(endpoints: &mut Endpoints) {
@@ -30,16 +30,23 @@ async fn live() -> HttpResponse {
 
 /// Whether the service may have traffic
 ///
-/// 200 while the database answers and no shutdown has begun; otherwise 503.
+/// 200 while the database answers, is not known to be damaged, audit events can be stored, and no shutdown has begun.
+/// Otherwise 503 with the reason in `detail`.
 #[utoipa::path(
     tag = "operations",
     operation_id = "get_readiness",
     responses((status = 200, description = "Ready", body = Health, example = json!({"status": "ready"}))),
 )]
 #[get("/health/ready")]
-async fn ready(env: web::Data<Env>) -> Result<HttpResponse> {
+async fn ready(env: web::Data<Env>) -> Result<HttpResponse, actix_web::Error> {
     if !env.accepting.load(Ordering::Relaxed) {
-        return Err(Error::unavailable(5, "shutting down"));
+        return Err(Rejected(Draft::not_ready("The service is shutting down.")).into());
+    }
+    if env.audit_stalled.load(Ordering::Relaxed) {
+        return Err(Rejected(Draft::not_ready(
+            "Audit events cannot be stored, so requests are refused. Look whether the disk is full.",
+        ))
+        .into());
     }
     env.db.read(|conn| Ok(diesel::select(1.into_sql::<diesel::sql_types::Integer>()).get_result::<i32>(conn)?)).await?;
     Ok(HttpResponse::Ok().json(json!({"status": "ready"})))

@@ -171,6 +171,15 @@ impl From<&Error> for Draft {
                 "No space left",
                 "The service has no space left to store anything. Nothing was changed.",
             ),
+            Error::Damaged => Self {
+                retry_after: Some(60),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "database_damaged",
+                    "The database is damaged",
+                    "The database file is damaged; restore a backup. Until then no request that needs it is served.",
+                )
+            },
             Error::Retry | Error::Internal(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -262,6 +271,14 @@ impl Draft {
                 "Too many requests",
                 "You have asked too often. Try again after the time in Retry-After; RateLimit says where you stand.",
             )
+        }
+    }
+
+    /// 503 of the readiness check, with the reason.
+    pub fn not_ready(reason: &'static str) -> Self {
+        Self {
+            retry_after: Some(5),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now", reason)
         }
     }
 

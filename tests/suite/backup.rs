@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use legwork::actor::Role;
 use serde_json::json;
 
 use crate::durability::{ask, check, prepare, site};
 use crate::support::people::PASSWORD;
+use crate::support::postgres::Cluster;
 use crate::support::process::{Process, command};
 use crate::support::site::Site;
 use crate::support::{Engine, app};
@@ -112,6 +114,56 @@ fn where_there_is_no_database_there_is_no_backup_and_none_is_made() {
         assert!(!made && said.contains("there is no database"), "{said}");
     });
     assert!(!file.exists() && !site.sqlite_path().exists());
+}
+
+/// The commands stand in the README; they are run as they stand there, with another folder.
+#[test]
+fn the_readme_backs_up_postgres_and_restores_it_as_a_superuser() {
+    let Some(cluster) = Cluster::own("postgres") else { return };
+    cluster.run("CREATE ROLE legwork LOGIN");
+    cluster.run("CREATE DATABASE legwork OWNER legwork");
+    let site = Site::on_postgres(cluster.url_as("legwork", "legwork"));
+    legwork::server::prepare_schema(&site.config(&[]), true).expect("migrated by the service's own role");
+    site.account("admin@clinic.example", Role::Admin);
+    site.account("desk@clinic.example", Role::FrontDesk);
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |program: &str| {
+        let readme = include_str!("../../README.md");
+        let line = readme.lines().find_map(|line| line.strip_prefix("$ ").filter(|line| line.contains(program)));
+        let line = line.expect("the command").replace("/backups", &folder.path().display().to_string());
+        let path = format!("{}:{}", cluster.programs.display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(&line)
+            .env("PATH", path)
+            .env("DATABASE_URL", &site.database_url)
+            .envs(cluster.environment());
+        let output = shell.output().expect("a shell");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    app::runtime().block_on(async {
+        let mut server = Process::start(&site, &[]).await;
+        let load = prepare(&server).await;
+        let go = Arc::new(AtomicBool::new(false));
+        let (before, ()) = tokio::join!(load.run(&server.base, &go), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            go.store(true, Ordering::Relaxed);
+        });
+        assert!(!before.booked.is_empty());
+        run("pg_dump");
+        server.kill9();
+        cluster.run("DROP DATABASE legwork WITH (FORCE)");
+        run("pg_restore");
+        let server = Process::start(&site, &[]).await;
+        check(&site, &server, &before.booked).await;
+        // What is restored belongs to the service's role: it may also change the schema.
+        let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
+        let path = format!("/v1/patients/{}", load.patients[0]);
+        desk.patch(&path, "*", json!({"phone": "+12025550177"})).await.expect(200);
+        let owners = "SELECT tableowner::text AS line FROM pg_tables WHERE schemaname = 'public' GROUP BY 1";
+        assert_eq!(ask(&mut site.connect(), owners), ["legwork"]);
+    });
 }
 
 #[test]

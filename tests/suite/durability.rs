@@ -245,6 +245,35 @@ fn told_to_stop_under_load(engine: Engine) {
     });
 }
 
+/// Whoever copies the file of a service that was stopped must not have to know of its journal.
+#[test]
+fn after_sigterm_the_sqlite_file_alone_has_everything() {
+    let Some(site) = site(Engine::Sqlite) else { return };
+    app::runtime().block_on(async {
+        let mut server = Process::start(&site, &[]).await;
+        let load = prepare(&server).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (told, ()) = tokio::join!(load.run(&server.base, &stop), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            stop.store(true, Ordering::Relaxed);
+        });
+        let journal = format!("{}-wal", site.sqlite_path().display());
+        assert!(std::fs::metadata(&journal).expect("a journal").len() > 0, "the journal is in use");
+        server.terminate();
+        assert!(server.wait(Duration::from_secs(10)).is_some_and(|status| status.success()), "{}", server.log());
+        assert_eq!(std::fs::metadata(&journal).map_or(0, |journal| journal.len()), 0);
+
+        let mut alone = self::site(Engine::Sqlite).expect("SQLite is always there");
+        let copy = alone.folder.path().join("alone.db");
+        std::fs::copy(site.sqlite_path(), &copy).expect("copied");
+        alone.database_url = format!("sqlite:{}", copy.display());
+        assert!(!told.booked.is_empty());
+        assert_eq!(ask(&mut alone.connect(), "SELECT 'x' AS line FROM appointments").len(), told.booked.len());
+        let server = Process::start(&alone, &[]).await;
+        check(&alone, &server, &told.booked).await;
+    });
+}
+
 #[test]
 fn what_was_answered_survives_kill_9_on_sqlite() {
     killed_under_load(Engine::Sqlite);

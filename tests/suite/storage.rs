@@ -1,7 +1,6 @@
 //! What was answered is on disk, also when there is no more disk.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
 
 use diesel::connection::SimpleConnection;
 use legwork::actor::Role;
@@ -133,6 +132,57 @@ fn a_full_disk_refuses_writes_loses_nothing_and_heals_without_a_restart() {
     });
 }
 
+/// Reads go on while the disk is full, as long as their audit events can wait. Then they are refused, readiness says why, and
+/// both come back with the space.
+#[test]
+fn on_a_full_disk_reads_go_on_until_no_audit_event_can_wait_and_readiness_says_so() {
+    let Some(disk) = Disk::of(8 << 20) else { return };
+    let site = Site::sqlite_on(&disk);
+    app::runtime().block_on(async {
+        let server = Process::start_with(disk.command(env!("CARGO_BIN_EXE_legwork")), &site, &[]).await;
+        let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
+        let ballast = disk.ballast(0);
+        let mut refused = 0;
+        for number in 0.. {
+            refused += u32::from(create_location(&admin, &format!("Place {number}")).await.status != 201);
+            if refused >= 5 {
+                break;
+            }
+            assert!(number < 5000, "the disk never filled");
+        }
+        let (mut served, mut stopped) = (0, None);
+        while stopped.is_none() {
+            let replies = futures_util::future::join_all((0..32).map(|_| admin.get("/v1/users?limit=1"))).await;
+            for reply in replies {
+                if reply.status == 200 {
+                    served += 1;
+                } else {
+                    stopped = Some(reply);
+                }
+            }
+            if served == 32 {
+                server.anon().get("/health/ready").await.expect(200);
+            }
+            assert!(served < 20_000, "reads never end although their events are not stored");
+        }
+        let refusal = stopped.expect("a refusal");
+        assert!([503, 507].contains(&refusal.status), "{}", refusal.text);
+        assert!(served >= 4000, "{served} reads were served");
+        let ready = server.anon().get("/health/ready").await;
+        ready.problem(503, "unavailable");
+        assert!(ready.string("/detail").contains("Audit events cannot be stored"), "{}", ready.text);
+
+        assert!(disk.shell(&format!("rm '{}'", ballast.display())));
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while server.anon().get("/health/ready").await.status != 200 {
+            assert!(std::time::Instant::now() < patience, "readiness does not come back:\n{}", server.log());
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        admin.get("/v1/users?limit=1").await.expect(200);
+        assert_eq!(create_location(&admin, "After").await.status, 201);
+    });
+}
+
 /// Transactions larger than SQLite's cache reach the disk before their commit: then SQLite ends the transaction by itself.
 #[test]
 fn a_transaction_that_sqlite_gives_up_by_itself_is_noticed() {
@@ -205,17 +255,6 @@ fn one_sqlite_file_has_one_server_and_commands_work_beside_it() {
         let server = Process::start(&site, &[]).await;
         server.anon().get("/health/ready").await.expect(200);
     });
-}
-
-#[test]
-fn a_damaged_file_is_refused_in_words() {
-    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
-    std::fs::write(site.sqlite_path(), b"this is no database, but it is long enough to be taken for one ".repeat(100))
-        .expect("written");
-    let output = command(&site).arg("serve").stdout(Stdio::null()).output().expect("run the program");
-    assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("legwork: ") && !said.contains("panicked"), "{said}");
 }
 
 /// A reader's connection must not be able to write, nor a test's own statement slip past the types.

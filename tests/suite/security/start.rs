@@ -109,6 +109,34 @@ fn row_23_there_is_no_account_that_nobody_made() {
     }
 }
 
+fn a_demo_database_is_refused(engine: Engine) {
+    let Some(site) = Site::without_schema(engine) else { return };
+    app::runtime().block_on(async {
+        Process::start_demo(&site).await;
+    });
+    refused(&site, &[], &[], "legwork serve --demo");
+    refused(&site, &["--no-migrate"], &[], "passwords of its accounts are published");
+    for arguments in [["create", "--email", "boss@clinic.example"], ["reset", "--email", "admin@demo.legwork.example"]]
+    {
+        let output = command(&site).arg("admin").args(arguments).output().expect("run the program");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("is a demo"), "{arguments:?}: {said}");
+    }
+    app::runtime().block_on(async {
+        Process::start_demo(&site).await;
+    });
+}
+
+#[test]
+fn row_23_a_demo_database_is_not_served_without_the_demo_flag_on_sqlite() {
+    a_demo_database_is_refused(Engine::Sqlite);
+}
+
+#[test]
+fn row_23_a_demo_database_is_not_served_without_the_demo_flag_on_postgres() {
+    a_demo_database_is_refused(Engine::Postgres);
+}
+
 fn every_key_of_the_database_must_be_there(engine: Engine) {
     const NEXT: &str = "next:n3Z6vRk0mS8b1Jq7wYt5Xc2Pd9Lf4Hg6Aa8Ee0Uu2Ig=";
     const OTHER: &str = "next:q3Z6vRk0mS8b1Jq7wYt5Xc2Pd9Lf4Hg6Aa8Ee0Uu2Ig=";

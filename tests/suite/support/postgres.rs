@@ -20,6 +20,12 @@ use super::site::{Engine, Site};
 /// The running server.
 pub struct Cluster {
     port: u16,
+    /// Where its programs are: `pg_dump` and the like as well.
+    pub programs: PathBuf,
+    /// Who may do everything.
+    superuser: &'static str,
+    data: PathBuf,
+    owner: Owner,
     numbers: AtomicU32,
     /// Makes and drops databases.
     admin: Mutex<Conn>,
@@ -40,7 +46,7 @@ impl Cluster {
                 aloud("\n==> NO POSTGRESQL: its server programs (initdb, pg_ctl) were not found, ALL ITS TESTS ARE SKIPPED.\n");
                 return None;
             };
-            Some(start(&programs).unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}")))
+            Some(start(&programs, "legwork").unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}")))
         });
         if cluster.is_none() {
             let required = std::env::var_os("REQUIRE_POSTGRES").is_some_and(|value| !value.is_empty() && value != "0");
@@ -51,8 +57,23 @@ impl Cluster {
         cluster.as_ref()
     }
 
+    /// One of the test's own, to freeze, break or restore, with a superuser of this name. `None` as for [`Cluster::get`].
+    pub fn own(superuser: &'static str) -> Option<Own> {
+        let programs = Self::get()?.programs.clone();
+        Some(Own(start(&programs, superuser).unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}"))))
+    }
+
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://legwork@127.0.0.1:{}/{database}", self.port)
+        self.url_as(self.superuser, database)
+    }
+
+    pub fn url_as(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// What libpq's programs read, to connect as the superuser.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        [("PGHOST", "127.0.0.1".to_owned()), ("PGPORT", self.port.to_string()), ("PGUSER", self.superuser.to_owned())]
     }
 
     pub fn create_empty(&self) -> String {
@@ -88,6 +109,67 @@ impl Cluster {
     }
 }
 
+/// A cluster that ends with its test.
+pub struct Own(Cluster);
+
+impl std::ops::Deref for Own {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.0
+    }
+}
+
+impl Own {
+    /// Stops every process of the server where it stands. The kernel goes on acknowledging what is sent to them.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
+        let Some(pid) = pid.lines().next().map(ToOwned::to_owned) else { return };
+        // The parent first, so that it makes no more children.
+        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid]).output().expect("ps").stdout;
+        let children = String::from_utf8(children).expect("numbers");
+        let pids = std::iter::once(pid.as_str()).chain(children.split_whitespace());
+        let _ = Command::new("kill").arg(signal).args(pids).stderr(Stdio::null()).status();
+    }
+
+    /// Shuts the server down, as for a restart.
+    pub fn stop(&self) {
+        let stop =
+            ["-D".as_ref(), self.data.as_os_str(), "-m".as_ref(), "fast".as_ref(), "-w".as_ref(), "stop".as_ref()];
+        run(self.owner.command(&self.programs, "pg_ctl").args(stop)).expect("PostgreSQL stops");
+    }
+
+    /// Starts it again, as it was started.
+    pub fn start_again(&self) {
+        run(&mut start_command(&self.owner, &self.programs, &self.data, self.port)).expect("PostgreSQL starts again");
+    }
+
+    /// Where a table of a database has its first file.
+    pub fn file_of(&self, database: &str, table: &str) -> PathBuf {
+        use diesel::prelude::*;
+        let mut conn = db::connect(&Target::Postgres(self.url(database))).expect("a connection");
+        let path = diesel::dsl::sql::<diesel::sql_types::Text>(&format!("pg_relation_filepath('{table}')"));
+        self.data.join(diesel::select(path).get_result::<String>(&mut conn).expect("a path"))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.thaw();
+        let stop = ["-D".as_ref(), self.data.as_os_str(), "-m".as_ref(), "immediate".as_ref(), "stop".as_ref()];
+        let _ = run(self.owner.command(&self.programs, "pg_ctl").args(stop));
+    }
+}
+
 /// The folder that holds the server programs.
 fn find_programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -119,6 +201,24 @@ struct Owner {
     ids: Option<(u32, u32)>,
 }
 
+impl Owner {
+    /// A server program, run as that user.
+    fn command(&self, programs: &Path, program: &str) -> Command {
+        let program = programs.join(program);
+        let mut command = match self.prefix.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        // The user may not be allowed to stand where we stand.
+        command.current_dir("/").env_remove("PGDATA").env_remove("PGPORT");
+        command
+    }
+}
+
 fn id(flag: &str, user: &[&str]) -> Option<u32> {
     let output = Command::new("id").arg(flag).args(user).stderr(Stdio::null()).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
@@ -136,7 +236,19 @@ fn owner() -> Result<Owner, String> {
     Ok(Owner { prefix: prefix.map(str::to_owned).to_vec(), ids: Some((uid, gid)) })
 }
 
-fn start(programs: &Path) -> Result<Cluster, String> {
+/// Starts the server of a folder on a port.
+fn start_command(owner: &Owner, programs: &Path, data: &Path, port: u16) -> Command {
+    let options = format!(
+        "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300 -c fsync=off \
+         -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=64MB -c autovacuum=off"
+    );
+    let mut command = owner.command(programs, "pg_ctl");
+    command.arg("-D").arg(data).arg("-l").arg(data.with_file_name("log")).args(["-w", "-t", "60", "-o"]);
+    command.arg(options).arg("start");
+    command
+}
+
+fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
     let owner = owner()?;
     let folder = tempfile::Builder::new()
         .prefix("legwork-postgres-")
@@ -147,25 +259,11 @@ fn start(programs: &Path) -> Result<Cluster, String> {
         std::os::unix::fs::chown(&folder, Some(uid), Some(gid)).map_err(|error| format!("chown: {error}"))?;
     }
     let data = folder.join("data");
-    let command = |program: &str| {
-        let program = programs.join(program);
-        let mut command = match owner.prefix.split_first() {
-            Some((first, rest)) => {
-                let mut command = Command::new(first);
-                command.args(rest).arg(program);
-                command
-            }
-            None => Command::new(program),
-        };
-        // The user may not be allowed to stand where we stand.
-        command.current_dir("/").env_remove("PGDATA").env_remove("PGPORT");
-        command
-    };
     let stop = [owner.prefix.join(" "), format!("'{}/pg_ctl'", programs.display())].join(" ");
     keep_watch(&format!("{stop} -D '{}' -m immediate stop; rm -rf '{}'", data.display(), folder.display()));
-    run(command("initdb").arg("-D").arg(&data).args([
+    run(owner.command(programs, "initdb").arg("-D").arg(&data).args([
         "-U",
-        "legwork",
+        superuser,
         "--auth=trust",
         "--no-locale",
         "--encoding=UTF8",
@@ -174,20 +272,8 @@ fn start(programs: &Path) -> Result<Cluster, String> {
     let mut tries = 0;
     let port = loop {
         let port = free_port()?;
-        let options = format!(
-            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300 -c fsync=off \
-             -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=64MB -c autovacuum=off"
-        );
-        let started = run(command("pg_ctl")
-            .arg("-D")
-            .arg(&data)
-            .arg("-l")
-            .arg(folder.join("log"))
-            .args(["-w", "-t", "60", "-o"])
-            .arg(options)
-            .arg("start"));
         tries += 1;
-        match started {
+        match run(&mut start_command(&owner, programs, &data, port)) {
             Ok(()) => break port,
             // Somebody else may have taken the port in between.
             Err(_) if tries < 3 => {}
@@ -197,8 +283,17 @@ fn start(programs: &Path) -> Result<Cluster, String> {
             }
         }
     };
-    let admin = db::connect(&Target::Postgres(format!("postgres://legwork@127.0.0.1:{port}/postgres")))?;
-    Ok(Cluster { port, numbers: AtomicU32::new(0), admin: Mutex::new(admin), template: OnceLock::new() })
+    let admin = db::connect(&Target::Postgres(format!("postgres://{superuser}@127.0.0.1:{port}/postgres")))?;
+    Ok(Cluster {
+        port,
+        programs: programs.to_owned(),
+        superuser,
+        data,
+        owner,
+        numbers: AtomicU32::new(0),
+        admin: Mutex::new(admin),
+        template: OnceLock::new(),
+    })
 }
 
 fn free_port() -> Result<u16, String> {

@@ -52,35 +52,65 @@ impl Process {
 
     /// The same with a command of the test's own that ends in the program.
     pub async fn start_with(program: Command, site: &Site, extra: &[(&str, &str)]) -> Self {
+        let process = Self::listening(program, site, &["serve"], extra).await;
+        process.unwrap_or_else(|error| panic!("{error}")).ready().await
+    }
+
+    /// Starts the demo and waits until it is ready.
+    pub async fn start_demo(site: &Site) -> Self {
+        let process =
+            Self::listening(Command::new(env!("CARGO_BIN_EXE_legwork")), site, &["serve", "--demo"], &[]).await;
+        process.unwrap_or_else(|error| panic!("{error}")).ready().await
+    }
+
+    /// Starts the server and waits until it listens, ready or not; or says how it ended and what it said.
+    pub async fn try_start(site: &Site) -> Result<Self, String> {
+        Self::listening(Command::new(env!("CARGO_BIN_EXE_legwork")), site, &["serve"], &[]).await
+    }
+
+    async fn listening(
+        program: Command,
+        site: &Site,
+        arguments: &[&str],
+        extra: &[(&str, &str)],
+    ) -> Result<Self, String> {
         // Not in the site's folder: its disk may be full.
         let log = tempfile::Builder::new().prefix("legwork-test-log-").tempfile().expect("a log");
         let child = equipped(program, site)
-            .arg("serve")
+            .args(arguments)
             .envs(extra.iter().copied())
             .stdout(Stdio::null())
             .stderr(log.reopen().expect("the log"))
             .spawn()
             .expect("start the program");
         let mut process = Self { child, base: String::new(), log };
-        let patience = Instant::now() + Duration::from_secs(30);
-        let http = http_client();
+        let patience = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(status) = process.child.try_wait().expect("a state") {
-                panic!("the program ended with {status}:\n{}", process.log());
+                return Err(format!("the program ended with {status}:\n{}", process.log()));
             }
-            if process.base.is_empty() {
-                process.base = process.address().map(|address| format!("http://{address}")).unwrap_or_default();
-            } else if http
-                .get(format!("{}/health/ready", process.base))
-                .send()
-                .await
-                .is_ok_and(|reply| reply.status().is_success())
-            {
-                return process;
+            if let Some(address) = process.address() {
+                process.base = format!("http://{address}");
+                return Ok(process);
             }
-            assert!(Instant::now() < patience, "the program is not ready:\n{}", process.log());
+            assert!(Instant::now() < patience, "the program does not listen:\n{}", process.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Waits until it is ready.
+    async fn ready(mut self) -> Self {
+        let patience = Instant::now() + Duration::from_secs(30);
+        let http = http_client();
+        let path = format!("{}/health/ready", self.base);
+        while !http.get(&path).send().await.is_ok_and(|reply| reply.status().is_success()) {
+            if let Some(status) = self.child.try_wait().expect("a state") {
+                panic!("the program ended with {status}:\n{}", self.log());
+            }
+            assert!(Instant::now() < patience, "the program is not ready:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self
     }
 
     /// What the log, in either form, says of the address it listens on.

@@ -51,6 +51,12 @@ impl Site {
         Self::empty(engine, false)
     }
 
+    /// A PostgreSQL database that the test has made itself.
+    pub fn on_postgres(database_url: String) -> Self {
+        let folder = tempfile::Builder::new().prefix("legwork-test-").tempdir().expect("a temporary folder");
+        Self { engine: Engine::Postgres, database_url, folder, database: None }
+    }
+
     fn empty(engine: Engine, migrated: bool) -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("legwork-test-").tempdir().expect("a temporary folder");
         match engine {

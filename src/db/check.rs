@@ -1,0 +1,203 @@
+//! Reads the whole SQLite file while the service runs, piece by piece, to find damage before a request does.
+//!
+//! Small files are compared with themselves in full, indexes with tables. In large ones each table is checked by itself
+//! with its indexes, for form only (`quick_check`): one piece then takes as long as reading that table once. Each piece has a
+//! connection of its own, runs beside reads and writes, and is followed by a pause as long as itself. The next round
+//! begins after a hundred times what this one took, ten minutes at least.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
+use tokio::sync::watch;
+
+use super::{Db, Target, damage, sqlite};
+use crate::rounds;
+
+/// Up to this many bytes a file is compared with itself in full, which takes seconds; a `quick_check` is ten times as fast.
+const SMALL: u64 = 64 << 20;
+/// The shortest pause between two rounds, …
+const REST: Duration = Duration::from_mins(10);
+/// … and after a round that could not be made.
+const TROUBLE: Duration = Duration::from_mins(1);
+/// How many times as long as a round the pause after it is.
+const SHARE: u32 = 100;
+
+/// Starts the checks, if the database is a file. They end with the service.
+pub fn start(db: &Db, target: &Target, stopping: watch::Receiver<bool>) {
+    let Target::Sqlite(path) = target else { return };
+    let (db, path, stopped) = (db.clone(), path.clone(), stopping.clone());
+    let mut is_first = true;
+    rounds::start(stopping, async move || {
+        let began = Instant::now();
+        match round(&db, &path, &stopped).await {
+            Ok(Outcome::Whole) if is_first => {
+                let seconds = began.elapsed().as_secs_f64();
+                tracing::info!(seconds, "the database file was checked: no damage was found");
+                is_first = false;
+            }
+            Ok(_) => {}
+            Err(Failure::Damage(finding)) => db.report_damage(&finding),
+            Err(Failure::Other(error)) => {
+                tracing::warn!(%error, "the database file could not be checked");
+                return TROUBLE;
+            }
+        }
+        REST.max(began.elapsed().saturating_mul(SHARE))
+    });
+}
+
+/// How a round ended without a finding.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Whole,
+    /// The service stops.
+    BrokenOff,
+}
+
+/// Why a round ended early.
+#[derive(Debug)]
+enum Failure {
+    Damage(String),
+    Other(String),
+}
+
+/// A piece of the check: the query whose rows are findings, `ok` if there are none.
+type Piece = String;
+
+async fn round(db: &Db, path: &Path, stopping: &watch::Receiver<bool>) -> Result<Outcome, Failure> {
+    let metrics = &db.0.metrics;
+    let pieces = apart(path, |path| pieces(path, SMALL)).await?;
+    metrics.db_check_pieces.set(i64::try_from(pieces.len()).unwrap_or(i64::MAX));
+    metrics.db_check_done.set(0);
+    tracing::debug!(pieces = pieces.len(), "checking the database file");
+    for piece in pieces {
+        if *stopping.borrow() {
+            return Ok(Outcome::BrokenOff);
+        }
+        let began = Instant::now();
+        apart(path, move |path| check(path, &piece)).await?;
+        metrics.db_check_done.inc();
+        tokio::time::sleep(began.elapsed()).await;
+    }
+    Ok(Outcome::Whole)
+}
+
+/// Runs on a thread that may block.
+async fn apart<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(&Path) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let path = path.to_owned();
+    let done = tokio::task::spawn_blocking(move || work(&path)).await;
+    done.unwrap_or_else(|error| Err(Failure::Other(error.to_string())))
+}
+
+#[derive(QueryableByName)]
+struct Size {
+    #[diesel(sql_type = BigInt)]
+    bytes: i64,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+fn open(path: &Path) -> Result<SqliteConnection, Failure> {
+    // Opening would make a new file.
+    if fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+        return Err(Failure::Damage("the file is missing or empty".to_owned()));
+    }
+    let mut conn = sqlite::connect_plain(path).map_err(Failure::Other)?;
+    conn.batch_execute("PRAGMA query_only = ON").map_err(failed)?;
+    Ok(conn)
+}
+
+fn failed(error: diesel::result::Error) -> Failure {
+    let text = error.to_string();
+    if damage::is_told_by(&text) { Failure::Damage(text) } else { Failure::Other(text) }
+}
+
+fn pieces(path: &Path, small: u64) -> Result<Vec<Piece>, Failure> {
+    let mut conn = open(path)?;
+    let size: Size = sql_query("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size")
+        .get_result(&mut conn)
+        .map_err(failed)?;
+    if u64::try_from(size.bytes).is_ok_and(|bytes| bytes <= small) {
+        return Ok(vec!["SELECT integrity_check AS line FROM pragma_integrity_check".to_owned()]);
+    }
+    let tables: Vec<Row> =
+        sql_query("SELECT name AS line FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name")
+            .load(&mut conn)
+            .map_err(failed)?;
+    let check = |table: Row| {
+        let name = table.line.replace('\'', "''");
+        format!("SELECT quick_check AS line FROM pragma_quick_check('{name}')")
+    };
+    Ok(tables.into_iter().map(check).collect())
+}
+
+fn check(path: &Path, piece: &Piece) -> Result<(), Failure> {
+    let mut conn = open(path)?;
+    let rows: Vec<Row> = sql_query(piece).load(&mut conn).map_err(failed)?;
+    match rows.iter().find(|row| row.line != "ok") {
+        Some(row) => Err(Failure::Damage(format!("{} findings, such as {}", rows.len(), row.line.replace('\n', "; ")))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Root {
+        #[diesel(sql_type = BigInt)]
+        page: i64,
+    }
+
+    /// A file with tables of several pages, and the number of a page that is neither a root nor the first.
+    fn file(folder: &Path) -> (std::path::PathBuf, u64) {
+        let path = folder.join("t.db");
+        let mut conn = SqliteConnection::establish(&path.to_string_lossy()).expect("a connection");
+        conn.batch_execute(
+            "CREATE TABLE a (n INTEGER PRIMARY KEY, x BLOB); CREATE INDEX a_x ON a (x); CREATE TABLE b (n INTEGER);
+             WITH RECURSIVE c (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c WHERE n < 2000)
+             INSERT INTO a SELECT n, randomblob(100) FROM c;",
+        )
+        .expect("tables");
+        let leaf: Root = sql_query(
+            "SELECT pageno AS page FROM dbstat WHERE name = 'a' AND path <> '/' ORDER BY pageno LIMIT 1 OFFSET 5",
+        )
+        .get_result(&mut conn)
+        .expect("a page");
+        (path, u64::try_from(leaf.page).expect("a number"))
+    }
+
+    #[test]
+    fn large_files_are_checked_table_by_table_and_small_ones_at_once_and_both_find_a_page_that_was_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, page) = file(folder.path());
+        assert_eq!(pieces(&path, SMALL).expect("pieces").len(), 1);
+        assert_eq!(pieces(&path, 1000).expect("pieces").len(), 2);
+        let all = || pieces(&path, SMALL).expect("pieces").into_iter().chain(pieces(&path, 1000).expect("pieces"));
+        for piece in all() {
+            check(&path, &piece).expect("no damage");
+        }
+        let mut raw = fs::OpenOptions::new().write(true).open(&path).expect("the file");
+        raw.seek(SeekFrom::Start((page - 1) * 4096)).expect("the page");
+        raw.write_all(&[0xA5; 4096]).expect("overwritten");
+        let found = all().filter(|piece| matches!(check(&path, piece), Err(Failure::Damage(_)))).count();
+        assert_eq!(found, 2, "the full check, and that of table a");
+        fs::write(&path, b"").expect("emptied");
+        assert!(matches!(pieces(&path, SMALL), Err(Failure::Damage(_))));
+    }
+}
