@@ -67,8 +67,10 @@ pub enum Action {
     PatientWrite,
     /// See who may act for a patient.
     AccessRead,
-    /// Say who may act for a patient: link, verify, invite, take back.
+    /// Say who may act for a patient: link, verify, confirm, invite.
     AccessGrant,
+    /// End somebody's access to a patient: staff anybody's, an adult patient that of others to their own record.
+    AccessEnd,
     /// Take along everything that is held on a patient.
     PatientExport,
     /// Set up locations, practitioners, visit types.
@@ -139,6 +141,7 @@ const PERMISSIONS: &[(Action, [Reach; 4])] = &[
     (Action::PatientWrite,         [Own,     Any,  Any,    Any]),
     (Action::AccessRead,           [Own,     Any,  Any,    Any]),
     (Action::AccessGrant,          [No,      Any,  Any,    Any]),
+    (Action::AccessEnd,            [Own,     Any,  Any,    Any]),
     // Somebody must answer who asks for their record and has no account: the administrator, or the doctor.
     (Action::PatientExport,        [Own,     No,   Any,    Any]),
     (Action::ClinicSetUp,          [No,      No,   No,     Any]),

@@ -279,11 +279,20 @@ impl Config {
 
     /// The URL of a page that a mail links to. Our own pages are told the mail's language unless it is theirs by default.
     pub fn page(&self, page: &str, language: Language) -> String {
-        let Settings { patient_app_url, public_url, .. } = &self.settings;
-        let spanish = patient_app_url.is_none() && language == Language::Spanish;
-        let query = if spanish { "?lang=es" } else { "" };
-        let base = patient_app_url.as_ref().unwrap_or(public_url);
-        format!("{}/{page}{query}", base.as_str().trim_end_matches('/'))
+        match &self.settings.patient_app_url {
+            Some(client) => format!("{}/{page}", client.as_str().trim_end_matches('/')),
+            None => self.own_page(page, language),
+        }
+    }
+
+    /// The URL of a page of this service that a mail links to, also where the clinic has its own client.
+    pub fn own_link(&self, page: &str, token: &str, language: Language) -> String {
+        format!("{}#token={token}", self.own_page(page, language))
+    }
+
+    fn own_page(&self, page: &str, language: Language) -> String {
+        let query = if language == Language::Spanish { "?lang=es" } else { "" };
+        format!("{}/{page}{query}", self.settings.public_url.as_str().trim_end_matches('/'))
     }
 }
 

@@ -56,6 +56,8 @@ ids! {
     PatientId;
     /// An invitation to act for a patient.
     InvitationId;
+    /// A link with which a given access is stopped.
+    AccessLinkId;
     /// A consent (FHIR `Consent`).
     ConsentId;
     /// A place where the clinic sees patients (FHIR `Location`).

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Requir
 
 use crate::http::Endpoints;
 use crate::http::problem::{MEDIA_TYPE, Problem};
-use crate::intake::care;
+use crate::patients::care;
 use crate::routes::routes;
 
 #[derive(utoipa::OpenApi)]

@@ -330,7 +330,9 @@ async fn cancel_appointment(
 /// Check a patient in
 ///
 /// The patient is there; from the day of the visit on, as the location's calendar has it. Somebody who was marked as
-/// absent is checked in with this as well, on the day of that mark.
+/// absent is checked in with this as well, on the day of that mark. A visit that practitioners placed with themselves opens the
+/// patient's clinical data to them from the check-in on. To check such a patient in themselves, they give a reason in
+/// `Access-Reason` unless they may read the data already.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "check_in_appointment",

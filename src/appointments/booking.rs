@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
-use crate::intake;
+use crate::intake::handover;
 use crate::patients;
 use crate::scheduling::holds;
 use crate::scheduling::model::{Slot, fits};
@@ -80,11 +80,14 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
         version: 1,
         created_at: now,
         updated_at: now,
+        self_placed: actor.practitioner_id == Some(offer.slot.practitioner_id),
     };
     store::insert(tx, env, &appointment)?;
     slots::take(tx, &slots, now, booking.hold_id, id)?;
-    // What the patient's intake raised before there was a visit is now this doctor's.
-    intake::flags::hand_over(tx, patient_id, appointment.practitioner_id)?;
+    let visit = appointment.visit();
+    if visit.gives_care {
+        handover::hand_over(tx, &visit)?;
+    }
     // Whoever books for a patient may see the visit: nothing is to be asked again.
     let booked = store::unguarded(tx, id)?;
     notice::send(tx, env, Notice::Booked, &booked)?;

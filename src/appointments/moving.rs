@@ -11,6 +11,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::http::etag::IfMatch;
 use crate::ids::AppointmentId;
+use crate::intake::handover;
 use crate::scheduling::model::{Slot, fits};
 use crate::scheduling::releasing::release;
 use crate::scheduling::slots::{self, Range};
@@ -47,6 +48,8 @@ pub fn reschedule(
     fits(&slots, offer.visit_type.duration_minutes, now, target.hold_id)?;
 
     let (starts_at, ends_at) = offer.time();
+    let by_themselves = actor.practitioner_id == Some(offer.slot.practitioner_id);
+    let is_new = before.practitioner_id != offer.slot.practitioner_id;
     let moved = Appointment {
         practitioner_id: offer.slot.practitioner_id,
         location_id: offer.slot.location_id,
@@ -54,12 +57,15 @@ pub fn reschedule(
         ends_at,
         status,
         sequence: before.sequence + 1,
+        // A visit that another account placed with the practitioner stays one when they move its time.
+        self_placed: by_themselves && (is_new || before.self_placed),
         ..before.clone()
     };
     let change =
         Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None, by: Some(actor.user_id) };
-    store::update(tx, env, &change, moved)?;
+    let after = store::update(tx, env, &change, moved)?;
     slots::take(tx, &slots, now, target.hold_id, id)?;
+    handover::follow(tx, env, &before.visit(), &after.visit())?;
     let moved = store::unguarded(tx, id)?;
     notice::send(tx, env, Notice::Moved, &moved)?;
     Ok(moved)

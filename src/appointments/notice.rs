@@ -35,7 +35,7 @@ pub fn send(tx: &mut Conn, env: &Env, notice: Notice, shown: &Shown) -> Result<(
     // Whether the patient has still to submit an intake for the visit.
     let forms_due = matches!(shown.intake(env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
     let content = AppointmentMail { forms_due: forms_due && notice == Notice::Booked, ..content(shown) };
-    for Told { recipient, account } in patients::recipients::of(tx, env, patient)? {
+    for Told { recipient, account, .. } in patients::recipients::of(tx, env, patient)? {
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());

@@ -11,6 +11,8 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::http::etag::IfMatch;
 use crate::ids::{AppointmentId, UserId};
+use crate::intake::handover;
+use crate::patients::care;
 use crate::scheduling::releasing::release;
 use crate::scheduling::slots;
 
@@ -36,7 +38,8 @@ impl By {
 /// Takes a step that is none of booking and moving.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Stale`]; the conflicts `status_conflict`, `cancel_notice`, `patient_busy`.
+/// [`Error::NotFound`], [`Error::Stale`]; forbidden, where a practitioner has to give a reason; the conflicts
+/// `status_conflict`, `cancel_notice`, `patient_busy`.
 pub fn advance(
     tx: &mut Conn,
     env: &Env,
@@ -46,6 +49,11 @@ pub fn advance(
     (step, reason): (AppointmentStep, Option<&str>),
 ) -> Result<Shown> {
     let shown = store::lock(tx, env, actor, id)?;
+    let visit = &shown.appointment;
+    // It would open the record to the practitioner, who alone has said that there is a visit.
+    if step == AppointmentStep::CheckIn && visit.self_placed && actor.practitioner_id == Some(visit.practitioner_id) {
+        care::admit(tx, env, actor, visit.patient_id)?;
+    }
     if_match.check(shown.appointment.version)?;
     change(tx, env, By::account(actor), shown, (step, reason))
 }
@@ -63,8 +71,9 @@ pub fn change(
 ) -> Result<Shown> {
     let status = circumstances(tx, env, by, &shown)?.decide(shown.appointment.status, step)?;
     let before = shown.appointment;
-    if status.is_live() && !before.status.is_live() {
-        // It claims the patient's time again; somebody may use it meanwhile.
+    let (was, is) = (before.visit(), Appointment { status, ..before.clone() }.visit());
+    // It claims the patient's time again, which may have been used meanwhile; or the patient's flags follow it.
+    if (status.is_live() && !before.status.is_live()) || was != is {
         store::lock_patient(tx, before.patient_id)?;
     }
     let cancelled = status == AppointmentStatus::Cancelled;
@@ -76,6 +85,7 @@ pub fn change(
     let change = Change { step, from: Some(before.status), reason, by: by.account };
     let appointment = store::update(tx, env, &change, Appointment { status, sequence, ..before })?;
     let after = Shown { appointment, ..shown };
+    handover::follow(tx, env, &was, &is)?;
     if cancelled {
         notice::send(tx, env, Notice::Cancelled, &after)?;
     }

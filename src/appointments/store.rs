@@ -18,9 +18,11 @@ use crate::identifiers::{self, Identifiers, Token, identified};
 use crate::ids::{
     AppointmentHistoryId, AppointmentId, IntakeId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId,
 };
+use crate::intake::handover::Visit;
 use crate::intake::model::{IntakeStanding, IntakeStatus};
 use crate::intake::store::{Newest, with_newest_intake};
 use crate::patients::access;
+use crate::patients::care::gives_care;
 use crate::patients::model::Patient;
 use crate::patients::names;
 use crate::scheduling::model::{Location, OffPlan, Practitioner, VisitType};
@@ -62,6 +64,20 @@ pub struct Appointment {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Whether the practitioner placed it with themselves.
+    pub self_placed: bool,
+}
+
+impl Appointment {
+    /// The part of it that decides whose the patient's flags are.
+    pub fn visit(&self) -> Visit {
+        Visit {
+            id: self.id,
+            patient_id: self.patient_id,
+            practitioner_id: self.practitioner_id,
+            gives_care: gives_care(self.status.as_str(), self.self_placed),
+        }
+    }
 }
 
 impl std::fmt::Debug for Appointment {
@@ -405,6 +421,7 @@ pub fn insert(tx: &mut Conn, env: &Env, new: &Appointment) -> Result<()> {
                 dsl::version.eq(new.version),
                 dsl::created_at.eq(new.created_at),
                 dsl::updated_at.eq(new.updated_at),
+                dsl::self_placed.eq(new.self_placed),
             ),
         ))
         .execute(tx))?;
@@ -445,6 +462,7 @@ pub fn update(tx: &mut Conn, env: &Env, change: &Change<'_>, changed: Appointmen
             dsl::sequence.eq(next.sequence),
             dsl::note.eq(&next.note),
             dsl::identifiers.eq(&next.identifiers),
+            dsl::self_placed.eq(next.self_placed),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
         ))

@@ -8,7 +8,6 @@ use jiff::SignedDuration;
 use super::model::Event;
 use super::record_as;
 use crate::actor::Actor;
-use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{patients, record_openings};
 use crate::env::Env;
@@ -38,19 +37,6 @@ pub fn open(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, reason:
         .execute(tx)?;
     actor.trail.note_patient(patient);
     record_as(tx, env, &actor.trail, OPERATION, id.0)
-}
-
-/// Whether the actor has the record open.
-///
-/// # Errors
-/// The database's.
-pub fn is_open(conn: &mut Conn, actor: &Actor, patient: PatientId, now: Timestamp) -> Result<bool> {
-    let open = record_openings::table
-        .filter(record_openings::user_id.eq(actor.user_id))
-        .filter(record_openings::patient_id.eq(patient))
-        .filter(record_openings::expires_at.gt(now))
-        .select(record_openings::id);
-    Ok(open.first::<RecordOpeningId>(conn).optional()?.is_some())
 }
 
 /// The reasons of openings, by the ids under which events name them.

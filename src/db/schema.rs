@@ -169,6 +169,25 @@ diesel::table! {
         ends_on -> Nullable<types::Day>,
         ends_at -> Nullable<types::Instant>,
         end_told_at -> Nullable<types::Instant>,
+        pending -> Bool,
+        confirmed_at -> Nullable<types::Instant>,
+        confirmed_by -> Nullable<types::Uid>,
+        stopped_at -> Nullable<types::Instant>,
+        stopped_by -> Nullable<types::Uid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    access_links (id) {
+        id -> types::Uid,
+        user_id -> types::Uid,
+        patient_id -> types::Uid,
+        told_id -> Nullable<types::Uid>,
+        token_hash -> Binary,
+        created_at -> types::Instant,
     }
 }
 
@@ -383,6 +402,7 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        self_placed -> Bool,
     }
 }
 
@@ -530,6 +550,7 @@ diesel::table! {
         acknowledged_at -> Nullable<types::Instant>,
         acknowledged_by -> Nullable<types::Uid>,
         note -> Nullable<Binary>,
+        appointment_id -> Nullable<types::Uid>,
     }
 }
 
@@ -679,6 +700,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     patients,
     patient_name_words,
     patient_access,
+    access_links,
     patient_invitations,
     consents,
     locations,

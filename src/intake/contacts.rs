@@ -5,18 +5,16 @@ use crate::config::Settings;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::{PatientId, PractitionerId};
+use crate::ids::PatientId;
 use crate::intake::rls::Numbers;
 use crate::intake::store;
 use crate::scheduling::model::Location;
 
-/// Where a patient belongs: for the numbers, the calendar day and the owner of what the answers raise.
+/// Where a patient belongs: for the numbers and the calendar day.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// Where they are seen next, were last, or else the clinic's first location.
     location: Option<Location>,
-    /// By whom they are seen next.
-    pub practitioner: Option<PractitionerId>,
 }
 
 /// The country of a clinic that has no location yet.
@@ -30,8 +28,7 @@ impl Surroundings {
     /// # Errors
     /// The database's.
     pub fn of(tx: &mut Conn, env: &Env, patient: PatientId) -> Result<Self> {
-        let (location, practitioner) = store::next_visit(tx, patient, env.now())?;
-        Ok(Self { location, practitioner })
+        Ok(Self { location: store::place_of_care(tx, patient, env.now())? })
     }
 
     /// The calendar day there.

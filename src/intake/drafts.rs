@@ -3,7 +3,6 @@
 use serde_json::{Map, Value};
 
 use super::access::Bearings;
-use super::care;
 use super::flags;
 use super::model::{Answers, IntakeStatus, require_draft};
 use super::rls;
@@ -15,7 +14,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::IfMatch;
 use crate::ids::{IntakeId, PatientId};
-use crate::patients::store as records;
+use crate::patients::{care, store as records};
 
 /// Begins a draft, empty or with what an earlier intake of the patient says of history and medicines.
 ///
@@ -134,7 +133,7 @@ pub fn raise(tx: &mut Conn, env: &Env, intake: &Intake, answers: &rls::Answers, 
     let computed = rls::compute(answers, &bearings.context);
     let raised: Vec<_> =
         computed.flags.iter().map(|flag| (flag.rule.as_str().to_owned(), flag.urgency.into())).collect();
-    flags::settle(tx, env, intake, &raised, bearings.surroundings.practitioner)
+    flags::settle(tx, env, intake, &raised)
 }
 
 /// Discards a draft. One that has raised flags leaves its row, without answers, so that those stay on the worklist.

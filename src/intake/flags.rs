@@ -3,17 +3,17 @@
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 
+use super::handover::{self, Owner};
 use super::model::FlagUrgency;
 use super::store::Intake;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
+use crate::db::Conn;
 use crate::db::schema::{intake_flags, patients};
-use crate::db::update::update;
-use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
-use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
+use crate::ids::{AppointmentId, IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::messages::model::{Envelope, Mail, Recipient};
 use crate::messages::outbox;
 use crate::patients::model::Patient;
@@ -47,6 +47,8 @@ pub struct Flag {
     pub acknowledged_by: Option<UserId>,
     /// With what words.
     pub note: Option<Sealed<String>>,
+    /// The visit through which its owner has it.
+    pub appointment_id: Option<AppointmentId>,
 }
 
 impl Flag {
@@ -76,18 +78,14 @@ pub type Raised = (String, FlagUrgency);
 
 /// Brings the flags of an intake, which the caller has locked, to what its answers raise now. A rule has one flag per
 /// intake: it is raised once, withdrawn when the answers cease to raise it, and opened anew when they raise it again.
-/// The staff are mailed once about each that cannot wait.
+/// What opens belongs to the practitioner whom the patient sees next. The staff are mailed once about each that cannot wait.
 ///
 /// # Errors
 /// The database's.
-pub fn settle(
-    tx: &mut Conn,
-    env: &Env,
-    intake: &Intake,
-    raised: &[Raised],
-    owner: Option<PractitionerId>,
-) -> Result<()> {
+pub fn settle(tx: &mut Conn, env: &Env, intake: &Intake, raised: &[Raised]) -> Result<()> {
     let now = env.now();
+    // So that no visit hands flags over or takes them back meanwhile.
+    handover::lock(tx, intake.patient_id)?;
     let there = of_intake(tx, intake.id)?;
     let mut known = Vec::with_capacity(there.len());
     for flag in there {
@@ -95,12 +93,18 @@ pub fn settle(
         let present = raised.iter().find(|(raised, _)| *raised == rule).map(|(_, urgency)| *urgency);
         let next = next(&flag, present, now);
         if let Some(mut next) = next {
+            if flag.acknowledged_at.is_some() && next.acknowledged_at.is_none() {
+                let owner = owner_again(tx, &flag, now)?;
+                next = Flag { owner_id: owner.map(|(id, _)| id), appointment_id: owner.map(|(_, id)| id), ..next };
+            }
             announce(tx, env, &mut next)?;
             diesel::update(intake_flags::table.find(next.id)).set(&next).execute(tx)?;
         }
         known.push(rule);
     }
-    for (rule, urgency) in raised.iter().filter(|(rule, _)| !known.contains(rule)) {
+    let mut unknown = raised.iter().filter(|(rule, _)| !known.contains(rule)).peekable();
+    let owner = if unknown.peek().is_some() { handover::next_owner(tx, intake.patient_id, now)? } else { None };
+    for (rule, urgency) in unknown {
         let id: IntakeFlagId = env.new_id();
         let mut flag = Flag {
             id,
@@ -108,18 +112,31 @@ pub fn settle(
             patient_id: intake.patient_id,
             urgency: *urgency,
             rule: env.sealer.seal(Flag::place("rule", id), rule)?,
-            owner_id: owner,
+            owner_id: owner.map(|(practitioner, _)| practitioner),
             raised_at: now,
             withdrawn_at: None,
             mailed_at: None,
             acknowledged_at: None,
             acknowledged_by: None,
             note: None,
+            appointment_id: owner.map(|(_, visit)| visit),
         };
         announce(tx, env, &mut flag)?;
         diesel::insert_into(intake_flags::table).values(&flag).execute(tx)?;
     }
     Ok(())
+}
+
+/// Returns the owner of a flag that opens anew: the next one, or else its own, as long as the visit stands.
+fn owner_again(tx: &mut Conn, flag: &Flag, now: Timestamp) -> Result<Option<Owner>> {
+    if let Some(next) = handover::next_owner(tx, flag.patient_id, now)? {
+        return Ok(Some(next));
+    }
+    let own = flag.owner_id.zip(flag.appointment_id);
+    match own {
+        Some(own) if handover::still_gives_care(tx, own)? => Ok(Some(own)),
+        _ => Ok(None),
+    }
 }
 
 /// What becomes of a flag whose rule is now met with this urgency, or not at all; `None` where nothing changes.
@@ -165,21 +182,6 @@ pub fn withdraw_all(tx: &mut Conn, id: IntakeId, now: Timestamp) -> Result<()> {
     let standing =
         intake_flags::table.filter(intake_flags::intake_id.eq(id)).filter(intake_flags::withdrawn_at.is_null());
     diesel::update(standing).set(intake_flags::withdrawn_at.eq(now)).execute(tx)?;
-    Ok(())
-}
-
-/// Gives the patient's open flags that are nobody's to the practitioner whom the patient will see.
-///
-/// # Errors
-/// The database's.
-pub fn hand_over(tx: &mut Conn, patient: PatientId, owner: PractitionerId) -> Result<()> {
-    per_backend!(tx, tx => {
-        let unowned = intake_flags::patient_id
-            .eq(patient)
-            .and(intake_flags::acknowledged_at.is_null())
-            .and(intake_flags::owner_id.is_null());
-        update(intake_flags::table, unowned, intake_flags::owner_id.eq(owner)).execute(tx)
-    })?;
     Ok(())
 }
 
@@ -348,6 +350,7 @@ mod tests {
             acknowledged_at: at(acknowledged),
             acknowledged_by: acknowledged.then(|| UserId(uuid::Uuid::nil())),
             note: None,
+            appointment_id: None,
         }
     }
 

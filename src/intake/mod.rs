@@ -3,17 +3,18 @@
 //!
 //! The form itself, and everything that follows from its answers, is [`rls`]: pure, without database or HTTP. Around it:
 //! [`drafts`] and [`submission`] change an intake, each in one transaction with the flags that its answers raise;
-//! [`access`] says as whom somebody reads and writes, [`care`] whose clinical data a practitioner may read; [`store`] has the queries.
+//! [`access`] says as whom somebody reads and writes, [`handover`] whose flags are; [`store`] has the queries. Whose clinical
+//! data a practitioner may read, [`crate::patients::care`] says.
 //!
 //! Locks are taken in one order: the intake, then what hangs on it.
 
 mod access;
 pub mod api;
-pub mod care;
 mod chart;
 mod contacts;
 pub mod drafts;
 pub mod flags;
+pub mod handover;
 pub mod labs;
 pub mod model;
 pub mod review;

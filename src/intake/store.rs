@@ -6,7 +6,6 @@ use diesel::prelude::*;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::care;
 use super::model::{self, Answers, Authored, FlagUrgency, IntakeStanding, IntakeStatus};
 use crate::actor::Actor;
 use crate::clock::Timestamp;
@@ -17,9 +16,8 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
 use crate::ids::{IntakeId, IntakeVersionId, PatientId, PractitionerId, UserId};
-use crate::patients::access;
 use crate::patients::model::Patient;
-use crate::patients::store as records;
+use crate::patients::{access, care, store as records};
 use crate::scheduling::model::Location;
 use crate::sealed::{Place, Sealed};
 
@@ -348,38 +346,28 @@ impl Newest {
     }
 }
 
-/// Where the patient is seen next, or was last, or else the clinic's oldest location; and by whom they are seen next.
+/// Where the patient is seen next, or was last, or else the clinic's oldest location.
 ///
 /// # Errors
 /// The database's.
-pub fn next_visit(
-    tx: &mut Conn,
-    patient: PatientId,
-    now: Timestamp,
-) -> Result<(Option<Location>, Option<PractitionerId>)> {
+pub fn place_of_care(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<Option<Location>> {
     let visits = || {
         appointments::table
             .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
             .filter(appointments::patient_id.eq(patient))
             .filter(appointments::status.ne("cancelled"))
-            .select((Location::as_select(), appointments::practitioner_id))
+            .select(Location::as_select())
     };
-    let next: Option<(Location, PractitionerId)> =
-        visits().filter(appointments::ends_at.gt(now)).order(appointments::starts_at).first(tx).optional()?;
-    if let Some((location, practitioner)) = next {
-        return Ok((Some(location), Some(practitioner)));
+    let next = visits().filter(appointments::ends_at.gt(now)).order(appointments::starts_at).first(tx).optional()?;
+    if next.is_some() {
+        return Ok(next);
     }
-    let last: Option<(Location, PractitionerId)> =
-        visits().order(appointments::starts_at.desc()).first(tx).optional()?;
-    if let Some((location, _)) = last {
-        return Ok((Some(location), None));
+    let last = visits().order(appointments::starts_at.desc()).first(tx).optional()?;
+    if last.is_some() {
+        return Ok(last);
     }
-    let oldest = locations::table
-        .order((locations::created_at, locations::id))
-        .select(Location::as_select())
-        .first(tx)
-        .optional()?;
-    Ok((oldest, None))
+    let oldest = locations::table.order((locations::created_at, locations::id)).select(Location::as_select());
+    Ok(oldest.first(tx).optional()?)
 }
 
 /// What an amendment replaced.

@@ -1,6 +1,6 @@
 //! What the tests of this department share.
 
-use super::model::{AppointmentMail, BirthdayMail, Mail, Message, MessageStatus, Recipient, SecurityEvent};
+use super::model::{AccessMail, AppointmentMail, BirthdayMail, Mail, Message, MessageStatus, Recipient, SecurityEvent};
 use crate::config::{Config, Settings};
 use crate::db::Target;
 use crate::sealed::Sealed;
@@ -46,6 +46,17 @@ fn birthday() -> BirthdayMail {
     BirthdayMail { patient: "Leo".into(), on: "2028-07-04".parse().expect("a day") }
 }
 
+/// The access that was given to a guardian on Monday, March 2, 2026.
+pub fn access() -> AccessMail {
+    AccessMail {
+        patient: None,
+        relation: "guardian".into(),
+        on: "2026-03-02".parse().expect("a day"),
+        pending: true,
+        token: Some("access-0123456789".into()),
+    }
+}
+
 /// Ann, who speaks a language.
 pub fn ann(language: &str) -> Recipient {
     Recipient {
@@ -71,6 +82,7 @@ pub fn mails() -> Vec<Mail> {
         Mail::AppointmentCancelled(appointment()),
         Mail::AccessEnds(birthday()),
         Mail::ComingOfAge(birthday()),
+        Mail::AccessGiven(access()),
         Mail::StaffAlert { reference: "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into() },
     ]
 }

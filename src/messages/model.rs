@@ -47,6 +47,8 @@ text_enum! {
         AccessEnds = "access_ends",
         /// The recipient comes of age.
         ComingOfAge = "coming_of_age",
+        /// An account was given access to a patient's record.
+        AccessGiven = "access_given",
         /// The staff's worklist has something that cannot wait.
         StaffAlert = "staff_alert",
     }
@@ -142,6 +144,8 @@ pub enum Mail {
     AccessEnds(BirthdayMail),
     /// One's own affairs begin.
     ComingOfAge(BirthdayMail),
+    /// An account was given access.
+    AccessGiven(AccessMail),
     /// Look at the worklist.
     StaffAlert {
         /// What to look for there; it means nothing to anybody else.
@@ -165,6 +169,7 @@ impl Mail {
             Self::AppointmentCancelled(_) => MessageKind::AppointmentCancelled,
             Self::AccessEnds(_) => MessageKind::AccessEnds,
             Self::ComingOfAge(_) => MessageKind::ComingOfAge,
+            Self::AccessGiven(_) => MessageKind::AccessGiven,
             Self::StaffAlert { .. } => MessageKind::StaffAlert,
         }
     }
@@ -183,6 +188,14 @@ impl Mail {
     pub fn birthday(&self) -> Option<&BirthdayMail> {
         match self {
             Self::AccessEnds(mail) | Self::ComingOfAge(mail) => Some(mail),
+            _ => None,
+        }
+    }
+
+    /// The given access, if it is about one.
+    pub fn access(&self) -> Option<&AccessMail> {
+        match self {
+            Self::AccessGiven(mail) => Some(mail),
             _ => None,
         }
     }
@@ -213,6 +226,7 @@ impl Mail {
             Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) => {
                 mail.token.as_deref().map(|token| ("appointment", token))
             }
+            Self::AccessGiven(mail) => mail.token.as_deref().map(|token| ("stop-access", token)),
             _ => None,
         }
     }
@@ -241,6 +255,21 @@ pub struct BirthdayMail {
     pub patient: String,
     /// The day.
     pub on: Date,
+}
+
+/// Access to a patient's record as the mail tells of it. It does not name the account's holder: the name is the holder's own word.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessMail {
+    /// What the patient is called, where the message goes to another person.
+    pub patient: Option<String>,
+    /// What the account's holder is to the patient: `self`, `parent`, `guardian` or `caregiver`.
+    pub relation: String,
+    /// The day on which it was given.
+    pub on: Date,
+    /// Whether it waits for a second member of the staff.
+    pub pending: bool,
+    /// For the link that stops it; none in a call.
+    pub token: Option<String>,
 }
 
 /// An appointment as its mails and its calendar entry show it, at the moment of the change.

@@ -234,7 +234,9 @@ fn require_current(tx: &mut Conn, env: &Env, message: &Message) -> Result<()> {
             return Err(Error::conflict("message_superseded", detail));
         }
     }
-    if let (Some(patient), true) = (message.patient_id, mail.appointment().is_some() || mail.birthday().is_some()) {
+    if let (Some(patient), true) =
+        (message.patient_id, mail.appointment().is_some() || mail.birthday().is_some() || mail.access().is_some())
+    {
         let by_record = patients::table
             .filter(patients::id.eq(patient))
             .filter(patients::email_confirmed.eq(true))
@@ -242,6 +244,8 @@ fn require_current(tx: &mut Conn, env: &Env, message: &Message) -> Result<()> {
         let by_account = patient_access::table
             .inner_join(users::table.on(users::id.eq(patient_access::user_id)))
             .filter(patient_access::patient_id.eq(patient))
+            .filter(patient_access::pending.eq(false))
+            .filter(patient_access::stopped_at.is_null())
             .filter(patient_access::ends_at.is_null().or(patient_access::ends_at.gt(env.now())))
             .filter(users::email_verified_at.is_not_null())
             .filter(users::disabled_at.is_null())

@@ -22,6 +22,10 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "access_ends.html",
     "access_ends.subject.txt",
     "access_ends.txt",
+    "access_given.html",
+    "access_given.phone.txt",
+    "access_given.subject.txt",
+    "access_given.txt",
     "already_registered.html",
     "already_registered.subject.txt",
     "already_registered.txt",
@@ -69,6 +73,10 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/access_ends.html",
     "es/access_ends.subject.txt",
     "es/access_ends.txt",
+    "es/access_given.html",
+    "es/access_given.phone.txt",
+    "es/access_given.subject.txt",
+    "es/access_given.txt",
     "es/already_registered.html",
     "es/already_registered.subject.txt",
     "es/already_registered.txt",
@@ -160,7 +168,11 @@ impl Writer {
             lang => language.code(),
             clinic => config.settings.clinic_name.as_str(),
             name => reader.name.as_deref().map(one_line),
-            link => mail.link().map(|(page, token)| config.link(page, token, language)),
+            // A client that does not know the page must not keep anybody from stopping an access.
+            link => mail.link().map(|(page, token)| match mail.access() {
+                Some(_) => config.own_link(page, token, language),
+                None => config.link(page, token, language),
+            }),
             link_lasts => mail.link_lasts().map(|lasts| times::span(lasts, language)),
             password_link => config.page("set-password", language),
             phone => phone.map(|number| context! { number => one_line(number), link => dialled(number) }),
@@ -168,6 +180,12 @@ impl Writer {
             forms_link => forms_link(config),
             reference => mail.reference(),
             event => mail.security_event().map(SecurityEvent::as_str),
+            access => mail.access().map(|mail| context! {
+                patient => mail.patient.as_deref().map(one_line),
+                relation => mail.relation.as_str(),
+                day => Moment::of_day(mail.on.0, language).date(),
+                pending => mail.pending,
+            }),
             birthday => mail.birthday().map(|mail| {
                 let day = Moment::of_day(mail.on.0, language);
                 context! { patient => one_line(&mail.patient), day => day.date(), short => day.day() }

@@ -28,10 +28,11 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("accept-invitation.html", include_str!("html/accept-invitation.html")),
     ("set-password.html", include_str!("html/set-password.html")),
     ("appointment.html", include_str!("html/appointment.html")),
+    ("stop-access.html", include_str!("html/stop-access.html")),
 ];
 
 /// The pages, as links name them.
-const PAGES: [&str; 4] = ["verify-email", "set-password", "accept-invitation", "appointment"];
+const PAGES: [&str; 5] = ["verify-email", "set-password", "accept-invitation", "appointment", "stop-access"];
 
 /// What a page may do: load its own style and script, and call the API. Nothing inline, nothing from elsewhere, no frame
 /// around it, and no form that is sent without the script.

@@ -124,6 +124,7 @@
         new_password: value(form, "password"),
         ...(value(form, "name").trim() && { name: value(form, "name") }),
       })),
+    "stop-access": usesToken(() => call("access-objections", { token: token() })),
     resend: mailbox("email-verifications/resend"),
     "ask-reset": mailbox("password-resets"),
     view: { run: () => view(), done: () => {}, refused: () => true },

@@ -1,7 +1,8 @@
 //! Who may act for whom: the queries on `patient_access`.
 //!
-//! Access that is over counts for nothing from the instant on at which it ends: every query that asks who may act has
-//! [`standing`] in its condition, so that no job has to run for it.
+//! Access that is over counts for nothing from the instant on at which it ends. Access that waits for a second member of the
+//! staff, or that was stopped, counts for nothing either. Every query that asks who may act has [`standing`] in its condition,
+//! so that no job has to run for it.
 
 use diesel::prelude::*;
 
@@ -46,19 +47,45 @@ pub struct Access {
     pub ends_at: Option<Timestamp>,
     /// When those whom the end concerns were told.
     pub end_told_at: Option<Timestamp>,
+    /// Whether it waits for a second member of the staff.
+    pub pending: bool,
+    /// When the second member of the staff confirmed it.
+    pub confirmed_at: Option<Timestamp>,
+    /// Which member of the staff that was.
+    pub confirmed_by: Option<UserId>,
+    /// When the patient, or an account that acts for the patient, stopped it.
+    pub stopped_at: Option<Timestamp>,
+    /// Which account stopped it; none with the link in a mail.
+    pub stopped_by: Option<UserId>,
 }
 
 impl Access {
-    /// Whether it is not over.
+    /// Whether the account may act for the patient.
     pub fn stands(&self, now: Timestamp) -> bool {
-        self.ends_at.is_none_or(|end| now < end)
+        !self.pending && !self.is_over(now)
+    }
+
+    /// Whether it waits for a second member of the staff.
+    pub fn is_pending(&self, now: Timestamp) -> bool {
+        self.pending && !self.is_over(now)
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.stopped_at.is_some() || self.ends_at.is_some_and(|end| end <= now)
     }
 }
 
-/// The condition that access is not over.
+/// The condition that access stands: it is confirmed, not stopped, and not over.
 #[diesel::dsl::auto_type(no_type_alias)]
 pub fn standing(now: Timestamp) -> _ {
-    patient_access::ends_at.is_null().or(patient_access::ends_at.gt(now))
+    let not_over = patient_access::ends_at.is_null().or(patient_access::ends_at.gt(now));
+    patient_access::pending.eq(false).and(patient_access::stopped_at.is_null()).and(not_over)
+}
+
+/// Whether this relation to an adult waits for a second member of the staff: it lets the account decide in the patient's place,
+/// and one member of the staff could give it to an account of their own.
+fn needs_second_person(relation: Relation) -> bool {
+    matches!(relation, Relation::Parent | Relation::Guardian)
 }
 
 /// Whether the actor may act for this patient: staff for each, an account for those it has access to.
@@ -135,6 +162,7 @@ pub fn own_record(tx: &mut Conn, user: UserId) -> Result<Option<Patient>> {
         .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
         .filter(patient_access::user_id.eq(user))
         .filter(patient_access::relation.eq(Relation::Oneself))
+        .filter(patient_access::stopped_at.is_null())
         .select(Patient::as_select())
         .first(tx)
         .optional()?)
@@ -164,8 +192,29 @@ pub fn dependents(tx: &mut Conn, user: UserId) -> Result<i64> {
         .get_result(tx)?)
 }
 
+/// Access that was given.
+pub struct Grant {
+    /// The access.
+    pub access: Access,
+    /// Whether the account had no such access before: none that stood or waited, or as something else.
+    pub is_new: bool,
+}
+
+/// Reads an account's access to a patient, and keeps others from changing it until the transaction ends.
+///
+/// # Errors
+/// The database's.
+pub fn lock(tx: &mut Conn, key: (UserId, PatientId)) -> Result<Option<Access>> {
+    let access = patient_access::table.find(key);
+    if let Conn::Postgres(pg) = tx {
+        let _: Option<UserId> = access.select(patient_access::user_id).for_no_key_update().first(pg).optional()?;
+    }
+    Ok(access.select(Access::as_select()).first(tx).optional()?)
+}
+
 /// Lets an account act for the patient; if it may already, as this from now on. What a member of the staff (`by`) gives is
-/// verified; what an account brings with a record of its own is not, except that one is oneself.
+/// verified; what an account brings with a record of its own is not, except that one is oneself. What a member of the staff
+/// gives to a parent or guardian of an adult waits for a second one.
 ///
 /// # Errors
 /// The conflicts `own_account_exists` and `own_record_exists`.
@@ -176,12 +225,21 @@ pub fn grant(
     patient: &Patient,
     relation: Relation,
     by: Option<UserId>,
-) -> Result<Access> {
+) -> Result<Grant> {
     let now = env.now();
-    let was: Option<Access> =
-        patient_access::table.find((user, patient.id)).select(Access::as_select()).first(tx).optional()?;
-    let given = was.as_ref().filter(|was| was.stands(now)).map_or(now, |was| was.created_at);
-    let end = Calendar::of_clinic(tx, env)?.end(relation, patient.date_of_birth, given);
+    let was = lock(tx, (user, patient.id))?;
+    // The access that goes on, and the one that goes on as the same.
+    let stood = was.as_ref().filter(|was| was.stands(now));
+    let same = was.as_ref().filter(|was| was.relation == relation && (was.stands(now) || was.is_pending(now)));
+    let calendar = Calendar::of_clinic(tx, env)?;
+    let pending = match same {
+        Some(same) => same.pending,
+        None => by.is_some() && needs_second_person(relation) && !calendar.is_minor(patient, now),
+    };
+    // The second person is another one than who makes it wait.
+    let first = if pending { same } else { stood };
+    let given = first.map_or(now, |was| was.created_at);
+    let end = calendar.end(relation, patient.date_of_birth, given);
     let verified = by.is_some() || relation == Relation::Oneself;
     let access = Access {
         user_id: user,
@@ -189,12 +247,18 @@ pub fn grant(
         relation,
         verified_at: verified.then_some(now),
         verified_by: by,
-        granted_by: was.as_ref().filter(|was| was.stands(now)).map_or(by, |was| was.granted_by),
+        granted_by: first.map_or(by, |was| was.granted_by),
         created_at: given,
         ends_on: end.map(|end| end.on),
         ends_at: end.map(|end| end.at),
         end_told_at: was.as_ref().filter(|was| was.ends_on == end.map(|end| end.on)).and_then(|was| was.end_told_at),
+        pending,
+        confirmed_at: same.and_then(|was| was.confirmed_at),
+        confirmed_by: same.and_then(|was| was.confirmed_by),
+        stopped_at: None,
+        stopped_by: None,
     };
+    let is_new = same.is_none();
     match &was {
         None => diesel::insert_into(patient_access::table).values(&access).execute(tx)?,
         Some(_) => diesel::update(patient_access::table.find((user, patient.id))).set(&access).execute(tx)?,
@@ -202,7 +266,39 @@ pub fn grant(
     if was.is_some_and(|was| was.relation != relation) {
         idempotency::forget(tx, user)?;
     }
+    Ok(Grant { access, is_new })
+}
+
+/// Confirms access that waits for a second member of the staff.
+///
+/// # Errors
+/// [`Error::NotFound`]; forbidden, `second_person_required`; the conflict `not_pending`.
+pub fn confirm(tx: &mut Conn, env: &Env, actor: &Actor, user: UserId, patient: PatientId) -> Result<Access> {
+    let was = lock(tx, (user, patient))?.ok_or(Error::NotFound)?;
+    if !was.is_pending(env.now()) {
+        return Err(Error::conflict("not_pending", "This access does not wait for a confirmation."));
+    }
+    if was.granted_by == Some(actor.user_id) || user == actor.user_id {
+        let detail = "You gave this access. Another member of the staff must confirm it.";
+        return Err(Error::forbidden("second_person_required", detail));
+    }
+    let access = Access { pending: false, confirmed_at: Some(env.now()), confirmed_by: Some(actor.user_id), ..was };
+    diesel::update(patient_access::table.find((user, patient))).set(&access).execute(tx)?;
     Ok(access)
+}
+
+/// Stops access on the patient's part. It is gone for every later request; its row stays, so that the staff see it.
+///
+/// # Errors
+/// [`Error::NotFound`] where there is none.
+pub fn stop(tx: &mut Conn, env: &Env, user: UserId, patient: PatientId, by: Option<UserId>) -> Result<()> {
+    let was = lock(tx, (user, patient))?.ok_or(Error::NotFound)?;
+    if was.stopped_at.is_some() {
+        return Ok(());
+    }
+    let access = Access { stopped_at: Some(env.now()), stopped_by: by, ..was };
+    diesel::update(patient_access::table.find((user, patient))).set(&access).execute(tx)?;
+    idempotency::forget(tx, user)
 }
 
 /// Makes a record that an account brings: for its holder, if they have none, or for somebody whom they act for. It is a new
@@ -241,13 +337,19 @@ pub fn revoke(tx: &mut Conn, user: UserId, patient: PatientId) -> Result<()> {
     }
 }
 
-/// Reckons anew when the access to a patient ends, whose day of birth was corrected.
+/// Reckons anew when the access to a patient ends, whose day of birth was corrected. What the staff gave to a parent or guardian
+/// of a minor waits for a second person where the patient was an adult by then.
 ///
 /// # Errors
 /// The database's.
 pub fn reckon_ends(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
     let calendar = Calendar::of_clinic(tx, env)?;
     for (was, _) in of_patient(tx, patient.id)? {
+        let is_adults = was.ends_on.is_some()
+            && calendar.end(was.relation, patient.date_of_birth, was.created_at).is_none()
+            && needs_second_person(was.relation);
+        let unconfirmed = was.granted_by.is_some() && was.confirmed_at.is_none();
+        let was = Access { pending: was.pending || (is_adults && unconfirmed), ..was };
         reckon(tx, &calendar, was, patient.date_of_birth)?;
     }
     Ok(())

@@ -47,7 +47,8 @@ fn horizon(env: &Env) -> Timestamp {
 fn due(conn: &mut Conn, env: &Env) -> Result<Vec<PatientId>> {
     Ok(patient_access::table
         .inner_join(users::table.on(users::id.eq(patient_access::user_id)))
-        .filter(patient_access::ends_at.gt(env.now()))
+        .filter(patient_access::ends_at.is_not_null())
+        .filter(access::standing(env.now()))
         .filter(patient_access::ends_at.le(horizon(env)))
         .filter(patient_access::end_told_at.is_null())
         .filter(users::email_verified_at.is_not_null())
@@ -67,7 +68,7 @@ fn tell(tx: &mut Conn, env: &Env, id: PatientId) -> Result<()> {
     let patient: Patient = patients::table.find(id).select(Patient::as_select()).first(tx)?;
     let (now, horizon) = (env.now(), horizon(env));
     let all = access::of_patient(tx, id)?;
-    let ending = |access: &Access| access.ends_at.is_some_and(|end| now < end && end <= horizon);
+    let ending = |access: &Access| access.stands(now) && access.ends_at.is_some_and(|end| end <= horizon);
     let mut first = !all.iter().any(|(access, _)| ending(access) && access.end_told_at.is_some());
     for (access, user) in &all {
         let Some(on) = access.ends_on.filter(|_| ending(access) && access.end_told_at.is_none()) else { continue };

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 
 use super::access::{self, Access};
 use super::model::{Patient, Relation};
-use super::{store, unverified};
+use super::{giving, unverified};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::store::NewUser;
 use crate::accounts::{self, tokens};
@@ -46,7 +46,8 @@ pub struct Invitation {
 /// Links a verified account to the patient, as a member of the staff says, or verifies and changes what it is to them.
 ///
 /// # Errors
-/// A broken rule at `/email` where there is no such account; the conflicts of [`fits`].
+/// [`Error::NotFound`]; forbidden, where a practitioner has to give a reason; a broken rule at `/email` where there is no such
+/// account; the conflicts of [`fits`].
 pub fn link(
     tx: &mut Conn,
     env: &Env,
@@ -55,7 +56,7 @@ pub fn link(
     email: &EmailAddress,
     relation: Relation,
 ) -> Result<(Access, User)> {
-    let patient = store::visible(tx, env, actor, id)?;
+    let patient = giving::admitted(tx, env, actor, id)?;
     let user = accounts::store::find_by_email(tx, &email.key())?
         .filter(|user| user.email_verified_at.is_some() && user.disabled_at.is_none())
         .ok_or_else(|| {
@@ -63,7 +64,7 @@ pub fn link(
             Error::invalid("/email", "unknown_reference", detail)
         })?;
     fits(tx, &user, patient.id, relation)?;
-    let access = access::grant(tx, env, user.id, &patient, relation, Some(actor.user_id))?;
+    let access = giving::give(tx, env, &user, &patient, relation, actor.user_id)?;
     Ok((access, user))
 }
 
@@ -110,6 +111,7 @@ fn require_no_other_account(tx: &mut Conn, user: Option<&User>, patient: Patient
     let own_account: Option<UserId> = patient_access::table
         .filter(patient_access::patient_id.eq(patient))
         .filter(patient_access::relation.eq(Relation::Oneself))
+        .filter(patient_access::stopped_at.is_null())
         .select(patient_access::user_id)
         .first(tx)
         .optional()?;
@@ -123,7 +125,7 @@ fn require_no_other_account(tx: &mut Conn, user: Option<&User>, patient: Patient
 /// Mails somebody a link with which they come to act for the patient. An older one to the same address is void.
 ///
 /// # Errors
-/// [`Error::NotFound`]; the conflicts of [`fits`].
+/// [`Error::NotFound`]; forbidden, where a practitioner has to give a reason; the conflicts of [`fits`].
 pub fn invite(
     tx: &mut Conn,
     env: &Env,
@@ -132,7 +134,7 @@ pub fn invite(
     email: &EmailAddress,
     relation: Relation,
 ) -> Result<Invitation> {
-    let patient = store::visible(tx, env, actor, id)?;
+    let patient = giving::admitted(tx, env, actor, id)?;
     let user = accounts::store::find_by_email(tx, &email.key())?;
     match &user {
         Some(user) if has_password(Some(user)) || user.role != Role::Patient => fits(tx, user, patient.id, relation)?,
@@ -170,7 +172,11 @@ pub fn invite(
     Ok(invitation)
 }
 
-fn void(tx: &mut Conn, patient: PatientId, email_key: &str, now: Timestamp) -> Result<()> {
+/// Ends the patient's invitations to an address that nobody has accepted.
+///
+/// # Errors
+/// The database's.
+pub(super) fn void(tx: &mut Conn, patient: PatientId, email_key: &str, now: Timestamp) -> Result<()> {
     let open = patient_invitations::table
         .filter(patient_invitations::patient_id.eq(patient))
         .filter(patient_invitations::email_key.eq(email_key))
@@ -235,7 +241,7 @@ pub fn accept(tx: &mut Conn, env: &Env, token: &str, holder: Option<&NewHolder>)
         user => new_account(tx, env, &invitation, &patient, user, holder)?,
     };
     fits(tx, &user, patient.id, invitation.relation)?;
-    access::grant(tx, env, user.id, &patient, invitation.relation, Some(invitation.invited_by))?;
+    giving::give(tx, env, &user, &patient, invitation.relation, invitation.invited_by)?;
     void(tx, patient.id, &invitation.email_key, now)
 }
 

@@ -3,9 +3,11 @@
 pub mod access;
 pub mod adulthood;
 pub mod api;
+pub mod care;
 pub mod consents;
 pub mod duplicates;
 pub mod ending;
+pub mod giving;
 pub mod input;
 pub mod invitations;
 pub mod model;

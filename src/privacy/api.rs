@@ -9,8 +9,8 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::http::{Endpoints, PathId};
 use crate::ids::PatientId;
-use crate::intake::{Rules, care};
-use crate::patients::store as records;
+use crate::intake::Rules;
+use crate::patients::{care, store as records};
 
 /// The endpoint of this department.
 pub fn routes(endpoints: &mut Endpoints) {

@@ -51,6 +51,7 @@ pub const SEALED: &[Column] = &[
 /// Bytes that a rotation passes by: digests, of which nothing can be read, and the proofs of the keys themselves.
 #[cfg(test)]
 const PASSED_BY: &[(&str, &str)] = &[
+    ("access_links", "token_hash"),
     ("appointment_links", "token_hash"),
     ("audit_events", "mac"),
     ("audit_purges", "closing_hmac"),

@@ -381,6 +381,8 @@ both! {
         assert!(saved.text.contains("988") && saved.text.contains("chest_pain_breathlessness"), "whoever saves is told: {}", saved.text);
         save(&ann, &path, json!({"safety": {"chest_pain_breathlessness": "yes", "bleeding_vein": "no"}})).await;
 
+        // The doctor has no appointment with her and opens the record.
+        doctor.get(&path).await.expect(200);
         let worklist = doctor.get("/v1/intake-flags").await;
         assert_eq!(rules(&worklist), ["chest_pain_breathlessness", "self_harm_thoughts"]);
         assert!(worklist.items()[0]["text"].as_str().is_some_and(|text| text.starts_with("Patient reported")), "{}", worklist.text);
@@ -435,6 +437,9 @@ both! {
         app.clock.advance(SignedDuration::from_mins(5));
         let second = begin(&ben, &ben.patient_id).await.location();
         save(&ben, &second, json!({"safety": {"sudden_cold_pale_leg": "yes", "spreading_hot_redness": "yes"}})).await;
+        for intake in [&first, &second] {
+            doctor.get(intake).await.expect(200);
+        }
         let (mut all, mut next) = (Vec::new(), String::new());
         loop {
             let page = doctor.get(&format!("/v1/intake-flags?limit=1{next}")).await;

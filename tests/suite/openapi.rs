@@ -29,6 +29,7 @@ const PUBLIC: &[&str] = &[
     "list_practitioners",
     "list_slots",
     "list_visit_types",
+    "object_to_patient_access",
     "refresh_session",
     "resend_email_verification",
     "verify_email",

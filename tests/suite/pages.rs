@@ -187,6 +187,29 @@ fn whoever_is_invited_makes_an_account_with_the_link_and_not_by_opening_it() {
 }
 
 #[test]
+fn whoever_is_told_of_an_access_stops_it_with_a_press_and_not_by_opening_the_link() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let (ann, carl, desk) = (app.patient("ann").await, app.patient("carl").await, app.desk().await);
+        let access = json!({"email": carl.email, "relation": "caregiver"});
+        desk.post(&format!("/v1/patients/{}/access", ann.patient_id), access).await.expect(201);
+        let (record, link) = (format!("/v1/patients/{}", ann.patient_id), link(&app, &ann.email).await);
+        phone.open_page(&link).await;
+        phone.see("Stop this access?").await;
+        carl.get(&record).await.expect(200);
+        phone.tab_to("Stop this access").await;
+        phone.keys(ENTER).await;
+        phone.see("The access is stopped").await;
+        assert_eq!(phone.focus().await, "The access is stopped");
+        assert_eq!(phone.run("return location.hash").await, "");
+        phone.expect_accessible().await;
+        carl.get(&record).await.problem(404, "not_found");
+        phone.open_page(&format!("{}/stop-access?lang=es#token=nonsense", app.base)).await;
+        phone.press("Detener este acceso").await;
+        phone.see("Este enlace ya no funciona").await;
+    });
+}
+
+#[test]
 fn an_old_link_a_lost_connection_and_a_late_wish_are_told_in_plain_words() {
     on_a_phone(async |app: App, phone: Browser| {
         let (appointment, link) = booked(&app).await;
@@ -236,6 +259,8 @@ fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_la
                 ("accept-invitation", "x", ["Accept your invitation", "Acepte su invitación"]),
                 ("appointment", token, ["Dr. Ada Vein", "Dr. Ada Vein"]),
                 ("appointment", "x", ["This link does not work any more", "Este enlace ya no funciona"]),
+                ("stop-access", "x", ["Stop this access?", "¿Detener este acceso?"]),
+                ("stop-access", "", ["This link does not work any more", "Este enlace ya no funciona"]),
             ] {
                 phone.open_page(&format!("{}/{page}?lang={lang}#token={token}", app.base)).await;
                 phone.see(words[usize::from(lang == "es")]).await;
@@ -249,7 +274,7 @@ fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_la
 fn a_page_loads_nothing_from_elsewhere_is_not_kept_and_says_what_to_do_without_a_script() {
     crate::support::app::run(crate::support::Engine::Sqlite, |app| async move {
         app.clinic().await;
-        for page in ["/verify-email", "/set-password", "/accept-invitation", "/appointment"] {
+        for page in ["/verify-email", "/set-password", "/accept-invitation", "/appointment", "/stop-access"] {
             let reply = app.anon().get_with(page, &[("Accept-Language", "es-ES,es;q=0.9")]).await;
             reply.expect(200);
             let policy = reply.header("content-security-policy");

@@ -14,7 +14,8 @@ use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, Endpoints, IdempotencyKey, IfMatch, Patch, PathId, etag};
 use crate::ids::{IntakeId, PatientId};
 use crate::intake::rls::{self, StrictJson};
-use crate::intake::{Rules, care, drafts};
+use crate::intake::{Rules, drafts};
+use crate::patients::care;
 
 pub(super) fn routes(endpoints: &mut Endpoints) {
     endpoints.service(create_intake).service(get_intake).service(save_intake).service(discard_intake);

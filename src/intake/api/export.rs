@@ -93,7 +93,7 @@ pub fn of_patient(
             .select(Flag::as_select())
             .load(tx)?;
         let rows = rows.iter().filter(|flag| !hidden(&flag.intake_id));
-        Some(rows.map(|flag| IntakeFlagDto::new(env, reader, flag, patient)).collect::<Result<_>>()?)
+        Some(rows.map(|flag| IntakeFlagDto::new(env, true, flag, patient)).collect::<Result<_>>()?)
     } else {
         None
     };

@@ -1,5 +1,7 @@
 //! The worklist of what intakes raise.
 
+use std::collections::HashSet;
+
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -16,6 +18,7 @@ use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::intake::flags::{self, Filter, Flag};
 use crate::intake::model::FlagUrgency;
 use crate::intake::rls;
+use crate::patients::care;
 use crate::patients::model::Patient;
 use crate::text;
 
@@ -44,15 +47,16 @@ pub struct IntakeFlagDto {
     patient: IntakePatient,
     /// How soon it must be looked at.
     urgency: FlagUrgency,
-    /// The rule that raised it; for practitioners only.
+    /// The rule that raised it. Only for practitioners who may read the patient's intakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("impulse_behavior"))]
     rule: Option<String>,
-    /// What the rule says; for practitioners only.
+    /// What the rule says. Only for practitioners who may read the patient's intakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     text: Option<String>,
-    /// The practitioner whose it is: whom the patient sees next. Null while nobody is.
+    /// The practitioner who owns it: whom the patient sees next. Null without such a visit. A visit that practitioners place
+    /// with themselves makes them the owner when the patient is checked in.
     owner_id: Option<PractitionerId>,
     /// When it was raised.
     raised_at: Timestamp,
@@ -60,20 +64,20 @@ pub struct IntakeFlagDto {
     withdrawn_at: Option<Timestamp>,
     /// When somebody acknowledged it; null while it is open.
     acknowledged_at: Option<Timestamp>,
-    /// Which account; for practitioners only.
+    /// Which account. Only for practitioners who may read the patient's intakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     acknowledged_by: Option<UserId>,
-    /// With what words; for practitioners only.
+    /// With what words. Only for practitioners who may read the patient's intakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     note: Option<String>,
 }
 
 impl IntakeFlagDto {
-    pub(super) fn new(env: &Env, actor: &Actor, flag: &Flag, patient: &Patient) -> Result<Self> {
-        let clinician = sees_rules(actor);
-        let rule = if clinician { Some(flag.open_rule(env)?) } else { None };
+    /// `clinical` is whether the reader may know what the flag is about.
+    pub(super) fn new(env: &Env, clinical: bool, flag: &Flag, patient: &Patient) -> Result<Self> {
+        let rule = if clinical { Some(flag.open_rule(env)?) } else { None };
         let text = rule.as_deref().and_then(|rule| text_of(rule, flag.urgency));
         Ok(Self {
             id: flag.id,
@@ -86,8 +90,8 @@ impl IntakeFlagDto {
             raised_at: flag.raised_at,
             withdrawn_at: flag.withdrawn_at,
             acknowledged_at: flag.acknowledged_at,
-            acknowledged_by: flag.acknowledged_by.filter(|_| clinician),
-            note: if clinician { flag.open_note(env)? } else { None },
+            acknowledged_by: flag.acknowledged_by.filter(|_| clinical),
+            note: if clinical { flag.open_note(env)? } else { None },
         })
     }
 }
@@ -98,8 +102,8 @@ pub(super) fn text_of(rule: &str, urgency: FlagUrgency) -> Option<String> {
     Some(rls::notices::staff_text(rls::Flag { rule, urgency: urgency.into() }))
 }
 
-/// Whether the actor may know which rule raised a flag; the others learn that something urgent is there.
-fn sees_rules(actor: &Actor) -> bool {
+/// Whether the actor's role lists every flag, and knows what those of their patients are about.
+fn is_clinician(actor: &Actor) -> bool {
     actor.require(Action::IntakeFlagAcknowledge).is_ok()
 }
 
@@ -138,8 +142,10 @@ struct IntakeFlagFilter {
 
 /// List what intakes raised
 ///
-/// The worklist: the open flags, the most urgent first. Practitioners see all of it; the front desk sees that something
-/// urgent is there, and whose, not what.
+/// The worklist: the open flags, the most urgent first. Practitioners see every flag with its urgency, owner and patient. What
+/// a flag is about (`rule`, `text`, `acknowledged_by`, `note`) they see where they may read the patient's intakes: with an
+/// appointment, as the flag's owner, or after they opened the record for a reason. The other staff see that something urgent
+/// is there, and whose.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "list_intake_flags",
@@ -162,12 +168,23 @@ async fn list_intake_flags(
         owner_id: given.practitioner_id,
         patient_id: given.patient_id,
         intake_id: given.intake_id,
-        urgent_only: !sees_rules(&actor),
+        urgent_only: !is_clinician(&actor),
     };
-    let (rows, next_cursor) = env.db.read(move |conn| flags::list(conn, &filter, after, limit)).await?;
-    let items =
-        rows.iter().map(|(flag, patient)| IntakeFlagDto::new(&env, &actor, flag, patient)).collect::<Result<_>>()?;
-    Ok(HttpResponse::Ok().json(IntakeFlagPage { items, next_cursor }))
+    let shared = env.clone();
+    let page = env.db.read(move |conn| {
+        let (rows, next_cursor) = flags::list(conn, &filter, after, limit)?;
+        let open = if is_clinician(&actor) {
+            let patients = rows.iter().map(|(_, patient)| patient.id).collect();
+            care::open_among(conn, &shared, &actor, patients)?
+        } else {
+            HashSet::new()
+        };
+        let dto =
+            |(flag, patient): &(Flag, Patient)| IntakeFlagDto::new(&shared, open.contains(&patient.id), flag, patient);
+        let items = rows.iter().map(dto).collect::<Result<_>>()?;
+        Ok(IntakeFlagPage { items, next_cursor })
+    });
+    Ok(HttpResponse::Ok().json(page.await?))
 }
 
 /// That somebody has looked at a flag.
@@ -183,7 +200,8 @@ struct IntakeFlagAcknowledgement {
 
 /// Acknowledge a flag
 ///
-/// Says who has looked at it, and when, with a note for the other practitioners.
+/// Says who has looked at it, and when, with a note for the other practitioners. A practitioner who may not read the
+/// patient's intakes gives a reason in `Access-Reason`.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "acknowledge_intake_flag",
@@ -215,11 +233,12 @@ async fn acknowledge_intake_flag(
     let operation = format!("acknowledge_intake_flag {id}");
     let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
-        flags::acknowledge(tx, &shared, &actor, id, note.as_deref())?;
-        let (flag, patient) = flags::find(tx, id)?;
+        let (_, patient) = flags::find(tx, id)?;
         actor.trail.note_patient(patient.id);
+        care::admit(tx, &shared, &actor, patient.id)?;
+        let flag = flags::acknowledge(tx, &shared, &actor, id, note.as_deref())?;
         audit::record(tx, &shared, &actor.trail, id.0)?;
-        Answer::json(200, &IntakeFlagDto::new(&shared, &actor, &flag, &patient)?)
+        Answer::json(200, &IntakeFlagDto::new(&shared, true, &flag, &patient)?)
     })
     .await
 }

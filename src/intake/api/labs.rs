@@ -20,9 +20,9 @@ use crate::intake::rls::answers::{Comparator, Lab, LabSource, LabTest, LabUnit, 
 use crate::intake::rls::kit::{Decimal, PartialDate};
 use crate::intake::rls::{self, Context, StrictJson};
 use crate::intake::timeline::{self, Timeline, Told};
-use crate::intake::{Rules, care, chart, from_value, store};
+use crate::intake::{Rules, chart, from_value, store};
 use crate::patients::model::Patient;
-use crate::patients::store as records;
+use crate::patients::{care, store as records};
 
 pub(super) fn routes(endpoints: &mut Endpoints) {
     endpoints.service(create_lab_result).service(list_lab_results).service(get_rls_timeline);

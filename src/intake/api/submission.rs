@@ -15,7 +15,8 @@ use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, Endpoints, IdempotencyKey, IfMatch, PathId};
 use crate::ids::IntakeId;
 use crate::intake::rls::{self, Context, FilledBy, StrictJson};
-use crate::intake::{Rules, care, store, submission};
+use crate::intake::{Rules, store, submission};
+use crate::patients::care;
 use crate::text;
 
 pub(super) fn routes(endpoints: &mut Endpoints) {

@@ -15,7 +15,8 @@ use crate::intake::access::Bearings;
 use crate::intake::model::IntakeStatus;
 use crate::intake::rls::{self, FilledBy, Language, Viewer};
 use crate::intake::summary::{self, Frame, IntakeSummary, Material};
-use crate::intake::{Rules, care, flags, from_value, review, store};
+use crate::intake::{Rules, flags, from_value, review, store};
+use crate::patients::care;
 
 pub(super) fn routes(endpoints: &mut Endpoints) {
     endpoints.service(get_intake_summary);

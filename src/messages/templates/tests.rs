@@ -1,6 +1,6 @@
 use super::*;
-use crate::messages::fixtures::{ann, appointment, config, mails};
-use crate::messages::model::MessageKind;
+use crate::messages::fixtures::{access, ann, appointment, config, mails};
+use crate::messages::model::{AccessMail, MessageKind};
 
 const TAGS: [&str; 2] = ["en-US", "es-MX"];
 const PHONE: Option<&str> = Some("+1 212 555 0100");
@@ -98,12 +98,79 @@ fn a_coming_of_age_is_told_with_its_day() {
 }
 
 #[test]
+fn given_access_is_told_as_what_to_whose_record_since_when_and_whether_it_waits() {
+    for (relation, to_oneself, to_others, es_to_oneself, es_to_others) in [
+        (
+            "self",
+            "as your own account.",
+            "as Leo's own account.",
+            "como su propia cuenta.",
+            "como la cuenta propia de Leo.",
+        ),
+        ("parent", "as your parent.", "as Leo's parent.", "como su padre o madre.", "como padre o madre de Leo."),
+        (
+            "guardian",
+            "as your guardian.",
+            "as Leo's guardian.",
+            "como su tutor o tutora legal.",
+            "como tutor o tutora legal de Leo.",
+        ),
+        (
+            "caregiver",
+            "as your carer.",
+            "as Leo's carer.",
+            "como la persona que le cuida.",
+            "como la persona que cuida de Leo.",
+        ),
+    ] {
+        for (pending, begins, es_begins) in [
+            (true, "begins when a second member of our staff", "El acceso empieza cuando otra persona"),
+            (false, "The account can see", "Con esa cuenta se pueden ver"),
+        ] {
+            for (patient, whose, said, es_whose, es_said) in [
+                (None, "to your record", to_oneself, "a su expediente", es_to_oneself),
+                (Some("Leo".to_owned()), "to Leo's record", to_others, "al expediente de Leo", es_to_others),
+            ] {
+                let mail = Mail::AccessGiven(AccessMail { patient, relation: relation.into(), pending, ..access() });
+                for (tag, day, facts) in [
+                    ("en", "On Monday, March 2, 2026,", [whose, said, begins]),
+                    ("es", "El lunes, 2 de marzo de 2026,", [es_whose, es_said, es_begins]),
+                ] {
+                    let Words { subject, text, html } = said_in(&mail, tag);
+                    let html = html.replace("&#x27;", "'");
+                    assert!(
+                        subject.contains(whose.trim_start_matches("to ")) || subject.contains(es_whose),
+                        "{subject}"
+                    );
+                    for fact in facts.into_iter().chain([day]) {
+                        assert!(text.replace('\n', " ").contains(fact), "{fact} in {text}");
+                        assert!(html.contains(fact), "{fact} in {html}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_link_that_stops_an_access_leads_to_the_page_of_the_service_also_where_there_is_a_client() {
+    let mut config = config();
+    config.settings.patient_app_url = "https://my.clinic.example/".parse().ok();
+    for (tag, query) in [("en", ""), ("es", "?lang=es")] {
+        let words = render(&config, &Mail::AccessGiven(access()), &ann(tag), PHONE).expect("words");
+        let link = format!("https://clinic.example/stop-access{query}#token=access-0123456789");
+        assert!(words.text.lines().any(|line| line == link), "{}", words.text);
+    }
+}
+
+#[test]
 fn whoever_is_to_call_is_given_the_number_if_there_is_one() {
     let kinds = [
         MessageKind::SecurityNotice,
         MessageKind::PatientInvitation,
         MessageKind::AccessEnds,
         MessageKind::ComingOfAge,
+        MessageKind::AccessGiven,
     ];
     for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         if !kinds.contains(&mail.kind()) {
@@ -152,12 +219,16 @@ fn whoever_is_to_set_a_new_password_is_led_to_where_a_link_is_asked_for() {
 fn a_call_says_who_when_where_and_the_clinics_number_and_no_link_is_ever_read_out() {
     for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let Some(text) = to_say(&config(), mail, &ann(tag)).expect("words") else {
-            assert!(mail.appointment().is_none() && mail.kind() != MessageKind::ComingOfAge);
+            assert!(
+                mail.appointment().is_none() && mail.birthday().is_none_or(|_| mail.kind() == MessageKind::AccessEnds)
+            );
+            assert!(mail.access().is_none());
             continue;
         };
         assert!(!text.contains("token") && !text.contains("http"), "{text}");
         if mail.appointment().is_none() {
-            assert!(text.contains("Clinic on Elm") && text.contains("Ann Ames") && text.contains("2028"), "{text}");
+            let day = if mail.access().is_some() { "2026" } else { "2028" };
+            assert!(text.contains("Clinic on Elm") && text.contains("Ann Ames") && text.contains(day), "{text}");
             continue;
         }
         let when =
@@ -178,7 +249,7 @@ fn a_greeting_without_a_name_is_one_nevertheless() {
 #[test]
 fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
     let linked: Vec<_> = mails().into_iter().filter(|mail| mail.link().is_some()).collect();
-    assert_eq!(linked.len(), 7);
+    assert_eq!(linked.len(), 8);
     for (mail, tag) in linked.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let (page, token) = mail.link().expect("a link");
         let words = said_in(mail, tag);

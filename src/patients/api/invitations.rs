@@ -37,7 +37,8 @@ struct InvitationDto {
 ///
 /// Mails a link, good once and for a week, that makes an account for the address or links the one that it has: for a patient whom the
 /// desk has registered (`self`), a young adult who has come of age, or somebody who acts for them. An older link to the same address
-/// for this patient is void. The relation counts as verified.
+/// for this patient is void. The relation counts as verified. What the link gives is told, and confirmed, as with
+/// `POST /v1/patients/{id}/access`. A practitioner without a care relationship gives a reason in `Access-Reason`.
 #[utoipa::path(
     tag = "patients",
     operation_id = "invite_to_patient",
@@ -95,13 +96,14 @@ struct InvitationAcceptance {
 ///
 /// For the link in the mail: `/accept-invitation#token=…`. Send the token alone first. Where the address has an account, that is linked
 /// and keeps its password: 204. Where it has none, or one that nobody has verified, the answer is 422 with `required` at
-/// `/new_password`, and nothing is used up: ask for a password and send both. The address then counts as verified.
+/// `/new_password`, and nothing is used up: ask for a password and send both. The address then counts as verified. As a parent or
+/// guardian of an adult the account may act once a second member of the staff has confirmed it.
 #[utoipa::path(
     tag = "registration",
     operation_id = "accept_invitation",
     request_body = InvitationAcceptance,
     responses(
-        (status = 204, description = "The account may act for the patient; sign in"),
+        (status = 204, description = "The account may act for the patient, now or once it is confirmed; sign in"),
         (status = 409, description = "`account_is_staff`, `other_relation`, `own_account_exists`, `own_record_exists`: what the address \
             or the patient has got since the invitation was sent is in the way; ask the clinic"),
     ),

@@ -1,17 +1,19 @@
 //! Who of the practitioners may read what a patient told, and what it takes for the others.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use jiff::SignedDuration;
-use legwork::db::schema::intake_flags;
-use legwork::ids::{IntakeFlagId, PatientId, PractitionerId};
-use legwork::intake::care::CLINICAL;
+use legwork::db::schema::{appointments, intake_flags};
+use legwork::ids::{AppointmentId, PractitionerId};
+use legwork::patients::care::CLINICAL;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::clinic::free_slots;
-use crate::support::{App, Client, Patient, Reply, both};
+use crate::support::clinic::{self, free_slots};
+use crate::support::{App, Client, Engine, Patient, Reply, both};
 
 const REASON: (&str, &str) = ("Access-Reason", "On call tonight: she telephoned");
 
@@ -26,6 +28,61 @@ async fn visit(app: &App, ann: &Patient, visit_type: &str) -> String {
     let slots = free_slots(&app.anon(), visit_type).await;
     let body = json!({"slot_id": slots[0]["id"], "visit_type_id": visit_type, "patient_id": ann.patient_id});
     ann.post_with("/v1/appointments", body, &[("Idempotency-Key", "visit")]).await.expect(201).location()
+}
+
+/// A draft of the patient's that raises a flag; its path.
+async fn flagged(ann: &Patient) -> String {
+    let intake = draft(ann).await;
+    let etag = ann.get(&intake).await.etag();
+    ann.patch(&intake, &etag, json!({"answers": {"safety": {"bleeding_vein": "yes"}}})).await.expect(200);
+    intake
+}
+
+/// The start of the practitioner's nth free time from now.
+async fn time(who: &Client, practitioner: &str, visit_type: &str, nth: usize) -> Value {
+    let slots = free_slots(who, visit_type).await;
+    let mut own = slots.into_iter().filter(|slot| slot["practitioner_id"] == practitioner);
+    own.nth(nth).expect("a free time")["id"].clone()
+}
+
+/// A visit that a member of the staff books for the patient; its path.
+async fn book(who: &Client, ann: &Patient, practitioner: &str, visit_type: &str, nth: usize) -> String {
+    // Each booking is one of its own, also after the same time was given back.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let slot = time(who, practitioner, visit_type, nth).await;
+    let body = json!({"slot_id": slot, "visit_type_id": visit_type, "patient_id": ann.patient_id});
+    let key = format!("visit-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    who.post_with("/v1/appointments", body, &[("Idempotency-Key", &key)]).await.expect(201).location()
+}
+
+async fn move_to(who: &Client, visit: &str, practitioner: &str, visit_type: &str, nth: usize) {
+    let slot = time(who, practitioner, visit_type, nth).await;
+    who.post(&format!("{visit}/reschedule"), json!({"slot_id": slot})).await.expect(200);
+}
+
+async fn cancel(who: &Client, visit: &str) {
+    who.post(&format!("{visit}/cancel"), json!({"reason": "Not needed."})).await.expect(200);
+}
+
+async fn step(who: &Client, visit: &str, step: &str, headers: &[(&str, &str)]) -> Reply {
+    let body = if step == "undo" { Some(json!({"reason": "A slip."})) } else { None };
+    who.send(Method::POST, &format!("{visit}/{step}"), headers, body).await
+}
+
+/// The owner of the patient's one open flag.
+async fn owner(app: &App, ann: &Patient) -> Value {
+    let flags = app.admin().await.get(&format!("/v1/intake-flags?patient_id={}", ann.patient_id)).await.items();
+    assert_eq!(flags.len(), 1, "{flags:#?}");
+    flags[0]["owner_id"].clone()
+}
+
+/// The operations in the patient's access log, with the role of each caller.
+async fn log(ann: &Patient) -> Vec<(String, Value)> {
+    let events = ann.get(&format!("/v1/patients/{}/audit-events?limit=200", ann.patient_id)).await.items();
+    events
+        .into_iter()
+        .map(|event| (event["operation"].as_str().expect("text").to_owned(), event["role"].clone()))
+        .collect()
 }
 
 async fn summary(who: &Client, intake: &str, headers: &[(&str, &str)]) -> Reply {
@@ -58,23 +115,228 @@ both! {
         }
     }
 
-    async fn row_20_whoever_owns_a_flag_of_the_patient_reads_on(app: App) {
-        let clinic = app.clinic().await;
+    async fn row_20_the_owner_of_an_open_flag_reads_on_when_the_visit_is_long_past(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
         let doctor = app.doctor().await.without_reason();
         let ann = app.patient("ann").await;
-        let intake = draft(&ann).await;
+        let intake = flagged(&ann).await;
+        doctor.get(&intake).await.problem(403, "reason_required");
+        book(&desk, &ann, &clinic.practitioner_id, &clinic.check, 0).await;
+        assert_eq!(owner(&app, &ann).await, *clinic.practitioner_id);
+        app.clock.advance(SignedDuration::from_hours(24 * 370));
+        doctor.get(&intake).await.expect(200);
+        let flag = doctor.get("/v1/intake-flags").await.items()[0]["id"].as_str().expect("an id").to_owned();
+        doctor.post(&format!("/v1/intake-flags/{flag}/acknowledge"), json!({})).await.expect(200);
+        doctor.get(&intake).await.problem(403, "reason_required");
+    }
+
+    async fn row_20_a_doctor_who_books_a_patient_with_themselves_reads_nothing_before_the_check_in(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let doctor = app.doctor().await.without_reason();
+        let own = clinic.practitioner_id.as_str();
+        let ann = app.patient("ann").await;
+        let intake = flagged(&ann).await;
+        let visit = book(&doctor, &ann, own, &clinic.check, 2).await;
+        doctor.get(&intake).await.problem(403, "reason_required");
+        assert_eq!(owner(&app, &ann).await, Value::Null, "the visit hands no flag over");
+        // Nor does a flag that is raised meanwhile, or another time of the same visit.
+        let etag = ann.get(&intake).await.etag();
+        ann.patch(&intake, &etag, json!({"answers": {"safety": {"bleeding_vein": "no"}}})).await.expect(200);
         let etag = ann.get(&intake).await.etag();
         ann.patch(&intake, &etag, json!({"answers": {"safety": {"bleeding_vein": "yes"}}})).await.expect(200);
+        move_to(&doctor, &visit, own, &clinic.check, 3).await;
+        assert_eq!(owner(&app, &ann).await, Value::Null);
         doctor.get(&intake).await.problem(403, "reason_required");
-        let patient: PatientId = ann.patient_id.parse().expect("an id");
-        let owner: PractitionerId = clinic.practitioner_id.parse().expect("an id");
+        cancel(&doctor, &visit).await;
+        doctor.get(&intake).await.problem(403, "reason_required");
+
+        // The desk, which sees the patient, opens the record with the check-in, and closes it with the undo.
+        let visit = book(&doctor, &ann, own, &clinic.check, 2).await;
+        step(&desk, &visit, "check-in", &[]).await.expect(200);
+        doctor.get(&intake).await.expect(200);
+        assert_eq!(owner(&app, &ann).await, *own);
+        step(&desk, &visit, "undo", &[]).await.expect(200);
+        doctor.get(&intake).await.problem(403, "reason_required");
+        assert_eq!(owner(&app, &ann).await, Value::Null);
+        // The doctor alone says why.
+        step(&doctor, &visit, "check-in", &[]).await.problem(403, "reason_required");
+        step(&doctor, &visit, "check-in", &[REASON]).await.expect(200);
+        step(&doctor, &visit, "complete", &[]).await.expect(200);
+        app.clock.advance(SignedDuration::from_hours(24 * 30));
+        doctor.get(&intake).await.expect(200);
+        assert_eq!(owner(&app, &ann).await, *own);
+        for operation in ["create_appointment", "check_in_appointment", "open_record", "get_intake"] {
+            let patience = Instant::now() + Duration::from_secs(10);
+            // Reads are written a moment later.
+            while !log(&ann).await.contains(&(operation.to_owned(), json!("practitioner"))) {
+                assert!(Instant::now() < patience, "{operation} in {:#?}", log(&ann).await);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    async fn row_20_a_doctor_who_moves_a_visit_to_themselves_reads_nothing_before_the_check_in(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let other = clinic::practitioner(&admin, "Dr. Otto Elsewhere", &clinic.location_id, &[&clinic.check]).await;
+        let doctor = app.doctor().await.without_reason();
+        let colleague = app.doctor_of(&other).await.without_reason();
+        let own = clinic.practitioner_id.as_str();
+        let ann = app.patient("ann").await;
+        let intake = flagged(&ann).await;
+        let visit = book(&desk, &ann, &other, &clinic.check, 2).await;
+        colleague.get(&intake).await.expect(200);
+        assert_eq!(owner(&app, &ann).await, *other);
+        move_to(&doctor, &visit, own, &clinic.check, 4).await;
+        for reader in [&doctor, &colleague] {
+            reader.get(&intake).await.problem(403, "reason_required");
+        }
+        assert_eq!(owner(&app, &ann).await, Value::Null);
+        // Once the desk has placed it, it is the doctor's, also after the doctor moved its time.
+        move_to(&desk, &visit, own, &clinic.check, 5).await;
+        doctor.get(&intake).await.expect(200);
+        assert_eq!(owner(&app, &ann).await, *own);
+        move_to(&doctor, &visit, own, &clinic.check, 6).await;
+        doctor.get(&intake).await.expect(200);
+        // A colleague who is given the visit by the doctor did not place it.
+        move_to(&doctor, &visit, &other, &clinic.check, 6).await;
+        colleague.get(&intake).await.expect(200);
+        doctor.get(&intake).await.problem(403, "reason_required");
+        assert_eq!(owner(&app, &ann).await, *other);
+    }
+
+    async fn row_20_what_a_cancelled_visit_handed_over_goes_to_the_next_one_or_back(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let other = clinic::practitioner(&admin, "Dr. Otto Elsewhere", &clinic.location_id, &[&clinic.check]).await;
+        let doctor = app.doctor().await.without_reason();
+        let colleague = app.doctor_of(&other).await.without_reason();
+        let own = clinic.practitioner_id.as_str();
+        let ann = app.patient("ann").await;
+        let intake = flagged(&ann).await;
+        let first = book(&desk, &ann, own, &clinic.check, 2).await;
+        let second = book(&desk, &ann, &other, &clinic.check, 9).await;
+        let third = book(&doctor, &ann, own, &clinic.check, 20).await;
+        assert_eq!(owner(&app, &ann).await, *own);
+        cancel(&ann, &first).await;
+        assert_eq!(owner(&app, &ann).await, *other);
+        doctor.get(&intake).await.problem(403, "reason_required");
+        // The doctor's own booking is no next visit.
+        cancel(&ann, &second).await;
+        assert_eq!(owner(&app, &ann).await, Value::Null);
+        colleague.get(&intake).await.problem(403, "reason_required");
+        cancel(&doctor, &third).await;
+
+        // An acknowledged flag keeps its owner as history, which opens nothing.
+        let visit = book(&desk, &ann, own, &clinic.check, 2).await;
+        let flag = doctor.get("/v1/intake-flags").await.items()[0]["id"].as_str().expect("an id").to_owned();
+        doctor.post(&format!("/v1/intake-flags/{flag}/acknowledge"), json!({"note": "Called."})).await.expect(200);
+        cancel(&desk, &visit).await;
+        let acknowledged = admin.get("/v1/intake-flags?acknowledged=true").await.items();
+        assert_eq!(acknowledged[0]["owner_id"], *own);
+        doctor.get(&intake).await.problem(403, "reason_required");
+        // Raised again, it has no owner until there is a visit.
+        for answer in ["no", "yes"] {
+            let etag = ann.get(&intake).await.etag();
+            ann.patch(&intake, &etag, json!({"answers": {"safety": {"bleeding_vein": answer}}})).await.expect(200);
+        }
+        assert_eq!(owner(&app, &ann).await, Value::Null);
+        doctor.get(&intake).await.problem(403, "reason_required");
+    }
+
+    async fn row_20_the_migration_learns_from_the_history_who_placed_a_visit(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let other = clinic::practitioner(&admin, "Dr. Otto Elsewhere", &clinic.location_id, &[&clinic.check]).await;
+        let (doctor, own, check) = (app.doctor().await, clinic.practitioner_id.as_str(), clinic.check.as_str());
+        let ann = app.patient("ann").await;
+        flagged(&ann).await;
+        let mut placed = vec![(book(&desk, &ann, own, check, 0).await, false)];
+        let bob = app.patient("bob").await;
+        flagged(&bob).await;
+        placed.push((book(&doctor, &bob, own, check, 0).await, true));
+        let cid = app.patient("cid").await;
+        flagged(&cid).await;
+        let called_off = book(&desk, &cid, own, check, 0).await;
+        cancel(&desk, &called_off).await;
+        // Who books with whom, and who moves it to whom, in turns.
+        for (name, turns, expected) in [
+            ("dan", vec![(&desk, &other), (&doctor, &clinic.practitioner_id)], true),
+            ("eve", vec![(&doctor, &clinic.practitioner_id), (&desk, &clinic.practitioner_id)], false),
+            ("fay", vec![(&desk, &clinic.practitioner_id), (&doctor, &clinic.practitioner_id)], false),
+            ("gus", vec![(&doctor, &clinic.practitioner_id), (&doctor, &clinic.practitioner_id)], true),
+            ("hal", vec![(&doctor, &clinic.practitioner_id), (&doctor, &other)], false),
+            ("ida", vec![(&desk, &clinic.practitioner_id), (&desk, &other), (&doctor, &clinic.practitioner_id)], true),
+        ] {
+            let patient = app.patient(name).await;
+            let mut turns = turns.into_iter();
+            let (who, practitioner) = turns.next().expect("a booking");
+            let visit = book(who, &patient, practitioner, check, 1).await;
+            for (who, practitioner) in turns {
+                move_to(who, &visit, practitioner, check, 1).await;
+            }
+            placed.push((visit, expected));
+        }
+        // As the service before this migration had it: a flag stays with whom the patient was booked.
+        let owner_id: PractitionerId = own.parse().expect("an id");
+        app.db(move |tx| Ok(diesel::update(intake_flags::table).set(intake_flags::owner_id.eq(owner_id)).execute(tx)?)).await;
+        let engine = match app.engine {
+            Engine::Sqlite => "sqlite",
+            Engine::Postgres => "postgres",
+        };
+        let folder = format!("{}/migrations/{engine}/20261127000020_self_placed_visits", env!("CARGO_MANIFEST_DIR"));
+        let [down, up] = ["down", "up"].map(|name| std::fs::read_to_string(format!("{folder}/{name}.sql")).expect("a migration"));
         app.db(move |tx| {
-            let flags = intake_flags::table.filter(intake_flags::patient_id.eq(patient));
-            assert!(flags.select(intake_flags::id).first::<IntakeFlagId>(tx).optional()?.is_some(), "a flag was raised");
-            Ok(diesel::update(flags).set(intake_flags::owner_id.eq(owner)).execute(tx)?)
+            tx.batch_execute(&down).expect("down");
+            tx.batch_execute(&up).expect("up");
+            Ok(())
         })
         .await;
-        doctor.get(&intake).await.expect(200);
+        for (visit, expected) in placed {
+            let id: AppointmentId = visit.rsplit('/').next().expect("an id").parse().expect("an id");
+            let found = app.db(move |tx| Ok(appointments::table.find(id).select(appointments::self_placed).first::<bool>(tx)?)).await;
+            assert_eq!(found, expected, "{visit}");
+        }
+        for (patient, expected) in [(&ann, json!(own)), (&bob, Value::Null), (&cid, Value::Null)] {
+            assert_eq!(owner(&app, patient).await, expected);
+        }
+        let doctor = doctor.without_reason();
+        let read = async |patient: &Patient| {
+            doctor.get(&format!("/v1/patients/{}/rls-timeline", patient.patient_id)).await.status
+        };
+        assert_eq!((read(&ann).await, read(&bob).await, read(&cid).await), (200, 403, 403));
+    }
+
+    async fn row_20_the_worklist_says_what_a_flag_is_about_to_those_who_may_read_the_intake(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let doctor = app.doctor().await.without_reason();
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let (intake, _) = (flagged(&ann).await, flagged(&bob).await);
+        book(&desk, &bob, &clinic.practitioner_id, &clinic.check, 2).await;
+        let of = |flags: Vec<Value>, patient: &Patient| {
+            flags.into_iter().find(|flag| flag["patient"]["id"] == *patient.patient_id).expect("a flag")
+        };
+        let flags = doctor.get("/v1/intake-flags").await.items();
+        let (closed, open) = (of(flags.clone(), &ann), of(flags, &bob));
+        assert_eq!((&closed["urgency"], &closed["owner_id"]), (&open["urgency"], &Value::Null));
+        assert!(closed["raised_at"].is_string() && closed["patient"]["display_name"].is_string(), "{closed}");
+        for member in ["rule", "text", "note", "acknowledged_by"] {
+            assert!(closed.get(member).is_none(), "{member} in {closed}");
+        }
+        assert_eq!((&open["rule"], &open["owner_id"]), (&json!("bleeding_vein"), &json!(clinic.practitioner_id)));
+        assert!(open["text"].is_string(), "{open}");
+        // The desk knows of neither what it is about.
+        assert!(!desk.get("/v1/intake-flags").await.text.contains("bleeding"));
+
+        let acknowledge = format!("/v1/intake-flags/{}/acknowledge", closed["id"].as_str().expect("an id"));
+        let refused = doctor.post(&acknowledge, json!({"note": "Seen."})).await;
+        refused.problem(403, "reason_required");
+        assert!(!refused.text.contains("bleeding"));
+        summary(&doctor, &intake, &[REASON]).await.expect(200);
+        let opened = of(doctor.get("/v1/intake-flags").await.items(), &ann);
+        assert_eq!(opened["rule"], "bleeding_vein");
+        let done = doctor.post(&acknowledge, json!({"note": "Seen."})).await;
+        assert_eq!((done.expect(200).string("/rule"), done.string("/note")), ("bleeding_vein".into(), "Seen.".into()));
+        app.clock.advance(SignedDuration::from_hours(13));
+        let past = doctor.get("/v1/intake-flags?acknowledged=true").await.items();
+        assert!(past[0].get("note").is_none() && past[0].get("rule").is_none(), "{past:#?}");
     }
 
     async fn row_20_a_reason_opens_the_record_for_twelve_hours_and_stands_in_the_trail(app: App) {
@@ -115,11 +377,13 @@ both! {
     }
 
     async fn row_20_every_clinical_operation_of_the_document_asks_for_a_reason(app: App) {
-        app.clinic().await;
+        let clinic = app.clinic().await;
         let doctor = app.doctor().await.without_reason();
         let ann = app.patient("ann").await;
-        let intake = draft(&ann).await;
+        let intake = flagged(&ann).await;
         let intake_id = intake.rsplit('/').next().expect("an id").to_owned();
+        let visit = book(&doctor, &ann, &clinic.practitioner_id, &clinic.check, 2).await;
+        let flag = doctor.get("/v1/intake-flags").await.items()[0]["id"].clone();
         let document: Value = serde_json::from_str(&legwork::openapi::json().expect("a document")).expect("JSON");
         let mut asked = Vec::new();
         for (path, item) in document["paths"].as_object().expect("paths") {
@@ -127,20 +391,27 @@ both! {
                 let Some(id) = operation["operationId"].as_str().filter(|id| CLINICAL.contains(id)) else { continue };
                 let named = operation["parameters"].as_array().expect("parameters").iter().any(|parameter| parameter["name"] == "Access-Reason");
                 assert!(named, "{id} names no Access-Reason");
-                let object = if path.starts_with("/v1/patients/") { &ann.patient_id } else { &intake_id };
+                let object = match path.split('/').nth(2).expect("a kind of object") {
+                    "patients" => ann.patient_id.as_str(),
+                    "appointments" => visit.rsplit('/').next().expect("an id"),
+                    "intake-flags" => flag.as_str().expect("an id"),
+                    _ => &intake_id,
+                };
                 let body = match id {
                     "create_intake" => json!({"form": "rls-history"}),
                     "update_intake" => json!({"answers": {}}),
                     "amend_intake" => json!({"answers": {}, "reason": "A slip."}),
                     "void_intake" => json!({"reason": "A slip."}),
                     "review_intake" => json!({"mimic_review": "not_solely_explained"}),
+                    "acknowledge_intake_flag" => json!({}),
+                    "grant_patient_access" | "invite_to_patient" => json!({"email": "carl@example.org", "relation": "caregiver"}),
                     _ => Value::Null,
                 };
                 let mut headers = vec![("If-Match", "\"1\"")];
                 headers.extend((method == "patch").then_some(("Content-Type", "application/merge-patch+json")));
                 let method: Method = method.to_uppercase().parse().expect("a method");
                 let body = (!body.is_null()).then_some(body);
-                doctor.send(method, &path.replace("{id}", object), &headers, body).await.problem(403, "reason_required");
+                doctor.send(method, &path.replace("{id}", object).replace("{user_id}", &ann.user_id), &headers, body).await.problem(403, "reason_required");
                 asked.push(id.to_owned());
             }
         }

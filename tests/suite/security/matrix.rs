@@ -304,7 +304,14 @@ async fn renew(world: &mut World, app: &App, operation: &Operation) {
             "delete_exception" => {
                 things.0.insert("exceptions", exception(app, &things.0["practitioners"]).await);
             }
-            "revoke_patient_access" => {
+            "confirm_patient_access" | "revoke_patient_access" => {
+                // The visit that made her doctor hers was cancelled before; a repeat books none.
+                let slots = clinic::free_slots(&holder, &things.0["visit-types"]).await;
+                let mut own = slots.iter().filter(|slot| slot["practitioner_id"] == things.0["practitioners"].as_str());
+                let slot = own.nth(40).expect("a free time")["id"].clone();
+                let visit = json!({"slot_id": slot, "visit_type_id": things.0["visit-types"], "patient_id": patient});
+                let key = format!("anew-{patient}");
+                holder.post_with("/v1/appointments", visit, &[("Idempotency-Key", &key)]).await;
                 let carer = json!({"email": "carl@patients.example", "relation": "caregiver"});
                 desk.post(&format!("/v1/patients/{patient}/access"), carer).await;
             }

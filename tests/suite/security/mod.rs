@@ -1,6 +1,7 @@
 //! What an attacker would try. `cargo test --test suite security` runs all of it; a test's name begins with its row in the
 //! list of SECURITY.md. What the trail costs and what is deleted in time (`retention`) belong to no row.
 
+mod access;
 mod accounts;
 mod audit;
 mod audit_cost;

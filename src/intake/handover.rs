@@ -1,0 +1,118 @@
+//! Whose flags are. A practitioner has a flag through a visit of the patient, and loses it with the visit.
+//!
+//! Every function here needs the patient locked, so that no two changes of a patient's visits and flags overlap.
+
+use diesel::prelude::*;
+
+use crate::clock::Timestamp;
+use crate::db::schema::{appointments, intake_flags, patients};
+use crate::db::update::update;
+use crate::db::{Conn, per_backend};
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{AppointmentId, PatientId, PractitionerId};
+use crate::patients::care::{gives_care, giving_care};
+
+/// The part of a visit that decides whose the patient's flags are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit {
+    /// The appointment.
+    pub id: AppointmentId,
+    /// Its patient.
+    pub patient_id: PatientId,
+    /// Its practitioner.
+    pub practitioner_id: PractitionerId,
+    /// Whether it gives the practitioner a care relationship.
+    pub gives_care: bool,
+}
+
+/// The owner of a flag: the practitioner, and the visit through which they have it.
+pub type Owner = (PractitionerId, AppointmentId);
+
+/// Locks a patient, so that visits and flags of the patient change one after the other.
+///
+/// # Errors
+/// The database's.
+pub fn lock(tx: &mut Conn, patient: PatientId) -> Result<()> {
+    if let Conn::Postgres(pg) = tx {
+        let _: PatientId = patients::table.find(patient).select(patients::id).for_no_key_update().first(pg)?;
+    }
+    Ok(())
+}
+
+/// Returns the owner of what is raised now: the practitioner of the patient's next visit that gives a care relationship.
+///
+/// # Errors
+/// The database's.
+pub fn next_owner(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<Option<Owner>> {
+    Ok(appointments::table
+        .filter(appointments::patient_id.eq(patient))
+        .filter(appointments::ends_at.gt(now))
+        .filter(appointments::status.eq("booked").or(appointments::status.eq("checked-in")))
+        .filter(giving_care())
+        .order((appointments::starts_at, appointments::id))
+        .select((appointments::practitioner_id, appointments::id))
+        .first(tx)
+        .optional()?)
+}
+
+/// Returns whether a visit still gives its practitioner a care relationship.
+///
+/// # Errors
+/// The database's.
+pub fn still_gives_care(tx: &mut Conn, (practitioner, visit): Owner) -> Result<bool> {
+    let (with, status, self_placed): (PractitionerId, String, bool) = appointments::table
+        .find(visit)
+        .select((appointments::practitioner_id, appointments::status, appointments::self_placed))
+        .first(tx)?;
+    Ok(with == practitioner && gives_care(&status, self_placed))
+}
+
+/// Gives the patient's open flags that have no owner to the practitioner of a visit.
+///
+/// # Errors
+/// The database's.
+pub fn hand_over(tx: &mut Conn, visit: &Visit) -> Result<()> {
+    give(tx, visit.patient_id, (visit.practitioner_id, visit.id))
+}
+
+fn give(tx: &mut Conn, patient: PatientId, (practitioner, visit): Owner) -> Result<()> {
+    per_backend!(tx, tx => {
+        let unowned = intake_flags::patient_id
+            .eq(patient)
+            .and(intake_flags::acknowledged_at.is_null())
+            .and(intake_flags::owner_id.is_null());
+        let owner = (intake_flags::owner_id.eq(practitioner), intake_flags::appointment_id.eq(visit));
+        update(intake_flags::table, unowned, owner).execute(tx)
+    })?;
+    Ok(())
+}
+
+/// Brings the owners of the patient's open flags in line with a change of a visit. A visit that gives a care relationship
+/// hands the flags without an owner over. A visit that no longer does, or is another practitioner's now, gives back what it
+/// handed over: to the next owner, if there is one.
+///
+/// # Errors
+/// The database's.
+pub fn follow(tx: &mut Conn, env: &Env, before: &Visit, after: &Visit) -> Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    if !before.gives_care {
+        return if after.gives_care { hand_over(tx, after) } else { Ok(()) };
+    }
+    // An acknowledged flag keeps its owner as history. It counts for nothing without the visit.
+    let handed_over = intake_flags::table
+        .filter(intake_flags::appointment_id.eq(before.id))
+        .filter(intake_flags::acknowledged_at.is_null());
+    diesel::update(handed_over)
+        .set((
+            intake_flags::owner_id.eq(None::<PractitionerId>),
+            intake_flags::appointment_id.eq(None::<AppointmentId>),
+        ))
+        .execute(tx)?;
+    match next_owner(tx, before.patient_id, env.now())? {
+        Some(owner) => give(tx, before.patient_id, owner),
+        None => Ok(()),
+    }
+}
