@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use crate::audit::verify::KnownHead;
 use crate::audit::{record, seal, verify};
 use crate::clock::{Clock, Entropy};
+use crate::config::edge::Origin;
 use crate::config::{Config, RequireTotp, Settings};
 use crate::db::{Target, Use, backup};
 use crate::env::Env;
@@ -142,6 +143,10 @@ fn run(mut cli: Cli) -> Result<(), String> {
             if options.demo {
                 // Whoever looks around signs in with the well-known passwords alone.
                 cli.settings.require_totp = RequireTotp::Off;
+                // A web client under development is served on this machine, at a port of its choice.
+                cli.settings.cors_origins.push(Origin::ThisMachine);
+                // No balancer watches a demo, and Ctrl-C should be quick.
+                cli.settings.shutdown_delay_seconds = 0;
             }
             let config = Config::new(cli.settings, &entropy)?;
             let system = actix_web::rt::System::new();
@@ -248,11 +253,15 @@ async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), S
     if options.demo {
         println!("{}", demo::welcome(&server.env, server.addr));
     }
-    let stopper = server.handle();
+    let (stopper, mut signals) = (server.handle(), server::Signals::listen());
     actix_web::rt::spawn(async move {
-        server::told_to_stop().await;
-        tracing::info!("stopping");
-        stopper.stop().await;
+        signals.next().await;
+        tracing::info!("stopping; a second signal stops at once");
+        let gently = stopper.clone();
+        actix_web::rt::spawn(async move { gently.stop().await });
+        signals.next().await;
+        tracing::info!("stopping at once");
+        stopper.stop_at_once();
     });
     server.serve().await.map_err(|error| format!("serve: {error}"))?;
     tracing::info!("stopped");

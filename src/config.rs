@@ -58,9 +58,17 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = RateLimits::DEFAULT)]
     pub rate_limits: RateLimits,
 
-    /// How many connections are open at once at most; others wait for their turn
+    /// An address of its own for probes and figures (/health/live, /health/ready, /metrics), such as 127.0.0.1:8081
+    #[arg(long, env, global = true)]
+    pub health_addr: Option<SocketAddr>,
+
+    /// How many connections are open at once at most; then a new one closes the one that has been silent longest
     #[arg(long, env, global = true, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(8..=100_000))]
     pub max_connections: u32,
+
+    /// How many of them one address may have (IPv6: one /64 network); at most a quarter. Proxies are exempt
+    #[arg(long, env, global = true, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_connections_per_client: u32,
 
     /// How many visits to come a patient may have booked online; staff book any number
     #[arg(long, env, global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -191,13 +199,24 @@ pub struct Settings {
     #[command(flatten)]
     pub retention: retention::Retention,
 
-    /// Seconds that requests in flight are given at shutdown
+    /// Seconds that the service goes on at shutdown after readiness has ended, so that a load balancer notices
+    #[arg(long, env, global = true, default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=600))]
+    pub shutdown_delay_seconds: u16,
+
+    /// Seconds that requests in flight are given at shutdown, after that delay
     #[arg(long, env, global = true, default_value_t = 8)]
     pub shutdown_seconds: u16,
 
     /// The form of the log
     #[arg(long, env, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// How many connections one client may have: never so many that a few clients take all.
+    pub fn connections_per_client(&self) -> usize {
+        self.max_connections_per_client.min(self.max_connections / 4) as usize
+    }
 }
 
 /// The settings, checked, with the secrets at hand.

@@ -3,28 +3,26 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use actix_http::HttpService;
-use actix_http::error::DispatchError;
 use actix_server::ServerHandle;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::dev::AppConfig;
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, watch};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::clock::{Clock, Entropy};
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::db::migrate::{self, Standing};
 use crate::db::{self, Db, Use, damage};
 use crate::env::Env;
 use crate::http::Endpoints;
-use crate::http::connection::{self, Guarded};
+use crate::http::connections::Connections;
 use crate::http::fallback::{Routes, fallback};
 use crate::http::limits::Limiter;
+use crate::http::listener::{self, HEADROOM, Serving};
+use crate::http::problem::Draft;
 use crate::routes::routes;
 use crate::sealed::keys::By;
 use crate::sealed::{self, Sealer};
@@ -102,11 +100,17 @@ pub struct Server {
     /// Its surroundings.
     pub env: Env,
     http: actix_server::Server,
+    /// Answers the operator's probes at an address of their own.
+    probes: Option<actix_server::Server>,
     stop: watch::Sender<bool>,
+    /// Rings when nothing is to be waited for any more.
+    at_once: Arc<Notify>,
     /// Ends when the mail under way has gone out.
     mailing: tokio::task::JoinHandle<()>,
     /// Ends when all events are written and sealed.
     auditing: tokio::task::JoinHandle<()>,
+    /// Ends when the log was told the last count of callers turned away.
+    telling: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
@@ -117,9 +121,7 @@ impl Server {
     pub fn bind(env: Env, threads: usize) -> Result<Self, String> {
         let keys = accounts::Keys::new(&env)?;
         let rules = intake::Rules::open(&env.config)?;
-        let listen = env.config.settings.listen_addr;
-        let listener = TcpListener::bind(listen).map_err(|error| format!("listen on {listen}: {error}"))?;
-        let addr = listener.local_addr().map_err(|error| format!("listen on {listen}: {error}"))?;
+        let (listener, addr) = bind(env.config.settings.listen_addr)?;
         let document = openapi::document();
         let table = web::Data::new(Routes::of(&document)?);
         let document = web::Data::new(openapi::Published::new(&document)?);
@@ -144,6 +146,7 @@ impl Server {
                 .wrap(from_fn(accounts::authentication::identify))
                 .wrap(from_fn(audit::edge::note))
                 .wrap(Condition::new(!origins.is_empty(), http::cors::cors(&origins)))
+                .wrap(from_fn(http::cors::refuse_unlisted))
                 .wrap(from_fn(http::middleware::wrap))
                 .configure(|served| routes(&mut Endpoints::served(served)))
                 .configure(pages::routes)
@@ -152,36 +155,18 @@ impl Server {
                 .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/openapi.json"])))
                 .default_service(web::to(fallback))
         };
-        check_open_files(settings.max_connections + 4 * settings.database_connections);
-        let builder = actix_server::Server::build()
-            .workers(threads)
-            .max_concurrent_connections((settings.max_connections as usize / threads).max(1))
-            .shutdown_timeout(u64::from(settings.shutdown_seconds))
-            .disable_signals();
-        let draining = builder.graceful_shutdown_signal();
-        // What `HttpServer` does, with the socket guarded: it has no place for that.
-        let serve = move || {
-            let draining = draining.clone();
-            let app = app().into_factory().map_err(|error| error.error_response());
-            let http = HttpService::build()
-                .graceful_shutdown_signal(move || {
-                    let draining = draining.clone();
-                    async move { draining.notified().await }
-                })
-                .client_request_timeout(connection::HEAD)
-                .client_disconnect_timeout(connection::LINGER)
-                .local_addr(addr)
-                .on_connect_ext(|socket: &Guarded, data| {
-                    data.insert(socket.progress());
-                })
-                .h1(map_config(app, |()| AppConfig::default()));
-            fn_service(async |socket: TcpStream| {
-                let peer = socket.peer_addr().ok();
-                Ok::<_, DispatchError>((Guarded::new(socket), peer))
-            })
-            .and_then(http)
-        };
-        let http = builder.listen("http", listener, serve).map_err(|error| format!("listen on {addr}: {error}"))?.run();
+        check_open_files(settings, threads);
+        let metrics = Arc::clone(&env.metrics);
+        let connections = Connections::new(
+            settings.max_connections as usize,
+            settings.connections_per_client(),
+            settings.behind_proxy.clone(),
+            Arc::clone(&metrics),
+        );
+        let serving = Serving { threads, patience: settings.shutdown_seconds, connections, metrics };
+        let http = listener::start(listener, serving, app).map_err(|error| format!("listen on {addr}: {error}"))?;
+        let probes = settings.health_addr.map(|addr| answer_probes(&env, addr)).transpose()?;
+        let telling = listener::start_telling(&env.metrics, stopping.clone());
         limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::publishing::start(&env, stopping.clone());
@@ -190,12 +175,19 @@ impl Server {
         accounts::purge::start(&env, stopping.clone());
         privacy::retention::start(&env, stopping.clone());
         db::check::start(&env.db, &env.config.target, stopping);
-        Ok(Self { addr, env, http, stop, mailing, auditing })
+        let at_once = Arc::new(Notify::new());
+        Ok(Self { addr, env, http, probes, stop, at_once, mailing, auditing, telling })
     }
 
     /// What stops it from outside.
     pub fn handle(&self) -> Stopper {
-        Stopper { http: self.http.handle(), stop: self.stop.clone(), accepting: Arc::clone(&self.env.accepting) }
+        Stopper {
+            http: self.http.handle(),
+            stop: self.stop.clone(),
+            at_once: Arc::clone(&self.at_once),
+            accepting: Arc::clone(&self.env.accepting),
+            delay: Duration::from_secs(self.env.config.settings.shutdown_delay_seconds.into()),
+        }
     }
 
     /// Serves until it is stopped.
@@ -203,19 +195,76 @@ impl Server {
     /// # Errors
     /// The socket's.
     pub async fn serve(self) -> std::io::Result<()> {
-        let Self { http, stop, mailing, auditing, env, .. } = self;
-        let result = http.await;
+        let Self { http, probes, stop, at_once, mailing, auditing, telling, env, .. } = self;
+        let probes = probes.map(|probes| (probes.handle(), actix_web::rt::spawn(probes)));
+        let mut result = Ok(());
+        let ended = async {
+            result = http.await;
+            let _ = stop.send(true);
+            let _ = mailing.await;
+        };
+        let in_haste = tokio::select! {
+            () = ended => false,
+            () = at_once.notified() => true,
+        };
         let _ = stop.send(true);
-        let _ = mailing.await;
-        let _ = auditing.await;
-        env.db.close().await;
+        let stored = async {
+            let _ = auditing.await;
+            env.db.close().await;
+        };
+        if in_haste {
+            let _ = tokio::time::timeout(HASTE, stored).await;
+        } else {
+            stored.await;
+        }
+        let _ = telling.await;
+        // Last, so that readiness says until the end that the service takes nothing.
+        if let Some((handle, task)) = probes {
+            handle.stop(false).await;
+            let _ = task.await;
+        }
         result
     }
 }
 
+/// How long the audit trail and the database may take when the service is to stop at once.
+const HASTE: Duration = Duration::from_secs(2);
+
+/// Listens, and says where.
+fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind(listen).map_err(|error| format!("listen on {listen}: {error}"))?;
+    let addr = listener.local_addr().map_err(|error| format!("listen on {listen}: {error}"))?;
+    Ok((listener, addr))
+}
+
+/// How many connections for probes are open at most: in all, and of one client.
+const PROBES: (usize, usize) = (64, 16);
+
+/// Answers what the operator's tools ask, and nothing else, with a thread of its own: whatever the service's own address has
+/// to bear, they are heard here.
+fn answer_probes(env: &Env, listen: SocketAddr) -> Result<actix_server::Server, String> {
+    let (listener, addr) = bind(listen)?;
+    let data = web::Data::new(env.clone());
+    let app = move || {
+        App::new()
+            .app_data(data.clone())
+            .wrap(from_fn(http::middleware::wrap))
+            .configure(|served| http::operations::routes(&mut Endpoints::served(served)))
+            .default_service(web::to(async || Draft::no_route().into_response()))
+    };
+    let connections = Connections::new(PROBES.0, PROBES.1, None, Arc::default());
+    let serving = Serving { threads: 1, patience: 0, connections, metrics: Arc::clone(&env.metrics) };
+    let server = listener::start(listener, serving, app).map_err(|error| format!("listen on {addr}: {error}"))?;
+    tracing::info!(probes = %addr, "probes are answered");
+    Ok(server)
+}
+
 /// Asks the system for as many open files as connections may need, and warns where it will not have it.
-fn check_open_files(wanted: u32) {
-    let wanted = u64::from(wanted) + 64;
+fn check_open_files(settings: &Settings, threads: usize) {
+    let connections = settings.max_connections as usize + threads * HEADROOM;
+    let probes = PROBES.0 + HEADROOM;
+    let wanted = connections + probes + 4 * settings.database_connections as usize + 64;
+    let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
     match rlimit::increase_nofile_limit(wanted) {
         Ok(granted) if granted >= wanted => {}
         Ok(granted) => {
@@ -230,30 +279,58 @@ fn check_open_files(wanted: u32) {
 pub struct Stopper {
     http: ServerHandle,
     stop: watch::Sender<bool>,
+    at_once: Arc<Notify>,
     accepting: Arc<AtomicBool>,
+    /// How long the service goes on after readiness has ended.
+    delay: Duration,
 }
 
 impl Stopper {
-    /// Turns readiness off, lets the requests in flight end, stops the workers.
+    /// Turns readiness off, goes on serving until a balancer has noticed, lets the requests in flight end, stops the workers.
     pub async fn stop(&self) {
         self.accepting.store(false, Ordering::Relaxed);
+        tokio::time::sleep(self.delay).await;
         self.http.stop(true).await;
         let _ = self.stop.send(true);
     }
+
+    /// Stops without waiting for requests in flight or for the mail under way, which is sent again after the next start. What
+    /// the audit trail is owed is still written.
+    pub fn stop_at_once(&self) {
+        self.accepting.store(false, Ordering::Relaxed);
+        self.at_once.notify_one();
+    }
 }
 
-/// Waits for the operating system to say that it is time to go.
-pub async fn told_to_stop() {
+/// The signals with which the operating system says that it is time to go.
+pub struct Signals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(mut terminate), Ok(mut interrupt)) => {
+    signals: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
+}
+
+impl Signals {
+    /// Begins to listen. From now on the signals do not end the process by themselves.
+    pub fn listen() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let signals = signal(SignalKind::terminate()).ok().zip(signal(SignalKind::interrupt()).ok());
+            Self { signals }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        match &mut self.signals {
+            Some((terminate, interrupt)) => {
                 tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             }
-            _ => std::future::pending().await,
+            None => std::future::pending().await,
         }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
     }
-    #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
 }

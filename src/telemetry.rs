@@ -20,9 +20,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// The HTTP library writes a line for each request that it cannot read, so that anybody could fill the log. They are counted
+/// instead (`requests_malformed`), and the log has their number once a minute.
+const QUIET: &str = "actix_http::h1::dispatcher=off";
+
 /// Sends the log to standard error. `RUST_LOG` filters; the default is `info`.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|wanted| !wanted.is_empty());
+    // The most precise name wins, and of two alike the later one: `RUST_LOG` can switch the library's lines on.
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", wanted.as_deref().unwrap_or("info")))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
     let ansi = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr);
     // A second call, as in tests, changes nothing.
@@ -75,6 +82,14 @@ pub struct Metrics {
     pub password_waiting: Gauge,
     /// Requests that ended in a fault.
     pub faults: Counter,
+    /// Connections that are open.
+    pub connections: Gauge,
+    /// Connections that were closed to make room for others.
+    pub connections_evicted: Counter,
+    /// New connections that were closed at once, as there was no room.
+    pub connections_refused: Counter,
+    /// Requests that could not be read.
+    pub requests_malformed: Counter,
     /// Audit events that wait to be written.
     pub audit_waiting: Gauge,
     /// The age of the oldest audit event without a seal in seconds, as last looked.
@@ -102,6 +117,10 @@ impl Default for Metrics {
             outbox_oldest: Gauge::default(),
             password_waiting: Gauge::default(),
             faults: Counter::default(),
+            connections: Gauge::default(),
+            connections_evicted: Counter::default(),
+            connections_refused: Counter::default(),
+            requests_malformed: Counter::default(),
             audit_waiting: Gauge::default(),
             audit_seal_lag: Gauge::default(),
             audit_sealed: Gauge::default(),
@@ -128,6 +147,18 @@ impl Default for Metrics {
         );
         registry.register("password_hash_waiting", "Requests waiting to hash", metrics.password_waiting.clone());
         registry.register("faults", "Requests that ended in a fault", metrics.faults.clone());
+        registry.register("connections_open", "Connections that are open", metrics.connections.clone());
+        registry.register(
+            "connections_evicted",
+            "Connections closed to make room for others",
+            metrics.connections_evicted.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "New connections closed for want of room",
+            metrics.connections_refused.clone(),
+        );
+        registry.register("requests_malformed", "Requests that could not be read", metrics.requests_malformed.clone());
         registry.register("audit_events_waiting", "Audit events to be written", metrics.audit_waiting.clone());
         registry.register_with_unit(
             "audit_seal_lag",

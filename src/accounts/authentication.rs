@@ -39,13 +39,14 @@ pub async fn identify<B: MessageBody + 'static>(
     ) else {
         return Err(Error::fault("the application lacks its surroundings").into());
     };
-    let claims = claims(&request, &env, keys);
-    // What is no operation of the API has no trail of its own.
-    let trail = request.extensions().get::<Trail>().cloned().unwrap_or_else(|| Trail::of_command("other"));
+    // Only operations of the API ask who calls. What else there is (probes, figures, pages) reads no token and never asks the
+    // database for its session.
+    let trail = request.extensions().get::<Trail>().cloned();
+    let claims = trail.as_ref().and_then(|_| claims(&request, &env, keys));
     let standing = match limiter.admit(&request, claims.as_ref().map(|claims| claims.sub)) {
         Ok(standing) => standing,
         Err(refused) => {
-            if let Some(claims) = &claims {
+            if let (Some(claims), Some(trail)) = (&claims, &trail) {
                 trail.note_actor(claims.sub, None);
             }
             let mut response = request.error_response(Rejected(refused.problem()));
@@ -53,7 +54,7 @@ pub async fn identify<B: MessageBody + 'static>(
             return Ok(response.map_into_right_body());
         }
     };
-    let mut answer = if request.headers().contains_key(AUTHORIZATION) {
+    let mut answer = if let Some(trail) = trail.filter(|_| request.headers().contains_key(AUTHORIZATION)) {
         let caller = match (named(&env, claims, &trail).await, access_reason(&request)) {
             (Ok(Some(mut caller)), Ok(reason)) => {
                 caller.actor.access_reason = reason;

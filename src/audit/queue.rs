@@ -22,7 +22,7 @@ const BATCH: usize = 500;
 const ROUND: Duration = Duration::from_millis(250);
 /// How often what was written is sealed.
 const SEAL: Duration = Duration::from_secs(1);
-/// How often it is looked for what came very late, and the head of the chain is told to the log.
+/// How often it is looked for what came very late, and the head of the chain is told to the log if it has changed.
 const LONG: Duration = Duration::from_mins(1);
 /// How often the last events are tried again at the end of the service.
 const LAST_TRIES: usize = 5;
@@ -54,7 +54,7 @@ impl Queue {
 /// Starts the worker. It ends when, after `stopping`, all that waited is written and sealed.
 pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> (Queue, JoinHandle<()>) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let mut worker = Worker { env: env.clone(), receiver, held: Vec::new(), sealed: None, looked: None };
+    let mut worker = Worker { env: env.clone(), receiver, held: Vec::new(), sealed: None, looked: None, told: None };
     let handle = tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -82,6 +82,8 @@ struct Worker {
     sealed: Option<Instant>,
     /// When it was looked for what came very late.
     looked: Option<Instant>,
+    /// The head that the log was told last.
+    told: Option<Head>,
 }
 
 impl Worker {
@@ -125,8 +127,7 @@ impl Worker {
         let back = if very_late { VERY_LATE } else { LATE };
         match seal_all(&self.env, back).await {
             Ok(head) if very_late => {
-                // So that the log, which leaves the machine, knows how long the chain was.
-                tracing::info!(%head, "audit head");
+                self.tell(head);
                 self.looked = Some(Instant::now());
             }
             Ok(_) => {}
@@ -134,11 +135,20 @@ impl Worker {
         }
     }
 
+    /// Tells the log, which leaves the machine, how long the chain is, so that a tail that is cut off later shows. A head that
+    /// it knows says nothing new.
+    fn tell(&mut self, head: Head) {
+        if self.told.as_ref() != Some(&head) {
+            tracing::info!(%head, "audit head");
+            self.told = Some(head);
+        }
+    }
+
     async fn end(mut self) {
         for _ in 0..LAST_TRIES {
             if self.flush().await {
                 match seal_all(&self.env, LATE).await {
-                    Ok(head) => tracing::info!(%head, "audit head"),
+                    Ok(head) => self.tell(head),
                     Err(error) => tracing::warn!(%error, "audit events could not be sealed"),
                 }
                 return;

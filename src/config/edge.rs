@@ -49,12 +49,24 @@ pub enum ProxyHeader {
 
 /// A web origin that may call from a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin(String);
+pub enum Origin {
+    /// This one, as browsers send it.
+    Exact(String),
+    /// `http://localhost` and `http://127.0.0.1` at any port. Only a demo lets them in; no setting names them.
+    ThisMachine,
+}
 
 impl Origin {
-    /// As browsers send it.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// Whether it is the origin that a browser sent.
+    pub fn admits(&self, sent: &str) -> bool {
+        match self {
+            Self::Exact(origin) => origin == sent,
+            Self::ThisMachine => ["http://localhost", "http://127.0.0.1"].iter().any(|host| {
+                sent.strip_prefix(host).is_some_and(|rest| {
+                    rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+                })
+            }),
+        }
     }
 }
 
@@ -64,7 +76,7 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let exact = url::Url::parse(text)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text);
-        exact.then(|| Self(text.to_owned())).ok_or_else(|| {
+        exact.then(|| Self::Exact(text.to_owned())).ok_or_else(|| {
             "exact origins such as https://app.clinic.example, comma-separated: no *, no path, no slash at the end"
                 .into()
         })
@@ -190,7 +202,7 @@ mod tests {
     #[test]
     fn an_origin_is_exact() {
         for good in ["https://app.clinic.example", "http://localhost:5173", "https://app.clinic.example:8443"] {
-            assert_eq!(good.parse::<Origin>().expect("an origin").as_str(), good);
+            assert!(good.parse::<Origin>().expect("an origin").admits(good));
         }
         for wrong in [
             "*",
@@ -204,6 +216,25 @@ mod tests {
             "ftp://app.clinic.example",
         ] {
             assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn any_port_of_this_machine_is_this_machine_and_nothing_else_is() {
+        for good in ["http://localhost", "http://localhost:5173", "http://127.0.0.1:3000"] {
+            assert!(Origin::ThisMachine.admits(good), "{good}");
+        }
+        for wrong in [
+            "http://localhost.evil.example",
+            "http://localhost:5173.evil.example",
+            "http://localhost:",
+            "http://localhost:99999",
+            "http://127.0.0.1.evil.example:80",
+            "http://127.0.0.2:3000",
+            "null",
+            "",
+        ] {
+            assert!(!Origin::ThisMachine.admits(wrong), "{wrong}");
         }
     }
 

@@ -12,7 +12,7 @@ mod pool;
 mod postgres;
 pub mod schema;
 mod sqlite;
-mod trace;
+pub mod trace;
 pub mod types;
 pub mod update;
 pub mod verbatim;

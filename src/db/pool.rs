@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use diesel::r2d2::{ConnectionManager, Error, ManageConnection};
 
-use super::Conn;
+use super::{Conn, trace};
 
 /// A connection that was whole this long ago is taken to be whole. When the server restarts, what fails within that time
 /// is answered as unavailable, and the next look replaces the connection.
@@ -58,6 +58,7 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, watched: &mut Watched) -> bool {
-        self.0.has_broken(&mut watched.conn)
+        // One that keeps many statements is replaced like one that is broken: its memory goes with it, here and at the server.
+        trace::is_laden(&mut watched.conn) || self.0.has_broken(&mut watched.conn)
     }
 }

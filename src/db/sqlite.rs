@@ -301,6 +301,11 @@ impl Loop<'_> {
             Err(error) => return refuse(first, error),
         };
         if self.batch(&mut conn, first) {
+            if trace::is_laden(&mut conn)
+                && let Ok(fresh) = reconnect(self.path)
+            {
+                conn = fresh;
+            }
             self.conn = Some(conn);
         } else {
             tracing::error!("SQLite gave up a transaction by itself; its requests were refused, the file is reopened");

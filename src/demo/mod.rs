@@ -29,7 +29,8 @@ const MARK: &str = "demo";
 /// # Errors
 /// In words for the operator.
 pub async fn fill(env: &Env) -> Result<(), String> {
-    if !env.config.settings.listen_addr.ip().is_loopback() {
+    let settings = &env.config.settings;
+    if [Some(settings.listen_addr), settings.health_addr].iter().flatten().any(|addr| !addr.ip().is_loopback()) {
         return Err("--demo has well-known passwords: it listens on loopback addresses only".into());
     }
     // Of several that start at once, one fills the database, and the others find the demo.

@@ -1,7 +1,7 @@
 //! Who is at the other end: the peer, or whom a trusted proxy names. Computed here and nowhere else.
 
 use std::future::{Ready, ready};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR};
@@ -75,6 +75,15 @@ fn address(text: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
 
+/// Whom an address counts as: itself, or for IPv6 the network of one subscriber, who has all of it. Where too many are
+/// remembered already, a whole provider's network counts as one, so that a flood crowds out its own neighbours and not all.
+pub(super) fn network(address: IpAddr, crowded: bool) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => (if crowded { Ipv4Addr::from_bits(v4.to_bits() & (!0 << 16)) } else { v4 }).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (!0 << if crowded { 96 } else { 64 })).into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +124,19 @@ mod tests {
             ("10.0.0.1", Forwarded, &["for=198.51.100.1, for=_hidden"], "10.0.0.1"),
         ] {
             assert_eq!(client(peer, header, lines), expected, "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscriber_of_ipv6_counts_as_one_and_a_crowd_by_its_provider() {
+        for (address, alone, crowded) in [
+            ("198.51.100.7", "198.51.100.7", "198.51.0.0"),
+            ("::ffff:198.51.100.7", "198.51.100.7", "198.51.0.0"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::", "2001:db8::"),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(network(address, false).to_string(), alone);
+            assert_eq!(network(address, true).to_string(), crowded);
         }
     }
 }

@@ -1,13 +1,15 @@
 //! A connection with deadlines. actix-web has one for the head of a connection's first request and one between requests;
 //! it has none for later heads, for bodies, and for answers that nobody reads.
 //!
-//! The socket is wrapped: every read and write of the framework passes here and fails once the client is too slow. What the
-//! connection is at, the middleware knows, and tells by way of [`Progress`].
+//! The socket is wrapped: every read and write of the framework passes here and fails once the client is too slow, or once
+//! the connection is closed to make room for another ([`super::connections`]). What the connection is at, the middleware
+//! knows, and tells by way of [`Progress`].
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use actix_web::web::Bytes;
 use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::connections::{Place, Waiting};
 
 /// A request's head is there after this time; the framework then answers 408. A head is a packet or two.
 pub const HEAD: Duration = Duration::from_secs(9);
@@ -54,32 +58,53 @@ enum Stage {
 }
 
 /// What a connection is at.
-#[derive(Debug)]
-pub struct Progress(Cell<Stage>);
+pub struct Progress {
+    stage: Cell<Stage>,
+    waiting: Arc<Waiting>,
+}
 
 impl Progress {
-    fn new() -> Self {
-        Self(Cell::new(Stage::Idle))
+    fn new(waiting: Arc<Waiting>) -> Self {
+        Self { stage: Cell::new(Stage::Idle), waiting }
     }
 
     /// A request's head is there; whether a body follows.
     pub fn head_read(&self, has_body: bool) {
-        self.0.set(if has_body { Stage::Body(Instant::now()) } else { Stage::Work });
+        if has_body {
+            let now = Instant::now();
+            self.stage.set(Stage::Body(now));
+            self.waiting.wait_since(now);
+        } else {
+            self.body_read();
+        }
     }
 
     fn body_read(&self) {
-        self.0.set(Stage::Work);
+        self.stage.set(Stage::Work);
+        self.waiting.work();
     }
 
     /// The handler is done. A body that it did not read stays due.
     pub fn answered(&self) {
-        if self.0.get() == Stage::Work {
-            self.0.set(Stage::Answer);
+        if self.stage.get() == Stage::Work {
+            self.stage.set(Stage::Answer);
+        }
+    }
+
+    /// The client has taken all that there was to write; whether it let the server wait for that.
+    fn taken(&self, late: bool) {
+        match self.stage.get() {
+            Stage::Answer => {
+                self.stage.set(Stage::Idle);
+                self.waiting.wait_since(Instant::now());
+            }
+            Stage::Work if late => self.waiting.work(),
+            Stage::Work | Stage::Idle | Stage::Head(_) | Stage::Body(_) => {}
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match self.0.get() {
+        match self.stage.get() {
             Stage::Head(since) => Some(since + LATER_HEAD),
             Stage::Body(since) => Some(since + UNWANTED_BODY),
             Stage::Idle | Stage::Work | Stage::Answer => None,
@@ -95,29 +120,37 @@ struct Stall {
 }
 
 impl Stall {
+    /// When it began, for a client that has read at the least pace since; later for one that reads faster.
+    fn began(&self) -> Instant {
+        self.since + Duration::from_millis(self.taken * 1000 / u64::from(READING_PACE))
+    }
+
     fn deadline(&self) -> Instant {
-        self.since + READING + Duration::from_millis(self.taken * 1000 / u64::from(READING_PACE))
+        self.began() + READING
     }
 }
 
-/// A socket that fails once its client is too slow.
+/// A socket that fails once its client is too slow, or once it has to make room.
 pub struct Guarded {
     io: TcpStream,
     progress: Rc<Progress>,
+    /// Held until the socket is closed.
+    _place: Place,
     alarm: Pin<Box<Sleep>>,
     stall: Option<Stall>,
 }
 
 impl Guarded {
     /// Takes a fresh connection.
-    pub fn new(io: TcpStream) -> Self {
+    pub fn new(io: TcpStream, place: Place) -> Self {
         let socket = socket2::SockRef::from(&io);
         // Whichever of them the system refuses, the deadlines above still hold.
         let _ = socket.set_send_buffer_size(SEND_BUFFER);
         let _ = socket.set_tcp_nodelay(true);
         #[cfg(target_os = "linux")]
         let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Self { io, progress: Rc::new(Progress::new()), alarm: Box::pin(sleep_until(Instant::now())), stall: None }
+        let progress = Rc::new(Progress::new(place.waiting()));
+        Self { io, progress, _place: place, alarm: Box::pin(sleep_until(Instant::now())), stall: None }
     }
 
     /// For the requests that will come over this connection.
@@ -125,21 +158,28 @@ impl Guarded {
         Rc::clone(&self.progress)
     }
 
-    /// Fails once a deadline has passed, else wakes the task when one will.
+    /// Fails once a deadline has passed or the connection has to make room, else wakes the task when that happens.
     fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.progress.waiting.is_closed(cx.waker()) {
+            return Err(self.give_up(io::ErrorKind::ConnectionAborted, "closed to make room for another"));
+        }
         let stall = self.stall.as_ref().map(Stall::deadline);
         let Some(deadline) = self.progress.deadline().into_iter().chain(stall).min() else { return Ok(()) };
         if self.alarm.deadline() != deadline {
             self.alarm.as_mut().reset(deadline);
         }
         match self.alarm.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                // Otherwise the kernel would go on serving what it holds.
-                let _ = socket2::SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the client is too slow"))
-            }
+            Poll::Ready(()) => Err(self.give_up(io::ErrorKind::TimedOut, "the client is too slow")),
             Poll::Pending => Ok(()),
         }
+    }
+
+    fn give_up(&self, kind: io::ErrorKind, why: &'static str) -> io::Error {
+        // Otherwise the kernel would go on serving what it holds. An answer that was written whole is still delivered.
+        if self.stall.is_some() || kind == io::ErrorKind::TimedOut {
+            let _ = socket2::SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
+        }
+        io::Error::new(kind, why)
     }
 }
 
@@ -147,8 +187,9 @@ impl AsyncRead for Guarded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buf)?;
-        if read.is_ready() && buf.filled().len() > before && self.progress.0.get() == Stage::Idle {
-            self.progress.0.set(Stage::Head(Instant::now()));
+        if read.is_ready() && buf.filled().len() > before && self.progress.stage.get() == Stage::Idle {
+            // It goes on waiting since the answer before: who sends a byte now and then does not look busy.
+            self.progress.stage.set(Stage::Head(Instant::now()));
         }
         self.watch(cx)?;
         read.map(Ok)
@@ -163,16 +204,17 @@ impl AsyncWrite for Guarded {
             (Poll::Pending, stall @ None) => *stall = Some(Stall { since: Instant::now(), taken: 0 }),
             (Poll::Ready(_), None) | (Poll::Pending, Some(_)) => {}
         }
+        if let Some(stall) = &self.stall {
+            self.progress.waiting.wait_since(stall.began());
+        }
         self.watch(cx)?;
         written.map(Ok)
     }
 
     /// The framework flushes when the socket has taken all that it has to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stall = None;
-        if self.progress.0.get() == Stage::Answer {
-            self.progress.0.set(Stage::Idle);
-        }
+        let late = self.stall.take().is_some();
+        self.progress.taken(late);
         Pin::new(&mut self.io).poll_flush(cx)
     }
 

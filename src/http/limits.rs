@@ -3,7 +3,7 @@
 //! It is counted in this process: several instances together allow several times as much. It runs on the machine's monotonic
 //! clock, so that setting the clock lifts nothing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 
-use super::address::ClientAddress;
+use super::address::{ClientAddress, network};
 use super::fallback::Operation;
 use super::problem::Draft;
 use crate::config::edge::{Class, Quota, RateLimits};
@@ -185,37 +185,15 @@ fn class(request: &ServiceRequest, signed_in: bool) -> Option<Class> {
     })
 }
 
-/// Whom an address counts as: itself, or for IPv6 the network of one subscriber, who has all of it. Where too many are
-/// remembered already, a whole provider's network counts as one, so that a flood crowds out its own neighbours and not all.
-fn network(address: IpAddr, crowded: bool) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => (if crowded { Ipv4Addr::from_bits(v4.to_bits() & (!0 << 16)) } else { v4 }).into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (!0 << if crowded { 96 } else { 64 })).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_subscriber_of_ipv6_counts_as_one_and_a_crowd_by_its_provider() {
-        for (address, alone, crowded) in [
-            ("198.51.100.7", "198.51.100.7", "198.51.0.0"),
-            ("::ffff:198.51.100.7", "198.51.100.7", "198.51.0.0"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::", "2001:db8::"),
-        ] {
-            let address = address.parse().expect("an address");
-            assert_eq!(network(address, false).to_string(), alone);
-            assert_eq!(network(address, true).to_string(), crowded);
-        }
-    }
-
-    #[test]
     fn a_quota_is_counted_by_key_and_forgotten_when_it_is_whole_again() {
         let quota = Quota { requests: 3.try_into().expect("three"), window: Duration::from_millis(300) };
         let counter = counter(quota);
-        let (a, b) = (Key::Address(Ipv4Addr::LOCALHOST.into()), Key::User(UserId(uuid::Uuid::nil())));
+        let (a, b) = (Key::Address(std::net::Ipv4Addr::LOCALHOST.into()), Key::User(UserId(uuid::Uuid::nil())));
         for remaining in [2, 1, 0] {
             assert_eq!(counter.check_key(&a).expect("admitted").remaining_burst_capacity(), remaining);
         }

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -23,6 +23,7 @@ use crate::actor::Actor;
 use crate::db::budget;
 use crate::env::Env;
 use crate::telemetry::RequestLabels;
+use crate::trail::Trail;
 
 /// The header that names a request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -102,7 +103,10 @@ pub async fn wrap(
         }
         let labels = RequestLabels { method, route: route.clone(), status };
         env.metrics.http_duration.get_or_create(&labels).observe(took.as_secs_f64());
-        tracing::info!(%method, %route, status, millis = took.as_secs_f64() * 1000.0, "answered");
+        // Whose session it was, by the id of the account. Who calls without one is known by the address only.
+        let account = request.as_ref().and_then(|request| request.extensions().get::<Trail>()?.notes().user);
+        let account = account.map(tracing::field::display);
+        tracing::info!(%method, %route, status, millis = millis(took), client = %client.0, account, "answered");
         match request {
             Some(request) => Ok(ServiceResponse::new(request, response)),
             None => Err(InternalError::from_response("failed", response).into()),
@@ -110,6 +114,11 @@ pub async fn wrap(
     }
     .instrument(span);
     budget::one_request(answer).await
+}
+
+/// Milliseconds to the microsecond, which is as exact as the measurement.
+fn millis(took: Duration) -> f64 {
+    f64::from(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 
 /// Writes out a problem, be it ours or one that the framework made by itself.

@@ -1,8 +1,9 @@
 //! What all endpoints share: problem documents, strict input, paging, preconditions, idempotency, headers,
-//! and what guards them: deadlines, rate limits, origins, the client's address.
+//! and what guards them: bounds on connections, deadlines, rate limits, origins, the client's address.
 
 pub mod address;
 pub mod connection;
+pub mod connections;
 pub mod cors;
 pub mod endpoints;
 pub mod etag;
@@ -10,6 +11,7 @@ pub mod fallback;
 pub mod idempotency;
 pub mod input;
 pub mod limits;
+pub mod listener;
 pub mod middleware;
 pub mod operations;
 pub mod paging;

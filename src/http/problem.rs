@@ -251,6 +251,17 @@ impl Draft {
         )
     }
 
+    /// 403: a browser asked for a web client whose origin is not let in.
+    pub fn origin() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "origin_not_allowed",
+            "Origin not allowed",
+            "The server does not let web clients of this origin in. The operator admits an origin with the setting \
+             CORS_ORIGINS, for example CORS_ORIGINS=https://app.clinic.example.",
+        )
+    }
+
     /// 408.
     pub fn timed_out() -> Self {
         Self::new(

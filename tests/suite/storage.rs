@@ -3,9 +3,15 @@
 use std::collections::BTreeSet;
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Integer;
 use legwork::actor::Role;
+use legwork::db::Conn;
+use legwork::db::trace::{PREPARED, prepared};
+use legwork::db::verbatim::Verbatim;
 use serde_json::json;
 
+use crate::durability::ask;
 use crate::support::disk::Disk;
 use crate::support::people::PASSWORD;
 use crate::support::process::{Process, command};
@@ -34,7 +40,30 @@ async fn names(client: &Client) -> BTreeSet<String> {
     }
 }
 
+/// How many statements the engine says that this connection keeps; SQLite does not say.
+fn prepared_at_the_server(conn: &mut Conn) -> usize {
+    match conn {
+        Conn::Sqlite(_) => 0,
+        Conn::Postgres(_) => ask(conn, "SELECT name AS line FROM pg_prepared_statements").len(),
+    }
+}
+
 both! {
+    async fn a_connection_keeps_a_bounded_number_of_statements_prepared(app: App) {
+        // Each of another text, as every combination of a list's filters is; readers and the writer alike.
+        let mut most = (0, 0);
+        for number in 0..800 {
+            let run = move |conn: &mut Conn| {
+                let answer: i32 = diesel::select(Verbatim::<Integer>::new(format!("{number}"))).get_result(conn)?;
+                assert_eq!(answer, number);
+                Ok((prepared(conn), prepared_at_the_server(conn)))
+            };
+            let (kept, kept_there) = if number % 2 == 0 { app.env.db.read(run).await } else { app.env.db.write(run).await }.expect("run");
+            most = (most.0.max(kept), most.1.max(kept_there));
+        }
+        assert!(most.0 > PREPARED / 2 && most.0 <= PREPARED + 8 && most.1 <= PREPARED + 8, "{most:?}");
+    }
+
     async fn many_writes_at_once_are_all_answered_and_all_there(app: App) {
         let admin = app.admin().await;
         let all: Vec<String> = (0..200).map(|number| format!("Place {number}")).collect();

@@ -1,14 +1,17 @@
 //! Row 24: who sends or reads too slowly is cut off, and nobody else notices. Each bound has a second or two of slack for a
-//! busy machine; the slow sockets of one test wait side by side.
+//! busy machine; the slow sockets of one test wait side by side. Row 30: a crowd of connections takes no room from others.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
-use super::wire::{assert_as_calm, connect, connect_narrow, dribble, probe, until_closed};
+use super::wire::{assert_as_calm, connect, connect_from, connect_narrow, dribble, probe, until_closed};
 use crate::support::clinic::{location, visit_type};
+use crate::support::process::Process;
 use crate::support::site::Site;
 use crate::support::{App, Engine, app, both};
 
@@ -164,18 +167,147 @@ fn row_24_slow_senders_and_readers_are_cut_off_a_thin_line_is_not_and_others_sta
     });
 }
 
-#[test]
-fn row_24_more_connections_than_there_may_be_wait_for_their_turn() {
+/// Connections that do as little as a client can, and open anew a moment after they were closed. They have a thread of their
+/// own, and end when this is dropped.
+struct Crowd(Option<(oneshot::Sender<()>, std::thread::JoinHandle<()>)>);
+
+impl Crowd {
+    fn gather(base: &str, addresses: &[String], each: usize) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (base, addresses) = (base.to_owned(), addresses.to_vec());
+        let thread = std::thread::spawn(move || {
+            app::runtime().block_on(async {
+                tokio::select! {
+                    () = Self::mill(&base, &addresses, each) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self(Some((stop, thread)))
+    }
+
+    async fn mill(base: &str, addresses: &[String], each: usize) {
+        let slow_head = b"GET /health/live HTTP/1.1\r\nX-Slow: ";
+        let unread = format!("GET {LARGE} HTTP/1.1\r\nHost: legwork\r\n\r\n");
+        let openings: [&[u8]; 4] = [b"", slow_head, REQUEST.as_bytes(), unread.as_bytes()];
+        let members = addresses.iter().flat_map(|from| (0..each).map(move |number| (from, openings[number % 4])));
+        join_all(members.map(async |(from, opening)| {
+            loop {
+                let mut socket = connect_from(base, from).await;
+                // It may be closed already.
+                let _ = socket.write_all(opening).await;
+                until_gone(&socket).await;
+            }
+        }))
+        .await;
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Waits for the end of a connection without reading from it, so that what it asked for stays with the server.
+async fn until_gone(socket: &TcpStream) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        match socket.ready(Interest::READABLE | Interest::WRITABLE).await {
+            Ok(state) if !state.is_read_closed() && !state.is_write_closed() => {}
+            _ => return,
+        }
+    }
+}
+
+/// What well-behaved clients and the operator's probes meet beside such a crowd of more connections than there may be.
+fn others_are_served_beside(addresses: &[String], each: usize, neighbour: &str) {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
     let clock = legwork::clock::Clock::manual(crate::support::START.parse().expect("an instant"));
-    let app = App::start(site, clock, &["--max-connections", "8"]);
+    let app = App::start(site, clock, &["--max-connections", "200", "--max-connections-per-client", "50"]);
     app::runtime().block_on(async {
-        let silent: Vec<_> = join_all((0..8).map(|_| connect(&app.base))).await;
-        let begun = Instant::now();
-        app.anon().get("/health/live").await.expect(200);
-        // The silent ones are cut off, and then there is room.
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-        drop(silent);
+        let calm = probe(&app, 20).await;
+        let crowd = Crowd::gather(&app.base, addresses, each);
+        let metrics = &app.env.metrics;
+        let patience = Instant::now() + Duration::from_secs(20);
+        while metrics.connections_evicted.get() == 0 {
+            assert!(Instant::now() < patience, "{} connections are no crowd", metrics.connections.get());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for _ in 0..10 {
+            // Each on a connection of its own.
+            for address in ["127.0.0.1", neighbour] {
+                for path in ["/health/live", "/health/ready", "/v1/locations"] {
+                    let begun = Instant::now();
+                    app.anon_at(address).get(path).await.expect(200);
+                    assert!(begun.elapsed() < Duration::from_secs(1), "{path} took {:?}", begun.elapsed());
+                }
+            }
+        }
+        let busy = probe(&app, 100).await;
+        assert_as_calm(calm, busy);
+        assert!(metrics.connections.get() <= 200);
+        drop(crowd);
+    });
+}
+
+#[test]
+fn row_30_a_crowd_of_silent_connections_from_one_address_hinders_nobody_not_even_at_that_address() {
+    others_are_served_beside(&["127.0.0.2".into()], 250, "127.0.0.2");
+}
+
+#[test]
+fn row_30_a_crowd_from_many_addresses_hinders_nobody() {
+    let addresses: Vec<_> = (10..30).map(|number| format!("127.0.0.{number}")).collect();
+    others_are_served_beside(&addresses, 13, "127.0.0.10");
+}
+
+#[test]
+fn row_30_a_proxy_may_have_more_connections_than_a_client() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    let clock = legwork::clock::Clock::manual(crate::support::START.parse().expect("an instant"));
+    let bounds = ["--max-connections", "120", "--max-connections-per-client", "4", "--behind-proxy", "127.0.0.2"];
+    let app = App::start(site, clock, &bounds);
+    app::runtime().block_on(async {
+        for (address, open) in [("127.0.0.2", 20), ("127.0.0.3", 4)] {
+            let mut sockets = Vec::new();
+            for _ in 0..20 {
+                sockets.push(connect_from(&app.base, address).await);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let is_open = |socket: &TcpStream| {
+                matches!(socket.try_read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+            };
+            assert_eq!(sockets.iter().filter(|socket| is_open(socket)).count(), open, "of {address}");
+            // It is the oldest that went.
+            assert!(sockets.iter().rev().take(open).all(is_open), "{address}");
+        }
+    });
+}
+
+#[test]
+fn row_30_probes_have_an_address_of_their_own_that_serves_nothing_else() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[("HEALTH_ADDR", "127.0.0.1:0"), ("MAX_CONNECTIONS", "8")]).await;
+        let probes = server.probes();
+        let crowd = Crowd::gather(&probes, &["127.0.0.2".into()], 100);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for path in ["/health/live", "/health/ready", "/metrics"] {
+            let begun = Instant::now();
+            server.prober().get(path).await.expect(200);
+            assert!(begun.elapsed() < Duration::from_secs(1), "{path} took {:?}", begun.elapsed());
+        }
+        for path in ["/", "/v1/locations", "/docs/", "/openapi.json", "/verify-email", "/v1/sessions"] {
+            server.prober().get(path).await.problem(404, "not_found");
+        }
+        // The service's own address has them as well.
+        server.anon().get("/health/ready").await.expect(200);
+        drop(crowd);
     });
 }
 

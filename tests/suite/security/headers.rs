@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::process::Process;
 use crate::support::site::Site;
 use crate::support::{App, Client, Engine, Reply, app, both};
 
@@ -54,9 +55,63 @@ both! {
     async fn row_04_no_origin_is_let_in_by_default(app: App) {
         let preflight = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")];
         let reply = app.anon().send(Method::OPTIONS, "/v1/sessions", &preflight, None).await;
-        reply.problem(405, "method_not_allowed");
+        let problem = reply.problem(403, "origin_not_allowed");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("CORS_ORIGINS")), "{problem}");
         assert_eq!(reply.header("access-control-allow-origin"), "");
+        // Of this machine as well: this is no demo.
+        let preflight = [("Origin", "http://localhost:5173"), ("Access-Control-Request-Method", "POST")];
+        app.anon().send(Method::OPTIONS, "/v1/sessions", &preflight, None).await.problem(403, "origin_not_allowed");
+        // What is no preflight is answered as ever.
+        app.anon().send(Method::OPTIONS, "/v1/sessions", &[("Origin", ORIGIN)], None).await.problem(405, "method_not_allowed");
     }
+}
+
+#[test]
+fn row_04_the_log_names_the_setting_that_would_let_a_refused_web_client_in() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    app::runtime().block_on(async {
+        let server = Process::start(&site, &[]).await;
+        for origin in [ORIGIN, "not an origin but words"] {
+            let preflight = [("Origin", origin), ("Access-Control-Request-Method", "POST")];
+            let reply = server.anon().send(Method::OPTIONS, "/v1/sessions", &preflight, None).await;
+            reply.problem(403, "origin_not_allowed");
+        }
+        let log = server.log();
+        let told: Vec<_> = log.lines().filter(|line| line.contains("CORS_ORIGINS")).collect();
+        assert_eq!(told.len(), 2, "{log}");
+        assert!(told[0].contains(ORIGIN) && !log.contains("but words"), "{log}");
+    });
+}
+
+#[test]
+fn row_04_a_demo_lets_web_clients_of_this_machine_in_and_no_others() {
+    let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
+    app::runtime().block_on(async {
+        let server = Process::start_demo(&site).await;
+        for (origin, is_admitted) in [
+            ("http://localhost:5173", true),
+            ("http://127.0.0.1:3000", true),
+            ("http://localhost", true),
+            ("http://localhost.evil.example", false),
+            ("http://localhost:5173.evil.example", false),
+            ("https://evil.example", false),
+            ("null", false),
+        ] {
+            let preflight = [("Origin", origin), ("Access-Control-Request-Method", "POST")];
+            let asked = server.anon().send(Method::OPTIONS, "/v1/sessions", &preflight, None).await;
+            let got = server.anon().get_with("/v1/locations", &[("Origin", origin)]).await;
+            got.expect(200);
+            for reply in [&asked, &got] {
+                let admitted = if is_admitted { origin } else { "" };
+                assert_eq!(reply.header("access-control-allow-origin"), admitted, "{origin}: {}", reply.request);
+            }
+            if is_admitted {
+                asked.expect(200);
+            } else {
+                asked.problem(403, "origin_not_allowed");
+            }
+        }
+    });
 }
 
 #[test]

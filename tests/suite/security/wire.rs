@@ -13,6 +13,13 @@ pub async fn connect(base: &str) -> TcpStream {
     TcpStream::connect(address(base)).await.expect("a connection")
 }
 
+/// A connection from an address of this machine: all of 127.0.0.0/8 is.
+pub async fn connect_from(base: &str, from: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(format!("{from}:0").parse().expect("an address")).expect("bound");
+    socket.connect(address(base).parse().expect("an address")).await.expect("a connection")
+}
+
 /// A connection whose own side takes hardly anything ahead of the reader.
 pub async fn connect_narrow(base: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");

@@ -32,6 +32,7 @@ fn equipped(mut command: Command, site: &Site) -> Command {
         .env("MAIL_DIR", site.mail_dir())
         .env("RATE_LIMITS", "off")
         .env("REQUIRE_TOTP", "off")
+        .env("SHUTDOWN_DELAY_SECONDS", "0")
         .env("RUST_LOG", "info")
         .stdin(Stdio::null());
     command
@@ -123,6 +124,13 @@ impl Process {
         })
     }
 
+    /// The base of the address that answers the probes, as `HEALTH_ADDR` asked for it.
+    pub fn probes(&self) -> String {
+        let log = self.log();
+        let (_, rest) = log.split_once(" probes=").expect("the log names the address");
+        format!("http://{}", rest.split_whitespace().next().expect("an address"))
+    }
+
     /// The log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log.path()).unwrap_or_default()
@@ -131,6 +139,11 @@ impl Process {
     /// Somebody who is not signed in.
     pub fn anon(&self) -> Client {
         Client::new(http_client(), self.base.clone(), Clock::System)
+    }
+
+    /// The same at the address that answers the probes.
+    pub fn prober(&self) -> Client {
+        Client::new(http_client(), self.probes(), Clock::System)
     }
 
     /// Ends it at once, as a power cut would.

@@ -132,6 +132,8 @@ impl Site {
             // Nobody waits for idle connections at the end of a test.
             "--shutdown-seconds",
             "0",
+            "--shutdown-delay-seconds",
+            "0",
         ];
         flags.extend(extra);
         Config::new(settings(&flags), &Entropy::system()).expect("the settings of a test")
