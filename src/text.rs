@@ -106,6 +106,9 @@ impl Language {
 }
 
 #[cfg(test)]
+pub mod branches;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

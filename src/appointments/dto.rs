@@ -126,11 +126,12 @@ pub struct AppointmentPatient {
 }
 
 impl AppointmentDto {
-    /// As `actor` may see it.
+    /// As `actor` may see it; their trail notes whom it shows.
     ///
     /// # Errors
     /// A fault, if the note does not open.
     pub fn new(env: &Env, actor: &Actor, shown: Shown) -> Result<Self> {
+        actor.trail.note_shown([shown.patient.id]);
         let attention = shown.attention().filter(|_| actor.role.is_staff());
         let (intake_id, intake_status) = shown.intake(env);
         let Shown { appointment, location, patient, .. } = shown;

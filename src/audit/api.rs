@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::model::{AuditOutcome, COMMANDS, Event};
 use super::openings;
+use super::shown::PatientIds;
 use super::store::{self, Filter};
 use crate::actor::{Action, Actor, Role};
 use crate::clock::Timestamp;
@@ -31,7 +32,8 @@ const COMMAND_LINE: &str = "command line";
     "actor_id": "0199d0c2-7a00-7000-8000-000000000001", "actor_name": "Dee Desk", "role": "front_desk",
     "operation": "get_patient", "outcome": "success", "status": null,
     "patient_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "object_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01",
-    "address": "192.0.2.7", "request_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c56", "times": 1, "reason": null
+    "address": "192.0.2.7", "request_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c56", "times": 1, "shown_patient_ids": [],
+    "reason": null
 }))]
 pub struct AuditEventDto {
     /// The event's id.
@@ -51,7 +53,7 @@ pub struct AuditEventDto {
     outcome: AuditOutcome,
     /// The HTTP status of a refusal or failure.
     status: Option<i32>,
-    /// Whose record.
+    /// Whose record; null for a list that showed several patients, or none.
     patient_id: Option<PatientId>,
     /// What was read or written; it may be gone. Of a `create_session` that was refused: the account that was tried, where
     /// the address has one.
@@ -63,6 +65,8 @@ pub struct AuditEventDto {
     /// How many requests alike this stands for: refusals to who is not signed in are counted, not listed. Of those who ask
     /// too often (429), one refusal a minute is noted.
     times: i32,
+    /// The other patients whom the response showed: those of a page of a list or search.
+    shown_patient_ids: Vec<PatientId>,
     /// Of `open_record`: why a practitioner opened the record of a patient whom they do not treat.
     reason: Option<String>,
 }
@@ -88,6 +92,7 @@ impl AuditEventDto {
             address: event.address,
             request_id: event.request_id,
             times: event.times,
+            shown_patient_ids: event.shown.iter().flat_map(PatientIds::ids).collect(),
         }
     }
 }
@@ -107,7 +112,7 @@ struct AuditEventPage {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct AuditEventFilter {
-    /// Of whose record.
+    /// Of whose record: about it, or showing it among others.
     patient_id: Option<PatientId>,
     /// By which account.
     actor_id: Option<UserId>,
@@ -156,7 +161,7 @@ impl AuditEventFilter {
 /// Read the audit trail
 ///
 /// Each change, each read of somebody's data, each log-in and each refusal: who, whose record, what, how it ended, from
-/// where; the newest first. Changes are here at once, the rest within a second. `operation=open_record` are the records that
+/// where; the newest first. A list or search names the patients whom it showed. Changes are here at once, the rest within a second. `operation=open_record` are the records that
 /// practitioners opened for a reason, having nothing to do with the patient.
 #[utoipa::path(
     tag = "audit",
@@ -177,15 +182,17 @@ async fn list_audit_events(
     if let Some(patient) = filter.patient_id {
         actor.trail.note_patient(patient);
     }
-    let shared = env.clone();
+    let (shared, trail) = (env.clone(), actor.trail);
     let page = env
         .db
         .read(move |conn| {
             let rows = store::list(conn, &filter, after, limit)?;
             let (rows, next_cursor) = limit.page(rows, LIST, |event| (event.at, event.id.0));
             let names = store::names(conn, &rows)?;
-            let openings = rows.iter().filter(|event| event.operation == openings::OPERATION);
-            let reasons = openings::reasons(conn, &shared, openings.filter_map(|event| event.object_id).collect())?;
+            let openings = || rows.iter().filter(|event| event.operation == openings::OPERATION);
+            let reasons = openings::reasons(conn, &shared, openings().filter_map(|event| event.object_id).collect())?;
+            // The events themselves hold ids only, but a reason tells of a patient.
+            trail.note_shown(openings().filter_map(|event| event.patient_id));
             let items = rows.into_iter().map(|event| AuditEventDto::new(event, &names, &reasons)).collect();
             Ok(AuditEventPage { items, next_cursor })
         })

@@ -2,7 +2,8 @@
 //! whoever would change or delete them.
 //!
 //! What changes something writes its event in its own transaction, with [`record`]; all else (reads, refusals, failures) is
-//! noted at the edge of the service ([`edge`]) and written in batches ([`queue`]), which seals as well.
+//! noted at the edge of the service ([`edge`]) and written in batches ([`queue`]), which seals as well. An event names the
+//! patient whom the request is about, and the patients whom its response showed ([`shown`]).
 
 pub mod api;
 pub mod edge;
@@ -12,6 +13,7 @@ pub mod openings;
 pub mod purge;
 pub mod queue;
 pub mod seal;
+pub mod shown;
 pub mod store;
 pub mod verify;
 
@@ -23,7 +25,8 @@ use crate::error::Result;
 use crate::ids::AuditEventId;
 use crate::trail::Trail;
 
-/// Writes down what a request does, in the transaction that does it. `object` is the id of what it makes or changes.
+/// Writes down what a request does, in the transaction that does it. `object` is the id of what it makes or changes. Call it
+/// when the patients whom the response shows are noted.
 ///
 /// # Errors
 /// The database's.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::shown::PatientIds;
 use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::db::schema::audit_events;
@@ -54,14 +55,21 @@ pub struct Event {
     pub times: i32,
     /// What signed it.
     pub key_id: AuditKeyId,
-    /// The digest of all the above.
+    /// The digest of all the others.
     pub mac: Vec<u8>,
+    /// The other patients whom the response showed.
+    pub shown: Option<PatientIds>,
 }
 
 impl Event {
     /// The event of what a trail tells.
     pub fn new(id: AuditEventId, at: Timestamp, signer: &Signer, trail: &Trail, outcome: AuditOutcome) -> Self {
         let notes = trail.notes();
+        let (patient, shown) = match outcome {
+            AuditOutcome::Success | AuditOutcome::Replayed => trail.patients(),
+            // It showed nobody.
+            AuditOutcome::Refused | AuditOutcome::Failed => (notes.patient, Vec::new()),
+        };
         let event = Self {
             id,
             at,
@@ -70,13 +78,14 @@ impl Event {
             operation: trail.operation().to_owned(),
             outcome,
             status: None,
-            patient_id: notes.patient,
+            patient_id: patient,
             object_id: notes.object.map(ObjectId),
             address: trail.address().map(written),
             request_id: trail.request_id().map(str::to_owned),
             times: 1,
             key_id: AuditKeyId(signer.id),
             mac: Vec::new(),
+            shown: PatientIds::new(&shown),
         };
         event.signed(signer)
     }
@@ -94,9 +103,11 @@ impl Event {
         signer.is_right(&self.statement(), &self.mac)
     }
 
-    /// Everything it says. A column more is a new kind of statement.
+    /// Everything it says. A column more is a new kind of statement; where that is empty, the kind is the old one, of
+    /// which older events are.
     fn statement(&self) -> Statement {
-        Statement::new("legwork audit event 1")
+        let kind = if self.shown.is_some() { "legwork audit event 2" } else { "legwork audit event 1" };
+        let statement = Statement::new(kind)
             .with_id(Some(self.id.0))
             .with_number(self.at.as_micros())
             .with_id(self.actor_id.map(|id| id.0))
@@ -109,7 +120,11 @@ impl Event {
             .with(self.address.as_deref().map(str::as_bytes))
             .with(self.request_id.as_deref().map(str::as_bytes))
             .with_number(self.times.into())
-            .with_id(Some(self.key_id.0))
+            .with_id(Some(self.key_id.0));
+        match &self.shown {
+            Some(shown) => statement.with(Some(shown.as_bytes())),
+            None => statement,
+        }
     }
 }
 
@@ -148,11 +163,12 @@ pub const COMMANDS: &[&str] =
 mod tests {
     use super::*;
 
-    fn event(signer: &Signer) -> Event {
+    fn event(signer: &Signer, shown: &[u128]) -> Event {
         let trail = Trail::of_request("get_patient", Some("request-1".into()), Some(IpAddr::from([192, 0, 2, 7])));
         trail.note_actor(UserId(uuid::Uuid::from_u128(1)), Some(Role::FrontDesk));
         trail.note_patient(PatientId(uuid::Uuid::from_u128(2)));
         trail.note_object(uuid::Uuid::from_u128(3));
+        trail.note_shown(shown.iter().map(|patient| PatientId(uuid::Uuid::from_u128(*patient))));
         let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
         Event::new(AuditEventId(uuid::Uuid::from_u128(4)), at, signer, &trail, AuditOutcome::Success)
     }
@@ -160,9 +176,7 @@ mod tests {
     #[test]
     fn no_column_of_an_event_can_be_changed_unnoticed() {
         let signer = Signer::new(uuid::Uuid::from_u128(9), &[1; 32]).expect("a key");
-        let genuine = event(&signer);
-        assert!(genuine.is_genuine(&signer));
-        let changes: [fn(&mut Event); 13] = [
+        let changes: [fn(&mut Event); 14] = [
             |e| e.id = AuditEventId(uuid::Uuid::from_u128(5)),
             |e| e.at = e.at.plus(jiff::SignedDuration::from_micros(1)),
             |e| e.actor_id = None,
@@ -176,12 +190,31 @@ mod tests {
             |e| e.request_id = None,
             |e| e.times = 2,
             |e| e.key_id = AuditKeyId(uuid::Uuid::from_u128(8)),
+            |e| e.shown = PatientIds::new(&[PatientId(uuid::Uuid::from_u128(6))]),
         ];
-        for (at, change) in changes.iter().enumerate() {
-            let mut forged = genuine.clone();
-            change(&mut forged);
-            assert!(!forged.is_genuine(&signer), "column {at}");
+        for genuine in [event(&signer, &[]), event(&signer, &[5, 6, 7])] {
+            assert!(genuine.is_genuine(&signer));
+            for (at, change) in changes.iter().enumerate() {
+                let mut forged = genuine.clone();
+                change(&mut forged);
+                assert!(!forged.is_genuine(&signer), "column {at}");
+            }
         }
+        let mut forged = event(&signer, &[5, 6, 7]);
+        forged.shown = None;
+        assert!(!forged.is_genuine(&signer));
+    }
+
+    #[test]
+    fn a_refusal_shows_nobody() {
+        let signer = Signer::new(uuid::Uuid::from_u128(9), &[1; 32]).expect("a key");
+        let trail = Trail::of_request("list_patients", None, None);
+        trail.note_shown((1..=3).map(|patient| PatientId(uuid::Uuid::from_u128(patient))));
+        let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
+        let event = |outcome| Event::new(AuditEventId(uuid::Uuid::nil()), at, &signer, &trail, outcome);
+        assert_eq!(event(AuditOutcome::Success).shown.map(|shown| shown.ids().count()), Some(3));
+        assert_eq!(event(AuditOutcome::Refused).shown, None);
+        assert_eq!(event(AuditOutcome::Failed).patient_id, None);
     }
 
     #[test]

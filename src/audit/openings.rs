@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
+use super::insert;
 use super::model::Event;
-use super::record_as;
 use crate::actor::Actor;
 use crate::db::Conn;
 use crate::db::schema::{patients, record_openings};
@@ -36,7 +36,8 @@ pub fn open(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, reason:
         ))
         .execute(tx)?;
     actor.trail.note_patient(patient);
-    record_as(tx, env, &actor.trail, OPERATION, id.0)
+    // Its reason is kept with this patient, so it names this one, whatever else the trail is used for.
+    insert(tx, env, &actor.trail.aside(OPERATION, id.0).about(patient))
 }
 
 /// The reasons of openings, by the ids under which events name them.

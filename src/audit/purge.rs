@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use super::model::purge_statement;
 use super::seal::Seal;
+use super::shown;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{audit_events, audit_purges, audit_seals};
@@ -51,14 +52,17 @@ pub fn purge(tx: &mut Conn, env: &Env, before: Timestamp) -> Result<usize> {
         .select((Seal::as_select(), audit_events::at.nullable()))
         .load(tx)?;
     // Where an event is missing, somebody else removed it: the finding must stay.
-    let gone: Vec<Seal> =
-        oldest.into_iter().take_while(|(_, at)| at.is_some_and(|at| at < before)).map(|(seal, _)| seal).collect();
-    let Some(closing) = gone.last() else { return Ok(0) };
+    let gone: Vec<(Seal, Timestamp)> =
+        oldest.into_iter().map_while(|(seal, at)| Some((seal, at.filter(|at| *at < before)?))).collect();
+    let (Some((closing, _)), Some(newest)) = (gone.last(), gone.iter().map(|(_, at)| *at).max()) else {
+        return Ok(0);
+    };
     let (upto_seq, key_id, at) = (closing.seq, AuditKeyId(env.signer.id), env.now());
     let mac = env.signer.sign(&purge_statement(upto_seq, &closing.hmac, at, key_id));
     let row = Purge { upto_seq, closing_hmac: closing.hmac.clone(), at, key_id, mac };
     diesel::insert_into(audit_purges::table).values(&row).execute(tx)?;
-    // First the events: what may go is known by the seals.
+    // The seals last: what may go is known by them.
+    shown::remove(tx, upto_seq, newest)?;
     let sealed = audit_seals::table.filter(audit_seals::seq.le(upto_seq));
     let events = audit_events::table.filter(audit_events::id.eq_any(sealed.select(audit_seals::event_id)));
     diesel::delete(events).execute(tx)?;

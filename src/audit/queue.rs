@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::model::{AuditOutcome, Event};
 use super::seal::{self, Head, LATE, VERY_LATE};
+use super::shown::PatientIds;
 use super::store;
 use crate::env::Env;
 use crate::error::Result;
@@ -18,6 +19,8 @@ use crate::error::Result;
 const QUEUE: usize = 4096;
 /// How many are written with one statement; PostgreSQL takes 65,535 values.
 const BATCH: usize = 500;
+/// How many patients the events of one transaction show, give or take a page: other writers wait for it on SQLite.
+const BATCH_SHOWN: usize = 5_000;
 /// How often the queue is emptied.
 const ROUND: Duration = Duration::from_millis(250);
 /// How often what was written is sealed.
@@ -98,9 +101,13 @@ impl Worker {
     /// Writes all that waits; false if the database took not all of it.
     async fn flush(&mut self) -> bool {
         loop {
+            let count = |event: &Event| event.shown.as_ref().map_or(0, PatientIds::count);
+            let mut shown: usize = self.held.iter().map(count).sum();
             while self.held.len() < BATCH
+                && shown < BATCH_SHOWN
                 && let Ok(event) = self.receiver.try_recv()
             {
+                shown += count(&event);
                 self.held.push(event);
             }
             self.env

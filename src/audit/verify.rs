@@ -10,6 +10,7 @@ use super::model::{Event, purge_statement, seal_statement};
 use super::openings::{self, OPERATION};
 use super::purge::{self, Purge};
 use super::seal::{Head, Seal};
+use super::shown;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{audit_events, audit_purges, audit_seals};
@@ -19,6 +20,8 @@ use crate::ids::AuditEventId;
 
 /// How many rows are read at once.
 const PAGE: i64 = 1000;
+/// Of how many lists the patients are looked for at once.
+const LISTS: usize = 100;
 /// How long an event may wait for its seal.
 const UNSEALED: SignedDuration = SignedDuration::from_secs(10);
 /// How many findings are told in words; of more only the number.
@@ -112,6 +115,7 @@ pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
         }
         let openings = rows.iter().filter_map(|(_, event)| event.clone()).filter(|it| it.operation == OPERATION);
         let openings: Vec<Event> = openings.collect();
+        let lists = lists(rows.iter().filter_map(|(_, event)| event.as_ref()));
         for (seal, event) in rows {
             chain.follow(seal, event);
         }
@@ -120,10 +124,12 @@ pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
                 chain.report.find(format!("the reason of event {} of {} was removed or changed", event.id, event.at));
             }
         }
+        missing_rows(env, lists, chain.report).await?;
     }
     chain.end();
     let head = chain.head;
     unsealed(env, &keys, &mut report).await?;
+    added_rows(env, &mut report).await?;
     report.head = Some(head);
     Ok(report)
 }
@@ -220,6 +226,7 @@ async fn unsealed(env: &Env, keys: &Keys, report: &mut Report) -> Result<()> {
         let Some(last) = events.last() else { return Ok(()) };
         after = Some((last.at, last.id));
         let old = env.now().minus(UNSEALED);
+        missing_rows(env, lists(events.iter()), report).await?;
         for event in events {
             let place = format!("event {} of {} ({})", event.id, event.at, event.operation);
             if !keys.find(event.key_id.0).is_some_and(|key| event.is_genuine(key)) {
@@ -227,6 +234,38 @@ async fn unsealed(env: &Env, keys: &Keys, report: &mut Report) -> Result<()> {
             } else if event.at < old {
                 report.find(format!("{place} has no seal; the service seals what is left when it runs"));
             }
+        }
+    }
+}
+
+/// The events that showed several patients.
+fn lists<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<Event> {
+    events.filter(|event| event.shown.is_some()).cloned().collect()
+}
+
+/// Looks for the rows of the patients whom events showed.
+async fn missing_rows(env: &Env, events: Vec<Event>, report: &mut Report) -> Result<()> {
+    for events in events.chunks(LISTS) {
+        let events = events.to_vec();
+        let count = |conn: &mut Conn, event: Event| Ok((shown::missing(conn, &event)?, event));
+        let counts: Vec<(usize, Event)> =
+            env.db.read(move |conn| events.into_iter().map(|event| count(conn, event)).collect::<Result<_>>()).await?;
+        for (missing, Event { id, at, operation, .. }) in counts.into_iter().filter(|(missing, _)| *missing > 0) {
+            report.find(format!("{missing} of the patients whom event {id} of {at} ({operation}) showed were removed"));
+        }
+    }
+    Ok(())
+}
+
+/// Looks at every row of a patient whom an event showed: one that the event does not know was put in.
+async fn added_rows(env: &Env, report: &mut Report) -> Result<()> {
+    let mut after = None;
+    loop {
+        let rows = env.db.read(move |conn| shown::page(conn, after, PAGE)).await?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        after = Some(*last);
+        for (row, _) in rows.into_iter().filter(|(_, is_shown)| !is_shown) {
+            report.find(format!("event {} of {} does not show a patient who was added to it", row.event_id, row.at));
         }
     }
 }

@@ -597,6 +597,18 @@ diesel::table! {
         times -> Integer,
         key_id -> types::Uid,
         mac -> Binary,
+        shown -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    audit_event_patients (patient_id, at, event_id) {
+        patient_id -> types::Uid,
+        at -> types::Instant,
+        event_id -> types::Uid,
     }
 }
 
@@ -689,6 +701,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     appointment_identifiers,
     audit_keys,
     audit_events,
+    audit_event_patients,
     audit_seals,
     audit_purges,
     record_openings,

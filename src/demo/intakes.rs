@@ -64,15 +64,16 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, hands: &Hands, patients: &[PatientI
     let [ann, bernard, zoe, soren, priya, lev] = patients else {
         return Err(Error::fault("the demo has six patients"));
     };
-    let doctor = hands.doctor();
+    // A new one for each thing that they do: a trail is of one request.
+    let doctor = || hands.doctor();
     let (then, lately) = (past(env, 240), past(env, 4));
 
     // A long course under a dopamine medicine, reviewed; then iron, a change of medicine, and less of it all.
-    let first = submit(tx, &then, &doctor, *ann, &long_course(env))?;
+    let first = submit(tx, &then, &doctor(), *ann, &long_course(env))?;
     review(
         tx,
         &past(env, 238),
-        &doctor,
+        &doctor(),
         first,
         json!({
             "mimic_review": "not_solely_explained",
@@ -85,19 +86,19 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, hands: &Hands, patients: &[PatientI
     for (days, value) in [(170, 58), (95, 96)] {
         let lab = json!({"test": "ferritin", "value": value, "unit": "ng/mL", "collected_on": day(env, days), "source": "lab_report"});
         let lab = serde_json::from_value(lab).map_err(|_| Error::fault("a demo result"))?;
-        labs::insert(tx, &past(env, days - 2), &doctor, *ann, &lab)?;
+        labs::insert(tx, &past(env, days - 2), &doctor(), *ann, &lab)?;
     }
-    submit(tx, &lately, &doctor, *ann, &after_treatment(env))?;
+    submit(tx, &lately, &doctor(), *ann, &after_treatment(env))?;
 
     // Veins and a sore that cannot wait; the kidneys; not all features of restless legs.
-    submit(tx, &past(env, 1), &doctor, *bernard, &veins_and_kidneys(env))?;
+    submit(tx, &past(env, 1), &doctor(), *bernard, &veins_and_kidneys(env))?;
 
     // The third trimester, in Spanish; reviewed.
-    let pregnant = submit(tx, &past(env, 9), &doctor, *zoe, &pregnancy())?;
+    let pregnant = submit(tx, &past(env, 9), &doctor(), *zoe, &pregnancy())?;
     review(
         tx,
         &past(env, 7),
-        &doctor,
+        &doctor(),
         pregnant,
         json!({
             "mimic_review": "not_solely_explained", "contributors_confirmed": ["pregnancy"],
@@ -119,7 +120,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, hands: &Hands, patients: &[PatientI
     )?;
 
     // Young, little iron, mild and not often.
-    submit(tx, &past(env, 12), &doctor, *priya, &intermittent(env))?;
+    submit(tx, &past(env, 12), &doctor(), *priya, &intermittent(env))?;
 
     // Told at the desk by telephone: most of it nobody asked.
     let brief = json!({

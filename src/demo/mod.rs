@@ -8,8 +8,10 @@ use std::net::SocketAddr;
 
 use argon2::{Argon2, PasswordHasher, password_hash::phc::PasswordHash};
 use diesel::prelude::*;
+use jiff::SignedDuration;
 
 use crate::actor::Role;
+use crate::audit;
 use crate::db::schema::{counters, locations, users};
 use crate::db::{self, Conn, Target, migrate};
 use crate::env::Env;
@@ -23,6 +25,9 @@ pub const DOMAIN: &str = "demo.legwork.example";
 /// The row of `counters` that marks a database as a demo, from the first version that had one. It is written in the
 /// transaction that fills the database.
 const MARK: &str = "demo";
+
+/// No seeded event is older.
+const PAST: SignedDuration = SignedDuration::from_hours(24 * 365);
 
 /// Fills an empty database; leaves a demo as it is; refuses anything else.
 ///
@@ -86,6 +91,8 @@ fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
         .map_err(|error| Error::internal("hash the demo password", error))?;
     let clinic = clinic::fill(tx, env)?;
     people::fill(tx, env, &hash.to_string(), &clinic)?;
+    // The seeded events are of the past, where nothing should be without a seal.
+    audit::seal::seal(tx, &env.signer, PAST)?;
     Ok(true)
 }
 

@@ -70,29 +70,33 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
         access::grant(tx, env, patient.id, ann, Relation::Oneself, None)?;
     }
     let people: Vec<PatientId> = people.iter().map(|patient| patient.id).collect();
-    let actor = Actor {
-        user_id: admin.id,
-        session_id: SessionId(uuid::Uuid::nil()),
-        role: Role::Admin,
-        practitioner_id: None,
-        access_reason: None,
-        trail: Trail::of_command("demo"),
-    };
     // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.
     let mut second = None;
     for (turn, patient) in people.iter().enumerate() {
         let visit_type = clinic.visit_types[turn % 2];
         let practitioner = clinic.practitioners[turn % clinic.practitioners.len()];
         let days = i64::try_from(turn).unwrap_or(0) + 1;
-        let visit = appointment(tx, env, &actor, *patient, (practitioner, visit_type), days)?;
+        let visit = appointment(tx, env, &actor(&admin), *patient, (practitioner, visit_type), days)?;
         if turn == 1 {
             second = visit;
         }
     }
     if let Some(visit) = second {
-        fall_ill(tx, env, &actor, &visit)?;
+        fall_ill(tx, env, &actor(&admin), &visit)?;
     }
     intakes::fill(tx, env, &Hands { doctor: doctor.id, practitioner, desk: desk.id }, &people)
+}
+
+/// An administrator for one thing that they do: a trail is of one request.
+fn actor(admin: &User) -> Actor {
+    Actor {
+        user_id: admin.id,
+        session_id: SessionId(uuid::Uuid::nil()),
+        role: Role::Admin,
+        practitioner_id: None,
+        access_reason: None,
+        trail: Trail::of_command("demo"),
+    }
 }
 
 fn account(

@@ -177,6 +177,7 @@ async fn list(env: web::Data<Env>, actor: Actor, query: Params<MessageQuery>) ->
     let (after, limit) = (Cursor::read(cursor.as_deref(), LIST)?, Limit::new(limit)?);
     let rows = env.db.read(move |conn| store::list(conn, status, after, limit)).await?;
     let (rows, next_cursor) = limit.page(rows, LIST, |message| (message.created_at, message.id.0));
+    actor.trail.note_shown(rows.iter().filter_map(|message| message.patient_id));
     let items = rows.into_iter().map(|message| MessageDto::of(&env, message)).collect::<Result<_>>()?;
     Ok(HttpResponse::Ok().json(MessagePage { items, next_cursor }))
 }

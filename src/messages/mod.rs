@@ -16,4 +16,4 @@ pub mod times;
 pub mod worker;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;

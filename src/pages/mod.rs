@@ -10,6 +10,7 @@ use actix_web::http::header::{self, AcceptLanguage, Header, Preference};
 use actix_web::{HttpRequest, HttpResponse, web};
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
 
+use crate::config::Settings;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -42,18 +43,20 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// How many locations' telephone numbers a page shows.
 const PHONES: i64 = 5;
 
-static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| engine(TEMPLATES));
+
+fn engine(templates: &'static [(&'static str, &'static str)]) -> Environment<'static> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.add_function("t", |state: &State<'_, '_>, english: String, spanish: String| {
         let is_spanish = state.lookup("lang").is_some_and(|lang| lang.as_str() == Some(Language::Spanish.code()));
         if is_spanish { spanish } else { english }
     });
-    engine.set_loader(|name| {
-        Ok(TEMPLATES.iter().find(|(known, _)| *known == name).map(|(_, text)| TemplateSource::from(*text)))
+    engine.set_loader(move |name| {
+        Ok(templates.iter().find(|(known, _)| *known == name).map(|(_, text)| TemplateSource::from(*text)))
     });
     engine
-});
+}
 
 /// The pages with their style and script.
 pub fn routes(cfg: &mut web::ServiceConfig) {
@@ -82,7 +85,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 }
 
 async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -> Result<HttpResponse> {
-    let page = render(&env, name, language(&request), phones(&env).await)?;
+    let page = render(&ENGINE, &env.config.settings, name, language(&request), phones(&env).await)?;
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
@@ -101,8 +104,13 @@ async fn phones(env: &Env) -> Vec<Value> {
     locations.map(|location| context! { name => location.name, number => location.phone }).collect()
 }
 
-fn render(env: &Env, name: &str, language: Language, phones: Vec<Value>) -> Result<String> {
-    let settings = &env.config.settings;
+fn render(
+    engine: &Environment<'static>,
+    settings: &Settings,
+    name: &str,
+    language: Language,
+    phones: Vec<Value>,
+) -> Result<String> {
     let values = context! {
         page => name,
         lang => language.code(),
@@ -112,7 +120,7 @@ fn render(env: &Env, name: &str, language: Language, phones: Vec<Value>) -> Resu
         min_staff => settings.password_min_staff,
         phones => phones,
     };
-    let template = ENGINE.get_template(&format!("{name}.html"));
+    let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))
 }
 
@@ -134,7 +142,30 @@ fn language(request: &HttpRequest) -> Language {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messages::fixtures::config;
+    use crate::text::branches::Branches;
     use actix_web::test::TestRequest;
+
+    #[test]
+    fn every_branch_of_every_page_can_be_rendered() {
+        let mut branches = Branches::default();
+        // The engine asks for texts that live as long as the program.
+        let marked = TEMPLATES.iter().map(|(name, text)| (*name, &*branches.mark(name, text).leak()));
+        let engine = engine(marked.collect::<Vec<_>>().leak());
+        let phone = |name: Option<&str>| context! { name => name, number => "+16175550140" };
+        for (name, language) in
+            PAGES.iter().flat_map(|name| [Language::English, Language::Spanish].map(|it| (name, it)))
+        {
+            for (app, phones) in
+                [(None, vec![]), (Some("https://my.clinic.example/"), vec![phone(None), phone(Some("Elm"))])]
+            {
+                let mut settings = config().settings;
+                settings.patient_app_url = app.map(|app| app.parse().expect("a URL"));
+                branches.rendered(&render(&engine, &settings, name, language, phones).expect("a page"));
+            }
+        }
+        branches.assert_all_rendered();
+    }
 
     #[test]
     fn the_link_says_the_language_or_else_the_browser_does() {

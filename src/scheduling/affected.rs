@@ -8,6 +8,7 @@ use crate::db::schema::{appointments, locations, patients, visit_types};
 use crate::error::Result;
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
 use crate::patients::model::Patient;
+use crate::trail::Trail;
 
 /// How many a list of them holds; the rest is found under `needs_attention`.
 const MOST: usize = 200;
@@ -79,11 +80,12 @@ pub struct AffectedAppointments {
     pub affected_total: usize,
 }
 
-/// Looks up those of the appointments that are booked and nothing else yet.
+/// Looks up those of the appointments that are booked and nothing else yet. The trail notes whom the list shows, so the
+/// event of the change is recorded after this.
 ///
 /// # Errors
 /// The database's.
-pub fn load(tx: &mut Conn, hit: &[AppointmentId]) -> Result<AffectedAppointments> {
+pub fn load(tx: &mut Conn, trail: &Trail, hit: &[AppointmentId]) -> Result<AffectedAppointments> {
     type Row = ((AppointmentId, PractitionerId, LocationId, Timestamp, Timestamp), String, String, Patient);
     let mut rows: Vec<Row> = Vec::new();
     for ids in hit.chunks(CHUNK) {
@@ -111,7 +113,9 @@ pub fn load(tx: &mut Conn, hit: &[AppointmentId]) -> Result<AffectedAppointments
     }
     rows.sort_unstable_by_key(|((id, _, _, starts_at, _), ..)| (*starts_at, *id));
     let affected_total = rows.len();
-    Ok(AffectedAppointments { affected_appointments: rows.into_iter().take(MOST).map(item).collect(), affected_total })
+    let affected_appointments: Vec<_> = rows.into_iter().take(MOST).map(item).collect();
+    trail.note_shown(affected_appointments.iter().map(|affected| affected.patient.id));
+    Ok(AffectedAppointments { affected_appointments, affected_total })
 }
 
 fn item(

@@ -16,6 +16,7 @@ use crate::env::Env;
 use crate::error::{self, Check, Error, Result};
 use crate::http::{Body, IfMatch, PathId, etag};
 use crate::ids::{AvailabilityId, LocationId, PractitionerId};
+use crate::trail::Trail;
 
 /// How many rules one practitioner may have.
 const MOST: usize = 200;
@@ -233,8 +234,9 @@ pub async fn replace_availability(
     let (version, changed) = env
         .db
         .write(move |tx| {
+            let replaced = replace(tx, &within, &actor.trail, id, &if_match, &rules)?;
             audit::record(tx, &within, &actor.trail, id.0)?;
-            replace(tx, &within, id, &if_match, &rules)
+            Ok(replaced)
         })
         .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(changed))
@@ -257,6 +259,7 @@ struct Row {
 fn replace(
     tx: &mut Conn,
     env: &Env,
+    trail: &Trail,
     id: PractitionerId,
     if_match: &IfMatch,
     rules: &[Rule],
@@ -283,7 +286,7 @@ fn replace(
         .set(practitioners::availability_version.eq(practitioner.availability_version))
         .execute(tx)?;
     let hit = publishing::publish(tx, env, &practitioner, &[])?;
-    let affected = affected::load(tx, &hit)?;
+    let affected = affected::load(tx, trail, &hit)?;
     let items = plan_store::rules(tx, id)?.iter().map(Into::into).collect();
     Ok((practitioner.availability_version, AvailabilityChanged { items, affected }))
 }

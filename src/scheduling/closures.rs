@@ -21,6 +21,7 @@ use crate::http::idempotency::{self, Request};
 use crate::http::{Answer, Body, Cursor, IdempotencyKey, Limit, Params, PathId};
 use crate::ids::{ClosureId, LocationId};
 use crate::text;
+use crate::trail::Trail;
 
 const LIST: &str = "closures";
 /// How many one request may enter, and how many to come a location may have: more than a day each for a year.
@@ -265,8 +266,9 @@ pub async fn add_closures(
     let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
     let within = env.clone();
     idempotency::run(&env, request, move |tx| {
+        let added = add(tx, &within, &actor.trail, id, &closures)?;
         audit::record(tx, &within, &actor.trail, id.0)?;
-        Answer::json(200, &add(tx, &within, id, &closures)?)
+        Answer::json(200, &added)
     })
     .await
 }
@@ -275,7 +277,7 @@ pub async fn add_closures(
 ///
 /// # Errors
 /// `NotFound` for the location; the conflict `too_many_closures`.
-fn add(tx: &mut Conn, env: &Env, id: LocationId, closures: &[(When, String)]) -> Result<ClosuresAdded> {
+fn add(tx: &mut Conn, env: &Env, trail: &Trail, id: LocationId, closures: &[(When, String)]) -> Result<ClosuresAdded> {
     store::set_up(tx)?;
     let location = store::location(tx, id)?;
     let mut items = Vec::new();
@@ -288,7 +290,7 @@ fn add(tx: &mut Conn, env: &Env, id: LocationId, closures: &[(When, String)]) ->
         return Err(Error::conflict("too_many_closures", why));
     }
     let hit = publishing::publish_location(tx, env, id, &absent)?;
-    Ok(ClosuresAdded { items, affected: affected::load(tx, &hit)? })
+    Ok(ClosuresAdded { items, affected: affected::load(tx, trail, &hit)? })
 }
 
 /// Enters one closure, or gives the one that is there another name. Whoever enters them comes one after the other

@@ -319,9 +319,9 @@ pub async fn create_exception(
     idempotency::run(&env, request, move |tx| {
         let practitioner = store::lock_practitioner(tx, id)?;
         let exception = enter(tx, &within, &actor, &practitioner, &input, &reason)?;
-        audit::record(tx, &within, &actor.trail, exception.id.0)?;
         let hit = publishing::publish(tx, &within, &practitioner, exception.absence().as_slice())?;
-        let affected = affected::load(tx, &hit)?;
+        let affected = affected::load(tx, &actor.trail, &hit)?;
+        audit::record(tx, &within, &actor.trail, exception.id.0)?;
         let exception = ExceptionDto::new(&within, &actor, &exception)?;
         Answer::created(format!("/v1/exceptions/{}", exception.id), 1, &ExceptionAdded { exception, affected })
     })
@@ -416,11 +416,12 @@ fn remove(tx: &mut Conn, env: &Env, actor: &Actor, id: ExceptionId) -> Result<Af
     if reach == Reach::Own && actor.practitioner_id != Some(exception.practitioner_id) {
         return Err(Error::NotFound);
     }
-    audit::record(tx, env, &actor.trail, id.0)?;
     let practitioner = store::lock_practitioner(tx, exception.practitioner_id)?;
     if diesel::delete(rows).execute(tx)? == 0 {
         return Err(Error::NotFound);
     }
     let hit = publishing::publish(tx, env, &practitioner, &[])?;
-    affected::load(tx, &hit)
+    let affected = affected::load(tx, &actor.trail, &hit)?;
+    audit::record(tx, env, &actor.trail, id.0)?;
+    Ok(affected)
 }

@@ -18,6 +18,7 @@ use crate::http::input::Change;
 use crate::http::{Answer, Body, IdempotencyKey, IfMatch, Params, Patch, PathId, etag};
 use crate::ids::LocationId;
 use crate::text;
+use crate::trail::Trail;
 
 const LIST: &str = "locations";
 
@@ -307,8 +308,9 @@ pub async fn update_location(
     let (location, affected) = env
         .db
         .write(move |tx| {
+            let changed = update(tx, &within, &actor.trail, id, &if_match, &changes)?;
             audit::record(tx, &within, &actor.trail, id.0)?;
-            update(tx, &within, id, &if_match, &changes)
+            Ok(changed)
         })
         .await?;
     let etag = etag::header(location.version);
@@ -318,6 +320,7 @@ pub async fn update_location(
 fn update(
     tx: &mut Conn,
     env: &Env,
+    trail: &Trail,
     id: LocationId,
     if_match: &IfMatch,
     changes: &Changes,
@@ -328,7 +331,7 @@ fn update(
     let mut location = before.clone();
     apply(&mut location, changes);
     if location == before {
-        return Ok((before, affected::load(tx, &[])?));
+        return Ok((before, affected::load(tx, trail, &[])?));
     }
     let recut = location.slot_minutes != before.slot_minutes;
     if recut
@@ -344,5 +347,5 @@ fn update(
     if recut || location.time_zone != before.time_zone {
         hit = publishing::publish_location(tx, env, id, &[])?;
     }
-    Ok((location, affected::load(tx, &hit)?))
+    Ok((location, affected::load(tx, trail, &hit)?))
 }

@@ -22,6 +22,7 @@ use crate::http::{Answer, Body, Cursor, IdempotencyKey, IfMatch, Limit, Params, 
 use crate::identifiers::{self, Identifier, Identifiers, Token};
 use crate::ids::{AppointmentId, LocationId, PractitionerId, VisitTypeId};
 use crate::text;
+use crate::trail::Trail;
 
 const LIST: &str = "practitioners";
 /// How many visit types or locations one practitioner may have.
@@ -390,8 +391,9 @@ pub async fn update_practitioner(
     let (version, changed) = env
         .db
         .write(move |tx| {
+            let changed = update(tx, &within, &actor.trail, id, &if_match, &changes)?;
             audit::record(tx, &within, &actor.trail, id.0)?;
-            update(tx, &within, id, &if_match, &changes)
+            Ok(changed)
         })
         .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(changed))
@@ -400,6 +402,7 @@ pub async fn update_practitioner(
 fn update(
     tx: &mut Conn,
     env: &Env,
+    trail: &Trail,
     id: PractitionerId,
     if_match: &IfMatch,
     changes: &Changes,
@@ -423,7 +426,7 @@ fn update(
     practitioner.active = changes.active.unwrap_or(practitioner.active);
     practitioner.identifiers = changes.identifiers.clone().unwrap_or(practitioner.identifiers);
     if practitioner == before && !offers_change {
-        return answer(tx, &before, &[]);
+        return answer(tx, trail, &before, &[]);
     }
     if practitioner.identifiers != before.identifiers {
         identifiers::set_for_practitioner(tx, id, &practitioner.identifiers)?;
@@ -432,13 +435,18 @@ fn update(
     practitioner.updated_at = env.now();
     diesel::update(practitioners::table.find(id)).set(&practitioner).execute(tx)?;
     let hit = publishing::publish(tx, env, &practitioner, &[])?;
-    answer(tx, &practitioner, &hit)
+    answer(tx, trail, &practitioner, &hit)
 }
 
 /// The practitioner with its version, and whom the change hits.
-fn answer(tx: &mut Conn, practitioner: &Practitioner, hit: &[AppointmentId]) -> Result<(i32, PractitionerChanged)> {
+fn answer(
+    tx: &mut Conn,
+    trail: &Trail,
+    practitioner: &Practitioner,
+    hit: &[AppointmentId],
+) -> Result<(i32, PractitionerChanged)> {
     let dto = PractitionerDto::new(practitioner, &Offers::of(tx, &[practitioner.id])?, true);
-    Ok((practitioner.version, PractitionerChanged { practitioner: dto, affected: affected::load(tx, hit)? }))
+    Ok((practitioner.version, PractitionerChanged { practitioner: dto, affected: affected::load(tx, trail, hit)? }))
 }
 
 /// Whether two lists name the same, in whatever order.

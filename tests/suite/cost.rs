@@ -20,9 +20,10 @@ use crate::support::site::Site;
 use crate::support::{Client, Engine, app, clinic};
 
 /// Tables that grow with the clinic's life, by the names that queries use for them.
-const GROWING: [&str; 14] = [
+const GROWING: [&str; 15] = [
     "appointments",
     "appointment_history",
+    "audit_event_patients",
     "audit_events",
     "holds",
     "idempotency_keys",
@@ -117,7 +118,7 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 }
 
 /// What each request may cost, in statements: who asks is one, the rest is the work.
-const LIMITS: [(&str, usize); 17] = [
+const LIMITS: [(&str, usize); 18] = [
     // Who searches is nobody's business; the visit type says how long the visit is, the search itself is one query.
     ("slot-search", 2),
     ("appointment", 2),
@@ -136,6 +137,8 @@ const LIMITS: [(&str, usize); 17] = [
     ("own-appointment", 2),
     ("own-appointment-list", 2),
     ("own-record", 2),
+    // The patient, the events about them, the lists that showed them, the names of accounts.
+    ("own-access-log", 5),
     // Who asks; what the key was used for; the patient, the offer, its slots; five writes of the visit, one read of it as it
     // is shown; whom to tell, the link, the mail; the audit event; the key. PostgreSQL takes a lock for the key as well,
     // and for patients their visits to come are counted.
@@ -176,6 +179,7 @@ async fn ask(server: &Process, site: &Site) {
     ann.get_with(&booked.expect(201).location(), &id("own-appointment")).await.expect(200);
     ann.get_with("/v1/appointments", &id("own-appointment-list")).await.expect(200);
     ann.get_with(&format!("/v1/patients/{patient}"), &id("own-record")).await.expect(200);
+    ann.get_with(&format!("/v1/patients/{patient}/audit-events"), &id("own-access-log")).await.expect(200);
 }
 
 /// The account of a patient, signed in.

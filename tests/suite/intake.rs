@@ -551,6 +551,8 @@ both! {
         let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
         let mut answers = example();
         answers["medications"][0]["name"] = "<script>alert(1)</script>".into();
+        answers["venous"]["diagnostic_tests"] = json!([{"test": "venous_duplex", "date": "2026-05",
+            "result_source": "clinician", "result": "Reflux of the left great saphenous vein."}]);
         let path = submitted(&doctor, &ann.patient_id, answers).await;
         let plan = json!({"mimic_review": "not_solely_explained", "plan_note": "CANARY-PLAN & more"});
         doctor.post(&format!("{path}/review"), plan).await.expect(200);
@@ -566,7 +568,7 @@ both! {
             std::fs::write(file, &page.text).expect("written");
         }
         assert_eq!(page.expect(200).header("content-type"), "text/html; charset=utf-8");
-        for part in ["ann Tester", "26", "severe", "CANARY-PLAN &amp; more", "&lt;script&gt;", "not a diagnosis"] {
+        for part in ["ann Tester", "26", "severe", "CANARY-PLAN &amp; more", "&lt;script&gt;", "not a diagnosis", "Reflux of the left"] {
             assert!(page.text.contains(part), "{part} in {}", page.text);
         }
         assert!(!page.text.contains("<script>"));
@@ -575,6 +577,25 @@ both! {
         let page = ann.get_with(&path, &[("Accept", "text/html")]).await;
         for text in [&plain.text, &page.expect(200).text] {
             assert!(!text.contains("CANARY") && !text.contains("severe") && text.contains("urge to move"), "{text}");
+        }
+    }
+
+    async fn every_age_of_a_summary_counts_to_the_day_on_which_it_is_read(app: App) {
+        let app = june(app);
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        let path = submitted(&doctor, &ann.patient_id, example()).await + "/summary";
+        let ages = async || {
+            let summary = doctor.get(&path).await;
+            let summary = summary.expect(200).body.clone();
+            (summary["as_of"].clone(), summary["patient"]["age"].clone(), summary["labs"][0]["age_days"].clone())
+        };
+        assert_eq!(ages().await, (json!("2026-06-10"), json!(58), json!(29)));
+        // Past the birthday.
+        app.clock.advance(SignedDuration::from_hours(24 * 100));
+        assert_eq!(ages().await, (json!("2026-09-18"), json!(59), json!(129)));
+        let page = doctor.get_with(&path, &[("Accept", "text/html")]).await;
+        for part in ["59 years", "ages as of 2026-09-18", "<td>129 d</td>", "answers of Jun 10, 2026"] {
+            assert!(page.expect(200).text.contains(part), "{part} in {}", page.text);
         }
     }
 

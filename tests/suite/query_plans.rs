@@ -177,4 +177,34 @@ both! {
             assert_eq!(rows[0].appointment.practitioner_id.to_string(), clinic.practitioner_id);
         });
     }
+
+    async fn who_used_a_record_is_found_by_the_patient(app: App) {
+        let mut conn = app.site.connect();
+        let row = |uuid: &str, at: &str, from: &str| format!(
+            "INSERT INTO audit_events (id, at, operation, outcome, patient_id, times, key_id, mac) \
+             SELECT {uuid}, {at}, 'get_patient', 'success', {uuid}, 1, {uuid}, {mac} FROM {from}; \
+             INSERT INTO audit_event_patients SELECT {uuid}, at, id FROM audit_events;",
+            mac = if app.engine == Engine::Sqlite { "x'00'" } else { "'\\x00'" }
+        );
+        let sql = match app.engine {
+            Engine::Sqlite => format!(
+                "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
+                 SELECT i FROM n; {}",
+                row("randomblob(16)", "i", "n")
+            ),
+            Engine::Postgres => {
+                format!("{} ANALYZE;", row("gen_random_uuid()", "to_timestamp(i)", &format!("generate_series(1, {MANY}) i")))
+            }
+        };
+        conn.batch_execute(&sql).expect("events");
+        let patient = Some(app.env.new_id());
+        let outcome = Some(legwork::audit::AuditOutcome::Success);
+        let filter = legwork::audit::store::Filter { patient_id: patient, outcome, ..Default::default() };
+        let limit = Limit::new(None).expect("the default");
+        let among = if app.engine == Engine::Sqlite { "audit_event_patients USING PRIMARY KEY" } else { "audit_event_patients_pkey" };
+        // The name of either table begins so.
+        by_index(&mut conn, "audit_event", &["audit_events_patient", among], |conn| {
+            assert!(legwork::audit::store::list(conn, &filter, None, limit).expect("a page").is_empty());
+        });
+    }
 }

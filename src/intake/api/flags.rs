@@ -179,8 +179,10 @@ async fn list_intake_flags(
         } else {
             HashSet::new()
         };
-        let dto =
-            |(flag, patient): &(Flag, Patient)| IntakeFlagDto::new(&shared, open.contains(&patient.id), flag, patient);
+        let dto = |(flag, patient): &(Flag, Patient)| {
+            actor.trail.note_shown([patient.id]);
+            IntakeFlagDto::new(&shared, open.contains(&patient.id), flag, patient)
+        };
         let items = rows.iter().map(dto).collect::<Result<_>>()?;
         Ok(IntakeFlagPage { items, next_cursor })
     });

@@ -105,6 +105,7 @@ fn page(tx: &mut Conn, actor: &Actor, rows: Vec<Listed>, next_cursor: Option<Str
     let staff = actor.role.is_staff();
     let ids: Vec<_> = rows.iter().map(|row| row.intake.id).collect();
     let urgent = if staff { store::urgent_flags(tx, &ids)? } else { std::collections::HashMap::new() };
+    actor.trail.note_shown(rows.iter().map(|row| row.patient.id));
     let item = |Listed { intake, patient }: Listed| ListedIntakeDto {
         id: intake.id,
         patient_id: intake.patient_id,

@@ -25,7 +25,8 @@ pub(super) fn routes(endpoints: &mut Endpoints) {
 /// Read the summary of an intake
 ///
 /// For practitioners all of it in the order in which a doctor asks for it, drafts too, headed as such; for patients what
-/// they said, in plain words. With `Accept: text/html` as one page to print. A summary of answers, never a diagnosis.
+/// they said, in plain words. Ages count to the day `as_of`, on which it is read; `authored_at` tells when the answers were
+/// written. With `Accept: text/html` as one page to print. A summary of answers, never a diagnosis.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "get_intake_summary",
@@ -105,7 +106,7 @@ fn summarise(
         computed: &findings.computed,
         rule_set_version: &findings.rule_set_version,
         review: if clinician { review::of(env, intake)? } else { None },
-        age: context.age(),
+        age: bearings.context.age(),
         today: bearings.context.authored_on,
     };
     if clinician {

@@ -51,6 +51,9 @@ pub struct ClinicalSummary {
     pub heading: Option<String>,
     /// Where it stands.
     pub status: IntakeStatus,
+    /// The day to which the ages of the patient and of laboratory values count: the day of reading, where the patient is seen.
+    /// What is computed from the answers is as of the day of the answers.
+    pub as_of: types::Date,
     /// Who.
     pub patient: SummaryPatient,
     /// When the answers were last written.
@@ -107,7 +110,7 @@ pub struct SummaryPatient {
     pub mrn: String,
     /// The birthday.
     pub date_of_birth: types::Date,
-    /// Completed years on the day of the answers.
+    /// Completed years on the day `as_of`.
     pub age: i16,
     /// The language to speak with them.
     pub preferred_language: String,
@@ -195,7 +198,7 @@ pub struct SummaryLab {
     /// The day of the sample, as far as known.
     #[schema(value_type = Option<String>, examples("2026-05-12"))]
     pub collected_on: Option<PartialDate>,
-    /// How many days old it is today, at least.
+    /// How many days old it is on the day `as_of`, at least.
     #[schema(minimum = 0)]
     pub age_days: Option<i32>,
     /// Who says so.
@@ -285,7 +288,7 @@ pub struct Material<'a> {
     pub rule_set_version: &'a str,
     /// The review.
     pub review: Option<rls::Review>,
-    /// The age on the day of the answers.
+    /// The age on the present day.
     pub age: i16,
     /// The present day.
     pub today: Date,
@@ -323,6 +326,7 @@ pub fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Result<Cli
         intake_id: intake.id,
         heading: heading(intake.status).map(str::to_owned),
         status: intake.status,
+        as_of: types::Date(material.today),
         patient: SummaryPatient {
             display_name: patient.display_name(),
             mrn: patient.mrn.clone(),

@@ -10,6 +10,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::intake::rls::answers::sections;
 use crate::intake::rls::kit::{Field, Kind};
+use crate::messages::times::Moment;
+use crate::text::Language;
 
 /// What stands around a summary on its page.
 pub struct Frame<'a> {
@@ -26,7 +28,7 @@ pub struct Frame<'a> {
 /// # Errors
 /// A fault, if the template is broken.
 pub fn clinical_page(summary: &ClinicalSummary, frame: &Frame<'_>) -> Result<String> {
-    render("clinical.html", include_str!("clinical.html"), summary, frame)
+    render(CLINICAL, summary, frame)
 }
 
 /// The patient's page.
@@ -34,10 +36,16 @@ pub fn clinical_page(summary: &ClinicalSummary, frame: &Frame<'_>) -> Result<Str
 /// # Errors
 /// A fault, if the template is broken.
 pub fn plain_page(summary: &PlainSummary, frame: &Frame<'_>) -> Result<String> {
-    render("plain.html", include_str!("plain.html"), summary, frame)
+    render(PLAIN, summary, frame)
 }
 
-fn render(name: &str, template: &str, summary: &impl Serialize, frame: &Frame<'_>) -> Result<String> {
+/// A template's name and text.
+type Template<'a> = (&'a str, &'a str);
+
+const CLINICAL: Template<'_> = ("clinical.html", include_str!("clinical.html"));
+const PLAIN: Template<'_> = ("plain.html", include_str!("plain.html"));
+
+fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Frame<'_>) -> Result<String> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     engine.add_filter("words", words);
@@ -46,6 +54,11 @@ fn render(name: &str, template: &str, summary: &impl Serialize, frame: &Frame<'_
     engine.add_filter("moment", move |text: &str| {
         let at = text.parse::<Timestamp>().map(|at| at.in_zone(&zone).strftime("%b %-d, %Y, %-I:%M %p").to_string());
         at.unwrap_or_default()
+    });
+    let zone = frame.zone.clone();
+    engine.add_filter("day", move |text: &str, language: &str| {
+        let at = text.parse::<Timestamp>().map(|at| at.in_zone(&zone).date());
+        at.map(|day| Moment::of_day(day, Language::of_tag(language)).date()).unwrap_or_default()
     });
     let fault = |error: minijinja::Error| Error::fault(format!("{name}: {} at line {:?}", error.kind(), error.line()));
     engine.add_template(name, template).map_err(fault)?;
@@ -74,3 +87,6 @@ fn words(value: &str, field: Option<&str>) -> String {
         other => other.replace('_', " "),
     })
 }
+
+#[cfg(test)]
+mod tests;

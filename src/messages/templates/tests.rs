@@ -1,6 +1,7 @@
 use super::*;
 use crate::messages::fixtures::{access, ann, appointment, config, mails};
 use crate::messages::model::{AccessMail, MessageKind};
+use crate::text::branches::Branches;
 
 const TAGS: [&str; 2] = ["en-US", "es-MX"];
 const PHONE: Option<&str> = Some("+1 212 555 0100");
@@ -34,6 +35,36 @@ fn every_kind_has_a_subject_a_text_and_an_accessible_page_in_both_languages() {
             assert!(!words.text.contains(left_over) && !html.contains(left_over), "{left_over}");
         }
     }
+}
+
+#[test]
+fn every_branch_of_every_template_can_be_rendered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("es")).expect("a folder");
+    let mut branches = Branches::default();
+    for (name, template) in EMBEDDED {
+        std::fs::write(folder.path().join(name), branches.mark(name, template)).expect("written");
+    }
+    let mut all = mails();
+    all.extend(SecurityEvent::ALL.iter().map(|event| Mail::SecurityNotice { event: *event }));
+    let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
+    all.extend(
+        [Mail::AppointmentBooked, Mail::AppointmentMoved, Mail::AppointmentCancelled].map(|kind| kind(other.clone())),
+    );
+    for (app, phone, name) in [(None, None, None), (Some("https://my.clinic.example/"), PHONE, Some("Ann Ames"))] {
+        let mut config = config();
+        config.settings.template_dir = Some(folder.path().to_owned());
+        config.settings.patient_app_url = app.map(|app| app.parse().expect("a URL"));
+        for (mail, tag) in all.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
+            let reader = Recipient { name: name.map(str::to_owned), ..ann(tag) };
+            let Words { subject, text, html } = render(&config, mail, &reader, phone).expect("words");
+            let call = to_say(&config, mail, &reader).expect("words").unwrap_or_default();
+            for text in [subject, text, html, call] {
+                branches.rendered(&text);
+            }
+        }
+    }
+    branches.assert_all_rendered();
 }
 
 #[test]

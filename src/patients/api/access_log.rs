@@ -94,7 +94,7 @@ fn words(operation: &str, routes: &Routes) -> String {
 /// Read who used a patient's record
 ///
 /// For the patient, and who may act for them: each look into the record and each change of it, by whom, the newest first. Searches
-/// and lists that show several people are not among them.
+/// and lists that showed the patient among others are included, without the words that were searched for.
 #[utoipa::path(
     tag = "audit",
     operation_id = "list_patient_audit_events",

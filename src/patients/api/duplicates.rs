@@ -14,6 +14,7 @@ use crate::ids::PatientId;
 use crate::patients::duplicates::{self, DuplicateGrade, DuplicateReason};
 use crate::patients::model::Patient;
 use crate::patients::store;
+use crate::trail::Trail;
 
 pub(super) fn routes(endpoints: &mut Endpoints) {
     endpoints.service(list_patient_duplicates);
@@ -47,13 +48,14 @@ pub(super) struct DuplicateDto {
     reasons: Vec<DuplicateReason>,
 }
 
-/// What may be of the same person as a record, as it is shown.
+/// What may be of the same person as a record, as it is shown: the trail notes it.
 ///
 /// # Errors
 /// The database's.
-pub(super) fn of(conn: &mut Conn, patient: &Patient) -> Result<Vec<DuplicateDto>> {
+pub(super) fn of(conn: &mut Conn, trail: &Trail, patient: &Patient) -> Result<Vec<DuplicateDto>> {
     let found = duplicates::of(conn, patient)?.into_iter().map(|duplicate| {
         let record = duplicate.record;
+        trail.note_shown([record.id]);
         DuplicateDto {
             id: record.id,
             mrn: record.mrn,
@@ -103,7 +105,7 @@ async fn list_patient_duplicates(env: web::Data<Env>, actor: Actor, id: PathId<P
         .db
         .read(move |conn| {
             let patient = store::visible(conn, &shared, &actor, id.0)?;
-            of(conn, &patient)
+            of(conn, &actor.trail, &patient)
         })
         .await?;
     Ok(HttpResponse::Ok().json(DuplicatesDto { items }))

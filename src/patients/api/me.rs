@@ -69,6 +69,7 @@ async fn get_me(env: web::Data<Env>, actor: Actor) -> Result<HttpResponse> {
         .db
         .read(move |conn| {
             let (user, patients) = access::of_account(conn, &shared, actor.user_id)?;
+            actor.trail.note_shown(patients.iter().map(|(_, patient)| patient.id));
             Ok(MeDto {
                 user: UserDto::from(&user),
                 patients: patients

@@ -233,9 +233,9 @@ async fn create_patient(
         };
         let (id, version) = (patient.id, patient.version);
         actor.trail.note_patient(id);
-        audit::record(tx, &shared, &actor.trail, id.0)?;
         // Who else the clinic knows is not for an account to see.
-        let duplicates = if relation.is_none() { Some(duplicates::of(tx, &patient)?) } else { None };
+        let duplicates = if relation.is_none() { Some(duplicates::of(tx, &actor.trail, &patient)?) } else { None };
+        audit::record(tx, &shared, &actor.trail, id.0)?;
         let patient = PatientDto::new(&shared, store::record(tx, &shared, &actor, id)?)?;
         let dto = NewPatientDto { patient, duplicates };
         Answer::created(format!("/v1/patients/{id}"), version, &dto)
@@ -384,6 +384,7 @@ async fn list_patients(env: web::Data<Env>, actor: Actor, params: Params<Patient
             let (rows, next_cursor) = limit.page(rows, list, |Record { patient, .. }| {
                 (if by_change { patient.updated_at } else { patient.created_at }, patient.id.0)
             });
+            actor.trail.note_shown(rows.iter().map(|record| record.patient.id));
             let items = rows.into_iter().map(|record| PatientDto::new(&shared, record)).collect::<Result<_>>()?;
             Ok(PatientPage { items, next_cursor, next_updated_since })
         })

@@ -281,7 +281,7 @@ both! {
         }
         if app.engine == Engine::Sqlite {
             let replace = "REPLACE INTO audit_events SELECT id, at, actor_id, role, 'nothing', outcome, status, patient_id, \
-                object_id, address, request_id, times, key_id, mac FROM audit_events";
+                object_id, address, request_id, times, key_id, mac, shown FROM audit_events";
             app.db(move |tx| Ok(tx.batch_execute(replace)?)).await;
         }
         assert_eq!(findings(&app, None).await, Vec::<String>::new());
@@ -316,7 +316,7 @@ both! {
         assert_eq!(findings(&app, None).await, Vec::<String>::new(), "put back as it was");
 
         let forged = format!("INSERT INTO audit_events SELECT {id}, at, actor_id, role, operation, outcome, status, patient_id, \
-            object_id, address, request_id, times, key_id, {blob} FROM audit_events WHERE id = {ONE}",
+            object_id, address, request_id, times, key_id, {blob}, shown FROM audit_events WHERE id = {ONE}",
             id = if app.engine == Engine::Postgres { "'00000000-0000-7000-8000-000000000001'::uuid" } else { "x'00000000000070008000000000000001'" });
         tamper(&app, &forged).await;
         found("put in", "not written by this service").await;

@@ -1,4 +1,5 @@
-//! What the audit trail costs: bookings and reads by sixteen clients with and without their events, in turns, in one run.
+//! What the audit trail costs: bookings, reads and searches by sixteen clients with and without their events, in turns, in one
+//! run.
 //!
 //! `cargo test --test suite what_the_audit_trail_costs -- --ignored --nocapture --test-threads 1`
 
@@ -12,9 +13,11 @@ use legwork::appointments::booking::{self, Booking};
 use legwork::audit::{self, AuditOutcome, Event, queue};
 use legwork::db::schema::slots;
 use legwork::env::Env;
+use legwork::http::Limit;
 use legwork::identifiers::Identifiers;
 use legwork::ids::{AuditEventId, PatientId, SessionId, SlotId, UserId, VisitTypeId};
 use legwork::patients;
+use legwork::patients::store::Search;
 use legwork::trail::Trail;
 use tokio::sync::watch;
 
@@ -26,6 +29,9 @@ const ROUNDS: usize = 6;
 /// Of one client in one round.
 const BOOKINGS: usize = 10;
 const READS: usize = 200;
+const SEARCHES: usize = 20;
+/// How many patients a search shows.
+const PAGE: i64 = 50;
 
 fn actor(user: UserId, operation: &str) -> Actor {
     let trail =
@@ -66,6 +72,30 @@ async fn read(env: &Env, queue: &queue::Queue, user: UserId, patient: PatientId,
     let trail = actor.trail.clone();
     env.db.read(move |conn| patients::store::visible(conn, &shared, &actor, patient)).await.expect("read");
     if audited {
+        let event = Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &trail, AuditOutcome::Success);
+        queue.note(env, event).await.expect("noted");
+    }
+}
+
+/// How much of a search is written down.
+#[derive(Clone, Copy, PartialEq)]
+enum Noted {
+    Nothing,
+    Event,
+    Patients,
+}
+
+async fn search(env: &Env, queue: &queue::Queue, user: UserId, noted: Noted) {
+    let trail = actor(user, "list_patients").trail;
+    let limit = Limit::new(Some(PAGE)).expect("a limit");
+    let rows =
+        env.db.read(move |conn| patients::store::search(conn, &Search::default(), None, limit)).await.expect("found");
+    let (rows, _) = limit.page(rows, "list", |row| (row.patient.created_at, row.patient.id.0));
+    assert_eq!(rows.len(), 50);
+    if noted == Noted::Patients {
+        trail.note_shown(rows.iter().map(|row| row.patient.id));
+    }
+    if noted != Noted::Nothing {
         let event = Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &trail, AuditOutcome::Success);
         queue.note(env, event).await.expect("noted");
     }
@@ -130,7 +160,27 @@ both! {
             took[usize::from(audited)] += started.elapsed();
         }
         let [without, with] = took.map(|took| rate(ROUNDS * CLIENTS * READS, took));
-        aloud(&format!("==> {:?}: reads/s without {without:.0}, with their events {with:.0}: ratio {:.2}\n", app.engine, with / without));
+        aloud(&format!("==> {:?}: reads/s without {without:.0}, with their events {with:.0}: ratio {:.2}", app.engine, with / without));
+
+        for number in CLIENTS..80 {
+            let name = format!("p{number}");
+            desk.post("/v1/patients", patient_json(&name, &format!("{name}@patients.example"))).await.expect(201);
+        }
+        let mut took = [Duration::ZERO; 3];
+        for round in 0..3 * ROUNDS {
+            let noted = [Noted::Nothing, Noted::Event, Noted::Patients][round % 3];
+            let started = Instant::now();
+            let clients = people.iter().map(|_| async {
+                for _ in 0..SEARCHES {
+                    search(&app.env, &queue, user, noted).await;
+                }
+            });
+            join_all(clients).await;
+            took[round % 3] += started.elapsed();
+        }
+        let [without, event, patients] = took.map(|took| rate(ROUNDS * CLIENTS * SEARCHES, took));
+        aloud(&format!("==> {:?}: searches/s of {PAGE} patients without {without:.0}, with their events {event:.0}, with the patients as well \
+            {patients:.0}: ratios {:.2} and {:.2}\n", app.engine, event / without, patients / without));
         stop.send(true).expect("it listens");
         worker.await.expect("it ends");
     }

@@ -5,6 +5,7 @@ mod access;
 mod accounts;
 mod audit;
 mod audit_cost;
+mod audit_lists;
 mod canary;
 mod care;
 mod deadlines;

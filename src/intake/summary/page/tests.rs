@@ -1,0 +1,239 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::db::types;
+use crate::ids::{IntakeFlagId, IntakeId};
+use crate::intake::model::{FlagUrgency, IntakeStatus};
+use crate::intake::rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
+use crate::intake::rls::{Answers, Context, FilledBy, Review, compute, factors, parse};
+use crate::intake::summary::{
+    SummaryContributor, SummaryFlag, SummaryIron, SummaryPatient, SummarySeverity, labs, test, treatments,
+};
+use crate::intake::words::{Said, SaidSection};
+use crate::text::branches::Branches;
+
+/// A patient born 1967-09-14 who answers on 2026-06-04.
+fn adult() -> Context {
+    Context::new(jiff::civil::date(1967, 9, 14), jiff::civil::date(2026, 6, 4), FilledBy::Patient)
+}
+
+fn answers(value: &Value) -> Answers {
+    parse(value, "").unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("an instant")
+}
+
+fn said(answer: &str) -> Said {
+    Said { field: "risk.ckd".into(), question: "Chronic kidney disease".into(), answer: answer.into() }
+}
+
+fn section(answers: &[&str]) -> SaidSection {
+    SaidSection {
+        section: "risk".into(),
+        title: "Risk".into(),
+        items: answers.iter().map(|answer| said(answer)).collect(),
+    }
+}
+
+/// A summary in which everything that may be missing is.
+fn bare() -> ClinicalSummary {
+    let computed = compute(&answers(&json!({})), &adult());
+    ClinicalSummary {
+        intake_id: IntakeId(uuid::Uuid::nil()),
+        heading: None,
+        status: IntakeStatus::Completed,
+        as_of: types::Date(jiff::civil::date(2026, 6, 4)),
+        patient: SummaryPatient {
+            display_name: "Ann Example".into(),
+            mrn: "LW-001001".into(),
+            date_of_birth: types::Date(jiff::civil::date(1967, 9, 14)),
+            age: 58,
+            preferred_language: "en".into(),
+            interpreter_needed: false,
+        },
+        authored_at: at("2026-03-02T14:00:00Z"),
+        submitted_at: None,
+        flags: vec![],
+        criteria: computed.criteria,
+        screening_result: computed.screening_result,
+        irlssg_criteria_met: None,
+        severity: SummarySeverity {
+            irls_total: None,
+            irls_band: None,
+            severity_0_10: None,
+            clinical_course: computed.clinical_course,
+            clinical_significance: computed.clinical_significance,
+            ess_above_10: None,
+            isi_band: None,
+        },
+        contributors: vec![],
+        iron: SummaryIron { iron_review_band: computed.iron_review_band, tsat_percent: None },
+        labs: vec![],
+        tests: vec![],
+        treatments: vec![],
+        augmentation_features: None,
+        more: vec![],
+        not_known: vec![],
+        open_questions: 0,
+        review: None,
+        reviewed_at: None,
+        disclaimer: "Not a diagnosis.".into(),
+        form_version: "1.0.0".into(),
+        rule_set_version: "1".into(),
+    }
+}
+
+fn review(review: &Value) -> Review {
+    Review::parse(review, "", &adult()).expect("a review")
+}
+
+/// A summary that has everything, of what comes in lists with and without what may be missing.
+fn full() -> ClinicalSummary {
+    let flag = |withdrawn_at, acknowledged_at| SummaryFlag {
+        id: IntakeFlagId(uuid::Uuid::nil()),
+        rule: "impulse_behavior".into(),
+        urgency: FlagUrgency::SameDay,
+        text: "Look at this.".into(),
+        withdrawn_at,
+        acknowledged_at,
+    };
+    let contributor = |because: &[&str], confirmed| SummaryContributor {
+        factor: factors::Factor::Genetics,
+        because: because.iter().map(|answer| said(answer)).collect(),
+        confirmed,
+    };
+    let lab = |test: &str, more: Value| {
+        let mut lab = json!({"test": test, "value": 42, "unit": "ng/mL"});
+        lab.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        lab
+    };
+    let mut all_labs = vec![
+        lab("ferritin", json!({"comparator": "<", "collected_on": "2026-05-12", "source": "lab_report"})),
+        lab("ferritin", json!({"collected_on": "2026-05-11", "source": "patient_reported"})),
+        lab("ferritin", json!({})),
+    ];
+    all_labs.extend((1..=6).map(|month| lab("ferritin", json!({"collected_on": format!("2025-0{month}")}))));
+    let mut medicines = vec![
+        json!({"name": "pramipexole", "class": "dopaminergic", "dose": 0.5, "unit": "mg", "started_on": "2021-02", "status": "current",
+            "for_rls": "yes", "response": "partial", "side_effects": ["nausea", "compulsive_behavior"]}),
+        json!({"name": "something", "status": "stopped", "stopped_on": "2020", "for_rls": "no"}),
+    ];
+    medicines.extend((0..11).map(|number| json!({"name": format!("medicine {number}")})));
+    let given = answers(&json!({
+        "labs": all_labs, "medications_status": "listed", "medications": medicines,
+        "venous": {"diagnostic_tests": [
+            {"test": "venous_duplex", "date": "2026-02", "result_source": "clinician", "result": "Reflux of the left great saphenous vein."},
+            {},
+        ]},
+    }));
+    let mut labs = labs(&given, jiff::civil::date(2026, 6, 4));
+    // The one without a day is the last, which the page leaves out.
+    labs.rotate_right(1);
+    ClinicalSummary {
+        heading: Some("Amended".into()),
+        patient: SummaryPatient { interpreter_needed: true, ..bare().patient },
+        submitted_at: Some(at("2026-03-03T14:00:00Z")),
+        flags: vec![
+            flag(None, None),
+            flag(Some(at("2026-03-04T14:00:00Z")), None),
+            flag(None, Some(at("2026-03-04T15:00:00Z"))),
+        ],
+        irlssg_criteria_met: Some(true),
+        severity: SummarySeverity {
+            irls_total: Some(26),
+            irls_band: Some(IrlsBand::Severe),
+            severity_0_10: Some(7),
+            ess_above_10: Some(true),
+            isi_band: Some(IsiBand::UpTo21),
+            ..bare().severity
+        },
+        contributors: vec![contributor(&["Yes", "Since 2019"], Some(true)), contributor(&["Yes"], Some(false))],
+        iron: SummaryIron { tsat_percent: Some(17.0), ..bare().iron },
+        labs,
+        tests: given.venous.diagnostic_tests.iter().flatten().map(test).collect(),
+        treatments: treatments(&given),
+        augmentation_features: Some(AugmentationFeatures { yes: 1, no: 2, unknown: 3 }),
+        more: vec![section(&["Yes", "No"])],
+        not_known: vec![said("I don't know"), said("Not asked")],
+        open_questions: 1,
+        review: Some(review(&json!({
+            "mimic_review": "not_solely_explained", "plan_note": "Iron.", "recheck_on": "2026-09-01",
+            "ceap": [{"limb": "left", "class": "C2r", "suffix": "s"}, {"limb": "right", "class": "C0"}],
+        }))),
+        reviewed_at: Some(at("2026-03-05T14:00:00Z")),
+        ..bare()
+    }
+}
+
+/// Between the two: parts without what belongs to them.
+fn mixed() -> ClinicalSummary {
+    ClinicalSummary {
+        submitted_at: Some(bare().authored_at),
+        irlssg_criteria_met: Some(false),
+        severity: SummarySeverity { irls_total: Some(0), ess_above_10: Some(false), ..bare().severity },
+        open_questions: 2,
+        review: Some(review(&json!({"mimic_review": "not_reviewed"}))),
+        reviewed_at: Some(at("2026-03-05T14:00:00Z")),
+        ..full()
+    }
+}
+
+fn plain(language: &str, sections: Vec<SaidSection>) -> PlainSummary {
+    PlainSummary {
+        intake_id: IntakeId(uuid::Uuid::nil()),
+        status: IntakeStatus::Completed,
+        language: language.into(),
+        authored_at: at("2026-03-02T14:00:00Z"),
+        sentences: sections.iter().map(|section| section.title.clone()).collect(),
+        sections,
+        disclaimer: "Not a diagnosis.".into(),
+    }
+}
+
+fn with_frame<T>(work: impl Fn(&Frame<'_>) -> T) -> T {
+    let zone = TimeZone::get("America/New_York").expect("a zone");
+    work(&Frame { clinic: "Clinic on Elm", zone: &zone, now: at("2026-06-04T14:00:00Z") })
+}
+
+#[test]
+fn every_branch_of_the_doctors_page_can_be_rendered() {
+    let mut branches = Branches::default();
+    let template = branches.mark(CLINICAL.0, CLINICAL.1);
+    for summary in [bare(), full(), mixed()] {
+        branches.rendered(&with_frame(|frame| render((CLINICAL.0, &template), &summary, frame).expect("a page")));
+    }
+    branches.assert_all_rendered();
+}
+
+#[test]
+fn every_branch_of_the_patients_page_can_be_rendered() {
+    let mut branches = Branches::default();
+    let template = branches.mark(PLAIN.0, PLAIN.1);
+    for summary in [plain("en", vec![]), plain("es", vec![section(&["Sí"])])] {
+        branches.rendered(&with_frame(|frame| render((PLAIN.0, &template), &summary, frame).expect("a page")));
+    }
+    branches.assert_all_rendered();
+}
+
+#[test]
+fn the_doctors_page_says_to_which_day_ages_count_and_shows_a_result_whole() {
+    let mut summary = full();
+    let result = "The report. ".repeat(150);
+    summary.tests[0].result = Some(result.clone());
+    let page = with_frame(|frame| clinical_page(&summary, frame).expect("a page"));
+    for part in
+        ["answers of Mar 2, 2026, 9:00 AM", "ages as of 2026-06-04", "58 years", "<td>23 d</td>", result.as_str()]
+    {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+}
+
+#[test]
+fn the_patients_page_says_of_which_day_the_answers_are() {
+    for (language, day) in [("en", "Monday, March 2, 2026"), ("es", "lunes, 2 de marzo de 2026")] {
+        let page = with_frame(|frame| plain_page(&plain(language, vec![]), frame).expect("a page"));
+        assert!(page.contains(day), "{page}");
+    }
+}

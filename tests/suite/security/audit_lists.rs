@@ -1,0 +1,503 @@
+//! Row 19: lists and searches name the patients whom they show, and no change of that goes unnoticed.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use legwork::audit::shown::PatientIds;
+use legwork::audit::verify::verify;
+use legwork::audit::{purge, seal};
+use legwork::db::Conn;
+use legwork::db::schema::{audit_event_patients, audit_events, patient_access};
+use legwork::ids::{AuditEventId, PatientId, UserId};
+use serde_json::{Value, json};
+
+use crate::support::clinic::{Clinic, practitioner};
+use crate::support::people::patient_json;
+use crate::support::{App, Client, Engine, Patient, Reply, both};
+
+/// Members by which a schema tells of a patient.
+const TELLING: [&str; 4] = ["patient_id", "mrn", "date_of_birth", "display_name"];
+
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("a schema"),
+        None => schema,
+    }
+}
+
+/// The schemas that a schema is made of.
+fn parts(schema: &Value) -> impl Iterator<Item = &Value> {
+    let members = schema["properties"].as_object().into_iter().flat_map(serde_json::Map::values);
+    let choices = ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten();
+    let inner = ["items", "additionalProperties"].into_iter().filter_map(|key| schema.get(key));
+    members.chain(choices).chain(inner)
+}
+
+/// Whether a schema tells of a patient, or, with `listed`, has a list of what does.
+fn tells(document: &Value, schema: &Value, listed: bool, within: &[&str]) -> bool {
+    let mut within = within.to_vec();
+    if let Some(reference) = schema["$ref"].as_str() {
+        if within.contains(&reference) {
+            return false;
+        }
+        within.push(reference);
+    }
+    let schema = resolved(document, schema);
+    if listed && schema.get("items").is_some_and(|items| tells(document, items, false, &within)) {
+        return true;
+    }
+    let has = |name: &&str| schema["properties"].get(name).is_some();
+    !listed && TELLING.iter().any(has) || parts(schema).any(|part| tells(document, part, listed, &within))
+}
+
+/// The operations whose answer has a list of what tells of patients, with their paths.
+fn lists() -> BTreeMap<String, String> {
+    let document: Value = serde_json::from_str(&legwork::openapi::json().expect("a document")).expect("JSON");
+    let mut lists = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for operation in item.as_object().expect("operations").values() {
+            let Some(id) = operation["operationId"].as_str() else { continue };
+            let good = operation["responses"].as_object().expect("responses").iter();
+            let answers = good
+                .filter(|(status, _)| status.starts_with('2'))
+                .filter_map(|(_, answer)| answer["content"].as_object());
+            let mut schemas = answers.flat_map(serde_json::Map::values).map(|media| &media["schema"]);
+            if schemas.any(|schema| tells(&document, schema, true, &[])) {
+                lists.insert(id.to_owned(), path.clone());
+            }
+        }
+    }
+    lists
+}
+
+/// A clinic with two patients of whom there is everything.
+struct World<'a> {
+    app: &'a App,
+    clinic: Clinic,
+    ann: Patient,
+    bob: Patient,
+    admin: Client,
+    desk: Client,
+    doctor: Client,
+    /// How many practitioners were visited so far.
+    visited: Cell<usize>,
+}
+
+impl<'a> World<'a> {
+    async fn new(app: &'a App) -> Self {
+        let clinic = app.clinic().await;
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let (admin, desk, doctor) = (app.admin().await, app.desk().await, app.doctor().await);
+        let world = Self { app, clinic, ann, bob, admin, desk, doctor, visited: Cell::new(0) };
+        for patient in [&world.ann, &world.bob] {
+            let record = format!("/v1/patients/{}", patient.patient_id);
+            // For a reason, as there is no visit yet.
+            world.doctor.get(&format!("{record}/rls-timeline")).await.expect(200);
+            let draft = patient.post(&format!("{record}/intakes"), json!({"form": "rls-history"})).await;
+            let answers = json!({"answers": {"safety": {"spreading_hot_redness": "yes"}}});
+            patient.patch(&draft.expect(201).location(), &draft.etag(), answers).await.expect(200);
+            let lab = json!({"test": "ferritin", "value": 42, "unit": "ng/mL", "collected_on": "2026-02-20", "source": "lab_report"});
+            world.desk.post(&format!("{record}/lab-results"), lab).await.expect(201);
+        }
+        world.book_both(&world.clinic.practitioner_id, "").await;
+        world
+    }
+
+    /// Books a visit of each of the two, on this day or the next free one.
+    async fn book_both(&self, practitioner: &str, day: &str) {
+        let turn = self.visited.replace(self.visited.get() + 1);
+        let path = format!("/v1/slots?visit_type_id={}&practitioner_id={practitioner}&limit=200", self.clinic.check);
+        let mut slots = self.desk.get(&path).await.items();
+        slots.retain(|slot| slot["starts_at"].as_str().expect("text").starts_with(day));
+        // None has two visits at one time.
+        for (slot, patient) in [(2 * turn, &self.ann), (2 * turn + 1, &self.bob)] {
+            let body = json!({"slot_id": slots[slot % slots.len()]["id"], "visit_type_id": self.clinic.check, "patient_id": patient.patient_id});
+            let key = format!("{turn}-{slot}");
+            self.desk.post_with("/v1/appointments", body, &[("Idempotency-Key", &key)]).await.expect(201);
+        }
+    }
+
+    /// A practitioner whom both visit.
+    async fn visited(&self) -> String {
+        let id = self.practitioner().await;
+        self.book_both(&id, "").await;
+        id
+    }
+
+    async fn practitioner(&self) -> String {
+        practitioner(&self.admin, "Dr. Otto Elsewhere", &self.clinic.location_id, &[&self.clinic.check]).await
+    }
+
+    /// Asks for what an operation lists, so that it shows several patients.
+    async fn ask(&self, operation: &str) -> Reply {
+        let Self { admin, desk, doctor, ann, clinic, .. } = self;
+        let record = format!("/v1/patients/{}", ann.patient_id);
+        let location = format!("/v1/locations/{}", clinic.location_id);
+        match operation {
+            "list_appointments" => desk.get("/v1/appointments").await,
+            "get_agenda" => {
+                desk.get(&format!("/v1/practitioners/{}/agenda?date=2026-03-02", clinic.practitioner_id)).await
+            }
+            "list_intakes" => desk.get("/v1/intakes").await,
+            "list_intake_flags" => doctor.get("/v1/intake-flags").await,
+            "list_messages" => desk.get("/v1/messages").await,
+            "list_patients" => desk.get("/v1/patients?q=tester").await,
+            "create_patient" => desk.post("/v1/patients", patient_json("ann", "ann-again@patients.example")).await,
+            "list_patient_duplicates" => {
+                desk.post("/v1/patients", patient_json("ann", "ann-once-more@patients.example")).await.expect(201);
+                desk.get(&format!("{record}/duplicates")).await
+            }
+            "get_me" => {
+                self.act_for_bob().await;
+                ann.get("/v1/me").await
+            }
+            // The events hold ids only; what they tell of patients are the reasons for which records were opened.
+            "list_audit_events" => admin.get("/v1/audit-events?operation=open_record").await,
+            "create_exception" => {
+                let path = format!("/v1/practitioners/{}/exceptions", self.visited().await);
+                let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-04-02T05:00:00Z", "reason": "Ill"});
+                admin.post(&path, off).await
+            }
+            "delete_exception" => {
+                let practitioner = self.practitioner().await;
+                let extra = json!({"kind": "extra_hours", "starts_at": "2026-03-07T14:00:00Z", "ends_at": "2026-03-07T20:00:00Z",
+                    "location_id": clinic.location_id, "reason": "The waiting list"});
+                let added = admin.post(&format!("/v1/practitioners/{practitioner}/exceptions"), extra).await;
+                self.book_both(&practitioner, "2026-03-07").await;
+                admin.delete(&added.expect(201).location()).await
+            }
+            "replace_availability" => {
+                let path = format!("/v1/practitioners/{}/availability", self.visited().await);
+                let etag = admin.get(&path).await.etag();
+                admin.put(&path, &etag, json!([])).await
+            }
+            "update_practitioner" => {
+                let path = format!("/v1/practitioners/{}", self.visited().await);
+                let etag = admin.get(&path).await.etag();
+                admin.patch(&path, &etag, json!({"active": false})).await
+            }
+            "add_closures" => {
+                let days = (2..=6).map(|day| json!({"date": format!("2026-03-0{day}"), "name": "Burst pipe"}));
+                admin.post(&format!("{location}/closures"), json!({"closures": days.collect::<Vec<_>>()})).await
+            }
+            "update_location" => {
+                self.visited().await;
+                let etag = admin.get(&location).await.etag();
+                admin.patch(&location, &etag, json!({"time_zone": "Asia/Tokyo"})).await
+            }
+            // Of one patient.
+            "export_patient" => doctor.get(&format!("{record}/export")).await,
+            "list_patient_intakes" => desk.get(&format!("{record}/intakes")).await,
+            "list_lab_results" => doctor.get(&format!("{record}/lab-results")).await,
+            other => {
+                panic!("{other} lists what tells of patients: say here how it is asked, so that it shows two of them")
+            }
+        }
+    }
+
+    /// Lets Ann act for Bob as well.
+    async fn act_for_bob(&self) {
+        let row = (
+            patient_access::user_id.eq(self.ann.user_id.parse::<UserId>().expect("an id")),
+            patient_access::patient_id.eq(id(&self.bob.patient_id)),
+            patient_access::relation.eq("caregiver"),
+            patient_access::created_at.eq(self.app.clock.now()),
+        );
+        self.app.db(move |tx| Ok(diesel::insert_into(patient_access::table).values(row).execute(tx)?)).await;
+    }
+}
+
+fn id(text: &str) -> PatientId {
+    text.parse().expect("an id")
+}
+
+/// Every patient whose id stands somewhere in an answer.
+fn found(body: &Value, known: &BTreeSet<PatientId>) -> BTreeSet<PatientId> {
+    match body {
+        Value::String(text) => text.parse().ok().filter(|id| known.contains(id)).into_iter().collect(),
+        Value::Array(items) => items.iter().flat_map(|item| found(item, known)).collect(),
+        Value::Object(members) => members.values().flat_map(|member| found(member, known)).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// The event of a request, with the patient and the other patients that it names.
+async fn event(app: &App, reply: &Reply) -> (AuditEventId, Option<PatientId>, BTreeSet<PatientId>) {
+    let patience = Instant::now() + Duration::from_secs(10);
+    loop {
+        let request = reply.header("x-request-id").to_owned();
+        let row = app
+            .db(move |tx| {
+                let event = audit_events::table.filter(audit_events::request_id.eq(&request));
+                let columns = (audit_events::id, audit_events::patient_id, audit_events::shown);
+                Ok(event
+                    .select(columns)
+                    .first::<(AuditEventId, Option<PatientId>, Option<PatientIds>)>(tx)
+                    .optional()?)
+            })
+            .await;
+        if let Some((id, patient, shown)) = row {
+            return (id, patient, shown.iter().flat_map(PatientIds::ids).collect());
+        }
+        assert!(Instant::now() < patience, "{} left no event", reply.request);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The rows of an event.
+async fn rows(app: &App, event: AuditEventId) -> BTreeSet<PatientId> {
+    app.db(move |tx| {
+        let rows = audit_event_patients::table.filter(audit_event_patients::event_id.eq(event));
+        Ok(rows.select(audit_event_patients::patient_id).load::<PatientId>(tx)?.into_iter().collect())
+    })
+    .await
+}
+
+async fn sealed(app: &App) {
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let patience = Instant::now() + Duration::from_secs(10);
+    while app.db(|tx| seal::oldest_unsealed(tx, seal::VERY_LATE)).await.is_some() {
+        assert!(Instant::now() < patience, "events wait for their seals");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn findings(app: &App) -> Vec<String> {
+    verify(&app.env, None).await.expect("checked").findings
+}
+
+/// Changes the trail as somebody might who has the database to themselves.
+async fn tamper(app: &App, sql: String) {
+    app.db(move |tx| {
+        tx.batch_execute(match tx {
+            Conn::Postgres(_) => "ALTER TABLE audit_event_patients DISABLE TRIGGER ALL; ALTER TABLE audit_events DISABLE TRIGGER ALL",
+            Conn::Sqlite(_) => "DROP TRIGGER IF EXISTS audit_event_patients_purged_only; DROP TRIGGER IF EXISTS audit_events_append_only",
+        })?;
+        Ok(tx.batch_execute(&sql)?)
+    })
+    .await;
+}
+
+both! {
+    async fn row_19_every_list_names_each_patient_whom_it_shows(app: App) {
+        let world = World::new(&app).await;
+        let mut seen_by_ann = BTreeSet::new();
+        for (operation, path) in lists() {
+            let reply = world.ask(&operation).await;
+            assert!((200..300).contains(&reply.status), "{operation}: {}", reply.text);
+            let known = app.db(|tx| {
+                use legwork::db::schema::patients;
+                Ok(patients::table.select(patients::id).load::<PatientId>(tx)?.into_iter().collect::<BTreeSet<_>>())
+            }).await;
+            let shown = found(&reply.body, &known);
+            let (event, patient, others) = event(&app, &reply).await;
+            let named: BTreeSet<_> = others.iter().copied().chain(patient).collect();
+            let is_asked_about = path.starts_with("/v1/patients/{id}/").then(|| id(&world.ann.patient_id));
+            let expected: BTreeSet<_> = shown.iter().copied().chain(is_asked_about).collect();
+            assert_eq!(named, expected, "{operation} names whom it shows");
+            assert_eq!(rows(&app, event).await, others, "{operation} has a row of each");
+            // That one patient is shown proves little, unless there is only one.
+            let of_one = ["export_patient", "list_patient_intakes", "list_lab_results"].contains(&operation.as_str());
+            assert_eq!((named.len() == 1, patient.is_some()), (of_one, is_asked_about.is_some() || operation == "create_patient"), "{operation}: {named:?}");
+            if named.contains(&id(&world.ann.patient_id)) {
+                seen_by_ann.insert(operation);
+            }
+        }
+        assert!(seen_by_ann.len() > 15, "{seen_by_ann:?}");
+        let log = world.ann.get(&format!("/v1/patients/{}/audit-events?limit=200", world.ann.patient_id)).await.items();
+        let logged: BTreeSet<_> = log.iter().map(|line| line["operation"].as_str().expect("text").to_owned()).collect();
+        assert!(logged.is_superset(&seen_by_ann), "{:?}", seen_by_ann.difference(&logged));
+        sealed(&app).await;
+        assert_eq!(findings(&app).await, Vec::<String>::new());
+    }
+
+    async fn row_19_a_patient_sees_that_the_desk_found_them_in_a_search_and_not_by_which_words(app: App) {
+        let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
+        let reply = desk.get("/v1/patients?q=tester").await;
+        assert_eq!(reply.items().len(), 2);
+        // Of one alone, and of nobody.
+        let alone = desk.get("/v1/patients?q=bob").await;
+        let nobody = desk.get("/v1/patients?q=zacharias").await;
+        assert!(nobody.items().is_empty());
+        for reply in [&reply, &alone, &nobody] {
+            event(&app, reply).await;
+        }
+        let searches = async |who: &Patient, query: &str| {
+            let path = format!("/v1/patients/{}/audit-events?{query}", who.patient_id);
+            let lines = who.get(&path).await.items();
+            lines.into_iter().filter(|line| line["operation"] == "list_patients").collect::<Vec<_>>()
+        };
+        let seen = searches(&ann, "").await;
+        assert_eq!(seen, [json!({
+            "at": "2026-03-02T14:00:00Z", "role": "front_desk", "name": null, "is_you": false,
+            "operation": "list_patients", "description": "Search patients"
+        })]);
+        assert_eq!(searches(&bob, "").await.len(), 2, "once among others, once alone");
+        assert!(searches(&ann, "from=2026-03-02T14:00:01Z").await.is_empty());
+        assert!(searches(&ann, "to=2026-03-02T14:00:00Z").await.is_empty());
+        // An administrator finds the search by the patient, and the patients by the search.
+        let path = format!("/v1/audit-events?operation=list_patients&patient_id={}", ann.patient_id);
+        let events = app.admin().await.get(&path).await.items();
+        assert_eq!(events.len(), 1, "{events:#?}");
+        assert_eq!((&events[0]["patient_id"], &events[0]["shown_patient_ids"]), (&Value::Null, &json!([ann.patient_id, bob.patient_id])));
+        // The export tells the same.
+        let export = ann.get(&format!("/v1/patients/{}/export", ann.patient_id)).await;
+        let told = export.expect(200).body["audit_events"].as_array().expect("a list").clone();
+        assert_eq!(told.iter().filter(|event| event["operation"] == "list_patients").count(), 1);
+    }
+
+    async fn row_19_the_access_log_pages_through_both_kinds_of_events_in_order(app: App) {
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        app.patient("bob").await;
+        for turn in 0..12 {
+            let path = if turn % 3 == 0 { format!("/v1/patients/{}", ann.patient_id) } else { "/v1/patients?q=tester".into() };
+            event(&app, &desk.get(&path).await).await;
+            // Of some the instant is the same.
+            app.clock.advance(jiff::SignedDuration::from_secs(turn % 2));
+        }
+        let path = format!("/v1/audit-events?patient_id={}&actor_id={}&outcome=success", ann.patient_id, desk.user_id);
+        let admin = app.admin().await;
+        let all = admin.get(&format!("{path}&limit=200")).await.items();
+        assert_eq!(all.iter().filter(|event| event["operation"] == "list_patients").count(), 8);
+        let mut paged: Vec<Value> = Vec::new();
+        let mut next = String::new();
+        loop {
+            let page = admin.get(&format!("{path}&limit=3{next}")).await;
+            paged.extend(page.items());
+            assert!(page.items().len() <= 3);
+            let Some(cursor) = page.body["next_cursor"].as_str() else { break };
+            next = format!("&cursor={cursor}");
+        }
+        assert_eq!(paged, all);
+    }
+
+    async fn row_19_a_refused_list_names_nobody(app: App) {
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let refused = ann.get("/v1/patients?q=tester").await;
+        refused.problem(403, "role_forbidden");
+        let (_, patient, others) = event(&app, &refused).await;
+        assert!(patient.is_none() && others.is_empty());
+        drop(bob);
+    }
+
+    async fn row_19_a_patient_who_is_taken_from_a_list_or_put_to_one_is_found(app: App) {
+        let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
+        let other = desk.post("/v1/patients", patient_json("zoe", "zoe@patients.example")).await.expect(201).id();
+        let reply = desk.get("/v1/patients").await;
+        let (list, _, others) = event(&app, &reply).await;
+        assert_eq!(others.len(), 3);
+        sealed(&app).await;
+        assert_eq!(findings(&app).await, Vec::<String>::new());
+        let literal = |id: &str| match app.engine {
+            Engine::Postgres => format!("'{id}'::uuid"),
+            Engine::Sqlite => format!("x'{}'", id.replace('-', "")),
+        };
+        let (row, at) = (literal(&list.to_string()), "(SELECT at FROM audit_events WHERE id = e.event_id)");
+
+        // The database refuses.
+        let mut attempts = vec!["UPDATE audit_event_patients SET at = at", "DELETE FROM audit_event_patients"];
+        if app.engine == Engine::Postgres {
+            attempts.push("TRUNCATE audit_event_patients");
+        }
+        for sql in attempts {
+            let refused = app.env.db.write(move |tx| Ok(tx.batch_execute(sql)?)).await;
+            let error = refused.expect_err(sql).to_string();
+            assert!(error.contains("audit_append_only"), "{sql}: {error}");
+        }
+
+        // Whoever has the database to themselves is found out.
+        tamper(&app, format!("DELETE FROM audit_event_patients WHERE event_id = {row} AND patient_id = {}", literal(&ann.patient_id))).await;
+        let found = findings(&app).await;
+        assert!(found.len() == 1 && found[0].contains("1 of the patients"), "{found:?}");
+        let put_back = format!("INSERT INTO audit_event_patients SELECT {}, {at}, e.event_id FROM audit_seals e WHERE e.event_id = {row}", literal(&ann.patient_id));
+        tamper(&app, put_back).await;
+        assert_eq!(findings(&app).await, Vec::<String>::new(), "put back as it was");
+
+        // An event that shows nobody, a patient whom it does not show, and an event that is not there.
+        let search = desk.get(&format!("/v1/patients/{}", bob.patient_id)).await;
+        let (about_bob, ..) = event(&app, &search).await;
+        sealed(&app).await;
+        let about_bob = literal(&about_bob.to_string());
+        let nothing = literal("00000000-0000-7000-8000-000000000001");
+        for (event, patient) in [(about_bob, &other), (row.clone(), &"00000000-0000-7000-8000-000000000002".to_owned()), (nothing.clone(), &other)] {
+            let patient = literal(patient);
+            tamper(&app, format!("INSERT INTO audit_event_patients SELECT {patient}, at, {event} FROM audit_events WHERE id = {row}")).await;
+            let found = findings(&app).await;
+            assert!(found.len() == 1 && found[0].contains("does not show a patient"), "{found:?}");
+            tamper(&app, format!("DELETE FROM audit_event_patients WHERE event_id = {event} AND patient_id = {patient}")).await;
+        }
+        assert_eq!(findings(&app).await, Vec::<String>::new());
+
+        // The event itself.
+        tamper(&app, format!("UPDATE audit_events SET shown = NULL WHERE id = {row}")).await;
+        let found = findings(&app).await;
+        assert!(found.iter().any(|finding| finding.contains("was edited")), "{found:?}");
+    }
+
+    async fn row_19_a_purge_takes_the_patients_of_its_events_along(app: App) {
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        app.patient("bob").await;
+        for _ in 0..3 {
+            event(&app, &desk.get("/v1/patients").await).await;
+        }
+        sealed(&app).await;
+        let before = app.clock.now().plus(jiff::SignedDuration::from_secs(1));
+        app.clock.advance(jiff::SignedDuration::from_hours(24 * 400));
+        event(&app, &desk.get("/v1/patients").await).await;
+        sealed(&app).await;
+        let count = async || app.db(|tx| Ok(audit_event_patients::table.count().get_result::<i64>(tx)?)).await;
+        assert_eq!(count().await, 8);
+        let env = app.env.clone();
+        assert!(app.db(move |tx| purge::purge(tx, &env, before)).await > 3);
+        assert_eq!(count().await, 2);
+        assert_eq!(findings(&app).await, Vec::<String>::new());
+        let log = ann.get(&format!("/v1/patients/{}/audit-events", ann.patient_id)).await.items();
+        assert_eq!(log.iter().filter(|line| line["operation"] == "list_patients").count(), 1);
+    }
+
+    async fn row_19_the_trail_of_a_demo_is_whole_when_fresh_and_after_a_day_of_use(app: App) {
+        legwork::demo::fill(&app.env).await.expect("filled");
+        assert_eq!(findings(&app).await, Vec::<String>::new());
+        // Each record that the seeding opened is the one of the opening.
+        let strange = app.db(|tx| {
+            use legwork::db::schema::record_openings;
+            let openings = record_openings::table
+                .inner_join(audit_events::table.on(audit_events::object_id.eq(diesel::dsl::sql::<diesel::sql_types::Nullable<legwork::db::types::Uid>>("record_openings.id"))))
+                .select((record_openings::patient_id, audit_events::patient_id));
+            let rows: Vec<(PatientId, Option<PatientId>)> = openings.load(tx)?;
+            assert!(rows.len() >= 3, "{}", rows.len());
+            Ok(rows.into_iter().filter(|(opened, named)| Some(*opened) != *named).count())
+        }).await;
+        assert_eq!(strange, 0);
+
+        let account = async |name: &str| {
+            app.anon().sign_in(&format!("{name}@{}", legwork::demo::DOMAIN), legwork::demo::PASSWORD).await
+        };
+        let (admin, desk, doctor) = (account("admin").await, account("desk").await, account("doctor").await);
+        let patients = desk.get("/v1/patients").await.items();
+        let visit_type = desk.get("/v1/visit-types").await.items()[1]["id"].as_str().expect("an id").to_owned();
+        let free = desk.get(&format!("/v1/slots?visit_type_id={visit_type}&limit=200")).await.items();
+        for (turn, patient) in patients.iter().enumerate().take(3) {
+            let body = json!({"slot_id": free[20 + 10 * turn]["id"], "visit_type_id": visit_type, "patient_id": patient["id"]});
+            let booked = desk.post_with("/v1/appointments", body, &[("Idempotency-Key", &turn.to_string())]).await;
+            assert!([201, 409].contains(&booked.status), "{}", booked.text);
+        }
+        for patient in &patients {
+            let path = format!("/v1/patients/{}/rls-timeline", patient["id"].as_str().expect("an id"));
+            doctor.get_with(&path, &[("Access-Reason", "Covering for a colleague")]).await.expect(200);
+        }
+        for path in ["/v1/intake-flags", "/v1/appointments", "/v1/intakes"] {
+            doctor.get(path).await.expect(200);
+        }
+        app.clock.advance(jiff::SignedDuration::from_hours(24));
+        for rule in legwork::privacy::retention::RULES {
+            rule.apply(&app.env).await.expect("applied");
+        }
+        event(&app, &admin.get("/v1/audit-events").await).await;
+        sealed(&app).await;
+        assert_eq!(findings(&app).await, Vec::<String>::new());
+    }
+}
