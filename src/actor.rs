@@ -179,25 +179,35 @@ const PERMISSIONS: &[(Action, [Reach; 4])] = &[
 impl Actor {
     /// How far `action` reaches for this caller.
     pub fn reach(&self, action: Action) -> Reach {
-        let column = match self.role {
-            Role::Patient => 0,
-            Role::FrontDesk => 1,
-            Role::Practitioner => 2,
-            Role::Admin => 3,
-        };
-        PERMISSIONS.iter().find(|(of, _)| *of == action).map_or(Reach::None, |(_, reach)| reach[column])
+        reach(self.role, action)
     }
 
     /// How far `action` reaches, if at all.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] where the role may not do it at all.
+    /// [`Error::RoleForbidden`], with the roles that may, where the role may not do it at all.
     pub fn require(&self, action: Action) -> Result<Reach> {
         match self.reach(action) {
-            Reach::None => Err(Error::forbidden("role_forbidden", "Your role may not do this.")),
+            Reach::None => Err(Error::RoleForbidden(roles(action))),
             reach => Ok(reach),
         }
     }
+}
+
+/// Returns how far `action` reaches for a role.
+fn reach(role: Role, action: Action) -> Reach {
+    let column = match role {
+        Role::Patient => 0,
+        Role::FrontDesk => 1,
+        Role::Practitioner => 2,
+        Role::Admin => 3,
+    };
+    PERMISSIONS.iter().find(|(of, _)| *of == action).map_or(Reach::None, |(_, reach)| reach[column])
+}
+
+/// Returns the roles that may do `action` at all.
+fn roles(action: Action) -> Vec<Role> {
+    Role::ALL.iter().copied().filter(|role| reach(*role, action) != Reach::None).collect()
 }
 
 #[cfg(test)]
@@ -209,5 +219,13 @@ mod tests {
         for (action, _) in PERMISSIONS {
             assert_eq!(PERMISSIONS.iter().filter(|(other, _)| other == action).count(), 1, "{action:?}");
         }
+    }
+
+    #[test]
+    fn the_roles_of_an_action_are_those_whose_reach_is_not_none() {
+        assert_eq!(roles(Action::ClinicSetUp), [Role::Admin]);
+        assert_eq!(roles(Action::AvailabilityWrite), [Role::Practitioner, Role::Admin]);
+        assert_eq!(roles(Action::SlotHold), Role::ALL);
+        assert!(PERMISSIONS.iter().all(|(action, _)| !roles(*action).is_empty()), "every action has somebody who may");
     }
 }

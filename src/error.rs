@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::actor::Role;
+
 /// A result with the house's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -20,9 +22,13 @@ pub enum Error {
     #[error("not signed in: {0}")]
     Unauthenticated(Refusal),
 
-    /// The caller's role may not do this at all.
+    /// The caller may not do this at all, whatever it is done to.
     #[error("forbidden: {0}")]
     Forbidden(Refusal),
+
+    /// The caller's role may not do this at all; these roles may.
+    #[error("forbidden for this role")]
+    RoleForbidden(Vec<Role>),
 
     /// The request is right in itself but does not fit what is there.
     #[error("conflict: {}", .0.code)]
@@ -140,7 +146,7 @@ impl Error {
         Self::Conflict(Box::new(Conflict { code, detail: detail.into(), members }))
     }
 
-    /// A refusal by role.
+    /// A refusal of what the caller may not do at all.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Forbidden(Refusal { code, detail: detail.into() })
     }

@@ -154,7 +154,8 @@ const COMMON: &[Common] = &[
     Common {
         status: "403",
         name: "ReasonRequired",
-        description: "`role_forbidden`: the role may not do this at all. `second_factor_required`: the account must set up \
+        description: "`role_forbidden`: the role may not do this at all, `allowed_roles` names those that may. \
+            `second_factor_required`: the account must set up \
             its second factor first. `reason_required`: a practitioner who has no appointment with the patient says why in \
             `Access-Reason`.",
         applies: |_, operation| is_clinical(operation),
@@ -162,7 +163,8 @@ const COMMON: &[Common] = &[
     Common {
         status: "403",
         name: "Forbidden",
-        description: "`role_forbidden`: the role may not do this at all. `second_factor_required`: the account must set up \
+        description: "`role_forbidden`: the role may not do this at all, `allowed_roles` names those that may. \
+            `second_factor_required`: the account must set up \
             its second factor first.",
         applies: |_, operation| is_signed_in(operation) && !is_clinical(operation),
     },
@@ -318,10 +320,11 @@ mod tests {
 
     use super::document;
     use crate::http::fallback::Routes;
+    use crate::intake::rls;
 
     #[test]
     fn a_fixed_path_comes_before_a_parameter_method_by_method() {
-        let routes = Routes::of(&document()).expect("paths that can be told apart");
+        let routes = Routes::of(&document(), rls::OWN_READERS).expect("paths that can be told apart");
         let found = |method, path| routes.operation(&method, path).map(|operation| operation.id.clone());
         assert_eq!(found(Method::POST, "/v1/sessions/refresh").as_deref(), Some("refresh_session"));
         assert_eq!(found(Method::DELETE, "/v1/sessions/refresh"), found(Method::DELETE, "/v1/sessions/x"));

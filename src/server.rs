@@ -123,7 +123,7 @@ impl Server {
         let rules = intake::Rules::open(&env.config)?;
         let (listener, addr) = bind(env.config.settings.listen_addr)?;
         let document = openapi::document();
-        let table = web::Data::new(Routes::of(&document)?);
+        let table = web::Data::new(Routes::of(&document, intake::rls::OWN_READERS)?);
         let document = web::Data::new(openapi::Published::new(&document)?);
         let (data, keys, rules) = (web::Data::new(env.clone()), web::Data::new(keys), web::Data::new(rules));
         let (stop, stopping) = watch::channel(false);

@@ -1,6 +1,12 @@
 //! Texts that people type, checked and brought to one form: names, telephone numbers, languages; and the languages in
 //! which the service itself speaks.
 
+mod countries;
+mod languages;
+
+pub use countries::country;
+pub use languages::language;
+
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::Rule;
@@ -19,7 +25,7 @@ pub fn one_line(value: &str, max: usize) -> Result<String, Rule> {
         return Err(Rule::new("forbidden_character", "must be one line without control characters"));
     }
     if text.chars().count() > max {
-        return Err(Rule::new("too_long", format!("may have {max} characters")));
+        return Err(Rule::new("too_long", format!("must be at most {max} characters")));
     }
     Ok(text)
 }
@@ -37,7 +43,7 @@ pub fn lines(value: &str, max: usize) -> Result<String, Rule> {
         return Err(Rule::new("forbidden_character", "must be text without control characters"));
     }
     if text.chars().count() > max {
-        return Err(Rule::new("too_long", format!("may have {max} characters")));
+        return Err(Rule::new("too_long", format!("must be at most {max} characters")));
     }
     Ok(text)
 }
@@ -67,18 +73,6 @@ pub fn phone(value: &str) -> Result<String, Rule> {
     if fits && !digits.starts_with('0') { Ok(number) } else { Err(rule()) }
 }
 
-/// Reads a language tag (BCP 47) and writes it in its customary letters: `EN-us` becomes `en-US`.
-///
-/// # Errors
-/// `invalid_language`.
-pub fn language(value: &str) -> Result<String, Rule> {
-    let rule = || Rule::new("invalid_language", "must be a language tag (BCP 47) such as en or es-MX");
-    if value.len() > 35 {
-        return Err(rule());
-    }
-    oxilangtag::LanguageTag::parse_and_normalize(value).map(oxilangtag::LanguageTag::into_inner).map_err(|_| rule())
-}
-
 /// A language in which the service speaks: in its form, its mails and its pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
@@ -90,9 +84,11 @@ pub enum Language {
 }
 
 impl Language {
-    /// The language nearest to a language tag (BCP 47): Spanish for every Spanish, English for all others.
+    /// The language nearest to a language tag (BCP 47): Spanish for every Spanish, English for all others. Older records may
+    /// hold the name of a language instead, such as `spanish`.
     pub fn of_tag(tag: &str) -> Self {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
+        let primary = languages::tag_of_name(primary).unwrap_or(primary);
         if primary.eq_ignore_ascii_case("es") { Self::Spanish } else { Self::English }
     }
 
@@ -150,21 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn language_tags_get_their_customary_letters() {
-        assert_eq!(language("EN-us").expect("a tag"), "en-US");
-        assert_eq!(language("zh-hant-tw").expect("a tag"), "zh-Hant-TW");
-        for wrong in ["", "e", "en_US", "english please"] {
-            assert!(language(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn languages_are_matched_by_their_primary_tag() {
         for (tag, language) in [
             ("es-MX", Language::Spanish),
             ("ES", Language::Spanish),
             ("en-US", Language::English),
             ("est", Language::English),
+            ("spanish", Language::Spanish),
+            ("spa-MX", Language::Spanish),
             ("fr", Language::English),
         ] {
             assert_eq!(Language::of_tag(tag), language, "{tag}");

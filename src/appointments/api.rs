@@ -60,9 +60,9 @@ fn changed(env: &Env, actor: &Actor, shown: Shown) -> Result<Answer> {
     request_body = NewAppointment,
     responses(
         (status = 201, description = "Booked", body = AppointmentDto),
-        (status = 404, description = "`not_found`: the patient or the hold does not exist, or the caller may not see it"),
+        (status = 404, description = "`not_found`: the patient does not exist, or the caller may not see it"),
         (status = 409, description = "`slot_taken`: the visit does not fit any more, or the slot is not offered any more, `next_free` has the next slots in which it fits; \
-            `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the hold is over, or the plan took its time away, with `next_free`; \
+            `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the plan took its time away, with `pointer` and `next_free`; \
             `not_offered`: the doctor does not offer this visit type; `not_online_bookable`: only the clinic books it; \
             `booking_notice`: too short before its start; `booking_limit`: the patient has as many visits to come as may be booked online; \
             `slot_past`: the slot is over; \
@@ -238,7 +238,7 @@ async fn list_appointment_history(
         (status = 409, description = "`status_conflict`: it cannot be moved as it stands, `allowed` has what can be done; \
             `cancel_notice`: too late for the patient to move it; `slot_taken`: the visit does not fit, or the slot is not offered any more, \
             `next_free` has the next slots in which it fits; `patient_busy`: the patient has another appointment at that time; \
-            `hold_lapsed`: the hold is over, or the plan took its time away, with `next_free`; `not_offered`: the doctor does not offer this visit type; \
+            `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the plan took its time away, with `pointer` and `next_free`; `not_offered`: the doctor does not offer this visit type; \
             `not_online_bookable`: only the clinic books it; `booking_notice`: too short before its start; \
             `slot_past`: the slot is over; `request_in_progress`: the same request is still at work"),
     ),

@@ -47,7 +47,7 @@ pub struct Target {
 /// Books a visit and tells the patient.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a patient or hold that is not there or not the actor's; the conflicts
+/// [`Error::NotFound`] for a patient that is not there or not the actor's; the conflicts
 /// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `booking_limit`, `slot_past`,
 /// `hold_lapsed`, `identifier_taken`.
 pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<Shown> {
@@ -98,8 +98,8 @@ pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Resul
 /// if it is a move.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a hold that is not there or not the actor's; the conflicts `slot_taken` where the slot is not there
-/// any more, `not_offered`, `not_online_bookable`, `booking_notice`, `slot_past`, `hold_lapsed`.
+/// The conflicts `slot_taken` for a slot that does not exist any more, `not_offered`, `not_online_bookable`, `booking_notice`,
+/// `slot_past`, and `hold_lapsed` for a hold that the actor does not have or that is over.
 pub fn claim(
     tx: &mut Conn,
     actor: &Actor,
@@ -127,7 +127,7 @@ fn held<T>(
 ) -> Result<T> {
     let found = look(tx);
     if let (Err(Error::Conflict(_)), Some(hold)) = (&found, hold) {
-        holds::current(tx, hold, actor.user_id, now)?;
+        holds::redeemable(tx, hold, actor.user_id, now)?;
     }
     found
 }

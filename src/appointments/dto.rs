@@ -211,7 +211,8 @@ pub struct NewAppointment {
     pub visit_type_id: VisitTypeId,
     /// For whom.
     pub patient_id: PatientId,
-    /// The caller's hold on the slot, if they took one.
+    /// The caller's hold on the slot, if they took one. Any id that is not a current hold of the caller is the conflict
+    /// `hold_lapsed`.
     #[serde(default)]
     pub hold_id: Option<HoldId>,
     /// What the clinic should know beforehand about coming here. The patient sees it as well.
@@ -254,7 +255,8 @@ impl NewAppointment {
 pub struct Rescheduling {
     /// The slot in which the visit starts from now on; the doctor and the location may be others.
     pub slot_id: SlotId,
-    /// The caller's hold on the slot, if they took one.
+    /// The caller's hold on the slot, if they took one. Any id that is not a current hold of the caller is the conflict
+    /// `hold_lapsed`.
     #[serde(default)]
     pub hold_id: Option<HoldId>,
 }
@@ -309,7 +311,7 @@ pub struct AppointmentFilter {
     /// more). For staff.
     pub needs_attention: Option<bool>,
     /// With this code, in either case, with or without the hyphen.
-    #[param(min_length = 8, max_length = 20, example = "K7MP-3XWD")]
+    #[param(max_length = 20, example = "K7MP-3XWD")]
     pub confirmation_code: Option<String>,
     /// Words, each of which must begin a word of one of the patient's names; accents and case count for nothing.
     #[param(max_length = 200, example = "ann ex")]

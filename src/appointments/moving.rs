@@ -19,7 +19,7 @@ use crate::scheduling::slots::{self, Range};
 /// Moves a visit and tells the patient. The old time is free for others in the same instant, and never before.
 ///
 /// # Errors
-/// [`Error::NotFound`] for an appointment or hold that is not there or not the actor's; the conflicts
+/// [`Error::NotFound`] for an appointment that is not there or not the actor's; the conflicts
 /// of a booking, `status_conflict`, `cancel_notice`.
 pub fn reschedule(
     tx: &mut Conn,

@@ -7,9 +7,8 @@ use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use matchit::Router;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::path::ParameterIn;
 
+use super::input::shape::{Member, Shape, Shapes};
 use super::problem::Draft;
 
 /// Every path of the service with its methods, from the OpenAPI document.
@@ -23,25 +22,29 @@ pub struct Routes {
 }
 
 /// What is known of an operation before its handler runs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Operation {
     /// Its id.
     pub id: String,
     /// What it does, in a few words.
     pub summary: String,
-    /// Whether it takes query parameters at all.
-    pub takes_query: bool,
+    /// Its query parameters.
+    pub parameters: Vec<Member>,
+    /// The shape of its body, if it takes one.
+    pub body: Option<Shape>,
     /// Whether it may be asked for without signing in.
     pub is_public: bool,
 }
 
 impl Routes {
-    /// Reads the table from the document.
+    /// Reads the table from the document. The values of the schemas in `own_readers` are left to the handlers.
     ///
     /// # Errors
-    /// Where two paths cannot be told apart, which is a fault.
-    pub fn of(document: &utoipa::openapi::OpenApi) -> Result<Self, String> {
+    /// For two paths that cannot be told apart and for a schema that is not understood. Both are faults.
+    pub fn of(document: &utoipa::openapi::OpenApi, own_readers: &[&str]) -> Result<Self, String> {
         let mut routes = Self::default();
+        let json = serde_json::to_value(document).map_err(|error| error.to_string())?;
+        let mut shapes = Shapes::new(&json, own_readers);
         for (path, item) in &document.paths.paths {
             let methods = [
                 (Method::GET, &item.get),
@@ -53,7 +56,9 @@ impl Routes {
             let mut allowed = Vec::new();
             for (method, operation) in methods {
                 let Some(operation) = operation else { continue };
-                let operation = Arc::new(Operation::of(operation));
+                let value = &json["paths"][path][method.as_str().to_ascii_lowercase()];
+                let operation = Operation::of(operation, value, &mut shapes);
+                let operation = Arc::new(operation.map_err(|error| format!("{method} {path}: {error}"))?);
                 routes.by_id.insert(operation.id.clone(), Arc::clone(&operation));
                 allowed.push(if method == Method::GET { "GET, HEAD".to_owned() } else { method.to_string() });
                 let paths = routes.operations.entry(method).or_default();
@@ -77,17 +82,19 @@ impl Routes {
 }
 
 impl Operation {
-    fn of(operation: &utoipa::openapi::path::Operation) -> Self {
-        let takes_query =
-            operation.parameters.iter().flatten().any(
-                |parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query),
-            );
-        Self {
+    /// Reads an operation, from its entry in the document and the same as JSON.
+    fn of(
+        operation: &utoipa::openapi::path::Operation,
+        json: &serde_json::Value,
+        shapes: &mut Shapes<'_>,
+    ) -> Result<Self, String> {
+        Ok(Self {
             id: operation.operation_id.clone().unwrap_or_default(),
             summary: operation.summary.clone().unwrap_or_default(),
-            takes_query,
+            parameters: shapes.query(json)?,
+            body: shapes.body(json)?,
             is_public: operation.security.as_ref().is_none_or(Vec::is_empty),
-        }
+        })
     }
 }
 

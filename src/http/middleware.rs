@@ -151,7 +151,7 @@ pub async fn refuse_unknown_parameters<B: MessageBody + 'static>(
         .then(|| request.extensions().get::<Arc<Operation>>().cloned())
         .flatten();
     if let Some(operation) = operation
-        && !operation.takes_query
+        && operation.parameters.is_empty()
         && (operation.is_public || Actor::extract(request.request()).await.is_ok())
     {
         let name = url::form_urlencoded::parse(request.query_string().as_bytes()).next();

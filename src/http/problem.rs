@@ -5,6 +5,7 @@ use actix_web::http::header::{ContentType, HeaderValue, RETRY_AFTER, WWW_AUTHENT
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
+use crate::actor::Role;
 use crate::error::{Error, FieldError};
 
 /// The media type of a problem.
@@ -12,8 +13,8 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// What goes wrong, for a person and for a program (RFC 9457).
 ///
-/// Some problems have further members, named where they occur: `slot_taken` and `hold_lapsed` have `next_free`, a forbidden status move
-/// has `allowed`.
+/// Some problems have further members, named with the operations that answer them. `slot_taken` and `hold_lapsed` have
+/// `next_free`; a status move that is not allowed has `allowed`.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
     "type": "/problems/validation_failed", "title": "The input breaks rules", "status": 422,
@@ -39,6 +40,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(nullable = false)]
     pub errors: Vec<FieldError>,
+    /// With `role_forbidden`: the roles that may do this.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Option<Vec<Role>>, nullable = false, max_items = 4)]
+    pub allowed_roles: Value,
     /// The id under which the log holds this request.
     pub request_id: String,
     /// Members that belong to this kind of problem only.
@@ -73,7 +78,7 @@ impl Draft {
     }
 
     /// The whole document.
-    pub fn complete(self, instance: &str, request_id: &str) -> Problem {
+    pub fn complete(mut self, instance: &str, request_id: &str) -> Problem {
         Problem {
             kind: format!("/problems/{}", self.code),
             title: self.title.to_owned(),
@@ -82,6 +87,7 @@ impl Draft {
             instance: instance.to_owned(),
             code: self.code.to_owned(),
             errors: self.errors,
+            allowed_roles: self.members.remove("allowed_roles").unwrap_or_default(),
             request_id: request_id.to_owned(),
             members: self.members,
         }
@@ -131,6 +137,7 @@ impl From<&Error> for Draft {
             Error::Forbidden(refusal) => {
                 Self::new(StatusCode::FORBIDDEN, refusal.code, "Not allowed", refusal.detail.clone())
             }
+            Error::RoleForbidden(roles) => Self::role_forbidden(roles),
             Error::Conflict(conflict) => Self {
                 members: conflict.members.clone(),
                 ..Self::new(
@@ -214,13 +221,27 @@ impl Draft {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", "The request cannot be read", detail)
     }
 
+    /// 403 for a role that may not do this, whatever it is done to.
+    fn role_forbidden(roles: &[Role]) -> Self {
+        let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+        let names = match names.as_slice() {
+            [] => "none".to_owned(),
+            [only] => (*only).to_owned(),
+            [others @ .., last] => format!("{} and {last}", others.join(", ")),
+        };
+        let detail = format!("Your role may not do this. Allowed roles: {names}.");
+        let mut draft = Self::new(StatusCode::FORBIDDEN, "role_forbidden", "Not allowed", detail);
+        draft.members.insert("allowed_roles".into(), json!(roles));
+        draft
+    }
+
     /// 413.
     pub fn too_large(limit: usize) -> Self {
         let mut draft = Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
             "The body is too large",
-            format!("A body may have {limit} bytes."),
+            format!("A body must be at most {limit} bytes."),
         );
         draft.members.insert("limit".into(), json!(limit));
         draft

@@ -51,7 +51,8 @@ pub struct PatientInput {
     /// default; what is entered for somebody else gets no mail until the staff confirm it.
     #[schema(max_length = 254)]
     pub email: Option<String>,
-    /// A language tag (BCP 47).
+    /// A language tag (BCP 47). The names of English and Spanish are understood, such as `Español`. Any other language is
+    /// kept, and mails to the patient are in English.
     #[schema(max_length = 35, examples("en", "es-MX"))]
     pub preferred_language: String,
     /// Whether somebody must interpret.
@@ -156,7 +157,8 @@ pub struct PatientPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 254)]
     pub email: Change<String>,
-    /// A language tag (BCP 47).
+    /// A language tag (BCP 47). The names of English and Spanish are understood, such as `Español`. Any other language is
+    /// kept, and mails to the patient are in English.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 35)]
     pub preferred_language: Change<String>,
@@ -229,7 +231,7 @@ pub struct AddressPatch {
     pub postal_code: Change<String>,
     /// ISO 3166-1, two letters.
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 2, max_length = 2)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z]{2}$")]
     pub country: Change<String>,
 }
 

@@ -117,7 +117,7 @@ pub struct Address {
     #[schema(min_length = 1, max_length = 20)]
     pub postal_code: Option<String>,
     /// ISO 3166-1, two letters.
-    #[schema(min_length = 2, max_length = 2, pattern = "^[A-Za-z]{2}$")]
+    #[schema(pattern = "^[A-Za-z]{2}$")]
     pub country: String,
 }
 

@@ -211,7 +211,7 @@ impl PatientPatch {
             at.kept("city", &mut address.city, line(100));
             at.kept("region", &mut address.region, line(100));
             at.kept("postal_code", &mut address.postal_code, line(20));
-            at.kept("country", &mut address.country, |value| country(value));
+            at.kept("country", &mut address.country, |value| text::country(value));
         }
         if let Change::Set(contact) = &mut self.emergency_contact {
             let mut at = at.within("emergency_contact");
@@ -443,7 +443,7 @@ impl Reader<'_> {
             names.len() <= PREVIOUS_NAMES,
             at.prefix.as_str(),
             "too_many",
-            format!("may have {PREVIOUS_NAMES} names"),
+            format!("must have at most {PREVIOUS_NAMES} entries"),
         );
         for (index, value) in names.iter_mut().enumerate().take(PREVIOUS_NAMES) {
             let mut one = Change::Set(std::mem::take(value));
@@ -473,16 +473,10 @@ fn birth(day: Date, now: Timestamp) -> Result<Date, Rule> {
     }
 }
 
-fn country(value: &str) -> Result<String, Rule> {
-    let code = value.trim().to_ascii_uppercase();
-    if code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()) {
-        Ok(code)
-    } else {
-        Err(Rule::new("invalid_country", "must be the two letters of a country (ISO 3166-1), such as US"))
-    }
-}
-
 fn races(value: &[Race]) -> Result<Vec<Race>, Rule> {
+    if value.len() > Race::ALL.len() {
+        return Err(Rule::new("too_many", format!("must have at most {} entries", Race::ALL.len())));
+    }
     let mut races = value.to_vec();
     races.sort_unstable();
     races.dedup();

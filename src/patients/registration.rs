@@ -99,7 +99,12 @@ impl RegistrationInput {
         self.patient.forbid_what_staff_set("/patient", &mut check);
         self.patient.refuse_relation("/patient/relation", &mut check);
         let profile = Profile::parse(self.patient, Author::Account, "/patient", now, &mut check);
-        check.require(self.consents.len() <= CONSENTS, "/consents", "too_many", format!("may have {CONSENTS} entries"));
+        check.require(
+            self.consents.len() <= CONSENTS,
+            "/consents",
+            "too_many",
+            format!("must have at most {CONSENTS} entries"),
+        );
         let mut consents = Vec::new();
         for (index, input) in self.consents.into_iter().take(CONSENTS).enumerate() {
             let Some(consent) = input.parse(&format!("/consents/{index}"), false, &mut check) else { continue };

@@ -56,13 +56,32 @@ pub fn current(tx: &mut Conn, hold: HoldId, user: UserId, now: Timestamp) -> Res
     if hold.expires_at > now { Ok(hold) } else { Err(lapsed()) }
 }
 
+/// Finds the hold that a body names as `hold_id`.
+///
+/// A hold that was released, replaced or used is deleted, so it looks like one that never existed. All of them, and the
+/// holds of other accounts, get the same answer, which tells nothing of others and says what to do next.
+///
+/// # Errors
+/// The conflict `hold_lapsed` unless it is a hold of this account that has not lapsed.
+pub fn redeemable(tx: &mut Conn, hold: HoldId, user: UserId, now: Timestamp) -> Result<Hold> {
+    current(tx, hold, user, now).map_err(|error| match error {
+        Error::NotFound | Error::Conflict(_) => {
+            let detail = "You have no such hold: it has lapsed, or it was released, replaced or used. \
+                Hold the slot again if it is still free.";
+            let members = [("pointer".to_owned(), "/hold_id".into())].into_iter().collect();
+            Error::conflict_with("hold_lapsed", detail, members)
+        }
+        other => other,
+    })
+}
+
 /// Uses a hold up for a booking in the same transaction, after the slots are locked ([`super::slots::lock_visit`]); their
 /// hold columns are cleared when they are taken.
 ///
 /// # Errors
-/// `NotFound` if it is not this account's; the conflict `hold_lapsed` if it is over.
+/// The conflict `hold_lapsed` unless it is a hold of this account that has not lapsed.
 pub fn consume(tx: &mut Conn, hold: HoldId, user: UserId, now: Timestamp) -> Result<Hold> {
-    let hold = current(tx, hold, user, now)?;
+    let hold = redeemable(tx, hold, user, now)?;
     if diesel::delete(holds::table.find(hold.id)).execute(tx)? == 0 {
         // Another request of the account was quicker.
         return Err(Error::Retry);

@@ -99,7 +99,7 @@ pub struct LocationInput {
     #[schema(max_length = 40)]
     phone: String,
     /// Its country, ISO 3166-1 alpha-2.
-    #[schema(min_length = 2, max_length = 2)]
+    #[schema(pattern = "^[A-Za-z]{2}$")]
     country: String,
     /// Its time zone, an IANA name.
     #[schema(max_length = 64)]
@@ -128,7 +128,7 @@ pub struct LocationPatch {
     phone: Change<String>,
     /// Its country, ISO 3166-1 alpha-2.
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 2, max_length = 2)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z]{2}$")]
     country: Change<String>,
     /// Its time zone, an IANA name.
     #[serde(default)]
@@ -158,7 +158,7 @@ impl Changes {
             name: changed(&mut check, "/name", patch.name, |name| text::one_line(&name, 100)),
             address: changed(&mut check, "/address", patch.address, |address| text::one_line(&address, 300)),
             phone: changed(&mut check, "/phone", patch.phone, |phone| text::phone(&phone)),
-            country: changed(&mut check, "/country", patch.country, |country| model::country(&country)),
+            country: changed(&mut check, "/country", patch.country, |country| text::country(&country)),
             time_zone: changed(&mut check, "/time_zone", patch.time_zone, |zone| model::zone_name(&zone)),
             slot_minutes: changed(&mut check, "/slot_minutes", patch.slot_minutes, model::slot_minutes),
         };

@@ -294,17 +294,6 @@ pub fn zone_name(name: &str) -> Result<String, Rule> {
         .ok_or_else(|| Rule::new("unknown_time_zone", "must be an IANA name such as America/New_York"))
 }
 
-/// Reads a country's code.
-///
-/// # Errors
-/// `invalid_country`.
-pub fn country(code: &str) -> Result<String, Rule> {
-    if code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase()) {
-        return Ok(code.to_owned());
-    }
-    Err(Rule::new("invalid_country", "must be two upper-case letters (ISO 3166-1 alpha-2) such as US"))
-}
-
 /// Checks the length of a location's slots: a multiple of five minutes that divides the day.
 ///
 /// # Errors

@@ -510,9 +510,8 @@ both! {
         };
         book(&ann, unknown("visit_type_id")).await.invalid("/visit_type_id", "unknown_reference");
         book(&ann, unknown("slot_id")).await.problem(409, "slot_taken");
-        for member in ["patient_id", "hold_id"] {
-            book(&ann, unknown(member)).await.problem(404, "not_found");
-        }
+        book(&ann, unknown("patient_id")).await.problem(404, "not_found");
+        book(&ann, unknown("hold_id")).await.problem(409, "hold_lapsed");
         book(&ann, body).await.expect(201);
     }
 
@@ -531,7 +530,7 @@ both! {
         };
         let held = hold(&ann, &slots[3]).await;
         book(&bob, request(&slots[3], &clinic.follow_up, &bob.patient_id)).await.problem(409, "slot_taken");
-        book(&bob, with(&slots[3], &bob, &held)).await.problem(404, "not_found");
+        book(&bob, with(&slots[3], &bob, &held)).await.problem(409, "hold_lapsed");
         book(&ann, with(&slots[8], &ann, &held)).await.invalid("/hold_id", "other_slot");
         app.clock.advance(SignedDuration::from_mins(10));
         book(&ann, with(&slots[3], &ann, &held)).await.problem(409, "hold_lapsed");
@@ -541,7 +540,41 @@ both! {
         let held = hold(&ann, &slots[9]).await;
         let moved = ann.post(&path(&visit, "/reschedule"), json!({"slot_id": slots[9]["id"], "hold_id": held})).await;
         moved.expect(200);
-        book(&ann, with(&slots[9], &ann, &held)).await.problem(404, "not_found");
+        book(&ann, with(&slots[9], &ann, &held)).await.problem(409, "hold_lapsed");
+    }
+
+    async fn a_hold_that_was_replaced_released_or_used_has_lapsed_and_another_accounts_looks_the_same(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let slots = free_slots(&ann, &clinic.follow_up).await;
+        let hold = async |client: &Patient, slot: &Value| {
+            let path = format!("/v1/slots/{}/hold", slot["id"].as_str().expect("an id"));
+            client.post(&path, json!({"visit_type_id": clinic.follow_up})).await.expect(201).string("/hold_id")
+        };
+        let visit = booked(&ann, &clinic.check, &ann.patient_id).await;
+        let replaced = hold(&ann, &slots[12]).await;
+        let released = hold(&ann, &slots[16]).await;
+        ann.delete(&format!("/v1/holds/{released}")).await.expect(204);
+        let used = hold(&ann, &slots[20]).await;
+        let mut body = request(&slots[20], &clinic.follow_up, &ann.patient_id);
+        body["hold_id"] = json!(used);
+        book(&ann, body).await.expect(201);
+        let bobs = hold(&bob, &slots[12]).await;
+        let never = "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".to_owned();
+        let mut told = Vec::new();
+        for (hold_id, slot) in [(replaced, &slots[12]), (released, &slots[16]), (used, &slots[20]), (bobs, &slots[12]), (never, &slots[28])] {
+            let mut body = request(slot, &clinic.follow_up, &ann.patient_id);
+            body["hold_id"] = json!(hold_id);
+            let to = json!({"slot_id": slot["id"], "hold_id": hold_id});
+            for reply in [book(&ann, body).await, ann.post(&path(&visit, "/reschedule"), to).await] {
+                let problem = reply.problem(409, "hold_lapsed");
+                assert_eq!(problem["pointer"], "/hold_id", "{}", reply.text);
+                assert_eq!(problem["next_free"].as_array().map(Vec::len), Some(5), "{}", reply.text);
+                told.push(problem["detail"].clone());
+            }
+        }
+        told.dedup();
+        assert_eq!(told.len(), 1, "nothing tells whose hold it is or was: {told:?}");
     }
 
     async fn an_action_honours_if_match_and_is_done_once_per_key(app: App) {

@@ -19,6 +19,7 @@ mod families;
 mod harness;
 mod house;
 mod http;
+mod input;
 mod intake;
 mod links;
 mod messages;

@@ -48,6 +48,9 @@ pub use summary::{OpenAnswer, guardian_summary, open_answers, patient_summary};
 pub use text_pack::TextPack;
 pub use views::{View, Viewer, copy_from, view};
 
+/// The schemas whose values this module reads itself, since a part of a draft may be anything that the whole may become.
+pub const OWN_READERS: &[&str] = &["RlsAnswers", "RlsLab", "RlsReview"];
+
 /// The form's name in the API.
 pub const FORM: &str = "rls-history";
 

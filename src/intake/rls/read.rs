@@ -209,12 +209,28 @@ fn reason(message: &str) -> (String, String) {
         return (code.to_owned(), detail.to_owned());
     }
     // The last "expected": the value that is quoted before it may hold the word as well.
-    match message.rsplit_once("expected ").map(|(_, expected)| expected.replace('`', "\"")) {
+    match message.rsplit_once("expected ").map(|(_, expected)| in_words_of_json(expected)) {
         Some(expected) if message.starts_with("invalid type") || message.starts_with("invalid length") => {
             ("wrong_type".to_owned(), format!("must be {expected}"))
         }
         _ => ("wrong_value".to_owned(), "cannot be read".to_owned()),
     }
+}
+
+/// Returns what serde expected, in words of JSON instead of Rust.
+fn in_words_of_json(expected: &str) -> String {
+    if let Some(length) = expected.strip_prefix("an array of length ") {
+        return format!("an array of {length} entries");
+    }
+    let kind = match expected.split(' ').next().unwrap_or_default() {
+        "struct" => "an object",
+        "tuple" => "an array",
+        _ if expected == "a map" => "an object",
+        _ if expected == "a sequence" => "an array",
+        _ if expected == "a boolean" => "true or false",
+        _ => expected,
+    };
+    kind.to_owned()
 }
 
 /// A laboratory value's range depends on its test and unit.
@@ -248,7 +264,7 @@ fn length_errors(answers: &Value, prefix: &str) -> Vec<FieldError> {
             }
             Value::Array(entries) => {
                 if entries.len() > super::kit::MAX_ITEMS {
-                    let detail = format!("may have {} entries", super::kit::MAX_ITEMS);
+                    let detail = format!("must have at most {} entries", super::kit::MAX_ITEMS);
                     errors.push(FieldError::new(place, "too_many", detail));
                 }
                 for (position, value) in entries.iter().enumerate() {

@@ -336,11 +336,11 @@ impl PatientFilter {
 
 fn words(q: &str) -> Result<std::collections::BTreeSet<String>, Rule> {
     if q.chars().count() > 200 {
-        return Err(Rule::new("too_long", "may have 200 characters"));
+        return Err(Rule::new("too_long", "must be at most 200 characters"));
     }
     match names::query_words(q) {
         words if words.is_empty() => Err(Rule::new("wrong_value", "must have a letter or a digit")),
-        words if words.len() > WORDS => Err(Rule::new("too_many", format!("may have {WORDS} words"))),
+        words if words.len() > WORDS => Err(Rule::new("too_many", format!("must be at most {WORDS} words"))),
         words => Ok(words),
     }
 }

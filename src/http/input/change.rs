@@ -1,0 +1,45 @@
+//! A member of a merge patch (RFC 7396).
+
+use crate::error::Rule;
+
+/// A member of a merge patch: absent, `null` or a value. Use with `#[serde(default)]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Change<T> {
+    /// The member is not there: keep what is.
+    #[default]
+    Keep,
+    /// `null`: take it away.
+    Clear,
+    /// The new value.
+    Set(T),
+}
+
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Change<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
+    }
+}
+
+impl<T> Change<T> {
+    /// Applies the change to a value that may be missing.
+    pub fn apply(self, to: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *to = None,
+            Self::Set(value) => *to = Some(value),
+        }
+    }
+
+    /// Applies the change to a value that must be there.
+    ///
+    /// # Errors
+    /// Where it would be taken away.
+    pub fn apply_required(self, to: &mut T) -> Result<(), Rule> {
+        match self {
+            Self::Keep => {}
+            Self::Clear => return Err(Rule::new("required", "cannot be taken away")),
+            Self::Set(value) => *to = value,
+        }
+        Ok(())
+    }
+}

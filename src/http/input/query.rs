@@ -1,0 +1,45 @@
+//! Checks the parameters of a query against those that the operation has.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::check::{MOST_ERRORS, expected, has_form, options_of, unknown};
+use super::shape::{Kind, Member, Shape};
+use crate::error::FieldError;
+
+/// Returns everything that is wrong with a query.
+pub fn check(query: &str, known: &[Member]) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut seen: HashSet<Cow<'_, str>> = HashSet::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if errors.len() >= MOST_ERRORS {
+            return errors;
+        }
+        let wrong = match known.iter().find(|member| member.name == name) {
+            None => Err(("unknown_parameter", unknown("parameter", &name, known))),
+            Some(_) if seen.contains(&name) => Err(("duplicate_parameter", "is in the query more than once".into())),
+            Some(member) => text(&member.shape, &value),
+        };
+        if let Err((code, detail)) = wrong {
+            errors.push(FieldError::new(format!("?{name}"), code, detail));
+        }
+        seen.insert(name);
+    }
+    for member in known.iter().filter(|member| member.required && !seen.contains(member.name.as_str())) {
+        errors.push(FieldError::new(format!("?{}", member.name), "required", "is required"));
+    }
+    errors
+}
+
+/// Checks the text of one parameter. Lengths and ranges are among the rules of the handlers.
+fn text(shape: &Shape, text: &str) -> Result<(), (&'static str, String)> {
+    match &*shape.kind {
+        Kind::Text { form, .. } if !has_form(text, *form) => Err(("wrong_type", expected(shape))),
+        Kind::Choice(options) if !options.iter().any(|option| option == text) => {
+            Err(("not_an_option", options_of(options)))
+        }
+        Kind::Boolean if !matches!(text, "true" | "false") => Err(("wrong_type", expected(shape))),
+        Kind::Integer { .. } if text.parse::<i64>().is_err() => Err(("wrong_type", expected(shape))),
+        _ => Ok(()),
+    }
+}
