@@ -70,13 +70,18 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections_per_client: u32,
 
-    /// How many visits to come a patient may have booked online; staff book any number
+    /// How many visits to come a patient may have booked online, and three times as many all patients whom one account added by
+    /// itself; staff book any number
     #[arg(long, env, global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_open_bookings: u16,
 
-    /// How many mails that strangers can ask for an address gets in an hour
+    /// How many mails of each kind that strangers can ask for, and how many invitations, an address gets in an hour
     #[arg(long, env, global = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_mails_per_hour: u16,
+
+    /// How many mails about appointments, and how many of any other kind, an address gets in an hour; further ones wait
+    #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(3..=1000))]
+    pub max_notices_per_hour: u16,
 
     /// The URL under which the world reaches this service; links in mails begin with it
     #[arg(long, env, global = true, default_value = "http://127.0.0.1:8080")]

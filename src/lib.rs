@@ -33,6 +33,7 @@ pub mod error;
 pub mod http;
 pub mod identifiers;
 pub mod ids;
+pub mod phone;
 pub mod rounds;
 pub mod sealed;
 pub mod signed;

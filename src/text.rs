@@ -1,4 +1,4 @@
-//! Texts that people type, checked and brought to one form: names, telephone numbers, languages; and the languages in
+//! Texts that people type, checked and brought to one form: names, languages; and the languages in
 //! which the service itself speaks.
 
 mod countries;
@@ -53,24 +53,6 @@ pub fn lines(value: &str, max: usize) -> Result<String, Rule> {
 pub fn is_forbidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-}
-
-/// Reads a telephone number as E.164 has it: `+`, the country's code, the number, 7 to 15 digits in all. Spaces,
-/// hyphens, dots and parentheses between the digits are taken out.
-///
-/// # Errors
-/// `invalid_phone`.
-pub fn phone(value: &str) -> Result<String, Rule> {
-    let rule = || Rule::new("invalid_phone", "must be an international number such as +12125550100");
-    let value = value.trim();
-    // In `+44 (0)20 …` the zero is dialled only within the country; as part of the number it would be another one.
-    if value.contains("(0)") {
-        return Err(rule());
-    }
-    let number: String = value.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '-' | '.' | '(' | ')')).collect();
-    let digits = number.strip_prefix('+').ok_or_else(rule)?;
-    let fits = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    if fits && !digits.starts_with('0') { Ok(number) } else { Err(rule()) }
 }
 
 /// A language in which the service speaks: in its form, its mails and its pages.
@@ -131,18 +113,6 @@ mod tests {
         assert_eq!(lines("one\rtwo", 10).expect_err("refused").code, "forbidden_character");
         assert_eq!(lines("a\u{202e}b", 10).expect_err("refused").code, "forbidden_character");
         assert_eq!(lines("one\ntwo", 6).expect_err("refused").code, "too_long");
-    }
-
-    #[test]
-    fn telephone_numbers_become_e164() {
-        for typed in ["+1 (212) 555-0100", "+12125550100", " +1.212.555.0100 ", "+1\u{a0}212 555 0100"] {
-            assert_eq!(phone(typed).expect(typed), "+12125550100");
-        }
-        for wrong in
-            ["2125550100", "+0212555010", "+1", "+44 (0)20 7946 0958", "+1 212 555 0100 x3", "+1234567890123456"]
-        {
-            assert!(phone(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

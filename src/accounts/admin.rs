@@ -78,7 +78,7 @@ fn sent(env: &Env, recipient: &str) -> String {
     }
 }
 
-/// Mails an account a link to set its password.
+/// Mails an account a link to set its password. A caller from the staff asks for room first ([`outbox::require_room`]).
 ///
 /// # Errors
 /// The database's.

@@ -6,7 +6,7 @@ pub mod authentication;
 pub mod closing;
 mod evenly;
 pub mod model;
-mod notices;
+pub mod notices;
 pub mod one_time;
 pub mod origin;
 pub mod passwords;

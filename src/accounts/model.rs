@@ -44,10 +44,12 @@ impl EmailAddress {
     /// The longest address that mail can carry (RFC 5321, 4.5.3.1.3, less the brackets).
     pub const MAX: usize = 254;
 
-    /// Reads an address such as `ann@example.org`, without a display name.
+    /// Reads an address such as `ann@example.org`, without a display name. Its host must be a domain name with a dot: address
+    /// literals such as `[127.0.0.1]`, bare IP addresses in any spelling and `localhost` would lead mail into the clinic's own
+    /// network.
     ///
     /// # Errors
-    /// The rule it breaks.
+    /// `not_an_email`.
     pub fn parse(text: &str) -> Result<Self, Rule> {
         let text = text.trim();
         let rule = || Rule::new("not_an_email", "must be an e-mail address such as ann@example.org");
@@ -57,11 +59,7 @@ impl EmailAddress {
             return Err(rule());
         }
         let address: lettre::Address = text.parse().map_err(|_| rule())?;
-        // Mail to a bare host never leaves the house.
-        if !address.domain().contains('.') {
-            return Err(rule());
-        }
-        Ok(Self(text.to_owned()))
+        if is_public_name(address.domain()) { Ok(Self(text.to_owned())) } else { Err(rule()) }
     }
 
     /// As its owner writes it.
@@ -73,6 +71,16 @@ impl EmailAddress {
     pub fn key(&self) -> String {
         self.0.to_lowercase()
     }
+}
+
+/// Whether a host is a domain name that may exist in the public DNS. It is read as browsers read it (WHATWG URL), which maps
+/// other scripts' digits and finds IP addresses in octal or hexadecimal too.
+fn is_public_name(host: &str) -> bool {
+    let Ok(url::Host::Domain(name)) = url::Host::parse(host) else { return false };
+    let mut labels = name.split('.').rev();
+    let top = labels.next().unwrap_or_default();
+    // RFC 6761, 6.3: `localhost` is the machine itself.
+    !top.is_empty() && top != "localhost" && labels.next().is_some() && labels.all(|label| !label.is_empty())
 }
 
 /// A user's row.
@@ -141,5 +149,60 @@ mod tests {
             assert!(EmailAddress::parse(nonsense).is_err(), "{nonsense:?}");
         }
         assert!(EmailAddress::parse(&format!("{}@example.org", "a".repeat(250))).is_err());
+    }
+
+    #[test]
+    fn row_15_an_address_at_an_ip_address_or_a_local_host_is_refused() {
+        for host in [
+            "[127.0.0.1]",
+            "[IPv6:::1]",
+            "[::1]",
+            "[10.1.2.3]",
+            "127.0.0.1",
+            "10.1",
+            "0x7f.0.0.1",
+            "0177.0.0.1",
+            "2130706433",
+            "127.0.0.1.",
+            "\u{ff11}\u{ff12}\u{ff17}.0.0.1",
+            "1.2.3.4.5",
+            "localhost",
+            "mail.localhost",
+            "LOCALHOST",
+            "mail",
+            "example.org.",
+            ".example.org",
+            "example..org",
+            "example.123",
+        ] {
+            let parsed = EmailAddress::parse(&format!("ann@{host}"));
+            assert_eq!(parsed.map_err(|rule| rule.code), Err("not_an_email"), "{host}");
+        }
+        for host in [
+            "example.org",
+            "clinic.example",
+            "a.b.c.example",
+            "m\u{fc}nchen.example",
+            "xn--mnchen-3ya.example",
+            "127.example",
+            "mail.internal",
+        ] {
+            assert!(EmailAddress::parse(&format!("ann@{host}")).is_ok(), "{host}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn row_15_no_spelling_of_an_ip_address_is_the_host_of_an_address(octets in proptest::collection::vec(0_u8.., 4), style in 0..4) {
+            let spelled = |octet: &u8| match style {
+                0 => octet.to_string(),
+                1 => format!("{octet:#x}"),
+                2 => format!("0{octet:o}"),
+                _ => octet.to_string().chars().map(|c| char::from_u32(u32::from(c) - 0x30 + 0xff10).expect("a digit")).collect(),
+            };
+            let host = octets.iter().map(spelled).collect::<Vec<_>>().join(".");
+            proptest::prop_assert!(EmailAddress::parse(&format!("ann@{host}")).is_err(), "{}", host);
+            proptest::prop_assert!(EmailAddress::parse(&format!("ann@[{host}]")).is_err(), "{}", host);
+        }
     }
 }

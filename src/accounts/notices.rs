@@ -7,11 +7,14 @@ use crate::error::Result;
 use crate::messages::model::{Envelope, Mail, Recipient, SecurityEvent};
 use crate::messages::outbox;
 
-/// Mails the account's address, as `user` has it.
+/// Mails the account's address, as `user` has it. A mailbox that gets many notices within an hour gets each event once.
 ///
 /// # Errors
 /// The database's.
 pub fn tell(tx: &mut Conn, env: &Env, user: &User, event: SecurityEvent) -> Result<()> {
+    if outbox::is_repeated_notice(tx, env, &user.email, event)? {
+        return Ok(());
+    }
     send(tx, env, user.recipient(), Mail::SecurityNotice { event })
 }
 

@@ -65,6 +65,7 @@ fn changed(env: &Env, actor: &Actor, shown: Shown) -> Result<Answer> {
             `patient_busy`: the patient has another appointment at that time; `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the plan took its time away, with `pointer` and `next_free`; \
             `not_offered`: the doctor does not offer this visit type; `not_online_bookable`: only the clinic books it; \
             `booking_notice`: too short before its start; `booking_limit`: the patient has as many visits to come as may be booked online; \
+            `account_booking_limit`: the account has as many for all the people together whom it added itself; \
             `slot_past`: the slot is over; \
             `identifier_taken`: another appointment has an identifier, `pointer` says which, `taken_by` which appointment; \
             `request_in_progress`: the same request is still at work"),

@@ -48,16 +48,16 @@ pub struct Target {
 ///
 /// # Errors
 /// [`Error::NotFound`] for a patient that is not there or not the actor's; the conflicts
-/// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `booking_limit`, `slot_past`,
-/// `hold_lapsed`, `identifier_taken`.
+/// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `booking_limit`, `account_booking_limit`,
+/// `slot_past`, `hold_lapsed`, `identifier_taken`.
 pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<Shown> {
     let now = env.now();
-    let patient_id = patients::store::lock(tx, env, actor, booking.patient_id)?;
+    let patient_id = patients::store::lock_by_account(tx, env, actor, booking.patient_id)?;
     let target = Target { slot_id: booking.slot_id, hold_id: booking.hold_id };
     let (offer, slots) = claim(tx, actor, target, booking.visit_type_id, None, now)?;
     fits(&slots, offer.visit_type.duration_minutes, now, booking.hold_id)?;
     if !actor.role.is_staff() {
-        store::require_room(tx, patient_id, now, env.config.settings.max_open_bookings)?;
+        store::require_room(tx, actor.user_id, patient_id, now, env.config.settings.max_open_bookings)?;
     }
 
     let id: AppointmentId = env.new_id();

@@ -117,7 +117,7 @@ impl LinkedCancellation {
 
 /// Where the appointment is.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100"}))]
+#[schema(example = json!({"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100", "phone_display": "(212) 555-0100"}))]
 struct LinkedLocation {
     /// Its name.
     name: String,
@@ -125,13 +125,15 @@ struct LinkedLocation {
     address: String,
     /// Its telephone number (E.164).
     phone: String,
+    /// The same number as its country writes it, to show to people.
+    phone_display: String,
 }
 
 /// What a link shows: enough to come, and nothing about the person but their first name.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "status": "booked", "first_name": "Ann", "visit": "Consultation", "practitioner": "Dr. Maya Osei",
-    "location": {"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100"},
+    "location": {"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100", "phone_display": "(212) 555-0100"},
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
     "confirmation_code": "K7MP-3XWD", "can_cancel": true, "cancel_until": "2026-03-08T13:30:00Z",
     "calendar": "BEGIN:VCALENDAR\r\n…\r\nEND:VCALENDAR\r\n"
@@ -167,6 +169,7 @@ impl LinkedAppointment {
     fn of(tx: &mut Conn, env: &Env, shown: Shown) -> Result<Self> {
         let around = progress::circumstances(tx, env, By::LINK, &shown)?;
         let content = notice::content(&shown);
+        let phone_display = content.telephone().shown;
         let Shown { appointment, patient, .. } = shown;
         let cancelled = appointment.status == AppointmentStatus::Cancelled;
         let language = Language::of_tag(&patient.preferred_language);
@@ -176,7 +179,12 @@ impl LinkedAppointment {
             calendar: calendar::download(env, &content, cancelled, language, appointment.updated_at)?,
             visit: content.visit,
             practitioner: content.practitioner,
-            location: LinkedLocation { name: content.location, address: content.address, phone: content.phone },
+            location: LinkedLocation {
+                phone_display,
+                name: content.location,
+                address: content.address,
+                phone: content.phone,
+            },
             starts_at: appointment.starts_at,
             ends_at: appointment.ends_at,
             time_zone: content.time_zone,

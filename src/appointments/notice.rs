@@ -20,7 +20,10 @@ pub enum Notice {
     /// Another time, doctor or location.
     Moved,
     /// It will not take place.
-    Cancelled,
+    Cancelled {
+        /// Whether the patient, or an account or link that stands for them, cancelled it.
+        by_patient: bool,
+    },
 }
 
 /// Writes the messages into the outbox. What the desk was still to tell of how the appointment stood before need not be told.
@@ -34,20 +37,24 @@ pub fn send(tx: &mut Conn, env: &Env, notice: Notice, shown: &Shown) -> Result<(
     }
     // Whether the patient has still to submit an intake for the visit.
     let forms_due = matches!(shown.intake(env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
-    let content = AppointmentMail { forms_due: forms_due && notice == Notice::Booked, ..content(shown) };
+    let content = AppointmentMail {
+        forms_due: forms_due && notice == Notice::Booked,
+        cancelled_by_patient: notice == Notice::Cancelled { by_patient: true },
+        ..content(shown)
+    };
     for Told { recipient, account, .. } in patients::recipients::of(tx, env, patient)? {
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
         }
         // What is read out on the phone has no link, and after a cancellation there is nothing to look up.
-        if recipient.email.is_some() && notice != Notice::Cancelled {
+        if recipient.email.is_some() && !matches!(notice, Notice::Cancelled { .. }) {
             content.token = Some(links::issue(tx, env, appointment.id, account)?);
         }
         let mail = match notice {
             Notice::Booked => Mail::AppointmentBooked(content),
             Notice::Moved => Mail::AppointmentMoved(content),
-            Notice::Cancelled => Mail::AppointmentCancelled(content),
+            Notice::Cancelled { .. } => Mail::AppointmentCancelled(content),
         };
         let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };
         outbox::enqueue(tx, env, &envelope)?;
@@ -73,5 +80,7 @@ pub fn content(shown: &Shown) -> AppointmentMail {
         patient: None,
         token: None,
         forms_due: false,
+        cancelled_by_patient: false,
+        country: Some(location.country.clone()),
     }
 }

@@ -87,7 +87,7 @@ pub fn change(
     let after = Shown { appointment, ..shown };
     handover::follow(tx, env, &was, &is)?;
     if cancelled {
-        notice::send(tx, env, Notice::Cancelled, &after)?;
+        notice::send(tx, env, Notice::Cancelled { by_patient: !by.staff }, &after)?;
     }
     Ok(after)
 }

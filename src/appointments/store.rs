@@ -1,5 +1,6 @@
 //! Queries on appointments and their history.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::code::ConfirmationCode;
@@ -279,23 +280,46 @@ pub fn lock_patient(tx: &mut Conn, id: PatientId) -> Result<()> {
     Ok(())
 }
 
-/// Sees to it that the patient has room for another visit to come. See [`lock_patient`].
+/// How many times the limit of one patient an account may have booked for all patients together that it brought itself.
+const PATIENTS_PER_ACCOUNT: i64 = 3;
+
+/// Requires that a patient has room for another visit to come, and the account that books it as well. Patients whom the staff linked
+/// or verified do not count against the account: only records that it made by itself, which cost nothing to make.
+///
+/// The caller has locked account and patient ([`patients::store::lock_by_account`](crate::patients::store::lock_by_account)).
 ///
 /// # Errors
-/// The conflict `booking_limit`.
-pub fn require_room(tx: &mut Conn, patient: PatientId, now: Timestamp, limit: u16) -> Result<()> {
+/// The conflicts `booking_limit` and `account_booking_limit`.
+pub fn require_room(tx: &mut Conn, account: UserId, patient: PatientId, now: Timestamp, limit: u16) -> Result<()> {
     let live: Vec<_> = AppointmentStatus::ALL.iter().copied().filter(|status| status.is_live()).collect();
-    let to_come = appointments::table
-        .filter(appointments::patient_id.eq(patient))
-        .filter(appointments::status.eq_any(live))
-        .filter(appointments::ends_at.gt(now));
-    if to_come.count().get_result::<i64>(tx)? < i64::from(limit) {
-        return Ok(());
+    let to_come = || appointments::status.eq_any(live.clone()).and(appointments::ends_at.gt(now));
+    let brought = || {
+        patient_access::user_id
+            .eq(account)
+            .and(patient_access::granted_by.is_null())
+            .and(patient_access::verified_by.is_null())
+    };
+    let of_patient = appointments::table.filter(appointments::patient_id.eq(patient)).filter(to_come()).count();
+    let of_account = appointments::table
+        .inner_join(patient_access::table.on(patient_access::patient_id.eq(appointments::patient_id)))
+        .filter(brought())
+        .filter(to_come())
+        .count();
+    let is_brought = exists(patient_access::table.filter(brought()).filter(patient_access::patient_id.eq(patient)));
+    let counts = diesel::select((of_patient.single_value(), of_account.single_value(), is_brought));
+    let (of_patient, of_account, is_brought): (Option<i64>, Option<i64>, bool) = counts.get_result(tx)?;
+    if of_patient.unwrap_or(0) >= i64::from(limit) {
+        let detail = format!("There are {limit} visits to come already. Cancel one, or call the clinic to book more.");
+        return Err(Error::conflict("booking_limit", detail));
     }
-    Err(Error::conflict(
-        "booking_limit",
-        format!("There are {limit} visits to come already. Cancel one, or call the clinic to book more."),
-    ))
+    let limit = i64::from(limit) * PATIENTS_PER_ACCOUNT;
+    if is_brought && of_account.unwrap_or(0) >= limit {
+        let detail = format!(
+            "This account has {limit} visits to come for the people whom it added. Cancel one, or call the clinic to book more."
+        );
+        return Err(Error::conflict("account_booking_limit", detail));
+    }
+    Ok(())
 }
 
 /// A page of the appointments that the actor may see, by (start, id); with `updated_since` by (change, id).

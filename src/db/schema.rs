@@ -465,6 +465,7 @@ diesel::table! {
         done_at -> Nullable<types::Instant>,
         done_by -> Nullable<types::Uid>,
         note -> Nullable<Binary>,
+        email_key -> Nullable<Text>,
     }
 }
 

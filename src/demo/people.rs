@@ -17,8 +17,9 @@ use crate::ids::{PatientId, PractitionerId, SessionId, VisitTypeId};
 use crate::patients::access;
 use crate::patients::input::PatientInput;
 use crate::patients::model::{Patient, Relation};
-use crate::patients::profile::{Author, Profile};
+use crate::patients::profile::{Author, Context, Profile};
 use crate::patients::store as patients;
+use crate::phone::Country;
 use crate::scheduling::exceptions::{self, ExceptionInput};
 use crate::scheduling::model::ExceptionKind;
 use crate::scheduling::search::{self, SlotDto, SlotQuery};
@@ -131,8 +132,9 @@ fn record(tx: &mut Conn, env: &Env, person: &Person) -> Result<Patient> {
         "identifiers": [{"system": EHR, "value": format!("48{}", &phone[9..])}],
     }))
     .map_err(|error| Error::internal("a demo patient", error))?;
+    let context = Context { now: env.now(), country: Country::of_clinic(tx)? };
     let mut check = Check::new();
-    let profile = Profile::parse(input, Author::Staff, "", env.now(), &mut check);
+    let profile = Profile::parse(input, Author::Staff, "", context, &mut check);
     check.done()?;
     patients::insert(tx, env, &profile.ok_or(Error::NotFound)?)
 }

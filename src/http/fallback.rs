@@ -102,8 +102,13 @@ impl Operation {
 pub async fn fallback(request: HttpRequest, routes: web::Data<Routes>) -> HttpResponse {
     match routes.allowed.at(request.path()) {
         Ok(route) => not_allowed(route.value),
-        Err(_) => Draft::no_route().into_response(),
+        Err(_) => not_found(),
     }
+}
+
+/// 404: no operation has the path.
+pub fn not_found() -> HttpResponse {
+    Draft::no_route().into_response()
 }
 
 /// 405: the path is there, for these methods.

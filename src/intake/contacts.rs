@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::ids::PatientId;
 use crate::intake::rls::Numbers;
 use crate::intake::store;
+use crate::phone::{self, Country};
 use crate::scheduling::model::Location;
 
 /// Where a patient belongs: for the numbers and the calendar day.
@@ -51,10 +52,10 @@ impl Surroundings {
     pub fn numbers(&self, settings: &Settings) -> Numbers {
         let country = self.location.as_ref().map_or(COUNTRY, |location| location.country.as_str());
         let emergency = settings.emergency_number.of(country).unwrap_or(ANYWHERE).to_owned();
-        let own = settings.clinic_phone.clone();
+        let own = settings.clinic_phone.as_deref().map(|number| phone::shown(number, Country::of(country)));
         Numbers {
             crisis: settings.crisis_line.of(country).unwrap_or(&emergency).to_owned(),
-            clinic: self.location.as_ref().map(|location| location.phone.clone()).or(own).unwrap_or_default(),
+            clinic: self.location.as_ref().map(Location::phone_shown).or(own).unwrap_or_default(),
             emergency,
         }
     }

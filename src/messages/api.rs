@@ -15,6 +15,7 @@ use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, IdempotencyKey};
 use crate::http::{Body, Cursor, Endpoints, Limit, Params, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
+use crate::phone::{self, Country};
 use crate::text;
 
 /// The endpoints of this department.
@@ -24,7 +25,9 @@ pub fn routes(endpoints: &mut Endpoints) {
 
 /// Whom a message is for.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"name": "Ann Ames", "email": null, "phone": "+12125550123", "language": "es-MX"}))]
+#[schema(example = json!({
+    "name": "Ann Ames", "email": null, "phone": "+12125550123", "phone_display": "(212) 555-0123", "language": "es-MX"
+}))]
 pub struct MessageRecipient {
     /// What to call them; null for an account that has no name.
     name: Option<String>,
@@ -32,6 +35,8 @@ pub struct MessageRecipient {
     email: Option<String>,
     /// The telephone number (E.164), if it is known.
     phone: Option<String>,
+    /// The same number as it is written in the clinic's country, to read and to dial.
+    phone_display: Option<String>,
     /// Their language (BCP 47). The service writes Spanish to those of whom it is the language, English to all others.
     language: String,
 }
@@ -42,7 +47,7 @@ pub struct MessageRecipient {
 pub struct MessageDoneDto {
     /// When.
     at: Timestamp,
-    /// Whose account; null where the service struck the call out, because a newer one about the appointment took its place.
+    /// Whose account; null where the service struck the message, because a newer one about the appointment took its place.
     by: Option<UserId>,
     /// What they noted.
     note: Option<String>,
@@ -53,7 +58,7 @@ pub struct MessageDoneDto {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "appointment_booked", "status": "to_phone",
-    "recipient": {"name": "Ann Ames", "email": null, "phone": "+12125550123", "language": "en"},
+    "recipient": {"name": "Ann Ames", "email": null, "phone": "+12125550123", "phone_display": "(212) 555-0123", "language": "en"},
     "to_say": "Hello, this is Legwork Vein Clinic. May I speak to Ann Ames?\nYour appointment is booked for …",
     "patient_id": "0199d0c2-7a00-7000-8000-000000000001",
     "appointment_id": "0199d0c2-7a00-7000-8000-000000000002", "attempts": 0, "last_error": null,
@@ -91,15 +96,16 @@ pub struct MessageDto {
 }
 
 impl MessageDto {
-    fn of(env: &Env, message: Message) -> Result<Self> {
+    fn of(env: &Env, message: Message, country: Option<Country>) -> Result<Self> {
         let to_say = to_say(env, &message);
         let Recipient { name, email, phone, language } = message.recipient;
+        let phone_display = phone.as_deref().map(|number| phone::shown(number, country));
         let note = message.note.map(|note| env.sealer.open(store::note_place(message.id), &note)).transpose()?;
         Ok(Self {
             id: message.id,
             kind: message.kind,
             status: message.status,
-            recipient: MessageRecipient { name, email, phone, language },
+            recipient: MessageRecipient { name, email, phone, phone_display, language },
             to_say,
             patient_id: message.patient_id,
             appointment_id: message.appointment_id,
@@ -129,7 +135,7 @@ fn to_say(env: &Env, message: &Message) -> Option<String> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "verify_email", "status": "sent",
-    "recipient": {"name": null, "email": "ann@example.org", "phone": null, "language": "en"}, "to_say": null,
+    "recipient": {"name": null, "email": "ann@example.org", "phone": null, "phone_display": null, "language": "en"}, "to_say": null,
     "patient_id": null, "appointment_id": null, "attempts": 1, "last_error": null, "created_at": "2026-03-02T14:00:00Z",
     "due_at": "2026-03-02T14:01:30Z", "sent_at": "2026-03-02T14:00:01Z", "done": null
 }], "next_cursor": null}))]
@@ -175,10 +181,11 @@ async fn list(env: web::Data<Env>, actor: Actor, query: Params<MessageQuery>) ->
     actor.require(Action::MessageManage)?;
     let MessageQuery { status, cursor, limit } = query.0;
     let (after, limit) = (Cursor::read(cursor.as_deref(), LIST)?, Limit::new(limit)?);
-    let rows = env.db.read(move |conn| store::list(conn, status, after, limit)).await?;
+    let (rows, country) =
+        env.db.read(move |conn| Ok((store::list(conn, status, after, limit)?, Country::of_clinic(conn)?))).await?;
     let (rows, next_cursor) = limit.page(rows, LIST, |message| (message.created_at, message.id.0));
     actor.trail.note_shown(rows.iter().filter_map(|message| message.patient_id));
-    let items = rows.into_iter().map(|message| MessageDto::of(&env, message)).collect::<Result<_>>()?;
+    let items = rows.into_iter().map(|message| MessageDto::of(&env, message, country)).collect::<Result<_>>()?;
     Ok(HttpResponse::Ok().json(MessagePage { items, next_cursor }))
 }
 
@@ -200,7 +207,8 @@ async fn list(env: web::Data<Env>, actor: Actor, query: Params<MessageQuery>) ->
     responses(
         (status = 202, description = "It is on its way", body = MessageDto),
         (status = 409, description = "`message_pending`: it has not gone out yet and is tried by itself; \
-            `message_to_phone`: there is no address that it could be sent to; `message_done`: somebody saw to it by hand; \
+            `message_to_phone`: there is no address that it could be sent to; `message_done`: staff settled it by hand, or a newer message \
+            about the same appointment took its place; \
             `message_superseded`: its appointment has changed since, or there is a newer message about it to this address; \
             `recipient_changed`: nobody is told of this patient at this address any more, as access was taken back or has \
             ended, or the address was changed; \
@@ -218,7 +226,7 @@ async fn resend(env: web::Data<Env>, actor: Actor, id: PathId<MessageId>, key: I
         let message = store::resend(tx, &inner, id)?;
         record(tx, &inner, &actor, &message)?;
         inner.mail_written.notify_one();
-        Answer::json(202, &MessageDto::of(&inner, message)?)
+        Answer::json(202, &MessageDto::of(&inner, message, Country::of_clinic(tx)?)?)
     })
     .await
 }
@@ -274,13 +282,13 @@ async fn done(
 ) -> Result<HttpResponse> {
     actor.require(Action::MessageManage)?;
     let (shared, note) = (env.clone(), body.value.parse()?);
-    let message = env
+    let dto = env
         .db
         .write(move |tx| {
             let message = store::done(tx, &shared, &actor, id.0, note.as_ref())?;
             record(tx, &shared, &actor, &message)?;
-            Ok(message)
+            MessageDto::of(&shared, message, Country::of_clinic(tx)?)
         })
         .await?;
-    Ok(HttpResponse::Ok().json(MessageDto::of(&env, message)?))
+    Ok(HttpResponse::Ok().json(dto))
 }

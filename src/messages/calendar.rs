@@ -109,7 +109,8 @@ fn summary(mail: &AppointmentMail, clinic: &str, language: Language) -> String {
 }
 
 fn description(mail: &AppointmentMail, language: Language) -> String {
-    let AppointmentMail { practitioner, confirmation_code, location, phone, .. } = mail;
+    let AppointmentMail { practitioner, confirmation_code, location, .. } = mail;
+    let phone = mail.telephone().shown;
     match language {
         Language::English => format!(
             "With {practitioner}.\nConfirmation code: {confirmation_code}\nTo change or cancel, call {location} at {phone}."
@@ -218,7 +219,7 @@ mod tests {
             assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
         }
         let description = lines.iter().find(|line| line.starts_with("DESCRIPTION:")).expect("a description");
-        assert!(description.contains("K7QM-2XFH") && description.contains("+1 212 555 0100"), "{description}");
+        assert!(description.contains("K7QM-2XFH") && description.contains("(212) 555-0100"), "{description}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::retry::Failure;
 use super::templates::{self, one_line};
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::phone::Telephone;
 use crate::text::Language;
 
 /// Puts the e-mail together; `phone` is the number to call.
@@ -23,7 +24,7 @@ pub fn compose(
     sender: &Mailbox,
     message: &Message,
     mail: &Mail,
-    phone: Option<&str>,
+    phone: Option<&Telephone>,
     now: Timestamp,
 ) -> Result<Email, Failure> {
     let words = templates::render(config, mail, &message.recipient, phone)?;

@@ -33,11 +33,13 @@ pub fn appointment() -> AppointmentMail {
         practitioner: "Dr. Maya Osei".into(),
         location: "Riverside".into(),
         address: "12 Elm St, Springfield".into(),
-        phone: "+1 212 555 0100".into(),
+        phone: "+12125550100".into(),
         confirmation_code: "K7QM-2XFH".into(),
         patient: None,
         token: Some("appointment-0123456789".into()),
         forms_due: true,
+        cancelled_by_patient: false,
+        country: Some("US".into()),
     }
 }
 

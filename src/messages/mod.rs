@@ -9,6 +9,7 @@ pub mod compose;
 pub mod mailer;
 pub mod model;
 pub mod outbox;
+pub mod pacing;
 pub mod retry;
 pub mod store;
 pub mod templates;

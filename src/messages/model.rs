@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::schema::messages;
 use crate::db::types::{Date, text_enum};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
+use crate::phone::{Country, Telephone};
 use crate::sealed::Sealed;
 
 /// How long a link works that proves an address. These stand here because the mails say them; whoever makes the links keeps
@@ -55,9 +56,15 @@ text_enum! {
 }
 
 impl MessageKind {
-    /// What anybody can have sent to any address. What concerns an appointment is not among them: it always goes out.
-    pub const ON_REQUEST: [Self; 5] =
-        [Self::VerifyEmail, Self::VerifyNewEmail, Self::AlreadyRegistered, Self::ResetPassword, Self::Invitation];
+    /// Whether both count against one budget of a mailbox. Mails about appointments share one; every other kind has its own, so
+    /// that no kind can use up what another needs.
+    pub fn shares_budget_with(self, other: Self) -> bool {
+        self == other || (self.is_about_appointment() && other.is_about_appointment())
+    }
+
+    fn is_about_appointment(self) -> bool {
+        matches!(self, Self::AppointmentBooked | Self::AppointmentMoved | Self::AppointmentCancelled)
+    }
 }
 
 text_enum! {
@@ -93,7 +100,7 @@ text_enum! {
         Failed = "failed",
         /// Its recipient has no e-mail address: somebody must call.
         ToPhone = "to_phone",
-        /// Somebody called, or saw to it otherwise.
+        /// Staff called or settled it otherwise, or a newer message about the same appointment took its place.
         Done = "done",
     }
 }
@@ -293,7 +300,7 @@ pub struct AppointmentMail {
     pub location: String,
     /// The location's postal address.
     pub address: String,
-    /// The location's phone number.
+    /// The location's phone number, E.164.
     pub phone: String,
     /// What the patient reads out over the phone.
     pub confirmation_code: String,
@@ -306,6 +313,19 @@ pub struct AppointmentMail {
     /// Whether forms are still to be filled in before the visit.
     #[serde(default)]
     pub forms_due: bool,
+    /// Whether the patient, or an account that acts for them, cancelled it.
+    #[serde(default)]
+    pub cancelled_by_patient: bool,
+    /// The location's country (ISO 3166-1, two letters), in whose form the phone number is shown.
+    #[serde(default)]
+    pub country: Option<String>,
+}
+
+impl AppointmentMail {
+    /// The location's number, in the form of its country.
+    pub fn telephone(&self) -> Telephone {
+        Telephone::of(&self.phone, self.country.as_deref().and_then(Country::of))
+    }
 }
 
 impl fmt::Debug for AppointmentMail {

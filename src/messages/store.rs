@@ -19,12 +19,13 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit};
 use crate::ids::{AppointmentId, MessageId};
+use crate::phone::{Country, Telephone};
 use crate::sealed::Place;
 
 /// How long a worker has a message to itself. Longer than any delivery may take, so it runs out only if the worker died.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(90);
 
-fn is(status: MessageStatus) -> Verbatim<Bool> {
+pub(super) fn is(status: MessageStatus) -> Verbatim<Bool> {
     Verbatim::new(match status {
         MessageStatus::Pending => "messages.status = 'pending'",
         MessageStatus::Sent => "messages.status = 'sent'",
@@ -43,18 +44,22 @@ pub fn any_due(conn: &mut Conn, now: Timestamp) -> Result<bool> {
     Ok(due.select(messages::id).first::<MessageId>(conn).optional()?.is_some())
 }
 
-/// The number that mails say to call: the clinic's, else that of its first location.
+/// The number that mails say to call: the clinic's, else that of its first location, in the form of that location's country.
 ///
-/// The table is scheduling's; this asks it for no more than the number.
+/// The table belongs to scheduling; this reads no more than the number and the country.
 ///
 /// # Errors
 /// The database's.
-pub fn clinic_phone(conn: &mut Conn, env: &Env) -> Result<Option<String>> {
-    if let Some(number) = &env.config.settings.clinic_phone {
-        return Ok(Some(number.clone()));
-    }
-    let oldest = locations::table.order((locations::created_at, locations::id)).select(locations::phone);
-    Ok(oldest.first(conn).optional()?)
+pub fn clinic_phone(conn: &mut Conn, env: &Env) -> Result<Option<Telephone>> {
+    let first: Option<(String, String)> = locations::table
+        .order((locations::created_at, locations::id))
+        .select((locations::phone, locations::country))
+        .first(conn)
+        .optional()?;
+    let (of_location, country) = first.unzip();
+    let country = country.as_deref().and_then(Country::of);
+    let number = env.config.settings.clinic_phone.clone().or(of_location);
+    Ok(number.map(|number| Telephone::of(&number, country)))
 }
 
 /// Takes up to `count` due messages until the lease ends. No two workers get the same one, on several instances either.
@@ -191,7 +196,10 @@ pub fn resend(tx: &mut Conn, env: &Env, id: MessageId) -> Result<Message> {
         MessageStatus::Sent | MessageStatus::Failed => ("", ""),
         MessageStatus::Pending => ("message_pending", "The message has not gone out yet; it is tried again by itself."),
         MessageStatus::ToPhone => ("message_to_phone", "There is no e-mail address that it could be sent to."),
-        MessageStatus::Done => ("message_done", "Somebody has seen to this message by hand."),
+        MessageStatus::Done => (
+            "message_done",
+            "Staff settled this message by hand, or a newer message about the same appointment took its place.",
+        ),
     };
     if !code.is_empty() {
         return Err(Error::conflict(code, detail));

@@ -10,6 +10,7 @@ use super::model::{AppointmentMail, Mail, Recipient, SecurityEvent};
 use super::retry::Failure;
 use super::times::{self, Moment};
 use crate::config::Config;
+use crate::phone::Telephone;
 use crate::text::Language;
 
 macro_rules! embedded {
@@ -137,7 +138,7 @@ pub struct Words {
 ///
 /// # Errors
 /// [`Failure::Template`] where a template is broken; what is wrong with it stands in the log, without any values.
-pub fn render(config: &Config, mail: &Mail, reader: &Recipient, phone: Option<&str>) -> Result<Words, Failure> {
+pub fn render(config: &Config, mail: &Mail, reader: &Recipient, phone: Option<&Telephone>) -> Result<Words, Failure> {
     let writer = Writer::new(config, mail, reader, phone);
     let part = |extension| writer.part(extension)?.ok_or(Failure::Template);
     Ok(Words { subject: one_line(&part("subject.txt")?), text: part("txt")? + "\n", html: part("html")? + "\n" })
@@ -161,7 +162,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(config: &Config, mail: &Mail, reader: &Recipient, phone: Option<&str>) -> Self {
+    fn new(config: &Config, mail: &Mail, reader: &Recipient, phone: Option<&Telephone>) -> Self {
         let language = Language::of_tag(&reader.language);
         let folder = if language == Language::Spanish { "es/" } else { "" };
         let values = context! {
@@ -175,7 +176,7 @@ impl Writer {
             }),
             link_lasts => mail.link_lasts().map(|lasts| times::span(lasts, language)),
             password_link => config.page("set-password", language),
-            phone => phone.map(|number| context! { number => one_line(number), link => dialled(number) }),
+            phone => phone.map(|phone| context! { number => one_line(&phone.shown), link => phone.dialled.as_str() }),
             appointment => mail.appointment().map(|mail| appointment(mail, language)),
             forms_link => forms_link(config),
             reference => mail.reference(),
@@ -230,6 +231,7 @@ fn engine(config: &Config) -> Environment<'static> {
 
 fn appointment(mail: &AppointmentMail, language: Language) -> Value {
     let begins = Moment::new(mail.starts_at, &mail.time_zone, language);
+    let phone = mail.telephone();
     context! {
         when => begins.full(),
         when_here => begins.full_here(),
@@ -241,17 +243,12 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
         practitioner => one_line(&mail.practitioner),
         location => one_line(&mail.location),
         address => one_line(&mail.address),
-        phone => one_line(&mail.phone),
-        phone_link => dialled(&mail.phone),
+        phone => one_line(&phone.shown),
+        phone_link => phone.dialled,
         confirmation_code => mail.confirmation_code.as_str(),
         patient => mail.patient.as_deref().map(one_line),
         forms_due => mail.forms_due,
     }
-}
-
-/// A telephone number as it is dialled.
-fn dialled(number: &str) -> String {
-    number.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
 }
 
 /// Without line breaks and other control characters, which would end a header.

@@ -17,9 +17,10 @@ use super::mailer::Mailer;
 use super::model::Message;
 use super::retry::Failure;
 use super::store::{self, Outcome};
-use super::{compose, outbox};
+use super::{compose, outbox, pacing};
 use crate::env::Env;
 use crate::error::Result;
+use crate::phone::Telephone;
 use crate::telemetry::MessageLabels;
 
 /// How many messages are sent at once.
@@ -91,7 +92,7 @@ async fn rung_and_settled(env: &Env) {
     tokio::time::sleep(SETTLING).await;
 }
 
-/// One round: leases a few due messages, sends them side by side, and says how many there were.
+/// One round: leases a few due messages, sends those side by side that are still to be said now, and returns how many were due.
 ///
 /// # Errors
 /// The database's. A message that could not be sent is no error.
@@ -103,9 +104,15 @@ pub async fn step(env: &Env, mailer: &Mailer) -> Result<usize> {
         due.then(|| store::clinic_phone(conn, &shared)).transpose()
     });
     let Some(phone) = phone.await? else { return Ok(0) };
-    let leased = env.db.write(move |tx| store::lease(tx, now, AT_ONCE)).await?;
-    let count = leased.len();
-    join_all(leased.into_iter().map(|message| handle(env, mailer, message, phone.as_deref()))).await;
+    let shared = env.clone();
+    let (count, to_send) = env
+        .db
+        .write(move |tx| {
+            let leased = store::lease(tx, now, AT_ONCE)?;
+            Ok((leased.len(), pacing::sort_out(tx, &shared, leased)?))
+        })
+        .await?;
+    join_all(to_send.into_iter().map(|message| handle(env, mailer, message, phone.as_ref()))).await;
     Ok(count)
 }
 
@@ -115,7 +122,7 @@ async fn surviving(sending: impl Future<Output = Result<(), Failure>>) -> Result
 }
 
 /// Sends one message and writes down what became of it.
-async fn handle(env: &Env, mailer: &Mailer, message: Message, phone: Option<&str>) {
+async fn handle(env: &Env, mailer: &Mailer, message: Message, phone: Option<&Telephone>) {
     let sent = surviving(send(env, mailer, &message, phone)).await;
     let now = env.now();
     let outcome = match sent {
@@ -146,7 +153,12 @@ async fn handle(env: &Env, mailer: &Mailer, message: Message, phone: Option<&str
     }
 }
 
-async fn send(env: &Env, mailer: &Mailer, message: &Message, phone: Option<&str>) -> std::result::Result<(), Failure> {
+async fn send(
+    env: &Env,
+    mailer: &Mailer,
+    message: &Message,
+    phone: Option<&Telephone>,
+) -> std::result::Result<(), Failure> {
     if message.attempts > super::retry::MOST_TRIES {
         return Err(Failure::Interrupted);
     }

@@ -6,8 +6,8 @@
 
 use std::sync::LazyLock;
 
-use actix_web::http::header::{self, AcceptLanguage, Header, Preference};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{self, Accept, AcceptLanguage, Header, Preference};
+use actix_web::{HttpRequest, HttpResponse, mime, web};
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
 
 use crate::config::Settings;
@@ -15,7 +15,8 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::Limit;
-use crate::http::fallback::not_allowed;
+use crate::http::fallback::{not_allowed, not_found};
+use crate::phone::{Country, Telephone};
 use crate::scheduling;
 use crate::text::Language;
 
@@ -30,6 +31,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("set-password.html", include_str!("html/set-password.html")),
     ("appointment.html", include_str!("html/appointment.html")),
     ("stop-access.html", include_str!("html/stop-access.html")),
+    ("home.html", include_str!("html/home.html")),
 ];
 
 /// The pages, as links name them.
@@ -65,6 +67,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         let page = move |env: web::Data<Env>, request: HttpRequest| answer(env, request, name);
         cfg.service(web::resource(format!("/{name}")).get(page).default_service(other()));
     }
+    cfg.service(web::resource("/").get(home).default_service(other()));
     for (path, kind, text) in [
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
         ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
@@ -84,24 +87,48 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     }
 }
 
+/// The home page, for people who type the clinic's address. A client that asks for JSON only is told that no operation is here.
+async fn home(env: web::Data<Env>, request: HttpRequest) -> Result<HttpResponse> {
+    if accepts_json_only(&request) {
+        let mut refusal = not_found();
+        refusal.headers_mut().insert(header::VARY, header::HeaderValue::from_static("Accept"));
+        return Ok(refusal);
+    }
+    answer(env, request, "home").await
+}
+
+/// Whether the request takes JSON and neither HTML nor everything.
+fn accepts_json_only(request: &HttpRequest) -> bool {
+    let accepted: Vec<_> = Accept::parse(request).map(|accept| accept.ranked()).unwrap_or_default();
+    let is_json = |kind: &mime::Mime| kind.subtype() == mime::JSON || kind.suffix() == Some(mime::JSON);
+    accepted.iter().any(is_json) && !accepted.iter().any(|kind| matches!(kind.subtype(), mime::HTML | mime::STAR))
+}
+
 async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -> Result<HttpResponse> {
     let page = render(&ENGINE, &env.config.settings, name, language(&request), phones(&env).await)?;
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((header::VARY, "Accept-Language"))
+        .insert_header((header::VARY, "Accept, Accept-Language"))
         .body(page))
 }
 
 /// Whom to call: the clinic's number, or those of its locations. A page without them is better than none.
 async fn phones(env: &Env) -> Vec<Value> {
     if let Some(number) = env.config.settings.clinic_phone.clone() {
-        return vec![context! { name => (), number => number }];
+        let country = env.db.read(Country::of_clinic).await.unwrap_or_default();
+        return vec![phone(None, &Telephone::of(&number, country))];
     }
     let locations =
         env.db.read(|conn: &mut Conn| scheduling::store::list_locations(conn, None, Limit::new(Some(PHONES))?));
     let locations = locations.await.unwrap_or_default().into_iter().take(usize::try_from(PHONES).unwrap_or_default());
-    locations.map(|location| context! { name => location.name, number => location.phone }).collect()
+    locations
+        .map(|location| phone(Some(&location.name), &Telephone::of(&location.phone, Country::of(&location.country))))
+        .collect()
+}
+
+fn phone(place: Option<&str>, number: &Telephone) -> Value {
+    context! { name => place, number => number.shown.as_str(), link => number.dialled.as_str() }
 }
 
 fn render(

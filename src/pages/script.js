@@ -193,14 +193,14 @@
       practitioner: appointment.practitioner,
       location: appointment.location.name,
       address: appointment.location.address,
-      phone: appointment.location.phone,
+      phone: appointment.location.phone_display,
       confirmation_code: appointment.confirmation_code,
       cancel_until: say(appointment.cancel_until, { weekday: "long", month: "long", day: "numeric", ...minute }),
     };
     for (const [name, text] of Object.entries(facts)) {
       for (const place of all(`[data-fact="${name}"]`)) {
         place.textContent = text;
-        if (name === "phone") place.href = `tel:${text}`;
+        if (name === "phone") place.href = `tel:${appointment.location.phone}`;
       }
     }
     const calendar = one('[data-fact="calendar"]');

@@ -44,8 +44,9 @@ pub struct PatientInput {
     pub date_of_birth: Date,
     /// The sex that offices and insurers work with.
     pub administrative_sex: AdministrativeSex,
-    /// E.164; spaces, hyphens, dots and parentheses are taken out. This or `email` is required.
-    #[schema(max_length = 40, examples("+1 212 555 0100"))]
+    /// With `+` and the country's code, or as a number of the country in `address`, else of the clinic's. It is stored as
+    /// E.164. This or `email` is required.
+    #[schema(max_length = 40, examples("(212) 555-0100", "+12125550100"))]
     pub phone: Option<String>,
     /// Where their mail goes. This or `phone` is required of staff. Online, one's own record takes the account's address by
     /// default; what is entered for somebody else gets no mail until the staff confirm it.
@@ -148,7 +149,8 @@ pub struct PatientPatch {
     #[serde(default)]
     #[schema(value_type = Option<AdministrativeSex>)]
     pub administrative_sex: Change<AdministrativeSex>,
-    /// E.164. A phone or an e-mail address must stay.
+    /// With `+` and the country's code, or as a number of the country in `address`, else of the clinic's. A phone or an e-mail
+    /// address must stay.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 40)]
     pub phone: Change<String>,
@@ -248,7 +250,7 @@ pub struct EmergencyContactPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     pub relationship: Change<String>,
-    /// E.164.
+    /// Read like the patient's own.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 40)]
     pub phone: Change<String>,

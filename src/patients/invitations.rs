@@ -20,7 +20,7 @@ use crate::db::schema::{patient_access, patient_invitations, patients};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{InvitationId, PatientId, UserId};
-use crate::messages::model::{Envelope, INVITATION_LASTS, Mail, Recipient};
+use crate::messages::model::{Envelope, INVITATION_LASTS, Mail, MessageKind, Recipient};
 use crate::messages::outbox;
 
 /// An invitation as it is stored.
@@ -125,7 +125,8 @@ fn require_no_other_account(tx: &mut Conn, user: Option<&User>, patient: Patient
 /// Mails somebody a link with which they come to act for the patient. An older one to the same address is void.
 ///
 /// # Errors
-/// [`Error::NotFound`]; forbidden, where a practitioner has to give a reason; the conflicts of [`fits`].
+/// [`Error::NotFound`]; forbidden, where a practitioner has to give a reason; the conflicts of [`fits`]; [`Error::TooMany`] if
+/// the address has had too many invitations.
 pub fn invite(
     tx: &mut Conn,
     env: &Env,
@@ -141,6 +142,7 @@ pub fn invite(
         // One that was never verified is replaced by whoever accepts.
         _ => require_no_other_account(tx, user.as_ref(), patient.id, relation)?,
     }
+    outbox::require_room(tx, env, email.as_str(), MessageKind::PatientInvitation)?;
     let now = env.now();
     void(tx, patient.id, &email.key(), now)?;
     let token = tokens::opaque(&env.entropy);

@@ -5,9 +5,11 @@ use super::model::{Address, AdministrativeSex, Details, EmergencyContact, Insura
 use crate::accounts::model::EmailAddress;
 use crate::clock::Timestamp;
 use crate::db::types::Date;
-use crate::error::{Check, Error, FieldError, Rule};
+use crate::env::Env;
+use crate::error::{Check, Error, FieldError, Result, Rule};
 use crate::http::input::Change;
 use crate::identifiers::Identifiers;
+use crate::phone::{self, Country};
 use crate::text;
 
 /// The first day of birth that is taken for true.
@@ -58,15 +60,41 @@ pub enum Author {
     Account,
 }
 
+/// What a record is read against.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    /// The time of the request.
+    pub now: Timestamp,
+    /// The clinic's country: a telephone number without a country's code is one of it, unless the record's address is in another.
+    pub country: Option<Country>,
+}
+
+impl Context {
+    /// The context of a request that comes now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn of(env: &Env) -> Result<Self> {
+        Ok(Self { now: env.now(), country: env.db.read(Country::of_clinic).await? })
+    }
+}
+
 impl Profile {
     /// Reads the input of a new record. `prefix` is where it stands in the body, such as `/patient`; what is wrong goes
     /// to `check`, and then there is no profile.
     ///
     /// A record that the staff make needs a phone number or an address; any other is reached through its account.
-    pub fn parse(input: PatientInput, author: Author, prefix: &str, now: Timestamp, check: &mut Check) -> Option<Self> {
+    pub fn parse(
+        input: PatientInput,
+        author: Author,
+        prefix: &str,
+        context: Context,
+        check: &mut Check,
+    ) -> Option<Self> {
         let mut profile = Self::blank();
         let mut own = Check::new();
-        PatientPatch::from(input).parse(prefix, now, &mut own).apply(&mut profile, author, prefix, &mut own);
+        let change = PatientPatch::from(input).parse(prefix, context.now, &mut own);
+        change.apply(&mut profile, author, context.country, prefix, &mut own);
         if author == Author::Staff {
             require_contact(&profile, prefix, &mut own);
         }
@@ -196,7 +224,7 @@ impl PatientPatch {
         at.previous_names(&mut self.previous_names);
         at.required("date_of_birth", &mut self.date_of_birth, |value| birth(*value, now));
         at.required("administrative_sex", &mut self.administrative_sex, |value| Ok(*value));
-        at.kept("phone", &mut self.phone, |value| text::phone(value));
+        at.kept("phone", &mut self.phone, glanced_at);
         at.kept("email", &mut self.email, |value| Ok(EmailAddress::parse(value)?.as_str().to_owned()));
         at.required("preferred_language", &mut self.preferred_language, |value| text::language(value));
         at.required("interpreter_needed", &mut self.interpreter_needed, |value| Ok(*value));
@@ -217,7 +245,7 @@ impl PatientPatch {
             let mut at = at.within("emergency_contact");
             at.kept("name", &mut contact.name, line(200));
             at.kept("relationship", &mut contact.relationship, line(100));
-            at.kept("phone", &mut contact.phone, |value| text::phone(value));
+            at.kept("phone", &mut contact.phone, glanced_at);
         }
         if let Change::Set(insurance) = &mut self.insurance {
             let mut at = at.within("insurance");
@@ -231,8 +259,16 @@ impl PatientPatch {
 }
 
 impl PatientChange {
-    /// Merges into a record and looks at it as a whole: a name, a way to reach the person, complete nested objects.
-    pub fn apply(self, profile: &mut Profile, author: Author, prefix: &str, check: &mut Check) {
+    /// Merges into a record and looks at it as a whole: a name, a way to reach the person, complete nested objects, and telephone
+    /// numbers of the country in the record's address, or of the clinic's.
+    pub fn apply(
+        self,
+        profile: &mut Profile,
+        author: Author,
+        clinic: Option<Country>,
+        prefix: &str,
+        check: &mut Check,
+    ) {
         let patch = self.0;
         let reachable = profile.phone.is_some() || profile.email.is_some();
         merge_given_name(patch.given_name, &patch.mononym, &mut profile.given_name, prefix, check);
@@ -242,7 +278,6 @@ impl PatientChange {
         replace_list(patch.previous_names, &mut profile.previous_names);
         replace(patch.date_of_birth, &mut profile.date_of_birth);
         replace(patch.administrative_sex, &mut profile.administrative_sex);
-        patch.phone.apply(&mut profile.phone);
         merge_email(patch.email, author, profile);
         replace(patch.preferred_language, &mut profile.preferred_language);
         replace(patch.interpreter_needed, &mut profile.interpreter_needed);
@@ -258,8 +293,10 @@ impl PatientChange {
         replace_list(patch.race, &mut details.race);
         patch.ethnicity.apply(&mut details.ethnicity);
         merge(patch.address, &mut details.address, |patch, was| patch.merge(was, &format!("{prefix}/address"), check));
+        let country = details.address.as_ref().map_or(clinic, |address| Country::of(&address.country));
+        read_phone(patch.phone, country, &format!("{prefix}/phone"), check).apply(&mut profile.phone);
         merge(patch.emergency_contact, &mut details.emergency_contact, |patch, was| {
-            patch.merge(was, &format!("{prefix}/emergency_contact"), check)
+            patch.merge(was, country, &format!("{prefix}/emergency_contact"), check)
         });
         merge(patch.insurance, &mut details.insurance, |patch, was| {
             patch.merge(was, &format!("{prefix}/insurance"), check)
@@ -324,6 +361,16 @@ fn merge_given_name(
     }
 }
 
+/// Reads a new telephone number. One that is none stays as it was typed, so that it is not reported as missing as well; what
+/// [`glanced_at`] has reported is not reported again.
+fn read_phone(change: Change<String>, country: Option<Country>, pointer: &str, check: &mut Check) -> Change<String> {
+    let Change::Set(typed) = change else { return change };
+    if phone::glance(&typed).is_err() {
+        return Change::Set(typed);
+    }
+    Change::Set(check.field(pointer, phone::read(&typed, country)).unwrap_or(typed))
+}
+
 fn replace<T>(change: Change<T>, to: &mut T) {
     if let Change::Set(value) = change {
         *to = value;
@@ -378,10 +425,17 @@ impl AddressPatch {
 }
 
 impl EmergencyContactPatch {
-    fn merge(self, was: Option<EmergencyContact>, at: &str, check: &mut Check) -> Option<EmergencyContact> {
+    fn merge(
+        self,
+        was: Option<EmergencyContact>,
+        country: Option<Country>,
+        at: &str,
+        check: &mut Check,
+    ) -> Option<EmergencyContact> {
         let was = was.as_ref();
         let name = needed(self.name, was.map(|it| it.name.clone()), format!("{at}/name"), check);
-        let phone = needed(self.phone, was.map(|it| it.phone.clone()), format!("{at}/phone"), check);
+        let phone = read_phone(self.phone, country, &format!("{at}/phone"), check);
+        let phone = needed(phone, was.map(|it| it.phone.clone()), format!("{at}/phone"), check);
         let relationship = merged(self.relationship, was.and_then(|it| it.relationship.clone()));
         Some(EmergencyContact { name: name?, relationship, phone: phone? })
     }
@@ -451,6 +505,12 @@ impl Reader<'_> {
             replace(one, value);
         }
     }
+}
+
+/// What can be said of a telephone number before its country is known.
+#[allow(clippy::ptr_arg)] // A member's reader is given the member.
+fn glanced_at(typed: &String) -> Result<String, Rule> {
+    phone::glance(typed).map(|()| typed.clone())
 }
 
 /// A line of up to so many characters.

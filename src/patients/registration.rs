@@ -8,21 +8,20 @@ use utoipa::ToSchema;
 use super::consents::{self, ConsentInput, NewConsent};
 use super::input::PatientInput;
 use super::model::{Profile, Relation};
-use super::profile::Author;
+use super::profile::{Author, Context};
 use super::{access, store, unverified};
 use crate::accounts::model::{EmailAddress, Purpose, User};
 use crate::accounts::store::NewUser;
 use crate::accounts::{self, Keys, one_time};
 use crate::actor::Role;
 use crate::audit;
-use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, Endpoints, IdempotencyKey};
 use crate::ids::PatientId;
-use crate::messages::model::{Envelope, Mail};
+use crate::messages::model::{Envelope, Mail, MessageKind};
 use crate::messages::outbox;
 use crate::text;
 use crate::trail::Trail;
@@ -43,7 +42,7 @@ pub(super) fn routes(endpoints: &mut Endpoints) {
     "email": "ann@example.org", "password": "violet otter hums at dawn", "relation": "self",
     "patient": {
         "given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
-        "phone": "+1 212 555 0100", "preferred_language": "en", "interpreter_needed": false
+        "phone": "(212) 555-0100", "preferred_language": "en", "interpreter_needed": false
     },
     "consents": [
         {"type": "treatment", "version": "1", "decision": "accepted", "method": "online", "signer": "Ann Example"},
@@ -82,7 +81,7 @@ struct Registration {
 }
 
 impl RegistrationInput {
-    fn parse(mut self, keys: &Keys, now: Timestamp) -> Result<Registration> {
+    fn parse(mut self, keys: &Keys, context: Context) -> Result<Registration> {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
         let oneself = self.relation == Relation::Oneself;
@@ -98,7 +97,7 @@ impl RegistrationInput {
         }
         self.patient.forbid_what_staff_set("/patient", &mut check);
         self.patient.refuse_relation("/patient/relation", &mut check);
-        let profile = Profile::parse(self.patient, Author::Account, "/patient", now, &mut check);
+        let profile = Profile::parse(self.patient, Author::Account, "/patient", context, &mut check);
         check.require(
             self.consents.len() <= CONSENTS,
             "/consents",
@@ -166,7 +165,7 @@ async fn create_registration(
     key: IdempotencyKey,
     body: Body<RegistrationInput>,
 ) -> Result<HttpResponse> {
-    let registration = body.value.parse(&keys, env.now())?;
+    let registration = body.value.parse(&keys, Context::of(&env).await?)?;
     accounts::evenly(async {
         // Also for an address that is known: hashing is what takes the time.
         let hash = keys.passwords.hash(&registration.password).await?;
@@ -201,11 +200,13 @@ fn register(tx: &mut Conn, env: &Env, registration: &Registration, hash: &str) -
         Some(known) => {
             // Locked, so that it is not verified while it is replaced.
             let known = accounts::store::lock(tx, known.id)?;
-            if known.disabled_at.is_some() || !outbox::has_room(tx, env, &known.email)? {
+            // An invited member of the staff has no password yet: their own mail makes them set one.
+            let stays = known.email_verified_at.is_some() || known.password_hash.is_none();
+            let kind = if stays { MessageKind::AlreadyRegistered } else { MessageKind::VerifyEmail };
+            if known.disabled_at.is_some() || !outbox::has_room(tx, env, &known.email, kind)? {
                 return Ok(());
             }
-            // An invited member of the staff has no password yet: their own mail makes them set one.
-            if known.email_verified_at.is_some() || known.password_hash.is_none() {
+            if stays {
                 return mail(tx, env, &known, None, Mail::AlreadyRegistered);
             }
             // The last one to register has the password: whoever did so before with a stranger's address has nothing of

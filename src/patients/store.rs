@@ -11,7 +11,7 @@ use super::model::{self, Details, Patient, Profile};
 use super::{access, names};
 use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
-use crate::db::schema::{counters, patient_access, patient_identifiers, patient_name_words, patients};
+use crate::db::schema::{counters, patient_access, patient_identifiers, patient_name_words, patients, users};
 use crate::db::types::Date;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
 use crate::identifiers::{self, Token, identified};
 use crate::ids::PatientId;
+use crate::phone::{self, Country};
 use crate::sealed::{Place, Sealed};
 
 /// Makes a record with the next number.
@@ -188,6 +189,29 @@ pub fn lock(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<Pa
     })
 }
 
+/// Like [`lock`], and makes the changes by this account wait for each other as well, unless it is one of the staff: for what is
+/// counted by account.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none, or none that the actor may see.
+pub fn lock_by_account(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<PatientId> {
+    let Conn::Postgres(pg) = tx else { return lock(tx, env, actor, id) };
+    if actor.reach(Action::PatientRead) != Reach::Own {
+        return lock(tx, env, actor, id);
+    }
+    actor.trail.note_patient(id);
+    // One statement locks the account first and the patient last, in the order of the tables, as all who lock both do.
+    Ok(users::table
+        .inner_join(patient_access::table.on(patient_access::user_id.eq(users::id)))
+        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
+        .filter(users::id.eq(actor.user_id))
+        .filter(patients::id.eq(id))
+        .filter(access::standing(env.now()))
+        .select(patients::id)
+        .for_no_key_update()
+        .first(pg)?)
+}
+
 /// A patient with what is shown beside them.
 #[derive(Clone, Queryable)]
 pub struct Record {
@@ -227,8 +251,8 @@ pub fn record(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<
 pub enum PhoneFilter {
     /// All of it, as E.164.
     Whole(String),
-    /// Its last digits, last first.
-    EndsReversed(String),
+    /// A national number, or how a number ends.
+    Ends(String),
 }
 
 /// Whom a search is for; what is named must all fit.
@@ -268,9 +292,10 @@ pub fn search(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Li
     match &search.phone {
         None => {}
         Some(PhoneFilter::Whole(phone)) => query = query.filter(patients::phone.eq(phone)),
-        Some(PhoneFilter::EndsReversed(end)) => {
-            query = query.filter(patients::phone_reversed.ge(end));
-            if let Some(next) = names::successor(end) {
+        Some(PhoneFilter::Ends(typed)) => {
+            let end = model::reversed_digits(&phone::last_digits(typed, Country::of_clinic(conn)?));
+            query = query.filter(patients::phone_reversed.ge(end.clone()));
+            if let Some(next) = names::successor(&end) {
                 query = query.filter(patients::phone_reversed.lt(next));
             }
         }

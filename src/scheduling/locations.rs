@@ -17,6 +17,7 @@ use crate::http::idempotency::{self, Request};
 use crate::http::input::Change;
 use crate::http::{Answer, Body, IdempotencyKey, IfMatch, Params, Patch, PathId, etag};
 use crate::ids::LocationId;
+use crate::phone;
 use crate::text;
 use crate::trail::Trail;
 
@@ -26,7 +27,7 @@ const LIST: &str = "locations";
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "name": "Legwork Downtown", "address": "12 Canal Street, New York, NY 10013",
-    "phone": "+12125550100", "country": "US", "time_zone": "America/New_York", "slot_minutes": 15
+    "phone": "+12125550100", "phone_display": "(212) 555-0100", "country": "US", "time_zone": "America/New_York", "slot_minutes": 15
 }))]
 pub struct LocationDto {
     /// Its id.
@@ -37,6 +38,8 @@ pub struct LocationDto {
     pub address: String,
     /// Its telephone number, E.164.
     pub phone: String,
+    /// The same number as its country writes it, to show to people.
+    pub phone_display: String,
     /// Its country, ISO 3166-1 alpha-2.
     pub country: String,
     /// Its time zone, an IANA name. Opening hours are meant in it.
@@ -47,8 +50,9 @@ pub struct LocationDto {
 
 impl From<Location> for LocationDto {
     fn from(location: Location) -> Self {
+        let phone_display = location.phone_shown();
         let Location { id, name, address, phone, country, time_zone, slot_minutes, .. } = location;
-        Self { id, name, address, phone, country, time_zone, slot_minutes }
+        Self { id, name, address, phone, phone_display, country, time_zone, slot_minutes }
     }
 }
 
@@ -56,7 +60,7 @@ impl From<Location> for LocationDto {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "name": "Legwork Downtown", "address": "12 Canal Street, New York, NY 10013",
-    "phone": "+12125550100", "country": "US", "time_zone": "America/New_York", "slot_minutes": 15,
+    "phone": "+12125550100", "phone_display": "(212) 555-0100", "country": "US", "time_zone": "America/New_York", "slot_minutes": 15,
     "affected_appointments": [], "affected_total": 0
 }))]
 pub struct LocationChanged {
@@ -72,7 +76,7 @@ pub struct LocationChanged {
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "name": "Legwork Downtown", "address": "12 Canal Street, New York, NY 10013",
-    "phone": "+12125550100", "country": "US", "time_zone": "America/New_York", "slot_minutes": 15
+    "phone": "+12125550100", "phone_display": "(212) 555-0100", "country": "US", "time_zone": "America/New_York", "slot_minutes": 15
 }], "next_cursor": null}))]
 pub struct LocationPage {
     /// The locations.
@@ -85,7 +89,7 @@ pub struct LocationPage {
 #[derive(Debug, Clone, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "name": "Legwork Downtown", "address": "12 Canal Street, New York, NY 10013", "phone": "+1 212 555 0100", "country": "US",
+    "name": "Legwork Downtown", "address": "12 Canal Street, New York, NY 10013", "phone": "(212) 555-0100", "country": "US",
     "time_zone": "America/New_York", "slot_minutes": 15
 }))]
 pub struct LocationInput {
@@ -95,7 +99,7 @@ pub struct LocationInput {
     /// Where it is, in one line.
     #[schema(min_length = 1, max_length = 300)]
     address: String,
-    /// Its telephone number, with `+` and the country's code; mails show it.
+    /// Its telephone number: with `+` and the country's code, or as its country writes it. Mails show it.
     #[schema(max_length = 40)]
     phone: String,
     /// Its country, ISO 3166-1 alpha-2.
@@ -122,7 +126,7 @@ pub struct LocationPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 300)]
     address: Change<String>,
-    /// Its telephone number, with `+` and the country's code.
+    /// Its telephone number: with `+` and the country's code, or as its country writes it.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 40)]
     phone: Change<String>,
@@ -154,10 +158,15 @@ struct Changes {
 impl Changes {
     fn read(patch: LocationPatch) -> Result<Self> {
         let mut check = Check::new();
+        let country = patch.country.clone();
         let changes = Self {
             name: changed(&mut check, "/name", patch.name, |name| text::one_line(&name, 100)),
             address: changed(&mut check, "/address", patch.address, |address| text::one_line(&address, 300)),
-            phone: changed(&mut check, "/phone", patch.phone, |phone| text::phone(&phone)),
+            phone: changed(&mut check, "/phone", patch.phone, |phone| match &country {
+                // Read again, with the country that the location has, once that is known.
+                Change::Set(code) => phone::read(&phone, phone::Country::of(code)),
+                _ => phone::glance(&phone).map(|()| phone),
+            }),
             country: changed(&mut check, "/country", patch.country, |country| text::country(&country)),
             time_zone: changed(&mut check, "/time_zone", patch.time_zone, |zone| model::zone_name(&zone)),
             slot_minutes: changed(&mut check, "/slot_minutes", patch.slot_minutes, model::slot_minutes),
@@ -261,20 +270,28 @@ fn create(tx: &mut Conn, env: &Env, new: &Changes) -> Result<Location> {
         created_at: now,
         updated_at: now,
     };
-    apply(&mut location, new);
+    apply(&mut location, new)?;
     diesel::insert_into(locations::table).values(&location).execute(tx)?;
     Ok(location)
 }
 
-fn apply(location: &mut Location, changes: &Changes) {
+/// # Errors
+/// `invalid_phone` at `/phone`, where a new number is none of the location's country.
+fn apply(location: &mut Location, changes: &Changes) -> Result<()> {
     let Changes { name, address, phone, country, time_zone, slot_minutes } = changes.clone();
     let set = |to: &mut String, value: Option<String>| *to = value.unwrap_or_else(|| std::mem::take(to));
     set(&mut location.name, name);
     set(&mut location.address, address);
-    set(&mut location.phone, phone);
     set(&mut location.country, country);
     set(&mut location.time_zone, time_zone);
     location.slot_minutes = slot_minutes.unwrap_or(location.slot_minutes);
+    if let Some(phone) = phone {
+        let mut check = Check::new();
+        let read = check.field("/phone", phone::read(&phone, phone::Country::of(&location.country)));
+        check.done()?;
+        set(&mut location.phone, read);
+    }
+    Ok(())
 }
 
 /// Change a location
@@ -329,7 +346,7 @@ fn update(
     let before = store::location(tx, id)?;
     if_match.check(before.version)?;
     let mut location = before.clone();
-    apply(&mut location, changes);
+    apply(&mut location, changes)?;
     if location == before {
         return Ok((before, affected::load(tx, trail, &[])?));
     }

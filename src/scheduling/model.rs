@@ -10,6 +10,7 @@ use crate::db::types::text_enum;
 use crate::error::{Error, Result, Rule};
 use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
+use crate::phone;
 
 /// A place where the clinic sees patients.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -44,6 +45,11 @@ impl Location {
     /// A fault: no unknown zone is ever stored.
     pub fn zone(&self) -> Result<jiff::tz::TimeZone> {
         zone(&self.time_zone).map_err(|_| Error::fault(format!("location {} has an unknown time zone", self.id)))
+    }
+
+    /// Its telephone number as its country writes it.
+    pub fn phone_shown(&self) -> String {
+        phone::shown(&self.phone, phone::Country::of(&self.country))
     }
 }
 

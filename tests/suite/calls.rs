@@ -45,11 +45,11 @@ both! {
         let call = &calls[0];
         assert_eq!(call["kind"], "appointment_booked");
         assert_eq!(call["appointment_id"], appointment["id"]);
-        let expected = json!({"name": "Rosa Tester", "email": null, "phone": "+12025550123", "language": "es-MX"});
+        let expected = json!({"name": "Rosa Tester", "email": null, "phone": "+12025550123", "phone_display": "(202) 555-0123", "language": "es-MX"});
         assert_eq!(call["recipient"], expected);
         let text = call["to_say"].as_str().expect("words");
         let code = appointment["confirmation_code"].as_str().expect("a code");
-        for fact in ["Rosa Tester", "lunes, 2 de marzo, a las 9:15 a.\u{a0}m.", "Main Street", "+12025550100", code] {
+        for fact in ["Rosa Tester", "lunes, 2 de marzo, a las 9:15 a.\u{a0}m.", "Main Street", "(202) 555-0100", code] {
             assert!(text.contains(fact), "{fact} in {text}");
         }
 

@@ -311,7 +311,7 @@ both! {
         registered(&app, registration("rosa@example.org", "parent", "Rosa Example", child)).await;
         let ida = desk.post("/v1/patients", patient_json("Ida", "ida@example.org")).await.expect(201).id();
         let path = format!("/v1/patients/{ida}/invitation");
-        for (address, said) in [("rosa@example.org", "llámenos al +12025550100"), ("carl@example.org", "call us at +12025550100")] {
+        for (address, said) in [("rosa@example.org", "llámenos al (202) 555-0100"), ("carl@example.org", "call us at (202) 555-0100")] {
             desk.post(&path, json!({"email": address, "relation": "caregiver"})).await.expect(202);
             let text = app.mails_to(address).await.pop().expect("a mail").text;
             assert!(text.contains(said), "{text}");

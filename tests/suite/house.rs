@@ -30,7 +30,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The departments, lowest first: each may know those before it.
 const DEPARTMENTS: [&str; 8] =
     ["audit", "messages", "accounts", "patients", "scheduling", "intake", "appointments", "privacy"];
-const GROUND_FLOOR: [&str; 15] = [
+const GROUND_FLOOR: [&str; 16] = [
     "actor",
     "clock",
     "config",
@@ -40,6 +40,7 @@ const GROUND_FLOOR: [&str; 15] = [
     "http",
     "identifiers",
     "ids",
+    "phone",
     "rounds",
     "sealed",
     "signed",

@@ -62,7 +62,8 @@ both! {
 
     async fn a_path_that_leads_nowhere_or_an_id_that_is_none_is_not_found(app: App) {
         let admin = app.admin().await;
-        for path in ["/", "/v1", "/v1/nowhere", "/v1/users/", "/v1/users/not-an-id", "/v1/users/%00", "/v1//users"] {
+        admin.get_with("/", &[("Accept", "application/json")]).await.problem(404, "not_found");
+        for path in ["/v1", "/v1/nowhere", "/v1/users/", "/v1/users/not-an-id", "/v1/users/%00", "/v1//users"] {
             admin.get(path).await.problem(404, "not_found");
         }
         let unknown = "/v1/users/0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55";

@@ -37,3 +37,4 @@ mod schedule;
 mod scheduling;
 mod security;
 mod storage;
+mod telephone;

@@ -41,6 +41,8 @@ fn booked(recipient: &str) -> Envelope {
         patient: None,
         token: None,
         forms_due: false,
+        cancelled_by_patient: false,
+        country: None,
     });
     Envelope { recipient: mailbox(Some("Zoë Ames"), recipient), patient_id: None, appointment_id: None, mail }
 }

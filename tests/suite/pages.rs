@@ -73,7 +73,8 @@ fn somebody_registers_at_night_confirms_books_and_cancels_with_the_keyboard_alon
 
         phone.open_page(&link(&app, email).await).await;
         phone.see("Dr. Ada Vein").await;
-        for fact in ["Ann", "Main Street", "+12025550100", appointment["confirmation_code"].as_str().expect("a code")] {
+        for fact in ["Ann", "Main Street", "(202) 555-0100", appointment["confirmation_code"].as_str().expect("a code")]
+        {
             phone.see(fact).await;
         }
         phone.tab_to("Cancel this appointment …").await;
@@ -252,6 +253,7 @@ fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_la
             let metrics = json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 1000});
             phone.command("Emulation.setDeviceMetricsOverride", metrics).await;
             for (page, token, words) in [
+                ("", "", ["I have forgotten my password", "He olvidado mi contraseña"]),
                 ("verify-email", "x", ["Confirm your e\u{2011}mail address", "Confirme su correo electrónico"]),
                 ("verify-email", "", ["This link does not work any more", "Este enlace ya no funciona"]),
                 ("set-password", "x", ["Choose a password", "Elija una contraseña"]),
@@ -267,6 +269,39 @@ fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_la
                 phone.expect_accessible().await;
             }
         }
+    });
+}
+
+#[test]
+fn whoever_types_the_clinics_address_finds_where_to_go_and_a_client_is_told_that_nothing_is_there() {
+    crate::support::app::run(crate::support::Engine::Sqlite, |app| async move {
+        app.clinic().await;
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        for (accept, lang) in [(browser, "en"), (browser, "es"), ("*/*", "en")] {
+            let reply = app.anon().get_with("/", &[("Accept", accept), ("Accept-Language", lang)]).await;
+            reply.expect(200);
+            assert!(reply.header("content-security-policy").starts_with("default-src 'none';"));
+            assert_eq!(reply.header("vary"), "Accept, Accept-Language");
+            let words =
+                if lang == "es" { ["Le damos la bienvenida", "llámenos"] } else { ["Welcome", "please call us"] };
+            for part in words.into_iter().chain([
+                "Legwork Vein Clinic",
+                "tel:+12025550100",
+                "href=\"docs/\"",
+                "href=\"set-password?lang=",
+            ]) {
+                assert!(reply.text.contains(part), "{part} in {}", reply.text);
+            }
+            assert!(!reply.text.contains("<script") && !reply.text.contains("<noscript"), "{}", reply.text);
+        }
+        for accept in ["application/json", "application/problem+json", "application/json, text/plain"] {
+            app.anon().get_with("/", &[("Accept", accept)]).await.problem(404, "not_found");
+        }
+        let refused = app.anon().post_empty("/").await;
+        assert_eq!((refused.status, refused.header("allow")), (405, "GET, HEAD"));
+        let app = app.restart(&["--patient-app-url", "https://my.clinic.example/"]);
+        let text = app.anon().get("/").await.text.replace("&#x2f;", "/");
+        assert!(text.contains("<a class=\"button\" href=\"https://my.clinic.example/\">"), "{text}");
     });
 }
 

@@ -15,7 +15,7 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, Endpoints};
-use crate::messages::model::{Mail, Recipient, SecurityEvent};
+use crate::messages::model::{Mail, MessageKind, Recipient, SecurityEvent};
 use crate::messages::outbox;
 
 pub(super) fn routes(endpoints: &mut Endpoints) {
@@ -140,8 +140,11 @@ fn ask(tx: &mut Conn, env: &Env, user: &User, new_email: &EmailAddress) -> Resul
     }
     // One's own address in other letters is nobody else's.
     let other = store::find_by_email(tx, &new_email.key())?.filter(|other| other.id != user.id);
-    let address = other.as_ref().map_or(new_email.as_str(), |other| &other.email);
-    if !outbox::has_room(tx, env, address)? {
+    let (address, kind) = match &other {
+        Some(other) => (other.email.as_str(), MessageKind::AlreadyRegistered),
+        None => (new_email.as_str(), MessageKind::VerifyNewEmail),
+    };
+    if !outbox::has_room(tx, env, address, kind)? {
         return Ok(());
     }
     notices::tell(tx, env, user, SecurityEvent::EmailChangeAsked)?;

@@ -13,7 +13,7 @@ use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, Endpoints, IdempotencyKey};
-use crate::messages::model::{Mail, SecurityEvent};
+use crate::messages::model::{Mail, MessageKind, SecurityEvent};
 use crate::messages::outbox;
 use crate::trail::Trail;
 
@@ -98,7 +98,13 @@ fn mail_to(tx: &mut Conn, env: &Env, email: &EmailAddress, wanted: impl Fn(&User
         return Ok(());
     };
     let Some(purpose) = wanted(&user) else { return Ok(()) };
-    if !outbox::has_room(tx, env, &user.email)? {
+    let kind = match purpose {
+        Purpose::VerifyEmail | Purpose::ChangeEmail => MessageKind::VerifyEmail,
+        Purpose::ResetPassword => MessageKind::ResetPassword,
+        Purpose::Invitation => MessageKind::Invitation,
+    };
+    // Before a new link is made, which would void the last one: that stays good while the mailbox gets no other.
+    if !outbox::has_room(tx, env, &user.email, kind)? {
         return Ok(());
     }
     let token = one_time::issue(tx, env, user.id, purpose)?;
@@ -142,6 +148,7 @@ async fn resend_verification(
 /// Ask for a link to set a new password
 ///
 /// The answer is the same whether or not the address has an account. The link works once, for an hour; older ones stop working.
+/// An address gets a few such mails an hour, which no other kind of mail uses up; beyond them none is sent and the last link stays good.
 #[utoipa::path(
     tag = "registration",
     operation_id = "request_password_reset",

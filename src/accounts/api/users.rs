@@ -19,6 +19,8 @@ use crate::http::idempotency::{self, Answer, Request};
 use crate::http::input::Change;
 use crate::http::{Body, Cursor, Endpoints, IdempotencyKey, IfMatch, Limit, Params, Patch, PathId};
 use crate::ids::{PractitionerId, UserId};
+use crate::messages::model::MessageKind;
+use crate::messages::outbox;
 
 pub(super) fn routes(endpoints: &mut Endpoints) {
     endpoints.service(create_user).service(list_users).service(get_user).service(update_user);
@@ -156,6 +158,7 @@ async fn create_user(
             store::require_practitioner(tx, practitioner)?;
         }
         let user = store::insert(tx, &shared, &new)?;
+        outbox::require_room(tx, &shared, &user.email, MessageKind::Invitation)?;
         invite(tx, &shared, &user)?;
         audit::record(tx, &shared, &actor.trail, user.id.0)?;
         Answer::created(format!("/v1/users/{}", user.id), user.version, &UserDto::from(&user))

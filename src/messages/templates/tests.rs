@@ -4,10 +4,13 @@ use crate::messages::model::{AccessMail, MessageKind};
 use crate::text::branches::Branches;
 
 const TAGS: [&str; 2] = ["en-US", "es-MX"];
-const PHONE: Option<&str> = Some("+1 212 555 0100");
+
+fn phone() -> Telephone {
+    Telephone { shown: "(212) 555-0100".into(), dialled: "+12125550100".into() }
+}
 
 fn said_in(mail: &Mail, tag: &str) -> Words {
-    let words = render(&config(), mail, &ann(tag), PHONE).expect("words");
+    let words = render(&config(), mail, &ann(tag), Some(&phone())).expect("words");
     // The slash is escaped in HTML.
     Words { html: words.html.replace("&#x2f;", "/"), ..words }
 }
@@ -89,7 +92,7 @@ fn an_appointment_mail_says_when_where_with_whom_and_what_to_call() {
     for mail in mails().iter().filter(|mail| mail.appointment().is_some()) {
         for (tag, [when, greeting, subject]) in TAGS.into_iter().zip(facts) {
             let words = said_in(mail, tag);
-            let same = ["Consultation", "Dr. Maya Osei", "Riverside", "12 Elm St, Springfield", "+1 212 555 0100"];
+            let same = ["Consultation", "Dr. Maya Osei", "Riverside", "12 Elm St, Springfield", "(212) 555-0100"];
             for fact in same.into_iter().chain([when, greeting, "K7QM-2XFH"]) {
                 assert!(words.text.contains(fact), "{fact} in {}", words.text);
                 assert!(words.html.contains(fact), "{fact} in {}", words.html);
@@ -208,8 +211,8 @@ fn whoever_is_to_call_is_given_the_number_if_there_is_one() {
             continue;
         }
         let words = said_in(mail, tag);
-        assert!(words.text.contains("+1 212 555 0100"), "{}", words.text);
-        assert!(words.html.contains("<a href=\"tel:+12125550100\">+1 212 555 0100</a>"), "{}", words.html);
+        assert!(words.text.contains("(212) 555-0100"), "{}", words.text);
+        assert!(words.html.contains("<a href=\"tel:+12125550100\">(212) 555-0100</a>"), "{}", words.html);
         let words = render(&config(), mail, &ann(tag), None).expect("words");
         let call = if tag == "en-US" { "call us" } else { "llam" };
         assert!(words.text.to_lowercase().replace('á', "a").contains(call), "{}", words.text);
@@ -264,7 +267,7 @@ fn a_call_says_who_when_where_and_the_clinics_number_and_no_link_is_ever_read_ou
         }
         let when =
             if tag == "en-US" { "Monday, March 9, at 9:30 AM" } else { "lunes, 9 de marzo, a las 9:30 a.\u{a0}m." };
-        for fact in ["Clinic on Elm", "Ann Ames", when, "Dr. Maya Osei", "Riverside", "+1 212 555 0100"] {
+        for fact in ["Clinic on Elm", "Ann Ames", when, "Dr. Maya Osei", "Riverside", "(212) 555-0100"] {
             assert!(text.contains(fact), "{fact} in {text}");
         }
     }
@@ -273,7 +276,7 @@ fn a_call_says_who_when_where_and_the_clinics_number_and_no_link_is_ever_read_ou
 #[test]
 fn a_greeting_without_a_name_is_one_nevertheless() {
     let nobody = Recipient { name: None, ..ann("en") };
-    let words = render(&config(), &Mail::AppointmentMoved(appointment()), &nobody, PHONE).expect("words");
+    let words = render(&config(), &Mail::AppointmentMoved(appointment()), &nobody, Some(&phone())).expect("words");
     assert!(words.text.starts_with("Hello,\n"), "{}", words.text);
 }
 
@@ -293,18 +296,25 @@ fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
 
 #[test]
 fn the_forms_before_a_visit_are_named_while_they_are_due_and_linked_where_there_is_a_client() {
-    for (tag, phrase, word) in
-        [("en", "forms before your visit", "forms"), ("es", "formularios antes de la cita", "formularios")]
-    {
+    for (tag, without_client, with_client, word) in [
+        ("en", "There are forms to fill in before your visit.", "forms before your visit", "forms"),
+        ("es", "Hay formularios que completar antes de la cita.", "formularios antes de la cita", "formularios"),
+    ] {
         let mut mail = appointment();
+        // Nothing is promised online that is not there.
         let words = said_in(&Mail::AppointmentBooked(mail.clone()), tag);
-        assert!(words.text.contains(phrase) && words.html.contains(phrase), "{}", words.text);
+        let call =
+            to_say(&config(), &Mail::AppointmentBooked(mail.clone()), &ann(tag)).expect("words").expect("a call");
+        for said in [&words.text, &words.html, &call] {
+            assert!(!said.contains("online") && !said.contains("en línea"), "{said}");
+        }
+        assert!(words.text.contains(without_client) && words.html.contains(without_client), "{}", words.text);
         let mut config = config();
         config.settings.patient_app_url = "https://my.clinic.example/".parse().ok();
-        let words = render(&config, &Mail::AppointmentBooked(mail.clone()), &ann(tag), PHONE).expect("words");
+        let words = render(&config, &Mail::AppointmentBooked(mail.clone()), &ann(tag), Some(&phone())).expect("words");
         assert!(words.text.contains("https://my.clinic.example/forms"), "{}", words.text);
         let html = words.html.replace("&#x2f;", "/");
-        assert!(html.contains("href=\"https://my.clinic.example/forms\""), "{html}");
+        assert!(html.contains(&format!("<a href=\"https://my.clinic.example/forms\">{with_client}</a>")), "{html}");
         mail.forms_due = false;
         let words = said_in(&Mail::AppointmentBooked(mail), tag);
         assert!(!words.text.contains(word) && !words.html.contains(word));
@@ -359,7 +369,7 @@ fn names_with_signs_of_html_and_line_breaks_do_no_harm() {
     mail.practitioner = "{{ link }}".into();
     let name = "<script>alert(1)</script> & \"Sons\"\r\nBcc: x@example.org";
     let reader = Recipient { name: Some(name.into()), ..ann("en") };
-    let words = render(&config(), &Mail::AppointmentBooked(mail), &reader, PHONE).expect("words");
+    let words = render(&config(), &Mail::AppointmentBooked(mail), &reader, Some(&phone())).expect("words");
     assert!(!words.html.contains("<script>") && words.html.contains("&lt;script&gt;"), "{}", words.html);
     assert!(words.text.contains("Dear <script>alert(1)</script> & \"Sons\"  Bcc: x@example.org,"), "{}", words.text);
     assert!(words.text.contains("With:  {{ link }}"), "{}", words.text);
@@ -374,13 +384,13 @@ fn an_own_template_replaces_the_one_of_its_name_and_a_broken_one_is_a_failure() 
     std::fs::write(folder.path().join("verify_email.subject.txt"), "Welcome\nto {{ clinic }}").expect("written");
     std::fs::create_dir(folder.path().join("es")).expect("a folder");
     std::fs::write(folder.path().join("es/verify_email.subject.txt"), "Hola de {{ clinic }}").expect("written");
-    let words = render(&config, &mail, &ann("en"), PHONE).expect("words");
+    let words = render(&config, &mail, &ann("en"), Some(&phone())).expect("words");
     assert_eq!(words.subject, "Welcome to Clinic on Elm");
     assert_eq!(words.text, said(&mail).text);
-    assert_eq!(render(&config, &mail, &ann("es"), PHONE).expect("words").subject, "Hola de Clinic on Elm");
+    assert_eq!(render(&config, &mail, &ann("es"), Some(&phone())).expect("words").subject, "Hola de Clinic on Elm");
     for broken in ["{{ clinc }}", "{% if %}", "{{ link"] {
         std::fs::write(folder.path().join("verify_email.txt"), broken).expect("written");
-        assert_eq!(render(&config, &mail, &ann("en"), PHONE), Err(Failure::Template), "{broken}");
+        assert_eq!(render(&config, &mail, &ann("en"), Some(&phone())), Err(Failure::Template), "{broken}");
     }
 }
 

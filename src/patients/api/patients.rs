@@ -25,9 +25,10 @@ use crate::patients::model::{
     SexAssignedAtBirth,
 };
 use crate::patients::names;
-use crate::patients::profile::Author;
+use crate::patients::profile::{Author, Context};
 use crate::patients::registration;
 use crate::patients::store::{self, Record, Search};
+use crate::phone::{self, Country};
 
 /// The list's name in cursors.
 const LIST: &str = "patients";
@@ -223,7 +224,7 @@ async fn create_patient(
 ) -> Result<HttpResponse> {
     actor.require(Action::PatientCreate)?;
     let account = if actor.role.is_staff() { None } else { Some(own_address(&env, actor.user_id).await?) };
-    let (profile, relation) = new_record(body.value, account.as_ref(), env.now())?;
+    let (profile, relation) = new_record(body.value, account.as_ref(), Context::of(&env).await?)?;
     let shared = env.clone();
     let request = Request { actor: Some(actor.user_id), operation: "create_patient".into(), key, body: &body.raw };
     idempotency::run(&env, request, move |tx| {
@@ -252,7 +253,7 @@ async fn own_address(env: &Env, id: UserId) -> Result<EmailAddress> {
 fn new_record(
     mut input: PatientInput,
     account: Option<&EmailAddress>,
-    now: Timestamp,
+    context: Context,
 ) -> Result<(Profile, Option<Relation>)> {
     let mut check = Check::new();
     let relation = input.relation;
@@ -268,7 +269,7 @@ fn new_record(
         }
     }
     let author = if account.is_some() { Author::Account } else { Author::Staff };
-    let profile = Profile::parse(input, author, "", now, &mut check);
+    let profile = Profile::parse(input, author, "", context, &mut check);
     check.done()?;
     Ok((profile.ok_or_else(|| Error::fault("a profile without a fault is there"))?, relation))
 }
@@ -283,7 +284,7 @@ struct PatientFilter {
     q: Option<String>,
     /// The day of birth.
     date_of_birth: Option<Date>,
-    /// A phone number, or how it ends: at least 4 digits. One that begins with `+` must be the whole.
+    /// A phone number as its country writes it, or how it ends: at least 4 digits. One that begins with `+` must be the whole.
     #[param(min_length = 4, max_length = 40, example = "0100")]
     phone: Option<String>,
     /// The medical record number; in any case, with or without `LW-` and leading zeros.
@@ -346,13 +347,13 @@ fn words(q: &str) -> Result<std::collections::BTreeSet<String>, Rule> {
 }
 
 fn phone_filter(phone: &str) -> Result<store::PhoneFilter, Rule> {
-    if phone.starts_with('+') {
-        return crate::text::phone(phone).map(store::PhoneFilter::Whole);
-    }
-    let digits = model::reversed_digits(phone);
-    let known = phone.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '\u{a0}' | '-' | '.' | '(' | ')'));
-    if known && (4..=15).contains(&digits.len()) {
-        Ok(store::PhoneFilter::EndsReversed(digits))
+    let digits = phone.chars().filter(char::is_ascii_digit).count();
+    let fits = phone::is_spelled_like_one(phone) && digits <= 15;
+    // Also one that is no number of any plan: it may have been stored before that was checked.
+    if fits && digits >= 7 && phone.starts_with('+') {
+        Ok(store::PhoneFilter::Whole(phone::dialled(phone, None)))
+    } else if fits && digits >= 4 && !phone.starts_with('+') {
+        Ok(store::PhoneFilter::Ends(phone.to_owned()))
     } else {
         Err(Rule::new("invalid_phone", "must be a phone number, or the last 4 or more digits of one"))
     }
@@ -458,7 +459,7 @@ async fn update_patient(
             let mut profile = store::profile(&shared, &was)?;
             let mut check = Check::new();
             let before = profile.clone();
-            change.clone().apply(&mut profile, author, "", &mut check);
+            change.clone().apply(&mut profile, author, Country::of_clinic(tx)?, "", &mut check);
             check.done()?;
             // What changes nothing is no change: the version stays, and nobody reads the record again for it.
             let patient = if profile == before { was } else { store::update(tx, &shared, &was, &profile)? };

@@ -9,6 +9,11 @@ fn now() -> Timestamp {
     "2026-03-02T14:00:00Z".parse().expect("an instant")
 }
 
+/// At a clinic in the United States.
+fn context() -> Context {
+    Context { now: now(), country: Country::of("US") }
+}
+
 fn whole() -> Value {
     json!({
         "given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14",
@@ -25,7 +30,7 @@ fn with(changes: Value) -> Result<Profile, Vec<(String, String)>> {
     }
     let input: PatientInput = serde_json::from_value(input).expect("the right shape");
     let mut check = Check::new();
-    let profile = Profile::parse(input, Author::Staff, "/patient", now(), &mut check);
+    let profile = Profile::parse(input, Author::Staff, "/patient", context(), &mut check);
     match check.done() {
         Ok(()) => Ok(profile.expect("a profile")),
         Err(Error::Invalid(errors)) => {
@@ -49,7 +54,7 @@ fn refused(changes: Value, pointer: &str, code: &str) {
 fn patched(profile: &Profile, patch: Value) -> Result<Profile, Vec<FieldError>> {
     let patch: PatientPatch = serde_json::from_value(patch).expect("the right shape");
     let (mut check, mut profile) = (Check::new(), profile.clone());
-    patch.parse("", now(), &mut check).apply(&mut profile, Author::Staff, "", &mut check);
+    patch.parse("", now(), &mut check).apply(&mut profile, Author::Staff, context().country, "", &mut check);
     match check.done() {
         Ok(()) => Ok(profile),
         Err(Error::Invalid(errors)) => Err(errors),
@@ -188,10 +193,10 @@ proptest! {
 fn mail_may_go_where_the_staff_have_said_and_to_no_address_that_an_account_entered() {
     let mut check = Check::new();
     let input: PatientInput = serde_json::from_value(whole()).expect("the right shape");
-    let mut profile = Profile::parse(input, Author::Account, "", now(), &mut check).expect("a profile");
+    let mut profile = Profile::parse(input, Author::Account, "", context(), &mut check).expect("a profile");
     let mut change = |value: Value, author| {
         let patch: PatientPatch = serde_json::from_value(json!({"email": value})).expect("the right shape");
-        patch.parse("", now(), &mut check).apply(&mut profile, author, "", &mut check);
+        patch.parse("", now(), &mut check).apply(&mut profile, author, context().country, "", &mut check);
         profile.email_confirmed
     };
     assert!(!change(json!("tim@example.org"), Author::Account));
@@ -210,12 +215,12 @@ fn a_record_that_an_account_makes_for_somebody_needs_no_contact_of_its_own() {
         serde_json::from_value::<PatientInput>(input).expect("the right shape")
     };
     let mut check = Check::new();
-    let mut child = Profile::parse(input(Value::Null), Author::Account, "", now(), &mut check).expect("a profile");
-    assert!(Profile::parse(input(Value::Null), Author::Staff, "", now(), &mut Check::new()).is_none());
+    let mut child = Profile::parse(input(Value::Null), Author::Account, "", context(), &mut check).expect("a profile");
+    assert!(Profile::parse(input(Value::Null), Author::Staff, "", context(), &mut Check::new()).is_none());
     let mut patch = |patch: Value| {
         let patch: PatientPatch = serde_json::from_value(patch).expect("the right shape");
         let mut check = Check::new();
-        patch.parse("", now(), &mut check).apply(&mut child, Author::Account, "", &mut check);
+        patch.parse("", now(), &mut check).apply(&mut child, Author::Account, context().country, "", &mut check);
         check.is_ok()
     };
     assert!(patch(json!({"preferred_name": "Tim"})));

@@ -172,6 +172,50 @@ both! {
         }
     }
 
+    async fn row_03_an_account_books_twelve_visits_for_all_the_people_whom_it_added(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let child = |name: &str| json!({
+            "given_name": name, "family_name": "Tester", "date_of_birth": "2018-03-01", "administrative_sex": "female",
+            "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false,
+        });
+        let mut patients = vec![ann.patient_id.clone()];
+        for number in 0..9 {
+            let mut body = child(&format!("Child{}", ["A", "B", "C", "D", "E", "F", "G", "H", "I"][number]));
+            body["relation"] = json!("parent");
+            patients.push(ann.post("/v1/patients", body).await.expect(201).id());
+        }
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        let keys: Vec<_> = (0..32).map(|number| format!("k{number}")).collect();
+        // Three or four for each: every patient alone has room.
+        let at_once = keys.iter().enumerate().map(|(number, key)| {
+            book(&ann, &patients[number % patients.len()], &slots[number], &clinic.check, key)
+        });
+        let mut made = 0;
+        for reply in join_all(at_once).await {
+            match reply.status {
+                201 => made += 1,
+                409 => { reply.problem(409, "account_booking_limit"); }
+                _ => { reply.problem(503, "unavailable"); }
+            }
+        }
+        // Where some were sent away for the crowd, the rest one after the other.
+        for (number, slot) in slots[40..60].iter().enumerate() {
+            let patient = &patients[number % patients.len()];
+            made += usize::from(book(&ann, patient, slot, &clinic.check, &format!("l{number}")).await.status == 201);
+        }
+        assert_eq!(made, 12);
+        book(&ann, &patients[9], &slots[70], &clinic.check, "m").await.problem(409, "account_booking_limit");
+        // The desk books any number for them, and whom it links itself counts as a patient only.
+        book(&desk, &patients[9], &slots[71], &clinic.check, "n").await.expect(201);
+        let linked = desk.post("/v1/patients", child("Linked")).await.expect(201).id();
+        desk.post(&format!("/v1/patients/{linked}/access"), json!({"email": ann.email, "relation": "parent"})).await.expect(201);
+        for (number, slot) in slots[80..84].iter().enumerate() {
+            book(&ann, &linked, slot, &clinic.check, &format!("o{number}")).await.expect(201);
+        }
+        book(&ann, &linked, &slots[90], &clinic.check, "p").await.problem(409, "booking_limit");
+    }
+
     async fn row_03_a_mailbox_gets_five_mails_an_hour_that_strangers_ask_for_and_its_link_keeps_working(app: App) {
         let ann = app.patient("ann").await;
         let ask = |email: &str| {

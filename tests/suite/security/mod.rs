@@ -13,6 +13,7 @@ mod export;
 mod headers;
 mod inputs;
 mod limits;
+mod mailboxes;
 mod matrix;
 mod privacy;
 mod retention;

@@ -33,13 +33,19 @@ impl Mail {
 }
 
 impl App {
-    /// Waits until nothing is left to be sent, and reads everything that was, oldest first.
+    /// Waits until nothing is left to be sent now, and reads everything that was, oldest first. What waits for its time is not
+    /// waited for; what is being sent is.
     pub async fn mails(&self) -> Vec<Mail> {
         let patience = Instant::now() + Duration::from_secs(15);
         loop {
             self.env.mail_written.notify_one();
+            let now = self.clock.now();
             let waiting = self
-                .db(|tx| Ok(messages::table.filter(messages::status.eq("pending")).count().get_result::<i64>(tx)?))
+                .db(move |tx| {
+                    let begun_or_due = messages::attempts.gt(0).or(messages::due_at.le(now));
+                    let waiting = messages::table.filter(messages::status.eq("pending")).filter(begun_or_due);
+                    Ok(waiting.count().get_result::<i64>(tx)?)
+                })
                 .await;
             if waiting == 0 {
                 return read(&self.site.mail_dir());

@@ -1,0 +1,226 @@
+//! Row 3: what one mailbox gets, whoever causes it, and what the owner of the mailbox still gets.
+
+use diesel::prelude::*;
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use legwork::accounts::notices;
+use legwork::accounts::store::find_by_email;
+use legwork::db::schema::messages;
+use legwork::messages::model::SecurityEvent;
+use serde_json::{Value, json};
+
+use crate::support::clinic::free_slots;
+use crate::support::mails::Mail;
+use crate::support::{App, Client, Patient, Reply, both};
+
+const PASSWORD: &str = "violet otter hums at dawn";
+
+fn registration(email: &str) -> Value {
+    json!({
+        "email": email, "password": PASSWORD, "relation": "self",
+        "patient": {"given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14",
+            "administrative_sex": "female", "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false},
+    })
+}
+
+async fn ask_for_reset(app: &App, email: &str) {
+    app.anon().post("/v1/password-resets", json!({"email": email})).await.expect(202);
+}
+
+/// How many messages were written to an address, in whatever case.
+async fn written(app: &App, email: &str) -> usize {
+    let email = email.to_lowercase();
+    let all: Vec<Option<String>> = app.db(|tx| Ok(messages::table.select(messages::email).load(tx)?)).await;
+    all.into_iter().flatten().filter(|address| address.to_lowercase() == email).count()
+}
+
+async fn book(client: &Client, patient: &str, slot: &Value, visit_type: &str) -> Reply {
+    let body = json!({"slot_id": slot["id"], "visit_type_id": visit_type, "patient_id": patient});
+    let key = format!("{}-{patient}", slot["id"]);
+    client.post_with("/v1/appointments", body, &[("Idempotency-Key", &key)]).await
+}
+
+async fn cancel(client: &Client, appointment: &Reply) {
+    let path = format!("/v1/appointments/{}/cancel", appointment.id());
+    client.post(&path, json!({"reason": "other plans"})).await.expect(200);
+}
+
+fn method(mail: &Mail) -> &str {
+    let calendar = mail.ics.as_deref().expect("an invitation");
+    calendar.lines().find_map(|line| line.strip_prefix("METHOD:")).expect("a method")
+}
+
+/// Patients' mailbox whose first mails of the hour have gone out: two about appointments, with six an hour.
+async fn busy_mailbox(app: &App, slots: &[Value], check: &str) -> Patient {
+    let (ann, desk) = (app.patient("ann").await, app.desk().await);
+    for slot in &slots[..2] {
+        book(&desk, &ann.patient_id, slot, check).await.expect(201);
+        app.mails().await;
+    }
+    assert_eq!(app.mails_to(&ann.email).await.len(), 2);
+    ann
+}
+
+both! {
+    async fn row_03_registrations_with_the_owners_address_leave_them_their_reset_link(app: App) {
+        let ann = app.patient("ann").await;
+        for _ in 0..8 {
+            app.anon().post("/v1/registrations", registration(&ann.email)).await.expect(202);
+        }
+        assert_eq!(app.mails_to(&ann.email).await.len(), 5);
+        ask_for_reset(&app, &ann.email).await;
+        let mails = app.mails_to(&ann.email).await;
+        assert_eq!(mails.len(), 6, "no other kind of mail uses the reset's number up");
+        // A stranger who asks on and on uses that up as well; the last link that was mailed stays good.
+        for _ in 0..9 {
+            ask_for_reset(&app, &ann.email).await;
+        }
+        let mails = app.mails_to(&ann.email).await;
+        assert_eq!(mails.len(), 10);
+        let body = json!({"token": mails[9].token(), "new_password": PASSWORD});
+        app.anon().post("/v1/password-resets/confirm", body).await.expect(204);
+    }
+
+    async fn row_03_many_resets_at_once_send_no_more_than_one_after_the_other(app: App) {
+        let ann = app.patient("ann").await;
+        join_all((0..24).map(|_| ask_for_reset(&app, &ann.email))).await;
+        let mails = app.mails_to(&ann.email).await;
+        assert_eq!(mails.len(), 5);
+        let mut good = 0;
+        for mail in &mails {
+            let body = json!({"token": mail.token(), "new_password": PASSWORD});
+            good += usize::from(app.anon().post("/v1/password-resets/confirm", body).await.status == 204);
+        }
+        assert_eq!(good, 1, "one of the links works: the last");
+    }
+
+    async fn row_03_an_address_in_other_letters_is_the_same_mailbox(app: App) {
+        for email in ["new@example.org", "New@example.org", "nEw@example.org", "neW@example.org", "NEw@example.org", "NEW@example.org", "new@Example.org"] {
+            app.anon().post("/v1/registrations", registration(email)).await.expect(202);
+        }
+        assert_eq!(written(&app, "new@example.org").await, 5);
+    }
+
+    async fn row_03_staff_are_told_when_a_mailbox_has_had_its_invitations(app: App) {
+        let (desk, email) = (app.desk().await, "rosa@example.org");
+        let body = crate::support::people::patient_json("Rosa", email);
+        let path = format!("/v1/patients/{}/invitation", desk.post("/v1/patients", body).await.expect(201).id());
+        let invite = || desk.post(&path, json!({"email": email, "relation": "self"}));
+        for _ in 0..5 {
+            invite().await.expect(202);
+        }
+        let refused = invite().await;
+        refused.problem(429, "mailbox_full");
+        assert_eq!(refused.header("retry-after"), "3600");
+        let mails = app.mails_to(email).await;
+        assert_eq!(mails.len(), 5);
+        // The last link is as good as before the refusal.
+        let body = json!({"token": mails[4].token(), "new_password": PASSWORD, "name": "Rosa Tester"});
+        app.anon().post("/v1/invitations/accept", body).await.expect(204);
+        app.clock.advance(SignedDuration::from_mins(61));
+        desk.post(&path, json!({"email": "other@example.org", "relation": "parent"})).await.expect(202);
+    }
+
+    async fn row_03_a_mailbox_is_told_once_of_each_change_of_sign_in_and_not_without_end(app: App) {
+        let ann = app.patient("ann").await;
+        let tell = async |event: SecurityEvent| {
+            let (env, email) = (app.env.clone(), ann.email.clone());
+            app.db(move |tx| {
+                let user = find_by_email(tx, &email)?.expect("ann's account");
+                notices::tell(tx, &env, &user, event)
+            }).await;
+        };
+        for _ in 0..40 {
+            tell(SecurityEvent::RecoveryCodesRenewed).await;
+        }
+        assert_eq!(written(&app, &ann.email).await, 10);
+        // What the flood was to hide is told all the same.
+        for _ in 0..3 {
+            tell(SecurityEvent::SecondFactorOff).await;
+            tell(SecurityEvent::PasswordChanged).await;
+        }
+        assert_eq!(written(&app, &ann.email).await, 12);
+        // More than a third of the number of an hour: the rest goes out when it is calm.
+        assert_eq!(app.mails_to(&ann.email).await.len(), 10);
+        app.clock.advance(SignedDuration::from_secs(31));
+        assert_eq!(app.mails_to(&ann.email).await.len(), 12);
+    }
+
+    async fn row_03_forty_bookings_and_cancellations_within_a_minute_send_few_mails(app: App) {
+        let clinic = app.clinic().await;
+        let ann = app.patient("ann").await;
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        for slot in slots.iter().take(40) {
+            let booked = book(&ann, &ann.patient_id, slot, &clinic.check).await;
+            booked.expect(201);
+            cancel(&ann, &booked).await;
+        }
+        let at_once = app.mails_to(&ann.email).await.len();
+        assert_eq!(at_once, 10, "a third of the number of an hour");
+        assert_eq!(written(&app, &ann.email).await, 80);
+        // A visit that stays is told of, as soon as it is calm.
+        let stays = book(&ann, &ann.patient_id, &slots[50], &clinic.check).await.expect(201).id();
+        app.clock.advance(SignedDuration::from_secs(31));
+        let mails = app.mails_to(&ann.email).await;
+        assert_eq!(mails.len(), at_once + 1);
+        let of_it: Vec<_> = mails.iter().filter(|mail| mail.ics.as_ref().is_some_and(|ics| ics.contains(&stays))).collect();
+        assert_eq!(of_it.iter().map(|mail| method(mail)).collect::<Vec<_>>(), ["REQUEST"]);
+    }
+
+    async fn row_03_a_busy_mailbox_is_told_the_last_state_of_each_visit(app: App) {
+        let clinic = app.clinic().await;
+        let app = app.restart(&["--max-notices-per-hour", "6"]);
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        let ann = busy_mailbox(&app, &slots, &clinic.check).await;
+        let desk = app.desk().await;
+        // Moved before its booking was mailed: one request, with the sequence of the move.
+        let moved = book(&desk, &ann.patient_id, &slots[4], &clinic.check).await;
+        let path = format!("/v1/appointments/{}/reschedule", moved.expect(201).id());
+        desk.post(&path, json!({"slot_id": slots[6]["id"]})).await.expect(200);
+        // Called off by the clinic before its booking was mailed: the patient may know of it from a call.
+        let lost = book(&desk, &ann.patient_id, &slots[8], &clinic.check).await;
+        lost.expect(201);
+        cancel(&desk, &lost).await;
+        // Called off by the patient before its booking was mailed: nobody has to be told.
+        let dropped = book(&ann, &ann.patient_id, &slots[10], &clinic.check).await;
+        dropped.expect(201);
+        cancel(&ann, &dropped).await;
+        assert_eq!(app.mails_to(&ann.email).await.len(), 2);
+        app.clock.advance(SignedDuration::from_secs(31));
+        let mails = app.mails_to(&ann.email).await;
+        let said: Vec<_> = mails[2..].iter().map(|mail| (method(mail), mail.ics.as_deref().unwrap_or_default())).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        for (expected, id, sequence) in [("REQUEST", moved.id(), "SEQUENCE:1\r\n"), ("CANCEL", lost.id(), "SEQUENCE:1\r\n")] {
+            assert!(
+                said.iter().any(|(method, ics)| *method == expected && ics.contains(&id) && ics.contains(sequence)),
+                "{expected} of {id} in {said:?}"
+            );
+        }
+        let struck = desk.get("/v1/messages?status=done").await.items();
+        assert_eq!(struck.len(), 4);
+        assert!(struck.iter().all(|message| message["done"]["by"].is_null() && message["attempts"] == 0), "{struck:?}");
+        let first = struck[0]["id"].as_str().expect("an id");
+        desk.post_empty(&format!("/v1/messages/{first}/resend")).await.problem(409, "message_done");
+    }
+
+    async fn row_03_mails_about_visits_past_the_hours_number_wait_and_none_is_lost(app: App) {
+        let clinic = app.clinic().await;
+        let app = app.restart(&["--max-notices-per-hour", "6"]);
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        let ann = busy_mailbox(&app, &slots, &clinic.check).await;
+        let desk = app.desk().await;
+        for slot in &slots[2..9] {
+            book(&desk, &ann.patient_id, slot, &clinic.check).await.expect(201);
+        }
+        for (minutes, expected) in [(0, 2), (1, 6), (30, 6), (29, 8), (1, 9)] {
+            app.clock.advance(SignedDuration::from_mins(minutes));
+            assert_eq!(app.mails_to(&ann.email).await.len(), expected, "{minutes} minutes later");
+        }
+        // Another mailbox is not affected, nor another kind of mail.
+        let bob = app.patient("bob").await;
+        book(&desk, &bob.patient_id, &slots[20], &clinic.check).await.expect(201);
+        assert_eq!(app.mails_to(&bob.email).await.len(), 1);
+        ask_for_reset(&app, &ann.email).await;
+        assert_eq!(app.mails_to(&ann.email).await.len(), 10);
+    }
+}
