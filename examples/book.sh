@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole way of a new patient: register, confirm the e-mail address, sign in, search, hold, book, read the mail.
+# The whole way of a new patient: register, confirm the e-mail address, set a password, sign in, search, hold, book, read the mail.
 #
 #   examples/book.sh            against a server on this machine that writes its mails into data/mail
 #   BASE_URL=… MAIL_DIR=… examples/book.sh
@@ -85,8 +85,8 @@ mail() {
 }
 
 say "Registering $email"
-api POST /v1/registrations "$(jq -n --arg email "$email" --arg password "$password" '{
-    email: $email, password: $password, relation: "self",
+api POST /v1/registrations "$(jq -n --arg email "$email" '{
+    email: $email, relation: "self",
     patient: {
         given_name: "Ann", family_name: "Example", date_of_birth: "1967-09-14", administrative_sex: "female",
         phone: "+12125550100", preferred_language: "en", interpreter_needed: false
@@ -101,7 +101,10 @@ echo "taken; a mail is on its way"
 say "Confirming the address with the link in the mail"
 link=$(part "$(mail verify-email)" text/plain | grep -o 'https\?://[^ ]*#token=[^ ]*' | head -1)
 echo "$link"
-api POST /v1/email-verifications "$(jq -n --arg token "${link##*#token=}" '{token: $token}')" >/dev/null
+verified=$(api POST /v1/email-verifications "$(jq -n --arg token "${link##*#token=}" '{token: $token}')")
+
+say "Setting the password"
+api POST /v1/password-resets/confirm "$(jq --arg password "$password" '{token: .password_token, new_password: $password}' <<<"$verified")"
 
 say "Signing in"
 token=$(api POST /v1/sessions "$(jq -n --arg email "$email" --arg password "$password" '{email: $email, password: $password}')" | jq -r .access_token)

@@ -316,23 +316,60 @@ fn problem(description: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::Method;
+    use actix_web::http::{Method, StatusCode};
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, web};
 
-    use super::document;
-    use crate::http::fallback::Routes;
+    use super::{Endpoints, document, routes};
+    use crate::http::fallback::{Routes, fallback};
     use crate::intake::rls;
 
     #[test]
-    fn a_fixed_path_comes_before_a_parameter_method_by_method() {
+    fn a_fixed_path_comes_before_a_parameter_whichever_methods_it_has() {
         let routes = Routes::of(&document(), rls::OWN_READERS).expect("paths that can be told apart");
         let found = |method, path| routes.operation(&method, path).map(|operation| operation.id.clone());
         assert_eq!(found(Method::POST, "/v1/sessions/refresh").as_deref(), Some("refresh_session"));
-        assert_eq!(found(Method::DELETE, "/v1/sessions/refresh"), found(Method::DELETE, "/v1/sessions/x"));
+        assert_eq!(found(Method::DELETE, "/v1/sessions/refresh"), None);
+        assert_eq!(routes.allowed("/v1/sessions/refresh"), Some("POST"));
         assert!(found(Method::DELETE, "/v1/sessions/x").is_some());
         assert_ne!(found(Method::DELETE, "/v1/sessions/current"), found(Method::DELETE, "/v1/sessions/x"));
         for nowhere in ["/v1/sessions/", "/v1/sessions/x/y", "/v1/patients//consents", "/v1/slots/"] {
             assert_eq!(found(Method::GET, nowhere), None, "{nowhere}");
             assert_eq!(found(Method::DELETE, nowhere), None, "{nowhere}");
         }
+    }
+
+    /// actix-web takes the first route that fits, so the order of registration must not contradict the table.
+    #[actix_web::test]
+    async fn actix_finds_the_handler_of_the_path_that_the_table_names() {
+        let app = App::new().configure(|served| routes(&mut Endpoints::served(served)));
+        let app = init_service(app.default_service(web::to(fallback))).await;
+        let (document, mut checked) = (document(), 0);
+        let table = Routes::of(&document, rls::OWN_READERS).expect("paths that can be told apart");
+        for path in document.paths.paths.keys() {
+            let mut values = Vec::new();
+            let mut fill = |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                Some(name) => {
+                    let value = format!("0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c0{}", values.len());
+                    values.push((name.to_owned(), value.clone()));
+                    value
+                }
+                None => segment.to_owned(),
+            };
+            let filled = path.split('/').map(&mut fill).collect::<Vec<_>>().join("/");
+            for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                if table.operation(&method, &filled).is_none() {
+                    continue;
+                }
+                let request = TestRequest::with_uri(&filled).method(method.clone()).to_request();
+                let response = call_service(&app, request).await;
+                assert_ne!(response.status(), StatusCode::NOT_FOUND, "{method} {path}");
+                let matched = response.request().match_info();
+                let matched: Vec<_> = matched.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                assert_eq!(matched, values, "{method} {path}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 80, "{checked} operations");
     }
 }

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
-use aws_lc_rs::hmac;
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -211,7 +211,9 @@ impl Sealer {
 
     /// Whether a digest is that of this request under any key of the ring: a repeat may come after a rotation.
     pub fn is_fingerprint(&self, known: &[u8], parts: &[&[u8]]) -> bool {
-        self.0.fingerprints.iter().any(|key| digest(key, parts) == known)
+        // In constant time, since a caller may try to forge one.
+        let is_known = |key| constant_time::verify_slices_are_equal(&digest(key, parts), known).is_ok();
+        self.0.fingerprints.iter().any(is_known)
     }
 }
 

@@ -142,7 +142,7 @@ impl Server {
                 .app_data(document.clone())
                 .app_data(shared_limiter.clone())
                 .app_data(queue.clone())
-                .wrap(from_fn(http::middleware::refuse_unknown_parameters))
+                .wrap(from_fn(http::middleware::refuse_unknown_methods_and_parameters))
                 .wrap(from_fn(accounts::authentication::identify))
                 .wrap(from_fn(audit::edge::note))
                 .wrap(Condition::new(!origins.is_empty(), http::cors::cors(&origins)))

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod api;
 pub mod authentication;
 pub mod closing;
+pub mod device;
 mod evenly;
 pub mod model;
 pub mod notices;

@@ -99,7 +99,7 @@ pub struct User {
     pub role: Role,
     /// The doctor whose account it is.
     pub practitioner_id: Option<PractitionerId>,
-    /// The PHC string; none until an invited person has set a password.
+    /// The PHC string; none until the owner of the mailbox has set a password.
     pub password_hash: Option<String>,
     /// BCP 47.
     pub preferred_language: String,
@@ -128,9 +128,14 @@ impl User {
         }
     }
 
+    /// Whether the account has a password of its owner. One that was set before the address was verified may be anybody's.
+    pub fn has_own_password(&self) -> bool {
+        self.password_hash.is_some() && self.email_verified_at.is_some()
+    }
+
     /// Whether the right password lets them in: verified, and not switched off.
     pub fn can_sign_in(&self) -> bool {
-        self.password_hash.is_some() && self.email_verified_at.is_some() && self.disabled_at.is_none()
+        self.has_own_password() && self.disabled_at.is_none()
     }
 }
 

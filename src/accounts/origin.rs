@@ -32,12 +32,12 @@ impl Origin {
         }
     }
 
-    /// What the throttle counts as one caller: an IPv4 address, or the 64 bits of an IPv6 address below which a
-    /// household picks its addresses at will.
+    /// What the throttle counts as one caller: an IPv4 address, or the first 56 bits of an IPv6 address, which is what a
+    /// provider gives a household. So a network ([`Self::network`]) has 256 callers in either family.
     pub fn caller(&self) -> Vec<u8> {
         match self.address {
             IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets()[..8].to_vec(),
+            IpAddr::V6(address) => address.octets()[..7].to_vec(),
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(origin("192.0.2.77").network(), "192.0.2.0/24");
         assert_eq!(origin("2001:db8:1:2:3:4:5:6").network(), "2001:db8:1::/48");
         assert_ne!(origin("192.0.2.77").caller(), origin("192.0.2.78").caller());
-        assert_eq!(origin("2001:db8:1:2:3:4:5:6").caller(), origin("2001:db8:1:2:ffff::1").caller());
-        assert_ne!(origin("2001:db8:1:2::1").caller(), origin("2001:db8:1:3::1").caller());
+        assert_eq!(origin("2001:db8:1:2:3:4:5:6").caller(), origin("2001:db8:1:ff:ffff::1").caller());
+        assert_ne!(origin("2001:db8:1:2::1").caller(), origin("2001:db8:1:102::1").caller());
     }
 }

@@ -1,19 +1,20 @@
-//! Showing who one is: the password, and a code where the account has a second factor. Signing in needs it, and so does
-//! whoever is signed in and changes what signing in needs (ASVS 5.0, 7.5.1).
+//! Authenticates an account: by its password, and a code where it has a second factor. Signing in needs it, and so does a
+//! signed-in user who changes how they sign in (ASVS 5.0, 7.5.1).
 //!
-//! The answer to who knows no account's password is the same for every address, in its words, its time and its throttle.
+//! Callers who know no account's password get the same answer for every address, in words, time and throttle.
 
+use super::device;
 use super::model::User;
 use super::origin::Origin;
-use super::throttle::Tries;
-use super::{Keys, second_factor, sessions, store};
+use super::throttle::{Tries, Verdict, Wait};
+use super::{Keys, second_factor, store};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::trail::Trail;
 
-/// What somebody shows.
+/// What a caller authenticates with.
 #[derive(Clone)]
 pub struct Proof {
     /// The password.
@@ -22,7 +23,19 @@ pub struct Proof {
     pub code: Option<String>,
 }
 
-/// Why nobody was shown to be anybody.
+/// An attempt to sign in.
+pub struct SignIn {
+    /// [`super::model::EmailAddress::key`] of the account's address.
+    pub email_key: String,
+    /// The password and the code.
+    pub proof: Proof,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What the caller shows as a device token.
+    pub device_token: Option<String>,
+}
+
+/// Why authentication failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
     /// No such account, another password, not verified, switched off: nobody is told which.
@@ -46,44 +59,37 @@ impl Doubt {
     }
 }
 
-/// Checks a proof for the account of an address, if there is one, and runs `effect` in the transaction that uses the code up.
-/// The user that `effect` is given is locked. `trail` is told whose account was tried, whether or not it is shown.
+/// Authenticates the account of an address, if there is one, and runs `effect` in the transaction that uses the code up.
+/// The user that `effect` is given is locked. `trail` is told whose account was tried, whatever comes of it.
 ///
 /// # Errors
-/// The effect's own, after which the code is not used up; [`Error::TooMany`] where too many tries failed.
+/// The effect's own, after which the code is not used up; [`Error::TooMany`] where too many attempts failed.
 pub async fn of_address<T: Send + 'static>(
     env: &Env,
     keys: &Keys,
-    email_key: String,
-    (proof, origin): (Proof, Origin),
-    trail: Option<&Trail>,
+    sign_in: SignIn,
+    trail: &Trail,
     effect: impl Fn(&mut Conn, &User) -> Result<T> + Send + 'static,
 ) -> Result<Result<T, Doubt>> {
-    let (shared, key, from, trail) = (env.clone(), email_key.clone(), origin.clone(), trail.cloned());
-    let (user, tries) = env
-        .db
-        .read(move |conn| {
-            let user = store::find_by_email(conn, &key)?;
-            if let (Some(user), Some(trail)) = (&user, &trail) {
-                trail.note_object(user.id.0);
-            }
-            let familiar = match &user {
-                Some(user) => sessions::has_come_from(conn, user.id, &from.network())?,
-                None => false,
-            };
-            let tries = Tries::password(&shared, &key, &from, familiar);
-            tries.look(conn, shared.now())?;
-            Ok((user, tries))
-        })
-        .await?;
-    let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let right = keys.passwords.verify(&proof.password, hash).await?;
-    let seen = user.filter(|user| right && user.can_sign_in());
-    let shared = env.clone();
-    env.db.write(move |tx| settle(tx, &shared, &tries, seen.as_ref(), proof.code.as_deref(), &effect)).await
+    let SignIn { email_key, proof, origin, device_token } = sign_in;
+    let (shared, trail) = (env.clone(), trail.clone());
+    let find = move |conn: &mut Conn| {
+        let user = store::find_by_email(conn, &email_key)?;
+        if let Some(user) = &user {
+            trail.note_object(user.id.0);
+        }
+        let device = user.as_ref().zip(device_token.as_ref());
+        let device = device.and_then(|(user, token)| device::known(&shared, user.id, token));
+        let tries = match device {
+            Some(device) => Tries::known(&shared, &email_key, device),
+            None => Tries::unknown(&shared, &email_key, &origin),
+        };
+        Ok((user, tries))
+    };
+    authenticate(env, keys, find, proof, effect).await
 }
 
-/// The same for who is signed in.
+/// Authenticates a signed-in user once more.
 ///
 /// # Errors
 /// As [`of_address`]; a doubt is a broken rule of the form.
@@ -91,15 +97,62 @@ pub async fn of_user<T: Send + 'static>(
     env: &Env,
     keys: &Keys,
     user: UserId,
-    shown: (Proof, Origin),
+    proof: Proof,
     effect: impl Fn(&mut Conn, &User) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let user = env.db.read(move |conn| store::find(conn, user)).await?;
-    of_address(env, keys, user.email_key, shown, None, effect).await?.map_err(Doubt::in_form)
+    let shared = env.clone();
+    let find = move |conn: &mut Conn| Ok((Some(store::find(conn, user)?), Tries::signed_in(&shared, user)));
+    authenticate(env, keys, find, proof, effect).await?.map_err(Doubt::in_form)
+}
+
+/// Looks the account up, compares the password, which takes long and must hold no transaction open, and settles it.
+async fn authenticate<T: Send + 'static>(
+    env: &Env,
+    keys: &Keys,
+    find: impl Fn(&mut Conn) -> Result<(Option<User>, Tries)> + Send + 'static,
+    proof: Proof,
+    effect: impl Fn(&mut Conn, &User) -> Result<T> + Send + 'static,
+) -> Result<Result<T, Doubt>> {
+    let shared = env.clone();
+    let (user, tries, verdict) = env
+        .db
+        .read(move |conn| {
+            let (user, tries) = find(conn)?;
+            let verdict = tries.look(conn, shared.now())?;
+            Ok((user, tries, verdict))
+        })
+        .await?;
+    match verdict {
+        Verdict::Heard => {}
+        Verdict::Wait(wait) => return Err(wait.into()),
+        Verdict::FirstWait(_) => {
+            let (shared, tries) = (env.clone(), tries.clone());
+            if let Some(wait) = env.db.write(move |tx| tries.hold(tx, shared.now())).await? {
+                return Err(wait.into());
+            }
+        }
+    }
+    let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
+    let right = keys.passwords.verify(&proof.password, hash).await?;
+    let seen = user.filter(|user| right && user.can_sign_in());
+    let shared = env.clone();
+    let settled = env.db.write(move |tx| settle(tx, &shared, &tries, seen.as_ref(), proof.code.as_deref(), &effect));
+    match settled.await? {
+        Settled::Authenticated(value) => Ok(Ok(value)),
+        Settled::Doubted(doubt) => Ok(Err(doubt)),
+        Settled::TooSoon(wait) => Err(wait.into()),
+    }
+}
+
+/// What became of an attempt. Each of these keeps its transaction.
+enum Settled<T> {
+    Authenticated(T),
+    Doubted(Doubt),
+    TooSoon(Wait),
 }
 
 /// Decides, counts, and runs the effect: all in one transaction, so that a failure is counted whatever else happens, and
-/// of many tries at once no more are heard than of as many in a row.
+/// of many attempts at once no more are checked than of as many in a row.
 fn settle<T>(
     tx: &mut Conn,
     env: &Env,
@@ -107,9 +160,11 @@ fn settle<T>(
     seen: Option<&User>,
     code: Option<&str>,
     effect: &impl Fn(&mut Conn, &User) -> Result<T>,
-) -> Result<Result<T, Doubt>> {
+) -> Result<Settled<T>> {
     let now = env.now();
-    tries.hold(tx, now)?;
+    if let Some(wait) = tries.hold(tx, now)? {
+        return Ok(Settled::TooSoon(wait));
+    }
     // Read again: the password may have been changed since it was compared.
     let user = match seen {
         Some(seen) => {
@@ -120,19 +175,21 @@ fn settle<T>(
     };
     let Some(user) = user else {
         tries.failed(tx, now)?;
-        return Ok(Err(Doubt::Password));
+        return Ok(Settled::Doubted(Doubt::Password));
     };
     if user.second_factor_at.is_some() {
-        let Some(code) = code else { return Ok(Err(Doubt::CodeMissing)) };
+        let Some(code) = code else { return Ok(Settled::Doubted(Doubt::CodeMissing)) };
         let codes = Tries::code(env, user.id);
-        codes.hold(tx, now)?;
+        if let Some(wait) = codes.hold(tx, now)? {
+            return Ok(Settled::TooSoon(wait));
+        }
         if !second_factor::spend(tx, env, &user, code)? {
             codes.failed(tx, now)?;
             tries.failed(tx, now)?;
-            return Ok(Err(Doubt::Code));
+            return Ok(Settled::Doubted(Doubt::Code));
         }
         codes.succeeded(tx, now)?;
     }
     tries.succeeded(tx, now)?;
-    effect(tx, &user).map(Ok)
+    effect(tx, &user).map(Settled::Authenticated)
 }

@@ -93,7 +93,9 @@ pub fn confirm(tx: &mut Conn, env: &Env, actor: &Actor, code: &str) -> Result<Op
     let now = env.now();
     let user = store::lock(tx, actor.user_id)?;
     let tries = Tries::code(env, user.id);
-    tries.hold(tx, now)?;
+    if let Some(wait) = tries.hold(tx, now)? {
+        return Err(wait.into());
+    }
     require_off(&user)?;
     let missing = || Error::conflict("no_enrolment", "Ask for a new secret first; one is good for half an hour.");
     let row = find(tx, user.id)?.filter(|row| now.since(row.created_at) < ENROLMENT).ok_or_else(missing)?;

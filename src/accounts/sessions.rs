@@ -226,15 +226,6 @@ pub fn list(conn: &mut Conn, env: &Env, user: UserId, after: Option<Cursor>, lim
     Ok(newest_first.limit(limit.query()).select(Listed::as_select()).load(conn)?)
 }
 
-/// Whether the account's owner has signed in from this network before.
-///
-/// # Errors
-/// The database's.
-pub fn has_come_from(conn: &mut Conn, user: UserId, network: &str) -> Result<bool> {
-    let known = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::network.eq(network));
-    Ok(known.select(sessions::id).first::<SessionId>(conn).optional()?.is_some())
-}
-
 /// The sessions that are not over.
 fn going_on(env: &Env, now: Timestamp) -> sessions::BoxedQuery<'static, MultiBackend> {
     sessions::table

@@ -24,7 +24,7 @@ pub struct NewUser {
     pub role: Role,
     /// The doctor whose account it is.
     pub practitioner_id: Option<PractitionerId>,
-    /// The PHC string; none for an invited person.
+    /// The PHC string; none until the owner of the mailbox sets a password.
     pub password_hash: Option<String>,
     /// BCP 47.
     pub preferred_language: String,
@@ -100,7 +100,24 @@ pub fn update(tx: &mut Conn, user: &User, now: Timestamp) -> Result<User> {
     find(tx, user.id)
 }
 
-/// Notes that the address was shown to be theirs.
+/// Verifies the address of an account that was never verified, and drops a password that was set before: the link proves the
+/// mailbox, not who set the password.
+///
+/// # Errors
+/// The database's.
+pub fn verify(tx: &mut Conn, user: &User, now: Timestamp) -> Result<User> {
+    diesel::update(users::table.find(user.id).filter(users::email_verified_at.is_null()))
+        .set((
+            users::email_verified_at.eq(now),
+            users::password_hash.eq(None::<String>),
+            users::version.eq(user.version + 1),
+            users::updated_at.eq(now),
+        ))
+        .execute(tx)?;
+    find(tx, user.id)
+}
+
+/// Notes that the address was shown to be theirs. The password stays: whoever calls this has just had it set.
 ///
 /// # Errors
 /// The database's.

@@ -1,14 +1,24 @@
-//! Slows down who guesses. Failures are counted in the database, so that all instances count together, under keyed hashes;
-//! an address without an account is counted like any other, so that the throttle tells nobody who has one.
+//! Slows down password guessing. Failures are counted in the database under keyed hashes, so all instances count together.
+//! An address without an account is counted like one with an account, so the throttle does not tell who has an account.
 //!
-//! Nobody can lock somebody else out: what grows long is counted for one account from one address. The count of an account
-//! over all addresses stops few at a time, never for longer than a minute. That and the count of an address over all
-//! accounts spare who comes from a network that the account's owner has signed in from: in the waiting room, patients share
-//! an address with the desk. A password reset clears what is counted for the account.
+//! Every attempt belongs to a lane, and waits for the failures of its own lane:
+//!
+//! - A known device ([`super::device`]): one account from this device.
+//! - A signed-in user who confirms a change: one account.
+//! - Everybody else: one account from one caller's address.
+//!
+//! Guesses in other lanes cannot keep the owner of an account out. When an account has had [`FREE_GUESSES`] failures from
+//! unknown devices, it is under attack: each further address waits [`FIRST_WAIT`] once, and its next attempt is then checked,
+//! whatever others do meanwhile. It has no free failures afterwards. A caller has few addresses of its own
+//! ([`Origin::caller`]), so this bounds the guesses of one attacker per hour without a count that strangers can use up.
+//!
+//! One count spans accounts: that of a caller's address, against trying one password on many accounts. Known devices are
+//! exempt from it, because a waiting room shares one address with the front desk.
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
+use super::device::Device;
 use super::origin::Origin;
 use crate::clock::Timestamp;
 use crate::db::schema::sign_in_failures::{self, dsl};
@@ -17,28 +27,30 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 
-/// After so long without a failure a count begins anew.
+/// A count begins anew after this time without a failure.
 pub const MEMORY: SignedDuration = SignedDuration::from_hours(1);
+/// Failures from unknown devices that an account may have before it counts as under attack.
+const FREE_GUESSES: i32 = 20;
+/// How long an unknown address waits before its first attempt on an account under attack.
+const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(20);
 
-/// How fast one may go on failing.
+/// How fast a lane or an address may go on failing.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
-    /// Failures that cost nothing: people mistype.
+    /// From this failure on, each one is followed by a wait: people mistype.
     free: i32,
-    /// Seconds to wait after the first that is not free; each further one doubles them …
+    /// Seconds to wait after that failure; each further one doubles them …
     first: i64,
     /// … up to this.
     most: i64,
 }
 
-/// One account from one address.
-const PAIR: Pace = Pace { free: 5, first: 10, most: 15 * 60 };
-/// One account from anywhere.
-const ACCOUNT: Pace = Pace { free: 20, first: 2, most: 60 };
-/// One address, whatever account: somebody who tries one password on many. A clinic shares one, hence so many.
+/// A lane: four failures without a wait.
+const LANE: Pace = Pace { free: 5, first: 10, most: 15 * 60 };
+/// A lane of an unknown device on an account under attack: each failure costs a wait.
+const LANE_UNDER_ATTACK: Pace = Pace { free: 1, ..LANE };
+/// An address over all accounts. A clinic shares one, hence so many.
 const ADDRESS: Pace = Pace { free: 50, first: 2, most: 5 * 60 };
-/// The codes of one account, after its right password: from anywhere, as a code has but six digits.
-const CODE: Pace = Pace { free: 5, first: 10, most: 15 * 60 };
 
 impl Pace {
     /// How long to wait after so many failures.
@@ -49,27 +61,126 @@ impl Pace {
     }
 }
 
-/// A count: whose failures, and how fast they may go on.
+/// A row of the table: a lane, an account from all unknown devices, or an address over all accounts.
 #[derive(Debug, Clone)]
 struct Counter {
     account: Vec<u8>,
     network: Vec<u8>,
-    pace: Pace,
 }
 
-#[derive(Queryable)]
+/// What a row says. A lane without failures whose `retry_at` is later than its `last_at` was told its first wait.
+#[derive(Debug, Clone, Copy, Queryable)]
 struct Row {
     failures: i32,
     last_at: Timestamp,
     retry_at: Timestamp,
 }
 
-/// The counts that a try is held against.
+impl Row {
+    fn new(now: Timestamp) -> Self {
+        Self { failures: 0, last_at: now, retry_at: now }
+    }
+
+    fn is_recent(&self, now: Timestamp) -> bool {
+        now >= self.last_at && now.since(self.last_at) < MEMORY
+    }
+
+    /// The failures that still count.
+    fn failures(&self, now: Timestamp) -> i32 {
+        // Also where the clock was put back since: what was counted stays counted.
+        if now.since(self.last_at) < MEMORY { self.failures } else { 0 }
+    }
+
+    fn was_told_to_wait(&self, now: Timestamp) -> bool {
+        self.failures == 0 && self.retry_at > self.last_at && self.is_recent(now)
+    }
+
+    fn wait(&self, now: Timestamp) -> SignedDuration {
+        let counts = self.failures > 0 || self.was_told_to_wait(now);
+        if counts && now < self.retry_at { self.retry_at.since(now) } else { SignedDuration::ZERO }
+    }
+}
+
+/// The rows that decide about an attempt.
+struct Rows {
+    lane: Row,
+    /// The account from all unknown devices and the address over all accounts, for an unknown device.
+    shared: Option<(Row, Row)>,
+}
+
+impl Rows {
+    fn is_under_attack(&self, now: Timestamp) -> bool {
+        self.shared.is_some_and(|(account, _)| account.failures(now) >= FREE_GUESSES)
+    }
+
+    fn judge(&self, now: Timestamp) -> Verdict {
+        let is_first = self.lane.failures(now) == 0 && !self.lane.was_told_to_wait(now);
+        let tell = is_first && self.is_under_attack(now);
+        let of_lane = if tell { FIRST_WAIT } else { self.lane.wait(now) };
+        let of_address = self.shared.map_or(SignedDuration::ZERO, |(_, address)| address.wait(now));
+        let wait = of_lane.max(of_address);
+        if wait.is_zero() {
+            return Verdict::Heard;
+        }
+        let wait = Wait {
+            // Rounded up: a caller who comes back at the second that was named is heard.
+            seconds: u32::try_from((wait.as_millis() + 999) / 1000).unwrap_or(u32::MAX),
+            by_address: of_address > of_lane,
+        };
+        if tell { Verdict::FirstWait(wait) } else { Verdict::Wait(wait) }
+    }
+}
+
+/// Whether an attempt is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is checked now.
+    Heard,
+    /// It is not checked.
+    Wait(Wait),
+    /// It is not checked, and [`Tries::hold`] has to note that its lane was told to wait.
+    FirstWait(Wait),
+}
+
+/// How long to wait before the next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    seconds: u32,
+    /// Whether it is the address that has to wait, for all accounts.
+    by_address: bool,
+}
+
+impl From<Wait> for Error {
+    fn from(wait: Wait) -> Self {
+        let detail = if wait.by_address {
+            "There were too many failed attempts from your network. Wait for the seconds in Retry-After."
+        } else {
+            "There were too many failed attempts. Wait for the seconds in Retry-After, or set a new password."
+        };
+        Self::TooMany { code: "too_many_attempts", retry_after: wait.seconds, detail: detail.into() }
+    }
+}
+
+/// The counts that an attempt is held against.
 #[derive(Debug, Clone)]
-pub struct Tries(Vec<Counter>);
+pub struct Tries {
+    lane: Counter,
+    shared: Option<Shared>,
+}
+
+/// What an unknown device is counted on besides its lane.
+#[derive(Debug, Clone)]
+struct Shared {
+    account: Counter,
+    address: Counter,
+}
 
 fn account_key(env: &Env, email_key: &str) -> Vec<u8> {
     env.sealer.fingerprint(&[b"sign-in account", email_key.as_bytes()])
+}
+
+fn own_key(env: &Env, user: UserId) -> Vec<u8> {
+    env.sealer.fingerprint(&[b"signed-in account", user.0.as_bytes()])
 }
 
 fn code_key(env: &Env, user: UserId) -> Vec<u8> {
@@ -77,48 +188,60 @@ fn code_key(env: &Env, user: UserId) -> Vec<u8> {
 }
 
 impl Tries {
-    /// A password for the account of this address. `familiar` is whether its owner has signed in from this network.
-    pub fn password(env: &Env, email_key: &str, origin: &Origin, familiar: bool) -> Self {
+    /// A password for the account of this address, from an unknown device.
+    pub fn unknown(env: &Env, email_key: &str, origin: &Origin) -> Self {
         let account = account_key(env, email_key);
         let network = env.sealer.fingerprint(&[b"sign-in address", &origin.caller()]);
-        // Always in this order: whoever locks one of a kind before the next kind never waits in a circle.
-        let mut counters = vec![Counter { account: account.clone(), network: network.clone(), pace: PAIR }];
-        if !familiar {
-            counters.push(Counter { account, network: Vec::new(), pace: ACCOUNT });
-            counters.push(Counter { account: Vec::new(), network, pace: ADDRESS });
-        }
-        Self(counters)
+        let shared = Shared {
+            account: Counter { account: account.clone(), network: Vec::new() },
+            address: Counter { account: Vec::new(), network: network.clone() },
+        };
+        Self { lane: Counter { account, network }, shared: Some(shared) }
     }
 
-    /// A code of the second factor of this account.
+    /// A password for the account of this address, from a device that has signed in to it.
+    pub fn known(env: &Env, email_key: &str, device: Device) -> Self {
+        let network = env.sealer.fingerprint(&[b"sign-in device", device.0.as_bytes()]);
+        Self { lane: Counter { account: account_key(env, email_key), network }, shared: None }
+    }
+
+    /// The password of a signed-in user, asked for again.
+    pub fn signed_in(env: &Env, user: UserId) -> Self {
+        Self { lane: Counter { account: own_key(env, user), network: Vec::new() }, shared: None }
+    }
+
+    /// A code of the second factor of this account, after its right password: from anywhere, as a code has only six digits.
     pub fn code(env: &Env, user: UserId) -> Self {
-        Self(vec![Counter { account: code_key(env, user), network: Vec::new(), pace: CODE }])
+        Self { lane: Counter { account: code_key(env, user), network: Vec::new() }, shared: None }
     }
 
-    /// Whether another try may be made now; without a lock, to save work early.
+    /// Says whether another attempt would be checked now; without a lock, to save work early.
     ///
     /// # Errors
-    /// [`Error::TooMany`] with the seconds to wait.
-    pub fn look(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
-        for counter in &self.0 {
-            if let Some(row) = counter.rows().first::<Row>(conn).optional()? {
-                counter.admit(&row, now)?;
+    /// The database's.
+    pub fn look(&self, conn: &mut Conn, now: Timestamp) -> Result<Verdict> {
+        let rows = self.rows(|counter| Ok(counter.rows().first(conn).optional()?.unwrap_or(Row::new(now))))?;
+        Ok(rows.judge(now))
+    }
+
+    /// Decides whether an attempt is checked now, and keeps others of the same lane, account or address waiting until the
+    /// transaction ends: of many attempts at once, no more are checked than of as many in a row.
+    ///
+    /// Where it gives a wait, the transaction must be kept: it may have noted that the lane was told to wait.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn hold(&self, tx: &mut Conn, now: Timestamp) -> Result<Option<Wait>> {
+        // Always in this order: whoever locks one of a kind before the next kind never waits in a circle.
+        let rows = self.rows(|counter| counter.lock(tx, now))?;
+        match rows.judge(now) {
+            Verdict::Heard => Ok(None),
+            Verdict::Wait(wait) => Ok(Some(wait)),
+            Verdict::FirstWait(wait) => {
+                self.lane.write(tx, 0, now, now.plus(FIRST_WAIT))?;
+                Ok(Some(wait))
             }
         }
-        Ok(())
-    }
-
-    /// The same, and keeps others who try the same waiting until the transaction ends: of any number of tries at once,
-    /// only the free ones are heard.
-    ///
-    /// # Errors
-    /// [`Error::TooMany`] with the seconds to wait.
-    pub fn hold(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
-        for counter in &self.0 {
-            let row = counter.lock(tx, now)?;
-            counter.admit(&row, now)?;
-        }
-        Ok(())
     }
 
     /// Counts a failure. Only after [`Tries::hold`].
@@ -126,54 +249,48 @@ impl Tries {
     /// # Errors
     /// The database's.
     pub fn failed(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
-        for counter in &self.0 {
-            let row = counter.rows().first::<Row>(tx)?;
-            let failures = if now.since(row.last_at) >= MEMORY { 1 } else { row.failures.saturating_add(1) };
-            counter.write(tx, failures, now, now.plus(counter.pace.wait(failures)))?;
+        let mut pace = LANE;
+        if let Some(Shared { account, address }) = &self.shared {
+            let failures = account.add(tx, now)?;
+            account.write(tx, failures, now, now)?;
+            if failures > FREE_GUESSES {
+                pace = LANE_UNDER_ATTACK;
+            }
+            let failures = address.add(tx, now)?;
+            address.write(tx, failures, now, now.plus(ADDRESS.wait(failures)))?;
         }
-        Ok(())
+        let failures = self.lane.add(tx, now)?;
+        self.lane.write(tx, failures, now, now.plus(pace.wait(failures)))
     }
 
-    /// Forgets the failures of the account, as it was its owner. The address keeps its own: else who tries many accounts
-    /// would only have to sign in to one of theirs in between. Only after [`Tries::hold`].
+    /// Forgets the failures of the lane, as they were its owner's. The address keeps its own, or an attacker on many accounts
+    /// would only have to sign in to one of theirs in between. The account stays under attack until that has ended for
+    /// [`MEMORY`]. Only after [`Tries::hold`].
     ///
     /// # Errors
     /// The database's.
     pub fn succeeded(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
-        for counter in self.0.iter().filter(|counter| !counter.account.is_empty()) {
-            counter.write(tx, 0, now, now)?;
-        }
-        Ok(())
+        self.lane.write(tx, 0, now, now)
+    }
+
+    fn rows(&self, mut row: impl FnMut(&Counter) -> Result<Row>) -> Result<Rows> {
+        let lane = row(&self.lane)?;
+        let shared = match &self.shared {
+            Some(Shared { account, address }) => Some((row(account)?, row(address)?)),
+            None => None,
+        };
+        Ok(Rows { lane, shared })
     }
 }
 
 /// The row of a counter.
-type Rows<'a> = diesel::dsl::Select<
+type Select<'a> = diesel::dsl::Select<
     diesel::dsl::Find<sign_in_failures::table, (&'a Vec<u8>, &'a Vec<u8>)>,
     (dsl::failures, dsl::last_at, dsl::retry_at),
 >;
 
 impl Counter {
-    fn admit(&self, row: &Row, now: Timestamp) -> Result<()> {
-        // Without failures there is nothing to wait for, also where the clock was put back.
-        if row.failures == 0 || now >= row.retry_at {
-            return Ok(());
-        }
-        // Rounded up: who comes back at the second that was named is heard.
-        let seconds = (row.retry_at.since(now).as_millis() + 999) / 1000;
-        let detail = if self.account.is_empty() {
-            "There were too many failed attempts from your network. Wait for the seconds in Retry-After."
-        } else {
-            "There were too many failed attempts. Wait for the seconds in Retry-After, or set a new password."
-        };
-        Err(Error::TooMany {
-            code: "too_many_attempts",
-            retry_after: u32::try_from(seconds).unwrap_or(u32::MAX),
-            detail: detail.into(),
-        })
-    }
-
-    fn rows(&self) -> Rows<'_> {
+    fn rows(&self) -> Select<'_> {
         sign_in_failures::table.find((&self.account, &self.network)).select((
             dsl::failures,
             dsl::last_at,
@@ -198,6 +315,11 @@ impl Counter {
         }
     }
 
+    /// The failures with one more.
+    fn add(&self, tx: &mut Conn, now: Timestamp) -> Result<i32> {
+        Ok(self.rows().first::<Row>(tx)?.failures(now).saturating_add(1))
+    }
+
     fn write(&self, tx: &mut Conn, failures: i32, now: Timestamp, retry_at: Timestamp) -> Result<()> {
         diesel::update(sign_in_failures::table.find((&self.account, &self.network)))
             .set((dsl::failures.eq(failures), dsl::last_at.eq(now), dsl::retry_at.eq(retry_at)))
@@ -212,9 +334,9 @@ impl Counter {
 /// The database's.
 pub fn forget(tx: &mut Conn, env: &Env, user: UserId, email_key: &str) -> Result<()> {
     let now = env.now();
-    let accounts = [account_key(env, email_key), code_key(env, user)];
+    let accounts = [account_key(env, email_key), own_key(env, user), code_key(env, user)];
     diesel::update(sign_in_failures::table.filter(dsl::account.eq_any(accounts)))
-        .set((dsl::failures.eq(0), dsl::retry_at.eq(now)))
+        .set((dsl::failures.eq(0), dsl::last_at.eq(now), dsl::retry_at.eq(now)))
         .execute(tx)?;
     Ok(())
 }
@@ -225,18 +347,63 @@ mod tests {
 
     use super::*;
 
+    fn start() -> Timestamp {
+        "2026-03-02T14:00:00Z".parse().expect("an instant")
+    }
+
+    fn after(seconds: i64) -> Timestamp {
+        start().plus(SignedDuration::from_secs(seconds))
+    }
+
+    fn row(failures: i32, retry_after: i64) -> Row {
+        Row { failures, last_at: start(), retry_at: after(retry_after) }
+    }
+
+    fn wait(seconds: u32, by_address: bool) -> Wait {
+        Wait { seconds, by_address }
+    }
+
     #[test]
     fn a_few_failures_are_free_and_then_each_costs_twice_the_one_before() {
-        let waits: Vec<i64> = (0..14).map(|failures| PAIR.wait(failures).as_secs()).collect();
+        let waits: Vec<i64> = (0..14).map(|failures| LANE.wait(failures).as_secs()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 0, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
-        assert_eq!(ACCOUNT.wait(19).as_secs(), 0);
-        assert_eq!(ACCOUNT.wait(1_000_000).as_secs(), 60);
+        let waits: Vec<i64> = (0..10).map(|failures| LANE_UNDER_ATTACK.wait(failures).as_secs()).collect();
+        assert_eq!(waits, [0, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
+        assert_eq!(ADDRESS.wait(49).as_secs(), 0);
+        assert_eq!(ADDRESS.wait(1_000_000).as_secs(), 300);
+    }
+
+    #[test]
+    fn an_unknown_address_waits_once_for_an_account_under_attack_and_is_then_heard_for_an_hour() {
+        let under_attack = |lane: Row| Rows { lane, shared: Some((row(FREE_GUESSES, 0), row(0, 0))) };
+        assert_eq!(under_attack(row(0, 0)).judge(start()), Verdict::FirstWait(wait(20, false)));
+        let told = under_attack(row(0, 20));
+        assert_eq!(told.judge(after(1)), Verdict::Wait(wait(19, false)));
+        assert_eq!(told.judge(after(20)), Verdict::Heard);
+        let long_attack = |now: i64| {
+            let account = Row { failures: 9999, last_at: after(now), retry_at: after(now) };
+            Rows { lane: row(0, 20), shared: Some((account, row(0, 0))) }.judge(after(now))
+        };
+        assert_eq!(long_attack(3599), Verdict::Heard);
+        assert_eq!(long_attack(3600), Verdict::FirstWait(wait(20, false)));
+        // Put back, the clock lets nobody wait longer than a new address.
+        assert_eq!(told.judge(after(-86_400)), Verdict::FirstWait(wait(20, false)));
+    }
+
+    #[test]
+    fn the_longer_wait_of_lane_and_address_counts_and_is_explained() {
+        let rows = |lane: Row, address: Row| Rows { lane, shared: Some((row(0, 0), address)) };
+        assert_eq!(rows(row(6, 20), row(51, 4)).judge(start()), Verdict::Wait(wait(20, false)));
+        assert_eq!(rows(row(1, 0), row(51, 4)).judge(start()), Verdict::Wait(wait(4, true)));
+        assert_eq!(rows(row(6, 20), row(51, 4)).judge(after(20)), Verdict::Heard);
+        let calm = Rows { lane: row(0, 0), shared: Some((row(FREE_GUESSES - 1, 0), row(49, 0))) };
+        assert_eq!(calm.judge(start()), Verdict::Heard);
     }
 
     proptest! {
         #[test]
         fn waiting_never_shrinks_with_failures_and_never_passes_its_bound(failures in 0..i32::MAX) {
-            for pace in [PAIR, ACCOUNT, ADDRESS, CODE] {
+            for pace in [LANE, LANE_UNDER_ATTACK, ADDRESS] {
                 let (now, next) = (pace.wait(failures), pace.wait(failures.saturating_add(1)));
                 prop_assert!(now <= next && next.as_secs() <= pace.most);
             }

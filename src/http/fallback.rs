@@ -1,11 +1,15 @@
-//! What no route takes: 404, or 405 with `Allow` where the path exists for other methods.
+//! The table of paths, and what no route takes: 404, or 405 with `Allow` where the path exists for other methods.
+//!
+//! The table decides which path of the document a request means, before actix-web looks for a handler: of two paths that fit, the
+//! one with the fixed segment, whichever methods it has. actix-web alone would try a parameter's path where the fixed one lacks the
+//! method, and take `refresh` in `/v1/sessions/refresh` for an id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
 use matchit::Router;
 
 use super::input::shape::{Member, Shape, Shapes};
@@ -14,11 +18,15 @@ use super::problem::Draft;
 /// Every path of the service with its methods, from the OpenAPI document.
 #[derive(Default)]
 pub struct Routes {
-    /// Method by method, as actix-web routes: a path of one method may look like a parameter of another's.
-    operations: HashMap<Method, Router<Arc<Operation>>>,
+    paths: Router<Methods>,
     by_id: HashMap<String, Arc<Operation>>,
-    /// The methods of a path as the document has it, for `Allow`.
-    allowed: Router<String>,
+}
+
+/// The methods of a path of the document.
+struct Methods {
+    operations: Vec<(Method, Arc<Operation>)>,
+    /// Their names, as `Allow` has them.
+    allowed: String,
 }
 
 /// What is known of an operation before its handler runs.
@@ -53,6 +61,7 @@ impl Routes {
                 (Method::PATCH, &item.patch),
                 (Method::DELETE, &item.delete),
             ];
+            let mut operations = Vec::new();
             let mut allowed = Vec::new();
             for (method, operation) in methods {
                 let Some(operation) = operation else { continue };
@@ -61,10 +70,10 @@ impl Routes {
                 let operation = Arc::new(operation.map_err(|error| format!("{method} {path}: {error}"))?);
                 routes.by_id.insert(operation.id.clone(), Arc::clone(&operation));
                 allowed.push(if method == Method::GET { "GET, HEAD".to_owned() } else { method.to_string() });
-                let paths = routes.operations.entry(method).or_default();
-                paths.insert(path, operation).map_err(|error| format!("{path}: {error}"))?;
+                operations.push((method, operation));
             }
-            routes.allowed.insert(path, allowed.join(", ")).map_err(|error| format!("{path}: {error}"))?;
+            let methods = Methods { operations, allowed: allowed.join(", ") };
+            routes.paths.insert(path, methods).map_err(|error| format!("{path}: {error}"))?;
         }
         Ok(routes)
     }
@@ -72,7 +81,14 @@ impl Routes {
     /// What is known of the operation that a request asks for, if there is one. It is looked up once; afterwards it stands in
     /// the request's extensions.
     pub fn operation(&self, method: &Method, path: &str) -> Option<Arc<Operation>> {
-        self.operations.get(method)?.at(path).ok().map(|route| Arc::clone(route.value))
+        let methods = self.paths.at(path).ok()?.value;
+        let (_, operation) = methods.operations.iter().find(|(known, _)| known == method)?;
+        Some(Arc::clone(operation))
+    }
+
+    /// The methods of a path, as `Allow` has them; `None` where the document has no such path.
+    pub fn allowed(&self, path: &str) -> Option<&str> {
+        Some(&self.paths.at(path).ok()?.value.allowed)
     }
 
     /// What the operation of this id does, in a few words.
@@ -99,11 +115,8 @@ impl Operation {
 }
 
 /// The default service.
-pub async fn fallback(request: HttpRequest, routes: web::Data<Routes>) -> HttpResponse {
-    match routes.allowed.at(request.path()) {
-        Ok(route) => not_allowed(route.value),
-        Err(_) => not_found(),
-    }
+pub async fn fallback() -> HttpResponse {
+    not_found()
 }
 
 /// 404: no operation has the path.

@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use super::address::ClientAddress;
 use super::connection::{self, Progress};
-use super::fallback::{Operation, Routes};
+use super::fallback::{Operation, Routes, not_allowed};
 use super::problem::{Draft, MEDIA_TYPE};
 use crate::actor::Actor;
 use crate::db::budget;
@@ -140,17 +140,24 @@ fn write_problem(response: HttpResponse, path: &str, id: &str) -> HttpResponse {
     })
 }
 
-/// Refuses query parameters of operations that take none; those that take some refuse the others by themselves.
+/// Refuses methods that a path of the document does not have, before actix-web looks for another path with that method; and
+/// query parameters of operations that take none. Operations that take some refuse the others by themselves.
 ///
-/// Who has to sign in first is told that first: then the request goes on to the handler, which says so.
-pub async fn refuse_unknown_parameters<B: MessageBody + 'static>(
+/// A caller who has to sign in first is told that first: then the request goes on to the handler, which says so.
+pub async fn refuse_unknown_methods_and_parameters<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let operation = (!request.query_string().is_empty() && request.path().starts_with("/v1/"))
-        .then(|| request.extensions().get::<Arc<Operation>>().cloned())
-        .flatten();
+    let operation = request.extensions().get::<Arc<Operation>>().cloned();
+    if operation.is_none()
+        && let Some(allowed) = request.app_data::<web::Data<Routes>>().and_then(|it| it.allowed(request.path()))
+    {
+        let refusal = not_allowed(allowed);
+        return Ok(request.into_response(refusal).map_into_right_body());
+    }
     if let Some(operation) = operation
+        && !request.query_string().is_empty()
+        && request.path().starts_with("/v1/")
         && operation.parameters.is_empty()
         && (operation.is_public || Actor::extract(request.request()).await.is_ok())
     {

@@ -1,7 +1,7 @@
 // The script of the clinic's small pages. It calls the public API like any other client.
 //
 // The link's token stands in the fragment, which no server sees. It stays in the address bar as long as it is good, so
-// that the page can be reloaded or kept; once it is used up it is taken away. Nothing that has an effect happens without
+// that the page can be reloaded or kept; once it is used up it is taken away, or the token of the next step takes its place. Nothing that has an effect happens without
 // a press of a button: mail scanners open links, too. Seeing an appointment has none, so it is shown at once.
 "use strict";
 
@@ -10,7 +10,10 @@
   const lang = document.documentElement.lang;
   const one = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  const token = () => new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+  const fragment = (name) => new URLSearchParams(location.hash.slice(1)).get(name) ?? "";
+  const token = () => fragment("token");
+  /** What sets the password of an account whose address has just been verified. */
+  const passwordToken = () => fragment("password-token");
 
   /** Shows one part of the page, and takes whoever listens or tabs there unless the page has just opened. */
   function show(state, quietly = false) {
@@ -80,16 +83,18 @@
 
   const value = (form, name) => form.elements[name].value;
   const spent = (answer) => (answer.errors ?? []).some((error) => error.pointer === "/token");
+  /** Replaces the fragment; the switch of language keeps the new one. */
+  const remember = (hash) => { history.replaceState(null, "", location.pathname + location.search + hash); follow(); };
   /** A used-up token has no business in the history. */
-  const forget = () => history.replaceState(null, "", location.pathname + location.search);
+  const forget = () => remember("");
 
   const mailbox = (path) => ({
     run: (form) => call(path, { email: value(form, "email").trim() }),
     done: () => show("sent"),
   });
-  const usesToken = (run) => ({
+  const usesToken = (run, finished = "done") => ({
     run,
-    done: () => { forget(); show("done"); },
+    done: () => { forget(); show(finished); },
     refused: (result) => {
       if (!spent(result.answer)) return false;
       forget();
@@ -114,7 +119,15 @@
   };
 
   const actions = {
-    verify: usesToken(() => call("email-verifications", { token: token() })),
+    verify: {
+      ...usesToken(() => call("email-verifications", { token: token() })),
+      done: ({ answer }) => {
+        remember(answer.password_token ? `#password-token=${answer.password_token}` : "");
+        show(answer.password_token ? "password" : "done");
+      },
+    },
+    "set-first-password": usesToken((form) =>
+      call("password-resets/confirm", { token: passwordToken(), new_password: value(form, "password") }), "ready"),
     "set-password": usesToken((form) =>
       call("password-resets/confirm", { token: token(), new_password: value(form, "password") })),
     accept: accepts(() => call("invitations/accept", { token: token() })),
@@ -125,7 +138,6 @@
         ...(value(form, "name").trim() && { name: value(form, "name") }),
       })),
     "stop-access": usesToken(() => call("access-objections", { token: token() })),
-    resend: mailbox("email-verifications/resend"),
     "ask-reset": mailbox("password-resets"),
     view: { run: () => view(), done: () => {}, refused: () => true },
     cancel: {
@@ -235,8 +247,9 @@
   addEventListener("hashchange", () => { follow(); begin(); });
 
   function begin() {
+    if (passwordToken() && one('[data-state="password"]')) show("password", true);
     // Where a link can be asked for, one may come without any.
-    if (!token()) show(one('[data-state="start"]') ? "start" : "gone", true);
+    else if (!token()) show(one('[data-state="start"]') ? "start" : "gone", true);
     else if (page === "appointment") view(true);
     else show("ask", true);
   }

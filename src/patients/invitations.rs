@@ -138,7 +138,9 @@ pub fn invite(
     let patient = giving::admitted(tx, env, actor, id)?;
     let user = accounts::store::find_by_email(tx, &email.key())?;
     match &user {
-        Some(user) if has_password(Some(user)) || user.role != Role::Patient => fits(tx, user, patient.id, relation)?,
+        Some(user) if user.email_verified_at.is_some() || user.role != Role::Patient => {
+            fits(tx, user, patient.id, relation)?;
+        }
         // One that was never verified is replaced by whoever accepts.
         _ => require_no_other_account(tx, user.as_ref(), patient.id, relation)?,
     }
@@ -159,9 +161,9 @@ pub fn invite(
         used_at: None,
     };
     diesel::insert_into(patient_invitations::table).values(&invitation).execute(tx)?;
-    // Who has an account has said which language is theirs; of others the patient's is the best guess.
+    // The owner of an account has said which language is theirs; of others the patient's is the best guess.
     let language = match user {
-        Some(user) if has_password(Some(&user)) => user.preferred_language,
+        Some(user) if user.email_verified_at.is_some() => user.preferred_language,
         _ => patient.preferred_language,
     };
     let envelope = Envelope {
@@ -207,13 +209,7 @@ pub fn look_up(conn: &mut Conn, token: &str, now: Timestamp) -> Result<(Invitati
     Ok((invitation, user))
 }
 
-/// Whether who accepts has a password already: that of an account which has shown that the address is its own. Any other
-/// password may be a stranger's.
-pub fn has_password(user: Option<&User>) -> bool {
-    user.is_some_and(|user| user.email_verified_at.is_some())
-}
-
-/// What somebody who accepts brings for an account that is not there yet.
+/// What somebody who accepts brings for an account that is not there yet, or has no password of its owner.
 #[derive(Clone)]
 pub struct NewHolder {
     /// The PHC string.
@@ -239,16 +235,17 @@ pub fn accept(tx: &mut Conn, env: &Env, token: &str, holder: Option<&NewHolder>)
         None => None,
     };
     let user = match user {
-        Some(user) if has_password(Some(&user)) => user,
-        user => new_account(tx, env, &invitation, &patient, user, holder)?,
+        Some(user) if user.has_own_password() => user,
+        user => with_password(tx, env, &invitation, &patient, user, holder)?,
     };
     fits(tx, &user, patient.id, invitation.relation)?;
     giving::give(tx, env, &user, &patient, invitation.relation, invitation.invited_by)?;
     void(tx, patient.id, &invitation.email_key, now)
 }
 
-/// The verified account of who accepts. One of the address that was never verified is replaced, whoever made it.
-fn new_account(
+/// The account of who accepts, verified and with the password that they chose. One of the address that was never verified is
+/// replaced, whoever made it; one that was verified and has no password yet keeps what it holds.
+fn with_password(
     tx: &mut Conn,
     env: &Env,
     invitation: &Invitation,
@@ -267,6 +264,11 @@ fn new_account(
     };
     let user = match known {
         Some(known) if known.role != Role::Patient => known,
+        Some(known) if known.email_verified_at.is_some() => {
+            accounts::store::set_password(tx, known.id, &holder.password_hash, env.now())?;
+            accounts::one_time::void_all(tx, known.id, env.now())?;
+            known
+        }
         Some(known) => {
             unverified::forget(tx, known.id)?;
             accounts::store::replace_unverified(tx, &known, &new, env.now())?

@@ -12,7 +12,7 @@ use super::profile::{Author, Context};
 use super::{access, store, unverified};
 use crate::accounts::model::{EmailAddress, Purpose, User};
 use crate::accounts::store::NewUser;
-use crate::accounts::{self, Keys, one_time};
+use crate::accounts::{self, one_time};
 use crate::actor::Role;
 use crate::audit;
 use crate::db::Conn;
@@ -39,7 +39,7 @@ pub(super) fn routes(endpoints: &mut Endpoints) {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "email": "ann@example.org", "password": "violet otter hums at dawn", "relation": "self",
+    "email": "ann@example.org", "relation": "self",
     "patient": {
         "given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
         "phone": "(212) 555-0100", "preferred_language": "en", "interpreter_needed": false
@@ -53,9 +53,6 @@ struct RegistrationInput {
     /// The address to sign in with; upper and lower case are the same.
     #[schema(max_length = 254)]
     email: String,
-    /// At least 12 characters; any, but none of the passwords that are tried first.
-    #[schema(min_length = 8, max_length = 128)]
-    password: String,
     /// What the account's holder is to the patient. Unless `self`, the holder is no patient.
     relation: Relation,
     /// The holder's name; required unless `relation` is `self`.
@@ -73,7 +70,6 @@ struct RegistrationInput {
 /// A registration that keeps the rules.
 struct Registration {
     email: EmailAddress,
-    password: String,
     relation: Relation,
     name: Option<String>,
     profile: Profile,
@@ -81,17 +77,13 @@ struct Registration {
 }
 
 impl RegistrationInput {
-    fn parse(mut self, keys: &Keys, context: Context) -> Result<Registration> {
+    fn parse(mut self, context: Context) -> Result<Registration> {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
         let oneself = self.relation == Relation::Oneself;
         let name = self.name.as_deref().map(|name| text::one_line(name, HOLDER_NAME));
         let name = name.and_then(|name| check.field("/name", name));
         check.require(oneself || self.name.is_some(), "/name", "required", "must be there: the name of who registers");
-        let given_name = self.patient.given_name.clone().unwrap_or_default();
-        let holder = self.name.clone().unwrap_or_default();
-        let about = [self.email.as_str(), given_name.as_str(), self.patient.family_name.as_str(), holder.as_str()];
-        check.field("/password", keys.passwords.check(&self.password, Role::Patient, &about));
         if let (true, Some(email)) = (oneself, &email) {
             check.field("/patient/email", own_address(&mut self.patient, email));
         }
@@ -119,7 +111,7 @@ impl RegistrationInput {
         let (Some(email), Some(profile)) = (email, profile) else {
             return Err(Error::fault("a registration without a fault is there"));
         };
-        Ok(Registration { email, password: self.password, relation: self.relation, name, profile, consents })
+        Ok(Registration { email, relation: self.relation, name, profile, consents })
     }
 }
 
@@ -144,9 +136,10 @@ pub(super) fn own_address(patient: &mut PatientInput, account: &EmailAddress) ->
 
 /// Register online
 ///
-/// Makes an account, the patient's record and the consents, and mails a link that verifies the address; only then can the account sign
-/// in. The answer is the same for an address that has an account already: then its owner is told so by mail and nothing changes.
-/// An account whose address nobody has verified yet is replaced: its password, its record and its links are gone.
+/// Makes an account, the patient's record and the consents, and mails a link that verifies the address. The account has no password:
+/// its owner sets one once the address is verified (`POST /v1/email-verifications`), so that nobody holds a password for the mailbox
+/// of another. The answer is the same for an address that has an account already: then its owner is told so by mail and nothing
+/// changes. An account whose address nobody has verified yet is replaced: its record and its links are gone.
 #[utoipa::path(
     tag = "registration",
     operation_id = "create_registration",
@@ -160,34 +153,28 @@ pub(super) fn own_address(patient: &mut PatientInput, account: &EmailAddress) ->
 #[post("/v1/registrations")]
 async fn create_registration(
     env: web::Data<Env>,
-    keys: web::Data<Keys>,
     trail: Trail,
     key: IdempotencyKey,
     body: Body<RegistrationInput>,
 ) -> Result<HttpResponse> {
-    let registration = body.value.parse(&keys, Context::of(&env).await?)?;
-    accounts::evenly(async {
-        // Also for an address that is known: hashing is what takes the time.
-        let hash = keys.passwords.hash(&registration.password).await?;
-        let shared = env.clone();
-        let request = Request { actor: None, operation: "create_registration".into(), key, body: &body.raw };
-        idempotency::run(&env, request, move |tx| {
-            register(tx, &shared, &registration, &hash)?;
-            audit::record(tx, &shared, &trail, None)?;
-            Ok(Answer::empty(202))
-        })
-        .await
-    })
-    .await
+    let registration = body.value.parse(Context::of(&env).await?)?;
+    let shared = env.clone();
+    let request = Request { actor: None, operation: "create_registration".into(), key, body: &body.raw };
+    let registered = idempotency::run(&env, request, move |tx| {
+        register(tx, &shared, &registration)?;
+        audit::record(tx, &shared, &trail, None)?;
+        Ok(Answer::empty(202))
+    });
+    accounts::evenly(registered).await
 }
 
-fn register(tx: &mut Conn, env: &Env, registration: &Registration, hash: &str) -> Result<()> {
+fn register(tx: &mut Conn, env: &Env, registration: &Registration) -> Result<()> {
     let new = NewUser {
         email: registration.email.clone(),
         name: registration.name.clone(),
         role: Role::Patient,
         practitioner_id: None,
-        password_hash: Some(hash.to_owned()),
+        password_hash: None,
         preferred_language: registration.profile.preferred_language.clone(),
     };
     let user = match accounts::store::find_by_email(tx, &registration.email.key())? {
@@ -200,8 +187,8 @@ fn register(tx: &mut Conn, env: &Env, registration: &Registration, hash: &str) -
         Some(known) => {
             // Locked, so that it is not verified while it is replaced.
             let known = accounts::store::lock(tx, known.id)?;
-            // An invited member of the staff has no password yet: their own mail makes them set one.
-            let stays = known.email_verified_at.is_some() || known.password_hash.is_none();
+            // An invited member of the staff is verified by the link in the invitation.
+            let stays = known.email_verified_at.is_some() || known.role.is_staff();
             let kind = if stays { MessageKind::AlreadyRegistered } else { MessageKind::VerifyEmail };
             if known.disabled_at.is_some() || !outbox::has_room(tx, env, &known.email, kind)? {
                 return Ok(());
@@ -209,8 +196,8 @@ fn register(tx: &mut Conn, env: &Env, registration: &Registration, hash: &str) -
             if stays {
                 return mail(tx, env, &known, None, Mail::AlreadyRegistered);
             }
-            // The last one to register has the password: whoever did so before with a stranger's address has nothing of
-            // it once the stranger registers and follows the link, which is good for the last registration only.
+            // The link is good for the last registration only: what a stranger has registered before with this address is
+            // gone once its owner registers and follows the link.
             unverified::forget(tx, known.id)?;
             accounts::store::replace_unverified(tx, &known, &new, env.now())?
         }

@@ -1,5 +1,5 @@
-//! Registrations whose address nobody has verified. Whoever registers an address again, or is invited to it, replaces them:
-//! nothing that came before from who knows whom may be of use afterwards.
+//! Registrations whose address nobody has verified. Registering the address again replaces them, and so does accepting an
+//! invitation to it: what came before may be a stranger's.
 
 use diesel::prelude::*;
 use diesel::sql_types::Bool;

@@ -123,6 +123,36 @@ both! {
         assert!(!app.mails().await.iter().any(|mail| mail.to == "nobody@example.org"));
     }
 
+    async fn an_account_without_a_password_is_sent_the_link_that_fits_it(app: App) {
+        let (admin, email, staff) = (app.admin().await, "ann@example.org", "dana@clinic.example");
+        let registration = json!({
+            "email": email, "relation": "self",
+            "patient": {"given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
+                "preferred_language": "en", "interpreter_needed": false},
+        });
+        app.anon().post("/v1/registrations", registration).await.expect(202);
+        admin.post("/v1/users", json!({"email": staff, "name": "Dana", "role": "front_desk"})).await.expect(201);
+        let mailed = async |operation: &str, to: &str| {
+            let before = app.mails_to(to).await.len();
+            app.anon().post(&format!("/v1/{operation}"), json!({"email": to})).await.expect(202);
+            app.mails_to(to).await.into_iter().nth(before).map(|mail| mail.subject)
+        };
+        assert_eq!(mailed("email-verifications/resend", staff).await, None);
+        assert_eq!(mailed("password-resets", staff).await.as_deref(), Some("Your account with Legwork Vein Clinic"));
+        assert_eq!(mailed("email-verifications/resend", email).await.as_deref(), Some("Please confirm your e-mail address"));
+        let token = token_for(&app, email).await;
+        app.anon().post("/v1/email-verifications", json!({"token": token})).await.expect(200);
+        assert_eq!(mailed("email-verifications/resend", email).await, None);
+        assert_eq!(mailed("password-resets", email).await.as_deref(), Some("Choose your password"));
+        for (role, invited, verified) in [("front_desk", true, false), ("patient", false, true)] {
+            let user = admin.get(&format!("/v1/users?role={role}")).await.items()[0].clone();
+            assert_eq!((&user["invited"], &user["email_verified"]), (&json!(invited), &json!(verified)), "{role}");
+        }
+        let token = token_for(&app, email).await;
+        app.anon().post("/v1/password-resets/confirm", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
+        sign_in(&app, email, PASSWORD).await;
+    }
+
     async fn switching_an_account_off_takes_effect_at_once_and_the_last_administrator_stays(app: App) {
         let admin = app.admin().await;
         let desk = app.desk().await;

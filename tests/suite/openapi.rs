@@ -435,6 +435,24 @@ both! {
         }
     }
 
+    /// Also where a fixed segment looks like the parameter of another path, which has the method.
+    async fn every_path_takes_its_own_methods_and_names_them_to_others(app: App) {
+        let document = document();
+        let (anon, mut findings) = (app.anon(), Findings::default());
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            let own: BTreeSet<_> = METHODS.iter().filter(|method| item.get(**method).is_some()).map(|method| method.to_uppercase()).collect();
+            for method in METHODS.map(str::to_uppercase) {
+                let reply = anon.send(method.parse().expect("a method"), &filled(path, NOBODY), &[], None).await;
+                findings.require((reply.status == 405) != own.contains(&method), || format!("{method} {path}: {}", reply.status));
+                if !own.contains(&method) {
+                    let allowed: BTreeSet<_> = reply.header("allow").split(", ").filter(|it| *it != "HEAD").map(str::to_owned).collect();
+                    findings.require(allowed == own, || format!("{method} {path}: Allow: {}", reply.header("allow")));
+                }
+            }
+        }
+        findings.none();
+    }
+
     async fn no_operation_answers_nonsense_with_a_fault(app: App) {
         let document = document();
         let (admin, desk, doctor, patient) = (app.admin().await, app.desk().await, app.doctor().await, app.patient("ann").await);

@@ -1,5 +1,7 @@
 //! The pages for the links in mails, in a real browser: a phone's, from the side of whoever opens the mail.
 
+use diesel::prelude::*;
+use legwork::db::schema::users;
 use serde_json::{Value, json};
 
 use crate::support::App;
@@ -11,7 +13,7 @@ const PASSWORD: &str = "violet otter hums at dawn";
 
 fn registration(email: &str, language: &str) -> Value {
     json!({
-        "email": email, "password": PASSWORD, "relation": "self",
+        "email": email, "relation": "self",
         "patient": {
             "given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
             "preferred_language": language, "interpreter_needed": false
@@ -24,6 +26,11 @@ async fn link(app: &App, email: &str) -> String {
     let mail = app.mails_to(email).await.pop().expect("a mail");
     let line = mail.text.lines().find(|line| line.contains("#token=")).expect("a link").to_owned();
     line.replace("https://legwork.example", &app.base)
+}
+
+async fn is_verified(app: &App, email: &'static str) -> bool {
+    let mine = users::table.filter(users::email.eq(email)).select(users::email_verified_at.is_not_null());
+    app.db(move |tx| Ok(mine.first::<bool>(tx)?)).await
 }
 
 async fn may_sign_in(app: &App, email: &str, password: &str) -> bool {
@@ -53,11 +60,30 @@ fn somebody_registers_at_night_confirms_books_and_cancels_with_the_keyboard_alon
         let verify = link(&app, email).await;
         phone.open_page(&verify).await;
         phone.see("Confirm your e\u{2011}mail address").await;
-        assert!(!may_sign_in(&app, email, PASSWORD).await, "opening the page must not confirm: mail scanners do that");
+        assert!(!is_verified(&app, email).await, "opening the page must not confirm: mail scanners do that");
         phone.reload().await;
         phone.press("Confirm my address").await;
-        phone.see("Thank you, your address is confirmed").await;
-        assert_eq!(phone.focus().await, "Thank you, your address is confirmed");
+        phone.see("Choose a password").await;
+        assert!(is_verified(&app, email).await);
+        assert_eq!(phone.focus().await, "Choose a password");
+        phone.expect_accessible().await;
+        // The page can be reloaded and read in the other language meanwhile; no server sees the token.
+        assert!(
+            phone.run("return location.hash").await.as_str().is_some_and(|hash| hash.starts_with("#password-token="))
+        );
+        assert_eq!(phone.run("return location.search").await, "");
+        phone.reload().await;
+        phone.press("Español").await;
+        phone.see("Elija una contraseña").await;
+        phone.press("English").await;
+        phone.fill("New password", "short").await;
+        phone.press("Save my password").await;
+        phone.see("This password is too short.").await;
+        phone.fill("New password", PASSWORD).await;
+        phone.press("Save my password").await;
+        phone.see("Your account is ready").await;
+        assert_eq!(phone.focus().await, "Your account is ready");
+        phone.expect_accessible().await;
         assert_eq!(phone.run("return location.hash").await, "", "a used-up token has no business in the history");
         phone.open_page(&verify).await;
         phone.press("Confirm my address").await;
@@ -104,7 +130,9 @@ fn a_new_password_is_set_once_and_what_is_wrong_with_it_is_told_at_the_field() {
         let reset = link(&app, &email).await;
         phone.open_page(&reset).await;
         phone.see("At least 12 characters").await;
-        for (password, complaint) in [("short", "This password is too short."), ("passwordpassword", "easy to guess")] {
+        for (password, complaint) in
+            [("short", "This password is too short."), ("passwordpassword", "This password is easy to guess.")]
+        {
             phone.fill("New password", password).await;
             phone.press("Save my password").await;
             phone.see(complaint).await;
@@ -156,8 +184,49 @@ fn in_spanish_from_the_mail_to_the_page_and_the_switch_keeps_the_token() {
         phone.press("Español").await;
         phone.see("Confirme su correo electrónico").await;
         phone.press("Confirmar mi dirección").await;
-        phone.see("Gracias, su dirección está confirmada").await;
+        phone.see("Elija una contraseña").await;
+        phone.fill("Contraseña nueva", PASSWORD).await;
+        phone.press("Guardar mi contraseña").await;
+        phone.see("Su cuenta está lista").await;
         assert!(may_sign_in(&app, email, PASSWORD).await);
+    });
+}
+
+#[test]
+fn a_patient_who_leaves_before_choosing_a_password_asks_for_a_link_and_sets_it_then() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let email = "ann@example.org";
+        app.anon().post("/v1/registrations", registration(email, "en")).await.expect(202);
+        let verify = link(&app, email).await;
+        phone.open_page(&verify).await;
+        phone.press("Confirm my address").await;
+        phone.see("Choose a password").await;
+        // The page is closed, and the link in the mail opened again.
+        phone.open_page(&verify).await;
+        phone.press("Confirm my address").await;
+        phone.see("This link does not work any more").await;
+        phone.fill("Your e-mail address", email).await;
+        phone.press("Send me a new link").await;
+        phone.see("Please look into your mailbox").await;
+        let mail = app.mails_to(email).await.pop().expect("a mail");
+        assert_eq!(mail.subject, "Choose your password");
+        assert!(!mail.text.contains("Welcome") && mail.text.contains("/set-password#token="), "{}", mail.text);
+        phone.open_page(&link(&app, email).await).await;
+        phone.fill("New password", PASSWORD).await;
+        phone.press("Save my password").await;
+        phone.see("Your password is set").await;
+        assert!(may_sign_in(&app, email, PASSWORD).await);
+
+        // A token that was left lying is worth nothing an hour later, and the page says what to do.
+        let other = "bea@example.org";
+        app.anon().post("/v1/registrations", registration(other, "en")).await.expect(202);
+        phone.open_page(&link(&app, other).await).await;
+        phone.press("Confirm my address").await;
+        phone.see("Choose a password").await;
+        app.clock.advance(jiff::SignedDuration::from_mins(61));
+        phone.fill("New password", PASSWORD).await;
+        phone.press("Save my password").await;
+        phone.see("This link does not work any more").await;
     });
 }
 
@@ -257,7 +326,7 @@ fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_la
                 ("verify-email", "x", ["Confirm your e\u{2011}mail address", "Confirme su correo electrónico"]),
                 ("verify-email", "", ["This link does not work any more", "Este enlace ya no funciona"]),
                 ("set-password", "x", ["Choose a password", "Elija una contraseña"]),
-                ("set-password", "", ["Set a new password", "Elija una contraseña nueva"]),
+                ("set-password", "", ["We send a link for it to your mailbox", "Le enviamos un enlace a su correo"]),
                 ("accept-invitation", "x", ["Accept your invitation", "Acepte su invitación"]),
                 ("appointment", token, ["Dr. Ada Vein", "Dr. Ada Vein"]),
                 ("appointment", "x", ["This link does not work any more", "Este enlace ya no funciona"]),

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::accounts::model::{EmailAddress, User};
-use crate::accounts::origin::Origin;
 use crate::accounts::proof::{self, Proof};
 use crate::accounts::sessions::{self, RevokedReason};
 use crate::accounts::{Keys, evenly, notices, one_time, store};
@@ -56,7 +55,6 @@ async fn change_password(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
     actor: Actor,
-    origin: Origin,
     body: Body<PasswordChange>,
 ) -> Result<HttpResponse> {
     let PasswordChange { current_password, new_password, totp_code } = body.value;
@@ -67,8 +65,8 @@ async fn change_password(
     check.field("/new_password", keys.passwords.check(&new_password, user.role, &about));
     check.done()?;
     let hash = keys.passwords.hash(&new_password).await?;
-    let (shared, shown) = (env.clone(), (Proof { password: current_password, code: totp_code }, origin));
-    proof::of_user(&env, &keys, user_id, shown, move |tx, user| {
+    let (shared, proof) = (env.clone(), Proof { password: current_password, code: totp_code });
+    proof::of_user(&env, &keys, user_id, proof, move |tx, user| {
         let now = shared.now();
         audit::record(tx, &shared, &actor.trail, user.id.0)?;
         store::set_password(tx, user.id, &hash, now)?;
@@ -116,7 +114,6 @@ async fn change_email(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
     actor: Actor,
-    origin: Origin,
     body: Body<EmailChange>,
 ) -> Result<HttpResponse> {
     let EmailChange { current_password, new_email, totp_code } = body.value;
@@ -124,8 +121,8 @@ async fn change_email(
     let new_email = check.field("/new_email", EmailAddress::parse(&new_email));
     check.done()?;
     let Some(new_email) = new_email else { return Err(Error::NotFound) };
-    let (shared, shown) = (env.clone(), (Proof { password: current_password, code: totp_code }, origin));
-    let asked = proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| {
+    let (shared, proof) = (env.clone(), Proof { password: current_password, code: totp_code });
+    let asked = proof::of_user(&env, &keys, actor.user_id, proof, move |tx, user| {
         audit::record(tx, &shared, &actor.trail, user.id.0)?;
         ask(tx, &shared, user, &new_email)
     });

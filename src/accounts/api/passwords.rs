@@ -1,7 +1,7 @@
 //! The links in mails: verifying an address, setting a password.
 
 use actix_web::{HttpResponse, post, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::accounts::model::{EmailAddress, Purpose, User};
@@ -31,35 +31,57 @@ struct EmailVerification {
     token: String,
 }
 
+/// What remains to be done after the address is verified.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"password_token": "Yq1m3zJ0kU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE8"}))]
+struct VerifiedEmail {
+    /// Sets the account's password at `POST /v1/password-resets/confirm`, once and within an hour.
+    password_token: String,
+}
+
 /// Verify an e-mail address
 ///
-/// Takes the token from the link in the mail; it works once, for 24 hours. Afterwards the account can sign in, and where the link
-/// proves a new address (`POST /v1/me/email`), with that one only: links in earlier mails stop working, and the old address is told.
+/// Takes the token from the link in the mail; it works once, for 24 hours. The answer after a registration has a token with which to
+/// set the password: a password that was set before is gone, as it may be a stranger's. An owner who does not use the token asks
+/// for another link (`POST /v1/password-resets`). Where the link proves a new address (`POST /v1/me/email`), the password stays, and the
+/// account signs in with that address only: links in earlier mails stop working, and the old address is told.
 #[utoipa::path(
     tag = "registration",
     operation_id = "verify_email",
     request_body = EmailVerification,
     responses(
-        (status = 204, description = "Verified"),
+        (status = 200, description = "Verified; the account has no password yet", body = VerifiedEmail),
+        (status = 204, description = "Verified; the account has a password"),
         (status = 409, description = "`email_taken`: another account has the new address meanwhile"),
     ),
 )]
 #[post("/v1/email-verifications")]
 async fn verify_email(env: web::Data<Env>, trail: Trail, body: Body<EmailVerification>) -> Result<HttpResponse> {
     let (shared, token) = (env.clone(), body.value.token);
-    env.db
-        .write(move |tx| {
-            let now = shared.now();
-            let good = one_time::consume(tx, &token, &[Purpose::VerifyEmail, Purpose::ChangeEmail], now)?;
-            trail.note_actor(good.user.id, Some(good.user.role));
-            audit::record(tx, &shared, &trail, good.user.id.0)?;
-            match good.new_email {
-                Some(new_email) => change_email(tx, &shared, &good.user, &new_email),
-                None => store::mark_verified(tx, good.user.id, now),
-            }
-        })
-        .await?;
-    Ok(HttpResponse::NoContent().finish())
+    let password_token = env.db.write(move |tx| {
+        let purposes = [Purpose::VerifyEmail, Purpose::ChangeEmail];
+        let good = one_time::consume(tx, &token, &purposes, shared.now())?;
+        trail.note_actor(good.user.id, Some(good.user.role));
+        audit::record(tx, &shared, &trail, good.user.id.0)?;
+        match good.new_email {
+            Some(new_email) => change_email(tx, &shared, &good.user, &new_email).map(|()| None),
+            None => verify(tx, &shared, &good.user),
+        }
+    });
+    Ok(match password_token.await? {
+        Some(password_token) => HttpResponse::Ok().json(VerifiedEmail { password_token }),
+        None => HttpResponse::NoContent().finish(),
+    })
+}
+
+/// Verifies the account's address. Gives a token to set its password with, where it has none now.
+fn verify(tx: &mut Conn, env: &Env, user: &User) -> Result<Option<String>> {
+    let user = store::lock(tx, user.id)?;
+    let user = if user.email_verified_at.is_none() { store::verify(tx, &user, env.now())? } else { user };
+    if user.password_hash.is_some() {
+        return Ok(None);
+    }
+    one_time::issue(tx, env, user.id, Purpose::ResetPassword).map(Some)
 }
 
 /// Makes the address that a link proved the account's.
@@ -137,7 +159,8 @@ async fn resend_verification(
     let request = Request { actor: None, operation: "resend_email_verification".into(), key, body: &body.raw };
     let send = idempotency::run(&env, request, move |tx| {
         mail_to(tx, &shared, &email, |user| {
-            (user.email_verified_at.is_none() && user.password_hash.is_some()).then_some(Purpose::VerifyEmail)
+            // The staff have invitations instead.
+            (user.email_verified_at.is_none() && !user.role.is_staff()).then_some(Purpose::VerifyEmail)
         })?;
         audit::record(tx, &shared, &trail, None)?;
         Ok(Answer::empty(202))
@@ -145,10 +168,11 @@ async fn resend_verification(
     evenly(send).await
 }
 
-/// Ask for a link to set a new password
+/// Ask for a link to set a password
 ///
-/// The answer is the same whether or not the address has an account. The link works once, for an hour; older ones stop working.
-/// An address gets a few such mails an hour, which no other kind of mail uses up; beyond them none is sent and the last link stays good.
+/// For an owner who forgot the password, and for one who has not set any yet. The answer is the same whether or not the address has an
+/// account. The link works once, for an hour; older ones stop working. An address gets a few such mails an hour, which no other kind of
+/// mail uses up; beyond them none is sent and the last link stays good.
 #[utoipa::path(
     tag = "registration",
     operation_id = "request_password_reset",
@@ -160,8 +184,9 @@ async fn request_reset(env: web::Data<Env>, trail: Trail, body: Body<Mailbox>) -
     let (shared, email) = (env.clone(), body.parse()?);
     let send = env.db.write(move |tx| {
         mail_to(tx, &shared, &email, |user| {
-            // Somebody who was invited and lost the mail gets another invitation, which lasts longer.
-            Some(if user.password_hash.is_some() { Purpose::ResetPassword } else { Purpose::Invitation })
+            // A member of the staff who lost the invitation gets another one, which lasts longer.
+            let is_invited = user.role.is_staff() && user.password_hash.is_none();
+            Some(if is_invited { Purpose::Invitation } else { Purpose::ResetPassword })
         })?;
         audit::record(tx, &shared, &trail, None)
     });
@@ -174,7 +199,7 @@ async fn request_reset(env: web::Data<Env>, trail: Trail, body: Body<Mailbox>) -
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE", "new_password": "violet otter hums at dawn"}))]
 struct PasswordResetConfirmation {
-    /// What stands after `#token=` in the link.
+    /// What stands after `#token=` in the link, or a `password_token`.
     #[schema(max_length = 128)]
     token: String,
     /// 12 characters or more, for staff 15; any characters, but none of the passwords that are tried first.
@@ -184,8 +209,9 @@ struct PasswordResetConfirmation {
 
 /// Set a password with a link
 ///
-/// For the links of password resets and of invitations. Every session of the account ends, and the address counts as verified:
-/// whoever has the link reads the mailbox. Attempts to sign in that failed are forgotten. A second factor stays.
+/// For the links of password resets and of invitations, and for the `password_token` of a verified address. Every session of the account
+/// ends, and the address counts as verified: whoever has the token reads the mailbox. Attempts to sign in that failed are forgotten. A
+/// second factor stays.
 #[utoipa::path(
     tag = "registration",
     operation_id = "confirm_password_reset",

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::accounts::authentication::SignedIn;
-use crate::accounts::origin::Origin;
 use crate::accounts::proof::{self, Doubt, Proof};
 use crate::accounts::{Keys, second_factor, store};
 use crate::actor::{Action, Actor};
@@ -114,15 +113,14 @@ async fn begin_second_factor(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
     SignedIn(actor): SignedIn,
-    origin: Origin,
     body: Body<SecondFactorStart>,
 ) -> Result<HttpResponse> {
-    let shown = (Proof { password: body.value.current_password, code: None }, origin);
+    let proof = Proof { password: body.value.current_password, code: None };
     let user_id = actor.user_id;
     // Whoever has one would else be asked for a code of it.
     env.db.read(move |conn| second_factor::require_off(&store::find(conn, user_id)?)).await?;
     let shared = env.clone();
-    let begin = proof::of_user(&env, &keys, user_id, shown, move |tx, user| {
+    let begin = proof::of_user(&env, &keys, user_id, proof, move |tx, user| {
         audit::record(tx, &shared, &actor.trail, user.id.0)?;
         second_factor::begin(tx, &shared, user)
     });
@@ -226,11 +224,10 @@ async fn renew_recovery_codes(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
     actor: Actor,
-    origin: Origin,
     body: Body<ShownAgain>,
 ) -> Result<HttpResponse> {
-    let (shared, shown) = (env.clone(), (body.value.proof(), origin));
-    let renew = proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| {
+    let (shared, proof) = (env.clone(), body.value.proof());
+    let renew = proof::of_user(&env, &keys, actor.user_id, proof, move |tx, user| {
         audit::record(tx, &shared, &actor.trail, user.id.0)?;
         second_factor::regenerate(tx, &shared, user)
     });
@@ -257,11 +254,10 @@ async fn disable_second_factor(
     env: web::Data<Env>,
     keys: web::Data<Keys>,
     actor: Actor,
-    origin: Origin,
     body: Body<ShownAgain>,
 ) -> Result<HttpResponse> {
-    let (shared, shown) = (env.clone(), (body.value.proof(), origin));
-    proof::of_user(&env, &keys, actor.user_id, shown, move |tx, user| {
+    let (shared, proof) = (env.clone(), body.value.proof());
+    proof::of_user(&env, &keys, actor.user_id, proof, move |tx, user| {
         audit::record(tx, &shared, &actor.trail, user.id.0)?;
         second_factor::disable(tx, &shared, user)
     })

@@ -9,10 +9,10 @@ use super::users::UserDto;
 use crate::accounts::authentication::SignedIn;
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::origin::Origin;
-use crate::accounts::proof::{self, Doubt, Proof};
+use crate::accounts::proof::{self, Doubt, Proof, SignIn};
 use crate::accounts::sessions::{self, Opened, Refreshed, RevokedReason};
 use crate::accounts::tokens::ACCESS_SECONDS;
-use crate::accounts::{Keys, passwords, second_factor, store};
+use crate::accounts::{Keys, device, passwords, second_factor, store};
 use crate::audit;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -37,6 +37,9 @@ struct NewSession {
     /// Six digits of the authenticator app, or a recovery code; for accounts that have a second factor.
     #[schema(max_length = 64)]
     totp_code: Option<String>,
+    /// The `device_token` of the last sign-in to this account on this device, if there is one. Any other value is ignored.
+    #[schema(max_length = 128)]
+    device_token: Option<String>,
 }
 
 /// A session's tokens.
@@ -44,6 +47,7 @@ struct NewSession {
 #[schema(example = json!({
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImsxIn0.e30.c2ln", "token_type": "Bearer", "expires_in": 600,
     "enrolment_required": false, "refresh_token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE",
+    "device_token": "pO5uJ8Cj0q2Uu9i1kq3Xw7YwBkz0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yEmQ0aR2c",
     "user": {"id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "email": "patient@demo.legwork.example", "name": null, "role": "patient",
         "practitioner_id": null, "email_verified": true, "second_factor": false, "invited": false, "disabled": false,
         "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"}
@@ -59,17 +63,21 @@ struct SessionDto {
     enrolment_required: bool,
     /// Good once, for the next pair of tokens.
     refresh_token: String,
+    /// Store it on the device, also after sign-out, and send it with the next sign-in to this account: attempts of others then do
+    /// not slow this device down. It opens nothing by itself. Null where tokens are renewed.
+    device_token: Option<String>,
     /// The account.
     user: UserDto,
 }
 
-fn answer(keys: &Keys, env: &Env, user: &User, opened: Opened) -> Result<HttpResponse> {
+fn answer(keys: &Keys, env: &Env, user: &User, opened: Opened, device_token: Option<String>) -> Result<HttpResponse> {
     Ok(HttpResponse::build(StatusCode::CREATED).json(SessionDto {
         access_token: keys.tokens.sign(user.id, opened.session_id, env.now())?,
         token_type: "Bearer",
         expires_in: ACCESS_SECONDS,
         enrolment_required: second_factor::is_due(&env.config.settings, user.role, user.second_factor_at),
         refresh_token: opened.refresh_token,
+        device_token,
         user: UserDto::from(user),
     }))
 }
@@ -77,8 +85,11 @@ fn answer(keys: &Keys, env: &Env, user: &User, opened: Opened) -> Result<HttpRes
 /// Sign in
 ///
 /// An address that was not verified yet fails exactly like a wrong password, so that nobody learns who has an account. Where the
-/// account has a second factor, the right password alone is told so; then send the code with it. Failed attempts slow down
-/// further ones.
+/// account has a second factor, the right password alone is told so; then send the code with it.
+///
+/// Failed attempts slow down further ones from the same address. While others guess the password of an account, an address from
+/// which nobody has tried yet is told once to wait for some seconds; its next attempt is then checked. Send `device_token` to be
+/// exempt from what others do.
 #[utoipa::path(
     tag = "sessions",
     operation_id = "create_session",
@@ -98,13 +109,14 @@ async fn create_session(
     trail: Trail,
     body: Body<NewSession>,
 ) -> Result<HttpResponse> {
-    let NewSession { email, password, totp_code } = body.value;
+    let NewSession { email, password, totp_code, device_token } = body.value;
     // What is no address has no account, and is counted and answered like an address without one.
-    let key = EmailAddress::parse(&email).map_or_else(|_| email.to_lowercase(), |email| email.key());
+    let email_key = EmailAddress::parse(&email).map_or_else(|_| email.to_lowercase(), |email| email.key());
     let (shared, from) = (env.clone(), origin.clone());
     let proof = Proof { password: password.clone(), code: totp_code };
+    let sign_in = SignIn { email_key, proof, origin, device_token: device_token.clone() };
     let noted = trail.clone();
-    let (user, opened) = proof::of_address(&env, &keys, key, (proof, origin), Some(&trail), move |tx, user| {
+    let (user, opened) = proof::of_address(&env, &keys, sign_in, &trail, move |tx, user| {
         let opened = sessions::open(tx, &shared, user.id, &from)?;
         noted.note_actor(user.id, Some(user.role));
         audit::record(tx, &shared, &noted, opened.session_id.0)?;
@@ -113,7 +125,8 @@ async fn create_session(
     .await?
     .map_err(doubtful)?;
     strengthen(&env, &keys, &user, &password).await?;
-    answer(&keys, &env, &user, opened)
+    let device_token = device::renew(&env, user.id, device_token.as_deref());
+    answer(&keys, &env, &user, opened, Some(device_token))
 }
 
 fn doubtful(doubt: Doubt) -> Error {
@@ -177,7 +190,7 @@ async fn refresh_session(
         Ok(refreshed)
     });
     match refreshed.await? {
-        Refreshed::Renewed(user, opened) => answer(&keys, &env, &user, opened),
+        Refreshed::Renewed(user, opened) => answer(&keys, &env, &user, opened, None),
         Refreshed::Reused => {
             tracing::warn!("a used refresh token came back; its session was ended");
             Err(Error::unauthenticated("session_ended", "The session has ended. Sign in again."))

@@ -48,7 +48,7 @@ pub struct UserDto {
     pub email_verified: bool,
     /// Whether signing in takes a code besides the password.
     pub second_factor: bool,
-    /// Whether it waits for its owner to set a first password.
+    /// Whether it is an account of the staff whose owner has not accepted the invitation yet.
     pub invited: bool,
     /// Whether it is switched off.
     pub disabled: bool,
@@ -68,7 +68,7 @@ impl From<&User> for UserDto {
             practitioner_id: user.practitioner_id,
             email_verified: user.email_verified_at.is_some(),
             second_factor: user.second_factor_at.is_some(),
-            invited: user.password_hash.is_none(),
+            invited: user.role.is_staff() && user.password_hash.is_none(),
             disabled: user.disabled_at.is_some(),
             created_at: user.created_at,
             updated_at: user.updated_at,

@@ -95,9 +95,10 @@ struct InvitationAcceptance {
 /// Accept an invitation
 ///
 /// For the link in the mail: `/accept-invitation#token=…`. Send the token alone first. Where the address has an account, that is linked
-/// and keeps its password: 204. Where it has none, or one that nobody has verified, the answer is 422 with `required` at
-/// `/new_password`, and nothing is used up: ask for a password and send both. The address then counts as verified. As a parent or
-/// guardian of an adult the account may act once a second member of the staff has confirmed it.
+/// and keeps its password: 204. Where it has none, or one without a password or that nobody has verified, the answer is 422 with
+/// `required` at `/new_password`, and nothing is used up: ask for a password and send both. The address then counts as verified, and a
+/// password that was set before it was verified is gone. As a parent or guardian of an adult the account may act once a second
+/// member of the staff has confirmed it.
 #[utoipa::path(
     tag = "registration",
     operation_id = "accept_invitation",
@@ -118,7 +119,7 @@ async fn accept_invitation(
     let InvitationAcceptance { token, new_password, name } = body.value;
     let (looked_up, now) = (token.clone(), env.now());
     let (invitation, user) = env.db.read(move |conn| invitations::look_up(conn, &looked_up, now)).await?;
-    let holder = if invitations::has_password(user.as_ref()) {
+    let holder = if user.is_some_and(|user| user.has_own_password()) {
         let mut check = Check::new();
         let detail = "has no place here: the address has an account, which keeps its password";
         check.require(new_password.is_none(), "/new_password", "not_an_option", detail);

@@ -143,7 +143,7 @@ both! {
             let mut patient = crate::support::people::patient_json(name, &format!("{name}@patients.example"));
             patient.as_object_mut().expect("an object").remove("email");
             let body = json!({
-                "email": format!("{name}@patients.example"), "password": "quiet-legs-at-midnight-7", "relation": "self", "patient": patient,
+                "email": format!("{name}@patients.example"), "relation": "self", "patient": patient,
                 "consents": [{"type": "treatment", "version": "1", "decision": "accepted"}],
             });
             app.anon().post("/v1/registrations", body).await.expect(202);

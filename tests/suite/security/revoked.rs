@@ -17,11 +17,8 @@ async fn rosa(app: &App, born: &str) -> (Client, String) {
         "given_name": "Tim", "family_name": "Example", "date_of_birth": born, "administrative_sex": "male",
         "preferred_language": "en", "interpreter_needed": false
     });
-    let body = json!({"email": "rosa@example.org", "password": PASSWORD, "relation": "parent", "name": "Rosa Example", "patient": tim});
-    app.anon().post("/v1/registrations", body).await.expect(202);
-    let token = app.mails_to("rosa@example.org").await.last().expect("a mail").token();
-    app.anon().post("/v1/email-verifications", json!({"token": token})).await.expect(204);
-    let rosa = app.anon().sign_in("rosa@example.org", PASSWORD).await;
+    let body = json!({"email": "rosa@example.org", "relation": "parent", "name": "Rosa Example", "patient": tim});
+    let rosa = app.registered(body, PASSWORD).await;
     let tim = rosa.get("/v1/me").await.string("/patients/0/id");
     (rosa, tim)
 }

@@ -106,6 +106,23 @@ impl App {
         client
     }
 
+    /// Registers online, verifies the address with the link in the mail, sets a password, and signs in.
+    pub async fn registered(&self, body: Value, password: &str) -> Client {
+        let email = body["email"].as_str().expect("an address").to_owned();
+        self.anon().post("/v1/registrations", body).await.expect(202);
+        self.verified(&email, password).await;
+        self.anon().sign_in(&email, password).await
+    }
+
+    /// Verifies an address with the link in its last mail, and sets a password.
+    pub async fn verified(&self, email: &str, password: &str) {
+        let token = self.mails_to(email).await.last().expect("a mail").token();
+        let verified = self.anon().post("/v1/email-verifications", json!({"token": token})).await;
+        let token = verified.expect(200).body["password_token"].clone();
+        let confirmation = json!({"token": token, "new_password": password});
+        self.anon().post("/v1/password-resets/confirm", confirmation).await.expect(204);
+    }
+
     /// A verified account with [`PASSWORD`].
     pub async fn account(&self, email: &str, role: Role, practitioner_id: Option<PractitionerId>) -> UserId {
         let (id, now): (UserId, _) = (self.env.new_id(), self.clock.now());
