@@ -146,7 +146,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn country(code: &str) -> Option<Country> {
-        Some(Country::of(code).expect("a country"))
+        let country = Country::of(code);
+        assert!(country.is_some(), "{code}");
+        country
     }
 
     #[test]

@@ -179,13 +179,16 @@ mod tests {
         // The engine asks for texts that live as long as the program.
         let marked = TEMPLATES.iter().map(|(name, text)| (*name, &*branches.mark(name, text).leak()));
         let engine = engine(marked.collect::<Vec<_>>().leak());
-        let phone = |name: Option<&str>| context! { name => name, number => "+16175550140" };
+        let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
+        let phone = |place: Option<&str>| super::phone(place, &number);
         for (name, language) in
-            PAGES.iter().flat_map(|name| [Language::English, Language::Spanish].map(|it| (name, it)))
+            PAGES.iter().chain(&["home"]).flat_map(|name| [Language::English, Language::Spanish].map(|it| (name, it)))
         {
-            for (app, phones) in
-                [(None, vec![]), (Some("https://my.clinic.example/"), vec![phone(None), phone(Some("Elm"))])]
-            {
+            for (app, phones) in [
+                (None, vec![]),
+                (None, vec![phone(None)]),
+                (Some("https://my.clinic.example/"), vec![phone(None), phone(Some("Elm"))]),
+            ] {
                 let mut settings = config().settings;
                 settings.patient_app_url = app.map(|app| app.parse().expect("a URL"));
                 branches.rendered(&render(&engine, &settings, name, language, phones).expect("a page"));

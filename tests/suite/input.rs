@@ -362,7 +362,7 @@ both! {
             for parameter in &parameters {
                 let name = parameter["name"].as_str().expect("a name");
                 let others = parameters.iter().filter(|other| other["required"] == true && other["name"] != name);
-                let others: String = others.map(|other| format!("&{}={NOBODY}", other["name"].as_str().expect("a name"))).collect();
+                let others = others.map(|other| format!("&{}={NOBODY}", other["name"].as_str().expect("a name"))).collect::<Vec<_>>().concat();
                 for value in wrong_texts(resolve(&document, &parameter["schema"]).1) {
                     asked += 1;
                     let mut finding = None;

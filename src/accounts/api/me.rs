@@ -126,7 +126,7 @@ async fn change_email(
         audit::record(tx, &shared, &actor.trail, user.id.0)?;
         ask(tx, &shared, user, &new_email)
     });
-    evenly(asked).await?;
+    Box::pin(evenly(asked)).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 

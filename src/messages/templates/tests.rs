@@ -54,13 +54,20 @@ fn every_branch_of_every_template_can_be_rendered() {
     all.extend(
         [Mail::AppointmentBooked, Mail::AppointmentMoved, Mail::AppointmentCancelled].map(|kind| kind(other.clone())),
     );
-    for (app, phone, name) in [(None, None, None), (Some("https://my.clinic.example/"), PHONE, Some("Ann Ames"))] {
+    for (patient, relation) in [(None, "self"), (Some("Leo"), "parent"), (Some("Leo"), "guardian"), (None, "caregiver")]
+    {
+        let access = AccessMail { patient: patient.map(Into::into), relation: relation.into(), ..access() };
+        all.extend([true, false].map(|pending| Mail::AccessGiven(AccessMail { pending, ..access.clone() })));
+    }
+    for (app, phone, name) in
+        [(None, None, None), (Some("https://my.clinic.example/"), Some(phone()), Some("Ann Ames"))]
+    {
         let mut config = config();
         config.settings.template_dir = Some(folder.path().to_owned());
         config.settings.patient_app_url = app.map(|app| app.parse().expect("a URL"));
         for (mail, tag) in all.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
             let reader = Recipient { name: name.map(str::to_owned), ..ann(tag) };
-            let Words { subject, text, html } = render(&config, mail, &reader, phone).expect("words");
+            let Words { subject, text, html } = render(&config, mail, &reader, phone.as_ref()).expect("words");
             let call = to_say(&config, mail, &reader).expect("words").unwrap_or_default();
             for text in [subject, text, html, call] {
                 branches.rendered(&text);
@@ -191,7 +198,7 @@ fn the_link_that_stops_an_access_leads_to_the_page_of_the_service_also_where_the
     let mut config = config();
     config.settings.patient_app_url = "https://my.clinic.example/".parse().ok();
     for (tag, query) in [("en", ""), ("es", "?lang=es")] {
-        let words = render(&config, &Mail::AccessGiven(access()), &ann(tag), PHONE).expect("words");
+        let words = render(&config, &Mail::AccessGiven(access()), &ann(tag), Some(&phone())).expect("words");
         let link = format!("https://clinic.example/stop-access{query}#token=access-0123456789");
         assert!(words.text.lines().any(|line| line == link), "{}", words.text);
     }

@@ -165,7 +165,7 @@ both! {
         let to_ann = told(&app, &ann.email).await;
         assert_eq!(to_ann.len(), 2);
         let said = "our staff entered an account for access to your record with Legwork Vein Clinic, as your guardian.";
-        assert!(to_ann[1].text.contains("On Monday, March 2, 2026,") && to_ann[1].text.contains(said) && to_ann[1].text.contains("+12025550100"), "{}", to_ann[1].text);
+        assert!(to_ann[1].text.contains("On Monday, March 2, 2026,") && to_ann[1].text.contains(said) && to_ann[1].text.contains("(202) 555-0100"), "{}", to_ann[1].text);
         let to_bob = told(&app, &bob.email).await;
         assert_eq!(to_bob.len(), 1);
         assert!(to_bob[0].text.contains("to ann's record") && to_bob[0].text.contains("as ann's guardian"), "{}", to_bob[0].text);

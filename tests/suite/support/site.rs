@@ -126,6 +126,9 @@ impl Site {
             // A test that is about limits sets them.
             "--rate-limits",
             "off",
+            // All clients of a test share one address, and some tests send hundreds of requests at once.
+            "--max-connections-per-client",
+            "512",
             // The harness signs its staff in with the password alone.
             "--require-totp",
             "off",
