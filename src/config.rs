@@ -180,7 +180,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 15, value_parser = clap::value_parser!(u16).range(8..=64))]
     pub password_min_staff: u16,
 
-    /// How many passwords are hashed at once; each takes 19 MiB and a core
+    /// How many passwords are hashed at once, besides one for known devices and signed-in users; each takes 19 MiB and a core
     #[arg(long, env, global = true, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub password_hashers: u16,
 

@@ -21,10 +21,23 @@ const WAITING_PER_PLACE: usize = 24;
 /// How long one of them waits.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Checks, hashes and compares passwords.
-pub struct Passwords {
+/// Who may compute hashes at the same time, and who may wait for that.
+struct Queue {
     places: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+}
+
+impl Queue {
+    fn new(places: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), waiting: Arc::new(Semaphore::new(places * WAITING_PER_PLACE)) }
+    }
+}
+
+/// Checks, hashes and compares passwords.
+pub struct Passwords {
+    queue: Queue,
+    /// One more place for known devices and signed-in users: strangers at any number of addresses fill the other queue only.
+    known: Queue,
     entropy: Entropy,
     metrics: Arc<Metrics>,
     /// The clinic's name: the first that comes to mind for its password.
@@ -79,8 +92,8 @@ impl Passwords {
         let settings = &env.config.settings;
         let places = usize::from(settings.password_hashers);
         Ok(Self {
-            places: Arc::new(Semaphore::new(places)),
-            waiting: Arc::new(Semaphore::new(places * WAITING_PER_PLACE)),
+            queue: Queue::new(places),
+            known: Queue::new(1),
             entropy: env.entropy.clone(),
             metrics: Arc::clone(&env.metrics),
             clinic: settings.clinic_name.clone(),
@@ -119,24 +132,26 @@ impl Passwords {
     /// [`Error::Unavailable`] where too many wait already.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let (password, salt) = (canonical(password), self.entropy.bytes());
-        self.blocking(move || hash_now(&password, &salt)).await?
+        self.blocking(&self.queue, move || hash_now(&password, &salt)).await?
     }
 
-    /// Compares a password with an account's hash, or with nobody's, in the same time.
+    /// Compares a password with an account's hash, or with nobody's, in the same time. `is_known` is whether the attempt comes
+    /// from a known device or a signed-in user: these do not wait behind strangers.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where too many wait already.
-    pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool> {
+    pub async fn verify(&self, password: &str, hash: Option<&str>, is_known: bool) -> Result<bool> {
         let (password, known) = (canonical(password), hash.is_some());
         let hash = hash.unwrap_or(&self.dummy).to_owned();
-        Ok(self.blocking(move || matches(&password, &hash)).await? && known)
+        let queue = if is_known { &self.known } else { &self.queue };
+        Ok(self.blocking(queue, move || matches(&password, &hash)).await? && known)
     }
 
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    async fn blocking<T: Send + 'static>(&self, queue: &Queue, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let busy = || Error::unavailable(2, "too many passwords wait to be hashed");
-        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
+        let _waiting = queue.waiting.try_acquire().map_err(|_| busy())?;
         self.metrics.password_waiting.inc();
-        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(&queue.places).acquire_owned()).await;
         self.metrics.password_waiting.dec();
         let place = place.map_err(|_| busy())?.map_err(|error| Error::internal("hash a password", error))?;
         tokio::task::spawn_blocking(move || {

@@ -133,7 +133,7 @@ async fn authenticate<T: Send + 'static>(
         }
     }
     let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let right = keys.passwords.verify(&proof.password, hash).await?;
+    let right = keys.passwords.verify(&proof.password, hash, tries.is_known()).await?;
     let seen = user.filter(|user| right && user.can_sign_in());
     let shared = env.clone();
     let settled = env.db.write(move |tx| settle(tx, &shared, &tries, seen.as_ref(), proof.code.as_deref(), &effect));

@@ -215,6 +215,11 @@ impl Tries {
         Self { lane: Counter { account: code_key(env, user), network: Vec::new() }, shared: None }
     }
 
+    /// Whether the attempt comes from a known device or a signed-in user.
+    pub fn is_known(&self) -> bool {
+        self.shared.is_none()
+    }
+
     /// Says whether another attempt would be checked now; without a lock, to save work early.
     ///
     /// # Errors

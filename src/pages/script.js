@@ -82,6 +82,8 @@
   }
 
   const value = (form, name) => form.elements[name].value;
+  const asksFor = (result, pointer) =>
+    result.answer.errors?.some((error) => error.pointer === pointer && error.code === "required");
   const spent = (answer) => (answer.errors ?? []).some((error) => error.pointer === "/token");
   /** Replaces the fragment; the switch of language keeps the new one. */
   const remember = (hash) => { history.replaceState(null, "", location.pathname + location.search + hash); follow(); };
@@ -111,21 +113,36 @@
       refused: (result) => {
         if (action.refused(result)) return true;
         if (result.status === 409) show("hindered");
-        else if (result.answer.errors?.some((error) => error.pointer === "/new_password" && error.code === "required")) show("account");
+        else if (asksFor(result, "/new_password")) show("account");
         else return false;
         return true;
       },
     };
   };
 
+  /** A new address of an account is confirmed with the account's password. */
+  const verifying = usesToken(() => call("email-verifications", { token: token() }));
+
   const actions = {
     verify: {
-      ...usesToken(() => call("email-verifications", { token: token() })),
+      ...verifying,
+      refused: (result) => {
+        if (verifying.refused(result)) return true;
+        if (!asksFor(result, "/current_password")) return false;
+        show("prove");
+        return true;
+      },
       done: ({ answer }) => {
         remember(answer.password_token ? `#password-token=${answer.password_token}` : "");
         show(answer.password_token ? "password" : "done");
       },
     },
+    "verify-with-password": usesToken((form) =>
+      call("email-verifications", {
+        token: token(),
+        current_password: value(form, "current-password"),
+        ...(value(form, "code").trim() && { totp_code: value(form, "code").trim() }),
+      })),
     "set-first-password": usesToken((form) =>
       call("password-resets/confirm", { token: passwordToken(), new_password: value(form, "password") }), "ready"),
     "set-password": usesToken((form) =>

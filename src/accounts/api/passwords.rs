@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::accounts::model::{EmailAddress, Purpose, User};
+use crate::accounts::proof::{self, Proof};
 use crate::accounts::sessions::{self, RevokedReason};
 use crate::accounts::{Keys, evenly, notices, one_time, store, throttle};
 use crate::audit;
@@ -29,6 +30,12 @@ struct EmailVerification {
     /// What stands after `#token=` in the link.
     #[schema(max_length = 128)]
     token: String,
+    /// The account's password; required where the link proves a new address of an account.
+    #[schema(max_length = 128)]
+    current_password: Option<String>,
+    /// Six digits of the authenticator app, or a recovery code; where the account has a second factor and the password is required.
+    #[schema(max_length = 64)]
+    totp_code: Option<String>,
 }
 
 /// What remains to be done after the address is verified.
@@ -43,8 +50,10 @@ struct VerifiedEmail {
 ///
 /// Takes the token from the link in the mail; it works once, for 24 hours. The answer after a registration has a token with which to
 /// set the password: a password that was set before is gone, as it may be a stranger's. An owner who does not use the token asks
-/// for another link (`POST /v1/password-resets`). Where the link proves a new address (`POST /v1/me/email`), the password stays, and the
-/// account signs in with that address only: links in earlier mails stop working, and the old address is told.
+/// for another link (`POST /v1/password-resets`). Where the link proves a new address (`POST /v1/me/email`), send the account's password with
+/// it: only the owner of both the account and the mailbox changes the address. Without it the answer is 422 with `required` at
+/// `/current_password`, and nothing is used up. The account then signs in with that address only: links in earlier mails stop
+/// working, and the old address is told.
 #[utoipa::path(
     tag = "registration",
     operation_id = "verify_email",
@@ -53,20 +62,42 @@ struct VerifiedEmail {
         (status = 200, description = "Verified; the account has no password yet", body = VerifiedEmail),
         (status = 204, description = "Verified; the account has a password"),
         (status = 409, description = "`email_taken`: another account has the new address meanwhile"),
+        (status = 429, description = "`too_many_attempts`: too many wrong passwords; see Retry-After"),
     ),
 )]
 #[post("/v1/email-verifications")]
-async fn verify_email(env: web::Data<Env>, trail: Trail, body: Body<EmailVerification>) -> Result<HttpResponse> {
-    let (shared, token) = (env.clone(), body.value.token);
+async fn verify_email(
+    env: web::Data<Env>,
+    keys: web::Data<Keys>,
+    trail: Trail,
+    body: Body<EmailVerification>,
+) -> Result<HttpResponse> {
+    const PURPOSES: &[Purpose] = &[Purpose::VerifyEmail, Purpose::ChangeEmail];
+    let EmailVerification { token, current_password, totp_code } = body.value;
+    let (shared, looked_up) = (env.clone(), token.clone());
+    let good = env.db.read(move |conn| one_time::look_up(conn, &looked_up, PURPOSES, shared.now())).await?;
+    let shared = env.clone();
+    if good.purpose == Purpose::ChangeEmail {
+        // The mailbox alone does not do: its owner may have been sent the link by the owner of another account.
+        let Some(password) = current_password else {
+            return Err(Error::invalid("/current_password", "required", "must be the password of the account"));
+        };
+        let proof = Proof { password, code: totp_code };
+        let changed = proof::of_user(&env, &keys, good.user.id, proof, move |tx, user| {
+            let good = one_time::consume(tx, &token, &[Purpose::ChangeEmail], shared.now())?;
+            let new_email = good.new_email.ok_or_else(|| Error::fault("a link that proves no address"))?;
+            trail.note_actor(user.id, Some(user.role));
+            audit::record(tx, &shared, &trail, user.id.0)?;
+            change_email(tx, &shared, user, &new_email)
+        });
+        Box::pin(changed).await?;
+        return Ok(HttpResponse::NoContent().finish());
+    }
     let password_token = env.db.write(move |tx| {
-        let purposes = [Purpose::VerifyEmail, Purpose::ChangeEmail];
-        let good = one_time::consume(tx, &token, &purposes, shared.now())?;
+        let good = one_time::consume(tx, &token, &[Purpose::VerifyEmail], shared.now())?;
         trail.note_actor(good.user.id, Some(good.user.role));
         audit::record(tx, &shared, &trail, good.user.id.0)?;
-        match good.new_email {
-            Some(new_email) => change_email(tx, &shared, &good.user, &new_email).map(|()| None),
-            None => verify(tx, &shared, &good.user),
-        }
+        verify(tx, &shared, &good.user)
     });
     Ok(match password_token.await? {
         Some(password_token) => HttpResponse::Ok().json(VerifiedEmail { password_token }),

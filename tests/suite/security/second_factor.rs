@@ -292,8 +292,17 @@ both! {
         app.anon().post("/v1/password-resets", json!({"email": email})).await.expect(202);
         let reset = app.mails_to(&email).await.last().expect("a mail").token();
 
-        app.anon().post("/v1/email-verifications", json!({"token": link})).await.expect(204);
-        app.anon().post("/v1/email-verifications", json!({"token": link})).await.invalid("/token", "invalid_token");
+        // Who reads the new mailbox may be a stranger to the account: the link and the password belong together.
+        let confirm = async |password: Option<&str>| {
+            let body = json!({"token": link, "current_password": password});
+            let body = if password.is_some() { body } else { json!({"token": link}) };
+            app.anon().post("/v1/email-verifications", body).await
+        };
+        confirm(None).await.invalid("/current_password", "required");
+        confirm(Some("not the password")).await.invalid("/current_password", "wrong_password");
+        try_sign_in(&app.anon(), "new@patients.example", None).await.problem(401, "invalid_credentials");
+        confirm(Some(PASSWORD)).await.expect(204);
+        confirm(Some(PASSWORD)).await.invalid("/token", "invalid_token");
         assert_eq!(told(&app, &email, "has another e-mail address from now on").await, 1);
         try_sign_in(&app.anon(), &email, None).await.problem(401, "invalid_credentials");
         try_sign_in(&app.anon(), "new@patients.example", None).await.expect(201);
@@ -315,7 +324,8 @@ both! {
         ann.post("/v1/me/email", body).await.expect(202);
         let link = app.mails_to("late@patients.example").await.last().expect("a mail").token();
         app.account("late@patients.example", Role::Patient, None).await;
-        app.anon().post("/v1/email-verifications", json!({"token": link})).await.problem(409, "email_taken");
+        let body = json!({"token": link, "current_password": PASSWORD});
+        app.anon().post("/v1/email-verifications", body).await.problem(409, "email_taken");
     }
 }
 
