@@ -17,7 +17,7 @@ const PASSWORD: &str = "violet otter hums at dawn";
 
 fn registration(email: &str) -> Value {
     json!({
-        "email": email, "password": PASSWORD, "relation": "self",
+        "email": email, "relation": "self",
         "patient": {"given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14",
             "administrative_sex": "female", "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false},
     })
