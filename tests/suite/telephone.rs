@@ -70,7 +70,7 @@ both! {
     async fn somebody_who_registers_may_write_their_number_as_they_do(app: App) {
         location(&app.admin().await, "US", "+16175550140", "America/New_York").await;
         let body = |phone: &str| json!({
-            "email": "ann@example.org", "password": "violet otter hums at dawn", "relation": "self",
+            "email": "ann@example.org", "relation": "self",
             "patient": {"given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14",
                 "administrative_sex": "female", "phone": phone, "preferred_language": "en", "interpreter_needed": false},
         });
