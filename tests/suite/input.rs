@@ -14,7 +14,7 @@ const OWN_READERS: [&str; 3] = ["RlsAnswers", "RlsLab", "RlsReview"];
 
 /// A credential decides first here, and one that is too long is a wrong one: a refusal of it is as good. What else they take is
 /// looked at only after the credential.
-const BY_CREDENTIAL: [&str; 11] = [
+const BY_CREDENTIAL: [&str; 12] = [
     "accept_invitation",
     "cancel_appointment_link",
     "change_email",
@@ -25,6 +25,7 @@ const BY_CREDENTIAL: [&str; 11] = [
     "disable_second_factor",
     "refresh_session",
     "renew_recovery_codes",
+    "verify_email",
     "view_appointment_link",
 ];
 
