@@ -26,6 +26,9 @@ pub enum RequireTotp {
     Staff,
 }
 
+/// The most that [`Settings::record_open_hours`] takes.
+pub const RECORD_OPEN_HOURS_MAX: i64 = 168;
+
 /// The settings as they are written down.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Settings")]
@@ -165,7 +168,7 @@ pub struct Settings {
     pub care_relation_months: u8,
 
     /// For how many hours a record stays open that a practitioner opened for a reason
-    #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=168))]
+    #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=RECORD_OPEN_HOURS_MAX))]
     pub record_open_hours: u8,
 
     /// For how many days ahead slots are published

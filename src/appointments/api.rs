@@ -81,7 +81,7 @@ async fn book_appointment(
     actor.require(Action::AppointmentBook)?;
     let (key, booking) = (key.required()?, body.booking(actor.role.is_staff())?);
     let (slot, visit_type, by_staff) = (booking.slot_id, booking.visit_type_id, actor.role.is_staff());
-    let request = Request { actor: Some(actor.user_id), operation: "create_appointment".into(), key, body: &body.raw };
+    let request = Request::of(&actor, "create_appointment".into(), key, &body.raw);
     let (shared, who) = (env.clone(), actor.clone());
     let booked = idempotency::run(&env, request, move |tx| {
         let shown = booking::book(tx, &shared, &who, &booking)?;
@@ -256,7 +256,7 @@ async fn reschedule_appointment(
     actor.require(Action::AppointmentBook)?;
     let (id, target) = (id.0, booking::Target::from(&body.value));
     let operation = format!("reschedule_appointment {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw);
     let (shared, who) = (env.clone(), actor.clone());
     let moved = idempotency::run(&env, request, move |tx| {
         let moved = moving::reschedule(tx, &shared, &who, id, &if_match, target)?;
@@ -283,7 +283,7 @@ async fn step(
     (operation, key, raw): (&str, IdempotencyKey, &[u8]),
     (step, reason): (AppointmentStep, Option<String>),
 ) -> Result<HttpResponse> {
-    let request = Request { actor: Some(actor.user_id), operation: format!("{operation} {id}"), key, body: raw };
+    let request = Request::of(&actor, format!("{operation} {id}"), key, raw);
     let shared = env.clone();
     idempotency::run(&env, request, move |tx| {
         let shown = progress::advance(tx, &shared, &actor, id, &if_match, (step, reason.as_deref()))?;

@@ -255,7 +255,7 @@ async fn cancel_appointment_link(
     // Nobody is signed in: the link itself must still be good for a repeat to be answered.
     let (looking, shown) = (env.clone(), token.clone());
     env.db.read(move |conn| look_up(conn, &looking, &shown)).await?;
-    let request = Request { actor: None, operation: "cancel_appointment_link".into(), key, body: &raw };
+    let request = Request::anonymous(&trail, "cancel_appointment_link".into(), key, &raw);
     idempotency::run(&env, request, move |tx| {
         let id = look_up(tx, &shared, &token)?;
         let mut shown = store::lock_unguarded(tx, id)?;
@@ -296,7 +296,7 @@ async fn renew_appointment_links(
     actor.require(Action::AppointmentLinkManage)?;
     let (shared, id) = (env.clone(), id.0);
     let operation = format!("renew_appointment_links {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &[] };
+    let request = Request::of(&actor, operation, key, &[]);
     idempotency::run(&env, request, move |tx| {
         let shown = store::lock_unguarded(tx, id)?;
         let now = shared.now();

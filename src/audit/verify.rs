@@ -22,6 +22,8 @@ use crate::ids::AuditEventId;
 const PAGE: i64 = 1000;
 /// Of how many lists the patients are looked for at once.
 const LISTS: usize = 100;
+/// How many reasons are opened at once.
+const OPENINGS: usize = 100;
 /// How long an event may wait for its seal.
 const UNSEALED: SignedDuration = SignedDuration::from_secs(10);
 /// How many findings are told in words; of more only the number.
@@ -119,11 +121,7 @@ pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
         for (seal, event) in rows {
             chain.follow(seal, event);
         }
-        if !openings.is_empty() {
-            for event in env.db.read(move |conn| openings::missing(conn, openings)).await? {
-                chain.report.find(format!("the reason of event {} of {} was removed or changed", event.id, event.at));
-            }
-        }
+        opened(env, openings, chain.report).await?;
         missing_rows(env, lists, chain.report).await?;
     }
     chain.end();
@@ -236,6 +234,17 @@ async fn unsealed(env: &Env, keys: &Keys, report: &mut Report) -> Result<()> {
             }
         }
     }
+}
+
+/// Compares events of opened records with the openings that hold their reasons.
+async fn opened(env: &Env, events: Vec<Event>, report: &mut Report) -> Result<()> {
+    for events in events.chunks(OPENINGS) {
+        let (events, sealer) = (events.to_vec(), env.sealer.clone());
+        for (event, fault) in env.db.read(move |conn| openings::faults(conn, &sealer, events)).await? {
+            report.find(format!("the reason of event {} of {} {fault}", event.id, event.at));
+        }
+    }
+    Ok(())
 }
 
 /// The events that showed several patients.

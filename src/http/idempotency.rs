@@ -11,14 +11,16 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::etag;
+use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::db::schema::{idempotency_keys, patient_access};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::UserId;
+use crate::ids::{PatientId, UserId};
 use crate::rounds;
 use crate::sealed::{Place, Sealed};
+use crate::trail::Trail;
 
 /// How long a stored answer is kept at least.
 pub const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(48);
@@ -129,40 +131,90 @@ impl Answer {
 #[derive(Debug, Clone, Copy)]
 pub struct Replayed;
 
+/// Decides whether a repeat may be given the stored answer, which is about this patient.
+pub type Guard = Box<dyn Fn(&mut Conn, Option<PatientId>) -> Result<()> + Send>;
+
 /// A request as it counts for its repeats.
 pub struct Request<'a> {
-    /// Who asks; `None` for a caller who is not signed in.
-    pub actor: Option<UserId>,
-    /// The operation's id, with the path's ids: `cancel_appointment 0199…`.
-    pub operation: String,
-    /// The key, if one was sent.
-    pub key: IdempotencyKey,
-    /// The body's bytes.
-    pub body: &'a [u8],
+    actor: Option<UserId>,
+    operation: String,
+    key: IdempotencyKey,
+    body: &'a [u8],
+    trail: Trail,
+    guard: Option<Guard>,
+}
+
+impl<'a> Request<'a> {
+    /// A request of who is signed in. `operation` is the operation's id, with the path's ids: `cancel_appointment 0199…`;
+    /// `body` is the body's bytes.
+    pub fn of(actor: &Actor, operation: String, key: IdempotencyKey, body: &'a [u8]) -> Self {
+        Self { actor: Some(actor.user_id), ..Self::anonymous(&actor.trail, operation, key, body) }
+    }
+
+    /// A request of a caller who is not signed in.
+    pub fn anonymous(trail: &Trail, operation: String, key: IdempotencyKey, body: &'a [u8]) -> Self {
+        Self { actor: None, operation, key, body, trail: trail.clone(), guard: None }
+    }
+
+    /// Lets a repeat pass this check before it is given the stored answer: for what may no longer be shown by then.
+    #[must_use]
+    pub fn guarded(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
+    }
+}
+
+/// An answer as it is stored: with the patients whom the event of a repeat names.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    answer: Answer,
+    /// The patient whom the request was about.
+    #[serde(default)]
+    patient: Option<PatientId>,
+    /// The other patients whom the answer shows.
+    #[serde(default)]
+    shown: Vec<PatientId>,
+}
+
+impl Kept {
+    fn new(answer: Answer, trail: &Trail) -> Self {
+        let (patient, shown) = trail.patients();
+        Self { answer, patient, shown }
+    }
+
+    fn note(&self, trail: &Trail) {
+        if let Some(patient) = self.patient {
+            trail.note_patient(patient);
+        }
+        trail.note_shown(self.shown.iter().copied());
+    }
 }
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = idempotency_keys)]
 struct Stored {
     fingerprint: Vec<u8>,
-    answer: Sealed<Answer>,
+    answer: Sealed<Kept>,
     created_at: Timestamp,
 }
 
 /// Runs `effect` once for all requests of one actor, operation and key, and answers each of them alike.
 ///
+/// A repeat notes on its trail the patients whom the first request's event named, and passes the request's guard.
+///
 /// # Errors
-/// The effect's own; [`Error::KeyReused`] where the key came with another body; a conflict where a twin is still at it.
+/// The effect's own, and the guard's; [`Error::KeyReused`] where the key came with another body; a conflict where a twin is still at it.
 pub async fn run<F>(env: &Env, request: Request<'_>, effect: F) -> Result<HttpResponse>
 where
     F: Fn(&mut Conn) -> Result<Answer> + Send + 'static,
 {
-    let Some(key) = request.key.0 else {
+    let Request { actor, operation, key, body, trail, guard } = request;
+    let Some(key) = key.0 else {
         return env.db.write(effect).await.map(|answer| answer.respond(false));
     };
-    let body = request.body.to_vec();
-    let actor = request.actor.unwrap_or(UserId(uuid::Uuid::nil()));
-    let (operation, sealer, clock) = (request.operation, env.sealer.clone(), env.clock.clone());
+    let body = body.to_vec();
+    let actor = actor.unwrap_or(UserId(uuid::Uuid::nil()));
+    let (sealer, clock) = (env.sealer.clone(), env.clock.clone());
     let (answer, replayed) = env
         .db
         .write(move |tx| {
@@ -184,22 +236,27 @@ where
                 if !sealer.is_fingerprint(&stored.fingerprint, &[operation.as_bytes(), &body]) {
                     return Err(Error::KeyReused);
                 }
-                return sealer.open(place, &stored.answer).map(|answer| (answer, true));
+                let kept = sealer.open(place, &stored.answer)?;
+                kept.note(&trail);
+                if let Some(guard) = &guard {
+                    guard(tx, kept.patient)?;
+                }
+                return Ok((kept.answer, true));
             }
-            let answer = effect(tx)?;
-            let sealed = sealer.seal(place, &answer)?;
+            let kept = Kept::new(effect(tx)?, &trail);
+            let sealed = sealer.seal(place, &kept)?;
             per_backend!(tx, tx => diesel::insert_into(idempotency_keys::table)
                 .values((
                     idempotency_keys::actor_id.eq(actor),
                     idempotency_keys::operation.eq(&operation),
                     idempotency_keys::key.eq(&key),
                     idempotency_keys::fingerprint.eq(sealer.fingerprint(&[operation.as_bytes(), &body])),
-                    idempotency_keys::status.eq(i32::from(answer.status)),
+                    idempotency_keys::status.eq(i32::from(kept.answer.status)),
                     idempotency_keys::answer.eq(&sealed),
                     idempotency_keys::created_at.eq(clock.now()),
                 ))
                 .execute(tx))?;
-            Ok((answer, false))
+            Ok((kept.answer, false))
         })
         .await?;
     Ok(answer.respond(replayed))

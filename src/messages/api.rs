@@ -219,8 +219,7 @@ async fn list(env: web::Data<Env>, actor: Actor, query: Params<MessageQuery>) ->
 async fn resend(env: web::Data<Env>, actor: Actor, id: PathId<MessageId>, key: IdempotencyKey) -> Result<HttpResponse> {
     actor.require(Action::MessageManage)?;
     let id = id.0;
-    let request =
-        idempotency::Request { actor: Some(actor.user_id), operation: format!("resend_message {id}"), key, body: &[] };
+    let request = idempotency::Request::of(&actor, format!("resend_message {id}"), key, &[]);
     let inner = env.clone();
     idempotency::run(&env, request, move |tx| {
         let message = store::resend(tx, &inner, id)?;

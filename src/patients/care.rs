@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
 
+use super::store;
 use crate::actor::{Actor, Role};
 use crate::audit::openings;
 use crate::clock::Timestamp;
@@ -17,6 +18,7 @@ use crate::db::schema::{appointments, intake_flags, patients, record_openings};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::http::idempotency::Guard;
 use crate::ids::PatientId;
 
 /// The code of the refusal.
@@ -94,10 +96,14 @@ pub fn require(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) ->
     if actor.role != Role::Practitioner || is_open(conn, env, actor, patient)? {
         return Ok(());
     }
-    Err(Error::forbidden(
+    Err(refusal())
+}
+
+fn refusal() -> Error {
+    Error::forbidden(
         REASON_REQUIRED,
         "You have no appointment with this patient. Say in the header Access-Reason why you need the record; it is written down.",
-    ))
+    )
 }
 
 fn is_open(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Result<bool> {
@@ -133,6 +139,20 @@ pub fn admit(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Res
         }
         (result, _) => result,
     }
+}
+
+/// The guard of a clinical operation's repeats: its stored answer is for who passes the same check as a first request.
+pub fn repeats(env: &Env, actor: &Actor) -> Guard {
+    let (env, actor) = (env.clone(), actor.clone());
+    Box::new(move |tx, patient| match patient {
+        Some(patient) => {
+            store::visible(tx, &env, &actor, patient)?;
+            admit(tx, &env, &actor, patient)
+        }
+        // Stored before answers named their patient.
+        None if actor.role == Role::Practitioner => Err(refusal()),
+        None => Ok(()),
+    })
 }
 
 /// Reads clinical data of one patient; where the actor gave a reason, the record is opened before.

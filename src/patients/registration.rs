@@ -159,7 +159,7 @@ async fn create_registration(
 ) -> Result<HttpResponse> {
     let registration = body.value.parse(Context::of(&env).await?)?;
     let shared = env.clone();
-    let request = Request { actor: None, operation: "create_registration".into(), key, body: &body.raw };
+    let request = Request::anonymous(&trail, "create_registration".into(), key, &body.raw);
     let registered = idempotency::run(&env, request, move |tx| {
         register(tx, &shared, &registration)?;
         audit::record(tx, &shared, &trail, None)?;

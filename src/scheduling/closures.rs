@@ -263,7 +263,7 @@ pub async fn add_closures(
     actor.require(Action::ClinicSetUp)?;
     let closures = read(&body.value, env.now())?;
     let operation = format!("add_closures {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw);
     let within = env.clone();
     idempotency::run(&env, request, move |tx| {
         let added = add(tx, &within, &actor.trail, id, &closures)?;

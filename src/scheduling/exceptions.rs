@@ -314,7 +314,7 @@ pub async fn create_exception(
         return Err(Error::NotFound);
     }
     let operation = format!("create_exception {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw);
     let (within, input) = (env.clone(), body.value.clone());
     idempotency::run(&env, request, move |tx| {
         let practitioner = store::lock_practitioner(tx, id)?;

@@ -153,7 +153,7 @@ pub async fn hold_slot(
 ) -> Result<HttpResponse> {
     actor.require(Action::SlotHold)?;
     let operation = format!("hold_slot {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw);
     let (within, visit, by_staff) = (env.clone(), body.visit_type_id, actor.role.is_staff());
     let held = idempotency::run(&env, request, move |tx| {
         let hold = place(tx, &within, &actor, id, visit)?;
@@ -272,7 +272,7 @@ pub async fn renew_hold(
 ) -> Result<HttpResponse> {
     actor.require(Action::SlotHold)?;
     let operation = format!("renew_hold {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &[] };
+    let request = Request::of(&actor, operation, key, &[]);
     let within = env.clone();
     idempotency::run(&env, request, move |tx| {
         let hold = renew(tx, within.now(), &actor, id)?;

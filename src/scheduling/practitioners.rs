@@ -323,7 +323,7 @@ pub async fn create_practitioner(
     actor.require(Action::ClinicSetUp)?;
     let changes = Changes::read(body.value.clone().into())?;
     let operation = "create_practitioner".to_owned();
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw);
     let within = env.clone();
     idempotency::run(&env, request, move |tx| {
         let practitioner = create(tx, &within, &changes)?;

@@ -257,7 +257,7 @@ pub async fn create_visit_type(
     actor.require(Action::ClinicSetUp)?;
     let changes = Changes::read(body.value.clone().into())?;
     let operation = "create_visit_type".to_owned();
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw);
     let within = env.clone();
     idempotency::run(&env, request, move |tx| {
         let visit = create(tx, &within, &changes)?;

@@ -187,7 +187,7 @@ async fn resend_verification(
     body: Body<Mailbox>,
 ) -> Result<HttpResponse> {
     let (shared, email) = (env.clone(), body.parse()?);
-    let request = Request { actor: None, operation: "resend_email_verification".into(), key, body: &body.raw };
+    let request = Request::anonymous(&trail, "resend_email_verification".into(), key, &body.raw);
     let send = idempotency::run(&env, request, move |tx| {
         mail_to(tx, &shared, &email, |user| {
             // The staff have invitations instead.

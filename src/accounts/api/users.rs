@@ -152,7 +152,7 @@ async fn create_user(
 ) -> Result<HttpResponse> {
     actor.require(Action::UserManage)?;
     let (shared, new) = (env.clone(), body.parse()?);
-    let request = Request { actor: Some(actor.user_id), operation: "create_user".into(), key, body: &body.raw };
+    let request = Request::of(&actor, "create_user".into(), key, &body.raw);
     idempotency::run(&env, request, move |tx| {
         if let Some(practitioner) = new.practitioner_id {
             store::require_practitioner(tx, practitioner)?;

@@ -76,7 +76,7 @@ async fn create_intake(
     body.check()?;
     let (patient, copy_from) = (id.0, body.copy_from);
     let operation = format!("create_intake {patient}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw).guarded(care::repeats(&env, &actor));
     let shared = env.clone();
     idempotency::run(&env, request, move |tx| {
         let id = drafts::begin(tx, &shared, &rules, &actor, patient, copy_from)?;

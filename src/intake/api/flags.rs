@@ -233,7 +233,7 @@ async fn acknowledge_intake_flag(
     check.done()?;
     let (shared, id) = (env.clone(), id.0);
     let operation = format!("acknowledge_intake_flag {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw).guarded(care::repeats(&env, &actor));
     idempotency::run(&env, request, move |tx| {
         let (_, patient) = flags::find(tx, id)?;
         actor.trail.note_patient(patient.id);

@@ -122,7 +122,7 @@ async fn create_lab_result(
     labs::check(lab)?;
     let (shared, patient, lab) = (env.clone(), id.0, lab.clone());
     let operation = format!("create_lab_result {patient}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw);
     idempotency::run(&env, request, move |tx| {
         let patient = records::visible(tx, &shared, &actor, patient)?;
         let bearings = Bearings::take(tx, &shared, &rules, &actor, &patient)?;

@@ -63,7 +63,7 @@ async fn submit_intake(
 ) -> Result<HttpResponse> {
     actor.require(Action::IntakeWrite)?;
     let (shared, id) = (env.clone(), id.0);
-    let request = Request { actor: Some(actor.user_id), operation: format!("submit_intake {id}"), key, body: b"" };
+    let request = Request::of(&actor, format!("submit_intake {id}"), key, &[]).guarded(care::repeats(&env, &actor));
     idempotency::run(&env, request, move |tx| {
         submission::submit(tx, &shared, &rules, &actor, id, &if_match)?;
         audit::record(tx, &shared, &actor.trail, id.0)?;
@@ -112,7 +112,7 @@ async fn review_intake(
     // What is wrong in itself is told before anybody looks for the intake; dates are compared with the patient's birth later.
     rls::Review::parse(&review, "", &Context::new(Date::MIN, Date::MAX, FilledBy::Practitioner))?;
     let (shared, id) = (env.clone(), id.0);
-    let request = Request { actor: Some(actor.user_id), operation: format!("review_intake {id}"), key, body: &raw };
+    let request = Request::of(&actor, format!("review_intake {id}"), key, &raw).guarded(care::repeats(&env, &actor));
     idempotency::run(&env, request, move |tx| {
         submission::review(tx, &shared, &rules, &actor, id, &if_match, &review)?;
         audit::record(tx, &shared, &actor.trail, id.0)?;
@@ -168,7 +168,7 @@ async fn amend_intake(
     let (patch, reason) = (members(&body.answers)?.clone(), reason(&body.reason)?);
     let (shared, id) = (env.clone(), id.0);
     let operation = format!("amend_intake {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw).guarded(care::repeats(&env, &actor));
     idempotency::run(&env, request, move |tx| {
         submission::amend(tx, &shared, &rules, &actor, id, &if_match, &patch, &reason)?;
         audit::record(tx, &shared, &actor.trail, id.0)?;
@@ -226,7 +226,7 @@ async fn void_intake(
 ) -> Result<HttpResponse> {
     actor.require(Action::IntakeVoid)?;
     let (shared, id, reason) = (env.clone(), id.0, reason(&body.reason)?);
-    let request = Request { actor: Some(actor.user_id), operation: format!("void_intake {id}"), key, body: &body.raw };
+    let request = Request::of(&actor, format!("void_intake {id}"), key, &body.raw).guarded(care::repeats(&env, &actor));
     idempotency::run(&env, request, move |tx| {
         submission::void(tx, &shared, &actor, id, &if_match, &reason)?;
         audit::record(tx, &shared, &actor.trail, id.0)?;

@@ -17,7 +17,7 @@ use crate::http::{Body, Endpoints, IdempotencyKey, PathId};
 use crate::ids::{PatientId, UserId};
 use crate::patients::access::{self, Access};
 use crate::patients::model::Relation;
-use crate::patients::{giving, invitations, store};
+use crate::patients::{care, giving, invitations, store};
 use crate::trail::Trail;
 
 pub(super) fn routes(endpoints: &mut Endpoints) {
@@ -191,7 +191,7 @@ async fn grant_access(
     let (email, relation) = body.parse()?;
     let (shared, id) = (env.clone(), id.0);
     let operation = format!("grant_patient_access {id}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw).guarded(care::repeats(&env, &actor));
     idempotency::run(&env, request, move |tx| {
         let (access, user) = invitations::link(tx, &shared, &actor, id, &email, relation)?;
         audit::record(tx, &shared, &actor.trail, user.id.0)?;
@@ -234,7 +234,7 @@ async fn confirm_access(
     let (id, user): (_, UserId) = (id.0, path.1.parse().map_err(|_| Error::NotFound)?);
     let shared = env.clone();
     let operation = format!("confirm_patient_access {id} {user}");
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &[] };
+    let request = Request::of(&actor, operation, key, &[]).guarded(care::repeats(&env, &actor));
     idempotency::run(&env, request, move |tx| {
         let (access, holder) = giving::confirm(tx, &shared, &actor, id, user)?;
         audit::record(tx, &shared, &actor.trail, user.0)?;

@@ -217,7 +217,7 @@ async fn create_consent(
     check.done()?;
     let (shared, new) = (env.clone(), new.ok_or_else(|| Error::fault("a consent without a fault is there"))?);
     let operation = format!("create_consent {}", id.0);
-    let request = Request { actor: Some(actor.user_id), operation, key, body: &body.raw };
+    let request = Request::of(&actor, operation, key, &body.raw);
     idempotency::run(&env, request, move |tx| {
         let patient = store::visible(tx, &shared, &actor, id.0)?;
         let new = if staff { new.clone() } else { own_signature(tx, &shared, &actor, &patient, &new)? };

@@ -14,6 +14,7 @@ use crate::error::{Check, Result};
 use crate::http::idempotency::{self, Answer, Request};
 use crate::http::{Body, Endpoints, IdempotencyKey, PathId};
 use crate::ids::PatientId;
+use crate::patients::care;
 use crate::patients::invitations::{self, NewHolder};
 use crate::patients::registration::HOLDER_NAME;
 use crate::text;
@@ -67,7 +68,7 @@ async fn invite_to_patient(
     let (email, relation) = body.parse()?;
     let (shared, id) = (env.clone(), id.0);
     let request =
-        Request { actor: Some(actor.user_id), operation: format!("invite_to_patient {id}"), key, body: &body.raw };
+        Request::of(&actor, format!("invite_to_patient {id}"), key, &body.raw).guarded(care::repeats(&env, &actor));
     idempotency::run(&env, request, move |tx| {
         let sent = invitations::invite(tx, &shared, &actor, id, &email, relation)?;
         audit::record(tx, &shared, &actor.trail, sent.id.0)?;

@@ -226,7 +226,7 @@ async fn create_patient(
     let account = if actor.role.is_staff() { None } else { Some(own_address(&env, actor.user_id).await?) };
     let (profile, relation) = new_record(body.value, account.as_ref(), Context::of(&env).await?)?;
     let shared = env.clone();
-    let request = Request { actor: Some(actor.user_id), operation: "create_patient".into(), key, body: &body.raw };
+    let request = Request::of(&actor, "create_patient".into(), key, &body.raw);
     idempotency::run(&env, request, move |tx| {
         let patient = match relation {
             None => store::insert(tx, &shared, &profile)?,
