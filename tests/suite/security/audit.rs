@@ -263,6 +263,49 @@ both! {
         assert!(found.len() == 1 && found[0].contains("the reason of event"), "{found:?}");
     }
 
+    async fn row_19_a_reason_that_was_changed_is_found_and_the_others_can_still_be_read(app: App) {
+        let (admin, doctor) = (app.admin().await, app.doctor().await);
+        for name in ["ann", "bob"] {
+            let patient = app.patient(name).await;
+            doctor.get(&format!("/v1/patients/{}/rls-timeline", patient.patient_id)).await.expect(200);
+        }
+        let events = admin.get("/v1/audit-events?operation=open_record").await.items();
+        let reason = events[0]["reason"].clone();
+        assert!(reason.is_string(), "{events:#?}");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        sealed(&app).await;
+        assert_eq!(findings(&app, None).await, Vec::<String>::new());
+        let (empty, hour, day) = match app.engine {
+            Engine::Postgres => ("''::bytea", "interval '1 hour'", "interval '1 day'"),
+            Engine::Sqlite => ("x''", "3600000000", "86400000000"),
+        };
+        app.db(|tx| Ok(tx.batch_execute("CREATE TABLE kept AS SELECT * FROM record_openings")?)).await;
+        let one = "WHERE id = (SELECT id FROM kept ORDER BY id LIMIT 1)";
+        let other = "(SELECT reason FROM kept ORDER BY id DESC LIMIT 1)";
+        for (change, words) in [
+            (format!("reason = {empty}"), "cannot be read"),
+            (format!("reason = {other}"), "cannot be read"),
+            (format!("opened_at = opened_at - {hour}"), "stands at another time"),
+            (format!("expires_at = opened_at + 8 * {day}"), "for longer than"),
+            ("patient_id = (SELECT patient_id FROM kept ORDER BY id DESC LIMIT 1)".to_owned(), "another account or patient"),
+        ] {
+            let sql = format!("UPDATE record_openings SET {change} {one}");
+            app.db(move |tx| Ok(tx.batch_execute(&sql)?)).await;
+            let found = findings(&app, None).await;
+            assert!(found.len() == 1 && found[0].contains(words), "{change}: {found:?}");
+            let events = admin.get("/v1/audit-events?operation=open_record").await.items();
+            let reasons: Vec<_> = events.iter().map(|event| &event["reason"]).collect();
+            let first = if words == "cannot be read" { &Value::Null } else { &reason };
+            // The newest first.
+            assert_eq!(reasons, [&reason, first], "{change}");
+            let back = ["patient_id", "reason", "opened_at", "expires_at"]
+                .map(|column| format!("{column} = (SELECT {column} FROM kept WHERE kept.id = record_openings.id)"));
+            let sql = format!("UPDATE record_openings SET {}", back.join(", "));
+            app.db(move |tx| Ok(tx.batch_execute(&sql)?)).await;
+            assert_eq!(findings(&app, None).await, Vec::<String>::new(), "put back after {change}");
+        }
+    }
+
     async fn row_19_the_database_refuses_to_change_or_delete_an_event_or_a_seal(app: App) {
         some_history(&app).await;
         let mut attempts = vec![

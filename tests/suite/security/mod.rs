@@ -18,6 +18,7 @@ mod mailboxes;
 mod matrix;
 mod privacy;
 mod registering;
+mod replays;
 mod retention;
 mod revoked;
 mod second_factor;
