@@ -29,6 +29,7 @@ async fn submitted(ann: &Patient) -> String {
     let mut answers = example["answers"].clone();
     answers.as_object_mut().expect("an object").remove("irls");
     answers["safety"]["bleeding_vein"] = json!("yes");
+    answers["safety"]["bleeding_vein_uncontrolled"] = json!("no");
     let begun = ann.post(&format!("/v1/patients/{}/intakes", ann.patient_id), json!({"form": "rls-history"})).await;
     let path = begun.expect(201).location();
     ann.patch(&path, &begun.etag(), json!({"answers": answers})).await.expect(200);
