@@ -141,6 +141,7 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        guarded_until -> Nullable<types::Instant>,
     }
 }
 
@@ -185,7 +186,6 @@ diesel::table! {
         id -> types::Uid,
         user_id -> types::Uid,
         patient_id -> types::Uid,
-        told_id -> Nullable<types::Uid>,
         token_hash -> Binary,
         created_at -> types::Instant,
     }

@@ -260,7 +260,8 @@ impl MessageDone {
 /// Mark a message as seen to by hand
 ///
 /// For a call that was made, and for a failed mail whose reader was told otherwise. It leaves the desk's list; who did it
-/// and when is kept.
+/// and when is kept. What tells of an access to a patient's record is seen to by another member of the staff than the one who gave
+/// the access.
 #[utoipa::path(
     tag = "messages",
     operation_id = "complete_message",
@@ -269,6 +270,8 @@ impl MessageDone {
     request_body = MessageDone,
     responses(
         (status = 200, description = "Done", body = MessageDto),
+        (status = 403, description = "`role_forbidden`: the role may not do this at all. `second_factor_required`: the account must set up \
+            its second factor first. `second_person_required`: the caller gave the access that this message tells of"),
         (status = 409, description = "`message_not_open`: it was mailed, is still to be mailed, or was done before"),
     ),
 )]

@@ -1,6 +1,9 @@
 //! What the tests of this department share.
 
-use super::model::{AccessMail, AppointmentMail, BirthdayMail, Mail, Message, MessageStatus, Recipient, SecurityEvent};
+use super::model::{
+    AccessMail, AppointmentMail, BirthdayMail, Mail, Message, MessageStatus, Recipient, RecordChange, RecordMail,
+    SecurityEvent,
+};
 use crate::config::{Config, Settings};
 use crate::db::Target;
 use crate::sealed::Sealed;
@@ -56,6 +59,7 @@ pub fn access() -> AccessMail {
         on: "2026-03-02".parse().expect("a day"),
         pending: true,
         token: Some("access-0123456789".into()),
+        given_by: None,
     }
 }
 
@@ -86,6 +90,7 @@ pub fn mails() -> Vec<Mail> {
         Mail::ComingOfAge(birthday()),
         Mail::AccessGiven(access()),
         Mail::StaffAlert { reference: "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into() },
+        Mail::RecordNotice(RecordMail { patient: None, change: RecordChange::AddressChanged }),
     ]
 }
 

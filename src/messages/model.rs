@@ -52,6 +52,8 @@ text_enum! {
         AccessGiven = "access_given",
         /// The staff's worklist has something that cannot wait.
         StaffAlert = "staff_alert",
+        /// The staff changed the address in a patient's record, or took an account's access to it away.
+        RecordNotice = "record_notice",
     }
 }
 
@@ -86,6 +88,16 @@ text_enum! {
         RecoveryCodesRenewed = "recovery_codes_renewed",
         /// A recovery code was used.
         RecoveryCodeUsed = "recovery_code_used",
+    }
+}
+
+text_enum! {
+    /// What the staff changed about how a patient's record is reached.
+    RecordChange {
+        /// The record has another e-mail address, or none.
+        AddressChanged = "address_changed",
+        /// The recipient's account may not act for the patient any more.
+        AccessEnded = "access_ended",
     }
 }
 
@@ -158,6 +170,8 @@ pub enum Mail {
         /// What to look for there; it means nothing to anybody else.
         reference: String,
     },
+    /// The staff changed how a record is reached.
+    RecordNotice(RecordMail),
 }
 
 impl Mail {
@@ -178,6 +192,7 @@ impl Mail {
             Self::ComingOfAge(_) => MessageKind::ComingOfAge,
             Self::AccessGiven(_) => MessageKind::AccessGiven,
             Self::StaffAlert { .. } => MessageKind::StaffAlert,
+            Self::RecordNotice(_) => MessageKind::RecordNotice,
         }
     }
 
@@ -203,6 +218,14 @@ impl Mail {
     pub fn access(&self) -> Option<&AccessMail> {
         match self {
             Self::AccessGiven(mail) => Some(mail),
+            _ => None,
+        }
+    }
+
+    /// The change to how a record is reached, if it is about one.
+    pub fn record(&self) -> Option<&RecordMail> {
+        match self {
+            Self::RecordNotice(mail) => Some(mail),
             _ => None,
         }
     }
@@ -275,8 +298,20 @@ pub struct AccessMail {
     pub on: Date,
     /// Whether it waits for a second member of the staff.
     pub pending: bool,
-    /// For the link that stops it; none in a call.
+    /// For the link that stops it; none in a call, and none where another account than the patient's own reads of `self`.
     pub token: Option<String>,
+    /// Who of the staff gave it: another one makes the call about it.
+    #[serde(default)]
+    pub given_by: Option<UserId>,
+}
+
+/// What the staff changed about how a record is reached, as the mail tells of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordMail {
+    /// What the patient is called, where the message goes to another person.
+    pub patient: Option<String>,
+    /// What was changed.
+    pub change: RecordChange,
 }
 
 /// An appointment as its mails and its calendar entry show it, at the moment of the change.

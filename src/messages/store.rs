@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use jiff::SignedDuration;
 
-use super::model::{Mail, Message, MessageStatus};
+use super::model::{Mail, Message, MessageKind, MessageStatus};
 use super::outbox;
 use super::retry::Failure;
 use crate::actor::Actor;
@@ -269,12 +269,14 @@ fn require_current(tx: &mut Conn, env: &Env, message: &Message) -> Result<()> {
 /// Takes a call that was made, or a failed mail whose reader was told otherwise, off the desk's lists.
 ///
 /// # Errors
-/// [`Error::NotFound`]; a conflict for any other message.
+/// [`Error::NotFound`]; a conflict for any other message; forbidden, `second_person_required`, where it tells of an access that the
+/// actor gave.
 pub fn done(tx: &mut Conn, env: &Env, actor: &Actor, id: MessageId, note: Option<&String>) -> Result<Message> {
     let message = messages::table.find(id).select(Message::as_select()).first(tx)?;
     if !matches!(message.status, MessageStatus::ToPhone | MessageStatus::Failed) {
         return Err(Error::conflict("message_not_open", "There is nothing to be done by hand about this message."));
     }
+    require_second_person(env, actor, &message)?;
     let note = note.map(|note| env.sealer.seal(note_place(id), note)).transpose()?;
     let changed = diesel::update(messages::table.find(id).filter(messages::status.eq(message.status)))
         .set((
@@ -289,6 +291,19 @@ pub fn done(tx: &mut Conn, env: &Env, actor: &Actor, id: MessageId, note: Option
         return Err(Error::Retry);
     }
     Ok(messages::table.find(id).select(Message::as_select()).first(tx)?)
+}
+
+/// Sees to it that another member of the staff than the one who gave an access tells of it: else the call might never be made.
+fn require_second_person(env: &Env, actor: &Actor, message: &Message) -> Result<()> {
+    if message.kind != MessageKind::AccessGiven {
+        return Ok(());
+    }
+    let mail = outbox::open(env, message.id, &message.payload)?;
+    if mail.access().is_some_and(|access| access.given_by == Some(actor.user_id)) {
+        let detail = "You gave the access that this message tells of. Another member of the staff must tell of it.";
+        return Err(Error::forbidden("second_person_required", detail));
+    }
+    Ok(())
 }
 
 /// Takes the calls about an appointment that nobody has made yet, and the mails that failed, off the desk's lists: what they

@@ -56,6 +56,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "patient_invitation.html",
     "patient_invitation.subject.txt",
     "patient_invitation.txt",
+    "record_notice.html",
+    "record_notice.subject.txt",
+    "record_notice.txt",
     "reset_password.html",
     "reset_password.subject.txt",
     "reset_password.txt",
@@ -105,6 +108,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/patient_invitation.html",
     "es/patient_invitation.subject.txt",
     "es/patient_invitation.txt",
+    "es/record_notice.html",
+    "es/record_notice.subject.txt",
+    "es/record_notice.txt",
     "es/reset_password.html",
     "es/reset_password.subject.txt",
     "es/reset_password.txt",
@@ -186,6 +192,10 @@ impl Writer {
                 relation => mail.relation.as_str(),
                 day => Moment::of_day(mail.on.0, language).date(),
                 pending => mail.pending,
+            }),
+            record => mail.record().map(|mail| context! {
+                patient => mail.patient.as_deref().map(one_line),
+                change => mail.change.as_str(),
             }),
             birthday => mail.birthday().map(|mail| {
                 let day = Moment::of_day(mail.on.0, language);

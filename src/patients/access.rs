@@ -8,7 +8,7 @@ use diesel::prelude::*;
 
 use super::adulthood::Calendar;
 use super::model::{Patient, Profile, Relation};
-use super::store;
+use super::{guarding, store};
 use crate::accounts::{self, model::User};
 use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
@@ -82,9 +82,20 @@ pub fn standing(now: Timestamp) -> _ {
     patient_access::pending.eq(false).and(patient_access::stopped_at.is_null()).and(not_over)
 }
 
-/// Whether this relation to an adult waits for a second member of the staff: it lets the account decide in the patient's place,
-/// and one member of the staff could give it to an account of their own.
-fn needs_second_person(relation: Relation) -> bool {
+/// Whether access that a member of the staff gives waits for a second one. A parent or guardian decides in an adult's place; and
+/// while the record is guarded, its address, its birth date or the account that was the patient's may be the giver's own work.
+fn needs_second_person(
+    tx: &mut Conn,
+    env: &Env,
+    calendar: &Calendar,
+    patient: &Patient,
+    relation: Relation,
+) -> Result<bool> {
+    let decides = decides_for_patient(relation) && !calendar.is_minor(patient, env.now());
+    Ok(decides || guarding::is_guarded(tx, env, patient.id)?)
+}
+
+fn decides_for_patient(relation: Relation) -> bool {
     matches!(relation, Relation::Parent | Relation::Guardian)
 }
 
@@ -214,7 +225,7 @@ pub fn lock(tx: &mut Conn, key: (UserId, PatientId)) -> Result<Option<Access>> {
 
 /// Lets an account act for the patient; if it may already, as this from now on. What a member of the staff (`by`) gives is
 /// verified; what an account brings with a record of its own is not, except that one is oneself. What a member of the staff
-/// gives to a parent or guardian of an adult waits for a second one.
+/// gives to a parent or guardian of an adult, or to a guarded record, waits for a second one.
 ///
 /// # Errors
 /// The conflicts `own_account_exists` and `own_record_exists`.
@@ -234,7 +245,7 @@ pub fn grant(
     let calendar = Calendar::of_clinic(tx, env)?;
     let pending = match same {
         Some(same) => same.pending,
-        None => by.is_some() && needs_second_person(relation) && !calendar.is_minor(patient, now),
+        None => by.is_some() && needs_second_person(tx, env, &calendar, patient, relation)?,
     };
     // The second person is another one than who makes it wait.
     let first = if pending { same } else { stood };
@@ -263,8 +274,11 @@ pub fn grant(
         None => diesel::insert_into(patient_access::table).values(&access).execute(tx)?,
         Some(_) => diesel::update(patient_access::table.find((user, patient.id))).set(&access).execute(tx)?,
     };
-    if was.is_some_and(|was| was.relation != relation) {
+    if let Some(was) = was.filter(|was| was.relation != relation) {
         idempotency::forget(tx, user)?;
+        if was.relation == Relation::Oneself && was.stands(now) {
+            guarding::begin(tx, env, patient.id)?;
+        }
     }
     Ok(Grant { access, is_new })
 }
@@ -326,15 +340,15 @@ fn own_record_exists() -> Error {
     Error::conflict("own_record_exists", "The account's holder has a record of their own.")
 }
 
-/// Takes access back. It is gone for every later request.
+/// Takes access back, and returns it as it was. It is gone for every later request.
 ///
 /// # Errors
 /// [`Error::NotFound`] where there is none.
-pub fn revoke(tx: &mut Conn, user: UserId, patient: PatientId) -> Result<()> {
-    match diesel::delete(patient_access::table.find((user, patient))).execute(tx)? {
-        0 => Err(Error::NotFound),
-        _ => idempotency::forget(tx, user),
-    }
+pub fn revoke(tx: &mut Conn, user: UserId, patient: PatientId) -> Result<Access> {
+    let was = lock(tx, (user, patient))?.ok_or(Error::NotFound)?;
+    diesel::delete(patient_access::table.find((user, patient))).execute(tx)?;
+    idempotency::forget(tx, user)?;
+    Ok(was)
 }
 
 /// Reckons anew when the access to a patient ends, whose day of birth was corrected. What the staff gave to a parent or guardian
@@ -347,7 +361,7 @@ pub fn reckon_ends(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
     for (was, _) in of_patient(tx, patient.id)? {
         let is_adults = was.ends_on.is_some()
             && calendar.end(was.relation, patient.date_of_birth, was.created_at).is_none()
-            && needs_second_person(was.relation);
+            && decides_for_patient(was.relation);
         let unconfirmed = was.granted_by.is_some() && was.confirmed_at.is_none();
         let was = Access { pending: was.pending || (is_adults && unconfirmed), ..was };
         reckon(tx, &calendar, was, patient.date_of_birth)?;

@@ -46,7 +46,7 @@ pub fn give(
 ) -> Result<Access> {
     let grant = access::grant(tx, env, holder.id, patient, relation, Some(by))?;
     if grant.is_new {
-        tell(tx, env, holder, patient, &grant.access)?;
+        tell(tx, env, holder, patient, &grant.access, by)?;
     }
     Ok(grant.access)
 }
@@ -82,22 +82,18 @@ pub fn end(tx: &mut Conn, env: &Env, actor: &Actor, id: PatientId, holder: UserI
     stop(tx, env, id, holder, Some(actor.user_id))
 }
 
-/// Stops the access that a mail told of, for the reader of the mail. Access that is stopped already stays so.
+/// Stops the access that a mail told of, for the reader of the mail. Access that is stopped already stays so. The link works also
+/// where the reader's own access was taken away since: who gave the new access could have taken away the other.
 ///
 /// # Errors
 /// A broken rule at `/token`.
 pub fn object(tx: &mut Conn, env: &Env, token: &str) -> Result<(PatientId, UserId)> {
-    let (holder, id, told) = access_links::table
+    let (holder, id) = access_links::table
         .filter(access_links::token_hash.eq(tokens::hash(token)))
-        .select((access_links::user_id, access_links::patient_id, access_links::told_id))
-        .first::<(UserId, PatientId, Option<UserId>)>(tx)
+        .select((access_links::user_id, access_links::patient_id))
+        .first::<(UserId, PatientId)>(tx)
         .optional()?
         .ok_or_else(one_time::not_good)?;
-    if let Some(told) = told
-        && !access::has(tx, env, told, id)?
-    {
-        return Err(one_time::not_good());
-    }
     stop(tx, env, id, holder, None)?;
     Ok((id, holder))
 }
@@ -109,24 +105,23 @@ fn stop(tx: &mut Conn, env: &Env, id: PatientId, holder: UserId, by: Option<User
 }
 
 /// Tells the patient, and every account that acts for the patient, of a given access.
-fn tell(tx: &mut Conn, env: &Env, holder: &User, patient: &Patient, access: &Access) -> Result<()> {
+fn tell(tx: &mut Conn, env: &Env, holder: &User, patient: &Patient, access: &Access, by: UserId) -> Result<()> {
     // Links in earlier mails were about another access.
     let earlier =
         access_links::table.filter(access_links::user_id.eq(holder.id)).filter(access_links::patient_id.eq(patient.id));
     diesel::delete(earlier).execute(tx)?;
     let on = Date(Calendar::of_clinic(tx, env)?.day(env.now()));
     for told in recipients::of_access(tx, env, patient, holder, access.relation)? {
-        let token = match told.recipient.email {
-            Some(_) => Some(issue(tx, env, access, told.account)?),
-            // No link is read out on the phone.
-            None => None,
-        };
+        // No link is read out on the phone. And only the patient stops what may be their own account: they call.
+        let has_link = told.recipient.email.is_some() && (told.is_patient || access.relation != Relation::Oneself);
+        let token = if has_link { Some(issue(tx, env, access)?) } else { None };
         let mail = Mail::AccessGiven(AccessMail {
             patient: (!told.is_patient).then(|| patient.first_name().to_owned()),
             relation: access.relation.as_str().to_owned(),
             on,
             pending: access.pending,
             token,
+            given_by: Some(by),
         });
         let envelope = Envelope { recipient: told.recipient, patient_id: Some(patient.id), appointment_id: None, mail };
         outbox::enqueue(tx, env, &envelope)?;
@@ -135,14 +130,13 @@ fn tell(tx: &mut Conn, env: &Env, holder: &User, patient: &Patient, access: &Acc
 }
 
 /// Makes the token of a link that stops an access. It is stored hashed.
-fn issue(tx: &mut Conn, env: &Env, access: &Access, told: Option<UserId>) -> Result<String> {
+fn issue(tx: &mut Conn, env: &Env, access: &Access) -> Result<String> {
     let token = tokens::opaque(&env.entropy);
     diesel::insert_into(access_links::table)
         .values((
             access_links::id.eq(env.new_id::<AccessLinkId>()),
             access_links::user_id.eq(access.user_id),
             access_links::patient_id.eq(access.patient_id),
-            access_links::told_id.eq(told),
             access_links::token_hash.eq(tokens::hash(&token)),
             access_links::created_at.eq(env.now()),
         ))

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 
 use super::access::{self, Access};
 use super::model::{Patient, Relation};
-use super::{giving, unverified};
+use super::{giving, guarding, unverified};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::store::NewUser;
 use crate::accounts::{self, tokens};
@@ -68,14 +68,16 @@ pub fn link(
     Ok((access, user))
 }
 
-/// Takes an account's access back, and the invitations that its address has not accepted.
+/// Takes an account's access back on the part of the staff, with the invitations that its address has not accepted. The owner of
+/// the account is told.
 ///
 /// # Errors
 /// [`Error::NotFound`].
 pub fn unlink(tx: &mut Conn, env: &Env, patient: PatientId, user: UserId) -> Result<()> {
-    access::revoke(tx, user, patient)?;
+    let was = access::revoke(tx, user, patient)?;
     let user = accounts::store::find(tx, user)?;
-    void(tx, patient, &user.email_key, env.now())
+    void(tx, patient, &user.email_key, env.now())?;
+    guarding::access_taken(tx, env, &was, &user)
 }
 
 /// Whether the account can be this to the patient.

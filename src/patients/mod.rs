@@ -8,6 +8,7 @@ pub mod consents;
 pub mod duplicates;
 pub mod ending;
 pub mod giving;
+pub mod guarding;
 pub mod input;
 pub mod invitations;
 pub mod model;

@@ -73,13 +73,13 @@ pub fn of_access(tx: &mut Conn, env: &Env, patient: &Patient, holder: &User, rel
 }
 
 /// The accounts that act for the patient and are known to read their mailbox.
-fn reached(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<Vec<(Access, User)>> {
+pub(super) fn reached(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<Vec<(Access, User)>> {
     let now = env.now();
     let all = access::of_patient(tx, patient.id)?.into_iter();
     Ok(all.filter(|(access, user)| access.stands(now) && has_mailbox(user)).collect())
 }
 
-fn of_account(patient: &Patient, (access, user): &(Access, User)) -> Told {
+pub(super) fn of_account(patient: &Patient, (access, user): &(Access, User)) -> Told {
     Told {
         recipient: Recipient { phone: patient.phone.clone(), ..user.recipient() },
         account: Some(user.id),
@@ -102,6 +102,6 @@ pub fn own(patient: &Patient, accounts: &[(Access, User)]) -> Told {
 }
 
 /// Whether the account's holder is known to read its mailbox.
-fn has_mailbox(user: &User) -> bool {
+pub(super) fn has_mailbox(user: &User) -> bool {
     user.email_verified_at.is_some() && user.disabled_at.is_none()
 }

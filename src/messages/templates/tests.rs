@@ -1,6 +1,6 @@
 use super::*;
 use crate::messages::fixtures::{access, ann, appointment, config, mails};
-use crate::messages::model::{AccessMail, MessageKind};
+use crate::messages::model::{AccessMail, MessageKind, RecordChange, RecordMail};
 use crate::text::branches::Branches;
 
 const TAGS: [&str; 2] = ["en-US", "es-MX"];
@@ -50,6 +50,14 @@ fn every_branch_of_every_template_can_be_rendered() {
     }
     let mut all = mails();
     all.extend(SecurityEvent::ALL.iter().map(|event| Mail::SecurityNotice { event: *event }));
+    all.push(Mail::AccessGiven(AccessMail { token: None, ..access() }));
+    for (patient, change) in [
+        (Some("Leo"), RecordChange::AddressChanged),
+        (None, RecordChange::AccessEnded),
+        (Some("Leo"), RecordChange::AccessEnded),
+    ] {
+        all.push(Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }));
+    }
     let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
     all.extend(
         [Mail::AppointmentBooked, Mail::AppointmentMoved, Mail::AppointmentCancelled].map(|kind| kind(other.clone())),
@@ -410,5 +418,29 @@ fn every_security_notice_says_what_happened_in_both_languages() {
         for text in said {
             assert!(!text.contains("\n\n\n"), "{text}");
         }
+    }
+}
+
+#[test]
+fn a_change_to_a_record_is_told_with_whose_record_it_is_and_the_number_to_call() {
+    for (patient, change, tag, said) in [
+        (None, RecordChange::AddressChanged, "en", "the e-mail address in your record"),
+        (Some("Leo"), RecordChange::AccessEnded, "en", "the access of your account to Leo's record"),
+        (None, RecordChange::AddressChanged, "es", "que consta en su expediente"),
+        (Some("Leo"), RecordChange::AccessEnded, "es", "el acceso al expediente de Leo"),
+    ] {
+        let words = said_in(&Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }), tag);
+        for text in [words.text.replace('\n', " "), words.html] {
+            assert!(text.contains(said) && text.contains("(212) 555-0100"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn access_without_a_link_is_told_with_the_number_to_call() {
+    for (tag, said) in [("en", "If not, call us at (212) 555-0100."), ("es", "Si no, llámenos al (212) 555-0100.")] {
+        let words = said_in(&Mail::AccessGiven(AccessMail { token: None, ..access() }), tag);
+        assert!(words.text.contains(said), "{}", words.text);
+        assert!(!words.text.contains("http") && !words.html.contains("stop-access"), "{}", words.html);
     }
 }

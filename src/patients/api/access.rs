@@ -161,7 +161,8 @@ impl AccessInput {
 ///
 /// New access, or another relation, is told at once to the patient and to every account that acts for the patient: by mail, with a
 /// link that stops it, or by a call that the desk makes. A `parent` or `guardian` of an adult may not act for the patient
-/// before a second member of the staff has confirmed it (`confirmation_required`). A practitioner without a care relationship
+/// before a second member of the staff has confirmed it (`confirmation_required`); for 30 days after staff changed the record's e-mail
+/// address or birth date, or took away the patient's own account, this holds for each relation. A practitioner without a care relationship
 /// gives a reason in `Access-Reason`.
 #[utoipa::path(
     tag = "patients",
@@ -203,7 +204,7 @@ async fn grant_access(
 
 /// Confirm an account's access to a patient
 ///
-/// As the second member of the staff, for a `parent` or `guardian` of an adult. A practitioner without a care relationship gives a
+/// As the second member of the staff, for access with `confirmation_required`. A practitioner without a care relationship gives a
 /// reason in `Access-Reason`.
 #[utoipa::path(
     tag = "patients",
@@ -246,7 +247,7 @@ async fn confirm_access(
 /// Take access back
 ///
 /// At once: the account's next request finds no such patient. Invitations that its address has not accepted yet are void as well.
-/// Staff take back any access. An adult patient stops that of other accounts to their own record; staff see that it was stopped.
+/// Staff take back any access; the account's owner is told by mail. An adult patient stops that of other accounts to their own record; staff see that it was stopped.
 #[utoipa::path(
     tag = "patients",
     operation_id = "revoke_patient_access",
@@ -295,8 +296,7 @@ struct AccessObjection {
 /// Stop the access that a mail told of
 ///
 /// With the token of the link in the mail (`/stop-access#token=…`) that told of a given access. The access ends at once, confirmed or
-/// not, and staff see that it was stopped. A repeat changes nothing. A link that was mailed to an account works as long as that
-/// account may act for the patient.
+/// not, and staff see that it was stopped. A repeat changes nothing.
 #[utoipa::path(
     tag = "patients",
     operation_id = "object_to_patient_access",

@@ -9,6 +9,7 @@ use crate::accounts::{self, model::EmailAddress};
 use crate::actor::{Action, Actor};
 use crate::audit;
 use crate::clock::Timestamp;
+use crate::db::Conn;
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
@@ -19,9 +20,10 @@ use crate::identifiers::{Identifier, Identifiers, Token};
 use crate::ids::{PatientId, UserId};
 use crate::patients::access;
 use crate::patients::consents::ConsentType;
+use crate::patients::guarding;
 use crate::patients::input::{PatientInput, PatientPatch};
 use crate::patients::model::{
-    self, Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Profile, Race, Relation,
+    self, Address, AdministrativeSex, EmergencyContact, Ethnicity, Insurance, Patient, Profile, Race, Relation,
     SexAssignedAtBirth,
 };
 use crate::patients::names;
@@ -462,10 +464,18 @@ async fn update_patient(
             change.clone().apply(&mut profile, author, Country::of_clinic(tx)?, "", &mut check);
             check.done()?;
             // What changes nothing is no change: the version stays, and nobody reads the record again for it.
-            let patient = if profile == before { was } else { store::update(tx, &shared, &was, &profile)? };
+            let patient = if profile == before { was } else { changed(tx, &shared, &was, &profile, author)? };
             audit::record(tx, &shared, &actor.trail, patient.id.0)?;
             Ok((patient.version, PatientDto::new(&shared, store::record(tx, &shared, &actor, id.0)?)?))
         })
         .await?;
     Ok(HttpResponse::Ok().insert_header(etag::header(version)).json(dto))
+}
+
+fn changed(tx: &mut Conn, env: &Env, was: &Patient, profile: &Profile, author: Author) -> Result<Patient> {
+    let patient = store::update(tx, env, was, profile)?;
+    if author == Author::Staff {
+        guarding::record_changed(tx, env, was, &patient)?;
+    }
+    Ok(patient)
 }

@@ -1,0 +1,3 @@
+ALTER TABLE access_links ADD COLUMN told_id BLOB REFERENCES users (id) ON DELETE CASCADE;
+
+ALTER TABLE patients DROP COLUMN guarded_until;
