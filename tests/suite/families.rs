@@ -291,7 +291,7 @@ both! {
         again().await.expect(202);
         desk.delete(&format!("{}/{}", access(&tim), rosa.user_id)).await.expect(204);
         again().await.problem(409, "recipient_changed");
-        assert_eq!(app.mails_to("rosa@example.org").await.len(), 4, "the verification, the booking, and it twice again");
+        assert_eq!(app.mails_to("rosa@example.org").await.len(), 5, "the verification, the booking, it twice again, and that the access was taken back");
     }
 
     async fn an_invitation_speaks_the_language_of_the_account_and_gives_the_clinics_number(app: App) {

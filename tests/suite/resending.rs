@@ -72,6 +72,6 @@ both! {
         let etag = desk.get(&path).await.etag();
         desk.patch(&path, &etag, json!({"email": "right@example.org"})).await.expect(200);
         resend(&desk, &booked).await.problem(409, "recipient_changed");
-        assert_eq!(app.mails_to("elsewhere@example.org").await.len(), 2);
+        assert_eq!(app.mails_to("elsewhere@example.org").await.len(), 3, "and the notice of the change");
     }
 }

@@ -74,6 +74,28 @@ async fn child(desk: &Client, holder: &Patient) -> String {
     kim
 }
 
+/// An account of nobody's record, such as a private one of a member of the staff.
+async fn account(app: &App, email: &str) -> Patient {
+    app.account(email, legwork::actor::Role::Patient, None).await;
+    let client = app.anon().sign_in(email, crate::support::people::PASSWORD).await;
+    Patient { client, patient_id: String::new(), email: email.into() }
+}
+
+/// Writes another address into the record.
+async fn readdress(who: &Client, patient: &str, email: Value) {
+    let record = format!("/v1/patients/{patient}");
+    let etag = who.get(&record).await.etag();
+    who.patch(&record, &etag, json!({"email": email})).await.expect(200);
+}
+
+/// The mails that told this address of a change to a record.
+async fn noticed(app: &App, address: &str) -> Vec<Mail> {
+    let mails = app.mails_to(address).await;
+    let noticed =
+        mails.into_iter().filter(|mail| mail.subject.starts_with("A change to ") && mail.subject.contains("record"));
+    noticed.map(|mail| Mail { text: mail.text.replace("\r\n", "\n").replace('\n', " "), ..mail }).collect()
+}
+
 both! {
     async fn row_20_a_guardian_of_an_adult_reads_nothing_before_a_second_member_of_the_staff_confirms(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
@@ -228,7 +250,7 @@ both! {
         let log = log(&ann).await;
         assert_eq!(log.iter().filter(|entry| *entry == "object_to_patient_access").count(), 4, "{log:?}");
         object(&app, "x").await.invalid("/token", "invalid_token");
-        // A link is about one giving, and one that was mailed to an account needs that account's access.
+        // A link is about one giving, and works also where the access of the account that it was mailed to was taken away.
         let (old, bobs) = (told(&app, &ann.email).await.pop().expect("a mail"), told(&app, &bob.email).await.pop().expect("a mail"));
         give(&desk, &ann.patient_id, &carl, "caregiver").await.expect(201);
         for mail in [&old, &bobs] {
@@ -237,8 +259,9 @@ both! {
         reads_all(&carl, &ann.patient_id).await;
         let bobs = told(&app, &bob.email).await.pop().expect("a mail").token();
         desk.delete(&format!("{}/{}", access(&ann.patient_id), bob.user_id)).await.expect(204);
-        object(&app, &bobs).await.invalid("/token", "invalid_token");
         reads_all(&carl, &ann.patient_id).await;
+        object(&app, &bobs).await.expect(204);
+        reads_nothing(&carl, &ann.patient_id).await;
         // A stopped account of her own does not keep the patient from having one.
         let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
         let posing = app.account("mallory@example.org", legwork::actor::Role::Patient, None).await;
@@ -287,6 +310,14 @@ both! {
         give(&desk, &ann.patient_id, &bob, "guardian").await.expect(201);
         confirm(&admin, &ann.patient_id, &bob).await.expect(200);
         born("2015-09-14").await;
+        for relation in ["guardian", "caregiver"] {
+            let given = give(&desk, &ann.patient_id, &carl, relation).await;
+            assert_eq!(given.expect(201).body["confirmation_required"], true, "{relation}");
+            reads_nothing(&carl, &ann.patient_id).await;
+            confirm(&desk, &ann.patient_id, &carl).await.problem(403, "second_person_required");
+        }
+        // Also where the wrong date stays for longer than the record is guarded.
+        app.clock.advance(SignedDuration::from_hours(24 * 31));
         give(&desk, &ann.patient_id, &carl, "guardian").await.expect(201);
         reads_all(&carl, &ann.patient_id).await;
         born("1967-09-14").await;
@@ -295,12 +326,116 @@ both! {
         confirm(&desk, &ann.patient_id, &carl).await.problem(403, "second_person_required");
         // What a second person has confirmed stays confirmed.
         reads_all(&bob, &ann.patient_id).await;
-        assert_eq!(told(&app, &ann.email).await.len(), 2);
+        assert_eq!(told(&app, &ann.email).await.len(), 4);
         // A minor's access that ends with the birthday is none that waits.
         let kim = child(&desk, &carl).await;
         app.clock.advance(SignedDuration::from_hours(24 * 365 * 4));
         assert_eq!(listed(&desk, &kim, &carl).await["confirmation_required"], false);
         assert_eq!(listed(&desk, &kim, &carl).await["ended"], true);
+    }
+
+    async fn row_20_another_address_in_the_record_gives_no_account_access_without_a_second_person(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let (bob, carl) = (app.patient("bob").await, account(&app, "carl@example.org").await);
+        let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
+        give(&desk, &fay, &bob, "caregiver").await.expect(201);
+        assert_eq!(noticed(&app, "fay@example.org").await.len(), 0);
+        readdress(&desk, &fay, json!(carl.email)).await;
+        // The address before is told, and each account that acts for her; in neutral words.
+        let (to_fay, to_bob) = (noticed(&app, "fay@example.org").await, noticed(&app, &bob.email).await);
+        assert_eq!((to_fay.len(), to_bob.len()), (1, 1));
+        assert!(to_fay[0].text.contains("your record") && to_fay[0].text.contains("call us at once"), "{}", to_fay[0].text);
+        assert!(to_bob[0].text.contains("Fay's record") && !to_bob[0].text.contains("example.org"), "{}", to_bob[0].text);
+        for relation in ["self", "guardian", "caregiver"] {
+            if relation != "self" {
+                desk.delete(&format!("{}/{}", access(&fay), carl.user_id)).await.expect(204);
+            }
+            let given = give(&desk, &fay, &carl, relation).await;
+            assert_eq!(given.expect(201).body["confirmation_required"], true, "{relation}");
+            reads_nothing(&carl, &fay).await;
+            confirm(&desk, &fay, &carl).await.problem(403, "second_person_required");
+        }
+        // The address that was there before does not undo it, nor does an invitation pass by it.
+        readdress(&desk, &fay, json!("fay@example.org")).await;
+        let path = format!("/v1/patients/{fay}/invitation");
+        desk.post(&path, json!({"email": "dan@example.org", "relation": "self"})).await.expect(202);
+        let token = app.mails_to("dan@example.org").await.pop().expect("a mail").token();
+        app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
+        let client = app.anon().sign_in("dan@example.org", PASSWORD).await;
+        let dan = Patient { client, patient_id: String::new(), email: "dan@example.org".into() };
+        reads_nothing(&dan, &fay).await;
+        confirm(&admin, &fay, &dan).await.expect(200);
+        reads_all(&dan, &fay).await;
+        // What stood before stands, and after 30 days one person is enough again.
+        reads_all(&bob, &fay).await;
+        app.clock.advance(SignedDuration::from_hours(24 * 30 + 1));
+        let eve = app.patient("eve").await;
+        let given = give(&desk, &fay, &eve, "caregiver").await;
+        assert_eq!(given.expect(201).body["confirmation_required"], false);
+    }
+
+    async fn row_20_an_address_that_an_account_noted_counts_as_changed_when_the_staff_confirm_it(app: App) {
+        let desk = app.desk().await;
+        let (ann, bob, carl) = (app.patient("ann").await, app.patient("bob").await, app.patient("carl").await);
+        give(&desk, &ann.patient_id, &bob, "caregiver").await.expect(201);
+        readdress(&bob, &ann.patient_id, json!(carl.email)).await;
+        assert_eq!(give(&desk, &ann.patient_id, &carl, "caregiver").await.expect(201).body["confirmation_required"], false);
+        desk.delete(&format!("{}/{}", access(&ann.patient_id), carl.user_id)).await.expect(204);
+        readdress(&desk, &ann.patient_id, json!(carl.email)).await;
+        assert_eq!(give(&desk, &ann.patient_id, &carl, "caregiver").await.expect(201).body["confirmation_required"], true);
+        reads_nothing(&carl, &ann.patient_id).await;
+    }
+
+    async fn row_20_an_owner_whose_account_loses_its_access_is_told_and_can_still_stop_others(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let carl = account(&app, "carl@example.org").await;
+        // Her own account is taken off the record, or made that of somebody else.
+        give(&desk, &ann.patient_id, &bob, "caregiver").await.expect(201);
+        let stop_bob = told(&app, &ann.email).await.pop().expect("a mail").token();
+        desk.delete(&format!("{}/{}", access(&ann.patient_id), ann.user_id)).await.expect(204);
+        let notices = noticed(&app, &ann.email).await;
+        assert_eq!(notices.len(), 1);
+        assert!(notices[0].text.contains("ended the access of your account to your record"), "{}", notices[0].text);
+        give(&desk, &ann.patient_id, &carl, "self").await.expect(201);
+        reads_nothing(&carl, &ann.patient_id).await;
+        // A carer stops no access of who may be the patient. The patient does, at the address in the record.
+        let to_bob = app.mails_to(&bob.email).await;
+        let told_of_self = to_bob.iter().filter(|mail| mail.text.contains("own account")).collect::<Vec<_>>();
+        assert_eq!(told_of_self.len(), 1);
+        assert!(!told_of_self[0].text.contains("stop-access") && told_of_self[0].text.contains("call us"), "{}", told_of_self[0].text);
+        confirm(&admin, &ann.patient_id, &carl).await.expect(200);
+        reads_all(&carl, &ann.patient_id).await;
+        let stop_carl = told(&app, &ann.email).await.pop().expect("a mail").token();
+        for (token, holder) in [(&stop_bob, &bob), (&stop_carl, &carl)] {
+            object(&app, token).await.expect(204);
+            reads_nothing(holder, &ann.patient_id).await;
+        }
+        // What was her own and becomes another's guards the record as well.
+        let gus = app.patient("gus").await;
+        give(&desk, &gus.patient_id, &gus, "caregiver").await.expect(201);
+        let eve = account(&app, "eve@example.org").await;
+        let given = give(&desk, &gus.patient_id, &eve, "self").await;
+        assert_eq!(given.expect(201).body["confirmation_required"], true);
+    }
+
+    async fn row_20_the_call_about_an_access_is_closed_by_another_than_who_gave_it(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let carl = app.patient("carl").await;
+        let mut edna = patient_json("Edna", "");
+        edna["email"] = Value::Null;
+        let edna = desk.post("/v1/patients", edna).await.expect(201).id();
+        give(&desk, &edna, &carl, "caregiver").await.expect(201);
+        app.clock.advance(SignedDuration::from_secs(1));
+        // Another relation is another's giving.
+        give(&admin, &edna, &carl, "guardian").await.expect(201);
+        let calls = desk.get("/v1/messages?status=to_phone").await.items();
+        assert_eq!(calls.len(), 2, "{calls:#?}");
+        for (call, giver, other) in [(&calls[1], &desk, &admin), (&calls[0], &admin, &desk)] {
+            let path = format!("/v1/messages/{}/done", call["id"].as_str().expect("an id"));
+            giver.post(&path, json!({})).await.problem(403, "second_person_required");
+            other.post(&path, json!({})).await.expect(200);
+        }
     }
 
     async fn row_20_an_objection_wins_over_a_confirmation_at_the_same_time(app: App) {
