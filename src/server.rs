@@ -240,8 +240,8 @@ fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
 /// How many connections for probes are open at most: in all, and of one client.
 const PROBES: (usize, usize) = (64, 16);
 
-/// Answers what the operator's tools ask, and nothing else, with a thread of its own: whatever the service's own address has
-/// to bear, they are heard here.
+/// Serves the health checks and metrics, and nothing else, on a thread of its own. Load on the service's main address does not
+/// delay them.
 fn answer_probes(env: &Env, listen: SocketAddr) -> Result<actix_server::Server, String> {
     let (listener, addr) = bind(listen)?;
     let data = web::Data::new(env.clone());
@@ -294,8 +294,8 @@ impl Stopper {
         let _ = self.stop.send(true);
     }
 
-    /// Stops without waiting for requests in flight or for the mail under way, which is sent again after the next start. What
-    /// the audit trail is owed is still written.
+    /// Stops without waiting for requests in flight or for the mail being sent, which is sent again after the next start. Audit
+    /// events that wait are still written.
     pub fn stop_at_once(&self) {
         self.accepting.store(false, Ordering::Relaxed);
         self.at_once.notify_one();

@@ -391,7 +391,7 @@ mod tests {
         };
         assert_eq!(long_attack(3599), Verdict::Heard);
         assert_eq!(long_attack(3600), Verdict::FirstWait(wait(20, false)));
-        // Put back, the clock lets nobody wait longer than a new address.
+        // A clock that was set back does not make a known address wait longer than a new one.
         assert_eq!(told.judge(after(-86_400)), Verdict::FirstWait(wait(20, false)));
     }
 

@@ -67,7 +67,7 @@ impl Event {
         let notes = trail.notes();
         let (patient, shown) = match outcome {
             AuditOutcome::Success | AuditOutcome::Replayed => trail.patients(),
-            // It showed nobody.
+            // The response showed no patient.
             AuditOutcome::Refused | AuditOutcome::Failed => (notes.patient, Vec::new()),
         };
         let event = Self {

@@ -1,7 +1,7 @@
-//! Whom a response showed beside the patient that its event names: the pages of lists and searches.
+//! The patients that a list or search showed, beside the one patient that the event itself names.
 //!
-//! The event carries the ids, so that its HMAC covers them. The rows of `audit_event_patients` repeat them by patient, for
-//! "who looked at my record"; they are no proof themselves, and [`super::verify`] compares the two.
+//! The event stores the ids, so its HMAC covers them. `audit_event_patients` repeats them by patient, to answer "who looked at
+//! my record" from an index. Its rows prove nothing by themselves: [`super::verify`] compares them with the events.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ where
     }
 }
 
-/// That an event's response showed a patient.
+/// A patient whom the response of an event showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = audit_event_patients)]
 pub struct Row {

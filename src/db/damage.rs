@@ -102,7 +102,7 @@ struct Answer {
     yes: bool,
 }
 
-/// Files from before the mark are known by the first migration; and a file without any table is nobody's.
+/// A file made before the mark existed is recognised by the first migration. A file without any table belongs to no application.
 fn is_unmarked_one_of_ours(conn: &mut SqliteConnection) -> QueryResult<bool> {
     const DIESEL: &str = "__diesel_schema_migrations";
     let mut ask = |sql: &str| sql_query(sql).get_result::<Answer>(conn).map(|answer| answer.yes);

@@ -86,7 +86,7 @@ pub fn require_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind
     })
 }
 
-/// From when on the mailbox has room again, where it has none now.
+/// The time from which the mailbox may get this kind of mail again; none if it may now.
 fn room_from(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<Option<Timestamp>> {
     let mailbox = mailbox(address);
     if let Conn::Postgres(conn) = conn {

@@ -161,7 +161,7 @@ fn busy_until(
         .load(tx)?;
     let sent: Vec<Timestamp> = sent.into_iter().flatten().collect();
     if sent.len() + with_it >= most {
-        // The one with whose end there is room for this one.
+        // Once this older message leaves the hour, the new one fits.
         let makes_room = most.checked_sub(with_it + 1).and_then(|index| sent.get(index)).copied().unwrap_or(now);
         return Ok(Some(makes_room.plus(WINDOW)));
     }

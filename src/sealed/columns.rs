@@ -48,7 +48,7 @@ pub const SEALED: &[Column] = &[
     of("slots", "blocked_reason"),
 ];
 
-/// Bytes that a rotation passes by: digests and ids, which tell nothing, and the proofs of the keys themselves.
+/// Columns that a key rotation skips: digests, ids, and the proofs of the keys. None of them is encrypted.
 #[cfg(test)]
 const PASSED_BY: &[(&str, &str)] = &[
     ("access_links", "token_hash"),
