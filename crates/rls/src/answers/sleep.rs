@@ -1,0 +1,52 @@
+//! Sleep.
+
+use super::{NumberStatus, YesNo};
+use crate::form_dsl::{Decimal, Integer, PartialDate, ask, section, status};
+
+section! {
+    /// Sleep. Both sleep scores are licensed instruments: the form records totals only.
+    Sleep {
+        /// Minutes until falling asleep.
+        sleep_onset_latency_min: Integer<0, 720> = ask("Minutes until you fall asleep", "Minutos hasta dormirse").unit("min"),
+        /// Why `sleep_onset_latency_min` is missing.
+        sleep_onset_latency_min_status: NumberStatus = status(),
+        /// Awakenings a night.
+        awakenings_per_night: Integer<0, 50> = ask("Times you wake up in a night", "Veces que despierta por noche").unit("/d"),
+        /// Why `awakenings_per_night` is missing.
+        awakenings_per_night_status: NumberStatus = status(),
+        /// Hours of sleep a night.
+        sleep_duration_hours: Decimal<0, 24> = ask("Hours of sleep in a night", "Horas de sueño por noche").unit("h"),
+        /// Why `sleep_duration_hours` is missing.
+        sleep_duration_hours_status: NumberStatus = status(),
+        /// Sleepiness while driving. Yes: prompt.
+        drowsy_driving: YesNo = ask(
+            "Have you been sleepy while driving in the last month?",
+            "¿Ha tenido sueño al conducir en el último mes?",
+        ),
+        /// Total of the Epworth Sleepiness Scale, 0 to 24; a total above 10 is marked.
+        ess_total: Integer<0, 24> = ask(
+            "Epworth score, if you were given one",
+            "Puntaje de Epworth, si se lo dieron",
+        ),
+        /// Why `ess_total` is missing.
+        ess_total_status: NumberStatus = status(),
+        /// Total of the Insomnia Severity Index, 0 to 28; bands 0–7, 8–14, 15–21, 22–28.
+        isi_total: Integer<0, 28> = ask(
+            "Insomnia score (ISI), if you were given one",
+            "Puntaje de insomnio (ISI), si se lo dieron",
+        ),
+        /// Why `isi_total` is missing.
+        isi_total_status: NumberStatus = status(),
+        /// Periodic limb movements in sleep, as told by a doctor. ICD-10-CM G47.61.
+        plms_diagnosed: YesNo = ask(
+            "Has a doctor found periodic leg movements in your sleep?",
+            "¿Le ha encontrado un médico movimientos periódicos de las piernas al dormir?",
+        ).codes(&[("http://hl7.org/fhir/sid/icd-10-cm", "G47.61")]),
+        /// Periodic limb movements per hour of sleep, from a sleep study.
+        plms_index: Decimal<0, 300> = ask("Movements per hour, from the report", "Movimientos por hora, según el informe").unit("/h"),
+        /// Why `plms_index` is missing.
+        plms_index_status: NumberStatus = status(),
+        /// When the sleep study was, as far as known.
+        sleep_study_date: PartialDate = ask("When the sleep study was", "Cuándo fue el estudio del sueño").in_past(),
+    }
+}

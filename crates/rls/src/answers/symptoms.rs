@@ -1,0 +1,101 @@
+//! Symptoms after the IRLSSG 2014 consensus criteria, in words of this service, and the scores of the rating scale.
+
+use jiff::civil::Date;
+
+use super::{BodySite, ImpactDomain, ImpactLevel, IrlsMode, NumberStatus, Sensation, YesNo};
+use crate::form_dsl::{
+    Condition, Decimal, Integer, Operator, PartialDate, ShortText, Test, TimeOfDay, ask, section, status,
+};
+
+section! {
+    /// Symptoms and how they behave. Source of the criteria C1 to C5: IRLSSG consensus 2014.
+    Symptoms {
+        /// C1: an urge to move the legs.
+        urge_to_move_legs: YesNo = ask(
+            "Do you feel an urge to move your legs?",
+            "¿Siente la necesidad de mover las piernas?",
+        ).required(),
+        /// C1: what accompanies the urge. Sensations are not essential. `none` excludes the others.
+        sensations: Vec<Sensation> = ask("What do your legs feel like then?", "¿Qué siente entonces en las piernas?"),
+        /// Where the symptoms are.
+        body_sites: Vec<BodySite> = ask("Where do you feel it?", "¿Dónde lo siente?"),
+        /// C2: it begins or becomes worse at rest, lying or sitting.
+        worse_at_rest: YesNo = ask(
+            "Does it begin or get worse when you rest, lying or sitting?",
+            "¿Empieza o empeora cuando descansa, acostado o sentado?",
+        ).required(),
+        /// C3: moving relieves it, at least while moving.
+        relief_with_movement: YesNo = ask(
+            "Does it get better while you walk or stretch?",
+            "¿Mejora mientras camina o se estira?",
+        ).required(),
+        /// C3: moving relieved it in earlier years; only asked if it does not now.
+        relief_previously_present: YesNo = ask(
+            "Did moving help in earlier years?",
+            "¿Le ayudaba moverse en años anteriores?",
+        ).when("symptoms.relief_with_movement", &["no"]).required(),
+        /// C4: only or more in the evening or at night.
+        worse_evening_or_night: YesNo = ask(
+            "Is it worse in the evening or at night than during the day?",
+            "¿Es peor por la tarde o la noche que durante el día?",
+        ).required(),
+        /// C4: it was worse in the evening or at night in earlier years; only asked if it is not now.
+        evening_pattern_previously_present: YesNo = ask(
+            "Was it worse in the evening or at night in earlier years?",
+            "¿Era peor por la tarde o la noche en años anteriores?",
+        ).when("symptoms.worse_evening_or_night", &["no"]).required(),
+        /// When the symptoms began, as far as known.
+        symptom_onset_date: PartialDate = ask("When did it begin?", "¿Cuándo empezó?")
+            .help("The year is enough.", "Basta con el año.").in_past(),
+        /// Days a week with symptoms, averaged over the past year, without treatment. 2 and more: chronic-persistent.
+        days_per_week_untreated: Decimal<0, 7> = ask(
+            "Without treatment, on how many days a week do you have it, on average over the past year?",
+            "Sin tratamiento, ¿cuántos días a la semana lo tiene, en promedio durante el último año?",
+        ).unit("d/wk").required(),
+        /// Why `days_per_week_untreated` is missing: people treated for years cannot know it.
+        days_per_week_untreated_status: NumberStatus = status(),
+        /// At least five times in life; asked if it is less than twice a week.
+        lifetime_episodes_5_or_more: YesNo = ask(
+            "Have you had it at least five times in your life?",
+            "¿Lo ha tenido al menos cinco veces en su vida?",
+        ).given(Condition { any: vec![Test { field: "symptoms.days_per_week_untreated", op: Operator::Below(2) }] }).required(),
+        /// The time of day at which it usually begins: the baseline for augmentation.
+        usual_onset_time: TimeOfDay = ask("At what time of day does it usually begin?", "¿A qué hora suele empezar?"),
+        /// How much it disturbs life.
+        impact_level: ImpactLevel = ask(
+            "How much does it disturb your life?",
+            "¿Cuánto afecta a su vida?",
+        ).required(),
+        /// What it disturbs.
+        impact_domains: Vec<ImpactDomain> = ask("What does it disturb?", "¿Qué afecta?")
+            .when("symptoms.impact_level", &["mild", "moderate", "severe"]).required(),
+        /// How bothersome it is, 0 (not at all) to 10 (as much as can be). A question of this service, not part of the
+        /// IRLS.
+        severity_0_10: Integer<0, 10> = ask(
+            "How bothersome has it been in the last week, from 0 (not at all) to 10 (as much as can be)?",
+            "¿Cuánto le ha molestado en la última semana, de 0 (nada) a 10 (lo máximo posible)?",
+        ),
+        /// Why `severity_0_10` is missing.
+        severity_0_10_status: NumberStatus = status(),
+    }
+}
+
+section! {
+    /// The IRLS rating scale (IRLSSG): ten items of 0 to 4. The instrument is licensed; its questions are not part of
+    /// this form.
+    Irls {
+        /// The version of the instrument.
+        irls_version: ShortText<20> = ask("Version of the scale", "Versión de la escala"),
+        /// The period that the patient was asked about, in days.
+        irls_recall_days: Integer<1, 365> = ask("Period asked about", "Período preguntado").unit("d"),
+        /// Who filled in the scale.
+        irls_mode: IrlsMode = ask("How it was filled in", "Cómo se llenó"),
+        /// The day on which the scale was filled in.
+        irls_assessed_on: Date = ask("Day of the assessment", "Día de la evaluación").in_past(),
+        /// The ten items in order, 0 to 4, `null` where one is missing: discomfort, need to move, relief (4 is no
+        /// relief), sleep disturbance, daytime tiredness, overall, frequency, daily duration, daily affairs, mood.
+        items: [Option<Integer<0, 4>>; 10] = ask("Scores of the ten items", "Puntajes de los diez puntos"),
+        /// The total as computed by the sender, 0 to 40. It must be the sum of the items.
+        irls_total: Integer<0, 40> = ask("Total", "Total"),
+    }
+}

@@ -1,0 +1,149 @@
+//! Medicines, allergies, substances, lifestyle, and effects of dopamine medicines.
+
+use super::{
+    DoseUnit, Measure, MedicationStatus, MedicineClass, Nicotine, NumberStatus, Route, SideEffect, TreatmentResponse,
+    YesNo,
+};
+use crate::form_dsl::{Decimal, LongText, PartialDate, ShortText, TimeOfDay, ask, section, status};
+use crate::medicine_names::ever_dopaminergic;
+
+section! {
+    /// A medicine: one that is taken now, or one that was ever taken for restless legs.
+    Medication {
+        /// The name as the patient knows it, generic or brand.
+        name: ShortText<200> = ask("Name", "Nombre").required(),
+        /// The RxNorm concept id, if the sender has it; never guessed.
+        rxnorm: ShortText<20> = ask("RxNorm code", "Código RxNorm"),
+        /// The class. Optional: the service looks up exact names in its own table.
+        class: MedicineClass = ask("Kind of medicine", "Tipo de medicina")
+            .help("Leave it out if you do not know it.", "Déjelo en blanco si no lo sabe."),
+        /// The amount of one dose.
+        dose: Decimal<0, 100_000> = ask("Dose", "Dosis"),
+        /// The dose's unit.
+        unit: DoseUnit = ask("Unit", "Unidad"),
+        /// How often.
+        frequency: ShortText<100> = ask("How often", "Con qué frecuencia"),
+        /// Route of administration.
+        route: Route = ask("How it is taken", "Cómo se toma"),
+        /// When it was started, as far as known.
+        started_on: PartialDate = ask("Since when", "Desde cuándo").in_past(),
+        /// When it was stopped, as far as known.
+        stopped_on: PartialDate = ask("Until when", "Hasta cuándo").when("medications.status", &["stopped"]).in_past(),
+        /// Whether it is taken now.
+        status: MedicationStatus = ask("Do you take it now?", "¿La toma ahora?").required(),
+        /// Whether it is or was taken for restless legs.
+        for_rls: YesNo = ask("Is it, or was it, for restless legs?", "¿Es o era para las piernas inquietas?"),
+        /// How the restless legs changed under it.
+        response: TreatmentResponse = ask("How did the restless legs change?", "¿Cómo cambiaron las piernas inquietas?"),
+        /// Unwanted effects.
+        side_effects: Vec<SideEffect> = ask("Side effects", "Efectos secundarios"),
+        /// Why it was stopped.
+        stop_reason: LongText<500> = ask("Why did you stop it?", "¿Por qué la dejó?").when("medications.status", &["stopped"]),
+    }
+}
+
+section! {
+    /// An allergy or intolerance.
+    Allergy {
+        /// The substance.
+        substance: ShortText<200> = ask("To what", "A qué").required(),
+        /// The reaction.
+        reaction: LongText<500> = ask("What happened", "Qué pasó"),
+    }
+}
+
+section! {
+    /// Caffeine, alcohol, nicotine.
+    Substances {
+        /// Drinks with caffeine a day.
+        caffeine_drinks_day: Decimal<0, 30> = ask(
+            "Drinks with caffeine a day (coffee, tea, cola, energy drinks)",
+            "Bebidas con cafeína al día (café, té, cola, bebidas energéticas)",
+        ).unit("/d"),
+        /// Why `caffeine_drinks_day` is missing.
+        caffeine_drinks_day_status: NumberStatus = status(),
+        /// Caffeine a day in milligrams, instead of drinks.
+        caffeine_mg_day: Decimal<0, 2000> = ask("Caffeine a day, if you know the milligrams", "Cafeína al día, si sabe los miligramos")
+            .unit("mg/d"),
+        /// Why `caffeine_mg_day` is missing.
+        caffeine_mg_day_status: NumberStatus = status(),
+        /// When the last caffeine of the day is taken.
+        caffeine_last_time: TimeOfDay = ask("Time of the last one", "Hora de la última"),
+        /// Alcoholic drinks a week.
+        alcohol_drinks_week: Decimal<0, 200> = ask("Alcoholic drinks a week", "Bebidas alcohólicas a la semana").unit("/wk")
+            .private_for_minors(),
+        /// Why `alcohol_drinks_week` is missing.
+        alcohol_drinks_week_status: NumberStatus = status().private_for_minors(),
+        /// Use of nicotine.
+        nicotine: Nicotine = ask("Tobacco or nicotine", "Tabaco o nicotina").private_for_minors(),
+    }
+}
+
+section! {
+    /// A lifestyle measure.
+    LifestyleMeasure {
+        /// Which measure.
+        measure: Measure = ask("What", "Qué").required(),
+        /// Whether it was tried.
+        tried: YesNo = ask("Have you tried it?", "¿Lo ha intentado?"),
+        /// Whether it helped.
+        helped: YesNo = ask("Did it help?", "¿Le ayudó?").when("lifestyle.tried", &["yes"]),
+    }
+}
+
+section! {
+    /// Changes under a dopamine medicine, which can be augmentation. Asked if one was ever taken. The service counts
+    /// the answers; the count is not a validated score.
+    Augmentation {
+        /// The symptoms begin earlier in the day than before the medicine.
+        earlier_onset: YesNo = ask(
+            "Do the symptoms begin earlier in the day than before the medicine?",
+            "¿Los síntomas empiezan más temprano que antes de la medicina?",
+        ).given(ever_dopaminergic()),
+        /// The time of day at which they began before the medicine.
+        onset_time_before_treatment: TimeOfDay = ask(
+            "At what time of day did they begin before it?",
+            "¿A qué hora empezaban antes?",
+        ).when("augmentation.earlier_onset", &["yes"]),
+        /// The symptoms are stronger than before the medicine.
+        increased_intensity: YesNo = ask("Are they stronger than before it?", "¿Son más fuertes que antes?")
+            .given(ever_dopaminergic()),
+        /// The symptoms spread to other parts of the body.
+        spread_to_other_sites: YesNo = ask(
+            "Have they spread to other parts of the body?",
+            "¿Se han extendido a otras partes del cuerpo?",
+        ).given(ever_dopaminergic()),
+        /// At rest the symptoms come sooner.
+        shorter_latency_at_rest: YesNo = ask(
+            "When you sit or lie down, do they come sooner than before it?",
+            "Al sentarse o acostarse, ¿aparecen más pronto que antes?",
+        ).given(ever_dopaminergic()),
+        /// A higher dose made it worse.
+        dose_increase_worsened: YesNo = ask("Did a higher dose make it worse?", "¿Empeoró con una dosis mayor?")
+            .given(ever_dopaminergic()),
+    }
+}
+
+section! {
+    /// Urges under a dopamine medicine. Asked if one was ever taken. Any yes: prompt.
+    ImpulseControl {
+        /// Gambling.
+        gambling: YesNo = ask("Gambling", "Apostar").given(ever_dopaminergic()).private_for_minors(),
+        /// Shopping.
+        shopping: YesNo = ask("Shopping", "Comprar").given(ever_dopaminergic()).private_for_minors(),
+        /// Eating.
+        eating: YesNo = ask("Eating", "Comer").given(ever_dopaminergic()).private_for_minors(),
+        /// Sexual urges.
+        sexual: YesNo = ask("Sex", "Sexo").given(ever_dopaminergic()).private_for_minors(),
+        /// Excessive hobbies or punding.
+        hobbyism_punding: YesNo = ask(
+            "Hobbies, or sorting and handling things for hours",
+            "Pasatiempos, u ordenar y manipular cosas durante horas",
+        ).given(ever_dopaminergic()).private_for_minors(),
+        /// Falling asleep suddenly and without warning.
+        sleep_attacks: YesNo = ask(
+            "Do you fall asleep suddenly, without warning?",
+            "¿Se queda dormido de repente, sin aviso?",
+        ).given(ever_dopaminergic()),
+    }
+}

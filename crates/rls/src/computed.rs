@@ -1,0 +1,103 @@
+//! The summary of everything that is computed from the answers.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::answers::Answers;
+use super::context::Context;
+use super::criteria::{self, ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
+use super::factors::{self, ContributingFactor};
+use super::flags::{self, Flag};
+use super::iron::{self, IronMonitoring, IronReviewBand};
+use super::issues::{self, Issue};
+use super::medicines::{self, MedicationClass};
+use super::pregnancy;
+use super::severity::{self, AugmentationFeatures, IrlsBand, IsiBand};
+
+/// A summary of the answers for a clinician's review. It is never a diagnosis. Missing answers are never guessed.
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RlsComputed)]
+pub struct Computed {
+    /// The IRLSSG 2014 criteria, three-valued.
+    pub criteria: Criteria,
+    /// The result of the four reported features.
+    pub screening_result: ScreeningResult,
+    /// Whether all five criteria are met. `null` if that is open.
+    #[schema(required)]
+    pub irlssg_criteria_met: Option<bool>,
+    /// The clinical course.
+    pub clinical_course: ClinicalCourse,
+    /// Whether the symptoms disturb life. The cut-off "moderate" is this service's own choice.
+    pub clinical_significance: ClinicalSignificance,
+    /// The sum of the ten IRLS items, 0 to 40. `null` unless all ten are answered.
+    #[schema(required, minimum = 0, maximum = 40)]
+    pub irls_total: Option<i64>,
+    /// The band of the IRLS total. `null` without a total, and for patients under 18.
+    #[schema(required)]
+    pub irls_band: Option<IrlsBand>,
+    /// Whether the Epworth total is above 10. `null` without a total, and for patients under 18.
+    #[schema(required)]
+    pub ess_above_10: Option<bool>,
+    /// The band of the Insomnia Severity Index. `null` without a total, and for patients under 18.
+    #[schema(required)]
+    pub isi_band: Option<IsiBand>,
+    /// The newest transferrin saturation in percent, to one decimal. `null` if there is none.
+    #[schema(required, minimum = 0, maximum = 100)]
+    pub tsat_percent: Option<f64>,
+    /// The band of the newest iron values. Show it with the date and age of the sample: ferritin rises with
+    /// inflammation.
+    pub iron_review_band: IronReviewBand,
+    /// The trimester, 1 to 3. Missing unless the patient is pregnant and the dates agree.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(minimum = 1, maximum = 3)]
+    pub trimester: Option<u8>,
+    /// The number of augmentation features. `null` if no dopamine medicine is named. It is not a validated score.
+    #[schema(required)]
+    pub augmentation_features: Option<AugmentationFeatures>,
+    /// The monitoring of each iron medicine taken now. Missing if there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub iron_monitoring: Vec<IronMonitoring>,
+    /// Classes of medicines by name. Missing if all classes are entered and agree with the table.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub medication_classes: Vec<MedicationClass>,
+    /// The factors that may contribute, with the answers that suggest them.
+    pub contributing_factors: Vec<ContributingFactor>,
+    /// Missing and inconsistent answers. Errors block submission, but not saving.
+    pub issues: Vec<Issue>,
+    /// What should not wait for the visit, most urgent first. No flag does not mean safe.
+    pub flags: Vec<Flag>,
+}
+
+// It is patient data like the answers, so it must not get into logs.
+impl std::fmt::Debug for Computed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Computed").finish_non_exhaustive()
+    }
+}
+
+/// Computes the summary.
+pub fn compute(answers: &Answers, context: &Context) -> Computed {
+    let criteria = criteria::criteria(answers, context);
+    let irls_total = severity::irls_total(answers);
+    let band = iron::review_band(answers, context);
+    Computed {
+        criteria,
+        screening_result: criteria::screening_result(&criteria),
+        irlssg_criteria_met: criteria::criteria_met(&criteria),
+        clinical_course: criteria::course(answers, context),
+        clinical_significance: criteria::significance(answers),
+        irls_total,
+        irls_band: severity::irls_band(irls_total, context),
+        ess_above_10: severity::ess_above_10(answers, context),
+        isi_band: severity::isi_band(answers, context),
+        tsat_percent: iron::tsat_percent(answers, context),
+        iron_review_band: band,
+        trimester: pregnancy::trimester(answers, context),
+        augmentation_features: severity::augmentation(answers),
+        iron_monitoring: iron::monitoring(answers, context),
+        medication_classes: medicines::classes_from_table(answers),
+        contributing_factors: factors::contributing_factors(answers, band),
+        issues: issues::issues(answers, context),
+        flags: flags::flags(answers, context, band),
+    }
+}

@@ -1,0 +1,89 @@
+//! The RLS history: its form, its answers, and everything that is computed from them. No database, no HTTP, no clock.
+//!
+//! How a draft is handled: [`RedactedJson`] takes the body, [`refuse_clinician_only`] checks which fields change,
+//! [`apply_patch`] merges them into the stored JSON, [`parse`] returns [`Answers`] or every wrong type and range,
+//! [`compute`] returns [`Computed`] with its issues and flags, and [`notices`] the texts to show at once. On
+//! submission, [`mark_not_asked`] fills in for staff, and [`submittable`] fails if an issue is an error. [`view`]
+//! leaves out what the viewer may not see. The service stores what [`Answers`] serialises to, not what was sent, so
+//! blank answers are dropped.
+//!
+//! Everything computed is a summary of answers for a clinician's review, never a diagnosis. Missing answers are never
+//! guessed.
+
+pub mod answers;
+pub mod choices;
+pub mod computed;
+pub mod context;
+pub mod criteria;
+pub mod error;
+pub mod factors;
+pub mod field_access;
+pub mod flags;
+pub mod form;
+pub mod form_dsl;
+pub mod iron;
+pub mod issues;
+pub mod json;
+pub mod json_schema;
+pub mod medicine_names;
+pub mod medicines;
+pub mod notices;
+pub mod pregnancy;
+pub mod read;
+pub mod review;
+pub mod severity;
+pub mod summary;
+pub mod text_pack;
+pub mod views;
+
+#[cfg(test)]
+mod tests;
+
+pub use answers::Answers;
+pub use computed::{Computed, compute};
+pub use context::{Context, FilledBy};
+pub use error::{FieldError, Invalid};
+pub use field_access::{clinician_only_fields, refuse_clinician_only};
+pub use flags::{Flag, Rule, Urgency};
+pub use form::{Form, form};
+pub use issues::{Issue, Severity, mark_not_asked, submittable};
+pub use json::{RedactedJson, apply_patch};
+pub use notices::{Notice, PhoneNumbers, notices};
+pub use read::{parse, parse_lab};
+pub use review::Review;
+pub use summary::{OpenAnswer, guardian_summary, open_answers, patient_summary};
+pub use text_pack::TextPack;
+pub use views::{View, Viewer, copy_from, view};
+
+use text::Language;
+
+/// The schemas whose values this crate checks itself: in a merge patch every answer may be `null`.
+pub const OWN_READERS: &[&str] = &["RlsAnswers", "RlsLab", "RlsReview"];
+
+/// The name of the form in the API.
+pub const FORM: &str = "rls-history";
+
+/// The canonical URL of the form (FHIR `Questionnaire.url`). With the version it reads `url|version`.
+pub const FORM_URL: &str = "https://legwork.example/intake-forms/rls-history";
+
+/// The version of the form. Answers keep the version that they were given for. A newer version still reads them.
+pub const FORM_VERSION: &str = "1.0.0";
+
+/// The version of the rules. Increase it whenever a rule, a bound or the table of medicine names changes.
+pub const RULE_SET_VERSION: &str = "2026.1";
+
+/// The disclaimer to show with everything computed.
+pub const NOT_A_DIAGNOSIS: form_dsl::Bilingual = form_dsl::Bilingual {
+    en: "A summary of answers for a clinician's review. It is not a diagnosis.",
+    es: "Un resumen de respuestas para que lo revise un profesional. No es un diagnóstico.",
+};
+
+/// The sources of the rules.
+pub const SOURCES: &[(&str, &str)] = &[
+    ("criteria", "IRLSSG consensus 2014; PMC2769267 for the mimics' part"),
+    ("irls", "IRLS rating scale, IRLSSG; total and bands only"),
+    ("iron_review_band", "AASM guideline 2025, doi 10.5664/jcsm.11390; adults"),
+    ("trimester", "up to 13, 14 to 27, from 28 weeks; symptoms peak in the third, doi 10.1186/s12883-020-01709-0"),
+    ("veins", "IRLS after vein treatment: a series of 35 patients, PMC6551200"),
+    ("clinical_significance", "cut-off \"moderate\" is this service's own"),
+];

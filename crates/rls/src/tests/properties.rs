@@ -1,0 +1,228 @@
+//! Properties that hold for any answers.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::{adult, healthy};
+use crate::criteria::ThreeValued;
+use crate::form::{FieldType, Form, FormField, FormSettings};
+use crate::{
+    Answers, Context, FilledBy, Language, PhoneNumbers, Urgency, apply_patch, compute, copy_from, form, mark_not_asked,
+    notices, parse, patient_summary,
+};
+
+fn definition() -> &'static Form {
+    static FORM: std::sync::LazyLock<Form> = std::sync::LazyLock::new(|| form(None, FormSettings::default()));
+    &FORM
+}
+
+/// A value of the field's type, mostly.
+fn value(field: &FormField) -> BoxedStrategy<Value> {
+    let options: Vec<Value> = field.options.iter().map(|option| json!(option.value)).collect();
+    let (least, greatest) = (field.minimum.unwrap_or(0), field.maximum.unwrap_or(1));
+    let dates =
+        ["1960", "1967-09", "1999-12-31", "2020", "2025-06-04", "2026-03", "2026-05-12", "2026-06-04", "2027-01-01"];
+    let names =
+        ["pramipexole", "Benadryl", "oxycodone", "Xanax", "ferrous sulfate", "gabapentin", "Nonesuch", "lithium"];
+    match field.r#type {
+        FieldType::Choice => prop::sample::select(options).boxed(),
+        FieldType::Choices => prop::collection::vec(prop::sample::select(options), 0..4).prop_map(Value::from).boxed(),
+        FieldType::Integer => (least..=greatest).prop_map(Value::from).boxed(),
+        FieldType::Decimal => prop_oneof![
+            (least..=greatest).prop_map(Value::from),
+            (0.0..=1.0_f64).prop_map(move |part| {
+                let span = i32::try_from(greatest - least).map_or(1.0, f64::from);
+                json!(i32::try_from(least).map_or(0.0, f64::from) + span * part)
+            }),
+        ]
+        .boxed(),
+        FieldType::Scores => {
+            prop::collection::vec(prop::option::weighted(0.95, 0..=4_i64), 10).prop_map(|all| json!(all)).boxed()
+        }
+        FieldType::Date => {
+            prop::sample::select(vec!["1999-12-31", "2026-05-12", "2026-06-04", "2026-10-01", "9999-12-31"])
+                .prop_map(Value::from)
+                .boxed()
+        }
+        FieldType::PartialDate => prop::sample::select(dates.to_vec()).prop_map(Value::from).boxed(),
+        FieldType::Time => Just(json!("21:30")).boxed(),
+        FieldType::Text | FieldType::LongText => prop::sample::select(names.to_vec()).prop_map(Value::from).boxed(),
+        FieldType::Entries => prop::collection::vec(group(&field.fields, 0.7), 0..4).prop_map(Value::from).boxed(),
+    }
+}
+
+/// Any of the fields, each there with this probability.
+fn group(fields: &[FormField], there: f64) -> BoxedStrategy<Value> {
+    let members: Vec<_> = fields
+        .iter()
+        .map(|field| {
+            let name = field.link_id.rsplit('.').next().unwrap_or_default().to_owned();
+            prop::option::weighted(there, value(field)).prop_map(move |value| (name.clone(), value))
+        })
+        .collect();
+    members
+        .prop_map(|members| {
+            Value::Object(members.into_iter().filter_map(|(name, value)| Some((name, value?))).collect::<Map<_, _>>())
+        })
+        .boxed()
+}
+
+/// Answers that are right in type and may be anything else.
+fn any_answers(there: f64) -> BoxedStrategy<Value> {
+    let sections: Vec<_> = definition()
+        .sections
+        .iter()
+        .map(|section| {
+            let id = section.id.clone();
+            let nested = section.fields.iter().all(|field| field.link_id.starts_with(&format!("{id}.")));
+            group(&section.fields, there).prop_map(move |given| if nested { json!({id.clone(): given}) } else { given })
+        })
+        .collect();
+    sections.prop_map(|sections| sections.iter().fold(json!({}), |all, one| apply_patch(&all, one))).boxed()
+}
+
+fn contexts() -> BoxedStrategy<Context> {
+    let filled_by =
+        prop::sample::select(vec![FilledBy::Patient, FilledBy::Guardian, FilledBy::Staff, FilledBy::Practitioner]);
+    (1900..=2026_i16, filled_by, any::<bool>())
+        .prop_map(|(year, filled_by, recorded_male)| Context {
+            recorded_male,
+            ..Context::new(jiff::civil::date(year, 2, 3), jiff::civil::date(2026, 6, 4), filled_by)
+        })
+        .boxed()
+}
+
+/// Any JSON at all.
+fn any_json() -> BoxedStrategy<Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        "[ -~]{0,8}".prop_map(Value::from),
+    ];
+    let name = prop::sample::select(vec![
+        "safety",
+        "symptoms",
+        "labs",
+        "irls",
+        "items",
+        "value",
+        "unit",
+        "test",
+        "medications",
+        "x/y~z",
+    ]);
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((name.clone(), inner), 0..6).prop_map(|members| Value::Object(
+                members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            )),
+        ]
+    })
+    .boxed()
+}
+
+fn read(value: &Value) -> Option<Answers> {
+    parse(value, "").ok()
+}
+
+fn emergencies(answers: &Answers) -> Vec<&'static str> {
+    let flags = compute(answers, &adult()).flags;
+    flags.into_iter().filter(|flag| flag.urgency == Urgency::Emergency).map(|flag| flag.rule.as_str()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_answers_make_anything_panic(given in any_answers(0.6), context in contexts()) {
+        // Values that do not fit their laboratory test are refused; the rest of such answers is still good.
+        let answers = read(&given).or_else(|| read(&apply_patch(&given, &json!({"labs": null})))).expect("right in type");
+        let computed = compute(&answers, &context);
+        prop_assert!(compute(&answers, &context) == computed, "deterministic");
+        let written = serde_json::to_value(&answers).expect("written");
+        prop_assert!(compute(&read(&written).expect("reads itself"), &context) == computed, "idempotent");
+        let numbers = PhoneNumbers { emergency: "112".into(), crisis: "113".into(), clinic: "+1".into() };
+        for language in [Language::English, Language::Spanish] {
+            notices(&computed.flags, language, &numbers);
+            patient_summary(&answers, &computed, language);
+        }
+        let marked = mark_not_asked(&answers, &context);
+        prop_assert!(mark_not_asked(&marked, &context) == marked);
+        prop_assert!(compute(&marked, &context).flags == computed.flags, "what was not asked raises nothing");
+        let copied = copy_from(&answers);
+        prop_assert!(copied.safety.is_blank() && copied.symptoms.is_blank() && copied.irls.is_blank());
+    }
+
+    #[test]
+    fn no_json_makes_reading_panic_and_every_error_has_its_place(given in any_json()) {
+        if let Err(crate::Invalid(errors)) = parse(&given, "") {
+            prop_assert!(!errors.is_empty());
+            for error in errors {
+                prop_assert!(given.pointer(&error.pointer).is_some(), "{} in {given}", error.pointer);
+            }
+        }
+    }
+
+    #[test]
+    fn the_total_is_null_unless_ten_items_are_there(items in prop::collection::vec(prop::option::weighted(0.9, 0..=4_i64), 10)) {
+        let computed = compute(&read(&json!({"irls": {"items": items}})).expect("read"), &adult());
+        let sum = items.iter().copied().sum::<Option<i64>>();
+        prop_assert_eq!(computed.irls_total, sum);
+        prop_assert_eq!(computed.irls_band.is_some(), sum.is_some());
+    }
+
+    #[test]
+    fn unknown_never_becomes_yes_or_no(answers in prop::collection::vec(prop::option::of(0..4_usize), 6)) {
+        let names = ["urge_to_move_legs", "worse_at_rest", "relief_with_movement", "relief_previously_present",
+            "worse_evening_or_night", "evening_pattern_previously_present"];
+        let values = ["yes", "no", "unknown", "prefer_not_to_say"];
+        let given: Map<String, Value> = names.iter().zip(&answers)
+            .filter_map(|(name, at)| Some(((*name).to_owned(), json!(values[(*at)?])))).collect();
+        let computed = compute(&read(&json!({"symptoms": given})).expect("read"), &adult());
+        let criteria = [computed.criteria.c1, computed.criteria.c2, computed.criteria.c3, computed.criteria.c4];
+        for (criterion, of) in criteria.into_iter().zip([&names[0..1], &names[1..2], &names[2..4], &names[4..6]]) {
+            let said: Vec<&str> = of.iter().filter_map(|name| given.get(*name).and_then(Value::as_str)).collect();
+            match criterion {
+                ThreeValued::Yes => prop_assert!(said.contains(&"yes")),
+                ThreeValued::No => prop_assert!(said.len() == of.len() && said.iter().all(|answer| *answer == "no")),
+                ThreeValued::Unknown => prop_assert!(!said.contains(&"yes")),
+            }
+        }
+        prop_assert!(computed.irlssg_criteria_met != Some(true), "no patient certifies the fifth criterion");
+        prop_assert_eq!(computed.irlssg_criteria_met == Some(false), criteria.contains(&ThreeValued::No));
+    }
+
+    #[test]
+    fn an_answer_more_never_takes_an_emergency_back(given in any_answers(0.4), more in any_answers(0.3)) {
+        // Only what is not answered yet is added.
+        fn added(base: &Value, more: &Value) -> Value {
+            let mut all = base.clone();
+            let (Some(object), Some(more)) = (all.as_object_mut(), more.as_object()) else { return all };
+            for (name, value) in more {
+                match object.get(name) {
+                    None => { object.insert(name.clone(), value.clone()); }
+                    Some(known) if known.is_object() => { let both = added(known, value); object.insert(name.clone(), both); }
+                    Some(_) => {}
+                }
+            }
+            all
+        }
+        let base = apply_patch(&given, &json!({"labs": null}));
+        let all = added(&base, &apply_patch(&more, &json!({"labs": null})));
+        let (before, after) = (emergencies(&read(&base).expect("read")), emergencies(&read(&all).expect("read")));
+        for rule in before {
+            prop_assert!(after.contains(&rule), "{rule}");
+        }
+    }
+
+    #[test]
+    fn saving_in_sections_gives_the_same_as_saving_at_once(given in any_answers(0.5)) {
+        let whole = apply_patch(&healthy(), &given);
+        let parts = given.as_object().expect("object").iter()
+            .fold(healthy(), |all, (name, value)| apply_patch(&all, &json!({name: value})));
+        prop_assert_eq!(&whole, &parts);
+    }
+}

@@ -1,0 +1,108 @@
+//! Iron: bands, comparators, saturation.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn iron_bands_follow_the_newest_values_at_their_very_bounds() {
+    let labs = |list: Vec<Value>| json!({"labs": list});
+    let both = |ferritin: f64, tsat: f64| labs(vec![lab("ferritin", ferritin, "ug/L"), lab("tsat", tsat, "%")]);
+    let band = |band: &str| json!({"iron_review_band": band});
+    let (low, between) = ("ferritin_le_75_or_tsat_lt_20", "ferritin_gt_75_le_100");
+    let mut old = lab("ferritin", 30.0, "ng/mL");
+    old["collected_on"] = "2024-01-01".into();
+    check(vec![
+        vignette("75", both(75.0, 20.0), band(low)),
+        vignette("75.1", both(75.1, 20.0), band(between)),
+        vignette("100", both(100.0, 20.0), band(between)),
+        vignette("100.1", both(100.1, 20.0), band("above_thresholds")),
+        vignette("TSAT 19.9", both(250.0, 19.9), band(low)),
+        vignette("ferritin alone, low", labs(vec![lab("ferritin", 75.0, "ng/mL")]), band(low)),
+        vignette("ferritin alone, high", labs(vec![lab("ferritin", 250.0, "ng/mL")]), band("insufficient_data")),
+        vignette("TSAT alone, low", labs(vec![lab("tsat", 12.0, "%")]), band(low)),
+        vignette("TSAT alone, high", labs(vec![lab("tsat", 30.0, "%")]), band("insufficient_data")),
+        vignette(
+            "an old low ferritin and a new one",
+            labs(vec![old, lab("ferritin", 150.0, "ng/mL"), lab("tsat", 30.0, "%")]),
+            band("above_thresholds"),
+        ),
+    ]);
+}
+
+#[test]
+fn a_value_with_a_comparator_is_classed_only_where_it_is_unambiguous() {
+    let with = |test: &str, comparator: &str, value: f64, unit: &str| {
+        let mut lab = lab(test, value, unit);
+        lab["comparator"] = comparator.into();
+        lab
+    };
+    let labs = |list: Vec<Value>| json!({"labs": list});
+    let band = |band: &str| json!({"iron_review_band": band, "issues": []});
+    let (low, open, above) = ("ferritin_le_75_or_tsat_lt_20", "insufficient_data", "above_thresholds");
+    let tsat = || lab("tsat", 30.0, "%");
+    check(vec![
+        vignette("ferritin <5", labs(vec![with("ferritin", "<", 5.0, "ng/mL")]), band(low)),
+        vignette("ferritin <75", labs(vec![with("ferritin", "<", 75.0, "ng/mL"), tsat()]), band(low)),
+        vignette("ferritin <100", labs(vec![with("ferritin", "<", 100.0, "ng/mL"), tsat()]), band(open)),
+        vignette("ferritin >75", labs(vec![with("ferritin", ">", 75.0, "ng/mL"), tsat()]), band(open)),
+        vignette("ferritin >100", labs(vec![with("ferritin", ">", 100.0, "ng/mL"), tsat()]), band(above)),
+        vignette("ferritin >=100", labs(vec![with("ferritin", ">=", 100.0, "ng/mL"), tsat()]), band(open)),
+        vignette("TSAT <20", labs(vec![with("tsat", "<", 20.0, "%")]), band(low)),
+        vignette("TSAT <=20", labs(vec![with("tsat", "<=", 20.0, "%")]), band(open)),
+        vignette(
+            "hemoglobin <8",
+            labs(vec![with("hemoglobin", "<", 8.0, "g/dL")]),
+            json!({"flags": [flag("hemoglobin_below_8", "same_day"), review()]}),
+        ),
+        vignette("hemoglobin <10", labs(vec![with("hemoglobin", "<", 10.0, "g/dL")]), json!({"flags": [review()]})),
+        vignette(
+            "iron with a comparator gives no TSAT",
+            labs(vec![with("iron", "<", 20.0, "ug/dL"), lab("tibc", 350.0, "ug/dL")]),
+            json!({"tsat_percent": null, "iron_review_band": "insufficient_data"}),
+        ),
+    ]);
+}
+
+#[test]
+fn a_reported_saturation_that_contradicts_the_computed_one_leaves_the_band_open() {
+    // 60 / 353 = 17.0 %
+    let labs = |ferritin: f64, tsat: f64| {
+        json!({"labs": [
+            lab("ferritin", ferritin, "ng/mL"), lab("iron", 60.0, "ug/dL"), lab("tibc", 353.0, "ug/dL"), lab("tsat", tsat, "%")
+        ]})
+    };
+    let differs = json!([{"pointer": "/answers/labs/3/value", "code": "tsat_differs", "severity": "warning"}]);
+    check(vec![
+        vignette(
+            "17.0 and 25, ferritin 90",
+            labs(90.0, 25.0),
+            json!({"tsat_percent": 17.0, "iron_review_band": "insufficient_data", "issues": differs}),
+        ),
+        vignette(
+            "17.0 and 25, ferritin 42",
+            labs(42.0, 25.0),
+            json!({"tsat_percent": 17.0, "iron_review_band": "ferritin_le_75_or_tsat_lt_20", "issues": differs}),
+        ),
+        vignette(
+            "17.0 and 19 are 2 apart",
+            labs(90.0, 19.0),
+            json!({"tsat_percent": 17.0, "iron_review_band": "ferritin_le_75_or_tsat_lt_20", "issues": []}),
+        ),
+        vignette(
+            "iron above TIBC",
+            json!({"labs": [lab("iron", 400.0, "ug/dL"), lab("tibc", 353.0, "ug/dL")]}),
+            json!({"tsat_percent": null, "issues": [
+                {"pointer": "/answers/labs/0/value", "code": "iron_above_tibc", "severity": "warning"}
+            ]}),
+        ),
+        vignette(
+            "two different days",
+            json!({"labs": [
+                lab("iron", 60.0, "ug/dL"),
+                {"test": "tibc", "value": 353, "unit": "ug/dL", "collected_on": "2026-05-13", "source": "lab_report"}
+            ]}),
+            json!({"tsat_percent": null}),
+        ),
+    ]);
+}

@@ -1,0 +1,102 @@
+//! What each viewer sees of an intake, and what a new intake copies from an older one.
+
+use serde_json::Value;
+
+use super::answers::Answers;
+use super::computed::Computed;
+use super::context::Context;
+use super::field_access::{hidden_from_guardians, without_private};
+use super::flags::{Flag, Rule};
+use super::issues::{Issue, Severity};
+
+/// Who views an intake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Viewer {
+    /// The patient, or the representative of an adult.
+    Patient,
+    /// A guardian of a patient under 18.
+    GuardianOfMinor,
+    /// A representative other than the patient, whose access was given while the record said that the patient is a minor.
+    GivenForMinor,
+    /// Staff other than practitioners, such as the front desk.
+    Desk,
+    /// A practitioner.
+    Practitioner,
+}
+
+/// The parts of an intake that a viewer sees.
+#[derive(Clone, PartialEq)]
+pub struct View {
+    /// The visible answers.
+    pub answers: Option<Value>,
+    /// Everything computed. Practitioners only.
+    pub computed: Option<Computed>,
+    /// The visible issues.
+    pub issues: Vec<Issue>,
+    /// The flags whose notices may be shown.
+    pub flags: Vec<Flag>,
+    /// Whether nothing blocks submission.
+    pub complete: bool,
+    /// Whether an emergency or same-day flag is raised. Staff only.
+    pub urgent_flags: Option<bool>,
+}
+
+/// Rules about private answers. Guardians of minors do not see their flags.
+const PRIVATE_RULES: &[Rule] = &[Rule::SelfHarmThoughts, Rule::PregnancyMedication, Rule::ImpulseBehavior];
+
+/// Returns whether a pointer into the intake leads to a field that is hidden from guardians of minors.
+fn hidden_place(pointer: &str) -> bool {
+    let id = pointer.trim_start_matches(super::issues::ANSWERS).trim_start_matches('/').replace('/', ".");
+    hidden_from_guardians(&id)
+}
+
+/// Returns what `viewer` sees of an intake. `answers` is the stored JSON. `submitted` is false for a draft.
+pub fn view(viewer: Viewer, submitted: bool, answers: &Value, computed: &Computed, context: &Context) -> View {
+    let complete = !computed.issues.iter().any(|issue| issue.severity == Severity::Error);
+    let urgent = computed.flags.iter().any(|flag| flag.urgency.is_urgent());
+    let all = View {
+        answers: Some(answers.clone()),
+        computed: None,
+        issues: computed.issues.clone(),
+        flags: computed.flags.clone(),
+        complete,
+        urgent_flags: None,
+    };
+    match viewer {
+        Viewer::Patient => all,
+        Viewer::GuardianOfMinor if !context.is_minor() => {
+            View { answers: None, issues: Vec::new(), flags: Vec::new(), ..all }
+        }
+        Viewer::GuardianOfMinor | Viewer::GivenForMinor => View {
+            answers: Some(without_private(answers)),
+            issues: computed.issues.iter().filter(|issue| !hidden_place(&issue.pointer)).cloned().collect(),
+            flags: computed.flags.iter().filter(|flag| !PRIVATE_RULES.contains(&flag.rule)).copied().collect(),
+            ..all
+        },
+        Viewer::Desk if submitted => {
+            View { answers: None, issues: Vec::new(), flags: Vec::new(), urgent_flags: Some(urgent), ..all }
+        }
+        Viewer::Desk => View { urgent_flags: Some(urgent), ..all },
+        Viewer::Practitioner => View { computed: Some(computed.clone()), urgent_flags: Some(urgent), ..all },
+    }
+}
+
+/// Returns the answers that a new intake copies from an older one: history and medicines. Safety, symptoms, severity,
+/// pregnancy, sleep, urges and augmentation are asked again, because they change.
+pub fn copy_from(older: &Answers) -> Answers {
+    let mut risk = older.risk.clone();
+    risk.pregnancy_status = None;
+    risk.gestational_weeks = None;
+    risk.gestational_weeks_status = None;
+    risk.estimated_due_date = None;
+    Answers {
+        venous: older.venous.clone(),
+        risk,
+        labs: older.labs.clone(),
+        medications_status: older.medications_status.filter(|_| older.medications.is_some()),
+        medications: older.medications.clone(),
+        allergies: older.allergies.clone(),
+        lifestyle: older.lifestyle.clone(),
+        ..Answers::default()
+    }
+}

@@ -1,0 +1,153 @@
+//! Checks texts that people type and normalises them: lines, country codes, language tags. Also the languages of the
+//! service itself.
+
+mod countries;
+mod languages;
+
+pub use countries::country;
+pub use languages::language;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// The rule that a value breaks. The caller knows where the value was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// A stable code in snake case.
+    pub code: &'static str,
+    /// A sentence for people. It does not repeat the value.
+    pub detail: String,
+}
+
+impl Rule {
+    /// `detail` must not repeat the value.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+/// Reads one line of text: trims it, composes it (Unicode NFC) and checks that it has 1 to `max` characters, none of
+/// them forbidden ([`is_forbidden`]).
+///
+/// # Errors
+/// `required` if it is blank, `forbidden_character`, `too_long`.
+pub fn one_line(value: &str, max: usize) -> Result<String, Rule> {
+    let text: String = value.trim().nfc().collect();
+    if text.is_empty() {
+        return Err(Rule::new("required", "must not be empty"));
+    }
+    if text.chars().any(is_forbidden) {
+        return Err(Rule::new("forbidden_character", "must be one line without control characters"));
+    }
+    if text.chars().count() > max {
+        return Err(Rule::new("too_long", format!("must be at most {max} characters")));
+    }
+    Ok(text)
+}
+
+/// Reads text of several lines: like [`one_line`], but line breaks are allowed and become `\n`.
+///
+/// # Errors
+/// `required` if it is blank, `forbidden_character`, `too_long`.
+pub fn lines(value: &str, max: usize) -> Result<String, Rule> {
+    let text: String = value.trim().replace("\r\n", "\n").nfc().collect();
+    if text.is_empty() {
+        return Err(Rule::new("required", "must not be empty"));
+    }
+    if text.chars().any(|c| c != '\n' && is_forbidden(c)) {
+        return Err(Rule::new("forbidden_character", "must be text without control characters"));
+    }
+    if text.chars().count() > max {
+        return Err(Rule::new("too_long", format!("must be at most {max} characters")));
+    }
+    Ok(text)
+}
+
+/// Returns whether a character is a control character, a line or paragraph separator, or changes the direction of the
+/// text around it. Such characters could forge a line of a mail or disguise a name. Joiners are allowed: Persian and
+/// Indic names need them.
+pub fn is_forbidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// A language of the service's forms, mails and pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// Spanish.
+    Spanish,
+}
+
+impl Language {
+    /// Returns Spanish for every tag (BCP 47) of Spanish, and English for all others. Older records may hold the name
+    /// of a language instead, such as `spanish`.
+    pub fn of_tag(tag: &str) -> Self {
+        let primary = tag.split(['-', '_']).next().unwrap_or_default();
+        let primary = languages::tag_of_name(primary).unwrap_or(primary);
+        if primary.eq_ignore_ascii_case("es") { Self::Spanish } else { Self::English }
+    }
+
+    /// The language tag: `en` or `es`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Spanish => "es",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_trimmed_composed_and_counted_in_characters() {
+        assert_eq!(one_line("  Zoe\u{308} ", 3).expect("a line"), "Zoë");
+        assert_eq!(one_line("山田", 2).expect("a line"), "山田");
+        assert_eq!(one_line("山田太", 2).expect_err("refused").code, "too_long");
+        assert_eq!(one_line(" \t", 9).expect_err("refused").code, "required");
+    }
+
+    #[test]
+    fn what_could_forge_a_line_or_turn_the_text_is_refused() {
+        for c in ['\r', '\n', '\0', '\t', '\u{7f}', '\u{85}', '\u{2028}', '\u{202e}', '\u{2067}', '\u{200f}'] {
+            let text = format!("a{c}b");
+            assert_eq!(one_line(&text, 9).expect_err("refused").code, "forbidden_character", "{c:?}");
+        }
+        assert!(one_line("نیلو\u{200c}فر", 20).is_ok(), "a joiner is part of a Persian name");
+    }
+
+    #[test]
+    fn a_text_of_several_lines_keeps_its_line_breaks_and_no_other_control_characters() {
+        assert_eq!(lines(" one\r\ntwo\n", 10).expect("a text"), "one\ntwo");
+        assert_eq!(lines("one\rtwo", 10).expect_err("refused").code, "forbidden_character");
+        assert_eq!(lines("a\u{202e}b", 10).expect_err("refused").code, "forbidden_character");
+        assert_eq!(lines("one\ntwo", 6).expect_err("refused").code, "too_long");
+    }
+
+    #[test]
+    fn languages_are_matched_by_their_primary_tag() {
+        for (tag, language) in [
+            ("es-MX", Language::Spanish),
+            ("ES", Language::Spanish),
+            ("en-US", Language::English),
+            ("est", Language::English),
+            ("spanish", Language::Spanish),
+            ("spa-MX", Language::Spanish),
+            ("fr", Language::English),
+        ] {
+            assert_eq!(Language::of_tag(tag), language, "{tag}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_read_once_reads_the_same_again(text in "\\PC{0,40}") {
+            if let Ok(line) = one_line(&text, 200) {
+                assert_eq!(one_line(&line, 200).expect("a line"), line);
+            }
+        }
+    }
+}
