@@ -1,30 +1,9 @@
-//! Who asks, and the one table of who may do what.
+//! The signed-in caller, and the one table of permissions.
 
-use crate::db::types::text_enum;
+use crate::audit_context::AuditContext;
 use crate::error::{Error, Result};
 use crate::ids::{PractitionerId, SessionId, UserId};
-use crate::trail::Trail;
-
-text_enum! {
-    /// What an account is for.
-    Role {
-        /// A patient, or somebody who acts for patients.
-        Patient = "patient",
-        /// The front desk.
-        FrontDesk = "front_desk",
-        /// A doctor.
-        Practitioner = "practitioner",
-        /// Runs the clinic's settings and staff accounts.
-        Admin = "admin",
-    }
-}
-
-impl Role {
-    /// Whether this is the clinic's staff.
-    pub fn is_staff(self) -> bool {
-        self != Self::Patient
-    }
-}
+pub use crate::role::Role;
 
 /// The signed-in caller of a request.
 #[derive(Debug, Clone)]
@@ -33,14 +12,14 @@ pub struct Actor {
     pub user_id: UserId,
     /// The session that the access token belongs to.
     pub session_id: SessionId,
-    /// What the account may do.
+    /// The account's role.
     pub role: Role,
-    /// The doctor that the account belongs to, if it is a doctor's.
+    /// The practitioner whose account it is; none for other roles.
     pub practitioner_id: Option<PractitionerId>,
-    /// Why they need a record that is none of theirs, if they say so.
+    /// The reason for break-glass access, from the request's `Access-Reason`.
     pub access_reason: Option<String>,
-    /// What the audit trail will say of the request.
-    pub trail: Trail,
+    /// What the audit event will say of the request.
+    pub trail: AuditContext,
 }
 
 /// How far a permission reaches.
@@ -48,16 +27,16 @@ pub struct Actor {
 pub enum Reach {
     /// Not at all: 403.
     None,
-    /// Only what belongs to the caller or to a patient they act for; the rest is 404.
+    /// Only what belongs to the caller or to a patient whom the caller may act for. Anything else is 404.
     Own,
     /// Everything.
     Any,
 }
 
-/// What a caller may want to do.
+/// A kind of operation that needs a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Create a patient's record: staff anybody's, an account one for itself or for somebody whom it acts for.
+    /// Create a patient record. An account creates records for itself and for people whom it acts for.
     PatientCreate,
     /// Search patients.
     PatientSearch,
@@ -65,25 +44,25 @@ pub enum Action {
     PatientRead,
     /// Change a patient's record, record a consent.
     PatientWrite,
-    /// See who may act for a patient.
+    /// List the accounts that have access to a patient.
     AccessRead,
-    /// Say who may act for a patient: link, verify, confirm, invite.
+    /// Give an account access to a patient: link, verify, confirm, invite.
     AccessGrant,
-    /// End somebody's access to a patient: staff anybody's, an adult patient that of others to their own record.
+    /// End an account's access to a patient. Adult patients end the access of others to their own record.
     AccessEnd,
-    /// Take along everything that is held on a patient.
+    /// Export all data of a patient.
     PatientExport,
-    /// Set up locations, practitioners, visit types.
+    /// Manage locations, practitioners and visit types.
     ClinicSetUp,
-    /// See what other systems call the practitioners.
+    /// Read the identifiers that other systems use for practitioners.
     PractitionerIdentifierRead,
-    /// Read a practitioner's weekly hours and exceptions, and when locations are closed.
+    /// Read a practitioner's weekly hours and exceptions, and the closures of locations.
     AvailabilityRead,
-    /// Change a practitioner's weekly hours, give extra hours.
+    /// Change a practitioner's weekly hours, add extra hours.
     AvailabilityWrite,
-    /// Enter and take back a practitioner's time off.
+    /// Add and delete a practitioner's time off.
     TimeOffWrite,
-    /// See a practitioner's day.
+    /// Read a practitioner's agenda.
     AgendaRead,
     /// Block and unblock slots.
     SlotBlock,
@@ -95,119 +74,123 @@ pub enum Action {
     AppointmentRead,
     /// Change an appointment's note and identifiers.
     AppointmentAmend,
-    /// Check in, no-show, complete and undo.
+    /// Check in, mark as no-show, complete and undo.
     AppointmentProgress,
-    /// Renew the links in an appointment's mails and take them back.
+    /// Renew and revoke the links in an appointment's mails.
     AppointmentLinkManage,
     /// Begin, fill in, discard and submit an intake.
     IntakeWrite,
-    /// Read intakes; which of their parts, the role decides.
+    /// Read intakes. The role decides which parts.
     IntakeRead,
     /// List the intakes of all patients.
     IntakeList,
-    /// Change a submitted intake, keeping what it replaces.
+    /// Amend a submitted intake. The earlier version is kept.
     IntakeAmend,
     /// Review a submitted intake.
     IntakeReview,
     /// Mark an intake as entered in error.
     IntakeVoid,
-    /// See what intakes raise for the staff.
+    /// Read the flags that intakes raise for staff.
     IntakeFlagRead,
-    /// Acknowledge what an intake raised.
+    /// Acknowledge a flag.
     IntakeFlagAcknowledge,
-    /// Read the clinical picture: summaries, the timeline, laboratory results.
+    /// Read clinical data: summaries, the timeline, laboratory results.
     ClinicalRead,
     /// Enter a laboratory result.
     LabResultWrite,
-    /// Invite, read and change staff accounts.
+    /// Invite staff; read and change accounts.
     UserManage,
-    /// See the outgoing mail, send it again, and make the calls for those who have none.
+    /// List the outgoing mail, send it again, and make the calls to patients without an address.
     MessageManage,
     /// Read the audit trail.
     AuditRead,
-    /// Read who looked at a patient's record.
+    /// Read who opened a patient's record.
     AccessLogRead,
 }
 
-use Reach::{Any, None as No, Own};
-
-/// Role × action × ownership. The columns are patient, front desk, practitioner, admin.
-#[rustfmt::skip]
-const PERMISSIONS: &[(Action, [Reach; 4])] = &[
-    //                              patient  desk  doctor  admin
-    (Action::PatientCreate,        [Own,     Any,  Any,    Any]),
-    (Action::PatientSearch,        [No,      Any,  Any,    Any]),
-    (Action::PatientRead,          [Own,     Any,  Any,    Any]),
-    (Action::PatientWrite,         [Own,     Any,  Any,    Any]),
-    (Action::AccessRead,           [Own,     Any,  Any,    Any]),
-    (Action::AccessGrant,          [No,      Any,  Any,    Any]),
-    (Action::AccessEnd,            [Own,     Any,  Any,    Any]),
-    // Somebody must answer who asks for their record and has no account: the administrator, or the doctor.
-    (Action::PatientExport,        [Own,     No,   Any,    Any]),
-    (Action::ClinicSetUp,          [No,      No,   No,     Any]),
-    (Action::PractitionerIdentifierRead, [No, Any, Any,    Any]),
-    (Action::AvailabilityRead,     [No,      Any,  Any,    Any]),
-    (Action::AvailabilityWrite,    [No,      No,   Own,    Any]),
-    // Whoever answers the telephone when a doctor is ill.
-    (Action::TimeOffWrite,         [No,      Any,  Own,    Any]),
-    // Doctors stand in for each other.
-    (Action::AgendaRead,           [No,      Any,  Any,    Any]),
-    (Action::SlotBlock,            [No,      Any,  Own,    Any]),
-    (Action::SlotHold,             [Any,     Any,  Any,    Any]),
-    (Action::AppointmentBook,      [Own,     Any,  Any,    Any]),
-    (Action::AppointmentRead,      [Own,     Any,  Any,    Any]),
-    (Action::AppointmentAmend,     [No,      Any,  Any,    Any]),
-    (Action::AppointmentProgress,  [No,      Any,  Any,    Any]),
-    (Action::AppointmentLinkManage,[No,      Any,  Any,    Any]),
-    // Who runs the clinic's settings or desk has no need of what patients tell their doctors.
-    (Action::IntakeWrite,          [Own,     Any,  Any,    Any]),
-    (Action::IntakeRead,           [Own,     Any,  Any,    Any]),
-    (Action::IntakeList,           [No,      Any,  Any,    Any]),
-    (Action::IntakeAmend,          [Own,     No,   Any,    No]),
-    (Action::IntakeReview,         [No,      No,   Any,    No]),
-    (Action::IntakeVoid,           [No,      No,   Any,    No]),
-    (Action::IntakeFlagRead,       [No,      Any,  Any,    Any]),
-    (Action::IntakeFlagAcknowledge,[No,      No,   Any,    No]),
-    (Action::ClinicalRead,         [Own,     No,   Any,    No]),
-    (Action::LabResultWrite,       [No,      Any,  Any,    Any]),
-    (Action::UserManage,           [No,      No,   No,     Any]),
-    (Action::MessageManage,        [No,      Any,  No,     Any]),
-    (Action::AuditRead,            [No,      No,   No,     Any]),
-    (Action::AccessLogRead,        [Own,     No,   No,     Any]),
-];
-
-impl Actor {
-    /// How far `action` reaches for this caller.
-    pub fn reach(&self, action: Action) -> Reach {
-        reach(self.role, action)
+impl Action {
+    /// The table of permissions: how far the action reaches for a patient, the front desk, a practitioner and an administrator.
+    #[rustfmt::skip]
+    #[expect(clippy::match_same_arms, reason = "a table with a row for each action")]
+    fn permissions(self) -> [Reach; 4] {
+        use Reach::{Any, None as No, Own};
+        match self {
+            //                                 patient desk practitioner admin
+            Self::PatientCreate              => [Own,  Any,  Any,  Any],
+            Self::PatientSearch              => [No,   Any,  Any,  Any],
+            Self::PatientRead                => [Own,  Any,  Any,  Any],
+            Self::PatientWrite               => [Own,  Any,  Any,  Any],
+            Self::AccessRead                 => [Own,  Any,  Any,  Any],
+            Self::AccessGrant                => [No,   Any,  Any,  Any],
+            Self::AccessEnd                  => [Own,  Any,  Any,  Any],
+            // Staff export the record for a patient without an account: an administrator or a practitioner.
+            Self::PatientExport              => [Own,  No,   Any,  Any],
+            Self::ClinicSetUp                => [No,   No,   No,   Any],
+            Self::PractitionerIdentifierRead => [No,   Any,  Any,  Any],
+            Self::AvailabilityRead           => [No,   Any,  Any,  Any],
+            Self::AvailabilityWrite          => [No,   No,   Own,  Any],
+            // The front desk answers the telephone when a practitioner is ill.
+            Self::TimeOffWrite               => [No,   Any,  Own,  Any],
+            // Practitioners stand in for each other.
+            Self::AgendaRead                 => [No,   Any,  Any,  Any],
+            Self::SlotBlock                  => [No,   Any,  Own,  Any],
+            Self::SlotHold                   => [Any,  Any,  Any,  Any],
+            Self::AppointmentBook            => [Own,  Any,  Any,  Any],
+            Self::AppointmentRead            => [Own,  Any,  Any,  Any],
+            Self::AppointmentAmend           => [No,   Any,  Any,  Any],
+            Self::AppointmentProgress        => [No,   Any,  Any,  Any],
+            Self::AppointmentLinkManage      => [No,   Any,  Any,  Any],
+            // The front desk and administrators do not need what patients tell their practitioners.
+            Self::IntakeWrite                => [Own,  Any,  Any,  Any],
+            Self::IntakeRead                 => [Own,  Any,  Any,  Any],
+            Self::IntakeList                 => [No,   Any,  Any,  Any],
+            Self::IntakeAmend                => [Own,  No,   Any,  No],
+            Self::IntakeReview               => [No,   No,   Any,  No],
+            Self::IntakeVoid                 => [No,   No,   Any,  No],
+            Self::IntakeFlagRead             => [No,   Any,  Any,  Any],
+            Self::IntakeFlagAcknowledge      => [No,   No,   Any,  No],
+            Self::ClinicalRead               => [Own,  No,   Any,  No],
+            Self::LabResultWrite             => [No,   Any,  Any,  Any],
+            Self::UserManage                 => [No,   No,   No,   Any],
+            Self::MessageManage              => [No,   Any,  No,   Any],
+            Self::AuditRead                  => [No,   No,   No,   Any],
+            Self::AccessLogRead              => [Own,  No,   No,   Any],
+        }
     }
 
-    /// How far `action` reaches, if at all.
+    /// How far the action reaches for a role.
+    fn reach(self, role: Role) -> Reach {
+        let [patient, front_desk, practitioner, admin] = self.permissions();
+        match role {
+            Role::Patient => patient,
+            Role::FrontDesk => front_desk,
+            Role::Practitioner => practitioner,
+            Role::Admin => admin,
+        }
+    }
+
+    /// The roles that may do it at all.
+    fn roles(self) -> Vec<Role> {
+        Role::ALL.iter().copied().filter(|role| self.reach(*role) != Reach::None).collect()
+    }
+}
+
+impl Actor {
+    /// How far the action reaches for this caller.
+    pub fn reach(&self, action: Action) -> Reach {
+        action.reach(self.role)
+    }
+
+    /// How far the action reaches for this caller, who must have the permission.
     ///
     /// # Errors
-    /// [`Error::RoleForbidden`], with the roles that may, where the role may not do it at all.
+    /// [`Error::RoleForbidden`] with the roles that have it.
     pub fn require(&self, action: Action) -> Result<Reach> {
         match self.reach(action) {
-            Reach::None => Err(Error::RoleForbidden(roles(action))),
+            Reach::None => Err(Error::RoleForbidden(action.roles())),
             reach => Ok(reach),
         }
     }
-}
-
-/// Returns how far `action` reaches for a role.
-fn reach(role: Role, action: Action) -> Reach {
-    let column = match role {
-        Role::Patient => 0,
-        Role::FrontDesk => 1,
-        Role::Practitioner => 2,
-        Role::Admin => 3,
-    };
-    PERMISSIONS.iter().find(|(of, _)| *of == action).map_or(Reach::None, |(_, reach)| reach[column])
-}
-
-/// Returns the roles that may do `action` at all.
-fn roles(action: Action) -> Vec<Role> {
-    Role::ALL.iter().copied().filter(|role| reach(*role, action) != Reach::None).collect()
 }
 
 #[cfg(test)]
@@ -215,17 +198,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_action_stands_in_the_table_once() {
-        for (action, _) in PERMISSIONS {
-            assert_eq!(PERMISSIONS.iter().filter(|(other, _)| other == action).count(), 1, "{action:?}");
-        }
-    }
-
-    #[test]
     fn the_roles_of_an_action_are_those_whose_reach_is_not_none() {
-        assert_eq!(roles(Action::ClinicSetUp), [Role::Admin]);
-        assert_eq!(roles(Action::AvailabilityWrite), [Role::Practitioner, Role::Admin]);
-        assert_eq!(roles(Action::SlotHold), Role::ALL);
-        assert!(PERMISSIONS.iter().all(|(action, _)| !roles(*action).is_empty()), "every action has somebody who may");
+        assert_eq!(Action::ClinicSetUp.roles(), [Role::Admin]);
+        assert_eq!(Action::AvailabilityWrite.roles(), [Role::Practitioner, Role::Admin]);
+        assert_eq!(Action::SlotHold.roles(), Role::ALL);
     }
 }

@@ -1,4 +1,4 @@
-//! Time and randomness, handed in rather than reached for, so that tests can turn the clock and replay a run.
+//! Time and randomness. Code gets them from the environment, so that tests can set the clock and repeat a run.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// The instant `micros` microseconds after the Unix epoch, or `None` where the calendar ends (year 9999).
+    /// The instant this many microseconds after the Unix epoch, or none after the year 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
         jiff::Timestamp::from_microsecond(micros).ok().map(Self)
     }
@@ -34,17 +34,17 @@ impl Timestamp {
         self.0.as_microsecond().div_euclid(1_000_000)
     }
 
-    /// The instant for calendar arithmetic.
+    /// Returns the instant for calendar arithmetic.
     pub fn jiff(self) -> jiff::Timestamp {
         self.0
     }
 
-    /// The civil date and time at this instant in `zone`.
+    /// Returns the civil date and time at this instant in `zone`.
     pub fn in_zone(self, zone: &jiff::tz::TimeZone) -> jiff::Zoned {
         self.0.to_zoned(zone.clone())
     }
 
-    /// This instant moved by `span`; it stops at the ends of the calendar.
+    /// Returns this instant moved by `span`, at most to the ends of the calendar.
     #[must_use]
     pub fn plus(self, span: SignedDuration) -> Self {
         match self.0.checked_add(span) {
@@ -54,13 +54,13 @@ impl Timestamp {
         }
     }
 
-    /// This instant moved back by `span`.
+    /// Returns this instant moved back by `span`.
     #[must_use]
     pub fn minus(self, span: SignedDuration) -> Self {
         self.plus(-span)
     }
 
-    /// The time from `earlier` to this instant; negative if this is the earlier one.
+    /// Returns the time from `earlier` to this instant. Negative if this is the earlier one.
     pub fn since(self, earlier: Self) -> SignedDuration {
         self.0.duration_since(earlier.0)
     }
@@ -87,8 +87,8 @@ impl fmt::Debug for Timestamp {
 impl std::str::FromStr for Timestamp {
     type Err = String;
 
-    /// Takes RFC 3339 and nothing else: jiff would also take years before Christ, which PostgreSQL's calendar does not reach
-    /// and no client means, and times with a zone's name.
+    /// Accepts RFC 3339 only. jiff would also accept times with a zone's name, and years that PostgreSQL does not
+    /// support.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let expected = || "expected an RFC 3339 instant such as 2026-03-08T14:30:00Z".to_owned();
         let (date, time) = text.split_once(['T', 't', ' ']).ok_or_else(expected)?;
@@ -131,22 +131,71 @@ impl utoipa::ToSchema for Timestamp {
     }
 }
 
+/// The columns of instants.
+mod columns {
+    use diesel::backend::Backend;
+    use diesel::deserialize::{self, FromSql};
+    use diesel::pg::{Pg, PgValue};
+    use diesel::serialize::{self, IsNull, Output, ToSql};
+    use diesel::sql_types::BigInt;
+    use diesel::sqlite::Sqlite;
+
+    use super::Timestamp;
+    use crate::db::types::{Instant, multi_backend_columns};
+
+    /// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
+    const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+    /// PostgreSQL's first instant, in the year 4714 BC. It refuses what lies before, which only a forged cursor asks for.
+    const PG_FIRST_MICROS: i64 = -211_813_488_000_000_000;
+
+    impl FromSql<Instant, Pg> for Timestamp {
+        fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+            let micros = <i64 as FromSql<BigInt, Pg>>::from_sql(value)?;
+            micros.checked_add(PG_EPOCH_MICROS).and_then(Self::from_micros).ok_or_else(|| "instant out of range".into())
+        }
+    }
+
+    impl ToSql<Instant, Pg> for Timestamp {
+        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+            let micros = (self.as_micros() - PG_EPOCH_MICROS).max(PG_FIRST_MICROS);
+            <i64 as ToSql<BigInt, Pg>>::to_sql(&micros, &mut out.reborrow())
+        }
+    }
+
+    impl FromSql<Instant, Sqlite> for Timestamp {
+        fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+            let micros = <i64 as FromSql<BigInt, Sqlite>>::from_sql(value)?;
+            Self::from_micros(micros).ok_or_else(|| "instant out of range".into())
+        }
+    }
+
+    impl ToSql<Instant, Sqlite> for Timestamp {
+        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+            out.set_value(self.as_micros());
+            Ok(IsNull::No)
+        }
+    }
+
+    multi_backend_columns!(Timestamp, Instant);
+}
+
 /// Where the time comes from.
 #[derive(Clone)]
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// A clock that stands still until it is turned; for tests.
+    /// A clock that moves only when it is set; for tests.
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that shows `start` until it is turned.
+    /// Creates a clock that shows `start` until it is set.
     pub fn manual(start: Timestamp) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(start.as_micros())))
     }
 
-    /// The present instant.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         match self {
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
@@ -157,7 +206,7 @@ impl Clock {
         }
     }
 
-    /// Turns a manual clock ahead (or back) by `span`; the machine's clock cannot be turned.
+    /// Moves a manual clock by `span`. Has no effect on the machine's clock.
     pub fn advance(&self, span: SignedDuration) {
         if let Self::Manual(micros) = self {
             let by = i64::try_from(span.as_micros()).unwrap_or(0);
@@ -165,7 +214,7 @@ impl Clock {
         }
     }
 
-    /// Sets a manual clock; the machine's clock cannot be set.
+    /// Sets a manual clock. Has no effect on the machine's clock.
     pub fn set(&self, at: Timestamp) {
         if let Self::Manual(micros) = self {
             micros.store(at.as_micros(), Ordering::SeqCst);
@@ -177,7 +226,7 @@ impl Clock {
 #[derive(Clone)]
 pub struct Entropy {
     source: Source,
-    /// The last id's time in units of 1/4096 ms, so that ids of one process never run backwards.
+    /// The last id's time in units of 1/4096 ms, so that the ids of a process increase.
     last: Arc<AtomicU64>,
 }
 
@@ -201,10 +250,10 @@ impl Entropy {
         }
     }
 
-    /// `N` random bytes, fit for secrets where the source is the system's.
+    /// Returns `N` random bytes. They are fit for secrets if they come from the operating system.
     ///
     /// # Panics
-    /// If the operating system has no random numbers: nothing could go on safely.
+    /// If the operating system has no random numbers.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match &self.source {
@@ -215,12 +264,12 @@ impl Entropy {
         bytes
     }
 
-    /// A random number below `bound`, each equally likely; 0 for a bound of 0.
+    /// Returns a random number below `bound`, evenly distributed. 0 for a bound of 0.
     pub fn below(&self, bound: u32) -> u32 {
         if bound == 0 {
             return 0;
         }
-        // Draws above the last whole multiple would favour the small numbers: draw again.
+        // Values above the last whole multiple would favour small numbers.
         let limit = u32::MAX - u32::MAX % bound;
         loop {
             let draw = u32::from_le_bytes(self.bytes());
@@ -230,7 +279,7 @@ impl Entropy {
         }
     }
 
-    /// A new UUID version 7 (RFC 9562, method 3) for `now`: later ids of one process sort after earlier ones.
+    /// Returns a new UUID version 7 (RFC 9562, method 3) for `now`. Later ids of a process sort after earlier ones.
     pub fn uuid(&self, now: Timestamp) -> uuid::Uuid {
         let micros = u64::try_from(now.as_micros()).unwrap_or(0);
         let ticks = micros / 1000 * 4096 + micros % 1000 * 4096 / 1000;
@@ -250,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_one_process_sort_in_the_order_of_their_making_even_while_the_clock_stands_still() {
+    fn ids_of_one_process_increase_even_if_the_clock_stands_still() {
         let entropy = Entropy::seeded(1);
         let now = "2026-03-08T06:00:00.123456Z".parse().expect("an instant");
         let ids: Vec<_> = (0..10_000).map(|_| entropy.uuid(now)).collect();
@@ -278,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_are_cut_to_microseconds() {
+    fn instants_are_truncated_to_microseconds() {
         let instant: Timestamp = "2026-03-08T06:00:00.123456789Z".parse().expect("an instant");
         assert_eq!(instant.to_string(), "2026-03-08T06:00:00.123456Z");
     }

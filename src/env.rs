@@ -1,4 +1,4 @@
-//! What every room of the house is given: the database, the time, randomness, keys and settings.
+//! The environment of requests and background jobs: database, time, randomness, keys and settings.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,38 +12,40 @@ use crate::sealed::Sealer;
 use crate::signed::Signer;
 use crate::telemetry::Metrics;
 
-/// The surroundings of a request or a worker; cheap to clone.
+/// The environment of a request or a background job. Cheap to clone.
 #[derive(Clone)]
 pub struct Env {
-    /// The way to the database.
+    /// The database.
     pub db: Db,
     /// The time.
     pub clock: Clock,
     /// Randomness and new ids.
     pub entropy: Entropy,
-    /// Encrypts what the database must not show.
+    /// Encrypts values before they are stored.
     pub sealer: Sealer,
-    /// Signs what the audit trail says.
+    /// Signs audit events.
     pub signer: Signer,
     /// The settings.
     pub config: Arc<Config>,
-    /// The figures.
+    /// The licensed text of the IRLS, if the clinic has a licence. Commands do without it.
+    pub rls_text_pack: Option<Arc<rls::TextPack>>,
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Rings when a message was written, so that the mailer need not wait for its next round.
+    /// Wakes the worker that sends mails, when a message was created.
     pub mail_written: Arc<Notify>,
-    /// Whether the service takes traffic; off as soon as it is told to stop.
+    /// Whether the service accepts requests. False from the moment it is told to stop.
     pub accepting: Arc<AtomicBool>,
-    /// Whether requests are refused because their audit events cannot be stored.
+    /// Whether requests are rejected because their audit events cannot be stored.
     pub audit_stalled: Arc<AtomicBool>,
 }
 
 impl Env {
-    /// The present instant.
+    /// Returns the current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// A new id of any kind.
+    /// Returns a new id.
     pub fn new_id<T: From<uuid::Uuid>>(&self) -> T {
         self.entropy.uuid(self.now()).into()
     }

@@ -1,85 +1,93 @@
-//! The one error of the house. It knows nothing of HTTP; `http/problem.rs` turns it into an answer.
+//! The error type of all layers. It knows nothing of HTTP; `http/problem.rs` turns it into a response.
 
 use std::fmt;
 
-use crate::actor::Role;
+use crate::role::Role;
+pub use text::Rule;
 
-/// A result with the house's error.
+/// A result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why something was not done.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The input breaks rules; each with the place it stands at.
+    /// The input breaks rules. Each error has its place in the input.
     #[error("the input is not valid: {}", .0.iter().map(|e| format!("{} {}", e.pointer, e.code)).collect::<Vec<_>>().join(", "))]
     Invalid(Vec<FieldError>),
 
-    /// It does not exist, or the caller may not know that it does.
+    /// It does not exist, or the caller may not see it.
     #[error("not found")]
     NotFound,
 
-    /// Nobody is signed in, or what they showed is not good.
+    /// The caller is not signed in, or the credential is invalid.
     #[error("not signed in: {0}")]
     Unauthenticated(Refusal),
 
-    /// The caller may not do this at all, whatever it is done to.
+    /// The caller may not do this.
     #[error("forbidden: {0}")]
     Forbidden(Refusal),
 
-    /// The caller's role may not do this at all; these roles may.
+    /// The caller's role may not do this. These roles may.
     #[error("forbidden for this role")]
     RoleForbidden(Vec<Role>),
 
-    /// The request is right in itself but does not fit what is there.
+    /// The request conflicts with the current state.
     #[error("conflict: {}", .0.code)]
     Conflict(Box<Conflict>),
 
-    /// The object was changed since the caller read it.
+    /// The object was changed after the caller read it.
     #[error("the object was changed in between")]
     Stale,
 
-    /// The same Idempotency-Key came with another request.
+    /// The same Idempotency-Key was sent with another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
 
-    /// The service cannot do it now; the caller may try again after so many seconds.
+    /// The service is not available now. The caller may retry.
     #[error("not available now: {detail}")]
     Unavailable {
-        /// Seconds after which a new try makes sense.
+        /// Seconds after which to retry.
         retry_after: u32,
-        /// What is missing, for the log.
+        /// The reason, for the log.
         detail: String,
     },
 
-    /// Too often; the caller may try again after so many seconds.
+    /// A limit is exceeded. The caller may retry later.
     #[error("too many: {code}")]
     TooMany {
         /// Stable, in snake case.
         code: &'static str,
-        /// Seconds after which a new try is heard.
+        /// Seconds after which to retry.
         retry_after: u32,
         /// For a person.
         detail: String,
     },
 
-    /// There is no room left to store anything.
+    /// Too many requests wait already. Metrics count these, and the log has no line for each, because callers can cause any number.
+    #[error("too many requests wait")]
+    Busy {
+        /// Seconds after which to retry.
+        retry_after: u32,
+    },
+
+    /// The disk is full.
     #[error("no space is left to store it")]
     StorageFull,
 
-    /// The database is damaged. Nothing is read from it or written to it until a backup is restored.
+    /// The database is damaged. Nothing is read or written until a backup is restored.
     #[error("the database file is damaged; restore a backup")]
     Damaged,
 
-    /// The database asks for the whole transaction again (serialisation failure, deadlock). `Db::write` handles it.
+    /// The whole transaction must run again, after a serialisation failure or a deadlock. `Db::write` does that.
     #[error("the transaction must run again")]
     Retry,
 
-    /// A fault of ours. The text is for the log, and holds no patient's data.
+    /// A fault of the service. The text is for the log and has no patient data.
     #[error("{0}")]
     Internal(String),
 }
 
-/// A stable code with a sentence for a person.
+/// A stable code with a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Stable, in snake case.
@@ -94,21 +102,21 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What stands in the way.
+/// What the request conflicts with.
 #[derive(Debug, Clone)]
 pub struct Conflict {
     /// Stable, in snake case.
     pub code: &'static str,
     /// For a person.
     pub detail: String,
-    /// More members of the problem document, such as the next free slots.
+    /// Further members of the problem document, such as the next free slots.
     pub members: serde_json::Map<String, serde_json::Value>,
 }
 
-/// One rule that the input breaks.
+/// A rule that the input breaks.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct FieldError {
-    /// Where: a JSON pointer (RFC 6901) into the body, or `?name` for a query parameter, or `name:` for a header.
+    /// The place: a JSON pointer (RFC 6901) into the body, `?name` for a query parameter, or `name:` for a header.
     #[schema(examples("/patient/date_of_birth"))]
     pub pointer: String,
     /// Stable, in snake case.
@@ -120,7 +128,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// `detail` is for a person and does not repeat the value.
+    /// `detail` must not repeat the value.
     pub fn new(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), code: code.to_owned(), detail: detail.into() }
     }
@@ -146,55 +154,55 @@ impl Error {
         Self::Conflict(Box::new(Conflict { code, detail: detail.into(), members }))
     }
 
-    /// A refusal of what the caller may not do at all.
+    /// The caller may not do this.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Forbidden(Refusal { code, detail: detail.into() })
     }
 
-    /// A refusal for want of a good credential.
+    /// The caller is not signed in, or the credential is invalid.
     pub fn unauthenticated(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Unauthenticated(Refusal { code, detail: detail.into() })
     }
 
-    /// Not now; again after some seconds.
+    /// Not available now; retry after some seconds.
     pub fn unavailable(retry_after: u32, detail: impl Into<String>) -> Self {
         Self::Unavailable { retry_after, detail: detail.into() }
     }
 
-    /// A fault in words.
+    /// A fault of the service.
     pub fn fault(what: impl Into<String>) -> Self {
         Self::Internal(what.into())
     }
 
-    /// A fault with its cause.
+    /// A fault of the service with its cause.
     pub fn internal(what: &str, cause: impl fmt::Display) -> Self {
         Self::Internal(format!("{what}: {cause}"))
     }
 }
 
-/// Collects every broken rule of an input, so that a person is told all of them at once.
+/// Collects all broken rules of an input, so that one response reports all of them.
 #[derive(Debug, Default)]
 pub struct Check(Vec<FieldError>);
 
 impl Check {
-    /// Nothing is broken yet.
+    /// An empty check.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Notes a broken rule unless `holds`.
+    /// Adds a broken rule unless `holds`.
     pub fn require(&mut self, holds: bool, pointer: impl Into<String>, code: &str, detail: impl Into<String>) {
         if !holds {
             self.0.push(FieldError::new(pointer, code, detail));
         }
     }
 
-    /// Notes a broken rule.
+    /// Adds a broken rule.
     pub fn add(&mut self, error: FieldError) {
         self.0.push(error);
     }
 
-    /// Takes the value of a parsed field, or notes why it is none.
+    /// Returns the value of a parsed field, or adds its error.
     pub fn field<T>(&mut self, pointer: &str, parsed: Result<T, Rule>) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),
@@ -205,7 +213,7 @@ impl Check {
         }
     }
 
-    /// Whether nothing has been noted.
+    /// Returns whether no rule is broken.
     pub fn is_ok(&self) -> bool {
         self.0.is_empty()
     }
@@ -213,24 +221,8 @@ impl Check {
     /// Ends the check.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with all that was noted.
+    /// [`Error::Invalid`] with all broken rules.
     pub fn done(self) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
-    }
-}
-
-/// Why a value is not what its type asks for; where it stood is known to the caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Stable, in snake case.
-    pub code: &'static str,
-    /// For a person.
-    pub detail: String,
-}
-
-impl Rule {
-    /// `detail` is for a person and does not repeat the value.
-    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
     }
 }

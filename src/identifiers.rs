@@ -1,8 +1,8 @@
-//! The numbers that other systems have for what is kept here (FHIR `Identifier`): what one may look like, how it is stored
-//! and found.
+//! The identifiers that other systems use for objects of this service (FHIR `Identifier`): their form, storage and
+//! search.
 //!
-//! An object carries its identifiers as it shows them, in a column of its own; a table beside it makes each of them one
-//! object's only, and finds it. [`set_for_patient`] and its sisters keep the two in step.
+//! An object stores its identifiers as it shows them, in a column of its own. A table beside it makes each identifier
+//! unique and finds its object. [`set_for_patient`] and the similar functions keep both equal.
 
 use std::fmt;
 
@@ -15,24 +15,23 @@ use crate::db::Conn;
 use crate::db::schema::{appointment_identifiers, patient_identifiers, practitioner_identifiers};
 use crate::error::{Check, Error, Result, Rule};
 use crate::ids::{AppointmentId, PatientId, PractitionerId};
-use crate::text;
 
-/// The most identifiers of one object.
+/// The maximum number of identifiers of one object.
 const MOST: usize = 20;
-/// The longest system, in characters: all of them ASCII.
+/// The maximum length of a system in characters, which are all ASCII.
 const SYSTEM: usize = 255;
-/// The longest value, in characters.
+/// The maximum length of a value in characters.
 const VALUE: usize = 200;
 
-/// A number that another system has for this object. Each belongs to one object of a kind only.
+/// An identifier that another system uses for this object. It belongs to at most one object of a kind.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"system": "https://ehr.example/patients", "value": "48213"}))]
 pub struct Identifier {
-    /// Whose number it is: an absolute URI, or a short name of small letters, digits, `.`, `_` and `-`.
+    /// The system: an absolute URI, or a short name of lower-case letters, digits, `.`, `_` and `-`.
     #[schema(min_length = 1, max_length = 255, examples("urn:oid:2.16.840.1.113883.4.6", "ehr"))]
     pub system: String,
-    /// The number, as that system writes it; upper and lower case differ.
+    /// The value, as that system writes it. It is case-sensitive.
     #[schema(min_length = 1, max_length = 200)]
     pub value: String,
 }
@@ -43,7 +42,7 @@ impl fmt::Debug for Identifier {
     }
 }
 
-/// An object's identifiers, in the order in which they were given.
+/// An object's identifiers, in the order in which they were set.
 #[derive(
     Debug,
     Clone,
@@ -60,10 +59,10 @@ impl fmt::Debug for Identifier {
 pub struct Identifiers(pub Vec<Identifier>);
 
 impl Identifiers {
-    /// Reads the list that stands at `pointer`; what is wrong goes to `check`, and then there is none.
+    /// Reads the list at `pointer`. Adds what is wrong to `check`, and then returns none.
     pub fn read(self, pointer: &str, check: &mut Check) -> Option<Self> {
         let mut own = Check::new();
-        own.require(self.0.len() <= MOST, pointer, "too_many", format!("may have {MOST} identifiers"));
+        own.require(self.0.len() <= MOST, pointer, "too_many", format!("must have at most {MOST} identifiers"));
         let mut read: Vec<Identifier> = Vec::new();
         for (index, given) in self.0.into_iter().enumerate().take(MOST) {
             let at = format!("{pointer}/{index}");
@@ -71,7 +70,7 @@ impl Identifiers {
             let value = own.field(&format!("{at}/value"), text::one_line(&given.value, VALUE));
             let (Some(system), Some(value)) = (system, value) else { continue };
             let identifier = Identifier { system, value };
-            own.require(!read.contains(&identifier), at, "duplicate", "stands in the list twice");
+            own.require(!read.contains(&identifier), at, "duplicate", "is in the list twice");
             read.push(identifier);
         }
         match own.done() {
@@ -87,7 +86,8 @@ impl Identifiers {
     }
 }
 
-/// An absolute URI or a short name. Neither has white space or the bar that parts system and value in a search.
+/// Reads an absolute URI or a short name. Neither has white space, nor the bar that separates system and value in a
+/// search.
 fn system(text: &str) -> Result<String, Rule> {
     let rule = || Rule::new("invalid_system", "must be an absolute URI, or a short name such as ehr");
     let printable =
@@ -100,14 +100,14 @@ fn system(text: &str) -> Result<String, Rule> {
     if good { Ok(text.to_owned()) } else { Err(rule()) }
 }
 
-/// What a search knows of an identifier (FHIR's token).
+/// An identifier in a search (a FHIR token).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
     /// `system|value`.
     Whole(String, String),
-    /// `system|`: every number of that system.
+    /// `system|`: every identifier of that system.
     System(String),
-    /// `value` or `|value`: of any system, as each number here has one.
+    /// `value` or `|value`: the value in any system, because every identifier here has a system.
     Value(String),
 }
 
@@ -128,7 +128,7 @@ impl Token {
     }
 }
 
-/// Narrows a boxed query to the owners of the identifiers that fit a [`Token`].
+/// Filters a boxed query by the owners of the identifiers that match a [`Token`].
 macro_rules! identified {
     ($query:expr, $id:expr, $table:ident, $owner:ident, $token:expr) => {{
         let (query, found) = ($query, $table::table.select($table::$owner));
@@ -169,19 +169,19 @@ macro_rules! setter {
     };
 }
 setter! {
-    /// Makes these the identifiers by which a patient is found, in place of all before.
+    /// Replaces the identifiers by which a patient is found.
     set_for_patient, patient_identifiers, patient_id, PatientId
 }
 setter! {
-    /// Makes these the identifiers by which a practitioner is found, in place of all before.
+    /// Replaces the identifiers by which a practitioner is found.
     set_for_practitioner, practitioner_identifiers, practitioner_id, PractitionerId
 }
 setter! {
-    /// Makes these the identifiers by which an appointment is found, in place of all before.
+    /// Replaces the identifiers by which an appointment is found.
     set_for_appointment, appointment_identifiers, appointment_id, AppointmentId
 }
 
-/// Names which one, and who has it: only staff set identifiers, and they may see everybody's.
+/// Names the identifier and the object that has it. Only staff set identifiers, and they may see all objects.
 fn taken(index: usize, holder: String) -> Error {
     let mut members = serde_json::Map::new();
     members.insert("pointer".into(), format!("/identifiers/{index}").into());
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_read_with_a_place_for_each_fault() {
+    fn each_error_of_a_list_has_its_place() {
         assert_eq!(errors(&[("ehr", "1"), ("ehr", "2"), ("lab", "1")]), []);
         let wrong = errors(&[("Ehr", "1"), ("ehr", " "), ("ehr", "7"), ("ehr", " 7 "), ("ehr", "a\u{202e}b")]);
         let expected = [
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_names_system_and_value_or_one_of_them() {
+    fn a_search_has_system_and_value_or_one_of_them() {
         let (ehr, number) = (|| "ehr".to_owned(), || "48213".to_owned());
         for (text, expected) in [
             ("ehr|48213", Some(Token::Whole(ehr(), number()))),

@@ -1,6 +1,6 @@
-//! A type of its own for each kind of id, so that a patient's cannot be passed for a slot's.
+//! One type for each kind of id, so that a patient's id cannot be used as a slot's.
 
-/// Declares id types: UUIDs that only compare with their own kind.
+/// Declares id types. They are UUIDs that compare with their own kind only.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -46,58 +46,58 @@ macro_rules! ids {
 ids! {
     /// An account.
     UserId;
-    /// A signed-in device of an account.
+    /// A session of an account.
     SessionId;
     /// A refresh token.
     RefreshTokenId;
-    /// A token that travels in a mail.
+    /// A token in a link of a mail.
     OneTimeTokenId;
     /// A patient (FHIR `Patient`).
     PatientId;
     /// An invitation to act for a patient.
     InvitationId;
-    /// A link with which a given access is stopped.
+    /// A link that stops an access.
     AccessLinkId;
     /// A consent (FHIR `Consent`).
     ConsentId;
-    /// A place where the clinic sees patients (FHIR `Location`).
+    /// A location of the clinic (FHIR `Location`).
     LocationId;
-    /// A doctor (FHIR `Practitioner`).
+    /// A practitioner (FHIR `Practitioner`).
     PractitionerId;
     /// A kind of visit (FHIR `serviceType`).
     VisitTypeId;
-    /// One rule of a practitioner's weekly hours.
+    /// A rule of a practitioner's weekly hours.
     AvailabilityId;
     /// Time off or extra hours of a practitioner.
     ExceptionId;
-    /// A time at which a location is closed.
+    /// A closure of a location.
     ClosureId;
-    /// A piece of a practitioner's time (FHIR `Slot`).
+    /// A time slot of a practitioner (FHIR `Slot`).
     SlotId;
-    /// A reservation of slots while somebody makes up their mind.
+    /// A short reservation of slots.
     HoldId;
     /// A visit (FHIR `Appointment`).
     AppointmentId;
-    /// One change of an appointment.
+    /// A change of an appointment.
     AppointmentHistoryId;
-    /// A link to an appointment, as a mail has it.
+    /// A link to an appointment in a mail.
     AppointmentLinkId;
-    /// A history that a patient records before a visit (FHIR `QuestionnaireResponse`).
+    /// An intake: what a patient records before a visit (FHIR `QuestionnaireResponse`).
     IntakeId;
-    /// What an amendment of an intake replaced.
+    /// A version of an intake that an amendment replaced.
     IntakeVersionId;
-    /// Something in an intake that the staff must look at.
+    /// A flag: something in an intake that staff must look at.
     IntakeFlagId;
-    /// A laboratory value (FHIR `Observation`).
+    /// A laboratory result (FHIR `Observation`).
     LabResultId;
-    /// An outgoing e-mail.
+    /// An outgoing message.
     MessageId;
-    /// A line of the audit trail.
+    /// An audit event.
     AuditEventId;
-    /// A record that somebody opened for a reason.
+    /// An opening of a record: break-glass access.
     RecordOpeningId;
     /// A key that signs the audit trail.
     AuditKeyId;
-    /// Anything that has an id, where it does not matter what it is.
+    /// An object of any kind.
     ObjectId;
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Memory goes back to the system a second after it was needed (`.cargo/config.toml`): hashing one password takes 19 MiB, and the
-/// C library's allocator keeps them. SQLite's pages and statements are in it as well.
+/// jemalloc returns memory to the system after one second (`.cargo/config.toml`). The C library's allocator would keep
+/// the 19 MiB of each password hash. SQLite's pages and statements use it as well.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

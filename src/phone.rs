@@ -1,20 +1,18 @@
-//! Telephone numbers: read in the forms in which people write them, stored as E.164, and shown as the clinic's country
-//! writes them.
+//! Telephone numbers: read in the usual forms, stored as E.164, and shown in the format of the clinic's country.
 //!
-//! The numbering plans are those of libphonenumber, built into the program. A national number must be one of the country's plan,
-//! which shows a wrong guess of the country. Of an international number only the length is checked: plans change more often
-//! than a clinic updates its server, and such a number says itself what it is.
+//! The numbering plans are those of libphonenumber and are part of the program. A national number must be in the
+//! country's plan, which shows that the country was guessed wrong. Of an international number only the length is
+//! checked, because plans change more often than clinics update their server.
 
-use diesel::prelude::*;
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region};
 
+use crate::clinic::first_location;
 use crate::db::Conn;
-use crate::db::schema::locations;
-use crate::error::{Error, Result, Rule};
+use crate::error::{Result, Rule};
 
-/// The most digits of a number in E.164.
+/// The maximum number of digits in E.164.
 const MOST_DIGITS: usize = 15;
-/// The fewest digits that are read as a national number in a search. Fewer may be the end of one.
+/// The minimum number of digits that a search reads as a national number. Fewer digits may be the end of one.
 const FEWEST_NATIONAL: usize = 7;
 
 /// A country whose numbering plan is known.
@@ -22,27 +20,20 @@ const FEWEST_NATIONAL: usize = 7;
 pub struct Country(Region);
 
 impl Country {
-    /// The country of a code (ISO 3166-1, two letters).
+    /// Returns the country of a code (ISO 3166-1, two letters).
     pub fn of(code: &str) -> Option<Self> {
         let region: Region = code.trim().to_ascii_uppercase().parse().ok()?;
         PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Self(region))
     }
 
-    /// The clinic's country, which is that of its first location.
-    ///
-    /// The table belongs to scheduling; this reads no more than the country.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Returns the clinic's country.
     pub fn of_clinic(conn: &mut Conn) -> Result<Option<Self>> {
-        let first = locations::table.order((locations::created_at, locations::id)).select(locations::country);
-        let code: Option<String> = first.first(conn).optional().map_err(Error::from)?;
-        Ok(code.as_deref().and_then(Self::of))
+        Ok(first_location(conn)?.and_then(|location| Self::of(&location.country)))
     }
 }
 
-/// Reads a telephone number and returns it as E.164: `+`, the country's code and the number. Without `+` it is read as a number of
-/// `country`. Spaces, hyphens, dots, slashes and parentheses are allowed.
+/// Reads a telephone number and returns it as E.164: `+`, the country's code and the number. Without `+` it is a number
+/// of `country`. Spaces, hyphens, dots, slashes and parentheses are allowed.
 ///
 /// # Errors
 /// `invalid_phone`.
@@ -64,10 +55,11 @@ pub fn read(typed: &str, country: Option<Country>) -> Result<String, Rule> {
     })
 }
 
-/// Checks what can be checked of a number without knowing the country: an international number wholly, of any other only its signs.
+/// Checks a number as far as possible without knowing the country: an international number completely, any other number
+/// by its characters.
 ///
 /// # Errors
-/// `invalid_phone`, for what is a number in no country.
+/// `invalid_phone`, if it is a number in no country.
 pub fn glance(typed: &str) -> Result<(), Rule> {
     let typed = typed.trim();
     if typed.starts_with('+') {
@@ -80,8 +72,8 @@ pub fn glance(typed: &str) -> Result<(), Rule> {
     Err(Rule::new("invalid_phone", "must be a telephone number such as (212) 555-0100 or +12125550100"))
 }
 
-/// Returns a stored number in the form for people: national for a number of the country, else international. What is no
-/// number is returned as it is.
+/// Returns a stored number for display: national for a number of the country, otherwise international. A text that is
+/// no number is returned unchanged.
 pub fn shown(number: &str, country: Option<Country>) -> String {
     let Some(parsed) = parse(number, country).filter(is_possible) else { return number.to_owned() };
     let own = country.and_then(|Country(region)| PHONE_NUMBER_UTIL.get_country_code_for_region(region));
@@ -90,7 +82,7 @@ pub fn shown(number: &str, country: Option<Country>) -> String {
     parsed.format_as(format).into_owned()
 }
 
-/// Returns a number as a `tel:` link dials it: E.164, or the digits of what is no number.
+/// Returns a number for a `tel:` link: E.164, or the digits of a text that is no number.
 pub fn dialled(number: &str, country: Option<Country>) -> String {
     match parse(number, country).filter(is_possible) {
         Some(parsed) => parsed.format_as(PhoneNumberFormat::E164).into_owned(),
@@ -98,24 +90,24 @@ pub fn dialled(number: &str, country: Option<Country>) -> String {
     }
 }
 
-/// A number to show to people.
+/// A number for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Telephone {
-    /// In the form of the country.
+    /// The number in the country's format.
     pub shown: String,
-    /// For a `tel:` link.
+    /// The number for a `tel:` link.
     pub dialled: String,
 }
 
 impl Telephone {
-    /// A number as people in the country see and dial it.
+    /// Formats a number for people in the country.
     pub fn of(number: &str, country: Option<Country>) -> Self {
         Self { shown: shown(number, country), dialled: dialled(number, country) }
     }
 }
 
-/// Returns the last digits that a stored number has if it is the one typed: those within the country for a complete
-/// national number, without the prefix that is dialled only there; else all that were typed.
+/// Returns the last digits that a stored number has if it is the typed one. A complete national number loses the prefix
+/// that is dialled only within the country. All digits of any other number are returned.
 pub fn last_digits(typed: &str, country: Option<Country>) -> String {
     let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
     let national = (digits.len() >= FEWEST_NATIONAL).then(|| parse(typed, country).filter(is_possible)).flatten();
@@ -127,12 +119,13 @@ fn parse(number: &str, country: Option<Country>) -> Option<PhoneNumber> {
     parsed.extension().is_empty().then_some(parsed)
 }
 
-/// Whether the number has a length that its country has. What can be dialled within a town only is not complete.
+/// Returns whether the number has a length of its country's plan. Numbers that can be dialled within one town only are
+/// not complete.
 fn is_possible(number: &PhoneNumber) -> bool {
     PHONE_NUMBER_UTIL.is_possible_number_with_reason(number) == Ok(NumberLengthType::IsPossible)
 }
 
-/// Whether a text has only the signs with which numbers are written: digits, what stands between them, and `+` in front.
+/// Returns whether a text has only the characters of telephone numbers: digits, separators, and `+` in front.
 pub fn is_spelled_like_one(text: &str) -> bool {
     let sign = |c: char| {
         c.is_ascii_digit() || matches!(c, ' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')' | '\u{2010}'..='\u{2013}')
@@ -152,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_international_number_is_read_alike_in_every_country() {
+    fn an_international_number_is_the_same_in_every_country() {
         for typed in [
             "+1 (212) 555-0100",
             "+12125550100",
@@ -191,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_complete_number_of_the_country_is_refused() {
+    fn an_incomplete_number_is_rejected() {
         for wrong in [
             "",
             "+",
@@ -221,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_shown_as_the_country_writes_it_and_foreign_ones_internationally() {
+    fn national_numbers_are_shown_in_the_countrys_format_and_others_internationally() {
         for (number, code, expected) in [
             ("+16175550140", "US", "(617) 555-0140"),
             ("+14165550123", "US", "(416) 555-0123"),
@@ -256,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_typed_breaks_the_reading_and_what_was_read_reads_the_same(typed in "\\PC{0,24}|[+]?[0-9 ()./-]{0,24}") {
+        fn any_text_is_read_without_a_panic_and_a_result_reads_as_itself(typed in "\\PC{0,24}|[+]?[0-9 ()./-]{0,24}") {
             for country in [None, country("US"), country("GB"), country("IT")] {
                 let _ = (glance(&typed), shown(&typed, country), dialled(&typed, country), last_digits(&typed, country));
                 if let Ok(number) = read(&typed, country) {

@@ -1,18 +1,18 @@
-//! Every endpoint of the service, department by department. The server and the OpenAPI document are made from this one list.
+//! All endpoints of the service. The server and the OpenAPI document use this list.
 
 use crate::http::Endpoints;
 use crate::{accounts, appointments, audit, http, intake, messages, patients, privacy, scheduling};
 
-/// Every endpoint of the service.
+/// Registers all endpoints.
 pub fn routes(endpoints: &mut Endpoints) {
-    // Paths with parameters are tried one after the other, so what is asked for most comes first.
-    scheduling::api::routes(endpoints);
-    appointments::api::routes(endpoints);
-    intake::api::routes(endpoints);
-    patients::api::routes(endpoints);
-    accounts::api::routes(endpoints);
-    privacy::api::routes(endpoints);
-    messages::api::routes(endpoints);
-    audit::api::routes(endpoints);
+    // actix-web tries paths with parameters one after the other, so the most frequent modules come first.
+    scheduling::routes(endpoints);
+    appointments::routes(endpoints);
+    intake::routes(endpoints);
+    patients::routes(endpoints);
+    accounts::routes(endpoints);
+    privacy::routes(endpoints);
+    messages::routes(endpoints);
+    audit::routes(endpoints);
     http::operations::routes(endpoints);
 }

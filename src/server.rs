@@ -1,4 +1,4 @@
-//! Puts it together: configuration → database → workers → HTTP; and takes it apart again in order.
+//! Builds the server from configuration, database, background jobs and HTTP, and stops it in order.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -14,37 +14,39 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, Settings};
-use crate::db::migrate::{self, Standing};
+use crate::db::migrate::{self, SchemaStatus};
 use crate::db::{self, Db, Use, damage};
 use crate::env::Env;
 use crate::http::Endpoints;
 use crate::http::connections::Connections;
 use crate::http::fallback::{Routes, fallback};
 use crate::http::limits::Limiter;
-use crate::http::listener::{self, HEADROOM, Serving};
-use crate::http::problem::Draft;
+use crate::http::listener::{self, HEADROOM, ServeOptions};
+use crate::http::problem::ProblemBuilder;
 use crate::routes::routes;
-use crate::sealed::keys::By;
+use crate::sealed::keys::KeyUser;
 use crate::sealed::{self, Sealer};
 use crate::signed::Signer;
 use crate::telemetry::Metrics;
-use crate::{accounts, audit, http, intake, messages, openapi, pages, patients, privacy, scheduling};
+use crate::{accounts, audit, http, messages, openapi, pages, patients, privacy, scheduling};
 
-/// Opens what requests and commands need, without starting anything. The schema must be current.
+/// Opens the environment of requests and commands without starting anything. The schema must be current.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Result<Env, String> {
     let metrics = Arc::new(Metrics::default());
     let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
     let signer = check_keys(&config, usage, &sealer, &clock, &entropy)?;
+    let rls_text_pack = if usage == Use::Serve { load_text_pack(&config)? } else { None };
     Ok(Env {
         db,
         clock,
         entropy,
         sealer,
         signer,
+        rls_text_pack,
         config: Arc::new(config),
         metrics,
         mail_written: Arc::new(Notify::new()),
@@ -53,8 +55,17 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
     })
 }
 
-/// Sees to it that the keys open what the database holds. With others every record would be a fault, and what was sealed
-/// with them meanwhile would be lost as soon as the right ones are back. Gives the key of the audit trail, which they open.
+/// Loads the licensed text of the IRLS, if the settings name one.
+fn load_text_pack(config: &Config) -> Result<Option<Arc<rls::TextPack>>, String> {
+    let Some(path) = &config.settings.rls_text_pack else { return Ok(None) };
+    let explain = |error: &dyn std::fmt::Display| format!("RLS_TEXT_PACK {}: {error}", path.display());
+    let file = std::fs::read(path).map_err(|error| explain(&error))?;
+    let text_pack = rls::TextPack::load(&file).map_err(|error| explain(&error))?;
+    Ok(Some(Arc::new(text_pack)))
+}
+
+/// Checks that the keys decrypt the values in the database, and returns the key of the audit trail. With wrong keys
+/// every record would be a fault, and values encrypted with them would be lost when the right keys are back.
 fn check_keys(
     config: &Config,
     usage: Use,
@@ -64,30 +75,36 @@ fn check_keys(
 ) -> Result<Signer, String> {
     let mut conn = db::connect(&config.target)?;
     let alone = usage == Use::Serve || db::is_served(&config.target) == Some(false);
-    sealed::keys::check_in(&mut conn, sealer, if alone { By::First } else { By::Beside }, clock.now())?;
+    sealed::keys::check_in(
+        &mut conn,
+        sealer,
+        if alone { KeyUser::Server } else { KeyUser::CommandBesideServer },
+        clock.now(),
+    )?;
     audit::keys::open(&mut conn, sealer, clock, entropy)
         .map_err(|error| format!("DATA_KEYS are not those of this database: {error}"))
 }
 
-/// Looks whether the database is whole and ours, and brings the schema up to date, or sees to it that it is.
+/// Checks that the database is undamaged and belongs to this service. Updates the schema, or checks that it is current.
 ///
 /// # Errors
-/// In words for the operator.
-pub fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), String> {
-    damage::look(&config.target)?;
+/// A text for the operator.
+pub fn prepare_schema(config: &Config, can_migrate: bool) -> Result<(), String> {
+    damage::check_at_start(&config.target)?;
     let mut conn = db::connect(&config.target)?;
-    if may_migrate {
+    if can_migrate {
         let count = migrate::run(&mut conn)?;
+        damage::check_schema(&mut conn)?;
         damage::mark(&mut conn)?;
         if count > 0 {
             tracing::info!(count, database = %config.target, "migrated");
         }
         return Ok(());
     }
-    match migrate::standing(&mut conn)? {
-        Standing::Current => Ok(()),
-        Standing::Ahead(unknown) => Err(migrate::ahead(&unknown)),
-        Standing::Behind(count) => {
+    match migrate::schema_status(&mut conn)? {
+        SchemaStatus::Current => damage::check_schema(&mut conn),
+        SchemaStatus::Ahead(unknown) => Err(migrate::newer_database_text(&unknown)),
+        SchemaStatus::Behind(count) => {
             Err(format!("the database lacks {count} migrations; run `legwork migrate`, or start without --no-migrate"))
         }
     }
@@ -95,37 +112,36 @@ pub fn prepare_schema(config: &Config, may_migrate: bool) -> Result<(), String> 
 
 /// A server that listens.
 pub struct Server {
-    /// Where it listens.
+    /// The address on which it listens.
     pub addr: SocketAddr,
-    /// Its surroundings.
+    /// The environment.
     pub env: Env,
     http: actix_server::Server,
-    /// Answers the operator's probes at an address of their own.
+    /// Serves the health checks on an address of their own.
     probes: Option<actix_server::Server>,
     stop: watch::Sender<bool>,
-    /// Rings when nothing is to be waited for any more.
+    /// Notified when the server must stop at once.
     at_once: Arc<Notify>,
-    /// Ends when the mail under way has gone out.
+    /// Ends when the mails in progress are sent.
     mailing: tokio::task::JoinHandle<()>,
-    /// Ends when all events are written and sealed.
+    /// Ends when all audit events are stored and sealed.
     auditing: tokio::task::JoinHandle<()>,
-    /// Ends when the log was told the last count of callers turned away.
-    telling: tokio::task::JoinHandle<()>,
+    /// Ends when the last count of rejected connections is logged.
+    rejection_log: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
-    /// Binds the address and starts the workers. The schema must be current.
+    /// Binds the address and starts the background jobs. The schema must be current.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// A text for the operator.
     pub fn bind(env: Env, threads: usize) -> Result<Self, String> {
         let keys = accounts::Keys::new(&env)?;
-        let rules = intake::Rules::open(&env.config)?;
         let (listener, addr) = bind(env.config.settings.listen_addr)?;
         let document = openapi::document();
-        let table = web::Data::new(Routes::of(&document, intake::rls::OWN_READERS)?);
+        let routes_table = web::Data::new(Routes::of(&document, rls::OWN_READERS)?);
         let document = web::Data::new(openapi::Published::new(&document)?);
-        let (data, keys, rules) = (web::Data::new(env.clone()), web::Data::new(keys), web::Data::new(rules));
+        let (data, keys) = (web::Data::new(env.clone()), web::Data::new(keys));
         let (stop, stopping) = watch::channel(false);
         let (queue, auditing) = audit::queue::start(&env, stopping.clone());
         let queue = web::Data::new(queue);
@@ -137,16 +153,15 @@ impl Server {
             App::new()
                 .app_data(data.clone())
                 .app_data(keys.clone())
-                .app_data(rules.clone())
-                .app_data(table.clone())
+                .app_data(routes_table.clone())
                 .app_data(document.clone())
                 .app_data(shared_limiter.clone())
                 .app_data(queue.clone())
-                .wrap(from_fn(http::middleware::refuse_unknown_methods_and_parameters))
-                .wrap(from_fn(accounts::authentication::identify))
-                .wrap(from_fn(audit::edge::note))
+                .wrap(from_fn(http::middleware::reject_unknown_methods_and_parameters))
+                .wrap(from_fn(accounts::caller::identify))
+                .wrap(from_fn(audit::middleware::record_request))
                 .wrap(Condition::new(!origins.is_empty(), http::cors::cors(&origins)))
-                .wrap(from_fn(http::cors::refuse_unlisted))
+                .wrap(from_fn(http::cors::reject_unlisted_origin))
                 .wrap(from_fn(http::middleware::wrap))
                 .configure(|served| routes(&mut Endpoints::served(served)))
                 .configure(pages::routes)
@@ -163,23 +178,23 @@ impl Server {
             settings.behind_proxy.clone(),
             Arc::clone(&metrics),
         );
-        let serving = Serving { threads, patience: settings.shutdown_seconds, connections, metrics };
-        let http = listener::start(listener, serving, app).map_err(|error| format!("listen on {addr}: {error}"))?;
-        let probes = settings.health_addr.map(|addr| answer_probes(&env, addr)).transpose()?;
-        let telling = listener::start_telling(&env.metrics, stopping.clone());
+        let options = ServeOptions { threads, shutdown_seconds: settings.shutdown_seconds, connections, metrics };
+        let http = listener::start(listener, options, app).map_err(|error| format!("listen on {addr}: {error}"))?;
+        let probes = settings.health_addr.map(|addr| serve_probes(&env, addr)).transpose()?;
+        let rejection_log = listener::start_rejection_log(&env.metrics, stopping.clone());
         limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
-        scheduling::publishing::start(&env, stopping.clone());
-        patients::ending::start(&env, stopping.clone());
-        http::idempotency::start_purge(&env, stopping.clone());
+        scheduling::hours::publishing::start(&env, stopping.clone());
+        patients::access::coming_of_age::start(&env, stopping.clone());
+        crate::context::start_purge(&env, stopping.clone());
         accounts::purge::start(&env, stopping.clone());
         privacy::retention::start(&env, stopping.clone());
         db::check::start(&env.db, &env.config.target, stopping);
         let at_once = Arc::new(Notify::new());
-        Ok(Self { addr, env, http, probes, stop, at_once, mailing, auditing, telling })
+        Ok(Self { addr, env, http, probes, stop, at_once, mailing, auditing, rejection_log })
     }
 
-    /// What stops it from outside.
+    /// Returns a handle that stops the server.
     pub fn handle(&self) -> Stopper {
         Stopper {
             http: self.http.handle(),
@@ -193,9 +208,9 @@ impl Server {
     /// Serves until it is stopped.
     ///
     /// # Errors
-    /// The socket's.
+    /// Those of the socket.
     pub async fn serve(self) -> std::io::Result<()> {
-        let Self { http, probes, stop, at_once, mailing, auditing, telling, env, .. } = self;
+        let Self { http, probes, stop, at_once, mailing, auditing, rejection_log, env, .. } = self;
         let probes = probes.map(|probes| (probes.handle(), actix_web::rt::spawn(probes)));
         let mut result = Ok(());
         let ended = async {
@@ -203,7 +218,7 @@ impl Server {
             let _ = stop.send(true);
             let _ = mailing.await;
         };
-        let in_haste = tokio::select! {
+        let stops_at_once = tokio::select! {
             () = ended => false,
             () = at_once.notified() => true,
         };
@@ -212,13 +227,13 @@ impl Server {
             let _ = auditing.await;
             env.db.close().await;
         };
-        if in_haste {
-            let _ = tokio::time::timeout(HASTE, stored).await;
+        if stops_at_once {
+            let _ = tokio::time::timeout(IMMEDIATE_STOP_LIMIT, stored).await;
         } else {
             stored.await;
         }
-        let _ = telling.await;
-        // Last, so that readiness says until the end that the service takes nothing.
+        let _ = rejection_log.await;
+        // Last, so that readiness fails until the end.
         if let Some((handle, task)) = probes {
             handle.stop(false).await;
             let _ = task.await;
@@ -227,22 +242,21 @@ impl Server {
     }
 }
 
-/// How long the audit trail and the database may take when the service is to stop at once.
-const HASTE: Duration = Duration::from_secs(2);
+/// The limit for storing audit events and closing the database when the service must stop at once.
+const IMMEDIATE_STOP_LIMIT: Duration = Duration::from_secs(2);
 
-/// Listens, and says where.
+/// Binds a listener and returns its address.
 fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     let listener = TcpListener::bind(listen).map_err(|error| format!("listen on {listen}: {error}"))?;
     let addr = listener.local_addr().map_err(|error| format!("listen on {listen}: {error}"))?;
     Ok((listener, addr))
 }
 
-/// How many connections for probes are open at most: in all, and of one client.
+/// The maximum number of connections for health checks: in all, and of one client.
 const PROBES: (usize, usize) = (64, 16);
 
-/// Serves the health checks and metrics, and nothing else, on a thread of its own. Load on the service's main address does not
-/// delay them.
-fn answer_probes(env: &Env, listen: SocketAddr) -> Result<actix_server::Server, String> {
+/// Serves only the health checks and metrics, on a thread of its own. Load on the main address does not delay them.
+fn serve_probes(env: &Env, listen: SocketAddr) -> Result<actix_server::Server, String> {
     let (listener, addr) = bind(listen)?;
     let data = web::Data::new(env.clone());
     let app = move || {
@@ -250,16 +264,16 @@ fn answer_probes(env: &Env, listen: SocketAddr) -> Result<actix_server::Server, 
             .app_data(data.clone())
             .wrap(from_fn(http::middleware::wrap))
             .configure(|served| http::operations::routes(&mut Endpoints::served(served)))
-            .default_service(web::to(async || Draft::no_route().into_response()))
+            .default_service(web::to(async || ProblemBuilder::no_route().into_response()))
     };
     let connections = Connections::new(PROBES.0, PROBES.1, None, Arc::default());
-    let serving = Serving { threads: 1, patience: 0, connections, metrics: Arc::clone(&env.metrics) };
-    let server = listener::start(listener, serving, app).map_err(|error| format!("listen on {addr}: {error}"))?;
-    tracing::info!(probes = %addr, "probes are answered");
+    let options = ServeOptions { threads: 1, shutdown_seconds: 0, connections, metrics: Arc::clone(&env.metrics) };
+    let server = listener::start(listener, options, app).map_err(|error| format!("listen on {addr}: {error}"))?;
+    tracing::info!(probes = %addr, "health checks are served");
     Ok(server)
 }
 
-/// Asks the system for as many open files as connections may need, and warns where it will not have it.
+/// Raises the limit of open files to what connections may need, and warns if the system allows fewer.
 fn check_open_files(settings: &Settings, threads: usize) {
     let connections = settings.max_connections as usize + threads * HEADROOM;
     let probes = PROBES.0 + HEADROOM;
@@ -268,9 +282,9 @@ fn check_open_files(settings: &Settings, threads: usize) {
     match rlimit::increase_nofile_limit(wanted) {
         Ok(granted) if granted >= wanted => {}
         Ok(granted) => {
-            tracing::warn!(granted, wanted, "few open files are allowed: lower MAX_CONNECTIONS or raise the limit");
+            tracing::warn!(granted, wanted, "too few open files are allowed. Lower MAX_CONNECTIONS or raise the limit");
         }
-        Err(error) => tracing::warn!(%error, "the limit of open files is unknown"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be read"),
     }
 }
 
@@ -281,12 +295,13 @@ pub struct Stopper {
     stop: watch::Sender<bool>,
     at_once: Arc<Notify>,
     accepting: Arc<AtomicBool>,
-    /// How long the service goes on after readiness has ended.
+    /// How long the service continues after readiness fails.
     delay: Duration,
 }
 
 impl Stopper {
-    /// Turns readiness off, goes on serving until a balancer has noticed, lets the requests in flight end, stops the workers.
+    /// Makes readiness fail, serves until a load balancer has noticed, waits for the requests in progress, and stops
+    /// the background jobs.
     pub async fn stop(&self) {
         self.accepting.store(false, Ordering::Relaxed);
         tokio::time::sleep(self.delay).await;
@@ -294,22 +309,22 @@ impl Stopper {
         let _ = self.stop.send(true);
     }
 
-    /// Stops without waiting for requests in flight or for the mail being sent, which is sent again after the next start. Audit
-    /// events that wait are still written.
+    /// Stops without waiting for requests in progress or for the mail being sent, which is sent again after the next
+    /// start. Waiting audit events are still stored.
     pub fn stop_at_once(&self) {
         self.accepting.store(false, Ordering::Relaxed);
         self.at_once.notify_one();
     }
 }
 
-/// The signals with which the operating system says that it is time to go.
+/// The signals of the operating system that stop the process.
 pub struct Signals {
     #[cfg(unix)]
     signals: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
 }
 
 impl Signals {
-    /// Begins to listen. From now on the signals do not end the process by themselves.
+    /// Starts to listen. From now on the signals do not end the process by themselves.
     pub fn listen() -> Self {
         #[cfg(unix)]
         {
@@ -321,7 +336,7 @@ impl Signals {
         Self {}
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         #[cfg(unix)]
         match &mut self.signals {

@@ -1,4 +1,4 @@
-//! Rows that prove who wrote them: an HMAC-SHA256 over all that a row says, under a key that the database does not show.
+//! Rows that prove which server wrote them: an HMAC-SHA256 over all columns, with a key that is stored encrypted.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use aws_lc_rs::hmac;
 
 use crate::error::{Error, Result};
 
-/// The bytes of a digest.
+/// The length of a digest in bytes.
 pub const DIGEST: usize = 32;
 
-/// A key that signs and checks, by its name.
+/// A key that signs and verifies.
 #[derive(Clone)]
 pub struct Signer {
-    /// Under which name signed rows refer to it.
+    /// The id by which signed rows refer to the key.
     pub id: uuid::Uuid,
     key: hmac::Key,
 }
@@ -21,7 +21,7 @@ impl Signer {
     /// Takes a secret of 32 bytes.
     ///
     /// # Errors
-    /// A fault, where it is shorter.
+    /// A fault if the secret is shorter.
     pub fn new(id: uuid::Uuid, secret: &[u8]) -> Result<Self> {
         if secret.len() < DIGEST {
             return Err(Error::fault("a signing key is too short"));
@@ -29,12 +29,12 @@ impl Signer {
         Ok(Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret) })
     }
 
-    /// The digest of what was written.
+    /// Returns the digest of a statement.
     pub fn sign(&self, statement: &Statement) -> Vec<u8> {
         hmac::sign(&self.key, &statement.0).as_ref().to_vec()
     }
 
-    /// Whether the digest is that of what is written; compared in constant time.
+    /// Returns whether the digest is that of the statement. Compares in constant time.
     pub fn is_right(&self, statement: &Statement, digest: &[u8]) -> bool {
         hmac::verify(&self.key, &statement.0, digest).is_ok()
     }
@@ -46,16 +46,16 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// What is signed, in one encoding for all times: each part with its length, so that no two rows read alike.
+/// The signed content in a stable encoding. Each part has its length, so that no two rows have the same encoding.
 pub struct Statement(Vec<u8>);
 
 impl Statement {
-    /// Begins one. `kind` sets rows of different tables and versions apart.
+    /// Begins a statement. `kind` separates tables and versions.
     pub fn new(kind: &str) -> Self {
         Self(Vec::with_capacity(256)).with(Some(kind.as_bytes()))
     }
 
-    /// Adds a part; that it is missing is something else than that it is empty.
+    /// Adds a part. A missing part and an empty part differ.
     #[must_use]
     pub fn with(mut self, part: Option<&[u8]>) -> Self {
         match part {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_rows_read_alike() {
+    fn no_two_rows_have_the_same_encoding() {
         let signer = Signer::new(uuid::Uuid::nil(), &[7; 32]).expect("a key");
         let parts: [&[Option<&[u8]>]; 6] = [
             &[Some(b"ab"), Some(b"c")],

@@ -1,4 +1,4 @@
-//! What the operator sees: structured logs and metrics. Neither ever holds a patient's data.
+//! Structured logs and metrics for the operator. Neither has patient data.
 
 use std::io::IsTerminal;
 use std::sync::atomic::AtomicU64;
@@ -11,23 +11,23 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
-/// The form of the log.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// One JSON object a line, for collectors.
+    /// One JSON object per line, for collectors.
     Json,
 }
 
-/// The HTTP library writes a line for each request that it cannot read, so that anybody could fill the log. They are counted
-/// instead (`requests_malformed`), and the log has their number once a minute.
+/// The HTTP library logs a line for each request that it cannot parse, so any client could fill the log. These requests
+/// are counted instead (`requests_malformed`), and their number is logged once a minute.
 const QUIET: &str = "actix_http::h1::dispatcher=off";
 
 /// Sends the log to standard error. `RUST_LOG` filters; the default is `info`.
 pub fn init(format: LogFormat) {
     let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|wanted| !wanted.is_empty());
-    // The most precise name wins, and of two alike the later one: `RUST_LOG` can switch the library's lines on.
+    // The most precise filter wins, and the later one of two equal ones. So `RUST_LOG` can turn the library's lines on.
     let filter = EnvFilter::try_new(format!("{QUIET},{}", wanted.as_deref().unwrap_or("info")))
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
     let ansi = std::io::stderr().is_terminal();
@@ -39,7 +39,7 @@ pub fn init(format: LogFormat) {
     };
 }
 
-/// Labels of a request's duration. The route is the pattern, never the path: paths hold ids.
+/// Labels of a request's duration. The route is the pattern and never the path, because paths have ids.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct RequestLabels {
     /// The HTTP method.
@@ -50,51 +50,57 @@ pub struct RequestLabels {
     pub status: u16,
 }
 
-/// Labels of the outbox's depth.
+/// Labels of the number of messages.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct MessageLabels {
     /// The message's status.
     pub status: String,
 }
 
-/// Every figure the service counts.
+/// All metrics of the service.
 pub struct Metrics {
     registry: Registry,
-    /// Seconds a request took.
+    /// Duration of requests in seconds.
     pub http_duration: Family<RequestLabels, Histogram, fn() -> Histogram>,
-    /// Pooled database connections at work.
+    /// Pooled database connections in use.
     pub db_in_use: Gauge,
     /// Transactions waiting for SQLite's writer.
     pub db_write_queue: Gauge,
-    /// Transactions that shared one commit.
+    /// Transactions that share one commit.
     pub db_batch_size: Histogram,
-    /// 1 once damage of the database was found.
+    /// 1 after damage of the database was found.
     pub db_damaged: Gauge,
-    /// Into how many pieces the check of the SQLite file is cut, …
+    /// Number of pieces in a check of the SQLite file.
     pub db_check_pieces: Gauge,
-    /// … and how many of them the present or last round has done.
+    /// Pieces that the current or last check has done.
     pub db_check_done: Gauge,
     /// Messages by status, as last counted.
     pub outbox: Family<MessageLabels, Gauge>,
-    /// The age of the oldest due message in seconds, as last counted.
+    /// Age of the oldest due message in seconds, as last counted.
     pub outbox_oldest: Gauge<f64, AtomicU64>,
-    /// Log-ins and the like that wait for a place at the password hash.
+    /// Sign-ins and other requests that wait to hash a password.
     pub password_waiting: Gauge,
-    /// Requests that ended in a fault.
+    /// Passwords hashed, or compared with a hash.
+    pub password_hashes: Counter,
+    /// Requests that were rejected because too many waited to hash a password.
+    pub password_hashes_refused: Counter,
+    /// Requests that failed with a fault of the service.
     pub faults: Counter,
-    /// Connections that are open.
+    /// Open connections.
     pub connections: Gauge,
     /// Connections that were closed to make room for others.
     pub connections_evicted: Counter,
-    /// New connections that were closed at once, as there was no room.
+    /// New connections that were closed at once, because there was no room.
     pub connections_refused: Counter,
-    /// Requests that could not be read.
+    /// Requests that could not be parsed.
     pub requests_malformed: Counter,
-    /// Audit events that wait to be written.
+    /// Responses with 429 or 503 without a log line.
+    pub requests_limited: Counter,
+    /// Audit events that wait to be stored.
     pub audit_waiting: Gauge,
-    /// The age of the oldest audit event without a seal in seconds, as last looked.
+    /// Age of the oldest audit event without a seal in seconds, as last checked.
     pub audit_seal_lag: Gauge<f64, AtomicU64>,
-    /// The place of the newest seal of the audit trail. It never falls.
+    /// The place of the newest seal of the audit trail. It never decreases.
     pub audit_sealed: Gauge,
 }
 
@@ -116,8 +122,11 @@ impl Default for Metrics {
             outbox: Family::default(),
             outbox_oldest: Gauge::default(),
             password_waiting: Gauge::default(),
+            password_hashes: Counter::default(),
+            password_hashes_refused: Counter::default(),
             faults: Counter::default(),
             connections: Gauge::default(),
+            requests_limited: Counter::default(),
             connections_evicted: Counter::default(),
             connections_refused: Counter::default(),
             requests_malformed: Counter::default(),
@@ -128,16 +137,20 @@ impl Default for Metrics {
         };
         registry.register_with_unit(
             "http_request_duration",
-            "Time to answer, by route",
+            "Duration of requests by route",
             Unit::Seconds,
             metrics.http_duration.clone(),
         );
-        registry.register("db_connections_in_use", "Pooled connections at work", metrics.db_in_use.clone());
-        registry.register("db_write_queue", "Transactions waiting for the writer", metrics.db_write_queue.clone());
-        registry.register("db_batch_size", "Transactions that shared a commit", metrics.db_batch_size.clone());
-        registry.register("db_damaged", "1 once damage of the database was found", metrics.db_damaged.clone());
-        registry.register("db_check_pieces", "Pieces of a check of the file", metrics.db_check_pieces.clone());
-        registry.register("db_check_done", "Pieces done in this round", metrics.db_check_done.clone());
+        registry.register("db_connections_in_use", "Pooled connections in use", metrics.db_in_use.clone());
+        registry.register(
+            "db_write_queue",
+            "Transactions that wait for SQLite's writer",
+            metrics.db_write_queue.clone(),
+        );
+        registry.register("db_batch_size", "Transactions that share a commit", metrics.db_batch_size.clone());
+        registry.register("db_damaged", "1 after damage of the database was found", metrics.db_damaged.clone());
+        registry.register("db_check_pieces", "Pieces of a check of the SQLite file", metrics.db_check_pieces.clone());
+        registry.register("db_check_done", "Pieces that the current check has done", metrics.db_check_done.clone());
         registry.register("outbox_messages", "Messages by status", metrics.outbox.clone());
         registry.register_with_unit(
             "outbox_oldest_due",
@@ -145,9 +158,19 @@ impl Default for Metrics {
             Unit::Seconds,
             metrics.outbox_oldest.clone(),
         );
-        registry.register("password_hash_waiting", "Requests waiting to hash", metrics.password_waiting.clone());
-        registry.register("faults", "Requests that ended in a fault", metrics.faults.clone());
-        registry.register("connections_open", "Connections that are open", metrics.connections.clone());
+        registry.register(
+            "password_hash_waiting",
+            "Requests that wait to hash a password",
+            metrics.password_waiting.clone(),
+        );
+        registry.register("password_hashes", "Passwords hashed or compared", metrics.password_hashes.clone());
+        registry.register(
+            "password_hashes_refused",
+            "Requests rejected because too many waited to hash a password",
+            metrics.password_hashes_refused.clone(),
+        );
+        registry.register("faults", "Requests that failed with a fault of the service", metrics.faults.clone());
+        registry.register("connections_open", "Open connections", metrics.connections.clone());
         registry.register(
             "connections_evicted",
             "Connections closed to make room for others",
@@ -155,11 +178,20 @@ impl Default for Metrics {
         );
         registry.register(
             "connections_refused",
-            "New connections closed for want of room",
+            "New connections closed because there was no room",
             metrics.connections_refused.clone(),
         );
-        registry.register("requests_malformed", "Requests that could not be read", metrics.requests_malformed.clone());
-        registry.register("audit_events_waiting", "Audit events to be written", metrics.audit_waiting.clone());
+        registry.register(
+            "requests_malformed",
+            "Requests that could not be parsed",
+            metrics.requests_malformed.clone(),
+        );
+        registry.register(
+            "requests_limited",
+            "Responses with 429 or 503 without a log line",
+            metrics.requests_limited.clone(),
+        );
+        registry.register("audit_events_waiting", "Audit events that wait to be stored", metrics.audit_waiting.clone());
         registry.register_with_unit(
             "audit_seal_lag",
             "Age of the oldest audit event without a seal",

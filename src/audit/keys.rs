@@ -1,5 +1,5 @@
-//! What signs the trail: a random key of the database's own, kept sealed. It stays the same when DATA_KEYS rotate, so that
-//! old events can still be checked.
+//! The keys that sign the audit trail. Each is random, belongs to the database and is stored encrypted. It does not
+//! change with `DATA_KEYS`, so that old events can still be verified.
 
 use std::collections::HashMap;
 
@@ -15,14 +15,14 @@ use crate::ids::AuditKeyId;
 use crate::sealed::{Place, Sealed, Sealer};
 use crate::signed::Signer;
 
-/// Every key of a database, by its id.
+/// All keys of a database, by id.
 pub struct Keys(HashMap<uuid::Uuid, Signer>);
 
 impl Keys {
-    /// Reads all of them.
+    /// Reads all keys.
     ///
     /// # Errors
-    /// A fault where one does not open.
+    /// A fault if one cannot be decrypted.
     pub fn read(conn: &mut Conn, sealer: &Sealer) -> Result<Self> {
         let rows: Vec<(AuditKeyId, Sealed<String>)> =
             audit_keys::table.select((audit_keys::id, audit_keys::secret)).load(conn)?;
@@ -30,7 +30,7 @@ impl Keys {
         rows.into_iter().map(open).collect::<Result<_>>().map(Self)
     }
 
-    /// The key of this id.
+    /// Returns the key with this id.
     pub fn find(&self, id: uuid::Uuid) -> Option<&Signer> {
         self.0.get(&id)
     }
@@ -46,10 +46,10 @@ fn place(id: AuditKeyId) -> Place {
     Place::new("audit_keys", "secret", id.0)
 }
 
-/// The key that signs, if there is one yet: the newest.
+/// Reads the key that signs, which is the newest, or none.
 ///
 /// # Errors
-/// The database's; a fault where the key does not open.
+/// A fault if the key cannot be decrypted.
 pub fn newest(conn: &mut Conn, sealer: &Sealer) -> Result<Option<Signer>> {
     let newest = audit_keys::table
         .order((audit_keys::created_at.desc(), audit_keys::id.desc()))
@@ -59,11 +59,11 @@ pub fn newest(conn: &mut Conn, sealer: &Sealer) -> Result<Option<Signer>> {
     newest.map(|(id, secret)| signer(sealer, id, &secret)).transpose()
 }
 
-/// The key that signs: the newest one, made where there is none yet. Two instances that start at once may make two; both
-/// count.
+/// Reads the key that signs, and creates the first one. Two instances that start at the same time may create two, and
+/// both are valid.
 ///
 /// # Errors
-/// The database's; a fault where the key does not open.
+/// A fault if the key cannot be decrypted.
 pub fn open(conn: &mut Conn, sealer: &Sealer, clock: &Clock, entropy: &Entropy) -> Result<Signer> {
     if let Some(signer) = newest(conn, sealer)? {
         return Ok(signer);

@@ -1,54 +1,57 @@
-//! Who did what to whose record: lines that are only ever added, sealed into a chain, and refused by the database to
-//! whoever would change or delete them.
+//! The audit trail: who did what to whose record. Events are only ever added and are sealed into a chain. The database rejects changes
+//! and deletions. Owns the tables `audit_events`, `audit_event_patients`, `audit_seals`, `audit_purges`, `audit_keys` and
+//! `record_openings`.
 //!
-//! What changes something writes its event in its own transaction, with [`record`]; all else (reads, refusals, failures) is
-//! noted at the edge of the service ([`edge`]) and written in batches ([`queue`]), which seals as well. An event names the
-//! patient whom the request is about, and the patients whom its response showed ([`shown`]).
+//! A change stores its event in its own transaction ([`record`], called by [`Context::change`](crate::context::Context::change)).
+//! Reads, rejections and failures are noted by the [`middleware`] and stored in batches by the [`queue`], which also seals. An event
+//! names the patient whom the request is about, and the patients whom its response showed ([`shown`]).
 
-pub mod api;
-pub mod edge;
+pub mod break_glass;
 pub mod keys;
+pub mod listing;
+pub mod middleware;
 pub mod model;
-pub mod openings;
 pub mod purge;
 pub mod queue;
 pub mod seal;
 pub mod shown;
 pub mod store;
+mod strangers;
+pub mod triggers;
 pub mod verify;
 
 pub use self::model::{AuditOutcome, Event};
 
+use crate::audit_context::AuditContext;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::Result;
+use crate::http::Endpoints;
 use crate::ids::AuditEventId;
-use crate::trail::Trail;
 
-/// Writes down what a request does, in the transaction that does it. `object` is the id of what it makes or changes. Call it
-/// when the patients whom the response shows are noted.
-///
-/// # Errors
-/// The database's.
-pub fn record(tx: &mut Conn, env: &Env, trail: &Trail, object: impl Into<Option<uuid::Uuid>>) -> Result<()> {
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(listing::list_audit_events);
+}
+
+/// Stores the event of a request, in the transaction of its effect. `object` is the id of the object that it creates or changes. Call
+/// it after all patients are noted whom the response shows.
+pub fn record(tx: &mut Conn, env: &Env, audit: &AuditContext, object: impl Into<Option<uuid::Uuid>>) -> Result<()> {
     if let Some(object) = object.into() {
-        trail.note_object(object);
+        audit.note_object(object);
     }
-    insert(tx, env, trail)?;
-    trail.note_recorded();
+    insert(tx, env, audit)?;
+    audit.note_recorded();
     Ok(())
 }
 
-/// Writes down something that happens along with a request, under a name of its own: a record opened for a reason, a
-/// session ended because its token was used twice.
-///
-/// # Errors
-/// The database's.
-pub fn record_as(tx: &mut Conn, env: &Env, trail: &Trail, operation: &str, object: uuid::Uuid) -> Result<()> {
-    insert(tx, env, &trail.aside(operation, object))
+/// Stores an event beside the request's own one, with its own operation name: a record opened with a reason, or a session ended
+/// because its token was used twice.
+pub fn record_as(tx: &mut Conn, env: &Env, audit: &AuditContext, operation: &str, object: uuid::Uuid) -> Result<()> {
+    insert(tx, env, &audit.aside(operation, object))
 }
 
-fn insert(tx: &mut Conn, env: &Env, trail: &Trail) -> Result<()> {
+fn insert(tx: &mut Conn, env: &Env, audit: &AuditContext) -> Result<()> {
     let (id, now): (AuditEventId, _) = (env.new_id(), env.now());
-    store::insert(tx, &[Event::new(id, now, &env.signer, trail, AuditOutcome::Success)])
+    store::insert(tx, &[Event::new(id, now, &env.signer, audit, AuditOutcome::Success)])
 }

@@ -1,72 +1,72 @@
-//! An event of the trail, and what its digest covers.
+//! An event of the audit trail, and what its digest covers.
 
 use std::net::IpAddr;
 
 use super::shown::PatientIds;
-use crate::actor::Role;
+use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
 use crate::db::schema::audit_events;
 use crate::db::types::text_enum;
 use crate::ids::{AuditEventId, AuditKeyId, ObjectId, PatientId, UserId};
+use crate::role::Role;
 use crate::signed::{Signer, Statement};
-use crate::trail::Trail;
 
 text_enum! {
-    /// How a request ended.
+    /// The outcome of a request.
     AuditOutcome {
-        /// It was done.
+        /// It succeeded.
         Success = "success",
-        /// It was a repeat (`Idempotency-Key`): it was given the first one's answer and changed nothing.
+        /// It repeated an earlier request (`Idempotency-Key`), got the stored response and changed nothing.
         Replayed = "replayed",
-        /// It was refused: not signed in, not allowed, nothing there for the caller, or too many.
+        /// It was rejected: not signed in, not permitted, not found, or too many requests.
         Refused = "refused",
-        /// The service failed.
+        /// The server failed.
         Failed = "failed",
     }
 }
 
-/// A line of the trail. It names things by their ids and holds none of their values.
+/// An event of the audit trail. It has ids only, and no values of the objects.
 #[derive(Debug, Clone, PartialEq, Eq, diesel::Queryable, diesel::Selectable, diesel::Insertable)]
 #[diesel(table_name = audit_events, treat_none_as_default_value = false)]
 pub struct Event {
-    /// Its id.
+    /// The id.
     pub id: AuditEventId,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// Which account; none where nobody was signed in.
+    /// The account. None if the caller was not signed in.
     pub actor_id: Option<UserId>,
-    /// What the account could do at that time.
+    /// The account's role at that time.
     pub role: Option<Role>,
     /// The operation's id in the API's document, or one of [`COMMANDS`].
     pub operation: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: AuditOutcome,
-    /// The HTTP status of a refusal or failure.
+    /// The HTTP status of a rejection or failure.
     pub status: Option<i32>,
-    /// Whose record.
+    /// The patient whose record it is about.
     pub patient_id: Option<PatientId>,
-    /// What was read or written; it may be gone.
+    /// The object that was read or changed. It may not exist any more.
     pub object_id: Option<ObjectId>,
-    /// From where.
+    /// The client's IP address.
     pub address: Option<String>,
-    /// The id under which the log holds the request.
+    /// The request's id in the log.
     pub request_id: Option<String>,
-    /// How many requests alike this stands for.
+    /// The number of equal requests that it stands for.
     pub times: i32,
-    /// What signed it.
+    /// The key that signed it.
     pub key_id: AuditKeyId,
-    /// The digest of all the others.
+    /// The digest of all other columns.
     pub mac: Vec<u8>,
     /// The other patients whom the response showed.
     pub shown: Option<PatientIds>,
 }
 
 impl Event {
-    /// The event of what a trail tells.
-    pub fn new(id: AuditEventId, at: Timestamp, signer: &Signer, trail: &Trail, outcome: AuditOutcome) -> Self {
-        let notes = trail.notes();
+    /// Creates the event of a request.
+    pub fn new(id: AuditEventId, at: Timestamp, signer: &Signer, audit: &AuditContext, outcome: AuditOutcome) -> Self {
+        let notes = audit.notes();
         let (patient, shown) = match outcome {
-            AuditOutcome::Success | AuditOutcome::Replayed => trail.patients(),
+            AuditOutcome::Success | AuditOutcome::Replayed => audit.patients(),
             // The response showed no patient.
             AuditOutcome::Refused | AuditOutcome::Failed => (notes.patient, Vec::new()),
         };
@@ -75,13 +75,13 @@ impl Event {
             at,
             actor_id: notes.user,
             role: notes.role,
-            operation: trail.operation().to_owned(),
+            operation: audit.operation().to_owned(),
             outcome,
             status: None,
             patient_id: patient,
             object_id: notes.object.map(ObjectId),
-            address: trail.address().map(written),
-            request_id: trail.request_id().map(str::to_owned),
+            address: audit.address().map(canonical),
+            request_id: audit.request_id().map(str::to_owned),
             times: 1,
             key_id: AuditKeyId(signer.id),
             mac: Vec::new(),
@@ -90,7 +90,7 @@ impl Event {
         event.signed(signer)
     }
 
-    /// The event with the digest of what it says now.
+    /// Signs the event as it is now.
     #[must_use]
     pub fn signed(mut self, signer: &Signer) -> Self {
         self.key_id = AuditKeyId(signer.id);
@@ -98,13 +98,13 @@ impl Event {
         self
     }
 
-    /// Whether it says what was signed.
+    /// Returns whether the event is as it was signed.
     pub fn is_genuine(&self, signer: &Signer) -> bool {
         signer.is_right(&self.statement(), &self.mac)
     }
 
-    /// Everything it says. A column more is a new kind of statement; where that is empty, the kind is the old one, of
-    /// which older events are.
+    /// Encodes all columns. A new column makes a new kind of statement. An event in which that column is empty keeps
+    /// the old kind, which older events have.
     fn statement(&self) -> Statement {
         let kind = if self.shown.is_some() { "legwork audit event 2" } else { "legwork audit event 1" };
         let statement = Statement::new(kind)
@@ -128,12 +128,12 @@ impl Event {
     }
 }
 
-/// An address in one form: an IPv4 one is an IPv4 one, however it came in.
-fn written(address: IpAddr) -> String {
+/// Normalises an address: IPv4 is always written as IPv4.
+fn canonical(address: IpAddr) -> String {
     address.to_canonical().to_string()
 }
 
-/// What a seal's HMAC covers: its place, its event, and the seal before.
+/// Encodes what a seal's HMAC covers: its place, its event, and the previous seal.
 pub fn seal_statement(seq: i64, event: AuditEventId, mac: &[u8], key: AuditKeyId, previous: &[u8]) -> Statement {
     Statement::new("legwork audit seal 1")
         .with_number(seq)
@@ -143,7 +143,7 @@ pub fn seal_statement(seq: i64, event: AuditEventId, mac: &[u8], key: AuditKeyId
         .with(Some(previous))
 }
 
-/// What the digest of a purge covers.
+/// Encodes what the digest of a purge covers.
 pub fn purge_statement(upto_seq: i64, closing_hmac: &[u8], at: Timestamp, key: AuditKeyId) -> Statement {
     Statement::new("legwork audit purge 1")
         .with_number(upto_seq)
@@ -155,7 +155,7 @@ pub fn purge_statement(upto_seq: i64, closing_hmac: &[u8], at: Timestamp, key: A
 /// Operations that change nothing although they are not a GET.
 pub const READS: &[&str] = &["view_appointment_link"];
 
-/// What is done from the command line, where nobody signs in.
+/// Operations of the command line, which has no signed-in account.
 pub const COMMANDS: &[&str] =
     &["add_data_key", "create_admin", "purge", "purge_record", "reset_admin", "retire_data_key", "rotate_data_keys"];
 
@@ -164,13 +164,14 @@ mod tests {
     use super::*;
 
     fn event(signer: &Signer, shown: &[u128]) -> Event {
-        let trail = Trail::of_request("get_patient", Some("request-1".into()), Some(IpAddr::from([192, 0, 2, 7])));
-        trail.note_actor(UserId(uuid::Uuid::from_u128(1)), Some(Role::FrontDesk));
-        trail.note_patient(PatientId(uuid::Uuid::from_u128(2)));
-        trail.note_object(uuid::Uuid::from_u128(3));
-        trail.note_shown(shown.iter().map(|patient| PatientId(uuid::Uuid::from_u128(*patient))));
+        let audit =
+            AuditContext::of_request("get_patient", Some("request-1".into()), Some(IpAddr::from([192, 0, 2, 7])));
+        audit.note_actor(UserId(uuid::Uuid::from_u128(1)), Some(Role::FrontDesk));
+        audit.note_patient(PatientId(uuid::Uuid::from_u128(2)));
+        audit.note_object(uuid::Uuid::from_u128(3));
+        audit.note_shown(shown.iter().map(|patient| PatientId(uuid::Uuid::from_u128(*patient))));
         let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
-        Event::new(AuditEventId(uuid::Uuid::from_u128(4)), at, signer, &trail, AuditOutcome::Success)
+        Event::new(AuditEventId(uuid::Uuid::from_u128(4)), at, signer, &audit, AuditOutcome::Success)
     }
 
     #[test]
@@ -206,20 +207,20 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_shows_nobody() {
+    fn a_rejection_names_no_shown_patients() {
         let signer = Signer::new(uuid::Uuid::from_u128(9), &[1; 32]).expect("a key");
-        let trail = Trail::of_request("list_patients", None, None);
-        trail.note_shown((1..=3).map(|patient| PatientId(uuid::Uuid::from_u128(patient))));
+        let audit = AuditContext::of_request("list_patients", None, None);
+        audit.note_shown((1..=3).map(|patient| PatientId(uuid::Uuid::from_u128(patient))));
         let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
-        let event = |outcome| Event::new(AuditEventId(uuid::Uuid::nil()), at, &signer, &trail, outcome);
+        let event = |outcome| Event::new(AuditEventId(uuid::Uuid::nil()), at, &signer, &audit, outcome);
         assert_eq!(event(AuditOutcome::Success).shown.map(|shown| shown.ids().count()), Some(3));
         assert_eq!(event(AuditOutcome::Refused).shown, None);
         assert_eq!(event(AuditOutcome::Failed).patient_id, None);
     }
 
     #[test]
-    fn an_ipv4_address_is_written_as_one_however_it_came_in() {
-        assert_eq!(written("::ffff:192.0.2.7".parse().expect("an address")), "192.0.2.7");
-        assert_eq!(written("2001:db8::1".parse().expect("an address")), "2001:db8::1");
+    fn an_ipv4_address_is_written_in_one_form() {
+        assert_eq!(canonical("::ffff:192.0.2.7".parse().expect("an address")), "192.0.2.7");
+        assert_eq!(canonical("2001:db8::1".parse().expect("an address")), "2001:db8::1");
     }
 }

@@ -1,4 +1,4 @@
-//! What the edge notes waits here for a fraction of a second and is written together; the same worker seals.
+//! Collects events for a fraction of a second and stores them together. The same background job seals them.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -8,38 +8,42 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::model::{AuditOutcome, Event};
+use super::model::Event;
 use super::seal::{self, Head, LATE, VERY_LATE};
 use super::shown::PatientIds;
 use super::store;
+use super::strangers::{self, Strangers};
 use crate::env::Env;
 use crate::error::Result;
 
 /// How many events may wait.
-const QUEUE: usize = 4096;
-/// How many are written with one statement; PostgreSQL takes 65,535 values.
+const CAPACITY: usize = 4096;
+/// How many events one statement stores. PostgreSQL takes 65,535 values.
 const BATCH: usize = 500;
-/// How many patients the events of one transaction show, give or take a page: other writers wait for it on SQLite.
+/// How many shown patients one transaction stores, except for the last page. On SQLite other writers wait for it.
 const BATCH_SHOWN: usize = 5_000;
 /// How often the queue is emptied.
-const ROUND: Duration = Duration::from_millis(250);
-/// How often what was written is sealed.
-const SEAL: Duration = Duration::from_secs(1);
-/// How often it is looked for what came very late, and the head of the chain is told to the log if it has changed.
-const LONG: Duration = Duration::from_mins(1);
-/// How often the last events are tried again at the end of the service.
-const LAST_TRIES: usize = 5;
+const FLUSH_INTERVAL: Duration = Duration::from_millis(250);
+/// How often new events are sealed.
+const SEAL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the worker looks for events that were committed very late, and logs the head of the chain if it has
+/// changed.
+const LATE_SCAN_INTERVAL: Duration = Duration::from_mins(1);
+/// The greatest age of an event that gets its seal while the service runs.
+const SEALED_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+/// How often the worker tries to store the last events when the service stops.
+const FINAL_ATTEMPTS: usize = 5;
 
-/// Where the edge leaves events.
+/// The queue of events.
 #[derive(Clone)]
 pub struct Queue(mpsc::Sender<Event>);
 
 impl Queue {
-    /// Leaves an event to be written soon. If the queue is full, the event is written now and the request waits for it. If
-    /// that fails as well, readiness ends until the worker has emptied the queue.
+    /// Queues an event. If the queue is full, the event is stored now and the request waits for it. If that fails as
+    /// well, readiness ends until the worker has emptied the queue.
     ///
     /// # Errors
-    /// The database's, if the queue is full.
+    /// Those of the database, if the queue is full.
     pub async fn note(&self, env: &Env, event: Event) -> Result<()> {
         match self.0.try_send(event) {
             Ok(()) => Ok(()),
@@ -54,16 +58,24 @@ impl Queue {
     }
 }
 
-/// Starts the worker. It ends when, after `stopping`, all that waited is written and sealed.
+/// Starts the worker. It ends after `stopping`, when all waiting events are stored and sealed.
 pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> (Queue, JoinHandle<()>) {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    let mut worker = Worker { env: env.clone(), receiver, held: Vec::new(), sealed: None, looked: None, told: None };
+    let (sender, receiver) = mpsc::channel(CAPACITY);
+    let mut worker = Worker {
+        env: env.clone(),
+        receiver,
+        unstored: Vec::new(),
+        strangers: Strangers::default(),
+        sealed: None,
+        late_scan: None,
+        logged_head: None,
+    };
     let handle = tokio::spawn(async move {
         loop {
             tokio::select! {
                 biased;
                 () = stopped(&mut stopping) => break,
-                () = tokio::time::sleep(ROUND) => worker.round().await,
+                () = tokio::time::sleep(FLUSH_INTERVAL) => worker.tick().await,
             }
         }
         worker.end().await;
@@ -71,108 +83,115 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> (Queue, JoinHand
     (Queue(sender), handle)
 }
 
-/// Ends when the service is told to stop.
+/// Completes when the service is told to stop.
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error means that whoever would tell it is gone.
+    // An error means that the sender is gone.
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 struct Worker {
     env: Env,
     receiver: mpsc::Receiver<Event>,
-    /// What could not be written yet.
-    held: Vec<Event>,
+    /// Events that could not be stored yet.
+    unstored: Vec<Event>,
+    strangers: Strangers,
     sealed: Option<Instant>,
-    /// When it was looked for what came very late.
-    looked: Option<Instant>,
-    /// The head that the log was told last.
-    told: Option<Head>,
+    /// When the worker last looked for events that were committed very late.
+    late_scan: Option<Instant>,
+    /// The head that was logged last.
+    logged_head: Option<Head>,
 }
 
 impl Worker {
-    async fn round(&mut self) {
+    async fn tick(&mut self) {
+        self.unstored.extend(self.strangers.counted(&self.env.signer, self.env.now()));
         self.flush().await;
-        if self.sealed.is_none_or(|at| at.elapsed() >= SEAL) {
+        if self.sealed.is_none_or(|at| at.elapsed() >= SEAL_INTERVAL) {
             self.sealed = Some(Instant::now());
             self.seal().await;
         }
     }
 
-    /// Writes all that waits; false if the database took not all of it.
+    /// Stores all waiting events. Returns false if the database did not take all of them.
     async fn flush(&mut self) -> bool {
         loop {
             let count = |event: &Event| event.shown.as_ref().map_or(0, PatientIds::count);
-            let mut shown: usize = self.held.iter().map(count).sum();
-            while self.held.len() < BATCH
+            let mut shown: usize = self.unstored.iter().map(count).sum();
+            let mut new = Vec::new();
+            while self.unstored.len() + new.len() < BATCH
                 && shown < BATCH_SHOWN
                 && let Ok(event) = self.receiver.try_recv()
             {
                 shown += count(&event);
-                self.held.push(event);
+                new.push(event);
             }
+            let signer = self.env.signer.clone();
+            self.unstored.extend(self.strangers.limited(merge_rejections(new, &|event| event.signed(&signer))));
             self.env
                 .metrics
                 .audit_waiting
-                .set(i64::try_from(self.held.len() + self.receiver.len()).unwrap_or(i64::MAX));
-            if self.held.is_empty() {
+                .set(i64::try_from(self.unstored.len() + self.receiver.len()).unwrap_or(i64::MAX));
+            if self.unstored.is_empty() {
                 self.env.audit_stalled.store(false, Ordering::Relaxed);
                 return true;
             }
-            let signer = self.env.signer.clone();
-            self.held = condensed(std::mem::take(&mut self.held), &|event| event.signed(&signer));
-            let events = self.held.clone();
+            let events = self.unstored.clone();
             if let Err(error) = self.env.db.write(move |tx| store::insert(tx, &events)).await {
-                tracing::warn!(%error, waiting = self.held.len(), "audit events could not be written");
+                tracing::warn!(%error, waiting = self.unstored.len(), "audit events could not be stored");
                 return false;
             }
-            self.held.clear();
+            self.unstored.clear();
         }
     }
 
     async fn seal(&mut self) {
-        let very_late = self.looked.is_none_or(|at| at.elapsed() >= LONG);
+        let very_late = self.late_scan.is_none_or(|at| at.elapsed() >= LATE_SCAN_INTERVAL);
         let back = if very_late { VERY_LATE } else { LATE };
         match seal_all(&self.env, back).await {
             Ok(head) if very_late => {
-                self.tell(head);
-                self.looked = Some(Instant::now());
+                self.log_head(head);
+                self.late_scan = Some(Instant::now());
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "audit events could not be sealed"),
         }
     }
 
-    /// Tells the log, which leaves the machine, how long the chain is, so that a tail that is cut off later shows. A head that
-    /// it knows says nothing new.
-    fn tell(&mut self, head: Head) {
-        if self.told.as_ref() != Some(&head) {
+    /// Logs the head of the chain, so that events cut off later can be detected from the log. A head that was logged
+    /// already is skipped.
+    fn log_head(&mut self, head: Head) {
+        if self.logged_head.as_ref() != Some(&head) {
             tracing::info!(%head, "audit head");
-            self.told = Some(head);
+            self.logged_head = Some(head);
         }
     }
 
     async fn end(mut self) {
-        for _ in 0..LAST_TRIES {
+        self.unstored.extend(self.strangers.rest(&self.env.signer, self.env.now()));
+        for _ in 0..FINAL_ATTEMPTS {
             if self.flush().await {
                 match seal_all(&self.env, LATE).await {
-                    Ok(head) => self.tell(head),
+                    Ok(head) => self.log_head(head),
                     Err(error) => tracing::warn!(%error, "audit events could not be sealed"),
                 }
                 return;
             }
-            tokio::time::sleep(ROUND).await;
+            tokio::time::sleep(FLUSH_INTERVAL).await;
         }
-        tracing::error!(lost = self.held.len() + self.receiver.len(), "audit events were lost: the database took none");
+        tracing::error!(
+            lost = self.unstored.len() + self.receiver.len(),
+            "audit events were lost because the database did not store them"
+        );
     }
 }
 
-/// Refusals of one kind to nobody who signed in, from one address and about one thing, are one line with their number:
-/// hammering at the door does not fill the trail.
-fn condensed(events: Vec<Event>, sign: &impl Fn(Event) -> Event) -> Vec<Event> {
+/// Combines equal rejections of callers without a session into one event with their number. Equal are operation, status, address and
+/// object. An object that the caller names in the path is not in the event.
+fn merge_rejections(events: Vec<Event>, sign: &impl Fn(Event) -> Event) -> Vec<Event> {
     let mut alike = HashMap::new();
     let mut kept: Vec<(Event, bool)> = Vec::with_capacity(events.len());
     for event in events {
-        if event.outcome != AuditOutcome::Refused || event.actor_id.is_some() {
+        if !strangers::is_strangers(&event) {
             kept.push((event, false));
             continue;
         }
@@ -189,16 +208,14 @@ fn condensed(events: Vec<Event>, sign: &impl Fn(Event) -> Event) -> Vec<Event> {
     kept.into_iter().map(|(event, changed)| if changed { sign(event) } else { event }).collect()
 }
 
-/// Seals until nothing waits, and says where the chain ends.
-///
-/// # Errors
-/// The database's.
+/// Seals until no event waits, and returns the head of the chain. Warns of old events: a person who deletes seals and an event lets the
+/// service seal the rest again, and that chain is whole.
 pub async fn seal_all(env: &Env, back: jiff::SignedDuration) -> Result<Head> {
     let oldest = env.db.read(move |conn| seal::oldest_unsealed(conn, back)).await?;
     let lag = oldest.map_or(0.0, |at| env.now().since(at).as_secs_f64().max(0.0));
     env.metrics.audit_seal_lag.set(lag);
     if oldest.is_some() {
-        let full = usize::try_from(seal::AT_ONCE).unwrap_or(usize::MAX);
+        let full = usize::try_from(seal::BATCH).unwrap_or(usize::MAX);
         loop {
             let signer = env.signer.clone();
             if env.db.write(move |tx| seal::seal(tx, &signer, back)).await? < full {
@@ -207,6 +224,13 @@ pub async fn seal_all(env: &Env, back: jiff::SignedDuration) -> Result<Head> {
         }
     }
     let head = env.db.read(seal::head).await?;
+    if let Some(oldest) = oldest.filter(|at| env.now().since(*at) > SEALED_WITHIN) {
+        tracing::warn!(
+            %oldest, %head,
+            "audit events older than ten minutes had no seal and have one now; unless a crash, a command while the service was stopped \
+             or an upgrade explains it, run `legwork audit verify --head` with a head from before"
+        );
+    }
     env.metrics.audit_sealed.set(head.seq);
     Ok(head)
 }
@@ -214,22 +238,23 @@ pub async fn seal_all(env: &Env, back: jiff::SignedDuration) -> Result<Head> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::AuditOutcome;
+    use crate::audit_context::AuditContext;
     use crate::ids::{AuditEventId, UserId};
     use crate::signed::Signer;
-    use crate::trail::Trail;
 
     #[test]
-    fn refusals_alike_to_nobody_from_one_address_are_one_line_with_their_number() {
+    fn equal_rejections_of_one_address_without_a_session_are_one_event_with_their_number() {
         let signer = Signer::new(uuid::Uuid::nil(), &[1; 32]).expect("a key");
         let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
         let mut number = 0;
         let mut event = |address: [u8; 4], user: Option<u128>, outcome| {
             number += 1;
-            let trail = Trail::of_request("create_session", None, Some(address.into()));
+            let audit = AuditContext::of_request("create_session", None, Some(address.into()));
             if let Some(user) = user {
-                trail.note_actor(UserId(uuid::Uuid::from_u128(user)), None);
+                audit.note_actor(UserId(uuid::Uuid::from_u128(user)), None);
             }
-            Event::new(AuditEventId(uuid::Uuid::from_u128(number)), at, &signer, &trail, outcome)
+            Event::new(AuditEventId(uuid::Uuid::from_u128(number)), at, &signer, &audit, outcome)
         };
         let (here, there) = ([192, 0, 2, 1], [192, 0, 2, 2]);
         let events = vec![
@@ -242,7 +267,7 @@ mod tests {
             event(here, None, AuditOutcome::Success),
             event(here, None, AuditOutcome::Refused),
         ];
-        let kept = condensed(events, &|event| event.signed(&signer));
+        let kept = merge_rejections(events, &|event| event.signed(&signer));
         assert_eq!(kept.iter().map(|event| event.times).collect::<Vec<_>>(), [3, 1, 1, 1, 1, 1]);
         assert!(kept.iter().all(|event| event.is_genuine(&signer)));
     }

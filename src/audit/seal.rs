@@ -1,5 +1,5 @@
-//! The chain: about every second one instance seals what was written since, in the order of time. Sealing within each
-//! transaction would have all writers wait for one another.
+//! The chain of seals. About every second, one instance seals the new events in the order of time. If each transaction
+//! sealed its own event, all writers would wait for each other.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -10,44 +10,45 @@ use super::model::seal_statement;
 use crate::clock::Timestamp;
 use crate::db::schema::{audit_events, audit_purges, audit_seals};
 use crate::db::{Conn, per_backend};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{AuditEventId, AuditKeyId};
 use crate::signed::{DIGEST, Signer};
 
-/// How many seals one transaction makes at most.
-pub const AT_ONCE: i64 = 500;
-/// How far before the newest sealed event each round looks for what was committed late: longer than a transaction takes.
+/// How many seals one transaction creates.
+pub const BATCH: i64 = 500;
+/// How far before the newest sealed event each pass looks for events that were committed late: longer than a
+/// transaction takes.
 pub const LATE: SignedDuration = SignedDuration::from_secs(15);
-/// How far it looks once a minute, for what nobody would expect.
+/// How far it looks once a minute, in case a commit was even later.
 pub const VERY_LATE: SignedDuration = SignedDuration::from_hours(1);
-/// The instances of one PostgreSQL seal one at a time.
+/// The instances of one PostgreSQL database seal one at a time.
 const LOCK: &str = "pg_try_advisory_xact_lock(4703213190281735)";
 
-/// A seal's row.
+/// The row of a seal.
 #[derive(Debug, Clone, diesel::Queryable, diesel::Selectable, diesel::Insertable)]
 #[diesel(table_name = audit_seals)]
 pub struct Seal {
-    /// Its place: 1, 2, 3 … without a gap.
+    /// The place: 1, 2, 3 … without a gap.
     pub seq: i64,
-    /// What it seals.
+    /// The sealed event.
     pub event_id: AuditEventId,
-    /// What signed it.
+    /// The key that signed it.
     pub key_id: AuditKeyId,
-    /// Over its place, its event's digest and the seal before.
+    /// The HMAC over the place, the event's digest and the previous seal.
     pub hmac: Vec<u8>,
 }
 
 /// The end of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// The place of the last seal; 0 before the first.
+    /// The place of the last seal, or 0 before the first.
     pub seq: i64,
-    /// Its HMAC.
+    /// The HMAC of the last seal.
     pub hmac: Vec<u8>,
 }
 
 impl Head {
-    /// Where every chain begins.
+    /// The beginning of every chain.
     pub fn origin() -> Self {
         Self { seq: 0, hmac: vec![0; DIGEST] }
     }
@@ -60,7 +61,7 @@ impl std::fmt::Display for Head {
     }
 }
 
-/// Where the chain ends, with the event sealed last if it was not purged.
+/// Returns the end of the chain, and the event that was sealed last, if it was not purged.
 fn end(conn: &mut Conn) -> Result<(Head, Option<AuditEventId>)> {
     let last = audit_seals::table.order(audit_seals::seq.desc()).select(Seal::as_select()).first(conn).optional()?;
     if let Some(seal) = last {
@@ -74,15 +75,12 @@ fn end(conn: &mut Conn) -> Result<(Head, Option<AuditEventId>)> {
     Ok((purged.map_or_else(Head::origin, |(seq, hmac)| Head { seq, hmac }), None))
 }
 
-/// The end of the chain.
-///
-/// # Errors
-/// The database's.
+/// Returns the end of the chain.
 pub fn head(conn: &mut Conn) -> Result<Head> {
     end(conn).map(|(head, _)| head)
 }
 
-/// The oldest events without a seal, not further back than that before the newest sealed one.
+/// Reads the oldest events without a seal, at most `back` before the newest sealed one.
 fn unsealed(
     conn: &mut Conn,
     last: Option<AuditEventId>,
@@ -94,7 +92,7 @@ fn unsealed(
         None => None,
     };
     let mut query = audit_events::table
-        // In this form either engine asks for each event by the index, however many seals there are.
+        // In this form both engines look each event up in the index, however many seals there are.
         .filter(sql::<Bool>("(SELECT s.seq FROM audit_seals s WHERE s.event_id = audit_events.id) IS NULL"))
         .order((audit_events::at, audit_events::id))
         .limit(limit)
@@ -106,19 +104,13 @@ fn unsealed(
     Ok(query.load(conn)?)
 }
 
-/// When the oldest event was written that waits for its seal.
-///
-/// # Errors
-/// The database's.
+/// Returns the time of the oldest event without a seal.
 pub fn oldest_unsealed(conn: &mut Conn, back: SignedDuration) -> Result<Option<Timestamp>> {
     let (_, last) = end(conn)?;
     Ok(unsealed(conn, last, back, 1)?.first().map(|(_, at, _)| *at))
 }
 
-/// Seals up to [`AT_ONCE`] events and says how many; none where another instance is at it.
-///
-/// # Errors
-/// The database's.
+/// Seals at most [`BATCH`] events and returns how many. Returns 0 if another instance is sealing.
 pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration) -> Result<usize> {
     if let Conn::Postgres(tx) = tx
         && !diesel::select(sql::<Bool>(LOCK)).get_result::<bool>(tx)?
@@ -126,7 +118,7 @@ pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration) -> Result<usiz
         return Ok(0);
     }
     let (mut head, last) = end(tx)?;
-    let waiting = unsealed(tx, last, back, AT_ONCE)?;
+    let waiting = unsealed(tx, last, back, BATCH)?;
     let key_id = AuditKeyId(signer.id);
     let seals: Vec<Seal> = waiting
         .into_iter()
@@ -139,7 +131,10 @@ pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration) -> Result<usiz
         .collect();
     let count = seals.len();
     if count > 0 {
-        per_backend!(tx, tx => diesel::insert_into(audit_seals::table).values(seals).execute(tx))?;
+        let stored = per_backend!(tx, tx => diesel::insert_into(audit_seals::table).values(seals).execute(tx))?;
+        if stored != count {
+            return Err(Error::fault("the database did not store a seal, and reported no error"));
+        }
     }
     Ok(count)
 }

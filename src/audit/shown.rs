@@ -1,7 +1,8 @@
-//! The patients that a list or search showed, beside the one patient that the event itself names.
+//! The patients whom a list or search showed, besides the one patient whom the event itself names.
 //!
-//! The event stores the ids, so its HMAC covers them. `audit_event_patients` repeats them by patient, to answer "who looked at
-//! my record" from an index. Its rows prove nothing by themselves: [`super::verify`] compares them with the events.
+//! The event stores the ids, so its HMAC covers them. `audit_event_patients` repeats them by patient, so that an index
+//! answers who looked at a record. Its rows prove nothing by themselves: [`super::verify`] compares them with the
+//! events.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,7 @@ use crate::ids::{AuditEventId, PatientId};
 
 /// The bytes of an id.
 const ID: usize = 16;
-/// How many rows one statement adds; PostgreSQL takes 65,535 values.
+/// How many rows one statement adds. PostgreSQL takes 65,535 values.
 const ROWS: usize = 5_000;
 
 /// Patients' ids in ascending order, one after the other as bytes. There is at least one.
@@ -29,28 +30,28 @@ const ROWS: usize = 5_000;
 pub struct PatientIds(Vec<u8>);
 
 impl PatientIds {
-    /// Takes ids in ascending order; `None` where there are none.
+    /// Takes ids in ascending order. Returns none for an empty list.
     pub fn new(ids: &[PatientId]) -> Option<Self> {
         (!ids.is_empty()).then(|| Self(ids.iter().flat_map(|id| *id.0.as_bytes()).collect()))
     }
 
-    /// What the database holds.
+    /// Returns the bytes for the database.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// How many there are.
+    /// Returns the number of ids.
     pub fn count(&self) -> usize {
         self.0.len() / ID
     }
 
-    /// The ids.
+    /// Returns the ids.
     pub fn ids(&self) -> impl Iterator<Item = PatientId> {
         self.0.chunks_exact(ID).filter_map(|bytes| uuid::Uuid::from_slice(bytes).ok()).map(PatientId)
     }
 }
 
-// Whatever bytes there are: that they are not what was signed is for the HMAC to tell.
+// Accepts any bytes. The HMAC shows whether they are what was signed.
 impl<DB: Backend> FromSql<Binary, DB> for PatientIds
 where
     Vec<u8>: FromSql<Binary, DB>,
@@ -75,23 +76,20 @@ where
 pub struct Row {
     /// The patient.
     pub patient_id: PatientId,
-    /// When, as the event has it.
+    /// The time of the event.
     pub at: Timestamp,
     /// The event.
     pub event_id: AuditEventId,
 }
 
 /// Adds the rows of new events.
-///
-/// # Errors
-/// The database's.
 pub fn insert(tx: &mut Conn, events: &[Event]) -> Result<()> {
     let rows = events.iter().flat_map(|event| {
         let ids = event.shown.iter().flat_map(PatientIds::ids);
         ids.map(|patient_id| Row { patient_id, at: event.at, event_id: event.id })
     });
     match tx {
-        // One prepared statement, run for each.
+        // One prepared statement, run for each row.
         Conn::Sqlite(tx) => {
             for row in rows {
                 diesel::insert_into(audit_event_patients::table).values(row).on_conflict_do_nothing().execute(tx)?;
@@ -106,11 +104,8 @@ pub fn insert(tx: &mut Conn, events: &[Event]) -> Result<()> {
     Ok(())
 }
 
-/// Removes the rows of the events that a purge removes: those sealed up to `upto_seq`, the newest of them written at `newest`.
-/// Call it before the events and their seals go.
-///
-/// # Errors
-/// The database's.
+/// Deletes the rows of the events that a purge deletes: those sealed up to `upto_seq`, the newest of them at `newest`.
+/// Call it before the events and their seals are deleted.
 pub fn remove(tx: &mut Conn, upto_seq: i64, newest: Timestamp) -> Result<()> {
     let sealed = || audit_seals::table.filter(audit_seals::seq.le(upto_seq)).select(audit_seals::event_id);
     let shown: Vec<Option<PatientIds>> = audit_events::table
@@ -118,7 +113,7 @@ pub fn remove(tx: &mut Conn, upto_seq: i64, newest: Timestamp) -> Result<()> {
         .filter(audit_events::shown.is_not_null())
         .select(audit_events::shown)
         .load(tx)?;
-    // By patient, as the table has its order: no index leads from an event to its rows.
+    // By patient, because no index leads from an event to its rows.
     let patients: BTreeSet<PatientId> = shown.iter().flatten().flat_map(PatientIds::ids).collect();
     for patient in patients {
         let rows = audit_event_patients::table
@@ -130,10 +125,7 @@ pub fn remove(tx: &mut Conn, upto_seq: i64, newest: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// How many of an event's rows are not there, although the event is.
-///
-/// # Errors
-/// The database's.
+/// Returns how many of an event's rows are missing, although the event exists.
 pub fn missing(conn: &mut Conn, event: &Event) -> Result<usize> {
     let Some(shown) = &event.shown else { return Ok(0) };
     let ids: Vec<PatientId> = shown.ids().collect();
@@ -147,15 +139,12 @@ pub fn missing(conn: &mut Conn, event: &Event) -> Result<usize> {
     if missing == 0 {
         return Ok(0);
     }
-    // A purge takes both at once, perhaps since the event was read.
+    // A purge deletes event and rows together, perhaps since the event was read.
     let event = audit_events::table.find(event.id).select(audit_events::id).first::<AuditEventId>(conn).optional()?;
     Ok(if event.is_some() { missing } else { 0 })
 }
 
-/// A page of rows in the table's order, and of each whether its event is there and shows its patient.
-///
-/// # Errors
-/// The database's.
+/// Reads a page of rows in the table's order, each with whether its event exists and shows its patient.
 pub fn page(conn: &mut Conn, after: Option<Row>, limit: i64) -> Result<Vec<(Row, bool)>> {
     use audit_event_patients::dsl;
     let mut query = audit_event_patients::table
@@ -165,7 +154,7 @@ pub fn page(conn: &mut Conn, after: Option<Row>, limit: i64) -> Result<Vec<(Row,
         .select((Row::as_select(), audit_events::at.nullable(), audit_events::shown.nullable()))
         .into_boxed();
     if let Some(Row { patient_id, at, event_id }) = after {
-        // The first condition is implied by the second; it is what the index can begin at.
+        // The second condition implies the first, which lets the index find the start.
         query = query.filter(dsl::patient_id.ge(patient_id)).filter(
             dsl::patient_id.gt(patient_id).or(dsl::at.gt(at)).or(dsl::at.eq(at).and(dsl::event_id.gt(event_id))),
         );
@@ -188,7 +177,7 @@ mod tests {
         let shown = PatientIds::new(&ids).expect("some");
         assert_eq!((shown.ids().collect::<Vec<_>>(), shown.count()), (ids, 3));
         assert_eq!(PatientIds::new(&[]), None);
-        // Somebody who has the database may write anything.
+        // A person with access to the database may write any bytes.
         assert_eq!(PatientIds(vec![7; 17]).ids().count(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The trail's queries.
+//! Queries of audit events.
 
 use std::collections::HashMap;
 
@@ -9,56 +9,67 @@ use super::shown;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{audit_event_patients, audit_events, users};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Limit};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 
-/// Adds events, with the rows of the patients whom they showed. One that is there already stays as it is: what was cut off
-/// may have been written after all.
+/// Adds events with the rows of the patients whom they showed. An event that exists already is not changed, because an
+/// interrupted insert may have succeeded.
 ///
 /// # Errors
-/// The database's.
+/// A fault if the database stored fewer events and reported no error, as with a trigger that ignores rows.
 pub fn insert(tx: &mut Conn, events: &[Event]) -> Result<()> {
     use audit_events::table;
-    // A statement for one is kept prepared, one for many is not.
-    match (&mut *tx, events) {
-        // A trigger leaves what is there.
+    // The statement for one event stays prepared, the one for many does not.
+    let count = match (&mut *tx, events) {
+        // A trigger ignores existing events.
         (Conn::Sqlite(tx), _) => {
-            for event in events {
-                diesel::insert_into(table).values(event).execute(tx)?;
-            }
+            let insert = |event| diesel::insert_into(table).values(event).execute(tx);
+            events.iter().map(insert).sum::<QueryResult<usize>>()?
         }
         (Conn::Postgres(tx), [event]) => {
-            diesel::insert_into(table).values(event).on_conflict_do_nothing().execute(tx)?;
+            diesel::insert_into(table).values(event).on_conflict_do_nothing().execute(tx)?
         }
         (Conn::Postgres(tx), events) => {
-            diesel::insert_into(table).values(events).on_conflict_do_nothing().execute(tx)?;
+            diesel::insert_into(table).values(events).on_conflict_do_nothing().execute(tx)?
         }
+    };
+    if count != events.len() {
+        require_stored(tx, events)?;
     }
     shown::insert(tx, events)
 }
 
-/// Which events; all that is set must hold.
+/// Requires that the events are stored, by this transaction or an earlier one.
+fn require_stored(tx: &mut Conn, events: &[Event]) -> Result<()> {
+    let stored = audit_events::table.filter(audit_events::id.eq_any(events.iter().map(|event| event.id)));
+    let stored: i64 = stored.count().get_result(tx)?;
+    if usize::try_from(stored) == Ok(events.len()) {
+        return Ok(());
+    }
+    Err(Error::fault("the database did not store an audit event, and reported no error"))
+}
+
+/// The filter of a list of events. All conditions that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Of whose record: about it, or showing it among others.
+    /// The patient whom an event is about, or who was shown among others.
     pub patient_id: Option<PatientId>,
-    /// By which account.
+    /// The account.
     pub actor_id: Option<UserId>,
-    /// About this object.
+    /// The object.
     pub object_id: Option<ObjectId>,
-    /// Of which operation.
+    /// The operation.
     pub operation: Option<String>,
-    /// That ended so.
+    /// The outcome.
     pub outcome: Option<AuditOutcome>,
-    /// Then or later.
+    /// The earliest time, inclusive.
     pub from: Option<Timestamp>,
-    /// Before then.
+    /// The latest time, exclusive.
     pub to: Option<Timestamp>,
 }
 
-/// Narrows a query of events to those that fit, without asking for the patient, and orders it by the columns named, the
-/// newest first.
+/// Filters a query of events by all but the patient, and orders it by the given columns, newest first.
 macro_rules! narrowed {
     ($query:expr, $at:expr, $id:expr, $filter:expr, $after:expr, $limit:expr) => {{
         let (filter, mut query) = ($filter, $query.select(Event::as_select()).into_boxed());
@@ -74,7 +85,7 @@ macro_rules! narrowed {
         if let Some(outcome) = filter.outcome {
             query = query.filter(audit_events::outcome.eq(outcome));
             if outcome != AuditOutcome::Success {
-                // In the words of the partial index, which neither engine finds by a parameter.
+                // As the partial index has it. Neither engine uses that index with a parameter.
                 query = query.filter(diesel::dsl::sql::<diesel::sql_types::Bool>("audit_events.outcome <> 'success'"));
             }
         }
@@ -86,18 +97,15 @@ macro_rules! narrowed {
         }
         if let Some(Cursor { at, id }) = $after {
             let id = AuditEventId(id);
-            // The first condition is implied by the second; it is what an index can begin at.
+            // The second condition implies the first, which lets an index find the start.
             query = query.filter($at.le(at)).filter($at.lt(at).or($at.eq(at).and($id.lt(id))));
         }
         query.order(($at.desc(), $id.desc())).limit($limit.query())
     }};
 }
 
-/// A page of events, the newest first. Events of a patient's record are those about it, and those that showed it among
-/// others.
-///
-/// # Errors
-/// The database's.
+/// Reads a page of events, newest first. Events of a patient's record are those about it, and those that showed it
+/// among others.
 pub fn list(conn: &mut Conn, filter: &Filter, after: Option<Cursor>, limit: Limit) -> Result<Vec<Event>> {
     let Some(patient) = filter.patient_id else {
         let all = narrowed!(audit_events::table, audit_events::at, audit_events::id, filter, after, limit);
@@ -106,7 +114,7 @@ pub fn list(conn: &mut Conn, filter: &Filter, after: Option<Cursor>, limit: Limi
     let about = audit_events::table.filter(audit_events::patient_id.eq(patient));
     let mut events: Vec<Event> =
         narrowed!(about, audit_events::at, audit_events::id, filter, after, limit).load(conn)?;
-    // As two queries, each goes along an index of the patient's and reads a page at most.
+    // Two queries, because each of them follows an index by patient and reads at most a page.
     let among = audit_event_patients::table
         .inner_join(audit_events::table.on(audit_events::id.eq(audit_event_patients::event_id)))
         .filter(audit_event_patients::patient_id.eq(patient));
@@ -117,10 +125,7 @@ pub fn list(conn: &mut Conn, filter: &Filter, after: Option<Cursor>, limit: Limi
     Ok(events)
 }
 
-/// The names of accounts.
-///
-/// # Errors
-/// The database's.
+/// Reads the names of the accounts of events.
 pub fn names(conn: &mut Conn, events: &[Event]) -> Result<HashMap<UserId, String>> {
     let ids: Vec<UserId> = events.iter().filter_map(|event| event.actor_id).collect();
     let rows: Vec<(UserId, Option<String>)> =

@@ -1,39 +1,40 @@
-//! Checks the whole trail: that no event was edited, removed, added, or put elsewhere, and that its end is not cut off.
+//! Verifies the whole audit trail: that no event was edited, removed, added or moved, and that its end was not cut off.
 //!
-//! It reads a page at a time, beside whatever runs.
+//! Reads one page at a time while the service runs.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
+use super::break_glass::{self, OPERATION};
 use super::keys::Keys;
 use super::model::{Event, purge_statement, seal_statement};
-use super::openings::{self, OPERATION};
 use super::purge::{self, Purge};
 use super::seal::{Head, Seal};
-use super::shown;
+use super::{shown, triggers};
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{audit_events, audit_purges, audit_seals};
+use crate::db::schema::{audit_events, audit_purges, audit_seals, users};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::AuditEventId;
 
-/// How many rows are read at once.
+/// How many rows are read together.
 const PAGE: i64 = 1000;
-/// Of how many lists the patients are looked for at once.
-const LISTS: usize = 100;
-/// How many reasons are opened at once.
-const OPENINGS: usize = 100;
+/// For how many events of lists the patients' rows are looked up together.
+const LISTS_PAGE: usize = 100;
+/// How many reasons are decrypted together.
+const OPENINGS_PAGE: usize = 100;
 /// How long an event may wait for its seal.
-const UNSEALED: SignedDuration = SignedDuration::from_secs(10);
-/// How many findings are told in words; of more only the number.
-const TOLD: usize = 100;
+const SEAL_DELAY: SignedDuration = SignedDuration::from_secs(10);
+/// How many findings are listed. Further ones are only counted.
+const MAX_LISTED: usize = 100;
 
-/// The head that somebody wrote down earlier.
+/// A head of the chain that was written down earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownHead {
     seq: i64,
-    /// In hexadecimal; the beginning is enough.
+    /// In hexadecimal. The beginning is enough.
     hmac: String,
 }
 
@@ -59,57 +60,60 @@ impl KnownHead {
     }
 }
 
-/// What was found.
+/// The result of a verification.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// How many sealed events there are.
+    /// The number of sealed events.
     pub events: u64,
-    /// Where the chain ends.
+    /// The end of the chain.
     pub head: Option<Head>,
-    /// What is wrong, in words, the first hundred.
+    /// The findings in words, at most [`MAX_LISTED`].
     pub findings: Vec<String>,
-    /// How much is wrong in all.
+    /// The number of all findings.
     pub wrong: u64,
 }
 
 impl Report {
-    fn find(&mut self, finding: String) {
+    fn add(&mut self, finding: String) {
         self.wrong += 1;
-        if self.findings.len() < TOLD {
+        if self.findings.len() < MAX_LISTED {
             self.findings.push(finding);
         }
     }
 }
 
-/// Checks the whole trail.
-///
-/// # Errors
-/// The database's; what is wrong with the trail stands in the report.
+/// Verifies the whole trail. Findings are no errors; they are in the report.
 pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
     let sealer = env.sealer.clone();
     let keys = std::sync::Arc::new(env.db.read(move |conn| Keys::read(conn, &sealer)).await?);
     let mut report = Report::default();
+    let unknown = env.db.read(|conn| triggers::unknown(conn).map_err(|error| Error::internal("verify", error))).await?;
+    for trigger in unknown {
+        report.add(format!(
+            "this program did not create the trigger or rule {trigger} (table and name): it could drop events"
+        ));
+    }
     let purges = env.db.read(purges).await?;
     for purge in &purges {
         let statement = purge_statement(purge.upto_seq, &purge.closing_hmac, purge.at, purge.key_id);
         if !keys.find(purge.key_id.0).is_some_and(|key| key.is_right(&statement, &purge.mac)) {
-            report.find(format!("the purge up to seal {} was not made by this service", purge.upto_seq));
+            report.add(format!("the purge up to seal {} was not made by this service", purge.upto_seq));
         }
     }
-    let begin = purges.last().map_or_else(Head::origin, of_purge);
+    let begin = purges.last().map_or_else(Head::origin, head_of);
     let before = begin.seq;
-    for seq in env.db.read(move |conn| stray(conn, before)).await? {
-        report.find(format!("seal {seq} lies before the beginning of the chain"));
+    for seq in env.db.read(move |conn| seals_before(conn, before)).await? {
+        report.add(format!("seal {seq} lies before the beginning of the chain"));
     }
     let mut chain = Chain { keys: &keys, report: &mut report, known, head: begin };
-    chain.look_at_known();
+    chain.compare_with_known();
     loop {
         let after = chain.head.seq;
         let (purged, rows) = env.db.read(move |conn| Ok((purge::last(conn)?, page(conn, after)?))).await?;
-        // A purge may go on meanwhile; then the chain begins where it ended.
+        // A purge may run meanwhile. The chain then begins where the purge ended.
         if let Some(purge) = purged.filter(|purge| purge.upto_seq > after) {
-            chain.head = of_purge(&purge);
-            chain.look_at_known();
+            chain.head = head_of(&purge);
+            chain.compare_with_known();
             continue;
         }
         if rows.is_empty() {
@@ -121,18 +125,25 @@ pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
         for (seal, event) in rows {
             chain.follow(seal, event);
         }
-        opened(env, openings, chain.report).await?;
+        check_openings(env, openings, chain.report).await?;
         missing_rows(env, lists, chain.report).await?;
     }
     chain.end();
     let head = chain.head;
-    unsealed(env, &keys, &mut report).await?;
+    check_unsealed(env, &keys, &mut report).await?;
     added_rows(env, &mut report).await?;
+    added_openings(env, purges.last(), &mut report).await?;
+    if head.seq == 0 && env.db.read(is_emptied).await? {
+        report.add(
+            "the trail is empty although there are accounts: its events were deleted. Compare with a head that was written down earlier"
+                .to_owned(),
+        );
+    }
     report.head = Some(head);
     Ok(report)
 }
 
-fn of_purge(purge: &Purge) -> Head {
+fn head_of(purge: &Purge) -> Head {
     Head { seq: purge.upto_seq, hmac: purge.closing_hmac.clone() }
 }
 
@@ -140,8 +151,8 @@ fn purges(conn: &mut Conn) -> Result<Vec<Purge>> {
     Ok(audit_purges::table.order(audit_purges::upto_seq).select(Purge::as_select()).load(conn)?)
 }
 
-/// Seals before the first place there is: what they stand for would be looked at by nobody.
-fn stray(conn: &mut Conn, begin: i64) -> Result<Vec<i64>> {
+/// Returns the places of seals before the beginning of the chain, which the rest of the verification would skip.
+fn seals_before(conn: &mut Conn, begin: i64) -> Result<Vec<i64>> {
     let places = audit_seals::table.filter(audit_seals::seq.le(begin)).order(audit_seals::seq).select(audit_seals::seq);
     Ok(places.limit(PAGE).load(conn)?)
 }
@@ -156,7 +167,7 @@ fn page(conn: &mut Conn, after: i64) -> Result<Vec<(Seal, Option<Event>)>> {
         .load(conn)?)
 }
 
-/// The chain as far as it was followed.
+/// The part of the chain that was verified so far.
 struct Chain<'a> {
     keys: &'a Keys,
     report: &'a mut Report,
@@ -170,103 +181,103 @@ impl Chain<'_> {
         let expected = self.head.seq + 1;
         if seal.seq != expected {
             let (last, next) = (seal.seq - 1, expected);
-            self.report.find(format!("seals {next} to {last} are missing"));
+            self.report.add(format!("seals {next} to {last} are missing"));
         }
         match &event {
-            None => self.report.find(format!("seal {}: event {} was removed", seal.seq, seal.event_id)),
+            None => self.report.add(format!("seal {}: event {} was removed", seal.seq, seal.event_id)),
             Some(event) => {
                 let place = format!("seal {}: event {} of {} ({})", seal.seq, event.id, event.at, event.operation);
                 self.event(&place, event);
                 let statement = seal_statement(seal.seq, seal.event_id, &event.mac, seal.key_id, &self.head.hmac);
-                // After a gap nothing is left to compare with.
+                // After a gap there is no previous seal to compare with.
                 if seal.seq == expected
                     && !self.keys.find(seal.key_id.0).is_some_and(|key| key.is_right(&statement, &seal.hmac))
                 {
-                    self.report.find(format!("{place} is not the one that was sealed there, or the seal was changed"));
+                    self.report.add(format!("{place} is not the event that was sealed there, or the seal was changed"));
                 }
             }
         }
         self.head = Head { seq: seal.seq, hmac: seal.hmac };
-        self.look_at_known();
+        self.compare_with_known();
     }
 
     fn event(&mut self, place: &str, event: &Event) {
         match self.keys.find(event.key_id.0) {
             Some(key) if event.is_genuine(key) => {}
-            Some(_) => self.report.find(format!("{place} was edited, or not written by this service")),
-            None => self.report.find(format!("{place} is signed with a key that is not there")),
+            Some(_) => self.report.add(format!("{place} was edited, or not written by this service")),
+            None => self.report.add(format!("{place} is signed with a key that is missing")),
         }
     }
 
-    /// Compares with the head that somebody wrote down, once it is reached.
-    fn look_at_known(&mut self) {
+    /// Compares with the head that was written down, once the chain has reached it.
+    fn compare_with_known(&mut self) {
         if let Some(known) = self.known.take_if(|known| known.seq <= self.head.seq)
             && known.seq == self.head.seq
             && !known.fits(&self.head)
         {
-            self.report.find(format!("seal {} is not the one that was written down", known.seq));
+            self.report.add(format!("seal {} is not the one that was written down", known.seq));
         }
     }
 
     fn end(&mut self) {
         if let Some(known) = self.known.take() {
             let (there, last) = (known.seq, self.head.seq);
-            self.report.find(format!("the end is cut off: seal {there} was written down, and the last one is {last}"));
+            self.report.add(format!("the end is cut off: seal {there} was written down, and the last one is {last}"));
         }
     }
 }
 
-/// Looks at every event without a seal: one that is not fresh was put in, or its seal was taken away.
-async fn unsealed(env: &Env, keys: &Keys, report: &mut Report) -> Result<()> {
+/// Checks all events without a seal. An old one was added, or its seal was removed.
+async fn check_unsealed(env: &Env, keys: &Keys, report: &mut Report) -> Result<()> {
     let mut after: Option<(Timestamp, AuditEventId)> = None;
     loop {
         let events = env.db.read(move |conn| unsealed_page(conn, after)).await?;
         let Some(last) = events.last() else { return Ok(()) };
         after = Some((last.at, last.id));
-        let old = env.now().minus(UNSEALED);
+        let old = env.now().minus(SEAL_DELAY);
         missing_rows(env, lists(events.iter()), report).await?;
         for event in events {
             let place = format!("event {} of {} ({})", event.id, event.at, event.operation);
             if !keys.find(event.key_id.0).is_some_and(|key| event.is_genuine(key)) {
-                report.find(format!("{place} was edited, or not written by this service"));
+                report.add(format!("{place} was edited, or not written by this service"));
             } else if event.at < old {
-                report.find(format!("{place} has no seal; the service seals what is left when it runs"));
+                report.add(format!("{place} has no seal. The service seals the rest while it runs"));
             }
         }
     }
 }
 
-/// Compares events of opened records with the openings that hold their reasons.
-async fn opened(env: &Env, events: Vec<Event>, report: &mut Report) -> Result<()> {
-    for events in events.chunks(OPENINGS) {
+/// Compares events of break-glass access with the openings that have their reasons.
+async fn check_openings(env: &Env, events: Vec<Event>, report: &mut Report) -> Result<()> {
+    for events in events.chunks(OPENINGS_PAGE) {
         let (events, sealer) = (events.to_vec(), env.sealer.clone());
-        for (event, fault) in env.db.read(move |conn| openings::faults(conn, &sealer, events)).await? {
-            report.find(format!("the reason of event {} of {} {fault}", event.id, event.at));
+        for (event, fault) in env.db.read(move |conn| break_glass::faults(conn, &sealer, events)).await? {
+            report.add(format!("the reason of event {} of {} {fault}", event.id, event.at));
         }
     }
     Ok(())
 }
 
-/// The events that showed several patients.
+/// Returns the events that showed several patients.
 fn lists<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<Event> {
     events.filter(|event| event.shown.is_some()).cloned().collect()
 }
 
-/// Looks for the rows of the patients whom events showed.
+/// Finds missing rows of the patients whom events showed.
 async fn missing_rows(env: &Env, events: Vec<Event>, report: &mut Report) -> Result<()> {
-    for events in events.chunks(LISTS) {
+    for events in events.chunks(LISTS_PAGE) {
         let events = events.to_vec();
         let count = |conn: &mut Conn, event: Event| Ok((shown::missing(conn, &event)?, event));
         let counts: Vec<(usize, Event)> =
             env.db.read(move |conn| events.into_iter().map(|event| count(conn, event)).collect::<Result<_>>()).await?;
         for (missing, Event { id, at, operation, .. }) in counts.into_iter().filter(|(missing, _)| *missing > 0) {
-            report.find(format!("{missing} of the patients whom event {id} of {at} ({operation}) showed were removed"));
+            report.add(format!("{missing} of the patients whom event {id} of {at} ({operation}) showed were removed"));
         }
     }
     Ok(())
 }
 
-/// Looks at every row of a patient whom an event showed: one that the event does not know was put in.
+/// Checks all rows of patients whom events showed. A row that its event does not have was added.
 async fn added_rows(env: &Env, report: &mut Report) -> Result<()> {
     let mut after = None;
     loop {
@@ -274,9 +285,44 @@ async fn added_rows(env: &Env, report: &mut Report) -> Result<()> {
         let Some((last, _)) = rows.last() else { return Ok(()) };
         after = Some(*last);
         for (row, _) in rows.into_iter().filter(|(_, is_shown)| !is_shown) {
-            report.find(format!("event {} of {} does not show a patient who was added to it", row.event_id, row.at));
+            report.add(format!("event {} of {} does not show a patient who was added to it", row.event_id, row.at));
         }
     }
+}
+
+/// Checks all rows of openings. A row without its event was added to open a record unnoticed. A purge deletes events
+/// and keeps openings, so an opening before that is checked only for how long it opens the record.
+async fn added_openings(env: &Env, purge: Option<&Purge>, report: &mut Report) -> Result<()> {
+    let since = match purge.map(|purge| purge.at) {
+        Some(purged) => env.db.read(oldest).await?.or(Some(purged)),
+        None => None,
+    };
+    let mut after = None;
+    loop {
+        let rows = env.db.read(move |conn| break_glass::find_without_event(conn, after, since, PAGE)).await?;
+        let Some(last) = rows.last else { return Ok(()) };
+        after = Some(last);
+        for (id, at) in rows.without_event {
+            report.add(format!(
+                "no event has opening {id} of a record at {at}: the opening was added, or its event was removed"
+            ));
+        }
+    }
+}
+
+/// Returns the time of the oldest event.
+fn oldest(conn: &mut Conn) -> Result<Option<Timestamp>> {
+    Ok(audit_events::table
+        .order((audit_events::at, audit_events::id))
+        .select(audit_events::at)
+        .first(conn)
+        .optional()?)
+}
+
+/// Returns whether a database that is in use has no events. Every account was created with an event.
+fn is_emptied(conn: &mut Conn) -> Result<bool> {
+    let is_used: bool = diesel::select(exists(users::table.select(users::id))).get_result(conn)?;
+    Ok(is_used && oldest(conn)?.is_none())
 }
 
 fn unsealed_page(conn: &mut Conn, after: Option<(Timestamp, AuditEventId)>) -> Result<Vec<Event>> {
@@ -301,7 +347,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_known_head_is_its_place_and_at_least_sixteen_digits() {
+    fn a_known_head_has_a_place_and_at_least_sixteen_digits() {
         let head = Head { seq: 7, hmac: vec![0xab; 32] };
         let known: KnownHead = head.to_string().parse().expect("what it prints");
         assert!(known.fits(&head));

@@ -1,4 +1,4 @@
-//! `legwork keys`: which data keys are in use, and how one takes another's place.
+//! `legwork keys`: lists, adds, rotates and retires data keys.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,42 +8,42 @@ use clap::Subcommand;
 use secrecy::ExposeSecret;
 
 use crate::audit::{self, AuditOutcome, Event};
+use crate::audit_context::AuditContext;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::db::{self, Conn, Db, Use};
 use crate::ids::AuditEventId;
-use crate::sealed::keys::{self, By};
+use crate::sealed::keys::{self, KeyUser};
 use crate::sealed::rotation::{self, Usage};
 use crate::sealed::{Sealer, key_file};
 use crate::server;
 use crate::telemetry::Metrics;
-use crate::trail::Trail;
 
 /// The keys of `DATA_KEYS`
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Tell how many values are sealed under each key
+    /// List how many values are encrypted with each key
     List,
-    /// Put a new key in front of the file that is kept beside an SQLite database; then restart the server
+    /// Add a new key in front of the file beside an SQLite database; then restart the server
     New,
-    /// Seal everything anew under the first key, while the service runs; may be broken off and run again
+    /// Encrypt all values again with the first key while the service runs; can be interrupted and run again
     Rotate,
-    /// Take a key out under which nothing is sealed any more
+    /// Remove a key with which no value is encrypted any more
     Retire {
         /// Its id
         id: String,
     },
 }
 
-/// Connections of a command that does one thing after the other.
+/// Connections of a command that does one thing at a time.
 const CONNECTIONS: u32 = 2;
-/// How often a rotation tells how far it is.
-const TELL: Duration = Duration::from_secs(2);
+/// How often a rotation prints its progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub async fn run(config: Config, entropy: &Entropy, command: Keys) -> Result<(), String> {
     server::prepare_schema(&config, false)?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
@@ -56,9 +56,9 @@ pub async fn run(config: Config, entropy: &Entropy, command: Keys) -> Result<(),
             new(&config, &db, (&sealer, entropy), &taken).await?;
         }
         Keys::Rotate => {
-            settle_in(&config, &db, &sealer).await?;
-            // First, so that no value is touched of which nothing is written down, also where it is broken off.
-            note(&db, (&sealer, entropy), "rotate_data_keys", |_| Ok(())).await?;
+            require_known_key(&config, &db, &sealer).await?;
+            // First, so that no value is changed without an event, even if the command is interrupted.
+            record(&db, (&sealer, entropy), "rotate_data_keys", |_| Ok(())).await?;
             rotate(&db, &sealer).await?;
         }
         Keys::Retire { id } => retire(&config, &db, (&sealer, entropy), id).await?,
@@ -66,9 +66,9 @@ pub async fn run(config: Config, entropy: &Entropy, command: Keys) -> Result<(),
     Ok(())
 }
 
-/// Writes the command into the audit trail, in one transaction with what it does. A database that has no key for the trail
-/// was never served: there is nothing to account for.
-async fn note(
+/// Records the command in the audit trail, in one transaction with its effect. A database without a key of the audit
+/// trail was never served, so there is nothing to record.
+async fn record(
     db: &Db,
     (sealer, entropy): (&Sealer, &Entropy),
     operation: &'static str,
@@ -77,32 +77,31 @@ async fn note(
     let (sealer, entropy) = (sealer.clone(), entropy.clone());
     let written = db.write(move |tx| {
         if let Some(signer) = audit::keys::newest(tx, &sealer)? {
-            let (now, trail) = (Clock::System.now(), Trail::of_command(operation));
+            let (now, audit_context) = (Clock::System.now(), AuditContext::of_command(operation));
             let id = AuditEventId(entropy.uuid(now));
-            audit::store::insert(tx, &[Event::new(id, now, &signer, &trail, AuditOutcome::Success)])?;
+            audit::store::insert(tx, &[Event::new(id, now, &signer, &audit_context, AuditOutcome::Success)])?;
         }
         effect(tx)
     });
-    written.await.map_err(|error| format!("write it into the audit trail: {error}"))
+    written.await.map_err(|error| format!("record it in the audit trail: {error}"))
 }
 
 async fn used(db: &Db) -> Result<Usage, String> {
-    rotation::usage(db).await.map_err(|error| format!("count the sealed values: {error}"))
+    rotation::usage(db).await.map_err(|error| format!("count the encrypted values: {error}"))
 }
 
-/// The keys under which the database says that anything may be sealed.
+/// Returns the keys with which values may be encrypted, according to the database.
 async fn recorded(db: &Db) -> Result<Vec<String>, String> {
     db.read(keys::ids).await.map_err(|error| format!("read the database's keys: {error}"))
 }
 
-/// Sees to it that every server knows the key under which everything is to be sealed: one that was not restarted could not
-/// read it.
-async fn settle_in(config: &Config, db: &Db, sealer: &Sealer) -> Result<(), String> {
+/// Requires that every server knows the first key. A server that was not restarted could not decrypt the values.
+async fn require_known_key(config: &Config, db: &Db, sealer: &Sealer) -> Result<(), String> {
     if recorded(db).await?.iter().any(|id| id == sealer.current()) {
         return Ok(());
     }
     if db::is_served(&config.target) == Some(false) {
-        return keys::check_in(&mut db::connect(&config.target)?, sealer, By::First, Clock::System.now());
+        return keys::check_in(&mut db::connect(&config.target)?, sealer, KeyUser::Server, Clock::System.now());
     }
     Err(keys::unknown_to_servers(sealer))
 }
@@ -114,49 +113,49 @@ fn list(sealer: &Sealer, usage: &Usage, recorded: &[String]) {
     ids.dedup();
     for id in ids {
         let role = match (id == sealer.current(), sealer.has(id)) {
-            (true, _) => "seals",
-            (false, true) => "opens",
+            (true, _) => "encrypts",
+            (false, true) => "decrypts",
             (false, false) => "MISSING",
         };
         println!("{id:<32}  {role:<8} {:>12} values", usage.of(id));
     }
 }
 
-async fn new(config: &Config, db: &Db, means: (&Sealer, &Entropy), taken: &[String]) -> Result<(), String> {
+async fn new(config: &Config, db: &Db, tools: (&Sealer, &Entropy), taken: &[String]) -> Result<(), String> {
     let path = file(config).ok_or(
-        "DATA_KEYS is set: put a new key in front of it, `id:base64`, with 32 bytes of `head -c32 /dev/urandom | base64`",
+        "DATA_KEYS is set. Add a new key in front of it, `id:base64`, with the output of `head -c32 /dev/urandom | base64`",
     )?;
-    note(db, means, "add_data_key", |_| Ok(())).await?;
-    let id = key_file::add(&path, means.1.bytes(), taken)?;
+    record(db, tools, "add_data_key", |_| Ok(())).await?;
+    let id = key_file::add(&path, tools.1.bytes(), taken)?;
     println!("{id} is the first key in {}. Keep a copy of the file apart from the backups.", path.display());
-    println!("Restart the server, so that it seals with {id}; then run `legwork keys rotate`.");
+    println!("Restart the server, so that it encrypts with {id}. Then run `legwork keys rotate`.");
     Ok(())
 }
 
 async fn rotate(db: &Db, sealer: &Sealer) -> Result<(), String> {
-    let mut told = Instant::now();
+    let mut printed = Instant::now();
     let report = rotation::rotate(db, sealer, |column, done| {
-        if told.elapsed() >= TELL {
-            told = Instant::now();
+        if printed.elapsed() >= PROGRESS_INTERVAL {
+            printed = Instant::now();
             println!("{column}: {done}");
         }
     });
-    let report = report.await.map_err(|error| format!("{error}; run it again, it goes on where it was"))?;
-    println!("{} values were sealed anew under {}.", report.resealed, sealer.current());
+    let report = report.await.map_err(|error| format!("{error}. Run it again; it continues where it stopped"))?;
+    println!("{} values were encrypted again with {}.", report.resealed, sealer.current());
     for fault in &report.faults {
-        println!("not opened: {fault}");
+        println!("not decrypted: {fault}");
     }
     let usage = used(db).await?;
     list(sealer, &usage, &recorded(db).await?);
     if report.unreadable > 0 {
-        return Err(format!("{} values could not be opened; they are as they were", report.unreadable));
+        return Err(format!("{} values could not be decrypted; they were not changed", report.unreadable));
     }
     for id in sealer.ids().filter(|id| *id != sealer.current()) {
         if usage.of(id) == 0 {
-            println!("Nothing is sealed under {id} any more: `legwork keys retire {id}` takes it out.");
+            println!("No value is encrypted with {id} any more. `legwork keys retire {id}` removes it.");
         } else {
             return Err(format!(
-                "{} values are under {id} still or again: is a server running that was not restarted? Run it again",
+                "{} values are still encrypted with {id}. Check that all servers were restarted, and run it again",
                 usage.of(id)
             ));
         }
@@ -164,28 +163,31 @@ async fn rotate(db: &Db, sealer: &Sealer) -> Result<(), String> {
     Ok(())
 }
 
-async fn retire(config: &Config, db: &Db, means: (&Sealer, &Entropy), id: String) -> Result<(), String> {
-    let (sealer, _) = means;
+async fn retire(config: &Config, db: &Db, tools: (&Sealer, &Entropy), id: String) -> Result<(), String> {
+    let (sealer, _) = tools;
     if id == sealer.current() {
-        return Err(format!("{id} is the key that seals; put another one in front of it first"));
+        return Err(format!("{id} is the key that encrypts. Add another one in front of it first"));
     }
     match used(db).await?.of(&id) {
         0 => {}
-        count => return Err(format!("{count} values are sealed under {id}; run `legwork keys rotate` first")),
+        count => return Err(format!("{count} values are encrypted with {id}. Run `legwork keys rotate` first")),
     }
     let forgotten = id.clone();
-    note(db, means, "retire_data_key", move |tx| keys::forget(tx, &forgotten)).await?;
+    record(db, tools, "retire_data_key", move |tx| keys::forget(tx, &forgotten)).await?;
     match file(config) {
         Some(path) => {
             key_file::remove(&path, &id)?;
-            println!("{id} is out of {}. Keep it as long as you keep backups from its time.", path.display());
+            println!(
+                "{id} was removed from {}. Keep a copy as long as you keep backups from its time.",
+                path.display()
+            );
         }
-        None => println!("Take {id} out of DATA_KEYS. Keep it as long as you keep backups from its time."),
+        None => println!("Remove {id} from DATA_KEYS. Keep a copy as long as you keep backups from its time."),
     }
     Ok(())
 }
 
-/// The file with the keys, where they are not set.
+/// Returns the file with the keys, if `DATA_KEYS` is not set.
 fn file(config: &Config) -> Option<PathBuf> {
     config.settings.data_keys.is_none().then(|| config.data_keys_file()).flatten()
 }

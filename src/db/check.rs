@@ -1,9 +1,9 @@
-//! Reads the whole SQLite file while the service runs, piece by piece, to find damage before a request does.
+//! Reads the whole SQLite file in pieces while the service runs, to find damage before a request does.
 //!
-//! Small files are compared with themselves in full, indexes with tables. In large ones each table is checked by itself
-//! with its indexes, for form only (`quick_check`): one piece then takes as long as reading that table once. Each piece has a
-//! connection of its own, runs beside reads and writes, and is followed by a pause as long as itself. The next round
-//! begins after a hundred times what this one took, ten minutes at least.
+//! Small files are checked completely, including indexes against tables. In large files each table is checked alone
+//! with its indexes, for form only (`quick_check`), so that one piece takes as long as reading that table once. Each
+//! piece has its own connection, runs beside reads and writes, and is followed by a pause of the same length. The next
+//! check begins after a hundred times the duration of this one, but at least after ten minutes.
 
 use std::fs;
 use std::path::Path;
@@ -16,50 +16,81 @@ use diesel::sql_types::{BigInt, Text};
 use tokio::sync::watch;
 
 use super::{Db, Target, damage, sqlite};
-use crate::rounds;
+use crate::periodic;
 
-/// Up to this many bytes a file is compared with itself in full, which takes seconds; a `quick_check` is ten times as fast.
-const SMALL: u64 = 64 << 20;
-/// The shortest pause between two rounds, …
-const REST: Duration = Duration::from_mins(10);
-/// … and after a round that could not be made.
-const TROUBLE: Duration = Duration::from_mins(1);
-/// How many times as long as a round the pause after it is.
-const SHARE: u32 = 100;
+/// Files of up to this many bytes are checked completely, which takes seconds. A `quick_check` is ten times as fast.
+const SMALL_FILE: u64 = 64 << 20;
+/// The minimum pause between two checks.
+const MIN_PAUSE: Duration = Duration::from_mins(10);
+/// The pause after a check that failed.
+const RETRY_PAUSE: Duration = Duration::from_mins(1);
+/// How many times as long as a check the pause after it is.
+const PAUSE_FACTOR: u32 = 100;
 
-/// Starts the checks, if the database is a file. They end with the service.
+/// How often the path of the file is checked.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Starts the checks if the database is a file. They end with the service.
 pub fn start(db: &Db, target: &Target, stopping: watch::Receiver<bool>) {
     let Target::Sqlite(path) = target else { return };
+    watch_file(db, path, stopping.clone());
     let (db, path, stopped) = (db.clone(), path.clone(), stopping.clone());
     let mut is_first = true;
-    rounds::start(stopping, async move || {
+    periodic::start(stopping, async move || {
         let began = Instant::now();
-        match round(&db, &path, &stopped).await {
-            Ok(Outcome::Whole) if is_first => {
+        match check_file(&db, &path, &stopped).await {
+            Ok(Outcome::NoDamage) if is_first => {
                 let seconds = began.elapsed().as_secs_f64();
-                tracing::info!(seconds, "the database file was checked: no damage was found");
+                tracing::info!(seconds, "the database file was checked, and no damage was found");
                 is_first = false;
             }
             Ok(_) => {}
             Err(Failure::Damage(finding)) => db.report_damage(&finding),
             Err(Failure::Other(error)) => {
                 tracing::warn!(%error, "the database file could not be checked");
-                return TROUBLE;
+                return RETRY_PAUSE;
             }
         }
-        REST.max(began.elapsed().saturating_mul(SHARE))
+        MIN_PAUSE.max(began.elapsed().saturating_mul(PAUSE_FACTOR))
     });
 }
 
-/// How a round ended without a finding.
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    Whole,
-    /// The service stops.
-    BrokenOff,
+/// Reports when the file was deleted or replaced. The service would continue with the old file, which no restart finds
+/// again, and each new connection would open the other one. Reads the path's metadata only, because opening and closing
+/// the file would release SQLite's locks on it.
+fn watch_file(db: &Db, path: &Path, stopping: watch::Receiver<bool>) {
+    let (db, path, opened) = (db.clone(), path.to_owned(), identity(path));
+    periodic::start(stopping, async move || {
+        let there = identity(&path);
+        if there.is_none() || there != opened {
+            db.report_damage("the file was deleted or replaced while the service ran");
+        }
+        WATCH_INTERVAL
+    });
 }
 
-/// Why a round ended early.
+/// Returns the device and the inode of a file, or none if it is missing.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Returns whether the file exists.
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Option<()> {
+    fs::metadata(path).ok().map(|_| ())
+}
+
+/// The outcome of a check without a finding.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    NoDamage,
+    /// The service is stopping.
+    Interrupted,
+}
+
+/// Why a check ended early.
 #[derive(Debug)]
 enum Failure {
     Damage(String),
@@ -69,26 +100,26 @@ enum Failure {
 /// A piece of the check: the query whose rows are findings, `ok` if there are none.
 type Piece = String;
 
-async fn round(db: &Db, path: &Path, stopping: &watch::Receiver<bool>) -> Result<Outcome, Failure> {
+async fn check_file(db: &Db, path: &Path, stopping: &watch::Receiver<bool>) -> Result<Outcome, Failure> {
     let metrics = &db.0.metrics;
-    let pieces = apart(path, |path| pieces(path, SMALL)).await?;
+    let pieces = run_blocking(path, |path| pieces(path, SMALL_FILE)).await?;
     metrics.db_check_pieces.set(i64::try_from(pieces.len()).unwrap_or(i64::MAX));
     metrics.db_check_done.set(0);
     tracing::debug!(pieces = pieces.len(), "checking the database file");
     for piece in pieces {
         if *stopping.borrow() {
-            return Ok(Outcome::BrokenOff);
+            return Ok(Outcome::Interrupted);
         }
         let began = Instant::now();
-        apart(path, move |path| check(path, &piece)).await?;
+        run_blocking(path, move |path| check_piece(path, &piece)).await?;
         metrics.db_check_done.inc();
         tokio::time::sleep(began.elapsed()).await;
     }
-    Ok(Outcome::Whole)
+    Ok(Outcome::NoDamage)
 }
 
 /// Runs on a thread that may block.
-async fn apart<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce(&Path) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -110,7 +141,7 @@ struct Row {
 }
 
 fn open(path: &Path) -> Result<SqliteConnection, Failure> {
-    // Opening would make a new file.
+    // Opening would create a new file.
     if fs::metadata(path).map_or(0, |file| file.len()) == 0 {
         return Err(Failure::Damage("the file is missing or empty".to_owned()));
     }
@@ -121,7 +152,7 @@ fn open(path: &Path) -> Result<SqliteConnection, Failure> {
 
 fn failed(error: diesel::result::Error) -> Failure {
     let text = error.to_string();
-    if damage::is_told_by(&text) { Failure::Damage(text) } else { Failure::Other(text) }
+    if damage::is_reported_by(&text) { Failure::Damage(text) } else { Failure::Other(text) }
 }
 
 fn pieces(path: &Path, small: u64) -> Result<Vec<Piece>, Failure> {
@@ -143,11 +174,13 @@ fn pieces(path: &Path, small: u64) -> Result<Vec<Piece>, Failure> {
     Ok(tables.into_iter().map(check).collect())
 }
 
-fn check(path: &Path, piece: &Piece) -> Result<(), Failure> {
+fn check_piece(path: &Path, piece: &Piece) -> Result<(), Failure> {
     let mut conn = open(path)?;
     let rows: Vec<Row> = sql_query(piece).load(&mut conn).map_err(failed)?;
     match rows.iter().find(|row| row.line != "ok") {
-        Some(row) => Err(Failure::Damage(format!("{} findings, such as {}", rows.len(), row.line.replace('\n', "; ")))),
+        Some(row) => {
+            Err(Failure::Damage(format!("{} findings, for example {}", rows.len(), row.line.replace('\n', "; "))))
+        }
         None => Ok(()),
     }
 }
@@ -164,7 +197,8 @@ mod tests {
         page: i64,
     }
 
-    /// A file with tables of several pages, and the number of a page that is neither a root nor the first.
+    /// Creates a file with tables of several pages, and returns the number of a page that is neither a root nor the
+    /// first.
     fn file(folder: &Path) -> (std::path::PathBuf, u64) {
         let path = folder.join("t.db");
         let mut conn = SqliteConnection::establish(&path.to_string_lossy()).expect("a connection");
@@ -183,21 +217,21 @@ mod tests {
     }
 
     #[test]
-    fn large_files_are_checked_table_by_table_and_small_ones_at_once_and_both_find_a_page_that_was_overwritten() {
+    fn both_kinds_of_check_find_an_overwritten_page() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, page) = file(folder.path());
-        assert_eq!(pieces(&path, SMALL).expect("pieces").len(), 1);
+        assert_eq!(pieces(&path, SMALL_FILE).expect("pieces").len(), 1);
         assert_eq!(pieces(&path, 1000).expect("pieces").len(), 2);
-        let all = || pieces(&path, SMALL).expect("pieces").into_iter().chain(pieces(&path, 1000).expect("pieces"));
+        let all = || pieces(&path, SMALL_FILE).expect("pieces").into_iter().chain(pieces(&path, 1000).expect("pieces"));
         for piece in all() {
-            check(&path, &piece).expect("no damage");
+            check_piece(&path, &piece).expect("no damage");
         }
         let mut raw = fs::OpenOptions::new().write(true).open(&path).expect("the file");
         raw.seek(SeekFrom::Start((page - 1) * 4096)).expect("the page");
         raw.write_all(&[0xA5; 4096]).expect("overwritten");
-        let found = all().filter(|piece| matches!(check(&path, piece), Err(Failure::Damage(_)))).count();
-        assert_eq!(found, 2, "the full check, and that of table a");
+        let found = all().filter(|piece| matches!(check_piece(&path, piece), Err(Failure::Damage(_)))).count();
+        assert_eq!(found, 2, "the full check, and the one of table a");
         fs::write(&path, b"").expect("emptied");
-        assert!(matches!(pieces(&path, SMALL), Err(Failure::Damage(_))));
+        assert!(matches!(pieces(&path, SMALL_FILE), Err(Failure::Damage(_))));
     }
 }

@@ -6,8 +6,8 @@ use diesel::{PgConnection, SqliteConnection};
 /// A connection to either engine. Queries written against it run on both.
 #[derive(diesel::MultiConnection)]
 pub enum Conn {
-    /// The embedded engine.
+    /// SQLite.
     Sqlite(SqliteConnection),
-    /// The engine to grow on.
+    /// PostgreSQL, for several instances.
     Postgres(PgConnection),
 }

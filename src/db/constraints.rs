@@ -1,15 +1,15 @@
-//! What a violated constraint means to the caller: one table, keyed by both engines' names.
+//! Maps violated constraints to errors, by the names of both engines.
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
 
 use super::damage;
 use crate::error::Error;
 
-/// A constraint and what its violation means.
+/// A constraint and the error of its violation.
 struct Meaning {
-    /// The constraint's name on PostgreSQL; on SQLite the name of a CHECK, or what its trigger raises.
+    /// The constraint's name on PostgreSQL. On SQLite the name of a CHECK, or what its trigger raises.
     name: &'static str,
-    /// How SQLite names a unique constraint: by its columns.
+    /// The columns by which SQLite names a unique constraint.
     sqlite_columns: Option<&'static str>,
     error: fn() -> Error,
 }
@@ -33,7 +33,7 @@ const MEANINGS: &[Meaning] = &[
     Meaning {
         name: "appointments_practitioner_overlap",
         sqlite_columns: None,
-        error: || Error::conflict("slot_taken", "The doctor has another appointment at that time."),
+        error: || Error::conflict("slot_taken", "The practitioner has another appointment at that time."),
     },
     Meaning {
         name: "appointments_patient_overlap",
@@ -45,13 +45,13 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("intakes.patient_id, intakes.form"),
         error: || Error::conflict("draft_exists", "The patient has an open draft of this form."),
     },
-    // A code or number that fell twice: the transaction runs again and draws a new one.
+    // A random code was drawn twice. The transaction runs again and draws a new one.
     Meaning {
         name: "appointments_confirmation_code",
         sqlite_columns: Some("appointments.confirmation_code"),
         error: || Error::Retry,
     },
-    // Another object got the identifier in between: the transaction runs again, finds it and names it.
+    // Another object got the identifier meanwhile. The transaction runs again, finds that object and names it.
     Meaning {
         name: "patient_identifiers_pkey",
         sqlite_columns: Some("patient_identifiers.system, patient_identifiers.value"),
@@ -67,15 +67,15 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("appointment_identifiers.system, appointment_identifiers.value"),
         error: || Error::Retry,
     },
-    // Another publication of the same hours came first: the transaction runs again and finds them published.
+    // Another transaction published the same hours. This one runs again and finds them published.
     Meaning {
         name: "slots_start",
         sqlite_columns: Some("slots.practitioner_id, slots.starts_at"),
         error: || Error::Retry,
     },
-    // Two requests of one account took a hold at once: the later one runs again and replaces the earlier.
+    // Two requests of one account took a hold at the same time. The later one runs again and replaces the other's hold.
     Meaning { name: "holds_user", sqlite_columns: Some("holds.user_id"), error: || Error::Retry },
-    // The twin of a request with the same Idempotency-Key was quicker: run again and find its answer.
+    // A request with the same Idempotency-Key was faster. The transaction runs again and finds its result.
     Meaning {
         name: "idempotency_keys_pkey",
         sqlite_columns: Some("idempotency_keys.actor_id, idempotency_keys.operation, idempotency_keys.key"),
@@ -83,7 +83,7 @@ const MEANINGS: &[Meaning] = &[
     },
 ];
 
-/// Turns a database error into the house's.
+/// Turns a database error into an [`Error`].
 pub fn explain(kind: DatabaseErrorKind, info: &(dyn DatabaseErrorInformation + Send + Sync)) -> Error {
     let message = info.message();
     if let Some(meaning) = MEANINGS.iter().find(|meaning| {
@@ -99,9 +99,9 @@ pub fn explain(kind: DatabaseErrorKind, info: &(dyn DatabaseErrorInformation + S
         DatabaseErrorKind::ForeignKeyViolation => {
             Error::invalid("", "unknown_reference", "an id in the request refers to nothing")
         }
-        // diesel keeps no SQLSTATE, so these are told by the engines' own words.
+        // diesel does not keep the SQLSTATE, so these errors are recognised by the engines' messages.
         _ if message.contains("deadlock detected") => Error::Retry,
-        _ if damage::is_told_by(message) => Error::Damaged,
+        _ if damage::is_reported_by(message) => Error::Damaged,
         _ if message.contains("disk is full") || message.contains("No space left") => Error::StorageFull,
         _ if message.contains("database is locked")
             || message.contains("statement timeout")
@@ -120,9 +120,9 @@ pub fn explain(kind: DatabaseErrorKind, info: &(dyn DatabaseErrorInformation + S
             || message.contains("starting up")
             || message.contains("server closed the connection") =>
         {
-            Error::unavailable(2, "the database went away")
+            Error::unavailable(2, "the database closed the connection")
         }
-        // A constraint that nobody foresaw: its name helps, its values must not be told.
+        // An unexpected constraint. Its name helps in the log. Its values must not be logged.
         _ => Error::fault(format!(
             "database {kind:?} {} {}",
             info.constraint_name().unwrap_or("(unnamed)"),

@@ -1,7 +1,8 @@
-//! Bringing a database to this program's schema, and refusing one that is ahead of it.
+//! Migrates a database to this program's schema, and rejects one with a newer schema.
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::{Conn, Target};
@@ -9,28 +10,28 @@ use super::{Conn, Target};
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// Several instances may start at once; the first migrates, the others wait for this lock.
+/// Several instances may start at the same time. The first migrates, and the others wait for this lock.
 const LOCK: &str = "SELECT pg_advisory_lock(4703213190281733)";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(4703213190281733)";
 
-/// Waits until no other instance migrates or fills this database, and keeps the others waiting for as long as the
-/// connection that it returns is open. SQLite needs none: it has one server, and one writer.
+/// Waits until no other instance migrates or fills this database. The others then wait while the returned connection is
+/// open. SQLite needs no lock, because it has one server and one writer.
 ///
 /// # Errors
-/// In words for the operator.
-pub fn alone(target: &Target) -> Result<Option<Conn>, String> {
+/// A text for the operator.
+pub fn lock_alone(target: &Target) -> Result<Option<Conn>, String> {
     let Target::Postgres(_) = target else { return Ok(None) };
     let mut conn = super::connect(target)?;
     lock(&mut conn).map_err(|error| format!("wait for the migration lock: {error}"))?;
     Ok(Some(conn))
 }
 
-/// How a database stands to this program.
+/// The database's schema compared with this program's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// They fit.
+pub enum SchemaStatus {
+    /// They are equal.
     Current,
-    /// So many migrations are pending.
+    /// This many migrations are pending.
     Behind(usize),
     /// The database has migrations that this program does not know.
     Ahead(Vec<String>),
@@ -39,8 +40,8 @@ pub enum Standing {
 /// Compares the database's migrations with the program's.
 ///
 /// # Errors
-/// In words for the operator.
-pub fn standing(conn: &mut Conn) -> Result<Standing, String> {
+/// A text for the operator.
+pub fn schema_status(conn: &mut Conn) -> Result<SchemaStatus, String> {
     let explain = |error: Box<dyn std::error::Error + Send + Sync>| format!("read the schema's version: {error}");
     let (known, applied) = match conn {
         Conn::Sqlite(conn) => {
@@ -54,33 +55,43 @@ pub fn standing(conn: &mut Conn) -> Result<Standing, String> {
     };
     let unknown: Vec<_> = applied.iter().filter(|version| !known.contains(version)).map(ToString::to_string).collect();
     if !unknown.is_empty() {
-        return Ok(Standing::Ahead(unknown));
+        return Ok(SchemaStatus::Ahead(unknown));
     }
     let pending = known.iter().filter(|version| !applied.contains(version)).count();
-    Ok(if pending == 0 { Standing::Current } else { Standing::Behind(pending) })
+    Ok(if pending == 0 { SchemaStatus::Current } else { SchemaStatus::Behind(pending) })
 }
 
 fn versions<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> Vec<MigrationVersion<'static>> {
     migrations.iter().map(|migration| migration.name().version().as_owned()).collect()
 }
 
-/// Runs what is pending and says how many migrations that was.
+/// Creates a database in memory with this program's schema, to compare another one with.
 ///
 /// # Errors
-/// In words for the operator; a database that is ahead of the program is left as it is.
+/// A text for the operator.
+pub(crate) fn in_memory() -> Result<SqliteConnection, String> {
+    let mut conn = SqliteConnection::establish(":memory:").map_err(|error| format!("open a database: {error}"))?;
+    conn.run_pending_migrations(SQLITE).map_err(|error| format!("migrate: {error}"))?;
+    Ok(conn)
+}
+
+/// Runs the pending migrations and returns how many there were.
+///
+/// # Errors
+/// A text for the operator. A database that is newer than the program is not changed.
 pub fn run(conn: &mut Conn) -> Result<usize, String> {
-    // On SQLite only who has something to do waits for the lock, which a busy server may hold, and looks again once it is
-    // theirs. On PostgreSQL even looking is not safe without it: diesel makes its own table then.
-    if matches!(conn, Conn::Sqlite(_)) && standing(conn)? == Standing::Current {
+    // On SQLite a busy server may hold the lock, so only a program with pending migrations waits for it, and compares
+    // again. On PostgreSQL even comparing needs the lock, because diesel then creates its own table.
+    if matches!(conn, Conn::Sqlite(_)) && schema_status(conn)? == SchemaStatus::Current {
         return Ok(0);
     }
     lock(conn).map_err(|error| format!("wait for the migration lock: {error}"))?;
-    let result = run_alone(conn);
+    let result = run_locked(conn);
     unlock(conn, result.is_ok()).map_err(|error| format!("release the migration lock: {error}"))?;
     result
 }
 
-/// On SQLite the lock is a transaction around all of it; the migrations' own become savepoints inside.
+/// On SQLite the lock is a transaction around everything. The migrations' own transactions become savepoints in it.
 fn lock(conn: &mut Conn) -> diesel::QueryResult<()> {
     match conn {
         Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
@@ -96,11 +107,11 @@ fn unlock(conn: &mut Conn, keep: bool) -> diesel::QueryResult<()> {
     }
 }
 
-fn run_alone(conn: &mut Conn) -> Result<usize, String> {
-    match standing(conn)? {
-        Standing::Current => Ok(0),
-        Standing::Ahead(unknown) => Err(ahead(&unknown)),
-        Standing::Behind(pending) => {
+fn run_locked(conn: &mut Conn) -> Result<usize, String> {
+    match schema_status(conn)? {
+        SchemaStatus::Current => Ok(0),
+        SchemaStatus::Ahead(unknown) => Err(newer_database_text(&unknown)),
+        SchemaStatus::Behind(pending) => {
             match conn {
                 Conn::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(|_| ()),
                 Conn::Postgres(conn) => conn.run_pending_migrations(POSTGRES).map(|_| ()),
@@ -111,8 +122,8 @@ fn run_alone(conn: &mut Conn) -> Result<usize, String> {
     }
 }
 
-/// The sentence for a database that a newer program has migrated.
-pub fn ahead(unknown: &[String]) -> String {
+/// Returns the text for a database that a newer program has migrated.
+pub fn newer_database_text(unknown: &[String]) -> String {
     format!(
         "the database is newer than this program: it has the migrations {} that this version does not know. \
          Start the newer version, or restore a backup from before the upgrade.",
@@ -120,10 +131,10 @@ pub fn ahead(unknown: &[String]) -> String {
     )
 }
 
-/// Takes back the newest migration; for the test that proves each can be.
+/// Reverts all migrations, for the test that proves that each can be reverted.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub fn revert_all(conn: &mut Conn) -> Result<(), String> {
     match conn {
         Conn::Sqlite(conn) => conn.revert_all_migrations(SQLITE).map(|_| ()),

@@ -1,4 +1,4 @@
-//! The only way to the database: [`Db::read`] and [`Db::write`], over SQLite or PostgreSQL, picked at run time.
+//! Access to the database with [`Db::read`] and [`Db::write`], on SQLite or PostgreSQL, selected at run time.
 
 pub mod backup;
 pub mod budget;
@@ -10,12 +10,12 @@ mod liveness;
 pub mod migrate;
 mod pool;
 mod postgres;
+pub mod raw_sql;
 pub mod schema;
 mod sqlite;
 pub mod trace;
 pub mod types;
 pub mod update;
-pub mod verbatim;
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,9 +30,9 @@ use self::liveness::Liveness;
 use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
 
-/// Runs one expression on whichever engine it is: for the few statements that diesel cannot build for both at once, and for
-/// those that run often, since diesel writes the text of what is built for both three times for each run. The statement is to
-/// be built inside.
+/// Runs one expression on the connection's engine. For the few statements that diesel cannot build for both engines,
+/// and for frequent statements, because diesel renders the text of a statement for both engines three times in each
+/// run. Build the statement inside.
 macro_rules! per_backend {
     ($conn:expr, $inner:ident => $body:expr) => {
         match $conn {
@@ -43,12 +43,12 @@ macro_rules! per_backend {
 }
 pub(crate) use per_backend;
 
-/// Which database, as `DATABASE_URL` names it.
+/// The database that `DATABASE_URL` names.
 #[derive(Clone)]
 pub enum Target {
     /// A file.
     Sqlite(std::path::PathBuf),
-    /// A libpq connection string; it may hold a password, so it is never shown.
+    /// A libpq connection string. It may contain a password, so it is never shown.
     Postgres(String),
 }
 
@@ -56,7 +56,7 @@ impl Target {
     /// Reads `sqlite:PATH` or a `postgres://` URL.
     ///
     /// # Errors
-    /// In words for the operator, without the URL's text.
+    /// A text for the operator, without the URL.
     pub fn parse(url: &str) -> Result<Self, String> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -81,50 +81,50 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// Who opens the database.
+/// The purpose for which a process opens the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// The server: on SQLite it holds an operating-system lock, so that there is one.
+    /// The server. On SQLite it holds a file lock, so that there is only one.
     Serve,
-    /// A command beside it.
+    /// A command beside the server.
     Tool,
 }
 
-/// How long a request waits for its turn at the database before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a request waits for a connection before it is rejected, and how long closing may take.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 type Connections = Pool<pool::Manager>;
 type Pooled = PooledConnection<pool::Manager>;
 
-/// A handle on the database; cheap to clone.
+/// A handle of the database. Cheap to clone.
 #[derive(Clone)]
 pub struct Db(Arc<Inner>);
 
 struct Inner {
     pool: Connections,
-    /// As many as the pool has connections, so that waiting is done without a thread.
+    /// As many permits as the pool has connections, so that waiting takes no thread.
     permits: Arc<Semaphore>,
-    /// SQLite's one writer; PostgreSQL writes through the pool.
+    /// SQLite's only writer. PostgreSQL writes with the pool's connections.
     writer: Option<sqlite::Writer>,
-    /// Whether PostgreSQL answers, as far as a server must know; a command finds out by itself.
+    /// Whether PostgreSQL responds. Only a server checks it.
     liveness: Option<Liveness>,
     damaged: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
-/// Who waits for the result of a call: as long as there is a strong reference, the caller does.
+/// The caller of a call. It waits for the result as long as there is a strong reference.
 type Caller = Weak<()>;
 
-/// Whether the caller has been answered already, or is gone.
+/// Returns whether the caller has its response already, or is gone.
 fn has_given_up(caller: &Caller) -> bool {
     caller.strong_count() == 0
 }
 
 impl Db {
-    /// Connects, without looking at the schema: see [`migrate`].
+    /// Connects. Does not check the schema; see [`migrate`].
     ///
     /// # Errors
-    /// In words for the operator.
+    /// A text for the operator.
     pub fn open(target: &Target, usage: Use, connections: u32, metrics: Arc<Metrics>) -> Result<Self, String> {
         let (pool, writer, liveness) = match target {
             Target::Sqlite(path) => {
@@ -144,7 +144,7 @@ impl Db {
     /// Runs a closure that only reads.
     ///
     /// # Errors
-    /// The closure's own; [`Error::Unavailable`] if the database does not answer in time; [`Error::Damaged`].
+    /// The closure's own; [`Error::Unavailable`] if the database does not respond in time; [`Error::Damaged`].
     pub async fn read<T, F>(&self, work: F) -> Result<T>
     where
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
@@ -153,15 +153,15 @@ impl Db {
         self.call(pin!(self.pooled(move |conn, _| work(conn)))).await
     }
 
-    /// Runs a closure as one transaction: all of it is kept, or nothing.
+    /// Runs a closure as one transaction: everything is stored, or nothing.
     ///
-    /// The closure may run more than once, sends no mail and calls nobody: what leaves the house goes through the outbox.
-    /// A transaction whose caller is answered "unavailable" meanwhile, or goes away, is not begun, or is rolled back. Only a
-    /// commit that was under way at that instant may still take effect (on SQLite, a batch).
+    /// The closure may run more than once, so it must have no effect outside of the database. Mails are stored as
+    /// messages and sent later. If the caller gets "unavailable" meanwhile or goes away, the transaction is not started
+    /// or is rolled back. Only a commit in progress at that instant may still take effect (on SQLite, that of a batch).
     ///
     /// # Errors
-    /// The closure's own, after which nothing is kept; [`Error::Unavailable`], [`Error::StorageFull`] or
-    /// [`Error::Damaged`] where the database cannot do it.
+    /// The closure's own, after which nothing is stored; [`Error::Unavailable`], [`Error::StorageFull`] or
+    /// [`Error::Damaged`] if the database cannot run it.
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
         F: Fn(&mut Conn) -> Result<T> + Send + 'static,
@@ -173,8 +173,8 @@ impl Db {
         }
     }
 
-    /// One call to the database, within its time and unless the database is known to be damaged or lost. The work stays where
-    /// it is: moved through the futures below, it would be kept in each of them.
+    /// Makes one call to the database within its time limit, unless the database is known to be damaged or lost. The
+    /// work is pinned and not moved, because each of the futures below would keep a copy.
     async fn call<T>(&self, work: Pin<&mut impl Future<Output = Result<T>>>) -> Result<T> {
         if self.0.damaged.load(Ordering::Relaxed) {
             return Err(Error::Damaged);
@@ -188,7 +188,7 @@ impl Db {
         let result = budget::spend(async {
             tokio::select! {
                 biased;
-                () = lost => Err(Error::unavailable(2, "the database does not answer")),
+                () = lost => Err(Error::unavailable(2, "the database does not respond")),
                 result = work => result,
             }
         })
@@ -199,22 +199,22 @@ impl Db {
         result
     }
 
-    /// Notes that the database is damaged. From now on nothing is read or written, and readiness ends, until the service
-    /// is started anew: what a damaged file says may be wrong, and writing to it may spread the damage.
+    /// Records that the database is damaged. From now on nothing is read or written, and readiness fails, until the
+    /// service is restarted. Data from a damaged file may be wrong, and writing to it may spread the damage.
     pub fn report_damage(&self, finding: &str) {
         if !self.0.damaged.swap(true, Ordering::Relaxed) {
             self.0.metrics.db_damaged.set(1);
-            tracing::error!(%finding, "the database file is damaged; restore a backup. No request is served from it");
+            tracing::error!(%finding, "the database file is damaged. Restore a backup. All requests that need it are rejected");
         }
     }
 
-    /// Ends writing. On SQLite everything in the journal is moved into the file, so that the file alone is whole. The end of
-    /// the service does not wait for it longer than two seconds: file and journal together are whole without it.
+    /// Stops writing. On SQLite the journal is moved into the file, so that the file alone is complete. That may take
+    /// at most two seconds, because file and journal together are complete without it.
     pub async fn close(&self) {
         if let Some(writer) = &self.0.writer
-            && tokio::time::timeout(PATIENCE, writer.close()).await.is_err()
+            && tokio::time::timeout(MAX_WAIT, writer.close()).await.is_err()
         {
-            tracing::warn!("the journal could not be moved into the file in time: keep the file that ends in -wal");
+            tracing::warn!("the journal could not be moved into the file in time. Keep the file that ends in -wal");
         }
     }
 
@@ -224,10 +224,10 @@ impl Db {
         F: FnOnce(&mut Conn, &Caller) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        // Dropped with this future, whatever ends it.
+        // Dropped together with this future.
         let waiting = Arc::new(());
         let caller = Arc::downgrade(&waiting);
-        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.permits).acquire_owned())
+        let permit = tokio::time::timeout(MAX_WAIT, Arc::clone(&self.0.permits).acquire_owned())
             .await
             .map_err(|_| Error::unavailable(1, "no database connection came free"))?
             .map_err(|error| Error::internal("wait for the database", error))?;
@@ -238,7 +238,7 @@ impl Db {
             let (_permit, _request) = (permit, span.entered());
             let mut conn: Pooled = pool.get().map_err(|_| Error::unavailable(2, "the database cannot be reached"))?;
             if has_given_up(&caller) {
-                return Err(Error::unavailable(2, "the database answered too late"));
+                return Err(Error::unavailable(2, "the database responded too late"));
             }
             in_use.inc();
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&mut conn, &caller)))
@@ -251,13 +251,13 @@ impl Db {
         result.flatten()
     }
 
-    /// Which engine it is, for the metrics and the log.
+    /// Returns the engine's name for metrics and the log.
     pub fn engine(&self) -> &'static str {
         if self.0.writer.is_some() { "sqlite" } else { "postgres" }
     }
 }
 
-/// Whether a server has the database open; `None` on PostgreSQL, where there may be any number of them elsewhere.
+/// Returns whether a server has the database open. None on PostgreSQL, where instances may run on other machines.
 pub fn is_served(target: &Target) -> Option<bool> {
     match target {
         Target::Sqlite(path) => Some(sqlite::is_served(path)),
@@ -265,10 +265,10 @@ pub fn is_served(target: &Target) -> Option<bool> {
     }
 }
 
-/// Opens one connection outside the pools, for migrations.
+/// Opens a connection outside of the pools, for migrations.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub fn connect(target: &Target) -> Result<Conn, String> {
     match target {
         Target::Sqlite(path) => sqlite::connect(path),

@@ -1,4 +1,4 @@
-//! Pooled connections, each looked at before it is used, but no more often than makes a difference.
+//! Pooled connections. Each is checked before use, but at most once a second.
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use diesel::r2d2::{ConnectionManager, Error, ManageConnection};
 
 use super::{Conn, trace};
 
-/// A connection that was whole this long ago is taken to be whole. When the server restarts, what fails within that time
-/// is answered as unavailable, and the next look replaces the connection.
-const FRESH: Duration = Duration::from_secs(1);
+/// A connection that was checked this recently is not checked again. After a restart of the server, requests within
+/// this time get "unavailable", and the next check replaces the connection.
+const RECHECK_AFTER: Duration = Duration::from_secs(1);
 
-/// Makes the pool's connections and looks at them: the question takes a whole round trip, which a request that reads one row
-/// would otherwise make as often as it makes its own.
+/// Creates and checks connections. A check takes a round trip, which would double the round trips of a request that
+/// reads one row.
 pub struct Manager(ConnectionManager<Conn>);
 
 impl Manager {
@@ -21,13 +21,13 @@ impl Manager {
     }
 }
 
-/// A connection, and when it was last found whole.
-pub struct Watched {
+/// A connection, and when it was last checked.
+pub struct CheckedConnection {
     conn: Conn,
-    found_whole: Instant,
+    checked_at: Instant,
 }
 
-impl Deref for Watched {
+impl Deref for CheckedConnection {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
@@ -35,30 +35,31 @@ impl Deref for Watched {
     }
 }
 
-impl DerefMut for Watched {
+impl DerefMut for CheckedConnection {
     fn deref_mut(&mut self) -> &mut Conn {
         &mut self.conn
     }
 }
 
 impl ManageConnection for Manager {
-    type Connection = Watched;
+    type Connection = CheckedConnection;
     type Error = Error;
 
-    fn connect(&self) -> Result<Watched, Error> {
-        Ok(Watched { conn: self.0.connect()?, found_whole: Instant::now() })
+    fn connect(&self) -> Result<CheckedConnection, Error> {
+        Ok(CheckedConnection { conn: self.0.connect()?, checked_at: Instant::now() })
     }
 
-    fn is_valid(&self, watched: &mut Watched) -> Result<(), Error> {
-        if watched.found_whole.elapsed() >= FRESH {
-            self.0.is_valid(&mut watched.conn)?;
-            watched.found_whole = Instant::now();
+    fn is_valid(&self, pooled: &mut CheckedConnection) -> Result<(), Error> {
+        if pooled.checked_at.elapsed() >= RECHECK_AFTER {
+            self.0.is_valid(&mut pooled.conn)?;
+            pooled.checked_at = Instant::now();
         }
         Ok(())
     }
 
-    fn has_broken(&self, watched: &mut Watched) -> bool {
-        // One that keeps many statements is replaced like one that is broken: its memory goes with it, here and at the server.
-        trace::is_laden(&mut watched.conn) || self.0.has_broken(&mut watched.conn)
+    fn has_broken(&self, pooled: &mut CheckedConnection) -> bool {
+        // A connection with too many prepared statements is replaced like a broken one, which frees their memory here
+        // and on the server.
+        trace::has_too_many_statements(&mut pooled.conn) || self.0.has_broken(&mut pooled.conn)
     }
 }

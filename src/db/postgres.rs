@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool, time limits of its own, and the transaction that runs again where the server asks for it.
+//! PostgreSQL: the pool, time limits, and transactions that run again when the server asks for it.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::{CustomizeConnection, Error as R2d2Error, Pool};
 use diesel::{Connection, PgConnection};
 
-use super::pool::{Manager, Watched};
+use super::pool::{CheckedConnection, Manager};
 use super::{Caller, Conn, Connections, has_given_up, trace};
 use crate::error::{Error, Result};
 
-/// Nothing of ours takes long; whatever does is cut off rather than piled up. Compiling a query of a few milliseconds would
-/// take longer than the query.
+/// No statement of this service takes long, so long ones are cancelled instead of piling up. Compiling a query of a few
+/// milliseconds (`jit`) would take longer than the query.
 const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
     SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = 'warning'; \
     SET jit = off";
@@ -20,17 +20,17 @@ const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; SET l
 #[derive(Debug)]
 struct Configure;
 
-impl CustomizeConnection<Watched, R2d2Error> for Configure {
-    fn on_acquire(&self, conn: &mut Watched) -> Result<(), R2d2Error> {
+impl CustomizeConnection<CheckedConnection, R2d2Error> for Configure {
+    fn on_acquire(&self, conn: &mut CheckedConnection) -> Result<(), R2d2Error> {
         conn.batch_execute(SETTINGS).map_err(R2d2Error::QueryError)?;
-        trace::follow(conn);
+        trace::instrument(conn);
         Ok(())
     }
 }
 
-/// Time limits of the connection, where the URL has none: libpq would otherwise wait for the operating system's, which are
-/// minutes or hours. A connection to a server that is gone without a word ends within five seconds, so that it does not
-/// keep its place in the pool.
+/// Time limits of a connection, if the URL has none. libpq would otherwise use those of the operating system, which are
+/// minutes or hours. A connection to a server that has disappeared ends within five seconds, so that it does not keep
+/// its place in the pool.
 const LIMITS: [(&str, u32); 5] = [
     ("connect_timeout", 2),
     ("keepalives_idle", 2),
@@ -39,8 +39,8 @@ const LIMITS: [(&str, u32); 5] = [
     ("tcp_user_timeout", 4000),
 ];
 
-/// The URL with those limits.
-fn bounded(url: &str) -> String {
+/// Adds these limits to the URL.
+fn with_limits(url: &str) -> String {
     LIMITS.iter().filter(|(name, _)| !url.contains(name)).fold(url.to_owned(), |url, (name, value)| {
         let joint = if url.contains('?') { '&' } else { '?' };
         format!("{url}{joint}{name}={value}")
@@ -48,8 +48,8 @@ fn bounded(url: &str) -> String {
 }
 
 pub(super) fn connect(url: &str) -> Result<Conn, String> {
-    PgConnection::establish(&bounded(url)).map(Conn::Postgres).map_err(|error| match error {
-        // The text may quote the URL, password and all.
+    PgConnection::establish(&with_limits(url)).map(Conn::Postgres).map_err(|error| match error {
+        // The text may quote the URL with its password.
         diesel::ConnectionError::InvalidConnectionUrl(_) => "DATABASE_URL is not a PostgreSQL URL".to_owned(),
         other => format!("PostgreSQL: {other}"),
     })
@@ -62,23 +62,23 @@ pub(super) fn pool(url: &str, size: u32) -> Result<Connections, String> {
         .min_idle(Some(1))
         .connection_timeout(Duration::from_secs(2))
         .connection_customizer(Box::new(Configure))
-        .error_handler(Box::new(Quiet))
-        .build(Manager::new(bounded(url)))
+        .error_handler(Box::new(LogErrors))
+        .build(Manager::new(with_limits(url)))
         .map_err(|error| format!("PostgreSQL: {error}"))
 }
 
-/// Tells of a lost database in the log's own form.
+/// Logs a failed connection in the log's own format.
 #[derive(Debug)]
-struct Quiet;
+struct LogErrors;
 
-impl diesel::r2d2::HandleError<R2d2Error> for Quiet {
+impl diesel::r2d2::HandleError<R2d2Error> for LogErrors {
     fn handle_error(&self, error: R2d2Error) {
         tracing::warn!(%error, "a database connection could not be made");
     }
 }
 
-/// Runs `work` in a transaction, again where the server broke it off for another's sake. It is not committed once the caller
-/// has given up: they were told that it was not done.
+/// Runs `work` in a transaction, and again if the server rolled it back for another transaction. Does not commit after
+/// the caller has given up, because the caller was told that it failed.
 pub(super) fn transaction<T>(
     conn: &mut Conn,
     work: &(impl Fn(&mut Conn) -> Result<T> + Send),
@@ -99,7 +99,7 @@ pub(super) fn transaction<T>(
         .with_max_times(6)
         .with_jitter();
     match (|| once()).retry(policy).when(|error| matches!(error, Error::Retry)).call() {
-        Err(Error::Retry) => Err(Error::unavailable(1, "the transaction kept colliding with others")),
+        Err(Error::Retry) => Err(Error::unavailable(1, "the transaction kept conflicting with others")),
         result => result,
     }
 }

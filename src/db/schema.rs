@@ -1,4 +1,4 @@
-//! The tables as both engines hold them; the migrations are the source, and a test compares.
+//! The tables on both engines. The migrations are the source, and a test compares both.
 #![expect(missing_docs, reason = "the migrations say what each table and column is")]
 
 diesel::table! {
@@ -66,6 +66,8 @@ diesel::table! {
         created_at -> types::Instant,
         expires_at -> types::Instant,
         used_at -> Nullable<types::Instant>,
+        requested_by -> Nullable<Binary>,
+        registration -> Nullable<Binary>,
     }
 }
 
@@ -175,6 +177,7 @@ diesel::table! {
         confirmed_by -> Nullable<types::Uid>,
         stopped_at -> Nullable<types::Instant>,
         stopped_by -> Nullable<types::Uid>,
+        for_minor -> Bool,
     }
 }
 
@@ -478,8 +481,7 @@ diesel::table! {
         operation -> Text,
         key -> Text,
         fingerprint -> Binary,
-        status -> Integer,
-        answer -> Binary,
+        result -> Binary,
         created_at -> types::Instant,
     }
 }

@@ -1,7 +1,7 @@
 //! SQLite: a pool of readers, and one writer thread that lets many transactions share one fsync.
 //!
-//! The writer takes waiting closures, runs each in a savepoint inside one `BEGIN IMMEDIATE`, commits once
-//! (`synchronous=FULL`) and only then answers them all. An answer therefore never runs ahead of the disk.
+//! The writer takes queued jobs, runs each in a savepoint inside one `BEGIN IMMEDIATE`, commits once
+//! (`synchronous=FULL`) and only then responds to all of them. So no response is sent before its data is on disk.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -14,19 +14,19 @@ use diesel::sql_types::Integer;
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::pool::{Manager, Watched};
+use super::pool::{CheckedConnection, Manager};
 use super::{Conn, Connections, Use, damage, trace};
 use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
 
-/// Closures that may wait for the writer; beyond that a request is told to come back.
-const QUEUE: usize = 1024;
-/// A batch ends after so many closures …
+/// How many jobs may wait for the writer. Further requests are rejected.
+const CAPACITY: usize = 1024;
+/// The maximum number of jobs in a batch.
 const BATCH: usize = 128;
-/// … or so much time, whichever comes first.
+/// The maximum duration of a batch.
 const BATCH_TIME: Duration = Duration::from_millis(20);
-/// How often one closure is run again where it asks for it.
-const TRIES: u32 = 4;
+/// How often one job runs if it asks to run again.
+const MAX_ATTEMPTS: u32 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -34,12 +34,12 @@ pub(super) enum Access {
     Write,
 }
 
-/// `busy_timeout` comes first: the others may already meet a lock.
+/// `busy_timeout` comes first, because the other settings may already meet a lock.
 fn configure(conn: &mut SqliteConnection, access: Access) -> diesel::QueryResult<()> {
     conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;")?;
     match access {
         Access::Read => conn.batch_execute("PRAGMA query_only = ON;"),
-        // What is deleted is somebody's data: it is overwritten, not just forgotten.
+        // Deleted data is personal, so it is overwritten.
         Access::Write => conn.batch_execute(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; \
              PRAGMA secure_delete = ON;",
@@ -47,10 +47,9 @@ fn configure(conn: &mut SqliteConnection, access: Access) -> diesel::QueryResult
     }
 }
 
-/// Makes a new database, marked as ours and readable to its owner only; SQLite gives the files beside it the same mode.
-///
-/// It gets its name when it is whole: so a file of that name is never empty unless something emptied it. A file that is
-/// there is not touched; closing it would also drop the locks that SQLite has on it in this process.
+/// Creates a new database that is marked and readable to its owner only. SQLite gives the files beside it the same mode. The database
+/// gets its name when it is complete, so a file of that name is never empty unless something emptied it. An existing file is not
+/// opened, because closing it would release SQLite's locks on it in this process.
 fn create(path: &Path) -> Result<(), String> {
     if path.exists() {
         return Ok(());
@@ -62,38 +61,39 @@ fn create(path: &Path) -> Result<(), String> {
     let mut conn = connect_plain(draft.path())?;
     let mark = format!("PRAGMA journal_mode = WAL; PRAGMA application_id = {};", damage::APPLICATION_ID);
     conn.batch_execute(&mark).map_err(|error| format!("create {}: {error}", path.display()))?;
-    // What is in its journal goes into the file now.
+    // Closing moves its journal into the file.
     drop(conn);
     draft.as_file().sync_all().map_err(fail)?;
     match draft.persist_noclobber(path) {
         Ok(_) => File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail),
-        // Another process was quicker.
+        // Another process was faster.
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(fail(error.error)),
     }
 }
 
-/// Opens the file for reading and writing; makes it where there is none.
+/// Opens the file for reading and writing. Creates it if it does not exist.
 pub(super) fn connect(path: &Path) -> Result<Conn, String> {
     create(path)?;
     reconnect(path)
 }
 
-/// Opens the file that is there.
+/// Opens an existing file.
 fn reconnect(path: &Path) -> Result<Conn, String> {
     let shown = path.display();
     if !path.exists() {
-        return Err(format!("SQLite: {shown} is not there any more"));
+        return Err(format!("SQLite: {shown} does not exist any more"));
     }
     let mut conn = SqliteConnection::establish(&path.to_string_lossy())
         .map_err(|error| format!("SQLite: cannot open {shown}: {error}"))?;
     configure(&mut conn, Access::Write).map_err(|error| format!("SQLite: cannot use {shown}: {error}"))?;
     let mut conn = Conn::Sqlite(conn);
-    trace::follow(&mut conn);
+    trace::instrument(&mut conn);
     Ok(conn)
 }
 
-/// Opens a file that is there, as it is: for tools that only look, which must not turn a copy's journal mode.
+/// Opens an existing file without changing its settings, for tools that only read. They must not change a copy's
+/// journal mode.
 pub(super) fn connect_plain(path: &Path) -> Result<SqliteConnection, String> {
     let mut conn = SqliteConnection::establish(&path.to_string_lossy())
         .map_err(|error| format!("SQLite: cannot open {}: {error}", path.display()))?;
@@ -105,66 +105,66 @@ pub(super) fn connect_plain(path: &Path) -> Result<SqliteConnection, String> {
 #[derive(Debug)]
 struct Configure;
 
-impl CustomizeConnection<Watched, R2d2Error> for Configure {
-    fn on_acquire(&self, conn: &mut Watched) -> Result<(), R2d2Error> {
+impl CustomizeConnection<CheckedConnection, R2d2Error> for Configure {
+    fn on_acquire(&self, conn: &mut CheckedConnection) -> Result<(), R2d2Error> {
         match &mut **conn {
             Conn::Sqlite(conn) => configure(conn, Access::Read).map_err(R2d2Error::QueryError)?,
             Conn::Postgres(_) => {}
         }
-        trace::follow(conn);
+        trace::instrument(conn);
         Ok(())
     }
 }
 
-/// A pool of connections that cannot write.
+/// Creates a pool of connections that cannot write.
 pub(super) fn readers(path: &Path, size: u32) -> Result<Connections, String> {
     Pool::builder()
         .max_size(size)
         .min_idle(Some(1))
         .connection_timeout(Duration::from_secs(2))
-        // A file does not go away between two requests.
+        // A file does not disappear between two requests.
         .test_on_check_out(false)
         .connection_customizer(Box::new(Configure))
         .build(Manager::new(path.to_string_lossy()))
         .map_err(|error| format!("SQLite: {error}"))
 }
 
-/// A closure, run: why it kept nothing, if so, and how to answer once the batch is on disk or lost.
+/// A job that ran: its failure, if any, and how to respond after the batch is on disk or lost.
 struct Done {
     failure: Option<Error>,
     answer: Box<dyn FnOnce(Result<(), Error>) + Send>,
 }
 
-/// A waiting closure. It is given the connection, or why there is none.
+/// A queued job. Receives the connection, or the error if none is available.
 type Job = Box<dyn FnOnce(Result<&mut Conn, Error>) -> Done + Send>;
 
-/// What the writer thread is told.
-enum Order {
+/// A command to the writer thread.
+enum Command {
     Run(Job),
-    /// To end, and to say when it has.
+    /// Ends the thread, which sends a notice when it has ended.
     Close(oneshot::Sender<()>),
 }
 
-/// The handle on the writer thread. The thread ends when the last handle is gone.
+/// The handle of the writer thread. The thread ends when the last handle is dropped.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Order>,
+    queue: mpsc::Sender<Command>,
     metrics: Arc<Metrics>,
-    /// Held as long as the server lives; the operating system lets go of it even after a crash.
+    /// Held as long as the server lives. The operating system releases it even after a crash.
     _lock: Option<File>,
 }
 
 impl Writer {
     pub(super) fn start(path: &Path, usage: Use, metrics: Arc<Metrics>) -> Result<Self, String> {
         let conn = connect(path)?;
-        let lock = (usage == Use::Serve).then(|| exclusive(path)).transpose()?;
-        let (queue, orders) = mpsc::channel(QUEUE);
+        let lock = (usage == Use::Serve).then(|| take_server_lock(path)).transpose()?;
+        let (queue, commands) = mpsc::channel(CAPACITY);
         let path = path.to_owned();
         let thread_metrics = Arc::clone(&metrics);
         std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || {
                 let conn = Some(conn);
-                Loop { path: path.as_path(), conn, orders, closing: None, metrics: &thread_metrics }.run();
+                WriterThread { path: path.as_path(), conn, commands, closing: None, metrics: &thread_metrics }.run();
             })
             .map_err(|error| format!("start the writer thread: {error}"))?;
         Ok(Self { queue, metrics, _lock: lock })
@@ -180,19 +180,19 @@ impl Writer {
         let job: Job = Box::new(move |conn| {
             let _request = span.entered();
             if answer.is_closed() {
-                // The caller has given up, and was told that it is not done.
+                // The caller has given up, and was told that it failed.
                 return Done { failure: None, answer: Box::new(|_| {}) };
             }
             let outcome = conn.and_then(|conn| attempt(conn, &work));
             Done {
-                failure: outcome.as_ref().err().map(again),
+                failure: outcome.as_ref().err().map(duplicate),
                 answer: Box::new(move |committed| {
-                    // The caller may have given up during the batch, which is committed all the same.
+                    // The caller may have given up during the batch, which is committed nevertheless.
                     let _ = answer.send(committed.and(outcome));
                 }),
             }
         });
-        self.queue.try_send(Order::Run(job)).map_err(|error| match error {
+        self.queue.try_send(Command::Run(job)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::unavailable(1, "the writer's queue is full"),
             mpsc::error::TrySendError::Closed(_) => Error::unavailable(5, "the service is shutting down"),
         })?;
@@ -200,51 +200,51 @@ impl Writer {
         answered.await.unwrap_or_else(|_| Err(Error::fault("the writer dropped a transaction")))
     }
 
-    /// Runs what waits, moves the journal into the file, and ends the thread.
+    /// Runs the queued jobs, moves the journal into the file, and ends the thread.
     pub(super) async fn close(&self) {
         let (done, ended) = oneshot::channel();
-        // Where the queue is gone, the thread has ended already.
-        if self.queue.send(Order::Close(done)).await.is_ok() {
+        // If the queue is closed, the thread has ended already.
+        if self.queue.send(Command::Close(done)).await.is_ok() {
             let _ = ended.await;
         }
     }
 }
 
-fn queued(queue: &mpsc::Sender<Order>) -> i64 {
+fn queued(queue: &mpsc::Sender<Command>) -> i64 {
     i64::try_from(queue.max_capacity() - queue.capacity()).unwrap_or(i64::MAX)
 }
 
-/// Runs one closure in its savepoint. A panic is caught inside, so that the savepoint is always closed.
+/// Runs one job in its savepoint. A panic is caught inside, so that the savepoint is always closed.
 fn attempt<T>(conn: &mut Conn, work: &impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
-    for _ in 1..TRIES {
+    for _ in 1..MAX_ATTEMPTS {
         match attempt_once(conn, work) {
             Err(Error::Retry) => {}
             result => return result,
         }
     }
     match attempt_once(conn, work) {
-        Err(Error::Retry) => Err(Error::unavailable(1, "the transaction kept colliding with others")),
+        Err(Error::Retry) => Err(Error::unavailable(1, "the transaction kept conflicting with others")),
         result => result,
     }
 }
 
-/// Where rolling back fails as well, the closure's own error is still the one to tell.
+/// If the rollback fails as well, the job's own error is returned.
 fn attempt_once<T>(conn: &mut Conn, work: &impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
-    let mut refusal = None;
+    let mut failure = None;
     let kept = conn.transaction(|conn| {
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(conn)))
             .unwrap_or_else(|_| Err(Error::fault("a database closure panicked")));
         done.map_err(|error| {
-            refusal = Some(error);
+            failure = Some(error);
             diesel::result::Error::RollbackTransaction
         })
     });
-    kept.map_err(|error| refusal.unwrap_or_else(|| error.into()))
+    kept.map_err(|error| failure.unwrap_or_else(|| error.into()))
 }
 
-/// Whether a server has this file open.
+/// Returns whether a server has this file open.
 pub(super) fn is_served(path: &Path) -> bool {
-    // A lock that was taken is let go of at once.
+    // A lock that was taken is released at once.
     File::open(lock_file(path)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
@@ -254,37 +254,37 @@ pub(super) fn lock_file(path: &Path) -> std::path::PathBuf {
     name.into()
 }
 
-/// Takes the lock that marks the server of this file.
-fn exclusive(path: &Path) -> Result<File, String> {
+/// Takes the lock of the server of this file.
+fn take_server_lock(path: &Path) -> Result<File, String> {
     let name = lock_file(path);
     let file = File::create(&name).map_err(|error| format!("create {}: {error}", name.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(format!(
-            "another legwork server has {} open. One SQLite file has one server; several instances need PostgreSQL.",
+            "another legwork server has {} open. An SQLite file can have one server. Several instances need PostgreSQL.",
             path.display()
         )),
         Err(TryLockError::Error(error)) => Err(format!("lock {}: {error}", name.display())),
     }
 }
 
-/// What the writer thread owns.
-struct Loop<'a> {
+/// The state of the writer thread.
+struct WriterThread<'a> {
     path: &'a Path,
-    /// `None` after a transaction was lost, until the file opens again.
+    /// None after a transaction was lost, until the file is opened again.
     conn: Option<Conn>,
-    orders: mpsc::Receiver<Order>,
-    /// Whom to tell that the thread has ended, once it is to end.
+    commands: mpsc::Receiver<Command>,
+    /// Notified when the thread has ended. Set when it must end.
     closing: Option<oneshot::Sender<()>>,
     metrics: &'a Metrics,
 }
 
-impl Loop<'_> {
+impl WriterThread<'_> {
     fn run(mut self) {
-        while let Some(order) = self.orders.blocking_recv() {
-            match order {
-                Order::Run(first) => self.serve(first),
-                Order::Close(done) => self.closing = Some(done),
+        while let Some(command) = self.commands.blocking_recv() {
+            match command {
+                Command::Run(first) => self.serve(first),
+                Command::Close(done) => self.closing = Some(done),
             }
             if let Some(done) = self.closing.take() {
                 self.end();
@@ -294,40 +294,42 @@ impl Loop<'_> {
         }
     }
 
-    /// Runs a batch that begins with this closure.
+    /// Runs a batch that begins with this job.
     fn serve(&mut self, first: Job) {
         let mut conn = match self.conn.take().map_or_else(|| self.reopen(), Ok) {
             Ok(conn) => conn,
-            Err(error) => return refuse(first, error),
+            Err(error) => return reject(first, error),
         };
         if self.batch(&mut conn, first) {
-            if trace::is_laden(&mut conn)
+            if trace::has_too_many_statements(&mut conn)
                 && let Ok(fresh) = reconnect(self.path)
             {
                 conn = fresh;
             }
             self.conn = Some(conn);
         } else {
-            tracing::error!("SQLite gave up a transaction by itself; its requests were refused, the file is reopened");
+            tracing::error!(
+                "SQLite rolled a transaction back by itself. Its requests were rejected, and the file is reopened"
+            );
         }
     }
 
-    /// The next closure that waits already, unless the thread is to end.
+    /// Returns the next job that waits, unless the thread must end.
     fn next(&mut self) -> Option<Job> {
-        match self.orders.try_recv().ok()? {
-            Order::Run(job) => Some(job),
-            Order::Close(done) => {
+        match self.commands.try_recv().ok()? {
+            Command::Run(job) => Some(job),
+            Command::Close(done) => {
                 self.closing = Some(done);
                 None
             }
         }
     }
 
-    /// A new connection to the same file. A file that is gone is not made anew: it would be an empty clinic.
+    /// Opens the same file again. A file that is gone is not created, because it would be an empty database.
     fn reopen(&self) -> Result<Conn, Error> {
         reconnect(self.path).map_err(|error| {
             tracing::error!(%error, "the database file cannot be opened");
-            if damage::is_told_by(&error) {
+            if damage::is_reported_by(&error) {
                 Error::Damaged
             } else {
                 Error::unavailable(5, "the database file cannot be opened")
@@ -335,24 +337,24 @@ impl Loop<'_> {
         })
     }
 
-    /// Moves the journal into the file, so that a copy of the file alone is whole.
+    /// Moves the journal into the file, so that a copy of the file alone is complete.
     fn end(&mut self) {
         let Some(Conn::Sqlite(mut conn)) = self.conn.take() else { return };
-        // Readers beside the service, such as a backup, are not waited for to the end.
+        // Waits one second at most for readers outside of the service, such as a backup.
         let moved = conn
             .batch_execute("PRAGMA busy_timeout = 1000")
             .and_then(|()| diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result::<Checkpoint>(&mut conn));
         match moved {
             Ok(Checkpoint { busy: 0 }) => {}
-            Ok(_) => tracing::warn!("the database is being read: keep the file that ends in -wal with it"),
-            Err(error) => tracing::warn!(%error, "keep the file that ends in -wal with the database"),
+            Ok(_) => tracing::warn!("the database is being read. Keep the file that ends in -wal with it"),
+            Err(error) => tracing::warn!(%error, "the journal could not be moved. Keep the file that ends in -wal"),
         }
     }
 
-    /// Runs a batch; false if the connection can no longer be trusted.
+    /// Runs a batch. Returns false if the connection cannot be trusted any more.
     fn batch(&mut self, conn: &mut Conn, first: Job) -> bool {
         if let Err(error) = begin(conn) {
-            refuse(first, error.into());
+            reject(first, error.into());
             return true;
         }
         let started = Instant::now();
@@ -365,14 +367,14 @@ impl Loop<'_> {
             if let Some(why) = failure
                 && (depth(conn) != Some(1) || transaction_is_lost(conn))
             {
-                return lost(done, &why);
+                return reject_batch(done, &why);
             }
             next = (done.len() < BATCH && started.elapsed() < BATCH_TIME).then(|| self.next()).flatten();
         }
-        self.metrics.db_write_queue.set(i64::try_from(self.orders.len()).unwrap_or(i64::MAX));
+        self.metrics.db_write_queue.set(i64::try_from(self.commands.len()).unwrap_or(i64::MAX));
         self.metrics.db_batch_size.observe(f64::from(u32::try_from(done.len()).unwrap_or(u32::MAX)));
         if let Err(error) = Conn::commit_transaction(conn) {
-            return lost(done, &error.into());
+            return reject_batch(done, &error.into());
         }
         for done in done {
             (done.answer)(Ok(()));
@@ -381,23 +383,23 @@ impl Loop<'_> {
     }
 }
 
-/// What SQLite says of a checkpoint.
+/// The result of a checkpoint.
 #[derive(QueryableByName)]
 struct Checkpoint {
-    /// 1 if a reader or writer stood in the way.
+    /// 1 if a reader or writer prevented it.
     #[diesel(sql_type = Integer)]
     busy: i32,
 }
 
-/// None of the batch was kept, whatever the closures thought.
-fn lost(done: Vec<Done>, why: &Error) -> bool {
+/// Rejects all jobs of a batch that was lost.
+fn reject_batch(done: Vec<Done>, why: &Error) -> bool {
     for done in done {
-        (done.answer)(Err(again(why)));
+        (done.answer)(Err(duplicate(why)));
     }
     false
 }
 
-/// Begins the batch's transaction with the write lock at once: a deferred one would fail later, when it asks for it.
+/// Begins the batch's transaction with the write lock. A deferred transaction would fail later, when it takes the lock.
 fn begin(conn: &mut Conn) -> diesel::QueryResult<()> {
     match conn {
         Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
@@ -405,19 +407,19 @@ fn begin(conn: &mut Conn) -> diesel::QueryResult<()> {
     }
 }
 
-/// How deep diesel believes to be in transactions.
+/// Returns the transaction depth in diesel's book-keeping.
 fn depth(conn: &mut Conn) -> Option<u32> {
     Conn::transaction_manager_status_mut(conn).transaction_depth().ok().flatten().map(std::num::NonZero::get)
 }
 
-/// SQLite ends a transaction by itself when the disk is full or fails. `BEGIN` then succeeds; inside one it cannot. This
-/// asks SQLite; what diesel believes ([`depth`]) is its own book-keeping, and it may learn of the loss only later.
+/// Returns whether SQLite has ended the transaction by itself, because the disk is full or fails. `BEGIN` succeeds only
+/// outside of a transaction. This asks SQLite; diesel's book-keeping ([`depth`]) may notice the loss later.
 fn transaction_is_lost(conn: &mut Conn) -> bool {
     conn.batch_execute("BEGIN").is_ok()
 }
 
-/// The same refusal for each of many.
-fn again(error: &Error) -> Error {
+/// Copies an error for each job of a batch.
+fn duplicate(error: &Error) -> Error {
     match error {
         Error::StorageFull => Error::StorageFull,
         Error::Damaged => Error::Damaged,
@@ -426,8 +428,8 @@ fn again(error: &Error) -> Error {
     }
 }
 
-/// Answers a closure that never ran.
-fn refuse(job: Job, why: Error) {
+/// Responds to a job that never ran.
+fn reject(job: Job, why: Error) {
     (job(Err(why)).answer)(Ok(()));
 }
 
@@ -453,11 +455,10 @@ mod tests {
         }
     }
 
-    /// What happens to small transactions that share a batch with one that the disk has no room for.
-    ///
-    /// SQLite answers such a statement by ending the whole transaction, not only the statement.
+    /// Small transactions share a batch with one that does not fit on the disk. SQLite ends the whole transaction then,
+    /// not only the statement.
     #[test]
-    fn when_sqlite_gives_up_a_transaction_nobody_in_it_is_told_that_it_was_kept_and_the_rest_goes_on() {
+    fn all_transactions_of_a_lost_batch_fail_and_later_ones_succeed() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("t.db");
         let writer = Writer::start(&path, Use::Tool, Arc::default()).expect("a writer");
@@ -479,8 +480,8 @@ mod tests {
             let release = async move { release.send(()).expect("the writer waits") };
             let (_, before, large, after, ()) = tokio::join!(first, before, large, after, release);
             assert!(matches!(large, Err(Error::StorageFull)), "{large:?}");
-            assert!(before.is_err(), "it was rolled back with the other");
-            // What waited runs on a new connection, which has no such limit.
+            assert!(before.is_err(), "it was rolled back with the large one");
+            // The jobs that waited run on a new connection, which has no such limit.
             after.expect("written");
             writer.write(insert("later", 10)).await.expect("written");
             let rows: Vec<Row> = writer

@@ -1,19 +1,18 @@
-//! What a connection tells of its statements: the log, for who looks into what a request costs
-//! (`RUST_LOG=legwork::sql=trace`), and how many of them it keeps prepared.
+//! Logs the statements of a connection (`RUST_LOG=legwork::sql=trace`), and counts its prepared statements.
 //!
-//! The log has only the SQL with its placeholders; the values are people's.
+//! The log has the SQL with its placeholders only, because values are personal data.
 
 use diesel::Connection;
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 
 use super::Conn;
 
-/// Under which name the log knows statements.
+/// The log target of statements.
 const TARGET: &str = "legwork::sql";
 
-/// How many statements a connection may keep prepared before it is replaced. diesel keeps each one for as long as the
-/// connection lives, and every combination of a list's filters is one of its own. On SQLite one takes 12 KiB, or up to 60, in
-/// each connection; PostgreSQL's server keeps them as well. A clinic's day uses some 200.
+/// How many prepared statements a connection may have before it is replaced. diesel keeps each one as long as the
+/// connection lives, and every combination of a list's filters is a statement of its own. On SQLite a statement takes
+/// 12 to 60 KiB in each connection. PostgreSQL's server keeps them as well. A clinic uses about 200 in a day.
 pub const PREPARED: usize = 256;
 
 struct Statements {
@@ -35,18 +34,18 @@ impl Instrumentation for Statements {
     }
 }
 
-/// Counts a connection's statements, and has them logged if the log wants them.
-pub(super) fn follow(conn: &mut Conn) {
+/// Counts a connection's statements, and logs them if the log wants them.
+pub(super) fn instrument(conn: &mut Conn) {
     let are_logged = tracing::enabled!(target: TARGET, tracing::Level::TRACE);
     conn.set_instrumentation(Statements { are_logged, prepared: 0 });
 }
 
-/// How many statements a connection keeps prepared.
+/// Returns how many prepared statements a connection has.
 pub fn prepared(conn: &mut Conn) -> usize {
     conn.instrumentation().as_any().downcast_ref::<Statements>().map_or(0, |statements| statements.prepared)
 }
 
-/// Whether a connection keeps so many that it is to be replaced.
-pub(super) fn is_laden(conn: &mut Conn) -> bool {
+/// Returns whether a connection has so many prepared statements that it must be replaced.
+pub(super) fn has_too_many_statements(conn: &mut Conn) -> bool {
     prepared(conn) > PREPARED
 }

@@ -3,18 +3,17 @@
 //! | SQL type  | Rust                    | PostgreSQL    | SQLite                      |
 //! |-----------|-------------------------|---------------|-----------------------------|
 //! | `Uid`     | the id types            | `uuid`        | 16-byte `BLOB`              |
-//! | `Instant` | [`Timestamp`]           | `timestamptz` | `INTEGER`, microseconds     |
+//! | `Instant` | [`Timestamp`](crate::clock::Timestamp) | `timestamptz` | `INTEGER`, microseconds     |
 //! | `Day`     | [`Date`]                | `date`        | `TEXT`, `YYYY-MM-DD`        |
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
 use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, Binary, HasSqlType, Integer, Text};
+use diesel::sql_types::{HasSqlType, Integer, Text};
 use diesel::sqlite::Sqlite;
 
-use super::MultiBackend;
-use crate::clock::Timestamp;
+use super::conn::MultiBackend;
 
 /// A UUID.
 #[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
@@ -111,47 +110,12 @@ macro_rules! uid_columns {
 }
 pub(crate) use uid_columns;
 
-/// Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01.
-const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
-
-/// PostgreSQL's first instant, in the year 4714 BC. It refuses what lies before, which only a forged cursor asks for.
-const PG_FIRST_MICROS: i64 = -211_813_488_000_000_000;
-
-impl FromSql<Instant, Pg> for Timestamp {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        let micros = <i64 as FromSql<BigInt, Pg>>::from_sql(value)?;
-        micros.checked_add(PG_EPOCH_MICROS).and_then(Self::from_micros).ok_or_else(|| "instant out of range".into())
-    }
-}
-
-impl ToSql<Instant, Pg> for Timestamp {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        let micros = (self.as_micros() - PG_EPOCH_MICROS).max(PG_FIRST_MICROS);
-        <i64 as ToSql<BigInt, Pg>>::to_sql(&micros, &mut out.reborrow())
-    }
-}
-
-impl FromSql<Instant, Sqlite> for Timestamp {
-    fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-        let micros = <i64 as FromSql<BigInt, Sqlite>>::from_sql(value)?;
-        Self::from_micros(micros).ok_or_else(|| "instant out of range".into())
-    }
-}
-
-impl ToSql<Instant, Sqlite> for Timestamp {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(self.as_micros());
-        Ok(IsNull::No)
-    }
-}
-
-multi_backend_columns!(Timestamp, Instant);
-
 /// A calendar day without a zone, serialised as `YYYY-MM-DD`.
 #[derive(
     Debug,
     Clone,
     Copy,
+    Default,
     PartialEq,
     Eq,
     PartialOrd,
@@ -176,7 +140,7 @@ impl std::fmt::Display for Date {
 impl std::str::FromStr for Date {
     type Err = String;
 
-    /// Takes `YYYY-MM-DD` and nothing else: jiff would also take other forms of ISO 8601 and drop a time of day.
+    /// Accepts `YYYY-MM-DD` only. jiff would also accept other forms of ISO 8601 and drop a time of day.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let expected = || "expected a day such as 1967-09-14".to_owned();
         let form = |(at, b): (usize, u8)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() };
@@ -194,7 +158,7 @@ impl<'de> serde::Deserialize<'de> for Date {
     }
 }
 
-/// Day 0 of PostgreSQL's `date`.
+/// The first day of PostgreSQL's `date`.
 const PG_EPOCH: jiff::civil::Date = jiff::civil::date(2000, 1, 1);
 
 impl FromSql<Day, Pg> for Date {
@@ -227,7 +191,7 @@ impl ToSql<Day, Sqlite> for Date {
 
 multi_backend_columns!(Date, Day);
 
-/// Stores a fieldless enum as its text, the same text that JSON shows.
+/// Stores an enum without fields as its text, which is the same in JSON.
 ///
 /// ```ignore
 /// text_enum! { Status { Booked = "booked", CheckedIn = "checked-in" } }
@@ -248,7 +212,7 @@ macro_rules! text_enum {
             /// Every value, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The text that stands in JSON and in the database.
+            /// Returns the text in JSON and in the database.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
             }
@@ -295,24 +259,6 @@ macro_rules! text_enum {
     };
 }
 pub(crate) use text_enum;
-
-impl<T, DB: Backend> FromSql<Binary, DB> for crate::sealed::Sealed<T>
-where
-    Vec<u8>: FromSql<Binary, DB>,
-{
-    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        Vec::<u8>::from_sql(value).map(Self::from_bytes)
-    }
-}
-
-impl<T: std::fmt::Debug, DB: Backend> ToSql<Binary, DB> for crate::sealed::Sealed<T>
-where
-    [u8]: ToSql<Binary, DB>,
-{
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.as_bytes().to_sql(out)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,5 @@
-//! `UPDATE`s that are kept prepared. diesel prepares its own anew for every run, as the columns that they set could be others
-//! each time.
+//! `UPDATE` statements that stay prepared. diesel prepares its own ones in every run, because the set columns could
+//! differ.
 
 use diesel::backend::Backend;
 use diesel::query_builder::{AsChangeset, AstPass, QueryFragment, QueryId};
@@ -7,7 +7,7 @@ use diesel::result::QueryResult;
 use diesel::sql_types::BoolOrNullableBool;
 use diesel::{AppearsOnTable, QuerySource, RunQueryDsl, Table};
 
-/// An `UPDATE` of always the same columns. It is found again by its text.
+/// An `UPDATE` that always sets the same columns. Its text identifies it.
 #[derive(Debug, Clone, Copy)]
 pub struct Update<F, W, C> {
     from: F,
@@ -15,7 +15,7 @@ pub struct Update<F, W, C> {
     changes: C,
 }
 
-/// Changes the rows that fulfil a condition. At least one column must be set.
+/// Updates the rows that match a condition. At least one column must be set.
 pub fn update<T, W, C>(table: T, filter: W, changes: C) -> Update<T::FromClause, W, C::Changeset>
 where
     T: Table,

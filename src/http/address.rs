@@ -1,4 +1,4 @@
-//! Who is at the other end: the peer, or whom a trusted proxy names. Computed here and nowhere else.
+//! The client's address: the peer's, or the one that a trusted proxy names. No other code reads proxy headers.
 
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,15 +8,15 @@ use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR}
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use crate::config::Settings;
-use crate::config::edge::{Proxies, ProxyHeader};
+use crate::config::network::{Proxies, ProxyHeader};
 use crate::error::{Error, Result};
 
-/// The client's address, kept in the request's extensions. IPv4 is always IPv4, never mapped into IPv6.
+/// The client's address, stored in the request's extensions. IPv4 is always IPv4, never mapped into IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
 impl ClientAddress {
-    /// Works it out. Without a known peer, as in a test without a socket, it is the unspecified address.
+    /// Determines the address. Without a peer, as in a test without a socket, it is the unspecified address.
     pub fn of(request: &ServiceRequest, settings: &Settings) -> Self {
         let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
         let client = settings
@@ -36,22 +36,22 @@ impl FromRequest for ClientAddress {
     }
 }
 
-/// The nearest hop that is no proxy of ours. Each proxy adds at the right whom it was called by, so what stands left of a
-/// stranger is only the stranger's word.
+/// Returns the nearest hop that is no trusted proxy. Each proxy appends the address that called it, so everything left
+/// of an untrusted hop was written by that hop.
 fn behind(peer: IpAddr, proxies: &Proxies, hops: &[Option<IpAddr>]) -> IpAddr {
     let mut nearest = peer;
     for hop in hops.iter().rev() {
         if !proxies.contains(nearest) {
             break;
         }
-        // A hop that hides its name ends what we know.
+        // A proxy that hides the address ends the chain.
         let Some(hop) = hop else { break };
         nearest = *hop;
     }
     nearest
 }
 
-/// The addresses in the proxies' header, left to right; `None` for what is no address.
+/// Reads the addresses in the proxies' header, left to right. None for a value that is no address.
 fn hops(headers: &HeaderMap, header: ProxyHeader) -> Vec<Option<IpAddr>> {
     let values = |name: HeaderName| headers.get_all(name).map(|value| value.to_str().unwrap_or_default());
     match header {
@@ -60,7 +60,7 @@ fn hops(headers: &HeaderMap, header: ProxyHeader) -> Vec<Option<IpAddr>> {
     }
 }
 
-/// The `for` of one element of RFC 7239's header.
+/// Reads the `for` parameter of one element of RFC 7239's header.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -68,19 +68,21 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     })
 }
 
-/// An address, perhaps with a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+/// Reads an address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`,
+/// `[2001:db8::1]:80`.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
 
-/// Whom an address counts as: itself, or for IPv6 the network of one subscriber, who has all of it. Where too many are
-/// remembered already, a whole provider's network counts as one, so that a flood crowds out its own neighbours and not all.
+/// Returns the key under which an address is counted: itself, or for IPv6 the /56 network that a provider gives a
+/// household, as in the password throttle. If too many keys are remembered already, a provider's whole network counts
+/// as one key, so that a flood affects its own neighbours only.
 pub(super) fn network(address: IpAddr, crowded: bool) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => (if crowded { Ipv4Addr::from_bits(v4.to_bits() & (!0 << 16)) } else { v4 }).into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (!0 << if crowded { 96 } else { 64 })).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (!0 << if crowded { 96 } else { 72 })).into(),
     }
 }
 
@@ -99,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn the_rightmost_that_is_no_proxy_of_ours_is_the_client() {
+    fn the_rightmost_address_that_is_no_trusted_proxy_is_the_client() {
         use ProxyHeader::{Forwarded, XForwardedFor};
         for (peer, header, lines, expected) in [
-            // A stranger's own header counts for nothing.
+            // A header from an untrusted peer is ignored.
             ("203.0.113.9", XForwardedFor, &["198.51.100.1"][..], "203.0.113.9"),
             ("10.0.0.1", XForwardedFor, &[], "10.0.0.1"),
             ("10.0.0.1", XForwardedFor, &["198.51.100.1"], "198.51.100.1"),
-            // What the client wrote stands left of what the proxy added.
+            // The client's own header is left of what the proxy appended.
             ("10.0.0.1", XForwardedFor, &["127.0.0.1, 198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1", XForwardedFor, &["127.0.0.1", "198.51.100.1, 10.0.0.2"], "198.51.100.1"),
             ("::1", XForwardedFor, &["2001:db8::7"], "2001:db8::7"),
@@ -128,11 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn a_subscriber_of_ipv6_counts_as_one_and_a_crowd_by_its_provider() {
+    fn an_ipv6_subscriber_counts_as_one_and_a_crowd_by_its_provider() {
         for (address, alone, crowded) in [
             ("198.51.100.7", "198.51.100.7", "198.51.0.0"),
             ("::ffff:198.51.100.7", "198.51.100.7", "198.51.0.0"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::", "2001:db8::"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1::", "2001:db8::"),
         ] {
             let address = address.parse().expect("an address");
             assert_eq!(network(address, false).to_string(), alone);

@@ -1,9 +1,9 @@
-//! A connection with deadlines. actix-web has one for the head of a connection's first request and one between requests;
-//! it has none for later heads, for bodies, and for answers that nobody reads.
+//! Wraps a connection with read and write deadlines, because actix-web only limits the first request head and the
+//! keep-alive pause. It has no limits for later heads, for bodies, and for clients that do not read responses.
 //!
-//! The socket is wrapped: every read and write of the framework passes here and fails once the client is too slow, or once
-//! the connection is closed to make room for another ([`super::connections`]). What the connection is at, the middleware
-//! knows, and tells by way of [`Progress`].
+//! Every read and write of the framework passes through the wrapped socket. It fails when the client is too slow, or
+//! when the connection is closed to make room for another ([`super::connections`]). The middleware reports what the
+//! connection is doing through [`Progress`].
 
 use std::cell::Cell;
 use std::io;
@@ -21,43 +21,43 @@ use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use super::connections::{Place, Waiting};
+use super::connections::{ConnectionPlace, Waiting};
 
-/// A request's head is there after this time; the framework then answers 408. A head is a packet or two.
-pub const HEAD: Duration = Duration::from_secs(9);
-/// The same for the heads of which the framework takes no care, with room for those of which it does.
-const LATER_HEAD: Duration = Duration::from_secs(10);
-/// A body is there after this time, else 408. It has 64 KiB at most: 5 KiB/s will do.
-pub const BODY: Duration = Duration::from_secs(11);
-/// How long the framework waits for the rest of a body that it refused, so that the client can read why.
+/// The limit for a request's head. The framework responds 408 after it. A head is a packet or two.
+pub const HEAD_LIMIT: Duration = Duration::from_secs(9);
+/// The same limit for heads that the framework does not limit, with a margin for those that it does.
+const LATER_HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// The limit for a request's body; 408 after it. A body has at most 64 KiB, so 6 KiB/s is enough.
+pub const BODY_TIME_LIMIT: Duration = Duration::from_secs(11);
+/// How long the framework reads on after it rejected a body, so that the client can read the response.
 pub const LINGER: Duration = Duration::from_secs(3);
-/// The same for a body that no handler reads, which the framework may take for ever.
-const UNWANTED_BODY: Duration = Duration::from_secs(15);
-/// How long a client may stop reading an answer, and how fast it must read at least beyond that, in bytes a second: a slow
-/// phone's line is four times as fast.
-const READING: Duration = Duration::from_secs(20);
-const READING_PACE: u32 = 8 * 1024;
-/// What the kernel takes of an answer ahead of the client. Without a bound it would be megabytes for each slow reader.
+/// The limit for a body that no handler reads, which the framework would read forever.
+const UNREAD_BODY_LIMIT: Duration = Duration::from_secs(15);
+/// How long a client may stop reading a response, and the minimum speed beyond that in bytes a second. A slow mobile
+/// connection is four times as fast.
+const MAX_READ_PAUSE: Duration = Duration::from_secs(20);
+const MIN_READ_SPEED: u32 = 8 * 1024;
+/// How much of a response the kernel buffers. Without a limit it would be megabytes for each slow client.
 const SEND_BUFFER: usize = 128 * 1024;
-/// After this time without any acknowledgement the kernel gives a connection up, also one that we have closed already.
+/// After this time without any acknowledgement the kernel drops a connection, even one that the server has closed.
 #[cfg(target_os = "linux")]
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+const ACKNOWLEDGEMENT_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Between requests.
+    /// Between two requests.
     Idle,
-    /// A request has begun to arrive.
+    /// A request's head is arriving.
     Head(Instant),
-    /// Its head is there, its body is not.
+    /// The head has arrived, the body has not.
     Body(Instant),
-    /// It is all there, and worked on.
+    /// The request has arrived, and the server works on it.
     Work,
-    /// The answer is being written.
-    Answer,
+    /// The response is being written.
+    Response,
 }
 
-/// What a connection is at.
+/// What a connection is doing.
 pub struct Progress {
     stage: Cell<Stage>,
     waiting: Arc<Waiting>,
@@ -68,7 +68,7 @@ impl Progress {
         Self { stage: Cell::new(Stage::Idle), waiting }
     }
 
-    /// A request's head is there; whether a body follows.
+    /// Call it when a request's head has arrived, with whether a body follows.
     pub fn head_read(&self, has_body: bool) {
         if has_body {
             let now = Instant::now();
@@ -84,17 +84,18 @@ impl Progress {
         self.waiting.work();
     }
 
-    /// The handler is done. A body that it did not read stays due.
+    /// Call it when the handler is done. A body that it did not read is still due.
     pub fn answered(&self) {
         if self.stage.get() == Stage::Work {
-            self.stage.set(Stage::Answer);
+            self.stage.set(Stage::Response);
         }
     }
 
-    /// The client has taken all that there was to write; whether it let the server wait for that.
+    /// Call it when the client has read everything that was written. `late` tells whether the server had to wait for
+    /// that.
     fn taken(&self, late: bool) {
         match self.stage.get() {
-            Stage::Answer => {
+            Stage::Response => {
                 self.stage.set(Stage::Idle);
                 self.waiting.wait_since(Instant::now());
             }
@@ -105,77 +106,78 @@ impl Progress {
 
     fn deadline(&self) -> Option<Instant> {
         match self.stage.get() {
-            Stage::Head(since) => Some(since + LATER_HEAD),
-            Stage::Body(since) => Some(since + UNWANTED_BODY),
-            Stage::Idle | Stage::Work | Stage::Answer => None,
+            Stage::Head(since) => Some(since + LATER_HEAD_LIMIT),
+            Stage::Body(since) => Some(since + UNREAD_BODY_LIMIT),
+            Stage::Idle | Stage::Work | Stage::Response => None,
         }
     }
 }
 
-/// An answer that the client does not take.
+/// A response that the client does not read.
 struct Stall {
     since: Instant,
-    /// What it has taken nevertheless, in bytes.
+    /// How many bytes it has read nevertheless.
     taken: u64,
 }
 
 impl Stall {
-    /// When it began, for a client that has read at the least pace since; later for one that reads faster.
+    /// Returns when it began. Later than `since` for a client that reads faster than the minimum speed.
     fn began(&self) -> Instant {
-        self.since + Duration::from_millis(self.taken * 1000 / u64::from(READING_PACE))
+        self.since + Duration::from_millis(self.taken * 1000 / u64::from(MIN_READ_SPEED))
     }
 
     fn deadline(&self) -> Instant {
-        self.began() + READING
+        self.began() + MAX_READ_PAUSE
     }
 }
 
-/// A socket that fails once its client is too slow, or once it has to make room.
-pub struct Guarded {
+/// A socket that fails when the client is too slow, or when it must make room.
+pub struct LimitedSocket {
     io: TcpStream,
     progress: Rc<Progress>,
     /// Held until the socket is closed.
-    _place: Place,
-    alarm: Pin<Box<Sleep>>,
+    _place: ConnectionPlace,
+    timer: Pin<Box<Sleep>>,
     stall: Option<Stall>,
 }
 
-impl Guarded {
-    /// Takes a fresh connection.
-    pub fn new(io: TcpStream, place: Place) -> Self {
+impl LimitedSocket {
+    /// Wraps a new connection.
+    pub fn new(io: TcpStream, place: ConnectionPlace) -> Self {
         let socket = socket2::SockRef::from(&io);
-        // Whichever of them the system refuses, the deadlines above still hold.
+        // If the system rejects an option, the deadlines above still apply.
         let _ = socket.set_send_buffer_size(SEND_BUFFER);
         let _ = socket.set_tcp_nodelay(true);
         #[cfg(target_os = "linux")]
-        let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        let _ = socket.set_tcp_user_timeout(Some(ACKNOWLEDGEMENT_LIMIT));
         let progress = Rc::new(Progress::new(place.waiting()));
-        Self { io, progress, _place: place, alarm: Box::pin(sleep_until(Instant::now())), stall: None }
+        Self { io, progress, _place: place, timer: Box::pin(sleep_until(Instant::now())), stall: None }
     }
 
-    /// For the requests that will come over this connection.
+    /// Returns the progress for the requests of this connection.
     pub fn progress(&self) -> Rc<Progress> {
         Rc::clone(&self.progress)
     }
 
-    /// Fails once a deadline has passed or the connection has to make room, else wakes the task when that happens.
+    /// Fails if a deadline has passed or the connection must make room. Otherwise wakes the task when that happens.
     fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.progress.waiting.is_closed(cx.waker()) {
-            return Err(self.give_up(io::ErrorKind::ConnectionAborted, "closed to make room for another"));
+            return Err(self.fail(io::ErrorKind::ConnectionAborted, "closed to make room for another connection"));
         }
         let stall = self.stall.as_ref().map(Stall::deadline);
         let Some(deadline) = self.progress.deadline().into_iter().chain(stall).min() else { return Ok(()) };
-        if self.alarm.deadline() != deadline {
-            self.alarm.as_mut().reset(deadline);
+        if self.timer.deadline() != deadline {
+            self.timer.as_mut().reset(deadline);
         }
-        match self.alarm.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(self.give_up(io::ErrorKind::TimedOut, "the client is too slow")),
+        match self.timer.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(self.fail(io::ErrorKind::TimedOut, "the client is too slow")),
             Poll::Pending => Ok(()),
         }
     }
 
-    fn give_up(&self, kind: io::ErrorKind, why: &'static str) -> io::Error {
-        // Otherwise the kernel would go on serving what it holds. An answer that was written whole is still delivered.
+    fn fail(&self, kind: io::ErrorKind, why: &'static str) -> io::Error {
+        // Otherwise the kernel would continue to send what it has buffered. A response that was written completely is
+        // still delivered.
         if self.stall.is_some() || kind == io::ErrorKind::TimedOut {
             let _ = socket2::SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
         }
@@ -183,12 +185,13 @@ impl Guarded {
     }
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for LimitedSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buf)?;
         if read.is_ready() && buf.filled().len() > before && self.progress.stage.get() == Stage::Idle {
-            // It goes on waiting since the answer before: who sends a byte now and then does not look busy.
+            // Its waiting time continues since the last response, so a client that sends a byte now and then does not
+            // look busy.
             self.progress.stage.set(Stage::Head(Instant::now()));
         }
         self.watch(cx)?;
@@ -196,7 +199,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl AsyncWrite for LimitedSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes)?;
         match (written, &mut self.stall) {
@@ -223,21 +226,21 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// The body of a request, which fails if it is not there in time.
-pub fn timely(payload: Payload, progress: Option<Rc<Progress>>) -> Payload {
+/// Wraps the body of a request, so that it fails if it does not arrive in time.
+pub fn with_time_limit(payload: Payload, progress: Option<Rc<Progress>>) -> Payload {
     if matches!(payload, Payload::None) {
         return payload;
     }
-    Payload::Stream { payload: Box::pin(Timely { payload, progress, expires: Box::pin(sleep(BODY)) }) }
+    Payload::Stream { payload: Box::pin(LimitedBody { payload, progress, expires: Box::pin(sleep(BODY_TIME_LIMIT)) }) }
 }
 
-struct Timely {
+struct LimitedBody {
     payload: Payload,
     progress: Option<Rc<Progress>>,
     expires: Pin<Box<Sleep>>,
 }
 
-impl Stream for Timely {
+impl Stream for LimitedBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -1,11 +1,12 @@
-//! The open connections of a listener: bounded by client and in all, so that no client takes the place of all others.
+//! The open connections of a listener, limited in all and per client, so that no client takes the place of all others.
 //!
-//! A new connection is never turned away for one that only waits. Where a bound is reached, the server closes the connection
-//! that has kept it waiting longest: idle between requests, sending a request, or not taking an answer. A connection whose
-//! request the server works on is never closed. A new connection is closed only where the server works for all others.
+//! A new connection is never rejected for one that only waits. If a limit is reached, the server closes the connection
+//! that has kept it waiting longest: idle between requests, sending a request, or not reading a response. A connection
+//! whose request the server works on is never closed. A new connection is rejected only if the server works for all
+//! others.
 //!
-//! The same holds within one address, because a clinic's staff and patients may share one: a crowd behind that address closes
-//! its own silent connections, and its neighbours are still served.
+//! The same applies within one address, because a clinic's staff and patients may share one. A crowd behind that
+//! address closes its own silent connections, and other addresses are not affected.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,24 +19,24 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::address::network;
-use crate::config::edge::Proxies;
+use crate::config::network::Proxies;
 use crate::telemetry::Metrics;
 
-/// The open connections of one listener; cheap to clone, shared by all workers.
+/// The open connections of one listener. Cheap to clone; all workers share it.
 #[derive(Clone)]
 pub struct Connections(Arc<Inner>);
 
 struct Inner {
-    most: usize,
-    most_by_client: usize,
+    max: usize,
+    max_by_client: usize,
     proxies: Option<Proxies>,
     began: Instant,
     open: Mutex<Open>,
     metrics: Arc<Metrics>,
 }
 
-/// Whose connection it is, and its number. Proxies, and peers that are not known, have no client: they have no bound of their
-/// own.
+/// The client of a connection, and its number. Proxies and unknown peers have no client, because they have no limit of
+/// their own.
 type Key = (Option<IpAddr>, u64);
 
 #[derive(Default)]
@@ -45,29 +46,30 @@ struct Open {
 }
 
 impl Connections {
-    /// Bounds for a listener. `most_by_client` holds for each address (IPv6: for each /64 network), but not for proxies.
-    pub fn new(most: usize, most_by_client: usize, proxies: Option<Proxies>, metrics: Arc<Metrics>) -> Self {
-        Self(Arc::new(Inner { most, most_by_client, proxies, began: Instant::now(), open: Mutex::default(), metrics }))
+    /// Sets the limits of a listener. `max_by_client` applies to each address (IPv6: each /56 network), but not to
+    /// proxies.
+    pub fn new(max: usize, max_by_client: usize, proxies: Option<Proxies>, metrics: Arc<Metrics>) -> Self {
+        Self(Arc::new(Inner { max, max_by_client, proxies, began: Instant::now(), open: Mutex::default(), metrics }))
     }
 
-    /// How many connections may be open.
-    pub fn most(&self) -> usize {
-        self.0.most
+    /// Returns how many connections may be open.
+    pub fn max(&self) -> usize {
+        self.0.max
     }
 
-    /// Takes a new connection, and closes the one that has kept the server waiting longest if a bound is reached. `None` if
-    /// the server works for all that could be closed: then the new connection is to be closed.
-    pub fn admit(&self, peer: Option<IpAddr>) -> Option<Place> {
-        let Inner { most, most_by_client, metrics, .. } = &*self.0;
+    /// Accepts a new connection. If a limit is reached, closes the connection that has kept the server waiting longest.
+    /// Returns none if the server works for all that could be closed. Then the new connection must be closed.
+    pub fn admit(&self, peer: Option<IpAddr>) -> Option<ConnectionPlace> {
+        let Inner { max, max_by_client, metrics, .. } = &*self.0;
         let client = peer.filter(|peer| !self.0.proxies.as_ref().is_some_and(|proxies| proxies.contains(*peer)));
         let client = client.map(|address| network(address, false));
         let mut open = self.lock();
         let own = (Bound::Included((client, 0)), Bound::Included((client, u64::MAX)));
         let mut has_room = true;
-        if client.is_some() && open.all.range(own).count() >= *most_by_client {
+        if client.is_some() && open.all.range(own).count() >= *max_by_client {
             has_room = open.close_one(own, metrics);
         }
-        if has_room && open.all.len() >= *most {
+        if has_room && open.all.len() >= *max {
             has_room = open.close_one((Bound::Unbounded, Bound::Unbounded), metrics);
         }
         if !has_room {
@@ -80,7 +82,7 @@ impl Connections {
         open.all.insert(key, Arc::clone(&waiting));
         metrics.connections.set(open.len());
         drop(open);
-        Some(Place { connections: self.clone(), key, waiting })
+        Some(ConnectionPlace { connections: self.clone(), key, waiting })
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -93,12 +95,12 @@ impl Open {
         i64::try_from(self.all.len()).unwrap_or(i64::MAX)
     }
 
-    /// Closes the connection within the range that has waited longest. False if none of them waits.
+    /// Closes the connection in the range that has waited longest. Returns false if none of them waits.
     fn close_one(&mut self, range: (Bound<Key>, Bound<Key>), metrics: &Metrics) -> bool {
         loop {
             let waiting = self.all.range(range).filter_map(|(key, it)| Some((it.since()?, *key)));
             let Some((since, key)) = waiting.min() else { return false };
-            // Meanwhile its request may have arrived, or its answer may have been taken.
+            // Meanwhile its request may have arrived, or its response may have been read.
             if self.all.get(&key).is_some_and(|it| it.close(since)) {
                 self.all.remove(&key);
                 metrics.connections_evicted.inc();
@@ -109,20 +111,20 @@ impl Open {
 }
 
 /// A connection's place among the open ones, until it is dropped.
-pub struct Place {
+pub struct ConnectionPlace {
     connections: Connections,
     key: Key,
     waiting: Arc<Waiting>,
 }
 
-impl Place {
-    /// What the connection tells of itself.
+impl ConnectionPlace {
+    /// Returns the waiting state of the connection.
     pub fn waiting(&self) -> Arc<Waiting> {
         Arc::clone(&self.waiting)
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut open = self.connections.lock();
         open.all.remove(&self.key);
@@ -130,36 +132,36 @@ impl Drop for Place {
     }
 }
 
-/// Since when a connection has kept the server waiting. Its own thread writes it; the thread of a new connection reads it, and
-/// may close it.
+/// Since when a connection has kept the server waiting. The connection's thread writes it. The thread of a new
+/// connection reads it, and may close it.
 pub struct Waiting {
     began: Instant,
-    /// Milliseconds from `began` on, or one of the two below.
+    /// Milliseconds since `began`, or one of the two values below.
     since: AtomicU64,
     task: AtomicWaker,
 }
 
-/// The server works on its request.
-const AT_WORK: u64 = u64::MAX;
-/// It is to be closed, whatever it does now.
+/// The server works on a request of the connection.
+const WORKING: u64 = u64::MAX;
+/// The connection must be closed, whatever it does now.
 const CLOSED: u64 = u64::MAX - 1;
 
 impl Waiting {
     fn new(began: Instant) -> Self {
-        let waiting = Self { began, since: AtomicU64::new(AT_WORK), task: AtomicWaker::new() };
+        let waiting = Self { began, since: AtomicU64::new(WORKING), task: AtomicWaker::new() };
         waiting.wait_since(Instant::now());
         waiting
     }
 
-    /// The client has something to send or to take since then.
+    /// Since this time the server waits for the client to send or read.
     pub fn wait_since(&self, since: Instant) {
         let millis = u64::try_from(since.saturating_duration_since(self.began).as_millis()).unwrap_or(0);
         self.set(millis);
     }
 
-    /// The server has something to do.
+    /// The server works on a request.
     pub fn work(&self) {
-        self.set(AT_WORK);
+        self.set(WORKING);
     }
 
     fn set(&self, value: u64) {
@@ -172,7 +174,7 @@ impl Waiting {
         (since < CLOSED).then_some(since)
     }
 
-    /// Closes it, unless it no longer waits as it did.
+    /// Closes it, unless it is not waiting any more as it was.
     fn close(&self, since: u64) -> bool {
         let closed = self.since.compare_exchange(since, CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if closed {
@@ -181,7 +183,7 @@ impl Waiting {
         closed
     }
 
-    /// Whether it is to be closed. If not, `task` is woken as soon as it is.
+    /// Returns whether it must be closed. If not, `task` is woken when it must.
     pub fn is_closed(&self, task: &Waker) -> bool {
         self.task.register(task);
         self.since.load(Ordering::Acquire) == CLOSED
@@ -194,20 +196,20 @@ mod tests {
 
     use super::*;
 
-    fn connections(most: usize, most_by_client: usize) -> Connections {
-        Connections::new(most, most_by_client, "10.0.0.0/8".parse().ok(), Arc::default())
+    fn connections(max: usize, max_by_client: usize) -> Connections {
+        Connections::new(max, max_by_client, "10.0.0.0/8".parse().ok(), Arc::default())
     }
 
-    fn admit(connections: &Connections, peer: &str) -> Option<Place> {
+    fn admit(connections: &Connections, peer: &str) -> Option<ConnectionPlace> {
         connections.admit(Some(peer.parse().expect("an address")))
     }
 
-    fn is_closed(place: &Place) -> bool {
+    fn is_closed(place: &ConnectionPlace) -> bool {
         place.waiting.is_closed(Waker::noop())
     }
 
-    /// As if it had waited for so many seconds of an hour.
-    fn waits(place: &Place, seconds: u64) {
+    /// As if it had waited for this many seconds of an hour.
+    fn waits(place: &ConnectionPlace, seconds: u64) {
         let hour = Duration::from_hours(1);
         place.waiting.wait_since(place.connections.0.began + hour - Duration::from_secs(seconds));
     }
@@ -222,7 +224,7 @@ mod tests {
         waits(&second, 10);
         let third = admit(&all, "192.0.2.1").expect("room");
         assert!(is_closed(&second) && !is_closed(&first) && !is_closed(&third) && !is_closed(&other));
-        // What the server works on stays, and then there is no room.
+        // Connections that the server works for stay, and then there is no room.
         first.waiting.work();
         third.waiting.work();
         assert!(admit(&all, "192.0.2.1").is_none());
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_server_closes_what_has_waited_longest_whosever_it_is() {
+    fn a_full_server_closes_the_connection_that_waited_longest() {
         let all = connections(3, 2);
         let places: Vec<_> =
             ["192.0.2.1", "192.0.2.2", "192.0.2.3"].iter().map(|peer| admit(&all, peer).expect("room")).collect();
@@ -242,7 +244,7 @@ mod tests {
         let fourth = admit(&all, "192.0.2.4").expect("room");
         fourth.waiting.work();
         assert_eq!(places.iter().map(is_closed).collect::<Vec<_>>(), [false, true, false]);
-        // What is closed stays so, though it is still about to send something.
+        // A closed connection stays closed, even if it is about to send something.
         places[1].waiting.work();
         assert!(is_closed(&places[1]));
         places[0].waiting.work();

@@ -1,5 +1,5 @@
-//! Which web clients a browser lets in: those of the origins in `CORS_ORIGINS`, and none by default. A demo lets in those on
-//! the same machine.
+//! Cross-origin requests: the origins in `CORS_ORIGINS`, and none by default. A demo allows origins on the same
+//! machine.
 
 use actix_cors::Cors;
 use actix_web::body::{EitherBody, MessageBody};
@@ -14,14 +14,14 @@ use actix_web::{Error, web};
 
 use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::middleware::REQUEST_ID;
-use super::problem::{Draft, Rejected};
-use crate::config::edge::Origin;
+use super::problem::{ProblemBuilder, Rejected};
+use crate::config::network::Origin;
 use crate::env::Env;
 
-/// How long a browser may remember what it was told, in seconds.
-const REMEMBERED: usize = 3600;
+/// How long a browser may cache a preflight response, in seconds.
+const PREFLIGHT_SECONDS: usize = 3600;
 
-/// Answers preflights, before anything asks who calls. No cookie is ever used, so credentials are not offered.
+/// Responds to preflights before authentication. The API uses no cookies, so credentials are not allowed.
 pub fn cors(origins: &[Origin]) -> Cors {
     let named = |name| HeaderName::from_static(name);
     let cors = Cors::default()
@@ -35,16 +35,16 @@ pub fn cors(origins: &[Origin]) -> Cors {
             named("access-reason"),
         ])
         .expose_headers([ETAG, LOCATION, RETRY_AFTER, REQUEST_ID, RATE_LIMIT, RATE_LIMIT_POLICY])
-        .max_age(REMEMBERED);
+        .max_age(PREFLIGHT_SECONDS);
     let origins = origins.to_vec();
     cors.allowed_origin_fn(move |sent, _| {
         sent.to_str().is_ok_and(|sent| origins.iter().any(|origin| origin.admits(sent)))
     })
 }
 
-/// Refuses the preflight of an origin that is not let in, and says which setting would let it in: to a developer who looks at
-/// the answer, and to the operator in the log.
-pub async fn refuse_unlisted<B: MessageBody + 'static>(
+/// Rejects the preflight of an origin that is not allowed, and names the setting that would allow it, in the response
+/// for developers and in the log for the operator.
+pub async fn reject_unlisted_origin<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
@@ -55,10 +55,10 @@ pub async fn refuse_unlisted<B: MessageBody + 'static>(
     {
         let sent = sent.to_str().unwrap_or_default();
         if !env.config.settings.cors_origins.iter().any(|origin| origin.admits(sent)) {
-            // What is no origin is not repeated: it could be anything.
+            // An invalid origin is not logged, because it could be any text.
             let origin = sent.parse::<Origin>().map_or("none", |_| sent);
-            tracing::info!(%origin, "a web client was not let in: CORS_ORIGINS does not list its origin");
-            return Ok(request.error_response(Rejected(Draft::origin())).map_into_right_body());
+            tracing::info!(%origin, "a web client was rejected because CORS_ORIGINS does not list its origin");
+            return Ok(request.error_response(Rejected(ProblemBuilder::origin())).map_into_right_body());
         }
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)

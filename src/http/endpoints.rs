@@ -1,11 +1,11 @@
-//! Where every room registers its endpoints: to be served, and to be documented.
+//! Registers endpoints with the server and with the OpenAPI document.
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::web;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::OpenApiFactory;
 
-/// Where endpoints are registered. A worker only serves them; writing the document for each worker too would take several
+/// A registry of endpoints. A worker only serves them. If each worker also wrote the document, it would take several
 /// times the memory of all its routes.
 pub struct Endpoints<'a> {
     served: &'a mut web::ServiceConfig,
@@ -13,12 +13,12 @@ pub struct Endpoints<'a> {
 }
 
 impl<'a> Endpoints<'a> {
-    /// Endpoints that are served.
+    /// Registers endpoints to be served.
     pub fn served(served: &'a mut web::ServiceConfig) -> Self {
         Self { served, document: None }
     }
 
-    /// Endpoints whose paths and schemas are added to the document.
+    /// Registers endpoints whose paths and schemas are added to the document.
     pub fn documented(served: &'a mut web::ServiceConfig, document: &'a mut OpenApi) -> Self {
         Self { served, document: Some(document) }
     }

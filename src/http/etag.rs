@@ -1,4 +1,4 @@
-//! Strong ETags from row versions, and the `If-Match` that a change must show (RFC 9110, section 13).
+//! Strong ETags from row versions, and the `If-Match` header of changes (RFC 9110, section 13).
 
 use std::future::{Ready, ready};
 
@@ -6,20 +6,20 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{ETAG, HeaderValue, IF_MATCH};
 use actix_web::{FromRequest, HttpRequest};
 
-use super::problem::{Draft, Rejected};
+use super::problem::{ProblemBuilder, Rejected};
 use crate::error::{Error, Result};
 
-/// The ETag of a row's version.
+/// Returns the ETag of a version.
 pub fn etag(version: i32) -> String {
     format!("\"{version}\"")
 }
 
-/// The `ETag` header for a row's version.
+/// Returns the `ETag` header of a version.
 pub fn header(version: i32) -> (actix_web::http::header::HeaderName, HeaderValue) {
     (ETAG, HeaderValue::from_str(&etag(version)).unwrap_or_else(|_| HeaderValue::from_static("\"0\"")))
 }
 
-/// The versions that the caller accepts; `None` where they sent no `If-Match`.
+/// The versions that the caller accepts. None without an `If-Match` header.
 #[derive(Debug, Clone)]
 pub struct IfMatch(Option<Versions>);
 
@@ -35,25 +35,25 @@ impl IfMatch {
         Self(None)
     }
 
-    /// Compares with the version that is there.
+    /// Compares with the current version.
     ///
     /// # Errors
-    /// [`Error::Stale`] where `If-Match` names other versions. Without the header everything fits.
+    /// [`Error::Stale`] if `If-Match` names other versions. Without the header every version is accepted.
     pub fn check(&self, version: i32) -> Result<()> {
         match &self.0 {
             None | Some(Versions::Any) => Ok(()),
-            // A weak tag never matches strongly, so it is not stripped of its W/.
+            // A weak tag never matches strongly, so its `W/` is not removed.
             Some(Versions::These(tags)) if tags.contains(&etag(version)) => Ok(()),
             Some(Versions::These(_)) => Err(Error::Stale),
         }
     }
 
-    /// For changes that must not be made blindly.
+    /// Requires the header, for changes that must not overwrite others.
     ///
     /// # Errors
     /// 428 without the header.
     pub fn required(self) -> Result<Self, Rejected> {
-        if self.0.is_none() { Err(Rejected(Draft::precondition_required())) } else { Ok(self) }
+        if self.0.is_none() { Err(Rejected(ProblemBuilder::precondition_required())) } else { Ok(self) }
     }
 }
 
@@ -65,7 +65,7 @@ impl FromRequest for IfMatch {
         let mut tags = Vec::new();
         for value in request.headers().get_all(IF_MATCH) {
             let Ok(text) = value.to_str() else {
-                return ready(Err(Rejected(Draft::malformed("If-Match is not text."))));
+                return ready(Err(Rejected(ProblemBuilder::malformed("If-Match is not text."))));
             };
             tags.extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
         }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strong_tag_of_the_version_matches_and_a_weak_or_other_one_does_not() {
+    fn only_the_strong_tag_of_the_version_matches() {
         assert!(from("\"3\"").check(3).is_ok());
         assert!(from("\"2\", \"3\"").check(3).is_ok());
         assert!(from("*").check(3).is_ok());

@@ -1,8 +1,9 @@
-//! The table of paths, and what no route takes: 404, or 405 with `Allow` where the path exists for other methods.
+//! The table of paths, and responses to requests without a route: 404, or 405 with `Allow` if the path exists for other
+//! methods.
 //!
-//! The table decides which path of the document a request means, before actix-web looks for a handler: of two paths that fit, the
-//! one with the fixed segment, whichever methods it has. actix-web alone would try a parameter's path where the fixed one lacks the
-//! method, and take `refresh` in `/v1/sessions/refresh` for an id.
+//! The table decides which path of the document a request means, before actix-web looks for a handler. Of two matching
+//! paths it takes the one with the fixed segment, whichever methods that has. actix-web alone would try a path with a
+//! parameter if the fixed path lacks the method, and take `refresh` in `/v1/sessions/refresh` for an id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use matchit::Router;
 
 use super::input::shape::{Member, Shape, Shapes};
-use super::problem::Draft;
+use super::problem::ProblemBuilder;
 
-/// Every path of the service with its methods, from the OpenAPI document.
+/// All paths of the service with their methods, from the OpenAPI document.
 #[derive(Default)]
 pub struct Routes {
     paths: Router<Methods>,
@@ -25,30 +26,30 @@ pub struct Routes {
 /// The methods of a path of the document.
 struct Methods {
     operations: Vec<(Method, Arc<Operation>)>,
-    /// Their names, as `Allow` has them.
+    /// The methods as `Allow` lists them.
     allowed: String,
 }
 
 /// What is known of an operation before its handler runs.
 #[derive(Debug)]
 pub struct Operation {
-    /// Its id.
+    /// The `operationId`.
     pub id: String,
-    /// What it does, in a few words.
+    /// The summary.
     pub summary: String,
-    /// Its query parameters.
+    /// The query parameters.
     pub parameters: Vec<Member>,
-    /// The shape of its body, if it takes one.
+    /// The shape of the body, if the operation has one.
     pub body: Option<Shape>,
-    /// Whether it may be asked for without signing in.
+    /// Whether it works without a session.
     pub is_public: bool,
 }
 
 impl Routes {
-    /// Reads the table from the document. The values of the schemas in `own_readers` are left to the handlers.
+    /// Reads the table from the document. Handlers check the values of the schemas in `own_readers` themselves.
     ///
     /// # Errors
-    /// For two paths that cannot be told apart and for a schema that is not understood. Both are faults.
+    /// If two paths are ambiguous or a schema is not supported. Both are faults.
     pub fn of(document: &utoipa::openapi::OpenApi, own_readers: &[&str]) -> Result<Self, String> {
         let mut routes = Self::default();
         let json = serde_json::to_value(document).map_err(|error| error.to_string())?;
@@ -78,27 +79,27 @@ impl Routes {
         Ok(routes)
     }
 
-    /// What is known of the operation that a request asks for, if there is one. It is looked up once; afterwards it stands in
-    /// the request's extensions.
+    /// Returns the operation of a request, if there is one. It is looked up once and then stored in the request's
+    /// extensions.
     pub fn operation(&self, method: &Method, path: &str) -> Option<Arc<Operation>> {
         let methods = self.paths.at(path).ok()?.value;
         let (_, operation) = methods.operations.iter().find(|(known, _)| known == method)?;
         Some(Arc::clone(operation))
     }
 
-    /// The methods of a path, as `Allow` has them; `None` where the document has no such path.
+    /// Returns the methods of a path as `Allow` lists them, or none if the document has no such path.
     pub fn allowed(&self, path: &str) -> Option<&str> {
         Some(&self.paths.at(path).ok()?.value.allowed)
     }
 
-    /// What the operation of this id does, in a few words.
+    /// Returns the summary of an operation.
     pub fn summary(&self, id: &str) -> Option<&str> {
         self.by_id.get(id).map(|operation| operation.summary.as_str())
     }
 }
 
 impl Operation {
-    /// Reads an operation, from its entry in the document and the same as JSON.
+    /// Reads an operation from its entry in the document and from the same entry as JSON.
     fn of(
         operation: &utoipa::openapi::path::Operation,
         json: &serde_json::Value,
@@ -119,14 +120,14 @@ pub async fn fallback() -> HttpResponse {
     not_found()
 }
 
-/// 404: no operation has the path.
+/// 404: there is no operation with this path.
 pub fn not_found() -> HttpResponse {
-    Draft::no_route().into_response()
+    ProblemBuilder::no_route().into_response()
 }
 
-/// 405: the path is there, for these methods.
+/// 405: the path exists for these methods only.
 pub fn not_allowed(allowed: &str) -> HttpResponse {
-    let mut response = Draft::method(allowed).into_response();
+    let mut response = ProblemBuilder::method(allowed).into_response();
     if let Ok(value) = HeaderValue::from_str(allowed) {
         response.headers_mut().insert(ALLOW, value);
     }

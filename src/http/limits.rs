@@ -1,7 +1,7 @@
-//! How many requests an address or an account may make: each class of operations has its quota (GCRA, by `governor`).
+//! Rate limits per address or account. Each class of operations has its own quota (GCRA, by `governor`).
 //!
-//! It is counted in this process: several instances together allow several times as much. It runs on the machine's monotonic
-//! clock, so that setting the clock lifts nothing.
+//! Each process counts for itself, so several instances together allow several times as much. The limits use the
+//! machine's monotonic clock, so setting the clock does not lift them.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -16,85 +16,119 @@ use governor::RateLimiter;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
+use uuid::Uuid;
 
 use super::address::{ClientAddress, network};
 use super::fallback::Operation;
-use super::problem::Draft;
-use crate::config::edge::{Class, Quota, RateLimits};
+use super::problem::ProblemBuilder;
+use crate::config::network::{Class, Quota, RateLimits};
 use crate::ids::UserId;
-use crate::rounds;
+use crate::periodic;
 
-/// How much of the quota is left (draft-ietf-httpapi-ratelimit-headers-10).
+/// The rest of the quota (draft-ietf-httpapi-ratelimit-headers-10).
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// The quota itself.
+/// The quota.
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// How many keys of a class are remembered one by one, some ten megabytes.
-const KEYS: usize = 100_000;
-/// How often those are forgotten whose quota is whole again.
-const CLEANING: Duration = Duration::from_secs(10);
-/// An instance renews its clients' tokens every ten minutes: nothing to guess there, and many may share an address.
-const RENEWAL: &str = "/v1/sessions/refresh";
+/// How many keys of a class are remembered individually, which takes about ten megabytes.
+const MAX_KEYS: usize = 100_000;
+/// How often keys with a full quota are forgotten.
+const CLEANING_INTERVAL: Duration = Duration::from_secs(10);
+/// A client refreshes its tokens every ten minutes. There is nothing to guess, and many clients may share an address.
+const REFRESH_PATH: &str = "/v1/sessions/refresh";
 
-/// Of somebody who is sent away again and again, so much is written down: a flood must not fill the audit trail.
-const NOTED: Quota = Quota { requests: NonZeroU32::MIN, window: Duration::from_mins(1) };
+/// How many responses with 429 of one caller are recorded in the audit trail. A flood must not fill it.
+const AUDITED_BY_CALLER: Quota = Quota { requests: NonZeroU32::MIN, window: Duration::from_mins(1) };
+/// How many of all callers without a session, for one account that they try. A flood may come from many addresses.
+const AUDITED_BY_ACCOUNT: Quota = per_minute(10);
+/// How many of all callers without a session.
+const AUDITED_WITHOUT_SESSION: Quota = per_minute(60);
+/// How many responses with 429, and how many with 503, are logged.
+const LOGGED: Quota = per_minute(60);
 
-/// Who is counted.
+const fn per_minute(requests: u32) -> Quota {
+    let requests = match NonZeroU32::new(requests) {
+        Some(requests) => requests,
+        None => NonZeroU32::MIN,
+    };
+    Quota { requests, window: Duration::from_mins(1) }
+}
+
+/// The key under which requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Address(IpAddr),
     User(UserId),
+    /// The object of the request, such as the account of a sign-in.
+    Object(Uuid),
+    /// The status of a response.
+    Status(u16),
+    All,
 }
 
 type Counter = RateLimiter<Key, HashMapStateStore<Key>, DefaultClock, StateInformationMiddleware>;
 
-/// The counters of all classes; cheap to clone, shared by all workers.
+/// The counters of all classes. Cheap to clone; all workers share them.
 #[derive(Clone)]
 pub struct Limiter {
-    /// None where there are no limits.
+    /// None without limits.
     quotas: Option<Arc<[(Quota, Counter); 4]>>,
-    /// Who was sent away of late, and it was written down.
-    refusals: Arc<Counter>,
+    /// Counters of recorded and logged rejections.
+    recorded: Arc<RecordedRejections>,
 }
 
-/// Where a caller stands with a quota, for the headers.
+/// Counters of recorded and logged rejections.
+struct RecordedRejections {
+    audited_by_caller: Counter,
+    audited_by_account: Counter,
+    audited_without_session: Counter,
+    logged: Counter,
+}
+
+/// The state of a caller's quota, for the headers.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub struct QuotaState {
     class: Class,
     quota: Quota,
     remaining: u32,
-    /// Seconds until the quota is whole again.
-    whole_in: u64,
+    /// Seconds until the quota is full again.
+    full_in: u64,
 }
 
-/// Too many.
+/// The quota is exceeded.
 #[derive(Debug)]
-pub struct Refused {
+pub struct QuotaExceeded {
     /// For the headers.
-    pub standing: Standing,
-    /// Seconds until the next request is let through.
+    pub standing: QuotaState,
+    /// Seconds until the next request is allowed.
     retry_after: u32,
 }
 
-impl Refused {
-    /// 429.
-    pub fn problem(&self) -> Draft {
-        Draft::rate_limited(self.retry_after)
+impl QuotaExceeded {
+    /// Returns the 429 problem.
+    pub fn problem(&self) -> ProblemBuilder {
+        ProblemBuilder::rate_limited(self.retry_after)
     }
 }
 
 impl Limiter {
-    /// Counters that stand at nothing.
+    /// Creates empty counters.
     pub fn new(limits: RateLimits) -> Self {
         let quotas = limits.quotas().map(|quotas| Arc::new(quotas.map(|(_, quota)| (quota, counter(quota)))));
-        Self { quotas, refusals: Arc::new(counter(NOTED)) }
+        let recorded = RecordedRejections {
+            audited_by_caller: counter(AUDITED_BY_CALLER),
+            audited_by_account: counter(AUDITED_BY_ACCOUNT),
+            audited_without_session: counter(AUDITED_WITHOUT_SESSION),
+            logged: counter(LOGGED),
+        };
+        Self { quotas, recorded: Arc::new(recorded) }
     }
 
-    /// Counts a request, unless its kind is not counted.
+    /// Counts a request, unless its class has no limit.
     ///
     /// # Errors
-    /// Where the quota is used up.
-    pub fn admit(&self, request: &ServiceRequest, user: Option<UserId>) -> Result<Option<Standing>, Refused> {
+    /// If the quota is exceeded.
+    pub fn admit(&self, request: &ServiceRequest, user: Option<UserId>) -> Result<Option<QuotaState>, QuotaExceeded> {
         let Some(counters) = &self.quotas else { return Ok(None) };
         let Some(class) = class(request, user.is_some()) else { return Ok(None) };
         let (quota, counter) = &counters[class as usize];
@@ -102,59 +136,67 @@ impl Limiter {
             Key::User(user)
         } else {
             let address = request.extensions().get().map_or(Ipv6Addr::UNSPECIFIED.into(), |ClientAddress(it)| *it);
-            Key::Address(network(address, counter.len() >= KEYS))
+            Key::Address(network(address, counter.len() >= MAX_KEYS))
         };
-        let standing = |remaining: u32| Standing {
+        let state = |remaining: u32| QuotaState {
             class,
             quota: *quota,
             remaining,
-            whole_in: (quota.window * (quota.requests.get() - remaining))
+            full_in: (quota.window * (quota.requests.get() - remaining))
                 .as_secs()
                 .div_ceil(u64::from(quota.requests.get())),
         };
         match counter.check_key(&key) {
-            Ok(state) => Ok(Some(standing(state.remaining_burst_capacity().min(quota.requests.get())))),
+            Ok(snapshot) => Ok(Some(state(snapshot.remaining_burst_capacity().min(quota.requests.get())))),
             Err(until) => {
                 let wait = until.wait_time_from(DefaultClock::default().now());
                 let retry_after = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-                Err(Refused { standing: standing(0), retry_after })
+                Err(QuotaExceeded { standing: state(0), retry_after })
             }
         }
     }
 
-    /// Whether it is the caller's first 429 in a minute, whatever it was for.
-    pub fn is_first_refusal(&self, user: Option<UserId>, address: Option<IpAddr>) -> bool {
-        let key = user.map_or_else(
-            || {
-                let address = address.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
-                Key::Address(network(address, self.refusals.len() >= KEYS))
-            },
-            Key::User,
-        );
-        self.refusals.check_key(&key).is_ok()
+    /// Returns whether a 429 is recorded in the audit trail. Records the caller's first one in a minute, whatever it
+    /// was for. For callers without a session, the number of all of them is limited as well. `object` is the account
+    /// that was tried.
+    pub fn is_audited(&self, user: Option<UserId>, address: Option<IpAddr>, object: Option<Uuid>) -> bool {
+        let RecordedRejections { audited_by_caller, audited_by_account, audited_without_session, .. } = &*self.recorded;
+        if let Some(user) = user {
+            return audited_by_caller.check_key(&Key::User(user)).is_ok();
+        }
+        let address = address.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
+        let key = Key::Address(network(address, audited_by_caller.len() >= MAX_KEYS));
+        audited_by_caller.check_key(&key).is_ok()
+            && object.is_none_or(|object| audited_by_account.check_key(&Key::Object(object)).is_ok())
+            && audited_without_session.check_key(&Key::All).is_ok()
     }
 
-    /// Forgets, from time to time, whose quota is whole again, until told to stop.
+    /// Returns whether a response of this status is logged. Clients can cause any number of 429 and 503.
+    pub fn is_logged(&self, status: u16) -> bool {
+        !matches!(status, 429 | 503) || self.recorded.logged.check_key(&Key::Status(status)).is_ok()
+    }
+
+    /// Starts the periodic task that forgets keys with a full quota.
     pub fn start_cleaning(&self, stopping: tokio::sync::watch::Receiver<bool>) {
-        let Self { quotas, refusals } = self.clone();
-        rounds::start(stopping, async move || {
+        let Self { quotas, recorded } = self.clone();
+        periodic::start(stopping, async move || {
             let counters = quotas.iter().flat_map(|quotas| quotas.iter().map(|(_, counter)| counter));
-            for counter in counters.chain([&*refusals]) {
+            for counter in counters.chain([&recorded.audited_by_caller, &recorded.audited_by_account]) {
                 counter.retain_recent();
                 counter.shrink_to_fit();
             }
-            CLEANING
+            CLEANING_INTERVAL
         });
     }
 }
 
-impl Standing {
-    /// Writes the headers.
+impl QuotaState {
+    /// Sets the headers.
     pub fn show(&self, headers: &mut HeaderMap) {
         let (name, quota) = (self.class.name(), self.quota);
         let policy = format!("\"{name}\";q={};w={}", quota.requests, quota.window.as_secs());
-        let standing = format!("\"{name}\";r={};t={}", self.remaining, self.whole_in);
-        for (header, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, standing)] {
+        let state = format!("\"{name}\";r={};t={}", self.remaining, self.full_in);
+        for (header, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)] {
             if let Ok(value) = HeaderValue::from_str(&text) {
                 headers.insert(header, value);
             }
@@ -163,13 +205,13 @@ impl Standing {
 }
 
 fn counter(quota: Quota) -> Counter {
-    // A window is at least a second and a quota at most a million: a microsecond or more for each.
+    // A window is at least a second and a quota at most a million, so the period is at least a microsecond.
     let pace = governor::Quota::with_period(quota.window / quota.requests.get());
     let pace = pace.unwrap_or_else(|| governor::Quota::per_second(quota.requests)).allow_burst(quota.requests);
     RateLimiter::new(pace, HashMapStateStore::default(), DefaultClock::default())
 }
 
-/// Which quota a request counts on. The operator's probes and the documentation count on none.
+/// Returns the class whose quota a request counts against. Health checks and the documentation have none.
 fn class(request: &ServiceRequest, signed_in: bool) -> Option<Class> {
     let (method, path) = (request.method(), request.path());
     if ["/health/", "/docs", "/metrics", "/openapi.json"].iter().any(|start| path.starts_with(start)) {
@@ -178,7 +220,7 @@ fn class(request: &ServiceRequest, signed_in: bool) -> Option<Class> {
     let operation = request.extensions().get::<Arc<Operation>>().cloned();
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     Some(match operation {
-        Some(operation) if operation.is_public && !reads && path != RENEWAL => Class::Enter,
+        Some(operation) if operation.is_public && !reads && path != REFRESH_PATH => Class::Enter,
         _ if !signed_in => Class::Public,
         _ if reads => Class::Read,
         _ => Class::Write,
@@ -190,7 +232,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_is_counted_by_key_and_forgotten_when_it_is_whole_again() {
+    fn recorded_rejections_of_many_callers_are_limited_by_account_and_in_all() {
+        let limiter = Limiter::new("off".parse().expect("no limits"));
+        let noted = |object: Option<u128>, from: u8| {
+            let addresses = (0..=255).map(|last| IpAddr::from([198, 51, from, last]));
+            let object = object.map(Uuid::from_u128);
+            addresses.filter(|address| limiter.is_audited(None, Some(*address), object)).count()
+        };
+        assert_eq!(noted(Some(1), 1), 10);
+        assert_eq!(noted(Some(2), 2), 10);
+        assert_eq!(noted(None, 3), 40, "sixty in all");
+        assert_eq!(noted(Some(3), 4), 0);
+        // Signed-in users are counted separately.
+        let user = Some(UserId(Uuid::from_u128(7)));
+        assert!(limiter.is_audited(user, None, None) && !limiter.is_audited(user, None, None));
+        for (status, logged) in [(429, 60), (503, 60), (500, 100), (200, 100)] {
+            assert_eq!((0..100).filter(|_| limiter.is_logged(status)).count(), logged, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_counted_by_key_and_forgotten_when_it_is_full_again() {
         let quota = Quota { requests: 3.try_into().expect("three"), window: Duration::from_millis(300) };
         let counter = counter(quota);
         let (a, b) = (Key::Address(std::net::Ipv4Addr::LOCALHOST.into()), Key::User(UserId(uuid::Uuid::nil())));

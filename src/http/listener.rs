@@ -1,5 +1,5 @@
-//! A listener with an application behind it: what actix-web's `HttpServer` does, with each socket guarded, which it has no
-//! place for.
+//! A listener with an application. It does what actix-web's `HttpServer` does, and wraps each socket, which
+//! `HttpServer` does not support.
 
 use std::fmt::Debug;
 use std::future::ready;
@@ -17,31 +17,31 @@ use actix_web::rt::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::connection::{self, Guarded};
+use super::connection::{self, LimitedSocket};
 use super::connections::Connections;
 use crate::telemetry::Metrics;
 
-/// How many connections each worker takes beyond its share of those that may be open: new ones, for which room is being made,
-/// and closed ones, which take a moment to go.
+/// How many connections each worker accepts beyond its share of the limit: new ones while room is made, and closed ones
+/// that take a moment to end.
 pub const HEADROOM: usize = 64;
 
-/// How a listener serves.
-pub struct Serving {
-    /// Threads that serve.
+/// The options of a listener.
+pub struct ServeOptions {
+    /// The number of worker threads.
     pub threads: usize,
-    /// Seconds that requests in flight are given at the end.
-    pub patience: u16,
-    /// The bounds on connections.
+    /// How many seconds requests in progress have at the end.
+    pub shutdown_seconds: u16,
+    /// The limits on connections.
     pub connections: Connections,
-    /// What counts requests that cannot be read.
+    /// The metrics that count unparsable requests.
     pub metrics: Arc<Metrics>,
 }
 
 /// Serves an application on a listener.
 ///
 /// # Errors
-/// The socket's, or an application's that cannot be built.
-pub fn start<F, I, S, B>(listener: TcpListener, serving: Serving, app: F) -> std::io::Result<Server>
+/// Those of the socket, or of an application that cannot be built.
+pub fn start<F, I, S, B>(listener: TcpListener, options: ServeOptions, app: F) -> std::io::Result<Server>
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
@@ -53,13 +53,13 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    let Serving { threads, patience, connections, metrics } = serving;
+    let ServeOptions { threads, shutdown_seconds, connections, metrics } = options;
     let addr = listener.local_addr()?;
     let builder = Server::build()
         .workers(threads)
-        // The bound is enforced after a connection is taken, by closing another one. This one only stops a rush.
-        .max_concurrent_connections(connections.most().div_ceil(threads) + HEADROOM)
-        .shutdown_timeout(u64::from(patience))
+        // The limit is enforced after a connection is accepted, by closing another one. This value only slows a rush.
+        .max_concurrent_connections(connections.max().div_ceil(threads) + HEADROOM)
+        .shutdown_timeout(u64::from(shutdown_seconds))
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
     let serve = move || {
@@ -70,10 +70,10 @@ where
                 let draining = draining.clone();
                 async move { draining.notified().await }
             })
-            .client_request_timeout(connection::HEAD)
+            .client_request_timeout(connection::HEAD_LIMIT)
             .client_disconnect_timeout(connection::LINGER)
             .local_addr(addr)
-            .on_connect_ext(|socket: &Guarded, data| {
+            .on_connect_ext(|socket: &LimitedSocket, data| {
                 data.insert(socket.progress());
             })
             .h1(map_config(app, |()| AppConfig::default()));
@@ -82,7 +82,7 @@ where
             let peer = socket.peer_addr().ok();
             let place = connections.admit(peer.map(|peer| peer.ip()));
             ready(match place {
-                Some(place) => Ok((Guarded::new(socket, place), peer)),
+                Some(place) => Ok((LimitedSocket::new(socket, place), peer)),
                 None => Err(DispatchError::Io(std::io::ErrorKind::ConnectionRefused.into())),
             })
         })
@@ -97,28 +97,36 @@ where
     Ok(builder.listen("http", listener, serve)?.run())
 }
 
-/// How often the log says that callers were turned away.
-const TELLING: Duration = Duration::from_mins(1);
+/// How often rejected connections and requests are logged.
+const REJECTION_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Tells the log how many callers were turned away before they had a request that a line of its own could name: at most once
-/// a minute and at the end, since anybody can make as many of them as they like.
-pub fn start_telling(metrics: &Arc<Metrics>, mut stopping: watch::Receiver<bool>) -> JoinHandle<()> {
+/// Logs how many connections and requests were rejected without a log line of their own. At most once a minute and at
+/// the end, because clients can cause any number of them.
+pub fn start_rejection_log(metrics: &Arc<Metrics>, mut stopping: watch::Receiver<bool>) -> JoinHandle<()> {
     let metrics = Arc::clone(metrics);
     actix_web::rt::spawn(async move {
-        let mut told = [0; 3];
+        let mut logged = [0; 4];
         loop {
-            let is_over = tokio::select! {
-                () = tokio::time::sleep(TELLING) => false,
+            let is_stopping = tokio::select! {
+                () = tokio::time::sleep(REJECTION_LOG_INTERVAL) => false,
                 _ = stopping.changed() => true,
             };
-            let Metrics { requests_malformed, connections_evicted, connections_refused, .. } = &*metrics;
-            let counted = [requests_malformed.get(), connections_evicted.get(), connections_refused.get()];
-            if counted != told {
-                let [malformed, evicted, refused] = [0, 1, 2].map(|at| counted[at] - told[at]);
-                tracing::warn!(malformed, evicted, refused, "callers were turned away before they had a request");
-                told = counted;
+            let Metrics { requests_malformed, connections_evicted, connections_refused, requests_limited, .. } =
+                &*metrics;
+            let counted = [requests_malformed, connections_evicted, connections_refused, requests_limited]
+                .map(prometheus_client::metrics::counter::Counter::get);
+            if counted != logged {
+                let [malformed, evicted, refused, limited] = [0, 1, 2, 3].map(|at| counted[at] - logged[at]);
+                tracing::warn!(
+                    malformed,
+                    evicted,
+                    refused,
+                    limited,
+                    "connections or requests were rejected without a log line of their own"
+                );
+                logged = counted;
             }
-            if is_over {
+            if is_stopping {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! What happens to every request: an id, a log line, a duration, safe headers, and problems written out in full.
+//! What every request gets: an id, a log line, a duration, safe headers, and complete problem documents.
 
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -18,21 +18,22 @@ use tracing::Instrument;
 use super::address::ClientAddress;
 use super::connection::{self, Progress};
 use super::fallback::{Operation, Routes, not_allowed};
-use super::problem::{Draft, MEDIA_TYPE};
+use super::limits::Limiter;
+use super::problem::{MEDIA_TYPE, ProblemBuilder};
 use crate::actor::Actor;
+use crate::audit_context::AuditContext;
 use crate::db::budget;
 use crate::env::Env;
 use crate::telemetry::RequestLabels;
-use crate::trail::Trail;
 
-/// The header that names a request.
+/// The header with the request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of the request at hand, kept in its extensions.
+/// The id of the current request, stored in its extensions.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-/// Takes a caller's own id where it is harmless, so that their log and ours can be joined.
+/// Returns the caller's own id if it is harmless, so that both logs can be joined. Otherwise creates one.
 fn request_id(request: &ServiceRequest, env: &Env) -> String {
     request
         .headers()
@@ -60,11 +61,11 @@ pub async fn wrap(
     if let Some(progress) = &progress {
         progress.head_read(!matches!(payload, Payload::None));
     }
-    request.set_payload(connection::timely(payload, progress.clone()));
+    request.set_payload(connection::with_time_limit(payload, progress.clone()));
     let (method, path) = (method_label(request.method()), request.path().to_owned());
     let span = tracing::info_span!("request", request_id = %id);
     if request.method() == Method::HEAD {
-        // What GET would answer; the body is left out where the answer is written to the socket.
+        // The response to GET. Its body is dropped when it is written to the socket.
         request.head_mut().method = Method::GET;
     }
     let operation = request.app_data::<web::Data<Routes>>().and_then(|it| it.operation(request.method(), &path));
@@ -72,13 +73,13 @@ pub async fn wrap(
         request.extensions_mut().insert(operation);
     }
 
-    // The log line stands inside the span, and a panic ends one request rather than the connection's worker.
-    let answer = async move {
-        // No copy of the request is kept for the failures: routing needs the only one.
+    // The log line is inside the span. A panic ends one request and not the worker.
+    let response = async move {
+        // No copy of the request is kept for failures, because routing needs the only one.
         let (request, response) = if path.contains('%') {
-            // Routing reads the path decoded, and what knows operations by their paths (the trail, the quotas) does not. No
-            // path of ours needs an escape, so that none has a second spelling.
-            (Some(request.into_parts().0), Draft::no_route().into_response())
+            // Routing decodes the path, but the table of paths, the audit trail and the quotas do not. No path of this
+            // service needs an escape, so paths with one are rejected and no path has a second spelling.
+            (Some(request.into_parts().0), ProblemBuilder::no_route().into_response())
         } else {
             match AssertUnwindSafe(next.call(request)).catch_unwind().await {
                 Ok(Ok(response)) => {
@@ -92,59 +93,67 @@ pub async fn wrap(
         if let Some(progress) = progress {
             progress.answered();
         }
-        let mut response = write_problem(response, &path, &id);
-        harden(response.headers_mut(), &path, &id, env.config.settings.public_url.scheme() == "https");
+        let mut response = complete_problem(response, &path, &id);
+        set_default_headers(response.headers_mut(), &path, &id, env.config.settings.public_url.scheme() == "https");
         let status = response.status().as_u16();
-        // The pattern, not the path: paths and queries name people.
+        // The pattern and not the path, because paths and queries name people.
         let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "(none)".into());
-        let took = started.elapsed();
+        let duration = started.elapsed();
         if status >= 500 {
             env.metrics.faults.inc();
         }
         let labels = RequestLabels { method, route: route.clone(), status };
-        env.metrics.http_duration.get_or_create(&labels).observe(took.as_secs_f64());
-        // Whose session it was, by the id of the account. Who calls without one is known by the address only.
-        let account = request.as_ref().and_then(|request| request.extensions().get::<Trail>()?.notes().user);
+        env.metrics.http_duration.get_or_create(&labels).observe(duration.as_secs_f64());
+        // The account's id. A caller without a session is known by the address only.
+        let account = request.as_ref().and_then(|request| request.extensions().get::<AuditContext>()?.notes().user);
         let account = account.map(tracing::field::display);
-        tracing::info!(%method, %route, status, millis = millis(took), client = %client.0, account, "answered");
+        // Of a flood of rejected requests, the log has the first ones of each minute and their number.
+        let limiter = request.as_ref().and_then(HttpRequest::app_data::<web::Data<Limiter>>);
+        if limiter.is_some_and(|limiter| !limiter.is_logged(status)) {
+            env.metrics.requests_limited.inc();
+        } else {
+            tracing::info!(%method, %route, status, millis = millis(duration), client = %client.0, account, "request completed");
+        }
         match request {
             Some(request) => Ok(ServiceResponse::new(request, response)),
             None => Err(InternalError::from_response("failed", response).into()),
         }
     }
     .instrument(span);
-    budget::one_request(answer).await
+    budget::one_request(response).await
 }
 
-/// Milliseconds to the microsecond, which is as exact as the measurement.
-fn millis(took: Duration) -> f64 {
-    f64::from(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)) / 1000.0
+/// Returns milliseconds with microsecond precision, which is as exact as the measurement.
+fn millis(duration: Duration) -> f64 {
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }
 
-/// Writes out a problem, be it ours or one that the framework made by itself.
-fn write_problem(response: HttpResponse, path: &str, id: &str) -> HttpResponse {
+/// Writes the problem document of an error response, including those that the framework makes by itself.
+fn complete_problem(response: HttpResponse, path: &str, id: &str) -> HttpResponse {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let draft = response.extensions().get::<Draft>().cloned();
+    let problem = response.extensions().get::<ProblemBuilder>().cloned();
     let is_document = || {
         let media_type = response.headers().get(header::CONTENT_TYPE);
         media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/"))
     };
-    let Some(draft) = draft.or_else(|| (!is_document()).then(|| Draft::framework(status))) else { return response };
-    let body = serde_json::to_vec(&draft.complete(path, id)).unwrap_or_default();
+    let Some(problem) = problem.or_else(|| (!is_document()).then(|| ProblemBuilder::framework(status))) else {
+        return response;
+    };
+    let body = serde_json::to_vec(&problem.complete(path, id)).unwrap_or_default();
     response.map_body(|head, _| {
         head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         actix_web::body::BoxBody::new(body)
     })
 }
 
-/// Refuses methods that a path of the document does not have, before actix-web looks for another path with that method; and
-/// query parameters of operations that take none. Operations that take some refuse the others by themselves.
+/// Rejects methods that a path of the document does not have, before actix-web looks for another path with that method.
+/// Rejects query parameters of operations that have none; other operations check their parameters themselves.
 ///
-/// A caller who has to sign in first is told that first: then the request goes on to the handler, which says so.
-pub async fn refuse_unknown_methods_and_parameters<B: MessageBody + 'static>(
+/// A caller who must sign in first gets that error first. The request then continues to the handler, which rejects it.
+pub async fn reject_unknown_methods_and_parameters<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
@@ -152,8 +161,8 @@ pub async fn refuse_unknown_methods_and_parameters<B: MessageBody + 'static>(
     if operation.is_none()
         && let Some(allowed) = request.app_data::<web::Data<Routes>>().and_then(|it| it.allowed(request.path()))
     {
-        let refusal = not_allowed(allowed);
-        return Ok(request.into_response(refusal).map_into_right_body());
+        let rejection = not_allowed(allowed);
+        return Ok(request.into_response(rejection).map_into_right_body());
     }
     if let Some(operation) = operation
         && !request.query_string().is_empty()
@@ -163,14 +172,14 @@ pub async fn refuse_unknown_methods_and_parameters<B: MessageBody + 'static>(
     {
         let name = url::form_urlencoded::parse(request.query_string().as_bytes()).next();
         let name = name.map(|(name, _)| name.into_owned()).unwrap_or_default();
-        let refusal =
+        let rejection =
             crate::error::Error::invalid(format!("?{name}"), "unknown_parameter", "there is no such parameter");
-        return Ok(request.error_response(refusal).map_into_right_body());
+        return Ok(request.error_response(rejection).map_into_right_body());
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)
 }
 
-/// What a page of ours may load. Everything but the documentation's page is data, not a page.
+/// Returns what a page may load. Everything but the documentation is data.
 fn content_security_policy(path: &str) -> &'static str {
     if path.starts_with("/docs") {
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -180,7 +189,7 @@ fn content_security_policy(path: &str) -> &'static str {
     }
 }
 
-/// The methods by name; whatever else a client makes up is one label, not one each.
+/// Returns the method's name for metrics. All unknown methods share one label.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -194,8 +203,8 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// Headers that every answer carries unless its handler set them.
-fn harden(headers: &mut HeaderMap, path: &str, id: &str, is_https: bool) {
+/// Sets the headers of every response, unless its handler has set them.
+fn set_default_headers(headers: &mut HeaderMap, path: &str, id: &str, is_https: bool) {
     let mut default = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));

@@ -16,10 +16,11 @@ pub mod middleware;
 pub mod operations;
 pub mod paging;
 pub mod problem;
+pub mod response;
 
 pub use address::ClientAddress;
 pub use endpoints::Endpoints;
 pub use etag::IfMatch;
-pub use idempotency::{Answer, IdempotencyKey};
+pub use idempotency::IdempotencyKey;
 pub use input::{Body, Params, Patch, PathId};
 pub use paging::{Cursor, Limit};

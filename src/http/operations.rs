@@ -1,4 +1,4 @@
-//! What the operator's tools ask: is it alive, may it have traffic, and its figures.
+//! Endpoints for the operator's tools: liveness, readiness and metrics.
 
 use std::sync::atomic::Ordering;
 
@@ -7,17 +7,17 @@ use diesel::prelude::*;
 use serde_json::json;
 
 use super::endpoints::Endpoints;
-use super::problem::{Draft, Rejected};
+use super::problem::{ProblemBuilder, Rejected};
 use crate::env::Env;
 
-/// The endpoints of this room.
+/// Registers the endpoints.
 pub fn routes(endpoints: &mut Endpoints) {
     endpoints.service(live).service(ready).service(metrics);
 }
 
-/// Whether the process is alive
+/// Check whether the process is alive
 ///
-/// Always 200 while the process answers at all; it looks at nothing else.
+/// Always 200 while the process responds. It checks nothing else.
 #[utoipa::path(
     tag = "operations",
     operation_id = "get_liveness",
@@ -28,10 +28,10 @@ async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
-/// Whether the service may have traffic
+/// Check whether the service accepts requests
 ///
-/// 200 while the database answers, is not known to be damaged, audit events can be stored, and no shutdown has begun.
-/// Otherwise 503 with the reason in `detail`.
+/// 200 while the database responds and is not known to be damaged, audit events can be stored, and no shutdown has
+/// begun. Otherwise 503 with the reason in `detail`.
 #[utoipa::path(
     tag = "operations",
     operation_id = "get_readiness",
@@ -40,11 +40,11 @@ async fn live() -> HttpResponse {
 #[get("/health/ready")]
 async fn ready(env: web::Data<Env>) -> Result<HttpResponse, actix_web::Error> {
     if !env.accepting.load(Ordering::Relaxed) {
-        return Err(Rejected(Draft::not_ready("The service is shutting down.")).into());
+        return Err(Rejected(ProblemBuilder::not_ready("The service is shutting down.")).into());
     }
     if env.audit_stalled.load(Ordering::Relaxed) {
-        return Err(Rejected(Draft::not_ready(
-            "Audit events cannot be stored, so requests are refused. Look whether the disk is full.",
+        return Err(Rejected(ProblemBuilder::not_ready(
+            "Audit events cannot be stored, so requests are rejected. Check whether the disk is full.",
         ))
         .into());
     }
@@ -52,13 +52,13 @@ async fn ready(env: web::Data<Env>) -> Result<HttpResponse, actix_web::Error> {
     Ok(HttpResponse::Ok().json(json!({"status": "ready"})))
 }
 
-/// The service's figures
+/// Read the metrics
 ///
-/// OpenMetrics text: durations by route, pools, the writer's queue, the outbox. It holds nobody's data.
+/// OpenMetrics text: durations by route, connection pools, the writer's queue, the outbox. It has no personal data.
 #[utoipa::path(
     tag = "operations",
     operation_id = "get_metrics",
-    responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text",
+    responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text",
         example = json!("legwork_db_write_queue 0"))),
 )]
 #[get("/metrics")]
@@ -68,7 +68,7 @@ async fn metrics(env: web::Data<Env>) -> HttpResponse {
         .body(env.metrics.render())
 }
 
-/// A word on the service's state.
+/// The state of the service.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({"status": "ready"}))]
 pub struct Health {

@@ -1,4 +1,4 @@
-//! Keyset paging: a cursor names the last row seen, so that a page costs the same wherever it lies.
+//! Keyset paging. A cursor names the last row of a page, so that every page costs the same.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,25 +7,65 @@ use jiff::SignedDuration;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 
-/// The size of a page unless the caller says otherwise.
+/// The page size without a `limit` parameter.
 pub const DEFAULT_LIMIT: u8 = 50;
-/// The largest page.
+/// The largest page size.
 pub const MAX_LIMIT: u8 = 200;
 
-/// How far back the next pass through the changes of a list begins.
+/// How far back the next pass through a list of changes begins.
 ///
-/// A change bears the time at which its transaction ran, and shows when that has been committed: later, and by another
-/// instance's clock. No transaction lives as long as this.
+/// A change has the time at which its transaction ran. It is visible after the commit, which is later and by another
+/// instance's clock. No transaction takes as long as this.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
 
-/// Where the next pass through the changes since `since` begins, for the first page of a pass at `now`: whoever begins there
-/// misses nothing, and sees what changed within the last minute once more.
+/// The part of a list that a request asks for. Each list adds its own filters beside it.
+#[derive(Debug, Clone, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageParams {
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+impl PageParams {
+    /// Checks the values. `list` names the list and its order, as for [`Cursor::write`].
+    ///
+    /// # Errors
+    /// A limit that is out of range, or a cursor of another list.
+    pub fn of(&self, list: &'static str) -> Result<Page> {
+        let limit = Limit::new(self.limit)?;
+        Ok(Page { list, limit, after: Cursor::read(self.cursor.as_deref(), list)? })
+    }
+}
+
+/// A page to load.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    list: &'static str,
+    limit: Limit,
+    /// The last row of the previous page; none for the first page.
+    pub after: Option<Cursor>,
+}
+
+impl Page {
+    /// How many rows to load.
+    pub fn rows(&self) -> i64 {
+        self.limit.query()
+    }
+
+    /// Returns the rows of the page, and the cursor of the next one.
+    pub fn cut<T>(&self, rows: Vec<T>, key: impl Fn(&T) -> (Timestamp, uuid::Uuid)) -> (Vec<T>, Option<String>) {
+        self.limit.page(rows, self.list, key)
+    }
+}
+
+/// Returns where the next pass through the changes since `since` begins, for the first page of a pass at `now`. A
+/// caller that begins there misses nothing, and reads the changes of the last minute again.
 pub fn next_pass(now: Timestamp, since: Option<Timestamp>, after: Option<&Cursor>) -> Option<Timestamp> {
-    // A later page is later: what was committed in between, before its place, it does not have.
+    // A later page is read later. It misses changes that were committed meanwhile and sort before it.
     since.filter(|_| after.is_none()).map(|since| now.minus(OVERLAP).max(since))
 }
 
-/// How many items a page may have, 1 to [`MAX_LIMIT`].
+/// The maximum number of items on a page, 1 to [`MAX_LIMIT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u8);
 
@@ -33,7 +73,7 @@ impl Limit {
     /// Reads the `limit` parameter.
     ///
     /// # Errors
-    /// Where it is out of range.
+    /// If it is out of range.
     pub fn new(limit: Option<i64>) -> Result<Self> {
         match u8::try_from(limit.unwrap_or(DEFAULT_LIMIT.into())) {
             Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
@@ -41,12 +81,12 @@ impl Limit {
         }
     }
 
-    /// What the query asks for: one more, to know whether there is a next page.
+    /// Returns the limit of the query, which is one more, to know whether there is a next page.
     pub fn query(self) -> i64 {
         i64::from(self.0) + 1
     }
 
-    /// Cuts the extra row off and makes the cursor from the last row that stays.
+    /// Drops the extra row, and makes the cursor of the next page from the last remaining row.
     pub fn page<T>(
         self,
         mut rows: Vec<T>,
@@ -63,17 +103,18 @@ impl Limit {
     }
 }
 
-/// The place after which a page begins, in lists that are sorted by an instant and an id.
+/// The position after which a page begins, in lists that are sorted by time and id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// The instant of the last row seen.
+    /// The time of the last row.
     pub at: Timestamp,
     /// Its id.
     pub id: uuid::Uuid,
 }
 
 impl Cursor {
-    /// The opaque text for `next_cursor`. `list` names the list and its order, so that no cursor is used elsewhere.
+    /// Returns the opaque text for `next_cursor`. `list` names the list and its order, so that a cursor works in its
+    /// own list only.
     pub fn write(&self, list: &str) -> String {
         URL_SAFE_NO_PAD.encode(format!("1.{list}.{}.{}", self.at.as_micros(), self.id.simple()))
     }
@@ -81,7 +122,7 @@ impl Cursor {
     /// Reads the `cursor` parameter of `list`.
     ///
     /// # Errors
-    /// Where it is not one of this list's.
+    /// If it is not a cursor of this list.
     pub fn read(text: Option<&str>, list: &str) -> Result<Option<Self>> {
         let Some(text) = text else { return Ok(None) };
         let parse = || {
@@ -90,7 +131,7 @@ impl Cursor {
             Some(Self { at: Timestamp::from_micros(at.parse().ok()?)?, id: id.parse().ok()? })
         };
         parse().map(Some).ok_or_else(|| {
-            Error::invalid("?cursor", "invalid_cursor", "must be the next_cursor of the page before, of the same list")
+            Error::invalid("?cursor", "invalid_cursor", "must be the next_cursor of the previous page of the same list")
         })
     }
 }
@@ -100,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_pass_is_told_on_the_first_page_only_and_never_goes_back() {
+    fn the_next_pass_is_on_the_first_page_only_and_never_goes_back() {
         let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
         let now = at("2026-03-02T14:00:00Z");
         let cursor = Cursor { at: now, id: uuid::Uuid::nil() };
@@ -111,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_read_by_its_own_list_only() {
+    fn a_cursor_works_in_its_own_list_only() {
         let cursor = Cursor {
             at: Timestamp::from_micros(1_700_000_000_000_001).expect("an instant"),
             id: uuid::Uuid::from_u128(9),

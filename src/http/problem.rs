@@ -1,67 +1,67 @@
-//! Problem documents (RFC 9457): the one place where the house's errors become HTTP answers.
+//! Problem documents (RFC 9457). The only place that turns errors into HTTP responses.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
-use crate::actor::Role;
 use crate::error::{Error, FieldError};
+use crate::role::Role;
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// What goes wrong, for a person and for a program (RFC 9457).
+/// An error response (RFC 9457).
 ///
-/// Some problems have further members, named with the operations that answer them. `slot_taken` and `hold_lapsed` have
-/// `next_free`; a status move that is not allowed has `allowed`.
+/// Some problems have further members, which the operations describe. `slot_taken` and `hold_lapsed` have `next_free`.
+/// The problem about a step that the status does not allow has `allowed`.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
-    "type": "/problems/validation_failed", "title": "The input breaks rules", "status": 422,
+    "type": "/problems/validation_failed", "title": "The input is invalid", "status": 422,
     "detail": "See `errors`.", "instance": "/v1/registrations", "code": "validation_failed",
     "errors": [{"pointer": "/patient/date_of_birth", "code": "out_of_range", "detail": "must not be in the future"}],
     "request_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55"
 }))]
 pub struct Problem {
-    /// A URI reference that names the kind of problem: `/problems/` and the code.
+    /// A URI reference of the kind of problem: `/problems/` and the code.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind of problem in a few words; the same for every occurrence.
+    /// The kind of problem in a few words. The same for every occurrence.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// This occurrence, for a person.
+    /// What is wrong with this request, and what to do.
     pub detail: String,
     /// The path of the request.
     pub instance: String,
-    /// Stable, in snake case, for a program.
+    /// A stable code in snake_case, for programs.
     pub code: String,
-    /// The broken rules; there if the input is at fault.
+    /// The broken rules, if the input is invalid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(nullable = false)]
     pub errors: Vec<FieldError>,
-    /// With `role_forbidden`: the roles that may do this.
+    /// The roles that may do this, with `role_forbidden`.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Option<Vec<Role>>, nullable = false, max_items = 4)]
     pub allowed_roles: Value,
-    /// The id under which the log holds this request.
+    /// The request's id in the server's log.
     pub request_id: String,
-    /// Members that belong to this kind of problem only.
+    /// Members of this kind of problem only.
     #[serde(flatten)]
     #[schema(ignore)]
     pub members: Map<String, Value>,
 }
 
-/// A problem before the middleware has added the path and the request id.
+/// A problem before the middleware adds path and request id.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct ProblemBuilder {
     /// The HTTP status.
     pub status: StatusCode,
-    /// Stable, in snake case.
+    /// A stable code in snake_case.
     pub code: &'static str,
-    /// The kind in a few words.
+    /// The kind of problem in a few words.
     pub title: &'static str,
-    /// This occurrence.
+    /// What is wrong with this request.
     pub detail: String,
     /// The broken rules.
     pub errors: Vec<FieldError>,
@@ -71,13 +71,13 @@ pub struct Draft {
     pub retry_after: Option<u32>,
 }
 
-impl Draft {
-    /// A problem without further members.
+impl ProblemBuilder {
+    /// Creates a problem without further members.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, title, detail: detail.into(), errors: Vec::new(), members: Map::new(), retry_after: None }
     }
 
-    /// The whole document.
+    /// Returns the complete document.
     pub fn complete(mut self, instance: &str, request_id: &str) -> Problem {
         Problem {
             kind: format!("/problems/{}", self.code),
@@ -93,7 +93,7 @@ impl Draft {
         }
     }
 
-    /// The answer, with this problem attached for the middleware to write out.
+    /// Returns the response, with this problem attached for the middleware to write.
     pub fn into_response(self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.insert_header(ContentType(mime()));
@@ -113,7 +113,7 @@ fn mime() -> actix_web::mime::Mime {
     MEDIA_TYPE.parse().unwrap_or(actix_web::mime::APPLICATION_JSON)
 }
 
-impl From<&Error> for Draft {
+impl From<&Error> for ProblemBuilder {
     fn from(error: &Error) -> Self {
         match error {
             Error::Invalid(errors) => Self {
@@ -121,21 +121,21 @@ impl From<&Error> for Draft {
                 ..Self::new(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "validation_failed",
-                    "The input breaks rules",
-                    "The members of `errors` say where and why.",
+                    "The input is invalid",
+                    "See `errors` for the broken rules.",
                 )
             },
             Error::NotFound => Self::new(
                 StatusCode::NOT_FOUND,
                 "not_found",
                 "Not found",
-                "There is nothing here, or nothing that you may see.",
+                "The object does not exist, or you may not see it.",
             ),
             Error::Unauthenticated(refusal) => {
                 Self::new(StatusCode::UNAUTHORIZED, refusal.code, "Not signed in", refusal.detail.clone())
             }
             Error::Forbidden(refusal) => {
-                Self::new(StatusCode::FORBIDDEN, refusal.code, "Not allowed", refusal.detail.clone())
+                Self::new(StatusCode::FORBIDDEN, refusal.code, "Not permitted", refusal.detail.clone())
             }
             Error::RoleForbidden(roles) => Self::role_forbidden(roles),
             Error::Conflict(conflict) => Self {
@@ -143,29 +143,29 @@ impl From<&Error> for Draft {
                 ..Self::new(
                     StatusCode::CONFLICT,
                     conflict.code,
-                    "In conflict with what is there",
+                    "Conflict with the current state",
                     conflict.detail.clone(),
                 )
             },
             Error::Stale => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "stale",
-                "Changed in between",
-                "It was changed since you read it. Read it again and decide anew.",
+                "Changed meanwhile",
+                "The object was changed after you read it. Read it again and repeat your change.",
             ),
             Error::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
-                "Idempotency-Key used before",
-                "This Idempotency-Key came with another request. Use a new key for a new request.",
+                "Idempotency-Key reused",
+                "This Idempotency-Key was sent with another request. Use a new key for each new request.",
             ),
-            Error::Unavailable { retry_after, .. } => Self {
+            Error::Unavailable { retry_after, .. } | Error::Busy { retry_after } => Self {
                 retry_after: Some(*retry_after),
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "unavailable",
                     "Not available now",
-                    "The service cannot do this at the moment. Try again after the time in Retry-After.",
+                    "The service is not available at the moment. Retry after the number of seconds in Retry-After.",
                 )
             },
             Error::TooMany { code, retry_after, detail } => Self {
@@ -175,8 +175,8 @@ impl From<&Error> for Draft {
             Error::StorageFull => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "storage_full",
-                "No space left",
-                "The service has no space left to store anything. Nothing was changed.",
+                "The disk is full",
+                "The disk of the service is full. Nothing was changed.",
             ),
             Error::Damaged => Self {
                 retry_after: Some(60),
@@ -184,14 +184,14 @@ impl From<&Error> for Draft {
                     StatusCode::SERVICE_UNAVAILABLE,
                     "database_damaged",
                     "The database is damaged",
-                    "The database file is damaged; restore a backup. Until then no request that needs it is served.",
+                    "The database file is damaged. The operator must restore a backup. Until then all requests that need it are rejected.",
                 )
             },
             Error::Retry | Error::Internal(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
-                "A fault of the service",
-                "Something went wrong on our side. Tell us the request_id.",
+                "Internal error",
+                "The service failed. Report the request_id to the operator.",
             ),
         }
     }
@@ -199,7 +199,7 @@ impl From<&Error> for Draft {
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
-        Draft::from(self).status
+        ProblemBuilder::from(self).status
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -207,21 +207,21 @@ impl ResponseError for Error {
             Self::Internal(what) => tracing::error!(fault = %what, "fault"),
             Self::Retry => tracing::error!("a transaction asked to run again outside of Db::write"),
             Self::Unavailable { detail, .. } => tracing::warn!(%detail, "unavailable"),
-            Self::StorageFull => tracing::error!("no space left"),
+            Self::StorageFull => tracing::error!("the disk is full"),
             _ => {}
         }
-        Draft::from(self).into_response()
+        ProblemBuilder::from(self).into_response()
     }
 }
 
-/// The problems that the framework raises by itself, in our own form.
-impl Draft {
-    /// 400: the body is no JSON at all.
+/// Problems that handlers do not raise through [`Error`].
+impl ProblemBuilder {
+    /// 400: the request cannot be parsed.
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", "The request cannot be read", detail)
     }
 
-    /// 403 for a role that may not do this, whatever it is done to.
+    /// 403 for a role that may not do this.
     fn role_forbidden(roles: &[Role]) -> Self {
         let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
         let names = match names.as_slice() {
@@ -230,21 +230,21 @@ impl Draft {
             [others @ .., last] => format!("{} and {last}", others.join(", ")),
         };
         let detail = format!("Your role may not do this. Allowed roles: {names}.");
-        let mut draft = Self::new(StatusCode::FORBIDDEN, "role_forbidden", "Not allowed", detail);
-        draft.members.insert("allowed_roles".into(), json!(roles));
-        draft
+        let mut problem = Self::new(StatusCode::FORBIDDEN, "role_forbidden", "Not permitted", detail);
+        problem.members.insert("allowed_roles".into(), json!(roles));
+        problem
     }
 
     /// 413.
     pub fn too_large(limit: usize) -> Self {
-        let mut draft = Self::new(
+        let mut problem = Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
             "The body is too large",
             format!("A body must be at most {limit} bytes."),
         );
-        draft.members.insert("limit".into(), json!(limit));
-        draft
+        problem.members.insert("limit".into(), json!(limit));
+        problem
     }
 
     /// 415.
@@ -257,7 +257,7 @@ impl Draft {
         )
     }
 
-    /// 404 for a path that leads nowhere.
+    /// 404 for a path without a route.
     pub fn no_route() -> Self {
         Self::from(&Error::NotFound)
     }
@@ -268,17 +268,17 @@ impl Draft {
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
             "Method not allowed",
-            format!("This path knows {allowed}."),
+            format!("This path allows {allowed}."),
         )
     }
 
-    /// 403: a browser asked for a web client whose origin is not let in.
+    /// 403: the preflight of an origin that is not allowed.
     pub fn origin() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "origin_not_allowed",
             "Origin not allowed",
-            "The server does not let web clients of this origin in. The operator admits an origin with the setting \
+            "The server does not accept web clients of this origin. The operator can allow an origin with the setting \
              CORS_ORIGINS, for example CORS_ORIGINS=https://app.clinic.example.",
         )
     }
@@ -301,7 +301,7 @@ impl Draft {
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate_limited",
                 "Too many requests",
-                "You have asked too often. Try again after the time in Retry-After; RateLimit says where you stand.",
+                "Rate limit exceeded. Retry after the number of seconds in Retry-After.",
             )
         }
     }
@@ -324,22 +324,20 @@ impl Draft {
         )
     }
 
-    /// 500 for whatever the framework could not do.
+    /// 500 for other failures of the framework.
     pub fn framework(status: StatusCode) -> Self {
         match status {
             StatusCode::REQUEST_TIMEOUT => Self::timed_out(),
             StatusCode::NOT_FOUND => Self::no_route(),
-            status if status.is_client_error() => {
-                Self { status, ..Self::malformed("The request could not be understood.") }
-            }
+            status if status.is_client_error() => Self { status, ..Self::malformed("The request cannot be parsed.") },
             _ => Self::from(&Error::fault("framework")),
         }
     }
 }
 
-/// A draft is an error of its own where the house's error has no word for it.
+/// A problem as an error, for problems that [`Error`] does not have.
 #[derive(Debug)]
-pub struct Rejected(pub Draft);
+pub struct Rejected(pub ProblemBuilder);
 
 impl std::fmt::Display for Rejected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,26 +1,25 @@
-//! The small pages that the service itself serves for the links in its mails: so that a mail works before the clinic has
-//! any other client. They are static but for the clinic's name and numbers, and call the public API like any client.
+//! The pages behind the links in mails, so that mails work before the clinic has a client. They are static except for
+//! the clinic's name and numbers, and call the public API.
 //!
-//! A page is one template for both languages, with each text beside its translation: `t("Yes", "Sí")`. All that the script
-//! may have to say stands in the page, hidden, so that the script has no words of its own.
+//! A page is one template for both languages, with each text beside its translation: `t("Yes", "Sí")`. All texts of the
+//! script are hidden elements of the page, so the script has none itself.
 
 use std::sync::LazyLock;
 
 use actix_web::http::header::{self, Accept, AcceptLanguage, Header, Preference};
 use actix_web::{HttpRequest, HttpResponse, mime, web};
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
+use text::Language;
 
 use crate::config::Settings;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::Limit;
 use crate::http::fallback::{not_allowed, not_found};
 use crate::phone::{Country, Telephone};
-use crate::scheduling;
-use crate::text::Language;
+use crate::scheduling::setup::location;
 
-/// Everything that pages are made of, by name.
+/// The templates by name.
 const TEMPLATES: &[(&str, &str)] = &[
     ("layout.html", include_str!("html/layout.html")),
     ("errors.html", include_str!("html/errors.html")),
@@ -34,11 +33,11 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("home.html", include_str!("html/home.html")),
 ];
 
-/// The pages, as links name them.
+/// The pages as links name them.
 const PAGES: [&str; 5] = ["verify-email", "set-password", "accept-invitation", "appointment", "stop-access"];
 
-/// What a page may do: load its own style and script, and call the API. Nothing inline, nothing from elsewhere, no frame
-/// around it, and no form that is sent without the script.
+/// The content security policy. A page may load its own style and script, and call the API. Nothing inline, nothing
+/// from other origins, no frames, and no forms without the script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
@@ -60,7 +59,7 @@ fn engine(templates: &'static [(&'static str, &'static str)]) -> Environment<'st
     engine
 }
 
-/// The pages with their style and script.
+/// Registers the pages with their style and script.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     let other = || web::to(|| async { not_allowed("GET, HEAD") });
     for name in PAGES {
@@ -73,7 +72,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
     ] {
         let file = move || async move {
-            // Short, as a page and its script must be of one version.
+            // Short, because a page and its script must have the same version.
             let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=60")];
             headers
                 .into_iter()
@@ -87,7 +86,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     }
 }
 
-/// The home page, for people who type the clinic's address. A client that asks for JSON only is told that no operation is here.
+/// The home page, for people who type the clinic's address. A client that accepts only JSON gets `not_found`.
 async fn home(env: web::Data<Env>, request: HttpRequest) -> Result<HttpResponse> {
     if accepts_json_only(&request) {
         let mut refusal = not_found();
@@ -97,7 +96,7 @@ async fn home(env: web::Data<Env>, request: HttpRequest) -> Result<HttpResponse>
     answer(env, request, "home").await
 }
 
-/// Whether the request takes JSON and neither HTML nor everything.
+/// Returns whether the request accepts JSON and neither HTML nor every type.
 fn accepts_json_only(request: &HttpRequest) -> bool {
     let accepted: Vec<_> = Accept::parse(request).map(|accept| accept.ranked()).unwrap_or_default();
     let is_json = |kind: &mime::Mime| kind.subtype() == mime::JSON || kind.suffix() == Some(mime::JSON);
@@ -113,16 +112,16 @@ async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -
         .body(page))
 }
 
-/// Whom to call: the clinic's number, or those of its locations. A page without them is better than none.
+/// Returns the clinic's telephone number, or those of its locations. Without a database the page is shown without
+/// numbers.
 async fn phones(env: &Env) -> Vec<Value> {
     if let Some(number) = env.config.settings.clinic_phone.clone() {
         let country = env.db.read(Country::of_clinic).await.unwrap_or_default();
         return vec![phone(None, &Telephone::of(&number, country))];
     }
-    let locations =
-        env.db.read(|conn: &mut Conn| scheduling::store::list_locations(conn, None, Limit::new(Some(PHONES))?));
-    let locations = locations.await.unwrap_or_default().into_iter().take(usize::try_from(PHONES).unwrap_or_default());
+    let locations = env.db.read(|conn: &mut Conn| location::load(conn, None, PHONES)).await.unwrap_or_default();
     locations
+        .into_iter()
         .map(|location| phone(Some(&location.name), &Telephone::of(&location.phone, Country::of(&location.country))))
         .collect()
 }
@@ -151,7 +150,7 @@ fn render(
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))
 }
 
-/// The language that the link or the switch on the page asks for, else the reader's own.
+/// Returns the language in the query (set by links and by the language switch), otherwise the browser's.
 fn language(request: &HttpRequest) -> Language {
     let asked = url::form_urlencoded::parse(request.query_string().as_bytes()).find(|(name, _)| name == "lang");
     if let Some((_, tag)) = asked {
@@ -170,13 +169,13 @@ fn language(request: &HttpRequest) -> Language {
 mod tests {
     use super::*;
     use crate::messages::fixtures::config;
-    use crate::text::branches::Branches;
+    use crate::template_branches::Branches;
     use actix_web::test::TestRequest;
 
     #[test]
     fn every_branch_of_every_page_can_be_rendered() {
         let mut branches = Branches::default();
-        // The engine asks for texts that live as long as the program.
+        // The engine needs texts that live as long as the program.
         let marked = TEMPLATES.iter().map(|(name, text)| (*name, &*branches.mark(name, text).leak()));
         let engine = engine(marked.collect::<Vec<_>>().leak());
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_link_says_the_language_or_else_the_browser_does() {
+    fn the_query_decides_the_language_and_otherwise_the_browser() {
         for (uri, accepted, expected) in [
             ("/appointment", None, Language::English),
             ("/appointment", Some("es-MX,es;q=0.9,en;q=0.8"), Language::Spanish),

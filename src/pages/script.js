@@ -1,8 +1,8 @@
-// The script of the clinic's small pages. It calls the public API like any other client.
+// The script of the pages behind the links in mails. It calls the public API like any other client.
 //
-// The link's token stands in the fragment, which no server sees. It stays in the address bar as long as it is good, so
-// that the page can be reloaded or kept; once it is used up it is taken away, or the token of the next step takes its place. Nothing that has an effect happens without
-// a press of a button: mail scanners open links, too. Seeing an appointment has none, so it is shown at once.
+// The link's token is in the fragment, which no server sees. It stays in the address bar while it works, so that the page can be
+// reloaded. A used token is removed or replaced by the token of the next step. Everything with an effect needs a button, because mail
+// scanners open links. Viewing an appointment has no effect, so it is shown at once.
 "use strict";
 
 (() => {
@@ -12,16 +12,16 @@
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const fragment = (name) => new URLSearchParams(location.hash.slice(1)).get(name) ?? "";
   const token = () => fragment("token");
-  /** What sets the password of an account whose address has just been verified. */
+  /** The token that sets the password of an account whose address was just verified. */
   const passwordToken = () => fragment("password-token");
 
-  /** Shows one part of the page, and takes whoever listens or tabs there unless the page has just opened. */
+  /** Shows one part of the page and moves the focus there, unless the page has just opened. */
   function show(state, quietly = false) {
     for (const section of all("[data-state]")) section.hidden = section.dataset.state !== state;
     if (!quietly) one(`[data-state="${state}"] h1`).focus();
   }
 
-  /** Calls the API. Whatever hinders that is an outcome as well: `offline`, `busy`, `failed`. */
+  /** Calls the API. Failures are outcomes: `offline`, `busy`, `failed`. */
   async function call(path, body) {
     let response;
     try {
@@ -42,7 +42,7 @@
     return { outcome: "failed" };
   }
 
-  /** Takes all errors of a form away. */
+  /** Removes all errors of a form. */
   function clear(form) {
     for (const error of all("[data-error], [data-code], [data-said]", form)) {
       if ("said" in error.dataset) error.remove();
@@ -51,12 +51,12 @@
     for (const field of all("[aria-invalid]", form)) field.removeAttribute("aria-invalid");
   }
 
-  /** Shows what hinders a form as a whole. */
-  function hinder(form, outcome) {
+  /** Shows an error of the whole form. */
+  function showFormError(form, outcome) {
     one(`[data-error="${outcome}"]`, form).hidden = false;
   }
 
-  /** Shows the errors of a problem document at their fields, in our words or else the server's. Says whether it could. */
+  /** Shows the errors of a problem document at their fields, in the page's text or the server's. Returns whether it could. */
   function explain(form, errors = []) {
     let first = null;
     for (const { pointer, code, detail } of errors) {
@@ -85,9 +85,9 @@
   const asksFor = (result, pointer) =>
     result.answer.errors?.some((error) => error.pointer === pointer && error.code === "required");
   const spent = (answer) => (answer.errors ?? []).some((error) => error.pointer === "/token");
-  /** Replaces the fragment; the switch of language keeps the new one. */
+  /** Replaces the fragment. The link to the other language gets the new one. */
   const remember = (hash) => { history.replaceState(null, "", location.pathname + location.search + hash); follow(); };
-  /** A used-up token has no business in the history. */
+  /** Removes a used token from the history. */
   const forget = () => remember("");
 
   const mailbox = (path) => ({
@@ -105,7 +105,7 @@
     },
   });
 
-  /** An invitation is accepted by whoever has an account; somebody else is asked for a password first. */
+  /** Accepts an invitation. A person without an account must choose a password first. */
   const accepts = (run) => {
     const action = usesToken(run);
     return {
@@ -162,7 +162,7 @@
       done: ({ answer }) => { tell(answer); show("shown"); },
       refused: ({ status }) => {
         if (status === 422) return false;
-        // It changed since it was shown: too late now, checked in, or the link was taken back.
+        // It changed after it was shown: it is too late, the patient has checked in, or the link was revoked.
         view();
         return true;
       },
@@ -174,15 +174,15 @@
     const { run, done, refused } = actions[form.dataset.do];
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      // Not `disabled`: that would take the focus away from whoever uses a keyboard.
+      // Not `disabled`, because that would take the focus from the button.
       if (button.getAttribute("aria-disabled") === "true") return;
       button.setAttribute("aria-disabled", "true");
       clear(form);
       const result = await run(form);
       button.removeAttribute("aria-disabled");
       if (result.outcome === "done") done(result);
-      else if (result.outcome !== "refused") hinder(form, result.outcome);
-      else if (!refused?.(result) && !explain(form, result.answer.errors)) hinder(form, "failed");
+      else if (result.outcome !== "refused") showFormError(form, result.outcome);
+      else if (!refused?.(result) && !explain(form, result.answer.errors)) showFormError(form, "failed");
     });
   }
 
@@ -211,7 +211,7 @@
   // The appointment.
   function tell(appointment) {
     const zone = { timeZone: appointment.time_zone };
-    // The clinic's patients say 9:30 AM, in Spanish as well, as their mails do.
+    // The 12-hour clock in both languages, as in mails.
     const say = (at, form) => new Intl.DateTimeFormat(`${lang}-US`, { ...zone, ...form }).format(new Date(at));
     const minute = { hour: "numeric", minute: "2-digit" };
     const facts = {
@@ -253,19 +253,19 @@
       show("gone", quietly);
     } else {
       show("trouble", quietly);
-      hinder(one('[data-do="view"]'), result.outcome);
+      showFormError(one('[data-do="view"]'), result.outcome);
     }
     return result;
   }
 
-  // The other language keeps the token.
+  // The link to the other language keeps the token.
   const language = document.getElementById("language");
   const follow = () => { language.hash = location.hash; };
   addEventListener("hashchange", () => { follow(); begin(); });
 
   function begin() {
     if (passwordToken() && one('[data-state="password"]')) show("password", true);
-    // Where a link can be asked for, one may come without any.
+    // A page on which a link can be requested works without a token.
     else if (!token()) show(one('[data-state="start"]') ? "start" : "gone", true);
     else if (page === "appointment") view(true);
     else show("ask", true);

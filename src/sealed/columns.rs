@@ -1,14 +1,14 @@
-//! Every sealed column of the database, in one list: what a rotation of the keys seals anew. A test compares it with the
-//! schema, so that a new one cannot be forgotten.
+//! All encrypted columns of the database, which a key rotation encrypts again. A test compares the list with the
+//! schema, so that no new column is forgotten.
 
-/// A column of sealed values.
+/// A column of encrypted values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Column {
     /// The table.
     pub table: &'static str,
     /// The column.
     pub column: &'static str,
-    /// The column whose id the values are bound to ([`super::Place::row`]): the first of the primary key.
+    /// The column with the id to which values are bound ([`super::Place::row`]): the first of the primary key.
     pub row: &'static str,
 }
 
@@ -22,12 +22,12 @@ const fn of(table: &'static str, column: &'static str) -> Column {
     Column { table, column, row: "id" }
 }
 
-/// All of them.
+/// All encrypted columns.
 pub const SEALED: &[Column] = &[
     of("appointment_history", "reason"),
     of("appointments", "note"),
     of("audit_keys", "secret"),
-    Column { table: "idempotency_keys", column: "answer", row: "actor_id" },
+    Column { table: "idempotency_keys", column: "result", row: "actor_id" },
     of("intake_flags", "note"),
     of("intake_flags", "rule"),
     of("intake_versions", "answers"),
@@ -41,6 +41,7 @@ pub const SEALED: &[Column] = &[
     of("lab_results", "result"),
     of("messages", "note"),
     of("messages", "payload"),
+    of("one_time_tokens", "registration"),
     of("patients", "details"),
     of("practitioner_exceptions", "reason"),
     of("record_openings", "reason"),
@@ -50,7 +51,7 @@ pub const SEALED: &[Column] = &[
 
 /// Columns that a key rotation skips: digests, ids, and the proofs of the keys. None of them is encrypted.
 #[cfg(test)]
-const PASSED_BY: &[(&str, &str)] = &[
+const NOT_SEALED: &[(&str, &str)] = &[
     ("access_links", "token_hash"),
     ("appointment_links", "token_hash"),
     ("audit_events", "mac"),
@@ -59,6 +60,7 @@ const PASSED_BY: &[(&str, &str)] = &[
     ("audit_purges", "mac"),
     ("audit_seals", "hmac"),
     ("idempotency_keys", "fingerprint"),
+    ("one_time_tokens", "requested_by"),
     ("one_time_tokens", "token_hash"),
     ("patient_invitations", "token_hash"),
     ("recovery_codes", "code_hash"),
@@ -74,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// Each column of bytes in the schema, with the first column of its table's primary key.
+    /// Returns each column of bytes in the schema, with the first column of its table's primary key.
     fn columns_of_bytes() -> BTreeSet<(String, String, String)> {
         let mut found = BTreeSet::new();
         let mut table = None;
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn every_column_of_bytes_is_on_the_list_of_sealed_ones_or_passed_by_for_a_reason() {
+    fn every_column_of_bytes_is_listed_as_encrypted_or_not() {
         let there = columns_of_bytes();
         assert!(there.len() > 15, "{there:?}");
         for (table, column, row) in &there {
@@ -101,13 +103,13 @@ mod tests {
                 column: column.clone().leak(),
                 row: row.clone().leak(),
             });
-            let passed_by = PASSED_BY.contains(&(table.as_str(), column.as_str()));
+            let not_sealed = NOT_SEALED.contains(&(table.as_str(), column.as_str()));
             assert!(
-                sealed != passed_by,
-                "{table}.{column} ({row}): put it into SEALED if it holds sealed values, so that they are sealed anew \
-                 when the keys change, or into PASSED_BY if nothing can be read from it"
+                sealed != not_sealed,
+                "{table}.{column} ({row}): add it to SEALED if its values are encrypted, so that a key rotation encrypts \
+                 them again, or to NOT_SEALED if nothing can be read from it"
             );
         }
-        assert_eq!(there.len(), SEALED.len() + PASSED_BY.len(), "a column on the lists is not in the schema");
+        assert_eq!(there.len(), SEALED.len() + NOT_SEALED.len(), "a column on the lists is not in the schema");
     }
 }

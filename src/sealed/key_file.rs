@@ -1,4 +1,4 @@
-//! The file of data keys that the embedded default keeps beside its database: a key is put in front, or taken out.
+//! The file of data keys beside an SQLite database. Adds and removes keys.
 
 use std::fs;
 use std::io::Write;
@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Sealer;
 
-/// Puts a new key in front and gives its id: the next number that neither the file nor `taken` has.
+/// Adds a new key in front and returns its id: the next number that is neither in the file nor in `taken`.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub fn add(path: &Path, secret: [u8; 32], taken: &[String]) -> Result<String, String> {
     let ring = read(path)?;
     let number = |id: &str| id.strip_prefix('k').and_then(|number| number.parse::<u32>().ok());
@@ -22,10 +22,10 @@ pub fn add(path: &Path, secret: [u8; 32], taken: &[String]) -> Result<String, St
     Ok(id)
 }
 
-/// Takes a key out.
+/// Removes a key.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub fn remove(path: &Path, id: &str) -> Result<(), String> {
     let ring = read(path)?;
     let rest: Vec<_> =
@@ -42,7 +42,7 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(ring.trim().trim_end_matches(',').to_owned())
 }
 
-/// Gives the file new content, whole or not at all: without the keys the data is lost.
+/// Replaces the file's content, completely or not at all. Without the keys the data is lost.
 fn replace(path: &Path, ring: &str) -> Result<(), String> {
     Sealer::parse(ring)?;
     let explain = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_key_comes_first_and_an_old_one_goes_and_nobody_else_can_read_them() {
+    fn keys_are_added_in_front_and_removed_and_only_the_owner_can_read_them() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("data-keys");
         fs::write(&path, format!("k1:{}\n", STANDARD.encode([1; 32]))).expect("a file");

@@ -1,8 +1,9 @@
-//! Sealing everything anew under the first key, beside a running server that does so already with what it writes.
+//! Key rotation: encrypts all values again with the first key, beside a running server that already uses it for new
+//! values.
 //!
-//! There is no state to resume from: a value says itself under which key it is, and a rotation that was broken off
-//! goes past what is done. A value is replaced only where it is still the one that was read, so that nothing that somebody
-//! writes meanwhile is lost. Values are replaced in small batches, with pauses in which the server has the database to itself.
+//! There is no state to resume from, because each value names its key. An interrupted rotation skips what is done. A
+//! value is replaced only if it is still the one that was read, so that no concurrent change is lost. Values are
+//! replaced in small batches, with pauses for the server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,18 +18,18 @@ use crate::db::types::Uid;
 use crate::db::{Conn, Db, per_backend};
 use crate::error::{Error, Result};
 
-/// How many values are read and replaced at once.
-const AT_ONCE: i64 = 200;
-/// How many are only looked at, at once.
-const LOOK: i64 = 5_000;
-/// As much of a value as tells its key, and it from all others: the nonce stands within.
-const HEAD: &str = "64";
-/// How often everything is gone through for what was locked or written under an older key meanwhile.
-const MOST_PASSES: u32 = 5;
-/// How often a busy database is asked again, a second apart.
-const TRIES: u32 = 30;
-/// How many faults are told one by one.
-const TOLD: usize = 20;
+/// How many values are read and replaced together.
+const BATCH: i64 = 200;
+/// How many values are counted together.
+const COUNT_PAGE: i64 = 5_000;
+/// How much of a value is read to identify its key and the value itself. It includes the nonce.
+const PREFIX_BYTES: &str = "64";
+/// How often all values are visited, for those that were locked, or were encrypted with an older key meanwhile.
+const MAX_PASSES: u32 = 5;
+/// How often a busy database is tried again, with a second between.
+const MAX_ATTEMPTS: u32 = 30;
+/// How many faults are listed.
+const MAX_LISTED: usize = 20;
 
 #[derive(Debug, Clone, Copy, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
 #[diesel(sql_type = Uid)]
@@ -44,62 +45,60 @@ struct Value {
     value: Vec<u8>,
 }
 
-/// How a rotation ended.
+/// The result of a rotation.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// How many values it has sealed anew.
+    /// How many values were encrypted again.
     pub resealed: u64,
-    /// How many could not be opened; they are as they were.
+    /// How many values could not be decrypted. They were not changed.
     pub unreadable: u64,
-    /// What is wrong with the first of those: places and reasons, no values.
+    /// The first of these faults: places and reasons, without values.
     pub faults: Vec<String>,
 }
 
-/// How many values are sealed under each key, in which columns.
+/// How many values are encrypted with each key, by column.
 #[derive(Debug, Default)]
 pub struct Usage(pub BTreeMap<String, BTreeMap<Column, u64>>);
 
 impl Usage {
-    /// How many values are under this key.
+    /// Returns how many values are encrypted with a key.
     pub fn of(&self, id: &str) -> u64 {
         self.0.get(id).map_or(0, |columns| columns.values().sum())
     }
 }
 
-/// Seals every value that is under another key anew under the first. `tell` hears of each column how many were done so far.
-///
-/// # Errors
-/// The database's. What cannot be opened is no error; the report tells it.
-pub async fn rotate(db: &Db, sealer: &Sealer, mut tell: impl FnMut(&Column, u64)) -> Result<Report> {
+/// Encrypts every value of another key again with the first key. Calls `report_progress` with each column and the
+/// number of its values so far. A value that cannot be decrypted is no error; it is in the report.
+pub async fn rotate(db: &Db, sealer: &Sealer, mut report_progress: impl FnMut(&Column, u64)) -> Result<Report> {
     let mut report = Report::default();
-    for pass in 1..=MOST_PASSES {
+    for pass in 1..=MAX_PASSES {
         (report.unreadable, report.faults) = (0, Vec::new());
         let mut left = 0;
         for column in SEALED {
-            left += rotate_column(db, sealer, column, &mut report, &mut tell).await?;
+            left += rotate_column(db, sealer, column, &mut report, &mut report_progress).await?;
         }
         if left == 0 {
             break;
         }
-        if pass < MOST_PASSES {
+        if pass < MAX_PASSES {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
     Ok(report)
 }
 
-/// One walk through a column; says how many values were passed over because somebody was at them.
+/// Visits all values of a column, and returns how many were skipped because they were locked or changed.
 async fn rotate_column(
     db: &Db,
     sealer: &Sealer,
     column: &'static Column,
     report: &mut Report,
-    tell: &mut impl FnMut(&Column, u64),
+    report_progress: &mut impl FnMut(&Column, u64),
 ) -> Result<u64> {
     let (mut done, mut left) = (0, 0);
     let mut after = None;
     loop {
-        let page = read(db, column, column.column.to_owned(), after.take(), AT_ONCE).await?;
+        let page = read(db, column, column.column.to_owned(), after.take(), BATCH).await?;
         let Some(last) = page.last() else { break };
         after = Some((last.id, last.value.clone()));
         let mut changes = Vec::new();
@@ -110,7 +109,7 @@ async fn rotate_column(
                 Ok(Some(new)) => changes.push((id, value, new)),
                 Err(fault) => {
                     report.unreadable += 1;
-                    if report.faults.len() < TOLD {
+                    if report.faults.len() < MAX_LISTED {
                         report.faults.push(fault.to_string());
                     }
                 }
@@ -121,7 +120,7 @@ async fn rotate_column(
         }
         let began = Instant::now();
         let (count, changes) = (changes.len() as u64, Arc::new(changes));
-        let replaced = patiently(|| {
+        let replaced = retry_while_busy(|| {
             let changes = Arc::clone(&changes);
             db.write(move |tx| replace(tx, column, &changes))
         })
@@ -129,14 +128,14 @@ async fn rotate_column(
         done += replaced;
         left += count - replaced;
         report.resealed += replaced;
-        tell(column, done);
-        // As long as it took, the server's writers have the database to themselves.
+        report_progress(column, done);
+        // Leaves the database to the server for as long as the batch took.
         tokio::time::sleep(began.elapsed()).await;
     }
     Ok(left)
 }
 
-/// A page of a column's values, or of what `shown` makes of them, in one order for good.
+/// Reads a page of a column's values, or of the expression `shown` of them, in a stable order.
 async fn read(
     db: &Db,
     column: &'static Column,
@@ -150,7 +149,7 @@ async fn read(
          WHERE {row} >= $1 AND ({row} > $1 OR {shown} > $2) AND {column} IS NOT NULL ORDER BY {row}, {shown} LIMIT $3"
     );
     let (id, value) = after.unwrap_or((RowId(uuid::Uuid::nil()), Vec::new()));
-    patiently(|| {
+    retry_while_busy(|| {
         let (sql, value) = (sql.clone(), value.clone());
         db.read(move |conn| {
             let query = diesel::sql_query(sql).bind::<Uid, _>(id).bind::<Binary, _>(value).bind::<BigInt, _>(count);
@@ -160,9 +159,9 @@ async fn read(
     .await
 }
 
-/// Replaces those values that are still the ones that were read, and says how many.
+/// Replaces the values that are still the ones that were read, and returns how many.
 ///
-/// On PostgreSQL a row that somebody has locked is passed over: who never waits is part of no deadlock.
+/// On PostgreSQL it skips locked rows. It never waits, so it cannot be part of a deadlock.
 fn replace(tx: &mut Conn, column: &Column, changes: &[(RowId, Vec<u8>, Vec<u8>)]) -> Result<u64> {
     let Column { table, column, row } = column;
     let condition = match tx {
@@ -180,17 +179,14 @@ fn replace(tx: &mut Conn, column: &Column, changes: &[(RowId, Vec<u8>, Vec<u8>)]
     Ok(replaced)
 }
 
-/// Counts what is sealed under which key.
-///
-/// # Errors
-/// The database's.
+/// Counts the values by their keys.
 pub async fn usage(db: &Db) -> Result<Usage> {
     let mut usage = Usage::default();
     for column in SEALED {
         let mut after = None;
         loop {
-            let head = format!("substr({}, 1, {HEAD})", column.column);
-            let page = read(db, column, head, after.take(), LOOK).await?;
+            let head = format!("substr({}, 1, {PREFIX_BYTES})", column.column);
+            let page = read(db, column, head, after.take(), COUNT_PAGE).await?;
             for Value { value, .. } in &page {
                 let id = key_id(value).unwrap_or("unknown").to_owned();
                 *usage.0.entry(id).or_default().entry(*column).or_default() += 1;
@@ -202,9 +198,9 @@ pub async fn usage(db: &Db) -> Result<Usage> {
     Ok(usage)
 }
 
-/// Asks again where the database is busy with the server's own work.
-async fn patiently<T, F: Future<Output = Result<T>>>(mut work: impl FnMut() -> F) -> Result<T> {
-    for _ in 1..TRIES {
+/// Tries again while the database is busy with the server's work.
+async fn retry_while_busy<T, F: Future<Output = Result<T>>>(mut work: impl FnMut() -> F) -> Result<T> {
+    for _ in 1..MAX_ATTEMPTS {
         match work().await {
             Err(Error::Unavailable { .. }) => tokio::time::sleep(Duration::from_secs(1)).await,
             done => return done,

@@ -5,10 +5,10 @@ use crate::error::Rule;
 /// A member of a merge patch: absent, `null` or a value. Use with `#[serde(default)]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Change<T> {
-    /// The member is not there: keep what is.
+    /// The member is absent: keeps the value.
     #[default]
     Keep,
-    /// `null`: take it away.
+    /// `null`: removes the value.
     Clear,
     /// The new value.
     Set(T),
@@ -21,7 +21,7 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Change<T> {
 }
 
 impl<T> Change<T> {
-    /// Applies the change to a value that may be missing.
+    /// Applies the change to an optional value.
     pub fn apply(self, to: &mut Option<T>) {
         match self {
             Self::Keep => {}
@@ -30,14 +30,14 @@ impl<T> Change<T> {
         }
     }
 
-    /// Applies the change to a value that must be there.
+    /// Applies the change to a required value.
     ///
     /// # Errors
-    /// Where it would be taken away.
+    /// If it would be removed.
     pub fn apply_required(self, to: &mut T) -> Result<(), Rule> {
         match self {
             Self::Keep => {}
-            Self::Clear => return Err(Rule::new("required", "cannot be taken away")),
+            Self::Clear => return Err(Rule::new("required", "must not be removed")),
             Self::Set(value) => *to = value,
         }
         Ok(())

@@ -35,7 +35,7 @@ pub fn check(shape: &Shape, value: &mut Value) -> Findings {
 }
 
 struct Check {
-    /// The pointer to the value at hand.
+    /// The pointer to the current value.
     place: String,
     found: Findings,
 }
@@ -134,7 +134,7 @@ impl Check {
     }
 }
 
-/// Returns what an unknown name is told, with the known one that is near.
+/// Returns the error text of an unknown name. Suggests a known name that is close.
 pub fn unknown(what: &str, name: &str, known: &[Member]) -> String {
     match nearest(name, known.iter().map(|member| member.name.as_str())) {
         Some(near) => format!("there is no such {what}; did you mean `{near}`?"),
@@ -142,7 +142,7 @@ pub fn unknown(what: &str, name: &str, known: &[Member]) -> String {
     }
 }
 
-/// Returns whether a text is what it stands for.
+/// Returns whether a text has the form.
 pub fn has_form(text: &str, form: Form) -> bool {
     match form {
         Form::Plain => true,
@@ -152,7 +152,7 @@ pub fn has_form(text: &str, form: Form) -> bool {
     }
 }
 
-/// Returns what a value that is no option is told.
+/// Returns the error text of a value that is no option.
 pub fn options_of(options: &[String]) -> String {
     let quoted: Vec<_> = options.iter().map(|option| format!("\"{option}\"")).collect();
     match quoted.as_slice() {
@@ -161,7 +161,7 @@ pub fn options_of(options: &[String]) -> String {
     }
 }
 
-/// Returns what a value of another type is told.
+/// Returns the error text of a value of another type.
 pub fn expected(shape: &Shape) -> String {
     let what = match &*shape.kind {
         Kind::Any => "any value".into(),
@@ -198,7 +198,7 @@ fn is_whole(number: &Number) -> bool {
     number.as_f64().is_some_and(|float| float.fract() == 0.0)
 }
 
-/// The integer that a number is, however it is written.
+/// Returns the integer value of a number in any notation.
 #[allow(clippy::cast_possible_truncation, reason = "a whole float within the bounds has its integer")]
 fn integer(number: &Number) -> Option<i64> {
     number.as_i64().or_else(|| {

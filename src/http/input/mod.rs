@@ -26,7 +26,7 @@ pub use self::change::Change;
 use self::shape::Shape;
 use self::tree::{Failure, Tree};
 use super::fallback::Operation;
-use super::problem::{Draft, Rejected};
+use super::problem::{ProblemBuilder, Rejected};
 use crate::error::Error;
 
 /// The largest body in bytes.
@@ -35,7 +35,7 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// A JSON body. `T` should carry `#[serde(deny_unknown_fields)]`.
 #[derive(Debug)]
 pub struct Body<T> {
-    /// What it says.
+    /// The value.
     pub value: T,
     /// Its bytes, for the fingerprint of an idempotent request.
     pub raw: Bytes,
@@ -57,7 +57,7 @@ pub struct Patch<T>(pub T);
 #[derive(Debug)]
 pub struct Params<T>(pub T);
 
-/// The id in the path. What is no id names nothing: 404.
+/// The id in the path. A text that is no id is 404.
 #[derive(Debug, Clone, Copy)]
 pub struct PathId<T>(pub T);
 
@@ -66,12 +66,12 @@ async fn read(mut payload: Payload) -> Result<Bytes, actix_web::Error> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Rejected(match error {
-                PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Draft::timed_out(),
-                _ => Draft::malformed("The body broke off."),
+                PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => ProblemBuilder::timed_out(),
+                _ => ProblemBuilder::malformed("The body broke off."),
             })
         })?;
         if body.len() + chunk.len() > BODY_LIMIT {
-            return Err(Rejected(Draft::too_large(BODY_LIMIT)).into());
+            return Err(Rejected(ProblemBuilder::too_large(BODY_LIMIT)).into());
         }
         body.extend_from_slice(&chunk);
     }
@@ -83,14 +83,14 @@ fn declared_too_large(request: &HttpRequest) -> bool {
     length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).is_some_and(|length| length > BODY_LIMIT)
 }
 
-/// Reads a body strictly: parses it, checks it against the shape that the document gives it, and turns it into the type.
+/// Reads a body strictly: parses it, checks it against its shape in the document, and deserialises it.
 ///
 /// # Errors
-/// 400 for what is not JSON or nested too deeply; 422 with the JSON pointer of each place where it is JSON of another shape.
-/// Limits that a handler checks are reported here only beside such errors.
+/// 400 if it is not JSON or nested too deeply. 422 with the JSON pointer of each place with another shape. Limits that
+/// a handler checks are reported only together with such errors.
 fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &Shape) -> Result<T, actix_web::Error> {
     let Tree { mut value, duplicates: mut errors } = tree::parse(bytes).map_err(|failure| match failure {
-        Failure::Malformed(detail) => actix_web::Error::from(Rejected(Draft::malformed(detail))),
+        Failure::Malformed(detail) => actix_web::Error::from(Rejected(ProblemBuilder::malformed(detail))),
         Failure::Number(error) => Error::Invalid(vec![error]).into(),
     })?;
     let found = check::check(shape, &mut value);
@@ -101,7 +101,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &Shape) -> Result<T, actix_we
         return Err(Error::Invalid(errors).into());
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        // A number may be past what its type holds.
+        // A number may exceed its type.
         let limits = found.limits;
         if limits.is_empty() { unreadable(pointer(error.path())) } else { Error::Invalid(limits) }.into()
     })
@@ -126,12 +126,12 @@ fn unreadable(pointer: String) -> Error {
     Error::invalid(pointer, "wrong_value", "cannot be read")
 }
 
-/// What is known of the operation that a request asks for.
+/// Returns the operation of a request.
 fn operation(request: &HttpRequest) -> Result<Arc<Operation>, Error> {
     request.extensions().get::<Arc<Operation>>().cloned().ok_or_else(|| Error::fault("a request without its operation"))
 }
 
-/// Checks the content type, reads, parses.
+/// Checks the content type, reads and parses.
 async fn json<T: DeserializeOwned>(
     request: HttpRequest,
     payload: Payload,
@@ -141,12 +141,12 @@ async fn json<T: DeserializeOwned>(
     if !accepted.contains(&essence.as_str()) {
         let missing = request.headers().get(CONTENT_TYPE).is_none();
         let detail = if missing { " The Content-Type header is missing." } else { "" };
-        let mut draft = Draft::media_type(accepted[0]);
-        draft.detail.push_str(detail);
-        return Err(Rejected(draft).into());
+        let mut problem = ProblemBuilder::media_type(accepted[0]);
+        problem.detail.push_str(detail);
+        return Err(Rejected(problem).into());
     }
     if declared_too_large(&request) {
-        return Err(Rejected(Draft::too_large(BODY_LIMIT)).into());
+        return Err(Rejected(ProblemBuilder::too_large(BODY_LIMIT)).into());
     }
     let operation = operation(&request)?;
     let shape = operation.body.as_ref().ok_or_else(|| Error::fault("an operation without a body takes none"))?;

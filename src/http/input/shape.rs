@@ -1,5 +1,5 @@
-//! Shapes of bodies and parameters, compiled from the schemas of the published document. What the document says is therefore
-//! what the service checks.
+//! Shapes of bodies and parameters, compiled from the schemas of the published document, so the service checks what the document
+//! says.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub enum Kind {
         least: usize,
         /// The greatest length.
         most: Option<usize>,
-        /// What it stands for.
+        /// The form.
         form: Form,
     },
     /// One of these strings.
@@ -52,7 +52,7 @@ pub enum Kind {
     Boolean,
     /// An array.
     List {
-        /// What each entry is.
+        /// The shape of each entry.
         of: Shape,
         /// The least number of entries.
         least: usize,
@@ -63,7 +63,7 @@ pub enum Kind {
     Object(Vec<Member>),
 }
 
-/// What a string stands for.
+/// The form of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Any text.
@@ -90,8 +90,7 @@ pub struct Member {
 /// Compiles the schemas of one document.
 #[derive(Debug)]
 pub struct Shapes<'a> {
-    /// `components.schemas` of the document.
-    schemas: &'a Value,
+    document: &'a Value,
     /// The schemas whose values the handlers read themselves.
     own_readers: &'a [&'a str],
     compiled: HashMap<String, Shape>,
@@ -100,7 +99,7 @@ pub struct Shapes<'a> {
 impl<'a> Shapes<'a> {
     /// Begins with the document as JSON. Values of the schemas in `own_readers` are left to the handlers.
     pub fn new(document: &'a Value, own_readers: &'a [&'a str]) -> Self {
-        Self { schemas: &document["components"]["schemas"], own_readers, compiled: HashMap::new() }
+        Self { document, own_readers, compiled: HashMap::new() }
     }
 
     /// Compiles the body of an operation, if it has one.
@@ -118,8 +117,13 @@ impl<'a> Shapes<'a> {
     /// # Errors
     /// For a schema that is not understood.
     pub fn query(&mut self, operation: &Value) -> Result<Vec<Member>, String> {
+        let document = self.document;
         let parameters = operation["parameters"].as_array().into_iter().flatten();
-        parameters
+        let resolved = parameters.map(|parameter| match parameter["$ref"].as_str() {
+            Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap_or(parameter),
+            None => parameter,
+        });
+        resolved
             .filter(|parameter| parameter["in"] == "query")
             .map(|parameter| {
                 Ok(Member {
@@ -209,8 +213,8 @@ impl<'a> Shapes<'a> {
         if let Some(compiled) = self.compiled.get(name) {
             return Ok(compiled.clone());
         }
-        let schemas = self.schemas;
-        let shape = self.shape(&schemas[name], depth + 1).map_err(|error| format!("{name}: {error}"))?;
+        let schema = &self.document["components"]["schemas"][name];
+        let shape = self.shape(schema, depth + 1).map_err(|error| format!("{name}: {error}"))?;
         self.compiled.insert(name.to_owned(), shape.clone());
         Ok(shape)
     }
@@ -232,7 +236,7 @@ fn kind(value: &Value) -> (bool, Option<&str>) {
 struct Keywords<'a>(&'a Map<String, Value>);
 
 impl Keywords<'_> {
-    /// Refuses keywords that would stand in the document without being checked.
+    /// Rejects keywords of the document that this module does not check.
     fn only(&self, checked: &[&str]) -> Result<(), String> {
         let words = ["type", "description", "example", "examples", "default", "title"];
         match self.0.keys().find(|key| !words.contains(&key.as_str()) && !checked.contains(&key.as_str())) {

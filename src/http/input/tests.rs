@@ -64,7 +64,7 @@ fn compiled() -> (Shape, Vec<Member>) {
 fn refused(json: &str) -> (u16, Vec<String>) {
     let error = parse::<Visit>(json.as_bytes(), &compiled().0).expect_err(json);
     let response = error.error_response();
-    let draft = response.extensions().get::<Draft>().cloned().expect("a problem");
+    let draft = response.extensions().get::<ProblemBuilder>().cloned().expect("a problem");
     (draft.status.as_u16(), draft.errors.iter().map(line).collect())
 }
 

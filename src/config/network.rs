@@ -1,4 +1,4 @@
-//! The forms of the settings for the service's edge: trusted proxies, origins, rate limits.
+//! The types of the network settings: trusted proxies, origins, rate limits.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-/// The proxies whose word on the client's address is taken: addresses and networks.
+/// The proxies that are trusted to name the client's address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proxies(Vec<IpNet>);
 
 impl Proxies {
-    /// Whether this is one of them.
+    /// Returns whether an address is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
@@ -29,35 +29,35 @@ impl FromStr for Proxies {
             address.or_else(|_| entry.parse::<IpNet>()).map(|network| network.trunc())
         };
         let all: Result<Vec<_>, _> = text.split(',').map(|entry| network(entry.trim())).collect();
-        let all = all.map_err(|_| "addresses or networks, such as 10.0.0.7,192.168.0.0/16,::1")?;
+        let all = all.map_err(|_| "expected addresses or networks, such as 10.0.0.7,192.168.0.0/16,::1")?;
         if all.iter().any(|network| network.prefix_len() == 0) {
-            return Err("a network of everybody is nobody to trust: name the proxies".into());
+            return Err("a network of all addresses cannot be trusted. Name the proxies".into());
         }
         Ok(Self(all))
     }
 }
 
-/// The header in which the proxies name the client. Only this one is read: a proxy passes the other one on as the client
-/// wrote it.
+/// The header in which the proxies name the client. The other one is not read, because a proxy passes it on as the
+/// client wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ProxyHeader {
-    /// What most proxies write.
+    /// The header of most proxies.
     XForwardedFor,
     /// RFC 7239.
     Forwarded,
 }
 
-/// A web origin that may call from a browser.
+/// A web origin whose pages may call the API from a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// This one, as browsers send it.
+    /// An origin as browsers send it.
     Exact(String),
-    /// `http://localhost` and `http://127.0.0.1` at any port. Only a demo lets them in; no setting names them.
+    /// `http://localhost` and `http://127.0.0.1` at any port. Only a demo allows them; no setting names them.
     ThisMachine,
 }
 
 impl Origin {
-    /// Whether it is the origin that a browser sent.
+    /// Returns whether it allows the origin that a browser sent.
     pub fn admits(&self, sent: &str) -> bool {
         match self {
             Self::Exact(origin) => origin == sent,
@@ -77,30 +77,30 @@ impl FromStr for Origin {
         let exact = url::Url::parse(text)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text);
         exact.then(|| Self::Exact(text.to_owned())).ok_or_else(|| {
-            "exact origins such as https://app.clinic.example, comma-separated: no *, no path, no slash at the end"
+            "expected exact origins such as https://app.clinic.example, comma-separated, without *, path or slash at the end"
                 .into()
         })
     }
 }
 
-/// What kind of operation a request asks for; each kind has a quota of its own.
+/// A class of operations. Each class has a quota of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Signing in, registering, and what else works without an account and has an effect. By address.
+    /// Sign-in, registration, and other changes without a session. Counted per address.
     Enter,
-    /// What anybody may read. By address.
+    /// Reads without a session. Counted per address.
     Public,
-    /// What the signed-in read. By account.
+    /// Reads with a session. Counted per account.
     Read,
-    /// What the signed-in change. By account.
+    /// Changes with a session. Counted per account.
     Write,
 }
 
 impl Class {
-    /// All of them, in the order of their numbers.
+    /// All classes, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Enter, Self::Public, Self::Read, Self::Write];
 
-    /// As the setting and the header call it.
+    /// Returns the name in the setting and the header.
     pub fn name(self) -> &'static str {
         match self {
             Self::Enter => "enter",
@@ -111,25 +111,25 @@ impl Class {
     }
 }
 
-/// So many requests in so much time.
+/// A number of requests in a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// How many, also at once.
+    /// How many requests, also all at once.
     pub requests: NonZeroU32,
-    /// After how long that many are free again.
+    /// After how long they are all available again.
     pub window: Duration,
 }
 
-/// The quota of each class; `None` where nothing is limited.
+/// The quota of each class. None without limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimits(Option<[Quota; 4]>);
 
 impl RateLimits {
-    /// What is limited unless the setting says otherwise. The first is far below what guessing passwords needs and above what
-    /// a waiting room full of patients behind one address does.
+    /// The default. The first quota is far too small to guess passwords, and enough for a full waiting room of patients
+    /// behind one address.
     pub const DEFAULT: &'static str = "enter=60/5m,public=300/1m,read=600/1m,write=120/1m";
 
-    /// The quotas by class, if there are any.
+    /// Returns the quotas by class, if there are any.
     pub fn quotas(&self) -> Option<[(Class, Quota); 4]> {
         self.0.map(|quotas| Class::ALL.map(|class| (class, quotas[class as usize])))
     }
@@ -143,10 +143,10 @@ impl FromStr for RateLimits {
             return Ok(Self(None));
         }
         let mut quotas = [None; 4];
-        // What is not named keeps its default.
+        // A class that is not named keeps its default.
         for entry in Self::DEFAULT.split(',').chain(text.split(',')).map(str::trim).filter(|entry| !entry.is_empty()) {
             let (class, quota) = read_quota(entry)
-                .ok_or_else(|| format!("`off`, or quotas such as {}; windows in s, m or h", Self::DEFAULT))?;
+                .ok_or_else(|| format!("expected `off`, or quotas such as {}; windows in s, m or h", Self::DEFAULT))?;
             quotas[class as usize] = Some(quota);
         }
         let [Some(enter), Some(public), Some(read), Some(write)] = quotas else {
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proxies_are_addresses_and_networks_but_not_everybody() {
+    fn proxies_are_addresses_and_networks_but_not_all_addresses() {
         let proxies: Proxies = "10.0.0.7, 192.168.0.0/16,::1".parse().expect("proxies");
         for (address, trusted) in [
             ("10.0.0.7", true),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn any_port_of_this_machine_is_this_machine_and_nothing_else_is() {
+    fn only_ports_of_this_machine_are_this_machine() {
         for good in ["http://localhost", "http://localhost:5173", "http://127.0.0.1:3000"] {
             assert!(Origin::ThisMachine.admits(good), "{good}");
         }

@@ -1,33 +1,29 @@
-//! The endpoint: an administrator reads the trail.
+//! Reading the audit trail.
 
 use std::collections::HashMap;
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, get};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::break_glass;
 use super::model::{AuditOutcome, COMMANDS, Event};
-use super::openings;
 use super::shown::PatientIds;
 use super::store::{self, Filter};
-use crate::actor::{Action, Actor, Role};
+use crate::actor::Action;
 use crate::clock::Timestamp;
-use crate::env::Env;
+use crate::context::Context;
 use crate::error::{Check, FieldError, Result};
-use crate::http::{Cursor, Endpoints, Limit, Params};
+use crate::http::{Cursor, Limit, Params, response};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
+use crate::role::Role;
 
-/// The endpoints of this department.
-pub fn routes(endpoints: &mut Endpoints) {
-    endpoints.service(list_audit_events);
-}
-
-/// Who it was where a command was run.
+/// The name of the actor of a command.
 const COMMAND_LINE: &str = "command line";
 
-/// A line of the audit trail. It names things by their ids and holds none of their values.
+/// An event of the audit trail. It has ids only, and no values of the objects.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
+#[schema(as = AuditEvent, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "at": "2026-03-02T14:00:00Z",
     "actor_id": "0199d0c2-7a00-7000-8000-000000000001", "actor_name": "Dee Desk", "role": "front_desk",
     "operation": "get_patient", "outcome": "success", "status": null,
@@ -35,45 +31,45 @@ const COMMAND_LINE: &str = "command line";
     "address": "192.0.2.7", "request_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c56", "times": 1, "shown_patient_ids": [],
     "reason": null
 }))]
-pub struct AuditEventDto {
-    /// The event's id.
+pub struct AuditEventView {
+    /// The id.
     id: AuditEventId,
-    /// When.
+    /// The time.
     at: Timestamp,
-    /// Which account; null where nobody was signed in.
+    /// The account. Null if the caller was not signed in.
     actor_id: Option<UserId>,
-    /// The name of the account as it is now; `command line` of what the operator did there.
+    /// The account's current name, or `command line` for a command.
     actor_name: Option<String>,
-    /// What the account could do at that time.
+    /// The account's role at that time.
     role: Option<Role>,
-    /// The operation's id in this document, something that happened along with one, or a command (`purge`,
-    /// `rotate_data_keys`, …).
+    /// The `operationId` in this document, an event that happened beside an operation (such as `open_record`), or a command (such as
+    /// `purge` or `rotate_data_keys`).
     operation: String,
-    /// How it ended.
+    /// The outcome.
     outcome: AuditOutcome,
-    /// The HTTP status of a refusal or failure.
+    /// The HTTP status of a rejection or failure.
     status: Option<i32>,
-    /// Whose record; null for a list that showed several patients, or none.
+    /// The patient whose record it is about. Null if there is none, and for a list that showed several patients.
     patient_id: Option<PatientId>,
-    /// What was read or written; it may be gone. Of a `create_session` that was refused: the account that was tried, where
-    /// the address has one.
+    /// The object that was read or changed. It may not exist any more. For a rejected `create_session`, the account whose address was
+    /// used, if there is one.
     object_id: Option<ObjectId>,
-    /// From which address.
+    /// The client's IP address.
     address: Option<String>,
-    /// The request's id, under which the log holds it.
+    /// The request's id in the server's log.
     request_id: Option<String>,
-    /// How many requests alike this stands for: refusals to who is not signed in are counted, not listed. Of those who ask
-    /// too often (429), one refusal a minute is noted.
+    /// The number of equal requests that this event stands for. Equal rejections of callers who are not signed in are counted in one
+    /// event. Of rate-limited requests (429), one per caller and minute is recorded.
     times: i32,
     /// The other patients whom the response showed: those of a page of a list or search.
     shown_patient_ids: Vec<PatientId>,
-    /// Of `open_record`: why a practitioner opened the record of a patient whom they do not treat.
+    /// For `open_record`: the reason that a practitioner without a care relationship gave.
     reason: Option<String>,
 }
 
-impl AuditEventDto {
+impl AuditEventView {
     fn new(event: Event, names: &HashMap<UserId, String>, reasons: &HashMap<ObjectId, String>) -> Self {
-        let reason = event.object_id.filter(|_| event.operation == openings::OPERATION);
+        let reason = event.object_id.filter(|_| event.operation == break_glass::OPERATION);
         Self {
             reason: reason.and_then(|id| reasons.get(&id).cloned()),
             id: event.id,
@@ -100,38 +96,34 @@ impl AuditEventDto {
 /// A page of the audit trail.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
-struct AuditEventPage {
-    /// The events, the newest first.
-    items: Vec<AuditEventDto>,
-    /// For the next page; null on the last.
+pub struct AuditEventPage {
+    /// The events, newest first.
+    items: Vec<AuditEventView>,
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
-/// Which events; all that is named must hold.
+/// The filters of a list of audit events. All that are given must match.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct AuditEventFilter {
-    /// Of whose record: about it, or showing it among others.
+pub struct AuditEventFilter {
+    /// The patient whose record an event is about, or who was shown among others.
     patient_id: Option<PatientId>,
-    /// By which account.
+    /// The account that acted.
     actor_id: Option<UserId>,
-    /// About this object: an appointment, an account, …
+    /// The object, such as an appointment or an account.
     object_id: Option<ObjectId>,
-    /// Of which operation, by its id in this document.
+    /// The operation, by its `operationId` in this document.
     #[param(min_length = 1, max_length = 100, example = "get_patient")]
     operation: Option<String>,
-    /// That ended so.
+    /// The outcome.
     outcome: Option<AuditOutcome>,
-    /// Then or later.
+    /// The earliest time, inclusive.
     from: Option<Timestamp>,
-    /// Before then.
+    /// The latest time, exclusive.
     to: Option<Timestamp>,
-    /// The `next_cursor` of the page before.
-    #[param(max_length = 255)]
     cursor: Option<String>,
-    /// How many at most.
-    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<i64>,
 }
 
@@ -149,7 +141,7 @@ impl AuditEventFilter {
         if let (Some(from), Some(to)) = (self.from, self.to)
             && from >= to
         {
-            check.add(FieldError::new("?to", "out_of_range", "must be after `from`"));
+            check.add(FieldError::new("?to", "out_of_range", "must be later than `from`"));
         }
         check.done()?;
         let Self { patient_id, actor_id, object_id, operation, outcome, from, to, cursor, limit } = self;
@@ -158,11 +150,38 @@ impl AuditEventFilter {
     }
 }
 
+/// Lists audit events, newest first.
+///
+/// # Errors
+/// Every broken rule of the filter.
+pub async fn list(context: &Context, filter: AuditEventFilter) -> Result<AuditEventPage> {
+    context.require(Action::AuditRead)?;
+    let (filter, after, limit) = filter.parse()?;
+    // A question about a patient's record is itself an event about the patient.
+    if let Some(patient) = filter.patient_id {
+        context.audit.note_patient(patient);
+    }
+    context
+        .read(move |tx| {
+            let found = store::list(tx.conn, &filter, after, limit)?;
+            let (found, next_cursor) = limit.page(found, LIST, |event| (event.at, event.id.0));
+            let names = store::names(tx.conn, &found)?;
+            let openings = || found.iter().filter(|event| event.operation == break_glass::OPERATION);
+            let opening_ids = openings().filter_map(|event| event.object_id).collect();
+            let reasons = break_glass::reasons(tx.conn, tx.env, opening_ids)?;
+            // Events have ids only, but a reason is about a patient.
+            tx.audit.note_shown(openings().filter_map(|event| event.patient_id));
+            let items = found.into_iter().map(|event| AuditEventView::new(event, &names, &reasons)).collect();
+            Ok(AuditEventPage { items, next_cursor })
+        })
+        .await
+}
+
 /// Read the audit trail
 ///
-/// Each change, each read of somebody's data, each log-in and each refusal: who, whose record, what, how it ended, from
-/// where; the newest first. A list or search names the patients whom it showed. Changes are here at once, the rest within a second. `operation=open_record` are the records that
-/// practitioners opened for a reason, having nothing to do with the patient.
+/// Lists every change, every read of personal data, every sign-in and every rejection, newest first. An event of a list or search names
+/// the patients whom its response showed. Changes are in the trail at once, all other events within a second. `operation=open_record`
+/// lists the records that practitioners without a care relationship opened with a reason.
 #[utoipa::path(
     tag = "audit",
     operation_id = "list_audit_events",
@@ -171,31 +190,9 @@ impl AuditEventFilter {
     responses((status = 200, description = "A page of events", body = AuditEventPage)),
 )]
 #[get("/v1/audit-events")]
-async fn list_audit_events(
-    env: web::Data<Env>,
-    actor: Actor,
-    params: Params<AuditEventFilter>,
+pub(super) async fn list_audit_events(
+    context: Context,
+    Params(filter): Params<AuditEventFilter>,
 ) -> Result<HttpResponse> {
-    actor.require(Action::AuditRead)?;
-    let (filter, after, limit) = params.0.parse()?;
-    // What is asked about whose record is a question about them.
-    if let Some(patient) = filter.patient_id {
-        actor.trail.note_patient(patient);
-    }
-    let (shared, trail) = (env.clone(), actor.trail);
-    let page = env
-        .db
-        .read(move |conn| {
-            let rows = store::list(conn, &filter, after, limit)?;
-            let (rows, next_cursor) = limit.page(rows, LIST, |event| (event.at, event.id.0));
-            let names = store::names(conn, &rows)?;
-            let openings = || rows.iter().filter(|event| event.operation == openings::OPERATION);
-            let reasons = openings::reasons(conn, &shared, openings().filter_map(|event| event.object_id).collect())?;
-            // The events themselves hold ids only, but a reason tells of a patient.
-            trail.note_shown(openings().filter_map(|event| event.patient_id));
-            let items = rows.into_iter().map(|event| AuditEventDto::new(event, &names, &reasons)).collect();
-            Ok(AuditEventPage { items, next_cursor })
-        })
-        .await?;
-    Ok(HttpResponse::Ok().json(page))
+    Ok(response::ok(&list(&context, filter).await?))
 }

@@ -8,14 +8,14 @@ use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 
 use crate::audit::verify::KnownHead;
-use crate::audit::{record, seal, verify};
+use crate::audit::{record, seal, triggers, verify};
+use crate::audit_context::AuditContext;
 use crate::clock::{Clock, Entropy};
-use crate::config::edge::Origin;
+use crate::config::network::Origin;
 use crate::config::{Config, RequireTotp, Settings};
-use crate::db::{Target, Use, backup};
+use crate::db::{self, Target, Use, backup};
 use crate::env::Env;
 use crate::privacy::retention::RULES;
-use crate::trail::Trail;
 use crate::{accounts, demo, openapi, server, telemetry};
 
 /// The appointment and intake service of a vein clinic that treats restless legs
@@ -32,60 +32,60 @@ struct Cli {
 enum Command {
     /// Run the service (the default)
     Serve(Serve),
-    /// Bring the database to this program's schema
+    /// Migrate the database to this program's schema
     Migrate,
-    /// Copy the database into a new file while the service runs (SQLite; on PostgreSQL it says what to do instead)
+    /// Copy the database into a new file while the service runs (SQLite; on PostgreSQL it prints what to do instead)
     Backup {
-        /// The file to write; it must not be there yet
+        /// The file to write; it must not exist
         file: std::path::PathBuf,
     },
     /// Print the OpenAPI document
     Openapi {
-        /// Fail unless this file holds exactly the document
+        /// Fail unless this file is exactly the document
         #[arg(long, value_name = "FILE")]
         check: Option<std::path::PathBuf>,
     },
-    /// Administrators' accounts
+    /// Manage administrators' accounts
     #[command(subcommand)]
     Admin(Admin),
-    /// The audit trail
+    /// Verify the audit trail
     #[command(subcommand)]
     Audit(Audit),
-    /// Delete what is past its time (see the retention settings), while the service runs
+    /// Delete data after its retention period while the service runs (see the retention settings)
     Purge {
-        /// Only tell how much that would be
+        /// Only print how much would be deleted
         #[arg(long)]
         dry_run: bool,
     },
-    /// The keys that encrypt values in the database
+    /// Manage the keys that encrypt values in the database
     #[command(subcommand)]
     Keys(keys::Keys),
 }
 
 #[derive(Debug, Default, clap::Args)]
 struct Serve {
-    /// Fill an empty database with a demo clinic; a demo is served with this flag only
+    /// Fill an empty database with a demo clinic; a demo needs this flag at every start
     #[arg(long)]
     demo: bool,
-    /// Refuse to start rather than migrate
+    /// Fail instead of migrating the database
     #[arg(long)]
     no_migrate: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Admin {
-    /// Make an administrator's account; they are mailed a link to set a password
+    /// Create an administrator's account and mail a link to set the password
     Create {
-        /// Their e-mail address
+        /// The e-mail address
         #[arg(long)]
         email: String,
-        /// Their name
+        /// The name
         #[arg(long, default_value = "Administrator")]
         name: String,
     },
-    /// End an administrator's sessions, take their second factor away and mail them a link to set a new password
+    /// End an administrator's sessions, remove the second factor and mail a link to set a new password
     Reset {
-        /// Their e-mail address
+        /// The e-mail address
         #[arg(long)]
         email: String,
     },
@@ -93,19 +93,19 @@ enum Admin {
 
 #[derive(Debug, Subcommand)]
 enum Audit {
-    /// Check that no event was edited, removed, added or put elsewhere; the exit status says it
+    /// Check that no event was edited, removed, added or moved; the exit status is the result
     Verify {
-        /// A head that was written down earlier, to see that the end is not cut off
+        /// A head that was written down earlier, to check that the end was not cut off
         #[arg(long, value_name = "SEQ:HMAC")]
         head: Option<KnownHead>,
     },
-    /// Print where the chain of seals ends: keep it somewhere else
+    /// Print the end of the chain of seals; store it elsewhere
     Head,
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    // A missing .env is the normal case; a broken one is told.
+    // A missing .env is normal. An invalid one is an error.
     if let Err(error) = dotenvy::dotenv()
         && !error.not_found()
     {
@@ -127,7 +127,7 @@ fn run(mut cli: Cli) -> Result<(), String> {
     let entropy = Entropy::system();
     match cli.command.unwrap_or(Command::Serve(Serve::default())) {
         Command::Openapi { check } => print_openapi(check),
-        // Without the rest of the settings: whoever makes backups need not have the keys.
+        // Without the other settings, because a backup needs no keys.
         Command::Backup { file } => {
             let target = Target::parse(cli.settings.database_url.expose_secret())?;
             println!("{}", backup::backup(&target, &file)?);
@@ -141,17 +141,17 @@ fn run(mut cli: Cli) -> Result<(), String> {
         }
         Command::Serve(options) => {
             if options.demo {
-                // Whoever looks around signs in with the well-known passwords alone.
+                // Demo users sign in with published passwords only.
                 cli.settings.require_totp = RequireTotp::Off;
-                // A web client under development is served on this machine, at a port of its choice.
+                // A web client under development runs on this machine at any port.
                 cli.settings.cors_origins.push(Origin::ThisMachine);
-                // No balancer watches a demo, and Ctrl-C should be quick.
+                // No load balancer watches a demo, and Ctrl-C should be fast.
                 cli.settings.shutdown_delay_seconds = 0;
             }
             let config = Config::new(cli.settings, &entropy)?;
             let system = actix_web::rt::System::new();
             let result = system.block_on(serve(config, entropy, options));
-            // Its end would wait for threads that wait for a database which does not answer.
+            // Dropping it would wait for threads that wait for a database which does not respond.
             std::mem::forget(system);
             result
         }
@@ -177,7 +177,7 @@ fn run(mut cli: Cli) -> Result<(), String> {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(async move {
                 server::prepare_schema(&config, true)?;
-                demo::refuse(&config.target)?;
+                demo::reject(&config.target)?;
                 let env = server::open(config, Use::Tool, Clock::System, entropy)?;
                 let done = match command {
                     Admin::Create { email, name } => accounts::admin::create(&env, &email, &name).await,
@@ -203,6 +203,11 @@ async fn audit(env: &Env, command: Audit) -> Result<(), String> {
             }
             let head = report.head.map(|head| head.to_string()).unwrap_or_default();
             println!("{} sealed events, head {head}", report.events);
+            if report.events == 0 {
+                println!(
+                    "an audit trail without events proves nothing. Use --head with a head that was written down earlier"
+                );
+            }
             if report.wrong == 0 { Ok(()) } else { Err(format!("the audit trail has {} faults", report.wrong)) }
         }
     }
@@ -210,15 +215,16 @@ async fn audit(env: &Env, command: Audit) -> Result<(), String> {
 
 async fn purge(env: &Env, dry_run: bool) -> Result<(), String> {
     if !dry_run {
-        // First, so that nothing goes of which nothing is written down, also where it is broken off.
+        // First, so that nothing is deleted without an event, even if the command is interrupted.
         let shared = env.clone();
-        let written = env.db.write(move |tx| record(tx, &shared, &Trail::of_command("purge"), None));
-        written.await.map_err(|error| format!("write it into the audit trail: {error}"))?;
+        let written = env.db.write(move |tx| record(tx, &shared, &AuditContext::of_command("purge"), None));
+        written.await.map_err(|error| format!("record it in the audit trail: {error}"))?;
     }
     for rule in RULES {
         let counted = if dry_run { rule.count(env).await } else { rule.apply(env).await };
-        let count = counted.map_err(|error| format!("{}: {error}; what was deleted is, run it again", rule.name))?;
-        println!("{:<24} {count:>10} {}", rule.name, if dry_run { "past their time" } else { "deleted" });
+        let count =
+            counted.map_err(|error| format!("{}: {error}. Deleted data stays deleted; run it again", rule.name))?;
+        println!("{:<24} {count:>10} {}", rule.name, if dry_run { "expired" } else { "deleted" });
     }
     Ok(())
 }
@@ -233,15 +239,16 @@ fn print_openapi(check: Option<std::path::PathBuf>) -> Result<(), String> {
     if there == document {
         Ok(())
     } else {
-        Err(format!("{} is out of date: write it anew with `legwork openapi > {0}`", path.display()))
+        Err(format!("{} is out of date. Write it again with `legwork openapi > {0}`", path.display()))
     }
 }
 
 async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), String> {
     config.check_listen_addr()?;
     server::prepare_schema(&config, !options.no_migrate)?;
+    triggers::reject_unknown(&mut db::connect(&config.target)?)?;
     if !options.demo {
-        demo::refuse(&config.target)?;
+        demo::reject(&config.target)?;
     }
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let env = server::open(config, Use::Serve, Clock::System, entropy)?;

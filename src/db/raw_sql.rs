@@ -1,5 +1,5 @@
-//! SQL of ours inside a query of diesel's. Unlike `diesel::dsl::sql` it lets the query be kept prepared, which is right because
-//! its text is one of few: it is made from code, and never from what somebody sent.
+//! Raw SQL inside a diesel query. Unlike `diesel::dsl::sql`, it allows the query to stay prepared. That is safe because
+//! there are few different texts: they come from code, never from input.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -16,9 +16,9 @@ use diesel::sql_types::{HasSqlType, SingleValue};
 use super::types::Instant;
 use crate::clock::Timestamp;
 
-/// An expression of the type `ST`, with instants as its values.
+/// An expression of the type `ST` whose values are instants.
 #[derive(Debug, Clone)]
-pub struct Verbatim<ST> {
+pub struct RawSql<ST> {
     parts: Vec<Part>,
     sql_type: PhantomData<ST>,
 }
@@ -29,20 +29,20 @@ enum Part {
     Value(Timestamp),
 }
 
-impl<ST> Verbatim<ST> {
+impl<ST> RawSql<ST> {
     /// Begins with this SQL.
     pub fn new(sql: impl Into<Cow<'static, str>>) -> Self {
         Self { parts: vec![Part::Sql(sql.into())], sql_type: PhantomData }
     }
 
-    /// Goes on with a value.
+    /// Appends a value.
     #[must_use]
     pub fn bind(mut self, value: Timestamp) -> Self {
         self.parts.push(Part::Value(value));
         self
     }
 
-    /// Goes on with this SQL.
+    /// Appends this SQL.
     #[must_use]
     pub fn sql(mut self, sql: impl Into<Cow<'static, str>>) -> Self {
         self.parts.push(Part::Sql(sql.into()));
@@ -50,24 +50,24 @@ impl<ST> Verbatim<ST> {
     }
 }
 
-impl<ST: SingleValue + TypedExpressionType> Expression for Verbatim<ST> {
+impl<ST: SingleValue + TypedExpressionType> Expression for RawSql<ST> {
     type SqlType = ST;
 }
 
-impl<ST, QS> AppearsOnTable<QS> for Verbatim<ST> where Self: Expression {}
-impl<ST, QS> SelectableExpression<QS> for Verbatim<ST> where Self: AppearsOnTable<QS> {}
+impl<ST, QS> AppearsOnTable<QS> for RawSql<ST> where Self: Expression {}
+impl<ST, QS> SelectableExpression<QS> for RawSql<ST> where Self: AppearsOnTable<QS> {}
 
-impl<ST, GB> ValidGrouping<GB> for Verbatim<ST> {
+impl<ST, GB> ValidGrouping<GB> for RawSql<ST> {
     type IsAggregate = is_aggregate::Never;
 }
 
-impl<ST> QueryId for Verbatim<ST> {
+impl<ST> QueryId for RawSql<ST> {
     type QueryId = ();
-    // The text tells one from another, not the type.
+    // The text identifies the query, not the type.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<ST, DB> QueryFragment<DB> for Verbatim<ST>
+impl<ST, DB> QueryFragment<DB> for RawSql<ST>
 where
     DB: Backend + HasSqlType<Instant>,
     Timestamp: ToSql<Instant, DB>,

@@ -1,7 +1,7 @@
-//! For tests of templates: marks each branch of a template, so that a test knows which branches its renderings took.
+//! Marks the branches of a template, so that a test knows which of them were rendered.
 //!
-//! An engine reports an unknown filter or variable only where it renders it. A test that takes every branch therefore finds
-//! each of them.
+//! A template engine reports an unknown filter or variable only when it renders it. So a test that renders every branch finds all
+//! of them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,17 +9,16 @@ use std::fmt::Write as _;
 /// The branches that were not rendered yet.
 #[derive(Default)]
 pub struct Branches {
-    /// The mark, and where it stands.
+    /// The marks with their places.
     left: BTreeMap<String, String>,
     count: usize,
 }
 
 impl Branches {
-    /// The template with a mark in each branch: after `if`, `elif`, `else` and `for`, and on both sides of an `if` within
-    /// an expression.
+    /// Adds a mark to each branch: after `if`, `elif`, `else` and `for`, and on both sides of an `if` in an expression.
     ///
     /// # Panics
-    /// Where a tag has no end.
+    /// If a tag has no end.
     pub fn mark(&mut self, name: &str, template: &str) -> String {
         let mut marked = String::with_capacity(template.len());
         let mut rest = template;
@@ -62,21 +61,19 @@ impl Branches {
 
     fn next(&mut self, name: &str, tag: &str) -> String {
         self.count += 1;
-        // Characters for private use: no engine escapes them, and no text has them.
+        // Private-use characters: engines do not escape them, and no text has them.
         let mark = format!("\u{e000}{}\u{e001}", self.count);
         self.left.insert(mark.clone(), format!("{name}: {tag} (mark {})", self.count));
         mark
     }
 
-    /// Takes note of what a rendering has in it.
+    /// Notes the marks in a rendered text.
     pub fn rendered(&mut self, text: &str) {
         self.left.retain(|mark, _| !text.contains(mark.as_str()));
     }
 
-    /// Fails a test where a branch was never rendered.
-    ///
     /// # Panics
-    /// Then.
+    /// If a branch was never rendered.
     #[track_caller]
     pub fn assert_all_rendered(&self) {
         assert!(self.count > 0, "there is no branch");
@@ -85,7 +82,7 @@ impl Branches {
     }
 }
 
-/// The parts of `a if b else c`, where that is the whole expression.
+/// Returns the parts of `a if b else c`, if that is the whole expression.
 fn either(expression: &str) -> Option<(&str, &str, &str)> {
     let (yes, rest) = expression.split_once(" if ")?;
     let (condition, no) = rest.split_once(" else ")?;

@@ -1,6 +1,6 @@
-//! The settings: from flags, the environment or `.env`, checked once at the start. `.env.example` lists them all.
+//! The settings: read from flags, the environment or `.env`, and checked once at the start.
 
-pub mod edge;
+pub mod network;
 pub mod retention;
 mod secrets;
 
@@ -11,195 +11,258 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::edge::{Origin, Proxies, ProxyHeader, RateLimits};
+use self::network::{Origin, Proxies, ProxyHeader, RateLimits};
 use crate::clock::Entropy;
 use crate::db::{Target, damage};
 use crate::telemetry::LogFormat;
-use crate::text::Language;
+use text::Language;
 
-/// Whom the clinic asks for a code besides the password.
+/// Accounts that must sign in with a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum RequireTotp {
-    /// Whoever switched it on for themselves.
+    /// No account, unless its owner has set one up.
     Off,
-    /// All of the staff as well.
+    /// All staff accounts, and other accounts whose owners have set one up.
     Staff,
 }
 
-/// The most that [`Settings::record_open_hours`] takes.
+/// The greatest value of [`Settings::record_open_hours`].
 pub const RECORD_OPEN_HOURS_MAX: i64 = 168;
 
-/// The settings as they are written down.
+/// The settings as given. `docs/configuration.md` and `.env.example` are generated from these fields and their comments.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
-    /// Where the data is: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`
+    /// The database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:data/legwork.db")]
     pub database_url: SecretString,
 
-    /// How many database connections the service opens at most
+    /// Maximum number of open database connections (2 to 500).
+    ///
+    /// On PostgreSQL the service opens one more, which checks that the server responds.
     #[arg(long, env, global = true, default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=500))]
     pub database_connections: u32,
 
-    /// The address to listen on
+    /// The address to listen on.
+    ///
+    /// Any address other than a loopback address requires `BEHIND_PROXY`, because the service itself has no TLS.
     #[arg(long, env, global = true, default_value = "127.0.0.1:8080")]
     pub listen_addr: SocketAddr,
 
-    /// The proxies in front, by address or network: where TLS ends, and whose word on the client's address is taken
+    /// The trusted proxies in front: addresses or networks, comma-separated, such as `10.0.0.7,192.168.0.0/16`.
+    ///
+    /// TLS ends there, and the service takes the client's address from their header. Also name a proxy on the same
+    /// machine (`127.0.0.1`): otherwise all clients share one address, and with it its rate limits and connections.
     #[arg(long, env, global = true)]
     pub behind_proxy: Option<Proxies>,
 
-    /// The header in which those proxies name the client; the other one is not read
+    /// The header in which the proxies name the client.
+    ///
+    /// The service ignores the other one.
     #[arg(long, env, global = true, value_enum, default_value_t = ProxyHeader::XForwardedFor)]
     pub proxy_header: ProxyHeader,
 
-    /// The origins of web clients that browsers may let in, comma-separated, such as https://app.clinic.example
+    /// The origins of web clients that may call the API from a browser, comma-separated, such as
+    /// `https://app.clinic.example`.
+    ///
+    /// A demo also admits `http://localhost` and `http://127.0.0.1` at any port.
     #[arg(long, env, global = true, value_delimiter = ',')]
     pub cors_origins: Vec<Origin>,
 
-    /// How many requests in how much time: by address (enter, public) or account (read, write); or `off`
+    /// Requests per window (s, m or h) for each class, or `off`.
+    ///
+    /// `enter` (sign-in, registration and similar) and `public` (reads without a session) count per client address;
+    /// `read` and `write` count per account. A class that is not named keeps its default. Each instance counts for
+    /// itself.
     #[arg(long, env, global = true, default_value = RateLimits::DEFAULT)]
     pub rate_limits: RateLimits,
 
-    /// An address of its own for probes and figures (/health/live, /health/ready, /metrics), such as 127.0.0.1:8081
+    /// A separate address for `/health/live`, `/health/ready` and `/metrics`, such as `127.0.0.1:8081`.
+    ///
+    /// It has its own thread and connections, so probes are answered under any load, and serves nothing else.
+    /// `LISTEN_ADDR` serves these paths as well.
     #[arg(long, env, global = true)]
     pub health_addr: Option<SocketAddr>,
 
-    /// How many connections are open at once at most; then a new one closes the one that has been silent longest
+    /// Maximum number of open client connections (8 to 100000).
+    ///
+    /// When all are in use, a new connection closes the one that has kept the server waiting longest.
     #[arg(long, env, global = true, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(8..=100_000))]
     pub max_connections: u32,
 
-    /// How many of them one address may have (IPv6: one /64 network); at most a quarter. Proxies are exempt
+    /// Maximum number of open connections per client address (1 to 100000; at most a quarter of
+    /// `MAX_CONNECTIONS` takes effect).
+    ///
+    /// For IPv6, one /56 network counts as one address. The proxies in `BEHIND_PROXY` have no such limit: the proxy
+    /// itself must limit each client.
     #[arg(long, env, global = true, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_connections_per_client: u32,
 
-    /// How many visits to come a patient may have booked online, and three times as many all patients whom one account added by
-    /// itself; staff book any number
+    /// Maximum number of upcoming appointments that a patient can book online (1 to 100).
+    ///
+    /// Three times as many apply to all patients together that one account added. Staff are not limited.
     #[arg(long, env, global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_open_bookings: u16,
 
-    /// How many mails of each kind that strangers can ask for, and how many invitations, an address gets in an hour
+    /// Maximum number of mails per address and hour, for each kind that strangers can request (1 to 1000).
+    ///
+    /// Each kind (verification, password reset, …) counts separately. Beyond the limit no mail is sent and the last
+    /// link stays valid. Of verification links, each further network still gets one, up to four times the number.
+    /// Invitations by staff have the same limit; staff get a 429.
     #[arg(long, env, global = true, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_mails_per_hour: u16,
 
-    /// How many mails about appointments, and how many of any other kind, an address gets in an hour; further ones wait
+    /// Maximum number of mails per address and hour about appointments, and of each other kind (3 to 1000).
+    ///
+    /// The first third is sent at once. Later ones wait, and only the latest state of each appointment is sent.
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(3..=1000))]
     pub max_notices_per_hour: u16,
 
-    /// The URL under which the world reaches this service; links in mails begin with it
+    /// The public URL of this service. Links in mails start with it.
     #[arg(long, env, global = true, default_value = "http://127.0.0.1:8080")]
     pub public_url: url::Url,
 
-    /// The clinic's own web client, if there is one; links in mails then lead there
+    /// The URL of the clinic's own web client, if it has one.
+    ///
+    /// Links in mails then lead to its paths `/verify-email`, `/set-password`, `/accept-invitation`, `/appointment` and
+    /// `/forms`.
     #[arg(long, env, global = true)]
     pub patient_app_url: Option<url::Url>,
 
-    /// What signs access tokens: `id:secret` (32 characters or more), comma-separated, the first one signs
+    /// The secrets that sign access tokens: `id:secret`, comma-separated; at least 32 characters each.
+    ///
+    /// The first signs, all verify. To change it without ending sessions, put the new one first and remove the old one
+    /// after ten minutes. Not set: on SQLite the service makes one and stores it beside the database as `jwt-secret`;
+    /// on PostgreSQL it must be set, the same on all instances. Make one with `head -c32 /dev/urandom | base64`.
     #[arg(long, env, global = true, hide_env_values = true)]
     pub jwt_secret: Option<SecretString>,
 
-    /// What encrypts values in the database: `id:base64 of 32 bytes`, comma-separated, the first one seals
+    /// The keys that encrypt values in the database: `id:base64 of 32 bytes`, comma-separated.
+    ///
+    /// The first encrypts, all decrypt. The service does not start while a key is missing that values are encrypted
+    /// with. Keep a copy apart from the backups: without the key the data is lost. Not set: as for `JWT_SECRET`, in the
+    /// file `data-keys`.
     #[arg(long, env, global = true, hide_env_values = true)]
     pub data_keys: Option<SecretString>,
 
-    /// The mail server, as a URL: smtp://, smtps:// or smtp://…?tls=required; without it mails become files in MAIL_DIR
+    /// The mail server: `smtp://`, `smtps://` or `smtp://HOST:587?tls=required`.
+    ///
+    /// Not set: mails become `.eml` files in `MAIL_DIR`.
     #[arg(long, env, global = true, hide_env_values = true)]
     pub smtp_url: Option<SecretString>,
 
-    /// Where mails are written as .eml files while there is no SMTP_URL
+    /// The folder for mails while `SMTP_URL` is not set.
     #[arg(long, env, global = true, default_value = "data/mail")]
     pub mail_dir: PathBuf,
 
-    /// The sender of all mails
+    /// The sender of all mails.
     #[arg(long, env, global = true, default_value = "Legwork Vein Clinic <appointments@clinic.example>")]
     pub mail_from: String,
 
-    /// A folder of mail templates that replace the built-in ones of the same name
+    /// A folder of mail templates that replace the built-in ones of the same name.
+    ///
+    /// The built-in ones are in `src/messages/templates`, the Spanish ones in its folder `es`.
     #[arg(long, env, global = true)]
     pub template_dir: Option<PathBuf>,
 
-    /// The clinic's name, as mails and calendars show it
+    /// The clinic's name in mails, pages and calendars.
     #[arg(long, env, global = true, default_value = "Legwork Vein Clinic")]
     pub clinic_name: String,
 
-    /// Where the staff are mailed, without any particulars, when a patient's answers need them at once
+    /// The address that gets a mail, without details, when a patient's answers need the staff at once.
     #[arg(long, env, global = true)]
     pub urgent_mail_to: Option<String>,
 
-    /// The emergency number that patients are told: one, or by the location's country, such as `US:911,GB:999,*:112`
+    /// The emergency number shown to patients: one number, or one per country such as `US:911,GB:999,*:112`.
+    ///
+    /// Countries are ISO 3166-1 codes of a location; `*` means all others.
     #[arg(long, env, global = true, default_value = "US:911,CA:911,GB:999,AU:000,NZ:111,*:112")]
     pub emergency_number: ByCountry,
 
-    /// The crisis line that patients are told: one, or by country; for a country without one the emergency number stands
+    /// The crisis line shown to patients: one number, or one per country.
+    ///
+    /// A country without a crisis line shows the emergency number.
     #[arg(long, env, global = true, default_value = "US:988,CA:988")]
     pub crisis_line: ByCountry,
 
-    /// The clinic's number that pages and mails say to call, where no location's fits better
+    /// The clinic's telephone number in pages and mails.
+    ///
+    /// Not set: the number of the location.
     #[arg(long, env, global = true)]
     pub clinic_phone: Option<String>,
 
-    /// For how many days before a visit an intake counts for it
+    /// Days before a visit during which a submitted intake counts for it (1 to 730).
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub intake_valid_days: u16,
 
-    /// Within how many weeks of the start of iron a ferritin should be there
+    /// Weeks after the start of iron treatment within which a ferritin result is due (1 to 104).
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=104))]
     pub iron_monitoring_weeks: u8,
 
-    /// Have clinicians ask about thoughts of self-harm, rather than the form: an answer that nobody watches binds to act
+    /// Leave the question about self-harm to the clinician instead of the form.
+    ///
+    /// An answer in the form obliges the clinic to act on it at once.
     #[arg(long, env, global = true)]
     pub self_harm_by_clinician: bool,
 
-    /// A licensed text pack with the questions of the RLS severity scale; refused without its `license_ref`
+    /// A JSON file with the licensed texts of the RLS severity scale.
+    ///
+    /// The file must have a `license_ref`.
     #[arg(long, env, global = true)]
     pub rls_text_pack: Option<PathBuf>,
 
-    /// The years of age from which nobody acts for a patient by what was given to them for a child; a change counts for all
-    /// access that has not ended
+    /// Age at which access that was given for a minor ends (14 to 25).
+    ///
+    /// A change applies from the next start, to all access that has not ended yet.
     #[arg(long, env, global = true, default_value_t = 18, value_parser = clap::value_parser!(u8).range(14..=25))]
     pub adult_age: u8,
 
-    /// How many days before that those whom it concerns are mailed
+    /// Days before that birthday on which the people concerned get a mail (1 to 365).
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
     pub access_end_notice_days: u16,
 
-    /// For how many months after a visit the practitioner may read the patient's clinical data without giving a reason
+    /// Months after a visit during which the practitioner may read the clinical data without giving a reason (1 to
+    /// 120).
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=120))]
     pub care_relation_months: u8,
 
-    /// For how many hours a record stays open that a practitioner opened for a reason
+    /// Hours for which an `Access-Reason` opens a record (1 to 168).
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=RECORD_OPEN_HOURS_MAX))]
     pub record_open_hours: u8,
 
-    /// For how many days ahead slots are published
+    /// Days ahead for which time slots are published (1 to 730).
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub slot_horizon_days: u16,
 
-    /// The fewest characters of a patient's password
+    /// Minimum length of a patient's password in characters (8 to 64).
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u16).range(8..=64))]
     pub password_min_patient: u16,
 
-    /// The fewest characters of a staff password
+    /// Minimum length of a staff password in characters (8 to 64).
     #[arg(long, env, global = true, default_value_t = 15, value_parser = clap::value_parser!(u16).range(8..=64))]
     pub password_min_staff: u16,
 
-    /// How many passwords are hashed at once, besides one for known devices and signed-in users; each takes 19 MiB and a core
+    /// Number of passwords hashed at the same time (1 to 64).
+    ///
+    /// One more is reserved for known devices and signed-in users. Each takes 19 MiB and a core.
     #[arg(long, env, global = true, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub password_hashers: u16,
 
-    /// Minutes without use after which a session ends
+    /// Minutes without use after which a session ends.
     #[arg(long, env, global = true, default_value_t = 60 * 24 * 7)]
     pub session_idle_minutes: u32,
 
-    /// Minutes after which a session ends in any case
+    /// Minutes after which a session ends in any case.
     #[arg(long, env, global = true, default_value_t = 60 * 24 * 30)]
     pub session_minutes: u32,
 
-    /// Who must sign in with an authenticator app besides the password: all of the staff, or nobody who does not want to
+    /// Accounts that must sign in with an authenticator app (TOTP) besides the password.
+    ///
+    /// Staff without one can sign in, but can only set it up. A demo requires it of no account.
     #[arg(long, env, global = true, value_enum, default_value_t = RequireTotp::Staff)]
     pub require_totp: RequireTotp,
 
-    /// Days that ended sessions and links are kept before they are deleted
+    /// Days after which ended sessions and links are deleted (1 to 730).
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub sessions_kept_days: u16,
 
@@ -207,47 +270,49 @@ pub struct Settings {
     #[command(flatten)]
     pub retention: retention::Retention,
 
-    /// Seconds that the service goes on at shutdown after readiness has ended, so that a load balancer notices
+    /// Seconds after SIGTERM during which the service still accepts requests while `/health/ready` fails (0 to 600).
+    ///
+    /// Set it to the time in which your load balancer notices. A demo does not wait. A second signal stops at once.
     #[arg(long, env, global = true, default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=600))]
     pub shutdown_delay_seconds: u16,
 
-    /// Seconds that requests in flight are given at shutdown, after that delay
+    /// Seconds that requests in flight then have to finish.
     #[arg(long, env, global = true, default_value_t = 8)]
     pub shutdown_seconds: u16,
 
-    /// The form of the log
+    /// The format of the log on standard error.
     #[arg(long, env, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
 
 impl Settings {
-    /// How many connections one client may have: never so many that a few clients take all.
+    /// Returns how many connections one client may have. Limited so that a few clients cannot take all.
     pub fn connections_per_client(&self) -> usize {
         self.max_connections_per_client.min(self.max_connections / 4) as usize
     }
 }
 
-/// The settings, checked, with the secrets at hand.
+/// The checked settings with the secrets.
 #[derive(Clone)]
 pub struct Config {
-    /// As written down.
+    /// The settings as given.
     pub settings: Settings,
     /// The database.
     pub target: Target,
-    /// `id:secret` pairs; the first one signs.
+    /// Pairs of `id:secret`. The first one signs.
     pub jwt_secret: SecretString,
     /// See [`crate::sealed::Sealer::parse`].
     pub data_keys: SecretString,
 }
 
 impl Config {
-    /// Checks the settings. On SQLite, secrets that are not set are made once and kept beside the database.
+    /// Checks the settings. On SQLite, secrets that are not set are created once and stored beside the database.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// A text for the operator.
     pub fn new(settings: Settings, entropy: &Entropy) -> Result<Self, String> {
         let target = Target::parse(settings.database_url.expose_secret())?;
-        damage::refuse_emptied(&target)?;
+        damage::reject_emptied(&target)?;
         let folder = match &target {
             Target::Sqlite(path) => Some(path.parent().unwrap_or(Path::new("")).to_owned()),
             Target::Postgres(_) => None,
@@ -255,22 +320,24 @@ impl Config {
         let secret =
             |set: &Option<SecretString>, name: &str, file: &str, make: &dyn Fn() -> String| match (set, &folder) {
                 (Some(secret), _) => Ok(secret.clone()),
-                (None, Some(folder)) => secrets::kept(&folder.join(file), make).map(SecretString::from),
-                (None, None) => Err(format!("{name} must be set when the database is PostgreSQL; see .env.example")),
+                (None, Some(folder)) => secrets::read_or_create(&folder.join(file), make).map(SecretString::from),
+                (None, None) => {
+                    Err(format!("{name} must be set when the database is PostgreSQL; see docs/configuration.md"))
+                }
             };
         let random = || STANDARD.encode(entropy.bytes::<32>());
         let jwt_secret = secret(&settings.jwt_secret, "JWT_SECRET", "jwt-secret", &|| format!("k1:{}", random()))?;
         if settings.data_keys.is_none() {
-            secrets::refuse_new_keys(&target)?;
+            secrets::reject_new_keys(&target)?;
         }
         let data_keys = secret(&settings.data_keys, "DATA_KEYS", "data-keys", &|| format!("k1:{}", random()))?;
-        secrets::refuse_weak("JWT_SECRET", jwt_secret.expose_secret())?;
-        secrets::refuse_weak("DATA_KEYS", data_keys.expose_secret())?;
+        secrets::reject_weak("JWT_SECRET", jwt_secret.expose_secret())?;
+        secrets::reject_weak("DATA_KEYS", data_keys.expose_secret())?;
         check_public_url(&settings.public_url)?;
         Ok(Self { settings, target, jwt_secret, data_keys })
     }
 
-    /// Where the keys are kept that are not set; only SQLite has such a file.
+    /// Returns the file of the data keys, if `DATA_KEYS` is not set. Only SQLite has such a file.
     pub fn data_keys_file(&self) -> Option<PathBuf> {
         match &self.target {
             Target::Sqlite(path) => Some(path.with_file_name("data-keys")),
@@ -278,10 +345,10 @@ impl Config {
         }
     }
 
-    /// Refuses to listen where strangers are without a proxy: the service itself speaks no TLS.
+    /// Rejects an address that is not a loopback address without a proxy, because the service itself has no TLS.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// A text for the operator.
     pub fn check_listen_addr(&self) -> Result<(), String> {
         let Settings { listen_addr, behind_proxy, public_url, .. } = &self.settings;
         if listen_addr.ip().to_canonical().is_loopback() {
@@ -289,22 +356,22 @@ impl Config {
         }
         if behind_proxy.is_none() {
             return Err(format!(
-                "LISTEN_ADDR {listen_addr} is not a loopback address, and this service speaks no TLS: put a proxy that does in \
-                 front, and name its address with --behind-proxy (BEHIND_PROXY)"
+                "LISTEN_ADDR {listen_addr} is not a loopback address, and this service has no TLS. Put a proxy with TLS in \
+                 front of it, and set its address with --behind-proxy (BEHIND_PROXY)"
             ));
         }
         if public_url.scheme() != "https" {
-            tracing::warn!("PUBLIC_URL is not https: passwords and records would cross the network in the clear");
+            tracing::warn!("PUBLIC_URL is not https. Passwords and records would be sent unencrypted");
         }
         Ok(())
     }
 
-    /// The URL of a page that a mail links to, with its token in the fragment, which no server ever sees.
+    /// Returns the URL of a page in a mail, with its token in the fragment, which no server sees.
     pub fn link(&self, page: &str, token: &str, language: Language) -> String {
         format!("{}#token={token}", self.page(page, language))
     }
 
-    /// The URL of a page that a mail links to. Our own pages are told the mail's language unless it is theirs by default.
+    /// Returns the URL of a page in a mail. The service's own pages get the mail's language if it is not the default.
     pub fn page(&self, page: &str, language: Language) -> String {
         match &self.settings.patient_app_url {
             Some(client) => format!("{}/{page}", client.as_str().trim_end_matches('/')),
@@ -312,7 +379,7 @@ impl Config {
         }
     }
 
-    /// The URL of a page of this service that a mail links to, also where the clinic has its own client.
+    /// Returns the URL of one of the service's own pages in a mail, even if the clinic has its own client.
     pub fn own_link(&self, page: &str, token: &str, language: Language) -> String {
         format!("{}#token={token}", self.own_page(page, language))
     }
@@ -327,16 +394,16 @@ fn check_public_url(url: &url::Url) -> Result<(), String> {
     if matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none() {
         Ok(())
     } else {
-        Err("PUBLIC_URL: an http or https URL without query or fragment".into())
+        Err("PUBLIC_URL must be an http or https URL without query or fragment".into())
     }
 }
 
-/// A value that depends on the country: `911`, or `US:911,GB:999,*:112`.
+/// A value by country: `911`, or `US:911,GB:999,*:112`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ByCountry(Vec<(String, String)>);
 
 impl ByCountry {
-    /// The value for a country (ISO 3166-1, two letters), or the one for all others.
+    /// Returns the value of a country (ISO 3166-1, two letters), or the value of all others.
     pub fn of(&self, country: &str) -> Option<&str> {
         let find = |wanted: &str| self.0.iter().find(|(country, _)| country.eq_ignore_ascii_case(wanted));
         find(country).or_else(|| find("*")).map(|(_, value)| value.as_str())
@@ -356,7 +423,7 @@ impl std::str::FromStr for ByCountry {
             let (country, value) = (country.trim(), value.trim());
             let is_country = country == "*" || (country.len() == 2 && country.bytes().all(|b| b.is_ascii_alphabetic()));
             if !is_country || !dialled(value) {
-                return Err("a number, or numbers by country such as US:911,GB:999,*:112".into());
+                return Err("expected a number, or numbers by country such as US:911,GB:999,*:112".into());
             }
             all.push((country.to_owned(), value.to_owned()));
         }
@@ -369,7 +436,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_one_for_all_or_one_by_country() {
+    fn a_number_applies_to_all_countries_or_to_one() {
         let all: ByCountry = "112".parse().expect("a number");
         assert_eq!(all.of("US"), Some("112"));
         let some: ByCountry = "US:911, gb:999".parse().expect("numbers");

@@ -1,10 +1,11 @@
-//! Work that comes round for as long as the server runs.
+//! Periodic tasks.
 
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 
-/// Runs `work` at the start, and again after the pause that it asks for, until told to stop. A round under way ends first.
+/// Runs `work` at the start, and again after each pause that it returns, until told to stop. A run in progress finishes
+/// first.
 pub fn start(mut stopping: Receiver<bool>, mut work: impl AsyncFnMut() -> Duration + 'static) {
     actix_web::rt::spawn(async move {
         loop {

@@ -1,4 +1,4 @@
-//! Values that are encrypted before they reach the database: AES-256-GCM under a named key, bound to their place.
+//! Values that are encrypted before they are stored: AES-256-GCM with a named key, bound to their place.
 
 pub mod columns;
 pub mod key_file;
@@ -14,30 +14,35 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql};
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Binary;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-/// The layout of a sealed value: this byte, the key id's length, the key id, the nonce, the ciphertext with its tag.
+/// The layout of an encrypted value: this byte, the length of the key id, the key id, the nonce, the ciphertext with
+/// its tag.
 const LAYOUT: u8 = 1;
 const NONCE_LEN: usize = 12;
 
-/// A `T` as ciphertext, as it stands in the database. Only a [`Sealer`] makes and opens it.
+/// An encrypted `T`, as stored in the database. Only a [`Sealer`] creates and decrypts it.
 #[derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
-#[diesel(sql_type = diesel::sql_types::Binary)]
+#[diesel(sql_type = Binary)]
 pub struct Sealed<T> {
     bytes: Vec<u8>,
     content: PhantomData<fn() -> T>,
 }
 
 impl<T> Sealed<T> {
-    /// Takes bytes that the database gave back.
+    /// Takes bytes from the database.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self { bytes, content: PhantomData }
     }
 
-    /// The bytes for the database.
+    /// Returns the bytes for the database.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -55,7 +60,25 @@ impl<T> fmt::Debug for Sealed<T> {
     }
 }
 
-/// Where a sealed value belongs. A value moved to another row or column does not open.
+impl<T, DB: Backend> FromSql<Binary, DB> for Sealed<T>
+where
+    Vec<u8>: FromSql<Binary, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Vec::<u8>::from_sql(value).map(Self::from_bytes)
+    }
+}
+
+impl<T: std::fmt::Debug, DB: Backend> ToSql<Binary, DB> for Sealed<T>
+where
+    [u8]: ToSql<Binary, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.as_bytes().to_sql(out)
+    }
+}
+
+/// The place of an encrypted value. A value that is moved to another row or column cannot be decrypted.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     /// The table's name.
@@ -81,7 +104,7 @@ impl Place {
     }
 }
 
-/// The ring of data keys. The first key seals; every key opens what it sealed.
+/// The ring of data keys. The first key encrypts. Every key decrypts its own values.
 #[derive(Clone)]
 pub struct Sealer(Arc<Ring>);
 
@@ -93,10 +116,10 @@ struct Ring {
 }
 
 impl Sealer {
-    /// Reads a ring from `id:base64 of 32 bytes`, comma-separated, the sealing key first.
+    /// Reads a ring from `id:base64 of 32 bytes`, comma-separated, with the encrypting key first.
     ///
     /// # Errors
-    /// In words for the operator, without any of the key's own text.
+    /// A text for the operator, without the key.
     pub fn parse(ring: &str) -> Result<Self, String> {
         let mut keys = HashMap::new();
         let mut first = None;
@@ -123,17 +146,17 @@ impl Sealer {
         Ok(Self(Arc::new(Ring { current, keys, fingerprints })))
     }
 
-    /// The id of the key that seals.
+    /// Returns the id of the key that encrypts.
     pub fn current(&self) -> &str {
         &self.0.current
     }
 
-    /// Whether the ring has a key by this id.
+    /// Returns whether the ring has a key with this id.
     pub fn has(&self, id: &str) -> bool {
         self.0.keys.contains_key(id)
     }
 
-    /// The ids of the ring's keys, in no order.
+    /// Returns the ids of the ring's keys, in no order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.keys.keys().map(String::as_str)
     }
@@ -141,7 +164,7 @@ impl Sealer {
     /// Encrypts `value` for `place`.
     ///
     /// # Errors
-    /// Only if the value cannot be serialised, which is a fault.
+    /// A fault if the value cannot be serialised.
     pub fn seal<T: Serialize>(&self, place: Place, value: &T) -> Result<Sealed<T>> {
         let text = serde_json::to_vec(value).map_err(|error| Error::internal("serialise a sealed value", error))?;
         Ok(Sealed::from_bytes(self.seal_bytes(place, text)?))
@@ -162,19 +185,19 @@ impl Sealer {
         Ok(bytes)
     }
 
-    /// Decrypts what was sealed for `place`.
+    /// Decrypts a value of `place`.
     ///
     /// # Errors
-    /// If the key is missing, or the value was changed or belongs elsewhere: a fault, without any of the content.
+    /// A fault if the key is missing, or the value was changed or belongs elsewhere. It does not contain the value.
     pub fn open<T: DeserializeOwned>(&self, place: Place, sealed: &Sealed<T>) -> Result<T> {
         let text = self.open_bytes(place, sealed.as_bytes())?;
         serde_json::from_slice(&text).map_err(|_| place.fault("value of another shape"))
     }
 
-    /// The same value under the ring's first key; `None` where it is under that one already.
+    /// Encrypts the same value with the ring's first key. None if it is encrypted with that key already.
     ///
     /// # Errors
-    /// As for [`Sealer::open`].
+    /// Those of [`Sealer::open`].
     pub fn reseal(&self, place: Place, bytes: &[u8]) -> Result<Option<Vec<u8>>> {
         if key_id(bytes) == Some(self.current()) {
             return Ok(None);
@@ -204,14 +227,16 @@ impl Sealer {
         Ok(text)
     }
 
-    /// A keyed digest of a request: equal for equal requests, and of no use to who reads the database.
+    /// Returns a keyed digest of a request. Equal requests have equal digests. Without the key it says nothing about
+    /// the request.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Vec<u8> {
         digest(&self.0.fingerprints[0], parts)
     }
 
-    /// Whether a digest is that of this request under any key of the ring: a repeat may come after a rotation.
+    /// Returns whether a digest is that of this request with any key of the ring, because a repeat may come after a key
+    /// rotation.
     pub fn is_fingerprint(&self, known: &[u8], parts: &[&[u8]]) -> bool {
-        // In constant time, since a caller may try to forge one.
+        // In constant time, because a caller may try to forge one.
         let is_known = |key| constant_time::verify_slices_are_equal(&digest(key, parts), known).is_ok();
         self.0.fingerprints.iter().any(is_known)
     }
@@ -226,7 +251,7 @@ fn digest(key: &hmac::Key, parts: &[&[u8]]) -> Vec<u8> {
     context.sign().as_ref().to_vec()
 }
 
-/// Under which key a value is sealed, as it says itself; `None` where it is no sealed value.
+/// Returns the id of the key with which a value is encrypted. None if it is no encrypted value.
 pub fn key_id(bytes: &[u8]) -> Option<&str> {
     let (&[layout, id_len], rest) = bytes.split_first_chunk()?;
     let (id, _) = rest.split_at_checked(usize::from(id_len))?;
@@ -250,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_value_opens_in_its_place_only() {
+    fn an_encrypted_value_is_decrypted_in_its_place_only() {
         let sealer = ring(&["a"]);
         let row = uuid::Uuid::from_u128(1);
         let place = Place::new("appointments", "note", row);
@@ -262,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_key_still_opens_after_a_new_one_seals_and_a_missing_one_is_named_as_such() {
+    fn values_of_an_older_key_are_decrypted_and_a_missing_key_is_named() {
         let place = Place::new("t", "c", uuid::Uuid::nil());
         let old = ring(&["a"]).seal(place, &7).expect("sealed");
         assert_eq!(ring(&["b", "a"]).open(place, &old).expect("opened"), 7);
@@ -271,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_sealed_anew_under_the_first_key_in_its_place_only() {
+    fn a_rotation_encrypts_with_the_first_key_in_the_same_place_only() {
         let place = Place::new("t", "c", uuid::Uuid::nil());
         let old = ring(&["a"]).seal(place, &"text".to_owned()).expect("sealed");
         let both = ring(&["b", "a"]);
@@ -287,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_known_again_after_a_rotation_and_another_one_is_not() {
+    fn a_fingerprint_is_recognised_after_a_rotation() {
         let told = ring(&["a"]).fingerprint(&[b"book", b"body"]);
         let both = ring(&["b", "a"]);
         assert_ne!(both.fingerprint(&[b"book", b"body"]), told);
@@ -297,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn no_changed_byte_goes_unnoticed() {
+    fn every_changed_byte_is_detected() {
         let sealer = ring(&["a"]);
         let place = Place::new("t", "c", uuid::Uuid::nil());
         let sealed = sealer.seal(place, &"text".to_owned()).expect("sealed");

@@ -1,0 +1,3 @@
+DELETE FROM idempotency_keys;
+ALTER TABLE idempotency_keys RENAME COLUMN result TO answer;
+ALTER TABLE idempotency_keys ADD COLUMN status integer NOT NULL DEFAULT 200;

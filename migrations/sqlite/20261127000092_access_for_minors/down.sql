@@ -1,0 +1,1 @@
+ALTER TABLE patient_access DROP COLUMN for_minor;

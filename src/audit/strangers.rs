@@ -1,0 +1,102 @@
+//! The number of lines that refusals of callers without a session get. Beyond it they are counted: a flood from many addresses must not
+//! fill the trail.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::model::{AuditOutcome, Event};
+use crate::clock::Timestamp;
+use crate::signed::Signer;
+
+/// How many lines a window has at most.
+const LINES: usize = 60;
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// Whether it is a refusal of a caller without a session.
+pub fn is_strangers(event: &Event) -> bool {
+    event.outcome == AuditOutcome::Refused && event.actor_id.is_none()
+}
+
+/// What the window in progress has.
+#[derive(Default)]
+pub struct Strangers {
+    /// The start of the window.
+    began: Option<Instant>,
+    /// How many lines it has.
+    lines: usize,
+    /// The refusals beyond them, by operation and status.
+    counted: HashMap<(String, Option<i32>), Event>,
+}
+
+impl Strangers {
+    /// Returns the events that get a line each, and counts the others.
+    pub fn limited(&mut self, mut events: Vec<Event>) -> Vec<Event> {
+        events.retain(|event| {
+            if !is_strangers(event) {
+                return true;
+            }
+            self.began.get_or_insert_with(Instant::now);
+            if self.lines < LINES {
+                self.lines += 1;
+                return true;
+            }
+            let kind = (event.operation.clone(), event.status);
+            // A count names none of the callers, and nothing that they tried.
+            self.counted
+                .entry(kind)
+                .and_modify(|counted| counted.times = counted.times.saturating_add(event.times))
+                .or_insert_with(|| Event {
+                    address: None,
+                    request_id: None,
+                    patient_id: None,
+                    object_id: None,
+                    ..event.clone()
+                });
+            false
+        });
+        events
+    }
+
+    /// At the end of the window: begins the next one, and returns what was counted, a line for each operation and status.
+    pub fn counted(&mut self, signer: &Signer, now: Timestamp) -> Vec<Event> {
+        if self.began.is_none_or(|began| began.elapsed() < WINDOW) {
+            return Vec::new();
+        }
+        self.rest(signer, now)
+    }
+
+    /// Like [`counted`](Self::counted), before the end of the window.
+    pub fn rest(&mut self, signer: &Signer, now: Timestamp) -> Vec<Event> {
+        let ended = std::mem::take(self);
+        // With the time of the first one it would look like an event that was not sealed in time.
+        ended.counted.into_values().map(|event| Event { at: now, ..event }.signed(signer)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit_context::AuditContext;
+    use crate::ids::AuditEventId;
+
+    #[test]
+    fn row_19_refusals_beyond_the_lines_of_a_minute_are_counted_by_operation() {
+        let signer = Signer::new(uuid::Uuid::nil(), &[1; 32]).expect("a key");
+        let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
+        let events = (0..200).map(|number| {
+            let trail = AuditContext::of_request("get_patient", None, Some([192, 0, 2, number].into()));
+            let id = AuditEventId(uuid::Uuid::from_u128(number.into()));
+            Event::new(id, at, &signer, &trail, AuditOutcome::Refused)
+        });
+        let mut strangers = Strangers::default();
+        assert_eq!(strangers.limited(events.collect()).len(), LINES);
+        assert!(strangers.counted(&signer, at).is_empty(), "the window goes on");
+        let rest = strangers.rest(&signer, at);
+        assert_eq!(rest.len(), 1);
+        assert_eq!((rest[0].times, rest[0].address.as_deref()), (140, None));
+        assert!(rest[0].is_genuine(&signer));
+        assert!(strangers.rest(&signer, at).is_empty());
+    }
+}

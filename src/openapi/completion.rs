@@ -1,0 +1,246 @@
+//! What operations have in common: shared problems, and references to shared parameters and headers.
+
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
+
+use super::components::{self, SharedParameter};
+use super::nullable;
+use crate::http::problem::MEDIA_TYPE;
+use crate::patients::care;
+
+/// A problem that all operations of a kind can return.
+struct CommonProblem {
+    status: &'static str,
+    component: &'static str,
+    description: &'static str,
+    headers: &'static [&'static str],
+    /// Whether an operation with this path can return it.
+    applies: fn(&str, &Operation) -> bool,
+}
+
+const COMMON: &[CommonProblem] = &[
+    CommonProblem {
+        status: "400",
+        component: "MalformedRequest",
+        description: "`malformed_request`: the server cannot parse the request.",
+        headers: &[],
+        applies: |_, operation| operation.request_body.is_some() || has_parameter(operation, "If-Match"),
+    },
+    CommonProblem {
+        status: "401",
+        component: "Unauthenticated",
+        description: "`unauthenticated`: the access token is missing, expired, revoked or invalid.",
+        headers: &[],
+        applies: |_, operation| is_signed_in(operation),
+    },
+    CommonProblem {
+        status: "403",
+        component: "Forbidden",
+        description: "`role_forbidden`: the caller's role may not do this; `allowed_roles` lists the roles that may. \
+            `second_factor_required`: the account must set up its second factor first.",
+        headers: &[],
+        applies: |_, operation| is_signed_in(operation) && !is_clinical(operation),
+    },
+    CommonProblem {
+        status: "403",
+        component: "ReasonRequired",
+        description: "`role_forbidden`: the caller's role may not do this; `allowed_roles` lists the roles that may. \
+            `second_factor_required`: the account must set up its second factor first. \
+            `reason_required`: a practitioner without a care relationship must give a reason in `Access-Reason`.",
+        headers: &[],
+        applies: |_, operation| is_clinical(operation),
+    },
+    CommonProblem {
+        status: "404",
+        component: "NotFound",
+        description: "`not_found`: the object does not exist, or the caller may not see it.",
+        headers: &[],
+        applies: |_, operation| parameters(operation).any(|parameter| parameter.parameter_in == ParameterIn::Path),
+    },
+    CommonProblem {
+        status: "409",
+        component: "RequestInProgress",
+        description: "`request_in_progress`: a request with the same `Idempotency-Key` is still running. Retry.",
+        headers: &[],
+        applies: |_, operation| has_parameter(operation, "Idempotency-Key"),
+    },
+    CommonProblem {
+        status: "412",
+        component: "Stale",
+        description: "`stale`: `If-Match` names another version than the current one.",
+        headers: &[],
+        applies: |_, operation| has_parameter(operation, "If-Match"),
+    },
+    CommonProblem {
+        status: "413",
+        component: "BodyTooLarge",
+        description: "`body_too_large`: the body is larger than 64 KiB.",
+        headers: &[],
+        applies: |_, operation| operation.request_body.is_some(),
+    },
+    CommonProblem {
+        status: "415",
+        component: "UnsupportedMediaType",
+        description: "`unsupported_media_type`: the `Content-Type` is not the one of the operation's request body.",
+        headers: &[],
+        applies: |_, operation| operation.request_body.is_some(),
+    },
+    CommonProblem {
+        status: "422",
+        component: "ValidationFailed",
+        description: "`validation_failed`: the input breaks rules; `errors` lists them. \
+            `idempotency_key_reused`: the `Idempotency-Key` was sent before with another request.",
+        headers: &[],
+        // Every operation under /v1 rejects unknown query parameters.
+        applies: |path, _| path.starts_with("/v1/"),
+    },
+    CommonProblem {
+        status: "428",
+        component: "PreconditionRequired",
+        description: "`precondition_required`: `If-Match` is missing.",
+        headers: &[],
+        applies: |_, operation| {
+            let required = |parameter: &&Parameter| matches!(parameter.required, Required::True);
+            parameters(operation).filter(required).any(|parameter| parameter.name == "If-Match")
+        },
+    },
+    CommonProblem {
+        status: "429",
+        component: "RateLimited",
+        description: "`rate_limited`: the address or the account sent too many requests. Retry after the number of seconds in \
+            `Retry-After`.",
+        headers: &["RateLimit", "RateLimit-Policy", "Retry-After"],
+        applies: |path, _| path.starts_with("/v1/"),
+    },
+    CommonProblem {
+        status: "500",
+        component: "InternalError",
+        description: "`internal`: the server failed. Its log has the details under the request's id.",
+        headers: &[],
+        applies: |_, _| true,
+    },
+    CommonProblem {
+        status: "503",
+        component: "Unavailable",
+        description: "`unavailable`: the server cannot answer now. Retry after the number of seconds in `Retry-After`. A change may have \
+            taken effect: retry it with the same `Idempotency-Key`. `database_damaged`: the database file is damaged; the operator \
+            must restore a backup.",
+        headers: &["Retry-After"],
+        applies: |_, _| true,
+    },
+];
+
+/// Returns the parameters that an operation itself declares.
+fn parameters(operation: &Operation) -> impl Iterator<Item = &Parameter> {
+    operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => Some(parameter),
+        RefOr::Ref(_) => None,
+    })
+}
+
+fn has_parameter(operation: &Operation, name: &str) -> bool {
+    parameters(operation).any(|parameter| parameter.name == name)
+}
+
+fn is_signed_in(operation: &Operation) -> bool {
+    operation.security.as_ref().is_some_and(|security| !security.is_empty())
+}
+
+fn is_clinical(operation: &Operation) -> bool {
+    operation.operation_id.as_deref().is_some_and(|id| care::CLINICAL.contains(&id))
+}
+
+/// Completes the document of the routes.
+pub fn complete(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        for operation in operations(item) {
+            complete_operation(path, operation);
+        }
+    }
+    let components = document.components.get_or_insert_default();
+    components.parameters.extend(components::parameters());
+    components.headers.extend(components::headers());
+    components.responses.extend(COMMON.iter().map(|common| {
+        let mut response = ResponseBuilder::new().description(common.description).build();
+        fill(&mut response, common.headers);
+        (common.component.to_owned(), RefOr::T(response))
+    }));
+    for schema in components.schemas.values_mut() {
+        nullable::describe_outside(schema);
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+fn complete_operation(path: &str, operation: &mut Operation) {
+    let common: Vec<_> = COMMON.iter().filter(|common| (common.applies)(path, operation)).collect();
+    // A sign-in returns tokens, which have neither a path nor a version.
+    let has_object = !path.starts_with("/v1/sessions");
+    let responses = &mut operation.responses.responses;
+    for (status, response) in responses.iter_mut() {
+        let RefOr::T(response) = response else { continue };
+        match status.as_str() {
+            "201" if has_object => add_headers(response, &["ETag", "Location", "X-Request-Id"]),
+            "429" | "503" => fill(response, &["Retry-After"]),
+            status if status.starts_with(['4', '5']) => fill(response, &[]),
+            _ => add_headers(response, &["X-Request-Id"]),
+        }
+    }
+    for common in common {
+        match responses.get_mut(common.status) {
+            Some(RefOr::T(own)) => append(&mut own.description, common.description),
+            Some(RefOr::Ref(_)) => {}
+            None => {
+                responses.insert(common.status.to_owned(), RefOr::Ref(Ref::from_response_name(common.component)));
+            }
+        }
+    }
+    share_parameters(operation);
+}
+
+/// Adds a common problem to an operation's own description of the same status, unless that description has it.
+fn append(own: &mut String, common: &str) {
+    let code = common.split(':').next().unwrap_or_default();
+    if !own.contains(code) {
+        let end = if own.ends_with('.') { " " } else { ". " };
+        *own = format!("{own}{end}{common}");
+    }
+}
+
+/// Replaces the operation's copies of shared parameters by references.
+fn share_parameters(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(own) = parameter else { continue };
+        if let Some(shared) = SharedParameter::of(own) {
+            *parameter = SharedParameter::reference(shared.component);
+        }
+    }
+    if is_clinical(operation) {
+        operation.parameters.get_or_insert_default().push(SharedParameter::reference("AccessReason"));
+    }
+}
+
+/// Makes a response a problem document with these headers.
+fn fill(response: &mut Response, headers: &[&str]) {
+    if response.content.is_empty() {
+        let schema = Ref::from_schema_name("Problem");
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        response.content.insert(MEDIA_TYPE.to_owned(), content.into());
+    }
+    add_headers(response, headers);
+    add_headers(response, &["X-Request-Id"]);
+}
+
+/// Adds shared headers, and replaces the response's copies of them by references.
+fn add_headers(response: &mut Response, names: &[&str]) {
+    for name in names {
+        response.headers.extend(components::header(name).map(|header| ((*name).to_owned(), header)));
+    }
+    for (name, header) in &mut response.headers {
+        if let Some(shared) = components::header(name) {
+            *header = shared;
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The OpenAPI document. Info, tags and security are here. Paths and schemas come from the routes. [`completion`] adds
+//! what operations have in common.
+
+mod completion;
+mod components;
+mod nullable;
+
+use actix_web::http::header::ContentType;
+use actix_web::{App, HttpResponse, web};
+use utoipa::Modify;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use crate::http::Endpoints;
+use crate::http::problem::Problem;
+use crate::routes::routes;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Legwork",
+        description = include_str!("openapi.md"),
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    servers((url = "/", description = "The service that served this document")),
+    tags(
+        (name = "registration", description = "Registration, verification of addresses, and password resets"),
+        (name = "sessions", description = "Sign-in and sign-out"),
+        (name = "second factor", description = "Codes of an authenticator app in addition to the password"),
+        (name = "users", description = "The caller's own account, and staff accounts"),
+        (name = "patients", description = "Patients' records, search, access and consents"),
+        (name = "locations", description = "The clinic's locations"),
+        (name = "practitioners", description = "Practitioners and their weekly hours"),
+        (name = "visit types", description = "The kinds of visits that can be booked"),
+        (name = "slots", description = "Free time slots, and short reservations (holds)"),
+        (name = "appointments", description = "Booking, rescheduling, cancelling, and the day of the visit"),
+        (name = "intakes", description = "What patients record before a visit, the resulting flags, and the practitioner's review"),
+        (name = "messages", description = "Mails of the service, and calls that staff must make"),
+        (name = "audit", description = "The audit trail: who did what to whose record"),
+        (name = "operations", description = "For the operator of the service"),
+    ),
+    components(schemas(Problem)),
+    modifiers(&Bearer),
+)]
+struct Frame;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("The `access_token` of `POST /v1/sessions`. It expires after ten minutes."))
+            .build();
+        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Returns the document without paths.
+fn frame() -> OpenApi {
+    <Frame as utoipa::OpenApi>::openapi()
+}
+
+/// Returns the whole document.
+pub fn document() -> OpenApi {
+    let mut document = frame();
+    App::new().configure(|served| routes(&mut Endpoints::documented(served, &mut document)));
+    completion::complete(&mut document);
+    document
+}
+
+/// The document as it is served. It is serialised once for all workers.
+pub struct Published(web::Bytes);
+
+impl Published {
+    /// Serialises the document.
+    ///
+    /// # Errors
+    /// A fault if it cannot be serialised.
+    pub fn new(document: &OpenApi) -> Result<Self, String> {
+        Ok(Self(document.to_json().map_err(|error| error.to_string())?.into()))
+    }
+}
+
+/// Responds with the document.
+pub async fn serve(published: web::Data<Published>) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(published.0.clone())
+}
+
+/// Returns the document as in the file `openapi/openapi.json`.
+///
+/// # Errors
+/// A fault if it cannot be serialised.
+pub fn json() -> Result<String, String> {
+    let mut text = document().to_pretty_json().map_err(|error| error.to_string())?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::{Method, StatusCode};
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, web};
+
+    use super::{Endpoints, document, routes};
+    use crate::http::fallback::{Routes, fallback};
+
+    #[test]
+    fn a_fixed_path_comes_before_a_parameter_whichever_methods_it_has() {
+        let routes = Routes::of(&document(), rls::OWN_READERS).expect("paths that can be told apart");
+        let found = |method, path| routes.operation(&method, path).map(|operation| operation.id.clone());
+        assert_eq!(found(Method::POST, "/v1/sessions/refresh").as_deref(), Some("refresh_session"));
+        assert_eq!(found(Method::DELETE, "/v1/sessions/refresh"), None);
+        assert_eq!(routes.allowed("/v1/sessions/refresh"), Some("POST"));
+        assert!(found(Method::DELETE, "/v1/sessions/x").is_some());
+        assert_ne!(found(Method::DELETE, "/v1/sessions/current"), found(Method::DELETE, "/v1/sessions/x"));
+        for nowhere in ["/v1/sessions/", "/v1/sessions/x/y", "/v1/patients//consents", "/v1/slots/"] {
+            assert_eq!(found(Method::GET, nowhere), None, "{nowhere}");
+            assert_eq!(found(Method::DELETE, nowhere), None, "{nowhere}");
+        }
+    }
+
+    /// actix-web takes the first route that matches, so the order of registration must not contradict the table.
+    #[actix_web::test]
+    async fn actix_finds_the_handler_of_the_path_that_the_table_names() {
+        let app = App::new().configure(|served| routes(&mut Endpoints::served(served)));
+        let app = init_service(app.default_service(web::to(fallback))).await;
+        let (document, mut checked) = (document(), 0);
+        let table = Routes::of(&document, rls::OWN_READERS).expect("paths that can be told apart");
+        for path in document.paths.paths.keys() {
+            let mut values = Vec::new();
+            let mut fill = |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+                Some(name) => {
+                    let value = format!("0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c0{}", values.len());
+                    values.push((name.to_owned(), value.clone()));
+                    value
+                }
+                None => segment.to_owned(),
+            };
+            let filled = path.split('/').map(&mut fill).collect::<Vec<_>>().join("/");
+            for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                if table.operation(&method, &filled).is_none() {
+                    continue;
+                }
+                let request = TestRequest::with_uri(&filled).method(method.clone()).to_request();
+                let response = call_service(&app, request).await;
+                assert_ne!(response.status(), StatusCode::NOT_FOUND, "{method} {path}");
+                let matched = response.request().match_info();
+                let matched: Vec<_> = matched.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                assert_eq!(matched, values, "{method} {path}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 80, "{checked} operations");
+    }
+}
