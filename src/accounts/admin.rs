@@ -1,26 +1,26 @@
-//! What the operator does from the command line: the first administrator, and a way back in for one who is locked out.
+//! The operator's commands: create the first administrator, and reset one who is locked out.
 
-use super::model::{EmailAddress, Purpose};
-use super::store::{self, NewUser};
-use super::{one_time, second_factor, throttle};
+use super::model::{EmailAddress, User};
+use super::second_factor::switching_off;
+use super::store::{self, NewAccount};
+use super::throttle;
+use super::users::send_invitation;
 use crate::actor::Role;
 use crate::audit;
+use crate::audit_context::AuditContext;
 use crate::env::Env;
-use crate::error::{Error, Result};
-use crate::messages::model::{Envelope, Mail};
-use crate::messages::outbox;
-use crate::trail::Trail;
+use crate::error::Error;
 
-/// Makes an administrator's account and mails them a link to set a password.
+/// Creates an administrator's account and mails a link to set its password.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub async fn create(env: &Env, email: &str, name: &str) -> Result<String, String> {
     let email = EmailAddress::parse(email).map_err(|rule| format!("--email {}", rule.detail))?;
     let (shared, name, recipient) = (env.clone(), name.to_owned(), email.as_str().to_owned());
     env.db
         .write(move |tx| {
-            let new = NewUser {
+            let new = NewAccount {
                 email: email.clone(),
                 name: Some(name.clone()),
                 role: Role::Admin,
@@ -28,9 +28,10 @@ pub async fn create(env: &Env, email: &str, name: &str) -> Result<String, String
                 password_hash: None,
                 preferred_language: "en".into(),
             };
+            store::take_from_registration(tx, &new.email, shared.now())?;
             let user = store::insert(tx, &shared, &new)?;
-            audit::record(tx, &shared, &Trail::of_command("create_admin"), user.id.0)?;
-            invite(tx, &shared, &user)
+            audit::record(tx, &shared, &AuditContext::of_command("create_admin"), user.id.0)?;
+            send_invitation(tx, &shared, &user)
         })
         .await
         .map_err(|error| match error {
@@ -40,10 +41,10 @@ pub async fn create(env: &Env, email: &str, name: &str) -> Result<String, String
     Ok(sent(env, &recipient))
 }
 
-/// Ends an administrator's sessions, takes their second factor away and mails them a link to set a new password.
+/// Enables an administrator's account, ends its sessions, removes its second factor and mails a link to set a new password.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub async fn reset(env: &Env, email: &str) -> Result<String, String> {
     let email = EmailAddress::parse(email).map_err(|rule| format!("--email {}", rule.detail))?;
     let (shared, recipient) = (env.clone(), email.as_str().to_owned());
@@ -54,11 +55,11 @@ pub async fn reset(env: &Env, email: &str) -> Result<String, String> {
                 .ok_or(Error::NotFound)?;
             let now = shared.now();
             throttle::forget(tx, &shared, user.id, &user.email_key)?;
-            second_factor::reset(tx, &shared, user.id)?;
-            let enabled = super::model::User { disabled_at: None, ..store::find(tx, user.id)? };
+            switching_off::reset(tx, &shared, user.id)?;
+            let enabled = User { disabled_at: None, ..store::find(tx, user.id)? };
             let user = store::update(tx, &enabled, now)?;
-            audit::record(tx, &shared, &Trail::of_command("reset_admin"), user.id.0)?;
-            invite(tx, &shared, &user)
+            audit::record(tx, &shared, &AuditContext::of_command("reset_admin"), user.id.0)?;
+            send_invitation(tx, &shared, &user)
         })
         .await
         .map_err(|error| match error {
@@ -76,16 +77,4 @@ fn sent(env: &Env, recipient: &str) -> String {
             env.config.settings.mail_dir.display()
         ),
     }
-}
-
-/// Mails an account a link to set its password. A caller from the staff asks for room first ([`outbox::require_room`]).
-///
-/// # Errors
-/// The database's.
-pub fn invite(tx: &mut crate::db::Conn, env: &Env, user: &super::model::User) -> Result<()> {
-    let token = one_time::issue(tx, env, user.id, Purpose::Invitation)?;
-    let mail = Mail::Invitation { token };
-    let envelope = Envelope { recipient: user.recipient(), patient_id: None, appointment_id: None, mail };
-    outbox::enqueue(tx, env, &envelope)?;
-    Ok(())
 }

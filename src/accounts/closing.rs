@@ -1,4 +1,4 @@
-//! The end of an account: everything with which somebody could come back into it.
+//! Closing an account: deletes everything that could open it again.
 
 use diesel::prelude::*;
 
@@ -8,9 +8,6 @@ use crate::error::Result;
 use crate::ids::UserId;
 
 /// Deletes an account's sessions, links and second factor.
-///
-/// # Errors
-/// The database's.
 pub fn end(tx: &mut Conn, id: UserId) -> Result<()> {
     let own = sessions::table.filter(sessions::user_id.eq(id)).select(sessions::id);
     diesel::delete(refresh_tokens::table.filter(refresh_tokens::session_id.eq_any(own))).execute(tx)?;

@@ -1,9 +1,9 @@
-//! Device tokens: what a client shows at sign-in to prove that the account has signed in on it before.
+//! Device tokens: with one a client proves at sign-in that the account has signed in on it before.
 //!
-//! A device token gives nothing but a lane of its own in the throttle ([`super::throttle`]): guesses from elsewhere do not slow
-//! the device down. It replaces neither the password nor the second factor, and a thief of one can guess no faster than from
-//! one more address. Nothing is stored: a token carries the device's random id and the time of issue under an HMAC that binds
-//! both to the account. It is good under every key of the ring, so it outlives a rotation of the data keys.
+//! A device token only gives the device its own lane in the throttle ([`super::throttle`]), so failures on other devices do not slow
+//! it down. It replaces neither the password nor the second factor, and a stolen one lets a thief guess no faster than one more
+//! address does. Nothing is stored: a token has the device's random id and the time of issue under an HMAC that binds both to the
+//! account. It is valid under every key of the ring, so it outlives a rotation of the data keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,19 +15,19 @@ use crate::env::Env;
 use crate::ids::UserId;
 use crate::sealed::Sealer;
 
-/// How long a token is good.
+/// How long a token is valid.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
-/// A token of this age is replaced at the next sign-in, so a device in use stays known.
+/// A token of this age is replaced at the next sign-in, so that a device in use stays known.
 const RENEWED_AFTER: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 const ID: usize = 16;
 const TIME: usize = 8;
 
-/// A device on which somebody has signed in to an account.
+/// A device on which an account has signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device(pub Uuid);
 
-/// A device token, taken apart.
+/// The parts of a device token.
 struct Token {
     id: [u8; ID],
     issued: [u8; TIME],
@@ -41,7 +41,7 @@ impl Token {
         Self { id, issued, mac }
     }
 
-    /// The token that a text holds, if it is one of this account and still good.
+    /// Reads a token; none if it is not a valid one of this account.
     fn read(sealer: &Sealer, now: Timestamp, user: UserId, text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (id, rest) = bytes.split_first_chunk::<ID>()?;
@@ -55,7 +55,7 @@ impl Token {
         Some(now.since(Timestamp::from_micros(i64::from_be_bytes(self.issued))?))
     }
 
-    /// Whether it was made lately and under the ring's first key.
+    /// Whether it need not be replaced: it is recent, and made under the ring's first key.
     fn is_fresh(&self, sealer: &Sealer, now: Timestamp, user: UserId) -> bool {
         self.age(now).is_some_and(|age| age < RENEWED_AFTER)
             && sealer.fingerprint(&parts(&user, &self.id, &self.issued)) == self.mac
@@ -70,12 +70,12 @@ fn parts<'a>(user: &'a UserId, id: &'a [u8; ID], issued: &'a [u8; TIME]) -> [&'a
     [b"device token", user.0.as_bytes(), id, issued]
 }
 
-/// The device that a token names, if the token is one of this account and still good.
+/// The device of a token; none if it is not a valid token of this account.
 pub fn known(env: &Env, user: UserId, token: &str) -> Option<Device> {
     Token::read(&env.sealer, env.now(), user, token).map(|token| Device(Uuid::from_bytes(token.id)))
 }
 
-/// The token with which a device that has just signed in is known next time: the one that it has, while that is fresh.
+/// The token for the next sign-in of a device that has just signed in. It keeps a fresh one.
 pub fn renew(env: &Env, user: UserId, token: Option<&str>) -> String {
     let now = env.now();
     let old = token.and_then(|token| Token::read(&env.sealer, now, user, token));
@@ -107,7 +107,7 @@ mod tests {
     const BOB: UserId = UserId(Uuid::from_u128(2));
 
     #[test]
-    fn a_token_is_good_for_its_account_for_a_year_and_under_every_key_of_the_ring() {
+    fn a_token_is_valid_for_its_account_for_a_year_and_under_every_key_of_the_ring() {
         let (old, both, new) = (ring(&['a']), ring(&['b', 'a']), ring(&['b']));
         let text = Token::new(&old, after(0), ANN, [7; ID]).text();
         assert!(text.len() <= 128);

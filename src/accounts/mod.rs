@@ -1,35 +1,40 @@
-//! Who has an account: users, passwords, second factors, sessions, tokens that travel in mails, staff invitations.
+//! Accounts: users, passwords, second factors, sessions, single-use links, invitations of staff. Owns the tables `users`,
+//! `sessions`, `refresh_tokens`, `second_factors`, `recovery_codes`, `one_time_tokens` and `sign_in_failures`.
+//!
+//! An attempt to authenticate takes its locks in one order: the counters of failed passwords, the user, the counter of failed codes.
 
 pub mod admin;
-pub mod api;
-pub mod authentication;
+pub mod authenticate;
+pub mod caller;
+pub mod changing_email;
 pub mod closing;
 pub mod device;
-mod evenly;
 pub mod model;
 pub mod notices;
 pub mod one_time;
 pub mod origin;
 pub mod passwords;
-pub mod proof;
 pub mod purge;
+pub mod requested_links;
 pub mod second_factor;
 pub mod sessions;
 pub mod store;
 pub mod throttle;
 pub mod tokens;
-pub mod totp;
-
-pub use evenly::evenly;
+mod uniform_delay;
+pub mod users;
+pub mod verification;
 
 use secrecy::ExposeSecret;
 
+pub use self::uniform_delay::uniform_delay;
 use crate::env::Env;
+use crate::http::Endpoints;
 
-/// What signs people in: the password hash and the ring of token secrets.
+/// Hashes passwords, and signs and reads access tokens.
 pub struct Keys {
     /// Checks and hashes passwords.
-    pub passwords: passwords::Passwords,
+    pub passwords: passwords::hashing::Passwords,
     /// Signs and reads access tokens.
     pub tokens: tokens::TokenRing,
 }
@@ -38,11 +43,26 @@ impl Keys {
     /// Reads the secrets from the settings.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// A text for the operator.
     pub fn new(env: &Env) -> Result<Self, String> {
         Ok(Self {
-            passwords: passwords::Passwords::new(env)?,
+            passwords: passwords::hashing::Passwords::new(env)?,
             tokens: tokens::TokenRing::parse(env.config.jwt_secret.expose_secret())?,
         })
     }
+}
+
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    sessions::routes(endpoints);
+    second_factor::routes(endpoints);
+    passwords::routes(endpoints);
+    endpoints
+        .service(changing_email::change_email)
+        .service(requested_links::resend_verification)
+        .service(requested_links::request_password_reset)
+        .service(users::create_user)
+        .service(users::list_users)
+        .service(users::get_user)
+        .service(users::update_user);
 }

@@ -1,4 +1,4 @@
-//! Accounts and what their parts must look like.
+//! The account, and the rules for its parts.
 
 use diesel::prelude::*;
 
@@ -9,39 +9,40 @@ use crate::db::types::text_enum;
 use crate::error::Rule;
 use crate::ids::{PractitionerId, UserId};
 use crate::messages::model::{INVITATION_LASTS, RESET_LASTS, Recipient, VERIFICATION_LASTS};
-use crate::text;
 
 text_enum! {
-    /// What a token in a mail is good for.
+    /// What a token in a mail does.
     Purpose {
-        /// Shows that the address belongs to who registered.
+        /// Verifies the address of a registration.
         VerifyEmail = "verify_email",
-        /// Shows that a new address belongs to the account's owner, and makes it the account's.
+        /// Verifies a new address of the account, and makes it the account's.
         ChangeEmail = "change_email",
         /// Sets a new password.
         ResetPassword = "reset_password",
-        /// Sets the first password of an account that somebody else made.
+        /// Sets the first password of an account whose address has just been verified.
+        FirstPassword = "first_password",
+        /// Sets the first password of an account of staff.
         Invitation = "invitation",
     }
 }
 
 impl Purpose {
-    /// How long such a token is good, as its mail says.
+    /// How long such a token is valid, as its mail says.
     pub fn lifetime(self) -> jiff::SignedDuration {
         match self {
             Self::VerifyEmail | Self::ChangeEmail => VERIFICATION_LASTS,
-            Self::ResetPassword => RESET_LASTS,
+            Self::ResetPassword | Self::FirstPassword => RESET_LASTS,
             Self::Invitation => INVITATION_LASTS,
         }
     }
 }
 
-/// An e-mail address, as written and as compared.
+/// An e-mail address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailAddress(String);
 
 impl EmailAddress {
-    /// The longest address that mail can carry (RFC 5321, 4.5.3.1.3, less the brackets).
+    /// The longest address, in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets).
     pub const MAX: usize = 254;
 
     /// Reads an address such as `ann@example.org`, without a display name. Its host must be a domain name with a dot: address
@@ -53,34 +54,42 @@ impl EmailAddress {
     pub fn parse(text: &str) -> Result<Self, Rule> {
         let text = text.trim();
         let rule = || Rule::new("not_an_email", "must be an e-mail address such as ann@example.org");
-        // What cannot be seen would make two addresses look like one: here also the joiners, which names need.
+        // Invisible characters would make two addresses look alike. Names may have joiners, addresses may not.
         let hidden = |c: char| text::is_forbidden(c) || matches!(c, '\u{ad}' | '\u{200c}' | '\u{200d}' | '\u{2060}');
         if text.len() > Self::MAX || text.chars().any(|c| c.is_whitespace() || hidden(c)) {
             return Err(rule());
         }
         let address: lettre::Address = text.parse().map_err(|_| rule())?;
-        if is_public_name(address.domain()) { Ok(Self(text.to_owned())) } else { Err(rule()) }
+        // A quoted local part has many spellings, and no provider gives such addresses to people.
+        if address.user().contains('"') {
+            return Err(rule());
+        }
+        let host = public_name(address.domain()).ok_or_else(rule)?;
+        let text = format!("{}@{host}", address.user());
+        if text.len() > Self::MAX { Err(rule()) } else { Ok(Self(text)) }
     }
 
-    /// As its owner writes it.
+    /// The address: the local part as its owner writes it, and the domain in lower-case ASCII (IDNA).
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As accounts are compared: lower-cased, as every large mail provider does.
+    /// The address as accounts are compared: in lower case, as every large mail provider does.
     pub fn key(&self) -> String {
         self.0.to_lowercase()
     }
 }
 
-/// Whether a host is a domain name that may exist in the public DNS. It is read as browsers read it (WHATWG URL), which maps
-/// other scripts' digits and finds IP addresses in octal or hexadecimal too.
-fn is_public_name(host: &str) -> bool {
-    let Ok(url::Host::Domain(name)) = url::Host::parse(host) else { return false };
+/// Returns a domain name that may exist in the public DNS in its one spelling, lower-case ASCII. Parses it as browsers do (WHATWG URL),
+/// which maps letters and digits of other scripts and recognises IP addresses in octal or hexadecimal too.
+fn public_name(host: &str) -> Option<String> {
+    let url::Host::Domain(name) = url::Host::parse(host).ok()? else { return None };
     let mut labels = name.split('.').rev();
     let top = labels.next().unwrap_or_default();
     // RFC 6761, 6.3: `localhost` is the machine itself.
-    !top.is_empty() && top != "localhost" && labels.next().is_some() && labels.all(|label| !label.is_empty())
+    let is_public =
+        !top.is_empty() && top != "localhost" && labels.next().is_some() && labels.all(|label| !label.is_empty());
+    is_public.then_some(name)
 }
 
 /// A user's row.
@@ -91,34 +100,34 @@ pub struct User {
     pub id: UserId,
     /// The address as its owner writes it.
     pub email: String,
-    /// The address as accounts are compared.
+    /// [`EmailAddress::key`] of the address.
     pub email_key: String,
-    /// The holder's name; a patient's own account goes by the record's.
+    /// The owner's name; none for patients, whose name is in their record.
     pub name: Option<String>,
-    /// What the account may do.
+    /// The account's role.
     pub role: Role,
-    /// The doctor whose account it is.
+    /// The practitioner whose account it is; none for other roles.
     pub practitioner_id: Option<PractitionerId>,
-    /// The PHC string; none until the owner of the mailbox has set a password.
+    /// The hash as a PHC string; none until the owner of the mailbox has set a password.
     pub password_hash: Option<String>,
-    /// BCP 47.
+    /// A BCP 47 tag.
     pub preferred_language: String,
-    /// When the address was shown to be theirs.
+    /// When the owner proved control of the address.
     pub email_verified_at: Option<Timestamp>,
-    /// When an admin switched the account off.
+    /// When an administrator disabled the account.
     pub disabled_at: Option<Timestamp>,
-    /// Since when signing in takes a code besides the password.
+    /// When the second factor was switched on. Signing in then takes a code besides the password.
     pub second_factor_at: Option<Timestamp>,
-    /// For `ETag`.
+    /// The version for the `ETag`.
     pub version: i32,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
 impl User {
-    /// The account's holder, as a message addresses them.
+    /// The account's owner as the recipient of a message.
     pub fn recipient(&self) -> Recipient {
         Recipient {
             name: self.name.clone(),
@@ -128,12 +137,17 @@ impl User {
         }
     }
 
-    /// Whether the account has a password of its owner. One that was set before the address was verified may be anybody's.
+    /// Whether it was registered online and its address was never verified. The registration may be a stranger's.
+    pub fn is_registration(&self) -> bool {
+        self.role == Role::Patient && self.email_verified_at.is_none() && self.disabled_at.is_none()
+    }
+
+    /// Whether the owner has set a password. One that was set before the address was verified may be a stranger's.
     pub fn has_own_password(&self) -> bool {
         self.password_hash.is_some() && self.email_verified_at.is_some()
     }
 
-    /// Whether the right password lets them in: verified, and not switched off.
+    /// Whether the owner can sign in with the right password: the address is verified, and the account is not disabled.
     pub fn can_sign_in(&self) -> bool {
         self.has_own_password() && self.disabled_at.is_none()
     }
@@ -144,20 +158,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_compare_without_case_and_nonsense_is_refused() {
+    fn addresses_compare_without_case_and_malformed_ones_are_rejected() {
         let ann = EmailAddress::parse(" Ann.O'Neil+rls@Example.org ").expect("an address");
-        assert_eq!(ann.as_str(), "Ann.O'Neil+rls@Example.org");
+        assert_eq!(ann.as_str(), "Ann.O'Neil+rls@example.org");
         assert_eq!(ann.key(), "ann.o'neil+rls@example.org");
-        for nonsense in
+        for malformed in
             ["", "ann", "ann@", "@example.org", "ann@host", "a b@example.org", "ann@example.org\r\nBcc: x@y.z"]
         {
-            assert!(EmailAddress::parse(nonsense).is_err(), "{nonsense:?}");
+            assert!(EmailAddress::parse(malformed).is_err(), "{malformed:?}");
         }
         assert!(EmailAddress::parse(&format!("{}@example.org", "a".repeat(250))).is_err());
     }
 
     #[test]
-    fn row_15_an_address_at_an_ip_address_or_a_local_host_is_refused() {
+    fn row_03_the_domain_of_an_address_has_one_spelling() {
+        for (spelling, domain) in [
+            ("M\u{fc}nchen.Example", "xn--mnchen-3ya.example"),
+            ("mu\u{308}nchen.example", "xn--mnchen-3ya.example"),
+            ("XN--MNCHEN-3YA.example", "xn--mnchen-3ya.example"),
+            ("\u{ff45}xample\u{3002}org", "example.org"),
+            ("\u{24d4}xample.org", "example.org"),
+        ] {
+            let parsed = EmailAddress::parse(&format!("ann@{spelling}")).expect("an address");
+            assert_eq!(parsed.as_str(), format!("ann@{domain}"), "{spelling}");
+            assert_eq!(EmailAddress::parse(parsed.as_str()).expect("an address"), parsed);
+        }
+        assert!(EmailAddress::parse("\"ann\"@example.org").is_err());
+    }
+
+    #[test]
+    fn row_15_an_address_at_an_ip_address_or_a_local_host_is_rejected() {
         for host in [
             "[127.0.0.1]",
             "[IPv6:::1]",

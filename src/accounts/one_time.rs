@@ -1,4 +1,4 @@
-//! Tokens that travel in a mail: 256 bits, stored hashed, good once and not for long; a newer one voids the older.
+//! Single-use tokens in mails: 256 bits, stored hashed, valid for a limited time. A new token voids the older ones of its purpose.
 
 use diesel::prelude::*;
 
@@ -10,33 +10,45 @@ use crate::db::schema::{one_time_tokens, users};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{OneTimeTokenId, UserId};
+use crate::sealed::{Place, Sealed};
 
-/// Makes a token, and voids the account's older ones of this purpose.
-///
-/// # Errors
-/// The database's.
+/// Creates a token, and voids the account's older ones of this purpose.
 pub fn issue(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose) -> Result<String> {
-    insert(tx, env, user, purpose, None)
+    void(tx, user, purpose, env.now())?;
+    insert(tx, env, user, purpose, Extra::default())
 }
 
-/// Makes a token that proves a new address of an account.
-///
-/// # Errors
-/// The database's.
+/// Creates a token that proves a new address of an account.
 pub fn issue_for_address(tx: &mut Conn, env: &Env, user: UserId, new_email: &EmailAddress) -> Result<String> {
-    insert(tx, env, user, Purpose::ChangeEmail, Some(new_email.as_str()))
+    void(tx, user, Purpose::ChangeEmail, env.now())?;
+    insert(tx, env, user, Purpose::ChangeEmail, Extra { new_email: Some(new_email.as_str()), ..Extra::default() })
 }
 
-fn insert(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose, new_email: Option<&str>) -> Result<String> {
+/// The values that only some tokens have.
+#[derive(Default)]
+pub(super) struct Extra<'a> {
+    /// The address that it proves, for [`Purpose::ChangeEmail`].
+    pub new_email: Option<&'a str>,
+    /// The caller who registered, for [`Purpose::VerifyEmail`].
+    pub requested_by: Option<&'a [u8]>,
+    /// The registration that replaces the account's when the link is used, for [`Purpose::VerifyEmail`].
+    pub registration: Option<&'a str>,
+}
+
+/// Creates a token and leaves the older ones valid.
+pub(super) fn insert(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose, extra: Extra<'_>) -> Result<String> {
     let now = env.now();
-    void(tx, user, purpose, now)?;
+    let id: OneTimeTokenId = env.new_id();
     let token = tokens::opaque(&env.entropy);
+    let registration = extra.registration.map(|text| env.sealer.seal(registration_place(id), &text.to_owned()));
     diesel::insert_into(one_time_tokens::table)
         .values((
-            one_time_tokens::id.eq(env.new_id::<OneTimeTokenId>()),
+            one_time_tokens::id.eq(id),
             one_time_tokens::user_id.eq(user),
             one_time_tokens::purpose.eq(purpose),
-            one_time_tokens::new_email.eq(new_email),
+            one_time_tokens::new_email.eq(extra.new_email),
+            one_time_tokens::requested_by.eq(extra.requested_by),
+            one_time_tokens::registration.eq(registration.transpose()?),
             one_time_tokens::token_hash.eq(tokens::hash(&token)),
             one_time_tokens::created_at.eq(now),
             one_time_tokens::expires_at.eq(now.plus(purpose.lifetime())),
@@ -45,23 +57,24 @@ fn insert(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose, new_email: O
     Ok(token)
 }
 
-/// Makes the account's tokens of this purpose useless.
-///
-/// # Errors
-/// The database's.
+/// Where a registration is sealed.
+pub(super) fn registration_place(id: OneTimeTokenId) -> Place {
+    Place::new("one_time_tokens", "registration", id.0)
+}
+
+/// Voids the account's tokens of this purpose.
 pub fn void(tx: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> Result<()> {
     let open = one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(user))
         .filter(one_time_tokens::purpose.eq(purpose))
         .filter(one_time_tokens::used_at.is_null());
-    diesel::update(open).set(one_time_tokens::used_at.eq(now)).execute(tx)?;
+    diesel::update(open)
+        .set((one_time_tokens::used_at.eq(now), one_time_tokens::registration.eq(None::<Sealed<String>>)))
+        .execute(tx)?;
     Ok(())
 }
 
-/// Makes all tokens of the account useless.
-///
-/// # Errors
-/// The database's.
+/// Voids all tokens of the account.
 pub fn void_all(tx: &mut Conn, user: UserId, now: Timestamp) -> Result<()> {
     for purpose in Purpose::ALL {
         void(tx, user, *purpose, now)?;
@@ -69,22 +82,34 @@ pub fn void_all(tx: &mut Conn, user: UserId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// A token that is still good.
+/// A valid token.
 #[derive(Debug, Queryable)]
-pub struct Good {
-    /// Whose it is.
+pub struct ValidToken {
+    /// The account.
     pub user: User,
-    /// What it is good for.
+    /// What it does.
     pub purpose: Purpose,
     /// The address that it proves, for [`Purpose::ChangeEmail`].
     pub new_email: Option<String>,
+    id: OneTimeTokenId,
+    registration: Option<Sealed<String>>,
 }
 
-/// Finds a token that is still good.
+impl ValidToken {
+    /// The registration that waits in the link; none if the account holds it already.
+    ///
+    /// # Errors
+    /// A fault if it cannot be decrypted.
+    pub fn registration(&self, env: &Env) -> Result<Option<String>> {
+        self.registration.as_ref().map(|sealed| env.sealer.open(registration_place(self.id), sealed)).transpose()
+    }
+}
+
+/// Finds a valid token.
 ///
 /// # Errors
-/// A broken rule at `/token` where it is not.
-pub fn look_up(conn: &mut Conn, token: &str, purposes: &[Purpose], now: Timestamp) -> Result<Good> {
+/// A broken rule at `/token` if there is none.
+pub fn look_up(conn: &mut Conn, token: &str, purposes: &[Purpose], now: Timestamp) -> Result<ValidToken> {
     one_time_tokens::table
         .inner_join(users::table)
         .filter(one_time_tokens::token_hash.eq(tokens::hash(token)))
@@ -92,32 +117,34 @@ pub fn look_up(conn: &mut Conn, token: &str, purposes: &[Purpose], now: Timestam
         .filter(one_time_tokens::used_at.is_null())
         .filter(one_time_tokens::expires_at.gt(now))
         .filter(users::disabled_at.is_null())
-        .select((User::as_select(), one_time_tokens::purpose, one_time_tokens::new_email))
+        .select((
+            User::as_select(),
+            one_time_tokens::purpose,
+            one_time_tokens::new_email,
+            one_time_tokens::id,
+            one_time_tokens::registration,
+        ))
         .first(conn)
         .optional()?
         .ok_or_else(not_good)
 }
 
-/// Uses a token up. Of several that try at once, one succeeds.
+/// Uses up a token. Of concurrent requests with the same token, one succeeds.
 ///
 /// # Errors
-/// As [`look_up`].
-pub fn consume(tx: &mut Conn, token: &str, purposes: &[Purpose], now: Timestamp) -> Result<Good> {
-    let good = look_up(tx, token, purposes, now)?;
+/// Those of [`look_up`].
+pub fn consume(tx: &mut Conn, token: &str, purposes: &[Purpose], now: Timestamp) -> Result<ValidToken> {
+    let valid = look_up(tx, token, purposes, now)?;
     let mine = one_time_tokens::table
         .filter(one_time_tokens::token_hash.eq(tokens::hash(token)))
         .filter(one_time_tokens::used_at.is_null());
     if diesel::update(mine).set(one_time_tokens::used_at.eq(now)).execute(tx)? == 0 {
         return Err(not_good());
     }
-    Ok(good)
+    Ok(valid)
 }
 
-/// What is told to whoever comes with a token that is not good.
+/// The error for a token that is not valid.
 pub fn not_good() -> Error {
-    Error::invalid(
-        "/token",
-        "invalid_token",
-        "was used already, has expired, or was never given out; ask for a new one",
-    )
+    Error::invalid("/token", "invalid_token", "is unknown, expired or used already; request a new one")
 }

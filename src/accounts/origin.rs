@@ -1,4 +1,4 @@
-//! Where a request came from, as far as the throttle and an account's owner need it.
+//! The origin of a request, in the detail that the throttle and an account's owner need.
 
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,12 +13,12 @@ use crate::http::ClientAddress;
 #[derive(Debug, Clone)]
 pub struct Origin {
     address: IpAddr,
-    /// The kind of device, such as `Firefox on Windows`: enough to know one's own again, too little to follow it.
+    /// The kind of device, such as `Firefox on Windows`. Owners recognise their own device by it, but it identifies none.
     pub device: String,
 }
 
 impl Origin {
-    /// The network, for the owner to read: the address without the part that tells its devices apart.
+    /// The network that the owner sees: the address without its last part.
     pub fn network(&self) -> String {
         match self.address {
             IpAddr::V4(address) => {
@@ -32,7 +32,7 @@ impl Origin {
         }
     }
 
-    /// What the throttle counts as one caller: an IPv4 address, or the first 56 bits of an IPv6 address, which is what a
+    /// What the throttle counts as one caller: an IPv4 address, or the first 56 bits of an IPv6 address, which is the range that a
     /// provider gives a household. So a network ([`Self::network`]) has 256 callers in either family.
     pub fn caller(&self) -> Vec<u8> {
         match self.address {
@@ -53,7 +53,7 @@ impl FromRequest for Origin {
     }
 }
 
-/// What a browser is known by; the ones that others pretend to be come later.
+/// The marks of browsers. A browser that others claim to be comes after them.
 const PROGRAMS: [(&str, &str); 8] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -75,7 +75,7 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Linux", "Linux"),
 ];
 
-/// The kind of device behind a `User-Agent`; of what is not known, nothing is kept.
+/// The kind of device of a `User-Agent`. Nothing of an unknown one is kept.
 fn device(user_agent: &str) -> String {
     let find = |table: &[(&str, &'static str)]| {
         table.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_told_by_its_kind_and_nothing_finer() {
+    fn a_device_is_described_by_its_kind_only() {
         for (user_agent, kind) in [
             ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0", "Firefox on Windows"),
             (
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_does_not_tell_its_devices_apart_and_a_household_is_one_caller() {
+    fn a_network_does_not_identify_its_devices_and_a_household_is_one_caller() {
         let origin = |address: &str| Origin { address: address.parse().expect("an address"), device: String::new() };
         assert_eq!(origin("192.0.2.77").network(), "192.0.2.0/24");
         assert_eq!(origin("2001:db8:1:2:3:4:5:6").network(), "2001:db8:1::/48");

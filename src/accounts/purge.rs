@@ -1,4 +1,4 @@
-//! Deletes what is over: ended sessions with their refresh tokens, used refresh tokens, expired links, forgotten failures.
+//! Deletes short-lived data: ended sessions with their refresh tokens, used refresh tokens, expired links, old counts of failures.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::db::schema::{one_time_tokens, refresh_tokens, sessions, sign_in_failu
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{OneTimeTokenId, RefreshTokenId, SessionId};
-use crate::rounds;
+use crate::periodic;
 
-/// Rows of a kind that one transaction deletes, so that it never holds others up for long.
+/// The most rows of a kind that one transaction deletes, so that it never blocks others for long.
 const ROUND: i64 = 500;
-/// From one purge to the next.
+/// The time between two purges.
 const PAUSE: Duration = Duration::from_hours(1);
 
-/// Loads ids and locks their rows; what another instance purges already is passed over.
+/// Loads ids and locks their rows. Skips rows that another instance is deleting.
 macro_rules! taken {
     ($tx:expr, $ids:expr) => {
         match $tx {
@@ -30,10 +30,7 @@ macro_rules! taken {
     };
 }
 
-/// Deletes a round of each, and says how many rows went.
-///
-/// # Errors
-/// The database's.
+/// Deletes at most [`ROUND`] rows of each kind. Returns how many were deleted.
 pub fn round(tx: &mut Conn, env: &Env) -> Result<usize> {
     let now = env.now();
     let kept = SignedDuration::from_hours(24 * i64::from(env.config.settings.sessions_kept_days));
@@ -51,7 +48,7 @@ pub fn round(tx: &mut Conn, env: &Env) -> Result<usize> {
     Ok(failures.len() + tokens.len() + used_tokens(tx, before)? + ended_sessions(tx, before)?)
 }
 
-/// Refresh tokens of sessions that go on. One that comes back later is unknown rather than stolen; it opens nothing either way.
+/// Deletes used refresh tokens of active sessions. If one is sent again, it is unknown instead of reused; both fail.
 fn used_tokens(tx: &mut Conn, before: Timestamp) -> Result<usize> {
     let used = refresh_tokens::table.filter(refresh_tokens::used_at.lt(before)).limit(ROUND);
     let ids: Vec<RefreshTokenId> = taken!(tx, used.select(refresh_tokens::id));
@@ -60,7 +57,7 @@ fn used_tokens(tx: &mut Conn, before: Timestamp) -> Result<usize> {
 
 fn ended_sessions(tx: &mut Conn, before: Timestamp) -> Result<usize> {
     let ended = sessions::expires_at.lt(before).or(sessions::revoked_at.lt(before));
-    // A session may have renewed its tokens a thousand times; those go first, a round at a time.
+    // A session may have thousands of used tokens. `used_tokens` deletes them first, so that a round stays small.
     let used = refresh_tokens::table.filter(refresh_tokens::session_id.eq(sessions::id));
     let bare = not(exists(used.filter(refresh_tokens::used_at.is_not_null())));
     let ids: Vec<SessionId> = taken!(tx, sessions::table.filter(ended).filter(bare).limit(ROUND).select(sessions::id));
@@ -68,17 +65,17 @@ fn ended_sessions(tx: &mut Conn, before: Timestamp) -> Result<usize> {
     Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(&ids))).execute(tx)?)
 }
 
-/// Purges once an hour until told to stop.
+/// Purges once an hour until the service stops.
 pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
     let env = env.clone();
-    rounds::start(stopping, async move || {
+    periodic::start(stopping, async move || {
         let shared = env.clone();
         match env.db.write(move |tx| round(tx, &shared)).await {
-            // As long as there is more, with a breath in between.
+            // More rows are left, so the next round follows after a short pause.
             Ok(count) if count >= usize::try_from(ROUND).unwrap_or(usize::MAX) => Duration::from_millis(200),
             Ok(_) => PAUSE,
             Err(error) => {
-                tracing::warn!(%error, "ended sessions could not be purged");
+                tracing::warn!(%error, "could not purge ended sessions");
                 PAUSE
             }
         }

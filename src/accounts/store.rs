@@ -7,33 +7,30 @@ use super::one_time;
 use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{practitioners, users};
+use crate::db::schema::{patient_access, practitioners, users};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::{Cursor, Limit};
-use crate::ids::{PractitionerId, UserId};
+use crate::ids::{PatientId, PractitionerId, UserId};
 
-/// An account to be made.
+/// An account to create.
 #[derive(Debug, Clone)]
-pub struct NewUser {
+pub struct NewAccount {
     /// The address.
     pub email: EmailAddress,
-    /// The holder's name; a patient's own account goes by the record's.
+    /// The owner's name; none for patients, whose name is in their record.
     pub name: Option<String>,
-    /// What it may do.
+    /// The account's role.
     pub role: Role,
-    /// The doctor whose account it is.
+    /// The practitioner whose account it is; none for other roles.
     pub practitioner_id: Option<PractitionerId>,
-    /// The PHC string; none until the owner of the mailbox sets a password.
+    /// The hash as a PHC string; none until the owner of the mailbox sets a password.
     pub password_hash: Option<String>,
-    /// BCP 47.
+    /// A BCP 47 tag.
     pub preferred_language: String,
 }
 
 /// The account with this address; `key` is [`EmailAddress::key`].
-///
-/// # Errors
-/// The database's.
 pub fn find_by_email(conn: &mut Conn, key: &str) -> Result<Option<User>> {
     Ok(users::table.filter(users::email_key.eq(key)).select(User::as_select()).first(conn).optional()?)
 }
@@ -57,11 +54,11 @@ pub fn lock(tx: &mut Conn, id: UserId) -> Result<User> {
     find(tx, id)
 }
 
-/// Makes an account.
+/// Creates an account.
 ///
 /// # Errors
-/// A conflict where the address is taken.
-pub fn insert(tx: &mut Conn, env: &Env, new: &NewUser) -> Result<User> {
+/// The conflict `email_taken`.
+pub fn insert(tx: &mut Conn, env: &Env, new: &NewAccount) -> Result<User> {
     let now = env.now();
     let id: UserId = env.new_id();
     diesel::insert_into(users::table)
@@ -82,10 +79,7 @@ pub fn insert(tx: &mut Conn, env: &Env, new: &NewUser) -> Result<User> {
     find(tx, id)
 }
 
-/// Writes a user's changeable fields; the version grows by one.
-///
-/// # Errors
-/// The database's.
+/// Stores the fields of a user that administrators change, and increments the version.
 pub fn update(tx: &mut Conn, user: &User, now: Timestamp) -> Result<User> {
     diesel::update(users::table.find(user.id))
         .set((
@@ -100,11 +94,8 @@ pub fn update(tx: &mut Conn, user: &User, now: Timestamp) -> Result<User> {
     find(tx, user.id)
 }
 
-/// Verifies the address of an account that was never verified, and drops a password that was set before: the link proves the
-/// mailbox, not who set the password.
-///
-/// # Errors
-/// The database's.
+/// Verifies the address of an account for the first time, and deletes a password that was set before. The link proves control of the
+/// mailbox, but not that its owner set the password.
 pub fn verify(tx: &mut Conn, user: &User, now: Timestamp) -> Result<User> {
     diesel::update(users::table.find(user.id).filter(users::email_verified_at.is_null()))
         .set((
@@ -117,10 +108,7 @@ pub fn verify(tx: &mut Conn, user: &User, now: Timestamp) -> Result<User> {
     find(tx, user.id)
 }
 
-/// Notes that the address was shown to be theirs. The password stays: whoever calls this has just had it set.
-///
-/// # Errors
-/// The database's.
+/// Verifies the address and keeps the password. For callers that have just set it for the mailbox's owner.
 pub fn mark_verified(tx: &mut Conn, id: UserId, now: Timestamp) -> Result<()> {
     diesel::update(users::table.find(id).filter(users::email_verified_at.is_null()))
         .set((users::email_verified_at.eq(now), users::updated_at.eq(now)))
@@ -128,10 +116,10 @@ pub fn mark_verified(tx: &mut Conn, id: UserId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Makes another address the account's. Whoever has the link in a mail to it reads its mailbox.
+/// Changes the account's address. It counts as verified, because a link was mailed to it.
 ///
 /// # Errors
-/// A conflict where another account has it meanwhile.
+/// The conflict `email_taken` if another account has it by now.
 pub fn set_email(tx: &mut Conn, user: &User, email: &EmailAddress, now: Timestamp) -> Result<()> {
     diesel::update(users::table.find(user.id))
         .set((
@@ -145,10 +133,7 @@ pub fn set_email(tx: &mut Conn, user: &User, email: &EmailAddress, now: Timestam
     Ok(())
 }
 
-/// Notes since when signing in takes a code, or that it no longer does.
-///
-/// # Errors
-/// The database's.
+/// Switches the second factor on since this time, or off.
 pub fn set_second_factor(tx: &mut Conn, user: &User, since: Option<Timestamp>, now: Timestamp) -> Result<()> {
     diesel::update(users::table.find(user.id))
         .set((users::second_factor_at.eq(since), users::version.eq(user.version + 1), users::updated_at.eq(now)))
@@ -156,10 +141,7 @@ pub fn set_second_factor(tx: &mut Conn, user: &User, since: Option<Timestamp>, n
     Ok(())
 }
 
-/// Replaces a hash by a stronger one of the same password, unless the password was changed meanwhile.
-///
-/// # Errors
-/// The database's.
+/// Replaces a hash by a stronger one of the same password, unless the password has changed.
 pub fn rehash(tx: &mut Conn, id: UserId, old: &str, new: &str) -> Result<()> {
     diesel::update(users::table.find(id).filter(users::password_hash.eq(old)))
         .set(users::password_hash.eq(new))
@@ -167,10 +149,33 @@ pub fn rehash(tx: &mut Conn, id: UserId, old: &str, new: &str) -> Result<()> {
     Ok(())
 }
 
+/// Returns the placeholder for the address of an account that lost it and keeps its row.
+pub fn removed_address(id: UserId) -> String {
+    format!("{id}@removed.invalid")
+}
+
+/// Takes an address from the registration that has it and was never verified, so that the owner of the mailbox can get another account
+/// with it. The registration's links stop working. It is deleted at the end of its retention, with its unused records.
+pub fn take_from_registration(tx: &mut Conn, email: &EmailAddress, now: Timestamp) -> Result<()> {
+    let Some(found) = find_by_email(tx, &email.key())? else { return Ok(()) };
+    // The lock keeps it from being verified meanwhile.
+    let user = lock(tx, found.id)?;
+    if !user.is_registration() {
+        return Ok(());
+    }
+    let address = removed_address(user.id);
+    diesel::update(users::table.find(user.id))
+        .set((
+            users::email.eq(&address),
+            users::email_key.eq(&address),
+            users::version.eq(user.version + 1),
+            users::updated_at.eq(now),
+        ))
+        .execute(tx)?;
+    one_time::void_all(tx, user.id, now)
+}
+
 /// Sets the password.
-///
-/// # Errors
-/// The database's.
 pub fn set_password(tx: &mut Conn, id: UserId, hash: &str, now: Timestamp) -> Result<()> {
     diesel::update(users::table.find(id))
         .set((users::password_hash.eq(hash), users::updated_at.eq(now)))
@@ -179,9 +184,6 @@ pub fn set_password(tx: &mut Conn, id: UserId, hash: &str, now: Timestamp) -> Re
 }
 
 /// A page of accounts, oldest first.
-///
-/// # Errors
-/// The database's.
 pub fn list(conn: &mut Conn, role: Option<Role>, after: Option<Cursor>, limit: Limit) -> Result<Vec<User>> {
     let mut query = users::table.select(User::as_select()).into_boxed();
     if let Some(role) = role {
@@ -193,24 +195,31 @@ pub fn list(conn: &mut Conn, role: Option<Role>, after: Option<Cursor>, limit: L
     Ok(query.order((users::created_at, users::id)).limit(limit.query()).load(conn)?)
 }
 
-/// Whether there is such a doctor. The table is scheduling's; this asks no more than that.
+/// The patients to whose records accounts have access. An account shows the address at which such a patient is reached, so audit events
+/// name them. The table belongs to patients; this reads ids only.
+pub fn patients_of(conn: &mut Conn, users: &[User]) -> Result<Vec<PatientId>> {
+    let accounts: Vec<UserId> = users.iter().filter(|user| !user.role.is_staff()).map(|user| user.id).collect();
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let linked = patient_access::table.filter(patient_access::user_id.eq_any(accounts));
+    Ok(linked.select(patient_access::patient_id).distinct().load(conn)?)
+}
+
+/// Requires that the practitioner exists. The table belongs to scheduling; this only checks for the id.
 ///
 /// # Errors
 /// A broken rule at `/practitioner_id`.
 pub fn require_practitioner(conn: &mut Conn, id: PractitionerId) -> Result<()> {
     let there: i64 = practitioners::table.find(id).count().get_result(conn)?;
-    if there > 0 {
-        Ok(())
-    } else {
-        Err(Error::invalid("/practitioner_id", "unknown_reference", "there is no such practitioner"))
-    }
+    if there > 0 { Ok(()) } else { Err(Error::invalid("/practitioner_id", "unknown_reference", "does not exist")) }
 }
 
-/// Sees to it that an administrator who can sign in remains besides `id`. Locks them all, so that two administrators who
-/// dismiss each other at once do not both succeed.
+/// Requires that another administrator besides `id` can sign in. Locks all administrators, so that two who disable each other at the
+/// same time do not both succeed.
 ///
 /// # Errors
-/// A conflict where none would.
+/// The conflict `last_admin`.
 pub fn require_another_admin(tx: &mut Conn, id: UserId) -> Result<()> {
     let admins = users::table
         .filter(users::role.eq(Role::Admin))
@@ -229,11 +238,9 @@ pub fn require_another_admin(tx: &mut Conn, id: UserId) -> Result<()> {
     }
 }
 
-/// Makes an account that was never verified anew: the earlier password, name and language are gone, and so are its links.
-///
-/// # Errors
-/// The database's.
-pub fn replace_unverified(tx: &mut Conn, user: &User, new: &NewUser, now: Timestamp) -> Result<User> {
+/// Replaces the password, name and language of an account that was never verified, and voids its links, except those that verify the
+/// address ([`super::verification`]).
+pub fn replace_unverified(tx: &mut Conn, user: &User, new: &NewAccount, now: Timestamp) -> Result<User> {
     diesel::update(users::table.find(user.id))
         .set((
             users::email.eq(new.email.as_str()),
@@ -244,7 +251,7 @@ pub fn replace_unverified(tx: &mut Conn, user: &User, new: &NewUser, now: Timest
             users::updated_at.eq(now),
         ))
         .execute(tx)?;
-    for purpose in Purpose::ALL {
+    for purpose in Purpose::ALL.iter().filter(|purpose| **purpose != Purpose::VerifyEmail) {
         one_time::void(tx, user.id, *purpose, now)?;
     }
     find(tx, user.id)

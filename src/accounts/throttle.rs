@@ -1,24 +1,28 @@
 //! Slows down password guessing. Failures are counted in the database under keyed hashes, so all instances count together.
 //! An address without an account is counted like one with an account, so the throttle does not tell who has an account.
 //!
-//! Every attempt belongs to a lane, and waits for the failures of its own lane:
+//! Every attempt belongs to a lane, and waits after failures in its own lane:
 //!
 //! - A known device ([`super::device`]): one account from this device.
 //! - A signed-in user who confirms a change: one account.
-//! - Everybody else: one account from one caller's address.
+//! - Any other caller: one account from one caller's address.
+//!
+//! Codes of the second factor have lanes too. Each known device of an account has one, its sessions share one, and all other callers
+//! share one, whatever their address, because a code has only six digits.
 //!
 //! Guesses in other lanes cannot keep the owner of an account out. When an account has had [`FREE_GUESSES`] failures from
 //! unknown devices, it is under attack: each further address waits [`FIRST_WAIT`] once, and its next attempt is then checked,
 //! whatever others do meanwhile. It has no free failures afterwards. A caller has few addresses of its own
 //! ([`Origin::caller`]), so this bounds the guesses of one attacker per hour without a count that strangers can use up.
 //!
-//! One count spans accounts: that of a caller's address, against trying one password on many accounts. Known devices are
-//! exempt from it, because a waiting room shares one address with the front desk.
+//! One count spans accounts: that of a caller's address, against trying one password on many accounts. Known devices are exempt from
+//! it, because patients in the clinic share one address with the front desk.
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
 use super::device::Device;
+use super::model::User;
 use super::origin::Origin;
 use crate::clock::Timestamp;
 use crate::db::schema::sign_in_failures::{self, dsl};
@@ -27,21 +31,21 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 
-/// A count begins anew after this time without a failure.
+/// A count starts again from zero after this time without a failure.
 pub const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 /// Failures from unknown devices that an account may have before it counts as under attack.
 const FREE_GUESSES: i32 = 20;
 /// How long an unknown address waits before its first attempt on an account under attack.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(20);
 
-/// How fast a lane or an address may go on failing.
+/// How long a lane or an address waits after failures.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
-    /// From this failure on, each one is followed by a wait: people mistype.
+    /// The first failure that is followed by a wait. People mistype.
     free: i32,
-    /// Seconds to wait after that failure; each further one doubles them …
+    /// Seconds to wait after that failure. Each further failure doubles the wait.
     first: i64,
-    /// … up to this.
+    /// The longest wait in seconds.
     most: i64,
 }
 
@@ -49,11 +53,11 @@ struct Pace {
 const LANE: Pace = Pace { free: 5, first: 10, most: 15 * 60 };
 /// A lane of an unknown device on an account under attack: each failure costs a wait.
 const LANE_UNDER_ATTACK: Pace = Pace { free: 1, ..LANE };
-/// An address over all accounts. A clinic shares one, hence so many.
+/// An address over all accounts. It is high because a clinic shares one address.
 const ADDRESS: Pace = Pace { free: 50, first: 2, most: 5 * 60 };
 
 impl Pace {
-    /// How long to wait after so many failures.
+    /// The wait after this many failures.
     fn wait(self, failures: i32) -> SignedDuration {
         let Some(beyond) = u32::try_from(failures - self.free).ok() else { return SignedDuration::ZERO };
         let seconds = 2_i64.checked_pow(beyond).and_then(|factor| self.first.checked_mul(factor));
@@ -68,7 +72,7 @@ struct Counter {
     network: Vec<u8>,
 }
 
-/// What a row says. A lane without failures whose `retry_at` is later than its `last_at` was told its first wait.
+/// The values of a row. A lane without failures whose `retry_at` is later than its `last_at` was told its first wait.
 #[derive(Debug, Clone, Copy, Queryable)]
 struct Row {
     failures: i32,
@@ -87,7 +91,7 @@ impl Row {
 
     /// The failures that still count.
     fn failures(&self, now: Timestamp) -> i32 {
-        // Also where the clock was put back since: what was counted stays counted.
+        // A failure with a later time counts too: the clock may have been set back since.
         if now.since(self.last_at) < MEMORY { self.failures } else { 0 }
     }
 
@@ -115,19 +119,19 @@ impl Rows {
 
     fn judge(&self, now: Timestamp) -> Verdict {
         let is_first = self.lane.failures(now) == 0 && !self.lane.was_told_to_wait(now);
-        let tell = is_first && self.is_under_attack(now);
-        let of_lane = if tell { FIRST_WAIT } else { self.lane.wait(now) };
+        let is_first_wait = is_first && self.is_under_attack(now);
+        let of_lane = if is_first_wait { FIRST_WAIT } else { self.lane.wait(now) };
         let of_address = self.shared.map_or(SignedDuration::ZERO, |(_, address)| address.wait(now));
         let wait = of_lane.max(of_address);
         if wait.is_zero() {
-            return Verdict::Heard;
+            return Verdict::Proceed;
         }
         let wait = Wait {
-            // Rounded up: a caller who comes back at the second that was named is heard.
+            // Rounded up, so that a retry after exactly this time is checked.
             seconds: u32::try_from((wait.as_millis() + 999) / 1000).unwrap_or(u32::MAX),
             by_address: of_address > of_lane,
         };
-        if tell { Verdict::FirstWait(wait) } else { Verdict::Wait(wait) }
+        if is_first_wait { Verdict::FirstWait(wait) } else { Verdict::Wait(wait) }
     }
 }
 
@@ -135,10 +139,10 @@ impl Rows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It is checked now.
-    Heard,
+    Proceed,
     /// It is not checked.
     Wait(Wait),
-    /// It is not checked, and [`Tries::hold`] has to note that its lane was told to wait.
+    /// It is not checked, and [`Tries::hold`] has to store that its lane was told to wait.
     FirstWait(Wait),
 }
 
@@ -146,29 +150,29 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait {
     seconds: u32,
-    /// Whether it is the address that has to wait, for all accounts.
+    /// Whether the address has to wait, for all accounts.
     by_address: bool,
 }
 
 impl From<Wait> for Error {
     fn from(wait: Wait) -> Self {
         let detail = if wait.by_address {
-            "There were too many failed attempts from your network. Wait for the seconds in Retry-After."
+            "There were too many failed attempts from your network. Retry after the number of seconds in `Retry-After`."
         } else {
-            "There were too many failed attempts. Wait for the seconds in Retry-After, or set a new password."
+            "There were too many failed attempts. Retry after the number of seconds in `Retry-After`, or set a new password."
         };
         Self::TooMany { code: "too_many_attempts", retry_after: wait.seconds, detail: detail.into() }
     }
 }
 
-/// The counts that an attempt is held against.
+/// The counts that decide about an attempt.
 #[derive(Debug, Clone)]
 pub struct Tries {
     lane: Counter,
     shared: Option<Shared>,
 }
 
-/// What an unknown device is counted on besides its lane.
+/// The counts of an unknown device besides its lane.
 #[derive(Debug, Clone)]
 struct Shared {
     account: Counter,
@@ -205,42 +209,42 @@ impl Tries {
         Self { lane: Counter { account: account_key(env, email_key), network }, shared: None }
     }
 
-    /// The password of a signed-in user, asked for again.
+    /// The password of a signed-in user who confirms a change.
     pub fn signed_in(env: &Env, user: UserId) -> Self {
         Self { lane: Counter { account: own_key(env, user), network: Vec::new() }, shared: None }
     }
 
-    /// A code of the second factor of this account, after its right password: from anywhere, as a code has only six digits.
-    pub fn code(env: &Env, user: UserId) -> Self {
-        Self { lane: Counter { account: code_key(env, user), network: Vec::new() }, shared: None }
+    /// A code of this account's second factor, after the right password.
+    #[must_use]
+    pub fn codes(&self, env: &Env, user: UserId) -> Self {
+        let network = match &self.shared {
+            // Unknown devices share one count, so that many addresses give no more guesses than one.
+            Some(_) => Vec::new(),
+            None => env.sealer.fingerprint(&[b"code lane", &self.lane.account, &self.lane.network]),
+        };
+        Self { lane: Counter { account: code_key(env, user), network }, shared: None }
     }
 
-    /// Whether the attempt comes from a known device or a signed-in user.
-    pub fn is_known(&self) -> bool {
-        self.shared.is_none()
+    /// The caller's network; none for a known device or a signed-in user.
+    pub fn stranger(&self) -> Option<&[u8]> {
+        self.shared.as_ref().map(|_| self.lane.network.as_slice())
     }
 
-    /// Says whether another attempt would be checked now; without a lock, to save work early.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Returns whether an attempt would be checked now. Takes no lock; it saves the work of an attempt that would be refused.
     pub fn look(&self, conn: &mut Conn, now: Timestamp) -> Result<Verdict> {
         let rows = self.rows(|counter| Ok(counter.rows().first(conn).optional()?.unwrap_or(Row::new(now))))?;
         Ok(rows.judge(now))
     }
 
-    /// Decides whether an attempt is checked now, and keeps others of the same lane, account or address waiting until the
-    /// transaction ends: of many attempts at once, no more are checked than of as many in a row.
+    /// Decides whether an attempt is checked now, and locks the lane, the account and the address until the transaction ends. So of
+    /// many concurrent attempts no more are checked than of as many in a row.
     ///
-    /// Where it gives a wait, the transaction must be kept: it may have noted that the lane was told to wait.
-    ///
-    /// # Errors
-    /// The database's.
+    /// If it returns a wait, the transaction must commit, because it may have stored that the lane was told to wait.
     pub fn hold(&self, tx: &mut Conn, now: Timestamp) -> Result<Option<Wait>> {
-        // Always in this order: whoever locks one of a kind before the next kind never waits in a circle.
+        // Every transaction locks them in this order, so that no two wait for each other.
         let rows = self.rows(|counter| counter.lock(tx, now))?;
         match rows.judge(now) {
-            Verdict::Heard => Ok(None),
+            Verdict::Proceed => Ok(None),
             Verdict::Wait(wait) => Ok(Some(wait)),
             Verdict::FirstWait(wait) => {
                 self.lane.write(tx, 0, now, now.plus(FIRST_WAIT))?;
@@ -249,11 +253,8 @@ impl Tries {
         }
     }
 
-    /// Counts a failure. Only after [`Tries::hold`].
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn failed(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
+    /// Counts a failure, and returns the failures of the lane. Call [`Tries::hold`] first.
+    pub fn failed(&self, tx: &mut Conn, now: Timestamp) -> Result<i32> {
         let mut pace = LANE;
         if let Some(Shared { account, address }) = &self.shared {
             let failures = account.add(tx, now)?;
@@ -265,15 +266,13 @@ impl Tries {
             address.write(tx, failures, now, now.plus(ADDRESS.wait(failures)))?;
         }
         let failures = self.lane.add(tx, now)?;
-        self.lane.write(tx, failures, now, now.plus(pace.wait(failures)))
+        self.lane.write(tx, failures, now, now.plus(pace.wait(failures)))?;
+        Ok(failures)
     }
 
-    /// Forgets the failures of the lane, as they were its owner's. The address keeps its own, or an attacker on many accounts
-    /// would only have to sign in to one of theirs in between. The account stays under attack until that has ended for
-    /// [`MEMORY`]. Only after [`Tries::hold`].
-    ///
-    /// # Errors
-    /// The database's.
+    /// Resets the failures of the lane. The address keeps its count, because an attacker could otherwise reset it by signing in to an
+    /// account of their own. The account stays under attack until [`MEMORY`] has passed without a failure. Call [`Tries::hold`]
+    /// first.
     pub fn succeeded(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
         self.lane.write(tx, 0, now, now)
     }
@@ -303,7 +302,7 @@ impl Counter {
         ))
     }
 
-    /// The row, made where there is none, and locked.
+    /// Locks the row, and creates it if there is none.
     fn lock(&self, tx: &mut Conn, now: Timestamp) -> Result<Row> {
         let new = (
             dsl::account.eq(&self.account),
@@ -333,13 +332,22 @@ impl Counter {
     }
 }
 
-/// Forgets every failure of an account, from wherever: its owner has shown that the mailbox is theirs.
-///
-/// # Errors
-/// The database's.
+/// Resets the failures that the owner of an account caused, after the owner has proved control of the mailbox from this origin. The
+/// failures of other callers stay. Otherwise their waits would show when an account gets its first password.
+pub fn forget_own(tx: &mut Conn, env: &Env, user: &User, origin: &Origin) -> Result<()> {
+    let now = env.now();
+    Tries::unknown(env, &user.email_key, origin).succeeded(tx, now)?;
+    // Only callers who know the password, or have a session, see these.
+    reset(tx, &[own_key(env, user.id), code_key(env, user.id)], now)
+}
+
+/// Resets all failures of an account, at the operator's request.
 pub fn forget(tx: &mut Conn, env: &Env, user: UserId, email_key: &str) -> Result<()> {
     let now = env.now();
-    let accounts = [account_key(env, email_key), own_key(env, user), code_key(env, user)];
+    reset(tx, &[account_key(env, email_key), own_key(env, user), code_key(env, user)], now)
+}
+
+fn reset(tx: &mut Conn, accounts: &[Vec<u8>], now: Timestamp) -> Result<()> {
     diesel::update(sign_in_failures::table.filter(dsl::account.eq_any(accounts)))
         .set((dsl::failures.eq(0), dsl::last_at.eq(now), dsl::retry_at.eq(now)))
         .execute(tx)?;
@@ -369,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_failures_are_free_and_then_each_costs_twice_the_one_before() {
+    fn the_first_failures_are_free_and_each_later_one_doubles_the_wait() {
         let waits: Vec<i64> = (0..14).map(|failures| LANE.wait(failures).as_secs()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 0, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
         let waits: Vec<i64> = (0..10).map(|failures| LANE_UNDER_ATTACK.wait(failures).as_secs()).collect();
@@ -379,35 +387,35 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_address_waits_once_for_an_account_under_attack_and_is_then_heard_for_an_hour() {
+    fn an_unknown_address_waits_once_for_an_account_under_attack_and_is_then_checked_for_an_hour() {
         let under_attack = |lane: Row| Rows { lane, shared: Some((row(FREE_GUESSES, 0), row(0, 0))) };
         assert_eq!(under_attack(row(0, 0)).judge(start()), Verdict::FirstWait(wait(20, false)));
         let told = under_attack(row(0, 20));
         assert_eq!(told.judge(after(1)), Verdict::Wait(wait(19, false)));
-        assert_eq!(told.judge(after(20)), Verdict::Heard);
+        assert_eq!(told.judge(after(20)), Verdict::Proceed);
         let long_attack = |now: i64| {
             let account = Row { failures: 9999, last_at: after(now), retry_at: after(now) };
             Rows { lane: row(0, 20), shared: Some((account, row(0, 0))) }.judge(after(now))
         };
-        assert_eq!(long_attack(3599), Verdict::Heard);
+        assert_eq!(long_attack(3599), Verdict::Proceed);
         assert_eq!(long_attack(3600), Verdict::FirstWait(wait(20, false)));
         // A clock that was set back does not make a known address wait longer than a new one.
         assert_eq!(told.judge(after(-86_400)), Verdict::FirstWait(wait(20, false)));
     }
 
     #[test]
-    fn the_longer_wait_of_lane_and_address_counts_and_is_explained() {
+    fn the_longer_wait_of_lane_and_address_counts_and_the_error_names_it() {
         let rows = |lane: Row, address: Row| Rows { lane, shared: Some((row(0, 0), address)) };
         assert_eq!(rows(row(6, 20), row(51, 4)).judge(start()), Verdict::Wait(wait(20, false)));
         assert_eq!(rows(row(1, 0), row(51, 4)).judge(start()), Verdict::Wait(wait(4, true)));
-        assert_eq!(rows(row(6, 20), row(51, 4)).judge(after(20)), Verdict::Heard);
+        assert_eq!(rows(row(6, 20), row(51, 4)).judge(after(20)), Verdict::Proceed);
         let calm = Rows { lane: row(0, 0), shared: Some((row(FREE_GUESSES - 1, 0), row(49, 0))) };
-        assert_eq!(calm.judge(start()), Verdict::Heard);
+        assert_eq!(calm.judge(start()), Verdict::Proceed);
     }
 
     proptest! {
         #[test]
-        fn waiting_never_shrinks_with_failures_and_never_passes_its_bound(failures in 0..i32::MAX) {
+        fn a_wait_never_shrinks_with_failures_and_never_exceeds_its_bound(failures in 0..i32::MAX) {
             for pace in [LANE, LANE_UNDER_ATTACK, ADDRESS] {
                 let (now, next) = (pace.wait(failures), pace.wait(failures.saturating_add(1)));
                 prop_assert!(now <= next && next.as_secs() <= pace.most);

@@ -1,4 +1,4 @@
-//! Access tokens: short-lived HS256 JWTs (RFC 9068 in spirit, RFC 8725 in caution), and the hashes of opaque tokens.
+//! Access tokens: short-lived HS256 JWTs, modelled on RFC 9068 and following RFC 8725. Also opaque tokens and their hashes.
 
 use std::collections::HashMap;
 
@@ -12,15 +12,15 @@ use crate::clock::{Entropy, Timestamp};
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
 
-/// How long an access token is good, in seconds.
+/// The lifetime of an access token, in seconds.
 pub const ACCESS_SECONDS: i64 = 600;
-/// How far two machines' clocks may differ, in seconds.
+/// The largest difference of two machines' clocks, in seconds.
 const LEEWAY_SECONDS: i64 = 5;
 const ISSUER: &str = "legwork";
 const AUDIENCE: &str = "legwork-api";
 const TYPE: &str = "at+jwt";
 
-/// What an access token says. The role is not in it: it is looked up, so that a change counts at once.
+/// The claims of an access token. The role is not among them: it is queried, so that a change takes effect at once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
@@ -35,7 +35,7 @@ pub struct Claims {
     exp: i64,
 }
 
-/// The secrets that sign access tokens. The first one signs; all of them are good for reading.
+/// The secrets of access tokens. The first one signs; all of them verify.
 pub struct TokenRing {
     kid: String,
     signing: EncodingKey,
@@ -47,7 +47,7 @@ impl TokenRing {
     /// Reads `id:secret`, comma-separated, the signing one first.
     ///
     /// # Errors
-    /// In words for the operator, without any of the secret's text.
+    /// A text for the operator, without any part of a secret.
     pub fn parse(ring: &str) -> Result<Self, String> {
         let mut reading = HashMap::new();
         let mut first = None;
@@ -57,7 +57,7 @@ impl TokenRing {
                 return Err(format!("JWT_SECRET: secret {kid} is an example or has fewer than 32 characters"));
             }
             if reading.insert(kid.to_owned(), DecodingKey::from_secret(secret.as_bytes())).is_some() {
-                return Err(format!("JWT_SECRET: secret {kid} stands there twice"));
+                return Err(format!("JWT_SECRET: secret {kid} is listed twice"));
             }
             first.get_or_insert_with(|| (kid.to_owned(), EncodingKey::from_secret(secret.as_bytes())));
         }
@@ -66,7 +66,7 @@ impl TokenRing {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
-        // The library reads the machine's clock; times are compared with ours below.
+        // The library reads the machine's clock; `read` compares the times with the environment's.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Ok(Self { kid, signing, reading, validation })
@@ -75,7 +75,7 @@ impl TokenRing {
     /// Signs a token for a session.
     ///
     /// # Errors
-    /// Only where signing fails, which is a fault.
+    /// A fault if signing fails.
     pub fn sign(&self, sub: UserId, sid: SessionId, now: Timestamp) -> Result<String> {
         let iat = now.as_seconds();
         let claims =
@@ -84,10 +84,10 @@ impl TokenRing {
         jsonwebtoken::encode(&header, &claims, &self.signing).map_err(|error| Error::internal("sign a token", error))
     }
 
-    /// Reads a token; `None` if anything about it is not as it should be.
+    /// Reads a token; none if it is not valid.
     pub fn read(&self, token: &str, now: Timestamp) -> Option<Claims> {
         let header = jsonwebtoken::decode_header(token).ok()?;
-        // Whatever asks us to fetch a key, or to understand more than we do, is not ours.
+        // The service never issues tokens that name a key to fetch or that need an extension.
         let foreign = header.typ.as_deref() != Some(TYPE)
             || header.alg != Algorithm::HS256
             || header.crit.is_some()
@@ -106,12 +106,12 @@ impl TokenRing {
     }
 }
 
-/// A new opaque token of 256 bits, for a client to keep.
+/// Creates an opaque token of 256 bits.
 pub fn opaque(entropy: &Entropy) -> String {
     URL_SAFE_NO_PAD.encode(entropy.bytes::<32>())
 }
 
-/// How an opaque token stands in the database. It has 256 random bits, so a plain hash is enough.
+/// The hash of an opaque token, as it is stored. The token has 256 random bits, so a plain hash is enough.
 pub fn hash(token: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
 }

@@ -1,15 +1,17 @@
-//! Codes from an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds, which every app knows), and the recovery codes
-//! that stand in for them.
+//! Codes of an authenticator app (RFC 6238 with SHA-1, six digits and 30 seconds, which every app supports), and the recovery codes
+//! that replace them.
 
 use qrcode::QrCode;
 use qrcode::render::svg;
+use serde::Serialize;
 use totp_rs::{Builder, Secret, Totp};
+use utoipa::ToSchema;
 
-use super::tokens;
+use crate::accounts::tokens;
 use crate::clock::{Entropy, Timestamp};
 use crate::error::{Error, Result};
 
-/// How many recovery codes a person gets.
+/// How many recovery codes an account has.
 pub const RECOVERY_CODES: usize = 10;
 
 /// Crockford's base 32: no letter that reads like a digit.
@@ -17,13 +19,19 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// Characters of a recovery code: 120 bits, so that a plain hash is enough (ASVS 5.0, 6.5.2).
 const RECOVERY_LENGTH: usize = 24;
 
-/// What an authenticator app is given, once.
-pub struct Provision {
-    /// Base 32, to be typed.
+/// The secret for an authenticator app. It is shown only once.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+    "otpauth_uri": "otpauth://totp/Legwork%20Vein%20Clinic:desk%40clinic.example?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Legwork%20Vein%20Clinic",
+    "qr_svg": "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"240\" height=\"240\"/>"
+}))]
+pub struct SecondFactorProvision {
+    /// The secret in base 32, for apps into which the user types it.
     pub secret: String,
-    /// `otpauth://…`, to be opened.
-    pub uri: String,
-    /// The same as a QR code, to be scanned.
+    /// The secret as a URI that apps open.
+    pub otpauth_uri: String,
+    /// The URI as a QR code that apps scan: an SVG document.
     pub qr_svg: String,
 }
 
@@ -35,7 +43,7 @@ pub fn new_secret(entropy: &Entropy) -> String {
 fn totp(secret: &str, clinic: &str, account: &str) -> Result<Totp> {
     let secret =
         Secret::try_from_base32(secret).map_err(|_| Error::fault("a second factor's secret is not base 32"))?;
-    // The colon parts the two in the URI.
+    // A colon separates the two in the URI.
     let plain = |text: &str| text.replace(':', " ");
     Builder::new()
         .with_secret(secret)
@@ -45,37 +53,37 @@ fn totp(secret: &str, clinic: &str, account: &str) -> Result<Totp> {
         .map_err(|error| Error::internal("a second factor", error))
 }
 
-/// Puts a secret into the forms that apps take.
+/// Writes a secret in the forms that apps accept.
 ///
 /// # Errors
-/// A fault, where it is no secret of ours.
-pub fn provision(secret: &str, clinic: &str, account: &str) -> Result<Provision> {
+/// A fault if the secret is not base 32.
+pub fn provision(secret: &str, clinic: &str, account: &str) -> Result<SecondFactorProvision> {
     let uri = totp(secret, clinic, account)?.to_url().map_err(|error| Error::internal("an otpauth URI", error))?;
     let code = QrCode::new(&uri).map_err(|error| Error::internal("a QR code", error))?;
     let qr_svg = code.render::<svg::Color>().min_dimensions(240, 240).build();
-    Ok(Provision { secret: secret.to_owned(), uri, qr_svg })
+    Ok(SecondFactorProvision { secret: secret.to_owned(), otpauth_uri: uri, qr_svg })
 }
 
-/// The time step that `code` belongs to, if it is right now, or was or will be within 30 seconds.
+/// The time step of a code that is right now, or was or will be within 30 seconds; none if it is wrong.
 ///
 /// # Errors
-/// A fault, where it is no secret of ours.
+/// A fault if the secret is not base 32.
 pub fn step(secret: &str, code: &str, now: Timestamp) -> Result<Option<i64>> {
     let now = u64::try_from(now.as_seconds()).unwrap_or(0);
     let step = totp(secret, "", "-")?.check(code, now);
     Ok(step.and_then(|step| i64::try_from(step).ok()))
 }
 
-/// What somebody typed where a code was asked for.
+/// A code as a user typed it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Typed {
-    /// Six digits, of the app.
+    /// Six digits of the app.
     Code(String),
     /// The hash of a recovery code.
     Recovery(Vec<u8>),
 }
 
-/// Reads a code as people type it: spaces and hyphens do not count, nor do upper and lower case, and O is a zero.
+/// Reads a code as people type it. Ignores spaces, hyphens and case, and reads letters that look like digits as digits.
 pub fn read(text: &str) -> Typed {
     let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
     if plain.len() == 6 && plain.bytes().all(|b| b.is_ascii_digit()) {
@@ -108,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_are_those_of_the_standard() {
+    fn the_codes_match_the_examples_of_the_standard() {
         for (seconds, code) in [
             (59, "287082"),
             (1_111_111_109, "081804"),
@@ -122,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_good_one_step_early_and_one_step_late() {
+    fn a_code_works_one_step_early_and_one_step_late() {
         let code = "005924";
         let step_of_it = 1_234_567_890 / 30;
         for (seconds, good) in [
@@ -139,10 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn the_uri_names_the_clinic_and_the_account_and_the_qr_code_is_a_picture() {
+    fn the_uri_names_the_clinic_and_the_account_and_the_qr_code_is_an_svg() {
         let provision = provision(SECRET, "Legs: a clinic", "ann@example.org").expect("a provision");
         assert_eq!(
-            provision.uri,
+            provision.otpauth_uri,
             format!(
                 "otpauth://totp/Legs%20%20a%20clinic:ann%40example.org?secret={SECRET}&issuer=Legs%20%20a%20clinic"
             )
@@ -151,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recovery_code_is_known_however_it_is_typed() {
+    fn a_recovery_code_is_recognised_in_any_spelling() {
         let entropy = Entropy::seeded(1);
         let code = recovery_code(&entropy);
         assert_eq!((code.len(), code.split('-').count()), (29, 6), "{code}");

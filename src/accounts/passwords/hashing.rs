@@ -1,67 +1,63 @@
-//! Passwords: what makes a good one (NIST SP 800-63B-4), and hashing them without stopping the service.
+//! The rules for passwords (NIST SP 800-63B-4), and hashing them without blocking the service.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 
+use super::queue::Queue;
+use crate::accounts::model::User;
 use crate::actor::Role;
 use crate::clock::Entropy;
 use crate::env::Env;
-use crate::error::{Error, Result, Rule};
+use crate::error::{Check, Error, Result, Rule};
+use crate::ids::UserId;
 use crate::telemetry::Metrics;
 
-/// The longest password in characters. A longer one only costs time.
+/// The longest password, in characters. A longer one only costs time.
 pub const MAX_CHARS: usize = 128;
-/// How many requests may wait for one place at the hash; a core does some thirty a second.
-const WAITING_PER_PLACE: usize = 24;
-/// How long one of them waits.
-const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Who may compute hashes at the same time, and who may wait for that.
-struct Queue {
-    places: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-}
+/// The hashes of one account that may wait at the same time. So an account that floods the queue delays others by that many.
+const WAITING_PER_ACCOUNT: usize = 8;
 
-impl Queue {
-    fn new(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), waiting: Arc::new(Semaphore::new(places * WAITING_PER_PLACE)) }
-    }
+/// The caller for whom a password is hashed or compared.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller<'a> {
+    /// A caller from an unknown device, by the network that the throttle counts.
+    Stranger(&'a [u8]),
+    /// An account: from a known device, with a session, or with a link from a mail.
+    Account(UserId),
 }
 
 /// Checks, hashes and compares passwords.
 pub struct Passwords {
-    queue: Queue,
-    /// One more place for known devices and signed-in users: strangers at any number of addresses fill the other queue only.
-    known: Queue,
+    strangers: Queue,
+    /// One more place, for accounts. Strangers only fill the other queue.
+    accounts: Queue,
     entropy: Entropy,
     metrics: Arc<Metrics>,
-    /// The clinic's name: the first that comes to mind for its password.
+    /// The clinic's name, which a password must not consist of.
     clinic: String,
     min_patient: usize,
     min_staff: usize,
-    /// What is compared where there is no account, so that the answer takes as long.
+    /// The hash to compare with if there is no account, so that the response takes as long.
     dummy: String,
 }
 
-/// OWASP's least for argon2id: 19 MiB, two passes, one lane.
+/// OWASP's minimum for argon2id: 19 MiB, two passes, one lane.
 const PARAMS: Params = Params::DEFAULT;
 
 fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, PARAMS)
 }
 
-/// The password as it is hashed: in Unicode's composed form (NFC), as keyboards differ in how they write an ë
-/// (NIST SP 800-63B-4, 3.1.1.2).
+/// The password in Unicode's composed form (NFC), because keyboards differ in how they write an ë (NIST SP 800-63B-4, 3.1.1.2).
 fn canonical(password: &str) -> String {
     password.nfc().collect()
 }
 
-/// Whether a hash was made with less than is asked for today: another algorithm, less memory, fewer passes.
+/// Whether a hash is weaker than today's: another algorithm, less memory or fewer passes.
 pub fn is_weak(hash: &str) -> bool {
     let strong = PasswordHash::new(hash).ok().and_then(|hash| {
         let params = Params::try_from(&hash).ok()?;
@@ -80,20 +76,21 @@ fn hash_now(password: &str, salt: &[u8; 16]) -> Result<String> {
     Ok(hash.to_string())
 }
 
-/// Whether `password` is the one behind `hash`.
 fn matches(password: &str, hash: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
 }
 
 impl Passwords {
+    /// Reads the settings.
+    ///
     /// # Errors
-    /// In words for the operator.
+    /// A text for the operator.
     pub fn new(env: &Env) -> Result<Self, String> {
         let settings = &env.config.settings;
         let places = usize::from(settings.password_hashers);
         Ok(Self {
-            queue: Queue::new(places),
-            known: Queue::new(1),
+            strangers: Queue::new(places, usize::MAX),
+            accounts: Queue::new(1, WAITING_PER_ACCOUNT),
             entropy: env.entropy.clone(),
             metrics: Arc::clone(&env.metrics),
             clinic: settings.clinic_name.clone(),
@@ -103,11 +100,11 @@ impl Passwords {
         })
     }
 
-    /// Whether a new password will do: long enough, and not among those that are tried first.
-    /// No rules of composition, and Unicode is welcome.
+    /// Checks that a new password is long enough and hard to guess. There are no rules of composition, and all of Unicode is allowed.
+    /// `about` are words that the password must not consist of, such as the address.
     ///
     /// # Errors
-    /// The rule it breaks. `about` are words that must not make the password, such as the address.
+    /// The rule that it breaks.
     pub fn check(&self, password: &str, role: Role, about: &[&str]) -> Result<(), Rule> {
         let min = if role.is_staff() { self.min_staff } else { self.min_patient };
         let password = canonical(password);
@@ -121,39 +118,71 @@ impl Passwords {
         // Fewer than ten million guesses: a dictionary word, a keyboard row, the address with a digit.
         let about: Vec<&str> = about.iter().copied().chain([self.clinic.as_str(), "legwork"]).collect();
         if zxcvbn::zxcvbn(&password, &about).guesses() < 10_000_000 {
-            return Err(Rule::new("too_common", "is among the first that anyone would try; choose another"));
+            return Err(Rule::new("too_common", "is easy to guess; choose another"));
         }
         Ok(())
     }
 
-    /// Hashes a password on a thread that may block.
+    /// Checks and hashes the new password of an account, the field `/new_password`.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where too many wait already.
-    pub async fn hash(&self, password: &str) -> Result<String> {
-        let (password, salt) = (canonical(password), self.entropy.bytes());
-        self.blocking(&self.queue, move || hash_now(&password, &salt)).await?
+    /// The rule that it breaks; [`Error::Busy`].
+    pub async fn hash_new(&self, new_password: &str, user: &User) -> Result<String> {
+        let mut check = Check::new();
+        let about = [user.email.as_str(), user.name.as_deref().unwrap_or_default()];
+        check.field("/new_password", self.check(new_password, user.role, &about));
+        check.done()?;
+        self.hash_of(user.id, new_password).await
     }
 
-    /// Compares a password with an account's hash, or with nobody's, in the same time. `is_known` is whether the attempt comes
-    /// from a known device or a signed-in user: these do not wait behind strangers.
+    /// Hashes a password for an account that does not exist yet. All such requests count as one caller.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where too many wait already.
-    pub async fn verify(&self, password: &str, hash: Option<&str>, is_known: bool) -> Result<bool> {
+    /// [`Error::Busy`] if too many requests wait already.
+    pub async fn hash(&self, password: &str) -> Result<String> {
+        self.hash_for(Caller::Stranger(&[]), password).await
+    }
+
+    /// Hashes a password of an account.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if too many requests wait already.
+    pub async fn hash_of(&self, account: UserId, password: &str) -> Result<String> {
+        self.hash_for(Caller::Account(account), password).await
+    }
+
+    async fn hash_for(&self, caller: Caller<'_>, password: &str) -> Result<String> {
+        let (password, salt) = (canonical(password), self.entropy.bytes());
+        self.blocking(caller, move || hash_now(&password, &salt)).await?
+    }
+
+    /// Compares a password with an account's hash, or with none, in the same time. Accounts do not wait behind strangers.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if too many requests wait already.
+    pub async fn verify(&self, password: &str, hash: Option<&str>, caller: Caller<'_>) -> Result<bool> {
         let (password, known) = (canonical(password), hash.is_some());
         let hash = hash.unwrap_or(&self.dummy).to_owned();
-        let queue = if is_known { &self.known } else { &self.queue };
-        Ok(self.blocking(queue, move || matches(&password, &hash)).await? && known)
+        Ok(self.blocking(caller, move || matches(&password, &hash)).await? && known)
     }
 
-    async fn blocking<T: Send + 'static>(&self, queue: &Queue, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let busy = || Error::unavailable(2, "too many passwords wait to be hashed");
-        let _waiting = queue.waiting.try_acquire().map_err(|_| busy())?;
+    /// Waits for a place in the caller's queue, and works on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        caller: Caller<'_>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
         self.metrics.password_waiting.inc();
-        let place = tokio::time::timeout(PATIENCE, Arc::clone(&queue.places).acquire_owned()).await;
+        let place = match caller {
+            Caller::Stranger(network) => self.strangers.enter(network).await,
+            Caller::Account(id) => self.accounts.enter(id.0.as_bytes()).await,
+        };
         self.metrics.password_waiting.dec();
-        let place = place.map_err(|_| busy())?.map_err(|error| Error::internal("hash a password", error))?;
+        let Some(place) = place else {
+            self.metrics.password_hashes_refused.inc();
+            return Err(Error::Busy { retry_after: 2 });
+        };
+        self.metrics.password_hashes.inc();
         tokio::task::spawn_blocking(move || {
             let _place = place;
             work()
@@ -175,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_has_the_cost_that_is_asked_for_and_a_cheaper_one_is_weak() {
+    fn a_hash_has_the_required_cost_and_a_cheaper_one_is_weak() {
         let ours = hash_now("violet otter", &[7; 16]).expect("a hash");
         assert!(ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{ours}");
         assert!(!is_weak(&ours) && !is_weak(&hashed(Algorithm::Argon2id, 65536, 3)));
@@ -188,6 +217,9 @@ mod tests {
         ] {
             assert!(is_weak(&weak), "{weak}");
         }
-        assert!(matches("violet otter", &hashed(Algorithm::Argon2id, 9728, 2)), "a weak one still lets its owner in");
+        assert!(
+            matches("violet otter", &hashed(Algorithm::Argon2id, 9728, 2)),
+            "a weak hash still verifies its password"
+        );
     }
 }

@@ -1,0 +1,205 @@
+//! The caller of a request: reads the access token once, before the handler runs.
+
+use std::future::{Ready, ready};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use diesel::prelude::*;
+
+use super::sessions::session::idle_limit;
+use super::tokens::Claims;
+use super::{Keys, second_factor};
+use crate::actor::{Actor, Role};
+use crate::audit_context::AuditContext;
+use crate::clock::Timestamp;
+use crate::context::Principal;
+use crate::db::schema::{sessions, users};
+use crate::db::{Conn, per_backend};
+use crate::env::Env;
+use crate::error::{Check, Error, Result, Rule};
+use crate::http::limits::Limiter;
+use crate::http::problem::Rejected;
+use crate::ids::{PractitionerId, UserId};
+
+/// A caller with an active session.
+#[derive(Debug, Clone)]
+struct Caller {
+    actor: Actor,
+    /// Whether the caller must set up a second factor before doing anything else.
+    must_enrol: bool,
+}
+
+/// The result of reading a request's access token. None if the token does not work.
+#[derive(Clone)]
+struct Identity(Option<Caller>);
+
+/// Middleware that reads the `Authorization` header, if there is one, and stores the caller. A handler that needs a caller takes an
+/// [`Actor`] or [`SignedIn`].
+///
+/// It also counts the request per account or address, after it has checked the token's signature, which is cheap, and before it
+/// queries the database.
+pub async fn identify<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let (Some(env), Some(keys), Some(limiter)) = (
+        request.app_data::<web::Data<Env>>().cloned(),
+        request.app_data::<web::Data<Keys>>(),
+        request.app_data::<web::Data<Limiter>>(),
+    ) else {
+        return Err(Error::fault("the application has no environment").into());
+    };
+    // Only operations of the API have callers. For probes, metrics and pages no token is read and no session queried.
+    let trail = request.extensions().get::<AuditContext>().cloned();
+    let claims = trail.as_ref().and_then(|_| claims(&request, &env, keys));
+    let standing = match limiter.admit(&request, claims.as_ref().map(|claims| claims.sub)) {
+        Ok(standing) => standing,
+        Err(refused) => {
+            if let (Some(claims), Some(trail)) = (&claims, &trail) {
+                trail.note_actor(claims.sub, None);
+            }
+            let mut response = request.error_response(Rejected(refused.problem()));
+            refused.standing.show(response.headers_mut());
+            return Ok(response.map_into_right_body());
+        }
+    };
+    let mut answer = if let Some(trail) = trail.filter(|_| request.headers().contains_key(AUTHORIZATION)) {
+        let caller = match (find(&env, claims, &trail).await, access_reason(&request)) {
+            (Ok(Some(mut caller)), Ok(reason)) => {
+                caller.actor.access_reason = reason;
+                Ok(Some(caller))
+            }
+            // A caller without a session gets 401 first.
+            (Ok(Some(_)), Err(error)) => Err(error),
+            (other, _) => other,
+        };
+        match caller {
+            Ok(caller) => {
+                request.extensions_mut().insert(Identity(caller));
+                next.call(request).await?.map_into_left_body()
+            }
+            Err(error) => request.error_response(error).map_into_right_body(),
+        }
+    } else {
+        next.call(request).await?.map_into_left_body()
+    };
+    if let Some(standing) = standing {
+        standing.show(answer.headers_mut());
+    }
+    Ok(answer)
+}
+
+/// The claims of the request's token; none if there is no token or it is not valid.
+fn claims(request: &ServiceRequest, env: &Env, keys: &Keys) -> Option<Claims> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let (Some(header), None) = (headers.next(), headers.next()) else { return None };
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| keys.tokens.read(token.trim(), env.now()))?
+}
+
+/// The header with a practitioner's reason for break-glass access to a record.
+const ACCESS_REASON: &str = "access-reason";
+
+fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
+    let mut values = request.headers().get_all(ACCESS_REASON);
+    let (Some(value), other) = (values.next(), values.next()) else { return Ok(None) };
+    let mut check = Check::new();
+    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|_| other.is_none());
+    let parsed = text.ok_or_else(|| Rule::new("wrong_value", "must be one line of text in UTF-8"));
+    let reason = check.field("Access-Reason:", parsed.and_then(|text| text::one_line(text, 200)));
+    if let Some(reason) = &reason {
+        check.require(reason.chars().count() >= 5, "Access-Reason:", "too_short", "must be at least 5 characters");
+    }
+    check.done()?;
+    Ok(reason)
+}
+
+/// The caller whom the claims name, if the session is active.
+async fn find(env: &Env, claims: Option<Claims>, trail: &AuditContext) -> Result<Option<Caller>> {
+    let Some(claims) = claims else { return Ok(None) };
+    let (shared, trail) = (env.clone(), trail.clone());
+    env.db.read(move |conn| find_by_session(conn, &shared, &claims, &trail)).await
+}
+
+/// The caller of an active session. Every request runs this one indexed query, so that signing out and disabling an account take
+/// effect at once on every instance.
+fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, trail: &AuditContext) -> Result<Option<Caller>> {
+    let (user_id, session_id): (UserId, _) = (claims.sub, claims.sid);
+    let now = env.now();
+    let active = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq(session_id))
+        .filter(sessions::user_id.eq(user_id))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .filter(sessions::last_used_at.gt(idle_limit(env, now)))
+        .filter(users::disabled_at.is_null())
+        .select((users::role, users::practitioner_id, users::second_factor_at));
+    let found: Option<(Role, Option<PractitionerId>, Option<Timestamp>)> =
+        per_backend!(conn, conn => active.first(conn)).optional()?;
+    trail.note_actor(user_id, found.as_ref().map(|(role, ..)| *role));
+    let trail = trail.clone();
+    Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
+        actor: Actor { user_id, session_id, role, practitioner_id, access_reason: None, trail },
+        must_enrol: second_factor::is_due(&env.config.settings, role, second_factor_at),
+    }))
+}
+
+/// A signed-in caller who may still have to set up a second factor. Operations that are not open to such a session take an [`Actor`].
+#[derive(Debug, Clone)]
+pub struct SignedIn(pub Actor);
+
+impl Principal for SignedIn {
+    fn account(&self) -> Option<UserId> {
+        self.0.account()
+    }
+
+    fn is_staff(&self) -> bool {
+        self.0.is_staff()
+    }
+}
+
+/// The caller of this request.
+fn of_request(request: &HttpRequest) -> Result<Caller> {
+    let unauthenticated = |detail: &str| Err(Error::unauthenticated("unauthenticated", detail));
+    if !request.extensions().contains::<AuditContext>() {
+        // A request whose audit event cannot be stored is rejected.
+        return Err(Error::fault("an operation without an audit context"));
+    }
+    match request.extensions().get::<Identity>() {
+        Some(Identity(Some(caller))) => Ok(caller.clone()),
+        Some(Identity(None)) => {
+            unauthenticated("The access token is expired, revoked or not valid. Refresh it or sign in again.")
+        }
+        None => unauthenticated("Sign in, and send the access token as `Authorization: Bearer …`."),
+    }
+}
+
+impl FromRequest for SignedIn {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(of_request(request).map(|caller| Self(caller.actor)))
+    }
+}
+
+impl FromRequest for Actor {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(of_request(request).and_then(|caller| {
+            if caller.must_enrol {
+                return Err(Error::forbidden(
+                    "second_factor_required",
+                    "The clinic requires a second factor of staff. Set it up first: POST /v1/me/second-factor.",
+                ));
+            }
+            Ok(caller.actor)
+        }))
+    }
+}

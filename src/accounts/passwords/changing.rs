@@ -1,0 +1,71 @@
+//! Changing the caller's password.
+
+use actix_web::{HttpResponse, post, web};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::accounts::authenticate::{self, Credentials};
+use crate::accounts::sessions::revoking::revoke_others;
+use crate::accounts::{Keys, notices, one_time, store};
+use crate::context::Context;
+use crate::error::Result;
+use crate::http::{Body, response};
+use crate::messages::model::SecurityEvent;
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"current_password": "violet otter hums at dawn", "new_password": "amber heron waits by the weir"}))]
+pub struct ChangePasswordRequest {
+    /// The account's password.
+    #[schema(max_length = 128)]
+    current_password: String,
+    /// At least 12 characters, for staff at least 15. Any characters; passwords that are easy to guess are rejected.
+    #[schema(min_length = 8, max_length = 128)]
+    new_password: String,
+    /// Six digits of the authenticator app, or a recovery code. Required if the account has a second factor.
+    #[schema(max_length = 64)]
+    totp_code: Option<String>,
+}
+
+/// Sets the caller's password, ends the account's other sessions, and voids the links in earlier mails.
+///
+/// # Errors
+/// A broken rule if the new password is not accepted; those of [`authenticate::of_user`].
+pub async fn change(context: &Context, keys: &Keys, request: ChangePasswordRequest) -> Result<()> {
+    let ChangePasswordRequest { current_password, new_password, totp_code } = request;
+    let id = context.actor.user_id;
+    let user = context.read(move |tx| store::find(tx.conn, id)).await?;
+    let hash = keys.passwords.hash_new(&new_password, &user).await?;
+    let credentials = Credentials { password: current_password, code: totp_code };
+    authenticate::of_user(context, keys, id, credentials, move |tx, user| {
+        store::set_password(tx.conn, user.id, &hash, tx.now)?;
+        revoke_others(tx.conn, tx.actor, tx.now)?;
+        one_time::void_all(tx.conn, user.id, tx.now)?;
+        notices::tell(tx.conn, tx.env, user, SecurityEvent::PasswordChanged)
+    })
+    .await
+}
+
+/// Change my password
+///
+/// Every other session of the account ends, links in earlier mails stop working, and the account's owner is notified by mail.
+#[utoipa::path(
+    tag = "users",
+    operation_id = "change_password",
+    security(("bearer" = [])),
+    request_body = ChangePasswordRequest,
+    responses(
+        (status = 204, description = "The new password is set"),
+        (status = 429, description = "`too_many_attempts`: too many attempts failed. Retry after the number of seconds in `Retry-After`"),
+    ),
+)]
+#[post("/v1/me/password")]
+pub(super) async fn change_password(
+    context: Context,
+    keys: web::Data<Keys>,
+    body: Body<ChangePasswordRequest>,
+) -> Result<HttpResponse> {
+    change(&context, &keys, body.value).await?;
+    Ok(response::no_content())
+}

@@ -1,0 +1,147 @@
+//! Listing the sessions of an account, for its owner and for administrators.
+
+use actix_web::{HttpResponse, get};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::session::active;
+use crate::accounts::store;
+use crate::actor::Action;
+use crate::clock::Timestamp;
+use crate::context::{Context, Tx};
+use crate::db::schema::sessions;
+use crate::error::Result;
+use crate::http::{Cursor, Limit, Params, PathId, response};
+use crate::ids::{SessionId, UserId};
+
+/// The list's name in cursors.
+const LIST: &str = "sessions";
+
+/// A session as it is listed.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct Session {
+    id: SessionId,
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+    device: String,
+    network: String,
+}
+
+/// A signed-in device.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session, example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c77", "device": "Firefox on Windows", "network": "192.0.2.0/24", "current": true,
+    "created_at": "2026-03-02T14:00:00Z", "last_used_at": "2026-03-02T14:10:00Z", "expires_at": "2026-04-01T14:00:00Z"
+}))]
+pub struct SessionView {
+    /// The session's id.
+    id: SessionId,
+    /// The kind of device, or `unknown`.
+    device: String,
+    /// The network from which the device signed in. The full address is not stored.
+    network: String,
+    /// Whether it is the session of this request.
+    current: bool,
+    /// When the device signed in.
+    created_at: Timestamp,
+    /// When its tokens were last renewed, which happens every ten minutes while it is in use.
+    last_used_at: Timestamp,
+    /// When it ends at the latest.
+    expires_at: Timestamp,
+}
+
+/// A page of sessions.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"items": [], "next_cursor": null}))]
+pub struct SessionPage {
+    /// The active sessions, newest first.
+    items: Vec<SessionView>,
+    /// The `cursor` of the next page. Null on the last page.
+    next_cursor: Option<String>,
+}
+
+/// The page to return.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SessionFilter {
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+/// Lists the active sessions of the caller's account.
+///
+/// # Errors
+/// Every broken rule of the filter.
+pub async fn list_own(context: &Context, filter: SessionFilter) -> Result<SessionPage> {
+    page(context, context.actor.user_id, filter).await
+}
+
+/// Lists the active sessions of an account, for an administrator.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound); every broken rule of the filter.
+pub async fn list_of_user(context: &Context, user: UserId, filter: SessionFilter) -> Result<SessionPage> {
+    context.require(Action::UserManage)?;
+    page(context, user, filter).await
+}
+
+async fn page(context: &Context, user: UserId, filter: SessionFilter) -> Result<SessionPage> {
+    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
+    let found = context.read(move |tx| load(tx, user, after, limit)).await?;
+    let (found, next_cursor) = limit.page(found, LIST, |session| (session.created_at, session.id.0));
+    let view = |session: Session| {
+        let Session { id, created_at, last_used_at, expires_at, device, network } = session;
+        let current = id == context.actor.session_id;
+        SessionView { id, device, network, current, created_at, last_used_at, expires_at }
+    };
+    Ok(SessionPage { items: found.into_iter().map(view).collect(), next_cursor })
+}
+
+fn load(tx: &mut Tx, user: UserId, after: Option<Cursor>, limit: Limit) -> Result<Vec<Session>> {
+    store::find(tx.conn, user)?;
+    let mut query = active(tx.env, tx.now).filter(sessions::user_id.eq(user));
+    if let Some(Cursor { at, id }) = after {
+        query = query
+            .filter(sessions::created_at.lt(at).or(sessions::created_at.eq(at).and(sessions::id.lt(SessionId(id)))));
+    }
+    let newest_first = query.order((sessions::created_at.desc(), sessions::id.desc()));
+    Ok(newest_first.limit(limit.query()).select(Session::as_select()).load(tx.conn)?)
+}
+
+/// List my sessions
+///
+/// The active sessions of the caller's account, newest first.
+#[utoipa::path(
+    tag = "sessions",
+    operation_id = "list_sessions",
+    security(("bearer" = [])),
+    params(SessionFilter),
+    responses((status = 200, description = "The sessions", body = SessionPage)),
+)]
+#[get("/v1/sessions")]
+pub(super) async fn list_sessions(context: Context, Params(filter): Params<SessionFilter>) -> Result<HttpResponse> {
+    Ok(response::ok(&list_own(&context, filter).await?))
+}
+
+/// List the sessions of an account
+///
+/// The active sessions, newest first.
+#[utoipa::path(
+    tag = "users",
+    operation_id = "list_user_sessions",
+    security(("bearer" = [])),
+    params(("id" = UserId, Path, description = "The account"), SessionFilter),
+    responses((status = 200, description = "The sessions", body = SessionPage)),
+)]
+#[get("/v1/users/{id}/sessions")]
+pub(super) async fn list_user_sessions(
+    context: Context,
+    PathId(id): PathId<UserId>,
+    Params(filter): Params<SessionFilter>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&list_of_user(&context, id, filter).await?))
+}

@@ -1,0 +1,99 @@
+//! Signing in.
+
+use actix_web::{HttpResponse, post, web};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::session;
+use super::session_tokens::SessionTokens;
+use crate::accounts::authenticate::{self, Credentials, SignIn};
+use crate::accounts::model::{EmailAddress, User};
+use crate::accounts::origin::Origin;
+use crate::accounts::passwords::hashing;
+use crate::accounts::{Keys, device, store};
+use crate::context::{Anonymous, Context};
+use crate::error::Result;
+use crate::http::Body;
+
+/// The credentials of an account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "patient@demo.legwork.example", "password": "restful-nights-demo"}))]
+pub struct NewSession {
+    /// The account's address. Upper and lower case are the same.
+    #[schema(max_length = 254)]
+    email: String,
+    /// The password.
+    #[schema(max_length = 128)]
+    password: String,
+    /// Six digits of the authenticator app, or a recovery code. Required if the account has a second factor.
+    #[schema(max_length = 64)]
+    totp_code: Option<String>,
+    /// The `device_token` of the last sign-in to this account on this device, if there is one. Any other value is ignored.
+    #[schema(max_length = 128)]
+    device_token: Option<String>,
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// Those of [`authenticate::of_address`].
+pub async fn sign_in(
+    context: &Context<Anonymous>,
+    keys: &Keys,
+    origin: Origin,
+    new: NewSession,
+) -> Result<SessionTokens> {
+    let NewSession { email, password, totp_code, device_token } = new;
+    // A text that is no address is counted and answered like an address without an account.
+    let email_key = EmailAddress::parse(&email).map_or_else(|_| email.to_lowercase(), |email| email.key());
+    let credentials = Credentials { password: password.clone(), code: totp_code };
+    let sign_in = SignIn { email_key, credentials, origin: origin.clone(), device_token: device_token.clone() };
+    let (user, session) = authenticate::of_address(context, keys, sign_in, move |tx, user| {
+        let session = session::open(tx, user.id, &origin)?;
+        tx.audit.note_actor(user.id, Some(user.role));
+        tx.audit.note_object(session.id.0);
+        Ok((user.clone(), session))
+    })
+    .await?;
+    strengthen_hash(context, keys, &user, &password).await?;
+    let device_token = device::renew(&context.env, user.id, device_token.as_deref());
+    SessionTokens::new(&context.env, keys, &user, session, Some(device_token))
+}
+
+/// Replaces a hash that is weaker than today's. Only at sign-in the server knows the password.
+async fn strengthen_hash(context: &Context<Anonymous>, keys: &Keys, user: &User, password: &str) -> Result<()> {
+    let Some(old) = user.password_hash.clone().filter(|hash| hashing::is_weak(hash)) else { return Ok(()) };
+    let (id, new) = (user.id, keys.passwords.hash_of(user.id, password).await?);
+    context.env.db.write(move |conn| store::rehash(conn, id, &old, &new)).await
+}
+
+/// Sign in
+///
+/// An address that is not verified yet fails exactly like a wrong password, so that the response does not show who has an account. If the
+/// account has a second factor, the right password without a code fails with `totp_required`. Then send both.
+///
+/// Failed attempts slow down further ones from the same address. While an account is under attack, the first attempt from a new address
+/// fails with 429 and a wait of some seconds; the next one is then checked. Send `device_token` so that failures of others do not slow
+/// the device down.
+#[utoipa::path(
+    tag = "sessions",
+    operation_id = "create_session",
+    request_body = NewSession,
+    responses(
+        (status = 201, description = "Signed in", body = SessionTokens),
+        (status = 401, description = "`invalid_credentials`: the address or the password is wrong, or the address is not verified yet. \
+            `totp_required`: the password is right, and `totp_code` is missing. `totp_invalid`: the code is wrong, too old or was used already"),
+        (status = 429, description = "`too_many_attempts`: too many attempts failed. Retry after the number of seconds in `Retry-After`"),
+    ),
+)]
+#[post("/v1/sessions")]
+pub(super) async fn create_session(
+    context: Context<Anonymous>,
+    keys: web::Data<Keys>,
+    origin: Origin,
+    body: Body<NewSession>,
+) -> Result<HttpResponse> {
+    let tokens = sign_in(&context, &keys, origin, body.value).await?;
+    Ok(HttpResponse::Created().json(tokens))
+}
