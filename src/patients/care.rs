@@ -12,16 +12,16 @@ use jiff::tz::TimeZone;
 
 use super::store;
 use crate::actor::{Actor, Role};
-use crate::audit::openings;
+use crate::audit::break_glass;
 use crate::clock::Timestamp;
+use crate::context::{Context, Tx};
 use crate::db::schema::{appointments, intake_flags, patients, record_openings};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::idempotency::Guard;
-use crate::ids::PatientId;
+use crate::ids::{PatientId, PractitionerId};
 
-/// The code of the refusal.
+/// The code of the error for a practitioner without a care relationship.
 const REASON_REQUIRED: &str = "reason_required";
 
 /// The operations that may be refused with `reason_required`. Each takes the header `Access-Reason`.
@@ -37,21 +37,22 @@ pub const CLINICAL: &[&str] = &[
     "list_intake_versions",
     "get_intake_summary",
     "list_lab_results",
+    "get_lab_result",
     "get_rls_timeline",
-    "export_patient",
+    "get_patient_export",
     "acknowledge_intake_flag",
-    // Whoever is given access reads what the practitioner may not read.
-    "grant_patient_access",
+    // The account that gets access reads what the practitioner may not read.
+    "create_patient_access",
     "confirm_patient_access",
-    "invite_to_patient",
-    // Only where the practitioner placed the visit with themselves.
+    "create_patient_invitation",
+    // Only if a practitioner without a care relationship placed the visit.
     "check_in_appointment",
 ];
 
-/// The condition that a visit gives its practitioner a care relationship: it is not cancelled, and the patient was there if
-/// the practitioner placed it with themselves. [`gives_care`] is the same rule for a row in memory.
-#[diesel::dsl::auto_type(no_type_alias)]
-pub fn giving_care() -> _ {
+/// The condition that a visit gives its practitioner a care relationship: it is not cancelled, and the patient was there if a
+/// practitioner placed it alone ([`places_alone`]). [`gives_care`] is the same rule for a row in memory.
+#[diesel::dsl::auto_type]
+pub(crate) fn giving_care() -> _ {
     let was_there = appointments::status.eq("checked-in").or(appointments::status.eq("fulfilled"));
     appointments::status.ne("cancelled").and(appointments::self_placed.eq(false).or(was_there))
 }
@@ -61,12 +62,26 @@ pub fn gives_care(status: &str, self_placed: bool) -> bool {
     status != "cancelled" && (!self_placed || matches!(status, "checked-in" | "fulfilled"))
 }
 
-/// The condition that a practitioner may read clinical data of the patient of a query's row: there was a visit within the last
-/// months or there will be one, or they own an open flag through a visit, or they opened the record for a reason.
-macro_rules! open_to {
+/// Returns the time since which a visit gives a care relationship (`CARE_RELATION_MONTHS`).
+pub fn since(env: &Env) -> Timestamp {
+    months_before(env.now(), env.config.settings.care_relation_months)
+}
+
+/// The ids of the patients with whom a practitioner has a care relationship through a visit after `since` or to come, as a sub-query.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub fn patients_seen_by(practitioner: PractitionerId, since: Timestamp) -> _ {
+    appointments::table
+        .filter(appointments::practitioner_id.eq(practitioner))
+        .filter(giving_care())
+        .filter(appointments::starts_at.ge(since))
+        .select(appointments::patient_id)
+}
+
+/// The condition that a practitioner has a care relationship with the patient of a query's row: through a visit after [`since`] or to
+/// come, or because they own an open flag through a visit. A condition on one patient, for which [`patients_seen_by`] would load all.
+macro_rules! treated_by {
     ($env:expr, $actor:expr) => {{
-        let now = $env.now();
-        let since = months_before(now, $env.config.settings.care_relation_months);
+        let since = since($env);
         let visits = || {
             appointments::patient_id
                 .eq(patients::id)
@@ -79,34 +94,43 @@ macro_rules! open_to {
             .filter(visits())
             .filter(intake_flags::owner_id.eq($actor.practitioner_id))
             .filter(intake_flags::acknowledged_at.is_null().or(intake_flags::raised_at.ge(since)));
-        let opened = record_openings::table
-            .filter(record_openings::user_id.eq($actor.user_id))
-            .filter(record_openings::patient_id.eq(patients::id))
-            .filter(record_openings::expires_at.gt(now));
-        seen.or(exists(owned)).or(exists(opened))
+        seen.or(exists(owned))
     }};
 }
 
-/// Lets the actor at a patient's clinical data, if they are no practitioner (what they see is limited otherwise), have a care
-/// relationship with the patient, or have the record open.
+/// The condition that a practitioner may read clinical data of the patient of a query's row: they have a care relationship, or
+/// they opened the record for a reason.
+macro_rules! open_to {
+    ($env:expr, $actor:expr) => {{
+        let opened = record_openings::table
+            .filter(record_openings::user_id.eq($actor.user_id))
+            .filter(record_openings::patient_id.eq(patients::id))
+            .filter(record_openings::expires_at.gt($env.now()));
+        treated_by!($env, $actor).or(exists(opened))
+    }};
+}
+
+/// Requires that the actor may read a patient's clinical data: a practitioner has a care relationship with the patient, or has opened the
+/// record. Other roles are limited elsewhere.
 ///
 /// # Errors
 /// Forbidden, `reason_required`.
 pub fn require(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Result<()> {
-    if actor.role != Role::Practitioner || is_open(conn, env, actor, patient)? {
-        return Ok(());
-    }
-    Err(refusal())
+    if is_open(conn, env, actor, patient)? { Ok(()) } else { Err(reason_required()) }
 }
 
-fn refusal() -> Error {
+fn reason_required() -> Error {
     Error::forbidden(
         REASON_REQUIRED,
-        "You have no appointment with this patient. Say in the header Access-Reason why you need the record; it is written down.",
+        "You have no appointment with this patient. Send the reason why you need the record in the header Access-Reason. It is recorded.",
     )
 }
 
+/// Whether the actor may read clinical data of the patient without a reason.
 fn is_open(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Result<bool> {
+    if actor.role != Role::Practitioner {
+        return Ok(true);
+    }
     let found: Option<PatientId> = per_backend!(conn, conn => patients::table
         .find(patient)
         .filter(open_to!(env, actor))
@@ -116,10 +140,31 @@ fn is_open(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Res
     Ok(found.is_some())
 }
 
+/// Returns whether the actor places a visit of the patient alone: a practitioner, with themselves, or with a colleague without
+/// having a care relationship. Such a visit gives none before the check-in.
+pub fn places_alone(
+    tx: &mut Conn,
+    env: &Env,
+    actor: &Actor,
+    patient: PatientId,
+    practitioner: PractitionerId,
+) -> Result<bool> {
+    if actor.role != Role::Practitioner {
+        return Ok(false);
+    }
+    if actor.practitioner_id == Some(practitioner) {
+        return Ok(true);
+    }
+    let treated: Option<PatientId> = per_backend!(tx, tx => patients::table
+        .find(patient)
+        .filter(treated_by!(env, actor))
+        .select(patients::id)
+        .first(tx)
+        .optional())?;
+    Ok(treated.is_none())
+}
+
 /// Returns the patients whose clinical data the actor may read without a reason, out of those of a page. One query.
-///
-/// # Errors
-/// The database's.
 pub fn open_among(conn: &mut Conn, env: &Env, actor: &Actor, page: Vec<PatientId>) -> Result<HashSet<PatientId>> {
     if actor.role != Role::Practitioner || page.is_empty() {
         return Ok(page.into_iter().collect());
@@ -128,54 +173,61 @@ pub fn open_among(conn: &mut Conn, env: &Env, actor: &Actor, page: Vec<PatientId
     Ok(open.load(conn)?.into_iter().collect())
 }
 
-/// Like [`require`], in a transaction that may write: opens the record where the actor gave a reason.
+/// Like [`require`], in a transaction that may write: opens the record if the actor gave a reason.
 ///
 /// # Errors
 /// Forbidden, `reason_required`.
-pub fn admit(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Result<()> {
-    match (require(tx, env, actor, patient), &actor.access_reason) {
-        (Err(Error::Forbidden(refusal)), Some(reason)) if refusal.code == REASON_REQUIRED => {
-            openings::open(tx, env, actor, patient, reason)
+pub fn admit(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Result<()> {
+    if is_open(conn, env, actor, patient)? {
+        return Ok(());
+    }
+    let reason = actor.access_reason.as_ref().ok_or_else(reason_required)?;
+    break_glass::open(conn, env, actor, patient, reason)
+}
+
+/// The guard of an idempotent clinical operation: a repeat passes the same checks as the first request before it gets the stored result.
+///
+/// # Errors
+/// [`Error::NotFound`]; forbidden, `reason_required`.
+pub fn admit_repeat(tx: &mut Tx, patient: Option<PatientId>) -> Result<()> {
+    match patient {
+        Some(patient) => {
+            store::visible(tx.conn, tx.env, tx.actor, patient)?;
+            admit(tx.conn, tx.env, tx.actor, patient)
         }
-        (result, _) => result,
+        // Older results were stored without their patient.
+        None if tx.actor.role == Role::Practitioner => Err(reason_required()),
+        None => Ok(()),
     }
 }
 
-/// The guard of a clinical operation's repeats: its stored answer is for who passes the same check as a first request.
-pub fn repeats(env: &Env, actor: &Actor) -> Guard {
-    let (env, actor) = (env.clone(), actor.clone());
-    Box::new(move |tx, patient| match patient {
-        Some(patient) => {
-            store::visible(tx, &env, &actor, patient)?;
-            admit(tx, &env, &actor, patient)
-        }
-        // Stored before answers named their patient.
-        None if actor.role == Role::Practitioner => Err(refusal()),
-        None => Ok(()),
-    })
-}
-
-/// Reads clinical data of one patient; where the actor gave a reason, the record is opened before.
+/// Reads clinical data of one patient. If the closure fails with `reason_required` and the actor gave a reason, opens the record and runs
+/// the closure again.
 ///
 /// # Errors
 /// The closure's own.
-pub async fn read<T, F>(env: &Env, actor: Actor, work: F) -> Result<T>
+pub async fn read_clinical<T, F>(context: &Context, work: F) -> Result<T>
 where
-    F: Fn(&mut Conn, &Actor) -> Result<T> + Clone + Send + 'static,
+    F: Fn(&mut Tx) -> Result<T> + Clone + Send + 'static,
     T: Send + 'static,
 {
-    let (again, who) = (work.clone(), actor.clone());
-    let first = env.db.read(move |conn| work(conn, &who)).await;
-    let is_closed = matches!(&first, Err(Error::Forbidden(refusal)) if refusal.code == REASON_REQUIRED);
-    let (true, Some(_), Some(patient)) = (is_closed, &actor.access_reason, actor.trail.notes().patient) else {
+    let first = context.read(work.clone()).await;
+    if !opens_with_reason(&first, &context.actor) {
         return first;
-    };
-    let (shared, who) = (env.clone(), actor.clone());
-    env.db.write(move |tx| admit(tx, &shared, &who, patient)).await?;
-    env.db.read(move |conn| again(conn, &actor)).await
+    }
+    let Some(patient) = context.audit.notes().patient else { return first };
+    let this = context.clone();
+    context.env.db.write(move |conn| admit(conn, &this.env, &this.actor, patient)).await?;
+    context.read(work).await
 }
 
-/// The instant so many calendar months ago.
+/// Whether a read failed only for want of a reason, and the actor gave one.
+fn opens_with_reason<T>(read: &Result<T>, actor: &Actor) -> bool {
+    let is_closed = matches!(read, Err(Error::Forbidden(refusal)) if refusal.code == REASON_REQUIRED);
+    is_closed && actor.access_reason.is_some()
+}
+
+/// Returns the instant some calendar months ago.
 fn months_before(now: Timestamp, months: u8) -> Timestamp {
     let then = now.in_zone(&TimeZone::UTC).checked_sub(i32::from(months).months());
     then.map_or(now, |then| Timestamp::from(then.timestamp()))

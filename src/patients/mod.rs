@@ -1,20 +1,44 @@
-//! Who is treated: registration, search, consents, who may act for whom.
+//! Patients: records, search, duplicates, consents, who may act for a patient, care relationships, registration. Owns the tables
+//! `patients`, `patient_name_words`, `counters`, `patient_access`, `access_links`, `patient_invitations` and `consents`.
+//!
+//! Online registration is here, because it creates an account and a record in one transaction, and only this module knows both.
 
 pub mod access;
-pub mod adulthood;
-pub mod api;
+mod access_log;
 pub mod care;
 pub mod consents;
 pub mod duplicates;
-pub mod ending;
-pub mod giving;
-pub mod guarding;
-pub mod input;
-pub mod invitations;
-pub mod model;
 pub mod names;
-pub mod profile;
 pub mod recipients;
-mod registration;
-pub mod store;
-pub mod unverified;
+pub mod records;
+pub mod registration;
+
+pub use self::records::{model, profile, store};
+
+use crate::http::Endpoints;
+
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(registration::create_registration)
+        .service(registration::verification::verify_email)
+        .service(access::current_user::get_current_user)
+        .service(records::creating::create_patient)
+        .service(records::searching::list_patients)
+        .service(records::updating::get_patient)
+        .service(records::updating::update_patient)
+        .service(duplicates::list_patient_duplicates)
+        .service(consents::documents::list_consent_documents)
+        .service(consents::decisions::list_consents)
+        .service(consents::decisions::create_consent)
+        .service(consents::decisions::get_consent)
+        .service(access::listing::list_patient_access)
+        .service(access::listing::get_patient_access)
+        .service(access::giving::create_patient_access)
+        .service(access::giving::confirm_patient_access)
+        .service(access::ending::delete_patient_access)
+        .service(access::ending::create_access_objection)
+        .service(access::invitations::create_patient_invitation)
+        .service(access::accepting::accept_invitation)
+        .service(access_log::list_patient_audit_events);
+}

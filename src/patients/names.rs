@@ -3,14 +3,22 @@
 use std::collections::BTreeSet;
 
 use caseless::Caseless;
+use diesel::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
-/// A word is cut to this many characters: an index entry has a limited size, and nobody searches by more.
+use crate::db::schema::patient_name_words;
+use crate::error::Rule;
+
+/// The longest search text, in characters.
+const QUERY_LENGTH: usize = 200;
+/// The most words of a search.
+const QUERY_WORDS: usize = 10;
+/// The longest stored word, in characters. Longer words are cut, because the size of an index entry is limited.
 const WORD_LENGTH: usize = 64;
 
-/// Every word under which these names are found: the words themselves and, where punctuation stands within one
-/// (`O'Brien`, `Anne-Marie`), its parts and the whole without it.
+/// Returns every word under which these names are found. A word with punctuation inside (`O'Brien`, `Anne-Marie`) is found by its
+/// parts and by the whole without punctuation.
 pub fn words<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     for name in names {
@@ -23,12 +31,41 @@ pub fn words<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     words
 }
 
-/// The words that somebody searches for; each must be the beginning of a word of a name.
+/// Returns the words of a text as they are compared with the words of names.
 pub fn query_words(query: &str) -> BTreeSet<String> {
     parts(&fold(query)).collect()
 }
 
-/// A name as it is compared with another: folded, without punctuation and spaces.
+/// Reads the words of a search. Each must begin a word of one of the patient's names.
+///
+/// # Errors
+/// `too_long`; `wrong_value` without a word, which would match every patient; `too_many`.
+pub fn search_words(query: &str) -> Result<BTreeSet<String>, Rule> {
+    if query.chars().count() > QUERY_LENGTH {
+        return Err(Rule::new("too_long", format!("must be at most {QUERY_LENGTH} characters")));
+    }
+    let words = query_words(query);
+    if words.is_empty() {
+        return Err(Rule::new("wrong_value", "must have at least one letter or digit"));
+    }
+    if words.len() > QUERY_WORDS {
+        return Err(Rule::new("too_many", format!("must have at most {QUERY_WORDS} words")));
+    }
+    Ok(words)
+}
+
+/// The ids of the patients who have a name with a word that begins with this one, as a sub-query.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub fn patients_named(word: String) -> _ {
+    // The range has no end if no text sorts after all that begin with the word.
+    let end: String = successor(&word).unwrap_or_else(|| char::MAX.to_string());
+    patient_name_words::table
+        .filter(patient_name_words::word.ge(word))
+        .filter(patient_name_words::word.lt(end))
+        .select(patient_name_words::patient_id)
+}
+
+/// Returns a name as it is compared with another: folded, without punctuation and spaces.
 pub fn compact(name: &str) -> String {
     fold(name).chars().filter(|c| c.is_alphanumeric()).collect()
 }
@@ -39,9 +76,9 @@ fn parts(text: &str) -> impl Iterator<Item = String> {
         .map(|word| word.chars().take(WORD_LENGTH).collect())
 }
 
-/// The text with case folded and compatible forms made one (Unicode's NFKC_Casefold, decomposed), its accents taken off.
+/// Folds case, unifies compatible forms (Unicode's NFKC_Casefold, decomposed) and removes accents.
 fn fold(text: &str) -> String {
-    // std's tables are newer than the crate's: what the crate does not know yet is at least lower-cased.
+    // The tables of std are newer than those of the crate: letters that the crate does not know are lower-cased at least.
     let lower = text.nfd().flat_map(char::to_lowercase);
     let once = lower.default_case_fold().nfkd().default_case_fold().nfkd().filter(|c| !is_accent(*c));
     let mut folded = String::with_capacity(text.len());
@@ -54,13 +91,13 @@ fn fold(text: &str) -> String {
     folded
 }
 
-/// Marks that sit on a letter. Vowel signs of Indic scripts are marks as well, but of class 0: they stay, for they are
-/// as much of a word as its consonants.
+/// Returns whether this is a mark on a letter. Vowel signs of Indic scripts are marks of class 0. They stay, because they are part of the
+/// word like its consonants.
 fn is_accent(c: char) -> bool {
     canonical_combining_class(c) != 0
 }
 
-/// Letters that Unicode does not take apart, as keyboards without them write them.
+/// Returns how a letter that Unicode does not decompose is written without it.
 fn undecomposed(c: char) -> Option<&'static str> {
     Some(match c {
         'æ' => "ae",
@@ -73,18 +110,18 @@ fn undecomposed(c: char) -> Option<&'static str> {
         'ŋ' => "n",
         'ŧ' => "t",
         'þ' => "th",
-        // What is left of the Catalan ŀ; it would part a word.
+        // The rest of the Catalan ŀ, which would split a word.
         '·' => "",
         _ => return None,
     })
 }
 
-/// The least text that comes after every text that begins with `prefix`, in the order of code points (which is that of
-/// UTF-8's bytes, PostgreSQL's `C` and SQLite's `BINARY`); `None` where there is none.
+/// Returns the first text after all texts that begin with `prefix`; none if there is none. The order is that of code points, which is
+/// the order of UTF-8's bytes, of PostgreSQL's `C` and of SQLite's `BINARY`.
 pub fn successor(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
     while let Some(last) = chars.pop() {
-        // `char` knows that no character stands between U+D7FF and U+E000.
+        // The range skips the surrogates between U+D7FF and U+E000.
         if let Some(next) = (last..=char::MAX).nth(1) {
             chars.push(next);
             return Some(chars.into_iter().collect());
@@ -132,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_sought_in_any_order_and_by_their_beginnings() {
+    fn a_search_matches_the_beginnings_of_words_in_any_order() {
         assert!(finds("garc ana", "Ana María García López"));
         assert!(finds("lop gar", "Ana María García López"));
         assert!(!finds("arcia", "Ana María García López"));
@@ -148,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_that_unfolds_into_a_sentence_still_fits_an_index() {
+    fn a_character_that_decomposes_into_many_still_fits_an_index() {
         let longest = of(&"\u{fdfa}".repeat(100));
         assert!(longest.iter().all(|word| word.chars().count() <= WORD_LENGTH));
         assert!(finds(&"a".repeat(100), &"a".repeat(100)));
@@ -165,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_lies_between_a_prefix_and_its_successor_just_if_it_begins_with_it(
+        fn a_text_is_between_a_prefix_and_its_successor_exactly_if_it_begins_with_it(
             prefix in "[a-c\u{d7ff}\u{10ffff}]{1,4}", text in "[a-d\u{d7ff}\u{e000}\u{10ffff}]{0,6}",
         ) {
             let between = text >= prefix && successor(&prefix).is_none_or(|end| text < end);

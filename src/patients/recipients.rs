@@ -1,56 +1,57 @@
-//! Who is told what concerns a patient, and where. No message goes to an address of which nobody knows whose it is: that
-//! of an account counts once it is verified, that of a record once the staff have entered or confirmed it.
+//! Recipients of messages about a patient. A message goes only to an address whose owner is known: the address of an account after its
+//! verification, the address in a record after staff entered or confirmed it.
 
+use super::access::adulthood::Calendar;
 use super::access::{self, Access};
-use super::adulthood::Calendar;
 use super::model::{Patient, Relation, email_key};
 use crate::accounts::model::User;
+use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::messages::model::Recipient;
 
-/// Somebody who is told, and in which capacity.
+/// A recipient of a message about a patient.
 pub struct Told {
-    /// Where.
+    /// The address.
     pub recipient: Recipient,
-    /// Whose account it is that is told; none where the address or number of the record is.
+    /// The account whose address it is; none for the address or number of the record.
     pub account: Option<UserId>,
-    /// Whether this is the patient.
+    /// Whether the recipient is the patient.
     pub is_patient: bool,
 }
 
-/// Who is told of a patient's appointments. For a minor each of those who act for them, and the minor only where nobody does;
-/// for an adult the adult, or those who act for one who has no address. Where there is no address at all, the patient's
-/// number is called. There is always somebody.
-///
-/// # Errors
-/// The database's.
-pub fn of(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<Vec<Told>> {
-    let accounts = reached(tx, env, patient)?;
+/// Returns the recipients of messages about a patient's appointments; there is at least one. For a minor they are all accounts that act
+/// for the minor, or the minor if there are none. For an adult it is the adult, or the accounts that act for an adult without an address.
+/// Without any address, the clinic calls the patient's number.
+pub fn of(conn: &mut Conn, env: &Env, patient: &Patient) -> Result<Vec<Told>> {
+    let accounts = reached(conn, env.now(), patient)?;
     let own = own(patient, &accounts);
     let others: Vec<Told> = accounts
         .iter()
         .filter(|(access, _)| access.relation != Relation::Oneself)
         .map(|account| of_account(patient, account))
         .collect();
-    let is_minor = !others.is_empty() && Calendar::of_clinic(tx, env)?.is_minor(patient, env.now());
+    let is_minor = !others.is_empty() && Calendar::of_clinic(conn, env)?.is_minor(patient, env.now());
     if others.is_empty() || (own.recipient.email.is_some() && !is_minor) {
         return Ok(vec![own]);
     }
     Ok(others)
 }
 
-/// Who is told that an account was given access: every other account that acts for the patient, and the patient at the address
-/// in the record. A patient without an address of their own is called, unless they are a minor with other accounts. An account
-/// that becomes the patient's own, with the address in the record, is the patient: it is not told of itself.
-///
-/// # Errors
-/// The database's.
-pub fn of_access(tx: &mut Conn, env: &Env, patient: &Patient, holder: &User, relation: Relation) -> Result<Vec<Told>> {
-    let accounts: Vec<_> =
-        reached(tx, env, patient)?.into_iter().filter(|(access, _)| access.user_id != holder.id).collect();
+/// Returns the recipients of the notice that an account was given access: all other accounts that act for the patient, and the patient
+/// at the address in the record. The clinic calls a patient without an address, unless the patient is a minor with other accounts. If an
+/// account becomes the patient's own and has the address in the record, its holder is the patient, who gets no notice of it.
+pub fn of_access(
+    conn: &mut Conn,
+    env: &Env,
+    patient: &Patient,
+    holder: &User,
+    relation: Relation,
+) -> Result<Vec<Told>> {
+    let accounts = reached(conn, env.now(), patient)?.into_iter();
+    let accounts: Vec<_> = accounts.filter(|(access, _)| access.user_id != holder.id).collect();
     let mut told: Vec<Told> = accounts.iter().map(|account| of_account(patient, account)).collect();
     let mut own = own(patient, &accounts);
     let key = own.recipient.email.as_deref().map(email_key);
@@ -58,13 +59,13 @@ pub fn of_access(tx: &mut Conn, env: &Env, patient: &Patient, holder: &User, rel
         if relation == Relation::Oneself {
             return Ok(told);
         }
-        // The address in the record is the holder's: the patient would not learn of it there.
+        // The address in the record is the holder's, so a mail to it would not reach the patient.
         own.recipient.email = None;
     }
     let is_told = if own.recipient.email.is_some() {
         told.iter().any(|told| told.recipient.email.as_deref().map(email_key) == key)
     } else {
-        !told.is_empty() && Calendar::of_clinic(tx, env)?.is_minor(patient, env.now())
+        !told.is_empty() && Calendar::of_clinic(conn, env)?.is_minor(patient, env.now())
     };
     if !is_told {
         told.push(own);
@@ -72,11 +73,10 @@ pub fn of_access(tx: &mut Conn, env: &Env, patient: &Patient, holder: &User, rel
     Ok(told)
 }
 
-/// The accounts that act for the patient and are known to read their mailbox.
-pub(super) fn reached(tx: &mut Conn, env: &Env, patient: &Patient) -> Result<Vec<(Access, User)>> {
-    let now = env.now();
-    let all = access::of_patient(tx, patient.id)?.into_iter();
-    Ok(all.filter(|(access, user)| access.stands(now) && has_mailbox(user)).collect())
+/// Loads the accounts that act for the patient and have a verified address.
+pub(super) fn reached(conn: &mut Conn, now: Timestamp, patient: &Patient) -> Result<Vec<(Access, User)>> {
+    let all = access::of_patient(conn, patient.id)?.into_iter();
+    Ok(all.filter(|(access, user)| access.is_active(now) && has_mailbox(user)).collect())
 }
 
 pub(super) fn of_account(patient: &Patient, (access, user): &(Access, User)) -> Told {
@@ -87,7 +87,7 @@ pub(super) fn of_account(patient: &Patient, (access, user): &(Access, User)) -> 
     }
 }
 
-/// The patient, at the address that the staff know or that of their own account.
+/// Returns the patient as a recipient, at the confirmed address of the record or at the address of the patient's own account.
 pub fn own(patient: &Patient, accounts: &[(Access, User)]) -> Told {
     let account = accounts.iter().find(|(access, user)| access.relation == Relation::Oneself && has_mailbox(user));
     let confirmed = patient.email.clone().filter(|_| patient.email_confirmed);
@@ -101,7 +101,7 @@ pub fn own(patient: &Patient, accounts: &[(Access, User)]) -> Told {
     Told { recipient, account: account.map(|user| user.id), is_patient: true }
 }
 
-/// Whether the account's holder is known to read its mailbox.
+/// Returns whether the account is enabled and its address is verified.
 pub(super) fn has_mailbox(user: &User) -> bool {
     user.email_verified_at.is_some() && user.disabled_at.is_none()
 }

@@ -1,10 +1,13 @@
-//! Everything that is held on a patient, in one document: for whoever asks to see their record (45 CFR 164.524, GDPR 15).
+//! The export of everything that is stored about a patient, in one document: for a person who asks for their record (45 CFR 164.524,
+//! GDPR 15).
 //!
-//! Patients get the whole of it, also what was computed from their answers, what it raised and what doctors noted: a decision
-//! was based on that, so it is theirs to see. Who acts for a patient gets what they see elsewhere, as an adult's and
-//! an adolescent's confidences are not for their helpers and parents. Sessions and links are keys, not records: they are in
-//! no export. One patient's record is small (an intake has 64 KiB at most), so it is put together in memory.
+//! Patients get all of it, including what was computed from their answers, the flags and the practitioners' notes, because decisions were
+//! based on them. An account that acts for a patient gets what it sees elsewhere, because the confidences of adults and adolescents are
+//! not for their helpers and parents. Sessions and links are keys and not exported. One patient's record is small (an intake has at most
+//! 64 KiB), so the document is built in memory.
 
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::{HttpResponse, get};
 use diesel::prelude::*;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,47 +17,37 @@ use crate::appointments::export::{self as visits, ExportedAppointment};
 use crate::audit::store::Filter;
 use crate::audit::{self, AuditOutcome};
 use crate::clock::Timestamp;
+use crate::context::{Context, Tx};
 use crate::db::Conn;
-use crate::db::schema::{consents, messages};
+use crate::db::schema::messages;
 use crate::db::types::Date;
-use crate::env::Env;
 use crate::error::Result;
 use crate::http::paging::MAX_LIMIT;
-use crate::http::{Cursor, Limit};
+use crate::http::{Cursor, Limit, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
-use crate::intake::Rules;
-use crate::intake::api::export::{self as histories, ExportedIntake};
-use crate::intake::api::{IntakeFlagDto, LabResultDto};
+use crate::intake::export::{self as histories, ExportedIntake};
+use crate::intake::flag_worklist::IntakeFlagView;
+use crate::intake::labs::LabResultView;
 use crate::messages::model::{MessageKind, MessageStatus};
-use crate::patients::access;
-use crate::patients::api::{ConsentDto, PatientDto};
-use crate::patients::consents::Consent;
-use crate::patients::model::Relation;
-use crate::patients::store as records;
+use crate::patients::consents::decisions::{self, ConsentView};
+use crate::patients::model::{self, PatientView, Relation};
+use crate::patients::{access, care, store as records};
 
-/// How much of the record a document holds.
+/// How much of the record a document contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportScope {
-    /// All of it.
+    /// Everything.
     Complete,
-    /// What somebody who acts for the patient may see.
+    /// What an account that acts for the patient may see.
     Limited,
 }
 
-/// Everything that is held on a patient.
+/// Everything that is stored about a patient.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "exported_at": "2026-03-02T14:00:00Z", "scope": "complete",
-    "patient": {
-        "id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01", "mrn": "LW-001001", "display_name": "Ann Example",
-        "given_name": "Ann", "family_name": "Example", "mononym": false, "middle_name": null, "preferred_name": null,
-        "previous_names": [], "identifiers": [], "date_of_birth": "1967-09-14", "administrative_sex": "female", "phone": "+12125550100",
-        "email": "ann@example.org", "email_confirmed": true, "preferred_language": "en", "interpreter_needed": false, "pronouns": "she/her",
-        "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": "declined", "address": null,
-        "emergency_contact": null, "insurance": null, "consents_outstanding": [],
-        "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
-    },
+    "patient": model::example(),
     "access": [{"user_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "name": null, "relation": "self", "created_at": "2026-03-02T14:00:00Z", "ends_on": null}],
     "consents": [{
         "id": "0199d0c2-7b21-7f00-9d3e-5b1c2d3e4f50", "type": "treatment", "version": "1", "decision": "accepted", "method": "online",
@@ -69,31 +62,31 @@ pub enum ExportScope {
     }]
 }))]
 pub struct PatientExport {
-    /// When it was put together.
+    /// The time of the export.
     exported_at: Timestamp,
-    /// How much of the record it holds.
+    /// How much of the record the document contains.
     scope: ExportScope,
     /// The record.
-    patient: PatientDto,
+    patient: PatientView,
     /// The accounts that may act for the patient, in the order in which they were given access.
     access: Vec<ExportedAccess>,
-    /// Every decision on a consent document, the newest last.
-    consents: Vec<ConsentDto>,
+    /// Every decision on a consent document, newest last.
+    consents: Vec<ConsentView>,
     /// Every appointment with its changes, by start.
     appointments: Vec<ExportedAppointment>,
-    /// Every intake with what was replaced in it, oldest first.
+    /// Every intake with its earlier versions, oldest first.
     intakes: Vec<ExportedIntake>,
-    /// What the intakes raised for the staff, oldest first; missing in the limited scope.
+    /// The flags of the intakes, oldest first. Not in the limited scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    flags: Option<Vec<IntakeFlagDto>>,
-    /// Laboratory results that were entered between intakes, oldest first.
-    lab_results: Vec<LabResultDto>,
-    /// Who used the record for what, the newest first; missing in the limited scope.
+    flags: Option<Vec<IntakeFlagView>>,
+    /// The laboratory results that were entered outside of intakes, oldest first.
+    lab_results: Vec<LabResultView>,
+    /// The uses of the record, newest first. Not in the limited scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     audit_events: Option<Vec<ExportedEvent>>,
-    /// The messages about the patient that are still kept, oldest first, without their words; missing in the limited scope.
+    /// The messages about the patient that are still stored, oldest first, without their text. Not in the limited scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     messages: Option<Vec<ExportedMessage>>,
@@ -104,24 +97,24 @@ pub struct PatientExport {
 pub struct ExportedAccess {
     /// The account.
     user_id: UserId,
-    /// Its holder's name, as far as it is known.
+    /// The name of the account's holder, if it is known.
     name: Option<String>,
-    /// What its holder is to the patient.
+    /// The relation of the account's holder to the patient.
     relation: Relation,
-    /// Since when.
+    /// The time since which the account has the access.
     created_at: Timestamp,
-    /// The patient's birthday with which it ends, as they come of age then; null where it does not end by itself.
+    /// The patient's birthday on which the access ends, because the patient becomes an adult. Null if it does not end by itself.
     ends_on: Option<Date>,
 }
 
-/// Somebody's use of the record.
+/// A use of the record.
 #[derive(Serialize, ToSchema)]
 pub struct ExportedEvent {
-    /// When.
+    /// The time of the use.
     at: Timestamp,
-    /// What whoever it was could do at that time; null where nobody was signed in, as with the link in a mail.
+    /// The role of the account at that time. Null if the caller was not signed in, as with the link in a mail.
     role: Option<Role>,
-    /// The name of a practitioner; of everybody else the role is told.
+    /// The name of a practitioner. Other accounts are shown by their role only.
     name: Option<String>,
     /// The operation's id in this document, or the command's name.
     operation: String,
@@ -132,73 +125,78 @@ pub struct ExportedEvent {
 pub struct ExportedMessage {
     /// The message.
     id: MessageId,
-    /// What it was about.
+    /// The kind of message.
     kind: MessageKind,
-    /// Where it stands.
+    /// The status.
     status: MessageStatus,
-    /// Whom it was for.
+    /// The name of the recipient.
     name: Option<String>,
-    /// Where it was sent.
+    /// The e-mail address of the recipient.
     email: Option<String>,
-    /// The number to call.
+    /// The phone number to call.
     phone: Option<String>,
-    /// The appointment it was about.
+    /// The appointment that it is about.
     appointment_id: Option<AppointmentId>,
-    /// When it was written.
+    /// The time at which it was created.
     created_at: Timestamp,
-    /// When it was sent.
+    /// The time at which it was sent.
     sent_at: Option<Timestamp>,
 }
 
 impl PatientExport {
-    /// The name of the file that it is saved as.
-    pub fn file_name(&self) -> String {
+    /// The name of the file in which it is saved.
+    fn file_name(&self) -> String {
         format!("patient-{}.json", self.patient.mrn)
     }
 
-    /// Puts it together as the actor may have it.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::NotFound`]; a fault, if something does not open.
-    pub fn of(conn: &mut Conn, env: &Env, rules: &Rules, actor: &Actor, id: PatientId) -> Result<Self> {
-        let patient = records::visible(conn, env, actor, id)?;
-        let scope = scope(conn, env, actor, id)?;
+    /// Loads everything that the actor may see.
+    fn load(tx: &mut Tx, id: PatientId) -> Result<Self> {
+        let patient = records::visible(tx.conn, tx.env, tx.actor, id)?;
+        care::require(tx.conn, tx.env, tx.actor, id)?;
+        let scope = scope(tx, id)?;
         let complete = scope == ExportScope::Complete;
-        // Who may have all of it reads with the eyes of the doctor who wrote it.
-        let reader = if complete { Actor { role: Role::Practitioner, ..actor.clone() } } else { actor.clone() };
-        let held = histories::of_patient(conn, env, rules, (actor, &reader), &patient, complete)?;
+        // A complete export shows what the practitioner who wrote it sees.
+        let reader = if complete { Actor { role: Role::Practitioner, ..tx.actor.clone() } } else { tx.actor.clone() };
+        let held = histories::of_patient(tx, &reader, &patient, complete)?;
         Ok(Self {
-            exported_at: env.now(),
+            exported_at: tx.now,
             scope,
-            access: access_of(conn, env, id)?,
-            consents: consents_of(conn, id)?,
-            appointments: visits::of_patient(conn, env, actor, &reader, id)?,
+            access: access_of(tx, id)?,
+            consents: decisions::all_of_patient(tx.conn, id)?,
+            appointments: visits::of_patient(tx.conn, tx.env, tx.actor, &reader, id)?,
             intakes: held.intakes,
             flags: held.flags,
             lab_results: held.lab_results,
-            audit_events: if complete { Some(events_of(conn, id)?) } else { None },
-            messages: if complete { Some(messages_of(conn, id)?) } else { None },
-            patient: PatientDto::new(env, records::record(conn, env, actor, id)?)?,
+            audit_events: if complete { Some(events_of(tx.conn, id)?) } else { None },
+            messages: if complete { Some(messages_of(tx.conn, id)?) } else { None },
+            patient: PatientView::load(tx, id)?.object,
         })
     }
 }
 
-/// Staff who may export at all, and the patient, have all of it.
-fn scope(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Result<ExportScope> {
-    if actor.reach(Action::PatientExport) == Reach::Any {
-        return Ok(ExportScope::Complete);
-    }
-    let relation = access::relation(conn, env, actor.user_id, patient)?;
-    Ok(if relation == Some(Relation::Oneself) { ExportScope::Complete } else { ExportScope::Limited })
+/// Exports everything that is stored about a patient, as far as the actor may see it.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound); forbidden, if a practitioner has to give a reason.
+pub async fn export(context: &Context, id: PatientId) -> Result<PatientExport> {
+    context.require(Action::PatientExport)?;
+    care::read_clinical(context, move |tx| PatientExport::load(tx, id)).await
 }
 
-fn access_of(conn: &mut Conn, env: &Env, patient: PatientId) -> Result<Vec<ExportedAccess>> {
+/// Staff who may export, and the patient, get everything.
+fn scope(tx: &mut Tx, patient: PatientId) -> Result<ExportScope> {
+    let complete = tx.actor.reach(Action::PatientExport) == Reach::Any
+        || access::is_own_record(tx.conn, tx.env, tx.actor, patient)?;
+    Ok(if complete { ExportScope::Complete } else { ExportScope::Limited })
+}
+
+fn access_of(tx: &mut Tx, patient: PatientId) -> Result<Vec<ExportedAccess>> {
     let mut all = Vec::new();
-    for (access, user) in access::of_patient(conn, patient)? {
-        if access.stands(env.now()) {
+    for (access, user) in access::of_patient(tx.conn, patient)? {
+        if access.is_active(tx.now) {
             all.push(ExportedAccess {
                 user_id: user.id,
-                name: access::holder_names(conn, user.id)?.into_iter().next(),
+                name: access::holder_names(tx.conn, user.id)?.into_iter().next(),
                 relation: access.relation,
                 created_at: access.created_at,
                 ends_on: access.ends_on,
@@ -206,15 +204,6 @@ fn access_of(conn: &mut Conn, env: &Env, patient: PatientId) -> Result<Vec<Expor
         }
     }
     Ok(all)
-}
-
-fn consents_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ConsentDto>> {
-    let rows: Vec<Consent> = consents::table
-        .filter(consents::patient_id.eq(patient))
-        .order((consents::signed_at, consents::id))
-        .select(Consent::as_select())
-        .load(conn)?;
-    Ok(rows.into_iter().map(ConsentDto::from).collect())
 }
 
 fn events_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ExportedEvent>> {
@@ -253,4 +242,25 @@ fn messages_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ExportedMessag
             messages::sent_at,
         ))
         .load(conn)?)
+}
+
+/// Export everything stored about a patient
+///
+/// Returns one document with the record, access, consents, appointments and their history, intakes with all versions and what was computed
+/// from them, flags, laboratory results and messages, for a person who asks for the data that the clinic stores about them. Patients,
+/// practitioners and administrators get everything. An account that acts for a patient gets what it may see elsewhere (`scope` is
+/// `limited`).
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "get_patient_export",
+    security(("bearer" = [])),
+    params(("id" = PatientId, Path, description = "The patient")),
+    responses((status = 200, description = "The document, as an attachment", body = PatientExport,
+        headers(("Content-Disposition" = String, description = "The name of the file to save it in")))),
+)]
+#[get("/v1/patients/{id}/export")]
+pub(super) async fn get_patient_export(context: Context, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
+    let export = export(&context, id).await?;
+    let name = format!("attachment; filename=\"{}\"", export.file_name());
+    Ok(HttpResponse::Ok().insert_header((CONTENT_DISPOSITION, name)).json(export))
 }

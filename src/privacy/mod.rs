@@ -1,8 +1,14 @@
-//! What people may ask of a clinic that knows much about them: to be told all of it ([`export`]), and that nothing is kept
-//! longer than it must be ([`retention`]). It owns no tables, and lies above all departments because it asks each of them.
+//! Data protection: the [`export`] of everything stored about a patient, and the deletion of data after its [`retention`] period. Owns no
+//! tables. It is above all other domain modules, because it asks each of them.
 
-pub mod api;
 pub mod export;
 pub mod records;
 mod registrations;
 pub mod retention;
+
+use crate::http::Endpoints;
+
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(export::get_patient_export);
+}

@@ -1,4 +1,5 @@
-//! Patients' records whose time is past: nobody was seen for years, and who was a child then has long come of age.
+//! Retention of patients' records. A record is deleted some years after the patient was last seen; that of a minor also some years after
+//! the patient became an adult.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
@@ -8,8 +9,9 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::retention::Page;
-use crate::accounts::closing;
+use crate::accounts::{closing, store};
 use crate::audit;
+use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
 use crate::db::schema::{holds, patient_access, patients, users};
 use crate::db::types::{Date, Day, Instant, Uid};
@@ -17,17 +19,16 @@ use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{PatientId, UserId};
-use crate::patients::adulthood::birthday;
-use crate::trail::Trail;
+use crate::patients::access::adulthood::birthday;
 
-/// How many records are looked at at once.
+/// The most records of a page.
 const PAGE: i64 = 200;
 
 /// The visits of the patient `$1`.
 const VISITS: &str = "appointment_id IN (SELECT id FROM appointments WHERE patient_id = $1)";
 
-/// What hangs on a record, in the order in which it may go; `$1` is the patient. What goes by itself with a row that is
-/// named here is not. A test compares it with the database.
+/// The tables with rows about a patient (`$1`), in the order in which they can be deleted. Rows that a foreign key deletes are not listed. A
+/// test compares the list with the database.
 pub const RECORD: &[(&str, &str)] = &[
     ("intake_flags", "patient_id = $1"),
     ("intake_versions", "intake_id IN (SELECT id FROM intakes WHERE patient_id = $1)"),
@@ -46,7 +47,7 @@ pub const RECORD: &[(&str, &str)] = &[
     ("patients", "id = $1"),
 ];
 
-/// The instant so many years ago; `None` for none.
+/// Returns the instant some years ago; none for 0 years.
 pub fn cutoff(now: Timestamp, years: u8) -> Option<Timestamp> {
     (years > 0).then(|| back(now, years))
 }
@@ -56,8 +57,8 @@ fn back(now: Timestamp, years: u8) -> Timestamp {
     Timestamp::from(then.timestamp())
 }
 
-/// Whether a record may go: its patient was last seen before `cutoff`, and if they were under age then, they have been of age
-/// (from the birthday `adult_on`) for `minors_years` on the day `today`.
+/// Returns whether a record has passed its retention period: the patient was last seen before `cutoff`. A patient who was a minor then must
+/// also have been an adult (since the birthday `adult_on`) for `minors_years` on the day `today`.
 pub fn is_past(
     adult_on: civil::Date,
     seen: Timestamp,
@@ -83,10 +84,7 @@ struct Seen {
     at: Option<Timestamp>,
 }
 
-/// The records after an id whose time is past. Made before the instant, they may be: the rest is asked one by one.
-///
-/// # Errors
-/// The database's.
+/// Loads the records after an id that have passed their retention period. One query selects candidates by `before`; each is then checked.
 pub fn due(conn: &mut Conn, env: &Env, before: Timestamp, after: Uuid) -> Result<Page> {
     let query = diesel::sql_query(
         "SELECT id, date_of_birth AS born FROM patients p WHERE p.id > $1 AND p.created_at < $2
@@ -100,14 +98,14 @@ pub fn due(conn: &mut Conn, env: &Env, before: Timestamp, after: Uuid) -> Result
     let next = candidates.last().map(|last| last.id.0);
     let mut ids = Vec::new();
     for Candidate { id, born } in candidates {
-        if may_go(conn, env, id, born, before)? {
+        if may_be_deleted(conn, env, id, born, before)? {
             ids.push(id.0);
         }
     }
     Ok(Page { ids, next })
 }
 
-fn may_go(conn: &mut Conn, env: &Env, id: PatientId, born: Date, before: Timestamp) -> Result<bool> {
+fn may_be_deleted(conn: &mut Conn, env: &Env, id: PatientId, born: Date, before: Timestamp) -> Result<bool> {
     let today = env.now().in_zone(&TimeZone::UTC).date();
     let settings = &env.config.settings;
     let (adult_on, minors) = (birthday(born.0, settings.adult_age), settings.retention.retain_minors_years);
@@ -117,8 +115,8 @@ fn may_go(conn: &mut Conn, env: &Env, id: PatientId, born: Date, before: Timesta
     }
 }
 
-/// When the clinic last had to do with the patient: the record was made, a visit was to end that was not called off, a history
-/// was written, a result entered.
+/// Returns the last activity of the patient: the creation of the record, the end of a visit that was not cancelled, an intake, or a
+/// laboratory result.
 fn last_seen(conn: &mut Conn, id: PatientId) -> Result<Option<Timestamp>> {
     let query = diesel::sql_query(
         "SELECT max(at) AS at FROM (
@@ -133,22 +131,19 @@ fn last_seen(conn: &mut Conn, id: PatientId) -> Result<Option<Timestamp>> {
     Ok(seen.at)
 }
 
-/// Deletes a record whose time is past, with all that hangs on it, and makes accounts that acted for nobody else nameless.
-/// What the audit trail says of it stays, and says this as well.
-///
-/// # Errors
-/// The database's.
+/// Deletes a record that has passed its retention period, with everything that belongs to it, and anonymises the accounts that acted for no
+/// other patient. Its audit events stay, and the deletion adds one. Returns whether it was deleted.
 pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<bool> {
     let id = PatientId(id);
     let born = patients::table.find(id).select(patients::date_of_birth);
     let born: Option<Date> = match tx {
         Conn::Sqlite(tx) => born.first(tx),
-        // So that nobody books meanwhile.
+        // The lock prevents bookings meanwhile.
         Conn::Postgres(tx) => born.for_update().first(tx),
     }
     .optional()?;
     let Some(born) = born else { return Ok(false) };
-    if !may_go(tx, env, id, born, before)? {
+    if !may_be_deleted(tx, env, id, born, before)? {
         return Ok(false);
     }
     let accounts: Vec<UserId> = patient_access::table
@@ -158,15 +153,15 @@ pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<b
         .load(tx)?;
     delete(tx, id)?;
     for account in accounts {
-        forget(tx, env, account)?;
+        anonymise(tx, env, account)?;
     }
-    let trail = Trail::of_command("purge_record");
-    trail.note_patient(id);
-    audit::record(tx, env, &trail, id.0)?;
+    let audit_context = AuditContext::of_command("purge_record");
+    audit_context.note_patient(id);
+    audit::record(tx, env, &audit_context, id.0)?;
     Ok(true)
 }
 
-/// Deletes a record with all that hangs on it.
+/// Deletes a record with everything that belongs to it.
 fn delete(tx: &mut Conn, id: PatientId) -> Result<()> {
     for (table, condition) in RECORD {
         let query = diesel::sql_query(format!("DELETE FROM {table} WHERE {condition}")).bind::<Uid, _>(id);
@@ -175,21 +170,21 @@ fn delete(tx: &mut Conn, id: PatientId) -> Result<()> {
     Ok(())
 }
 
-/// Takes name, address and password from an account that acts for nobody any more. Its row stays: lines of other records may
-/// name it.
-fn forget(tx: &mut Conn, env: &Env, id: UserId) -> Result<()> {
+/// Removes name, address and password from an account that acts for no patient any more. Its row stays, because rows of other records may
+/// refer to it.
+fn anonymise(tx: &mut Conn, env: &Env, id: UserId) -> Result<()> {
     let others: i64 = patient_access::table.filter(patient_access::user_id.eq(id)).count().get_result(tx)?;
     if others > 0 {
         return Ok(());
     }
     diesel::delete(holds::table.filter(holds::user_id.eq(id))).execute(tx)?;
     closing::end(tx, id)?;
-    let nobody = format!("{id}@removed.invalid");
+    let address = store::removed_address(id);
     let is_patient = users::table.find(id).filter(users::role.eq("patient"));
     diesel::update(is_patient)
         .set((
-            users::email.eq(&nobody),
-            users::email_key.eq(&nobody),
+            users::email.eq(&address),
+            users::email_key.eq(&address),
             users::name.eq(None::<String>),
             users::password_hash.eq(None::<String>),
             users::second_factor_at.eq(None::<Timestamp>),
@@ -213,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adult_is_forgotten_years_after_the_last_visit_and_a_child_years_after_coming_of_age() {
+    fn a_record_is_deleted_years_after_the_last_visit_and_a_minors_record_years_after_adulthood() {
         let now = at("2040-06-01T00:00:00Z");
         let (today, cutoff) = (date(2040, 6, 1), cutoff(now, 10).expect("some years"));
         assert_eq!(cutoff, at("2030-06-01T00:00:00Z"));
@@ -234,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_child_is_forgotten_before_it_was_of_age_for_the_years_set(
+        fn no_minors_record_is_deleted_before_the_years_set_after_adulthood(
             born in 0..20_000_i64, seen in 0..20_000_i64, years in 1..30_u8, minors in 0..30_u8,
         ) {
             let born = date(1980, 1, 1).saturating_add(born.days());

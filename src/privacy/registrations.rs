@@ -1,4 +1,4 @@
-//! Registrations whose address nobody has verified, with the record that they made, unless somebody has worked with it since.
+//! Retention of registrations whose address was not verified, with the records that they created and that were not used since.
 
 use diesel::prelude::*;
 use uuid::Uuid;
@@ -12,16 +12,13 @@ use crate::db::schema::{holds, users};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::patients::unverified;
+use crate::patients::registration::unverified;
 
-/// How many ids are given at once.
+/// The most ids of a page.
 const PAGE: i64 = 200;
 
-/// The accounts after an id that were made before an instant and never verified. Those that were disabled stay, so that
-/// they cannot be made anew.
-///
-/// # Errors
-/// The database's.
+/// Loads the accounts after an id that were created before an instant and never verified. Disabled accounts stay, so that they cannot be
+/// created again.
 pub fn due(conn: &mut Conn, _: &Env, before: Timestamp, after: Uuid) -> Result<Page> {
     let ids: Vec<UserId> = users::table
         .filter(users::id.gt(UserId(after)))
@@ -37,14 +34,11 @@ pub fn due(conn: &mut Conn, _: &Env, before: Timestamp, after: Uuid) -> Result<P
     Ok(Page { next: ids.last().copied(), ids })
 }
 
-/// Deletes such an account, and the records that only it brought.
-///
-/// # Errors
-/// The database's.
+/// Deletes such an account, and the unused records that it created. Returns whether there was one.
 pub fn remove(tx: &mut Conn, _: &Env, before: Timestamp, id: Uuid) -> Result<bool> {
     let id = UserId(id);
     if let Conn::Postgres(pg) = tx {
-        // So that it is not verified meanwhile.
+        // The lock keeps it from being verified meanwhile.
         users::table.find(id).select(users::id).for_update().first::<UserId>(pg).optional()?;
     }
     let unverified = users::table
@@ -55,10 +49,10 @@ pub fn remove(tx: &mut Conn, _: &Env, before: Timestamp, id: Uuid) -> Result<boo
     if unverified.first::<UserId>(tx).optional()?.is_none() {
         return Ok(false);
     }
-    unverified::forget(tx, id)?;
+    unverified::discard(tx, id)?;
     diesel::delete(holds::table.filter(holds::user_id.eq(id))).execute(tx)?;
     closing::end(tx, id)?;
-    // It never did anything: nothing else names it.
+    // It was never used, so nothing else refers to it.
     diesel::delete(users::table.find(id)).execute(tx)?;
     Ok(true)
 }

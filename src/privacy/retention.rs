@@ -1,6 +1,6 @@
-//! What is deleted when its time is past: rule by rule, in small transactions beside a running server.
+//! Deletion of data after its retention period: rule by rule, in small transactions beside a running server.
 //!
-//! What is short-lived the server deletes by itself, every hour; patients' records only `legwork purge` does.
+//! The server deletes short-lived data every hour. Only `legwork purge` deletes patients' records and audit events.
 
 use std::time::{Duration, Instant};
 
@@ -19,43 +19,43 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::intake;
 
-/// How many rows one transaction deletes at most.
-const AT_ONCE: i64 = 500;
-/// How often the server looks.
-const ROUND: Duration = Duration::from_hours(1);
+/// The most rows that one transaction deletes.
+const BATCH: i64 = 500;
+/// How often the server applies the periodic rules.
+const INTERVAL: Duration = Duration::from_hours(1);
 
-/// What is deleted, and when.
+/// A retention rule.
 pub struct Rule {
-    /// What, in a word.
+    /// The data, in a word.
     pub name: &'static str,
-    /// The server sees to it by itself.
+    /// Whether the server applies it every hour.
     periodic: bool,
-    /// What is older than this is past its time; nothing is where there is no instant.
+    /// The end of the retention period: older data is deleted. None keeps all.
     before: fn(&Retention, Timestamp) -> Option<Timestamp>,
     work: Work,
 }
 
 enum Work {
-    /// Rows on which nothing hangs: where the condition holds, `$1` being the instant; the oldest first by `order`.
+    /// Deletes rows that nothing refers to, if the condition holds for the instant `$1`, oldest first by `order`.
     Rows { table: &'static str, condition: &'static str, order: &'static str },
-    /// What must be looked at one by one: `due` gives the next ids after one, `remove` looks again and deletes.
+    /// Checks one by one: `due` returns the next ids after an id, `remove` checks again and deletes.
     Each {
         due: fn(&mut Conn, &Env, Timestamp, Uuid) -> Result<Page>,
         remove: fn(&mut Conn, &Env, Timestamp, Uuid) -> Result<bool>,
     },
-    /// The beginning of the audit trail, which goes by whole sealed stretches.
-    Trail,
+    /// Deletes the oldest audit events, in whole sealed ranges.
+    AuditEvents,
 }
 
-/// Some of what is due, and where to go on; `None` at the end.
+/// A page of due objects.
 pub struct Page {
-    /// What is due.
+    /// The due objects.
     pub ids: Vec<Uuid>,
-    /// The id after which to go on.
+    /// The id after which the next page begins; none at the end.
     pub next: Option<Uuid>,
 }
 
-/// All rules.
+/// All retention rules.
 pub const RULES: &[Rule] = &[
     Rule {
         name: "messages",
@@ -63,7 +63,7 @@ pub const RULES: &[Rule] = &[
         before: |keep, now| days_before(now, keep.retain_messages_days),
         work: Work::Rows {
             table: "messages",
-            // What is still to be sent, or to be told by phone, is not done with.
+            // Messages that wait for sending or for a call stay.
             condition: "created_at < $1 AND status IN ('sent', 'failed', 'done')",
             order: "created_at",
         },
@@ -74,7 +74,7 @@ pub const RULES: &[Rule] = &[
         before: |keep, now| days_before(now, keep.retain_slots_days),
         work: Work::Rows {
             table: "slots",
-            // Those of appointments go with their record.
+            // Slots of appointments are deleted with the record.
             condition: "starts_at < $1 AND appointment_id IS NULL",
             order: "starts_at",
         },
@@ -107,7 +107,7 @@ pub const RULES: &[Rule] = &[
         name: "audit events",
         periodic: false,
         before: |keep, now| records::cutoff(now, keep.retain_audit_years),
-        work: Work::Trail,
+        work: Work::AuditEvents,
     },
 ];
 
@@ -127,15 +127,12 @@ impl Rule {
         (self.before)(&env.config.settings.retention, env.now())
     }
 
-    /// How many are past their time.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Counts the due objects.
     pub async fn count(&self, env: &Env) -> Result<u64> {
         let Some(before) = self.before(env) else { return Ok(0) };
         match self.work {
             Work::Rows { table, condition, .. } => count(env, before, table, condition).await,
-            Work::Trail => count(env, before, "audit_events", "at < $1").await,
+            Work::AuditEvents => count(env, before, "audit_events", "at < $1").await,
             Work::Each { due, .. } => {
                 let (mut count, mut after) = (0, Some(Uuid::nil()));
                 while let Some(at) = after {
@@ -149,15 +146,12 @@ impl Rule {
         }
     }
 
-    /// Deletes what is past its time, and says how many that were. What is broken off goes on the next time.
-    ///
-    /// # Errors
-    /// The database's.
+    /// Deletes the due objects, and returns how many. The next call continues an interrupted one.
     pub async fn apply(&self, env: &Env) -> Result<u64> {
         let Some(before) = self.before(env) else { return Ok(0) };
         match self.work {
             Work::Rows { table, condition, order } => rows(env, before, table, condition, order).await,
-            Work::Trail => trail(env, before).await,
+            Work::AuditEvents => audit_events(env, before).await,
             Work::Each { due, remove } => {
                 let (mut count, mut after) = (0, Some(Uuid::nil()));
                 while let Some(at) = after {
@@ -168,7 +162,7 @@ impl Rule {
                         if env.db.write(move |tx| remove(tx, &shared, before, id)).await? {
                             count += 1;
                         }
-                        breathe(began).await;
+                        pause_after(began).await;
                     }
                     after = page.next;
                 }
@@ -188,7 +182,7 @@ async fn count(env: &Env, before: Timestamp, table: &str, condition: &str) -> Re
     Ok(u64::try_from(found.await?).unwrap_or_default())
 }
 
-async fn trail(env: &Env, before: Timestamp) -> Result<u64> {
+async fn audit_events(env: &Env, before: Timestamp) -> Result<u64> {
     let mut deleted = 0;
     loop {
         let (shared, began) = (env.clone(), Instant::now());
@@ -196,14 +190,14 @@ async fn trail(env: &Env, before: Timestamp) -> Result<u64> {
             0 => return Ok(deleted),
             count => deleted += count as u64,
         }
-        breathe(began).await;
+        pause_after(began).await;
     }
 }
 
-/// Deletes rows until none is left that is past its time.
+/// Deletes rows until none is due.
 async fn rows(env: &Env, before: Timestamp, table: &str, condition: &str, order: &str) -> Result<u64> {
     let any = format!("SELECT count(*) AS count FROM (SELECT 1 FROM {table} WHERE {condition} LIMIT 1) AS due");
-    // The condition stands twice: where a row has changed since it was looked for, it stays.
+    // The condition is there twice, so that a row that changed since the search stays.
     let delete = format!(
         "DELETE FROM {table} WHERE {condition}
          AND id IN (SELECT id FROM {table} WHERE {condition} ORDER BY {order}, id LIMIT $2)"
@@ -211,7 +205,7 @@ async fn rows(env: &Env, before: Timestamp, table: &str, condition: &str, order:
     let mut deleted = 0;
     loop {
         let any = any.clone();
-        // A look first, so that the writer's turn is only taken where there is something to do.
+        // Read first, so that a write transaction begins only if a row is due.
         let due = env.db.read(move |conn| {
             let query = diesel::sql_query(any).bind::<At, _>(before);
             let count: Count = per_backend!(conn, conn => query.get_result(conn))?;
@@ -222,45 +216,47 @@ async fn rows(env: &Env, before: Timestamp, table: &str, condition: &str, order:
         }
         let (delete, began) = (delete.clone(), Instant::now());
         let count = env.db.write(move |tx| {
-            let query = diesel::sql_query(&delete).bind::<At, _>(before).bind::<BigInt, _>(AT_ONCE);
+            let query = diesel::sql_query(&delete).bind::<At, _>(before).bind::<BigInt, _>(BATCH);
             Ok(per_backend!(tx, tx => query.execute(tx))?)
         });
         match count.await? {
-            // Another instance was quicker.
+            // Another instance has deleted them.
             0 => return Ok(deleted),
             count => deleted += count as u64,
         }
-        breathe(began).await;
+        pause_after(began).await;
     }
 }
 
-/// Leaves the database to others for as long as it was taken.
-async fn breathe(began: Instant) {
+/// Pauses for as long as the transaction took, so that other requests get the database.
+async fn pause_after(began: Instant) {
     tokio::time::sleep(began.elapsed()).await;
 }
 
-/// Applies the rules of what is short-lived, and tells the log by number.
-pub async fn tidy(env: &Env) {
+/// Applies the periodic rules, and logs how much each deleted.
+pub async fn apply_periodic(env: &Env) {
     for rule in RULES.iter().filter(|rule| rule.periodic) {
         match rule.apply(env).await {
             Ok(0) => {}
-            Ok(count) => tracing::info!(what = rule.name, count, "deleted what was past its time"),
-            Err(error) => tracing::warn!(what = rule.name, %error, "could not be deleted; tried again in an hour"),
+            Ok(count) => tracing::info!(what = rule.name, count, "deleted data after its retention period"),
+            Err(error) => {
+                tracing::warn!(what = rule.name, %error, "could not delete data after its retention period; retrying in an hour");
+            }
         }
     }
 }
 
-/// Tidies at the start and then every hour, until told to stop.
+/// Starts the periodic task that applies the periodic rules, once an hour.
 pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) {
     let env = env.clone();
     actix_web::rt::spawn(async move {
         loop {
             tokio::select! {
-                () = tidy(&env) => {}
+                () = apply_periodic(&env) => {}
                 _ = stopping.changed() => return,
             }
             tokio::select! {
-                () = tokio::time::sleep(ROUND) => {}
+                () = tokio::time::sleep(INTERVAL) => {}
                 _ = stopping.changed() => return,
             }
         }

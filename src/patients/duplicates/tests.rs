@@ -1,10 +1,13 @@
-//! Who may be one person, and who never is.
+//! Which records may be of the same person, and which never are.
 
+use jiff::civil;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::DuplicateGrade::{Certain, Possible, Probable};
+use super::compare::{Candidate, Person, alike, compare, is_slip, with_slips};
 use super::*;
+use crate::patients::names;
 
 /// Given and family name, birth date, phone, e-mail: empty where there is none.
 type Sketch<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
@@ -40,7 +43,7 @@ fn require(a: Sketch, b: Sketch, expected: Option<(DuplicateGrade, &str)>) {
 }
 
 #[test]
-fn the_same_names_birth_date_and_a_contact_are_certain_however_they_are_written() {
+fn the_same_names_birth_date_and_a_contact_are_certain_in_any_spelling() {
     let (born, phone, mail) = ("1967-09-14", "+12125550100", "ann@example.org");
     require(ANN, ("ANN", "example", born, phone, ""), Some((Certain, "same_names same_birth_date same_phone")));
     require(
@@ -71,7 +74,7 @@ fn a_mistyped_name_or_birth_date_is_probable() {
 }
 
 #[test]
-fn what_is_weaker_is_possible() {
+fn weaker_similarity_is_possible() {
     let (born, phone, other) = ("1967-09-14", "+12125550100", "+12125550199");
     require(ANN, ("Example", "Ann", born, other, ""), Some((Possible, "names_swapped same_birth_date")));
     require(ANN, ("Ann", "Miller", born, phone, ""), Some((Possible, "other_family_name same_birth_date same_phone")));
@@ -113,7 +116,7 @@ fn previous_and_preferred_names_count() {
 }
 
 #[test]
-fn twins_and_other_relatives_are_not_one_person() {
+fn twins_and_other_relatives_are_different_persons() {
     for (first, second) in [("Ann", "Beth"), ("Anna", "Hannah"), ("Jon", "Jonathan"), ("Tim", "Tom"), ("李娜", "李婷")]
     {
         let twin = |given| (given, "Example", "1967-09-14", "+12125550100", "family@example.org");
@@ -122,7 +125,7 @@ fn twins_and_other_relatives_are_not_one_person() {
 }
 
 #[test]
-fn slips_are_one_digit_or_two_that_changed_places_or_day_and_month() {
+fn a_slip_is_one_wrong_digit_or_two_swapped_ones_or_day_and_month_swapped() {
     let day = |text: &str| text.parse::<Date>().expect("a day").0;
     for (a, b, slip) in [
         ("1967-09-14", "1967-09-15", true),
@@ -157,18 +160,18 @@ fn any_record() -> impl Strategy<Value = Candidate> {
 
 proptest! {
     #[test]
-    fn the_order_makes_no_difference(a in any_record(), b in any_record()) {
+    fn the_order_of_two_records_does_not_matter(a in any_record(), b in any_record()) {
         prop_assert_eq!(compare(&Person::of(&a), &Person::of(&b)), compare(&Person::of(&b), &Person::of(&a)));
     }
 
     #[test]
-    fn names_in_any_order_are_alike_or_not(a in "[a-e]{0,8}", b in "[a-e]{0,8}") {
+    fn similarity_of_names_is_symmetric(a in "[a-e]{0,8}", b in "[a-e]{0,8}") {
         prop_assert_eq!(alike(&a, &b), alike(&b, &a));
         prop_assert!(alike(&a, &a));
     }
 
     #[test]
-    fn everybody_is_certainly_themselves(a in any_record()) {
+    fn a_record_is_certainly_a_duplicate_of_itself(a in any_record()) {
         let (grade, _) = compare(&Person::of(&a), &Person::of(&a)).expect("the same");
         prop_assert_eq!(grade, Certain);
     }
@@ -184,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn the_days_that_are_looked_up_are_those_that_count_as_slips(a in any_day(), b in any_day()) {
+    fn the_days_that_are_searched_are_exactly_the_slips(a in any_day(), b in any_day()) {
         let days = with_slips(a);
         prop_assert!(days.contains(&Date(a)));
         prop_assert_eq!(days.contains(&Date(b)), a == b || is_slip(a, b));

@@ -1,95 +1,42 @@
-//! Whether two records may be of one person: a pure rule, and the search for candidates by indexed keys.
-//!
-//! Nothing is merged by itself, and whoever registers online is never told that a record exists.
+//! The rule whether two records may be of the same person.
 //!
 //! | grade    | birth date | names | contact | reasons |
 //! |----------|------------|-------|---------|---------|
 //! | certain  | same       | same  | phone or e-mail | |
-//! | probable | same       | same or alike (Jaro-Winkler ≥ 0.92 on both) | | |
+//! | probable | same       | same or similar (Jaro-Winkler ≥ 0.92 on both) | | |
 //! | probable | one slip   | same  | phone | |
-//! | possible | same       | given and family name changed places | | `names_swapped` |
-//! | possible | same       | given name alike, family name of the one is a previous name of the other | | `previous_name` |
-//! | possible | same       | same given name, another family name | phone or e-mail | `other_family_name` |
-//! | possible | same       | one given name is the beginning of the other's or its initial, or the preferred name of the other; family name alike | | `given_name_in_part`, `preferred_name` |
-//! | possible | one slip   | same, or alike with phone or e-mail | | |
-//! | possible | another    | same | phone or e-mail | `other_birth_date` |
+//! | possible | same       | given and family name swapped | | `names_swapped` |
+//! | possible | same       | given name similar, family name of one is a previous name of the other | | `previous_name` |
+//! | possible | same       | same given name, other family name | phone or e-mail | `other_family_name` |
+//! | possible | same       | one given name is the first part or the initial of the other, or its preferred name; family name similar | | `given_name_in_part`, `preferred_name` |
+//! | possible | one slip   | same, or similar with phone or e-mail | | |
+//! | possible | different  | same | phone or e-mail | `other_birth_date` |
 //!
-//! Who has another given name, not one that is alike, is somebody else, whatever else is the same: twins share birth date,
-//! family name and phone.
-//! A slip of a birth date is one digit, two digits side by side that changed places, or day and month that did.
-
-use std::collections::BTreeMap;
+//! A person with a different given name, which is not similar, is another person, even if everything else is the same: twins share birth
+//! date, family name and phone. A slip of a birth date is one wrong digit, two adjacent digits swapped, or day and month swapped.
 
 use diesel::prelude::*;
 use jiff::civil;
 
-use super::model::{self, Patient};
-use super::names;
-use crate::db::Conn;
+use super::{DuplicateGrade, DuplicateReason};
 use crate::db::schema::patients;
-use crate::db::types::{Date, text_enum};
-use crate::error::Result;
+use crate::db::types::Date;
 use crate::ids::PatientId;
+use crate::patients::model::{self, Patient};
+use crate::patients::names;
 
-text_enum! {
-    /// How likely two records are of one person; the most likely first.
-    DuplicateGrade {
-        /// Nothing speaks against it.
-        Certain = "certain",
-        /// A typing mistake lies between them, or a contact is missing.
-        Probable = "probable",
-        /// Worth a look.
-        Possible = "possible",
-    }
-}
-
-text_enum! {
-    /// What two records have in common, or how they differ.
-    DuplicateReason {
-        /// Given and family name are the same, but for case, accents and punctuation.
-        SameNames = "same_names",
-        /// Given and family name are alike (Jaro-Winkler of at least 0.92 each).
-        SimilarNames = "similar_names",
-        /// The given name of the one is the family name of the other, both ways.
-        NamesSwapped = "names_swapped",
-        /// The family name of the one is among the previous names of the other.
-        PreviousName = "previous_name",
-        /// The given name is the same, the family name another.
-        OtherFamilyName = "other_family_name",
-        /// One given name is the first part or the initial of the other.
-        GivenNameInPart = "given_name_in_part",
-        /// The given name of the one is the preferred name of the other.
-        PreferredName = "preferred_name",
-        /// The birth date is the same.
-        SameBirthDate = "same_birth_date",
-        /// The birth dates differ by one slip.
-        BirthDateSlip = "birth_date_slip",
-        /// The birth dates differ.
-        OtherBirthDate = "other_birth_date",
-        /// The phone number is the same.
-        SamePhone = "same_phone",
-        /// The e-mail address is the same.
-        SameEmail = "same_email",
-    }
-}
-
-/// How alike two names must be to count as one that was mistyped.
+/// The least similarity of two names of which one may be a typing mistake.
 const ALIKE: f64 = 0.92;
-/// The most records that one key may bring: a placeholder such as the clinic's own number must not bring thousands.
-const CANDIDATES: i64 = 1000;
-/// The most duplicates that are told.
-const TOLD: usize = 20;
-
-/// A person as far as records are compared, everything normalised.
+/// The normalised values of a record that are compared.
 #[derive(Clone)]
 pub struct Person {
-    /// Without accents, case, punctuation and spaces; none for a person of one name.
+    /// Without accents, case, punctuation and spaces; none for a mononym.
     given: Option<String>,
     /// The words of the given name.
     given_words: Vec<String>,
     family: String,
     preferred: Option<String>,
-    /// The words of all previous names, and each name as a whole.
+    /// The words of all previous names, and each previous name as a whole.
     previous: Vec<String>,
     born: civil::Date,
     phone: Option<String>,
@@ -97,7 +44,6 @@ pub struct Person {
 }
 
 impl Person {
-    /// The person of a record.
     pub fn of(record: &Candidate) -> Self {
         let previous = record.previous_names.as_deref().unwrap_or_default();
         let mut before: Vec<_> = names::words(previous.lines()).into_iter().collect();
@@ -117,7 +63,7 @@ impl Person {
     }
 }
 
-/// How two persons' names stand to each other; `None` where they are different people's.
+/// Compares two persons' names; none if they are the names of different persons.
 fn compare_names(a: &Person, b: &Person) -> Option<DuplicateReason> {
     use DuplicateReason as Reason;
     let given_alike = match (&a.given, &b.given) {
@@ -149,8 +95,8 @@ fn compare_names(a: &Person, b: &Person) -> Option<DuplicateReason> {
     (family_alike && (preferred(a, b) || preferred(b, a))).then_some(Reason::PreferredName)
 }
 
-/// Whether a given name is the first part of another: `Anne` of `Anne Marie`, `J` of `James`. `Jon` is none of `Jonathan`,
-/// which could as well be his brother.
+/// Returns whether a given name is the first part of another, as `Anne` of `Anne Marie` or `J` of `James`. `Jon` is not the first part of
+/// `Jonathan`, who could be his brother.
 fn in_part(short: &[String], long: &[String]) -> bool {
     match (short, long) {
         // A single letter; a single Chinese character is a whole name.
@@ -162,13 +108,13 @@ fn in_part(short: &[String], long: &[String]) -> bool {
     }
 }
 
-/// Whether one may be the other, mistyped. In one order, as the measure is not quite the same in both.
-fn alike(a: &str, b: &str) -> bool {
+/// Returns whether one name may be a typing mistake of the other. Compares them in a fixed order, because the measure is not symmetric.
+pub(super) fn alike(a: &str, b: &str) -> bool {
     let (a, b) = if a <= b { (a, b) } else { (b, a) };
     a == b || strsim::jaro_winkler(a, b) >= ALIKE
 }
 
-/// Grades two records, and says why; `None` where they are not likely of one person.
+/// Grades two records, with the reasons; none if they are not likely of the same person.
 pub fn compare(a: &Person, b: &Person) -> Option<(DuplicateGrade, Vec<DuplicateReason>)> {
     use DuplicateGrade as Grade;
     use DuplicateReason as Reason;
@@ -198,7 +144,7 @@ pub fn compare(a: &Person, b: &Person) -> Option<(DuplicateGrade, Vec<DuplicateR
     Some((grade, reasons))
 }
 
-/// The eight digits of a day.
+/// Returns the eight digits of a day.
 fn digits(day: civil::Date) -> [u8; 8] {
     let mut rest = i32::from(day.year()) * 10_000 + i32::from(day.month()) * 100 + i32::from(day.day());
     let mut digits = [0; 8];
@@ -209,8 +155,8 @@ fn digits(day: civil::Date) -> [u8; 8] {
     digits
 }
 
-/// Whether two different days are one slip apart.
-fn is_slip(a: civil::Date, b: civil::Date) -> bool {
+/// Returns whether two different days differ by one slip.
+pub(super) fn is_slip(a: civil::Date, b: civil::Date) -> bool {
     let (x, y) = (digits(a), digits(b));
     let differing: Vec<_> = (0..8).filter(|at| x[*at] != y[*at]).collect();
     match differing[..] {
@@ -220,8 +166,8 @@ fn is_slip(a: civil::Date, b: civil::Date) -> bool {
     }
 }
 
-/// A day and every day that is one slip away from it, in order.
-fn with_slips(day: civil::Date) -> Vec<Date> {
+/// Returns a day and every day that differs from it by one slip, in order.
+pub(super) fn with_slips(day: civil::Date) -> Vec<Date> {
     let own = digits(day);
     let mut variants = vec![own];
     for at in 0..8 {
@@ -248,27 +194,19 @@ fn with_slips(day: civil::Date) -> Vec<Date> {
     days
 }
 
-/// What of a record is compared and shown, without what is sealed.
+/// The columns of a record that are compared and shown.
 #[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = patients)]
 pub struct Candidate {
-    /// The record.
     pub id: PatientId,
-    /// Its number.
     pub mrn: String,
-    /// The legal given name.
     pub given_name: Option<String>,
-    /// The legal family name.
     pub family_name: String,
-    /// What the person wants to be called.
     pub preferred_name: Option<String>,
-    /// Names they had before, one a line.
+    /// The previous names, one per line.
     pub previous_names: Option<String>,
-    /// The day of birth.
     pub date_of_birth: Date,
-    /// E.164.
     pub phone: Option<String>,
-    /// Where their mail goes.
     pub email: Option<String>,
 }
 
@@ -293,51 +231,3 @@ impl From<&Patient> for Candidate {
         }
     }
 }
-
-/// A record that may be of the same person.
-pub struct Duplicate {
-    /// The record.
-    pub record: Candidate,
-    /// How likely.
-    pub grade: DuplicateGrade,
-    /// Why.
-    pub reasons: Vec<DuplicateReason>,
-}
-
-/// The records that may be of the same person as this one, the most likely first, of equally likely ones the oldest.
-///
-/// # Errors
-/// The database's.
-pub fn of(conn: &mut Conn, patient: &Patient) -> Result<Vec<Duplicate>> {
-    let person = Person::of(&patient.into());
-    let mut found: Vec<_> = candidates(conn, patient)?
-        .into_values()
-        .filter_map(|record| {
-            let (grade, reasons) = compare(&person, &Person::of(&record))?;
-            Some(Duplicate { record, grade, reasons })
-        })
-        .collect();
-    // Ids grow with time.
-    found.sort_by_key(|duplicate| (duplicate.grade, duplicate.record.id));
-    found.truncate(TOLD);
-    Ok(found)
-}
-
-/// The records that share a key with this one: each key has an index, so that none of it grows with the table.
-fn candidates(conn: &mut Conn, patient: &Patient) -> Result<BTreeMap<PatientId, Candidate>> {
-    let others = || patients::table.filter(patients::id.ne(patient.id)).select(Candidate::as_select());
-    let born = others().filter(patients::date_of_birth.eq_any(with_slips(patient.date_of_birth.0)));
-    let mut found: Vec<Candidate> = born.order(patients::id).limit(CANDIDATES).load(conn)?;
-    if let Some(phone) = &patient.phone_reversed {
-        let same = others().filter(patients::phone_reversed.eq(phone));
-        found.extend(same.order(patients::id).limit(CANDIDATES).load(conn)?);
-    }
-    if let Some(email) = &patient.email_key {
-        let same = others().filter(patients::email_key.eq(email));
-        found.extend(same.order(patients::id).limit(CANDIDATES).load(conn)?);
-    }
-    Ok(found.into_iter().map(|record| (record.id, record)).collect())
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! What may be written into a record.
+//! The rules for a record.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -10,8 +10,8 @@ fn now() -> Timestamp {
 }
 
 /// At a clinic in the United States.
-fn context() -> Context {
-    Context { now: now(), country: Country::of("US") }
+fn context() -> ProfileContext {
+    ProfileContext { now: now(), country: Country::of("US") }
 }
 
 fn whole() -> Value {
@@ -28,7 +28,7 @@ fn with(changes: Value) -> Result<Profile, Vec<(String, String)>> {
     for (name, value) in changes.as_object().expect("an object") {
         input[name] = value.clone();
     }
-    let input: PatientInput = serde_json::from_value(input).expect("the right shape");
+    let input: NewPatient = serde_json::from_value(input).expect("the right shape");
     let mut check = Check::new();
     let profile = Profile::parse(input, Author::Staff, "/patient", context(), &mut check);
     match check.done() {
@@ -68,7 +68,7 @@ fn errors(result: Result<Profile, Vec<FieldError>>) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_record_is_brought_to_one_form() {
+fn values_are_normalised() {
     let profile = with(json!({"email": " Ann@Example.org "})).expect("taken");
     assert_eq!(profile.phone.as_deref(), Some("+12125550100"));
     assert_eq!(profile.email.as_deref(), Some("Ann@Example.org"));
@@ -77,7 +77,7 @@ fn a_record_is_brought_to_one_form() {
 }
 
 #[test]
-fn each_broken_rule_is_told_with_its_place() {
+fn each_broken_rule_is_reported_with_its_pointer() {
     for (changes, pointer, code) in [
         (json!({"given_name": null}), "/patient/given_name", "required"),
         (json!({"given_name": " "}), "/patient/given_name", "required"),
@@ -112,7 +112,7 @@ fn each_broken_rule_is_told_with_its_place() {
 }
 
 #[test]
-fn the_first_and_the_last_day_of_birth_and_one_name_are_good() {
+fn the_first_and_the_last_birth_date_and_a_mononym_are_accepted() {
     for changes in [
         json!({"date_of_birth": "1900-01-01"}),
         json!({"date_of_birth": "2026-03-02"}),
@@ -141,7 +141,7 @@ fn nested_objects_are_merged_member_by_member() {
 }
 
 #[test]
-fn what_must_be_there_cannot_be_taken_away() {
+fn required_members_cannot_be_removed() {
     let profile = with(json!({})).expect("taken");
     for name in
         ["family_name", "date_of_birth", "administrative_sex", "preferred_language", "interpreter_needed", "given_name"]
@@ -158,11 +158,12 @@ fn what_must_be_there_cannot_be_taken_away() {
 }
 
 #[test]
-fn patients_keep_their_hands_off_their_identity_and_nobody_changes_the_number() {
+fn only_staff_change_legal_names_and_birth_date_and_the_record_number_never_changes() {
     let touched = |patch: Value, staff: bool| {
+        let author = if staff { Author::Staff } else { Author::Account };
         let patch: PatientPatch = serde_json::from_value(patch).expect("the right shape");
         let mut check = Check::new();
-        patch.forbid(staff, &mut check);
+        patch.forbid(author, &mut check);
         match check.done() {
             Err(Error::Invalid(errors)) => errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>(),
             _ => Vec::new(),
@@ -190,9 +191,9 @@ proptest! {
 }
 
 #[test]
-fn mail_may_go_where_the_staff_have_said_and_to_no_address_that_an_account_entered() {
+fn only_an_address_that_staff_entered_is_confirmed() {
     let mut check = Check::new();
-    let input: PatientInput = serde_json::from_value(whole()).expect("the right shape");
+    let input: NewPatient = serde_json::from_value(whole()).expect("the right shape");
     let mut profile = Profile::parse(input, Author::Account, "", context(), &mut check).expect("a profile");
     let mut change = |value: Value, author| {
         let patch: PatientPatch = serde_json::from_value(json!({"email": value})).expect("the right shape");
@@ -208,11 +209,11 @@ fn mail_may_go_where_the_staff_have_said_and_to_no_address_that_an_account_enter
 }
 
 #[test]
-fn a_record_that_an_account_makes_for_somebody_needs_no_contact_of_its_own() {
+fn a_record_that_an_account_creates_needs_no_contact() {
     let input = |phone: Value| {
         let mut input = whole();
         input["phone"] = phone;
-        serde_json::from_value::<PatientInput>(input).expect("the right shape")
+        serde_json::from_value::<NewPatient>(input).expect("the right shape")
     };
     let mut check = Check::new();
     let mut child = Profile::parse(input(Value::Null), Author::Account, "", context(), &mut check).expect("a profile");

@@ -1,0 +1,91 @@
+//! Guarded records. While a record is guarded, all access that staff give to it needs a second member of the staff.
+//!
+//! The record's address, its telephone number, its birth date and the patient's own account decide who is notified of new access, and
+//! whether the patient decides alone. A member of the staff who changes one of them could then give access to their own account unnoticed.
+//! So such a change guards the record, and the persons whose address or account it was are notified at once. A stopped access guards the
+//! record as well.
+
+use diesel::prelude::*;
+use jiff::SignedDuration;
+
+use super::Access;
+use crate::accounts::model::User;
+use crate::context::{Principal, Tx};
+use crate::db::schema::patients;
+use crate::error::Result;
+use crate::ids::PatientId;
+use crate::messages::model::{Envelope, Mail, Recipient, RecordChange, RecordMail};
+use crate::messages::outbox;
+use crate::patients::model::{Patient, Relation, email_key};
+use crate::patients::recipients::{self, Told};
+
+/// How long a record is guarded: long enough to read the mail and call the clinic, even after a holiday.
+const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// Returns whether the record is guarded now.
+pub fn is_guarded(tx: &mut Tx<impl Principal>, patient: PatientId) -> Result<bool> {
+    let guarded = patients::table.find(patient).filter(patients::guarded_until.gt(tx.now));
+    Ok(guarded.select(patients::id).first::<PatientId>(tx.conn).optional()?.is_some())
+}
+
+/// Guards the record from now on. The version of the record stays.
+pub fn begin(tx: &mut Tx<impl Principal>, patient: PatientId) -> Result<()> {
+    let until = tx.now.plus(GUARDED_FOR);
+    diesel::update(patients::table.find(patient)).set(patients::guarded_until.eq(Some(until))).execute(tx.conn)?;
+    Ok(())
+}
+
+/// Guards the record if staff changed its address, its telephone number or its birth date. Sends a notice of another address to the old
+/// address, and to all accounts that act for the patient.
+pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Patient) -> Result<()> {
+    // A confirmation is a change as well, because an unconfirmed address gets no mails.
+    let other_address = (&was.email_key, was.email_confirmed) != (&patient.email_key, patient.email_confirmed);
+    // The notice of an access may be a call. A first number beside a confirmed address changes nothing about it.
+    let had_contact = was.phone.is_some() || !(was.email.is_some() && was.email_confirmed);
+    let other_number = was.phone != patient.phone && had_contact;
+    if other_address || other_number || was.date_of_birth != patient.date_of_birth {
+        begin(tx, patient.id)?;
+    }
+    if was.email_key == patient.email_key {
+        return Ok(());
+    }
+    let mut told: Vec<Told> = Vec::new();
+    if let Some(email) = was.email.clone().filter(|_| was.email_confirmed) {
+        let (name, language) = (Some(was.display_name()), was.preferred_language.clone());
+        let recipient = Recipient { name, email: Some(email), phone: was.phone.clone(), language };
+        told.push(Told { recipient, account: None, is_patient: true });
+    }
+    for account in recipients::reached(tx.conn, tx.now, patient)? {
+        let is_told = told
+            .iter()
+            .any(|told| told.recipient.email.as_deref().map(email_key).as_ref() == Some(&account.1.email_key));
+        if !is_told {
+            told.push(recipients::of_account(patient, &account));
+        }
+    }
+    told.into_iter().try_for_each(|told| notify(tx, patient, told, RecordChange::AddressChanged))
+}
+
+/// Notifies the owner of an account that staff took its access away. Guards the record if it was the owner's own.
+pub fn access_revoked(tx: &mut Tx<impl Principal>, was: &Access, holder: &User) -> Result<()> {
+    if !was.is_active(tx.now) {
+        return Ok(());
+    }
+    if was.relation == Relation::Oneself {
+        begin(tx, was.patient_id)?;
+    }
+    if !recipients::has_mailbox(holder) {
+        return Ok(());
+    }
+    let patient: Patient = patients::table.find(was.patient_id).select(Patient::as_select()).first(tx.conn)?;
+    let told = recipients::of_account(&patient, &(was.clone(), holder.clone()));
+    notify(tx, &patient, told, RecordChange::AccessEnded)
+}
+
+fn notify(tx: &mut Tx<impl Principal>, patient: &Patient, told: Told, change: RecordChange) -> Result<()> {
+    let patient_name = (!told.is_patient).then(|| patient.first_name().to_owned());
+    let mail = Mail::RecordNotice(RecordMail { patient: patient_name, change });
+    let envelope = Envelope { recipient: told.recipient, patient_id: Some(patient.id), appointment_id: None, mail };
+    outbox::enqueue(tx.conn, tx.env, &envelope)?;
+    Ok(())
+}

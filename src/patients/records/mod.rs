@@ -1,0 +1,10 @@
+//! Patients' records: their fields and the rules for them, creating, searching, reading and changing.
+
+pub mod creating;
+mod declare;
+pub mod model;
+pub mod mrn;
+pub mod profile;
+pub mod searching;
+pub mod store;
+pub mod updating;

@@ -1,0 +1,220 @@
+//! Searching patients.
+
+use std::collections::BTreeSet;
+
+use actix_web::{HttpResponse, get};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::model::{self, Patient, PatientView};
+use super::mrn;
+use super::store::{Record, record_columns};
+use crate::actor::Action;
+use crate::clock::Timestamp;
+use crate::context::Context;
+use crate::db::Conn;
+use crate::db::schema::{patient_identifiers, patients};
+use crate::db::types::Date;
+use crate::error::{Check, Result, Rule};
+use crate::http::paging::{Cursor, Limit, next_pass};
+use crate::http::{Params, response};
+use crate::identifiers::{Token, identified};
+use crate::ids::PatientId;
+use crate::patients::consents::{ConsentType, settled};
+use crate::patients::names;
+use crate::phone::{self, Country};
+
+/// The list's name in its cursors.
+const LIST: &str = "patients";
+/// The name of the same list sorted by the last change.
+const CHANGES: &str = "patients-changes";
+
+/// A page of patients.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"items": [], "next_cursor": null}))]
+pub struct PatientPage {
+    /// The patients, newest record first; with `updated_since` sorted by the last change, oldest first.
+    items: Vec<PatientView>,
+    /// The `cursor` of the next page. Null on the last page.
+    next_cursor: Option<String>,
+    /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_updated_since: Option<Timestamp>,
+}
+
+/// The filters of a list of patients. All that are given must match.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PatientFilter {
+    /// At most 10 words that must each begin a word of one of the patient's names. Case, accents and order are ignored.
+    #[param(min_length = 1, max_length = 200, example = "garc ana")]
+    pub q: Option<String>,
+    /// The birth date.
+    pub date_of_birth: Option<Date>,
+    /// A phone number in its country's format, or its end with at least 4 digits. A number that begins with `+` must be complete.
+    #[param(min_length = 4, max_length = 40, example = "0100")]
+    pub phone: Option<String>,
+    /// The medical record number, in either case, with or without `LW-` and leading zeros.
+    #[param(max_length = 40, example = "LW-001001")]
+    pub mrn: Option<String>,
+    /// An identifier of another system: `system|value`, `value` of any system, or `system|` for all of a system.
+    #[param(min_length = 1, max_length = 456, example = "https://ehr.example/patients|48213")]
+    pub identifier: Option<String>,
+    /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
+    /// `next_updated_since` of the first page.
+    pub updated_since: Option<Timestamp>,
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+impl PatientFilter {
+    /// The name of the list in its order, for cursors.
+    fn list(&self) -> &'static str {
+        if self.updated_since.is_some() { CHANGES } else { LIST }
+    }
+
+    fn parse(&self) -> Result<(Search, Option<Cursor>, Limit)> {
+        let mut check = Check::new();
+        let mut search =
+            Search { date_of_birth: self.date_of_birth, updated_since: self.updated_since, ..Search::default() };
+        if let Some(q) = &self.q {
+            search.words = check.field("?q", names::search_words(q)).unwrap_or_default();
+        }
+        if let Some(phone) = &self.phone {
+            search.phone = check.field("?phone", phone_filter(phone));
+        }
+        if let Some(number) = &self.mrn {
+            let rule = || Rule::new("wrong_value", "must be a medical record number such as LW-001001");
+            search.mrn = check.field("?mrn", mrn::parse(number).ok_or_else(rule));
+        }
+        if let Some(identifier) = &self.identifier {
+            search.identifier = check.field("?identifier", Token::parse(identifier));
+        }
+        check.done()?;
+        Ok((search, Cursor::read(self.cursor.as_deref(), self.list())?, Limit::new(self.limit)?))
+    }
+}
+
+fn phone_filter(phone: &str) -> Result<PhoneFilter, Rule> {
+    let digits = phone.chars().filter(char::is_ascii_digit).count();
+    let fits = phone::is_spelled_like_one(phone) && digits <= 15;
+    // A number of no numbering plan is accepted, because it may have been stored before that was checked.
+    if fits && digits >= 7 && phone.starts_with('+') {
+        Ok(PhoneFilter::Whole(phone::dialled(phone, None)))
+    } else if fits && digits >= 4 && !phone.starts_with('+') {
+        Ok(PhoneFilter::Ends(phone.to_owned()))
+    } else {
+        Err(Rule::new("invalid_phone", "must be a phone number, or the last 4 or more digits of one"))
+    }
+}
+
+/// A filter by phone number.
+pub enum PhoneFilter {
+    /// The complete number in E.164.
+    Whole(String),
+    /// A national number, or the end of a number.
+    Ends(String),
+}
+
+/// A search whose values are checked. All filters that are set must match.
+#[derive(Default)]
+pub struct Search {
+    /// The beginnings of words of names.
+    pub words: BTreeSet<String>,
+    /// The birth date.
+    pub date_of_birth: Option<Date>,
+    /// The phone number.
+    pub phone: Option<PhoneFilter>,
+    /// The medical record number.
+    pub mrn: Option<String>,
+    /// An identifier of another system.
+    pub identifier: Option<Token>,
+    /// The earliest last change. The list is then sorted by the last change, oldest first.
+    pub updated_since: Option<Timestamp>,
+}
+
+/// Loads the patients that match, newest record first; with `updated_since` sorted by the last change, oldest first.
+pub fn find(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limit) -> Result<Vec<Record>> {
+    let mut query = patients::table.select(record_columns!()).into_boxed();
+    for word in &search.words {
+        query = query.filter(patients::id.eq_any(names::patients_named(word.clone())));
+    }
+    if let Some(day) = search.date_of_birth {
+        query = query.filter(patients::date_of_birth.eq(day));
+    }
+    match &search.phone {
+        None => {}
+        Some(PhoneFilter::Whole(phone)) => query = query.filter(patients::phone.eq(phone)),
+        Some(PhoneFilter::Ends(typed)) => {
+            let end = model::reversed_digits(&phone::last_digits(typed, Country::of_clinic(conn)?));
+            query = query.filter(patients::phone_reversed.ge(end.clone()));
+            if let Some(next) = names::successor(&end) {
+                query = query.filter(patients::phone_reversed.lt(next));
+            }
+        }
+    }
+    if let Some(mrn) = &search.mrn {
+        query = query.filter(patients::mrn.eq(mrn));
+    }
+    if let Some(token) = &search.identifier {
+        query = identified!(query, patients::id, patient_identifiers, patient_id, token);
+    }
+    if let Some(since) = search.updated_since {
+        query = query.filter(patients::updated_at.ge(after.map_or(since, |after| after.at.max(since))));
+        if let Some(Cursor { at, id }) = after {
+            query = query.filter(patients::updated_at.gt(at).or(patients::id.gt(PatientId(id))));
+        }
+        return Ok(query.order((patients::updated_at, patients::id)).limit(limit.query()).load(conn)?);
+    }
+    if let Some(Cursor { at, id }) = after {
+        let (at, id) = (at, PatientId(id));
+        query = query.filter(patients::created_at.lt(at).or(patients::created_at.eq(at).and(patients::id.lt(id))));
+    }
+    Ok(query.order((patients::created_at.desc(), patients::id.desc())).limit(limit.query()).load(conn)?)
+}
+
+/// Searches patients.
+///
+/// # Errors
+/// Every broken rule of the filter.
+pub async fn search(context: &Context, filter: PatientFilter) -> Result<PatientPage> {
+    context.require(Action::PatientSearch)?;
+    let (search, after, limit) = filter.parse()?;
+    let list = filter.list();
+    let next_updated_since = next_pass(context.env.now(), search.updated_since, after.as_ref());
+    context
+        .read(move |tx| {
+            let by_change = search.updated_since.is_some();
+            let rows = find(tx.conn, &search, after, limit)?;
+            let (rows, next_cursor) = limit.page(rows, list, |Record { patient, .. }| {
+                (if by_change { patient.updated_at } else { patient.created_at }, patient.id.0)
+            });
+            tx.audit.note_shown(rows.iter().map(|record| record.patient.id));
+            let items = rows.iter().map(|record| PatientView::new(tx.env, record)).collect::<Result<_>>()?;
+            Ok(PatientPage { items, next_cursor, next_updated_since })
+        })
+        .await
+}
+
+/// Search patients
+///
+/// Sorted by creation, newest first. Without filters all patients are listed. With `updated_since` the list is sorted by the last change
+/// instead. Start each pass with the `next_updated_since` of the first page of the previous pass, and you miss no change. Changes of the
+/// last minute are listed again.
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "list_patients",
+    security(("bearer" = [])),
+    params(PatientFilter),
+    responses((status = 200, description = "The patients that match", body = PatientPage)),
+)]
+#[get("/v1/patients")]
+pub(in crate::patients) async fn list_patients(
+    context: Context,
+    Params(filter): Params<PatientFilter>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&search(&context, filter).await?))
+}

@@ -1,0 +1,230 @@
+//! Loading, locking and storing records.
+
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+use super::model::{Details, Patient, PatientView, Profile};
+use super::mrn;
+use crate::actor::Actor;
+use crate::clock::Timestamp;
+use crate::context::{Principal, Tx};
+use crate::db::schema::{counters, patient_access, patient_name_words, patients, users};
+use crate::db::{Conn, per_backend};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::response::Versioned;
+use crate::identifiers;
+use crate::ids::PatientId;
+use crate::patients::consents::{ConsentType, settled};
+use crate::patients::{access, names};
+use crate::sealed::{Place, Sealed};
+
+/// Stores a new record with the next medical record number.
+///
+/// # Errors
+/// The conflict `identifier_taken`.
+pub fn insert(tx: &mut Tx<impl Principal>, profile: &Profile) -> Result<Patient> {
+    let number = diesel::update(counters::table.find("mrn"))
+        .set(counters::value.eq(counters::value + 1))
+        .returning(counters::value)
+        .get_result::<i64>(tx.conn)?;
+    let id = tx.env.new_id();
+    let details = tx.env.sealer.seal(details_place(id), &profile.details)?;
+    let mrn = mrn::format(number);
+    let key = RowKey { id, mrn, details, version: 1, created_at: tx.now, updated_at: tx.now };
+    let patient = Patient::with_profile(profile, key);
+    diesel::insert_into(patients::table).values(&patient).execute(tx.conn)?;
+    insert_words(tx.conn, &patient)?;
+    if !patient.identifiers.0.is_empty() {
+        identifiers::set_for_patient(tx.conn, id, &patient.identifiers)?;
+    }
+    Ok(patient)
+}
+
+/// Stores a changed record as the version after `was`.
+///
+/// # Errors
+/// [`Error::Stale`] if another change was first; the conflict `identifier_taken`.
+pub fn update(tx: &mut Tx, was: &Patient, profile: &Profile) -> Result<Patient> {
+    let key = RowKey {
+        id: was.id,
+        mrn: was.mrn.clone(),
+        details: tx.env.sealer.seal(details_place(was.id), &profile.details)?,
+        version: was.version + 1,
+        created_at: was.created_at,
+        updated_at: tx.now,
+    };
+    let patient = Patient::with_profile(profile, key);
+    let unchanged = patients::table.filter(patients::id.eq(was.id)).filter(patients::version.eq(was.version));
+    if diesel::update(unchanged).set(&patient).execute(tx.conn)? != 1 {
+        return Err(Error::Stale);
+    }
+    diesel::delete(patient_name_words::table.filter(patient_name_words::patient_id.eq(was.id))).execute(tx.conn)?;
+    insert_words(tx.conn, &patient)?;
+    if patient.identifiers != was.identifiers {
+        identifiers::set_for_patient(tx.conn, was.id, &patient.identifiers)?;
+    }
+    if patient.date_of_birth != was.date_of_birth {
+        access::grant::update_ends(tx.conn, tx.env, &patient)?;
+    }
+    Ok(patient)
+}
+
+/// Raises the version of a record, because something that is shown with it has changed.
+pub fn touch(conn: &mut Conn, id: PatientId, now: Timestamp) -> Result<()> {
+    diesel::update(patients::table.find(id))
+        .set((patients::version.eq(patients::version + 1), patients::updated_at.eq(now)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// What a row has beside the profile.
+pub(super) struct RowKey {
+    pub(super) id: PatientId,
+    pub(super) mrn: String,
+    pub(super) details: Sealed<Details>,
+    pub(super) version: i32,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+/// Returns what the record says, with its sealed part opened.
+///
+/// # Errors
+/// A fault if the sealed part does not open.
+pub fn profile(env: &Env, patient: &Patient) -> Result<Profile> {
+    let details = env.sealer.open(details_place(patient.id), &patient.details)?;
+    Ok(Profile::of_row(patient, details))
+}
+
+fn details_place(id: PatientId) -> Place {
+    Place::new("patients", "details", id.0)
+}
+
+fn insert_words(conn: &mut Conn, patient: &Patient) -> Result<()> {
+    let rows: Vec<_> = names::words(patient.names())
+        .into_iter()
+        .map(|word| (patient_name_words::patient_id.eq(patient.id), patient_name_words::word.eq(word)))
+        .collect();
+    per_backend!(conn, conn => diesel::insert_into(patient_name_words::table).values(rows).execute(conn))?;
+    Ok(())
+}
+
+/// Returns whether the actor sees every patient, and notes this one for the audit event.
+///
+/// # Errors
+/// [`Error::NotFound`] if the actor sees no patients at all.
+fn sees_all(actor: &Actor, id: PatientId) -> Result<bool> {
+    actor.trail.note_patient(id);
+    access::reaches_all(actor)
+}
+
+/// The query of a patient, who is found if `$sees_all` holds or the actor may act for the patient.
+macro_rules! patient_of {
+    ($sees_all:expr, $env:expr, $actor:expr, $id:expr) => {
+        patients::table.find($id).filter(
+            $sees_all.into_sql::<Bool>().or(patients::id.eq_any(access::patients_of($actor.user_id, $env.now()))),
+        )
+    };
+}
+
+/// Loads a patient.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none that the actor may see.
+pub fn visible(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<Patient> {
+    let sees_all = sees_all(actor, id)?;
+    Ok(per_backend!(conn, conn => patient_of!(sees_all, env, actor, id).select(Patient::as_select()).first(conn))?)
+}
+
+/// Locks a patient, so that changes of what belongs to the patient run one after the other.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none that the actor may see.
+pub fn lock(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<PatientId> {
+    let sees_all = sees_all(actor, id)?;
+    let patient = patient_of!(sees_all, env, actor, id).select(patients::id);
+    Ok(match conn {
+        // SQLite's writes are serial.
+        Conn::Sqlite(conn) => patient.first(conn)?,
+        Conn::Postgres(conn) => patient.for_no_key_update().first(conn)?,
+    })
+}
+
+/// Like [`lock`]. For an actor who is not staff it also locks the account, for what is counted by account.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none that the actor may see.
+pub fn lock_by_account(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<PatientId> {
+    let Conn::Postgres(pg) = conn else { return lock(conn, env, actor, id) };
+    if sees_all(actor, id)? {
+        return lock(conn, env, actor, id);
+    }
+    // One statement locks the account first and the patient last, in the order of the tables, as all that lock both do.
+    Ok(users::table
+        .inner_join(patient_access::table.on(patient_access::user_id.eq(users::id)))
+        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
+        .filter(users::id.eq(actor.user_id))
+        .filter(patients::id.eq(id))
+        .filter(access::active(env.now()))
+        .select(patients::id)
+        .for_no_key_update()
+        .first(pg)?)
+}
+
+/// A patient with the consents that are settled.
+#[derive(Clone, Queryable)]
+pub struct Record {
+    /// The patient.
+    pub patient: Patient,
+    treatment_settled: bool,
+    privacy_notice_settled: bool,
+}
+
+impl Record {
+    /// The consents that were neither accepted nor declined in the current version.
+    pub fn consents_outstanding(&self) -> Vec<ConsentType> {
+        let settled = |consent_type: &ConsentType| match consent_type {
+            ConsentType::Treatment => self.treatment_settled,
+            ConsentType::PrivacyNotice => self.privacy_notice_settled,
+        };
+        ConsentType::ALL.iter().copied().filter(|it| !settled(it)).collect()
+    }
+}
+
+/// The columns of a [`Record`].
+macro_rules! record_columns {
+    () => {
+        (Patient::as_select(), settled!(ConsentType::Treatment), settled!(ConsentType::PrivacyNotice))
+    };
+}
+pub(super) use record_columns;
+
+/// Loads a patient with the settled consents.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none that the actor may see.
+pub fn record(tx: &mut Tx, id: PatientId) -> Result<Record> {
+    let (env, actor) = (tx.env, tx.actor);
+    let sees_all = sees_all(actor, id)?;
+    Ok(per_backend!(tx.conn, conn => patient_of!(sees_all, env, actor, id).select(record_columns!()).first(conn))?)
+}
+
+impl PatientView {
+    /// Loads a patient's record.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none that the actor may see.
+    pub fn load(tx: &mut Tx, id: PatientId) -> Result<Versioned<Self>> {
+        let record = record(tx, id)?;
+        Ok(Versioned { version: record.patient.version, object: Self::new(tx.env, &record)? })
+    }
+
+    /// The record as callers see it.
+    ///
+    /// # Errors
+    /// A fault if the sealed part does not open.
+    pub fn new(env: &Env, record: &Record) -> Result<Self> {
+        Ok(Self::of_record(record, profile(env, &record.patient)?))
+    }
+}

@@ -1,0 +1,107 @@
+//! Reading and changing a patient's record.
+
+use actix_web::{HttpResponse, get, patch};
+
+use super::model::{PatientPatch, PatientView};
+use super::profile::Author;
+use super::store;
+use crate::actor::Action;
+use crate::context::Context;
+use crate::error::{Check, Result};
+use crate::http::etag::IfMatch;
+use crate::http::response::{self, Versioned};
+use crate::http::{Patch, PathId};
+use crate::ids::PatientId;
+use crate::patients::access::guarding;
+use crate::phone::Country;
+
+/// Reads a patient's record.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see it.
+pub async fn read(context: &Context, id: PatientId) -> Result<Versioned<PatientView>> {
+    context.require(Action::PatientRead)?;
+    context.read(move |tx| PatientView::load(tx, id)).await
+}
+
+/// Changes a patient's record. A patch without changes keeps the version.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound), [`Error::Stale`](crate::error::Error::Stale); every broken rule; the conflict
+/// `identifier_taken`.
+pub async fn update(
+    context: &Context,
+    id: PatientId,
+    if_match: IfMatch,
+    patch: PatientPatch,
+) -> Result<Versioned<PatientView>> {
+    context.require(Action::PatientWrite)?;
+    let author = if context.is_staff() { Author::Staff } else { Author::Account };
+    let mut check = Check::new();
+    patch.forbid(author, &mut check);
+    let change = patch.parse("", context.env.now(), &mut check);
+    check.done()?;
+    context
+        .change(move |tx| {
+            let was = store::visible(tx.conn, tx.env, tx.actor, id)?;
+            if_match.check(was.version)?;
+            let before = store::profile(tx.env, &was)?;
+            let mut profile = before.clone();
+            let mut check = Check::new();
+            change.clone().apply(&mut profile, author, Country::of_clinic(tx.conn)?, "", &mut check);
+            check.done()?;
+            if profile != before {
+                let patient = store::update(tx, &was, &profile)?;
+                if author == Author::Staff {
+                    guarding::record_changed(tx, &was, &patient)?;
+                }
+            }
+            PatientView::load(tx, id)
+        })
+        .await
+}
+
+/// Read a patient's record
+///
+/// For staff, the patient, and the accounts that act for the patient.
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "get_patient",
+    security(("bearer" = [])),
+    params(("id" = PatientId, Path, description = "The patient")),
+    responses((status = 200, description = "The patient", body = PatientView, headers(("ETag" = String)))),
+)]
+#[get("/v1/patients/{id}")]
+pub(in crate::patients) async fn get_patient(context: Context, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
+    Ok(response::versioned(&read(&context, id).await?))
+}
+
+/// Change a patient's record
+///
+/// Staff change every member except `mrn`. For all other callers the legal names, the birth date, the administrative sex and the identifiers
+/// are `forbidden_field`. Nested objects are merged member by member. A patch without changes keeps the version.
+#[utoipa::path(
+    tag = "patients",
+    operation_id = "update_patient",
+    security(("bearer" = [])),
+    params(
+        ("id" = PatientId, Path, description = "The patient"),
+        ("If-Match" = String, Header),
+    ),
+    request_body(content = PatientPatch, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The changed patient", body = PatientView, headers(("ETag" = String))),
+        (status = 409, description = "`identifier_taken`: another patient has an identifier; `pointer` names the identifier, `taken_by` the patient"),
+    ),
+)]
+#[patch("/v1/patients/{id}")]
+pub(in crate::patients) async fn update_patient(
+    context: Context,
+    PathId(id): PathId<PatientId>,
+    if_match: IfMatch,
+    Patch(patch): Patch<PatientPatch>,
+) -> actix_web::Result<HttpResponse> {
+    context.require(Action::PatientWrite)?;
+    let updated = update(&context, id, if_match.required()?, patch).await?;
+    Ok(response::versioned(&updated))
+}

@@ -1,0 +1,273 @@
+//! Online registration: an account, a record and the consents at once. The caller does not learn which addresses are registered: the response is the
+//! same for every address and takes the same time. The mail tells the owner of the mailbox.
+
+pub mod unverified;
+pub mod verification;
+
+use actix_web::{HttpResponse, post};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::access::grant;
+use super::consents::decisions::{self, CheckedConsent, NewConsent};
+use super::model::{NewPatient, Profile, Relation};
+use super::profile::{Author, ProfileContext};
+use super::store;
+use crate::accounts;
+use crate::accounts::model::{EmailAddress, User};
+use crate::accounts::origin::Origin;
+use crate::accounts::store::NewAccount;
+use crate::accounts::verification::{self as links, Requester};
+use crate::actor::Role;
+use crate::context::{Anonymous, Context, Once, Principal, Tx};
+use crate::error::{Check, Error, Result, Rule};
+use crate::http::{Body, IdempotencyKey, response};
+use crate::ids::PatientId;
+use crate::messages::model::{Envelope, Mail, MessageKind, Recipient, RegistrationMail};
+use crate::messages::outbox;
+
+/// The most consents in a registration.
+const CONSENTS: usize = 10;
+/// The longest name of an account's holder, in characters.
+pub(super) const HOLDER_NAME: usize = 200;
+
+/// A registration: an account with the record of a patient.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "email": "ann@example.org", "relation": "self",
+    "patient": {
+        "given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
+        "phone": "(212) 555-0100", "preferred_language": "en", "interpreter_needed": false
+    },
+    "consents": [
+        {"type": "treatment", "version": "1", "decision": "accepted", "method": "online", "signer": "Ann Example"},
+        {"type": "privacy_notice", "version": "1", "decision": "accepted", "method": "online", "signer": "Ann Example"}
+    ]
+}))]
+pub struct NewRegistration {
+    /// The e-mail address to sign in with. Case is ignored.
+    #[schema(max_length = 254)]
+    email: String,
+    /// The relation of the account's holder to the patient. With `self` the holder is the patient.
+    relation: Relation,
+    /// The holder's name. Required unless `relation` is `self`.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// The patient. For `self` the e-mail address is the account's; any other address is rejected. For another person the address is
+    /// stored, and gets no mail until staff confirm it.
+    patient: NewPatient,
+    /// The holder's decisions on the consent documents, for themselves or for the patient. Missing ones are shown as outstanding later, and
+    /// do not prevent a booking.
+    #[serde(default)]
+    #[schema(max_items = 10)]
+    consents: Vec<NewConsent>,
+}
+
+/// A registration whose values are checked.
+struct Registration {
+    email: EmailAddress,
+    relation: Relation,
+    name: Option<String>,
+    profile: Profile,
+    consents: Vec<CheckedConsent>,
+}
+
+impl NewRegistration {
+    fn checked(mut self, context: ProfileContext) -> Result<Registration> {
+        let mut check = Check::new();
+        let email = check.field("/email", EmailAddress::parse(&self.email));
+        let oneself = self.relation == Relation::Oneself;
+        let name = self.name.as_deref().map(|name| text::one_line(name, HOLDER_NAME));
+        let name = name.and_then(|name| check.field("/name", name));
+        check.require(
+            oneself || self.name.is_some(),
+            "/name",
+            "required",
+            "must be sent: the name of the account's holder",
+        );
+        if let (true, Some(email)) = (oneself, &email) {
+            check.field("/patient/email", own_address(&mut self.patient, email));
+        }
+        self.patient.forbid_staff_fields("/patient", &mut check);
+        self.patient.forbid_relation("/patient/relation", &mut check);
+        let profile = Profile::parse(self.patient, Author::Account, "/patient", context, &mut check);
+        check.require(
+            self.consents.len() <= CONSENTS,
+            "/consents",
+            "too_many",
+            format!("must have at most {CONSENTS} entries"),
+        );
+        let mut consents = Vec::new();
+        for (index, input) in self.consents.into_iter().take(CONSENTS).enumerate() {
+            let Some(consent) = input.checked(&format!("/consents/{index}"), false, &mut check) else { continue };
+            let pointer = format!("/consents/{index}/signer");
+            match (oneself, &profile, &name) {
+                (true, Some(profile), _) => check.field(&pointer, consent.signed_by(self.relation, profile.names())),
+                (false, _, Some(name)) => check.field(&pointer, consent.signed_by(self.relation, [name.as_str()])),
+                _ => None,
+            };
+            consents.push(consent.or_signed(name.clone().filter(|_| !oneself)));
+        }
+        check.done()?;
+        let (Some(email), Some(profile)) = (email, profile) else {
+            return Err(Error::fault("a registration that kept the rules is missing"));
+        };
+        Ok(Registration { email, relation: self.relation, name, profile, consents })
+    }
+}
+
+/// Gives the record of a person who registers for themselves the account's address, and accepts no other.
+///
+/// # Errors
+/// `not_the_account` for another address.
+pub(super) fn own_address(patient: &mut NewPatient, account: &EmailAddress) -> Result<(), Rule> {
+    let Some(email) = &patient.email else {
+        patient.email = Some(account.as_str().to_owned());
+        return Ok(());
+    };
+    // The profile reports an invalid address.
+    match EmailAddress::parse(email) {
+        Ok(email) if email.key() != account.key() => {
+            Err(Rule::new("not_the_account", "must be the account's address or left out; staff can enter another one"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Registers a patient, unless the address has an account already. `typed` is the registration as JSON; it waits in its link if
+/// another caller's registration of the address is stored.
+///
+/// # Errors
+/// Every broken rule. The result does not reveal whether the address is registered.
+pub async fn register(
+    context: &Context<Anonymous>,
+    once: Once<Anonymous>,
+    origin: &Origin,
+    new: NewRegistration,
+    typed: String,
+) -> Result<()> {
+    let registration = new.checked(ProfileContext::load(context).await?)?;
+    let requester = Requester::new(&context.env, &registration.email.key(), origin);
+    let registered = context.change_once(once, move |tx| registration.store_and_mail(tx, &typed, &requester));
+    accounts::uniform_delay(registered).await
+}
+
+impl Registration {
+    fn account(&self) -> NewAccount {
+        NewAccount {
+            email: self.email.clone(),
+            name: self.name.clone(),
+            role: Role::Patient,
+            practitioner_id: None,
+            password_hash: None,
+            preferred_language: self.profile.preferred_language.clone(),
+        }
+    }
+
+    /// The names by which the owner of the mailbox recognises it.
+    fn names(&self) -> RegistrationMail {
+        let Profile { given_name, family_name, .. } = &self.profile;
+        RegistrationMail::new(self.relation.as_str(), self.name.as_deref(), given_name.as_deref(), family_name)
+    }
+
+    /// Reads a registration that waited in its link; none if it no longer keeps the rules.
+    fn waiting(typed: &str, context: ProfileContext) -> Option<Self> {
+        serde_json::from_str::<NewRegistration>(typed).ok()?.checked(context).ok()
+    }
+
+    /// Replaces what an account that was never verified has created.
+    fn replace(&self, tx: &mut Tx<impl Principal>, user: &User) -> Result<(User, PatientId)> {
+        unverified::discard(tx.conn, user.id)?;
+        let user = accounts::store::replace_unverified(tx.conn, user, &self.account(), tx.now)?;
+        let patient = self.insert_record(tx, &user)?;
+        Ok((user, patient))
+    }
+
+    fn insert_record(&self, tx: &mut Tx<impl Principal>, user: &User) -> Result<PatientId> {
+        let patient = store::insert(tx, &self.profile)?;
+        grant::give(tx, user.id, &patient, self.relation, None)?;
+        for consent in &self.consents {
+            decisions::insert(tx, &patient, consent)?;
+        }
+        Ok(patient.id)
+    }
+
+    fn store_and_mail(&self, tx: &mut Tx<Anonymous>, typed: &str, requester: &Requester) -> Result<()> {
+        let (user, patient) = match accounts::store::find_by_email(tx.conn, &self.email.key())? {
+            None => {
+                // Other spellings of the mailbox may have used up its limit.
+                if !outbox::has_room_for_first(tx.conn, tx.env, self.email.as_str(), MessageKind::VerifyEmail)? {
+                    return Ok(());
+                }
+                let user = accounts::store::insert(tx.conn, tx.env, &self.account());
+                let user = user.map_err(unverified::retry_if_email_taken)?;
+                let patient = self.insert_record(tx, &user)?;
+                (user, patient)
+            }
+            Some(known) => {
+                // The lock keeps the account from being verified while it is replaced.
+                let known = accounts::store::lock(tx.conn, known.id)?;
+                if known.disabled_at.is_some() {
+                    return Ok(());
+                }
+                // The link in the invitation verifies an invited member of the staff.
+                if known.email_verified_at.is_some() || known.role.is_staff() {
+                    if outbox::has_room(tx.conn, tx.env, &known.email, MessageKind::AlreadyRegistered)? {
+                        mail(tx, known.recipient(), None, Mail::AlreadyRegistered)?;
+                    }
+                    return Ok(());
+                }
+                if !links::has_room(tx.conn, tx.env, &known, requester)? {
+                    return Ok(());
+                }
+                if links::belongs_to_another(tx.conn, known.id, requester, tx.now)? {
+                    let token = links::issue_waiting(tx.conn, tx.env, known.id, requester, typed)?;
+                    let recipient = Recipient {
+                        name: self.name.clone(),
+                        email: Some(self.email.as_str().to_owned()),
+                        phone: None,
+                        language: self.profile.preferred_language.clone(),
+                    };
+                    let registration = Some(self.names());
+                    return mail(tx, recipient, None, Mail::VerifyEmail { token, registration });
+                }
+                self.replace(tx, &known)?
+            }
+        };
+        let token = links::issue(tx.conn, tx.env, user.id, requester)?;
+        let registration = Some(self.names());
+        mail(tx, user.recipient(), Some(patient), Mail::VerifyEmail { token, registration })
+    }
+}
+
+fn mail(tx: &mut Tx<Anonymous>, recipient: Recipient, patient_id: Option<PatientId>, mail: Mail) -> Result<()> {
+    outbox::enqueue(tx.conn, tx.env, &Envelope { recipient, patient_id, appointment_id: None, mail })?;
+    Ok(())
+}
+
+/// Register online
+///
+/// Creates an account, the patient's record and the consents, and mails a link that verifies the address. The account has no password:
+/// its owner sets one after the verification (`POST /v1/email-verifications`), so that a stranger who registers the
+/// address never has its password. The response is the same if the address has an account already. Then its owner is told so by mail, and nothing changes. Until
+/// the address is verified, each link belongs to the registration that it was mailed for, and the first link that is followed decides. A
+/// caller who registers the address again replaces the caller's earlier registration, and its link stops working.
+#[utoipa::path(
+    tag = "registration",
+    operation_id = "create_registration",
+    params(("Idempotency-Key" = Option<String>, Header)),
+    request_body = NewRegistration,
+    responses((status = 202, description = "Accepted; a mail is queued")),
+)]
+#[post("/v1/registrations")]
+pub(super) async fn create_registration(
+    context: Context<Anonymous>,
+    key: IdempotencyKey,
+    origin: Origin,
+    body: Body<NewRegistration>,
+) -> Result<HttpResponse> {
+    let typed = String::from_utf8(body.raw.to_vec()).map_err(|error| Error::internal("read a body again", error))?;
+    register(&context, key.once(&body.raw), &origin, body.value, typed).await?;
+    Ok(response::accepted())
+}
