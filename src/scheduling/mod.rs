@@ -1,29 +1,49 @@
-//! When and where: locations, practitioners, visit types; weekly hours, extra hours, time off and closures → slots, holds.
+//! Locations, practitioners and visit types; practitioners' hours, and the slots that they give. Owns the tables `locations`,
+//! `location_closures`, `visit_types`, `practitioners`, `practitioner_identifiers`, `practitioner_visit_types`,
+//! `practitioner_locations`, `practitioner_exceptions`, `availability`, `slots` and `holds`.
 //!
-//! [`plan`] is the one rule which times a practitioner's plan gives, [`publishing`] makes the slots agree with it, and
-//! [`releasing`] keeps what is given back in agreement.
-//!
-//! Order of locks on PostgreSQL, so that no two requests wait for each other: the set-up of the clinic ([`store::set_up`]),
-//! practitioners by id ([`store::lock_practitioner`]), slots by practitioner and start ([`slots`]), rows of `holds`.
+//! Every transaction takes its locks in one order, so that no two wait for each other: the clinic's set-up ([`setup::lock`]),
+//! practitioners by id ([`setup::practitioner::lock`]), slots by practitioner and start ([`slots::locking`]), rows of `holds`.
 
-pub mod affected;
-pub mod api;
-pub mod availability;
-pub mod blocks;
-pub mod closures;
-pub mod exceptions;
-pub mod holds;
 pub mod hours;
-pub mod locations;
-pub mod model;
-pub mod offers;
-mod params;
-pub mod plan;
-pub mod plan_store;
-pub mod practitioners;
-pub mod publishing;
-pub mod releasing;
-pub mod search;
+pub mod setup;
 pub mod slots;
-pub mod store;
-pub mod visit_types;
+
+use self::hours::{availability, closures, exceptions};
+use self::setup::{locations, practitioners, visit_types};
+use self::slots::{blocks, holds, search};
+use crate::http::Endpoints;
+
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(search::list_slots)
+        .service(holds::create_hold)
+        .service(holds::get_hold)
+        .service(holds::renew_hold)
+        .service(holds::delete_hold)
+        .service(blocks::block_slot)
+        .service(blocks::unblock_slot)
+        .service(locations::list_locations)
+        .service(locations::create_location)
+        .service(locations::get_location)
+        .service(locations::update_location)
+        .service(closures::list_closures)
+        .service(closures::create_closures)
+        .service(closures::get_closure)
+        .service(closures::delete_closure)
+        .service(visit_types::list_visit_types)
+        .service(visit_types::create_visit_type)
+        .service(visit_types::get_visit_type)
+        .service(visit_types::update_visit_type)
+        .service(practitioners::list_practitioners)
+        .service(practitioners::create_practitioner)
+        .service(practitioners::get_practitioner)
+        .service(practitioners::update_practitioner)
+        .service(availability::get_availability)
+        .service(availability::replace_availability)
+        .service(exceptions::list_exceptions)
+        .service(exceptions::create_exception)
+        .service(exceptions::get_exception)
+        .service(exceptions::delete_exception);
+}

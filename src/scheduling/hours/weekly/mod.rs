@@ -1,17 +1,17 @@
 //! From weekly hours in civil time to slots in UTC, through every change of the clocks. Pure.
 //!
 //! # Daylight saving
-//! **The civil hours of the location hold: the practice is open at exactly the instants at which the location's clock
-//! shows a time within the opening.** It follows that
+//! **The location's civil time decides: an opening covers exactly the instants at which the location's clock shows a time within
+//! it.** It follows that
 //!
-//! - *gap* (the clock jumps ahead): civil times that do not exist are not open. An opening that would begin inside the gap
-//!   begins at the instant after it, one that would end inside ends at that instant, one that lies inside does not take
-//!   place that day. An opening around the gap is shorter by its length.
-//! - *fold* (the clock jumps back): an hour that comes twice is open twice. An opening around the fold is longer by its
-//!   length and has no pause. One that begins or ends inside the fold is open in each of the two passes, in its own hours.
+//! - *gap* (the clock jumps ahead): civil times that do not exist are not open. An opening that would start inside the gap
+//!   starts at the instant after it. An opening that would end inside the gap ends at that instant. An opening that lies inside the
+//!   gap does not take place that day. An opening around the gap is shorter by the length of the gap.
+//! - *fold* (the clock jumps back): an hour that occurs twice is open twice. An opening around the fold is longer by the length of
+//!   the fold and has no pause. An opening that starts or ends inside the fold is open in each of the two passes.
 //!
-//! Elapsed time is real: slots are cut every `slot_minutes` of real time from the start of the opening (after a pause of
-//! the fold, from the start of the second pass), and what is left at the end is no slot.
+//! Slots have real lengths: they are cut every `slot_minutes` of real time from the start of the opening. After a pause of the fold
+//! they are cut from the start of the second pass. A rest at the end that is shorter than a slot is not used.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
@@ -25,7 +25,7 @@ use crate::ids::LocationId;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "they are called what they are")]
+#[allow(missing_docs, reason = "the names of the days")]
 pub enum Weekday {
     Monday,
     Tuesday,
@@ -40,43 +40,42 @@ impl Weekday {
     const ALL: [Self; 7] =
         [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
 
-    /// Its number in ISO 8601: 1 is Monday.
+    /// Returns the number in ISO 8601: 1 is Monday.
     pub fn iso(self) -> i32 {
         self as i32 + 1
     }
 
-    /// The day of an ISO 8601 number.
+    /// Returns the day of an ISO 8601 number.
     pub fn from_iso(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|day| day.iso() == number)
     }
 }
 
-/// A weekly opening: every such weekday from `start_minute` until `end_minute` after midnight, as the location's clock
-/// shows them.
+/// A weekly opening: on the weekday from `start_minute` until `end_minute` after midnight, by the location's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// Where.
+pub struct WeeklyRule {
+    /// The location.
     pub location_id: LocationId,
-    /// On which day.
+    /// The day of the week.
     pub weekday: Weekday,
     /// 0 to 1439.
     pub start_minute: i32,
-    /// Up to 1440, the midnight that ends the day.
+    /// 1 to 1440, the midnight that ends the day.
     pub end_minute: i32,
-    /// The first day on which it holds.
+    /// The first day on which it applies; none if it has no first day.
     pub valid_from: Option<Date>,
-    /// The last day on which it holds.
+    /// The last day on which it applies; none if it has no last day.
     pub valid_until: Option<Date>,
 }
 
-impl Rule {
-    fn holds_on(&self, day: Date) -> bool {
+impl WeeklyRule {
+    fn applies_on(&self, day: Date) -> bool {
         i32::from(day.weekday().to_monday_one_offset()) == self.weekday.iso()
             && self.valid_from.is_none_or(|first| first <= day)
             && self.valid_until.is_none_or(|last| day <= last)
     }
 
-    /// Whether both may be open at the same civil time of some day.
+    /// Whether both are open at the same civil time of any day.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.weekday == other.weekday
             && self.start_minute < other.end_minute
@@ -92,7 +91,6 @@ impl Rule {
     }
 }
 
-/// Whether a range of days has a certain weekday.
 trait HasWeekday {
     fn has_weekday(&self, weekday: Weekday) -> bool;
 }
@@ -107,37 +105,37 @@ impl HasWeekday for std::ops::RangeInclusive<Date> {
     }
 }
 
-/// What of a location counts for its slots.
+/// A location where a practitioner works, with what its slots depend on.
 #[derive(Debug, Clone)]
-pub struct Place {
-    /// Which one.
+pub struct Workplace {
+    /// The location.
     pub location_id: LocationId,
-    /// Its time zone.
+    /// The time zone.
     pub zone: TimeZone,
-    /// The length of its slots.
+    /// The length of the slots.
     pub slot_minutes: i32,
 }
 
-/// A stretch of real time at a location: an opening without a pause, or a slot to be.
+/// A range of real time at a location: an opening without a pause, or a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stretch {
-    /// Its start.
+pub struct TimeRange {
+    /// The start.
     pub starts_at: Timestamp,
-    /// Its end.
+    /// The end.
     pub ends_at: Timestamp,
-    /// Where.
+    /// The location.
     pub location_id: LocationId,
 }
 
-impl Stretch {
-    /// Whether both share some time, wherever.
+impl TimeRange {
+    /// Whether it shares time with another range, at any location.
     pub fn overlaps(&self, starts_at: Timestamp, ends_at: Timestamp) -> bool {
         self.starts_at < ends_at && starts_at < self.ends_at
     }
 }
 
-/// Adds the slots of an opening, cut from its start; what is left at its end is none.
-pub fn cut(opening: &Stretch, slot_minutes: i32, into: &mut Vec<Stretch>) {
+/// Adds the slots of an opening, cut from its start.
+pub fn cut(opening: &TimeRange, slot_minutes: i32, into: &mut Vec<TimeRange>) {
     let step = SignedDuration::from_mins(slot_minutes.max(1).into());
     let mut starts_at = opening.starts_at;
     loop {
@@ -145,23 +143,23 @@ pub fn cut(opening: &Stretch, slot_minutes: i32, into: &mut Vec<Stretch>) {
         if ends_at > opening.ends_at {
             break;
         }
-        into.push(Stretch { starts_at, ends_at, ..*opening });
+        into.push(TimeRange { starts_at, ends_at, ..*opening });
         starts_at = ends_at;
     }
 }
 
-/// The first instant of a day in a zone.
+/// Returns the first instant of a day in a time zone.
 pub fn midnight(day: Date, zone: &TimeZone) -> Timestamp {
     day.to_zoned(zone.clone()).map_or(Timestamp::from(jiff::Timestamp::MAX), |first| first.timestamp().into())
 }
 
-/// The stretches of real time in which `rules` open `place` on the days from `from` until before `until`, in order. Two
-/// rules that touch give two openings.
-pub fn openings(rules: &[Rule], place: &Place, from: Date, until: Date) -> Vec<Stretch> {
+/// Returns the ranges of real time in which `rules` open `place` on the days from `from` until before `until`, in order. Two
+/// adjacent rules give two openings.
+pub fn openings(rules: &[WeeklyRule], place: &Workplace, from: Date, until: Date) -> Vec<TimeRange> {
     let passes = passes(&place.zone, from, until);
     let mut openings = Vec::new();
     for day in from.series(1.day()).take_while(|day| *day < until) {
-        for rule in rules.iter().filter(|rule| rule.location_id == place.location_id && rule.holds_on(day)) {
+        for rule in rules.iter().filter(|rule| rule.location_id == place.location_id && rule.applies_on(day)) {
             let (Some(start), Some(end)) = (civil(day, rule.start_minute), civil(day, rule.end_minute)) else {
                 continue;
             };
@@ -176,14 +174,14 @@ fn civil(day: Date, minute: i32) -> Option<DateTime> {
     day.to_datetime(Time::midnight()).checked_add(Span::new().minutes(minute)).ok()
 }
 
-/// A time in which a location's clock runs without a jump.
+/// A time in which a location's clock does not jump.
 struct Pass {
     from: jiff::Timestamp,
     until: jiff::Timestamp,
     offset: Offset,
 }
 
-/// How the clock runs around these days, with a margin for the widest offsets.
+/// Returns the times without a jump around these days, with a margin for the widest offsets.
 fn passes(zone: &TimeZone, from: Date, until: Date) -> Vec<Pass> {
     let edge = |day: Date, margin: Span| {
         let day = day.checked_add(margin).unwrap_or(day);
@@ -200,8 +198,8 @@ fn passes(zone: &TimeZone, from: Date, until: Date) -> Vec<Pass> {
     passes
 }
 
-/// Adds the stretches in which the clock shows a time from `start` until before `end`.
-fn open(passes: &[Pass], start: DateTime, end: DateTime, location_id: LocationId, into: &mut Vec<Stretch>) {
+/// Adds the ranges in which the clock shows a time from `start` until before `end`.
+fn open(passes: &[Pass], start: DateTime, end: DateTime, location_id: LocationId, into: &mut Vec<TimeRange>) {
     let first = into.len();
     for pass in passes {
         let (Ok(start), Ok(end)) = (pass.offset.to_timestamp(start), pass.offset.to_timestamp(end)) else { continue };
@@ -212,7 +210,7 @@ fn open(passes: &[Pass], start: DateTime, end: DateTime, location_id: LocationId
         let (starts_at, ends_at) = (Timestamp::from(start), Timestamp::from(end));
         match into[first..].last_mut() {
             Some(before) if before.ends_at == starts_at => before.ends_at = ends_at,
-            _ => into.push(Stretch { starts_at, ends_at, location_id }),
+            _ => into.push(TimeRange { starts_at, ends_at, location_id }),
         }
     }
 }

@@ -5,16 +5,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn place(zone: &str, slot_minutes: i32) -> Place {
-    let zone = super::super::model::zone(zone).expect("a zone");
-    Place { location_id: uuid::Uuid::from_u128(1).into(), zone, slot_minutes }
+fn place(zone: &str, slot_minutes: i32) -> Workplace {
+    let zone = crate::scheduling::setup::location::zone(zone).expect("a zone");
+    Workplace { location_id: uuid::Uuid::from_u128(1).into(), zone, slot_minutes }
 }
 
 /// A rule for the weekday of a day, from one clock time (in minutes) until another.
-fn rule(day: Date, start_minute: i32, end_minute: i32) -> Rule {
+fn rule(day: Date, start_minute: i32, end_minute: i32) -> WeeklyRule {
     let weekday = Weekday::from_iso(day.weekday().to_monday_one_offset().into()).expect("a weekday");
     let location_id = uuid::Uuid::from_u128(1).into();
-    Rule { location_id, weekday, start_minute, end_minute, valid_from: None, valid_until: None }
+    WeeklyRule { location_id, weekday, start_minute, end_minute, valid_from: None, valid_until: None }
 }
 
 fn clock(text: &str) -> i32 {
@@ -23,7 +23,7 @@ fn clock(text: &str) -> i32 {
 }
 
 /// The slots that rules give on some days.
-fn slots(rules: &[Rule], place: &Place, from: Date, until: Date) -> Vec<Stretch> {
+fn slots(rules: &[WeeklyRule], place: &Workplace, from: Date, until: Date) -> Vec<TimeRange> {
     let mut slots = Vec::new();
     for opening in openings(rules, place, from, until) {
         super::cut(&opening, place.slot_minutes, &mut slots);
@@ -52,7 +52,7 @@ fn expect(found: Vec<String>, expected: &[&str]) {
 }
 
 #[test]
-fn new_york_leaps_from_two_to_three_and_no_slot_covers_the_hour_that_is_not() {
+fn new_york_jumps_from_two_to_three_and_no_slot_covers_the_missing_hour() {
     let day = date(2026, 3, 8);
     let cut = |slot, start, end| cut("America/New_York", slot, day, start, end);
     // 01:00 EST is 06:00Z; the clock goes from 02:00 to 03:00 at 07:00Z; 04:00 EDT is 08:00Z.
@@ -87,7 +87,7 @@ fn new_york_has_the_hour_from_one_to_two_twice_and_is_open_twice() {
 }
 
 #[test]
-fn berlin_leaps_and_repeats_at_one_o_clock_universal_time() {
+fn berlin_jumps_both_ways_at_one_o_clock_utc() {
     // 01:00 CET is 00:00Z; at 01:00Z the clock goes from 02:00 to 03:00.
     let spring = |start, end| cut("Europe/Berlin", 30, date(2026, 3, 29), start, end);
     expect(spring("01:30", "03:30"), &["2026-03-29 00:30-01:00", "2026-03-29 01:00-01:30"]);
@@ -118,7 +118,7 @@ fn lord_howe_moves_by_half_an_hour() {
 }
 
 #[test]
-fn tokyo_and_phoenix_never_move() {
+fn tokyo_and_phoenix_have_no_daylight_saving_time() {
     for day in [date(2026, 3, 8), date(2026, 3, 29), date(2026, 10, 25), date(2026, 11, 1)] {
         assert_eq!(cut("Asia/Tokyo", 15, day, "00:00", "24:00").len(), 96);
         expect(cut("America/Phoenix", 240, day, "09:00", "13:00"), &[&format!("{day} 16:00-20:00")]);
@@ -126,7 +126,7 @@ fn tokyo_and_phoenix_never_move() {
 }
 
 #[test]
-fn a_whole_day_has_as_many_hours_as_it_has() {
+fn a_whole_day_has_as_many_slots_as_it_has_hours() {
     assert_eq!(cut("America/New_York", 60, date(2026, 3, 8), "00:00", "24:00").len(), 23);
     assert_eq!(cut("America/New_York", 60, date(2026, 3, 9), "00:00", "24:00").len(), 24);
     assert_eq!(cut("America/New_York", 60, date(2026, 11, 1), "00:00", "24:00").len(), 25);
@@ -138,10 +138,13 @@ fn a_whole_day_has_as_many_hours_as_it_has() {
 }
 
 #[test]
-fn rules_hold_from_their_first_day_to_their_last_and_what_is_left_over_is_no_slot() {
+fn rules_apply_from_their_first_to_their_last_day_and_a_rest_is_no_slot() {
     let monday = date(2026, 3, 2);
-    let rules =
-        [Rule { valid_from: Some(date(2026, 3, 9)), valid_until: Some(date(2026, 3, 16)), ..rule(monday, 540, 625) }];
+    let rules = [WeeklyRule {
+        valid_from: Some(date(2026, 3, 9)),
+        valid_until: Some(date(2026, 3, 16)),
+        ..rule(monday, 540, 625)
+    }];
     let found = slots(&rules, &place("Asia/Tokyo", 30), monday, date(2026, 4, 1));
     let starts: Vec<_> = found.iter().map(|slot| slot.starts_at.to_string()).collect();
     assert_eq!(
@@ -151,12 +154,12 @@ fn rules_hold_from_their_first_day_to_their_last_and_what_is_left_over_is_no_slo
 }
 
 #[test]
-fn rules_of_the_same_weekday_overlap_only_where_such_a_day_is_in_both() {
+fn rules_of_one_weekday_overlap_only_if_both_apply_on_such_a_day() {
     let base = rule(date(2026, 3, 2), 540, 720);
-    let later = Rule { start_minute: 700, end_minute: 800, ..base.clone() };
+    let later = WeeklyRule { start_minute: 700, end_minute: 800, ..base.clone() };
     assert!(base.overlaps(&later));
-    let until = |day| Rule { valid_until: Some(day), ..base.clone() };
-    let from = |day| Rule { valid_from: Some(day), ..later.clone() };
+    let until = |day| WeeklyRule { valid_until: Some(day), ..base.clone() };
+    let from = |day| WeeklyRule { valid_from: Some(day), ..later.clone() };
     assert!(until(date(2026, 3, 9)).overlaps(&from(date(2026, 3, 9))));
     assert!(!until(date(2026, 3, 9)).overlaps(&from(date(2026, 3, 10))));
     assert!(!until(date(2026, 3, 14)).overlaps(&from(date(2026, 3, 10))), "Tuesday to Saturday has no Monday");
@@ -175,7 +178,7 @@ const ZONES: [&str; 9] = [
 ];
 
 /// Weekly rules that do not overlap: each day is divided at random, and every other part is open.
-fn any_rules() -> impl Strategy<Value = Vec<Rule>> {
+fn any_rules() -> impl Strategy<Value = Vec<WeeklyRule>> {
     let day = (0..7_i64, prop::collection::btree_set(0..=288_i32, 2..7));
     prop::collection::btree_map(0..7_i64, day, 1..4).prop_map(|days| {
         let mut rules = Vec::new();
@@ -213,7 +216,7 @@ proptest! {
                 let shown = slot.starts_at.plus(SignedDuration::from_mins(minute)).in_zone(&place.zone);
                 let of_day = i32::from(shown.hour()) * 60 + i32::from(shown.minute());
                 let open = rules.iter().any(|rule| {
-                    rule.holds_on(shown.date()) && rule.start_minute <= of_day && of_day < rule.end_minute
+                    rule.applies_on(shown.date()) && rule.start_minute <= of_day && of_day < rule.end_minute
                 });
                 prop_assert!(open, "{} shows {}", zone, shown);
             }
@@ -240,7 +243,7 @@ proptest! {
             let shown = at.in_zone(&place.zone);
             let of_day = i32::from(shown.hour()) * 60 + i32::from(shown.minute());
             let open = from <= shown.date() && shown.date() < until && rules.iter().any(|rule| {
-                rule.holds_on(shown.date()) && rule.start_minute <= of_day && of_day < rule.end_minute
+                rule.applies_on(shown.date()) && rule.start_minute <= of_day && of_day < rule.end_minute
             });
             let found = openings.iter().any(|opening| opening.starts_at <= at && at < opening.ends_at);
             prop_assert_eq!(found, open, "{} shows {}", zone, shown);

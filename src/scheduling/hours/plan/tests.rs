@@ -4,34 +4,34 @@ use jiff::SignedDuration;
 use jiff::civil::date;
 use proptest::prelude::*;
 
-use super::super::hours::Weekday;
+use super::super::weekly::Weekday;
 use super::*;
 
 fn location(number: u128) -> LocationId {
     uuid::Uuid::from_u128(number).into()
 }
 
-fn place(number: u128, zone: &str, slot_minutes: i32) -> Place {
-    let zone = super::super::model::zone(zone).expect("a zone");
-    Place { location_id: location(number), zone, slot_minutes }
+fn place(number: u128, zone: &str, slot_minutes: i32) -> Workplace {
+    let zone = crate::scheduling::setup::location::zone(zone).expect("a zone");
+    Workplace { location_id: location(number), zone, slot_minutes }
 }
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
 }
 
-fn stretch(number: u128, from: &str, to: &str) -> Stretch {
-    Stretch { starts_at: at(from), ends_at: at(to), location_id: location(number) }
+fn range(number: u128, from: &str, to: &str) -> TimeRange {
+    TimeRange { starts_at: at(from), ends_at: at(to), location_id: location(number) }
 }
 
-fn off(number: Option<u128>, why: OffPlan, from: &str, to: &str) -> Absence {
+fn off(number: Option<u128>, why: AttentionReason, from: &str, to: &str) -> Absence {
     Absence { starts_at: at(from), ends_at: at(to), location_id: number.map(location), why }
 }
 
 /// Mondays from 9 to 11 in New York, by half hours.
 fn monday() -> Plan {
     let weekday = Weekday::Monday;
-    let rule = Rule {
+    let rule = WeeklyRule {
         location_id: location(1),
         weekday,
         start_minute: 540,
@@ -48,33 +48,33 @@ fn monday() -> Plan {
 
 /// The starts of the slots on Monday, 2 March 2026, as the clock in London shows them.
 fn starts(plan: &Plan) -> Vec<String> {
-    let outlook = plan.outlook(at("2026-03-02T05:00:00Z"), at("2026-03-03T05:00:00Z"));
-    outlook.slots.iter().map(|slot| slot.starts_at.to_string()[11..16].to_owned()).collect()
+    let planned = plan.planned(at("2026-03-02T05:00:00Z"), at("2026-03-03T05:00:00Z"));
+    planned.slots.iter().map(|slot| slot.starts_at.to_string()[11..16].to_owned()).collect()
 }
 
 #[test]
-fn an_absence_takes_every_slot_that_it_touches_and_moves_none() {
+fn an_absence_removes_every_slot_that_it_overlaps_and_moves_none() {
     let mut plan = monday();
     assert_eq!(starts(&plan), ["14:00", "14:30", "15:00", "15:30"]);
-    plan.absences = vec![off(None, OffPlan::TimeOff, "2026-03-02T14:40:00Z", "2026-03-02T15:10:00Z")];
+    plan.absences = vec![off(None, AttentionReason::TimeOff, "2026-03-02T14:40:00Z", "2026-03-02T15:10:00Z")];
     assert_eq!(starts(&plan), ["14:00", "15:30"]);
-    plan.absences = vec![off(Some(2), OffPlan::Closure, "2026-03-02T14:40:00Z", "2026-03-02T15:10:00Z")];
+    plan.absences = vec![off(Some(2), AttentionReason::Closure, "2026-03-02T14:40:00Z", "2026-03-02T15:10:00Z")];
     assert_eq!(starts(&plan).len(), 4, "another place is closed");
-    plan.absences = vec![off(None, OffPlan::TimeOff, "2026-03-02T14:30:00Z", "2026-03-02T15:00:00Z")];
+    plan.absences = vec![off(None, AttentionReason::TimeOff, "2026-03-02T14:30:00Z", "2026-03-02T15:00:00Z")];
     assert_eq!(starts(&plan), ["14:00", "15:00", "15:30"], "touching ends take nothing");
 }
 
 #[test]
-fn extra_hours_open_what_the_weekly_hours_leave_shut() {
+fn extra_hours_add_only_time_that_the_weekly_hours_do_not_open() {
     let mut plan = monday();
-    plan.extra = vec![stretch(1, "2026-03-02T13:10:00Z", "2026-03-02T17:00:00Z")];
+    plan.extra = vec![range(1, "2026-03-02T13:10:00Z", "2026-03-02T17:00:00Z")];
     // Before nine from where they begin, after eleven from where the weekly hours end.
     assert_eq!(starts(&plan), ["13:10", "14:00", "14:30", "15:00", "15:30", "16:00", "16:30"]);
-    plan.absences = vec![off(Some(1), OffPlan::Closure, "2026-03-02T05:00:00Z", "2026-03-03T05:00:00Z")];
+    plan.absences = vec![off(Some(1), AttentionReason::Closure, "2026-03-02T05:00:00Z", "2026-03-03T05:00:00Z")];
     assert_eq!(starts(&plan), Vec::<String>::new(), "closed is closed");
     plan.absences.clear();
-    plan.extra = vec![stretch(2, "2026-03-02T15:40:00Z", "2026-03-02T17:00:00Z")];
-    let elsewhere = plan.outlook(at("2026-03-02T16:00:00Z"), at("2026-03-03T05:00:00Z")).slots;
+    plan.extra = vec![range(2, "2026-03-02T15:40:00Z", "2026-03-02T17:00:00Z")];
+    let elsewhere = plan.planned(at("2026-03-02T16:00:00Z"), at("2026-03-03T05:00:00Z")).slots;
     assert_eq!(elsewhere.iter().map(|slot| slot.location_id).collect::<Vec<_>>(), [location(2), location(2)]);
     assert!(plan.open_elsewhere(&plan.extra[0].clone()), "the weekly hours are at the other place until 16:00");
     plan.places.truncate(1);
@@ -82,22 +82,22 @@ fn extra_hours_open_what_the_weekly_hours_leave_shut() {
 }
 
 #[test]
-fn what_is_off_has_its_reason() {
+fn a_time_that_is_not_covered_has_a_reason() {
     let mut plan = monday();
     plan.absences = vec![
-        off(Some(1), OffPlan::Closure, "2026-03-02T15:00:00Z", "2026-03-02T15:30:00Z"),
-        off(None, OffPlan::TimeOff, "2026-03-02T15:20:00Z", "2026-03-02T15:30:00Z"),
+        off(Some(1), AttentionReason::Closure, "2026-03-02T15:00:00Z", "2026-03-02T15:30:00Z"),
+        off(None, AttentionReason::TimeOff, "2026-03-02T15:20:00Z", "2026-03-02T15:30:00Z"),
     ];
-    let outlook = plan.outlook(at("2026-03-02T05:00:00Z"), at("2026-03-03T05:00:00Z"));
-    let why = |from: &str, to: &str| outlook.off(&stretch(1, from, to));
+    let planned = plan.planned(at("2026-03-02T05:00:00Z"), at("2026-03-03T05:00:00Z"));
+    let why = |from: &str, to: &str| planned.why_not_covered(&range(1, from, to));
     assert_eq!(why("2026-03-02T14:00:00Z", "2026-03-02T15:00:00Z"), None);
     assert_eq!(why("2026-03-02T14:10:00Z", "2026-03-02T14:25:00Z"), None, "it need not lie in the grid");
-    assert_eq!(why("2026-03-02T15:00:00Z", "2026-03-02T15:15:00Z"), Some(OffPlan::Closure));
-    assert_eq!(why("2026-03-02T15:15:00Z", "2026-03-02T15:30:00Z"), Some(OffPlan::TimeOff));
-    assert_eq!(why("2026-03-02T15:45:00Z", "2026-03-02T16:15:00Z"), Some(OffPlan::Hours));
-    assert_eq!(why("2026-03-02T13:45:00Z", "2026-03-02T14:15:00Z"), Some(OffPlan::Hours));
-    let elsewhere = stretch(2, "2026-03-02T14:00:00Z", "2026-03-02T14:30:00Z");
-    assert_eq!(outlook.off(&elsewhere), Some(OffPlan::Hours));
+    assert_eq!(why("2026-03-02T15:00:00Z", "2026-03-02T15:15:00Z"), Some(AttentionReason::Closure));
+    assert_eq!(why("2026-03-02T15:15:00Z", "2026-03-02T15:30:00Z"), Some(AttentionReason::TimeOff));
+    assert_eq!(why("2026-03-02T15:45:00Z", "2026-03-02T16:15:00Z"), Some(AttentionReason::Hours));
+    assert_eq!(why("2026-03-02T13:45:00Z", "2026-03-02T14:15:00Z"), Some(AttentionReason::Hours));
+    let elsewhere = range(2, "2026-03-02T14:00:00Z", "2026-03-02T14:30:00Z");
+    assert_eq!(planned.why_not_covered(&elsewhere), Some(AttentionReason::Hours));
 }
 
 /// A day before something happens to some clocks, and one before nothing does.
@@ -105,7 +105,7 @@ const DAYS: [jiff::civil::Date; 4] = [date(2026, 3, 6), date(2026, 10, 30), date
 const ZONES: [&str; 4] = ["America/New_York", "Australia/Lord_Howe", "Asia/Tokyo", "America/Havana"];
 
 fn tick(day: jiff::civil::Date, tick: i64) -> Timestamp {
-    hours::midnight(day, &jiff::tz::TimeZone::UTC).plus(SignedDuration::from_mins(5 * tick))
+    weekly::midnight(day, &jiff::tz::TimeZone::UTC).plus(SignedDuration::from_mins(5 * tick))
 }
 
 prop_compose! {
@@ -121,7 +121,7 @@ prop_compose! {
     ) -> (jiff::civil::Date, Plan) {
         let rules = weekly.into_iter().flat_map(|(weekday, edges)| {
             let edges: Vec<_> = edges.into_iter().map(|edge| edge * 5).collect();
-            edges.chunks_exact(2).map(|pair| Rule {
+            edges.chunks_exact(2).map(|pair| WeeklyRule {
                 location_id: location(1),
                 weekday: Weekday::from_iso(weekday).expect("a weekday"),
                 start_minute: pair[0],
@@ -130,7 +130,7 @@ prop_compose! {
                 valid_until: None,
             }).collect::<Vec<_>>()
         }).collect();
-        let mut extra: Vec<_> = extra.into_iter().map(|(number, start, length)| Stretch {
+        let mut extra: Vec<_> = extra.into_iter().map(|(number, start, length)| TimeRange {
             starts_at: tick(day, start), ends_at: tick(day, start + length), location_id: location(number),
         }).collect();
         extra.sort_unstable();
@@ -138,7 +138,7 @@ prop_compose! {
             starts_at: tick(day, start),
             ends_at: tick(day, start + length),
             location_id: (number > 0).then(|| location(number)),
-            why: if closed { OffPlan::Closure } else { OffPlan::TimeOff },
+            why: if closed { AttentionReason::Closure } else { AttentionReason::TimeOff },
         }).collect();
         (day, Plan { places: vec![place(1, zone, lengths.0), place(2, other, lengths.1)], rules, extra, absences })
     }
@@ -170,7 +170,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn the_slots_are_the_openings_cut_from_their_starts_without_what_an_absence_touches((day, plan) in any_plan()) {
+    fn the_slots_are_the_openings_cut_from_their_starts_without_those_that_an_absence_overlaps((day, plan) in any_plan()) {
         let ticks = -900..2600_i64;
         let openings = openings(&plan, day, ticks.clone());
         let mut expected = Vec::new();
@@ -182,7 +182,7 @@ proptest! {
             let step = usize::try_from(length / 5).expect("small");
             for start in (number..end).step_by(step).filter(|start| start + step <= end) {
                 let starts_at = tick(day, ticks.start + i64::try_from(start).expect("small"));
-                expected.push(Stretch {
+                expected.push(TimeRange {
                     starts_at, ends_at: starts_at.plus(SignedDuration::from_mins(length.into())), location_id: opening.0,
                 });
             }
@@ -195,14 +195,14 @@ proptest! {
                     && absence.starts_at < slot.ends_at && slot.starts_at < absence.ends_at
             })
         });
-        let outlook = plan.outlook(from, to);
-        prop_assert_eq!(&outlook.slots, &expected);
+        let planned = plan.planned(from, to);
+        prop_assert_eq!(&planned.slots, &expected);
         for slot in &expected {
-            prop_assert_eq!(outlook.off(slot), None);
+            prop_assert_eq!(planned.why_not_covered(slot), None);
         }
         // Seen in two parts it is the same.
         let middle = tick(day, 800);
-        let parts: Vec<_> = plan.outlook(from, middle).slots.into_iter().chain(plan.outlook(middle, to).slots).collect();
+        let parts: Vec<_> = plan.planned(from, middle).slots.into_iter().chain(plan.planned(middle, to).slots).collect();
         prop_assert_eq!(parts, expected);
     }
 
@@ -210,8 +210,8 @@ proptest! {
     fn a_time_is_covered_exactly_while_the_doctor_is_there_for_all_of_it(
         (day, plan) in any_plan(), number in 1..3_u128, start in 0..1700_i64, length in 1..50_i64,
     ) {
-        let outlook = plan.outlook(tick(day, 0), tick(day, 1728));
-        let time = Stretch { starts_at: tick(day, start), ends_at: tick(day, start + length), location_id: location(number) };
+        let planned = plan.planned(tick(day, 0), tick(day, 1728));
+        let time = TimeRange { starts_at: tick(day, start), ends_at: tick(day, start + length), location_id: location(number) };
         let touched = |why| plan.absences.iter().any(|absence| {
             absence.why == why && absence.location_id.is_none_or(|at| at == time.location_id)
                 && absence.starts_at < time.ends_at && time.starts_at < absence.ends_at
@@ -219,13 +219,13 @@ proptest! {
         let there = openings(&plan, day, start..start + length).iter().all(|opening| {
             opening.is_some_and(|(at, _)| at == time.location_id)
         });
-        let expected = if touched(OffPlan::TimeOff) {
-            Some(OffPlan::TimeOff)
-        } else if touched(OffPlan::Closure) {
-            Some(OffPlan::Closure)
+        let expected = if touched(AttentionReason::TimeOff) {
+            Some(AttentionReason::TimeOff)
+        } else if touched(AttentionReason::Closure) {
+            Some(AttentionReason::Closure)
         } else {
-            (!there).then_some(OffPlan::Hours)
+            (!there).then_some(AttentionReason::Hours)
         };
-        prop_assert_eq!(outlook.off(&time), expected);
+        prop_assert_eq!(planned.why_not_covered(&time), expected);
     }
 }

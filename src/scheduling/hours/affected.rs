@@ -1,22 +1,24 @@
-//! Whom a change of plans hits: the visits that somebody must now call about.
+//! The appointments that a change of plans affects. Staff must call these patients.
 
 use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::context::Tx;
 use crate::db::schema::{appointments, locations, patients, visit_types};
+use crate::db::types::Date;
 use crate::error::Result;
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
 use crate::patients::model::Patient;
-use crate::trail::Trail;
 
-/// How many a list of them holds; the rest is found under `needs_attention`.
-const MOST: usize = 200;
-/// Ids of one statement.
+/// The maximum number of appointments in a response. `needs_attention` lists all of them.
+const MAX_LISTED: usize = 200;
+/// The maximum number of ids of one statement.
 const CHUNK: usize = 500;
 
-/// An appointment that a change of plans hits.
-#[derive(serde::Serialize, utoipa::ToSchema)]
+/// An appointment that a change of plans affects.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "practitioner_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c01",
     "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "starts_at": "2026-03-09T13:30:00Z",
@@ -27,68 +29,64 @@ const CHUNK: usize = 500;
     }
 }))]
 pub struct AffectedAppointment {
-    /// Its id: move or cancel this one.
+    /// The appointment to move or cancel.
     pub id: AppointmentId,
-    /// The doctor.
+    /// The practitioner.
     pub practitioner_id: PractitionerId,
-    /// The place.
+    /// The location.
     pub location_id: LocationId,
-    /// When it starts.
+    /// The start.
     pub starts_at: Timestamp,
-    /// When it ends.
+    /// The end.
     pub ends_at: Timestamp,
-    /// The IANA time zone of the place.
+    /// The location's IANA time zone.
     pub time_zone: String,
-    /// What the staff call the visit.
+    /// The name of the visit type among staff.
     pub visit_type: String,
-    /// Whom to call.
+    /// The patient to call.
     pub patient: AffectedPatient,
 }
 
-/// Whom to call, and in which language.
-#[derive(serde::Serialize, utoipa::ToSchema)]
+/// The patient of an affected appointment.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14",
     "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false
 }))]
 pub struct AffectedPatient {
-    /// The record.
+    /// The patient.
     pub id: PatientId,
-    /// What to call them.
+    /// The name to use.
     pub display_name: String,
-    /// The birthday, which tells two of one name apart.
-    pub date_of_birth: crate::db::types::Date,
-    /// E.164; null where there is none.
+    /// The date of birth, to tell patients of the same name apart.
+    pub date_of_birth: Date,
+    /// The telephone number in E.164, if there is one.
     pub phone: Option<String>,
-    /// BCP 47.
+    /// The language tag (BCP 47).
     pub preferred_language: String,
-    /// Whether somebody must translate.
+    /// Whether the patient needs an interpreter.
     pub interpreter_needed: bool,
 }
 
-/// The appointments that a change of plans hits.
-#[derive(serde::Serialize, utoipa::ToSchema)]
+/// The appointments that a change of plans affects.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"affected_appointments": [], "affected_total": 0}))]
 pub struct AffectedAppointments {
-    /// The booked appointments that the plan covered before and does not cover any more, earliest first, 200 at most; of time
-    /// off and closures all that they touch, also those that something else hit before.
-    /// They stand as they were until somebody moves or cancels them, and meanwhile under
-    /// `GET /v1/appointments?needs_attention=true`.
+    /// The booked appointments that the practitioner's hours no longer cover, earliest first, at most 200. For new time off and
+    /// closures, all booked appointments that they overlap. They do not change until they are moved or cancelled, and
+    /// `GET /v1/appointments?needs_attention=true` lists them until then.
     pub affected_appointments: Vec<AffectedAppointment>,
-    /// How many there are.
+    /// The number of affected appointments.
     #[schema(minimum = 0)]
     pub affected_total: usize,
 }
 
-/// Looks up those of the appointments that are booked and nothing else yet. The trail notes whom the list shows, so the
-/// event of the change is recorded after this.
-///
-/// # Errors
-/// The database's.
-pub fn load(tx: &mut Conn, trail: &Trail, hit: &[AppointmentId]) -> Result<AffectedAppointments> {
-    type Row = ((AppointmentId, PractitionerId, LocationId, Timestamp, Timestamp), String, String, Patient);
+type Row = ((AppointmentId, PractitionerId, LocationId, Timestamp, Timestamp), String, String, Patient);
+
+/// Loads those of the appointments that are booked. The audit event of the change names the patients.
+pub fn load<P>(tx: &mut Tx<P>, affected: &[AppointmentId]) -> Result<AffectedAppointments> {
     let mut rows: Vec<Row> = Vec::new();
-    for ids in hit.chunks(CHUNK) {
+    for ids in affected.chunks(CHUNK) {
         rows.extend(
             appointments::table
                 .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
@@ -108,23 +106,18 @@ pub fn load(tx: &mut Conn, trail: &Trail, hit: &[AppointmentId]) -> Result<Affec
                     visit_types::name,
                     Patient::as_select(),
                 ))
-                .load::<Row>(tx)?,
+                .load::<Row>(tx.conn)?,
         );
     }
     rows.sort_unstable_by_key(|((id, _, _, starts_at, _), ..)| (*starts_at, *id));
     let affected_total = rows.len();
-    let affected_appointments: Vec<_> = rows.into_iter().take(MOST).map(item).collect();
-    trail.note_shown(affected_appointments.iter().map(|affected| affected.patient.id));
+    let affected_appointments: Vec<_> = rows.into_iter().take(MAX_LISTED).map(item).collect();
+    tx.audit.note_shown(affected_appointments.iter().map(|affected| affected.patient.id));
     Ok(AffectedAppointments { affected_appointments, affected_total })
 }
 
 fn item(
-    ((id, practitioner_id, location_id, starts_at, ends_at), time_zone, visit_type, patient): (
-        (AppointmentId, PractitionerId, LocationId, Timestamp, Timestamp),
-        String,
-        String,
-        Patient,
-    ),
+    ((id, practitioner_id, location_id, starts_at, ends_at), time_zone, visit_type, patient): Row,
 ) -> AffectedAppointment {
     let patient = AffectedPatient {
         id: patient.id,

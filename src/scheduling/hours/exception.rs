@@ -1,0 +1,132 @@
+//! An exception from a practitioner's weekly hours as it is stored: time off or extra hours.
+
+use diesel::prelude::*;
+
+use super::plan::{Absence, AttentionReason};
+use super::weekly::TimeRange;
+use crate::actor::{Action, Actor, Reach};
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::db::schema::practitioner_exceptions;
+use crate::db::types::text_enum;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::ids::{ExceptionId, LocationId, PractitionerId, UserId};
+use crate::sealed::{Place, Sealed};
+
+text_enum! {
+    /// The kind of an exception from the weekly hours.
+    ExceptionKind {
+        /// The practitioner is away.
+        TimeOff = "time_off",
+        /// The practitioner works beyond the weekly hours.
+        ExtraHours = "extra_hours",
+    }
+}
+
+/// The permission to add and delete exceptions of a kind.
+pub(super) fn action(kind: ExceptionKind) -> Action {
+    match kind {
+        ExceptionKind::TimeOff => Action::TimeOffWrite,
+        ExceptionKind::ExtraHours => Action::AvailabilityWrite,
+    }
+}
+
+/// An exception's row.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = practitioner_exceptions, treat_none_as_default_value = false)]
+pub struct Exception {
+    /// The exception.
+    pub id: ExceptionId,
+    /// The practitioner.
+    pub practitioner_id: PractitionerId,
+    /// The kind.
+    pub kind: ExceptionKind,
+    /// The start.
+    pub starts_at: Timestamp,
+    /// The end.
+    pub ends_at: Timestamp,
+    /// The location; none means all locations.
+    pub location_id: Option<LocationId>,
+    /// The reason.
+    pub reason: Sealed<String>,
+    /// The account that added it.
+    pub created_by: UserId,
+    /// The time at which it was added.
+    pub created_at: Timestamp,
+}
+
+pub(super) fn reason_place(id: ExceptionId) -> Place {
+    Place::new("practitioner_exceptions", "reason", id.0)
+}
+
+impl Exception {
+    /// The time that it removes from the plan. Extra hours remove none.
+    pub(super) fn absence(&self) -> Option<Absence> {
+        let Self { starts_at, ends_at, location_id, .. } = *self;
+        let absence = Absence { starts_at, ends_at, location_id, why: AttentionReason::TimeOff };
+        (self.kind == ExceptionKind::TimeOff).then_some(absence)
+    }
+
+    /// Opens the reason for callers who can add such exceptions. Practitioners do not read each other's reasons.
+    pub fn reason_for(&self, env: &Env, actor: &Actor) -> Result<Option<String>> {
+        let may_read = match actor.reach(Action::TimeOffWrite) {
+            Reach::Any => true,
+            Reach::Own => actor.practitioner_id == Some(self.practitioner_id),
+            Reach::None => false,
+        };
+        may_read.then(|| env.sealer.open(reason_place(self.id), &self.reason)).transpose()
+    }
+}
+
+/// Loads an exception.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub(super) fn find(conn: &mut Conn, id: ExceptionId) -> Result<Exception> {
+    Ok(practitioner_exceptions::table.find(id).select(Exception::as_select()).first(conn)?)
+}
+
+/// Loads the extra hours, earliest first, and the time off that end after an instant.
+pub(super) fn of_plan(
+    conn: &mut Conn,
+    practitioner: PractitionerId,
+    from: Timestamp,
+) -> Result<(Vec<TimeRange>, Vec<Absence>)> {
+    use practitioner_exceptions::dsl;
+    let rows = practitioner_exceptions::table
+        .filter(dsl::practitioner_id.eq(practitioner))
+        .filter(dsl::ends_at.gt(from))
+        .order((dsl::starts_at, dsl::id))
+        .select((dsl::kind, dsl::starts_at, dsl::ends_at, dsl::location_id))
+        .load::<(ExceptionKind, Timestamp, Timestamp, Option<LocationId>)>(conn)?;
+    let (mut extra, mut time_off) = (Vec::new(), Vec::new());
+    for (kind, starts_at, ends_at, location_id) in rows {
+        match (kind, location_id) {
+            (ExceptionKind::TimeOff, _) => {
+                time_off.push(Absence { starts_at, ends_at, location_id, why: AttentionReason::TimeOff });
+            }
+            (ExceptionKind::ExtraHours, Some(location_id)) => extra.push(TimeRange { starts_at, ends_at, location_id }),
+            (ExceptionKind::ExtraHours, None) => return Err(Error::fault("extra hours without a location")),
+        }
+    }
+    Ok((extra, time_off))
+}
+
+/// Loads the time off that overlaps a span of time, earliest first.
+pub fn time_off(
+    conn: &mut Conn,
+    practitioner: PractitionerId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Exception>> {
+    use practitioner_exceptions::dsl;
+    Ok(practitioner_exceptions::table
+        .filter(dsl::practitioner_id.eq(practitioner))
+        .filter(dsl::kind.eq(ExceptionKind::TimeOff))
+        .filter(dsl::starts_at.lt(to))
+        .filter(dsl::ends_at.gt(from))
+        .order((dsl::starts_at, dsl::id))
+        .select(Exception::as_select())
+        .load(conn)?)
+}

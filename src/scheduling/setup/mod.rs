@@ -1,0 +1,47 @@
+//! The clinic's set-up: locations, practitioners, and the types of visits.
+
+pub mod location;
+pub mod locations;
+pub mod offerings;
+pub mod practitioner;
+pub mod practitioners;
+pub mod visit_type;
+pub mod visit_types;
+
+use diesel::prelude::*;
+
+use crate::db::Conn;
+use crate::error::{Check, FieldError, Result, Rule};
+use crate::http::input::Change;
+
+/// Locks the clinic's set-up for this transaction. Locations, visit types and practitioners must fit each other, so their changes
+/// run one after the other. Such changes are rare. SQLite's writes are serial anyway.
+pub fn lock(conn: &mut Conn) -> Result<()> {
+    if let Conn::Postgres(conn) = conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(4703213190281735)").execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Checks a member of a merge patch that cannot be deleted. Returns the new value; none if the member keeps its value or breaks a
+/// rule.
+fn changed<T, U>(
+    check: &mut Check,
+    pointer: &str,
+    change: Change<T>,
+    read: impl FnOnce(T) -> Result<U, Rule>,
+) -> Option<U> {
+    match change {
+        Change::Keep => None,
+        Change::Clear => {
+            check.add(FieldError::new(pointer, "required", "cannot be deleted"));
+            None
+        }
+        Change::Set(value) => check.field(pointer, read(value)),
+    }
+}
+
+/// Whether a visit takes a whole number of slots.
+fn is_whole_number_of_slots(duration_minutes: i32, slot_minutes: i32) -> bool {
+    slot_minutes > 0 && duration_minutes % slot_minutes == 0
+}

@@ -1,0 +1,66 @@
+//! A visit type as it is stored, with the rules for its values.
+
+use diesel::prelude::*;
+use jiff::SignedDuration;
+
+use crate::clock::Timestamp;
+use crate::db::schema::visit_types;
+use crate::db::{Conn, per_backend};
+use crate::error::{Result, Rule};
+use crate::ids::VisitTypeId;
+
+/// A visit type's row.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = visit_types)]
+pub struct VisitType {
+    /// The visit type.
+    pub id: VisitTypeId,
+    /// The name among staff.
+    pub name: String,
+    /// The name in mails and calendars. It tells nothing about health.
+    pub public_name: String,
+    /// The duration of a visit.
+    pub duration_minutes: i32,
+    /// Whether patients book it themselves.
+    pub online_bookable: bool,
+    /// How long before the start patients must book.
+    pub booking_notice_minutes: i32,
+    /// The minimum notice for cancelling or moving it online, in minutes before the start.
+    pub cancel_notice_minutes: i32,
+    /// Whether it can be booked.
+    pub active: bool,
+    /// Grows with each change.
+    pub version: i32,
+    /// The time at which it was created.
+    pub created_at: Timestamp,
+    /// The time of the last change.
+    pub updated_at: Timestamp,
+}
+
+impl VisitType {
+    /// The duration of a visit.
+    pub fn duration(&self) -> SignedDuration {
+        SignedDuration::from_mins(self.duration_minutes.into())
+    }
+
+    /// Returns the earliest start of a visit that a patient books now.
+    pub fn earliest_for_patients(&self, now: Timestamp) -> Timestamp {
+        now.plus(SignedDuration::from_mins(self.booking_notice_minutes.into()))
+    }
+}
+
+/// Checks a number of minutes.
+pub(super) fn minutes_between(minutes: i64, least: i32, most: i32) -> Result<i32, Rule> {
+    i32::try_from(minutes)
+        .ok()
+        .filter(|minutes| (least..=most).contains(minutes))
+        .ok_or_else(|| Rule::new("out_of_range", format!("must be between {least} and {most}")))
+}
+
+/// Loads a visit type.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound).
+pub fn find(conn: &mut Conn, id: VisitTypeId) -> Result<VisitType> {
+    Ok(per_backend!(conn, conn => visit_types::table.find(id).select(VisitType::as_select()).first(conn))?)
+}

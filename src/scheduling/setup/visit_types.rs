@@ -1,0 +1,421 @@
+//! Reading, creating and changing visit types.
+
+use actix_web::{HttpResponse, get, patch, post};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::visit_type::{self, VisitType, minutes_between};
+use super::{changed, is_whole_number_of_slots, offerings};
+use crate::actor::{Action, Actor};
+use crate::context::{Anonymous, Context, Once, Tx};
+use crate::db::schema::visit_types;
+use crate::error::{Check, Error, Result};
+use crate::http::etag::IfMatch;
+use crate::http::input::Change;
+use crate::http::paging::{Cursor, PageParams};
+use crate::http::response::{self, Versioned};
+use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
+use crate::ids::VisitTypeId;
+
+const LIST: &str = "visit-types";
+/// The longest visit, in minutes.
+const MAX_DURATION: i32 = 480;
+/// The longest notice: a year, in minutes.
+const MAX_NOTICE: i32 = 366 * 24 * 60;
+
+/// A kind of visit (FHIR: serviceType).
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = VisitType, example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "duration_minutes": 60,
+    "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true
+}))]
+pub struct VisitTypeView {
+    /// The visit type.
+    pub id: VisitTypeId,
+    /// The name among staff.
+    pub name: String,
+    /// The name in mails and calendars.
+    pub public_name: String,
+    /// The duration of a visit, in minutes.
+    pub duration_minutes: i32,
+    /// Whether patients book it themselves.
+    pub online_bookable: bool,
+    /// How long before the start patients must book it, in minutes.
+    pub booking_notice_minutes: i32,
+    /// The minimum notice for cancelling or moving it online, in minutes before the start.
+    pub cancel_notice_minutes: i32,
+    /// Whether it can be booked.
+    pub active: bool,
+}
+
+impl From<VisitType> for VisitTypeView {
+    fn from(visit: VisitType) -> Self {
+        Self {
+            id: visit.id,
+            name: visit.name,
+            public_name: visit.public_name,
+            duration_minutes: visit.duration_minutes,
+            online_bookable: visit.online_bookable,
+            booking_notice_minutes: visit.booking_notice_minutes,
+            cancel_notice_minutes: visit.cancel_notice_minutes,
+            active: visit.active,
+        }
+    }
+}
+
+/// A page of visit types.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"items": [{
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "duration_minutes": 60,
+    "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true
+}], "next_cursor": null}))]
+pub struct VisitTypePage {
+    /// The visit types, oldest first.
+    pub items: Vec<VisitTypeView>,
+    /// The `cursor` of the next page. Null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+fn default_active() -> bool {
+    true
+}
+
+/// A visit type to create.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "RLS first visit", "public_name": "First visit", "duration_minutes": 60, "online_bookable": true,
+    "booking_notice_minutes": 120, "cancel_notice_minutes": 1440
+}))]
+pub struct NewVisitType {
+    /// The name among staff.
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// The name in mails and calendars. Must tell nothing about health.
+    #[schema(min_length = 1, max_length = 100)]
+    public_name: String,
+    /// The duration of a visit, in minutes. Must be a whole number of slots at every location where it is offered.
+    #[schema(minimum = 5, maximum = 480)]
+    duration_minutes: i64,
+    /// Whether patients book it themselves.
+    #[serde(default)]
+    online_bookable: bool,
+    /// How long before the start patients must book it, in minutes.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 527_040)]
+    booking_notice_minutes: i64,
+    /// The minimum notice for cancelling or moving it online, in minutes before the start.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 527_040)]
+    cancel_notice_minutes: i64,
+    /// Whether it can be booked.
+    #[serde(default = "default_active")]
+    #[schema(default = true)]
+    active: bool,
+}
+
+/// A change of a visit type. Members that are not sent keep their value.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"booking_notice_minutes": 240}))]
+pub struct VisitTypePatch {
+    /// The name among staff.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    name: Change<String>,
+    /// The name in mails and calendars. Must tell nothing about health.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    public_name: Change<String>,
+    /// The duration of a visit, in minutes. Booked appointments keep their duration.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 5, maximum = 480)]
+    duration_minutes: Change<i64>,
+    /// Whether patients book it themselves.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    online_bookable: Change<bool>,
+    /// How long before the start patients must book it, in minutes.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 527_040)]
+    booking_notice_minutes: Change<i64>,
+    /// The minimum notice for cancelling or moving it online, in minutes before the start.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 527_040)]
+    cancel_notice_minutes: Change<i64>,
+    /// Whether it can be booked.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    active: Change<bool>,
+}
+
+impl From<NewVisitType> for VisitTypePatch {
+    fn from(input: NewVisitType) -> Self {
+        Self {
+            name: Change::Set(input.name),
+            public_name: Change::Set(input.public_name),
+            duration_minutes: Change::Set(input.duration_minutes),
+            online_bookable: Change::Set(input.online_bookable),
+            booking_notice_minutes: Change::Set(input.booking_notice_minutes),
+            cancel_notice_minutes: Change::Set(input.cancel_notice_minutes),
+            active: Change::Set(input.active),
+        }
+    }
+}
+
+/// The checked values of a new or changed visit type.
+#[derive(Debug, Clone)]
+struct Changes {
+    name: Option<String>,
+    public_name: Option<String>,
+    duration_minutes: Option<i32>,
+    online_bookable: Option<bool>,
+    booking_notice_minutes: Option<i32>,
+    cancel_notice_minutes: Option<i32>,
+    active: Option<bool>,
+}
+
+impl Changes {
+    fn checked(patch: VisitTypePatch) -> Result<Self> {
+        let mut check = Check::new();
+        let name = |name: String| text::one_line(&name, 100);
+        let notice = |minutes| minutes_between(minutes, 0, MAX_NOTICE);
+        let duration = |minutes| minutes_between(minutes, 5, MAX_DURATION);
+        let changes = Self {
+            name: changed(&mut check, "/name", patch.name, name),
+            public_name: changed(&mut check, "/public_name", patch.public_name, name),
+            duration_minutes: changed(&mut check, "/duration_minutes", patch.duration_minutes, duration),
+            online_bookable: changed(&mut check, "/online_bookable", patch.online_bookable, Ok),
+            booking_notice_minutes: changed(
+                &mut check,
+                "/booking_notice_minutes",
+                patch.booking_notice_minutes,
+                notice,
+            ),
+            cancel_notice_minutes: changed(&mut check, "/cancel_notice_minutes", patch.cancel_notice_minutes, notice),
+            active: changed(&mut check, "/active", patch.active, Ok),
+        };
+        check.done()?;
+        Ok(changes)
+    }
+
+    fn apply(&self, visit_type: &mut VisitType) {
+        fn set<T: Clone>(to: &mut T, value: Option<&T>) {
+            if let Some(value) = value {
+                to.clone_from(value);
+            }
+        }
+        set(&mut visit_type.name, self.name.as_ref());
+        set(&mut visit_type.public_name, self.public_name.as_ref());
+        set(&mut visit_type.duration_minutes, self.duration_minutes.as_ref());
+        set(&mut visit_type.online_bookable, self.online_bookable.as_ref());
+        set(&mut visit_type.booking_notice_minutes, self.booking_notice_minutes.as_ref());
+        set(&mut visit_type.cancel_notice_minutes, self.cancel_notice_minutes.as_ref());
+        set(&mut visit_type.active, self.active.as_ref());
+    }
+}
+
+/// The filter of a list of visit types.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct VisitTypeParams {
+    /// `false` returns the inactive ones. Administrators only.
+    #[param(default = true)]
+    active: Option<bool>,
+}
+
+/// Lists the visit types that are active, or for administrators those that are not.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] and [`Error::RoleForbidden`] if the caller must not see inactive ones; every broken rule of the
+/// parameters.
+pub async fn list(
+    context: &Context<Anonymous>,
+    actor: Result<Actor>,
+    params: VisitTypeParams,
+    page: PageParams,
+) -> Result<VisitTypePage> {
+    let active = params.active.unwrap_or(true);
+    if !active {
+        actor?.require(Action::ClinicSetUp)?;
+    }
+    let page = page.of(LIST)?;
+    let rows: Vec<VisitType> = context
+        .read(move |tx| {
+            let of_kind = visit_types::table.filter(visit_types::active.eq(active));
+            let mut query = of_kind.select(VisitType::as_select()).into_boxed();
+            if let Some(Cursor { at, id }) = page.after {
+                let later = visit_types::created_at.eq(at).and(visit_types::id.gt(VisitTypeId(id)));
+                query = query.filter(visit_types::created_at.gt(at).or(later));
+            }
+            Ok(query.order((visit_types::created_at, visit_types::id)).limit(page.rows()).load(tx.conn)?)
+        })
+        .await?;
+    let (rows, next_cursor) = page.cut(rows, |row| (row.created_at, row.id.0));
+    Ok(VisitTypePage { items: rows.into_iter().map(Into::into).collect(), next_cursor })
+}
+
+fn versioned(visit_type: VisitType) -> Versioned<VisitTypeView> {
+    Versioned { version: visit_type.version, object: visit_type.into() }
+}
+
+/// Reads a visit type.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn read(context: &Context<Anonymous>, id: VisitTypeId) -> Result<Versioned<VisitTypeView>> {
+    Ok(versioned(context.read(move |tx| visit_type::find(tx.conn, id)).await?))
+}
+
+/// Creates a visit type.
+///
+/// # Errors
+/// Every broken rule of the values.
+pub async fn create(context: &Context, once: Once, new: NewVisitType) -> Result<Versioned<VisitTypeView>> {
+    context.require(Action::ClinicSetUp)?;
+    let values = Changes::checked(new.into())?;
+    context
+        .change_once(once, move |tx| {
+            let mut visit_type = VisitType {
+                id: tx.env.new_id(),
+                name: String::new(),
+                public_name: String::new(),
+                duration_minutes: 0,
+                online_bookable: false,
+                booking_notice_minutes: 0,
+                cancel_notice_minutes: 0,
+                active: true,
+                version: 1,
+                created_at: tx.now,
+                updated_at: tx.now,
+            };
+            values.apply(&mut visit_type);
+            diesel::insert_into(visit_types::table).values(&visit_type).execute(tx.conn)?;
+            tx.audit.note_object(visit_type.id.0);
+            Ok(versioned(visit_type))
+        })
+        .await
+}
+
+/// Changes a visit type.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Stale`]; every broken rule of the values.
+pub async fn update(
+    context: &Context,
+    id: VisitTypeId,
+    if_match: IfMatch,
+    patch: VisitTypePatch,
+) -> Result<Versioned<VisitTypeView>> {
+    context.require(Action::ClinicSetUp)?;
+    let changes = Changes::checked(patch)?;
+    context.change(move |tx| Ok(versioned(store(tx, id, &if_match, &changes)?))).await
+}
+
+/// Stores what changes. Without changes the visit type keeps its version.
+fn store(tx: &mut Tx, id: VisitTypeId, if_match: &IfMatch, changes: &Changes) -> Result<VisitType> {
+    super::lock(tx.conn)?;
+    let before = visit_type::find(tx.conn, id)?;
+    if_match.check(before.version)?;
+    let mut visit_type = before.clone();
+    changes.apply(&mut visit_type);
+    if visit_type == before {
+        return Ok(before);
+    }
+    let fits = |slot: &i32| is_whole_number_of_slots(visit_type.duration_minutes, *slot);
+    if changes.duration_minutes.is_some() && !offerings::slot_lengths_for(tx.conn, id)?.iter().all(fits) {
+        let detail = "must be a multiple of the slot length of every location where it is offered";
+        return Err(Error::invalid("/duration_minutes", "does_not_fit", detail));
+    }
+    visit_type.version += 1;
+    visit_type.updated_at = tx.now;
+    diesel::update(visit_types::table.find(id)).set(&visit_type).execute(tx.conn)?;
+    Ok(visit_type)
+}
+
+/// List visit types
+///
+/// Returns the active visit types, oldest first. Administrators can list the inactive ones with `active=false`.
+#[utoipa::path(
+    tag = "visit types",
+    operation_id = "list_visit_types",
+    params(VisitTypeParams, PageParams),
+    responses((status = 200, description = "A page", body = VisitTypePage)),
+)]
+#[get("/v1/visit-types")]
+pub(in crate::scheduling) async fn list_visit_types(
+    context: Context<Anonymous>,
+    actor: Result<Actor>,
+    Params(params): Params<VisitTypeParams>,
+    Params(page): Params<PageParams>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&list(&context, actor, params, page).await?))
+}
+
+/// Read a visit type
+///
+/// Also returns an inactive one. The response carries the `ETag` to send as `If-Match` with a change.
+#[utoipa::path(
+    tag = "visit types",
+    operation_id = "get_visit_type",
+    params(("id" = VisitTypeId, Path, description = "The visit type")),
+    responses((status = 200, description = "The visit type", body = VisitTypeView, headers(("ETag" = String)))),
+)]
+#[get("/v1/visit-types/{id}")]
+pub(in crate::scheduling) async fn get_visit_type(
+    context: Context<Anonymous>,
+    PathId(id): PathId<VisitTypeId>,
+) -> Result<HttpResponse> {
+    Ok(response::versioned(&read(&context, id).await?))
+}
+
+/// Create a visit type
+///
+/// Administrators only. It can be booked when a practitioner offers it.
+#[utoipa::path(
+    tag = "visit types",
+    operation_id = "create_visit_type",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)),
+    request_body = NewVisitType,
+    responses(
+        (status = 201, description = "The visit type", body = VisitTypeView),
+    ),
+)]
+#[post("/v1/visit-types")]
+pub(in crate::scheduling) async fn create_visit_type(
+    context: Context,
+    key: IdempotencyKey,
+    body: Body<NewVisitType>,
+) -> Result<HttpResponse> {
+    let created = create(&context, key.once(&body.raw), body.value).await?;
+    Ok(response::created(format!("/v1/visit-types/{}", created.object.id), &created))
+}
+
+/// Change a visit type
+///
+/// Administrators only. A new duration must be a whole number of slots at every location where the visit type is offered. Booked
+/// appointments keep their times.
+#[utoipa::path(
+    tag = "visit types",
+    operation_id = "update_visit_type",
+    security(("bearer" = [])),
+    params(
+        ("id" = VisitTypeId, Path, description = "The visit type"),
+        ("If-Match" = String, Header),
+    ),
+    request_body(content = VisitTypePatch, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "The changed visit type", body = VisitTypeView, headers(("ETag" = String)))),
+)]
+#[patch("/v1/visit-types/{id}")]
+pub(in crate::scheduling) async fn update_visit_type(
+    context: Context,
+    PathId(id): PathId<VisitTypeId>,
+    if_match: IfMatch,
+    Patch(patch): Patch<VisitTypePatch>,
+) -> actix_web::Result<HttpResponse> {
+    context.require(Action::ClinicSetUp)?;
+    let changed = update(&context, id, if_match.required()?, patch).await?;
+    Ok(response::versioned(&changed))
+}

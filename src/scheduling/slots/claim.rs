@@ -1,0 +1,92 @@
+//! Claiming the time of a visit for a new appointment or a move.
+
+use super::locking::{self, SlotRange};
+use super::slot::{Slot, check_fit};
+use super::{holds, offers};
+use crate::clock::Timestamp;
+use crate::context::Tx;
+use crate::error::{Error, Result};
+use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
+use crate::scheduling::setup::visit_type::VisitType;
+
+/// The time that the caller asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// The slot in which the visit starts.
+    pub slot_id: SlotId,
+    /// The kind of visit.
+    pub visit_type_id: VisitTypeId,
+    /// The caller's hold on the slot.
+    pub hold_id: Option<HoldId>,
+}
+
+/// The time of a visit: locked, free, and ready to be taken in the same transaction.
+pub struct Claim {
+    /// The practitioner.
+    pub practitioner_id: PractitionerId,
+    /// The location.
+    pub location_id: LocationId,
+    /// The kind of visit.
+    pub visit_type: VisitType,
+    /// The start of the visit.
+    pub starts_at: Timestamp,
+    /// The end of the visit.
+    pub ends_at: Timestamp,
+    slots: Vec<Slot>,
+    hold_id: Option<HoldId>,
+}
+
+/// An appointment that gives up its present time for the claimed one. The two may overlap.
+#[derive(Debug, Clone, Copy)]
+pub struct Moving {
+    /// The appointment.
+    pub appointment_id: AppointmentId,
+    /// Its present time.
+    pub from: SlotRange,
+}
+
+/// Locks the slots of a visit, checks that the caller may have it and that it fits, and uses up the caller's hold.
+///
+/// # Errors
+/// The conflict `hold_lapsed` for a hold that the caller does not have or that is over; a broken rule for a hold of another slot
+/// or visit type; the conflicts `slot_taken`, `not_offered`, `not_online_bookable`, `booking_notice` and `slot_past`.
+pub fn claim(tx: &mut Tx, wanted: Wanted, moving: Option<Moving>) -> Result<Claim> {
+    let hold = wanted.hold_id.map(|id| holds::redeemable(tx.conn, id, tx.actor.user_id, tx.now)).transpose()?;
+    let offer = offers::find(tx.conn, wanted.slot_id, wanted.visit_type_id)?;
+    offer.require_bookable(tx.actor.role.is_staff(), tx.now)?;
+    let range = offer.range();
+    let mut slots = locking::lock_visit(tx.conn, offer.slot.id, range, moving.map(|moving| moving.from))?;
+    if let Some(hold) = hold {
+        // Checked after the slot, because a slot that does not exist any more is the conflict `slot_taken` with any hold.
+        if (hold.slot_id, hold.visit_type_id) != (wanted.slot_id, wanted.visit_type_id) {
+            return Err(Error::invalid("/hold_id", "other_slot", "must be a hold of this slot for this visit type"));
+        }
+        holds::consume(tx.conn, hold.id, tx.now)?;
+    }
+    for slot in &mut slots {
+        if slot.appointment_id == moving.map(|moving| moving.appointment_id) {
+            slot.appointment_id = None;
+        }
+    }
+    check_fit(&slots, offer.visit_type.duration_minutes, tx.now, wanted.hold_id)?;
+    let (starts_at, ends_at) = offer.time();
+    Ok(Claim {
+        practitioner_id: offer.slot.practitioner_id,
+        location_id: offer.slot.location_id,
+        visit_type: offer.visit_type,
+        starts_at,
+        ends_at,
+        slots,
+        hold_id: wanted.hold_id,
+    })
+}
+
+impl Claim {
+    /// Gives the time to an appointment that is stored.
+    ///
+    /// # Errors
+    /// The conflict `slot_taken` if the time is not free after all.
+    pub fn take(&self, tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
+        locking::book(tx.conn, &self.slots, tx.now, self.hold_id, appointment)
+    }
+}

@@ -1,0 +1,129 @@
+//! Locking and booking slots.
+//!
+//! Every writer locks its slots first, ordered by practitioner and start, and only then checks whether they are free. Its update
+//! repeats the whole condition. So two requests for overlapping visits wait for each other without a deadlock, and neither can book
+//! a slot that is not free.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable};
+use diesel::sqlite::Sqlite;
+use jiff::SignedDuration;
+
+use super::slot::{DoesNotFit, Slot, slot_gone};
+use crate::clock::Timestamp;
+use crate::db::schema::slots;
+use crate::db::update::update;
+use crate::db::{Conn, per_backend};
+use crate::error::Result;
+use crate::ids::{AppointmentId, HoldId, PractitionerId, SlotId};
+
+/// The slots of a practitioner that start from one instant until before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotRange {
+    /// The practitioner.
+    pub practitioner_id: PractitionerId,
+    /// The earliest start, inclusive.
+    pub from: Timestamp,
+    /// The latest start, exclusive.
+    pub to: Timestamp,
+}
+
+impl SlotRange {
+    /// Whether it includes a slot.
+    pub fn includes(&self, slot: &Slot) -> bool {
+        slot.practitioner_id == self.practitioner_id && self.from <= slot.starts_at && slot.starts_at < self.to
+    }
+}
+
+/// Loads a slot without a lock.
+pub fn find(conn: &mut Conn, id: SlotId) -> Result<Option<Slot>> {
+    Ok(slots::table.find(id).select(Slot::as_select()).first(conn).optional()?)
+}
+
+/// Returns the range of a visit of `duration_minutes` that starts in `slot`.
+pub fn range_of_visit(slot: &Slot, duration_minutes: i32) -> SlotRange {
+    let to = slot.starts_at.plus(SignedDuration::from_mins(duration_minutes.into()));
+    SlotRange { practitioner_id: slot.practitioner_id, from: slot.starts_at, to }
+}
+
+/// Locks the slots of a visit that starts in `first`, free or not, and returns them in order. For a move, also locks the slots of
+/// the present time `before`.
+///
+/// # Errors
+/// The conflict `slot_taken` if the first slot was deleted before it was locked.
+pub fn lock_visit(conn: &mut Conn, first: SlotId, visit: SlotRange, before: Option<SlotRange>) -> Result<Vec<Slot>> {
+    let ranges: Vec<SlotRange> = before.into_iter().chain([visit]).collect();
+    let mut slots = lock_ranges(conn, &ranges)?;
+    slots.retain(|slot| visit.includes(slot));
+    if slots.first().is_some_and(|slot| slot.id == first) { Ok(slots) } else { Err(slot_gone()) }
+}
+
+/// Locks the slots of an appointment, and returns them in order.
+pub fn lock_appointment(
+    conn: &mut Conn,
+    practitioner_id: PractitionerId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Slot>> {
+    lock_ranges(conn, &[SlotRange { practitioner_id, from, to }])
+}
+
+/// Locks the slots of several ranges in the one global order, and returns them in that order, each once.
+pub fn lock_ranges(conn: &mut Conn, ranges: &[SlotRange]) -> Result<Vec<Slot>> {
+    lock(conn, ranges, None)
+}
+
+/// Locks the slots of several ranges and those of a hold.
+pub(super) fn lock(conn: &mut Conn, ranges: &[SlotRange], hold: Option<HoldId>) -> Result<Vec<Slot>> {
+    /// The query for one engine. Only PostgreSQL locks rows.
+    macro_rules! wanted {
+        ($engine:ty) => {{
+            type Condition<'a> = Box<dyn BoxableExpression<slots::table, $engine, SqlType = Nullable<Bool>> + 'a>;
+            let held = hold.map(|hold| Box::new(slots::hold_id.eq(hold)) as Condition<'_>);
+            let within = ranges.iter().map(|range| {
+                let starts = slots::starts_at.ge(range.from).and(slots::starts_at.lt(range.to));
+                Box::new(slots::practitioner_id.eq(range.practitioner_id).and(starts).nullable()) as Condition<'_>
+            });
+            let Some(condition) = within.chain(held).reduce(|one, other| Box::new(one.or(other))) else {
+                return Ok(Vec::new());
+            };
+            let query = slots::table.select(Slot::as_select()).filter(condition);
+            query.order((slots::practitioner_id, slots::starts_at))
+        }};
+    }
+    Ok(match conn {
+        Conn::Sqlite(conn) => wanted!(Sqlite).load(conn)?,
+        Conn::Postgres(conn) => wanted!(Pg).for_no_key_update().load(conn)?,
+    })
+}
+
+/// Books `slots` for an appointment, and ends the hold on them. They must be all slots of the visit, in order, and locked.
+///
+/// # Errors
+/// The conflict `slot_taken` if a slot is not free.
+pub(super) fn book(
+    conn: &mut Conn,
+    slots: &[Slot],
+    now: Timestamp,
+    hold: Option<HoldId>,
+    appointment: AppointmentId,
+) -> Result<()> {
+    let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Err(DoesNotFit::Taken.into()) };
+    let taken = per_backend!(conn, conn => {
+        let free = slots::practitioner_id
+            .eq(first.practitioner_id)
+            .and(slots::starts_at.ge(first.starts_at))
+            .and(slots::starts_at.le(last.starts_at))
+            .and(slots::appointment_id.is_null())
+            .and(slots::blocked_reason.is_null())
+            .and(slots::held_until.is_null().or(slots::held_until.le(now)).or(slots::hold_id.eq(hold)));
+        let taking = (
+            slots::appointment_id.eq(appointment),
+            slots::hold_id.eq(None::<HoldId>),
+            slots::held_until.eq(None::<Timestamp>),
+        );
+        update(slots::table, free, taking).execute(conn)
+    })?;
+    if taken == slots.len() { Ok(()) } else { Err(DoesNotFit::Taken.into()) }
+}

@@ -1,0 +1,10 @@
+//! Slots: searching, holding, blocking, booking and releasing them.
+
+pub mod blocks;
+pub mod claim;
+pub mod holds;
+pub mod locking;
+pub mod offers;
+pub mod releasing;
+pub mod search;
+pub mod slot;

@@ -1,0 +1,98 @@
+//! What a caller asks for to book, move or hold: a slot, and a visit type whose visit starts in it.
+
+use diesel::dsl::exists;
+use diesel::prelude::*;
+
+use super::locking::{self, SlotRange};
+use super::slot::{Slot, slot_gone};
+use crate::clock::Timestamp;
+use crate::db::schema::{practitioner_visit_types, practitioners, slots as times, visit_types};
+use crate::db::{Conn, per_backend};
+use crate::error::{Error, Result};
+use crate::ids::{SlotId, VisitTypeId};
+use crate::scheduling::setup::visit_type::VisitType;
+
+/// A slot, and a visit type whose visit starts in it.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The slot before it is locked.
+    pub slot: Slot,
+    /// The kind of visit.
+    pub visit_type: VisitType,
+    /// Whether the slot's practitioner is active and offers the visit type.
+    is_offered: bool,
+}
+
+/// Loads the offer of a slot and a visit type in one query, without a lock.
+///
+/// # Errors
+/// The conflict `slot_taken` if the slot does not exist (any more); a broken rule if the visit type does not exist.
+pub fn find(conn: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Offer> {
+    let found: Option<(Slot, Option<VisitType>, bool)> = per_backend!(conn, conn => {
+        let offered = exists(
+            practitioner_visit_types::table
+                .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
+                .filter(practitioner_visit_types::practitioner_id.eq(times::practitioner_id))
+                .filter(practitioner_visit_types::visit_type_id.eq(visit_type))
+                .filter(practitioners::active.eq(true)),
+        );
+        times::table
+            .left_join(visit_types::table.on(visit_types::id.eq(visit_type)))
+            .filter(times::id.eq(slot))
+            .select((Slot::as_select(), Option::<VisitType>::as_select(), offered))
+            .first(conn)
+    })
+    .optional()?;
+    let (slot, visit_type, is_offered) = found.ok_or_else(slot_gone)?;
+    let Some(visit_type) = visit_type else {
+        return Err(Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"));
+    };
+    Ok(Offer { slot, visit_type, is_offered })
+}
+
+fn not_offered() -> Error {
+    Error::conflict("not_offered", "The practitioner of this slot does not offer this visit type. Choose another one.")
+}
+
+impl Offer {
+    /// Requires that the caller can book or hold the offer now. Staff can until the slot ends. Patients can only if the visit type is
+    /// bookable online, before the slot starts, and with the visit type's notice.
+    ///
+    /// # Errors
+    /// The conflicts `not_offered`, `not_online_bookable`, `slot_past` and `booking_notice`.
+    pub fn require_bookable(&self, by_staff: bool, now: Timestamp) -> Result<()> {
+        let Self { slot, visit_type, is_offered } = self;
+        if !visit_type.active {
+            return Err(not_offered());
+        }
+        if by_staff {
+            if slot.ends_at <= now {
+                return Err(Error::conflict("slot_past", "The slot is over. Choose a later one."));
+            }
+        } else {
+            if !visit_type.online_bookable {
+                let detail = "Only the clinic's staff book this visit type. Call the clinic.";
+                return Err(Error::conflict("not_online_bookable", detail));
+            }
+            if slot.starts_at <= now {
+                return Err(Error::conflict("slot_past", "The slot has started. Choose a later one."));
+            }
+            if slot.starts_at < visit_type.earliest_for_patients(now) {
+                let notice = visit_type.booking_notice_minutes;
+                let detail = format!("Book at least {notice} minutes ahead, or call the clinic.");
+                return Err(Error::conflict("booking_notice", detail));
+            }
+        }
+        if *is_offered { Ok(()) } else { Err(not_offered()) }
+    }
+
+    /// The slots of the whole visit.
+    pub fn range(&self) -> SlotRange {
+        locking::range_of_visit(&self.slot, self.visit_type.duration_minutes)
+    }
+
+    /// The start and the end of the visit.
+    pub fn time(&self) -> (Timestamp, Timestamp) {
+        (self.slot.starts_at, self.slot.starts_at.plus(self.visit_type.duration()))
+    }
+}

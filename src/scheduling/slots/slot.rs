@@ -1,0 +1,209 @@
+//! A slot as it is stored, and the rule whether a visit fits into slots.
+
+use diesel::prelude::*;
+use jiff::SignedDuration;
+
+use crate::clock::Timestamp;
+use crate::db::schema::slots;
+use crate::error::{Error, Result};
+use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId};
+use crate::scheduling::hours::plan::AttentionReason;
+use crate::scheduling::hours::weekly::TimeRange;
+
+/// A slot's row, without the reason of a block.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = slots)]
+pub struct Slot {
+    /// The slot.
+    pub id: SlotId,
+    /// The practitioner.
+    pub practitioner_id: PractitionerId,
+    /// The location.
+    pub location_id: LocationId,
+    /// The start.
+    pub starts_at: Timestamp,
+    /// The end.
+    pub ends_at: Timestamp,
+    /// The appointment that it is booked for.
+    pub appointment_id: Option<AppointmentId>,
+    /// The present or a lapsed hold; see `held_until`.
+    pub hold_id: Option<HoldId>,
+    /// The time at which the hold lapses.
+    pub held_until: Option<Timestamp>,
+    /// Whether staff blocked it.
+    #[diesel(select_expression = slots::blocked_reason.is_not_null())]
+    pub blocked: bool,
+    /// Why the practitioner's hours do not cover it although it is booked.
+    pub off_plan: Option<AttentionReason>,
+}
+
+impl Slot {
+    /// The time and location.
+    pub fn time_range(&self) -> TimeRange {
+        TimeRange { starts_at: self.starts_at, ends_at: self.ends_at, location_id: self.location_id }
+    }
+
+    /// Whether a hold other than `own` has not lapsed.
+    pub fn is_held(&self, now: Timestamp, own: Option<HoldId>) -> bool {
+        self.held_until.is_some_and(|until| until > now) && (own.is_none() || self.hold_id != own)
+    }
+}
+
+/// Returns the conflict for a slot that does not exist any more. To the caller it is like one that is taken.
+pub fn slot_gone() -> Error {
+    Error::conflict("slot_taken", "The slot is not offered any more. Search for another one.")
+}
+
+/// Why a visit does not fit into slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoesNotFit {
+    /// A slot is booked.
+    Taken,
+    /// Another caller holds a slot.
+    Held,
+    /// Staff blocked a slot.
+    Blocked,
+    /// The practitioner's time ends, pauses or changes the location before the visit ends.
+    TooShort,
+}
+
+impl From<DoesNotFit> for Error {
+    fn from(unfit: DoesNotFit) -> Self {
+        let detail = match unfit {
+            DoesNotFit::Taken => "The slot is taken.",
+            DoesNotFit::Held => "Another caller holds this slot.",
+            DoesNotFit::Blocked => "The slot is not free.",
+            DoesNotFit::TooShort => "The free time from this slot on is too short for the visit.",
+        };
+        Self::conflict("slot_taken", detail)
+    }
+}
+
+/// Checks that a visit of `duration_minutes` fits into `slots`: all slots of one practitioner in the time of the visit, in order. They
+/// must have no gap and one location, be as long as the visit, and each be free or held by `hold`.
+///
+/// # Errors
+/// The first reason why the visit does not fit.
+pub fn check_fit(
+    slots: &[Slot],
+    duration_minutes: i32,
+    now: Timestamp,
+    hold: Option<HoldId>,
+) -> Result<(), DoesNotFit> {
+    let Some(first) = slots.first() else { return Err(DoesNotFit::TooShort) };
+    let mut end = first.starts_at;
+    for slot in slots {
+        if slot.appointment_id.is_some() {
+            return Err(DoesNotFit::Taken);
+        }
+        if slot.blocked {
+            return Err(DoesNotFit::Blocked);
+        }
+        if slot.is_held(now, hold) {
+            return Err(DoesNotFit::Held);
+        }
+        // A slot that is off the plan was booked for the visit that is moving. It is deleted when the visit leaves it.
+        if slot.starts_at != end || slot.location_id != first.location_id || slot.off_plan.is_some() {
+            return Err(DoesNotFit::TooShort);
+        }
+        end = slot.ends_at;
+    }
+    let whole = first.starts_at.plus(SignedDuration::from_mins(duration_minutes.into()));
+    if end == whole { Ok(()) } else { Err(DoesNotFit::TooShort) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: i64 = 1_772_460_000_000_000;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_micros(NOW).expect("an instant").plus(SignedDuration::from_mins(minutes))
+    }
+
+    fn slot(start: i64, end: i64) -> Slot {
+        Slot {
+            id: uuid::Uuid::from_u128(u128::try_from(start).expect("positive")).into(),
+            practitioner_id: uuid::Uuid::from_u128(1).into(),
+            location_id: uuid::Uuid::from_u128(2).into(),
+            starts_at: at(start),
+            ends_at: at(end),
+            appointment_id: None,
+            hold_id: None,
+            held_until: None,
+            blocked: false,
+            off_plan: None,
+        }
+    }
+
+    fn held(start: i64, end: i64, hold: u128, until: i64) -> Slot {
+        Slot { hold_id: Some(uuid::Uuid::from_u128(hold).into()), held_until: Some(at(until)), ..slot(start, end) }
+    }
+
+    #[test]
+    fn a_visit_fits_into_consecutive_free_slots() {
+        assert_eq!(check_fit(&[slot(0, 15), slot(15, 30)], 30, at(0), None), Ok(()));
+        assert_eq!(check_fit(&[slot(0, 30)], 30, at(0), None), Ok(()));
+        assert_eq!(check_fit(&[], 30, at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&[slot(0, 15)], 30, at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&[slot(0, 15), slot(20, 35)], 30, at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&[slot(0, 15), slot(15, 45)], 30, at(0), None), Err(DoesNotFit::TooShort));
+        let elsewhere = Slot { location_id: uuid::Uuid::from_u128(3).into(), ..slot(15, 30) };
+        assert_eq!(check_fit(&[slot(0, 15), elsewhere], 30, at(0), None), Err(DoesNotFit::TooShort));
+    }
+
+    #[test]
+    fn a_hold_excludes_others_until_it_lapses_but_not_its_owner() {
+        let slots = [slot(0, 15), held(15, 30, 7, 10)];
+        let own = Some(uuid::Uuid::from_u128(7).into());
+        let other = Some(uuid::Uuid::from_u128(8).into());
+        assert_eq!(check_fit(&slots, 30, at(9), None), Err(DoesNotFit::Held));
+        assert_eq!(check_fit(&slots, 30, at(9), other), Err(DoesNotFit::Held));
+        assert_eq!(check_fit(&slots, 30, at(9), own), Ok(()));
+        assert_eq!(check_fit(&slots, 30, at(10), None), Ok(()), "a hold of ten minutes is over after ten minutes");
+    }
+
+    prop_compose! {
+        fn any_slot()(gap in prop_oneof![9 => Just(0_i64), 1 => 1_i64..20], length in prop_oneof![9 => Just(15_i64), 1 => 5_i64..30],
+            place in prop_oneof![9 => Just(2_u128), 1 => Just(3_u128)], booked in prop::bool::weighted(0.05),
+            blocked in prop::bool::weighted(0.05), hold in prop::option::weighted(0.3, (7_u128..9, 0_i64..20))) -> (i64, Slot) {
+            let base = Slot {
+                location_id: uuid::Uuid::from_u128(place).into(),
+                appointment_id: booked.then(|| uuid::Uuid::from_u128(5).into()),
+                hold_id: hold.map(|(id, _)| uuid::Uuid::from_u128(id).into()),
+                held_until: hold.map(|(_, until)| at(until)),
+                blocked,
+                ..slot(0, length)
+            };
+            (gap, base)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn check_fit_agrees_with_a_check_of_every_minute(parts in prop::collection::vec(any_slot(), 0..6), duration in 1..7_i32, own in prop::option::of(7_u128..9)) {
+            let mut slots = Vec::new();
+            let mut clock = 0;
+            for (index, (gap, part)) in parts.into_iter().enumerate() {
+                let start = clock + if index == 0 { 0 } else { gap };
+                let length = part.ends_at.since(part.starts_at).as_mins();
+                slots.push(Slot { starts_at: at(start), ends_at: at(start + length), ..part });
+                clock = start + length;
+            }
+            let (duration, now) = (duration * 15, at(10));
+            let own = own.map(|id| HoldId::from(uuid::Uuid::from_u128(id)));
+            let usable = |slot: &Slot| slot.appointment_id.is_none()
+                && !slot.blocked
+                && slot.location_id == slots[0].location_id
+                && (slot.held_until.is_none_or(|until| until <= now) || (own.is_some() && slot.hold_id == own));
+            let every_minute = !slots.is_empty() && (0..i64::from(duration)).all(|minute| {
+                slots.iter().any(|slot| usable(slot) && slot.starts_at <= at(minute) && at(minute) < slot.ends_at)
+            });
+            let expected = every_minute && clock == i64::from(duration);
+            prop_assert_eq!(check_fit(&slots, duration, now, own).is_ok(), expected);
+        }
+    }
+}
