@@ -1,52 +1,116 @@
-//! Drafts: begun, saved as often as somebody likes, discarded.
+//! Drafts: beginning one, saving parts of its answers, discarding it.
 
+use actix_web::{HttpResponse, delete, patch, post};
+use rls::RedactedJson;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use super::access::Bearings;
-use super::flags;
-use super::model::{Answers, IntakeStatus, require_draft};
-use super::rls;
+use super::details::{IntakeDetails, lock_for_change};
+use super::form_context::FormContext;
+use super::model::{Answers, IntakeStage, IntakeStatus};
 use super::store::{self, Intake};
-use super::{Rules, from_value, to_map};
-use crate::actor::{Actor, Role};
+use super::view::IntakeView;
+use super::{flags, from_value, to_map};
+use crate::actor::{Action, Role};
+use crate::clock::Timestamp;
+use crate::context::{Context, Once, Tx};
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Error, Result};
-use crate::http::IfMatch;
+use crate::error::{Check, Error, Result};
+use crate::http::response::{self, Versioned};
+use crate::http::{Body, IdempotencyKey, IfMatch, Patch, PathId};
 use crate::ids::{IntakeId, PatientId};
 use crate::patients::{care, store as records};
 
-/// Begins a draft, empty or with what an earlier intake of the patient says of history and medicines.
+/// An intake to begin.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"form": "rls-history"}))]
+pub struct NewIntake {
+    /// The name of the form: `rls-history`.
+    #[schema(pattern = "^rls-history$", examples("rls-history"))]
+    pub form: String,
+    /// A submitted intake of the same patient, from which history and medicines are copied. Safety questions, symptoms and
+    /// severity are never copied. Patients and practitioners only.
+    #[serde(default)]
+    pub copy_from: Option<IntakeId>,
+}
+
+impl NewIntake {
+    fn check(&self) -> Result<()> {
+        let mut check = Check::new();
+        let detail = format!("must be \"{}\"", rls::FORM);
+        check.require(self.form == rls::FORM, "/form", "not_an_option", detail);
+        check.done()
+    }
+}
+
+/// A change of a draft's answers.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"answers": {"safety": {"chest_pain_breathlessness": "no"}, "symptoms": {"urge_to_move_legs": "yes"}}}))]
+pub struct IntakePatch {
+    /// The answers to change (RFC 7396). `null` deletes an answer, a list replaces the whole list, answers that are not sent keep
+    /// their value. The members are those of the form.
+    #[schema(value_type = rls::Answers)]
+    pub answers: RedactedJson,
+}
+
+/// Requires that answers are an object.
+pub(super) fn checked_answers(answers: RedactedJson) -> Result<Value> {
+    let mut check = Check::new();
+    check.require(answers.0.is_object(), "/answers", "wrong_type", "must be an object");
+    check.done()?;
+    Ok(answers.0)
+}
+
+/// Begins a draft, empty or with the history and medicines of an earlier intake.
 ///
 /// # Errors
-/// [`Error::NotFound`]; the conflict `draft_exists`; a broken rule where there is no such earlier intake.
-pub fn begin(
-    tx: &mut Conn,
-    env: &Env,
-    rules: &Rules,
-    actor: &Actor,
+/// [`Error::NotFound`]; the conflict `draft_exists`; a broken rule if the earlier intake cannot be copied.
+pub async fn create(
+    context: &Context,
+    once: Once,
     patient: PatientId,
-    copy_from: Option<IntakeId>,
-) -> Result<IntakeId> {
-    let patient = records::visible(tx, env, actor, patient)?;
-    care::admit(tx, env, actor, patient.id)?;
-    if let Some(open) = store::open_draft(tx, patient.id, rls::FORM)? {
+    new: NewIntake,
+) -> Result<Versioned<IntakeView>> {
+    context.require(Action::IntakeWrite)?;
+    new.check()?;
+    context
+        .change_once(once.guarded(care::admit_repeat), move |tx| {
+            let begun = insert(tx, patient, new.copy_from)?;
+            tx.audit.note_object(begun.intake.id.0);
+            IntakeView::versioned(tx, begun)
+        })
+        .await
+}
+
+/// Begins a draft in an open transaction.
+///
+/// # Errors
+/// Those of [`create`].
+pub fn insert(tx: &mut Tx, patient: PatientId, copy_from: Option<IntakeId>) -> Result<IntakeDetails> {
+    let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+    care::admit(tx.conn, tx.env, tx.actor, patient.id)?;
+    if let Some(open) = store::open_draft(tx.conn, patient.id, rls::FORM)? {
         let members = Map::from_iter([("intake_id".to_owned(), Value::from(open.to_string()))]);
-        return Err(Error::conflict_with("draft_exists", "The patient has an open draft of this form.", members));
+        let detail = "The patient has an open draft of this form. Continue or discard it.";
+        return Err(Error::conflict_with("draft_exists", detail, members));
     }
-    let bearings = Bearings::take(tx, env, rules, actor, &patient)?;
+    let form = FormContext::load(tx, &patient)?;
     let answers = match copy_from {
         None => Answers::new(),
-        Some(earlier) => copied(tx, env, actor, &patient.id, earlier)?,
+        Some(earlier) => copied(tx, patient.id, earlier)?,
     };
-    let (id, now): (IntakeId, _) = (env.new_id(), env.now());
+    let (id, now): (IntakeId, _) = (tx.env.new_id(), tx.now);
     let intake = Intake {
         id,
         patient_id: patient.id,
         form: rls::FORM.to_owned(),
         form_version: rls::FORM_VERSION.to_owned(),
         status: IntakeStatus::InProgress,
-        answers: env.sealer.seal(store::place("answers", id), &answers)?,
+        answers: tx.env.sealer.seal(store::place("answers", id), &answers)?,
         computed: None,
         review: None,
         void_reason: None,
@@ -56,112 +120,196 @@ pub fn begin(
         submitted_at: None,
         reviewed_at: None,
         reviewed_by: None,
-        created_by: actor.user_id,
-        updated_by: actor.user_id,
+        created_by: tx.actor.user_id,
+        updated_by: tx.actor.user_id,
         created_at: now,
         updated_at: now,
     };
-    store::insert(tx, &intake)?;
-    // What was copied may raise flags by itself: a medicine beside another.
-    raise(tx, env, &intake, &from_value(&Value::Object(answers))?, &bearings)?;
-    Ok(id)
+    store::insert(tx.conn, &intake)?;
+    // Copied answers may raise flags, such as for two medicines that must not be combined.
+    let computed = rls::compute(&from_value(&Value::Object(answers))?, &form.facts);
+    flags::follow_answers(tx, &intake, &computed.flags)?;
+    Ok(IntakeDetails { intake, patient, form })
 }
 
-/// What a new intake takes over from an earlier one.
-fn copied(tx: &mut Conn, env: &Env, actor: &Actor, patient: &PatientId, earlier: IntakeId) -> Result<Answers> {
-    let none = || Error::invalid("/copy_from", "unknown_reference", "must be a submitted intake of this patient");
-    // Who may not read what was submitted may not have it copied into a draft, which they may read.
-    if matches!(actor.role, Role::FrontDesk | Role::Admin) {
-        return Err(Error::invalid("/copy_from", "forbidden_field", "is for patients and practitioners"));
+/// Copies answers of an earlier intake for a new one.
+fn copied(tx: &mut Tx, patient: PatientId, earlier: IntakeId) -> Result<Answers> {
+    // The front desk may not read submitted answers, and a copy would put them into a draft, which it may read.
+    if matches!(tx.actor.role, Role::FrontDesk | Role::Admin) {
+        return Err(Error::invalid("/copy_from", "forbidden_field", "only patients and practitioners may set this"));
     }
-    let (earlier, _) = match store::visible(tx, env, actor, earlier) {
-        Err(Error::NotFound) => return Err(none()),
+    let unknown = || Error::invalid("/copy_from", "unknown_reference", "must be a submitted intake of this patient");
+    let (earlier, _) = match store::find(tx, earlier) {
+        Err(Error::NotFound) => return Err(unknown()),
         found => found?,
     };
-    if earlier.patient_id != *patient || !earlier.status.is_submitted() {
-        return Err(none());
+    if earlier.patient_id != patient || !earlier.status.is_submitted() {
+        return Err(unknown());
     }
-    to_map(&rls::copy_from(&from_value(&Value::Object(earlier.open_answers(env)?))?))
+    to_map(&rls::copy_from(&from_value(&Value::Object(earlier.open_answers(tx.env)?))?))
 }
 
-/// Saves a part of a draft's answers: a merge patch.
+/// Saves a part of a draft's answers, given as a merge patch.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Stale`]; the conflict `status_conflict`; every broken rule of type, range and role.
-pub fn save(
-    tx: &mut Conn,
-    env: &Env,
-    rules: &Rules,
-    actor: &Actor,
+/// [`Error::NotFound`], [`Error::Stale`]; the conflict `status_conflict`; every broken rule of type, range and role.
+pub async fn save(
+    context: &Context,
     id: IntakeId,
-    if_match: &IfMatch,
-    patch: &Value,
-) -> Result<Intake> {
-    let (was, patient) = store::lock(tx, env, actor, id)?;
-    require_draft(was.status)?;
-    if_match.check(was.version)?;
-    let bearings = Bearings::take(tx, env, rules, actor, &patient)?;
-    let answers = patched(env, &was, patch, &bearings)?;
-    let saved = Intake {
-        answers: env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
-        // A draft is checked by the form as it is now.
-        form_version: rls::FORM_VERSION.to_owned(),
-        authored_at: env.now(),
-        updated_by: actor.user_id,
-        ..was
-    };
-    let saved = store::update(tx, env, saved)?;
-    raise(tx, env, &saved, &answers, &bearings)?;
-    Ok(saved)
+    if_match: IfMatch,
+    patch: IntakePatch,
+) -> Result<Versioned<IntakeView>> {
+    context.require(Action::IntakeWrite)?;
+    let answers = checked_answers(patch.answers)?;
+    context
+        .change(move |tx| {
+            let saved = update(tx, id, &if_match, &answers)?;
+            IntakeView::versioned(tx, saved)
+        })
+        .await
 }
 
-/// An intake's answers with a patch applied and read by the form.
+/// Saves a part of a draft's answers in an open transaction.
+///
+/// # Errors
+/// Those of [`save`].
+pub fn update(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, patch: &Value) -> Result<IntakeDetails> {
+    let before = IntakeDetails::lock(tx, id, IntakeStage::Draft, if_match)?;
+    let answers = patched(tx.env, &before, patch)?;
+    let saved = Intake {
+        answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
+        // The present form checks a draft, whatever its version was when the draft was begun.
+        form_version: rls::FORM_VERSION.to_owned(),
+        authored_at: tx.now,
+        updated_by: tx.actor.user_id,
+        ..before.intake
+    };
+    let intake = store::update(tx.conn, tx.now, saved)?;
+    flags::follow_answers(tx, &intake, &rls::compute(&answers, &before.form.facts).flags)?;
+    Ok(IntakeDetails { intake, ..before })
+}
+
+/// Applies a patch to the answers of an intake and parses the result.
 ///
 /// # Errors
 /// Every broken rule of type, range and role.
-pub fn patched(env: &Env, was: &Intake, patch: &Value, bearings: &Bearings) -> Result<rls::Answers> {
-    let old = Value::Object(was.open_answers(env)?);
-    rls::refuse_clinician_only(&old, patch, &bearings.context, "/answers")?;
-    rls::parse(&rls::apply_patch(&old, patch), "/answers")
+pub(super) fn patched(env: &Env, before: &IntakeDetails, patch: &Value) -> Result<rls::Answers> {
+    let old = Value::Object(before.intake.open_answers(env)?);
+    rls::refuse_clinician_only(&old, patch, &before.form.facts, "/answers")?;
+    Ok(rls::parse(&rls::apply_patch(&old, patch), "/answers")?)
 }
 
-/// Brings the flags of an intake to what its answers raise.
+/// Discards a draft.
 ///
 /// # Errors
-/// The database's.
-pub fn raise(tx: &mut Conn, env: &Env, intake: &Intake, answers: &rls::Answers, bearings: &Bearings) -> Result<()> {
-    let computed = rls::compute(answers, &bearings.context);
-    let raised: Vec<_> =
-        computed.flags.iter().map(|flag| (flag.rule.as_str().to_owned(), flag.urgency.into())).collect();
-    flags::settle(tx, env, intake, &raised)
+/// [`Error::NotFound`], [`Error::Stale`]; the conflict `status_conflict`.
+pub async fn discard(context: &Context, id: IntakeId, if_match: IfMatch) -> Result<()> {
+    context.require(Action::IntakeWrite)?;
+    context
+        .change(move |tx| {
+            let (intake, _) = lock_for_change(tx, id, IntakeStage::Draft, &if_match)?;
+            delete_answers(tx.conn, tx.env, tx.now, intake)
+        })
+        .await
 }
 
-/// Discards a draft. One that has raised flags leaves its row, without answers, so that those stay on the worklist.
-///
-/// # Errors
-/// [`Error::NotFound`]; [`Error::Stale`]; the conflict `status_conflict`.
-pub fn discard(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, if_match: &IfMatch) -> Result<()> {
-    let (was, _) = store::lock(tx, env, actor, id)?;
-    require_draft(was.status)?;
-    if_match.check(was.version)?;
-    forget(tx, env, was)
-}
-
-/// Takes a draft's answers away, which the caller has locked.
-///
-/// # Errors
-/// The database's.
-pub(super) fn forget(tx: &mut Conn, env: &Env, was: Intake) -> Result<()> {
-    let id = was.id;
-    if flags::of_intake(tx, id)?.is_empty() {
-        return store::delete(tx, id);
+/// Deletes a draft that is locked. If it has raised flags, its row stays without answers, so that they stay on the worklist.
+pub(super) fn delete_answers(conn: &mut Conn, env: &Env, now: Timestamp, draft: Intake) -> Result<()> {
+    let id = draft.id;
+    if flags::of_intake(conn, id)?.is_empty() {
+        return store::delete(conn, id);
     }
-    flags::withdraw_all(tx, id, env.now())?;
+    flags::withdraw_all(conn, id, now)?;
     let discarded = Intake {
         status: IntakeStatus::EnteredInError,
         answers: env.sealer.seal(store::place("answers", id), &Answers::new())?,
-        ..was
+        ..draft
     };
-    store::update(tx, env, discarded)?;
+    store::update(conn, now, discarded)?;
     Ok(())
+}
+
+/// Begin an intake
+///
+/// Creates a draft. It is empty, or has the history and medicines of an earlier intake. A patient has at most one open draft of a
+/// form.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "create_intake",
+    security(("bearer" = [])),
+    params(
+        ("id" = PatientId, Path, description = "The patient"),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    request_body = NewIntake,
+    responses(
+        (status = 201, description = "The draft", body = IntakeView),
+        (status = 409, description = "`draft_exists`: the patient has an open draft; `intake_id` names it"),
+    ),
+)]
+#[post("/v1/patients/{id}/intakes")]
+pub(super) async fn create_intake(
+    context: Context,
+    PathId(patient): PathId<PatientId>,
+    key: IdempotencyKey,
+    body: Body<NewIntake>,
+) -> Result<HttpResponse> {
+    let begun = create(&context, key.once(&body.raw), patient, body.value).await?;
+    Ok(response::created(format!("/v1/intakes/{}", begun.object.id), &begun))
+}
+
+/// Save a part of a draft
+///
+/// Possible any number of times. Only wrong types, values out of range and unknown fields are errors. `computed.issues` lists what is
+/// still missing or inconsistent. `notices` has the texts that the person who answers must see at once: show them.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "update_intake",
+    security(("bearer" = [])),
+    params(
+        ("id" = IntakeId, Path, description = "The intake"),
+        ("If-Match" = String, Header),
+    ),
+    request_body(content = IntakePatch, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The saved draft", body = IntakeView),
+        (status = 409, description = "`status_conflict`: it is not a draft; `intake_status` has its status"),
+    ),
+)]
+#[patch("/v1/intakes/{id}")]
+pub(super) async fn update_intake(
+    context: Context,
+    PathId(id): PathId<IntakeId>,
+    if_match: IfMatch,
+    Patch(patch): Patch<IntakePatch>,
+) -> actix_web::Result<HttpResponse> {
+    context.require(Action::IntakeWrite)?;
+    let saved = save(&context, id, if_match.required()?, patch).await?;
+    Ok(response::versioned(&saved))
+}
+
+/// Discard a draft
+///
+/// Deletes the draft with its answers. Flags that it raised stay on the worklist, marked as withdrawn.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "delete_intake",
+    security(("bearer" = [])),
+    params(
+        ("id" = IntakeId, Path, description = "The intake"),
+        ("If-Match" = Option<String>, Header),
+    ),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 409, description = "`status_conflict`: it is not a draft; `intake_status` has its status"),
+    ),
+)]
+#[delete("/v1/intakes/{id}")]
+pub(super) async fn delete_intake(
+    context: Context,
+    PathId(id): PathId<IntakeId>,
+    if_match: IfMatch,
+) -> Result<HttpResponse> {
+    discard(&context, id, if_match).await?;
+    Ok(response::no_content())
 }

@@ -1,22 +1,30 @@
-//! Laboratory results that the staff enter between intakes.
+//! Laboratory results that staff enter between intakes.
 
+use actix_web::{HttpResponse, get, post};
 use diesel::prelude::*;
 use jiff::civil::Date;
+use rls::answers::{Comparator, Lab, LabSource, LabTest, LabUnit, YesNo};
+use rls::form_dsl::{Decimal, PartialDate};
+use rls::{FilledBy, RedactedJson};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
-use super::rls::answers::{Lab, LabSource};
-use super::rls::{self, Context, FilledBy};
-use crate::actor::Actor;
+use super::form_context::FormContext;
+use crate::actor::Action;
 use crate::clock::Timestamp;
+use crate::context::{Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::lab_results;
 use crate::env::Env;
 use crate::error::Result;
-use crate::http::paging::{Cursor, Limit};
+use crate::http::response::{self, Versioned};
+use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId};
 use crate::ids::{LabResultId, PatientId, UserId};
+use crate::patients::{care, store as records};
 use crate::sealed::{Place, Sealed};
 
-/// A laboratory result's row.
+/// A row of a laboratory result.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = lab_results, treat_none_as_default_value = false)]
 struct Row {
@@ -30,13 +38,13 @@ struct Row {
 /// A laboratory result.
 #[derive(Debug, Clone)]
 pub struct LabResult {
-    /// Its id.
+    /// The result.
     pub id: LabResultId,
-    /// Whose.
+    /// The patient.
     pub patient_id: PatientId,
-    /// What was measured.
+    /// The test, its value and its circumstances.
     pub lab: Lab,
-    /// When it was entered.
+    /// The time at which it was entered.
     pub created_at: Timestamp,
 }
 
@@ -51,79 +59,249 @@ fn place(id: LabResultId) -> Place {
     Place::new("lab_results", "result", id.0)
 }
 
-/// Reads a laboratory result that is entered by itself. Where it does not say who says so, a report does.
-///
-/// # Errors
-/// Every broken rule.
-pub fn read(lab: &Value, context: &Context) -> Result<Lab> {
-    let mut lab = lab.clone();
-    if let Value::Object(members) = &mut lab {
-        members.entry("source").or_insert_with(|| LabSource::LabReport.as_str().into());
-    }
-    rls::parse_lab(&lab, "", context)
-}
-
-/// What is wrong with it whoever the patient is.
-///
-/// # Errors
-/// Every broken rule.
-pub fn check(lab: &Value) -> Result<()> {
-    read(lab, &Context::new(Date::MIN, Date::MAX, FilledBy::Practitioner)).map(|_| ())
-}
-
-/// Keeps a laboratory result.
-///
-/// # Errors
-/// The database's.
-pub fn insert(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, lab: &Lab) -> Result<LabResult> {
-    let id: LabResultId = env.new_id();
-    let row = Row {
-        id,
-        patient_id: patient,
-        result: env.sealer.seal(place(id), lab)?,
-        created_by: actor.user_id,
-        created_at: env.now(),
-    };
-    diesel::insert_into(lab_results::table).values(&row).execute(tx)?;
-    row.open(env)
-}
-
-/// The name under which cursors know the list.
-pub const LIST: &str = "lab-results";
-
-/// A page of a patient's laboratory results, the one that was entered last first.
-///
-/// # Errors
-/// The database's.
-pub fn list(
-    tx: &mut Conn,
-    env: &Env,
-    patient: PatientId,
-    after: Option<Cursor>,
-    limit: Limit,
-) -> Result<(Vec<LabResult>, Option<String>)> {
-    let mut query =
-        lab_results::table.filter(lab_results::patient_id.eq(patient)).select(Row::as_select()).into_boxed();
-    if let Some(Cursor { at, id }) = after {
-        let id = LabResultId(id);
-        query =
-            query.filter(lab_results::created_at.lt(at).or(lab_results::created_at.eq(at).and(lab_results::id.lt(id))));
-    }
-    let order = (lab_results::created_at.desc(), lab_results::id.desc());
-    let rows: Vec<Row> = query.order(order).limit(limit.query()).load(tx)?;
-    let (rows, next) = limit.page(rows, LIST, |row| (row.created_at, row.id.0));
-    Ok((rows.into_iter().map(|row| row.open(env)).collect::<Result<_>>()?, next))
-}
-
-/// All of a patient's laboratory results, the one that was entered first first.
-///
-/// # Errors
-/// The database's.
-pub fn all(tx: &mut Conn, env: &Env, patient: PatientId) -> Result<Vec<LabResult>> {
+/// Loads all laboratory results of a patient, in the order in which they were entered.
+pub fn of_patient(conn: &mut Conn, env: &Env, patient: PatientId) -> Result<Vec<LabResult>> {
     let rows: Vec<Row> = lab_results::table
         .filter(lab_results::patient_id.eq(patient))
         .order((lab_results::created_at, lab_results::id))
         .select(Row::as_select())
-        .load(tx)?;
+        .load(conn)?;
     rows.into_iter().map(|row| row.open(env)).collect()
+}
+
+/// A laboratory result.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = LabResult, example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c59", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+    "test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
+    "created_at": "2026-03-02T14:00:00Z"
+}))]
+pub struct LabResultView {
+    /// The result.
+    id: LabResultId,
+    /// The patient.
+    patient_id: PatientId,
+    /// The laboratory test.
+    #[schema(value_type = String, examples("ferritin"))]
+    test: Option<LabTest>,
+    /// The value in its unit.
+    #[schema(value_type = f64)]
+    value: Option<Decimal<0, 5000>>,
+    /// Present if the true value is below or above the given one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false, required = false, examples("<"))]
+    comparator: Option<Comparator>,
+    /// The unit.
+    #[schema(value_type = String, examples("ng/mL"))]
+    unit: Option<LabUnit>,
+    /// The day of the sample.
+    #[schema(value_type = String, examples("2026-02-26"))]
+    collected_on: Option<PartialDate>,
+    /// The source of the result.
+    #[schema(value_type = String, examples("lab_report"))]
+    source: Option<LabSource>,
+    /// Whether the sample was taken in the morning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false, required = false, examples("yes"))]
+    morning: Option<YesNo>,
+    /// Whether no iron was taken in the 24 hours before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false, required = false, examples("unknown"))]
+    iron_free_24h: Option<YesNo>,
+    /// When the result was entered.
+    created_at: Timestamp,
+}
+
+impl From<LabResult> for LabResultView {
+    fn from(result: LabResult) -> Self {
+        let Lab { test, value, comparator, unit, collected_on, source, morning, iron_free_24h } = result.lab;
+        Self {
+            id: result.id,
+            patient_id: result.patient_id,
+            test,
+            value,
+            comparator,
+            unit,
+            collected_on,
+            source,
+            morning,
+            iron_free_24h,
+            created_at: result.created_at,
+        }
+    }
+}
+
+/// Reads a laboratory result. Without a source it counts as reported by the laboratory.
+fn parse(lab: &Value, facts: &rls::Context) -> Result<Lab> {
+    let mut lab = lab.clone();
+    if let Value::Object(members) = &mut lab {
+        members.entry("source").or_insert_with(|| LabSource::LabReport.as_str().into());
+    }
+    Ok(rls::parse_lab(&lab, "", facts)?)
+}
+
+/// Enters a laboratory result.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see the patient; every broken rule.
+pub async fn create(
+    context: &Context,
+    once: Once,
+    patient: PatientId,
+    lab: RedactedJson,
+) -> Result<Versioned<LabResultView>> {
+    context.require(Action::LabResultWrite)?;
+    let RedactedJson(lab) = lab;
+    // Checks everything but the dates, which depend on the patient's birth.
+    parse(&lab, &rls::Context::new(Date::MIN, Date::MAX, FilledBy::Practitioner))?;
+    context
+        .change_once(once, move |tx| {
+            let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+            let lab = parse(&lab, &FormContext::load(tx, &patient)?.facts)?;
+            let result = insert(tx, patient.id, &lab)?;
+            tx.audit.note_object(result.id.0);
+            // A result never changes.
+            Ok(Versioned { version: 1, object: result.into() })
+        })
+        .await
+}
+
+/// Stores a laboratory result in an open transaction.
+pub fn insert(tx: &mut Tx, patient: PatientId, lab: &Lab) -> Result<LabResult> {
+    let id: LabResultId = tx.env.new_id();
+    let row = Row {
+        id,
+        patient_id: patient,
+        result: tx.env.sealer.seal(place(id), lab)?,
+        created_by: tx.actor.user_id,
+        created_at: tx.now,
+    };
+    diesel::insert_into(lab_results::table).values(&row).execute(tx.conn)?;
+    row.open(tx.env)
+}
+
+/// Reads a laboratory result.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see the patient; forbidden if a practitioner has to give
+/// a reason.
+pub async fn read(context: &Context, id: LabResultId) -> Result<Versioned<LabResultView>> {
+    context.require(Action::ClinicalRead)?;
+    care::read_clinical(context, move |tx| {
+        let row: Row = lab_results::table.find(id).select(Row::as_select()).first(tx.conn)?;
+        records::visible(tx.conn, tx.env, tx.actor, row.patient_id)?;
+        care::require(tx.conn, tx.env, tx.actor, row.patient_id)?;
+        Ok(Versioned { version: 1, object: row.open(tx.env)?.into() })
+    })
+    .await
+}
+
+/// A page of laboratory results.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"items": [], "next_cursor": null}))]
+pub struct LabResultPage {
+    /// The results, the one that was entered last first.
+    pub items: Vec<LabResultView>,
+    /// The `cursor` of the next page. Null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// The page to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LabResultFilter {
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+/// The name of the list in cursors.
+const LIST: &str = "lab-results";
+
+/// Lists the laboratory results of a patient, the one that was entered last first.
+///
+/// # Errors
+/// Those of [`read`].
+pub async fn list(context: &Context, patient: PatientId, filter: LabResultFilter) -> Result<LabResultPage> {
+    context.require(Action::ClinicalRead)?;
+    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
+    care::read_clinical(context, move |tx| {
+        let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+        care::require(tx.conn, tx.env, tx.actor, patient.id)?;
+        let mut query =
+            lab_results::table.filter(lab_results::patient_id.eq(patient.id)).select(Row::as_select()).into_boxed();
+        if let Some(Cursor { at, id }) = after {
+            let behind = lab_results::created_at.eq(at).and(lab_results::id.lt(LabResultId(id)));
+            query = query.filter(lab_results::created_at.lt(at).or(behind));
+        }
+        let order = (lab_results::created_at.desc(), lab_results::id.desc());
+        let rows: Vec<Row> = query.order(order).limit(limit.query()).load(tx.conn)?;
+        let (rows, next_cursor) = limit.page(rows, LIST, |row| (row.created_at, row.id.0));
+        let items = rows.into_iter().map(|row| Ok(row.open(tx.env)?.into())).collect::<Result<_>>()?;
+        Ok(LabResultPage { items, next_cursor })
+    })
+    .await
+}
+
+/// Enter a laboratory result
+///
+/// Staff only. Enters a value that was measured between two intakes. The timeline shows it. Test, value, unit and the full day of the
+/// sample are required.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "create_lab_result",
+    security(("bearer" = [])),
+    params(
+        ("id" = PatientId, Path, description = "The patient"),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    request_body(content = Lab, example = json!({"test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report"})),
+    responses(
+        (status = 201, description = "The result", body = LabResultView),
+    ),
+)]
+#[post("/v1/patients/{id}/lab-results")]
+pub(super) async fn create_lab_result(
+    context: Context,
+    PathId(patient): PathId<PatientId>,
+    key: IdempotencyKey,
+    body: Body<RedactedJson>,
+) -> Result<HttpResponse> {
+    let result = create(&context, key.once(&body.raw), patient, body.value).await?;
+    Ok(response::created(format!("/v1/lab-results/{}", result.object.id), &result))
+}
+
+/// List a patient's laboratory results
+///
+/// Lists the results that staff entered between intakes. Results in the answers of an intake are read with the intake. The timeline has
+/// both.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "list_lab_results",
+    security(("bearer" = [])),
+    params(("id" = PatientId, Path, description = "The patient"), LabResultFilter),
+    responses((status = 200, description = "A page", body = LabResultPage)),
+)]
+#[get("/v1/patients/{id}/lab-results")]
+pub(super) async fn list_lab_results(
+    context: Context,
+    PathId(patient): PathId<PatientId>,
+    Params(filter): Params<LabResultFilter>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&list(&context, patient, filter).await?))
+}
+
+/// Read a laboratory result
+///
+/// Returns a result that staff entered between intakes.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "get_lab_result",
+    security(("bearer" = [])),
+    params(("id" = LabResultId, Path, description = "The result")),
+    responses((status = 200, description = "The result", body = LabResultView)),
+)]
+#[get("/v1/lab-results/{id}")]
+pub(super) async fn get_lab_result(context: Context, PathId(id): PathId<LabResultId>) -> Result<HttpResponse> {
+    Ok(response::versioned(&read(&context, id).await?))
 }

@@ -1,67 +1,82 @@
-//! What patients record before a visit: drafts, submission, review, flags. It owns `intakes`, `intake_versions`,
-//! `intake_flags` and `lab_results`.
+//! Intakes: what patients record before a visit, from the draft to the practitioner's review, with the flags that their answers
+//! raise and the laboratory results in between. Owns the tables `intakes`, `intake_versions`, `intake_flags` and `lab_results`.
 //!
-//! The form itself, and everything that follows from its answers, is [`rls`]: pure, without database or HTTP. Around it:
-//! [`drafts`] and [`submission`] change an intake, each in one transaction with the flags that its answers raise;
-//! [`access`] says as whom somebody reads and writes, [`handover`] whose flags are; [`store`] has the queries. Whose clinical
-//! data a practitioner may read, [`crate::patients::care`] says.
+//! The crate [`rls`] has the form and everything that is computed from its answers, without database and HTTP.
+//! [`crate::patients::care`] decides whose clinical data a practitioner may read.
 //!
-//! Locks are taken in one order: the intake, then what hangs on it.
+//! Lock order: the intake first, then the patient, then the intake's flags.
 
-mod access;
-pub mod api;
-mod chart;
-mod contacts;
+mod accept;
+pub mod amendment;
+pub mod details;
 pub mod drafts;
+pub mod export;
+pub mod flag_ownership;
+pub mod flag_worklist;
 pub mod flags;
-pub mod handover;
+pub mod form_context;
+pub mod forms;
 pub mod labs;
+pub mod listing;
 pub mod model;
+pub mod place_of_care;
 pub mod review;
-pub mod rls;
 pub mod stale;
 pub mod store;
 pub mod submission;
-mod summary;
-mod timeline;
-mod words;
+pub mod summary;
+pub mod timeline;
+pub mod versions;
+pub mod view;
+pub mod void;
 
 use serde_json::Value;
 
-use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldError, Result};
+use crate::http::Endpoints;
 
-/// What the deployment adds to the rules.
-#[derive(Debug, Clone, Default)]
-pub struct Rules {
-    /// The licensed questions of the rating scale, if the clinic has a licence.
-    pub text_pack: Option<rls::TextPack>,
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(forms::list_intake_forms)
+        .service(forms::get_rls_history_form)
+        .service(drafts::create_intake)
+        .service(view::get_intake)
+        .service(drafts::update_intake)
+        .service(drafts::delete_intake)
+        .service(listing::list_patient_intakes)
+        .service(listing::list_intakes)
+        .service(submission::submit_intake)
+        .service(review::review_intake)
+        .service(amendment::amend_intake)
+        .service(void::void_intake)
+        .service(versions::list_intake_versions)
+        .service(flag_worklist::list_intake_flags)
+        .service(flag_worklist::acknowledge_intake_flag)
+        .service(labs::create_lab_result)
+        .service(labs::list_lab_results)
+        .service(labs::get_lab_result)
+        .service(timeline::get_rls_timeline)
+        .service(summary::get_intake_summary);
 }
 
-impl Rules {
-    /// Reads them as the settings say.
-    ///
-    /// # Errors
-    /// In words for the operator: where a text pack cannot be read, or names no licence.
-    pub fn open(config: &Config) -> Result<Self, String> {
-        let Some(path) = &config.settings.rls_text_pack else { return Ok(Self::default()) };
-        let explain = |error: &dyn std::fmt::Display| format!("RLS_TEXT_PACK {}: {error}", path.display());
-        let file = std::fs::read(path).map_err(|error| explain(&error))?;
-        let text_pack = rls::TextPack::load(&file).map_err(|error| explain(&error))?;
-        Ok(Self { text_pack: Some(text_pack) })
+impl From<rls::Invalid> for Error {
+    fn from(rls::Invalid(errors): rls::Invalid) -> Self {
+        let field_error = |error: rls::FieldError| FieldError::new(error.pointer, &error.code, error.detail);
+        Self::Invalid(errors.into_iter().map(field_error).collect())
     }
 }
 
-/// Stored answers, as the form reads them.
+/// Reads stored answers.
 fn from_value(answers: &Value) -> Result<rls::Answers> {
-    rls::parse(answers, "").map_err(|_| Error::fault("stored answers that the form cannot read"))
+    rls::parse(answers, "").map_err(|_| Error::fault("the form cannot read stored answers"))
 }
 
-/// Answers as they are stored.
+/// Writes answers as they are stored.
 fn to_map(answers: &rls::Answers) -> Result<model::Answers> {
     match serde_json::to_value(answers) {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(Error::fault("answers that are no object")),
+        Ok(_) => Err(Error::fault("answers are not an object")),
         Err(error) => Err(Error::internal("write answers", error)),
     }
 }

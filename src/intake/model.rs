@@ -1,42 +1,41 @@
-//! Types of an intake and its pure rules.
+//! Types of an intake, and the rule which intake counts for a visit.
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
-use super::rls;
 use crate::clock::Timestamp;
 use crate::db::types::text_enum;
 use crate::error::{Error, Result};
 use crate::ids::IntakeId;
 
-/// What was answered, as JSON; the form's own type gives it meaning.
+/// Answers as they are stored. [`rls::Answers`] gives them types.
 pub type Answers = Map<String, Value>;
 
 text_enum! {
-    /// Where an intake stands (FHIR `questionnaire-answers-status`).
+    /// The status of an intake (FHIR `questionnaire-answers-status`).
     IntakeStatus {
-        /// A draft: it may be changed, submitted and discarded.
+        /// A draft. It can be changed, submitted and discarded.
         InProgress = "in-progress",
         /// Submitted.
         Completed = "completed",
-        /// Submitted, and corrected since; what was replaced is kept.
+        /// Submitted and corrected afterwards. The replaced versions are kept.
         Amended = "amended",
-        /// It should never have been: of another patient, say. Its answers count for nothing.
+        /// Entered in error, such as in the record of another patient. Its answers no longer count.
         EnteredInError = "entered-in-error",
     }
 }
 
 impl IntakeStatus {
-    /// Whether it was submitted and counts.
+    /// Whether it was submitted and not entered in error.
     pub fn is_submitted(self) -> bool {
         matches!(self, Self::Completed | Self::Amended)
     }
 }
 
 text_enum! {
-    /// How soon a flag must be looked at.
+    /// How soon staff must act on a flag.
     FlagUrgency {
-        /// Now: the patient is told to call the emergency number.
+        /// Now. The patient is told to call the emergency number.
         Emergency = "emergency",
         /// Today.
         SameDay = "same_day",
@@ -48,7 +47,7 @@ text_enum! {
 }
 
 impl FlagUrgency {
-    /// Whether the staff are mailed about it, and the desk may know of it.
+    /// Whether the clinic gets a mail about it, and the front desk may see it.
     pub fn is_urgent(self) -> bool {
         matches!(self, Self::Emergency | Self::SameDay)
     }
@@ -77,11 +76,11 @@ impl From<FlagUrgency> for rls::Urgency {
 }
 
 text_enum! {
-    /// What has become of the intake for a visit.
+    /// The state of the intake for a visit.
     IntakeStanding {
-        /// There is none that counts for the visit.
+        /// No intake counts for the visit.
         Missing = "missing",
-        /// Begun, not submitted.
+        /// A draft.
         InProgress = "in-progress",
         /// Submitted.
         Completed = "completed",
@@ -90,21 +89,21 @@ text_enum! {
     }
 }
 
-/// What tells how an intake stands to a visit.
+/// What decides whether an intake counts for a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Authored {
     /// The intake.
     pub id: IntakeId,
-    /// Where it stands.
+    /// The status.
     pub status: IntakeStatus,
-    /// When its answers were given.
+    /// When the answers were given.
     pub at: Timestamp,
     /// Whether it was reviewed.
     pub reviewed: bool,
 }
 
-/// The intake that counts for a visit: the newest that was authored before its end, and not longer than `valid` before
-/// its start. Until its end, because some fill the form in while they wait.
+/// Returns the intake that counts for a visit: the newest one whose answers were given before the visit's end, and not longer than
+/// `valid` before its start. The end counts, because some patients fill in the form in the waiting room.
 pub fn standing(
     intakes: &[Authored],
     (starts_at, ends_at): (Timestamp, Timestamp),
@@ -121,32 +120,34 @@ pub fn standing(
     }
 }
 
-/// Sees to it that an intake is a draft.
-///
-/// # Errors
-/// The conflict `status_conflict`.
-pub fn require_draft(status: IntakeStatus) -> Result<()> {
-    match status {
-        IntakeStatus::InProgress => Ok(()),
-        other => Err(status_conflict(other, "Only a draft can be changed in this way.")),
-    }
+/// The stage of an intake that a change requires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntakeStage {
+    /// Not submitted.
+    Draft,
+    /// Submitted and not entered in error.
+    Submitted,
 }
 
-/// Sees to it that an intake was submitted and counts.
-///
-/// # Errors
-/// The conflict `status_conflict`.
-pub fn require_submitted(status: IntakeStatus) -> Result<()> {
-    if status.is_submitted() {
-        Ok(())
-    } else {
-        Err(status_conflict(status, "Only a submitted intake can be treated in this way."))
+impl IntakeStage {
+    /// Requires that an intake of this status is in the stage.
+    ///
+    /// # Errors
+    /// The conflict `status_conflict`.
+    pub fn check(self, status: IntakeStatus) -> Result<()> {
+        let (is_in, detail) = match self {
+            Self::Draft => (status == IntakeStatus::InProgress, "Only a draft can be saved, submitted or discarded."),
+            Self::Submitted => (
+                status.is_submitted(),
+                "Only a submitted intake can be reviewed, amended or marked as entered in error.",
+            ),
+        };
+        if is_in {
+            return Ok(());
+        }
+        let members = Map::from_iter([("intake_status".to_owned(), Value::from(status.as_str()))]);
+        Err(Error::conflict_with("status_conflict", detail, members))
     }
-}
-
-fn status_conflict(status: IntakeStatus, detail: &str) -> Error {
-    let members = Map::from_iter([("intake_status".to_owned(), Value::from(status.as_str()))]);
-    Error::conflict_with("status_conflict", detail, members)
 }
 
 #[cfg(test)]

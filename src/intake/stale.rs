@@ -1,11 +1,11 @@
-//! Drafts that nobody comes back to.
+//! Drafts that were not changed for a long time. The retention rules discard them.
 
 use diesel::prelude::*;
 use uuid::Uuid;
 
 use super::drafts;
 use super::model::IntakeStatus;
-use super::store::Intake;
+use super::store::{self, Intake};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::intakes;
@@ -13,13 +13,10 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::ids::IntakeId;
 
-/// How many ids are given at once.
+/// The largest number of ids returned at once.
 const PAGE: i64 = 500;
 
-/// The drafts after an id that nobody has touched since `before`.
-///
-/// # Errors
-/// The database's.
+/// Returns drafts that were last changed before this time, by id after `after`.
 pub fn due(conn: &mut Conn, before: Timestamp, after: Uuid) -> Result<Vec<Uuid>> {
     let ids: Vec<IntakeId> = intakes::table
         .filter(intakes::status.eq(IntakeStatus::InProgress))
@@ -32,23 +29,18 @@ pub fn due(conn: &mut Conn, before: Timestamp, after: Uuid) -> Result<Vec<Uuid>>
     Ok(ids.into_iter().map(|id| id.0).collect())
 }
 
-/// Discards a draft as if its patient did, if it is still one that nobody has touched since `before`.
-///
-/// # Errors
-/// The database's.
-pub fn discard(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<bool> {
+/// Discards an intake if it is still a draft that was last changed before this time. Returns whether it did.
+pub fn discard(conn: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<bool> {
     let id = IntakeId(id);
-    if let Conn::Postgres(pg) = tx {
-        intakes::table.find(id).select(intakes::id).for_no_key_update().first::<IntakeId>(pg).optional()?;
-    }
+    store::lock_row(conn, id)?;
     let draft: Option<Intake> = intakes::table
         .find(id)
         .filter(intakes::status.eq(IntakeStatus::InProgress))
         .filter(intakes::updated_at.lt(before))
         .select(Intake::as_select())
-        .first(tx)
+        .first(conn)
         .optional()?;
     let Some(draft) = draft else { return Ok(false) };
-    drafts::forget(tx, env, draft)?;
+    drafts::delete_answers(conn, env, env.now(), draft)?;
     Ok(true)
 }

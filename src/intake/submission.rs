@@ -1,166 +1,107 @@
-//! Submission, and what may follow it: review, amendment, entered in error.
+//! Submitting a draft, and the full check of answers that submissions and amendments pass.
 
+use actix_web::{HttpResponse, post};
 use serde_json::Value;
 
-use super::access::Bearings;
-use super::drafts;
-use super::flags;
-use super::model::{IntakeStatus, require_draft, require_submitted};
-use super::review as reviews;
-use super::rls;
+use super::details::IntakeDetails;
+use super::form_context::FormContext;
+use super::model::{IntakeStage, IntakeStatus};
 use super::store::{self, Intake};
-use super::{Rules, from_value, to_map};
-use crate::actor::Actor;
-use crate::db::Conn;
+use super::view::IntakeView;
+use super::{flags, to_map};
+use crate::actor::Action;
+use crate::context::{Context, Once, Tx};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::IfMatch;
+use crate::http::response::{self, Versioned};
+use crate::http::{IdempotencyKey, IfMatch, PathId};
 use crate::ids::IntakeId;
+use crate::patients::care;
 use crate::sealed::Sealed;
 
-/// What the rules make of the answers, as it is kept: with the version of the rules.
-fn sealed_computed(env: &Env, id: IntakeId, computed: &rls::Computed) -> Result<Sealed<Value>> {
-    let mut value =
-        serde_json::to_value(computed).map_err(|error| Error::internal("write what was computed", error))?;
+/// Submits a draft.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Stale`]; the conflict `status_conflict`; every issue that blocks the submission.
+pub async fn submit(context: &Context, once: Once, id: IntakeId, if_match: IfMatch) -> Result<Versioned<IntakeView>> {
+    context.require(Action::IntakeWrite)?;
+    context
+        .change_once(once.guarded(care::admit_repeat), move |tx| {
+            let submitted = complete(tx, id, &if_match)?;
+            IntakeView::versioned(tx, submitted)
+        })
+        .await
+}
+
+/// Submits a draft in an open transaction.
+///
+/// # Errors
+/// Those of [`submit`].
+pub fn complete(tx: &mut Tx, id: IntakeId, if_match: &IfMatch) -> Result<IntakeDetails> {
+    let before = IntakeDetails::lock(tx, id, IntakeStage::Draft, if_match)?;
+    let answers = rls::parse(&Value::Object(before.intake.open_answers(tx.env)?), "/answers")?;
+    let (answers, computed) = checked_in_full(&answers, &before.form)?;
+    let submitted = Intake {
+        status: IntakeStatus::Completed,
+        answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
+        computed: Some(seal_computed(tx.env, id, &computed)?),
+        form_version: rls::FORM_VERSION.to_owned(),
+        authored_at: tx.now,
+        submitted_at: Some(tx.now),
+        updated_by: tx.actor.user_id,
+        ..before.intake
+    };
+    let intake = store::update(tx.conn, tx.now, submitted)?;
+    flags::follow_answers(tx, &intake, &computed.flags)?;
+    Ok(IntakeDetails { intake, ..before })
+}
+
+/// Checks answers in full. Required questions that staff left open are marked as not asked.
+///
+/// # Errors
+/// Every issue that blocks the submission.
+pub(super) fn checked_in_full(answers: &rls::Answers, form: &FormContext) -> Result<(rls::Answers, rls::Computed)> {
+    let answers = rls::mark_not_asked(answers, &form.facts);
+    let computed = rls::compute(&answers, &form.facts);
+    rls::submittable(&computed.issues)?;
+    Ok((answers, computed))
+}
+
+/// Encrypts what was computed from the answers, with the version of the rules.
+pub(super) fn seal_computed(env: &Env, id: IntakeId, computed: &rls::Computed) -> Result<Sealed<Value>> {
+    let mut value = serde_json::to_value(computed).map_err(|error| Error::internal("write computed values", error))?;
     if let Value::Object(members) = &mut value {
         members.insert("rule_set_version".to_owned(), rls::RULE_SET_VERSION.into());
     }
     env.sealer.seal(store::place("computed", id), &value)
 }
 
-/// The full check; staff may leave required questions unanswered, which then count as not asked.
-fn complete(answers: &rls::Answers, bearings: &Bearings) -> Result<(rls::Answers, rls::Computed)> {
-    let answers = rls::mark_not_asked(answers, &bearings.context);
-    let computed = rls::compute(&answers, &bearings.context);
-    rls::submittable(&computed.issues)?;
-    Ok((answers, computed))
-}
-
-/// Submits a draft.
+/// Submit a draft
 ///
-/// # Errors
-/// [`Error::NotFound`]; [`Error::Stale`]; the conflict `status_conflict`; every finding that blocks the submission.
-pub fn submit(
-    tx: &mut Conn,
-    env: &Env,
-    rules: &Rules,
-    actor: &Actor,
-    id: IntakeId,
-    if_match: &IfMatch,
-) -> Result<Intake> {
-    let (was, patient) = store::lock(tx, env, actor, id)?;
-    require_draft(was.status)?;
-    if_match.check(was.version)?;
-    let bearings = Bearings::take(tx, env, rules, actor, &patient)?;
-    let answers = rls::parse(&Value::Object(was.open_answers(env)?), "/answers")?;
-    let (answers, computed) = complete(&answers, &bearings)?;
-    let now = env.now();
-    let submitted = Intake {
-        status: IntakeStatus::Completed,
-        answers: env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
-        computed: Some(sealed_computed(env, id, &computed)?),
-        form_version: rls::FORM_VERSION.to_owned(),
-        authored_at: now,
-        submitted_at: Some(now),
-        updated_by: actor.user_id,
-        ..was
-    };
-    let submitted = store::update(tx, env, submitted)?;
-    drafts::raise(tx, env, &submitted, &answers, &bearings)?;
-    Ok(submitted)
-}
-
-/// Corrects a submitted intake: a merge patch of its answers. What it replaces is kept with its review; the corrected
-/// answers wait for a review of their own.
-///
-/// # Errors
-/// [`Error::NotFound`]; [`Error::Stale`]; the conflict `status_conflict`; every broken rule and finding that blocks it.
-#[allow(clippy::too_many_arguments, reason = "what is changed, by whom, from what to what, and why")]
-pub fn amend(
-    tx: &mut Conn,
-    env: &Env,
-    rules: &Rules,
-    actor: &Actor,
-    id: IntakeId,
-    if_match: &IfMatch,
-    patch: &Value,
-    reason: &str,
-) -> Result<Intake> {
-    let (was, patient) = store::lock(tx, env, actor, id)?;
-    require_submitted(was.status)?;
-    if_match.check(was.version)?;
-    let bearings = Bearings::take(tx, env, rules, actor, &patient)?;
-    let answers = drafts::patched(env, &was, patch, &bearings)?;
-    let (answers, computed) = complete(&answers, &bearings)?;
-    store::keep(tx, env, actor, &was, reason)?;
-    let amended = Intake {
-        status: IntakeStatus::Amended,
-        answers: env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
-        computed: Some(sealed_computed(env, id, &computed)?),
-        form_version: rls::FORM_VERSION.to_owned(),
-        authored_at: env.now(),
-        review: None,
-        reviewed_at: None,
-        reviewed_by: None,
-        updated_by: actor.user_id,
-        ..was
-    };
-    let amended = store::update(tx, env, amended)?;
-    drafts::raise(tx, env, &amended, &answers, &bearings)?;
-    Ok(amended)
-}
-
-/// Signs a submitted intake off. A second review replaces the first, which is kept.
-///
-/// # Errors
-/// [`Error::NotFound`]; [`Error::Stale`]; the conflict `status_conflict`; every broken rule.
-pub fn review(
-    tx: &mut Conn,
-    env: &Env,
-    rules: &Rules,
-    actor: &Actor,
-    id: IntakeId,
-    if_match: &IfMatch,
-    review: &Value,
-) -> Result<Intake> {
-    let (was, patient) = store::lock(tx, env, actor, id)?;
-    require_submitted(was.status)?;
-    if_match.check(was.version)?;
-    let mut bearings = Bearings::take(tx, env, rules, actor, &patient)?;
-    let review = rls::Review::parse(review, "", &bearings.context)?;
-    bearings.context.mimic_review = review.mimic_review.unwrap_or(bearings.context.mimic_review);
-    if was.review.is_some() {
-        store::keep(tx, env, actor, &was, "reviewed again")?;
-    }
-    // The answers are looked at as of the day on which they were given: a review makes nobody older.
-    bearings.context.authored_on = bearings.surroundings.day(was.authored_at)?;
-    let answers = from_value(&Value::Object(was.open_answers(env)?))?;
-    let computed = rls::compute(&answers, &bearings.context);
-    let reviewed = Intake {
-        computed: Some(sealed_computed(env, id, &computed)?),
-        review: Some(reviews::seal(env, &was, &review)?),
-        reviewed_at: Some(env.now()),
-        reviewed_by: Some(actor.user_id),
-        ..was
-    };
-    let reviewed = store::update(tx, env, reviewed)?;
-    drafts::raise(tx, env, &reviewed, &answers, &bearings)?;
-    Ok(reviewed)
-}
-
-/// Marks an intake as entered in error: of another patient, say. It is kept, and counts for nothing.
-///
-/// # Errors
-/// [`Error::NotFound`]; [`Error::Stale`]; the conflict `status_conflict`.
-pub fn void(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, if_match: &IfMatch, reason: &str) -> Result<Intake> {
-    let (was, _) = store::lock(tx, env, actor, id)?;
-    require_submitted(was.status)?;
-    if_match.check(was.version)?;
-    flags::withdraw_all(tx, id, env.now())?;
-    let voided = Intake {
-        status: IntakeStatus::EnteredInError,
-        void_reason: Some(env.sealer.seal(store::place("void_reason", id), &reason.to_owned())?),
-        ..was
-    };
-    store::update(tx, env, voided)
+/// Runs the full check. Each error in `computed.issues` blocks the submission and is returned with its pointer. Staff may submit while
+/// required questions are open; those are stored as `not_asked`.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "submit_intake",
+    security(("bearer" = [])),
+    params(
+        ("id" = IntakeId, Path, description = "The intake"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "Submitted", body = IntakeView),
+        (status = 409, description = "`status_conflict`: it is not a draft; `intake_status` has its status"),
+        (status = 422, description = "`validation_failed`: what is missing or inconsistent, each with its pointer under `/answers`. \
+            `idempotency_key_reused`: the Idempotency-Key came with another request before"),
+    ),
+)]
+#[post("/v1/intakes/{id}/submit")]
+pub(super) async fn submit_intake(
+    context: Context,
+    PathId(id): PathId<IntakeId>,
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Result<HttpResponse> {
+    Ok(response::versioned(&submit(&context, key.once_without_body(), id, if_match).await?))
 }

@@ -1,16 +1,16 @@
+use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
+use rls::{Answers, Context, FilledBy, Review, compute, factors, parse};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::db::types;
 use crate::ids::{IntakeFlagId, IntakeId};
 use crate::intake::model::{FlagUrgency, IntakeStatus};
-use crate::intake::rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
-use crate::intake::rls::{Answers, Context, FilledBy, Review, compute, factors, parse};
-use crate::intake::summary::{
+use crate::intake::summary::answer_text::{AnswerText, AnswerTextSection};
+use crate::intake::summary::clinical::{
     SummaryContributor, SummaryFlag, SummaryIron, SummaryPatient, SummarySeverity, labs, test, treatments,
 };
-use crate::intake::words::{Said, SaidSection};
-use crate::text::branches::Branches;
+use crate::template_branches::Branches;
 
 /// A patient born 1967-09-14 who answers on 2026-06-04.
 fn adult() -> Context {
@@ -25,12 +25,12 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
 }
 
-fn said(answer: &str) -> Said {
-    Said { field: "risk.ckd".into(), question: "Chronic kidney disease".into(), answer: answer.into() }
+fn said(answer: &str) -> AnswerText {
+    AnswerText { field: "risk.ckd".into(), question: "Chronic kidney disease".into(), answer: answer.into() }
 }
 
-fn section(answers: &[&str]) -> SaidSection {
-    SaidSection {
+fn section(answers: &[&str]) -> AnswerTextSection {
+    AnswerTextSection {
         section: "risk".into(),
         title: "Risk".into(),
         items: answers.iter().map(|answer| said(answer)).collect(),
@@ -180,7 +180,7 @@ fn mixed() -> ClinicalSummary {
     }
 }
 
-fn plain(language: &str, sections: Vec<SaidSection>) -> PlainSummary {
+fn plain(language: &str, sections: Vec<AnswerTextSection>) -> PlainSummary {
     PlainSummary {
         intake_id: IntakeId(uuid::Uuid::nil()),
         status: IntakeStatus::Completed,
@@ -198,7 +198,7 @@ fn with_frame<T>(work: impl Fn(&Frame<'_>) -> T) -> T {
 }
 
 #[test]
-fn every_branch_of_the_doctors_page_can_be_rendered() {
+fn every_branch_of_the_page_for_practitioners_renders() {
     let mut branches = Branches::default();
     let template = branches.mark(CLINICAL.0, CLINICAL.1);
     for summary in [bare(), full(), mixed()] {
@@ -208,7 +208,7 @@ fn every_branch_of_the_doctors_page_can_be_rendered() {
 }
 
 #[test]
-fn every_branch_of_the_patients_page_can_be_rendered() {
+fn every_branch_of_the_page_for_patients_renders() {
     let mut branches = Branches::default();
     let template = branches.mark(PLAIN.0, PLAIN.1);
     for summary in [plain("en", vec![]), plain("es", vec![section(&["Sí"])])] {
@@ -218,7 +218,7 @@ fn every_branch_of_the_patients_page_can_be_rendered() {
 }
 
 #[test]
-fn the_doctors_page_says_to_which_day_ages_count_and_shows_a_result_whole() {
+fn the_page_for_practitioners_has_the_day_of_ages_and_whole_results() {
     let mut summary = full();
     let result = "The report. ".repeat(150);
     summary.tests[0].result = Some(result.clone());
@@ -231,7 +231,7 @@ fn the_doctors_page_says_to_which_day_ages_count_and_shows_a_result_whole() {
 }
 
 #[test]
-fn the_patients_page_says_of_which_day_the_answers_are() {
+fn the_page_for_patients_has_the_day_of_the_answers() {
     for (language, day) in [("en", "Monday, March 2, 2026"), ("es", "lunes, 2 de marzo de 2026")] {
         let page = with_frame(|frame| plain_page(&plain(language, vec![]), frame).expect("a page"));
         assert!(page.contains(day), "{page}");

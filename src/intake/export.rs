@@ -1,0 +1,98 @@
+//! The intakes, flags and laboratory results in the export of a patient's record.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::details::IntakeDetails;
+use super::flag_worklist::IntakeFlagView;
+use super::form_context::FormContext;
+use super::labs::LabResultView;
+use super::model::IntakeStatus;
+use super::store::Intake;
+use super::versions::{self, IntakeVersionView};
+use super::view::IntakeView;
+use super::{flags, labs};
+use crate::actor::Actor;
+use crate::context::Tx;
+use crate::db::schema::intakes;
+use crate::error::Result;
+use crate::ids::{IntakeId, PatientId};
+use crate::patients::model::Patient;
+
+/// An intake with its replaced versions.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+    "form": "rls-history", "form_version": "1.0.0", "status": "in-progress",
+    "answers": {"symptoms": {"urge_to_move_legs": "yes"}}, "computed": {"issues": []}, "notices": [],
+    "completeness": {"complete": true, "missing": 0}, "copied_from": null, "authored_at": "2026-03-02T14:00:00Z",
+    "submitted_at": null, "reviewed_at": null, "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
+    "versions": []
+}))]
+pub struct ExportedIntake {
+    /// The intake.
+    #[serde(flatten)]
+    intake: IntakeView,
+    /// The replaced versions, oldest first. Missing in the limited scope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    versions: Option<Vec<IntakeVersionView>>,
+}
+
+/// The intakes, flags and laboratory results of a patient.
+pub struct Held {
+    /// All intakes, oldest first.
+    pub intakes: Vec<ExportedIntake>,
+    /// The flags that they raised. None in the limited scope.
+    pub flags: Option<Vec<IntakeFlagView>>,
+    /// The results that staff entered.
+    pub lab_results: Vec<LabResultView>,
+}
+
+/// Loads everything about a patient as `reader` may see it; a reader with the role of a practitioner sees everything. Intakes that
+/// were entered in error may have the answers of another patient, so they are shown as the actor may see them.
+pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: bool) -> Result<Held> {
+    let rows: Vec<Intake> = intakes::table
+        .filter(intakes::patient_id.eq(patient.id))
+        .order((intakes::created_at, intakes::id))
+        .select(Intake::as_select())
+        .load(tx.conn)?;
+    let in_error = rows.iter().filter(|row| row.status == IntakeStatus::EnteredInError);
+    let hidden: Vec<_> = in_error.filter(|_| !tx.actor.role.is_staff()).map(|row| row.id).collect();
+    let mut versions = if is_complete { versions_by_intake(tx, patient.id)? } else { HashMap::new() };
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let urgent = flags::count_urgent(tx.conn, &ids)?;
+    let mut intakes = Vec::with_capacity(rows.len());
+    for intake in rows {
+        let id = intake.id;
+        let is_hidden = hidden.contains(&id);
+        let seen_by = if is_hidden { tx.actor } else { reader };
+        let seen = &mut Tx { conn: &mut *tx.conn, env: tx.env, actor: seen_by, audit: tx.audit, now: tx.now };
+        let form = FormContext::load(seen, patient)?;
+        let details = IntakeDetails { intake, patient: patient.clone(), form };
+        let intake = IntakeView::new(seen, details, urgent.get(&id).copied().unwrap_or_default())?;
+        let versions = (is_complete && !is_hidden).then(|| versions.remove(&id).unwrap_or_default());
+        intakes.push(ExportedIntake { intake, versions });
+    }
+    let flags = if is_complete {
+        let rows = flags::of_patient(tx.conn, patient.id)?;
+        let rows = rows.iter().filter(|flag| !hidden.contains(&flag.intake_id));
+        Some(rows.map(|flag| IntakeFlagView::new(tx.env, true, flag, patient)).collect::<Result<_>>()?)
+    } else {
+        None
+    };
+    let lab_results = labs::of_patient(tx.conn, tx.env, patient.id)?.into_iter().map(LabResultView::from).collect();
+    Ok(Held { intakes, flags, lab_results })
+}
+
+/// Loads the replaced versions of the patient's intakes, by intake, oldest first.
+fn versions_by_intake(tx: &mut Tx, patient: PatientId) -> Result<HashMap<IntakeId, Vec<IntakeVersionView>>> {
+    let mut by_intake: HashMap<_, Vec<_>> = HashMap::new();
+    for row in versions::of_patient(tx.conn, patient)? {
+        by_intake.entry(row.intake_id).or_default().push(IntakeVersionView::new(tx.env, &row)?);
+    }
+    Ok(by_intake)
+}

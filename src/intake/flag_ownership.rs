@@ -1,0 +1,103 @@
+//! Which practitioner owns a flag. A practitioner owns it through a visit of the patient, and loses it with the visit.
+//!
+//! The caller of every function here has locked the patient ([`lock`]), so that no two changes of a patient's visits and flags overlap.
+
+use diesel::prelude::*;
+
+use crate::clock::Timestamp;
+use crate::db::schema::{appointments, intake_flags, patients};
+use crate::db::update::update;
+use crate::db::{Conn, per_backend};
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{AppointmentId, PatientId, PractitionerId};
+use crate::patients::care::{gives_care, giving_care};
+
+/// The part of a visit that decides who owns the patient's flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit {
+    /// The appointment.
+    pub id: AppointmentId,
+    /// The patient.
+    pub patient_id: PatientId,
+    /// The practitioner.
+    pub practitioner_id: PractitionerId,
+    /// Whether it gives the practitioner a care relationship.
+    pub gives_care: bool,
+}
+
+/// The owner of a flag: the practitioner, and the visit through which the practitioner owns it.
+pub type Owner = (PractitionerId, AppointmentId);
+
+/// Locks a patient, so that changes of the patient's visits and flags wait for each other.
+pub fn lock(tx: &mut Conn, patient: PatientId) -> Result<()> {
+    if let Conn::Postgres(pg) = tx {
+        let _: PatientId = patients::table.find(patient).select(patients::id).for_no_key_update().first(pg)?;
+    }
+    Ok(())
+}
+
+/// Returns the owner of a flag that is raised now: the practitioner of the patient's next visit that gives a care relationship.
+pub fn next_owner(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<Option<Owner>> {
+    Ok(appointments::table
+        .filter(appointments::patient_id.eq(patient))
+        .filter(appointments::ends_at.gt(now))
+        .filter(appointments::status.eq("booked").or(appointments::status.eq("checked-in")))
+        .filter(giving_care())
+        .order((appointments::starts_at, appointments::id))
+        .select((appointments::practitioner_id, appointments::id))
+        .first(tx)
+        .optional()?)
+}
+
+/// Returns whether a visit still gives its practitioner a care relationship.
+pub fn still_gives_care(tx: &mut Conn, (practitioner, visit): Owner) -> Result<bool> {
+    let (with, status, self_placed): (PractitionerId, String, bool) = appointments::table
+        .find(visit)
+        .select((appointments::practitioner_id, appointments::status, appointments::self_placed))
+        .first(tx)?;
+    Ok(with == practitioner && gives_care(&status, self_placed))
+}
+
+/// Gives the patient's open flags that have no owner to the practitioner of a visit.
+pub fn assign_unowned(tx: &mut Conn, visit: &Visit) -> Result<()> {
+    give(tx, visit.patient_id, (visit.practitioner_id, visit.id))
+}
+
+fn give(tx: &mut Conn, patient: PatientId, (practitioner, visit): Owner) -> Result<()> {
+    per_backend!(tx, tx => {
+        let unowned = intake_flags::patient_id
+            .eq(patient)
+            .and(intake_flags::acknowledged_at.is_null())
+            .and(intake_flags::owner_id.is_null());
+        let owner = (intake_flags::owner_id.eq(practitioner), intake_flags::appointment_id.eq(visit));
+        update(intake_flags::table, unowned, owner).execute(tx)
+    })?;
+    Ok(())
+}
+
+/// Brings the owners of the patient's open flags in line with a change of a visit. A visit that begins to give a care relationship
+/// takes the flags without an owner. A visit that no longer gives one, or has another practitioner now, loses its flags to the next
+/// owner, if there is one.
+pub fn follow(tx: &mut Conn, env: &Env, before: &Visit, after: &Visit) -> Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    if !before.gives_care {
+        return if after.gives_care { assign_unowned(tx, after) } else { Ok(()) };
+    }
+    // An acknowledged flag keeps its owner as history. Without the visit it gives no access.
+    let owned = intake_flags::table
+        .filter(intake_flags::appointment_id.eq(before.id))
+        .filter(intake_flags::acknowledged_at.is_null());
+    diesel::update(owned)
+        .set((
+            intake_flags::owner_id.eq(None::<PractitionerId>),
+            intake_flags::appointment_id.eq(None::<AppointmentId>),
+        ))
+        .execute(tx)?;
+    match next_owner(tx, before.patient_id, env.now())? {
+        Some(owner) => give(tx, before.patient_id, owner),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,87 @@
+//! Who fills in or reads a patient's form, where the patient is treated, and what the rules must know beside the answers.
+
+use rls::{FilledBy, Viewer};
+
+use super::place_of_care::PlaceOfCare;
+use super::review;
+use super::store::Intake;
+use crate::actor::Role;
+use crate::clock::Timestamp;
+use crate::context::Tx;
+use crate::env::Env;
+use crate::error::Result;
+use crate::patients::access;
+use crate::patients::model::{AdministrativeSex, Patient, Relation};
+
+/// The circumstances in which an actor fills in or reads the forms of a patient.
+pub struct FormContext {
+    /// What the rules must know beside the answers, as of today.
+    pub facts: rls::Context,
+    /// Where the patient is treated.
+    pub place: PlaceOfCare,
+    /// Whether the actor has access that was given for a minor.
+    for_minor: bool,
+}
+
+impl FormContext {
+    /// Loads it, as of today at the patient's place of care.
+    pub fn load(tx: &mut Tx, patient: &Patient) -> Result<Self> {
+        let (filled_by, for_minor) = filled_by(tx, patient)?;
+        let place = PlaceOfCare::load(tx, patient.id)?;
+        let settings = &tx.env.config.settings;
+        let facts = rls::Context {
+            irls_licensed: tx.env.rls_text_pack.is_some(),
+            self_harm_in_clinician_part: settings.self_harm_by_clinician,
+            monitoring_weeks: settings.iron_monitoring_weeks,
+            adult_age: settings.adult_age.into(),
+            recorded_male: patient.administrative_sex == AdministrativeSex::Male,
+            ..rls::Context::new(patient.date_of_birth.0, place.day(tx.now)?, filled_by)
+        };
+        Ok(Self { facts, place, for_minor })
+    }
+
+    /// Adds the finding of the intake's review about conditions that mimic restless legs.
+    pub fn with_review(mut self, env: &Env, intake: &Intake) -> Result<Self> {
+        if let Some(found) = review::open(env, intake)?.and_then(|review| review.mimic_review) {
+            self.facts.mimic_review = found;
+        }
+        Ok(self)
+    }
+
+    /// Returns the facts as of the day on which answers were given.
+    pub fn facts_at(&self, authored_at: Timestamp) -> Result<rls::Context> {
+        Ok(rls::Context { authored_on: self.place.day(authored_at)?, ..self.facts.clone() })
+    }
+
+    /// Whether the actor is a practitioner.
+    pub fn is_practitioner(&self) -> bool {
+        self.facts.filled_by == FilledBy::Practitioner
+    }
+
+    /// Returns as whom the actor views the intake.
+    pub fn viewer(&self) -> Viewer {
+        match self.facts.filled_by {
+            FilledBy::Staff => Viewer::Desk,
+            FilledBy::Practitioner => Viewer::Practitioner,
+            FilledBy::Guardian if self.facts.is_minor() => Viewer::GuardianOfMinor,
+            // A corrected birth date may make the patient an adult. It must not show the guardian what was hidden before.
+            FilledBy::Guardian if self.for_minor => Viewer::GivenForMinor,
+            // Access granted for a minor has ended by then, so the adult chose this representative.
+            FilledBy::Patient | FilledBy::Guardian => Viewer::Patient,
+        }
+    }
+}
+
+/// Determines as whom the actor fills in and reads the forms of a patient, and whether by access that was given for a minor.
+fn filled_by(tx: &mut Tx, patient: &Patient) -> Result<(FilledBy, bool)> {
+    match tx.actor.role {
+        Role::FrontDesk | Role::Admin => return Ok((FilledBy::Staff, false)),
+        Role::Practitioner => return Ok((FilledBy::Practitioner, false)),
+        Role::Patient => {}
+    }
+    Ok(match access::acts_as(tx.conn, tx.env, tx.actor.user_id, patient.id)? {
+        Some((Relation::Oneself, _)) => (FilledBy::Patient, false),
+        Some((_, for_minor)) => (FilledBy::Guardian, for_minor),
+        None => (FilledBy::Guardian, true),
+    })
+}

@@ -1,0 +1,261 @@
+//! Lists of intakes: of one patient, and of all patients for staff.
+
+use std::collections::HashMap;
+
+use actix_web::{HttpResponse, get};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::flags;
+use super::model::IntakeStatus;
+use super::store::Intake;
+use crate::actor::Action;
+use crate::clock::Timestamp;
+use crate::context::{Context, Tx};
+use crate::db::schema::{intakes, patients};
+use crate::db::types::Date;
+use crate::error::Result;
+use crate::http::paging::next_pass;
+use crate::http::{Cursor, Limit, Params, PathId, response};
+use crate::ids::{IntakeId, PatientId, PractitionerId};
+use crate::patients::model::Patient;
+use crate::patients::{care, store as records};
+
+/// The name of the list in cursors.
+const LIST: &str = "intakes";
+
+/// An intake in a list, without its answers.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+    "form": "rls-history", "form_version": "1.0.0", "status": "completed", "authored_at": "2026-03-02T14:00:00Z",
+    "submitted_at": "2026-03-02T14:00:00Z", "reviewed_at": null, "created_at": "2026-03-01T14:00:00Z",
+    "updated_at": "2026-03-02T14:00:00Z", "urgent_flags": 0,
+    "patient": {"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"}
+}))]
+pub struct ListedIntake {
+    /// The intake.
+    id: IntakeId,
+    /// The patient.
+    patient_id: PatientId,
+    /// The name of the form.
+    form: String,
+    /// The version of the form that the answers were given for.
+    form_version: String,
+    /// The status.
+    status: IntakeStatus,
+    /// When the answers were last changed.
+    authored_at: Timestamp,
+    /// When it was submitted.
+    submitted_at: Option<Timestamp>,
+    /// When a practitioner reviewed the present answers.
+    reviewed_at: Option<Timestamp>,
+    /// When it was begun.
+    created_at: Timestamp,
+    /// When it was last changed in any way.
+    updated_at: Timestamp,
+    /// The number of its urgent flags (emergency, same day) that are not acknowledged. Staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0)]
+    urgent_flags: Option<u32>,
+    /// The patient in short. Staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    patient: Option<IntakePatient>,
+}
+
+/// The patient of an intake or a flag, as staff see it in a list.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"}))]
+pub struct IntakePatient {
+    /// The patient.
+    id: PatientId,
+    /// The name to show.
+    display_name: String,
+    /// The date of birth.
+    date_of_birth: Date,
+    /// The medical record number.
+    mrn: String,
+}
+
+impl From<&Patient> for IntakePatient {
+    fn from(patient: &Patient) -> Self {
+        Self {
+            id: patient.id,
+            display_name: patient.display_name(),
+            date_of_birth: patient.date_of_birth,
+            mrn: patient.mrn.clone(),
+        }
+    }
+}
+
+/// A page of intakes.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"items": [], "next_cursor": null}))]
+pub struct IntakePage {
+    /// The intakes by the time of their last change, oldest first.
+    items: Vec<ListedIntake>,
+    /// The `cursor` of the next page. Null on the last page.
+    next_cursor: Option<String>,
+    /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_updated_since: Option<Timestamp>,
+}
+
+/// The filters of a patient's intakes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PatientIntakeFilter {
+    /// The status.
+    pub status: Option<IntakeStatus>,
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+/// The filters of a list of intakes. All that are given must match.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct IntakeFilter {
+    /// The status.
+    pub status: Option<IntakeStatus>,
+    /// Whether a practitioner has reviewed the present answers.
+    pub reviewed: Option<bool>,
+    /// The practitioner who has a care relationship with the patient through a visit: one to come, or one within the last 12 months (the
+    /// setting `CARE_RELATION_MONTHS`).
+    pub practitioner_id: Option<PractitionerId>,
+    /// The earliest last change, inclusive. The next pass starts with the `next_updated_since` of the first page.
+    pub updated_since: Option<Timestamp>,
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+/// The checked filters of a list. All that are set must match.
+#[derive(Debug, Clone, Default)]
+struct Filter {
+    patient_id: Option<PatientId>,
+    status: Option<IntakeStatus>,
+    reviewed: Option<bool>,
+    practitioner_id: Option<PractitionerId>,
+    updated_since: Option<Timestamp>,
+}
+
+/// Lists the intakes of a patient.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see the patient.
+pub async fn list_of_patient(context: &Context, patient: PatientId, filter: PatientIntakeFilter) -> Result<IntakePage> {
+    context.require(Action::IntakeRead)?;
+    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
+    let status = filter.status;
+    context
+        .read(move |tx| {
+            let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+            page(tx, &Filter { patient_id: Some(patient.id), status, ..Filter::default() }, after, limit)
+        })
+        .await
+}
+
+/// Lists the intakes of all patients.
+///
+/// # Errors
+/// Every broken rule of the filter.
+pub async fn list(context: &Context, filter: IntakeFilter) -> Result<IntakePage> {
+    context.require(Action::IntakeList)?;
+    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
+    let IntakeFilter { status, reviewed, practitioner_id, updated_since, .. } = filter;
+    let filter = Filter { patient_id: None, status, reviewed, practitioner_id, updated_since };
+    let next_updated_since = next_pass(context.env.now(), updated_since, after.as_ref());
+    context.read(move |tx| Ok(IntakePage { next_updated_since, ..page(tx, &filter, after, limit)? })).await
+}
+
+/// Loads a page of intakes by (last change, id). The caller must have authorised the request.
+fn page(tx: &mut Tx, filter: &Filter, after: Option<Cursor>, limit: Limit) -> Result<IntakePage> {
+    let mut query = intakes::table
+        .inner_join(patients::table.on(patients::id.eq(intakes::patient_id)))
+        .select((Intake::as_select(), Patient::as_select()))
+        .into_boxed();
+    if let Some(id) = filter.patient_id {
+        query = query.filter(intakes::patient_id.eq(id));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(intakes::status.eq(status));
+    }
+    match filter.reviewed {
+        Some(true) => query = query.filter(intakes::reviewed_at.is_not_null()),
+        Some(false) => query = query.filter(intakes::reviewed_at.is_null()),
+        None => {}
+    }
+    if let Some(id) = filter.practitioner_id {
+        query = query.filter(intakes::patient_id.eq_any(care::patients_seen_by(id, care::since(tx.env))));
+    }
+    if let Some(since) = filter.updated_since {
+        query = query.filter(intakes::updated_at.ge(since));
+    }
+    if let Some(Cursor { at, id }) = after {
+        let behind = intakes::updated_at.gt(at).or(intakes::updated_at.eq(at).and(intakes::id.gt(IntakeId(id))));
+        // The first condition lets the engine begin in the index.
+        query = query.filter(intakes::updated_at.ge(at)).filter(behind);
+    }
+    let rows: Vec<(Intake, Patient)> =
+        query.order((intakes::updated_at, intakes::id)).limit(limit.query()).load(tx.conn)?;
+    let (rows, next_cursor) = limit.page(rows, LIST, |(intake, _)| (intake.updated_at, intake.id.0));
+    tx.audit.note_shown(rows.iter().map(|(_, patient)| patient.id));
+    let is_staff = tx.actor.role.is_staff();
+    let ids: Vec<_> = rows.iter().map(|(intake, _)| intake.id).collect();
+    let urgent = if is_staff { flags::count_urgent(tx.conn, &ids)? } else { HashMap::new() };
+    let item = |(intake, patient): (Intake, Patient)| ListedIntake {
+        id: intake.id,
+        patient_id: intake.patient_id,
+        form: intake.form,
+        form_version: intake.form_version,
+        status: intake.status,
+        authored_at: intake.authored_at,
+        submitted_at: intake.submitted_at,
+        reviewed_at: intake.reviewed_at,
+        created_at: intake.created_at,
+        updated_at: intake.updated_at,
+        urgent_flags: is_staff.then(|| urgent.get(&intake.id).copied().unwrap_or_default()),
+        patient: is_staff.then(|| IntakePatient::from(&patient)),
+    };
+    Ok(IntakePage { items: rows.into_iter().map(item).collect(), next_cursor, next_updated_since: None })
+}
+
+/// List a patient's intakes
+///
+/// Sorted by the last change, oldest first, without the answers.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "list_patient_intakes",
+    security(("bearer" = [])),
+    params(("id" = PatientId, Path, description = "The patient"), PatientIntakeFilter),
+    responses((status = 200, description = "A page", body = IntakePage)),
+)]
+#[get("/v1/patients/{id}/intakes")]
+pub(super) async fn list_patient_intakes(
+    context: Context,
+    PathId(patient): PathId<PatientId>,
+    Params(filter): Params<PatientIntakeFilter>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&list_of_patient(&context, patient, filter).await?))
+}
+
+/// List intakes
+///
+/// Staff only. Lists the intakes of all patients by their last change, oldest first, without the answers. `status=completed` and
+/// `reviewed=false` select the intakes that wait for a review. Start each pass with the `next_updated_since` of the first page of the
+/// previous pass, and you miss no change. A draft that its patient discards disappears from the list, unless it has raised flags.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "list_intakes",
+    security(("bearer" = [])),
+    params(IntakeFilter),
+    responses((status = 200, description = "A page", body = IntakePage)),
+)]
+#[get("/v1/intakes")]
+pub(super) async fn list_intakes(context: Context, Params(filter): Params<IntakeFilter>) -> Result<HttpResponse> {
+    Ok(response::ok(&list(&context, filter).await?))
+}

@@ -1,0 +1,180 @@
+//! Answers as text: the labels of the form instead of its codes, for summaries.
+
+use rls::answers::sections;
+use rls::form_dsl::{Bilingual, Field, Kind};
+use serde_json::{Map, Value};
+use text::Language;
+
+use crate::intake::model::Answers;
+
+/// A question with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = IntakeAnswerInWords)]
+pub struct AnswerText {
+    /// The id of the field in the form.
+    pub field: String,
+    /// The question.
+    pub question: String,
+    /// The answer.
+    pub answer: String,
+}
+
+/// A section with its answered questions.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = IntakeSectionInWords)]
+pub struct AnswerTextSection {
+    /// The id of the section in the form.
+    pub section: String,
+    /// The title.
+    pub title: String,
+    /// The answered questions, in the order of the form.
+    pub items: Vec<AnswerText>,
+}
+
+/// The answers that mean that the fact is unknown.
+const NOT_KNOWN: [&str; 3] = ["unknown", "prefer_not_to_say", "not_asked"];
+
+const YES: Bilingual = Bilingual { en: "yes", es: "sí" };
+const SEE: Bilingual = Bilingual { en: "see there", es: "véase allí" };
+const NO: Bilingual = Bilingual { en: "no", es: "no" };
+
+/// Returns the answered questions by section.
+pub fn by_section(answers: &Answers, language: Language) -> Vec<AnswerTextSection> {
+    let section = |section: rls::answers::Section| {
+        let mut items = Vec::new();
+        for field in &section.fields {
+            let Some(value) = find(answers, &field.id) else { continue };
+            add_text(field, &section.fields, value, language, &mut items);
+        }
+        AnswerTextSection { section: section.id.to_owned(), title: section.title.text(language).to_owned(), items }
+    };
+    sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
+}
+
+/// Returns the questions answered with unknown, declined or not asked.
+pub fn not_known(answers: &Answers, language: Language) -> Vec<AnswerText> {
+    let mut items = Vec::new();
+    for section in sections() {
+        for field in &section.fields {
+            let is_unknown = |value: &&Value| value.as_str().is_some_and(|value| NOT_KNOWN.contains(&value));
+            let Some(value) = find(answers, &field.id).filter(is_unknown) else { continue };
+            add_text(field, &section.fields, value, language, &mut items);
+        }
+    }
+    items
+}
+
+/// Returns the answer at a path such as `medications.0` or `risk.ckd`. For a whole list it refers to the list.
+pub fn at(answers: &Answers, path: &str, language: Language) -> Option<AnswerText> {
+    let value = find(answers, path)?;
+    let plain: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
+    let plain = plain.join(".");
+    let sections = sections();
+    let fields = sections.iter().find(|section| section.fields.iter().any(|field| field.id == plain))?;
+    let field = fields.fields.iter().find(|field| field.id == plain)?;
+    let mut said = Vec::new();
+    match (&field.kind, value) {
+        (Kind::Group(_), Value::Object(entry)) => {
+            // The first answer, such as the name, identifies the entry. The list has the rest.
+            let children = field.children();
+            let first = children.iter().find_map(|child| Some((child, entry.get(child.name())?)));
+            let answer = first.map(|(child, value)| value_text(child, value, language)).unwrap_or_default();
+            said.push(AnswerText { field: path.to_owned(), question: field.label.text(language).to_owned(), answer });
+        }
+        (Kind::Group(_), _) => {
+            let title = fields.title.text(language).to_owned();
+            said.push(AnswerText { field: path.to_owned(), question: title, answer: SEE.text(language).to_owned() });
+        }
+        _ => add_text(field, &fields.fields, value, language, &mut said),
+    }
+    said.into_iter().next()
+}
+
+/// Finds the value at a dotted path.
+pub fn find<'a>(answers: &'a Answers, path: &str) -> Option<&'a Value> {
+    let mut parts = path.split('.');
+    let mut value = answers.get(parts.next()?)?;
+    for part in parts {
+        value = match (value, part.parse::<usize>()) {
+            (Value::Array(list), Ok(at)) => list.get(at)?,
+            (value, _) => value.get(part)?,
+        };
+    }
+    Some(value)
+}
+
+fn add_text(field: &Field, siblings: &[Field], value: &Value, language: Language, into: &mut Vec<AnswerText>) {
+    // The reason why a number is missing is shown as the answer about the number.
+    let number = field.id.strip_suffix("_status").and_then(|id| siblings.iter().find(|field| field.id == id));
+    if number.is_some() && value == "known" {
+        return;
+    }
+    let asked = number.unwrap_or(field);
+    let mut add = |answer: String| {
+        if !answer.is_empty() {
+            let question = asked.label.text(language).to_owned();
+            into.push(AnswerText { field: asked.id.clone(), question, answer });
+        }
+    };
+    match (&field.kind, value) {
+        (Kind::Group(_), Value::Array(entries)) => {
+            let children = field.children();
+            for entry in entries.iter().filter_map(Value::as_object) {
+                add(entry_text(&children, entry, language));
+            }
+        }
+        _ => add(value_text(field, value, language)),
+    }
+}
+
+/// Writes an entry of a list: its first answer, then the others with their labels.
+fn entry_text(children: &[Field], entry: &Map<String, Value>, language: Language) -> String {
+    let mut parts = Vec::new();
+    for child in children {
+        let Some(value) = entry.get(child.name()) else { continue };
+        let mut said = Vec::new();
+        add_text(child, children, value, language, &mut said);
+        for said in said {
+            let first = parts.is_empty();
+            parts.push(if first {
+                said.answer
+            } else {
+                format!("{}: {}", said.question.trim_end_matches('?'), said.answer)
+            });
+        }
+    }
+    parts.join("; ")
+}
+
+/// Writes an answer.
+fn value_text(field: &Field, value: &Value, language: Language) -> String {
+    let option = |value: &Value| -> String {
+        let text = value.as_str().unwrap_or_default();
+        let options = match field.kind {
+            Kind::Choice(options) | Kind::Choices(options) => options,
+            _ => &[],
+        };
+        let label = options.iter().find(|option| option.value == text);
+        label.map_or_else(
+            || text.to_owned(),
+            |option| Bilingual { en: option.en, es: option.es }.text(language).to_owned(),
+        )
+    };
+    match value {
+        Value::Bool(yes) => if *yes { YES } else { NO }.text(language).to_owned(),
+        Value::Number(number) => match field.unit.filter(|unit| unit.chars().any(char::is_alphabetic)) {
+            Some(unit) => format!("{number} {unit}"),
+            None => number.to_string(),
+        },
+        Value::String(_) => option(value),
+        Value::Array(list) => {
+            let item = |item: &Value| match item {
+                Value::Null => "–".to_owned(),
+                Value::String(_) => option(item),
+                other => other.to_string(),
+            };
+            list.iter().map(item).collect::<Vec<_>>().join(", ")
+        }
+        Value::Null | Value::Object(_) => String::new(),
+    }
+}

@@ -1,0 +1,407 @@
+//! The summary of an intake for practitioners.
+
+use jiff::civil::Date;
+use rls::Computed;
+use rls::answers::{
+    Comparator, DiagnosticTest, Lab, LabSource, LabTest, LabUnit, Medication, MedicationStatus, MedicineClass,
+    SideEffect, TestKind, TreatmentResponse, YesNo,
+};
+use rls::criteria::{ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
+use rls::form_dsl::{Decimal, Integer, PartialDate};
+use rls::iron::IronReviewBand;
+use rls::medicine_names::class_of_name;
+use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
+use serde::Serialize;
+use text::Language;
+use utoipa::ToSchema;
+
+use super::Material;
+use super::answer_text::{self, AnswerText, AnswerTextSection};
+use crate::clock::Timestamp;
+use crate::db::types;
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{IntakeFlagId, IntakeId};
+use crate::intake::flags::{Flag, staff_text};
+use crate::intake::model::{Answers, FlagUrgency, IntakeStatus};
+
+/// The summary of an intake for practitioners: patient, flags, criteria, severity, likely contributors, laboratory values with their
+/// age, tests, treatments, what is not known, review and plan.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeClinicalSummary)]
+pub struct ClinicalSummary {
+    /// The intake.
+    pub intake_id: IntakeId,
+    /// The heading: whether it is a draft, was amended, or was entered in error. Null for a submitted intake.
+    pub heading: Option<String>,
+    /// The status.
+    pub status: IntakeStatus,
+    /// The day of reading at the patient's place of care. The ages of the patient and of laboratory values are as of this day. What is
+    /// computed from the answers is as of the day of the answers.
+    pub as_of: types::Date,
+    /// The patient.
+    pub patient: SummaryPatient,
+    /// When the answers were last changed.
+    pub authored_at: Timestamp,
+    /// When it was submitted.
+    pub submitted_at: Option<Timestamp>,
+    /// The flags that it raised, the most urgent first.
+    pub flags: Vec<SummaryFlag>,
+    /// The criteria of the IRLSSG. Each is met, not met or unknown.
+    pub criteria: Criteria,
+    /// The result of the screening from the reported features.
+    pub screening_result: ScreeningResult,
+    /// Whether all five criteria are met. Null if that is open.
+    pub irlssg_criteria_met: Option<bool>,
+    /// The severity.
+    pub severity: SummarySeverity,
+    /// The factors that may contribute, with the answers that suggest them.
+    pub contributors: Vec<SummaryContributor>,
+    /// The iron values.
+    pub iron: SummaryIron,
+    /// Laboratory values, the newest first.
+    pub labs: Vec<SummaryLab>,
+    /// Tests that were done.
+    pub tests: Vec<SummaryTest>,
+    /// The medicines. Those for restless legs and those taken now come first.
+    pub treatments: Vec<SummaryTreatment>,
+    /// The number of features of augmentation. Not a validated score.
+    pub augmentation_features: Option<AugmentationFeatures>,
+    /// The answers about daily life, veins and sleep as text.
+    pub more: Vec<AnswerTextSection>,
+    /// The questions whose answer is unknown, declined or not asked.
+    pub not_known: Vec<AnswerText>,
+    /// The number of required questions without an answer.
+    pub open_questions: usize,
+    /// The practitioner's review and plan. Null before the review.
+    pub review: Option<rls::Review>,
+    /// When it was reviewed.
+    pub reviewed_at: Option<Timestamp>,
+    /// States that it is a summary and not a diagnosis.
+    pub disclaimer: String,
+    /// The version of the form.
+    pub form_version: String,
+    /// The version of the rules.
+    pub rule_set_version: String,
+}
+
+/// The patient of a summary.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeSummaryPatient)]
+pub struct SummaryPatient {
+    /// The name to show.
+    pub display_name: String,
+    /// The medical record number.
+    pub mrn: String,
+    /// The date of birth.
+    pub date_of_birth: types::Date,
+    /// Completed years on the day `as_of`.
+    pub age: i16,
+    /// The language to speak with them.
+    pub preferred_language: String,
+    /// Whether an interpreter is needed.
+    pub interpreter_needed: bool,
+}
+
+/// A flag that the intake raised.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeSummaryFlag)]
+pub struct SummaryFlag {
+    /// The flag.
+    pub id: IntakeFlagId,
+    /// The rule.
+    pub rule: String,
+    /// How soon staff must act on it.
+    pub urgency: FlagUrgency,
+    /// The text of the rule.
+    pub text: String,
+    /// When the answers no longer raised it.
+    pub withdrawn_at: Option<Timestamp>,
+    /// When it was acknowledged.
+    pub acknowledged_at: Option<Timestamp>,
+}
+
+/// The severity.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeSummarySeverity)]
+pub struct SummarySeverity {
+    /// The total of the rating scale, 0 to 40. Null unless all ten items are answered.
+    #[schema(minimum = 0, maximum = 40)]
+    pub irls_total: Option<i64>,
+    /// The band of the total.
+    pub irls_band: Option<IrlsBand>,
+    /// How bothersome it is, 0 to 10. The clinic's own question.
+    #[schema(minimum = 0, maximum = 10)]
+    pub severity_0_10: Option<i64>,
+    /// The clinical course.
+    pub clinical_course: ClinicalCourse,
+    /// Whether it impairs daily life. The cut-off "moderate" is this service's own.
+    pub clinical_significance: ClinicalSignificance,
+    /// Whether the Epworth total is above 10.
+    pub ess_above_10: Option<bool>,
+    /// The band of the Insomnia Severity Index.
+    pub isi_band: Option<IsiBand>,
+}
+
+/// A factor that may contribute.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeSummaryContributor)]
+pub struct SummaryContributor {
+    /// The factor.
+    pub factor: rls::factors::Factor,
+    /// The answers that suggest it, as text.
+    pub because: Vec<AnswerText>,
+    /// Whether the review confirms it. Null before a review.
+    pub confirmed: Option<bool>,
+}
+
+/// The iron values.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeSummaryIron)]
+pub struct SummaryIron {
+    /// The band of the newest values. Read it with their age, because ferritin rises with inflammation.
+    pub iron_review_band: IronReviewBand,
+    /// Transferrin saturation in percent.
+    pub tsat_percent: Option<f64>,
+}
+
+/// A laboratory value.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeSummaryLab)]
+pub struct SummaryLab {
+    /// The laboratory test.
+    #[schema(value_type = String, examples("ferritin"))]
+    pub test: LabTest,
+    /// The value in its unit.
+    pub value: f64,
+    /// Present if the true value is below or above the given one.
+    #[schema(value_type = Option<String>, examples("<"))]
+    pub comparator: Option<Comparator>,
+    /// The unit.
+    #[schema(value_type = Option<String>, examples("ng/mL"))]
+    pub unit: Option<LabUnit>,
+    /// The day of the sample, as far as known.
+    #[schema(value_type = Option<String>, examples("2026-05-12"))]
+    pub collected_on: Option<PartialDate>,
+    /// The least age in days on the day `as_of`.
+    #[schema(minimum = 0)]
+    pub age_days: Option<i32>,
+    /// Where the value comes from.
+    #[schema(value_type = Option<String>, examples("lab_report"))]
+    pub source: Option<LabSource>,
+}
+
+/// A test that was done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeSummaryTest)]
+pub struct SummaryTest {
+    /// The test.
+    #[schema(value_type = Option<String>, examples("venous_duplex"))]
+    pub test: Option<TestKind>,
+    /// The date, as far as known.
+    #[schema(value_type = Option<String>, examples("2026-02"))]
+    pub date: Option<PartialDate>,
+    /// The result.
+    pub result: Option<String>,
+}
+
+/// A medicine.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IntakeSummaryTreatment)]
+pub struct SummaryTreatment {
+    /// The name, as the patient knows it.
+    pub name: String,
+    /// The class that was entered, else the one in the service's table. Null if neither is known.
+    #[schema(value_type = Option<String>, examples("dopaminergic"))]
+    pub class: Option<MedicineClass>,
+    /// Dose and frequency.
+    pub dose: Option<String>,
+    /// When it was started, as far as known.
+    #[schema(value_type = Option<String>, examples("2021-02"))]
+    pub started_on: Option<PartialDate>,
+    /// When it was stopped, as far as known.
+    #[schema(value_type = Option<String>, examples("2025-08"))]
+    pub stopped_on: Option<PartialDate>,
+    /// Whether it is taken.
+    #[schema(value_type = Option<String>, examples("current"))]
+    pub status: Option<MedicationStatus>,
+    /// Whether it is or was for restless legs.
+    #[schema(value_type = Option<String>, examples("yes"))]
+    pub for_rls: Option<YesNo>,
+    /// How the restless legs responded.
+    #[schema(value_type = Option<String>, examples("partial"))]
+    pub response: Option<TreatmentResponse>,
+    /// Side effects.
+    #[schema(value_type = Vec<String>)]
+    pub side_effects: Vec<SideEffect>,
+}
+
+/// The sections that the summary shows as text, because nothing is computed from them.
+const AS_TEXT: [&str; 6] = ["mimics", "venous", "substances", "lifestyle", "sleep", "symptoms"];
+
+/// The answers that the summary shows elsewhere, with what is computed from them.
+const SHOWN_ELSEWHERE: [&str; 8] = [
+    "symptoms.urge_to_move_legs",
+    "symptoms.worse_at_rest",
+    "symptoms.relief_with_movement",
+    "symptoms.worse_evening_or_night",
+    "symptoms.severity_0_10",
+    "sleep.ess_total",
+    "sleep.isi_total",
+    "venous.diagnostic_tests",
+];
+
+/// Builds the summary for practitioners.
+pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Result<ClinicalSummary> {
+    let Material { intake, patient, raw, answers, computed, review, .. } = &material;
+    let english = Language::English;
+    let more =
+        answer_text::by_section(raw, english).into_iter().filter(|section| AS_TEXT.contains(&section.section.as_str()));
+    let more = more.filter_map(|mut section| {
+        section.items.retain(|answer| !SHOWN_ELSEWHERE.contains(&answer.field.as_str()));
+        (!section.items.is_empty()).then_some(section)
+    });
+    let open = |issue: &&rls::Issue| matches!(issue.code, rls::issues::Code::Required | rls::issues::Code::NotAsked);
+    Ok(ClinicalSummary {
+        intake_id: intake.id,
+        heading: heading(intake.status).map(str::to_owned),
+        status: intake.status,
+        as_of: types::Date(material.today),
+        patient: SummaryPatient {
+            display_name: patient.display_name(),
+            mrn: patient.mrn.clone(),
+            date_of_birth: patient.date_of_birth,
+            age: material.age,
+            preferred_language: patient.preferred_language.clone(),
+            interpreter_needed: patient.interpreter_needed,
+        },
+        authored_at: intake.authored_at,
+        submitted_at: intake.submitted_at,
+        flags: flags_shown(env, flags)?,
+        criteria: computed.criteria,
+        screening_result: computed.screening_result,
+        irlssg_criteria_met: computed.irlssg_criteria_met,
+        severity: SummarySeverity {
+            irls_total: computed.irls_total,
+            irls_band: computed.irls_band,
+            severity_0_10: answers.symptoms.severity_0_10.map(Integer::get),
+            clinical_course: computed.clinical_course,
+            clinical_significance: computed.clinical_significance,
+            ess_above_10: computed.ess_above_10,
+            isi_band: computed.isi_band,
+        },
+        contributors: contributors(computed, raw, review.as_ref()),
+        iron: SummaryIron { iron_review_band: computed.iron_review_band, tsat_percent: computed.tsat_percent },
+        labs: labs(answers, material.today),
+        tests: answers.venous.diagnostic_tests.iter().flatten().map(test).collect(),
+        treatments: treatments(answers),
+        augmentation_features: computed.augmentation_features,
+        more: more.collect(),
+        not_known: answer_text::not_known(raw, english),
+        open_questions: computed.issues.iter().filter(open).count(),
+        review: review.clone(),
+        reviewed_at: intake.reviewed_at,
+        disclaimer: rls::NOT_A_DIAGNOSIS.text(english).to_owned(),
+        form_version: intake.form_version.clone(),
+        rule_set_version: material.rule_set_version.to_owned(),
+    })
+}
+
+fn heading(status: IntakeStatus) -> Option<&'static str> {
+    match status {
+        IntakeStatus::InProgress => Some("Not submitted"),
+        IntakeStatus::Completed => None,
+        IntakeStatus::Amended => Some("Amended"),
+        IntakeStatus::EnteredInError => Some("Entered in error"),
+    }
+}
+
+/// Shows the flags, those that the answers still raise first, then the most urgent first.
+fn flags_shown(env: &Env, flags: &[Flag]) -> Result<Vec<SummaryFlag>> {
+    let mut shown = Vec::new();
+    for flag in flags {
+        let rule = flag.open_rule(env)?;
+        shown.push(SummaryFlag {
+            id: flag.id,
+            text: staff_text(&rule, flag.urgency).unwrap_or_else(|| rule.clone()),
+            rule,
+            urgency: flag.urgency,
+            withdrawn_at: flag.withdrawn_at,
+            acknowledged_at: flag.acknowledged_at,
+        });
+    }
+    shown.sort_by_key(|flag| (flag.withdrawn_at.is_some(), flag.urgency));
+    Ok(shown)
+}
+
+fn contributors(computed: &Computed, raw: &Answers, review: Option<&rls::Review>) -> Vec<SummaryContributor> {
+    let confirmed = |factor: rls::factors::Factor| {
+        let name = serde_json::to_value(factor).unwrap_or_default();
+        let list = review?.contributors_confirmed.clone().unwrap_or_default();
+        Some(list.iter().any(|confirmed| name == confirmed.as_str()))
+    };
+    let because = |path: &String| answer_text::at(raw, path, Language::English);
+    computed
+        .contributing_factors
+        .iter()
+        .map(|found| SummaryContributor {
+            factor: found.factor,
+            because: found.because.iter().filter_map(because).collect(),
+            confirmed: confirmed(found.factor),
+        })
+        .collect()
+}
+
+pub(super) fn labs(answers: &rls::Answers, today: Date) -> Vec<SummaryLab> {
+    let lab = |lab: &Lab| {
+        let age = |on: PartialDate| on.last().min(today).until(today).map_or(0, |span| span.get_days());
+        Some(SummaryLab {
+            test: lab.test?,
+            value: lab.value.as_ref()?.get(),
+            comparator: lab.comparator,
+            unit: lab.unit,
+            collected_on: lab.collected_on,
+            age_days: lab.collected_on.map(age),
+            source: lab.source,
+        })
+    };
+    let mut labs: Vec<_> = answers.labs().filter_map(|(_, one)| lab(one)).collect();
+    labs.sort_by_key(|lab| std::cmp::Reverse(lab.collected_on.map(PartialDate::first)));
+    labs
+}
+
+pub(super) fn test(test: &DiagnosticTest) -> SummaryTest {
+    SummaryTest {
+        test: test.test,
+        date: test.date,
+        result: test.result.as_ref().map(|result| result.as_str().to_owned()),
+    }
+}
+
+pub(super) fn treatments(answers: &rls::Answers) -> Vec<SummaryTreatment> {
+    let treatment = |medication: &Medication| {
+        let name = medication.name.as_ref()?.as_str().to_owned();
+        let entered = medication.class.filter(|class| *class != MedicineClass::Unknown);
+        let unit = medication.unit.map(|unit| unit.as_str().to_owned());
+        let parts = [
+            medication.dose.as_ref().map(|dose| Decimal::get(dose).to_string()),
+            unit,
+            medication.frequency.as_ref().map(|often| often.as_str().to_owned()),
+        ];
+        let dose = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Some(SummaryTreatment {
+            class: entered.or_else(|| class_of_name(&name)),
+            name,
+            dose: (!dose.is_empty()).then_some(dose),
+            started_on: medication.started_on,
+            stopped_on: medication.stopped_on,
+            status: medication.status,
+            for_rls: medication.for_rls,
+            response: medication.response,
+            side_effects: medication.side_effects.clone().unwrap_or_default(),
+        })
+    };
+    let mut treatments: Vec<_> = answers.medications().filter_map(|(_, one)| treatment(one)).collect();
+    treatments.sort_by_key(|one| (one.for_rls != Some(YesNo::Yes), one.status != Some(MedicationStatus::Current)));
+    treatments
+}

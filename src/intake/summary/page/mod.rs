@@ -1,0 +1,87 @@
+//! The summary as a page to print.
+
+use jiff::tz::TimeZone;
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, context};
+use rls::answers::sections;
+use rls::form_dsl::{Field, Kind};
+use serde::Serialize;
+use text::Language;
+
+use super::clinical::ClinicalSummary;
+use super::plain::PlainSummary;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::messages::times::Moment;
+
+/// What a page shows beside the summary.
+pub struct Frame<'a> {
+    /// The clinic's name.
+    pub clinic: &'a str,
+    /// The time zone of the times on the page.
+    pub zone: &'a TimeZone,
+    /// The time at which the page was printed.
+    pub now: Timestamp,
+}
+
+/// Renders the page for practitioners.
+pub fn clinical_page(summary: &ClinicalSummary, frame: &Frame<'_>) -> Result<String> {
+    render(CLINICAL, summary, frame)
+}
+
+/// Renders the page for patients.
+pub fn plain_page(summary: &PlainSummary, frame: &Frame<'_>) -> Result<String> {
+    render(PLAIN, summary, frame)
+}
+
+/// The name and the text of a template.
+type Template<'a> = (&'a str, &'a str);
+
+const CLINICAL: Template<'_> = ("clinical.html", include_str!("clinical.html"));
+const PLAIN: Template<'_> = ("plain.html", include_str!("plain.html"));
+
+fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Frame<'_>) -> Result<String> {
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    engine.add_filter("words", words);
+    engine.add_filter("number", |number: f64| number.to_string());
+    let zone = frame.zone.clone();
+    engine.add_filter("moment", move |text: &str| {
+        let at = text.parse::<Timestamp>().map(|at| at.in_zone(&zone).strftime("%b %-d, %Y, %-I:%M %p").to_string());
+        at.unwrap_or_default()
+    });
+    let zone = frame.zone.clone();
+    engine.add_filter("day", move |text: &str, language: &str| {
+        let at = text.parse::<Timestamp>().map(|at| at.in_zone(&zone).date());
+        at.map(|day| Moment::of_day(day, Language::of_tag(language)).date()).unwrap_or_default()
+    });
+    let fault = |error: minijinja::Error| Error::fault(format!("{name}: {} at line {:?}", error.kind(), error.line()));
+    engine.add_template(name, template).map_err(fault)?;
+    let values = context! {
+        s => Value::from(Serde(summary)),
+        clinic => frame.clinic,
+        now => frame.now.to_string(),
+    };
+    engine.get_template(name).and_then(|template| template.render(values)).map_err(fault)
+}
+
+/// Writes a value of the API as text: with the label of the field's option, or else with spaces for underscores.
+fn words(value: &str, field: Option<&str>) -> String {
+    let labelled = field.and_then(|id| {
+        let all: Vec<Field> = sections().into_iter().flat_map(|section| section.fields).collect();
+        let with_children = all.iter().cloned().chain(all.iter().flat_map(Field::children));
+        let field = with_children.into_iter().find(|field| field.id == id)?;
+        let (Kind::Choice(options) | Kind::Choices(options)) = field.kind else { return None };
+        options.iter().find(|option| option.value == value).map(|option| option.en.to_owned())
+    });
+    labelled.unwrap_or_else(|| match value {
+        "ferritin_le_75_or_tsat_lt_20" => "ferritin at most 75 ng/mL or TSAT below 20 %".to_owned(),
+        "ferritin_gt_75_le_100" => "ferritin above 75 and at most 100 ng/mL".to_owned(),
+        "not_computed_esrd" => "not computed: kidney failure or dialysis".to_owned(),
+        "not_computed_minor" => "not computed: under 18".to_owned(),
+        other => other.replace('_', " "),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! A patient's course of restless legs over all submitted intakes and the laboratory results in between, as data or as a picture.
+
+mod chart;
+mod course;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, get};
+use jiff::civil::Date;
+use serde_json::Value;
+
+pub use self::course::Timeline;
+use self::course::{TimelineIntake, course};
+use super::accept::prefers;
+use super::form_context::FormContext;
+use super::{from_value, labs, store};
+use crate::actor::Action;
+use crate::context::{Context, Tx};
+use crate::error::Result;
+use crate::http::{PathId, response};
+use crate::ids::PatientId;
+use crate::patients::model::Patient;
+use crate::patients::{care, store as records};
+
+/// The course of a patient, with what its picture shows beside it.
+pub struct PatientTimeline {
+    /// The course.
+    pub timeline: Timeline,
+    /// The patient's name and medical record number.
+    pub title: String,
+    /// The present day at the patient's place of care.
+    pub today: Date,
+}
+
+/// Reads the course of a patient.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see the patient; forbidden if a practitioner has to give
+/// a reason.
+pub async fn read(context: &Context, patient: PatientId) -> Result<PatientTimeline> {
+    context.require(Action::ClinicalRead)?;
+    care::read_clinical(context, move |tx| {
+        let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+        care::require(tx.conn, tx.env, tx.actor, patient.id)?;
+        let form = FormContext::load(tx, &patient)?;
+        let timeline =
+            course(patient.id, intakes(tx, &patient, &form)?, &labs::of_patient(tx.conn, tx.env, patient.id)?);
+        let title = format!("{}, {}", patient.display_name(), patient.mrn);
+        Ok(PatientTimeline { timeline, title, today: form.facts.authored_on })
+    })
+    .await
+}
+
+/// Loads the submitted intakes of a patient.
+fn intakes(tx: &mut Tx, patient: &Patient, form: &FormContext) -> Result<Vec<TimelineIntake>> {
+    let mut intakes = Vec::new();
+    for intake in store::submitted(tx.conn, patient.id, rls::FORM)? {
+        let at = intake.submitted_at.unwrap_or(intake.authored_at);
+        intakes.push(TimelineIntake {
+            id: intake.id,
+            at,
+            on: form.place.day(at)?,
+            answers: from_value(&Value::Object(intake.open_answers(tx.env)?))?,
+            facts: form.facts_at(intake.authored_at)?,
+        });
+    }
+    Ok(intakes)
+}
+
+/// Read the course of restless legs
+///
+/// Returns severity, iron values and medicines over all submitted intakes and the laboratory results in between. With
+/// `Accept: image/svg+xml` it returns a picture: severity with its bands, ferritin with the threshold of 75 ng/mL, treatments as bars.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "get_rls_timeline",
+    security(("bearer" = [])),
+    params(
+        ("id" = PatientId, Path, description = "The patient"),
+        ("Accept" = Option<String>, Header, description = "`image/svg+xml` for the picture", max_length = 200),
+    ),
+    responses((status = 200, description = "The course", content(
+        (Timeline = "application/json"),
+        (String = "image/svg+xml", example = json!("<svg xmlns=\"http://www.w3.org/2000/svg\">…</svg>")),
+    ))),
+)]
+#[get("/v1/patients/{id}/rls-timeline")]
+pub(super) async fn get_rls_timeline(
+    context: Context,
+    PathId(patient): PathId<PatientId>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let PatientTimeline { timeline, title, today } = read(&context, patient).await?;
+    if !prefers(&request, "image/svg+xml") {
+        return Ok(response::ok(&timeline));
+    }
+    let picture = chart::svg(&timeline.picture(title, today))?;
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "image/svg+xml")).body(picture))
+}
