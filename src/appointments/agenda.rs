@@ -1,6 +1,6 @@
-//! A practitioner's day: the visits in order, and what lies between them.
+//! A practitioner's day: the appointments in order, and the gaps between them.
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, get};
 use diesel::prelude::*;
 use jiff::civil::Date as Day;
 use jiff::tz::TimeZone;
@@ -8,20 +8,19 @@ use jiff::{SignedDuration, ToSpan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::dto::AppointmentDto;
-use super::store;
-use crate::actor::{Action, Actor};
+use super::queries;
+use super::view::AppointmentView;
+use crate::actor::Action;
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::context::{Context, Tx};
 use crate::db::schema::{locations, slots};
 use crate::db::types::Date;
-use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::{Params, PathId};
+use crate::http::{Params, PathId, response};
 use crate::ids::{LocationId, PractitionerId};
-use crate::scheduling::hours;
-use crate::scheduling::model::Slot;
-use crate::scheduling::{self, exceptions, plan_store};
+use crate::scheduling::hours::{closure, exception, stored_plan, weekly};
+use crate::scheduling::setup::practitioner;
+use crate::scheduling::slots::slot::Slot;
 use crate::sealed::{Place, Sealed};
 
 /// A practitioner's day.
@@ -35,19 +34,19 @@ use crate::sealed::{Place, Sealed};
     }]
 }))]
 pub struct Agenda {
-    /// Whose day it is.
+    /// The practitioner.
     pub practitioner_id: PractitionerId,
-    /// As patients see it.
+    /// The practitioner's name, as patients see it.
     pub practitioner_name: String,
-    /// The day; at each location as its calendar has it.
+    /// The day, in the time zone of each location.
     pub date: Date,
-    /// The visits that are not cancelled, by their starts.
+    /// The appointments that are not cancelled, by start.
     pub appointments: Vec<AgendaAppointment>,
-    /// The rest of the day, by the starts.
+    /// The gaps, by start.
     pub gaps: Vec<AgendaGap>,
 }
 
-/// A visit of the day.
+/// An appointment of the day.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "visit_type": "New patient evaluation", "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
@@ -60,65 +59,73 @@ pub struct Agenda {
     "intake_id": null, "intake_status": "missing", "identifiers": [], "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
 }))]
 pub struct AgendaAppointment {
-    /// What the staff call the visit.
+    /// The name of the visit type among staff.
     pub visit_type: String,
     /// The appointment as staff see it.
     #[serde(flatten)]
-    pub appointment: AppointmentDto,
+    pub appointment: AppointmentView,
 }
 
-/// A time of the day in which nobody is seen.
+/// A time of the day without an appointment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!({
     "kind": "free", "starts_at": "2026-03-09T13:00:00Z", "ends_at": "2026-03-09T17:00:00Z",
     "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "note": null
 }))]
 pub struct AgendaGap {
-    /// What it is.
+    /// The kind of gap.
     pub kind: AgendaGapKind,
-    /// Its start; of time off and closures possibly on an earlier day.
+    /// The start. Time off and closures may start on an earlier day.
     pub starts_at: Timestamp,
-    /// Its end; of time off and closures possibly on a later day.
+    /// The end. Time off and closures may end on a later day.
     pub ends_at: Timestamp,
-    /// Where; null is everywhere.
+    /// The location; null means all locations.
     pub location_id: Option<LocationId>,
-    /// The IANA time zone of the place; null where it is everywhere.
+    /// The location's IANA time zone; null means all locations.
     pub time_zone: Option<String>,
-    /// Why a slot is blocked or the doctor away (for those who may know), what a closure is called.
+    /// The reason of a block or of time off, if the caller may read it; the name of a closure.
     pub note: Option<String>,
 }
 
-/// What a gap is.
+/// The kind of a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AgendaGapKind {
-    /// Somebody can be booked. What is over is left out.
+    /// Free for a booking. Time that is over is left out.
     Free,
-    /// Somebody holds it just now.
+    /// Held by a caller.
     Held,
-    /// Staff keep it free.
+    /// Blocked by staff.
     Blocked,
-    /// The doctor is away.
+    /// The practitioner is away.
     TimeOff,
     /// The location is closed.
     Closure,
 }
 
-/// Which day.
+/// The parameters of an agenda.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AgendaParams {
-    /// The day, at each location as its calendar has it. Today, at the practitioner's oldest location, unless given.
+    /// The day, in the time zone of each location. Default: today at the practitioner's oldest location.
     #[param(value_type = Option<String>, format = Date, example = "2026-03-09")]
     date: Option<Date>,
 }
 
+/// Reads a practitioner's day: today, at their oldest location, unless `day` is given.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn read(context: &Context, id: PractitionerId, day: Option<Day>) -> Result<Agenda> {
+    context.require(Action::AgendaRead)?;
+    context.read(move |tx| load(tx, id, day)).await
+}
+
 /// Read a practitioner's day
 ///
-/// For staff: the visits of a day that are not cancelled, with what the desk must know of the patients, and the gaps: free
-/// time in one piece, what is held or blocked, time off and closures. A practitioner who works at locations in two time
-/// zones has the day of each of them.
+/// Staff only. Returns the appointments of a day that are not cancelled, with the patient data that the desk needs, and the gaps: free time,
+/// held and blocked time, time off and closures. A practitioner who works in two time zones has the day of each of them.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "get_agenda",
@@ -127,19 +134,15 @@ pub struct AgendaParams {
     responses((status = 200, description = "The day", body = Agenda)),
 )]
 #[get("/v1/practitioners/{id}/agenda")]
-pub async fn get_agenda(
-    env: web::Data<Env>,
-    actor: Actor,
+pub(super) async fn get_agenda(
+    context: Context,
     PathId(id): PathId<PractitionerId>,
     Params(params): Params<AgendaParams>,
 ) -> Result<HttpResponse> {
-    actor.require(Action::AgendaRead)?;
-    let within = env.clone();
-    let agenda = env.db.read(move |conn| load(conn, &within, &actor, id, params.date.map(|day| day.0))).await?;
-    Ok(HttpResponse::Ok().json(agenda))
+    Ok(response::ok(&read(&context, id, params.date.map(|day| day.0)).await?))
 }
 
-/// A place with its time zone, and the day there.
+/// A location with its time zone, and the day there.
 struct LocalDay {
     location_id: LocationId,
     zone: TimeZone,
@@ -150,7 +153,7 @@ struct LocalDay {
 impl LocalDay {
     fn new(location_id: LocationId, zone: TimeZone, day: Day) -> Self {
         let next = day.saturating_add(1.day());
-        Self { location_id, from: hours::midnight(day, &zone), to: hours::midnight(next, &zone), zone }
+        Self { location_id, from: weekly::midnight(day, &zone), to: weekly::midnight(next, &zone), zone }
     }
 
     fn zone_name(&self) -> Option<String> {
@@ -158,48 +161,40 @@ impl LocalDay {
     }
 }
 
-/// Whether an instant is on this day of a zone's calendar.
+/// Whether an instant is on this day in a time zone.
 fn is_on(day: Day, at: Timestamp, zone: &str) -> Result<bool> {
     let zone = TimeZone::get(zone).map_err(|error| Error::internal("the location's time zone", error))?;
     Ok(at.in_zone(&zone).date() == day)
 }
 
-/// The day, in as many queries as ever: it may hold much or nothing.
-fn load(conn: &mut Conn, env: &Env, actor: &Actor, id: PractitionerId, day: Option<Day>) -> Result<Agenda> {
-    let now = env.now();
-    let practitioner = scheduling::store::practitioner(conn, id)?;
-    let places = plan_store::places(conn, id)?;
+/// Loads the day in a number of queries that does not grow with it.
+fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>) -> Result<Agenda> {
+    let practitioner = practitioner::find(tx.conn, id)?;
+    let places = stored_plan::workplaces(tx.conn, id)?;
     let first = places.first().map_or(TimeZone::UTC, |place| place.zone.clone());
-    let day = day.unwrap_or_else(|| now.in_zone(&first).date());
+    let day = day.unwrap_or_else(|| tx.now.in_zone(&first).date());
     let days: Vec<_> = places.into_iter().map(|place| LocalDay::new(place.location_id, place.zone, day)).collect();
-    // Everywhere on earth; what is not on the day at its own place is sorted out.
+    // The day in any time zone. What is not on the day at its own location is dropped below.
     let around = SignedDuration::from_hours(15);
     let utc = LocalDay::new(LocationId(uuid::Uuid::nil()), TimeZone::UTC, day);
     let (from, to) = (utc.from.minus(around), utc.to.plus(around));
 
     let mut appointments = Vec::new();
-    for shown in store::between(conn, env, actor, id, (from, to))? {
-        if is_on(day, shown.appointment.starts_at, &shown.location.time_zone)? {
-            let visit_type = shown.visit_type.name.clone();
-            appointments.push(AgendaAppointment { visit_type, appointment: AppointmentDto::new(env, actor, shown)? });
+    for found in queries::between(tx, id, (from, to))? {
+        if is_on(day, found.appointment.starts_at, &found.location.time_zone)? {
+            let visit_type = found.visit_type.name.clone();
+            appointments.push(AgendaAppointment { visit_type, appointment: AppointmentView::new(tx, found)? });
         }
     }
 
-    let mut gaps = slot_gaps(conn, env, id, day, (from, to), now)?;
-    gaps.extend(absences(conn, env, actor, id, &days)?);
+    let mut gaps = slot_gaps(tx, id, day, (from, to))?;
+    gaps.extend(absences(tx, id, &days)?);
     gaps.sort_by_key(|gap| (gap.starts_at, gap.ends_at));
     Ok(Agenda { practitioner_id: id, practitioner_name: practitioner.name, date: Date(day), appointments, gaps })
 }
 
-/// What the slots of the day that nobody has booked tell, each stretch in one piece.
-fn slot_gaps(
-    conn: &mut Conn,
-    env: &Env,
-    id: PractitionerId,
-    day: Day,
-    (from, to): (Timestamp, Timestamp),
-    now: Timestamp,
-) -> Result<Vec<AgendaGap>> {
+/// Returns the gaps of the slots that are not booked. Adjacent slots of one kind are one gap.
+fn slot_gaps(tx: &mut Tx, id: PractitionerId, day: Day, (from, to): (Timestamp, Timestamp)) -> Result<Vec<AgendaGap>> {
     type Row = (Slot, Option<Vec<u8>>, String);
     let rows: Vec<Row> = slots::table
         .inner_join(locations::table.on(locations::id.eq(slots::location_id)))
@@ -209,7 +204,7 @@ fn slot_gaps(
         .filter(slots::appointment_id.is_null())
         .order(slots::starts_at)
         .select((Slot::as_select(), slots::blocked_reason, locations::time_zone))
-        .load(conn)?;
+        .load(tx.conn)?;
     let mut gaps = Vec::new();
     for (slot, reason, time_zone) in rows {
         if !is_on(day, slot.starts_at, &time_zone)? {
@@ -217,15 +212,15 @@ fn slot_gaps(
         }
         let kind = if slot.blocked {
             AgendaGapKind::Blocked
-        } else if slot.ends_at <= now {
+        } else if slot.ends_at <= tx.now {
             continue;
-        } else if slot.is_held(now, None) {
+        } else if slot.is_held(tx.now, None) {
             AgendaGapKind::Held
         } else {
             AgendaGapKind::Free
         };
         let place = Place::new("slots", "blocked_reason", slot.id.0);
-        let note = reason.map(|bytes| env.sealer.open(place, &Sealed::<String>::from_bytes(bytes))).transpose()?;
+        let note = reason.map(|bytes| tx.env.sealer.open(place, &Sealed::<String>::from_bytes(bytes))).transpose()?;
         gaps.push(AgendaGap {
             kind,
             starts_at: slot.starts_at,
@@ -238,7 +233,7 @@ fn slot_gaps(
     Ok(joined(gaps))
 }
 
-/// Joins gaps of one kind that follow each other without a break; they are in order.
+/// Joins adjacent gaps of one kind. The gaps must be sorted.
 fn joined(gaps: Vec<AgendaGap>) -> Vec<AgendaGap> {
     let mut joined: Vec<AgendaGap> = Vec::new();
     for gap in gaps {
@@ -255,19 +250,13 @@ fn joined(gaps: Vec<AgendaGap>) -> Vec<AgendaGap> {
     joined
 }
 
-/// Time off and closures that reach into the day, whole.
-fn absences(
-    conn: &mut Conn,
-    env: &Env,
-    actor: &Actor,
-    id: PractitionerId,
-    days: &[LocalDay],
-) -> Result<Vec<AgendaGap>> {
+/// Returns the time off and the closures that overlap the day, with their full length.
+fn absences(tx: &mut Tx, id: PractitionerId, days: &[LocalDay]) -> Result<Vec<AgendaGap>> {
     let (Some(from), Some(to)) = (days.iter().map(|day| day.from).min(), days.iter().map(|day| day.to).max()) else {
         return Ok(Vec::new());
     };
     let mut gaps = Vec::new();
-    for time_off in exceptions::time_off(conn, id, from, to)? {
+    for time_off in exception::time_off(tx.conn, id, from, to)? {
         let at = days.iter().find(|day| Some(day.location_id) == time_off.location_id);
         gaps.push(AgendaGap {
             kind: AgendaGapKind::TimeOff,
@@ -275,11 +264,11 @@ fn absences(
             ends_at: time_off.ends_at,
             location_id: time_off.location_id,
             time_zone: at.and_then(LocalDay::zone_name),
-            note: time_off.reason_for(env, actor)?,
+            note: time_off.reason_for(tx.env, tx.actor)?,
         });
     }
     let ids: Vec<_> = days.iter().map(|day| day.location_id).collect();
-    for closure in plan_store::closures(conn, &ids, from)? {
+    for closure in closure::ending_after(tx.conn, &ids, from)? {
         let Some(day) = days.iter().find(|day| day.location_id == closure.location_id) else { continue };
         let (starts_at, ends_at) = closure.span(&day.zone);
         if starts_at < day.to && day.from < ends_at {

@@ -1,152 +1,208 @@
-//! Booking a visit.
+//! Booking an appointment.
 
+use actix_web::{HttpResponse, post};
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::appointment::{self, Appointment, AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
-use super::model::AppointmentStatus;
 use super::notice::{self, Notice};
-use super::store::{self, Appointment, Shown};
-use crate::actor::Actor;
-use crate::clock::Timestamp;
-use crate::db::Conn;
-use crate::env::Env;
-use crate::error::{Error, Result};
-use crate::identifiers::Identifiers;
+use super::queries;
+use super::status::AppointmentStatus;
+use super::view::{AppointmentView, NOTE_LENGTH};
+use crate::actor::Action;
+use crate::context::{Context, Once, Principal, Tx};
+use crate::db::schema::{appointments, patient_access};
+use crate::error::{Check, Error, Result};
+use crate::http::response::{self, Versioned};
+use crate::http::{Body, IdempotencyKey};
+use crate::identifiers::{Identifier, Identifiers};
 use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
-use crate::intake::handover;
-use crate::patients;
-use crate::scheduling::holds;
-use crate::scheduling::model::{Slot, fits};
-use crate::scheduling::offers::{self, Offer};
-use crate::scheduling::slots::{self, Range};
+use crate::intake::flag_ownership;
+use crate::patients::{self, care};
+use crate::scheduling::slots::claim::{Wanted, claim};
+use crate::scheduling::slots::search::with_next_free;
 
-/// What to book.
-#[derive(Clone)]
-pub struct Booking {
-    /// The slot in which the visit starts.
+/// How many appointments to come an account may book for all patients together that it added itself, as a multiple of the limit
+/// of one patient.
+const PATIENTS_PER_ACCOUNT: i64 = 3;
+
+/// An appointment to book.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "slot_id": "0199d0c2-1f00-7aaa-8000-000000000005", "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
+    "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001", "hold_id": "0199d0c2-1f00-7aaa-8000-000000000006",
+    "note": "I come with a walker."
+}))]
+pub struct NewAppointment {
+    /// The slot in which the visit starts. `GET /v1/slots` returns the slots in which the whole visit fits.
     pub slot_id: SlotId,
-    /// What for.
+    /// The kind of visit.
     pub visit_type_id: VisitTypeId,
-    /// For whom.
+    /// The patient.
     pub patient_id: PatientId,
-    /// The caller's hold on the slot.
+    /// The caller's hold on the slot, if there is one. Any id that is not a current hold of the caller is the conflict
+    /// `hold_lapsed`.
+    #[serde(default)]
     pub hold_id: Option<HoldId>,
-    /// What the clinic should know.
+    /// What the clinic should know before the visit, at most 1000 characters. The patient sees it as well.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
     pub note: Option<String>,
-    /// What other systems call it; staff only.
+    /// The identifiers that other systems use for it. Staff only.
+    #[serde(default)]
+    #[schema(value_type = Vec<Identifier>, max_items = 20)]
     pub identifiers: Identifiers,
 }
 
-/// Where a visit is to be.
-#[derive(Debug, Clone, Copy)]
-pub struct Target {
-    /// The slot in which it starts.
-    pub slot_id: SlotId,
-    /// The caller's hold on the slot.
-    pub hold_id: Option<HoldId>,
+impl NewAppointment {
+    /// Checks and normalises the values.
+    fn checked(mut self, by_staff: bool) -> Result<Self> {
+        let mut check = Check::new();
+        self.note = self.note.and_then(|note| check.field("/note", text::lines(&note, NOTE_LENGTH)));
+        let allowed = by_staff || self.identifiers.0.is_empty();
+        check.require(allowed, "/identifiers", "forbidden_field", "only the clinic's staff may set this");
+        self.identifiers = self.identifiers.read("/identifiers", &mut check).unwrap_or_default();
+        check.done()?;
+        Ok(self)
+    }
 }
 
-/// Books a visit and tells the patient.
+/// Books an appointment and notifies the patient.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a patient that is not there or not the actor's; the conflicts
-/// `slot_taken`, `patient_busy`, `not_offered`, `not_online_bookable`, `booking_notice`, `booking_limit`, `account_booking_limit`,
-/// `slot_past`, `hold_lapsed`, `identifier_taken`.
-pub fn book(tx: &mut Conn, env: &Env, actor: &Actor, booking: &Booking) -> Result<Shown> {
-    let now = env.now();
-    let patient_id = patients::store::lock_by_account(tx, env, actor, booking.patient_id)?;
-    let target = Target { slot_id: booking.slot_id, hold_id: booking.hold_id };
-    let (offer, slots) = claim(tx, actor, target, booking.visit_type_id, None, now)?;
-    fits(&slots, offer.visit_type.duration_minutes, now, booking.hold_id)?;
-    if !actor.role.is_staff() {
-        store::require_room(tx, actor.user_id, patient_id, now, env.config.settings.max_open_bookings)?;
+/// [`Error::NotFound`] for a patient whom the actor may not see; the conflicts of the endpoint.
+pub async fn book(context: &Context, once: Once, new: NewAppointment) -> Result<Versioned<AppointmentView>> {
+    context.require(Action::AppointmentBook)?;
+    let once = once.required()?;
+    let new = new.checked(context.is_staff())?;
+    let (slot, visit_type) = (new.slot_id, new.visit_type_id);
+    let booked = context.change_once(once, move |tx| {
+        let booked = insert(tx, &new)?;
+        AppointmentView::versioned(tx, booked)
+    });
+    match booked.await {
+        Err(error) => Err(with_next_free(context, error, slot, visit_type).await),
+        booked => booked,
     }
+}
 
-    let id: AppointmentId = env.new_id();
-    let (starts_at, ends_at) = offer.time();
-    let note = booking.note.as_ref().map(|note| env.sealer.seal(store::note_place(id), note)).transpose()?;
+/// Books an appointment whose values are checked, in an open transaction.
+///
+/// # Errors
+/// Those of [`book`].
+pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetails> {
+    let patient_id = patients::store::lock_by_account(tx.conn, tx.env, tx.actor, booking.patient_id)?;
+    let wanted = Wanted { slot_id: booking.slot_id, visit_type_id: booking.visit_type_id, hold_id: booking.hold_id };
+    let time = claim(tx, wanted, None)?;
+    if !tx.actor.is_staff() {
+        require_within_limits(tx, patient_id)?;
+    }
+    let id: AppointmentId = tx.env.new_id();
     let appointment = Appointment {
         id,
         patient_id,
-        practitioner_id: offer.slot.practitioner_id,
-        location_id: offer.slot.location_id,
-        visit_type_id: offer.visit_type.id,
-        starts_at,
-        ends_at,
+        practitioner_id: time.practitioner_id,
+        location_id: time.location_id,
+        visit_type_id: time.visit_type.id,
+        starts_at: time.starts_at,
+        ends_at: time.ends_at,
         status: AppointmentStatus::Booked,
-        confirmation_code: ConfirmationCode::draw(&env.entropy).as_str().to_owned(),
+        confirmation_code: ConfirmationCode::draw(&tx.env.entropy).as_str().to_owned(),
         sequence: 0,
-        note,
+        note: booking.note.as_ref().map(|note| tx.env.sealer.seal(note_place(id), note)).transpose()?,
         identifiers: booking.identifiers.clone(),
-        booked_by: Some(actor.user_id),
+        booked_by: tx.actor.account(),
         version: 1,
-        created_at: now,
-        updated_at: now,
-        self_placed: actor.practitioner_id == Some(offer.slot.practitioner_id),
+        created_at: tx.now,
+        updated_at: tx.now,
+        self_placed: care::places_alone(tx.conn, tx.env, tx.actor, patient_id, time.practitioner_id)?,
     };
-    store::insert(tx, env, &appointment)?;
-    slots::take(tx, &slots, now, booking.hold_id, id)?;
+    appointment::insert(tx, &appointment)?;
+    time.take(tx, id)?;
     let visit = appointment.visit();
     if visit.gives_care {
-        handover::hand_over(tx, &visit)?;
+        flag_ownership::assign_unowned(tx.conn, &visit)?;
     }
-    // Whoever books for a patient may see the visit: nothing is to be asked again.
-    let booked = store::unguarded(tx, id)?;
-    notice::send(tx, env, Notice::Booked, &booked)?;
+    let booked = queries::find_authorised(tx, id)?;
+    notice::send(tx, Notice::Booked, &booked)?;
     Ok(booked)
 }
 
-/// Locks the slots of a visit that the actor may have, and uses up their hold on them; with the slots of the time `before`,
-/// if it is a move.
+/// Requires that the patient, and the account that books, have fewer appointments to come than allowed. For the account only
+/// patients count that it added itself, because such records cost nothing to make.
 ///
-/// # Errors
-/// The conflicts `slot_taken` for a slot that does not exist any more, `not_offered`, `not_online_bookable`, `booking_notice`,
-/// `slot_past`, and `hold_lapsed` for a hold that the actor does not have or that is over.
-pub fn claim(
-    tx: &mut Conn,
-    actor: &Actor,
-    target: Target,
-    visit_type: VisitTypeId,
-    before: Option<Range>,
-    now: Timestamp,
-) -> Result<(Offer, Vec<Slot>)> {
-    let offer = held(tx, actor, target.hold_id, now, |tx| offers::find(tx, target.slot_id, visit_type))?;
-    offer.admit(actor.role.is_staff(), now)?;
-    let slots = held(tx, actor, target.hold_id, now, |tx| slots::lock_visit(tx, offer.slot.id, offer.range(), before))?;
-    if let Some(hold) = target.hold_id {
-        redeem(tx, actor, hold, (offer.slot.id, offer.visit_type.id), now)?;
+/// The caller has locked account and patient ([`patients::store::lock_by_account`]).
+fn require_within_limits(tx: &mut Tx, patient: PatientId) -> Result<()> {
+    let now = tx.now;
+    let live: Vec<_> = AppointmentStatus::ALL.iter().copied().filter(|status| status.is_live()).collect();
+    let to_come = || appointments::status.eq_any(live.clone()).and(appointments::ends_at.gt(now));
+    let added_by_account = || {
+        patient_access::user_id
+            .eq(tx.actor.user_id)
+            .and(patient_access::granted_by.is_null())
+            .and(patient_access::verified_by.is_null())
+    };
+    let of_patient = appointments::table.filter(appointments::patient_id.eq(patient)).filter(to_come()).count();
+    let of_account = appointments::table
+        .inner_join(patient_access::table.on(patient_access::patient_id.eq(appointments::patient_id)))
+        .filter(added_by_account())
+        .filter(to_come())
+        .count();
+    let is_added =
+        exists(patient_access::table.filter(added_by_account()).filter(patient_access::patient_id.eq(patient)));
+    let counts = diesel::select((of_patient.single_value(), of_account.single_value(), is_added));
+    let (of_patient, of_account, is_added): (Option<i64>, Option<i64>, bool) = counts.get_result(tx.conn)?;
+
+    let limit = i64::from(tx.env.config.settings.max_open_bookings);
+    if of_patient.unwrap_or(0) >= limit {
+        let detail = format!(
+            "The patient has {limit} appointments to come already. Cancel one, or call the clinic to book more."
+        );
+        return Err(Error::conflict("booking_limit", detail));
     }
-    Ok((offer, slots))
+    let limit = limit * PATIENTS_PER_ACCOUNT;
+    if is_added && of_account.unwrap_or(0) >= limit {
+        let detail = format!(
+            "This account has {limit} appointments to come for the people whom it added. Cancel one, or call the clinic to book more."
+        );
+        return Err(Error::conflict("account_booking_limit", detail));
+    }
+    Ok(())
 }
 
-/// Tells whoever shows a hold of a slot that is gone, because the plan has changed, that the hold is over.
-fn held<T>(
-    tx: &mut Conn,
-    actor: &Actor,
-    hold: Option<HoldId>,
-    now: Timestamp,
-    look: impl FnOnce(&mut Conn) -> Result<T>,
-) -> Result<T> {
-    let found = look(tx);
-    if let (Err(Error::Conflict(_)), Some(hold)) = (&found, hold) {
-        holds::redeemable(tx, hold, actor.user_id, now)?;
-    }
-    found
-}
-
-/// Uses up the caller's hold, which must be one of this slot and visit type.
+/// Book an appointment
 ///
-/// # Errors
-/// The conflict `hold_lapsed`; a broken rule where it is a hold of something else.
-fn redeem(
-    tx: &mut Conn,
-    actor: &Actor,
-    hold: HoldId,
-    (slot, visit_type): (SlotId, VisitTypeId),
-    now: Timestamp,
-) -> Result<()> {
-    let hold = holds::consume(tx, hold, actor.user_id, now)?;
-    if (hold.slot_id, hold.visit_type_id) == (slot, visit_type) {
-        Ok(())
-    } else {
-        Err(Error::invalid("/hold_id", "other_slot", "must be a hold of this slot for this visit type"))
-    }
+/// Takes all slots of the visit and sends the confirmation mail in one step. Patients book visits that are bookable online for the
+/// patients they may act for, and respect the visit type's notice. Staff book any slot until it ends.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "create_appointment",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = String, Header)),
+    request_body = NewAppointment,
+    responses(
+        (status = 201, description = "Booked", body = AppointmentView),
+        (status = 404, description = "`not_found`: the patient does not exist, or the caller may not see it"),
+        (status = 409, description = "`slot_taken`: the visit does not fit, or the slot is not offered any more; `next_free` has the next slots in which it fits. \
+            `patient_busy`: the patient has another appointment at that time. \
+            `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the practitioner's hours changed; `pointer` names the field, `next_free` has other slots. \
+            `not_offered`: the practitioner does not offer this visit type. `not_online_bookable`: only staff book it. \
+            `booking_notice`: it starts too soon. `booking_limit`: the patient has the maximum number of appointments to come that are booked online. \
+            `account_booking_limit`: the account has the maximum number for all patients together that it added itself. \
+            `slot_past`: the slot is over. \
+            `identifier_taken`: another appointment has an identifier; `pointer` names the identifier, `taken_by` the appointment"),
+    ),
+)]
+#[post("/v1/appointments")]
+pub(super) async fn create_appointment(
+    context: Context,
+    key: IdempotencyKey,
+    body: Body<NewAppointment>,
+) -> Result<HttpResponse> {
+    let booked = book(&context, key.once(&body.raw), body.value).await?;
+    Ok(response::created(format!("/v1/appointments/{}", booked.object.id), &booked))
 }

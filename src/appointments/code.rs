@@ -58,7 +58,7 @@ impl fmt::Display for ConfirmationCode {
     }
 }
 
-/// Whoever knows a code may be taken for the patient on the phone.
+/// A person who knows a code may be taken for the patient on the telephone.
 impl fmt::Debug for ConfirmationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ConfirmationCode(..)")

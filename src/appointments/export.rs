@@ -1,4 +1,4 @@
-//! Everything that is held on a patient's appointments.
+//! The appointments in the export of a patient's record.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,11 @@ use diesel::prelude::*;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::dto::{AppointmentChange, AppointmentDto};
-use super::store::{self, Filter, Past};
+use super::history::{AppointmentChange, HistoryRow};
+use super::queries::{self, Filter};
+use super::view::AppointmentView;
 use crate::actor::{Actor, Role};
+use crate::context::Tx;
 use crate::db::Conn;
 use crate::db::schema::{appointment_history, users};
 use crate::env::Env;
@@ -29,17 +31,17 @@ use crate::ids::{AppointmentId, PatientId};
 pub struct ExportedAppointment {
     /// The appointment.
     #[serde(flatten)]
-    appointment: AppointmentDto,
+    appointment: AppointmentView,
     /// Its changes, oldest first.
     history: Vec<AppointmentChange>,
 }
 
-/// All appointments of a patient, by start, as `actor` may see them; their changes as `reader` may.
+/// Loads all appointments of a patient by start, as `actor` may see them, with their changes as `reader` may see them.
 ///
 /// # Errors
-/// The database's; a fault, if something does not open.
+/// A fault if a note or reason cannot be decrypted.
 pub fn of_patient(
-    tx: &mut Conn,
+    conn: &mut Conn,
     env: &Env,
     actor: &Actor,
     reader: &Actor,
@@ -49,12 +51,15 @@ pub fn of_patient(
     let limit = Limit::new(Some(i64::from(crate::http::paging::MAX_LIMIT)))?;
     let (mut all, mut next) = (Vec::new(), None);
     loop {
-        let (page, cursor) =
-            store::list(tx, env, actor, &filter, Cursor::read(next.as_deref(), filter.list())?, limit)?;
-        let ids: Vec<_> = page.iter().map(|shown| shown.appointment.id).collect();
-        let mut changes = changes(tx, env, reader, ids)?;
-        for shown in page {
-            let appointment = AppointmentDto::new(env, actor, shown)?;
+        let tx = &mut Tx::new(conn, env, actor, &actor.trail);
+        let (page, cursor) = queries::page(tx, &filter, Cursor::read(next.as_deref(), filter.list())?, limit)?;
+        let ids: Vec<_> = page.iter().map(|found| found.appointment.id).collect();
+        let mut views = Vec::new();
+        for found in page {
+            views.push(AppointmentView::new(tx, found)?);
+        }
+        let mut changes = changes(&mut Tx::new(conn, env, reader, &actor.trail), ids)?;
+        for appointment in views {
             let history = changes.remove(&appointment.id).unwrap_or_default();
             all.push(ExportedAppointment { appointment, history });
         }
@@ -65,21 +70,16 @@ pub fn of_patient(
     }
 }
 
-fn changes(
-    tx: &mut Conn,
-    env: &Env,
-    reader: &Actor,
-    ids: Vec<AppointmentId>,
-) -> Result<HashMap<AppointmentId, Vec<AppointmentChange>>> {
-    let rows: Vec<(AppointmentId, Past, Option<Role>)> = appointment_history::table
+fn changes(tx: &mut Tx, ids: Vec<AppointmentId>) -> Result<HashMap<AppointmentId, Vec<AppointmentChange>>> {
+    let rows: Vec<(AppointmentId, HistoryRow, Option<Role>)> = appointment_history::table
         .left_join(users::table.on(appointment_history::actor_id.eq(users::id.nullable())))
         .filter(appointment_history::appointment_id.eq_any(ids))
         .order(appointment_history::id)
-        .select((appointment_history::appointment_id, Past::as_select(), users::role.nullable()))
-        .load(tx)?;
+        .select((appointment_history::appointment_id, HistoryRow::as_select(), users::role.nullable()))
+        .load(tx.conn)?;
     let mut by_appointment: HashMap<_, Vec<_>> = HashMap::new();
-    for (id, past, by) in rows {
-        by_appointment.entry(id).or_default().push(AppointmentChange::new(env, reader, past, by)?);
+    for (id, row, by) in rows {
+        by_appointment.entry(id).or_default().push(AppointmentChange::new(tx, row, by)?);
     }
     Ok(by_appointment)
 }

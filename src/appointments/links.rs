@@ -1,84 +1,73 @@
-//! The links in appointment mails. Whoever has one sees its one appointment as it is now, and may call it off by the
-//! patient's rules, until the appointment ends or the staff take the link back. Each mail has a token of its own. One that
-//! was mailed to an account works as long as that may act for the patient: a guardian's ends with their access.
+//! The links in appointment mails. A link shows its one appointment as it is now, and cancels it by the patient's rules, until the
+//! appointment ends or staff revoke the link. Each mail has a token of its own. A link that was mailed to an account works while the
+//! account may act for the patient, so a guardian's link ends with the guardian's access.
 
-use actix_web::{HttpResponse, delete, post, web};
+use actix_web::{HttpResponse, delete, post};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
+use text::Language;
 use utoipa::ToSchema;
 
-use super::model::{AppointmentStatus, AppointmentStep};
+use super::appointment::AppointmentDetails;
 use super::notice::{self, Notice};
-use super::progress::{self, By};
-use super::store::{self, Shown};
+use super::queries;
+use super::status::{AppointmentStatus, AppointmentStep};
+use super::steps;
 use crate::accounts::tokens;
-use crate::actor::{Action, Actor};
-use crate::audit;
+use crate::actor::Action;
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::context::{Anonymous, Context, Once, Principal, Tx};
 use crate::db::schema::{appointment_links, appointments};
-use crate::env::Env;
 use crate::error::{Check, Error, Result};
-use crate::http::idempotency::{self, Answer, IdempotencyKey, Request};
-use crate::http::{Body, Endpoints, PathId};
+use crate::http::{Body, IdempotencyKey, PathId, response};
 use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
 use crate::messages::{self, calendar};
 use crate::patients;
-use crate::text::{self, Language};
-use crate::trail::Trail;
 
-pub(super) fn routes(endpoints: &mut Endpoints) {
-    endpoints
-        .service(view_appointment_link)
-        .service(cancel_appointment_link)
-        .service(renew_appointment_links)
-        .service(revoke_appointment_links);
-}
-
-/// Makes a link's token, for the mail to an account or to the address in the record. It is kept hashed: in the clear it is
-/// in the mail alone.
-///
-/// # Errors
-/// The database's.
-pub fn issue(tx: &mut Conn, env: &Env, appointment: AppointmentId, account: Option<UserId>) -> Result<String> {
-    let token = tokens::opaque(&env.entropy);
+/// Creates a link for the mail to an account, or to the address in the record, and returns its token. Only the token's hash is
+/// stored.
+pub fn issue(tx: &mut Tx<impl Principal>, appointment: AppointmentId, account: Option<UserId>) -> Result<String> {
+    let token = tokens::opaque(&tx.env.entropy);
     diesel::insert_into(appointment_links::table)
         .values((
-            appointment_links::id.eq(env.new_id::<AppointmentLinkId>()),
+            appointment_links::id.eq(tx.env.new_id::<AppointmentLinkId>()),
             appointment_links::appointment_id.eq(appointment),
             appointment_links::user_id.eq(account),
             appointment_links::token_hash.eq(tokens::hash(&token)),
-            appointment_links::created_at.eq(env.now()),
+            appointment_links::created_at.eq(tx.now),
         ))
-        .execute(tx)?;
+        .execute(tx.conn)?;
     Ok(token)
 }
 
-/// The appointment behind a link that still works.
+/// Finds the appointment of a link that works.
 ///
 /// # Errors
 /// [`Error::NotFound`], whatever the reason.
-fn look_up(conn: &mut Conn, env: &Env, token: &str) -> Result<AppointmentId> {
+fn look_up(tx: &mut Tx<impl Principal>, token: &str) -> Result<AppointmentId> {
     let (id, patient, account) = appointment_links::table
         .inner_join(appointments::table.on(appointments::id.eq(appointment_links::appointment_id)))
         .filter(appointment_links::token_hash.eq(tokens::hash(token)))
         .filter(appointment_links::revoked_at.is_null())
-        .filter(appointments::ends_at.gt(env.now()))
+        .filter(appointments::ends_at.gt(tx.now))
         .select((appointments::id, appointments::patient_id, appointment_links::user_id))
-        .first::<(AppointmentId, PatientId, Option<UserId>)>(conn)?;
+        .first::<(AppointmentId, PatientId, Option<UserId>)>(tx.conn)?;
     match account {
-        Some(account) if !patients::access::has(conn, env, account, patient)? => Err(Error::NotFound),
+        Some(account) if !patients::access::account_may_act_for(tx.conn, tx.now, account, patient)? => {
+            Err(Error::NotFound)
+        }
         _ => Ok(id),
     }
 }
 
-fn revoke(tx: &mut Conn, actor: &Actor, appointment: AppointmentId, now: Timestamp) -> Result<()> {
+/// Revokes all links of an appointment that work.
+fn revoke_all(tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
     let open = appointment_links::table
         .filter(appointment_links::appointment_id.eq(appointment))
         .filter(appointment_links::revoked_at.is_null());
     diesel::update(open)
-        .set((appointment_links::revoked_at.eq(Some(now)), appointment_links::revoked_by.eq(Some(actor.user_id))))
-        .execute(tx)?;
+        .set((appointment_links::revoked_at.eq(Some(tx.now)), appointment_links::revoked_by.eq(Some(tx.actor.user_id))))
+        .execute(tx.conn)?;
     Ok(())
 }
 
@@ -86,27 +75,27 @@ fn revoke(tx: &mut Conn, actor: &Actor, appointment: AppointmentId, now: Timesta
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE"}))]
-struct AppointmentLink {
-    /// What stands after `#token=` in the link.
+pub struct ViewAppointmentLinkRequest {
+    /// The token after `#token=` in the link.
     #[schema(max_length = 128)]
     token: String,
 }
 
-/// A cancellation with a link.
+/// A cancellation by a link.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE", "reason": "I am travelling."}))]
-struct LinkedCancellation {
-    /// What stands after `#token=` in the link.
+pub struct CancelAppointmentLinkRequest {
+    /// The token after `#token=` in the link.
     #[schema(max_length = 128)]
     token: String,
-    /// Why, if one wishes to say; only the staff read it.
+    /// The reason, at most 500 characters. Only staff read it.
     #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
-impl LinkedCancellation {
-    fn parse(self) -> Result<(String, Option<String>)> {
+impl CancelAppointmentLinkRequest {
+    fn checked(self) -> Result<(String, Option<String>)> {
         let mut check = Check::new();
         let reason = self.reason.filter(|reason| !reason.trim().is_empty());
         let reason = reason.and_then(|reason| check.field("/reason", text::lines(&reason, 500)));
@@ -115,22 +104,22 @@ impl LinkedCancellation {
     }
 }
 
-/// Where the appointment is.
-#[derive(Serialize, ToSchema)]
+/// The location of an appointment.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100", "phone_display": "(212) 555-0100"}))]
-struct LinkedLocation {
-    /// Its name.
+pub struct LinkedLocation {
+    /// The name.
     name: String,
-    /// Its postal address.
+    /// The postal address.
     address: String,
-    /// Its telephone number (E.164).
+    /// The telephone number in E.164.
     phone: String,
-    /// The same number as its country writes it, to show to people.
+    /// The same number in the country's own format.
     phone_display: String,
 }
 
-/// What a link shows: enough to come, and nothing about the person but their first name.
-#[derive(Serialize, ToSchema)]
+/// The appointment of a link. Of the patient it shows the first name only.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "status": "booked", "first_name": "Ann", "visit": "Consultation", "practitioner": "Dr. Maya Osei",
     "location": {"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100", "phone_display": "(212) 555-0100"},
@@ -138,45 +127,45 @@ struct LinkedLocation {
     "confirmation_code": "K7MP-3XWD", "can_cancel": true, "cancel_until": "2026-03-08T13:30:00Z",
     "calendar": "BEGIN:VCALENDAR\r\n…\r\nEND:VCALENDAR\r\n"
 }))]
-struct LinkedAppointment {
-    /// Where it stands.
+pub struct LinkedAppointment {
+    /// The status.
     status: AppointmentStatus,
-    /// What the patient is called.
+    /// The patient's first name.
     first_name: String,
     /// The visit type's public name.
     visit: String,
-    /// The doctor's name.
+    /// The practitioner's name.
     practitioner: String,
-    /// Where.
+    /// The location.
     location: LinkedLocation,
-    /// When it starts.
+    /// The start of the visit.
     starts_at: Timestamp,
-    /// When it ends.
+    /// The end of the visit.
     ends_at: Timestamp,
-    /// The location's zone, by its IANA name.
+    /// The location's IANA time zone.
     time_zone: String,
-    /// What to read out over the phone.
+    /// The code to give on the telephone.
     confirmation_code: String,
-    /// Whether the link may still call it off.
+    /// Whether the link can cancel it now.
     can_cancel: bool,
-    /// Until when patients may call it off; afterwards the clinic does on the phone.
+    /// The time until which patients can cancel online. Afterwards they call the clinic.
     cancel_until: Timestamp,
-    /// An iCalendar file (RFC 5545) for one's own calendar; it strikes a cancelled appointment out.
+    /// An iCalendar file (RFC 5545) for the patient's own calendar. The file of a cancelled appointment removes the entry.
     calendar: String,
 }
 
 impl LinkedAppointment {
-    fn of(tx: &mut Conn, env: &Env, shown: Shown) -> Result<Self> {
-        let around = progress::circumstances(tx, env, By::LINK, &shown)?;
-        let content = notice::content(&shown);
+    fn new(tx: &mut Tx<impl Principal>, found: AppointmentDetails) -> Result<Self> {
+        let circumstances = steps::circumstances(tx, &found)?;
+        let content = notice::content(&found);
         let phone_display = content.telephone().shown;
-        let Shown { appointment, patient, .. } = shown;
-        let cancelled = appointment.status == AppointmentStatus::Cancelled;
+        let AppointmentDetails { appointment, patient, .. } = found;
+        let is_cancelled = appointment.status == AppointmentStatus::Cancelled;
         let language = Language::of_tag(&patient.preferred_language);
         Ok(Self {
             status: appointment.status,
             first_name: patient.first_name().to_owned(),
-            calendar: calendar::download(env, &content, cancelled, language, appointment.updated_at)?,
+            calendar: calendar::download(tx.env, &content, is_cancelled, language, appointment.updated_at)?,
             visit: content.visit,
             practitioner: content.practitioner,
             location: LinkedLocation {
@@ -189,154 +178,177 @@ impl LinkedAppointment {
             ends_at: appointment.ends_at,
             time_zone: content.time_zone,
             confirmation_code: content.confirmation_code,
-            can_cancel: around.decide(appointment.status, AppointmentStep::Cancel).is_ok(),
-            cancel_until: around.starts_at.minus(around.cancel_notice),
+            can_cancel: circumstances.decide(appointment.status, AppointmentStep::Cancel).is_ok(),
+            cancel_until: circumstances.starts_at.minus(circumstances.cancel_notice),
         })
     }
 }
 
-/// See the appointment behind a link
+/// Reads the appointment of a link.
 ///
-/// With the token from an appointment's mail, which works until the appointment ends, any number of times. It shows the
-/// appointment as it is now, also where it was moved after the mail. A link that was mailed to the account of a parent,
-/// guardian or carer works as long as they may act for the patient. An unknown, withdrawn or outlived token is `not_found`,
-/// and nothing tells which.
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn view(context: &Context<Anonymous>, link: ViewAppointmentLinkRequest) -> Result<LinkedAppointment> {
+    context
+        .read(move |tx| {
+            let id = look_up(tx, &link.token)?;
+            let found = queries::find_authorised(tx, id)?;
+            tx.audit.note_object(id.0);
+            LinkedAppointment::new(tx, found)
+        })
+        .await
+}
+
+/// Cancels the appointment of a link. Does nothing if it is cancelled already.
+///
+/// # Errors
+/// [`Error::NotFound`]; the conflicts `status_conflict` and `cancel_notice`.
+pub async fn cancel(
+    context: &Context<Anonymous>,
+    once: Once<Anonymous>,
+    cancellation: CancelAppointmentLinkRequest,
+) -> Result<LinkedAppointment> {
+    let (token, reason) = cancellation.checked()?;
+    // A repeat gets the stored response only while the link works, since no one is signed in.
+    let repeated = token.clone();
+    context.read(move |tx| look_up(tx, &repeated)).await?;
+    context
+        .change_once(once, move |tx| {
+            let id = look_up(tx, &token)?;
+            let mut found = queries::lock_authorised(tx, id)?;
+            tx.audit.note_object(id.0);
+            if found.appointment.status != AppointmentStatus::Cancelled {
+                found = steps::advance(tx, found, AppointmentStep::Cancel, reason.as_deref())?;
+            }
+            LinkedAppointment::new(tx, found)
+        })
+        .await
+}
+
+/// Revokes the links of an appointment and mails new ones.
+///
+/// # Errors
+/// [`Error::NotFound`]; the conflict `status_conflict` unless it is booked and not over.
+pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<()> {
+    context.require(Action::AppointmentLinkManage)?;
+    context
+        .change_once(once, move |tx| {
+            let found = queries::lock(tx, id)?;
+            if found.appointment.status != AppointmentStatus::Booked || found.appointment.ends_at <= tx.now {
+                return Err(Error::conflict(
+                    "status_conflict",
+                    "Only a booked appointment that is not over has links.",
+                ));
+            }
+            revoke_all(tx, id)?;
+            messages::outbox::supersede(tx.conn, id, tx.now)?;
+            notice::send(tx, Notice::Booked, &found)
+        })
+        .await
+}
+
+/// Revokes the links of an appointment.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn revoke(context: &Context, id: AppointmentId) -> Result<()> {
+    context.require(Action::AppointmentLinkManage)?;
+    context
+        .change(move |tx| {
+            queries::find(tx, id)?;
+            revoke_all(tx, id)
+        })
+        .await
+}
+
+/// View the appointment of a link
+///
+/// Takes the token from an appointment's mail. The link works any number of times until the appointment ends. It shows the appointment as
+/// it is now, even if it was moved after the mail. A link that was mailed to the account of a parent, guardian or caregiver works while
+/// the account may act for the patient. An unknown, revoked or expired token is `not_found`; the response does not say which.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "view_appointment_link",
-    request_body = AppointmentLink,
+    request_body = ViewAppointmentLinkRequest,
     responses(
         (status = 200, description = "The appointment", body = LinkedAppointment),
-        (status = 404, description = "`not_found`: the link does not work (any more)"),
+        (status = 404, description = "`not_found`: the link does not work"),
     ),
 )]
 #[post("/v1/appointment-links/view")]
-async fn view_appointment_link(env: web::Data<Env>, trail: Trail, body: Body<AppointmentLink>) -> Result<HttpResponse> {
-    let (shared, token) = (env.clone(), body.value.token);
-    let appointment = env
-        .db
-        .read(move |conn| {
-            let id = look_up(conn, &shared, &token)?;
-            let shown = store::unguarded(conn, id)?;
-            trail.note_patient(shown.patient.id);
-            trail.note_object(id.0);
-            LinkedAppointment::of(conn, &shared, shown)
-        })
-        .await?;
-    Ok(HttpResponse::Ok().json(appointment))
+pub(super) async fn view_appointment_link(
+    context: Context<Anonymous>,
+    body: Body<ViewAppointmentLinkRequest>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&view(&context, body.value).await?))
 }
 
-/// Cancel the appointment behind a link
+/// Cancel the appointment of a link
 ///
-/// By the same rules, and with the same mails, as when its patient cancels it. Where it is cancelled already, nothing
-/// happens and the answer is the same.
+/// Has the same rules and sends the same mails as a cancellation by the patient. If the appointment is cancelled already, nothing happens and the
+/// response is the same.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "cancel_appointment_link",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A random value; a repeat with the same value gets the same answer", max_length = 255)),
-    request_body = LinkedCancellation,
+    params(("Idempotency-Key" = Option<String>, Header)),
+    request_body = CancelAppointmentLinkRequest,
     responses(
-        (status = 200, description = "It is cancelled", body = LinkedAppointment),
-        (status = 404, description = "`not_found`: the link does not work (any more)"),
-        (status = 409, description = "`status_conflict`: it cannot be cancelled as it stands; `cancel_notice`: too late to cancel it \
-            online; `request_in_progress`: the same request is still at work"),
+        (status = 200, description = "The cancelled appointment", body = LinkedAppointment),
+        (status = 404, description = "`not_found`: the link does not work"),
+        (status = 409, description = "`status_conflict`: the status does not allow it. `cancel_notice`: too late to cancel it online"),
     ),
 )]
 #[post("/v1/appointment-links/cancel")]
-async fn cancel_appointment_link(
-    env: web::Data<Env>,
-    trail: Trail,
+pub(super) async fn cancel_appointment_link(
+    context: Context<Anonymous>,
     key: IdempotencyKey,
-    body: Body<LinkedCancellation>,
+    body: Body<CancelAppointmentLinkRequest>,
 ) -> Result<HttpResponse> {
-    let raw = body.raw.clone();
-    let (token, reason) = body.value.parse()?;
-    let shared = env.clone();
-    // Nobody is signed in: the link itself must still be good for a repeat to be answered.
-    let (looking, shown) = (env.clone(), token.clone());
-    env.db.read(move |conn| look_up(conn, &looking, &shown)).await?;
-    let request = Request::anonymous(&trail, "cancel_appointment_link".into(), key, &raw);
-    idempotency::run(&env, request, move |tx| {
-        let id = look_up(tx, &shared, &token)?;
-        let mut shown = store::lock_unguarded(tx, id)?;
-        if shown.appointment.status != AppointmentStatus::Cancelled {
-            shown = progress::change(tx, &shared, By::LINK, shown, (AppointmentStep::Cancel, reason.as_deref()))?;
-        }
-        trail.note_patient(shown.patient.id);
-        audit::record(tx, &shared, &trail, id.0)?;
-        Answer::json(200, &LinkedAppointment::of(tx, &shared, shown)?)
-    })
-    .await
+    Ok(response::ok(&cancel(&context, key.once(&body.raw), body.value).await?))
 }
 
 /// Send an appointment's mail with new links
 ///
-/// For whoever lost the mail, or whose mail went to others: the links given out so far stop working, and whoever is told of
-/// the appointment gets its mail again with a link of their own, at the address that stands in the record now.
+/// For a patient who lost the mail, or if the mail went to the wrong person. The links sent so far stop working. Everybody who is notified about
+/// the appointment gets its mail again, with a new link, at the address that is in the record now.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "renew_appointment_links",
     security(("bearer" = [])),
     params(
         ("id" = AppointmentId, Path, description = "The appointment"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A random value; a repeat with the same value sends nothing more", max_length = 255),
+        ("Idempotency-Key" = Option<String>, Header),
     ),
     responses(
-        (status = 202, description = "The mails are on their way"),
-        (status = 409, description = "`status_conflict`: it is not booked, or over; `request_in_progress`: the same request is still at work"),
+        (status = 202, description = "The mails are queued"),
+        (status = 409, description = "`status_conflict`: it is not booked, or over"),
     ),
 )]
 #[post("/v1/appointments/{id}/links")]
-async fn renew_appointment_links(
-    env: web::Data<Env>,
-    actor: Actor,
-    id: PathId<AppointmentId>,
+pub(super) async fn renew_appointment_links(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
     key: IdempotencyKey,
 ) -> Result<HttpResponse> {
-    actor.require(Action::AppointmentLinkManage)?;
-    let (shared, id) = (env.clone(), id.0);
-    let operation = format!("renew_appointment_links {id}");
-    let request = Request::of(&actor, operation, key, &[]);
-    idempotency::run(&env, request, move |tx| {
-        let shown = store::lock_unguarded(tx, id)?;
-        let now = shared.now();
-        if shown.appointment.status != AppointmentStatus::Booked || shown.appointment.ends_at <= now {
-            return Err(Error::conflict("status_conflict", "Only a booked appointment that is not over has links."));
-        }
-        actor.trail.note_patient(shown.patient.id);
-        audit::record(tx, &shared, &actor.trail, id.0)?;
-        revoke(tx, &actor, id, now)?;
-        messages::store::supersede(tx, id, now)?;
-        notice::send(tx, &shared, Notice::Booked, &shown)?;
-        Ok(Answer::empty(202))
-    })
-    .await
+    renew(&context, key.once_without_body(), id).await?;
+    Ok(response::accepted())
 }
 
-/// Take an appointment's links back
+/// Revoke an appointment's links
 ///
-/// All that were mailed so far stop working at once, for instance because a mail went to the wrong person.
+/// All links sent so far stop working at once, for example because a mail went to the wrong person.
 #[utoipa::path(
     tag = "appointments",
-    operation_id = "revoke_appointment_links",
+    operation_id = "delete_appointment_links",
     security(("bearer" = [])),
     params(("id" = AppointmentId, Path, description = "The appointment")),
-    responses((status = 204, description = "None of them works any more")),
+    responses((status = 204, description = "The links are revoked")),
 )]
 #[delete("/v1/appointments/{id}/links")]
-async fn revoke_appointment_links(
-    env: web::Data<Env>,
-    actor: Actor,
-    id: PathId<AppointmentId>,
+pub(super) async fn delete_appointment_links(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
 ) -> Result<HttpResponse> {
-    actor.require(Action::AppointmentLinkManage)?;
-    let (shared, id) = (env.clone(), id.0);
-    env.db
-        .write(move |tx| {
-            actor.trail.note_patient(store::unguarded(tx, id)?.patient.id);
-            audit::record(tx, &shared, &actor.trail, id.0)?;
-            revoke(tx, &actor, id, shared.now())
-        })
-        .await?;
-    Ok(HttpResponse::NoContent().finish())
+    revoke(&context, id).await?;
+    Ok(response::no_content())
 }

@@ -1,19 +1,45 @@
-//! Visits: book, move, cancel, and the day itself. It owns `appointments`,
-//! `appointment_history` and `appointment_links`.
+//! Appointments: booking, moving, cancelling, and the day of the visit. Owns the tables `appointments`, `appointment_history`,
+//! `appointment_identifiers` and `appointment_links`.
 //!
-//! Locks are taken in one order, so that no two requests wait for each other: the appointment, then its patient, then
-//! slots by (practitioner, start), then holds. A booking makes its appointment last, while nobody else can know of it.
+//! Every transaction takes its locks in one order, so that no two wait for each other: the appointment, its patient, slots by
+//! (practitioner, start), holds. A booking creates its appointment last, when no other transaction can know of it.
 
 pub mod agenda;
 pub mod amending;
-pub mod api;
+pub mod appointment;
 pub mod booking;
 pub mod code;
-pub mod dto;
 pub mod export;
+pub mod history;
 pub mod links;
-pub mod model;
-pub mod moving;
+pub mod listing;
 pub mod notice;
-pub mod progress;
-pub mod store;
+pub mod queries;
+pub mod rescheduling;
+pub mod status;
+pub mod steps;
+pub mod view;
+
+use crate::http::Endpoints;
+
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints
+        .service(booking::create_appointment)
+        .service(listing::list_appointments)
+        .service(listing::get_appointment)
+        .service(amending::update_appointment)
+        .service(listing::get_appointment_calendar)
+        .service(history::list_appointment_history)
+        .service(steps::cancel_appointment)
+        .service(rescheduling::reschedule_appointment)
+        .service(steps::check_in_appointment)
+        .service(steps::mark_appointment_no_show)
+        .service(steps::complete_appointment)
+        .service(steps::undo_appointment)
+        .service(agenda::get_agenda)
+        .service(links::view_appointment_link)
+        .service(links::cancel_appointment_link)
+        .service(links::renew_appointment_links)
+        .service(links::delete_appointment_links);
+}

@@ -1,10 +1,9 @@
-//! Telling the patient of a change, by mail or through a call from the desk.
+//! Notifying the patient of a change, by mail or by a call from the desk.
 
+use super::appointment::AppointmentDetails;
 use super::code::ConfirmationCode;
 use super::links;
-use super::store::Shown;
-use crate::db::Conn;
-use crate::env::Env;
+use crate::context::{Principal, Tx};
 use crate::error::Result;
 use crate::intake::model::IntakeStanding;
 use crate::messages::model::{AppointmentMail, Envelope, Mail};
@@ -12,44 +11,41 @@ use crate::messages::{self, outbox};
 use crate::patients;
 use crate::patients::recipients::Told;
 
-/// What there is to tell.
+/// What the patient is notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     /// A new appointment.
     Booked,
-    /// Another time, doctor or location.
+    /// Another time, practitioner or location.
     Moved,
-    /// It will not take place.
+    /// The appointment will not take place.
     Cancelled {
-        /// Whether the patient, or an account or link that stands for them, cancelled it.
+        /// Whether the patient cancelled it, or an account or link that acts for the patient.
         by_patient: bool,
     },
 }
 
-/// Writes the messages into the outbox. What the desk was still to tell of how the appointment stood before need not be told.
-///
-/// # Errors
-/// The database's.
-pub fn send(tx: &mut Conn, env: &Env, notice: Notice, shown: &Shown) -> Result<()> {
-    let (appointment, patient) = (&shown.appointment, &shown.patient);
+/// Enqueues the messages about a change. They replace those that the desk has not delivered yet.
+pub fn send(tx: &mut Tx<impl Principal>, notice: Notice, found: &AppointmentDetails) -> Result<()> {
+    let (appointment, patient) = (&found.appointment, &found.patient);
     if notice != Notice::Booked {
-        messages::store::supersede(tx, appointment.id, env.now())?;
+        messages::outbox::supersede(tx.conn, appointment.id, tx.now)?;
     }
-    // Whether the patient has still to submit an intake for the visit.
-    let forms_due = matches!(shown.intake(env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
+    // Whether the patient still has to submit an intake for the visit.
+    let forms_due = matches!(found.intake(tx.env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
     let content = AppointmentMail {
         forms_due: forms_due && notice == Notice::Booked,
         cancelled_by_patient: notice == Notice::Cancelled { by_patient: true },
-        ..content(shown)
+        ..content(found)
     };
-    for Told { recipient, account, .. } in patients::recipients::of(tx, env, patient)? {
+    for Told { recipient, account, .. } in patients::recipients::of(tx.conn, tx.env, patient)? {
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
         }
-        // What is read out on the phone has no link, and after a cancellation there is nothing to look up.
+        // A telephone call has no link, and a cancelled appointment has nothing to look up.
         if recipient.email.is_some() && !matches!(notice, Notice::Cancelled { .. }) {
-            content.token = Some(links::issue(tx, env, appointment.id, account)?);
+            content.token = Some(links::issue(tx, appointment.id, account)?);
         }
         let mail = match notice {
             Notice::Booked => Mail::AppointmentBooked(content),
@@ -57,14 +53,14 @@ pub fn send(tx: &mut Conn, env: &Env, notice: Notice, shown: &Shown) -> Result<(
             Notice::Cancelled { .. } => Mail::AppointmentCancelled(content),
         };
         let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };
-        outbox::enqueue(tx, env, &envelope)?;
+        outbox::enqueue(tx.conn, tx.env, &envelope)?;
     }
     Ok(())
 }
 
 /// The appointment as mails and calendars show it. It says nothing about health.
-pub fn content(shown: &Shown) -> AppointmentMail {
-    let Shown { appointment, location, practitioner, visit_type, .. } = shown;
+pub fn content(found: &AppointmentDetails) -> AppointmentMail {
+    let AppointmentDetails { appointment, location, practitioner, visit_type, .. } = found;
     AppointmentMail {
         appointment_id: appointment.id,
         sequence: appointment.sequence,

@@ -48,8 +48,8 @@ text_enum! {
 use AppointmentStatus as Status;
 use AppointmentStep as Step;
 
-/// Every move there is. Nothing leads out of `cancelled`: its slots are free for others, so whoever wants the visit back
-/// books anew.
+/// All steps that a status allows. No step leads out of `cancelled`: its slots are free for others, so a patient who wants the visit back
+/// books again.
 const MOVES: &[(Status, Step, Status)] = &[
     (Status::Booked, Step::Reschedule, Status::Booked),
     (Status::Booked, Step::Cancel, Status::Cancelled),
@@ -58,14 +58,14 @@ const MOVES: &[(Status, Step, Status)] = &[
     (Status::CheckedIn, Step::Cancel, Status::Cancelled),
     (Status::CheckedIn, Step::Complete, Status::Fulfilled),
     (Status::CheckedIn, Step::Undo, Status::Booked),
-    // Somebody who comes late after all.
+    // A patient who arrives late.
     (Status::NoShow, Step::CheckIn, Status::CheckedIn),
     (Status::NoShow, Step::Undo, Status::Booked),
     (Status::Fulfilled, Step::Undo, Status::CheckedIn),
 ];
 
 impl Status {
-    /// The status after `step`, were it only for the status.
+    /// Returns the status after `step`, if the status allows it. Other rules may forbid it.
     pub fn after(self, step: Step) -> Option<Self> {
         MOVES.iter().find(|(from, by, _)| (*from, *by) == (self, step)).map(|(_, _, to)| *to)
     }
@@ -76,37 +76,37 @@ impl Status {
     }
 }
 
-/// All that the rules look at beside the status.
+/// What the rules use besides the status.
 #[derive(Debug, Clone)]
 pub struct Circumstances {
-    /// The present instant.
+    /// The current time.
     pub now: Timestamp,
-    /// The appointment's start.
+    /// The start of the appointment.
     pub starts_at: Timestamp,
-    /// When it got its present status.
+    /// The time at which it got its current status.
     pub changed_at: Timestamp,
-    /// The location's zone: what a day is.
+    /// The location's time zone, in which a day is counted.
     pub zone: TimeZone,
-    /// Whether the clinic's staff asks.
+    /// Whether the caller is on the clinic's staff.
     pub by_staff: bool,
-    /// How long before the start a patient may still cancel or move it.
+    /// The minimum notice with which a patient may cancel or move it.
     pub cancel_notice: SignedDuration,
 }
 
 /// Why a step is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// The status does not admit it.
+    /// The status does not allow it.
     Status,
-    /// Patients cancel and move; the rest is the staff's.
+    /// Patients may only cancel and move.
     StaffOnly,
-    /// Nobody can miss what has not begun.
+    /// A no-show needs an appointment that has started.
     NotBegun,
-    /// Nobody comes, and no visit ends, before its day.
+    /// A check-in and a completion need the day of the appointment.
     TooEarly,
-    /// Taking back is for the day of the mistake.
+    /// An undo, and a check-in after a no-show, need the day of the last change.
     AnotherDay,
-    /// The patient's notice has run out.
+    /// It is too late for the patient.
     TooLate,
 }
 
@@ -165,15 +165,13 @@ impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         let (code, detail) = match refused.why {
             Why::Status => ("status_conflict", format!("The appointment is {}.", refused.status)),
-            Why::StaffOnly => ("status_conflict", "Only the clinic does this.".to_owned()),
+            Why::StaffOnly => ("status_conflict", "Only the clinic's staff can do this.".to_owned()),
             Why::NotBegun => ("status_conflict", "The appointment has not begun yet.".to_owned()),
-            Why::TooEarly => ("too_early", "The day of the appointment has not come.".to_owned()),
-            Why::AnotherDay => {
-                ("status_conflict", "This is possible only on the day of the change that it takes back.".to_owned())
-            }
+            Why::TooEarly => ("too_early", "The day of the appointment has not come yet.".to_owned()),
+            Why::AnotherDay => ("status_conflict", "This is possible only on the day of the last change.".to_owned()),
             Why::TooLate => (
                 "cancel_notice",
-                "It is too late to change this appointment online. Please call the clinic.".to_owned(),
+                "It is too late to cancel or move this appointment online. Please call the clinic.".to_owned(),
             ),
         };
         let mut members = serde_json::Map::new();
@@ -182,11 +180,6 @@ impl From<Refused> for Error {
         members.insert("allowed".into(), refused.allowed.iter().map(|step| step.as_str()).collect());
         Self::conflict_with(code, detail, members)
     }
-}
-
-/// Whether two spans of time share an instant; touching ends do not count.
-pub fn overlap(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {
-    a.0 < b.1 && b.0 < a.1
 }
 
 #[cfg(test)]

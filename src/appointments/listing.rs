@@ -1,0 +1,221 @@
+//! Reading appointments: one, a list, the calendar entry.
+
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::{HttpResponse, get};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::code::ConfirmationCode;
+use super::notice;
+use super::queries::{self, Filter};
+use super::status::AppointmentStatus;
+use super::view::AppointmentView;
+use crate::actor::Action;
+use crate::clock::Timestamp;
+use crate::context::Context;
+use crate::error::{Check, Result};
+use crate::http::paging::{Cursor, Limit, next_pass};
+use crate::http::response::{self, Versioned};
+use crate::http::{Params, PathId};
+use crate::identifiers::Token;
+use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
+use crate::messages::calendar;
+use crate::patients::names;
+use text::Language;
+
+/// A page of appointments.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"items": [{
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
+    "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+    "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
+    "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
+    "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
+    "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
+    "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "identifiers": [],
+    "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
+    "patient": {
+        "id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14",
+        "mrn": "LW-001001", "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false
+    }
+}], "next_cursor": null}))]
+pub struct AppointmentPage {
+    /// The appointments by start; with `updated_since` by the time of their last change.
+    pub items: Vec<AppointmentView>,
+    /// The `cursor` of the next page. Null on the last page.
+    pub next_cursor: Option<String>,
+    /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub next_updated_since: Option<Timestamp>,
+}
+
+/// The filters of a list of appointments. All that are given must match.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AppointmentFilter {
+    /// The patient.
+    pub patient_id: Option<PatientId>,
+    /// The practitioner.
+    pub practitioner_id: Option<PractitionerId>,
+    /// The location.
+    pub location_id: Option<LocationId>,
+    /// The status.
+    pub status: Option<AppointmentStatus>,
+    /// The earliest start, inclusive.
+    pub from: Option<Timestamp>,
+    /// The latest start, exclusive.
+    pub to: Option<Timestamp>,
+    /// Whether staff must call the patient, because the appointment is booked but the practitioner's hours do not cover it. Staff only.
+    pub needs_attention: Option<bool>,
+    /// The confirmation code, in either case, with or without the hyphen.
+    #[param(max_length = 20, example = "K7MP-3XWD")]
+    pub confirmation_code: Option<String>,
+    /// At most 10 words that must each begin a word of one of the patient's names. Case, accents and order are ignored.
+    #[param(max_length = 200, example = "ann ex")]
+    pub q: Option<String>,
+    /// An identifier of another system: `system|value`, `value` of any system, or `system|` for all of a system.
+    #[param(min_length = 1, max_length = 456, example = "https://ehr.example/visits|V-2291")]
+    pub identifier: Option<String>,
+    /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
+    /// `next_updated_since` of the first page.
+    pub updated_since: Option<Timestamp>,
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+impl AppointmentFilter {
+    fn parse(self) -> Result<(Filter, Option<Cursor>, Limit)> {
+        let mut check = Check::new();
+        let confirmation_code = self
+            .confirmation_code
+            .as_deref()
+            .and_then(|code| check.field("?confirmation_code", ConfirmationCode::parse(code)));
+        let words = self.q.as_deref().and_then(|q| check.field("?q", names::search_words(q))).unwrap_or_default();
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            check.require(from < to, "?to", "out_of_range", "must be later than `from`");
+        }
+        let identifier = self.identifier.as_deref().and_then(|text| check.field("?identifier", Token::parse(text)));
+        check.done()?;
+        let filter = Filter {
+            patient_id: self.patient_id,
+            practitioner_id: self.practitioner_id,
+            location_id: self.location_id,
+            status: self.status,
+            from: self.from,
+            to: self.to,
+            needs_attention: self.needs_attention,
+            confirmation_code,
+            words,
+            identifier,
+            updated_since: self.updated_since,
+        };
+        let after = Cursor::read(self.cursor.as_deref(), filter.list())?;
+        Ok((filter, after, Limit::new(self.limit)?))
+    }
+}
+
+/// Reads an appointment.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see it.
+pub async fn read(context: &Context, id: AppointmentId) -> Result<Versioned<AppointmentView>> {
+    context.require(Action::AppointmentRead)?;
+    context
+        .read(move |tx| {
+            let found = queries::find(tx, id)?;
+            AppointmentView::versioned(tx, found)
+        })
+        .await
+}
+
+/// Lists the appointments that the actor may see.
+///
+/// # Errors
+/// Every broken rule of the filter.
+pub async fn list(context: &Context, filter: AppointmentFilter) -> Result<AppointmentPage> {
+    context.require(Action::AppointmentRead)?;
+    if filter.needs_attention.is_some() {
+        context.require(Action::AppointmentProgress)?;
+    }
+    let (filter, after, limit) = filter.parse()?;
+    let next_updated_since = next_pass(context.env.now(), filter.updated_since, after.as_ref());
+    context
+        .read(move |tx| {
+            let (found, next_cursor) = queries::page(tx, &filter, after, limit)?;
+            let items = found.into_iter().map(|found| AppointmentView::new(tx, found)).collect::<Result<_>>()?;
+            Ok(AppointmentPage { items, next_cursor, next_updated_since })
+        })
+        .await
+}
+
+/// List appointments
+///
+/// Sorted by start. Patients see the appointments of the patients they may act for. With `updated_since` the list is sorted by the last
+/// change instead. Start each pass with the `next_updated_since` of the first page of the previous pass, and you miss no change.
+/// Changes of the patient's record or intake are in their own lists. A change of a practitioner's hours is no change of an appointment:
+/// the affected appointments have `attention`, and `needs_attention` lists them.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "list_appointments",
+    security(("bearer" = [])),
+    params(AppointmentFilter),
+    responses((status = 200, description = "A page", body = AppointmentPage)),
+)]
+#[get("/v1/appointments")]
+pub(super) async fn list_appointments(
+    context: Context,
+    Params(filter): Params<AppointmentFilter>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&list(&context, filter).await?))
+}
+
+/// Read an appointment
+///
+/// The response carries the `ETag` to send as `If-Match` with a change.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "get_appointment",
+    security(("bearer" = [])),
+    params(("id" = AppointmentId, Path, description = "The appointment")),
+    responses((status = 200, description = "The appointment", body = AppointmentView)),
+)]
+#[get("/v1/appointments/{id}")]
+pub(super) async fn get_appointment(context: Context, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    Ok(response::versioned(&read(&context, id).await?))
+}
+
+/// Download the calendar entry
+///
+/// Returns an iCalendar file (RFC 5545) for the patient's own calendar. The file of a cancelled appointment removes the entry.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "get_appointment_calendar",
+    security(("bearer" = [])),
+    params(("id" = AppointmentId, Path, description = "The appointment")),
+    responses((status = 200, description = "The entry", body = String, content_type = "text/calendar",
+        example = json!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n…\r\nEND:VCALENDAR\r\n"))),
+)]
+#[get("/v1/appointments/{id}/calendar.ics")]
+pub(super) async fn get_appointment_calendar(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
+) -> Result<HttpResponse> {
+    context.require(Action::AppointmentRead)?;
+    let (file, is_cancelled) = context
+        .read(move |tx| {
+            let found = queries::find(tx, id)?;
+            let is_cancelled = found.appointment.status == AppointmentStatus::Cancelled;
+            let language = Language::of_tag(&found.patient.preferred_language);
+            let updated_at = found.appointment.updated_at;
+            let file = calendar::download(tx.env, &notice::content(&found), is_cancelled, language, updated_at)?;
+            Ok((file, is_cancelled))
+        })
+        .await?;
+    let method = if is_cancelled { "CANCEL" } else { "PUBLISH" };
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, format!("text/calendar; method={method}; charset=utf-8")))
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"appointment.ics\""))
+        .body(file))
+}

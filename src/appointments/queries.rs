@@ -1,0 +1,258 @@
+//! Loading and locking appointments, as far as the actor may see them.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+
+use super::appointment::{Appointment, AppointmentDetails};
+use super::code::ConfirmationCode;
+use super::status::AppointmentStatus;
+use crate::actor::{Action, Actor, Reach};
+use crate::clock::Timestamp;
+use crate::context::{Principal, Tx};
+use crate::db::schema::{
+    appointment_identifiers, appointments, locations, patients, practitioners, slots, visit_types,
+};
+use crate::db::{Conn, per_backend};
+use crate::error::{Error, Result};
+use crate::http::paging::{Cursor, Limit};
+use crate::identifiers::{Token, identified};
+use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
+use crate::intake::model::IntakeStatus;
+use crate::intake::store::{Newest, with_newest_intake};
+use crate::patients::model::Patient;
+use crate::patients::{access, names};
+use crate::scheduling::setup::location::Location;
+use crate::scheduling::setup::practitioner::Practitioner;
+use crate::scheduling::setup::visit_type::VisitType;
+
+/// Whether the actor reads only the appointments of patients they may act for.
+pub(super) fn only_own(actor: &Actor) -> bool {
+    actor.reach(Action::AppointmentRead) != Reach::Any
+}
+
+/// The first of an appointment's slots that the practitioner's hours no longer cover.
+macro_rules! first_off_plan_slot {
+    () => {
+        slots::table
+            .filter(slots::appointment_id.eq(appointments::id.nullable()))
+            .filter(slots::off_plan.is_not_null())
+            .order((slots::off_plan_since, slots::starts_at))
+    };
+}
+
+/// The query that loads [`AppointmentDetails`] of any patient.
+macro_rules! details_of_all {
+    () => {
+        with_newest_intake!(
+            appointments::table
+                .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
+                .inner_join(practitioners::table.on(practitioners::id.eq(appointments::practitioner_id)))
+                .inner_join(visit_types::table.on(visit_types::id.eq(appointments::visit_type_id)))
+                .inner_join(patients::table.on(patients::id.eq(appointments::patient_id))),
+            appointments::patient_id,
+            appointments::ends_at
+        )
+        .select((
+            Appointment::as_select(),
+            Location::as_select(),
+            Practitioner::as_select(),
+            VisitType::as_select(),
+            Patient::as_select(),
+            first_off_plan_slot!().select(slots::off_plan).single_value(),
+            first_off_plan_slot!().select(slots::off_plan_since).single_value(),
+            Option::<Newest>::as_select(),
+        ))
+    };
+}
+
+/// The query that loads the [`AppointmentDetails`] that the actor may see.
+macro_rules! details {
+    ($actor:expr, $now:expr) => {{
+        let mut query = details_of_all!().into_boxed();
+        if only_own($actor) {
+            query = query.filter(appointments::patient_id.eq_any(access::patients_of($actor.user_id, $now)));
+        }
+        query
+    }};
+}
+
+/// Loads an appointment.
+///
+/// # Errors
+/// [`Error::NotFound`] if the actor may not see it.
+pub fn find(tx: &mut Tx, id: AppointmentId) -> Result<AppointmentDetails> {
+    let found: AppointmentDetails =
+        per_backend!(tx.conn, conn => details!(tx.actor, tx.now).filter(appointments::id.eq(id)).first(conn))?;
+    tx.audit.note_patient(found.patient.id);
+    Ok(found)
+}
+
+/// Loads an appointment without asking who may see it. The caller must have authorised the request.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn find_authorised(tx: &mut Tx<impl Principal>, id: AppointmentId) -> Result<AppointmentDetails> {
+    let found: AppointmentDetails =
+        per_backend!(tx.conn, conn => details_of_all!().filter(appointments::id.eq(id)).first(conn))?;
+    tx.audit.note_patient(found.patient.id);
+    Ok(found)
+}
+
+/// Locks an appointment against every other change and loads it.
+///
+/// # Errors
+/// [`Error::NotFound`] if the actor may not see it.
+pub fn lock(tx: &mut Tx, id: AppointmentId) -> Result<AppointmentDetails> {
+    lock_row(tx.conn, id)?;
+    find(tx, id)
+}
+
+/// [`lock`] without asking who may see it. The caller must have authorised the request.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn lock_authorised(tx: &mut Tx<impl Principal>, id: AppointmentId) -> Result<AppointmentDetails> {
+    lock_row(tx.conn, id)?;
+    find_authorised(tx, id)
+}
+
+fn lock_row(conn: &mut Conn, id: AppointmentId) -> Result<()> {
+    if let Conn::Postgres(conn) = conn {
+        let locked: Option<AppointmentId> =
+            appointments::table.find(id).select(appointments::id).for_no_key_update().first(conn).optional()?;
+        locked.ok_or(Error::NotFound)?;
+    }
+    Ok(())
+}
+
+/// Makes the changes to one patient's appointments wait for each other.
+///
+/// The constraint `patient_busy` forbids that two of them overlap. Without this lock, two inserts that each find the other one
+/// uncommitted would wait for each other until PostgreSQL notices the deadlock.
+pub fn lock_patient(conn: &mut Conn, id: PatientId) -> Result<()> {
+    if let Conn::Postgres(conn) = conn {
+        let _: PatientId = patients::table.find(id).select(patients::id).for_no_key_update().first(conn)?;
+    }
+    Ok(())
+}
+
+/// The checked filters of a list. All that are set must match.
+#[derive(Clone, Default)]
+pub struct Filter {
+    /// The patient.
+    pub patient_id: Option<PatientId>,
+    /// The practitioner.
+    pub practitioner_id: Option<PractitionerId>,
+    /// The location.
+    pub location_id: Option<LocationId>,
+    /// The status.
+    pub status: Option<AppointmentStatus>,
+    /// The earliest start, inclusive.
+    pub from: Option<Timestamp>,
+    /// The latest start, exclusive.
+    pub to: Option<Timestamp>,
+    /// The confirmation code.
+    pub confirmation_code: Option<ConfirmationCode>,
+    /// Whether it is booked but not covered by the practitioner's hours.
+    pub needs_attention: Option<bool>,
+    /// Normalised words, each of which begins a word of one of the patient's names.
+    pub words: BTreeSet<String>,
+    /// An identifier of another system.
+    pub identifier: Option<Token>,
+    /// The earliest last change, inclusive; the list is then sorted by the last change.
+    pub updated_since: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Selects the appointments that changed since an instant.
+    pub fn changed_since(at: Timestamp) -> Self {
+        Self { updated_since: Some(at), ..Self::default() }
+    }
+
+    /// The name of the list and its order in cursors.
+    pub(super) fn list(&self) -> &'static str {
+        if self.updated_since.is_some() { "appointments-changes" } else { "appointments" }
+    }
+}
+
+/// Loads a page of the appointments that the actor may see, by (start, id); with `updated_since` by (last change, id).
+pub fn page(
+    tx: &mut Tx,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: Limit,
+) -> Result<(Vec<AppointmentDetails>, Option<String>)> {
+    let mut query = details!(tx.actor, tx.now);
+    if let Some(id) = filter.patient_id {
+        query = query.filter(appointments::patient_id.eq(id));
+    }
+    if let Some(id) = filter.practitioner_id {
+        query = query.filter(appointments::practitioner_id.eq(id));
+    }
+    if let Some(id) = filter.location_id {
+        query = query.filter(appointments::location_id.eq(id));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(appointments::status.eq(status));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(appointments::starts_at.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(appointments::starts_at.lt(to));
+    }
+    if let Some(code) = &filter.confirmation_code {
+        query = query.filter(appointments::confirmation_code.eq(code.as_str().to_owned()));
+    }
+    if let Some(needs_attention) = filter.needs_attention {
+        let hit = slots::table.filter(slots::off_plan.is_not_null()).select(slots::appointment_id);
+        let booked = appointments::status.eq(AppointmentStatus::Booked);
+        query = if needs_attention {
+            query.filter(booked).filter(appointments::id.nullable().eq_any(hit))
+        } else {
+            let hit = hit.filter(slots::appointment_id.is_not_null());
+            query.filter(appointments::status.ne(AppointmentStatus::Booked).or(appointments::id.nullable().ne_all(hit)))
+        };
+    }
+    for word in &filter.words {
+        query = query.filter(appointments::patient_id.eq_any(names::patients_named(word.clone())));
+    }
+    if let Some(token) = &filter.identifier {
+        query = identified!(query, appointments::id, appointment_identifiers, appointment_id, token);
+    }
+    if let Some(since) = filter.updated_since {
+        query = query.filter(appointments::updated_at.ge(after.map_or(since, |after| after.at.max(since))));
+        if let Some(Cursor { at, id }) = after {
+            query = query.filter(appointments::updated_at.gt(at).or(appointments::id.gt(AppointmentId(id))));
+        }
+        let rows: Vec<AppointmentDetails> =
+            query.order((appointments::updated_at, appointments::id)).limit(limit.query()).load(tx.conn)?;
+        return Ok(limit.page(rows, filter.list(), |row| (row.appointment.updated_at, row.appointment.id.0)));
+    }
+    if let Some(Cursor { at, id }) = after {
+        let id = AppointmentId(id);
+        let behind = appointments::starts_at.gt(at).or(appointments::starts_at.eq(at).and(appointments::id.gt(id)));
+        // The first part alone is what an index can begin at.
+        query = query.filter(appointments::starts_at.ge(at)).filter(behind);
+    }
+    let rows: Vec<AppointmentDetails> =
+        query.order((appointments::starts_at, appointments::id)).limit(limit.query()).load(tx.conn)?;
+    Ok(limit.page(rows, filter.list(), |row| (row.appointment.starts_at, row.appointment.id.0)))
+}
+
+/// Loads a practitioner's appointments that start in a span of time and are not cancelled, by (start, id), as far as the actor may
+/// see them.
+pub fn between(
+    tx: &mut Tx,
+    practitioner: PractitionerId,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<AppointmentDetails>> {
+    Ok(details!(tx.actor, tx.now)
+        .filter(appointments::practitioner_id.eq(practitioner))
+        .filter(appointments::starts_at.ge(from))
+        .filter(appointments::starts_at.lt(to))
+        .filter(appointments::status.ne(AppointmentStatus::Cancelled))
+        .order((appointments::starts_at, appointments::id))
+        .load(tx.conn)?)
+}

@@ -1,0 +1,147 @@
+//! Moving an appointment to another time, practitioner or location.
+
+use actix_web::{HttpResponse, post};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::appointment::{self, Appointment, AppointmentDetails};
+use super::history::Change;
+use super::notice::{self, Notice};
+use super::queries;
+use super::status::AppointmentStep;
+use super::steps::circumstances;
+use super::view::AppointmentView;
+use crate::actor::Action;
+use crate::context::{Context, Once, Tx};
+use crate::error::Result;
+use crate::http::etag::IfMatch;
+use crate::http::response::{self, Versioned};
+use crate::http::{Body, IdempotencyKey, PathId};
+use crate::ids::{AppointmentId, HoldId, SlotId};
+use crate::intake::flag_ownership;
+use crate::patients::care;
+use crate::scheduling::slots::claim::{Moving, Wanted, claim};
+use crate::scheduling::slots::locking::SlotRange;
+use crate::scheduling::slots::releasing::release;
+use crate::scheduling::slots::search::with_next_free;
+
+/// The new time of an appointment.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"slot_id": "0199d0c2-1f00-7aaa-8000-000000000007"}))]
+pub struct RescheduleAppointmentRequest {
+    /// The slot in which the visit starts. Practitioner and location may be others than before.
+    pub slot_id: SlotId,
+    /// The caller's hold on the slot, if there is one. Any id that is not a current hold of the caller is the conflict
+    /// `hold_lapsed`.
+    #[serde(default)]
+    pub hold_id: Option<HoldId>,
+}
+
+/// Moves an appointment and notifies the patient.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound), [`Error::Stale`](crate::error::Error::Stale); the conflicts of the endpoint.
+pub async fn reschedule(
+    context: &Context,
+    once: Once,
+    id: AppointmentId,
+    if_match: IfMatch,
+    to: RescheduleAppointmentRequest,
+) -> Result<Versioned<AppointmentView>> {
+    context.require(Action::AppointmentBook)?;
+    let moved = context.change_once(once, move |tx| {
+        let moved = move_to(tx, id, &if_match, to)?;
+        AppointmentView::versioned(tx, moved)
+    });
+    let error = match moved.await {
+        Err(error) => error,
+        moved => return moved,
+    };
+    match context.read(move |tx| Ok(queries::find(tx, id)?.visit_type.id)).await {
+        Ok(visit_type) => Err(with_next_free(context, error, to.slot_id, visit_type).await),
+        Err(_) => Err(error),
+    }
+}
+
+/// Takes the new time and frees the old one in the same transaction.
+fn move_to(
+    tx: &mut Tx,
+    id: AppointmentId,
+    if_match: &IfMatch,
+    to: RescheduleAppointmentRequest,
+) -> Result<AppointmentDetails> {
+    let found = queries::lock(tx, id)?;
+    if_match.check(found.appointment.version)?;
+    let status = circumstances(tx, &found)?.decide(found.appointment.status, AppointmentStep::Reschedule)?;
+    let before = found.appointment;
+
+    queries::lock_patient(tx.conn, before.patient_id)?;
+    let from = SlotRange { practitioner_id: before.practitioner_id, from: before.starts_at, to: before.ends_at };
+    let wanted = Wanted { slot_id: to.slot_id, visit_type_id: before.visit_type_id, hold_id: to.hold_id };
+    let time = claim(tx, wanted, Some(Moving { appointment_id: id, from }))?;
+    // Before the new time is taken, because the two may overlap.
+    release(tx.conn, id)?;
+
+    // Staff who move only the time do not change who placed the appointment. The patient, and who acts for the patient, do.
+    let is_same_practitioner = before.practitioner_id == time.practitioner_id;
+    let self_placed = if tx.actor.role.is_staff() && is_same_practitioner {
+        before.self_placed
+    } else {
+        care::places_alone(tx.conn, tx.env, tx.actor, before.patient_id, time.practitioner_id)?
+    };
+    let moved = Appointment {
+        practitioner_id: time.practitioner_id,
+        location_id: time.location_id,
+        starts_at: time.starts_at,
+        ends_at: time.ends_at,
+        status,
+        sequence: before.sequence + 1,
+        self_placed,
+        ..before.clone()
+    };
+    let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None };
+    let after = appointment::update(tx, change, moved)?;
+    time.take(tx, id)?;
+    flag_ownership::follow(tx.conn, tx.env, &before.visit(), &after.visit())?;
+    let moved = queries::find_authorised(tx, id)?;
+    notice::send(tx, Notice::Moved, &moved)?;
+    Ok(moved)
+}
+
+/// Move an appointment
+///
+/// Moves it to another time, practitioner or location in one step. The old slots are free for others at once. The calendar entry
+/// keeps its UID and gets the next `sequence`. The patient gets a mail. Patients may move an appointment until the visit type's
+/// `cancel_notice_minutes` before its start, to a time that they could book.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "reschedule_appointment",
+    security(("bearer" = [])),
+    params(
+        ("id" = AppointmentId, Path, description = "The appointment"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    request_body = RescheduleAppointmentRequest,
+    responses(
+        (status = 200, description = "Moved", body = AppointmentView),
+        (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
+            `cancel_notice`: too late for the patient to move it. `slot_taken`: the visit does not fit, or the slot is not offered any more; \
+            `next_free` has the next slots in which it fits. `patient_busy`: the patient has another appointment at that time. \
+            `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the practitioner's hours changed; `pointer` names the field, `next_free` has other slots. \
+            `not_offered`: the practitioner does not offer this visit type. `not_online_bookable`: only staff book it. \
+            `booking_notice`: it starts too soon. `slot_past`: the slot is over"),
+    ),
+)]
+#[post("/v1/appointments/{id}/reschedule")]
+pub(super) async fn reschedule_appointment(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
+    if_match: IfMatch,
+    key: IdempotencyKey,
+    body: Body<RescheduleAppointmentRequest>,
+) -> Result<HttpResponse> {
+    let moved = reschedule(&context, key.once(&body.raw), id, if_match, body.value).await?;
+    Ok(response::versioned(&moved))
+}

@@ -1,0 +1,291 @@
+//! Cancelling an appointment, and the steps on the day of the visit: check-in, no-show, completion, undo.
+
+use actix_web::{HttpResponse, post};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::appointment::{self, Appointment, AppointmentDetails};
+use super::history::{Change, status_changed_at};
+use super::notice::{self, Notice};
+use super::queries;
+use super::status::{AppointmentStatus, AppointmentStep, Circumstances};
+use super::view::AppointmentView;
+use crate::actor::{Action, Role};
+use crate::context::{Context, Once, Principal, Tx};
+use crate::error::{Check, Result};
+use crate::http::etag::IfMatch;
+use crate::http::response::{self, Versioned};
+use crate::http::{Body, IdempotencyKey, PathId};
+use crate::ids::AppointmentId;
+use crate::intake::flag_ownership;
+use crate::patients::care;
+use crate::scheduling::slots::locking;
+use crate::scheduling::slots::releasing::release;
+
+/// The longest reason of a change, in characters.
+const REASON_LENGTH: usize = 500;
+
+/// The reason of a cancellation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "Travelling that week"}))]
+pub struct CancelAppointmentRequest {
+    /// The reason, at most 500 characters. Staff and the account that gave it read it in the history.
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
+/// The reason why a step is undone.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "Checked in the wrong patient"}))]
+pub struct UndoAppointmentRequest {
+    /// The reason, at most 500 characters. Staff and the account that gave it read it in the history.
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
+fn checked(reason: &str) -> Result<String> {
+    let mut check = Check::new();
+    let reason = check.field("/reason", text::lines(reason, REASON_LENGTH));
+    check.done()?;
+    Ok(reason.unwrap_or_default())
+}
+
+/// Takes a step other than booking and moving.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound), [`Error::Stale`](crate::error::Error::Stale); forbidden if a practitioner has
+/// to give a reason; the conflicts of the endpoints.
+pub async fn take_step(
+    context: &Context,
+    once: Once,
+    id: AppointmentId,
+    if_match: IfMatch,
+    step: AppointmentStep,
+    reason: Option<String>,
+) -> Result<Versioned<AppointmentView>> {
+    let is_cancellation = step == AppointmentStep::Cancel;
+    context.require(if is_cancellation { Action::AppointmentBook } else { Action::AppointmentProgress })?;
+    let reason = reason.as_deref().map(checked).transpose()?;
+    context
+        .change_once(once, move |tx| {
+            let found = queries::lock(tx, id)?;
+            let visit = &found.appointment;
+            // The check-in of an appointment that a practitioner placed alone opens the record.
+            let is_practitioner = tx.actor.role == Role::Practitioner;
+            if step == AppointmentStep::CheckIn && visit.self_placed && is_practitioner {
+                care::admit(tx.conn, tx.env, tx.actor, visit.patient_id)?;
+            }
+            if_match.check(visit.version)?;
+            let after = advance(tx, found, step, reason.as_deref())?;
+            AppointmentView::versioned(tx, after)
+        })
+        .await
+}
+
+/// Takes a step on an appointment that is locked and that the caller may change.
+///
+/// # Errors
+/// The conflicts of [`take_step`].
+pub fn advance(
+    tx: &mut Tx<impl Principal>,
+    found: AppointmentDetails,
+    step: AppointmentStep,
+    reason: Option<&str>,
+) -> Result<AppointmentDetails> {
+    let status = circumstances(tx, &found)?.decide(found.appointment.status, step)?;
+    let before = found.appointment;
+    let (was, is) = (before.visit(), Appointment { status, ..before.clone() }.visit());
+    // The appointment claims the patient's time again, which may be in use by now; or the patient's flags follow it.
+    if (status.is_live() && !before.status.is_live()) || was != is {
+        queries::lock_patient(tx.conn, before.patient_id)?;
+    }
+    let is_cancelled = status == AppointmentStatus::Cancelled;
+    if is_cancelled {
+        locking::lock_appointment(tx.conn, before.practitioner_id, before.starts_at, before.ends_at)?;
+        release(tx.conn, before.id)?;
+    }
+    let sequence = before.sequence + i32::from(is_cancelled);
+    let change = Change { step, from: Some(before.status), reason };
+    let appointment = appointment::update(tx, change, Appointment { status, sequence, ..before })?;
+    let after = AppointmentDetails { appointment, ..found };
+    flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
+    if is_cancelled {
+        notice::send(tx, Notice::Cancelled { by_patient: !tx.actor.is_staff() }, &after)?;
+    }
+    Ok(after)
+}
+
+/// What the rules look at beside the status.
+pub(super) fn circumstances(tx: &mut Tx<impl Principal>, found: &AppointmentDetails) -> Result<Circumstances> {
+    Ok(Circumstances {
+        now: tx.now,
+        starts_at: found.appointment.starts_at,
+        changed_at: status_changed_at(tx, &found.appointment)?,
+        zone: found.location.zone()?,
+        by_staff: tx.actor.is_staff(),
+        cancel_notice: SignedDuration::from_mins(found.visit_type.cancel_notice_minutes.into()),
+    })
+}
+
+/// Cancel an appointment
+///
+/// Final. Its slots are free at once, and the patient gets a mail that removes the calendar entry. Patients may cancel until the visit
+/// type's `cancel_notice_minutes` before the start. Staff may also cancel for a patient who is checked in.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "cancel_appointment",
+    security(("bearer" = [])),
+    params(
+        ("id" = AppointmentId, Path, description = "The appointment"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    request_body = CancelAppointmentRequest,
+    responses(
+        (status = 200, description = "Cancelled", body = AppointmentView),
+        (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
+            `cancel_notice`: too late for the patient to cancel it"),
+    ),
+)]
+#[post("/v1/appointments/{id}/cancel")]
+pub(super) async fn cancel_appointment(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
+    if_match: IfMatch,
+    key: IdempotencyKey,
+    body: Body<CancelAppointmentRequest>,
+) -> Result<HttpResponse> {
+    let step = AppointmentStep::Cancel;
+    let after = take_step(&context, key.once(&body.raw), id, if_match, step, Some(body.value.reason)).await?;
+    Ok(response::versioned(&after))
+}
+
+/// Check a patient in
+///
+/// The patient has arrived. Possible from the day of the visit on, in the location's time zone. Also checks in a patient who was
+/// marked as a no-show, on the day of that mark. If practitioners placed the appointment with themselves, or with a colleague without
+/// having a care relationship, the check-in opens the patient's clinical data. A practitioner who checks such a patient in gives a
+/// reason in `Access-Reason`, unless they may read the data already.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "check_in_appointment",
+    security(("bearer" = [])),
+    params(
+        ("id" = AppointmentId, Path, description = "The appointment"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "Checked in", body = AppointmentView),
+        (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
+            `too_early`: the day of the visit has not come; `allowed` has the possible steps. \
+            `patient_busy`: after a no-show, the patient has another appointment at that time"),
+    ),
+)]
+#[post("/v1/appointments/{id}/check-in")]
+pub(super) async fn check_in_appointment(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Result<HttpResponse> {
+    let step = AppointmentStep::CheckIn;
+    let after = take_step(&context, key.once_without_body(), id, if_match, step, None).await?;
+    Ok(response::versioned(&after))
+}
+
+/// Mark a patient as a no-show
+///
+/// The patient did not come. Possible from the start of the appointment on.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "mark_appointment_no_show",
+    security(("bearer" = [])),
+    params(
+        ("id" = AppointmentId, Path, description = "The appointment"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "Marked", body = AppointmentView),
+        (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps"),
+    ),
+)]
+#[post("/v1/appointments/{id}/no-show")]
+pub(super) async fn mark_appointment_no_show(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Result<HttpResponse> {
+    let step = AppointmentStep::NoShow;
+    let after = take_step(&context, key.once_without_body(), id, if_match, step, None).await?;
+    Ok(response::versioned(&after))
+}
+
+/// Complete an appointment
+///
+/// The visit took place. The patient must be checked in, and the day of the visit must have come.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "complete_appointment",
+    security(("bearer" = [])),
+    params(
+        ("id" = AppointmentId, Path, description = "The appointment"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "Completed", body = AppointmentView),
+        (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
+            `too_early`: the day of the visit has not come; `allowed` has the possible steps"),
+    ),
+)]
+#[post("/v1/appointments/{id}/complete")]
+pub(super) async fn complete_appointment(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Result<HttpResponse> {
+    let step = AppointmentStep::Complete;
+    let after = take_step(&context, key.once_without_body(), id, if_match, step, None).await?;
+    Ok(response::versioned(&after))
+}
+
+/// Undo the last step
+///
+/// A check-in and a no-show become `booked` again, a completed appointment becomes `checked-in`. Possible on the day of the step, in
+/// the location's time zone. A cancellation cannot be undone, because its slots are free for others. An undo needs a reason,
+/// because it corrects the record.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "undo_appointment",
+    security(("bearer" = [])),
+    params(
+        ("id" = AppointmentId, Path, description = "The appointment"),
+        ("If-Match" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    request_body = UndoAppointmentRequest,
+    responses(
+        (status = 200, description = "Undone", body = AppointmentView),
+        (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
+            `patient_busy`: the patient has another appointment at that time"),
+    ),
+)]
+#[post("/v1/appointments/{id}/undo")]
+pub(super) async fn undo_appointment(
+    context: Context,
+    PathId(id): PathId<AppointmentId>,
+    if_match: IfMatch,
+    key: IdempotencyKey,
+    body: Body<UndoAppointmentRequest>,
+) -> Result<HttpResponse> {
+    let step = AppointmentStep::Undo;
+    let after = take_step(&context, key.once(&body.raw), id, if_match, step, Some(body.value.reason)).await?;
+    Ok(response::versioned(&after))
+}

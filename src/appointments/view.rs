@@ -1,0 +1,165 @@
+//! An appointment as callers see it. None of the types has `Debug`, because they hold patients' data.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::appointment::{AppointmentDetails, note_place};
+use super::code::ConfirmationCode;
+use super::status::AppointmentStatus;
+use crate::clock::Timestamp;
+use crate::context::{Principal, Tx};
+use crate::db::types::Date;
+use crate::error::Result;
+use crate::http::response::Versioned;
+use crate::identifiers::{Identifier, Identifiers};
+use crate::ids::{AppointmentId, IntakeId, LocationId, PatientId, PractitionerId, VisitTypeId};
+use crate::intake::model::IntakeStanding;
+use crate::scheduling::hours::plan::AttentionReason;
+
+/// The longest note of an appointment, in characters.
+pub(super) const NOTE_LENGTH: usize = 1000;
+
+/// An appointment (FHIR `Appointment`).
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = Appointment, example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
+    "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+    "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
+    "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
+    "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
+    "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
+    "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "note": "I come with a walker.",
+    "identifiers": [{"system": "https://ehr.example/visits", "value": "V-2291"}], "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+}))]
+pub struct AppointmentView {
+    /// The appointment; also the UID of its calendar entry, which stays when it moves.
+    pub id: AppointmentId,
+    /// The patient.
+    pub patient_id: PatientId,
+    /// The practitioner.
+    pub practitioner_id: PractitionerId,
+    /// The location.
+    pub location_id: LocationId,
+    /// The kind of visit.
+    pub visit_type_id: VisitTypeId,
+    /// The start of the visit.
+    pub starts_at: Timestamp,
+    /// The end of the visit.
+    pub ends_at: Timestamp,
+    /// The location's IANA time zone.
+    #[schema(examples("America/New_York"))]
+    pub time_zone: String,
+    /// The status. The codes are those of FHIR `AppointmentStatus`, so some have a hyphen.
+    pub status: AppointmentStatus,
+    /// The code to give on the telephone.
+    #[schema(examples("K7MP-3XWD"))]
+    pub confirmation_code: String,
+    /// Grows with every change that calendars must show (RFC 5545 `SEQUENCE`).
+    #[schema(minimum = 0)]
+    pub sequence: i32,
+    /// The note of the patient or the desk. The patient sees it as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub note: Option<String>,
+    /// The identifiers that other systems use for it.
+    #[schema(value_type = Vec<Identifier>)]
+    pub identifiers: Identifiers,
+    /// The newest intake from before the visit that still counts for it; null if there is none.
+    pub intake_id: Option<IntakeId>,
+    /// The status of that intake.
+    pub intake_status: IntakeStanding,
+    /// The time of the booking.
+    pub created_at: Timestamp,
+    /// The time of the last change.
+    pub updated_at: Timestamp,
+    /// Why staff must call the patient: the appointment is booked, but the practitioner's hours do not cover it. Staff only. Ends
+    /// when the appointment is moved or cancelled. It follows the practitioner's hours, so neither the ETag nor `updated_at`
+    /// changes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub attention: Option<AppointmentAttention>,
+    /// A summary of the patient. Staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub patient: Option<AppointmentPatient>,
+}
+
+/// Why an appointment needs attention.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"reason": "time_off", "since": "2026-03-02T14:00:00Z"}))]
+pub struct AppointmentAttention {
+    /// The reason.
+    pub reason: AttentionReason,
+    /// The time since which it needs attention.
+    pub since: Timestamp,
+}
+
+/// The patient of an appointment, as staff see it in a list.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14",
+    "mrn": "LW-001001", "phone": "+12125550100", "preferred_language": "en", "interpreter_needed": false
+}))]
+pub struct AppointmentPatient {
+    /// The patient.
+    pub id: PatientId,
+    /// The name to address the patient by.
+    pub display_name: String,
+    /// The date of birth.
+    pub date_of_birth: Date,
+    /// The medical record number.
+    pub mrn: String,
+    /// The telephone number in E.164; null if there is none.
+    pub phone: Option<String>,
+    /// The language, a BCP 47 tag.
+    pub preferred_language: String,
+    /// Whether an interpreter is needed.
+    pub interpreter_needed: bool,
+}
+
+impl AppointmentView {
+    /// The appointment as the actor may see it. Notes the patient for the audit event.
+    pub fn new(tx: &Tx, found: AppointmentDetails) -> Result<Self> {
+        tx.audit.note_shown([found.patient.id]);
+        let is_staff = tx.actor.is_staff();
+        let attention = found.attention().filter(|_| is_staff);
+        let (intake_id, intake_status) = found.intake(tx.env);
+        let AppointmentDetails { appointment, location, patient, .. } = found;
+        let note = appointment.note.as_ref().map(|note| tx.env.sealer.open(note_place(appointment.id), note));
+        let patient = is_staff.then(|| AppointmentPatient {
+            id: patient.id,
+            display_name: patient.display_name(),
+            date_of_birth: patient.date_of_birth,
+            mrn: patient.mrn,
+            phone: patient.phone,
+            preferred_language: patient.preferred_language,
+            interpreter_needed: patient.interpreter_needed,
+        });
+        Ok(Self {
+            id: appointment.id,
+            patient_id: appointment.patient_id,
+            practitioner_id: appointment.practitioner_id,
+            location_id: appointment.location_id,
+            visit_type_id: appointment.visit_type_id,
+            starts_at: appointment.starts_at,
+            ends_at: appointment.ends_at,
+            time_zone: location.time_zone,
+            status: appointment.status,
+            confirmation_code: ConfirmationCode::stored(appointment.confirmation_code).to_string(),
+            sequence: appointment.sequence,
+            note: note.transpose()?,
+            identifiers: appointment.identifiers,
+            intake_id,
+            intake_status,
+            created_at: appointment.created_at,
+            updated_at: appointment.updated_at,
+            attention: attention.map(|(reason, since)| AppointmentAttention { reason, since }),
+            patient,
+        })
+    }
+
+    /// [`new`](Self::new) with the version of the appointment.
+    pub fn versioned(tx: &Tx, found: AppointmentDetails) -> Result<Versioned<Self>> {
+        Ok(Versioned { version: found.appointment.version, object: Self::new(tx, found)? })
+    }
+}
