@@ -1,9 +1,11 @@
-//! The clinic's places, visits, doctors and their weeks.
+//! The demo's locations, visit types, practitioners and their weekly hours.
 
 use diesel::prelude::*;
 use jiff::ToSpan;
 use jiff::civil::Weekday;
 
+use crate::audit_context::AuditContext;
+use crate::context::{Anonymous, Tx};
 use crate::db::Conn;
 use crate::db::schema::{availability, location_closures, locations, practitioners, visit_types};
 use crate::db::types::Date;
@@ -11,22 +13,25 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::identifiers::{self, Identifier, Identifiers};
 use crate::ids::{AvailabilityId, LocationId, PractitionerId, VisitTypeId};
-use crate::scheduling::model::{Location, Practitioner, VisitType};
-use crate::scheduling::plan_store::Closure;
-use crate::scheduling::{publishing, store};
+use crate::scheduling::hours::closure::Closure;
+use crate::scheduling::hours::publishing;
+use crate::scheduling::setup::location::Location;
+use crate::scheduling::setup::offerings;
+use crate::scheduling::setup::practitioner::{self, Practitioner};
+use crate::scheduling::setup::visit_type::VisitType;
 
-/// What the demo's people need to know of it.
+/// The clinic, as the demo's people need it.
 pub(super) struct Clinic {
-    /// The doctors, the account holder first.
+    /// The practitioners. The first one has an account.
     pub practitioners: Vec<PractitionerId>,
     /// First visit, follow-up, vein ultrasound.
     pub visit_types: Vec<VisitTypeId>,
 }
 
-/// A week's hours: weekdays from Monday = 1, start and end in minutes of the day.
+/// Weekly hours: weekdays from Monday = 1, start and end in minutes of the day.
 type Hours = (&'static [i32], i32, i32);
 
-/// A doctor: the name and national number, what they offer, and when they are where.
+/// A practitioner: name and national identifier, the visit types, and the hours at each location.
 type Doctor<'a> = ((&'a str, &'a str), &'a [VisitTypeId], &'a [(LocationId, Hours)]);
 
 /// Monday to Friday.
@@ -85,7 +90,7 @@ fn location(tx: &mut Conn, env: &Env, name: &str, address: &str, phone: &str, zo
     Ok(location.id)
 }
 
-/// Both locations are closed for a day in three weeks.
+/// Closes a location for a training day in three weeks.
 fn training_day(tx: &mut Conn, env: &Env, location_id: LocationId) -> Result<()> {
     let now = env.now();
     let mut day = now.in_zone(&jiff::tz::TimeZone::UTC).date().saturating_add(3.weeks());
@@ -149,7 +154,7 @@ fn practitioner(
     identifiers::set_for_practitioner(tx, practitioner.id, &practitioner.identifiers)?;
     let mut places: Vec<_> = hours.iter().map(|(location, _)| *location).collect();
     places.dedup();
-    store::set_offers(tx, practitioner.id, offers, &places)?;
+    offerings::replace(tx, practitioner.id, offers, &places)?;
     for (location, (weekdays, start, end)) in hours {
         for weekday in *weekdays {
             diesel::insert_into(availability::table)
@@ -164,7 +169,8 @@ fn practitioner(
                 .execute(tx)?;
         }
     }
-    let practitioner = store::lock_practitioner(tx, practitioner.id)?;
-    publishing::publish(tx, env, &practitioner, &[])?;
+    let practitioner = practitioner::lock(tx, practitioner.id)?;
+    let trail = AuditContext::of_command("demo");
+    publishing::publish(&mut Tx::new(tx, env, &Anonymous, &trail), &practitioner, &[])?;
     Ok(practitioner.id)
 }

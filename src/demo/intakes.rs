@@ -1,34 +1,35 @@
-//! The demo's intakes: from a first draft to a reviewed course over months, and answers from typical to urgent.
+//! The demo's intakes: from a first draft to a course of treatment over months, and from typical to urgent answers.
 
 use jiff::SignedDuration;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, Role};
+use crate::audit_context::AuditContext;
 use crate::clock::Clock;
+use crate::context::Tx;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::IfMatch;
 use crate::ids::{IntakeId, PatientId, PractitionerId, SessionId, UserId};
-use crate::intake::labs;
-use crate::intake::{Rules, drafts, submission};
-use crate::trail::Trail;
+use crate::intake::{drafts, labs, review as reviews, submission};
 
-/// Who fills the demo's forms in.
-pub(super) struct Hands {
-    /// The doctor's account.
+/// The staff who fill in the demo's intakes.
+pub(super) struct DemoStaff {
+    /// The practitioner's account.
     pub doctor: UserId,
-    /// The doctor.
+    /// The practitioner.
     pub practitioner: Option<PractitionerId>,
     /// The front desk's account.
     pub desk: UserId,
 }
 
-impl Hands {
+impl DemoStaff {
     fn doctor(&self) -> Actor {
         let role = Role::Practitioner;
-        // Not all of them are this doctor's patients.
+        // Not all of them are this practitioner's patients.
         let access_reason = Some("To fill the demo in".to_owned());
         Actor { practitioner_id: self.practitioner, access_reason, ..actor(self.doctor, role) }
     }
@@ -39,36 +40,44 @@ impl Hands {
 }
 
 fn actor(user_id: UserId, role: Role) -> Actor {
-    let trail = Trail::of_command("demo");
-    trail.note_actor(user_id, Some(role));
-    Actor { user_id, session_id: SessionId(uuid::Uuid::nil()), role, practitioner_id: None, access_reason: None, trail }
+    let audit = AuditContext::of_command("demo");
+    audit.note_actor(user_id, Some(role));
+    Actor {
+        user_id,
+        session_id: SessionId(uuid::Uuid::nil()),
+        role,
+        practitioner_id: None,
+        access_reason: None,
+        trail: audit,
+    }
 }
 
-/// The surroundings so many days ago.
+/// The environment this many days ago.
 fn past(env: &Env, days: i64) -> Env {
     let then = env.now().minus(SignedDuration::from_hours(24 * days));
     Env { clock: Clock::manual(then), ..env.clone() }
 }
 
-/// The day so many days ago.
+/// The day some days ago, in the demo's westernmost time zone: the forms reject days that are still to come at the patient's location.
 fn day(env: &Env, days: i64) -> Date {
-    past(env, days).now().in_zone(&jiff::tz::TimeZone::UTC).date()
+    let zone = TimeZone::get("America/Denver").unwrap_or(TimeZone::UTC);
+    past(env, days).now().in_zone(&zone).date()
 }
 
 fn month(env: &Env, days: i64) -> String {
     day(env, days).strftime("%Y-%m").to_string()
 }
 
-/// Fills the forms of the demo's patients in, in the order in which the demo lists them.
-pub(super) fn fill(tx: &mut Conn, env: &Env, hands: &Hands, patients: &[PatientId]) -> Result<()> {
+/// Creates the intakes of the demo's patients, in the order in which the demo lists them.
+pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[PatientId]) -> Result<()> {
     let [ann, bernard, zoe, soren, priya, lev] = patients else {
         return Err(Error::fault("the demo has six patients"));
     };
-    // A new one for each thing that they do: a trail is of one request.
-    let doctor = || hands.doctor();
+    // A new actor for each operation, because an audit context belongs to one request.
+    let doctor = || staff.doctor();
     let (then, lately) = (past(env, 240), past(env, 4));
 
-    // A long course under a dopamine medicine, reviewed; then iron, a change of medicine, and less of it all.
+    // A long course with a dopamine agonist, reviewed; then iron, a change of medicine, and fewer symptoms.
     let first = submit(tx, &then, &doctor(), *ann, &long_course(env))?;
     review(
         tx,
@@ -86,14 +95,15 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, hands: &Hands, patients: &[PatientI
     for (days, value) in [(170, 58), (95, 96)] {
         let lab = json!({"test": "ferritin", "value": value, "unit": "ng/mL", "collected_on": day(env, days), "source": "lab_report"});
         let lab = serde_json::from_value(lab).map_err(|_| Error::fault("a demo result"))?;
-        labs::insert(tx, &past(env, days - 2), &doctor(), *ann, &lab)?;
+        let (then, doctor) = (past(env, days - 2), doctor());
+        labs::insert(&mut Tx::new(tx, &then, &doctor, &doctor.trail), *ann, &lab)?;
     }
     submit(tx, &lately, &doctor(), *ann, &after_treatment(env))?;
 
-    // Veins and a sore that cannot wait; the kidneys; not all features of restless legs.
+    // Varicose veins and an urgent ulcer; kidney disease; not all features of restless legs.
     submit(tx, &past(env, 1), &doctor(), *bernard, &veins_and_kidneys(env))?;
 
-    // The third trimester, in Spanish; reviewed.
+    // Third trimester, in Spanish; reviewed.
     let pregnant = submit(tx, &past(env, 9), &doctor(), *zoe, &pregnancy())?;
     review(
         tx,
@@ -106,52 +116,44 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, hands: &Hands, patients: &[PatientI
         }),
     )?;
 
-    // A draft that its patient has not finished, with a question left open.
-    let draft = drafts::begin(tx, &past(env, 2), &Rules::default(), &hands.desk(), *soren, None)?;
-    save(
-        tx,
-        &past(env, 2),
-        &hands.desk(),
-        draft,
-        &json!({
-            "safety": {"chest_pain_breathlessness": "no", "sudden_cold_pale_leg": "no", "acute_unilateral_leg_symptoms": "unknown"},
-            "symptoms": {"urge_to_move_legs": "yes", "worse_at_rest": "yes"},
-        }),
-    )?;
+    // An unfinished draft with an open question.
+    let (then, desk) = (past(env, 2), staff.desk());
+    let tx_of_desk = &mut Tx::new(tx, &then, &desk, &desk.trail);
+    let draft = drafts::insert(tx_of_desk, *soren, None)?.intake.id;
+    let answers = json!({
+        "safety": {"chest_pain_breathlessness": "no", "sudden_cold_pale_leg": "no", "acute_unilateral_leg_symptoms": "unknown"},
+        "symptoms": {"urge_to_move_legs": "yes", "worse_at_rest": "yes"},
+    });
+    drafts::update(tx_of_desk, draft, &IfMatch::any(), &answers)?;
 
-    // Young, little iron, mild and not often.
+    // Young, low iron, mild and rare symptoms.
     submit(tx, &past(env, 12), &doctor(), *priya, &intermittent(env))?;
 
-    // Told at the desk by telephone: most of it nobody asked.
+    // Recorded at the desk by telephone. Most questions were not asked.
     let brief = json!({
-        "safety": calm(),
+        "safety": no_urgent_problems(),
         "symptoms": {"urge_to_move_legs": "yes", "relief_with_movement": "no", "relief_previously_present": "unknown", "impact_level": "mild"},
         "medications_status": "unknown",
     });
-    submit(tx, &past(env, 3), &hands.desk(), *lev, &brief)?;
+    submit(tx, &past(env, 3), &staff.desk(), *lev, &brief)?;
     Ok(())
 }
 
-fn submit(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, answers: &Value) -> Result<IntakeId> {
-    let rules = Rules::default();
-    let id = drafts::begin(tx, env, &rules, actor, patient, None)?;
-    save(tx, env, actor, id, answers)?;
-    submission::submit(tx, env, &rules, actor, id, &IfMatch::any())?;
+fn submit(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, answers: &Value) -> Result<IntakeId> {
+    let tx = &mut Tx::new(conn, env, actor, &actor.trail);
+    let id = drafts::insert(tx, patient, None)?.intake.id;
+    drafts::update(tx, id, &IfMatch::any(), answers)?;
+    submission::complete(tx, id, &IfMatch::any())?;
     Ok(id)
 }
 
-fn save(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, answers: &Value) -> Result<()> {
-    drafts::save(tx, env, &Rules::default(), actor, id, &IfMatch::any(), answers)?;
+fn review(conn: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, review: Value) -> Result<()> {
+    reviews::store_review(&mut Tx::new(conn, env, actor, &actor.trail), id, &IfMatch::any(), &review)?;
     Ok(())
 }
 
-fn review(tx: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, review: Value) -> Result<()> {
-    submission::review(tx, env, &Rules::default(), actor, id, &IfMatch::any(), &review)?;
-    Ok(())
-}
-
-/// Safety questions of somebody who is in no danger.
-fn calm() -> Value {
+/// Safety questions of a patient without urgent problems.
+fn no_urgent_problems() -> Value {
     json!({
         "chest_pain_breathlessness": "no", "sudden_cold_pale_leg": "no", "new_weakness_saddle_bladder_bowel": "no",
         "acute_unilateral_leg_symptoms": "no", "bleeding_vein": "no", "spreading_hot_redness": "no",
@@ -159,7 +161,7 @@ fn calm() -> Value {
     })
 }
 
-/// The four features, as most describe them.
+/// The four features, as most patients describe them.
 fn typical(days: f64, onset: &str, impact: &str) -> Value {
     json!({
         "urge_to_move_legs": "yes", "sensations": ["crawling", "tingling"], "body_sites": ["both_legs"],
@@ -176,7 +178,7 @@ fn scale(env: &Env, days: i64, items: [u8; 10]) -> Value {
 fn long_course(env: &Env) -> Value {
     let drawn = day(env, 262);
     json!({
-        "safety": calm(),
+        "safety": no_urgent_problems(),
         "symptoms": typical(6.0, "2009", "moderate"),
         "irls": scale(env, 240, [3, 3, 2, 3, 2, 3, 4, 2, 2, 2]),
         "mimics": {"leg_cramps": "yes", "positional_discomfort": "no", "arthritis": "unknown", "leg_edema": "no"},
@@ -224,7 +226,7 @@ fn after_treatment(env: &Env) -> Value {
 }
 
 fn veins_and_kidneys(env: &Env) -> Value {
-    let mut safety = calm();
+    let mut safety = no_urgent_problems();
     safety["open_leg_ulcer"] = "yes".into();
     safety["open_leg_ulcer_new_or_worse"] = "yes".into();
     let mut symptoms = typical(3.0, "2022", "severe");
@@ -248,7 +250,7 @@ fn veins_and_kidneys(env: &Env) -> Value {
 
 fn pregnancy() -> Value {
     json!({
-        "safety": calm(),
+        "safety": no_urgent_problems(),
         "symptoms": typical(5.0, "2025", "moderate"),
         "venous": {"varicose_veins": "yes", "varicose_laterality": "both", "dvt_ever": "no"},
         "risk": {"family_history_rls": "no", "pregnancy_status": "pregnant", "gestational_weeks": 31, "rls_in_past_pregnancy": "yes"},
@@ -260,7 +262,7 @@ fn intermittent(env: &Env) -> Value {
     let mut symptoms = typical(1.0, "2019", "mild");
     symptoms["lifetime_episodes_5_or_more"] = "yes".into();
     json!({
-        "safety": calm(),
+        "safety": no_urgent_problems(),
         "symptoms": symptoms,
         "irls": scale(env, 12, [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]),
         "venous": {"varicose_veins": "no", "dvt_ever": "no"},

@@ -19,27 +19,26 @@ use crate::error::{Error, Result};
 
 /// The password of all demo accounts.
 pub const PASSWORD: &str = "restful-nights-demo";
-/// The domain of all demo accounts; mail to it goes nowhere (RFC 2606).
+/// The domain of all demo accounts. Mail to it goes nowhere (RFC 2606).
 pub const DOMAIN: &str = "demo.legwork.example";
 
-/// The row of `counters` that marks a database as a demo, from the first version that had one. It is written in the
-/// transaction that fills the database.
+/// The row of `counters` that marks a database as a demo. It is written in the transaction that fills the database.
 const MARK: &str = "demo";
 
-/// No seeded event is older.
-const PAST: SignedDuration = SignedDuration::from_hours(24 * 365);
+/// No event of the demo is older.
+const OLDEST_EVENT: SignedDuration = SignedDuration::from_hours(24 * 365);
 
-/// Fills an empty database; leaves a demo as it is; refuses anything else.
+/// Fills an empty database. Keeps an existing demo, and rejects any other database.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub async fn fill(env: &Env) -> Result<(), String> {
     let settings = &env.config.settings;
     if [Some(settings.listen_addr), settings.health_addr].iter().flatten().any(|addr| !addr.ip().is_loopback()) {
-        return Err("--demo has well-known passwords: it listens on loopback addresses only".into());
+        return Err("--demo has published passwords, so it listens on loopback addresses only".into());
     }
-    // Of several that start at once, one fills the database, and the others find the demo.
-    let _alone = migrate::alone(&env.config.target)?;
+    // If several start at the same time, one fills the database, and the others find the demo.
+    let _lock = migrate::lock_alone(&env.config.target)?;
     let shared = env.clone();
     let filled = env.db.write(move |tx| fill_empty(tx, &shared)).await.map_err(|error| match error {
         Error::Conflict(conflict) => conflict.detail,
@@ -52,11 +51,11 @@ pub async fn fill(env: &Env) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses to put a demo to real use: everybody knows the passwords of its accounts. The schema must be current.
+/// Rejects the real use of a demo, because the passwords of its accounts are published. The schema must be current.
 ///
 /// # Errors
-/// In words for the operator.
-pub fn refuse(target: &Target) -> Result<(), String> {
+/// A text for the operator.
+pub fn reject(target: &Target) -> Result<(), String> {
     let mut conn = db::connect(target)?;
     if is_demo(&mut conn).map_err(|error| format!("read whether the database is a demo: {error}"))? {
         return Err("this database is a demo, and the passwords of its accounts are published. Start it with \
@@ -71,7 +70,7 @@ fn is_demo(conn: &mut Conn) -> Result<bool> {
     Ok(marks > 0)
 }
 
-/// Whether it was filled just now.
+/// Returns whether it filled the database now.
 fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
     if is_demo(tx)? {
         return Ok(false);
@@ -81,22 +80,22 @@ fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
     if accounts + places > 0 {
         return Err(Error::conflict(
             "not_empty",
-            "--demo needs an empty database or an earlier demo; this one is in use",
+            "--demo needs an empty database or an earlier demo. This one is in use",
         ));
     }
     diesel::insert_into(counters::table).values((counters::name.eq(MARK), counters::value.eq(1))).execute(tx)?;
-    // Only where it is needed: it takes 19 MiB.
+    // Only if it is needed, because it takes 19 MiB.
     let hash: PasswordHash = Argon2::default()
         .hash_password_with_salt(PASSWORD.as_bytes(), &env.entropy.bytes::<16>())
         .map_err(|error| Error::internal("hash the demo password", error))?;
     let clinic = clinic::fill(tx, env)?;
     people::fill(tx, env, &hash.to_string(), &clinic)?;
-    // The seeded events are of the past, where nothing should be without a seal.
-    audit::seal::seal(tx, &env.signer, PAST)?;
+    // The demo's events are in the past, where no event should be without a seal.
+    audit::seal::seal(tx, &env.signer, OLDEST_EVENT)?;
     Ok(true)
 }
 
-/// What to tell whoever started the demo.
+/// Returns the text for the person who started the demo.
 pub fn welcome(env: &Env, addr: SocketAddr) -> String {
     let accounts: Vec<_> = [Role::Admin, Role::FrontDesk, Role::Practitioner, Role::Patient]
         .into_iter()

@@ -4,29 +4,30 @@ use jiff::{SignedDuration, ToSpan};
 
 use super::DOMAIN;
 use super::clinic::Clinic;
-use super::intakes::{self, Hands};
+use super::intakes::{self, DemoStaff};
 use crate::accounts::model::{EmailAddress, User};
-use crate::accounts::store::{self as accounts, NewUser};
+use crate::accounts::store::{self as accounts, NewAccount};
 use crate::actor::{Actor, Role};
-use crate::appointments::booking::{Booking, book};
+use crate::appointments::booking::{self, NewAppointment};
+use crate::audit_context::AuditContext;
+use crate::context::{Anonymous, Tx};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::identifiers::Identifiers;
 use crate::ids::{PatientId, PractitionerId, SessionId, VisitTypeId};
-use crate::patients::access;
-use crate::patients::input::PatientInput;
-use crate::patients::model::{Patient, Relation};
-use crate::patients::profile::{Author, Context, Profile};
+use crate::patients::access::grant;
+use crate::patients::model::{NewPatient, Patient, Profile, Relation};
+use crate::patients::profile::{Author, ProfileContext};
 use crate::patients::store as patients;
 use crate::phone::Country;
-use crate::scheduling::exceptions::{self, ExceptionInput};
-use crate::scheduling::model::ExceptionKind;
-use crate::scheduling::search::{self, SlotDto, SlotQuery};
-use crate::scheduling::{hours, publishing, store as scheduling};
-use crate::trail::Trail;
+use crate::scheduling::hours::exception::ExceptionKind;
+use crate::scheduling::hours::exceptions::{self, NewPractitionerException};
+use crate::scheduling::hours::{publishing, weekly};
+use crate::scheduling::setup::{location, practitioner, visit_type};
+use crate::scheduling::slots::search::{self, SlotQuery, SlotView};
 
-/// What stands before the `@` of a role's demo account.
+/// Returns the local part of a role's demo address.
 pub(super) fn mailbox(role: Role) -> &'static str {
     match role {
         Role::Admin => "admin",
@@ -36,10 +37,10 @@ pub(super) fn mailbox(role: Role) -> &'static str {
     }
 }
 
-/// What the demo's other system is called.
+/// The system of the demo's patient identifiers.
 const EHR: &str = "https://ehr.demo.legwork.example/patients";
 
-/// A patient: given and family name, birth, sex, telephone, language.
+/// A patient: given and family name, date of birth, sex, telephone number, language.
 type Person = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The first one has the demo's patient account.
@@ -52,8 +53,8 @@ const PATIENTS: &[Person] = &[
     ("Lev", "Abramov", "1941-12-05", "male", "+16175550106", "en"),
 ];
 
-/// Probably Bernard, entered twice.
-const TWICE: Person = ("Bernhard", "Okafor", "1954-03-02", "male", "+16175550107", "en");
+/// A duplicate: Bernard, with a variant of the name.
+const DUPLICATE: Person = ("Bernhard", "Okafor", "1954-03-02", "male", "+16175550107", "en");
 
 pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clinic) -> Result<()> {
     let admin = account(tx, env, password_hash, Role::Admin, Some("Alex Admin"), None)?;
@@ -66,12 +67,13 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
     for person in PATIENTS {
         people.push(record(tx, env, person)?);
     }
-    record(tx, env, &TWICE)?;
+    record(tx, env, &DUPLICATE)?;
     if let Some(ann) = people.first() {
-        access::grant(tx, env, patient.id, ann, Relation::Oneself, None)?;
+        let audit = AuditContext::of_command("demo");
+        grant::give(&mut Tx::new(tx, env, &Anonymous, &audit), patient.id, ann, Relation::Oneself, None)?;
     }
     let people: Vec<PatientId> = people.iter().map(|patient| patient.id).collect();
-    // Every patient has a visit to come, the sooner the further up they stand; types and doctors take turns.
+    // Every patient has an upcoming visit, in the order of the list. Visit types and practitioners alternate.
     let mut second = None;
     for (turn, patient) in people.iter().enumerate() {
         let visit_type = clinic.visit_types[turn % 2];
@@ -83,12 +85,12 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
         }
     }
     if let Some(visit) = second {
-        fall_ill(tx, env, &actor(&admin), &visit)?;
+        enter_time_off(tx, env, &actor(&admin), &visit)?;
     }
-    intakes::fill(tx, env, &Hands { doctor: doctor.id, practitioner, desk: desk.id }, &people)
+    intakes::fill(tx, env, &DemoStaff { doctor: doctor.id, practitioner, desk: desk.id }, &people)
 }
 
-/// An administrator for one thing that they do: a trail is of one request.
+/// An administrator for one operation, because an audit context belongs to one request.
 fn actor(admin: &User) -> Actor {
     Actor {
         user_id: admin.id,
@@ -96,7 +98,7 @@ fn actor(admin: &User) -> Actor {
         role: Role::Admin,
         practitioner_id: None,
         access_reason: None,
-        trail: Trail::of_command("demo"),
+        trail: AuditContext::of_command("demo"),
     }
 }
 
@@ -110,7 +112,7 @@ fn account(
 ) -> Result<User> {
     let address = format!("{}@{DOMAIN}", mailbox(role));
     let email = EmailAddress::parse(&address).map_err(|rule| Error::fault(rule.detail))?;
-    let new = NewUser {
+    let new = NewAccount {
         email,
         name: name.map(str::to_owned),
         role,
@@ -126,20 +128,21 @@ fn account(
 fn record(tx: &mut Conn, env: &Env, person: &Person) -> Result<Patient> {
     let (given, family, birth, sex, phone, language) = person;
     let mailbox = if *given == "Ann" { mailbox(Role::Patient).to_owned() } else { format!("patient-{}", &phone[9..]) };
-    let input: PatientInput = serde_json::from_value(serde_json::json!({
+    let input: NewPatient = serde_json::from_value(serde_json::json!({
         "given_name": given, "family_name": family, "date_of_birth": birth, "administrative_sex": sex, "phone": phone,
         "email": format!("{mailbox}@{DOMAIN}"), "preferred_language": language, "interpreter_needed": *language != "en",
         "identifiers": [{"system": EHR, "value": format!("48{}", &phone[9..])}],
     }))
     .map_err(|error| Error::internal("a demo patient", error))?;
-    let context = Context { now: env.now(), country: Country::of_clinic(tx)? };
+    let context = ProfileContext { now: env.now(), country: Country::of_clinic(tx)? };
     let mut check = Check::new();
     let profile = Profile::parse(input, Author::Staff, "", context, &mut check);
     check.done()?;
-    patients::insert(tx, env, &profile.ok_or(Error::NotFound)?)
+    let audit = AuditContext::of_command("demo");
+    patients::insert(&mut Tx::new(tx, env, &Anonymous, &audit), &profile.ok_or(Error::NotFound)?)
 }
 
-/// Books the first free visit from so many days ahead.
+/// Books the first free visit at least this many days ahead.
 fn appointment(
     tx: &mut Conn,
     env: &Env,
@@ -147,13 +150,13 @@ fn appointment(
     patient_id: PatientId,
     (practitioner_id, visit_type_id): (PractitionerId, VisitTypeId),
     days: i64,
-) -> Result<Option<SlotDto>> {
+) -> Result<Option<SlotView>> {
     let now = env.now();
-    let visit_type = scheduling::visit_type(tx, visit_type_id)?;
+    let visit_type = visit_type::find(tx, visit_type_id)?;
     let from = now.plus(SignedDuration::from_hours(24 * days));
     let query = SlotQuery { practitioner_id: Some(practitioner_id), ..SlotQuery::new(&visit_type, from, now, true) };
     let Some(slot) = search::free(tx, &query, 1)?.into_iter().next() else { return Ok(None) };
-    let booking = Booking {
+    let new = NewAppointment {
         slot_id: slot.id,
         visit_type_id,
         patient_id,
@@ -161,23 +164,24 @@ fn appointment(
         note: None,
         identifiers: Identifiers::default(),
     };
-    book(tx, env, actor, &booking)?;
+    booking::insert(&mut Tx::new(tx, env, actor, &actor.trail), &new)?;
     Ok(Some(slot))
 }
 
-/// The doctor of a visit is away on its day, so that there is somebody to call.
-fn fall_ill(tx: &mut Conn, env: &Env, actor: &Actor, visit: &SlotDto) -> Result<()> {
-    let zone = scheduling::location(tx, visit.location_id)?.zone()?;
+/// Enters time off of a visit's practitioner for its day, so that staff have a patient to call.
+fn enter_time_off(tx: &mut Conn, env: &Env, actor: &Actor, visit: &SlotView) -> Result<()> {
+    let zone = location::find(tx, visit.location_id)?.zone()?;
     let day = visit.starts_at.in_zone(&zone).date();
-    let time_off = ExceptionInput {
+    let time_off = NewPractitionerException {
         kind: ExceptionKind::TimeOff,
-        starts_at: hours::midnight(day, &zone),
-        ends_at: hours::midnight(day.saturating_add(1.day()), &zone),
+        starts_at: weekly::midnight(day, &zone),
+        ends_at: weekly::midnight(day.saturating_add(1.day()), &zone),
         location_id: None,
         reason: "Ill".into(),
     };
-    let practitioner = scheduling::lock_practitioner(tx, visit.practitioner_id)?;
-    exceptions::enter(tx, env, actor, &practitioner, &time_off, &time_off.reason)?;
-    publishing::publish(tx, env, &practitioner, &[])?;
+    let practitioner = practitioner::lock(tx, visit.practitioner_id)?;
+    let tx = &mut Tx::new(tx, env, actor, &actor.trail);
+    exceptions::insert(tx, &practitioner, &time_off)?;
+    publishing::publish(tx, &practitioner, &[])?;
     Ok(())
 }

@@ -1,27 +1,28 @@
 //! An appointment as an iCalendar object (RFC 5545), for invitations in mails (RFC 5546) and for download.
 //!
-//! Written by hand: a dozen properties need no library, and folding must hold for any text in any script.
+//! Written without a library: there are a dozen properties, and folding must be correct for text in any script.
+
+use text::Language;
 
 use super::mailer;
 use super::model::AppointmentMail;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::text::Language;
 
-/// What the receiving calendar shall do (RFC 5546, section 1.4).
+/// What the receiving calendar does with the object (RFC 5546, section 1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Show the event; for download.
+    /// Shows the event; for download.
     Publish,
-    /// Enter or update the event, and let the attendee answer.
+    /// Adds or updates the event, and lets the attendee answer.
     Request,
-    /// Strike the event out.
+    /// Removes the event.
     Cancel,
 }
 
 impl Method {
-    /// As the object and the mail's content type name it.
+    /// Returns the name in the object and in the mail's content type.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Publish => "PUBLISH",
@@ -31,20 +32,21 @@ impl Method {
     }
 }
 
-/// Who meets.
+/// The parties of the appointment.
 #[derive(Debug, Clone, Copy)]
 pub struct Parties<'a> {
     /// The clinic's name.
     pub clinic: &'a str,
     /// The clinic's e-mail address, without a name.
     pub organizer: &'a str,
-    /// The name and e-mail address that the invitation goes to. Not shown when publishing: RFC 5546 forbids it there.
+    /// The name and e-mail address of the recipient. Not shown when publishing, because RFC 5546 forbids it.
     pub attendee: Option<(&'a str, &'a str)>,
 }
 
-/// The iCalendar text, with CRLF and folded lines. Times are UTC, so that no client needs our idea of a zone.
+/// Returns the iCalendar text, with CRLF and folded lines. Times are in UTC, so that clients need no zone definition.
 ///
-/// `stamp` is the instant of the change that the object tells of: of two objects with one `SEQUENCE` the later counts.
+/// `stamp` is the time of the change that the object is about. Of two objects with the same `SEQUENCE`, the later one
+/// counts.
 pub fn render(
     mail: &AppointmentMail,
     method: Method,
@@ -80,10 +82,10 @@ pub fn render(
     out.0
 }
 
-/// The iCalendar text for download: published, or struck out if the appointment is cancelled.
+/// Returns the iCalendar text for download. The file of a cancelled appointment removes the event.
 ///
 /// # Errors
-/// A fault, if `MAIL_FROM` is no address; the start of the service has checked that.
+/// A fault if `MAIL_FROM` is invalid, which the start of the service has checked.
 pub fn download(
     env: &Env,
     mail: &AppointmentMail,
@@ -125,13 +127,13 @@ fn utc(at: Timestamp) -> String {
     at.jiff().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// A calendar address; what would end the line or is no part of an address is left out.
+/// Returns a calendar address without characters that would end the line or are not part of an address.
 fn mailto(address: &str) -> String {
     let address: String = address.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
     format!("mailto:{address}")
 }
 
-/// A parameter's value in quotes, in which neither a quote nor a control character may stand (RFC 5545, 3.1).
+/// Returns a parameter's value in quotes. It must not contain quotes or control characters (RFC 5545, 3.1).
 fn quoted(text: &str) -> String {
     let clean: String = text
         .chars()
@@ -147,7 +149,7 @@ fn quoted(text: &str) -> String {
 struct Writer(String);
 
 impl Writer {
-    /// A property whose value is text of any content (RFC 5545, 3.3.11).
+    /// Writes a property whose value is any text (RFC 5545, 3.3.11).
     fn text(&mut self, name: &str, text: &str) {
         let mut value = String::with_capacity(text.len() + 8);
         for c in text.replace("\r\n", "\n").chars() {
@@ -161,7 +163,7 @@ impl Writer {
         self.line(name, &value);
     }
 
-    /// A content line, folded to 75 octets without cutting a character (RFC 5545, 3.1).
+    /// Writes a content line, folded to 75 octets without splitting a character (RFC 5545, 3.1).
     fn line(&mut self, name: &str, value: &str) {
         const LIMIT: usize = 75;
         let mut octets = 0;
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_says_when_and_where_in_utc_and_asks_for_an_answer() {
+    fn an_invitation_has_time_and_place_in_utc_and_asks_for_an_answer() {
         let lines = lines(&render(&appointment(), Method::Request, &PARTIES, EN, stamp()));
         for expected in [
             "METHOD:REQUEST",
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn its_words_are_in_the_language_of_whom_it_goes_to() {
+    fn its_text_is_in_the_language_of_the_recipient() {
         let mut mail = appointment();
         mail.patient = Some("Leo".into());
         let lines = lines(&render(&mail, Method::Request, &PARTIES, Language::Spanish, stamp()));
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancellation_strikes_the_event_out_and_a_download_names_no_attendee() {
+    fn a_cancellation_removes_the_event_and_a_download_names_no_attendee() {
         let cancel = lines(&render(&appointment(), Method::Cancel, &PARTIES, EN, stamp()));
         assert!(cancel.contains(&"METHOD:CANCEL".to_owned()) && cancel.contains(&"STATUS:CANCELLED".to_owned()));
         assert!(!cancel.iter().any(|line| line.contains("RSVP")));
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_signs_of_the_format_stays_one_value() {
+    fn a_name_with_special_characters_stays_one_value() {
         let mut mail = appointment();
         mail.practitioner = "Dr. A, B; C\\D\nEND:VEVENT".into();
         let name = "Ann \"the; leg\", Ames\r\nX-EVIL:1";

@@ -1,24 +1,28 @@
-//! A stored message as an e-mail: headers, text and HTML, and for appointments the invitation.
+//! Builds the e-mail of a stored message: headers, text and HTML, and for appointments the calendar invitation.
 
 use std::time::SystemTime;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message as Email};
+use text::Language;
 
 use super::calendar::{self, Method, Parties};
 use super::model::{AppointmentMail, Mail, Message};
 use super::retry::Failure;
 use super::templates::{self, one_line};
+use crate::clinic::first_location;
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::phone::Telephone;
-use crate::text::Language;
+use crate::db::Conn;
+use crate::env::Env;
+use crate::error::Result;
+use crate::phone::{Country, Telephone};
 
-/// Puts the e-mail together; `phone` is the number to call.
+/// Builds the e-mail. `phone` is the telephone number that it names.
 ///
 /// # Errors
-/// Where a template is broken or the address is none.
+/// If a template is broken or the address is invalid.
 pub fn compose(
     config: &Config,
     sender: &Mailbox,
@@ -27,18 +31,19 @@ pub fn compose(
     phone: Option<&Telephone>,
     now: Timestamp,
 ) -> Result<Email, Failure> {
-    let words = templates::render(config, mail, &message.recipient, phone)?;
+    let rendered = templates::render(config, mail, &message.recipient, phone)?;
     let address: Address =
         message.recipient.email.as_deref().unwrap_or_default().parse().map_err(|_| Failure::Address)?;
     // lettre panics on control characters in a display name.
     let name = message.recipient.name.as_deref().map(one_line).filter(|name| !name.is_empty());
-    let mut body =
-        MultiPart::alternative().singlepart(SinglePart::plain(words.text)).singlepart(SinglePart::html(words.html));
+    let mut body = MultiPart::alternative()
+        .singlepart(SinglePart::plain(rendered.text))
+        .singlepart(SinglePart::html(rendered.html));
     let mut attachment = None;
     if let Some(appointment) = mail.appointment() {
         let method = if matches!(mail, Mail::AppointmentCancelled(_)) { Method::Cancel } else { Method::Request };
         let text = invitation(config, sender, message, appointment, method);
-        // As an alternative it is what mail programs act upon; as a file it serves those that do not.
+        // Mail programs that know invitations use the alternative part. The attachment is for all others.
         let kind = content_type(&format!("text/calendar; method={}; charset=utf-8", method.as_str()))?;
         body = body.singlepart(SinglePart::builder().header(kind).body(text.clone()));
         attachment = Some(Attachment::new("invite.ics".to_owned()).body(text, content_type("application/ics")?));
@@ -48,14 +53,23 @@ pub fn compose(
         .date(SystemTime::from(now.jiff()))
         .from(sender.clone())
         .to(Mailbox::new(name, address))
-        .subject(words.subject)
-        // RFC 3834: no out-of-office reply, please.
+        .subject(rendered.subject)
+        // Stops out-of-office replies (RFC 3834).
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()));
     match attachment {
         Some(attachment) => builder.multipart(MultiPart::mixed().multipart(body).singlepart(attachment)),
         None => builder.multipart(body),
     }
     .map_err(|_| Failure::Compose)
+}
+
+/// Returns the telephone number that mails name: the clinic's, else that of its first location, in the format of that location's
+/// country.
+pub fn clinic_phone(conn: &mut Conn, env: &Env) -> Result<Option<Telephone>> {
+    let first = first_location(conn)?;
+    let country = first.as_ref().and_then(|location| Country::of(&location.country));
+    let number = env.config.settings.clinic_phone.clone().or(first.map(|location| location.phone));
+    Ok(number.map(|number| Telephone::of(&number, country)))
 }
 
 fn invitation(
@@ -78,7 +92,7 @@ fn content_type(text: &str) -> Result<ContentType, Failure> {
     ContentType::parse(text).map_err(|_| Failure::Compose)
 }
 
-/// The right part of Message-IDs. The sender's domain is where spam filters expect it to come from.
+/// The right part of Message-IDs. Spam filters expect the sender's domain.
 fn domain(sender: &Mailbox) -> &str {
     let domain = sender.email.domain();
     if domain.is_ascii() { domain } else { "legwork.invalid" }
@@ -112,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mail_is_plain_ascii_on_the_wire_and_says_that_a_machine_wrote_it() {
+    fn every_mail_is_ascii_and_marked_as_generated() {
         for mail in mails() {
             let bytes = bytes(&mail, &message(&mail, "ann@example.org"));
             assert!(bytes.is_ascii());
@@ -156,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_id_stays_from_try_to_try_and_is_new_when_sent_again() {
+    fn the_message_id_stays_the_same_on_retries_and_changes_on_a_resend() {
         let mail = Mail::AlreadyRegistered;
         let mut message = message(&mail, "ann@example.org");
         let id = |message: &Message| parsed(&bytes(&mail, message)).message_id().expect("an id").to_owned();
@@ -168,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_any_script_and_with_line_breaks_reach_the_header_whole_and_alone() {
+    fn a_name_in_any_script_or_with_line_breaks_stays_one_header_value() {
         for name in ["Zoë Müller-Åberg", "李小龍", "Ann\r\nBcc: evil@example.org", "a \"b\" <c>, d; \\", "\u{7}"]
         {
             let mail = Mail::AppointmentBooked(appointment());
@@ -185,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_a_failure_and_no_panic() {
+    fn an_invalid_address_is_a_failure_and_not_a_panic() {
         let sender = mailer::sender(&config().settings).expect("a sender");
         for recipient in ["", "ann", "ann@", "ann@example.org\r\nRCPT TO:<x@example.org>", "a b@example.org"] {
             let mail = Mail::AlreadyRegistered;

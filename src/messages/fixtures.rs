@@ -1,14 +1,14 @@
-//! What the tests of this department share.
+//! Fixtures of the tests of messages.
 
 use super::model::{
     AccessMail, AppointmentMail, BirthdayMail, Mail, Message, MessageStatus, Recipient, RecordChange, RecordMail,
-    SecurityEvent,
+    RegistrationMail, SecurityEvent,
 };
 use crate::config::{Config, Settings};
 use crate::db::Target;
 use crate::sealed::Sealed;
 
-/// The settings of a clinic whose own name says nothing about health.
+/// Settings of a clinic whose name says nothing about health.
 pub fn config() -> Config {
     #[derive(clap::Parser)]
     struct Flags {
@@ -51,7 +51,7 @@ fn birthday() -> BirthdayMail {
     BirthdayMail { patient: "Leo".into(), on: "2028-07-04".parse().expect("a day") }
 }
 
-/// The access that was given to a guardian on Monday, March 2, 2026.
+/// Access granted to a guardian on Monday, March 2, 2026.
 pub fn access() -> AccessMail {
     AccessMail {
         patient: None,
@@ -63,7 +63,12 @@ pub fn access() -> AccessMail {
     }
 }
 
-/// Ann, who speaks a language.
+/// A registration by Ann, for herself or another patient.
+pub fn registration(patient: Option<&str>) -> RegistrationMail {
+    RegistrationMail { name: "Ann Ames".into(), patient: patient.map(str::to_owned) }
+}
+
+/// Ann, with a language.
 pub fn ann(language: &str) -> Recipient {
     Recipient {
         name: Some("Ann Ames".into()),
@@ -76,7 +81,7 @@ pub fn ann(language: &str) -> Recipient {
 /// One mail of each kind.
 pub fn mails() -> Vec<Mail> {
     vec![
-        Mail::VerifyEmail { token: "verify-0123456789".into() },
+        Mail::VerifyEmail { token: "verify-0123456789".into(), registration: Some(registration(Some("Leo Ames"))) },
         Mail::AlreadyRegistered,
         Mail::ResetPassword { token: "reset-0123456789".into() },
         Mail::Invitation { token: "invite-0123456789".into() },
@@ -94,7 +99,7 @@ pub fn mails() -> Vec<Mail> {
     ]
 }
 
-/// A message as if it were leased; its payload is not there.
+/// A leased message with an empty payload.
 pub fn message(mail: &Mail, recipient: &str) -> Message {
     let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
     Message {

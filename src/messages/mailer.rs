@@ -1,4 +1,4 @@
-//! How mails leave the house: over SMTP, or into files where there is no mail server.
+//! Sends mails over SMTP, or writes them to files if no server is configured.
 
 use std::fs;
 use std::io::Write;
@@ -14,47 +14,47 @@ use secrecy::{ExposeSecret, SecretString};
 use super::retry::Failure;
 use crate::config::Settings;
 
-/// Seconds for a connection to the mail server.
-const CONNECT: Duration = Duration::from_secs(10);
-/// Seconds for a whole delivery. lettre bounds only the connecting, so a server that falls silent is left by this.
-const DELIVERY: Duration = Duration::from_secs(30);
+/// The limit for a connection to the mail server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The limit for a whole delivery. lettre limits only the connection, not a server that stops responding.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Takes mails out of the house.
+/// Sends mails.
 pub struct Mailer {
     /// The sender of all mails.
     pub sender: Mailbox,
-    way: Way,
+    delivery: Delivery,
 }
 
-enum Way {
+enum Delivery {
     Smtp(Smtp),
     Files(PathBuf),
 }
 
 impl Mailer {
-    /// Checks the settings and makes ready; it does not connect yet. Must be called inside the async runtime.
+    /// Checks the settings. Does not connect yet. Must be called inside the async runtime.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// A text for the operator.
     pub fn new(settings: &Settings) -> Result<Self, String> {
         if let Some(folder) = settings.template_dir.as_ref().filter(|folder| !folder.is_dir()) {
             return Err(format!("TEMPLATE_DIR: {} is not a folder", folder.display()));
         }
-        let way = match &settings.smtp_url {
-            Some(url) => Way::Smtp(Smtp::new(url.clone())?),
-            None => Way::Files(prepare(&settings.mail_dir)?),
+        let delivery = match &settings.smtp_url {
+            Some(url) => Delivery::Smtp(Smtp::new(url.clone())?),
+            None => Delivery::Files(create_folder(&settings.mail_dir)?),
         };
-        Ok(Self { sender: sender(settings)?, way })
+        Ok(Self { sender: sender(settings)?, delivery })
     }
 
-    /// Hands one mail over. `name` is what a file is called, and sorts by time.
+    /// Sends one mail. `name` is the name of its file and sorts by time.
     ///
     /// # Errors
-    /// Why the mail is not known to have been taken.
+    /// The reason why the mail may not have been accepted.
     pub async fn deliver(&self, mail: Email, name: &str) -> Result<(), Failure> {
-        match &self.way {
-            Way::Smtp(smtp) => smtp.deliver(mail).await,
-            Way::Files(folder) => {
+        match &self.delivery {
+            Delivery::Smtp(smtp) => smtp.deliver(mail).await,
+            Delivery::Files(folder) => {
                 let (folder, name) = (folder.clone(), name.to_owned());
                 let written = tokio::task::spawn_blocking(move || write(&folder, &name, &mail.formatted())).await;
                 written.map_err(|_| Failure::File)?.map_err(|error| {
@@ -66,10 +66,10 @@ impl Mailer {
     }
 }
 
-/// The sender of all mails, from `MAIL_FROM`.
+/// Reads the sender of all mails from `MAIL_FROM`.
 ///
 /// # Errors
-/// In words for the operator.
+/// A text for the operator.
 pub fn sender(settings: &Settings) -> Result<Mailbox, String> {
     let text = settings.mail_from.trim();
     let mailbox = if text.chars().any(char::is_control) { None } else { text.parse().ok() };
@@ -81,28 +81,28 @@ type Transport = AsyncSmtpTransport<Tokio1Executor>;
 struct Smtp {
     url: SecretString,
     transport: Mutex<Transport>,
-    /// How long a delivery may take.
-    patience: Duration,
+    /// The limit for a delivery.
+    timeout: Duration,
 }
 
 impl Smtp {
     fn new(url: SecretString) -> Result<Self, String> {
-        Ok(Self { transport: Mutex::new(transport(&url)?), url, patience: DELIVERY })
+        Ok(Self { transport: Mutex::new(transport(&url)?), url, timeout: DELIVERY_TIMEOUT })
     }
 
     async fn deliver(&self, mail: Email) -> Result<(), Failure> {
         let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let eight_bit_address = !AsRef::<str>::as_ref(&mail.envelope().to()[0]).is_ascii();
-        let mut delivery = Box::pin(transport.send(mail));
+        let mut sending = Box::pin(transport.send(mail));
         tokio::select! {
-            outcome = &mut delivery => match outcome {
+            outcome = &mut sending => match outcome {
                 Ok(_) => Ok(()),
                 Err(error) if error.is_client() && eight_bit_address => Err(Failure::Address),
-                Err(error) => Err(class(&error)),
+                Err(error) => Err(classify(&error)),
             },
-            () = tokio::time::sleep(self.patience) => {
-                // The broken-off connection goes back to its pool with an answer still to come, which the next mail
-                // would take for its own. So the whole pool goes, before the delivery is dropped.
+            () = tokio::time::sleep(self.timeout) => {
+                // The interrupted connection would return to its pool while a response is outstanding, and the next
+                // mail would read that response as its own. Replace the whole pool before the delivery is dropped.
                 if let Ok(fresh) = self::transport(&self.url) {
                     *self.transport.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
                 }
@@ -114,14 +114,14 @@ impl Smtp {
 
 fn transport(url: &SecretString) -> Result<Transport, String> {
     let pool = PoolConfig::new().max_size(4).idle_timeout(Duration::from_secs(30));
-    // The error's text may quote the URL, password and all.
+    // The error's text may quote the URL with its password.
     let builder = Transport::from_url(url.expose_secret())
         .map_err(|_| "SMTP_URL: smtp://HOST, smtps://USER:PASSWORD@HOST or smtp://…?tls=required".to_owned())?;
-    Ok(builder.timeout(Some(CONNECT)).pool_config(pool).build())
+    Ok(builder.timeout(Some(CONNECT_TIMEOUT)).pool_config(pool).build())
 }
 
-/// The class of an SMTP failure, without the server's words.
-fn class(error: &smtp::Error) -> Failure {
+/// Returns the class of an SMTP failure, without the server's text.
+fn classify(error: &smtp::Error) -> Failure {
     if let Some(code) = error.status() {
         Failure::Smtp(code.into())
     } else if error.is_timeout() {
@@ -135,17 +135,17 @@ fn class(error: &smtp::Error) -> Failure {
     }
 }
 
-fn prepare(folder: &Path) -> Result<PathBuf, String> {
+fn create_folder(folder: &Path) -> Result<PathBuf, String> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    // The mails hold names and links that sign people in.
+    // The mails contain names, and links that sign people in.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|error| format!("MAIL_DIR: {}: {error}", folder.display()))?;
     Ok(folder.to_owned())
 }
 
-/// Writes a mail whole or not at all, and durably.
+/// Writes a mail durably, completely or not at all.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = folder.join(format!(".{name}.tmp"));
     let mut options = fs::OpenOptions::new();
@@ -179,7 +179,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
     }
 
-    /// Serves one SMTP connection; the answer to a mail comes after `delay`.
+    /// Serves one SMTP connection. The response to a mail comes after `delay`.
     fn talk(stream: TcpStream, delay: Duration) -> std::io::Result<()> {
         let mut out = stream.try_clone()?;
         let mut lines = BufReader::new(stream).lines();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_that_was_broken_off_leaves_no_answer_behind_for_the_next_one() {
+    fn an_interrupted_delivery_leaves_no_response_for_the_next_one() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("smtp://{}", listener.local_addr().expect("an address"));
         let connections = Arc::new(AtomicUsize::new(0));
@@ -216,21 +216,21 @@ mod tests {
         });
         runtime().block_on(async {
             let mut smtp = Smtp::new(url.into()).expect("a URL");
-            smtp.patience = Duration::from_millis(200);
+            smtp.timeout = Duration::from_millis(200);
             assert_eq!(smtp.deliver(mail("ann@example.org")).await, Err(Failure::Timeout));
             tokio::time::sleep(Duration::from_millis(400)).await;
             assert_eq!(smtp.deliver(mail("nobody@example.org")).await, Err(Failure::Smtp(550)));
             assert_eq!(smtp.deliver(mail("ann@example.org")).await, Ok(()));
-            // A connection goes back to its pool a moment after its delivery.
+            // A connection returns to its pool a moment after its delivery.
             tokio::time::sleep(Duration::from_millis(50)).await;
             assert_eq!(smtp.deliver(mail("ann@example.org")).await, Ok(()));
         });
-        // The second of the good ones shares its connection.
+        // The last delivery uses the connection of the one before.
         assert_eq!(connections.load(Ordering::SeqCst), 3);
     }
 
     #[test]
-    fn a_connection_that_is_refused_or_dropped_is_told_as_such() {
+    fn a_rejected_or_dropped_connection_is_a_failure_of_its_class() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("smtp://{}", listener.local_addr().expect("an address"));
         let dropper = std::thread::spawn(move || drop(listener.accept()));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_settings_are_told_at_the_start_without_the_password() {
+    fn wrong_settings_are_errors_at_start_without_the_password() {
         let _runtime = runtime();
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_there_whole_for_its_owner_only() {
+    fn a_file_is_complete_and_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut settings = config().settings;
         settings.mail_dir = folder.path().join("a/mail");

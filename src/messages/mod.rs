@@ -1,20 +1,32 @@
-//! Outgoing messages: e-mails, and for those without an address what the desk tells them by phone. A message is written in the transaction that causes it ([`outbox::enqueue`]); a worker renders and
-//! sends it afterwards, so that neither a mail server nor a template can hinder a booking.
+//! Outgoing messages: mails, and calls that staff make to recipients without an e-mail address. Owns the table `messages`.
 //!
-//! Nothing about health ever stands in a mail: no reason, no note, no intake, and of a visit type only its public name.
+//! A message is created in the transaction that causes it ([`outbox::enqueue`]). A worker renders and sends it later, so a failing
+//! mail server or template never blocks a booking.
+//!
+//! No mail says anything about health: no reason, no note, no intake. Of a visit type it has only the public name.
 
-pub mod api;
 pub mod calendar;
+pub mod completing;
 pub mod compose;
+pub mod listing;
 pub mod mailer;
 pub mod model;
 pub mod outbox;
 pub mod pacing;
+pub mod queue;
+pub mod resending;
 pub mod retry;
-pub mod store;
 pub mod templates;
 pub mod times;
+pub mod view;
 pub mod worker;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+
+use crate::http::Endpoints;
+
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(listing::list_messages).service(resending::resend_message).service(completing::complete_message);
+}

@@ -1,4 +1,4 @@
-//! What can be mailed, and what becomes of a message.
+//! The kinds of mails with their content, and the stored message.
 
 use std::fmt;
 
@@ -13,34 +13,34 @@ use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
 use crate::phone::{Country, Telephone};
 use crate::sealed::Sealed;
 
-/// How long a link works that proves an address. These stand here because the mails say them; whoever makes the links keeps
-/// to them. Short, as the mailbox may be read by others later (ASVS 5.0, 6.4.3).
+/// How long a link works that verifies an address. The durations are here because the mails state them; the code that
+/// creates the links uses them. Short, because other people may read the mailbox later (ASVS 5.0, 6.4.3).
 pub const VERIFICATION_LASTS: SignedDuration = SignedDuration::from_hours(24);
 /// How long a link works that sets a new password.
 pub const RESET_LASTS: SignedDuration = SignedDuration::from_hours(1);
-/// How long an invitation is good.
+/// How long an invitation is valid.
 pub const INVITATION_LASTS: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 text_enum! {
-    /// What a message is about.
+    /// The subject of a message.
     MessageKind {
-        /// A link that proves an address.
+        /// A link that verifies an address.
         VerifyEmail = "verify_email",
-        /// Somebody registered with an address that has an account.
+        /// A registration with an address that has an account.
         AlreadyRegistered = "already_registered",
         /// A link to set a new password.
         ResetPassword = "reset_password",
-        /// A link with which a new member of the staff sets a password.
+        /// A link with which a new staff member sets a password.
         Invitation = "invitation",
-        /// A link that proves a new address of an account.
+        /// A link that verifies a new address of an account.
         VerifyNewEmail = "verify_new_email",
-        /// Something about how the account signs in was changed.
+        /// A change of how the account signs in.
         SecurityNotice = "security_notice",
-        /// A link with which somebody comes to act for a patient.
+        /// A link that gives an account access to a patient.
         PatientInvitation = "patient_invitation",
         /// An appointment was booked.
         AppointmentBooked = "appointment_booked",
-        /// An appointment has a new time, place or doctor.
+        /// An appointment has a new time, location or practitioner.
         AppointmentMoved = "appointment_moved",
         /// An appointment was cancelled.
         AppointmentCancelled = "appointment_cancelled",
@@ -50,16 +50,16 @@ text_enum! {
         ComingOfAge = "coming_of_age",
         /// An account was given access to a patient's record.
         AccessGiven = "access_given",
-        /// The staff's worklist has something that cannot wait.
+        /// The worklist has something urgent.
         StaffAlert = "staff_alert",
-        /// The staff changed the address in a patient's record, or took an account's access to it away.
+        /// Staff changed the address in a patient's record, or ended an account's access to it.
         RecordNotice = "record_notice",
     }
 }
 
 impl MessageKind {
-    /// Whether both count against one budget of a mailbox. Mails about appointments share one; every other kind has its own, so
-    /// that no kind can use up what another needs.
+    /// Returns whether both kinds count against one limit of a mailbox. Mails about appointments share one. Every other
+    /// kind has its own, so that no kind can block another.
     pub fn shares_budget_with(self, other: Self) -> bool {
         self == other || (self.is_about_appointment() && other.is_about_appointment())
     }
@@ -70,112 +70,117 @@ impl MessageKind {
 }
 
 text_enum! {
-    /// What was changed about how an account signs in.
+    /// A change of how an account signs in, or an attempt that its owner should know of.
     SecurityEvent {
-        /// Another password, by who knew the old one.
+        /// The password was changed with the old one.
         PasswordChanged = "password_changed",
-        /// Another address was asked for; nothing has changed yet.
+        /// A new address was requested. Nothing has changed yet.
         EmailChangeAsked = "email_change_asked",
-        /// The account has another address.
+        /// The account has a new address.
         EmailChanged = "email_changed",
-        /// Codes are asked for from now on.
+        /// The second factor was turned on.
         SecondFactorOn = "second_factor_on",
-        /// Codes are no longer asked for.
+        /// The second factor was turned off.
         SecondFactorOff = "second_factor_off",
-        /// An administrator took the second factor away.
+        /// An administrator removed the second factor.
         SecondFactorReset = "second_factor_reset",
-        /// There are new recovery codes.
+        /// New recovery codes were created.
         RecoveryCodesRenewed = "recovery_codes_renewed",
         /// A recovery code was used.
         RecoveryCodeUsed = "recovery_code_used",
+        /// Several wrong codes came with the right password. Nothing has changed.
+        WrongCodes = "wrong_codes",
     }
 }
 
 text_enum! {
-    /// What the staff changed about how a patient's record is reached.
+    /// A change by staff of who can reach a patient's record.
     RecordChange {
-        /// The record has another e-mail address, or none.
+        /// The record has a new e-mail address, or none.
         AddressChanged = "address_changed",
-        /// The recipient's account may not act for the patient any more.
+        /// The recipient's account may no longer act for the patient.
         AccessEnded = "access_ended",
     }
 }
 
 text_enum! {
-    /// Where a message stands.
+    /// The status of a message.
     MessageStatus {
-        /// It will be sent, or sent again after a failure that may pass.
+        /// It will be sent, or sent again after a temporary failure.
         Pending = "pending",
-        /// The mail server took it.
+        /// The mail server accepted it.
         Sent = "sent",
-        /// It will not be sent unless somebody asks for it.
+        /// It failed and is sent again only on request.
         Failed = "failed",
-        /// Its recipient has no e-mail address: somebody must call.
+        /// The recipient has no e-mail address. Staff must call.
         ToPhone = "to_phone",
-        /// Staff called or settled it otherwise, or a newer message about the same appointment took its place.
+        /// Staff completed it without a mail, or a newer message about the same appointment replaced it.
         Done = "done",
     }
 }
 
-/// A mail to be, with what its template needs. It is stored sealed: tokens and times are nobody else's business.
+/// The content of a mail, as its template needs it. It is stored encrypted, because it has tokens and times.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Mail {
-    /// Prove the address.
+    /// Verifies the address.
     VerifyEmail {
-        /// For the link.
+        /// The token of the link.
         token: String,
+        /// The registration that the link verifies. None in messages of earlier versions.
+        #[serde(default)]
+        registration: Option<RegistrationMail>,
     },
-    /// There is an account already.
+    /// The address has an account already.
     AlreadyRegistered,
-    /// Set a new password.
+    /// Sets a new password.
     ResetPassword {
-        /// For the link.
+        /// The token of the link.
         token: String,
     },
-    /// Set a first password.
+    /// Sets the first password.
     Invitation {
-        /// For the link.
+        /// The token of the link.
         token: String,
     },
-    /// Prove a new address.
+    /// Verifies a new address.
     VerifyNewEmail {
-        /// For the link.
+        /// The token of the link.
         token: String,
     },
-    /// Something about signing in was changed.
+    /// A change of how the account signs in.
     SecurityNotice {
-        /// What.
+        /// The change.
         event: SecurityEvent,
     },
-    /// Come to act for a patient.
+    /// Gives an account access to a patient.
     PatientInvitation {
-        /// For the link.
+        /// The token of the link.
         token: String,
     },
-    /// Booked.
+    /// An appointment was booked.
     AppointmentBooked(AppointmentMail),
-    /// Moved.
+    /// An appointment was moved.
     AppointmentMoved(AppointmentMail),
-    /// Cancelled.
+    /// An appointment was cancelled.
     AppointmentCancelled(AppointmentMail),
-    /// The access to a child ends.
+    /// Access to a child ends.
     AccessEnds(BirthdayMail),
-    /// One's own affairs begin.
+    /// The recipient comes of age.
     ComingOfAge(BirthdayMail),
-    /// An account was given access.
+    /// An account was given access to a patient's record.
     AccessGiven(AccessMail),
-    /// Look at the worklist.
+    /// The worklist has something urgent.
     StaffAlert {
-        /// What to look for there; it means nothing to anybody else.
+        /// An id with which staff find the entry on the worklist. It says nothing to other people.
         reference: String,
     },
-    /// The staff changed how a record is reached.
+    /// Staff changed who can reach a record.
     RecordNotice(RecordMail),
 }
 
 impl Mail {
-    /// What it is about.
+    /// Returns the kind.
     pub fn kind(&self) -> MessageKind {
         match self {
             Self::VerifyEmail { .. } => MessageKind::VerifyEmail,
@@ -196,7 +201,7 @@ impl Mail {
         }
     }
 
-    /// The appointment, if it is about one.
+    /// Returns the appointment of a mail about one.
     pub fn appointment(&self) -> Option<&AppointmentMail> {
         match self {
             Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) | Self::AppointmentCancelled(mail) => {
@@ -206,7 +211,7 @@ impl Mail {
         }
     }
 
-    /// The birthday, if it is about one.
+    /// Returns the birthday of a mail about one.
     pub fn birthday(&self) -> Option<&BirthdayMail> {
         match self {
             Self::AccessEnds(mail) | Self::ComingOfAge(mail) => Some(mail),
@@ -214,7 +219,7 @@ impl Mail {
         }
     }
 
-    /// The given access, if it is about one.
+    /// Returns the access of a mail about one.
     pub fn access(&self) -> Option<&AccessMail> {
         match self {
             Self::AccessGiven(mail) => Some(mail),
@@ -222,7 +227,7 @@ impl Mail {
         }
     }
 
-    /// The change to how a record is reached, if it is about one.
+    /// Returns the change of a mail about one.
     pub fn record(&self) -> Option<&RecordMail> {
         match self {
             Self::RecordNotice(mail) => Some(mail),
@@ -230,7 +235,15 @@ impl Mail {
         }
     }
 
-    /// What the staff look for on the worklist.
+    /// Returns the registration of a mail about one.
+    pub fn registration(&self) -> Option<&RegistrationMail> {
+        match self {
+            Self::VerifyEmail { registration, .. } => registration.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the id with which staff find the entry on the worklist.
     pub fn reference(&self) -> Option<&str> {
         match self {
             Self::StaffAlert { reference } => Some(reference),
@@ -238,7 +251,7 @@ impl Mail {
         }
     }
 
-    /// What was changed about signing in.
+    /// Returns the change of a security notice.
     pub fn security_event(&self) -> Option<SecurityEvent> {
         match self {
             Self::SecurityNotice { event } => Some(*event),
@@ -246,13 +259,13 @@ impl Mail {
         }
     }
 
-    /// The page that the mail's link leads to, and the link's token.
+    /// Returns the page and the token of the mail's link.
     pub fn link(&self) -> Option<(&'static str, &str)> {
         match self {
-            Self::VerifyEmail { token } | Self::VerifyNewEmail { token } => Some(("verify-email", token)),
+            Self::VerifyEmail { token, .. } | Self::VerifyNewEmail { token } => Some(("verify-email", token)),
             Self::ResetPassword { token } | Self::Invitation { token } => Some(("set-password", token)),
             Self::PatientInvitation { token } => Some(("accept-invitation", token)),
-            // After a cancellation there is nothing left to look up.
+            // There is nothing to view after a cancellation.
             Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) => {
                 mail.token.as_deref().map(|token| ("appointment", token))
             }
@@ -261,7 +274,8 @@ impl Mail {
         }
     }
 
-    /// How long the mail's link works, where that is a fixed time; that of an appointment works until it ends.
+    /// Returns how long the mail's link works, if that is a fixed time. The link of an appointment works until the
+    /// appointment ends.
     pub fn link_lasts(&self) -> Option<SignedDuration> {
         match self {
             Self::VerifyEmail { .. } | Self::VerifyNewEmail { .. } => Some(VERIFICATION_LASTS),
@@ -278,86 +292,107 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// With which birthday a patient comes of age.
+/// The names in a registration, by which the owner of a mailbox tells several registrations apart.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationMail {
+    /// The person who registered.
+    pub name: String,
+    /// The patient, if it is another person.
+    pub patient: Option<String>,
+}
+
+impl RegistrationMail {
+    /// Names the holder of the account, or the patient who registers for themselves.
+    pub fn new(relation: &str, holder: Option<&str>, given_name: Option<&str>, family_name: &str) -> Self {
+        let patient = given_name.map_or_else(|| family_name.to_owned(), |given| format!("{given} {family_name}"));
+        match holder.filter(|_| relation != "self") {
+            Some(holder) => Self { name: holder.to_owned(), patient: Some(patient) },
+            None => Self { name: patient, patient: None },
+        }
+    }
+}
+
+/// The birthday on which a patient comes of age.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BirthdayMail {
-    /// What the patient is called.
+    /// The patient's first name.
     pub patient: String,
-    /// The day.
+    /// The birthday.
     pub on: Date,
 }
 
-/// Access to a patient's record as the mail tells of it. It does not name the account's holder: the name is the holder's own word.
+/// A granted access. It does not name the account's holder, because that name is unverified.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessMail {
-    /// What the patient is called, where the message goes to another person.
+    /// The patient's first name, if the message goes to another person.
     pub patient: Option<String>,
-    /// What the account's holder is to the patient: `self`, `parent`, `guardian` or `caregiver`.
+    /// The relation of the account's holder to the patient: `self`, `parent`, `guardian` or `caregiver`.
     pub relation: String,
-    /// The day on which it was given.
+    /// The day on which it was granted.
     pub on: Date,
-    /// Whether it waits for a second member of the staff.
+    /// Whether it waits for confirmation by a second staff member.
     pub pending: bool,
-    /// For the link that stops it; none in a call, and none where another account than the patient's own reads of `self`.
+    /// The token of the link that stops the access. None in a call, and none if another account than the patient's own
+    /// reads of `self`.
     pub token: Option<String>,
-    /// Who of the staff gave it: another one makes the call about it.
+    /// The staff member who granted it. Another one must make the call about it.
     #[serde(default)]
     pub given_by: Option<UserId>,
 }
 
-/// What the staff changed about how a record is reached, as the mail tells of it.
+/// A change by staff of who can reach a record.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordMail {
-    /// What the patient is called, where the message goes to another person.
+    /// The patient's first name, if the message goes to another person.
     pub patient: Option<String>,
-    /// What was changed.
+    /// The change.
     pub change: RecordChange,
 }
 
-/// An appointment as its mails and its calendar entry show it, at the moment of the change.
+/// An appointment as its mails and its calendar entry show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppointmentMail {
-    /// The calendar entry's UID is made from it.
+    /// Part of the calendar entry's UID.
     pub appointment_id: AppointmentId,
-    /// Grows with every change that the calendar must take over, a cancellation included (RFC 5545, 3.8.7.4).
+    /// Increases with every change that calendars must take over, including a cancellation (RFC 5545, 3.8.7.4).
     pub sequence: i32,
-    /// When it starts.
+    /// The start of the visit.
     pub starts_at: Timestamp,
-    /// When it ends.
+    /// The end of the visit.
     pub ends_at: Timestamp,
-    /// The location's zone, by its IANA name.
+    /// The location's IANA time zone.
     pub time_zone: String,
     /// The visit type's public name, which says nothing about health.
     pub visit: String,
-    /// The doctor's name.
+    /// The practitioner's name.
     pub practitioner: String,
     /// The location's name.
     pub location: String,
     /// The location's postal address.
     pub address: String,
-    /// The location's phone number, E.164.
+    /// The location's telephone number in E.164.
     pub phone: String,
-    /// What the patient reads out over the phone.
+    /// The code to give on the telephone.
     pub confirmation_code: String,
-    /// What the patient is called, where the message goes to somebody else.
+    /// The patient's first name, if the message goes to another person.
     #[serde(default)]
     pub patient: Option<String>,
-    /// For the link to the appointment.
+    /// The token of the link to the appointment.
     #[serde(default)]
     pub token: Option<String>,
-    /// Whether forms are still to be filled in before the visit.
+    /// Whether forms must be filled in before the visit.
     #[serde(default)]
     pub forms_due: bool,
-    /// Whether the patient, or an account that acts for them, cancelled it.
+    /// Whether the patient, or an account that acts for the patient, cancelled it.
     #[serde(default)]
     pub cancelled_by_patient: bool,
-    /// The location's country (ISO 3166-1, two letters), in whose form the phone number is shown.
+    /// The location's country (ISO 3166-1, two letters), which decides the format of the telephone number.
     #[serde(default)]
     pub country: Option<String>,
 }
 
 impl AppointmentMail {
-    /// The location's number, in the form of its country.
+    /// Returns the location's telephone number in the format of its country.
     pub fn telephone(&self) -> Telephone {
         Telephone::of(&self.phone, self.country.as_deref().and_then(Country::of))
     }
@@ -369,23 +404,23 @@ impl fmt::Debug for AppointmentMail {
     }
 }
 
-/// Whom a message is for, and how they are reached: by mail where there is an address, else by a call from the desk.
+/// The recipient of a message: by mail if there is an address, otherwise by a call.
 #[derive(Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = messages)]
 pub struct Recipient {
-    /// What to call them.
+    /// The name.
     #[diesel(column_name = recipient_name)]
     pub name: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
-    /// The telephone number (E.164), for the desk: also where a mail failed.
+    /// The telephone number in E.164, for a call, including one after a failed mail.
     pub phone: Option<String>,
-    /// Their language (BCP 47).
+    /// The language (BCP 47).
     pub language: String,
 }
 
 impl Recipient {
-    /// Where a new message to them stands.
+    /// Returns the status of a new message to this recipient.
     pub fn status(&self) -> MessageStatus {
         if self.email.is_some() { MessageStatus::Pending } else { MessageStatus::ToPhone }
     }
@@ -397,16 +432,16 @@ impl fmt::Debug for Recipient {
     }
 }
 
-/// A message with whom it is for.
+/// A message to be created.
 #[derive(Clone)]
 pub struct Envelope {
-    /// Whom it is for.
+    /// The recipient.
     pub recipient: Recipient,
-    /// The patient it is about.
+    /// The patient whom it is about.
     pub patient_id: Option<PatientId>,
-    /// The appointment it is about.
+    /// The appointment that it is about.
     pub appointment_id: Option<AppointmentId>,
-    /// What to say.
+    /// The content.
     pub mail: Mail,
 }
 
@@ -416,47 +451,47 @@ impl fmt::Debug for Envelope {
     }
 }
 
-/// A message as it is stored.
+/// A stored message.
 #[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = messages)]
 pub struct Message {
-    /// Its id.
+    /// The id.
     pub id: MessageId,
-    /// What it is about.
+    /// The subject.
     pub kind: MessageKind,
-    /// Where it stands.
+    /// The status.
     pub status: MessageStatus,
-    /// Whom it is for.
+    /// The recipient.
     #[diesel(embed)]
     pub recipient: Recipient,
-    /// The patient it is about.
+    /// The patient whom it is about.
     pub patient_id: Option<PatientId>,
-    /// The appointment it is about.
+    /// The appointment that it is about.
     pub appointment_id: Option<AppointmentId>,
-    /// What to say.
+    /// The encrypted content.
     pub payload: Sealed<Mail>,
-    /// How often sending was begun since it was last asked for.
+    /// The number of attempts since it was created or last sent again.
     pub attempts: i32,
-    /// How often somebody had it sent again. Each time makes it a mail of its own, which no mailbox takes for a double.
+    /// How often staff sent it again. Each time makes it a mail of its own, which no mailbox drops as a duplicate.
     pub resends: i32,
-    /// When it is next due; while a worker has it, when that worker's lease ends.
+    /// When it is next due, or when the lease of its worker expires.
     pub due_at: Timestamp,
     /// The class of the last failure.
     pub last_error: Option<String>,
-    /// When it was written.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When the mail server took it.
+    /// When the mail server accepted it.
     pub sent_at: Option<Timestamp>,
-    /// When it was done by hand.
+    /// When it was completed without a mail.
     pub done_at: Option<Timestamp>,
-    /// Who did it; nobody, where a newer message about the same appointment took its place.
+    /// The account that completed it. None if a newer message about the same appointment replaced it.
     pub done_by: Option<UserId>,
-    /// What they noted.
+    /// The note of the staff.
     pub note: Option<Sealed<String>>,
 }
 
 impl Message {
-    /// The left part of its Message-ID: the same for every try, so that a mail sent twice can be told as one.
+    /// Returns the left part of its Message-ID: the same for every attempt, so that a mail sent twice is recognised.
     pub fn mail_id(&self) -> String {
         if self.resends == 0 { self.id.to_string() } else { format!("{}-{}", self.id, self.resends) }
     }

@@ -1,29 +1,28 @@
-//! Writing a message in the transaction that causes it.
+//! Creating a message in the transaction that causes it.
 
 use diesel::prelude::*;
-
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use jiff::SignedDuration;
+use unicode_normalization::UnicodeNormalization;
 
-use super::model::{Envelope, Mail, MessageKind, SecurityEvent};
+use super::model::{Envelope, Mail, Message, MessageKind, MessageStatus, SecurityEvent};
 use crate::clock::Timestamp;
+use crate::db::raw_sql::RawSql;
 use crate::db::schema::messages;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::MessageId;
+use crate::ids::{AppointmentId, MessageId};
 use crate::sealed::{Place, Sealed};
 
-/// The time over which mails to one mailbox are counted.
-pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// How many security notices a mailbox gets in [`WINDOW`] before a repeated one is left out.
+/// The period over which mails to one mailbox are counted.
+pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
+/// How many times the hourly limit a mailbox gets if each further mail is the first one of its caller.
+const CALLERS: i64 = 4;
+/// How many security notices a mailbox gets in [`WINDOW`] before repeated ones are dropped.
 const NOTICES: usize = 10;
 
-/// Writes a message that is due now. It goes out, or onto the desk's list of calls, if, and only if, the transaction is
-/// kept.
-///
-/// # Errors
-/// The database's.
+/// Creates a message that is due now. It is sent, or listed as a call, only if the transaction is committed.
 pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageId> {
     let id: MessageId = env.new_id();
     let now = env.now();
@@ -50,51 +49,62 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
             messages::created_at.eq(now),
         ))
         .execute(tx))?;
-    // This rings before the commit. A worker that looks too early all the same looks again within a second.
+    // This wakes the worker before the commit. A worker that is too early looks again within a second.
     env.mail_written.notify_one();
     Ok(id)
 }
 
-/// Returns whether the address may get another mail of a kind that a stranger can ask for. Each kind has a budget of its
-/// own, so that no request uses up another's: a password reset always finds one. Ask before making a new link, which would void
-/// the last one; answer the caller alike in both cases.
+/// Returns whether the address may get another mail of a kind that strangers can request. Each kind has its own limit, so that
+/// requests of one kind cannot block a password reset. Call it before creating a new link, which would revoke the last one. Give the
+/// caller the same response in both cases.
 ///
 /// Requests for one address wait for each other until their transactions end.
-///
-/// # Errors
-/// The database's.
 pub fn has_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<bool> {
-    let has_room = room_from(conn, env, address, kind)?.is_none();
+    has_room_for(conn, env, address, kind, most(env))
+}
+
+/// Like [`has_room`], for a caller who has caused no such mail to the address within [`WINDOW`]. It has a higher limit, so that
+/// other callers cannot use it up. A mailbox has any number of addresses with a tag; these have the usual limit.
+pub fn has_room_for_first(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<bool> {
+    let callers = if mailbox(address) == address.to_lowercase() { CALLERS } else { 1 };
+    has_room_for(conn, env, address, kind, most(env) * callers)
+}
+
+fn has_room_for(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind, most: i64) -> Result<bool> {
+    let has_room = room_from(conn, env, address, kind, most)?.is_none();
     if !has_room {
-        tracing::warn!(%kind, "a mailbox has had its mails of this kind for this hour; the request writes none");
+        tracing::warn!(%kind, "the hourly limit of mails of this kind to one address is reached; no mail was created");
     }
     Ok(has_room)
 }
 
-/// Like [`has_room`], for a caller from the staff, who is told.
+fn most(env: &Env) -> i64 {
+    i64::from(env.config.settings.max_mails_per_hour)
+}
+
+/// Like [`has_room`], for staff, who get an error.
 ///
 /// # Errors
 /// [`Error::TooMany`] with the code `mailbox_full`.
 pub fn require_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<()> {
-    let Some(from) = room_from(conn, env, address, kind)? else { return Ok(()) };
+    let Some(from) = room_from(conn, env, address, kind, most(env))? else { return Ok(()) };
     Err(Error::TooMany {
         code: "mailbox_full",
         retry_after: u32::try_from(from.since(env.now()).as_secs()).unwrap_or(0).max(1),
-        detail: "This address has had its mails of this kind for this hour; links in earlier ones keep working. Retry after the \
-                 number of seconds in Retry-After."
+        detail: "The hourly limit of mails of this kind to this address is reached. Links in earlier mails keep working. Retry after \
+                 the number of seconds in Retry-After."
             .into(),
     })
 }
 
-/// The time from which the mailbox may get this kind of mail again; none if it may now.
-fn room_from(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<Option<Timestamp>> {
+/// Returns the time from which the mailbox may get this kind of mail again, or none if it may now.
+fn room_from(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind, most: i64) -> Result<Option<Timestamp>> {
     let mailbox = mailbox(address);
     if let Conn::Postgres(conn) = conn {
-        // On SQLite all writes follow each other anyway.
+        // SQLite's writes are serial.
         let wait = diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended('mailbox:' || $1, 0))");
         wait.bind::<Text, _>(&mailbox).execute(conn)?;
     }
-    let most = i64::from(env.config.settings.max_mails_per_hour);
     let oldest_that_counts: Option<Timestamp> = messages::table
         .filter(messages::email_key.eq(mailbox))
         .filter(messages::created_at.gt(env.now().minus(WINDOW)))
@@ -107,11 +117,8 @@ fn room_from(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Re
     Ok(oldest_that_counts.map(|at| at.plus(WINDOW)))
 }
 
-/// Returns whether the address was told of this event within the hour, and of so many others that telling it again would only
-/// fill the mailbox. The first notice of each event always goes out.
-///
-/// # Errors
-/// The database's.
+/// Returns whether a notice of this event is to be dropped: the address got one within the hour, and at least [`NOTICES`] notices in
+/// all. The first notice of each event is always sent.
 pub fn is_repeated_notice(conn: &mut Conn, env: &Env, address: &str, event: SecurityEvent) -> Result<bool> {
     let recent: Vec<(MessageId, Sealed<Mail>)> = messages::table
         .filter(messages::email_key.eq(mailbox(address)))
@@ -122,25 +129,65 @@ pub fn is_repeated_notice(conn: &mut Conn, env: &Env, address: &str, event: Secu
     if recent.len() < NOTICES {
         return Ok(false);
     }
-    // One that cannot be opened counts as another event: rather twice than never.
+    // A notice that cannot be decrypted counts as another event, because a second notice is better than none.
     Ok(recent
         .iter()
         .any(|(id, payload)| open(env, *id, payload).is_ok_and(|mail| mail.security_event() == Some(event))))
 }
 
-/// What mails to an address are counted by.
-pub(super) fn mailbox(address: &str) -> String {
-    address.to_lowercase()
-}
-
-/// Opens a stored payload.
+/// Reads a message.
 ///
 /// # Errors
-/// A fault, if the key is missing or the value was tampered with.
+/// [`Error::NotFound`].
+pub(super) fn find(conn: &mut Conn, id: MessageId) -> Result<Message> {
+    Ok(messages::table.find(id).select(Message::as_select()).first(conn)?)
+}
+
+/// Completes the open calls and the failed mails about an appointment, because a newer message replaces them.
+pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
+    let open = RawSql::<Bool>::new("messages.status IN ('to_phone', 'failed')");
+    diesel::update(messages::table.filter(open).filter(messages::appointment_id.eq(appointment)))
+        .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// The key by which mails to an address are counted. Most providers deliver `ann+tag@…` to `ann@…`, and letters in other Unicode forms
+/// to the same mailbox.
+pub(super) fn mailbox(address: &str) -> String {
+    let address: String = address.nfkc().collect::<String>().to_lowercase();
+    match address.rsplit_once('@') {
+        Some((local, domain)) => {
+            let base = local.split_once('+').map_or(local, |(base, _)| base);
+            format!("{base}@{domain}")
+        }
+        None => address,
+    }
+}
+
+/// Decrypts a stored payload.
+///
+/// # Errors
+/// A fault if the key is missing or the value was changed.
 pub(super) fn open(env: &Env, id: MessageId, payload: &Sealed<Mail>) -> Result<Mail> {
     env.sealer.open(place(id), payload)
 }
 
 fn place(id: MessageId) -> Place {
     Place::new("messages", "payload", id.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mailbox;
+
+    #[test]
+    fn row_03_spellings_of_one_mailbox_share_its_limits() {
+        for spelling in ["ann@example.org", "Ann+a@example.org", "ann+a+b@example.org", "a\u{ff4e}n@example.org"] {
+            assert_eq!(mailbox(spelling), "ann@example.org", "{spelling}");
+        }
+        assert_eq!(mailbox("zoe\u{308}@example.org"), mailbox("ZO\u{cb}@example.org"));
+        assert_ne!(mailbox("ann.b@example.org"), mailbox("ann@example.org"));
+        assert_eq!(mailbox("+a@example.org"), "@example.org");
+    }
 }

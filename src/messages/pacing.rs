@@ -1,14 +1,15 @@
-//! What is to be said no more, and what is to be said later: decided when a worker takes a message, so that no request waits
-//! for it, and whatever happened to the message before.
+//! Decides which leased messages are sent now, dropped or postponed. A worker decides when it leases a message, so that
+//! no request waits for it.
 //!
-//! - **Outdated.** A message about an appointment that could not go out at once is struck if a newer one about the appointment was
-//!   written to the mailbox: only the newest goes out. Where the patient's side cancels a visit of which the mailbox has not been told yet, nothing is left to say, and the
-//!   cancellation is struck as well. A cancellation by the clinic always goes out: the patient may know of the visit from a call.
-//! - **Too many.** A mailbox gets the first third of `MAX_NOTICES_PER_HOUR` at once. Each further mail of the same budget waits
-//!   [`CALM`] after it was written, so that a newer one can take its place; past the whole number it waits until the hour has room
-//!   again. Nothing is lost: of each appointment the last state is told.
+//! - **Outdated.** A message about an appointment that could not be sent at once is dropped if a newer one about the
+//!   appointment was created for the mailbox. If the patient's side cancels a visit of which the mailbox has not been
+//!   told yet, the cancellation is dropped as well. A cancellation by the clinic is always sent, because the patient
+//!   may know of the visit from a call.
+//! - **Too many.** A mailbox gets the first third of `MAX_NOTICES_PER_HOUR` at once. Each further mail of the same
+//!   limit waits [`BUSY_DELAY`] after it was created, so that a newer one can replace it. When the limit is reached, it
+//!   waits until the hour has room again. Nothing is lost: the last state of each appointment is always sent.
 //!
-//! Several instances may together pass the number by what each has in its hands.
+//! Several instances may together exceed the limit by the messages that each of them holds.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,7 @@ use jiff::SignedDuration;
 
 use super::model::{Mail, Message, MessageKind, MessageStatus};
 use super::outbox::{self, WINDOW};
-use super::store::is;
+use super::queue::has_status;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::messages;
@@ -26,92 +27,92 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{AppointmentId, MessageId};
 
-/// How long a mail to a busy mailbox waits after it was written.
-pub const CALM: SignedDuration = SignedDuration::from_secs(30);
-/// A message that is older had to wait: for its mailbox, or for the mail server.
-const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
+/// How long a mail to a busy mailbox waits after it was created.
+pub const BUSY_DELAY: SignedDuration = SignedDuration::from_secs(30);
+/// A message that is older than this had to wait, for its mailbox or for the mail server.
+const SENT_AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
 
-/// What is to become of a message that a worker has leased.
-enum Verdict {
+/// What happens to a leased message.
+enum Decision {
     Send,
-    Strike,
+    Drop,
     Wait(Timestamp),
 }
 
-/// Strikes leased messages that are outdated, puts those back that have to wait, and returns the others.
-///
-/// # Errors
-/// The database's.
-pub fn sort_out(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Message>> {
+/// Drops leased messages that are outdated, postpones those that must wait, and returns the others.
+pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Message>> {
     let now = env.now();
-    let mut let_through: HashMap<String, Vec<MessageKind>> = HashMap::new();
+    let mut selected: HashMap<String, Vec<MessageKind>> = HashMap::new();
     let mut to_send = Vec::with_capacity(leased.len());
     for message in leased {
         let Some(mailbox) = message.recipient.email.as_deref().map(outbox::mailbox) else {
             to_send.push(message);
             continue;
         };
-        let with_it = let_through.entry(mailbox.clone()).or_default();
+        let with_it = selected.entry(mailbox.clone()).or_default();
         let shared = with_it.iter().filter(|kind| kind.shares_budget_with(message.kind)).count();
-        match judge(tx, env, &message, &mailbox, shared, now)? {
-            Verdict::Send => {
+        match decide(tx, env, &message, &mailbox, shared, now)? {
+            Decision::Send => {
                 with_it.push(message.kind);
                 to_send.push(message);
             }
-            Verdict::Strike => strike(tx, &message, now)?,
-            Verdict::Wait(until) => put_back(tx, &message, until)?,
+            Decision::Drop => drop_message(tx, &message, now)?,
+            Decision::Wait(until) => postpone(tx, &message, until)?,
         }
     }
     Ok(to_send)
 }
 
-fn judge(
+fn decide(
     tx: &mut Conn,
     env: &Env,
     message: &Message,
     mailbox: &str,
     with_it: usize,
     now: Timestamp,
-) -> Result<Verdict> {
+) -> Result<Decision> {
     if let Some(appointment) = message.appointment_id
-        && now >= message.created_at.plus(AT_ONCE)
-        && (is_followed(tx, message, mailbox, appointment)? || is_unheard_of(tx, env, message, mailbox, appointment)?)
+        && now >= message.created_at.plus(SENT_AT_ONCE)
+        && (has_newer_message(tx, message, mailbox, appointment)?
+            || is_unannounced(tx, env, message, mailbox, appointment)?)
     {
-        return Ok(Verdict::Strike);
+        return Ok(Decision::Drop);
     }
-    let Some(until) = busy_until(tx, env, message, mailbox, with_it, now)? else { return Ok(Verdict::Send) };
-    // Every alert says to look at the worklist: the last of those that wait says it for all.
-    if message.kind == MessageKind::StaffAlert && is_followed_by_alert(tx, message, mailbox)? {
-        return Ok(Verdict::Strike);
+    let Some(until) = busy_until(tx, env, message, mailbox, with_it, now)? else { return Ok(Decision::Send) };
+    // Every alert says the same: look at the worklist. The last one that waits is enough.
+    if message.kind == MessageKind::StaffAlert && has_newer_alert(tx, message, mailbox)? {
+        return Ok(Decision::Drop);
     }
-    Ok(Verdict::Wait(until))
+    Ok(Decision::Wait(until))
 }
 
-/// Whether a newer message about the appointment was written to the mailbox.
-fn is_followed(tx: &mut Conn, message: &Message, mailbox: &str, appointment: AppointmentId) -> Result<bool> {
+/// Returns whether a newer message about the appointment was created for the mailbox.
+fn has_newer_message(tx: &mut Conn, message: &Message, mailbox: &str, appointment: AppointmentId) -> Result<bool> {
     let newer = messages::table
         .filter(messages::appointment_id.eq(appointment))
         .filter(messages::email_key.eq(mailbox))
-        .filter(is_after(message.created_at, message.id));
+        .filter(messages::email.eq(&message.recipient.email))
+        .filter(is_newer_than(message.created_at, message.id));
     Ok(diesel::select(exists(newer)).get_result(tx)?)
 }
 
-fn is_followed_by_alert(tx: &mut Conn, message: &Message, mailbox: &str) -> Result<bool> {
+fn has_newer_alert(tx: &mut Conn, message: &Message, mailbox: &str) -> Result<bool> {
     let newer = messages::table
         .filter(messages::kind.eq(MessageKind::StaffAlert))
         .filter(messages::email_key.eq(mailbox))
-        .filter(is_after(message.created_at, message.id));
+        .filter(is_newer_than(message.created_at, message.id));
     Ok(diesel::select(exists(newer)).get_result(tx)?)
 }
 
-/// The condition that a message was written after another one. Of one instant the ids decide, which grow.
+/// The condition that a message was created after another one. Ids increase, so they decide between equal times.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn is_after(at: Timestamp, id: MessageId) -> _ {
+fn is_newer_than(at: Timestamp, id: MessageId) -> _ {
     messages::created_at.gt(at).or(messages::created_at.eq(at).and(messages::id.gt(id)))
 }
 
-/// Whether the message is the patient's own cancellation of a visit of which no mail to this mailbox has gone out.
-fn is_unheard_of(
+/// Returns whether the message is the patient's own cancellation of a visit, and no mail about the visit went to this
+/// mailbox.
+fn is_unannounced(
     tx: &mut Conn,
     env: &Env,
     message: &Message,
@@ -121,7 +122,7 @@ fn is_unheard_of(
     if message.kind != MessageKind::AppointmentCancelled {
         return Ok(false);
     }
-    // One that cannot be opened fails when it is sent, and is laid aside for the staff.
+    // A message that cannot be decrypted fails when it is sent, which staff see.
     let mail = outbox::open(env, message.id, &message.payload).ok();
     if !mail.as_ref().and_then(Mail::appointment).is_some_and(|mail| mail.cancelled_by_patient) {
         return Ok(false);
@@ -129,17 +130,19 @@ fn is_unheard_of(
     let others: Vec<(MessageStatus, i32, i32)> = messages::table
         .filter(messages::appointment_id.eq(appointment))
         .filter(messages::email_key.eq(mailbox))
+        .filter(messages::email.eq(&message.recipient.email))
         .filter(messages::id.ne(message.id))
         .select((messages::status, messages::attempts, messages::resends))
         .load(tx)?;
-    // What was tried may have arrived. Where nothing is left of the earlier mails, they were told long ago.
-    let is_silent = |&(status, attempts, resends): &(MessageStatus, i32, i32)| {
+    // A mail that was tried may have arrived. If no earlier mails are left, they were sent long ago and purged.
+    let was_not_sent = |&(status, attempts, resends): &(MessageStatus, i32, i32)| {
         matches!(status, MessageStatus::Pending | MessageStatus::Done) && attempts == 0 && resends == 0
     };
-    Ok(!others.is_empty() && others.iter().all(is_silent))
+    Ok(!others.is_empty() && others.iter().all(was_not_sent))
 }
 
-/// Until when the mailbox gets no further mail of this budget, if that is so; `with_it` others go out with this one.
+/// Returns until when the mailbox gets no further mail of this limit, if so. `with_it` other mails are sent together
+/// with this one.
 fn busy_until(
     tx: &mut Conn,
     env: &Env,
@@ -151,7 +154,7 @@ fn busy_until(
     let most = usize::from(env.config.settings.max_notices_per_hour);
     let kinds = MessageKind::ALL.iter().filter(|kind| kind.shares_budget_with(message.kind)).map(|kind| kind.as_str());
     let sent: Vec<Option<Timestamp>> = messages::table
-        .filter(is(MessageStatus::Sent))
+        .filter(has_status(MessageStatus::Sent))
         .filter(messages::email_key.eq(mailbox))
         .filter(messages::sent_at.gt(now.minus(WINDOW)))
         .filter(messages::kind.eq_any(kinds))
@@ -161,15 +164,15 @@ fn busy_until(
         .load(tx)?;
     let sent: Vec<Timestamp> = sent.into_iter().flatten().collect();
     if sent.len() + with_it >= most {
-        // Once this older message leaves the hour, the new one fits.
-        let makes_room = most.checked_sub(with_it + 1).and_then(|index| sent.get(index)).copied().unwrap_or(now);
-        return Ok(Some(makes_room.plus(WINDOW)));
+        // When this older message leaves the hour, the new one fits.
+        let oldest_counted = most.checked_sub(with_it + 1).and_then(|index| sent.get(index)).copied().unwrap_or(now);
+        return Ok(Some(oldest_counted.plus(WINDOW)));
     }
-    let calm = message.created_at.plus(CALM);
-    Ok((sent.len() + with_it >= most.div_ceil(3) && now < calm).then_some(calm))
+    let delayed_until = message.created_at.plus(BUSY_DELAY);
+    Ok((sent.len() + with_it >= most.div_ceil(3) && now < delayed_until).then_some(delayed_until))
 }
 
-fn strike(tx: &mut Conn, message: &Message, now: Timestamp) -> Result<()> {
+fn drop_message(tx: &mut Conn, message: &Message, now: Timestamp) -> Result<()> {
     diesel::update(messages::table.find(message.id))
         .set((
             messages::status.eq(MessageStatus::Done),
@@ -180,8 +183,8 @@ fn strike(tx: &mut Conn, message: &Message, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Gives the lease up; the try does not count.
-fn put_back(tx: &mut Conn, message: &Message, until: Timestamp) -> Result<()> {
+/// Gives up the lease. The attempt does not count.
+fn postpone(tx: &mut Conn, message: &Message, until: Timestamp) -> Result<()> {
     diesel::update(messages::table.find(message.id))
         .set((messages::due_at.eq(until), messages::attempts.eq(message.attempts - 1)))
         .execute(tx)?;

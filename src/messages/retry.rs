@@ -1,10 +1,10 @@
-//! What a failure means for a message: try again, and when, or lay it aside for the staff.
+//! What a failure means for a message: when to try again, or to give up.
 
 use std::fmt;
 
 use jiff::SignedDuration;
 
-/// Why a message did not go out: a class only, since the other side's words may hold anything.
+/// Why a message was not sent. A class only, because the texts of mail servers may contain anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The mail server cannot be reached, or the connection broke.
@@ -13,21 +13,22 @@ pub enum Failure {
     Timeout,
     /// The connection could not be encrypted.
     Tls,
-    /// The mail server answered with this code.
+    /// The mail server responded with this code.
     Smtp(u16),
-    /// The mail server and this service do not understand each other: no common log-in, no STARTTLS, garbled answers.
+    /// The mail server and this service have no protocol in common: no authentication method, no STARTTLS, or invalid
+    /// responses.
     Protocol,
     /// The file could not be written.
     File,
-    /// The address is none that can be mailed to.
+    /// The address is invalid.
     Address,
     /// A template is broken.
     Template,
-    /// The stored message cannot be opened: a data key is missing.
+    /// The stored message cannot be decrypted because a data key is missing.
     Sealed,
-    /// The mail cannot be put together.
+    /// The mail cannot be built.
     Compose,
-    /// Every try was cut off before it had an outcome.
+    /// Every attempt was interrupted before it had an outcome.
     Interrupted,
 }
 
@@ -49,40 +50,42 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Tries of a message that the mail server puts off: some five hours.
-pub const MOST_REFUSALS: i32 = 12;
-/// Tries while the mail server is not there at all: more than three days, so that an outage over a weekend loses nothing.
-pub const MOST_TRIES: i32 = 80;
+/// The maximum number of attempts if the mail server rejects a message temporarily: about five hours.
+pub const MAX_REJECTIONS: i32 = 12;
+/// The maximum number of attempts while the mail server is not reachable: more than three days, so that an outage over
+/// a weekend loses nothing.
+pub const MAX_ATTEMPTS: i32 = 80;
 
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 impl Failure {
-    /// How many tries a message gets that keeps failing so.
-    fn tries(self) -> i32 {
+    /// Returns the maximum number of attempts for this failure.
+    fn max_attempts(self) -> i32 {
         match self {
-            // Of these codes: the log-in was refused (RFC 4954). The operator can mend it, and the message is not at fault.
+            // These codes mean that authentication failed (RFC 4954). The operator can correct it, and the message is
+            // not the cause.
             Self::Connection
             | Self::Timeout
             | Self::Tls
             | Self::Protocol
             | Self::File
-            | Self::Smtp(530 | 534 | 535 | 538) => MOST_TRIES,
-            Self::Smtp(400..=499) | Self::Sealed => MOST_REFUSALS,
+            | Self::Smtp(530 | 534 | 535 | 538) => MAX_ATTEMPTS,
+            Self::Smtp(400..=499) | Self::Sealed => MAX_REJECTIONS,
             Self::Smtp(_) | Self::Address | Self::Template | Self::Compose | Self::Interrupted => 0,
         }
     }
 
-    /// The pause before the next try after `attempts` tries, or `None` where there is none.
+    /// Returns the pause before the next attempt after `attempts` attempts, or none if there is no next one.
     ///
-    /// Pauses double from 30 seconds to an hour. Each is shortened at random by up to half, so that messages that
-    /// failed together do not come back together: `draw` is a random number below 1000.
+    /// Pauses double from 30 seconds to one hour. Each is shortened at random by at most half, so that messages that
+    /// failed together are not retried together. `draw` is a random number below 1000.
     pub fn pause(self, attempts: i32, draw: u32) -> Option<SignedDuration> {
-        if attempts >= self.tries() {
+        if attempts >= self.max_attempts() {
             return None;
         }
         let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
-        let full = (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
+        let full = (FIRST_PAUSE * 2_i32.pow(doublings)).min(MAX_PAUSE);
         let millis = i64::try_from(full.as_millis()).unwrap_or(i64::MAX);
         Some(SignedDuration::from_millis(millis - millis / 2 * i64::from(draw.min(999)) / 1000))
     }
@@ -95,14 +98,14 @@ mod tests {
     #[test]
     fn pauses_double_from_half_a_minute_to_an_hour() {
         let pauses: Vec<_> =
-            (1..MOST_REFUSALS).filter_map(|n| Failure::Smtp(451).pause(n, 0)).map(|pause| pause.as_secs()).collect();
+            (1..MAX_REJECTIONS).filter_map(|n| Failure::Smtp(451).pause(n, 0)).map(|pause| pause.as_secs()).collect();
         assert_eq!(pauses, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]);
-        assert_eq!(Failure::Smtp(451).pause(MOST_REFUSALS, 0), None);
+        assert_eq!(Failure::Smtp(451).pause(MAX_REJECTIONS, 0), None);
     }
 
     #[test]
-    fn chance_takes_up_to_half_of_a_pause_and_never_adds_to_it() {
-        for attempts in 1..MOST_TRIES {
+    fn randomness_shortens_a_pause_by_at_most_half() {
+        for attempts in 1..MAX_ATTEMPTS {
             let full = Failure::Connection.pause(attempts, 0).expect("another try");
             for draw in [1, 500, 999, u32::MAX] {
                 let pause = Failure::Connection.pause(attempts, draw).expect("another try");
@@ -112,18 +115,18 @@ mod tests {
     }
 
     #[test]
-    fn what_will_not_get_better_is_laid_aside_at_once() {
+    fn a_permanent_failure_is_not_retried() {
         for failure in [Failure::Smtp(550), Failure::Smtp(554), Failure::Template, Failure::Address, Failure::Compose] {
             assert_eq!(failure.pause(1, 0), None, "{failure}");
         }
     }
 
     #[test]
-    fn a_mail_server_that_is_away_for_a_weekend_loses_no_message() {
+    fn no_message_is_lost_while_the_mail_server_is_down_for_a_weekend() {
         let total: i64 = (1..).map_while(|n| Failure::Connection.pause(n, 999)).map(|pause| pause.as_secs()).sum();
         assert!(total > 36 * 3600, "{total}");
         let total: i64 = (1..).map_while(|n| Failure::Connection.pause(n, 0)).map(|pause| pause.as_secs()).sum();
         assert!(total > 72 * 3600, "{total}");
-        assert!(Failure::Smtp(535).pause(40, 0).is_some(), "a refused log-in is not the message's fault");
+        assert!(Failure::Smtp(535).pause(40, 0).is_some(), "the message is not the cause of failed authentication");
     }
 }

@@ -1,11 +1,11 @@
-//! Instants as people at a place say them, in their language. Two languages need two lists of names and no library.
+//! Dates and times in words, in the reader's language. Two languages need two lists of names and no library.
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Zoned};
+use text::Language;
 
 use crate::clock::Timestamp;
-use crate::text::Language;
 
 const DAYS: [&str; 7] = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
 const MONTHS: [&str; 12] = [
@@ -23,29 +23,29 @@ const MONTHS: [&str; 12] = [
     "diciembre",
 ];
 
-/// An instant at a place. In a zone that is not known the time is told in UTC, and says so.
+/// A time at a location. If the zone is unknown, it is in UTC.
 pub struct Moment {
     local: Zoned,
     language: Language,
 }
 
 impl Moment {
-    /// The instant as the clocks in `zone` (its IANA name) show it.
+    /// The local time of an instant in `zone`, an IANA name.
     pub fn new(at: Timestamp, zone: &str, language: Language) -> Self {
         Self { local: at.in_zone(&TimeZone::get(zone).unwrap_or(TimeZone::UTC)), language }
     }
 
-    /// A day, wherever it is.
+    /// A calendar day, in no zone.
     pub fn of_day(day: Date, language: Language) -> Self {
         Self { local: day.to_zoned(TimeZone::UTC).unwrap_or_default(), language }
     }
 
-    /// Everything: "Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)".
+    /// Date, time and zone: "Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)".
     pub fn full(&self) -> String {
         format!("{}, {} ({})", self.date(), self.time(), self.zone())
     }
 
-    /// Everything, for readers who know the place: "Monday, March 9, 2026, 9:30 AM (EDT)".
+    /// Date, time and short zone, for readers at the location: "Monday, March 9, 2026, 9:30 AM (EDT)".
     pub fn full_here(&self) -> String {
         format!("{}, {} ({})", self.date(), self.time(), self.short_zone())
     }
@@ -101,13 +101,13 @@ impl Moment {
 
     /// The zone's abbreviation: "EDT".
     fn short_zone(&self) -> String {
-        // Where a zone has no abbreviation of its own, the tz database gives the offset, such as -03.
+        // If a zone has no abbreviation, the tz database has the offset, such as -03.
         let short = self.local.strftime("%Z").to_string();
         if short.starts_with(['+', '-']) { format!("UTC{short}") } else { short }
     }
 }
 
-/// A length of time in whole hours, days or weeks: "an hour", "24 hours", "a week".
+/// Returns a duration in whole hours, days or weeks: "an hour", "24 hours", "a week".
 pub fn span(length: SignedDuration, language: Language) -> String {
     let hours = length.as_hours();
     let (count, [one, many]) = match (hours, language) {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_told_in_the_words_of_its_place() {
+    fn a_time_is_written_in_the_zone_of_its_location() {
         for (at, zone, expected) in [
             ("2026-03-08T06:30:00Z", "America/New_York", "Sunday, March 8, 2026, 1:30 AM (America/New_York, EST)"),
             ("2026-03-08T07:30:00Z", "America/New_York", "Sunday, March 8, 2026, 3:30 AM (America/New_York, EDT)"),
@@ -148,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn whoever_knows_the_place_is_told_the_short_name_of_its_zone() {
-        let said = |zone| moment("2026-07-01T12:00:00Z", zone, Language::English).full_here();
-        assert_eq!(said("America/New_York"), "Wednesday, July 1, 2026, 8:00 AM (EDT)");
-        assert_eq!(said("America/Sao_Paulo"), "Wednesday, July 1, 2026, 9:00 AM (UTC-03)");
+    fn readers_at_the_location_get_the_short_name_of_its_zone() {
+        let text = |zone| moment("2026-07-01T12:00:00Z", zone, Language::English).full_here();
+        assert_eq!(text("America/New_York"), "Wednesday, July 1, 2026, 8:00 AM (EDT)");
+        assert_eq!(text("America/Sao_Paulo"), "Wednesday, July 1, 2026, 9:00 AM (UTC-03)");
     }
 
     #[test]
-    fn a_length_of_time_is_told_in_its_largest_whole_unit_and_a_day_in_hours() {
+    fn a_duration_is_in_its_largest_whole_unit_and_a_day_in_hours() {
         for (hours, english, spanish) in [
             (1, "an hour", "una hora"),
             (24, "24 hours", "24 horas"),
@@ -173,14 +173,14 @@ mod tests {
 
     #[test]
     fn a_time_within_a_sentence_agrees_with_its_hour() {
-        let said = |at, language| moment(at, "UTC", language).at_time();
-        assert_eq!(said("2026-03-09T13:30:00Z", Language::English), "at 1:30 PM");
-        assert_eq!(said("2026-03-09T13:30:00Z", Language::Spanish), "a la 1:30 p.\u{a0}m.");
-        assert_eq!(said("2026-03-09T14:30:00Z", Language::Spanish), "a las 2:30 p.\u{a0}m.");
+        let text = |at, language| moment(at, "UTC", language).at_time();
+        assert_eq!(text("2026-03-09T13:30:00Z", Language::English), "at 1:30 PM");
+        assert_eq!(text("2026-03-09T13:30:00Z", Language::Spanish), "a la 1:30 p.\u{a0}m.");
+        assert_eq!(text("2026-03-09T14:30:00Z", Language::Spanish), "a las 2:30 p.\u{a0}m.");
     }
 
     #[test]
-    fn in_spanish_days_and_months_are_written_small_and_the_halves_of_the_day_as_the_academy_has_them() {
+    fn spanish_days_and_months_are_lower_case_with_a_m_and_p_m_by_the_academys_rules() {
         for (at, zone, expected) in [
             (
                 "2026-03-09T13:30:00Z",

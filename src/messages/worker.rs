@@ -1,7 +1,7 @@
-//! The worker that sends what the outbox holds: it leases due messages, sends them, and writes down what became of each.
+//! The background job that sends messages. It leases due messages, sends them and stores the outcomes.
 //!
-//! A message goes out at least once; twice only if the worker dies, or the connection breaks, between the mail server's
-//! "taken" and our note of it. Both then carry the same Message-ID.
+//! A message is sent at least once. It is sent twice only if the worker dies, or the connection breaks, after the mail server accepted
+//! the message and before the outcome is stored. Both mails then have the same Message-ID.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,165 +15,156 @@ use tokio::time::Instant;
 
 use super::mailer::Mailer;
 use super::model::Message;
+use super::queue::{self, Outcome};
 use super::retry::Failure;
-use super::store::{self, Outcome};
 use super::{compose, outbox, pacing};
 use crate::env::Env;
 use crate::error::Result;
 use crate::phone::Telephone;
 use crate::telemetry::MessageLabels;
 
-/// How many messages are sent at once.
-const AT_ONCE: i64 = 4;
-/// How often the outbox is looked at, rung for or not: other instances' and rolled-back writes ring wrongly or not at all.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long after the bell the outbox is looked at. It rings before the commit, so that a look at once would come too early;
-/// and whoever rings meanwhile is heard by the same look.
-const SETTLING: Duration = Duration::from_millis(50);
-/// The pause after a round that failed altogether.
-const TROUBLE: Duration = Duration::from_secs(2);
-/// How often the gauges are brought up to date.
-const COUNT: Duration = Duration::from_secs(15);
-/// How long a round may go on once the service stops. What is cut off goes out when its lease has ended.
-const GRACE: Duration = Duration::from_secs(5);
+/// How many messages are sent at the same time.
+const BATCH: i64 = 4;
+/// How often the worker looks for due messages, even if nothing wakes it. Other instances do not wake this one.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the worker waits after it was woken, because it is woken before the commit.
+const COMMIT_DELAY: Duration = Duration::from_millis(50);
+/// The pause after a database error.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// How often the metrics are updated.
+const METRICS_INTERVAL: Duration = Duration::from_secs(15);
+/// How long a batch may continue after the service was told to stop. Interrupted messages are sent when their lease expires.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
-/// Starts the worker. What it returns ends some seconds after `stopping` at the latest.
+/// Starts the worker. The task ends at most some seconds after `stopping`.
 ///
 /// # Errors
-/// In words for the operator, where a setting about mail is wrong.
-pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> std::result::Result<JoinHandle<()>, String> {
+/// A text for the operator if a mail setting is wrong.
+pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> Result<JoinHandle<()>, String> {
     let mailer = Mailer::new(&env.config.settings)?;
     let env = env.clone();
-    // On the runtime itself, not in the thread's local set: what the local set still holds at its end is dropped outside
-    // of the runtime, and lettre's connections panic when they are.
+    // On the runtime, not in the thread's local set. The local set drops its tasks outside of the runtime, and lettre's
+    // connections then panic.
     Ok(tokio::spawn(async move {
         let mut work = std::pin::pin!(run(&env, &mailer, stopping.clone()));
         tokio::select! {
             () = &mut work => return,
             () = stopped(&mut stopping) => {}
         }
-        let _ = tokio::time::timeout(GRACE, work).await;
+        let _ = tokio::time::timeout(SHUTDOWN_LIMIT, work).await;
     }))
 }
 
-/// Ends when the service is told to stop.
+/// Completes when the service is told to stop.
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error means that whoever would tell it is gone.
+    // An error means that the sender is gone.
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {
     let mut counted: Option<Instant> = None;
     loop {
-        if counted.is_none_or(|at| at.elapsed() >= COUNT) {
+        if counted.is_none_or(|at| at.elapsed() >= METRICS_INTERVAL) {
             counted = Some(Instant::now());
-            count(env).await;
+            update_metrics(env).await;
         }
-        let (wait, rung) = match step(env, mailer).await {
-            Ok(0) => (LOOK, true),
+        let (pause, can_be_woken) = match send_batch(env, mailer).await {
+            Ok(0) => (POLL_INTERVAL, true),
             Ok(_) => (Duration::ZERO, false),
             Err(error) => {
-                tracing::warn!(%error, "the outbox could not be read");
-                (TROUBLE, false)
+                tracing::warn!(%error, "due messages could not be read");
+                (RETRY_PAUSE, false)
             }
         };
         tokio::select! {
             biased;
             () = stopped(&mut stopping) => return,
-            () = rung_and_settled(env), if rung => {}
-            () = tokio::time::sleep(wait) => {}
+            () = woken(env), if can_be_woken => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-/// Ends when the outbox is worth a look.
-async fn rung_and_settled(env: &Env) {
+/// Completes after a message was created.
+async fn woken(env: &Env) {
     env.mail_written.notified().await;
-    tokio::time::sleep(SETTLING).await;
+    tokio::time::sleep(COMMIT_DELAY).await;
 }
 
-/// One round: leases a few due messages, sends those side by side that are still to be said now, and returns how many were due.
-///
-/// # Errors
-/// The database's. A message that could not be sent is no error.
-pub async fn step(env: &Env, mailer: &Mailer) -> Result<usize> {
+/// Leases some due messages, sends in parallel those that may be sent now, and returns how many were due. A message that could not
+/// be sent is no error.
+pub async fn send_batch(env: &Env, mailer: &Mailer) -> Result<usize> {
     let now = env.now();
     let shared = env.clone();
     let phone = env.db.read(move |conn| {
-        let due = store::any_due(conn, now)?;
-        due.then(|| store::clinic_phone(conn, &shared)).transpose()
+        let due = queue::any_due(conn, now)?;
+        due.then(|| compose::clinic_phone(conn, &shared)).transpose()
     });
     let Some(phone) = phone.await? else { return Ok(0) };
     let shared = env.clone();
     let (count, to_send) = env
         .db
         .write(move |tx| {
-            let leased = store::lease(tx, now, AT_ONCE)?;
-            Ok((leased.len(), pacing::sort_out(tx, &shared, leased)?))
+            let leased = queue::lease(tx, now, BATCH)?;
+            Ok((leased.len(), pacing::select(tx, &shared, leased)?))
         })
         .await?;
-    join_all(to_send.into_iter().map(|message| handle(env, mailer, message, phone.as_ref()))).await;
+    join_all(to_send.into_iter().map(|message| deliver(env, mailer, message, phone.as_ref()))).await;
     Ok(count)
 }
 
-/// lettre is known to panic on some input; that must cost one message, not the worker.
-async fn surviving(sending: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// Turns a panic into a failure. lettre panics on some input, which must fail one message and not the worker.
+async fn catching_panics(sending: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     AssertUnwindSafe(sending).catch_unwind().await.unwrap_or(Err(Failure::Compose))
 }
 
-/// Sends one message and writes down what became of it.
-async fn handle(env: &Env, mailer: &Mailer, message: Message, phone: Option<&Telephone>) {
-    let sent = surviving(send(env, mailer, &message, phone)).await;
+/// Sends one message and stores the outcome.
+async fn deliver(env: &Env, mailer: &Mailer, message: Message, phone: Option<&Telephone>) {
+    let sent = catching_panics(send(env, mailer, &message, phone)).await;
     let now = env.now();
     let outcome = match sent {
         Ok(()) => Outcome::Sent,
         Err(failure) => match failure.pause(message.attempts, env.entropy.below(1000)) {
-            Some(pause) => Outcome::Later(failure, now.plus(pause)),
+            Some(pause) => Outcome::Postponed(failure, now.plus(pause)),
             None => Outcome::Failed(failure),
         },
     };
     match outcome {
         Outcome::Sent => tracing::info!(message = %message.id, kind = %message.kind, "mail sent"),
-        Outcome::Later(failure, due) => {
-            tracing::warn!(message = %message.id, %failure, attempts = message.attempts, %due, "mail put off");
+        Outcome::Postponed(failure, due) => {
+            tracing::warn!(message = %message.id, %failure, attempts = message.attempts, %due, "mail postponed");
         }
         Outcome::Failed(failure) => {
-            tracing::error!(message = %message.id, %failure, attempts = message.attempts, "mail laid aside");
+            tracing::error!(message = %message.id, %failure, attempts = message.attempts, "mail failed");
         }
     }
     let message = Arc::new(message);
-    // Unless this is kept, the message goes out again: so it is worth a few tries.
+    // Without its outcome the message is sent again, so storing it is worth some attempts.
     for _ in 0..3 {
         let leased = Arc::clone(&message);
-        match env.db.write(move |tx| store::settle(tx, &leased, outcome, now)).await {
+        match env.db.write(move |tx| queue::finish(tx, &leased, outcome, now)).await {
             Ok(()) => return,
-            Err(error) => tracing::warn!(message = %message.id, %error, "a mail's outcome could not be kept"),
+            Err(error) => tracing::warn!(message = %message.id, %error, "the outcome of a mail could not be stored"),
         }
-        tokio::time::sleep(TROUBLE).await;
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 
-async fn send(
-    env: &Env,
-    mailer: &Mailer,
-    message: &Message,
-    phone: Option<&Telephone>,
-) -> std::result::Result<(), Failure> {
-    if message.attempts > super::retry::MOST_TRIES {
+async fn send(env: &Env, mailer: &Mailer, message: &Message, phone: Option<&Telephone>) -> Result<(), Failure> {
+    if message.attempts > super::retry::MAX_ATTEMPTS {
         return Err(Failure::Interrupted);
     }
     let mail = outbox::open(env, message.id, &message.payload).map_err(|error| {
-        tracing::error!(%error, "a stored mail cannot be opened");
+        tracing::error!(%error, "a stored message cannot be decrypted");
         Failure::Sealed
     })?;
     let email = compose::compose(&env.config, &mailer.sender, message, &mail, phone, env.now())?;
     mailer.deliver(email, &message.mail_id()).await
 }
 
-/// Brings the gauges up to date.
-async fn count(env: &Env) {
+async fn update_metrics(env: &Env) {
     let now = env.now();
-    let Ok(depth) = env.db.read(move |conn| store::depth(conn, now)).await else { return };
+    let Ok(depth) = env.db.read(move |conn| queue::depth(conn, now)).await else { return };
     for (status, count) in [("pending", depth.pending), ("failed", depth.failed), ("to_phone", depth.to_phone)] {
         env.metrics.outbox.get_or_create(&MessageLabels { status: status.to_owned() }).set(count);
     }
@@ -186,9 +177,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn row_15_a_panic_while_a_mail_is_made_costs_that_mail_alone() {
+    async fn row_15_a_panic_while_a_mail_is_built_fails_that_mail_only() {
         let panicking = async { panic!("a display name with a line break") };
-        assert_eq!(surviving(panicking).await, Err(Failure::Compose));
-        assert_eq!(surviving(async { Ok(()) }).await, Ok(()));
+        assert_eq!(catching_panics(panicking).await, Err(Failure::Compose));
+        assert_eq!(catching_panics(async { Ok(()) }).await, Ok(()));
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
-use crate::messages::fixtures::{access, ann, appointment, config, mails};
-use crate::messages::model::{AccessMail, MessageKind, RecordChange, RecordMail};
-use crate::text::branches::Branches;
+use crate::messages::fixtures::{access, ann, appointment, config, mails, registration};
+use crate::messages::model::{AccessMail, MessageKind, RecordChange, RecordMail, RegistrationMail};
+use crate::template_branches::Branches;
 
 const TAGS: [&str; 2] = ["en-US", "es-MX"];
 
@@ -9,14 +9,14 @@ fn phone() -> Telephone {
     Telephone { shown: "(212) 555-0100".into(), dialled: "+12125550100".into() }
 }
 
-fn said_in(mail: &Mail, tag: &str) -> Words {
-    let words = render(&config(), mail, &ann(tag), Some(&phone())).expect("words");
+fn rendered_in(mail: &Mail, tag: &str) -> RenderedMail {
+    let words = render(&config(), mail, &ann(tag), Some(&phone())).expect("rendered");
     // The slash is escaped in HTML.
-    Words { html: words.html.replace("&#x2f;", "/"), ..words }
+    RenderedMail { html: words.html.replace("&#x2f;", "/"), ..words }
 }
 
-fn said(mail: &Mail) -> Words {
-    said_in(mail, "en")
+fn rendered(mail: &Mail) -> RenderedMail {
+    rendered_in(mail, "en")
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn every_kind_has_a_subject_a_text_and_an_accessible_page_in_both_languages() {
     let kinds: Vec<_> = mails().iter().map(Mail::kind).collect();
     assert_eq!(kinds, MessageKind::ALL);
     for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
-        let words = said_in(mail, tag);
+        let words = rendered_in(mail, tag);
         assert!(!words.subject.is_empty() && !words.subject.contains('\n') && words.subject.len() < 78);
         assert!(words.text.contains("Clinic on Elm"), "{}", words.text);
         assert!(words.text.lines().all(|line| line.len() < 100), "{}", words.text);
@@ -51,6 +51,9 @@ fn every_branch_of_every_template_can_be_rendered() {
     let mut all = mails();
     all.extend(SecurityEvent::ALL.iter().map(|event| Mail::SecurityNotice { event: *event }));
     all.push(Mail::AccessGiven(AccessMail { patient: Some("Leo".into()), pending: false, token: None, ..access() }));
+    for registration in [None, Some(registration(None))] {
+        all.push(Mail::VerifyEmail { token: "t".into(), registration });
+    }
     for (patient, change) in [
         (Some("Leo"), RecordChange::AddressChanged),
         (None, RecordChange::AccessEnded),
@@ -75,8 +78,9 @@ fn every_branch_of_every_template_can_be_rendered() {
         config.settings.patient_app_url = app.map(|app| app.parse().expect("a URL"));
         for (mail, tag) in all.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
             let reader = Recipient { name: name.map(str::to_owned), ..ann(tag) };
-            let Words { subject, text, html } = render(&config, mail, &reader, phone.as_ref()).expect("words");
-            let call = to_say(&config, mail, &reader).expect("words").unwrap_or_default();
+            let RenderedMail { subject, text, html } =
+                render(&config, mail, &reader, phone.as_ref()).expect("rendered");
+            let call = telephone_text(&config, mail, &reader).expect("rendered").unwrap_or_default();
             for text in [subject, text, html, call] {
                 branches.rendered(&text);
             }
@@ -86,9 +90,9 @@ fn every_branch_of_every_template_can_be_rendered() {
 }
 
 #[test]
-fn no_two_languages_share_their_words() {
+fn no_two_languages_share_a_text() {
     for mail in mails() {
-        let (en, es) = (said_in(&mail, "en"), said_in(&mail, "es"));
+        let (en, es) = (rendered_in(&mail, "en"), rendered_in(&mail, "es"));
         assert!(en.subject != es.subject && en.text != es.text && en.html != es.html, "{:?}", mail.kind());
         for english in ["you", "the", "please", "your", "this"] {
             let words = es.text.to_lowercase();
@@ -99,20 +103,20 @@ fn no_two_languages_share_their_words() {
 }
 
 #[test]
-fn an_appointment_mail_says_when_where_with_whom_and_what_to_call() {
+fn an_appointment_mail_has_time_place_practitioner_and_telephone_number() {
     let facts: [[&str; 3]; 2] = [
         ["Monday, March 9, 2026, 9:30 AM (", "Dear Ann Ames", ": Monday, March 9, 9:30 AM"],
         ["lunes, 9 de marzo de 2026, 9:30 a.\u{a0}m. (", "Hola, Ann Ames:", ": lunes, 9 de marzo, 9:30 a.\u{a0}m."],
     ];
     for mail in mails().iter().filter(|mail| mail.appointment().is_some()) {
         for (tag, [when, greeting, subject]) in TAGS.into_iter().zip(facts) {
-            let words = said_in(mail, tag);
+            let words = rendered_in(mail, tag);
             let same = ["Consultation", "Dr. Maya Osei", "Riverside", "12 Elm St, Springfield", "(212) 555-0100"];
             for fact in same.into_iter().chain([when, greeting, "K7QM-2XFH"]) {
                 assert!(words.text.contains(fact), "{fact} in {}", words.text);
                 assert!(words.html.contains(fact), "{fact} in {}", words.html);
             }
-            // A phone's screen has no room for more than the zone's short name.
+            // HTML has the zone's short name only, because the screen of a phone is small.
             assert!(words.text.contains("(America/New_York, EDT)") && words.html.contains("(EDT)"), "{}", words.html);
             assert!(words.html.contains("href=\"tel:+12125550100\""));
             assert!(words.subject.ends_with(subject), "{}", words.subject);
@@ -121,33 +125,36 @@ fn an_appointment_mail_says_when_where_with_whom_and_what_to_call() {
 }
 
 #[test]
-fn whoever_gets_the_mail_for_somebody_else_is_told_for_whom() {
+fn a_mail_to_another_person_names_the_patient() {
     let mut mail = appointment();
     mail.patient = Some("Leo".into());
     for (tag, whose, row) in [("en", "The appointment of Leo", "For:   Leo"), ("es", "La cita de Leo", "Para:     Leo")]
     {
-        let words = said_in(&Mail::AppointmentBooked(mail.clone()), tag);
+        let words = rendered_in(&Mail::AppointmentBooked(mail.clone()), tag);
         assert!(words.text.contains(whose) && words.text.contains(row) && words.html.contains(whose), "{}", words.text);
     }
 }
 
 #[test]
-fn a_coming_of_age_is_told_with_its_day() {
+fn a_coming_of_age_mail_has_its_day() {
     let birthday = mails().into_iter().find(|mail| mail.kind() == MessageKind::AccessEnds).expect("a mail");
     for (tag, said) in [
         ("en", "Leo comes of age on Tuesday, July 4, 2028."),
         ("es", "Leo alcanza la mayoría de edad el martes, 4 de julio de 2028."),
     ] {
-        let words = said_in(&birthday, tag);
+        let words = rendered_in(&birthday, tag);
         assert!(words.text.contains(said) && words.html.contains(said), "{}", words.text);
     }
-    assert_eq!(said(&birthday).subject, "Your access to Leo's appointments at Clinic on Elm ends on Tuesday, July 4");
-    let subject = said_in(&birthday, "es").subject;
+    assert_eq!(
+        rendered(&birthday).subject,
+        "Your access to Leo's appointments at Clinic on Elm ends on Tuesday, July 4"
+    );
+    let subject = rendered_in(&birthday, "es").subject;
     assert_eq!(subject, "Su acceso a las citas de Leo en Clinic on Elm termina el martes, 4 de julio");
 }
 
 #[test]
-fn given_access_is_told_as_what_to_whose_record_since_when_and_whether_it_waits() {
+fn a_mail_about_access_has_relation_record_day_and_whether_it_is_pending() {
     for (relation, to_oneself, to_others, es_to_oneself, es_to_others) in [
         (
             "self",
@@ -185,7 +192,7 @@ fn given_access_is_told_as_what_to_whose_record_since_when_and_whether_it_waits(
                     ("en", "On Monday, March 2, 2026,", [whose, said, begins]),
                     ("es", "El lunes, 2 de marzo de 2026,", [es_whose, es_said, es_begins]),
                 ] {
-                    let Words { subject, text, html } = said_in(&mail, tag);
+                    let RenderedMail { subject, text, html } = rendered_in(&mail, tag);
                     let html = html.replace("&#x27;", "'");
                     assert!(
                         subject.contains(whose.trim_start_matches("to ")) || subject.contains(es_whose),
@@ -202,18 +209,18 @@ fn given_access_is_told_as_what_to_whose_record_since_when_and_whether_it_waits(
 }
 
 #[test]
-fn the_link_that_stops_an_access_leads_to_the_page_of_the_service_also_where_there_is_a_client() {
+fn the_link_that_stops_an_access_leads_to_the_services_own_page_even_with_a_client() {
     let mut config = config();
     config.settings.patient_app_url = "https://my.clinic.example/".parse().ok();
     for (tag, query) in [("en", ""), ("es", "?lang=es")] {
-        let words = render(&config, &Mail::AccessGiven(access()), &ann(tag), Some(&phone())).expect("words");
+        let words = render(&config, &Mail::AccessGiven(access()), &ann(tag), Some(&phone())).expect("rendered");
         let link = format!("https://clinic.example/stop-access{query}#token=access-0123456789");
         assert!(words.text.lines().any(|line| line == link), "{}", words.text);
     }
 }
 
 #[test]
-fn whoever_is_to_call_is_given_the_number_if_there_is_one() {
+fn a_mail_that_asks_for_a_call_has_the_number_if_there_is_one() {
     let kinds = [
         MessageKind::SecurityNotice,
         MessageKind::PatientInvitation,
@@ -225,10 +232,10 @@ fn whoever_is_to_call_is_given_the_number_if_there_is_one() {
         if !kinds.contains(&mail.kind()) {
             continue;
         }
-        let words = said_in(mail, tag);
+        let words = rendered_in(mail, tag);
         assert!(words.text.contains("(212) 555-0100"), "{}", words.text);
         assert!(words.html.contains("<a href=\"tel:+12125550100\">(212) 555-0100</a>"), "{}", words.html);
-        let words = render(&config(), mail, &ann(tag), None).expect("words");
+        let words = render(&config(), mail, &ann(tag), None).expect("rendered");
         let call = if tag == "en-US" { "call us" } else { "llam" };
         assert!(words.text.to_lowercase().replace('á', "a").contains(call), "{}", words.text);
         assert!(!words.html.contains("tel:"), "{}", words.html);
@@ -236,38 +243,38 @@ fn whoever_is_to_call_is_given_the_number_if_there_is_one() {
 }
 
 #[test]
-fn a_link_that_lasts_for_a_fixed_time_says_how_long() {
+fn a_mail_says_how_long_its_link_works() {
     for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let Some(lasts) = mail.link_lasts() else { continue };
         let language = Language::of_tag(tag);
         let phrase = if language == Language::English { "for " } else { "durante " }.to_owned();
         let said = phrase + &times::span(lasts, language);
-        let words = said_in(mail, tag);
+        let words = rendered_in(mail, tag);
         assert!(words.text.contains(&said) && words.html.contains(&said), "{said} in {}", words.text);
     }
 }
 
 #[test]
-fn whoever_is_to_set_a_new_password_is_led_to_where_a_link_is_asked_for() {
+fn a_mail_that_asks_for_a_new_password_links_to_the_page_that_sends_a_link() {
     let notice = |event| Mail::SecurityNotice { event };
     for (tag, link) in
         [("en", "https://clinic.example/set-password"), ("es", "https://clinic.example/set-password?lang=es")]
     {
         for mail in [Mail::AlreadyRegistered, notice(SecurityEvent::PasswordChanged)] {
-            let words = said_in(&mail, tag);
+            let words = rendered_in(&mail, tag);
             assert!(words.text.lines().any(|line| line == link), "{}", words.text);
             assert!(words.html.contains(&format!("href=\"{link}\"")), "{}", words.html);
         }
-        // The address that an account had before opens nothing any more.
-        let words = said_in(&notice(SecurityEvent::EmailChanged), tag);
+        // The old address of an account has no access any more.
+        let words = rendered_in(&notice(SecurityEvent::EmailChanged), tag);
         assert!(!words.text.contains("set-password") && !words.html.contains("set-password"));
     }
 }
 
 #[test]
-fn a_call_says_who_when_where_and_the_clinics_number_and_no_link_is_ever_read_out() {
+fn the_text_of_a_call_has_name_time_place_and_number_and_no_link() {
     for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
-        let Some(text) = to_say(&config(), mail, &ann(tag)).expect("words") else {
+        let Some(text) = telephone_text(&config(), mail, &ann(tag)).expect("rendered") else {
             assert!(
                 mail.appointment().is_none() && mail.birthday().is_none_or(|_| mail.kind() == MessageKind::AccessEnds)
             );
@@ -289,9 +296,9 @@ fn a_call_says_who_when_where_and_the_clinics_number_and_no_link_is_ever_read_ou
 }
 
 #[test]
-fn a_greeting_without_a_name_is_one_nevertheless() {
-    let nobody = Recipient { name: None, ..ann("en") };
-    let words = render(&config(), &Mail::AppointmentMoved(appointment()), &nobody, Some(&phone())).expect("words");
+fn a_recipient_without_a_name_is_greeted() {
+    let nameless = Recipient { name: None, ..ann("en") };
+    let words = render(&config(), &Mail::AppointmentMoved(appointment()), &nameless, Some(&phone())).expect("rendered");
     assert!(words.text.starts_with("Hello,\n"), "{}", words.text);
 }
 
@@ -301,7 +308,7 @@ fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
     assert_eq!(linked.len(), 8);
     for (mail, tag) in linked.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let (page, token) = mail.link().expect("a link");
-        let words = said_in(mail, tag);
+        let words = rendered_in(mail, tag);
         let query = if tag == "es-MX" { "?lang=es" } else { "" };
         let link = format!("https://clinic.example/{page}{query}#token={token}");
         assert!(words.text.lines().any(|line| line == link), "{}", words.text);
@@ -310,35 +317,37 @@ fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
 }
 
 #[test]
-fn the_forms_before_a_visit_are_named_while_they_are_due_and_linked_where_there_is_a_client() {
+fn forms_that_are_due_are_mentioned_and_linked_if_there_is_a_client() {
     for (tag, without_client, with_client, word) in [
         ("en", "There are forms to fill in before your visit.", "forms before your visit", "forms"),
         ("es", "Hay formularios que completar antes de la cita.", "formularios antes de la cita", "formularios"),
     ] {
         let mut mail = appointment();
-        // Nothing is promised online that is not there.
-        let words = said_in(&Mail::AppointmentBooked(mail.clone()), tag);
-        let call =
-            to_say(&config(), &Mail::AppointmentBooked(mail.clone()), &ann(tag)).expect("words").expect("a call");
+        // Without a client nothing can be done online.
+        let words = rendered_in(&Mail::AppointmentBooked(mail.clone()), tag);
+        let call = telephone_text(&config(), &Mail::AppointmentBooked(mail.clone()), &ann(tag))
+            .expect("rendered")
+            .expect("a call");
         for said in [&words.text, &words.html, &call] {
             assert!(!said.contains("online") && !said.contains("en línea"), "{said}");
         }
         assert!(words.text.contains(without_client) && words.html.contains(without_client), "{}", words.text);
         let mut config = config();
         config.settings.patient_app_url = "https://my.clinic.example/".parse().ok();
-        let words = render(&config, &Mail::AppointmentBooked(mail.clone()), &ann(tag), Some(&phone())).expect("words");
+        let words =
+            render(&config, &Mail::AppointmentBooked(mail.clone()), &ann(tag), Some(&phone())).expect("rendered");
         assert!(words.text.contains("https://my.clinic.example/forms"), "{}", words.text);
         let html = words.html.replace("&#x2f;", "/");
         assert!(html.contains(&format!("<a href=\"https://my.clinic.example/forms\">{with_client}</a>")), "{html}");
         mail.forms_due = false;
-        let words = said_in(&Mail::AppointmentBooked(mail), tag);
+        let words = rendered_in(&Mail::AppointmentBooked(mail), tag);
         assert!(!words.text.contains(word) && !words.html.contains(word));
     }
 }
 
 #[test]
-fn an_alert_tells_the_staff_where_to_look_and_nothing_else() {
-    let words = said(&Mail::StaffAlert { reference: "r-17".into() });
+fn an_alert_has_the_worklist_entry_and_nothing_else() {
+    let words = rendered(&Mail::StaffAlert { reference: "r-17".into() });
     assert!(words.text.contains("worklist") && words.text.contains("r-17"), "{}", words.text);
 }
 
@@ -368,8 +377,8 @@ fn no_mail_and_no_call_says_anything_about_health() {
         "cuestionario",
     ];
     for (mail, tag) in mails().iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
-        let Words { subject, text, html } = said_in(mail, tag);
-        let call = to_say(&config(), mail, &ann(tag)).expect("words").unwrap_or_default();
+        let RenderedMail { subject, text, html } = rendered_in(mail, tag);
+        let call = telephone_text(&config(), mail, &ann(tag)).expect("rendered").unwrap_or_default();
         let all = format!("{subject}\n{text}\n{html}\n{call}").to_lowercase();
         let words: &[&str] = if tag == "en-US" { &english } else { &spanish };
         for word in words {
@@ -379,30 +388,56 @@ fn no_mail_and_no_call_says_anything_about_health() {
 }
 
 #[test]
-fn names_with_signs_of_html_and_line_breaks_do_no_harm() {
+fn names_with_html_and_line_breaks_are_escaped() {
     let mut mail = appointment();
     mail.practitioner = "{{ link }}".into();
     let name = "<script>alert(1)</script> & \"Sons\"\r\nBcc: x@example.org";
     let reader = Recipient { name: Some(name.into()), ..ann("en") };
-    let words = render(&config(), &Mail::AppointmentBooked(mail), &reader, Some(&phone())).expect("words");
+    let words = render(&config(), &Mail::AppointmentBooked(mail), &reader, Some(&phone())).expect("rendered");
     assert!(!words.html.contains("<script>") && words.html.contains("&lt;script&gt;"), "{}", words.html);
     assert!(words.text.contains("Dear <script>alert(1)</script> & \"Sons\"  Bcc: x@example.org,"), "{}", words.text);
     assert!(words.text.contains("With:  {{ link }}"), "{}", words.text);
 }
 
 #[test]
-fn an_own_template_replaces_the_one_of_its_name_and_a_broken_one_is_a_failure() {
+fn a_verification_mail_names_who_registered_and_for_whom() {
+    for (tag, by, of) in [("en", "Registered by:", "Registered for:"), ("es", "Registro hecho por:", "Registro para:")]
+    {
+        let said = |registration| {
+            let words = rendered_in(&Mail::VerifyEmail { token: "t".into(), registration }, tag);
+            assert!(!words.text.contains("\n\n\n"), "{}", words.text);
+            [words.text, words.html]
+        };
+        for text in said(Some(registration(Some("Leo Ames")))) {
+            assert!(text.contains(&format!("{by} Ann Ames")) && text.contains(&format!("{of} Leo Ames")), "{text}");
+        }
+        for text in said(Some(registration(None))) {
+            assert!(text.contains(&format!("{by} Ann Ames")) && !text.contains(of), "{text}");
+        }
+        for text in said(None) {
+            assert!(!text.contains(by) && !text.contains(of), "{text}");
+        }
+        let name = "<b>J. R. Lory</b> https://evil.example/x me@evil.example\r\n".to_owned() + &"x".repeat(150);
+        let [text, html] = said(Some(RegistrationMail { name, patient: None }));
+        assert!(text.contains(&format!("{by} <b>J. R. Lory<b> httpsevilexamplex meevilexample")), "{text}");
+        assert!(html.contains("&lt;b&gt;J. R. Lory") && !html.contains("<b>"), "{html}");
+        assert!(text.lines().all(|line| line.chars().count() < 110), "{text}");
+    }
+}
+
+#[test]
+fn a_template_of_the_folder_replaces_the_embedded_one_and_a_broken_one_is_a_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = config();
     config.settings.template_dir = Some(folder.path().to_owned());
-    let mail = Mail::VerifyEmail { token: "t".into() };
+    let mail = Mail::VerifyEmail { token: "t".into(), registration: None };
     std::fs::write(folder.path().join("verify_email.subject.txt"), "Welcome\nto {{ clinic }}").expect("written");
     std::fs::create_dir(folder.path().join("es")).expect("a folder");
     std::fs::write(folder.path().join("es/verify_email.subject.txt"), "Hola de {{ clinic }}").expect("written");
-    let words = render(&config, &mail, &ann("en"), Some(&phone())).expect("words");
+    let words = render(&config, &mail, &ann("en"), Some(&phone())).expect("rendered");
     assert_eq!(words.subject, "Welcome to Clinic on Elm");
-    assert_eq!(words.text, said(&mail).text);
-    assert_eq!(render(&config, &mail, &ann("es"), Some(&phone())).expect("words").subject, "Hola de Clinic on Elm");
+    assert_eq!(words.text, rendered(&mail).text);
+    assert_eq!(render(&config, &mail, &ann("es"), Some(&phone())).expect("rendered").subject, "Hola de Clinic on Elm");
     for broken in ["{{ clinc }}", "{% if %}", "{{ link"] {
         std::fs::write(folder.path().join("verify_email.txt"), broken).expect("written");
         assert_eq!(render(&config, &mail, &ann("en"), Some(&phone())), Err(Failure::Template), "{broken}");
@@ -413,7 +448,7 @@ fn an_own_template_replaces_the_one_of_its_name_and_a_broken_one_is_a_failure() 
 fn every_security_notice_says_what_happened_in_both_languages() {
     for tag in TAGS {
         let notices = SecurityEvent::ALL.iter().map(|event| Mail::SecurityNotice { event: *event });
-        let said: std::collections::BTreeSet<_> = notices.map(|mail| said_in(&mail, tag).text).collect();
+        let said: std::collections::BTreeSet<_> = notices.map(|mail| rendered_in(&mail, tag).text).collect();
         assert_eq!(said.len(), SecurityEvent::ALL.len());
         for text in said {
             assert!(!text.contains("\n\n\n"), "{text}");
@@ -422,14 +457,14 @@ fn every_security_notice_says_what_happened_in_both_languages() {
 }
 
 #[test]
-fn a_change_to_a_record_is_told_with_whose_record_it_is_and_the_number_to_call() {
+fn a_record_notice_has_the_record_and_the_telephone_number() {
     for (patient, change, tag, said) in [
         (None, RecordChange::AddressChanged, "en", "the e-mail address in your record"),
         (Some("Leo"), RecordChange::AccessEnded, "en", "the access of your account to Leo's record"),
         (None, RecordChange::AddressChanged, "es", "que consta en su expediente"),
         (Some("Leo"), RecordChange::AccessEnded, "es", "el acceso al expediente de Leo"),
     ] {
-        let words = said_in(&Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }), tag);
+        let words = rendered_in(&Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }), tag);
         for text in [words.text.replace('\n', " "), words.html.replace("&#x27;", "'")] {
             assert!(text.contains(said) && text.contains("(212) 555-0100"), "{text}");
         }
@@ -437,9 +472,9 @@ fn a_change_to_a_record_is_told_with_whose_record_it_is_and_the_number_to_call()
 }
 
 #[test]
-fn access_without_a_link_is_told_with_the_number_to_call() {
+fn a_mail_about_access_without_a_link_has_the_telephone_number() {
     for (tag, said) in [("en", "If not, call us at (212) 555-0100."), ("es", "Si no, llámenos al (212) 555-0100.")] {
-        let words = said_in(&Mail::AccessGiven(AccessMail { token: None, ..access() }), tag);
+        let words = rendered_in(&Mail::AccessGiven(AccessMail { token: None, ..access() }), tag);
         assert!(words.text.contains(said), "{}", words.text);
         assert!(!words.text.contains("http") && !words.html.contains("stop-access"), "{}", words.html);
     }

@@ -1,21 +1,21 @@
-//! The words of the messages. The templates are embedded; a folder may replace any of them by its file name.
+//! Renders the texts of messages. The templates are embedded. Files in `TEMPLATE_DIR` replace those of the same name.
 //!
-//! A message of kind `k` has `k.subject.txt`, `k.txt` and `k.html`, and `k.phone.txt` where somebody may have to say it
-//! on the phone; the Spanish ones lie in `es/`. Values in `.html` are escaped. A variable that does not exist is an error,
-//! so that a misspelt one is noticed rather than left blank.
+//! A message of kind `k` has `k.subject.txt`, `k.txt` and `k.html`, and `k.phone.txt` if staff may have to say it on
+//! the telephone. The Spanish templates are in `es/`. Values in `.html` are escaped. An unknown variable is an error,
+//! so that a misspelt one is noticed.
 
 use minijinja::{Environment, ErrorKind, TemplateSource, UndefinedBehavior, Value, context};
+use text::Language;
 
 use super::model::{AppointmentMail, Mail, Recipient, SecurityEvent};
 use super::retry::Failure;
 use super::times::{self, Moment};
 use crate::config::Config;
 use crate::phone::Telephone;
-use crate::text::Language;
 
 macro_rules! embedded {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("templates/", $name)))),*]
+        &[$(($name, include_str!($name))),*]
     };
 }
 
@@ -128,38 +128,43 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/verify_new_email.txt",
 ];
 
-/// A mail in words.
+/// A rendered mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
-    /// One line.
+pub struct RenderedMail {
+    /// The subject, one line.
     pub subject: String,
-    /// For who reads plain text.
+    /// The plain text.
     pub text: String,
-    /// For everybody else.
+    /// The HTML.
     pub html: String,
 }
 
-/// Puts a mail into words for its reader, with the number to call, if there is one. It reads the folder of templates anew each time, so that a corrected one counts
-/// at once.
+/// Renders a mail for its reader. `phone` is the clinic's telephone number. Reads `TEMPLATE_DIR` each time, so that a
+/// corrected template takes effect at once.
 ///
 /// # Errors
-/// [`Failure::Template`] where a template is broken; what is wrong with it stands in the log, without any values.
-pub fn render(config: &Config, mail: &Mail, reader: &Recipient, phone: Option<&Telephone>) -> Result<Words, Failure> {
+/// [`Failure::Template`] if a template is broken. The log says what is wrong, without values.
+pub fn render(
+    config: &Config,
+    mail: &Mail,
+    reader: &Recipient,
+    phone: Option<&Telephone>,
+) -> Result<RenderedMail, Failure> {
     let writer = Writer::new(config, mail, reader, phone);
     let part = |extension| writer.part(extension)?.ok_or(Failure::Template);
-    Ok(Words { subject: one_line(&part("subject.txt")?), text: part("txt")? + "\n", html: part("html")? + "\n" })
+    Ok(RenderedMail { subject: one_line(&part("subject.txt")?), text: part("txt")? + "\n", html: part("html")? + "\n" })
 }
 
-/// What to tell a recipient who is called; `None` for what nobody is told by phone, such as links.
+/// Renders the text to say on the telephone. None for messages that are never told on the telephone, such as links.
 ///
 /// # Errors
-/// As [`render`].
-pub fn to_say(config: &Config, mail: &Mail, listener: &Recipient) -> Result<Option<String>, Failure> {
-    // Whoever listens has us on the phone.
+/// Those of [`render`].
+pub fn telephone_text(config: &Config, mail: &Mail, listener: &Recipient) -> Result<Option<String>, Failure> {
+    // The recipient is on the telephone with the clinic already.
     Writer::new(config, mail, listener, None).part("phone.txt")
 }
 
-/// A message about to be put into words.
+/// Renders the parts of one message.
 struct Writer {
     engine: Environment<'static>,
     /// The templates' name without the extension.
@@ -175,7 +180,7 @@ impl Writer {
             lang => language.code(),
             clinic => config.settings.clinic_name.as_str(),
             name => reader.name.as_deref().map(one_line),
-            // A client that does not know the page must not keep anybody from stopping an access.
+            // The link to stop an access leads to the service's own page, because the clinic's client may not have one.
             link => mail.link().map(|(page, token)| match mail.access() {
                 Some(_) => config.own_link(page, token, language),
                 None => config.link(page, token, language),
@@ -197,6 +202,10 @@ impl Writer {
                 patient => mail.patient.as_deref().map(one_line),
                 change => mail.change.as_str(),
             }),
+            registration => mail.registration().map(|mail| context! {
+                name => shown_name(&mail.name),
+                patient => mail.patient.as_deref().map(shown_name),
+            }),
             birthday => mail.birthday().map(|mail| {
                 let day = Moment::of_day(mail.on.0, language);
                 context! { patient => one_line(&mail.patient), day => day.date(), short => day.day() }
@@ -205,7 +214,7 @@ impl Writer {
         Self { engine: engine(config), name: format!("{folder}{}", mail.kind()), values }
     }
 
-    /// The part with this extension, if there is a template for it.
+    /// Renders the part with this extension, if there is a template for it.
     fn part(&self, extension: &str) -> Result<Option<String>, Failure> {
         let name = format!("{}.{extension}", self.name);
         let template = match self.engine.get_template(&name) {
@@ -213,14 +222,14 @@ impl Writer {
             found => found,
         };
         template.and_then(|template| template.render(&self.values)).map(Some).map_err(|error| {
-            // Not the error's own text: a debug build's quotes the variables, tokens among them.
+            // Not the error's own text: in a debug build it quotes the variables, including tokens.
             tracing::warn!(template = name, line = error.line(), problem = %error.kind(), "a template is broken");
             Failure::Template
         })
     }
 }
 
-/// Where the clinic's own client has the forms; without a client there is no such place.
+/// Returns the page of forms in the clinic's own client. The service itself has none.
 fn forms_link(config: &Config) -> Option<String> {
     let client = config.settings.patient_app_url.as_ref()?;
     Some(format!("{}/forms", client.as_str().trim_end_matches('/')))
@@ -261,10 +270,20 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
     }
 }
 
-/// Without line breaks and other control characters, which would end a header.
+/// Replaces control characters such as line breaks, which would end a header, by spaces.
 pub fn one_line(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     clean.trim().to_owned()
+}
+
+/// The most characters of a name in a mail that a stranger can cause.
+const SHOWN_NAME: usize = 80;
+
+/// Shortens a name that a stranger may have typed, and removes what mail programs would turn into a link.
+fn shown_name(name: &str) -> String {
+    let name: Vec<char> = one_line(name).chars().filter(|c| !"/:@".contains(*c)).collect();
+    let is_inner_dot = |at: usize| name[at] == '.' && name.get(at + 1).is_some_and(|next| !next.is_whitespace());
+    (0..name.len().min(SHOWN_NAME)).filter(|at| !is_inner_dot(*at)).map(|at| name[at]).collect()
 }
 
 #[cfg(test)]

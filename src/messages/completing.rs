@@ -1,0 +1,119 @@
+//! Completing a message without a mail: staff called the recipient.
+
+use actix_web::{HttpResponse, post};
+use diesel::prelude::*;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::model::{Message, MessageKind, MessageStatus};
+use super::outbox;
+use super::view::{MessageView, note_place};
+use crate::actor::Action;
+use crate::context::{Context, Tx};
+use crate::db::schema::messages;
+use crate::error::{Check, Error, Result};
+use crate::http::{Body, PathId, response};
+use crate::ids::MessageId;
+use crate::phone::Country;
+
+/// The completion of a message.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"note": "Told his wife, who will pass it on."}))]
+pub struct CompleteMessageRequest {
+    /// A note for the clinic. It is stored encrypted.
+    #[schema(min_length = 1, max_length = 1000)]
+    note: Option<String>,
+}
+
+impl CompleteMessageRequest {
+    fn checked(self) -> Result<Option<String>> {
+        let mut check = Check::new();
+        let note = self.note.and_then(|note| check.field("/note", text::lines(&note, 1000)));
+        check.done()?;
+        Ok(note)
+    }
+}
+
+/// Completes a message that waits for a call, or whose mail failed.
+///
+/// # Errors
+/// [`Error::NotFound`]; the conflict `message_not_open`; `second_person_required`.
+pub async fn complete(context: &Context, id: MessageId, completion: CompleteMessageRequest) -> Result<MessageView> {
+    context.require(Action::MessageManage)?;
+    let note = completion.checked()?;
+    context
+        .change(move |tx| {
+            let message = store(tx, id, note.as_ref())?;
+            if let Some(patient) = message.patient_id {
+                tx.audit.note_patient(patient);
+            }
+            let country = Country::of_clinic(tx.conn)?;
+            MessageView::new(tx.env, message, country)
+        })
+        .await
+}
+
+fn store(tx: &mut Tx, id: MessageId, note: Option<&String>) -> Result<Message> {
+    let message = outbox::find(tx.conn, id)?;
+    if !matches!(message.status, MessageStatus::ToPhone | MessageStatus::Failed) {
+        let detail = "The message was mailed, is still to be mailed, or was completed before.";
+        return Err(Error::conflict("message_not_open", detail));
+    }
+    require_second_person(tx, &message)?;
+    let note = note.map(|note| tx.env.sealer.seal(note_place(id), note)).transpose()?;
+    let changed = diesel::update(messages::table.find(id).filter(messages::status.eq(message.status)))
+        .set((
+            messages::status.eq(MessageStatus::Done),
+            messages::done_at.eq(Some(tx.now)),
+            messages::done_by.eq(Some(tx.actor.user_id)),
+            messages::note.eq(note),
+        ))
+        .execute(tx.conn)?;
+    if changed == 0 {
+        // Another transaction changed it at the same time.
+        return Err(Error::Retry);
+    }
+    outbox::find(tx.conn, id)
+}
+
+/// Requires that the patient is told of an access by another staff member than the one who granted it. Otherwise one person
+/// could grant access and suppress the notice.
+fn require_second_person(tx: &Tx, message: &Message) -> Result<()> {
+    if message.kind != MessageKind::AccessGiven {
+        return Ok(());
+    }
+    let mail = outbox::open(tx.env, message.id, &message.payload)?;
+    if mail.access().is_some_and(|access| access.given_by == Some(tx.actor.user_id)) {
+        let detail =
+            "You granted the access that this message is about. Another member of the staff must make this call.";
+        return Err(Error::forbidden("second_person_required", detail));
+    }
+    Ok(())
+}
+
+/// Complete a message without a mail
+///
+/// For a call that was made, and for a failed mail whose recipient was told in another way. The message leaves the lists of open
+/// messages; the account, the time and the note are stored. A message about an access to a patient's record must be completed by another
+/// member of the staff than the one who granted the access.
+#[utoipa::path(
+    tag = "messages",
+    operation_id = "complete_message",
+    security(("bearer" = [])),
+    params(("id" = MessageId, Path, description = "The message")),
+    request_body = CompleteMessageRequest,
+    responses(
+        (status = 200, description = "Completed", body = MessageView),
+        (status = 403, description = "`second_person_required`: the caller granted the access that this message is about"),
+        (status = 409, description = "`message_not_open`: it was mailed, is still to be mailed, or was completed before"),
+    ),
+)]
+#[post("/v1/messages/{id}/complete")]
+pub(super) async fn complete_message(
+    context: Context,
+    PathId(id): PathId<MessageId>,
+    body: Body<CompleteMessageRequest>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&complete(&context, id, body.value).await?))
+}

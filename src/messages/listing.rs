@@ -1,0 +1,94 @@
+//! Listing messages.
+
+use actix_web::{HttpResponse, get};
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::model::{Message, MessageStatus};
+use super::queue::has_status;
+use super::view::MessageView;
+use crate::actor::Action;
+use crate::context::Context;
+use crate::db::Conn;
+use crate::db::schema::messages;
+use crate::error::Result;
+use crate::http::paging::{Cursor, Page, PageParams};
+use crate::http::{Params, response};
+use crate::ids::MessageId;
+use crate::phone::Country;
+
+/// A page of messages.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"items": [{
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "verify_email", "status": "sent",
+    "recipient": {"name": null, "email": "ann@example.org", "phone": null, "phone_display": null, "language": "en"}, "to_say": null,
+    "patient_id": null, "appointment_id": null, "attempts": 1, "last_error": null, "created_at": "2026-03-02T14:00:00Z",
+    "due_at": "2026-03-02T14:01:30Z", "sent_at": "2026-03-02T14:00:01Z", "done": null
+}], "next_cursor": null}))]
+pub struct MessagePage {
+    /// The messages, newest first.
+    items: Vec<MessageView>,
+    /// The `cursor` of the next page. Null on the last page.
+    next_cursor: Option<String>,
+}
+
+/// The filter of a list of messages.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MessageFilter {
+    /// The status.
+    status: Option<MessageStatus>,
+}
+
+/// The list's name in its cursors.
+const LIST: &str = "messages";
+
+/// Lists messages, newest first.
+pub async fn list(context: &Context, filter: MessageFilter, page: PageParams) -> Result<MessagePage> {
+    context.require(Action::MessageManage)?;
+    let page = page.of(LIST)?;
+    context
+        .read(move |tx| {
+            let found = load(tx.conn, &filter, &page)?;
+            let country = Country::of_clinic(tx.conn)?;
+            let (found, next_cursor) = page.cut(found, |message| (message.created_at, message.id.0));
+            tx.audit.note_shown(found.iter().filter_map(|message| message.patient_id));
+            let views = found.into_iter().map(|message| MessageView::new(tx.env, message, country));
+            Ok(MessagePage { items: views.collect::<Result<_>>()?, next_cursor })
+        })
+        .await
+}
+
+fn load(conn: &mut Conn, filter: &MessageFilter, page: &Page) -> Result<Vec<Message>> {
+    let mut query = messages::table.into_boxed();
+    if let Some(status) = filter.status {
+        query = query.filter(has_status(status));
+    }
+    if let Some(Cursor { at, id }) = page.after {
+        let id = MessageId(id);
+        query = query.filter(messages::created_at.le(at)).filter(messages::created_at.lt(at).or(messages::id.lt(id)));
+    }
+    let newest_first = query.order((messages::created_at.desc(), messages::id.desc()));
+    Ok(newest_first.limit(page.rows()).select(Message::as_select()).load(conn)?)
+}
+
+/// List outgoing messages
+///
+/// Lists all messages, newest first. `status=to_phone` lists the calls that staff must make to recipients without an e-mail address,
+/// with the telephone number and the text to say. `status=failed` lists the mails that the service could not send and does not retry.
+#[utoipa::path(
+    tag = "messages",
+    operation_id = "list_messages",
+    security(("bearer" = [])),
+    params(MessageFilter, PageParams),
+    responses((status = 200, description = "A page of messages", body = MessagePage)),
+)]
+#[get("/v1/messages")]
+pub(super) async fn list_messages(
+    context: Context,
+    Params(filter): Params<MessageFilter>,
+    Params(page): Params<PageParams>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&list(&context, filter, page).await?))
+}

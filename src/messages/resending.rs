@@ -1,0 +1,164 @@
+//! Sending a message again.
+
+use actix_web::{HttpResponse, post};
+use diesel::dsl::exists;
+use diesel::prelude::*;
+
+use super::model::{Mail, Message, MessageStatus};
+use super::outbox;
+use super::view::MessageView;
+use crate::actor::Action;
+use crate::clock::Timestamp;
+use crate::context::{Context, Once, Tx};
+use crate::db::schema::{appointments, messages, patient_access, patients, users};
+use crate::error::{Error, Result};
+use crate::http::{IdempotencyKey, PathId};
+use crate::ids::{AppointmentId, MessageId, PatientId};
+use crate::phone::Country;
+
+/// Sends a message again, as a mail of its own.
+///
+/// # Errors
+/// [`Error::NotFound`]; the conflicts of the endpoint.
+pub async fn resend(context: &Context, once: Once, id: MessageId) -> Result<MessageView> {
+    context.require(Action::MessageManage)?;
+    context
+        .change_once(once, move |tx| {
+            let message = requeue(tx, id)?;
+            if let Some(patient) = message.patient_id {
+                tx.audit.note_patient(patient);
+            }
+            tx.env.mail_written.notify_one();
+            let country = Country::of_clinic(tx.conn)?;
+            MessageView::new(tx.env, message, country)
+        })
+        .await
+}
+
+/// Makes a message due now.
+fn requeue(tx: &mut Tx, id: MessageId) -> Result<Message> {
+    let message = outbox::find(tx.conn, id)?;
+    require_resendable(message.status)?;
+    let mail = outbox::open(tx.env, message.id, &message.payload)?;
+    if let Some(appointment) = message.appointment_id {
+        require_current(tx, &message, &mail, appointment)?;
+    }
+    if let Some(patient) = message.patient_id
+        && (mail.appointment().is_some() || mail.birthday().is_some() || mail.access().is_some())
+    {
+        require_recipient_of(tx, &message, patient)?;
+    }
+    let changed = diesel::update(messages::table.find(id).filter(messages::status.eq(message.status)))
+        .set((
+            messages::status.eq(MessageStatus::Pending),
+            messages::attempts.eq(0),
+            messages::resends.eq(messages::resends + 1),
+            messages::due_at.eq(tx.now),
+            messages::last_error.eq(None::<String>),
+            messages::sent_at.eq(None::<Timestamp>),
+        ))
+        .execute(tx.conn)?;
+    if changed == 0 {
+        // Another transaction changed it at the same time.
+        return Err(Error::Retry);
+    }
+    outbox::find(tx.conn, id)
+}
+
+fn require_resendable(status: MessageStatus) -> Result<()> {
+    let (code, detail) = match status {
+        MessageStatus::Sent | MessageStatus::Failed => return Ok(()),
+        MessageStatus::Pending => {
+            ("message_pending", "The message has not been sent yet. The service sends or retries it by itself.")
+        }
+        MessageStatus::ToPhone => {
+            ("message_to_phone", "The recipient has no e-mail address. Call the recipient instead.")
+        }
+        MessageStatus::Done => (
+            "message_done",
+            "Staff completed this message without a mail, or a newer message about the same appointment replaced it.",
+        ),
+    };
+    Err(Error::conflict(code, detail))
+}
+
+/// Requires that what a message says about an appointment is still true, and that no newer message about it went to the address.
+///
+/// The table belongs to appointments. A mark on each message would have to be kept by every change of an appointment.
+fn require_current(tx: &mut Tx, message: &Message, mail: &Mail, id: AppointmentId) -> Result<()> {
+    let Some(content) = mail.appointment() else { return Ok(()) };
+    let (sequence, status): (i32, String) =
+        appointments::table.find(id).select((appointments::sequence, appointments::status)).first(tx.conn)?;
+    let expected_status = if matches!(mail, Mail::AppointmentCancelled(_)) { "cancelled" } else { "booked" };
+    // For example one with new links.
+    let newer = messages::table
+        .filter(messages::email.eq(&message.recipient.email))
+        .filter(messages::created_at.gt(message.created_at))
+        .filter(messages::appointment_id.eq(id));
+    if (sequence, status.as_str()) == (content.sequence, expected_status)
+        && !diesel::select(exists(newer)).get_result::<bool>(tx.conn)?
+    {
+        return Ok(());
+    }
+    let detail = "The appointment has changed since, or a newer message about it was sent to the same address. Renew the links of the \
+                  appointment to send its current state.";
+    Err(Error::conflict("message_superseded", detail))
+}
+
+/// Requires that messages about the patient still go to this address.
+///
+/// The tables belong to patients and accounts. Access may expire without a transaction that could mark the message.
+fn require_recipient_of(tx: &mut Tx, message: &Message, patient: PatientId) -> Result<()> {
+    let by_record = patients::table
+        .filter(patients::id.eq(patient))
+        .filter(patients::email_confirmed.eq(true))
+        .filter(patients::email.eq(&message.recipient.email));
+    let by_account = patient_access::table
+        .inner_join(users::table.on(users::id.eq(patient_access::user_id)))
+        .filter(patient_access::patient_id.eq(patient))
+        .filter(patient_access::pending.eq(false))
+        .filter(patient_access::stopped_at.is_null())
+        .filter(patient_access::ends_at.is_null().or(patient_access::ends_at.gt(tx.now)))
+        .filter(users::email_verified_at.is_not_null())
+        .filter(users::disabled_at.is_null())
+        .filter(users::email.nullable().eq(&message.recipient.email));
+    if diesel::select(exists(by_record).or(exists(by_account))).get_result(tx.conn)? {
+        return Ok(());
+    }
+    let detail = "Messages about this patient no longer go to this address.";
+    Err(Error::conflict("recipient_changed", detail))
+}
+
+/// Send a message again
+///
+/// For a message that failed, or that the recipient did not get. The service sends it at once. It uses the current templates and the
+/// facts as they were when the message was created, so a link in it may have expired. A message that is outdated, or whose address may
+/// no longer get it, is not sent. To mail the current state of an appointment to all its current recipients, use
+/// `POST /v1/appointments/{id}/links`.
+#[utoipa::path(
+    tag = "messages",
+    operation_id = "resend_message",
+    security(("bearer" = [])),
+    params(
+        ("id" = MessageId, Path, description = "The message"),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    responses(
+        (status = 202, description = "The message is being sent", body = MessageView),
+        (status = 409, description = "`message_pending`: it has not been sent yet, and the service sends or retries it by itself. \
+            `message_to_phone`: the recipient has no e-mail address. \
+            `message_done`: staff completed it without a mail, or a newer message about the same appointment replaced it. \
+            `message_superseded`: the appointment has changed since, or a newer message about it was sent to this address. \
+            `recipient_changed`: messages about the patient no longer go to this address, because access was revoked or has expired, \
+            or the address was changed"),
+    ),
+)]
+#[post("/v1/messages/{id}/resend")]
+pub(super) async fn resend_message(
+    context: Context,
+    PathId(id): PathId<MessageId>,
+    key: IdempotencyKey,
+) -> Result<HttpResponse> {
+    let message = resend(&context, key.once_without_body(), id).await?;
+    Ok(HttpResponse::Accepted().json(message))
+}

@@ -1,0 +1,125 @@
+//! A message as staff see it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::model::{Message, MessageKind, MessageStatus, Recipient};
+use super::{outbox, templates};
+use crate::clock::Timestamp;
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
+use crate::phone::{self, Country};
+use crate::sealed::Place;
+
+/// The recipient of a message.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "name": "Ann Ames", "email": null, "phone": "+12125550123", "phone_display": "(212) 555-0123", "language": "es-MX"
+}))]
+pub struct MessageRecipient {
+    /// The name. Null for an account without a name.
+    name: Option<String>,
+    /// The e-mail address. Null for a recipient without one.
+    email: Option<String>,
+    /// The telephone number in E.164, if it is known.
+    phone: Option<String>,
+    /// The same number in the format of the clinic's country.
+    phone_display: Option<String>,
+    /// The language (BCP 47). The service writes in Spanish to recipients of that language, and in English to all others.
+    language: String,
+}
+
+/// How a message was completed without a mail.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"at": "2026-03-02T15:00:00Z", "by": "0199d0c2-7a00-7000-8000-000000000003", "note": "Told his wife."}))]
+pub struct MessageCompletion {
+    /// The time.
+    at: Timestamp,
+    /// The account that completed it. Null if the service did, because a newer message about the same appointment replaced it.
+    by: Option<UserId>,
+    /// The note of the staff.
+    note: Option<String>,
+}
+
+/// An outgoing message as staff see it. The text of a mail is not included; the text of a call is.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Message, example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "appointment_booked", "status": "to_phone",
+    "recipient": {"name": "Ann Ames", "email": null, "phone": "+12125550123", "phone_display": "(212) 555-0123", "language": "en"},
+    "to_say": "Hello, this is Legwork Vein Clinic. May I speak to Ann Ames?\nYour appointment is booked for …",
+    "patient_id": "0199d0c2-7a00-7000-8000-000000000001",
+    "appointment_id": "0199d0c2-7a00-7000-8000-000000000002", "attempts": 0, "last_error": null,
+    "created_at": "2026-03-02T14:00:00Z", "due_at": "2026-03-02T14:00:00Z", "sent_at": null, "done": null
+}))]
+pub struct MessageView {
+    /// The id.
+    id: MessageId,
+    /// The subject of the message.
+    kind: MessageKind,
+    /// The status.
+    status: MessageStatus,
+    /// The recipient.
+    recipient: MessageRecipient,
+    /// The text to say on the telephone, in the recipient's language. Set while the message waits for a call, or if its mail
+    /// failed and the subject has a telephone text. Do not leave it on an answering machine.
+    to_say: Option<String>,
+    /// The patient whom the message is about, if any.
+    patient_id: Option<PatientId>,
+    /// The appointment that the message is about, if any.
+    appointment_id: Option<AppointmentId>,
+    /// The number of attempts to send it since it was created or last sent again.
+    attempts: i32,
+    /// The class of the last failure: `connection`, `timeout`, `tls`, `protocol`, `smtp_` and the mail server's code,
+    /// `file`, `address`, `template`, `sealed`, `compose` or `interrupted`.
+    last_error: Option<String>,
+    /// The time at which it was created.
+    created_at: Timestamp,
+    /// The time of the next attempt, while the message is pending.
+    due_at: Timestamp,
+    /// The time at which the mail server accepted it.
+    sent_at: Option<Timestamp>,
+    /// How it was completed without a mail, if it was.
+    done: Option<MessageCompletion>,
+}
+
+impl MessageView {
+    /// Shows a message. `country` decides the format of the telephone number.
+    pub(super) fn new(env: &Env, message: Message, country: Option<Country>) -> Result<Self> {
+        let to_say = telephone_text(env, &message);
+        let Recipient { name, email, phone, language } = message.recipient;
+        let phone_display = phone.as_deref().map(|number| phone::shown(number, country));
+        let note = message.note.map(|note| env.sealer.open(note_place(message.id), &note)).transpose()?;
+        Ok(Self {
+            id: message.id,
+            kind: message.kind,
+            status: message.status,
+            recipient: MessageRecipient { name, email, phone, phone_display, language },
+            to_say,
+            patient_id: message.patient_id,
+            appointment_id: message.appointment_id,
+            attempts: message.attempts,
+            last_error: message.last_error,
+            created_at: message.created_at,
+            due_at: message.due_at,
+            sent_at: message.sent_at,
+            done: message.done_at.map(|at| MessageCompletion { at, by: message.done_by, note }),
+        })
+    }
+}
+
+/// Renders the text of a call. A broken template or a missing key leaves it out, because the rest of the list is useful without it.
+fn telephone_text(env: &Env, message: &Message) -> Option<String> {
+    if !matches!(message.status, MessageStatus::ToPhone | MessageStatus::Failed) {
+        return None;
+    }
+    let mail = outbox::open(env, message.id, &message.payload)
+        .map_err(|error| tracing::error!(%error, "a stored message cannot be decrypted"))
+        .ok()?;
+    templates::telephone_text(&env.config, &mail, &message.recipient).ok().flatten()
+}
+
+/// The place of a message's sealed note.
+pub(super) fn note_place(id: MessageId) -> Place {
+    Place::new("messages", "note", id.0)
+}
