@@ -1,4 +1,4 @@
-//! The published document: it is the one that is committed, it is valid, and it says everything about every operation.
+//! The published document matches the committed one, is valid, and describes every operation completely.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{App, Engine, both};
 
-/// What needs no account. Whatever is added to the API without `security` must be added here, knowingly.
+/// Operations without authentication. A new operation without `security` must be added here deliberately.
 const PUBLIC: &[&str] = &[
     "accept_invitation",
     "cancel_appointment_link",
@@ -29,7 +29,7 @@ const PUBLIC: &[&str] = &[
     "list_practitioners",
     "list_slots",
     "list_visit_types",
-    "object_to_patient_access",
+    "create_access_objection",
     "refresh_session",
     "resend_email_verification",
     "verify_email",
@@ -72,7 +72,11 @@ fn operations(document: &Value) -> Vec<Operation> {
     for (path, item) in document["paths"].as_object().expect("paths") {
         for method in METHODS {
             if let Some(value) = item.get(method) {
-                all.push(Operation { path: path.clone(), method: method.to_owned(), value: value.clone() });
+                let mut value = value.clone();
+                for parameter in value["parameters"].as_array_mut().into_iter().flatten() {
+                    *parameter = resolve(document, parameter).clone();
+                }
+                all.push(Operation { path: path.clone(), method: method.to_owned(), value });
             }
         }
     }
@@ -88,7 +92,7 @@ fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Notes what is wrong with each of many, and fails with all of it.
+/// Collects findings, and fails with all of them.
 #[derive(Default)]
 struct Findings(Vec<String>);
 
@@ -110,7 +114,7 @@ fn says_something(value: &Value) -> bool {
 }
 
 #[test]
-fn the_committed_document_is_the_one_that_the_routes_make() {
+fn the_committed_document_matches_the_routes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json");
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
@@ -169,7 +173,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// Every body of an operation: what it is, and its media type object.
+/// Every body of an operation: its description, and its media type object.
 fn contents<'a>(document: &'a Value, operation: &'a Operation) -> Vec<(String, &'a Value)> {
     let mut all = Vec::new();
     let mut add = |place: String, holder: &'a Value| {
@@ -185,7 +189,7 @@ fn contents<'a>(document: &'a Value, operation: &'a Operation) -> Vec<(String, &
 }
 
 #[test]
-fn every_operation_says_what_it_is() {
+fn every_operation_has_an_id_a_summary_and_a_tag() {
     let document = document();
     let tags: BTreeSet<_> = list(&document["tags"]).map(|tag| tag["name"].as_str().expect("a name")).collect();
     let mut ids = BTreeSet::new();
@@ -197,7 +201,7 @@ fn every_operation_says_what_it_is() {
         let is_verb_resource = words.len() >= 2
             && words.iter().all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
         findings.require(is_verb_resource, || format!("{name}: the operationId {id:?} is not verb_resource"));
-        findings.require(ids.insert(id.to_owned()), || format!("{name}: {id} stands there twice"));
+        findings.require(ids.insert(id.to_owned()), || format!("{name}: {id} occurs twice"));
         let own: Vec<_> = list(&operation.value["tags"]).filter_map(Value::as_str).collect();
         findings.require(own.len() == 1 && tags.contains(own[0]), || format!("{name}: tags {own:?}"));
         for member in ["summary", "description"] {
@@ -234,7 +238,7 @@ fn every_parameter_is_described_and_bounded() {
         for parameter in operation.parameters() {
             let name = format!("{}: {}", operation.name(), parameter["name"]);
             findings.require(says_something(&parameter["description"]), || format!("{name} has no description"));
-            // RFC 9110 gives If-Match its form.
+            // RFC 9110 defines the format of If-Match.
             findings.require(parameter["name"] == "If-Match" || is_bounded(&document, &parameter["schema"]), || {
                 format!("{name} has no bounds: {}", parameter["schema"])
             });
@@ -243,7 +247,7 @@ fn every_parameter_is_described_and_bounded() {
     findings.none();
 }
 
-/// Whether the values are known to be few, short or of a form.
+/// Whether the values are bounded in number, length or format.
 fn is_bounded(document: &Value, schema: &Value) -> bool {
     let schema = resolve(document, schema);
     for several in ["oneOf", "anyOf", "allOf"] {
@@ -282,17 +286,14 @@ fn every_body_has_an_example_and_every_member_a_description() {
     for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
         findings.require(says_something(&schema["description"]), || format!("schema {name} has no description"));
         for (member, value) in schema["properties"].as_object().into_iter().flatten() {
-            // A reference that may be null carries its description inside.
-            let described = says_something(&value["description"])
-                || list(&value["oneOf"]).any(|one| says_something(&one["description"]));
-            findings.require(described, || format!("{name}.{member} has no description"));
+            findings.require(says_something(&value["description"]), || format!("{name}.{member} has no description"));
         }
     }
     findings.none();
 }
 
 #[test]
-fn every_answer_is_described_and_every_refusal_is_a_problem() {
+fn every_response_is_described_and_every_error_is_a_problem() {
     let document = document();
     let mut findings = Findings::default();
     for operation in operations(&document) {
@@ -311,7 +312,7 @@ fn every_answer_is_described_and_every_refusal_is_a_problem() {
             must.extend(["400", "413", "415"]);
         }
         if operation.path.starts_with("/v1/") {
-            // An unknown query parameter, if nothing else.
+            // At least for an unknown query parameter.
             must.push("422");
         }
         for status in must {
@@ -340,9 +341,9 @@ fn every_answer_is_described_and_every_refusal_is_a_problem() {
     findings.none();
 }
 
-/// Two types of one name would overwrite each other in the document without a word.
+/// Two types with one name would overwrite each other in the document silently.
 #[test]
-fn no_two_types_of_the_document_have_one_name() {
+fn no_two_schemas_of_the_document_share_a_name() {
     let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
@@ -398,7 +399,7 @@ fn filled(path: &str, id: &str) -> String {
 
 const NOBODY: &str = "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55";
 
-/// A request that is well-formed as far as the document goes.
+/// A request that is valid according to the document.
 async fn call(
     client: &crate::support::Client,
     operation: &Operation,
@@ -422,8 +423,8 @@ async fn call(
 }
 
 both! {
-    /// The list is the document's own, so that no operation is forgotten.
-    async fn whatever_is_not_public_asks_who_is_there_first(app: App) {
+    /// The list comes from the document, so that no operation is left out.
+    async fn operations_that_are_not_public_require_authentication_first(app: App) {
         let document = document();
         let anon = app.anon();
         for operation in operations(&document).iter().filter(|operation| !operation.is_public()) {
@@ -435,8 +436,8 @@ both! {
         }
     }
 
-    /// Also where a fixed segment looks like the parameter of another path, which has the method.
-    async fn every_path_takes_its_own_methods_and_names_them_to_others(app: App) {
+    /// Also if a fixed segment matches the parameter of another path, which has the method.
+    async fn every_path_accepts_its_methods_and_names_them_otherwise(app: App) {
         let document = document();
         let (anon, mut findings) = (app.anon(), Findings::default());
         for (path, item) in document["paths"].as_object().expect("paths") {
@@ -453,13 +454,13 @@ both! {
         findings.none();
     }
 
-    async fn no_operation_answers_nonsense_with_a_fault(app: App) {
+    async fn no_operation_answers_random_input_with_500(app: App) {
         let document = document();
         let (admin, desk, doctor, patient) = (app.admin().await, app.desk().await, app.doctor().await, app.patient("ann").await);
         let clients = [app.anon(), admin, desk, doctor, patient.client.clone()];
         let mut findings = Findings::default();
         for operation in operations(&document) {
-            // Signing out would end the sweep.
+            // Signing out would end the session of this test.
             if operation.id() == "delete_current_session" {
                 continue;
             }
@@ -481,9 +482,9 @@ both! {
     }
 }
 
-/// The document is served as it is committed, and its page asks nobody else for anything.
+/// The committed document is served, and its page requests nothing from other hosts.
 #[test]
-fn the_document_and_its_page_are_served_by_the_service_alone() {
+fn the_document_and_its_page_load_nothing_from_other_hosts() {
     crate::support::app::run(Engine::Sqlite, async |app: App| {
         let anon = app.anon();
         assert_eq!(anon.get("/openapi.json").await.expect(200).body, document());
