@@ -1,4 +1,4 @@
-//! The programs under measurement, each a process of its own.
+//! The measured programs, each in its own process.
 
 use std::fs::{self, File};
 use std::future::Future;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::load::Tally;
 use crate::{Measured, Outcome, least};
 
-/// A running program; it ends with this value.
+/// A running program, which ends when this is dropped.
 pub struct Child {
     process: std::process::Child,
     pub address: SocketAddr,
@@ -20,8 +20,8 @@ pub struct Child {
 }
 
 impl Child {
-    /// `legwork serve` over the database in `folder`, as it is by default but for these settings, and with no limits on who
-    /// asks how often.
+    /// `legwork serve` on the database in `folder`, with its default settings except these, and without rate
+    /// limits.
     pub async fn server(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Outcome<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
         command
@@ -37,7 +37,7 @@ impl Child {
         Self::start(command, folder.join("data/legwork.db"), folder.join("server.log")).await
     }
 
-    /// The least program that runs the same SQL, over its own copy of the database.
+    /// The minimal program that runs the same SQL, on its own copy of the database.
     pub async fn least(folder: &Path) -> Outcome<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(least::ARGUMENT).arg(folder);
@@ -63,7 +63,7 @@ impl Child {
         }
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub fn log(&self) -> Outcome<String> {
         Ok(fs::read_to_string(&self.log)?)
     }
@@ -73,7 +73,7 @@ impl Child {
         self.database.clone()
     }
 
-    /// Has it end in order, so that its database is one file.
+    /// Shuts it down, so that its database is one file.
     pub fn stop(mut self) -> Outcome<()> {
         Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status()?;
         let patience = Instant::now() + Duration::from_secs(20);
@@ -86,7 +86,7 @@ impl Child {
         Ok(())
     }
 
-    /// Runs a load against it, once it has nothing else to do any more.
+    /// Runs a load against it, once it is idle.
     pub async fn measure(&self, load: impl Future<Output = Outcome<Tally>>) -> Outcome<Measured> {
         let patience = Instant::now() + Duration::from_mins(1);
         let mut before = self.cpu()?;
@@ -103,17 +103,17 @@ impl Child {
         Ok(Measured { tally, cpu: self.cpu()? - before })
     }
 
-    /// Seconds of processor time so far, its threads' and the kernel's for it.
+    /// Seconds of processor time so far, of all its threads, including the kernel's.
     fn cpu(&self) -> Outcome<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
         // What comes before the parenthesis is the program's name; then come the state as field 3, utime 14 and stime 15.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |field: usize| fields.get(field - 3).and_then(|ticks| ticks.parse::<f64>().ok());
-        // Linux counts them in hundredths wherever it runs.
+        // Linux counts in hundredths of a second on all platforms.
         ticks(14).zip(ticks(15)).map(|(user, system)| (user + system) / 100.0).ok_or_else(|| "no CPU time".into())
     }
 
-    /// What it takes, in MiB.
+    /// Its memory.
     pub fn memory(&self) -> Outcome<Memory> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let figure = |name: &str| -> Outcome<f64> {
@@ -125,7 +125,7 @@ impl Child {
     }
 }
 
-/// The address in a line of the log that tells where the program listens, be it text or JSON.
+/// The listening address in a log line, in text or JSON.
 fn listening(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("address=").or_else(|| line.split_once("\"address\":\""))?;
     rest.split([' ', '"']).next().filter(|_| line.contains("listening"))
@@ -138,13 +138,13 @@ impl Drop for Child {
     }
 }
 
-/// In MiB.
+/// Memory in MiB.
 pub struct Memory {
-    /// All that is in memory.
+    /// Resident memory.
     pub resident: f64,
-    /// The most it ever was.
+    /// Peak resident memory.
     pub peak: f64,
-    /// Without what is a copy of files, above all of the program itself.
+    /// Private memory, without pages of files such as the program itself.
     pub own: f64,
 }
 

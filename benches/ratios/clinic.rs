@@ -1,4 +1,4 @@
-//! The clinic over which is measured, set up through the server's API, and the requests on it.
+//! The clinic of the measurement, set up through the server's API, and the requests.
 
 use std::path::Path;
 
@@ -14,26 +14,26 @@ use uuid::Uuid;
 use crate::Outcome;
 use crate::child::Child;
 
-/// A request as the load sends it.
+/// A prepared request.
 pub type Prepared = Request<Full<Bytes>>;
 
-/// The setting that says for how many days ahead slots are published.
+/// The setting for the number of days with published slots.
 const HORIZON: &str = "SLOT_HORIZON_DAYS";
 
-/// What is asked for.
+/// The data for the requests.
 pub struct Clinic {
-    /// What is searched for: a visit of an hour, which takes four slots.
+    /// The searched visit type: one hour, four slots.
     first_visit: String,
-    /// What is booked: a visit of one slot.
+    /// The booked visit type: one slot.
     check: String,
     patients: Vec<String>,
-    /// By time; of each practitioner one after the other.
+    /// By time, and one practitioner after the other.
     pub slots: Vec<String>,
     horizon: String,
 }
 
 impl Clinic {
-    /// Fills the database in `folder` by way of a server, and stops it. The accounts are those of the demo.
+    /// Fills the database in `folder` through a server, and stops it. The accounts are those of the demo.
     pub async fn build(folder: &Path, practitioners: usize, patients: usize, days: u32) -> Outcome<Self> {
         let horizon = days.to_string();
         let server = Child::server(folder, &["--demo"], &[(HORIZON, &horizon)]).await?;
@@ -66,20 +66,19 @@ impl Clinic {
         Ok(Self { first_visit, check, patients: all, slots, horizon })
     }
 
-    /// A server over the clinic, with more settings. It keeps the slots as they are, since it looks as far ahead as the first.
+    /// A server on the clinic, with more settings. It publishes no further slots, because it has the same horizon.
     pub async fn server(&self, folder: &Path, settings: &[(&str, &str)]) -> Outcome<Child> {
         let settings: Vec<_> = settings.iter().copied().chain([(HORIZON, self.horizon.as_str())]).collect();
         Child::server(folder, &[], &settings).await
     }
 
-    /// The search for the first 50 starts of a visit of an hour; `before` comes before its path.
+    /// The search for the first 50 starts of a visit of an hour, with the path prefix `before`.
     pub fn search(&self, before: &str) -> Prepared {
         let path = format!("{before}/v1/slots?visit_type_id={}", self.first_visit);
         Request::get(path).header(HOST, "127.0.0.1").body(Full::default()).unwrap_or_default()
     }
 
-    /// The booking of the slot of this number, which no other number has; `None` where there are no more. Neighbours in time
-    /// are for different patients.
+    /// The booking of the slot with this number; `None` after the last one. Neighbours in time are for different patients.
     pub fn booking(&self, number: usize, token: &str) -> Option<Prepared> {
         let slot = self.slots.get(number)?;
         let patient = self.patients.get(number % self.patients.len())?;
@@ -93,7 +92,7 @@ impl Clinic {
             .ok()
     }
 
-    /// Sees to it that a database holds `count` bookings of the slots from the first on.
+    /// Checks that a database has `count` bookings, of the first slots.
     pub fn check_bookings(&self, database: &Path, count: usize) -> Outcome<()> {
         let conn = Connection::open(database)?;
         let sql = "SELECT count(DISTINCT appointments.id) FROM appointments
@@ -107,12 +106,12 @@ impl Clinic {
     }
 }
 
-/// An id as the database has it.
+/// An id as the database stores it.
 fn id(text: &str) -> Outcome<[u8; 16]> {
     Ok(text.parse::<Uuid>()?.into_bytes())
 }
 
-/// What patients are called: no two alike, so that nobody is taken for a duplicate.
+/// Unique names, so that no patient is a likely duplicate.
 fn name(number: usize) -> String {
     let letter = |value: usize| char::from(b'a' + u8::try_from(value % 26).unwrap_or(0));
     format!("M{}{}{}{}", letter(number), letter(number / 26), letter(number / 7), letter(number / 676))
@@ -145,7 +144,7 @@ struct Api {
 }
 
 impl Api {
-    /// Makes something and gives its id.
+    /// Creates an object and returns its id.
     async fn create(&self, list: &str, body: Value) -> Outcome<String> {
         let request = self.http.post(format!("{}/v1/{list}", self.base)).bearer_auth(&self.token).json(&body);
         let made = answer(request).await?;
@@ -167,7 +166,8 @@ impl Api {
         let url = format!("{}/v1/practitioners/{practitioner}/availability", self.base);
         let there = self.http.get(&url).bearer_auth(&self.token).send().await?.error_for_status()?;
         let etag = there.headers().get("etag").ok_or("no ETag")?.clone();
-        answer(self.http.put(&url).bearer_auth(&self.token).header("if-match", etag).json(week)).await?;
+        answer(self.http.put(&url).bearer_auth(&self.token).header("if-match", etag).json(&json!({"items": week})))
+            .await?;
         Ok(())
     }
 }

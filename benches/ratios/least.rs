@@ -1,7 +1,7 @@
-//! The least actix-web program that runs the same SQL: no more than a handler for each of the two requests.
+//! The minimal actix-web program that runs the same SQL: one handler for each of the two requests.
 //!
-//! It runs the statements that the server logged, in their order, through prepared statements that it keeps, and binds to
-//! each placeholder what the server would. It checks nothing, logs nothing and seals nothing; it commits each booking by itself.
+//! It runs the statements that the server logged, in their order, as cached prepared statements, and binds the same values
+//! as the server. It checks, logs and seals nothing, and commits each booking separately.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,7 +16,7 @@ use legwork::appointments::code::ConfirmationCode;
 use legwork::clock::{Clock, Entropy, Timestamp};
 use legwork::http::Cursor;
 use legwork::ids::{LocationId, PractitionerId, SlotId};
-use legwork::scheduling::search::{SlotDto, SlotPage};
+use legwork::scheduling::slots::search::{SlotPage, SlotView};
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection};
 use serde::Deserialize;
@@ -25,23 +25,23 @@ use uuid::Uuid;
 use crate::Outcome;
 use crate::statements::{Place, Recorded, Statement};
 
-/// What makes this program the least one; the folder follows.
+/// The argument that runs this program; the folder follows.
 pub const ARGUMENT: &str = "serve-the-least";
-/// Its database, a copy of the server's.
+/// Its database file, a copy of the server's.
 pub const DATABASE: &str = "least.db";
 const RECORDED: &str = "recorded.json";
 
-/// Puts into the folder what the program needs. The server must not run.
+/// Copies the files that the program needs into the folder. The server must not run.
 pub fn prepare(folder: &Path, recorded: &Recorded) -> Outcome<()> {
     let server = folder.join("data/legwork.db");
-    // What the server has left in the log beside its file belongs to it.
+    // The journal next to the server's file is part of the database.
     Connection::open(&server)?.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
     fs::copy(server, folder.join(DATABASE))?;
     fs::write(folder.join(RECORDED), serde_json::to_vec(recorded)?)?;
     Ok(())
 }
 
-/// Runs it, with as many workers as the server has.
+/// Runs the program, with as many workers as the server.
 pub fn serve(folder: &Path) -> Outcome<()> {
     let recorded: Recorded = serde_json::from_slice(&fs::read(folder.join(RECORDED))?)?;
     let database = folder.join(DATABASE);
@@ -63,7 +63,7 @@ pub fn serve(folder: &Path) -> Outcome<()> {
             .service(list_slots)
             .service(list_slots_on_another_thread)
             .service(create_appointment);
-        // A request tells where there is none.
+        // If this fails, the first request fails.
         if let Ok(reader) = reader { app.app_data(reader) } else { app }
     };
     actix_web::rt::System::new().block_on(async {
@@ -92,30 +92,30 @@ fn connect(database: &Path, writes: bool) -> Outcome<Connection> {
 struct Least {
     search: Vec<Planned>,
     booking: Vec<Planned>,
-    /// How a booking is answered.
+    /// The response to a booking.
     booked: String,
     writer: Mutex<Connection>,
-    /// Those at rest of the connections for threads that may block.
+    /// The idle connections for the blocking threads.
     readers: Mutex<Vec<Connection>>,
     database: PathBuf,
     clock: Clock,
     entropy: Entropy,
 }
 
-/// A statement with where its values come from.
+/// A statement with the sources of its values.
 struct Planned {
     sql: String,
     sources: Vec<Source>,
-    /// Whether it says which slot it is.
+    /// Whether its result is the slot.
     finds_slot: bool,
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Clone)]
 enum Source {
-    /// Always the same.
+    /// A constant.
     Fixed(Value),
-    /// What the request is about.
+    /// From the request.
     Of(Fact),
     /// A new id.
     NewId,
@@ -125,7 +125,7 @@ enum Source {
     Code,
 }
 
-/// What differs from request to request.
+/// Values that differ between requests.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Fact {
     Now,
@@ -144,8 +144,8 @@ enum Fact {
 
 type Facts = HashMap<Fact, Value>;
 
-/// Finds out what each placeholder stands for. What differs between two requests is known by its column's name; everything
-/// else is as in the newest row of its table, which the server has just written.
+/// Determines the source of each placeholder. Values that differ between requests are known by their column; all
+/// others are as in the newest row of the table, which the server has just written.
 fn plan(conn: &Connection, statements: &[Statement], rows: i64) -> Outcome<Vec<Planned>> {
     let mut planned = Vec::new();
     for (index, Statement { sql, places }) in statements.iter().enumerate() {
@@ -153,7 +153,7 @@ fn plan(conn: &Connection, statements: &[Statement], rows: i64) -> Outcome<Vec<P
         let sources =
             places.iter().map(|place| source(conn, place, limit).map_err(|error| format!("{error}: {sql}").into()));
         let sources = sources.collect::<Outcome<_>>()?;
-        // The savepoint in the transaction that the server lets many share becomes a transaction of its own.
+        // The savepoint in the server's shared transaction becomes a separate transaction.
         let sql = match sql.split(' ').next() {
             Some("SAVEPOINT") => "BEGIN IMMEDIATE".into(),
             Some("RELEASE") => "COMMIT".into(),
@@ -177,7 +177,7 @@ fn source(conn: &Connection, Place { column: name, operator }: &Place, limit: i6
     Ok(match (table, column, operator.as_str()) {
         (_, "LIMIT", _) => Source::Fixed(Value::Integer(limit)),
         (_, "active", _) => Source::Fixed(Value::Integer(1)),
-        // Whoever takes a slot ends its hold; whoever books has no doctor's account.
+        // Taking a slot ends its hold, and the booking account is no practitioner's.
         ("slots", "held_until", "=") | (_, "hold_id", _) | ("users", "practitioner_id", _) => {
             Source::Fixed(Value::Null)
         }
@@ -275,7 +275,7 @@ impl Least {
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
             let starts_at: i64 = row.get(3)?;
-            items.push(SlotDto {
+            items.push(SlotView {
                 id: SlotId(Uuid::from_bytes(row.get(0)?)),
                 practitioner_id: PractitionerId(Uuid::from_bytes(row.get(1)?)),
                 location_id: LocationId(Uuid::from_bytes(row.get(2)?)),
@@ -291,7 +291,7 @@ impl Least {
         Ok(SlotPage { items, next_cursor })
     }
 
-    /// Books a slot, and commits that by itself. Gives the appointment's id.
+    /// Books a slot in its own transaction. Returns the appointment's id.
     fn book(&self, booking: &Booking, key: String) -> rusqlite::Result<Uuid> {
         let id = self.new_id();
         let mut facts = Facts::from([
@@ -324,10 +324,10 @@ struct Search {
     visit_type_id: Uuid,
 }
 
-/// What comes before the path of a search that is run on a thread that may block.
+/// The path prefix of a search that runs on a blocking thread.
 pub const BLOCKING: &str = "/blocking";
 
-/// The same as actix-web recommends it, so that no query keeps a worker from its other connections.
+/// The search as actix-web recommends it, so that no query blocks a worker.
 #[get("/blocking/v1/slots")]
 async fn list_slots_on_another_thread(
     query: web::Query<Search>,
@@ -346,7 +346,7 @@ async fn list_slots_on_another_thread(
     Ok(HttpResponse::Ok().json(page))
 }
 
-/// A query takes less than a millisecond, so the worker itself runs it, on a connection of its own: nothing is quicker.
+/// The fastest way: a query takes less than a millisecond, so the worker itself runs it, on its own connection.
 #[get("/v1/slots")]
 async fn list_slots(
     request: HttpRequest,
@@ -366,7 +366,7 @@ struct Booking {
     patient_id: Uuid,
 }
 
-/// A commit waits for the disk, so it is done on a thread that may block.
+/// A commit waits for the disk, so it runs on a blocking thread.
 #[post("/v1/appointments")]
 async fn create_appointment(
     request: HttpRequest,

@@ -1,4 +1,4 @@
-//! The load: some clients, each on a connection of its own that stays open, each with one request under way.
+//! The load: several clients, each with its own open connection and one request at a time.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -18,21 +18,21 @@ use crate::clinic::Prepared;
 
 type Sender = http1::SendRequest<Full<Bytes>>;
 
-/// How long after its time a load may last.
+/// The maximum time of a load after its planned end.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// What came of a load.
+/// The result of a load.
 pub struct Tally {
-    /// From the first request to the last answer.
+    /// From the first request to the last response.
     pub seconds: f64,
-    /// Of each request that was answered as expected, shortest first; there are no others.
+    /// The latency of each request, shortest first; every request succeeded.
     pub latencies: Vec<Duration>,
 }
 
-/// Sends one request, and gives the body of the answer.
+/// Sends one request and returns the body of the response.
 ///
 /// # Errors
-/// Where the answer has another status than `expected`.
+/// If the response has another status than `expected`.
 pub async fn once(side: &Child, request: Prepared, expected: StatusCode) -> Outcome<String> {
     let mut sender = connect(side).await?;
     ask(&mut sender, request, expected).await
@@ -53,10 +53,10 @@ async fn ask(sender: &mut Sender, request: Prepared, expected: StatusCode) -> Ou
     if status == expected { Ok(body) } else { Err(format!("{status}: {body}").into()) }
 }
 
-/// Sends what `next` gives for 0, 1, 2 … until it gives nothing or the time is over, and waits for the last answers.
+/// Sends the requests of `next` for 0, 1, 2 … until it returns `None` or the time is over. Waits for the last responses.
 ///
 /// # Errors
-/// Where an answer has another status than `expected`.
+/// If a response has another status than `expected`.
 pub async fn drive(
     side: &Child,
     clients: usize,

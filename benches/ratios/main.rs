@@ -1,5 +1,5 @@
-//! What the service costs over its SQL: the release server beside the least actix-web program that runs the same statements,
-//! in turns. `cargo bench --bench ratios [-- slot-search bookings memory --quick]`; BENCHMARKS.md says how to read it.
+//! The cost of the service over its SQL: the release server next to the minimal actix-web program with the same statements,
+//! in turns. `cargo bench --bench ratios [-- slot-search bookings memory --quick]`; BENCHMARKS.md explains the results.
 
 #![expect(clippy::cast_precision_loss, reason = "counts of requests are far from what a float cannot count")]
 
@@ -18,26 +18,26 @@ use child::{Child, Memory};
 use clinic::Clinic;
 use load::Tally;
 
-/// What goes wrong here is told and ends the run.
+/// An error is printed and ends the run.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// How much is run.
+/// The size of a run.
 struct Scale {
     rounds: usize,
-    /// Each side's part of a round.
+    /// The duration of each side's part of a round.
     part: Duration,
     practitioners: usize,
     patients: usize,
-    /// For how many days ahead there are slots.
+    /// The number of days with slots.
     days: u32,
 }
 
 const FULL: Scale = Scale { rounds: 5, part: Duration::from_secs(4), practitioners: 12, patients: 1_000, days: 365 };
 const QUICK: Scale = Scale { rounds: 1, part: Duration::from_millis(500), practitioners: 2, patients: 100, days: 90 };
 
-/// Clients that search, and the most requests of one side in one round.
+/// The number of searching clients, and the maximum number of requests of one side in one round.
 const SEARCHERS: (usize, usize) = (8, 100_000);
-/// Clients that book.
+/// The number of booking clients.
 const BOOKERS: usize = 64;
 
 fn main() -> Outcome<()> {
@@ -145,7 +145,7 @@ async fn compare(scale: &Scale, search: bool, bookings: bool) -> Outcome<()> {
 /// One side's part of a round.
 pub struct Measured {
     tally: Tally,
-    /// Seconds of processor time that the program took.
+    /// Seconds of processor time of the program.
     cpu: f64,
 }
 
@@ -159,7 +159,7 @@ impl Measured {
         self.cpu * 1e6 / self.tally.latencies.len().max(1) as f64
     }
 
-    /// Milliseconds within which so many of a hundred requests were answered.
+    /// Milliseconds within which this percentage of the requests was answered.
     fn within(&self, percent: usize) -> f64 {
         let latencies = &self.tally.latencies;
         let at = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
@@ -167,7 +167,7 @@ impl Measured {
     }
 }
 
-/// What was measured, a line per round, and the ratios in the end.
+/// The measurements, one line per round, and the ratios at the end.
 struct Table {
     title: String,
     aim: f64,
@@ -213,14 +213,14 @@ impl Table {
     }
 }
 
-/// The least, the median and the greatest.
+/// The minimum, the median and the maximum.
 fn spread(values: &mut [f64]) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
     (at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
 }
 
-/// What a server takes that nobody asks anything.
+/// The memory of an idle server.
 async fn memory() -> Outcome<()> {
     println!("\nmemory at rest, 5 s after the start (aim: 60 MiB)");
     for (name, arguments) in [("empty", [].as_slice()), ("the demo clinic", ["--demo"].as_slice())] {

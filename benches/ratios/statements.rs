@@ -1,4 +1,4 @@
-//! The statements of a search and of a booking, taken from the server's own log, so that the least program runs the very same.
+//! The statements of a search and of a booking, from the server's log, so that the minimal program runs the same ones.
 
 use std::path::Path;
 
@@ -10,32 +10,32 @@ use serde_json::Value;
 use crate::clinic::{self, Clinic, Prepared};
 use crate::{Outcome, load};
 
-/// What the server runs, and answers.
+/// The statements of the server, and its response.
 #[derive(Serialize, Deserialize)]
 pub struct Recorded {
     pub search: Vec<Statement>,
     pub booking: Vec<Statement>,
-    /// The body of the answer to the booking.
+    /// The body of the response to the booking.
     pub booked: String,
 }
 
-/// One statement with what its placeholders stand for.
+/// One statement with the meaning of its placeholders.
 #[derive(Serialize, Deserialize)]
 pub struct Statement {
     pub sql: String,
     pub places: Vec<Place>,
 }
 
-/// A placeholder: what it is compared with, set or inserted into.
+/// A placeholder: the column that it is compared with, set or inserted into.
 #[derive(Serialize, Deserialize)]
 pub struct Place {
-    /// `table.column`, or `column` where the statement names no table; `LIMIT`.
+    /// `table.column`, or `column` if the statement names no table; `LIMIT`.
     pub column: String,
     /// `=`, `<`, `IN` …; `VALUES` in an insert.
     pub operator: String,
 }
 
-/// Has a server search once and book the clinic's first slot, and reads in its log what it ran.
+/// Sends one search and one booking of the clinic's first slot to a server, and reads their statements from its log.
 pub async fn record(folder: &Path, clinic: &Clinic) -> Outcome<Recorded> {
     let settings = [("RUST_LOG", "info,legwork::sql=trace"), ("LOG_FORMAT", "json")];
     let server = clinic.server(folder, &settings).await?;
@@ -56,11 +56,11 @@ pub async fn record(folder: &Path, clinic: &Clinic) -> Outcome<Recorded> {
     Ok(recorded)
 }
 
-/// The ids of the requests whose statements are looked for.
+/// The ids of the requests whose statements are read.
 const SEARCH: &str = "bench-search";
 const BOOKING: &str = "bench-booking";
 
-/// What one request ran, in order, as the log has it.
+/// The statements of one request, in order, from the log.
 fn statements(log: &str, request: &str) -> Vec<Statement> {
     let of_request = |line: &str| {
         let entry: Value = serde_json::from_str(line).ok()?;
@@ -71,7 +71,7 @@ fn statements(log: &str, request: &str) -> Vec<Statement> {
     log.lines().filter_map(of_request).collect()
 }
 
-/// What the placeholders of a statement stand for, as diesel writes statements.
+/// The meaning of a statement's placeholders, in the form that diesel writes.
 fn places(sql: &str) -> Vec<Place> {
     let (mut names, mut operator, mut places) = (Vec::<String>::new(), String::from("="), Vec::new());
     let is_insert = sql.starts_with("INSERT");

@@ -33,7 +33,7 @@ async fn sign_in(app: &App, email: &str, password: &str) -> (Client, Value) {
 }
 
 both! {
-    async fn an_administrator_invites_the_desk_which_sets_a_password_and_signs_in(app: App) {
+    async fn an_administrator_invites_staff_who_set_a_password_and_sign_in(app: App) {
         let admin = app.admin().await;
         let reply = admin.post("/v1/users", json!({"email": "Dana@clinic.example", "name": "Dana Desk", "role": "front_desk"})).await;
         let user = reply.expect(201).body.clone();
@@ -71,7 +71,7 @@ both! {
         assert!(details.windows(2).all(|pair| pair[0] == pair[1]), "{details:?}");
     }
 
-    async fn an_access_token_lasts_ten_minutes_and_a_refresh_token_gives_the_next(app: App) {
+    async fn an_access_token_expires_after_ten_minutes_and_a_refresh_token_renews_it(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (ann, session) = sign_in(&app, &email, PASSWORD).await;
         ann.get("/v1/me").await.expect(200);
@@ -93,7 +93,7 @@ both! {
         reply.problem(401, "session_ended");
     }
 
-    async fn a_password_reset_ends_every_session_and_its_link_works_once_and_for_an_hour(app: App) {
+    async fn a_password_reset_ends_every_session_and_its_link_works_once_within_an_hour(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (ann, _) = sign_in(&app, &email, PASSWORD).await;
         app.anon().post("/v1/password-resets", json!({"email": "nobody@example.org"})).await.expect(202);
@@ -123,7 +123,7 @@ both! {
         assert!(!app.mails().await.iter().any(|mail| mail.to == "nobody@example.org"));
     }
 
-    async fn an_account_without_a_password_is_sent_the_link_that_fits_it(app: App) {
+    async fn an_account_without_a_password_is_sent_a_link_for_its_state(app: App) {
         let (admin, email, staff) = (app.admin().await, "ann@example.org", "dana@clinic.example");
         let registration = json!({
             "email": email, "relation": "self",
@@ -153,7 +153,7 @@ both! {
         sign_in(&app, email, PASSWORD).await;
     }
 
-    async fn switching_an_account_off_takes_effect_at_once_and_the_last_administrator_stays(app: App) {
+    async fn disabling_an_account_takes_effect_at_once_and_the_last_administrator_stays(app: App) {
         let admin = app.admin().await;
         let desk = app.desk().await;
         let users = admin.get("/v1/users?role=front_desk").await.expect(200).body.clone();
@@ -176,7 +176,7 @@ both! {
         admin.patch(&path, &etag, json!({"email": "x@example.org"})).await.problem(422, "validation_failed");
     }
 
-    async fn an_invitation_with_every_mistake_names_them_all_and_a_taken_address_is_a_conflict(app: App) {
+    async fn an_invalid_invitation_gets_all_errors_and_a_taken_address_is_a_conflict(app: App) {
         let admin = app.admin().await;
         let body = json!({"email": "nonsense", "name": "A\nB", "role": "practitioner"});
         let problem = admin.post("/v1/users", body).await.problem(422, "validation_failed").clone();

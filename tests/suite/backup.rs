@@ -1,11 +1,10 @@
-//! `legwork backup`: made while the service books, whole, and good for starting again.
+//! `legwork backup` under load: the backup is complete and can be served.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use legwork::actor::Role;
 use serde_json::json;
@@ -17,10 +16,10 @@ use crate::support::process::{Process, command};
 use crate::support::site::Site;
 use crate::support::{Engine, app};
 
-/// Runs `legwork backup` beside the server and says how it ended and what it said.
+/// Runs `legwork backup` next to the server. Returns whether it succeeded, and its output.
 async fn backup(site: &Site, file: &Path) -> (bool, String) {
     let mut command = command(site);
-    // Whoever makes the backup need not have the keys.
+    // The backup command does not need the keys.
     command.env_remove("DATA_KEYS").env_remove("JWT_SECRET").arg("backup").arg(file);
     let output = tokio::task::spawn_blocking(move || command.output().expect("the program")).await.expect("an end");
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text")).concat();
@@ -28,7 +27,7 @@ async fn backup(site: &Site, file: &Path) -> (bool, String) {
 }
 
 #[test]
-fn a_backup_under_load_has_every_booking_answered_before_it_and_serves_again() {
+fn a_backup_under_load_contains_every_booking_answered_before_it_and_can_be_served() {
     let Some(site) = site(Engine::Sqlite) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("legwork.db");
@@ -39,15 +38,15 @@ fn a_backup_under_load_has_every_booking_answered_before_it_and_serves_again() {
         let path = format!("/v1/patients/{}", load.patients[0]);
         load.desk.patch(&path, "*", secret).await.expect(200);
         let (go, still) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        // First some bookings that are answered before the backup begins, then others while it runs.
+        // First, some bookings are answered before the backup begins; then others while it runs.
         let (before, ()) = tokio::join!(load.run(&server.base, &go), async {
-            tokio::time::sleep(Duration::from_millis(400)).await;
+            load.until_booked(25).await;
             go.store(true, Ordering::Relaxed);
         });
         let (during, (made, said)) = tokio::join!(load.run(&server.base, &still), async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            load.until_booked(5).await;
             let done = backup(&site, &file).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            load.until_booked(5).await;
             still.store(true, Ordering::Relaxed);
             done
         });
@@ -60,14 +59,14 @@ fn a_backup_under_load_has_every_booking_answered_before_it_and_serves_again() {
         let bytes = fs::read(&file).expect("the backup");
         assert!(!bytes.windows(6).any(|window| window == b"canary"), "what is sealed stays sealed");
 
-        // Nothing is overwritten, neither a backup nor anything else.
+        // The command overwrites no file.
         let (again, said) = backup(&site, &file).await;
-        assert!(!again && said.contains("there already"), "{said}");
+        assert!(!again && said.contains("exists already"), "{said}");
         assert_eq!(fs::read(&file).expect("the backup"), bytes);
         let (nowhere, said) = backup(&site, &folder.path().join("no/such/folder.db")).await;
         assert!(!nowhere && said.contains("no/such"), "{said}");
 
-        // Restored: a file of its own, served with the same keys.
+        // The restored file is served with the same keys.
         let mut restored = crate::durability::site(Engine::Sqlite).expect("SQLite is always there");
         let place = restored.folder.path().join("restored.db");
         fs::copy(&file, &place).expect("put it back");
@@ -82,7 +81,7 @@ fn a_backup_under_load_has_every_booking_answered_before_it_and_serves_again() {
 }
 
 #[test]
-fn a_restored_database_without_its_keys_is_refused_in_words() {
+fn a_restored_database_without_its_keys_is_rejected_with_an_explanation() {
     let Some(site) = site(Engine::Sqlite) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("legwork.db");
@@ -106,7 +105,7 @@ fn a_restored_database_without_its_keys_is_refused_in_words() {
 }
 
 #[test]
-fn where_there_is_no_database_there_is_no_backup_and_none_is_made() {
+fn a_backup_of_a_missing_database_fails_and_creates_none() {
     let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
     let file = site.folder.path().join("copy.db");
     app::runtime().block_on(async {
@@ -116,9 +115,9 @@ fn where_there_is_no_database_there_is_no_backup_and_none_is_made() {
     assert!(!file.exists() && !site.sqlite_path().exists());
 }
 
-/// The commands stand in the README; they are run as they stand there, with another folder.
+/// Runs the commands of docs/operations.md as they are there, with another folder.
 #[test]
-fn the_readme_backs_up_postgres_and_restores_it_as_a_superuser() {
+fn the_documented_commands_back_up_postgres_and_restore_it_as_a_superuser() {
     let Some(cluster) = Cluster::own("postgres") else { return };
     cluster.run("CREATE ROLE legwork LOGIN");
     cluster.run("CREATE DATABASE legwork OWNER legwork");
@@ -128,8 +127,8 @@ fn the_readme_backs_up_postgres_and_restores_it_as_a_superuser() {
     site.account("desk@clinic.example", Role::FrontDesk);
     let folder = tempfile::tempdir().expect("a folder");
     let run = |program: &str| {
-        let readme = include_str!("../../README.md");
-        let line = readme.lines().find_map(|line| line.strip_prefix("$ ").filter(|line| line.contains(program)));
+        let page = include_str!("../../docs/operations.md");
+        let line = page.lines().find_map(|line| line.strip_prefix("$ ").filter(|line| line.contains(program)));
         let line = line.expect("the command").replace("/backups", &folder.path().display().to_string());
         let path = format!("{}:{}", cluster.programs.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = std::process::Command::new("sh");
@@ -147,7 +146,7 @@ fn the_readme_backs_up_postgres_and_restores_it_as_a_superuser() {
         let load = prepare(&server).await;
         let go = Arc::new(AtomicBool::new(false));
         let (before, ()) = tokio::join!(load.run(&server.base, &go), async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            load.until_booked(25).await;
             go.store(true, Ordering::Relaxed);
         });
         assert!(!before.booked.is_empty());
@@ -157,7 +156,7 @@ fn the_readme_backs_up_postgres_and_restores_it_as_a_superuser() {
         run("pg_restore");
         let server = Process::start(&site, &[]).await;
         check(&site, &server, &before.booked).await;
-        // What is restored belongs to the service's role: it may also change the schema.
+        // The restored tables belong to the service's role, which can change the schema.
         let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
         let path = format!("/v1/patients/{}", load.patients[0]);
         desk.patch(&path, "*", json!({"phone": "+12025550177"})).await.expect(200);
@@ -167,7 +166,7 @@ fn the_readme_backs_up_postgres_and_restores_it_as_a_superuser() {
 }
 
 #[test]
-fn on_postgres_the_command_says_what_to_do_instead() {
+fn on_postgres_the_backup_command_names_pg_dump() {
     let Some(site) = Site::new(Engine::Postgres) else { return };
     let file = site.folder.path().join("copy");
     app::runtime().block_on(async {

@@ -1,13 +1,14 @@
-//! People without an e-mail address: the desk calls them, and says what a mail would have said.
+//! Patients without an e-mail address: the front desk calls them instead.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::support::booking::book_nth;
 use crate::support::clinic::free_slots;
 use crate::support::people::patient_json;
-use crate::support::{App, Client, Clinic, both};
+use crate::support::{App, Client, both};
 
-/// A patient at the desk who has a telephone only.
+/// Creates a patient without an e-mail address.
 async fn without_email(desk: &Client, language: &str) -> String {
     let mut body = patient_json("Rosa", "unused@patients.example");
     body["email"] = Value::Null;
@@ -15,17 +16,11 @@ async fn without_email(desk: &Client, language: &str) -> String {
     desk.post("/v1/patients", body).await.expect(201).id()
 }
 
-async fn book(desk: &Client, clinic: &Clinic, patient: &str, key: &str) -> Value {
-    let slot = free_slots(desk, &clinic.follow_up).await[0].clone();
-    let body = json!({"slot_id": slot["id"], "visit_type_id": clinic.follow_up, "patient_id": patient});
-    desk.post_with("/v1/appointments", body, &[("Idempotency-Key", key)]).await.expect(201).body.clone()
-}
-
 async fn to_phone(desk: &Client) -> Vec<Value> {
     desk.get("/v1/messages?status=to_phone").await.items()
 }
 
-/// The same clinic, whose template of a booking's mail is broken, so that such a mail fails.
+/// Restarts the server with a broken template for booking mails, so that they fail.
 fn whose_confirmations_fail(app: App) -> App {
     let folder = app.site.folder.path().join("templates");
     std::fs::create_dir(&folder).expect("a folder");
@@ -34,10 +29,10 @@ fn whose_confirmations_fail(app: App) -> App {
 }
 
 both! {
-    async fn whoever_has_no_address_is_called_told_in_their_language_and_ticked_off(app: App) {
+    async fn a_patient_without_an_address_is_on_the_call_list_in_their_language_until_called(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let patient = without_email(&desk, "es-MX").await;
-        let appointment = book(&desk, &clinic, &patient, "k1").await;
+        let appointment = book_nth(&desk, &clinic.follow_up, 0, &patient).await.body;
         assert_eq!(app.mails().await.len(), 0);
 
         let calls = to_phone(&desk).await;
@@ -53,7 +48,7 @@ both! {
             assert!(text.contains(fact), "{fact} in {text}");
         }
 
-        let path = format!("/v1/messages/{}/done", call["id"].as_str().expect("an id"));
+        let path = format!("/v1/messages/{}/complete", call["id"].as_str().expect("an id"));
         desk.post(&path, json!({"note": " "})).await.invalid("/note", "required");
         desk.post(&path, json!({"notes": "x"})).await.invalid("/notes", "unknown_field");
         app.clock.advance(SignedDuration::from_mins(5));
@@ -67,10 +62,10 @@ both! {
         desk.post(&path, json!({})).await.problem(409, "message_not_open");
     }
 
-    async fn a_call_about_how_an_appointment_stood_before_need_not_be_made(app: App) {
+    async fn a_call_about_an_outdated_state_of_an_appointment_leaves_the_list(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let patient = without_email(&desk, "en").await;
-        let appointment = book(&desk, &clinic, &patient, "k1").await;
+        let appointment = book_nth(&desk, &clinic.follow_up, 0, &patient).await.body;
         let first = to_phone(&desk).await[0]["id"].clone();
         let slot = free_slots(&desk, &clinic.follow_up).await[10]["id"].clone();
         let path = format!("/v1/appointments/{}", appointment["id"].as_str().expect("an id"));
@@ -85,17 +80,17 @@ both! {
         assert_eq!(calls.iter().map(|call| &call["kind"]).collect::<Vec<_>>(), ["appointment_cancelled"]);
     }
 
-    async fn a_failed_mail_about_an_appointment_is_a_call_with_number_and_words(app: App) {
+    async fn a_failed_mail_about_an_appointment_becomes_a_call_with_number_and_text(app: App) {
         let app = whose_confirmations_fail(app);
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let ann = app.patient("ann").await;
-        book(&desk, &clinic, &ann.patient_id, "k1").await;
+        book_nth(&desk, &clinic.follow_up, 0, &ann.patient_id).await;
         app.mails().await;
         let failed = &desk.get("/v1/messages?status=failed").await.items()[0];
         assert_eq!(failed["recipient"]["phone"], "+12025550123");
         assert!(failed["to_say"].as_str().expect("words").contains("ann Tester"));
         let path = format!("/v1/messages/{}", failed["id"].as_str().expect("an id"));
-        app.admin().await.post(&format!("{path}/done"), json!({})).await.expect(200);
+        app.admin().await.post(&format!("{path}/complete"), json!({})).await.expect(200);
         desk.post_empty(&format!("{path}/resend")).await.problem(409, "message_done");
         assert_eq!(desk.get("/v1/messages?status=failed").await.items().len(), 0);
     }
@@ -104,7 +99,7 @@ both! {
         let app = whose_confirmations_fail(app);
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let ann = app.patient("ann").await;
-        let visit = book(&desk, &clinic, &ann.patient_id, "k1").await;
+        let visit = book_nth(&desk, &clinic.follow_up, 0, &ann.patient_id).await.body;
         app.mails().await;
         assert_eq!(desk.get("/v1/messages?status=failed").await.items().len(), 1);
         let cancel = format!("/v1/appointments/{}/cancel", visit["id"].as_str().expect("an id"));
@@ -112,16 +107,16 @@ both! {
         assert_eq!(desk.get("/v1/messages?status=failed").await.items().len(), 0);
     }
 
-    async fn calls_are_the_desks_and_the_admins(app: App) {
+    async fn only_the_front_desk_and_administrators_see_calls(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let patient = without_email(&desk, "en").await;
-        book(&desk, &clinic, &patient, "k1").await;
+        book_nth(&desk, &clinic.follow_up, 0, &patient).await;
         let call = to_phone(&desk).await[0]["id"].as_str().expect("an id").to_owned();
-        let path = format!("/v1/messages/{call}/done");
+        let path = format!("/v1/messages/{call}/complete");
         app.anon().post(&path, json!({})).await.problem(401, "unauthenticated");
         app.doctor().await.post(&path, json!({})).await.problem(403, "role_forbidden");
         app.patient("ann").await.post(&path, json!({})).await.problem(403, "role_forbidden");
-        desk.post(&format!("/v1/messages/{}/done", uuid::Uuid::from_u128(1)), json!({})).await.problem(404, "not_found");
+        desk.post(&format!("/v1/messages/{}/complete", uuid::Uuid::from_u128(1)), json!({})).await.problem(404, "not_found");
         desk.post_empty(&format!("/v1/messages/{call}/resend")).await.problem(409, "message_to_phone");
         app.admin().await.post(&path, json!({})).await.expect(200);
     }

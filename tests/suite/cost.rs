@@ -1,6 +1,6 @@
-//! What a request costs the database: how many statements, and that none of them grows with the tables.
+//! The cost of a request: the number of its statements, and that none of them grows with the tables.
 //!
-//! The real program logs its statements by request (`RUST_LOG=legwork::sql=trace`); the engine then explains each of them.
+//! The real program logs its statements by request (`RUST_LOG=legwork::sql=trace`); then the engine explains each of them.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::support::process::Process;
 use crate::support::site::Site;
 use crate::support::{Client, Engine, app, clinic};
 
-/// Tables that grow with the clinic's life, by the names that queries use for them.
+/// Tables that grow with time, by the names that queries use for them.
 const GROWING: [&str; 15] = [
     "appointments",
     "appointment_history",
@@ -39,15 +39,15 @@ const GROWING: [&str; 15] = [
 ];
 
 /// The statements of the requests so far, by the request's id.
-fn statements(server: &Process) -> BTreeMap<String, Vec<String>> {
+pub fn statements(server: &Process) -> BTreeMap<String, Vec<String>> {
     let mut by_request: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in server.log().lines() {
         let Ok(entry) = serde_json::from_str::<Value>(line) else { continue };
         let (Some(sql), Some(request)) = (entry["statement"].as_str(), entry["span"]["request_id"].as_str()) else {
             continue;
         };
-        // What is not counted: the ends of transactions, the pool's look whether a connection still stands, and what a new
-        // connection to PostgreSQL asks once.
+        // Not counted: the ends of transactions, the pool's check of a connection, and what a new
+        // connection to PostgreSQL queries once.
         let once = sql == "SELECT 1" || sql.contains("pg_type");
         let counted = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
         if !once && counted.iter().any(|verb| sql.trim_start().starts_with(verb)) {
@@ -65,19 +65,19 @@ struct Step {
 
 #[derive(QueryableByName)]
 struct Plan {
-    // JSON goes over the wire as text.
+    // PostgreSQL sends JSON as text.
     #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
     plan: String,
 }
 
-/// What in a statement's plan would grow with a table.
+/// The steps of a statement's plan that grow with a table.
 fn growing_steps(conn: &mut Conn, sql: &str) -> Vec<String> {
     match conn {
         Conn::Sqlite(conn) => {
             let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(conn).expect("a plan");
             let scans = |step: &Step| {
                 let table = step.detail.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
-                // For a new parent SQLite plans to look for children that waited for it, and skips that where none did.
+                // For a new parent row, SQLite plans a search for orphaned children, and skips it if there are none.
                 table.is_some_and(|table| {
                     GROWING.contains(&table) && !(sql.starts_with("INSERT") && table == "messages")
                 })
@@ -106,7 +106,7 @@ fn walk(node: &Value, found: &mut Vec<String>) {
     let kind = node["Node Type"].as_str().unwrap_or_default();
     let relation = node["Relation Name"].as_str().unwrap_or_default();
     let whole = kind == "Seq Scan" || (kind.contains("Index") && node.get("Index Cond").is_none());
-    // A bitmap's index names no table.
+    // The index scan of a bitmap names no table.
     if whole && (relation.is_empty() || GROWING.contains(&relation)) {
         found.push(format!("{kind} of {relation} by {}", node["Index Name"]));
     }
@@ -117,9 +117,9 @@ fn walk(node: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// What each request may cost, in statements: who asks is one, the rest is the work.
+/// The maximum number of statements of each request, one of them for authentication.
 const LIMITS: [(&str, usize); 18] = [
-    // Who searches is nobody's business; the visit type says how long the visit is, the search itself is one query.
+    // No authentication; one statement for the visit type's duration, one for the search.
     ("slot-search", 2),
     ("appointment", 2),
     ("appointment-list", 2),
@@ -127,9 +127,9 @@ const LIMITS: [(&str, usize); 18] = [
     ("appointment-history", 2),
     ("patient-record", 2),
     ("patient-list", 2),
-    // Whether the record is theirs to see, or there at all, comes before what may be an empty list.
+    // Access to the record is checked before a list that may be empty.
     ("patient-consents", 3),
-    // With its two lists, of tables that do not grow.
+    // Includes two lists of tables that do not grow.
     ("practitioner", 4),
     ("locations", 2),
     ("visit-types", 2),
@@ -137,16 +137,16 @@ const LIMITS: [(&str, usize); 18] = [
     ("own-appointment", 2),
     ("own-appointment-list", 2),
     ("own-record", 2),
-    // The patient, the events about them, the lists that showed them, the names of accounts.
+    // The patient, the events about them, the lists that contained them, the names of accounts.
     ("own-access-log", 5),
-    // Who asks; what the key was used for; the patient, the offer, its slots; five writes of the visit, one read of it as it
-    // is shown; whom to tell, the link, the mail; the audit event; the key. PostgreSQL takes a lock for the key as well,
-    // and for patients their visits to come are counted.
+    // Authentication; the key; the patient, the offer, its slots; five writes of the visit, one read of it for the
+    // response; the recipients, the link, the mail; the audit event; the stored response. PostgreSQL also locks the key,
+    // and for patients the upcoming visits are counted.
     ("booking-one", 16),
     ("booking-own", 17),
 ];
 
-/// Asks for everything in [`LIMITS`] once, under these names.
+/// Sends each request of [`LIMITS`] once, with its name as the request id.
 async fn ask(server: &Process, site: &Site) {
     let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
     let clinic = clinic::set_up(&admin).await;
@@ -182,7 +182,7 @@ async fn ask(server: &Process, site: &Site) {
     ann.get_with(&format!("/v1/patients/{patient}/audit-events"), &id("own-access-log")).await.expect(200);
 }
 
-/// The account of a patient, signed in.
+/// A signed-in account of a patient.
 async fn own_account(server: &Process, site: &Site, patient: &str) -> Client {
     let email = "ann@patients.example";
     site.account(email, Role::Patient);
@@ -207,8 +207,8 @@ fn hot_requests_run_few_statements_and_none_that_grows_with_a_table(engine: Engi
         ask(&server, &site).await;
         let mut conn = site.connect();
         if engine == Engine::Postgres {
-            // A small table is best read whole, so the planner is told of large ones (it takes rows per page times the true
-            // pages; -1 is a table never looked at), and kept from reading whole what is small after all.
+            // A small table is best scanned, so the planner is told that the tables are large (it takes rows per page times
+            // the true pages; -1 is a table never analysed), and sequential scans are disabled.
             let grown = GROWING.map(|table| format!("'{table}'")).join(", ");
             conn.batch_execute(&format!(
                 "ANALYZE; UPDATE pg_class SET relpages = 1, reltuples = CASE pg_relation_size(oid) WHEN 0 THEN -1 ELSE 1000000 END \

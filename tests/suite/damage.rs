@@ -1,9 +1,9 @@
-//! Damaged, emptied and foreign database files: refused at the start, or found while the service runs; never served in silence.
+//! Damaged, emptied and foreign database files: rejected at the start, or found while the service runs; never served.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -15,7 +15,7 @@ use crate::support::people::{PASSWORD, patient_json};
 use crate::support::postgres::Cluster;
 use crate::support::process::{Process, command};
 use crate::support::site::Site;
-use crate::support::{Client, Engine, app, clinic};
+use crate::support::{Client, Engine, app, clinic, eventually};
 
 #[derive(QueryableByName)]
 struct Page {
@@ -23,14 +23,14 @@ struct Page {
     page: i64,
 }
 
-/// The pages that a query of the file names.
+/// The pages that a query on the file returns.
 fn pages(file: &Path, sql: &str) -> Vec<u64> {
     let mut conn = SqliteConnection::establish(&file.to_string_lossy()).expect("a connection");
     let rows: Vec<Page> = diesel::sql_query(sql).load(&mut conn).expect("pages");
     rows.into_iter().map(|row| u64::try_from(row.page).expect("a page")).collect()
 }
 
-/// A database that was served and stopped: its file alone is whole.
+/// A database after a shutdown, with all data in its file.
 struct Served {
     site: Site,
     bytes: Vec<u8>,
@@ -59,7 +59,7 @@ impl Served {
         self.site.sqlite_path()
     }
 
-    /// Puts the file back as it was, with a change.
+    /// Restores the original file with one change.
     fn put(&self, change: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = self.bytes.clone();
         change(&mut bytes);
@@ -69,7 +69,7 @@ impl Served {
         fs::write(self.file(), bytes).expect("written");
     }
 
-    /// The start must be refused in words that have this one, and leave the file as it is.
+    /// The start must fail with a message that contains this word, and leave the file unchanged.
     fn refused(&self, what: &str, word: &str) {
         let before = fs::read(self.file()).expect("the file");
         for arguments in [&["serve"][..], &["admin", "create", "--email", "boss@clinic.example"]] {
@@ -81,7 +81,7 @@ impl Served {
         assert!(before == fs::read(self.file()).expect("the file"), "{what}: the file was changed");
     }
 
-    /// The start is refused, or the damage is found within seconds and readiness ends.
+    /// Either the start fails, or the damage is found soon and readiness fails.
     async fn refused_or_found(&self, what: &str) -> bool {
         match Process::try_start(&self.site).await {
             Err(said) => {
@@ -96,20 +96,17 @@ impl Served {
     }
 }
 
-/// Waits until readiness has ended for damage, and looks whether the log says so.
+/// Waits until readiness reports the damage, and checks the log.
 async fn found(server: &Process, what: &str) {
-    let patience = Instant::now() + Duration::from_secs(20);
-    loop {
+    let reply = eventually(async || {
         let reply = server.anon().get("/health/ready").await;
-        if reply.status == 503 && reply.body["code"] == "database_damaged" {
-            reply.problem(503, "database_damaged");
-            assert!(reply.string("/detail").contains("restore a backup"), "{}", reply.text);
-            assert!(!reply.text.contains("legwork.db"), "no path is told: {}", reply.text);
-            break;
-        }
-        assert!(Instant::now() < patience, "{what}: it is served in silence:\n{}", server.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        let is_found = reply.status == 503 && reply.body["code"] == "database_damaged";
+        if is_found { Ok(reply) } else { Err(format!("{what}: the damage is not reported:\n{}", server.log())) }
+    })
+    .await;
+    reply.problem(503, "database_damaged");
+    assert!(reply.string("/detail").contains("restore a backup"), "{}", reply.text);
+    assert!(!reply.text.contains("legwork.db"), "the response contains a path: {}", reply.text);
     server.anon().get("/health/live").await.expect(200);
     let figures = server.anon().get("/metrics").await.text;
     assert!(figures.contains("legwork_db_damaged 1"), "{figures}");
@@ -145,7 +142,7 @@ fn a_truncated_emptied_random_or_foreign_file_is_refused_at_the_start_and_left_a
     served.put(|bytes| *bytes = b"just a text ".repeat(1000));
     served.refused("a text", "not an SQLite database");
 
-    // Other programs' databases: marked as theirs, without a mark, and one that diesel migrates.
+    // Databases of other programs: with their application id, without one, and with diesel migrations.
     for (what, sql) in [
         ("marked", "PRAGMA application_id = 252006674; CREATE TABLE t (n INTEGER);"),
         ("unmarked", "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO users VALUES (1, 'x');"),
@@ -168,7 +165,7 @@ fn a_truncated_emptied_random_or_foreign_file_is_refused_at_the_start_and_left_a
     });
 }
 
-/// Without settings the keys are files; an emptied database beside them must not begin as a new clinic.
+/// Without settings the keys are files; an emptied database next to them must not start as a new clinic.
 #[test]
 fn an_empty_file_beside_its_keys_is_refused_and_a_new_one_without_keys_is_not() {
     let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
@@ -198,7 +195,7 @@ fn an_empty_file_beside_its_keys_is_refused_and_a_new_one_without_keys_is_not() 
     }
 }
 
-/// A file of the version before the mark is known by its migrations, and gets the mark.
+/// A file of a version without the application id is recognised by its migrations, and gets the id.
 #[test]
 fn a_file_without_our_mark_is_known_by_its_migrations() {
     let site = site(Engine::Sqlite).expect("SQLite is always there");
@@ -220,7 +217,7 @@ fn zeroed_roots_of_tables_and_indexes_are_refused_at_the_start() {
         let at = usize::try_from((page - 1) * 4096).expect("a place");
         bytes[at..at + 4096].fill(0);
     };
-    // Five tables, as it was found; then some of all kinds, each alone.
+    // Five tables at once, as in a reported case; then some tables of each kind.
     let five = pages(
         &served.file(),
         "SELECT rootpage AS page FROM sqlite_schema WHERE name IN ('patients', 'appointments', 'intakes', 'slots', 'users')",
@@ -231,6 +228,53 @@ fn zeroed_roots_of_tables_and_indexes_are_refused_at_the_start() {
     for page in roots.into_iter().step_by(9) {
         served.put(|bytes| zero(bytes, page));
         served.refused(&format!("a zeroed root, page {page}"), "Restore a backup");
+    }
+}
+
+#[test]
+fn a_schema_that_lacks_a_part_and_wrong_versions_in_the_header_are_refused_at_the_start() {
+    let served = Served::new();
+    for (sql, what) in [
+        ("PRAGMA foreign_keys = OFF; DROP TABLE lab_results;", "table lab_results"),
+        ("DROP TRIGGER audit_events_append_only;", "trigger audit_events_append_only"),
+        ("DROP INDEX patients_email;", "index patients_email"),
+    ] {
+        served.put(|_| {});
+        let mut conn = SqliteConnection::establish(&served.file().to_string_lossy()).expect("a connection");
+        conn.batch_execute(sql).expect("dropped");
+        drop(conn);
+        served.refused(what, what);
+    }
+    for (write, read) in [(1, 2), (2, 1), (3, 2), (2, 3), (0, 0), (7, 7)] {
+        served.put(|bytes| bytes[18..20].copy_from_slice(&[write, read]));
+        served.refused(&format!("versions {write} and {read}"), "Restore a backup");
+    }
+    served.put(|_| {});
+    app::runtime().block_on(async {
+        Process::start(&served.site, &[]).await;
+    });
+}
+
+/// The service must not go on with a file that no restart finds again.
+#[test]
+fn a_file_that_is_deleted_or_replaced_while_it_is_served_ends_readiness_within_seconds() {
+    let served = Served::new();
+    for is_replaced in [false, true] {
+        served.put(|_| {});
+        app::runtime().block_on(async {
+            let server = Process::start(&served.site, &[]).await;
+            server.anon().get("/health/ready").await.expect(200);
+            let copy = served.file().with_extension("copy");
+            fs::write(&copy, &served.bytes).expect("a copy");
+            fs::remove_file(served.file()).expect("removed");
+            if is_replaced {
+                fs::rename(&copy, served.file()).expect("replaced");
+            }
+            found(&server, "deleted or replaced").await;
+            // The background check of the whole file may find it first.
+            let findings = ["deleted or replaced while the service ran", "the file is missing or empty"];
+            assert!(findings.iter().any(|finding| server.log().contains(finding)), "{}", server.log());
+        });
     }
 }
 
@@ -270,7 +314,7 @@ async fn refused_for_damage(client: &Client, path: &str) -> bool {
     false
 }
 
-/// What happens to the file while it is served is found by the statement that meets it.
+/// Damage that occurs while the file is served is found by the first statement that reads it.
 #[test]
 fn damage_that_a_statement_meets_ends_readiness_and_refuses_reads_and_writes() {
     let served = Served::new();
@@ -282,24 +326,23 @@ fn damage_that_a_statement_meets_ends_readiness_and_refuses_reads_and_writes() {
             file.seek(SeekFrom::Start(page * 4096)).expect("a page");
             file.write_all(&[0x5A; 4096]).expect("overwritten");
         }
-        let patience = Instant::now() + Duration::from_secs(20);
         let paths = ["/v1/patients?q=Pata", "/v1/locations", "/v1/practitioners", "/v1/appointments", "/v1/messages"];
-        'met: loop {
+        eventually(async || {
             for path in paths {
                 if refused_for_damage(&desk, path).await {
-                    break 'met;
+                    return Ok(());
                 }
             }
-            assert!(Instant::now() < patience, "no statement met it:\n{}", server.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            Err(format!("no statement found the damage:\n{}", server.log()))
+        })
+        .await;
         found(&server, "overwritten while it is served").await;
         let body = json!({"email": "desk@clinic.example", "password": PASSWORD});
         server.anon().post("/v1/sessions", body).await.problem(503, "database_damaged");
     });
 }
 
-/// PostgreSQL tells of damage itself; the service says so and ends its readiness.
+/// PostgreSQL reports damage itself; the service passes it on and readiness fails.
 #[test]
 fn damage_that_postgres_tells_of_ends_readiness() {
     let Some(cluster) = Cluster::own("legwork") else { return };
@@ -319,10 +362,8 @@ fn damage_that_postgres_tells_of_ends_readiness() {
         cluster.start_again();
         let server = Process::try_start(&site).await.expect("it starts: PostgreSQL has not read that table yet");
         let anon = server.anon();
-        let patience = Instant::now() + Duration::from_secs(10);
-        while !refused_for_damage(&anon, "/v1/locations").await {
-            assert!(Instant::now() < patience, "{}", server.log());
-        }
+        eventually(async || if refused_for_damage(&anon, "/v1/locations").await { Ok(()) } else { Err(server.log()) })
+            .await;
         found(&server, "a table's page").await;
     });
 }

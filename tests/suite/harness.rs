@@ -1,4 +1,4 @@
-//! That the harness itself stands.
+//! Tests of the test support.
 
 use crate::support::{App, both};
 
@@ -13,18 +13,18 @@ both! {
         assert_eq!(app.env.config.settings.clinic_name, "Another");
     }
 
-    async fn what_leads_nowhere_is_a_problem(app: App) {
+    async fn an_unknown_path_is_a_problem(app: App) {
         app.anon().get("/v1/nowhere?x=1").await.problem(404, "not_found");
     }
 
-    async fn staff_can_sign_in_and_again_after_the_clock_was_turned(app: App) {
+    async fn staff_sign_in_again_after_the_clock_was_set(app: App) {
         let admin = app.admin().await;
         admin.get("/v1/users").await.expect(200);
         app.clock.advance(jiff::SignedDuration::from_hours(1));
         admin.get("/v1/users").await.expect(200);
     }
 
-    async fn a_clinic_and_a_patient_stand_ready(app: App) {
+    async fn a_clinic_and_a_patient_are_ready_to_use(app: App) {
         let clinic = app.clinic().await;
         let ann = app.patient("ann").await;
         assert_eq!(ann.get("/v1/me").await.expect(200).string("/patients/0/id"), ann.patient_id);

@@ -1,4 +1,4 @@
-//! What all endpoints share: strict input, problem documents, preconditions, request ids, headers.
+//! Behaviour of all endpoints: strict input, problem documents, preconditions, request ids, headers.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ async fn a_user(admin: &Client) -> Reply {
 }
 
 both! {
-    async fn what_is_no_json_is_malformed(app: App) {
+    async fn a_body_that_is_not_json_is_malformed(app: App) {
         let anon = app.anon();
         for body in ["", "{", "{\"email\": }", "email=a", "{\"email\":\"a@b.example\",\"password\":\"x\"} {}", "\u{0}"] {
             raw(&anon, "/v1/sessions", body).await.problem(400, "malformed_request");
@@ -32,7 +32,7 @@ both! {
         assert!([400, 422].contains(&reply.status), "{}", reply.text);
     }
 
-    async fn json_of_the_wrong_shape_is_told_with_its_place(app: App) {
+    async fn json_of_the_wrong_shape_gets_an_error_with_its_pointer(app: App) {
         let anon = app.anon();
         for (body, pointer, code) in [
             (r#"{"email": 7, "password": "x"}"#, "/email", "wrong_type"),
@@ -48,7 +48,7 @@ both! {
         assert!(!reply.invalid("/email", "wrong_type").text.contains("secret-value"));
     }
 
-    async fn unknown_and_repeated_query_parameters_are_refused(app: App) {
+    async fn unknown_and_repeated_query_parameters_are_rejected(app: App) {
         let admin = app.admin().await;
         admin.get("/v1/users?colour=red").await.invalid("?colour", "unknown_parameter");
         let twice = admin.get("/v1/users?limit=1&limit=2").await;
@@ -60,7 +60,7 @@ both! {
         admin.get("/v1/users?limit=200").await.expect(200);
     }
 
-    async fn a_path_that_leads_nowhere_or_an_id_that_is_none_is_not_found(app: App) {
+    async fn an_unknown_path_or_an_invalid_id_is_not_found(app: App) {
         let admin = app.admin().await;
         admin.get_with("/", &[("Accept", "application/json")]).await.problem(404, "not_found");
         for path in ["/v1", "/v1/nowhere", "/v1/users/", "/v1/users/not-an-id", "/v1/users/%00", "/v1//users"] {
@@ -70,7 +70,7 @@ both! {
         admin.get(unknown).await.problem(404, "not_found");
     }
 
-    async fn a_wrong_method_names_the_right_ones(app: App) {
+    async fn a_wrong_method_gets_the_allowed_ones(app: App) {
         let anon = app.anon();
         for (method, path, allow) in [
             (Method::DELETE, "/v1/users", "GET, HEAD, POST"),
@@ -84,7 +84,7 @@ both! {
         }
     }
 
-    async fn head_answers_as_get_without_the_body(app: App) {
+    async fn head_gets_the_response_of_get_without_its_body(app: App) {
         let (anon, admin) = (app.anon(), app.admin().await);
         for (client, path, status) in [
             (&anon, "/health/live", 200), (&anon, "/openapi.json", 200), (&admin, "/v1/users", 200),
@@ -97,17 +97,17 @@ both! {
         anon.send(Method::HEAD, "/v1/registrations", &[], None).await.expect(405);
     }
 
-    async fn a_body_has_a_limit(app: App) {
+    async fn the_size_of_a_body_is_limited(app: App) {
         let anon = app.anon();
         let body = json!({"email": "a@b.example", "password": "x".repeat(70_000)}).to_string();
         let reply = raw(&anon, "/v1/sessions", &body).await;
         assert_eq!(reply.problem(413, "body_too_large")["limit"], 65_536);
-        // Room for all that is within it.
+        // At least as large as its content.
         let body = json!({"email": "a@b.example", "password": "x".repeat(60_000)}).to_string();
         assert_ne!(raw(&anon, "/v1/sessions", &body).await.status, 413);
     }
 
-    async fn a_body_needs_its_media_type(app: App) {
+    async fn a_body_requires_its_media_type(app: App) {
         let (anon, admin) = (app.anon(), app.admin().await);
         let body = json!({"email": "a@b.example", "password": "x"}).to_string().into_bytes();
         for headers in [&[][..], &[("Content-Type", "text/plain")], &[("Content-Type", "application/x-www-form-urlencoded")]] {
@@ -122,7 +122,7 @@ both! {
         reply.problem(415, "unsupported_media_type");
     }
 
-    async fn a_change_shows_the_version_that_it_is_made_to(app: App) {
+    async fn a_change_requires_if_match(app: App) {
         let admin = app.admin().await;
         let user = a_user(&admin).await;
         let path = user.location();
@@ -138,7 +138,7 @@ both! {
         admin.patch(&path, "*", json!({"name": "Dina"})).await.expect(200);
     }
 
-    async fn a_request_keeps_the_id_that_it_came_with_if_that_is_harmless(app: App) {
+    async fn a_request_keeps_its_own_id_if_that_is_safe_to_log(app: App) {
         let anon = app.anon();
         let reply = anon.get_with("/health/live", &[("X-Request-Id", "client-0001")]).await;
         assert_eq!(reply.header("x-request-id"), "client-0001");
@@ -150,7 +150,7 @@ both! {
         }
     }
 
-    async fn every_answer_carries_the_safe_headers(app: App) {
+    async fn every_response_has_the_security_headers(app: App) {
         let (anon, admin) = (app.anon(), app.admin().await);
         for reply in [anon.get("/health/live").await, anon.get("/v1/nowhere").await, admin.get("/v1/users").await] {
             assert_eq!(reply.header("cache-control"), "no-store", "{}", reply.request);
@@ -161,7 +161,7 @@ both! {
         }
     }
 
-    async fn who_is_not_signed_in_is_told_how(app: App) {
+    async fn a_request_without_a_session_gets_401_with_the_scheme(app: App) {
         let reply = app.anon().get("/v1/users").await;
         reply.problem(401, "unauthenticated");
         assert_eq!(reply.header("www-authenticate"), "Bearer");
@@ -175,7 +175,7 @@ both! {
         }
     }
 
-    async fn a_repeated_request_has_one_effect_and_one_answer(app: App) {
+    async fn a_repeated_request_runs_once_and_gets_the_same_response(app: App) {
         let admin = app.admin().await;
         let body = |name: &str| json!({"email": "erin@clinic.example", "name": name, "role": "front_desk"});
         let key = [("Idempotency-Key", "0b6f6c1e-once")];
@@ -185,7 +185,7 @@ both! {
         assert_eq!((again.status, &again.body), (201, &first.body));
         assert_eq!((again.location(), again.etag()), (first.location(), first.etag()));
         admin.post_with("/v1/users", body("Other"), &key).await.problem(422, "idempotency_key_reused");
-        // A key belongs to who used it, and a refusal is not kept.
+        // A key belongs to its account, and rejections are not stored.
         let refused = [("Idempotency-Key", "refused-first")];
         admin.post_with("/v1/users", json!({"email": "x", "name": "X", "role": "front_desk"}), &refused).await.problem(422, "validation_failed");
         admin.post_with("/v1/users", json!({"email": "finn@clinic.example", "name": "Finn", "role": "front_desk"}), &refused).await.expect(201);
@@ -195,7 +195,7 @@ both! {
         assert_eq!(app.mails_to("erin@clinic.example").await.len(), 1);
     }
 
-    async fn fifty_twins_have_one_effect(app: App) {
+    async fn fifty_parallel_repeats_run_once(app: App) {
         let admin = app.admin().await;
         let body = json!({"email": "gail@clinic.example", "name": "Gail", "role": "front_desk"});
         let post = || admin.post_with("/v1/users", body.clone(), &[("Idempotency-Key", "fifty")]);
@@ -209,7 +209,7 @@ both! {
         assert_eq!(app.mails_to("gail@clinic.example").await.len(), 1);
     }
 
-    async fn a_panic_in_the_database_ends_one_request_only(app: App) {
+    async fn a_panic_in_a_transaction_ends_one_request_only(app: App) {
         for _ in 0..3 {
             let outcome = app.env.db.write(|_| -> legwork::error::Result<()> { panic!("on purpose") }).await;
             assert!(matches!(outcome, Err(legwork::error::Error::Internal(_))), "{outcome:?}");
@@ -222,9 +222,9 @@ both! {
     }
 }
 
-/// The same wrapping as the server's, around handlers that fail as none of ours should.
+/// The server's middleware around handlers that panic or fail.
 #[test]
-fn a_handler_that_panics_or_fails_in_the_framework_is_a_problem_and_the_worker_lives_on() {
+fn a_panic_or_framework_error_in_a_handler_is_a_problem_response_and_the_worker_survives() {
     use actix_web::{App, HttpResponse, test, web};
     async fn panics() -> HttpResponse {
         panic!("on purpose")

@@ -1,5 +1,5 @@
-//! What the document says of bodies and queries is what the service checks: every schema is broken in every way, one rule
-//! at a time, and each answer names the place in words of the API.
+//! The service checks what the document says about bodies and queries: the test breaks each rule of each schema, one at a
+//! time, and each error names its place in the words of the API.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::{App, Client, Reply, both};
 
 const NOBODY: &str = "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55";
 
-/// Values of these are read by the handlers themselves, in the order that a draft needs.
+/// The handlers read values of these schemas themselves, in the order that a draft needs.
 const OWN_READERS: [&str; 3] = ["RlsAnswers", "RlsLab", "RlsReview"];
 
 /// A credential decides first here, and one that is too long is a wrong one: a refusal of it is as good. What else they take is
@@ -74,12 +74,16 @@ fn operations(document: &Value) -> Vec<Operation> {
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, value) in item.as_object().expect("operations") {
             let Some(id) = value["operationId"].as_str() else { continue };
+            let mut value = value.clone();
+            for parameter in value["parameters"].as_array_mut().into_iter().flatten() {
+                *parameter = resolve(document, parameter).1.clone();
+            }
             all.push(Operation {
                 id: id.to_owned(),
                 method: method.to_uppercase().parse().expect("a method"),
                 path: path.replace("{user_id}", NOBODY),
                 is_public: value["security"].as_array().is_none_or(Vec::is_empty),
-                value: value.clone(),
+                value,
             });
         }
     }
@@ -106,7 +110,7 @@ fn kind(schema: &Value) -> &str {
     kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or_default()
 }
 
-/// A value of a schema, right enough to be broken at one place.
+/// A valid value of a schema, to break at one place.
 fn sample(document: &Value, schema: &Value) -> Value {
     let (_, schema, _) = resolve(document, schema);
     if let Some(example) = schema.get("example").or_else(|| schema["examples"].get(0)).or_else(|| schema["enum"].get(0))
@@ -123,13 +127,13 @@ fn sample(document: &Value, schema: &Value) -> Value {
     }
 }
 
-/// A body that breaks one rule, and what must be told of it.
+/// A body that breaks one rule, and the expected error.
 struct Broken {
     body: Value,
     pointer: String,
-    /// One of these codes; any if there is none.
+    /// One of these codes; if empty, any code.
     codes: Vec<&'static str>,
-    /// Whether a handler finds it, which only happens if the caller gets as far.
+    /// Whether a handler checks it, which requires that the caller gets that far.
     by_handler: bool,
 }
 
@@ -144,12 +148,12 @@ impl Breaker<'_> {
     fn note(&mut self, base: &Value, pointer: &str, wrong: Value, codes: &[&'static str], by_handler: bool) {
         let mut body = base.clone();
         *body.pointer_mut(pointer).expect("a place") = wrong;
-        // A handler has more precise codes of its own.
+        // Handlers have more precise codes.
         let codes = if by_handler { Vec::new() } else { codes.to_vec() };
         self.found.push(Broken { body, pointer: pointer.to_owned(), codes, by_handler });
     }
 
-    /// Breaks the value at `pointer` in `base` in every way that `schema` knows.
+    /// Breaks the value at `pointer` in `base` against each rule of `schema`.
     fn walk(&mut self, schema: &Value, base: &Value, pointer: &str, by_handler: bool) {
         let (name, schema, nullable) = resolve(self.document, schema);
         let is_own = name.is_some_and(|name| OWN_READERS.contains(&name));
@@ -159,7 +163,7 @@ impl Breaker<'_> {
         let is_whole = pointer.is_empty();
         let by_handler = by_handler || is_own;
         let wrong = ["wrong_type", "not_an_option"];
-        // In a merge patch of answers null takes away.
+        // In a merge patch, null removes an answer.
         if !nullable && (!by_handler || is_whole) {
             self.note(base, pointer, json!(null), &wrong, by_handler);
         }
@@ -208,7 +212,7 @@ impl Breaker<'_> {
         }
     }
 
-    /// Goes one past each limit. The handlers check them, together with their other rules.
+    /// Exceeds each limit by one. The handlers check limits together with their other rules.
     fn limits(&mut self, schema: &Value, base: &Value, pointer: &str, by_handler: bool) {
         let size = |name: &str| schema[name].as_u64().map(|size| usize::try_from(size).expect("small"));
         let items = |number| json!(vec![sample(self.document, &schema["items"]); number]);
@@ -242,13 +246,13 @@ fn media(operation: &Operation) -> Option<(String, Value)> {
 
 fn broken(document: &Value, operation: &Operation) -> Vec<Broken> {
     let Some((_, schema)) = media(operation) else { return Vec::new() };
-    // The answers of a submitted intake are read as those of a draft.
+    // Answers of a submitted intake are read like those of a draft.
     let mut breaker = Breaker { document, own_readers: operation.id != "amend_intake", found: Vec::new() };
     breaker.walk(&schema, &sample(document, &schema), "", false);
     breaker.found
 }
 
-/// What is wrong with an answer to a body that breaks a rule.
+/// What is wrong with the response to a body that breaks a rule.
 fn fault(reply: &Reply, broken: &Broken) -> Option<String> {
     if reply.status != 422 || reply.body["code"] != "validation_failed" {
         return Some(format!("{} {}", reply.status, reply.body["code"]));
@@ -280,7 +284,7 @@ fn rust_words(errors: &[Value]) -> Option<String> {
     errors.iter().find(|error| words(error)).map(|error| format!("speaks of Rust: {error}"))
 }
 
-/// Texts that a query parameter of this schema may not have.
+/// Invalid texts for a query parameter of this schema.
 fn wrong_texts(schema: &Value) -> Vec<String> {
     let size = |limit: &str| schema[limit].as_u64().map(|size| usize::try_from(size).expect("small"));
     let mut values: Vec<String> = match kind(schema) {
@@ -305,8 +309,8 @@ async fn send(client: &Client, operation: &Operation, path: &str, body: &Value) 
 }
 
 both! {
-    /// The bodies are the document's own, so that no operation, member or limit is forgotten.
-    async fn every_rule_of_every_body_in_the_document_is_checked_and_told_with_its_place(app: App) {
+    /// The bodies come from the document, so that no operation, member or limit is left out.
+    async fn every_rule_of_every_body_in_the_document_is_checked_and_its_error_has_a_pointer(app: App) {
         let document = document();
         app.clinic().await;
         let (ann, anon) = (app.patient("ann").await, app.anon());
@@ -327,7 +331,7 @@ both! {
                 let callers = match (operation.is_public, broken.by_handler) {
                     (true, _) => std::slice::from_ref(&anon),
                     (false, false) => &staff[2..],
-                    // Whoever has the role.
+                    // A caller with the role.
                     (false, true) => &staff[..],
                 };
                 let mut fault_found = None;
@@ -352,7 +356,7 @@ both! {
         assert!(findings.is_empty(), "{} of {asked}:\n{}", findings.len(), findings.join("\n"));
     }
 
-    async fn every_rule_of_every_query_in_the_document_is_checked_and_a_near_parameter_is_named(app: App) {
+    async fn every_rule_of_every_query_in_the_document_is_checked_and_a_similar_parameter_is_suggested(app: App) {
         let document = document();
         let (mut asked, mut findings) = (0, Vec::new());
         for operation in operations(&document) {
@@ -393,7 +397,7 @@ both! {
         assert!(findings.is_empty(), "{} of {asked}:\n{}", findings.len(), findings.join("\n"));
     }
 
-    async fn everything_that_is_wrong_with_a_body_is_told_at_once(app: App) {
+    async fn one_response_lists_every_error_of_a_body(app: App) {
         let desk = app.desk().await;
         let reply = desk.post("/v1/patients", json!({})).await;
         for member in ["family_name", "date_of_birth", "administrative_sex", "preferred_language", "interpreter_needed"] {
@@ -414,7 +418,7 @@ both! {
         desk.post("/v1/patients", record).await.invalid("/administrative_sex", "wrong_type");
     }
 
-    async fn an_integer_may_be_written_with_a_fraction_of_zero(app: App) {
+    async fn an_integer_with_a_zero_fraction_is_accepted(app: App) {
         let admin = app.admin().await;
         let body = |minutes: &str| {
             format!(r#"{{"name": "Pier", "address": "1 Pier", "phone": "+12025550100", "country": "US",
@@ -435,7 +439,7 @@ both! {
         }
     }
 
-    async fn a_country_is_one_that_exists_wherever_it_is_written(app: App) {
+    async fn every_country_member_accepts_existing_countries_only(app: App) {
         let (admin, desk) = (app.admin().await, app.desk().await);
         let location = |country: &str| json!({
             "name": "Pier", "address": "1 Pier", "phone": "+12025550100", "country": country,
@@ -458,7 +462,7 @@ both! {
         }
     }
 
-    async fn a_language_is_understood_by_its_name_or_refused(app: App) {
+    async fn a_language_is_normalised_to_its_tag_or_rejected(app: App) {
         let desk = app.desk().await;
         for (given, kept) in [("Spanish", "es"), ("español", "es"), ("inglés", "en"), ("spa-MX", "es-MX"), ("ES-mx", "es-MX"), ("pt", "pt")] {
             let mut record = patient_json("Ann", "ann@patients.example");
@@ -477,7 +481,7 @@ both! {
         assert_eq!(english.expect(200).body, desk.get("/v1/consent-documents?language=en").await.body);
     }
 
-    async fn a_refusal_by_role_names_the_roles_that_may(app: App) {
+    async fn a_role_error_names_the_roles_that_have_the_permission(app: App) {
         let ann = app.patient("ann").await;
         for (reply, roles) in [
             (ann.get("/v1/users").await, json!(["admin"])),

@@ -1,23 +1,17 @@
-//! The links in appointment mails: each shows its one appointment, and can call it off, until it ends or is taken back.
-
-use std::time::{Duration, Instant};
+//! Links in appointment mails: each shows its appointment and can cancel it, until it expires or is revoked.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::support::audit::stored;
+use crate::support::booking::{book_nth, path};
 use crate::support::clinic::free_slots;
-use crate::support::{App, Client, Clinic, Patient, Reply, both};
-
-async fn book(who: &Client, visit_type: &str, nth: usize, patient: &str) -> Value {
-    let slot = free_slots(who, visit_type).await[nth].clone();
-    let body = json!({"slot_id": slot["id"], "visit_type_id": visit_type, "patient_id": patient});
-    who.post_with("/v1/appointments", body, &[("Idempotency-Key", &format!("k{nth}"))]).await.expect(201).body.clone()
-}
+use crate::support::{App, Clinic, Patient, Reply, both};
 
 /// Ann, her appointment on the next day, and the token in its mail.
 async fn booked(app: &App) -> (Clinic, Patient, Value, String) {
     let (clinic, ann) = (app.clinic().await, app.patient("ann").await);
-    let appointment = book(&ann, &clinic.follow_up, 20, &ann.patient_id).await;
+    let appointment = book_nth(&ann, &clinic.follow_up, 20, &ann.patient_id).await.body;
     let mail = app.mails_to(&ann.email).await.pop().expect("a mail");
     assert!(mail.text.contains("https://legwork.example/appointment#token="), "{}", mail.text);
     (clinic, ann, appointment, mail.token())
@@ -31,12 +25,8 @@ async fn cancel(app: &App, token: &str) -> Reply {
     app.anon().post("/v1/appointment-links/cancel", json!({"token": token, "reason": "travelling"})).await
 }
 
-fn path(appointment: &Value, rest: &str) -> String {
-    format!("/v1/appointments/{}{rest}", appointment["id"].as_str().expect("an id"))
-}
-
 both! {
-    async fn a_link_shows_the_appointment_and_nothing_of_the_person_but_a_first_name(app: App) {
+    async fn a_link_shows_the_appointment_and_only_the_first_name_of_the_patient(app: App) {
         let (_, ann, appointment, token) = booked(&app).await;
         let reply = view(&app, &token).await;
         reply.expect(200);
@@ -56,7 +46,7 @@ both! {
         view(&app, &token).await.expect(200);
     }
 
-    async fn a_link_cancels_as_the_patient_would_and_a_second_time_changes_nothing(app: App) {
+    async fn a_link_cancels_like_the_patient_and_a_second_use_changes_nothing(app: App) {
         let (_, ann, appointment, token) = booked(&app).await;
         let reply = cancel(&app, &token).await;
         reply.expect(200);
@@ -75,7 +65,7 @@ both! {
         assert!(times.iter().any(|slot| slot["starts_at"] == appointment["starts_at"]));
     }
 
-    async fn a_repeat_with_one_key_gets_the_same_answer(app: App) {
+    async fn a_repeat_with_the_same_key_gets_the_same_response(app: App) {
         let (_, ann, _, token) = booked(&app).await;
         let ask = || async {
             let body = json!({"token": token});
@@ -87,7 +77,7 @@ both! {
         assert_eq!(app.mails_to(&ann.email).await.len(), 2);
     }
 
-    async fn an_older_link_shows_a_moved_appointment_as_it_is_now(app: App) {
+    async fn an_older_link_shows_a_rescheduled_appointment_as_it_is_now(app: App) {
         let (clinic, ann, appointment, first) = booked(&app).await;
         let slot = free_slots(&ann, &clinic.follow_up).await[30].clone();
         ann.post(&path(&appointment, "/reschedule"), json!({"slot_id": slot["id"]})).await.expect(200);
@@ -98,7 +88,7 @@ both! {
         }
     }
 
-    async fn too_late_to_cancel_is_too_late_with_a_link_as_well(app: App) {
+    async fn a_link_cannot_cancel_after_the_notice_period(app: App) {
         let (clinic, _, appointment, token) = booked(&app).await;
         let types = format!("/v1/visit-types/{}", clinic.follow_up);
         app.admin().await.patch(&types, "\"1\"", json!({"cancel_notice_minutes": 2880})).await.expect(200);
@@ -109,7 +99,7 @@ both! {
             .invalid("/reason", "too_long");
     }
 
-    async fn a_link_that_is_unknown_taken_back_or_outlived_is_one_and_the_same_404(app: App) {
+    async fn unknown_revoked_and_expired_links_get_the_same_404(app: App) {
         let (_, _, appointment, token) = booked(&app).await;
         let desk = app.desk().await;
         let unknown = view(&app, "x").await.problem(404, "not_found")["detail"].clone();
@@ -129,27 +119,20 @@ both! {
         app.desk().await.post_empty(&path(&appointment, "/links")).await.problem(409, "status_conflict");
     }
 
-    async fn what_a_link_was_used_for_stands_in_the_trail_of_the_patient(app: App) {
+    async fn the_use_of_a_link_is_in_the_audit_trail_of_the_patient(app: App) {
         let (_, ann, appointment, token) = booked(&app).await;
         view(&app, &token).await.expect(200);
         cancel(&app, &token).await.expect(200);
         let admin = app.admin().await;
         for operation in ["view_appointment_link", "cancel_appointment_link"] {
             let query = format!("/v1/audit-events?patient_id={}&operation={operation}", ann.patient_id);
-            let patience = Instant::now() + Duration::from_secs(10);
-            // What is no change is written a moment later.
-            let event = loop {
-                match admin.get(&query).await.items().pop() {
-                    Some(event) => break event,
-                    None => assert!(Instant::now() < patience, "no {operation}"),
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            };
+            stored(&app).await;
+            let event = admin.get(&query).await.items().pop().expect("an event");
             assert_eq!((&event["actor_id"], &event["object_id"]), (&Value::Null, &appointment["id"]));
         }
     }
 
-    async fn links_are_the_staffs_to_renew_and_take_back(app: App) {
+    async fn only_staff_renew_and_revoke_links(app: App) {
         let (_, ann, appointment, token) = booked(&app).await;
         let links = path(&appointment, "/links");
         ann.delete(&links).await.problem(403, "role_forbidden");
@@ -161,7 +144,7 @@ both! {
         view(&app, &token).await.expect(200);
     }
 
-    async fn no_token_stands_in_the_database_in_the_clear(app: App) {
+    async fn tokens_are_not_stored_in_clear_text(app: App) {
         let (_, _, _, token) = booked(&app).await;
         let hashes: Vec<Vec<u8>> = app.db(|tx| {
             use diesel::prelude::*;

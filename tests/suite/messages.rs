@@ -1,18 +1,17 @@
-//! What becomes of a message: sent, put off, laid aside, sent again; and who may see it.
+//! Messages: sending, retries, failures, sending again; and who sees them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use legwork::ids::{AppointmentId, MessageId};
 use legwork::messages::mailer::Mailer;
 use legwork::messages::model::{AppointmentMail, Envelope, Mail, Recipient};
-use legwork::messages::{outbox, store, worker};
+use legwork::messages::{outbox, queue, worker};
 use serde_json::{Value, json};
 
 use crate::support::smtp::Smtp;
-use crate::support::{App, Client, both};
+use crate::support::{App, Client, both, eventually};
 
 /// A mail with a link.
 fn reset(recipient: &str) -> Envelope {
@@ -24,7 +23,7 @@ fn mailbox(name: Option<&str>, email: &str) -> Recipient {
     Recipient { name: name.map(Into::into), email: Some(email.into()), phone: None, language: "en".into() }
 }
 
-/// A mail with an invitation; the appointment need not exist.
+/// A mail with a calendar invitation; the appointment need not exist.
 fn booked(recipient: &str) -> Envelope {
     let mail = Mail::AppointmentBooked(AppointmentMail {
         appointment_id: AppointmentId(uuid::Uuid::from_u128(7)),
@@ -52,38 +51,33 @@ async fn enqueue(app: &App, envelope: Envelope) -> MessageId {
     app.db(move |tx| outbox::enqueue(tx, &env, &envelope)).await
 }
 
-/// Waits until the message stands as expected, as the desk sees it.
+/// Reads the message as the front desk until it is as expected.
 async fn until(desk: &Client, id: MessageId, what: impl Fn(&Value) -> bool) -> Value {
-    let patience = Instant::now() + Duration::from_secs(15);
-    loop {
-        let reply = desk.get("/v1/messages").await;
-        let items = reply.expect(200).body["items"].as_array().expect("items").clone();
+    eventually(async || {
+        let items = desk.get("/v1/messages").await.items();
         let message = items.into_iter().find(|item| item["id"] == id.to_string()).expect("the message");
-        if what(&message) {
-            return message;
-        }
-        assert!(Instant::now() < patience, "it stands at {message:#}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if what(&message) { Ok(message) } else { Err(format!("{message:#}")) }
+    })
+    .await
 }
 
 async fn until_status(desk: &Client, id: MessageId, status: &str) -> Value {
     until(desk, id, |message| message["status"] == status).await
 }
 
-/// Waits until so many tries of the message have failed, each but for a time.
+/// Waits until this many attempts have failed and the message waits for a retry.
 async fn until_put_off(app: &App, desk: &Client, id: MessageId, attempts: i64) -> Value {
-    let leased_until = app.clock.now().plus(store::LEASE).to_string();
+    let leased_until = app.clock.now().plus(queue::LEASE).to_string();
     until(desk, id, |message| message["attempts"] == attempts && message["due_at"] != leased_until).await
 }
 
-/// Turns the clock and has the worker look.
+/// Advances the clock and wakes the worker.
 fn later(app: &App, span: SignedDuration) {
     app.clock.advance(span);
     app.env.mail_written.notify_one();
 }
 
-/// A mail server that never says whether it took a mail; its URL.
+/// Starts a mail server that never acknowledges a mail. Returns its URL.
 fn silent_at_the_end() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("smtp://{}", listener.local_addr().expect("an address"));
@@ -107,18 +101,20 @@ fn silent_at_the_end() -> String {
 }
 
 both! {
-    async fn a_mail_under_way_does_not_keep_the_server_from_stopping(app: App) {
+    async fn a_mail_in_progress_does_not_delay_the_shutdown(app: App) {
         let app = app.restart(&["--smtp-url", &silent_at_the_end()]);
         let desk = app.desk().await;
         let id = enqueue(&app, reset("ann@example.org")).await;
         until(&desk, id, |message| message["attempts"] == 1).await;
-        let begun = Instant::now();
+        let leased_until = app.clock.now().plus(queue::LEASE).to_string();
         let app = app.restart(&[]);
-        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-        // The desk's account was made before the restart.
+        // The account of the front desk was made before the restart.
         let admin = app.admin().await;
-        assert_eq!(until(&admin, id, |_| true).await["status"], "pending");
-        later(&app, store::LEASE);
+        // The server stopped before the attempt timed out, which would have rescheduled the message.
+        let message = until(&admin, id, |_| true).await;
+        assert_eq!((&message["status"], &message["attempts"]), (&json!("pending"), &json!(1)));
+        assert_eq!(message["due_at"], leased_until);
+        later(&app, queue::LEASE);
         until_status(&admin, id, "sent").await;
     }
 
@@ -137,7 +133,7 @@ both! {
         }
     }
 
-    async fn a_mail_of_a_transaction_that_is_rolled_back_never_goes_out(app: App) {
+    async fn a_mail_of_a_rolled_back_transaction_is_never_sent(app: App) {
         let env = app.env.clone();
         let refused: Result<(), _> = app.env.db.write(move |tx| {
             outbox::enqueue(tx, &env, &reset("ann@example.org"))?;
@@ -149,7 +145,7 @@ both! {
         assert_eq!(to, ["bob@example.org"]);
     }
 
-    async fn while_the_mail_server_is_away_messages_wait_and_they_go_out_when_it_is_back(app: App) {
+    async fn messages_wait_while_the_mail_server_is_down_and_are_sent_when_it_is_back(app: App) {
         let mut smtp = Smtp::closed();
         let app = app.restart(&["--smtp-url", &smtp.url()]);
         let desk = app.desk().await;
@@ -168,7 +164,7 @@ both! {
         assert_eq!(seen[0].1.token(), "token-0123456789");
     }
 
-    async fn a_mail_that_is_put_off_twice_arrives_with_one_message_id(app: App) {
+    async fn a_mail_that_is_retried_twice_keeps_its_message_id(app: App) {
         let smtp = Smtp::open();
         smtp.answer(&[451, 451]);
         let app = app.restart(&["--smtp-url", &smtp.url()]);
@@ -185,7 +181,7 @@ both! {
         assert!(seen.iter().all(|(_, mail)| mail.message_id == seen[0].1.message_id && !mail.message_id.is_empty()));
     }
 
-    async fn a_refused_mail_is_laid_aside_for_the_desk_who_can_have_it_sent_again(app: App) {
+    async fn a_rejected_mail_fails_and_the_desk_can_send_it_again(app: App) {
         let smtp = Smtp::open();
         smtp.answer(&[550]);
         let app = app.restart(&["--smtp-url", &smtp.url()]);
@@ -217,7 +213,7 @@ both! {
         assert_ne!(seen[0].1.message_id, seen[1].1.message_id, "a mailbox would drop a second one of the same id");
     }
 
-    async fn an_own_template_is_used_and_a_broken_one_ends_as_failed(app: App) {
+    async fn a_custom_template_is_used_and_a_broken_one_makes_the_message_fail(app: App) {
         let folder = app.site.folder.path().join("templates");
         std::fs::create_dir(&folder).expect("a folder");
         std::fs::write(folder.join("reset_password.txt"), "Our own words: {{ link }}").expect("written");
@@ -238,7 +234,7 @@ both! {
         until_status(&desk, id, "sent").await;
     }
 
-    async fn an_address_that_is_none_costs_one_message_and_no_other(app: App) {
+    async fn an_invalid_address_fails_one_message_and_no_other(app: App) {
         let desk = app.desk().await;
         let wrong = enqueue(&app, reset("ann@example.org\r\nBcc: bob@example.org")).await;
         let right = enqueue(&app, reset("bob@example.org")).await;
@@ -257,32 +253,33 @@ both! {
         let mailers: Vec<_> =
             (0..3).map(|_| Mailer::new(&app.env.config.settings).expect("a mailer")).collect();
         futures_util::future::join_all(mailers.iter().map(|mailer| async {
-            while worker::step(&app.env, mailer).await.expect("a round") > 0 {}
+            while worker::send_batch(&app.env, mailer).await.expect("a round") > 0 {}
         })).await;
         let seen = smtp.wait_for(ids.len()).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Once no message is due or under way, none is sent any more.
+        app.mails().await;
         let mut to: Vec<_> = seen.into_iter().map(|(_, mail)| mail.to).collect();
         to.sort();
         to.dedup();
         assert_eq!((to.len(), smtp.seen().len()), (40, 40));
     }
 
-    async fn a_message_whose_worker_died_goes_out_when_the_lease_has_ended(app: App) {
+    async fn a_message_whose_worker_died_is_sent_after_its_lease_expires(app: App) {
         let desk = app.desk().await;
         let env = app.env.clone();
         let (id, leased) = app.db(move |tx| {
             let id = outbox::enqueue(tx, &env, &reset("ann@example.org"))?;
-            Ok((id, store::lease(tx, env.now(), 10)?.len()))
+            Ok((id, queue::lease(tx, env.now(), 10)?.len()))
         }).await;
         assert_eq!(leased, 1);
-        app.env.mail_written.notify_one();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mailer = Mailer::new(&app.env.config.settings).expect("a mailer");
+        assert_eq!(worker::send_batch(&app.env, &mailer).await.expect("a step"), 0, "nothing is due before the lease ends");
         assert_eq!(until(&desk, id, |_| true).await["status"], "pending");
-        later(&app, store::LEASE);
+        later(&app, queue::LEASE);
         assert_eq!(until_status(&desk, id, "sent").await["attempts"], 2);
     }
 
-    async fn messages_are_the_desks_and_the_admins_to_see(app: App) {
+    async fn only_the_front_desk_and_administrators_see_messages(app: App) {
         let id = enqueue(&app, reset("ann@example.org")).await;
         app.mails().await;
         for (method, path) in
@@ -301,7 +298,7 @@ both! {
         desk.get("/v1/messages?state=sent").await.invalid("?state", "unknown_parameter");
     }
 
-    async fn a_message_that_has_not_gone_out_yet_cannot_be_sent_again(app: App) {
+    async fn a_pending_message_cannot_be_sent_again(app: App) {
         let smtp = Smtp::closed();
         let app = app.restart(&["--smtp-url", &smtp.url()]);
         let desk = app.desk().await;
@@ -309,11 +306,11 @@ both! {
         desk.post_empty(&format!("/v1/messages/{id}/resend")).await.problem(409, "message_pending");
     }
 
-    async fn pages_of_messages_hold_each_once_the_newest_first(app: App) {
+    async fn pages_of_messages_list_each_once_the_newest_first(app: App) {
         let desk = app.desk().await;
         let mut ids = Vec::new();
         for n in 0..7 {
-            // Some of one instant, some of others.
+            // Some at the same instant, some at others.
             app.clock.advance(SignedDuration::from_secs(n / 3));
             ids.push(enqueue(&app, reset("ann@example.org")).await.to_string());
         }
@@ -331,20 +328,16 @@ both! {
         assert_eq!(seen, ids);
     }
 
-    async fn the_gauges_count_what_waits_and_what_was_laid_aside(app: App) {
+    async fn the_gauges_count_pending_and_failed_messages(app: App) {
         enqueue(&app, reset("nobody")).await;
         app.mails().await;
         let smtp = Smtp::closed();
         let app = app.restart(&["--smtp-url", &smtp.url()]);
-        let patience = Instant::now() + Duration::from_secs(10);
-        loop {
+        let figures = eventually(async || {
             let text = app.anon().get("/metrics").await.text;
-            if text.contains("legwork_outbox_messages{status=\"failed\"} 1") {
-                assert!(text.contains("legwork_outbox_messages{status=\"pending\"} 0"), "{text}");
-                return;
-            }
-            assert!(Instant::now() < patience, "{text}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if text.contains("legwork_outbox_messages{status=\"failed\"} 1") { Ok(text) } else { Err(text) }
+        })
+        .await;
+        assert!(figures.contains("legwork_outbox_messages{status=\"pending\"} 0"), "{figures}");
     }
 }

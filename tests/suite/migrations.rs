@@ -1,4 +1,4 @@
-//! The schema: up, down and up again on both engines, alike on both, and as the program believes it to be.
+//! The schema: migrations up and down on both engines, alike on both, and as in `src/db/schema.rs`.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::support::process::{Process, command};
 use crate::support::site::Site;
 use crate::support::{Engine, app};
 
-/// A column: what it is called, what kind of value it holds on either engine, whether it may be NULL.
+/// A column: its name, its kind of value on either engine, and whether it may be NULL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Column {
     name: String,
@@ -78,7 +78,7 @@ fn tables(conn: &mut Conn) -> Tables {
     tables
 }
 
-/// What both engines can tell apart: SQLite has whole numbers, text and bytes.
+/// The types that both engines distinguish: SQLite has integers, text and bytes.
 fn logical(kind: &str) -> &'static str {
     match kind {
         "blob" | "uuid" | "bytea" => "bytes",
@@ -88,7 +88,7 @@ fn logical(kind: &str) -> &'static str {
     }
 }
 
-/// What `src/db/schema.rs` says.
+/// The tables in `src/db/schema.rs`.
 fn believed() -> Tables {
     let mut tables = Tables::new();
     let mut table: Option<String> = None;
@@ -114,7 +114,7 @@ fn believed() -> Tables {
     tables
 }
 
-/// Everything that the engine itself tells of the schema.
+/// The schema in the engine's own words.
 fn dump(conn: &mut Conn) -> Vec<String> {
     lines(
         conn,
@@ -167,12 +167,12 @@ fn migrations_go_up_and_down_and_up_again() {
         assert_eq!(dump(&mut conn), Vec::<String>::new(), "something is left of {engine:?}");
         migrate::run(&mut conn).expect("up again");
         assert_eq!(dump(&mut conn), first);
-        assert_eq!(migrate::standing(&mut conn).expect("a standing"), migrate::Standing::Current);
+        assert_eq!(migrate::schema_status(&mut conn).expect("a status"), migrate::SchemaStatus::Current);
     });
 }
 
 #[test]
-fn both_engines_have_the_tables_that_the_program_believes_in() {
+fn both_engines_have_the_tables_of_the_schema_file() {
     let believed = believed();
     assert!(believed.len() > 15 && believed["users"].iter().any(|column| column.nullable));
     let mut foreign_keys = Vec::new();
@@ -194,7 +194,7 @@ fn both_engines_have_the_tables_that_the_program_believes_in() {
 }
 
 #[test]
-fn a_database_that_is_newer_than_the_program_is_refused_in_clear_words() {
+fn a_database_newer_than_the_program_is_rejected_with_an_explanation() {
     each_engine(|engine| {
         let Some(site) = Site::new(engine) else { return };
         site.connect()
@@ -214,7 +214,7 @@ fn a_database_that_is_newer_than_the_program_is_refused_in_clear_words() {
 }
 
 #[test]
-fn without_leave_to_migrate_the_server_says_what_is_missing() {
+fn without_permission_to_migrate_the_server_names_the_missing_migrations() {
     each_engine(|engine| {
         let Some(site) = Site::without_schema(engine) else { return };
         let serve = || command(&site).args(["serve", "--no-migrate"]).output().expect("run the program");
@@ -232,7 +232,7 @@ fn without_leave_to_migrate_the_server_says_what_is_missing() {
 }
 
 #[test]
-fn several_programs_may_migrate_one_database_at_once() {
+fn several_processes_can_migrate_one_database_at_once() {
     each_engine(|engine| {
         let Some(site) = Site::without_schema(engine) else { return };
         let children: Vec<_> = (0..4)
@@ -245,6 +245,6 @@ fn several_programs_may_migrate_one_database_at_once() {
             let output = child.wait_with_output().expect("an end");
             assert!(output.status.success(), "{engine:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
-        assert_eq!(migrate::standing(&mut site.connect()).expect("a standing"), migrate::Standing::Current);
+        assert_eq!(migrate::schema_status(&mut site.connect()).expect("a status"), migrate::SchemaStatus::Current);
     });
 }

@@ -1,5 +1,7 @@
-//! What the operator's tools ask, what the log says, and how the service stops.
+//! Operations: health, metrics, log lines, and how the service stops.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -10,10 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::people::PASSWORD;
 use crate::support::process::{Process, command};
 use crate::support::site::Site;
-use crate::support::{App, Engine, app, both};
+use crate::support::{App, Engine, app, both, eventually};
 
 both! {
-    async fn the_figures_are_openmetrics_and_name_nobody(app: App) {
+    async fn the_metrics_are_openmetrics_and_contain_no_personal_data(app: App) {
         let admin = app.admin().await;
         let id = admin.user_id.clone();
         admin.get(&format!("/v1/users/{id}")).await.expect(200);
@@ -26,16 +28,15 @@ both! {
         let counted = |part: &str| reply.text.lines().any(|line| line.contains(part));
         assert!(counted("legwork_http_request_duration_seconds_count{method=\"GET\",route=\"/v1/users/{id}\",status=\"200\"} 1"), "{}", reply.text);
         assert!(counted("route=\"(none)\",status=\"404\"") || counted("route=\"\",status=\"404\""), "{}", reply.text);
-        for name in ["db_connections_in_use", "db_write_queue", "db_batch_size_count", "outbox_messages", "outbox_oldest_due_seconds", "password_hash_waiting", "faults_total", "connections_open", "connections_evicted_total", "connections_refused_total", "requests_malformed_total"] {
+        for name in ["db_connections_in_use", "db_write_queue", "db_batch_size_count", "outbox_messages", "outbox_oldest_due_seconds", "password_hash_waiting", "password_hashes_total", "password_hashes_refused_total", "faults_total", "connections_open", "connections_evicted_total", "connections_refused_total", "requests_malformed_total"] {
             assert!(counted(&format!("legwork_{name}")), "{name} is missing:\n{}", reply.text);
         }
         for secret in [id.as_str(), "admin@clinic.example", "nobody-of-this-name", "nowhere"] {
-            assert!(!reply.text.contains(secret), "{secret} stands in the figures");
+            assert!(!reply.text.contains(secret), "{secret} is in the metrics");
         }
     }
 
-    async fn readiness_ends_when_the_service_is_told_to_stop_and_liveness_does_not(app: App) {
-        use std::sync::atomic::Ordering;
+    async fn readiness_fails_while_the_service_stops_and_liveness_does_not(app: App) {
         let anon = app.anon();
         anon.get("/health/ready").await.expect(200);
         app.env.accepting.store(false, Ordering::Relaxed);
@@ -45,25 +46,30 @@ both! {
         anon.get("/health/live").await.expect(200);
     }
 
-    async fn liveness_asks_no_database_whatever_it_is_sent(app: App) {
+    async fn liveness_needs_no_database_whatever_headers_it_gets(app: App) {
         let admin = app.admin().await;
-        // Every connection is taken for longer than a request waits for one.
+        // Every connection is in use until the last request is answered.
+        let (in_use, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let taken = join_all((0..8).map(|_| {
-            app.env.db.read(|_| {
-                std::thread::sleep(Duration::from_secs(4));
+            let (in_use, answered) = (Arc::clone(&in_use), Arc::clone(&answered));
+            app.env.db.read(move |_| {
+                in_use.fetch_add(1, Ordering::Relaxed);
+                while !answered.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 Ok(())
             })
         }));
         let asked = async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            let count = || in_use.load(Ordering::Relaxed);
+            eventually(async || if count() == 8 { Ok(()) } else { Err(format!("{} in use", count())) }).await;
             for headers in [&[][..], &[("Access-Reason", "x")], &[("Idempotency-Key", "k")]] {
-                let begun = Instant::now();
                 admin.get_with("/health/live", headers).await.expect(200);
                 admin.get_with("/metrics", headers).await.expect(200);
-                assert!(begun.elapsed() < Duration::from_secs(1), "{headers:?} took {:?}", begun.elapsed());
             }
-            // So the database is indeed away.
+            // A request that needs the database is rejected.
             admin.get("/v1/me").await.problem(503, "unavailable");
+            answered.store(true, Ordering::Relaxed);
         };
         futures_util::future::join(taken, asked).await;
     }
@@ -77,26 +83,29 @@ fn site() -> Site {
 }
 
 #[test]
-fn at_sigterm_readiness_fails_first_and_the_service_goes_on_until_a_balancer_has_noticed() {
+fn after_sigterm_readiness_fails_while_requests_are_served_until_the_shutdown_delay_ends() {
     let site = site();
     app::runtime().block_on(async {
-        let settings = [("SHUTDOWN_DELAY_SECONDS", "3"), ("SHUTDOWN_SECONDS", "4"), ("HEALTH_ADDR", "127.0.0.1:0")];
+        let delay = Duration::from_secs(5);
+        let settings = [("SHUTDOWN_DELAY_SECONDS", "5"), ("SHUTDOWN_SECONDS", "4"), ("HEALTH_ADDR", "127.0.0.1:0")];
         let mut server = Process::start(&site, &settings).await;
         let (anon, probes) = (server.anon(), server.prober());
         let begun = Instant::now();
         server.terminate();
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        while begun.elapsed() < Duration::from_millis(2500) {
+        eventually(async || match probes.get("/health/ready").await.status {
+            503 => Ok(()),
+            status => Err(format!("readiness is {status}")),
+        })
+        .await;
+        for _ in 0..3 {
             anon.get("/health/ready").await.problem(503, "unavailable");
             probes.get("/health/ready").await.problem(503, "unavailable");
             // A client of its own, with a new connection.
             server.anon().get("/v1/locations").await.expect(200);
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let ended = server.wait(Duration::from_secs(20)).expect("it ends");
+        let ended = server.wait(Duration::from_mins(1)).expect("it ends");
         assert!(ended.success(), "{}", server.log());
-        let took = begun.elapsed();
-        assert!(took > Duration::from_secs(3) && took < Duration::from_secs(3 + 4 + 2), "{took:?}");
+        assert!(begun.elapsed() > delay, "it ended before a balancer could notice");
     });
 }
 
@@ -104,16 +113,15 @@ fn at_sigterm_readiness_fails_first_and_the_service_goes_on_until_a_balancer_has
 fn a_second_signal_stops_at_once() {
     let site = site();
     app::runtime().block_on(async {
-        let settings = [("SHUTDOWN_DELAY_SECONDS", "60"), ("SHUTDOWN_SECONDS", "60")];
+        let settings = [("SHUTDOWN_DELAY_SECONDS", "600"), ("SHUTDOWN_SECONDS", "600")];
         let mut server = Process::start(&site, &settings).await;
         server.anon().sign_in("admin@clinic.example", PASSWORD).await.get("/v1/users").await.expect(200);
         server.terminate();
         while server.anon().get("/health/ready").await.status != 503 {}
-        let begun = Instant::now();
         server.terminate();
-        assert!(server.wait(Duration::from_secs(10)).expect("it ends").success(), "{}", server.log());
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-        // What the audit trail was owed was written, and its end told.
+        // Both delays together would take twenty minutes.
+        assert!(server.wait(Duration::from_mins(2)).expect("it ends").success(), "{}", server.log());
+        // The waiting audit events were stored, and the log has the head.
         assert!(server.log().contains("audit head"), "{}", server.log());
     });
 }
@@ -128,7 +136,7 @@ const UNREADABLE: [&[u8]; 5] = [
 ];
 
 #[test]
-fn a_thousand_requests_that_cannot_be_read_are_a_figure_and_a_line_of_the_log() {
+fn a_thousand_malformed_requests_are_one_metric_and_one_log_line() {
     let site = site();
     app::runtime().block_on(async {
         let mut server = Process::start(&site, &[]).await;
@@ -157,14 +165,14 @@ fn a_thousand_requests_that_cannot_be_read_are_a_figure_and_a_line_of_the_log() 
     });
 }
 
-/// The lines of a log in JSON that say this.
+/// The lines of a JSON log with this message.
 fn lines(log: &str, message: &str) -> Vec<(String, Value)> {
     let parsed = log.lines().filter_map(|line| Some((line.to_owned(), serde_json::from_str::<Value>(line).ok()?)));
     parsed.filter(|(_, line)| line["message"] == message).collect()
 }
 
 #[test]
-fn a_line_of_the_log_says_who_asked_from_where_and_how_long_it_took() {
+fn a_log_line_has_the_account_the_client_address_and_the_duration() {
     let site = site();
     app::runtime().block_on(async {
         let server = Process::start(&site, &[("LOG_FORMAT", "json"), ("BEHIND_PROXY", "127.0.0.1")]).await;
@@ -176,7 +184,7 @@ fn a_line_of_the_log_says_who_asked_from_where_and_how_long_it_took() {
             server.anon().get_with("/v1/users", &from).await.expect(401);
         }
         let log = server.log();
-        let answered: Vec<_> = lines(&log, "answered")
+        let answered: Vec<_> = lines(&log, "request completed")
             .into_iter()
             .filter(|(_, line)| line["span"]["request_id"].as_str().is_some_and(|id| id.starts_with("request-")))
             .collect();
@@ -194,15 +202,16 @@ fn a_line_of_the_log_says_who_asked_from_where_and_how_long_it_took() {
 }
 
 #[test]
-fn the_log_is_told_the_head_of_the_audit_trail_when_there_is_a_new_one() {
+fn the_log_contains_each_new_head_of_the_audit_trail() {
     let site = site();
     app::runtime().block_on(async {
         for (signs_in, heads) in [(false, 1), (true, 2)] {
             let mut server = Process::start(&site, &[("LOG_FORMAT", "json")]).await;
-            let patience = Instant::now() + Duration::from_secs(10);
-            while lines(&server.log(), "audit head").is_empty() && Instant::now() < patience {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            eventually(async || {
+                let is_there = !lines(&server.log(), "audit head").is_empty();
+                if is_there { Ok(()) } else { Err("the log does not tell the head".to_owned()) }
+            })
+            .await;
             if signs_in {
                 let _ = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
             }
@@ -216,13 +225,13 @@ fn the_log_is_told_the_head_of_the_audit_trail_when_there_is_a_new_one() {
     });
 }
 
-/// SQLite's memory is spread over the threads that serve requests; the C library's allocator does not give it back.
+/// SQLite allocates on the threads that serve requests, and the C library's allocator does not return that memory.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[test]
-fn the_libraries_in_c_use_the_allocator_that_gives_memory_back() {
+fn the_c_libraries_use_jemalloc() {
     let output =
         command(&site()).arg("openapi").env("MALLOC_CONF", "stats_print:true").output().expect("run the program");
-    // The variable is read only by a jemalloc that has taken the place of the C library's allocator.
+    // Only a jemalloc that replaces the C library's allocator reads this variable.
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("jemalloc statistics") && said.contains("background_thread: true"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! The pages for the links in mails, in a real browser: a phone's, from the side of whoever opens the mail.
+//! The pages for the links in mails, in a real browser with the screen of a phone.
 
 use diesel::prelude::*;
 use legwork::db::schema::users;
@@ -21,7 +21,7 @@ fn registration(email: &str, language: &str) -> Value {
     })
 }
 
-/// The link in the last mail to an address, as it leads to the test's server.
+/// The link in the last mail to an address, on the test's server.
 async fn link(app: &App, email: &str) -> String {
     let mail = app.mails_to(email).await.pop().expect("a mail");
     let line = mail.text.lines().find(|line| line.contains("#token=")).expect("a link").to_owned();
@@ -53,7 +53,7 @@ async fn status(app: &App, appointment: &Value) -> String {
 }
 
 #[test]
-fn somebody_registers_at_night_confirms_books_and_cancels_with_the_keyboard_alone() {
+fn a_patient_registers_confirms_books_and_cancels_with_the_keyboard_alone() {
     on_a_phone(async |app: App, phone: Browser| {
         let email = "ann@example.org";
         app.anon().post("/v1/registrations", registration(email, "en")).await.expect(202);
@@ -67,7 +67,7 @@ fn somebody_registers_at_night_confirms_books_and_cancels_with_the_keyboard_alon
         assert!(is_verified(&app, email).await);
         assert_eq!(phone.focus().await, "Choose a password");
         phone.expect_accessible().await;
-        // The page can be reloaded and read in the other language meanwhile; no server sees the token.
+        // The page can be reloaded and switched to the other language; the server never sees the token.
         assert!(
             phone.run("return location.hash").await.as_str().is_some_and(|hash| hash.starts_with("#password-token="))
         );
@@ -123,7 +123,7 @@ fn somebody_registers_at_night_confirms_books_and_cancels_with_the_keyboard_alon
 }
 
 #[test]
-fn a_new_password_is_set_once_and_what_is_wrong_with_it_is_told_at_the_field() {
+fn a_new_password_is_set_once_and_its_errors_are_shown_at_the_field() {
     on_a_phone(async |app: App, phone: Browser| {
         let email = app.patient("ann").await.email;
         app.anon().post("/v1/password-resets", json!({"email": email})).await.expect(202);
@@ -163,7 +163,7 @@ fn a_new_password_is_set_once_and_what_is_wrong_with_it_is_told_at_the_field() {
         phone.see("Please look into your mailbox").await;
         assert_eq!(app.mails_to(&email).await.len(), before + 1);
 
-        // As some mails have it, without any token.
+        // A link without a token, as in some mails.
         phone.open_page(&format!("{}/set-password", app.base)).await;
         phone.fill("Your e-mail address", &email).await;
         phone.press("Send me a link").await;
@@ -173,7 +173,7 @@ fn a_new_password_is_set_once_and_what_is_wrong_with_it_is_told_at_the_field() {
 }
 
 #[test]
-fn in_spanish_from_the_mail_to_the_page_and_the_switch_keeps_the_token() {
+fn a_spanish_mail_opens_a_spanish_page_and_changing_the_language_keeps_the_token() {
     on_a_phone(async |app: App, phone: Browser| {
         let email = "ana@example.org";
         app.anon().post("/v1/registrations", registration(email, "es-MX")).await.expect(202);
@@ -193,7 +193,7 @@ fn in_spanish_from_the_mail_to_the_page_and_the_switch_keeps_the_token() {
 }
 
 #[test]
-fn a_patient_who_leaves_before_choosing_a_password_asks_for_a_link_and_sets_it_then() {
+fn a_patient_who_left_before_setting_a_password_can_ask_for_a_new_link() {
     on_a_phone(async |app: App, phone: Browser| {
         let email = "ann@example.org";
         app.anon().post("/v1/registrations", registration(email, "en")).await.expect(202);
@@ -201,7 +201,7 @@ fn a_patient_who_leaves_before_choosing_a_password_asks_for_a_link_and_sets_it_t
         phone.open_page(&verify).await;
         phone.press("Confirm my address").await;
         phone.see("Choose a password").await;
-        // The page is closed, and the link in the mail opened again.
+        // The page is closed, and the link opened again.
         phone.open_page(&verify).await;
         phone.press("Confirm my address").await;
         phone.see("This link does not work any more").await;
@@ -217,7 +217,7 @@ fn a_patient_who_leaves_before_choosing_a_password_asks_for_a_link_and_sets_it_t
         phone.see("Your password is set").await;
         assert!(may_sign_in(&app, email, PASSWORD).await);
 
-        // A token that was left lying is worth nothing an hour later, and the page says what to do.
+        // A token expires after an hour, and the page explains what to do.
         let other = "bea@example.org";
         app.anon().post("/v1/registrations", registration(other, "en")).await.expect(202);
         phone.open_page(&link(&app, other).await).await;
@@ -231,7 +231,7 @@ fn a_patient_who_leaves_before_choosing_a_password_asks_for_a_link_and_sets_it_t
 }
 
 #[test]
-fn whoever_is_invited_makes_an_account_with_the_link_and_not_by_opening_it() {
+fn opening_an_invitation_creates_no_account_until_it_is_accepted() {
     on_a_phone(async |app: App, phone: Browser| {
         let (desk, email) = (app.desk().await, "rosa@example.org");
         let patient = desk.post("/v1/patients", patient_json("Rosa", email)).await.expect(201).id();
@@ -257,11 +257,13 @@ fn whoever_is_invited_makes_an_account_with_the_link_and_not_by_opening_it() {
 }
 
 #[test]
-fn whoever_is_told_of_an_access_stops_it_with_a_press_and_not_by_opening_the_link() {
+fn opening_the_link_about_an_access_stops_nothing_until_the_button_is_pressed() {
     on_a_phone(async |app: App, phone: Browser| {
         let (ann, carl, desk) = (app.patient("ann").await, app.patient("carl").await, app.desk().await);
         let access = json!({"email": carl.email, "relation": "caregiver"});
-        desk.post(&format!("/v1/patients/{}/access", ann.patient_id), access).await.expect(201);
+        let path = format!("/v1/patients/{}/access", ann.patient_id);
+        desk.post(&path, access).await.expect(201);
+        app.admin().await.post_empty(&format!("{path}/{}/confirm", carl.user_id)).await.expect(200);
         let (record, link) = (format!("/v1/patients/{}", ann.patient_id), link(&app, &ann.email).await);
         phone.open_page(&link).await;
         phone.see("Stop this access?").await;
@@ -280,7 +282,7 @@ fn whoever_is_told_of_an_access_stops_it_with_a_press_and_not_by_opening_the_lin
 }
 
 #[test]
-fn an_old_link_a_lost_connection_and_a_late_wish_are_told_in_plain_words() {
+fn an_expired_link_a_lost_connection_and_a_late_cancellation_are_explained() {
     on_a_phone(async |app: App, phone: Browser| {
         let (appointment, link) = booked(&app).await;
         phone.open_page(&format!("{}/appointment", app.base)).await;
@@ -296,7 +298,7 @@ fn an_old_link_a_lost_connection_and_a_late_wish_are_told_in_plain_words() {
         phone.see("There is no connection").await;
         phone.expect_accessible().await;
         phone.command("Network.emulateNetworkConditions", offline(false)).await;
-        // By now it is too late, and the page finds out.
+        // Now it is too late, and the page shows it.
         let types = format!("/v1/visit-types/{}", appointment["visit_type_id"].as_str().expect("a type"));
         app.admin().await.patch(&types, "\"1\"", json!({"cancel_notice_minutes": 10000})).await.expect(200);
         phone.press("Yes, cancel it").await;
@@ -310,7 +312,7 @@ fn an_old_link_a_lost_connection_and_a_late_wish_are_told_in_plain_words() {
 }
 
 #[test]
-fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_languages() {
+fn every_page_is_accessible_in_both_colour_schemes_and_languages_and_on_a_narrow_screen() {
     on_a_phone(async |app: App, phone: Browser| {
         let (_, link) = booked(&app).await;
         let token = link.split("#token=").nth(1).expect("a token");
@@ -342,7 +344,7 @@ fn every_page_can_be_read_heard_and_pressed_light_and_dark_narrow_and_in_both_la
 }
 
 #[test]
-fn whoever_types_the_clinics_address_finds_where_to_go_and_a_client_is_told_that_nothing_is_there() {
+fn the_root_path_is_a_home_page_for_browsers_and_a_404_for_api_clients() {
     crate::support::app::run(crate::support::Engine::Sqlite, |app| async move {
         app.clinic().await;
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -375,7 +377,7 @@ fn whoever_types_the_clinics_address_finds_where_to_go_and_a_client_is_told_that
 }
 
 #[test]
-fn a_page_loads_nothing_from_elsewhere_is_not_kept_and_says_what_to_do_without_a_script() {
+fn a_page_loads_nothing_from_other_hosts_is_not_cached_and_has_instructions_without_script() {
     crate::support::app::run(crate::support::Engine::Sqlite, |app| async move {
         app.clinic().await;
         for page in ["/verify-email", "/set-password", "/accept-invitation", "/appointment", "/stop-access"] {

@@ -1,4 +1,4 @@
-//! Registering, records, search, merge patches, consents.
+//! Patients: registration, records, search, merge patches, consents.
 
 use jiff::SignedDuration;
 use reqwest::Method;
@@ -19,14 +19,14 @@ fn registration(email: &str) -> Value {
     })
 }
 
-/// A change of a body that is right otherwise.
+/// A valid body with one member changed.
 fn but(mut body: Value, pointer: &str, value: Value) -> Value {
     let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
     body.pointer_mut(parent).expect("the parent")[name] = value;
     body
 }
 
-/// Makes a record at the desk with some members changed, and gives its id.
+/// Creates a record at the front desk with some members changed. Returns its id.
 async fn record(desk: &Client, changes: Value) -> String {
     let mut body = patient_json("Ann", "ann@patients.example");
     for (name, value) in changes.as_object().expect("an object") {
@@ -44,22 +44,23 @@ async fn found(desk: &Client, query: &str) -> Vec<String> {
 }
 
 both! {
-    async fn registering_makes_an_account_that_signs_in_once_its_owner_has_set_a_password(app: App) {
+    async fn a_registered_account_can_sign_in_after_its_owner_sets_a_password(app: App) {
         let anon = app.anon();
         let reply = anon.post("/v1/registrations", registration("Ann@Example.org")).await;
         reply.expect(202);
         assert_eq!(reply.text, "");
-        let mails = app.mails_to("Ann@Example.org").await;
+        // The domain has no case.
+        let mails = app.mails_to("Ann@example.org").await;
         assert_eq!(mails.len(), 1);
 
         let sign_in = json!({"email": "ann@example.org", "password": "violet otter hums at dawn"});
         anon.post("/v1/sessions", sign_in).await.expect(401);
-        app.verified("Ann@Example.org", "violet otter hums at dawn").await;
+        app.verified("Ann@example.org", "violet otter hums at dawn").await;
         let ann = anon.sign_in("ann@example.org", "violet otter hums at dawn").await;
 
         let me = ann.get("/v1/me").await;
         me.expect(200);
-        assert_eq!(me.body["user"]["email"], "Ann@Example.org");
+        assert_eq!(me.body["user"]["email"], "Ann@example.org");
         assert_eq!(me.body["user"]["role"], "patient");
         assert_eq!(me.body["patients"].as_array().map(Vec::len), Some(1));
         assert_eq!(me.body["patients"][0]["relation"], "self");
@@ -68,7 +69,7 @@ both! {
 
         let patient = ann.get(&format!("/v1/patients/{id}")).await;
         patient.expect(200);
-        assert_eq!(patient.body["email"], "Ann@Example.org", "the account's address by default");
+        assert_eq!(patient.body["email"], "Ann@example.org", "the account's address by default");
         assert_eq!(patient.body["mrn"], me.body["patients"][0]["mrn"]);
         assert_eq!(patient.body["consents_outstanding"], json!(["privacy_notice"]));
         let consents = ann.get(&format!("/v1/patients/{id}/consents")).await.items();
@@ -78,12 +79,12 @@ both! {
         assert_eq!(consents[0]["signed_at"], "2026-03-02T14:00:00Z");
     }
 
-    async fn nobody_learns_from_a_registration_who_is_registered(app: App) {
+    async fn a_registration_does_not_reveal_whether_the_address_is_known(app: App) {
         let anon = app.anon();
         let first = anon.post("/v1/registrations", registration("ann@example.org")).await;
         let token = app.mails_to("ann@example.org").await[0].token();
 
-        // Not verified yet: it is replaced, and so is its link.
+        // Not verified yet: the registration and its link are replaced.
         let other = registration("ANN@example.org");
         let again = anon.post("/v1/registrations", other.clone()).await;
         let mails = app.mails_to("ANN@example.org").await;
@@ -92,7 +93,7 @@ both! {
         app.verified("ANN@example.org", "amber heron folds paper").await;
         let ann = anon.clone().sign_in("ann@example.org", "amber heron folds paper").await;
 
-        // Verified: a mail says so, and nothing else happens.
+        // Verified: the address gets a mail, and nothing changes.
         let known = anon.post("/v1/registrations", other).await;
         let mails = app.mails_to("ANN@example.org").await;
         assert_eq!(mails.len(), 2);
@@ -107,7 +108,7 @@ both! {
         }
     }
 
-    async fn parallel_registrations_of_one_address_make_one_account(app: App) {
+    async fn parallel_registrations_of_one_address_create_one_account(app: App) {
         let anon = app.anon();
         let posts: Vec<_> = (0..8).map(|_| {
             let anon = anon.clone();
@@ -130,7 +131,7 @@ both! {
         app.anon().post_with("/v1/registrations", other, &key).await.problem(422, "idempotency_key_reused");
     }
 
-    async fn a_registration_that_breaks_rules_is_told_all_of_them_and_does_nothing(app: App) {
+    async fn an_invalid_registration_gets_all_errors_and_changes_nothing(app: App) {
         let anon = app.anon();
         let mut body = registration("nobody");
         body["patient"]["given_name"] = json!("");
@@ -183,7 +184,7 @@ both! {
         assert!(found(&app.desk().await, "").await.is_empty());
     }
 
-    async fn the_desk_makes_records_with_numbers_of_their_own(app: App) {
+    async fn records_from_the_front_desk_get_unique_numbers(app: App) {
         let desk = app.desk().await;
         let body = patient_json("Ann", "ann@patients.example");
         let key = [("Idempotency-Key", "p-1")];
@@ -211,7 +212,7 @@ both! {
         }
     }
 
-    async fn everything_that_is_written_is_read_again(app: App) {
+    async fn every_member_of_a_record_is_read_back_as_written(app: App) {
         let desk = app.desk().await;
         let body = json!({
             "given_name": "Zoë", "family_name": "García", "middle_name": "Inés", "preferred_name": "Zo",
@@ -231,7 +232,7 @@ both! {
         }
         assert_eq!(read.body["display_name"], "Zo García");
         assert_eq!(read.body["mononym"], false);
-        // What no search needs is ciphertext in the database.
+        // Members that no search needs are encrypted in the database.
         let sealed = app.db(|tx| {
             use diesel::prelude::*;
             use legwork::db::schema::patients;
@@ -242,7 +243,7 @@ both! {
         }
     }
 
-    async fn patients_are_found_by_words_of_their_names_without_accents(app: App) {
+    async fn patients_are_found_by_parts_of_their_names_without_accents(app: App) {
         let desk = app.desk().await;
         let zoe = record(&desk, json!({"given_name": "Zoë", "middle_name": "María", "family_name": "García-López"})).await;
         let sean = record(&desk, json!({"given_name": "Seán", "family_name": "O'Brien", "preferred_name": "Johnny"})).await;
@@ -284,7 +285,7 @@ both! {
         }
     }
 
-    async fn a_search_is_paged_without_loss(app: App) {
+    async fn the_pages_of_a_search_contain_every_match(app: App) {
         let desk = app.desk().await;
         let mut made = Vec::new();
         for _ in 0..5 {
@@ -301,7 +302,7 @@ both! {
         assert_eq!(seen, made);
     }
 
-    async fn a_change_needs_the_version_that_was_read(app: App) {
+    async fn a_change_requires_the_current_version(app: App) {
         let desk = app.desk().await;
         let id = record(&desk, json!({"address": {"line1": "12 Elm Street", "line2": "Apt 4", "city": "Albany", "country": "US"}})).await;
         let path = format!("/v1/patients/{id}");
@@ -339,7 +340,7 @@ both! {
         assert_eq!(desk.get(&path).await.etag(), after.etag(), "nothing was changed");
     }
 
-    async fn of_parallel_changes_one_wins(app: App) {
+    async fn one_of_several_parallel_changes_succeeds(app: App) {
         let desk = app.desk().await;
         let id = record(&desk, json!({})).await;
         let tasks: Vec<_> = (0..8).map(|n| {
@@ -354,7 +355,7 @@ both! {
         assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
     }
 
-    async fn patients_change_how_to_reach_them_and_not_who_they_are(app: App) {
+    async fn patients_change_their_contact_details_but_not_their_identity(app: App) {
         let ann = app.patient("ann").await;
         let path = format!("/v1/patients/{}", ann.patient_id);
         let etag = ann.get(&path).await.etag();
@@ -369,7 +370,7 @@ both! {
         assert_eq!(changed.body["display_name"], "Annie Tester");
     }
 
-    async fn what_is_another_patients_is_not_found(app: App) {
+    async fn records_of_other_patients_are_not_found(app: App) {
         let (ann, bea, anon) = (app.patient("ann").await, app.patient("bea").await, app.anon());
         let path = format!("/v1/patients/{}", bea.patient_id);
         let none = "/v1/patients/0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01";
@@ -439,7 +440,7 @@ both! {
         desk.post(&path, json!({"type": treatment, "version": "1", "decision": "accepted"})).await.invalid("/method", "required");
     }
 
-    async fn the_consent_documents_are_public_and_in_english_where_there_is_no_other_text(app: App) {
+    async fn the_consent_documents_are_public_and_fall_back_to_english(app: App) {
         let anon = app.anon();
         for (query, language) in [("", "en"), ("?language=es-MX", "es"), ("?language=ES", "es"), ("?language=fr", "en")] {
             let items = anon.get(&format!("/v1/consent-documents{query}")).await.items();

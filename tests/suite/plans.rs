@@ -1,86 +1,65 @@
-//! Plans change: time off, extra hours, closures, another week; and the day as the desk and the doctor see it.
+//! Changes of the schedule: time off, extra hours, closures, weekly hours; the visits they affect; the day's agenda.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use futures_util::future::join;
-use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::support::clinic::{location, practitioner, visit_type, weekly_hours};
+use crate::support::clinic::{hours, location, practitioner, put_hours, visit_type, weekly_hours};
 use crate::support::people::patient_json;
-use crate::support::{App, Client, Clinic, Reply, both};
+use crate::support::{App, Client, Clinic, Reply, book, both, id};
 
 /// Tuesday in New York, from midnight to midnight.
-const TUESDAY: (&str, &str) = ("2026-03-03T05:00:00Z", "2026-03-04T05:00:00Z");
+pub(super) const TUESDAY: (&str, &str) = ("2026-03-03T05:00:00Z", "2026-03-04T05:00:00Z");
 
-fn time_off((from, to): (&str, &str)) -> Value {
+pub(super) fn time_off((from, to): (&str, &str)) -> Value {
     json!({"kind": "time_off", "starts_at": from, "ends_at": to, "reason": "Canary-migraine"})
 }
 
-async fn except(client: &Client, practitioner: &str, body: Value) -> Reply {
+pub(super) async fn add_exception(client: &Client, practitioner: &str, body: Value) -> Reply {
     client.post(&format!("/v1/practitioners/{practitioner}/exceptions"), body).await
 }
 
 /// The free starts of a practitioner between two instants.
-async fn free(client: &Client, practitioner: &str, visit_type: &str, (from, to): (&str, &str)) -> Vec<Value> {
+pub(super) async fn free(
+    client: &Client,
+    practitioner: &str,
+    visit_type: &str,
+    (from, to): (&str, &str),
+) -> Vec<Value> {
     let path =
         format!("/v1/slots?visit_type_id={visit_type}&practitioner_id={practitioner}&from={from}&to={to}&limit=200");
     client.get(&path).await.items()
 }
 
-fn starts(slots: &[Value]) -> Vec<&str> {
+pub(super) fn starts(slots: &[Value]) -> Vec<&str> {
     slots.iter().map(|slot| slot["starts_at"].as_str().expect("a start")).collect()
 }
 
 /// The slot that starts at an instant.
-fn at<'a>(slots: &'a [Value], instant: &str) -> &'a Value {
+pub(super) fn at<'a>(slots: &'a [Value], instant: &str) -> &'a Value {
     slots.iter().find(|slot| slot["starts_at"] == instant).unwrap_or_else(|| panic!("no slot at {instant}"))
 }
 
-async fn book(client: &Client, slot: &Value, visit_type: &str, patient: &str) -> Reply {
-    static KEYS: AtomicU32 = AtomicU32::new(0);
-    let key = format!("plan-{}", KEYS.fetch_add(1, Ordering::Relaxed));
-    let body = json!({"slot_id": slot["id"], "visit_type_id": visit_type, "patient_id": patient});
-    client.post_with("/v1/appointments", body, &[("Idempotency-Key", &key)]).await
-}
-
-/// A record made at the desk; returns its id.
-async fn register(desk: &Client, name: &str, birth: &str, phone: &str, email: &str) -> String {
+/// Creates a record at the front desk. Returns its id.
+pub(super) async fn register(desk: &Client, name: &str, birth: &str, phone: &str, email: &str) -> String {
     let mut body = patient_json(name, email);
     (body["date_of_birth"], body["phone"]) = (json!(birth), json!(phone));
     desk.post("/v1/patients", body).await.expect(201).id()
 }
 
-async fn put_hours(client: &Client, practitioner: &str, rules: Value) -> Reply {
-    let path = format!("/v1/practitioners/{practitioner}/availability");
-    let etag = client.get(&path).await.expect(200).etag();
-    client.put(&path, &etag, rules).await
-}
-
-async fn patch(client: &Client, path: &str, changes: Value) -> Reply {
-    let etag = client.get(path).await.expect(200).etag();
-    client.patch(path, &etag, changes).await
-}
-
-/// The ids of the appointments that somebody must call about.
-async fn attention(client: &Client) -> Vec<String> {
+/// The ids of the appointments that need attention.
+pub(super) async fn attention(client: &Client) -> Vec<String> {
     let items = client.get("/v1/appointments?needs_attention=true").await.items();
     assert!(items.iter().all(|item| item["attention"]["reason"].is_string()));
-    items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
+    items.iter().map(|item| id(item).to_owned()).collect()
 }
 
-fn ids(list: &Value) -> Vec<String> {
+pub(super) fn ids(list: &Value) -> Vec<String> {
     let items = list.as_array().expect("a list");
-    items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
-}
-
-fn rule(location: &str, weekday: &str, start: &str, end: &str) -> Value {
-    json!({"weekday": weekday, "start": start, "end": end, "location_id": location})
+    items.iter().map(|item| id(item).to_owned()).collect()
 }
 
 /// Follow-ups on Tuesday at nine, half past nine and ten, and one on Wednesday at nine.
-async fn a_busy_week(app: &App, clinic: &Clinic) -> Vec<Value> {
+pub(super) async fn a_busy_week(app: &App, clinic: &Clinic) -> Vec<Value> {
     let desk = app.desk().await;
     let mut visits = Vec::new();
     for (name, birth, phone, email, instant) in [
@@ -99,7 +78,7 @@ async fn a_busy_week(app: &App, clinic: &Clinic) -> Vec<Value> {
 }
 
 both! {
-    async fn the_desk_on_a_busy_morning_with_a_sick_doctor_and_two_patients_of_one_name(app: App) {
+    async fn the_desk_moves_the_visits_of_a_sick_practitioner_two_of_patients_with_one_name(app: App) {
         let clinic = app.clinic().await;
         let (admin, desk) = (app.admin().await, app.desk().await);
         let types = [clinic.new_visit.as_str(), &clinic.follow_up, &clinic.check];
@@ -108,12 +87,12 @@ both! {
         assert!(attention(&desk).await.is_empty());
         let mails = app.mails().await.len();
 
-        // The doctor calls in sick. The desk enters it and has the list of whom to call before it.
-        let added = except(&desk, &clinic.practitioner_id, time_off(TUESDAY)).await;
+        // The practitioner is sick. The front desk enters it and gets the list of patients to call.
+        let added = add_exception(&desk, &clinic.practitioner_id, time_off(TUESDAY)).await;
         let hit = added.expect(201).body["affected_appointments"].clone();
         assert_eq!((&added.body["affected_total"], &added.body["reason"]), (&json!(3), &json!("Canary-migraine")));
         assert_eq!(added.location(), format!("/v1/exceptions/{}", added.id()));
-        assert_eq!(ids(&hit), [&visits[0], &visits[1], &visits[2]].map(|visit| visit["id"].as_str().expect("an id")));
+        assert_eq!(ids(&hit), [&visits[0], &visits[1], &visits[2]].map(|visit| id(visit)));
         let (first, second) = (&hit[0], &hit[1]);
         assert_eq!(first["patient"]["display_name"], second["patient"]["display_name"]);
         for (one, birth, phone) in [(first, "1961-05-04", "+12025550161"), (second, "1987-12-24", "+12025550187")] {
@@ -121,25 +100,25 @@ both! {
             assert_eq!((&one["time_zone"], &one["visit_type"]), (&json!("America/New_York"), &json!("Follow-up")));
             assert_eq!((&one["patient"]["preferred_language"], &one["patient"]["interpreter_needed"]), (&json!("en"), &json!(false)));
         }
-        // Nothing else happens by itself.
+        // Nothing else happens automatically.
         assert_eq!(attention(&desk).await, ids(&hit));
         assert_eq!(app.mails().await.len(), mails);
         assert!(free(&desk, &clinic.practitioner_id, &clinic.check, TUESDAY).await.is_empty());
         let listed = desk.get(&format!("/v1/appointments/{}", ids(&hit)[0])).await.body;
         assert_eq!((&listed["status"], &listed["attention"]), (&json!("booked"), &json!({"reason": "time_off", "since": "2026-03-02T14:00:00Z"})));
         let rest = desk.get("/v1/appointments?needs_attention=false").await.body["items"].clone();
-        assert_eq!(ids(&rest), [visits[3]["id"].as_str().expect("an id")]);
+        assert_eq!(ids(&rest), [id(&visits[3])]);
         assert!(rest[0].get("attention").is_none());
 
-        // The Marias go to the colleague, one of them to a gap later that day; Otto does not want to.
+        // Both Marias move to the colleague, one of them later that day; Otto cancels.
         let gaps = free(&desk, &colleague, &clinic.follow_up, TUESDAY).await;
         for (visit, instant) in [(&visits[0], "2026-03-03T14:00:00Z"), (&visits[1], "2026-03-03T18:30:00Z")] {
-            let path = format!("/v1/appointments/{}/reschedule", visit["id"].as_str().expect("an id"));
+            let path = format!("/v1/appointments/{}/reschedule", id(visit));
             let moved = desk.post(&path, json!({"slot_id": at(&gaps, instant)["id"]})).await;
             assert_eq!((&moved.expect(200).body["practitioner_id"], moved.body.get("attention")), (&json!(colleague), None));
         }
-        assert_eq!(attention(&desk).await, [visits[2]["id"].as_str().expect("an id")]);
-        let cancel = format!("/v1/appointments/{}/cancel", visits[2]["id"].as_str().expect("an id"));
+        assert_eq!(attention(&desk).await, [id(&visits[2])]);
+        let cancel = format!("/v1/appointments/{}/cancel", id(&visits[2]));
         desk.post(&cancel, json!({"reason": "the doctor is ill"})).await.expect(200);
         assert!(attention(&desk).await.is_empty());
         for (address, method) in [("maria.one", "METHOD:REQUEST"), ("maria.two", "METHOD:REQUEST"), ("otto", "METHOD:CANCEL")] {
@@ -150,7 +129,7 @@ both! {
         }
         assert_eq!(app.mails_to("wanda@patients.example").await.len(), 1);
 
-        // Each Maria is in the colleague's day with her own birthday; in the sick doctor's day there is nobody.
+        // The colleague's agenda shows each Maria with her birth date; the sick practitioner's agenda is empty.
         let day = desk.get(&format!("/v1/practitioners/{colleague}/agenda?date=2026-03-03")).await.body;
         let births: Vec<_> = day["appointments"].as_array().expect("a list").iter().map(|one| one["patient"]["date_of_birth"].clone()).collect();
         assert_eq!(births, ["1961-05-04", "1987-12-24"]);
@@ -161,7 +140,7 @@ both! {
             "note": "Canary-migraine",
         }]));
 
-        // The doctor is well again by Monday evening: all of the day comes back.
+        // When the time off is deleted, all times of the day are free again.
         let gone = desk.delete(&added.location()).await;
         assert_eq!(gone.expect(200).body, json!({"affected_appointments": [], "affected_total": 0}));
         assert_eq!(free(&desk, &clinic.practitioner_id, &clinic.check, TUESDAY).await.len(), 32);
@@ -175,7 +154,7 @@ both! {
         let year = json!({"closures": [
             {"date": "2026-01-01", "name": "New Year's Day"},
             {"date": "2026-05-25", "name": "Memorial Day"},
-            // On this Sunday the clock jumps ahead.
+            // Daylight saving time starts on this Sunday.
             {"date": "2026-03-08", "name": "Stocktaking"},
             {"starts_at": "2026-03-10T18:00:00Z", "ends_at": "2026-03-10T20:00:00Z", "name": "Fire drill"},
             {"date": "2026-12-25", "name": "Christmas"},
@@ -191,11 +170,11 @@ both! {
         let check = visit_type(&admin, "Check", 15).await;
         let body = json!({"name": "Dr. Mesa", "visit_type_ids": [check], "location_ids": [mesa]});
         let doctor = admin.post("/v1/practitioners", body).await.expect(201).id();
-        let mut hours = weekly_hours(&mesa);
-        hours.as_array_mut().expect("a list").push(rule(&mesa, "sunday", "00:00", "24:00"));
-        put_hours(&admin, &doctor, hours).await.expect(200);
+        let mut rules = weekly_hours(&mesa);
+        rules.as_array_mut().expect("a list").push(hours(&mesa, "sunday", "00:00", "24:00"));
+        put_hours(&admin, &doctor, rules).await.expect(200);
 
-        // Whoever searches online sees no time on a holiday.
+        // The online search finds no time on a holiday.
         for day in [("2026-03-08T07:00:00Z", "2026-03-09T06:00:00Z"), ("2026-05-25T06:00:00Z", "2026-05-26T06:00:00Z")] {
             assert!(free(&anon, &doctor, &check, day).await.is_empty(), "{day:?}");
         }
@@ -206,7 +185,7 @@ both! {
         assert_eq!(drill.len(), 32 - 8);
         assert!(starts(&drill).contains(&"2026-03-10T17:45:00Z") && starts(&drill).contains(&"2026-03-10T20:00:00Z"));
 
-        // The list can be sent again, with another name and one more.
+        // The list can be sent again with a changed name and an additional day.
         let mut again = year.clone();
         again["closures"][1]["name"] = json!("Decoration Day");
         again["closures"].as_array_mut().expect("a list").push(json!({"date": "2026-07-03", "name": "Independence Day"}));
@@ -225,8 +204,8 @@ both! {
         admin.delete(&format!("/v1/closures/{}", known[1])).await.problem(404, "not_found");
         assert_eq!(free(&anon, &doctor, &check, ("2026-05-25T06:00:00Z", "2026-05-26T06:00:00Z")).await.len(), 32);
 
-        // A location that moves into another zone takes its days along.
-        patch(&admin, &format!("/v1/locations/{mesa}"), json!({"time_zone": "America/New_York"})).await.expect(200);
+        // Closed days of a location follow its time zone.
+        admin.update(&format!("/v1/locations/{mesa}"), json!({"time_zone": "America/New_York"})).await.expect(200);
         assert_eq!(admin.get(&path).await.items()[0]["starts_at"], "2026-03-08T05:00:00Z");
         assert!(free(&anon, &doctor, &check, ("2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z")).await.is_empty());
 
@@ -245,7 +224,7 @@ both! {
         app.patient("ann").await.get(&path).await.problem(403, "role_forbidden");
     }
 
-    async fn a_holiday_hits_the_visits_of_all_who_work_there(app: App) {
+    async fn a_closure_affects_the_visits_of_every_practitioner_there(app: App) {
         let clinic = app.clinic().await;
         let (admin, desk) = (app.admin().await, app.desk().await);
         let visits = a_busy_week(&app, &clinic).await;
@@ -257,29 +236,29 @@ both! {
         let closed = admin.post(&path, json!({"closures": [{"date": "2026-03-03", "name": "Burst pipe"}]})).await;
         assert_eq!(closed.expect(200).body["affected_total"], 4);
         let hit = ids(&closed.body["affected_appointments"]);
-        assert!(hit.contains(&other) && hit.contains(&visits[2]["id"].as_str().expect("an id").to_owned()));
+        assert!(hit.contains(&other) && hit.contains(&id(&visits[2]).to_owned()));
         assert_eq!(attention(&desk).await.len(), 4);
-        assert!(ann.get(&format!("/v1/appointments/{other}")).await.body.get("attention").is_none(), "not the patient's to see");
+        assert!(ann.get(&format!("/v1/appointments/{other}")).await.body.get("attention").is_none(), "not shown to patients");
         ann.get("/v1/appointments?needs_attention=true").await.problem(403, "role_forbidden");
-        // Time off on top of it changes the reason; whoever enters it sees whom it hits, as if it were alone.
+        // Time off on the same day replaces the reason, and its response lists the visits that it affects.
         app.clock.advance(SignedDuration::from_mins(1));
-        let off = except(&desk, &colleague, time_off(TUESDAY)).await;
+        let off = add_exception(&desk, &colleague, time_off(TUESDAY)).await;
         assert_eq!(ids(&off.expect(201).body["affected_appointments"]), [other.as_str()]);
         let read = desk.get(&format!("/v1/appointments/{other}")).await.body;
         assert_eq!(read["attention"], json!({"reason": "time_off", "since": "2026-03-02T14:00:00Z"}));
-        // So it is the other way round; and a closure of Wednesday has nothing to do with it.
+        // The same holds for a closure on top of time off; a closure of Wednesday is independent.
         let days = json!({"closures": [{"date": "2026-03-03", "name": "Burst pipe"}, {"date": "2026-03-04", "name": "Repair"}]});
         let both = admin.post(&path, days).await;
         assert_eq!(both.expect(200).body["affected_total"], 5);
         let repair = format!("/v1/closures/{}", both.string("/items/1/id"));
         admin.delete(&repair).await.expect(204);
         let repair = admin.post(&path, json!({"closures": [{"date": "2026-03-04", "name": "Repair"}]})).await;
-        assert_eq!(ids(&repair.expect(200).body["affected_appointments"]), [visits[3]["id"].as_str().expect("an id")]);
+        assert_eq!(ids(&repair.expect(200).body["affected_appointments"]), [id(&visits[3])]);
         admin.delete(&format!("/v1/closures/{}", repair.string("/items/0/id"))).await.expect(204);
         desk.delete(&off.location()).await.expect(200);
         let read = desk.get(&format!("/v1/appointments/{other}")).await.body;
         assert_eq!(read["attention"]["reason"], "closure");
-        // Whoever comes all the same is no case for the telephone any more.
+        // A patient who is checked in needs no call any more.
         app.clock.set("2026-03-03T13:50:00Z".parse().expect("an instant"));
         desk.post_empty(&format!("/v1/appointments/{other}/check-in")).await.expect(200);
         assert_eq!(attention(&desk).await.len(), 3);
@@ -289,7 +268,7 @@ both! {
         assert!(attention(&desk).await.is_empty());
     }
 
-    async fn extra_hours_open_a_saturday(app: App) {
+    async fn extra_hours_make_times_on_a_saturday_bookable(app: App) {
         let clinic = app.clinic().await;
         let (admin, desk, doctor) = (app.admin().await, app.desk().await, app.doctor().await);
         let saturday = ("2026-03-07T05:00:00Z", "2026-03-08T05:00:00Z");
@@ -297,8 +276,8 @@ both! {
             json!({"kind": "extra_hours", "starts_at": from, "ends_at": to, "location_id": place, "reason": "The waiting list"})
         };
         let body = extra("2026-03-07T14:00:00Z", "2026-03-07T15:40:00Z", &clinic.location_id);
-        except(&desk, &clinic.practitioner_id, body.clone()).await.problem(403, "role_forbidden");
-        let added = except(&doctor, &clinic.practitioner_id, body.clone()).await;
+        add_exception(&desk, &clinic.practitioner_id, body.clone()).await.problem(403, "role_forbidden");
+        let added = add_exception(&doctor, &clinic.practitioner_id, body.clone()).await;
         added.expect(201);
         let found = free(&app.anon(), &clinic.practitioner_id, &clinic.follow_up, saturday).await;
         assert_eq!(starts(&found), [
@@ -309,13 +288,13 @@ both! {
 
         let elsewhere = location(&admin, "Harbour", "America/Chicago").await;
         let path = format!("/v1/practitioners/{}", clinic.practitioner_id);
-        except(&admin, &clinic.practitioner_id, extra("2026-03-07T14:00:00Z", "2026-03-07T18:00:00Z", &elsewhere)).await
+        add_exception(&admin, &clinic.practitioner_id, extra("2026-03-07T14:00:00Z", "2026-03-07T18:00:00Z", &elsewhere)).await
             .invalid("/location_id", "unknown_reference");
-        patch(&admin, &path, json!({"location_ids": [clinic.location_id, elsewhere]})).await.expect(200);
+        admin.update(&path, json!({"location_ids": [clinic.location_id, elsewhere]})).await.expect(200);
         for (from, to) in [("2026-03-07T15:00:00Z", "2026-03-07T18:00:00Z"), ("2026-03-06T21:30:00Z", "2026-03-06T23:00:00Z")] {
-            except(&admin, &clinic.practitioner_id, extra(from, to, &elsewhere)).await.invalid("/starts_at", "overlap");
+            add_exception(&admin, &clinic.practitioner_id, extra(from, to, &elsewhere)).await.invalid("/starts_at", "overlap");
         }
-        except(&admin, &clinic.practitioner_id, extra("2026-03-07T15:40:00Z", "2026-03-07T16:40:00Z", &elsewhere)).await.expect(201);
+        add_exception(&admin, &clinic.practitioner_id, extra("2026-03-07T15:40:00Z", "2026-03-07T16:40:00Z", &elsewhere)).await.expect(201);
         assert_eq!(free(&desk, &clinic.practitioner_id, &clinic.check, saturday).await.len(), 6 - 2 + 4);
 
         for (body, pointer, code) in [
@@ -327,21 +306,21 @@ both! {
             (json!({"kind": "holiday", "starts_at": saturday.0, "ends_at": saturday.1, "reason": "x"}), "/kind", "not_an_option"),
             (json!({"kind": "time_off", "starts_at": saturday.0, "ends_at": saturday.1}), "/reason", "required"),
         ] {
-            except(&admin, &clinic.practitioner_id, body).await.invalid(pointer, code);
+            add_exception(&admin, &clinic.practitioner_id, body).await.invalid(pointer, code);
         }
 
-        // Taken back, the booked visit stands and somebody calls; the front desk may not do it.
+        // After the extra hours are deleted, the booked visit needs attention. The front desk may not delete them.
         desk.delete(&added.location()).await.problem(403, "role_forbidden");
         let gone = doctor.delete(&added.location()).await;
         assert_eq!(ids(&gone.expect(200).body["affected_appointments"]), [visit.as_str()]);
         assert_eq!(attention(&desk).await, [visit.as_str()]);
-        assert_eq!(free(&desk, &clinic.practitioner_id, &clinic.check, saturday).await.len(), 4, "the other place's");
-        except(&doctor, &clinic.practitioner_id, body).await.expect(201);
-        assert!(attention(&desk).await.is_empty(), "the plan covers it again");
+        assert_eq!(free(&desk, &clinic.practitioner_id, &clinic.check, saturday).await.len(), 4, "those of the other location");
+        add_exception(&doctor, &clinic.practitioner_id, body).await.expect(201);
+        assert!(attention(&desk).await.is_empty(), "the schedule covers it again");
         assert_eq!(free(&desk, &clinic.practitioner_id, &clinic.check, saturday).await.len(), 8);
     }
 
-    async fn doctors_enter_their_own_time_off_and_do_not_read_why_others_are_away(app: App) {
+    async fn practitioners_enter_their_own_time_off_and_do_not_see_the_reasons_of_others(app: App) {
         let clinic = app.clinic().await;
         let (admin, desk, doctor, ann) = (app.admin().await, app.desk().await, app.doctor().await, app.patient("ann").await);
         let colleague = practitioner(&admin, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.check]).await;
@@ -349,12 +328,12 @@ both! {
         let path = format!("/v1/practitioners/{}/exceptions", clinic.practitioner_id);
         app.anon().get(&path).await.problem(401, "unauthenticated");
         ann.get(&path).await.problem(403, "role_forbidden");
-        except(&ann, &clinic.practitioner_id, time_off(TUESDAY)).await.problem(403, "role_forbidden");
-        except(&other, &clinic.practitioner_id, time_off(TUESDAY)).await.problem(404, "not_found");
+        add_exception(&ann, &clinic.practitioner_id, time_off(TUESDAY)).await.problem(403, "role_forbidden");
+        add_exception(&other, &clinic.practitioner_id, time_off(TUESDAY)).await.problem(404, "not_found");
         let mut here = time_off(("2026-03-04T05:00:00Z", "2026-03-05T05:00:00Z"));
         here["location_id"] = json!(clinic.location_id);
-        let added = except(&doctor, &clinic.practitioner_id, here).await.expect(201).location();
-        except(&desk, &clinic.practitioner_id, time_off(TUESDAY)).await.expect(201);
+        let added = add_exception(&doctor, &clinic.practitioner_id, here).await.expect(201).location();
+        add_exception(&desk, &clinic.practitioner_id, time_off(TUESDAY)).await.expect(201);
         for (client, reason) in [(&desk, json!("Canary-migraine")), (&doctor, json!("Canary-migraine")), (&admin, json!("Canary-migraine")), (&other, Value::Null)] {
             let items = client.get(&path).await.items();
             assert_eq!(items.iter().map(|item| &item["reason"]).collect::<Vec<_>>(), [&reason, &reason]);
@@ -366,175 +345,45 @@ both! {
         assert!(desk.get(&format!("{path}?from=2026-03-06T00:00:00Z")).await.items().is_empty());
         other.delete(&added).await.problem(404, "not_found");
         doctor.delete(&added).await.expect(200);
-        // A repeat with the same key enters it once.
+        // A repeat with the same key creates one entry.
         let keyed = || desk.post_with(&path, time_off(("2026-03-10T05:00:00Z", "2026-03-10T15:00:00Z")), &[("Idempotency-Key", "off")]);
         let (once, twice) = (keyed().await, keyed().await);
         assert_eq!(once.expect(201).body, twice.expect(201).body);
         assert_eq!(desk.get(&path).await.items().len(), 2);
     }
 
-    async fn a_changed_week_and_a_doctor_who_leaves_hit_visits_likewise(app: App) {
+    async fn changed_weekly_hours_and_an_inactive_practitioner_affect_visits_too(app: App) {
         let clinic = app.clinic().await;
         let (admin, desk) = (app.admin().await, app.desk().await);
         let visits = a_busy_week(&app, &clinic).await;
-        let all: Vec<String> = visits.iter().map(|visit| visit["id"].as_str().expect("an id").to_owned()).collect();
-        // From half past nine on: the visit at nine on Tuesday and the one on Wednesday are outside.
-        let later: Value = ["monday", "tuesday", "wednesday"].map(|day| rule(&clinic.location_id, day, "09:30", "17:00")).into();
+        let all: Vec<String> = visits.iter().map(|visit| id(visit).to_owned()).collect();
+        // From 9:30: the visits at 9:00 on Tuesday and on Wednesday are outside.
+        let later: Value = ["monday", "tuesday", "wednesday"].map(|day| hours(&clinic.location_id, day, "09:30", "17:00")).into();
         let put = put_hours(&admin, &clinic.practitioner_id, later).await;
         assert_eq!(put.expect(200).body["items"].as_array().map(Vec::len), Some(3));
         assert_eq!(ids(&put.body["affected_appointments"]), [all[0].as_str(), &all[3]]);
         assert_eq!(attention(&desk).await.len(), 2);
         let path = format!("/v1/practitioners/{}", clinic.practitioner_id);
-        let left = patch(&admin, &path, json!({"active": false})).await;
+        let left = admin.update(&path, json!({"active": false})).await;
         assert_eq!((left.expect(200).body["active"].clone(), ids(&left.body["affected_appointments"])), (json!(false), all[1..3].to_vec()));
         assert_eq!(attention(&desk).await, all);
-        patch(&admin, &path, json!({"active": true})).await.expect(200);
+        admin.update(&path, json!({"active": true})).await.expect(200);
         assert_eq!(attention(&desk).await.len(), 2);
-        let moved_out = patch(&admin, &path, json!({"location_ids": []})).await;
+        let moved_out = admin.update(&path, json!({"location_ids": []})).await;
         assert_eq!(moved_out.expect(200).body["affected_total"], 2);
-        patch(&admin, &path, json!({"location_ids": [clinic.location_id]})).await.expect(200);
+        admin.update(&path, json!({"location_ids": [clinic.location_id]})).await.expect(200);
         put_hours(&admin, &clinic.practitioner_id, weekly_hours(&clinic.location_id)).await.expect(200);
         assert!(attention(&desk).await.is_empty());
-        // Slots of another length are no reason to call anybody.
-        patch(&admin, &path, json!({"visit_type_ids": [clinic.new_visit]})).await.expect(200);
-        let recut = patch(&admin, &format!("/v1/locations/{}", clinic.location_id), json!({"slot_minutes": 60})).await;
+        // Another slot length affects no visit.
+        admin.update(&path, json!({"visit_type_ids": [clinic.new_visit]})).await.expect(200);
+        let recut = admin.update(&format!("/v1/locations/{}", clinic.location_id), json!({"slot_minutes": 60})).await;
         assert_eq!(recut.expect(200).body["affected_total"], 0);
         assert!(attention(&desk).await.is_empty());
-        let zone = patch(&admin, &format!("/v1/locations/{}", clinic.location_id), json!({"time_zone": "America/Denver"})).await;
+        let zone = admin.update(&format!("/v1/locations/{}", clinic.location_id), json!({"time_zone": "America/Denver"})).await;
         assert_eq!(zone.expect(200).body["affected_total"], 4, "nine o'clock comes two hours later");
     }
 
-    async fn a_hold_that_time_off_takes_away_is_over(app: App) {
-        let clinic = app.clinic().await;
-        let (desk, ann) = (app.desk().await, app.patient("ann").await);
-        let slots = free(&ann, &clinic.practitioner_id, &clinic.follow_up, TUESDAY).await;
-        let slot = at(&slots, "2026-03-03T14:00:00Z").clone();
-        let path = format!("/v1/slots/{}/hold", slot["id"].as_str().expect("an id"));
-        let hold = ann.post(&path, json!({"visit_type_id": clinic.follow_up})).await.expect(201).string("/hold_id");
-        // It begins in the middle of what is held.
-        let off = except(&desk, &clinic.practitioner_id, time_off(("2026-03-03T14:15:00Z", "2026-03-03T16:00:00Z"))).await.expect(201).location();
-        let body = json!({"slot_id": slot["id"], "visit_type_id": clinic.follow_up, "patient_id": ann.patient_id, "hold_id": hold});
-        let lapsed = ann.post_with("/v1/appointments", body, &[("Idempotency-Key", "h")]).await;
-        assert_eq!(lapsed.problem(409, "hold_lapsed")["next_free"][0]["starts_at"], "2026-03-03T16:00:00Z");
-        book(&ann, &slot, &clinic.follow_up, &ann.patient_id).await.problem(409, "slot_taken");
-        // Held or not, what is left is everybody's, and the rest comes back.
-        book(&ann, &slot, &clinic.check, &ann.patient_id).await.expect(201);
-        desk.delete(&off).await.expect(200);
-        assert_eq!(free(&desk, &clinic.practitioner_id, &clinic.check, TUESDAY).await.len(), 31);
-    }
-
-    async fn a_time_that_goes_between_search_and_booking_is_answered_with_others(app: App) {
-        let clinic = app.clinic().await;
-        let (desk, ann) = (app.desk().await, app.patient("ann").await);
-        let slots = free(&ann, &clinic.practitioner_id, &clinic.follow_up, TUESDAY).await;
-        let (slot, kept) = (at(&slots, "2026-03-03T14:00:00Z").clone(), at(&slots, "2026-03-03T18:00:00Z").clone());
-        let visit = book(&ann, &kept, &clinic.follow_up, &ann.patient_id).await.expect(201).location();
-        except(&desk, &clinic.practitioner_id, time_off(TUESDAY)).await.expect(201);
-        let first = free(&ann, &clinic.practitioner_id, &clinic.follow_up, ("2026-03-02T00:00:00Z", "2026-03-06T00:00:00Z")).await.remove(0);
-        let hold = format!("/v1/slots/{}/hold", slot["id"].as_str().expect("an id"));
-        for refused in [
-            book(&ann, &slot, &clinic.follow_up, &ann.patient_id).await,
-            ann.post(&hold, json!({"visit_type_id": clinic.follow_up})).await,
-            ann.post(&format!("{visit}/reschedule"), json!({"slot_id": slot["id"]})).await,
-        ] {
-            let problem = refused.problem(409, "slot_taken");
-            assert_eq!(problem["next_free"][0], first);
-            assert_eq!(problem["next_free"].as_array().map(Vec::len), Some(5));
-        }
-        // Whose visit it is comes first: what one may not see is not there.
-        let bob = app.patient("bob").await;
-        bob.post(&format!("{visit}/reschedule"), json!({"slot_id": slot["id"]})).await.problem(404, "not_found");
-        book(&bob, &slot, &clinic.follow_up, &ann.patient_id).await.problem(404, "not_found");
-    }
-
-    async fn a_block_outlives_time_off_and_goes_when_it_is_lifted_within(app: App) {
-        let clinic = app.clinic().await;
-        let desk = app.desk().await;
-        let slots = free(&desk, &clinic.practitioner_id, &clinic.check, TUESDAY).await;
-        let (one, two) = (slots[0]["id"].as_str().expect("an id"), slots[1]["id"].as_str().expect("an id"));
-        for slot in [one, two] {
-            desk.post(&format!("/v1/slots/{slot}/block"), json!({"reason": "meeting"})).await.expect(200);
-        }
-        let off = except(&desk, &clinic.practitioner_id, time_off(TUESDAY)).await.expect(201).location();
-        desk.post_empty(&format!("/v1/slots/{one}/unblock")).await.expect(200);
-        assert!(free(&desk, &clinic.practitioner_id, &clinic.check, TUESDAY).await.is_empty());
-        desk.delete(&off).await.expect(200);
-        let back = free(&desk, &clinic.practitioner_id, &clinic.check, TUESDAY).await;
-        assert_eq!((back.len(), starts(&back)[0], starts(&back)[1]), (31, "2026-03-03T14:00:00Z", "2026-03-03T14:30:00Z"));
-    }
-
-    async fn a_booking_that_races_time_off_is_refused_or_needs_attention(app: App) {
-        let clinic = app.clinic().await;
-        let desk = app.desk().await;
-        let mut patients = Vec::new();
-        for n in 0..16 {
-            patients.push(register(&desk, &format!("Racer {n}"), "1970-01-01", "+12025550100", &format!("racer{n}@patients.example")).await);
-        }
-        for (round, day) in ["2026-03-03", "2026-03-04", "2026-03-05"].into_iter().enumerate() {
-            let (from, to) = (format!("{day}T10:00:00Z"), format!("{day}T23:30:00Z"));
-            let window = (from.as_str(), to.as_str());
-            let slots = free(&desk, &clinic.practitioner_id, &clinic.check, window).await;
-            let bookings = join_all(patients.iter().enumerate().map(|(n, patient)| {
-                book(&desk, &slots[(n * 3 + round) % 29], if n % 2 == 0 { &clinic.follow_up } else { &clinic.check }, patient)
-            }));
-            let (added, replies) = join(except(&desk, &clinic.practitioner_id, time_off(window)), bookings).await;
-            added.expect(201);
-            let mut booked = Vec::new();
-            for reply in &replies {
-                match reply.status {
-                    201 => booked.push(reply.id()),
-                    404 => drop(reply.problem(404, "not_found")),
-                    _ => drop(reply.problem(409, "slot_taken")),
-                }
-            }
-            booked.sort();
-            let path = format!("/v1/appointments?needs_attention=true&from={from}&to={to}");
-            let mut listed = ids(&desk.get(&path).await.body["items"]);
-            listed.sort();
-            assert_eq!(listed, booked);
-            assert_eq!(added.body["affected_total"], listed.len());
-            assert!(free(&desk, &clinic.practitioner_id, &clinic.check, window).await.is_empty());
-            desk.delete(&added.location()).await.expect(200);
-            assert!(desk.get(&path).await.items().is_empty());
-        }
-    }
-
-    async fn plans_of_two_locations_change_while_visits_move_and_nobody_waits_for_ever(app: App) {
-        let clinic = app.clinic().await;
-        let (admin, desk) = (app.admin().await, app.desk().await);
-        let other = practitioner(&admin, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.follow_up]).await;
-        let visits = a_busy_week(&app, &clinic).await;
-        let week = ("2026-03-03T00:00:00Z", "2026-03-06T00:00:00Z");
-        let (here, there) = (
-            free(&desk, &clinic.practitioner_id, &clinic.follow_up, week).await,
-            free(&desk, &other, &clinic.follow_up, week).await,
-        );
-        let plans = async {
-            for n in 0..4 {
-                let path = format!("/v1/locations/{}/closures", clinic.location_id);
-                let closed = admin.post(&path, json!({"closures": [{"date": "2026-03-05", "name": "Thursday"}]})).await;
-                let id = closed.expect(200).string("/items/0/id");
-                let off = except(&desk, if n % 2 == 0 { &other } else { &clinic.practitioner_id }, time_off(TUESDAY)).await;
-                admin.delete(&format!("/v1/closures/{id}")).await.expect(204);
-                desk.delete(&off.expect(201).location()).await.expect(200);
-            }
-        };
-        let moves = join_all(visits.iter().enumerate().map(|(n, visit)| {
-            let (desk, here, there) = (&desk, &here, &there);
-            async move {
-                let path = format!("/v1/appointments/{}/reschedule", visit["id"].as_str().expect("an id"));
-                for step in 0..8 {
-                    let slots = if (n + step) % 2 == 0 { there } else { here };
-                    let reply = desk.post(&path, json!({"slot_id": slots[(n * 11 + step * 17) % slots.len()]["id"]})).await;
-                    assert!(matches!(reply.status, 200 | 404 | 409), "{}", reply.text);
-                }
-            }
-        }));
-        join(plans, moves).await;
-        assert!(attention(&desk).await.is_empty(), "all plans are as they were");
-    }
-
-    async fn the_day_shows_the_visits_in_order_and_what_lies_between(app: App) {
+    async fn the_agenda_shows_the_visits_in_order_and_the_gaps_between(app: App) {
         let clinic = app.clinic().await;
         let (admin, desk, ann) = (app.admin().await, app.desk().await, app.patient("ann").await);
         let visits = a_busy_week(&app, &clinic).await;
@@ -546,16 +395,16 @@ both! {
 
         let noon = free(&desk, &clinic.practitioner_id, &clinic.check, ("2026-03-03T17:00:00Z", "2026-03-03T18:00:00Z")).await;
         for slot in &noon[..2] {
-            desk.post(&format!("/v1/slots/{}/block", slot["id"].as_str().expect("an id")), json!({"reason": "Lunch"})).await.expect(200);
+            desk.post(&format!("/v1/slots/{}/block", id(slot)), json!({"reason": "Lunch"})).await.expect(200);
         }
-        let hold = format!("/v1/slots/{}/hold", noon[2]["id"].as_str().expect("an id"));
+        let hold = format!("/v1/slots/{}/hold", id(&noon[2]));
         ann.post(&hold, json!({"visit_type_id": clinic.check})).await.expect(201);
-        let gone = format!("/v1/appointments/{}/cancel", visits[1]["id"].as_str().expect("an id"));
+        let gone = format!("/v1/appointments/{}/cancel", id(&visits[1]));
         desk.post(&gone, json!({"reason": "flu"})).await.expect(200);
 
         let day = app.doctor().await.get(&format!("{path}?date=2026-03-03")).await;
         assert_eq!((&day.expect(200).body["practitioner_name"], &day.body["date"]), (&json!("Dr. Ada Vein"), &json!("2026-03-03")));
-        assert_eq!(ids(&day.body["appointments"]), [&visits[0], &visits[2]].map(|visit| visit["id"].as_str().expect("an id")));
+        assert_eq!(ids(&day.body["appointments"]), [&visits[0], &visits[2]].map(|visit| id(visit)));
         let first = &day.body["appointments"][0];
         for (member, value) in [
             ("/visit_type", json!("Follow-up")), ("/status", json!("booked")), ("/time_zone", json!("America/New_York")),
@@ -576,18 +425,18 @@ both! {
             gap("free", "14:30", "15:00", None), gap("free", "15:30", "17:00", None), gap("blocked", "17:00", "17:30", Some("Lunch")),
             gap("held", "17:30", "17:45", None), gap("free", "17:45", "22:00", None),
         ]);
-        // Without a day it is today where the doctor works: still Monday in New York at three in the morning, universal time.
+        // The default is today at the practitioner's location: at 03:00 UTC it is still Monday in New York.
         app.clock.set("2026-03-03T03:00:00Z".parse().expect("an instant"));
         let today = desk.get(&path).await.body;
-        assert_eq!((&today["date"], &today["gaps"]), (&json!("2026-03-02"), &json!([])), "what is over is no gap");
+        assert_eq!((&today["date"], &today["gaps"]), (&json!("2026-03-02"), &json!([])), "past time is no gap");
 
-        // A doctor of two zones has the day of each place.
+        // A practitioner in two time zones has the day of each location.
         let tokyo = location(&admin, "Tokyo", "Asia/Tokyo").await;
         let doctor = format!("/v1/practitioners/{}", clinic.practitioner_id);
-        patch(&admin, &doctor, json!({"location_ids": [clinic.location_id, tokyo]})).await.expect(200);
+        admin.update(&doctor, json!({"location_ids": [clinic.location_id, tokyo]})).await.expect(200);
         put_hours(&admin, &clinic.practitioner_id, json!([
-            rule(&clinic.location_id, "friday", "09:00", "10:00"), rule(&tokyo, "friday", "09:00", "10:00"),
-            rule(&tokyo, "saturday", "05:00", "06:00"),
+            hours(&clinic.location_id, "friday", "09:00", "10:00"), hours(&tokyo, "friday", "09:00", "10:00"),
+            hours(&tokyo, "saturday", "05:00", "06:00"),
         ])).await.expect(200);
         let friday = desk.get(&format!("{path}?date=2026-03-06")).await.body;
         let zones: Vec<_> = friday["gaps"].as_array().expect("a list").iter().map(|gap| (gap["starts_at"].clone(), gap["time_zone"].clone())).collect();

@@ -1,4 +1,4 @@
-//! That the engines go to what is looked for by an index, however long the tables are.
+//! Queries use an index, however large the tables are.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,20 +6,21 @@ use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use legwork::clock::Timestamp;
+use legwork::context::Tx;
 use legwork::db::Conn;
 use legwork::db::schema::patients;
 use legwork::http::Limit;
 use legwork::identifiers::Token;
 use legwork::patients::model::Patient;
-use legwork::patients::store::Search;
+use legwork::patients::records::searching::{self, Search};
 use legwork::{appointments, patients as people};
 
 use crate::support::{App, Engine, both};
 
-/// How many rows: enough that nobody would look through all of them by choice.
+/// Enough rows that a planner avoids a table scan.
 const MANY: u32 = 20_000;
 
-/// Made-up patients, each with names, birth date and contacts of their own, as far as there are days.
+/// Generated patients, with as many different birth dates as possible.
 fn crowd(conn: &mut Conn) {
     let columns = "INSERT INTO patients (id, mrn, given_name, family_name, date_of_birth, administrative_sex, phone, \
         phone_reversed, email, email_key, email_confirmed, preferred_language, interpreter_needed, details, identifiers, version, \
@@ -41,7 +42,7 @@ fn crowd(conn: &mut Conn) {
     conn.batch_execute(&sql).expect("a crowd");
 }
 
-/// The SQL of every query that `work` makes, with its places for values.
+/// The SQL of every query that `work` runs, with its placeholders.
 fn queries(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> Vec<String> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&seen);
@@ -53,7 +54,7 @@ fn queries(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> Vec<String> {
     work(conn);
     conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
     let seen = seen.lock().expect("a list");
-    // diesel itself looks up PostgreSQL's numbers of types, once.
+    // diesel looks up PostgreSQL's type ids once.
     let own = seen.iter().filter(|query| !query.contains("\"pg_type\""));
     own.map(|query| query.split(" -- binds").next().unwrap_or_default().to_owned()).collect()
 }
@@ -70,7 +71,7 @@ struct PostgresStep {
     line: String,
 }
 
-/// How the engine would go about it, whatever the values are.
+/// The engine's plan for any values.
 fn plan(conn: &mut Conn, sql: &str) -> String {
     match conn {
         Conn::Sqlite(conn) => {
@@ -92,7 +93,7 @@ fn plan(conn: &mut Conn, sql: &str) -> String {
     }
 }
 
-/// That each query of `work` goes by the index that is named for it, and none looks through the whole table.
+/// Checks that each query of `work` uses the named index, and that none scans a table.
 #[track_caller]
 fn by_index(conn: &mut Conn, table: &str, indexes: &[&str], work: impl FnOnce(&mut Conn)) {
     let queries = queries(conn, work);
@@ -119,29 +120,29 @@ both! {
         });
     }
 
-    async fn changes_and_identifiers_are_found_without_looking_through_the_table(app: App) {
+    async fn changes_and_identifiers_are_found_without_a_table_scan(app: App) {
         let mut conn = app.site.connect();
         crowd(&mut conn);
         let limit = Limit::new(None).expect("the default");
         let since = Search { updated_since: Timestamp::from_micros(0), ..Search::default() };
         by_index(&mut conn, "patients", &["patients_updated"], |conn| {
-            assert_eq!(people::store::search(conn, &since, None, limit).expect("a page").len(), 51);
+            assert_eq!(searching::find(conn, &since, None, limit).expect("a page").len(), 51);
         });
-        // Where a value is rare, the index by value alone is as good for PostgreSQL.
+        // For a rare value, PostgreSQL may also use the index on the value alone.
         let whole = if app.engine == Engine::Sqlite { "autoindex_patient_identifiers" } else { "using patient_identifiers_" };
         for (token, index) in [("ehr|M-9", whole), ("M-9", "patient_identifiers_value")] {
             let identifier = Some(Token::parse(token).expect("a token"));
             let named = Search { identifier, ..Search::default() };
             by_index(&mut conn, "patients", &[index], |conn| {
-                assert_eq!(people::store::search(conn, &named, None, limit).expect("a page").len(), 1);
+                assert_eq!(searching::find(conn, &named, None, limit).expect("a page").len(), 1);
             });
         }
     }
 
-    async fn the_changes_of_appointments_are_walked_in_their_order(app: App) {
+    async fn the_changes_of_appointments_are_read_in_index_order(app: App) {
         let (clinic, ann, desk) = (app.clinic().await, app.patient("ann").await, app.desk().await);
         let mut conn = app.site.connect();
-        // Cancelled ones, which get in nobody's way.
+        // Cancelled appointments, which conflict with none.
         let minute = if app.engine == Engine::Sqlite { "60" } else { "INTERVAL '1 minute'" };
         let select = |uuid: &str, rows: &str, at: &str| format!(
             "INSERT INTO appointments (id, patient_id, practitioner_id, location_id, visit_type_id, starts_at, ends_at, \
@@ -166,19 +167,24 @@ both! {
             role: legwork::actor::Role::FrontDesk,
             practitioner_id: None,
             access_reason: None,
-            trail: legwork::trail::Trail::of_command("plans"),
+            trail: legwork::audit_context::AuditContext::of_command("plans"),
         };
-        let filter = appointments::store::Filter { updated_since: Timestamp::from_micros(0), ..Default::default() };
+        let filter = appointments::queries::Filter::changed_since(Timestamp::from_micros(0).expect("an instant"));
         let limit = Limit::new(None).expect("the default");
         by_index(&mut conn, "appointments", &["appointments_updated"], |conn| {
-            let (rows, _) = appointments::store::list(conn, &app.env, &actor, &filter, None, limit).expect("a page");
+            let (rows, _) = appointments::queries::page(
+                &mut Tx::new(conn, &app.env, &actor, &actor.trail),
+                &filter,
+                None,
+                limit,
+            ).expect("a page");
             assert_eq!(rows.len(), 50);
             assert_eq!(rows[0].appointment.patient_id.to_string(), ann.patient_id);
             assert_eq!(rows[0].appointment.practitioner_id.to_string(), clinic.practitioner_id);
         });
     }
 
-    async fn who_used_a_record_is_found_by_the_patient(app: App) {
+    async fn the_access_log_of_a_record_is_found_through_an_index(app: App) {
         let mut conn = app.site.connect();
         let row = |uuid: &str, at: &str, from: &str| format!(
             "INSERT INTO audit_events (id, at, operation, outcome, patient_id, times, key_id, mac) \
@@ -202,7 +208,7 @@ both! {
         let filter = legwork::audit::store::Filter { patient_id: patient, outcome, ..Default::default() };
         let limit = Limit::new(None).expect("the default");
         let among = if app.engine == Engine::Sqlite { "audit_event_patients USING PRIMARY KEY" } else { "audit_event_patients_pkey" };
-        // The name of either table begins so.
+        // Both tables' names begin with this.
         by_index(&mut conn, "audit_event", &["audit_events_patient", among], |conn| {
             assert!(legwork::audit::store::list(conn, &filter, None, limit).expect("a page").is_empty());
         });

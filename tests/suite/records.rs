@@ -1,4 +1,4 @@
-//! What keeps records apart and in step: identifiers of other systems, likely duplicates, lists of changes.
+//! For integrations: external identifiers, likely duplicates, lists of changes.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::clinic::free_slots;
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Reply, both};
 
-/// A record made at the desk.
+/// A record from the front desk.
 async fn made(desk: &Client, changes: Value) -> Reply {
     let mut body = patient_json("Ann", "ann@patients.example");
     for (name, value) in changes.as_object().expect("an object") {
@@ -41,7 +41,7 @@ fn number(value: &str) -> Value {
 }
 
 both! {
-    async fn a_patient_is_found_by_what_another_system_calls_them(app: App) {
+    async fn a_patient_is_found_by_an_external_identifier(app: App) {
         let desk = app.desk().await;
         let both_systems = json!([{"system": "https://ehr.example/p", "value": "48213"}, {"system": "lab", "value": " 7|a "}]);
         let ann = made(&desk, json!({"identifiers": both_systems})).await;
@@ -61,7 +61,7 @@ both! {
         assert_eq!(listed(&desk, "/v1/patients?identifier=48213&q=bea").await, Vec::<String>::new());
     }
 
-    async fn an_identifier_is_one_patients_and_the_refusal_names_it_and_them(app: App) {
+    async fn an_identifier_belongs_to_one_patient_and_the_conflict_names_both(app: App) {
         let desk = app.desk().await;
         let ann = made(&desk, json!({"identifiers": number("1")})).await.id();
         let mut body = patient_json("Bea", "bea@patients.example");
@@ -76,9 +76,8 @@ both! {
         desk.patch(&path, &bea.etag(), json!({"identifiers": number("1")})).await.problem(409, "identifier_taken");
         assert_eq!(desk.get(&path).await.etag(), bea.etag());
 
-        // What is taken away is free for another, and the list is replaced as a whole.
-        let etag = desk.get(&format!("/v1/patients/{ann}")).await.etag();
-        let changed = desk.patch(&format!("/v1/patients/{ann}"), &etag, json!({"identifiers": null})).await;
+        // A removed identifier can be used by another patient, and the list is replaced as a whole.
+        let changed = desk.update(&format!("/v1/patients/{ann}"), json!({"identifiers": null})).await;
         assert_eq!(changed.expect(200).body["identifiers"], json!([]));
         let changed = desk.patch(&path, &bea.etag(), json!({"identifiers": number("1")})).await;
         assert_eq!(changed.expect(200).body["identifiers"], number("1"));
@@ -98,7 +97,7 @@ both! {
         }
     }
 
-    async fn of_two_who_claim_one_identifier_at_once_one_gets_it(app: App) {
+    async fn one_of_two_parallel_claims_of_an_identifier_succeeds(app: App) {
         let desk = app.desk().await;
         let claims = (0..6).map(|n| {
             let mut body = patient_json("Ann", &format!("ann{n}@patients.example"));
@@ -127,7 +126,7 @@ both! {
         anon.post("/v1/registrations", registration).await.invalid("/patient/identifiers", "forbidden_field");
     }
 
-    async fn a_practitioner_has_identifiers_that_the_staff_see(app: App) {
+    async fn staff_see_the_identifiers_of_a_practitioner(app: App) {
         let (clinic, admin, desk, anon, ann) = (app.clinic().await, app.admin().await, app.desk().await, app.anon(), app.patient("ann").await);
         let path = format!("/v1/practitioners/{}", clinic.practitioner_id);
         let before = admin.get(&path).await;
@@ -153,7 +152,7 @@ both! {
         admin.patch(&made.location(), &made.etag(), json!({"identifiers": npi})).await.problem(409, "identifier_taken");
     }
 
-    async fn an_appointment_gets_identifiers_at_booking_and_later_by_the_staff(app: App) {
+    async fn staff_set_identifiers_of_an_appointment_when_booking_and_later(app: App) {
         let (clinic, ann, desk) = (app.clinic().await, app.patient("ann").await, app.desk().await);
         let slots = free_slots(&desk, &clinic.check).await;
         let body = |at: usize, identifiers: Value| json!({
@@ -201,7 +200,7 @@ both! {
         assert_eq!((&cleared.expect(200).body["identifiers"], &cleared.body["note"]), (&json!([]), &Value::Null));
     }
 
-    async fn an_amended_appointment_can_still_be_taken_back_on_its_day_only(app: App) {
+    async fn undo_of_an_amended_appointment_is_allowed_on_its_day_only(app: App) {
         let (clinic, ann, desk) = (app.clinic().await, app.patient("ann").await, app.desk().await);
         let slot = free_slots(&desk, &clinic.check).await[0].clone();
         let body = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": ann.patient_id});
@@ -213,7 +212,7 @@ both! {
         undone.problem(409, "status_conflict");
     }
 
-    async fn what_changes_nothing_leaves_the_version(app: App) {
+    async fn a_patch_without_changes_keeps_the_version(app: App) {
         let (clinic, admin) = (app.clinic().await, app.admin().await);
         let ann = made(&admin, json!({"identifiers": number("1")})).await;
         app.clock.advance(SignedDuration::from_mins(1));
@@ -228,7 +227,7 @@ both! {
             for patch in [json!({}), same] {
                 let mut after = admin.patch(&path, &before.etag(), patch).await;
                 after.expect(200);
-                // What a change tells besides.
+                // Other members of a change.
                 for told in ["affected_appointments", "affected_total"] {
                     after.body.as_object_mut().expect("an object").remove(told);
                 }
@@ -237,7 +236,7 @@ both! {
         }
     }
 
-    async fn the_desk_is_told_of_likely_duplicates_with_grades_and_reasons(app: App) {
+    async fn the_front_desk_gets_likely_duplicates_with_grades_and_reasons(app: App) {
         let (desk, ann) = (app.desk().await, app.patient("ann").await);
         let contact = json!({"given_name": "Ann", "family_name": "Tester"});
         let twin = made(&desk, json!({"given_name": "Beth"})).await;
@@ -255,13 +254,13 @@ both! {
         let expected = [format!("{same} certain"), format!("{slip} probable"), format!("{typo} probable")];
         assert_eq!(duplicates(&desk, &ann).await, expected);
         assert_eq!(duplicates(&desk, &slip).await, [format!("{ann} probable"), format!("{same} probable")]);
-        // What is put right is none any more.
+        // A corrected record is no duplicate any more.
         let put_right = json!({"given_name": "Dora", "date_of_birth": "1980-01-31"});
         desk.patch(&format!("/v1/patients/{same}"), "*", put_right).await.expect(200);
         assert_eq!(duplicates(&desk, &ann).await, [format!("{slip} probable"), format!("{typo} probable")]);
     }
 
-    async fn the_number_of_duplicates_is_capped_and_their_order_firm(app: App) {
+    async fn the_list_of_duplicates_is_bounded_and_has_a_fixed_order(app: App) {
         let desk = app.desk().await;
         let mut all = Vec::new();
         for n in 0..23 {
@@ -275,7 +274,7 @@ both! {
         assert_eq!(told[1..], all[..19], "then the oldest");
     }
 
-    async fn nobody_but_the_staff_learns_of_duplicates(app: App) {
+    async fn only_staff_get_likely_duplicates(app: App) {
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
         made(&desk, json!({"given_name": "ann"})).await;
         let path = format!("/v1/patients/{}", ann.patient_id);
@@ -292,7 +291,7 @@ both! {
         assert_eq!(reply.text, "");
     }
 
-    async fn an_integrator_pages_through_the_changes_of_patients(app: App) {
+    async fn an_integration_pages_through_the_changes_of_patients(app: App) {
         let desk = app.desk().await;
         let mut all = Vec::new();
         for given_name in ["Ann", "Bea", "Cyd", "Dora", "Eve"] {
@@ -303,7 +302,7 @@ both! {
         let first = desk.get(&format!("/v1/patients?{since}&limit=2")).await;
         assert_eq!(ids(&first.items()), all[..2]);
         assert_eq!(first.string("/next_updated_since"), "2026-03-02T14:04:00Z");
-        // What changes meanwhile comes at the end, once; what shows beside the record counts as well.
+        // Records that change meanwhile come once, at the end; a change of related data counts as well.
         desk.patch(&format!("/v1/patients/{}", all[2]), "*", json!({"phone": "+12025550177"})).await.expect(200);
         app.clock.advance(SignedDuration::from_mins(1));
         let consent = json!({"type": "treatment", "version": "1", "decision": "accepted", "method": "paper"});
@@ -320,7 +319,7 @@ both! {
         let next = first.string("/next_updated_since");
         let again = listed(&desk, &format!("/v1/patients?updated_since={next}")).await;
         assert_eq!(again, [&all[4], &all[2], &all[0]].map(Clone::clone));
-        // A cursor belongs to the order in which it was given.
+        // A cursor is valid only for the order of its list.
         desk.get(&format!("/v1/patients?cursor={cursor}")).await.invalid("?cursor", "invalid_cursor");
         desk.get("/v1/patients?updated_since=yesterday").await.invalid("?updated_since", "wrong_type");
         let all = desk.get("/v1/patients").await;
@@ -329,7 +328,7 @@ both! {
         assert_eq!(filtered.len(), 1);
     }
 
-    async fn cancelled_and_moved_appointments_show_among_the_changes(app: App) {
+    async fn cancelled_and_rescheduled_appointments_are_among_the_changes(app: App) {
         let (clinic, ann, desk) = (app.clinic().await, app.patient("ann").await, app.desk().await);
         let slots = free_slots(&desk, &clinic.check).await;
         let mut all = Vec::new();
@@ -357,7 +356,7 @@ both! {
         desk.get(&format!("/v1/appointments?cursor={cursor}")).await.invalid("?cursor", "invalid_cursor");
     }
 
-    async fn the_changes_of_intakes_say_where_the_next_pass_begins(app: App) {
+    async fn the_changes_of_intakes_tell_where_to_continue(app: App) {
         let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
         let intake = ann.post(&format!("/v1/patients/{}/intakes", ann.patient_id), json!({"form": "rls-history"})).await;
         intake.expect(201);

@@ -1,15 +1,15 @@
-//! Sending a mail again: only as long as what it says holds, and its address is one that is told.
+//! Sending a mail again: only while its content and its address are current.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::support::booking::book_nth;
 use crate::support::clinic::free_slots;
 use crate::support::{App, Client, Clinic, Patient, Reply, both};
 
-async fn book(ann: &Patient, clinic: &Clinic, key: &str) -> String {
-    let slot = free_slots(ann, &clinic.check).await.pop().expect("a slot");
-    let body = json!({"slot_id": slot["id"], "visit_type_id": clinic.check, "patient_id": ann.patient_id});
-    ann.post_with("/v1/appointments", body, &[("Idempotency-Key", key)]).await.expect(201).location()
+/// Books a time some days ahead. Returns the path of the appointment.
+async fn booked(ann: &Patient, clinic: &Clinic) -> String {
+    book_nth(ann, &clinic.check, 199, &ann.patient_id).await.location()
 }
 
 /// The newest message of a kind.
@@ -25,9 +25,9 @@ async fn resend(desk: &Client, id: &str) -> Reply {
 }
 
 both! {
-    async fn a_mail_about_how_a_visit_stood_before_does_not_go_out_again(app: App) {
+    async fn a_mail_about_an_outdated_state_of_a_visit_is_not_sent_again(app: App) {
         let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
-        let visit = book(&ann, &clinic, "k1").await;
+        let visit = booked(&ann, &clinic).await;
         let booked = newest(&app, &desk, "appointment_booked").await;
         resend(&desk, &booked).await.expect(202);
         app.mails().await;
@@ -48,9 +48,9 @@ both! {
         resend(&desk, &cancelled).await.expect(202);
     }
 
-    async fn with_new_links_the_mail_with_the_old_one_is_superseded(app: App) {
+    async fn new_links_supersede_the_mail_with_the_old_ones(app: App) {
         let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
-        let visit = book(&ann, &clinic, "k1").await;
+        let visit = booked(&ann, &clinic).await;
         let old = newest(&app, &desk, "appointment_booked").await;
         app.clock.advance(SignedDuration::from_mins(1));
         desk.post_empty(&format!("{visit}/links")).await.expect(202);
@@ -59,18 +59,16 @@ both! {
         resend(&desk, &new).await.expect(202);
     }
 
-    async fn a_mail_does_not_go_again_to_an_address_that_is_the_patients_no_longer(app: App) {
+    async fn a_mail_is_not_sent_again_to_a_former_address_of_the_patient(app: App) {
         let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
         let path = format!("/v1/patients/{}", ann.patient_id);
-        // The address of the record and that of the account are two from now on.
-        let etag = desk.get(&path).await.etag();
-        desk.patch(&path, &etag, json!({"email": "elsewhere@example.org"})).await.expect(200);
-        book(&ann, &clinic, "k1").await;
+        // From now on, the record and the account have different addresses.
+        desk.update(&path, json!({"email": "elsewhere@example.org"})).await.expect(200);
+        booked(&ann, &clinic).await;
         let booked = newest(&app, &desk, "appointment_booked").await;
         resend(&desk, &booked).await.expect(202);
         assert_eq!(app.mails_to("elsewhere@example.org").await.len(), 2);
-        let etag = desk.get(&path).await.etag();
-        desk.patch(&path, &etag, json!({"email": "right@example.org"})).await.expect(200);
+        desk.update(&path, json!({"email": "right@example.org"})).await.expect(200);
         resend(&desk, &booked).await.problem(409, "recipient_changed");
         assert_eq!(app.mails_to("elsewhere@example.org").await.len(), 3, "and the notice of the change");
     }

@@ -1,5 +1,5 @@
-//! The schedule against a simple model of it: random bookings, moves, cancellations, holds, blocks, time off, closures and
-//! the passing of time on one doctor's morning, through the API of a real server.
+//! Compares the schedule with a simple model: random bookings, reschedules, cancellations, holds, blocks, time off,
+//! closures and the passing of time on one practitioner's morning, through the API of a real server.
 //!
 //! `PROPTEST_CASES` runs more of them, `PROPTEST_RNG_SEED` the same ones again; a failure is shrunk to the fewest steps.
 
@@ -17,16 +17,16 @@ use crate::support::people::patient_json;
 use crate::support::site::Site;
 use crate::support::{App, Client, Clinic, Engine, START};
 
-/// The morning has so many slots of 15 minutes.
+/// The number of 15-minute slots in the morning.
 const SLOTS: usize = 12;
-/// A Monday that no case's clock reaches.
+/// A Monday after the clock of every case.
 const DAY: &str = "2026-05-04";
 /// How many slots the three visit types take.
 const LENGTHS: [usize; 3] = [1, 2, 4];
 const ACTORS: usize = 3;
 const PATIENTS: usize = 3;
 
-/// Where a visit moves: anywhere, or near, where it reaches into its own old time.
+/// Where a visit moves: anywhere, or near, so that it overlaps its old time.
 #[derive(Debug, Clone, Copy)]
 enum To {
     Start(usize),
@@ -92,24 +92,24 @@ impl Visit {
     }
 }
 
-/// What the schedule should be: it looks at every slot, each time.
+/// The expected schedule: it checks every slot each time.
 #[derive(Debug, Default)]
 struct Model {
     minute: i64,
     blocked: BTreeSet<usize>,
     holds: [Option<Hold>; ACTORS],
     visits: Vec<Visit>,
-    /// When the doctor is away or the place closed: the first slot and the one after the last, and which of the two.
+    /// When the practitioner is away or the location closed: the first slot, the one after the last, and which of the two.
     away: Vec<(usize, usize, bool)>,
 }
 
-/// What a request should be answered: the status, and the code of a refusal.
+/// The expected response of a request: the status, and the code of an error.
 type Expected = (u16, &'static str);
 const TAKEN: Expected = (409, "slot_taken");
 const GONE: Expected = (404, "not_found");
 
 impl Model {
-    /// Whether a visit fits, for somebody whose hold and whose visit (that is to move) are not in the way.
+    /// Whether a visit fits, ignoring the caller's own hold and the visit that is to move.
     fn fits(&self, start: usize, kind: usize, own_hold: Option<usize>, own_visit: Option<usize>) -> bool {
         let end = start + LENGTHS[kind];
         end <= SLOTS
@@ -125,22 +125,22 @@ impl Model {
             })
     }
 
-    /// Whether the plan does not give a slot.
+    /// Whether the schedule does not contain a slot.
     fn is_off(&self, slot: usize) -> bool {
         self.away.iter().any(|(from, to, _)| (*from..*to).contains(&slot))
     }
 
-    /// Whether the slot is there at all: what the plan does not give stays while it is booked or blocked.
+    /// Whether the slot exists: outside the schedule it stays while it is booked or blocked.
     fn is_there(&self, slot: usize) -> bool {
         !self.is_off(slot) || self.blocked.contains(&slot) || self.visits.iter().any(|visit| visit.covers(slot))
     }
 
-    /// Why somebody must call the patient.
+    /// Why a visit needs attention.
     fn attention(&self, visit: &Visit) -> Option<&'static str> {
         let hit = |closed: bool| {
             self.away.iter().any(|(from, to, shut)| *shut == closed && (*from..*to).any(|slot| visit.covers(slot)))
         };
-        // Of the first slot that is hit since the first change, which the model does not know.
+        // The reason is that of the first affected slot since the first change, which the model does not track.
         match (hit(false), hit(true)) {
             (false, false) => None,
             (true, false) => Some("time_off"),
@@ -155,7 +155,7 @@ impl Model {
         others.into_iter().any(|(_, visit)| span.clone().any(|slot| visit.covers(slot)))
     }
 
-    /// What stands in the way of a visit. `hold` is the actor whose hold is shown.
+    /// The conflict of a visit. `hold` is the actor whose hold is sent.
     fn refusal(
         &self,
         (start, kind): (usize, usize),
@@ -188,7 +188,7 @@ impl Model {
     }
 }
 
-/// One case: a doctor and patients of its own, on a server that all cases share.
+/// One case: a practitioner and patients of its own, on a server that all cases share.
 struct World<'a> {
     app: &'a App,
     actors: [Client; ACTORS],
@@ -214,10 +214,10 @@ impl<'a> World<'a> {
         let practitioner = actors[1].post("/v1/practitioners", body).await.expect(201).id();
         let path = format!("/v1/practitioners/{practitioner}/availability");
         let etag = actors[1].get(&path).await.expect(200).etag();
-        let morning = json!([{
+        let morning = json!({"items": [{
             "weekday": "monday", "start": "09:00", "end": "12:00", "location_id": location,
             "valid_from": DAY, "valid_until": DAY,
-        }]);
+        }]});
         actors[1].put(&path, &etag, morning).await.expect(200);
         let mut patients = Vec::new();
         for _ in 0..PATIENTS {
@@ -249,7 +249,7 @@ impl<'a> World<'a> {
         items.iter().map(|slot| slot["id"].as_str().expect("an id").to_owned()).collect()
     }
 
-    /// Learns the ids of the free slots: those that the plan gives again are new ones.
+    /// Reads the ids of the free slots: slots that the schedule contains again have new ids.
     async fn learn(&mut self) {
         for slot in self.free(0).await {
             let start: legwork::clock::Timestamp =
@@ -334,7 +334,7 @@ impl<'a> World<'a> {
                 let body = json!({"visit_type_id": self.kinds[kind]});
                 let body = self.post(actor, path, body, if fits { (201, "") } else { TAKEN }).await;
                 if fits {
-                    self.holds[actor] = Some(body["hold_id"].as_str().expect("an id").to_owned());
+                    self.holds[actor] = Some(body["id"].as_str().expect("an id").to_owned());
                     self.model.holds[actor] = Some(Hold { start, kind, until: self.model.minute + 10 });
                 }
             }
@@ -367,7 +367,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The doctor is away, or the place closed, from one slot until before another.
+    /// The practitioner is away, or the location closed, from one slot until before another.
     async fn leave(&mut self, from: usize, to: usize, closed: bool) {
         let at = |slot: usize| nine().plus(SignedDuration::from_mins(i64::try_from(slot * 15).expect("small")));
         let same = self.model.away.contains(&(from, to, closed));
@@ -438,7 +438,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Nine o'clock in New York, where it is summer.
+/// 9:00 in New York, in daylight saving time.
 fn nine() -> legwork::clock::Timestamp {
     format!("{DAY}T13:00:00Z").parse().expect("an instant")
 }

@@ -1,4 +1,4 @@
-//! What was answered is on disk, also when there is no more disk.
+//! Acknowledged writes are on disk, even if the disk is full.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use legwork::actor::Role;
 use legwork::db::Conn;
+use legwork::db::raw_sql::RawSql;
 use legwork::db::trace::{PREPARED, prepared};
-use legwork::db::verbatim::Verbatim;
 use serde_json::json;
 
 use crate::durability::ask;
@@ -16,7 +16,7 @@ use crate::support::disk::Disk;
 use crate::support::people::PASSWORD;
 use crate::support::process::{Process, command};
 use crate::support::site::{DATA_KEYS, Site};
-use crate::support::{App, Client, Engine, Reply, app, both};
+use crate::support::{App, Client, Engine, Reply, app, both, eventually};
 
 async fn create_location(admin: &Client, name: &str) -> Reply {
     let body = json!({
@@ -40,7 +40,7 @@ async fn names(client: &Client) -> BTreeSet<String> {
     }
 }
 
-/// How many statements the engine says that this connection keeps; SQLite does not say.
+/// The number of prepared statements that the engine reports for this connection; SQLite reports none.
 fn prepared_at_the_server(conn: &mut Conn) -> usize {
     match conn {
         Conn::Sqlite(_) => 0,
@@ -50,11 +50,11 @@ fn prepared_at_the_server(conn: &mut Conn) -> usize {
 
 both! {
     async fn a_connection_keeps_a_bounded_number_of_statements_prepared(app: App) {
-        // Each of another text, as every combination of a list's filters is; readers and the writer alike.
+        // Each statement has its own text, like each combination of a list's filters; for readers and the writer.
         let mut most = (0, 0);
         for number in 0..800 {
             let run = move |conn: &mut Conn| {
-                let answer: i32 = diesel::select(Verbatim::<Integer>::new(format!("{number}"))).get_result(conn)?;
+                let answer: i32 = diesel::select(RawSql::<Integer>::new(format!("{number}"))).get_result(conn)?;
                 assert_eq!(answer, number);
                 Ok((prepared(conn), prepared_at_the_server(conn)))
             };
@@ -64,7 +64,7 @@ both! {
         assert!(most.0 > PREPARED / 2 && most.0 <= PREPARED + 8 && most.1 <= PREPARED + 8, "{most:?}");
     }
 
-    async fn many_writes_at_once_are_all_answered_and_all_there(app: App) {
+    async fn many_parallel_writes_are_all_answered_and_stored(app: App) {
         let admin = app.admin().await;
         let all: Vec<String> = (0..200).map(|number| format!("Place {number}")).collect();
         let replies = futures_util::future::join_all(all.iter().map(|name| create_location(&admin, name))).await;
@@ -72,7 +72,7 @@ both! {
         for (name, reply) in all.iter().zip(&replies) {
             match reply.status {
                 201 => { made.insert(name.clone()); }
-                // PostgreSQL's pool may say that it is busy; it must not say so of what it did.
+                // PostgreSQL's pool may report that it is busy, but not for a write that it did.
                 _ => { reply.problem(503, "unavailable"); }
             }
         }
@@ -89,12 +89,12 @@ both! {
         }
     }
 
-    async fn one_failed_write_does_not_take_its_neighbours_along(app: App) {
+    async fn a_failed_write_does_not_affect_others_of_its_batch(app: App) {
         let admin = app.admin().await;
         let replies = futures_util::future::join_all((0..60).map(|number| {
             let admin = admin.clone();
             async move {
-                // Every third one takes an address that is taken.
+                // Every third write uses an address that is taken.
                 let email = if number % 3 == 0 { "admin@clinic.example".to_owned() } else { format!("u{number}@clinic.example") };
                 let body = json!({"email": email, "name": "U", "role": "front_desk"});
                 (number, admin.post("/v1/users", body).await)
@@ -106,17 +106,17 @@ both! {
     }
 }
 
-/// Fills a small disk under the real program, and looks whether any answer lied.
+/// Fills a small disk under the real program, and compares every response with what is stored.
 #[test]
-fn a_full_disk_refuses_writes_loses_nothing_and_heals_without_a_restart() {
+fn a_full_disk_rejects_writes_loses_nothing_and_recovers_without_a_restart() {
     let Some(disk) = Disk::of(8 << 20) else { return };
     let site = Site::sqlite_on(&disk);
     app::runtime().block_on(async {
         let mut server = Process::start_with(disk.command(env!("CARGO_BIN_EXE_legwork")), &site, &[]).await;
         let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
-        let ballast = disk.ballast(600 << 10);
+        let ballast = disk.fill(600 << 10);
         let (mut made, mut refused) = (BTreeSet::new(), BTreeSet::new());
-        // Several at a time, so that a lost transaction has company.
+        // Several at a time, so that transactions share a batch.
         for round in 0..400 {
             let batch: Vec<String> = (0..8).map(|number| format!("Place {round}-{number}")).collect();
             let replies = futures_util::future::join_all(batch.iter().map(|name| create_location(&admin, name))).await;
@@ -141,18 +141,17 @@ fn a_full_disk_refuses_writes_loses_nothing_and_heals_without_a_restart() {
         }
         assert!(made.len() > 20, "{} made", made.len());
         assert!(refused.len() >= 40, "the disk never filled: {} made, {} refused", made.len(), refused.len());
-        // What was acknowledged and nothing else can be read while there is no room.
+        // While the disk is full, exactly the acknowledged writes can be read.
         assert_eq!(names(&server.anon()).await, made);
         server.anon().get("/health/ready").await.expect(200);
         server.anon().get("/health/live").await.expect(200);
 
         assert!(disk.shell(&format!("rm '{}'", ballast.display())));
-        let mut tries = 0;
-        while create_location(&admin, "After").await.status != 201 {
-            tries += 1;
-            assert!(tries < 50, "writes do not come back:\n{}", server.log());
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        eventually(async || match create_location(&admin, "After").await.status {
+            201 => Ok(()),
+            status => Err(format!("writes get {status}:\n{}", server.log())),
+        })
+        .await;
         made.insert("After".to_owned());
 
         server.kill9();
@@ -161,16 +160,16 @@ fn a_full_disk_refuses_writes_loses_nothing_and_heals_without_a_restart() {
     });
 }
 
-/// Reads go on while the disk is full, as long as their audit events can wait. Then they are refused, readiness says why, and
-/// both come back with the space.
+/// While the disk is full, reads continue until the queue for their audit events is full. Then they are rejected, readiness
+/// explains why, and both recover when there is space again.
 #[test]
-fn on_a_full_disk_reads_go_on_until_no_audit_event_can_wait_and_readiness_says_so() {
+fn on_a_full_disk_reads_continue_until_the_audit_queue_is_full_and_readiness_fails() {
     let Some(disk) = Disk::of(8 << 20) else { return };
     let site = Site::sqlite_on(&disk);
     app::runtime().block_on(async {
         let server = Process::start_with(disk.command(env!("CARGO_BIN_EXE_legwork")), &site, &[]).await;
         let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
-        let ballast = disk.ballast(0);
+        let ballast = disk.fill(0);
         let mut refused = 0;
         for number in 0.. {
             refused += u32::from(create_location(&admin, &format!("Place {number}")).await.status != 201);
@@ -202,23 +201,23 @@ fn on_a_full_disk_reads_go_on_until_no_audit_event_can_wait_and_readiness_says_s
         assert!(ready.string("/detail").contains("Audit events cannot be stored"), "{}", ready.text);
 
         assert!(disk.shell(&format!("rm '{}'", ballast.display())));
-        let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while server.anon().get("/health/ready").await.status != 200 {
-            assert!(std::time::Instant::now() < patience, "readiness does not come back:\n{}", server.log());
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        eventually(async || match server.anon().get("/health/ready").await.status {
+            200 => Ok(()),
+            status => Err(format!("readiness is {status}:\n{}", server.log())),
+        })
+        .await;
         admin.get("/v1/users?limit=1").await.expect(200);
         assert_eq!(create_location(&admin, "After").await.status, 201);
     });
 }
 
-/// Transactions larger than SQLite's cache reach the disk before their commit: then SQLite ends the transaction by itself.
+/// A transaction larger than SQLite's cache reaches the disk before its commit; then SQLite rolls it back by itself.
 #[test]
-fn a_transaction_that_sqlite_gives_up_by_itself_is_noticed() {
+fn a_transaction_that_sqlite_rolls_back_by_itself_is_noticed() {
     use legwork::db::{Db, Target, Use};
     let Some(disk) = Disk::of(16 << 20) else { return };
     if disk.is_in_a_namespace() {
-        return crate::support::aloud("==> SKIPPED: this test sees only a disk that root has mounted");
+        return crate::support::print_uncaptured("==> SKIPPED: this test sees only a disk that root has mounted");
     }
     let target = Target::Sqlite(disk.path().join("filler.db"));
     app::runtime().block_on(async {
@@ -280,13 +279,13 @@ fn one_sqlite_file_has_one_server_and_commands_work_beside_it() {
         }
         server.anon().get("/health/ready").await.expect(200);
         drop(server);
-        // The lock goes with the process, however it ends.
+        // The lock ends with the process, however it ends.
         let server = Process::start(&site, &[]).await;
         server.anon().get("/health/ready").await.expect(200);
     });
 }
 
-/// A reader's connection must not be able to write, nor a test's own statement slip past the types.
+/// A reader's connection cannot write, and the types hold for a test's own statements as well.
 #[test]
 fn sqlite_checks_types_and_references() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
@@ -296,7 +295,7 @@ fn sqlite_checks_types_and_references() {
     assert!(conn.batch_execute("UPDATE users SET practitioner_id = x'00'").is_err(), "foreign keys");
 }
 
-/// With other keys the records of before would be faults, and those of now would be lost once the right keys are back.
+/// With other keys, earlier records could not be read, and new ones would be lost once the right keys are back.
 fn keys_of_another_database(engine: Engine) {
     let Some(site) = Site::new(engine) else { return };
     site.account("desk@clinic.example", Role::FrontDesk);
@@ -310,7 +309,7 @@ fn keys_of_another_database(engine: Engine) {
         desk.post("/v1/patients", patient).await.expect(201);
     });
     let other = "5DKBRlll3DK8q2/+W1/msQ+BU8c100nI5oXQyZwQkak=";
-    // A command may seal with a new key where no server runs that does not know it; for PostgreSQL nobody can tell.
+    // A command may use a new key only if no running server lacks it; on PostgreSQL this cannot be known.
     let alone = engine == Engine::Sqlite;
     for (keys, good) in
         [(format!("test:{other}"), false), (format!("new:{other}"), false), (format!("new:{other},{DATA_KEYS}"), alone)]
@@ -325,17 +324,17 @@ fn keys_of_another_database(engine: Engine) {
 }
 
 #[test]
-fn keys_of_another_database_are_refused_on_sqlite() {
+fn keys_of_another_database_are_rejected_on_sqlite() {
     keys_of_another_database(Engine::Sqlite);
 }
 
 #[test]
-fn keys_of_another_database_are_refused_on_postgres() {
+fn keys_of_another_database_are_rejected_on_postgres() {
     keys_of_another_database(Engine::Postgres);
 }
 
 #[test]
-fn a_new_database_gets_keys_and_one_that_came_without_them_does_not() {
+fn a_new_database_gets_keys_and_an_existing_one_without_keys_does_not() {
     let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
     let migrate = || command(&site).arg("migrate").env_remove("DATA_KEYS").output().expect("run the program");
     let keys = site.sqlite_path().with_file_name("data-keys");

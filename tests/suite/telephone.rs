@@ -1,4 +1,4 @@
-//! Telephone numbers as people write them, and as the clinic's country shows them.
+//! Phone numbers in national form, as input and as shown in the clinic's country.
 
 use serde_json::{Value, json};
 
@@ -27,9 +27,9 @@ fn home(country: &str) -> Value {
 }
 
 both! {
-    async fn a_national_number_is_one_of_the_clinics_country_or_of_the_patients_address(app: App) {
+    async fn a_national_phone_number_is_read_by_the_country_of_the_address_or_the_clinic(app: App) {
         let (admin, desk) = (app.admin().await, app.desk().await);
-        // Before there is a location nobody knows which country is meant.
+        // Without a location, the country is unknown.
         desk.post("/v1/patients", patient(json!({"phone": "(617) 555-0123"}))).await.invalid("/phone", "invalid_phone");
         location(&admin, "US", "(617) 555-0140", "America/New_York").await;
         for (typed, address, stored) in [
@@ -52,7 +52,7 @@ both! {
         desk.post("/v1/patients", patient(json!({"emergency_contact": contact}))).await.invalid("/emergency_contact/phone", "invalid_phone");
     }
 
-    async fn a_change_reads_a_number_like_a_new_record(app: App) {
+    async fn a_phone_number_is_read_alike_in_changes_and_new_records(app: App) {
         let (admin, desk) = (app.admin().await, app.desk().await);
         location(&admin, "US", "+16175550140", "America/New_York").await;
         let made = desk.post("/v1/patients", patient(json!({}))).await;
@@ -62,12 +62,12 @@ both! {
         desk.patch(&path, &changed.etag(), json!({"phone": "555-0199"})).await.invalid("/phone", "invalid_phone");
         let moved = desk.patch(&path, &changed.etag(), json!({"phone": "020 7946 0958", "address": home("GB")})).await;
         assert_eq!(moved.expect(200).body["phone"], "+442079460958");
-        // Later changes of anything else leave it alone.
+        // Changes of other members keep it.
         let named = desk.patch(&path, &moved.etag(), json!({"preferred_name": "Annie"})).await;
         assert_eq!(named.expect(200).body["phone"], "+442079460958");
     }
 
-    async fn somebody_who_registers_may_write_their_number_as_they_do(app: App) {
+    async fn registration_accepts_a_phone_number_in_national_form(app: App) {
         location(&app.admin().await, "US", "+16175550140", "America/New_York").await;
         let body = |phone: &str| json!({
             "email": "ann@example.org", "relation": "self",
@@ -80,7 +80,7 @@ both! {
         assert_eq!(found.len(), 1);
     }
 
-    async fn a_search_finds_a_number_in_the_countrys_form(app: App) {
+    async fn a_search_finds_a_phone_number_in_national_form(app: App) {
         let (admin, desk) = (app.admin().await, app.desk().await);
         location(&admin, "GB", "020 7946 0100", "Europe/London").await;
         desk.post("/v1/patients", patient(json!({"phone": "020 7946 0958"}))).await.expect(201);
@@ -95,7 +95,7 @@ both! {
         }
     }
 
-    async fn a_location_has_a_number_of_its_own_country_and_shows_it_so(app: App) {
+    async fn a_location_has_a_phone_number_of_its_country_and_shows_it_in_national_form(app: App) {
         let admin = app.admin().await;
         let london = location(&admin, "GB", "020 7946 0100", "Europe/London").await;
         assert_eq!((&london["phone"], &london["phone_display"]), (&json!("+442079460100"), &json!("020 7946 0100")));
@@ -108,7 +108,7 @@ both! {
         assert_eq!(reply.body["phone_display"], "(617) 555-0140");
     }
 
-    async fn mails_pages_and_links_show_the_countrys_form_and_dial_the_whole_number(app: App) {
+    async fn mails_pages_and_links_show_the_national_form_and_dial_the_international_number(app: App) {
         let clinic = app.clinic().await;
         let ann = app.patient("ann").await;
         let slot = crate::support::clinic::free_slots(&ann, &clinic.check).await[20]["id"].clone();
@@ -126,7 +126,7 @@ both! {
             let text = app.anon().get_with(page, &[("Accept", "text/html")]).await.text;
             assert!(text.contains("<a href=\"tel:+12025550100\">(202) 555-0100</a>"), "{text}");
         }
-        // The clinic's own number, however the operator wrote it.
+        // The clinic's number, in whichever form the operator set it.
         let app = app.restart(&["--clinic-phone", "617-555-0140"]);
         let text = app.anon().get("/verify-email").await.text;
         assert!(text.contains("<a href=\"tel:+16175550140\">(617) 555-0140</a>"), "{text}");

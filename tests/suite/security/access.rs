@@ -1,4 +1,4 @@
-//! Who may give an account access to a patient's record, who is told of it, and who can stop it.
+//! Row 20: who grants an account access to a patient's record, who is notified, and who can stop it.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -19,6 +19,12 @@ async fn give(who: &Client, patient: &str, holder: &Patient, relation: &str) -> 
 
 async fn confirm(who: &Client, patient: &str, holder: &Patient) -> Reply {
     who.post_empty(&format!("{}/{}/confirm", access(patient), holder.user_id)).await
+}
+
+/// Gives an account access as a carer, with both members of the staff whom that takes.
+async fn help(desk: &Client, admin: &Client, patient: &str, holder: &Patient) {
+    give(desk, patient, holder, "caregiver").await.expect(201);
+    confirm(admin, patient, holder).await.expect(200);
 }
 
 /// The requests with which an account reads a patient's clinical data.
@@ -46,11 +52,11 @@ async fn listed(who: &Client, patient: &str, holder: &Patient) -> Value {
     items.into_iter().find(|item| item["user_id"] == *holder.user_id).expect("the access")
 }
 
-/// The mails that told this address of given access.
+/// The mails to this address about granted access.
 async fn told(app: &App, address: &str) -> Vec<Mail> {
     let mails = app.mails_to(address).await;
     let told = mails.into_iter().filter(|mail| mail.text.contains("/stop-access"));
-    // Each paragraph in one line.
+    // One line for each paragraph.
     told.map(|mail| Mail { text: mail.text.replace("\r\n", "\n").replace('\n', " "), ..mail }).collect()
 }
 
@@ -64,7 +70,7 @@ async fn log(ann: &Patient) -> Vec<String> {
     events.iter().map(|event| event["operation"].as_str().expect("text").to_owned()).collect()
 }
 
-/// A child whose parent is the account's holder; the child's id.
+/// Adds a child of the account's holder. Returns the child's id.
 async fn child(desk: &Client, holder: &Patient) -> String {
     let mut kim = patient_json("Kim", "");
     kim["date_of_birth"] = json!("2011-05-05");
@@ -74,21 +80,20 @@ async fn child(desk: &Client, holder: &Patient) -> String {
     kim
 }
 
-/// An account of nobody's record, such as a private one of a member of the staff.
+/// An account without a record, such as a private one of a staff member.
 async fn account(app: &App, email: &str) -> Patient {
     app.account(email, legwork::actor::Role::Patient, None).await;
     let client = app.anon().sign_in(email, crate::support::people::PASSWORD).await;
     Patient { client, patient_id: String::new(), email: email.into() }
 }
 
-/// Writes another address into the record.
+/// Changes the address in the record.
 async fn readdress(who: &Client, patient: &str, email: Value) {
     let record = format!("/v1/patients/{patient}");
-    let etag = who.get(&record).await.etag();
-    who.patch(&record, &etag, json!({"email": email})).await.expect(200);
+    who.update(&record, json!({"email": email})).await.expect(200);
 }
 
-/// The mails that told this address of a change to a record.
+/// The mails to this address about a change of a record.
 async fn noticed(app: &App, address: &str) -> Vec<Mail> {
     let mails = app.mails_to(address).await;
     let noticed =
@@ -97,17 +102,17 @@ async fn noticed(app: &App, address: &str) -> Vec<Mail> {
 }
 
 both! {
-    async fn row_20_a_guardian_of_an_adult_reads_nothing_before_a_second_member_of_the_staff_confirms(app: App) {
+    async fn row_20_an_account_other_than_the_adult_patients_has_no_access_before_a_second_staff_member_confirms(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
-        // Carl is an account of whoever works at the desk.
+        // Carl is a private account of a front-desk employee.
         let (ann, carl) = (app.patient("ann").await, app.patient("carl").await);
-        for relation in ["guardian", "parent"] {
+        for relation in ["guardian", "parent", "caregiver"] {
             let given = give(&desk, &ann.patient_id, &carl, relation).await;
             assert_eq!(given.expect(201).body["confirmation_required"], true);
             reads_nothing(&carl, &ann.patient_id).await;
             assert_eq!(listed(&desk, &ann.patient_id, &carl).await["ended"], false);
             assert_eq!(listed(&ann, &ann.patient_id, &carl).await["confirmation_required"], true, "she sees who waits");
-            // Neither the one who gave it nor the account itself is a second person.
+            // Neither the granting staff member nor the account itself is a second person.
             confirm(&desk, &ann.patient_id, &carl).await.problem(403, "second_person_required");
             confirm(&carl, &ann.patient_id, &carl).await.problem(403, "role_forbidden");
             give(&desk, &ann.patient_id, &carl, relation).await.expect(201);
@@ -120,18 +125,18 @@ both! {
             assert_eq!(confirmed.string("/confirmed_by"), admin.user_id);
             reads_all(&carl, &ann.patient_id).await;
             confirm(&admin, &ann.patient_id, &carl).await.problem(409, "not_pending");
-            // To verify it again changes nothing.
+            // Verifying it again changes nothing.
             give(&desk, &ann.patient_id, &carl, relation).await.expect(201);
             reads_all(&carl, &ann.patient_id).await;
         }
-        assert_eq!(told(&app, &ann.email).await.len(), 2, "once for each relation");
+        assert_eq!(told(&app, &ann.email).await.len(), 3, "once for each relation");
         let log = log(&ann).await;
-        for operation in ["grant_patient_access", "confirm_patient_access"] {
+        for operation in ["create_patient_access", "confirm_patient_access"] {
             assert!(log.iter().any(|entry| entry == operation), "{operation} in {log:?}");
         }
-        // A carer helps at once; the patient is told. What was a carer's is not a guardian's without a second person.
+        // Changing a caregiver to a guardian needs a second person.
         let bob = app.patient("bob").await;
-        give(&desk, &ann.patient_id, &bob, "caregiver").await.expect(201);
+        help(&desk, &admin, &ann.patient_id, &bob).await;
         reads_all(&bob, &ann.patient_id).await;
         give(&admin, &ann.patient_id, &bob, "guardian").await.expect(201);
         reads_nothing(&bob, &ann.patient_id).await;
@@ -140,7 +145,7 @@ both! {
         confirm(&desk, &ann.patient_id, &app.patient("eve").await).await.problem(404, "not_found");
     }
 
-    async fn row_20_an_accepted_invitation_waits_for_the_second_member_of_the_staff_as_well(app: App) {
+    async fn row_20_an_accepted_invitation_also_waits_for_a_second_staff_member(app: App) {
         let (desk, admin, ann) = (app.desk().await, app.admin().await, app.patient("ann").await);
         let path = format!("/v1/patients/{}/invitation", ann.patient_id);
         desk.post(&path, json!({"email": "carl@example.org", "relation": "guardian"})).await.expect(202);
@@ -158,7 +163,7 @@ both! {
         assert!(log(&ann).await.iter().any(|entry| entry == "accept_invitation"));
     }
 
-    async fn row_20_a_doctor_gives_access_to_the_record_of_a_patient_they_treat_or_for_a_reason(app: App) {
+    async fn row_20_a_practitioner_grants_access_for_a_patient_they_treat_or_with_a_reason(app: App) {
         app.clinic().await;
         let doctor = app.doctor().await.without_reason();
         let (ann, carl) = (app.patient("ann").await, app.patient("carl").await);
@@ -178,11 +183,11 @@ both! {
         reads_all(&carl, &ann.patient_id).await;
     }
 
-    async fn row_20_the_patient_and_everybody_with_access_is_told_and_the_new_account_is_not(app: App) {
+    async fn row_20_the_patient_and_all_with_access_are_notified_and_the_new_account_is_not(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         app.clinic().await;
         let (ann, bob, carl) = (app.patient("ann").await, app.patient("bob").await, app.patient("carl").await);
-        give(&desk, &ann.patient_id, &bob, "caregiver").await.expect(201);
+        help(&desk, &admin, &ann.patient_id, &bob).await;
         give(&desk, &ann.patient_id, &carl, "guardian").await.expect(201);
         let to_ann = told(&app, &ann.email).await;
         assert_eq!(to_ann.len(), 2);
@@ -198,13 +203,13 @@ both! {
                 assert!(!all.contains(secret), "{secret} in {all}");
             }
         }
-        // What waits is not told of what comes next: it is no access yet.
+        // A waiting account gets no further notices, because it has no access yet.
         let dan = app.patient("dan").await;
         give(&admin, &ann.patient_id, &dan, "caregiver").await.expect(201);
         assert!(told(&app, &carl.email).await.is_empty());
         assert_eq!(told(&app, &bob.email).await.len(), 2);
 
-        // Without an address of her own, Edna is called; also where the one in the record is the new account's.
+        // Edna is called if she has no address, or only that of the new account.
         for (name, email) in [("Edna", Value::Null), ("Elsa", json!(carl.email))] {
             let mut body = patient_json(name, "");
             body["email"] = email;
@@ -216,7 +221,7 @@ both! {
             assert!(words.contains(name) && words.contains("as your carer") && !words.contains("http"), "{words}");
         }
         assert!(app.mails_to(&carl.email).await.is_empty());
-        // Her own account at the address in the record is herself. At another address somebody may pose as her.
+        // An own account with the address in the record is the patient. With another address it may be an impostor.
         for (address, mails) in [("fay@example.org", 0), ("mallory@example.org", 1)] {
             let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
             desk.post(&format!("/v1/patients/{fay}/invitation"), json!({"email": address, "relation": "self"})).await.expect(202);
@@ -230,8 +235,8 @@ both! {
     async fn row_20_the_link_in_the_mail_stops_the_access_at_once(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let (ann, bob, carl) = (app.patient("ann").await, app.patient("bob").await, app.patient("carl").await);
-        give(&desk, &ann.patient_id, &bob, "caregiver").await.expect(201);
-        // A guardian is stopped before and after the confirmation.
+        help(&desk, &admin, &ann.patient_id, &bob).await;
+        // A guardian can be stopped before and after the confirmation.
         for is_confirmed in [false, true] {
             give(&desk, &ann.patient_id, &carl, "guardian").await.expect(201);
             if is_confirmed {
@@ -248,11 +253,11 @@ both! {
             object(&app, &token).await.expect(204);
         }
         let log = log(&ann).await;
-        assert_eq!(log.iter().filter(|entry| *entry == "object_to_patient_access").count(), 4, "{log:?}");
+        assert_eq!(log.iter().filter(|entry| *entry == "create_access_objection").count(), 4, "{log:?}");
         object(&app, "x").await.invalid("/token", "invalid_token");
-        // A link is about one giving, and works also where the access of the account that it was mailed to was taken away.
+        // A link belongs to one grant, and works even if the access of its recipient was revoked.
         let (old, bobs) = (told(&app, &ann.email).await.pop().expect("a mail"), told(&app, &bob.email).await.pop().expect("a mail"));
-        give(&desk, &ann.patient_id, &carl, "caregiver").await.expect(201);
+        help(&desk, &admin, &ann.patient_id, &carl).await;
         for mail in [&old, &bobs] {
             object(&app, &mail.token()).await.invalid("/token", "invalid_token");
         }
@@ -262,7 +267,7 @@ both! {
         reads_all(&carl, &ann.patient_id).await;
         object(&app, &bobs).await.expect(204);
         reads_nothing(&carl, &ann.patient_id).await;
-        // A stopped account of her own does not keep the patient from having one.
+        // After her own account was stopped, the patient can have another one.
         let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
         let posing = app.account("mallory@example.org", legwork::actor::Role::Patient, None).await;
         desk.post(&access(&fay), json!({"email": "mallory@example.org", "relation": "self"})).await.expect(201);
@@ -274,11 +279,11 @@ both! {
         assert!(shown.iter().any(|item| item["user_id"] == posing.to_string() && item["ended"] == true), "{shown:#?}");
     }
 
-    async fn row_20_an_adult_patient_stops_the_access_of_others_and_nobody_else_does(app: App) {
-        let desk = app.desk().await;
+    async fn row_20_only_an_adult_patient_stops_the_access_of_others(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
         let (ann, bob, carl) = (app.patient("ann").await, app.patient("bob").await, app.patient("carl").await);
-        give(&desk, &ann.patient_id, &bob, "caregiver").await.expect(201);
-        give(&desk, &ann.patient_id, &carl, "caregiver").await.expect(201);
+        help(&desk, &admin, &ann.patient_id, &bob).await;
+        help(&desk, &admin, &ann.patient_id, &carl).await;
         let path = |patient: &str, holder: &Patient| format!("{}/{}", access(patient), holder.user_id);
         app.patient("eve").await.delete(&path(&ann.patient_id, &carl)).await.problem(404, "not_found");
         bob.delete(&path(&ann.patient_id, &carl)).await.problem(403, "patient_only");
@@ -287,25 +292,25 @@ both! {
         ann.delete(&path(&ann.patient_id, &carl)).await.expect(204);
         reads_nothing(&carl, &ann.patient_id).await;
         assert!(listed(&desk, &ann.patient_id, &carl).await["stopped_at"].is_string());
-        assert!(log(&ann).await.iter().any(|entry| entry == "revoke_patient_access"));
-        // A minor does not end the access of a parent, nor one parent that of another.
+        assert!(log(&ann).await.iter().any(|entry| entry == "delete_patient_access"));
+        // A minor cannot end the access of a parent, nor a parent that of the other.
         let kim = child(&desk, &bob).await;
         give(&desk, &kim, &carl, "parent").await.expect(201);
         let email = "kim@example.org";
         app.account(email, legwork::actor::Role::Patient, None).await;
         desk.post(&access(&kim), json!({"email": email, "relation": "self"})).await.expect(201);
         let own = app.anon().sign_in(email, crate::support::people::PASSWORD).await;
+        admin.post_empty(&format!("{}/{}/confirm", access(&kim), own.user_id)).await.expect(200);
         own.delete(&path(&kim, &bob)).await.problem(403, "patient_only");
         bob.delete(&path(&kim, &carl)).await.problem(403, "patient_only");
     }
 
-    async fn row_20_a_birth_date_that_made_an_adult_a_minor_for_a_moment_opens_nothing(app: App) {
+    async fn row_20_a_birth_date_changed_to_a_minors_for_a_moment_grants_no_access(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let (ann, bob, carl) = (app.patient("ann").await, app.patient("bob").await, app.patient("carl").await);
         let record = format!("/v1/patients/{}", ann.patient_id);
         let born = async |day: &str| {
-            let etag = desk.get(&record).await.etag();
-            desk.patch(&record, &etag, json!({"date_of_birth": day})).await.expect(200);
+            desk.update(&record, json!({"date_of_birth": day})).await.expect(200);
         };
         give(&desk, &ann.patient_id, &bob, "guardian").await.expect(201);
         confirm(&admin, &ann.patient_id, &bob).await.expect(200);
@@ -316,7 +321,7 @@ both! {
             reads_nothing(&carl, &ann.patient_id).await;
             confirm(&desk, &ann.patient_id, &carl).await.problem(403, "second_person_required");
         }
-        // Also where the wrong date stays for longer than the record is guarded.
+        // Also if the wrong date stays for longer than 30 days.
         app.clock.advance(SignedDuration::from_hours(24 * 31));
         give(&desk, &ann.patient_id, &carl, "guardian").await.expect(201);
         reads_all(&carl, &ann.patient_id).await;
@@ -324,24 +329,24 @@ both! {
         reads_nothing(&carl, &ann.patient_id).await;
         assert_eq!(listed(&desk, &ann.patient_id, &carl).await["confirmation_required"], true);
         confirm(&desk, &ann.patient_id, &carl).await.problem(403, "second_person_required");
-        // What a second person has confirmed stays confirmed.
+        // A confirmation by a second person stays valid.
         reads_all(&bob, &ann.patient_id).await;
         assert_eq!(told(&app, &ann.email).await.len(), 4);
-        // A minor's access that ends with the birthday is none that waits.
+        // Access to a minor that ended on the birthday does not wait for confirmation.
         let kim = child(&desk, &carl).await;
         app.clock.advance(SignedDuration::from_hours(24 * 365 * 4));
         assert_eq!(listed(&desk, &kim, &carl).await["confirmation_required"], false);
         assert_eq!(listed(&desk, &kim, &carl).await["ended"], true);
     }
 
-    async fn row_20_another_address_in_the_record_gives_no_account_access_without_a_second_person(app: App) {
+    async fn row_20_access_after_a_changed_address_needs_a_second_staff_member(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let (bob, carl) = (app.patient("bob").await, account(&app, "carl@example.org").await);
         let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
-        give(&desk, &fay, &bob, "caregiver").await.expect(201);
+        help(&desk, &admin, &fay, &bob).await;
         assert_eq!(noticed(&app, "fay@example.org").await.len(), 0);
         readdress(&desk, &fay, json!(carl.email)).await;
-        // The address before is told, and each account that acts for her; in neutral words.
+        // The former address and each account with access are notified, in neutral words.
         let (to_fay, to_bob) = (noticed(&app, "fay@example.org").await, noticed(&app, &bob.email).await);
         assert_eq!((to_fay.len(), to_bob.len()), (1, 1));
         assert!(to_fay[0].text.contains("your record") && to_fay[0].text.contains("call us at once"), "{}", to_fay[0].text);
@@ -355,7 +360,7 @@ both! {
             reads_nothing(&carl, &fay).await;
             confirm(&desk, &fay, &carl).await.problem(403, "second_person_required");
         }
-        // The address that was there before does not undo it, nor does an invitation pass by it.
+        // Restoring the former address does not lift this, and an invitation does not bypass it.
         readdress(&desk, &fay, json!("fay@example.org")).await;
         let path = format!("/v1/patients/{fay}/invitation");
         desk.post(&path, json!({"email": "dan@example.org", "relation": "self"})).await.expect(202);
@@ -366,32 +371,115 @@ both! {
         reads_nothing(&dan, &fay).await;
         confirm(&admin, &fay, &dan).await.expect(200);
         reads_all(&dan, &fay).await;
-        // What stood before stands, and after 30 days one person is enough again.
+        // Earlier access stays, and after 30 days one person is enough again.
         reads_all(&bob, &fay).await;
+        let (kim, eve) = (child(&desk, &bob).await, app.patient("eve").await);
+        readdress(&desk, &kim, json!("kim@example.org")).await;
+        for is_required in [true, false] {
+            let given = give(&desk, &kim, &eve, "parent").await;
+            assert_eq!(given.expect(201).body["confirmation_required"], is_required);
+            desk.delete(&format!("{}/{}", access(&kim), eve.user_id)).await.expect(204);
+            app.clock.advance(SignedDuration::from_hours(24 * 30 + 1));
+        }
+    }
+
+    async fn row_20_an_own_account_at_another_address_than_the_records_waits_for_a_second_staff_member(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let (bob, mallory) = (app.patient("bob").await, account(&app, "mallory@example.org").await);
+        // Fay is an adult with an address, Edna has none, Kim is a minor.
+        let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
+        let mut edna = patient_json("Edna", "");
+        edna["email"] = Value::Null;
+        let edna = desk.post("/v1/patients", edna).await.expect(201).id();
+        let kim = child(&desk, &bob).await;
+        for patient in [&fay, &edna, &kim] {
+            let given = give(&desk, patient, &mallory, "self").await;
+            assert_eq!(given.expect(201).body["confirmation_required"], true);
+            reads_nothing(&mallory, patient).await;
+            confirm(&desk, patient, &mallory).await.problem(403, "second_person_required");
+            confirm(&admin, patient, &mallory).await.expect(200);
+            mallory.get(&format!("/v1/patients/{patient}")).await.expect(200);
+            desk.delete(&format!("{}/{}", access(patient), mallory.user_id)).await.expect(204);
+        }
+        // The same holds for an invitation.
+        let gus = desk.post("/v1/patients", patient_json("Gus", "gus@example.org")).await.expect(201).id();
+        desk.post(&format!("/v1/patients/{gus}/invitation"), json!({"email": mallory.email, "relation": "self"})).await.expect(202);
+        let token = app.mails_to(&mallory.email).await.pop().expect("a mail").token();
+        app.anon().post("/v1/invitations/accept", json!({"token": token})).await.expect(204);
+        reads_nothing(&mallory, &gus).await;
+        // An account with the address of the record needs one person.
+        let hal = desk.post("/v1/patients", patient_json("Hal", "Hal@example.org")).await.expect(201).id();
+        let own = account(&app, "hal@example.org").await;
+        assert_eq!(give(&desk, &hal, &own, "self").await.expect(201).body["confirmation_required"], false);
+        reads_all(&own, &hal).await;
+    }
+
+    async fn row_20_access_after_a_changed_telephone_number_needs_a_second_staff_member(app: App) {
+        let (desk, bob, eve) = (app.desk().await, app.patient("bob").await, app.patient("eve").await);
+        let minor = async |name: &str, email: Value, phone: Value| {
+            let mut body = patient_json(name, "");
+            body["date_of_birth"] = json!("2011-05-05");
+            (body["email"], body["phone"]) = (email, phone);
+            if body["email"].is_null() && body["phone"].is_null() {
+                // Only an account creates a record without any contact.
+                body["relation"] = json!("parent");
+                return bob.post("/v1/patients", body).await.expect(201).id();
+            }
+            desk.post("/v1/patients", body).await.expect(201).id()
+        };
+        let (first, second) = (json!("+1 212 555 0143"), json!("+1 212 555 0144"));
+        for (name, email, was, phone, is_required) in [
+            ("Kim", Value::Null, first.clone(), second.clone(), true),
+            ("Lee", json!("lee@example.org"), first.clone(), Value::Null, true),
+            ("Max", Value::Null, Value::Null, first.clone(), true),
+            // The mail still reaches the patient.
+            ("Noa", json!("noa@example.org"), Value::Null, first.clone(), false),
+        ] {
+            let patient = minor(name, email, was).await;
+            desk.update(&format!("/v1/patients/{patient}"), json!({"phone": phone})).await.expect(200);
+            let given = give(&desk, &patient, &eve, "parent").await;
+            assert_eq!(given.expect(201).body["confirmation_required"], is_required, "{name}");
+        }
+    }
+
+    async fn row_20_access_after_a_stopped_one_needs_a_second_staff_member(app: App) {
+        let (desk, bob, carl) = (app.desk().await, app.patient("bob").await, app.patient("carl").await);
+        let kim = child(&desk, &bob).await;
+        let require = async |holder: &Patient, is_required: bool| {
+            let given = give(&desk, &kim, holder, "parent").await;
+            assert_eq!(given.expect(201).body["confirmation_required"], is_required);
+        };
+        require(&carl, false).await;
+        let token = told(&app, &bob.email).await.pop().expect("a mail").token();
+        object(&app, &token).await.expect(204);
+        // Also to another account, until 30 days have passed.
+        for holder in [&carl, &app.patient("eve").await] {
+            require(holder, true).await;
+            reads_nothing(holder, &kim).await;
+            desk.delete(&format!("{}/{}", access(&kim), holder.user_id)).await.expect(204);
+        }
         app.clock.advance(SignedDuration::from_hours(24 * 30 + 1));
-        let eve = app.patient("eve").await;
-        let given = give(&desk, &fay, &eve, "caregiver").await;
-        assert_eq!(given.expect(201).body["confirmation_required"], false);
+        require(&carl, false).await;
     }
 
-    async fn row_20_an_address_that_an_account_noted_counts_as_changed_when_the_staff_confirm_it(app: App) {
+    async fn row_20_an_address_from_an_account_counts_as_changed_when_staff_confirm_it(app: App) {
         let desk = app.desk().await;
-        let (ann, bob, carl) = (app.patient("ann").await, app.patient("bob").await, app.patient("carl").await);
-        give(&desk, &ann.patient_id, &bob, "caregiver").await.expect(201);
-        readdress(&bob, &ann.patient_id, json!(carl.email)).await;
-        assert_eq!(give(&desk, &ann.patient_id, &carl, "caregiver").await.expect(201).body["confirmation_required"], false);
-        desk.delete(&format!("{}/{}", access(&ann.patient_id), carl.user_id)).await.expect(204);
-        readdress(&desk, &ann.patient_id, json!(carl.email)).await;
-        assert_eq!(give(&desk, &ann.patient_id, &carl, "caregiver").await.expect(201).body["confirmation_required"], true);
-        reads_nothing(&carl, &ann.patient_id).await;
+        let (bob, carl) = (app.patient("bob").await, app.patient("carl").await);
+        let kim = child(&desk, &bob).await;
+        readdress(&bob, &kim, json!(carl.email)).await;
+        assert_eq!(give(&desk, &kim, &carl, "parent").await.expect(201).body["confirmation_required"], false);
+        desk.delete(&format!("{}/{}", access(&kim), carl.user_id)).await.expect(204);
+        readdress(&desk, &kim, json!(carl.email)).await;
+        assert_eq!(give(&desk, &kim, &carl, "parent").await.expect(201).body["confirmation_required"], true);
+        reads_nothing(&carl, &kim).await;
     }
 
-    async fn row_20_an_owner_whose_account_loses_its_access_is_told_and_can_still_stop_others(app: App) {
+    async fn row_20_an_owner_whose_account_loses_access_is_notified_and_can_still_stop_others(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
         let carl = account(&app, "carl@example.org").await;
-        // Her own account is taken off the record, or made that of somebody else.
-        give(&desk, &ann.patient_id, &bob, "caregiver").await.expect(201);
+        // Her own account loses its access, or becomes another person's.
+        help(&desk, &admin, &ann.patient_id, &bob).await;
         let stop_bob = told(&app, &ann.email).await.pop().expect("a mail").token();
         desk.delete(&format!("{}/{}", access(&ann.patient_id), ann.user_id)).await.expect(204);
         let notices = noticed(&app, &ann.email).await;
@@ -399,7 +487,7 @@ both! {
         assert!(notices[0].text.contains("ended the access of your account to your record"), "{}", notices[0].text);
         give(&desk, &ann.patient_id, &carl, "self").await.expect(201);
         reads_nothing(&carl, &ann.patient_id).await;
-        // A carer stops no access of who may be the patient. The patient does, at the address in the record.
+        // A carer cannot stop the patient's own account. The patient can, with the link mailed to the record's address.
         let to_bob = app.mails_to(&bob.email).await;
         let told_of_self = to_bob.iter().filter(|mail| mail.text.contains("own account")).collect::<Vec<_>>();
         assert_eq!(told_of_self.len(), 1);
@@ -411,7 +499,7 @@ both! {
             object(&app, token).await.expect(204);
             reads_nothing(holder, &ann.patient_id).await;
         }
-        // What was her own and becomes another's guards the record as well.
+        // Changing her own account to another relation has the same effect.
         let gus = app.patient("gus").await;
         give(&desk, &gus.patient_id, &gus, "caregiver").await.expect(201);
         let eve = account(&app, "eve@example.org").await;
@@ -419,7 +507,7 @@ both! {
         assert_eq!(given.expect(201).body["confirmation_required"], true);
     }
 
-    async fn row_20_the_call_about_an_access_is_closed_by_another_than_who_gave_it(app: App) {
+    async fn row_20_the_call_about_an_access_is_closed_by_another_staff_member_than_the_granting_one(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let carl = app.patient("carl").await;
         let mut edna = patient_json("Edna", "");
@@ -427,18 +515,18 @@ both! {
         let edna = desk.post("/v1/patients", edna).await.expect(201).id();
         give(&desk, &edna, &carl, "caregiver").await.expect(201);
         app.clock.advance(SignedDuration::from_secs(1));
-        // Another relation is another's giving.
+        // Changing the relation makes the changing staff member the granting one.
         give(&admin, &edna, &carl, "guardian").await.expect(201);
         let calls = desk.get("/v1/messages?status=to_phone").await.items();
         assert_eq!(calls.len(), 2, "{calls:#?}");
         for (call, giver, other) in [(&calls[1], &desk, &admin), (&calls[0], &admin, &desk)] {
-            let path = format!("/v1/messages/{}/done", call["id"].as_str().expect("an id"));
+            let path = format!("/v1/messages/{}/complete", call["id"].as_str().expect("an id"));
             giver.post(&path, json!({})).await.problem(403, "second_person_required");
             other.post(&path, json!({})).await.expect(200);
         }
     }
 
-    async fn row_20_an_objection_wins_over_a_confirmation_at_the_same_time(app: App) {
+    async fn row_20_an_objection_overrides_a_parallel_confirmation(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let (ann, carl) = (app.patient("ann").await, app.patient("carl").await);
         for _ in 0..8 {

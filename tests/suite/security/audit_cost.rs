@@ -1,7 +1,7 @@
-//! What the audit trail costs: bookings, reads and searches by sixteen clients with and without their events, in turns, in one
-//! run.
+//! Measures the cost of the audit trail: bookings, reads and searches by sixteen clients with and without events, in
+//! turns, in one run.
 //!
-//! `cargo test --test suite what_the_audit_trail_costs -- --ignored --nocapture --test-threads 1`
+//! `cargo test --test suite measures_the_cost_of_the_audit_trail -- --ignored --nocapture --test-threads 1`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,24 +9,25 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 use futures_util::future::join_all;
 use legwork::actor::{Actor, Role};
-use legwork::appointments::booking::{self, Booking};
+use legwork::appointments::booking::{self, NewAppointment};
 use legwork::audit::{self, AuditOutcome, Event, queue};
+use legwork::audit_context::AuditContext;
+use legwork::context::Tx;
 use legwork::db::schema::slots;
 use legwork::env::Env;
 use legwork::http::Limit;
 use legwork::identifiers::Identifiers;
 use legwork::ids::{AuditEventId, PatientId, SessionId, SlotId, UserId, VisitTypeId};
 use legwork::patients;
-use legwork::patients::store::Search;
-use legwork::trail::Trail;
+use legwork::patients::records::searching::{self, Search};
 use tokio::sync::watch;
 
 use crate::support::people::patient_json;
-use crate::support::{App, aloud, both};
+use crate::support::{App, both, print_uncaptured};
 
 const CLIENTS: usize = 16;
 const ROUNDS: usize = 6;
-/// Of one client in one round.
+/// For one client in one round.
 const BOOKINGS: usize = 10;
 const READS: usize = 200;
 const SEARCHES: usize = 20;
@@ -34,8 +35,11 @@ const SEARCHES: usize = 20;
 const PAGE: i64 = 50;
 
 fn actor(user: UserId, operation: &str) -> Actor {
-    let trail =
-        Trail::of_request(operation, Some("0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into()), Some([192, 0, 2, 7].into()));
+    let trail = AuditContext::of_request(
+        operation,
+        Some("0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into()),
+        Some([192, 0, 2, 7].into()),
+    );
     trail.note_actor(user, Some(Role::FrontDesk));
     Actor {
         user_id: user,
@@ -49,7 +53,7 @@ fn actor(user: UserId, operation: &str) -> Actor {
 
 async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, slot: SlotId, audited: bool) {
     let (shared, actor) = (env.clone(), actor(user, "create_appointment"));
-    let booking = Booking {
+    let new = NewAppointment {
         slot_id: slot,
         visit_type_id: visit,
         patient_id: patient,
@@ -58,7 +62,7 @@ async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, s
         identifiers: Identifiers::default(),
     };
     let booked = env.db.write(move |tx| {
-        let booked = booking::book(tx, &shared, &actor, &booking)?;
+        let booked = booking::insert(&mut Tx::new(tx, &shared, &actor, &actor.trail), &new)?;
         if audited {
             audit::record(tx, &shared, &actor.trail, booked.appointment.id.0)?;
         }
@@ -77,7 +81,7 @@ async fn read(env: &Env, queue: &queue::Queue, user: UserId, patient: PatientId,
     }
 }
 
-/// How much of a search is written down.
+/// What is recorded of a search.
 #[derive(Clone, Copy, PartialEq)]
 enum Noted {
     Nothing,
@@ -88,8 +92,7 @@ enum Noted {
 async fn search(env: &Env, queue: &queue::Queue, user: UserId, noted: Noted) {
     let trail = actor(user, "list_patients").trail;
     let limit = Limit::new(Some(PAGE)).expect("a limit");
-    let rows =
-        env.db.read(move |conn| patients::store::search(conn, &Search::default(), None, limit)).await.expect("found");
+    let rows = env.db.read(move |conn| searching::find(conn, &Search::default(), None, limit)).await.expect("found");
     let (rows, _) = limit.page(rows, "list", |row| (row.patient.created_at, row.patient.id.0));
     assert_eq!(rows.len(), 50);
     if noted == Noted::Patients {
@@ -107,7 +110,7 @@ fn rate(count: usize, took: Duration) -> f64 {
 
 both! {
     #[ignore = "a measurement"]
-    async fn what_the_audit_trail_costs(app: App) {
+    async fn measures_the_cost_of_the_audit_trail(app: App) {
         let clinic = app.clinic().await;
         let desk = app.desk().await;
         let user: UserId = desk.user_id.parse().expect("an id");
@@ -143,7 +146,7 @@ both! {
         }
         let count = ROUNDS * CLIENTS * BOOKINGS;
         let [without, with] = took.map(|took| rate(count, took));
-        aloud(&format!("\n==> {:?}: bookings/s without {without:.0}, with their events {with:.0}: ratio {:.2}", app.engine, with / without));
+        print_uncaptured(&format!("\n==> {:?}: bookings/s without {without:.0}, with their events {with:.0}: ratio {:.2}", app.engine, with / without));
 
         let (stop, stopping) = watch::channel(false);
         let (queue, worker) = queue::start(&app.env, stopping);
@@ -160,7 +163,7 @@ both! {
             took[usize::from(audited)] += started.elapsed();
         }
         let [without, with] = took.map(|took| rate(ROUNDS * CLIENTS * READS, took));
-        aloud(&format!("==> {:?}: reads/s without {without:.0}, with their events {with:.0}: ratio {:.2}", app.engine, with / without));
+        print_uncaptured(&format!("==> {:?}: reads/s without {without:.0}, with their events {with:.0}: ratio {:.2}", app.engine, with / without));
 
         for number in CLIENTS..80 {
             let name = format!("p{number}");
@@ -179,7 +182,7 @@ both! {
             took[round % 3] += started.elapsed();
         }
         let [without, event, patients] = took.map(|took| rate(ROUNDS * CLIENTS * SEARCHES, took));
-        aloud(&format!("==> {:?}: searches/s of {PAGE} patients without {without:.0}, with their events {event:.0}, with the patients as well \
+        print_uncaptured(&format!("==> {:?}: searches/s of {PAGE} patients without {without:.0}, with their events {event:.0}, with the patients as well \
             {patients:.0}: ratios {:.2} and {:.2}\n", app.engine, event / without, patients / without));
         stop.send(true).expect("it listens");
         worker.await.expect("it ends");

@@ -1,7 +1,7 @@
-//! Rows 16, 17 and 21: what patients tell their doctors is in no mail, no log, no figure, no error and not readable on the disk.
+//! Rows 16, 17 and 21: health data is in no mail, log, metric or error, and not readable on the disk.
 //!
-//! Every free text that is meant to be sealed holds a word of its own that occurs nowhere else. The real program runs with
-//! its log at `debug`; afterwards everything that it wrote anywhere is searched for the words.
+//! Every sealed free text contains a unique word. The real program runs with
+//! its log at `debug`; then the test searches everything that it wrote for the words.
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +15,9 @@ use serde_json::json;
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::process::{self, Process};
 use crate::support::site::{DATA_KEYS, JWT_SECRET, Site};
-use crate::support::{Client, Engine, Reply, app, clinic};
+use crate::support::{Client, Engine, Reply, app, clinic, eventually, not_empty};
 
-/// Hands out words that nobody else uses, and remembers them with what they stand for.
+/// Generates unique words, and remembers where each is used.
 #[derive(Default)]
 struct Canaries(Vec<(String, &'static str)>);
 
@@ -33,18 +33,18 @@ impl Canaries {
     fn none_in(&self, place: &str, text: &[u8]) {
         for (word, of) in &self.0 {
             let found = text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
-            assert!(!found, "{of} stands in {place}");
+            assert!(!found, "{of} is in {place}");
         }
-        // Reading or writing the one in the other's form would hide it.
+        // A binary column in hexadecimal would hide the word.
         for (word, of) in &self.0 {
             let hex: String = word.bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
             let found = text.windows(hex.len()).any(|window| window.eq_ignore_ascii_case(hex.as_bytes()));
-            assert!(!found, "{of} stands in {place}, in hexadecimal");
+            assert!(!found, "{of} is in {place}, in hexadecimal");
         }
     }
 }
 
-/// Puts a word into everything that can be said about a patient, and reads it all back where it is meant to be read.
+/// Puts a word into every free text about a patient, and reads all of them back.
 async fn tell_everything(words: &mut Canaries, server: &Process) -> Vec<Reply> {
     let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
     let clinic = clinic::set_up(&admin).await;
@@ -69,7 +69,7 @@ async fn tell_everything(words: &mut Canaries, server: &Process) -> Vec<Reply> {
     let body = json!({"slot_id": slot(0), "visit_type_id": clinic.check, "patient_id": patient, "note": note});
     let booked = desk.post_with("/v1/appointments", body.clone(), &[("Idempotency-Key", "canary-1")]).await;
     assert_eq!(booked.expect(201).string("/note"), note, "the clinic itself may read it");
-    // The same slot again: a refusal must not quote the note.
+    // The same slot again: the error must not contain the note.
     refusals.push(desk.post_with("/v1/appointments", body, &[("Idempotency-Key", "canary-2")]).await);
     let cancelled = json!({"reason": words.word("reason of a cancellation")});
     desk.post(&format!("{}/cancel", booked.location()), cancelled).await.expect(200);
@@ -77,7 +77,7 @@ async fn tell_everything(words: &mut Canaries, server: &Process) -> Vec<Reply> {
     desk.post(&format!("/v1/slots/{}/block", slot(4)), blocked).await.expect(200);
 
     intake(words, &desk, &patient, &mut refusals).await;
-    // What is wrong with a request is said by its place, never by its value.
+    // Errors name the place of an invalid value, never the value.
     let unknown = json!({"given_name": "Ann", "favourite_animal": words.word("unknown member")});
     refusals.push(desk.post("/v1/patients", unknown).await);
     refusals.push(
@@ -95,7 +95,7 @@ async fn tell_everything(words: &mut Canaries, server: &Process) -> Vec<Reply> {
     refusals
 }
 
-/// The words of a history.
+/// An intake with words in its answers.
 async fn intake(words: &mut Canaries, desk: &Client, patient: &str, refusals: &mut Vec<Reply>) {
     let intake = desk.post(&format!("/v1/patients/{patient}/intakes"), json!({"form": "rls-history"})).await;
     let answers = json!({"answers": {
@@ -127,7 +127,7 @@ fn rows(conn: &mut Conn) -> Vec<(String, String)> {
             .load(conn)
             .expect("tables");
     let mut all = Vec::new();
-    for Line { line: table } in tables {
+    for Line { line: table } in not_empty(&tables) {
         let rows: Vec<Line> =
             diesel::sql_query(format!("SELECT row::text AS line FROM {table} AS row")).load(conn).expect("rows");
         all.extend(rows.into_iter().map(|row| (table.clone(), row.line)));
@@ -154,13 +154,13 @@ fn nothing_leaks(engine: Engine) {
                 words.none_in("a mail", part.as_bytes());
             }
         }
-        // While it runs, so that the journal is looked at as well.
+        // While the server runs, so that the journal is searched as well.
         search_folder(&words, site.folder.path());
         backup(&words, &site);
         words.none_in("the log", server.log().as_bytes());
-        assert!(server.log().contains("legwork::sql"), "the log is as talkative as it can be");
+        assert!(server.log().contains("legwork::sql"), "the log contains every statement");
         for secret in [PASSWORD, JWT_SECRET, DATA_KEYS] {
-            assert!(!server.log().contains(secret), "a secret stands in the log");
+            assert!(!server.log().contains(secret), "a secret is in the log");
         }
     });
     for (table, row) in rows(&mut site.connect()) {
@@ -169,16 +169,14 @@ fn nothing_leaks(engine: Engine) {
 }
 
 async fn wait_for_mail(site: &Site) {
-    for _ in 0..200 {
-        if crate::support::mails::read(&site.mail_dir()).len() >= 2 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("no mails came");
+    eventually(async || match crate::support::mails::read(&site.mail_dir()).len() {
+        2.. => Ok(()),
+        count => Err(format!("{count} mails")),
+    })
+    .await;
 }
 
-/// Every file under a folder, the database and its journal among them.
+/// Searches every file in a folder, including the database and its journal.
 fn search_folder(words: &Canaries, folder: &Path) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -190,7 +188,7 @@ fn search_folder(words: &Canaries, folder: &Path) {
     }
 }
 
-/// A backup of the embedded engine.
+/// Searches a backup of the SQLite file.
 fn backup(words: &Canaries, site: &Site) {
     if site.engine == Engine::Sqlite {
         let file = site.folder.path().join("backup.db");

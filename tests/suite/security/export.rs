@@ -1,4 +1,4 @@
-//! Everything that is held on a patient, in one document; and that none of it can be read from the database alone.
+//! The export of all data about a patient; and that free text cannot be read from the database alone.
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -7,9 +7,9 @@ use legwork::db::Conn;
 use serde_json::{Value, json};
 
 use crate::support::clinic::free_slots;
-use crate::support::{App, Client, Clinic, Engine, Patient, both};
+use crate::support::{App, Client, Clinic, Engine, Patient, both, not_empty};
 
-/// A word that nobody writes by chance. It goes into every text that somebody can write freely.
+/// A unique word for every free text.
 const CANARY: &str = "Kanarienvogelgesang";
 
 fn example() -> Value {
@@ -17,7 +17,7 @@ fn example() -> Value {
     example["answers"].clone()
 }
 
-/// A patient of whom everything is held that can be, with the canary in every free text; the day is in June.
+/// Creates a patient with every kind of data and the canary in every free text, in June.
 struct Story {
     app: App,
     ann: Patient,
@@ -61,8 +61,7 @@ async fn tell(app: App) -> Story {
     answers.as_object_mut().expect("answers").remove("irls");
     answers["medications"][0]["name"] = CANARY.into();
     let intake = ann.post(&format!("{path}/intakes"), json!({"form": "rls-history"})).await.expect(201).location();
-    let etag = ann.get(&intake).await.expect(200).etag();
-    ann.patch(&intake, &etag, json!({"answers": answers})).await.expect(200);
+    ann.update(&intake, json!({"answers": answers})).await.expect(200);
     ann.post_empty(&format!("{intake}/submit")).await.expect(200);
     let review = json!({"mimic_review": "not_solely_explained", "plan_note": CANARY});
     doctor.post(&format!("{intake}/review"), review).await.expect(200);
@@ -81,7 +80,7 @@ struct Line {
     line: String,
 }
 
-/// All that stands in the database, in whatever form the engine has it.
+/// All bytes of the database, in the engine's format.
 fn everything(story: &Story) -> Vec<u8> {
     if story.app.engine == Engine::Sqlite {
         let path = story.app.site.sqlite_path();
@@ -95,7 +94,7 @@ fn everything(story: &Story) -> Vec<u8> {
             .load(&mut conn)
             .expect("tables");
     let mut all = String::new();
-    for Line { line: table } in tables {
+    for Line { line: table } in not_empty(&tables) {
         let rows: Vec<Line> =
             diesel::sql_query(format!("SELECT t::text AS line FROM \"{table}\" t")).load(&mut conn).expect("rows");
         for row in rows {
@@ -118,7 +117,7 @@ both! {
         assert!(!contains(&all, CANARY.as_bytes()) && !contains(&all, hex.as_bytes()));
     }
 
-    async fn row_02_patients_take_along_everything_that_is_held_on_them_and_no_keys(app: App) {
+    async fn row_02_the_export_has_all_data_about_the_patient_and_no_keys(app: App) {
         let story = tell(app).await;
         let (ann, path) = (&story.ann, format!("/v1/patients/{}/export", story.ann.patient_id));
         let export = ann.get(&path).await;
@@ -161,7 +160,7 @@ both! {
         assert!(!story.clinic.check.is_empty());
     }
 
-    async fn row_01_nobody_else_gets_the_export(app: App) {
+    async fn row_01_other_patients_and_the_desk_do_not_get_the_export(app: App) {
         let (ann, ben, desk) = (app.patient("ann").await, app.patient("ben").await, app.desk().await);
         let path = format!("/v1/patients/{}/export", ann.patient_id);
         app.anon().get(&path).await.problem(401, "unauthenticated");
@@ -171,13 +170,15 @@ both! {
         ann.get(&format!("{path}?x=1")).await.problem(422, "validation_failed");
     }
 
-    async fn row_02_who_helps_a_patient_gets_what_they_see_elsewhere(app: App) {
+    async fn row_02_a_representatives_export_has_what_they_can_see_elsewhere(app: App) {
         let story = tell(app).await;
         let ben = story.app.patient("ben").await;
         let path = format!("/v1/patients/{}", story.ann.patient_id);
         let access = json!({"email": ben.email, "relation": "caregiver"});
         let granted = story.app.desk().await.post(&format!("{path}/access"), access).await;
         assert!([200, 201].contains(&granted.status), "{}", granted.text);
+        let confirmation = format!("{path}/access/{}/confirm", ben.user_id);
+        story.app.admin().await.post_empty(&confirmation).await.expect(200);
         let export = ben.get(&format!("{path}/export")).await;
         assert_eq!(export.expect(200).string("/scope"), "limited");
         for pointer in ["/flags", "/messages", "/audit_events", "/intakes/0/versions", "/intakes/0/review", "/appointments/1/history/1/reason"] {
@@ -188,7 +189,7 @@ both! {
         assert_eq!(export.body["intakes"][0]["computed"], seen.body["computed"]);
     }
 
-    async fn row_02_what_was_entered_in_error_may_be_anothers_and_stays_with_the_doctor(app: App) {
+    async fn row_02_the_export_leaves_out_the_answers_of_intakes_entered_in_error(app: App) {
         let story = tell(app).await;
         story.doctor.post(&format!("{}/void", story.intake), json!({"reason": "Another patient's."})).await.expect(200);
         let path = format!("/v1/patients/{}/export", story.ann.patient_id);

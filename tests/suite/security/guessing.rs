@@ -1,38 +1,39 @@
-//! Rows 7 and 8: guessing from many addresses keeps no owner out, and no throttle tells who has an account.
+//! Rows 7 and 8: guessing from many addresses locks out no owner, and throttling does not reveal accounts.
 
 use std::collections::BTreeMap;
 
+use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
 use legwork::clock::Timestamp;
 use serde_json::{Value, json};
 
 use super::accounts::{WRONG, try_sign_in, wait};
 use crate::support::people::PASSWORD;
-use crate::support::{App, Client, Reply, both};
+use crate::support::{App, Client, Reply, app, both, eventually};
 
-/// A try from an address that the proxy names.
+/// A sign-in from a client address that the proxy reports.
 async fn try_from(app: &App, address: &str, body: Value) -> Reply {
     app.anon().post_with("/v1/sessions", body, &[("X-Forwarded-For", address)]).await
 }
 
-/// Somebody who guesses one account's password from more and more addresses, and comes back from each when told to.
+/// An attacker who guesses one account's password from many addresses, and retries from each after its wait.
 struct Attack<'a> {
     app: &'a App,
     email: &'a str,
-    /// When each address may come back.
+    /// When each address may retry.
     due: BTreeMap<u32, Timestamp>,
-    /// How many guesses of each address were heard.
+    /// The number of checked guesses of each address.
     heard: BTreeMap<u32, u32>,
-    /// How many addresses were heard without having waited.
-    heard_at_once: u32,
+    /// The number of addresses whose first guess was checked.
+    checked_at_once: u32,
 }
 
 impl<'a> Attack<'a> {
     fn new(app: &'a App, email: &'a str) -> Self {
-        Self { app, email, due: BTreeMap::new(), heard: BTreeMap::new(), heard_at_once: 0 }
+        Self { app, email, due: BTreeMap::new(), heard: BTreeMap::new(), checked_at_once: 0 }
     }
 
-    /// A second of it: a guess from so many new addresses, and from a few of those that may come back.
+    /// One second of the attack: a guess from this many new addresses, and retries from a few others.
     async fn go_on(&mut self, new: u32) {
         let now = self.app.clock.now();
         let first = u32::try_from(self.due.len()).expect("few");
@@ -46,7 +47,7 @@ impl<'a> Attack<'a> {
             let next = if reply.status == 429 { wait(&reply) } else { 0 };
             if reply.status == 401 {
                 *self.heard.entry(number).or_default() += 1;
-                self.heard_at_once += u32::from(is_new);
+                self.checked_at_once += u32::from(is_new);
             }
             self.due.insert(number, now.plus(SignedDuration::from_secs(next)));
         }
@@ -55,7 +56,7 @@ impl<'a> Attack<'a> {
 }
 
 both! {
-    async fn row_07_the_right_password_is_heard_within_a_minute_whatever_others_guess_from_many_addresses(app: App) {
+    async fn row_07_the_right_password_works_within_a_minute_whatever_others_guess_from_many_addresses(app: App) {
         let email = app.patient("ann").await.email.clone();
         let app = app.restart(&["--behind-proxy", "127.0.0.1"]);
         let right = json!({"email": email, "password": PASSWORD});
@@ -68,7 +69,7 @@ both! {
                 let mut known = right.clone();
                 known["device_token"] = token.clone();
                 try_from(&app, "192.0.2.77", known).await.expect(201);
-                // Without it, once, for a moment, and everybody guesses on meanwhile.
+                // Without the device token, the right password works once, while the guessing continues.
                 let told = wait(&try_from(&app, "198.51.100.99", right.clone()).await);
                 assert!((1..60).contains(&told), "{told} s");
                 for _ in 0..told {
@@ -77,7 +78,7 @@ both! {
                 try_from(&app, "198.51.100.99", right.clone()).await.expect(201);
             }
         }
-        // And again from elsewhere, after a mistake.
+        // And again from another address, after a wrong password.
         let told = wait(&try_from(&app, "198.51.100.88", json!({"email": email, "password": WRONG})).await);
         app.clock.advance(SignedDuration::from_secs(told));
         try_from(&app, "198.51.100.88", json!({"email": email, "password": WRONG})).await.problem(401, "invalid_credentials");
@@ -85,18 +86,18 @@ both! {
         app.clock.advance(SignedDuration::from_secs(again));
         try_from(&app, "198.51.100.88", right.clone()).await.expect(201);
         assert!(told + again < 60, "{told} s and {again} s");
-        // Of each address a few guesses were heard, and before the attack was noticed twenty.
+        // A few guesses of each address were checked, and twenty before the attack was detected.
         let most = attack.heard.values().max().copied().unwrap_or_default();
-        assert!(most <= 6, "{most} guesses of one address were heard");
-        assert!((1..=20).contains(&attack.heard_at_once), "{} addresses were heard at once", attack.heard_at_once);
+        assert!(most <= 6, "{most} guesses of one address were checked");
+        assert!((1..=20).contains(&attack.checked_at_once), "{} addresses were checked without a wait", attack.checked_at_once);
     }
 
-    async fn row_07_a_network_of_ipv6_has_no_more_lanes_than_one_of_ipv4(app: App) {
+    async fn row_07_an_ipv6_network_has_no_more_attempts_than_an_ipv4_network(app: App) {
         let email = app.patient("ann").await.email.clone();
         let app = app.restart(&["--behind-proxy", "127.0.0.1"]);
         let wrong = json!({"email": email, "password": WRONG});
         let mut heard = 0;
-        // 64 bits are picked at will; a household has 256 times as many, and one lane.
+        // A /64 network chooses its addresses freely; a household's /56 has 256 such networks and one count of attempts.
         for subnet in 0..256 {
             heard += i32::from(try_from(&app, &format!("2001:db8:1:{subnet:x}::1"), wrong.clone()).await.status == 401);
         }
@@ -104,7 +105,7 @@ both! {
         try_from(&app, "2001:db8:1:100::1", json!({"email": email, "password": PASSWORD})).await.expect(201);
     }
 
-    async fn row_07_of_many_tries_at_once_after_the_first_wait_one_is_heard(app: App) {
+    async fn row_07_after_the_first_wait_one_of_many_parallel_attempts_is_checked(app: App) {
         let email = app.patient("ann").await.email.clone();
         let app = app.restart(&["--behind-proxy", "127.0.0.1"]);
         let wrong = json!({"email": email, "password": WRONG});
@@ -123,7 +124,7 @@ both! {
         assert_eq!(at_once().await, 1);
     }
 
-    async fn row_07_guesses_from_the_waiting_room_do_not_keep_the_desk_out(app: App) {
+    async fn row_07_guesses_from_a_shared_network_do_not_lock_out_a_known_device(app: App) {
         let desk = app.desk().await;
         let ann = app.patient("ann").await;
         let (email, shared) = ("desk@clinic.example", app.anon_at("127.5.5.5"));
@@ -133,7 +134,7 @@ both! {
         for number in 0..60 {
             try_sign_in(&shared, &format!("nobody{number}@patients.example"), WRONG).await;
         }
-        // An unknown device waits with the others, and is not told to set a new password.
+        // An unknown device waits like the others, and is not asked to set a new password.
         let unknown = try_sign_in(&shared, email, PASSWORD).await;
         wait(&unknown);
         assert!(!unknown.text.contains("new password") && unknown.text.contains("your network"), "{}", unknown.text);
@@ -142,14 +143,14 @@ both! {
         }
         let again = shared.post("/v1/sessions", with(email, PASSWORD, &token)).await;
         assert_eq!(again.expect(201).body["device_token"], token, "the same, while it is fresh");
-        // The device has a lane of its own, and no more than that.
+        // The device has its own count of attempts.
         for _ in 0..5 {
             shared.post("/v1/sessions", with(email, WRONG, &token)).await.problem(401, "invalid_credentials");
         }
         assert_eq!(wait(&shared.post("/v1/sessions", with(email, PASSWORD, &token)).await), 10);
         try_sign_in(&app.anon_at("127.8.8.8"), email, PASSWORD).await.expect(201);
         desk.get("/v1/me").await.expect(200);
-        // After a month it is renewed, and after a year forgotten.
+        // The token is renewed after a month.
         app.clock.advance(SignedDuration::from_hours(24 * 31));
         let renewed = shared.post("/v1/sessions", with(email, PASSWORD, &token)).await;
         assert_ne!(renewed.expect(201).body["device_token"], token);
@@ -157,7 +158,7 @@ both! {
         assert_eq!(refreshed.expect(201).body["device_token"], Value::Null);
     }
 
-    async fn row_07_others_guesses_do_not_keep_the_signed_in_from_changing_their_password(app: App) {
+    async fn row_07_guesses_by_others_do_not_block_a_session_from_changing_its_password(app: App) {
         let ann = app.patient("ann").await;
         for number in 0..30 {
             try_sign_in(&app.anon_at(&format!("127.6.{number}.1")), &ann.email, WRONG).await;
@@ -167,7 +168,7 @@ both! {
         }
         let change = |current: &str, new: &str| json!({"current_password": current, "new_password": new});
         ann.post("/v1/me/password", change(PASSWORD, "violet otter hums at dawn")).await.expect(204);
-        // Whoever has the session only has few guesses, and they cost its owner no sign-in elsewhere.
+        // A session has few attempts, and they do not throttle sign-ins elsewhere.
         for _ in 0..5 {
             ann.post("/v1/me/password", change(WRONG, "amber heron folds paper")).await.invalid("/current_password", "wrong_password");
         }
@@ -178,7 +179,23 @@ both! {
         try_sign_in(&elsewhere, &ann.email, "violet otter hums at dawn").await.expect(201);
     }
 
-    async fn row_08_a_network_of_which_others_have_signed_in_learns_no_more_than_another(app: App) {
+    async fn row_08_a_first_password_does_not_end_the_waits_of_others(app: App) {
+        let (email, stranger) = ("new@example.org", app.anon_at("127.6.6.6"));
+        for _ in 0..5 {
+            try_sign_in(&stranger, email, WRONG).await.problem(401, "invalid_credentials");
+            try_sign_in(&app.anon(), email, WRONG).await.problem(401, "invalid_credentials");
+        }
+        let body = json!({
+            "email": email, "relation": "self",
+            "patient": {"given_name": "Ann", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
+                "preferred_language": "en", "interpreter_needed": false},
+        });
+        // The owner's own wait ends with the new password.
+        app.registered(body, "violet otter hums at dawn").await.get("/v1/me").await.expect(200);
+        assert_eq!(wait(&try_sign_in(&stranger, email, WRONG).await), 10);
+    }
+
+    async fn row_08_a_network_with_earlier_sign_ins_gets_the_same_responses_as_another(app: App) {
         let email = app.patient("ann").await.email.clone();
         let shared = app.anon_at("127.5.5.5");
         try_sign_in(&shared, &email, PASSWORD).await.expect(201);
@@ -197,7 +214,7 @@ both! {
             try_sign_in(&shared, &format!("nobody{number}@patients.example"), WRONG).await;
         }
         assert_eq!(alike(&shared).await, 429);
-        // Nor do accounts under attack differ, known and unknown, before and after the first wait.
+        // Known and unknown accounts under attack do not differ either, before and after the first wait.
         for number in 0..25 {
             for address in addresses {
                 try_sign_in(&app.anon_at(&format!("127.6.{number}.1")), address, WRONG).await;
@@ -210,4 +227,30 @@ both! {
         assert_eq!(alike(&elsewhere).await, 429);
         assert_eq!(alike(&shared).await, 429);
     }
+}
+
+#[test]
+fn row_07_an_account_that_floods_the_password_queue_keeps_no_other_known_device_out() {
+    let app = App::on_sqlite(&["--password-hashers", "1"]);
+    app::runtime().block_on(async {
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let known = async |email: &str| {
+            let mut body = json!({"email": email, "password": PASSWORD});
+            body["device_token"] =
+                app.anon().post("/v1/sessions", body.clone()).await.expect(201).body["device_token"].clone();
+            body
+        };
+        let (of_ann, of_bob) = (known(&ann.email).await, known(&bob.email).await);
+        let flood = join_all((0..90).map(|_| {
+            let (anon, body) = (app.anon(), of_ann.clone());
+            async move { anon.post("/v1/sessions", body).await.status }
+        }));
+        let others = async {
+            let refused = || app.env.metrics.password_hashes_refused.get();
+            eventually(async || if refused() > 0 { Ok(()) } else { Err("no sign-in was rejected".to_owned()) }).await;
+            app.anon().post("/v1/sessions", of_bob).await.expect(201);
+        };
+        let (statuses, ()) = join(flood, others).await;
+        assert!(statuses.iter().all(|status| [201, 503].contains(status)), "{statuses:?}");
+    });
 }

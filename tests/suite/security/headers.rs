@@ -1,4 +1,4 @@
-//! Row 4: the headers of every answer, and which web clients a browser lets in.
+//! Row 4: security headers, and the origins that are allowed.
 
 use reqwest::Method;
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn answers_of_every_kind(anon: &Client, admin: &Client) -> Vec<Reply> {
 }
 
 both! {
-    async fn row_04_every_answer_carries_the_safe_headers_and_no_version(app: App) {
+    async fn row_04_every_response_has_the_security_headers_and_no_version(app: App) {
         let (anon, admin) = (app.anon(), app.admin().await);
         for reply in answers_of_every_kind(&anon, &admin).await {
             let request = &reply.request;
@@ -52,22 +52,22 @@ both! {
         }
     }
 
-    async fn row_04_no_origin_is_let_in_by_default(app: App) {
+    async fn row_04_no_origin_is_allowed_by_default(app: App) {
         let preflight = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")];
         let reply = app.anon().send(Method::OPTIONS, "/v1/sessions", &preflight, None).await;
         let problem = reply.problem(403, "origin_not_allowed");
         assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("CORS_ORIGINS")), "{problem}");
         assert_eq!(reply.header("access-control-allow-origin"), "");
-        // Of this machine as well: this is no demo.
+        // Not even an origin of this machine, because this is no demo.
         let preflight = [("Origin", "http://localhost:5173"), ("Access-Control-Request-Method", "POST")];
         app.anon().send(Method::OPTIONS, "/v1/sessions", &preflight, None).await.problem(403, "origin_not_allowed");
-        // What is no preflight is answered as ever.
+        // Other requests are answered as usual.
         app.anon().send(Method::OPTIONS, "/v1/sessions", &[("Origin", ORIGIN)], None).await.problem(405, "method_not_allowed");
     }
 }
 
 #[test]
-fn row_04_the_log_names_the_setting_that_would_let_a_refused_web_client_in() {
+fn row_04_the_log_names_the_setting_that_would_allow_a_rejected_origin() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
     app::runtime().block_on(async {
         let server = Process::start(&site, &[]).await;
@@ -84,7 +84,7 @@ fn row_04_the_log_names_the_setting_that_would_let_a_refused_web_client_in() {
 }
 
 #[test]
-fn row_04_a_demo_lets_web_clients_of_this_machine_in_and_no_others() {
+fn row_04_a_demo_allows_origins_of_this_machine_only() {
     let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
     app::runtime().block_on(async {
         let server = Process::start_demo(&site).await;
@@ -115,7 +115,7 @@ fn row_04_a_demo_lets_web_clients_of_this_machine_in_and_no_others() {
 }
 
 #[test]
-fn row_04_without_tls_nothing_is_promised_for_later() {
+fn row_04_without_tls_there_is_no_hsts_header() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
     let clock = legwork::clock::Clock::manual(crate::support::START.parse().expect("an instant"));
     let app = App::start(site, clock, &["--public-url", "http://127.0.0.1:8080"]);
@@ -131,7 +131,7 @@ fn names(reply: &Reply, header: &str) -> Vec<String> {
 }
 
 #[test]
-fn row_04_listed_origins_are_let_in_exactly_and_preflights_need_no_token() {
+fn row_04_exactly_the_listed_origins_are_allowed_and_preflights_need_no_token() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
     let clock = legwork::clock::Clock::manual(crate::support::START.parse().expect("an instant"));
     let app = App::start(site, clock, &["--cors-origins", "https://app.clinic.example,http://localhost:5173"]);
@@ -155,7 +155,7 @@ fn row_04_listed_origins_are_let_in_exactly_and_preflights_need_no_token() {
             assert!(names(&reply, "access-control-allow-methods").contains(&"patch".to_owned()));
             assert!(names(&reply, "vary").contains(&"origin".to_owned()));
 
-            // A real request, a refusal and one without a token: the client can read them all.
+            // The client can read the response of a request, of an error and of a request without a token.
             let with = [("Origin", origin)];
             for reply in [
                 admin.get_with("/v1/users", &with).await,

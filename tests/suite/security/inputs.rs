@@ -1,4 +1,4 @@
-//! Rows 2, 15 and 25: members that nobody may set, characters that could forge a line, and what is taken in from others.
+//! Rows 2, 15 and 25: unknown members, control and bidirectional characters, and dependencies.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::matrix;
 use crate::support::people::patient_json;
 use crate::support::{App, both};
 
-/// What somebody might hope to set along with what is theirs to set, and its value.
+/// Members that an attacker might try to set, with their values.
 const HOPED_FOR: [(&str, &str); 7] = [
     ("is_admin", "true"),
     ("role", "\"admin\""),
@@ -18,8 +18,8 @@ const HOPED_FOR: [(&str, &str); 7] = [
 ];
 
 both! {
-    /// The bodies are the document's own, so that no operation is forgotten.
-    async fn row_02_no_operation_takes_a_member_that_it_does_not_know(app: App) {
+    /// The bodies come from the document, so that no operation is left out.
+    async fn row_02_every_operation_rejects_unknown_members(app: App) {
         let ann = app.patient("ann").await;
         let callers = [app.anon(), ann.client.clone(), app.desk().await, app.doctor().await, app.admin().await];
         let (mut asked, mut lax) = (0, Vec::new());
@@ -53,7 +53,7 @@ both! {
         assert!(lax.is_empty(), "{lax:#?}");
     }
 
-    async fn row_15_names_and_addresses_with_signs_that_forge_lines_or_turn_text_are_refused(app: App) {
+    async fn row_15_control_and_bidirectional_characters_in_names_and_addresses_are_rejected(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         for sign in ["\r\nBcc: x@y.example", "\n", "\r", "\0", "\u{85}", "\u{2028}", "\u{202e}", "\u{2066}", "\u{200f}", "\u{7f}"] {
             for member in ["given_name", "family_name", "pronouns"] {
@@ -76,7 +76,7 @@ both! {
 }
 
 #[test]
-fn row_25_dependencies_are_checked_before_each_merge_and_nothing_is_built_unlocked() {
+fn row_25_the_check_before_a_merge_audits_dependencies_and_builds_with_the_lock_file() {
     let run = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/run")).expect("the check");
     let mut commands = 0;
     for line in run.lines().map(str::trim).filter(|line| !line.starts_with('#')) {

@@ -1,4 +1,4 @@
-//! Row 3: what one mailbox gets, whoever causes it, and what the owner of the mailbox still gets.
+//! Row 3: limits of mails to one mailbox, and which mails its owner still gets.
 
 use diesel::prelude::*;
 use futures_util::future::join_all;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::clinic::free_slots;
 use crate::support::mails::Mail;
-use crate::support::{App, Client, Patient, Reply, both};
+use crate::support::{App, Client, Patient, Reply, book, both};
 
 const PASSWORD: &str = "violet otter hums at dawn";
 
@@ -27,17 +27,11 @@ async fn ask_for_reset(app: &App, email: &str) {
     app.anon().post("/v1/password-resets", json!({"email": email})).await.expect(202);
 }
 
-/// How many messages were written to an address, in whatever case.
+/// The number of messages to an address, in any case.
 async fn written(app: &App, email: &str) -> usize {
     let email = email.to_lowercase();
     let all: Vec<Option<String>> = app.db(|tx| Ok(messages::table.select(messages::email).load(tx)?)).await;
     all.into_iter().flatten().filter(|address| address.to_lowercase() == email).count()
-}
-
-async fn book(client: &Client, patient: &str, slot: &Value, visit_type: &str) -> Reply {
-    let body = json!({"slot_id": slot["id"], "visit_type_id": visit_type, "patient_id": patient});
-    let key = format!("{}-{patient}", slot["id"]);
-    client.post_with("/v1/appointments", body, &[("Idempotency-Key", &key)]).await
 }
 
 async fn cancel(client: &Client, appointment: &Reply) {
@@ -50,11 +44,11 @@ fn method(mail: &Mail) -> &str {
     calendar.lines().find_map(|line| line.strip_prefix("METHOD:")).expect("a method")
 }
 
-/// Patients' mailbox whose first mails of the hour have gone out: two about appointments, with six an hour.
+/// A patient whose mailbox got two mails about appointments in this hour, with a limit of six.
 async fn busy_mailbox(app: &App, slots: &[Value], check: &str) -> Patient {
     let (ann, desk) = (app.patient("ann").await, app.desk().await);
     for slot in &slots[..2] {
-        book(&desk, &ann.patient_id, slot, check).await.expect(201);
+        book(&desk, slot, check, &ann.patient_id).await.expect(201);
         app.mails().await;
     }
     assert_eq!(app.mails_to(&ann.email).await.len(), 2);
@@ -62,7 +56,7 @@ async fn busy_mailbox(app: &App, slots: &[Value], check: &str) -> Patient {
 }
 
 both! {
-    async fn row_03_registrations_with_the_owners_address_leave_them_their_reset_link(app: App) {
+    async fn row_03_registrations_by_strangers_leave_the_owners_reset_link_valid(app: App) {
         let ann = app.patient("ann").await;
         for _ in 0..8 {
             app.anon().post("/v1/registrations", registration(&ann.email)).await.expect(202);
@@ -71,7 +65,7 @@ both! {
         ask_for_reset(&app, &ann.email).await;
         let mails = app.mails_to(&ann.email).await;
         assert_eq!(mails.len(), 6, "no other kind of mail uses the reset's number up");
-        // A stranger who asks on and on uses that up as well; the last link that was mailed stays good.
+        // Repeated requests by a stranger use up that number as well; the last mailed link stays valid.
         for _ in 0..9 {
             ask_for_reset(&app, &ann.email).await;
         }
@@ -81,7 +75,7 @@ both! {
         app.anon().post("/v1/password-resets/confirm", body).await.expect(204);
     }
 
-    async fn row_03_many_resets_at_once_send_no_more_than_one_after_the_other(app: App) {
+    async fn row_03_parallel_resets_send_no_more_mails_than_sequential_ones(app: App) {
         let ann = app.patient("ann").await;
         join_all((0..24).map(|_| ask_for_reset(&app, &ann.email))).await;
         let mails = app.mails_to(&ann.email).await;
@@ -94,14 +88,33 @@ both! {
         assert_eq!(good, 1, "one of the links works: the last");
     }
 
-    async fn row_03_an_address_in_other_letters_is_the_same_mailbox(app: App) {
+    async fn row_03_an_address_in_another_case_is_the_same_mailbox(app: App) {
         for email in ["new@example.org", "New@example.org", "nEw@example.org", "neW@example.org", "NEw@example.org", "NEW@example.org", "new@Example.org"] {
             app.anon().post("/v1/registrations", registration(email)).await.expect(202);
         }
         assert_eq!(written(&app, "new@example.org").await, 5);
     }
 
-    async fn row_03_staff_are_told_when_a_mailbox_has_had_its_invitations(app: App) {
+    async fn row_03_addresses_with_a_tag_are_the_same_mailbox(app: App) {
+        for number in 0..8 {
+            app.anon().post("/v1/registrations", registration(&format!("new+{number}@example.org"))).await.expect(202);
+            app.anon().post("/v1/registrations", registration(&format!("\"new\"@{number}.example.org"))).await.invalid("/email", "not_an_email");
+        }
+        let sent: i64 = app.db(|tx| Ok(messages::table.filter(messages::email.like("new%")).count().get_result(tx)?)).await;
+        assert_eq!(sent, 5);
+        // The tags do not use up the mail of the owner, who has another address.
+        app.anon_at("127.5.5.5").post("/v1/registrations", registration("new@example.org")).await.expect(202);
+        assert_eq!(written(&app, "new@example.org").await, 1);
+    }
+
+    async fn row_03_a_domain_in_another_script_is_the_same_address(app: App) {
+        for email in ["new@m\u{fc}nchen.example", "new@M\u{dc}NCHEN.example", "new@xn--mnchen-3ya.example"] {
+            app.anon().post("/v1/registrations", registration(email)).await.expect(202);
+        }
+        assert_eq!(written(&app, "new@xn--mnchen-3ya.example").await, 3);
+    }
+
+    async fn row_03_staff_get_an_error_when_a_mailbox_has_had_its_invitations(app: App) {
         let (desk, email) = (app.desk().await, "rosa@example.org");
         let body = crate::support::people::patient_json("Rosa", email);
         let path = format!("/v1/patients/{}/invitation", desk.post("/v1/patients", body).await.expect(201).id());
@@ -114,14 +127,14 @@ both! {
         assert_eq!(refused.header("retry-after"), "3600");
         let mails = app.mails_to(email).await;
         assert_eq!(mails.len(), 5);
-        // The last link is as good as before the refusal.
+        // The last link is as valid as before the rejection.
         let body = json!({"token": mails[4].token(), "new_password": PASSWORD, "name": "Rosa Tester"});
         app.anon().post("/v1/invitations/accept", body).await.expect(204);
         app.clock.advance(SignedDuration::from_mins(61));
         desk.post(&path, json!({"email": "other@example.org", "relation": "parent"})).await.expect(202);
     }
 
-    async fn row_03_a_mailbox_is_told_once_of_each_change_of_sign_in_and_not_without_end(app: App) {
+    async fn row_03_a_mailbox_gets_one_mail_for_each_sign_in_change_and_a_bounded_number(app: App) {
         let ann = app.patient("ann").await;
         let tell = async |event: SecurityEvent| {
             let (env, email) = (app.env.clone(), ann.email.clone());
@@ -134,13 +147,13 @@ both! {
             tell(SecurityEvent::RecoveryCodesRenewed).await;
         }
         assert_eq!(written(&app, &ann.email).await, 10);
-        // What the flood was to hide is told all the same.
+        // Other kinds of changes are still notified.
         for _ in 0..3 {
             tell(SecurityEvent::SecondFactorOff).await;
             tell(SecurityEvent::PasswordChanged).await;
         }
         assert_eq!(written(&app, &ann.email).await, 12);
-        // More than a third of the number of an hour: the rest goes out when it is calm.
+        // More than a third of the hourly limit: the rest is sent a little later.
         assert_eq!(app.mails_to(&ann.email).await.len(), 10);
         app.clock.advance(SignedDuration::from_secs(31));
         assert_eq!(app.mails_to(&ann.email).await.len(), 12);
@@ -151,15 +164,15 @@ both! {
         let ann = app.patient("ann").await;
         let slots = free_slots(&app.anon(), &clinic.check).await;
         for slot in slots.iter().take(40) {
-            let booked = book(&ann, &ann.patient_id, slot, &clinic.check).await;
+            let booked = book(&ann, slot, &clinic.check, &ann.patient_id).await;
             booked.expect(201);
             cancel(&ann, &booked).await;
         }
         let at_once = app.mails_to(&ann.email).await.len();
         assert_eq!(at_once, 10, "a third of the number of an hour");
         assert_eq!(written(&app, &ann.email).await, 80);
-        // A visit that stays is told of, as soon as it is calm.
-        let stays = book(&ann, &ann.patient_id, &slots[50], &clinic.check).await.expect(201).id();
+        // A visit that is not cancelled is mailed a little later.
+        let stays = book(&ann, &slots[50], &clinic.check, &ann.patient_id).await.expect(201).id();
         app.clock.advance(SignedDuration::from_secs(31));
         let mails = app.mails_to(&ann.email).await;
         assert_eq!(mails.len(), at_once + 1);
@@ -167,22 +180,22 @@ both! {
         assert_eq!(of_it.iter().map(|mail| method(mail)).collect::<Vec<_>>(), ["REQUEST"]);
     }
 
-    async fn row_03_a_busy_mailbox_is_told_the_last_state_of_each_visit(app: App) {
+    async fn row_03_a_throttled_mailbox_gets_the_last_state_of_each_visit(app: App) {
         let clinic = app.clinic().await;
         let app = app.restart(&["--max-notices-per-hour", "6"]);
         let slots = free_slots(&app.anon(), &clinic.check).await;
         let ann = busy_mailbox(&app, &slots, &clinic.check).await;
         let desk = app.desk().await;
-        // Moved before its booking was mailed: one request, with the sequence of the move.
-        let moved = book(&desk, &ann.patient_id, &slots[4], &clinic.check).await;
+        // Rescheduled before its booking was mailed: one request, with the sequence of the change.
+        let moved = book(&desk, &slots[4], &clinic.check, &ann.patient_id).await;
         let path = format!("/v1/appointments/{}/reschedule", moved.expect(201).id());
         desk.post(&path, json!({"slot_id": slots[6]["id"]})).await.expect(200);
-        // Called off by the clinic before its booking was mailed: the patient may know of it from a call.
-        let lost = book(&desk, &ann.patient_id, &slots[8], &clinic.check).await;
+        // Cancelled by the clinic before its booking was mailed: still mailed, because the patient may know of the booking.
+        let lost = book(&desk, &slots[8], &clinic.check, &ann.patient_id).await;
         lost.expect(201);
         cancel(&desk, &lost).await;
-        // Called off by the patient before its booking was mailed: nobody has to be told.
-        let dropped = book(&ann, &ann.patient_id, &slots[10], &clinic.check).await;
+        // Cancelled by the patient before its booking was mailed: no mail is needed.
+        let dropped = book(&ann, &slots[10], &clinic.check, &ann.patient_id).await;
         dropped.expect(201);
         cancel(&ann, &dropped).await;
         assert_eq!(app.mails_to(&ann.email).await.len(), 2);
@@ -203,14 +216,14 @@ both! {
         desk.post_empty(&format!("/v1/messages/{first}/resend")).await.problem(409, "message_done");
     }
 
-    async fn row_03_mails_about_visits_past_the_hours_number_wait_and_none_is_lost(app: App) {
+    async fn row_03_mails_about_visits_over_the_hourly_limit_wait_and_none_is_lost(app: App) {
         let clinic = app.clinic().await;
         let app = app.restart(&["--max-notices-per-hour", "6"]);
         let slots = free_slots(&app.anon(), &clinic.check).await;
         let ann = busy_mailbox(&app, &slots, &clinic.check).await;
         let desk = app.desk().await;
         for slot in &slots[2..9] {
-            book(&desk, &ann.patient_id, slot, &clinic.check).await.expect(201);
+            book(&desk, slot, &clinic.check, &ann.patient_id).await.expect(201);
         }
         for (minutes, expected) in [(0, 2), (1, 6), (30, 6), (29, 8), (1, 9)] {
             app.clock.advance(SignedDuration::from_mins(minutes));
@@ -218,7 +231,7 @@ both! {
         }
         // Another mailbox is not affected, nor another kind of mail.
         let bob = app.patient("bob").await;
-        book(&desk, &bob.patient_id, &slots[20], &clinic.check).await.expect(201);
+        book(&desk, &slots[20], &clinic.check, &bob.patient_id).await.expect(201);
         assert_eq!(app.mails_to(&bob.email).await.len(), 1);
         ask_for_reset(&app, &ann.email).await;
         assert_eq!(app.mails_to(&ann.email).await.len(), 10);

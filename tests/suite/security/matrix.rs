@@ -1,29 +1,32 @@
-//! Row 1: who may call what, on whose things. Every operation of the published document is called by everybody; what they are
-//! answered must be what `tests/data/authorisation.md` says, and an operation that is not there fails.
+//! Row 1: who may call what, on whose data. The test calls every operation of the published document as every caller; the
+//! responses must match `tests/data/authorisation.md`, and an operation that is missing there fails.
 //!
-//! After a change that is meant: `UPDATE_AUTHORISATION=1 cargo test --test suite row_01`, and read the difference.
+//! After an intended change: `UPDATE_AUTHORISATION=1 cargo test --test suite row_01`, and review the difference.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use legwork::actor::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::{App, Client, Reply, both, clinic};
 
-/// The callers, in the order of the table's columns. The guardian is asked about a child, everybody else about Ann.
+/// The callers, in the order of the table's columns. The guardian acts on a child, all others on Ann.
 const CALLERS: [&str; 8] = ["nobody", "stranger", "owner", "guardian", "desk", "her doctor", "other doctor", "admin"];
-/// In Ann's record and nowhere else.
+/// A text in Ann's record only.
 const MARK: &str = "Annunziata";
 
-/// One person's things, by the first part of the paths under which they are.
+/// One person's objects, by the first part of their paths.
 struct Things(BTreeMap<&'static str, String>);
 
 struct World {
     callers: BTreeMap<&'static str, Client>,
     emails: BTreeMap<&'static str, String>,
+    /// Gives the access that each caller confirms: the giver is never the second person.
+    giver: Client,
     ann: Things,
     child: Things,
 }
@@ -63,14 +66,16 @@ impl World {
             ("other doctor", format!("doctor-{other}@clinic.example")),
             ("admin", "admin@clinic.example".to_owned()),
         ]);
+        app.account("giver@clinic.example", Role::FrontDesk, None).await;
+        let giver = app.anon().sign_in("giver@clinic.example", PASSWORD).await;
         let carer = app.patient("carl").await;
         let ann_things = things(app, &clinic, &ann.client, &ann.patient_id, &carer).await;
         let kim_things = things(app, &clinic, &gina.client, &kim, &carer).await;
-        Self { callers, emails, ann: ann_things, child: kim_things }
+        Self { callers, emails, giver, ann: ann_things, child: kim_things }
     }
 }
 
-/// Everything there can be about one person: an appointment, a draft, a flag, a hold …
+/// One object of each kind for one person: an appointment, a draft, a flag, a hold …
 async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &str, carer: &Client) -> Things {
     let desk = app.desk().await;
     let mut slots = clinic::free_slots(holder, &clinic.check).await;
@@ -86,12 +91,19 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     let flags = desk.get(&format!("/v1/intake-flags?patient_id={patient}")).await.items();
     let hold = holder.post(&format!("/v1/slots/{}/hold", id(4)), json!({"visit_type_id": clinic.check})).await;
     let messages = desk.get("/v1/messages").await.items();
+    let decision = json!({"type": "treatment", "version": "1", "decision": "accepted", "method": "paper"});
+    let consent = desk.post(&format!("/v1/patients/{patient}/consents"), decision).await.expect(201).id();
+    let lab =
+        json!({"test": "ferritin", "value": 42, "unit": "ng/mL", "collected_on": "2026-02-20", "source": "lab_report"});
+    let result = desk.post(&format!("/v1/patients/{patient}/lab-results"), lab).await.expect(201).id();
     Things(BTreeMap::from([
         ("patients", patient.to_owned()),
         ("appointments", appointment),
         ("intakes", intake),
         ("intake-flags", text(&flags[0]["id"])),
-        ("holds", hold.expect(201).string("/hold_id")),
+        ("holds", hold.expect(201).string("/id")),
+        ("consents", consent),
+        ("lab-results", result),
         ("slots", id(8)),
         ("other slots", id(12)),
         ("messages", text(&messages[0]["id"])),
@@ -105,7 +117,7 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     ]))
 }
 
-/// A holiday, some years from now.
+/// A closure, some years from now.
 async fn closure(app: &App, location: &str) -> String {
     let closed = json!({"closures": [{"date": "2029-12-25", "name": "Christmas"}]});
     let path = format!("/v1/locations/{location}/closures");
@@ -133,12 +145,12 @@ pub(super) struct Operation {
     pub path: String,
     public: bool,
     pub body: Option<Value>,
-    /// The members that the body may have.
+    /// The members of the body.
     members: Vec<String>,
 }
 
 impl Operation {
-    /// Whether the document knows no such member of the body.
+    /// Whether the body has no such member in the document.
     pub(super) fn is_unknown(&self, member: &str) -> bool {
         self.members.iter().all(|known| known != member)
     }
@@ -148,7 +160,7 @@ impl Operation {
         self.path.starts_with("/v1/me") || self.path.starts_with("/v1/sessions")
     }
 
-    /// Whether it may end somebody's sessions. Such operations come last, and everybody signs in anew for each of them.
+    /// Whether it may end sessions. Such operations come last, and every caller signs in again for each of them.
     fn may_end_sessions(&self) -> bool {
         self.is_about_oneself() || self.path.starts_with("/v1/users/")
     }
@@ -174,7 +186,7 @@ pub(super) fn operations() -> Vec<Operation> {
     all
 }
 
-/// The members of an operation's body, by the document.
+/// The members of an operation's body in the document.
 fn members(document: &Value, operation: &Value) -> Vec<String> {
     let media = operation["requestBody"]["content"].as_object().and_then(|content| content.values().next());
     let Some(schema) = media.map(|media| &media["schema"]) else { return Vec::new() };
@@ -183,7 +195,7 @@ fn members(document: &Value, operation: &Value) -> Vec<String> {
     schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
 
-/// The body that the document itself gives as an example.
+/// The example body in the document.
 fn example(document: &Value, operation: &Value) -> Option<Value> {
     let content = operation["requestBody"]["content"].as_object()?;
     let schema = &content.values().next()?["schema"];
@@ -196,7 +208,7 @@ fn example(document: &Value, operation: &Value) -> Option<Value> {
         Some("array") if schema.get("example").is_none() => json!([resolve(&schema["items"])["example"]]),
         _ => schema["example"].clone(),
     };
-    // The schemas of the history's own parts are generated, without examples.
+    // The schemas of the form's sections are generated, without examples.
     let example = match operation["operationId"].as_str() {
         Some("review_intake") => json!({"mimic_review": "not_solely_explained"}),
         Some("create_lab_result") => {
@@ -209,7 +221,7 @@ fn example(document: &Value, operation: &Value) -> Option<Value> {
 }
 
 impl Things {
-    /// The operation's path with this person's thing in it.
+    /// The operation's path with this person's object in it.
     fn path(&self, operation: &Operation) -> String {
         let mut parts = operation.path.split('/').skip(2);
         let kind = parts.next().unwrap_or_default();
@@ -220,12 +232,12 @@ impl Things {
         operation.path.replace("{id}", id).replace("{user_id}", &self.0["carer"])
     }
 
-    /// The example with this person's things in it, so that nothing but the caller decides.
+    /// The example with this person's objects in it, so that only the caller makes the difference.
     fn fill(&self, body: &mut Value) {
         match body {
             Value::Array(items) => items.iter_mut().for_each(|item| self.fill(item)),
             Value::Object(members) => {
-                // A hold is its account's; without one every caller is in the same position.
+                // A hold belongs to its account; without one, every caller is in the same position.
                 members.remove("hold_id");
                 for (name, value) in members.iter_mut() {
                     let kind = match name.as_str() {
@@ -251,7 +263,7 @@ impl Things {
     }
 }
 
-/// What an answer says about the caller's rights; whether the call then makes sense is another matter.
+/// What a response says about the caller's permission, whether or not the call then succeeds.
 fn verdict(operation: &Operation, caller: &str, reply: &Reply) -> &'static str {
     let (status, code) = (reply.status, reply.body["code"].as_str().unwrap_or_default());
     match status {
@@ -261,7 +273,7 @@ fn verdict(operation: &Operation, caller: &str, reply: &Reply) -> &'static str {
         403 if code == "reason_required" => "with reason",
         403 => "no",
         404 => "hidden",
-        // What is wrong with a request about one's own account says nothing of anybody else's.
+        // An invalid request about the caller's own account reveals nothing about others.
         422 if operation.is_about_oneself() => "yes",
         _ => {
             println!(
@@ -274,10 +286,9 @@ fn verdict(operation: &Operation, caller: &str, reply: &Reply) -> &'static str {
     }
 }
 
-/// Puts back what an earlier caller may have taken away, so that every caller meets the same things.
+/// Restores objects that an earlier caller may have removed, so that every caller finds the same.
 async fn renew(world: &mut World, app: &App, operation: &Operation) {
-    let (desk, holders) =
-        (world.callers["desk"].clone(), [world.callers["owner"].clone(), world.callers["guardian"].clone()]);
+    let (giver, holders) = (world.giver.clone(), [world.callers["owner"].clone(), world.callers["guardian"].clone()]);
     for (things, holder) in [&mut world.ann, &mut world.child].into_iter().zip(holders) {
         let patient = things.0["patients"].clone();
         match operation.id.as_str() {
@@ -291,21 +302,22 @@ async fn renew(world: &mut World, app: &App, operation: &Operation) {
                 };
                 things.0.insert("intakes", id);
             }
-            "release_hold" | "renew_hold" => {
+            "delete_hold" | "get_hold" | "renew_hold" => {
+                // Earlier callers may hold the first slots.
+                let slots = clinic::free_slots(&holder, &things.0["visit-types"]).await;
+                let slot = text(&slots.last().expect("a free time")["id"]);
                 let hold = json!({"visit_type_id": things.0["visit-types"]});
-                let held = holder.post(&format!("/v1/slots/{}/hold", things.0["slots"]), hold).await;
-                if held.status == 201 {
-                    things.0.insert("holds", held.string("/hold_id"));
-                }
+                let held = holder.post(&format!("/v1/slots/{slot}/hold"), hold).await;
+                things.0.insert("holds", held.expect(201).id());
             }
-            "delete_closure" => {
+            "delete_closure" | "get_closure" => {
                 things.0.insert("closures", closure(app, &things.0["locations"]).await);
             }
-            "delete_exception" => {
+            "delete_exception" | "get_exception" => {
                 things.0.insert("exceptions", exception(app, &things.0["practitioners"]).await);
             }
-            "confirm_patient_access" | "revoke_patient_access" => {
-                // The visit that made her doctor hers was cancelled before; a repeat books none.
+            "confirm_patient_access" | "delete_patient_access" | "get_patient_access" => {
+                // The visit that established the care relationship was cancelled; a repeat would not book another.
                 let slots = clinic::free_slots(&holder, &things.0["visit-types"]).await;
                 let mut own = slots.iter().filter(|slot| slot["practitioner_id"] == things.0["practitioners"].as_str());
                 let slot = own.nth(40).expect("a free time")["id"].clone();
@@ -313,7 +325,7 @@ async fn renew(world: &mut World, app: &App, operation: &Operation) {
                 let key = format!("anew-{patient}");
                 holder.post_with("/v1/appointments", visit, &[("Idempotency-Key", &key)]).await;
                 let carer = json!({"email": "carl@patients.example", "relation": "caregiver"});
-                desk.post(&format!("/v1/patients/{patient}/access"), carer).await;
+                giver.post(&format!("/v1/patients/{patient}/access"), carer).await;
             }
             "delete_session" => {
                 let caller = if holder.user_id == world.callers["owner"].user_id { "owner" } else { "guardian" };
@@ -327,7 +339,7 @@ async fn renew(world: &mut World, app: &App, operation: &Operation) {
     }
 }
 
-/// Calls an operation as everybody; the line of the table.
+/// Calls an operation as every caller. Returns the line of the table.
 async fn line(world: &mut World, app: &App, operation: &Operation) -> Vec<&'static str> {
     let mut line = Vec::new();
     for caller in CALLERS {
@@ -339,7 +351,7 @@ async fn line(world: &mut World, app: &App, operation: &Operation) -> Vec<&'stat
         };
         let mut body = operation.body.clone();
         if operation.public {
-            // Where there is a body it comes empty: whether one may ask is told before that.
+            // A body is sent empty, because the permission is checked first.
             body = body.map(|_| json!({}));
         } else if let Some(body) = &mut body {
             things.fill(body);
@@ -351,8 +363,8 @@ async fn line(world: &mut World, app: &App, operation: &Operation) -> Vec<&'stat
                     let signer = if caller == "guardian" { "gina" } else { MARK };
                     body["signer"] = json!(format!("{signer} Tester"));
                 }
-                "grant_patient_access" => body["email"] = json!("carl@patients.example"),
-                // Whom the example would switch off is still needed.
+                "create_patient_access" => body["email"] = json!("carl@patients.example"),
+                // The account that the example would disable is still needed.
                 "update_user" => body["disabled"] = json!(false),
                 "update_practitioner" => body["active"] = json!(true),
                 _ => {}
@@ -366,7 +378,7 @@ async fn line(world: &mut World, app: &App, operation: &Operation) -> Vec<&'stat
         let reply = client.send(operation.method.clone(), &things.path(operation), &headers, body).await;
         if caller == "stranger" {
             let hers = [MARK, things.0["patients"].as_str()];
-            // What was sent is no news, and every path holds it.
+            // The request contained it, and every path does.
             let told =
                 reply.body.as_object().is_some_and(|body| body.contains_key("errors") || body.contains_key("instance"));
             assert!(
@@ -384,7 +396,7 @@ fn table() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/authorisation.md")
 }
 
-/// Compares with the committed table, or writes it anew where that is asked for.
+/// Compares with the committed table, or writes it if requested.
 fn check(lines: &[(String, Vec<&'static str>)]) {
     let mut text = String::from(INTRODUCTION);
     let _ = writeln!(text, "| operation | {} |", CALLERS.join(" | "));
@@ -399,25 +411,25 @@ fn check(lines: &[(String, Vec<&'static str>)]) {
     let committed = std::fs::read_to_string(table()).expect("the table");
     let (found, said): (Vec<_>, Vec<_>) = (text.lines().collect(), committed.lines().collect());
     let differs: Vec<_> = found.iter().filter(|line| !said.contains(line)).collect();
-    assert!(found == said, "the table says otherwise, or nothing, about what was found:\n{differs:#?}");
+    assert!(found == said, "the table does not match the responses:\n{differs:#?}");
 }
 
 const INTRODUCTION: &str = "\
 # Who may call what
 
-Written by `tests/suite/security/matrix.rs`, which calls every operation of the published document as everybody, on both
-engines, and fails where this table says otherwise. Everybody is asked about Ann's things, the guardian about those of the child
-in their care; `her doctor` is the one whom she has an appointment with.
+Generated by `tests/suite/security/matrix.rs`. The test calls every operation of the published document as every caller, on both
+engines, and fails if a response differs from this table. All callers act on Ann's data, except the guardian, who acts on the
+data of a child. `her doctor` is a practitioner with whom Ann has an appointment.
 
-`public`: nobody need sign in. `sign in`: 401. `no`: the role may not, 403. `hidden`: not found, 404, as if it did not exist.
-`with reason`: 403 until an `Access-Reason` is given. `yes`: done, or refused for the state of things alone (409, 412).
-Lists answer everybody `yes` who has the role, and show a patient their own; that nothing of Ann's is in any answer to the stranger is
-checked as well.
+`public`: no authentication needed. `sign in`: 401. `no`: the role lacks the permission, 403. `hidden`: 404, as if the object did
+not exist. `with reason`: 403 without an `Access-Reason`. `yes`: the operation succeeds, or fails only for the state of the
+object (409, 412). Lists are `yes` for every caller with the role, and show patients only their own data. The test also checks
+that no response to the stranger contains data about Ann.
 
 ";
 
 both! {
-    async fn row_01_everybody_may_do_what_the_table_says_and_nothing_else(app: App) {
+    async fn row_01_every_caller_may_do_what_the_table_says_and_nothing_else(app: App) {
         let mut world = World::new(&app).await;
         let mut lines = Vec::new();
         for operation in operations() {

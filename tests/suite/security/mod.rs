@@ -1,11 +1,12 @@
-//! What an attacker would try. `cargo test --test suite security` runs all of it; a test's name begins with its row in the
-//! list of SECURITY.md. What the trail costs and what is deleted in time (`retention`) belong to no row.
+//! Tests of attacks. `cargo test --test suite security` runs all of them; the name of a test begins with its row in
+//! SECURITY.md. The cost of the audit trail and `retention` belong to no row.
 
 mod access;
 mod accounts;
 mod audit;
 mod audit_cost;
 mod audit_lists;
+mod audit_seals;
 mod canary;
 mod care;
 mod deadlines;

@@ -1,4 +1,4 @@
-//! Sealed values under changing keys.
+//! Key rotation of sealed values.
 
 use std::fs;
 use std::process::{Output, Stdio};
@@ -21,9 +21,9 @@ use crate::support::process::{Process, command};
 use crate::support::site::{DATA_KEYS, Site};
 use crate::support::{Client, Engine, app};
 
-/// Another key than [`DATA_KEYS`], whose id is `test`.
+/// A key in addition to [`DATA_KEYS`], whose id is `test`.
 const NEW: &str = "new:4ujUL7zSrPcjYFHaqf3szYpdEsgHiNrrJkmmoEJVElg=";
-/// Enough for a rotation to be broken off in the middle.
+/// Enough to interrupt a rotation in the middle.
 const LAB_RESULTS: usize = 4_000;
 
 #[derive(QueryableByName)]
@@ -32,7 +32,7 @@ struct Count {
     count: i64,
 }
 
-/// How many laboratory results are sealed under the key `new`.
+/// The number of laboratory results sealed under the key `new`.
 fn under_new(conn: &mut Conn) -> i64 {
     let sqlite = "SELECT count(*) AS count FROM lab_results WHERE substr(result, 1, 5) = X'01036E6577'";
     let postgres = "SELECT count(*) AS count FROM lab_results WHERE substr(result, 1, 5) = '\\x01036e6577'::bytea";
@@ -44,7 +44,7 @@ fn under_new(conn: &mut Conn) -> i64 {
     count.count
 }
 
-/// Laboratory results of a patient as an older program left them, under the key `test`.
+/// Inserts laboratory results of a patient, sealed under the key `test`.
 fn insert_lab_results(site: &Site, patient: &str) {
     let sealer = Sealer::parse(DATA_KEYS).expect("a ring");
     let patient: PatientId = patient.parse().expect("an id");
@@ -80,7 +80,7 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What somebody does all the while: books, reads, changes a record. Each must go well; gives the bookings and the last note.
+/// Books, reads and changes a record until told to stop; all requests must succeed. Returns the bookings and the last note.
 async fn work(desk: &Client, clinic: &Drill, stop: &AtomicBool) -> (Vec<String>, u32) {
     let (mut booked, mut changes) = (Vec::new(), 0);
     for slot in &clinic.slots {
@@ -136,13 +136,13 @@ fn rotated_under_load(engine: Engine) {
         let repeated = drill.slots[0].clone();
         drill.slots = rest;
         let early = keys(&site, &both, &["rotate"]);
-        assert!(!early.status.success() && said(&early).contains("restart the service"), "{}", said(&early));
+        assert!(!early.status.success() && said(&early).contains("Restart the service"), "{}", said(&early));
         stop(server).await;
         insert_lab_results(&site, &drill.patient);
 
         let server = Process::start(&site, &[("DATA_KEYS", &both)]).await;
         let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
-        // A request from before, sent again, is known again.
+        // A repeat of an earlier request is recognised.
         let body = json!({
             "slot_id": repeated["id"], "visit_type_id": drill.visit_type, "patient_id": drill.patient, "note": "a canary sings",
         });
@@ -181,19 +181,19 @@ fn rotated_under_load(engine: Engine) {
             }
             let output = child.wait_with_output().expect("what it said");
             assert!(output.status.success(), "{}", said(&output));
-            assert!(said(&output).contains("Nothing is sealed under test any more"), "{}", said(&output));
+            assert!(said(&output).contains("No value is encrypted with test any more"), "{}", said(&output));
             assert!(!said(&output).contains("canary"));
             done.store(true, Ordering::Relaxed);
         });
         assert!(!more.is_empty() && changes > 0, "nobody worked meanwhile");
         booked.extend(more);
         let refused = keys(&site, &both, &["retire", "new"]);
-        assert!(!refused.status.success() && said(&refused).contains("seals"), "{}", said(&refused));
+        assert!(!refused.status.success() && said(&refused).contains("encrypts"), "{}", said(&refused));
         let retired = keys(&site, &both, &["retire", "test"]);
         assert!(retired.status.success(), "{}", said(&retired));
         stop(server).await;
 
-        // With the new key alone everything is there; with others there is no start.
+        // With the new key alone all data is readable; with other keys the server does not start.
         let server = Process::start(&site, &[("DATA_KEYS", NEW)]).await;
         let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
         for appointment in &booked {
@@ -228,16 +228,16 @@ fn rotated_under_load(engine: Engine) {
 }
 
 #[test]
-fn row_21_keys_change_under_a_working_server_and_a_broken_off_rotation_goes_on_on_sqlite() {
+fn row_21_keys_rotate_under_load_and_an_interrupted_rotation_continues_on_sqlite() {
     rotated_under_load(Engine::Sqlite);
 }
 
 #[test]
-fn row_21_keys_change_under_a_working_server_and_a_broken_off_rotation_goes_on_on_postgres() {
+fn row_21_keys_rotate_under_load_and_an_interrupted_rotation_continues_on_postgres() {
     rotated_under_load(Engine::Postgres);
 }
 
-/// A command beside a server must not seal with a key that the server does not have, nor make it look as if it had.
+/// A command next to a server must not seal with a key that the server does not have.
 fn no_command_puts_a_key_into_use_that_the_server_lacks(engine: Engine) {
     let Some(site) = Site::new(engine) else { return };
     site.account("desk@clinic.example", Role::FrontDesk);
@@ -262,12 +262,12 @@ fn command_with(site: &Site, ring: &str, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn row_21_no_command_puts_a_key_into_use_that_the_server_lacks_on_sqlite() {
+fn row_21_no_command_uses_a_key_that_the_server_lacks_on_sqlite() {
     no_command_puts_a_key_into_use_that_the_server_lacks(Engine::Sqlite);
 }
 
 #[test]
-fn row_21_no_command_puts_a_key_into_use_that_the_server_lacks_on_postgres() {
+fn row_21_no_command_uses_a_key_that_the_server_lacks_on_postgres() {
     no_command_puts_a_key_into_use_that_the_server_lacks(Engine::Postgres);
 }
 
@@ -291,9 +291,9 @@ fn row_21_the_key_beside_an_sqlite_file_is_replaced_by_commands_alone() {
     assert!(good && told.contains("k2 is the first key"), "{told}");
     assert_eq!(ids(), ["k2", "k1"]);
     let (good, told) = run(&["keys", "retire", "k1"]);
-    assert!(!good && told.contains("values are sealed under k1"), "{told}");
+    assert!(!good && told.contains("values are encrypted with k1"), "{told}");
     let (good, told) = run(&["keys", "rotate"]);
-    assert!(good && told.contains("values were sealed anew under k2"), "{told}");
+    assert!(good && told.contains("values were encrypted again with k2"), "{told}");
     let (good, told) = run(&["keys", "retire", "k1"]);
     assert!(good, "{told}");
     assert_eq!(ids(), ["k2"]);

@@ -1,29 +1,15 @@
-//! What a repeat with an `Idempotency-Key` shows, and what the trail says of it.
-
-use std::time::{Duration, Instant};
+//! Repeats with an `Idempotency-Key`: what they show, and their audit events.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::support::audit::events_until;
 use crate::support::clinic::{free_slots, practitioner};
 use crate::support::{App, Client, Patient, Reply, both};
 
 const REASON: (&str, &str) = ("Access-Reason", "On call tonight: she telephoned");
 
-/// Asks for a page of the trail until it is as it should be.
-async fn until(admin: &Client, query: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    let patience = Instant::now() + Duration::from_secs(10);
-    loop {
-        let events = admin.get(&format!("/v1/audit-events?limit=200&{query}")).await.items();
-        if holds(&events) {
-            return events;
-        }
-        assert!(Instant::now() < patience, "{query}: {events:#?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// A submitted intake of the patient's that raises flags; its path.
+/// Submits an intake that raises flags. Returns its path.
 async fn submitted(ann: &Patient) -> String {
     let example: Value = serde_json::from_str(include_str!("../../data/rls-example.json")).expect("JSON");
     let mut answers = example["answers"].clone();
@@ -67,7 +53,7 @@ both! {
         for deed in &deeds {
             let first = once(&doctor, deed, &[REASON]).await;
             assert!(first.status < 300, "{}: {}", deed.0, first.text);
-            // The record is open.
+            // With a reason, the record is accessible.
             assert_eq!(once(&doctor, deed, &[]).await.text, first.text, "{}", deed.0);
             answered.push(first.text);
         }
@@ -81,10 +67,10 @@ both! {
             assert_eq!(once(&doctor, deed, &[REASON]).await.text, first, "{}", deed.0);
         }
         assert_eq!(admin.get("/v1/audit-events?operation=open_record").await.items().len(), 2);
-        // The patient's trail has each of them.
+        // The patient's access log has each of them.
         let query = format!("patient_id={}&actor_id={}", ann.patient_id, doctor.user_id);
-        until(&admin, &format!("{query}&outcome=replayed"), |events| events.len() == 2 * deeds.len()).await;
-        until(&admin, &format!("{query}&outcome=refused"), |events| events.len() == deeds.len() + 1).await;
+        events_until(&admin, &format!("{query}&outcome=replayed"), |events| events.len() == 2 * deeds.len()).await;
+        events_until(&admin, &format!("{query}&outcome=refused"), |events| events.len() == deeds.len() + 1).await;
     }
 
     async fn row_20_a_repeat_shows_nothing_once_the_visit_is_cancelled(app: App) {
@@ -119,7 +105,7 @@ both! {
         for (operation, deed, shown) in [("create_exception", &off, 2), ("create_intake", &draft, 0)] {
             let first = once(&admin, deed, &[]).await;
             assert_eq!(once(&admin, deed, &[]).await.expect(201).text, first.text);
-            let events = until(&admin, &format!("operation={operation}"), |events| events.len() == 2).await;
+            let events = events_until(&admin, &format!("operation={operation}"), |events| events.len() == 2).await;
             let [repeat, deed] = ["replayed", "success"].map(|outcome| {
                 events.iter().find(|event| event["outcome"] == outcome).expect("an event")
             });
@@ -127,6 +113,6 @@ both! {
             assert_eq!(repeat["shown_patient_ids"], deed["shown_patient_ids"]);
             assert_eq!(repeat["shown_patient_ids"].as_array().map(Vec::len), Some(shown), "{repeat:#?}");
         }
-        until(&admin, &format!("patient_id={}&outcome=replayed", cid.patient_id), |events| events.len() == 1).await;
+        events_until(&admin, &format!("patient_id={}&outcome=replayed", cid.patient_id), |events| events.len() == 1).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What is deleted when its time is past, and what is not.
+//! Retention: which data is deleted after its time, and which is not.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ async fn rows(app: &App, table: &'static str) -> i64 {
     app.db(move |conn| Ok(count(conn, table))).await
 }
 
-/// Deletes what is past its time by the rule of this name, after having counted it.
+/// Runs the retention rule with this name, after a dry run.
 async fn apply(app: &App, name: &str) -> u64 {
     let rule = RULES.iter().find(|rule| rule.name == name).expect("a rule");
     let counted = rule.count(&app.env).await.expect("counted");
@@ -54,7 +54,7 @@ async fn apply(app: &App, name: &str) -> u64 {
 const YEAR: i64 = 24 * 366;
 
 #[test]
-fn row_21_what_is_deleted_is_overwritten_in_the_file_of_sqlite() {
+fn row_21_deleted_data_is_overwritten_in_the_sqlite_file() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
     let mut conn = site.connect();
     let run = |conn: &mut Conn, sql: &str| match conn {
@@ -74,7 +74,7 @@ fn row_21_what_is_deleted_is_overwritten_in_the_file_of_sqlite() {
     assert!(!held("a-ghost-that-vanishes"));
 }
 
-/// `table > other` for each table that refers to what a record is made of and does not go with it by itself.
+/// `table > other` for each reference to a patient's data without `ON DELETE CASCADE`.
 fn references(conn: &mut Conn) -> BTreeSet<String> {
     let rows: Vec<Line> = match conn {
         Conn::Sqlite(conn) => diesel::sql_query(
@@ -94,7 +94,7 @@ fn references(conn: &mut Conn) -> BTreeSet<String> {
 }
 
 #[test]
-fn whatever_refers_to_a_record_goes_before_it() {
+fn rows_that_refer_to_a_record_are_deleted_before_it() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let Some(site) = Site::new(engine) else { continue };
         let references = references(&mut site.connect());
@@ -114,7 +114,7 @@ fn whatever_refers_to_a_record_goes_before_it() {
 }
 
 both! {
-    async fn messages_and_free_times_of_the_past_go_and_what_is_to_be_done_stays(app: App) {
+    async fn past_messages_and_free_slots_are_deleted_and_open_tasks_stay(app: App) {
         let clinic = app.clinic().await;
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
         let slots = free_slots(&desk, &clinic.check).await;
@@ -138,7 +138,7 @@ both! {
         assert_eq!(desk.get(&format!("/v1/appointments?patient_id={}", ann.patient_id)).await.items().len(), 1);
     }
 
-    async fn a_registration_that_nobody_confirms_goes_with_its_record_unless_the_desk_has_used_it(app: App) {
+    async fn an_unverified_registration_is_deleted_with_its_record_unless_the_desk_used_it(app: App) {
         let register = async |name: &str| {
             let mut patient = crate::support::people::patient_json(name, &format!("{name}@patients.example"));
             patient.as_object_mut().expect("an object").remove("email");
@@ -153,8 +153,7 @@ both! {
         }
         let desk = app.desk().await;
         let ben = desk.get("/v1/patients?q=ben").await.items()[0]["id"].as_str().expect("an id").to_owned();
-        let etag = desk.get(&format!("/v1/patients/{ben}")).await.etag();
-        desk.patch(&format!("/v1/patients/{ben}"), &etag, json!({"pronouns": "he/him"})).await.expect(200);
+        desk.update(&format!("/v1/patients/{ben}"), json!({"pronouns": "he/him"})).await.expect(200);
         let users = rows(&app, "users").await;
         assert_eq!(apply(&app, "unverified registrations").await, 0);
         app.clock.advance(SignedDuration::from_hours(24 * 31));
@@ -167,7 +166,7 @@ both! {
         assert_eq!(desk.get("/v1/patients").await.items().len(), 2, "the address is free again");
     }
 
-    async fn a_draft_that_nobody_comes_back_to_is_discarded_and_what_it_raised_stays(app: App) {
+    async fn an_abandoned_draft_is_discarded_and_its_flags_stay(app: App) {
         let (ann, ben, doctor) = (app.patient("ann").await, app.patient("ben").await, app.doctor().await);
         for patient in [&ann, &ben] {
             let path = format!("/v1/patients/{}/intakes", patient.patient_id);
@@ -184,7 +183,7 @@ both! {
         assert_eq!(doctor.get("/v1/intake-flags").await.items().len(), 1);
     }
 
-    async fn a_record_goes_with_all_that_hangs_on_it_years_after_the_last_visit(app: App) {
+    async fn a_record_and_all_its_data_are_deleted_years_after_the_last_visit(app: App) {
         let app = app.restart(&["--retain-records-years", "10", "--retain-messages-days", "0"]);
         let clinic = app.clinic().await;
         let (ann, ben, doctor) = (app.patient("ann").await, app.patient("ben").await, app.doctor().await);
@@ -204,7 +203,7 @@ both! {
         }
         app.mails().await;
         app.clock.advance(SignedDuration::from_hours(9 * YEAR));
-        // A result of the ninth year counts.
+        // A result of the ninth year keeps the record.
         let lab = json!({"test": "ferritin", "value": 80, "unit": "ng/mL", "collected_on": "2034-02-26", "source": "lab_report"});
         doctor.post(&format!("/v1/patients/{}/lab-results", ben.patient_id), lab).await.expect(201);
         assert_eq!(apply(&app, "patients' records").await, 0);
@@ -222,7 +221,7 @@ both! {
             .problem(401, "invalid_credentials");
     }
 
-    async fn without_years_set_no_record_goes(app: App) {
+    async fn without_a_retention_setting_no_record_is_deleted(app: App) {
         app.patient("ann").await;
         app.clock.advance(SignedDuration::from_hours(100 * YEAR));
         assert_eq!(apply(&app, "patients' records").await, 0);
@@ -230,7 +229,7 @@ both! {
 }
 
 #[test]
-fn the_command_tells_numbers_and_a_trial_run_deletes_nothing() {
+fn the_purge_command_prints_counts_and_a_dry_run_deletes_nothing() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let Some(site) = Site::new(engine) else { continue };
         for arguments in [&["purge", "--dry-run"][..], &["purge"]] {

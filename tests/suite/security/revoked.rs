@@ -1,17 +1,17 @@
-//! What ends along with somebody's access: the answers that are kept for their repeats, and the links in their mails.
+//! Stored responses and mailed links end with the access of their account.
 
 use diesel::prelude::*;
 use legwork::db::schema::idempotency_keys;
 use legwork::ids::UserId;
 use serde_json::{Value, json};
 
-use crate::support::clinic::free_slots;
+use crate::support::booking::book_nth;
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Reply, both};
 
 const PASSWORD: &str = "violet otter hums at dawn";
 
-/// Rosa, and the id of her son, who was born on this day.
+/// Rosa, and the id of her son with this birth date.
 async fn rosa(app: &App, born: &str) -> (Client, String) {
     let tim = json!({
         "given_name": "Tim", "family_name": "Example", "date_of_birth": born, "administrative_sex": "male",
@@ -32,13 +32,11 @@ async fn revoke(app: &App, who: &Client, patient: &str) {
     app.desk().await.delete(&format!("/v1/patients/{patient}/access/{}", who.user_id)).await.expect(204);
 }
 
-/// Books a time on Thursday, and gives the token in the mail to the account.
+/// Books a time on Thursday. Returns the token in the mail to the account.
 async fn booked(app: &App, who: &Client, visit_type: &str, patient: &str) -> String {
     let email = who.get("/v1/me").await.string("/user/email");
     let before = app.mails_to(&email).await.len();
-    let slot = free_slots(who, visit_type).await[100].clone();
-    let body = json!({"slot_id": slot["id"], "visit_type_id": visit_type, "patient_id": patient});
-    who.post_with("/v1/appointments", body, &[("Idempotency-Key", &format!("k{before}"))]).await.expect(201);
+    book_nth(who, visit_type, 100, patient).await;
     let mails = app.mails_to(&email).await;
     assert_eq!(mails.len(), before + 1);
     mails[before].token()
@@ -53,7 +51,7 @@ async fn cancel(app: &App, token: &str) -> Reply {
     app.anon().post_with("/v1/appointment-links/cancel", json!({"token": token}), &key).await
 }
 
-/// How many answers are kept for the account's repeats.
+/// The number of stored responses of the account.
 async fn kept(app: &App, who: &Client) -> i64 {
     let id: UserId = who.user_id.parse().expect("an id");
     app.db(move |tx| Ok(idempotency_keys::table.filter(idempotency_keys::actor_id.eq(id)).count().get_result(tx)?))
@@ -61,7 +59,7 @@ async fn kept(app: &App, who: &Client) -> i64 {
 }
 
 both! {
-    async fn row_01_no_answer_is_repeated_to_whose_access_was_taken_back(app: App) {
+    async fn row_01_a_stored_response_is_not_repeated_after_the_access_was_revoked(app: App) {
         let (rosa, tim) = rosa(&app, "2010-07-04").await;
         let first = begin_intake(&rosa, &tim).await;
         first.expect(201);
@@ -71,26 +69,25 @@ both! {
         assert_eq!(kept(&app, &rosa).await, 0);
     }
 
-    async fn row_01_no_answer_is_repeated_to_whose_access_ended_with_a_birthday(app: App) {
+    async fn row_01_a_stored_response_is_not_repeated_after_the_access_ended_on_a_birthday(app: App) {
         let (rosa, tim) = rosa(&app, "2008-03-04").await;
         let first = begin_intake(&rosa, &tim).await;
         first.expect(201);
-        // The eve, and the day, where the clinic is.
+        // The day before and the birthday, in the clinic's time zone.
         app.clock.set("2026-03-03T12:00:00Z".parse().expect("an instant"));
         assert_eq!(begin_intake(&rosa, &tim).await.expect(201).text, first.text);
         app.clock.set("2026-03-04T12:00:00Z".parse().expect("an instant"));
         begin_intake(&rosa, &tim).await.problem(404, "not_found");
     }
 
-    async fn row_13_what_an_account_was_answered_is_forgotten_with_another_role_and_when_it_is_disabled(app: App) {
+    async fn row_13_stored_responses_are_deleted_when_an_account_changes_role_or_is_disabled(app: App) {
         let (admin, desk) = (app.admin().await, app.desk().await);
         let path = format!("/v1/users/{}", desk.user_id);
         let register = async |key: &str| {
             desk.post_with("/v1/patients", patient_json("Ann", "ann@patients.example"), &[("Idempotency-Key", key)]).await.expect(201).id()
         };
         let change = async |change: Value| {
-            let etag = admin.get(&path).await.etag();
-            admin.patch(&path, &etag, change).await.expect(200);
+            admin.update(&path, change).await.expect(200);
         };
         assert_eq!(register("a").await, register("a").await);
         change(json!({"name": "Dana Desk"})).await;
@@ -103,7 +100,7 @@ both! {
         assert_eq!(kept(&app, &desk).await, 0);
     }
 
-    async fn row_01_a_mailed_link_ends_with_the_access_that_was_taken_back(app: App) {
+    async fn row_01_a_mailed_link_ends_when_the_access_is_revoked(app: App) {
         let clinic = app.clinic().await;
         let (rosa, tim) = rosa(&app, "2010-07-04").await;
         let token = booked(&app, &rosa, &clinic.follow_up, &tim).await;
@@ -114,11 +111,11 @@ both! {
         revoke(&app, &rosa, &tim).await;
         view(&app, &token).await.problem(404, "not_found");
         cancel(&app, &token).await.problem(404, "not_found");
-        // Nor is it told what was answered before.
+        // Nor is the stored response repeated.
         cancel(&app, &other).await.problem(404, "not_found");
     }
 
-    async fn row_01_a_mailed_link_ends_with_the_access_on_the_birthday_and_when_the_account_is_disabled(app: App) {
+    async fn row_01_a_mailed_link_ends_on_the_birthday_and_when_the_account_is_disabled(app: App) {
         let clinic = app.clinic().await;
         let (rosa, tim) = rosa(&app, "2008-03-05").await;
         let token = booked(&app, &rosa, &clinic.follow_up, &tim).await;
@@ -127,8 +124,7 @@ both! {
         let admin = app.admin().await;
         let path = format!("/v1/users/{}", rosa.user_id);
         for (disabled, status) in [(true, 404), (false, 200)] {
-            let etag = admin.get(&path).await.etag();
-            admin.patch(&path, &etag, json!({"disabled": disabled})).await.expect(200);
+            admin.update(&path, json!({"disabled": disabled})).await.expect(200);
             view(&app, &token).await.expect(status);
         }
         // Midnight in New York.
@@ -139,7 +135,7 @@ both! {
     async fn row_01_the_patients_own_link_needs_no_account(app: App) {
         let (clinic, ann) = (app.clinic().await, app.patient("ann").await);
         let token = booked(&app, &ann, &clinic.follow_up, &ann.patient_id).await;
-        // It went to the address that the desk has entered.
+        // The mail went to the address that the front desk entered.
         revoke(&app, &ann, &ann.patient_id).await;
         view(&app, &token).await.expect(200);
     }

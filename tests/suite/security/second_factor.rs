@@ -1,4 +1,4 @@
-//! Row 14: codes besides the password, and showing again who one is before changing what signing in needs.
+//! Row 14: second factors, and authentication again before a change of how an account signs in.
 
 use std::collections::BTreeSet;
 
@@ -11,18 +11,18 @@ use totp_rs::{Builder, Secret};
 
 use crate::support::client::{Client, Reply};
 use crate::support::people::PASSWORD;
-use crate::support::{App, both};
+use crate::support::{App, both, not_empty};
 
 const NEW_PASSWORD: &str = "violet otter hums at dawn";
 
-/// What an authenticator app shows, so many steps from now.
+/// The code of an authenticator app, this many steps from now.
 fn code(app: &App, secret: &str, steps: i64) -> String {
     let secret = Secret::try_from_base32(secret).expect("base 32");
     let at = app.clock.now().as_seconds() + 30 * steps;
     Builder::new().with_secret(secret).build_noncompliant().generate(at.try_into().expect("after 1970")).to_string()
 }
 
-/// A code that is not right now.
+/// A wrong code.
 fn wrong_code(app: &App, secret: &str) -> String {
     let right: BTreeSet<_> = (-1..=1).map(|steps| code(app, secret, steps)).collect();
     (0..10)
@@ -39,14 +39,14 @@ async fn try_sign_in(client: &Client, email: &str, code: Option<&str>) -> Reply 
     client.post("/v1/sessions", body).await
 }
 
-/// A session of its own.
+/// Signs in to a new session.
 async fn session(app: &App, email: &str) -> Client {
     let reply = try_sign_in(&app.anon(), email, None).await;
     reply.expect(201);
     app.anon().with_token(&reply.string("/access_token"))
 }
 
-/// Sets an app up; gives the secret and the recovery codes.
+/// Sets up an authenticator app. Returns the secret and the recovery codes.
 async fn enrol(app: &App, client: &Client) -> (String, Vec<String>) {
     let secret = begin(client).await;
     let reply = client.post("/v1/me/second-factor/confirm", json!({"totp_code": code(app, &secret, 0)})).await;
@@ -65,7 +65,7 @@ async fn told(app: &App, address: &str, words: &str) -> usize {
 }
 
 both! {
-    async fn row_14_a_patient_switches_codes_on_and_from_then_on_signs_in_with_one(app: App) {
+    async fn row_14_a_patient_who_enabled_codes_needs_one_to_sign_in(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (ann, other) = (session(&app, &email).await, session(&app, &email).await);
         let wrong = ann.post("/v1/me/second-factor", json!({"current_password": "not the password"})).await;
@@ -86,7 +86,7 @@ both! {
         let confirmed = ann.post("/v1/me/second-factor/confirm", json!({"totp_code": code(&app, &secret, 0)})).await;
         assert_eq!(confirmed.expect(200).body["recovery_codes"].as_array().map(Vec::len), Some(10));
         assert_eq!(told(&app, &email, "takes a code from an authenticator app").await, 1);
-        // Who signed in with the password alone is out; who confirmed is not.
+        // Sessions without the second factor end; the one that confirmed it stays.
         other.get("/v1/me").await.problem(401, "unauthenticated");
         assert_eq!(ann.get("/v1/me").await.expect(200).body["user"]["second_factor"], true);
         let state = ann.get("/v1/me/second-factor").await.expect(200).body.clone();
@@ -100,10 +100,10 @@ both! {
         begin_again_is_refused(&ann).await;
     }
 
-    async fn row_14_a_code_works_once_and_no_older_one_after_it(app: App) {
+    async fn row_14_a_code_works_once_and_older_ones_no_longer(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (secret, _) = enrol(&app, &session(&app, &email).await).await;
-        // The code that confirmed is spent as well.
+        // The code of the confirmation is used up as well.
         try_sign_in(&app.anon(), &email, Some(&code(&app, &secret, 0))).await.problem(401, "totp_invalid");
         app.clock.advance(SignedDuration::from_secs(90));
         let (late, now) = (code(&app, &secret, -1), code(&app, &secret, 0));
@@ -119,12 +119,12 @@ both! {
         try_sign_in(&app.anon(), &email, Some(&late)).await.problem(401, "totp_invalid");
         try_sign_in(&app.anon(), &email, Some(&fresh)).await.expect(201);
         try_sign_in(&app.anon(), &email, Some(&code(&app, &secret, -1))).await.problem(401, "totp_invalid");
-        // Clocks differ: half a minute early is good as well.
+        // A code half a minute early is valid as well, because clocks differ.
         try_sign_in(&app.anon(), &email, Some(&code(&app, &secret, 1))).await.expect(201);
         try_sign_in(&app.anon(), &email, Some(&code(&app, &secret, 2))).await.problem(401, "totp_invalid");
     }
 
-    async fn row_14_a_recovery_code_works_once_and_new_ones_void_the_old(app: App) {
+    async fn row_14_a_recovery_code_works_once_and_new_ones_replace_the_old(app: App) {
         let email = app.patient("ann").await.email.clone();
         let ann = session(&app, &email).await;
         let (secret, codes) = enrol(&app, &ann).await;
@@ -150,7 +150,7 @@ both! {
         let stored = app.db(|tx| {
             Ok(recovery_codes::table.select(recovery_codes::code_hash).load::<Vec<u8>>(tx)?)
         }).await;
-        assert!(stored.iter().all(|hash| hash.len() == 32));
+        assert!(not_empty(&stored).iter().all(|hash| hash.len() == 32));
     }
 
     async fn row_14_the_secret_is_sealed_and_shown_once(app: App) {
@@ -162,14 +162,14 @@ both! {
         begin_again_is_refused(&ann).await;
     }
 
-    async fn row_14_wrong_codes_slow_down_and_do_not_keep_others_from_trying_passwords(app: App) {
+    async fn row_14_wrong_codes_are_throttled_apart_from_passwords(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (secret, _) = enrol(&app, &session(&app, &email).await).await;
         app.clock.advance(SignedDuration::from_secs(90));
         for _ in 0..5 {
             try_sign_in(&app.anon(), &email, Some(&wrong_code(&app, &secret))).await.problem(401, "totp_invalid");
         }
-        // From another address as well: whoever has the password may have many.
+        // From another address as well, because an attacker may have many.
         for address in ["127.0.0.1", "127.9.9.9"] {
             let refused = try_sign_in(&app.anon_at(address), &email, Some(&code(&app, &secret, 0))).await;
             refused.problem(429, "too_many_attempts");
@@ -177,6 +177,36 @@ both! {
         }
         app.clock.advance(SignedDuration::from_secs(10));
         try_sign_in(&app.anon(), &email, Some(&code(&app, &secret, 0))).await.expect(201);
+    }
+
+    async fn row_07_wrong_codes_of_others_keep_no_known_device_out_and_the_owner_is_told(app: App) {
+        let email = app.patient("ann").await.email.clone();
+        let (secret, _) = enrol(&app, &session(&app, &email).await).await;
+        app.clock.advance(SignedDuration::from_secs(90));
+        let first = try_sign_in(&app.anon(), &email, Some(&code(&app, &secret, 0))).await;
+        let token = first.expect(201).body["device_token"].clone();
+        app.clock.advance(SignedDuration::from_secs(90));
+        for _ in 0..5 {
+            let thief = try_sign_in(&app.anon_at("127.9.9.9"), &email, Some(&wrong_code(&app, &secret))).await;
+            thief.problem(401, "totp_invalid");
+        }
+        let unknown = try_sign_in(&app.anon_at("127.8.8.8"), &email, Some(&code(&app, &secret, 0))).await;
+        unknown.problem(429, "too_many_attempts");
+        assert_eq!(told(&app, &email, "Several wrong codes were entered").await, 1);
+        let on_device = async |code: String| {
+            let body = json!({"email": email, "password": PASSWORD, "totp_code": code, "device_token": token});
+            app.anon().post("/v1/sessions", body).await
+        };
+        let known = on_device(code(&app, &secret, 0)).await;
+        // A session can confirm a change as well.
+        let ann = app.anon().with_token(&known.expect(201).string("/access_token"));
+        app.clock.advance(SignedDuration::from_secs(90));
+        let body = json!({"current_password": PASSWORD, "totp_code": code(&app, &secret, 0), "new_password": NEW_PASSWORD});
+        for _ in 0..5 {
+            on_device(wrong_code(&app, &secret)).await.problem(401, "totp_invalid");
+        }
+        on_device(code(&app, &secret, 0)).await.problem(429, "too_many_attempts");
+        ann.post("/v1/me/password", body).await.expect(204);
     }
 
     async fn row_14_staff_without_a_second_factor_can_do_nothing_but_set_it_up(app: App) {
@@ -206,13 +236,13 @@ both! {
         dana.post("/v1/me/second-factor/disable", off).await.expect(204);
         dana.get("/v1/me").await.problem(403, "second_factor_required");
         dana.delete("/v1/sessions/current").await.expect(204);
-        // Patients decide for themselves.
+        // The second factor is optional for patients.
         app.account("pat@patients.example", Role::Patient, None).await;
         let pat = try_sign_in(&app.anon(), "pat@patients.example", None).await;
         assert_eq!(pat.expect(201).body["enrolment_required"], false);
     }
 
-    async fn row_14_an_administrator_takes_a_lost_second_factor_away_and_its_owner_is_told(app: App) {
+    async fn row_14_an_administrator_removes_a_lost_second_factor_and_its_owner_is_notified(app: App) {
         let admin = app.admin().await;
         let id = app.account("dana@clinic.example", Role::FrontDesk, None).await;
         let dana = session(&app, "dana@clinic.example").await;
@@ -229,7 +259,7 @@ both! {
         try_sign_in(&app.anon(), "dana@clinic.example", None).await.expect(201);
     }
 
-    async fn row_14_a_password_reset_does_not_get_around_the_second_factor(app: App) {
+    async fn row_14_a_password_reset_does_not_bypass_the_second_factor(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (secret, _) = enrol(&app, &session(&app, &email).await).await;
         app.anon().post("/v1/password-resets", json!({"email": email})).await.expect(202);
@@ -242,7 +272,7 @@ both! {
         app.anon().post("/v1/sessions", body).await.expect(201);
     }
 
-    async fn row_14_a_new_password_takes_the_old_one_ends_other_sessions_and_is_told(app: App) {
+    async fn row_14_changing_the_password_requires_the_old_one_ends_other_sessions_and_is_notified(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (ann, other) = (session(&app, &email).await, session(&app, &email).await);
         app.anon().post("/v1/password-resets", json!({"email": email})).await.expect(202);
@@ -274,7 +304,7 @@ both! {
         change(PASSWORD, NEW_PASSWORD, Some(code(&app, &secret, 1))).await.expect(204);
     }
 
-    async fn row_14_a_new_address_counts_once_its_link_is_opened_and_the_old_one_is_told(app: App) {
+    async fn row_14_a_new_address_applies_after_its_verification_and_the_old_one_is_notified(app: App) {
         let email = app.patient("ann").await.email.clone();
         let ann = session(&app, &email).await;
         let change = |password: &str, address: &str| {
@@ -292,7 +322,7 @@ both! {
         app.anon().post("/v1/password-resets", json!({"email": email})).await.expect(202);
         let reset = app.mails_to(&email).await.last().expect("a mail").token();
 
-        // Who reads the new mailbox may be a stranger to the account: the link and the password belong together.
+        // The reader of the new mailbox may be a stranger, so the link requires the account's session.
         let confirm = async |password: Option<&str>| {
             let body = json!({"token": link, "current_password": password});
             let body = if password.is_some() { body } else { json!({"token": link}) };
@@ -311,7 +341,7 @@ both! {
         app.anon().post("/v1/password-resets/confirm", stale).await.invalid("/token", "invalid_token");
     }
 
-    async fn row_14_asking_for_an_address_that_is_taken_tells_its_owner_and_nobody_else(app: App) {
+    async fn row_14_asking_for_a_taken_address_notifies_its_owner_only(app: App) {
         let bob = app.patient("bob").await.email.clone();
         let ann = app.patient("ann").await;
         let body = json!({"current_password": PASSWORD, "new_email": bob});
@@ -319,7 +349,7 @@ both! {
         assert_eq!(reply.expect(202).body, Value::Null);
         assert_eq!(app.mails_to(&bob).await.last().expect("a mail").subject, "You already have an account");
 
-        // Taken between the asking and the opening: the link's holder reads the mailbox, and may know.
+        // The address was taken after the request: the holder of the link reads the mailbox, so the error may say so.
         let body = json!({"current_password": PASSWORD, "new_email": "late@patients.example"});
         ann.post("/v1/me/email", body).await.expect(202);
         let link = app.mails_to("late@patients.example").await.last().expect("a mail").token();

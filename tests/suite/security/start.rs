@@ -1,4 +1,4 @@
-//! Rows 21 to 23: how the program refuses to start where it would not be safe.
+//! Rows 21 to 23: the program does not start with unsafe settings.
 
 use std::process::Output;
 
@@ -13,7 +13,7 @@ fn site() -> Site {
     Site::new(Engine::Sqlite).expect("SQLite is always there")
 }
 
-/// Runs `serve` with other settings; it must refuse, in words that have this one.
+/// Runs `serve` with other settings; it must fail with a message that contains this word.
 #[track_caller]
 fn refused(site: &Site, arguments: &[&str], settings: &[(&str, &str)], word: &str) {
     let output = command(site).arg("serve").args(arguments).envs(settings.iter().copied()).output();
@@ -28,14 +28,14 @@ fn refused(site: &Site, arguments: &[&str], settings: &[(&str, &str)], word: &st
 }
 
 #[test]
-fn row_22_a_public_address_needs_a_proxy_and_the_demo_never_has_one() {
+fn row_22_a_public_address_requires_a_proxy_and_is_never_allowed_for_a_demo() {
     let site = site();
     for listen in ["0.0.0.0:0", "[::]:0"] {
         refused(&site, &[], &[("LISTEN_ADDR", listen)], "--behind-proxy");
     }
     refused(&site, &["--demo"], &[("LISTEN_ADDR", "0.0.0.0:0"), ("BEHIND_PROXY", "10.0.0.1")], "--demo");
-    for everybody in ["0.0.0.0/0", "proxy", "10.0.0.0/33"] {
-        refused(&site, &[], &[("BEHIND_PROXY", everybody)], "BEHIND_PROXY");
+    for wrong in ["0.0.0.0/0", "proxy", "10.0.0.0/33"] {
+        refused(&site, &[], &[("BEHIND_PROXY", wrong)], "BEHIND_PROXY");
     }
     app::runtime().block_on(async {
         let server = Process::start(&site, &[("BEHIND_PROXY", "127.0.0.1,10.0.0.0/8")]).await;
@@ -48,7 +48,7 @@ fn row_22_a_public_address_needs_a_proxy_and_the_demo_never_has_one() {
 }
 
 #[test]
-fn row_23_missing_short_and_example_secrets_are_refused() {
+fn row_23_missing_short_and_example_secrets_are_rejected() {
     let site = site();
     let long = |letter: &str| letter.repeat(44);
     for name in ["JWT_SECRET", "DATA_KEYS"] {
@@ -66,13 +66,13 @@ fn row_23_missing_short_and_example_secrets_are_refused() {
             refused(&site, &[], &[(name, secret)], name);
         }
     }
-    // One bad secret spoils the ring.
+    // One bad secret makes the whole list invalid.
     refused(&site, &[], &[("JWT_SECRET", &format!("{JWT_SECRET},old:short"))], "JWT_SECRET");
     refused(&site, &[], &[("DATA_KEYS", &format!("{DATA_KEYS},old:AAAA"))], "DATA_KEYS");
 }
 
 #[test]
-fn row_23_the_lines_of_the_example_are_no_settings_to_run_with() {
+fn row_23_the_settings_of_the_example_file_are_rejected() {
     let site = site();
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).expect("the example");
     for name in ["JWT_SECRET", "DATA_KEYS"] {
@@ -82,7 +82,7 @@ fn row_23_the_lines_of_the_example_are_no_settings_to_run_with() {
 }
 
 #[test]
-fn row_23_on_postgres_every_instance_must_be_given_the_same_secrets() {
+fn row_23_on_postgres_every_instance_needs_the_same_secrets() {
     let Some(site) = Site::new(Engine::Postgres) else { return };
     for name in ["JWT_SECRET", "DATA_KEYS"] {
         let output = command(&site).arg("serve").env_remove(name).output().expect("run the program");
@@ -92,7 +92,7 @@ fn row_23_on_postgres_every_instance_must_be_given_the_same_secrets() {
 }
 
 #[test]
-fn row_23_there_is_no_account_that_nobody_made() {
+fn row_23_there_is_no_default_account() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let Some(site) = Site::without_schema(engine) else { continue };
         app::runtime().block_on(async {
@@ -148,12 +148,12 @@ fn every_key_of_the_database_must_be_there(engine: Engine) {
         });
     };
     start(DATA_KEYS);
-    // Nothing was sealed yet, and yet the key counts: who seals first must not have to look first.
+    // The key is required although nothing was sealed with it yet.
     refused(&site, &[], &[("DATA_KEYS", NEXT)], "test");
     start(&both);
     refused(&site, &[], &[("DATA_KEYS", DATA_KEYS)], "next");
     refused(&site, &[], &[("DATA_KEYS", NEXT)], "test");
-    refused(&site, &[], &[("DATA_KEYS", &format!("{OTHER},{DATA_KEYS}"))], "another of the same name");
+    refused(&site, &[], &[("DATA_KEYS", &format!("{OTHER},{DATA_KEYS}"))], "another one with the same id");
     start(&format!("{DATA_KEYS},{NEXT}"));
     let mut conn = site.connect();
     assert_eq!(legwork::sealed::keys::ids(&mut conn).expect("ids"), ["next", "test"]);
@@ -163,11 +163,11 @@ fn every_key_of_the_database_must_be_there(engine: Engine) {
 }
 
 #[test]
-fn row_21_every_key_of_the_database_must_be_there_on_sqlite() {
+fn row_21_every_key_of_the_database_is_required_on_sqlite() {
     every_key_of_the_database_must_be_there(Engine::Sqlite);
 }
 
 #[test]
-fn row_21_every_key_of_the_database_must_be_there_on_postgres() {
+fn row_21_every_key_of_the_database_is_required_on_postgres() {
     every_key_of_the_database_must_be_there(Engine::Postgres);
 }

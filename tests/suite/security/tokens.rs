@@ -26,7 +26,7 @@ fn secret() -> &'static str {
     JWT_SECRET.split_once(':').expect("id:secret").1
 }
 
-/// A token of any header and claims, signed with HMAC by hand: no library that could refuse to make it.
+/// Makes a token with any header and claims, signed with HMAC by hand, because a library could refuse to make it.
 fn token(header: &Value, claims: &Value, algorithm: hmac::Algorithm, secret: &[u8]) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(header), part(claims));
@@ -34,7 +34,7 @@ fn token(header: &Value, claims: &Value, algorithm: hmac::Algorithm, secret: &[u
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref()))
 }
 
-/// One of an object's members replaced, or with `Null` taken away.
+/// An object with one member replaced, or removed if `Null`.
 fn with(object: &Value, member: &str, value: Value) -> Value {
     let mut object = object.clone();
     if value.is_null() {
@@ -51,13 +51,13 @@ fn parts(token: &str) -> Vec<Value> {
 }
 
 both! {
-    async fn row_10_a_token_that_is_not_just_as_we_make_them_opens_nothing(app: App) {
+    async fn row_10_any_other_kind_of_token_is_rejected(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (_, session) = sign_in(&app, &email).await;
         let real = session["access_token"].as_str().expect("a token");
         let [header, claims] = parts(real).try_into().expect("two parts");
         let good = |header: &Value, claims: &Value| token(header, claims, hmac::HMAC_SHA256, secret().as_bytes());
-        // What is made by hand is as good as ours, so that what follows is refused for its fault alone.
+        // A correct token made by hand is accepted, so the following ones are rejected for their fault alone.
         app.anon().with_token(&good(&header, &claims)).get("/v1/me").await.expect(200);
 
         let now = app.clock.now().as_seconds();
@@ -103,12 +103,12 @@ both! {
             let reply = app.anon().with_token(&token).get("/v1/me").await;
             assert_eq!(reply.problem(401, "unauthenticated")["code"], "unauthenticated", "{what}");
         }
-        // The framework itself refuses headers of this size.
+        // The framework itself rejects headers of this size.
         let huge = app.anon().with_token(&"A".repeat(300_000)).get("/v1/me").await;
         assert!((400..500).contains(&huge.status), "{}", huge.status);
     }
 
-    async fn row_10_two_tokens_or_another_scheme_name_nobody(app: App) {
+    async fn row_10_two_tokens_or_another_scheme_are_rejected(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (_, session) = sign_in(&app, &email).await;
         let token = session["access_token"].as_str().expect("a token");
@@ -129,7 +129,7 @@ both! {
         let (old, mut session) = sign_in(&app, &email).await;
         old.get("/v1/me").await.expect(200);
 
-        // Both are read, the new one signs.
+        // Both secrets are accepted, the new one signs.
         let app = app.restart(&["--jwt-secret", &format!("{NEW},{JWT_SECRET}")]);
         let old = app.anon().with_token(&old.token().await.expect("a token"));
         old.get("/v1/me").await.expect(200);
@@ -138,7 +138,7 @@ both! {
         assert_eq!(parts(&token)[0]["kid"], "next");
         app.anon().with_token(&token).get("/v1/me").await.expect(200);
 
-        // Ten minutes later nothing of the old one is good any more, and it can go.
+        // Ten minutes later no token of the old secret is valid, and it can be removed.
         app.clock.advance(SignedDuration::from_secs(600));
         old.get("/v1/me").await.problem(401, "unauthenticated");
         session = refresh(&app, &session["refresh_token"]).await.expect(201).body.clone();
@@ -147,7 +147,7 @@ both! {
         refresh(&app, &session["refresh_token"]).await.expect(201);
     }
 
-    async fn row_12_a_refresh_token_that_comes_back_late_ends_the_session_and_one_that_comes_back_at_once_does_not(app: App) {
+    async fn row_12_reusing_a_refresh_token_late_ends_the_session_and_at_once_does_not(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (_, first) = sign_in(&app, &email).await;
         let refresh = |token: Value| {
@@ -165,7 +165,7 @@ both! {
         ann.get("/v1/me").await.problem(401, "unauthenticated");
     }
 
-    async fn row_12_of_twenty_parallel_refreshes_one_wins_and_the_session_lives_on(app: App) {
+    async fn row_12_one_of_twenty_parallel_refreshes_succeeds_and_the_session_survives(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (_, first) = sign_in(&app, &email).await;
         let tries = (0..20).map(|_| {
@@ -182,7 +182,7 @@ both! {
         app.anon().post("/v1/sessions/refresh", body).await.expect(201);
     }
 
-    async fn row_13_a_session_ends_when_it_is_idle_for_a_week_and_after_a_month_in_any_case(app: App) {
+    async fn row_13_a_session_ends_after_a_week_idle_and_after_a_month_in_any_case(app: App) {
         let email = app.patient("ann").await.email.clone();
         let (_, idle) = sign_in(&app, &email).await;
         let (_, mut busy) = sign_in(&app, &email).await;

@@ -17,23 +17,23 @@ use super::site::{Engine, Site};
 
 /// A server on a free port, with its own database, clock and mail folder. It stops when this is dropped.
 pub struct App {
-    /// First, so that the server goes before what it stands on.
+    /// First, so that the server is dropped before its site.
     running: Running,
-    /// The server's surroundings: database, settings, metrics.
+    /// The server's environment: database, settings, metrics.
     pub env: Env,
-    /// The server's clock: it stands until it is turned.
+    /// The server's clock, which only the test advances.
     pub clock: Clock,
     /// Which engine the test runs on.
     pub engine: Engine,
     /// `http://127.0.0.1:PORT`
     pub base: String,
-    /// What clients share.
+    /// The HTTP client that all clients share.
     pub(super) http: reqwest::Client,
-    /// Accounts that the harness made, by what they are for.
+    /// The staff accounts, by name.
     pub(super) people: tokio::sync::Mutex<std::collections::HashMap<String, Client>>,
     /// The practitioner of [`App::clinic`].
     pub(super) practitioner_id: std::sync::OnceLock<String>,
-    /// Last, so that the database goes after the server.
+    /// Last, so that the database is dropped after the server.
     pub site: Site,
 }
 
@@ -49,7 +49,7 @@ impl Drop for Running {
     }
 }
 
-/// Runs a test on an engine, unless there is none.
+/// Runs a test on an engine, or skips it if the engine is missing.
 pub fn run<F: Future<Output = ()>>(engine: Engine, test: impl FnOnce(App) -> F) {
     let Some(site) = Site::new(engine) else { return };
     let app = App::start(site, Clock::manual(START.parse().expect("an instant")), &[]);
@@ -101,27 +101,33 @@ impl App {
         }
     }
 
+    /// Starts a server on SQLite with the tests' clock, for tests that need no second engine.
+    pub fn on_sqlite(extra: &[&str]) -> Self {
+        let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+        Self::start(site, Clock::manual(START.parse().expect("an instant")), extra)
+    }
+
     /// Stops the server and starts another over the same database, with other settings.
     pub fn restart(self, extra: &[&str]) -> Self {
         let Self { running, env, clock, site, .. } = self;
         drop(running);
-        // SQLite's lock is let go of with the last handle.
+        // The last handle releases SQLite's lock.
         drop(env);
         Self::start(site, clock, extra)
     }
 
-    /// Somebody who is not signed in.
+    /// A client that is not signed in.
     pub fn anon(&self) -> Client {
         Client::new(self.http.clone(), self.base.clone(), self.clock.clone())
     }
 
-    /// Somebody who is not signed in, at another address of this machine: all of 127.0.0.0/8 is.
+    /// A client that is not signed in, at another address of this machine, such as 127.0.0.2.
     pub fn anon_at(&self, address: &str) -> Client {
         let http = builder().local_address(address.parse::<std::net::IpAddr>().expect("an address"));
         Client::new(http.build().expect("a client"), self.base.clone(), self.clock.clone())
     }
 
-    /// Runs a closure on the database, beside the server.
+    /// Runs a closure in a transaction on the server's database.
     pub async fn db<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Conn) -> legwork::error::Result<T> + Send + 'static,
@@ -130,7 +136,7 @@ impl App {
     }
 }
 
-/// Opens the server's surroundings. The threads of a server that has just ended let go of SQLite's lock a moment later.
+/// Opens the server's environment. A server that has just ended may hold SQLite's lock for a moment longer.
 async fn open(config: &Config, clock: &Clock) -> Result<Env, String> {
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
@@ -143,7 +149,7 @@ async fn open(config: &Config, clock: &Clock) -> Result<Env, String> {
     }
 }
 
-/// A client that knows no proxy and follows no redirect.
+/// An HTTP client without proxy and redirects.
 pub fn http_client() -> reqwest::Client {
     builder().build().expect("a client")
 }

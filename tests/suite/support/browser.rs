@@ -1,4 +1,4 @@
-//! A real browser: headless Chromium, spoken to over WebDriver, which is a handful of JSON requests (W3C, Recommendation).
+//! A real browser: headless Chromium, controlled over WebDriver, which is a few JSON requests (W3C Recommendation).
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::app::{self, App};
-use super::{Engine, aloud};
+use super::{Engine, print_uncaptured};
 
-/// How long a page has to show what it should.
+/// How long a test waits for a page to show something.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The key under which WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -30,10 +30,10 @@ pub struct Browser {
     profile: TempDir,
 }
 
-/// Runs a test with a server (on SQLite: pages do not know the engine) and a phone's browser, unless there is none.
+/// Runs a test with a server (on SQLite, because pages do not depend on the engine) and a phone's browser.
 ///
 /// # Panics
-/// With `REQUIRE_BROWSER` set, rather than skip.
+/// If `REQUIRE_BROWSER` is set and there is no browser. Otherwise the test is skipped.
 pub fn on_a_phone(test: impl AsyncFnOnce(App, Browser)) {
     let (Some(chromium), Some(driver)) =
         (find(&["chromium", "chromium-browser", "google-chrome"]), find(&["chromedriver"]))
@@ -41,7 +41,7 @@ pub fn on_a_phone(test: impl AsyncFnOnce(App, Browser)) {
         let required = std::env::var_os("REQUIRE_BROWSER").is_some_and(|value| !value.is_empty() && value != "0");
         assert!(!required, "REQUIRE_BROWSER is set, but chromium and chromedriver were not found");
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        aloud(&format!("==> SKIPPED for want of a browser (chromium and chromedriver): {test}"));
+        print_uncaptured(&format!("==> SKIPPED for want of a browser (chromium and chromedriver): {test}"));
         return;
     };
     app::run(Engine::Sqlite, |app| async move {
@@ -102,7 +102,7 @@ impl Browser {
         self.ask(&format!("/session/{}{path}", self.session), body).await
     }
 
-    /// Opens a page afresh, also where only the fragment differs.
+    /// Loads a page, even if only the fragment differs.
     pub async fn open_page(&self, url: &str) {
         self.tell("/url", json!({"url": "about:blank"})).await;
         self.tell("/url", json!({"url": url})).await;
@@ -117,17 +117,17 @@ impl Browser {
         self.tell("/execute/sync", json!({"script": script, "args": []})).await
     }
 
-    /// Speaks to Chromium itself.
+    /// Sends a command of Chromium's own protocol.
     pub async fn command(&self, name: &str, parameters: Value) {
         self.tell("/goog/cdp/execute", json!({"cmd": name, "params": parameters})).await;
     }
 
-    /// What can be read on the page.
+    /// The visible text of the page.
     pub async fn text(&self) -> String {
         self.run("return document.querySelector('main').innerText").await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until this can be read on the page.
+    /// Waits until the page shows this text.
     pub async fn see(&self, words: &str) {
         let patience = Instant::now() + PATIENCE;
         loop {
@@ -146,7 +146,7 @@ impl Browser {
         id.unwrap_or_else(|| panic!("no {what} on the page")).to_owned()
     }
 
-    /// Presses the button or link that says this.
+    /// Clicks the button or link with this text.
     pub async fn press(&self, words: &str) {
         let script = format!(
             "return [...document.querySelectorAll('button, a')].find((one) => one.checkVisibility() && one.innerText.trim() === {})",
@@ -156,7 +156,7 @@ impl Browser {
         self.tell(&format!("/element/{id}/click"), json!({})).await;
     }
 
-    /// Types into the field with this label, in place of what stands there.
+    /// Replaces the content of the field with this label.
     pub async fn fill(&self, label: &str, text: &str) {
         let script = format!(
             "const label = [...document.querySelectorAll('label')].find((one) => one.checkVisibility() && one.innerText.trim() === {});
@@ -177,13 +177,13 @@ impl Browser {
         self.tell("/actions", json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})).await;
     }
 
-    /// What the focus is on, in words.
+    /// A description of the focused element.
     pub async fn focus(&self) -> String {
         let words = self.run("return document.activeElement.innerText ?? ''").await;
         words.as_str().unwrap_or_default().trim().to_owned()
     }
 
-    /// Goes from one to the next with the tabulator until the focus is on what says this.
+    /// Presses the tab key until the element with this text has the focus.
     pub async fn tab_to(&self, words: &str) {
         let mut passed = Vec::new();
         for _ in 0..30 {
@@ -197,7 +197,7 @@ impl Browser {
         panic!("the tabulator never reaches “{words}”: {passed:?}");
     }
 
-    /// Fails with everything on the page that some people could not read, hear or press.
+    /// Fails with a list of accessibility problems of the page.
     pub async fn expect_accessible(&self) {
         let findings = self.run(include_str!("accessible.js")).await;
         assert_eq!(findings, json!([]), "{}", self.text().await);
@@ -205,7 +205,7 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// Ends the session, so that Chromium goes as well, and then the driver.
+    /// Ends the session, which ends Chromium, and then the driver.
     fn drop(&mut self) {
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
             let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));

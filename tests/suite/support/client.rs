@@ -1,4 +1,4 @@
-//! A client of the API, and what it is answered.
+//! A client of the API, and its responses.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,23 +8,23 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-/// A caller: nobody, or a signed-in account. Clones share the session.
+/// A caller: anonymous or signed in. Clones share the session.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
     clock: Clock,
-    /// The account's id; empty for who is not signed in.
+    /// The account's id; empty if not signed in.
     pub user_id: String,
     session: Arc<Mutex<Option<Session>>>,
-    /// Why they open records; sent with every request.
+    /// The `Access-Reason` to send with every request.
     reason: Option<&'static str>,
 }
 
 #[derive(Clone)]
 struct Session {
     token: String,
-    /// To sign in again after the test has turned the clock beyond the token's life.
+    /// To sign in again after the test has advanced the clock beyond the token's expiry.
     password: Option<(String, String, Timestamp)>,
 }
 
@@ -36,14 +36,14 @@ impl Client {
         Self { http, base, clock, user_id: String::new(), session: Arc::default(), reason: None }
     }
 
-    /// The same caller with this very token, which is never renewed.
+    /// The same caller with this token, which is never renewed.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         let session = Session { token: token.to_owned(), password: None };
         Self { session: Arc::new(Mutex::new(Some(session))), ..self.clone() }
     }
 
-    /// Signs in; the answer must be 201.
+    /// Signs in; the response must be 201.
     #[must_use]
     pub async fn sign_in(mut self, email: &str, password: &str) -> Self {
         let reply =
@@ -55,19 +55,19 @@ impl Client {
         self
     }
 
-    /// The same caller, who says with every request why they need the record.
+    /// The same caller, with an `Access-Reason` in every request.
     #[must_use]
     pub fn with_reason(self, reason: &'static str) -> Self {
         Self { reason: Some(reason), ..self }
     }
 
-    /// The same caller, who gives no reason.
+    /// The same caller, without an `Access-Reason`.
     #[must_use]
     pub fn without_reason(self) -> Self {
         Self { reason: None, ..self }
     }
 
-    /// The access token, renewed where the clock was turned past its end.
+    /// The access token, renewed if it has expired.
     pub async fn token(&self) -> Option<String> {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let Some((email, password, since)) = session.password else { return Some(session.token) };
@@ -116,6 +116,18 @@ impl Client {
         self.send(Method::PUT, path, &headers, Some(body)).await
     }
 
+    /// Reads the object and patches it with the ETag that was read.
+    pub async fn update(&self, path: &str, changes: Value) -> Reply {
+        let etag = self.get(path).await.expect(200).etag();
+        self.patch(path, &etag, changes).await
+    }
+
+    /// Reads the object and replaces it with the ETag that was read.
+    pub async fn replace(&self, path: &str, body: Value) -> Reply {
+        let etag = self.get(path).await.expect(200).etag();
+        self.put(path, &etag, body).await
+    }
+
     pub async fn delete(&self, path: &str) -> Reply {
         self.send(Method::DELETE, path, &[], None).await
     }
@@ -130,7 +142,7 @@ impl Client {
         self.exchange(method, path, &headers, body).await
     }
 
-    /// A request with these bytes as its body and no header but these (and the token).
+    /// Sends these bytes as the body, and no headers except these and the token.
     pub async fn send_raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.base)).body(body);
         if let Some(token) = self.token().await {
@@ -157,7 +169,7 @@ impl Client {
     }
 }
 
-/// What was answered.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// `GET /v1/…`, for messages.
@@ -165,7 +177,7 @@ pub struct Reply {
     path: String,
     pub status: u16,
     pub headers: HeaderMap,
-    /// The JSON; `Null` where it is none.
+    /// The JSON body; `Null` if it is not JSON.
     pub body: Value,
     pub text: String,
 }
@@ -181,14 +193,14 @@ impl Reply {
         Self { request: request_line, path, status, headers, body, text }
     }
 
-    /// Fails with the body in the message unless the status is this.
+    /// Fails unless the response has this status; the message shows the body.
     #[track_caller]
     pub fn expect(&self, status: u16) -> &Self {
         assert_eq!(self.status, status, "{} answered {}:\n{}", self.request, self.status, self.text);
         self
     }
 
-    /// Fails unless this is a problem document (RFC 9457) of this status and code, whole and right.
+    /// Fails unless this is a complete and valid problem document (RFC 9457) with this status and code.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> &Value {
         self.expect(status);
@@ -214,7 +226,7 @@ impl Reply {
         &self.body
     }
 
-    /// Fails unless this is `validation_failed` and one of its errors has this place and code.
+    /// Fails unless this is `validation_failed` and one of its errors has this pointer and code.
     #[track_caller]
     pub fn invalid(&self, pointer: &str, code: &str) -> &Self {
         let errors = self.problem(422, "validation_failed")["errors"].as_array().expect("errors");
@@ -227,7 +239,7 @@ impl Reply {
         self
     }
 
-    /// A header's value; empty if it is not there.
+    /// A header's value; empty if not set.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{App, Client};
+use super::{App, Client, Reply};
 
-/// The ids of what was set up.
+/// The ids of the clinic's objects.
 #[derive(Debug, Clone)]
 pub struct Clinic {
     /// In America/New_York, slots of 15 minutes.
@@ -56,13 +56,16 @@ pub async fn location(admin: &Client, name: &str, time_zone: &str) -> String {
 pub async fn practitioner(admin: &Client, name: &str, location_id: &str, visit_type_ids: &[&str]) -> String {
     let body = json!({"name": name, "visit_type_ids": visit_type_ids, "location_ids": [location_id]});
     let id = admin.post("/v1/practitioners", body).await.expect(201).id();
-    let path = format!("/v1/practitioners/{id}/availability");
-    let etag = admin.get(&path).await.expect(200).etag();
-    admin.put(&path, &etag, weekly_hours(location_id)).await.expect(200);
+    put_hours(admin, &id, weekly_hours(location_id)).await.expect(200);
     id
 }
 
-/// A visit type that patients may book and cancel at any time.
+/// Replaces a practitioner's weekly hours.
+pub async fn put_hours(client: &Client, practitioner: &str, rules: Value) -> Reply {
+    client.replace(&format!("/v1/practitioners/{practitioner}/availability"), json!({"items": rules})).await
+}
+
+/// A visit type that patients can book and cancel at any time.
 pub async fn visit_type(admin: &Client, name: &str, minutes: u32) -> String {
     let body = json!({
         "name": name,
@@ -77,10 +80,13 @@ pub async fn visit_type(admin: &Client, name: &str, minutes: u32) -> String {
 
 /// Monday to Friday from 9 to 17.
 pub fn weekly_hours(location_id: &str) -> Value {
-    let rule =
-        |weekday: &str| json!({"weekday": weekday, "start": "09:00", "end": "17:00", "location_id": location_id});
     let days = ["monday", "tuesday", "wednesday", "thursday", "friday"];
-    json!(days.map(rule))
+    json!(days.map(|day| hours(location_id, day, "09:00", "17:00")))
+}
+
+/// One day's part of the weekly hours.
+pub fn hours(location_id: &str, weekday: &str, start: &str, end: &str) -> Value {
+    json!({"weekday": weekday, "start": start, "end": end, "location_id": location_id})
 }
 
 /// The free starts for a visit type, earliest first.

@@ -1,4 +1,4 @@
-//! A small disk of its own for one test: a tmpfs that only root, or a user namespace, can mount.
+//! A small disk for one test: a tmpfs that only root, or a user namespace, can mount.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -6,17 +6,17 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::aloud;
+use super::print_uncaptured;
 
 /// A mounted disk; unmounted when dropped.
 pub struct Disk {
     folder: TempDir,
-    /// The process in whose namespace the disk is mounted, where we are not root.
+    /// The process in whose namespace the disk is mounted, if the test is not root.
     holder: Option<Child>,
 }
 
 impl Disk {
-    /// A disk of so many bytes. `None` where none can be mounted, after saying so.
+    /// Mounts a disk of this many bytes. Prints a message and returns `None` if that is impossible.
     pub fn of(bytes: u64) -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("legwork-test-disk-").tempdir().expect("a folder");
         let mount = format!("mount -t tmpfs -o size={bytes},mode=0777 tmpfs '{}'", folder.path().display());
@@ -39,18 +39,18 @@ impl Disk {
             return Some(Self { folder, holder });
         }
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        aloud(&format!(
+        print_uncaptured(&format!(
             "\n==> SKIPPED: no small disk can be mounted here (neither as root nor with unshare): {test}\n"
         ));
         None
     }
 
-    /// Where it is mounted, as the programs of [`Disk::command`] see it.
+    /// The mount point, as the programs of [`Disk::command`] see it.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Whether only the programs of [`Disk::command`] see it.
+    /// Whether only the programs of [`Disk::command`] see the disk.
     pub fn is_in_a_namespace(&self) -> bool {
         self.holder.is_some()
     }
@@ -72,15 +72,15 @@ impl Disk {
         self.command("sh").arg("-c").arg(commands).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
-    /// A file that takes up all room but `left` bytes.
-    pub fn ballast(&self, left: u64) -> PathBuf {
+    /// Creates a file that fills the disk up to `left` bytes.
+    pub fn fill(&self, left: u64) -> PathBuf {
         let path = self.path().join("ballast");
-        let fill = format!(
+        let command = format!(
             "avail=$(df --output=avail -B1 '{0}' | tail -1); head -c $((avail - {left})) /dev/zero > '{1}'",
             self.path().display(),
             path.display()
         );
-        assert!(self.shell(&fill), "fill the disk");
+        assert!(self.shell(&command), "fill the disk");
         path
     }
 }

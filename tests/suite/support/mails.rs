@@ -9,7 +9,7 @@ use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 
 use super::App;
 
-/// A mail as its reader sees it.
+/// A mail as its recipient sees it.
 #[derive(Debug, Clone)]
 pub struct Mail {
     pub to: String,
@@ -19,7 +19,7 @@ pub struct Mail {
     /// The calendar part, if there is one.
     pub ics: Option<String>,
     pub message_id: String,
-    /// The bytes as they went out, as text.
+    /// The raw mail, as text.
     pub raw: String,
 }
 
@@ -33,8 +33,8 @@ impl Mail {
 }
 
 impl App {
-    /// Waits until nothing is left to be sent now, and reads everything that was, oldest first. What waits for its time is not
-    /// waited for; what is being sent is.
+    /// Waits until no message is due or being sent, and reads every mail so far, oldest first. Does not wait for messages
+    /// that are due later.
     pub async fn mails(&self) -> Vec<Mail> {
         let patience = Instant::now() + Duration::from_secs(15);
         loop {

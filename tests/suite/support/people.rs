@@ -1,4 +1,4 @@
-//! Accounts of every role, put into the database without the detour of registration, then really signed in.
+//! Accounts of every role, inserted into the database and signed in through the API.
 
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use super::{App, Client};
 
-/// The password of every account that the harness makes.
+/// The password of every test account.
 pub const PASSWORD: &str = "quiet-legs-at-midnight-7";
 
-/// A signed-in patient; a [`Client`] with the record it is about.
+/// A signed-in patient: a [`Client`] with its record.
 #[derive(Clone)]
 pub struct Patient {
     pub client: Client,
@@ -34,7 +34,7 @@ impl Deref for Patient {
     }
 }
 
-/// One hash for all: hashing is slow by design.
+/// One hash for all accounts, because hashing is slow.
 fn password_hash() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
     HASH.get_or_init(|| {
@@ -52,8 +52,8 @@ impl App {
         self.staff("desk", Role::FrontDesk, None).await
     }
 
-    /// The account of the clinic's practitioner; of nobody in particular before [`App::clinic`] was called. They say with every
-    /// request why they need the record, as they treat few of the tests' patients.
+    /// The account of the clinic's practitioner, or of none before [`App::clinic`] was called. It sends an `Access-Reason`
+    /// with every request, because it treats few of the tests' patients.
     pub async fn doctor(&self) -> Client {
         match self.practitioner_id.get() {
             Some(id) => self.doctor_of(id).await,
@@ -67,7 +67,7 @@ impl App {
         self.staff(&format!("doctor-{practitioner_id}"), Role::Practitioner, Some(id)).await
     }
 
-    /// A patient with a record of their own, verified and signed in. One name is one person.
+    /// Creates a patient with a record and a verified account, and signs in. Each name can be used once.
     pub async fn patient(&self, name: &str) -> Patient {
         let email = format!("{name}@patients.example");
         let desk = self.desk().await;
@@ -132,7 +132,7 @@ impl App {
     }
 }
 
-/// Puts a verified account with [`PASSWORD`] into a database, beside whatever server runs over it.
+/// Inserts a verified account with [`PASSWORD`] into a database.
 pub fn insert_account(
     conn: &mut Conn,
     id: UserId,
@@ -159,7 +159,7 @@ pub fn insert_account(
     Ok(())
 }
 
-/// The body of a registration at the desk.
+/// The body of a new record at the front desk.
 pub fn patient_json(name: &str, email: &str) -> Value {
     json!({
         "given_name": name,

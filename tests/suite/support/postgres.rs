@@ -1,7 +1,7 @@
-//! A PostgreSQL of the tests' own, started once per process on a free port, in a temporary folder.
+//! A PostgreSQL server for the tests, started once per process on a free port, in a temporary folder.
 //!
-//! A small shell beside the process waits for its standard input to close, which the operating system sees to however
-//! the process ends, and then stops the server and removes what is left.
+//! A small shell waits for its standard input to close, which the operating system does however
+//! the test process ends; then it stops the server and removes its files.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -14,20 +14,20 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use diesel::connection::SimpleConnection;
 use legwork::db::{self, Conn, Target};
 
-use super::aloud;
+use super::print_uncaptured;
 use super::site::{Engine, Site};
 
 /// The running server.
 pub struct Cluster {
     port: u16,
-    /// Where its programs are: `pg_dump` and the like as well.
+    /// The folder of its programs, including `pg_dump`.
     pub programs: PathBuf,
-    /// Who may do everything.
+    /// The superuser's name.
     superuser: &'static str,
     data: PathBuf,
     owner: Owner,
     numbers: AtomicU32,
-    /// Makes and drops databases.
+    /// The connection that creates and drops databases.
     admin: Mutex<Conn>,
     template: OnceLock<()>,
 }
@@ -35,15 +35,15 @@ pub struct Cluster {
 const TEMPLATE: &str = "legwork_template";
 
 impl Cluster {
-    /// The one of this process. `None` where the machine has no PostgreSQL, after saying so.
+    /// The server of this process. Prints a message and returns `None` if PostgreSQL is not installed.
     ///
     /// # Panics
-    /// With `REQUIRE_POSTGRES` set, rather than skip.
+    /// If `REQUIRE_POSTGRES` is set and PostgreSQL is not installed.
     pub fn get() -> Option<&'static Self> {
         static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
         let cluster = CLUSTER.get_or_init(|| {
             let Some(programs) = find_programs() else {
-                aloud("\n==> NO POSTGRESQL: its server programs (initdb, pg_ctl) were not found, ALL ITS TESTS ARE SKIPPED.\n");
+                print_uncaptured("\n==> NO POSTGRESQL: its server programs (initdb, pg_ctl) were not found, ALL ITS TESTS ARE SKIPPED.\n");
                 return None;
             };
             Some(start(&programs, "legwork").unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}")))
@@ -52,12 +52,12 @@ impl Cluster {
             let required = std::env::var_os("REQUIRE_POSTGRES").is_some_and(|value| !value.is_empty() && value != "0");
             assert!(!required, "REQUIRE_POSTGRES is set, but PostgreSQL's server programs were not found");
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            aloud(&format!("==> SKIPPED for want of PostgreSQL: {test}"));
+            print_uncaptured(&format!("==> SKIPPED for want of PostgreSQL: {test}"));
         }
         cluster.as_ref()
     }
 
-    /// One of the test's own, to freeze, break or restore, with a superuser of this name. `None` as for [`Cluster::get`].
+    /// A server for one test, to freeze, break or restore, with a superuser of this name. `None` as for [`Cluster::get`].
     pub fn own(superuser: &'static str) -> Option<Own> {
         let programs = Self::get()?.programs.clone();
         Some(Own(start(&programs, superuser).unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}"))))
@@ -71,7 +71,7 @@ impl Cluster {
         format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// What libpq's programs read, to connect as the superuser.
+    /// The environment variables for libpq's programs to connect as the superuser.
     pub fn environment(&self) -> [(&'static str, String); 3] {
         [("PGHOST", "127.0.0.1".to_owned()), ("PGPORT", self.port.to_string()), ("PGUSER", self.superuser.to_owned())]
     }
@@ -82,7 +82,7 @@ impl Cluster {
         name
     }
 
-    /// A copy of the migrated template, which is made at the first call.
+    /// A copy of the migrated template, which the first call creates.
     pub fn create_migrated(&self) -> String {
         self.template.get_or_init(|| {
             self.run(&format!("CREATE DATABASE {TEMPLATE}"));
@@ -90,7 +90,7 @@ impl Cluster {
             db::migrate::run(&mut conn).expect("migrate the template");
         });
         let name = format!("test_{}", self.numbers.fetch_add(1, Ordering::Relaxed));
-        // From version 15 on the copy goes through the log, without a checkpoint, by default.
+        // Since version 15 the copy is written through the log, without a checkpoint, by default.
         self.run(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"));
         name
     }
@@ -99,11 +99,11 @@ impl Cluster {
         self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
 
-    /// Runs a statement outside of any test's database.
+    /// Runs a statement outside the tests' databases.
     pub fn run(&self, sql: &str) {
         let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = admin.batch_execute(sql) {
-            // While another failure is being told, a second panic would hide it.
+            // During a panic, a second one would hide the first.
             assert!(std::thread::panicking(), "{sql}: {error}");
         }
     }
@@ -121,20 +121,20 @@ impl std::ops::Deref for Own {
 }
 
 impl Own {
-    /// Stops every process of the server where it stands. The kernel goes on acknowledging what is sent to them.
+    /// Stops every process of the server (SIGSTOP). The kernel still acknowledges what is sent to them.
     pub fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets them go on.
-    pub fn thaw(&self) {
+    /// Resumes the processes.
+    pub fn resume(&self) {
         self.signal("-CONT");
     }
 
     fn signal(&self, signal: &str) {
         let pid = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let Some(pid) = pid.lines().next().map(ToOwned::to_owned) else { return };
-        // The parent first, so that it makes no more children.
+        // The parent first, so that it starts no more children.
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", &pid]).output().expect("ps").stdout;
         let children = String::from_utf8(children).expect("numbers");
         let pids = std::iter::once(pid.as_str()).chain(children.split_whitespace());
@@ -148,12 +148,12 @@ impl Own {
         run(self.owner.command(&self.programs, "pg_ctl").args(stop)).expect("PostgreSQL stops");
     }
 
-    /// Starts it again, as it was started.
+    /// Starts it again with the same settings.
     pub fn start_again(&self) {
         run(&mut start_command(&self.owner, &self.programs, &self.data, self.port)).expect("PostgreSQL starts again");
     }
 
-    /// Where a table of a database has its first file.
+    /// The path of a table's first file.
     pub fn file_of(&self, database: &str, table: &str) -> PathBuf {
         use diesel::prelude::*;
         let mut conn = db::connect(&Target::Postgres(self.url(database))).expect("a connection");
@@ -164,7 +164,7 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
-        self.thaw();
+        self.resume();
         let stop = ["-D".as_ref(), self.data.as_os_str(), "-m".as_ref(), "immediate".as_ref(), "stop".as_ref()];
         let _ = run(self.owner.command(&self.programs, "pg_ctl").args(stop));
     }
@@ -187,22 +187,22 @@ fn find_programs() -> Option<PathBuf> {
         folders.extend(versions.into_iter().rev().map(|version| version.join("bin")));
     }
     folders.into_iter().find_map(|folder| {
-        // A link in PATH may stand alone: the others are beside what it points to.
+        // PATH may have only a link: the other programs are next to its target.
         let folder = folder.join("initdb").canonicalize().ok()?.parent()?.to_owned();
         ["pg_ctl", "postgres"].iter().all(|program| folder.join(program).exists()).then_some(folder)
     })
 }
 
-/// Whom the server runs as: it refuses to be root.
+/// The user that the server runs as: it refuses to run as root.
 struct Owner {
-    /// What to put before a command; empty if it may run as we are.
+    /// The prefix of a command that changes the user; empty if the current user can run it.
     prefix: Vec<String>,
-    /// For the folder.
+    /// The user and group ids that own the folder.
     ids: Option<(u32, u32)>,
 }
 
 impl Owner {
-    /// A server program, run as that user.
+    /// A server program that runs as this user.
     fn command(&self, programs: &Path, program: &str) -> Command {
         let program = programs.join(program);
         let mut command = match self.prefix.split_first() {
@@ -213,7 +213,7 @@ impl Owner {
             }
             None => Command::new(program),
         };
-        // The user may not be allowed to stand where we stand.
+        // The user may not have access to the current folder.
         command.current_dir("/").env_remove("PGDATA").env_remove("PGPORT");
         command
     }
@@ -275,7 +275,7 @@ fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
         tries += 1;
         match run(&mut start_command(&owner, programs, &data, port)) {
             Ok(()) => break port,
-            // Somebody else may have taken the port in between.
+            // Another process may have taken the port in between.
             Err(_) if tries < 3 => {}
             Err(error) => {
                 let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
@@ -301,7 +301,7 @@ fn free_port() -> Result<u16, String> {
     Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }
 
-/// Runs to the end. Its output goes to a file: the server that `pg_ctl` leaves behind would hold a pipe open.
+/// Runs a command to its end. Its output goes to a file, because the server that `pg_ctl` starts would hold a pipe open.
 fn run(command: &mut Command) -> Result<(), String> {
     let output = tempfile::tempfile().map_err(|error| error.to_string())?;
     let handle = || output.try_clone().map_err(|error| error.to_string());
@@ -317,7 +317,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     Err(format!("{command:?}: {status}\n{text}"))
 }
 
-/// Has the shell commands run when this process ends, however it ends.
+/// Runs the shell commands when this process ends, however it ends.
 fn keep_watch(commands: &str) {
     static WATCHERS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
     let child = Command::new("sh")
@@ -327,7 +327,7 @@ fn keep_watch(commands: &str) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .current_dir("/")
-        // An interrupt from the keyboard is not for the watcher.
+        // Not interrupted by Ctrl-C.
         .process_group(0)
         .spawn()
         .expect("a shell");

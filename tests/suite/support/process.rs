@@ -1,4 +1,4 @@
-//! The program itself as a process of its own, for tests that kill it or fill its disk.
+//! The program as a process, for tests that kill it or fill its disk.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,12 +12,12 @@ use super::app::http_client;
 use super::site::{DATA_KEYS, JWT_SECRET, Site};
 use super::{Client, Engine};
 
-/// A command of the program over a site's database; the machine's environment does not reach it.
+/// A command of the program with a site's settings and without the machine's environment.
 pub fn command(site: &Site) -> Command {
     equipped(Command::new(env!("CARGO_BIN_EXE_legwork")), site)
 }
 
-/// The program, however it is started, with the settings of a site.
+/// Adds the settings of a site to a command.
 fn equipped(mut command: Command, site: &Site) -> Command {
     command
         .env_clear()
@@ -47,12 +47,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the server and waits until it is ready. Several may run over one site.
+    /// Starts the server and waits until it is ready. Several can run on one site.
     pub async fn start(site: &Site, extra: &[(&str, &str)]) -> Self {
         Self::start_with(Command::new(env!("CARGO_BIN_EXE_legwork")), site, extra).await
     }
 
-    /// The same with a command of the test's own that ends in the program.
+    /// The same with a command that starts the program.
     pub async fn start_with(program: Command, site: &Site, extra: &[(&str, &str)]) -> Self {
         let process = Self::listening(program, site, &["serve"], extra).await;
         process.unwrap_or_else(|error| panic!("{error}")).ready().await
@@ -65,7 +65,7 @@ impl Process {
         process.unwrap_or_else(|error| panic!("{error}")).ready().await
     }
 
-    /// Starts the server and waits until it listens, ready or not; or says how it ended and what it said.
+    /// Starts the server and waits until it listens, ready or not. Fails with the exit status and the output.
     pub async fn try_start(site: &Site) -> Result<Self, String> {
         Self::listening(Command::new(env!("CARGO_BIN_EXE_legwork")), site, &["serve"], &[]).await
     }
@@ -115,7 +115,7 @@ impl Process {
         self
     }
 
-    /// What the log, in either form, says of the address it listens on.
+    /// The listening address from the log, in either format.
     fn address(&self) -> Option<String> {
         let file = fs::File::open(self.log.path()).ok()?;
         BufReader::new(file).lines().map_while(Result::ok).find_map(|line| {
@@ -125,7 +125,7 @@ impl Process {
         })
     }
 
-    /// The base of the address that answers the probes, as `HEALTH_ADDR` asked for it.
+    /// The base URL of the address set with `HEALTH_ADDR`.
     pub fn probes(&self) -> String {
         let log = self.log();
         let (_, rest) = log.split_once(" probes=").expect("the log names the address");
@@ -137,29 +137,29 @@ impl Process {
         fs::read_to_string(self.log.path()).unwrap_or_default()
     }
 
-    /// Somebody who is not signed in.
+    /// A client that is not signed in.
     pub fn anon(&self) -> Client {
         Client::new(http_client(), self.base.clone(), Clock::System)
     }
 
-    /// The same at the address that answers the probes.
+    /// A client for the address set with `HEALTH_ADDR`.
     pub fn prober(&self) -> Client {
         Client::new(http_client(), self.probes(), Clock::System)
     }
 
-    /// Ends it at once, as a power cut would.
+    /// Kills it, like a power failure.
     pub fn kill9(&mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("wait");
     }
 
-    /// Tells it to stop, as a service manager would.
+    /// Sends SIGTERM, like a service manager.
     pub fn terminate(&self) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
         assert!(status.success());
     }
 
-    /// Waits for the end.
+    /// Waits for its end; `None` if it still runs.
     pub fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + patience;
         loop {

@@ -23,7 +23,7 @@ pub enum Engine {
     Postgres,
 }
 
-/// 32 characters and 32 bytes that keep nothing secret.
+/// 32 characters and 32 bytes for tests only.
 pub const JWT_SECRET: &str = "test:the-secret-of-the-tests-is-no-secret";
 pub const DATA_KEYS: &str = "test:Dpchk3omiKfQWmI0RczF5qSuw9Re3xDkm0Z/LpN9dAM=";
 
@@ -37,7 +37,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site whose schema is current. `None` where there is no PostgreSQL, after saying so.
+    /// A site with the current schema. Prints a message and returns `None` if PostgreSQL is not installed.
     pub fn new(engine: Engine) -> Option<Self> {
         let site = Self::empty(engine, true)?;
         if engine == Engine::Sqlite {
@@ -51,7 +51,7 @@ impl Site {
         Self::empty(engine, false)
     }
 
-    /// A PostgreSQL database that the test has made itself.
+    /// A site on a PostgreSQL database of the test.
     pub fn on_postgres(database_url: String) -> Self {
         let folder = tempfile::Builder::new().prefix("legwork-test-").tempdir().expect("a temporary folder");
         Self { engine: Engine::Postgres, database_url, folder, database: None }
@@ -87,7 +87,7 @@ impl Site {
         db::connect(&Target::parse(&self.database_url).expect("a target")).expect("a connection")
     }
 
-    /// A verified account with the harness's password, for tests that run the program as a process.
+    /// Creates a verified account with [`super::people::PASSWORD`], for tests that run the program as a process.
     pub fn account(&self, email: &str, role: Role) {
         let (clock, entropy) = (Clock::System, Entropy::system());
         let id = entropy.uuid(clock.now()).into();
@@ -103,7 +103,7 @@ impl Site {
         self.folder.path().join("mail")
     }
 
-    /// The settings of a test's server. What `extra` sets wins.
+    /// The settings of a test's server; `extra` overrides them.
     pub fn config(&self, extra: &[&str]) -> Config {
         let mail_dir = self.mail_dir();
         let mut flags = vec![
@@ -123,16 +123,16 @@ impl Site {
             mail_dir.to_str().expect("a path in UTF-8"),
             "--password-hashers",
             "2",
-            // A test that is about limits sets them.
+            // Tests of rate limits set them.
             "--rate-limits",
             "off",
             // All clients of a test share one address, and some tests send hundreds of requests at once.
             "--max-connections-per-client",
             "512",
-            // The harness signs its staff in with the password alone.
+            // Staff accounts of tests sign in with the password alone.
             "--require-totp",
             "off",
-            // Nobody waits for idle connections at the end of a test.
+            // No wait for idle connections at the end of a test.
             "--shutdown-seconds",
             "0",
             "--shutdown-delay-seconds",
@@ -151,7 +151,7 @@ impl Drop for Site {
     }
 }
 
-/// Settings from flags alone: what the machine's environment says must not change a test.
+/// Settings from flags alone, without the machine's environment.
 pub fn settings(flags: &[&str]) -> Settings {
     let command = <Settings as clap::Args>::augment_args(Command::new("legwork").no_binary_name(true))
         .mut_args(|arg| arg.env(None::<&str>))

@@ -1,4 +1,4 @@
-//! A real mail server in the test's own process, that can be away and can refuse.
+//! A mail server in the test's process, which can be down and can reject mails.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -19,14 +19,14 @@ pub struct Smtp {
 
 #[derive(Default)]
 struct State {
-    /// Codes with which the next mails are answered; after these, each is taken.
+    /// Response codes for the next mails; after these, each mail is accepted.
     answers: Mutex<VecDeque<u16>>,
-    /// Every mail that was handed over, taken or not, with the answer.
+    /// Every mail that was sent to it, accepted or not, with the response code.
     seen: Mutex<Vec<(u16, Mail)>>,
 }
 
 impl Smtp {
-    /// A server that is not there yet, though its port is kept for it.
+    /// A server that does not listen yet, with a reserved port.
     pub fn closed() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
@@ -34,44 +34,44 @@ impl Smtp {
         Self { socket: Some(socket), addr, state: Arc::default() }
     }
 
-    /// A server that takes connections.
+    /// A server that accepts connections.
     pub fn open() -> Self {
         let mut server = Self::closed();
         server.reopen();
         server
     }
 
-    /// Takes connections from now on.
+    /// Accepts connections from now on.
     pub fn reopen(&mut self) {
         let Some(socket) = self.socket.take() else { return };
         let listener = socket.listen(64).and_then(tokio::net::TcpListener::into_std).expect("listen");
         listener.set_nonblocking(false).expect("a blocking listener");
         let handler = Session { state: Arc::clone(&self.state), bytes: Vec::new() };
-        // It has no way to be stopped; it ends with the process.
+        // It cannot be stopped; it ends with the process.
         std::thread::spawn(move || {
             let mut server = Server::new(handler);
-            // Each connection, an idle one too, has a thread to itself.
+            // Each connection occupies a thread, even if idle.
             server.with_name("mail.example").with_num_threads(32).with_tcp_listener(listener);
             let _ = server.serve();
         });
     }
 
-    /// For `--smtp-url`.
+    /// The value for `--smtp-url`.
     pub fn url(&self) -> String {
         format!("smtp://{}", self.addr)
     }
 
-    /// Answers the next mails with these codes.
+    /// Sets the response codes for the next mails.
     pub fn answer(&self, codes: &[u16]) {
         self.state.answers.lock().unwrap_or_else(PoisonError::into_inner).extend(codes);
     }
 
-    /// Every mail that was handed over so far, with the answer it got.
+    /// Every mail so far, with its response code.
     pub fn seen(&self) -> Vec<(u16, Mail)> {
         self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until so many mails were handed over.
+    /// Waits until this many mails were sent to it.
     pub async fn wait_for(&self, count: usize) -> Vec<(u16, Mail)> {
         let patience = Instant::now() + Duration::from_secs(15);
         loop {
@@ -106,11 +106,11 @@ impl Handler for Session {
     fn data_end(&mut self) -> Response {
         let code = self.state.answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(250);
         let mail = parse(&self.bytes);
-        // A server's words may hold anything; none of it may come out of ours.
+        // A mail server's text may contain personal data, which must not appear anywhere.
         let text = format!("secret words about {}", mail.to);
         self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).push((code, mail));
         let mut answer = Response::custom(code, text);
-        // After a refusal mailin goes on reading the mail and leaves even QUIT unanswered: hang up instead.
+        // After a rejection mailin reads on and does not even answer QUIT, so close the connection.
         if answer.is_error {
             answer.action = Action::Close;
         }

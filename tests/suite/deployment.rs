@@ -1,0 +1,146 @@
+//! The files for operators fit the program: the systemd unit, the proxy examples, the versions of the tools.
+
+use std::process::Command;
+
+use clap::Args;
+use legwork::config::Settings;
+
+fn read(name: &str) -> String {
+    let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// What systemd.unit(5), systemd.service(5), systemd.exec(5) and systemd.kill(5) know, as far as it may be used here.
+const DIRECTIVES: [(&str, &[&str]); 3] = [
+    ("Unit", &["Description", "After", "Wants"]),
+    (
+        "Service",
+        &[
+            "Type",
+            "ExecStart",
+            "User",
+            "Group",
+            "StateDirectory",
+            "StateDirectoryMode",
+            "WorkingDirectory",
+            "UMask",
+            "LimitNOFILE",
+            "Restart",
+            "RestartSec",
+            "TimeoutStopSec",
+            "CapabilityBoundingSet",
+            "NoNewPrivileges",
+            "ProtectSystem",
+            "ProtectHome",
+            "PrivateTmp",
+            "PrivateDevices",
+            "PrivateUsers",
+            "ProtectClock",
+            "ProtectControlGroups",
+            "ProtectHostname",
+            "ProtectKernelLogs",
+            "ProtectKernelModules",
+            "ProtectKernelTunables",
+            "ProtectProc",
+            "RemoveIPC",
+            "LockPersonality",
+            "MemoryDenyWriteExecute",
+            "RestrictAddressFamilies",
+            "RestrictNamespaces",
+            "RestrictRealtime",
+            "RestrictSUIDSGID",
+            "SystemCallArchitectures",
+            "SystemCallFilter",
+            "SystemCallErrorNumber",
+        ],
+    ),
+    ("Install", &["WantedBy"]),
+];
+
+/// The entries of the unit: section, directive, value.
+fn unit() -> Vec<(String, String, String)> {
+    let text = read("deploy/legwork.service");
+    let mut section = String::new();
+    let mut entries = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+        } else {
+            let (directive, value) = line.split_once('=').unwrap_or_else(|| panic!("no directive: {line}"));
+            entries.push((section.clone(), directive.to_owned(), value.to_owned()));
+        }
+    }
+    entries
+}
+
+fn directive(name: &str) -> String {
+    let found = unit().into_iter().find(|(_, directive, _)| directive == name);
+    found.unwrap_or_else(|| panic!("the unit has no {name}")).2
+}
+
+/// Whether the program accepts these arguments.
+fn accepts(arguments: &[&str]) -> bool {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_legwork"));
+    program.args(arguments).arg("--help").output().expect("the program").status.success()
+}
+
+#[test]
+fn the_unit_has_known_directives_only_and_starts_the_program_as_it_wants_to_be_started() {
+    for (section, directive, value) in unit() {
+        let known = DIRECTIVES.iter().find(|(name, _)| *name == section);
+        let (_, directives) = known.unwrap_or_else(|| panic!("no section [{section}]"));
+        assert!(directives.contains(&directive.as_str()), "[{section}] has no {directive} ({value})");
+    }
+    let command = directive("ExecStart");
+    let words: Vec<&str> = command.split_whitespace().collect();
+    assert!(words[0].starts_with('/') && words[0].ends_with("/legwork"), "{command}");
+    assert!(accepts(&words[1..]), "{command}");
+    assert!(!accepts(&["serve", "--no-such-flag"]));
+    assert_eq!(directive("WorkingDirectory"), format!("/var/lib/{}", directive("StateDirectory")));
+}
+
+#[test]
+fn the_unit_waits_for_the_end_of_a_stop_as_long_as_the_settings_do() {
+    let command = Settings::augment_args(clap::Command::new("legwork"));
+    let seconds = |id: &str| {
+        let argument = command.get_arguments().find(|argument| argument.get_id() == id).expect("a setting");
+        argument.get_default_values()[0].to_string_lossy().parse::<u32>().expect("seconds")
+    };
+    let waits: u32 = directive("TimeoutStopSec").parse().expect("seconds");
+    assert!(waits >= seconds("shutdown_delay_seconds") + seconds("shutdown_seconds") + 10);
+}
+
+#[test]
+fn the_proxies_replace_the_header_that_the_service_reads_and_limit_each_client() {
+    let nginx = read("deploy/nginx.conf");
+    let haproxy = read("deploy/haproxy.cfg");
+    let command = Settings::augment_args(clap::Command::new("legwork"));
+    let header = command.get_arguments().find(|argument| argument.get_id() == "proxy_header").expect("a setting");
+    let header = header.get_default_values()[0].to_string_lossy().into_owned();
+    for (text, sets) in [(&nginx, "proxy_set_header "), (&haproxy, "http-request set-header ")] {
+        let line = text.lines().map(str::trim).find(|line| line.to_lowercase().contains(&header));
+        let line = line.unwrap_or_else(|| panic!("nothing sets {header}"));
+        assert!(line.starts_with(sets), "{line}");
+        // What the client sent is not appended to.
+        assert!(!line.contains("proxy_add") && !line.contains("add-header"), "{line}");
+    }
+    for limit in ["limit_conn legwork_connections", "client_header_timeout", "client_body_timeout"] {
+        assert!(nginx.contains(limit), "{limit}");
+    }
+    for limit in ["sc0_conn_cur gt", "timeout http-request", "httpchk GET /health/ready"] {
+        assert!(haproxy.contains(limit), "{limit}");
+    }
+}
+
+#[test]
+fn the_tools_have_the_version_that_the_package_asks_for() {
+    let package = read("Cargo.toml");
+    let version = package.lines().find_map(|line| line.strip_prefix("rust-version = ")).expect("a version");
+    let version = version.trim_matches('"');
+    let toolchain = read("rust-toolchain.toml");
+    assert!(toolchain.contains(&format!("channel = \"{version}.")), "{toolchain}");
+    for name in ["Containerfile", ".github/workflows/ci.yml"] {
+        assert!(read(name).contains(&format!("rust:{version}-")), "{name} has another version than {version}");
+    }
+    assert!(read(".github/workflows/ci.yml").contains("- run: .ci/run\n"));
+}

@@ -1,0 +1,55 @@
+//! Waiting for the audit trail: the server stores events of reads and refusals after the response, and seals them later.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::prelude::*;
+use legwork::audit::queue::seal_all;
+use legwork::audit::seal;
+use legwork::audit::verify::{KnownHead, verify};
+use legwork::db::schema::audit_events;
+use serde_json::Value;
+
+use super::{App, Client, eventually};
+
+/// Reads a page of the trail until it holds what is expected.
+pub async fn events_until(admin: &Client, query: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    eventually(async || {
+        let events = admin.get(&format!("/v1/audit-events?limit=200&{query}")).await.items();
+        if holds(&events) { Ok(events) } else { Err(format!("{query}: {events:#?}")) }
+    })
+    .await
+}
+
+/// Waits until every event so far is stored. The server stores them in order, so one more event, of a request that only this
+/// function sends, shows that all before it are there.
+pub async fn stored(app: &App) {
+    static MARKERS: AtomicU32 = AtomicU32::new(0);
+    let marker = format!("marker-{}", MARKERS.fetch_add(1, Ordering::Relaxed));
+    app.admin().await.get_with("/v1/sessions", &[("X-Request-Id", &marker)]).await.expect(200);
+    eventually(async || {
+        let marker = marker.clone();
+        let of_marker = move || audit_events::table.filter(audit_events::request_id.eq(marker.clone()));
+        let count = app.db(move |tx| Ok(of_marker().count().get_result::<i64>(tx)?)).await;
+        if count > 0 { Ok(()) } else { Err("events wait to be stored".to_owned()) }
+    })
+    .await;
+}
+
+/// Waits until every event so far is stored, and seals them.
+pub async fn sealed(app: &App) {
+    stored(app).await;
+    eventually(async || {
+        // On PostgreSQL it seals nothing while the server's own worker does.
+        seal_all(&app.env, seal::VERY_LATE).await.expect("sealed");
+        match app.db(|tx| seal::oldest_unsealed(tx, seal::VERY_LATE)).await {
+            None => Ok(()),
+            Some(at) => Err(format!("an event of {at} has no seal")),
+        }
+    })
+    .await;
+}
+
+/// The findings about the trail as it is.
+pub async fn findings(app: &App, head: Option<KnownHead>) -> Vec<String> {
+    verify(&app.env, head).await.expect("checked").findings
+}
