@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The whole way of a new patient: register, confirm the e-mail address, set a password, sign in, search, hold, book, read the mail.
+# Everything a new patient does: register, verify the address, set a password, sign in, search, hold, book, read the mail.
+# docs/api/first-booking.md explains the steps.
 #
-#   examples/book.sh            against a server on this machine that writes its mails into data/mail
+#   examples/book.sh            against a server on this machine that writes its mails to data/mail
 #   BASE_URL=… MAIL_DIR=… examples/book.sh
 #
 # Needs bash, curl, jq, awk and base64.
@@ -14,7 +15,7 @@ password="violet otter hums at dawn $RANDOM"
 
 say() { printf '\n== %s\n' "$1"; }
 
-# api METHOD PATH [BODY] [HEADER…]: prints the answer's body; a refusal ends the script and is shown.
+# api METHOD PATH [BODY] [HEADER…]: prints the response's body. An error is printed and ends the script.
 api() {
     local method=$1 path=$2 body=${3:-} answer status
     shift $(($# < 3 ? $# : 3))
@@ -96,9 +97,9 @@ api POST /v1/registrations "$(jq -n --arg email "$email" '{
         {type: "privacy_notice", version: "1", decision: "accepted", method: "online", signer: "Ann Example"}
     ]
 }')" >/dev/null
-echo "taken; a mail is on its way"
+echo "accepted; a mail follows"
 
-say "Confirming the address with the link in the mail"
+say "Verifying the address with the link in the mail"
 link=$(part "$(mail verify-email)" text/plain | grep -o 'https\?://[^ ]*#token=[^ ]*' | head -1)
 echo "$link"
 verified=$(api POST /v1/email-verifications "$(jq -n --arg token "${link##*#token=}" '{token: $token}')")
@@ -121,19 +122,19 @@ say "Holding it for ten minutes"
 hold=$(api POST "/v1/slots/$slot/hold" "$(jq -n --arg v "$visit_type" '{visit_type_id: $v}')")
 jq -r '"until \(.expires_at)"' <<<"$hold"
 
-say "Booking it, twice with one key: the second answer is the first one's"
+say "Booking it twice with one key: the second response equals the first"
 body=$(jq -n --arg s "$slot" --arg v "$visit_type" --arg p "$patient" --argjson h "$hold" \
-    '{slot_id: $s, visit_type_id: $v, patient_id: $p, hold_id: $h.hold_id}')
+    '{slot_id: $s, visit_type_id: $v, patient_id: $p, hold_id: $h.id}')
 key="Idempotency-Key: book-$RANDOM-$RANDOM"
 appointment=$(api POST /v1/appointments "$body" "$key")
 again=$(api POST /v1/appointments "$body" "$key")
 [ "$appointment" = "$again" ]
 jq '{id, status, starts_at, time_zone, confirmation_code}' <<<"$appointment"
 
-say "The confirmation, as it was mailed"
+say "The confirmation mail"
 confirmation=$(mail text/calendar)
 part "$confirmation" text/plain
-say "Its invitation"
+say "Its calendar entry"
 invitation=$(part "$confirmation" text/calendar)
 printf '%s\n' "$invitation"
 grep -q '^METHOD:REQUEST' <<<"$invitation"
