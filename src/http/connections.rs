@@ -261,7 +261,7 @@ mod tests {
         let all = connections(100, 1);
         let first = admit(&all, "2001:db8:1:2::1").expect("room");
         let neighbour = admit(&all, "2001:db8:1:2:ffff::2").expect("room");
-        let _other = admit(&all, "2001:db8:1:3::1").expect("room");
+        let _other = admit(&all, "2001:db8:1:102::1").expect("room");
         assert!(is_closed(&first) && !is_closed(&neighbour));
         let proxied: Vec<_> = (0..5).map(|_| admit(&all, "10.1.2.3").expect("room")).collect();
         let mapped = admit(&all, "::ffff:10.1.2.3").expect("room");

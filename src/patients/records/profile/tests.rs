@@ -71,7 +71,7 @@ fn errors(result: Result<Profile, Vec<FieldError>>) -> Vec<(String, String)> {
 fn values_are_normalised() {
     let profile = with(json!({"email": " Ann@Example.org "})).expect("taken");
     assert_eq!(profile.phone.as_deref(), Some("+12125550100"));
-    assert_eq!(profile.email.as_deref(), Some("Ann@Example.org"));
+    assert_eq!(profile.email.as_deref(), Some("Ann@example.org"));
     assert_eq!(profile.preferred_language, "en-US");
     assert_eq!(profile.details.address.expect("an address").country, "US");
 }
