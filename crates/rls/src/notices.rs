@@ -44,6 +44,39 @@ pub fn notices(flags: &[Flag], language: Language, numbers: &PhoneNumbers) -> Ve
     flags.iter().filter_map(|flag| Some(Notice { rule: flag.rule, urgency: flag.urgency, text: text(flag)? })).collect()
 }
 
+/// What a prompt notice is about.
+enum PromptTopic {
+    Driving,
+    Urges,
+    Medicines,
+    Iron,
+    OpenSafetyQuestion,
+}
+
+/// Returns the topic of a rule's prompt notice. Names each rule, so that a new one does not get an unsuitable text.
+fn prompt_topic(rule: Rule) -> PromptTopic {
+    match rule {
+        Rule::DrowsyDriving | Rule::SleepAttacks => PromptTopic::Driving,
+        Rule::ImpulseBehavior => PromptTopic::Urges,
+        Rule::PregnancyMedication | Rule::OpioidSedative | Rule::OpioidSleepApnea => PromptTopic::Medicines,
+        Rule::IronExcessReview => PromptTopic::Iron,
+        Rule::SelfHarmThoughts
+        | Rule::ChestPainBreathlessness
+        | Rule::SuddenColdPaleLeg
+        | Rule::NewWeaknessSaddleBladderBowel
+        | Rule::AcuteUnilateralLegSymptoms
+        | Rule::BleedingVein
+        | Rule::SpreadingHotRedness
+        | Rule::OpenLegUlcer
+        | Rule::HemoglobinBelow8
+        | Rule::AugmentationReview
+        | Rule::IronReview
+        | Rule::AggravatingDrug
+        | Rule::MimicReview
+        | Rule::IronMonitoringDue => PromptTopic::OpenSafetyQuestion,
+    }
+}
+
 fn english(flag: Flag, numbers: &PhoneNumbers) -> Option<String> {
     let PhoneNumbers { emergency, crisis, clinic } = numbers;
     if flag.rule == Rule::SelfHarmThoughts {
@@ -68,34 +101,20 @@ fn english(flag: Flag, numbers: &PhoneNumbers) -> Option<String> {
                 ""
             }
         )),
-        Urgency::Prompt => Some(match flag.rule {
-            Rule::DrowsyDriving | Rule::SleepAttacks => {
+        Urgency::Prompt => Some(match prompt_topic(flag.rule) {
+            PromptTopic::Driving => {
                 "Please do not drive while you are sleepy. The clinic will talk with you about it.".to_owned()
             }
-            Rule::ImpulseBehavior => format!(
+            PromptTopic::Urges => format!(
                 "Urges like these can come with some medicines for restless legs and are not your fault. Do not stop a medicine by yourself; call us at {clinic} to talk about it before your visit."
             ),
-            Rule::PregnancyMedication | Rule::OpioidSedative | Rule::OpioidSleepApnea => format!(
+            PromptTopic::Medicines => format!(
                 "Your medicines may be worth reviewing before your visit. Do not stop any without your prescriber; call your prescriber, or us at {clinic}."
             ),
-            Rule::IronExcessReview => {
+            PromptTopic::Iron => {
                 format!("Your iron treatment may be worth reviewing before your visit. Please call us at {clinic}.")
             }
-            // A safety question that is open. Each rule is named, so that a new one gets a text of its own.
-            Rule::SelfHarmThoughts
-            | Rule::ChestPainBreathlessness
-            | Rule::SuddenColdPaleLeg
-            | Rule::NewWeaknessSaddleBladderBowel
-            | Rule::AcuteUnilateralLegSymptoms
-            | Rule::BleedingVein
-            | Rule::SpreadingHotRedness
-            | Rule::OpenLegUlcer
-            | Rule::HemoglobinBelow8
-            | Rule::AugmentationReview
-            | Rule::IronReview
-            | Rule::AggravatingDrug
-            | Rule::MimicReview
-            | Rule::IronMonitoringDue => format!(
+            PromptTopic::OpenSafetyQuestion => format!(
                 "One of the safety questions is open. If it might apply to you, call us today at {clinic}; in an emergency call {emergency}."
             ),
         }),
@@ -122,34 +141,20 @@ fn spanish(flag: Flag, numbers: &PhoneNumbers) -> Option<String> {
             "{}Llámenos hoy al {clinic}; si está cerrado, vaya a un centro de urgencias o a una sala de emergencias. Si empeora, llame al {emergency}.",
             if flag.rule == Rule::BleedingVein { "Acuéstese, levante la pierna y presione con fuerza. " } else { "" }
         )),
-        Urgency::Prompt => Some(match flag.rule {
-            Rule::DrowsyDriving | Rule::SleepAttacks => {
+        Urgency::Prompt => Some(match prompt_topic(flag.rule) {
+            PromptTopic::Driving => {
                 "Por favor, no conduzca mientras tenga sueño. La clínica hablará con usted sobre esto.".to_owned()
             }
-            Rule::ImpulseBehavior => format!(
+            PromptTopic::Urges => format!(
                 "Estos impulsos pueden aparecer con algunas medicinas para las piernas inquietas y no son culpa suya. No deje ninguna medicina por su cuenta; llámenos al {clinic} para hablarlo antes de su visita."
             ),
-            Rule::PregnancyMedication | Rule::OpioidSedative | Rule::OpioidSleepApnea => format!(
+            PromptTopic::Medicines => format!(
                 "Puede valer la pena revisar sus medicinas antes de su visita. No deje ninguna sin hablar con quien se la recetó; llame a esa persona o a nosotros al {clinic}."
             ),
-            Rule::IronExcessReview => format!(
+            PromptTopic::Iron => format!(
                 "Puede valer la pena revisar su tratamiento con hierro antes de su visita. Por favor, llámenos al {clinic}."
             ),
-            // A safety question that is open. Each rule is named, so that a new one gets a text of its own.
-            Rule::SelfHarmThoughts
-            | Rule::ChestPainBreathlessness
-            | Rule::SuddenColdPaleLeg
-            | Rule::NewWeaknessSaddleBladderBowel
-            | Rule::AcuteUnilateralLegSymptoms
-            | Rule::BleedingVein
-            | Rule::SpreadingHotRedness
-            | Rule::OpenLegUlcer
-            | Rule::HemoglobinBelow8
-            | Rule::AugmentationReview
-            | Rule::IronReview
-            | Rule::AggravatingDrug
-            | Rule::MimicReview
-            | Rule::IronMonitoringDue => format!(
+            PromptTopic::OpenSafetyQuestion => format!(
                 "Queda abierta una de las preguntas de seguridad. Si pudiera ser su caso, llámenos hoy al {clinic}; en una emergencia llame al {emergency}."
             ),
         }),
