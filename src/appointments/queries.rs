@@ -165,11 +165,6 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Selects the appointments that changed since an instant.
-    pub fn changed_since(at: Timestamp) -> Self {
-        Self { updated_since: Some(at), ..Self::default() }
-    }
-
     /// The name of the list and its order in cursors.
     pub(super) fn list(&self) -> &'static str {
         if self.updated_since.is_some() { "appointments-changes" } else { "appointments" }

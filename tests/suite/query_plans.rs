@@ -169,7 +169,7 @@ both! {
             access_reason: None,
             trail: legwork::audit_context::AuditContext::of_command("plans"),
         };
-        let filter = appointments::queries::Filter::changed_since(Timestamp::from_micros(0).expect("an instant"));
+        let filter = appointments::queries::Filter { updated_since: Timestamp::from_micros(0), ..Default::default() };
         let limit = Limit::new(None).expect("the default");
         by_index(&mut conn, "appointments", &["appointments_updated"], |conn| {
             let (rows, _) = appointments::queries::page(
