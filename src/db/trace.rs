@@ -1,9 +1,10 @@
-//! Logs the statements of a connection (`RUST_LOG=legwork::sql=trace`), and counts its prepared statements.
+//! Logs the statements of a connection (`RUST_LOG=legwork::sql=trace`), counts its prepared statements, and notices its loss.
 //!
 //! The log has the SQL with its placeholders only, because values are personal data.
 
 use diesel::Connection;
 use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::result::{DatabaseErrorKind as Kind, Error};
 
 use super::Conn;
 
@@ -18,6 +19,7 @@ pub const PREPARED: usize = 256;
 struct Statements {
     are_logged: bool,
     prepared: usize,
+    is_lost: bool,
 }
 
 impl Instrumentation for Statements {
@@ -29,15 +31,19 @@ impl Instrumentation for Statements {
                 let sql = text.split_once(" -- binds: ").map_or(text.as_str(), |(sql, _)| sql);
                 tracing::trace!(target: TARGET, statement = sql);
             }
+            InstrumentationEvent::FinishQuery {
+                error: Some(Error::DatabaseError(Kind::ClosedConnection | Kind::UnableToSendCommand, _)),
+                ..
+            } => self.is_lost = true,
             _ => {}
         }
     }
 }
 
-/// Counts a connection's statements, and logs them if the log wants them.
+/// Watches a connection's statements, and logs them if the log wants them.
 pub(super) fn instrument(conn: &mut Conn) {
     let are_logged = tracing::enabled!(target: TARGET, tracing::Level::TRACE);
-    conn.set_instrumentation(Statements { are_logged, prepared: 0 });
+    conn.set_instrumentation(Statements { are_logged, prepared: 0, is_lost: false });
 }
 
 /// Returns how many prepared statements a connection has.
@@ -48,4 +54,9 @@ pub fn prepared(conn: &mut Conn) -> usize {
 /// Returns whether a connection has so many prepared statements that it must be replaced.
 pub(super) fn has_too_many_statements(conn: &mut Conn) -> bool {
     prepared(conn) > PREPARED
+}
+
+/// Returns whether a statement failed because the connection was lost.
+pub(super) fn is_lost(conn: &mut Conn) -> bool {
+    conn.instrumentation().as_any().downcast_ref::<Statements>().is_some_and(|statements| statements.is_lost)
 }

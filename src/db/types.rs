@@ -5,6 +5,9 @@
 //! | `Uid`     | the id types            | `uuid`        | 16-byte `BLOB`              |
 //! | `Instant` | [`Timestamp`](crate::clock::Timestamp) | `timestamptz` | `INTEGER`, microseconds     |
 //! | `Day`     | [`Date`]                | `date`        | `TEXT`, `YYYY-MM-DD`        |
+//!
+//! PostgreSQL's built-in types have fixed object ids. With their names, diesel would look the ids up once in each connection,
+//! and report a connection that is lost meanwhile as an unknown type.
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
@@ -17,19 +20,19 @@ use super::conn::MultiBackend;
 
 /// A UUID.
 #[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
-#[diesel(postgres_type(name = "uuid"))]
+#[diesel(postgres_type(oid = 2950, array_oid = 2951))]
 #[diesel(sqlite_type(name = "Binary"))]
 pub struct Uid;
 
 /// An instant.
 #[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
-#[diesel(postgres_type(name = "timestamptz"))]
+#[diesel(postgres_type(oid = 1184, array_oid = 1185))]
 #[diesel(sqlite_type(name = "Long"))]
 pub struct Instant;
 
 /// A calendar day.
 #[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
-#[diesel(postgres_type(name = "date"))]
+#[diesel(postgres_type(oid = 1082, array_oid = 1182))]
 #[diesel(sqlite_type(name = "Text"))]
 pub struct Day;
 
