@@ -55,7 +55,7 @@ impl EmailAddress {
         let text = text.trim();
         let rule = || Rule::new("not_an_email", "must be an e-mail address such as ann@example.org");
         // Invisible characters would make two addresses look alike. Names may have joiners, addresses may not.
-        let hidden = |c: char| text::is_forbidden(c) || matches!(c, '\u{ad}' | '\u{200c}' | '\u{200d}' | '\u{2060}');
+        let hidden = |c: char| text::is_forbidden(c) || text::is_hidden(c) || matches!(c, '\u{200c}' | '\u{200d}');
         if text.len() > Self::MAX || text.chars().any(|c| c.is_whitespace() || hidden(c)) {
             return Err(rule());
         }

@@ -10,7 +10,7 @@ use text::Language;
 use super::calendar::{self, Method, Parties};
 use super::model::{AppointmentMail, Mail, Message};
 use super::retry::Failure;
-use super::templates::{self, one_line};
+use super::templates::{self, shown_name};
 use crate::clinic::first_location;
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -34,8 +34,8 @@ pub fn compose(
     let rendered = templates::render(config, mail, &message.recipient, phone)?;
     let address: Address =
         message.recipient.email.as_deref().unwrap_or_default().parse().map_err(|_| Failure::Address)?;
-    // lettre panics on control characters in a display name.
-    let name = message.recipient.name.as_deref().map(one_line).filter(|name| !name.is_empty());
+    // lettre panics on control characters in a display name. A shown name has none.
+    let name = message.recipient.name.as_deref().map(shown_name).filter(|name| !name.is_empty());
     let mut body = MultiPart::alternative()
         .singlepart(SinglePart::plain(rendered.text))
         .singlepart(SinglePart::html(rendered.html));
@@ -80,10 +80,11 @@ fn invitation(
     method: Method,
 ) -> String {
     let recipient = &message.recipient;
+    let name = recipient.name.as_deref().map(shown_name).unwrap_or_default();
     let parties = Parties {
         clinic: &config.settings.clinic_name,
         organizer: sender.email.as_ref(),
-        attendee: recipient.email.as_deref().map(|email| (recipient.name.as_deref().unwrap_or_default(), email)),
+        attendee: recipient.email.as_deref().map(|email| (name.as_str(), email)),
     };
     calendar::render(appointment, method, &parties, Language::of_tag(&recipient.language), message.created_at)
 }
@@ -193,8 +194,43 @@ mod tests {
             let to: Vec<_> = parsed.to().expect("a recipient").iter().collect();
             assert_eq!(to.len(), 1, "{name:?}");
             assert_eq!(to[0].address(), Some("ann@example.org"));
-            assert_eq!(to[0].name().unwrap_or_default(), one_line(name));
+            assert_eq!(to[0].name().unwrap_or_default(), shown_name(name));
             assert!(parsed.bcc().is_none());
+        }
+    }
+
+    #[test]
+    fn row_15_no_part_of_a_mail_shows_a_link_or_hidden_characters_of_a_name() {
+        for name in [
+            "Evil\u{ff0e}example",
+            "Evil\u{3002}example",
+            "Evil.example",
+            "Ev\u{e0041}ilexample",
+            "Evil\u{ff0f}example",
+        ] {
+            let mail = Mail::AppointmentBooked(crate::messages::model::AppointmentMail {
+                patient: Some(name.into()),
+                ..appointment()
+            });
+            let mut message = message(&mail, "ann@example.org");
+            message.recipient.name = Some(format!("{name}{}", "x".repeat(200)));
+            let bytes = bytes(&mail, &message);
+            let parsed = parsed(&bytes);
+            let to = parsed.to().and_then(|to| to.first()).expect("a recipient");
+            let shown = format!("Evilexample{}", "x".repeat(200));
+            let to = to.name().unwrap_or_default();
+            assert!(to.chars().count() <= 80 && shown.starts_with(to) && to.starts_with("Evilexamplex"), "{to}");
+            let text = parsed.body_text(0).expect("a text");
+            let html = parsed.body_html(0).expect("a page");
+            for part in [&text, &html] {
+                assert!(part.contains("Evilexample") && !part.contains(name), "{part}");
+            }
+            let calendar = parsed
+                .parts
+                .iter()
+                .filter_map(|part| part.text_contents())
+                .find(|text| text.contains("BEGIN:VCALENDAR"));
+            assert!(!calendar.expect("a calendar entry").replace("\r\n ", "").contains(name));
         }
     }
 

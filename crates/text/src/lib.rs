@@ -26,7 +26,7 @@ impl Rule {
 }
 
 /// Reads one line of text: trims it, composes it (Unicode NFC) and checks that it has 1 to `max` characters, none of
-/// them forbidden ([`is_forbidden`]).
+/// them forbidden ([`is_forbidden`]) or hidden ([`is_hidden`]).
 ///
 /// # Errors
 /// `required` if it is blank, `forbidden_character`, `too_long`.
@@ -35,8 +35,11 @@ pub fn one_line(value: &str, max: usize) -> Result<String, Rule> {
     if text.is_empty() {
         return Err(Rule::new("required", "must not be empty"));
     }
-    if text.chars().any(is_forbidden) {
-        return Err(Rule::new("forbidden_character", "must be one line without control characters"));
+    if text.chars().any(|c| is_forbidden(c) || is_hidden(c)) {
+        return Err(Rule::new(
+            "forbidden_character",
+            "must be one line without control, invisible and private-use characters",
+        ));
     }
     if text.chars().count() > max {
         return Err(Rule::new("too_long", format!("must be at most {max} characters")));
@@ -68,6 +71,17 @@ pub fn lines(value: &str, max: usize) -> Result<String, Rule> {
 pub fn is_forbidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Returns whether a character has no shape of its own or none that is the same everywhere: fillers, tags, private use,
+/// noncharacters. Two names that differ only in such characters look the same. Joiners and variation selectors are
+/// allowed: Persian, Indic and Japanese names need them.
+pub fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2060}'..='\u{206f}' | '\u{2800}'
+        | '\u{3164}' | '\u{ffa0}' | '\u{fffc}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
+        || matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{f0000}'..)
+        || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// A language of the service's forms, mails and pages.
@@ -117,6 +131,15 @@ mod tests {
             assert_eq!(one_line(&text, 9).expect_err("refused").code, "forbidden_character", "{c:?}");
         }
         assert!(one_line("نیلو\u{200c}فر", 20).is_ok(), "a joiner is part of a Persian name");
+    }
+
+    #[test]
+    fn a_line_has_no_invisible_tag_or_private_use_character() {
+        for c in ['\u{ad}', '\u{2060}', '\u{3164}', '\u{e000}', '\u{fdd0}', '\u{ffff}', '\u{e0041}', '\u{100000}'] {
+            let text = format!("a{c}b");
+            assert_eq!(one_line(&text, 9).expect_err("refused").code, "forbidden_character", "{c:?}");
+        }
+        assert!(one_line("葛\u{e0100}城", 9).is_ok(), "a variation selector is part of a Japanese name");
     }
 
     #[test]

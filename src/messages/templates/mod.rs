@@ -179,7 +179,7 @@ impl Writer {
         let values = context! {
             lang => language.code(),
             clinic => config.settings.clinic_name.as_str(),
-            name => reader.name.as_deref().map(one_line),
+            name => reader.name.as_deref().map(shown_name),
             // The link to stop an access leads to the service's own page, because the clinic's client may not have one.
             link => mail.link().map(|(page, token)| match mail.access() {
                 Some(_) => config.own_link(page, token, language),
@@ -193,13 +193,13 @@ impl Writer {
             reference => mail.reference(),
             event => mail.security_event().map(SecurityEvent::as_str),
             access => mail.access().map(|mail| context! {
-                patient => mail.patient.as_deref().map(one_line),
+                patient => mail.patient.as_deref().map(shown_name),
                 relation => mail.relation.as_str(),
                 day => Moment::of_day(mail.on.0, language).date(),
                 pending => mail.pending,
             }),
             record => mail.record().map(|mail| context! {
-                patient => mail.patient.as_deref().map(one_line),
+                patient => mail.patient.as_deref().map(shown_name),
                 change => mail.change.as_str(),
             }),
             registration => mail.registration().map(|mail| context! {
@@ -208,7 +208,7 @@ impl Writer {
             }),
             birthday => mail.birthday().map(|mail| {
                 let day = Moment::of_day(mail.on.0, language);
-                context! { patient => one_line(&mail.patient), day => day.date(), short => day.day() }
+                context! { patient => shown_name(&mail.patient), day => day.date(), short => day.day() }
             }),
         };
         Self { engine: engine(config), name: format!("{folder}{}", mail.kind()), values }
@@ -265,7 +265,7 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
         phone => one_line(&phone.shown),
         phone_link => phone.dialled,
         confirmation_code => mail.confirmation_code.as_str(),
-        patient => mail.patient.as_deref().map(one_line),
+        patient => mail.patient.as_deref().map(shown_name),
         forms_due => mail.forms_due,
     }
 }
@@ -276,14 +276,21 @@ pub fn one_line(text: &str) -> String {
     clean.trim().to_owned()
 }
 
-/// The most characters of a name in a mail that a stranger can cause.
+/// The most characters of a person's name in a mail.
 const SHOWN_NAME: usize = 80;
 
-/// Shortens a name that a stranger may have typed, and removes what mail programs would turn into a link.
-fn shown_name(name: &str) -> String {
-    let name: Vec<char> = one_line(name).chars().filter(|c| !"/:@".contains(*c)).collect();
-    let is_inner_dot = |at: usize| name[at] == '.' && name.get(at + 1).is_some_and(|next| !next.is_whitespace());
-    (0..name.len().min(SHOWN_NAME)).filter(|at| !is_inner_dot(*at)).map(|at| name[at]).collect()
+/// Returns what a mail shows of a person's name, in its headers, its texts and its calendar entry. Strangers choose
+/// such names: it is short, and has nothing that mail programs would turn into a link.
+pub fn shown_name(name: &str) -> String {
+    const DOTS: &str = ".\u{2024}\u{3002}\u{fe52}\u{ff0e}\u{ff61}";
+    const SIGNS: &str = "/:@\\\u{2044}\u{2215}\u{29f8}\u{fe55}\u{fe6b}\u{ff0f}\u{ff1a}\u{ff20}\u{ff3c}";
+    let is_shown = |c: &char| !SIGNS.contains(*c) && !text::is_forbidden(*c) && !text::is_hidden(*c);
+    let name: Vec<char> = one_line(name).chars().filter(is_shown).collect();
+    // An ordinary dot at the end of a word is part of a name, such as in "Jr.". All others could make a domain.
+    let ends_a_word = |at: usize| name[at] == '.' && name.get(at + 1).is_none_or(|next| next.is_whitespace());
+    let shown = |at: &usize| !DOTS.contains(name[*at]) || ends_a_word(*at);
+    let short: String = (0..name.len().min(SHOWN_NAME)).filter(shown).map(|at| name[at]).collect();
+    short.trim().to_owned()
 }
 
 #[cfg(test)]

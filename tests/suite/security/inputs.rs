@@ -53,9 +53,9 @@ both! {
         assert!(lax.is_empty(), "{lax:#?}");
     }
 
-    async fn row_15_control_and_bidirectional_characters_in_names_and_addresses_are_rejected(app: App) {
+    async fn row_15_control_hidden_and_bidirectional_characters_in_names_and_addresses_are_rejected(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
-        for sign in ["\r\nBcc: x@y.example", "\n", "\r", "\0", "\u{85}", "\u{2028}", "\u{202e}", "\u{2066}", "\u{200f}", "\u{7f}"] {
+        for sign in ["\r\nBcc: x@y.example", "\n", "\r", "\0", "\u{85}", "\u{2028}", "\u{202e}", "\u{2066}", "\u{200f}", "\u{7f}", "\u{ad}", "\u{e000}", "\u{e0041}"] {
             for member in ["given_name", "family_name", "pronouns"] {
                 let mut record = patient_json("Ann", "ann@patients.example");
                 record[member] = json!(format!("A{sign}n"));
