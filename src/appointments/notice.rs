@@ -1,5 +1,7 @@
 //! Notifying the patient of a change, by mail or by a call from the desk.
 
+use jiff::SignedDuration;
+
 use super::appointment::AppointmentDetails;
 use super::code::ConfirmationCode;
 use super::links;
@@ -33,7 +35,9 @@ pub fn send(tx: &mut Tx<impl Principal>, notice: Notice, found: &AppointmentDeta
     }
     // Whether the patient still has to submit an intake for the visit.
     let forms_due = matches!(found.intake(tx.env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
+    let notice_period = SignedDuration::from_mins(found.visit_type.cancel_notice_minutes.into());
     let content = AppointmentMail {
+        cancel_until: Some(appointment.starts_at.minus(notice_period)).filter(|until| *until >= tx.now),
         forms_due: forms_due && notice == Notice::Booked,
         cancelled_by_patient: notice == Notice::Cancelled { by_patient: true },
         ..content(found)
@@ -75,6 +79,7 @@ pub fn content(found: &AppointmentDetails) -> AppointmentMail {
         confirmation_code: ConfirmationCode::stored(appointment.confirmation_code.clone()).to_string(),
         patient: None,
         token: None,
+        cancel_until: None,
         forms_due: false,
         cancelled_by_patient: false,
         country: Some(location.country.clone()),

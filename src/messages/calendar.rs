@@ -6,6 +6,7 @@ use text::Language;
 
 use super::mailer;
 use super::model::AppointmentMail;
+use super::templates::shown_name;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -102,7 +103,7 @@ pub fn download(
 
 fn summary(mail: &AppointmentMail, clinic: &str, language: Language) -> String {
     let visit = &mail.visit;
-    match (language, &mail.patient) {
+    match (language, mail.patient.as_deref().map(shown_name)) {
         (Language::English, None) => format!("{visit} at {clinic}"),
         (Language::English, Some(patient)) => format!("{patient}: {visit} at {clinic}"),
         (Language::Spanish, None) => format!("{visit} en {clinic}"),

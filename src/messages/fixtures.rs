@@ -40,6 +40,7 @@ pub fn appointment() -> AppointmentMail {
         confirmation_code: "K7QM-2XFH".into(),
         patient: None,
         token: Some("appointment-0123456789".into()),
+        cancel_until: Some("2026-03-08T14:30:00Z".parse().expect("an instant")),
         forms_due: true,
         cancelled_by_patient: false,
         country: Some("US".into()),

@@ -380,6 +380,9 @@ pub struct AppointmentMail {
     /// The token of the link to the appointment.
     #[serde(default)]
     pub token: Option<String>,
+    /// Until when the link can cancel the appointment. None if that time had passed when the mail was written.
+    #[serde(default)]
+    pub cancel_until: Option<Timestamp>,
     /// Whether forms must be filled in before the visit.
     #[serde(default)]
     pub forms_due: bool,

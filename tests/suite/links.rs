@@ -95,6 +95,11 @@ both! {
         assert_eq!(view(&app, &token).await.expect(200).body["can_cancel"], false);
         cancel(&app, &token).await.problem(409, "cancel_notice");
         assert_eq!(view(&app, &token).await.body["status"], appointment["status"]);
+        // A mail written after the notice period does not offer it.
+        app.desk().await.post_empty(&path(&appointment, "/links")).await.expect(202);
+        let mails = app.mails_to("ann@patients.example").await;
+        let offers: Vec<_> = mails.iter().map(|mail| mail.text.contains("You can also cancel it there until")).collect();
+        assert_eq!(offers, [true, false]);
         app.anon().post("/v1/appointment-links/cancel", json!({"token": token, "reason": "x".repeat(501)})).await
             .invalid("/reason", "too_long");
     }

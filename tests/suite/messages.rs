@@ -39,6 +39,7 @@ fn booked(recipient: &str) -> Envelope {
         confirmation_code: "K7QM-2XFH".into(),
         patient: None,
         token: None,
+        cancel_until: None,
         forms_due: false,
         cancelled_by_patient: false,
         country: None,

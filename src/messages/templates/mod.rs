@@ -266,6 +266,10 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
         phone_link => phone.dialled,
         confirmation_code => mail.confirmation_code.as_str(),
         patient => mail.patient.as_deref().map(shown_name),
+        cancel_until => mail.cancel_until.map(|until| {
+            let until = Moment::new(until, &mail.time_zone, language);
+            format!("{}, {}", until.day(), until.time())
+        }),
         forms_due => mail.forms_due,
     }
 }

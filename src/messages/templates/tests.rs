@@ -62,9 +62,11 @@ fn every_branch_of_every_template_can_be_rendered() {
         all.push(Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }));
     }
     let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
-    all.extend(
-        [Mail::AppointmentBooked, Mail::AppointmentMoved, Mail::AppointmentCancelled].map(|kind| kind(other.clone())),
-    );
+    let late = AppointmentMail { cancel_until: None, ..appointment() };
+    for appointment in [other, late] {
+        let kinds = [Mail::AppointmentBooked, Mail::AppointmentMoved, Mail::AppointmentCancelled];
+        all.extend(kinds.map(|kind| kind(appointment.clone())));
+    }
     for (patient, relation) in [(None, "self"), (Some("Leo"), "parent"), (Some("Leo"), "guardian"), (None, "caregiver")]
     {
         let access = AccessMail { patient: patient.map(Into::into), relation: relation.into(), ..access() };
@@ -395,8 +397,26 @@ fn names_with_html_and_line_breaks_are_escaped() {
     let reader = Recipient { name: Some(name.into()), ..ann("en") };
     let words = render(&config(), &Mail::AppointmentBooked(mail), &reader, Some(&phone())).expect("rendered");
     assert!(!words.html.contains("<script>") && words.html.contains("&lt;script&gt;"), "{}", words.html);
-    assert!(words.text.contains("Dear <script>alert(1)</script> & \"Sons\"  Bcc: x@example.org,"), "{}", words.text);
+    assert!(words.text.contains("Dear <script>alert(1)<script> & \"Sons\"  Bcc xexampleorg,"), "{}", words.text);
     assert!(words.text.contains("With:  {{ link }}"), "{}", words.text);
+}
+
+#[test]
+fn a_mail_says_until_when_its_link_can_cancel_and_does_not_offer_it_later() {
+    let said = [
+        ("en", "Sunday, March 8, 10:30 AM", "See or cancel", ["See it here:", "See the appointment"]),
+        ("es", "domingo, 8 de marzo, 10:30 a.\u{a0}m.", "Ver o cancelar", ["Puede verla aquí:", "Ver la cita"]),
+    ];
+    for (tag, until, offer, [text, label]) in said {
+        for kind in [Mail::AppointmentBooked, Mail::AppointmentMoved] {
+            let early = rendered_in(&kind(appointment()), tag);
+            assert!(early.text.contains(until) && early.html.contains(until), "{}{}", early.text, early.html);
+            assert!(early.html.contains(offer) && !early.text.contains(text) && !early.html.contains(label));
+            let words = rendered_in(&kind(AppointmentMail { cancel_until: None, ..appointment() }), tag);
+            assert!(words.text.contains(text) && words.html.contains(label), "{}{}", words.text, words.html);
+            assert!(!words.html.contains(offer), "{}", words.html);
+        }
+    }
 }
 
 #[test]
