@@ -17,7 +17,7 @@ use crate::error::{Check, Error, Result, Rule};
 use crate::ids::{AppointmentId, PatientId, PractitionerId};
 
 /// The maximum number of identifiers of one object.
-const MOST: usize = 20;
+const MAX_IDENTIFIERS: usize = 20;
 /// The maximum length of a system in characters, which are all ASCII.
 const SYSTEM: usize = 255;
 /// The maximum length of a value in characters.
@@ -62,9 +62,14 @@ impl Identifiers {
     /// Reads the list at `pointer`. Adds what is wrong to `check`, and then returns none.
     pub fn read(self, pointer: &str, check: &mut Check) -> Option<Self> {
         let mut own = Check::new();
-        own.require(self.0.len() <= MOST, pointer, "too_many", format!("must have at most {MOST} identifiers"));
+        own.require(
+            self.0.len() <= MAX_IDENTIFIERS,
+            pointer,
+            "too_many",
+            format!("must have at most {MAX_IDENTIFIERS} identifiers"),
+        );
         let mut read: Vec<Identifier> = Vec::new();
-        for (index, given) in self.0.into_iter().enumerate().take(MOST) {
+        for (index, given) in self.0.into_iter().enumerate().take(MAX_IDENTIFIERS) {
             let at = format!("{pointer}/{index}");
             let system = own.field(&format!("{at}/system"), system(&given.system));
             let value = own.field(&format!("{at}/value"), text::one_line(&given.value, VALUE));

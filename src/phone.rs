@@ -11,7 +11,7 @@ use crate::db::Conn;
 use crate::error::{Result, Rule};
 
 /// The maximum number of digits in E.164.
-const MOST_DIGITS: usize = 15;
+const MAX_DIGITS: usize = 15;
 /// The minimum number of digits that a search reads as a national number. Fewer digits may be the end of one.
 const FEWEST_NATIONAL: usize = 7;
 
@@ -66,7 +66,7 @@ pub fn glance(typed: &str) -> Result<(), Rule> {
         return read(typed, None).map(|_| ());
     }
     let digits = typed.chars().filter(char::is_ascii_digit).count();
-    if (2..=MOST_DIGITS + 5).contains(&digits) && is_spelled_like_one(typed) {
+    if (2..=MAX_DIGITS + 5).contains(&digits) && is_spelled_like_one(typed) {
         return Ok(());
     }
     Err(Rule::new("invalid_phone", "must be a telephone number such as (212) 555-0100 or +12125550100"))
@@ -254,7 +254,7 @@ mod tests {
                 let _ = (glance(&typed), shown(&typed, country), dialled(&typed, country), last_digits(&typed, country));
                 if let Ok(number) = read(&typed, country) {
                     prop_assert!(glance(&typed).is_ok(), "{typed:?}");
-                    prop_assert!(number.len() <= MOST_DIGITS + 1 && number[1..].bytes().all(|b| b.is_ascii_digit()));
+                    prop_assert!(number.len() <= MAX_DIGITS + 1 && number[1..].bytes().all(|b| b.is_ascii_digit()));
                     prop_assert_eq!(read(&number, None).ok(), Some(number.clone()));
                     prop_assert_eq!(dialled(&number, country), number);
                 }

@@ -9,7 +9,7 @@ use super::insert;
 use super::model::Event;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
-use crate::config::RECORD_OPEN_HOURS_MAX;
+use crate::config::MAX_RECORD_OPEN_HOURS;
 use crate::db::Conn;
 use crate::db::schema::{audit_events, patients, record_openings};
 use crate::env::Env;
@@ -23,7 +23,7 @@ pub const OPERATION: &str = "open_record";
 /// The greatest difference between the times of an opening and its event.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 /// The greatest value of `RECORD_OPEN_HOURS`.
-const MAX_DURATION: SignedDuration = SignedDuration::from_hours(RECORD_OPEN_HOURS_MAX);
+const MAX_DURATION: SignedDuration = SignedDuration::from_hours(MAX_RECORD_OPEN_HOURS);
 
 /// Opens a patient's record to the actor for the hours in the settings, and records the event with its reason.
 pub fn open(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, reason: &str) -> Result<()> {

@@ -27,7 +27,7 @@ pub enum RequireTotp {
 }
 
 /// The greatest value of [`Settings::record_open_hours`].
-pub const RECORD_OPEN_HOURS_MAX: i64 = 168;
+pub const MAX_RECORD_OPEN_HOURS: i64 = 168;
 
 /// The settings as given. `docs/configuration.md` and `.env.example` are generated from these fields and their comments.
 #[derive(Debug, Clone, clap::Args)]
@@ -227,7 +227,7 @@ pub struct Settings {
     pub care_relation_months: u8,
 
     /// Hours for which an `Access-Reason` opens a record (1 to 168).
-    #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=RECORD_OPEN_HOURS_MAX))]
+    #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=MAX_RECORD_OPEN_HOURS))]
     pub record_open_hours: u8,
 
     /// Days ahead for which time slots are published (1 to 730).

@@ -6,7 +6,7 @@ use unicode_normalization::char::is_combining_mark;
 use crate::Rule;
 
 /// The longest tag, in bytes (RFC 5646, 4.4.1).
-const LONGEST: usize = 35;
+const MAX_LENGTH: usize = 35;
 
 /// Names and older codes of the languages that the service speaks, without accents, and their tags.
 const NAMES: [(&str, &str); 8] = [
@@ -39,7 +39,7 @@ pub fn language(value: &str) -> Result<String, Rule> {
     let first = tag_of_name(first).unwrap_or(first);
     let tag = format!("{first}{rest}");
     let parsed =
-        Some(&tag).filter(|tag| tag.len() <= LONGEST).and_then(|tag| language_tags::LanguageTag::parse(tag).ok());
+        Some(&tag).filter(|tag| tag.len() <= MAX_LENGTH).and_then(|tag| language_tags::LanguageTag::parse(tag).ok());
     parsed.filter(language_tags::LanguageTag::is_valid).map(language_tags::LanguageTag::into_string).ok_or_else(|| {
         Rule::new("invalid_language", "must be the tag of a language (BCP 47) such as en, es-MX or pt; `Spanish` is es")
     })

@@ -10,7 +10,7 @@ use crate::db::types::Date;
 use crate::error::FieldError;
 
 /// The greatest number of errors in one response. Nothing is compared for errors beyond it.
-pub const MOST_ERRORS: usize = 100;
+pub const MAX_ERRORS: usize = 100;
 
 /// The integers up to here have a float of their own (2^53).
 const WHOLE_FLOATS: f64 = 9_007_199_254_740_992.0;
@@ -42,13 +42,13 @@ struct Check {
 
 impl Check {
     fn add(&mut self, code: &str, detail: impl Into<String>) {
-        if self.found.errors.len() < MOST_ERRORS {
+        if self.found.errors.len() < MAX_ERRORS {
             self.found.errors.push(FieldError::new(self.place.clone(), code, detail));
         }
     }
 
     fn past_limit(&mut self, code: &str, detail: impl Into<String>) {
-        if self.found.limits.len() < MOST_ERRORS {
+        if self.found.limits.len() < MAX_ERRORS {
             self.found.limits.push(FieldError::new(self.place.clone(), code, detail));
         }
     }
@@ -102,7 +102,7 @@ impl Check {
                     self.within(&member.name, |check| check.add("required", "is required"));
                 }
                 for (name, value) in object {
-                    if self.found.errors.len() >= MOST_ERRORS {
+                    if self.found.errors.len() >= MAX_ERRORS {
                         break;
                     }
                     let known = members.iter().find(|member| member.name == *name);

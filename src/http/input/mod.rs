@@ -97,7 +97,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &Shape) -> Result<T, actix_we
     errors.extend(found.errors);
     if !errors.is_empty() {
         errors.extend(found.limits);
-        errors.truncate(check::MOST_ERRORS);
+        errors.truncate(check::MAX_ERRORS);
         return Err(Error::Invalid(errors).into());
     }
     serde_path_to_error::deserialize(value).map_err(|error| {

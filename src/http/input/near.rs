@@ -1,13 +1,13 @@
 //! Finds the known name that the caller most likely meant by an unknown one.
 
 /// The longest unknown name that is compared, in bytes. No known name is longer.
-const LONGEST: usize = 64;
+const MAX_LENGTH: usize = 64;
 
 /// Returns the known name that is near enough to be meant, or none.
 ///
 /// Near is a name that differs only in case and punctuation, in a few letters, or that alone has all words of the other.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
-    if name.len() > LONGEST {
+    if name.len() > MAX_LENGTH {
         return None;
     }
     let wanted = letters(name);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::check::{MOST_ERRORS, expected, has_form, options_of, unknown};
+use super::check::{MAX_ERRORS, expected, has_form, options_of, unknown};
 use super::shape::{Kind, Member, Shape};
 use crate::error::FieldError;
 
@@ -12,7 +12,7 @@ pub fn check(query: &str, known: &[Member]) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut seen: HashSet<Cow<'_, str>> = HashSet::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        if errors.len() >= MOST_ERRORS {
+        if errors.len() >= MAX_ERRORS {
             return errors;
         }
         let wrong = match known.iter().find(|member| member.name == name) {

@@ -23,7 +23,7 @@ use crate::patients::duplicates::{self, DuplicateView};
 use crate::patients::registration;
 
 /// The most patients, besides its holder, whose records one account may create.
-const MOST_DEPENDENTS: i64 = 10;
+const MAX_DEPENDENTS: i64 = 10;
 
 /// A patient whose record was just made.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -117,8 +117,8 @@ fn insert_for_account(tx: &mut Tx, profile: &Profile, relation: Relation) -> Res
             let detail = "The account's holder has a record of their own.";
             return Err(Error::conflict("own_record_exists", detail));
         }
-    } else if dependents(tx, user)? >= MOST_DEPENDENTS {
-        let detail = format!("An account adds at most {MOST_DEPENDENTS} people. The clinic can link more.");
+    } else if dependents(tx, user)? >= MAX_DEPENDENTS {
+        let detail = format!("An account adds at most {MAX_DEPENDENTS} people. The clinic can link more.");
         return Err(Error::conflict("too_many_patients", detail));
     }
     let patient = store::insert(tx, profile)?;

@@ -26,7 +26,7 @@ const LIST: &str = "closures";
 /// The maximum number of closures of a request, and of future closures of a location.
 const MAX_CLOSURES: usize = 400;
 /// The longest closure that is given by instants. A closure by date is one day.
-const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+const MAX_DURATION: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// A time at which a location is closed.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -155,7 +155,7 @@ fn checked(input: &NewClosures, now: Timestamp) -> Result<Vec<(When, String)>> {
                 );
                 check.require(to > from, pointer("/ends_at"), "out_of_order", "must be after starts_at");
                 check.require(
-                    to.since(from) <= LONGEST,
+                    to.since(from) <= MAX_DURATION,
                     pointer("/ends_at"),
                     "out_of_range",
                     "must be at most a year after starts_at",

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::affected::{self, AffectedAppointments};
 use super::exception::{self, Exception, ExceptionKind, action, reason_place};
-use super::plan::LONGEST_EXTRA;
+use super::plan::MAX_EXTRA_HOURS;
 use super::weekly::TimeRange;
 use super::{publishing, stored_plan};
 use crate::actor::{Action, Reach};
@@ -24,7 +24,7 @@ use crate::ids::{ExceptionId, LocationId, PractitionerId};
 use crate::scheduling::setup::practitioner::{self, Practitioner};
 
 /// The longest time off. A practitioner who is away for longer is made inactive.
-const LONGEST_TIME_OFF: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
+const MAX_TIME_OFF: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 const LIST: &str = "exceptions";
 /// Exceptions never change.
 const VERSION: i32 = 1;
@@ -127,8 +127,8 @@ impl NewPractitionerException {
         let mut check = Check::new();
         self.reason = check.field("/reason", text::one_line(&self.reason, 500)).unwrap_or_default();
         let (longest, most) = match self.kind {
-            ExceptionKind::TimeOff => (LONGEST_TIME_OFF, "two years"),
-            ExceptionKind::ExtraHours => (LONGEST_EXTRA, "24 hours"),
+            ExceptionKind::TimeOff => (MAX_TIME_OFF, "two years"),
+            ExceptionKind::ExtraHours => (MAX_EXTRA_HOURS, "24 hours"),
         };
         if self.ends_at <= self.starts_at {
             check.require(false, "/ends_at", "out_of_order", "must be after starts_at");

@@ -24,7 +24,7 @@ text_enum! {
 }
 
 /// The longest extra hours.
-pub const LONGEST_EXTRA: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+pub const MAX_EXTRA_HOURS: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 /// A time at which the practitioner sees no patients, whatever the hours say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct Plan {
     pub places: Vec<Workplace>,
     /// The weekly hours.
     pub rules: Vec<WeeklyRule>,
-    /// The extra hours, earliest first, none longer than [`LONGEST_EXTRA`].
+    /// The extra hours, earliest first, none longer than [`MAX_EXTRA_HOURS`].
     pub extra: Vec<TimeRange>,
     /// Time off and closures.
     pub absences: Vec<Absence>,
