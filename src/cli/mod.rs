@@ -1,4 +1,4 @@
-//! The command line: serve (the default), migrate, backup, openapi, admin, audit, keys, purge.
+//! The command line: serve (the default), migrate, backup, restore, openapi, admin, audit, keys, purge.
 
 mod keys;
 
@@ -13,7 +13,7 @@ use crate::audit_context::AuditContext;
 use crate::clock::{Clock, Entropy};
 use crate::config::network::Origin;
 use crate::config::{Config, RequireTotp, Settings};
-use crate::db::{self, Target, Use, backup};
+use crate::db::{self, Target, Use, backup, restore};
 use crate::env::Env;
 use crate::privacy::retention::RULES;
 use crate::{accounts, demo, openapi, server, telemetry};
@@ -38,6 +38,15 @@ enum Command {
     Backup {
         /// The file to write; it must not exist
         file: std::path::PathBuf,
+    },
+    /// Put a checked copy of a backup in the place of the database while no service runs (SQLite; on PostgreSQL it prints what to do
+    /// instead)
+    Restore {
+        /// The backup
+        file: std::path::PathBuf,
+        /// Keep an existing database under another name, instead of refusing
+        #[arg(long)]
+        replace: bool,
     },
     /// Print the OpenAPI document
     Openapi {
@@ -131,6 +140,12 @@ fn run(mut cli: Cli) -> Result<(), String> {
         Command::Backup { file } => {
             let target = Target::parse(cli.settings.database_url.expose_secret())?;
             println!("{}", backup::backup(&target, &file)?);
+            Ok(())
+        }
+        // Without the other settings as well: the keys may be restored later.
+        Command::Restore { file, replace } => {
+            let target = Target::parse(cli.settings.database_url.expose_secret())?;
+            println!("{}", restore::restore(&target, &file, replace)?);
             Ok(())
         }
         Command::Migrate => {

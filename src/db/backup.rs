@@ -1,7 +1,7 @@
 //! Copies the SQLite database while the service runs.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -10,7 +10,7 @@ use diesel::sql_types::Text;
 use super::{Target, sqlite};
 
 /// The text for PostgreSQL.
-const POSTGRES: &str = "PostgreSQL is backed up with its own tools, while the service runs:\n\n  \
+pub(super) const POSTGRES: &str = "PostgreSQL is backed up with its own tools, while the service runs:\n\n  \
     pg_dump --format=custom --file=FILE \"$DATABASE_URL\"\n\n\
     Restore it with `pg_restore --no-owner --role=ROLE --dbname=…` into an empty database of the service's role (ROLE). Keep \
     DATA_KEYS and JWT_SECRET apart from it: they are not in it, and without DATA_KEYS encrypted values are lost.";
@@ -38,28 +38,31 @@ pub fn backup(target: &Target, file: &Path) -> Result<String, String> {
     if file.symlink_metadata().is_ok() {
         return Err(format!("{shown} exists already. A backup does not overwrite files"));
     }
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
+    let folder = folder_of(file);
     let fail = |error: &dyn std::fmt::Display| format!("write {shown}: {error}");
     // Only its owner may read it. It is deleted if anything fails.
     let copy = tempfile::Builder::new()
         .prefix(".legwork-backup-")
-        .tempfile_in(&folder)
+        .tempfile_in(folder)
         .map_err(|error| format!("write into {}: {error}", folder.display()))?;
     vacuum(database, copy.path())?;
-    check(copy.path())?;
+    // A damaged database makes a damaged copy, which nobody would notice until a restore.
+    check(copy.path()).map_err(|finding| format!("the copy is damaged, so no backup was made: {finding}"))?;
     copy.as_file().sync_all().map_err(|error| fail(&error))?;
     let bytes = copy.as_file().metadata().map_err(|error| fail(&error))?.len();
     copy.persist_noclobber(file).map_err(|error| fail(&error.error))?;
     // The name is on disk only after its folder is synced.
-    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|error| fail(&error))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| fail(&error))?;
     Ok(format!(
         "{target} is copied to {shown} ({bytes} bytes, checked).\n\
          The keys are not in it. Keep `data-keys` (or DATA_KEYS) apart from it: without it encrypted values, such as intake \
          answers and notes, are lost. Keep `jwt-secret` (or JWT_SECRET) too, or all users must sign in again."
     ))
+}
+
+/// The folder that has a file.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn vacuum(database: &Path, copy: &Path) -> Result<(), String> {
@@ -68,14 +71,17 @@ fn vacuum(database: &Path, copy: &Path) -> Result<(), String> {
     done.map(|_| ()).map_err(|error| format!("copy {}: {error}", database.display()))
 }
 
-/// A damaged database makes a damaged copy, which nobody would notice until a restore.
-fn check(copy: &Path) -> Result<(), String> {
+/// Checks a whole copy, including its indexes against its tables.
+///
+/// # Errors
+/// The first finding.
+pub(super) fn check(copy: &Path) -> Result<(), String> {
     let mut conn = sqlite::connect_plain(copy)?;
     let fail = |error| format!("read the copy: {error}");
     conn.batch_execute("PRAGMA query_only = ON").map_err(fail)?;
     let findings: Vec<Finding> = diesel::sql_query("PRAGMA integrity_check").load(&mut conn).map_err(fail)?;
-    match findings.iter().find(|finding| finding.integrity_check != "ok") {
+    match findings.into_iter().find(|finding| finding.integrity_check != "ok") {
         None => Ok(()),
-        Some(finding) => Err(format!("the database is damaged, so no backup was made: {}", finding.integrity_check)),
+        Some(finding) => Err(finding.integrity_check),
     }
 }

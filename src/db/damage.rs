@@ -68,7 +68,14 @@ pub fn check_at_start(target: &Target) -> Result<(), String> {
     if fs::metadata(path).map_or(0, |file| file.len()) == 0 {
         return Ok(());
     }
-    let shown = path.display();
+    recognise(path, &path.display())
+}
+
+/// Rejects a file that is visibly damaged or belongs to another program. The texts call it `shown`.
+///
+/// # Errors
+/// A text for the operator.
+pub(super) fn recognise(path: &Path, shown: &dyn Display) -> Result<(), String> {
     let damaged = |finding: &dyn Display| {
         format!("{shown} is damaged ({finding}). Restore a backup (docs/operations.md). The file was not changed.")
     };

@@ -11,6 +11,7 @@ pub mod migrate;
 mod pool;
 mod postgres;
 pub mod raw_sql;
+pub mod restore;
 pub mod schema;
 mod sqlite;
 pub mod trace;

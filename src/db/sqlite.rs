@@ -4,7 +4,7 @@
 //! (`synchronous=FULL`) and only then responds to all of them. So no response is sent before its data is on disk.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use diesel::sql_types::Integer;
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::backup::folder_of;
 use super::pool::{CheckedConnection, Manager};
 use super::{Conn, Connections, Use, damage, trace};
 use crate::error::{Error, Result};
@@ -54,7 +55,7 @@ fn create(path: &Path) -> Result<(), String> {
     if path.exists() {
         return Ok(());
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let fail = |error: std::io::Error| format!("create {}: {error}", path.display());
     std::fs::create_dir_all(folder).map_err(|error| format!("create {}: {error}", folder.display()))?;
     let draft = tempfile::Builder::new().prefix(".legwork-new-").tempfile_in(folder).map_err(fail)?;
@@ -248,14 +249,19 @@ pub(super) fn is_served(path: &Path) -> bool {
     File::open(lock_file(path)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
-pub(super) fn lock_file(path: &Path) -> std::path::PathBuf {
+pub(super) fn lock_file(path: &Path) -> PathBuf {
+    file_beside(path, ".lock")
+}
+
+/// A file beside the database whose name has another end, such as `-wal`.
+pub(super) fn file_beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(end);
     name.into()
 }
 
 /// Takes the lock of the server of this file.
-fn take_server_lock(path: &Path) -> Result<File, String> {
+pub(super) fn take_server_lock(path: &Path) -> Result<File, String> {
     let name = lock_file(path);
     let file = File::create(&name).map_err(|error| format!("create {}: {error}", name.display()))?;
     match file.try_lock() {

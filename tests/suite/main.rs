@@ -44,6 +44,7 @@ mod plans_races;
 mod query_plans;
 mod records;
 mod resending;
+mod restore;
 mod schedule;
 mod scheduling;
 mod security;
