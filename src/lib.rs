@@ -9,6 +9,7 @@
 // Application: the program's parts that use everything else.
 pub mod cli;
 pub mod demo;
+pub mod doctor;
 pub mod openapi;
 pub mod pages;
 pub mod routes;
@@ -27,6 +28,7 @@ pub mod scheduling;
 pub mod actor;
 pub mod audit;
 pub mod audit_context;
+pub mod build_options;
 pub mod clinic;
 pub mod clock;
 pub mod config;

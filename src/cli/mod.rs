@@ -1,4 +1,4 @@
-//! The command line: serve (the default), migrate, backup, restore, openapi, admin, audit, keys, purge.
+//! The command line: serve (the default), migrate, backup, restore, doctor, openapi, admin, audit, keys, purge.
 
 mod keys;
 
@@ -16,7 +16,7 @@ use crate::config::{Config, RequireTotp, Settings};
 use crate::db::{self, Target, Use, backup, restore};
 use crate::env::Env;
 use crate::privacy::retention::RULES;
-use crate::{accounts, demo, openapi, server, telemetry};
+use crate::{accounts, build_options, demo, doctor, openapi, server, telemetry};
 
 /// The appointment and intake service of a vein clinic that treats restless legs
 #[derive(Debug, Parser)]
@@ -47,6 +47,12 @@ enum Command {
         /// Keep an existing database under another name, instead of refusing
         #[arg(long)]
         replace: bool,
+    },
+    /// Check settings, database, keys, bookings, mails and audit trail; the exit status is the result
+    Doctor {
+        /// Print the findings as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Print the OpenAPI document
     Openapi {
@@ -148,6 +154,10 @@ fn run(mut cli: Cli) -> Result<(), String> {
             println!("{}", restore::restore(&target, &file, replace)?);
             Ok(())
         }
+        Command::Doctor { json } => {
+            let findings = actix_web::rt::System::new().block_on(doctor::examine(cli.settings, entropy));
+            show_findings(&findings, json)
+        }
         Command::Migrate => {
             let config = Config::new(cli.settings, &entropy)?;
             server::prepare_schema(&config, true)?;
@@ -202,6 +212,20 @@ fn run(mut cli: Cli) -> Result<(), String> {
                 Ok(())
             })
         }
+    }
+}
+
+fn show_findings(findings: &[doctor::Finding], json: bool) -> Result<(), String> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(findings).map_err(|error| error.to_string())?);
+    } else {
+        for finding in findings {
+            println!("{finding}");
+        }
+    }
+    match findings.iter().filter(|finding| finding.severity == doctor::Severity::Failure).count() {
+        0 => Ok(()),
+        failures => Err(format!("{failures} of {} checks failed", findings.len())),
     }
 }
 
@@ -264,6 +288,9 @@ async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), S
     triggers::reject_unknown(&mut db::connect(&config.target)?)?;
     if !options.demo {
         demo::reject(&config.target)?;
+    }
+    for difference in build_options::differences()? {
+        tracing::warn!("{difference}. Build in the project's folder, where .cargo/config.toml is read");
     }
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let env = server::open(config, Use::Serve, Clock::System, entropy)?;

@@ -61,7 +61,7 @@ pub fn backup(target: &Target, file: &Path) -> Result<String, String> {
 }
 
 /// The folder that has a file.
-pub(super) fn folder_of(file: &Path) -> &Path {
+pub(crate) fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -75,7 +75,7 @@ fn vacuum(database: &Path, copy: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// The first finding.
-pub(super) fn check(copy: &Path) -> Result<(), String> {
+pub fn check(copy: &Path) -> Result<(), String> {
     let mut conn = sqlite::connect_plain(copy)?;
     let fail = |error| format!("read the copy: {error}");
     conn.batch_execute("PRAGMA query_only = ON").map_err(fail)?;

@@ -19,10 +19,11 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The domain modules, lowest first: each may import those before it.
 const DOMAIN: [&str; 7] = ["messages", "accounts", "patients", "scheduling", "intake", "appointments", "privacy"];
 /// The modules that every other module may import.
-const FOUNDATION: [&str; 20] = [
+const FOUNDATION: [&str; 21] = [
     "actor",
     "audit",
     "audit_context",
+    "build_options",
     "clinic",
     "clock",
     "config",
@@ -42,7 +43,7 @@ const FOUNDATION: [&str; 20] = [
     "template_branches",
 ];
 /// The modules that put the program together.
-const APPLICATION: [&str; 7] = ["cli", "demo", "main", "openapi", "pages", "routes", "server"];
+const APPLICATION: [&str; 8] = ["cli", "demo", "doctor", "main", "openapi", "pages", "routes", "server"];
 
 /// The height of a module's layer.
 fn layer(module: &str) -> Option<usize> {

@@ -20,6 +20,7 @@ mod created;
 mod damage;
 mod demo;
 mod deployment;
+mod doctor;
 mod documents;
 mod durability;
 mod families;

@@ -1,0 +1,53 @@
+//! Appointments against the slots that they occupy.
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::BigInt;
+
+use super::{Finding, Severity};
+use crate::clock::Timestamp;
+use crate::db::types::Instant;
+use crate::db::{Conn, per_backend};
+use crate::error::Result;
+
+/// What must not exist, with the query that counts it. `$1` is the current instant: slots of the past may be deleted.
+const CONTRADICTIONS: [(&str, &str); 3] = [
+    (
+        "upcoming appointments do not occupy the slots of their time",
+        "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND a.starts_at > $1 AND NOT (
+            EXISTS (SELECT 1 FROM slots s WHERE s.appointment_id = a.id AND s.starts_at = a.starts_at
+                AND s.practitioner_id = a.practitioner_id AND s.location_id = a.location_id)
+            AND EXISTS (SELECT 1 FROM slots s WHERE s.appointment_id = a.id AND s.ends_at = a.ends_at))",
+    ),
+    (
+        "upcoming slots are occupied by an appointment of another time or practitioner",
+        "SELECT count(*) AS found FROM slots s JOIN appointments a ON a.id = s.appointment_id WHERE s.starts_at > $1
+            AND (s.starts_at < a.starts_at OR s.ends_at > a.ends_at OR s.practitioner_id <> a.practitioner_id)",
+    ),
+    (
+        "upcoming slots are occupied by a cancelled appointment",
+        "SELECT count(*) AS found FROM slots s JOIN appointments a ON a.id = s.appointment_id WHERE s.starts_at > $1
+            AND a.status = 'cancelled'",
+    ),
+];
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    found: i64,
+}
+
+/// Counts the contradictions between the two tables.
+pub fn check(conn: &mut Conn, now: Timestamp) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (what, sql) in CONTRADICTIONS {
+        let count: Count = per_backend!(conn, conn => sql_query(sql).bind::<Instant, _>(now).get_result(conn))?;
+        if count.found > 0 {
+            findings.push(Finding::new("bookings", Severity::Failure, format!("{} {what}", count.found)));
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::new("bookings", Severity::Ok, "appointments and slots agree"));
+    }
+    Ok(findings)
+}
