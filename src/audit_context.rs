@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
+use crate::audit::watch::Committed;
 use crate::error::Error;
 use crate::ids::{PatientId, UserId};
 use crate::role::Role;
@@ -22,6 +23,8 @@ struct Inner {
     request_id: Option<String>,
     address: Option<IpAddr>,
     state: Mutex<State>,
+    /// The events that the transaction in progress has stored. Events beside this one share the list.
+    stored: Arc<Mutex<Vec<Committed>>>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +54,13 @@ pub struct Notes {
 impl AuditContext {
     /// The context of an operation of the API's document.
     pub fn of_request(operation: &str, request_id: Option<String>, address: Option<IpAddr>) -> Self {
-        Self(Arc::new(Inner { operation: operation.to_owned(), request_id, address, state: Mutex::default() }))
+        Self(Arc::new(Inner {
+            operation: operation.to_owned(),
+            request_id,
+            address,
+            state: Mutex::default(),
+            stored: Arc::default(),
+        }))
     }
 
     /// The context of a command or a background job.
@@ -68,6 +77,7 @@ impl AuditContext {
             request_id: self.0.request_id.clone(),
             address: self.0.address,
             state: Mutex::new(State { notes, shown: BTreeSet::new() }),
+            stored: Arc::clone(&self.0.stored),
         }))
     }
 
@@ -149,6 +159,20 @@ impl AuditContext {
     /// Notes that its event is stored in a transaction.
     pub fn note_recorded(&self) {
         self.lock().notes.recorded = true;
+    }
+
+    /// Notes an event that the transaction in progress has stored.
+    pub fn note_stored(&self, event: Committed) {
+        self.stored().push(event);
+    }
+
+    /// Takes the events that were stored since the last call. A transaction that begins again takes and drops them.
+    pub fn take_stored(&self) -> Vec<Committed> {
+        std::mem::take(&mut *self.stored())
+    }
+
+    fn stored(&self) -> MutexGuard<'_, Vec<Committed>> {
+        self.0.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that the response is the stored one of an earlier request.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::Notify;
 
+use crate::audit::watch::Watch;
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::config::Config;
 use crate::db::Db;
@@ -35,8 +36,8 @@ pub struct Env {
     pub mail_written: Arc<Notify>,
     /// Whether the service accepts requests. False from the moment it is told to stop.
     pub accepting: Arc<AtomicBool>,
-    /// Whether requests are rejected because their audit events cannot be stored.
-    pub audit_stalled: Arc<AtomicBool>,
+    /// The state of the audit trail.
+    pub audit: Arc<Watch>,
 }
 
 impl Env {

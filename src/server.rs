@@ -51,7 +51,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         metrics,
         mail_written: Arc::new(Notify::new()),
         accepting: Arc::new(AtomicBool::new(true)),
-        audit_stalled: Arc::default(),
+        audit: Arc::default(),
     })
 }
 

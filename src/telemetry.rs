@@ -102,6 +102,10 @@ pub struct Metrics {
     pub audit_seal_lag: Gauge<f64, AtomicU64>,
     /// The place of the newest seal of the audit trail. It never decreases.
     pub audit_sealed: Gauge,
+    /// Committed audit events that the database did not have.
+    pub audit_missing: Counter,
+    /// Triggers and rules of the audit tables that differ from the migrations.
+    pub audit_triggers_changed: Gauge,
 }
 
 fn request_seconds() -> Histogram {
@@ -133,6 +137,8 @@ impl Default for Metrics {
             audit_waiting: Gauge::default(),
             audit_seal_lag: Gauge::default(),
             audit_sealed: Gauge::default(),
+            audit_missing: Counter::default(),
+            audit_triggers_changed: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register_with_unit(
@@ -199,6 +205,16 @@ impl Default for Metrics {
             metrics.audit_seal_lag.clone(),
         );
         registry.register("audit_sealed", "The place of the newest seal", metrics.audit_sealed.clone());
+        registry.register(
+            "audit_events_missing",
+            "Committed audit events that the database did not have",
+            metrics.audit_missing.clone(),
+        );
+        registry.register(
+            "audit_triggers_changed",
+            "Triggers and rules of the audit tables that differ from the migrations",
+            metrics.audit_triggers_changed.clone(),
+        );
         Self { registry, ..metrics }
     }
 }

@@ -3,8 +3,8 @@
 //! `record_openings`.
 //!
 //! A change stores its event in its own transaction ([`record`], called by [`Context::change`](crate::context::Context::change)).
-//! Reads, rejections and failures are noted by the [`middleware`] and stored in batches by the [`queue`], which also seals. An event
-//! names the patient whom the request is about, and the patients whom its response showed ([`shown`]).
+//! Reads, rejections and failures are noted by the [`middleware`] and stored in batches by the [`queue`], which also seals. The [`watch`]
+//! finds committed events that the database does not have. An event names the patient whom the request is about, and the patients whom its response showed ([`shown`]).
 
 pub mod break_glass;
 pub mod keys;
@@ -19,8 +19,10 @@ pub mod store;
 mod strangers;
 pub mod triggers;
 pub mod verify;
+pub mod watch;
 
 pub use self::model::{AuditOutcome, Event};
+use self::watch::Committed;
 
 use crate::audit_context::AuditContext;
 use crate::db::Conn;
@@ -53,5 +55,7 @@ pub fn record_as(tx: &mut Conn, env: &Env, audit: &AuditContext, operation: &str
 
 fn insert(tx: &mut Conn, env: &Env, audit: &AuditContext) -> Result<()> {
     let (id, now): (AuditEventId, _) = (env.new_id(), env.now());
-    store::insert(tx, &[Event::new(id, now, &env.signer, audit, AuditOutcome::Success)])
+    store::insert(tx, &[Event::new(id, now, &env.signer, audit, AuditOutcome::Success)])?;
+    audit.note_stored(Committed { id, at: now });
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Collects events for a fraction of a second and stores them together. The same background job seals them.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -13,6 +12,7 @@ use super::seal::{self, Head, LATE, VERY_LATE};
 use super::shown::PatientIds;
 use super::store;
 use super::strangers::{self, Strangers};
+use super::watch::{Committed, check};
 use crate::env::Env;
 use crate::error::Result;
 
@@ -24,6 +24,8 @@ const BATCH: usize = 500;
 const BATCH_SHOWN: usize = 5_000;
 /// How often the queue is emptied.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(250);
+/// The greatest age of an event that the database does not store. Readiness ends when one is older.
+const STORED_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 /// How often new events are sealed.
 const SEAL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the worker looks for events that were committed very late, and logs the head of the chain if it has
@@ -48,9 +50,11 @@ impl Queue {
         match self.0.try_send(event) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) => {
+                let stored = Committed { id: event.id, at: event.at };
                 let written = env.db.write(move |tx| store::insert(tx, std::slice::from_ref(&event))).await;
-                if written.is_err() {
-                    env.audit_stalled.store(true, Ordering::Relaxed);
+                match written {
+                    Ok(()) => env.audit.committed([stored]),
+                    Err(_) => env.audit.set_stalled(true),
                 }
                 written
             }
@@ -132,15 +136,19 @@ impl Worker {
                 .audit_waiting
                 .set(i64::try_from(self.unstored.len() + self.receiver.len()).unwrap_or(i64::MAX));
             if self.unstored.is_empty() {
-                self.env.audit_stalled.store(false, Ordering::Relaxed);
+                self.env.audit.set_stalled(false);
                 return true;
             }
             let events = self.unstored.clone();
             if let Err(error) = self.env.db.write(move |tx| store::insert(tx, &events)).await {
                 tracing::warn!(%error, waiting = self.unstored.len(), "audit events could not be stored");
+                let latest = self.env.now().minus(STORED_WITHIN);
+                if self.unstored.iter().any(|event| event.at < latest) {
+                    self.env.audit.set_stalled(true);
+                }
                 return false;
             }
-            self.unstored.clear();
+            self.env.audit.committed(self.unstored.drain(..).map(|event| Committed { id: event.id, at: event.at }));
         }
     }
 
@@ -154,6 +162,13 @@ impl Worker {
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "audit events could not be sealed"),
+        }
+        self.check().await;
+    }
+
+    async fn check(&self) {
+        if let Err(error) = check(&self.env).await {
+            tracing::warn!(%error, "the audit trail could not be checked");
         }
     }
 
@@ -174,6 +189,7 @@ impl Worker {
                     Ok(head) => self.log_head(head),
                     Err(error) => tracing::warn!(%error, "audit events could not be sealed"),
                 }
+                self.check().await;
                 return;
             }
             tokio::time::sleep(FLUSH_INTERVAL).await;

@@ -87,11 +87,9 @@ pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
     let sealer = env.sealer.clone();
     let keys = std::sync::Arc::new(env.db.read(move |conn| Keys::read(conn, &sealer)).await?);
     let mut report = Report::default();
-    let unknown = env.db.read(|conn| triggers::unknown(conn).map_err(|error| Error::internal("verify", error))).await?;
-    for trigger in unknown {
-        report.add(format!(
-            "this program did not create the trigger or rule {trigger} (table and name): it could drop events"
-        ));
+    let compare = |conn: &mut Conn| triggers::differences(conn).map_err(|error| Error::internal("verify", error));
+    for difference in env.db.read(compare).await? {
+        report.add(format!("{difference}. It could drop events"));
     }
     let purges = env.db.read(purges).await?;
     for purge in &purges {

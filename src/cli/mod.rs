@@ -285,7 +285,7 @@ fn print_openapi(check: Option<std::path::PathBuf>) -> Result<(), String> {
 async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), String> {
     config.check_listen_addr()?;
     server::prepare_schema(&config, !options.no_migrate)?;
-    triggers::reject_unknown(&mut db::connect(&config.target)?)?;
+    triggers::reject_differences(&mut db::connect(&config.target)?)?;
     if !options.demo {
         demo::reject(&config.target)?;
     }

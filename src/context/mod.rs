@@ -140,16 +140,30 @@ impl<P: Principal> Context<P> {
         F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.write(move |tx| {
+            let done = work(tx)?;
+            tx.record()?;
+            Ok(done)
+        })
+        .await
+    }
+
+    /// Runs a closure as one transaction that may store events beside the request's own one. Once it has committed, the sealing loop
+    /// looks its events up.
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
         let context = self.clone();
-        self.env
-            .db
-            .write(move |conn| {
-                let mut tx = context.tx(conn);
-                let done = work(&mut tx)?;
-                tx.record()?;
-                Ok(done)
-            })
-            .await
+        let written = self.env.db.write(move |conn| {
+            // Those of an attempt that was rolled back.
+            context.audit.take_stored();
+            work(&mut context.tx(conn))
+        });
+        let done = written.await?;
+        self.env.audit.committed(self.audit.take_stored());
+        Ok(done)
     }
 
     /// Like [`change`](Self::change), but also commits what a failed attempt stored. Only a success records the audit event.
@@ -161,10 +175,8 @@ impl<P: Principal> Context<P> {
         F: Fn(&mut Tx<P>) -> Result<Attempt<T>> + Send + 'static,
         T: Send + 'static,
     {
-        let context = self.clone();
-        let attempt = self.env.db.write(move |conn| {
-            let mut tx = context.tx(conn);
-            let attempt = work(&mut tx)?;
+        let attempt = self.write(move |tx| {
+            let attempt = work(tx)?;
             if matches!(attempt, Attempt::Succeeded(_)) {
                 tx.record()?;
             }
@@ -188,18 +200,14 @@ impl<P: Principal> Context<P> {
         T: Serialize + DeserializeOwned + Send + 'static,
     {
         let Some(request) = once.request(self) else { return self.change(work).await };
-        let context = self.clone();
         let (result, is_repeat) = self
-            .env
-            .db
-            .write(move |conn| {
-                let mut tx = context.tx(conn);
-                if let Some(stored) = request.stored(&mut tx)? {
+            .write(move |tx| {
+                if let Some(stored) = request.stored(tx)? {
                     return Ok((stored, true));
                 }
-                let done = work(&mut tx)?;
+                let done = work(tx)?;
                 tx.record()?;
-                request.store(&mut tx, &done)?;
+                request.store(tx, &done)?;
                 Ok((done, false))
             })
             .await?;

@@ -30,7 +30,7 @@ async fn live() -> HttpResponse {
 
 /// Check whether the service accepts requests
 ///
-/// 200 while the database responds and is not known to be damaged, audit events can be stored, and no shutdown has
+/// 200 while the database responds and is not known to be damaged, audit events are stored and kept, and no shutdown has
 /// begun. Otherwise 503 with the reason in `detail`.
 #[utoipa::path(
     tag = "operations",
@@ -42,11 +42,8 @@ async fn ready(env: web::Data<Env>) -> Result<HttpResponse, actix_web::Error> {
     if !env.accepting.load(Ordering::Relaxed) {
         return Err(Rejected(ProblemBuilder::not_ready("The service is shutting down.")).into());
     }
-    if env.audit_stalled.load(Ordering::Relaxed) {
-        return Err(Rejected(ProblemBuilder::not_ready(
-            "Audit events cannot be stored, so requests are rejected. Check whether the disk is full.",
-        ))
-        .into());
+    if let Some(fault) = env.audit.fault() {
+        return Err(Rejected(ProblemBuilder::not_ready(fault)).into());
     }
     env.db.read(|conn| Ok(diesel::select(1.into_sql::<diesel::sql_types::Integer>()).get_result::<i32>(conn)?)).await?;
     Ok(HttpResponse::Ok().json(json!({"status": "ready"})))

@@ -307,7 +307,7 @@ impl ProblemBuilder {
     }
 
     /// 503 of the readiness check, with the reason.
-    pub fn not_ready(reason: &'static str) -> Self {
+    pub fn not_ready(reason: impl Into<String>) -> Self {
         Self {
             retry_after: Some(5),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now", reason)

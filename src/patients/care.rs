@@ -216,8 +216,7 @@ where
         return first;
     }
     let Some(patient) = context.audit.notes().patient else { return first };
-    let this = context.clone();
-    context.env.db.write(move |conn| admit(conn, &this.env, &this.actor, patient)).await?;
+    context.write(move |tx| admit(tx.conn, tx.env, tx.actor, patient)).await?;
     context.read(work).await
 }
 

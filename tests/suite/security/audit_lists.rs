@@ -7,12 +7,11 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use legwork::audit::purge;
 use legwork::audit::shown::PatientIds;
-use legwork::db::Conn;
 use legwork::db::schema::{audit_event_patients, audit_events, patient_access};
 use legwork::ids::{AuditEventId, PatientId, UserId};
 use serde_json::{Value, json};
 
-use crate::support::audit::{findings, sealed};
+use crate::support::audit::{findings, sealed, tamper};
 use crate::support::clinic::{Clinic, practitioner};
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Engine, Patient, Reply, both, eventually, not_empty};
@@ -249,18 +248,6 @@ async fn rows(app: &App, event: AuditEventId) -> BTreeSet<PatientId> {
     .await
 }
 
-/// Changes the trail like an attacker with full access to the database.
-async fn tamper(app: &App, sql: String) {
-    app.db(move |tx| {
-        tx.batch_execute(match tx {
-            Conn::Postgres(_) => "ALTER TABLE audit_event_patients DISABLE TRIGGER ALL; ALTER TABLE audit_events DISABLE TRIGGER ALL",
-            Conn::Sqlite(_) => "DROP TRIGGER IF EXISTS audit_event_patients_purged_only; DROP TRIGGER IF EXISTS audit_events_append_only",
-        })?;
-        Ok(tx.batch_execute(&sql)?)
-    })
-    .await;
-}
-
 both! {
     async fn row_19_the_event_of_a_list_names_every_patient_it_shows(app: App) {
         let world = World::new(&app).await;
@@ -389,11 +376,11 @@ both! {
         }
 
         // Changes by an attacker with the database are found.
-        tamper(&app, format!("DELETE FROM audit_event_patients WHERE event_id = {row} AND patient_id = {}", literal(&ann.patient_id))).await;
+        tamper(&app, &format!("DELETE FROM audit_event_patients WHERE event_id = {row} AND patient_id = {}", literal(&ann.patient_id))).await;
         let found = findings(&app, None).await;
         assert!(found.len() == 1 && found[0].contains("1 of the patients"), "{found:?}");
         let put_back = format!("INSERT INTO audit_event_patients SELECT {}, {at}, e.event_id FROM audit_seals e WHERE e.event_id = {row}", literal(&ann.patient_id));
-        tamper(&app, put_back).await;
+        tamper(&app, &put_back).await;
         assert_eq!(findings(&app, None).await, Vec::<String>::new(), "put back as it was");
 
         // An event without patients, a patient it does not show, and an event that does not exist.
@@ -404,15 +391,15 @@ both! {
         let nothing = literal("00000000-0000-7000-8000-000000000001");
         for (event, patient) in [(about_bob, &other), (row.clone(), &"00000000-0000-7000-8000-000000000002".to_owned()), (nothing.clone(), &other)] {
             let patient = literal(patient);
-            tamper(&app, format!("INSERT INTO audit_event_patients SELECT {patient}, at, {event} FROM audit_events WHERE id = {row}")).await;
+            tamper(&app, &format!("INSERT INTO audit_event_patients SELECT {patient}, at, {event} FROM audit_events WHERE id = {row}")).await;
             let found = findings(&app, None).await;
             assert!(found.len() == 1 && found[0].contains("does not show a patient"), "{found:?}");
-            tamper(&app, format!("DELETE FROM audit_event_patients WHERE event_id = {event} AND patient_id = {patient}")).await;
+            tamper(&app, &format!("DELETE FROM audit_event_patients WHERE event_id = {event} AND patient_id = {patient}")).await;
         }
         assert_eq!(findings(&app, None).await, Vec::<String>::new());
 
         // The event itself.
-        tamper(&app, format!("UPDATE audit_events SET shown = NULL WHERE id = {row}")).await;
+        tamper(&app, &format!("UPDATE audit_events SET shown = NULL WHERE id = {row}")).await;
         let found = findings(&app, None).await;
         assert!(found.iter().any(|finding| finding.contains("was edited")), "{found:?}");
     }

@@ -11,7 +11,7 @@ use legwork::db::Conn;
 use legwork::db::schema::{audit_events, audit_purges};
 use serde_json::{Value, json};
 
-use crate::support::audit::{findings, sealed};
+use crate::support::audit::{findings, sealed, tamper};
 use crate::support::process::Process;
 use crate::support::{App, Client, Engine, both};
 
@@ -24,35 +24,6 @@ pub(super) async fn some_history(app: &App) -> Client {
     }
     sealed(app).await;
     admin
-}
-
-/// Changes the trail like an attacker with full access to the database.
-async fn tamper(app: &App, sql: &str) {
-    let sql = sql.to_owned();
-    app.db(move |tx| {
-        match tx {
-            Conn::Postgres(tx) => {
-                for table in ["audit_events", "audit_seals", "audit_purges"] {
-                    tx.batch_execute(&format!("ALTER TABLE {table} DISABLE TRIGGER ALL"))?;
-                }
-                tx.batch_execute(&sql)?;
-            }
-            Conn::Sqlite(tx) => {
-                for trigger in [
-                    "events_append_only",
-                    "seals_append_only",
-                    "events_purged_only",
-                    "seals_purged_only",
-                    "seals_no_replace",
-                ] {
-                    tx.batch_execute(&format!("DROP TRIGGER IF EXISTS audit_{trigger}"))?;
-                }
-                tx.batch_execute(&sql)?;
-            }
-        }
-        Ok(())
-    })
-    .await;
 }
 
 async fn head(app: &App) -> KnownHead {
@@ -214,7 +185,7 @@ both! {
         desk.patch(&record, &etag, json!({"phone": "+1 212 555 0199"})).await.expect(500);
         assert_eq!(desk.get(&record).await.etag(), etag, "nothing was changed");
         let found = findings(&app, None).await;
-        assert!(found.iter().any(|finding| finding.contains("did not create the trigger or rule")), "{found:?}");
+        assert!(found.iter().any(|finding| finding.contains("This program did not create the trigger or rule")), "{found:?}");
         let refusal = Process::try_start(&app.site).await.err().expect("the service does not start");
         assert!(refusal.contains("audit_events quiet") || refusal.contains("AUDIT_EVENTS quiet"), "{refusal}");
     }

@@ -7,6 +7,7 @@ mod audit;
 mod audit_cost;
 mod audit_lists;
 mod audit_seals;
+mod audit_watch;
 mod canary;
 mod care;
 mod deadlines;

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use legwork::audit::queue::seal_all;
 use legwork::audit::seal;
 use legwork::audit::verify::{KnownHead, verify};
+use legwork::db::Conn;
 use legwork::db::schema::audit_events;
 use serde_json::Value;
 
@@ -52,4 +55,42 @@ pub async fn sealed(app: &App) {
 /// The findings about the trail as it is.
 pub async fn findings(app: &App, head: Option<KnownHead>) -> Vec<String> {
     verify(&app.env, head).await.expect("checked").findings
+}
+
+#[derive(QueryableByName)]
+struct Trigger {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    sql: String,
+}
+
+/// Changes the trail like an attacker with full access to the database, and leaves its triggers as they were.
+pub async fn tamper(app: &App, sql: &str) {
+    const TABLES: [&str; 4] = ["audit_events", "audit_event_patients", "audit_seals", "audit_purges"];
+    const TRIGGERS: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name LIKE 'audit_%'";
+    let sql = sql.to_owned();
+    app.db(move |tx| {
+        match tx {
+            Conn::Postgres(tx) => {
+                let set =
+                    |state: &str| TABLES.map(|table| format!("ALTER TABLE {table} {state} TRIGGER ALL")).join(";");
+                tx.batch_execute(&set("DISABLE"))?;
+                tx.batch_execute(&sql)?;
+                tx.batch_execute(&set("ENABLE"))?;
+            }
+            Conn::Sqlite(tx) => {
+                let triggers: Vec<Trigger> = diesel::sql_query(TRIGGERS).load(tx)?;
+                for trigger in &triggers {
+                    tx.batch_execute(&format!("DROP TRIGGER {}", trigger.name))?;
+                }
+                tx.batch_execute(&sql)?;
+                for trigger in &triggers {
+                    tx.batch_execute(&trigger.sql)?;
+                }
+            }
+        }
+        Ok(())
+    })
+    .await;
 }
