@@ -133,14 +133,26 @@ fn canonical(address: IpAddr) -> String {
     address.to_canonical().to_string()
 }
 
-/// Encodes what a seal's HMAC covers: its place, its event, and the previous seal.
-pub fn seal_statement(seq: i64, event: AuditEventId, mac: &[u8], key: AuditKeyId, previous: &[u8]) -> Statement {
-    Statement::new("legwork audit seal 1")
+/// Encodes what a seal's HMAC covers: its place, its event, the previous seal and its time. Older seals have no time and keep the old
+/// kind of statement.
+pub fn seal_statement(
+    seq: i64,
+    (event, mac): (AuditEventId, &[u8]),
+    key: AuditKeyId,
+    previous: &[u8],
+    at: Option<Timestamp>,
+) -> Statement {
+    let kind = if at.is_some() { "legwork audit seal 2" } else { "legwork audit seal 1" };
+    let statement = Statement::new(kind)
         .with_number(seq)
         .with_id(Some(event.0))
         .with(Some(mac))
         .with_id(Some(key.0))
-        .with(Some(previous))
+        .with(Some(previous));
+    match at {
+        Some(at) => statement.with_number(at.as_micros()),
+        None => statement,
+    }
 }
 
 /// Encodes what the digest of a purge covers.

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::model::Event;
-use super::seal::{self, Head, LATE, VERY_LATE};
+use super::seal::{self, Head, LATE, SEALED_WITHIN, VERY_LATE};
 use super::shown::PatientIds;
 use super::store;
 use super::strangers::{self, Strangers};
@@ -31,8 +31,6 @@ const SEAL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the worker looks for events that were committed very late, and logs the head of the chain if it has
 /// changed.
 const LATE_SCAN_INTERVAL: Duration = Duration::from_mins(1);
-/// The greatest age of an event that gets its seal while the service runs.
-const SEALED_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 /// How often the worker tries to store the last events when the service stops.
 const FINAL_ATTEMPTS: usize = 5;
 
@@ -231,20 +229,14 @@ pub async fn seal_all(env: &Env, back: jiff::SignedDuration) -> Result<Head> {
     let lag = oldest.map_or(0.0, |at| env.now().since(at).as_secs_f64().max(0.0));
     env.metrics.audit_seal_lag.set(lag);
     if oldest.is_some() {
-        let full = usize::try_from(seal::BATCH).unwrap_or(usize::MAX);
-        loop {
-            let signer = env.signer.clone();
-            if env.db.write(move |tx| seal::seal(tx, &signer, back)).await? < full {
-                break;
-            }
-        }
+        seal::seal_waiting(&env.db, &env.signer, back, env.now()).await?;
     }
     let head = env.db.read(seal::head).await?;
     if let Some(oldest) = oldest.filter(|at| env.now().since(*at) > SEALED_WITHIN) {
         tracing::warn!(
             %oldest, %head,
-            "audit events older than ten minutes had no seal and have one now; unless a crash, a command while the service was stopped \
-             or an upgrade explains it, run `legwork audit verify --head` with a head from before"
+            "audit events older than ten minutes had no seal and have one now; unless a crash with a long outage or a restored backup \
+             explains it, run `legwork audit verify --head` with a head from before"
         );
     }
     env.metrics.audit_sealed.set(head.seq);

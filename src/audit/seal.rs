@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::model::seal_statement;
 use crate::clock::Timestamp;
 use crate::db::schema::{audit_events, audit_purges, audit_seals};
-use crate::db::{Conn, per_backend};
+use crate::db::{Conn, Db, per_backend};
 use crate::error::{Error, Result};
 use crate::ids::{AuditEventId, AuditKeyId};
 use crate::signed::{DIGEST, Signer};
@@ -21,12 +21,15 @@ pub const BATCH: i64 = 500;
 pub const LATE: SignedDuration = SignedDuration::from_secs(15);
 /// How far it looks once a minute, in case a commit was even later.
 pub const VERY_LATE: SignedDuration = SignedDuration::from_hours(1);
+/// The greatest age of an event that gets its seal while the service runs. It allows for outages: the last events before a crash get
+/// their seals at the next start. A later seal is a finding, because a person may have deleted earlier seals together with an event.
+pub const SEALED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 /// The instances of one PostgreSQL database seal one at a time.
 const LOCK: &str = "pg_try_advisory_xact_lock(4703213190281735)";
 
 /// The row of a seal.
 #[derive(Debug, Clone, diesel::Queryable, diesel::Selectable, diesel::Insertable)]
-#[diesel(table_name = audit_seals)]
+#[diesel(table_name = audit_seals, treat_none_as_default_value = false)]
 pub struct Seal {
     /// The place: 1, 2, 3 … without a gap.
     pub seq: i64,
@@ -34,8 +37,10 @@ pub struct Seal {
     pub event_id: AuditEventId,
     /// The key that signed it.
     pub key_id: AuditKeyId,
-    /// The HMAC over the place, the event's digest and the previous seal.
+    /// The HMAC over the place, the event's digest, the previous seal and the time.
     pub hmac: Vec<u8>,
+    /// The time. Older seals have none, and neither have those of a demo's invented past.
+    pub at: Option<Timestamp>,
 }
 
 /// The end of the chain.
@@ -110,8 +115,22 @@ pub fn oldest_unsealed(conn: &mut Conn, back: SignedDuration) -> Result<Option<T
     Ok(unsealed(conn, last, back, 1)?.first().map(|(_, at, _)| *at))
 }
 
+/// Seals until no event waits. Returns early if another instance is sealing.
+///
+/// # Errors
+/// Those of the database.
+pub async fn seal_waiting(db: &Db, signer: &Signer, back: SignedDuration, now: Timestamp) -> Result<()> {
+    let full = usize::try_from(BATCH).unwrap_or(usize::MAX);
+    loop {
+        let signer = signer.clone();
+        if db.write(move |tx| seal(tx, &signer, back, Some(now))).await? < full {
+            return Ok(());
+        }
+    }
+}
+
 /// Seals at most [`BATCH`] events and returns how many. Returns 0 if another instance is sealing.
-pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration) -> Result<usize> {
+pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration, now: Option<Timestamp>) -> Result<usize> {
     if let Conn::Postgres(tx) = tx
         && !diesel::select(sql::<Bool>(LOCK)).get_result::<bool>(tx)?
     {
@@ -124,9 +143,9 @@ pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration) -> Result<usiz
         .into_iter()
         .map(|(event_id, _, mac)| {
             let seq = head.seq + 1;
-            let hmac = signer.sign(&seal_statement(seq, event_id, &mac, key_id, &head.hmac));
+            let hmac = signer.sign(&seal_statement(seq, (event_id, &mac), key_id, &head.hmac, now));
             head = Head { seq, hmac: hmac.clone() };
-            Seal { seq, event_id, key_id, hmac }
+            Seal { seq, event_id, key_id, hmac, at: now }
         })
         .collect();
     let count = seals.len();

@@ -10,7 +10,7 @@ use super::break_glass::{self, OPERATION};
 use super::keys::Keys;
 use super::model::{Event, purge_statement, seal_statement};
 use super::purge::{self, Purge};
-use super::seal::{Head, Seal};
+use super::seal::{Head, SEALED_WITHIN, Seal};
 use super::{shown, triggers};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -103,7 +103,7 @@ pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
     for seq in env.db.read(move |conn| seals_before(conn, before)).await? {
         report.add(format!("seal {seq} lies before the beginning of the chain"));
     }
-    let mut chain = Chain { keys: &keys, report: &mut report, known, head: begin };
+    let mut chain = Chain { keys: &keys, report: &mut report, known, head: begin, late: None };
     chain.compare_with_known();
     loop {
         let after = chain.head.seq;
@@ -171,6 +171,14 @@ struct Chain<'a> {
     report: &'a mut Report,
     known: Option<KnownHead>,
     head: Head,
+    late: Option<Late>,
+}
+
+/// The seals that were made long after their events.
+struct Late {
+    count: u64,
+    /// The first of them in words.
+    first: String,
 }
 
 impl Chain<'_> {
@@ -186,7 +194,12 @@ impl Chain<'_> {
             Some(event) => {
                 let place = format!("seal {}: event {} of {} ({})", seal.seq, event.id, event.at, event.operation);
                 self.event(&place, event);
-                let statement = seal_statement(seal.seq, seal.event_id, &event.mac, seal.key_id, &self.head.hmac);
+                if let Some(at) = seal.at.filter(|at| at.since(event.at) > SEALED_WITHIN) {
+                    let first = || format!("{place} was sealed at {at}");
+                    self.late.get_or_insert_with(|| Late { count: 0, first: first() }).count += 1;
+                }
+                let event = (seal.event_id, event.mac.as_slice());
+                let statement = seal_statement(seal.seq, event, seal.key_id, &self.head.hmac, seal.at);
                 // After a gap there is no previous seal to compare with.
                 if seal.seq == expected
                     && !self.keys.find(seal.key_id.0).is_some_and(|key| key.is_right(&statement, &seal.hmac))
@@ -211,9 +224,13 @@ impl Chain<'_> {
     fn compare_with_known(&mut self) {
         if let Some(known) = self.known.take_if(|known| known.seq <= self.head.seq)
             && known.seq == self.head.seq
-            && !known.fits(&self.head)
         {
-            self.report.add(format!("seal {} is not the one that was written down", known.seq));
+            if known.fits(&self.head) {
+                // A head that the operator stored after a late seal vouches for it.
+                self.late = None;
+            } else {
+                self.report.add(format!("seal {} is not the one that was written down", known.seq));
+            }
         }
     }
 
@@ -221,6 +238,12 @@ impl Chain<'_> {
         if let Some(known) = self.known.take() {
             let (there, last) = (known.seq, self.head.seq);
             self.report.add(format!("the end is cut off: seal {there} was written down, and the last one is {last}"));
+        }
+        if let Some(Late { count, first }) = self.late.take() {
+            self.report.add(format!(
+                "{count} events were sealed more than ten minutes after they happened. The first is {first}. Unless an outage or a \
+                 restored backup explains it, seals and events before were deleted. If it does, use --head with a head from afterwards"
+            ));
         }
     }
 }

@@ -22,8 +22,8 @@ use crate::ids::AuditEventId;
 const MAX_AWAITED: usize = 100_000;
 /// How many events one query looks up.
 const BATCH: usize = 500;
-/// The greatest age of an event that is looked up, for a service that was suspended. A purge may have removed older ones.
-const LOOKED_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// A purge may have removed older events than this, if the service was suspended. It never removes younger ones.
+const PURGED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// A committed event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,6 @@ pub async fn check(env: &Env) -> Result<()> {
     compare_triggers(env).await?;
     let watch = &env.audit;
     let mut awaited = std::mem::take(&mut *lock(&watch.awaited));
-    let oldest = env.now().minus(LOOKED_UP_WITHIN);
-    awaited.retain(|event| event.at >= oldest);
     let mut done = 0;
     let mut unsealed = Vec::new();
     let mut result = Ok(());
@@ -121,6 +119,7 @@ pub async fn check(env: &Env) -> Result<()> {
                 Some((_, Some(_))) => {}
                 // Another instance is sealing, or the next pass does.
                 Some((_, None)) => unsealed.push(*event),
+                None if event.at < env.now().minus(PURGED_AFTER) => {}
                 None => report_missing(env, event),
             }
         }

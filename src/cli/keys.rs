@@ -76,14 +76,22 @@ async fn record(
 ) -> Result<(), String> {
     let (sealer, entropy) = (sealer.clone(), entropy.clone());
     let written = db.write(move |tx| {
-        if let Some(signer) = audit::keys::newest(tx, &sealer)? {
+        let signer = audit::keys::newest(tx, &sealer)?;
+        if let Some(signer) = &signer {
             let (now, audit_context) = (Clock::System.now(), AuditContext::of_command(operation));
             let id = AuditEventId(entropy.uuid(now));
-            audit::store::insert(tx, &[Event::new(id, now, &signer, &audit_context, AuditOutcome::Success)])?;
+            audit::store::insert(tx, &[Event::new(id, now, signer, &audit_context, AuditOutcome::Success)])?;
         }
-        effect(tx)
+        effect(tx)?;
+        Ok(signer)
     });
-    written.await.map_err(|error| format!("record it in the audit trail: {error}"))
+    let explain = |error: crate::error::Error| format!("record it in the audit trail: {error}");
+    match written.await.map_err(explain)? {
+        Some(signer) => {
+            audit::seal::seal_waiting(db, &signer, audit::seal::VERY_LATE, Clock::System.now()).await.map_err(explain)
+        }
+        None => Ok(()),
+    }
 }
 
 async fn used(db: &Db) -> Result<Usage, String> {

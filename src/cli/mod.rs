@@ -191,7 +191,9 @@ fn run(mut cli: Cli) -> Result<(), String> {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(async move {
                 server::prepare_schema(&config, false)?;
-                purge(&server::open(config, Use::Tool, Clock::System, entropy)?, dry_run).await
+                let env = server::open(config, Use::Tool, Clock::System, entropy)?;
+                let purged = purge(&env, dry_run).await;
+                purged.and(seal_events(&env).await)
             })
         }
         Command::Keys(command) => {
@@ -209,7 +211,7 @@ fn run(mut cli: Cli) -> Result<(), String> {
                     Admin::Reset { email } => accounts::admin::reset(&env, &email).await,
                 };
                 println!("{}", done?);
-                Ok(())
+                seal_events(&env).await
             })
         }
     }
@@ -227,6 +229,12 @@ fn show_findings(findings: &[doctor::Finding], json: bool) -> Result<(), String>
         0 => Ok(()),
         failures => Err(format!("{failures} of {} checks failed", findings.len())),
     }
+}
+
+/// Seals the events of a command, because the service may be stopped.
+async fn seal_events(env: &Env) -> Result<(), String> {
+    let sealed = seal::seal_waiting(&env.db, &env.signer, seal::VERY_LATE, env.now()).await;
+    sealed.map_err(|error| format!("seal the events of this command: {error}"))
 }
 
 async fn audit(env: &Env, command: Audit) -> Result<(), String> {

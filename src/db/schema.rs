@@ -624,6 +624,7 @@ diesel::table! {
         event_id -> types::Uid,
         key_id -> types::Uid,
         hmac -> Binary,
+        at -> Nullable<types::Instant>,
     }
 }
 

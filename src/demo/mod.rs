@@ -91,7 +91,7 @@ fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
     let clinic = clinic::fill(tx, env)?;
     people::fill(tx, env, &hash.to_string(), &clinic)?;
     // The demo's events are in the past, where no event should be without a seal.
-    audit::seal::seal(tx, &env.signer, OLDEST_EVENT)?;
+    audit::seal::seal(tx, &env.signer, OLDEST_EVENT, None)?;
     Ok(true)
 }
 

@@ -330,6 +330,13 @@ fn row_19_commands_are_recorded(engine: Engine) {
     };
     run(DATA_KEYS, &["admin", "create", "--email", "boss@clinic.example"]);
     run(DATA_KEYS, &["admin", "reset", "--email", "boss@clinic.example"]);
+    // No service runs that would seal them.
+    let (events, seals): (i64, i64) = {
+        let mut conn = site.connect();
+        let events = audit_events::table.count().get_result(&mut conn).expect("a count");
+        (events, audit_seals::table.count().get_result(&mut conn).expect("a count"))
+    };
+    assert!(events >= 2 && events == seals, "{events} events, {seals} seals");
     app::runtime().block_on(async {
         // The others run next to a server, which must know the new key first.
         let server = Process::start(&site, &[("DATA_KEYS", &ring)]).await;

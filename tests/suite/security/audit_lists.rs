@@ -459,6 +459,7 @@ both! {
         for path in ["/v1/intake-flags", "/v1/appointments", "/v1/intakes"] {
             doctor.get(path).await.expect(200);
         }
+        sealed(&app).await;
         app.clock.advance(jiff::SignedDuration::from_hours(24));
         for rule in legwork::privacy::retention::RULES {
             rule.apply(&app.env).await.expect("applied");

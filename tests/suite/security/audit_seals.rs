@@ -11,7 +11,7 @@ use legwork::db::Conn;
 use legwork::db::schema::{audit_events, audit_purges};
 use serde_json::{Value, json};
 
-use crate::support::audit::{findings, sealed, tamper};
+use crate::support::audit::{findings, sealed, tamper, tamper_with};
 use crate::support::process::Process;
 use crate::support::{App, Client, Engine, both};
 
@@ -200,6 +200,47 @@ both! {
         seal_all(&app.env, seal::LATE).await.expect("sealed");
         let findings = findings(&app, None).await;
         assert!(findings.iter().any(|finding| finding.contains("has no seal")), "{findings:#?}");
+    }
+
+    async fn row_19_a_chain_that_was_deleted_and_sealed_again_is_found_by_the_time_of_its_seals(app: App) {
+        let desk = app.desk().await;
+        some_history(&app).await;
+        app.clock.advance(jiff::SignedDuration::from_hours(1));
+        desk.get("/v1/patients").await.expect(200);
+        sealed(&app).await;
+        assert_eq!(findings(&app, None).await, Vec::<String>::new());
+        let set = match app.engine {
+            Engine::Postgres => ("at - interval '1 hour'", "at + interval '1 hour'"),
+            Engine::Sqlite => ("at - 3600000000", "at + 3600000000"),
+        };
+        tamper(&app, &format!("UPDATE audit_seals SET at = {} WHERE seq = 2", set.0)).await;
+        let found = findings(&app, None).await;
+        assert!(found.len() == 1 && found[0].contains("or the seal was changed"), "{found:?}");
+        tamper(&app, &format!("UPDATE audit_seals SET at = {} WHERE seq = 2", set.1)).await;
+
+        tamper(&app, &format!("DELETE FROM audit_events WHERE id = {ONE}; DELETE FROM audit_seals WHERE seq >= 2")).await;
+        sealed(&app).await;
+        let found = findings(&app, None).await;
+        assert!(found.len() == 1 && found[0].contains("sealed more than ten minutes after"), "{found:?}");
+        // The operator found an explanation, and stored a new head.
+        assert_eq!(findings(&app, Some(head(&app).await)).await, Vec::<String>::new());
+        app.admin().await.get("/v1/me").await.expect(200);
+    }
+
+    async fn row_19_seals_from_before_they_had_a_time_still_verify(app: App) {
+        some_history(&app).await;
+        let signer = app.env.signer.clone();
+        tamper_with(&app, move |tx| {
+            tx.batch_execute("DELETE FROM audit_seals")?;
+            // As an earlier version sealed.
+            assert!(seal::seal(tx, &signer, seal::VERY_LATE, None)? > 3);
+            Ok(())
+        })
+        .await;
+        app.clock.advance(jiff::SignedDuration::from_hours(1));
+        app.admin().await.get("/v1/me").await.expect(200);
+        sealed(&app).await;
+        assert_eq!(findings(&app, None).await, Vec::<String>::new());
     }
 
     async fn row_19_a_purge_removes_sealed_events_and_the_rest_still_verifies(app: App) {

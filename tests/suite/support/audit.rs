@@ -65,26 +65,38 @@ struct Trigger {
     sql: String,
 }
 
+fn load_triggers(tx: &mut Conn) -> legwork::error::Result<Vec<Trigger>> {
+    const TRIGGERS: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name LIKE 'audit_%'";
+    match tx {
+        Conn::Postgres(_) => Ok(Vec::new()),
+        Conn::Sqlite(tx) => Ok(diesel::sql_query(TRIGGERS).load(tx)?),
+    }
+}
+
 /// Changes the trail like an attacker with full access to the database, and leaves its triggers as they were.
 pub async fn tamper(app: &App, sql: &str) {
-    const TABLES: [&str; 4] = ["audit_events", "audit_event_patients", "audit_seals", "audit_purges"];
-    const TRIGGERS: &str = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name LIKE 'audit_%'";
     let sql = sql.to_owned();
+    tamper_with(app, move |tx| Ok(tx.batch_execute(&sql)?)).await;
+}
+
+/// Like [`tamper`], with a closure.
+pub async fn tamper_with(app: &App, change: impl Fn(&mut Conn) -> legwork::error::Result<()> + Send + 'static) {
+    const TABLES: [&str; 4] = ["audit_events", "audit_event_patients", "audit_seals", "audit_purges"];
     app.db(move |tx| {
         match tx {
-            Conn::Postgres(tx) => {
+            Conn::Postgres(_) => {
                 let set =
                     |state: &str| TABLES.map(|table| format!("ALTER TABLE {table} {state} TRIGGER ALL")).join(";");
                 tx.batch_execute(&set("DISABLE"))?;
-                tx.batch_execute(&sql)?;
+                change(tx)?;
                 tx.batch_execute(&set("ENABLE"))?;
             }
-            Conn::Sqlite(tx) => {
-                let triggers: Vec<Trigger> = diesel::sql_query(TRIGGERS).load(tx)?;
+            Conn::Sqlite(_) => {
+                let triggers = load_triggers(tx)?;
                 for trigger in &triggers {
                     tx.batch_execute(&format!("DROP TRIGGER {}", trigger.name))?;
                 }
-                tx.batch_execute(&sql)?;
+                change(tx)?;
                 for trigger in &triggers {
                     tx.batch_execute(&trigger.sql)?;
                 }
