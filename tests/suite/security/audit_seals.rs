@@ -263,7 +263,7 @@ both! {
         assert_eq!(app.db(move |tx| purge::purge(tx, &env, before)).await, 0, "there is nothing more");
         // An attacker with the database can insert a purge, but not sign it.
         let blob = if app.engine == Engine::Postgres { "decode('00', 'hex')" } else { "x'00'" };
-        let forged = format!("INSERT INTO audit_purges SELECT seq, hmac, at, p.key_id, {blob} \
+        let forged = format!("INSERT INTO audit_purges SELECT seq, hmac, p.at, p.key_id, {blob} \
             FROM audit_seals, audit_purges p ORDER BY seq LIMIT 1");
         app.db(move |tx| Ok(tx.batch_execute(&forged)?)).await;
         let findings = findings(&app, None).await;
