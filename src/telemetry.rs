@@ -112,6 +112,27 @@ fn request_seconds() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
 
+fn register_audit(registry: &mut Registry, metrics: &Metrics) {
+    registry.register("audit_events_waiting", "Audit events that wait to be stored", metrics.audit_waiting.clone());
+    registry.register_with_unit(
+        "audit_seal_lag",
+        "Age of the oldest audit event without a seal",
+        Unit::Seconds,
+        metrics.audit_seal_lag.clone(),
+    );
+    registry.register("audit_sealed", "The place of the newest seal", metrics.audit_sealed.clone());
+    registry.register(
+        "audit_events_missing",
+        "Committed audit events that the database did not have",
+        metrics.audit_missing.clone(),
+    );
+    registry.register(
+        "audit_triggers_changed",
+        "Triggers and rules of the audit tables that differ from the migrations",
+        metrics.audit_triggers_changed.clone(),
+    );
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("legwork");
@@ -197,24 +218,7 @@ impl Default for Metrics {
             "Responses with 429 or 503 without a log line",
             metrics.requests_limited.clone(),
         );
-        registry.register("audit_events_waiting", "Audit events that wait to be stored", metrics.audit_waiting.clone());
-        registry.register_with_unit(
-            "audit_seal_lag",
-            "Age of the oldest audit event without a seal",
-            Unit::Seconds,
-            metrics.audit_seal_lag.clone(),
-        );
-        registry.register("audit_sealed", "The place of the newest seal", metrics.audit_sealed.clone());
-        registry.register(
-            "audit_events_missing",
-            "Committed audit events that the database did not have",
-            metrics.audit_missing.clone(),
-        );
-        registry.register(
-            "audit_triggers_changed",
-            "Triggers and rules of the audit tables that differ from the migrations",
-            metrics.audit_triggers_changed.clone(),
-        );
+        register_audit(&mut registry, &metrics);
         Self { registry, ..metrics }
     }
 }
