@@ -58,6 +58,8 @@ ids! {
     InvitationId;
     /// A link that stops an access.
     AccessLinkId;
+    /// A guard of a record.
+    RecordGuardId;
     /// A consent (FHIR `Consent`).
     ConsentId;
     /// A location of the clinic (FHIR `Location`).

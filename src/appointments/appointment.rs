@@ -59,7 +59,7 @@ pub struct Appointment {
     pub created_at: Timestamp,
     /// The time of the last change.
     pub updated_at: Timestamp,
-    /// Whether a practitioner placed it alone ([`crate::patients::care::places_alone`]).
+    /// Whether it was placed alone ([`crate::patients::care::is_placed_alone`]).
     pub self_placed: bool,
 }
 

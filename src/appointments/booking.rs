@@ -119,7 +119,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         version: 1,
         created_at: tx.now,
         updated_at: tx.now,
-        self_placed: care::places_alone(tx.conn, tx.env, tx.actor, patient_id, time.practitioner_id)?,
+        self_placed: care::is_placed_alone(tx, patient_id, time.practitioner_id, None)?,
     };
     appointment::insert(tx, &appointment)?;
     time.take(tx, id)?;

@@ -19,7 +19,7 @@ use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{AppointmentId, HoldId, SlotId};
 use crate::intake::flag_ownership;
-use crate::patients::care;
+use crate::patients::care::{self, Before};
 use crate::scheduling::slots::claim::{Moving, Wanted, claim};
 use crate::scheduling::slots::locking::SlotRange;
 use crate::scheduling::slots::releasing::release;
@@ -83,13 +83,8 @@ fn move_to(
     // Before the new time is taken, because the two may overlap.
     release(tx.conn, id)?;
 
-    // Staff who move only the time do not change who placed the appointment. The patient, and who acts for the patient, do.
-    let is_same_practitioner = before.practitioner_id == time.practitioner_id;
-    let self_placed = if tx.actor.role.is_staff() && is_same_practitioner {
-        before.self_placed
-    } else {
-        care::places_alone(tx.conn, tx.env, tx.actor, before.patient_id, time.practitioner_id)?
-    };
+    let placed = Before { practitioner_id: before.practitioner_id, self_placed: before.self_placed };
+    let self_placed = care::is_placed_alone(tx, before.patient_id, time.practitioner_id, Some(placed))?;
     let moved = Appointment {
         practitioner_id: time.practitioner_id,
         location_id: time.location_id,

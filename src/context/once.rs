@@ -2,6 +2,7 @@
 //! and has no second effect. A rejected request is not stored, because its transaction is rolled back.
 
 use actix_web::web::Bytes;
+use aws_lc_rs::digest;
 use diesel::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -83,7 +84,6 @@ pub(super) struct Request<P> {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = idempotency_keys)]
 struct Row {
-    fingerprint: Vec<u8>,
     result: Sealed<Stored>,
     created_at: Timestamp,
 }
@@ -91,6 +91,8 @@ struct Row {
 /// A stored result, with the patients whom the audit event of a repeat names.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
+    /// SHA-256 of the request. It is in the encrypted value, so it needs no key of its own and outlives every key.
+    request: Vec<u8>,
     /// JSON, as the caller was shown it.
     result: String,
     /// The patient whom the request was about.
@@ -106,8 +108,11 @@ impl<P> Request<P> {
         Place::new("idempotency_keys", "result", self.account.0)
     }
 
-    fn fingerprint(&self) -> [&[u8]; 2] {
-        [self.operation.as_bytes(), &self.body]
+    /// A digest of the operation and the body.
+    fn digest(&self) -> Vec<u8> {
+        let length = self.operation.len().to_be_bytes();
+        let parts: [&[u8]; 3] = [&length, self.operation.as_bytes(), &self.body];
+        digest::digest(&digest::SHA256, &parts.concat()).as_ref().to_vec()
     }
 
     /// Returns the result of the first request, if this is a repeat. Otherwise no other request with the key runs until the end
@@ -125,10 +130,10 @@ impl<P> Request<P> {
             diesel::delete(idempotency_keys::table.find(id)).execute(tx.conn)?;
             return Ok(None);
         }
-        if !tx.env.sealer.is_fingerprint(&row.fingerprint, &self.fingerprint()) {
+        let stored = tx.env.sealer.open(self.place(), &row.result)?;
+        if stored.request != self.digest() {
             return Err(Error::KeyReused);
         }
-        let stored = tx.env.sealer.open(self.place(), &row.result)?;
         if let Some(patient) = stored.patient {
             tx.audit.note_patient(patient);
         }
@@ -146,14 +151,13 @@ impl<P> Request<P> {
     pub(super) fn store(&self, tx: &mut Tx<P>, result: &impl Serialize) -> Result<()> {
         let (patient, shown) = tx.audit.patients();
         let result = serde_json::to_string(result).map_err(|error| Error::internal("store a result", error))?;
-        let sealed =
-            tx.env.sealer.seal(self.place(), &Stored { result, patient, shown, object: tx.audit.notes().object })?;
+        let stored = Stored { request: self.digest(), result, patient, shown, object: tx.audit.notes().object };
+        let sealed = tx.env.sealer.seal(self.place(), &stored)?;
         per_backend!(tx.conn, conn => diesel::insert_into(idempotency_keys::table)
             .values((
                 idempotency_keys::actor_id.eq(self.account),
                 idempotency_keys::operation.eq(&self.operation),
                 idempotency_keys::key.eq(&self.key),
-                idempotency_keys::fingerprint.eq(tx.env.sealer.fingerprint(&self.fingerprint())),
                 idempotency_keys::result.eq(&sealed),
                 idempotency_keys::created_at.eq(tx.now),
             ))

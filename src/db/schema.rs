@@ -143,7 +143,6 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
-        guarded_until -> Nullable<types::Instant>,
     }
 }
 
@@ -191,6 +190,31 @@ diesel::table! {
         patient_id -> types::Uid,
         token_hash -> Binary,
         created_at -> types::Instant,
+        relation -> Text,
+        given_by -> Nullable<types::Uid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    access_givers (user_id, patient_id, practitioner_id) {
+        user_id -> types::Uid,
+        patient_id -> types::Uid,
+        practitioner_id -> types::Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    record_guards (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        user_id -> Nullable<types::Uid>,
+        until -> types::Instant,
     }
 }
 
@@ -480,7 +504,6 @@ diesel::table! {
         actor_id -> types::Uid,
         operation -> Text,
         key -> Text,
-        fingerprint -> Binary,
         result -> Binary,
         created_at -> types::Instant,
     }
@@ -718,6 +741,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     patient_name_words,
     patient_access,
     access_links,
+    access_givers,
+    record_guards,
     patient_invitations,
     consents,
     locations,

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::model::{Message, MessageKind, MessageStatus};
-use super::outbox;
 use super::view::{MessageView, note_place};
+use super::{outbox, second_person};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::db::schema::messages;
@@ -79,12 +79,13 @@ fn store(tx: &mut Tx, id: MessageId, note: Option<&String>) -> Result<Message> {
 
 /// Requires that the patient is told of an access by another staff member than the one who granted it. Otherwise one person
 /// could grant access and suppress the notice.
-fn require_second_person(tx: &Tx, message: &Message) -> Result<()> {
+fn require_second_person(tx: &mut Tx, message: &Message) -> Result<()> {
     if message.kind != MessageKind::AccessGiven {
         return Ok(());
     }
     let mail = outbox::open(tx.env, message.id, &message.payload)?;
-    if mail.access().is_some_and(|access| access.given_by == Some(tx.actor.user_id)) {
+    let Some(giver) = mail.access().and_then(|access| access.given_by) else { return Ok(()) };
+    if second_person::is_same(tx.conn, giver, tx.actor.user_id)? {
         let detail =
             "You granted the access that this message is about. Another member of the staff must make this call.";
         return Err(Error::forbidden("second_person_required", detail));

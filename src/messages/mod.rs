@@ -16,6 +16,7 @@ pub mod pacing;
 pub mod queue;
 pub mod resending;
 pub mod retry;
+pub mod second_person;
 pub mod templates;
 pub mod times;
 pub mod view;

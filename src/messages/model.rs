@@ -98,8 +98,12 @@ text_enum! {
     RecordChange {
         /// The record has a new e-mail address, or none.
         AddressChanged = "address_changed",
+        /// The record has another birth date, which decides until when others act for the patient.
+        BirthDateChanged = "birth_date_changed",
         /// The recipient's account may no longer act for the patient.
         AccessEnded = "access_ended",
+        /// Another account may no longer act for the patient.
+        OtherAccessEnded = "other_access_ended",
     }
 }
 

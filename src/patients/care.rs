@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
 
+use super::access::givers;
 use super::store;
 use crate::actor::{Actor, Role};
 use crate::audit::break_glass;
@@ -49,8 +50,8 @@ pub const CLINICAL: &[&str] = &[
     "check_in_appointment",
 ];
 
-/// The condition that a visit gives its practitioner a care relationship: it is not cancelled, and the patient was there if a
-/// practitioner placed it alone ([`places_alone`]). [`gives_care`] is the same rule for a row in memory.
+/// The condition that a visit gives its practitioner a care relationship: it is not cancelled, and the patient was there if it was
+/// placed alone ([`is_placed_alone`]). [`gives_care`] is the same rule for a row in memory.
 #[diesel::dsl::auto_type]
 pub(crate) fn giving_care() -> _ {
     let was_there = appointments::status.eq("checked-in").or(appointments::status.eq("fulfilled"));
@@ -80,19 +81,19 @@ pub fn patients_seen_by(practitioner: PractitionerId, since: Timestamp) -> _ {
 /// The condition that a practitioner has a care relationship with the patient of a query's row: through a visit after [`since`] or to
 /// come, or because they own an open flag through a visit. A condition on one patient, for which [`patients_seen_by`] would load all.
 macro_rules! treated_by {
-    ($env:expr, $actor:expr) => {{
+    ($env:expr, $practitioner:expr) => {{
         let since = since($env);
         let visits = || {
             appointments::patient_id
                 .eq(patients::id)
-                .and(appointments::practitioner_id.nullable().eq($actor.practitioner_id))
+                .and(appointments::practitioner_id.nullable().eq($practitioner))
                 .and(giving_care())
         };
         let seen = exists(appointments::table.filter(visits()).filter(appointments::starts_at.ge(since)));
         let owned = appointments::table
             .inner_join(intake_flags::table.on(intake_flags::appointment_id.eq(appointments::id.nullable())))
             .filter(visits())
-            .filter(intake_flags::owner_id.eq($actor.practitioner_id))
+            .filter(intake_flags::owner_id.eq($practitioner))
             .filter(intake_flags::acknowledged_at.is_null().or(intake_flags::raised_at.ge(since)));
         seen.or(exists(owned))
     }};
@@ -106,7 +107,7 @@ macro_rules! open_to {
             .filter(record_openings::user_id.eq($actor.user_id))
             .filter(record_openings::patient_id.eq(patients::id))
             .filter(record_openings::expires_at.gt($env.now()));
-        treated_by!($env, $actor).or(exists(opened))
+        treated_by!($env, $actor.practitioner_id).or(exists(opened))
     }};
 }
 
@@ -140,28 +141,72 @@ fn is_open(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Res
     Ok(found.is_some())
 }
 
-/// Returns whether the actor places a visit of the patient alone: a practitioner, with themselves, or with a colleague without
-/// having a care relationship. Such a visit gives none before the check-in.
-pub fn places_alone(
-    tx: &mut Conn,
-    env: &Env,
-    actor: &Actor,
+/// A visit before it is moved.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    /// The practitioner.
+    pub practitioner_id: PractitionerId,
+    /// Whether it was placed alone.
+    pub self_placed: bool,
+}
+
+/// Returns whether a visit that the actor books, or moves, is placed alone. Such a visit gives its practitioner no care relationship before
+/// the check-in. A practitioner cannot start a care relationship alone:
+///
+/// - A visit is placed by the practitioner who books it, or by those who gave or confirmed the access of the account that books it, now or
+///   before. It is placed alone if one of them is the practitioner of the visit, or does not treat the patient.
+/// - A visit that the front desk or an administrator books, or an account whose access no practitioner gave, is not.
+/// - To move only the time of a visit keeps how it was placed. An account of the patient's side whose access no practitioner gave makes it
+///   the patient's choice.
+pub fn is_placed_alone(
+    tx: &mut Tx,
     patient: PatientId,
     practitioner: PractitionerId,
+    before: Option<Before>,
 ) -> Result<bool> {
-    if actor.role != Role::Practitioner {
-        return Ok(false);
+    let kept = before.filter(|before| before.practitioner_id == practitioner).map(|before| before.self_placed);
+    match kept {
+        Some(kept) if !kept || tx.actor.role.is_staff() => Ok(kept),
+        _ => places_alone(tx, patient, practitioner),
     }
-    if actor.practitioner_id == Some(practitioner) {
-        return Ok(true);
+}
+
+fn places_alone(tx: &mut Tx, patient: PatientId, practitioner: PractitionerId) -> Result<bool> {
+    let placers = match tx.actor.role {
+        Role::Practitioner => tx.actor.practitioner_id.into_iter().collect(),
+        role if role.is_staff() => return Ok(false),
+        _ => givers::of(tx.conn, tx.actor.user_id, patient)?,
+    };
+    for placer in placers {
+        if placer == practitioner || !treats(tx, placer, patient)? {
+            return Ok(true);
+        }
     }
-    let treated: Option<PatientId> = per_backend!(tx, tx => patients::table
+    Ok(false)
+}
+
+/// Returns whether the practitioner has a care relationship with the patient.
+fn treats(tx: &mut Tx, practitioner: PractitionerId, patient: PatientId) -> Result<bool> {
+    let (env, practitioner) = (tx.env, Some(practitioner));
+    let treated: Option<PatientId> = per_backend!(tx.conn, conn => patients::table
         .find(patient)
-        .filter(treated_by!(env, actor))
+        .filter(treated_by!(env, practitioner))
         .select(patients::id)
-        .first(tx)
+        .first(conn)
         .optional())?;
-    Ok(treated.is_none())
+    Ok(treated.is_some())
+}
+
+/// Returns whether the practitioner has a care relationship through a visit that was not placed alone. A visit that was, and that the
+/// practitioner checked in for a reason, lets them read, but not give access to others.
+pub fn was_chosen(conn: &mut Conn, env: &Env, practitioner: PractitionerId, patient: PatientId) -> Result<bool> {
+    let visits = appointments::table
+        .filter(appointments::patient_id.eq(patient))
+        .filter(appointments::practitioner_id.eq(practitioner))
+        .filter(appointments::status.ne("cancelled"))
+        .filter(appointments::self_placed.eq(false))
+        .filter(appointments::starts_at.ge(since(env)));
+    Ok(visits.select(appointments::patient_id).first::<PatientId>(conn).optional()?.is_some())
 }
 
 /// Returns the patients whose clinical data the actor may read without a reason, out of those of a page. One query.

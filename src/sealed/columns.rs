@@ -59,7 +59,6 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("audit_purges", "closing_hmac"),
     ("audit_purges", "mac"),
     ("audit_seals", "hmac"),
-    ("idempotency_keys", "fingerprint"),
     ("one_time_tokens", "requested_by"),
     ("one_time_tokens", "token_hash"),
     ("patient_invitations", "token_hash"),

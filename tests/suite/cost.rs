@@ -143,7 +143,7 @@ const LIMITS: [(&str, usize); 18] = [
     // response; the recipients, the link, the mail; the audit event; the stored response. PostgreSQL also locks the key,
     // and for patients the upcoming visits are counted.
     ("booking-one", 16),
-    ("booking-own", 17),
+    ("booking-own", 18),
 ];
 
 /// Sends each request of [`LIMITS`] once, with its name as the request id.

@@ -6,43 +6,8 @@ use legwork::patients::registration::unverified;
 use serde_json::{Value, json};
 
 use crate::support::clinic::free_slots;
-use crate::support::people::patient_json;
+use crate::support::families::{PASSWORD, access, confirm, person, registered, registration, rosa};
 use crate::support::{App, Client, both, eventually};
-
-const PASSWORD: &str = "violet otter hums at dawn";
-
-/// A person who was born on this day.
-fn person(name: &str, born: &str) -> Value {
-    json!({
-        "given_name": name, "family_name": "Example", "date_of_birth": born, "administrative_sex": "male",
-        "preferred_language": "en", "interpreter_needed": false
-    })
-}
-
-fn registration(email: &str, relation: &str, holder: &str, patient: Value) -> Value {
-    json!({"email": email, "relation": relation, "name": holder, "patient": patient})
-}
-
-/// Confirms access to an adult's record as the second member of the staff.
-async fn confirm(app: &App, patient: &str, holder: &str) {
-    app.admin().await.post_empty(&format!("{}/{holder}/confirm", access(patient))).await.expect(200);
-}
-
-async fn registered(app: &App, body: Value) -> Client {
-    app.registered(body, PASSWORD).await
-}
-
-/// Rosa and her son Tim, who turns 18 on 2028-07-04.
-async fn rosa(app: &App) -> (Client, String) {
-    let rosa =
-        registered(app, registration("rosa@example.org", "parent", "Rosa Example", person("Tim", "2010-07-04"))).await;
-    let tim = rosa.get("/v1/me").await.string("/patients/0/id");
-    (rosa, tim)
-}
-
-fn access(patient: &str) -> String {
-    format!("/v1/patients/{patient}/access")
-}
 
 both! {
     async fn a_parent_registers_for_a_child_and_adds_another(app: App) {
@@ -298,34 +263,6 @@ both! {
         assert_eq!(app.mails_to("rosa@example.org").await.len(), 5, "the verification, the booking, it twice again, and that the access was taken back");
     }
 
-    async fn an_invitation_is_in_the_accounts_language_and_has_the_clinics_number(app: App) {
-        app.clinic().await;
-        let desk = app.desk().await;
-        let mut child = person("Tim", "2010-07-04");
-        child["preferred_language"] = json!("es");
-        registered(&app, registration("rosa@example.org", "parent", "Rosa Example", child)).await;
-        let ida = desk.post("/v1/patients", patient_json("Ida", "ida@example.org")).await.expect(201).id();
-        let path = format!("/v1/patients/{ida}/invitation");
-        for (address, said) in [("rosa@example.org", "llámenos al (202) 555-0100"), ("carl@example.org", "call us at (202) 555-0100")] {
-            desk.post(&path, json!({"email": address, "relation": "caregiver"})).await.expect(202);
-            let text = app.mails_to(address).await.pop().expect("a mail").text;
-            assert!(text.contains(said), "{text}");
-        }
-    }
-
-    async fn linking_an_account_that_has_another_record_explains_what_to_do(app: App) {
-        let (desk, ann) = (app.desk().await, app.patient("ann").await);
-        let again = desk.post("/v1/patients", patient_json("Ann", "other@example.org")).await.expect(201).id();
-        let own = json!({"email": ann.email, "relation": "self"});
-        for path in [access(&again), format!("/v1/patients/{again}/invitation")] {
-            let refused = desk.post(&path, own.clone()).await;
-            let detail = refused.problem(409, "own_record_exists")["detail"].as_str().expect("a sentence");
-            assert!(detail.contains("delete the account's `self` access to the other record first"), "{detail}");
-        }
-        desk.delete(&format!("{}/{}", access(&ann.patient_id), ann.user_id)).await.expect(204);
-        desk.post(&access(&again), own).await.expect(201);
-    }
-
     async fn an_address_that_an_account_enters_gets_no_mail_before_the_desk_confirms_it(app: App) {
         let desk = app.desk().await;
         let ann = app.patient("ann").await;
@@ -386,75 +323,11 @@ both! {
         let token = app.mails_to("tim@example.org").await.last().expect("a mail").token();
         app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
         let young = app.anon().sign_in("tim@example.org", PASSWORD).await;
+        confirm(&app, &tim, &young.user_id).await;
         let me = young.get("/v1/me").await;
         assert_eq!((me.string("/patients/0/id"), me.string("/patients/0/relation")), (tim.clone(), "self".into()));
         young.get(&format!("/v1/appointments/{visit}")).await.expect(200);
         assert_eq!(young.get(&access(&tim)).await.items().len(), 1, "what has ended is not shown");
-    }
-
-    async fn a_patient_gets_an_account_by_an_invitation_that_works_once(app: App) {
-        let desk = app.desk().await;
-        let otto = desk.post("/v1/patients", patient_json("Otto", "otto@example.org")).await.expect(201).id();
-        let path = format!("/v1/patients/{otto}/invitation");
-        let invitation = json!({"email": "Otto@example.org", "relation": "self"});
-        let accept = async |body: Value| app.anon().post("/v1/invitations/accept", body).await;
-
-        // A stranger has registered the address and never verified it.
-        app.anon().post("/v1/registrations", registration("otto@example.org", "self", "Mallory", person("Mallory", "1990-01-01"))).await.expect(202);
-        desk.post(&path, json!({"email": "x", "relation": "self"})).await.invalid("/email", "not_an_email");
-        desk.post("/v1/patients/0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01/invitation", invitation.clone()).await.problem(404, "not_found");
-        app.patient("ann").await.post(&path, invitation.clone()).await.problem(403, "role_forbidden");
-        desk.post(&path, invitation.clone()).await.expect(202);
-        let old = app.mails_to("Otto@example.org").await.pop().expect("a mail");
-        assert!(old.text.contains("/accept-invitation#token=") && !old.text.contains("Otto"), "{}", old.text);
-        desk.post(&path, invitation.clone()).await.expect(202);
-        let token = app.mails_to("Otto@example.org").await.pop().expect("a mail").token();
-        assert_ne!(old.token(), token);
-        accept(json!({"token": old.token(), "new_password": "amber heron folds paper"})).await.invalid("/token", "invalid_token");
-        accept(json!({"token": token})).await.invalid("/new_password", "required");
-        accept(json!({"token": token, "new_password": "short"})).await.invalid("/new_password", "too_short");
-        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.expect(204);
-        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.invalid("/token", "invalid_token");
-        let me = app.anon().sign_in("otto@example.org", "amber heron folds paper").await;
-        let mine = me.get("/v1/me").await;
-        assert_eq!(mine.body["patients"].as_array().map(Vec::len), Some(1), "nothing of the stranger's");
-        assert_eq!((mine.string("/patients/0/id"), mine.body["patients"][0]["relation_verified"].clone()), (otto.clone(), json!(true)));
-        app.anon().post("/v1/sessions", json!({"email": "otto@example.org", "password": PASSWORD})).await.expect(401);
-        assert!(desk.get("/v1/patients?q=mallory").await.items().is_empty());
-        desk.post(&path, json!({"email": "other@example.org", "relation": "self"})).await.problem(409, "own_account_exists");
-
-        // An invitation is valid for a week, until it is revoked.
-        let carer = json!({"email": "carl@example.org", "relation": "caregiver"});
-        desk.post(&path, carer.clone()).await.expect(202);
-        let late = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
-        app.clock.advance(SignedDuration::from_hours(24 * 7));
-        accept(json!({"token": late, "new_password": PASSWORD})).await.invalid("/token", "invalid_token");
-        desk.post(&path, carer.clone()).await.expect(202);
-        let token = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
-        accept(json!({"token": token, "new_password": PASSWORD, "name": "Carl Carer"})).await.expect(204);
-        let carl = app.anon().sign_in("carl@example.org", PASSWORD).await;
-        desk.post(&path, carer).await.expect(202);
-        let open = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
-        desk.delete(&format!("/v1/patients/{otto}/access/{}", carl.user_id)).await.expect(204);
-        accept(json!({"token": open})).await.invalid("/token", "invalid_token");
-        carl.get(&format!("/v1/patients/{otto}")).await.problem(404, "not_found");
-    }
-
-    async fn an_invitation_links_the_existing_account_of_the_address(app: App) {
-        let (rosa, _) = rosa(&app).await;
-        let desk = app.desk().await;
-        let ida = desk.post("/v1/patients", patient_json("Ida", "ida@example.org")).await.expect(201).id();
-        let path = format!("/v1/patients/{ida}/invitation");
-        desk.post(&path, json!({"email": "desk@clinic.example", "relation": "caregiver"})).await.problem(409, "account_is_staff");
-        desk.post(&path, json!({"email": "rosa@example.org", "relation": "caregiver"})).await.expect(202);
-        rosa.get(&format!("/v1/patients/{ida}")).await.problem(404, "not_found");
-        let token = app.mails_to("rosa@example.org").await.pop().expect("a mail").token();
-        let accept = async |body: Value| app.anon().post("/v1/invitations/accept", body).await;
-        accept(json!({"token": token, "new_password": "amber heron folds paper"})).await.invalid("/new_password", "not_an_option");
-        accept(json!({"token": token})).await.expect(204);
-        confirm(&app, &ida, &rosa.user_id).await;
-        rosa.get(&format!("/v1/patients/{ida}")).await.expect(200);
-        app.anon().sign_in("rosa@example.org", PASSWORD).await.get("/v1/me").await.expect(200);
     }
 
     async fn a_carer_acts_for_a_patient_without_an_address(app: App) {

@@ -31,6 +31,7 @@ mod input;
 mod intake;
 mod intake_flags;
 mod intake_summary;
+mod invitations;
 mod layering;
 mod links;
 mod messages;

@@ -34,6 +34,8 @@ const OWNERS: &[(&str, &[&str])] = &[
             "patient_name_words",
             "patient_access",
             "access_links",
+            "access_givers",
+            "record_guards",
             "patient_invitations",
             "consents",
         ],

@@ -58,6 +58,8 @@ fn every_branch_of_every_template_can_be_rendered() {
         (Some("Leo"), RecordChange::AddressChanged),
         (None, RecordChange::AccessEnded),
         (Some("Leo"), RecordChange::AccessEnded),
+        (Some("Leo"), RecordChange::BirthDateChanged),
+        (None, RecordChange::OtherAccessEnded),
     ] {
         all.push(Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }));
     }
@@ -483,6 +485,15 @@ fn a_record_notice_has_the_record_and_the_telephone_number() {
         (Some("Leo"), RecordChange::AccessEnded, "en", "the access of your account to Leo's record"),
         (None, RecordChange::AddressChanged, "es", "que consta en su expediente"),
         (Some("Leo"), RecordChange::AccessEnded, "es", "el acceso al expediente de Leo"),
+        (None, RecordChange::BirthDateChanged, "en", "the birth date in your record"),
+        (
+            Some("Leo"),
+            RecordChange::BirthDateChanged,
+            "es",
+            "la fecha de nacimiento que consta en el expediente de Leo",
+        ),
+        (Some("Leo"), RecordChange::OtherAccessEnded, "en", "the access of an account to Leo's record"),
+        (None, RecordChange::OtherAccessEnded, "es", "quitó a una cuenta el acceso a su expediente"),
     ] {
         let words = rendered_in(&Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }), tag);
         for text in [words.text.replace('\n', " "), words.html.replace("&#x27;", "'")] {

@@ -112,7 +112,7 @@ fn use_invitation(tx: &mut Tx<Anonymous>, token: &str, holder: Option<&NewHolder
         user => with_password(tx, &invitation, &patient, user, holder)?,
     };
     require_suitable(tx.conn, &user, patient.id, invitation.relation)?;
-    giving::give_and_notify(tx, &user, &patient, invitation.relation, invitation.invited_by)?;
+    giving::give_and_notify(tx, &user, &patient, invitation.relation, (invitation.invited_by, invitation.created_at))?;
     void(tx, patient.id, &invitation.email_key)
 }
 

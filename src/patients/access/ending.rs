@@ -7,14 +7,17 @@ use utoipa::ToSchema;
 
 use super::adulthood::Calendar;
 use super::listing::user_in;
-use super::{grant, guarding, invitations, is_own_record};
+use super::{Access, grant, guarding, invitations, is_own_record};
 use crate::accounts::{self, one_time, tokens};
 use crate::actor::{Action, Reach};
+use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Principal, Tx};
-use crate::db::schema::access_links;
+use crate::db::Conn;
+use crate::db::schema::{access_links, patients};
 use crate::error::{Error, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::{PatientId, UserId};
+use crate::patients::model::Relation;
 use crate::patients::store;
 
 /// Takes away an account's access, as staff, or stops the access of another account to the actor's own record.
@@ -69,23 +72,68 @@ pub struct NewAccessObjection {
     token: String,
 }
 
-/// Stops the access of a link. Access that is stopped already stays so. The link also works if the reader's own access was taken away
-/// since, because the giver of the new access could have done that.
+/// What a link tells of the access.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = access_links)]
+struct Link {
+    user_id: UserId,
+    patient_id: PatientId,
+    relation: Relation,
+    given_by: Option<UserId>,
+}
+
+impl Link {
+    /// The access that staff have taken away since.
+    fn ended(&self, now: Timestamp) -> Access {
+        Access {
+            user_id: self.user_id,
+            patient_id: self.patient_id,
+            relation: self.relation,
+            verified_at: Some(now),
+            verified_by: self.given_by,
+            granted_by: self.given_by,
+            created_at: now,
+            ends_on: None,
+            ends_at: None,
+            end_told_at: None,
+            pending: false,
+            confirmed_at: None,
+            confirmed_by: None,
+            stopped_at: None,
+            stopped_by: None,
+            for_minor: false,
+        }
+    }
+}
+
+/// Stops the access of a link. Access that is stopped already stays so. The link also works after staff have taken the access away, or the
+/// reader's own: otherwise the giver could void it, and give the access again unguarded.
 ///
 /// # Errors
 /// A broken rule at `/token`.
 pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection) -> Result<()> {
     context
         .change(move |tx| {
-            let (user, patient) = access_links::table
+            let link: Link = access_links::table
                 .filter(access_links::token_hash.eq(tokens::hash(&objection.token)))
-                .select((access_links::user_id, access_links::patient_id))
-                .first::<(UserId, PatientId)>(tx.conn)
+                .select(Link::as_select())
+                .first(tx.conn)
                 .optional()?
                 .ok_or_else(one_time::not_good)?;
-            tx.audit.note_patient(patient);
-            tx.audit.note_object(user.0);
-            stop(tx, patient, user)
+            tx.audit.note_patient(link.patient_id);
+            tx.audit.note_object(link.user_id.0);
+            // Two requests with one link run one after the other.
+            if let Conn::Postgres(conn) = &mut *tx.conn {
+                patients::table
+                    .find(link.patient_id)
+                    .select(patients::id)
+                    .for_no_key_update()
+                    .first::<PatientId>(conn)?;
+            }
+            if grant::lock(tx.conn, (link.user_id, link.patient_id))?.is_some() {
+                return stop(tx, link.patient_id, link.user_id);
+            }
+            grant::object(tx, link.ended(tx.now))
         })
         .await
 }
@@ -93,7 +141,7 @@ pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection)
 /// End an account's access to a patient
 ///
 /// Takes effect at once: the account's next request does not find the patient. Invitations that the account's address has not accepted
-/// become invalid as well. Staff take away any access; the account's owner gets a mail. An adult patient stops the access of other accounts
+/// become invalid as well. Staff take away any access. The account's owner gets a mail, and so does everybody who was told when staff gave it. An adult patient stops the access of other accounts
 /// to their own record; staff see that it was stopped.
 #[utoipa::path(
     tag = "patients",
@@ -122,7 +170,8 @@ pub(in crate::patients) async fn delete_patient_access(
 /// Stop the access that a mail reported
 ///
 /// Takes the token of the link in the mail about given access (`/stop-access#token=…`). The access ends at once, confirmed or not, and
-/// staff see that it was stopped. A repeat changes nothing.
+/// staff see that it was stopped. For 30 days, all access to the record needs a second member of the staff. This also holds if staff have
+/// taken the access away before. A repeat changes nothing.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_access_objection",

@@ -17,6 +17,7 @@ use super::{Access, grant};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::{self, tokens};
 use crate::actor::Action;
+use crate::clock::Timestamp;
 use crate::context::{Context, Once, Principal, Tx};
 use crate::db::schema::access_links;
 use crate::db::types::Date;
@@ -69,9 +70,9 @@ pub(super) fn give_and_notify(
     holder: &User,
     patient: &Patient,
     relation: Relation,
-    by: UserId,
+    (by, decided_at): (UserId, Timestamp),
 ) -> Result<Access> {
-    let giver = Giver { staff: by, email_key: &holder.email_key };
+    let giver = Giver { staff: by, email_key: &holder.email_key, decided_at };
     let grant = grant::give(tx, holder.id, patient, relation, Some(giver))?;
     if grant.is_new {
         notify(tx, holder, patient, &grant.access, by)?;
@@ -102,7 +103,7 @@ pub async fn give(
                     Error::invalid("/email", "unknown_reference", detail)
                 })?;
             require_suitable(tx.conn, &user, patient.id, relation)?;
-            let access = give_and_notify(tx, &user, &patient, relation, tx.actor.user_id)?;
+            let access = give_and_notify(tx, &user, &patient, relation, (tx.actor.user_id, tx.now))?;
             tx.audit.note_object(user.id.0);
             // The row has no version of its own.
             Ok(Versioned { version: 1, object: AccessView::new(tx, access, user)? })
@@ -138,7 +139,7 @@ fn notify(tx: &mut Tx<impl Principal>, holder: &User, patient: &Patient, access:
     for told in recipients::of_access(tx.conn, tx.env, patient, holder, access.relation)? {
         // No link is read out on the phone. Access that may be the patient's own account is stopped by the patient only: others call.
         let has_link = told.recipient.email.is_some() && (told.is_patient || access.relation != Relation::Oneself);
-        let token = if has_link { Some(issue_link(tx, access)?) } else { None };
+        let token = if has_link { Some(issue_link(tx, access, by)?) } else { None };
         let mail = Mail::AccessGiven(AccessMail {
             patient: (!told.is_patient).then(|| patient.first_name().to_owned()),
             relation: access.relation.as_str().to_owned(),
@@ -154,13 +155,15 @@ fn notify(tx: &mut Tx<impl Principal>, holder: &User, patient: &Patient, access:
 }
 
 /// Creates a link that stops access, and returns its token. Only the token's hash is stored.
-fn issue_link(tx: &mut Tx<impl Principal>, access: &Access) -> Result<String> {
+fn issue_link(tx: &mut Tx<impl Principal>, access: &Access, by: UserId) -> Result<String> {
     let token = tokens::opaque(&tx.env.entropy);
     diesel::insert_into(access_links::table)
         .values((
             access_links::id.eq(tx.env.new_id::<AccessLinkId>()),
             access_links::user_id.eq(access.user_id),
             access_links::patient_id.eq(access.patient_id),
+            access_links::relation.eq(access.relation),
+            access_links::given_by.eq(Some(by)),
             access_links::token_hash.eq(tokens::hash(&token)),
             access_links::created_at.eq(tx.now),
         ))
@@ -175,10 +178,11 @@ fn issue_link(tx: &mut Tx<impl Principal>, access: &Access) -> Result<String> {
 ///
 /// New access, or another relation, is reported at once to the patient and to every account that acts for the patient: by a mail with a
 /// link that stops the access, or by a call that the desk makes. Another person may act for an adult only after a second member of the
-/// staff has confirmed it (`confirmation_required`). So may the patient (`self`), if the account's address is not the confirmed e-mail
-/// address of the record. For 30 days this holds for all access to a record, after staff changed its e-mail address, telephone number or
-/// birth date or took away the patient's own account, and after the patient, or a person who acts for the patient, stopped an access. A
-/// practitioner without a care relationship gives a reason in `Access-Reason`.
+/// staff has confirmed it (`confirmation_required`). So may the patient (`self`), unless the account's address is the confirmed e-mail
+/// address of the record and the record is less than 24 hours old. So may every account that a practitioner gives access to, unless the
+/// patient has a visit with them that another person placed. For 30 days this holds for all access to a record, after staff changed its
+/// e-mail address, telephone number or birth date or took away the patient's own account, and after the patient, or a person who acts for
+/// the patient, objected to an access. A practitioner without a care relationship gives a reason in `Access-Reason`.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_patient_access",
@@ -208,7 +212,9 @@ pub(in crate::patients) async fn create_patient_access(
 
 /// Confirm an account's access to a patient
 ///
-/// For the second member of the staff, if the access has `confirmation_required`. A practitioner without a care relationship gives a
+/// For the second member of the staff, if the access has `confirmation_required`. Accounts of one practitioner or one mailbox are one person.
+/// A member of the staff who changed the record's address, telephone number, birth date or own account in the 30 days before the access was
+/// given, or later, cannot confirm it. A practitioner without a care relationship gives a
 /// reason in `Access-Reason`.
 #[utoipa::path(
     tag = "patients",
@@ -221,7 +227,7 @@ pub(in crate::patients) async fn create_patient_access(
     ),
     responses(
         (status = 200, description = "The account may act for the patient", body = AccessView),
-        (status = 403, description = "`second_person_required`: the caller gave this access; another member of the staff must confirm it"),
+        (status = 403, description = "`second_person_required`: the caller gave this access, or changed the record; another member of the staff must confirm it"),
         (status = 409, description = "`not_pending`: the access does not wait for a confirmation"),
     ),
 )]

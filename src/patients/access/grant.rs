@@ -1,17 +1,24 @@
 //! Changes of access: giving, confirming, stopping and taking it away, and the instant at which it ends.
 
 use diesel::prelude::*;
+use jiff::SignedDuration;
 
 use super::adulthood::{Calendar, End};
-use super::{Access, active, guarding, of_patient};
+use super::{Access, active, givers, guarding, of_patient};
+use crate::clock::Timestamp;
 use crate::context::{Principal, Tx, forget};
 use crate::db::Conn;
-use crate::db::schema::{patient_access, patients};
+use crate::db::schema::{patient_access, patients, users};
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::{PatientId, UserId};
+use crate::ids::{PatientId, PractitionerId, UserId};
+use crate::messages::second_person;
+use crate::patients::care;
 use crate::patients::model::{Patient, Relation};
+
+/// How long after its creation a record is new: there was nothing in it to read, and the patient stands at the desk.
+const NEW_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// Access that was given.
 pub struct Grant {
@@ -28,23 +35,37 @@ pub struct Giver<'a> {
     pub staff: UserId,
     /// The normalised address of the account.
     pub email_key: &'a str,
+    /// When they decided it: now, or when they sent the invitation.
+    pub decided_at: Timestamp,
 }
 
 /// Returns whether access that a member of the staff gives waits for a second one. Access of another person to the record of an adult
-/// does. So does `self` at another address than the record's: the holder may be any person. All access to a guarded record waits, because
-/// the giver may have changed what tells the patient of it.
+/// does. So does `self`, except at the record's address while the record is new: staff typed that address, and a link that its reader has
+/// used proves only that the mailbox is read. All access to a guarded record waits, because the giver may have changed what tells the
+/// patient of it. So does access that a practitioner gives who does not treat the patient, because the account then reads for good what
+/// they may read for hours.
 fn needs_second_person(
     tx: &mut Tx<impl Principal>,
     calendar: &Calendar,
     patient: &Patient,
     relation: Relation,
-    email_key: &str,
+    giver: Giver,
 ) -> Result<bool> {
     let is_expected = match relation {
-        Relation::Oneself => patient.email_confirmed && patient.email_key.as_deref() == Some(email_key),
+        Relation::Oneself => {
+            let is_records = patient.email_confirmed && patient.email_key.as_deref() == Some(giver.email_key);
+            is_records && giver.decided_at < patient.created_at.plus(NEW_FOR)
+        }
         _ => calendar.is_minor(patient, tx.now),
     };
-    Ok(!is_expected || guarding::is_guarded(tx, patient.id)?)
+    if !is_expected || guarding::is_guarded(tx, patient.id)? {
+        return Ok(true);
+    }
+    let practitioner = users::table.find(giver.staff).select(users::practitioner_id);
+    match practitioner.first::<Option<PractitionerId>>(tx.conn)? {
+        Some(practitioner) => Ok(!care::was_chosen(tx.conn, tx.env, practitioner, patient.id)?),
+        None => Ok(false),
+    }
 }
 
 /// Locks an account's access to a patient and loads it.
@@ -83,7 +104,7 @@ pub fn give(
     let calendar = Calendar::of_clinic(tx.conn, tx.env)?;
     let pending = match (same, giver) {
         (Some(same), _) => same.pending,
-        (None, Some(giver)) => needs_second_person(tx, &calendar, patient, relation, giver.email_key)?,
+        (None, Some(giver)) => needs_second_person(tx, &calendar, patient, relation, giver)?,
         (None, None) => false,
     };
     // The second person must not be the one whose grant made it wait.
@@ -110,6 +131,9 @@ pub fn give(
         for_minor: end.is_some() || same.is_some_and(|was| was.for_minor),
     };
     let is_new = same.is_none();
+    if let Some(by) = by {
+        givers::note(tx.conn, user, patient.id, by)?;
+    }
     match &was {
         None => drop(diesel::insert_into(patient_access::table).values(&access).execute(tx.conn)?),
         Some(_) => replace(tx.conn, &access)?,
@@ -132,10 +156,7 @@ pub fn confirm(tx: &mut Tx, user: UserId, patient: PatientId) -> Result<Access> 
     if !was.is_pending(tx.now) {
         return Err(Error::conflict("not_pending", "This access does not wait for a confirmation."));
     }
-    if was.granted_by == Some(tx.actor.user_id) || user == tx.actor.user_id {
-        let detail = "You gave this access. Another member of the staff must confirm it.";
-        return Err(Error::forbidden("second_person_required", detail));
-    }
+    require_second_person(tx, &was)?;
     let access = Access {
         pending: false,
         confirmed_at: Some(tx.now),
@@ -145,7 +166,25 @@ pub fn confirm(tx: &mut Tx, user: UserId, patient: PatientId) -> Result<Access> 
         ..was
     };
     replace(tx.conn, &access)?;
+    givers::note(tx.conn, user, patient, tx.actor.user_id)?;
     Ok(access)
+}
+
+/// Requires that the actor is another person than the one who gave the access, and than those whose changes guard the record.
+fn require_second_person(tx: &mut Tx, access: &Access) -> Result<()> {
+    let refusal = |detail| Err(Error::forbidden("second_person_required", detail));
+    for first in [Some(access.user_id), access.granted_by].into_iter().flatten() {
+        if second_person::is_same(tx.conn, first, tx.actor.user_id)? {
+            return refusal("You gave this access. Another member of the staff must confirm it.");
+        }
+    }
+    if guarding::is_caused_by(tx, tx.actor.user_id, access)? {
+        return refusal(
+            "You changed the record's address, telephone number, birth date or own account. Another member of the staff must \
+            confirm this access.",
+        );
+    }
+    Ok(())
 }
 
 /// Stops access at the wish of the patient. Later requests do not have it. Its row stays, so that staff see that it was stopped. It guards
@@ -163,6 +202,13 @@ pub fn stop(tx: &mut Tx<impl Principal>, user: UserId, patient: PatientId) -> Re
     forget(tx.conn, user)
 }
 
+/// Notes an objection to access that staff have taken away: as stopped access, which staff see, and which guards the record.
+pub fn object(tx: &mut Tx<impl Principal>, ended: Access) -> Result<()> {
+    let row = Access { stopped_at: Some(tx.now), ..ended };
+    diesel::insert_into(patient_access::table).values(&row).execute(tx.conn)?;
+    guarding::begin(tx, row.patient_id)
+}
+
 /// Takes access away, and returns it as it was. Later requests do not have it.
 ///
 /// # Errors
@@ -174,15 +220,15 @@ pub fn revoke(conn: &mut Conn, user: UserId, patient: PatientId) -> Result<Acces
     Ok(was)
 }
 
-/// Computes again when the access to a patient ends, after a correction of the birth date. Access that staff gave for a minor
-/// waits for a second member of the staff, if the patient was an adult at that time.
+/// Computes again when the access to a patient ends, after a correction of the birth date. Access that one member of the staff gave waits for
+/// a second one if it would last longer: to a later birthday, or without an end.
 pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
     let calendar = Calendar::of_clinic(conn, env)?;
     for (was, _) in of_patient(conn, patient.id)? {
         let end = calendar.end(was.relation, patient.date_of_birth, was.created_at);
-        let is_adults = was.ends_on.is_some() && end.is_none();
+        let is_longer = was.ends_on.is_some_and(|before| end.is_none_or(|end| end.on > before));
         let unconfirmed = was.granted_by.is_some() && was.confirmed_at.is_none();
-        let was = Access { pending: was.pending || (is_adults && unconfirmed), ..was };
+        let was = Access { pending: was.pending || (is_longer && unconfirmed), ..was };
         set_end(conn, was, end)?;
     }
     Ok(())

@@ -11,11 +11,12 @@ use jiff::SignedDuration;
 use super::Access;
 use crate::accounts::model::User;
 use crate::context::{Principal, Tx};
-use crate::db::schema::patients;
+use crate::db::schema::{patients, record_guards};
 use crate::error::Result;
-use crate::ids::PatientId;
+use crate::ids::{PatientId, RecordGuardId, UserId};
 use crate::messages::model::{Envelope, Mail, Recipient, RecordChange, RecordMail};
 use crate::messages::outbox;
+use crate::messages::second_person;
 use crate::patients::model::{Patient, Relation, email_key};
 use crate::patients::recipients::{self, Told};
 
@@ -24,19 +25,44 @@ const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Returns whether the record is guarded now.
 pub fn is_guarded(tx: &mut Tx<impl Principal>, patient: PatientId) -> Result<bool> {
-    let guarded = patients::table.find(patient).filter(patients::guarded_until.gt(tx.now));
-    Ok(guarded.select(patients::id).first::<PatientId>(tx.conn).optional()?.is_some())
+    let guards =
+        record_guards::table.filter(record_guards::patient_id.eq(patient)).filter(record_guards::until.gt(tx.now));
+    Ok(guards.select(record_guards::id).first::<RecordGuardId>(tx.conn).optional()?.is_some())
 }
 
 /// Guards the record from now on. The version of the record stays.
 pub fn begin(tx: &mut Tx<impl Principal>, patient: PatientId) -> Result<()> {
-    let until = tx.now.plus(GUARDED_FOR);
-    diesel::update(patients::table.find(patient)).set(patients::guarded_until.eq(Some(until))).execute(tx.conn)?;
+    diesel::insert_into(record_guards::table)
+        .values((
+            record_guards::id.eq(tx.env.new_id::<RecordGuardId>()),
+            record_guards::patient_id.eq(patient),
+            record_guards::user_id.eq(tx.actor.account()),
+            record_guards::until.eq(tx.now.plus(GUARDED_FOR)),
+        ))
+        .execute(tx.conn)?;
     Ok(())
 }
 
-/// Guards the record if staff changed its address, its telephone number or its birth date. Sends a notice of another address to the old
-/// address, and to all accounts that act for the patient.
+/// Returns whether this member of the staff caused a guard that lasted when the access was given, or began later. They may not be the second
+/// person for it: their change may be what makes it look right.
+pub fn is_caused_by(tx: &mut Tx, staff: UserId, access: &Access) -> Result<bool> {
+    let causes: Vec<UserId> = record_guards::table
+        .filter(record_guards::patient_id.eq(access.patient_id))
+        .filter(record_guards::until.gt(access.created_at))
+        .filter(record_guards::user_id.is_not_null())
+        .select(record_guards::user_id.assume_not_null())
+        .distinct()
+        .load(tx.conn)?;
+    for cause in causes {
+        if second_person::is_same(tx.conn, cause, staff)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Guards the record if staff changed its address, its telephone number or its birth date. Sends a notice of another address or birth date
+/// to the old address, and to all accounts that act for the patient.
 pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Patient) -> Result<()> {
     // A confirmation is a change as well, because an unconfirmed address gets no mails.
     let other_address = (&was.email_key, was.email_confirmed) != (&patient.email_key, patient.email_confirmed);
@@ -46,9 +72,13 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
     if other_address || other_number || was.date_of_birth != patient.date_of_birth {
         begin(tx, patient.id)?;
     }
-    if was.email_key == patient.email_key {
+    let change = if was.email_key != patient.email_key {
+        RecordChange::AddressChanged
+    } else if was.date_of_birth != patient.date_of_birth {
+        RecordChange::BirthDateChanged
+    } else {
         return Ok(());
-    }
+    };
     let mut told: Vec<Told> = Vec::new();
     if let Some(email) = was.email.clone().filter(|_| was.email_confirmed) {
         let (name, language) = (Some(was.display_name()), was.preferred_language.clone());
@@ -63,12 +93,22 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
             told.push(recipients::of_account(patient, &account));
         }
     }
-    told.into_iter().try_for_each(|told| notify(tx, patient, told, RecordChange::AddressChanged))
+    told.into_iter().try_for_each(|told| notify(tx, patient, told, change))
 }
 
-/// Notifies the owner of an account that staff took its access away. Guards the record if it was the owner's own.
+/// Notifies the owner of an account that staff took its access away, and everybody who was told of it when staff gave it. Guards the record
+/// if it was the owner's own.
 pub fn access_revoked(tx: &mut Tx<impl Principal>, was: &Access, holder: &User) -> Result<()> {
-    if !was.is_active(tx.now) {
+    if !was.is_active(tx.now) && !was.is_pending(tx.now) {
+        return Ok(());
+    }
+    let patient: Patient = patients::table.find(was.patient_id).select(Patient::as_select()).first(tx.conn)?;
+    if was.granted_by.is_some() {
+        for told in recipients::of_access(tx.conn, tx.env, &patient, holder, was.relation)? {
+            notify(tx, &patient, told, RecordChange::OtherAccessEnded)?;
+        }
+    }
+    if was.pending {
         return Ok(());
     }
     if was.relation == Relation::Oneself {
@@ -77,7 +117,6 @@ pub fn access_revoked(tx: &mut Tx<impl Principal>, was: &Access, holder: &User) 
     if !recipients::has_mailbox(holder) {
         return Ok(());
     }
-    let patient: Patient = patients::table.find(was.patient_id).select(Patient::as_select()).first(tx.conn)?;
     let told = recipients::of_account(&patient, &(was.clone(), holder.clone()));
     notify(tx, &patient, told, RecordChange::AccessEnded)
 }

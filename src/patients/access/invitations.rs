@@ -37,7 +37,7 @@ pub(super) struct Invitation {
     token_hash: Vec<u8>,
     /// The member of the staff who sent it.
     pub invited_by: UserId,
-    created_at: Timestamp,
+    pub created_at: Timestamp,
     expires_at: Timestamp,
     /// The time at which it was accepted or became void.
     used_at: Option<Timestamp>,

@@ -8,6 +8,7 @@ pub mod adulthood;
 pub mod coming_of_age;
 pub mod current_user;
 pub mod ending;
+pub mod givers;
 pub mod giving;
 pub mod grant;
 pub mod guarding;

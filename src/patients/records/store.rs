@@ -64,9 +64,6 @@ pub fn update(tx: &mut Tx, was: &Patient, profile: &Profile) -> Result<Patient> 
     if patient.identifiers != was.identifiers {
         identifiers::set_for_patient(tx.conn, was.id, &patient.identifiers)?;
     }
-    if patient.date_of_birth != was.date_of_birth {
-        access::grant::update_ends(tx.conn, tx.env, &patient)?;
-    }
     Ok(patient)
 }
 

@@ -12,7 +12,7 @@ use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Patch, PathId};
 use crate::ids::PatientId;
-use crate::patients::access::guarding;
+use crate::patients::access::{grant, guarding};
 use crate::phone::Country;
 
 /// Reads a patient's record.
@@ -54,6 +54,10 @@ pub async fn update(
                 let patient = store::update(tx, &was, &profile)?;
                 if author == Author::Staff {
                     guarding::record_changed(tx, &was, &patient)?;
+                }
+                // After the notices, which also reach the accounts whose access begins to wait.
+                if patient.date_of_birth != was.date_of_birth {
+                    grant::update_ends(tx.conn, tx.env, &patient)?;
                 }
             }
             PatientView::load(tx, id)

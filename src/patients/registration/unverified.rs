@@ -23,7 +23,8 @@ pub const KEEPERS: &[&str] = &[
     "record_openings",
 ];
 /// The tables that a registration itself writes. Their rows are deleted with the record.
-pub const OWN: &[&str] = &["consents", "messages", "patient_access", "patient_name_words"];
+pub const OWN: &[&str] =
+    &["access_givers", "access_links", "consents", "messages", "patient_access", "patient_name_words", "record_guards"];
 
 /// Deletes what an account that was never verified has created: its access, and the records that were not used since. A record that
 /// staff have changed or used stays, without any account.
@@ -82,7 +83,7 @@ fn remove(conn: &mut Conn, patient: PatientId) -> Result<()> {
         .set(messages::patient_id.eq(None::<PatientId>))
         .execute(conn)?;
     diesel::delete(consents::table.filter(consents::patient_id.eq(patient))).execute(conn)?;
-    // The words of the names are deleted by the foreign key.
+    // The foreign keys delete the words of the names, and what guards the record.
     diesel::delete(patients::table.find(patient)).execute(conn)?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 //! SECURITY.md. The cost of the audit trail and `retention` belong to no row.
 
 mod access;
+mod access_guard;
+mod access_misuse;
 mod accounts;
 mod audit;
 mod audit_cost;

@@ -14,6 +14,7 @@
 
 use serde_json::Value;
 
+pub mod access;
 pub mod app;
 pub mod audit;
 pub mod booking;
@@ -21,6 +22,7 @@ pub mod browser;
 pub mod client;
 pub mod clinic;
 pub mod disk;
+pub mod families;
 pub mod intakes;
 pub mod mails;
 pub mod people;

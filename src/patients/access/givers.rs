@@ -1,0 +1,29 @@
+//! The practitioners who gave, or confirmed, an account's access to a patient, now or before. What the account books counts as placed by
+//! them ([`crate::patients::care::is_placed_alone`]), so the rows stay when the access ends.
+
+use diesel::prelude::*;
+
+use crate::db::schema::{access_givers, users};
+use crate::db::{Conn, per_backend};
+use crate::error::Result;
+use crate::ids::{PatientId, PractitionerId, UserId};
+
+/// Notes that a member of the staff gave or confirmed the account's access. Does nothing if this is no practitioner.
+pub fn note(conn: &mut Conn, account: UserId, patient: PatientId, staff: UserId) -> Result<()> {
+    let practitioner = users::table.find(staff).select(users::practitioner_id);
+    let Some(practitioner) = practitioner.first::<Option<PractitionerId>>(conn)? else { return Ok(()) };
+    let row = (
+        access_givers::user_id.eq(account),
+        access_givers::patient_id.eq(patient),
+        access_givers::practitioner_id.eq(practitioner),
+    );
+    per_backend!(conn, conn => diesel::insert_into(access_givers::table).values(row).on_conflict_do_nothing().execute(conn))?;
+    Ok(())
+}
+
+/// Loads the practitioners who gave or confirmed the account's access.
+pub fn of(conn: &mut Conn, account: UserId, patient: PatientId) -> Result<Vec<PractitionerId>> {
+    let rows =
+        access_givers::table.filter(access_givers::user_id.eq(account)).filter(access_givers::patient_id.eq(patient));
+    Ok(rows.order(access_givers::practitioner_id).select(access_givers::practitioner_id).load(conn)?)
+}
