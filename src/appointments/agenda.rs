@@ -30,7 +30,7 @@ use crate::sealed::{Place, Sealed};
     "appointments": [],
     "gaps": [{
         "kind": "free", "starts_at": "2026-03-09T13:00:00Z", "ends_at": "2026-03-09T17:00:00Z",
-        "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "note": null
+        "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "reason": null
     }]
 }))]
 pub struct Agenda {
@@ -70,7 +70,7 @@ pub struct AgendaAppointment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!({
     "kind": "free", "starts_at": "2026-03-09T13:00:00Z", "ends_at": "2026-03-09T17:00:00Z",
-    "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "note": null
+    "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "reason": null
 }))]
 pub struct AgendaGap {
     /// The kind of gap.
@@ -84,7 +84,7 @@ pub struct AgendaGap {
     /// The location's IANA time zone; null means all locations.
     pub time_zone: Option<String>,
     /// The reason of a block or of time off, if the caller may read it; the name of a closure.
-    pub note: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// The kind of a gap.
@@ -220,14 +220,14 @@ fn slot_gaps(tx: &mut Tx, id: PractitionerId, day: Day, (from, to): (Timestamp, 
             AgendaGapKind::Free
         };
         let place = Place::new("slots", "blocked_reason", slot.id.0);
-        let note = reason.map(|bytes| tx.env.sealer.open(place, &Sealed::<String>::from_bytes(bytes))).transpose()?;
+        let reason = reason.map(|bytes| tx.env.sealer.open(place, &Sealed::<String>::from_bytes(bytes))).transpose()?;
         gaps.push(AgendaGap {
             kind,
             starts_at: slot.starts_at,
             ends_at: slot.ends_at,
             location_id: Some(slot.location_id),
             time_zone: Some(time_zone),
-            note,
+            reason,
         });
     }
     Ok(joined(gaps))
@@ -240,7 +240,7 @@ fn joined(gaps: Vec<AgendaGap>) -> Vec<AgendaGap> {
         match joined.last_mut() {
             Some(last)
                 if last.ends_at == gap.starts_at
-                    && (last.kind, last.location_id, &last.note) == (gap.kind, gap.location_id, &gap.note) =>
+                    && (last.kind, last.location_id, &last.reason) == (gap.kind, gap.location_id, &gap.reason) =>
             {
                 last.ends_at = gap.ends_at;
             }
@@ -264,7 +264,7 @@ fn absences(tx: &mut Tx, id: PractitionerId, days: &[LocalDay]) -> Result<Vec<Ag
             ends_at: time_off.ends_at,
             location_id: time_off.location_id,
             time_zone: at.and_then(LocalDay::zone_name),
-            note: time_off.reason_for(tx.env, tx.actor)?,
+            reason: time_off.reason_for(tx.env, tx.actor)?,
         });
     }
     let ids: Vec<_> = days.iter().map(|day| day.location_id).collect();
@@ -278,7 +278,7 @@ fn absences(tx: &mut Tx, id: PractitionerId, days: &[LocalDay]) -> Result<Vec<Ag
                 ends_at,
                 location_id: Some(day.location_id),
                 time_zone: day.zone_name(),
-                note: Some(closure.name),
+                reason: Some(closure.name),
             });
         }
     }

@@ -309,8 +309,8 @@ pub(super) async fn cancel_appointment_link(
 
 /// Send an appointment's mail with new links
 ///
-/// For a patient who lost the mail, or if the mail went to the wrong person. The links sent so far stop working. Everybody who is notified about
-/// the appointment gets its mail again, with a new link, at the address that is in the record now.
+/// For a patient who lost the mail, or if the mail went to the wrong person. The links sent so far stop working. The patient, and each
+/// account that gets the appointment's mails, gets a mail with a new link at the current address.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "renew_appointment_links",

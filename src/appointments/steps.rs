@@ -132,7 +132,7 @@ pub(super) fn circumstances(tx: &mut Tx<impl Principal>, found: &AppointmentDeta
 
 /// Cancel an appointment
 ///
-/// Final. Its slots are free at once, and the patient gets a mail that removes the calendar entry. Patients may cancel until the visit
+/// A cancellation is final. The slots are free at once, and the patient gets a mail that removes the calendar entry. Patients may cancel until the visit
 /// type's `cancel_notice_minutes` before the start. Staff may also cancel for a patient who is checked in.
 #[utoipa::path(
     tag = "appointments",

@@ -78,7 +78,7 @@ both! {
         app.clock.advance(SignedDuration::from_secs(600));
         ann.get("/v1/me").await.problem(401, "unauthenticated");
         let reply = app.anon().post("/v1/sessions/refresh", json!({"refresh_token": session["refresh_token"]})).await;
-        let next = reply.expect(201).body.clone();
+        let next = reply.expect(200).body.clone();
         assert_ne!(next["refresh_token"], session["refresh_token"]);
         let ann = app.anon().with_token(next["access_token"].as_str().expect("a token"));
         ann.get("/v1/me").await.expect(200);

@@ -263,7 +263,7 @@ both! {
         desk.post_empty(&format!("/v1/appointments/{other}/check-in")).await.expect(200);
         assert_eq!(attention(&desk).await.len(), 3);
         let day = desk.get(&format!("/v1/practitioners/{colleague}/agenda")).await.body;
-        assert_eq!((&day["date"], &day["gaps"][0]["kind"], &day["gaps"][0]["note"]), (&json!("2026-03-03"), &json!("closure"), &json!("Burst pipe")));
+        assert_eq!((&day["date"], &day["gaps"][0]["kind"], &day["gaps"][0]["reason"]), (&json!("2026-03-03"), &json!("closure"), &json!("Burst pipe")));
         admin.delete(&format!("/v1/closures/{}", closed.string("/items/0/id"))).await.expect(204);
         assert!(attention(&desk).await.is_empty());
     }
@@ -418,7 +418,7 @@ both! {
         assert!(first["patient"]["mrn"].is_string());
         let gaps: Vec<_> = day.body["gaps"].as_array().expect("a list").iter().map(|gap| {
             let clock = |member: &str| gap[member].as_str().expect("an instant")[11..16].to_owned();
-            (gap["kind"].as_str().expect("a kind"), clock("starts_at"), clock("ends_at"), gap["note"].as_str())
+            (gap["kind"].as_str().expect("a kind"), clock("starts_at"), clock("ends_at"), gap["reason"].as_str())
         }).collect();
         let gap = |kind, from: &str, to: &str, note| (kind, from.to_owned(), to.to_owned(), note);
         assert_eq!(gaps, [

@@ -271,14 +271,14 @@ both! {
         desk.post(&block, json!({"reason": "a\nb"})).await.invalid("/reason", "forbidden_character");
         desk.post(&block, json!({})).await.invalid("/reason", "required");
         let blocked = desk.post(&block, json!({"reason": "canary-meeting"})).await;
-        assert_eq!((&blocked.expect(200).body["blocked"], &blocked.body["blocked_reason"]), (&json!(true), &json!("canary-meeting")));
+        assert_eq!((&blocked.expect(200).body["blocked"], &blocked.body["reason"]), (&json!(true), &json!("canary-meeting")));
         hold(&ann, &slot, &clinic.check).await.problem(409, "slot_taken");
         let first = || async { starts(&all_free(&anon, &format!("visit_type_id={}&from=2026-03-03T00:00:00Z", clinic.check)).await)[0].to_owned() };
         assert_eq!(first().await, "2026-03-03T14:15:00Z");
         let stranger = app.admin().await.post("/v1/practitioners", json!({"name": "Dr. Other"})).await.expect(201).id();
         app.doctor_of(&stranger).await.post_empty(&unblock).await.problem(404, "not_found");
         let freed = app.doctor().await.post_empty(&unblock).await;
-        assert_eq!(freed.expect(200).body["blocked_reason"], Value::Null);
+        assert_eq!(freed.expect(200).body["reason"], Value::Null);
         assert_eq!(first().await, "2026-03-03T14:00:00Z");
         book(&ann, &json!(slot), &clinic.check, &ann.patient_id).await.expect(201);
         desk.post(&block, json!({"reason": "late"})).await.problem(409, "slot_taken");

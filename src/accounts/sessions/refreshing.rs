@@ -96,7 +96,7 @@ fn raced() -> Error {
     operation_id = "refresh_session",
     request_body = RefreshSessionRequest,
     responses(
-        (status = 201, description = "The next pair of tokens", body = SessionTokens),
+        (status = 200, description = "The next pair of tokens", body = SessionTokens),
         (status = 401, description = "`session_ended`: the token is unknown or used, or the session is over"),
         (status = 409, description = "`refresh_raced`: another request has just renewed the session"),
     ),
@@ -108,5 +108,5 @@ pub(super) async fn refresh_session(
     body: Body<RefreshSessionRequest>,
 ) -> Result<HttpResponse> {
     let tokens = refresh(&context, &keys, body.value).await?;
-    Ok(HttpResponse::Created().json(tokens))
+    Ok(HttpResponse::Ok().json(tokens))
 }

@@ -23,7 +23,7 @@ use crate::sealed::Place;
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "practitioner_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c01",
     "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "starts_at": "2026-03-09T13:30:00Z",
-    "ends_at": "2026-03-09T13:45:00Z", "time_zone": "America/New_York", "blocked": true, "blocked_reason": "Staff meeting"
+    "ends_at": "2026-03-09T13:45:00Z", "time_zone": "America/New_York", "blocked": true, "reason": "Staff meeting"
 }))]
 pub struct BlockedSlot {
     /// The slot.
@@ -41,7 +41,7 @@ pub struct BlockedSlot {
     /// Whether it is blocked.
     pub blocked: bool,
     /// The reason of the block; null if it is not blocked.
-    pub blocked_reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// The reason of a block.
@@ -104,7 +104,7 @@ fn store(tx: &mut Tx, reach: Reach, id: SlotId, reason: Option<&String>) -> Resu
         ends_at,
         time_zone,
         blocked: reason.is_some(),
-        blocked_reason: reason.cloned(),
+        reason: reason.cloned(),
     })
 }
 

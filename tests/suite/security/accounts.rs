@@ -328,7 +328,7 @@ both! {
         reset_link(&app, &email).await;
         let renew = |token: Value| {
             let anon = app.anon();
-            async move { anon.post("/v1/sessions/refresh", json!({"refresh_token": token})).await.expect(201).body["refresh_token"].clone() }
+            async move { anon.post("/v1/sessions/refresh", json!({"refresh_token": token})).await.expect(200).body["refresh_token"].clone() }
         };
         let reply = try_sign_in(&app.anon(), &email, PASSWORD).await;
         let mut token = renew(reply.expect(201).body["refresh_token"].clone()).await;

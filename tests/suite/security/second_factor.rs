@@ -221,7 +221,7 @@ both! {
         }
         dana.post("/v1/me/password", json!({})).await.problem(403, "second_factor_required");
         let refresh = app.anon().post("/v1/sessions/refresh", json!({"refresh_token": reply.body["refresh_token"]})).await;
-        assert_eq!(refresh.expect(201).body["enrolment_required"], true);
+        assert_eq!(refresh.expect(200).body["enrolment_required"], true);
         let state = dana.get("/v1/me/second-factor").await.expect(200).body.clone();
         assert_eq!((&state["enabled"], &state["required"]), (&json!(false), &json!(true)));
         let (secret, _) = enrol(&app, &dana).await;
