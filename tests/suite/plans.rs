@@ -137,7 +137,7 @@ both! {
         assert_eq!(day["appointments"], json!([]));
         assert_eq!(day["gaps"], json!([{
             "kind": "time_off", "starts_at": TUESDAY.0, "ends_at": TUESDAY.1, "location_id": null, "time_zone": null,
-            "note": "Canary-migraine",
+            "reason": "Canary-migraine",
         }]));
 
         // When the time off is deleted, all times of the day are free again.

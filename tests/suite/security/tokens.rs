@@ -173,9 +173,9 @@ both! {
             async move { anon.post("/v1/sessions/refresh", body).await }
         });
         let replies = futures_util::future::join_all(tries).await;
-        let won: Vec<_> = replies.iter().filter(|reply| reply.status == 201).collect();
+        let won: Vec<_> = replies.iter().filter(|reply| reply.status == 200).collect();
         assert_eq!(won.len(), 1);
-        for reply in replies.iter().filter(|reply| reply.status != 201) {
+        for reply in replies.iter().filter(|reply| reply.status != 200) {
             reply.problem(409, "refresh_raced");
         }
         let body = json!({"refresh_token": won[0].body["refresh_token"]});
