@@ -82,18 +82,23 @@ async fn compare(scale: &Scale, search: bool, bookings: bool) -> Outcome<()> {
     let sides = [clinic.server(folder, &[]).await?, Child::least(folder).await?];
     let token = clinic::sign_in(&sides[0].base).await?;
     if search {
-        let on = ["", "", least::BLOCKING];
-        let sides = [&sides[0], &sides[1], &sides[1]];
+        let on = ["", "", least::BLOCKING, least::PLAIN];
+        let sides = [&sides[0], &sides[1], &sides[1], &sides[1]];
         let mut answers = Vec::new();
-        for (side, on) in sides.iter().zip(on) {
+        // The plain rows are no search.
+        for (side, on) in sides.iter().zip(on).take(3) {
             answers.push(load::once(side, clinic.search(on), StatusCode::OK).await?);
         }
         if answers.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err(format!("the least program finds something else: {answers:?}").into());
         }
-        let title = |on| format!("slot search, 50 rows, {} clients, the least program's {on}", SEARCHERS.0);
-        let mut tables =
-            ["on a thread that may block", "on the worker's own thread"].map(|on| Table::new(title(on), 0.8));
+        let title = |on| format!("slot search, 50 rows, {} clients, against the least program's {on}", SEARCHERS.0);
+        let mut tables = [
+            "search on a thread that may block",
+            "search on the worker's own thread",
+            "plain rows of one range, on a thread that may block",
+        ]
+        .map(|on| Table::new(title(on), 0.8));
         for _ in 0..scale.rounds {
             let mut row = Vec::new();
             for (side, on) in sides.iter().zip(on) {
@@ -104,9 +109,10 @@ async fn compare(scale: &Scale, search: bool, bookings: bool) -> Outcome<()> {
                     .await?,
                 );
             }
-            let [server, inline, blocking] = row.as_slice() else { return Err("a round has three parts".into()) };
+            let [server, inline, blocking, plain] = row.as_slice() else { return Err("a round has four parts".into()) };
             tables[0].add(server, blocking);
             tables[1].add(server, inline);
+            tables[2].add(server, plain);
         }
         for table in tables {
             table.end();

@@ -119,8 +119,8 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 
 /// The maximum number of statements of each request, one of them for authentication.
 const LIMITS: [(&str, usize); 18] = [
-    // No authentication; one statement for the visit type's duration, one for the search.
-    ("slot-search", 2),
+    // No authentication; the visit type's duration, the practitioners who offer it, one range of free slots, the location's time zone.
+    ("slot-search", 4),
     ("appointment", 2),
     ("appointment-list", 2),
     ("appointment-calendar", 2),

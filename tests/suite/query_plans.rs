@@ -13,8 +13,11 @@ use legwork::http::Limit;
 use legwork::identifiers::Token;
 use legwork::patients::model::Patient;
 use legwork::patients::records::searching::{self, Search};
+use legwork::scheduling::setup::visit_type;
+use legwork::scheduling::slots::free::{SlotQuery, free};
 use legwork::{appointments, patients as people};
 
+use crate::support::clinic::location;
 use crate::support::{App, Engine, both};
 
 /// Enough rows that a planner avoids a table scan.
@@ -106,7 +109,69 @@ fn by_index(conn: &mut Conn, table: &str, indexes: &[&str], work: impl FnOnce(&m
     }
 }
 
+/// Free slots of a quarter of an hour, one after the other.
+fn free_slots(conn: &mut Conn, practitioner: &str, location: &str) {
+    let (practitioner, location) = (practitioner.replace('-', ""), location.replace('-', ""));
+    let sql = match conn {
+        Conn::Sqlite(_) => format!(
+            "INSERT INTO slots (id, practitioner_id, location_id, starts_at, ends_at)
+             WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})
+             SELECT randomblob(16), x'{practitioner}', x'{location}', i * 900000000, i * 900000000 + 900000000 FROM n"
+        ),
+        Conn::Postgres(_) => format!(
+            "INSERT INTO slots (id, practitioner_id, location_id, starts_at, ends_at)
+             SELECT gen_random_uuid(), '{practitioner}', '{location}', to_timestamp(i * 900), to_timestamp(i * 900 + 900)
+             FROM generate_series(0, {MANY}) i"
+        ),
+    };
+    conn.batch_execute(&sql).expect("slots");
+}
+
 both! {
+    async fn a_search_reads_one_range_of_an_index_in_its_order_with_and_without_statistics(app: App) {
+        let clinic = app.clinic().await;
+        let mut conn = app.site.connect();
+        conn.batch_execute("DELETE FROM slots").expect("no slots");
+        free_slots(&mut conn, &clinic.practitioner_id, &clinic.location_id);
+        // One location among others: each hundredth slot is there.
+        let elsewhere = location(&app.admin().await, "Branch", "America/New_York").await;
+        let (each_hundredth, id) = match app.engine {
+            Engine::Sqlite => ("starts_at / 900000000 % 100 = 0", format!("x'{}'", elsewhere.replace('-', ""))),
+            Engine::Postgres => ("extract(epoch FROM starts_at)::bigint / 900 % 100 = 0", format!("'{elsewhere}'")),
+        };
+        conn.batch_execute(&format!("UPDATE slots SET location_id = {id} WHERE {each_hundredth}")).expect("moved");
+        let visit = visit_type::find(&mut conn, clinic.check.parse().expect("an id")).expect("the visit type");
+        let from = Timestamp::from_micros(0).expect("an instant");
+        let everyone = SlotQuery::new(&visit, from, from, true);
+        let (practitioner, branch) = (clinic.practitioner_id.parse().ok(), elsewhere.parse().ok());
+        let queries_by_index = [
+            (["slots_free ", "slots_free "], everyone.clone()),
+            (["slots_free_location ", "slots_free_location "], SlotQuery { location_id: branch, ..everyone.clone() }),
+            // The unique index on practitioner and start serves as well: most slots are free.
+            (["slots_free_practitioner ", if app.engine == Engine::Sqlite { "autoindex_slots" } else { "slots_start " }], SlotQuery { practitioner_id: practitioner, ..everyone }),
+        ];
+        for statistics in [false, true] {
+            if statistics {
+                conn.batch_execute("ANALYZE").expect("statistics");
+            }
+            for (indexes, query) in &queries_by_index {
+                let all = queries(&mut conn, |conn| {
+                    assert!(!free(conn, query, 21).expect("slots").is_empty());
+                });
+                let of_slots: Vec<_> = all.iter().filter(|sql| sql.contains("FROM `slots`") || sql.contains("FROM \"slots\"")).collect();
+                assert_eq!(of_slots.len(), 1, "read in one chunk: {all:#?}");
+                assert!(all.len() <= 4, "{all:#?}");
+                let plan = plan(&mut conn, of_slots[0]);
+                // Without statistics, PostgreSQL takes the table for empty, and any range in the right order for equally good.
+                let any_range = !statistics && app.engine == Engine::Postgres && plan.contains("slots_free");
+                let is_used = any_range || indexes.iter().any(|index| plan.contains(index));
+                assert!(is_used, "none of {indexes:?}, statistics: {statistics}:\n{plan}");
+                let sorts = ["Sort", "TEMP B-TREE", "SCAN slots", "Seq Scan"];
+                assert!(!sorts.iter().any(|step| plan.contains(step)), "statistics: {statistics}:\n{plan}");
+            }
+        }
+    }
+
     async fn likely_duplicates_are_found_by_birth_date_phone_and_email(app: App) {
         let mut conn = app.site.connect();
         crowd(&mut conn);

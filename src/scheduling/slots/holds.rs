@@ -6,10 +6,11 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::free::SlotView;
 use super::locking;
 use super::offers::{self, Offer};
 use super::releasing::delete_unplanned;
-use super::search::{SlotView, with_next_free};
+use super::search::with_next_free;
 use super::slot::{DoesNotFit, Slot, check_fit, slot_gone};
 use crate::actor::Action;
 use crate::clock::Timestamp;

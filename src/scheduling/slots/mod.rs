@@ -2,6 +2,8 @@
 
 pub mod blocks;
 pub mod claim;
+pub mod fitting;
+pub mod free;
 pub mod holds;
 pub mod locking;
 pub mod offers;

@@ -1,0 +1,254 @@
+//! Reads free slots in order, a chunk at a time, until enough of them can start a visit.
+//!
+//! Each query is one range of a partial index of the free slots. Which starts fit is decided in Rust ([`Finder`]), by the rule of booking
+//! and alike on both engines. Without a start that fits, each free slot of the period is read once.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::fitting::{Finder, FreeSlot};
+use crate::clock::Timestamp;
+use crate::db::schema::{locations, practitioner_visit_types, practitioners, slots};
+use crate::db::{Conn, per_backend};
+use crate::error::Result;
+use crate::http::paging::Cursor;
+use crate::ids::{LocationId, PractitionerId, SlotId, VisitTypeId};
+use crate::scheduling::setup::visit_type::VisitType;
+
+/// The longest time span of a search.
+pub const WINDOW: SignedDuration = SignedDuration::from_hours(31 * 24);
+/// The largest number of rows that are read at once.
+const MAX_CHUNK: i64 = 4096;
+/// The usual length of a slot. It only decides how many rows are read first.
+const USUAL_SLOT_MINUTES: i64 = 15;
+
+/// A slot in which a visit can start, with the time of the whole visit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Slot, example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "practitioner_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c01",
+    "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "starts_at": "2026-03-09T13:30:00Z",
+    "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York"
+}))]
+pub struct SlotView {
+    /// The slot to book or hold.
+    pub id: SlotId,
+    /// The practitioner.
+    pub practitioner_id: PractitionerId,
+    /// The location.
+    pub location_id: LocationId,
+    /// The start of the visit.
+    pub starts_at: Timestamp,
+    /// The end of the visit.
+    pub ends_at: Timestamp,
+    /// The location's IANA time zone.
+    pub time_zone: String,
+}
+
+/// A checked search.
+#[derive(Debug, Clone)]
+pub struct SlotQuery {
+    /// The kind of visit.
+    pub visit_type_id: VisitTypeId,
+    /// The duration of the visit.
+    pub duration_minutes: i32,
+    /// Only with this practitioner.
+    pub practitioner_id: Option<PractitionerId>,
+    /// Only at this location.
+    pub location_id: Option<LocationId>,
+    /// The earliest start, inclusive.
+    pub from: Timestamp,
+    /// The latest start, exclusive.
+    pub to: Timestamp,
+    /// The time by which holds lapse.
+    pub now: Timestamp,
+    /// The last slot of the previous page.
+    pub after: Option<Cursor>,
+}
+
+impl SlotQuery {
+    /// Searches from `from` on for as long as a search can. Leaves out starts in the past, and for patients those within the visit
+    /// type's booking notice.
+    pub fn new(visit: &VisitType, from: Timestamp, now: Timestamp, by_staff: bool) -> Self {
+        // A visit cannot start at the instant of the search itself.
+        let first = now.plus(SignedDuration::from_micros(1));
+        let first = if by_staff { first } else { first.max(visit.earliest_for_patients(now)) };
+        let from = from.max(first);
+        Self {
+            visit_type_id: visit.id,
+            duration_minutes: visit.duration_minutes,
+            practitioner_id: None,
+            location_id: None,
+            from,
+            to: from.plus(WINDOW),
+            now,
+            after: None,
+        }
+    }
+
+    /// The duration of the visit.
+    pub fn duration(&self) -> SignedDuration {
+        SignedDuration::from_mins(self.duration_minutes.into())
+    }
+}
+
+/// The index whose range is read.
+#[derive(Debug, Clone, Copy)]
+enum Scope {
+    Everyone,
+    At(LocationId),
+    With(PractitionerId),
+}
+
+/// Finds the first `limit` slots in which the whole visit fits, earliest first.
+pub fn free(conn: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<SlotView>> {
+    let offering = offering(conn, query)?;
+    if offering.is_empty() || query.practitioner_id.is_some_and(|id| !offering.contains(&id)) {
+        return Ok(Vec::new());
+    }
+    let scope = match (query.practitioner_id, query.location_id) {
+        (Some(practitioner), _) => Scope::With(practitioner),
+        (None, Some(location)) => Scope::At(location),
+        (None, None) => Scope::Everyone,
+    };
+    let found = read(conn, query, &offering, scope, limit)?;
+    with_zones(conn, query, found)
+}
+
+/// The active practitioners who offer the visit type.
+fn offering(conn: &mut Conn, query: &SlotQuery) -> Result<HashSet<PractitionerId>> {
+    let ids: Vec<PractitionerId> = per_backend!(conn, conn => practitioner_visit_types::table
+        .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
+        .filter(practitioner_visit_types::visit_type_id.eq(query.visit_type_id))
+        .filter(practitioners::active.eq(true))
+        .select(practitioner_visit_types::practitioner_id)
+        .load(conn))?;
+    Ok(ids.into_iter().collect())
+}
+
+/// Reads the range of one index. If most rows are of practitioners who do not offer the visit type, reads the range of each one who does
+/// instead, as soon as the rows read are more than that takes.
+fn read(
+    conn: &mut Conn,
+    query: &SlotQuery,
+    offering: &HashSet<PractitionerId>,
+    scope: Scope,
+    limit: i64,
+) -> Result<Vec<FreeSlot>> {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut finder = Finder::new(query.duration(), query.now);
+    let (mut read, mut skipped) = (0_usize, 0_usize);
+    let mut after = match query.after {
+        Some(cursor) if cursor.at >= query.from => (cursor.at, cursor.id),
+        _ => (query.from, Uuid::nil()),
+    };
+    let practitioners = if matches!(scope, Scope::With(_)) { 1 } else { offering.len() };
+    let mut size = first_chunk(practitioners, query.duration_minutes, limit);
+    let one_by_one = offering.len().saturating_mul(usize::try_from(size).unwrap_or(usize::MAX));
+    loop {
+        let rows = chunk(conn, query, scope, after, size)?;
+        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < size;
+        read += rows.len();
+        let Some(last) = rows.last() else { break };
+        after = (last.starts_at, last.id.0);
+        for slot in rows {
+            if offering.contains(&slot.practitioner_id) && query.location_id.is_none_or(|id| id == slot.location_id) {
+                let is_start = slot.starts_at < query.to;
+                finder.add(slot, is_start);
+            } else {
+                skipped += 1;
+            }
+        }
+        let is_over = after.0 >= query.to && !finder.is_undecided();
+        if is_last || is_over || finder.decided() >= wanted {
+            break;
+        }
+        if !matches!(scope, Scope::With(_)) && skipped > read / 2 && read > one_by_one {
+            return read_one_by_one(conn, query, offering, limit);
+        }
+        size = (size * 2).min(MAX_CHUNK);
+    }
+    Ok(finder.finish().take(wanted).collect())
+}
+
+fn read_one_by_one(
+    conn: &mut Conn,
+    query: &SlotQuery,
+    offering: &HashSet<PractitionerId>,
+    limit: i64,
+) -> Result<Vec<FreeSlot>> {
+    let mut found = Vec::new();
+    for practitioner in offering {
+        found.extend(read(conn, query, offering, Scope::With(*practitioner), limit)?);
+    }
+    found.sort_by_key(|slot| (slot.starts_at, slot.id));
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+/// How many rows the result of `limit` starts usually takes with this number of practitioners: the starts, a quarter more for slots before a
+/// break, in which no visit can start, and what of the last visits lies after their starts.
+pub fn first_chunk(practitioners: usize, duration_minutes: i32, limit: i64) -> i64 {
+    let practitioners = i64::try_from(practitioners).unwrap_or(MAX_CHUNK);
+    let slots_after_start = (i64::from(duration_minutes) - 1) / USUAL_SLOT_MINUTES;
+    practitioners.saturating_mul(slots_after_start).saturating_add(limit + limit / 4).min(MAX_CHUNK)
+}
+
+/// The next free slots after a start and an id. The text of the query does not depend on the values, so it stays prepared.
+fn chunk(
+    conn: &mut Conn,
+    query: &SlotQuery,
+    scope: Scope,
+    (at, id): (Timestamp, Uuid),
+    size: i64,
+) -> Result<Vec<FreeSlot>> {
+    // A visit that starts before `to` may end after it.
+    let to = query.to.plus(query.duration());
+    per_backend!(conn, conn => {
+        let range = slots::table
+            .select(FreeSlot::as_select())
+            .filter(slots::appointment_id.is_null())
+            .filter(slots::blocked_reason.is_null())
+            .filter(slots::starts_at.ge(at))
+            .filter(slots::starts_at.lt(to))
+            .filter(slots::starts_at.gt(at).or(slots::id.gt(SlotId(id))))
+            .order((slots::starts_at, slots::id))
+            .limit(size);
+        Ok(match scope {
+            Scope::Everyone => range.load(conn)?,
+            Scope::At(location) => range.filter(slots::location_id.eq(location)).load(conn)?,
+            Scope::With(practitioner) => range.filter(slots::practitioner_id.eq(practitioner)).load(conn)?,
+        })
+    })
+}
+
+/// Adds the time zones of the locations, which are few.
+fn with_zones(conn: &mut Conn, query: &SlotQuery, found: Vec<FreeSlot>) -> Result<Vec<SlotView>> {
+    let mut zones: Vec<(LocationId, String)> = Vec::new();
+    let mut views = Vec::with_capacity(found.len());
+    for slot in found {
+        let known = zones.iter().find(|(location, _)| *location == slot.location_id).map(|(_, zone)| zone.clone());
+        let zone = if let Some(zone) = known {
+            zone
+        } else {
+            let zone: String = per_backend!(conn, conn => {
+                locations::table.find(slot.location_id).select(locations::time_zone).first(conn)
+            })?;
+            zones.push((slot.location_id, zone.clone()));
+            zone
+        };
+        views.push(SlotView {
+            id: slot.id,
+            practitioner_id: slot.practitioner_id,
+            location_id: slot.location_id,
+            starts_at: slot.starts_at,
+            ends_at: slot.starts_at.plus(query.duration()),
+            time_zone: zone,
+        });
+    }
+    Ok(views)
+}
