@@ -88,7 +88,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
             "mimic_review": "not_solely_explained",
             "ceap": [{"limb": "left", "class": "C2", "suffix": "s", "date": day(env, 238)}],
             "contributors_confirmed": ["iron_deficiency", "genetics"],
-            "plan_note": "Iron by vein; change from pramipexole to gabapentin over weeks. Stockings for the left leg.",
+            "plan_note": "Intravenous iron; change from pramipexole to gabapentin over weeks. Stockings for the left leg.",
             "recheck_on": day(env, 120),
         }),
     )?;

@@ -91,7 +91,7 @@ both! {
         app.clock.advance(SignedDuration::from_hours(24 * 100));
         assert_eq!(ages().await, (json!("2026-09-18"), json!(59), json!(129)));
         let page = doctor.get_with(&path, &[("Accept", "text/html")]).await;
-        for part in ["59 years", "ages as of 2026-09-18", "<td>129 d</td>", "answers of Jun 10, 2026"] {
+        for part in ["59 years", "ages as of 2026-09-18", "<td>129 days</td>", "answered Jun 10, 2026"] {
             assert!(page.expect(200).text.contains(part), "{part} in {}", page.text);
         }
     }

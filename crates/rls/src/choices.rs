@@ -49,7 +49,7 @@ choice! {
     ImpactLevel {
         None = "none", "Not at all", "Nada";
         Mild = "mild", "A little", "Un poco";
-        Moderate = "moderate", "Clearly", "Bastante";
+        Moderate = "moderate", "Quite a bit", "Bastante";
         Severe = "severe", "Very much", "Mucho";
         Unknown = "unknown", "I don't know", "No lo sé";
         PreferNotToSay = "prefer_not_to_say", "I prefer not to say", "Prefiero no decirlo";

@@ -207,11 +207,11 @@ fn reported(rule: Rule, urgency: Urgency) -> &'static str {
         Rule::ImpulseBehavior => "Patient reported urges that are new or stronger",
         Rule::SleepAttacks => "Patient reported falling asleep without warning",
         Rule::DrowsyDriving => "Patient reported sleepiness while driving",
-        Rule::IronExcessReview => "Iron is taken with ferritin above 300 ng/mL or TSAT above 45 %",
+        Rule::IronExcessReview => "Iron is taken with ferritin above 300 ng/mL or TSAT above 45%",
         Rule::AugmentationReview => "Patient reported features of augmentation",
-        Rule::IronReview => "Ferritin at most 75 ng/mL or TSAT below 20 % was reported",
+        Rule::IronReview => "Reported ferritin is at most 75 ng/mL, or TSAT is below 20%",
         Rule::AggravatingDrug => "Patient reported a medicine that can aggravate restless legs",
-        Rule::MimicReview => "Conditions that can feel like restless legs are open",
+        Rule::MimicReview => "Conditions that can mimic restless legs are not ruled out",
         Rule::IronMonitoringDue => "Iron is taken and no ferritin since its start is known",
     }
 }

@@ -35,15 +35,19 @@ pub struct AnswerTextSection {
 const NOT_KNOWN: [&str; 3] = ["unknown", "prefer_not_to_say", "not_asked"];
 
 const YES: Bilingual = Bilingual { en: "yes", es: "sí" };
-const SEE: Bilingual = Bilingual { en: "see there", es: "véase allí" };
+const SEE: Bilingual = Bilingual { en: "see the list", es: "véase la lista" };
 const NO: Bilingual = Bilingual { en: "no", es: "no" };
 
 /// Returns the answered questions by section.
 pub fn by_section(answers: &Answers, language: Language) -> Vec<AnswerTextSection> {
+    select(answers, language, |_| true)
+}
+
+fn select(answers: &Answers, language: Language, wanted: impl Fn(&Value) -> bool) -> Vec<AnswerTextSection> {
     let section = |section: rls::answers::Section| {
         let mut items = Vec::new();
         for field in &section.fields {
-            let Some(value) = find(answers, &field.id) else { continue };
+            let Some(value) = find(answers, &field.id).filter(|value| wanted(value)) else { continue };
             add_text(field, &section.fields, value, language, &mut items);
         }
         AnswerTextSection { section: section.id.to_owned(), title: section.title.text(language).to_owned(), items }
@@ -51,17 +55,10 @@ pub fn by_section(answers: &Answers, language: Language) -> Vec<AnswerTextSectio
     sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
 }
 
-/// Returns the questions answered with unknown, declined or not asked.
-pub fn not_known(answers: &Answers, language: Language) -> Vec<AnswerText> {
-    let mut items = Vec::new();
-    for section in sections() {
-        for field in &section.fields {
-            let is_unknown = |value: &&Value| value.as_str().is_some_and(|value| NOT_KNOWN.contains(&value));
-            let Some(value) = find(answers, &field.id).filter(is_unknown) else { continue };
-            add_text(field, &section.fields, value, language, &mut items);
-        }
-    }
-    items
+/// Splits the answered questions into those with an answer and those answered with unknown, declined or not asked.
+pub fn by_knowledge(answers: &Answers, language: Language) -> (Vec<AnswerTextSection>, Vec<AnswerTextSection>) {
+    let is_unknown = |value: &Value| value.as_str().is_some_and(|value| NOT_KNOWN.contains(&value));
+    (select(answers, language, |value| !is_unknown(value)), select(answers, language, is_unknown))
 }
 
 /// Returns the answer at a path such as `medications.0` or `risk.ckd`. For a whole list it refers to the list.
@@ -106,7 +103,8 @@ pub fn find<'a>(answers: &'a Answers, path: &str) -> Option<&'a Value> {
 fn add_text(field: &Field, siblings: &[Field], value: &Value, language: Language, into: &mut Vec<AnswerText>) {
     // The reason why a number is missing is shown as the answer about the number.
     let number = field.id.strip_suffix("_status").and_then(|id| siblings.iter().find(|field| field.id == id));
-    if number.is_some() && value == "known" {
+    // That a number is known, or that medicines are listed, is shown by the number or the list itself.
+    if (number.is_some() && value == "known") || (field.id == "medications_status" && value == "listed") {
         return;
     }
     let asked = number.unwrap_or(field);
@@ -135,12 +133,13 @@ fn entry_text(children: &[Field], entry: &Map<String, Value>, language: Language
         let mut said = Vec::new();
         add_text(child, children, value, language, &mut said);
         for said in said {
-            let first = parts.is_empty();
-            parts.push(if first {
-                said.answer
-            } else {
-                format!("{}: {}", said.question.trim_end_matches('?'), said.answer)
-            });
+            match parts.last_mut() {
+                None => parts.push(said.answer),
+                // A unit follows its number.
+                Some(number) if child.name() == "unit" => *number = format!("{number} {}", said.answer),
+                Some(_) if said.question.ends_with('?') => parts.push(format!("{} {}", said.question, said.answer)),
+                Some(_) => parts.push(format!("{}: {}", said.question, said.answer)),
+            }
         }
     }
     parts.join("; ")
@@ -162,10 +161,19 @@ fn value_text(field: &Field, value: &Value, language: Language) -> String {
     };
     match value {
         Value::Bool(yes) => if *yes { YES } else { NO }.text(language).to_owned(),
-        Value::Number(number) => match field.unit.filter(|unit| unit.chars().any(char::is_alphabetic)) {
-            Some(unit) => format!("{number} {unit}"),
-            None => number.to_string(),
-        },
+        Value::Number(number) => {
+            let shown = number.as_f64().map_or_else(|| number.to_string(), |number| number.to_string());
+            // The other units, such as "/d", repeat the question.
+            let unit = match field.unit {
+                Some("min") => " min",
+                Some("h") => " h",
+                Some("mm[Hg]") => " mmHg",
+                Some("mg/d") => " mg",
+                Some("d") => Bilingual { en: " days", es: " días" }.text(language),
+                _ => "",
+            };
+            shown + unit
+        }
         Value::String(_) => option(value),
         Value::Array(list) => {
             let item = |item: &Value| match item {

@@ -69,8 +69,8 @@ pub struct ClinicalSummary {
     pub augmentation_features: Option<AugmentationFeatures>,
     /// The answers about daily life, veins and sleep as text.
     pub more: Vec<AnswerTextSection>,
-    /// The questions whose answer is unknown, declined or not asked.
-    pub not_known: Vec<AnswerText>,
+    /// The questions whose answer is unknown, declined or not asked, by section.
+    pub not_known: Vec<AnswerTextSection>,
     /// The number of required questions without an answer.
     pub open_questions: usize,
     /// The practitioner's review and plan. Null before the review.
@@ -255,8 +255,8 @@ const SHOWN_ELSEWHERE: [&str; 8] = [
 pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Result<ClinicalSummary> {
     let Material { intake, patient, raw, answers, computed, review, .. } = &material;
     let english = Language::English;
-    let more =
-        answer_text::by_section(raw, english).into_iter().filter(|section| AS_TEXT.contains(&section.section.as_str()));
+    let (known, not_known) = answer_text::by_knowledge(raw, english);
+    let more = known.into_iter().filter(|section| AS_TEXT.contains(&section.section.as_str()));
     let more = more.filter_map(|mut section| {
         section.items.retain(|answer| !SHOWN_ELSEWHERE.contains(&answer.field.as_str()));
         (!section.items.is_empty()).then_some(section)
@@ -297,7 +297,7 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         treatments: treatments(answers),
         augmentation_features: computed.augmentation_features,
         more: more.collect(),
-        not_known: answer_text::not_known(raw, english),
+        not_known,
         open_questions: computed.issues.iter().filter(open).count(),
         review: review.clone(),
         reviewed_at: intake.reviewed_at,

@@ -110,7 +110,7 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
 
 /// Read the summary of an intake
 ///
-/// Practitioners get everything in the order of a consultation, of drafts too, which are headed as such. Patients get their answers in
+/// Practitioners get everything, in the order of a consultation. A draft has the heading "Not submitted". Patients get their answers in
 /// plain language. Ages are as of the day of reading (`as_of`); `authored_at` is the time of the answers. With `Accept: text/html` it
 /// returns one page to print. A summary of answers, never a diagnosis.
 #[utoipa::path(

@@ -44,6 +44,12 @@ fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Fram
     let mut engine = Environment::new();
     engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     engine.add_filter("words", words);
+    engine.add_filter(
+        "ask",
+        |question: &str| {
+            if question.ends_with('?') { question.to_owned() } else { format!("{question}:") }
+        },
+    );
     engine.add_filter("number", |number: f64| number.to_string());
     let zone = frame.zone.clone();
     engine.add_filter("moment", move |text: &str| {
@@ -75,10 +81,24 @@ fn words(value: &str, field: Option<&str>) -> String {
         options.iter().find(|option| option.value == value).map(|option| option.en.to_owned())
     });
     labelled.unwrap_or_else(|| match value {
-        "ferritin_le_75_or_tsat_lt_20" => "ferritin at most 75 ng/mL or TSAT below 20 %".to_owned(),
+        "ferritin_le_75_or_tsat_lt_20" => "ferritin at most 75 ng/mL or TSAT below 20%".to_owned(),
         "ferritin_gt_75_le_100" => "ferritin above 75 and at most 100 ng/mL".to_owned(),
         "not_computed_esrd" => "not computed: kidney failure or dialysis".to_owned(),
         "not_computed_minor" => "not computed: under 18".to_owned(),
+        "features_present_needs_clinician_review" => {
+            "All four features reported; other causes still need a clinician's review".to_owned()
+        }
+        "features_not_all_reported" => "Not all four features reported".to_owned(),
+        "incomplete" => "Screening incomplete: at least one feature is unknown".to_owned(),
+        "not_solely_explained" => "yes".to_owned(),
+        "solely_explained" => "no".to_owned(),
+        "genetics" => "family history".to_owned(),
+        "alpha2delta" => "alpha-2-delta ligand".to_owned(),
+        "iron_iv" => "intravenous iron".to_owned(),
+        "iron_oral" => "oral iron".to_owned(),
+        "ssri" | "snri" => value.to_uppercase(),
+        "en" => "English".to_owned(),
+        "es" => "Spanish".to_owned(),
         other => other.replace('_', " "),
     })
 }

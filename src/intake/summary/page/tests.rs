@@ -156,7 +156,7 @@ fn full() -> ClinicalSummary {
         treatments: treatments(&given),
         augmentation_features: Some(AugmentationFeatures { yes: 1, no: 2, unknown: 3 }),
         more: vec![section(&["Yes", "No"])],
-        not_known: vec![said("I don't know"), said("Not asked")],
+        not_known: vec![section(&["I don't know", "Not asked"]), section(&["I don't know"])],
         open_questions: 1,
         review: Some(review(&json!({
             "mimic_review": "not_solely_explained", "plan_note": "Iron.", "recheck_on": "2026-09-01",
@@ -224,7 +224,7 @@ fn the_page_for_practitioners_has_the_day_of_ages_and_whole_results() {
     summary.tests[0].result = Some(result.clone());
     let page = with_frame(|frame| clinical_page(&summary, frame).expect("a page"));
     for part in
-        ["answers of Mar 2, 2026, 9:00 AM", "ages as of 2026-06-04", "58 years", "<td>23 d</td>", result.as_str()]
+        ["answered Mar 2, 2026, 9:00 AM", "ages as of 2026-06-04", "58 years", "<td>23 days</td>", result.as_str()]
     {
         assert!(page.contains(part), "{part} in {page}");
     }
