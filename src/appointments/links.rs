@@ -3,73 +3,23 @@
 //! account may act for the patient, so a guardian's link ends with the guardian's access.
 
 use actix_web::{HttpResponse, delete, post};
-use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use text::Language;
 use utoipa::ToSchema;
 
 use super::appointment::AppointmentDetails;
+use super::link_tokens;
 use super::notice::{self, Notice};
 use super::queries;
 use super::status::{AppointmentStatus, AppointmentStep};
 use super::steps;
-use crate::accounts::tokens;
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Once, Principal, Tx};
-use crate::db::schema::{appointment_links, appointments};
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, IdempotencyKey, PathId, response};
-use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
+use crate::ids::AppointmentId;
 use crate::messages::{self, calendar};
-use crate::patients;
-
-/// Creates a link for the mail to an account, or to the address in the record, and returns its token. Only the token's hash is
-/// stored.
-pub fn issue(tx: &mut Tx<impl Principal>, appointment: AppointmentId, account: Option<UserId>) -> Result<String> {
-    let token = tokens::opaque(&tx.env.entropy);
-    diesel::insert_into(appointment_links::table)
-        .values((
-            appointment_links::id.eq(tx.env.new_id::<AppointmentLinkId>()),
-            appointment_links::appointment_id.eq(appointment),
-            appointment_links::user_id.eq(account),
-            appointment_links::token_hash.eq(tokens::hash(&token)),
-            appointment_links::created_at.eq(tx.now),
-        ))
-        .execute(tx.conn)?;
-    Ok(token)
-}
-
-/// Finds the appointment of a link that works.
-///
-/// # Errors
-/// [`Error::NotFound`], whatever the reason.
-fn look_up(tx: &mut Tx<impl Principal>, token: &str) -> Result<AppointmentId> {
-    let (id, patient, account) = appointment_links::table
-        .inner_join(appointments::table.on(appointments::id.eq(appointment_links::appointment_id)))
-        .filter(appointment_links::token_hash.eq(tokens::hash(token)))
-        .filter(appointment_links::revoked_at.is_null())
-        .filter(appointments::ends_at.gt(tx.now))
-        .select((appointments::id, appointments::patient_id, appointment_links::user_id))
-        .first::<(AppointmentId, PatientId, Option<UserId>)>(tx.conn)?;
-    match account {
-        Some(account) if !patients::access::account_may_act_for(tx.conn, tx.now, account, patient)? => {
-            Err(Error::NotFound)
-        }
-        _ => Ok(id),
-    }
-}
-
-/// Revokes all links of an appointment that work.
-fn revoke_all(tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
-    let open = appointment_links::table
-        .filter(appointment_links::appointment_id.eq(appointment))
-        .filter(appointment_links::revoked_at.is_null());
-    diesel::update(open)
-        .set((appointment_links::revoked_at.eq(Some(tx.now)), appointment_links::revoked_by.eq(Some(tx.actor.user_id))))
-        .execute(tx.conn)?;
-    Ok(())
-}
 
 /// The token of a link.
 #[derive(Deserialize, ToSchema)]
@@ -191,7 +141,7 @@ impl LinkedAppointment {
 pub async fn view(context: &Context<Anonymous>, link: ViewAppointmentLinkRequest) -> Result<LinkedAppointment> {
     context
         .read(move |tx| {
-            let id = look_up(tx, &link.token)?;
+            let id = link_tokens::look_up(tx, &link.token)?;
             let found = queries::find_authorised(tx, id)?;
             tx.audit.note_object(id.0);
             LinkedAppointment::new(tx, found)
@@ -211,10 +161,10 @@ pub async fn cancel(
     let (token, reason) = cancellation.checked()?;
     // A repeat gets the stored response only while the link works, since no one is signed in.
     let repeated = token.clone();
-    context.read(move |tx| look_up(tx, &repeated)).await?;
+    context.read(move |tx| link_tokens::look_up(tx, &repeated)).await?;
     context
         .change_once(once, move |tx| {
-            let id = look_up(tx, &token)?;
+            let id = link_tokens::look_up(tx, &token)?;
             let mut found = queries::lock_authorised(tx, id)?;
             tx.audit.note_object(id.0);
             if found.appointment.status != AppointmentStatus::Cancelled {
@@ -240,7 +190,7 @@ pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<(
                     "Only a booked appointment that is not over has links.",
                 ));
             }
-            revoke_all(tx, id)?;
+            link_tokens::revoke_all(tx, id)?;
             messages::outbox::supersede(tx.conn, id, tx.now)?;
             notice::send(tx, Notice::Booked, &found)
         })
@@ -256,7 +206,7 @@ pub async fn revoke(context: &Context, id: AppointmentId) -> Result<()> {
     context
         .change(move |tx| {
             queries::find(tx, id)?;
-            revoke_all(tx, id)
+            link_tokens::revoke_all(tx, id)
         })
         .await
 }

@@ -11,6 +11,7 @@ pub mod booking;
 pub mod code;
 pub mod export;
 pub mod history;
+pub mod link_tokens;
 pub mod links;
 pub mod listing;
 pub mod notice;

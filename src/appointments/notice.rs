@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::appointment::AppointmentDetails;
 use super::code::ConfirmationCode;
-use super::links;
+use super::link_tokens;
 use crate::context::{Principal, Tx};
 use crate::error::Result;
 use crate::intake::model::IntakeStanding;
@@ -49,7 +49,7 @@ pub fn send(tx: &mut Tx<impl Principal>, notice: Notice, found: &AppointmentDeta
         }
         // A telephone call has no link, and a cancelled appointment has nothing to look up.
         if recipient.email.is_some() && !matches!(notice, Notice::Cancelled { .. }) {
-            content.token = Some(links::issue(tx, appointment.id, account)?);
+            content.token = Some(link_tokens::issue(tx, appointment.id, account)?);
         }
         let mail = match notice {
             Notice::Booked => Mail::AppointmentBooked(content),

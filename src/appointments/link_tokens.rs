@@ -1,0 +1,57 @@
+//! The stored tokens of the links in appointment mails.
+
+use diesel::prelude::*;
+
+use crate::accounts::tokens;
+use crate::context::{Principal, Tx};
+use crate::db::schema::{appointment_links, appointments};
+use crate::error::{Error, Result};
+use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
+use crate::patients;
+
+/// Creates a link for the mail to an account, or to the address in the record, and returns its token. Only the token's hash is
+/// stored.
+pub fn issue(tx: &mut Tx<impl Principal>, appointment: AppointmentId, account: Option<UserId>) -> Result<String> {
+    let token = tokens::opaque(&tx.env.entropy);
+    diesel::insert_into(appointment_links::table)
+        .values((
+            appointment_links::id.eq(tx.env.new_id::<AppointmentLinkId>()),
+            appointment_links::appointment_id.eq(appointment),
+            appointment_links::user_id.eq(account),
+            appointment_links::token_hash.eq(tokens::hash(&token)),
+            appointment_links::created_at.eq(tx.now),
+        ))
+        .execute(tx.conn)?;
+    Ok(token)
+}
+
+/// Finds the appointment of a link that works.
+///
+/// # Errors
+/// [`Error::NotFound`], whatever the reason.
+pub fn look_up(tx: &mut Tx<impl Principal>, token: &str) -> Result<AppointmentId> {
+    let (id, patient, account) = appointment_links::table
+        .inner_join(appointments::table.on(appointments::id.eq(appointment_links::appointment_id)))
+        .filter(appointment_links::token_hash.eq(tokens::hash(token)))
+        .filter(appointment_links::revoked_at.is_null())
+        .filter(appointments::ends_at.gt(tx.now))
+        .select((appointments::id, appointments::patient_id, appointment_links::user_id))
+        .first::<(AppointmentId, PatientId, Option<UserId>)>(tx.conn)?;
+    match account {
+        Some(account) if !patients::access::account_may_act_for(tx.conn, tx.now, account, patient)? => {
+            Err(Error::NotFound)
+        }
+        _ => Ok(id),
+    }
+}
+
+/// Revokes all links of an appointment that work.
+pub fn revoke_all(tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
+    let open = appointment_links::table
+        .filter(appointment_links::appointment_id.eq(appointment))
+        .filter(appointment_links::revoked_at.is_null());
+    diesel::update(open)
+        .set((appointment_links::revoked_at.eq(Some(tx.now)), appointment_links::revoked_by.eq(Some(tx.actor.user_id))))
+        .execute(tx.conn)?;
+    Ok(())
+}
