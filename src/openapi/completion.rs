@@ -130,6 +130,37 @@ const COMMON: &[CommonProblem] = &[
     },
 ];
 
+/// The objects whose version a response shows as its `ETag`.
+const VERSIONED: &[&str] = &[
+    "Appointment",
+    "Availability",
+    "ChangedAvailability",
+    "ChangedLocation",
+    "ChangedPractitioner",
+    "Consent",
+    "Hold",
+    "Intake",
+    "LabResult",
+    "Location",
+    "Patient",
+    "Practitioner",
+    "PractitionerException",
+    "User",
+    "VisitType",
+];
+
+fn is_versioned(response: &Response) -> bool {
+    response.content.values().any(|content| match content {
+        RefOr::T(content) => match &content.schema {
+            Some(RefOr::Ref(schema)) => {
+                schema.ref_location.rsplit('/').next().is_some_and(|name| VERSIONED.contains(&name))
+            }
+            _ => false,
+        },
+        RefOr::Ref(_) => false,
+    })
+}
+
 /// Returns the parameters that an operation itself declares.
 fn parameters(operation: &Operation) -> impl Iterator<Item = &Parameter> {
     operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
@@ -183,6 +214,7 @@ fn complete_operation(path: &str, operation: &mut Operation) {
         let RefOr::T(response) = response else { continue };
         match status.as_str() {
             "201" if has_object => add_headers(response, &["ETag", "Location", "X-Request-Id"]),
+            "200" if is_versioned(response) => add_headers(response, &["ETag", "X-Request-Id"]),
             "429" | "503" => fill(response, &["Retry-After"]),
             status if status.starts_with(['4', '5']) => fill(response, &[]),
             _ => add_headers(response, &["X-Request-Id"]),

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::{App, Engine, both};
+use crate::support::{App, Engine};
 
 /// Operations without authentication. A new operation without `security` must be added here deliberately.
 const PUBLIC: &[&str] = &[
@@ -36,38 +35,38 @@ const PUBLIC: &[&str] = &[
     "view_appointment_link",
 ];
 
-const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+pub(super) const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
-fn document() -> Value {
+pub(super) fn document() -> Value {
     serde_json::from_str(&legwork::openapi::json().expect("a document")).expect("JSON")
 }
 
 /// An operation with its path and method.
-struct Operation {
-    path: String,
-    method: String,
-    value: Value,
+pub(super) struct Operation {
+    pub(super) path: String,
+    pub(super) method: String,
+    pub(super) value: Value,
 }
 
 impl Operation {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("{} {}", self.method.to_uppercase(), self.path)
     }
 
-    fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         self.value["operationId"].as_str().unwrap_or_default()
     }
 
-    fn is_public(&self) -> bool {
+    pub(super) fn is_public(&self) -> bool {
         self.value["security"].as_array().is_none_or(Vec::is_empty)
     }
 
-    fn parameters(&self) -> Vec<&Value> {
+    pub(super) fn parameters(&self) -> Vec<&Value> {
         self.value["parameters"].as_array().into_iter().flatten().collect()
     }
 }
 
-fn operations(document: &Value) -> Vec<Operation> {
+pub(super) fn operations(document: &Value) -> Vec<Operation> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for method in METHODS {
@@ -85,7 +84,7 @@ fn operations(document: &Value) -> Vec<Operation> {
 }
 
 /// Follows a `$ref` within the document.
-fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+pub(super) fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(to) => document.pointer(to.trim_start_matches('#')).unwrap_or_else(|| panic!("{to} leads nowhere")),
         None => value,
@@ -94,17 +93,17 @@ fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
 
 /// Collects findings, and fails with all of them.
 #[derive(Default)]
-struct Findings(Vec<String>);
+pub(super) struct Findings(Vec<String>);
 
 impl Findings {
-    fn require(&mut self, holds: bool, finding: impl FnOnce() -> String) {
+    pub(super) fn require(&mut self, holds: bool, finding: impl FnOnce() -> String) {
         if !holds {
             self.0.push(finding());
         }
     }
 
     #[track_caller]
-    fn none(self) {
+    pub(super) fn none(self) {
         assert!(self.0.is_empty(), "{} findings:\n{}", self.0.len(), self.0.join("\n"));
     }
 }
@@ -341,10 +340,9 @@ fn every_response_is_described_and_every_error_is_a_problem() {
     findings.none();
 }
 
-/// Two types with one name would overwrite each other in the document silently.
-#[test]
-fn no_two_schemas_of_the_document_share_a_name() {
-    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+/// The files under `src` with their texts.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -353,10 +351,41 @@ fn no_two_schemas_of_the_document_share_a_name() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("a source file");
-                for name in schema_names(&text) {
-                    places.entry(name).or_default().push(path.clone());
-                }
+                files.push((path, text));
             }
+        }
+    }
+    files
+}
+
+/// The document has the header exactly where a handler sends it.
+#[test]
+fn an_etag_is_documented_exactly_where_it_is_sent() {
+    let document = document();
+    let sources = sources();
+    let mut findings = Findings::default();
+    for operation in operations(&document) {
+        let mark = format!("operation_id = \"{}\"", operation.id());
+        let handler = sources.iter().find_map(|(_, text)| text.split_once(&mark)).expect("a handler").1;
+        let handler = handler.split("operation_id = ").next().unwrap_or_default();
+        for (status, sends) in
+            [("200", handler.contains("response::versioned(")), ("201", handler.contains("response::created("))]
+        {
+            let response = resolve(&document, &operation.value["responses"][status]);
+            let documents = response["headers"].get("ETag").is_some();
+            findings.require(sends == documents, || format!("{} {status}: sent {sends}", operation.name()));
+        }
+    }
+    findings.none();
+}
+
+/// Two types with one name would overwrite each other in the document silently.
+#[test]
+fn no_two_schemas_of_the_document_share_a_name() {
+    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for (path, text) in sources() {
+        for name in schema_names(&text) {
+            places.entry(name).or_default().push(path.clone());
         }
     }
     assert!(places.len() > 5, "the scan finds the types: {places:?}");
@@ -390,96 +419,6 @@ fn schema_names(source: &str) -> Vec<String> {
         }
     }
     names
-}
-
-/// A path with its parameters filled in.
-fn filled(path: &str, id: &str) -> String {
-    path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect::<Vec<_>>().join("/")
-}
-
-const NOBODY: &str = "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55";
-
-/// A request that is valid according to the document.
-async fn call(
-    client: &crate::support::Client,
-    operation: &Operation,
-    path: &str,
-    body: Option<Value>,
-) -> crate::support::Reply {
-    let method: Method = operation.method.to_uppercase().parse().expect("a method");
-    let mut headers = Vec::new();
-    if let Some(content) = operation.value["requestBody"]["content"].as_object() {
-        headers.push(("Content-Type", content.keys().next().expect("a media type").as_str()));
-    }
-    for parameter in operation.parameters().into_iter().filter(|parameter| parameter["in"] == "header") {
-        match parameter["name"].as_str() {
-            Some("If-Match") => headers.push(("If-Match", "\"1\"")),
-            Some("Idempotency-Key") => headers.push(("Idempotency-Key", "a-key-of-the-sweep")),
-            _ => {}
-        }
-    }
-    let body = body.filter(|_| operation.value.get("requestBody").is_some());
-    client.send(method, path, &headers, body).await
-}
-
-both! {
-    /// The list comes from the document, so that no operation is left out.
-    async fn operations_that_are_not_public_require_authentication_first(app: App) {
-        let document = document();
-        let anon = app.anon();
-        for operation in operations(&document).iter().filter(|operation| !operation.is_public()) {
-            for path in [filled(&operation.path, NOBODY), format!("{}?nonsense=1", filled(&operation.path, "nonsense"))] {
-                for body in [json!({}), json!({"nonsense": 1}), json!([1])] {
-                    call(&anon, operation, &path, Some(body)).await.problem(401, "unauthenticated");
-                }
-            }
-        }
-    }
-
-    /// Also if a fixed segment matches the parameter of another path, which has the method.
-    async fn every_path_accepts_its_methods_and_names_them_otherwise(app: App) {
-        let document = document();
-        let (anon, mut findings) = (app.anon(), Findings::default());
-        for (path, item) in document["paths"].as_object().expect("paths") {
-            let own: BTreeSet<_> = METHODS.iter().filter(|method| item.get(**method).is_some()).map(|method| method.to_uppercase()).collect();
-            for method in METHODS.map(str::to_uppercase) {
-                let reply = anon.send(method.parse().expect("a method"), &filled(path, NOBODY), &[], None).await;
-                findings.require((reply.status == 405) != own.contains(&method), || format!("{method} {path}: {}", reply.status));
-                if !own.contains(&method) {
-                    let allowed: BTreeSet<_> = reply.header("allow").split(", ").filter(|it| *it != "HEAD").map(str::to_owned).collect();
-                    findings.require(allowed == own, || format!("{method} {path}: Allow: {}", reply.header("allow")));
-                }
-            }
-        }
-        findings.none();
-    }
-
-    async fn no_operation_answers_random_input_with_500(app: App) {
-        let document = document();
-        let (admin, desk, doctor, patient) = (app.admin().await, app.desk().await, app.doctor().await, app.patient("ann").await);
-        let clients = [app.anon(), admin, desk, doctor, patient.client.clone()];
-        let mut findings = Findings::default();
-        for operation in operations(&document) {
-            // Signing out would end the session of this test.
-            if operation.id() == "delete_current_session" {
-                continue;
-            }
-            for client in &clients {
-                for path in [filled(&operation.path, NOBODY), filled(&operation.path, "nonsense"), format!("{}?nonsense=1", filled(&operation.path, NOBODY))] {
-                    for body in [json!({}), json!({"nonsense": 1}), json!([1]), json!("x"), json!(null)] {
-                        let reply = call(client, &operation, &path, Some(body)).await;
-                        if reply.status >= 400 {
-                            reply.problem(reply.status, &reply.string("/code"));
-                        }
-                        findings.require(reply.status < 500, || format!("{}: {}", reply.request, reply.text));
-                        let strict = path.starts_with("/v1") && path.ends_with("?nonsense=1");
-                        findings.require(!strict || reply.status >= 400, || format!("{} took an unknown parameter: {}", reply.request, reply.status));
-                    }
-                }
-            }
-        }
-        findings.none();
-    }
 }
 
 /// The committed document is served, and its page requests nothing from other hosts.

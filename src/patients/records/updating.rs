@@ -73,7 +73,7 @@ pub async fn update(
     operation_id = "get_patient",
     security(("bearer" = [])),
     params(("id" = PatientId, Path, description = "The patient")),
-    responses((status = 200, description = "The patient", body = PatientView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The patient", body = PatientView)),
 )]
 #[get("/v1/patients/{id}")]
 pub(in crate::patients) async fn get_patient(context: Context, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
@@ -94,7 +94,7 @@ pub(in crate::patients) async fn get_patient(context: Context, PathId(id): PathI
     ),
     request_body(content = PatientPatch, content_type = "application/merge-patch+json"),
     responses(
-        (status = 200, description = "The changed patient", body = PatientView, headers(("ETag" = String))),
+        (status = 200, description = "The changed patient", body = PatientView),
         (status = 409, description = "`identifier_taken`: another patient has an identifier; `pointer` names the identifier, `taken_by` the patient"),
     ),
 )]

@@ -301,7 +301,7 @@ fn store(
     operation_id = "get_availability",
     security(("bearer" = [])),
     params(("id" = PractitionerId, Path, description = "The practitioner")),
-    responses((status = 200, description = "The weekly hours", body = Availability, headers(("ETag" = String)))),
+    responses((status = 200, description = "The weekly hours", body = Availability)),
 )]
 #[get("/v1/practitioners/{id}/availability")]
 pub(in crate::scheduling) async fn get_availability(
@@ -325,8 +325,7 @@ pub(in crate::scheduling) async fn get_availability(
         ("If-Match" = String, Header),
     ),
     request_body = Availability,
-    responses((status = 200, description = "The new weekly hours, with the affected appointments", body = ChangedAvailability,
-        headers(("ETag" = String)))),
+    responses((status = 200, description = "The new weekly hours, with the affected appointments", body = ChangedAvailability)),
 )]
 #[put("/v1/practitioners/{id}/availability")]
 pub(in crate::scheduling) async fn replace_availability(

@@ -357,7 +357,7 @@ pub(in crate::scheduling) async fn create_exception(
     operation_id = "get_exception",
     security(("bearer" = [])),
     params(("id" = ExceptionId, Path, description = "The exception")),
-    responses((status = 200, description = "The exception", body = ExceptionView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The exception", body = ExceptionView)),
 )]
 #[get("/v1/exceptions/{id}")]
 pub(in crate::scheduling) async fn get_exception(

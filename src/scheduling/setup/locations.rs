@@ -335,7 +335,7 @@ pub(in crate::scheduling) async fn list_locations(
     tag = "locations",
     operation_id = "get_location",
     params(("id" = LocationId, Path, description = "The location")),
-    responses((status = 200, description = "The location", body = LocationView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The location", body = LocationView)),
 )]
 #[get("/v1/locations/{id}")]
 pub(in crate::scheduling) async fn get_location(
@@ -370,7 +370,7 @@ pub(in crate::scheduling) async fn create_location(
 
 /// Change a location
 ///
-/// Administrators only. With another time zone or slot length, the free slots of the practitioners who work there are cut again.
+/// Administrators only. With another time zone or slot length, the free slots of the practitioners who work there are divided anew.
 /// Booked appointments stay. The response lists those that the practitioner's hours no longer cover, and so does `needs_attention`.
 /// The slot length must divide the duration of every visit type that is offered there.
 #[utoipa::path(
@@ -382,7 +382,7 @@ pub(in crate::scheduling) async fn create_location(
         ("If-Match" = String, Header),
     ),
     request_body(content = LocationPatch, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The changed location, with the affected appointments", body = ChangedLocation, headers(("ETag" = String)))),
+    responses((status = 200, description = "The changed location, with the affected appointments", body = ChangedLocation)),
 )]
 #[patch("/v1/locations/{id}")]
 pub(in crate::scheduling) async fn update_location(

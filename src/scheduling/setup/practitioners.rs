@@ -422,7 +422,7 @@ pub(in crate::scheduling) async fn list_practitioners(
     tag = "practitioners",
     operation_id = "get_practitioner",
     params(("id" = PractitionerId, Path, description = "The practitioner")),
-    responses((status = 200, description = "The practitioner", body = PractitionerView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The practitioner", body = PractitionerView)),
 )]
 #[get("/v1/practitioners/{id}")]
 pub(in crate::scheduling) async fn get_practitioner(
@@ -472,7 +472,7 @@ pub(in crate::scheduling) async fn create_practitioner(
     ),
     request_body(content = PractitionerPatch, content_type = "application/merge-patch+json"),
     responses(
-        (status = 200, description = "The changed practitioner, with the affected appointments", body = ChangedPractitioner, headers(("ETag" = String))),
+        (status = 200, description = "The changed practitioner, with the affected appointments", body = ChangedPractitioner),
         (status = 409, description = "`identifier_taken`: another practitioner has an identifier; `pointer` names the identifier, `taken_by` the practitioner"),
     ),
 )]

@@ -360,7 +360,7 @@ pub(in crate::scheduling) async fn list_visit_types(
     tag = "visit types",
     operation_id = "get_visit_type",
     params(("id" = VisitTypeId, Path, description = "The visit type")),
-    responses((status = 200, description = "The visit type", body = VisitTypeView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The visit type", body = VisitTypeView)),
 )]
 #[get("/v1/visit-types/{id}")]
 pub(in crate::scheduling) async fn get_visit_type(
@@ -406,7 +406,7 @@ pub(in crate::scheduling) async fn create_visit_type(
         ("If-Match" = String, Header),
     ),
     request_body(content = VisitTypePatch, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The changed visit type", body = VisitTypeView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The changed visit type", body = VisitTypeView)),
 )]
 #[patch("/v1/visit-types/{id}")]
 pub(in crate::scheduling) async fn update_visit_type(

@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::{holds, slots};
-use crate::error::{Error, Result};
+use crate::error::{Conflict, Error, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{HoldId, SlotId, UserId, VisitTypeId};
@@ -68,7 +68,7 @@ pub(super) fn redeemable(conn: &mut Conn, hold: HoldId, user: UserId, now: Times
             let detail = "You have no such hold: it lapsed, or it was released, replaced or used. \
                 Hold the slot again if it is still free.";
             let members = [("pointer".to_owned(), "/hold_id".into())].into_iter().collect();
-            Err(Error::conflict_with("hold_lapsed", detail, members))
+            Err(Error::conflict_with(Conflict::HOLD_LAPSED, detail, members))
         }
         Err(other) => Err(other),
     }
@@ -235,16 +235,16 @@ pub async fn read(context: &Context, id: HoldId) -> Result<Versioned<HoldView>> 
 ///
 /// # Errors
 /// [`Error::NotFound`]; the conflicts `hold_lapsed` and `hold_renewed`.
-pub async fn renew(context: &Context, once: Once, id: HoldId) -> Result<HoldView> {
+pub async fn renew(context: &Context, once: Once, id: HoldId) -> Result<Versioned<HoldView>> {
     context.require(Action::SlotHold)?;
     context.change_once(once, move |tx| extend(tx, id)).await
 }
 
-fn extend(tx: &mut Tx, id: HoldId) -> Result<HoldView> {
+fn extend(tx: &mut Tx, id: HoldId) -> Result<Versioned<HoldView>> {
     let mut hold = find(tx.conn, id, tx.actor.user_id)?;
     if hold.expires_at <= tx.now {
         let detail = "The hold lapsed. Hold the slot again if it is still free.";
-        return Err(Error::conflict("hold_lapsed", detail));
+        return Err(Error::conflict(Conflict::HOLD_LAPSED, detail));
     }
     if hold.renewed {
         let detail = "The hold was renewed before. Book before it lapses, or hold the slot again afterwards.";
@@ -263,7 +263,7 @@ fn extend(tx: &mut Tx, id: HoldId) -> Result<HoldView> {
         .set(slots::held_until.eq(hold.expires_at))
         .execute(tx.conn)?;
     let offer = offers::find(tx.conn, hold.slot_id, hold.visit_type_id)?;
-    Ok(HoldView::versioned(tx.conn, &hold, &offer)?.object)
+    HoldView::versioned(tx.conn, &hold, &offer)
 }
 
 /// Releases a hold of the caller.
@@ -322,7 +322,7 @@ pub(in crate::scheduling) async fn create_hold(
     operation_id = "get_hold",
     security(("bearer" = [])),
     params(("id" = HoldId, Path, description = "The hold")),
-    responses((status = 200, description = "The hold", body = HoldView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The hold", body = HoldView)),
 )]
 #[get("/v1/holds/{id}")]
 pub(in crate::scheduling) async fn get_hold(context: Context, PathId(id): PathId<HoldId>) -> Result<HttpResponse> {
@@ -351,7 +351,7 @@ pub(in crate::scheduling) async fn renew_hold(
     PathId(id): PathId<HoldId>,
     key: IdempotencyKey,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&renew(&context, key.once_without_body(), id).await?))
+    Ok(response::versioned(&renew(&context, key.once_without_body(), id).await?))
 }
 
 /// Release a hold
