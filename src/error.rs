@@ -105,7 +105,7 @@ impl fmt::Display for Refusal {
 /// What the request conflicts with.
 #[derive(Debug, Clone)]
 pub struct Conflict {
-    /// Stable, in snake case.
+    /// Stable, in snake case. Codes that the service compares are constants of this type.
     pub code: &'static str,
     /// For a person.
     pub detail: String,
@@ -132,6 +132,15 @@ impl FieldError {
     pub fn new(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), code: code.to_owned(), detail: detail.into() }
     }
+}
+
+impl Conflict {
+    /// Another account has the e-mail address.
+    pub const EMAIL_TAKEN: &str = "email_taken";
+    /// The hold has expired, or has no slot any more.
+    pub const HOLD_LAPSED: &str = "hold_lapsed";
+    /// The time slot is not free.
+    pub const SLOT_TAKEN: &str = "slot_taken";
 }
 
 impl Error {

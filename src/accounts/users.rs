@@ -16,8 +16,9 @@ use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
+use crate::http::paging::PageParams;
 use crate::http::response::{self, Versioned};
-use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, Patch, PathId};
+use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
 use crate::ids::{PractitionerId, UserId};
 use crate::messages::model::{Mail, MessageKind};
 use crate::messages::outbox;
@@ -165,13 +166,10 @@ pub fn send_invitation(tx: &mut Conn, env: &Env, user: &User) -> Result<()> {
 
 /// The accounts to return.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UserFilter {
     /// Only accounts of this role.
     role: Option<Role>,
-    cursor: Option<String>,
-    limit: Option<i64>,
 }
 
 /// A page of accounts.
@@ -188,16 +186,15 @@ pub struct UserPage {
 ///
 /// # Errors
 /// Every broken rule of the filter.
-pub async fn list(context: &Context, filter: UserFilter) -> Result<UserPage> {
+pub async fn list(context: &Context, filter: UserFilter, page: PageParams) -> Result<UserPage> {
     context.require(Action::UserManage)?;
-    let UserFilter { role, cursor, limit } = filter;
-    let (after, limit) = (Cursor::read(cursor.as_deref(), LIST)?, Limit::new(limit)?);
+    let page = page.of(LIST)?;
     let users = context.read(move |tx| {
-        let users = store::list(tx.conn, role, after, limit)?;
+        let users = store::list(tx.conn, filter.role, page.after, page.limit)?;
         tx.audit.note_shown(store::patients_of(tx.conn, &users)?);
         Ok(users)
     });
-    let (users, next_cursor) = limit.page(users.await?, LIST, |user| (user.created_at, user.id.0));
+    let (users, next_cursor) = page.cut(users.await?, |user| (user.created_at, user.id.0));
     Ok(UserPage { items: users.iter().map(UserView::from).collect(), next_cursor })
 }
 
@@ -329,12 +326,16 @@ pub(super) async fn create_user(context: Context, key: IdempotencyKey, body: Bod
     tag = "users",
     operation_id = "list_users",
     security(("bearer" = [])),
-    params(UserFilter),
+    params(UserFilter, PageParams),
     responses((status = 200, description = "The accounts", body = UserPage)),
 )]
 #[get("/v1/users")]
-pub(super) async fn list_users(context: Context, Params(filter): Params<UserFilter>) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, filter).await?))
+pub(super) async fn list_users(
+    context: Context,
+    Params(filter): Params<UserFilter>,
+    Params(page): Params<PageParams>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&list(&context, filter, page).await?))
 }
 
 /// Read an account

@@ -124,8 +124,8 @@ pub async fn read(context: &Context, id: PractitionerId, day: Option<Day>) -> Re
 
 /// Read a practitioner's day
 ///
-/// Staff only. Returns the appointments of a day that are not cancelled, with the patient data that the desk needs, and the gaps: free time,
-/// held and blocked time, time off and closures. A practitioner who works in two time zones has the day of each of them.
+/// Staff only. Returns the appointments of a day that are not cancelled, with the patient data that the desk needs, and the gaps:
+/// free time, held and blocked time, time off and closures. If the practitioner works in two time zones, the day of each zone is included.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "get_agenda",

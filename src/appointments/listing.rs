@@ -14,7 +14,7 @@ use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::{Check, Result};
-use crate::http::paging::{Cursor, Limit, next_pass};
+use crate::http::paging::{PageParams, next_pass};
 use crate::http::response::{self, Versioned};
 use crate::http::{Params, PathId};
 use crate::identifiers::Token;
@@ -52,7 +52,6 @@ pub struct AppointmentPage {
 
 /// The filters of a list of appointments. All that are given must match.
 #[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AppointmentFilter {
     /// The patient.
@@ -81,12 +80,10 @@ pub struct AppointmentFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
-    cursor: Option<String>,
-    limit: Option<i64>,
 }
 
 impl AppointmentFilter {
-    fn parse(self) -> Result<(Filter, Option<Cursor>, Limit)> {
+    fn parse(self) -> Result<Filter> {
         let mut check = Check::new();
         let confirmation_code = self
             .confirmation_code
@@ -98,7 +95,7 @@ impl AppointmentFilter {
         }
         let identifier = self.identifier.as_deref().and_then(|text| check.field("?identifier", Token::parse(text)));
         check.done()?;
-        let filter = Filter {
+        Ok(Filter {
             patient_id: self.patient_id,
             practitioner_id: self.practitioner_id,
             location_id: self.location_id,
@@ -110,9 +107,7 @@ impl AppointmentFilter {
             words,
             identifier,
             updated_since: self.updated_since,
-        };
-        let after = Cursor::read(self.cursor.as_deref(), filter.list())?;
-        Ok((filter, after, Limit::new(self.limit)?))
+        })
     }
 }
 
@@ -134,16 +129,17 @@ pub async fn read(context: &Context, id: AppointmentId) -> Result<Versioned<Appo
 ///
 /// # Errors
 /// Every broken rule of the filter.
-pub async fn list(context: &Context, filter: AppointmentFilter) -> Result<AppointmentPage> {
+pub async fn list(context: &Context, filter: AppointmentFilter, page: PageParams) -> Result<AppointmentPage> {
     context.require(Action::AppointmentRead)?;
     if filter.needs_attention.is_some() {
         context.require(Action::AppointmentProgress)?;
     }
-    let (filter, after, limit) = filter.parse()?;
-    let next_updated_since = next_pass(context.env.now(), filter.updated_since, after.as_ref());
+    let filter = filter.parse()?;
+    let page = page.of(filter.list())?;
+    let next_updated_since = next_pass(context.env.now(), filter.updated_since, page.after.as_ref());
     context
         .read(move |tx| {
-            let (found, next_cursor) = queries::page(tx, &filter, after, limit)?;
+            let (found, next_cursor) = queries::page(tx, &filter, page.after, page.limit)?;
             let items = found.into_iter().map(|found| AppointmentView::new(tx, found)).collect::<Result<_>>()?;
             Ok(AppointmentPage { items, next_cursor, next_updated_since })
         })
@@ -160,15 +156,16 @@ pub async fn list(context: &Context, filter: AppointmentFilter) -> Result<Appoin
     tag = "appointments",
     operation_id = "list_appointments",
     security(("bearer" = [])),
-    params(AppointmentFilter),
+    params(AppointmentFilter, PageParams),
     responses((status = 200, description = "A page", body = AppointmentPage)),
 )]
 #[get("/v1/appointments")]
 pub(super) async fn list_appointments(
     context: Context,
     Params(filter): Params<AppointmentFilter>,
+    Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, filter).await?))
+    Ok(response::ok(&list(&context, filter, page).await?))
 }
 
 /// Read an appointment

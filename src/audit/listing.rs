@@ -14,7 +14,8 @@ use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::{Check, FieldError, Result};
-use crate::http::{Cursor, Limit, Params, response};
+use crate::http::paging::PageParams;
+use crate::http::{Params, response};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 use crate::role::Role;
 
@@ -105,7 +106,6 @@ pub struct AuditEventPage {
 
 /// The filters of a list of audit events. All that are given must match.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditEventFilter {
     /// The patient whose record an event is about, or who was shown among others.
@@ -123,15 +123,13 @@ pub struct AuditEventFilter {
     from: Option<Timestamp>,
     /// The latest time, exclusive.
     to: Option<Timestamp>,
-    cursor: Option<String>,
-    limit: Option<i64>,
 }
 
 /// The list's name in its cursors.
 const LIST: &str = "audit-events";
 
 impl AuditEventFilter {
-    fn parse(self) -> Result<(Filter, Option<Cursor>, Limit)> {
+    fn parse(self) -> Result<Filter> {
         let mut check = Check::new();
         if let Some(operation) = &self.operation {
             let is_id = operation.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
@@ -144,9 +142,8 @@ impl AuditEventFilter {
             check.add(FieldError::new("?to", "out_of_range", "must be later than `from`"));
         }
         check.done()?;
-        let Self { patient_id, actor_id, object_id, operation, outcome, from, to, cursor, limit } = self;
-        let filter = Filter { patient_id, actor_id, object_id, operation, outcome, from, to };
-        Ok((filter, Cursor::read(cursor.as_deref(), LIST)?, Limit::new(limit)?))
+        let Self { patient_id, actor_id, object_id, operation, outcome, from, to } = self;
+        Ok(Filter { patient_id, actor_id, object_id, operation, outcome, from, to })
     }
 }
 
@@ -154,17 +151,17 @@ impl AuditEventFilter {
 ///
 /// # Errors
 /// Every broken rule of the filter.
-pub async fn list(context: &Context, filter: AuditEventFilter) -> Result<AuditEventPage> {
+pub async fn list(context: &Context, filter: AuditEventFilter, page: PageParams) -> Result<AuditEventPage> {
     context.require(Action::AuditRead)?;
-    let (filter, after, limit) = filter.parse()?;
+    let (filter, page) = (filter.parse()?, page.of(LIST)?);
     // A question about a patient's record is itself an event about the patient.
     if let Some(patient) = filter.patient_id {
         context.audit.note_patient(patient);
     }
     context
         .read(move |tx| {
-            let found = store::list(tx.conn, &filter, after, limit)?;
-            let (found, next_cursor) = limit.page(found, LIST, |event| (event.at, event.id.0));
+            let found = store::list(tx.conn, &filter, page.after, page.limit)?;
+            let (found, next_cursor) = page.cut(found, |event| (event.at, event.id.0));
             let names = store::names(tx.conn, &found)?;
             let openings = || found.iter().filter(|event| event.operation == break_glass::OPERATION);
             let opening_ids = openings().filter_map(|event| event.object_id).collect();
@@ -186,13 +183,14 @@ pub async fn list(context: &Context, filter: AuditEventFilter) -> Result<AuditEv
     tag = "audit",
     operation_id = "list_audit_events",
     security(("bearer" = [])),
-    params(AuditEventFilter),
+    params(AuditEventFilter, PageParams),
     responses((status = 200, description = "A page of events", body = AuditEventPage)),
 )]
 #[get("/v1/audit-events")]
 pub(super) async fn list_audit_events(
     context: Context,
     Params(filter): Params<AuditEventFilter>,
+    Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, filter).await?))
+    Ok(response::ok(&list(&context, filter, page).await?))
 }

@@ -3,7 +3,7 @@
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
 
 use super::damage;
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 
 /// A constraint and the error of its violation.
 struct Meaning {
@@ -18,7 +18,7 @@ const MEANINGS: &[Meaning] = &[
     Meaning {
         name: "users_email_key",
         sqlite_columns: Some("users.email_key"),
-        error: || Error::conflict("email_taken", "An account with this e-mail address exists."),
+        error: || Error::conflict(Conflict::EMAIL_TAKEN, "An account with this e-mail address exists."),
     },
     Meaning {
         name: "patient_access_own_account",
@@ -33,7 +33,7 @@ const MEANINGS: &[Meaning] = &[
     Meaning {
         name: "appointments_practitioner_overlap",
         sqlite_columns: None,
-        error: || Error::conflict("slot_taken", "The practitioner has another appointment at that time."),
+        error: || Error::conflict(Conflict::SLOT_TAKEN, "The practitioner has another appointment at that time."),
     },
     Meaning {
         name: "appointments_patient_overlap",

@@ -18,7 +18,9 @@ pub const MAX_LIMIT: u8 = 200;
 /// instance's clock. No transaction takes as long as this.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
 
-/// The part of a list that a request asks for. Each list adds its own filters beside it.
+/// The part of a list that a request asks for. A handler extracts it beside the filters of its list: each reads its own parameters, and
+/// parameters that the operation does not have are rejected before. The worklist of flags has a cursor of its own, because it is sorted by
+/// urgency first.
 #[derive(Debug, Clone, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageParams {
@@ -41,7 +43,8 @@ impl PageParams {
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     list: &'static str,
-    limit: Limit,
+    /// How many rows to show.
+    pub limit: Limit,
     /// The last row of the previous page; none for the first page.
     pub after: Option<Cursor>,
 }

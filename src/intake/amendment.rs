@@ -85,7 +85,7 @@ pub async fn amend(
 
 /// Amend a submitted intake
 ///
-/// Checks the amended answers in full. The version before is kept with its review. The amended answers need a review of their own.
+/// Checks the amended answers in full. The previous version is kept with its review. The amended answers need a review of their own.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "amend_intake",

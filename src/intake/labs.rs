@@ -8,7 +8,7 @@ use rls::form_dsl::{Decimal, PartialDate};
 use rls::{FilledBy, RedactedJson};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::form_context::FormContext;
 use crate::actor::Action;
@@ -18,8 +18,9 @@ use crate::db::Conn;
 use crate::db::schema::lab_results;
 use crate::env::Env;
 use crate::error::Result;
+use crate::http::paging::{Cursor, PageParams};
 use crate::http::response::{self, Versioned};
-use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId};
+use crate::http::{Body, IdempotencyKey, Params, PathId};
 use crate::ids::{LabResultId, PatientId, UserId};
 use crate::patients::{care, store as records};
 use crate::sealed::{Place, Sealed};
@@ -206,15 +207,6 @@ pub struct LabResultPage {
     pub next_cursor: Option<String>,
 }
 
-/// The page to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct LabResultFilter {
-    cursor: Option<String>,
-    limit: Option<i64>,
-}
-
 /// The name of the list in cursors.
 const LIST: &str = "lab-results";
 
@@ -222,21 +214,21 @@ const LIST: &str = "lab-results";
 ///
 /// # Errors
 /// Those of [`read`].
-pub async fn list(context: &Context, patient: PatientId, filter: LabResultFilter) -> Result<LabResultPage> {
+pub async fn list(context: &Context, patient: PatientId, page: PageParams) -> Result<LabResultPage> {
     context.require(Action::ClinicalRead)?;
-    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
+    let page = page.of(LIST)?;
     care::read_clinical(context, move |tx| {
         let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
         care::require(tx.conn, tx.env, tx.actor, patient.id)?;
         let mut query =
             lab_results::table.filter(lab_results::patient_id.eq(patient.id)).select(Row::as_select()).into_boxed();
-        if let Some(Cursor { at, id }) = after {
+        if let Some(Cursor { at, id }) = page.after {
             let behind = lab_results::created_at.eq(at).and(lab_results::id.lt(LabResultId(id)));
             query = query.filter(lab_results::created_at.lt(at).or(behind));
         }
         let order = (lab_results::created_at.desc(), lab_results::id.desc());
-        let rows: Vec<Row> = query.order(order).limit(limit.query()).load(tx.conn)?;
-        let (rows, next_cursor) = limit.page(rows, LIST, |row| (row.created_at, row.id.0));
+        let rows: Vec<Row> = query.order(order).limit(page.rows()).load(tx.conn)?;
+        let (rows, next_cursor) = page.cut(rows, |row| (row.created_at, row.id.0));
         let items = rows.into_iter().map(|row| Ok(row.open(tx.env)?.into())).collect::<Result<_>>()?;
         Ok(LabResultPage { items, next_cursor })
     })
@@ -279,16 +271,16 @@ pub(super) async fn create_lab_result(
     tag = "intakes",
     operation_id = "list_lab_results",
     security(("bearer" = [])),
-    params(("id" = PatientId, Path, description = "The patient"), LabResultFilter),
+    params(("id" = PatientId, Path, description = "The patient"), PageParams),
     responses((status = 200, description = "A page", body = LabResultPage)),
 )]
 #[get("/v1/patients/{id}/lab-results")]
 pub(super) async fn list_lab_results(
     context: Context,
     PathId(patient): PathId<PatientId>,
-    Params(filter): Params<LabResultFilter>,
+    Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, patient, filter).await?))
+    Ok(response::ok(&list(&context, patient, page).await?))
 }
 
 /// Read a laboratory result

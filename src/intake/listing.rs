@@ -16,8 +16,8 @@ use crate::context::{Context, Tx};
 use crate::db::schema::{intakes, patients};
 use crate::db::types::Date;
 use crate::error::Result;
-use crate::http::paging::next_pass;
-use crate::http::{Cursor, Limit, Params, PathId, response};
+use crate::http::paging::{Cursor, Page, PageParams, next_pass};
+use crate::http::{Params, PathId, response};
 use crate::ids::{IntakeId, PatientId, PractitionerId};
 use crate::patients::model::Patient;
 use crate::patients::{care, store as records};
@@ -106,18 +106,14 @@ pub struct IntakePage {
 
 /// The filters of a patient's intakes.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PatientIntakeFilter {
     /// The status.
     pub status: Option<IntakeStatus>,
-    cursor: Option<String>,
-    limit: Option<i64>,
 }
 
 /// The filters of a list of intakes. All that are given must match.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct IntakeFilter {
     /// The status.
@@ -129,8 +125,6 @@ pub struct IntakeFilter {
     pub practitioner_id: Option<PractitionerId>,
     /// The earliest last change, inclusive. The next pass starts with the `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
-    cursor: Option<String>,
-    limit: Option<i64>,
 }
 
 /// The checked filters of a list. All that are set must match.
@@ -147,14 +141,19 @@ struct Filter {
 ///
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see the patient.
-pub async fn list_of_patient(context: &Context, patient: PatientId, filter: PatientIntakeFilter) -> Result<IntakePage> {
+pub async fn list_of_patient(
+    context: &Context,
+    patient: PatientId,
+    filter: PatientIntakeFilter,
+    params: PageParams,
+) -> Result<IntakePage> {
     context.require(Action::IntakeRead)?;
-    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
+    let wanted = params.of(LIST)?;
     let status = filter.status;
     context
         .read(move |tx| {
             let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
-            page(tx, &Filter { patient_id: Some(patient.id), status, ..Filter::default() }, after, limit)
+            page(tx, &Filter { patient_id: Some(patient.id), status, ..Filter::default() }, &wanted)
         })
         .await
 }
@@ -163,17 +162,17 @@ pub async fn list_of_patient(context: &Context, patient: PatientId, filter: Pati
 ///
 /// # Errors
 /// Every broken rule of the filter.
-pub async fn list(context: &Context, filter: IntakeFilter) -> Result<IntakePage> {
+pub async fn list(context: &Context, filter: IntakeFilter, params: PageParams) -> Result<IntakePage> {
     context.require(Action::IntakeList)?;
-    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
-    let IntakeFilter { status, reviewed, practitioner_id, updated_since, .. } = filter;
+    let wanted = params.of(LIST)?;
+    let IntakeFilter { status, reviewed, practitioner_id, updated_since } = filter;
     let filter = Filter { patient_id: None, status, reviewed, practitioner_id, updated_since };
-    let next_updated_since = next_pass(context.env.now(), updated_since, after.as_ref());
-    context.read(move |tx| Ok(IntakePage { next_updated_since, ..page(tx, &filter, after, limit)? })).await
+    let next_updated_since = next_pass(context.env.now(), updated_since, wanted.after.as_ref());
+    context.read(move |tx| Ok(IntakePage { next_updated_since, ..page(tx, &filter, &wanted)? })).await
 }
 
 /// Loads a page of intakes by (last change, id). The caller must have authorised the request.
-fn page(tx: &mut Tx, filter: &Filter, after: Option<Cursor>, limit: Limit) -> Result<IntakePage> {
+fn page(tx: &mut Tx, filter: &Filter, wanted: &Page) -> Result<IntakePage> {
     let mut query = intakes::table
         .inner_join(patients::table.on(patients::id.eq(intakes::patient_id)))
         .select((Intake::as_select(), Patient::as_select()))
@@ -195,14 +194,14 @@ fn page(tx: &mut Tx, filter: &Filter, after: Option<Cursor>, limit: Limit) -> Re
     if let Some(since) = filter.updated_since {
         query = query.filter(intakes::updated_at.ge(since));
     }
-    if let Some(Cursor { at, id }) = after {
+    if let Some(Cursor { at, id }) = wanted.after {
         let behind = intakes::updated_at.gt(at).or(intakes::updated_at.eq(at).and(intakes::id.gt(IntakeId(id))));
         // The first condition lets the engine begin in the index.
         query = query.filter(intakes::updated_at.ge(at)).filter(behind);
     }
     let rows: Vec<(Intake, Patient)> =
-        query.order((intakes::updated_at, intakes::id)).limit(limit.query()).load(tx.conn)?;
-    let (rows, next_cursor) = limit.page(rows, LIST, |(intake, _)| (intake.updated_at, intake.id.0));
+        query.order((intakes::updated_at, intakes::id)).limit(wanted.rows()).load(tx.conn)?;
+    let (rows, next_cursor) = wanted.cut(rows, |(intake, _)| (intake.updated_at, intake.id.0));
     tx.audit.note_shown(rows.iter().map(|(_, patient)| patient.id));
     let is_staff = tx.actor.role.is_staff();
     let ids: Vec<_> = rows.iter().map(|(intake, _)| intake.id).collect();
@@ -231,7 +230,7 @@ fn page(tx: &mut Tx, filter: &Filter, after: Option<Cursor>, limit: Limit) -> Re
     tag = "intakes",
     operation_id = "list_patient_intakes",
     security(("bearer" = [])),
-    params(("id" = PatientId, Path, description = "The patient"), PatientIntakeFilter),
+    params(("id" = PatientId, Path, description = "The patient"), PatientIntakeFilter, PageParams),
     responses((status = 200, description = "A page", body = IntakePage)),
 )]
 #[get("/v1/patients/{id}/intakes")]
@@ -239,8 +238,9 @@ pub(super) async fn list_patient_intakes(
     context: Context,
     PathId(patient): PathId<PatientId>,
     Params(filter): Params<PatientIntakeFilter>,
+    Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list_of_patient(&context, patient, filter).await?))
+    Ok(response::ok(&list_of_patient(&context, patient, filter, page).await?))
 }
 
 /// List intakes
@@ -252,10 +252,14 @@ pub(super) async fn list_patient_intakes(
     tag = "intakes",
     operation_id = "list_intakes",
     security(("bearer" = [])),
-    params(IntakeFilter),
+    params(IntakeFilter, PageParams),
     responses((status = 200, description = "A page", body = IntakePage)),
 )]
 #[get("/v1/intakes")]
-pub(super) async fn list_intakes(context: Context, Params(filter): Params<IntakeFilter>) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, filter).await?))
+pub(super) async fn list_intakes(
+    context: Context,
+    Params(filter): Params<IntakeFilter>,
+    Params(page): Params<PageParams>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&list(&context, filter, page).await?))
 }

@@ -11,7 +11,8 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::Result;
 use crate::http::fallback::Routes;
-use crate::http::{Cursor, Limit, Params, PathId, response};
+use crate::http::paging::PageParams;
+use crate::http::{Params, PathId, response};
 use crate::ids::{PatientId, UserId};
 
 /// The list's name in its cursors.
@@ -50,15 +51,12 @@ pub struct PatientAuditEventPage {
 
 /// The filters of a list of uses of a record.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PatientAuditEventFilter {
     /// The earliest time, inclusive.
     pub from: Option<Timestamp>,
     /// The latest time, exclusive.
     pub to: Option<Timestamp>,
-    cursor: Option<String>,
-    limit: Option<i64>,
 }
 
 impl PatientAuditEvent {
@@ -91,22 +89,23 @@ pub async fn list(
     context: &Context,
     id: PatientId,
     filter: PatientAuditEventFilter,
+    page: PageParams,
     routes: &Routes,
 ) -> Result<PatientAuditEventPage> {
     context.require(Action::AccessLogRead)?;
-    let PatientAuditEventFilter { from, to, cursor, limit } = filter;
-    let (after, limit) = (Cursor::read(cursor.as_deref(), LIST)?, Limit::new(limit)?);
+    let PatientAuditEventFilter { from, to } = filter;
+    let page = page.of(LIST)?;
     let (rows, names) = context
         .read(move |tx| {
             let patient = store::visible(tx.conn, tx.env, tx.actor, id)?;
             let outcome = Some(AuditOutcome::Success);
             let filter = audit::store::Filter { patient_id: Some(patient.id), outcome, from, to, ..Default::default() };
-            let rows = audit::store::list(tx.conn, &filter, after, limit)?;
+            let rows = audit::store::list(tx.conn, &filter, page.after, page.limit)?;
             let names = audit::store::names(tx.conn, &rows)?;
             Ok((rows, names))
         })
         .await?;
-    let (rows, next_cursor) = limit.page(rows, LIST, |event| (event.at, event.id.0));
+    let (rows, next_cursor) = page.cut(rows, |event| (event.at, event.id.0));
     let show = |event: Event| {
         let name = event.actor_id.and_then(|id| names.get(&id).cloned());
         PatientAuditEvent::new(event, context.actor.user_id, name, routes)
@@ -122,7 +121,7 @@ pub async fn list(
     tag = "audit",
     operation_id = "list_patient_audit_events",
     security(("bearer" = [])),
-    params(("id" = PatientId, Path, description = "The patient"), PatientAuditEventFilter),
+    params(("id" = PatientId, Path, description = "The patient"), PatientAuditEventFilter, PageParams),
     responses((status = 200, description = "A page of uses", body = PatientAuditEventPage)),
 )]
 #[get("/v1/patients/{id}/audit-events")]
@@ -131,6 +130,7 @@ pub(super) async fn list_patient_audit_events(
     routes: web::Data<Routes>,
     PathId(id): PathId<PatientId>,
     Params(filter): Params<PatientAuditEventFilter>,
+    Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, id, filter, &routes).await?))
+    Ok(response::ok(&list(&context, id, filter, page, &routes).await?))
 }

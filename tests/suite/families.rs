@@ -317,9 +317,9 @@ both! {
 
         app.clock.set("2028-07-04T12:00:00Z".parse().expect("an instant"));
         rosa.get(&path).await.problem(404, "not_found");
-        desk.post(&format!("{path}/invitation"), json!({"email": "rosa@example.org", "relation": "self"})).await
+        desk.post(&format!("{path}/invitations"), json!({"email": "rosa@example.org", "relation": "self"})).await
             .problem(409, "other_relation");
-        desk.post(&format!("{path}/invitation"), json!({"email": "tim@example.org", "relation": "self"})).await.expect(202);
+        desk.post(&format!("{path}/invitations"), json!({"email": "tim@example.org", "relation": "self"})).await.expect(202);
         let token = app.mails_to("tim@example.org").await.last().expect("a mail").token();
         app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
         let young = app.anon().sign_in("tim@example.org", PASSWORD).await;
@@ -397,7 +397,7 @@ both! {
         rosa.get("/v1/intake-flags").await.problem(403, "role_forbidden");
 
         // The boy can read it with his own account, but not submit it.
-        desk.post(&format!("/v1/patients/{tim}/invitation"), json!({"email": "tim@example.org", "relation": "self"})).await.expect(202);
+        desk.post(&format!("/v1/patients/{tim}/invitations"), json!({"email": "tim@example.org", "relation": "self"})).await.expect(202);
         let token = app.mails_to("tim@example.org").await.pop().expect("a mail").token();
         app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
         let young = app.anon().sign_in("tim@example.org", PASSWORD).await;

@@ -15,7 +15,7 @@ both! {
         child["preferred_language"] = json!("es");
         registered(&app, registration("rosa@example.org", "parent", "Rosa Example", child)).await;
         let ida = desk.post("/v1/patients", patient_json("Ida", "ida@example.org")).await.expect(201).id();
-        let path = format!("/v1/patients/{ida}/invitation");
+        let path = format!("/v1/patients/{ida}/invitations");
         for (address, said) in [("rosa@example.org", "llámenos al (202) 555-0100"), ("carl@example.org", "call us at (202) 555-0100")] {
             desk.post(&path, json!({"email": address, "relation": "caregiver"})).await.expect(202);
             let text = app.mails_to(address).await.pop().expect("a mail").text;
@@ -27,7 +27,7 @@ both! {
         let (desk, ann) = (app.desk().await, app.patient("ann").await);
         let again = desk.post("/v1/patients", patient_json("Ann", "other@example.org")).await.expect(201).id();
         let own = json!({"email": ann.email, "relation": "self"});
-        for path in [access(&again), format!("/v1/patients/{again}/invitation")] {
+        for path in [access(&again), format!("/v1/patients/{again}/invitations")] {
             let refused = desk.post(&path, own.clone()).await;
             let detail = refused.problem(409, "own_record_exists")["detail"].as_str().expect("a sentence");
             assert!(detail.contains("delete the account's `self` access to the other record first"), "{detail}");
@@ -39,14 +39,14 @@ both! {
     async fn a_patient_gets_an_account_by_an_invitation_that_works_once(app: App) {
         let desk = app.desk().await;
         let otto = desk.post("/v1/patients", patient_json("Otto", "otto@example.org")).await.expect(201).id();
-        let path = format!("/v1/patients/{otto}/invitation");
+        let path = format!("/v1/patients/{otto}/invitations");
         let invitation = json!({"email": "Otto@example.org", "relation": "self"});
         let accept = async |body: Value| app.anon().post("/v1/invitations/accept", body).await;
 
         // A stranger has registered the address and never verified it.
         app.anon().post("/v1/registrations", registration("otto@example.org", "self", "Mallory", person("Mallory", "1990-01-01"))).await.expect(202);
         desk.post(&path, json!({"email": "x", "relation": "self"})).await.invalid("/email", "not_an_email");
-        desk.post("/v1/patients/0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01/invitation", invitation.clone()).await.problem(404, "not_found");
+        desk.post("/v1/patients/0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01/invitations", invitation.clone()).await.problem(404, "not_found");
         app.patient("ann").await.post(&path, invitation.clone()).await.problem(403, "role_forbidden");
         desk.post(&path, invitation.clone()).await.expect(202);
         let old = app.mails_to("Otto@example.org").await.pop().expect("a mail");
@@ -88,7 +88,7 @@ both! {
         let (rosa, _) = rosa(&app).await;
         let desk = app.desk().await;
         let ida = desk.post("/v1/patients", patient_json("Ida", "ida@example.org")).await.expect(201).id();
-        let path = format!("/v1/patients/{ida}/invitation");
+        let path = format!("/v1/patients/{ida}/invitations");
         desk.post(&path, json!({"email": "desk@clinic.example", "relation": "caregiver"})).await.problem(409, "account_is_staff");
         desk.post(&path, json!({"email": "rosa@example.org", "relation": "caregiver"})).await.expect(202);
         rosa.get(&format!("/v1/patients/{ida}")).await.problem(404, "not_found");

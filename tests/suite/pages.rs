@@ -236,7 +236,7 @@ fn opening_an_invitation_creates_no_account_until_it_is_accepted() {
         let (desk, email) = (app.desk().await, "rosa@example.org");
         let patient = desk.post("/v1/patients", patient_json("Rosa", email)).await.expect(201).id();
         let invitation = json!({"email": email, "relation": "self"});
-        desk.post(&format!("/v1/patients/{patient}/invitation"), invitation).await.expect(202);
+        desk.post(&format!("/v1/patients/{patient}/invitations"), invitation).await.expect(202);
         let link = link(&app, email).await;
         phone.open_page(&link).await;
         phone.press("Accept the invitation").await;

@@ -2,8 +2,8 @@
 
 use actix_web::{HttpResponse, get};
 use diesel::prelude::*;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::session::active;
 use crate::accounts::store;
@@ -12,7 +12,8 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::schema::sessions;
 use crate::error::Result;
-use crate::http::{Cursor, Limit, Params, PathId, response};
+use crate::http::paging::{Cursor, Page, PageParams};
+use crate::http::{Params, PathId, response};
 use crate::ids::{SessionId, UserId};
 
 /// The list's name in cursors.
@@ -63,36 +64,27 @@ pub struct SessionPage {
     next_cursor: Option<String>,
 }
 
-/// The page to return.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct SessionFilter {
-    cursor: Option<String>,
-    limit: Option<i64>,
-}
-
 /// Lists the active sessions of the caller's account.
 ///
 /// # Errors
 /// Every broken rule of the filter.
-pub async fn list_own(context: &Context, filter: SessionFilter) -> Result<SessionPage> {
-    page(context, context.actor.user_id, filter).await
+pub async fn list_own(context: &Context, params: PageParams) -> Result<SessionPage> {
+    page(context, context.actor.user_id, params).await
 }
 
 /// Lists the active sessions of an account, for an administrator.
 ///
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound); every broken rule of the filter.
-pub async fn list_of_user(context: &Context, user: UserId, filter: SessionFilter) -> Result<SessionPage> {
+pub async fn list_of_user(context: &Context, user: UserId, params: PageParams) -> Result<SessionPage> {
     context.require(Action::UserManage)?;
-    page(context, user, filter).await
+    page(context, user, params).await
 }
 
-async fn page(context: &Context, user: UserId, filter: SessionFilter) -> Result<SessionPage> {
-    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
-    let found = context.read(move |tx| load(tx, user, after, limit)).await?;
-    let (found, next_cursor) = limit.page(found, LIST, |session| (session.created_at, session.id.0));
+async fn page(context: &Context, user: UserId, params: PageParams) -> Result<SessionPage> {
+    let page = params.of(LIST)?;
+    let found = context.read(move |tx| load(tx, user, &page)).await?;
+    let (found, next_cursor) = page.cut(found, |session| (session.created_at, session.id.0));
     let view = |session: Session| {
         let Session { id, created_at, last_used_at, expires_at, device, network } = session;
         let current = id == context.actor.session_id;
@@ -101,15 +93,15 @@ async fn page(context: &Context, user: UserId, filter: SessionFilter) -> Result<
     Ok(SessionPage { items: found.into_iter().map(view).collect(), next_cursor })
 }
 
-fn load(tx: &mut Tx, user: UserId, after: Option<Cursor>, limit: Limit) -> Result<Vec<Session>> {
+fn load(tx: &mut Tx, user: UserId, page: &Page) -> Result<Vec<Session>> {
     store::find(tx.conn, user)?;
     let mut query = active(tx.env, tx.now).filter(sessions::user_id.eq(user));
-    if let Some(Cursor { at, id }) = after {
+    if let Some(Cursor { at, id }) = page.after {
         query = query
             .filter(sessions::created_at.lt(at).or(sessions::created_at.eq(at).and(sessions::id.lt(SessionId(id)))));
     }
     let newest_first = query.order((sessions::created_at.desc(), sessions::id.desc()));
-    Ok(newest_first.limit(limit.query()).select(Session::as_select()).load(tx.conn)?)
+    Ok(newest_first.limit(page.rows()).select(Session::as_select()).load(tx.conn)?)
 }
 
 /// List my sessions
@@ -119,12 +111,12 @@ fn load(tx: &mut Tx, user: UserId, after: Option<Cursor>, limit: Limit) -> Resul
     tag = "sessions",
     operation_id = "list_sessions",
     security(("bearer" = [])),
-    params(SessionFilter),
+    params(PageParams),
     responses((status = 200, description = "The sessions", body = SessionPage)),
 )]
 #[get("/v1/sessions")]
-pub(super) async fn list_sessions(context: Context, Params(filter): Params<SessionFilter>) -> Result<HttpResponse> {
-    Ok(response::ok(&list_own(&context, filter).await?))
+pub(super) async fn list_sessions(context: Context, Params(params): Params<PageParams>) -> Result<HttpResponse> {
+    Ok(response::ok(&list_own(&context, params).await?))
 }
 
 /// List the sessions of an account
@@ -134,14 +126,14 @@ pub(super) async fn list_sessions(context: Context, Params(filter): Params<Sessi
     tag = "users",
     operation_id = "list_user_sessions",
     security(("bearer" = [])),
-    params(("id" = UserId, Path, description = "The account"), SessionFilter),
+    params(("id" = UserId, Path, description = "The account"), PageParams),
     responses((status = 200, description = "The sessions", body = SessionPage)),
 )]
 #[get("/v1/users/{id}/sessions")]
 pub(super) async fn list_user_sessions(
     context: Context,
     PathId(id): PathId<UserId>,
-    Params(filter): Params<SessionFilter>,
+    Params(params): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list_of_user(&context, id, filter).await?))
+    Ok(response::ok(&list_of_user(&context, id, params).await?))
 }

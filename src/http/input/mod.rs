@@ -53,7 +53,7 @@ impl<T> Deref for Body<T> {
 #[derive(Debug)]
 pub struct Patch<T>(pub T);
 
-/// The query's parameters. `T` should carry `#[serde(deny_unknown_fields)]`.
+/// Parameters of the query. A handler may extract several sets. [`query::check`] rejects those that the operation does not have.
 #[derive(Debug)]
 pub struct Params<T>(pub T);
 

@@ -141,8 +141,8 @@ pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection)
 /// End an account's access to a patient
 ///
 /// Takes effect at once: the account's next request does not find the patient. Invitations that the account's address has not accepted
-/// become invalid as well. Staff take away any access. The account's owner gets a mail, and so does everybody who was told when staff gave it. An adult patient stops the access of other accounts
-/// to their own record; staff see that it was stopped.
+/// become invalid as well. Staff can end any access. The account's owner gets a mail, and so does everyone who was notified when staff gave
+/// it. An adult patient stops the access of other accounts to their own record; staff see that it was stopped.
 #[utoipa::path(
     tag = "patients",
     operation_id = "delete_patient_access",

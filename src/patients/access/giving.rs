@@ -178,11 +178,15 @@ fn issue_link(tx: &mut Tx<impl Principal>, access: &Access, by: UserId) -> Resul
 ///
 /// New access, or another relation, is reported at once to the patient and to every account that acts for the patient: by a mail with a
 /// link that stops the access, or by a call that the desk makes. Another person may act for an adult only after a second member of the
-/// staff has confirmed it (`confirmation_required`). So may the patient (`self`), unless the account's address is the confirmed e-mail
-/// address of the record and the record is less than 24 hours old. So may every account that a practitioner gives access to, unless the
-/// patient has a visit with them that another person placed. For 30 days this holds for all access to a record, after staff changed its
-/// e-mail address, telephone number or birth date or took away the patient's own account, and after the patient, or a person who acts for
-/// the patient, objected to an access. A practitioner without a care relationship gives a reason in `Access-Reason`.
+/// staff has confirmed it (`confirmation_required`). Three other cases need this confirmation too:
+///
+/// - The patient's own account (`self`). Exception: the account's address is the confirmed e-mail address of the record, and the record is
+///   less than 24 hours old.
+/// - Access that a practitioner gives. Exception: the patient has a visit with the practitioner that another person placed.
+/// - All access for 30 days after staff changed the record's e-mail address, telephone number or birth date, or ended the access of the
+///   patient's own account, and for 30 days after the patient, or a person who acts for the patient, objected to an access.
+///
+/// A practitioner without a care relationship gives a reason in `Access-Reason`.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_patient_access",

@@ -186,7 +186,7 @@ pub(super) fn void(tx: &mut Tx<impl Principal>, patient: PatientId, email_key: &
             `own_record_exists`: the account's holder has another record; delete the `self` access to that record first"),
     ),
 )]
-#[post("/v1/patients/{id}/invitation")]
+#[post("/v1/patients/{id}/invitations")]
 pub(in crate::patients) async fn create_patient_invitation(
     context: Context,
     PathId(id): PathId<PatientId>,

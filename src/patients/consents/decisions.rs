@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, get, post};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::documents::DOCUMENTS;
 use super::{ConsentDecision, ConsentMethod, ConsentType};
@@ -13,8 +13,9 @@ use crate::context::{Context, Once, Principal, Tx};
 use crate::db::Conn;
 use crate::db::schema::consents;
 use crate::error::{Check, Error, Result, Rule};
+use crate::http::paging::{Cursor, Page, PageParams};
 use crate::http::response::{self, Versioned};
-use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId};
+use crate::http::{Body, IdempotencyKey, Params, PathId};
 use crate::ids::{ConsentId, PatientId, UserId};
 use crate::patients::access::{acts_as, holder_names};
 use crate::patients::model::{Patient, Relation};
@@ -176,15 +177,6 @@ pub struct ConsentPage {
     next_cursor: Option<String>,
 }
 
-/// The paging of a list of consents.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ConsentFilter {
-    cursor: Option<String>,
-    limit: Option<i64>,
-}
-
 /// Stores a decision, in an open transaction.
 pub(in crate::patients) fn insert(
     tx: &mut Tx<impl Principal>,
@@ -216,28 +208,28 @@ pub fn all_of_patient(conn: &mut Conn, patient: PatientId) -> Result<Vec<Consent
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-fn load_page(conn: &mut Conn, patient: PatientId, after: Option<Cursor>, limit: Limit) -> Result<Vec<ConsentRow>> {
+fn load_page(conn: &mut Conn, patient: PatientId, page: &Page) -> Result<Vec<ConsentRow>> {
     let mut query =
         consents::table.filter(consents::patient_id.eq(patient)).select(ConsentRow::as_select()).into_boxed();
-    if let Some(Cursor { at, id }) = after {
+    if let Some(Cursor { at, id }) = page.after {
         let id = ConsentId(id);
         query = query.filter(consents::signed_at.gt(at).or(consents::signed_at.eq(at).and(consents::id.gt(id))));
     }
-    Ok(query.order((consents::signed_at, consents::id)).limit(limit.query()).load(conn)?)
+    Ok(query.order((consents::signed_at, consents::id)).limit(page.rows()).load(conn)?)
 }
 
 /// Lists the consents of a patient.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the actor may not see the patient.
-pub async fn list(context: &Context, id: PatientId, filter: ConsentFilter) -> Result<ConsentPage> {
+pub async fn list(context: &Context, id: PatientId, page: PageParams) -> Result<ConsentPage> {
     context.require(Action::PatientRead)?;
-    let (after, limit) = (Cursor::read(filter.cursor.as_deref(), LIST)?, Limit::new(filter.limit)?);
+    let page = page.of(LIST)?;
     context
         .read(move |tx| {
             let patient = store::visible(tx.conn, tx.env, tx.actor, id)?;
-            let rows = load_page(tx.conn, patient.id, after, limit)?;
-            let (rows, next_cursor) = limit.page(rows, LIST, |consent| (consent.signed_at, consent.id.0));
+            let rows = load_page(tx.conn, patient.id, &page)?;
+            let (rows, next_cursor) = page.cut(rows, |consent| (consent.signed_at, consent.id.0));
             Ok(ConsentPage { items: rows.into_iter().map(Into::into).collect(), next_cursor })
         })
         .await
@@ -304,16 +296,16 @@ pub async fn read(context: &Context, id: ConsentId) -> Result<Versioned<ConsentV
     tag = "patients",
     operation_id = "list_consents",
     security(("bearer" = [])),
-    params(("id" = PatientId, Path, description = "The patient"), ConsentFilter),
+    params(("id" = PatientId, Path, description = "The patient"), PageParams),
     responses((status = 200, description = "The consents", body = ConsentPage)),
 )]
 #[get("/v1/patients/{id}/consents")]
 pub(in crate::patients) async fn list_consents(
     context: Context,
     PathId(id): PathId<PatientId>,
-    Params(filter): Params<ConsentFilter>,
+    Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, id, filter).await?))
+    Ok(response::ok(&list(&context, id, page).await?))
 }
 
 /// Record a consent
@@ -350,7 +342,7 @@ pub(in crate::patients) async fn create_consent(
     operation_id = "get_consent",
     security(("bearer" = [])),
     params(("id" = ConsentId, Path, description = "The consent")),
-    responses((status = 200, description = "The consent", body = ConsentView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The consent", body = ConsentView)),
 )]
 #[get("/v1/consents/{id}")]
 pub(in crate::patients) async fn get_consent(context: Context, PathId(id): PathId<ConsentId>) -> Result<HttpResponse> {

@@ -17,7 +17,7 @@ use crate::db::Conn;
 use crate::db::schema::{patient_identifiers, patients};
 use crate::db::types::Date;
 use crate::error::{Check, Result, Rule};
-use crate::http::paging::{Cursor, Limit, next_pass};
+use crate::http::paging::{Cursor, Limit, PageParams, next_pass};
 use crate::http::{Params, response};
 use crate::identifiers::{Token, identified};
 use crate::ids::PatientId;
@@ -46,7 +46,6 @@ pub struct PatientPage {
 
 /// The filters of a list of patients. All that are given must match.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PatientFilter {
     /// At most 10 words that must each begin a word of one of the patient's names. Case, accents and order are ignored.
@@ -66,8 +65,6 @@ pub struct PatientFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
-    cursor: Option<String>,
-    limit: Option<i64>,
 }
 
 impl PatientFilter {
@@ -76,7 +73,7 @@ impl PatientFilter {
         if self.updated_since.is_some() { CHANGES } else { LIST }
     }
 
-    fn parse(&self) -> Result<(Search, Option<Cursor>, Limit)> {
+    fn parse(&self) -> Result<Search> {
         let mut check = Check::new();
         let mut search =
             Search { date_of_birth: self.date_of_birth, updated_since: self.updated_since, ..Search::default() };
@@ -94,7 +91,7 @@ impl PatientFilter {
             search.identifier = check.field("?identifier", Token::parse(identifier));
         }
         check.done()?;
-        Ok((search, Cursor::read(self.cursor.as_deref(), self.list())?, Limit::new(self.limit)?))
+        Ok(search)
     }
 }
 
@@ -180,16 +177,15 @@ pub fn find(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limi
 ///
 /// # Errors
 /// Every broken rule of the filter.
-pub async fn search(context: &Context, filter: PatientFilter) -> Result<PatientPage> {
+pub async fn search(context: &Context, filter: PatientFilter, page: PageParams) -> Result<PatientPage> {
     context.require(Action::PatientSearch)?;
-    let (search, after, limit) = filter.parse()?;
-    let list = filter.list();
-    let next_updated_since = next_pass(context.env.now(), search.updated_since, after.as_ref());
+    let (search, page) = (filter.parse()?, page.of(filter.list())?);
+    let next_updated_since = next_pass(context.env.now(), search.updated_since, page.after.as_ref());
     context
         .read(move |tx| {
             let by_change = search.updated_since.is_some();
-            let rows = find(tx.conn, &search, after, limit)?;
-            let (rows, next_cursor) = limit.page(rows, list, |Record { patient, .. }| {
+            let rows = find(tx.conn, &search, page.after, page.limit)?;
+            let (rows, next_cursor) = page.cut(rows, |Record { patient, .. }| {
                 (if by_change { patient.updated_at } else { patient.created_at }, patient.id.0)
             });
             tx.audit.note_shown(rows.iter().map(|record| record.patient.id));
@@ -208,13 +204,14 @@ pub async fn search(context: &Context, filter: PatientFilter) -> Result<PatientP
     tag = "patients",
     operation_id = "list_patients",
     security(("bearer" = [])),
-    params(PatientFilter),
+    params(PatientFilter, PageParams),
     responses((status = 200, description = "The patients that match", body = PatientPage)),
 )]
 #[get("/v1/patients")]
 pub(in crate::patients) async fn list_patients(
     context: Context,
     Params(filter): Params<PatientFilter>,
+    Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&search(&context, filter).await?))
+    Ok(response::ok(&search(&context, filter, page).await?))
 }

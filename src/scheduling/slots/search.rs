@@ -10,7 +10,7 @@ use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context};
 use crate::db::Conn;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Conflict, Error, Result};
 use crate::http::paging::PageParams;
 use crate::http::{Params, response};
 use crate::ids::{LocationId, PractitionerId, SlotId, VisitTypeId};
@@ -54,7 +54,7 @@ fn next_free(conn: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<SlotV
 /// are unknown, and the slots of all practitioners from now on are offered. Returns other errors unchanged.
 pub async fn with_next_free(context: &Context, error: Error, slot: SlotId, visit: VisitTypeId) -> Error {
     let Error::Conflict(mut conflict) = error else { return error };
-    if matches!(conflict.code, "slot_taken" | "hold_lapsed") {
+    if matches!(conflict.code, Conflict::SLOT_TAKEN | Conflict::HOLD_LAPSED) {
         let slots = context.read(move |tx| {
             let (wanted, visit) = (locking::find(tx.conn, slot)?, visit_type::find(tx.conn, visit)?);
             let from = wanted.as_ref().map_or(tx.now, |slot| slot.starts_at);

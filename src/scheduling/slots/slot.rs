@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
-use crate::error::{Error, Result};
+use crate::error::{Conflict, Error, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId};
 use crate::scheduling::hours::plan::AttentionReason;
 use crate::scheduling::hours::weekly::TimeRange;
@@ -51,7 +51,7 @@ impl Slot {
 
 /// Returns the conflict for a slot that does not exist any more. To the caller it is like one that is taken.
 pub fn slot_gone() -> Error {
-    Error::conflict("slot_taken", "The slot is not offered any more. Search for another one.")
+    Error::conflict(Conflict::SLOT_TAKEN, "The slot is not offered any more. Search for another one.")
 }
 
 /// Why a visit does not fit into slots.
@@ -75,7 +75,7 @@ impl From<DoesNotFit> for Error {
             DoesNotFit::Blocked => "The slot is not free.",
             DoesNotFit::TooShort => "The free time from this slot on is too short for the visit.",
         };
-        Self::conflict("slot_taken", detail)
+        Self::conflict(Conflict::SLOT_TAKEN, detail)
     }
 }
 

@@ -53,7 +53,7 @@ both! {
 
     async fn row_20_an_accepted_invitation_also_waits_for_a_second_staff_member(app: App) {
         let (desk, admin, ann) = (app.desk().await, app.admin().await, app.patient("ann").await);
-        let path = format!("/v1/patients/{}/invitation", ann.patient_id);
+        let path = format!("/v1/patients/{}/invitations", ann.patient_id);
         desk.post(&path, json!({"email": "carl@example.org", "relation": "guardian"})).await.expect(202);
         assert!(told(&app, &ann.email).await.is_empty(), "nothing is given yet");
         let token = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
@@ -74,7 +74,7 @@ both! {
         let doctor = app.doctor().await.without_reason();
         let (ann, carl) = (app.patient("ann").await, app.patient("carl").await);
         let body = json!({"email": carl.email, "relation": "caregiver"});
-        let (link, invite) = (access(&ann.patient_id), format!("/v1/patients/{}/invitation", ann.patient_id));
+        let (link, invite) = (access(&ann.patient_id), format!("/v1/patients/{}/invitations", ann.patient_id));
         for path in [&link, &invite] {
             doctor.post(path, body.clone()).await.problem(403, "reason_required");
         }
@@ -130,7 +130,7 @@ both! {
         // An own account with the address in the record is the patient. With another address it may be an impostor.
         for (address, mails) in [("fay@example.org", 0), ("mallory@example.org", 1)] {
             let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
-            desk.post(&format!("/v1/patients/{fay}/invitation"), json!({"email": address, "relation": "self"})).await.expect(202);
+            desk.post(&format!("/v1/patients/{fay}/invitations"), json!({"email": address, "relation": "self"})).await.expect(202);
             let token = app.mails_to(address).await.pop().expect("a mail").token();
             let body = json!({"token": token, "new_password": PASSWORD});
             app.anon().post("/v1/invitations/accept", body).await.expect(204);

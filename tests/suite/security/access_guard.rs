@@ -65,7 +65,7 @@ both! {
         }
         // Restoring the former address does not lift this, and an invitation does not bypass it.
         readdress(&desk, &fay, json!("fay@example.org")).await;
-        let path = format!("/v1/patients/{fay}/invitation");
+        let path = format!("/v1/patients/{fay}/invitations");
         desk.post(&path, json!({"email": "dan@example.org", "relation": "self"})).await.expect(202);
         let token = app.mails_to("dan@example.org").await.pop().expect("a mail").token();
         app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);
@@ -106,7 +106,7 @@ both! {
         }
         // The same holds for an invitation.
         let gus = desk.post("/v1/patients", patient_json("Gus", "gus@example.org")).await.expect(201).id();
-        desk.post(&format!("/v1/patients/{gus}/invitation"), json!({"email": mallory.email, "relation": "self"})).await.expect(202);
+        desk.post(&format!("/v1/patients/{gus}/invitations"), json!({"email": mallory.email, "relation": "self"})).await.expect(202);
         let token = app.mails_to(&mallory.email).await.pop().expect("a mail").token();
         app.anon().post("/v1/invitations/accept", json!({"token": token})).await.expect(204);
         reads_nothing(&mallory, &gus).await;

@@ -168,7 +168,7 @@ both! {
         let gus = desk.post("/v1/patients", patient_json("Gus", "gus@example.org")).await.expect(201).id();
         // A walk-in is registered, invited, and accepts on another day.
         let invitation = json!({"email": "fay@example.org", "relation": "self"});
-        desk.post(&format!("/v1/patients/{fay}/invitation"), invitation).await.expect(202);
+        desk.post(&format!("/v1/patients/{fay}/invitations"), invitation).await.expect(202);
         app.clock.advance(SignedDuration::from_hours(25));
         let token = app.mails_to("fay@example.org").await.pop().expect("a mail").token();
         app.anon().post("/v1/invitations/accept", json!({"token": token, "new_password": PASSWORD})).await.expect(204);

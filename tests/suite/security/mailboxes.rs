@@ -117,7 +117,7 @@ both! {
     async fn row_03_staff_get_an_error_when_a_mailbox_has_had_its_invitations(app: App) {
         let (desk, email) = (app.desk().await, "rosa@example.org");
         let body = crate::support::people::patient_json("Rosa", email);
-        let path = format!("/v1/patients/{}/invitation", desk.post("/v1/patients", body).await.expect(201).id());
+        let path = format!("/v1/patients/{}/invitations", desk.post("/v1/patients", body).await.expect(201).id());
         let invite = || desk.post(&path, json!({"email": email, "relation": "self"}));
         for _ in 0..5 {
             invite().await.expect(202);

@@ -67,7 +67,7 @@ both! {
 
         // The clinic invites the owner, who has not set a password yet.
         let patient = desk.post("/v1/patients", patient_json("Vic", email)).await.expect(201).id();
-        desk.post(&format!("/v1/patients/{patient}/invitation"), json!({"email": email, "relation": "self"})).await.expect(202);
+        desk.post(&format!("/v1/patients/{patient}/invitations"), json!({"email": email, "relation": "self"})).await.expect(202);
         let token = app.mails_to(email).await.last().expect("a mail").token();
         let accept = async |body: Value| app.anon().post("/v1/invitations/accept", body).await;
         accept(json!({"token": token})).await.invalid("/new_password", "required");
@@ -84,7 +84,7 @@ both! {
         let id = app.account("other@example.org", Role::Patient, None).await;
         app.db(move |tx| Ok(diesel::update(users::table.find(id)).set(users::email_verified_at.eq(None::<Timestamp>)).execute(tx)?)).await;
         let patient = desk.post("/v1/patients", patient_json("Oda", "other@example.org")).await.expect(201).id();
-        desk.post(&format!("/v1/patients/{patient}/invitation"), json!({"email": "other@example.org", "relation": "self"})).await.expect(202);
+        desk.post(&format!("/v1/patients/{patient}/invitations"), json!({"email": "other@example.org", "relation": "self"})).await.expect(202);
         let token = app.mails_to("other@example.org").await.last().expect("a mail").token();
         accept(json!({"token": token})).await.invalid("/new_password", "required");
         accept(json!({"token": token, "new_password": "violet otter hums at dawn"})).await.expect(204);

@@ -47,7 +47,7 @@ both! {
             (format!("{record}/intakes"), json!({"form": "rls-history", "copy_from": id})),
             (format!("{intake}/void"), json!({"reason": "Another patient's."})),
             (format!("{record}/access"), json!({"email": bob.email, "relation": "caregiver"})),
-            (format!("{record}/invitation"), json!({"email": "carl@example.org", "relation": "caregiver"})),
+            (format!("{record}/invitations"), json!({"email": "carl@example.org", "relation": "caregiver"})),
         ];
         let mut answered = Vec::new();
         for deed in &deeds {
