@@ -31,6 +31,8 @@ pub(super) struct Extra<'a> {
     pub new_email: Option<&'a str>,
     /// The caller who registered, for [`Purpose::VerifyEmail`].
     pub requested_by: Option<&'a [u8]>,
+    /// The site that asked for the mail, for [`Purpose::VerifyEmail`].
+    pub requested_from: Option<&'a [u8]>,
     /// The registration that replaces the account's when the link is used, for [`Purpose::VerifyEmail`].
     pub registration: Option<&'a str>,
 }
@@ -48,6 +50,7 @@ pub(super) fn insert(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose, e
             one_time_tokens::purpose.eq(purpose),
             one_time_tokens::new_email.eq(extra.new_email),
             one_time_tokens::requested_by.eq(extra.requested_by),
+            one_time_tokens::requested_from.eq(extra.requested_from),
             one_time_tokens::registration.eq(registration.transpose()?),
             one_time_tokens::token_hash.eq(tokens::hash(&token)),
             one_time_tokens::created_at.eq(now),
@@ -76,22 +79,25 @@ pub fn void(tx: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> Re
 
 /// Voids all tokens of the account.
 pub fn void_all(tx: &mut Conn, user: UserId, now: Timestamp) -> Result<()> {
-    for purpose in Purpose::ALL {
-        void(tx, user, *purpose, now)?;
-    }
+    let open =
+        one_time_tokens::table.filter(one_time_tokens::user_id.eq(user)).filter(one_time_tokens::used_at.is_null());
+    diesel::update(open)
+        .set((one_time_tokens::used_at.eq(now), one_time_tokens::registration.eq(None::<Sealed<String>>)))
+        .execute(tx)?;
     Ok(())
 }
 
 /// A valid token.
 #[derive(Debug, Queryable)]
 pub struct ValidToken {
+    /// The token's id.
+    pub id: OneTimeTokenId,
     /// The account.
     pub user: User,
     /// What it does.
     pub purpose: Purpose,
     /// The address that it proves, for [`Purpose::ChangeEmail`].
     pub new_email: Option<String>,
-    id: OneTimeTokenId,
     registration: Option<Sealed<String>>,
 }
 
@@ -118,10 +124,10 @@ pub fn look_up(conn: &mut Conn, token: &str, purposes: &[Purpose], now: Timestam
         .filter(one_time_tokens::expires_at.gt(now))
         .filter(users::disabled_at.is_null())
         .select((
+            one_time_tokens::id,
             User::as_select(),
             one_time_tokens::purpose,
             one_time_tokens::new_email,
-            one_time_tokens::id,
             one_time_tokens::registration,
         ))
         .first(conn)

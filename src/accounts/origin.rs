@@ -40,6 +40,15 @@ impl Origin {
             IpAddr::V6(address) => address.octets()[..7].to_vec(),
         }
     }
+
+    /// What counts as one site where a caller with many networks must not use up what others need: an IPv4 address, or the first 48
+    /// bits of an IPv6 address, which a provider gives a business. Neighbouring IPv4 addresses belong to different subscribers.
+    pub fn site(&self) -> Vec<u8> {
+        match self.address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets()[..6].to_vec(),
+        }
+    }
 }
 
 impl FromRequest for Origin {
@@ -119,5 +128,8 @@ mod tests {
         assert_ne!(origin("192.0.2.77").caller(), origin("192.0.2.78").caller());
         assert_eq!(origin("2001:db8:1:2:3:4:5:6").caller(), origin("2001:db8:1:ff:ffff::1").caller());
         assert_ne!(origin("2001:db8:1:2::1").caller(), origin("2001:db8:1:102::1").caller());
+        assert_eq!(origin("2001:db8:1:2::1").site(), origin("2001:db8:1:102::1").site());
+        assert_ne!(origin("2001:db8:1:2::1").site(), origin("2001:db8:2:2::1").site());
+        assert_ne!(origin("192.0.2.77").site(), origin("192.0.2.78").site());
     }
 }

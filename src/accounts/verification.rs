@@ -21,26 +21,33 @@ use crate::messages::model::{Mail, MessageKind, RegistrationMail};
 use crate::messages::outbox;
 use crate::sealed::Sealed;
 
-/// A caller who requests links to an address: the address and the caller's network, under a keyed hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requester(Vec<u8>);
+/// A caller who requests links to an address, under keyed hashes.
+#[derive(Debug, Clone)]
+pub struct Requester {
+    /// The address and the caller.
+    caller: Vec<u8>,
+    /// The address and the caller's site.
+    site: Vec<u8>,
+}
 
 impl Requester {
     /// The caller of a request for this address. `email_key` is [`super::model::EmailAddress::key`].
     pub fn new(env: &Env, email_key: &str, origin: &Origin) -> Self {
-        Self(env.sealer.fingerprint(&[b"registration", email_key.as_bytes(), &origin.caller()]))
+        let key = |what: &[u8], from: Vec<u8>| env.sealer.fingerprint(&[what, email_key.as_bytes(), &from]);
+        Self { caller: key(b"registration", origin.caller()), site: key(b"registration site", origin.site()) }
     }
 }
 
 /// Returns whether the mailbox may get another verification link at the request of this caller. If the mailbox has reached its limit
-/// of the hour, a caller who had no link in this hour still gets one, so that others cannot use up the owner's.
+/// of the hour, a caller still gets one if no link was sent at the request of the caller's site in this hour, so that others cannot use
+/// up the owner's. It counts who asked for the mail, also if the link is for another caller's registration.
 ///
 /// The user must be locked.
 pub fn has_room(tx: &mut Conn, env: &Env, user: &User, requester: &Requester) -> Result<bool> {
     let recent: i64 = one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(user.id))
         .filter(one_time_tokens::purpose.eq(Purpose::VerifyEmail))
-        .filter(one_time_tokens::requested_by.eq(&requester.0))
+        .filter(one_time_tokens::requested_from.eq(&requester.site))
         .filter(one_time_tokens::created_at.gt(env.now().minus(outbox::WINDOW)))
         .count()
         .get_result(tx)?;
@@ -60,7 +67,7 @@ pub fn belongs_to_another(tx: &mut Conn, user: UserId, requester: &Requester, no
         .filter(one_time_tokens::registration.is_null())
         .select(one_time_tokens::requested_by)
         .load(tx)?;
-    Ok(of_account.iter().any(|by| by.as_ref() != Some(&requester.0)))
+    Ok(of_account.iter().any(|by| by.as_ref() != Some(&requester.caller)))
 }
 
 /// Creates the link for the registration that the account holds, and voids its earlier links.
@@ -104,7 +111,7 @@ pub fn renew(tx: &mut Conn, env: &Env, user: &User, requester: &Requester) -> Re
         .order((one_time_tokens::created_at.desc(), one_time_tokens::id.desc()))
         .select(OpenLink::as_select())
         .load(tx)?;
-    let own = open.iter().find(|link| link.requested_by.as_ref() == Some(&requester.0));
+    let own = open.iter().find(|link| link.requested_by.as_ref() == Some(&requester.caller));
     let Some(link) = own.or(open.first()) else {
         let token = issue(tx, env, user.id, requester)?;
         return Ok(Mail::VerifyEmail { token, registration: stored_names(tx, user)? });
@@ -113,7 +120,8 @@ pub fn renew(tx: &mut Conn, env: &Env, user: &User, requester: &Requester) -> Re
     let registration = link.registration.as_ref().map(|sealed| env.sealer.open(place, sealed)).transpose()?;
     end(tx, link.id, env.now())?;
     let requested_by = link.requested_by.as_deref();
-    let extra = Extra { requested_by, registration: registration.as_deref(), ..Extra::default() };
+    let requested_from = Some(requester.site.as_slice());
+    let extra = Extra { requested_by, requested_from, registration: registration.as_deref(), ..Extra::default() };
     let token = one_time::insert(tx, env, user.id, Purpose::VerifyEmail, extra)?;
     let names = match &registration {
         Some(typed) => serde_json::from_str::<Typed>(typed).ok().map(|typed| typed.names()),
@@ -163,13 +171,14 @@ fn insert(tx: &mut Conn, env: &Env, user: UserId, requester: &Requester, registr
         .filter(one_time_tokens::user_id.eq(user))
         .filter(one_time_tokens::purpose.eq(Purpose::VerifyEmail))
         .filter(one_time_tokens::used_at.is_null())
-        .filter(one_time_tokens::requested_by.eq(&requester.0))
+        .filter(one_time_tokens::requested_by.eq(&requester.caller))
         .select(one_time_tokens::id)
         .load(tx)?;
     for id in own {
         end(tx, id, env.now())?;
     }
-    let extra = Extra { requested_by: Some(&requester.0), registration, ..Extra::default() };
+    let (requested_by, requested_from) = (Some(requester.caller.as_slice()), Some(requester.site.as_slice()));
+    let extra = Extra { requested_by, requested_from, registration, ..Extra::default() };
     one_time::insert(tx, env, user, Purpose::VerifyEmail, extra)
 }
 

@@ -68,6 +68,7 @@ diesel::table! {
         used_at -> Nullable<types::Instant>,
         requested_by -> Nullable<Binary>,
         registration -> Nullable<Binary>,
+        requested_from -> Nullable<Binary>,
     }
 }
 

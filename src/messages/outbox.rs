@@ -17,8 +17,8 @@ use crate::sealed::{Place, Sealed};
 
 /// The period over which mails to one mailbox are counted.
 pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// How many times the hourly limit a mailbox gets if each further mail is the first one of its caller.
-const CALLERS: i64 = 4;
+/// How many times the hourly limit a mailbox gets if each further mail is the first one of its site.
+const SITES: i64 = 4;
 /// How many security notices a mailbox gets in [`WINDOW`] before repeated ones are dropped.
 const NOTICES: usize = 10;
 
@@ -63,11 +63,11 @@ pub fn has_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) ->
     has_room_for(conn, env, address, kind, most(env))
 }
 
-/// Like [`has_room`], for a caller who has caused no such mail to the address within [`WINDOW`]. It has a higher limit, so that
+/// Like [`has_room`], for a caller whose site has caused no such mail to the address within [`WINDOW`]. It has a higher limit, so that
 /// other callers cannot use it up. A mailbox has any number of addresses with a tag; these have the usual limit.
 pub fn has_room_for_first(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<bool> {
-    let callers = if mailbox(address) == address.to_lowercase() { CALLERS } else { 1 };
-    has_room_for(conn, env, address, kind, most(env) * callers)
+    let sites = if mailbox(address) == address.to_lowercase() { SITES } else { 1 };
+    has_room_for(conn, env, address, kind, most(env) * sites)
 }
 
 fn has_room_for(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind, most: i64) -> Result<bool> {

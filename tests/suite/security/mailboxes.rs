@@ -107,6 +107,26 @@ both! {
         assert_eq!(written(&app, "new@example.org").await, 1);
     }
 
+    async fn row_03_the_networks_of_one_ipv6_site_do_not_use_up_the_owners_verification_link(app: App) {
+        let app = app.restart(&["--behind-proxy", "127.0.0.1"]);
+        let ask = async |path: &str, body: Value, from: String| {
+            app.anon().post_with(path, body, &[("X-Forwarded-For", &from)]).await.expect(202);
+        };
+        // Twenty /56 networks of one /48.
+        let site = |number: usize| format!("2001:db8:1:{number:x}00::1");
+        join_all((1..=20).map(|number| ask("/v1/registrations", registration("new@example.org"), site(number)))).await;
+        assert_eq!(written(&app, "new@example.org").await, 5);
+        ask("/v1/registrations", registration("new@example.org"), "2001:db8:2::1".into()).await;
+        assert_eq!(written(&app, "new@example.org").await, 6);
+        // A caller who has another caller's link sent again counts as the one who asked for it.
+        ask("/v1/registrations", registration("ann@example.org"), "192.0.2.7".into()).await;
+        let again = |_| ask("/v1/email-verifications/resend", json!({"email": "ann@example.org"}), "198.51.100.1".into());
+        join_all((1..=20).map(again)).await;
+        assert_eq!(written(&app, "ann@example.org").await, 5);
+        ask("/v1/registrations", registration("ann@example.org"), "203.0.113.7".into()).await;
+        assert_eq!(written(&app, "ann@example.org").await, 6);
+    }
+
     async fn row_03_a_domain_in_another_script_is_the_same_address(app: App) {
         for email in ["new@m\u{fc}nchen.example", "new@M\u{dc}NCHEN.example", "new@xn--mnchen-3ya.example"] {
             app.anon().post("/v1/registrations", registration(email)).await.expect(202);
