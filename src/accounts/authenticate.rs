@@ -8,7 +8,7 @@ use super::model::User;
 use super::origin::Origin;
 use super::passwords::hashing::Caller;
 use super::second_factor::codes;
-use super::throttle::{Tries, Verdict};
+use super::throttle::{ConfirmedBy, Throttle, Verdict};
 use super::{Keys, device, notices, store};
 use crate::context::{Anonymous, Attempt, Context, Principal, Tx};
 use crate::error::{Error, Result};
@@ -83,7 +83,7 @@ impl AuthFailure {
 ///
 /// # Errors
 /// [`AuthFailure::at_sign_in`]; [`Error::TooMany`] after too many failures; the effect's own, after which the code is not used up.
-pub async fn of_address<T: Send + 'static>(
+pub async fn by_email<T: Send + 'static>(
     context: &Context<Anonymous>,
     keys: &Keys,
     sign_in: SignIn,
@@ -96,28 +96,30 @@ pub async fn of_address<T: Send + 'static>(
             tx.audit.note_object(user.id.0);
         }
         let device = user.as_ref().zip(device_token.as_ref());
-        let device = device.and_then(|(user, token)| device::known(tx.env, user.id, token));
-        let tries = match device {
-            Some(device) => Tries::known(tx.env, &email_key, device),
-            None => Tries::unknown(tx.env, &email_key, &origin),
+        let device = device.and_then(|(user, token)| device::known(tx.env, user, token));
+        let throttle = match device {
+            Some(device) => Throttle::for_known_device(tx.env, &email_key, device),
+            None => Throttle::for_unknown_device(tx.env, &email_key, &origin),
         };
-        Ok((user, tries))
+        Ok((user, throttle))
     };
     authenticate(context, keys, find, credentials, AuthFailure::at_sign_in, effect).await
 }
 
-/// Authenticates a user who is signed in, or whom a link names, before a change of credentials. Runs `effect` like [`of_address`].
+/// Authenticates a user who is signed in, or whom a link names, again before a change of credentials. Runs `effect` like [`by_email`].
 ///
 /// # Errors
-/// [`AuthFailure::in_form`]; otherwise those of [`of_address`].
-pub async fn of_user<P: Principal, T: Send + 'static>(
+/// [`AuthFailure::in_form`]; otherwise those of [`by_email`].
+pub async fn again<P: Principal, T: Send + 'static>(
     context: &Context<P>,
     keys: &Keys,
     user: UserId,
+    by: ConfirmedBy,
     credentials: Credentials,
     effect: impl Fn(&mut Tx<P>, &User) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let find = move |tx: &mut Tx<P>| Ok((Some(store::find(tx.conn, user)?), Tries::signed_in(tx.env, user)));
+    let find =
+        move |tx: &mut Tx<P>| Ok((Some(store::find(tx.conn, user)?), Throttle::for_confirmation(tx.env, user, by)));
     authenticate(context, keys, find, credentials, AuthFailure::in_form, effect).await
 }
 
@@ -126,39 +128,39 @@ pub async fn of_user<P: Principal, T: Send + 'static>(
 async fn authenticate<P: Principal, T: Send + 'static>(
     context: &Context<P>,
     keys: &Keys,
-    find: impl Fn(&mut Tx<P>) -> Result<(Option<User>, Tries)> + Send + 'static,
+    find: impl Fn(&mut Tx<P>) -> Result<(Option<User>, Throttle)> + Send + 'static,
     credentials: Credentials,
     error_of: fn(AuthFailure) -> Error,
     effect: impl Fn(&mut Tx<P>, &User) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let (user, tries, verdict) = context
+    let (user, throttle, verdict) = context
         .read(move |tx| {
-            let (user, tries) = find(tx)?;
-            let verdict = tries.look(tx.conn, tx.now)?;
-            Ok((user, tries, verdict))
+            let (user, throttle) = find(tx)?;
+            let verdict = throttle.peek(tx.conn, tx.now)?;
+            Ok((user, throttle, verdict))
         })
         .await?;
     match verdict {
         Verdict::Proceed => {}
         Verdict::Wait(wait) => return Err(wait.into()),
         Verdict::FirstWait(_) => {
-            let (env, tries) = (context.env.clone(), tries.clone());
+            let (env, throttle) = (context.env.clone(), throttle.clone());
             // Not a change of the context: a wait that is noted has no audit event.
-            if let Some(wait) = context.env.db.write(move |conn| tries.hold(conn, env.now())).await? {
+            if let Some(wait) = context.env.db.write(move |conn| throttle.admit(conn, env.now())).await? {
                 return Err(wait.into());
             }
         }
     }
     let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let caller = match (tries.stranger(), &user) {
-        (None, Some(user)) => Caller::Account(user.id),
-        (network, _) => Caller::Stranger(network.unwrap_or_default()),
+    let caller = match (&user, throttle.site()) {
+        (Some(user), None) => Caller::Account { id: user.id, lane: throttle.lane() },
+        (_, site) => Caller::Stranger { site: site.unwrap_or_default(), lane: throttle.lane() },
     };
     let is_right = keys.passwords.verify(&credentials.password, hash, caller).await?;
-    let seen = user.filter(|user| is_right && user.can_sign_in());
+    let matched = user.filter(|user| is_right && user.can_sign_in());
     let code = credentials.code;
     context
-        .attempt(move |tx| match decide(tx, &tries, seen.as_ref(), code.as_deref(), error_of)? {
+        .attempt(move |tx| match decide(tx, &throttle, matched.as_ref(), code.as_deref(), error_of)? {
             Attempt::Succeeded(user) => {
                 tx.audit.note_object(user.id.0);
                 effect(tx, &user).map(Attempt::Succeeded)
@@ -169,45 +171,45 @@ async fn authenticate<P: Principal, T: Send + 'static>(
 }
 
 /// Decides and counts, in the transaction of the effect. A failure is always counted. Concurrent attempts get no
-/// more checks than consecutive ones.
+/// more checks than consecutive ones. `matched` is the account if the password was right.
 fn decide<P>(
     tx: &mut Tx<P>,
-    tries: &Tries,
-    seen: Option<&User>,
+    throttle: &Throttle,
+    matched: Option<&User>,
     code: Option<&str>,
     error_of: fn(AuthFailure) -> Error,
 ) -> Result<Attempt<User>> {
     let failed = |failure| Ok(Attempt::Failed(error_of(failure)));
-    if let Some(wait) = tries.hold(tx.conn, tx.now)? {
+    if let Some(wait) = throttle.admit(tx.conn, tx.now)? {
         return Ok(Attempt::Failed(wait.into()));
     }
     // Read again, because the password may have changed since it was compared.
-    let user = match seen {
-        Some(seen) => {
-            let user = store::lock(tx.conn, seen.id)?;
-            Some(user).filter(|user| user.can_sign_in() && user.password_hash == seen.password_hash)
+    let user = match matched {
+        Some(matched) => {
+            let user = store::lock(tx.conn, matched.id)?;
+            Some(user).filter(|user| user.can_sign_in() && user.password_hash == matched.password_hash)
         }
         None => None,
     };
     let Some(user) = user else {
-        tries.failed(tx.conn, tx.now)?;
+        throttle.record_failure(tx.conn, tx.now)?;
         return failed(AuthFailure::Password);
     };
     if user.second_factor_at.is_some() {
         let Some(code) = code else { return failed(AuthFailure::CodeMissing) };
-        let codes_tried = tries.codes(tx.env, user.id);
-        if let Some(wait) = codes_tried.hold(tx.conn, tx.now)? {
+        let code_throttle = throttle.for_code(tx.env, user.id);
+        if let Some(wait) = code_throttle.admit(tx.conn, tx.now)? {
             return Ok(Attempt::Failed(wait.into()));
         }
         if !codes::spend(tx, &user, code)? {
-            if codes_tried.failed(tx.conn, tx.now)? == WRONG_CODES_BEFORE_NOTICE {
+            if code_throttle.record_failure(tx.conn, tx.now)? == WRONG_CODES_BEFORE_NOTICE {
                 notices::tell(tx.conn, tx.env, &user, SecurityEvent::WrongCodes)?;
             }
-            tries.failed(tx.conn, tx.now)?;
+            throttle.record_failure(tx.conn, tx.now)?;
             return failed(AuthFailure::Code);
         }
-        codes_tried.succeeded(tx.conn, tx.now)?;
+        code_throttle.record_success(tx.conn, tx.now)?;
     }
-    tries.succeeded(tx.conn, tx.now)?;
+    throttle.record_success(tx.conn, tx.now)?;
     Ok(Attempt::Succeeded(user))
 }

@@ -20,7 +20,7 @@ use crate::db::schema::{sessions, users};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
-use crate::http::limits::Limiter;
+use crate::http::limits::{Limiter, SignInQuota};
 use crate::http::problem::Rejected;
 use crate::ids::{PractitionerId, UserId};
 
@@ -40,7 +40,8 @@ struct Identity(Option<Caller>);
 /// [`Actor`] or [`SignedIn`].
 ///
 /// It also counts the request per account or address, after it has checked the token's signature, which is cheap, and before it
-/// queries the database.
+/// queries the database. A sign-in is counted by its handler ([`SignInQuota`]), which knows the device, or here if its body was not
+/// accepted; an access token has no meaning there and is not read.
 pub async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -54,6 +55,9 @@ pub async fn identify<B: MessageBody + 'static>(
     };
     // Only operations of the API have callers. For probes, metrics and pages no token is read and no session queried.
     let trail = request.extensions().get::<AuditContext>().cloned();
+    if SignInQuota::applies_to(&request) {
+        return Ok(SignInQuota::conclude(next.call(request).await?));
+    }
     let claims = trail.as_ref().and_then(|_| claims(&request, &env, keys));
     let standing = match limiter.admit(&request, claims.as_ref().map(|claims| claims.sub)) {
         Ok(standing) => standing,

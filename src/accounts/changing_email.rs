@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::authenticate::{self, Credentials};
 use super::model::{EmailAddress, User};
+use super::throttle::ConfirmedBy;
 use super::{Keys, notices, one_time, store, uniform_delay};
 use crate::context::{Context, Tx};
 use crate::error::{Check, Error, Result};
@@ -32,7 +33,7 @@ pub struct ChangeEmailRequest {
 /// Mails a link to the new address. The account's address changes when the link is used.
 ///
 /// # Errors
-/// A broken rule if it is not an address, or the account's own; those of [`authenticate::of_user`].
+/// A broken rule if it is not an address, or the account's own; those of [`authenticate::again`].
 pub async fn request_change(context: &Context, keys: &Keys, request: ChangeEmailRequest) -> Result<()> {
     let ChangeEmailRequest { current_password, new_email, totp_code } = request;
     let mut check = Check::new();
@@ -41,7 +42,9 @@ pub async fn request_change(context: &Context, keys: &Keys, request: ChangeEmail
     let Some(new_email) = new_email else { return Err(Error::NotFound) };
     let credentials = Credentials { password: current_password, code: totp_code };
     let id = context.actor.user_id;
-    let sent = authenticate::of_user(context, keys, id, credentials, move |tx, user| mail_link(tx, user, &new_email));
+    let sent = authenticate::again(context, keys, id, ConfirmedBy::Session, credentials, move |tx, user| {
+        mail_link(tx, user, &new_email)
+    });
     Box::pin(uniform_delay(sent)).await
 }
 
@@ -75,8 +78,8 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
 
 /// Change my e-mail address
 ///
-/// Mails a link to the new address. The link works once, within a day. When it is used (`POST /v1/email-verifications`), the account gets
-/// the address. The present address is notified now, and again after the change. The response is the same if another account has the
+/// Mails a link to the new address. The link works once, within a day, until the account's password or second factor changes. When it is
+/// used (`POST /v1/email-verifications`), the account gets the address. The present address is notified now, and again after the change. The response is the same if another account has the
 /// address; then the owner of that account is notified. A patient's mail goes to the address in the patient's record, which stays as it is.
 #[utoipa::path(
     tag = "users",

@@ -118,6 +118,8 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
     /// When the second factor was switched on. Signing in then takes a code besides the password.
     pub second_factor_at: Option<Timestamp>,
+    /// Raised by every change of how the account signs in. Device tokens of earlier generations are not valid.
+    pub credential_generation: i32,
     /// The version for the `ETag`.
     pub version: i32,
     /// When it was created.

@@ -116,7 +116,17 @@ pub fn mark_verified(tx: &mut Conn, id: UserId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Changes the account's address. It counts as verified, because a link was mailed to it.
+/// Ends what earlier credentials of the account gave: its device tokens, because it gets a new generation, and the links in its mails.
+/// Every change of how an account signs in goes through here. The caller decides which sessions end.
+pub fn end_earlier_credentials(tx: &mut Conn, id: UserId, now: Timestamp) -> Result<()> {
+    diesel::update(users::table.find(id))
+        .set(users::credential_generation.eq(users::credential_generation + 1))
+        .execute(tx)?;
+    one_time::void_all(tx, id, now)
+}
+
+/// Changes the account's address, and ends what earlier credentials gave. The address counts as verified, because a link was mailed
+/// to it.
 ///
 /// # Errors
 /// The conflict `email_taken` if another account has it by now.
@@ -130,15 +140,16 @@ pub fn set_email(tx: &mut Conn, user: &User, email: &EmailAddress, now: Timestam
             users::updated_at.eq(now),
         ))
         .execute(tx)?;
-    Ok(())
+    end_earlier_credentials(tx, user.id, now)
 }
 
-/// Switches the second factor on since this time, or off.
-pub fn set_second_factor(tx: &mut Conn, user: &User, since: Option<Timestamp>, now: Timestamp) -> Result<()> {
+/// Switches the second factor on since this time, or off, and ends what earlier credentials gave. Returns the account after the change.
+pub fn set_second_factor(tx: &mut Conn, user: &User, since: Option<Timestamp>, now: Timestamp) -> Result<User> {
     diesel::update(users::table.find(user.id))
         .set((users::second_factor_at.eq(since), users::version.eq(user.version + 1), users::updated_at.eq(now)))
         .execute(tx)?;
-    Ok(())
+    end_earlier_credentials(tx, user.id, now)?;
+    find(tx, user.id)
 }
 
 /// Replaces a hash by a stronger one of the same password, unless the password has changed.
@@ -175,12 +186,12 @@ pub fn take_from_registration(tx: &mut Conn, email: &EmailAddress, now: Timestam
     one_time::void_all(tx, user.id, now)
 }
 
-/// Sets the password.
+/// Sets the password, and ends what earlier credentials gave.
 pub fn set_password(tx: &mut Conn, id: UserId, hash: &str, now: Timestamp) -> Result<()> {
     diesel::update(users::table.find(id))
         .set((users::password_hash.eq(hash), users::updated_at.eq(now)))
         .execute(tx)?;
-    Ok(())
+    end_earlier_credentials(tx, id, now)
 }
 
 /// A page of accounts, oldest first.

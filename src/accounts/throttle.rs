@@ -4,11 +4,14 @@
 //! Every attempt belongs to a lane, and waits after failures in its own lane:
 //!
 //! - A known device ([`super::device`]): one account from this device.
-//! - A signed-in user who confirms a change: one account.
+//! - A signed-in user who confirms a change: one account from all its sessions.
+//! - The holder of a link who confirms a change: this link.
 //! - Any other caller: one account from one caller's address.
 //!
-//! Codes of the second factor have lanes too. Each known device of an account has one, its sessions share one, and all other callers
-//! share one, whatever their address, because a code has only six digits.
+//! Codes of the second factor have lanes too. All unknown devices of an account share one, whatever their address, because a code has
+//! only six digits. Each other lane for passwords has a lane for codes beside it. When these have had [`FREE_CODES`] failures
+//! together, each of them waits long after its first failure. A lane without a failure is still checked at once, so a thief with
+//! stolen device tokens does not lock out the owner's device.
 //!
 //! Guesses in other lanes cannot keep the owner of an account out. When an account has had [`FREE_GUESSES`] failures from
 //! unknown devices, it is under attack: each further address waits [`FIRST_WAIT`] once, and its next attempt is then checked,
@@ -29,12 +32,15 @@ use crate::db::schema::sign_in_failures::{self, dsl};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::UserId;
+use crate::ids::{OneTimeTokenId, UserId};
 
 /// A count starts again from zero after this time without a failure.
 pub const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 /// Failures from unknown devices that an account may have before it counts as under attack.
 const FREE_GUESSES: i32 = 20;
+/// Wrong codes that the known devices, the sessions and the links of an account may have together before each of them counts as under
+/// attack.
+const FREE_CODES: i32 = 20;
 /// How long an unknown address waits before its first attempt on an account under attack.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(20);
 
@@ -46,22 +52,24 @@ struct Pace {
     /// Seconds to wait after that failure. Each further failure doubles the wait.
     first: i64,
     /// The longest wait in seconds.
-    most: i64,
+    max: i64,
 }
 
 /// A lane: four failures without a wait.
-const LANE: Pace = Pace { free: 5, first: 10, most: 15 * 60 };
+const LANE: Pace = Pace { free: 5, first: 10, max: 15 * 60 };
 /// A lane of an unknown device on an account under attack: each failure costs a wait.
 const LANE_UNDER_ATTACK: Pace = Pace { free: 1, ..LANE };
+/// A lane for codes of an account whose lanes for codes are under attack: four failures an hour.
+const CODE_LANE_UNDER_ATTACK: Pace = Pace { free: 1, first: 15 * 60, max: 15 * 60 };
 /// An address over all accounts. It is high because a clinic shares one address.
-const ADDRESS: Pace = Pace { free: 50, first: 2, most: 5 * 60 };
+const ADDRESS: Pace = Pace { free: 50, first: 2, max: 5 * 60 };
 
 impl Pace {
     /// The wait after this many failures.
     fn wait(self, failures: i32) -> SignedDuration {
         let Some(beyond) = u32::try_from(failures - self.free).ok() else { return SignedDuration::ZERO };
         let seconds = 2_i64.checked_pow(beyond).and_then(|factor| self.first.checked_mul(factor));
-        SignedDuration::from_secs(seconds.map_or(self.most, |seconds| seconds.min(self.most)))
+        SignedDuration::from_secs(seconds.map_or(self.max, |seconds| seconds.min(self.max)))
     }
 }
 
@@ -109,19 +117,19 @@ impl Row {
 struct Rows {
     lane: Row,
     /// The account from all unknown devices and the address over all accounts, for an unknown device.
-    shared: Option<(Row, Row)>,
+    stranger: Option<(Row, Row)>,
 }
 
 impl Rows {
     fn is_under_attack(&self, now: Timestamp) -> bool {
-        self.shared.is_some_and(|(account, _)| account.failures(now) >= FREE_GUESSES)
+        self.stranger.is_some_and(|(account, _)| account.failures(now) >= FREE_GUESSES)
     }
 
     fn judge(&self, now: Timestamp) -> Verdict {
         let is_first = self.lane.failures(now) == 0 && !self.lane.was_told_to_wait(now);
         let is_first_wait = is_first && self.is_under_attack(now);
         let of_lane = if is_first_wait { FIRST_WAIT } else { self.lane.wait(now) };
-        let of_address = self.shared.map_or(SignedDuration::ZERO, |(_, address)| address.wait(now));
+        let of_address = self.stranger.map_or(SignedDuration::ZERO, |(_, address)| address.wait(now));
         let wait = of_lane.max(of_address);
         if wait.is_zero() {
             return Verdict::Proceed;
@@ -135,6 +143,15 @@ impl Rows {
     }
 }
 
+/// What a user who confirms a change holds besides the password.
+#[derive(Debug, Clone, Copy)]
+pub enum ConfirmedBy {
+    /// A session of the account.
+    Session,
+    /// A link from a mail. Its holder need not be the account's owner, so failures do not delay the sessions.
+    Link(OneTimeTokenId),
+}
+
 /// Whether an attempt is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -142,7 +159,7 @@ pub enum Verdict {
     Proceed,
     /// It is not checked.
     Wait(Wait),
-    /// It is not checked, and [`Tries::hold`] has to store that its lane was told to wait.
+    /// It is not checked, and [`Throttle::admit`] has to store that its lane was told to wait.
     FirstWait(Wait),
 }
 
@@ -165,18 +182,22 @@ impl From<Wait> for Error {
     }
 }
 
-/// The counts that decide about an attempt.
+/// The counters that decide about an attempt.
 #[derive(Debug, Clone)]
-pub struct Tries {
+pub struct Throttle {
     lane: Counter,
-    shared: Option<Shared>,
+    /// For a password from an unknown device.
+    stranger: Option<Stranger>,
+    /// For a code from another caller than an unknown device: the failures in all code lanes of such callers of the account.
+    all_code_lanes: Option<Counter>,
 }
 
-/// The counts of an unknown device besides its lane.
+/// The counters of an unknown device besides its lane, and its site.
 #[derive(Debug, Clone)]
-struct Shared {
+struct Stranger {
     account: Counter,
     address: Counter,
+    site: Vec<u8>,
 }
 
 fn account_key(env: &Env, email_key: &str) -> Vec<u8> {
@@ -191,47 +212,63 @@ fn code_key(env: &Env, user: UserId) -> Vec<u8> {
     env.sealer.fingerprint(&[b"sign-in code", user.0.as_bytes()])
 }
 
-impl Tries {
+impl Throttle {
     /// A password for the account of this address, from an unknown device.
-    pub fn unknown(env: &Env, email_key: &str, origin: &Origin) -> Self {
+    pub fn for_unknown_device(env: &Env, email_key: &str, origin: &Origin) -> Self {
         let account = account_key(env, email_key);
         let network = env.sealer.fingerprint(&[b"sign-in address", &origin.caller()]);
-        let shared = Shared {
+        let stranger = Stranger {
             account: Counter { account: account.clone(), network: Vec::new() },
             address: Counter { account: Vec::new(), network: network.clone() },
+            site: origin.site(),
         };
-        Self { lane: Counter { account, network }, shared: Some(shared) }
+        Self { lane: Counter { account, network }, stranger: Some(stranger), all_code_lanes: None }
     }
 
     /// A password for the account of this address, from a device that has signed in to it.
-    pub fn known(env: &Env, email_key: &str, device: Device) -> Self {
+    pub fn for_known_device(env: &Env, email_key: &str, device: Device) -> Self {
         let network = env.sealer.fingerprint(&[b"sign-in device", device.0.as_bytes()]);
-        Self { lane: Counter { account: account_key(env, email_key), network }, shared: None }
+        Self::of_lane(Counter { account: account_key(env, email_key), network })
     }
 
-    /// The password of a signed-in user who confirms a change.
-    pub fn signed_in(env: &Env, user: UserId) -> Self {
-        Self { lane: Counter { account: own_key(env, user), network: Vec::new() }, shared: None }
+    /// The password of a user who confirms a change, with a session or with a link from a mail.
+    pub fn for_confirmation(env: &Env, user: UserId, by: ConfirmedBy) -> Self {
+        let network = match by {
+            ConfirmedBy::Session => Vec::new(),
+            ConfirmedBy::Link(id) => env.sealer.fingerprint(&[b"link", id.0.as_bytes()]),
+        };
+        Self::of_lane(Counter { account: own_key(env, user), network })
     }
 
     /// A code of this account's second factor, after the right password.
     #[must_use]
-    pub fn codes(&self, env: &Env, user: UserId) -> Self {
-        let network = match &self.shared {
+    pub fn for_code(&self, env: &Env, user: UserId) -> Self {
+        let account = code_key(env, user);
+        if self.stranger.is_some() {
             // Unknown devices share one count, so that many addresses give no more guesses than one.
-            Some(_) => Vec::new(),
-            None => env.sealer.fingerprint(&[b"code lane", &self.lane.account, &self.lane.network]),
-        };
-        Self { lane: Counter { account: code_key(env, user), network }, shared: None }
+            return Self::of_lane(Counter { account, network: Vec::new() });
+        }
+        let network = env.sealer.fingerprint(&[b"code lane", &self.lane.account, &self.lane.network]);
+        let all = Counter { account: account.clone(), network: env.sealer.fingerprint(&[b"all code lanes"]) };
+        Self { all_code_lanes: Some(all), ..Self::of_lane(Counter { account, network }) }
     }
 
-    /// The caller's network; none for a known device or a signed-in user.
-    pub fn stranger(&self) -> Option<&[u8]> {
-        self.shared.as_ref().map(|_| self.lane.network.as_slice())
+    fn of_lane(lane: Counter) -> Self {
+        Self { lane, stranger: None, all_code_lanes: None }
+    }
+
+    /// The name of the lane, among those of the account.
+    pub fn lane(&self) -> &[u8] {
+        &self.lane.network
+    }
+
+    /// [`Origin::site`] of an unknown device; none for other callers.
+    pub fn site(&self) -> Option<&[u8]> {
+        self.stranger.as_ref().map(|stranger| stranger.site.as_slice())
     }
 
     /// Returns whether an attempt would be checked now. Takes no lock; it saves the work of an attempt that would be refused.
-    pub fn look(&self, conn: &mut Conn, now: Timestamp) -> Result<Verdict> {
+    pub fn peek(&self, conn: &mut Conn, now: Timestamp) -> Result<Verdict> {
         let rows = self.rows(|counter| Ok(counter.rows().first(conn).optional()?.unwrap_or(Row::new(now))))?;
         Ok(rows.judge(now))
     }
@@ -240,7 +277,7 @@ impl Tries {
     /// many concurrent attempts no more are checked than of as many in a row.
     ///
     /// If it returns a wait, the transaction must commit, because it may have stored that the lane was told to wait.
-    pub fn hold(&self, tx: &mut Conn, now: Timestamp) -> Result<Option<Wait>> {
+    pub fn admit(&self, tx: &mut Conn, now: Timestamp) -> Result<Option<Wait>> {
         // Every transaction locks them in this order, so that no two wait for each other.
         let rows = self.rows(|counter| counter.lock(tx, now))?;
         match rows.judge(now) {
@@ -253,10 +290,10 @@ impl Tries {
         }
     }
 
-    /// Counts a failure, and returns the failures of the lane. Call [`Tries::hold`] first.
-    pub fn failed(&self, tx: &mut Conn, now: Timestamp) -> Result<i32> {
+    /// Counts a failure, and returns the failures of the lane. Call [`Throttle::admit`] first.
+    pub fn record_failure(&self, tx: &mut Conn, now: Timestamp) -> Result<i32> {
         let mut pace = LANE;
-        if let Some(Shared { account, address }) = &self.shared {
+        if let Some(Stranger { account, address, .. }) = &self.stranger {
             let failures = account.add(tx, now)?;
             account.write(tx, failures, now, now)?;
             if failures > FREE_GUESSES {
@@ -265,25 +302,32 @@ impl Tries {
             let failures = address.add(tx, now)?;
             address.write(tx, failures, now, now.plus(ADDRESS.wait(failures)))?;
         }
+        if let Some(all) = &self.all_code_lanes {
+            let failures = all.lock(tx, now)?.failures(now).saturating_add(1);
+            all.write(tx, failures, now, now)?;
+            if failures > FREE_CODES {
+                pace = CODE_LANE_UNDER_ATTACK;
+            }
+        }
         let failures = self.lane.add(tx, now)?;
         self.lane.write(tx, failures, now, now.plus(pace.wait(failures)))?;
         Ok(failures)
     }
 
     /// Resets the failures of the lane. The address keeps its count, because an attacker could otherwise reset it by signing in to an
-    /// account of their own. The account stays under attack until [`MEMORY`] has passed without a failure. Call [`Tries::hold`]
+    /// account of their own. The account stays under attack until [`MEMORY`] has passed without a failure. Call [`Throttle::admit`]
     /// first.
-    pub fn succeeded(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
+    pub fn record_success(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
         self.lane.write(tx, 0, now, now)
     }
 
     fn rows(&self, mut row: impl FnMut(&Counter) -> Result<Row>) -> Result<Rows> {
         let lane = row(&self.lane)?;
-        let shared = match &self.shared {
-            Some(Shared { account, address }) => Some((row(account)?, row(address)?)),
+        let stranger = match &self.stranger {
+            Some(Stranger { account, address, .. }) => Some((row(account)?, row(address)?)),
             None => None,
         };
-        Ok(Rows { lane, shared })
+        Ok(Rows { lane, stranger })
     }
 }
 
@@ -336,7 +380,7 @@ impl Counter {
 /// failures of other callers stay. Otherwise their waits would show when an account gets its first password.
 pub fn forget_own(tx: &mut Conn, env: &Env, user: &User, origin: &Origin) -> Result<()> {
     let now = env.now();
-    Tries::unknown(env, &user.email_key, origin).succeeded(tx, now)?;
+    Throttle::for_unknown_device(env, &user.email_key, origin).record_success(tx, now)?;
     // Only callers who know the password, or have a session, see these.
     reset(tx, &[own_key(env, user.id), code_key(env, user.id)], now)
 }
@@ -388,14 +432,14 @@ mod tests {
 
     #[test]
     fn an_unknown_address_waits_once_for_an_account_under_attack_and_is_then_checked_for_an_hour() {
-        let under_attack = |lane: Row| Rows { lane, shared: Some((row(FREE_GUESSES, 0), row(0, 0))) };
+        let under_attack = |lane: Row| Rows { lane, stranger: Some((row(FREE_GUESSES, 0), row(0, 0))) };
         assert_eq!(under_attack(row(0, 0)).judge(start()), Verdict::FirstWait(wait(20, false)));
         let told = under_attack(row(0, 20));
         assert_eq!(told.judge(after(1)), Verdict::Wait(wait(19, false)));
         assert_eq!(told.judge(after(20)), Verdict::Proceed);
         let long_attack = |now: i64| {
             let account = Row { failures: 9999, last_at: after(now), retry_at: after(now) };
-            Rows { lane: row(0, 20), shared: Some((account, row(0, 0))) }.judge(after(now))
+            Rows { lane: row(0, 20), stranger: Some((account, row(0, 0))) }.judge(after(now))
         };
         assert_eq!(long_attack(3599), Verdict::Proceed);
         assert_eq!(long_attack(3600), Verdict::FirstWait(wait(20, false)));
@@ -405,20 +449,20 @@ mod tests {
 
     #[test]
     fn the_longer_wait_of_lane_and_address_counts_and_the_error_names_it() {
-        let rows = |lane: Row, address: Row| Rows { lane, shared: Some((row(0, 0), address)) };
+        let rows = |lane: Row, address: Row| Rows { lane, stranger: Some((row(0, 0), address)) };
         assert_eq!(rows(row(6, 20), row(51, 4)).judge(start()), Verdict::Wait(wait(20, false)));
         assert_eq!(rows(row(1, 0), row(51, 4)).judge(start()), Verdict::Wait(wait(4, true)));
         assert_eq!(rows(row(6, 20), row(51, 4)).judge(after(20)), Verdict::Proceed);
-        let calm = Rows { lane: row(0, 0), shared: Some((row(FREE_GUESSES - 1, 0), row(49, 0))) };
+        let calm = Rows { lane: row(0, 0), stranger: Some((row(FREE_GUESSES - 1, 0), row(49, 0))) };
         assert_eq!(calm.judge(start()), Verdict::Proceed);
     }
 
     proptest! {
         #[test]
         fn a_wait_never_shrinks_with_failures_and_never_exceeds_its_bound(failures in 0..i32::MAX) {
-            for pace in [LANE, LANE_UNDER_ATTACK, ADDRESS] {
+            for pace in [LANE, LANE_UNDER_ATTACK, CODE_LANE_UNDER_ATTACK, ADDRESS] {
                 let (now, next) = (pace.wait(failures), pace.wait(failures.saturating_add(1)));
-                prop_assert!(now <= next && next.as_secs() <= pace.most);
+                prop_assert!(now <= next && next.as_secs() <= pace.max);
             }
         }
     }

@@ -291,6 +291,7 @@ fn store_change(tx: &mut Tx, user: &User, changed: &User) -> Result<User> {
     }
     if changed.disabled_at.is_some() && user.disabled_at.is_none() {
         revoke_all(tx.conn, user.id, RevokedReason::Disabled, tx.now)?;
+        store::end_earlier_credentials(tx.conn, user.id, tx.now)?;
     }
     let permissions = |user: &User| (user.role, user.practitioner_id, user.disabled_at.is_some());
     if permissions(changed) != permissions(user) {

@@ -72,8 +72,8 @@ pub struct Settings {
     /// Requests per window (s, m or h) for each class, or `off`.
     ///
     /// `enter` (sign-in, registration and similar) and `public` (reads without a session) count per client address;
-    /// `read` and `write` count per account. A class that is not named keeps its default. Each instance counts for
-    /// itself.
+    /// `read` and `write` count per account, and so do sign-ins on known devices (`enter`). A class that is not named
+    /// keeps its default. Each instance counts for itself.
     #[arg(long, env, global = true, default_value = RateLimits::DEFAULT)]
     pub rate_limits: RateLimits,
 

@@ -20,6 +20,7 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        credential_generation -> Integer,
     }
 }
 

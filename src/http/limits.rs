@@ -1,17 +1,19 @@
-//! Rate limits per address or account. Each class of operations has its own quota (GCRA, by `governor`).
+//! Rate limits per address or account, for sign-ins on known devices per account. Each class of operations has its own quota (GCRA, by `governor`).
 //!
 //! Each process counts for itself, so several instances together allow several times as much. The limits use the
 //! machine's monotonic clock, so setting the clock does not lift them.
 
+use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpMessage;
-use actix_web::dev::ServiceRequest;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 use governor::RateLimiter;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
@@ -20,8 +22,9 @@ use uuid::Uuid;
 
 use super::address::{ClientAddress, network};
 use super::fallback::Operation;
-use super::problem::ProblemBuilder;
+use super::problem::{ProblemBuilder, Rejected};
 use crate::config::network::{Class, Quota, RateLimits};
+use crate::error::Error;
 use crate::ids::UserId;
 use crate::periodic;
 
@@ -36,6 +39,8 @@ const MAX_KEYS: usize = 100_000;
 const CLEANING_INTERVAL: Duration = Duration::from_secs(10);
 /// A client refreshes its tokens every ten minutes. There is nothing to guess, and many clients may share an address.
 const REFRESH_PATH: &str = "/v1/sessions/refresh";
+/// Its handler counts requests itself ([`SignInQuota`]).
+const SIGN_IN_PATH: &str = "/v1/sessions";
 
 /// How many responses with 429 of one caller are recorded in the audit trail. A flood must not fill it.
 const AUDITED_BY_CALLER: Quota = Quota { requests: NonZeroU32::MIN, window: Duration::from_mins(1) };
@@ -59,6 +64,8 @@ const fn per_minute(requests: u32) -> Quota {
 enum Key {
     Address(IpAddr),
     User(UserId),
+    /// The known devices of an account, in one generation of its device tokens.
+    KnownDevices(UserId, i32),
     /// The object of the request, such as the account of a sign-in.
     Object(Uuid),
     /// The status of a response.
@@ -129,15 +136,23 @@ impl Limiter {
     /// # Errors
     /// If the quota is exceeded.
     pub fn admit(&self, request: &ServiceRequest, user: Option<UserId>) -> Result<Option<QuotaState>, QuotaExceeded> {
+        match (class(request, user.is_some()), user) {
+            (None, _) => Ok(None),
+            (Some(class @ (Class::Read | Class::Write)), Some(user)) => self.count(class, Key::User(user)),
+            (Some(class), _) => self.count_address(class, request.request()),
+        }
+    }
+
+    fn count_address(&self, class: Class, request: &HttpRequest) -> Result<Option<QuotaState>, QuotaExceeded> {
         let Some(counters) = &self.quotas else { return Ok(None) };
-        let Some(class) = class(request, user.is_some()) else { return Ok(None) };
+        let is_crowded = counters[class as usize].1.len() >= MAX_KEYS;
+        let address = request.extensions().get().map_or(Ipv6Addr::UNSPECIFIED.into(), |ClientAddress(it)| *it);
+        self.count(class, Key::Address(network(address, is_crowded)))
+    }
+
+    fn count(&self, class: Class, key: Key) -> Result<Option<QuotaState>, QuotaExceeded> {
+        let Some(counters) = &self.quotas else { return Ok(None) };
         let (quota, counter) = &counters[class as usize];
-        let key = if let (Class::Read | Class::Write, Some(user)) = (class, user) {
-            Key::User(user)
-        } else {
-            let address = request.extensions().get().map_or(Ipv6Addr::UNSPECIFIED.into(), |ClientAddress(it)| *it);
-            Key::Address(network(address, counter.len() >= MAX_KEYS))
-        };
         let state = |remaining: u32| QuotaState {
             class,
             quota: *quota,
@@ -187,6 +202,65 @@ impl Limiter {
             }
             CLEANING_INTERVAL
         });
+    }
+}
+
+/// The quota of a sign-in. Its body tells whether it comes from a known device, so it is counted after the body is read.
+pub struct SignInQuota {
+    limiter: Limiter,
+    request: HttpRequest,
+}
+
+impl SignInQuota {
+    /// Returns whether a request is a sign-in.
+    pub fn applies_to(request: &ServiceRequest) -> bool {
+        request.method() == Method::POST && request.path() == SIGN_IN_PATH
+    }
+
+    /// Completes the response to a sign-in with the headers of the quota. A request that its handler did not count, because the body was
+    /// not accepted, is counted here under the address.
+    pub fn conclude<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
+        let request = response.request();
+        let counted: Option<QuotaState> = request.extensions().get().copied();
+        let uncounted = request.app_data::<web::Data<Limiter>>().filter(|_| counted.is_none());
+        let late = uncounted.map_or(Ok(None), |limiter| limiter.count_address(Class::Enter, request));
+        let (state, mut response) = match late {
+            Ok(late) => (counted.or(late), response.map_into_left_body()),
+            Err(exceeded) => {
+                let rejected = Rejected(exceeded.problem()).error_response();
+                (Some(exceeded.standing), response.into_response(rejected).map_into_right_body())
+            }
+        };
+        if let Some(state) = state {
+            state.show(response.headers_mut());
+        }
+        response
+    }
+
+    /// Counts the sign-in: a known device under its account and generation, so that others at its address cannot use up its quota.
+    /// When that quota is used up, and for an unknown device, counts it under the address.
+    ///
+    /// # Errors
+    /// If the quota is exceeded.
+    pub fn count(&self, known_device: Option<(UserId, i32)>) -> Result<(), Rejected> {
+        let own = known_device.map(|(user, generation)| Key::KnownDevices(user, generation));
+        let of_device = own.and_then(|key| self.limiter.count(Class::Enter, key).ok());
+        let counted = of_device.map_or_else(|| self.limiter.count_address(Class::Enter, &self.request), Ok);
+        let state = counted.as_ref().map_or_else(|exceeded| Some(exceeded.standing), |state| *state);
+        if let Some(state) = state {
+            self.request.extensions_mut().insert(state);
+        }
+        counted.map(|_| ()).map_err(|exceeded| Rejected(exceeded.problem()))
+    }
+}
+
+impl FromRequest for SignInQuota {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let limiter = request.app_data::<web::Data<Limiter>>().ok_or_else(|| Error::fault("no limiter"));
+        ready(limiter.map(|limiter| Self { limiter: limiter.get_ref().clone(), request: request.clone() }))
     }
 }
 

@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 use crate::accounts::authenticate::{self, Credentials};
 use crate::accounts::sessions::revoking::revoke_others;
-use crate::accounts::{Keys, notices, one_time, store};
+use crate::accounts::throttle::ConfirmedBy;
+use crate::accounts::{Keys, notices, store};
 use crate::context::Context;
 use crate::error::Result;
 use crate::http::{Body, response};
@@ -28,20 +29,19 @@ pub struct ChangePasswordRequest {
     totp_code: Option<String>,
 }
 
-/// Sets the caller's password, ends the account's other sessions, and voids the links in earlier mails.
+/// Sets the caller's password, and ends the account's other sessions, the links in earlier mails and the device tokens.
 ///
 /// # Errors
-/// A broken rule if the new password is not accepted; those of [`authenticate::of_user`].
+/// A broken rule if the new password is not accepted; those of [`authenticate::again`].
 pub async fn change(context: &Context, keys: &Keys, request: ChangePasswordRequest) -> Result<()> {
     let ChangePasswordRequest { current_password, new_password, totp_code } = request;
     let id = context.actor.user_id;
     let user = context.read(move |tx| store::find(tx.conn, id)).await?;
-    let hash = keys.passwords.hash_new(&new_password, &user).await?;
+    let hash = keys.passwords.hash_new(&new_password, &user, &[]).await?;
     let credentials = Credentials { password: current_password, code: totp_code };
-    authenticate::of_user(context, keys, id, credentials, move |tx, user| {
+    authenticate::again(context, keys, id, ConfirmedBy::Session, credentials, move |tx, user| {
         store::set_password(tx.conn, user.id, &hash, tx.now)?;
         revoke_others(tx.conn, tx.actor, tx.now)?;
-        one_time::void_all(tx.conn, user.id, tx.now)?;
         notices::tell(tx.conn, tx.env, user, SecurityEvent::PasswordChanged)
     })
     .await
@@ -49,7 +49,8 @@ pub async fn change(context: &Context, keys: &Keys, request: ChangePasswordReque
 
 /// Change my password
 ///
-/// Every other session of the account ends, links in earlier mails stop working, and the account's owner is notified by mail.
+/// Every other session of the account ends, links in earlier mails stop working, and the account's owner is notified by mail. Every
+/// `device_token` of the account ends as well; the next sign-in on a device returns a new one.
 #[utoipa::path(
     tag = "users",
     operation_id = "change_password",

@@ -6,7 +6,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use unicode_normalization::UnicodeNormalization;
 
-use super::queue::Queue;
+use super::queue::{Queue, WAITING_PER_HASHER};
 use crate::accounts::model::User;
 use crate::actor::Role;
 use crate::clock::Entropy;
@@ -24,16 +24,29 @@ const WAITING_PER_ACCOUNT: usize = 8;
 /// The caller for whom a password is hashed or compared.
 #[derive(Debug, Clone, Copy)]
 pub enum Caller<'a> {
-    /// A caller from an unknown device, by the network that the throttle counts.
-    Stranger(&'a [u8]),
+    /// A caller from an unknown device.
+    Stranger {
+        /// [`Origin::site`](crate::accounts::origin::Origin::site). A site fills at most half of the queue.
+        site: &'a [u8],
+        /// The lane of the throttle.
+        lane: &'a [u8],
+    },
     /// An account: from a known device, with a session, or with a link from a mail.
-    Account(UserId),
+    Account {
+        /// The account. Its callers share [`WAITING_PER_ACCOUNT`] places.
+        id: UserId,
+        /// Which of its callers: the lane of the throttle.
+        lane: &'a [u8],
+    },
 }
+
+/// A caller who registers or accepts an invitation. All of these count as one.
+const NEWCOMER: Caller<'static> = Caller::Stranger { site: &[], lane: &[] };
 
 /// Checks, hashes and compares passwords.
 pub struct Passwords {
     strangers: Queue,
-    /// One more place, for accounts. Strangers only fill the other queue.
+    /// One more hasher, for accounts. Strangers only fill the other queue.
     accounts: Queue,
     entropy: Entropy,
     metrics: Arc<Metrics>,
@@ -87,9 +100,9 @@ impl Passwords {
     /// A text for the operator.
     pub fn new(env: &Env) -> Result<Self, String> {
         let settings = &env.config.settings;
-        let places = usize::from(settings.password_hashers);
+        let hashers = usize::from(settings.password_hashers);
         Ok(Self {
-            strangers: Queue::new(places, usize::MAX),
+            strangers: Queue::new(hashers, hashers * WAITING_PER_HASHER / 2),
             accounts: Queue::new(1, WAITING_PER_ACCOUNT),
             entropy: env.entropy.clone(),
             metrics: Arc::clone(&env.metrics),
@@ -123,16 +136,16 @@ impl Passwords {
         Ok(())
     }
 
-    /// Checks and hashes the new password of an account, the field `/new_password`.
+    /// Checks and hashes the new password of an account, the field `/new_password`. `lane` is which of the account's callers sets it.
     ///
     /// # Errors
     /// The rule that it breaks; [`Error::Busy`].
-    pub async fn hash_new(&self, new_password: &str, user: &User) -> Result<String> {
+    pub async fn hash_new(&self, new_password: &str, user: &User, lane: &[u8]) -> Result<String> {
         let mut check = Check::new();
         let about = [user.email.as_str(), user.name.as_deref().unwrap_or_default()];
         check.field("/new_password", self.check(new_password, user.role, &about));
         check.done()?;
-        self.hash_of(user.id, new_password).await
+        self.hash_of(Caller::Account { id: user.id, lane }, new_password).await
     }
 
     /// Hashes a password for an account that does not exist yet. All such requests count as one caller.
@@ -140,18 +153,14 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] if too many requests wait already.
     pub async fn hash(&self, password: &str) -> Result<String> {
-        self.hash_for(Caller::Stranger(&[]), password).await
+        self.hash_of(NEWCOMER, password).await
     }
 
-    /// Hashes a password of an account.
+    /// Hashes a password.
     ///
     /// # Errors
     /// [`Error::Busy`] if too many requests wait already.
-    pub async fn hash_of(&self, account: UserId, password: &str) -> Result<String> {
-        self.hash_for(Caller::Account(account), password).await
-    }
-
-    async fn hash_for(&self, caller: Caller<'_>, password: &str) -> Result<String> {
+    pub async fn hash_of(&self, caller: Caller<'_>, password: &str) -> Result<String> {
         let (password, salt) = (canonical(password), self.entropy.bytes());
         self.blocking(caller, move || hash_now(&password, &salt)).await?
     }
@@ -166,25 +175,25 @@ impl Passwords {
         Ok(self.blocking(caller, move || matches(&password, &hash)).await? && known)
     }
 
-    /// Waits for a place in the caller's queue, and works on a thread that may block.
+    /// Waits for a hasher in the caller's queue, and works on a thread that may block.
     async fn blocking<T: Send + 'static>(
         &self,
         caller: Caller<'_>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         self.metrics.password_waiting.inc();
-        let place = match caller {
-            Caller::Stranger(network) => self.strangers.enter(network).await,
-            Caller::Account(id) => self.accounts.enter(id.0.as_bytes()).await,
+        let hasher = match caller {
+            Caller::Stranger { site, lane } => self.strangers.enter(site, lane).await,
+            Caller::Account { id, lane } => self.accounts.enter(id.0.as_bytes(), lane).await,
         };
         self.metrics.password_waiting.dec();
-        let Some(place) = place else {
+        let Some(hasher) = hasher else {
             self.metrics.password_hashes_refused.inc();
             return Err(Error::Busy { retry_after: 2 });
         };
         self.metrics.password_hashes.inc();
         tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let _hasher = hasher;
             work()
         })
         .await

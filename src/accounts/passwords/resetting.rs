@@ -41,7 +41,7 @@ pub async fn confirm(
     let ConfirmPasswordResetRequest { token, new_password } = request;
     let looked_up = token.clone();
     let found = context.read(move |tx| one_time::look_up(tx.conn, &looked_up, PURPOSES, tx.now)).await?;
-    let hash = keys.passwords.hash_new(&new_password, &found.user).await?;
+    let hash = keys.passwords.hash_new(&new_password, &found.user, found.id.0.as_bytes()).await?;
     context
         .change(move |tx| {
             let user = one_time::consume(tx.conn, &token, PURPOSES, tx.now)?.user;
@@ -50,16 +50,15 @@ pub async fn confirm(
             throttle::forget_own(tx.conn, tx.env, &user, &origin)?;
             store::set_password(tx.conn, user.id, &hash, tx.now)?;
             store::mark_verified(tx.conn, user.id, tx.now)?;
-            revoke_all(tx.conn, user.id, RevokedReason::PasswordReset, tx.now)?;
-            one_time::void_all(tx.conn, user.id, tx.now)
+            revoke_all(tx.conn, user.id, RevokedReason::PasswordReset, tx.now)
         })
         .await
 }
 
 /// Set a password with a link
 ///
-/// For the links of password resets and invitations, and for the `password_token` of a verified address. Every session of the account
-/// ends. The address counts as verified, because the token was mailed to it. Failed sign-ins from the caller's address no
+/// For the links of password resets and invitations, and for the `password_token` of a verified address. Every session, every other link in
+/// a mail and every `device_token` of the account ends. The address counts as verified, because the token was mailed to it. Failed sign-ins from the caller's address no
 /// longer count. A second factor stays.
 #[utoipa::path(
     tag = "registration",

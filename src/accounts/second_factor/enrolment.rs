@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::codes;
-use super::recovery_codes::RecoveryCodes;
 use super::totp::{self, SecondFactorProvision, Typed};
 use crate::accounts::authenticate::{self, AuthFailure, Credentials};
 use crate::accounts::caller::SignedIn;
 use crate::accounts::sessions::revoking::revoke_others;
-use crate::accounts::throttle::Tries;
-use crate::accounts::{Keys, notices, store};
+use crate::accounts::throttle::{ConfirmedBy, Throttle};
+use crate::accounts::{Keys, device, notices, store};
 use crate::clock::Timestamp;
 use crate::context::{Attempt, Context, Tx};
 use crate::error::{Error, Result};
@@ -57,6 +56,20 @@ pub struct ConfirmSecondFactorRequest {
     totp_code: String,
 }
 
+/// A second factor that is on.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "recovery_codes": ["7K2M-9QXD-4HTB-0WNE-6RGA-3YPC"],
+    "device_token": "AZnQwnseeXw6mlE_b2odnFUAAAABMDEyMzQ1Njc4OWFiY2RlZgAGTAySzSAAQYUzjKEJ4tmuPV5nDUSyoJ_Ri2H-ETvuFMwjjtrYxs0"
+}))]
+pub struct ConfirmedSecondFactor {
+    /// Recovery codes, shown only once. Each works once in place of a code of the app.
+    pub recovery_codes: Vec<String>,
+    /// Store it on the device in place of an earlier one, and send it with the next sign-in (`POST /v1/sessions`). Earlier device tokens of
+    /// the account are not valid any more.
+    pub device_token: String,
+}
+
 /// Returns the state of the caller's second factor.
 pub async fn status(context: &Context<SignedIn>) -> Result<SecondFactor> {
     context
@@ -75,7 +88,7 @@ pub async fn status(context: &Context<SignedIn>) -> Result<SecondFactor> {
 /// Creates a secret, which counts once [`confirm`] has seen a code of it. An earlier one that was not confirmed stops working.
 ///
 /// # Errors
-/// The conflict `second_factor_on`; those of [`authenticate::of_user`].
+/// The conflict `second_factor_on`; those of [`authenticate::again`].
 pub async fn begin(
     context: &Context<SignedIn>,
     keys: &Keys,
@@ -85,7 +98,7 @@ pub async fn begin(
     let id = context.actor.0.user_id;
     // Otherwise a user who has a second factor would be asked for a code of it.
     context.read(move |tx| codes::require_off(&store::find(tx.conn, id)?)).await?;
-    authenticate::of_user(context, keys, id, credentials, |tx, user| {
+    authenticate::again(context, keys, id, ConfirmedBy::Session, credentials, |tx, user| {
         codes::require_off(user)?;
         let secret = codes::replace_secret(tx, user.id)?;
         totp::provision(&secret, &tx.env.config.settings.clinic_name, &user.email)
@@ -93,19 +106,23 @@ pub async fn begin(
     .await
 }
 
-/// Switches the second factor on, given a code of the new secret, and ends every other session of the account.
+/// Switches the second factor on, given a code of the new secret. Ends every other session of the account, the links in earlier mails and
+/// the device tokens, and returns a new device token for this device.
 ///
 /// # Errors
 /// The conflicts `second_factor_on` and `no_enrolment`; a broken rule if the code is wrong; [`Error::TooMany`].
-pub async fn confirm(context: &Context<SignedIn>, request: ConfirmSecondFactorRequest) -> Result<RecoveryCodes> {
+pub async fn confirm(
+    context: &Context<SignedIn>,
+    request: ConfirmSecondFactorRequest,
+) -> Result<ConfirmedSecondFactor> {
     context.attempt(move |tx| switch_on(tx, &request.totp_code)).await
 }
 
-fn switch_on(tx: &mut Tx<SignedIn>, code: &str) -> Result<Attempt<RecoveryCodes>> {
+fn switch_on(tx: &mut Tx<SignedIn>, code: &str) -> Result<Attempt<ConfirmedSecondFactor>> {
     let actor = &tx.actor.0;
     let user = store::lock(tx.conn, actor.user_id)?;
-    let tries = Tries::signed_in(tx.env, user.id).codes(tx.env, user.id);
-    if let Some(wait) = tries.hold(tx.conn, tx.now)? {
+    let throttle = Throttle::for_confirmation(tx.env, user.id, ConfirmedBy::Session).for_code(tx.env, user.id);
+    if let Some(wait) = throttle.admit(tx.conn, tx.now)? {
         return Err(wait.into());
     }
     codes::require_off(&user)?;
@@ -119,17 +136,17 @@ fn switch_on(tx: &mut Tx<SignedIn>, code: &str) -> Result<Attempt<RecoveryCodes>
         Typed::Recovery(_) => None,
     };
     let Some(step) = step else {
-        tries.failed(tx.conn, now)?;
+        throttle.record_failure(tx.conn, now)?;
         return Ok(Attempt::Failed(AuthFailure::Code.in_form()));
     };
-    tries.succeeded(tx.conn, now)?;
+    throttle.record_success(tx.conn, now)?;
     codes::spend_step(tx.conn, user.id, step)?;
-    store::set_second_factor(tx.conn, &user, Some(now), now)?;
+    let user = store::set_second_factor(tx.conn, &user, Some(now), now)?;
     revoke_others(tx.conn, actor, now)?;
     notices::tell(tx.conn, tx.env, &user, SecurityEvent::SecondFactorOn)?;
     tx.audit.note_object(user.id.0);
     let recovery_codes = codes::replace_recovery_codes(tx, user.id)?;
-    Ok(Attempt::Succeeded(RecoveryCodes { recovery_codes }))
+    Ok(Attempt::Succeeded(ConfirmedSecondFactor { recovery_codes, device_token: device::renew(tx.env, &user, None) }))
 }
 
 /// Read the state of my second factor
@@ -172,16 +189,16 @@ pub(super) async fn begin_second_factor(
 
 /// Confirm the authenticator app
 ///
-/// Takes a code of the new secret. From then on signing in takes a code. Every other session of the account ends, and its owner is
-/// notified by mail. The response has ten recovery codes; the user keeps them apart from the app. Also available to a session that still
-/// has to set up its second factor.
+/// Takes a code of the new secret. From then on signing in takes a code. Every other session of the account, every link in an earlier mail
+/// and every earlier `device_token` ends, and its owner is notified by mail. The response has ten recovery codes; the user keeps them apart
+/// from the app. It also has a new `device_token` for this device. Also available to a session that still has to set up its second factor.
 #[utoipa::path(
     tag = "second factor",
     operation_id = "confirm_second_factor",
     security(("bearer" = [])),
     request_body = ConfirmSecondFactorRequest,
     responses(
-        (status = 200, description = "The second factor is on", body = RecoveryCodes),
+        (status = 200, description = "The second factor is on", body = ConfirmedSecondFactor),
         (status = 409, description = "`no_enrolment`: no secret was requested within the last half hour. `second_factor_on`: it is on already"),
         (status = 429, description = "`too_many_attempts`: too many attempts failed. Retry after the number of seconds in `Retry-After`"),
     ),

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::codes;
 use crate::accounts::authenticate::{self, Credentials};
+use crate::accounts::throttle::ConfirmedBy;
 use crate::accounts::{Keys, notices};
 use crate::context::Context;
 use crate::error::Result;
@@ -42,9 +43,10 @@ impl From<ReauthenticationRequest> for Credentials {
 /// Replaces the caller's recovery codes.
 ///
 /// # Errors
-/// The conflict `second_factor_off`; those of [`authenticate::of_user`].
+/// The conflict `second_factor_off`; those of [`authenticate::again`].
 pub async fn renew(context: &Context, keys: &Keys, request: ReauthenticationRequest) -> Result<RecoveryCodes> {
-    authenticate::of_user(context, keys, context.actor.user_id, request.into(), |tx, user| {
+    let id = context.actor.user_id;
+    authenticate::again(context, keys, id, ConfirmedBy::Session, request.into(), |tx, user| {
         codes::require_on(user)?;
         notices::tell(tx.conn, tx.env, user, SecurityEvent::RecoveryCodesRenewed)?;
         Ok(RecoveryCodes { recovery_codes: codes::replace_recovery_codes(tx, user.id)? })

@@ -4,11 +4,10 @@ use actix_web::{HttpResponse, delete, post, web};
 
 use super::codes;
 use super::recovery_codes::ReauthenticationRequest;
-use crate::accounts::model::User;
 use crate::accounts::sessions::revoking::{RevokedReason, revoke_all};
+use crate::accounts::throttle::ConfirmedBy;
 use crate::accounts::{Keys, authenticate, notices, store};
 use crate::actor::Action;
-use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::db::Conn;
 use crate::env::Env;
@@ -20,11 +19,13 @@ use crate::messages::model::SecurityEvent;
 /// Switches the caller's second factor off.
 ///
 /// # Errors
-/// The conflict `second_factor_off`; those of [`authenticate::of_user`].
+/// The conflict `second_factor_off`; those of [`authenticate::again`].
 pub async fn disable(context: &Context, keys: &Keys, request: ReauthenticationRequest) -> Result<()> {
-    authenticate::of_user(context, keys, context.actor.user_id, request.into(), |tx, user| {
+    let id = context.actor.user_id;
+    authenticate::again(context, keys, id, ConfirmedBy::Session, request.into(), |tx, user| {
         codes::require_on(user)?;
-        remove(tx.conn, user, tx.now)?;
+        codes::remove(tx.conn, user.id)?;
+        store::set_second_factor(tx.conn, user, None, tx.now)?;
         notices::tell(tx.conn, tx.env, user, SecurityEvent::SecondFactorOff)
     })
     .await
@@ -44,14 +45,15 @@ pub async fn reset_of_user(context: &Context, user: UserId) -> Result<()> {
     context.change(move |tx| reset(tx.conn, tx.env, user)).await
 }
 
-/// Removes an account's second factor, ends its sessions and notifies its owner.
+/// Removes an account's second factor, ends its sessions and what earlier credentials gave, and notifies its owner.
 ///
 /// # Errors
 /// [`Error::NotFound`].
 pub fn reset(tx: &mut Conn, env: &Env, user: UserId) -> Result<()> {
     let user = store::lock(tx, user)?;
     let now = env.now();
-    remove(tx, &user, now)?;
+    codes::remove(tx, user.id)?;
+    store::set_second_factor(tx, &user, None, now)?;
     revoke_all(tx, user.id, RevokedReason::Admin, now)?;
     if user.second_factor_at.is_some() {
         notices::tell(tx, env, &user, SecurityEvent::SecondFactorReset)?;
@@ -59,17 +61,10 @@ pub fn reset(tx: &mut Conn, env: &Env, user: UserId) -> Result<()> {
     Ok(())
 }
 
-fn remove(tx: &mut Conn, user: &User, now: Timestamp) -> Result<()> {
-    codes::remove(tx, user.id)?;
-    if user.second_factor_at.is_some() {
-        store::set_second_factor(tx, user, None, now)?;
-    }
-    Ok(())
-}
-
 /// Switch my second factor off
 ///
-/// For example before a change of phone. If the clinic requires a second factor, the session can then only set up another one.
+/// For example before a change of phone. If the clinic requires a second factor, the session can then only set up another one. Links in
+/// earlier mails stop working, and every `device_token` of the account ends.
 #[utoipa::path(
     tag = "second factor",
     operation_id = "disable_second_factor",
@@ -93,8 +88,8 @@ pub(super) async fn disable_second_factor(
 
 /// Remove a user's second factor
 ///
-/// For a user who lost both phone and recovery codes. Check the user's identity first. All sessions of the account end, and its owner is
-/// notified by mail. Administrators switch their own second factor off with a code.
+/// For a user who lost both phone and recovery codes. Check the user's identity first. All sessions, links in earlier mails and device tokens
+/// of the account end, and its owner is notified by mail. Administrators switch their own second factor off with a code.
 #[utoipa::path(
     tag = "second factor",
     operation_id = "delete_user_second_factor",

@@ -16,7 +16,7 @@ use crate::error::Result;
 #[schema(example = json!({
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImsxIn0.e30.c2ln", "token_type": "Bearer", "expires_in": 600,
     "enrolment_required": false, "refresh_token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE",
-    "device_token": "pO5uJ8Cj0q2Uu9i1kq3Xw7YwBkz0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yEmQ0aR2c",
+    "device_token": "AZnQwnseeXw6mlE_b2odnFUAAAABMDEyMzQ1Njc4OWFiY2RlZgAGTAySzSAAQYUzjKEJ4tmuPV5nDUSyoJ_Ri2H-ETvuFMwjjtrYxs0",
     "user": {"id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "email": "patient@demo.legwork.example", "name": null, "role": "patient",
         "practitioner_id": null, "email_verified": true, "second_factor": false, "invited": false, "disabled": false,
         "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"}
@@ -33,7 +33,8 @@ pub struct SessionTokens {
     /// Renews the tokens, once.
     refresh_token: String,
     /// Store it on the device, also after sign-out, and send it with the next sign-in to this account. Then failed attempts from other
-    /// devices do not slow this device down. It gives no access by itself. Null if tokens are renewed.
+    /// devices do not slow this device down. It gives no access by itself. It ends when the account's password, second factor or address
+    /// changes. Null if tokens are renewed, and while `enrolment_required` is true.
     device_token: Option<String>,
     /// The account.
     user: UserView,

@@ -7,13 +7,15 @@ use utoipa::ToSchema;
 use super::session;
 use super::session_tokens::SessionTokens;
 use crate::accounts::authenticate::{self, Credentials, SignIn};
+use crate::accounts::device::Generation;
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::origin::Origin;
-use crate::accounts::passwords::hashing;
-use crate::accounts::{Keys, device, store};
+use crate::accounts::passwords::hashing::{self, Caller};
+use crate::accounts::{Keys, device, second_factor, store};
 use crate::context::{Anonymous, Context};
 use crate::error::Result;
 use crate::http::Body;
+use crate::http::limits::SignInQuota;
 
 /// The credentials of an account.
 #[derive(Deserialize, ToSchema)]
@@ -29,7 +31,8 @@ pub struct NewSession {
     /// Six digits of the authenticator app, or a recovery code. Required if the account has a second factor.
     #[schema(max_length = 64)]
     totp_code: Option<String>,
-    /// The `device_token` of the last sign-in to this account on this device, if there is one. Any other value is ignored.
+    /// The last `device_token` for this account on this device, if there is one. A change of the account's password, second factor or address
+    /// ends it. Any other value is ignored.
     #[schema(max_length = 128)]
     device_token: Option<String>,
 }
@@ -37,7 +40,7 @@ pub struct NewSession {
 /// Opens a session.
 ///
 /// # Errors
-/// Those of [`authenticate::of_address`].
+/// Those of [`authenticate::by_email`].
 pub async fn sign_in(
     context: &Context<Anonymous>,
     keys: &Keys,
@@ -49,7 +52,7 @@ pub async fn sign_in(
     let email_key = EmailAddress::parse(&email).map_or_else(|_| email.to_lowercase(), |email| email.key());
     let credentials = Credentials { password: password.clone(), code: totp_code };
     let sign_in = SignIn { email_key, credentials, origin: origin.clone(), device_token: device_token.clone() };
-    let (user, session) = authenticate::of_address(context, keys, sign_in, move |tx, user| {
+    let (user, session) = authenticate::by_email(context, keys, sign_in, move |tx, user| {
         let session = session::open(tx, user.id, &origin)?;
         tx.audit.note_actor(user.id, Some(user.role));
         tx.audit.note_object(session.id.0);
@@ -57,14 +60,17 @@ pub async fn sign_in(
     })
     .await?;
     strengthen_hash(context, keys, &user, &password).await?;
-    let device_token = device::renew(&context.env, user.id, device_token.as_deref());
-    SessionTokens::new(&context.env, keys, &user, session, Some(device_token))
+    // A session that must set up a second factor was opened with the password alone.
+    let is_complete = !second_factor::is_due(&context.env.config.settings, user.role, user.second_factor_at);
+    let device_token = is_complete.then(|| device::renew(&context.env, &user, device_token.as_deref()));
+    SessionTokens::new(&context.env, keys, &user, session, device_token)
 }
 
 /// Replaces a hash that is weaker than today's. Only at sign-in the server knows the password.
 async fn strengthen_hash(context: &Context<Anonymous>, keys: &Keys, user: &User, password: &str) -> Result<()> {
     let Some(old) = user.password_hash.clone().filter(|hash| hashing::is_weak(hash)) else { return Ok(()) };
-    let (id, new) = (user.id, keys.passwords.hash_of(user.id, password).await?);
+    let (id, caller) = (user.id, Caller::Account { id: user.id, lane: &[] });
+    let new = keys.passwords.hash_of(caller, password).await?;
     context.env.db.write(move |conn| store::rehash(conn, id, &old, &new)).await
 }
 
@@ -74,8 +80,8 @@ async fn strengthen_hash(context: &Context<Anonymous>, keys: &Keys, user: &User,
 /// account has a second factor, the right password without a code fails with `totp_required`. Then send both.
 ///
 /// Failed attempts slow down further ones from the same address. While an account is under attack, the first attempt from a new address
-/// fails with 429 and a wait of some seconds; the next one is then checked. Send `device_token` so that failures of others do not slow
-/// the device down.
+/// fails with 429 and a wait of some seconds; the next one is then checked. Send `device_token` so that requests and failures of others do
+/// not slow the device down: the known devices of an account have a rate limit of their own, apart from the one of their address.
 #[utoipa::path(
     tag = "sessions",
     operation_id = "create_session",
@@ -92,8 +98,12 @@ pub(super) async fn create_session(
     context: Context<Anonymous>,
     keys: web::Data<Keys>,
     origin: Origin,
+    quota: SignInQuota,
     body: Body<NewSession>,
-) -> Result<HttpResponse> {
+) -> actix_web::Result<HttpResponse> {
+    let token = body.device_token.as_deref();
+    let known = token.and_then(|token| device::generation_of(&context.env, token));
+    quota.count(known.map(|Generation { user, number }| (user, number)))?;
     let tokens = sign_in(&context, &keys, origin, body.value).await?;
     Ok(HttpResponse::Created().json(tokens))
 }

@@ -138,7 +138,6 @@ fn with_password(
         Some(known) if known.role != Role::Patient => known,
         Some(known) if known.email_verified_at.is_some() => {
             accounts::store::set_password(tx.conn, known.id, &holder.password_hash, tx.now)?;
-            accounts::one_time::void_all(tx.conn, known.id, tx.now)?;
             known
         }
         Some(known) => {

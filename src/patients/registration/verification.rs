@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 use super::Registration;
 use crate::accounts::authenticate::{self, Credentials};
 use crate::accounts::model::{EmailAddress, Purpose, User};
+use crate::accounts::one_time::ValidToken;
+use crate::accounts::throttle::ConfirmedBy;
 use crate::accounts::{Keys, notices, one_time, store};
 use crate::context::{Anonymous, Context, Tx};
 use crate::error::{Error, Result};
@@ -57,7 +59,7 @@ pub async fn verify(
             return Err(Error::invalid("/current_password", "required", "must be the password of the account"));
         };
         let credentials = Credentials { password, code: totp_code };
-        Box::pin(change_email(context, keys, good.user, credentials, token)).await?;
+        Box::pin(change_email(context, keys, good, credentials, token)).await?;
         return Ok(None);
     }
     let waiting = match good.registration(&context.env)? {
@@ -99,11 +101,12 @@ fn verify_account(tx: &mut Tx<Anonymous>, user: User, waiting: Option<&Registrat
 async fn change_email(
     context: &Context<Anonymous>,
     keys: &Keys,
-    user: User,
+    link: ValidToken,
     credentials: Credentials,
     token: String,
 ) -> Result<()> {
-    authenticate::of_user(context, keys, user.id, credentials, move |tx, user| {
+    let by = ConfirmedBy::Link(link.id);
+    authenticate::again(context, keys, link.user.id, by, credentials, move |tx, user| {
         let good = one_time::consume(tx.conn, &token, &[Purpose::ChangeEmail], tx.now)?;
         let new_email = good.new_email.ok_or_else(|| Error::fault("a link that proves no address"))?;
         let new_email = EmailAddress::parse(&new_email).map_err(|_| Error::fault("an invalid stored address"))?;
@@ -118,8 +121,6 @@ fn set_email(tx: &mut Tx<Anonymous>, user: &User, new_email: &EmailAddress) -> R
     let user = store::lock(tx.conn, user.id)?;
     store::take_from_registration(tx.conn, new_email, tx.now)?;
     store::set_email(tx.conn, &user, new_email, tx.now)?;
-    // A link that was mailed to the old address must not open the account any more.
-    one_time::void_all(tx.conn, user.id, tx.now)?;
     notices::tell(tx.conn, tx.env, &user, SecurityEvent::EmailChanged)
 }
 

@@ -2,9 +2,10 @@
 
 use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::clinic::free_slots;
+use crate::support::people::PASSWORD;
 use crate::support::{App, Client, Reply, app, book, both, eventually};
 
 async fn wrong_password(anon: &Client, from: &[(&str, &str)]) -> Reply {
@@ -81,6 +82,53 @@ fn row_03_sessions_are_limited_by_account_and_not_by_address() {
         let forged = app.anon().with_token("a.b.c");
         forged.get("/v1/me").await.problem(401, "unauthenticated");
         forged.get("/v1/me").await.problem(429, "rate_limited");
+    });
+}
+
+#[test]
+fn row_03_a_known_device_has_a_limit_of_its_own_that_others_at_its_address_do_not_use_up() {
+    let app = App::on_sqlite(&["--rate-limits", "enter=4/10m"]);
+    app::runtime().block_on(async {
+        let (shared, email) = (app.anon_at("127.5.5.5"), app.patient("ann").await.email.clone());
+        let sign_in = |token: &Value| {
+            let body = json!({"email": email, "password": PASSWORD, "device_token": token});
+            let shared = shared.clone();
+            async move { shared.post("/v1/sessions", body).await }
+        };
+        let token = sign_in(&Value::Null).await.expect(201).body["device_token"].clone();
+        for _ in 0..3 {
+            wrong_password(&shared, &[]).await.problem(401, "invalid_credentials");
+        }
+        for other in
+            [Value::Null, json!("made up"), json!(token.as_str().expect("text").chars().rev().collect::<String>())]
+        {
+            sign_in(&other).await.problem(429, "rate_limited");
+        }
+        for left in (0..4).rev() {
+            assert_eq!(parameter(sign_in(&token).await.expect(201), "ratelimit", "r"), left);
+        }
+        let refused = sign_in(&token).await;
+        refused.problem(429, "rate_limited");
+        assert_eq!(parameter(&refused, "ratelimit", "r"), 0);
+        // Where the address has quota left, the device gets some of it too.
+        let body = json!({"email": email, "password": PASSWORD, "device_token": token});
+        app.anon_at("127.6.6.6").post("/v1/sessions", body).await.expect(201);
+    });
+}
+
+#[test]
+fn row_03_sign_ins_with_an_unreadable_body_count_as_well() {
+    let app = App::on_sqlite(&["--rate-limits", "enter=4/10m"]);
+    app::runtime().block_on(async {
+        let anon = app.anon_at("127.5.5.5");
+        for left in (0..4).rev() {
+            let reply = anon.post("/v1/sessions?nonsense=1", json!({})).await;
+            assert_eq!((reply.status, parameter(&reply, "ratelimit", "r")), (422, left));
+        }
+        for path in ["/v1/sessions", "/v1/sessions?nonsense=1"] {
+            anon.post(path, json!({})).await.problem(429, "rate_limited");
+        }
+        wrong_password(&anon, &[]).await.problem(429, "rate_limited");
     });
 }
 

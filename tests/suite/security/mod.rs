@@ -13,6 +13,7 @@ mod audit_watch;
 mod canary;
 mod care;
 mod deadlines;
+mod devices;
 mod export;
 mod guessing;
 mod headers;

@@ -16,14 +16,14 @@ use crate::support::{App, both, not_empty};
 const NEW_PASSWORD: &str = "violet otter hums at dawn";
 
 /// The code of an authenticator app, this many steps from now.
-fn code(app: &App, secret: &str, steps: i64) -> String {
+pub(super) fn code(app: &App, secret: &str, steps: i64) -> String {
     let secret = Secret::try_from_base32(secret).expect("base 32");
     let at = app.clock.now().as_seconds() + 30 * steps;
     Builder::new().with_secret(secret).build_noncompliant().generate(at.try_into().expect("after 1970")).to_string()
 }
 
 /// A wrong code.
-fn wrong_code(app: &App, secret: &str) -> String {
+pub(super) fn wrong_code(app: &App, secret: &str) -> String {
     let right: BTreeSet<_> = (-1..=1).map(|steps| code(app, secret, steps)).collect();
     (0..10)
         .map(|digit| digit.to_string().repeat(6))
@@ -47,14 +47,14 @@ async fn session(app: &App, email: &str) -> Client {
 }
 
 /// Sets up an authenticator app. Returns the secret and the recovery codes.
-async fn enrol(app: &App, client: &Client) -> (String, Vec<String>) {
+pub(super) async fn enrol(app: &App, client: &Client) -> (String, Vec<String>) {
     let secret = begin(client).await;
     let reply = client.post("/v1/me/second-factor/confirm", json!({"totp_code": code(app, &secret, 0)})).await;
     let codes = reply.expect(200).body["recovery_codes"].as_array().expect("codes").clone();
     (secret, codes.iter().map(|code| code.as_str().expect("text").to_owned()).collect())
 }
 
-async fn begin(client: &Client) -> String {
+pub(super) async fn begin(client: &Client) -> String {
     let reply = client.post("/v1/me/second-factor", json!({"current_password": PASSWORD})).await;
     reply.expect(200).string("/secret")
 }
