@@ -60,6 +60,7 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("audit_purges", "mac"),
     ("audit_seals", "hmac"),
     ("one_time_tokens", "requested_by"),
+    ("one_time_tokens", "requested_from"),
     ("one_time_tokens", "token_hash"),
     ("patient_invitations", "token_hash"),
     ("recovery_codes", "code_hash"),

@@ -111,7 +111,7 @@ fn full() -> ClinicalSummary {
     };
     let mut all_labs = vec![
         lab("ferritin", json!({"comparator": "<", "collected_on": "2026-05-12", "source": "lab_report"})),
-        lab("ferritin", json!({"collected_on": "2026-05-11", "source": "patient_reported"})),
+        lab("ferritin", json!({"collected_on": "2026-06-03", "source": "patient_reported"})),
         lab("ferritin", json!({})),
     ];
     all_labs.extend((1..=6).map(|month| lab("ferritin", json!({"collected_on": format!("2025-0{month}")}))));
