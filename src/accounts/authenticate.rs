@@ -183,11 +183,12 @@ fn decide<P>(
     if let Some(wait) = throttle.admit(tx.conn, tx.now)? {
         return Ok(Attempt::Failed(wait.into()));
     }
-    // Read again, because the password may have changed since it was compared.
+    // Read again, because the credentials may have changed since the password was compared. A stronger hash of the same password is no
+    // change.
     let user = match matched {
         Some(matched) => {
             let user = store::lock(tx.conn, matched.id)?;
-            Some(user).filter(|user| user.can_sign_in() && user.password_hash == matched.password_hash)
+            Some(user).filter(|user| user.can_sign_in() && user.credential_generation == matched.credential_generation)
         }
         None => None,
     };
