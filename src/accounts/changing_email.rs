@@ -79,8 +79,8 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
 /// Change my e-mail address
 ///
 /// Mails a link to the new address. The link works once, within a day, until the account's password or second factor changes. When it is
-/// used (`POST /v1/email-verifications`), the account gets the address. The present address is notified now, and again after the change. The response is the same if another account has the
-/// address; then the owner of that account is notified. A patient's mail goes to the address in the patient's record, which stays as it is.
+/// used (`POST /v1/email-verifications`), the account gets the address. The present address is notified now, and again after the change.
+/// The response is the same if another account has the address; then the owner of that account is notified. A patient's mail goes to the address in the patient's record, which stays as it is.
 #[utoipa::path(
     tag = "users",
     operation_id = "change_email",

@@ -132,8 +132,8 @@ pub(super) fn circumstances(tx: &mut Tx<impl Principal>, found: &AppointmentDeta
 
 /// Cancel an appointment
 ///
-/// A cancellation is final. The slots are free at once, and the patient gets a mail that removes the calendar entry. Patients may cancel until the visit
-/// type's `cancel_notice_minutes` before the start. Staff may also cancel for a patient who is checked in.
+/// A cancellation is final. The slots are free at once, and the patient gets a mail that removes the calendar entry. Patients may cancel
+/// until the visit type's `cancel_notice_minutes` before the start. Staff may also cancel for a patient who is checked in.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "cancel_appointment",

@@ -1,4 +1,5 @@
-//! Rate limits per address or account, for sign-ins on known devices per account. Each class of operations has its own quota (GCRA, by `governor`).
+//! Rate limits. Each class of operations has its own quota (GCRA, by `governor`), per address or per account. Sign-ins on known devices
+//! count per account.
 //!
 //! Each process counts for itself, so several instances together allow several times as much. The limits use the
 //! machine's monotonic clock, so setting the clock does not lift them.

@@ -1,4 +1,4 @@
-//! Whether two accounts of the staff are two persons. It is here, because a call about an access needs a second person as well as the access.
+//! Whether two staff accounts belong to two people. It is in this module because a call about an access needs a second person too.
 
 use diesel::prelude::*;
 

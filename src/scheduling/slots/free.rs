@@ -131,7 +131,7 @@ fn offering(conn: &mut Conn, query: &SlotQuery) -> Result<HashSet<PractitionerId
 }
 
 /// Reads the range of one index. If most rows are of practitioners who do not offer the visit type, reads the range of each one who does
-/// instead, as soon as the rows read are more than that takes.
+/// instead, once it has read more rows than that way would.
 fn read(
     conn: &mut Conn,
     query: &SlotQuery,
