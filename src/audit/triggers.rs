@@ -47,7 +47,7 @@ const POSTGRES_FUNCTIONS: [&str; 2] = [
     include_str!("../../migrations/postgres/20261127000030_audit_patients/up.sql"),
 ];
 
-#[derive(Clone, QueryableByName, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(QueryableByName, PartialEq, Eq, PartialOrd, Ord)]
 struct Trigger {
     /// The table and the name.
     #[diesel(sql_type = Text)]
@@ -84,7 +84,7 @@ impl fmt::Display for Difference {
 /// In words for the operator.
 pub fn differences(conn: &mut Conn) -> Result<Vec<Difference>, String> {
     let explain = |error: diesel::result::Error| format!("read the triggers of the audit trail: {error}");
-    let (known, there): (BTreeSet<Trigger>, Vec<Trigger>) = match conn {
+    let (known, there): (&Known, Vec<Trigger>) = match conn {
         Conn::Sqlite(conn) => (known_on_sqlite()?, sql_query(SQLITE).load(conn).map_err(explain)?),
         Conn::Postgres(conn) => (known_on_postgres()?, sql_query(POSTGRES).load(conn).map_err(explain)?),
     };
@@ -100,18 +100,32 @@ pub fn differences(conn: &mut Conn) -> Result<Vec<Difference>, String> {
     Ok(differences)
 }
 
-fn known_on_sqlite() -> Result<BTreeSet<Trigger>, String> {
-    static KNOWN: OnceLock<BTreeSet<Trigger>> = OnceLock::new();
-    if let Some(known) = KNOWN.get() {
-        return Ok(known.clone());
+/// The triggers of the migrations.
+type Known = BTreeSet<Trigger>;
+
+/// Returns what was made before, because the sealing loop compares about every second.
+fn made_once(
+    known: &'static OnceLock<Known>,
+    make: impl FnOnce() -> Result<Known, String>,
+) -> Result<&'static Known, String> {
+    match known.get() {
+        Some(known) => Ok(known),
+        None => make().map(|made| known.get_or_init(|| made)),
     }
-    let triggers: Vec<Trigger> = sql_query(SQLITE)
-        .load(&mut migrate::in_memory()?)
-        .map_err(|error| format!("read the triggers of the migrations: {error}"))?;
-    Ok(KNOWN.get_or_init(|| triggers.into_iter().collect()).clone())
 }
 
-fn known_on_postgres() -> Result<BTreeSet<Trigger>, String> {
+fn known_on_sqlite() -> Result<&'static Known, String> {
+    static KNOWN: OnceLock<Known> = OnceLock::new();
+    made_once(&KNOWN, || {
+        let triggers: Vec<Trigger> = sql_query(SQLITE)
+            .load(&mut migrate::in_memory()?)
+            .map_err(|error| format!("read the triggers of the migrations: {error}"))?;
+        Ok(triggers.into_iter().collect())
+    })
+}
+
+fn known_on_postgres() -> Result<&'static Known, String> {
+    static KNOWN: OnceLock<Known> = OnceLock::new();
     let code = |function: &str| {
         let head = format!("CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$");
         let code = |sql: &'static str| sql.split_once(head.as_str())?.1.split_once("$$").map(|(code, _)| code);
@@ -125,7 +139,7 @@ fn known_on_postgres() -> Result<BTreeSet<Trigger>, String> {
         );
         Ok(Trigger { name: format!("{table} {name}"), text })
     };
-    POSTGRES_TRIGGERS.into_iter().map(trigger).collect()
+    made_once(&KNOWN, || POSTGRES_TRIGGERS.into_iter().map(trigger).collect())
 }
 
 /// Rejects a database with such a difference.

@@ -4,6 +4,7 @@
 //! The database reports a committed event as stored even if a trigger deleted it in the same transaction. So each committed event is
 //! awaited here, and the sealing loop looks it up until it has its seal. From then on the chain shows its removal.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -115,10 +116,10 @@ pub async fn check(env: &Env) -> Result<()> {
         };
         done += events.len();
         for event in events {
-            match found.iter().find(|(id, _)| *id == event.id) {
-                Some((_, Some(_))) => {}
+            match found.get(&event.id) {
+                Some(Some(_)) => {}
                 // Another instance is sealing, or the next pass does.
-                Some((_, None)) => unsealed.push(*event),
+                Some(None) => unsealed.push(*event),
                 None if event.at < env.now().minus(PURGED_AFTER) => {}
                 None => report_missing(env, event),
             }
@@ -135,12 +136,13 @@ pub async fn check(env: &Env) -> Result<()> {
 }
 
 /// Returns those of the events that exist, each with the place of its seal.
-fn find(conn: &mut Conn, ids: Vec<AuditEventId>) -> Result<Vec<(AuditEventId, Option<i64>)>> {
-    Ok(audit_events::table
+fn find(conn: &mut Conn, ids: Vec<AuditEventId>) -> Result<HashMap<AuditEventId, Option<i64>>> {
+    let found: Vec<_> = audit_events::table
         .left_join(audit_seals::table.on(audit_seals::event_id.eq(audit_events::id)))
         .filter(audit_events::id.eq_any(ids))
         .select((audit_events::id, audit_seals::seq.nullable()))
-        .load(conn)?)
+        .load(conn)?;
+    Ok(found.into_iter().collect())
 }
 
 fn report_missing(env: &Env, event: &Committed) {
