@@ -8,6 +8,7 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::db::Target;
+use crate::db::backup::folder_of;
 
 /// A secret that takes fewer guesses (as a power of ten) is a pattern and not random. The estimate itself ends at 19.
 const GUESSES_LOG10: f64 = 15.0;
@@ -88,7 +89,7 @@ pub fn read_or_create(path: &Path, make: &dyn Fn() -> String) -> Result<String, 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(explain(error)),
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(explain)?;
     match write_new(path, folder, &make()) {
         // Another process was faster. Its secret is the one to use.

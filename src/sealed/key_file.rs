@@ -55,10 +55,7 @@ fn replace(path: &Path, ring: &str) -> Result<(), String> {
     file.write_all(ring.as_bytes()).and_then(|()| file.sync_all()).map_err(explain)?;
     fs::rename(&draft, path).map_err(explain)?;
     #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(explain)?;
-    }
+    fs::File::open(crate::db::backup::folder_of(path)).and_then(|folder| folder.sync_all()).map_err(explain)?;
     Ok(())
 }
 

@@ -10,8 +10,7 @@ use crate::ids::{PatientId, PractitionerId, UserId};
 
 /// Notes that a member of the staff gave or confirmed the account's access. Does nothing if this is no practitioner.
 pub fn note(conn: &mut Conn, account: UserId, patient: PatientId, staff: UserId) -> Result<()> {
-    let practitioner = users::table.find(staff).select(users::practitioner_id);
-    let Some(practitioner) = practitioner.first::<Option<PractitionerId>>(conn)? else { return Ok(()) };
+    let Some(practitioner) = practitioner_of(conn, staff)? else { return Ok(()) };
     let row = (
         access_givers::user_id.eq(account),
         access_givers::patient_id.eq(patient),
@@ -19,6 +18,11 @@ pub fn note(conn: &mut Conn, account: UserId, patient: PatientId, staff: UserId)
     );
     per_backend!(conn, conn => diesel::insert_into(access_givers::table).values(row).on_conflict_do_nothing().execute(conn))?;
     Ok(())
+}
+
+/// Loads the practitioner of a staff account; none for the front desk and administrators.
+pub fn practitioner_of(conn: &mut Conn, staff: UserId) -> Result<Option<PractitionerId>> {
+    Ok(users::table.find(staff).select(users::practitioner_id).first(conn)?)
 }
 
 /// Loads the practitioners who gave or confirmed the account's access.

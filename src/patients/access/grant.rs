@@ -8,11 +8,11 @@ use super::{Access, active, givers, guarding, of_patient};
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx, forget};
 use crate::db::Conn;
-use crate::db::schema::{patient_access, patients, users};
+use crate::db::schema::{patient_access, patients};
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::{PatientId, PractitionerId, UserId};
+use crate::ids::{PatientId, UserId};
 use crate::messages::second_person;
 use crate::patients::care;
 use crate::patients::model::{Patient, Relation};
@@ -61,8 +61,7 @@ fn needs_second_person(
     if !is_expected || guarding::is_guarded(tx, patient.id)? {
         return Ok(true);
     }
-    let practitioner = users::table.find(giver.staff).select(users::practitioner_id);
-    match practitioner.first::<Option<PractitionerId>>(tx.conn)? {
+    match givers::practitioner_of(tx.conn, giver.staff)? {
         Some(practitioner) => Ok(!care::was_chosen(tx.conn, tx.env, practitioner, patient.id)?),
         None => Ok(false),
     }
