@@ -33,8 +33,8 @@ impl Mail {
 }
 
 impl App {
-    /// Waits until no message is due or being sent, and reads every mail so far, oldest first. Does not wait for messages
-    /// that are due later.
+    /// Waits until no message is due or being sent, and reads every mail so far, in the order of [`read`]. Does not wait for
+    /// messages that are due later.
     pub async fn mails(&self) -> Vec<Mail> {
         let patience = Instant::now() + Duration::from_secs(15);
         loop {
@@ -61,16 +61,16 @@ impl App {
     }
 }
 
-/// Reads every mail of a folder, oldest first.
+/// Reads every mail of a folder, in the order in which their messages were created: mails that are due together are written in any
+/// order. A file has the name of its message, whose ids increase.
 pub fn read(folder: &Path) -> Vec<Mail> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<_> = entries
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
-        .map(|path| (path.metadata().and_then(|data| data.modified()).expect("a time"), path))
         .collect();
-    files.sort();
-    files.iter().map(|(_, path)| parse(&std::fs::read(path).expect("a mail"))).collect()
+    files.sort_by(|a, b| a.file_stem().cmp(&b.file_stem()));
+    files.iter().map(|path| parse(&std::fs::read(path).expect("a mail"))).collect()
 }
 
 /// Reads one mail.
