@@ -49,6 +49,8 @@ pub struct Notes {
     pub recorded: bool,
     /// Whether the response is the stored one of an earlier request.
     pub replayed: bool,
+    /// Whether the request succeeds and changes nothing, so that its event needs no transaction.
+    pub unchanged: bool,
 }
 
 impl AuditContext {
@@ -161,12 +163,24 @@ impl AuditContext {
         self.lock().notes.recorded = true;
     }
 
+    /// Notes that the request succeeds and changes nothing: a stranger may repeat it without end, and then it is only counted.
+    pub fn note_unchanged(&self) {
+        let notes = &mut self.lock().notes;
+        (notes.unchanged, notes.recorded) = (true, false);
+    }
+
+    /// Drops what an earlier attempt of the transaction has noted of its own effect.
+    pub fn begin_transaction(&self) {
+        self.take_stored();
+        self.lock().notes.unchanged = false;
+    }
+
     /// Notes an event that the transaction in progress has stored.
     pub fn note_stored(&self, event: Committed) {
         self.stored().push(event);
     }
 
-    /// Takes the events that were stored since the last call. A transaction that begins again takes and drops them.
+    /// Takes the events that the transaction has stored.
     pub fn take_stored(&self) -> Vec<Committed> {
         std::mem::take(&mut *self.stored())
     }

@@ -128,7 +128,7 @@ impl Worker {
                 new.push(event);
             }
             let signer = self.env.signer.clone();
-            self.unstored.extend(self.strangers.limited(merge_rejections(new, &|event| event.signed(&signer))));
+            self.unstored.extend(self.strangers.limited(merge_repeats(new, &|event| event.signed(&signer))));
             self.env
                 .metrics
                 .audit_waiting
@@ -199,9 +199,9 @@ impl Worker {
     }
 }
 
-/// Combines equal rejections of callers without a session into one event with their number. Equal are operation, status, address and
-/// object. An object that the caller names in the path is not in the event.
-fn merge_rejections(events: Vec<Event>, sign: &impl Fn(Event) -> Event) -> Vec<Event> {
+/// Combines equal requests without effect of callers without a session into one event with their number. Equal are operation, outcome,
+/// status, address, patients and object. An object that the caller names in the path is not in the event.
+fn merge_repeats(events: Vec<Event>, sign: &impl Fn(Event) -> Event) -> Vec<Event> {
     let mut alike = HashMap::new();
     let mut kept: Vec<(Event, bool)> = Vec::with_capacity(events.len());
     for event in events {
@@ -209,7 +209,10 @@ fn merge_rejections(events: Vec<Event>, sign: &impl Fn(Event) -> Event) -> Vec<E
             kept.push((event, false));
             continue;
         }
-        let kind = (event.operation.clone(), event.status, event.address.clone(), event.patient_id, event.object_id);
+        let kind = (
+            (event.operation.clone(), event.outcome.as_str(), event.status, event.address.clone()),
+            (event.patient_id, event.object_id, event.shown.as_ref().map(|shown| shown.as_bytes().to_vec())),
+        );
         let first = *alike.entry(kind).or_insert(kept.len());
         match kept.get_mut(first) {
             Some((first, changed)) => {
@@ -252,7 +255,7 @@ mod tests {
     use crate::signed::Signer;
 
     #[test]
-    fn equal_rejections_of_one_address_without_a_session_are_one_event_with_their_number() {
+    fn equal_requests_without_effect_of_one_address_without_a_session_are_one_event_with_their_number() {
         let signer = Signer::new(uuid::Uuid::nil(), &[1; 32]).expect("a key");
         let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
         let mut number = 0;
@@ -275,8 +278,8 @@ mod tests {
             event(here, None, AuditOutcome::Success),
             event(here, None, AuditOutcome::Refused),
         ];
-        let kept = merge_rejections(events, &|event| event.signed(&signer));
-        assert_eq!(kept.iter().map(|event| event.times).collect::<Vec<_>>(), [3, 1, 1, 1, 1, 1]);
+        let kept = merge_repeats(events, &|event| event.signed(&signer));
+        assert_eq!(kept.iter().map(|event| event.times).collect::<Vec<_>>(), [3, 1, 1, 1, 2]);
         assert!(kept.iter().all(|event| event.is_genuine(&signer)));
     }
 }

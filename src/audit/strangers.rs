@@ -1,5 +1,5 @@
-//! The number of lines that refusals of callers without a session get. Beyond it they are counted: a flood from many addresses must not
-//! fill the trail.
+//! The number of lines that callers without a session get for requests that change nothing: refusals, repeats, and successes without an
+//! effect. Beyond it they are counted: a flood from many addresses must not fill the trail.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,9 +14,15 @@ use crate::signed::Signer;
 const LINES: usize = 60;
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Whether it is a refusal of a caller without a session.
+/// Whether it is the event of a caller without a session whose request changed nothing and showed no patient. Only queued events are
+/// asked: a change stores its event in its own transaction.
 pub fn is_strangers(event: &Event) -> bool {
-    event.outcome == AuditOutcome::Refused && event.actor_id.is_none()
+    let is_without_effect = match event.outcome {
+        AuditOutcome::Refused | AuditOutcome::Replayed => true,
+        AuditOutcome::Success => event.patient_id.is_none() && event.shown.is_none(),
+        AuditOutcome::Failed => false,
+    };
+    is_without_effect && event.actor_id.is_none()
 }
 
 /// What the window in progress has.
@@ -26,8 +32,8 @@ pub struct Strangers {
     began: Option<Instant>,
     /// How many lines it has.
     lines: usize,
-    /// The refusals beyond them, by operation and status.
-    counted: HashMap<(String, Option<i32>), Event>,
+    /// The requests beyond them, by operation, outcome and status.
+    counted: HashMap<(String, &'static str, Option<i32>), Event>,
 }
 
 impl Strangers {
@@ -42,7 +48,7 @@ impl Strangers {
                 self.lines += 1;
                 return true;
             }
-            let kind = (event.operation.clone(), event.status);
+            let kind = (event.operation.clone(), event.outcome.as_str(), event.status);
             // A count names none of the callers, and nothing that they tried.
             self.counted
                 .entry(kind)
@@ -52,6 +58,7 @@ impl Strangers {
                     request_id: None,
                     patient_id: None,
                     object_id: None,
+                    shown: None,
                     ..event.clone()
                 });
             false
@@ -59,7 +66,7 @@ impl Strangers {
         events
     }
 
-    /// At the end of the window: begins the next one, and returns what was counted, a line for each operation and status.
+    /// At the end of the window: begins the next one, and returns what was counted, a line for each operation, outcome and status.
     pub fn counted(&mut self, signer: &Signer, now: Timestamp) -> Vec<Event> {
         if self.began.is_none_or(|began| began.elapsed() < WINDOW) {
             return Vec::new();

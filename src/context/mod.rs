@@ -157,8 +157,7 @@ impl<P: Principal> Context<P> {
     {
         let context = self.clone();
         let written = self.env.db.write(move |conn| {
-            // Those of an attempt that was rolled back.
-            context.audit.take_stored();
+            context.audit.begin_transaction();
             work(&mut context.tx(conn))
         });
         let done = written.await?;
@@ -238,7 +237,11 @@ impl Context {
 }
 
 impl<P> Tx<'_, P> {
+    /// Stores the event of the change. The middleware notes that of a request which changed nothing.
     fn record(&mut self) -> Result<()> {
+        if self.audit.notes().unchanged {
+            return Ok(());
+        }
         audit::record(self.conn, self.env, self.audit, None)
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use legwork::actor::Role;
+use legwork::audit::AuditOutcome;
 use legwork::db::schema::{audit_events, audit_seals};
 use legwork::ids::{ObjectId, UserId};
 use serde_json::{Value, json};
 
 use super::audit_seals::some_history;
-use crate::support::audit::{events_until, stored};
+use crate::support::audit::{events_until, findings, stored};
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::process::{self, Process};
 use crate::support::site::{DATA_KEYS, Site};
@@ -146,6 +147,42 @@ both! {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let noted: i64 = app.db(|tx| Ok(audit_events::table.filter(audit_events::status.eq(429)).count().get_result(tx)?)).await;
         assert_eq!(noted, 10);
+    }
+
+    async fn row_19_requests_of_strangers_that_succeed_without_effect_are_counted_and_changes_keep_their_events(app: App) {
+        let app = app.restart(&["--behind-proxy", "127.0.0.1"]);
+        let client = app.anon();
+        let requests = (0..100).map(|number| {
+            let from = format!("10.2.{number}.1");
+            let client = &client;
+            async move {
+                let body = json!({"email": "nobody@example.org"});
+                client.post_with("/v1/password-resets", body, &[("X-Forwarded-For", &from)]).await.expect(202);
+            }
+        });
+        futures_util::future::join_all(requests).await;
+        // A change of a stranger after the flood.
+        let registration = json!({"email": "zoe@patients.example", "relation": "self", "patient": {
+            "given_name": "Zoe", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "female",
+            "preferred_language": "en", "interpreter_needed": false}});
+        let key = [("Idempotency-Key", "a-key-of-a-stranger")];
+        for _ in 0..2 {
+            app.anon().post_with("/v1/registrations", registration.clone(), &key).await.expect(202);
+        }
+        // The server stores its counts when it stops.
+        let app = app.restart(&[]);
+        let noted = app.db(|tx| {
+            let all = audit_events::table.filter(audit_events::actor_id.is_null()).order(audit_events::id);
+            Ok(all.select((audit_events::operation, audit_events::outcome, audit_events::times)).load::<(
+                String, AuditOutcome, i32,
+            )>(tx)?)
+        }).await;
+        let resets: Vec<i32> = noted.iter().filter(|line| line.0 == "request_password_reset").map(|line| line.2).collect();
+        assert!(resets.len() <= 61, "{} lines", resets.len());
+        assert_eq!(resets.iter().sum::<i32>(), 100, "none is lost");
+        let registered = noted.iter().filter(|line| line.0 == "create_registration" && line.1 == AuditOutcome::Success);
+        assert_eq!(registered.map(|line| line.2).collect::<Vec<_>>(), [1]);
+        assert_eq!(findings(&app, None).await, Vec::<String>::new());
     }
 
     async fn row_19_random_ids_of_callers_without_a_session_are_counted_as_one_refusal(app: App) {
