@@ -91,10 +91,10 @@ fn mail_link(
     requester: &Requester,
     link_of: impl Fn(&User) -> Option<Link>,
 ) -> Result<()> {
-    let Some(user) = store::find_by_email(tx.conn, &email.key())? else { return unchanged(tx) };
+    let Some(user) = store::find_by_email(tx.conn, &email.key())? else { return tx.unchanged() };
     // Locked, so that concurrent requests count the account's links one after the other.
     let user = store::lock(tx.conn, user.id)?;
-    let Some(link) = link_of(&user).filter(|_| user.disabled_at.is_none()) else { return unchanged(tx) };
+    let Some(link) = link_of(&user).filter(|_| user.disabled_at.is_none()) else { return tx.unchanged() };
     // Checked before a new link voids the last one, which keeps working if the mailbox gets no other.
     let has_room = match link {
         Link::Verify => verification::has_room(tx.conn, tx.env, &user, requester)?,
@@ -102,7 +102,7 @@ fn mail_link(
         Link::Invitation => outbox::has_room(tx.conn, tx.env, &user.email, MessageKind::Invitation)?,
     };
     if !has_room {
-        return unchanged(tx);
+        return tx.unchanged();
     }
     let (conn, env) = (&mut *tx.conn, tx.env);
     let mail = match link {
@@ -111,11 +111,6 @@ fn mail_link(
         Link::Invitation => Mail::Invitation { token: one_time::issue(conn, env, user.id, Purpose::Invitation)? },
     };
     notices::send(conn, env, user.recipient(), mail)
-}
-
-fn unchanged(tx: &Tx<Anonymous>) -> Result<()> {
-    tx.audit.note_unchanged();
-    Ok(())
 }
 
 /// Send the verification mail again

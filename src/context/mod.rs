@@ -237,6 +237,12 @@ impl Context {
 }
 
 impl<P> Tx<'_, P> {
+    /// Ends a request that succeeds and changes nothing. It has no event in the transaction: the middleware notes or counts it.
+    pub fn unchanged(&self) -> Result<()> {
+        self.audit.note_unchanged();
+        Ok(())
+    }
+
     /// Stores the event of the change. The middleware notes that of a request which changed nothing.
     fn record(&mut self) -> Result<()> {
         if self.audit.notes().unchanged {

@@ -198,7 +198,7 @@ impl Registration {
             None => {
                 // Other spellings of the mailbox may have used up its limit.
                 if !outbox::has_room_for_first(tx.conn, tx.env, self.email.as_str(), MessageKind::VerifyEmail)? {
-                    return unchanged(tx);
+                    return tx.unchanged();
                 }
                 let user = accounts::store::insert(tx.conn, tx.env, &self.account());
                 let user = user.map_err(unverified::retry_if_email_taken)?;
@@ -209,17 +209,17 @@ impl Registration {
                 // The lock keeps the account from being verified while it is replaced.
                 let known = accounts::store::lock(tx.conn, known.id)?;
                 if known.disabled_at.is_some() {
-                    return unchanged(tx);
+                    return tx.unchanged();
                 }
                 // The link in the invitation verifies an invited member of the staff.
                 if known.email_verified_at.is_some() || known.role.is_staff() {
                     if outbox::has_room(tx.conn, tx.env, &known.email, MessageKind::AlreadyRegistered)? {
                         return mail(tx, known.recipient(), None, Mail::AlreadyRegistered);
                     }
-                    return unchanged(tx);
+                    return tx.unchanged();
                 }
                 if !links::has_room(tx.conn, tx.env, &known, requester)? {
-                    return unchanged(tx);
+                    return tx.unchanged();
                 }
                 if links::belongs_to_another(tx.conn, known.id, requester, tx.now)? {
                     let token = links::issue_waiting(tx.conn, tx.env, known.id, requester, typed)?;
@@ -239,11 +239,6 @@ impl Registration {
         let registration = Some(self.names());
         mail(tx, user.recipient(), Some(patient), Mail::VerifyEmail { token, registration })
     }
-}
-
-fn unchanged(tx: &Tx<Anonymous>) -> Result<()> {
-    tx.audit.note_unchanged();
-    Ok(())
 }
 
 fn mail(tx: &mut Tx<Anonymous>, recipient: Recipient, patient_id: Option<PatientId>, mail: Mail) -> Result<()> {
