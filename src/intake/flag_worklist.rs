@@ -8,7 +8,7 @@ use diesel::sql_types::Integer;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::flags::{Flag, staff_text};
+use super::flags::{Flag, source, staff_text};
 use super::listing::IntakePatient;
 use super::model::FlagUrgency;
 use crate::actor::{Action, Actor};
@@ -52,6 +52,13 @@ pub struct IntakeFlagView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     text: Option<String>,
+    /// The source of the rule. `GET /v1/rls-rules` has the whole rule. Only for practitioners who may read the patient's intakes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(
+        nullable = false,
+        examples("Winkelman et al., AASM clinical practice guideline, J Clin Sleep Med 2025;21:137")
+    )]
+    source: Option<String>,
     /// The practitioner who owns it: the one of the patient's next visit. Null without such a visit. Practitioners who place a visit
     /// with themselves become the owner when the patient is checked in.
     owner_id: Option<PractitionerId>,
@@ -76,6 +83,7 @@ impl IntakeFlagView {
     pub(super) fn new(env: &Env, is_clinical: bool, flag: &Flag, patient: &Patient) -> Result<Self> {
         let rule = if is_clinical { Some(flag.open_rule(env)?) } else { None };
         let text = rule.as_deref().and_then(|rule| staff_text(rule, flag.urgency));
+        let source = rule.as_deref().and_then(source).map(str::to_owned);
         Ok(Self {
             id: flag.id,
             intake_id: flag.intake_id,
@@ -83,6 +91,7 @@ impl IntakeFlagView {
             urgency: flag.urgency,
             rule,
             text,
+            source,
             owner_id: flag.owner_id,
             raised_at: flag.raised_at,
             withdrawn_at: flag.withdrawn_at,

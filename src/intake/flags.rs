@@ -71,9 +71,24 @@ impl Flag {
     }
 }
 
+/// Returns a rule by its id. Rules of older versions may be unknown.
+fn known_rule(rule: &str) -> Option<rls::Rule> {
+    rls::Rule::ALL.iter().copied().find(|known| known.as_str() == rule)
+}
+
+/// Returns the source of a rule. Rules of older versions may have none.
+pub(super) fn source(rule: &str) -> Option<&'static str> {
+    known_rule(rule).map(|rule| rule.definition().source.citation)
+}
+
+/// Returns the fields that a rule uses.
+pub(super) fn inputs(rule: &str) -> &'static [&'static str] {
+    known_rule(rule).map_or(&[], |rule| rule.definition().inputs)
+}
+
 /// Returns the text of a rule for staff. Rules of older versions have none.
 pub(super) fn staff_text(rule: &str, urgency: FlagUrgency) -> Option<String> {
-    let rule = rls::Rule::ALL.iter().copied().find(|known| known.as_str() == rule)?;
+    let rule = known_rule(rule)?;
     Some(rls::notices::staff_text(rls::Flag { rule, urgency: urgency.into() }))
 }
 

@@ -21,6 +21,7 @@ pub mod listing;
 pub mod model;
 pub mod place_of_care;
 pub mod review;
+pub mod rules;
 pub mod stale;
 pub mod store;
 pub mod submission;
@@ -40,6 +41,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     endpoints
         .service(forms::list_intake_forms)
         .service(forms::get_rls_history_form)
+        .service(rules::list_rls_rules)
         .service(drafts::create_intake)
         .service(view::get_intake)
         .service(drafts::update_intake)

@@ -26,6 +26,7 @@ const PUBLIC: &[&str] = &[
     "list_intake_forms",
     "list_locations",
     "list_practitioners",
+    "list_rls_rules",
     "list_slots",
     "list_visit_types",
     "create_access_objection",

@@ -23,8 +23,8 @@ choice! {
 
     /// What the legs feel like. `none` excludes the others.
     Sensation {
-        Tingling = "tingling", "Tingling", "Cosquilleo";
-        Crawling = "crawling", "Crawling", "Sensación de algo que camina";
+        Tingling = "tingling", "Tingling", "Hormigueo";
+        Crawling = "crawling", "Crawling", "Hormigueo, como si algo caminara";
         Creeping = "creeping", "Creeping", "Sensación de algo que se arrastra";
         Itching = "itching", "Itching", "Picazón";
         Pulling = "pulling", "Pulling", "Tirantez";
@@ -110,7 +110,7 @@ choice! {
 
     /// A test that was done.
     TestKind {
-        VenousDuplex = "venous_duplex", "Ultrasound of the leg veins", "Ultrasonido de las venas de las piernas";
+        VenousDuplex = "venous_duplex", "Ultrasound of the leg veins", "Ultrasonido o ecografía de las venas de las piernas";
         Abi = "abi", "Blood pressure at the ankles (ABI)", "Presión en los tobillos (ITB)";
         NerveConduction = "nerve_conduction", "Nerve test", "Estudio de los nervios";
         SleepStudy = "sleep_study", "Sleep study", "Estudio del sueño";
@@ -227,9 +227,12 @@ choice! {
     /// The class of a medicine, as far as it matters for restless legs.
     MedicineClass {
         Alpha2delta = "alpha2delta", "Gabapentin, pregabalin", "Gabapentina, pregabalina";
-        Dopaminergic = "dopaminergic", "Dopamine medicine", "Medicina dopaminérgica";
+        Dopaminergic = "dopaminergic", "Dopamine medicine (pramipexole, ropinirole, rotigotine, levodopa)", "Medicina dopaminérgica (pramipexol, ropinirol, rotigotina, levodopa)";
         Opioid = "opioid", "Opioid", "Opioide";
         Benzodiazepine = "benzodiazepine", "Benzodiazepine", "Benzodiacepina";
+        ZDrug = "z_drug", "Sleeping pill (zolpidem and similar)", "Pastilla para dormir (zolpidem y similares)";
+        Barbiturate = "barbiturate", "Barbiturate", "Barbitúrico";
+        MuscleRelaxant = "muscle_relaxant", "Muscle relaxant", "Relajante muscular";
         OtherAnticonvulsant = "other_anticonvulsant", "Another seizure medicine", "Otra medicina para convulsiones";
         IronOral = "iron_oral", "Iron by mouth", "Hierro por boca";
         IronIv = "iron_iv", "Iron by vein", "Hierro por vena";
@@ -240,6 +243,7 @@ choice! {
         Mirtazapine = "mirtazapine", "Mirtazapine", "Mirtazapina";
         Antipsychotic = "antipsychotic", "Antipsychotic", "Antipsicótico";
         MetoclopramideProchlorperazine = "metoclopramide_prochlorperazine", "Nausea medicine (metoclopramide, prochlorperazine)", "Medicina para náuseas (metoclopramida, proclorperazina)";
+        OtherDopamineAntagonist = "other_dopamine_antagonist", "Another medicine against dopamine (such as tetrabenazine, cinnarizine)", "Otra medicina contra la dopamina (como tetrabenazina, cinarizina)";
         Lithium = "lithium", "Lithium", "Litio";
         Other = "other", "Something else", "Otra";
         Unknown = "unknown", "I don't know", "No lo sé";
@@ -285,6 +289,11 @@ choice! {
         MoodChange = "mood_change", "Change of mood", "Cambio de ánimo";
         CompulsiveBehavior = "compulsive_behavior", "Urges that are hard to resist", "Impulsos difíciles de resistir";
         SleepAttacks = "sleep_attacks", "Falling asleep without warning", "Quedarse dormido de repente";
+        Falls = "falls", "Falls or unsteady walking", "Caídas o inestabilidad al caminar";
+        Breathing = "breathing", "Trouble breathing", "Dificultad para respirar";
+        Memory = "memory", "Trouble with memory or thinking", "Problemas de memoria o para pensar";
+        Dependence = "dependence", "Hard to do without it", "Dificultad para estar sin la medicina";
+        WeightGain = "weight_gain", "Weight gain", "Aumento de peso";
         Other = "other", "Something else", "Otro";
     }
 

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::criteria::{self, ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
 use super::factors::{self, ContributingFactor};
 use super::flags::{self, Flag};
-use super::iron::{self, IronMonitoring, IronReviewBand};
+use super::iron::{self, IronDoubt, IronMonitoring, IronReviewBand};
 use super::issues::{self, Issue};
 use super::medicines::{self, MedicationClass};
 use super::pregnancy;
@@ -47,6 +47,9 @@ pub struct Computed {
     /// The band of the newest iron values. Show it with the date and age of the sample: ferritin rises with
     /// inflammation.
     pub iron_review_band: IronReviewBand,
+    /// Doubts about the newest iron results. Show them beside the band. Missing if there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub iron_doubts: Vec<IronDoubt>,
     /// The trimester, 1 to 3. Missing unless the patient is pregnant and the dates agree.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(minimum = 1, maximum = 3)]
@@ -54,12 +57,21 @@ pub struct Computed {
     /// The number of augmentation features. `null` if no dopamine medicine is named. It is not a validated score.
     #[schema(required)]
     pub augmentation_features: Option<AugmentationFeatures>,
+    /// Hours by which the symptoms begin earlier in the day than before treatment. Missing unless both times are known
+    /// and earlier onset is reported.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(minimum = 0, maximum = 24)]
+    pub onset_hours_earlier: Option<f64>,
     /// The monitoring of each iron medicine taken now. Missing if there is none.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub iron_monitoring: Vec<IronMonitoring>,
     /// Classes of medicines by name. Missing if all classes are entered and agree with the table.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub medication_classes: Vec<MedicationClass>,
+    /// The paths of medicines whose name is not, or only partly, recognised. No rule knows what they are: check them.
+    /// Missing if there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unrecognized_medications: Vec<String>,
     /// The factors that may contribute, with the answers that suggest them.
     pub contributing_factors: Vec<ContributingFactor>,
     /// Missing and inconsistent answers. Errors block submission, but not saving.
@@ -92,10 +104,13 @@ pub fn compute(answers: &Answers, context: &Context) -> Computed {
         isi_band: severity::isi_band(answers, context),
         tsat_percent: iron::tsat_percent(answers, context),
         iron_review_band: band,
+        iron_doubts: iron::doubts(answers, context),
         trimester: pregnancy::trimester(answers, context),
         augmentation_features: severity::augmentation(answers),
+        onset_hours_earlier: severity::onset_hours_earlier(answers),
         iron_monitoring: iron::monitoring(answers, context),
         medication_classes: medicines::classes_from_table(answers),
+        unrecognized_medications: medicines::unrecognized(answers),
         contributing_factors: factors::contributing_factors(answers, band),
         issues: issues::issues(answers, context),
         flags: flags::flags(answers, context, band),

@@ -44,7 +44,11 @@ pub fn contributing_factors(answers: &Answers, band: IronReviewBand) -> Vec<Cont
     let yes = |list: &[(&str, Option<YesNo>)]| -> Vec<String> {
         list.iter().filter(|(_, answer)| YesNo::is_yes(*answer)).map(|(path, _)| format!("risk.{path}")).collect()
     };
-    let mut iron: Vec<String> = (band == IronReviewBand::Low).then(|| "labs".to_owned()).into_iter().collect();
+    let mut iron: Vec<String> =
+        matches!(band, IronReviewBand::Low | IronReviewBand::LowMinor | IronReviewBand::LowKidney)
+            .then(|| "labs".to_owned())
+            .into_iter()
+            .collect();
     iron.extend(yes(&[
         ("iron_deficiency", risk.iron_deficiency),
         ("iron_deficiency_anemia", risk.iron_deficiency_anemia),

@@ -100,14 +100,15 @@ mod tests {
     #[test]
     fn changes_of_fields_reserved_for_clinicians_are_rejected_with_their_pointers() {
         let fields = |context: &Context| clinician_only_fields(context);
-        assert_eq!(fields(&adult()), ["irls.items", "irls.irls_total"]);
-        assert_eq!(fields(&Context { irls_licensed: true, ..adult() }), Vec::<String>::new());
+        let metadata = ["irls.irls_version", "irls.irls_recall_days", "irls.irls_mode", "irls.irls_assessed_on"];
+        assert_eq!(fields(&adult()), [&metadata[..], &["irls.items", "irls.irls_total"]].concat());
+        assert_eq!(fields(&Context { irls_licensed: true, ..adult() }), metadata);
         assert_eq!(
             fields(&Context { filled_by: FilledBy::Practitioner, ..minor(FilledBy::Guardian) }),
             Vec::<String>::new()
         );
         let setting = Context { self_harm_in_clinician_part: true, irls_licensed: true, ..adult() };
-        assert_eq!(fields(&setting), ["safety.self_harm_thoughts"]);
+        assert_eq!(fields(&setting), [&["safety.self_harm_thoughts"], &metadata[..]].concat());
         let for_minors = fields(&minor(FilledBy::Guardian));
         for field in [
             "safety.self_harm_thoughts",

@@ -4,11 +4,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{Answers, MedicineClass, MimicReview, Mimics, PregnancyStatus, SideEffect, YesNo};
+use super::answers::{Answers, CkdStage, MedicineClass, MimicReview, Mimics, PregnancyStatus, SideEffect, Use, YesNo};
 use super::context::Context;
 use super::criteria::{self, ScreeningResult};
 use super::iron::{self, IronReviewBand};
 use super::medicines;
+
+pub use super::rules::Rule;
 
 /// How long a flag may wait, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -42,107 +44,8 @@ impl Urgency {
     }
 }
 
-/// Defines the rules. Flags of the same urgency are in this order.
-macro_rules! rules {
-    ($($variant:ident = $text:literal, $meaning:literal, $source:literal, [$($input:literal),+];)+) => {
-        /// A rule that raises flags. An id is never reused for another rule.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum Rule {
-            $(
-                #[doc = $meaning]
-                #[serde(rename = $text)]
-                $variant,
-            )+
-        }
-
-        // The derive does not see a rename that a macro makes.
-        impl utoipa::PartialSchema for Rule {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                utoipa::openapi::ObjectBuilder::new()
-                    .schema_type(utoipa::openapi::schema::Type::String)
-                    .description(Some("A rule that raises flags. An id is never reused for another rule."))
-                    .enum_values(Some([$($text),+]))
-                    .into()
-            }
-        }
-
-        impl ToSchema for Rule {
-            fn name() -> std::borrow::Cow<'static, str> {
-                "RlsRule".into()
-            }
-        }
-
-        impl Rule {
-            /// Every rule.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// Returns the id.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            /// Returns what raises the flag.
-            pub fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $meaning,)+ }
-            }
-
-            /// Returns the ids of the fields that the rule uses.
-            pub fn inputs(self) -> &'static [&'static str] {
-                match self { $(Self::$variant => &[$($input),+],)+ }
-            }
-
-            /// Returns the source of the rule.
-            pub fn source(self) -> &'static str {
-                match self { $(Self::$variant => $source,)+ }
-            }
-        }
-    };
-}
-
-rules! {
-    ChestPainBreathlessness = "chest_pain_breathlessness", "Chest pain or breathlessness: yes is an emergency.", "clinic rule",
-        ["safety.chest_pain_breathlessness"];
-    SuddenColdPaleLeg = "sudden_cold_pale_leg", "A leg suddenly cold and pale: yes is an emergency.", "clinic rule",
-        ["safety.sudden_cold_pale_leg"];
-    NewWeaknessSaddleBladderBowel = "new_weakness_saddle_bladder_bowel", "New weakness, saddle numbness, bladder or bowel trouble: yes is an emergency.", "clinic rule",
-        ["safety.new_weakness_saddle_bladder_bowel"];
-    AcuteUnilateralLegSymptoms = "acute_unilateral_leg_symptoms", "One leg swollen, painful, warm or red within 14 days: same day; with chest pain or breathlessness an emergency.", "clinic rule",
-        ["safety.acute_unilateral_leg_symptoms", "safety.chest_pain_breathlessness"];
-    BleedingVein = "bleeding_vein", "A vein bleeds: same day; an emergency if it is, or may be, not controlled.", "clinic rule",
-        ["safety.bleeding_vein", "safety.bleeding_vein_uncontrolled"];
-    SpreadingHotRedness = "spreading_hot_redness", "Spreading hot redness: same day.", "clinic rule",
-        ["safety.spreading_hot_redness"];
-    OpenLegUlcer = "open_leg_ulcer", "An open sore on a leg: same day, prompt if it is neither new nor worse.", "clinic rule",
-        ["safety.open_leg_ulcer", "safety.open_leg_ulcer_new_or_worse"];
-    SelfHarmThoughts = "self_harm_thoughts", "Thoughts of self-harm: same day.", "clinic rule",
-        ["safety.self_harm_thoughts"];
-    HemoglobinBelow8 = "hemoglobin_below_8", "The newest hemoglobin is below 8.0 g/dL: same day.", "clinic rule",
-        ["labs"];
-    PregnancyMedication = "pregnancy_medication", "Pregnant and taking an opioid, a benzodiazepine, a gabapentinoid or a dopamine medicine.", "clinic rule",
-        ["risk.pregnancy_status", "medications"];
-    OpioidSedative = "opioid_sedative", "An opioid together with a benzodiazepine or a gabapentinoid.", "clinic rule",
-        ["medications"];
-    OpioidSleepApnea = "opioid_sleep_apnea", "An opioid in sleep apnea.", "clinic rule",
-        ["medications", "risk.sleep_apnea"];
-    ImpulseBehavior = "impulse_behavior", "Any urge under a dopamine medicine is reported.", "clinic rule",
-        ["impulse_control.gambling", "impulse_control.shopping", "impulse_control.eating", "impulse_control.sexual", "impulse_control.hobbyism_punding"];
-    SleepAttacks = "sleep_attacks", "Falling asleep without warning is reported.", "clinic rule",
-        ["impulse_control.sleep_attacks", "medications.side_effects"];
-    DrowsyDriving = "drowsy_driving", "Sleepiness while driving is reported.", "clinic rule",
-        ["sleep.drowsy_driving"];
-    IronExcessReview = "iron_excess_review", "Iron is taken with ferritin above 300 ng/mL or TSAT above 45 %.", "clinic rule",
-        ["labs", "medications"];
-    AugmentationReview = "augmentation_review", "Any feature of augmentation is reported.", "clinic rule",
-        ["augmentation.earlier_onset", "augmentation.increased_intensity", "augmentation.spread_to_other_sites", "augmentation.shorter_latency_at_rest", "augmentation.dose_increase_worsened"];
-    IronReview = "iron_review", "Ferritin at most 75 ng/mL or TSAT below 20 %.", "AASM 2025, doi 10.5664/jcsm.11390",
-        ["labs"];
-    AggravatingDrug = "aggravating_drug", "A medicine of an aggravating class is taken.", "clinic rule",
-        ["medications"];
-    MimicReview = "mimic_review", "A mimic is reported, or all four features are reported and mimics are not reviewed.", "IRLSSG 2014, criterion 5; PMC2769267",
-        ["mimics.leg_cramps", "mimics.positional_discomfort", "mimics.arthritis", "mimics.myalgia", "mimics.venous_stasis", "mimics.leg_edema", "mimics.habitual_foot_tapping", "mimics.neuropathy_symptoms", "mimics.akathisia_after_drug", "symptoms.urge_to_move_legs", "symptoms.worse_at_rest", "symptoms.relief_with_movement", "symptoms.worse_evening_or_night"];
-    IronMonitoringDue = "iron_monitoring_due", "Iron is taken, and no ferritin result came within the set weeks of its start.", "clinic rule, setting",
-        ["labs", "medications"];
-}
+/// The age in years from which the FDA counts patients as elderly (62 FR 45313).
+const ELDERLY: i16 = 65;
 
 /// A flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -197,34 +100,61 @@ fn safety(answers: &Answers) -> Vec<(Rule, Urgency)> {
 }
 
 fn risks(answers: &Answers, context: &Context) -> Vec<(Rule, Urgency)> {
-    use MedicineClass::{Alpha2delta, Benzodiazepine, Dopaminergic, Opioid};
-    let pregnant = answers.risk.pregnancy_status == Some(PregnancyStatus::Pregnant);
+    use MedicineClass::{Alpha2delta, Barbiturate, Benzodiazepine, MuscleRelaxant, Opioid, ZDrug};
     let opioid = medicines::takes_any(answers, &[Opioid]);
+    let sedative = [Benzodiazepine, ZDrug, Barbiturate, MuscleRelaxant, Alpha2delta];
+    let drinks = answers.substances.alcohol_drinks_week.as_ref().is_some_and(|drinks| drinks.get() > 0.0);
     let urges = &answers.impulse_control;
     let urge = [urges.gambling, urges.shopping, urges.eating, urges.sexual, urges.hobbyism_punding];
-    let sleep_attacks = YesNo::is_yes(urges.sleep_attacks)
-        || answers
-            .medications()
-            .any(|(_, one)| one.side_effects.iter().flatten().any(|e| *e == SideEffect::SleepAttacks));
+    let effect = |wanted: SideEffect| {
+        answers.medications().any(|(_, one)| one.side_effects.iter().flatten().any(|effect| *effect == wanted))
+    };
+    let compression = answers.venous.compression_use == Some(Use::Current);
     let rules = [
-        (Rule::HemoglobinBelow8, Urgency::SameDay, iron::hemoglobin_below_8(answers, context)),
+        (Rule::HemoglobinBelow8, iron::hemoglobin_below_8(answers, context), Urgency::SameDay),
+        (Rule::OpioidSedative, opioid && medicines::takes_any(answers, &sedative), Urgency::Prompt),
+        (Rule::OpioidAlcohol, opioid && drinks, Urgency::Prompt),
+        (Rule::OpioidSleepApnea, opioid && YesNo::is_yes(answers.risk.sleep_apnea), Urgency::Prompt),
+        (Rule::CompressionArterial, compression && YesNo::is_yes(answers.venous.claudication_or_pad), Urgency::Prompt),
         (
-            Rule::PregnancyMedication,
+            Rule::ImpulseBehavior,
+            urge.into_iter().any(YesNo::is_yes) || effect(SideEffect::CompulsiveBehavior),
             Urgency::Prompt,
-            pregnant && medicines::takes_any(answers, &[Opioid, Benzodiazepine, Alpha2delta, Dopaminergic]),
         ),
-        (
-            Rule::OpioidSedative,
-            Urgency::Prompt,
-            opioid && medicines::takes_any(answers, &[Benzodiazepine, Alpha2delta]),
-        ),
-        (Rule::OpioidSleepApnea, Urgency::Prompt, opioid && YesNo::is_yes(answers.risk.sleep_apnea)),
-        (Rule::ImpulseBehavior, Urgency::Prompt, urge.into_iter().any(YesNo::is_yes)),
-        (Rule::SleepAttacks, Urgency::Prompt, sleep_attacks),
-        (Rule::DrowsyDriving, Urgency::Prompt, YesNo::is_yes(answers.sleep.drowsy_driving)),
-        (Rule::IronExcessReview, Urgency::Prompt, iron::excess(answers, context)),
+        (Rule::SleepAttacks, YesNo::is_yes(urges.sleep_attacks) || effect(SideEffect::SleepAttacks), Urgency::Prompt),
+        (Rule::DrowsyDriving, YesNo::is_yes(answers.sleep.drowsy_driving), Urgency::Prompt),
+        (Rule::IronExcessReview, iron::excess(answers, context) && takes_iron(answers), Urgency::Prompt),
     ];
-    rules.into_iter().filter(|(.., raised)| *raised).map(|(rule, urgency, _)| (rule, urgency)).collect()
+    let raised = rules.into_iter().filter(|(_, raised, _)| *raised).map(|(rule, _, urgency)| (rule, urgency));
+    raised.chain(pregnancy(answers).map(|urgency| (Rule::PregnancyMedication, urgency))).collect()
+}
+
+fn takes_iron(answers: &Answers) -> bool {
+    medicines::takes_any(answers, medicines::IRON)
+}
+
+/// Returns how long a medicine in pregnancy, in lactation or before a wished pregnancy may wait.
+fn pregnancy(answers: &Answers) -> Option<Urgency> {
+    use MedicineClass::{Alpha2delta, Benzodiazepine, Dopaminergic, Opioid};
+    let risk = &answers.risk;
+    let applies = risk.pregnancy_status == Some(PregnancyStatus::Pregnant)
+        || YesNo::is_yes(risk.trying_to_conceive)
+        || YesNo::is_yes(risk.breastfeeding);
+    if !applies {
+        return None;
+    }
+    if medicines::takes_substance(answers, &["valproate", "topiramate"]) {
+        return Some(Urgency::Prompt);
+    }
+    let named = medicines::takes_any(answers, &[Opioid, Benzodiazepine, Alpha2delta, Dopaminergic])
+        || medicines::takes_substance(answers, &["carbamazepine"]);
+    named.then_some(Urgency::Routine)
+}
+
+/// Returns whether the dose of some medicines depends on the kidney: stage 4 or 5, dialysis or end-stage disease.
+fn kidney_disease_for_doses(answers: &Answers) -> bool {
+    let stage = answers.risk.ckd_stage;
+    iron::kidney_failure(answers) || stage == Some(CkdStage::Four)
 }
 
 /// Returns the answers about mimics.
@@ -247,30 +177,24 @@ fn reviews(answers: &Answers, context: &Context, band: IronReviewBand) -> Vec<(R
     let unreviewed = context.mimic_review == MimicReview::NotReviewed;
     let mimic = mimics(&answers.mimics).into_iter().any(YesNo::is_yes);
     let augmentation = super::severity::augmentation(answers).is_some_and(|features| features.yes > 0);
+    let gabapentinoid = medicines::takes_any(answers, &[MedicineClass::Alpha2delta]);
+    let breathing = YesNo::is_yes(answers.risk.sleep_apnea)
+        || YesNo::is_yes(answers.risk.chronic_lung_disease)
+        || context.age() >= ELDERLY;
+    let high_tsat = iron::tsat_above_45(answers, context);
+    let by_kidney = medicines::takes_substance(answers, &["gabapentin", "pregabalin", "pramipexole"]);
     let rules = [
         (Rule::AugmentationReview, augmentation),
-        (Rule::IronReview, band == IronReviewBand::Low),
+        (Rule::IronReview, band == IronReviewBand::Low && !high_tsat),
+        (Rule::IronReviewIntravenous, band == IronReviewBand::Between && !high_tsat),
+        (Rule::IronReviewChild, band == IronReviewBand::LowMinor && !high_tsat),
+        (Rule::IronReviewKidney, band == IronReviewBand::LowKidney),
+        (Rule::IronOverloadReview, iron::excess(answers, context) && !takes_iron(answers)),
+        (Rule::GabapentinoidBreathing, gabapentinoid && breathing),
+        (Rule::KidneyDose, by_kidney && kidney_disease_for_doses(answers)),
         (Rule::AggravatingDrug, medicines::takes_any(answers, medicines::AGGRAVATORS)),
         (Rule::MimicReview, mimic || (unreviewed && screening == ScreeningResult::FeaturesPresentNeedsClinicianReview)),
         (Rule::IronMonitoringDue, iron::monitoring(answers, context).iter().any(|one| one.due)),
     ];
     rules.into_iter().filter(|(_, raised)| *raised).map(|(rule, _)| (rule, Urgency::Routine)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_rule_names_the_fields_that_it_uses() {
-        let fields = crate::answers::all_fields();
-        let with_children = fields.iter().flat_map(|field| std::iter::once(field.clone()).chain(field.children()));
-        let known: Vec<String> = with_children.map(|field| field.id).collect();
-        for rule in Rule::ALL {
-            for input in rule.inputs() {
-                assert!(known.iter().any(|id| id == input), "{} uses {input}", rule.as_str());
-            }
-            assert!(!rule.meaning().is_empty() && !rule.source().is_empty());
-        }
-    }
 }

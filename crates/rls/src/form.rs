@@ -126,7 +126,8 @@ pub struct FormTest {
     pub field: String,
     /// The comparison: `one_of` and `one_of_ignoring_case` use `values`, `below` uses `below`.
     pub operator: FormOperator,
-    /// The values for `one_of` and `one_of_ignoring_case`. The latter are in lower case.
+    /// The values for `one_of` and `one_of_ignoring_case`. The latter are in lower case without accents. The server
+    /// also accepts such a name with a strength, form or salt.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub values: Vec<String>,
     /// The bound for `below`.
@@ -415,7 +416,7 @@ fn condition(condition: &super::form_dsl::Condition) -> FormCondition {
     let test = |test: &super::form_dsl::Test| {
         let (operator, values, below) = match &test.op {
             Operator::OneOf(values) => (FormOperator::OneOf, texts(values), None),
-            Operator::OneOfNames(names) => (FormOperator::OneOfIgnoringCase, texts(names), None),
+            Operator::Names { listed, .. } => (FormOperator::OneOfIgnoringCase, texts(listed), None),
             Operator::Below(bound) => (FormOperator::Below, Vec::new(), Some(*bound)),
         };
         FormTest { field: test.field.to_owned(), operator, values, below }

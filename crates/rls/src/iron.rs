@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{Answers, Comparator, Lab, LabTest, LabUnit, YesNo};
+use super::answers::{Answers, CkdStage, Comparator, Lab, LabTest, LabUnit, Medication, MedicineClass, YesNo};
 use super::context::Context;
 use super::form_dsl::PartialDate;
 use super::medicines;
@@ -28,9 +28,15 @@ pub enum IronReviewBand {
     AboveThresholds,
     /// A result is missing or ambiguous.
     InsufficientData,
-    /// The patient is under 18. The bands are for adults.
+    /// Under 18: ferritin below 50 ng/mL.
+    #[serde(rename = "ferritin_lt_50_under_18")]
+    LowMinor,
+    /// Under 18 without a ferritin that is certainly below 50 ng/mL. The other bands are for adults.
     NotComputedMinor,
-    /// The patient has end-stage kidney disease or dialysis, for which the bands do not apply.
+    /// End-stage kidney disease, stage 5 or dialysis: ferritin below 200 ng/mL and TSAT below 20 %.
+    #[serde(rename = "ferritin_lt_200_and_tsat_lt_20_esrd")]
+    LowKidney,
+    /// End-stage kidney disease, stage 5 or dialysis, without ferritin below 200 ng/mL and TSAT below 20 %.
     NotComputedEsrd,
 }
 
@@ -185,9 +191,11 @@ pub fn tsat_percent(answers: &Answers, context: &Context) -> Option<f64> {
     if newest.iter().any(|reading| reading.computed) { one(true) } else { one(false) }
 }
 
-/// Returns whether the patient has kidney failure, for which other iron rules apply.
-fn kidney_failure(answers: &Answers) -> bool {
-    YesNo::is_yes(answers.risk.esrd) || YesNo::is_yes(answers.risk.dialysis)
+/// Returns whether the patient has kidney failure, for which other iron rules apply. Stage 5 counts even if dialysis is
+/// not reported.
+pub fn kidney_failure(answers: &Answers) -> bool {
+    let risk = &answers.risk;
+    YesNo::is_yes(risk.esrd) || YesNo::is_yes(risk.dialysis) || risk.ckd_stage == Some(CkdStage::Five)
 }
 
 fn all_of(readings: &[Reading], holds: impl Fn(&Reading) -> bool) -> bool {
@@ -196,19 +204,22 @@ fn all_of(readings: &[Reading], holds: impl Fn(&Reading) -> bool) -> bool {
 
 /// Determines the band of the newest results.
 pub fn review_band(answers: &Answers, context: &Context) -> IronReviewBand {
-    if context.is_under_18() {
-        return IronReviewBand::NotComputedMinor;
-    }
-    if kidney_failure(answers) {
-        return IronReviewBand::NotComputedEsrd;
-    }
     let ferritin = newest(readings(answers, context, LabTest::Ferritin));
+    if context.is_under_18() {
+        let low = all_of(&ferritin, |one| one.surely_below(50.0));
+        return if low { IronReviewBand::LowMinor } else { IronReviewBand::NotComputedMinor };
+    }
     let tsat = newest_tsat(answers, context);
+    if kidney_failure(answers) {
+        let low = all_of(&ferritin, |one| one.surely_below(200.0)) && all_of(&tsat, |one| one.surely_below(20.0));
+        return if low { IronReviewBand::LowKidney } else { IronReviewBand::NotComputedEsrd };
+    }
+    let current = |readings: &[Reading]| all_of(readings, |one| !out_of_date(one.collected_on, context));
     if all_of(&ferritin, |one| one.surely_at_most(75.0)) || all_of(&tsat, |one| one.surely_below(20.0)) {
         IronReviewBand::Low
     } else if !all_of(&tsat, |one| one.surely_at_least(20.0)) {
         IronReviewBand::InsufficientData
-    } else if all_of(&ferritin, |one| one.surely_above(100.0)) {
+    } else if all_of(&ferritin, |one| one.surely_above(100.0)) && current(&ferritin) && current(&tsat) {
         IronReviewBand::AboveThresholds
     } else if all_of(&ferritin, |one| one.surely_above(75.0) && one.surely_at_most(100.0)) {
         IronReviewBand::Between
@@ -217,26 +228,80 @@ pub fn review_band(answers: &Answers, context: &Context) -> IronReviewBand {
     }
 }
 
+/// Returns whether a sample is certainly older than 12 months, or has no day.
+fn out_of_date(collected_on: Option<PartialDate>, context: &Context) -> bool {
+    let year_ago = context.authored_on.checked_sub(Span::new().months(12));
+    let bound = year_ago.unwrap_or(Date::MIN);
+    collected_on.is_none_or(|collected| collected.surely_before_day(bound))
+}
+
+/// A doubt about the newest iron results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RlsIronDoubt)]
+pub enum IronDoubt {
+    /// Iron was taken within 24 hours before the sample: iron and TSAT are doubtful.
+    NotIronFree,
+    /// The sample was not taken in the morning.
+    NotMorning,
+    /// An infection or inflammation is reported: ferritin is unreliable.
+    Inflammation,
+    /// The newest ferritin is older than 12 months, or its day is not known.
+    FerritinOutOfDate,
+    /// The newest TSAT is older than 12 months, or its day is not known.
+    TsatOutOfDate,
+}
+
+/// Returns the doubts about the newest iron results.
+pub fn doubts(answers: &Answers, context: &Context) -> Vec<IronDoubt> {
+    let ferritin = newest(readings(answers, context, LabTest::Ferritin));
+    let tsat = newest_tsat(answers, context);
+    let lab = |reading: &Reading| answers.labs().find(|(at, _)| *at == reading.position).map(|(_, lab)| lab);
+    let any = |readings: &[Reading], holds: &dyn Fn(&Lab) -> bool| readings.iter().filter_map(lab).any(holds);
+    let inflamed = YesNo::is_yes(answers.risk.infection_or_inflammation);
+    let stale = |readings: &[Reading]| readings.iter().any(|one| out_of_date(one.collected_on, context));
+    let not_morning = |lab: &Lab| lab.morning == Some(YesNo::No);
+    [
+        (IronDoubt::NotIronFree, any(&tsat, &|lab| lab.iron_free_24h == Some(YesNo::No))),
+        (IronDoubt::NotMorning, any(&ferritin, &not_morning) || any(&tsat, &not_morning)),
+        (IronDoubt::Inflammation, inflamed && !ferritin.is_empty()),
+        (IronDoubt::FerritinOutOfDate, stale(&ferritin)),
+        (IronDoubt::TsatOutOfDate, stale(&tsat)),
+    ]
+    .into_iter()
+    .filter_map(|(doubt, holds)| holds.then_some(doubt))
+    .collect()
+}
+
 /// Returns whether any value that may be the newest hemoglobin is certainly below 8.0 g/dL.
 pub fn hemoglobin_below_8(answers: &Answers, context: &Context) -> bool {
     newest(readings(answers, context, LabTest::Hemoglobin)).iter().any(|one| one.surely_below(8.0))
 }
 
-/// Returns whether iron is taken although a value that may be the newest is certainly above ferritin 300 ng/mL or TSAT
-/// 45 %.
-pub fn excess(answers: &Answers, context: &Context) -> bool {
-    let ferritin = newest(readings(answers, context, LabTest::Ferritin));
-    let high = ferritin.iter().any(|one| one.surely_above(300.0))
-        || newest_tsat(answers, context).iter().any(|one| one.surely_above(45.0));
-    high && medicines::takes_any(answers, medicines::IRON)
+/// Returns whether a value that may be the newest TSAT is certainly above 45 %.
+pub fn tsat_above_45(answers: &Answers, context: &Context) -> bool {
+    newest_tsat(answers, context).iter().any(|one| one.surely_above(45.0))
 }
 
-/// Returns, for each iron medicine taken now, whether a ferritin result is due. A result after the deadline also
-/// settles it.
+/// Returns whether a value that may be the newest is certainly above ferritin 300 ng/mL or TSAT 45 %.
+pub fn excess(answers: &Answers, context: &Context) -> bool {
+    let ferritin = newest(readings(answers, context, LabTest::Ferritin));
+    ferritin.iter().any(|one| one.surely_above(300.0)) || tsat_above_45(answers, context)
+}
+
+/// Returns, for each iron medicine taken now and each infusion, whether a ferritin result is due. A result after the
+/// deadline also settles it.
 pub fn monitoring(answers: &Answers, context: &Context) -> Vec<IronMonitoring> {
     let ferritin = readings(answers, context, LabTest::Ferritin);
     let weeks = Span::new().weeks(i64::from(context.monitoring_weeks));
-    medicines::taken_now(answers, medicines::IRON)
+    let watched = |medicine: &Medication| {
+        let current = medicines::is_current(medicine);
+        (current && medicines::IRON.iter().any(|class| medicines::belongs_to(medicine, *class)))
+            || medicines::belongs_to(medicine, MedicineClass::IronIv)
+    };
+    answers
+        .medications()
+        .filter(|(_, medicine)| watched(medicine))
         .map(|(position, medicine)| {
             let start = medicine.started_on;
             let due_on = start.and_then(|start| start.last().checked_add(weeks).ok());

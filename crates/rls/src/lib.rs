@@ -31,7 +31,9 @@ pub mod notices;
 pub mod pregnancy;
 pub mod read;
 pub mod review;
+pub mod rules;
 pub mod severity;
+pub mod sources;
 pub mod summary;
 pub mod text_pack;
 pub mod views;
@@ -51,6 +53,7 @@ pub use json::{RedactedJson, apply_patch};
 pub use notices::{Notice, PhoneNumbers, notices};
 pub use read::{parse, parse_lab};
 pub use review::Review;
+pub use rules::{RuleDefinition, RuleStrength, rules};
 pub use summary::{OpenAnswer, guardian_summary, open_answers, patient_summary};
 pub use text_pack::TextPack;
 pub use views::{View, Viewer, copy_from, view};
@@ -67,23 +70,13 @@ pub const FORM: &str = "rls-history";
 pub const FORM_URL: &str = "https://legwork.example/intake-forms/rls-history";
 
 /// The version of the form. Answers keep the version that they were given for. A newer version still reads them.
-pub const FORM_VERSION: &str = "1.0.0";
+pub const FORM_VERSION: &str = "1.1.0";
 
 /// The version of the rules. Increase it whenever a rule, a bound or the table of medicine names changes.
-pub const RULE_SET_VERSION: &str = "2026.1";
+pub const RULE_SET_VERSION: &str = "2026.2";
 
 /// The disclaimer to show with everything computed.
 pub const NOT_A_DIAGNOSIS: form_dsl::Bilingual = form_dsl::Bilingual {
     en: "A summary of answers for a clinician's review. It is not a diagnosis.",
     es: "Un resumen de respuestas para que lo revise un profesional. No es un diagnóstico.",
 };
-
-/// The sources of the rules.
-pub const SOURCES: &[(&str, &str)] = &[
-    ("criteria", "IRLSSG consensus 2014; PMC2769267 for the mimics' part"),
-    ("irls", "IRLS rating scale, IRLSSG; total and bands only"),
-    ("iron_review_band", "AASM guideline 2025, doi 10.5664/jcsm.11390; adults"),
-    ("trimester", "up to 13, 14 to 27, from 28 weeks; symptoms peak in the third, doi 10.1186/s12883-020-01709-0"),
-    ("veins", "IRLS after vein treatment: a series of 35 patients, PMC6551200"),
-    ("clinical_significance", "cut-off \"moderate\" is this service's own"),
-];

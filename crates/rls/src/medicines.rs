@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answers::{Answers, Medication, MedicationStatus, MedicineClass};
-use super::medicine_names::class_of_name;
+use super::medicine_names::{Substance, classes_of_name, recognize};
 
 /// The source of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,11 +33,34 @@ pub struct MedicationClass {
     pub class_source: Option<ClassSource>,
 }
 
-/// Returns the entered class and the class of the name. Both count, so that a wrong entry hides no risk.
+/// Returns the classes that the table has for the name.
+pub fn classes_in_table(medicine: &Medication) -> Vec<MedicineClass> {
+    medicine.name.as_ref().map(|name| classes_of_name(name.as_str())).unwrap_or_default()
+}
+
+/// Returns the entered class and the classes of the name. All count, so that a wrong entry hides no risk.
 pub fn classes(medicine: &Medication) -> impl Iterator<Item = MedicineClass> {
-    let found = medicine.name.as_ref().and_then(|name| class_of_name(name.as_str()));
-    let entered = medicine.class.filter(|class| Some(*class) != found);
+    let found = classes_in_table(medicine);
+    let entered = medicine.class.filter(|class| !found.contains(class));
     entered.into_iter().chain(found)
+}
+
+/// Returns the recognised substances of a medicine.
+pub fn substances(medicine: &Medication) -> Vec<&'static Substance> {
+    medicine.name.as_ref().map(|name| recognize(name.as_str()).substances).unwrap_or_default()
+}
+
+/// Returns whether any of these substances is taken now. `names` are the generic names of the table.
+pub fn takes_substance(answers: &Answers, names: &[&str]) -> bool {
+    let current = answers.medications().filter(|(_, medicine)| is_current(medicine));
+    current.into_iter().any(|(_, medicine)| substances(medicine).iter().any(|one| names.contains(&one.name)))
+}
+
+/// Returns the paths of the medicines whose name is not, or only partly, recognised. The doctor must check them.
+pub fn unrecognized(answers: &Answers) -> Vec<String> {
+    let named = answers.medications().filter_map(|(at, medicine)| Some((at, medicine.name.as_ref()?)));
+    let unknown = named.filter(|(_, name)| !recognize(name.as_str()).complete);
+    unknown.map(|(at, _)| format!("medications.{at}")).collect()
 }
 
 /// Returns whether a medicine belongs to a class.
@@ -74,6 +97,7 @@ pub const AGGRAVATORS: &[MedicineClass] = &[
     MedicineClass::Mirtazapine,
     MedicineClass::Antipsychotic,
     MedicineClass::MetoclopramideProchlorperazine,
+    MedicineClass::OtherDopamineAntagonist,
     MedicineClass::Lithium,
 ];
 
@@ -85,21 +109,26 @@ pub fn ever_took_dopaminergic(answers: &Answers) -> bool {
     answers.medications().any(|(_, medicine)| belongs_to(medicine, MedicineClass::Dopaminergic))
 }
 
-/// Returns the class for each medicine without an entered class, or with a name of another class.
+/// Returns the classes for each medicine without an entered class, or with a name of another class.
 pub fn classes_from_table(answers: &Answers) -> Vec<MedicationClass> {
     let mut found = Vec::new();
     for (position, medicine) in answers.medications() {
-        let Some(name) = &medicine.name else { continue };
+        let Some(_) = &medicine.name else { continue };
         let entered = medicine.class.filter(|class| *class != MedicineClass::Unknown);
-        let table = class_of_name(name.as_str());
-        if entered.is_some() && (table.is_none() || table == entered) {
+        let table = classes_in_table(medicine);
+        if entered.is_some_and(|entered| table.iter().all(|class| *class == entered)) {
             continue;
         }
-        found.push(MedicationClass {
-            medication: format!("medications.{position}"),
-            class: table.unwrap_or(MedicineClass::Unknown),
-            class_source: table.map(|_| ClassSource::Table),
-        });
+        let medication = format!("medications.{position}");
+        if table.is_empty() {
+            found.push(MedicationClass { medication, class: MedicineClass::Unknown, class_source: None });
+            continue;
+        }
+        found.extend(table.into_iter().map(|class| MedicationClass {
+            medication: medication.clone(),
+            class,
+            class_source: Some(ClassSource::Table),
+        }));
     }
     found
 }

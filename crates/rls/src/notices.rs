@@ -50,6 +50,7 @@ enum PromptTopic {
     Urges,
     Medicines,
     Iron,
+    Compression,
     OpenSafetyQuestion,
 }
 
@@ -58,7 +59,10 @@ fn prompt_topic(rule: Rule) -> PromptTopic {
     match rule {
         Rule::DrowsyDriving | Rule::SleepAttacks => PromptTopic::Driving,
         Rule::ImpulseBehavior => PromptTopic::Urges,
-        Rule::PregnancyMedication | Rule::OpioidSedative | Rule::OpioidSleepApnea => PromptTopic::Medicines,
+        Rule::PregnancyMedication | Rule::OpioidSedative | Rule::OpioidAlcohol | Rule::OpioidSleepApnea => {
+            PromptTopic::Medicines
+        }
+        Rule::CompressionArterial => PromptTopic::Compression,
         Rule::IronExcessReview => PromptTopic::Iron,
         Rule::SelfHarmThoughts
         | Rule::ChestPainBreathlessness
@@ -71,6 +75,12 @@ fn prompt_topic(rule: Rule) -> PromptTopic {
         | Rule::HemoglobinBelow8
         | Rule::AugmentationReview
         | Rule::IronReview
+        | Rule::IronReviewIntravenous
+        | Rule::IronReviewChild
+        | Rule::IronReviewKidney
+        | Rule::IronOverloadReview
+        | Rule::GabapentinoidBreathing
+        | Rule::KidneyDose
         | Rule::AggravatingDrug
         | Rule::MimicReview
         | Rule::IronMonitoringDue => PromptTopic::OpenSafetyQuestion,
@@ -114,6 +124,9 @@ fn english(flag: Flag, numbers: &PhoneNumbers) -> Option<String> {
             PromptTopic::Iron => {
                 format!("Your iron treatment may be worth reviewing before your visit. Please call us at {clinic}.")
             }
+            PromptTopic::Compression => format!(
+                "Your compression stockings may be worth reviewing before your visit. Please call us at {clinic} before you wear them again."
+            ),
             PromptTopic::OpenSafetyQuestion => format!(
                 "One of the safety questions is open. If it might apply to you, call us today at {clinic}; in an emergency call {emergency}."
             ),
@@ -154,6 +167,9 @@ fn spanish(flag: Flag, numbers: &PhoneNumbers) -> Option<String> {
             PromptTopic::Iron => format!(
                 "Puede valer la pena revisar su tratamiento con hierro antes de su visita. Por favor, llámenos al {clinic}."
             ),
+            PromptTopic::Compression => format!(
+                "Puede valer la pena revisar sus medias de compresión antes de su visita. Por favor, llámenos al {clinic} antes de volver a usarlas."
+            ),
             PromptTopic::OpenSafetyQuestion => format!(
                 "Queda abierta una de las preguntas de seguridad. Si pudiera ser su caso, llámenos hoy al {clinic}; en una emergencia llame al {emergency}."
             ),
@@ -185,7 +201,7 @@ fn reported(rule: Rule, urgency: Urgency) -> &'static str {
         {
             "Patient did not know or declined to answer a safety question"
         }
-        Rule::ChestPainBreathlessness => "Patient reported chest pain or breathlessness",
+        Rule::ChestPainBreathlessness => "Patient reported chest pain, breathlessness or coughing blood",
         Rule::SuddenColdPaleLeg => "Patient reported a leg suddenly cold and pale",
         Rule::NewWeaknessSaddleBladderBowel => {
             "Patient reported new weakness, saddle numbness, or bladder or bowel trouble"
@@ -200,9 +216,11 @@ fn reported(rule: Rule, urgency: Urgency) -> &'static str {
         Rule::SelfHarmThoughts => "Patient reported thoughts of self-harm",
         Rule::HemoglobinBelow8 => "A hemoglobin below 8.0 g/dL was reported",
         Rule::PregnancyMedication => {
-            "Patient reported a pregnancy and an opioid, benzodiazepine, gabapentinoid or dopamine medicine"
+            "Patient reported a pregnancy, a wish for one or breastfeeding, and a medicine to review for it"
         }
-        Rule::OpioidSedative => "Patient reported an opioid with a benzodiazepine or gabapentinoid",
+        Rule::OpioidSedative => "Patient reported an opioid with another medicine that can slow breathing",
+        Rule::OpioidAlcohol => "Patient reported an opioid and alcohol",
+        Rule::CompressionArterial => "Patient reported compression stockings and signs of arterial disease",
         Rule::OpioidSleepApnea => "Patient reported an opioid and sleep apnea",
         Rule::ImpulseBehavior => "Patient reported urges that are new or stronger",
         Rule::SleepAttacks => "Patient reported falling asleep without warning",
@@ -210,8 +228,16 @@ fn reported(rule: Rule, urgency: Urgency) -> &'static str {
         Rule::IronExcessReview => "Iron is taken with ferritin above 300 ng/mL or TSAT above 45%",
         Rule::AugmentationReview => "Patient reported features of augmentation",
         Rule::IronReview => "Reported ferritin is at most 75 ng/mL, or TSAT is below 20%",
+        Rule::IronReviewIntravenous => "Reported ferritin is above 75 and at most 100 ng/mL",
+        Rule::IronReviewChild => "Under 18: reported ferritin is below 50 ng/mL",
+        Rule::IronReviewKidney => "Kidney failure: reported ferritin is below 200 ng/mL and TSAT below 20%",
+        Rule::IronOverloadReview => {
+            "TSAT above 45% or ferritin above 300 ng/mL without iron treatment: possible iron overload"
+        }
+        Rule::GabapentinoidBreathing => "Patient reported a gabapentinoid and a risk for breathing",
+        Rule::KidneyDose => "Patient reported kidney disease and a medicine whose dose depends on the kidney",
         Rule::AggravatingDrug => "Patient reported a medicine that can aggravate restless legs",
         Rule::MimicReview => "Conditions that can mimic restless legs are not ruled out",
-        Rule::IronMonitoringDue => "Iron is taken and no ferritin since its start is known",
+        Rule::IronMonitoringDue => "Iron was taken or infused, and no ferritin since its start is known",
     }
 }

@@ -115,3 +115,15 @@ pub fn augmentation(answers: &Answers) -> Option<AugmentationFeatures> {
     }
     Some(counts)
 }
+
+/// Computes the hours by which the symptoms begin earlier in the day than before treatment. A later time of day after
+/// midnight counts as the same evening: a difference of more than 12 hours goes the other way and gives nothing.
+pub fn onset_hours_earlier(answers: &Answers) -> Option<f64> {
+    if !YesNo::is_yes(answers.augmentation.earlier_onset) {
+        return None;
+    }
+    let before = answers.augmentation.onset_time_before_treatment?.minutes();
+    let now = answers.symptoms.usual_onset_time?.minutes();
+    let earlier = (before - now).rem_euclid(24 * 60);
+    (earlier <= 12 * 60).then(|| f64::from(earlier) / 60.0)
+}

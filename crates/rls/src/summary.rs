@@ -104,11 +104,11 @@ fn features(result: ScreeningResult) -> Bilingual {
     match result {
         ScreeningResult::FeaturesPresentNeedsClinicianReview => Bilingual {
             en: "Your answers describe the four main features that doctors look for in restless legs. A doctor still has to look at other possible causes with you.",
-            es: "Sus respuestas describen los cuatro rasgos principales que los médicos buscan en las piernas inquietas. Un médico todavía tiene que ver con usted otras causas posibles.",
+            es: "Sus respuestas describen las cuatro características principales que los médicos buscan en las piernas inquietas. Un médico todavía tiene que ver con usted otras causas posibles.",
         },
         ScreeningResult::FeaturesNotAllReported => Bilingual {
             en: "Your answers describe some of the features that doctors look for in restless legs, but not all of them. The doctor will talk with you about what else it could be.",
-            es: "Sus respuestas describen solo una parte de los rasgos que los médicos buscan en las piernas inquietas. El médico hablará con usted de qué otra cosa podría ser.",
+            es: "Sus respuestas describen solo una parte de las características que los médicos buscan en las piernas inquietas. El médico hablará con usted de qué otra cosa podría ser.",
         },
         ScreeningResult::Incomplete => Bilingual {
             en: "Some questions about your legs are still open. You can talk about them at your visit.",
@@ -119,7 +119,11 @@ fn features(result: ScreeningResult) -> Bilingual {
 
 fn iron(band: IronReviewBand) -> Option<Bilingual> {
     match band {
-        IronReviewBand::Low | IronReviewBand::Between | IronReviewBand::AboveThresholds => Some(Bilingual {
+        IronReviewBand::Low
+        | IronReviewBand::LowMinor
+        | IronReviewBand::LowKidney
+        | IronReviewBand::Between
+        | IronReviewBand::AboveThresholds => Some(Bilingual {
             en: "The doctor will look at your iron results with you. Please do not start iron by yourself.",
             es: "El médico verá con usted sus resultados de hierro. Por favor, no empiece a tomar hierro por su cuenta.",
         }),

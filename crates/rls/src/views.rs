@@ -42,7 +42,8 @@ pub struct View {
 }
 
 /// Rules about private answers. Guardians of minors do not see their flags.
-const PRIVATE_RULES: &[Rule] = &[Rule::SelfHarmThoughts, Rule::PregnancyMedication, Rule::ImpulseBehavior];
+const PRIVATE_RULES: &[Rule] =
+    &[Rule::SelfHarmThoughts, Rule::PregnancyMedication, Rule::OpioidAlcohol, Rule::ImpulseBehavior];
 
 /// Returns whether a pointer into the intake leads to a field that is hidden from guardians of minors.
 fn hidden_place(pointer: &str) -> bool {
@@ -89,6 +90,9 @@ pub fn copy_from(older: &Answers) -> Answers {
     risk.gestational_weeks = None;
     risk.gestational_weeks_status = None;
     risk.estimated_due_date = None;
+    risk.trying_to_conceive = None;
+    risk.breastfeeding = None;
+    risk.infection_or_inflammation = None;
     Answers {
         venous: older.venous.clone(),
         risk,

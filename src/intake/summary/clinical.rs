@@ -4,12 +4,12 @@ use jiff::civil::Date;
 use rls::Computed;
 use rls::answers::{
     Comparator, DiagnosticTest, Lab, LabSource, LabTest, LabUnit, Medication, MedicationStatus, MedicineClass,
-    SideEffect, TestKind, TreatmentResponse, YesNo,
+    MimicReview, SideEffect, TestKind, TreatmentResponse, YesNo,
 };
 use rls::criteria::{ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
 use rls::form_dsl::{Decimal, Integer, PartialDate};
-use rls::iron::IronReviewBand;
-use rls::medicine_names::class_of_name;
+use rls::iron::{IronDoubt, IronReviewBand};
+use rls::medicine_names::{class_of_name, recognize};
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
 use serde::Serialize;
 use text::Language;
@@ -22,7 +22,7 @@ use crate::db::types;
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{IntakeFlagId, IntakeId};
-use crate::intake::flags::{Flag, staff_text};
+use crate::intake::flags::{Flag, inputs, source, staff_text};
 use crate::intake::model::{Answers, FlagUrgency, IntakeStatus};
 
 /// The summary of an intake for practitioners: patient, flags, criteria, severity, likely contributors, laboratory values with their
@@ -115,6 +115,12 @@ pub struct SummaryFlag {
     pub urgency: FlagUrgency,
     /// The text of the rule.
     pub text: String,
+    /// The answers "yes" of the questions that the rule uses.
+    pub because: Vec<AnswerText>,
+    /// The source of the rule. `GET /v1/rls-rules` has the whole rule. Null for a rule of an older version.
+    pub source: Option<String>,
+    /// Whether the review settled it, and not a changed answer.
+    pub settled_by_review: bool,
     /// When the answers no longer raised it.
     pub withdrawn_at: Option<Timestamp>,
     /// When it was acknowledged.
@@ -163,6 +169,8 @@ pub struct SummaryIron {
     pub iron_review_band: IronReviewBand,
     /// Transferrin saturation in percent.
     pub tsat_percent: Option<f64>,
+    /// Doubts about the newest results.
+    pub doubts: Vec<IronDoubt>,
 }
 
 /// A laboratory value.
@@ -214,6 +222,8 @@ pub struct SummaryTreatment {
     /// The class that was entered, else the one in the service's table. Null if neither is known.
     #[schema(value_type = Option<String>, examples("dopaminergic"))]
     pub class: Option<MedicineClass>,
+    /// Whether the name was wholly recognised. If not, check what it is: no rule knows it.
+    pub recognized: bool,
     /// Dose and frequency.
     pub dose: Option<String>,
     /// When it was started, as far as known.
@@ -277,7 +287,7 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         },
         authored_at: intake.authored_at,
         submitted_at: intake.submitted_at,
-        flags: flags_shown(env, flags)?,
+        flags: flags_shown(env, &material, flags)?,
         criteria: computed.criteria,
         screening_result: computed.screening_result,
         irlssg_criteria_met: computed.irlssg_criteria_met,
@@ -291,7 +301,11 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
             isi_band: computed.isi_band,
         },
         contributors: contributors(computed, raw, review.as_ref()),
-        iron: SummaryIron { iron_review_band: computed.iron_review_band, tsat_percent: computed.tsat_percent },
+        iron: SummaryIron {
+            iron_review_band: computed.iron_review_band,
+            tsat_percent: computed.tsat_percent,
+            doubts: computed.iron_doubts.clone(),
+        },
         labs: labs(answers, material.today),
         tests: answers.venous.diagnostic_tests.iter().flatten().map(test).collect(),
         treatments: treatments(answers),
@@ -317,13 +331,20 @@ fn heading(status: IntakeStatus) -> Option<&'static str> {
 }
 
 /// Shows the flags, those that the answers still raise first, then the most urgent first.
-fn flags_shown(env: &Env, flags: &[Flag]) -> Result<Vec<SummaryFlag>> {
+fn flags_shown(env: &Env, material: &Material<'_>, flags: &[Flag]) -> Result<Vec<SummaryFlag>> {
+    let reviewed = material.review.as_ref().and_then(|review| review.mimic_review);
+    let is_reviewed = reviewed.is_some_and(|found| found != MimicReview::NotReviewed);
     let mut shown = Vec::new();
     for flag in flags {
         let rule = flag.open_rule(env)?;
+        let said_yes = |input: &&&str| answer_text::find(material.raw, input).is_some_and(|answer| answer == "yes");
+        let because = inputs(&rule).iter().filter(said_yes);
         shown.push(SummaryFlag {
             id: flag.id,
             text: staff_text(&rule, flag.urgency).unwrap_or_else(|| rule.clone()),
+            because: because.filter_map(|input| answer_text::at(material.raw, input, Language::English)).collect(),
+            source: source(&rule).map(str::to_owned),
+            settled_by_review: rule == rls::Rule::MimicReview.as_str() && flag.withdrawn_at.is_some() && is_reviewed,
             rule,
             urgency: flag.urgency,
             withdrawn_at: flag.withdrawn_at,
@@ -391,6 +412,7 @@ pub(super) fn treatments(answers: &rls::Answers) -> Vec<SummaryTreatment> {
         let dose = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
         Some(SummaryTreatment {
             class: entered.or_else(|| class_of_name(&name)),
+            recognized: recognize(&name).complete,
             name,
             dose: (!dose.is_empty()).then_some(dose),
             started_on: medication.started_on,

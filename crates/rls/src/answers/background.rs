@@ -25,61 +25,75 @@ section! {
         pregnancy_status: PregnancyStatus = ask("Are you pregnant?", "¿Está embarazada?")
             .private_for_minors().codes(&[(LOINC, "82810-3")]),
         /// Completed weeks of pregnancy on the day of the answers. LOINC 18185-9.
-        gestational_weeks: Integer<0, 44> = ask("Weeks of pregnancy", "Semanas de embarazo").unit("wk")
+        gestational_weeks: Integer<0, 44> = ask("How many weeks pregnant are you?", "¿De cuántas semanas está?").unit("wk")
             .when("risk.pregnancy_status", &["pregnant"]).private_for_minors().codes(&[(LOINC, "18185-9")]),
         /// Why `gestational_weeks` is missing.
         gestational_weeks_status: NumberStatus = status()
             .when("risk.pregnancy_status", &["pregnant"]).private_for_minors(),
         /// Expected day of birth. LOINC 11778-8.
-        estimated_due_date: Date = ask("Expected day of birth", "Fecha probable de parto")
+        estimated_due_date: Date = ask("When is the baby due?", "¿Cuál es la fecha probable de parto?")
             .when("risk.pregnancy_status", &["pregnant"]).private_for_minors().codes(&[(LOINC, "11778-8")]),
         /// Restless legs in an earlier pregnancy.
         rls_in_past_pregnancy: YesNo = ask(
             "Did you have restless legs in an earlier pregnancy?",
             "¿Tuvo piernas inquietas en un embarazo anterior?",
         ).private_for_minors(),
-        /// Iron deficiency, as told by a doctor. SNOMED CT 35240004, ICD-10-CM E61.1.
-        iron_deficiency: YesNo = ask("Too little iron, as told by a doctor", "Falta de hierro, según un médico")
-            .codes(&[(SNOMED, "35240004"), (ICD, "E61.1")]),
+        /// Trying to become pregnant.
+        trying_to_conceive: YesNo = ask("Are you trying to become pregnant?", "¿Está intentando quedar embarazada?")
+            .private_for_minors(),
+        /// Breastfeeding.
+        breastfeeding: YesNo = ask("Are you breastfeeding?", "¿Está amamantando?").private_for_minors(),
+        /// Iron deficiency, as told by a doctor. ICD-10-CM E61.1.
+        iron_deficiency: YesNo = ask("Has a doctor told you that you have too little iron?", "¿Le ha dicho un médico que le falta hierro?")
+            .codes(&[(ICD, "E61.1")]),
         /// Iron deficiency anemia.
-        iron_deficiency_anemia: YesNo = ask("Anemia from too little iron", "Anemia por falta de hierro"),
+        iron_deficiency_anemia: YesNo = ask("Has a doctor told you that you have anemia from too little iron?", "¿Le ha dicho un médico que tiene anemia por falta de hierro?"),
         /// Chronic kidney disease.
-        ckd: YesNo = ask("Chronic kidney disease", "Enfermedad renal crónica"),
+        ckd: YesNo = ask("Do you have chronic kidney disease?", "¿Tiene enfermedad renal crónica?"),
         /// Stage of chronic kidney disease.
-        ckd_stage: CkdStage = ask("Stage of the kidney disease", "Etapa de la enfermedad renal").when("risk.ckd", &["yes"]),
+        ckd_stage: CkdStage = ask("Which stage is the kidney disease?", "¿En qué etapa está la enfermedad renal?").when("risk.ckd", &["yes"]),
         /// Dialysis.
-        dialysis: YesNo = ask("Dialysis", "Diálisis"),
+        dialysis: YesNo = ask("Are you on dialysis?", "¿Recibe diálisis?"),
         /// End-stage kidney disease. ICD-10-CM N18.6.
-        esrd: YesNo = ask("End-stage kidney disease", "Enfermedad renal terminal").codes(&[(ICD, "N18.6")]),
-        /// Peripheral neuropathy. ICD-10-CM G62.9.
-        peripheral_neuropathy: YesNo = ask("Neuropathy (damaged nerves in legs or arms)", "Neuropatía (nervios dañados en piernas o brazos)")
-            .codes(&[(ICD, "G62.9")]),
+        esrd: YesNo = ask("Has a doctor told you that your kidneys have failed (end-stage kidney disease)?", "¿Le ha dicho un médico que sus riñones ya no funcionan (enfermedad renal terminal)?").codes(&[(ICD, "N18.6")]),
+        /// Peripheral neuropathy.
+        peripheral_neuropathy: YesNo = ask("Do you have neuropathy (damaged nerves in legs or arms)?", "¿Tiene neuropatía (nervios dañados en piernas o brazos)?"),
         /// Nerve injury.
-        nerve_damage: YesNo = ask("An injured nerve", "Lesión de un nervio"),
+        nerve_damage: YesNo = ask("Has a nerve been injured?", "¿Ha tenido una lesión de un nervio?"),
         /// Spinal cord lesion.
-        spinal_cord_lesion: YesNo = ask("A lesion of the spinal cord", "Lesión de la médula espinal"),
+        spinal_cord_lesion: YesNo = ask("Has your spinal cord been injured?", "¿Tiene una lesión de la médula espinal?"),
         /// Diabetes.
-        diabetes_type: DiabetesType = ask("Diabetes", "Diabetes"),
-        /// Parkinson disease. SNOMED CT 49049000, ICD-10-CM G20.A1.
-        parkinson_disease: YesNo = ask("Parkinson disease", "Enfermedad de Parkinson")
-            .codes(&[(SNOMED, "49049000"), (ICD, "G20.A1")]),
+        diabetes_type: DiabetesType = ask("Do you have diabetes?", "¿Tiene diabetes?"),
+        /// Parkinson disease. SNOMED CT 49049000. ICD-10-CM G20.A1 would assert more: "without dyskinesia".
+        parkinson_disease: YesNo = ask("Do you have Parkinson disease?", "¿Tiene la enfermedad de Parkinson?")
+            .codes(&[(SNOMED, "49049000")]),
         /// Multiple sclerosis. SNOMED CT 24700007.
-        multiple_sclerosis: YesNo = ask("Multiple sclerosis", "Esclerosis múltiple").codes(&[(SNOMED, "24700007")]),
+        multiple_sclerosis: YesNo = ask("Do you have multiple sclerosis?", "¿Tiene esclerosis múltiple?").codes(&[(SNOMED, "24700007")]),
         /// Blood donation within 12 months.
-        blood_donation_12mo: YesNo = ask("Blood donation in the last 12 months", "Donación de sangre en los últimos 12 meses"),
+        blood_donation_12mo: YesNo = ask("Have you given blood in the last 12 months?", "¿Ha donado sangre en los últimos 12 meses?"),
         /// Gastrointestinal or bariatric surgery.
         gi_or_bariatric_surgery: YesNo = ask(
-            "Surgery of the stomach or bowel, or to lose weight",
-            "Cirugía de estómago o intestino, o para bajar de peso",
+            "Have you had surgery of the stomach or bowel, or to lose weight?",
+            "¿Ha tenido una cirugía de estómago o intestino, o para bajar de peso?",
         ),
         /// Heavy menstrual bleeding.
-        heavy_menses: YesNo = ask("Heavy periods", "Menstruaciones abundantes"),
+        heavy_menses: YesNo = ask("Do you have heavy periods?", "¿Tiene menstruaciones abundantes?"),
         /// Gastrointestinal bleeding.
-        gi_bleeding: YesNo = ask("Bleeding from the stomach or bowel", "Sangrado de estómago o intestino"),
+        gi_bleeding: YesNo = ask("Have you had bleeding from the stomach or bowel?", "¿Ha tenido sangrado de estómago o intestino?"),
         /// Sleep apnea.
-        sleep_apnea: YesNo = ask("Sleep apnea", "Apnea del sueño"),
+        sleep_apnea: YesNo = ask("Has a doctor told you that you have sleep apnea?", "¿Le ha dicho un médico que tiene apnea del sueño?"),
+        /// Chronic obstructive pulmonary disease or another chronic lung disease.
+        chronic_lung_disease: YesNo = ask(
+            "Do you have a chronic lung disease, such as COPD?",
+            "¿Tiene una enfermedad crónica de los pulmones, como EPOC?",
+        ),
+        /// Infection or inflammation around the blood test: ferritin rises then.
+        infection_or_inflammation: YesNo = ask(
+            "Did you have an infection or an inflammation when the blood was taken?",
+            "¿Tenía una infección o inflamación cuando le sacaron la sangre?",
+        ),
         /// Deficiency of vitamins or other nutrients.
-        nutritional_deficiency: YesNo = ask("A lack of vitamins or other nutrients", "Falta de vitaminas u otros nutrientes"),
+        nutritional_deficiency: YesNo = ask("Has a doctor told you that you lack vitamins or other nutrients?", "¿Le ha dicho un médico que le faltan vitaminas u otros nutrientes?"),
     }
 }
 

@@ -139,7 +139,7 @@ pub fn sections() -> Vec<Section> {
             ["Rating scale", "Escala de gravedad"],
             Some([
                 "The IRLS rating scale: ten scores from 0 to 4, from the licensed text.",
-                "La escala IRLS: diez puntajes de 0 a 4, según el texto con licencia.",
+                "La escala IRLS: diez ítems de 0 a 4, según el texto con licencia.",
             ]),
         ),
         section::<Mimics>(

@@ -6,10 +6,11 @@ use crate::form_dsl::{ask, section};
 section! {
     /// Safety questions: symptoms that cannot wait for the visit.
     Safety {
-        /// Chest pain or breathlessness now: may be a clot in the lung or the heart. Yes: emergency.
+        /// Chest pain, breathlessness or coughing blood, now or in the last few days: may be a clot in the lung or the
+        /// heart. Yes: emergency.
         chest_pain_breathlessness: YesNo = ask(
-            "Do you have chest pain or trouble breathing now?",
-            "¿Tiene ahora dolor en el pecho o dificultad para respirar?",
+            "Do you have chest pain or trouble breathing, or do you cough up blood, now or in the last few days?",
+            "¿Tiene dolor en el pecho o dificultad para respirar, o tose sangre, ahora o en los últimos días?",
         ).required(),
         /// A leg that suddenly became cold and pale, with or without pain: may be a blocked artery. Yes: emergency.
         sudden_cold_pale_leg: YesNo = ask(

@@ -7,15 +7,15 @@ section! {
     /// Sleep. Both sleep scores are licensed instruments: the form records totals only.
     Sleep {
         /// Minutes until falling asleep.
-        sleep_onset_latency_min: Integer<0, 720> = ask("Minutes until you fall asleep", "Minutos hasta dormirse").unit("min"),
+        sleep_onset_latency_min: Integer<0, 720> = ask("How many minutes does it take you to fall asleep?", "¿Cuántos minutos tarda en dormirse?").unit("min"),
         /// Why `sleep_onset_latency_min` is missing.
         sleep_onset_latency_min_status: NumberStatus = status(),
         /// Awakenings a night.
-        awakenings_per_night: Integer<0, 50> = ask("Times you wake up in a night", "Veces que despierta por noche").unit("/d"),
+        awakenings_per_night: Integer<0, 50> = ask("How many times do you wake up in a night?", "¿Cuántas veces se despierta por noche?").unit("/d"),
         /// Why `awakenings_per_night` is missing.
         awakenings_per_night_status: NumberStatus = status(),
         /// Hours of sleep a night.
-        sleep_duration_hours: Decimal<0, 24> = ask("Hours of sleep in a night", "Horas de sueño por noche").unit("h"),
+        sleep_duration_hours: Decimal<0, 24> = ask("How many hours do you sleep in a night?", "¿Cuántas horas duerme por noche?").unit("h"),
         /// Why `sleep_duration_hours` is missing.
         sleep_duration_hours_status: NumberStatus = status(),
         /// Sleepiness while driving. Yes: prompt.
@@ -37,16 +37,17 @@ section! {
         ),
         /// Why `isi_total` is missing.
         isi_total_status: NumberStatus = status(),
-        /// Periodic limb movements in sleep, as told by a doctor. ICD-10-CM G47.61.
+        /// Periodic limb movements in sleep, as told by a doctor. ICD-10-CM G47.61 is the disorder, not the
+        /// movements.
         plms_diagnosed: YesNo = ask(
             "Has a doctor found periodic leg movements in your sleep?",
             "¿Le ha encontrado un médico movimientos periódicos de las piernas al dormir?",
-        ).codes(&[("http://hl7.org/fhir/sid/icd-10-cm", "G47.61")]),
+        ),
         /// Periodic limb movements per hour of sleep, from a sleep study.
-        plms_index: Decimal<0, 300> = ask("Movements per hour, from the report", "Movimientos por hora, según el informe").unit("/h"),
+        plms_index: Decimal<0, 300> = ask("How many movements per hour does the report say?", "¿Cuántos movimientos por hora dice el informe?").unit("/h"),
         /// Why `plms_index` is missing.
         plms_index_status: NumberStatus = status(),
         /// When the sleep study was, as far as known.
-        sleep_study_date: PartialDate = ask("When the sleep study was", "Cuándo fue el estudio del sueño").in_past(),
+        sleep_study_date: PartialDate = ask("When was the sleep study?", "¿Cuándo fue el estudio del sueño?").in_past(),
     }
 }

@@ -37,12 +37,12 @@ section! {
         /// C4: only or more in the evening or at night.
         worse_evening_or_night: YesNo = ask(
             "Is it worse in the evening or at night than during the day?",
-            "¿Es peor por la tarde o la noche que durante el día?",
+            "¿Es peor al anochecer o por la noche que durante el día?",
         ).required(),
         /// C4: it was worse in the evening or at night in earlier years; only asked if it is not now.
         evening_pattern_previously_present: YesNo = ask(
             "Was it worse in the evening or at night in earlier years?",
-            "¿Era peor por la tarde o la noche en años anteriores?",
+            "¿Era peor al anochecer o por la noche en años anteriores?",
         ).when("symptoms.worse_evening_or_night", &["no"]).required(),
         /// When the symptoms began, as far as known.
         symptom_onset_date: PartialDate = ask("When did it begin?", "¿Cuándo empezó?")
@@ -54,6 +54,13 @@ section! {
         ).unit("d/wk").required(),
         /// Why `days_per_week_untreated` is missing: people treated for years cannot know it.
         days_per_week_untreated_status: NumberStatus = status(),
+        /// Days a week with symptoms in the last month, with the present treatment.
+        days_per_week_treated: Decimal<0, 7> = ask(
+            "With your present treatment, on how many days a week have you had it in the last month?",
+            "Con su tratamiento actual, ¿cuántos días a la semana lo ha tenido en el último mes?",
+        ).help("Leave it out if you take nothing for it.", "Déjelo en blanco si no toma nada para esto.").unit("d/wk"),
+        /// Why `days_per_week_treated` is missing.
+        days_per_week_treated_status: NumberStatus = status(),
         /// At least five times in life; asked if it is less than twice a week.
         lifetime_episodes_5_or_more: YesNo = ask(
             "Have you had it at least five times in your life?",
@@ -85,16 +92,16 @@ section! {
     /// this form.
     Irls {
         /// The version of the instrument.
-        irls_version: ShortText<20> = ask("Version of the scale", "Versión de la escala"),
+        irls_version: ShortText<20> = ask("Version of the scale", "Versión de la escala").clinician_only(),
         /// The period that the patient was asked about, in days.
-        irls_recall_days: Integer<1, 365> = ask("Period asked about", "Período preguntado").unit("d"),
+        irls_recall_days: Integer<1, 365> = ask("Period asked about", "Período preguntado").unit("d").clinician_only(),
         /// Who filled in the scale.
-        irls_mode: IrlsMode = ask("How it was filled in", "Cómo se llenó"),
+        irls_mode: IrlsMode = ask("How it was filled in", "Cómo se llenó").clinician_only(),
         /// The day on which the scale was filled in.
-        irls_assessed_on: Date = ask("Day of the assessment", "Día de la evaluación").in_past(),
+        irls_assessed_on: Date = ask("Day of the assessment", "Día de la evaluación").in_past().clinician_only(),
         /// The ten items in order, 0 to 4, `null` where one is missing: discomfort, need to move, relief (4 is no
         /// relief), sleep disturbance, daytime tiredness, overall, frequency, daily duration, daily affairs, mood.
-        items: [Option<Integer<0, 4>>; 10] = ask("Scores of the ten items", "Puntajes de los diez puntos"),
+        items: [Option<Integer<0, 4>>; 10] = ask("Scores of the ten items", "Puntajes de los diez ítems"),
         /// The total as computed by the sender, 0 to 40. It must be the sum of the items.
         irls_total: Integer<0, 40> = ask("Total", "Total"),
     }

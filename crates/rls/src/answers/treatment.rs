@@ -5,7 +5,7 @@ use super::{
     YesNo,
 };
 use crate::form_dsl::{Decimal, LongText, PartialDate, ShortText, TimeOfDay, ask, section, status};
-use crate::medicine_names::ever_dopaminergic;
+use crate::medicine_names::{ever_dopaminergic, ever_dopaminergic_or_opioid};
 
 section! {
     /// A medicine: one that is taken now, or one that was ever taken for restless legs.
@@ -68,14 +68,14 @@ section! {
         /// Why `caffeine_mg_day` is missing.
         caffeine_mg_day_status: NumberStatus = status(),
         /// When the last caffeine of the day is taken.
-        caffeine_last_time: TimeOfDay = ask("Time of the last one", "Hora de la última"),
+        caffeine_last_time: TimeOfDay = ask("At what time is the last one?", "¿A qué hora toma la última?"),
         /// Alcoholic drinks a week.
-        alcohol_drinks_week: Decimal<0, 200> = ask("Alcoholic drinks a week", "Bebidas alcohólicas a la semana").unit("/wk")
+        alcohol_drinks_week: Decimal<0, 200> = ask("How many alcoholic drinks do you have in a week?", "¿Cuántas bebidas alcohólicas toma a la semana?").unit("/wk")
             .private_for_minors(),
         /// Why `alcohol_drinks_week` is missing.
         alcohol_drinks_week_status: NumberStatus = status().private_for_minors(),
         /// Use of nicotine.
-        nicotine: Nicotine = ask("Tobacco or nicotine", "Tabaco o nicotina").private_for_minors(),
+        nicotine: Nicotine = ask("Do you use tobacco or nicotine?", "¿Usa tabaco o nicotina?").private_for_minors(),
     }
 }
 
@@ -99,7 +99,7 @@ section! {
         earlier_onset: YesNo = ask(
             "Do the symptoms begin earlier in the day than before the medicine?",
             "¿Los síntomas empiezan más temprano que antes de la medicina?",
-        ).given(ever_dopaminergic()),
+        ).given(ever_dopaminergic_or_opioid()),
         /// The time of day at which they began before the medicine.
         onset_time_before_treatment: TimeOfDay = ask(
             "At what time of day did they begin before it?",
@@ -107,20 +107,21 @@ section! {
         ).when("augmentation.earlier_onset", &["yes"]),
         /// The symptoms are stronger than before the medicine.
         increased_intensity: YesNo = ask("Are they stronger than before it?", "¿Son más fuertes que antes?")
-            .given(ever_dopaminergic()),
+            .given(ever_dopaminergic_or_opioid()),
         /// The symptoms spread to other parts of the body.
         spread_to_other_sites: YesNo = ask(
             "Have they spread to other parts of the body?",
             "¿Se han extendido a otras partes del cuerpo?",
-        ).given(ever_dopaminergic()),
+        ).given(ever_dopaminergic_or_opioid()),
         /// At rest the symptoms come sooner.
         shorter_latency_at_rest: YesNo = ask(
             "When you sit or lie down, do they come sooner than before it?",
             "Al sentarse o acostarse, ¿aparecen más pronto que antes?",
-        ).given(ever_dopaminergic()),
+        ).given(ever_dopaminergic_or_opioid()),
         /// A higher dose made it worse.
-        dose_increase_worsened: YesNo = ask("Did a higher dose make it worse?", "¿Empeoró con una dosis mayor?")
-            .given(ever_dopaminergic()),
+        dose_increase_worsened: YesNo = ask("If the dose was raised: did the higher dose make it worse?", "Si le subieron la dosis: ¿empeoró con la dosis mayor?")
+            .help("Leave it out if the dose was never raised.", "Déjelo en blanco si nunca le subieron la dosis.")
+            .given(ever_dopaminergic_or_opioid()),
     }
 }
 
@@ -128,17 +129,17 @@ section! {
     /// Urges under a dopamine medicine. Asked if one was ever taken. Any yes: prompt.
     ImpulseControl {
         /// Gambling.
-        gambling: YesNo = ask("Gambling", "Apostar").given(ever_dopaminergic()).private_for_minors(),
+        gambling: YesNo = ask("Do you have a new or stronger urge to gamble?", "¿Tiene un impulso nuevo o más fuerte de apostar?").given(ever_dopaminergic()).private_for_minors(),
         /// Shopping.
-        shopping: YesNo = ask("Shopping", "Comprar").given(ever_dopaminergic()).private_for_minors(),
+        shopping: YesNo = ask("Do you have a new or stronger urge to shop?", "¿Tiene un impulso nuevo o más fuerte de comprar?").given(ever_dopaminergic()).private_for_minors(),
         /// Eating.
-        eating: YesNo = ask("Eating", "Comer").given(ever_dopaminergic()).private_for_minors(),
+        eating: YesNo = ask("Do you have a new or stronger urge to eat?", "¿Tiene un impulso nuevo o más fuerte de comer?").given(ever_dopaminergic()).private_for_minors(),
         /// Sexual urges.
-        sexual: YesNo = ask("Sex", "Sexo").given(ever_dopaminergic()).private_for_minors(),
+        sexual: YesNo = ask("Do you have new or stronger sexual urges?", "¿Tiene impulsos sexuales nuevos o más fuertes?").given(ever_dopaminergic()).private_for_minors(),
         /// Excessive hobbies or punding.
         hobbyism_punding: YesNo = ask(
-            "Hobbies, or sorting and handling things for hours",
-            "Pasatiempos, u ordenar y manipular cosas durante horas",
+            "Do you spend hours on hobbies, or on sorting and handling things, more than before?",
+            "¿Pasa horas con pasatiempos, u ordenando y manipulando cosas, más que antes?",
         ).given(ever_dopaminergic()).private_for_minors(),
         /// Falling asleep suddenly and without warning.
         sleep_attacks: YesNo = ask(

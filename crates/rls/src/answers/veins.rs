@@ -9,31 +9,31 @@ section! {
     /// Conditions that can feel like restless legs (the mimics of the IRLSSG's criterion 5). All optional.
     Mimics {
         /// Leg cramps.
-        leg_cramps: YesNo = ask("Leg cramps", "Calambres en las piernas"),
+        leg_cramps: YesNo = ask("Do you have leg cramps?", "¿Tiene calambres en las piernas?"),
         /// Discomfort that ends with a change of position.
         positional_discomfort: YesNo = ask(
-            "Discomfort that ends when you change position",
-            "Molestia que se quita al cambiar de posición",
+            "Do you have discomfort that ends when you change position?",
+            "¿Tiene una molestia que se quita al cambiar de posición?",
         ),
         /// Arthritis.
-        arthritis: YesNo = ask("Arthritis", "Artritis"),
+        arthritis: YesNo = ask("Do you have arthritis?", "¿Tiene artritis?"),
         /// Muscle pain.
-        myalgia: YesNo = ask("Muscle pain", "Dolor muscular"),
+        myalgia: YesNo = ask("Do you have muscle pain?", "¿Tiene dolor muscular?"),
         /// Heavy, congested legs because of veins.
-        venous_stasis: YesNo = ask("Heavy legs because of the veins", "Piernas pesadas por las venas"),
+        venous_stasis: YesNo = ask("Do your legs feel heavy because of the veins?", "¿Siente las piernas pesadas por las venas?"),
         /// Swelling of the legs.
-        leg_edema: YesNo = ask("Swollen legs", "Piernas hinchadas"),
+        leg_edema: YesNo = ask("Do your legs swell?", "¿Se le hinchan las piernas?"),
         /// A habit of tapping the foot.
-        habitual_foot_tapping: YesNo = ask("A habit of tapping the foot", "Costumbre de mover el pie"),
+        habitual_foot_tapping: YesNo = ask("Do you have a habit of tapping the foot?", "¿Tiene la costumbre de mover el pie?"),
         /// Numbness, burning or pins and needles that do not depend on rest or the time of day.
         neuropathy_symptoms: YesNo = ask(
-            "Numbness or burning in the feet at any time of day",
-            "Entumecimiento o ardor en los pies a cualquier hora",
+            "Do you have numbness or burning in the feet at any time of day?",
+            "¿Tiene entumecimiento o ardor en los pies a cualquier hora?",
         ),
         /// Inner restlessness of the whole body that began after a medicine.
         akathisia_after_drug: YesNo = ask(
-            "Restlessness of the whole body that began after a new medicine",
-            "Inquietud en todo el cuerpo que empezó tras una medicina nueva",
+            "Do you have restlessness of the whole body that began after a new medicine?",
+            "¿Tiene inquietud en todo el cuerpo que empezó tras una medicina nueva?",
         ),
     }
 }
@@ -41,16 +41,15 @@ section! {
 section! {
     /// Veins and circulation.
     Venous {
-        /// Varicose veins. SNOMED CT 72866009, ICD-10-CM I83.90.
-        varicose_veins: YesNo = ask("Do you have varicose veins?", "¿Tiene várices?").required()
-            .codes(&[("http://snomed.info/sct", "72866009"), ("http://hl7.org/fhir/sid/icd-10-cm", "I83.90")]),
+        /// Varicose veins. ICD-10-CM I83.90 would assert more: "asymptomatic".
+        varicose_veins: YesNo = ask("Do you have varicose veins?", "¿Tiene várices (varices)?").required(),
         /// On which side the varicose veins are.
         varicose_laterality: Side = ask("On which side?", "¿De qué lado?").when("venous.varicose_veins", &["yes"]),
-        /// A deep vein thrombosis at any time. SNOMED CT 128053003, history ICD-10-CM Z86.718.
+        /// A deep vein thrombosis at any time. History: ICD-10-CM Z86.718.
         dvt_ever: YesNo = ask(
             "Has a doctor ever told you that you had a blood clot in a deep vein (DVT)?",
             "¿Le ha dicho un médico alguna vez que tuvo un coágulo en una vena profunda (TVP)?",
-        ).required().codes(&[("http://snomed.info/sct", "128053003"), ("http://hl7.org/fhir/sid/icd-10-cm", "Z86.718")]),
+        ).required().codes(&[("http://hl7.org/fhir/sid/icd-10-cm", "Z86.718")]),
         /// When the thrombosis was, as far as known.
         dvt_date: PartialDate = ask("When was it?", "¿Cuándo fue?").when("venous.dvt_ever", &["yes"]).in_past(),
         /// On which side the thrombosis was.
@@ -69,14 +68,14 @@ section! {
         ),
         /// Compression stockings. In a series of 35 patients IRLS improved after vein treatment (PMC6551200): recorded,
         /// never promised.
-        compression_use: Use = ask("Compression stockings", "Medias de compresión"),
+        compression_use: Use = ask("Do you wear compression stockings?", "¿Usa medias de compresión?"),
         /// The pressure of the stockings, 8 to 60 mmHg.
-        compression_mmhg: Integer<8, 60> = ask("Pressure", "Presión").unit("mm[Hg]")
+        compression_mmhg: Integer<8, 60> = ask("Which pressure do they have (mmHg on the pack)?", "¿Qué presión tienen (mmHg en el paquete)?").unit("mm[Hg]")
             .when("venous.compression_use", &["past", "current"]),
         /// Why `compression_mmhg` is missing.
         compression_mmhg_status: NumberStatus = status().when("venous.compression_use", &["past", "current"]),
         /// How far the stockings reach.
-        compression_length: StockingLength = ask("Length", "Largo").when("venous.compression_use", &["past", "current"]),
+        compression_length: StockingLength = ask("How far up do they reach?", "¿Hasta dónde llegan?").when("venous.compression_use", &["past", "current"]),
         /// Whether the stockings help or helped.
         compression_helped: YesNo = ask("Do they help, or did they?", "¿Le ayudan o le ayudaron?")
             .when("venous.compression_use", &["past", "current"]),

@@ -127,6 +127,13 @@ pub struct TimeOfDay {
     minute: u8,
 }
 
+impl TimeOfDay {
+    /// Returns the minutes since midnight.
+    pub fn minutes(self) -> i32 {
+        i32::from(self.hour) * 60 + i32::from(self.minute)
+    }
+}
+
 impl FromStr for TimeOfDay {
     type Err = ();
 

@@ -5,7 +5,7 @@ use text::Language;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 
-use super::{ChoiceOption, Integer, normalized_name};
+use super::{ChoiceOption, Integer};
 
 /// A text in both languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,8 +150,13 @@ pub enum Operator {
     OneOf(Vec<&'static str>),
     /// A number below the bound.
     Below(i64),
-    /// One of these names in [`normalized_name`] form.
-    OneOfNames(Vec<&'static str>),
+    /// A name that the table of medicines recognises.
+    Names {
+        /// The names, in lower case without accents, for clients.
+        listed: Vec<&'static str>,
+        /// Whether a written name is one of them. Strengths, forms and salts do not matter.
+        holds: fn(&str) -> bool,
+    },
 }
 
 impl Operator {
@@ -161,9 +166,7 @@ impl Operator {
             Self::OneOf(values) => answer.as_str().is_some_and(|answer| values.contains(&answer)),
             #[allow(clippy::cast_precision_loss, reason = "bounds are small")]
             Self::Below(bound) => answer.as_f64().is_some_and(|answer| answer < *bound as f64),
-            Self::OneOfNames(names) => {
-                answer.as_str().is_some_and(|answer| names.contains(&normalized_name(answer).as_str()))
-            }
+            Self::Names { holds, .. } => answer.as_str().is_some_and(holds),
         }
     }
 }

@@ -4,8 +4,7 @@ use super::{Code, Issue};
 use crate::answers::{Answers, LabSource, LabTest, MedicineClass, PregnancyStatus, ResultSource, YesNo};
 use crate::context::Context;
 use crate::form_dsl::PartialDate;
-use crate::medicine_names::class_of_name;
-use crate::{iron, pregnancy, severity};
+use crate::{iron, medicines, pregnancy, severity};
 
 /// Returns the issues across fields.
 pub fn issues(answers: &Answers, context: &Context) -> Vec<Issue> {
@@ -129,9 +128,9 @@ fn medications(answers: &Answers) -> Vec<Issue> {
         {
             issues.push(Issue::error(&place("stopped_on"), Code::BeforeStart));
         }
-        let table = medicine.name.as_ref().and_then(|name| class_of_name(name.as_str()));
+        let table = medicines::classes_in_table(medicine);
         let entered = medicine.class.filter(|class| *class != MedicineClass::Unknown);
-        if entered.is_some() && table.is_some() && entered != table {
+        if entered.is_some_and(|entered| !table.is_empty() && !table.contains(&entered)) {
             issues.push(Issue::warning(&place("class"), Code::ClassDiffers));
         }
     }

@@ -92,9 +92,9 @@ codes! {
     FullDateForTsat = "full_date_for_tsat", "the saturation is only computed from values with a full date", "sin la fecha completa no se calcula la saturación";
     TsatDiffers = "tsat_differs", "differs by more than 2 points from iron and TIBC of that day", "difiere en más de 2 puntos del hierro y TIBC de ese día";
     IronAboveTibc = "iron_above_tibc", "iron is above TIBC of that day, so one of the two must be wrong", "el hierro supera al TIBC de ese día: uno de los dos no puede ser correcto";
-    TotalDiffers = "total_differs", "is not the sum of the ten items", "no es la suma de los diez puntos";
-    ScaleIncomplete = "scale_incomplete", "there is no total, because not all ten items are answered", "faltan puntos, por lo que no hay total";
-    FrequencyDiffers = "frequency_differs", "item 7 does not match the days per week", "el punto 7 no corresponde con los días por semana";
+    TotalDiffers = "total_differs", "is not the sum of the ten items", "no es la suma de los diez ítems";
+    ScaleIncomplete = "scale_incomplete", "there is no total, because not all ten items are answered", "faltan ítems, por lo que no hay total";
+    FrequencyDiffers = "frequency_differs", "item 7 does not match the days per week", "el ítem 7 no corresponde con los días por semana";
     WeeksDisagree = "weeks_disagree", "differs by more than 2 weeks from the stated weeks", "difiere en más de 2 semanas de las semanas indicadas";
     ImplausibleDueDate = "implausible_due_date", "is not possible for a pregnancy on the day of the answers", "no es fecha de parto de un embarazo en el día de las respuestas";
     KidneyDiseaseDenied = "kidney_disease_denied", "contradicts the answer that there is no kidney disease", "se negó la enfermedad renal";

@@ -83,6 +83,15 @@ fn words(value: &str, field: Option<&str>) -> String {
     labelled.unwrap_or_else(|| match value {
         "ferritin_le_75_or_tsat_lt_20" => "ferritin at most 75 ng/mL or TSAT below 20%".to_owned(),
         "ferritin_gt_75_le_100" => "ferritin above 75 and at most 100 ng/mL".to_owned(),
+        "ferritin_lt_50_under_18" => "under 18: ferritin below 50 ng/mL".to_owned(),
+        "ferritin_lt_200_and_tsat_lt_20_esrd" => {
+            "kidney failure: ferritin below 200 ng/mL and TSAT below 20 %".to_owned()
+        }
+        "not_iron_free" => "iron within 24 h before the sample: iron and TSAT doubtful".to_owned(),
+        "not_morning" => "sample not taken in the morning".to_owned(),
+        "inflammation" => "infection or inflammation: ferritin unreliable".to_owned(),
+        "ferritin_out_of_date" => "ferritin out of date".to_owned(),
+        "tsat_out_of_date" => "TSAT out of date".to_owned(),
         "not_computed_esrd" => "not computed: kidney failure or dialysis".to_owned(),
         "not_computed_minor" => "not computed: under 18".to_owned(),
         "features_present_needs_clinician_review" => {

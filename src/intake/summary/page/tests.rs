@@ -69,7 +69,7 @@ fn bare() -> ClinicalSummary {
             isi_band: None,
         },
         contributors: vec![],
-        iron: SummaryIron { iron_review_band: computed.iron_review_band, tsat_percent: None },
+        iron: SummaryIron { iron_review_band: computed.iron_review_band, tsat_percent: None, doubts: vec![] },
         labs: vec![],
         tests: vec![],
         treatments: vec![],
@@ -96,6 +96,9 @@ fn full() -> ClinicalSummary {
         rule: "impulse_behavior".into(),
         urgency: FlagUrgency::SameDay,
         text: "Look at this.".into(),
+        because: if withdrawn_at.is_none() { vec![said("Yes"), said("Yes")] } else { vec![] },
+        source: None,
+        settled_by_review: acknowledged_at.is_some(),
         withdrawn_at,
         acknowledged_at,
     };

@@ -160,7 +160,11 @@ fn iron_that_is_taken_is_watched_for_excess_and_for_a_ferritin() {
             with(iron("2026-05"), vec![lab("tsat", 45.1, "%")]),
             json!({"flags": [flag("iron_excess_review", "prompt"), review()]}),
         ),
-        vignette("high without iron", json!({"labs": [lab("ferritin", 900.0, "ng/mL")]}), json!({"flags": [review()]})),
+        vignette(
+            "high without iron",
+            json!({"labs": [lab("ferritin", 900.0, "ng/mL")]}),
+            json!({"flags": [flag("iron_overload_review", "routine"), review()]}),
+        ),
     ]);
 }
 

@@ -119,9 +119,22 @@ fn a_pregnancy_with_certain_medicines_is_flagged() {
         check(vec![vignette(
             "pregnant, with one of four medicines",
             given,
-            json!({"trimester": 1, "flags": [flag("pregnancy_medication", "prompt"), review()]}),
+            json!({"trimester": 1, "flags": [flag("pregnancy_medication", "routine"), review()]}),
         )]);
     }
+    for (medicine, risk) in [
+        ("valproato de sodio", json!({"pregnancy_status": "pregnant"})),
+        ("Topamax 25 mg", json!({"trying_to_conceive": "yes"})),
+        ("valproate", json!({"breastfeeding": "yes"})),
+    ] {
+        let mut given = medicines(&[medicine]);
+        given["risk"] = risk;
+        let flags = json!({"flags": [flag("pregnancy_medication", "prompt"), review()]});
+        check(vec![vignette("FDA 2011 and 2013: valproate or topiramate", given, flags)]);
+    }
+    let mut given = medicines(&["valproate"]);
+    given["risk"] = json!({"trying_to_conceive": "unknown", "breastfeeding": "no"});
+    check(vec![vignette("unknown raises nothing", given, json!({"flags": [review()]}))]);
 }
 
 #[test]
@@ -138,8 +151,9 @@ fn under_18_no_adult_band_holds_and_private_questions_are_not_required() {
         }),
         expected: json!({
             "irls_total": 26, "irls_band": null, "ess_above_10": null, "isi_band": null,
-            "iron_review_band": "not_computed_minor", "clinical_course": "not_determinable",
-            "contributing_factors": [], "issues": [], "flags": [review()]
+            "iron_review_band": "ferritin_lt_50_under_18", "clinical_course": "not_determinable",
+            "contributing_factors": [{"factor": "iron_deficiency", "because": ["labs"]}], "issues": [],
+            "flags": [flag("iron_review_child", "routine"), review()]
         }),
     }]);
 }

@@ -3,6 +3,7 @@
 mod flags;
 mod history;
 mod iron;
+mod sources;
 
 use serde_json::{Value, json};
 
