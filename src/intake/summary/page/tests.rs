@@ -91,7 +91,7 @@ fn review(review: &Value) -> Review {
 
 /// A summary that has everything, of what comes in lists with and without what may be missing.
 fn full() -> ClinicalSummary {
-    let flag = |withdrawn_at, acknowledged_at| SummaryFlag {
+    let flag = |withdrawn_at: Option<Timestamp>, acknowledged_at: Option<Timestamp>| SummaryFlag {
         id: IntakeFlagId(uuid::Uuid::nil()),
         rule: "impulse_behavior".into(),
         urgency: FlagUrgency::SameDay,
