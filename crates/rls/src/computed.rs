@@ -54,7 +54,7 @@ pub struct Computed {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(minimum = 1, maximum = 3)]
     pub trimester: Option<u8>,
-    /// The number of augmentation features. `null` if no dopamine medicine is named. It is not a validated score.
+    /// The number of augmentation features. `null` if no dopamine medicine is named and no feature is answered. It is not a validated score.
     #[schema(required)]
     pub augmentation_features: Option<AugmentationFeatures>,
     /// Hours by which the symptoms begin earlier in the day than before treatment. Missing unless both times are known

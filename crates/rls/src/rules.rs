@@ -209,16 +209,16 @@ flag_rules! {
         "Se informa de sueño al conducir.",
         sources::DRIVING, ["sleep.drowsy_driving"];
     IronExcessReview = "iron_excess_review" v 1,
-        "Iron is taken with ferritin above 300 ng/mL or TSAT above 45 %.",
+        "Iron is taken with ferritin above 300 ng/mL or TSAT above 45%.",
         "Se toma hierro con ferritina mayor de 300 ng/mL o saturación mayor de 45 %.",
-        sources::IRON_2018, ["labs", "medications"];
+        sources::IRON_LIMITS, ["labs", "medications"];
     AugmentationReview = "augmentation_review" v 2,
         "Any feature of augmentation is reported, under a dopamine medicine or an opioid.",
         "Se informa de algún rasgo de aumento con una medicina dopaminérgica o un opioide.",
-        sources::AUGMENTATION_2016,
+        sources::AUGMENTATION,
         ["augmentation.earlier_onset", "augmentation.increased_intensity", "augmentation.spread_to_other_sites", "augmentation.shorter_latency_at_rest", "augmentation.dose_increase_worsened"];
     IronReview = "iron_review" v 2,
-        "Adults: ferritin at most 75 ng/mL or TSAT below 20 %, unless TSAT is above 45 %.",
+        "Adults: ferritin at most 75 ng/mL or TSAT below 20%, unless TSAT is above 45%.",
         "Adultos: ferritina de 75 ng/mL o menos o saturación menor de 20 %, salvo saturación mayor de 45 %.",
         sources::AASM_2025, ["labs"];
     IronReviewIntravenous = "iron_review_intravenous" v 1,
@@ -230,11 +230,11 @@ flag_rules! {
         "Menores de 18 años: ferritina menor de 50 ng/mL.",
         sources::AASM_2025, ["labs"];
     IronReviewKidney = "iron_review_kidney" v 1,
-        "End-stage kidney disease, stage 5 or dialysis: ferritin below 200 ng/mL and TSAT below 20 %.",
+        "End-stage kidney disease, stage 5 or dialysis: ferritin below 200 ng/mL and TSAT below 20%.",
         "Enfermedad renal terminal, etapa 5 o diálisis: ferritina menor de 200 ng/mL y saturación menor de 20 %.",
-        sources::AASM_2025, ["labs", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
+        sources::AASM_2025_KIDNEY, ["labs", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
     IronOverloadReview = "iron_overload_review" v 1,
-        "Without iron treatment: TSAT above 45 % or ferritin above 300 ng/mL. Possible iron overload.",
+        "Without iron treatment: TSAT above 45% or ferritin above 300 ng/mL. Possible iron overload.",
         "Sin tratamiento con hierro: saturación mayor de 45 % o ferritina mayor de 300 ng/mL. Posible exceso de hierro.",
         sources::OVERLOAD, ["labs", "medications"];
     GabapentinoidBreathing = "gabapentinoid_breathing" v 1,
@@ -342,8 +342,8 @@ const COMPUTED: &[Definition] = &[
         "trimester",
         1,
         [
-            "Up to 13 weeks the first, 14 to 27 the second, from 28 the third. Symptoms peak in the third.",
-            "Hasta 13 semanas el primero, de 14 a 27 el segundo, desde 28 el tercero. Los síntomas son más intensos en el tercero.",
+            "Up to 13 weeks the first, 14 to 27 the second, from 28 the third. Symptoms are often worst in the third.",
+            "Hasta 13 semanas el primero, de 14 a 27 el segundo, desde 28 el tercero. Los síntomas suelen ser más intensos en el tercero.",
         ],
         sources::TRIMESTER,
         &["risk.pregnancy_status", "risk.gestational_weeks", "risk.estimated_due_date"],

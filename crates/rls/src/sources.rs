@@ -21,10 +21,16 @@ const fn judgement(citation: &'static str) -> Source {
     Source { citation, url: None, strength: ClinicJudgement }
 }
 
-/// The guideline for treatment.
+/// Iron studies and their thresholds.
 pub const AASM_2025: Source = published(
     Guideline,
-    "Winkelman et al., AASM clinical practice guideline, J Clin Sleep Med 2025;21:137",
+    "Winkelman et al., AASM clinical practice guideline, J Clin Sleep Med 2025;21:137: good practice statement on iron studies, after consensus thresholds that were not tested empirically; no iron with TSAT above 45% by clinic judgement",
+    "https://doi.org/10.5664/jcsm.11390",
+);
+/// Iron in kidney failure.
+pub const AASM_2025_KIDNEY: Source = published(
+    Guideline,
+    "Winkelman et al., AASM clinical practice guideline, J Clin Sleep Med 2025;21:137: intravenous iron sucrose in end-stage kidney disease, conditional; stage 5 without dialysis by clinic judgement",
     "https://doi.org/10.5664/jcsm.11390",
 );
 /// The consensus criteria and the study about mimics.
@@ -39,23 +45,23 @@ pub const IRLS_2003: Source = published(
     "IRLSSG rating scale, Sleep Med 2003;4:121; total and bands only",
     "https://doi.org/10.1016/S1389-9457(02)00258-7",
 );
-/// Iron treatment.
-pub const IRON_2018: Source = published(
+/// Limits of iron treatment.
+pub const IRON_LIMITS: Source = published(
     Consensus,
-    "Allen et al., IRLSSG task force on iron treatment, Sleep Med 2018;41:27",
+    "Allen et al., IRLSSG task force on iron treatment, Sleep Med 2018;41:27: ferric carboxymaltose with ferritin below 300 ng/mL; TSAT above 45% by clinic judgement after the AASLD guideline on hemochromatosis (PMC3149125)",
     "https://pubmed.ncbi.nlm.nih.gov/29425576/",
 );
 /// Augmentation.
-pub const AUGMENTATION_2016: Source = published(
+pub const AUGMENTATION: Source = published(
     Consensus,
-    "Garcia-Borreguero et al., IRLSSG, EURLSSG and RLS-F task force on augmentation, Sleep Med 2016;21:1",
-    "https://doi.org/10.1016/j.sleep.2016.01.017",
+    "Garcia-Borreguero et al., WASM and IRLSSG diagnostic standards of augmentation, Sleep Med 2007, and IRLSSG task force on augmentation, Sleep Med 2016;21:1 (doi 10.1016/j.sleep.2016.01.017); opioids by clinic judgement",
+    "https://doi.org/10.1016/j.sleep.2007.03.022",
 );
 /// Management, with what aggravates.
 pub const SILBER_2021: Source = published(
     Consensus,
     "Silber et al., updated algorithm, Mayo Clin Proc 2021;96:1921",
-    "https://doi.org/10.1016/j.mayocp.2020.12.026",
+    "https://www.mayoclinicproceedings.org/article/S0025-6196(20)31489-0/fulltext",
 );
 /// Impulse control disorders in restless legs.
 pub const IMPULSE_CONTROL: Source = published(
@@ -66,25 +72,25 @@ pub const IMPULSE_CONTROL: Source = published(
 /// Pregnancy and lactation.
 pub const PREGNANCY_2015: Source = published(
     Consensus,
-    "Picchietti et al., consensus guidelines for pregnancy and lactation, Sleep Med Rev 2015;22:64; valproate and topiramate: FDA safety communications 2013 and 2011",
+    "Picchietti et al., consensus guidelines for pregnancy and lactation, Sleep Med Rev 2015;22:64; valproate and topiramate: FDA safety communications 2013 and 2011; the list of the other medicines by clinic judgement",
     "https://www.fda.gov/Drugs/DrugSafety/ucm350684.htm",
 );
 /// Symptoms by trimester.
 pub const TRIMESTER: Source = published(
     Study,
-    "Symptoms by trimester: BMC Neurology 2020, doi 10.1186/s12883-020-01709-0",
+    "Darvishi et al., systematic review of restless legs in the third trimester, BMC Neurol 2020;20:132; the weeks are the usual obstetric ones",
     "https://doi.org/10.1186/s12883-020-01709-0",
 );
 /// Opioids with other depressants.
 pub const FDA_2016: Source = published(
     RegulatorWarning,
-    "FDA 2016, boxed warnings: opioids with benzodiazepines, other depressants or alcohol",
+    "FDA 2016-08-31, boxed warnings: opioids with benzodiazepines, other depressants of the central nervous system or alcohol; gabapentinoids: FDA 2019-12-19",
     "https://www.fda.gov/drugs/drug-safety-and-availability/fda-drug-safety-communication-fda-warns-about-serious-risks-and-death-when-combining-opioid-pain-or",
 );
 /// Gabapentinoids and breathing.
 pub const FDA_2019: Source = published(
     RegulatorWarning,
-    "FDA 2019-12-19, safety communication: gabapentinoids and breathing; 65 years after 62 FR 45313; sleep apnea is added by clinic judgement",
+    "FDA 2019-12-19, safety communication: gabapentinoids and breathing; 65 years after 62 FR 45313; sleep apnea by clinic judgement",
     "https://www.fda.gov/drugs/drug-safety-and-availability/fda-warns-about-serious-breathing-problems-seizure-and-nerve-pain-medicines-gabapentin-neurontin",
 );
 /// Opioids and sleep.
@@ -96,7 +102,7 @@ pub const AASM_OPIOIDS: Source = published(
 /// Doses in kidney disease.
 pub const KIDNEY_LABELS: Source = published(
     Label,
-    "Prescribing information of gabapentin, pregabalin and pramipexole: dose by creatinine clearance",
+    "Prescribing information of gabapentin, pregabalin and pramipexole: dose by creatinine clearance, for gabapentin and pregabalin below 60 mL/min; stage 4 as the bound by clinic judgement",
     "https://dailymed.nlm.nih.gov/",
 );
 /// Sudden sleep under dopamine medicines.
@@ -108,31 +114,34 @@ pub const DOPAMINE_LABELS: Source = published(
 /// Compression over arterial disease.
 pub const COMPRESSION_2020: Source = published(
     Consensus,
-    "Rabe et al., risks and contraindications of medical compression, Phlebology 2020;35:447 (PMC7383414)",
+    "Rabe et al., risks and contraindications of medical compression, Phlebology 2020;35:447 (PMC7383414): contraindicated in severe arterial disease; any reported sign is reviewed by clinic judgement",
     "https://doi.org/10.1177/0268355520909066",
 );
 /// Iron overload.
 pub const OVERLOAD: Source = published(
-    Study,
-    "Gordeuk et al., HEIRS study, Am J Hematol 2008;83:618 (PMC3773165): thresholds for evaluation of iron overload; one threshold for all sexes by clinic judgement",
-    "https://pmc.ncbi.nlm.nih.gov/articles/PMC3773165",
+    Guideline,
+    "Bacon et al., AASLD guideline on hemochromatosis, Hepatology 2011;54:328: TSAT from 45% or a high ferritin is evaluated; ferritin above 300 ng/mL is the threshold for men of the HEIRS study (PMC3773165), for all sexes by clinic judgement",
+    "https://pmc.ncbi.nlm.nih.gov/articles/PMC3149125",
 );
 /// Doubts about samples.
 pub const SAMPLES: Source = published(
     Guideline,
-    "AASM 2025: morning sample, 24 hours without iron; inflammation and 12 months by clinic judgement",
+    "Winkelman et al., AASM clinical practice guideline, J Clin Sleep Med 2025;21:137: morning sample, 24 hours without iron; inflammation and 12 months by clinic judgement",
     "https://doi.org/10.5664/jcsm.11390",
+);
+/// Severe anemia.
+pub const ANEMIA: Source = published(
+    Consensus,
+    "WHO, haemoglobin concentrations for the diagnosis of anaemia, 2011 (WHO/NMH/NHD/MNM/11.1): severe below 8.0 g/dL in men and in women who are not pregnant; the call on the same day by clinic judgement",
+    "https://www.who.int/vmnis/indicators/haemoglobin/en/",
 );
 /// Safety questions.
 pub const SAFETY_NET: Source = judgement(
-    "Clinic judgement: common emergency warning signs of a vein clinic, asked so that nobody waits for a visit; no single publication fits",
+    "Clinic judgement: common warning signs of emergencies in a vein clinic that must not wait for a visit; no single publication lists them",
 );
-/// Severe anemia.
-pub const ANEMIA: Source =
-    judgement("Clinic judgement: 8 g/dL is the clinic's own bound of severe anemia for a call on the same day");
 /// Driving.
 pub const DRIVING: Source =
-    judgement("Clinic judgement: sleepiness at the wheel endangers others and should be discussed before the visit");
+    judgement("Clinic judgement: sleepiness at the wheel endangers others and is discussed before the visit");
 /// Significance.
 pub const SIGNIFICANCE: Source =
     judgement("Clinic judgement: the consensus criteria name impact but no cut-off; moderate is this service's own");

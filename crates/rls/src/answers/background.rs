@@ -64,7 +64,8 @@ section! {
         spinal_cord_lesion: YesNo = ask("Has your spinal cord been injured?", "¿Tiene una lesión de la médula espinal?"),
         /// Diabetes.
         diabetes_type: DiabetesType = ask("Do you have diabetes?", "¿Tiene diabetes?"),
-        /// Parkinson disease. SNOMED CT 49049000. ICD-10-CM G20.A1 would assert more: "without dyskinesia".
+        /// Parkinson disease. SNOMED CT 49049000. It has no ICD-10-CM code, because the title of G20.A1 asserts "without
+        /// dyskinesia, without mention of fluctuations".
         parkinson_disease: YesNo = ask("Do you have Parkinson disease?", "¿Tiene la enfermedad de Parkinson?")
             .codes(&[(SNOMED, "49049000")]),
         /// Multiple sclerosis. SNOMED CT 24700007.

@@ -85,7 +85,7 @@ fn words(value: &str, field: Option<&str>) -> String {
         "ferritin_gt_75_le_100" => "ferritin above 75 and at most 100 ng/mL".to_owned(),
         "ferritin_lt_50_under_18" => "under 18: ferritin below 50 ng/mL".to_owned(),
         "ferritin_lt_200_and_tsat_lt_20_esrd" => {
-            "kidney failure: ferritin below 200 ng/mL and TSAT below 20 %".to_owned()
+            "kidney failure: ferritin below 200 ng/mL and TSAT below 20%".to_owned()
         }
         "not_iron_free" => "iron within 24 h before the sample: iron and TSAT doubtful".to_owned(),
         "not_morning" => "sample not taken in the morning".to_owned(),

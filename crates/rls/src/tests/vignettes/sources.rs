@@ -83,7 +83,7 @@ fn aasm_2025_iron_thresholds_raise_their_own_rules() {
 }
 
 #[test]
-fn irlssg_2018_iron_is_not_named_with_tsat_above_45() {
+fn aasld_2011_iron_is_not_named_with_tsat_above_45() {
     let given = |tsat| json!({"labs": iron_labs(60.0, tsat)});
     check(vec![
         vignette("45", given(45.0), raised("iron_review", "routine")),
