@@ -1,3 +1,4 @@
+use rls::iron::IronDoubt;
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
 use rls::{Answers, Context, FilledBy, Review, compute, factors, parse};
 use serde_json::{Value, json};
@@ -141,7 +142,7 @@ fn full() -> ClinicalSummary {
         flags: vec![
             flag(None, None),
             flag(Some(at("2026-03-04T14:00:00Z")), None),
-            flag(None, Some(at("2026-03-04T15:00:00Z"))),
+            flag(Some(at("2026-03-04T14:00:00Z")), Some(at("2026-03-04T15:00:00Z"))),
         ],
         irlssg_criteria_met: Some(true),
         severity: SummarySeverity {
@@ -153,7 +154,11 @@ fn full() -> ClinicalSummary {
             ..bare().severity
         },
         contributors: vec![contributor(&["Yes", "Since 2019"], Some(true)), contributor(&["Yes"], Some(false))],
-        iron: SummaryIron { tsat_percent: Some(17.0), ..bare().iron },
+        iron: SummaryIron {
+            tsat_percent: Some(17.0),
+            doubts: vec![IronDoubt::NotIronFree, IronDoubt::Inflammation],
+            ..bare().iron
+        },
         labs,
         tests: given.venous.diagnostic_tests.iter().flatten().map(test).collect(),
         treatments: treatments(&given),
