@@ -1,6 +1,6 @@
 //! The publications that rules and hints rest on.
 
-use super::rules::RuleStrength::{self, *};
+use super::rules::RuleStrength::{self, ClinicJudgement, Consensus, Guideline, Label, RegulatorWarning, Study};
 
 /// A publication, or the reason of a clinic judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

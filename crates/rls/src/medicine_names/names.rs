@@ -1,7 +1,11 @@
 //! The table of medicines: generic names in English and Spanish, and brand names, in lower case without accents. A
 //! brand that combines two listed substances stands with both.
 
-use crate::choices::MedicineClass::{self, *};
+use crate::choices::MedicineClass::{
+    self, Alpha2delta, Antipsychotic, Barbiturate, Benzodiazepine, Dopaminergic, IronIv, IronOral, Lithium,
+    MetoclopramideProchlorperazine, Mirtazapine, MuscleRelaxant, Opioid, Other, OtherAnticonvulsant,
+    OtherDopamineAntagonist, SedatingAntihistamine, Snri, Ssri, Tricyclic, ZDrug,
+};
 
 /// A substance with its class and its other names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::choices::MedicineClass::*;
+use crate::choices::MedicineClass::{IronIv, IronOral, Other};
 
 fn substances(written: &str) -> Vec<&'static str> {
     recognize(written).substances.iter().map(|one| one.name).collect()
