@@ -72,7 +72,7 @@ impl Flag {
 }
 
 /// Returns a rule by its id. Rules of older versions may be unknown.
-fn known_rule(rule: &str) -> Option<rls::Rule> {
+pub(super) fn known_rule(rule: &str) -> Option<rls::Rule> {
     rls::Rule::ALL.iter().copied().find(|known| known.as_str() == rule)
 }
 

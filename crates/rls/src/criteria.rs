@@ -55,7 +55,7 @@ impl Criteria {
     }
 }
 
-/// The result of the four reported features. Never a diagnosis.
+/// The result of the four reported features and the review of mimics. Never a diagnosis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = RlsScreeningResult)]
@@ -66,6 +66,10 @@ pub enum ScreeningResult {
     Incomplete,
     /// All four are reported. A clinician must review conditions that mimic restless legs.
     FeaturesPresentNeedsClinicianReview,
+    /// All four are reported, and the clinician found that other conditions alone do not explain them.
+    CriteriaConfirmedByClinician,
+    /// All four are reported, and the clinician found that other conditions alone explain them.
+    FeaturesPresentExplainedOtherwise,
 }
 
 /// The clinical course (IRLSSG 2014).
@@ -115,7 +119,7 @@ pub fn criteria(answers: &Answers, context: &Context) -> Criteria {
     }
 }
 
-/// Evaluates C1 to C4 together.
+/// Evaluates C1 to C4 together, with the review of mimics if all four are reported.
 pub fn screening_result(criteria: &Criteria) -> ScreeningResult {
     let reported = criteria.reported();
     if reported.contains(&ThreeValued::No) {
@@ -123,21 +127,21 @@ pub fn screening_result(criteria: &Criteria) -> ScreeningResult {
     } else if reported.contains(&ThreeValued::Unknown) {
         ScreeningResult::Incomplete
     } else {
-        ScreeningResult::FeaturesPresentNeedsClinicianReview
+        match criteria.c5 {
+            MimicReview::NotReviewed => ScreeningResult::FeaturesPresentNeedsClinicianReview,
+            MimicReview::NotSolelyExplained => ScreeningResult::CriteriaConfirmedByClinician,
+            MimicReview::SolelyExplained => ScreeningResult::FeaturesPresentExplainedOtherwise,
+        }
     }
 }
 
 /// Returns whether all five criteria are met, or `None` if that is open.
 pub fn criteria_met(criteria: &Criteria) -> Option<bool> {
-    let screening = screening_result(criteria);
-    if screening == ScreeningResult::FeaturesNotAllReported || criteria.c5 == MimicReview::SolelyExplained {
-        Some(false)
-    } else if screening == ScreeningResult::FeaturesPresentNeedsClinicianReview
-        && criteria.c5 == MimicReview::NotSolelyExplained
-    {
-        Some(true)
-    } else {
-        None
+    match screening_result(criteria) {
+        ScreeningResult::FeaturesNotAllReported | ScreeningResult::FeaturesPresentExplainedOtherwise => Some(false),
+        ScreeningResult::CriteriaConfirmedByClinician => Some(true),
+        ScreeningResult::Incomplete if criteria.c5 == MimicReview::SolelyExplained => Some(false),
+        ScreeningResult::Incomplete | ScreeningResult::FeaturesPresentNeedsClinicianReview => None,
     }
 }
 

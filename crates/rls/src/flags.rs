@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{Answers, CkdStage, MedicineClass, MimicReview, Mimics, PregnancyStatus, SideEffect, Use, YesNo};
+use super::answers::{
+    Answers, CkdStage, Medication, MedicineClass, MimicReview, Mimics, PregnancyStatus, SideEffect, Use, YesNo,
+};
 use super::context::Context;
 use super::criteria::{self, ScreeningResult};
 use super::iron::{self, IronReviewBand};
@@ -99,10 +101,43 @@ fn safety(answers: &Answers) -> Vec<(Rule, Urgency)> {
         .collect()
 }
 
+/// The classes that slow breathing together with an opioid.
+const DEPRESSANTS: &[MedicineClass] = {
+    use MedicineClass::{Alpha2delta, Barbiturate, Benzodiazepine, MuscleRelaxant, ZDrug};
+    &[Benzodiazepine, ZDrug, Barbiturate, MuscleRelaxant, Alpha2delta]
+};
+const OPIOIDS: &[MedicineClass] = &[MedicineClass::Opioid];
+const GABAPENTINOIDS: &[MedicineClass] = &[MedicineClass::Alpha2delta];
+/// The classes to review in pregnancy and lactation.
+const PREGNANCY: &[MedicineClass] = {
+    use MedicineClass::{Alpha2delta, Benzodiazepine, Dopaminergic, Opioid};
+    &[Opioid, Benzodiazepine, Alpha2delta, Dopaminergic]
+};
+/// The substances whose dose depends on the kidney.
+const BY_KIDNEY: &[&str] = &["gabapentin", "pregabalin", "pramipexole"];
+
+/// Returns the positions of the medicines taken now that a raised flag of the rule is about.
+pub fn medicines_behind(rule: Rule, answers: &Answers) -> Vec<usize> {
+    let (classes, substances): (&[&[MedicineClass]], &[&str]) = match rule {
+        Rule::OpioidSedative => (&[OPIOIDS, DEPRESSANTS], &[]),
+        Rule::OpioidAlcohol | Rule::OpioidSleepApnea => (&[OPIOIDS], &[]),
+        Rule::PregnancyMedication => (&[PREGNANCY], &["valproate", "topiramate", "carbamazepine"]),
+        Rule::GabapentinoidBreathing => (&[GABAPENTINOIDS], &[]),
+        Rule::KidneyDose => (&[], BY_KIDNEY),
+        Rule::AggravatingDrug => (&[medicines::AGGRAVATORS], &[]),
+        Rule::IronExcessReview => (&[medicines::IRON], &[]),
+        _ => (&[], &[]),
+    };
+    let is_behind = |medicine: &Medication| {
+        classes.concat().iter().any(|class| medicines::belongs_to(medicine, *class))
+            || medicines::substances(medicine).iter().any(|one| substances.contains(&one.name))
+    };
+    let current = answers.medications().filter(|(_, medicine)| medicines::is_current(medicine));
+    current.filter(|(_, medicine)| is_behind(medicine)).map(|(at, _)| at).collect()
+}
+
 fn risks(answers: &Answers, context: &Context) -> Vec<(Rule, Urgency)> {
-    use MedicineClass::{Alpha2delta, Barbiturate, Benzodiazepine, MuscleRelaxant, Opioid, ZDrug};
-    let opioid = medicines::takes_any(answers, &[Opioid]);
-    let sedative = [Benzodiazepine, ZDrug, Barbiturate, MuscleRelaxant, Alpha2delta];
+    let opioid = medicines::takes_any(answers, OPIOIDS);
     let drinks = answers.substances.alcohol_drinks_week.as_ref().is_some_and(|drinks| drinks.get() > 0.0);
     let urges = &answers.impulse_control;
     let urge = [urges.gambling, urges.shopping, urges.eating, urges.sexual, urges.hobbyism_punding];
@@ -112,7 +147,7 @@ fn risks(answers: &Answers, context: &Context) -> Vec<(Rule, Urgency)> {
     let compression = answers.venous.compression_use == Some(Use::Current);
     let rules = [
         (Rule::HemoglobinBelow8, iron::hemoglobin_below_8(answers, context), Urgency::SameDay),
-        (Rule::OpioidSedative, opioid && medicines::takes_any(answers, &sedative), Urgency::Prompt),
+        (Rule::OpioidSedative, opioid && medicines::takes_any(answers, DEPRESSANTS), Urgency::Prompt),
         (Rule::OpioidAlcohol, opioid && drinks, Urgency::Prompt),
         (Rule::OpioidSleepApnea, opioid && YesNo::is_yes(answers.risk.sleep_apnea), Urgency::Prompt),
         (Rule::CompressionArterial, compression && YesNo::is_yes(answers.venous.claudication_or_pad), Urgency::Prompt),
@@ -135,7 +170,6 @@ fn takes_iron(answers: &Answers) -> bool {
 
 /// Returns how long a medicine in pregnancy, in lactation or before a wished pregnancy may wait.
 fn pregnancy(answers: &Answers) -> Option<Urgency> {
-    use MedicineClass::{Alpha2delta, Benzodiazepine, Dopaminergic, Opioid};
     let risk = &answers.risk;
     let applies = risk.pregnancy_status == Some(PregnancyStatus::Pregnant)
         || YesNo::is_yes(risk.trying_to_conceive)
@@ -146,8 +180,7 @@ fn pregnancy(answers: &Answers) -> Option<Urgency> {
     if medicines::takes_substance(answers, &["valproate", "topiramate"]) {
         return Some(Urgency::Prompt);
     }
-    let named = medicines::takes_any(answers, &[Opioid, Benzodiazepine, Alpha2delta, Dopaminergic])
-        || medicines::takes_substance(answers, &["carbamazepine"]);
+    let named = medicines::takes_any(answers, PREGNANCY) || medicines::takes_substance(answers, &["carbamazepine"]);
     named.then_some(Urgency::Routine)
 }
 
@@ -177,12 +210,12 @@ fn reviews(answers: &Answers, context: &Context, band: IronReviewBand) -> Vec<(R
     let unreviewed = context.mimic_review == MimicReview::NotReviewed;
     let mimic = mimics(&answers.mimics).into_iter().any(YesNo::is_yes);
     let augmentation = super::severity::augmentation(answers).is_some_and(|features| features.yes > 0);
-    let gabapentinoid = medicines::takes_any(answers, &[MedicineClass::Alpha2delta]);
+    let gabapentinoid = medicines::takes_any(answers, GABAPENTINOIDS);
     let breathing = YesNo::is_yes(answers.risk.sleep_apnea)
         || YesNo::is_yes(answers.risk.chronic_lung_disease)
         || context.age() >= ELDERLY;
     let high_tsat = iron::tsat_above_45(answers, context);
-    let by_kidney = medicines::takes_substance(answers, &["gabapentin", "pregabalin", "pramipexole"]);
+    let by_kidney = medicines::takes_substance(answers, BY_KIDNEY);
     let rules = [
         (Rule::AugmentationReview, augmentation),
         (Rule::IronReview, band == IronReviewBand::Low && !high_tsat),
@@ -193,7 +226,7 @@ fn reviews(answers: &Answers, context: &Context, band: IronReviewBand) -> Vec<(R
         (Rule::GabapentinoidBreathing, gabapentinoid && breathing),
         (Rule::KidneyDose, by_kidney && kidney_disease_for_doses(answers)),
         (Rule::AggravatingDrug, medicines::takes_any(answers, medicines::AGGRAVATORS)),
-        (Rule::MimicReview, mimic || (unreviewed && screening == ScreeningResult::FeaturesPresentNeedsClinicianReview)),
+        (Rule::MimicReview, unreviewed && (mimic || screening == ScreeningResult::FeaturesPresentNeedsClinicianReview)),
         (Rule::IronMonitoringDue, iron::monitoring(answers, context).iter().any(|one| one.due)),
     ];
     rules.into_iter().filter(|(_, raised)| *raised).map(|(rule, _)| (rule, Urgency::Routine)).collect()

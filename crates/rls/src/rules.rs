@@ -214,7 +214,7 @@ flag_rules! {
         sources::IRON_LIMITS, ["labs", "medications"];
     AugmentationReview = "augmentation_review" v 2,
         "Any feature of augmentation is reported, under a dopamine medicine or an opioid.",
-        "Se informa de algún rasgo de aumento con una medicina dopaminérgica o un opioide.",
+        "Se informa de alguna característica de aumento con una medicina dopaminérgica o un opioide.",
         sources::AUGMENTATION,
         ["augmentation.earlier_onset", "augmentation.increased_intensity", "augmentation.spread_to_other_sites", "augmentation.shorter_latency_at_rest", "augmentation.dose_increase_worsened"];
     IronReview = "iron_review" v 2,
@@ -249,9 +249,9 @@ flag_rules! {
         "A medicine of an aggravating class is taken.",
         "Se toma una medicina de una clase que agrava.",
         sources::SILBER_2021, ["medications"];
-    MimicReview = "mimic_review" v 1,
-        "A mimic is reported, or all four features are reported and mimics are not reviewed.",
-        "Se informa de otra posible causa, o los cuatro rasgos están presentes y no se revisaron otras causas.",
+    MimicReview = "mimic_review" v 2,
+        "Mimics are not reviewed, and one is reported or all four features are.",
+        "No se revisaron otras causas, y se informa de una o de las cuatro características.",
         sources::CRITERIA_2014, ["mimics.leg_cramps", "mimics.positional_discomfort", "mimics.arthritis", "mimics.myalgia", "mimics.venous_stasis", "mimics.leg_edema", "mimics.habitual_foot_tapping", "mimics.neuropathy_symptoms", "mimics.akathisia_after_drug", "symptoms.urge_to_move_legs", "symptoms.worse_at_rest", "symptoms.relief_with_movement", "symptoms.worse_evening_or_night"];
     IronMonitoringDue = "iron_monitoring_due" v 2,
         "Iron is taken or was infused, and no ferritin result came within the set weeks of its start.",
@@ -273,10 +273,10 @@ const fn computed(
 const COMPUTED: &[Definition] = &[
     computed(
         "criteria",
-        1,
+        2,
         [
-            "The five consensus criteria, three-valued. Criteria 3 and 4 are also met by history. Only a clinician judges the fifth.",
-            "Los cinco criterios de consenso, con tres valores. Los criterios 3 y 4 también se cumplen por historia. Solo un profesional juzga el quinto.",
+            "The five consensus criteria, three-valued. Criteria 3 and 4 are also met by history. Only a clinician judges the fifth, and then confirms the criteria or not.",
+            "Los cinco criterios de consenso, con tres valores. Los criterios 3 y 4 también se cumplen por historia. Solo un profesional juzga el quinto, y entonces confirma o no los criterios.",
         ],
         sources::CRITERIA_2014,
         &[

@@ -106,6 +106,12 @@ fn features(result: ScreeningResult) -> Bilingual {
             en: "Your answers describe the four main features that doctors look for in restless legs. A doctor still has to look at other possible causes with you.",
             es: "Sus respuestas describen las cuatro características principales que los médicos buscan en las piernas inquietas. Un médico todavía tiene que ver con usted otras causas posibles.",
         },
+        ScreeningResult::CriteriaConfirmedByClinician | ScreeningResult::FeaturesPresentExplainedOtherwise => {
+            Bilingual {
+                en: "Your answers describe the four main features that doctors look for in restless legs. A doctor has looked at other possible causes and will talk with you about the result.",
+                es: "Sus respuestas describen las cuatro características principales que los médicos buscan en las piernas inquietas. Un médico ya ha visto otras causas posibles y hablará con usted del resultado.",
+            }
+        }
         ScreeningResult::FeaturesNotAllReported => Bilingual {
             en: "Your answers describe some of the features that doctors look for in restless legs, but not all of them. The doctor will talk with you about what else it could be.",
             es: "Sus respuestas describen solo una parte de las características que los médicos buscan en las piernas inquietas. El médico hablará con usted de qué otra cosa podría ser.",

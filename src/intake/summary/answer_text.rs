@@ -5,15 +5,42 @@ use rls::form_dsl::{Bilingual, Field, Kind};
 use serde_json::{Map, Value};
 use text::Language;
 
+use super::short_labels::short_label;
 use crate::intake::model::Answers;
 
+/// How answers are worded.
+#[derive(Debug, Clone, Copy)]
+pub enum Wording {
+    /// The question as the patient reads it.
+    Question(Language),
+    /// A short English label, for practitioners.
+    Short,
+}
+
+impl Wording {
+    fn language(self) -> Language {
+        match self {
+            Self::Question(language) => language,
+            Self::Short => Language::English,
+        }
+    }
+
+    fn label(self, field: &Field) -> String {
+        let short = match self {
+            Self::Question(_) => None,
+            Self::Short => short_label(&field.id),
+        };
+        short.unwrap_or_else(|| field.label.text(self.language())).to_owned()
+    }
+}
+
 /// A question with its answer.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[schema(as = IntakeAnswerInWords)]
 pub struct AnswerText {
     /// The id of the field in the form.
     pub field: String,
-    /// The question.
+    /// The question. For practitioners a short label.
     pub question: String,
     /// The answer.
     pub answer: String,
@@ -39,30 +66,31 @@ const SEE: Bilingual = Bilingual { en: "see the list", es: "véase la lista" };
 const NO: Bilingual = Bilingual { en: "no", es: "no" };
 
 /// Returns the answered questions by section.
-pub fn by_section(answers: &Answers, language: Language) -> Vec<AnswerTextSection> {
-    select(answers, language, |_| true)
+pub fn by_section(answers: &Answers, wording: Wording) -> Vec<AnswerTextSection> {
+    select(answers, wording, |_| true)
 }
 
-fn select(answers: &Answers, language: Language, wanted: impl Fn(&Value) -> bool) -> Vec<AnswerTextSection> {
+fn select(answers: &Answers, wording: Wording, wanted: impl Fn(&Value) -> bool) -> Vec<AnswerTextSection> {
     let section = |section: rls::answers::Section| {
         let mut items = Vec::new();
         for field in &section.fields {
             let Some(value) = find(answers, &field.id).filter(|value| wanted(value)) else { continue };
-            add_text(field, &section.fields, value, language, &mut items);
+            add_text(field, &section.fields, value, wording, &mut items);
         }
-        AnswerTextSection { section: section.id.to_owned(), title: section.title.text(language).to_owned(), items }
+        let title = section.title.text(wording.language()).to_owned();
+        AnswerTextSection { section: section.id.to_owned(), title, items }
     };
     sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
 }
 
 /// Splits the answered questions into those with an answer and those answered with unknown, declined or not asked.
-pub fn by_knowledge(answers: &Answers, language: Language) -> (Vec<AnswerTextSection>, Vec<AnswerTextSection>) {
+pub fn by_knowledge(answers: &Answers, wording: Wording) -> (Vec<AnswerTextSection>, Vec<AnswerTextSection>) {
     let is_unknown = |value: &Value| value.as_str().is_some_and(|value| NOT_KNOWN.contains(&value));
-    (select(answers, language, |value| !is_unknown(value)), select(answers, language, is_unknown))
+    (select(answers, wording, |value| !is_unknown(value)), select(answers, wording, is_unknown))
 }
 
 /// Returns the answer at a path such as `medications.0` or `risk.ckd`. For a whole list it refers to the list.
-pub fn at(answers: &Answers, path: &str, language: Language) -> Option<AnswerText> {
+pub fn at(answers: &Answers, path: &str, wording: Wording) -> Option<AnswerText> {
     let value = find(answers, path)?;
     let plain: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
     let plain = plain.join(".");
@@ -75,14 +103,15 @@ pub fn at(answers: &Answers, path: &str, language: Language) -> Option<AnswerTex
             // The first answer, such as the name, identifies the entry. The list has the rest.
             let children = field.children();
             let first = children.iter().find_map(|child| Some((child, entry.get(child.name())?)));
-            let answer = first.map(|(child, value)| value_text(child, value, language)).unwrap_or_default();
-            said.push(AnswerText { field: path.to_owned(), question: field.label.text(language).to_owned(), answer });
+            let answer = first.map(|(child, value)| value_text(child, value, wording)).unwrap_or_default();
+            said.push(AnswerText { field: path.to_owned(), question: wording.label(field), answer });
         }
         (Kind::Group(_), _) => {
+            let language = wording.language();
             let title = fields.title.text(language).to_owned();
             said.push(AnswerText { field: path.to_owned(), question: title, answer: SEE.text(language).to_owned() });
         }
-        _ => add_text(field, &fields.fields, value, language, &mut said),
+        _ => add_text(field, &fields.fields, value, wording, &mut said),
     }
     said.into_iter().next()
 }
@@ -100,7 +129,7 @@ pub fn find<'a>(answers: &'a Answers, path: &str) -> Option<&'a Value> {
     Some(value)
 }
 
-fn add_text(field: &Field, siblings: &[Field], value: &Value, language: Language, into: &mut Vec<AnswerText>) {
+fn add_text(field: &Field, siblings: &[Field], value: &Value, wording: Wording, into: &mut Vec<AnswerText>) {
     // The reason why a number is missing is shown as the answer about the number.
     let number = field.id.strip_suffix("_status").and_then(|id| siblings.iter().find(|field| field.id == id));
     // That a number is known, or that medicines are listed, is shown by the number or the list itself.
@@ -110,28 +139,27 @@ fn add_text(field: &Field, siblings: &[Field], value: &Value, language: Language
     let asked = number.unwrap_or(field);
     let mut add = |answer: String| {
         if !answer.is_empty() {
-            let question = asked.label.text(language).to_owned();
-            into.push(AnswerText { field: asked.id.clone(), question, answer });
+            into.push(AnswerText { field: asked.id.clone(), question: wording.label(asked), answer });
         }
     };
     match (&field.kind, value) {
         (Kind::Group(_), Value::Array(entries)) => {
             let children = field.children();
             for entry in entries.iter().filter_map(Value::as_object) {
-                add(entry_text(&children, entry, language));
+                add(entry_text(&children, entry, wording));
             }
         }
-        _ => add(value_text(field, value, language)),
+        _ => add(value_text(field, value, wording)),
     }
 }
 
 /// Writes an entry of a list: its first answer, then the others with their labels.
-fn entry_text(children: &[Field], entry: &Map<String, Value>, language: Language) -> String {
+fn entry_text(children: &[Field], entry: &Map<String, Value>, wording: Wording) -> String {
     let mut parts = Vec::new();
     for child in children {
         let Some(value) = entry.get(child.name()) else { continue };
         let mut said = Vec::new();
-        add_text(child, children, value, language, &mut said);
+        add_text(child, children, value, wording, &mut said);
         for said in said {
             match parts.last_mut() {
                 None => parts.push(said.answer),
@@ -146,7 +174,8 @@ fn entry_text(children: &[Field], entry: &Map<String, Value>, language: Language
 }
 
 /// Writes an answer.
-fn value_text(field: &Field, value: &Value, language: Language) -> String {
+fn value_text(field: &Field, value: &Value, wording: Wording) -> String {
+    let language = wording.language();
     let option = |value: &Value| -> String {
         let text = value.as_str().unwrap_or_default();
         let options = match field.kind {

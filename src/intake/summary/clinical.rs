@@ -7,6 +7,7 @@ use rls::answers::{
     MimicReview, SideEffect, TestKind, TreatmentResponse, YesNo,
 };
 use rls::criteria::{ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
+use rls::flags::medicines_behind;
 use rls::form_dsl::{Decimal, Integer, PartialDate};
 use rls::iron::{IronDoubt, IronReviewBand};
 use rls::medicine_names::{class_of_name, recognize};
@@ -16,13 +17,13 @@ use text::Language;
 use utoipa::ToSchema;
 
 use super::Material;
-use super::answer_text::{self, AnswerText, AnswerTextSection};
+use super::answer_text::{self, AnswerText, AnswerTextSection, Wording};
 use crate::clock::Timestamp;
 use crate::db::types;
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{IntakeFlagId, IntakeId};
-use crate::intake::flags::{Flag, inputs, source, staff_text};
+use crate::intake::flags::{Flag, inputs, known_rule, source, staff_text};
 use crate::intake::model::{Answers, FlagUrgency, IntakeStatus};
 
 /// The summary of an intake for practitioners: patient, flags, criteria, severity, likely contributors, laboratory values with their
@@ -115,7 +116,7 @@ pub struct SummaryFlag {
     pub urgency: FlagUrgency,
     /// The text of the rule.
     pub text: String,
-    /// The answers "yes" of the questions that the rule uses.
+    /// The answers "yes" of the questions that the rule uses, and the medicines that it is about.
     pub because: Vec<AnswerText>,
     /// The source of the rule. `GET /v1/rls-rules` has the whole rule. Null for a rule of an older version.
     pub source: Option<String>,
@@ -247,7 +248,7 @@ pub struct SummaryTreatment {
 }
 
 /// The sections that the summary shows as text, because nothing is computed from them.
-const AS_TEXT: [&str; 6] = ["mimics", "venous", "substances", "lifestyle", "sleep", "symptoms"];
+const AS_TEXT: [&str; 8] = ["allergies", "mimics", "venous", "risk", "substances", "lifestyle", "sleep", "symptoms"];
 
 /// The answers that the summary shows elsewhere, with what is computed from them.
 const SHOWN_ELSEWHERE: [&str; 8] = [
@@ -264,13 +265,18 @@ const SHOWN_ELSEWHERE: [&str; 8] = [
 /// Builds the summary for practitioners.
 pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Result<ClinicalSummary> {
     let Material { intake, patient, raw, answers, computed, review, .. } = &material;
-    let english = Language::English;
-    let (known, not_known) = answer_text::by_knowledge(raw, english);
+    let (known, not_known) = answer_text::by_knowledge(raw, Wording::Short);
+    let contributors = contributors(computed, raw, review.as_ref());
+    let is_shown = |field: &str| {
+        SHOWN_ELSEWHERE.contains(&field)
+            || contributors.iter().flat_map(|one| &one.because).any(|answer| answer.field == field)
+    };
     let more = known.into_iter().filter(|section| AS_TEXT.contains(&section.section.as_str()));
     let more = more.filter_map(|mut section| {
-        section.items.retain(|answer| !SHOWN_ELSEWHERE.contains(&answer.field.as_str()));
+        section.items.retain(|answer| !is_shown(&answer.field));
         (!section.items.is_empty()).then_some(section)
     });
+    let more: Vec<_> = more.collect();
     let open = |issue: &&rls::Issue| matches!(issue.code, rls::issues::Code::Required | rls::issues::Code::NotAsked);
     Ok(ClinicalSummary {
         intake_id: intake.id,
@@ -300,7 +306,7 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
             ess_above_10: computed.ess_above_10,
             isi_band: computed.isi_band,
         },
-        contributors: contributors(computed, raw, review.as_ref()),
+        contributors,
         iron: SummaryIron {
             iron_review_band: computed.iron_review_band,
             tsat_percent: computed.tsat_percent,
@@ -310,12 +316,12 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         tests: answers.venous.diagnostic_tests.iter().flatten().map(test).collect(),
         treatments: treatments(answers),
         augmentation_features: computed.augmentation_features,
-        more: more.collect(),
+        more,
         not_known,
         open_questions: computed.issues.iter().filter(open).count(),
         review: review.clone(),
         reviewed_at: intake.reviewed_at,
-        disclaimer: rls::NOT_A_DIAGNOSIS.text(english).to_owned(),
+        disclaimer: rls::NOT_A_DIAGNOSIS.text(Language::English).to_owned(),
         form_version: intake.form_version.clone(),
         rule_set_version: material.rule_set_version.to_owned(),
     })
@@ -337,12 +343,11 @@ fn flags_shown(env: &Env, material: &Material<'_>, flags: &[Flag]) -> Result<Vec
     let mut shown = Vec::new();
     for flag in flags {
         let rule = flag.open_rule(env)?;
-        let said_yes = |input: &&&str| answer_text::find(material.raw, input).is_some_and(|answer| answer == "yes");
-        let because = inputs(&rule).iter().filter(said_yes);
+        let because = because(material, &rule);
         shown.push(SummaryFlag {
             id: flag.id,
             text: staff_text(&rule, flag.urgency).unwrap_or_else(|| rule.clone()),
-            because: because.filter_map(|input| answer_text::at(material.raw, input, Language::English)).collect(),
+            because,
             source: source(&rule).map(str::to_owned),
             settled_by_review: rule == rls::Rule::MimicReview.as_str() && flag.withdrawn_at.is_some() && is_reviewed,
             rule,
@@ -355,13 +360,24 @@ fn flags_shown(env: &Env, material: &Material<'_>, flags: &[Flag]) -> Result<Vec
     Ok(shown)
 }
 
+/// Returns what a flag is about, as far as its text and the criteria do not say it: a rule of one question repeats it.
+fn because(material: &Material<'_>, rule: &str) -> Vec<AnswerText> {
+    let inputs = inputs(rule);
+    let said_yes = |input: &str| answer_text::find(material.raw, input).is_some_and(|answer| answer == "yes");
+    let questions = inputs.iter().copied().filter(|input| inputs.len() > 1 && !SHOWN_ELSEWHERE.contains(input));
+    let mut paths: Vec<String> = questions.filter(|input| said_yes(input)).map(str::to_owned).collect();
+    let medicines = known_rule(rule).map(|rule| medicines_behind(rule, material.answers)).unwrap_or_default();
+    paths.extend(medicines.into_iter().map(|at| format!("medications.{at}")));
+    paths.iter().filter_map(|path| answer_text::at(material.raw, path, Wording::Short)).collect()
+}
+
 fn contributors(computed: &Computed, raw: &Answers, review: Option<&rls::Review>) -> Vec<SummaryContributor> {
     let confirmed = |factor: rls::factors::Factor| {
         let name = serde_json::to_value(factor).unwrap_or_default();
         let list = review?.contributors_confirmed.clone().unwrap_or_default();
         Some(list.iter().any(|confirmed| name == confirmed.as_str()))
     };
-    let because = |path: &String| answer_text::at(raw, path, Language::English);
+    let because = |path: &String| answer_text::at(raw, path, Wording::Short);
     computed
         .contributing_factors
         .iter()

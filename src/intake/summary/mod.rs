@@ -5,6 +5,7 @@ mod answer_text;
 mod clinical;
 mod page;
 mod plain;
+mod short_labels;
 
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, get};

@@ -5,7 +5,7 @@ use text::Language;
 use utoipa::ToSchema;
 
 use super::Material;
-use super::answer_text::{self, AnswerTextSection};
+use super::answer_text::{self, AnswerTextSection, Wording};
 use crate::clock::Timestamp;
 use crate::ids::IntakeId;
 use crate::intake::model::IntakeStatus;
@@ -39,7 +39,7 @@ pub(super) fn plain(material: &Material<'_>, language: Language) -> PlainSummary
         language: language.code().to_owned(),
         authored_at: material.intake.authored_at,
         sentences: rls::patient_summary(material.answers, material.computed, language),
-        sections: answer_text::by_section(material.raw, language),
+        sections: answer_text::by_section(material.raw, Wording::Question(language)),
         disclaimer: rls::NOT_A_DIAGNOSIS.text(language).to_owned(),
     }
 }

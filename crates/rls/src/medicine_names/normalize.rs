@@ -154,6 +154,102 @@ const SALTS: &[&str] = &[
     "de",
 ];
 
+/// Directions for taking a medicine. They are taken off as whole phrases, because a word such as "night" alone can
+/// belong to the name of another product.
+const DIRECTIONS: &[&str] = &[
+    "at bedtime",
+    "before bedtime",
+    "before bed",
+    "before sleep",
+    "at night",
+    "every night",
+    "each night",
+    "every evening",
+    "in the evening",
+    "every morning",
+    "in the morning",
+    "every other day",
+    "every day",
+    "each day",
+    "once a day",
+    "twice a day",
+    "three times a day",
+    "times a day",
+    "a day",
+    "per day",
+    "once daily",
+    "twice daily",
+    "three times daily",
+    "times daily",
+    "once a week",
+    "twice a week",
+    "times a week",
+    "a week",
+    "per week",
+    "weekly",
+    "as needed",
+    "if needed",
+    "when needed",
+    "with food",
+    "with meals",
+    "with dinner",
+    "with breakfast",
+    "por la noche",
+    "por las noches",
+    "cada noche",
+    "por la manana",
+    "por las mananas",
+    "cada manana",
+    "por la tarde",
+    "al acostarse",
+    "antes de acostarse",
+    "antes de dormir",
+    "una vez al dia",
+    "dos veces al dia",
+    "tres veces al dia",
+    "veces al dia",
+    "al dia",
+    "cada dia",
+    "todos los dias",
+    "diario",
+    "diaria",
+    "una vez a la semana",
+    "veces a la semana",
+    "por semana",
+    "a la semana",
+    "si es necesario",
+    "si hace falta",
+    "con comida",
+    "con la comida",
+    "con las comidas",
+    "con la cena",
+    "con el desayuno",
+    "en ayunas",
+];
+
+/// Returns the number of words of the longest direction with which the words begin.
+fn direction_length(words: &[&str]) -> usize {
+    let begins = |phrase: &&&str| {
+        let mut rest = words.iter();
+        phrase.split(' ').all(|word| rest.next() == Some(&word))
+    };
+    DIRECTIONS.iter().filter(begins).map(|phrase| phrase.split(' ').count()).max().unwrap_or(0)
+}
+
+/// Takes the directions off.
+fn without_directions<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut kept = Vec::with_capacity(words.len());
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        let length = direction_length(words.get(at..).unwrap_or_default());
+        if length == 0 {
+            kept.push(*word);
+        }
+        at += length.max(1);
+    }
+    kept
+}
+
 /// Folds case, accents and compatible characters, and marks nothing else.
 fn folded(written: &str) -> String {
     let plain = written.nfkd().filter(|c| !is_combining_mark(*c) && !matches!(c, '®' | '™'));
@@ -175,7 +271,8 @@ pub fn parts(written: &str) -> Vec<String> {
         }
     }
     let mut parts = vec![Vec::new()];
-    for word in spaced.split_whitespace() {
+    let words: Vec<&str> = spaced.split_whitespace().map(|word| word.trim_end_matches('.')).collect();
+    for word in without_directions(&words) {
         if word == "+" || JOINING_WORDS.contains(&word) {
             parts.push(Vec::new());
         } else if let Some(part) = parts.last_mut() {

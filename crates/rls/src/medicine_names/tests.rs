@@ -37,6 +37,26 @@ fn strengths_forms_release_forms_and_salts_do_not_hide_a_name() {
 }
 
 #[test]
+fn directions_do_not_hide_a_name() {
+    for (written, expected) in [
+        ("Sinemet 25-100 at bedtime", "levodopa"),
+        ("Ropinirole 0.5mg 2 tablets at night.", "ropinirole"),
+        ("Lyrica 75mg twice a day", "pregabalin"),
+        ("tramadol 50 mg as needed, with food", "tramadol"),
+        ("pramipexol 0,18 mg por la noche", "pramipexole"),
+        ("gabapentina 300 mg tres veces al día con las comidas", "gabapentin"),
+        ("clonazepam antes de dormir", "clonazepam"),
+    ] {
+        assert_eq!(substances(written), [expected], "{written}");
+        assert!(recognize(written).complete, "{written}");
+    }
+    // The night product of a brand can have other substances.
+    for written in ["Tylenol night", "Motrin PM", "Advil noche"] {
+        assert!(!recognize(written).complete, "{written}");
+    }
+}
+
+#[test]
 fn iron_in_words_is_oral_and_infusions_are_intravenous() {
     for written in
         ["iron", "hierro", "ferrous sulfate 325 mg (65 mg iron)", "Sulfato ferroso", "Vitron-C", "Tardyferon"]

@@ -8,6 +8,7 @@ use rls::form_dsl::{Field, Kind};
 use serde::Serialize;
 use text::Language;
 
+use super::answer_text::AnswerText;
 use super::clinical::ClinicalSummary;
 use super::plain::PlainSummary;
 use crate::clock::Timestamp;
@@ -44,12 +45,8 @@ fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Fram
     let mut engine = Environment::new();
     engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     engine.add_filter("words", words);
-    engine.add_filter(
-        "ask",
-        |question: &str| {
-            if question.ends_with('?') { question.to_owned() } else { format!("{question}:") }
-        },
-    );
+    engine.add_filter("reasons", reasons);
+    engine.add_filter("by_answer", by_answer);
     engine.add_filter("number", |number: f64| number.to_string());
     let zone = frame.zone.clone();
     engine.add_filter("moment", move |text: &str| {
@@ -69,6 +66,31 @@ fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Fram
         now => frame.now.to_string(),
     };
     engine.get_template(name).and_then(|template| template.render(values)).map_err(fault)
+}
+
+/// Writes why a flag or a factor is shown: the names of medicines, the labels of answers "yes", and other answers in full.
+fn reasons(Serde(said): Serde<Vec<AnswerText>>) -> String {
+    let reason = |one: &AnswerText| match (one.field.as_str(), one.answer.as_str()) {
+        (field, name) if field.starts_with("medications.") => name.to_owned(),
+        ("labs", _) => "Laboratory values".to_owned(),
+        (_, "Yes") => one.question.clone(),
+        (_, answer) => format!("{}: {answer}", one.question),
+    };
+    said.iter().map(reason).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes the answers of a section: first those in full, then what is reported, then what is denied.
+fn by_answer(Serde(said): Serde<Vec<AnswerText>>) -> String {
+    let in_full = said.iter().filter(|one| !["Yes", "No"].contains(&one.answer.as_str()));
+    let mut parts: Vec<String> = in_full.map(|one| format!("{}: {}", one.question, one.answer)).collect();
+    for answer in ["Yes", "No"] {
+        let labels = said.iter().filter(|one| one.answer == answer).map(|one| one.question.clone());
+        let labels: Vec<String> = labels.collect();
+        if !labels.is_empty() {
+            parts.push(format!("{answer}: {}", labels.join(", ")));
+        }
+    }
+    parts.join(" · ")
 }
 
 /// Writes a value of the API as text: with the label of the field's option, or else with spaces for underscores.
@@ -97,6 +119,10 @@ fn words(value: &str, field: Option<&str>) -> String {
         "features_present_needs_clinician_review" => {
             "All four features reported; other causes still need a clinician's review".to_owned()
         }
+        "criteria_confirmed_by_clinician" => "All five criteria confirmed by the clinician".to_owned(),
+        "features_present_explained_otherwise" => {
+            "All four features reported; the clinician found that other causes alone explain them".to_owned()
+        }
         "features_not_all_reported" => "Not all four features reported".to_owned(),
         "incomplete" => "Screening incomplete: at least one feature is unknown".to_owned(),
         "not_solely_explained" => "yes".to_owned(),
@@ -105,6 +131,8 @@ fn words(value: &str, field: Option<&str>) -> String {
         "alpha2delta" => "alpha-2-delta ligand".to_owned(),
         "iron_iv" => "intravenous iron".to_owned(),
         "iron_oral" => "oral iron".to_owned(),
+        "metoclopramide_prochlorperazine" => "nausea medicine (dopamine antagonist)".to_owned(),
+        "z_drug" => "z-drug".to_owned(),
         "ssri" | "snri" => value.to_uppercase(),
         "en" => "English".to_owned(),
         "es" => "Spanish".to_owned(),

@@ -216,6 +216,38 @@ fn every_branch_of_the_page_for_practitioners_renders() {
 }
 
 #[test]
+fn the_page_for_practitioners_names_reasons_medicines_and_denied_answers_in_short() {
+    let one = |field: &str, question: &str, answer: &str| AnswerText {
+        field: field.into(),
+        question: question.into(),
+        answer: answer.into(),
+    };
+    let mut summary = full();
+    summary.flags[0].because =
+        vec![one("risk.sleep_apnea", "Sleep apnea", "Yes"), one("medications.3", "Medicines", "Percocet 5/325")];
+    summary.contributors[0].because = vec![
+        one("labs", "Results", "see the list"),
+        one("risk.diabetes_type", "Diabetes", "Type 2"),
+        one("risk.family_history_rls", "RLS in a blood relative", "Yes"),
+    ];
+    summary.more[0].items = vec![
+        one("mimics.arthritis", "Arthritis", "No"),
+        one("symptoms.usual_onset_time", "Time of onset", "20:30"),
+        one("mimics.leg_cramps", "Leg cramps", "Yes"),
+        one("mimics.myalgia", "Muscle pain", "No"),
+    ];
+    let page = with_frame(|frame| clinical_page(&summary, frame).expect("a page"));
+    for part in [
+        "(Sleep apnea, Percocet 5&#x2f;325)",
+        "Laboratory values, Diabetes: Type 2, RLS in a blood relative",
+        "Time of onset: 20:30 · Yes: Leg cramps · No: Arthritis, Muscle pain",
+        "medicine 10 <strong>(not recognised: check)</strong>.",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+}
+
+#[test]
 fn every_branch_of_the_page_for_patients_renders() {
     let mut branches = Branches::default();
     let template = branches.mark(PLAIN.0, PLAIN.1);

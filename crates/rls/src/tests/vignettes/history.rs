@@ -236,15 +236,15 @@ fn only_the_clinicians_review_of_mimics_decides_the_fifth_criterion() {
             answers: cramps.clone(),
             expected: json!({
                 "criteria": {"c1": "yes", "c2": "yes", "c3": "yes", "c4": "yes", "c5": "solely_explained"},
-                "screening_result": "features_present_needs_clinician_review", "irlssg_criteria_met": false,
-                "flags": [review()]
+                "screening_result": "features_present_explained_otherwise", "irlssg_criteria_met": false,
+                "flags": []
             }),
         },
         Vignette {
-            name: "mimics do not explain all of it, none reported",
+            name: "mimics do not explain all of it",
             context: reviewed(MimicReview::NotSolelyExplained),
-            answers: json!({}),
-            expected: json!({"irlssg_criteria_met": true, "flags": []}),
+            answers: cramps.clone(),
+            expected: json!({"screening_result": "criteria_confirmed_by_clinician", "irlssg_criteria_met": true, "flags": []}),
         },
         Vignette {
             name: "reviewed, but a feature is open",
