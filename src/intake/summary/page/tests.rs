@@ -124,7 +124,7 @@ fn full() -> ClinicalSummary {
             "for_rls": "yes", "response": "partial", "side_effects": ["nausea", "compulsive_behavior"]}),
         json!({"name": "something", "status": "stopped", "stopped_on": "2020", "for_rls": "no"}),
     ];
-    medicines.extend((0..11).map(|number| json!({"name": format!("medicine {number}")})));
+    medicines.extend((0..12).map(|number| json!({"name": format!("medicine {number}")})));
     let given = answers(&json!({
         "labs": all_labs, "medications_status": "listed", "medications": medicines,
         "venous": {"diagnostic_tests": [
@@ -241,7 +241,7 @@ fn the_page_for_practitioners_names_reasons_medicines_and_denied_answers_in_shor
         "(Sleep apnea, Percocet 5&#x2f;325)",
         "Laboratory values, Diabetes: Type 2, RLS in a blood relative",
         "Time of onset: 20:30 · Yes: Leg cramps · No: Arthritis, Muscle pain",
-        "medicine 10 <strong>(not recognised: check)</strong>.",
+        "medicine 10 <strong>(not recognised: check)</strong>, medicine 11 <strong>(not recognised: check)</strong>.",
     ] {
         assert!(page.contains(part), "{part} in {page}");
     }
