@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::http::IfMatch;
 use crate::ids::{IntakeId, PatientId, PractitionerId, SessionId, UserId};
 use crate::intake::{drafts, labs, review as reviews, submission};
+use crate::patients::store as records;
 
 /// The staff who fill in the demo's intakes.
 pub(super) struct DemoStaff {
@@ -96,7 +97,9 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
         let lab = json!({"test": "ferritin", "value": value, "unit": "ng/mL", "collected_on": day(env, days), "source": "lab_report"});
         let lab = serde_json::from_value(lab).map_err(|_| Error::fault("a demo result"))?;
         let (then, doctor) = (past(env, days - 2), doctor());
-        labs::insert(&mut Tx::new(tx, &then, &doctor, &doctor.trail), *ann, &lab)?;
+        let tx = &mut Tx::new(tx, &then, &doctor, &doctor.trail);
+        let patient = records::visible(tx.conn, tx.env, tx.actor, *ann)?;
+        labs::insert(tx, &patient, &lab)?;
     }
     submit(tx, &lately, &doctor(), *ann, &after_treatment(env))?;
 

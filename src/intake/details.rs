@@ -26,7 +26,7 @@ impl IntakeDetails {
     /// Those of [`store::find`].
     pub fn load(tx: &mut Tx, id: IntakeId) -> Result<Self> {
         let (intake, patient) = store::find(tx, id)?;
-        let form = FormContext::load(tx, &patient)?;
+        let form = FormContext::load(tx, &patient)?.with_results(tx, patient.id)?;
         Ok(Self { intake, patient, form })
     }
 
@@ -36,7 +36,7 @@ impl IntakeDetails {
     /// Those of [`lock_for_change`].
     pub fn lock(tx: &mut Tx, id: IntakeId, stage: IntakeStage, if_match: &IfMatch) -> Result<Self> {
         let (intake, patient) = lock_for_change(tx, id, stage, if_match)?;
-        let form = FormContext::load(tx, &patient)?;
+        let form = FormContext::load(tx, &patient)?.with_results(tx, patient.id)?;
         Ok(Self { intake, patient, form })
     }
 }

@@ -98,7 +98,7 @@ pub fn insert(tx: &mut Tx, patient: PatientId, copy_from: Option<IntakeId>) -> R
         let detail = "The patient has an open draft of this form. Continue or discard it.";
         return Err(Error::conflict_with("draft_exists", detail, members));
     }
-    let form = FormContext::load(tx, &patient)?;
+    let form = FormContext::load(tx, &patient)?.with_results(tx, patient.id)?;
     let answers = match copy_from {
         None => Answers::new(),
         Some(earlier) => copied(tx, patient.id, earlier)?,

@@ -71,7 +71,7 @@ pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: b
         let is_hidden = hidden.contains(&id);
         let seen_by = if is_hidden { tx.actor } else { reader };
         let seen = &mut Tx { conn: &mut *tx.conn, env: tx.env, actor: seen_by, audit: tx.audit, now: tx.now };
-        let form = FormContext::load(seen, patient)?;
+        let form = FormContext::load(seen, patient)?.with_results(seen, patient.id)?;
         let details = IntakeDetails { intake, patient: patient.clone(), form };
         let intake = IntakeView::new(seen, details, urgent.get(&id).copied().unwrap_or_default())?;
         let versions = (is_complete && !is_hidden).then(|| versions.remove(&id).unwrap_or_default());

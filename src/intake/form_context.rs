@@ -3,13 +3,14 @@
 use rls::{FilledBy, Viewer};
 
 use super::place_of_care::PlaceOfCare;
-use super::review;
 use super::store::Intake;
+use super::{labs, review};
 use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::env::Env;
 use crate::error::Result;
+use crate::ids::PatientId;
 use crate::patients::access;
 use crate::patients::model::{AdministrativeSex, Patient, Relation};
 
@@ -40,6 +41,13 @@ impl FormContext {
         Ok(Self { facts, place, for_minor })
     }
 
+    /// Adds the laboratory results that the clinic entered.
+    pub fn with_results(mut self, tx: &mut Tx, patient: PatientId) -> Result<Self> {
+        self.facts.entered_labs =
+            labs::of_patient(tx.conn, tx.env, patient)?.into_iter().map(|result| result.lab).collect();
+        Ok(self)
+    }
+
     /// Adds the finding of the intake's review about conditions that mimic restless legs.
     pub fn with_review(mut self, env: &Env, intake: &Intake) -> Result<Self> {
         if let Some(found) = review::open(env, intake)?.and_then(|review| review.mimic_review) {
@@ -48,7 +56,7 @@ impl FormContext {
         Ok(self)
     }
 
-    /// Returns the facts as of the day on which answers were given.
+    /// Returns the facts for answers that were given at this time. Results and deadlines count up to today.
     pub fn facts_at(&self, authored_at: Timestamp) -> Result<rls::Context> {
         Ok(rls::Context { authored_on: self.place.day(authored_at)?, ..self.facts.clone() })
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::form_context::FormContext;
+use super::recompute;
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
@@ -22,6 +23,7 @@ use crate::http::paging::{Cursor, PageParams};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, PathId};
 use crate::ids::{LabResultId, PatientId, UserId};
+use crate::patients::model::Patient;
 use crate::patients::{care, store as records};
 use crate::sealed::{Place, Sealed};
 
@@ -159,7 +161,7 @@ pub async fn create(
         .change_once(once, move |tx| {
             let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
             let lab = parse(&lab, &FormContext::load(tx, &patient)?.facts)?;
-            let result = insert(tx, patient.id, &lab)?;
+            let result = insert(tx, &patient, &lab)?;
             tx.audit.note_object(result.id.0);
             // A result never changes.
             Ok(Versioned { version: 1, object: result.into() })
@@ -167,17 +169,20 @@ pub async fn create(
         .await
 }
 
-/// Stores a laboratory result in an open transaction.
-pub fn insert(tx: &mut Tx, patient: PatientId, lab: &Lab) -> Result<LabResult> {
+/// Stores a laboratory result in an open transaction, and computes the findings that depend on it anew.
+pub fn insert(tx: &mut Tx, patient: &Patient, lab: &Lab) -> Result<LabResult> {
+    // Locked first: a draft that is saved or submitted meanwhile either sees the result or is computed anew here.
+    let intakes = recompute::lock_current(tx.conn, patient.id)?;
     let id: LabResultId = tx.env.new_id();
     let row = Row {
         id,
-        patient_id: patient,
+        patient_id: patient.id,
         result: tx.env.sealer.seal(place(id), lab)?,
         created_by: tx.actor.user_id,
         created_at: tx.now,
     };
     diesel::insert_into(lab_results::table).values(&row).execute(tx.conn)?;
+    recompute::recompute(tx, patient, &intakes)?;
     row.open(tx.env)
 }
 
@@ -237,8 +242,8 @@ pub async fn list(context: &Context, patient: PatientId, page: PageParams) -> Re
 
 /// Enter a laboratory result
 ///
-/// Staff only. Enters a value that was measured between two intakes. The timeline shows it. Test, value, unit and the full day of the
-/// sample are required.
+/// Staff only. Enters a value that was measured between two intakes. Computes the findings and flags of the patient's open draft and newest
+/// submitted intake anew, so their version can grow. Test, value, unit and the full day of the sample are required.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "create_lab_result",

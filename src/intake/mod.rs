@@ -20,6 +20,7 @@ pub mod labs;
 pub mod listing;
 pub mod model;
 pub mod place_of_care;
+mod recompute;
 pub mod review;
 pub mod rules;
 pub mod stale;

@@ -31,6 +31,7 @@ mod http;
 mod input;
 mod intake;
 mod intake_flags;
+mod intake_results;
 mod intake_summary;
 mod invitations;
 mod layering;

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::answers::MimicReview;
+use super::answers::{Lab, MimicReview};
 
 /// Who fills in or submits the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub struct Context {
     /// The day of the answers in the local time of the clinic. Dates in the answers must not be later. Ages count up to
     /// it.
     pub authored_on: Date,
+    /// The day of the computation, not before `authored_on`. Entered results count up to it, results age up to it, and
+    /// deadlines come due by it.
+    pub today: Date,
+    /// Laboratory results that the clinic entered beside the answers. They form one series with those of the answers.
+    pub entered_labs: Vec<Lab>,
     /// Who fills in or submits the form.
     pub filled_by: FilledBy,
     /// Setting: whether only clinicians ask about self-harm.
@@ -53,11 +58,13 @@ pub struct Context {
 pub const ADULT_AGE: i16 = 18;
 
 impl Context {
-    /// Builds a context with the default settings, before any review.
+    /// Builds a context with the default settings, before any review, as of the day of the answers.
     pub fn new(date_of_birth: Date, authored_on: Date, filled_by: FilledBy) -> Self {
         Self {
             date_of_birth,
             authored_on,
+            today: authored_on,
+            entered_labs: Vec::new(),
             filled_by,
             self_harm_in_clinician_part: false,
             irls_licensed: false,

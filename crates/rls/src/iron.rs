@@ -61,10 +61,12 @@ pub struct IronMonitoring {
     pub due: bool,
 }
 
-/// A usable laboratory value: in range, in a unit of its test, and not later than the day of the answers.
+/// A usable laboratory value: in range, in a unit of its test, and not later than the day of the answers, or of the
+/// computation if the clinic entered it.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
-    /// The position in the list of laboratory values. A computed TSAT has the position of its iron value.
+    /// The position in the list of laboratory values. Entered results follow those of the answers. A computed TSAT has
+    /// the position of its iron value.
     pub position: usize,
     /// The value in the default unit of the test: ng/mL, %, µg/dL or g/dL.
     pub value: f64,
@@ -118,11 +120,19 @@ pub fn units(test: LabTest) -> &'static [(LabUnit, f64, f64)] {
     }
 }
 
-fn reading(position: usize, lab: &Lab, context: &Context) -> Option<Reading> {
+/// Returns the values of the answers and then those that the clinic entered, each with its position and its latest
+/// possible day.
+fn series<'a>(answers: &'a Answers, context: &'a Context) -> impl Iterator<Item = (usize, &'a Lab, Date)> {
+    let answered = answers.labs().map(|(_, lab)| (lab, context.authored_on));
+    let entered = context.entered_labs.iter().map(|lab| (lab, context.today));
+    answered.chain(entered).enumerate().map(|(position, (lab, last))| (position, lab, last))
+}
+
+fn reading(position: usize, lab: &Lab, last: Date) -> Option<Reading> {
     let (test, unit, value) = (lab.test?, lab.unit?, lab.value.as_ref()?.get());
     let (_, least, greatest) = units(test).iter().find(|(of, ..)| *of == unit)?;
     let in_range = value >= *least && value <= *greatest;
-    let in_past = lab.collected_on.is_none_or(|day| !day.surely_after_day(context.authored_on));
+    let in_past = lab.collected_on.is_none_or(|day| !day.surely_after_day(last));
     let scale = if unit == LabUnit::GPerL { 10.0 } else { 1.0 };
     (in_range && in_past).then_some(Reading {
         position,
@@ -133,10 +143,10 @@ fn reading(position: usize, lab: &Lab, context: &Context) -> Option<Reading> {
     })
 }
 
-/// Returns the usable values of a test.
+/// Returns the usable values of a test, of the answers and of the clinic.
 pub fn readings(answers: &Answers, context: &Context, test: LabTest) -> Vec<Reading> {
-    let of_test = answers.labs().filter(|(_, lab)| lab.test == Some(test));
-    of_test.filter_map(|(position, lab)| reading(position, lab, context)).collect()
+    let of_test = series(answers, context).filter(|(_, lab, _)| lab.test == Some(test));
+    of_test.filter_map(|(position, lab, last)| reading(position, lab, last)).collect()
 }
 
 /// Returns the values that may be the newest, that is, all that are not certainly older than another. If dates are
@@ -230,7 +240,7 @@ pub fn review_band(answers: &Answers, context: &Context) -> IronReviewBand {
 
 /// Returns whether a sample is certainly older than 12 months, or has no day.
 fn out_of_date(collected_on: Option<PartialDate>, context: &Context) -> bool {
-    let year_ago = context.authored_on.checked_sub(Span::new().months(12));
+    let year_ago = context.today.checked_sub(Span::new().months(12));
     let bound = year_ago.unwrap_or(Date::MIN);
     collected_on.is_none_or(|collected| collected.surely_before_day(bound))
 }
@@ -256,7 +266,8 @@ pub enum IronDoubt {
 pub fn doubts(answers: &Answers, context: &Context) -> Vec<IronDoubt> {
     let ferritin = newest(readings(answers, context, LabTest::Ferritin));
     let tsat = newest_tsat(answers, context);
-    let lab = |reading: &Reading| answers.labs().find(|(at, _)| *at == reading.position).map(|(_, lab)| lab);
+    let lab =
+        |reading: &Reading| series(answers, context).find(|(at, ..)| *at == reading.position).map(|(_, lab, _)| lab);
     let any = |readings: &[Reading], holds: &dyn Fn(&Lab) -> bool| readings.iter().filter_map(lab).any(holds);
     let inflamed = YesNo::is_yes(answers.risk.infection_or_inflammation);
     let stale = |readings: &[Reading]| readings.iter().any(|one| out_of_date(one.collected_on, context));
@@ -315,7 +326,7 @@ pub fn monitoring(answers: &Answers, context: &Context) -> Vec<IronMonitoring> {
                 started_on: start.map(|start| start.to_string()),
                 due_on,
                 ferritin_since,
-                due: !ferritin_since && due_on.is_some_and(|due| due <= context.authored_on),
+                due: !ferritin_since && due_on.is_some_and(|due| due <= context.today),
             }
         })
         .collect()

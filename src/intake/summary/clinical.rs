@@ -198,6 +198,19 @@ pub struct SummaryLab {
     /// Where the value comes from.
     #[schema(value_type = Option<String>, examples("lab_report"))]
     pub source: Option<LabSource>,
+    /// Its way into the record.
+    pub entered_in: LabOrigin,
+}
+
+/// How a laboratory value came into the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = IntakeLabOrigin)]
+pub enum LabOrigin {
+    /// In the answers of this intake.
+    Answers,
+    /// By the clinic, as a laboratory result.
+    LabResults,
 }
 
 /// A test that was done.
@@ -312,7 +325,7 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
             tsat_percent: computed.tsat_percent,
             doubts: computed.iron_doubts.clone(),
         },
-        labs: labs(answers, material.today),
+        labs: labs(answers, material.entered_labs, material.today),
         tests: answers.venous.diagnostic_tests.iter().flatten().map(test).collect(),
         treatments: treatments(answers),
         augmentation_features: computed.augmentation_features,
@@ -389,8 +402,9 @@ fn contributors(computed: &Computed, raw: &Answers, review: Option<&rls::Review>
         .collect()
 }
 
-pub(super) fn labs(answers: &rls::Answers, today: Date) -> Vec<SummaryLab> {
-    let lab = |lab: &Lab| {
+/// Lists the laboratory values, the newest sample first. A value of the answers that the clinic also entered is listed once.
+pub(super) fn labs(answers: &rls::Answers, entered: &[Lab], today: Date) -> Vec<SummaryLab> {
+    let lab = |lab: &Lab, entered_in| {
         let age = |on: PartialDate| on.last().min(today).until(today).map_or(0, |span| span.get_days());
         Some(SummaryLab {
             test: lab.test?,
@@ -400,9 +414,15 @@ pub(super) fn labs(answers: &rls::Answers, today: Date) -> Vec<SummaryLab> {
             collected_on: lab.collected_on,
             age_days: lab.collected_on.map(age),
             source: lab.source,
+            entered_in,
         })
     };
-    let mut labs: Vec<_> = answers.labs().filter_map(|(_, one)| lab(one)).collect();
+    let same = |one: &Lab, other: &Lab| {
+        (one.test, &one.value, one.unit, one.collected_on) == (other.test, &other.value, other.unit, other.collected_on)
+    };
+    let of_clinic = entered.iter().rev().filter_map(|one| lab(one, LabOrigin::LabResults));
+    let answered = answers.labs().map(|(_, one)| one).filter(|one| !entered.iter().any(|other| same(one, other)));
+    let mut labs: Vec<_> = of_clinic.chain(answered.filter_map(|one| lab(one, LabOrigin::Answers))).collect();
     labs.sort_by_key(|lab| std::cmp::Reverse(lab.collected_on.map(PartialDate::first)));
     labs
 }

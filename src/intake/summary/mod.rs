@@ -11,6 +11,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, get};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use rls::answers::Lab;
 use rls::{Computed, Viewer};
 use serde::Serialize;
 use serde_json::Value;
@@ -58,6 +59,8 @@ struct Material<'a> {
     /// The patient's age today.
     age: i16,
     today: Date,
+    /// The laboratory results that the clinic entered.
+    entered_labs: &'a [Lab],
 }
 
 /// Reads the summary of an intake, with the time zone of the patient's place of care.
@@ -93,7 +96,8 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
         rule_set_version: &findings.rule_set_version,
         review: if form.is_practitioner() { review::open(tx.env, &intake)? } else { None },
         age: form.facts.age(),
-        today: form.facts.authored_on,
+        today: form.facts.today,
+        entered_labs: &form.facts.entered_labs,
     };
     if form.is_practitioner() {
         let flags = flags::of_intake(tx.conn, intake.id)?;

@@ -94,6 +94,8 @@ fn labs(answers: &Answers) -> Vec<Issue> {
 }
 
 fn saturation(answers: &Answers, context: &Context) -> Vec<Issue> {
+    // Issues point into the answers. What the clinic entered is checked when it is entered.
+    let context = &Context { entered_labs: Vec::new(), ..context.clone() };
     let mut issues = Vec::new();
     let computed = iron::computed_tsat(answers, context);
     for entered in iron::readings(answers, context, LabTest::Tsat) {

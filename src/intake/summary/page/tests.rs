@@ -1,6 +1,6 @@
 use rls::iron::IronDoubt;
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
-use rls::{Answers, Context, FilledBy, Review, compute, factors, parse};
+use rls::{Answers, Context, FilledBy, Review, compute, factors, parse, parse_lab};
 use serde_json::{Value, json};
 
 use super::*;
@@ -132,7 +132,12 @@ fn full() -> ClinicalSummary {
             {},
         ]},
     }));
-    let mut labs = labs(&given, jiff::civil::date(2026, 6, 4));
+    let entered = parse_lab(
+        &json!({"test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-06-02", "source": "lab_report"}),
+        "",
+        &adult(),
+    );
+    let mut labs = labs(&given, &[entered.expect("a result")], jiff::civil::date(2026, 6, 4));
     // The one without a day is the last, which the page leaves out.
     labs.rotate_right(1);
     ClinicalSummary {

@@ -1,5 +1,6 @@
 //! Iron: bands, comparators, saturation.
 
+use jiff::civil::{Date, date};
 use serde_json::{Value, json};
 
 use super::*;
@@ -105,4 +106,58 @@ fn a_reported_saturation_that_contradicts_the_computed_one_leaves_the_band_open(
             json!({"tsat_percent": null}),
         ),
     ]);
+}
+
+#[test]
+fn results_of_the_clinic_and_of_the_answers_form_one_series() {
+    let entered = |today: Date, results: &[(&str, f64, &str, &str)]| {
+        let context = Context { today, ..adult() };
+        let facts = Context { authored_on: today, ..context.clone() };
+        let result = |(test, value, unit, day): &(&str, f64, &str, &str)| {
+            let result =
+                json!({"test": test, "value": value, "unit": unit, "collected_on": day, "source": "lab_report"});
+            crate::parse_lab(&result, "", &facts).expect("a result")
+        };
+        Context { entered_labs: results.iter().map(result).collect(), ..context }
+    };
+    let (june, september) = (date(2026, 6, 4), date(2026, 9, 1));
+    let answered = |ferritin, tsat| json!({"labs": [lab("ferritin", ferritin, "ng/mL"), lab("tsat", tsat, "%")]});
+    let infused = [("ferritin", 96.0, "ng/mL", "2026-08-20"), ("tsat", 30.0, "%", "2026-08-20")];
+    let older = [("ferritin", 20.0, "ng/mL", "2026-04-01")];
+    let severe = [("hemoglobin", 6.9, "g/dL", "2026-06-04")];
+    let vignette = |name, context, answers, expected| Vignette { name, context, answers, expected };
+    check(vec![
+        vignette(
+            "a newer result replaces the answer",
+            entered(september, &infused),
+            answered(42.0, 17.0),
+            json!({"iron_review_band": "ferritin_gt_75_le_100", "tsat_percent": 30.0, "flags": [flag("iron_review_intravenous", "routine"), review()]}),
+        ),
+        vignette(
+            "an older result does not",
+            entered(september, &older),
+            answered(150.0, 30.0),
+            json!({"iron_review_band": "above_thresholds"}),
+        ),
+        vignette(
+            "a result alone counts",
+            entered(june, &severe),
+            json!({}),
+            json!({"flags": [flag("hemoglobin_below_8", "same_day"), review()]}),
+        ),
+        vignette(
+            "results of the answers age up to the day of the computation",
+            entered(date(2027, 6, 1), &[]),
+            answered(150.0, 30.0),
+            json!({"iron_review_band": "insufficient_data", "iron_doubts": ["ferritin_out_of_date", "tsat_out_of_date"]}),
+        ),
+    ]);
+    let mut iron = medicines(&["ferrous sulfate"]);
+    iron["medications"][0]["started_on"] = "2026-05-20".into();
+    for (today, due, results) in
+        [(june, false, &older[..]), (september, true, &older[..]), (september, false, &infused[..])]
+    {
+        let computed = compute(&answers(&merged(&iron)), &entered(today, results));
+        assert_eq!(computed.iron_monitoring[0].due, due, "{today}");
+    }
 }

@@ -1,0 +1,86 @@
+//! Laboratory results that the clinic enters: they form one series with those of the answers.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::support::intakes::{ON_CALL, begin, example, june, patients_example, submitted};
+use crate::support::{App, Client, both};
+
+fn result(test: &str, value: f64, unit: &str, day: &str) -> Value {
+    json!({"test": test, "value": value, "unit": unit, "collected_on": day, "source": "lab_report"})
+}
+
+/// Enters a result, and returns how the intake is computed then.
+async fn entered(desk: &Client, doctor: &Client, patient: &str, intake: &str, result: Value) -> Value {
+    desk.post(&format!("/v1/patients/{patient}/lab-results"), result).await.expect(201);
+    doctor.get(intake).await.expect(200).body["computed"].clone()
+}
+
+/// Returns the rule of each flag that the answers and results raise now.
+async fn raised(doctor: &Client) -> Vec<String> {
+    let flags = doctor.get("/v1/intake-flags").await.items();
+    let raised = flags.iter().filter(|flag| flag["withdrawn_at"].is_null());
+    raised.map(|flag| flag["rule"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+both! {
+    async fn a_result_of_the_clinic_replaces_an_older_one_of_the_answers_and_moves_the_flags(app: App) {
+        let app = june(app);
+        let (ann, doctor, desk) = (app.patient("ann").await, app.doctor().await, app.desk().await);
+        let path = submitted(&doctor, &ann.patient_id, example()).await;
+        let has = |rules: &[String], rule: &str| rules.iter().any(|one| one == rule);
+        assert!(has(&raised(&doctor).await, "iron_review"));
+        let version = doctor.get(&path).await.header("etag").to_owned();
+
+        let computed = entered(&desk, &doctor, &ann.patient_id, &path, result("hemoglobin", 6.9, "g/dL", "2026-06-09")).await;
+        assert_eq!(computed["flags"][0], json!({"rule": "hemoglobin_below_8", "urgency": "same_day"}));
+        assert!(has(&raised(&doctor).await, "hemoglobin_below_8"));
+        assert_eq!(app.mails_to(ON_CALL).await.len(), 1, "the clinic is told once");
+        assert_ne!(doctor.get(&path).await.header("etag"), version, "the findings are part of the intake");
+
+        let computed = entered(&desk, &doctor, &ann.patient_id, &path, result("ferritin", 96.0, "ng/mL", "2026-06-09")).await;
+        assert_eq!(computed["iron_review_band"], "ferritin_le_75_or_tsat_lt_20", "TSAT is still the low one of the answers");
+        let computed = entered(&desk, &doctor, &ann.patient_id, &path, result("tsat", 31.0, "%", "2026-06-09")).await;
+        assert_eq!((computed["iron_review_band"].clone(), computed["tsat_percent"].clone()), (json!("ferritin_gt_75_le_100"), json!(31.0)));
+        let rules = raised(&doctor).await;
+        assert!(has(&rules, "iron_review_intravenous") && !has(&rules, "iron_review"), "{rules:?}");
+        let version = doctor.get(&path).await.header("etag").to_owned();
+        let older = entered(&desk, &doctor, &ann.patient_id, &path, result("ferritin", 12.0, "ng/mL", "2026-01-05")).await;
+        assert_eq!(older, computed, "an older sample changes nothing");
+        assert_eq!(doctor.get(&path).await.header("etag"), version);
+
+        app.clock.advance(SignedDuration::from_hours(48));
+        entered(&desk, &doctor, &ann.patient_id, &path, result("hemoglobin", 12.4, "g/dL", "2026-06-11")).await;
+        assert!(!has(&raised(&doctor).await, "hemoglobin_below_8"));
+
+        let summary = doctor.get(&format!("{path}/summary")).await;
+        let labs = summary.expect(200).body["labs"].as_array().expect("values").clone();
+        assert_eq!((labs[0]["value"].clone(), labs[0]["entered_in"].clone()), (json!(12.4), json!("lab_results")));
+        assert!(labs.iter().any(|lab| lab["value"] == 42.0 && lab["entered_in"] == "answers"), "{labs:?}");
+        let page = doctor.get_with(&format!("{path}/summary"), &[("Accept", "text/html")]).await;
+        assert!(page.expect(200).text.contains("(entered by the clinic)"), "{}", page.text);
+    }
+
+    async fn a_result_counts_for_an_open_draft_and_for_answers_that_come_later(app: App) {
+        let app = june(app);
+        let (ann, doctor, desk) = (app.patient("ann").await, app.doctor().await, app.desk().await);
+        let results = format!("/v1/patients/{}/lab-results", ann.patient_id);
+        desk.post(&results, result("ferritin", 20.0, "ng/mL", "2026-06-01")).await.expect(201);
+        let path = begin(&ann, &ann.patient_id).await.location();
+        desk.post(&results, result("hemoglobin", 6.9, "g/dL", "2026-06-09")).await.expect(201);
+        let draft = ann.get(&path).await;
+        assert_eq!(draft.expect(200).body["notices"][0]["rule"], "hemoglobin_below_8");
+        doctor.get(&path).await.expect(200);
+        let rules = raised(&doctor).await;
+        assert!(rules.contains(&"hemoglobin_below_8".to_owned()), "{rules:?}");
+
+        let mut answers = patients_example();
+        answers.as_object_mut().expect("an object").remove("labs");
+        ann.update(&path, json!({"answers": answers})).await.expect(200);
+        ann.post_empty(&format!("{path}/submit")).await.expect(200);
+        let computed = doctor.get(&path).await.expect(200).body["computed"].clone();
+        assert_eq!(computed["iron_review_band"], "ferritin_le_75_or_tsat_lt_20");
+        let rules = raised(&doctor).await;
+        assert!(["hemoglobin_below_8", "iron_review"].iter().all(|rule| rules.iter().any(|one| one == rule)), "{rules:?}");
+    }
+}
