@@ -127,8 +127,8 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
     if visit.gives_care {
         flag_ownership::assign_unowned(tx.conn, &visit)?;
     }
-    let booked = queries::find_authorised(tx, id)?;
-    notice::send(tx, Notice::Booked, &booked)?;
+    let (booked, accounts) = queries::find_with_accounts(tx, id)?;
+    notice::send(tx, Notice::Booked, &booked, accounts)?;
     Ok(booked)
 }
 

@@ -20,6 +20,7 @@ use crate::error::{Check, Error, Result};
 use crate::http::{Body, IdempotencyKey, PathId, response};
 use crate::ids::AppointmentId;
 use crate::messages::{self, calendar};
+use crate::patients::access;
 
 /// The token of a link.
 #[derive(Deserialize, ToSchema)]
@@ -192,7 +193,8 @@ pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<(
             }
             link_tokens::revoke_all(tx, id)?;
             messages::outbox::supersede(tx.conn, id, tx.now)?;
-            notice::send(tx, Notice::Booked, &found)
+            let accounts = access::of_patient(tx.conn, found.patient.id)?;
+            notice::send(tx, Notice::Booked, &found, accounts)
         })
         .await
 }

@@ -5,12 +5,14 @@ use jiff::SignedDuration;
 use super::appointment::AppointmentDetails;
 use super::code::ConfirmationCode;
 use super::link_tokens;
+use crate::accounts::model::User;
 use crate::context::{Principal, Tx};
 use crate::error::Result;
 use crate::intake::model::IntakeStanding;
 use crate::messages::model::{AppointmentMail, Envelope, Mail};
 use crate::messages::{self, outbox};
 use crate::patients;
+use crate::patients::access::Access;
 use crate::patients::recipients::Told;
 
 /// What the patient is notified of.
@@ -27,8 +29,14 @@ pub enum Notice {
     },
 }
 
-/// Enqueues the messages about a change. They replace those that the desk has not delivered yet.
-pub fn send(tx: &mut Tx<impl Principal>, notice: Notice, found: &AppointmentDetails) -> Result<()> {
+/// Enqueues the messages about a change. They replace those that the desk has not delivered yet. `accounts` are those with access to
+/// the patient ([`patients::access::of_patient`]).
+pub fn send(
+    tx: &mut Tx<impl Principal>,
+    notice: Notice,
+    found: &AppointmentDetails,
+    accounts: Vec<(Access, User)>,
+) -> Result<()> {
     let (appointment, patient) = (&found.appointment, &found.patient);
     if notice != Notice::Booked {
         messages::outbox::supersede(tx.conn, appointment.id, tx.now)?;
@@ -42,7 +50,7 @@ pub fn send(tx: &mut Tx<impl Principal>, notice: Notice, found: &AppointmentDeta
         cancelled_by_patient: notice == Notice::Cancelled { by_patient: true },
         ..content(found)
     };
-    for Told { recipient, account, .. } in patients::recipients::of(tx.conn, tx.env, patient)? {
+    for Told { recipient, account, .. } in patients::recipients::of(tx.conn, tx.env, patient, accounts)? {
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());

@@ -7,11 +7,13 @@ use diesel::prelude::*;
 use super::appointment::{Appointment, AppointmentDetails};
 use super::code::ConfirmationCode;
 use super::status::AppointmentStatus;
+use crate::accounts::model::User;
 use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::schema::{
-    appointment_identifiers, appointments, locations, patients, practitioners, slots, visit_types,
+    appointment_identifiers, appointments, locations, patient_access, patients, practitioners, slots, users,
+    visit_types,
 };
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
@@ -20,8 +22,10 @@ use crate::identifiers::{Token, identified};
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
 use crate::intake::model::IntakeStatus;
 use crate::intake::store::{Newest, with_newest_intake};
+use crate::patients::access::{self, Access};
 use crate::patients::model::Patient;
-use crate::patients::{access, names};
+use crate::patients::names;
+use crate::scheduling::hours::plan::AttentionReason;
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::practitioner::Practitioner;
 use crate::scheduling::setup::visit_type::VisitType;
@@ -41,8 +45,8 @@ macro_rules! first_off_plan_slot {
     };
 }
 
-/// The query that loads [`AppointmentDetails`] of any patient.
-macro_rules! details_of_all {
+/// The appointments of any patient with all that [`columns`] needs.
+macro_rules! visits {
     () => {
         with_newest_intake!(
             appointments::table
@@ -53,7 +57,13 @@ macro_rules! details_of_all {
             appointments::patient_id,
             appointments::ends_at
         )
-        .select((
+    };
+}
+
+/// The columns of [`AppointmentDetails`], and others.
+macro_rules! columns {
+    ($($other:expr),*) => {
+        (
             Appointment::as_select(),
             Location::as_select(),
             Practitioner::as_select(),
@@ -62,7 +72,15 @@ macro_rules! details_of_all {
             first_off_plan_slot!().select(slots::off_plan).single_value(),
             first_off_plan_slot!().select(slots::off_plan_since).single_value(),
             Option::<Newest>::as_select(),
-        ))
+            $($other,)*
+        )
+    };
+}
+
+/// The query that loads [`AppointmentDetails`] of any patient.
+macro_rules! details_of_all {
+    () => {
+        visits!().select(columns!())
     };
 }
 
@@ -97,6 +115,57 @@ pub fn find_authorised(tx: &mut Tx<impl Principal>, id: AppointmentId) -> Result
         per_backend!(tx.conn, conn => details_of_all!().filter(appointments::id.eq(id)).first(conn))?;
     tx.audit.note_patient(found.patient.id);
     Ok(found)
+}
+
+/// Like [`find_authorised`], with the accounts that have access to the patient, in the order of [`access::of_patient`]. One query,
+/// for changes that notify the patient.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn find_with_accounts(
+    tx: &mut Tx<impl Principal>,
+    id: AppointmentId,
+) -> Result<(AppointmentDetails, Vec<(Access, User)>)> {
+    let rows: Vec<WithAccount> = per_backend!(tx.conn, conn => visits!()
+        .left_join(patient_access::table.on(patient_access::patient_id.eq(appointments::patient_id)))
+        .left_join(users::table.on(users::id.eq(patient_access::user_id)))
+        .filter(appointments::id.eq(id))
+        .order((patient_access::created_at, patient_access::user_id))
+        .select(columns!(Option::<Access>::as_select(), Option::<User>::as_select()))
+        .load(conn))?;
+    let mut found = None;
+    let mut accounts = Vec::new();
+    for row in rows {
+        accounts.extend(row.access.zip(row.user));
+        found = Some(AppointmentDetails {
+            appointment: row.appointment,
+            location: row.location,
+            practitioner: row.practitioner,
+            visit_type: row.visit_type,
+            patient: row.patient,
+            off_plan: row.off_plan,
+            off_plan_since: row.off_plan_since,
+            newest_intake: row.newest_intake,
+        });
+    }
+    let found = found.ok_or(Error::NotFound)?;
+    tx.audit.note_patient(found.patient.id);
+    Ok((found, accounts))
+}
+
+/// The columns of [`AppointmentDetails`], with an account that has access to the patient, if there is one.
+#[derive(Queryable)]
+struct WithAccount {
+    appointment: Appointment,
+    location: Location,
+    practitioner: Practitioner,
+    visit_type: VisitType,
+    patient: Patient,
+    off_plan: Option<AttentionReason>,
+    off_plan_since: Option<Timestamp>,
+    newest_intake: Option<Newest>,
+    access: Option<Access>,
+    user: Option<User>,
 }
 
 /// Locks an appointment against every other change and loads it.

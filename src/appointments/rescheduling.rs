@@ -99,8 +99,8 @@ fn move_to(
     let after = appointment::update(tx, change, moved)?;
     time.take(tx, id)?;
     flag_ownership::follow(tx.conn, tx.env, &before.visit(), &after.visit())?;
-    let moved = queries::find_authorised(tx, id)?;
-    notice::send(tx, Notice::Moved, &moved)?;
+    let (moved, accounts) = queries::find_with_accounts(tx, id)?;
+    notice::send(tx, Notice::Moved, &moved, accounts)?;
     Ok(moved)
 }
 

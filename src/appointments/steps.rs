@@ -19,7 +19,7 @@ use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::AppointmentId;
 use crate::intake::flag_ownership;
-use crate::patients::care;
+use crate::patients::{access, care};
 use crate::scheduling::slots::locking;
 use crate::scheduling::slots::releasing::release;
 
@@ -113,7 +113,8 @@ pub fn advance(
     let after = AppointmentDetails { appointment, ..found };
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
     if is_cancelled {
-        notice::send(tx, Notice::Cancelled { by_patient: !tx.actor.is_staff() }, &after)?;
+        let accounts = access::of_patient(tx.conn, after.patient.id)?;
+        notice::send(tx, Notice::Cancelled { by_patient: !tx.actor.is_staff() }, &after, accounts)?;
     }
     Ok(after)
 }

@@ -81,6 +81,18 @@ pub(super) struct Request<P> {
     guard: Option<Guard<P>>,
 }
 
+/// The seed of the locks' hashes, so that they differ from other advisory locks.
+const LOCKS: i64 = 4_703_213_190_281_734;
+
+// Declared functions keep the statement prepared. PostgreSQL would parse and plan raw SQL anew each time.
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// Returns a hash of 64 bits.
+    fn hashtextextended(text: diesel::sql_types::Text, seed: diesel::sql_types::BigInt) -> diesel::sql_types::BigInt;
+    /// Takes a lock until the end of the transaction. Returns false if another transaction has it.
+    fn pg_try_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = idempotency_keys)]
 struct Row {
@@ -170,13 +182,8 @@ impl<P> Request<P> {
     fn lock(&self, conn: &mut Conn) -> Result<()> {
         let Conn::Postgres(conn) = conn else { return Ok(()) };
         let name = format!("{} {} {}", self.account, self.operation, self.key);
-        let is_free = diesel::select(
-            diesel::dsl::sql::<diesel::sql_types::Bool>("pg_try_advisory_xact_lock(hashtextextended(")
-                .bind::<diesel::sql_types::Text, _>(name)
-                .sql(", 4703213190281734))"),
-        )
-        .get_result::<bool>(conn)?;
-        if is_free {
+        let lock = pg_try_advisory_xact_lock(hashtextextended(name, LOCKS));
+        if diesel::select(lock).get_result::<bool>(conn)? {
             return Ok(());
         }
         let detail = "A request with this Idempotency-Key is still running. Retry it in a moment.";

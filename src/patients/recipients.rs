@@ -24,9 +24,10 @@ pub struct Told {
 
 /// Returns the recipients of messages about a patient's appointments; there is at least one. For a minor they are all accounts that act
 /// for the minor, or the minor if there are none. For an adult it is the adult, or the accounts that act for an adult without an address.
-/// Without any address, the clinic calls the patient's number.
-pub fn of(conn: &mut Conn, env: &Env, patient: &Patient) -> Result<Vec<Told>> {
-    let accounts = reached(conn, env.now(), patient)?;
+/// Without any address, the clinic calls the patient's number. `accounts` are those with access to the patient, in the order of
+/// [`access::of_patient`].
+pub fn of(conn: &mut Conn, env: &Env, patient: &Patient, accounts: Vec<(Access, User)>) -> Result<Vec<Told>> {
+    let accounts: Vec<_> = can_be_reached(accounts, env.now()).collect();
     let own = own(patient, &accounts);
     let others: Vec<Told> = accounts
         .iter()
@@ -75,8 +76,11 @@ pub fn of_access(
 
 /// Loads the accounts that act for the patient and have a verified address.
 pub(super) fn reached(conn: &mut Conn, now: Timestamp, patient: &Patient) -> Result<Vec<(Access, User)>> {
-    let all = access::of_patient(conn, patient.id)?.into_iter();
-    Ok(all.filter(|(access, user)| access.is_active(now) && has_mailbox(user)).collect())
+    Ok(can_be_reached(access::of_patient(conn, patient.id)?, now).collect())
+}
+
+fn can_be_reached(accounts: Vec<(Access, User)>, now: Timestamp) -> impl Iterator<Item = (Access, User)> {
+    accounts.into_iter().filter(move |(access, user)| access.is_active(now) && has_mailbox(user))
 }
 
 pub(super) fn of_account(patient: &Patient, (access, user): &(Access, User)) -> Told {

@@ -31,6 +31,7 @@ pub mod process;
 pub mod site;
 pub mod smtp;
 pub mod wait;
+pub mod wire;
 
 pub use app::App;
 pub use booking::{book, booking};
