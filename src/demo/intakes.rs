@@ -93,8 +93,11 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
             "recheck_on": day(env, 120),
         }),
     )?;
-    for (days, value) in [(170, 58), (95, 96)] {
-        let lab = json!({"test": "ferritin", "value": value, "unit": "ng/mL", "collected_on": day(env, days), "source": "lab_report"});
+    for (days, test, value, unit) in
+        [(170, "ferritin", 58, "ng/mL"), (170, "tsat", 24, "%"), (95, "ferritin", 96, "ng/mL"), (95, "tsat", 31, "%")]
+    {
+        let lab =
+            json!({"test": test, "value": value, "unit": unit, "collected_on": day(env, days), "source": "lab_report"});
         let lab = serde_json::from_value(lab).map_err(|_| Error::fault("a demo result"))?;
         let (then, doctor) = (past(env, days - 2), doctor());
         let tx = &mut Tx::new(tx, &then, &doctor, &doctor.trail);

@@ -11,7 +11,7 @@ use super::flags::{Flag, Rule, Urgency};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = RlsNotice)]
 pub struct Notice {
-    /// The rule that raised the flag.
+    /// The rule that raised the flag. The first one, if several have the same text.
     pub rule: Rule,
     /// How long it may wait.
     pub urgency: Urgency,
@@ -33,7 +33,7 @@ pub struct PhoneNumbers {
 
 /// Returns the notices of the flags, most urgent first. Pass the flags of a [`super::View`], because a notice must not
 /// reveal private answers to a guardian of a minor. Routine flags have no notice, except that an aggravating medicine
-/// must not be stopped without the prescriber.
+/// must not be stopped without the prescriber. A text that several flags share comes once.
 pub fn notices(flags: &[Flag], language: Language, numbers: &PhoneNumbers) -> Vec<Notice> {
     let mut flags = flags.to_vec();
     flags.sort_by_key(|flag| (flag.urgency, flag.rule));
@@ -41,7 +41,13 @@ pub fn notices(flags: &[Flag], language: Language, numbers: &PhoneNumbers) -> Ve
         Language::English => english(*flag, numbers),
         Language::Spanish => spanish(*flag, numbers),
     };
-    flags.iter().filter_map(|flag| Some(Notice { rule: flag.rule, urgency: flag.urgency, text: text(flag)? })).collect()
+    let mut notices: Vec<Notice> = Vec::new();
+    for flag in &flags {
+        if let Some(text) = text(flag).filter(|text| notices.iter().all(|shown| shown.text != *text)) {
+            notices.push(Notice { rule: flag.rule, urgency: flag.urgency, text });
+        }
+    }
+    notices
 }
 
 /// What a prompt notice is about.

@@ -66,6 +66,12 @@ pub struct ClinicalSummary {
     pub tests: Vec<SummaryTest>,
     /// The medicines. Those for restless legs and those taken now come first.
     pub treatments: Vec<SummaryTreatment>,
+    /// The trimester on the day of the answers, 1 to 3. Null unless the patient is pregnant and the dates agree.
+    #[schema(minimum = 1, maximum = 3)]
+    pub trimester: Option<u8>,
+    /// Hours by which the symptoms begin earlier in the day than before treatment.
+    #[schema(minimum = 0, maximum = 24)]
+    pub onset_hours_earlier: Option<f64>,
     /// The number of features of augmentation. Not a validated score.
     pub augmentation_features: Option<AugmentationFeatures>,
     /// The answers about daily life, veins and sleep as text.
@@ -328,6 +334,8 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         labs: labs(answers, material.entered_labs, material.today),
         tests: answers.venous.diagnostic_tests.iter().flatten().map(test).collect(),
         treatments: treatments(answers),
+        trimester: computed.trimester,
+        onset_hours_earlier: computed.onset_hours_earlier,
         augmentation_features: computed.augmentation_features,
         more,
         not_known,

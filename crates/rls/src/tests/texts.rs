@@ -99,6 +99,15 @@ fn thoughts_of_self_harm_show_the_crisis_line_and_the_emergency_number_at_once()
 }
 
 #[test]
+fn a_text_that_several_flags_share_comes_once() {
+    let prompt = |rule| Flag { rule, urgency: Urgency::Prompt };
+    let flags = [Rule::OpioidAlcohol, Rule::OpioidSedative, Rule::CompressionArterial].map(prompt);
+    let said = notices(&flags, Language::English, &numbers());
+    let rules: Vec<_> = said.iter().map(|notice| notice.rule).collect();
+    assert_eq!(rules, [Rule::OpioidSedative, Rule::CompressionArterial]);
+}
+
+#[test]
 fn notices_are_ordered_by_urgency() {
     let said = notices(&every_flag(), Language::English, &numbers());
     assert!(said.is_sorted_by_key(|notice| notice.urgency));
