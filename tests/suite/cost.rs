@@ -14,12 +14,12 @@ use legwork::db::schema::{patient_access, users};
 use legwork::ids::{PatientId, UserId};
 use serde_json::{Value, json};
 
-use crate::support::booking::book;
+use crate::support::booking::{book, booking, post_booking};
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::process::Process;
 use crate::support::site::Site;
 use crate::support::wire::{Sent, Wire};
-use crate::support::{Client, Engine, app, clinic};
+use crate::support::{Client, Engine, app, clinic, id};
 
 /// Tables that grow with time, by the names that queries use for them.
 const GROWING: [&str; 15] = [
@@ -247,11 +247,19 @@ fn postgres() {
     hot_requests_run_few_statements_and_none_that_grows_with_a_table(Engine::Postgres);
 }
 
-/// The maximum number of round trips of a booking's transaction for staff and for a patient: `BEGIN`, its statements, `COMMIT`.
-const ROUND_TRIPS: [usize; 2] = [16, 18];
+/// The beginning of the statement that only a booking runs.
+const BOOKING: &str = "INSERT INTO \"appointments\"";
+/// The beginning of the statement that only a new hold runs.
+const HOLD: &str = "INSERT INTO \"holds\"";
+
+/// Returns the round trips of the shortest transaction that runs a statement with this beginning.
+fn shortest(transactions: &[Vec<Sent>], statement: &str) -> Vec<Sent> {
+    let runs = |sent: &&Vec<Sent>| sent.iter().any(|sent| sent.runs(statement));
+    transactions.iter().filter(runs).min_by_key(|sent| sent.len()).expect("a transaction").clone()
+}
 
 #[test]
-fn a_booking_on_postgres_prepares_nothing_anew_and_takes_one_round_trip_for_each_statement() {
+fn holds_and_bookings_on_postgres_prepare_nothing_anew_and_take_one_round_trip_for_each_statement() {
     let Some(site) = Site::new(Engine::Postgres) else { return };
     site.account("admin@clinic.example", Role::Admin);
     app::runtime().block_on(async {
@@ -261,21 +269,37 @@ fn a_booking_on_postgres_prepares_nothing_anew_and_takes_one_round_trip_for_each
         let server = Process::start(&site, &settings).await;
         let admin = server.anon().sign_in("admin@clinic.example", PASSWORD).await;
         let clinic = clinic::set_up(&admin).await;
+        let visit = &clinic.new_visit;
         let patient = admin.post("/v1/patients", patient_json("Ann", "ann@patients.example")).await.expect(201).id();
         let ann = own_account(&server, &site, &patient).await;
-        let mut starts = clinic::free_slots(&admin, &clinic.new_visit).await.into_iter().step_by(8);
-        for (client, most) in [&admin, &ann].into_iter().zip(ROUND_TRIPS) {
-            // Of three bookings on two connections, one at least finds its statements prepared.
-            wire.take_transactions();
-            for slot in starts.by_ref().take(3) {
-                book(client, &slot, &clinic.new_visit, &patient).await.expect(201);
-            }
-            let transactions = wire.take_transactions().into_iter();
-            let bookings =
-                transactions.filter(|sent| sent.iter().any(|sent| sent.runs("INSERT INTO \"appointments\"")));
-            let booking = bookings.min_by_key(Vec::len).expect("a booking");
-            assert!(booking.iter().all(|sent| matches!(sent, Sent::Run(_))), "{booking:#?}");
-            assert!(booking.len() <= most, "{} round trips: {booking:#?}", booking.len());
+        let starts = clinic::free_slots(&admin, visit).await;
+        let [by_staff, by_patient, with_hold] = [0, 3, 6].map(|first| starts.iter().step_by(8).skip(first).take(3));
+
+        // Of three requests on two connections, one at least finds its statements prepared.
+        wire.take_transactions();
+        for slot in by_staff {
+            book(&admin, slot, visit, &patient).await.expect(201);
+        }
+        let by_admin = shortest(&wire.take_transactions(), BOOKING);
+        for slot in by_patient {
+            book(&ann, slot, visit, &patient).await.expect(201);
+        }
+        let by_ann = shortest(&wire.take_transactions(), BOOKING);
+        for slot in with_hold {
+            let path = format!("/v1/slots/{}/hold", id(slot));
+            let hold = ann.post(&path, json!({"visit_type_id": visit})).await.expect(201).id();
+            let mut body = booking(slot, visit, &patient);
+            body["hold_id"] = json!(hold);
+            post_booking(&ann, body).await.expect(201);
+        }
+        let transactions = wire.take_transactions();
+        let hold = shortest(&transactions, HOLD);
+        let redeemed = shortest(&transactions, BOOKING);
+
+        // `BEGIN` and `COMMIT` included.
+        for (most, sent) in [(16, by_admin), (18, by_ann), (20, redeemed), (9, hold)] {
+            assert!(sent.iter().all(|sent| matches!(sent, Sent::Run(_))), "{sent:#?}");
+            assert!(sent.len() <= most, "{} round trips: {sent:#?}", sent.len());
         }
     });
 }

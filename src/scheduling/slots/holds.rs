@@ -15,8 +15,9 @@ use super::slot::{DoesNotFit, Slot, check_fit, slot_gone};
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
-use crate::db::Conn;
 use crate::db::schema::{holds, slots};
+use crate::db::update::update;
+use crate::db::{Conn, per_backend};
 use crate::error::{Conflict, Error, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
@@ -28,7 +29,8 @@ const LASTS: SignedDuration = SignedDuration::from_mins(10);
 
 /// A hold's row.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = holds)]
+// Without the default values, the insert stays prepared.
+#[diesel(table_name = holds, treat_none_as_default_value = false)]
 pub struct Hold {
     /// The hold.
     pub id: HoldId,
@@ -141,9 +143,8 @@ impl HoldView {
 
 /// Clears a hold from its slots, which must be locked.
 fn clear(conn: &mut Conn, hold: HoldId) -> Result<()> {
-    diesel::update(slots::table.filter(slots::hold_id.eq(hold)))
-        .set((slots::hold_id.eq(None::<HoldId>), slots::held_until.eq(None::<Timestamp>)))
-        .execute(conn)?;
+    let cleared = (slots::hold_id.eq(None::<HoldId>), slots::held_until.eq(None::<Timestamp>));
+    per_backend!(conn, conn => update(slots::table, slots::hold_id.eq(hold), cleared).execute(conn))?;
     Ok(())
 }
 
@@ -197,15 +198,15 @@ fn insert(tx: &mut Tx, slot_id: SlotId, visit_type_id: VisitTypeId) -> Result<Ve
     };
     diesel::insert_into(holds::table).values(&hold).execute(tx.conn)?;
     let ids: Vec<SlotId> = visit_slots.iter().map(|slot| slot.id).collect();
-    let held = diesel::update(
-        slots::table
-            .filter(slots::id.eq_any(ids))
-            .filter(slots::appointment_id.is_null())
-            .filter(slots::blocked_reason.is_null())
-            .filter(slots::held_until.is_null().or(slots::held_until.le(tx.now))),
-    )
-    .set((slots::hold_id.eq(hold.id), slots::held_until.eq(hold.expires_at)))
-    .execute(tx.conn)?;
+    let held = per_backend!(tx.conn, conn => {
+        let free = slots::id
+            .eq_any(ids)
+            .and(slots::appointment_id.is_null())
+            .and(slots::blocked_reason.is_null())
+            .and(slots::held_until.is_null().or(slots::held_until.le(tx.now)));
+        let holding = (slots::hold_id.eq(hold.id), slots::held_until.eq(hold.expires_at));
+        update(slots::table, free, holding).execute(conn)
+    })?;
     if held != visit_slots.len() {
         return Err(DoesNotFit::Taken.into());
     }
