@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::per_backend;
 use crate::db::schema::appointments;
+use crate::db::update::update as update_row;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::identifiers::{self, Identifiers};
@@ -165,8 +166,9 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment) -> Result<()> {
 pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointment) -> Result<Appointment> {
     use appointments::dsl;
     let next = Appointment { version: changed.version + 1, updated_at: tx.now, ..changed };
-    let rows = diesel::update(appointments::table.find(next.id).filter(dsl::version.eq(changed.version)))
-        .set((
+    let rows = per_backend!(tx.conn, conn => {
+        let unchanged = dsl::id.eq(next.id).and(dsl::version.eq(changed.version));
+        let columns = (
             dsl::practitioner_id.eq(next.practitioner_id),
             dsl::location_id.eq(next.location_id),
             dsl::starts_at.eq(next.starts_at),
@@ -178,8 +180,9 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::self_placed.eq(next.self_placed),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
-        ))
-        .execute(tx.conn)?;
+        );
+        update_row(appointments::table, unchanged, columns).execute(conn)
+    })?;
     if rows != 1 {
         return Err(Error::Retry);
     }

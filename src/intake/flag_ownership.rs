@@ -87,15 +87,14 @@ pub fn follow(tx: &mut Conn, env: &Env, before: &Visit, after: &Visit) -> Result
         return if after.gives_care { assign_unowned(tx, after) } else { Ok(()) };
     }
     // An acknowledged flag keeps its owner as history. Without the visit it gives no access.
-    let owned = intake_flags::table
-        .filter(intake_flags::appointment_id.eq(before.id))
-        .filter(intake_flags::acknowledged_at.is_null());
-    diesel::update(owned)
-        .set((
+    per_backend!(&mut *tx, tx => {
+        let owned = intake_flags::appointment_id.eq(before.id).and(intake_flags::acknowledged_at.is_null());
+        let no_owner = (
             intake_flags::owner_id.eq(None::<PractitionerId>),
             intake_flags::appointment_id.eq(None::<AppointmentId>),
-        ))
-        .execute(tx)?;
+        );
+        update(intake_flags::table, owned, no_owner).execute(tx)
+    })?;
     match next_owner(tx, before.patient_id, env.now())? {
         Some(owner) => give(tx, before.patient_id, owner),
         None => Ok(()),

@@ -9,6 +9,7 @@ use super::model::{Envelope, Mail, Message, MessageKind, MessageStatus, Security
 use crate::clock::Timestamp;
 use crate::db::raw_sql::RawSql;
 use crate::db::schema::messages;
+use crate::db::update::update;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -145,10 +146,11 @@ pub(super) fn find(conn: &mut Conn, id: MessageId) -> Result<Message> {
 
 /// Completes the open calls and the failed mails about an appointment, because a newer message replaces them.
 pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
-    let open = RawSql::<Bool>::new("messages.status IN ('to_phone', 'failed')");
-    diesel::update(messages::table.filter(open).filter(messages::appointment_id.eq(appointment)))
-        .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
-        .execute(tx)?;
+    per_backend!(tx, tx => {
+        let open = RawSql::<Bool>::new("messages.status IN ('to_phone', 'failed')");
+        let done = (messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now)));
+        update(messages::table, open.and(messages::appointment_id.eq(appointment)), done).execute(tx)
+    })?;
     Ok(())
 }
 

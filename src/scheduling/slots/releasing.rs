@@ -5,8 +5,9 @@ use diesel::prelude::*;
 
 use super::slot::Slot;
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::slots;
+use crate::db::update::update;
+use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::ids::{AppointmentId, SlotId};
 use crate::scheduling::hours::stored_plan;
@@ -16,13 +17,12 @@ use crate::scheduling::setup::practitioner;
 pub fn release(conn: &mut Conn, appointment: AppointmentId) -> Result<()> {
     let released: Vec<Slot> =
         slots::table.filter(slots::appointment_id.eq(appointment)).select(Slot::as_select()).load(conn)?;
-    diesel::update(slots::table.filter(slots::appointment_id.eq(appointment)))
-        .set((
-            slots::appointment_id.eq(None::<AppointmentId>),
-            slots::off_plan.eq(None::<String>),
-            slots::off_plan_since.eq(None::<Timestamp>),
-        ))
-        .execute(conn)?;
+    let free = (
+        slots::appointment_id.eq(None::<AppointmentId>),
+        slots::off_plan.eq(None::<String>),
+        slots::off_plan_since.eq(None::<Timestamp>),
+    );
+    per_backend!(conn, conn => update(slots::table, slots::appointment_id.eq(appointment), free).execute(conn))?;
     delete_unplanned(conn, &released)
 }
 
