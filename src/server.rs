@@ -15,7 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, Settings};
 use crate::db::migrate::{self, SchemaStatus};
-use crate::db::{self, Db, Use, damage};
+use crate::db::{self, Db, Use, damage, pooler};
 use crate::env::Env;
 use crate::http::Endpoints;
 use crate::http::connections::Connections;
@@ -91,6 +91,7 @@ fn check_keys(
 /// A text for the operator.
 pub fn prepare_schema(config: &Config, can_migrate: bool) -> Result<(), String> {
     damage::check_at_start(&config.target)?;
+    pooler::refuse(&config.target)?;
     let mut conn = db::connect(&config.target)?;
     if can_migrate {
         let count = migrate::run(&mut conn)?;

@@ -9,6 +9,7 @@ pub mod damage;
 mod liveness;
 pub mod migrate;
 mod pool;
+pub mod pooler;
 mod postgres;
 pub mod raw_sql;
 pub mod restore;

@@ -48,7 +48,11 @@ fn with_limits(url: &str) -> String {
 }
 
 pub(super) fn connect(url: &str) -> Result<Conn, String> {
-    PgConnection::establish(&with_limits(url)).map(Conn::Postgres).map_err(|error| match error {
+    establish(url).map(Conn::Postgres)
+}
+
+pub(super) fn establish(url: &str) -> Result<PgConnection, String> {
+    PgConnection::establish(&with_limits(url)).map_err(|error| match error {
         // The text may quote the URL with its password.
         diesel::ConnectionError::InvalidConnectionUrl(_) => "DATABASE_URL is not a PostgreSQL URL".to_owned(),
         other => format!("PostgreSQL: {other}"),

@@ -46,6 +46,7 @@ mod pages;
 mod patients;
 mod plans;
 mod plans_races;
+mod pooler;
 mod query_plans;
 mod records;
 mod resending;

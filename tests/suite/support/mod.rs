@@ -26,6 +26,7 @@ pub mod families;
 pub mod intakes;
 pub mod mails;
 pub mod people;
+pub mod pooler;
 pub mod postgres;
 pub mod process;
 pub mod site;

@@ -19,13 +19,13 @@ use super::site::{Engine, Site};
 
 /// The running server.
 pub struct Cluster {
-    port: u16,
+    pub(super) port: u16,
     /// The folder of its programs, including `pg_dump`.
     pub programs: PathBuf,
     /// The superuser's name.
     superuser: &'static str,
     data: PathBuf,
-    owner: Owner,
+    pub(super) owner: Owner,
     numbers: AtomicU32,
     /// The connection that creates and drops databases.
     admin: Mutex<Conn>,
@@ -194,7 +194,7 @@ fn find_programs() -> Option<PathBuf> {
 }
 
 /// The user that the server runs as: it refuses to run as root.
-struct Owner {
+pub(super) struct Owner {
     /// The prefix of a command that changes the user; empty if the current user can run it.
     prefix: Vec<String>,
     /// The user and group ids that own the folder.
@@ -203,7 +203,7 @@ struct Owner {
 
 impl Owner {
     /// A server program that runs as this user.
-    fn command(&self, programs: &Path, program: &str) -> Command {
+    pub(super) fn command(&self, programs: &Path, program: &str) -> Command {
         let program = programs.join(program);
         let mut command = match self.prefix.split_first() {
             Some((first, rest)) => {
@@ -296,7 +296,7 @@ fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
     })
 }
 
-fn free_port() -> Result<u16, String> {
+pub(super) fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }
