@@ -65,7 +65,7 @@ fn load_text_pack(config: &Config) -> Result<Option<Arc<rls::TextPack>>, String>
 }
 
 /// Checks that the keys decrypt the values in the database, and returns the key of the audit trail. With wrong keys
-/// every record would be a fault, and values encrypted with them would be lost when the right keys are back.
+/// every read would fail, and values written meanwhile would be unreadable once the right keys return.
 fn check_keys(
     config: &Config,
     usage: Use,

@@ -40,8 +40,8 @@ struct Identity(Option<Caller>);
 /// [`Actor`] or [`SignedIn`].
 ///
 /// It also counts the request per account or address, after it has checked the token's signature, which is cheap, and before it
-/// queries the database. A sign-in is counted by its handler ([`SignInQuota`]), which knows the device, or here if its body was not
-/// accepted; an access token has no meaning there and is not read.
+/// queries the database. A sign-in is counted by its handler ([`SignInQuota`]), which knows the device. If its body is rejected, it is
+/// counted here. Its access token, if any, is ignored.
 pub async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -70,7 +70,7 @@ pub async fn identify<B: MessageBody + 'static>(
             return Ok(response.map_into_right_body());
         }
     };
-    let mut answer = if let Some(trail) = trail.filter(|_| request.headers().contains_key(AUTHORIZATION)) {
+    let mut response = if let Some(trail) = trail.filter(|_| request.headers().contains_key(AUTHORIZATION)) {
         let caller = match (find(&env, claims, &trail).await, access_reason(&request)) {
             (Ok(Some(mut caller)), Ok(reason)) => {
                 caller.actor.access_reason = reason;
@@ -91,9 +91,9 @@ pub async fn identify<B: MessageBody + 'static>(
         next.call(request).await?.map_into_left_body()
     };
     if let Some(standing) = standing {
-        standing.show(answer.headers_mut());
+        standing.show(response.headers_mut());
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// The claims of the request's token; none if there is no token or it is not valid.

@@ -48,7 +48,7 @@ pub async fn request_change(context: &Context, keys: &Keys, request: ChangeEmail
     Box::pin(uniform_delay(sent)).await
 }
 
-/// Mails the new address the link, and notifies the present address. If another account has the new address, its owner is notified
+/// Mails the new address the link, and notifies the current address. If another account has the new address, its owner is notified
 /// instead.
 fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
     if new_email.as_str() == user.email {
@@ -79,7 +79,7 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
 /// Change my e-mail address
 ///
 /// Mails a link to the new address. The link works once, within a day, until the account's password or second factor changes. When it is
-/// used (`POST /v1/email-verifications`), the account gets the address. The present address is notified now, and again after the change.
+/// used (`POST /v1/email-verifications`), the account gets the address. The current address is notified now, and again after the change.
 /// The response is the same if another account has the address; then the owner of that account is notified. A patient's mail goes to the address in the patient's record, which stays as it is.
 #[utoipa::path(
     tag = "users",

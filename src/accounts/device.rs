@@ -107,7 +107,7 @@ pub fn generation_of(env: &Env, token: &str) -> Option<Generation> {
     Token::read(&env.sealer, env.now(), token).map(|token| token.generation)
 }
 
-/// The device of a token; none if it is not a valid token of this account and its present generation.
+/// The device of a token; none if it is not a valid token of this account and its current generation.
 pub fn known(env: &Env, user: &User, token: &str) -> Option<Device> {
     read_own(env, user, token).map(|token| token.device)
 }

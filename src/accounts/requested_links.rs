@@ -30,7 +30,7 @@ impl EmailAddressRequest {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
         check.done()?;
-        email.ok_or(Error::NotFound)
+        email.ok_or_else(|| Error::fault("an address that kept the rules is missing"))
     }
 }
 

@@ -9,8 +9,8 @@
 //! - Any other caller: one account from one caller's address.
 //!
 //! Codes of the second factor have lanes too. All unknown devices of an account share one, whatever their address, because a code has
-//! only six digits. Each other lane for passwords has a lane for codes beside it. When these have had [`FREE_CODES`] failures
-//! together, each of them waits long after its first failure. A lane without a failure is still checked at once, so a thief with
+//! only six digits. Every other password lane has its own code lane. When the code lanes of an account reach [`FREE_CODES`] failures in
+//! total, each of them waits long after its first failure. A lane without a failure is still checked at once, so a thief with
 //! stolen device tokens does not lock out the owner's device.
 //!
 //! Guesses in other lanes cannot keep the owner of an account out. When an account has had [`FREE_GUESSES`] failures from
@@ -48,28 +48,31 @@ const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(20);
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     /// The first failure that is followed by a wait. People mistype.
-    free: i32,
-    /// Seconds to wait after that failure. Each further failure doubles the wait.
-    first: i64,
-    /// The longest wait in seconds.
-    max: i64,
+    first_delayed_failure: i32,
+    /// The wait after that failure. Each further failure doubles it.
+    first_wait_seconds: i64,
+    /// The longest wait.
+    max_wait_seconds: i64,
 }
 
 /// A lane: four failures without a wait.
-const LANE: Pace = Pace { free: 5, first: 10, max: 15 * 60 };
+const LANE: Pace = Pace { first_delayed_failure: 5, first_wait_seconds: 10, max_wait_seconds: 15 * 60 };
 /// A lane of an unknown device on an account under attack: each failure costs a wait.
-const LANE_UNDER_ATTACK: Pace = Pace { free: 1, ..LANE };
+const LANE_UNDER_ATTACK: Pace = Pace { first_delayed_failure: 1, ..LANE };
 /// A lane for codes of an account whose lanes for codes are under attack: four failures an hour.
-const CODE_LANE_UNDER_ATTACK: Pace = Pace { free: 1, first: 15 * 60, max: 15 * 60 };
+const CODE_LANE_UNDER_ATTACK: Pace =
+    Pace { first_delayed_failure: 1, first_wait_seconds: 15 * 60, max_wait_seconds: 15 * 60 };
 /// An address over all accounts. It is high because a clinic shares one address.
-const ADDRESS: Pace = Pace { free: 50, first: 2, max: 5 * 60 };
+const ADDRESS: Pace = Pace { first_delayed_failure: 50, first_wait_seconds: 2, max_wait_seconds: 5 * 60 };
 
 impl Pace {
     /// The wait after this many failures.
     fn wait(self, failures: i32) -> SignedDuration {
-        let Some(beyond) = u32::try_from(failures - self.free).ok() else { return SignedDuration::ZERO };
-        let seconds = 2_i64.checked_pow(beyond).and_then(|factor| self.first.checked_mul(factor));
-        SignedDuration::from_secs(seconds.map_or(self.max, |seconds| seconds.min(self.max)))
+        let Some(beyond) = u32::try_from(failures - self.first_delayed_failure).ok() else {
+            return SignedDuration::ZERO;
+        };
+        let seconds = 2_i64.checked_pow(beyond).and_then(|factor| self.first_wait_seconds.checked_mul(factor));
+        SignedDuration::from_secs(seconds.map_or(self.max_wait_seconds, |seconds| seconds.min(self.max_wait_seconds)))
     }
 }
 
@@ -77,7 +80,8 @@ impl Pace {
 #[derive(Debug, Clone)]
 struct Counter {
     account: Vec<u8>,
-    network: Vec<u8>,
+    /// A digest of the device, address, session or link. Empty for an account from all unknown devices.
+    digest: Vec<u8>,
 }
 
 /// The values of a row. A lane without failures whose `retry_at` is later than its `last_at` was told its first wait.
@@ -218,26 +222,26 @@ impl Throttle {
         let account = account_key(env, email_key);
         let network = env.sealer.fingerprint(&[b"sign-in address", &origin.caller()]);
         let stranger = Stranger {
-            account: Counter { account: account.clone(), network: Vec::new() },
-            address: Counter { account: Vec::new(), network: network.clone() },
+            account: Counter { account: account.clone(), digest: Vec::new() },
+            address: Counter { account: Vec::new(), digest: network.clone() },
             site: origin.site(),
         };
-        Self { lane: Counter { account, network }, stranger: Some(stranger), all_code_lanes: None }
+        Self { lane: Counter { account, digest: network }, stranger: Some(stranger), all_code_lanes: None }
     }
 
     /// A password for the account of this address, from a device that has signed in to it.
     pub fn for_known_device(env: &Env, email_key: &str, device: Device) -> Self {
-        let network = env.sealer.fingerprint(&[b"sign-in device", device.0.as_bytes()]);
-        Self::of_lane(Counter { account: account_key(env, email_key), network })
+        let device = env.sealer.fingerprint(&[b"sign-in device", device.0.as_bytes()]);
+        Self::of_lane(Counter { account: account_key(env, email_key), digest: device })
     }
 
     /// The password of a user who confirms a change, with a session or with a link from a mail.
     pub fn for_confirmation(env: &Env, user: UserId, by: ConfirmedBy) -> Self {
-        let network = match by {
+        let digest = match by {
             ConfirmedBy::Session => Vec::new(),
             ConfirmedBy::Link(id) => env.sealer.fingerprint(&[b"link", id.0.as_bytes()]),
         };
-        Self::of_lane(Counter { account: own_key(env, user), network })
+        Self::of_lane(Counter { account: own_key(env, user), digest })
     }
 
     /// A code of this account's second factor, after the right password.
@@ -246,11 +250,11 @@ impl Throttle {
         let account = code_key(env, user);
         if self.stranger.is_some() {
             // Unknown devices share one count, so that many addresses give no more guesses than one.
-            return Self::of_lane(Counter { account, network: Vec::new() });
+            return Self::of_lane(Counter { account, digest: Vec::new() });
         }
-        let network = env.sealer.fingerprint(&[b"code lane", &self.lane.account, &self.lane.network]);
-        let all = Counter { account: account.clone(), network: env.sealer.fingerprint(&[b"all code lanes"]) };
-        Self { all_code_lanes: Some(all), ..Self::of_lane(Counter { account, network }) }
+        let digest = env.sealer.fingerprint(&[b"code lane", &self.lane.account, &self.lane.digest]);
+        let all = Counter { account: account.clone(), digest: env.sealer.fingerprint(&[b"all code lanes"]) };
+        Self { all_code_lanes: Some(all), ..Self::of_lane(Counter { account, digest }) }
     }
 
     fn of_lane(lane: Counter) -> Self {
@@ -259,7 +263,7 @@ impl Throttle {
 
     /// The name of the lane, among those of the account.
     pub fn lane(&self) -> &[u8] {
-        &self.lane.network
+        &self.lane.digest
     }
 
     /// [`Origin::site`] of an unknown device; none for other callers.
@@ -339,18 +343,14 @@ type Select<'a> = diesel::dsl::Select<
 
 impl Counter {
     fn rows(&self) -> Select<'_> {
-        sign_in_failures::table.find((&self.account, &self.network)).select((
-            dsl::failures,
-            dsl::last_at,
-            dsl::retry_at,
-        ))
+        sign_in_failures::table.find((&self.account, &self.digest)).select((dsl::failures, dsl::last_at, dsl::retry_at))
     }
 
     /// Locks the row, and creates it if there is none.
     fn lock(&self, tx: &mut Conn, now: Timestamp) -> Result<Row> {
         let new = (
             dsl::account.eq(&self.account),
-            dsl::network.eq(&self.network),
+            dsl::network.eq(&self.digest),
             dsl::failures.eq(0),
             dsl::last_at.eq(now),
             dsl::retry_at.eq(now),
@@ -369,7 +369,7 @@ impl Counter {
     }
 
     fn write(&self, tx: &mut Conn, failures: i32, now: Timestamp, retry_at: Timestamp) -> Result<()> {
-        diesel::update(sign_in_failures::table.find((&self.account, &self.network)))
+        diesel::update(sign_in_failures::table.find((&self.account, &self.digest)))
             .set((dsl::failures.eq(failures), dsl::last_at.eq(now), dsl::retry_at.eq(retry_at)))
             .execute(tx)?;
         Ok(())
@@ -462,7 +462,7 @@ mod tests {
         fn a_wait_never_shrinks_with_failures_and_never_exceeds_its_bound(failures in 0..i32::MAX) {
             for pace in [LANE, LANE_UNDER_ATTACK, CODE_LANE_UNDER_ATTACK, ADDRESS] {
                 let (now, next) = (pace.wait(failures), pace.wait(failures.saturating_add(1)));
-                prop_assert!(now <= next && next.as_secs() <= pace.max);
+                prop_assert!(now <= next && next.as_secs() <= pace.max_wait_seconds);
             }
         }
     }

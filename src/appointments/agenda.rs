@@ -113,7 +113,7 @@ pub struct AgendaParams {
     date: Option<Date>,
 }
 
-/// Reads a practitioner's day: today, at their oldest location, unless `day` is given.
+/// Reads a practitioner's day: today, at their oldest location, unless `date` is given.
 ///
 /// # Errors
 /// [`Error::NotFound`].

@@ -25,8 +25,7 @@ use crate::patients::{self, care};
 use crate::scheduling::slots::claim::{Wanted, claim};
 use crate::scheduling::slots::search::with_next_free;
 
-/// How many appointments to come an account may book for all patients together that it added itself, as a multiple of the limit
-/// of one patient.
+/// How many upcoming appointments an account may book for all patients it added, as a multiple of the limit for one patient.
 const PATIENTS_PER_ACCOUNT: i64 = 3;
 
 /// An appointment to book.
@@ -132,25 +131,25 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
     Ok(booked)
 }
 
-/// Requires that the patient, and the account that books, have fewer appointments to come than allowed. For the account only
-/// patients count that it added itself, because such records cost nothing to make.
+/// Requires that the patient, and the account that books, have fewer upcoming appointments than allowed. The account's
+/// limit counts only patients it added, because anyone can create such records.
 ///
 /// The caller has locked account and patient ([`patients::store::lock_by_account`]).
 fn require_within_limits(tx: &mut Tx, patient: PatientId) -> Result<()> {
     let now = tx.now;
     let live: Vec<_> = AppointmentStatus::ALL.iter().copied().filter(|status| status.is_live()).collect();
-    let to_come = || appointments::status.eq_any(live.clone()).and(appointments::ends_at.gt(now));
+    let upcoming = || appointments::status.eq_any(live.clone()).and(appointments::ends_at.gt(now));
     let added_by_account = || {
         patient_access::user_id
             .eq(tx.actor.user_id)
             .and(patient_access::granted_by.is_null())
             .and(patient_access::verified_by.is_null())
     };
-    let of_patient = appointments::table.filter(appointments::patient_id.eq(patient)).filter(to_come()).count();
+    let of_patient = appointments::table.filter(appointments::patient_id.eq(patient)).filter(upcoming()).count();
     let of_account = appointments::table
         .inner_join(patient_access::table.on(patient_access::patient_id.eq(appointments::patient_id)))
         .filter(added_by_account())
-        .filter(to_come())
+        .filter(upcoming())
         .count();
     let is_added =
         exists(patient_access::table.filter(added_by_account()).filter(patient_access::patient_id.eq(patient)));
@@ -160,14 +159,14 @@ fn require_within_limits(tx: &mut Tx, patient: PatientId) -> Result<()> {
     let limit = i64::from(tx.env.config.settings.max_open_bookings);
     if of_patient.unwrap_or(0) >= limit {
         let detail = format!(
-            "The patient has {limit} appointments to come already. Cancel one, or call the clinic to book more."
+            "The patient already has {limit} upcoming appointments. Cancel one, or call the clinic to book more."
         );
         return Err(Error::conflict("booking_limit", detail));
     }
     let limit = limit * PATIENTS_PER_ACCOUNT;
     if is_added && of_account.unwrap_or(0) >= limit {
         let detail = format!(
-            "This account has {limit} appointments to come for the people whom it added. Cancel one, or call the clinic to book more."
+            "This account has {limit} upcoming appointments for the people it added. Cancel one, or call the clinic to book more."
         );
         return Err(Error::conflict("account_booking_limit", detail));
     }
@@ -191,7 +190,7 @@ fn require_within_limits(tx: &mut Tx, patient: PatientId) -> Result<()> {
             `patient_busy`: the patient has another appointment at that time. \
             `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the practitioner's hours changed; `pointer` names the field, `next_free` has other slots. \
             `not_offered`: the practitioner does not offer this visit type. `not_online_bookable`: only staff book it. \
-            `booking_notice`: it starts too soon. `booking_limit`: the patient has the maximum number of appointments to come that are booked online. \
+            `booking_notice`: it starts too soon. `booking_limit`: the patient has the maximum number of upcoming appointments booked online. \
             `account_booking_limit`: the account has the maximum number for all patients together that it added itself. \
             `slot_past`: the slot is over. \
             `identifier_taken`: another appointment has an identifier; `pointer` names the identifier, `taken_by` the appointment"),

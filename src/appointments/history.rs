@@ -165,7 +165,7 @@ pub(super) fn append(tx: &mut Tx<impl Principal>, change: Change<'_>, after: &Ap
     Ok(())
 }
 
-/// Returns the time at which the appointment got its present status.
+/// Returns the time at which the appointment got its current status.
 pub(super) fn status_changed_at(tx: &mut Tx<impl Principal>, appointment: &Appointment) -> Result<Timestamp> {
     use appointment_history::dsl;
     let at: Option<Timestamp> = appointment_history::table

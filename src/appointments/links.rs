@@ -19,7 +19,7 @@ use crate::context::{Anonymous, Context, Once, Principal, Tx};
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, IdempotencyKey, PathId, response};
 use crate::ids::AppointmentId;
-use crate::messages::{self, calendar};
+use crate::messages::calendar;
 use crate::patients::access;
 
 /// The token of a link.
@@ -130,7 +130,7 @@ impl LinkedAppointment {
             time_zone: content.time_zone,
             confirmation_code: content.confirmation_code,
             can_cancel: circumstances.decide(appointment.status, AppointmentStep::Cancel).is_ok(),
-            cancel_until: circumstances.starts_at.minus(circumstances.cancel_notice),
+            cancel_until: circumstances.cancel_until,
         })
     }
 }
@@ -192,9 +192,8 @@ pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<(
                 ));
             }
             link_tokens::revoke_all(tx, id)?;
-            messages::outbox::supersede(tx.conn, id, tx.now)?;
             let accounts = access::of_patient(tx.conn, found.patient.id)?;
-            notice::send(tx, Notice::Booked, &found, accounts)
+            notice::send(tx, Notice::LinksRenewed, &found, accounts)
         })
         .await
 }

@@ -1,7 +1,5 @@
 //! Notifying the patient of a change, by mail or by a call from the desk.
 
-use jiff::SignedDuration;
-
 use super::appointment::AppointmentDetails;
 use super::code::ConfirmationCode;
 use super::link_tokens;
@@ -20,6 +18,8 @@ use crate::patients::recipients::Told;
 pub enum Notice {
     /// A new appointment.
     Booked,
+    /// Its earlier links were revoked.
+    LinksRenewed,
     /// Another time, practitioner or location.
     Moved,
     /// The appointment will not take place.
@@ -43,10 +43,9 @@ pub fn send(
     }
     // Whether the patient still has to submit an intake for the visit.
     let forms_due = matches!(found.intake(tx.env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
-    let notice_period = SignedDuration::from_mins(found.visit_type.cancel_notice_minutes.into());
     let content = AppointmentMail {
-        cancel_until: Some(appointment.starts_at.minus(notice_period)).filter(|until| *until >= tx.now),
-        forms_due: forms_due && notice == Notice::Booked,
+        cancel_until: Some(found.visit_type.cancel_until(appointment.starts_at)).filter(|until| *until >= tx.now),
+        forms_due: forms_due && matches!(notice, Notice::Booked | Notice::LinksRenewed),
         cancelled_by_patient: notice == Notice::Cancelled { by_patient: true },
         ..content(found)
     };
@@ -60,7 +59,7 @@ pub fn send(
             content.token = Some(link_tokens::issue(tx, appointment.id, account)?);
         }
         let mail = match notice {
-            Notice::Booked => Mail::AppointmentBooked(content),
+            Notice::Booked | Notice::LinksRenewed => Mail::AppointmentBooked(content),
             Notice::Moved => Mail::AppointmentMoved(content),
             Notice::Cancelled { .. } => Mail::AppointmentCancelled(content),
         };

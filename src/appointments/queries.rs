@@ -195,17 +195,6 @@ fn lock_row(conn: &mut Conn, id: AppointmentId) -> Result<()> {
     Ok(())
 }
 
-/// Makes the changes to one patient's appointments wait for each other.
-///
-/// The constraint `patient_busy` forbids that two of them overlap. Without this lock, two inserts that each find the other one
-/// uncommitted would wait for each other until PostgreSQL notices the deadlock.
-pub fn lock_patient(conn: &mut Conn, id: PatientId) -> Result<()> {
-    if let Conn::Postgres(conn) = conn {
-        let _: PatientId = patients::table.find(id).select(patients::id).for_no_key_update().first(conn)?;
-    }
-    Ok(())
-}
-
 /// The checked filters of a list. All that are set must match.
 #[derive(Clone, Default)]
 pub struct Filter {

@@ -19,6 +19,7 @@ use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{AppointmentId, HoldId, SlotId};
 use crate::intake::flag_ownership;
+use crate::patients;
 use crate::patients::care::{self, Before};
 use crate::scheduling::slots::claim::{Moving, Wanted, claim};
 use crate::scheduling::slots::locking::SlotRange;
@@ -76,7 +77,7 @@ fn move_to(
     let status = circumstances(tx, &found)?.decide(found.appointment.status, AppointmentStep::Reschedule)?;
     let before = found.appointment;
 
-    queries::lock_patient(tx.conn, before.patient_id)?;
+    patients::store::lock_visits(tx.conn, before.patient_id)?;
     let from = SlotRange { practitioner_id: before.practitioner_id, from: before.starts_at, to: before.ends_at };
     let wanted = Wanted { slot_id: to.slot_id, visit_type_id: before.visit_type_id, hold_id: to.hold_id };
     let time = claim(tx, wanted, Some(Moving { appointment_id: id, from }))?;

@@ -1,6 +1,5 @@
 //! What an appointment may become, and when: pure rules, without database or web.
 
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::clock::Timestamp;
@@ -89,8 +88,8 @@ pub struct Circumstances {
     pub zone: TimeZone,
     /// Whether the caller is on the clinic's staff.
     pub by_staff: bool,
-    /// The minimum notice with which a patient may cancel or move it.
-    pub cancel_notice: SignedDuration,
+    /// The time until which a patient may cancel or move it.
+    pub cancel_until: Timestamp,
 }
 
 /// Why a step is refused.
@@ -136,15 +135,15 @@ impl Circumstances {
 
     fn judge(&self, status: Status, step: Step) -> Result<Status, Why> {
         let to = status.after(step).ok_or(Why::Status)?;
-        let by_patient = matches!(step, Step::Cancel | Step::Reschedule);
+        let is_open_to_patients = matches!(step, Step::Cancel | Step::Reschedule);
         match step {
-            _ if !self.by_staff && !by_patient => Err(Why::StaffOnly),
+            _ if !self.by_staff && !is_open_to_patients => Err(Why::StaffOnly),
             _ if !self.by_staff && (status != Status::Booked) => Err(Why::Status),
-            _ if !self.by_staff && self.now > self.starts_at.minus(self.cancel_notice) => Err(Why::TooLate),
+            _ if !self.by_staff && self.now > self.cancel_until => Err(Why::TooLate),
             Step::NoShow if self.now < self.starts_at => Err(Why::NotBegun),
             Step::CheckIn | Step::Complete if !self.day_has_come() => Err(Why::TooEarly),
-            // The day on which the mistake was made counts, not that of the visit: what is put right late in the
-            // evening for the day before can be taken back that evening.
+            // The day on which the mistake was made counts, not that of the visit: a correction made late in the
+            // evening for the day before can be undone that evening.
             Step::Undo if !self.same_day() => Err(Why::AnotherDay),
             Step::CheckIn if status == Status::NoShow && !self.same_day() => Err(Why::AnotherDay),
             _ => Ok(to),
@@ -184,6 +183,7 @@ impl From<Refused> for Error {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use proptest::prelude::*;
     use proptest::sample::select;
 
@@ -200,7 +200,7 @@ mod tests {
             changed_at: at("2026-03-09T13:55:00Z"),
             zone: TimeZone::get("America/New_York").expect("a zone"),
             by_staff: true,
-            cancel_notice: SignedDuration::from_hours(24),
+            cancel_until: at("2026-03-08T14:00:00Z"),
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_misses_a_visit_that_has_not_begun() {
+    fn a_no_show_needs_a_visit_that_has_begun() {
         let refused = circumstances("2026-03-09T13:59:59Z").decide(Status::Booked, Step::NoShow).expect_err("refused");
         assert_eq!(refused.why, Why::NotBegun);
         assert!(!refused.allowed.contains(&Step::NoShow));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_checked_in_and_no_visit_ends_before_its_local_day() {
+    fn check_in_and_completion_wait_for_the_local_day() {
         // New York is on daylight saving time by then: midnight is 04:00 UTC.
         let (eve, day) = (circumstances("2026-03-09T03:59:59Z"), circumstances("2026-03-09T04:00:00Z"));
         for (status, step) in [(Status::Booked, Step::CheckIn), (Status::CheckedIn, Step::Complete)] {
@@ -286,7 +286,7 @@ mod tests {
                     now: base.now.plus(SignedDuration::from_secs(now)),
                     changed_at: base.now.plus(SignedDuration::from_secs(changed)),
                     by_staff,
-                    cancel_notice: SignedDuration::from_mins(notice),
+                    cancel_until: base.starts_at.minus(SignedDuration::from_mins(notice)),
                     ..base
                 }
             },

@@ -1,7 +1,6 @@
 //! Cancelling an appointment, and the steps on the day of the visit: check-in, no-show, completion, undo.
 
 use actix_web::{HttpResponse, post};
-use jiff::SignedDuration;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -13,13 +12,13 @@ use super::status::{AppointmentStatus, AppointmentStep, Circumstances};
 use super::view::AppointmentView;
 use crate::actor::{Action, Role};
 use crate::context::{Context, Once, Principal, Tx};
-use crate::error::{Check, Result};
+use crate::error::{Check, Error, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::AppointmentId;
 use crate::intake::flag_ownership;
-use crate::patients::{access, care};
+use crate::patients::{self, access, care};
 use crate::scheduling::slots::locking;
 use crate::scheduling::slots::releasing::release;
 
@@ -50,7 +49,7 @@ fn checked(reason: &str) -> Result<String> {
     let mut check = Check::new();
     let reason = check.field("/reason", text::lines(reason, REASON_LENGTH));
     check.done()?;
-    Ok(reason.unwrap_or_default())
+    reason.ok_or_else(|| Error::fault("a reason that kept the rules is missing"))
 }
 
 /// Takes a step other than booking and moving.
@@ -100,7 +99,7 @@ pub fn advance(
     let (was, is) = (before.visit(), Appointment { status, ..before.clone() }.visit());
     // The appointment claims the patient's time again, which may be in use by now; or the patient's flags follow it.
     if (status.is_live() && !before.status.is_live()) || was != is {
-        queries::lock_patient(tx.conn, before.patient_id)?;
+        patients::store::lock_visits(tx.conn, before.patient_id)?;
     }
     let is_cancelled = status == AppointmentStatus::Cancelled;
     if is_cancelled {
@@ -127,7 +126,7 @@ pub(super) fn circumstances(tx: &mut Tx<impl Principal>, found: &AppointmentDeta
         changed_at: status_changed_at(tx, &found.appointment)?,
         zone: found.location.zone()?,
         by_staff: tx.actor.is_staff(),
-        cancel_notice: SignedDuration::from_mins(found.visit_type.cancel_notice_minutes.into()),
+        cancel_until: found.visit_type.cancel_until(found.appointment.starts_at),
     })
 }
 

@@ -199,8 +199,9 @@ impl Worker {
     }
 }
 
-/// Combines equal requests without effect of callers without a session into one event with their number. Equal are operation, outcome,
-/// status, address, patients and object. An object that the caller names in the path is not in the event.
+/// Merges repeated requests that had no effect and came from callers without a session into one event with a count. Two requests are
+/// alike if operation, outcome, status, address, patients and object are equal. An object that the caller names in the path is not in
+/// the event.
 fn merge_repeats(events: Vec<Event>, sign: &impl Fn(Event) -> Event) -> Vec<Event> {
     let mut alike = HashMap::new();
     let mut kept: Vec<(Event, bool)> = Vec::with_capacity(events.len());

@@ -1,5 +1,5 @@
-//! Compares the triggers and rules of the audit tables with those of the migrations. Another one could drop or change events unnoticed,
-//! and without one of them events could be changed.
+//! Compares the triggers and rules of the audit tables with those of the migrations. An extra one could drop or change events unnoticed;
+//! a missing one would allow changes.
 
 use std::collections::BTreeSet;
 use std::fmt;

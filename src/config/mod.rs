@@ -100,7 +100,7 @@ pub struct Settings {
 
     /// Maximum number of upcoming appointments that a patient can book online (1 to 100).
     ///
-    /// Three times as many apply to all patients together that one account added. Staff are not limited.
+    /// All patients added by one account may together have three times as many. Staff are not limited.
     #[arg(long, env, global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_open_bookings: u16,
 

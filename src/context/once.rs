@@ -17,7 +17,7 @@ use crate::ids::{PatientId, UserId};
 use crate::periodic;
 use crate::sealed::{Place, Sealed};
 
-/// How long a stored result is kept at least.
+/// How long a stored result is kept: twice the 24 hours that the API promises.
 pub const KEPT_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(48);
 
 /// Decides whether a repeat may have the stored result, which is about this patient.

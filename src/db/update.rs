@@ -1,4 +1,4 @@
-//! `UPDATE` statements that stay prepared. diesel prepares its own ones in every run, because the set columns could
+//! `UPDATE` statements that stay prepared. diesel prepares its own again on each call, because the set columns could
 //! differ.
 
 use diesel::backend::Backend;

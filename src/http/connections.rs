@@ -1,9 +1,9 @@
 //! The open connections of a listener, limited in all and per client, so that no client takes the place of all others.
 //!
-//! A new connection is never rejected for one that only waits. If a limit is reached, the server closes the connection
+//! A waiting connection never causes a new one to be rejected. If a limit is reached, the server closes the connection
 //! that has kept it waiting longest: idle between requests, sending a request, or not reading a response. A connection
-//! whose request the server works on is never closed. A new connection is rejected only if the server works for all
-//! others.
+//! whose request the server works on is never closed. A new connection is rejected only if every other one
+//! is being served.
 //!
 //! The same applies within one address, because a clinic's staff and patients may share one. A crowd behind that
 //! address closes its own silent connections, and other addresses are not affected.
@@ -58,7 +58,7 @@ impl Connections {
     }
 
     /// Accepts a new connection. If a limit is reached, closes the connection that has kept the server waiting longest.
-    /// Returns none if the server works for all that could be closed. Then the new connection must be closed.
+    /// Returns none if every connection that could be closed is being served. Then the new connection must be closed.
     pub fn admit(&self, peer: Option<IpAddr>) -> Option<ConnectionPlace> {
         let Inner { max, max_by_client, metrics, .. } = &*self.0;
         let client = peer.filter(|peer| !self.0.proxies.as_ref().is_some_and(|proxies| proxies.contains(*peer)));

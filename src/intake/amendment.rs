@@ -26,7 +26,7 @@ const REASON_LENGTH: usize = 500;
 /// A correction of a submitted intake.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"answers": {"symptoms": {"symptom_onset_date": "2008"}}, "reason": "The year was mistaken."}))]
+#[schema(example = json!({"answers": {"symptoms": {"symptom_onset_date": "2008"}}, "reason": "The year was wrong."}))]
 pub struct AmendIntakeRequest {
     /// The answers to change (RFC 7396), as when a draft is saved.
     #[schema(value_type = rls::Answers)]

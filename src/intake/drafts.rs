@@ -178,7 +178,7 @@ pub fn update(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, patch: &Value) -> R
     let answers = patched(tx.env, &before, patch)?;
     let saved = Intake {
         answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
-        // The present form checks a draft, whatever its version was when the draft was begun.
+        // The current form checks a draft, whatever its version was when the draft was begun.
         form_version: rls::FORM_VERSION.to_owned(),
         authored_at: tx.now,
         updated_by: tx.actor.user_id,

@@ -5,7 +5,7 @@
 use diesel::prelude::*;
 
 use crate::clock::Timestamp;
-use crate::db::schema::{appointments, intake_flags, patients};
+use crate::db::schema::{appointments, intake_flags};
 use crate::db::update::update;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
@@ -28,14 +28,6 @@ pub struct Visit {
 
 /// The owner of a flag: the practitioner, and the visit through which the practitioner owns it.
 pub type Owner = (PractitionerId, AppointmentId);
-
-/// Locks a patient, so that changes of the patient's visits and flags wait for each other.
-pub fn lock(tx: &mut Conn, patient: PatientId) -> Result<()> {
-    if let Conn::Postgres(pg) = tx {
-        let _: PatientId = patients::table.find(patient).select(patients::id).for_no_key_update().first(pg)?;
-    }
-    Ok(())
-}
 
 /// Returns the owner of a flag that is raised now: the practitioner of the patient's next visit that gives a care relationship.
 pub fn next_owner(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<Option<Owner>> {

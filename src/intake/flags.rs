@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::ids::{AppointmentId, IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::messages::model::{Envelope, Mail, Recipient};
 use crate::messages::outbox;
+use crate::patients;
 use crate::sealed::{Place, Sealed};
 
 /// A row of a flag.
@@ -99,18 +100,18 @@ pub(super) fn staff_text(rule: &str, urgency: FlagUrgency) -> Option<String> {
 /// each urgent flag.
 pub fn follow_answers(tx: &mut Tx, intake: &Intake, raised: &[rls::Flag]) -> Result<()> {
     // No visit may hand over flags or take them back meanwhile.
-    flag_ownership::lock(tx.conn, intake.patient_id)?;
-    let present = of_intake(tx.conn, intake.id)?;
-    let mut known = Vec::with_capacity(present.len());
-    for flag in present {
+    patients::store::lock_visits(tx.conn, intake.patient_id)?;
+    let stored = of_intake(tx.conn, intake.id)?;
+    let mut known = Vec::with_capacity(stored.len());
+    for flag in stored {
         let rule = flag.open_rule(tx.env)?;
         let urgency = raised.iter().find(|raised| raised.rule.as_str() == rule).map(|raised| raised.urgency.into());
-        if let Some(mut next) = next(&flag, urgency, tx.now) {
-            if flag.acknowledged_at.is_some() && next.acknowledged_at.is_none() {
-                next = next.owned_by(owner_of_reopened(tx, &flag)?);
+        if let Some(mut changed) = next(&flag, urgency, tx.now) {
+            if flag.acknowledged_at.is_some() && changed.acknowledged_at.is_none() {
+                changed = changed.owned_by(owner_of_reopened(tx, &flag)?);
             }
-            announce(tx, &mut next)?;
-            diesel::update(intake_flags::table.find(next.id)).set(&next).execute(tx.conn)?;
+            announce(tx, &mut changed)?;
+            diesel::update(intake_flags::table.find(changed.id)).set(&changed).execute(tx.conn)?;
         }
         known.push(rule);
     }
@@ -154,11 +155,11 @@ fn owner_of_reopened(tx: &mut Tx, flag: &Flag) -> Result<Option<Owner>> {
     }
 }
 
-/// Returns the flag after a change of the answers, which now raise it with `present` urgency or not at all. Returns nothing if the
+/// Returns the flag after a change of the answers, which now raise it with this urgency or not at all. Returns nothing if the
 /// flag stays as it is.
-fn next(flag: &Flag, present: Option<FlagUrgency>, now: Timestamp) -> Option<Flag> {
+fn next(flag: &Flag, raised: Option<FlagUrgency>, now: Timestamp) -> Option<Flag> {
     let flag = flag.clone();
-    match (present, flag.withdrawn_at) {
+    match (raised, flag.withdrawn_at) {
         (None, Some(_)) => None,
         (None, None) => Some(Flag { withdrawn_at: Some(now), ..flag }),
         (Some(urgency), None) if urgency == flag.urgency => None,

@@ -49,7 +49,7 @@ pub struct ListedIntake {
     authored_at: Timestamp,
     /// When it was submitted.
     submitted_at: Option<Timestamp>,
-    /// When a practitioner reviewed the present answers.
+    /// When a practitioner reviewed the current answers.
     reviewed_at: Option<Timestamp>,
     /// When it was begun.
     created_at: Timestamp,
@@ -118,9 +118,9 @@ pub struct PatientIntakeFilter {
 pub struct IntakeFilter {
     /// The status.
     pub status: Option<IntakeStatus>,
-    /// Whether a practitioner has reviewed the present answers.
+    /// Whether a practitioner has reviewed the current answers.
     pub reviewed: Option<bool>,
-    /// The practitioner who has a care relationship with the patient through a visit: one to come, or one within the last 12 months (the
+    /// The practitioner who has a care relationship with the patient through a visit: an upcoming one, or one within the last 12 months (the
     /// setting `CARE_RELATION_MONTHS`).
     pub practitioner_id: Option<PractitionerId>,
     /// The earliest last change, inclusive. The next pass starts with the `next_updated_since` of the first page.
@@ -189,7 +189,7 @@ fn page(tx: &mut Tx, filter: &Filter, wanted: &Page) -> Result<IntakePage> {
         None => {}
     }
     if let Some(id) = filter.practitioner_id {
-        query = query.filter(intakes::patient_id.eq_any(care::patients_seen_by(id, care::since(tx.env))));
+        query = query.filter(intakes::patient_id.eq_any(care::patients_seen_by(id, care::care_window_start(tx.env))));
     }
     if let Some(since) = filter.updated_since {
         query = query.filter(intakes::updated_at.ge(since));

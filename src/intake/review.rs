@@ -21,7 +21,7 @@ use crate::ids::IntakeId;
 use crate::patients::care;
 use crate::sealed::Sealed;
 
-/// Decrypts the review of an intake's present answers.
+/// Decrypts the review of an intake's current answers.
 pub(super) fn open(env: &Env, intake: &Intake) -> Result<Option<rls::Review>> {
     intake.open_review(env)?.map(parse_stored).transpose()
 }
@@ -89,7 +89,7 @@ pub fn store_review(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, review: &Valu
 /// Review a submitted intake
 ///
 /// Practitioners only. States whether other conditions explain the symptoms, the class of the veins, the confirmed contributors and the
-/// plan. The review applies to the present answers. An earlier review is kept in the versions.
+/// plan. The review applies to the current answers. An earlier review is kept in the versions.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "review_intake",

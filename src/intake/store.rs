@@ -34,7 +34,7 @@ pub struct Intake {
     pub answers: Sealed<Answers>,
     /// What was computed when the answers were submitted, amended or reviewed, with the version of the rules.
     pub computed: Option<Sealed<Value>>,
-    /// The review of the present answers.
+    /// The review of the current answers.
     pub review: Option<Sealed<Value>>,
     /// Why it was entered in error.
     pub void_reason: Option<Sealed<String>>,
@@ -46,7 +46,7 @@ pub struct Intake {
     pub authored_at: Timestamp,
     /// The time of the submission.
     pub submitted_at: Option<Timestamp>,
-    /// The time of the review of the present answers.
+    /// The time of the review of the current answers.
     pub reviewed_at: Option<Timestamp>,
     /// The account that reviewed them.
     pub reviewed_by: Option<UserId>,
@@ -102,8 +102,8 @@ pub fn insert(conn: &mut Conn, intake: &Intake) -> Result<()> {
 /// [`Error::Retry`] if another transaction changed it although it should be locked.
 pub fn update(conn: &mut Conn, now: Timestamp, changed: Intake) -> Result<Intake> {
     let next = Intake { version: changed.version + 1, updated_at: now, ..changed };
-    let present = intakes::table.filter(intakes::id.eq(next.id)).filter(intakes::version.eq(changed.version));
-    if diesel::update(present).set(&next).execute(conn)? != 1 {
+    let current = intakes::table.filter(intakes::id.eq(next.id)).filter(intakes::version.eq(changed.version));
+    if diesel::update(current).set(&next).execute(conn)? != 1 {
         return Err(Error::Retry);
     }
     Ok(next)

@@ -48,7 +48,7 @@ fn place(column: &'static str, id: IntakeVersionId) -> Place {
     Place::new("intake_versions", column, id.0)
 }
 
-/// Keeps the present version of an intake that is about to be replaced.
+/// Saves the current version of an intake before it is replaced.
 pub(super) fn keep(tx: &mut Tx, intake: &Intake, reason: &str) -> Result<()> {
     let (env, id): (_, IntakeVersionId) = (tx.env, tx.env.new_id());
     // Encryption binds a value to its row, so the values are encrypted again for the new row.
@@ -90,7 +90,7 @@ pub(super) fn of_patient(conn: &mut Conn, patient: PatientId) -> Result<Vec<Inta
 #[derive(Serialize, ToSchema)]
 #[schema(as = IntakeVersion, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c57", "version": 2, "form_version": "1.1.0", "status": "completed",
-    "answers": {"symptoms": {"urge_to_move_legs": "yes"}}, "computed": null, "review": null, "reason": "The year was mistaken.",
+    "answers": {"symptoms": {"urge_to_move_legs": "yes"}}, "computed": null, "review": null, "reason": "The year was wrong.",
     "authored_at": "2026-03-02T14:00:00Z", "authored_by": "0199d0c2-1f00-7aaa-8000-000000000003", "reviewed_at": null,
     "reviewed_by": null, "replaced_at": "2026-03-03T14:00:00Z", "replaced_by": "0199d0c2-1f00-7aaa-8000-000000000003"
 }))]
@@ -157,7 +157,7 @@ impl IntakeVersionView {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct IntakeVersionPage {
-    /// The replaced versions, oldest first. The present version is the intake itself.
+    /// The replaced versions, oldest first. The current version is the intake itself.
     pub items: Vec<IntakeVersionView>,
     /// Always null: the list has one page.
     pub next_cursor: Option<String>,

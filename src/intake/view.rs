@@ -63,7 +63,7 @@ pub struct IntakeView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0)]
     pub urgent_flags: Option<u32>,
-    /// The review of the present answers. Practitioners only.
+    /// The review of the current answers. Practitioners only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub review: Option<rls::Review>,
@@ -77,7 +77,7 @@ pub struct IntakeView {
     pub authored_at: Timestamp,
     /// When it was submitted.
     pub submitted_at: Option<Timestamp>,
-    /// When a practitioner reviewed the present answers.
+    /// When a practitioner reviewed the current answers.
     pub reviewed_at: Option<Timestamp>,
     /// When it was begun.
     pub created_at: Timestamp,

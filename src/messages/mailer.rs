@@ -51,9 +51,9 @@ impl Mailer {
     ///
     /// # Errors
     /// The reason why the mail may not have been accepted.
-    pub async fn deliver(&self, mail: Email, name: &str) -> Result<(), Failure> {
+    pub async fn send(&self, mail: Email, name: &str) -> Result<(), Failure> {
         match &self.delivery {
-            Delivery::Smtp(smtp) => smtp.deliver(mail).await,
+            Delivery::Smtp(smtp) => smtp.send(mail).await,
             Delivery::Files(folder) => {
                 let (folder, name) = (folder.clone(), name.to_owned());
                 let written = tokio::task::spawn_blocking(move || write(&folder, &name, &mail.formatted())).await;
@@ -90,7 +90,7 @@ impl Smtp {
         Ok(Self { transport: Mutex::new(transport(&url)?), url, timeout: DELIVERY_TIMEOUT })
     }
 
-    async fn deliver(&self, mail: Email) -> Result<(), Failure> {
+    async fn send(&self, mail: Email) -> Result<(), Failure> {
         let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let eight_bit_address = !AsRef::<str>::as_ref(&mail.envelope().to()[0]).is_ascii();
         let mut sending = Box::pin(transport.send(mail));
@@ -217,13 +217,13 @@ mod tests {
         runtime().block_on(async {
             let mut smtp = Smtp::new(url.into()).expect("a URL");
             smtp.timeout = Duration::from_millis(200);
-            assert_eq!(smtp.deliver(mail("ann@example.org")).await, Err(Failure::Timeout));
+            assert_eq!(smtp.send(mail("ann@example.org")).await, Err(Failure::Timeout));
             tokio::time::sleep(Duration::from_millis(400)).await;
-            assert_eq!(smtp.deliver(mail("nobody@example.org")).await, Err(Failure::Smtp(550)));
-            assert_eq!(smtp.deliver(mail("ann@example.org")).await, Ok(()));
+            assert_eq!(smtp.send(mail("nobody@example.org")).await, Err(Failure::Smtp(550)));
+            assert_eq!(smtp.send(mail("ann@example.org")).await, Ok(()));
             // A connection returns to its pool a moment after its delivery.
             tokio::time::sleep(Duration::from_millis(50)).await;
-            assert_eq!(smtp.deliver(mail("ann@example.org")).await, Ok(()));
+            assert_eq!(smtp.send(mail("ann@example.org")).await, Ok(()));
         });
         // The last delivery uses the connection of the one before.
         assert_eq!(connections.load(Ordering::SeqCst), 3);
@@ -236,10 +236,10 @@ mod tests {
         let dropper = std::thread::spawn(move || drop(listener.accept()));
         runtime().block_on(async {
             let smtp = Smtp::new(url.into()).expect("a URL");
-            let failure = smtp.deliver(mail("ann@example.org")).await.expect_err("dropped");
+            let failure = smtp.send(mail("ann@example.org")).await.expect_err("dropped");
             assert!(matches!(failure, Failure::Connection | Failure::Protocol), "{failure}");
             dropper.join().expect("the listener closed");
-            assert_eq!(smtp.deliver(mail("ann@example.org")).await, Err(Failure::Connection));
+            assert_eq!(smtp.send(mail("ann@example.org")).await, Err(Failure::Connection));
         });
     }
 
@@ -269,7 +269,7 @@ mod tests {
         let mut settings = config().settings;
         settings.mail_dir = folder.path().join("a/mail");
         let mailer = Mailer::new(&settings).expect("a mailer");
-        runtime().block_on(mailer.deliver(mail("ann@example.org"), "m1")).expect("written");
+        runtime().block_on(mailer.send(mail("ann@example.org"), "m1")).expect("written");
         let names: Vec<_> = fs::read_dir(&settings.mail_dir)
             .expect("the folder")
             .map(|entry| entry.expect("an entry").file_name())

@@ -49,11 +49,11 @@ pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Mess
             to_send.push(message);
             continue;
         };
-        let with_it = selected.entry(mailbox.clone()).or_default();
-        let shared = with_it.iter().filter(|kind| kind.shares_budget_with(message.kind)).count();
+        let selected_for_mailbox = selected.entry(mailbox.clone()).or_default();
+        let shared = selected_for_mailbox.iter().filter(|kind| kind.shares_budget_with(message.kind)).count();
         match decide(tx, env, &message, &mailbox, shared, now)? {
             Decision::Send => {
-                with_it.push(message.kind);
+                selected_for_mailbox.push(message.kind);
                 to_send.push(message);
             }
             Decision::Drop => drop_message(tx, &message, now)?,
@@ -68,7 +68,7 @@ fn decide(
     env: &Env,
     message: &Message,
     mailbox: &str,
-    with_it: usize,
+    sent_together: usize,
     now: Timestamp,
 ) -> Result<Decision> {
     if let Some(appointment) = message.appointment_id
@@ -78,7 +78,7 @@ fn decide(
     {
         return Ok(Decision::Drop);
     }
-    let Some(until) = busy_until(tx, env, message, mailbox, with_it, now)? else { return Ok(Decision::Send) };
+    let Some(until) = busy_until(tx, env, message, mailbox, sent_together, now)? else { return Ok(Decision::Send) };
     // Every alert says the same: look at the worklist. The last one that waits is enough.
     if message.kind == MessageKind::StaffAlert && has_newer_alert(tx, message, mailbox)? {
         return Ok(Decision::Drop);
@@ -141,14 +141,14 @@ fn is_unannounced(
     Ok(!others.is_empty() && others.iter().all(was_not_sent))
 }
 
-/// Returns until when the mailbox gets no further mail of this limit, if so. `with_it` other mails are sent together
+/// Returns until when the mailbox gets no further mail of this limit, if so. `sent_together` other mails are sent together
 /// with this one.
 fn busy_until(
     tx: &mut Conn,
     env: &Env,
     message: &Message,
     mailbox: &str,
-    with_it: usize,
+    sent_together: usize,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
     let most = usize::from(env.config.settings.max_notices_per_hour);
@@ -163,13 +163,14 @@ fn busy_until(
         .select(messages::sent_at)
         .load(tx)?;
     let sent: Vec<Timestamp> = sent.into_iter().flatten().collect();
-    if sent.len() + with_it >= most {
+    if sent.len() + sent_together >= most {
         // When this older message leaves the hour, the new one fits.
-        let oldest_counted = most.checked_sub(with_it + 1).and_then(|index| sent.get(index)).copied().unwrap_or(now);
+        let oldest_counted =
+            most.checked_sub(sent_together + 1).and_then(|index| sent.get(index)).copied().unwrap_or(now);
         return Ok(Some(oldest_counted.plus(WINDOW)));
     }
     let delayed_until = message.created_at.plus(BUSY_DELAY);
-    Ok((sent.len() + with_it >= most.div_ceil(3) && now < delayed_until).then_some(delayed_until))
+    Ok((sent.len() + sent_together >= most.div_ceil(3) && now < delayed_until).then_some(delayed_until))
 }
 
 fn drop_message(tx: &mut Conn, message: &Message, now: Timestamp) -> Result<()> {

@@ -109,7 +109,7 @@ pub async fn send_batch(env: &Env, mailer: &Mailer) -> Result<usize> {
             Ok((leased.len(), pacing::select(tx, &shared, leased)?))
         })
         .await?;
-    join_all(to_send.into_iter().map(|message| deliver(env, mailer, message, phone.as_ref()))).await;
+    join_all(to_send.into_iter().map(|message| send_and_store(env, mailer, message, phone.as_ref()))).await;
     Ok(count)
 }
 
@@ -119,8 +119,8 @@ async fn catching_panics(sending: impl Future<Output = Result<(), Failure>>) -> 
 }
 
 /// Sends one message and stores the outcome.
-async fn deliver(env: &Env, mailer: &Mailer, message: Message, phone: Option<&Telephone>) {
-    let sent = catching_panics(send(env, mailer, &message, phone)).await;
+async fn send_and_store(env: &Env, mailer: &Mailer, message: Message, phone: Option<&Telephone>) {
+    let sent = catching_panics(compose_and_send(env, mailer, &message, phone)).await;
     let now = env.now();
     let outcome = match sent {
         Ok(()) => Outcome::Sent,
@@ -150,7 +150,12 @@ async fn deliver(env: &Env, mailer: &Mailer, message: Message, phone: Option<&Te
     }
 }
 
-async fn send(env: &Env, mailer: &Mailer, message: &Message, phone: Option<&Telephone>) -> Result<(), Failure> {
+async fn compose_and_send(
+    env: &Env,
+    mailer: &Mailer,
+    message: &Message,
+    phone: Option<&Telephone>,
+) -> Result<(), Failure> {
     if message.attempts > super::retry::MAX_ATTEMPTS {
         return Err(Failure::Interrupted);
     }
@@ -159,7 +164,7 @@ async fn send(env: &Env, mailer: &Mailer, message: &Message, phone: Option<&Tele
         Failure::Sealed
     })?;
     let email = compose::compose(&env.config, &mailer.sender, message, &mail, phone, env.now())?;
-    mailer.deliver(email, &message.mail_id()).await
+    mailer.send(email, &message.mail_id()).await
 }
 
 async fn update_metrics(env: &Env) {

@@ -64,11 +64,11 @@ pub fn gives_care(status: &str, self_placed: bool) -> bool {
 }
 
 /// Returns the time since which a visit gives a care relationship (`CARE_RELATION_MONTHS`).
-pub fn since(env: &Env) -> Timestamp {
+pub fn care_window_start(env: &Env) -> Timestamp {
     months_before(env.now(), env.config.settings.care_relation_months)
 }
 
-/// The ids of the patients with whom a practitioner has a care relationship through a visit after `since` or to come, as a sub-query.
+/// The ids of the patients with whom a practitioner has a care relationship through a visit after `since` or an upcoming one, as a sub-query.
 #[diesel::dsl::auto_type(no_type_alias)]
 pub fn patients_seen_by(practitioner: PractitionerId, since: Timestamp) -> _ {
     appointments::table
@@ -78,11 +78,11 @@ pub fn patients_seen_by(practitioner: PractitionerId, since: Timestamp) -> _ {
         .select(appointments::patient_id)
 }
 
-/// The condition that a practitioner has a care relationship with the patient of a query's row: through a visit after [`since`] or to
-/// come, or because they own an open flag through a visit. A condition on one patient, for which [`patients_seen_by`] would load all.
+/// The condition that a practitioner has a care relationship with the patient of a query's row: through a visit after
+/// [`care_window_start`] or an upcoming one, or because they own an open flag through a visit. A condition on one patient, for which [`patients_seen_by`] would load all.
 macro_rules! treated_by {
     ($env:expr, $practitioner:expr) => {{
-        let since = since($env);
+        let since = care_window_start($env);
         let visits = || {
             appointments::patient_id
                 .eq(patients::id)
@@ -205,7 +205,7 @@ pub fn was_chosen(conn: &mut Conn, env: &Env, practitioner: PractitionerId, pati
         .filter(appointments::practitioner_id.eq(practitioner))
         .filter(appointments::status.ne("cancelled"))
         .filter(appointments::self_placed.eq(false))
-        .filter(appointments::starts_at.ge(since(env)));
+        .filter(appointments::starts_at.ge(care_window_start(env)));
     Ok(visits.select(appointments::patient_id).first::<PatientId>(conn).optional()?.is_some())
 }
 

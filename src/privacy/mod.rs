@@ -1,5 +1,5 @@
 //! Data protection: the [`export`] of everything stored about a patient, and the deletion of data after its [`retention`] period. Owns no
-//! tables. It is above all other domain modules, because it asks each of them.
+//! tables. It is above all other domain modules, because it uses all of them.
 
 pub mod export;
 pub mod records;

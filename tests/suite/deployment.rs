@@ -85,7 +85,7 @@ fn accepts(arguments: &[&str]) -> bool {
 }
 
 #[test]
-fn the_unit_has_known_directives_only_and_starts_the_program_as_it_wants_to_be_started() {
+fn the_unit_has_known_directives_only_and_starts_the_program_with_arguments_it_accepts() {
     for (section, directive, value) in unit() {
         let known = DIRECTIVES.iter().find(|(name, _)| *name == section);
         let (_, directives) = known.unwrap_or_else(|| panic!("no section [{section}]"));

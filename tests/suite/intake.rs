@@ -201,7 +201,7 @@ both! {
         let seen = ann.get(&path).await;
         assert!(!seen.text.contains("CANARY-PLAN") && seen.body["reviewed_at"].is_string(), "{}", seen.text);
 
-        let amendment = json!({"answers": {"symptoms": {"symptom_onset_date": "2008"}}, "reason": "The year was mistaken."});
+        let amendment = json!({"answers": {"symptoms": {"symptom_onset_date": "2008"}}, "reason": "The year was wrong."});
         desk.post(&format!("{path}/amend"), amendment.clone()).await.problem(403, "role_forbidden");
         ann.post(&format!("{path}/amend"), json!({"answers": {}})).await.invalid("/reason", "required");
         ann.post(&format!("{path}/amend"), json!({"answers": {"symptoms": {"worse_at_rest": null}}, "reason": "x"})).await
@@ -214,7 +214,7 @@ both! {
         let kept = doctor.get(&format!("{path}/versions")).await.items();
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0]["answers"]["symptoms"]["symptom_onset_date"], "2009");
-        assert_eq!((kept[0]["reason"].clone(), kept[0]["review"]["plan_note"].clone()), (json!("The year was mistaken."), json!("Iron CANARY-PLAN.")));
+        assert_eq!((kept[0]["reason"].clone(), kept[0]["review"]["plan_note"].clone()), (json!("The year was wrong."), json!("Iron CANARY-PLAN.")));
         assert_eq!(kept[0]["computed"]["irlssg_criteria_met"], true);
         assert_eq!(doctor.get(&path).await.body["computed"]["irlssg_criteria_met"], Value::Null, "the new answers wait for a review");
 

@@ -78,7 +78,7 @@ pub(super) async fn a_busy_week(app: &App, clinic: &Clinic) -> Vec<Value> {
 }
 
 both! {
-    async fn the_desk_moves_the_visits_of_a_sick_practitioner_two_of_patients_with_one_name(app: App) {
+    async fn the_desk_moves_a_sick_practitioners_visits_even_of_patients_with_the_same_name(app: App) {
         let clinic = app.clinic().await;
         let (admin, desk) = (app.admin().await, app.desk().await);
         let types = [clinic.new_visit.as_str(), &clinic.follow_up, &clinic.check];

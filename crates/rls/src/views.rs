@@ -41,9 +41,10 @@ pub struct View {
     pub urgent_flags: Option<bool>,
 }
 
-/// Rules about private answers. Guardians of minors do not see their flags.
-const PRIVATE_RULES: &[Rule] =
-    &[Rule::SelfHarmThoughts, Rule::PregnancyMedication, Rule::OpioidAlcohol, Rule::ImpulseBehavior];
+/// Returns whether a rule looks at a field that is hidden from guardians of minors, who then do not see its flag.
+fn is_private(rule: Rule) -> bool {
+    rule.definition().inputs.iter().any(|field| hidden_from_guardians(field))
+}
 
 /// Returns whether a pointer into the intake leads to a field that is hidden from guardians of minors.
 fn hidden_place(pointer: &str) -> bool {
@@ -71,7 +72,7 @@ pub fn view(viewer: Viewer, submitted: bool, answers: &Value, computed: &Compute
         Viewer::GuardianOfMinor | Viewer::GivenForMinor => View {
             answers: Some(without_private(answers)),
             issues: computed.issues.iter().filter(|issue| !hidden_place(&issue.pointer)).cloned().collect(),
-            flags: computed.flags.iter().filter(|flag| !PRIVATE_RULES.contains(&flag.rule)).copied().collect(),
+            flags: computed.flags.iter().filter(|flag| !is_private(flag.rule)).copied().collect(),
             ..all
         },
         Viewer::Desk if submitted => {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub struct Picture {
     /// The title.
     pub title: String,
-    /// The present day, at which the picture ends.
+    /// The current day, at which the picture ends.
     pub today: Date,
     /// Severity totals, 0 to 40, by day.
     pub severity: Vec<(Date, f64)>,

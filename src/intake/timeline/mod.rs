@@ -27,7 +27,7 @@ pub struct PatientTimeline {
     pub timeline: Timeline,
     /// The patient's name and medical record number.
     pub title: String,
-    /// The present day at the patient's place of care.
+    /// The current day at the patient's place of care.
     pub today: Date,
 }
 

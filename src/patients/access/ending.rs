@@ -133,7 +133,7 @@ pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection)
             if grant::lock(tx.conn, (link.user_id, link.patient_id))?.is_some() {
                 return stop(tx, link.patient_id, link.user_id);
             }
-            grant::object(tx, link.ended(tx.now))
+            grant::record_objection(tx, link.ended(tx.now))
         })
         .await
 }

@@ -53,8 +53,8 @@ fn needs_second_person(
 ) -> Result<bool> {
     let is_expected = match relation {
         Relation::Oneself => {
-            let is_records = patient.email_confirmed && patient.email_key.as_deref() == Some(giver.email_key);
-            is_records && giver.decided_at < patient.created_at.plus(NEW_FOR)
+            let is_records_address = patient.email_confirmed && patient.email_key.as_deref() == Some(giver.email_key);
+            is_records_address && giver.decided_at < patient.created_at.plus(NEW_FOR)
         }
         _ => calendar.is_minor(patient, tx.now),
     };
@@ -107,9 +107,9 @@ pub fn give(
         (None, None) => false,
     };
     // The second person must not be the one whose grant made it wait.
-    let first = if pending { same } else { active };
-    let given = first.map_or(now, |was| was.created_at);
-    let end = calendar.end(relation, patient.date_of_birth, given);
+    let continued = if pending { same } else { active };
+    let given_at = continued.map_or(now, |was| was.created_at);
+    let end = calendar.end(relation, patient.date_of_birth, given_at);
     let verified = by.is_some() || relation == Relation::Oneself;
     let access = Access {
         user_id: user,
@@ -117,8 +117,8 @@ pub fn give(
         relation,
         verified_at: verified.then_some(now),
         verified_by: by,
-        granted_by: first.map_or(by, |was| was.granted_by),
-        created_at: given,
+        granted_by: continued.map_or(by, |was| was.granted_by),
+        created_at: given_at,
         ends_on: end.map(|end| end.on),
         ends_at: end.map(|end| end.at),
         end_told_at: was.as_ref().filter(|was| was.ends_on == end.map(|end| end.on)).and_then(|was| was.end_told_at),
@@ -202,7 +202,7 @@ pub fn stop(tx: &mut Tx<impl Principal>, user: UserId, patient: PatientId) -> Re
 }
 
 /// Notes an objection to access that staff have taken away: as stopped access, which staff see, and which guards the record.
-pub fn object(tx: &mut Tx<impl Principal>, ended: Access) -> Result<()> {
+pub fn record_objection(tx: &mut Tx<impl Principal>, ended: Access) -> Result<()> {
     let row = Access { stopped_at: Some(tx.now), ..ended };
     diesel::insert_into(patient_access::table).values(&row).execute(tx.conn)?;
     guarding::begin(tx, row.patient_id)

@@ -157,6 +157,17 @@ pub fn lock(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<
     locked!(conn, patient.filter(patients::id.eq_any(access::patients_of(actor.user_id, env.now()))))
 }
 
+/// Makes changes of one patient's visits and flags wait for each other.
+///
+/// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted
+/// would wait for each other until PostgreSQL notices the deadlock.
+pub fn lock_visits(conn: &mut Conn, id: PatientId) -> Result<()> {
+    if let Conn::Postgres(conn) = conn {
+        let _: PatientId = patients::table.find(id).select(patients::id).for_no_key_update().first(conn)?;
+    }
+    Ok(())
+}
+
 /// Like [`lock`]. For an actor who is not staff it also locks the account, for what is counted by account.
 ///
 /// # Errors

@@ -135,7 +135,7 @@ pub(super) fn own_address(patient: &mut NewPatient, account: &EmailAddress) -> R
     }
 }
 
-/// Registers a patient, unless the address has an account already. `typed` is the registration as JSON; it waits in its link if
+/// Registers a patient, unless the address has an account already. `body_json` is the registration as JSON; it waits in its link if
 /// another caller's registration of the address is stored.
 ///
 /// # Errors
@@ -145,11 +145,11 @@ pub async fn register(
     once: Once<Anonymous>,
     origin: &Origin,
     new: NewRegistration,
-    typed: String,
+    body_json: String,
 ) -> Result<()> {
     let registration = new.checked(ProfileContext::load(context).await?)?;
     let requester = Requester::new(&context.env, &registration.email.key(), origin);
-    let registered = context.change_once(once, move |tx| registration.store_and_mail(tx, &typed, &requester));
+    let registered = context.change_once(once, move |tx| registration.store_and_mail(tx, &body_json, &requester));
     accounts::uniform_delay(registered).await
 }
 
@@ -172,8 +172,8 @@ impl Registration {
     }
 
     /// Reads a registration that waited in its link; none if it no longer keeps the rules.
-    fn waiting(typed: &str, context: ProfileContext) -> Option<Self> {
-        serde_json::from_str::<NewRegistration>(typed).ok()?.checked(context).ok()
+    fn parse_waiting(body_json: &str, context: ProfileContext) -> Option<Self> {
+        serde_json::from_str::<NewRegistration>(body_json).ok()?.checked(context).ok()
     }
 
     /// Replaces what an account that was never verified has created.
@@ -193,7 +193,7 @@ impl Registration {
         Ok(patient.id)
     }
 
-    fn store_and_mail(&self, tx: &mut Tx<Anonymous>, typed: &str, requester: &Requester) -> Result<()> {
+    fn store_and_mail(&self, tx: &mut Tx<Anonymous>, body_json: &str, requester: &Requester) -> Result<()> {
         let (user, patient) = match accounts::store::find_by_email(tx.conn, &self.email.key())? {
             None => {
                 // Other spellings of the mailbox may have used up its limit.
@@ -222,7 +222,7 @@ impl Registration {
                     return tx.unchanged();
                 }
                 if links::belongs_to_another(tx.conn, known.id, requester, tx.now)? {
-                    let token = links::issue_waiting(tx.conn, tx.env, known.id, requester, typed)?;
+                    let token = links::issue_waiting(tx.conn, tx.env, known.id, requester, body_json)?;
                     let recipient = Recipient {
                         name: self.name.clone(),
                         email: Some(self.email.as_str().to_owned()),
@@ -267,7 +267,8 @@ pub(super) async fn create_registration(
     origin: Origin,
     body: Body<NewRegistration>,
 ) -> Result<HttpResponse> {
-    let typed = String::from_utf8(body.raw.to_vec()).map_err(|error| Error::internal("read a body again", error))?;
-    register(&context, key.once(&body.raw), &origin, body.value, typed).await?;
+    let body_json =
+        String::from_utf8(body.raw.to_vec()).map_err(|error| Error::internal("read a body again", error))?;
+    register(&context, key.once(&body.raw), &origin, body.value, body_json).await?;
     Ok(response::accepted())
 }

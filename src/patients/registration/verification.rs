@@ -66,7 +66,7 @@ pub async fn verify(
         // It kept the rules when it was typed; a newer version of the service may have others.
         Some(typed) => {
             let profile_context = ProfileContext::load(context).await?;
-            Some(Registration::waiting(&typed, profile_context).ok_or_else(one_time::not_good)?)
+            Some(Registration::parse_waiting(&typed, profile_context).ok_or_else(one_time::not_good)?)
         }
         None => None,
     };

@@ -1,4 +1,4 @@
-//! A visit type as it is stored, with the rules for its values.
+//! A visit type as it is stored, and what follows from its values.
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
@@ -46,6 +46,11 @@ impl VisitType {
     /// Returns the earliest start of a visit that a patient books now.
     pub fn earliest_for_patients(&self, now: Timestamp) -> Timestamp {
         now.plus(SignedDuration::from_mins(self.booking_notice_minutes.into()))
+    }
+
+    /// Returns the time until which patients may cancel or move a visit online.
+    pub fn cancel_until(&self, starts_at: Timestamp) -> Timestamp {
+        starts_at.minus(SignedDuration::from_mins(self.cancel_notice_minutes.into()))
     }
 }
 

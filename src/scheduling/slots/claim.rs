@@ -36,12 +36,12 @@ pub struct Claim {
     hold_id: Option<HoldId>,
 }
 
-/// An appointment that gives up its present time for the claimed one. The two may overlap.
+/// An appointment that gives up its current time for the claimed one. The two may overlap.
 #[derive(Debug, Clone, Copy)]
 pub struct Moving {
     /// The appointment.
     pub appointment_id: AppointmentId,
-    /// Its present time.
+    /// Its current time.
     pub from: SlotRange,
 }
 

@@ -25,7 +25,7 @@ use crate::ids::{HoldId, SlotId, UserId, VisitTypeId};
 use crate::scheduling::setup::location;
 
 /// How long a hold lasts from its creation or renewal.
-const LASTS: SignedDuration = SignedDuration::from_mins(10);
+const DURATION: SignedDuration = SignedDuration::from_mins(10);
 
 /// A hold's row.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -157,7 +157,7 @@ pub(in crate::scheduling) fn end(conn: &mut Conn, ended: &[HoldId], now: Timesta
     Ok(())
 }
 
-/// Holds the slots of a visit in place of the account's present hold.
+/// Holds the slots of a visit in place of the account's current hold.
 ///
 /// # Errors
 /// The conflicts of the endpoint.
@@ -192,7 +192,7 @@ fn insert(tx: &mut Tx, slot_id: SlotId, visit_type_id: VisitTypeId) -> Result<Ve
         user_id: tx.actor.user_id,
         slot_id,
         visit_type_id: offer.visit_type.id,
-        expires_at: tx.now.plus(LASTS),
+        expires_at: tx.now.plus(DURATION),
         renewed: false,
         created_at: tx.now,
     };
@@ -253,7 +253,7 @@ fn extend(tx: &mut Tx, id: HoldId) -> Result<Versioned<HoldView>> {
     }
     locking::lock(tx.conn, &[], Some(id))?;
     hold.renewed = true;
-    hold.expires_at = tx.now.plus(LASTS);
+    hold.expires_at = tx.now.plus(DURATION);
     let unchanged = holds::table.find(id).filter(holds::renewed.eq(false));
     let renewal = (holds::renewed.eq(true), holds::expires_at.eq(hold.expires_at));
     if diesel::update(unchanged).set(renewal).execute(tx.conn)? == 0 {

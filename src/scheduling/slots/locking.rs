@@ -48,7 +48,7 @@ pub fn range_of_visit(slot: &Slot, duration_minutes: i32) -> SlotRange {
 }
 
 /// Locks the slots of a visit that starts in `first`, free or not, and returns them in order. For a move, also locks the slots of
-/// the present time `before`.
+/// the current time `before`.
 ///
 /// # Errors
 /// The conflict `slot_taken` if the first slot was deleted before it was locked.

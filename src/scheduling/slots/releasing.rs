@@ -36,7 +36,7 @@ pub(super) fn delete_unplanned(conn: &mut Conn, released: &[Slot]) -> Result<()>
     let planned = stored_plan::load(conn, &practitioner, from)?.planned(from, to);
     let unplanned: Vec<SlotId> = released
         .iter()
-        .filter(|slot| slot.practitioner_id == practitioner.id && !planned.gives(&slot.time_range()))
+        .filter(|slot| slot.practitioner_id == practitioner.id && !planned.contains(&slot.time_range()))
         .map(|slot| slot.id)
         .collect();
     if !unplanned.is_empty() {

@@ -26,7 +26,7 @@ pub struct Slot {
     pub ends_at: Timestamp,
     /// The appointment that it is booked for.
     pub appointment_id: Option<AppointmentId>,
-    /// The present or a lapsed hold; see `held_until`.
+    /// The current or a lapsed hold; see `held_until`.
     pub hold_id: Option<HoldId>,
     /// The time at which the hold lapses.
     pub held_until: Option<Timestamp>,

@@ -89,7 +89,7 @@ pub async fn tamper_with(app: &App, change: impl Fn(&mut Conn) -> legwork::error
                     |state: &str| TABLES.map(|table| format!("ALTER TABLE {table} {state} TRIGGER ALL")).join(";");
                 tx.batch_execute(&set("DISABLE"))?;
                 change(tx)?;
-                tx.batch_execute(&set("ENABLE"))?;
+                tx.batch_execute(&set("ENABLE ALWAYS"))?;
             }
             Conn::Sqlite(_) => {
                 let triggers = load_triggers(tx)?;

@@ -1,6 +1,6 @@
-//! A practitioner's plan, and the slots that it gives. Pure.
+//! A practitioner's plan, and the slots that it contains. Pure.
 //!
-//! **A plan gives weekly hours and extra hours, without time off and closures.** Slots are cut from the start of each opening
+//! **A plan contains weekly hours and extra hours, without time off and closures.** Slots are cut from the start of each opening
 //! ([`super::weekly`]). Extra hours add only time that the weekly hours do not open, and are cut from the start of that time. An
 //! absence removes every slot that it overlaps and moves none, so that booked slots around it stay in the grid.
 
@@ -60,7 +60,7 @@ pub struct Plan {
     pub absences: Vec<Absence>,
 }
 
-/// The times that a plan gives within a span.
+/// The times that a plan contains within a span.
 #[derive(Debug, Clone)]
 pub struct PlannedTime {
     /// The slots, in order and without overlaps.
@@ -155,8 +155,8 @@ fn without(range: &TimeRange, taken: &[TimeRange]) -> Vec<TimeRange> {
 }
 
 impl PlannedTime {
-    /// Whether the plan gives exactly this slot.
-    pub fn gives(&self, slot: &TimeRange) -> bool {
+    /// Whether the plan contains exactly this slot.
+    pub fn contains(&self, slot: &TimeRange) -> bool {
         self.slots.binary_search(slot).is_ok()
     }
 

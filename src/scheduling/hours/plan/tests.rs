@@ -170,7 +170,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn the_slots_are_the_openings_cut_from_their_starts_without_those_that_an_absence_overlaps((day, plan) in any_plan()) {
+    fn slots_are_cut_from_openings_and_skip_absences((day, plan) in any_plan()) {
         let ticks = -900..2600_i64;
         let openings = openings(&plan, day, ticks.clone());
         let mut expected = Vec::new();

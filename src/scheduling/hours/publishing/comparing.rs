@@ -28,11 +28,11 @@ impl SlotChanges {
     }
 }
 
-/// Compares the slots that the plan gives with the stored ones of one practitioner. `wanted` start after `now`; both lists are in
+/// Compares the slots that the plan contains with the stored ones of one practitioner. `wanted` start after `now`; both lists are in
 /// order and have no overlaps. `why_not_covered` tells why the plan does not cover a time, however its slots are cut.
 ///
 /// A blocked slot stays during time off and closures, because these can be deleted again. It also stays while it overlaps a slot that
-/// the plan gives, because the block refers to the practitioner's time and not to how the time is cut.
+/// the plan contains, because the block refers to the practitioner's time and not to how the time is cut.
 pub(super) fn compare(
     wanted: &[TimeRange],
     why_not_covered: impl Fn(&TimeRange) -> Option<AttentionReason>,
