@@ -25,7 +25,8 @@ const POSTGRES: &str = "WITH tables AS (SELECT oid, relname::text AS name, relro
     UNION ALL SELECT tables.name || ' ' || r.rulename::text, 'rule' FROM tables JOIN pg_rewrite r ON r.ev_class = tables.oid \
     UNION ALL SELECT name || ' row security', 'enabled' FROM tables WHERE relrowsecurity";
 
-/// The triggers of the migrations for PostgreSQL: table, rest of the name, event and function. All are enabled and run before the event.
+/// The triggers of the migrations for PostgreSQL: table, rest of the name, event and function. All are always enabled (`A`), and run before
+/// the event.
 /// A database cannot say what the migrations created, because it may have been changed before the service started.
 const POSTGRES_TRIGGERS: [(&str, &str, &str, &str); 11] = [
     ("audit_event_patients", "append_only", "UPDATE", "audit_append_only"),
@@ -135,7 +136,7 @@ fn known_on_postgres() -> Result<&'static Known, String> {
         let level = if event == "TRUNCATE" { "STATEMENT" } else { "ROW" };
         let (name, code) = (format!("{table}_{suffix}"), code(function)?);
         let text = format!(
-            "O CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH {level} EXECUTE FUNCTION {function}() plpgsql{code}"
+            "A CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH {level} EXECUTE FUNCTION {function}() plpgsql{code}"
         );
         Ok(Trigger { name: format!("{table} {name}"), text })
     };

@@ -292,6 +292,9 @@ fn print_openapi(check: Option<std::path::PathBuf>) -> Result<(), String> {
 
 async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), String> {
     config.check_listen_addr()?;
+    if options.demo {
+        demo::check_addresses(&config.settings)?;
+    }
     server::prepare_schema(&config, !options.no_migrate)?;
     triggers::reject_differences(&mut db::connect(&config.target)?)?;
     if !options.demo {

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 
 use crate::actor::Role;
 use crate::audit;
+use crate::config::Settings;
 use crate::db::schema::{counters, locations, users};
 use crate::db::{self, Conn, Target, migrate};
 use crate::env::Env;
@@ -33,10 +34,6 @@ const OLDEST_EVENT: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// # Errors
 /// A text for the operator.
 pub async fn fill(env: &Env) -> Result<(), String> {
-    let settings = &env.config.settings;
-    if [Some(settings.listen_addr), settings.health_addr].iter().flatten().any(|addr| !addr.ip().is_loopback()) {
-        return Err("--demo has published passwords, so it listens on loopback addresses only".into());
-    }
     // If several start at the same time, one fills the database, and the others find the demo.
     let _lock = migrate::lock_alone(&env.config.target)?;
     let shared = env.clone();
@@ -47,6 +44,17 @@ pub async fn fill(env: &Env) -> Result<(), String> {
     if filled {
         env.mail_written.notify_one();
         tracing::info!("filled the database with the demo clinic");
+    }
+    Ok(())
+}
+
+/// Rejects addresses that others reach.
+///
+/// # Errors
+/// A text for the operator.
+pub fn check_addresses(settings: &Settings) -> Result<(), String> {
+    if [Some(settings.listen_addr), settings.health_addr].iter().flatten().any(|addr| !addr.ip().is_loopback()) {
+        return Err("--demo has published passwords, so it listens on loopback addresses only".into());
     }
     Ok(())
 }

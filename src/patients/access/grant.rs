@@ -172,10 +172,15 @@ pub fn confirm(tx: &mut Tx, user: UserId, patient: PatientId) -> Result<Access> 
 /// Requires that the actor is another person than the one who gave the access, and than those whose changes guard the record.
 fn require_second_person(tx: &mut Tx, access: &Access) -> Result<()> {
     let refusal = |detail| Err(Error::forbidden("second_person_required", detail));
-    for first in [Some(access.user_id), access.granted_by].into_iter().flatten() {
-        if second_person::is_same(tx.conn, first, tx.actor.user_id)? {
-            return refusal("You gave this access. Another member of the staff must confirm it.");
-        }
+    if second_person::is_same(tx.conn, access.user_id, tx.actor.user_id)? {
+        return refusal(
+            "This account and yours are of one person. Another member of the staff must confirm the access.",
+        );
+    }
+    if let Some(giver) = access.granted_by
+        && second_person::is_same(tx.conn, giver, tx.actor.user_id)?
+    {
+        return refusal("You gave this access. Another member of the staff must confirm it.");
     }
     if guarding::is_caused_by(tx, tx.actor.user_id, access)? {
         return refusal(

@@ -57,7 +57,7 @@ async fn keep_new_events(app: &App) {
     app.db(|tx| {
         match tx {
             Conn::Postgres(tx) => tx.batch_execute(
-                "DROP TRIGGER quiet ON audit_events; ALTER TABLE audit_events ENABLE TRIGGER audit_events_purged_only",
+                "DROP TRIGGER quiet ON audit_events; ALTER TABLE audit_events ENABLE ALWAYS TRIGGER audit_events_purged_only",
             )?,
             Conn::Sqlite(tx) => {
                 #[derive(QueryableByName)]
@@ -176,7 +176,12 @@ fn row_19_a_disabled_trigger_and_row_security_end_readiness() {
         for (change, back, words) in [
             (
                 "ALTER TABLE audit_events DISABLE TRIGGER audit_events_append_only",
-                "ALTER TABLE audit_events ENABLE TRIGGER audit_events_append_only",
+                "ALTER TABLE audit_events ENABLE ALWAYS TRIGGER audit_events_append_only",
+                "was changed or disabled",
+            ),
+            (
+                "ALTER TABLE audit_seals ENABLE TRIGGER audit_seals_append_only",
+                "ALTER TABLE audit_seals ENABLE ALWAYS TRIGGER audit_seals_append_only",
                 "was changed or disabled",
             ),
             (
@@ -189,6 +194,39 @@ fn row_19_a_disabled_trigger_and_row_security_end_readiness() {
             not_ready_for(&app, words).await;
             run(&app, back, "").await;
             ready(&app).await;
+        }
+    });
+}
+
+#[test]
+fn row_19_a_session_in_the_role_of_a_replica_does_not_change_the_trail() {
+    crate::support::app::run(crate::support::Engine::Postgres, async |app: App| {
+        app.admin().await.get("/v1/users").await.expect(200);
+        let ann = app.patient("ann").await;
+        app.desk().await.get("/v1/patients").await.expect(200);
+        crate::support::eventually(async || {
+            match ann.get(&format!("/v1/patients/{}/audit-events", ann.patient_id)).await.items().len() {
+                0 => Err("no event".to_owned()),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        for change in [
+            "DELETE FROM audit_event_patients",
+            "DELETE FROM audit_events",
+            "UPDATE audit_events SET operation = 'x'",
+            "TRUNCATE audit_purges",
+        ] {
+            app.db(move |tx| {
+                let Conn::Postgres(pg) = tx else { return Ok(()) };
+                let changed = pg.transaction(|pg| {
+                    pg.batch_execute(&format!("SET LOCAL session_replication_role = replica; {change}"))
+                });
+                let error = changed.expect_err(change).to_string();
+                assert!(error.contains("audit_append_only"), "{change}: {error}");
+                Ok(())
+            })
+            .await;
         }
     });
 }

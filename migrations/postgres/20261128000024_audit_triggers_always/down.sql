@@ -1,0 +1,11 @@
+ALTER TABLE audit_event_patients ENABLE TRIGGER audit_event_patients_append_only;
+ALTER TABLE audit_event_patients ENABLE TRIGGER audit_event_patients_no_truncate;
+ALTER TABLE audit_event_patients ENABLE TRIGGER audit_event_patients_purged_only;
+ALTER TABLE audit_events ENABLE TRIGGER audit_events_append_only;
+ALTER TABLE audit_events ENABLE TRIGGER audit_events_no_truncate;
+ALTER TABLE audit_events ENABLE TRIGGER audit_events_purged_only;
+ALTER TABLE audit_purges ENABLE TRIGGER audit_purges_append_only;
+ALTER TABLE audit_purges ENABLE TRIGGER audit_purges_no_truncate;
+ALTER TABLE audit_seals ENABLE TRIGGER audit_seals_append_only;
+ALTER TABLE audit_seals ENABLE TRIGGER audit_seals_no_truncate;
+ALTER TABLE audit_seals ENABLE TRIGGER audit_seals_purged_only;

@@ -1,0 +1,2 @@
+-- SQLite's triggers always fire.
+SELECT 1;
