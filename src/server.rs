@@ -10,7 +10,6 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, watch};
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::clock::{Clock, Entropy};
 use crate::config::{Config, Settings};
@@ -168,7 +167,7 @@ impl Server {
                 .configure(pages::routes)
                 .service(web::redirect("/docs", "/docs/"))
                 .service(web::resource("/openapi.json").get(openapi::serve))
-                .service(SwaggerUi::new("/docs/{_:.*}").config(utoipa_swagger_ui::Config::new(["/openapi.json"])))
+                .service(web::resource("/docs/{file:.*}").get(openapi::serve_swagger_ui))
                 .default_service(web::to(fallback))
         };
         check_open_files(settings, threads);

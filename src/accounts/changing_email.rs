@@ -61,7 +61,11 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
         Some(other) => (other.email.as_str(), MessageKind::AlreadyRegistered),
         None => (new_email.as_str(), MessageKind::VerifyNewEmail),
     };
-    if !outbox::has_room(tx.conn, tx.env, address, kind)? {
+    // The first link of each account has a higher limit, so that other accounts cannot use up the owner's.
+    let hour_ago = tx.now.minus(outbox::WINDOW);
+    let is_first = other.is_none() && !one_time::was_sent_to(tx.conn, user.id, new_email, hour_ago)?;
+    let has_room = if is_first { outbox::has_room_for_first } else { outbox::has_room };
+    if !has_room(tx.conn, tx.env, address, kind)? {
         return Ok(());
     }
     notices::tell(tx.conn, tx.env, user, SecurityEvent::EmailChangeAsked)?;

@@ -65,6 +65,26 @@ pub(super) fn registration_place(id: OneTimeTokenId) -> Place {
     Place::new("one_time_tokens", "registration", id.0)
 }
 
+/// Returns whether the account has a valid token of this purpose.
+pub fn has_valid(conn: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> Result<bool> {
+    let valid = one_time_tokens::table
+        .filter(one_time_tokens::user_id.eq(user))
+        .filter(one_time_tokens::purpose.eq(purpose))
+        .filter(one_time_tokens::used_at.is_null())
+        .filter(one_time_tokens::expires_at.gt(now));
+    Ok(diesel::select(diesel::dsl::exists(valid)).get_result(conn)?)
+}
+
+/// Returns whether the account was sent a link to prove this new address after `since`.
+pub fn was_sent_to(conn: &mut Conn, user: UserId, new_email: &EmailAddress, since: Timestamp) -> Result<bool> {
+    let sent = one_time_tokens::table
+        .filter(one_time_tokens::user_id.eq(user))
+        .filter(one_time_tokens::purpose.eq(Purpose::ChangeEmail))
+        .filter(one_time_tokens::new_email.eq(new_email.as_str()))
+        .filter(one_time_tokens::created_at.gt(since));
+    Ok(diesel::select(diesel::dsl::exists(sent)).get_result(conn)?)
+}
+
 /// Voids the account's tokens of this purpose.
 pub fn void(tx: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> Result<()> {
     let open = one_time_tokens::table

@@ -318,11 +318,12 @@ impl Throttle {
         Ok(failures)
     }
 
-    /// Resets the failures of the lane. The address keeps its count, because an attacker could otherwise reset it by signing in to an
-    /// account of their own. The account stays under attack until [`MEMORY`] has passed without a failure. Call [`Throttle::admit`]
-    /// first.
+    /// Resets the failures of the lane, unless an unknown device shares the lane with other callers at its address: they would see that
+    /// the owner has signed in, and could guess again. The device gets a token, and with it a lane of its own. The address keeps its
+    /// count, because an attacker could otherwise reset it by signing in to an account of their own. The account stays under attack until
+    /// [`MEMORY`] has passed without a failure. Call [`Throttle::admit`] first.
     pub fn record_success(&self, tx: &mut Conn, now: Timestamp) -> Result<()> {
-        self.lane.write(tx, 0, now, now)
+        if self.stranger.is_some() { Ok(()) } else { self.lane.write(tx, 0, now, now) }
     }
 
     fn rows(&self, mut row: impl FnMut(&Counter) -> Result<Row>) -> Result<Rows> {
@@ -380,7 +381,7 @@ impl Counter {
 /// failures of other callers stay. Otherwise their waits would show when an account gets its first password.
 pub fn forget_own(tx: &mut Conn, env: &Env, user: &User, origin: &Origin) -> Result<()> {
     let now = env.now();
-    Throttle::for_unknown_device(env, &user.email_key, origin).record_success(tx, now)?;
+    Throttle::for_unknown_device(env, &user.email_key, origin).lane.write(tx, 0, now, now)?;
     // Only callers who know the password, or have a session, see these.
     reset(tx, &[own_key(env, user.id), code_key(env, user.id)], now)
 }

@@ -61,7 +61,7 @@ impl<P: Principal> Once<P> {
     /// The request that the key identifies; none without a key.
     pub(super) fn request(self, context: &Context<P>) -> Option<Request<P>> {
         Some(Request {
-            account: context.actor.account().unwrap_or(UserId(uuid::Uuid::nil())),
+            account: context.actor.account().unwrap_or(NO_ACCOUNT),
             operation: format!("{} {}", context.audit.operation(), context.target).trim_end().to_owned(),
             key: self.key?,
             body: self.body,
@@ -72,7 +72,7 @@ impl<P: Principal> Once<P> {
 
 /// A request that has an idempotency key.
 pub(super) struct Request<P> {
-    /// The nil id for callers who are not signed in.
+    /// The account, or [`NO_ACCOUNT`].
     account: UserId,
     /// The operation's id with the ids in the path.
     operation: String,
@@ -80,6 +80,9 @@ pub(super) struct Request<P> {
     body: Bytes,
     guard: Option<Guard<P>>,
 }
+
+/// The account of callers who are not signed in.
+const NO_ACCOUNT: UserId = UserId(uuid::Uuid::nil());
 
 /// The seed of the locks' hashes, so that they differ from other advisory locks.
 const LOCKS: i64 = 4_703_213_190_281_734;
@@ -91,6 +94,8 @@ extern "SQL" {
     fn hashtextextended(text: diesel::sql_types::Text, seed: diesel::sql_types::BigInt) -> diesel::sql_types::BigInt;
     /// Takes a lock until the end of the transaction. Returns false if another transaction has it.
     fn pg_try_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
+    /// Waits for a lock until the end of the transaction. The result is void, and is not read.
+    fn pg_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Text;
 }
 
 #[derive(Queryable, Selectable)]
@@ -178,10 +183,16 @@ impl<P> Request<P> {
     }
 
     /// Rejects the request while another one with the key runs. SQLite's writes are serial. On PostgreSQL an insert would wait
-    /// for the other transaction and drain the pool, so it tries a lock first.
+    /// for the other transaction and drain the pool, so it tries a lock first. A request without a session waits: a refusal would show how
+    /// long the other transaction ran, and with it whether an address has an account.
     fn lock(&self, conn: &mut Conn) -> Result<()> {
         let Conn::Postgres(conn) = conn else { return Ok(()) };
         let name = format!("{} {} {}", self.account, self.operation, self.key);
+        if self.account == NO_ACCOUNT {
+            let wait = diesel::select(pg_advisory_xact_lock(hashtextextended(name, LOCKS)));
+            wait.execute(conn)?;
+            return Ok(());
+        }
         let lock = pg_try_advisory_xact_lock(hashtextextended(name, LOCKS));
         if diesel::select(lock).get_result::<bool>(conn)? {
             return Ok(());

@@ -1,11 +1,12 @@
 //! What every request gets: an id, a log line, a duration, safe headers, and complete problem documents.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody, SizedStream};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
@@ -93,7 +94,7 @@ pub async fn wrap(
         if let Some(progress) = progress {
             progress.answered();
         }
-        let mut response = complete_problem(response, &path, &id);
+        let mut response = in_pieces(complete_problem(response, &path, &id));
         set_default_headers(response.headers_mut(), &path, &id, env.config.settings.public_url.scheme() == "https");
         let status = response.status().as_u16();
         // The pattern and not the path, because paths and queries name people.
@@ -121,6 +122,27 @@ pub async fn wrap(
     }
     .instrument(span);
     budget::one_request(response).await
+}
+
+/// Responses with a longer body are written in pieces of this size.
+const PIECE: usize = 16 * 1024;
+
+/// Writes a long body piece by piece, each when the last one has reached the socket. The server would otherwise copy the whole body into
+/// the buffer of each connection, and many clients that read slowly would take its memory.
+fn in_pieces(response: HttpResponse) -> HttpResponse {
+    let BodySize::Sized(length) = response.body().size() else { return response };
+    if length <= PIECE as u64 {
+        return response;
+    }
+    response.map_body(|_, body| match body.try_into_bytes() {
+        Ok(mut rest) => {
+            let pieces = std::iter::from_fn(move || {
+                (!rest.is_empty()).then(|| Ok::<_, Infallible>(rest.split_to(rest.len().min(PIECE))))
+            });
+            BoxBody::new(SizedStream::new(length, futures_util::stream::iter(pieces)))
+        }
+        Err(body) => body,
+    })
 }
 
 /// Returns milliseconds with microsecond precision, which is as exact as the measurement.
@@ -219,5 +241,32 @@ fn set_default_headers(headers: &mut HeaderMap, path: &str, id: &str, is_https: 
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use actix_web::web::Bytes;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_long_body_is_written_in_pieces_and_a_short_one_at_once() {
+        for length in [0, 1, PIECE, PIECE + 1, 5 * PIECE + 7] {
+            let sent: Bytes = (0..length).map(|position| u8::try_from(position % 251).expect("small")).collect();
+            let mut body = in_pieces(HttpResponse::Ok().body(sent.clone())).into_body();
+            assert_eq!(body.size(), BodySize::Sized(length as u64));
+            let mut received = Vec::new();
+            while let Some(piece) = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_next(cx)).await {
+                let piece = piece.expect("a piece");
+                assert!(piece.len() <= PIECE, "{}", piece.len());
+                received.extend_from_slice(&piece);
+            }
+            assert_eq!(received, sent);
+        }
+        let empty = in_pieces(HttpResponse::NoContent().finish()).into_body();
+        assert_eq!(empty.size(), BodySize::None);
+        assert!(to_bytes(empty).await.expect("no error").is_empty());
     }
 }

@@ -64,8 +64,8 @@ pub fn has_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) ->
     has_room_for(conn, env, address, kind, most(env))
 }
 
-/// Like [`has_room`], for a caller whose site has caused no such mail to the address within [`WINDOW`]. It has a higher limit, so that
-/// other callers cannot use it up. A mailbox has any number of addresses with a tag; these have the usual limit.
+/// Like [`has_room`], for a caller whose site or account has caused no such mail to the address within [`WINDOW`]. It has a higher limit,
+/// so that other callers cannot use it up. A mailbox has any number of addresses with a tag; these have the usual limit.
 pub fn has_room_for_first(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<bool> {
     let sites = if mailbox(address) == address.to_lowercase() { SITES } else { 1 };
     has_room_for(conn, env, address, kind, most(env) * sites)

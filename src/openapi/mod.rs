@@ -5,12 +5,16 @@ mod completion;
 mod components;
 mod nullable;
 
-use actix_web::http::header::ContentType;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use actix_web::http::header::{ContentEncoding, ContentType};
 use actix_web::{App, HttpResponse, web};
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
+use crate::error::{Error, Result};
 use crate::http::Endpoints;
 use crate::http::problem::Problem;
 use crate::routes::routes;
@@ -86,6 +90,22 @@ impl Published {
 /// Responds with the document.
 pub async fn serve(published: web::Data<Published>) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(published.0.clone())
+}
+
+/// Responds with a file of Swagger UI. The files are part of the program and are not copied: the crate's own handler would copy 1.5 MB for
+/// each request.
+pub async fn serve_swagger_ui(file: web::Path<String>) -> Result<HttpResponse> {
+    let config = Arc::new(utoipa_swagger_ui::Config::new(["/openapi.json"]));
+    let file = utoipa_swagger_ui::serve(&file, config).map_err(|error| Error::fault(error.to_string()))?;
+    let file = file.ok_or(Error::NotFound)?;
+    let mut response = HttpResponse::Ok();
+    if file.gzpipped {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    Ok(response.content_type(file.content_type).body(match file.bytes {
+        Cow::Borrowed(bytes) => web::Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }))
 }
 
 /// Returns the document as in the file `openapi/openapi.json`.

@@ -209,6 +209,20 @@ both! {
         assert_eq!(app.mails_to("gail@clinic.example").await.len(), 1);
     }
 
+    async fn row_08_parallel_repeats_without_a_session_wait_for_each_other_and_none_is_refused(app: App) {
+        let anon = app.anon();
+        let body = json!({
+            "email": "hal@example.org", "relation": "self",
+            "patient": {"given_name": "Hal", "family_name": "Example", "date_of_birth": "1967-09-14", "administrative_sex": "male",
+                "preferred_language": "en", "interpreter_needed": false},
+        });
+        let post = || anon.post_with("/v1/registrations", body.clone(), &[("Idempotency-Key", "twenty")]);
+        for reply in futures_util::future::join_all((0..20).map(|_| post())).await {
+            reply.expect(202);
+        }
+        assert_eq!(app.mails_to("hal@example.org").await.len(), 1);
+    }
+
     async fn a_panic_in_a_transaction_ends_one_request_only(app: App) {
         for _ in 0..3 {
             let outcome = app.env.db.write(|_| -> legwork::error::Result<()> { panic!("on purpose") }).await;

@@ -195,6 +195,27 @@ both! {
         assert_eq!(wait(&try_sign_in(&stranger, email, WRONG).await), 10);
     }
 
+    async fn row_08_a_sign_in_of_the_owner_does_not_show_to_others_at_the_same_address(app: App) {
+        let (ann, shared) = (app.patient("ann").await, app.anon_at("127.5.5.5"));
+        let mut told: Vec<Vec<u16>> = Vec::new();
+        for (email, is_owner_there) in [(ann.email.as_str(), true), ("nobody@patients.example", false)] {
+            for _ in 0..5 {
+                try_sign_in(&shared, email, WRONG).await.problem(401, "invalid_credentials");
+            }
+            app.clock.advance(SignedDuration::from_secs(10));
+            if is_owner_there {
+                try_sign_in(&app.anon_at("127.5.5.5"), email, PASSWORD).await.expect(201);
+            }
+            let mut statuses = Vec::new();
+            for _ in 0..3 {
+                statuses.push(try_sign_in(&shared, email, WRONG).await.status);
+            }
+            told.push(statuses);
+        }
+        assert_eq!(told[0], told[1]);
+        assert_eq!(told[0], [401, 429, 429]);
+    }
+
     async fn row_08_a_network_with_earlier_sign_ins_gets_the_same_responses_as_another(app: App) {
         let email = app.patient("ann").await.email.clone();
         let shared = app.anon_at("127.5.5.5");

@@ -75,6 +75,46 @@ both! {
         app.anon().post("/v1/password-resets/confirm", body).await.expect(204);
     }
 
+    async fn row_03_an_owner_gets_another_link_if_a_thief_has_voided_the_last_one(app: App) {
+        let ann = app.patient("ann").await;
+        for _ in 0..6 {
+            ask_for_reset(&app, &ann.email).await;
+        }
+        // A thief who knows the password changes it, which voids the links.
+        let change = json!({"current_password": crate::support::people::PASSWORD, "new_password": "a thief's own password"});
+        ann.post("/v1/me/password", change).await.expect(204);
+        let resets = async || -> Vec<Mail> {
+            let mails = app.mails_to(&ann.email).await;
+            mails.into_iter().filter(|mail| mail.text.contains("#token=")).collect()
+        };
+        assert_eq!(resets().await.len(), 5);
+        for _ in 0..3 {
+            ask_for_reset(&app, &ann.email).await;
+        }
+        let mails = resets().await;
+        assert_eq!(mails.len(), 6, "one beyond the limit, and no more while its link works");
+        let body = json!({"token": mails[5].token(), "new_password": PASSWORD});
+        app.anon().post("/v1/password-resets/confirm", body).await.expect(204);
+        ann.get("/v1/me").await.expect(401);
+    }
+
+    async fn row_03_another_account_does_not_use_up_the_links_to_an_owners_new_address(app: App) {
+        let (ann, mallory) = (app.patient("ann").await, app.patient("mallory").await);
+        let body = json!({"current_password": crate::support::people::PASSWORD, "new_email": "new-home@example.org"});
+        for _ in 0..7 {
+            mallory.post("/v1/me/email", body.clone()).await.expect(202);
+        }
+        assert_eq!(written(&app, "new-home@example.org").await, 5);
+        for _ in 0..3 {
+            ann.post("/v1/me/email", body.clone()).await.expect(202);
+        }
+        let mails = app.mails_to("new-home@example.org").await;
+        assert_eq!(mails.len(), 6, "the first link of each account");
+        let link = json!({"token": mails[5].token(), "current_password": crate::support::people::PASSWORD});
+        app.anon().post("/v1/email-verifications", link).await.expect(204);
+        app.anon().sign_in("new-home@example.org", crate::support::people::PASSWORD).await.get("/v1/me").await.expect(200);
+    }
+
     async fn row_03_parallel_resets_send_no_more_mails_than_sequential_ones(app: App) {
         let ann = app.patient("ann").await;
         join_all((0..24).map(|_| ask_for_reset(&app, &ann.email))).await;

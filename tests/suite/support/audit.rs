@@ -81,12 +81,18 @@ pub async fn tamper(app: &App, sql: &str) {
 
 /// Like [`tamper`], with a closure.
 pub async fn tamper_with(app: &App, change: impl Fn(&mut Conn) -> legwork::error::Result<()> + Send + 'static) {
-    const TABLES: [&str; 4] = ["audit_events", "audit_event_patients", "audit_seals", "audit_purges"];
     app.db(move |tx| {
         match tx {
             Conn::Postgres(_) => {
-                let set =
-                    |state: &str| TABLES.map(|table| format!("ALTER TABLE {table} {state} TRIGGER ALL")).join(";");
+                let set = |state: &str| {
+                    format!(
+                        "DO $$ DECLARE t record; BEGIN
+                         FOR t IN SELECT tgrelid::regclass AS of, tgname FROM pg_trigger
+                             WHERE tgrelid::regclass::text LIKE 'audit\\_%' AND NOT tgisinternal LOOP
+                             EXECUTE format('ALTER TABLE %s {state} TRIGGER %I', t.of, t.tgname);
+                         END LOOP; END $$"
+                    )
+                };
                 tx.batch_execute(&set("DISABLE"))?;
                 change(tx)?;
                 tx.batch_execute(&set("ENABLE ALWAYS"))?;
