@@ -1,8 +1,14 @@
-//! Periodic tasks.
+//! Tasks that run again and again until the service stops.
 
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
+
+/// Completes when the service is told to stop.
+pub async fn stopped(stopping: &mut Receiver<bool>) {
+    // An error means that the sender is gone.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
 
 /// Runs `work` at the start, and again after each pause that it returns, until told to stop. A run in progress finishes
 /// first.

@@ -20,8 +20,8 @@ use crate::http::{Params, PathId, response};
 use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::hours::{closure, exception, stored_plan, weekly};
 use crate::scheduling::setup::practitioner;
+use crate::scheduling::slots::blocks;
 use crate::scheduling::slots::slot::Slot;
-use crate::sealed::{Place, Sealed};
 
 /// A practitioner's day.
 #[derive(Serialize, ToSchema)]
@@ -219,8 +219,7 @@ fn slot_gaps(tx: &mut Tx, id: PractitionerId, day: Day, (from, to): (Timestamp, 
         } else {
             AgendaGapKind::Free
         };
-        let place = Place::new("slots", "blocked_reason", slot.id.0);
-        let reason = reason.map(|bytes| tx.env.sealer.open(place, &Sealed::<String>::from_bytes(bytes))).transpose()?;
+        let reason = reason.map(|sealed| blocks::open_reason(tx.env, slot.id, sealed)).transpose()?;
         gaps.push(AgendaGap {
             kind,
             starts_at: slot.starts_at,

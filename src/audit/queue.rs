@@ -15,6 +15,7 @@ use super::strangers::{self, Strangers};
 use super::watch::{Committed, check};
 use crate::env::Env;
 use crate::error::Result;
+use crate::periodic::stopped;
 
 /// How many events may wait.
 const CAPACITY: usize = 4096;
@@ -83,12 +84,6 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> (Queue, JoinHand
         worker.end().await;
     });
     (Queue(sender), handle)
-}
-
-/// Completes when the service is told to stop.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 struct Worker {

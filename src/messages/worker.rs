@@ -20,6 +20,7 @@ use super::retry::Failure;
 use super::{compose, outbox, pacing};
 use crate::env::Env;
 use crate::error::Result;
+use crate::periodic::stopped;
 use crate::phone::Telephone;
 use crate::telemetry::MessageLabels;
 
@@ -53,12 +54,6 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> Result<JoinHandl
         }
         let _ = tokio::time::timeout(SHUTDOWN_LIMIT, work).await;
     }))
-}
-
-/// Completes when the service is told to stop.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 async fn run(env: &Env, mailer: &Mailer, mut stopping: watch::Receiver<bool>) {

@@ -246,7 +246,8 @@ pub async fn apply_periodic(env: &Env) {
     }
 }
 
-/// Starts the periodic task that applies the periodic rules, once an hour.
+/// Starts the task that applies the periodic rules, once an hour. Unlike those of [`crate::periodic`], a run can take long, so a stop
+/// interrupts it.
 pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) {
     let env = env.clone();
     actix_web::rt::spawn(async move {

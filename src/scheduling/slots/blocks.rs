@@ -12,11 +12,12 @@ use crate::actor::{Action, Reach};
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::schema::slots;
+use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::{LocationId, PractitionerId, SlotId};
 use crate::scheduling::setup::location;
-use crate::sealed::Place;
+use crate::sealed::{Place, Sealed};
 
 /// A slot as staff see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,10 +76,18 @@ pub async fn unblock(context: &Context, id: SlotId) -> Result<BlockedSlot> {
     context.change(move |tx| store(tx, reach, id, None)).await
 }
 
+/// Decrypts the reason of a block.
+pub fn open_reason(env: &Env, slot: SlotId, sealed: Vec<u8>) -> Result<String> {
+    env.sealer.open(place(slot), &Sealed::<String>::from_bytes(sealed))
+}
+
+fn place(slot: SlotId) -> Place {
+    Place::new("slots", "blocked_reason", slot.0)
+}
+
 /// Blocks the slot for a reason, or unblocks it without one.
 fn store(tx: &mut Tx, reach: Reach, id: SlotId, reason: Option<&String>) -> Result<BlockedSlot> {
-    let range = locking::range_of_visit(&locking::find(tx.conn, id)?.ok_or(Error::NotFound)?, 1);
-    let slot = locking::lock_visit(tx.conn, id, range, None)?.into_iter().next().ok_or(Error::NotFound)?;
+    let slot = locking::lock_slot(tx.conn, id)?;
     if reach == Reach::Own && tx.actor.practitioner_id != Some(slot.practitioner_id) {
         return Err(Error::NotFound);
     }
@@ -87,8 +96,7 @@ fn store(tx: &mut Tx, reach: Reach, id: SlotId, reason: Option<&String>) -> Resu
         Some(_) if slot.is_held(tx.now, None) => return Err(DoesNotFit::Held.into()),
         _ => {}
     }
-    let place = Place::new("slots", "blocked_reason", slot.id.0);
-    let sealed = reason.map(|reason| tx.env.sealer.seal(place, reason)).transpose()?;
+    let sealed = reason.map(|reason| tx.env.sealer.seal(place(slot.id), reason)).transpose()?;
     let bytes = sealed.as_ref().map(|sealed| sealed.as_bytes().to_vec());
     diesel::update(slots::table.find(id)).set(slots::blocked_reason.eq(bytes)).execute(tx.conn)?;
     if reason.is_none() && slot.appointment_id.is_none() && !slot.is_held(tx.now, None) {

@@ -41,6 +41,18 @@ pub fn find(conn: &mut Conn, id: SlotId) -> Result<Option<Slot>> {
     Ok(slots::table.find(id).select(Slot::as_select()).first(conn).optional()?)
 }
 
+/// Locks one slot, free or not.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound).
+pub fn lock_slot(conn: &mut Conn, id: SlotId) -> Result<Slot> {
+    let slot = slots::table.find(id);
+    Ok(match conn {
+        Conn::Sqlite(conn) => slot.select(Slot::as_select()).first(conn)?,
+        Conn::Postgres(conn) => slot.select(Slot::as_select()).for_no_key_update().first(conn)?,
+    })
+}
+
 /// Returns the range of a visit of `duration_minutes` that starts in `slot`.
 pub fn range_of_visit(slot: &Slot, duration_minutes: i32) -> SlotRange {
     let to = slot.starts_at.plus(SignedDuration::from_mins(duration_minutes.into()));
