@@ -224,15 +224,22 @@ pub fn revoke(conn: &mut Conn, user: UserId, patient: PatientId) -> Result<Acces
     Ok(was)
 }
 
-/// Computes again when the access to a patient ends, after a correction of the birth date. Access that one member of the staff gave waits for
-/// a second one if it would last longer: to a later birthday, or without an end.
+/// Computes again when the access to a patient ends, after a correction of the birth date. A correction alone never prolongs access:
+///
+/// - Access that has ended stays ended if the patient is an adult. It waits for a second member of the staff if the patient is a minor again.
+/// - Access that no second member has confirmed waits for one if it would have no end any more, because the patient is an adult; or if
+///   it would end on a later birthday and staff gave it.
 pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
-    let calendar = Calendar::of_clinic(conn, env)?;
+    let (calendar, now) = (Calendar::of_clinic(conn, env)?, env.now());
     for (was, _) in of_patient(conn, patient.id)? {
         let end = calendar.end(was.relation, patient.date_of_birth, was.created_at);
+        let has_ended = was.ends_at.is_some_and(|at| at <= now);
+        if has_ended && end.is_none_or(|end| end.at <= now) {
+            continue;
+        }
         let is_longer = was.ends_on.is_some_and(|before| end.is_none_or(|end| end.on > before));
-        let unconfirmed = was.granted_by.is_some() && was.confirmed_at.is_none();
-        let was = Access { pending: was.pending || (is_longer && unconfirmed), ..was };
+        let is_unconfirmed = was.confirmed_at.is_none() && (was.granted_by.is_some() || end.is_none());
+        let was = Access { pending: was.pending || (is_longer && (has_ended || is_unconfirmed)), ..was };
         set_end(conn, was, end)?;
     }
     Ok(())

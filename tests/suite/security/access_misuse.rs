@@ -104,6 +104,41 @@ both! {
         desk.delete(&path).await.problem(404, "not_found");
     }
 
+    async fn row_20_a_corrected_birth_date_neither_revives_ended_access_nor_removes_the_end_of_a_parents(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let bob = app.patient("bob").await;
+        // Bob added Kim himself. A correction that makes an adult of Kim leaves no access without an end.
+        let mut kim = patient_json("Kim", "");
+        (kim["date_of_birth"], kim["email"], kim["relation"]) = (json!("2009-06-01"), Value::Null, json!("parent"));
+        let kim = bob.post("/v1/patients", kim).await.expect(201).id();
+        let born = async |patient: &str, day: &str| {
+            desk.update(&format!("/v1/patients/{patient}"), json!({"date_of_birth": day})).await.expect(200);
+        };
+        born(&kim, "2010-06-01").await;
+        reads_all(&bob, &kim).await;
+        born(&kim, "2007-06-01").await;
+        reads_nothing(&bob, &kim).await;
+        assert_eq!(listed(&desk, &kim, &bob).await["confirmation_required"], true);
+        // Access that ended on the birthday stays ended, also if two members of the staff gave it.
+        let lee = child(&desk, &bob).await;
+        born(&lee, "2008-05-05").await;
+        let carl = account(&app, "carl@example.org").await;
+        give(&desk, &lee, &carl, "guardian").await.expect(201);
+        confirm(&admin, &lee, &carl).await.expect(200);
+        app.clock.advance(SignedDuration::from_hours(24 * 80));
+        for day in ["2008-05-04", "2007-05-05", "2006-01-01"] {
+            born(&lee, day).await;
+            for holder in [&bob, &carl] {
+                reads_nothing(holder, &lee).await;
+                assert_eq!(listed(&desk, &lee, holder).await["ended"], true, "{day}");
+            }
+        }
+        // A minor again: a second member of the staff confirms.
+        born(&lee, "2011-05-05").await;
+        reads_nothing(&carl, &lee).await;
+        assert_eq!(listed(&desk, &lee, &carl).await["confirmation_required"], true);
+    }
+
     async fn row_20_a_later_birth_date_prolongs_no_access_before_a_second_staff_member_confirms(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let (bob, carl) = (app.patient("bob").await, app.patient("carl").await);
