@@ -39,7 +39,7 @@ pub async fn request_change(context: &Context, keys: &Keys, request: ChangeEmail
     let mut check = Check::new();
     let new_email = check.field("/new_email", EmailAddress::parse(&new_email));
     check.done()?;
-    let Some(new_email) = new_email else { return Err(Error::NotFound) };
+    let new_email = new_email.ok_or_else(|| Error::fault("an address that kept the rules is missing"))?;
     let credentials = Credentials { password: current_password, code: totp_code };
     let id = context.actor.user_id;
     let sent = authenticate::again(context, keys, id, ConfirmedBy::Session, credentials, move |tx, user| {

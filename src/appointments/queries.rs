@@ -153,7 +153,8 @@ pub fn find_with_accounts(
     Ok((found, accounts))
 }
 
-/// The columns of [`AppointmentDetails`], with an account that has access to the patient, if there is one.
+/// The columns of [`AppointmentDetails`], with an account that has access to the patient, if there is one. They are flat, because
+/// diesel does not load [`AppointmentDetails`] as a part of a tuple.
 #[derive(Queryable)]
 struct WithAccount {
     appointment: Appointment,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Principal, Tx};
 use crate::clock::Timestamp;
 use crate::db::schema::{idempotency_keys, patient_access};
-use crate::db::{Conn, per_backend};
+use crate::db::{Conn, advisory_lock, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{PatientId, UserId};
@@ -86,17 +86,6 @@ const NO_ACCOUNT: UserId = UserId(uuid::Uuid::nil());
 
 /// The seed of the locks' hashes, so that they differ from other advisory locks.
 const LOCKS: i64 = 4_703_213_190_281_734;
-
-// Declared functions keep the statement prepared. PostgreSQL would parse and plan raw SQL anew each time.
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// Returns a hash of 64 bits.
-    fn hashtextextended(text: diesel::sql_types::Text, seed: diesel::sql_types::BigInt) -> diesel::sql_types::BigInt;
-    /// Takes a lock until the end of the transaction. Returns false if another transaction has it.
-    fn pg_try_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
-    /// Waits for a lock until the end of the transaction. The result is void, and is not read.
-    fn pg_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Text;
-}
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = idempotency_keys)]
@@ -189,12 +178,9 @@ impl<P> Request<P> {
         let Conn::Postgres(conn) = conn else { return Ok(()) };
         let name = format!("{} {} {}", self.account, self.operation, self.key);
         if self.account == NO_ACCOUNT {
-            let wait = diesel::select(pg_advisory_xact_lock(hashtextextended(name, LOCKS)));
-            wait.execute(conn)?;
-            return Ok(());
+            return Ok(advisory_lock::wait(conn, &name, LOCKS)?);
         }
-        let lock = pg_try_advisory_xact_lock(hashtextextended(name, LOCKS));
-        if diesel::select(lock).get_result::<bool>(conn)? {
+        if advisory_lock::try_take(conn, &name, LOCKS)? {
             return Ok(());
         }
         let detail = "A request with this Idempotency-Key is still running. Retry it in a moment.";

@@ -1,5 +1,6 @@
 //! Access to the database with [`Db::read`] and [`Db::write`], on SQLite or PostgreSQL, selected at run time.
 
+pub mod advisory_lock;
 pub mod backup;
 pub mod budget;
 pub mod check;

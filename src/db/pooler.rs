@@ -46,7 +46,7 @@ fn connect(url: &str) -> Result<PgConnection, String> {
 fn share_a_session(marked: &mut PgConnection, other: &mut PgConnection) -> QueryResult<bool> {
     // A new value: a session that a pooler gives to one client after another may have the mark of an earlier start.
     let mark = Some(marked.transaction(|conn| {
-        diesel::select(sql::<Text>("set_config('legwork.session', gen_random_uuid()::text, false)"))
+        diesel::select(sql::<Text>(&format!("set_config('{MARK}', gen_random_uuid()::text, false)")))
             .get_result::<String>(conn)
     })?);
     other.transaction(|other| Ok(read(other)? == mark || marked.transaction(read)? != mark))

@@ -1,7 +1,7 @@
 //! Creating a message in the transaction that causes it.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Bool;
 use jiff::SignedDuration;
 use unicode_normalization::UnicodeNormalization;
 
@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::raw_sql::RawSql;
 use crate::db::schema::messages;
 use crate::db::update::update;
-use crate::db::{Conn, per_backend};
+use crate::db::{Conn, advisory_lock, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, MessageId};
@@ -102,9 +102,7 @@ pub fn require_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind
 fn room_from(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind, most: i64) -> Result<Option<Timestamp>> {
     let mailbox = mailbox(address);
     if let Conn::Postgres(conn) = conn {
-        // SQLite's writes are serial.
-        let wait = diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended('mailbox:' || $1, 0))");
-        wait.bind::<Text, _>(&mailbox).execute(conn)?;
+        advisory_lock::wait(conn, &format!("mailbox:{mailbox}"), 0)?;
     }
     let oldest_that_counts: Option<Timestamp> = messages::table
         .filter(messages::email_key.eq(mailbox))

@@ -68,7 +68,8 @@ pub fn care_window_start(env: &Env) -> Timestamp {
     months_before(env.now(), env.config.settings.care_relation_months)
 }
 
-/// The ids of the patients with whom a practitioner has a care relationship through a visit after `since` or an upcoming one, as a sub-query.
+/// The ids of the patients with whom a practitioner has a care relationship through a visit after `since` or an upcoming one, as
+/// a sub-query.
 #[diesel::dsl::auto_type(no_type_alias)]
 pub fn patients_seen_by(practitioner: PractitionerId, since: Timestamp) -> _ {
     appointments::table
@@ -79,7 +80,8 @@ pub fn patients_seen_by(practitioner: PractitionerId, since: Timestamp) -> _ {
 }
 
 /// The condition that a practitioner has a care relationship with the patient of a query's row: through a visit after
-/// [`care_window_start`] or an upcoming one, or because they own an open flag through a visit. A condition on one patient, for which [`patients_seen_by`] would load all.
+/// [`care_window_start`] or an upcoming one, or because they own an open flag through a visit. A condition on one
+/// patient, for which [`patients_seen_by`] would load all.
 macro_rules! treated_by {
     ($env:expr, $practitioner:expr) => {{
         let since = care_window_start($env);

@@ -34,6 +34,7 @@ pub mod review;
 pub mod rules;
 pub mod severity;
 pub mod sources;
+mod string_enum;
 pub mod summary;
 pub mod text_pack;
 pub mod views;

@@ -100,14 +100,9 @@ macro_rules! flag_rules {
             )+
         }
 
-        // The derive does not see a rename that a macro makes.
         impl utoipa::PartialSchema for Rule {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                utoipa::openapi::ObjectBuilder::new()
-                    .schema_type(utoipa::openapi::schema::Type::String)
-                    .description(Some("A rule that raises flags. An id is never reused for another rule."))
-                    .enum_values(Some([$($id),+]))
-                    .into()
+                $crate::string_enum::schema("A rule that raises flags. An id is never reused for another rule.", &[$($id),+])
             }
         }
 

@@ -64,9 +64,9 @@ pub async fn verify(
     }
     let waiting = match good.registration(&context.env)? {
         // It kept the rules when it was typed; a newer version of the service may have others.
-        Some(typed) => {
+        Some(body_json) => {
             let profile_context = ProfileContext::load(context).await?;
-            Some(Registration::parse_waiting(&typed, profile_context).ok_or_else(one_time::not_good)?)
+            Some(Registration::parse_waiting(&body_json, profile_context).ok_or_else(one_time::not_good)?)
         }
         None => None,
     };

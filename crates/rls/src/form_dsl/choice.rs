@@ -59,11 +59,7 @@ macro_rules! choice {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                utoipa::openapi::ObjectBuilder::new()
-                    .schema_type(utoipa::openapi::schema::Type::String)
-                    .description(Some([$($doc),+].join("\n").trim()))
-                    .enum_values(Some([$($value),+]))
-                    .into()
+                $crate::string_enum::schema([$($doc),+].join("\n").trim(), &[$($value),+])
             }
         }
 

@@ -38,14 +38,9 @@ macro_rules! codes {
             )+
         }
 
-        // The derive does not see a rename that a macro makes.
         impl utoipa::PartialSchema for Code {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                utoipa::openapi::ObjectBuilder::new()
-                    .schema_type(utoipa::openapi::schema::Type::String)
-                    .description(Some("The kind of an issue."))
-                    .enum_values(Some([$($text),+]))
-                    .into()
+                $crate::string_enum::schema("The kind of an issue.", &[$($text),+])
             }
         }
 
