@@ -96,8 +96,10 @@ pub enum Action {
     IntakeFlagAcknowledge,
     /// Read clinical data: summaries, the timeline, laboratory results.
     ClinicalRead,
-    /// Enter a laboratory result.
+    /// Enter a laboratory result, correct it, mark it as entered in error.
     LabResultWrite,
+    /// Read the replaced versions of a laboratory result.
+    LabResultHistoryRead,
     /// Invite staff; read and change accounts.
     UserManage,
     /// List the outgoing mail, send it again, and make the calls to patients without an address.
@@ -151,6 +153,7 @@ impl Action {
             Self::IntakeFlagAcknowledge      => [No,   No,   Any,  No],
             Self::ClinicalRead               => [Own,  No,   Any,  No],
             Self::LabResultWrite             => [No,   Any,  Any,  Any],
+            Self::LabResultHistoryRead       => [No,   No,   Any,  No],
             Self::UserManage                 => [No,   No,   No,   Any],
             Self::MessageManage              => [No,   Any,  No,   Any],
             Self::AuditRead                  => [No,   No,   No,   Any],

@@ -92,6 +92,8 @@ ids! {
     IntakeFlagId;
     /// A laboratory result (FHIR `Observation`).
     LabResultId;
+    /// A version of a laboratory result that a correction replaced.
+    LabResultVersionId;
     /// An outgoing message.
     MessageId;
     /// An audit event.

@@ -592,6 +592,28 @@ diesel::table! {
         result -> Binary,
         created_by -> types::Uid,
         created_at -> types::Instant,
+        status -> Text,
+        version -> Integer,
+        updated_by -> Nullable<types::Uid>,
+        updated_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    lab_result_versions (id) {
+        id -> types::Uid,
+        lab_result_id -> types::Uid,
+        version -> Integer,
+        status -> Text,
+        result -> Binary,
+        reason -> Binary,
+        authored_at -> types::Instant,
+        authored_by -> types::Uid,
+        replaced_at -> types::Instant,
+        replaced_by -> types::Uid,
     }
 }
 
@@ -766,6 +788,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     intake_versions,
     intake_flags,
     lab_results,
+    lab_result_versions,
 );
 
 diesel::joinable!(sessions -> users (user_id));

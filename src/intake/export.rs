@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use super::details::IntakeDetails;
 use super::flag_worklist::IntakeFlagView;
 use super::form_context::FormContext;
-use super::labs::LabResultView;
+use super::lab_versions::{self, LabResultVersionView};
+use super::labs::{LabResult, LabResultView};
 use super::model::IntakeStatus;
 use super::store::Intake;
 use super::versions::{self, IntakeVersionView};
@@ -42,6 +43,23 @@ pub struct ExportedIntake {
     versions: Option<Vec<IntakeVersionView>>,
 }
 
+/// A laboratory result with its replaced versions.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c59", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001", "status": "final",
+    "test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
+    "created_at": "2026-03-02T14:00:00Z", "updated_at": null, "versions": []
+}))]
+pub struct ExportedLabResult {
+    /// The result.
+    #[serde(flatten)]
+    result: LabResultView,
+    /// The replaced versions, oldest first. Missing in the limited scope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    versions: Option<Vec<LabResultVersionView>>,
+}
+
 /// The intakes, flags and laboratory results of a patient.
 pub struct Held {
     /// All intakes, oldest first.
@@ -49,7 +67,7 @@ pub struct Held {
     /// The flags that they raised. None in the limited scope.
     pub flags: Option<Vec<IntakeFlagView>>,
     /// The results that staff entered.
-    pub lab_results: Vec<LabResultView>,
+    pub lab_results: Vec<ExportedLabResult>,
 }
 
 /// Loads everything about a patient as `reader` may see it; a reader with the role of a practitioner sees everything. Intakes that
@@ -84,8 +102,22 @@ pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: b
     } else {
         None
     };
-    let lab_results = labs::of_patient(tx.conn, tx.env, patient.id)?.into_iter().map(LabResultView::from).collect();
-    Ok(Held { intakes, flags, lab_results })
+    Ok(Held { intakes, flags, lab_results: lab_results(tx, patient.id, is_complete)? })
+}
+
+/// Loads the results that staff entered. One that was entered in error may be that of another patient, so only staff get it.
+fn lab_results(tx: &mut Tx, patient: PatientId, is_complete: bool) -> Result<Vec<ExportedLabResult>> {
+    let mut versions = if is_complete { lab_versions::of_patient(tx, patient)? } else { HashMap::new() };
+    let results = if tx.actor.role.is_staff() {
+        labs::with_errors(tx.conn, tx.env, patient)?
+    } else {
+        labs::of_patient(tx.conn, tx.env, patient)?
+    };
+    let exported = |result: LabResult| {
+        let versions = is_complete.then(|| versions.remove(&result.id).unwrap_or_default());
+        ExportedLabResult { result: result.into(), versions }
+    };
+    Ok(results.into_iter().map(exported).collect())
 }
 
 /// Loads the replaced versions of the patient's intakes, by intake, oldest first.

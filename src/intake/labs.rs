@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::form_context::FormContext;
+use super::model::LabResultStatus;
 use super::recompute;
 use crate::actor::Action;
 use crate::clock::Timestamp;
@@ -18,7 +19,7 @@ use crate::context::{Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::lab_results;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, PageParams};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, PathId};
@@ -28,14 +29,18 @@ use crate::patients::{care, store as records};
 use crate::sealed::{Place, Sealed};
 
 /// A row of a laboratory result.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = lab_results, treat_none_as_default_value = false)]
-struct Row {
-    id: LabResultId,
-    patient_id: PatientId,
-    result: Sealed<Lab>,
-    created_by: UserId,
-    created_at: Timestamp,
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = lab_results, treat_none_as_null = true, treat_none_as_default_value = false)]
+pub(super) struct Row {
+    pub(super) id: LabResultId,
+    pub(super) patient_id: PatientId,
+    pub(super) result: Sealed<Lab>,
+    pub(super) created_by: UserId,
+    pub(super) created_at: Timestamp,
+    pub(super) status: LabResultStatus,
+    pub(super) version: i32,
+    pub(super) updated_by: Option<UserId>,
+    pub(super) updated_at: Option<Timestamp>,
 }
 
 /// A laboratory result.
@@ -45,25 +50,43 @@ pub struct LabResult {
     pub id: LabResultId,
     /// The patient.
     pub patient_id: PatientId,
+    /// The status.
+    pub status: LabResultStatus,
     /// The test, its value and its circumstances.
     pub lab: Lab,
     /// The time at which it was entered.
     pub created_at: Timestamp,
+    /// The time at which it was corrected or marked as entered in error.
+    pub updated_at: Option<Timestamp>,
 }
 
 impl Row {
-    fn open(self, env: &Env) -> Result<LabResult> {
-        let lab = env.sealer.open(place(self.id), &self.result)?;
-        Ok(LabResult { id: self.id, patient_id: self.patient_id, lab, created_at: self.created_at })
+    /// Decrypts it.
+    pub(super) fn open(self, env: &Env) -> Result<LabResult> {
+        let Self { id, patient_id, status, created_at, updated_at, .. } = self;
+        Ok(LabResult { id, patient_id, status, lab: env.sealer.open(place(id), &self.result)?, created_at, updated_at })
+    }
+
+    /// Decrypts it for a response.
+    pub(super) fn versioned(self, env: &Env) -> Result<Versioned<LabResultView>> {
+        Ok(Versioned { version: self.version, object: self.open(env)?.into() })
     }
 }
 
-fn place(id: LabResultId) -> Place {
+/// The place of the sealed result.
+pub(super) fn place(id: LabResultId) -> Place {
     Place::new("lab_results", "result", id.0)
 }
 
-/// Loads all laboratory results of a patient, in the order in which they were entered.
+/// Loads the laboratory results of a patient that count, in the order in which they were entered.
 pub fn of_patient(conn: &mut Conn, env: &Env, patient: PatientId) -> Result<Vec<LabResult>> {
+    let mut all = with_errors(conn, env, patient)?;
+    all.retain(|result| result.status != LabResultStatus::EnteredInError);
+    Ok(all)
+}
+
+/// Loads the laboratory results of a patient with those entered in error, in the order in which they were entered.
+pub(super) fn with_errors(conn: &mut Conn, env: &Env, patient: PatientId) -> Result<Vec<LabResult>> {
     let rows: Vec<Row> = lab_results::table
         .filter(lab_results::patient_id.eq(patient))
         .order((lab_results::created_at, lab_results::id))
@@ -76,14 +99,16 @@ pub fn of_patient(conn: &mut Conn, env: &Env, patient: PatientId) -> Result<Vec<
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = LabResult, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c59", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
-    "test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
-    "created_at": "2026-03-02T14:00:00Z"
+    "status": "final", "test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
+    "created_at": "2026-03-02T14:00:00Z", "updated_at": null
 }))]
 pub struct LabResultView {
     /// The result.
     id: LabResultId,
     /// The patient.
     patient_id: PatientId,
+    /// The status.
+    status: LabResultStatus,
     /// The laboratory test.
     #[schema(value_type = String, examples("ferritin"))]
     test: Option<LabTest>,
@@ -113,6 +138,8 @@ pub struct LabResultView {
     iron_free_24h: Option<YesNo>,
     /// When the result was entered.
     created_at: Timestamp,
+    /// When the result was corrected or marked as entered in error. Null if it is as it was entered.
+    updated_at: Option<Timestamp>,
 }
 
 impl From<LabResult> for LabResultView {
@@ -121,6 +148,7 @@ impl From<LabResult> for LabResultView {
         Self {
             id: result.id,
             patient_id: result.patient_id,
+            status: result.status,
             test,
             value,
             comparator,
@@ -130,17 +158,24 @@ impl From<LabResult> for LabResultView {
             morning,
             iron_free_24h,
             created_at: result.created_at,
+            updated_at: result.updated_at,
         }
     }
 }
 
 /// Reads a laboratory result. Without a source it counts as reported by the laboratory.
-fn parse(lab: &Value, facts: &rls::Context) -> Result<Lab> {
+/// `prefix` is the pointer to it in the body.
+pub(super) fn parse(lab: &Value, prefix: &str, facts: &rls::Context) -> Result<Lab> {
     let mut lab = lab.clone();
     if let Value::Object(members) = &mut lab {
         members.entry("source").or_insert_with(|| LabSource::LabReport.as_str().into());
     }
-    Ok(rls::parse_lab(&lab, "", facts)?)
+    Ok(rls::parse_lab(&lab, prefix, facts)?)
+}
+
+/// Checks everything of a laboratory result but its dates, which depend on the patient's birth.
+pub(super) fn check(lab: &Value, prefix: &str) -> Result<()> {
+    parse(lab, prefix, &rls::Context::new(Date::MIN, Date::MAX, FilledBy::Practitioner)).map(|_| ())
 }
 
 /// Enters a laboratory result.
@@ -155,15 +190,13 @@ pub async fn create(
 ) -> Result<Versioned<LabResultView>> {
     context.require(Action::LabResultWrite)?;
     let RedactedJson(lab) = lab;
-    // Checks everything but the dates, which depend on the patient's birth.
-    parse(&lab, &rls::Context::new(Date::MIN, Date::MAX, FilledBy::Practitioner))?;
+    check(&lab, "")?;
     context
         .change_once(once, move |tx| {
             let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
-            let lab = parse(&lab, &FormContext::load(tx, &patient)?.facts)?;
+            let lab = parse(&lab, "", &FormContext::load(tx, &patient)?.facts)?;
             let result = insert(tx, &patient, &lab)?;
             tx.audit.note_object(result.id.0);
-            // A result never changes.
             Ok(Versioned { version: 1, object: result.into() })
         })
         .await
@@ -180,6 +213,10 @@ pub fn insert(tx: &mut Tx, patient: &Patient, lab: &Lab) -> Result<LabResult> {
         result: tx.env.sealer.seal(place(id), lab)?,
         created_by: tx.actor.user_id,
         created_at: tx.now,
+        status: LabResultStatus::Final,
+        version: 1,
+        updated_by: None,
+        updated_at: None,
     };
     diesel::insert_into(lab_results::table).values(&row).execute(tx.conn)?;
     recompute::recompute(tx, patient, &intakes)?;
@@ -194,12 +231,25 @@ pub fn insert(tx: &mut Tx, patient: &Patient, lab: &Lab) -> Result<LabResult> {
 pub async fn read(context: &Context, id: LabResultId) -> Result<Versioned<LabResultView>> {
     context.require(Action::ClinicalRead)?;
     care::read_clinical(context, move |tx| {
-        let row: Row = lab_results::table.find(id).select(Row::as_select()).first(tx.conn)?;
-        records::visible(tx.conn, tx.env, tx.actor, row.patient_id)?;
-        care::require(tx.conn, tx.env, tx.actor, row.patient_id)?;
-        Ok(Versioned { version: 1, object: row.open(tx.env)?.into() })
+        let row = find(tx, id)?;
+        // It may be the result of another patient.
+        if row.status == LabResultStatus::EnteredInError && !tx.actor.role.is_staff() {
+            return Err(Error::NotFound);
+        }
+        row.versioned(tx.env)
     })
     .await
+}
+
+/// Loads a laboratory result that the actor may read.
+///
+/// # Errors
+/// Those of [`read`].
+pub(super) fn find(tx: &mut Tx, id: LabResultId) -> Result<Row> {
+    let row: Row = lab_results::table.find(id).select(Row::as_select()).first(tx.conn)?;
+    records::visible(tx.conn, tx.env, tx.actor, row.patient_id)?;
+    care::require(tx.conn, tx.env, tx.actor, row.patient_id)?;
+    Ok(row)
 }
 
 /// A page of laboratory results.
@@ -227,6 +277,9 @@ pub async fn list(context: &Context, patient: PatientId, page: PageParams) -> Re
         care::require(tx.conn, tx.env, tx.actor, patient.id)?;
         let mut query =
             lab_results::table.filter(lab_results::patient_id.eq(patient.id)).select(Row::as_select()).into_boxed();
+        if !tx.actor.role.is_staff() {
+            query = query.filter(lab_results::status.ne(LabResultStatus::EnteredInError));
+        }
         if let Some(Cursor { at, id }) = page.after {
             let behind = lab_results::created_at.eq(at).and(lab_results::id.lt(LabResultId(id)));
             query = query.filter(lab_results::created_at.lt(at).or(behind));
@@ -271,7 +324,7 @@ pub(super) async fn create_lab_result(
 /// List a patient's laboratory results
 ///
 /// Lists the results that staff entered between intakes. Results in the answers of an intake are read with the intake. The timeline has
-/// both.
+/// both. Only practitioners see the results that were entered in error.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "list_lab_results",
@@ -290,7 +343,7 @@ pub(super) async fn list_lab_results(
 
 /// Read a laboratory result
 ///
-/// Returns a result that staff entered between intakes.
+/// Returns a result that staff entered between intakes. Only practitioners see a result that was entered in error.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "get_lab_result",

@@ -16,6 +16,8 @@ pub mod flag_worklist;
 pub mod flags;
 pub mod form_context;
 pub mod forms;
+pub mod lab_corrections;
+mod lab_versions;
 pub mod labs;
 pub mod listing;
 pub mod model;
@@ -59,6 +61,9 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(labs::create_lab_result)
         .service(labs::list_lab_results)
         .service(labs::get_lab_result)
+        .service(lab_corrections::correct_lab_result)
+        .service(lab_corrections::void_lab_result)
+        .service(lab_versions::list_lab_result_versions)
         .service(timeline::get_rls_timeline)
         .service(summary::get_intake_summary);
 }

@@ -89,6 +89,18 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// The status of a laboratory result (FHIR `observation-status`).
+    LabResultStatus {
+        /// As it was entered.
+        Final = "final",
+        /// Corrected afterwards. The replaced versions are kept.
+        Corrected = "corrected",
+        /// Entered in error, such as in the record of another patient. It counts nowhere.
+        EnteredInError = "entered-in-error",
+    }
+}
+
 /// What decides whether an intake counts for a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Authored {

@@ -39,6 +39,7 @@ pub const CLINICAL: &[&str] = &[
     "get_intake_summary",
     "list_lab_results",
     "get_lab_result",
+    "list_lab_result_versions",
     "get_rls_timeline",
     "get_patient_export",
     "acknowledge_intake_flag",

@@ -25,9 +25,8 @@ use crate::error::Result;
 use crate::http::paging::MAX_LIMIT;
 use crate::http::{Cursor, Limit, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
-use crate::intake::export::{self as histories, ExportedIntake};
+use crate::intake::export::{self as histories, ExportedIntake, ExportedLabResult};
 use crate::intake::flag_worklist::IntakeFlagView;
-use crate::intake::labs::LabResultView;
 use crate::messages::model::{MessageKind, MessageStatus};
 use crate::patients::consents::decisions::{self, ConsentView};
 use crate::patients::model::{self, PatientView, Relation};
@@ -81,7 +80,7 @@ pub struct PatientExport {
     #[schema(nullable = false)]
     flags: Option<Vec<IntakeFlagView>>,
     /// The laboratory results that were entered outside of intakes, oldest first.
-    lab_results: Vec<LabResultView>,
+    lab_results: Vec<ExportedLabResult>,
     /// The uses of the record, newest first. Not in the limited scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

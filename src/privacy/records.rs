@@ -33,6 +33,7 @@ pub const RECORD: &[(&str, &str)] = &[
     ("intake_flags", "patient_id = $1"),
     ("intake_versions", "intake_id IN (SELECT id FROM intakes WHERE patient_id = $1)"),
     ("intakes", "patient_id = $1"),
+    ("lab_result_versions", "lab_result_id IN (SELECT id FROM lab_results WHERE patient_id = $1)"),
     ("lab_results", "patient_id = $1"),
     ("messages", "patient_id = $1"),
     ("messages", VISITS),

@@ -38,6 +38,8 @@ pub const SEALED: &[Column] = &[
     of("intakes", "computed"),
     of("intakes", "review"),
     of("intakes", "void_reason"),
+    of("lab_result_versions", "reason"),
+    of("lab_result_versions", "result"),
     of("lab_results", "result"),
     of("messages", "note"),
     of("messages", "payload"),

@@ -21,6 +21,7 @@ const VERBS: &[(&str, &[&str])] = &[
             "check",
             "complete",
             "confirm",
+            "correct",
             "create",
             "disable",
             "mark",

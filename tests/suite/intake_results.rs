@@ -83,4 +83,76 @@ both! {
         let rules = raised(&doctor).await;
         assert!(["hemoglobin_below_8", "iron_review"].iter().all(|rule| rules.iter().any(|one| one == rule)), "{rules:?}");
     }
+
+    async fn a_correction_keeps_the_replaced_version_and_moves_the_flags(app: App) {
+        let app = june(app);
+        let (ann, doctor, desk) = (app.patient("ann").await, app.doctor().await, app.desk().await);
+        let path = submitted(&doctor, &ann.patient_id, example()).await;
+        let severe = || result("hemoglobin", 6.9, "g/dL", "2026-06-09");
+        let entered = desk.post(&format!("/v1/patients/{}/lab-results", ann.patient_id), severe()).await;
+        let (place, etag) = (entered.expect(201).location(), entered.etag());
+        assert_eq!((entered.body["status"].clone(), entered.body["updated_at"].clone()), (json!("final"), Value::Null));
+        let correct = format!("{place}/correct");
+        let correction = || json!({"result": result("hemoglobin", 12.9, "g/dL", "2026-06-09"), "reason": "The digits were swapped."});
+
+        ann.post(&correct, correction()).await.problem(403, "role_forbidden");
+        let mut wrong = correction();
+        wrong["result"]["value"] = 400.into();
+        wrong["reason"] = " ".into();
+        desk.post(&correct, wrong).await.invalid("/result/value", "out_of_range");
+        desk.post_with(&correct, correction(), &[("If-Match", "\"7\"")]).await.problem(412, "stale");
+        let corrected = desk.post_with(&correct, correction(), &[("If-Match", &etag), ("Idempotency-Key", "c1")]).await;
+        assert_eq!((corrected.expect(200).body["status"].clone(), corrected.body["value"].clone()), (json!("corrected"), json!(12.9)));
+        assert_eq!(corrected.etag(), "\"2\"");
+        let again = desk.post_with(&correct, correction(), &[("If-Match", &etag), ("Idempotency-Key", "c1")]).await;
+        assert_eq!(again.expect(200).body, corrected.body, "a repeat corrects once");
+
+        assert!(!raised(&doctor).await.contains(&"hemoglobin_below_8".to_owned()));
+        assert_eq!(ann.get(&place).await.expect(200).body, corrected.body);
+        ann.get(&format!("{place}/versions")).await.problem(403, "role_forbidden");
+        desk.get(&format!("{place}/versions")).await.problem(403, "role_forbidden");
+        let versions = doctor.get(&format!("{place}/versions")).await.items();
+        assert_eq!(versions.len(), 1);
+        assert_eq!(
+            (&versions[0]["result"], &versions[0]["reason"], &versions[0]["version"]),
+            (&entered.body, &json!("The digits were swapped."), &json!(1))
+        );
+        let labs = doctor.get(&format!("{path}/summary")).await.expect(200).body["labs"].clone();
+        assert!(labs.as_array().expect("values").iter().all(|lab| lab["value"] != 6.9), "{labs}");
+        let export = ann.get(&format!("/v1/patients/{}/export", ann.patient_id)).await.expect(200).body["lab_results"].clone();
+        assert_eq!((export[0]["value"].clone(), export[0]["versions"][0]["result"]["value"].clone()), (json!(12.9), json!(6.9)));
+    }
+
+    async fn a_result_entered_in_error_counts_nowhere_and_stays_visible_to_practitioners(app: App) {
+        let app = june(app);
+        let (ann, bob, doctor, desk) = (app.patient("ann").await, app.patient("bob").await, app.doctor().await, app.desk().await);
+        let path = submitted(&doctor, &ann.patient_id, example()).await;
+        let before = doctor.get(&path).await.expect(200).body["computed"].clone();
+        let results = format!("/v1/patients/{}/lab-results", ann.patient_id);
+        let place = desk.post(&results, result("hemoglobin", 6.9, "g/dL", "2026-06-09")).await.expect(201).location();
+        let (void, reason) = (format!("{place}/void"), || json!({"reason": "Of another patient."}));
+        bob.post(&void, reason()).await.problem(403, "role_forbidden");
+        let voided = desk.post_with(&void, reason(), &[("If-Match", "\"1\"")]).await;
+        assert!(voided.expect(204).text.is_empty(), "the front desk reads no results");
+        desk.post(&void, reason()).await.problem(409, "status_conflict");
+        let correction = json!({"result": result("hemoglobin", 12.9, "g/dL", "2026-06-09"), "reason": "A slip."});
+        let refused = desk.post(&format!("{place}/correct"), correction).await;
+        assert_eq!(refused.problem(409, "status_conflict")["lab_result_status"], "entered-in-error");
+
+        assert_eq!(doctor.get(&path).await.expect(200).body["computed"], before, "it counts nowhere");
+        assert!(!raised(&doctor).await.contains(&"hemoglobin_below_8".to_owned()));
+        let timeline = doctor.get(&format!("/v1/patients/{}/rls-timeline", ann.patient_id)).await.expect(200).body["iron"].clone();
+        assert!(timeline.as_array().expect("values").iter().all(|point| point["value"] != 6.9), "{timeline}");
+        let shown = doctor.get(&place).await;
+        assert_eq!((shown.expect(200).body["status"].clone(), shown.body["value"].clone()), (json!("entered-in-error"), json!(6.9)));
+        assert_eq!(doctor.get(&results).await.items().len(), 1);
+        assert_eq!(doctor.get(&format!("{place}/versions")).await.items()[0]["reason"], "Of another patient.");
+        // It may tell of another patient.
+        ann.get(&place).await.problem(404, "not_found");
+        assert_eq!(ann.get(&results).await.items().len(), 0);
+        let export = ann.get(&format!("/v1/patients/{}/export", ann.patient_id)).await.expect(200).body["lab_results"].clone();
+        assert_eq!(export, json!([]));
+        let events = app.admin().await.get("/v1/audit-events?operation=void_lab_result&outcome=success").await.items();
+        assert_eq!(events.len(), 1, "{events:#?}");
+    }
 }

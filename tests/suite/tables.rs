@@ -24,7 +24,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     ("context", &["idempotency_keys"]),
     ("identifiers", &["patient_identifiers", "practitioner_identifiers", "appointment_identifiers"]),
-    ("intake", &["intakes", "intake_versions", "intake_flags", "lab_results"]),
+    ("intake", &["intakes", "intake_versions", "intake_flags", "lab_results", "lab_result_versions"]),
     ("messages", &["messages"]),
     (
         "patients",
