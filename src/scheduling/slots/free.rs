@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fitting::{Finder, FreeSlot};
+use super::slot::is_open;
 use crate::clock::Timestamp;
 use crate::db::schema::{locations, practitioner_visit_types, practitioners, slots};
 use crate::db::{Conn, per_backend};
@@ -211,8 +212,7 @@ fn chunk(
     per_backend!(conn, conn => {
         let range = slots::table
             .select(FreeSlot::as_select())
-            .filter(slots::appointment_id.is_null())
-            .filter(slots::blocked_reason.is_null())
+            .filter(is_open())
             .filter(slots::starts_at.ge(at))
             .filter(slots::starts_at.lt(to))
             .filter(slots::starts_at.gt(at).or(slots::id.gt(SlotId(id))))

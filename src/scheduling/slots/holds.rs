@@ -11,7 +11,7 @@ use super::locking;
 use super::offers::{self, Offer};
 use super::releasing::delete_unplanned;
 use super::search::with_next_free;
-use super::slot::{DoesNotFit, Slot, check_fit, slot_gone};
+use super::slot::{DoesNotFit, Slot, check_fit, is_free, slot_gone};
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
@@ -199,11 +199,7 @@ fn insert(tx: &mut Tx, slot_id: SlotId, visit_type_id: VisitTypeId) -> Result<Ve
     diesel::insert_into(holds::table).values(&hold).execute(tx.conn)?;
     let ids: Vec<SlotId> = visit_slots.iter().map(|slot| slot.id).collect();
     let held = per_backend!(tx.conn, conn => {
-        let free = slots::id
-            .eq_any(ids)
-            .and(slots::appointment_id.is_null())
-            .and(slots::blocked_reason.is_null())
-            .and(slots::held_until.is_null().or(slots::held_until.le(tx.now)));
+        let free = slots::id.eq_any(ids).and(is_free(tx.now, None));
         let holding = (slots::hold_id.eq(hold.id), slots::held_until.eq(hold.expires_at));
         update(slots::table, free, holding).execute(conn)
     })?;

@@ -10,7 +10,7 @@ use diesel::sql_types::{Bool, Nullable};
 use diesel::sqlite::Sqlite;
 use jiff::SignedDuration;
 
-use super::slot::{DoesNotFit, Slot, slot_gone};
+use super::slot::{DoesNotFit, Slot, is_free, slot_gone};
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
 use crate::db::update::update;
@@ -127,9 +127,7 @@ pub(super) fn book(
             .eq(first.practitioner_id)
             .and(slots::starts_at.ge(first.starts_at))
             .and(slots::starts_at.le(last.starts_at))
-            .and(slots::appointment_id.is_null())
-            .and(slots::blocked_reason.is_null())
-            .and(slots::held_until.is_null().or(slots::held_until.le(now)).or(slots::hold_id.eq(hold)));
+            .and(is_free(now, hold));
         let taking = (
             slots::appointment_id.eq(appointment),
             slots::hold_id.eq(None::<HoldId>),

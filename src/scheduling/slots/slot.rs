@@ -49,6 +49,19 @@ impl Slot {
     }
 }
 
+/// The condition in SQL that a slot is neither booked nor blocked. The index of free slots has the same condition.
+#[diesel::dsl::auto_type]
+pub(super) fn is_open() -> _ {
+    slots::appointment_id.is_null().and(slots::blocked_reason.is_null())
+}
+
+/// The condition in SQL that a slot is free: what [`check_fit`] requires of each slot.
+#[diesel::dsl::auto_type]
+pub(super) fn is_free(now: Timestamp, hold: Option<HoldId>) -> _ {
+    let is_lapsed = slots::held_until.is_null().or(slots::held_until.le(now));
+    is_open().and(is_lapsed.or(slots::hold_id.eq(hold)))
+}
+
 /// Returns the conflict for a slot that does not exist any more. To the caller it is like one that is taken.
 pub fn slot_gone() -> Error {
     Error::conflict(Conflict::SLOT_TAKEN, "The slot is not offered any more. Search for another one.")
