@@ -39,6 +39,10 @@ pub enum Error {
     #[error("the object was changed in between")]
     Stale,
 
+    /// The change needs the version of the object that the caller read.
+    #[error("the version is missing")]
+    PreconditionRequired,
+
     /// The same Idempotency-Key was sent with another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,

@@ -59,6 +59,7 @@ pub async fn amend(
     patch: AppointmentPatch,
 ) -> Result<Versioned<AppointmentView>> {
     context.require(Action::AppointmentAmend)?;
+    let if_match = if_match.required()?;
     let patch = patch.checked()?;
     context
         .change(move |tx| {
@@ -118,8 +119,7 @@ pub(super) async fn update_appointment(
     PathId(id): PathId<AppointmentId>,
     if_match: IfMatch,
     Patch(patch): Patch<AppointmentPatch>,
-) -> actix_web::Result<HttpResponse> {
-    context.require(Action::AppointmentAmend)?;
-    let amended = amend(&context, id, if_match.required()?, patch).await?;
+) -> Result<HttpResponse> {
+    let amended = amend(&context, id, if_match, patch).await?;
     Ok(response::versioned(&amended))
 }

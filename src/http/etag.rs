@@ -51,9 +51,9 @@ impl IfMatch {
     /// Requires the header, for changes that must not overwrite others.
     ///
     /// # Errors
-    /// 428 without the header.
-    pub fn required(self) -> Result<Self, Rejected> {
-        if self.0.is_none() { Err(Rejected(ProblemBuilder::precondition_required())) } else { Ok(self) }
+    /// [`Error::PreconditionRequired`] without the header.
+    pub fn required(self) -> Result<Self> {
+        if self.0.is_none() { Err(Error::PreconditionRequired) } else { Ok(self) }
     }
 }
 

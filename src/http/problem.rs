@@ -153,6 +153,12 @@ impl From<&Error> for ProblemBuilder {
                 "Changed meanwhile",
                 "The object was changed after you read it. Read it again and repeat your change.",
             ),
+            Error::PreconditionRequired => Self::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "precondition_required",
+                "If-Match is missing",
+                "Send the ETag of the version that you read as If-Match.",
+            ),
             Error::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
@@ -312,16 +318,6 @@ impl ProblemBuilder {
             retry_after: Some(5),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now", reason)
         }
-    }
-
-    /// 428.
-    pub fn precondition_required() -> Self {
-        Self::new(
-            StatusCode::PRECONDITION_REQUIRED,
-            "precondition_required",
-            "If-Match is missing",
-            "Send the ETag of the version that you read as If-Match.",
-        )
     }
 
     /// 500 for other failures of the framework.

@@ -160,6 +160,7 @@ pub async fn save(
     patch: IntakePatch,
 ) -> Result<Versioned<IntakeView>> {
     context.require(Action::IntakeWrite)?;
+    let if_match = if_match.required()?;
     let answers = checked_answers(patch.answers)?;
     context
         .change(move |tx| {
@@ -282,9 +283,8 @@ pub(super) async fn update_intake(
     PathId(id): PathId<IntakeId>,
     if_match: IfMatch,
     Patch(patch): Patch<IntakePatch>,
-) -> actix_web::Result<HttpResponse> {
-    context.require(Action::IntakeWrite)?;
-    let saved = save(&context, id, if_match.required()?, patch).await?;
+) -> Result<HttpResponse> {
+    let saved = save(&context, id, if_match, patch).await?;
     Ok(response::versioned(&saved))
 }
 

@@ -36,6 +36,7 @@ pub async fn update(
     patch: PatientPatch,
 ) -> Result<Versioned<PatientView>> {
     context.require(Action::PatientWrite)?;
+    let if_match = if_match.required()?;
     let author = if context.is_staff() { Author::Staff } else { Author::Account };
     let mut check = Check::new();
     patch.forbid(author, &mut check);
@@ -104,8 +105,7 @@ pub(in crate::patients) async fn update_patient(
     PathId(id): PathId<PatientId>,
     if_match: IfMatch,
     Patch(patch): Patch<PatientPatch>,
-) -> actix_web::Result<HttpResponse> {
-    context.require(Action::PatientWrite)?;
-    let updated = update(&context, id, if_match.required()?, patch).await?;
+) -> Result<HttpResponse> {
+    let updated = update(&context, id, if_match, patch).await?;
     Ok(response::versioned(&updated))
 }

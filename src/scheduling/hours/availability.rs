@@ -252,6 +252,7 @@ pub async fn replace(
     new: Availability,
 ) -> Result<Versioned<ChangedAvailability>> {
     let reach = context.require(Action::AvailabilityWrite)?;
+    let if_match = if_match.required()?;
     let rules = checked(&new.items)?;
     if reach == Reach::Own && context.actor.practitioner_id != Some(id) {
         return Err(Error::NotFound);
@@ -333,9 +334,8 @@ pub(in crate::scheduling) async fn replace_availability(
     PathId(id): PathId<PractitionerId>,
     if_match: IfMatch,
     body: Body<Availability>,
-) -> actix_web::Result<HttpResponse> {
-    context.require(Action::AvailabilityWrite)?;
-    let changed = replace(&context, id, if_match.required()?, body.value).await?;
+) -> Result<HttpResponse> {
+    let changed = replace(&context, id, if_match, body.value).await?;
     Ok(response::versioned(&changed))
 }
 

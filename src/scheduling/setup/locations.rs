@@ -270,6 +270,7 @@ pub async fn update(
     patch: LocationPatch,
 ) -> Result<Versioned<ChangedLocation>> {
     context.require(Action::ClinicSetUp)?;
+    let if_match = if_match.required()?;
     let changes = Changes::checked(patch)?;
     context
         .change(move |tx| {
@@ -390,8 +391,7 @@ pub(in crate::scheduling) async fn update_location(
     PathId(id): PathId<LocationId>,
     if_match: IfMatch,
     Patch(patch): Patch<LocationPatch>,
-) -> actix_web::Result<HttpResponse> {
-    context.require(Action::ClinicSetUp)?;
-    let changed = update(&context, id, if_match.required()?, patch).await?;
+) -> Result<HttpResponse> {
+    let changed = update(&context, id, if_match, patch).await?;
     Ok(response::versioned(&changed))
 }

@@ -335,6 +335,7 @@ pub async fn update(
     patch: PractitionerPatch,
 ) -> Result<Versioned<ChangedPractitioner>> {
     context.require(Action::ClinicSetUp)?;
+    let if_match = if_match.required()?;
     let changes = Changes::checked(patch)?;
     context
         .change(move |tx| {
@@ -482,8 +483,7 @@ pub(in crate::scheduling) async fn update_practitioner(
     PathId(id): PathId<PractitionerId>,
     if_match: IfMatch,
     Patch(patch): Patch<PractitionerPatch>,
-) -> actix_web::Result<HttpResponse> {
-    context.require(Action::ClinicSetUp)?;
-    let changed = update(&context, id, if_match.required()?, patch).await?;
+) -> Result<HttpResponse> {
+    let changed = update(&context, id, if_match, patch).await?;
     Ok(response::versioned(&changed))
 }

@@ -309,6 +309,7 @@ pub async fn update(
     patch: VisitTypePatch,
 ) -> Result<Versioned<VisitTypeView>> {
     context.require(Action::ClinicSetUp)?;
+    let if_match = if_match.required()?;
     let changes = Changes::checked(patch)?;
     context.change(move |tx| Ok(versioned(store(tx, id, &if_match, &changes)?))).await
 }
@@ -414,8 +415,7 @@ pub(in crate::scheduling) async fn update_visit_type(
     PathId(id): PathId<VisitTypeId>,
     if_match: IfMatch,
     Patch(patch): Patch<VisitTypePatch>,
-) -> actix_web::Result<HttpResponse> {
-    context.require(Action::ClinicSetUp)?;
-    let changed = update(&context, id, if_match.required()?, patch).await?;
+) -> Result<HttpResponse> {
+    let changed = update(&context, id, if_match, patch).await?;
     Ok(response::versioned(&changed))
 }
