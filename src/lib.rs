@@ -26,6 +26,7 @@ pub mod scheduling;
 
 // Foundation: every other module may import these.
 pub mod actor;
+pub mod appointment_status;
 pub mod audit;
 pub mod audit_context;
 pub mod build_options;

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 
 use super::history::{self, Change};
-use super::status::{AppointmentStatus, AppointmentStep};
+use super::status::AppointmentStep;
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::per_backend;
@@ -71,7 +72,7 @@ impl Appointment {
             id: self.id,
             patient_id: self.patient_id,
             practitioner_id: self.practitioner_id,
-            gives_care: gives_care(self.status.as_str(), self.self_placed),
+            gives_care: gives_care(self.status, self.self_placed),
         }
     }
 }

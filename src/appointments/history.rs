@@ -7,8 +7,9 @@ use utoipa::ToSchema;
 
 use super::appointment::Appointment;
 use super::queries::only_own;
-use super::status::{AppointmentStatus, AppointmentStep};
+use super::status::AppointmentStep;
 use crate::actor::{Action, Role};
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Context, Principal, Tx};
 use crate::db::per_backend;

@@ -6,9 +6,9 @@ use diesel::prelude::*;
 
 use super::appointment::{Appointment, AppointmentDetails};
 use super::code::ConfirmationCode;
-use super::status::AppointmentStatus;
 use crate::accounts::model::User;
 use crate::actor::{Action, Actor, Reach};
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::schema::{

@@ -2,25 +2,10 @@
 
 use jiff::tz::TimeZone;
 
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::db::types::text_enum;
 use crate::error::Error;
-
-text_enum! {
-    /// Where an appointment stands (FHIR `AppointmentStatus`).
-    AppointmentStatus {
-        /// Agreed upon.
-        Booked = "booked",
-        /// The patient is there.
-        CheckedIn = "checked-in",
-        /// The visit took place.
-        Fulfilled = "fulfilled",
-        /// Called off, for good.
-        Cancelled = "cancelled",
-        /// The patient did not come.
-        NoShow = "noshow",
-    }
-}
 
 text_enum! {
     /// What happens to an appointment. Each but the first and the last is an endpoint of the same name.
@@ -67,11 +52,6 @@ impl Status {
     /// Returns the status after `step`, if the status allows it. Other rules may forbid it.
     pub fn after(self, step: Step) -> Option<Self> {
         MOVES.iter().find(|(from, by, _)| (*from, *by) == (self, step)).map(|(_, _, to)| *to)
-    }
-
-    /// Whether it claims the patient's time.
-    pub fn is_live(self) -> bool {
-        matches!(self, Self::Booked | Self::CheckedIn)
     }
 }
 

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::appointment::{AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
-use super::status::AppointmentStatus;
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::types::Date;

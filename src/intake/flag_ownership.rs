@@ -4,6 +4,7 @@
 
 use diesel::prelude::*;
 
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::db::schema::{appointments, intake_flags};
 use crate::db::update::update;
@@ -31,10 +32,12 @@ pub type Owner = (PractitionerId, AppointmentId);
 
 /// Returns the owner of a flag that is raised now: the practitioner of the patient's next visit that gives a care relationship.
 pub fn next_owner(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<Option<Owner>> {
+    let is_booked = appointments::status.eq(AppointmentStatus::Booked);
+    let is_live = is_booked.or(appointments::status.eq(AppointmentStatus::CheckedIn));
     Ok(appointments::table
         .filter(appointments::patient_id.eq(patient))
         .filter(appointments::ends_at.gt(now))
-        .filter(appointments::status.eq("booked").or(appointments::status.eq("checked-in")))
+        .filter(is_live)
         .filter(giving_care())
         .order((appointments::starts_at, appointments::id))
         .select((appointments::practitioner_id, appointments::id))
@@ -44,11 +47,11 @@ pub fn next_owner(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<O
 
 /// Returns whether a visit still gives its practitioner a care relationship.
 pub fn still_gives_care(tx: &mut Conn, (practitioner, visit): Owner) -> Result<bool> {
-    let (with, status, self_placed): (PractitionerId, String, bool) = appointments::table
+    let (with, status, self_placed): (PractitionerId, AppointmentStatus, bool) = appointments::table
         .find(visit)
         .select((appointments::practitioner_id, appointments::status, appointments::self_placed))
         .first(tx)?;
-    Ok(with == practitioner && gives_care(&status, self_placed))
+    Ok(with == practitioner && gives_care(status, self_placed))
 }
 
 /// Gives the patient's open flags that have no owner to the practitioner of a visit.

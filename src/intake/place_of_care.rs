@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use rls::PhoneNumbers;
 
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::context::Tx;
@@ -60,7 +61,7 @@ fn find(conn: &mut Conn, patient: PatientId, now: Timestamp) -> Result<Option<Lo
         appointments::table
             .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
             .filter(appointments::patient_id.eq(patient))
-            .filter(appointments::status.ne("cancelled"))
+            .filter(appointments::status.ne(AppointmentStatus::Cancelled))
             .select(Location::as_select())
     };
     let next = visits().filter(appointments::ends_at.gt(now)).order(appointments::starts_at).first(conn).optional()?;

@@ -8,6 +8,7 @@ use super::model::{Mail, Message, MessageStatus};
 use super::outbox;
 use super::view::MessageView;
 use crate::actor::Action;
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::{appointments, messages, patient_access, patients, users};
@@ -87,15 +88,16 @@ fn require_resendable(status: MessageStatus) -> Result<()> {
 /// The table belongs to appointments. A mark on each message would have to be kept by every change of an appointment.
 fn require_current(tx: &mut Tx, message: &Message, mail: &Mail, id: AppointmentId) -> Result<()> {
     let Some(content) = mail.appointment() else { return Ok(()) };
-    let (sequence, status): (i32, String) =
+    let (sequence, status): (i32, AppointmentStatus) =
         appointments::table.find(id).select((appointments::sequence, appointments::status)).first(tx.conn)?;
-    let expected_status = if matches!(mail, Mail::AppointmentCancelled(_)) { "cancelled" } else { "booked" };
+    let is_cancellation = matches!(mail, Mail::AppointmentCancelled(_));
+    let expected = if is_cancellation { AppointmentStatus::Cancelled } else { AppointmentStatus::Booked };
     // For example one with new links.
     let newer = messages::table
         .filter(messages::email.eq(&message.recipient.email))
         .filter(messages::created_at.gt(message.created_at))
         .filter(messages::appointment_id.eq(id));
-    if (sequence, status.as_str()) == (content.sequence, expected_status)
+    if (sequence, status) == (content.sequence, expected)
         && !diesel::select(exists(newer)).get_result::<bool>(tx.conn)?
     {
         return Ok(());

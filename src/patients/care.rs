@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use super::access::givers;
 use super::store;
 use crate::actor::{Actor, Role};
+use crate::appointment_status::AppointmentStatus;
 use crate::audit::break_glass;
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
@@ -55,13 +56,18 @@ pub const CLINICAL: &[&str] = &[
 /// placed alone ([`is_placed_alone`]). [`gives_care`] is the same rule for a row in memory.
 #[diesel::dsl::auto_type]
 pub(crate) fn giving_care() -> _ {
-    let was_there = appointments::status.eq("checked-in").or(appointments::status.eq("fulfilled"));
-    appointments::status.ne("cancelled").and(appointments::self_placed.eq(false).or(was_there))
+    // `auto_type` needs the type of each value.
+    let checked_in: AppointmentStatus = AppointmentStatus::CheckedIn;
+    let fulfilled: AppointmentStatus = AppointmentStatus::Fulfilled;
+    let cancelled: AppointmentStatus = AppointmentStatus::Cancelled;
+    let was_there = appointments::status.eq(checked_in).or(appointments::status.eq(fulfilled));
+    appointments::status.ne(cancelled).and(appointments::self_placed.eq(false).or(was_there))
 }
 
 /// Whether a visit of this status gives its practitioner a care relationship.
-pub fn gives_care(status: &str, self_placed: bool) -> bool {
-    status != "cancelled" && (!self_placed || matches!(status, "checked-in" | "fulfilled"))
+pub fn gives_care(status: AppointmentStatus, self_placed: bool) -> bool {
+    let was_there = matches!(status, AppointmentStatus::CheckedIn | AppointmentStatus::Fulfilled);
+    status != AppointmentStatus::Cancelled && (!self_placed || was_there)
 }
 
 /// Returns the time since which a visit gives a care relationship (`CARE_RELATION_MONTHS`).
@@ -206,7 +212,7 @@ pub fn was_chosen(conn: &mut Conn, env: &Env, practitioner: PractitionerId, pati
     let visits = appointments::table
         .filter(appointments::patient_id.eq(patient))
         .filter(appointments::practitioner_id.eq(practitioner))
-        .filter(appointments::status.ne("cancelled"))
+        .filter(appointments::status.ne(AppointmentStatus::Cancelled))
         .filter(appointments::self_placed.eq(false))
         .filter(appointments::starts_at.ge(care_window_start(env)));
     Ok(visits.select(appointments::patient_id).first::<PatientId>(conn).optional()?.is_some())

@@ -20,6 +20,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{PatientId, UserId};
 use crate::patients::access::adulthood::birthday;
+use crate::role::Role;
 
 /// The most records of a page.
 const PAGE: i64 = 200;
@@ -181,7 +182,7 @@ fn anonymise(tx: &mut Conn, env: &Env, id: UserId) -> Result<()> {
     diesel::delete(holds::table.filter(holds::user_id.eq(id))).execute(tx)?;
     closing::end(tx, id)?;
     let address = store::removed_address(id);
-    let is_patient = users::table.find(id).filter(users::role.eq("patient"));
+    let is_patient = users::table.find(id).filter(users::role.eq(Role::Patient));
     diesel::update(is_patient)
         .set((
             users::email.eq(&address),

@@ -19,8 +19,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The domain modules, lowest first: each may import those before it.
 const DOMAIN: [&str; 7] = ["messages", "accounts", "patients", "scheduling", "intake", "appointments", "privacy"];
 /// The modules that every other module may import.
-const FOUNDATION: [&str; 21] = [
+const FOUNDATION: [&str; 22] = [
     "actor",
+    "appointment_status",
     "audit",
     "audit_context",
     "build_options",

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::schema::{appointments, locations, patients, visit_types};
@@ -93,7 +94,7 @@ pub fn load<P>(tx: &mut Tx<P>, affected: &[AppointmentId]) -> Result<AffectedApp
                 .inner_join(visit_types::table.on(visit_types::id.eq(appointments::visit_type_id)))
                 .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
                 .filter(appointments::id.eq_any(ids.to_vec()))
-                .filter(appointments::status.eq("booked"))
+                .filter(appointments::status.eq(AppointmentStatus::Booked))
                 .select((
                     (
                         appointments::id,
