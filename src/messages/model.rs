@@ -118,7 +118,7 @@ text_enum! {
         Failed = "failed",
         /// The recipient has no e-mail address. Staff must call.
         ToPhone = "to_phone",
-        /// Staff completed it without a mail, or a newer message about the same appointment replaced it.
+        /// Completed without a mail: by staff, or by the service because the message was replaced or not needed any more.
         Done = "done",
     }
 }
@@ -491,7 +491,7 @@ pub struct Message {
     pub sent_at: Option<Timestamp>,
     /// When it was completed without a mail.
     pub done_at: Option<Timestamp>,
-    /// The account that completed it. None if a newer message about the same appointment replaced it.
+    /// The account that completed it. None if the service did ([`MessageStatus::Done`]).
     pub done_by: Option<UserId>,
     /// The note of the staff.
     pub note: Option<Sealed<String>>,

@@ -77,7 +77,7 @@ fn require_resendable(status: MessageStatus) -> Result<()> {
         }
         MessageStatus::Done => (
             "message_done",
-            "Staff completed this message without a mail, or a newer message about the same appointment replaced it.",
+            "Staff completed this message without a mail, or the service did because it was replaced or not needed any more.",
         ),
     };
     Err(Error::conflict(code, detail))
@@ -149,7 +149,7 @@ fn require_recipient_of(tx: &mut Tx, message: &Message, patient: PatientId) -> R
         (status = 202, description = "The message is being sent", body = MessageView),
         (status = 409, description = "`message_pending`: it has not been sent yet, and the service sends or retries it by itself. \
             `message_to_phone`: the recipient has no e-mail address. \
-            `message_done`: staff completed it without a mail, or a newer message about the same appointment replaced it. \
+            `message_done`: staff or the service completed it without a mail; `done` in the message says which. \
             `message_superseded`: the appointment has changed since, or a newer message about it was sent to this address. \
             `recipient_changed`: messages about the patient no longer go to this address, because access was revoked or has expired, \
             or the address was changed"),

@@ -36,7 +36,8 @@ pub struct MessageRecipient {
 pub struct MessageCompletion {
     /// The time.
     at: Timestamp,
-    /// The account that completed it. Null if the service did, because a newer message about the same appointment replaced it.
+    /// The account that completed it. Null if the service did: a newer message to the same recipient replaced it, or the patient cancelled
+    /// before any mail about the appointment was sent.
     by: Option<UserId>,
     /// The note of the staff.
     note: Option<String>,
