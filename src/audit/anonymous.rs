@@ -1,5 +1,6 @@
-//! The number of lines that callers without a session get for requests that change nothing: refusals, repeats, and successes without an
-//! effect. Beyond it they are counted: a flood from many addresses must not fill the trail.
+//! Events of callers without a session whose requests change nothing: refusals, repeats, and successes without an effect. Equal ones
+//! are merged, and only a limited number of them is stored a minute. Beyond it they are counted, because a flood from many addresses
+//! must not fill the trail.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +17,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 
 /// Whether it is the event of a caller without a session whose request changed nothing and showed no patient. Only queued events are
 /// asked: a change stores its event in its own transaction.
-pub fn is_strangers(event: &Event) -> bool {
+pub fn is_anonymous(event: &Event) -> bool {
     let is_without_effect = match event.outcome {
         AuditOutcome::Refused | AuditOutcome::Replayed => true,
         AuditOutcome::Success => event.patient_id.is_none() && event.shown.is_none(),
@@ -27,7 +28,7 @@ pub fn is_strangers(event: &Event) -> bool {
 
 /// What the window in progress has.
 #[derive(Default)]
-pub struct Strangers {
+pub struct AnonymousEvents {
     /// The start of the window.
     began: Option<Instant>,
     /// How many lines it has.
@@ -36,11 +37,11 @@ pub struct Strangers {
     counted: HashMap<(String, &'static str, Option<i32>), Event>,
 }
 
-impl Strangers {
+impl AnonymousEvents {
     /// Returns the events that get a line each, and counts the others.
     pub fn limited(&mut self, mut events: Vec<Event>) -> Vec<Event> {
         events.retain(|event| {
-            if !is_strangers(event) {
+            if !is_anonymous(event) {
                 return true;
             }
             self.began.get_or_insert_with(Instant::now);
@@ -82,28 +83,84 @@ impl Strangers {
     }
 }
 
+/// Merges repeated requests that had no effect and came from callers without a session into one event with a count. Two requests are
+/// alike if operation, outcome, status, address, patients and object are equal. An object that the caller names in the path is not in
+/// the event.
+pub fn merge_repeats(events: Vec<Event>, sign: &impl Fn(Event) -> Event) -> Vec<Event> {
+    let mut alike = HashMap::new();
+    let mut kept: Vec<(Event, bool)> = Vec::with_capacity(events.len());
+    for event in events {
+        if !is_anonymous(&event) {
+            kept.push((event, false));
+            continue;
+        }
+        let kind = (
+            (event.operation.clone(), event.outcome.as_str(), event.status, event.address.clone()),
+            (event.patient_id, event.object_id, event.shown.as_ref().map(|shown| shown.as_bytes().to_vec())),
+        );
+        let first = *alike.entry(kind).or_insert(kept.len());
+        match kept.get_mut(first) {
+            Some((first, changed)) => {
+                first.times = first.times.saturating_add(event.times);
+                *changed = true;
+            }
+            None => kept.push((event, false)),
+        }
+    }
+    kept.into_iter().map(|(event, changed)| if changed { sign(event) } else { event }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audit_context::AuditContext;
-    use crate::ids::AuditEventId;
+    use crate::ids::{AuditEventId, UserId};
 
     #[test]
     fn row_19_refusals_beyond_the_lines_of_a_minute_are_counted_by_operation() {
         let signer = Signer::new(uuid::Uuid::nil(), &[1; 32]).expect("a key");
         let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
         let events = (0..200).map(|number| {
-            let trail = AuditContext::of_request("get_patient", None, Some([192, 0, 2, number].into()));
+            let audit = AuditContext::of_request("get_patient", None, Some([192, 0, 2, number].into()));
             let id = AuditEventId(uuid::Uuid::from_u128(number.into()));
-            Event::new(id, at, &signer, &trail, AuditOutcome::Refused)
+            Event::new(id, at, &signer, &audit, AuditOutcome::Refused)
         });
-        let mut strangers = Strangers::default();
-        assert_eq!(strangers.limited(events.collect()).len(), LINES);
-        assert!(strangers.counted(&signer, at).is_empty(), "the window goes on");
-        let rest = strangers.rest(&signer, at);
+        let mut anonymous = AnonymousEvents::default();
+        assert_eq!(anonymous.limited(events.collect()).len(), LINES);
+        assert!(anonymous.counted(&signer, at).is_empty(), "the window goes on");
+        let rest = anonymous.rest(&signer, at);
         assert_eq!(rest.len(), 1);
         assert_eq!((rest[0].times, rest[0].address.as_deref()), (140, None));
         assert!(rest[0].is_genuine(&signer));
-        assert!(strangers.rest(&signer, at).is_empty());
+        assert!(anonymous.rest(&signer, at).is_empty());
+    }
+
+    #[test]
+    fn equal_requests_without_effect_of_one_address_without_a_session_are_one_event_with_their_number() {
+        let signer = Signer::new(uuid::Uuid::nil(), &[1; 32]).expect("a key");
+        let at = "2026-03-02T14:00:00Z".parse().expect("an instant");
+        let mut number = 0;
+        let mut event = |address: [u8; 4], user: Option<u128>, outcome| {
+            number += 1;
+            let audit = AuditContext::of_request("create_session", None, Some(address.into()));
+            if let Some(user) = user {
+                audit.note_actor(UserId(uuid::Uuid::from_u128(user)), None);
+            }
+            Event::new(AuditEventId(uuid::Uuid::from_u128(number)), at, &signer, &audit, outcome)
+        };
+        let (here, there) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+        let events = vec![
+            event(here, None, AuditOutcome::Refused),
+            event(there, None, AuditOutcome::Refused),
+            event(here, None, AuditOutcome::Refused),
+            event(here, Some(1), AuditOutcome::Refused),
+            event(here, Some(1), AuditOutcome::Refused),
+            event(here, None, AuditOutcome::Success),
+            event(here, None, AuditOutcome::Success),
+            event(here, None, AuditOutcome::Refused),
+        ];
+        let kept = merge_repeats(events, &|event| event.signed(&signer));
+        assert_eq!(kept.iter().map(|event| event.times).collect::<Vec<_>>(), [3, 1, 1, 1, 2]);
+        assert!(kept.iter().all(|event| event.is_genuine(&signer)));
     }
 }

@@ -3,9 +3,11 @@
 //! `record_openings`.
 //!
 //! A change stores its event in its own transaction ([`record`], called by [`Context::change`](crate::context::Context::change)).
-//! Reads, rejections and failures are noted by the [`middleware`] and stored in batches by the [`queue`], which also seals. The [`watch`]
-//! finds committed events that the database does not have. An event names the patient whom the request is about, and the patients whom its response showed ([`shown`]).
+//! Reads, rejections and failures are noted by the [`middleware`] in the [`queue`]. The [`worker`] stores them in batches, and seals.
+//! The [`watch`] finds committed events that the database does not have. An event names the patient whom the request is about, and the
+//! patients whom its response showed ([`shown`]).
 
+mod anonymous;
 pub mod break_glass;
 pub mod keys;
 pub mod listing;
@@ -14,12 +16,13 @@ pub mod model;
 pub mod purge;
 pub mod queue;
 pub mod seal;
+pub mod sealing;
 pub mod shown;
 pub mod store;
-mod strangers;
 pub mod triggers;
 pub mod verify;
 pub mod watch;
+pub mod worker;
 
 pub use self::model::{AuditOutcome, Event};
 use self::watch::Committed;

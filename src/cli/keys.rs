@@ -45,7 +45,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 /// # Errors
 /// A text for the operator.
 pub async fn run(config: Config, entropy: &Entropy, command: Keys) -> Result<(), String> {
-    server::prepare_schema(&config, false)?;
+    server::opening::prepare_schema(&config, false)?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
     let db = Db::open(&config.target, Use::Tool, CONNECTIONS, Arc::new(Metrics::default()))?;
     match command {

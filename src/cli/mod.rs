@@ -160,7 +160,7 @@ fn run(mut cli: Cli) -> Result<(), String> {
         }
         Command::Migrate => {
             let config = Config::new(cli.settings, &entropy)?;
-            server::prepare_schema(&config, true)?;
+            server::opening::prepare_schema(&config, true)?;
             println!("{} has the schema of this version.", config.target);
             Ok(())
         }
@@ -183,15 +183,15 @@ fn run(mut cli: Cli) -> Result<(), String> {
         Command::Audit(command) => {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(async move {
-                server::prepare_schema(&config, false)?;
-                audit(&server::open(config, Use::Tool, Clock::System, entropy)?, command).await
+                server::opening::prepare_schema(&config, false)?;
+                audit(&server::opening::open(config, Use::Tool, Clock::System, entropy)?, command).await
             })
         }
         Command::Purge { dry_run } => {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(async move {
-                server::prepare_schema(&config, false)?;
-                let env = server::open(config, Use::Tool, Clock::System, entropy)?;
+                server::opening::prepare_schema(&config, false)?;
+                let env = server::opening::open(config, Use::Tool, Clock::System, entropy)?;
                 let purged = purge(&env, dry_run).await;
                 purged.and(seal_events(&env).await)
             })
@@ -203,9 +203,9 @@ fn run(mut cli: Cli) -> Result<(), String> {
         Command::Admin(command) => {
             let config = Config::new(cli.settings, &entropy)?;
             actix_web::rt::System::new().block_on(async move {
-                server::prepare_schema(&config, true)?;
+                server::opening::prepare_schema(&config, true)?;
                 demo::reject(&config.target)?;
-                let env = server::open(config, Use::Tool, Clock::System, entropy)?;
+                let env = server::opening::open(config, Use::Tool, Clock::System, entropy)?;
                 let done = match command {
                     Admin::Create { email, name } => accounts::admin::create(&env, &email, &name).await,
                     Admin::Reset { email } => accounts::admin::reset(&env, &email).await,
@@ -295,7 +295,7 @@ async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), S
     if options.demo {
         demo::check_addresses(&config.settings)?;
     }
-    server::prepare_schema(&config, !options.no_migrate)?;
+    server::opening::prepare_schema(&config, !options.no_migrate)?;
     triggers::reject_differences(&mut db::connect(&config.target)?)?;
     if !options.demo {
         demo::reject(&config.target)?;
@@ -304,7 +304,7 @@ async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), S
         tracing::warn!("{difference}. Build in the project's folder, where .cargo/config.toml is read");
     }
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let env = server::open(config, Use::Serve, Clock::System, entropy)?;
+    let env = server::opening::open(config, Use::Serve, Clock::System, entropy)?;
     if options.demo {
         demo::fill(&env).await?;
     }
@@ -313,7 +313,7 @@ async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), S
     if options.demo {
         println!("{}", demo::welcome(&server.env, server.addr));
     }
-    let (stopper, mut signals) = (server.handle(), server::Signals::listen());
+    let (stopper, mut signals) = (server.handle(), server::stopping::Signals::listen());
     actix_web::rt::spawn(async move {
         signals.next().await;
         tracing::info!("stopping; a second signal stops at once");

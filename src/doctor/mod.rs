@@ -94,7 +94,7 @@ fn open(settings: Settings, entropy: Entropy) -> Result<(Env, Vec<Finding>), Fin
         findings.extend(disk::check(path));
     }
     let config = Config::new(settings, &entropy).map_err(failure("settings"))?;
-    server::prepare_schema(&config, false).map_err(failure("schema"))?;
+    server::opening::prepare_schema(&config, false).map_err(failure("schema"))?;
     findings.push(Finding::new("schema", Severity::Ok, format!("{target} has the schema of this version")));
     if let Target::Sqlite(path) = &target {
         backup::check(path)
@@ -104,7 +104,7 @@ fn open(settings: Settings, entropy: Entropy) -> Result<(Env, Vec<Finding>), Fin
     if let Err(text) = demo::reject(&target) {
         findings.push(Finding::new("demo", Severity::Warning, text));
     }
-    let env = server::open(config, Use::Tool, Clock::System, entropy).map_err(failure("keys"))?;
+    let env = server::opening::open(config, Use::Tool, Clock::System, entropy).map_err(failure("keys"))?;
     findings.push(Finding::new("keys", Severity::Ok, "DATA_KEYS has every key of the database"));
     Ok((env, findings))
 }

@@ -16,6 +16,7 @@ pub mod middleware;
 pub mod operations;
 pub mod paging;
 pub mod problem;
+pub mod rejection_log;
 pub mod response;
 
 pub use address::ClientAddress;

@@ -1,114 +1,29 @@
-//! Builds the server from configuration, database, background jobs and HTTP, and stops it in order.
+//! Builds the server from database, background jobs and HTTP, and ends them in order.
+
+pub mod opening;
+mod probes;
+pub mod stopping;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_server::ServerHandle;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
-use secrecy::ExposeSecret;
 use tokio::sync::{Notify, watch};
 
-use crate::clock::{Clock, Entropy};
-use crate::config::{Config, Settings};
-use crate::db::migrate::{self, SchemaStatus};
-use crate::db::{self, Db, Use, damage, pooler};
+use self::stopping::Stopper;
+use crate::config::Settings;
+use crate::db;
 use crate::env::Env;
 use crate::http::Endpoints;
 use crate::http::connections::Connections;
 use crate::http::fallback::{Routes, fallback};
 use crate::http::limits::Limiter;
 use crate::http::listener::{self, HEADROOM, ServeOptions};
-use crate::http::problem::ProblemBuilder;
+use crate::http::rejection_log;
 use crate::routes::routes;
-use crate::sealed::keys::KeyUser;
-use crate::sealed::{self, Sealer};
-use crate::signed::Signer;
-use crate::telemetry::Metrics;
 use crate::{accounts, audit, http, messages, openapi, pages, patients, privacy, scheduling};
-
-/// Opens the environment of requests and commands without starting anything. The schema must be current.
-///
-/// # Errors
-/// A text for the operator.
-pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Result<Env, String> {
-    let metrics = Arc::new(Metrics::default());
-    let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
-    let sealer = Sealer::parse(config.data_keys.expose_secret())?;
-    let signer = check_keys(&config, usage, &sealer, &clock, &entropy)?;
-    let rls_text_pack = if usage == Use::Serve { load_text_pack(&config)? } else { None };
-    Ok(Env {
-        db,
-        clock,
-        entropy,
-        sealer,
-        signer,
-        rls_text_pack,
-        config: Arc::new(config),
-        metrics,
-        mail_written: Arc::new(Notify::new()),
-        accepting: Arc::new(AtomicBool::new(true)),
-        audit: Arc::default(),
-    })
-}
-
-/// Loads the licensed text of the IRLS, if the settings name one.
-fn load_text_pack(config: &Config) -> Result<Option<Arc<rls::TextPack>>, String> {
-    let Some(path) = &config.settings.rls_text_pack else { return Ok(None) };
-    let explain = |error: &dyn std::fmt::Display| format!("RLS_TEXT_PACK {}: {error}", path.display());
-    let file = std::fs::read(path).map_err(|error| explain(&error))?;
-    let text_pack = rls::TextPack::load(&file).map_err(|error| explain(&error))?;
-    Ok(Some(Arc::new(text_pack)))
-}
-
-/// Checks that the keys decrypt the values in the database, and returns the key of the audit trail. With wrong keys
-/// every read would fail, and values written meanwhile would be unreadable once the right keys return.
-fn check_keys(
-    config: &Config,
-    usage: Use,
-    sealer: &Sealer,
-    clock: &Clock,
-    entropy: &Entropy,
-) -> Result<Signer, String> {
-    let mut conn = db::connect(&config.target)?;
-    let alone = usage == Use::Serve || db::is_served(&config.target) == Some(false);
-    sealed::keys::check_in(
-        &mut conn,
-        sealer,
-        if alone { KeyUser::Server } else { KeyUser::CommandBesideServer },
-        clock.now(),
-    )?;
-    audit::keys::open(&mut conn, sealer, clock, entropy)
-        .map_err(|error| format!("DATA_KEYS are not those of this database: {error}"))
-}
-
-/// Checks that the database is undamaged and belongs to this service. Updates the schema, or checks that it is current.
-///
-/// # Errors
-/// A text for the operator.
-pub fn prepare_schema(config: &Config, can_migrate: bool) -> Result<(), String> {
-    damage::check_at_start(&config.target)?;
-    pooler::refuse(&config.target)?;
-    let mut conn = db::connect(&config.target)?;
-    if can_migrate {
-        let count = migrate::run(&mut conn)?;
-        damage::check_schema(&mut conn)?;
-        damage::mark(&mut conn)?;
-        if count > 0 {
-            tracing::info!(count, database = %config.target, "migrated");
-        }
-        return Ok(());
-    }
-    match migrate::schema_status(&mut conn)? {
-        SchemaStatus::Current => damage::check_schema(&mut conn),
-        SchemaStatus::Ahead(unknown) => Err(migrate::newer_database_text(&unknown)),
-        SchemaStatus::Behind(count) => {
-            Err(format!("the database lacks {count} migrations; run `legwork migrate`, or start without --no-migrate"))
-        }
-    }
-}
 
 /// A server that listens.
 pub struct Server {
@@ -143,7 +58,7 @@ impl Server {
         let document = web::Data::new(openapi::Published::new(&document)?);
         let (data, keys) = (web::Data::new(env.clone()), web::Data::new(keys));
         let (stop, stopping) = watch::channel(false);
-        let (queue, auditing) = audit::queue::start(&env, stopping.clone());
+        let (queue, auditing) = audit::worker::start(&env, stopping.clone());
         let queue = web::Data::new(queue);
         let settings = &env.config.settings;
         let limiter = Limiter::new(settings.rate_limits);
@@ -180,8 +95,8 @@ impl Server {
         );
         let options = ServeOptions { threads, shutdown_seconds: settings.shutdown_seconds, connections, metrics };
         let http = listener::start(listener, options, app).map_err(|error| format!("listen on {addr}: {error}"))?;
-        let probes = settings.health_addr.map(|addr| serve_probes(&env, addr)).transpose()?;
-        let rejection_log = listener::start_rejection_log(&env.metrics, stopping.clone());
+        let probes = settings.health_addr.map(|addr| probes::serve(&env, addr)).transpose()?;
+        let rejection_log = rejection_log::start(&env.metrics, stopping.clone());
         limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::hours::publishing::start(&env, stopping.clone());
@@ -252,31 +167,10 @@ fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     Ok((listener, addr))
 }
 
-/// The maximum number of connections for health checks: in all, and of one client.
-const PROBES: (usize, usize) = (64, 16);
-
-/// Serves only the health checks and metrics, on a thread of its own. Load on the main address does not delay them.
-fn serve_probes(env: &Env, listen: SocketAddr) -> Result<actix_server::Server, String> {
-    let (listener, addr) = bind(listen)?;
-    let data = web::Data::new(env.clone());
-    let app = move || {
-        App::new()
-            .app_data(data.clone())
-            .wrap(from_fn(http::middleware::wrap))
-            .configure(|served| http::operations::routes(&mut Endpoints::served(served)))
-            .default_service(web::to(async || ProblemBuilder::no_route().into_response()))
-    };
-    let connections = Connections::new(PROBES.0, PROBES.1, None, Arc::default());
-    let options = ServeOptions { threads: 1, shutdown_seconds: 0, connections, metrics: Arc::clone(&env.metrics) };
-    let server = listener::start(listener, options, app).map_err(|error| format!("listen on {addr}: {error}"))?;
-    tracing::info!(probes = %addr, "health checks are served");
-    Ok(server)
-}
-
 /// Raises the limit of open files to what connections may need, and warns if the system allows fewer.
 fn check_open_files(settings: &Settings, threads: usize) {
     let connections = settings.max_connections as usize + threads * HEADROOM;
-    let probes = PROBES.0 + HEADROOM;
+    let probes = probes::MAX_CONNECTIONS + HEADROOM;
     let wanted = connections + probes + 4 * settings.database_connections as usize + 64;
     let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
     match rlimit::increase_nofile_limit(wanted) {
@@ -285,67 +179,5 @@ fn check_open_files(settings: &Settings, threads: usize) {
             tracing::warn!(granted, wanted, "too few open files are allowed. Lower MAX_CONNECTIONS or raise the limit");
         }
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be read"),
-    }
-}
-
-/// Stops a server.
-#[derive(Clone)]
-pub struct Stopper {
-    http: ServerHandle,
-    stop: watch::Sender<bool>,
-    at_once: Arc<Notify>,
-    accepting: Arc<AtomicBool>,
-    /// How long the service continues after readiness fails.
-    delay: Duration,
-}
-
-impl Stopper {
-    /// Makes readiness fail, serves until a load balancer has noticed, waits for the requests in progress, and stops
-    /// the background jobs.
-    pub async fn stop(&self) {
-        self.accepting.store(false, Ordering::Relaxed);
-        tokio::time::sleep(self.delay).await;
-        self.http.stop(true).await;
-        let _ = self.stop.send(true);
-    }
-
-    /// Stops without waiting for requests in progress or for the mail being sent, which is sent again after the next
-    /// start. Waiting audit events are still stored.
-    pub fn stop_at_once(&self) {
-        self.accepting.store(false, Ordering::Relaxed);
-        self.at_once.notify_one();
-    }
-}
-
-/// The signals of the operating system that stop the process.
-pub struct Signals {
-    #[cfg(unix)]
-    signals: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
-}
-
-impl Signals {
-    /// Starts to listen. From now on the signals do not end the process by themselves.
-    pub fn listen() -> Self {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let signals = signal(SignalKind::terminate()).ok().zip(signal(SignalKind::interrupt()).ok());
-            Self { signals }
-        }
-        #[cfg(not(unix))]
-        Self {}
-    }
-
-    /// Waits for the next signal.
-    pub async fn next(&mut self) {
-        #[cfg(unix)]
-        match &mut self.signals {
-            Some((terminate, interrupt)) => {
-                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            }
-            None => std::future::pending().await,
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

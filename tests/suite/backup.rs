@@ -122,7 +122,7 @@ fn the_documented_commands_back_up_postgres_and_restore_it_as_a_superuser() {
     cluster.run("CREATE ROLE legwork LOGIN");
     cluster.run("CREATE DATABASE legwork OWNER legwork");
     let site = Site::on_postgres(cluster.url_as("legwork", "legwork"));
-    legwork::server::prepare_schema(&site.config(&[]), true).expect("migrated by the service's own role");
+    legwork::server::opening::prepare_schema(&site.config(&[]), true).expect("migrated by the service's own role");
     site.account("admin@clinic.example", Role::Admin);
     site.account("desk@clinic.example", Role::FrontDesk);
     let folder = tempfile::tempdir().expect("a folder");

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Bool, Nullable, Text};
 use legwork::db::{Conn, migrate};
-use legwork::server::prepare_schema;
+use legwork::server::opening::prepare_schema;
 
 use crate::support::process::{Process, command};
 use crate::support::site::Site;

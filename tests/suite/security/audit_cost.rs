@@ -149,7 +149,7 @@ both! {
         print_uncaptured(&format!("\n==> {:?}: bookings/s without {without:.0}, with their events {with:.0}: ratio {:.2}", app.engine, with / without));
 
         let (stop, stopping) = watch::channel(false);
-        let (queue, worker) = queue::start(&app.env, stopping);
+        let (queue, worker) = audit::worker::start(&app.env, stopping);
         let mut took = [Duration::ZERO; 2];
         for round in 0..2 * ROUNDS {
             let audited = round % 2 == 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use legwork::audit::queue::seal_all;
+use legwork::audit::sealing::seal_all;
 use legwork::audit::verify::KnownHead;
 use legwork::audit::{purge, seal};
 use legwork::db::Conn;

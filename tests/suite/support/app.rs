@@ -140,7 +140,7 @@ impl App {
 async fn open(config: &Config, clock: &Clock) -> Result<Env, String> {
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
-        match server::open(config.clone(), Use::Serve, clock.clone(), Entropy::system()) {
+        match server::opening::open(config.clone(), Use::Serve, clock.clone(), Entropy::system()) {
             Err(error) if error.contains("another legwork server") && Instant::now() < patience => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

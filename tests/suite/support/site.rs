@@ -168,7 +168,7 @@ fn sqlite_template() -> PathBuf {
             let path = std::env::temp_dir().join(format!("legwork-test-template-{}.db", std::process::id()));
             let _ = fs::remove_file(&path);
             let site = Site::without_schema(Engine::Sqlite).expect("SQLite is always there");
-            server::prepare_schema(&site.config(&[]), true).expect("migrate the template");
+            server::opening::prepare_schema(&site.config(&[]), true).expect("migrate the template");
             fs::rename(site.sqlite_path(), &path)
                 .or_else(|_| fs::copy(site.sqlite_path(), &path).map(|_| ()))
                 .expect("keep the template");
