@@ -9,7 +9,7 @@ use crate::messages::outbox;
 
 /// Mails a security notice to the address that `user` has. A mailbox that gets many notices within an hour gets each event once.
 pub fn tell(tx: &mut Conn, env: &Env, user: &User, event: SecurityEvent) -> Result<()> {
-    if outbox::is_repeated_notice(tx, env, &user.email, event)? {
+    if outbox::is_repeated_security_notice(tx, env, &user.email, event)? {
         return Ok(());
     }
     send(tx, env, user.recipient(), Mail::SecurityNotice { event })

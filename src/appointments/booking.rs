@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::appointment::{self, Appointment, AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
-use super::notice::{self, Notice};
+use super::notification::{self, Notification};
 use super::queries;
 use super::view::{AppointmentView, NOTE_LENGTH};
 use crate::actor::Action;
@@ -127,7 +127,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         flag_ownership::assign_unowned(tx.conn, &visit)?;
     }
     let (booked, accounts) = queries::find_with_accounts(tx, id)?;
-    notice::send(tx, Notice::Booked, &booked, accounts)?;
+    notification::send(tx, Notification::Booked, &booked, accounts)?;
     Ok(booked)
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::appointment::AppointmentDetails;
 use super::link_tokens;
-use super::notice::{self, Notice};
+use super::notification::{self, Notification};
 use super::queries;
 use super::status::AppointmentStep;
 use super::steps;
@@ -109,7 +109,7 @@ pub struct LinkedAppointment {
 impl LinkedAppointment {
     fn new(tx: &mut Tx<impl Principal>, found: AppointmentDetails) -> Result<Self> {
         let circumstances = steps::circumstances(tx, &found)?;
-        let content = notice::content(&found);
+        let content = notification::content(&found);
         let phone_display = content.telephone().shown;
         let AppointmentDetails { appointment, patient, .. } = found;
         let is_cancelled = appointment.status == AppointmentStatus::Cancelled;
@@ -194,7 +194,7 @@ pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<(
             }
             link_tokens::revoke_all(tx, id)?;
             let accounts = access::of_patient(tx.conn, found.patient.id)?;
-            notice::send(tx, Notice::LinksRenewed, &found, accounts)
+            notification::send(tx, Notification::LinksRenewed, &found, accounts)
         })
         .await
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::code::ConfirmationCode;
-use super::notice;
+use super::notification;
 use super::queries::{self, Filter};
 use super::view::AppointmentView;
 use crate::actor::Action;
@@ -206,7 +206,7 @@ pub(super) async fn get_appointment_calendar(
             let is_cancelled = found.appointment.status == AppointmentStatus::Cancelled;
             let language = Language::of_tag(&found.patient.preferred_language);
             let updated_at = found.appointment.updated_at;
-            let file = calendar::download(tx.env, &notice::content(&found), is_cancelled, language, updated_at)?;
+            let file = calendar::download(tx.env, &notification::content(&found), is_cancelled, language, updated_at)?;
             Ok((file, is_cancelled))
         })
         .await?;

@@ -14,7 +14,7 @@ pub mod history;
 pub mod link_tokens;
 pub mod links;
 pub mod listing;
-pub mod notice;
+pub mod notification;
 pub mod queries;
 pub mod rescheduling;
 pub mod status;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::appointment::{self, Appointment, AppointmentDetails};
 use super::history::Change;
-use super::notice::{self, Notice};
+use super::notification::{self, Notification};
 use super::queries;
 use super::status::AppointmentStep;
 use super::steps::circumstances;
@@ -101,7 +101,7 @@ fn move_to(
     time.take(tx, id)?;
     flag_ownership::follow(tx.conn, tx.env, &before.visit(), &after.visit())?;
     let (moved, accounts) = queries::find_with_accounts(tx, id)?;
-    notice::send(tx, Notice::Moved, &moved, accounts)?;
+    notification::send(tx, Notification::Moved, &moved, accounts)?;
     Ok(moved)
 }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::appointment::{self, Appointment, AppointmentDetails};
 use super::history::{Change, status_changed_at};
-use super::notice::{self, Notice};
+use super::notification::{self, Notification};
 use super::queries;
 use super::status::{AppointmentStep, Circumstances};
 use super::view::AppointmentView;
@@ -114,7 +114,7 @@ pub fn advance(
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
     if is_cancelled {
         let accounts = access::of_patient(tx.conn, after.patient.id)?;
-        notice::send(tx, Notice::Cancelled { by_patient: !tx.actor.is_staff() }, &after, accounts)?;
+        notification::send(tx, Notification::Cancelled { by_patient: !tx.actor.is_staff() }, &after, accounts)?;
     }
     Ok(after)
 }

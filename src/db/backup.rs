@@ -46,7 +46,7 @@ pub fn backup(target: &Target, file: &Path) -> Result<String, String> {
         .tempfile_in(folder)
         .map_err(|error| format!("write into {}: {error}", folder.display()))?;
     vacuum(database, copy.path())?;
-    // A damaged database makes a damaged copy, which nobody would notice until a restore.
+    // A damaged database makes a damaged copy, which would show only at a restore.
     check(copy.path()).map_err(|finding| format!("the copy is damaged, so no backup was made: {finding}"))?;
     copy.as_file().sync_all().map_err(|error| fail(&error))?;
     let bytes = copy.as_file().metadata().map_err(|error| fail(&error))?.len();

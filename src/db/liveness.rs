@@ -1,4 +1,4 @@
-//! Notices that PostgreSQL does not respond, and fails all waiting requests at once.
+//! Detects that PostgreSQL does not respond, and fails all waiting requests at once.
 //!
 //! libpq waits without a limit for the response of a frozen server. The server's kernel still acknowledges packets, so
 //! no TCP timeout ends the wait. A limit for each statement would have to allow the longest legitimate one. Therefore a

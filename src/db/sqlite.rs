@@ -142,7 +142,7 @@ type Job = Box<dyn FnOnce(Result<&mut Conn, Error>) -> Done + Send>;
 /// A command to the writer thread.
 enum Command {
     Run(Job),
-    /// Ends the thread, which sends a notice when it has ended.
+    /// Ends the thread, which reports when it has ended.
     Close(oneshot::Sender<()>),
 }
 
@@ -419,7 +419,7 @@ fn depth(conn: &mut Conn) -> Option<u32> {
 }
 
 /// Returns whether SQLite has ended the transaction by itself, because the disk is full or fails. `BEGIN` succeeds only
-/// outside of a transaction. This asks SQLite; diesel's book-keeping ([`depth`]) may notice the loss later.
+/// outside of a transaction. This asks SQLite; diesel's book-keeping ([`depth`]) may detect the loss later.
 fn transaction_is_lost(conn: &mut Conn) -> bool {
     conn.batch_execute("BEGIN").is_ok()
 }

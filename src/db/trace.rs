@@ -1,4 +1,4 @@
-//! Logs the statements of a connection (`RUST_LOG=legwork::sql=trace`), counts its prepared statements, and notices its loss.
+//! Logs the statements of a connection (`RUST_LOG=legwork::sql=trace`), counts its prepared statements, and detects its loss.
 //!
 //! The log has the SQL with its placeholders only, because values are personal data.
 

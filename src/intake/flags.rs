@@ -90,7 +90,7 @@ pub(super) fn inputs(rule: &str) -> &'static [&'static str] {
 /// Returns the text of a rule for staff. Rules of older versions have none.
 pub(super) fn staff_text(rule: &str, urgency: FlagUrgency) -> Option<String> {
     let rule = known_rule(rule)?;
-    Some(rls::notices::staff_text(rls::Flag { rule, urgency: urgency.into() }))
+    Some(rls::flag_texts::staff_text(rls::Flag { rule, urgency: urgency.into() }))
 }
 
 /// Brings the flags of an intake in line with what its answers raise now. The caller has locked the intake.

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get};
 use rls::issues::{Code, Issue};
-use rls::{Computed, Notice, Viewer};
+use rls::{Computed, FlagNotice, Viewer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use text::Language;
@@ -56,7 +56,7 @@ pub struct IntakeView {
     #[schema(nullable = false)]
     pub computed: Option<IntakeComputed>,
     /// Texts that the person who answers must see at once, the most urgent first.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<FlagNotice>,
     /// Whether required answers are missing.
     pub completeness: IntakeCompleteness,
     /// The number of its urgent flags (emergency, same day) that are not acknowledged. Staff only.
@@ -194,7 +194,7 @@ impl IntakeView {
             patient_id: intake.patient_id,
             answers: view.answers.filter(|_| may_see),
             computed: computed.filter(|_| may_see),
-            notices: if may_see { rls::notices(&view.flags, language, &numbers) } else { Vec::new() },
+            notices: if may_see { rls::flag_notices(&view.flags, language, &numbers) } else { Vec::new() },
             completeness,
             urgent_flags: tx.actor.role.is_staff().then_some(urgent_flags),
             review: if is_practitioner { review::open(tx.env, &intake)? } else { None },

@@ -21,7 +21,7 @@ pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// How many times the hourly limit a mailbox gets if each further mail is the first one of its site.
 const SITES: i64 = 4;
 /// How many security notices a mailbox gets in [`WINDOW`] before repeated ones are dropped.
-const NOTICES: usize = 10;
+const MAX_SECURITY_NOTICES: usize = 10;
 
 /// Creates a message that is due now. It is sent, or listed as a call, only if the transaction is committed.
 pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageId> {
@@ -116,16 +116,16 @@ fn room_from(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind, most:
     Ok(oldest_that_counts.map(|at| at.plus(WINDOW)))
 }
 
-/// Returns whether a notice of this event is to be dropped: the address got one within the hour, and at least [`NOTICES`] notices in
+/// Returns whether a security notice of this event is to be dropped: the address got one within the hour, and at least [`MAX_SECURITY_NOTICES`] notices in
 /// all. The first notice of each event is always sent.
-pub fn is_repeated_notice(conn: &mut Conn, env: &Env, address: &str, event: SecurityEvent) -> Result<bool> {
+pub fn is_repeated_security_notice(conn: &mut Conn, env: &Env, address: &str, event: SecurityEvent) -> Result<bool> {
     let recent: Vec<(MessageId, Sealed<Mail>)> = messages::table
         .filter(messages::email_key.eq(mailbox(address)))
         .filter(messages::created_at.gt(env.now().minus(WINDOW)))
         .filter(messages::kind.eq(MessageKind::SecurityNotice))
         .select((messages::id, messages::payload))
         .load(conn)?;
-    if recent.len() < NOTICES {
+    if recent.len() < MAX_SECURITY_NOTICES {
         return Ok(false);
     }
     // A notice that cannot be decrypted counts as another event, because a second notice is better than none.

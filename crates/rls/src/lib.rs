@@ -2,7 +2,7 @@
 //!
 //! How a draft is handled: [`RedactedJson`] takes the body, [`refuse_clinician_only`] checks which fields change,
 //! [`apply_patch`] merges them into the stored JSON, [`parse`] returns [`Answers`] or every wrong type and range,
-//! [`compute`] returns [`Computed`] with its issues and flags, and [`notices`] the texts to show at once. On
+//! [`compute`] returns [`Computed`] with its issues and flags, and [`flag_notices`] the texts to show at once. On
 //! submission, [`mark_not_asked`] fills in for staff, and [`submittable`] fails if an issue is an error. [`view`]
 //! leaves out what the viewer may not see. The service stores what [`Answers`] serialises to, not what was sent, so
 //! blank answers are dropped.
@@ -18,6 +18,7 @@ pub mod criteria;
 pub mod error;
 pub mod factors;
 pub mod field_access;
+pub mod flag_texts;
 pub mod flags;
 pub mod form;
 pub mod form_dsl;
@@ -27,7 +28,7 @@ pub mod json;
 pub mod json_schema;
 pub mod medicine_names;
 pub mod medicines;
-pub mod notices;
+
 pub mod pregnancy;
 pub mod read;
 pub mod review;
@@ -47,11 +48,11 @@ pub use computed::{Computed, compute};
 pub use context::{Context, FilledBy};
 pub use error::{FieldError, Invalid};
 pub use field_access::{clinician_only_fields, refuse_clinician_only};
+pub use flag_texts::{FlagNotice, PhoneNumbers, flag_notices};
 pub use flags::{Flag, Rule, Urgency};
 pub use form::{Form, form};
 pub use issues::{Issue, Severity, mark_not_asked, submittable};
 pub use json::{RedactedJson, apply_patch};
-pub use notices::{Notice, PhoneNumbers, notices};
 pub use read::{parse, parse_lab};
 pub use review::Review;
 pub use rules::{RuleDefinition, RuleStrength, rules};

@@ -160,7 +160,7 @@ pub fn lock(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<
 /// Makes changes of one patient's visits and flags wait for each other.
 ///
 /// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted
-/// would wait for each other until PostgreSQL notices the deadlock.
+/// would wait for each other until PostgreSQL detects the deadlock.
 pub fn lock_visits(conn: &mut Conn, id: PatientId) -> Result<()> {
     if let Conn::Postgres(conn) = conn {
         let _: PatientId = patients::table.find(id).select(patients::id).for_no_key_update().first(conn)?;

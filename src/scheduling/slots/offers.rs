@@ -78,8 +78,8 @@ impl Offer {
                 return Err(Error::conflict("slot_past", "The slot has started. Choose a later one."));
             }
             if slot.starts_at < visit_type.earliest_for_patients(now) {
-                let notice = visit_type.booking_notice_minutes;
-                let detail = format!("Book at least {notice} minutes ahead, or call the clinic.");
+                let minutes = visit_type.booking_notice_minutes;
+                let detail = format!("Book at least {minutes} minutes ahead, or call the clinic.");
                 return Err(Error::conflict("booking_notice", detail));
             }
         }

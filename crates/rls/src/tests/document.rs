@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::form::Form;
-use crate::{Answers, Computed, Notice, OpenAnswer, Review};
+use crate::{Answers, Computed, FlagNotice, OpenAnswer, Review};
 
 /// Adds a type's schemas; two of one name must be the same.
 fn add<T: ToSchema>(into: &mut BTreeMap<String, Value>) {
@@ -41,7 +41,7 @@ fn every_schema_that_is_referred_to_is_there_and_names_are_our_own() {
     add::<Answers>(&mut schemas);
     add::<Computed>(&mut schemas);
     add::<Review>(&mut schemas);
-    add::<Notice>(&mut schemas);
+    add::<FlagNotice>(&mut schemas);
     add::<OpenAnswer>(&mut schemas);
     add::<Form>(&mut schemas);
     let mut wanted = Vec::new();

@@ -7,8 +7,8 @@ use super::{adult, healthy};
 use crate::criteria::ThreeValued;
 use crate::form::{FieldType, Form, FormField, FormSettings};
 use crate::{
-    Answers, Context, FilledBy, Language, PhoneNumbers, Urgency, apply_patch, compute, copy_from, form, mark_not_asked,
-    notices, parse, patient_summary,
+    Answers, Context, FilledBy, Language, PhoneNumbers, Urgency, apply_patch, compute, copy_from, flag_notices, form,
+    mark_not_asked, parse, patient_summary,
 };
 
 fn definition() -> &'static Form {
@@ -146,7 +146,7 @@ proptest! {
         prop_assert!(compute(&read(&written).expect("reads itself"), &context) == computed, "idempotent");
         let numbers = PhoneNumbers { emergency: "112".into(), crisis: "113".into(), clinic: "+1".into() };
         for language in [Language::English, Language::Spanish] {
-            notices(&computed.flags, language, &numbers);
+            flag_notices(&computed.flags, language, &numbers);
             patient_summary(&answers, &computed, language);
         }
         let marked = mark_not_asked(&answers, &context);

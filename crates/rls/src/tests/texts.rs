@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::{adult, answers, merged};
+use crate::flag_texts::staff_text;
 use crate::form::FormSettings;
 use crate::issues::Code;
-use crate::notices::staff_text;
-use crate::{Flag, Language, PhoneNumbers, Rule, Urgency, compute, form, notices, patient_summary};
+use crate::{Flag, Language, PhoneNumbers, Rule, Urgency, compute, flag_notices, form, patient_summary};
 
 fn numbers() -> PhoneNumbers {
     PhoneNumbers { emergency: "911".into(), crisis: "988".into(), clinic: "+1 212 555 0100".into() }
@@ -42,7 +42,7 @@ fn forbidden(text: &str) -> Option<&'static str> {
 fn no_text_to_a_patient_or_to_staff_sounds_like_a_finding() {
     let mut texts: Vec<String> = Vec::new();
     for language in [Language::English, Language::Spanish] {
-        texts.extend(notices(&every_flag(), language, &numbers()).into_iter().map(|notice| notice.text));
+        texts.extend(flag_notices(&every_flag(), language, &numbers()).into_iter().map(|notice| notice.text));
         texts.extend(Code::ALL.iter().map(|code| code.text(language).to_owned()));
         for patch in [
             json!({}),
@@ -69,7 +69,7 @@ fn no_text_to_a_patient_or_to_staff_sounds_like_a_finding() {
 fn emergency_and_same_day_notices_name_a_number_to_call() {
     for language in [Language::English, Language::Spanish] {
         for flag in every_flag() {
-            let said = notices(&[flag], language, &numbers());
+            let said = flag_notices(&[flag], language, &numbers());
             match flag.urgency {
                 Urgency::Emergency | Urgency::SameDay => assert!(said[0].text.contains("911"), "{flag:?}"),
                 Urgency::Prompt => assert_eq!(said.len(), 1, "{flag:?}"),
@@ -81,7 +81,7 @@ fn emergency_and_same_day_notices_name_a_number_to_call() {
         }
     }
     let same_day = Flag { rule: Rule::SpreadingHotRedness, urgency: Urgency::SameDay };
-    let text = &notices(&[same_day], Language::English, &numbers())[0].text;
+    let text = &flag_notices(&[same_day], Language::English, &numbers())[0].text;
     assert!(
         text.contains("Call us today")
             && text.contains("if we are closed, go to urgent care or an emergency department.")
@@ -92,7 +92,7 @@ fn emergency_and_same_day_notices_name_a_number_to_call() {
 fn thoughts_of_self_harm_show_the_crisis_line_and_the_emergency_number_at_once() {
     let computed = compute(&answers(&merged(&json!({"safety": {"self_harm_thoughts": "yes"}}))), &adult());
     for language in [Language::English, Language::Spanish] {
-        let said = notices(&computed.flags, language, &numbers());
+        let said = flag_notices(&computed.flags, language, &numbers());
         assert_eq!(said[0].rule, Rule::SelfHarmThoughts);
         assert!(said[0].text.contains("988") && said[0].text.contains("911"), "{}", said[0].text);
     }
@@ -102,22 +102,22 @@ fn thoughts_of_self_harm_show_the_crisis_line_and_the_emergency_number_at_once()
 fn a_text_that_several_flags_share_comes_once() {
     let prompt = |rule| Flag { rule, urgency: Urgency::Prompt };
     let flags = [Rule::OpioidAlcohol, Rule::OpioidSedative, Rule::CompressionArterial].map(prompt);
-    let said = notices(&flags, Language::English, &numbers());
+    let said = flag_notices(&flags, Language::English, &numbers());
     let rules: Vec<_> = said.iter().map(|notice| notice.rule).collect();
     assert_eq!(rules, [Rule::OpioidSedative, Rule::CompressionArterial]);
 }
 
 #[test]
 fn notices_are_ordered_by_urgency() {
-    let said = notices(&every_flag(), Language::English, &numbers());
+    let said = flag_notices(&every_flag(), Language::English, &numbers());
     assert!(said.is_sorted_by_key(|notice| notice.urgency));
-    assert_eq!(notices(&[], Language::English, &numbers()), vec![]);
+    assert_eq!(flag_notices(&[], Language::English, &numbers()), vec![]);
 }
 
 #[test]
 fn no_medicine_is_to_be_stopped_without_its_prescriber() {
     let aggravating = Flag { rule: Rule::AggravatingDrug, urgency: Urgency::Routine };
-    let said = notices(&[aggravating], Language::English, &numbers());
+    let said = flag_notices(&[aggravating], Language::English, &numbers());
     assert_eq!(said[0].text, "One of your medicines may be worth reviewing; do not stop it without your prescriber.");
 }
 

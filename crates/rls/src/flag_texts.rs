@@ -10,7 +10,7 @@ use super::flags::{Flag, Rule, Urgency};
 /// A text to show at once to the person who saves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = RlsNotice)]
-pub struct Notice {
+pub struct FlagNotice {
     /// The rule that raised the flag. The first one, if several have the same text.
     pub rule: Rule,
     /// How long it may wait.
@@ -34,17 +34,17 @@ pub struct PhoneNumbers {
 /// Returns the notices of the flags, most urgent first. Pass the flags of a [`super::View`], because a notice must not
 /// reveal private answers to a guardian of a minor. Routine flags have no notice, except that an aggravating medicine
 /// must not be stopped without the prescriber. A text that several flags share comes once.
-pub fn notices(flags: &[Flag], language: Language, numbers: &PhoneNumbers) -> Vec<Notice> {
+pub fn flag_notices(flags: &[Flag], language: Language, numbers: &PhoneNumbers) -> Vec<FlagNotice> {
     let mut flags = flags.to_vec();
     flags.sort_by_key(|flag| (flag.urgency, flag.rule));
     let text = |flag: &Flag| match language {
         Language::English => english(*flag, numbers),
         Language::Spanish => spanish(*flag, numbers),
     };
-    let mut notices: Vec<Notice> = Vec::new();
+    let mut notices: Vec<FlagNotice> = Vec::new();
     for flag in &flags {
         if let Some(text) = text(flag).filter(|text| notices.iter().all(|shown| shown.text != *text)) {
-            notices.push(Notice { rule: flag.rule, urgency: flag.urgency, text });
+            notices.push(FlagNotice { rule: flag.rule, urgency: flag.urgency, text });
         }
     }
     notices

@@ -15,7 +15,7 @@ use crate::patients::recipients::Told;
 
 /// What the patient is notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
+pub enum Notification {
     /// A new appointment.
     Booked,
     /// Its earlier links were revoked.
@@ -33,20 +33,20 @@ pub enum Notice {
 /// the patient ([`patients::access::of_patient`]).
 pub fn send(
     tx: &mut Tx<impl Principal>,
-    notice: Notice,
+    notification: Notification,
     found: &AppointmentDetails,
     accounts: Vec<(Access, User)>,
 ) -> Result<()> {
     let (appointment, patient) = (&found.appointment, &found.patient);
-    if notice != Notice::Booked {
+    if notification != Notification::Booked {
         messages::outbox::supersede(tx.conn, appointment.id, tx.now)?;
     }
     // Whether the patient still has to submit an intake for the visit.
     let forms_due = matches!(found.intake(tx.env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
     let content = AppointmentMail {
         cancel_until: Some(found.visit_type.cancel_until(appointment.starts_at)).filter(|until| *until >= tx.now),
-        forms_due: forms_due && matches!(notice, Notice::Booked | Notice::LinksRenewed),
-        cancelled_by_patient: notice == Notice::Cancelled { by_patient: true },
+        forms_due: forms_due && matches!(notification, Notification::Booked | Notification::LinksRenewed),
+        cancelled_by_patient: notification == Notification::Cancelled { by_patient: true },
         ..content(found)
     };
     for Told { recipient, account, .. } in patients::recipients::of(tx.conn, tx.env, patient, accounts)? {
@@ -55,13 +55,13 @@ pub fn send(
             content.patient = Some(patient.first_name().to_owned());
         }
         // A telephone call has no link, and a cancelled appointment has nothing to look up.
-        if recipient.email.is_some() && !matches!(notice, Notice::Cancelled { .. }) {
+        if recipient.email.is_some() && !matches!(notification, Notification::Cancelled { .. }) {
             content.token = Some(link_tokens::issue(tx, appointment.id, account)?);
         }
-        let mail = match notice {
-            Notice::Booked | Notice::LinksRenewed => Mail::AppointmentBooked(content),
-            Notice::Moved => Mail::AppointmentMoved(content),
-            Notice::Cancelled { .. } => Mail::AppointmentCancelled(content),
+        let mail = match notification {
+            Notification::Booked | Notification::LinksRenewed => Mail::AppointmentBooked(content),
+            Notification::Moved => Mail::AppointmentMoved(content),
+            Notification::Cancelled { .. } => Mail::AppointmentCancelled(content),
         };
         let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };
         outbox::enqueue(tx.conn, tx.env, &envelope)?;
