@@ -19,7 +19,7 @@ pub struct Actor {
     /// The reason for break-glass access, from the request's `Access-Reason`.
     pub access_reason: Option<String>,
     /// What the audit event will say of the request.
-    pub trail: AuditContext,
+    pub audit: AuditContext,
 }
 
 /// How far a permission reaches.

@@ -147,7 +147,7 @@ fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, trail: &AuditCon
     trail.note_actor(user_id, found.as_ref().map(|(role, ..)| *role));
     let trail = trail.clone();
     Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
-        actor: Actor { user_id, session_id, role, practitioner_id, access_reason: None, trail },
+        actor: Actor { user_id, session_id, role, practitioner_id, access_reason: None, audit: trail },
         must_enrol: second_factor::is_due(&env.config.settings, role, second_factor_at),
     }))
 }

@@ -51,14 +51,14 @@ pub fn of_patient(
     let limit = Limit::new(Some(i64::from(crate::http::paging::MAX_LIMIT)))?;
     let (mut all, mut next) = (Vec::new(), None);
     loop {
-        let tx = &mut Tx::new(conn, env, actor, &actor.trail);
+        let tx = &mut Tx::new(conn, env, actor, &actor.audit);
         let (page, cursor) = queries::page(tx, &filter, Cursor::read(next.as_deref(), filter.list())?, limit)?;
         let ids: Vec<_> = page.iter().map(|found| found.appointment.id).collect();
         let mut views = Vec::new();
         for found in page {
             views.push(AppointmentView::new(tx, found)?);
         }
-        let mut changes = changes(&mut Tx::new(conn, env, reader, &actor.trail), ids)?;
+        let mut changes = changes(&mut Tx::new(conn, env, reader, &actor.audit), ids)?;
         for appointment in views {
             let history = changes.remove(&appointment.id).unwrap_or_default();
             all.push(ExportedAppointment { appointment, history });

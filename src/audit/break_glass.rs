@@ -39,9 +39,9 @@ pub fn open(tx: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, reason:
             record_openings::expires_at.eq(now.plus(hours)),
         ))
         .execute(tx)?;
-    actor.trail.note_patient(patient);
+    actor.audit.note_patient(patient);
     // The reason is about this patient, so the event names this patient, whichever one the request is about.
-    insert(tx, env, &actor.trail.aside(OPERATION, id.0).about(patient))
+    insert(tx, env, &actor.audit.aside(OPERATION, id.0).about(patient))
 }
 
 /// Reads the reasons of openings, by the object ids of their events. A reason that cannot be decrypted is left out and

@@ -170,7 +170,7 @@ fn practitioner(
         }
     }
     let practitioner = practitioner::lock(tx, practitioner.id)?;
-    let trail = AuditContext::of_command("demo");
-    publishing::publish(&mut Tx::new(tx, env, &Anonymous, &trail), &practitioner, &[])?;
+    let audit = AuditContext::of_command("demo");
+    publishing::publish(&mut Tx::new(tx, env, &Anonymous, &audit), &practitioner, &[])?;
     Ok(practitioner.id)
 }

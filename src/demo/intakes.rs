@@ -43,14 +43,7 @@ impl DemoStaff {
 fn actor(user_id: UserId, role: Role) -> Actor {
     let audit = AuditContext::of_command("demo");
     audit.note_actor(user_id, Some(role));
-    Actor {
-        user_id,
-        session_id: SessionId(uuid::Uuid::nil()),
-        role,
-        practitioner_id: None,
-        access_reason: None,
-        trail: audit,
-    }
+    Actor { user_id, session_id: SessionId(uuid::Uuid::nil()), role, practitioner_id: None, access_reason: None, audit }
 }
 
 /// The environment this many days ago.
@@ -100,7 +93,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
             json!({"test": test, "value": value, "unit": unit, "collected_on": day(env, days), "source": "lab_report"});
         let lab = serde_json::from_value(lab).map_err(|_| Error::fault("a demo result"))?;
         let (then, doctor) = (past(env, days - 2), doctor());
-        let tx = &mut Tx::new(tx, &then, &doctor, &doctor.trail);
+        let tx = &mut Tx::new(tx, &then, &doctor, &doctor.audit);
         let patient = records::visible(tx.conn, tx.env, tx.actor, *ann)?;
         labs::insert(tx, &patient, &lab)?;
     }
@@ -124,7 +117,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
 
     // An unfinished draft with an open question.
     let (then, desk) = (past(env, 2), staff.desk());
-    let tx_of_desk = &mut Tx::new(tx, &then, &desk, &desk.trail);
+    let tx_of_desk = &mut Tx::new(tx, &then, &desk, &desk.audit);
     let draft = drafts::insert(tx_of_desk, *soren, None)?.intake.id;
     let answers = json!({
         "safety": {"chest_pain_breathlessness": "no", "sudden_cold_pale_leg": "no", "acute_unilateral_leg_symptoms": "unknown"},
@@ -146,7 +139,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
 }
 
 fn submit(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, answers: &Value) -> Result<IntakeId> {
-    let tx = &mut Tx::new(conn, env, actor, &actor.trail);
+    let tx = &mut Tx::new(conn, env, actor, &actor.audit);
     let id = drafts::insert(tx, patient, None)?.intake.id;
     drafts::update(tx, id, &IfMatch::any(), answers)?;
     submission::complete(tx, id, &IfMatch::any())?;
@@ -154,7 +147,7 @@ fn submit(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, answers
 }
 
 fn review(conn: &mut Conn, env: &Env, actor: &Actor, id: IntakeId, review: Value) -> Result<()> {
-    reviews::store_review(&mut Tx::new(conn, env, actor, &actor.trail), id, &IfMatch::any(), &review)?;
+    reviews::store_review(&mut Tx::new(conn, env, actor, &actor.audit), id, &IfMatch::any(), &review)?;
     Ok(())
 }
 

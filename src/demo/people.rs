@@ -98,7 +98,7 @@ fn actor(admin: &User) -> Actor {
         role: Role::Admin,
         practitioner_id: None,
         access_reason: None,
-        trail: AuditContext::of_command("demo"),
+        audit: AuditContext::of_command("demo"),
     }
 }
 
@@ -164,7 +164,7 @@ fn appointment(
         note: None,
         identifiers: Identifiers::default(),
     };
-    booking::insert(&mut Tx::new(tx, env, actor, &actor.trail), &new)?;
+    booking::insert(&mut Tx::new(tx, env, actor, &actor.audit), &new)?;
     Ok(Some(slot))
 }
 
@@ -180,7 +180,7 @@ fn enter_time_off(tx: &mut Conn, env: &Env, actor: &Actor, visit: &SlotView) -> 
         reason: "Ill".into(),
     };
     let practitioner = practitioner::lock(tx, visit.practitioner_id)?;
-    let tx = &mut Tx::new(tx, env, actor, &actor.trail);
+    let tx = &mut Tx::new(tx, env, actor, &actor.audit);
     exceptions::insert(tx, &practitioner, &time_off)?;
     publishing::publish(tx, &practitioner, &[])?;
     Ok(())

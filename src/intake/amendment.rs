@@ -62,7 +62,7 @@ pub async fn amend(
     context
         .change_once(once.guarded(care::admit_repeat), move |tx| {
             let before = IntakeDetails::lock(tx, id, IntakeStage::Submitted, &if_match)?;
-            let (answers, computed) = checked_in_full(&patched(tx.env, &before, &patch)?, &before.form)?;
+            let (answers, computed) = checked_in_full(&patched(tx.env, &before, &patch)?, &before.reading)?;
             versions::keep(tx, &before.intake, &reason)?;
             let amended = Intake {
                 status: IntakeStatus::Amended,

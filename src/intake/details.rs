@@ -1,7 +1,7 @@
 //! An intake with everything that operations on it need, and the steps with which every change of an intake begins.
 
-use super::form_context::FormContext;
 use super::model::IntakeStage;
+use super::reading_context::ReadingContext;
 use super::store::{self, Intake};
 use crate::context::Tx;
 use crate::error::Result;
@@ -16,7 +16,7 @@ pub struct IntakeDetails {
     /// The patient.
     pub patient: Patient,
     /// The circumstances.
-    pub form: FormContext,
+    pub reading: ReadingContext,
 }
 
 impl IntakeDetails {
@@ -26,8 +26,8 @@ impl IntakeDetails {
     /// Those of [`store::find`].
     pub fn load(tx: &mut Tx, id: IntakeId) -> Result<Self> {
         let (intake, patient) = store::find(tx, id)?;
-        let form = FormContext::load(tx, &patient)?.with_results(tx, patient.id)?;
-        Ok(Self { intake, patient, form })
+        let reading = ReadingContext::load(tx, &patient)?.with_results(tx, patient.id)?;
+        Ok(Self { intake, patient, reading })
     }
 
     /// Locks an intake for a change.
@@ -36,8 +36,8 @@ impl IntakeDetails {
     /// Those of [`lock_for_change`].
     pub fn lock(tx: &mut Tx, id: IntakeId, stage: IntakeStage, if_match: &IfMatch) -> Result<Self> {
         let (intake, patient) = lock_for_change(tx, id, stage, if_match)?;
-        let form = FormContext::load(tx, &patient)?.with_results(tx, patient.id)?;
-        Ok(Self { intake, patient, form })
+        let reading = ReadingContext::load(tx, &patient)?.with_results(tx, patient.id)?;
+        Ok(Self { intake, patient, reading })
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::details::{IntakeDetails, lock_for_change};
-use super::form_context::FormContext;
 use super::model::{Answers, IntakeStage, IntakeStatus};
+use super::reading_context::ReadingContext;
 use super::store::{self, Intake};
 use super::view::IntakeView;
 use super::{flags, from_value, to_map};
@@ -98,7 +98,7 @@ pub fn insert(tx: &mut Tx, patient: PatientId, copy_from: Option<IntakeId>) -> R
         let detail = "The patient has an open draft of this form. Continue or discard it.";
         return Err(Error::conflict_with("draft_exists", detail, members));
     }
-    let form = FormContext::load(tx, &patient)?.with_results(tx, patient.id)?;
+    let reading = ReadingContext::load(tx, &patient)?.with_results(tx, patient.id)?;
     let answers = match copy_from {
         None => Answers::new(),
         Some(earlier) => copied(tx, patient.id, earlier)?,
@@ -127,9 +127,9 @@ pub fn insert(tx: &mut Tx, patient: PatientId, copy_from: Option<IntakeId>) -> R
     };
     store::insert(tx.conn, &intake)?;
     // Copied answers may raise flags, such as for two medicines that must not be combined.
-    let computed = rls::compute(&from_value(&Value::Object(answers))?, &form.facts);
+    let computed = rls::compute(&from_value(&Value::Object(answers))?, &reading.facts);
     flags::follow_answers(tx, &intake, &computed.flags)?;
-    Ok(IntakeDetails { intake, patient, form })
+    Ok(IntakeDetails { intake, patient, reading })
 }
 
 /// Copies answers of an earlier intake for a new one.
@@ -186,7 +186,7 @@ pub fn update(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, patch: &Value) -> R
         ..before.intake
     };
     let intake = store::update(tx.conn, tx.now, saved)?;
-    flags::follow_answers(tx, &intake, &rls::compute(&answers, &before.form.facts).flags)?;
+    flags::follow_answers(tx, &intake, &rls::compute(&answers, &before.reading.facts).flags)?;
     Ok(IntakeDetails { intake, ..before })
 }
 
@@ -196,7 +196,7 @@ pub fn update(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, patch: &Value) -> R
 /// Every broken rule of type, range and role.
 pub(super) fn patched(env: &Env, before: &IntakeDetails, patch: &Value) -> Result<rls::Answers> {
     let old = Value::Object(before.intake.open_answers(env)?);
-    rls::refuse_clinician_only(&old, patch, &before.form.facts, "/answers")?;
+    rls::refuse_clinician_only(&old, patch, &before.reading.facts, "/answers")?;
     Ok(rls::parse(&rls::apply_patch(&old, patch), "/answers")?)
 }
 

@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 
 use super::details::IntakeDetails;
 use super::flag_worklist::IntakeFlagView;
-use super::form_context::FormContext;
+use super::reading_context::ReadingContext;
 use super::lab_versions::{self, LabResultVersionView};
 use super::labs::{LabResult, LabResultView};
 use super::model::IntakeStatus;
+use super::reading_context::ReadingContext;
 use super::store::Intake;
 use super::versions::{self, IntakeVersionView};
 use super::view::IntakeView;
@@ -89,8 +90,8 @@ pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: b
         let is_hidden = hidden.contains(&id);
         let seen_by = if is_hidden { tx.actor } else { reader };
         let seen = &mut Tx { conn: &mut *tx.conn, env: tx.env, actor: seen_by, audit: tx.audit, now: tx.now };
-        let form = FormContext::load(seen, patient)?.with_results(seen, patient.id)?;
-        let details = IntakeDetails { intake, patient: patient.clone(), form };
+        let reading = ReadingContext::load(seen, patient)?.with_results(seen, patient.id)?;
+        let details = IntakeDetails { intake, patient: patient.clone(), reading };
         let intake = IntakeView::new(seen, details, urgent.get(&id).copied().unwrap_or_default())?;
         let versions = (is_complete && !is_hidden).then(|| versions.remove(&id).unwrap_or_default());
         intakes.push(ExportedIntake { intake, versions });

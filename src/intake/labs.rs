@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::form_context::FormContext;
+use super::reading_context::ReadingContext;
 use super::model::LabResultStatus;
 use super::recompute;
 use crate::actor::Action;
@@ -194,7 +194,7 @@ pub async fn create(
     context
         .change_once(once, move |tx| {
             let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
-            let lab = parse(&lab, "", &FormContext::load(tx, &patient)?.facts)?;
+            let lab = parse(&lab, "", &ReadingContext::load(tx, &patient)?.facts)?;
             let result = insert(tx, &patient, &lab)?;
             tx.audit.note_object(result.id.0);
             Ok(Versioned { version: 1, object: result.into() })

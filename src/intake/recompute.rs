@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use serde_json::Value;
 
-use super::form_context::FormContext;
 use super::model::IntakeStatus;
+use super::reading_context::ReadingContext;
 use super::store::{self, Intake};
 use super::submission::seal_computed;
 use super::{flags, from_value};
@@ -35,10 +35,13 @@ pub(super) fn lock_current(conn: &mut Conn, patient: PatientId) -> Result<Vec<In
 pub(super) fn recompute(tx: &mut Tx, patient: &Patient, ids: &[IntakeId]) -> Result<()> {
     for id in ids {
         let intake: Intake = intakes::table.find(id).select(Intake::as_select()).first(tx.conn)?;
-        let form = FormContext::load(tx, patient)?.with_results(tx, patient.id)?.with_review(tx.env, &intake)?;
+        let reading = ReadingContext::load(tx, patient)?.with_results(tx, patient.id)?.with_review(tx.env, &intake)?;
         let answers = from_value(&Value::Object(intake.open_answers(tx.env)?))?;
-        let facts =
-            if intake.status == IntakeStatus::InProgress { form.facts } else { form.facts_at(intake.authored_at)? };
+        let facts = if intake.status == IntakeStatus::InProgress {
+            reading.facts
+        } else {
+            reading.facts_at(intake.authored_at)?
+        };
         let computed = rls::compute(&answers, &facts);
         let intake = store_changed(tx, intake, &computed)?;
         flags::follow_answers(tx, &intake, &computed.flags)?;

@@ -65,12 +65,12 @@ pub async fn review(
 /// Those of [`review`].
 pub fn store_review(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, review: &Value) -> Result<IntakeDetails> {
     let before = IntakeDetails::lock(tx, id, IntakeStage::Submitted, if_match)?;
-    let review = rls::Review::parse(review, "", &before.form.facts)?;
+    let review = rls::Review::parse(review, "", &before.reading.facts)?;
     if before.intake.review.is_some() {
         versions::keep(tx, &before.intake, "reviewed again")?;
     }
     // A review does not change the day as of which the answers count, such as for the patient's age.
-    let mut facts = before.form.facts_at(before.intake.authored_at)?;
+    let mut facts = before.reading.facts_at(before.intake.authored_at)?;
     facts.mimic_review = review.mimic_review.unwrap_or(facts.mimic_review);
     let answers = from_value(&Value::Object(before.intake.open_answers(tx.env)?))?;
     let computed = rls::compute(&answers, &facts);

@@ -4,8 +4,8 @@ use actix_web::{HttpResponse, post};
 use serde_json::Value;
 
 use super::details::IntakeDetails;
-use super::form_context::FormContext;
 use super::model::{IntakeStage, IntakeStatus};
+use super::reading_context::ReadingContext;
 use super::store::{self, Intake};
 use super::view::IntakeView;
 use super::{flags, to_map};
@@ -40,7 +40,7 @@ pub async fn submit(context: &Context, once: Once, id: IntakeId, if_match: IfMat
 pub fn complete(tx: &mut Tx, id: IntakeId, if_match: &IfMatch) -> Result<IntakeDetails> {
     let before = IntakeDetails::lock(tx, id, IntakeStage::Draft, if_match)?;
     let answers = rls::parse(&Value::Object(before.intake.open_answers(tx.env)?), "/answers")?;
-    let (answers, computed) = checked_in_full(&answers, &before.form)?;
+    let (answers, computed) = checked_in_full(&answers, &before.reading)?;
     let submitted = Intake {
         status: IntakeStatus::Completed,
         answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
@@ -60,9 +60,12 @@ pub fn complete(tx: &mut Tx, id: IntakeId, if_match: &IfMatch) -> Result<IntakeD
 ///
 /// # Errors
 /// Every issue that blocks the submission.
-pub(super) fn checked_in_full(answers: &rls::Answers, form: &FormContext) -> Result<(rls::Answers, rls::Computed)> {
-    let answers = rls::mark_not_asked(answers, &form.facts);
-    let computed = rls::compute(&answers, &form.facts);
+pub(super) fn checked_in_full(
+    answers: &rls::Answers,
+    reading: &ReadingContext,
+) -> Result<(rls::Answers, rls::Computed)> {
+    let answers = rls::mark_not_asked(answers, &reading.facts);
+    let computed = rls::compute(&answers, &reading.facts);
     rls::submittable(&computed.issues)?;
     Ok((answers, computed))
 }

@@ -9,8 +9,8 @@ use text::Language;
 use utoipa::ToSchema;
 
 use super::details::IntakeDetails;
-use super::form_context::FormContext;
 use super::model::IntakeStatus;
+use super::reading_context::ReadingContext;
 use super::store::Intake;
 use super::{flags, from_value, review};
 use crate::actor::Action;
@@ -135,7 +135,7 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Decrypts or computes them.
-    pub fn new(env: &Env, intake: &Intake, form: &FormContext) -> Result<Self> {
+    pub fn new(env: &Env, intake: &Intake, reading: &ReadingContext) -> Result<Self> {
         let answers = Value::Object(intake.open_answers(env)?);
         let (computed, rule_set_version) = match intake.open_computed(env)? {
             Some(stored) => {
@@ -144,15 +144,15 @@ impl Findings {
                     .map_err(|_| Error::fault("the rules cannot read stored computed values"))?;
                 (computed, version)
             }
-            None => (rls::compute(&from_value(&answers)?, &form.facts), rls::RULE_SET_VERSION.to_owned()),
+            None => (rls::compute(&from_value(&answers)?, &reading.facts), rls::RULE_SET_VERSION.to_owned()),
         };
         Ok(Self { answers, computed, rule_set_version })
     }
 
     /// Returns what the actor may see of them.
-    pub fn view(&self, intake: &Intake, form: &FormContext) -> rls::View {
+    pub fn view(&self, intake: &Intake, reading: &ReadingContext) -> rls::View {
         let is_submitted = intake.status != IntakeStatus::InProgress;
-        rls::view(form.viewer(), is_submitted, &self.answers, &self.computed, &form.facts)
+        rls::view(reading.viewer(), is_submitted, &self.answers, &self.computed, &reading.facts)
     }
 }
 
@@ -168,17 +168,17 @@ impl IntakeView {
 
     /// Shows an intake as the actor may see it. `urgent_flags` is the number of its urgent flags that are not acknowledged.
     pub(super) fn new(tx: &Tx, details: IntakeDetails, urgent_flags: u32) -> Result<Self> {
-        let IntakeDetails { intake, patient, form } = details;
-        let form = form.with_review(tx.env, &intake)?;
-        let findings = Findings::new(tx.env, &intake, &form)?;
-        let view = findings.view(&intake, &form);
+        let IntakeDetails { intake, patient, reading } = details;
+        let reading = reading.with_review(tx.env, &intake)?;
+        let findings = Findings::new(tx.env, &intake, &reading)?;
+        let view = findings.view(&intake, &reading);
         let open = |issue: &&Issue| matches!(issue.code, Code::Required | Code::NotAsked);
         let completeness = IntakeCompleteness {
             complete: view.complete,
             missing: findings.computed.issues.iter().filter(open).count(),
         };
         // An intake that was entered in error may have the answers of another patient.
-        let may_see = intake.status != IntakeStatus::EnteredInError || form.viewer() == Viewer::Practitioner;
+        let may_see = intake.status != IntakeStatus::EnteredInError || reading.viewer() == Viewer::Practitioner;
         let computed = match view.computed {
             Some(computed) => {
                 let rule_set_version = findings.rule_set_version;
@@ -187,8 +187,8 @@ impl IntakeView {
             None => view.answers.is_some().then_some(IntakeComputed::Open(IntakeOpenIssues { issues: view.issues })),
         };
         let language = Language::of_tag(&patient.preferred_language);
-        let numbers = form.place.numbers(&tx.env.config.settings);
-        let is_practitioner = form.is_practitioner();
+        let numbers = reading.place.numbers(&tx.env.config.settings);
+        let is_practitioner = reading.is_practitioner();
         Ok(Self {
             id: intake.id,
             patient_id: intake.patient_id,

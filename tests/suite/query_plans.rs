@@ -232,13 +232,13 @@ both! {
             role: legwork::actor::Role::FrontDesk,
             practitioner_id: None,
             access_reason: None,
-            trail: legwork::audit_context::AuditContext::of_command("plans"),
+            audit: legwork::audit_context::AuditContext::of_command("plans"),
         };
         let filter = appointments::queries::Filter { updated_since: Timestamp::from_micros(0), ..Default::default() };
         let limit = Limit::new(None).expect("the default");
         by_index(&mut conn, "appointments", &["appointments_updated"], |conn| {
             let (rows, _) = appointments::queries::page(
-                &mut Tx::new(conn, &app.env, &actor, &actor.trail),
+                &mut Tx::new(conn, &app.env, &actor, &actor.audit),
                 &filter,
                 None,
                 limit,

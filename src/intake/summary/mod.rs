@@ -71,20 +71,20 @@ pub async fn read(context: &Context, id: IntakeId) -> Result<(IntakeSummary, Tim
     context.require(Action::ClinicalRead)?;
     care::read_clinical(context, move |tx| {
         let details = IntakeDetails::load(tx, id)?;
-        let zone = details.form.place.zone()?;
+        let zone = details.reading.place.zone()?;
         Ok((summarise(tx, details)?, zone))
     })
     .await
 }
 
 fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
-    let IntakeDetails { intake, patient, form } = details;
-    let form = form.with_review(tx.env, &intake)?;
-    if intake.status == IntakeStatus::EnteredInError && !form.is_practitioner() {
+    let IntakeDetails { intake, patient, reading } = details;
+    let reading = reading.with_review(tx.env, &intake)?;
+    if intake.status == IntakeStatus::EnteredInError && !reading.is_practitioner() {
         return Err(Error::NotFound);
     }
-    let findings = Findings::new(tx.env, &intake, &form)?;
-    let seen = findings.view(&intake, &form).answers.ok_or(Error::NotFound)?;
+    let findings = Findings::new(tx.env, &intake, &reading)?;
+    let seen = findings.view(&intake, &reading).answers.ok_or(Error::NotFound)?;
     let answers = from_value(&seen)?;
     let Value::Object(raw) = seen else { return Err(Error::fault("answers are not an object")) };
     let material = Material {
@@ -94,20 +94,20 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
         answers: &answers,
         computed: &findings.computed,
         rule_set_version: &findings.rule_set_version,
-        review: if form.is_practitioner() { review::open(tx.env, &intake)? } else { None },
-        age: form.facts.age(),
-        today: form.facts.today,
-        entered_labs: &form.facts.entered_labs,
+        review: if reading.is_practitioner() { review::open(tx.env, &intake)? } else { None },
+        age: reading.facts.age(),
+        today: reading.facts.today,
+        entered_labs: &reading.facts.entered_labs,
     };
-    if form.is_practitioner() {
+    if reading.is_practitioner() {
         let flags = flags::of_intake(tx.conn, intake.id)?;
         return Ok(IntakeSummary::Practitioner(Box::new(clinical::clinical(tx.env, material, &flags)?)));
     }
     let language = Language::of_tag(&patient.preferred_language);
     let mut plain = plain::plain(&material, language);
-    if form.viewer() == Viewer::GuardianOfMinor {
+    if reading.viewer() == Viewer::GuardianOfMinor {
         // The sentences must not reveal what the minor told a clinician in private.
-        plain.sentences = rls::guardian_summary(&answers, &form.facts_at(intake.authored_at)?, language)
+        plain.sentences = rls::guardian_summary(&answers, &reading.facts_at(intake.authored_at)?, language)
             .map_err(|_| Error::fault("the form cannot read the answers without the private ones"))?;
     }
     Ok(IntakeSummary::Patient(plain))

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub use self::course::Timeline;
 use self::course::{TimelineIntake, course};
 use super::accept::prefers;
-use super::form_context::FormContext;
+use super::reading_context::ReadingContext;
 use super::{from_value, labs, store};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
@@ -41,26 +41,26 @@ pub async fn read(context: &Context, patient: PatientId) -> Result<PatientTimeli
     care::read_clinical(context, move |tx| {
         let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
         care::require(tx.conn, tx.env, tx.actor, patient.id)?;
-        let form = FormContext::load(tx, &patient)?;
+        let reading = ReadingContext::load(tx, &patient)?;
         let timeline =
-            course(patient.id, intakes(tx, &patient, &form)?, &labs::of_patient(tx.conn, tx.env, patient.id)?);
+            course(patient.id, intakes(tx, &patient, &reading)?, &labs::of_patient(tx.conn, tx.env, patient.id)?);
         let title = format!("{}, {}", patient.display_name(), patient.mrn);
-        Ok(PatientTimeline { timeline, title, today: form.facts.authored_on })
+        Ok(PatientTimeline { timeline, title, today: reading.facts.authored_on })
     })
     .await
 }
 
 /// Loads the submitted intakes of a patient.
-fn intakes(tx: &mut Tx, patient: &Patient, form: &FormContext) -> Result<Vec<TimelineIntake>> {
+fn intakes(tx: &mut Tx, patient: &Patient, reading: &ReadingContext) -> Result<Vec<TimelineIntake>> {
     let mut intakes = Vec::new();
     for intake in store::submitted(tx.conn, patient.id, rls::FORM)? {
         let at = intake.submitted_at.unwrap_or(intake.authored_at);
         intakes.push(TimelineIntake {
             id: intake.id,
             at,
-            on: form.place.day(at)?,
+            on: reading.place.day(at)?,
             answers: from_value(&Value::Object(intake.open_answers(tx.env)?))?,
-            facts: form.facts_at(intake.authored_at)?,
+            facts: reading.facts_at(intake.authored_at)?,
         });
     }
     Ok(intakes)

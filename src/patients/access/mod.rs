@@ -113,7 +113,7 @@ pub fn reaches_all(actor: &Actor) -> Result<bool> {
 /// # Errors
 /// Those of [`reaches_all`].
 pub fn may_act_for(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<bool> {
-    actor.trail.note_patient(id);
+    actor.audit.note_patient(id);
     Ok(reaches_all(actor)? || acts_as(conn, env, actor.user_id, id)?.is_some())
 }
 

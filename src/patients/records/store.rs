@@ -112,7 +112,7 @@ fn insert_words(conn: &mut Conn, patient: &Patient) -> Result<()> {
 /// # Errors
 /// [`Error::NotFound`] if the actor sees no patients at all.
 fn sees_all(actor: &Actor, id: PatientId) -> Result<bool> {
-    actor.trail.note_patient(id);
+    actor.audit.note_patient(id);
     access::reaches_all(actor)
 }
 

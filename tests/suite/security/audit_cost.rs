@@ -35,19 +35,19 @@ const SEARCHES: usize = 20;
 const PAGE: i64 = 50;
 
 fn actor(user: UserId, operation: &str) -> Actor {
-    let trail = AuditContext::of_request(
+    let audit_context = AuditContext::of_request(
         operation,
         Some("0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into()),
         Some([192, 0, 2, 7].into()),
     );
-    trail.note_actor(user, Some(Role::FrontDesk));
+    audit_context.note_actor(user, Some(Role::FrontDesk));
     Actor {
         user_id: user,
         session_id: SessionId(uuid::Uuid::nil()),
         role: Role::FrontDesk,
         practitioner_id: None,
         access_reason: None,
-        trail,
+        audit: audit_context,
     }
 }
 
@@ -62,9 +62,9 @@ async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, s
         identifiers: Identifiers::default(),
     };
     let booked = env.db.write(move |tx| {
-        let booked = booking::insert(&mut Tx::new(tx, &shared, &actor, &actor.trail), &new)?;
+        let booked = booking::insert(&mut Tx::new(tx, &shared, &actor, &actor.audit), &new)?;
         if audited {
-            audit::record(tx, &shared, &actor.trail, booked.appointment.id.0)?;
+            audit::record(tx, &shared, &actor.audit, booked.appointment.id.0)?;
         }
         Ok(())
     });
@@ -73,10 +73,11 @@ async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, s
 
 async fn read(env: &Env, queue: &queue::Queue, user: UserId, patient: PatientId, audited: bool) {
     let (shared, actor) = (env.clone(), actor(user, "get_patient"));
-    let trail = actor.trail.clone();
+    let audit_context = actor.audit.clone();
     env.db.read(move |conn| patients::store::visible(conn, &shared, &actor, patient)).await.expect("read");
     if audited {
-        let event = Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &trail, AuditOutcome::Success);
+        let event =
+            Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &audit_context, AuditOutcome::Success);
         queue.note(env, event).await.expect("noted");
     }
 }
@@ -90,16 +91,17 @@ enum Noted {
 }
 
 async fn search(env: &Env, queue: &queue::Queue, user: UserId, noted: Noted) {
-    let trail = actor(user, "list_patients").trail;
+    let audit_context = actor(user, "list_patients").audit;
     let limit = Limit::new(Some(PAGE)).expect("a limit");
     let rows = env.db.read(move |conn| searching::find(conn, &Search::default(), None, limit)).await.expect("found");
     let (rows, _) = limit.page(rows, "list", |row| (row.patient.created_at, row.patient.id.0));
     assert_eq!(rows.len(), 50);
     if noted == Noted::Patients {
-        trail.note_shown(rows.iter().map(|row| row.patient.id));
+        audit_context.note_shown(rows.iter().map(|row| row.patient.id));
     }
     if noted != Noted::Nothing {
-        let event = Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &trail, AuditOutcome::Success);
+        let event =
+            Event::new(env.new_id::<AuditEventId>(), env.now(), &env.signer, &audit_context, AuditOutcome::Success);
         queue.note(env, event).await.expect("noted");
     }
 }

@@ -157,15 +157,15 @@ pub async fn publish_all(env: &Env) -> Result<usize> {
     let audit = AuditContext::of_command("publish_slots");
     let mut published = 0;
     for id in practitioners {
-        let (shared, trail) = (env.clone(), audit.clone());
-        if env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &trail), id)).await? {
+        let (shared, audit) = (env.clone(), audit.clone());
+        if env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &audit), id)).await? {
             continue;
         }
-        let (shared, trail) = (env.clone(), audit.clone());
+        let (shared, audit) = (env.clone(), audit.clone());
         env.db
             .write(move |conn| {
                 let practitioner = practitioner::lock(conn, id)?;
-                publish(&mut Tx::new(conn, &shared, &Anonymous, &trail), &practitioner, &[])
+                publish(&mut Tx::new(conn, &shared, &Anonymous, &audit), &practitioner, &[])
             })
             .await?;
         published += 1;

@@ -14,8 +14,8 @@ use crate::ids::PatientId;
 use crate::patients::access;
 use crate::patients::model::{AdministrativeSex, Patient, Relation};
 
-/// The circumstances in which an actor fills in or reads the forms of a patient.
-pub struct FormContext {
+/// The circumstances in which an actor fills in or reads the forms of a patient. The rules read the answers in it.
+pub struct ReadingContext {
     /// What the rules must know beside the answers, as of today.
     pub facts: rls::Context,
     /// Where the patient is treated.
@@ -24,7 +24,7 @@ pub struct FormContext {
     for_minor: bool,
 }
 
-impl FormContext {
+impl ReadingContext {
     /// Loads it, as of today at the patient's place of care.
     pub fn load(tx: &mut Tx, patient: &Patient) -> Result<Self> {
         let (filled_by, for_minor) = filled_by(tx, patient)?;
