@@ -26,7 +26,7 @@ use crate::sealed::{Place, Sealed};
     "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "starts_at": "2026-03-09T13:30:00Z",
     "ends_at": "2026-03-09T13:45:00Z", "time_zone": "America/New_York", "blocked": true, "reason": "Staff meeting"
 }))]
-pub struct BlockedSlot {
+pub struct StaffSlot {
     /// The slot.
     pub id: SlotId,
     /// The practitioner.
@@ -59,7 +59,7 @@ pub struct BlockSlotRequest {
 ///
 /// # Errors
 /// [`Error::NotFound`], also if it is another practitioner's and the caller blocks only their own; the conflict `slot_taken`.
-pub async fn block(context: &Context, id: SlotId, request: BlockSlotRequest) -> Result<BlockedSlot> {
+pub async fn block(context: &Context, id: SlotId, request: BlockSlotRequest) -> Result<StaffSlot> {
     let reach = context.require(Action::SlotBlock)?;
     let mut check = Check::new();
     let reason = check.field("/reason", text::one_line(&request.reason, 500));
@@ -71,7 +71,7 @@ pub async fn block(context: &Context, id: SlotId, request: BlockSlotRequest) -> 
 ///
 /// # Errors
 /// [`Error::NotFound`], also if it is another practitioner's and the caller blocks only their own.
-pub async fn unblock(context: &Context, id: SlotId) -> Result<BlockedSlot> {
+pub async fn unblock(context: &Context, id: SlotId) -> Result<StaffSlot> {
     let reach = context.require(Action::SlotBlock)?;
     context.change(move |tx| store(tx, reach, id, None)).await
 }
@@ -86,7 +86,7 @@ fn place(slot: SlotId) -> Place {
 }
 
 /// Blocks the slot for a reason, or unblocks it without one.
-fn store(tx: &mut Tx, reach: Reach, id: SlotId, reason: Option<&String>) -> Result<BlockedSlot> {
+fn store(tx: &mut Tx, reach: Reach, id: SlotId, reason: Option<&String>) -> Result<StaffSlot> {
     let slot = locking::lock_slot(tx.conn, id)?;
     if reach == Reach::Own && tx.actor.practitioner_id != Some(slot.practitioner_id) {
         return Err(Error::NotFound);
@@ -104,7 +104,7 @@ fn store(tx: &mut Tx, reach: Reach, id: SlotId, reason: Option<&String>) -> Resu
     }
     let time_zone = location::find(tx.conn, slot.location_id)?.time_zone;
     let Slot { practitioner_id, location_id, starts_at, ends_at, .. } = slot;
-    Ok(BlockedSlot {
+    Ok(StaffSlot {
         id,
         practitioner_id,
         location_id,
@@ -127,7 +127,7 @@ fn store(tx: &mut Tx, reach: Reach, id: SlotId, reason: Option<&String>) -> Resu
     params(("id" = SlotId, Path, description = "The slot")),
     request_body = BlockSlotRequest,
     responses(
-        (status = 200, description = "The blocked slot", body = BlockedSlot),
+        (status = 200, description = "The blocked slot", body = StaffSlot),
         (status = 409, description = "`slot_taken`: the slot is booked or held"),
     ),
 )]
@@ -148,7 +148,7 @@ pub(in crate::scheduling) async fn block_slot(
     operation_id = "unblock_slot",
     security(("bearer" = [])),
     params(("id" = SlotId, Path, description = "The slot")),
-    responses((status = 200, description = "The slot", body = BlockedSlot)),
+    responses((status = 200, description = "The slot", body = StaffSlot)),
 )]
 #[post("/v1/slots/{id}/unblock")]
 pub(in crate::scheduling) async fn unblock_slot(context: Context, PathId(id): PathId<SlotId>) -> Result<HttpResponse> {

@@ -61,7 +61,7 @@ pub fn claim(tx: &mut Tx, wanted: Wanted, moving: Option<Moving>) -> Result<Clai
         if (hold.slot_id, hold.visit_type_id) != (wanted.slot_id, wanted.visit_type_id) {
             return Err(Error::invalid("/hold_id", "other_slot", "must be a hold of this slot for this visit type"));
         }
-        holds::consume(tx.conn, hold.id, tx.now)?;
+        holds::use_up(tx.conn, hold.id, tx.now)?;
     }
     for slot in &mut slots {
         if slot.appointment_id == moving.map(|moving| moving.appointment_id) {

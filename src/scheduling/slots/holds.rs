@@ -1,4 +1,7 @@
-//! Holds: the slots of a visit kept for one account for ten minutes. A hold lapses by the clock; no job has to run for it.
+//! Holds: the slots of a visit kept for one account for ten minutes.
+//!
+//! A hold ends in one of four ways: it lapses by the clock, without a job; a booking uses it up; its account releases it or replaces it
+//! by another one.
 
 use actix_web::{HttpResponse, delete, get, post};
 use diesel::prelude::*;
@@ -80,7 +83,7 @@ pub(super) fn redeemable(conn: &mut Conn, hold: HoldId, user: UserId, now: Times
 ///
 /// # Errors
 /// [`Error::Retry`] if another transaction used or ended the hold since it was read.
-pub(super) fn consume(conn: &mut Conn, hold: HoldId, now: Timestamp) -> Result<()> {
+pub(super) fn use_up(conn: &mut Conn, hold: HoldId, now: Timestamp) -> Result<()> {
     let current = holds::table.find(hold).filter(holds::expires_at.gt(now));
     if diesel::delete(current).execute(conn)? == 0 { Err(Error::Retry) } else { Ok(()) }
 }
@@ -141,18 +144,18 @@ impl HoldView {
     }
 }
 
-/// Clears a hold from its slots, which must be locked.
-fn clear(conn: &mut Conn, hold: HoldId) -> Result<()> {
+/// Frees the slots of a hold that ends. They must be locked.
+fn free_slots(conn: &mut Conn, hold: HoldId) -> Result<()> {
     let cleared = (slots::hold_id.eq(None::<HoldId>), slots::held_until.eq(None::<Timestamp>));
     per_backend!(conn, conn => update(slots::table, slots::hold_id.eq(hold), cleared).execute(conn))?;
     Ok(())
 }
 
-/// Ends holds whose slots the plan no longer gives, so that they count as lapsed. Their slots must be locked.
-pub(in crate::scheduling) fn end(conn: &mut Conn, ended: &[HoldId], now: Timestamp) -> Result<()> {
-    for id in ended {
+/// Lets holds lapse before their time, because the plan no longer gives their slots. These must be locked.
+pub(in crate::scheduling) fn lapse(conn: &mut Conn, holds_of_removed: &[HoldId], now: Timestamp) -> Result<()> {
+    for id in holds_of_removed {
         diesel::update(holds::table.find(id)).set(holds::expires_at.eq(now)).execute(conn)?;
-        clear(conn, *id)?;
+        free_slots(conn, *id)?;
     }
     Ok(())
 }
@@ -184,7 +187,7 @@ fn insert(tx: &mut Tx, slot_id: SlotId, visit_type_id: VisitTypeId) -> Result<Ve
     check_fit(&visit_slots, offer.visit_type.duration_minutes, tx.now, old)?;
     if let Some(old) = old {
         diesel::delete(holds::table.find(old)).execute(tx.conn)?;
-        clear(tx.conn, old)?;
+        free_slots(tx.conn, old)?;
         delete_unplanned(tx.conn, &others)?;
     }
     let hold = Hold {
@@ -274,7 +277,7 @@ pub async fn release(context: &Context, id: HoldId) -> Result<()> {
             find(tx.conn, id, tx.actor.user_id)?;
             let held = locking::lock(tx.conn, &[], Some(id))?;
             diesel::delete(holds::table.find(id)).execute(tx.conn)?;
-            clear(tx.conn, id)?;
+            free_slots(tx.conn, id)?;
             delete_unplanned(tx.conn, &held)
         })
         .await

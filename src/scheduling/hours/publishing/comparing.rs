@@ -16,7 +16,7 @@ pub(super) struct SlotChanges {
     /// Booked slots whose mark changes: the reason why the plan does not cover them, or none if it does.
     pub mark: Vec<(SlotId, Option<AttentionReason>)>,
     /// Holds that lose some of their slots.
-    pub end: Vec<HoldId>,
+    pub lapse: Vec<HoldId>,
     /// The appointments that the plan no longer covers, and those that overlap a new absence.
     pub affected: Vec<AppointmentId>,
 }
@@ -67,7 +67,7 @@ pub(super) fn compare(
             kept.push(slot);
         } else {
             changes.remove.push(slot.id);
-            changes.end.extend(slot.hold_id.filter(|hold| is_held && !changes.end.contains(hold)));
+            changes.lapse.extend(slot.hold_id.filter(|hold| is_held && !changes.lapse.contains(hold)));
         }
     }
     changes.add = wanted.iter().filter(|range| !overlaps_kept(&kept, range)).copied().collect();

@@ -44,7 +44,7 @@ const CHUNK: usize = 500;
 pub fn publish<P>(tx: &mut Tx<P>, practitioner: &Practitioner, new_absences: &[Absence]) -> Result<Vec<AppointmentId>> {
     let stored = locking::lock_ranges(tx.conn, &[ahead(practitioner.id, tx.now)])?;
     let changes = slot_changes(tx, practitioner, new_absences, &stored)?;
-    holds::end(tx.conn, &changes.end, tx.now)?;
+    holds::lapse(tx.conn, &changes.lapse, tx.now)?;
     for ids in changes.remove.chunks(CHUNK) {
         diesel::delete(slots::table.filter(slots::id.eq_any(ids.to_vec())).filter(slots::appointment_id.is_null()))
             .execute(tx.conn)?;
@@ -157,15 +157,15 @@ pub async fn publish_all(env: &Env) -> Result<usize> {
     let audit = AuditContext::of_command("publish_slots");
     let mut published = 0;
     for id in practitioners {
-        let (shared, audit) = (env.clone(), audit.clone());
-        if env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &audit), id)).await? {
+        let (shared, context) = (env.clone(), audit.clone());
+        if env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &context), id)).await? {
             continue;
         }
-        let (shared, audit) = (env.clone(), audit.clone());
+        let (shared, context) = (env.clone(), audit.clone());
         env.db
             .write(move |conn| {
                 let practitioner = practitioner::lock(conn, id)?;
-                publish(&mut Tx::new(conn, &shared, &Anonymous, &audit), &practitioner, &[])
+                publish(&mut Tx::new(conn, &shared, &Anonymous, &context), &practitioner, &[])
             })
             .await?;
         published += 1;

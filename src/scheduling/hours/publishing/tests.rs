@@ -73,7 +73,7 @@ fn booked_and_held_slots_stay_with_another_slot_length_and_no_new_slot_overlaps_
 #[test]
 fn a_lapsed_hold_keeps_no_slot() {
     let lapsed = compare_open(&[], &[held(30, 45, 5)], at(5));
-    assert_eq!((lapsed.remove, lapsed.end), (vec![slot(30, 45).id], vec![]));
+    assert_eq!((lapsed.remove, lapsed.lapse), (vec![slot(30, 45).id], vec![]));
     assert_eq!(compare_open(&[], &[held(30, 45, 5)], at(4)).remove, []);
 }
 
@@ -82,7 +82,7 @@ fn a_hold_ends_when_the_plan_removes_its_slots() {
     let there = [held(30, 45, 5), held(45, 60, 5)];
     for why in AttentionReason::ALL {
         let changes = compare_off(*why, &there, at(4));
-        assert_eq!((changes.remove.len(), changes.end), (2, vec![HoldId(uuid::Uuid::nil())]), "{why}");
+        assert_eq!((changes.remove.len(), changes.lapse), (2, vec![HoldId(uuid::Uuid::nil())]), "{why}");
     }
 }
 
