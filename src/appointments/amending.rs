@@ -8,7 +8,7 @@ use super::appointment::{self, Appointment, AppointmentDetails, note_place};
 use super::history;
 use super::queries;
 use super::status::AppointmentStep;
-use super::view::{AppointmentView, NOTE_LENGTH};
+use super::view::AppointmentView;
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::error::{Check, Result};
@@ -38,7 +38,7 @@ impl AppointmentPatch {
     fn checked(mut self) -> Result<Self> {
         let mut check = Check::new();
         if let Change::Set(note) = &mut self.note {
-            *note = check.field("/note", text::lines(note, NOTE_LENGTH)).unwrap_or_default();
+            *note = check.field("/note", text::lines(note, text::MAX_NOTE)).unwrap_or_default();
         }
         if let Change::Set(identifiers) = &mut self.identifiers {
             *identifiers = std::mem::take(identifiers).read("/identifiers", &mut check).unwrap_or_default();

@@ -10,7 +10,7 @@ use super::appointment::{self, Appointment, AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
 use super::notification::{self, Notification};
 use super::queries;
-use super::view::{AppointmentView, NOTE_LENGTH};
+use super::view::AppointmentView;
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
 use crate::context::{Context, Once, Principal, Tx};
@@ -61,7 +61,7 @@ impl NewAppointment {
     /// Checks and normalises the values.
     fn checked(mut self, by_staff: bool) -> Result<Self> {
         let mut check = Check::new();
-        self.note = self.note.and_then(|note| check.field("/note", text::lines(&note, NOTE_LENGTH)));
+        self.note = self.note.and_then(|note| check.field("/note", text::lines(&note, text::MAX_NOTE)));
         let allowed = by_staff || self.identifiers.0.is_empty();
         check.require(allowed, "/identifiers", "forbidden_field", "only the clinic's staff may set this");
         self.identifiers = self.identifiers.read("/identifiers", &mut check).unwrap_or_default();

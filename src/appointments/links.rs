@@ -50,7 +50,7 @@ impl CancelAppointmentLinkRequest {
     fn checked(self) -> Result<(String, Option<String>)> {
         let mut check = Check::new();
         let reason = self.reason.filter(|reason| !reason.trim().is_empty());
-        let reason = reason.and_then(|reason| check.field("/reason", text::lines(&reason, 500)));
+        let reason = reason.and_then(|reason| check.field("/reason", text::lines(&reason, text::MAX_REASON)));
         check.done()?;
         Ok((self.token, reason))
     }

@@ -23,9 +23,6 @@ use crate::patients::{self, access, care};
 use crate::scheduling::slots::locking;
 use crate::scheduling::slots::releasing::release;
 
-/// The longest reason of a change, in characters.
-const REASON_LENGTH: usize = 500;
-
 /// The reason of a cancellation.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +45,7 @@ pub struct UndoAppointmentRequest {
 
 fn checked(reason: &str) -> Result<String> {
     let mut check = Check::new();
-    let reason = check.field("/reason", text::lines(reason, REASON_LENGTH));
+    let reason = check.field("/reason", text::lines(reason, text::MAX_REASON));
     check.done()?;
     reason.ok_or_else(|| Error::fault("a reason that kept the rules is missing"))
 }

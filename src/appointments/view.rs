@@ -16,9 +16,6 @@ use crate::ids::{AppointmentId, IntakeId, LocationId, PatientId, PractitionerId,
 use crate::intake::model::IntakeStanding;
 use crate::scheduling::hours::plan::AttentionReason;
 
-/// The longest note of an appointment, in characters.
-pub(super) const NOTE_LENGTH: usize = 1000;
-
 /// An appointment (FHIR `Appointment`).
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Appointment, example = json!({

@@ -20,9 +20,6 @@ use crate::http::{Body, IdempotencyKey, IfMatch, PathId};
 use crate::ids::IntakeId;
 use crate::patients::care;
 
-/// The longest reason, in characters.
-const REASON_LENGTH: usize = 500;
-
 /// A correction of a submitted intake.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +36,7 @@ pub struct AmendIntakeRequest {
 /// Checks and normalises the reason of an amendment, or why an intake was entered in error.
 pub(super) fn checked_reason(text: &str) -> Result<String> {
     let mut check = Check::new();
-    let reason = check.field("/reason", text::lines(text, REASON_LENGTH));
+    let reason = check.field("/reason", text::lines(text, text::MAX_REASON));
     check.done()?;
     Ok(reason.unwrap_or_default())
 }

@@ -23,9 +23,6 @@ use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::patients::care;
 use crate::patients::model::Patient;
 
-/// The longest note, in characters.
-const NOTE_LENGTH: usize = 1000;
-
 /// Something in an intake that staff must look at. An intake without flags is not proven to be safe.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = IntakeFlag, example = json!({
@@ -267,7 +264,7 @@ pub struct AcknowledgeIntakeFlagRequest {
 impl AcknowledgeIntakeFlagRequest {
     fn checked_note(self) -> Result<Option<String>> {
         let mut check = Check::new();
-        let note = self.note.and_then(|note| check.field("/note", text::lines(&note, NOTE_LENGTH)));
+        let note = self.note.and_then(|note| check.field("/note", text::lines(&note, text::MAX_NOTE)));
         check.done()?;
         Ok(note)
     }

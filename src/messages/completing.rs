@@ -29,7 +29,7 @@ pub struct CompleteMessageRequest {
 impl CompleteMessageRequest {
     fn checked(self) -> Result<Option<String>> {
         let mut check = Check::new();
-        let note = self.note.and_then(|note| check.field("/note", text::lines(&note, 1000)));
+        let note = self.note.and_then(|note| check.field("/note", text::lines(&note, text::MAX_NOTE)));
         check.done()?;
         Ok(note)
     }

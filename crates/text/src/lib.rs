@@ -25,6 +25,13 @@ impl Rule {
     }
 }
 
+/// The maximum length of a name of a person or thing, in characters. It fits in one line of a mail, a calendar and a list.
+pub const MAX_NAME: usize = 100;
+/// The maximum length of a reason, in characters: a few sentences, so that it does not take the place of the record.
+pub const MAX_REASON: usize = 500;
+/// The maximum length of a note, in characters: half a page.
+pub const MAX_NOTE: usize = 1000;
+
 /// Reads one line of text: trims it, composes it (Unicode NFC) and checks that it has 1 to `max` characters, none of
 /// them forbidden ([`is_forbidden`]) or hidden ([`is_hidden`]).
 ///

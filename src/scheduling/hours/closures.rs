@@ -138,7 +138,7 @@ fn checked(input: &NewClosures, now: Timestamp) -> Result<Vec<(When, String)>> {
     let mut checked: Vec<(When, String)> = Vec::new();
     for (index, closure) in input.closures.iter().enumerate() {
         let pointer = |member: &str| format!("/closures/{index}{member}");
-        let name = check.field(&pointer("/name"), text::one_line(&closure.name, 100));
+        let name = check.field(&pointer("/name"), text::one_line(&closure.name, text::MAX_NAME));
         let when = match (closure.date, closure.starts_at, closure.ends_at) {
             (Some(day), None, None) => {
                 let is_near = days.contains(&day.0);

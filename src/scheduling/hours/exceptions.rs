@@ -125,7 +125,7 @@ impl NewPractitionerException {
     /// Checks and normalises the values.
     fn checked(mut self, now: Timestamp) -> Result<Self> {
         let mut check = Check::new();
-        self.reason = check.field("/reason", text::one_line(&self.reason, 500)).unwrap_or_default();
+        self.reason = check.field("/reason", text::one_line(&self.reason, text::MAX_REASON)).unwrap_or_default();
         let (longest, most) = match self.kind {
             ExceptionKind::TimeOff => (MAX_TIME_OFF, "two years"),
             ExceptionKind::ExtraHours => (MAX_EXTRA_HOURS, "24 hours"),

@@ -22,6 +22,8 @@ use crate::scheduling::hours::affected::{self, AffectedAppointments};
 use crate::scheduling::hours::publishing;
 
 const LIST: &str = "locations";
+/// The maximum length of a postal address in one line, in characters.
+const MAX_ADDRESS: usize = 300;
 
 /// A location where the clinic sees patients.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -160,8 +162,8 @@ impl Changes {
         let mut check = Check::new();
         let country = patch.country.clone();
         let changes = Self {
-            name: changed(&mut check, "/name", patch.name, |name| text::one_line(&name, 100)),
-            address: changed(&mut check, "/address", patch.address, |address| text::one_line(&address, 300)),
+            name: changed(&mut check, "/name", patch.name, |name| text::one_line(&name, text::MAX_NAME)),
+            address: changed(&mut check, "/address", patch.address, |address| text::one_line(&address, MAX_ADDRESS)),
             phone: changed(&mut check, "/phone", patch.phone, |phone| match &country {
                 // Without a country in the request, the number is read when the location's country is known.
                 Change::Set(code) => phone::read(&phone, phone::Country::of(code)),

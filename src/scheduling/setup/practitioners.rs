@@ -24,7 +24,7 @@ use crate::scheduling::hours::affected::{self, AffectedAppointments};
 use crate::scheduling::hours::publishing;
 
 const LIST: &str = "practitioners";
-/// The maximum number of visit types, and of locations, of a practitioner.
+/// The maximum number of visit types, and of locations, of a practitioner. A clinic has fewer, and each is a row that a change writes.
 const MAX_OFFERINGS: usize = 100;
 
 /// A practitioner.
@@ -186,7 +186,7 @@ impl Changes {
     fn checked(patch: PractitionerPatch) -> Result<Self> {
         let mut check = Check::new();
         let changes = Self {
-            name: changed(&mut check, "/name", patch.name, |name| text::one_line(&name, 100)),
+            name: changed(&mut check, "/name", patch.name, |name| text::one_line(&name, text::MAX_NAME)),
             visit_type_ids: changed(&mut check, "/visit_type_ids", patch.visit_type_ids, checked_ids),
             location_ids: changed(&mut check, "/location_ids", patch.location_ids, checked_ids),
             active: changed(&mut check, "/active", patch.active, Ok),

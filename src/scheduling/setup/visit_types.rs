@@ -19,10 +19,12 @@ use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
 use crate::ids::VisitTypeId;
 
 const LIST: &str = "visit-types";
-/// The longest visit, in minutes.
+/// The shortest visit, in minutes: the shortest slot of a location.
+const MIN_DURATION: i32 = 5;
+/// The longest visit, in minutes: a working day.
 const MAX_DURATION: i32 = 480;
-/// The longest notice: a year, in minutes.
-const MAX_NOTICE: i32 = 366 * 24 * 60;
+/// The longest notice for booking, or for cancelling and moving, in minutes: a year.
+const MAX_NOTICE_MINUTES: i32 = 366 * 24 * 60;
 
 /// A kind of visit (FHIR: serviceType).
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -100,14 +102,15 @@ pub struct NewVisitType {
     duration_minutes: i64,
     /// Whether patients book it themselves.
     #[serde(default)]
+    #[schema(default = false)]
     online_bookable: bool,
     /// How long before the start patients must book it, in minutes.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 527_040)]
+    #[schema(default = 0, minimum = 0, maximum = 527_040)]
     booking_notice_minutes: i64,
     /// The minimum notice for cancelling or moving it online, in minutes before the start.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 527_040)]
+    #[schema(default = 0, minimum = 0, maximum = 527_040)]
     cancel_notice_minutes: i64,
     /// Whether it can be booked.
     #[serde(default = "default_active")]
@@ -179,9 +182,9 @@ struct Changes {
 impl Changes {
     fn checked(patch: VisitTypePatch) -> Result<Self> {
         let mut check = Check::new();
-        let name = |name: String| text::one_line(&name, 100);
-        let notice = |minutes| minutes_between(minutes, 0, MAX_NOTICE);
-        let duration = |minutes| minutes_between(minutes, 5, MAX_DURATION);
+        let name = |name: String| text::one_line(&name, text::MAX_NAME);
+        let notice = |minutes| minutes_between(minutes, 0, MAX_NOTICE_MINUTES);
+        let duration = |minutes| minutes_between(minutes, MIN_DURATION, MAX_DURATION);
         let changes = Self {
             name: changed(&mut check, "/name", patch.name, name),
             public_name: changed(&mut check, "/public_name", patch.public_name, name),

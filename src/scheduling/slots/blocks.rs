@@ -62,7 +62,7 @@ pub struct BlockSlotRequest {
 pub async fn block(context: &Context, id: SlotId, request: BlockSlotRequest) -> Result<StaffSlot> {
     let reach = context.require(Action::SlotBlock)?;
     let mut check = Check::new();
-    let reason = check.field("/reason", text::one_line(&request.reason, 500));
+    let reason = check.field("/reason", text::one_line(&request.reason, text::MAX_REASON));
     check.done()?;
     context.change(move |tx| store(tx, reach, id, reason.as_ref())).await
 }

@@ -9,8 +9,6 @@ use crate::phone;
 
 /// The earliest accepted birth date.
 const FIRST_BIRTH: Date = Date(jiff::civil::date(1900, 1, 1));
-/// The longest name, in characters.
-const NAME_LENGTH: usize = 100;
 
 /// Accepts every value.
 pub fn any<C>(_: &mut C, _: &mut Member<'_>) {}
@@ -25,7 +23,7 @@ pub fn line(length: usize) -> impl Fn(&mut String, &mut Member<'_>) {
 
 /// A name has at least one letter, because a search finds no other.
 pub fn name(value: &mut String, member: &mut Member<'_>) {
-    let read = text::one_line(value, NAME_LENGTH).and_then(|name| {
+    let read = text::one_line(value, text::MAX_NAME).and_then(|name| {
         if name.chars().any(char::is_alphabetic) {
             Ok(name)
         } else {
