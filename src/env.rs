@@ -30,7 +30,6 @@ pub struct Env {
     pub config: Arc<Config>,
     /// The licensed text of the IRLS, if the clinic has a licence. Commands do without it.
     pub rls_text_pack: Option<Arc<rls::TextPack>>,
-    /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Wakes the worker that sends mails, when a message was created.
     pub mail_written: Arc<Notify>,

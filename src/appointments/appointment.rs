@@ -31,11 +31,8 @@ use crate::sealed::{Place, Sealed};
 pub struct Appointment {
     /// The appointment; also the UID of its calendar entry, which never changes.
     pub id: AppointmentId,
-    /// The patient.
     pub patient_id: PatientId,
-    /// The practitioner.
     pub practitioner_id: PractitionerId,
-    /// The location.
     pub location_id: LocationId,
     /// The kind of visit.
     pub visit_type_id: VisitTypeId,
@@ -43,7 +40,6 @@ pub struct Appointment {
     pub starts_at: Timestamp,
     /// The end of the visit.
     pub ends_at: Timestamp,
-    /// The status.
     pub status: AppointmentStatus,
     /// The confirmation code, without its hyphen.
     pub confirmation_code: String,
@@ -91,15 +87,10 @@ pub fn note_place(id: AppointmentId) -> Place {
 /// An appointment with what is shown beside it.
 #[derive(Clone, Queryable)]
 pub struct AppointmentDetails {
-    /// The appointment.
     pub appointment: Appointment,
-    /// Its location.
     pub location: Location,
-    /// Its practitioner.
     pub practitioner: Practitioner,
-    /// Its visit type.
     pub visit_type: VisitType,
-    /// Its patient.
     pub patient: Patient,
     /// Why the practitioner's hours do not cover it; none if they do.
     pub off_plan: Option<AttentionReason>,

@@ -23,7 +23,6 @@ use crate::sealed::{Place, Sealed};
 /// What a change adds to the history beside the appointment as it is afterwards.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
-    /// The step.
     pub step: AppointmentStep,
     /// The status before; none before the booking.
     pub from: Option<AppointmentStatus>,
@@ -31,7 +30,6 @@ pub struct Change<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// A row of the history.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = appointment_history)]
 pub(super) struct HistoryRow {

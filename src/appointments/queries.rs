@@ -199,19 +199,14 @@ fn lock_row(conn: &mut Conn, id: AppointmentId) -> Result<()> {
 /// The checked filters of a list. All that are set must match.
 #[derive(Clone, Default)]
 pub struct Filter {
-    /// The patient.
     pub patient_id: Option<PatientId>,
-    /// The practitioner.
     pub practitioner_id: Option<PractitionerId>,
-    /// The location.
     pub location_id: Option<LocationId>,
-    /// The status.
     pub status: Option<AppointmentStatus>,
     /// The earliest start, inclusive.
     pub from: Option<Timestamp>,
     /// The latest start, exclusive.
     pub to: Option<Timestamp>,
-    /// The confirmation code.
     pub confirmation_code: Option<ConfirmationCode>,
     /// Whether it is booked but not covered by the practitioner's hours.
     pub needs_attention: Option<bool>,

@@ -60,7 +60,6 @@ impl Status {
 pub struct Circumstances {
     /// The current time.
     pub now: Timestamp,
-    /// The start of the appointment.
     pub starts_at: Timestamp,
     /// The time at which it got its current status.
     pub changed_at: Timestamp,
@@ -92,7 +91,6 @@ pub enum Why {
 /// A refused step, with those that are possible now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Why.
     pub why: Why,
     /// Where the appointment stands.
     pub status: Status,

@@ -29,7 +29,6 @@ text_enum! {
 #[derive(Debug, Clone, PartialEq, Eq, diesel::Queryable, diesel::Selectable, diesel::Insertable)]
 #[diesel(table_name = audit_events, treat_none_as_default_value = false)]
 pub struct Event {
-    /// The id.
     pub id: AuditEventId,
     /// The time.
     pub at: Timestamp,
@@ -39,7 +38,6 @@ pub struct Event {
     pub role: Option<Role>,
     /// The operation's id in the API's document, or one of [`COMMANDS`].
     pub operation: String,
-    /// The outcome.
     pub outcome: AuditOutcome,
     /// The HTTP status of a rejection or failure.
     pub status: Option<i32>,

@@ -11,7 +11,6 @@ use crate::error::Result;
 /// How many events may wait.
 const CAPACITY: usize = 4096;
 
-/// The queue of events.
 #[derive(Clone)]
 pub struct Queue(mpsc::Sender<Event>);
 

@@ -74,11 +74,9 @@ where
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = audit_event_patients)]
 pub struct Row {
-    /// The patient.
     pub patient_id: PatientId,
     /// The time of the event.
     pub at: Timestamp,
-    /// The event.
     pub event_id: AuditEventId,
 }
 

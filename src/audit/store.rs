@@ -57,11 +57,8 @@ pub struct Filter {
     pub patient_id: Option<PatientId>,
     /// The account.
     pub actor_id: Option<UserId>,
-    /// The object.
     pub object_id: Option<ObjectId>,
-    /// The operation.
     pub operation: Option<String>,
-    /// The outcome.
     pub outcome: Option<AuditOutcome>,
     /// The earliest time, inclusive.
     pub from: Option<Timestamp>,

@@ -29,7 +29,6 @@ const PURGED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// A committed event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
-    /// The id.
     pub id: AuditEventId,
     /// The time.
     pub at: Timestamp,

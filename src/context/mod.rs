@@ -114,7 +114,6 @@ impl<'a, P> Tx<'a, P> {
 
 /// The outcome of an attempt that may fail and still store something, such as a count of failures.
 pub enum Attempt<T> {
-    /// It succeeded.
     Succeeded(T),
     /// It failed. The transaction commits, and the caller gets this error.
     Failed(Error),

@@ -1,5 +1,4 @@
 //! The tables on both engines. The migrations are the source, and a test compares both.
-#![expect(missing_docs, reason = "the migrations say what each table and column is")]
 
 diesel::table! {
     use diesel::sql_types::*;

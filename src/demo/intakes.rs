@@ -21,7 +21,6 @@ use crate::patients::store as records;
 pub(super) struct DemoStaff {
     /// The practitioner's account.
     pub doctor: UserId,
-    /// The practitioner.
     pub practitioner: Option<PractitionerId>,
     /// The front desk's account.
     pub desk: UserId,

@@ -35,7 +35,6 @@ struct Methods {
 pub struct Operation {
     /// The `operationId`.
     pub id: String,
-    /// The summary.
     pub summary: String,
     /// The query parameters.
     pub parameters: Vec<Member>,

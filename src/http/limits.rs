@@ -103,7 +103,6 @@ pub struct QuotaState {
     full_in: u64,
 }
 
-/// The quota is exceeded.
 #[derive(Debug)]
 pub struct QuotaExceeded {
     /// For the headers.

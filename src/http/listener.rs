@@ -22,7 +22,6 @@ use crate::telemetry::Metrics;
 /// that take a moment to end.
 pub const HEADROOM: usize = 64;
 
-/// The options of a listener.
 pub struct ServeOptions {
     /// The number of worker threads.
     pub threads: usize,

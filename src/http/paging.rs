@@ -111,7 +111,6 @@ impl Limit {
 pub struct Cursor {
     /// The time of the last row.
     pub at: Timestamp,
-    /// Its id.
     pub id: uuid::Uuid,
 }
 

@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, FieldError};
 use crate::role::Role;
 
-/// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error response (RFC 9457).
@@ -55,7 +54,6 @@ pub struct Problem {
 /// A problem before the middleware adds path and request id.
 #[derive(Debug, Clone)]
 pub struct ProblemBuilder {
-    /// The HTTP status.
     pub status: StatusCode,
     /// A stable code in snake_case.
     pub code: &'static str,

@@ -11,9 +11,7 @@ use crate::patients::model::Patient;
 
 /// An intake, its patient, and the circumstances in which the actor fills it in or reads it.
 pub struct IntakeDetails {
-    /// The intake.
     pub intake: Intake,
-    /// The patient.
     pub patient: Patient,
     /// The circumstances.
     pub reading: ReadingContext,

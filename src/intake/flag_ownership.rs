@@ -17,11 +17,8 @@ use crate::patients::care::{gives_care, giving_care};
 /// The part of a visit that decides who owns the patient's flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visit {
-    /// The appointment.
     pub id: AppointmentId,
-    /// The patient.
     pub patient_id: PatientId,
-    /// The practitioner.
     pub practitioner_id: PractitionerId,
     /// Whether it gives the practitioner a care relationship.
     pub gives_care: bool,

@@ -23,11 +23,9 @@ use crate::sealed::{Place, Sealed};
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = intake_flags, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct Flag {
-    /// The flag.
     pub id: IntakeFlagId,
     /// The intake that raised it.
     pub intake_id: IntakeId,
-    /// The patient.
     pub patient_id: PatientId,
     /// How soon staff must act on it.
     pub urgency: FlagUrgency,

@@ -35,7 +35,6 @@ pub struct IntakeFormPage {
     pub next_cursor: Option<String>,
 }
 
-/// Lists the forms.
 pub fn list() -> IntakeFormPage {
     let Form { form, url, version, title, .. } = rls::form(None, FormSettings::default());
     IntakeFormPage { items: vec![IntakeFormSummary { form, version, url, title }], next_cursor: None }

@@ -46,9 +46,7 @@ pub(super) struct Row {
 /// A laboratory result.
 #[derive(Debug, Clone)]
 pub struct LabResult {
-    /// The result.
     pub id: LabResultId,
-    /// The patient.
     pub patient_id: PatientId,
     /// The status.
     pub status: LabResultStatus,

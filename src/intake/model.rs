@@ -104,9 +104,7 @@ text_enum! {
 /// What decides whether an intake counts for a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Authored {
-    /// The intake.
     pub id: IntakeId,
-    /// The status.
     pub status: IntakeStatus,
     /// When the answers were given.
     pub at: Timestamp,

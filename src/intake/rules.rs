@@ -20,7 +20,6 @@ pub struct RlsRulePage {
     pub next_cursor: Option<String>,
 }
 
-/// Lists the rules.
 pub fn list() -> RlsRulePage {
     RlsRulePage { rule_set_version: rls::RULE_SET_VERSION.to_owned(), items: rls::rules(), next_cursor: None }
 }

@@ -20,17 +20,13 @@ use crate::sealed::{Place, Sealed};
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = intakes, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct Intake {
-    /// The intake.
     pub id: IntakeId,
-    /// The patient.
     pub patient_id: PatientId,
     /// The name of the form.
     pub form: String,
     /// The version of the form that the answers were given for.
     pub form_version: String,
-    /// The status.
     pub status: IntakeStatus,
-    /// The answers.
     pub answers: Sealed<Answers>,
     /// What was computed when the answers were submitted, amended or reviewed, with the version of the rules.
     pub computed: Option<Sealed<Value>>,

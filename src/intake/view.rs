@@ -125,7 +125,6 @@ pub struct IntakeCompleteness {
 
 /// What the rules compute from an intake: stored for a submitted intake, computed now for a draft.
 pub(super) struct Findings {
-    /// The answers.
     pub answers: Value,
     /// The computed values.
     pub computed: Computed,

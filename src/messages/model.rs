@@ -162,11 +162,8 @@ pub enum Mail {
         /// The token of the link.
         token: String,
     },
-    /// An appointment was booked.
     AppointmentBooked(AppointmentMail),
-    /// An appointment was moved.
     AppointmentMoved(AppointmentMail),
-    /// An appointment was cancelled.
     AppointmentCancelled(AppointmentMail),
     /// Access to a child ends.
     AccessEnds(BirthdayMail),
@@ -349,7 +346,6 @@ pub struct AccessMail {
 pub struct RecordMail {
     /// The patient's first name, if the message goes to another person.
     pub patient: Option<String>,
-    /// The change.
     pub change: RecordChange,
 }
 
@@ -415,7 +411,6 @@ impl fmt::Debug for AppointmentMail {
 #[derive(Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = messages)]
 pub struct Recipient {
-    /// The name.
     #[diesel(column_name = recipient_name)]
     pub name: Option<String>,
     /// The e-mail address.
@@ -442,7 +437,6 @@ impl fmt::Debug for Recipient {
 /// A message to be created.
 #[derive(Clone)]
 pub struct Envelope {
-    /// The recipient.
     pub recipient: Recipient,
     /// The patient whom it is about.
     pub patient_id: Option<PatientId>,
@@ -462,13 +456,10 @@ impl fmt::Debug for Envelope {
 #[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = messages)]
 pub struct Message {
-    /// The id.
     pub id: MessageId,
     /// The subject.
     pub kind: MessageKind,
-    /// The status.
     pub status: MessageStatus,
-    /// The recipient.
     #[diesel(embed)]
     pub recipient: Recipient,
     /// The patient whom it is about.

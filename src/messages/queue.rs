@@ -102,7 +102,6 @@ pub fn finish(tx: &mut Conn, leased: &Message, outcome: Outcome, now: Timestamp)
 pub struct Depth {
     /// Messages to be sent.
     pub pending: i64,
-    /// Messages that failed.
     pub failed: i64,
     /// Calls that staff must make.
     pub to_phone: i64,

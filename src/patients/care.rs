@@ -153,7 +153,6 @@ fn is_open(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Res
 /// A visit before it is moved.
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
-    /// The practitioner.
     pub practitioner_id: PractitionerId,
     /// Whether it was placed alone.
     pub self_placed: bool,

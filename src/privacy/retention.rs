@@ -24,7 +24,6 @@ const BATCH: i64 = 500;
 /// How often the server applies the periodic rules.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// A retention rule.
 pub struct Rule {
     /// The data, in a word.
     pub name: &'static str,

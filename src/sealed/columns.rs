@@ -4,9 +4,7 @@
 /// A column of encrypted values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Column {
-    /// The table.
     pub table: &'static str,
-    /// The column.
     pub column: &'static str,
     /// The column with the id to which values are bound ([`super::Place::row`]): the first of the primary key.
     pub row: &'static str,

@@ -90,7 +90,6 @@ pub struct Place {
 }
 
 impl Place {
-    /// The column `column` of the row `row` of `table`.
     pub fn new(table: &'static str, column: &'static str, row: impl Into<uuid::Uuid>) -> Self {
         Self { table, column, row: row.into() }
     }

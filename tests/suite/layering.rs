@@ -113,6 +113,16 @@ fn imports_only_run_down() {
 }
 
 #[test]
+fn every_file_begins_with_its_subject() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<PathBuf> = ["src", "crates"].iter().flat_map(|folder| sources(&root.join(folder))).collect();
+    assert!(files.len() > 200, "the sources are found");
+    let has_subject = |file: &PathBuf| std::fs::read_to_string(file).expect("a source").starts_with("//! ");
+    let without: Vec<_> = files.iter().filter(|file| !file.ends_with("tests.rs") && !has_subject(file)).collect();
+    assert!(without.is_empty(), "{without:?}");
+}
+
+#[test]
 fn the_pure_crates_depend_on_neither_database_nor_http() {
     let allowed = [
         "jiff",

@@ -10,6 +10,8 @@
 //! Everything computed is a summary of answers for a clinician's review, never a diagnosis. Missing answers are never
 //! guessed.
 
+#![warn(missing_docs)]
+
 pub mod answers;
 pub mod choices;
 pub mod computed;

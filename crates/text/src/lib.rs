@@ -1,6 +1,8 @@
 //! Checks texts that people type and normalises them: lines, country codes, language tags. Also the languages of the
 //! service itself.
 
+#![warn(missing_docs)]
+
 mod countries;
 mod languages;
 

@@ -35,7 +35,6 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// A JSON body. `T` should carry `#[serde(deny_unknown_fields)]`.
 #[derive(Debug)]
 pub struct Body<T> {
-    /// The value.
     pub value: T,
     /// Its bytes, for the fingerprint of an idempotent request.
     pub raw: Bytes,

@@ -29,19 +29,16 @@ pub enum Kind {
         least: usize,
         /// The greatest length.
         most: Option<usize>,
-        /// The form.
         form: Form,
     },
     /// One of these strings.
     Choice(Vec<String>),
-    /// An integer.
     Integer {
         /// The least value.
         least: Option<i64>,
         /// The greatest value.
         most: Option<i64>,
     },
-    /// A number.
     Number {
         /// The least value.
         least: Option<f64>,
@@ -79,7 +76,6 @@ pub enum Form {
 /// A member of an object, or a query parameter.
 #[derive(Debug)]
 pub struct Member {
-    /// Its name.
     pub name: String,
     /// Whether it must be there.
     pub required: bool,

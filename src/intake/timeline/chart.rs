@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 /// What the picture shows.
 #[derive(Debug, Clone, Default)]
 pub struct Picture {
-    /// The title.
     pub title: String,
     /// The current day, at which the picture ends.
     pub today: Date,

@@ -136,13 +136,11 @@ pub struct MedicationReport {
 
 /// The part of an intake that the timeline shows.
 pub struct TimelineIntake {
-    /// The intake.
     pub id: IntakeId,
     /// When its answers were given.
     pub at: Timestamp,
     /// The day of the answers.
     pub on: Date,
-    /// The answers.
     pub answers: Answers,
     /// What the rules must know beside the answers.
     pub facts: rls::Context,

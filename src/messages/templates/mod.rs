@@ -130,14 +130,12 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/verify_new_email.txt",
 ];
 
-/// A rendered mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedMail {
     /// The subject, one line.
     pub subject: String,
     /// The plain text.
     pub text: String,
-    /// The HTML.
     pub html: String,
 }
 

@@ -121,7 +121,6 @@ pub enum PhoneFilter {
 pub struct Search {
     /// The beginnings of words of names.
     pub words: BTreeSet<String>,
-    /// The birth date.
     pub date_of_birth: Option<Date>,
     /// The phone number.
     pub phone: Option<PhoneFilter>,

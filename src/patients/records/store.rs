@@ -192,7 +192,6 @@ pub fn lock_by_account(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId)
 /// A patient with the consents that are settled.
 #[derive(Clone, Queryable)]
 pub struct Record {
-    /// The patient.
     pub patient: Patient,
     treatment_settled: bool,
     privacy_notice_settled: bool,
@@ -209,7 +208,6 @@ impl Record {
     }
 }
 
-/// The columns of a [`Record`].
 macro_rules! record_columns {
     () => {
         (Patient::as_select(), settled!(ConsentType::Treatment), settled!(ConsentType::PrivacyNotice))

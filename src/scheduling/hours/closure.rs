@@ -17,17 +17,12 @@ use crate::ids::{ClosureId, LocationId};
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = location_closures, treat_none_as_default_value = false)]
 pub struct Closure {
-    /// The closure.
     pub id: ClosureId,
-    /// The location.
     pub location_id: LocationId,
     /// The whole of this day by the location's calendar; none if there are instants.
     pub day: Option<Date>,
-    /// The start.
     pub starts_at: Option<Timestamp>,
-    /// The end.
     pub ends_at: Option<Timestamp>,
-    /// The name.
     pub name: String,
     /// The time at which it was added.
     pub created_at: Timestamp,

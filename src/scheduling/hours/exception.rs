@@ -36,19 +36,13 @@ pub(super) fn action(kind: ExceptionKind) -> Action {
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = practitioner_exceptions, treat_none_as_default_value = false)]
 pub struct Exception {
-    /// The exception.
     pub id: ExceptionId,
-    /// The practitioner.
     pub practitioner_id: PractitionerId,
-    /// The kind.
     pub kind: ExceptionKind,
-    /// The start.
     pub starts_at: Timestamp,
-    /// The end.
     pub ends_at: Timestamp,
     /// The location; none means all locations.
     pub location_id: Option<LocationId>,
-    /// The reason.
     pub reason: Sealed<String>,
     /// The account that added it.
     pub created_by: UserId,

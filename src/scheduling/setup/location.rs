@@ -15,9 +15,7 @@ use crate::phone;
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = locations)]
 pub struct Location {
-    /// The location.
     pub id: LocationId,
-    /// The name.
     pub name: String,
     /// The postal address, in one line.
     pub address: String,

@@ -32,12 +32,10 @@ impl Offerings {
         Ok(Self { visit_types: grouped(visit_types), locations: grouped(locations) })
     }
 
-    /// The visit types of a practitioner.
     pub(super) fn visit_types(&self, practitioner: PractitionerId) -> Vec<VisitTypeId> {
         self.visit_types.get(&practitioner).cloned().unwrap_or_default()
     }
 
-    /// The locations of a practitioner.
     pub(super) fn locations(&self, practitioner: PractitionerId) -> Vec<LocationId> {
         self.locations.get(&practitioner).cloned().unwrap_or_default()
     }

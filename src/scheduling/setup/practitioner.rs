@@ -13,7 +13,6 @@ use crate::ids::PractitionerId;
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = practitioners)]
 pub struct Practitioner {
-    /// The practitioner.
     pub id: PractitionerId,
     /// The name, as patients see it.
     pub name: String,

@@ -13,13 +13,11 @@ use crate::ids::VisitTypeId;
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = visit_types)]
 pub struct VisitType {
-    /// The visit type.
     pub id: VisitTypeId,
     /// The name among staff.
     pub name: String,
     /// The name in mails and calendars. It tells nothing about health.
     pub public_name: String,
-    /// The duration of a visit.
     pub duration_minutes: i32,
     /// Whether patients book it themselves.
     pub online_bookable: bool,
@@ -38,7 +36,6 @@ pub struct VisitType {
 }
 
 impl VisitType {
-    /// The duration of a visit.
     pub fn duration(&self) -> SignedDuration {
         SignedDuration::from_mins(self.duration_minutes.into())
     }

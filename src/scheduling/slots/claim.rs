@@ -22,9 +22,7 @@ pub struct Wanted {
 
 /// The time of a visit: locked, free, and ready to be taken in the same transaction.
 pub struct Claim {
-    /// The practitioner.
     pub practitioner_id: PractitionerId,
-    /// The location.
     pub location_id: LocationId,
     /// The kind of visit.
     pub visit_type: VisitType,
@@ -39,7 +37,6 @@ pub struct Claim {
 /// An appointment that gives up its current time for the claimed one. The two may overlap.
 #[derive(Debug, Clone, Copy)]
 pub struct Moving {
-    /// The appointment.
     pub appointment_id: AppointmentId,
     /// Its current time.
     pub from: SlotRange,

@@ -14,15 +14,10 @@ use crate::ids::{LocationId, PractitionerId, SlotId};
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = slots)]
 pub struct FreeSlot {
-    /// The slot.
     pub id: SlotId,
-    /// The practitioner.
     pub practitioner_id: PractitionerId,
-    /// The location.
     pub location_id: LocationId,
-    /// The start.
     pub starts_at: Timestamp,
-    /// The end.
     pub ends_at: Timestamp,
     /// The time at which the hold on it lapses or has lapsed.
     pub held_until: Option<Timestamp>,

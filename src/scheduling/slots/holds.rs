@@ -35,7 +35,6 @@ const DURATION: SignedDuration = SignedDuration::from_mins(10);
 // Without the default values, the insert stays prepared.
 #[diesel(table_name = holds, treat_none_as_default_value = false)]
 pub struct Hold {
-    /// The hold.
     pub id: HoldId,
     /// The account that holds the slots.
     pub user_id: UserId,

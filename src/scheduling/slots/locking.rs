@@ -21,7 +21,6 @@ use crate::ids::{AppointmentId, HoldId, PractitionerId, SlotId};
 /// The slots of a practitioner that start from one instant until before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotRange {
-    /// The practitioner.
     pub practitioner_id: PractitionerId,
     /// The earliest start, inclusive.
     pub from: Timestamp,

@@ -14,15 +14,10 @@ use crate::scheduling::hours::weekly::TimeRange;
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = slots)]
 pub struct Slot {
-    /// The slot.
     pub id: SlotId,
-    /// The practitioner.
     pub practitioner_id: PractitionerId,
-    /// The location.
     pub location_id: LocationId,
-    /// The start.
     pub starts_at: Timestamp,
-    /// The end.
     pub ends_at: Timestamp,
     /// The appointment that it is booked for.
     pub appointment_id: Option<AppointmentId>,

@@ -29,9 +29,7 @@ pub const MAX_EXTRA_HOURS: jiff::SignedDuration = jiff::SignedDuration::from_hou
 /// A time at which the practitioner sees no patients, whatever the hours say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absence {
-    /// The start.
     pub starts_at: Timestamp,
-    /// The end.
     pub ends_at: Timestamp,
     /// The location; none means all locations.
     pub location_id: Option<LocationId>,
@@ -52,7 +50,6 @@ impl Absence {
 pub struct Plan {
     /// The locations where they work. Hours at other locations do not count.
     pub places: Vec<Workplace>,
-    /// The weekly hours.
     pub rules: Vec<WeeklyRule>,
     /// The extra hours, earliest first, none longer than [`MAX_EXTRA_HOURS`].
     pub extra: Vec<TimeRange>,

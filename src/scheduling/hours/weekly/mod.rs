@@ -25,7 +25,6 @@ use crate::ids::LocationId;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the names of the days")]
 pub enum Weekday {
     Monday,
     Tuesday,
@@ -54,7 +53,6 @@ impl Weekday {
 /// A weekly opening: on the weekday from `start_minute` until `end_minute` after midnight, by the location's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeeklyRule {
-    /// The location.
     pub location_id: LocationId,
     /// The day of the week.
     pub weekday: Weekday,
@@ -108,9 +106,7 @@ impl HasWeekday for std::ops::RangeInclusive<Date> {
 /// A location where a practitioner works, with what its slots depend on.
 #[derive(Debug, Clone)]
 pub struct Workplace {
-    /// The location.
     pub location_id: LocationId,
-    /// The time zone.
     pub zone: TimeZone,
     /// The length of the slots.
     pub slot_minutes: i32,
@@ -119,11 +115,8 @@ pub struct Workplace {
 /// A range of real time at a location: an opening without a pause, or a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeRange {
-    /// The start.
     pub starts_at: Timestamp,
-    /// The end.
     pub ends_at: Timestamp,
-    /// The location.
     pub location_id: LocationId,
 }
 
