@@ -97,7 +97,7 @@ pub(super) fn staff_text(rule: &str, urgency: FlagUrgency) -> Option<String> {
 /// they raise it again. A flag that opens belongs to the practitioner of the patient's next visit. The clinic gets one mail about
 /// each urgent flag.
 pub fn follow_answers(tx: &mut Tx, intake: &Intake, raised: &[rls::Flag]) -> Result<()> {
-    // No visit may hand over flags or take them back meanwhile.
+    // No other transaction changes the owners of flags meanwhile.
     patients::store::lock_visits(tx.conn, intake.patient_id)?;
     let stored = of_intake(tx.conn, intake.id)?;
     let mut known = Vec::with_capacity(stored.len());

@@ -95,7 +95,7 @@ fn require_second_person(tx: &mut Tx, message: &Message) -> Result<()> {
 
 /// Complete a message without a mail
 ///
-/// For a call that was made, and for a failed mail whose recipient was told in another way. The message leaves the lists of open
+/// For a call that was made, and for a failed mail whose recipient staff informed in another way. The message leaves the lists of open
 /// messages; the account, the time and the note are stored. A message about an access to a patient's record must be completed by another
 /// member of the staff than the one who granted the access.
 #[utoipa::path(

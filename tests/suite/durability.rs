@@ -208,7 +208,7 @@ fn killed_under_load(engine: Engine) {
                 assert!(other.starts_with("503"), "{other}");
             }
             assert!(!told.booked.is_empty(), "nothing was booked in round {round}");
-            assert!(told.broken_off > 0, "the kill hit nobody");
+            assert!(told.broken_off > 0, "the kill interrupted no request");
             booked.extend(told.booked);
             server = Process::start(&site, &[]).await;
             check(&site, &server, &booked).await;

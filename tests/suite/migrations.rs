@@ -84,7 +84,7 @@ fn logical(kind: &str) -> &'static str {
         "blob" | "uuid" | "bytea" => "bytes",
         "integer" | "bigint" | "boolean" | "timestamp with time zone" | "smallint" => "number",
         "text" | "date" => "text",
-        other => panic!("a column type that nobody foresaw: {other}"),
+        other => panic!("an unknown column type: {other}"),
     }
 }
 
@@ -103,7 +103,7 @@ fn believed() -> Tables {
                 "Uid" | "Binary" => "bytes",
                 "Instant" | "Integer" | "BigInt" | "Bool" => "number",
                 "Text" | "Day" => "text",
-                other => panic!("a column type that nobody foresaw: {other}"),
+                other => panic!("an unknown column type: {other}"),
             };
             let column = Column { name: column.to_owned(), kind: kind_name, nullable: inner.is_some() };
             tables.entry(table.clone()).or_default().push(column);

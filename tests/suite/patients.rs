@@ -400,7 +400,7 @@ both! {
 
         let not_obtained = json!({"type": treatment, "version": "1", "decision": "not_obtained", "method": "verbal"});
         desk.post(&path, not_obtained).await.expect(201);
-        assert_eq!(outstanding().await, json!([treatment, privacy]), "nobody decided");
+        assert_eq!(outstanding().await, json!([treatment, privacy]), "no decision is stored");
         app.clock.advance(SignedDuration::from_mins(1));
         let key = [("Idempotency-Key", "c-1")];
         let accepted = json!({"type": treatment, "version": "1", "decision": "accepted"});

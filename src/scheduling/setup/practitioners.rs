@@ -172,7 +172,7 @@ impl From<NewPractitioner> for PractitionerPatch {
     }
 }
 
-/// The checked values of a new or changed practitioner. Whether visit types and locations fit, [`offerings::check`] tells.
+/// The checked values of a new or changed practitioner. [`offerings::check`] decides whether visit types and locations fit.
 #[derive(Debug, Clone)]
 struct Changes {
     name: Option<String>,

@@ -59,7 +59,7 @@ both! {
         let slot = time(&bob, own, check, 6).await;
         bob.post(&format!("{visit}/reschedule"), json!({"slot_id": slot})).await.expect(200);
         doctor.get(&timeline).await.expect(200);
-        // What the parent chose stays so, whoever moves its time.
+        // What the parent chose stays the same if staff or the patient move the time.
         let slot = time(&mallory, own, check, 3).await;
         mallory.post(&format!("{visit}/reschedule"), json!({"slot_id": slot})).await.expect(200);
         doctor.get(&timeline).await.expect(200);
@@ -99,7 +99,7 @@ both! {
             let given = give(&desk, &kim, holder, "parent").await;
             assert_eq!(given.expect(201).body["confirmation_required"], true);
         }
-        // Nobody is told of the end of access that the patient's side stopped.
+        // No mail is sent about the end of access that the patient's side stopped.
         desk.delete(&path).await.expect(204);
         desk.delete(&path).await.problem(404, "not_found");
     }

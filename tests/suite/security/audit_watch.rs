@@ -1,4 +1,4 @@
-//! Row 19: the running service notices events that the database loses or does not store, and changed triggers.
+//! Row 19: the running service detects events that the database loses or does not store, and changed triggers.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -83,7 +83,7 @@ both! {
         let etag = desk.get(&record).await.etag();
         delete_new_events(&app).await;
         desk.patch(&record, &etag, json!({"phone": "+1 212 555 0199"})).await.expect(200);
-        // Also while the trigger is gone again before anyone looks.
+        // Also if the trigger is removed again before the next check.
         keep_new_events(&app).await;
         not_ready_for(&app, "committed audit events").await;
         let changes: i64 = app

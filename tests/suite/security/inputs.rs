@@ -44,7 +44,7 @@ both! {
                     }
                 }
                 if !refused {
-                    lax.push(format!("{} says to nobody that it does not know `{name}`", operation.id));
+                    lax.push(format!("{} accepts the unknown parameter `{name}`", operation.id));
                 }
                 asked += 1;
             }

@@ -185,7 +185,7 @@ fn rotated_under_load(engine: Engine) {
             assert!(!said(&output).contains("canary"));
             done.store(true, Ordering::Relaxed);
         });
-        assert!(!more.is_empty() && changes > 0, "nobody worked meanwhile");
+        assert!(!more.is_empty() && changes > 0, "no request ran meanwhile");
         booked.extend(more);
         let refused = keys(&site, &both, &["retire", "new"]);
         assert!(!refused.status.success() && said(&refused).contains("encrypts"), "{}", said(&refused));

@@ -130,7 +130,7 @@ both! {
         assert_eq!(apply(&app, "messages").await + apply(&app, "slots of the past").await, 0);
         app.clock.advance(SignedDuration::from_hours(24 * 91));
         assert!(apply(&app, "messages").await > 0);
-        assert_eq!(desk.get("/v1/messages?status=to_phone").await.items().len(), 1, "a call that nobody made");
+        assert_eq!(desk.get("/v1/messages?status=to_phone").await.items().len(), 1, "a call that was not made");
         let slots = apply(&app, "slots of the past").await;
         assert!(slots > 500, "{slots}");
         assert_eq!(rows(&app, "slots").await, before.1 - i64::try_from(slots).expect("few"));

@@ -78,7 +78,7 @@ fn extra_hours_add_only_time_that_the_weekly_hours_do_not_open() {
     assert_eq!(elsewhere.iter().map(|slot| slot.location_id).collect::<Vec<_>>(), [location(2), location(2)]);
     assert!(plan.open_elsewhere(&plan.extra[0].clone()), "the weekly hours are at the other place until 16:00");
     plan.places.truncate(1);
-    assert_eq!(starts(&plan).len(), 4, "hours at a place where nobody works rest");
+    assert_eq!(starts(&plan).len(), 4, "hours at a location where the practitioner no longer works are not used");
 }
 
 #[test]
