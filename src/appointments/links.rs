@@ -161,7 +161,7 @@ pub async fn cancel(
     cancellation: CancelAppointmentLinkRequest,
 ) -> Result<LinkedAppointment> {
     let (token, reason) = cancellation.checked()?;
-    // A repeat gets the stored response only while the link works, since no one is signed in.
+    // Authorises before the key is looked up: a link that does not work is 404, also for a repeat or with a key that another caller used.
     let repeated = token.clone();
     context.read(move |tx| link_tokens::look_up(tx, &repeated)).await?;
     context
