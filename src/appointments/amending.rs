@@ -4,10 +4,11 @@ use actix_web::{HttpResponse, patch};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::appointment::{self, Appointment, AppointmentDetails, note_place};
+use super::appointment::{Appointment, AppointmentDetails, note_place};
 use super::history;
 use super::queries;
 use super::status::AppointmentStep;
+use super::store;
 use super::view::AppointmentView;
 use crate::actor::Action;
 use crate::context::{Context, Tx};
@@ -91,7 +92,7 @@ fn apply(tx: &mut Tx, found: AppointmentDetails, patch: &AppointmentPatch) -> Re
     }
     let note = note.map(|note| tx.env.sealer.seal(place, &note)).transpose()?;
     let change = history::Change { step: AppointmentStep::Amend, from: Some(was.status), reason: None };
-    let appointment = appointment::update(tx, change, Appointment { note, identifiers, ..was })?;
+    let appointment = store::update(tx, change, Appointment { note, identifiers, ..was })?;
     Ok(AppointmentDetails { appointment, ..found })
 }
 

@@ -1,18 +1,12 @@
-//! An appointment as it is stored: its row, what is shown beside it, and how both are written.
+//! An appointment as it is stored: its row, and what is shown beside it.
 
 use diesel::prelude::*;
 
-use super::history::{self, Change};
-use super::status::AppointmentStep;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
-use crate::context::{Principal, Tx};
-use crate::db::per_backend;
 use crate::db::schema::appointments;
-use crate::db::update::update as update_row;
 use crate::env::Env;
-use crate::error::{Error, Result};
-use crate::identifiers::{self, Identifiers};
+use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, IntakeId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId};
 use crate::intake::flag_ownership::Visit;
 use crate::intake::model::IntakeStanding;
@@ -111,73 +105,4 @@ impl AppointmentDetails {
     pub fn intake(&self, env: &Env) -> (Option<IntakeId>, IntakeStanding) {
         Newest::standing(self.newest_intake, (self.appointment.starts_at, self.appointment.ends_at), env)
     }
-}
-
-/// Stores a new appointment and the first entry of its history.
-///
-/// # Errors
-/// A conflict if another appointment has its time, code or identifier.
-pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment) -> Result<()> {
-    use appointments::dsl;
-    per_backend!(tx.conn, conn => diesel::insert_into(appointments::table)
-        .values((
-            (
-                dsl::id.eq(new.id),
-                dsl::patient_id.eq(new.patient_id),
-                dsl::practitioner_id.eq(new.practitioner_id),
-                dsl::location_id.eq(new.location_id),
-                dsl::visit_type_id.eq(new.visit_type_id),
-                dsl::starts_at.eq(new.starts_at),
-                dsl::ends_at.eq(new.ends_at),
-                dsl::status.eq(new.status),
-            ),
-            (
-                dsl::confirmation_code.eq(&new.confirmation_code),
-                dsl::sequence.eq(new.sequence),
-                dsl::note.eq(&new.note),
-                dsl::identifiers.eq(&new.identifiers),
-                dsl::booked_by.eq(new.booked_by),
-                dsl::version.eq(new.version),
-                dsl::created_at.eq(new.created_at),
-                dsl::updated_at.eq(new.updated_at),
-                dsl::self_placed.eq(new.self_placed),
-            ),
-        ))
-        .execute(conn))?;
-    if !new.identifiers.0.is_empty() {
-        identifiers::set_for_appointment(tx.conn, new.id, &new.identifiers)?;
-    }
-    tx.audit.note_object(new.id.0);
-    history::append(tx, Change { step: AppointmentStep::Book, from: None, reason: None }, new)
-}
-
-/// Stores a changed appointment as its next version, and an entry of its history.
-///
-/// # Errors
-/// A conflict if another appointment has its time; [`Error::Retry`] if it was not locked and has changed.
-pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointment) -> Result<Appointment> {
-    use appointments::dsl;
-    let next = Appointment { version: changed.version + 1, updated_at: tx.now, ..changed };
-    let rows = per_backend!(tx.conn, conn => {
-        let unchanged = dsl::id.eq(next.id).and(dsl::version.eq(changed.version));
-        let columns = (
-            dsl::practitioner_id.eq(next.practitioner_id),
-            dsl::location_id.eq(next.location_id),
-            dsl::starts_at.eq(next.starts_at),
-            dsl::ends_at.eq(next.ends_at),
-            dsl::status.eq(next.status),
-            dsl::sequence.eq(next.sequence),
-            dsl::note.eq(&next.note),
-            dsl::identifiers.eq(&next.identifiers),
-            dsl::self_placed.eq(next.self_placed),
-            dsl::version.eq(next.version),
-            dsl::updated_at.eq(next.updated_at),
-        );
-        update_row(appointments::table, unchanged, columns).execute(conn)
-    })?;
-    if rows != 1 {
-        return Err(Error::Retry);
-    }
-    history::append(tx, change, &next)?;
-    Ok(next)
 }

@@ -6,10 +6,11 @@ use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::appointment::{self, Appointment, AppointmentDetails, note_place};
+use super::appointment::{Appointment, AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
 use super::notification::{self, Notification};
 use super::queries;
+use super::store;
 use super::view::AppointmentView;
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
@@ -120,7 +121,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         updated_at: tx.now,
         self_placed: care::is_placed_alone(tx, patient_id, time.practitioner_id, None)?,
     };
-    appointment::insert(tx, &appointment)?;
+    store::insert(tx, &appointment)?;
     time.take(tx, id)?;
     let visit = appointment.visit();
     if visit.gives_care {

@@ -19,6 +19,7 @@ pub mod queries;
 pub mod rescheduling;
 pub mod status;
 pub mod steps;
+pub mod store;
 pub mod view;
 
 use crate::http::Endpoints;

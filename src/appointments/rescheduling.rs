@@ -4,12 +4,13 @@ use actix_web::{HttpResponse, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::appointment::{self, Appointment, AppointmentDetails};
+use super::appointment::{Appointment, AppointmentDetails};
 use super::history::Change;
 use super::notification::{self, Notification};
 use super::queries;
 use super::status::AppointmentStep;
 use super::steps::circumstances;
+use super::store;
 use super::view::AppointmentView;
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
@@ -97,7 +98,7 @@ fn move_to(
         ..before.clone()
     };
     let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None };
-    let after = appointment::update(tx, change, moved)?;
+    let after = store::update(tx, change, moved)?;
     time.take(tx, id)?;
     flag_ownership::follow(tx.conn, tx.env, &before.visit(), &after.visit())?;
     let (moved, accounts) = queries::find_with_accounts(tx, id)?;

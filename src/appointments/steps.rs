@@ -4,11 +4,12 @@ use actix_web::{HttpResponse, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::appointment::{self, Appointment, AppointmentDetails};
+use super::appointment::{Appointment, AppointmentDetails};
 use super::history::{Change, status_changed_at};
 use super::notification::{self, Notification};
 use super::queries;
 use super::status::{AppointmentStep, Circumstances};
+use super::store;
 use super::view::AppointmentView;
 use crate::actor::{Action, Role};
 use crate::appointment_status::AppointmentStatus;
@@ -106,7 +107,7 @@ pub fn advance(
     }
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason };
-    let appointment = appointment::update(tx, change, Appointment { status, sequence, ..before })?;
+    let appointment = store::update(tx, change, Appointment { status, sequence, ..before })?;
     let after = AppointmentDetails { appointment, ..found };
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
     if is_cancelled {

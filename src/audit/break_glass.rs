@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
-use super::insert;
 use super::model::Event;
+use super::recording::insert;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::config::MAX_RECORD_OPEN_HOURS;

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::once::{KEPT_FOR, Once, forget, start_purge};
 use crate::actor::{Action, Actor, Reach};
-use crate::audit;
+use crate::audit::recording::record;
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -247,7 +247,7 @@ impl<P> Tx<'_, P> {
         if self.audit.notes().unchanged {
             return Ok(());
         }
-        audit::record(self.conn, self.env, self.audit, None)
+        record(self.conn, self.env, self.audit, None)
     }
 }
 

@@ -27,6 +27,7 @@ pub mod review;
 pub mod rules;
 pub mod stale;
 pub mod store;
+mod stored_review;
 pub mod submission;
 pub mod summary;
 pub mod timeline;

@@ -4,7 +4,7 @@ use rls::{FilledBy, Viewer};
 
 use super::place_of_care::PlaceOfCare;
 use super::store::Intake;
-use super::{labs, review};
+use super::{labs, stored_review};
 use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::context::Tx;
@@ -50,7 +50,7 @@ impl ReadingContext {
 
     /// Adds the finding of the intake's review about conditions that mimic restless legs.
     pub fn with_review(mut self, env: &Env, intake: &Intake) -> Result<Self> {
-        if let Some(found) = review::open(env, intake)?.and_then(|review| review.mimic_review) {
+        if let Some(found) = stored_review::open(env, intake)?.and_then(|review| review.mimic_review) {
             self.facts.mimic_review = found;
         }
         Ok(self)

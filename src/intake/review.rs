@@ -7,34 +7,18 @@ use serde_json::Value;
 
 use super::details::IntakeDetails;
 use super::model::IntakeStage;
-use super::store::{self, Intake, place};
+use super::store::{self, Intake};
+use super::stored_review::seal;
 use super::submission::seal_computed;
 use super::view::IntakeView;
 use super::{flags, from_value, versions};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
-use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, IfMatch, PathId};
 use crate::ids::IntakeId;
 use crate::patients::care;
-use crate::sealed::Sealed;
-
-/// Decrypts the review of an intake's current answers.
-pub(super) fn open(env: &Env, intake: &Intake) -> Result<Option<rls::Review>> {
-    intake.open_review(env)?.map(parse_stored).transpose()
-}
-
-/// Parses a stored review.
-pub(super) fn parse_stored(value: Value) -> Result<rls::Review> {
-    serde_json::from_value(value).map_err(|_| Error::fault("the form cannot read a stored review"))
-}
-
-fn seal(env: &Env, id: IntakeId, review: &rls::Review) -> Result<Sealed<Value>> {
-    let value = serde_json::to_value(review).map_err(|error| Error::internal("write a review", error))?;
-    env.sealer.seal(place("review", id), &value)
-}
 
 /// Reviews a submitted intake. The version before is kept if it has a review.
 ///

@@ -7,8 +7,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::model::{Answers, IntakeStatus};
-use super::review;
 use super::store::{self, Intake};
+use super::stored_review;
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
@@ -141,7 +141,7 @@ impl IntakeVersionView {
             status: row.status,
             answers: Value::Object(env.sealer.open(place("answers", row.id), &row.answers)?),
             computed: open("computed", &row.computed)?,
-            review: open("review", &row.review)?.map(review::parse_stored).transpose()?,
+            review: open("review", &row.review)?.map(stored_review::parse_stored).transpose()?,
             reason: env.sealer.open(place("reason", row.id), &row.reason)?,
             authored_at: row.authored_at,
             authored_by: row.authored_by,

@@ -12,7 +12,7 @@ use super::details::IntakeDetails;
 use super::model::IntakeStatus;
 use super::reading_context::ReadingContext;
 use super::store::Intake;
-use super::{flags, from_value, review};
+use super::{flags, from_value, stored_review};
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
@@ -196,7 +196,7 @@ impl IntakeView {
             notices: if may_see { rls::flag_notices(&view.flags, language, &numbers) } else { Vec::new() },
             completeness,
             urgent_flags: tx.actor.role.is_staff().then_some(urgent_flags),
-            review: if is_practitioner { review::open(tx.env, &intake)? } else { None },
+            review: if is_practitioner { stored_review::open(tx.env, &intake)? } else { None },
             void_reason: if is_practitioner { intake.open_void_reason(tx.env)? } else { None },
             form: intake.form,
             form_version: intake.form_version,

@@ -1,6 +1,7 @@
 //! Data protection: the [`export`] of everything stored about a patient, and the deletion of data after its [`retention`] period. Owns no
 //! tables. It is above all other domain modules, because it uses all of them.
 
+mod due;
 pub mod export;
 pub mod records;
 mod registrations;

@@ -8,7 +8,7 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::retention::Page;
+use super::due::DuePage;
 use crate::accounts::{closing, store};
 use crate::audit;
 use crate::audit_context::AuditContext;
@@ -87,7 +87,7 @@ struct Seen {
 }
 
 /// Loads the records after an id that have passed their retention period. One query selects candidates by `before`; each is then checked.
-pub fn due(conn: &mut Conn, env: &Env, before: Timestamp, after: Uuid) -> Result<Page> {
+pub fn due(conn: &mut Conn, env: &Env, before: Timestamp, after: Uuid) -> Result<DuePage> {
     let query = diesel::sql_query(
         "SELECT id, date_of_birth AS born FROM patients p WHERE p.id > $1 AND p.created_at < $2
          AND NOT EXISTS (SELECT 1 FROM appointments a WHERE a.patient_id = p.id AND a.ends_at >= $2)
@@ -104,7 +104,7 @@ pub fn due(conn: &mut Conn, env: &Env, before: Timestamp, after: Uuid) -> Result
             ids.push(id.0);
         }
     }
-    Ok(Page { ids, next })
+    Ok(DuePage { ids, next })
 }
 
 fn may_be_deleted(conn: &mut Conn, env: &Env, id: PatientId, born: Date, before: Timestamp) -> Result<bool> {

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::retention::Page;
+use super::due::DuePage;
 use crate::accounts::closing;
 use crate::actor::Role;
 use crate::clock::Timestamp;
@@ -19,7 +19,7 @@ const PAGE: i64 = 200;
 
 /// Loads the accounts after an id that were created before an instant and never verified. Disabled accounts stay, so that they cannot be
 /// created again.
-pub fn due(conn: &mut Conn, _: &Env, before: Timestamp, after: Uuid) -> Result<Page> {
+pub fn due(conn: &mut Conn, _: &Env, before: Timestamp, after: Uuid) -> Result<DuePage> {
     let ids: Vec<UserId> = users::table
         .filter(users::id.gt(UserId(after)))
         .filter(users::role.eq(Role::Patient))
@@ -31,7 +31,7 @@ pub fn due(conn: &mut Conn, _: &Env, before: Timestamp, after: Uuid) -> Result<P
         .select(users::id)
         .load(conn)?;
     let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
-    Ok(Page { next: ids.last().copied(), ids })
+    Ok(DuePage { next: ids.last().copied(), ids })
 }
 
 /// Deletes such an account, and the unused records that it created. Returns whether there was one.

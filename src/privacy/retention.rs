@@ -9,6 +9,7 @@ use diesel::sql_types::BigInt;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::due::DuePage;
 use super::{records, registrations};
 use crate::audit;
 use crate::clock::Timestamp;
@@ -39,19 +40,11 @@ enum Work {
     Rows { table: &'static str, condition: &'static str, order: &'static str },
     /// Checks one by one: `due` returns the next ids after an id, `remove` checks again and deletes.
     Each {
-        due: fn(&mut Conn, &Env, Timestamp, Uuid) -> Result<Page>,
+        due: fn(&mut Conn, &Env, Timestamp, Uuid) -> Result<DuePage>,
         remove: fn(&mut Conn, &Env, Timestamp, Uuid) -> Result<bool>,
     },
     /// Deletes the oldest audit events, in whole sealed ranges.
     AuditEvents,
-}
-
-/// A page of due objects.
-pub struct Page {
-    /// The due objects.
-    pub ids: Vec<Uuid>,
-    /// The id after which the next page begins; none at the end.
-    pub next: Option<Uuid>,
 }
 
 /// All retention rules.
@@ -110,9 +103,9 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-fn drafts_due(conn: &mut Conn, _: &Env, before: Timestamp, after: Uuid) -> Result<Page> {
+fn drafts_due(conn: &mut Conn, _: &Env, before: Timestamp, after: Uuid) -> Result<DuePage> {
     let ids = intake::stale::due(conn, before, after)?;
-    Ok(Page { next: ids.last().copied(), ids })
+    Ok(DuePage { next: ids.last().copied(), ids })
 }
 
 #[derive(QueryableByName)]

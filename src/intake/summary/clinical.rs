@@ -16,8 +16,8 @@ use serde::Serialize;
 use text::Language;
 use utoipa::ToSchema;
 
-use super::Material;
 use super::answer_text::{self, AnswerText, AnswerTextSection, Wording};
+use super::material::Material;
 use crate::clock::Timestamp;
 use crate::db::types;
 use crate::env::Env;

@@ -3,37 +3,35 @@
 
 mod answer_text;
 mod clinical;
+mod material;
 mod page;
 mod plain;
 mod short_labels;
 
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, get};
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use rls::answers::Lab;
-use rls::{Computed, Viewer};
+use rls::Viewer;
 use serde::Serialize;
 use serde_json::Value;
 use text::Language;
 use utoipa::ToSchema;
 
 pub use self::clinical::ClinicalSummary;
+use self::material::Material;
 use self::page::Frame;
 pub use self::plain::PlainSummary;
 use super::accept::prefers;
 use super::details::IntakeDetails;
-use super::model::{Answers, IntakeStatus};
-use super::store::Intake;
+use super::model::IntakeStatus;
 use super::view::Findings;
-use super::{flags, from_value, review};
+use super::{flags, from_value, stored_review};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::error::{Error, Result};
 use crate::http::{PathId, response};
 use crate::ids::IntakeId;
 use crate::patients::care;
-use crate::patients::model::Patient;
 
 /// The summary of an intake for its reader.
 #[derive(Serialize, ToSchema)]
@@ -43,24 +41,6 @@ pub enum IntakeSummary {
     Practitioner(Box<ClinicalSummary>),
     /// For the patient, and accounts that act for the patient.
     Patient(PlainSummary),
-}
-
-/// The data of a summary.
-struct Material<'a> {
-    intake: &'a Intake,
-    patient: &'a Patient,
-    /// The answers that the reader may see, as JSON.
-    raw: &'a Answers,
-    /// The same answers.
-    answers: &'a rls::Answers,
-    computed: &'a Computed,
-    rule_set_version: &'a str,
-    review: Option<rls::Review>,
-    /// The patient's age today.
-    age: i16,
-    today: Date,
-    /// The laboratory results that the clinic entered.
-    entered_labs: &'a [Lab],
 }
 
 /// Reads the summary of an intake, with the time zone of the patient's place of care.
@@ -94,7 +74,7 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
         answers: &answers,
         computed: &findings.computed,
         rule_set_version: &findings.rule_set_version,
-        review: if reading.is_practitioner() { review::open(tx.env, &intake)? } else { None },
+        review: if reading.is_practitioner() { stored_review::open(tx.env, &intake)? } else { None },
         age: reading.facts.age(),
         today: reading.facts.today,
         entered_labs: &reading.facts.entered_labs,

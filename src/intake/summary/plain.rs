@@ -4,8 +4,8 @@ use serde::Serialize;
 use text::Language;
 use utoipa::ToSchema;
 
-use super::Material;
 use super::answer_text::{self, AnswerTextSection, Wording};
+use super::material::Material;
 use crate::clock::Timestamp;
 use crate::ids::IntakeId;
 use crate::intake::model::IntakeStatus;

@@ -11,59 +11,17 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use self::compare::{Candidate, Person, with_slips};
+use self::compare::{Candidate, DuplicateGrade, DuplicateReason, Person, with_slips};
 use super::model::Patient;
 use super::store;
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::db::Conn;
 use crate::db::schema::patients;
-use crate::db::types::{Date, text_enum};
+use crate::db::types::Date;
 use crate::error::Result;
 use crate::http::{PathId, response};
 use crate::ids::PatientId;
-
-text_enum! {
-    /// How likely two records are of the same person, the most likely first.
-    DuplicateGrade {
-        /// No difference.
-        Certain = "certain",
-        /// They differ by a typing mistake, or no contact is shared.
-        Probable = "probable",
-        /// Worth checking.
-        Possible = "possible",
-    }
-}
-
-text_enum! {
-    /// What two records have in common, or how they differ.
-    DuplicateReason {
-        /// Given and family name are the same, except for case, accents and punctuation.
-        SameNames = "same_names",
-        /// Given and family name are similar (Jaro-Winkler of at least 0.92 each).
-        SimilarNames = "similar_names",
-        /// Each given name is the family name of the other record.
-        NamesSwapped = "names_swapped",
-        /// The family name of one is among the previous names of the other.
-        PreviousName = "previous_name",
-        /// The given name is the same, the family name differs.
-        OtherFamilyName = "other_family_name",
-        /// One given name is the first part or the initial of the other.
-        GivenNameInPart = "given_name_in_part",
-        /// The given name of one is the preferred name of the other.
-        PreferredName = "preferred_name",
-        /// The birth date is the same.
-        SameBirthDate = "same_birth_date",
-        /// The birth dates differ by one slip.
-        BirthDateSlip = "birth_date_slip",
-        /// The birth dates differ.
-        OtherBirthDate = "other_birth_date",
-        /// The phone number is the same.
-        SamePhone = "same_phone",
-        /// The e-mail address is the same.
-        SameEmail = "same_email",
-    }
-}
 
 /// The most records that one key may return: a placeholder such as the clinic's own number must not return thousands.
 const CANDIDATES: i64 = 1000;

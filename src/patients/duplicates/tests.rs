@@ -4,7 +4,7 @@ use jiff::civil;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::DuplicateGrade::{Certain, Possible, Probable};
+use super::compare::DuplicateGrade::{Certain, Possible, Probable};
 use super::compare::{Candidate, Person, alike, compare, is_slip, with_slips};
 use super::*;
 use crate::patients::names;

@@ -13,7 +13,7 @@ use crate::actor::{Action, Reach};
 use crate::context::{Context, Tx};
 use crate::db::schema::{availability, practitioners};
 use crate::db::types::Date;
-use crate::db::{Conn, per_backend};
+use crate::db::per_backend;
 use crate::error::{Check, Error, FieldError, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
@@ -202,29 +202,6 @@ struct NewRow {
     valid_until: Option<Date>,
 }
 
-/// Loads the weekly hours, in order.
-pub(super) fn rules(conn: &mut Conn, practitioner: PractitionerId) -> Result<Vec<WeeklyRule>> {
-    let rows = availability::table
-        .filter(availability::practitioner_id.eq(practitioner))
-        .order((availability::weekday, availability::start_minute, availability::valid_from, availability::id))
-        .select((
-            availability::location_id,
-            availability::weekday,
-            availability::start_minute,
-            availability::end_minute,
-            availability::valid_from,
-            availability::valid_until,
-        ))
-        .load::<(LocationId, i32, i32, i32, Option<Date>, Option<Date>)>(conn)?;
-    rows.into_iter()
-        .map(|(location_id, weekday, start_minute, end_minute, valid_from, valid_until)| {
-            let weekday = Weekday::from_iso(weekday).ok_or_else(|| Error::fault("a stored weekday is not 1 to 7"))?;
-            let (valid_from, valid_until) = (valid_from.map(|day| day.0), valid_until.map(|day| day.0));
-            Ok(WeeklyRule { location_id, weekday, start_minute, end_minute, valid_from, valid_until })
-        })
-        .collect()
-}
-
 /// Reads a practitioner's weekly hours.
 ///
 /// # Errors
@@ -234,7 +211,7 @@ pub async fn read(context: &Context, id: PractitionerId) -> Result<Versioned<Ava
     context
         .read(move |tx| {
             let version = practitioner::find(tx.conn, id)?.availability_version;
-            let items = rules(tx.conn, id)?.iter().map(Into::into).collect();
+            let items = stored_plan::weekly_rules(tx.conn, id)?.iter().map(Into::into).collect();
             Ok(Versioned { version, object: Availability { items } })
         })
         .await
@@ -290,7 +267,7 @@ fn store(
         .execute(tx.conn)?;
     let affected = publishing::publish(tx, &practitioner, &[])?;
     let affected = affected::load(tx, &affected)?;
-    let items = rules(tx.conn, id)?.iter().map(Into::into).collect();
+    let items = stored_plan::weekly_rules(tx.conn, id)?.iter().map(Into::into).collect();
     Ok(Versioned { version: practitioner.availability_version, object: ChangedAvailability { items, affected } })
 }
 

@@ -3,13 +3,14 @@
 use diesel::prelude::*;
 
 use super::plan::{Absence, AttentionReason, Plan};
-use super::weekly::Workplace;
-use super::{availability, closure, exception};
+use super::weekly::{Weekday, WeeklyRule, Workplace};
+use super::{closure, exception};
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{locations, practitioner_locations};
-use crate::error::Result;
-use crate::ids::PractitionerId;
+use crate::db::schema::{availability, locations, practitioner_locations};
+use crate::db::types::Date;
+use crate::error::{Error, Result};
+use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::practitioner::Practitioner;
 
@@ -21,7 +22,30 @@ pub fn load(conn: &mut Conn, practitioner: &Practitioner, from: Timestamp) -> Re
     if !practitioner.active {
         return Ok(Plan { places, absences, ..Plan::default() });
     }
-    Ok(Plan { rules: availability::rules(conn, practitioner.id)?, extra, absences, places })
+    Ok(Plan { rules: weekly_rules(conn, practitioner.id)?, extra, absences, places })
+}
+
+/// Loads a practitioner's weekly hours, in order.
+pub(super) fn weekly_rules(conn: &mut Conn, practitioner: PractitionerId) -> Result<Vec<WeeklyRule>> {
+    let rows = availability::table
+        .filter(availability::practitioner_id.eq(practitioner))
+        .order((availability::weekday, availability::start_minute, availability::valid_from, availability::id))
+        .select((
+            availability::location_id,
+            availability::weekday,
+            availability::start_minute,
+            availability::end_minute,
+            availability::valid_from,
+            availability::valid_until,
+        ))
+        .load::<(LocationId, i32, i32, i32, Option<Date>, Option<Date>)>(conn)?;
+    rows.into_iter()
+        .map(|(location_id, weekday, start_minute, end_minute, valid_from, valid_until)| {
+            let weekday = Weekday::from_iso(weekday).ok_or_else(|| Error::fault("a stored weekday is not 1 to 7"))?;
+            let (valid_from, valid_until) = (valid_from.map(|day| day.0), valid_until.map(|day| day.0));
+            Ok(WeeklyRule { location_id, weekday, start_minute, end_minute, valid_from, valid_until })
+        })
+        .collect()
 }
 
 /// Loads the locations where a practitioner works, oldest first.

@@ -1,0 +1,27 @@
+//! What the summaries are made from.
+
+use jiff::civil::Date;
+use rls::Computed;
+use rls::answers::Lab;
+
+use crate::intake::model::Answers;
+use crate::intake::store::Intake;
+use crate::patients::model::Patient;
+
+/// The data of a summary.
+pub(super) struct Material<'a> {
+    pub(super) intake: &'a Intake,
+    pub(super) patient: &'a Patient,
+    /// The answers that the reader may see, as JSON.
+    pub(super) raw: &'a Answers,
+    /// The same answers.
+    pub(super) answers: &'a rls::Answers,
+    pub(super) computed: &'a Computed,
+    pub(super) rule_set_version: &'a str,
+    pub(super) review: Option<rls::Review>,
+    /// The patient's age today.
+    pub(super) age: i16,
+    pub(super) today: Date,
+    /// The laboratory results that the clinic entered.
+    pub(super) entered_labs: &'a [Lab],
+}
