@@ -23,7 +23,8 @@ use crate::patients::care;
 /// Reviews a submitted intake. The version before is kept if it has a review.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Stale`]; the conflict `status_conflict`; every broken rule.
+/// [`Error::NotFound`](crate::error::Error::NotFound), [`Error::Stale`](crate::error::Error::Stale); the conflict `status_conflict`; every
+/// broken rule.
 pub async fn review(
     context: &Context,
     once: Once,

@@ -54,9 +54,9 @@ section! {
         ).unit("d/wk").required(),
         /// Why `days_per_week_untreated` is missing: people treated for years cannot know it.
         days_per_week_untreated_status: NumberStatus = status(),
-        /// Days a week with symptoms in the last month, with the present treatment.
+        /// Days a week with symptoms in the last month, with the current treatment.
         days_per_week_treated: Decimal<0, 7> = ask(
-            "With your present treatment, on how many days a week have you had it in the last month?",
+            "With your current treatment, on how many days a week have you had it in the last month?",
             "Con su tratamiento actual, ¿cuántos días a la semana lo ha tenido en el último mes?",
         ).help("Leave it out if you take nothing for it.", "Déjelo en blanco si no toma nada para esto.").unit("d/wk"),
         /// Why `days_per_week_treated` is missing.
