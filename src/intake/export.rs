@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 
 use super::details::IntakeDetails;
 use super::flag_worklist::IntakeFlagView;
-use super::reading_context::ReadingContext;
 use super::lab_versions::{self, LabResultVersionView};
 use super::labs::{LabResult, LabResultView};
 use super::model::IntakeStatus;

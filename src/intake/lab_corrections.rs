@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::amendment::checked_reason;
-use super::form_context::FormContext;
 use super::labs::{self, LabResultView, Row, place};
 use super::model::LabResultStatus;
+use super::reading_context::ReadingContext;
 use super::{lab_versions, recompute};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
@@ -68,7 +68,7 @@ pub async fn correct(
     context
         .change_once(once, move |tx| {
             let patient = patient_of(tx, id)?;
-            let lab = labs::parse(&lab, "/result", &FormContext::load(tx, &patient)?.facts)?;
+            let lab = labs::parse(&lab, "/result", &ReadingContext::load(tx, &patient)?.facts)?;
             replace(tx, &patient, id, &if_match, &Change { lab: Some(&lab), reason: &reason })
         })
         .await

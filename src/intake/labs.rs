@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::reading_context::ReadingContext;
 use super::model::LabResultStatus;
+use super::reading_context::ReadingContext;
 use super::recompute;
 use crate::actor::Action;
 use crate::clock::Timestamp;
