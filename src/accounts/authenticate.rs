@@ -21,7 +21,6 @@ const WRONG_CODES_BEFORE_NOTICE: i32 = 3;
 /// What a caller authenticates with.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The password.
     pub password: String,
     /// A code of the authenticator app, or a recovery code.
     pub code: Option<String>,

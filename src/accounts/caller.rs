@@ -54,24 +54,24 @@ pub async fn identify<B: MessageBody + 'static>(
         return Err(Error::fault("the application has no environment").into());
     };
     // Only operations of the API have callers. For probes, metrics and pages no token is read and no session queried.
-    let trail = request.extensions().get::<AuditContext>().cloned();
+    let audit = request.extensions().get::<AuditContext>().cloned();
     if SignInQuota::applies_to(&request) {
         return Ok(SignInQuota::conclude(next.call(request).await?));
     }
-    let claims = trail.as_ref().and_then(|_| claims(&request, &env, keys));
+    let claims = audit.as_ref().and_then(|_| claims(&request, &env, keys));
     let standing = match limiter.admit(&request, claims.as_ref().map(|claims| claims.sub)) {
         Ok(standing) => standing,
         Err(refused) => {
-            if let (Some(claims), Some(trail)) = (&claims, &trail) {
-                trail.note_actor(claims.sub, None);
+            if let (Some(claims), Some(audit)) = (&claims, &audit) {
+                audit.note_actor(claims.sub, None);
             }
             let mut response = request.error_response(Rejected(refused.problem()));
             refused.standing.show(response.headers_mut());
             return Ok(response.map_into_right_body());
         }
     };
-    let mut response = if let Some(trail) = trail.filter(|_| request.headers().contains_key(AUTHORIZATION)) {
-        let caller = match (find(&env, claims, &trail).await, access_reason(&request)) {
+    let mut response = if let Some(audit) = audit.filter(|_| request.headers().contains_key(AUTHORIZATION)) {
+        let caller = match (find(&env, claims, &audit).await, access_reason(&request)) {
             (Ok(Some(mut caller)), Ok(reason)) => {
                 caller.actor.access_reason = reason;
                 Ok(Some(caller))
@@ -122,15 +122,15 @@ fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
 }
 
 /// The caller whom the claims name, if the session is active.
-async fn find(env: &Env, claims: Option<Claims>, trail: &AuditContext) -> Result<Option<Caller>> {
+async fn find(env: &Env, claims: Option<Claims>, audit: &AuditContext) -> Result<Option<Caller>> {
     let Some(claims) = claims else { return Ok(None) };
-    let (shared, trail) = (env.clone(), trail.clone());
-    env.db.read(move |conn| find_by_session(conn, &shared, &claims, &trail)).await
+    let (shared, audit) = (env.clone(), audit.clone());
+    env.db.read(move |conn| find_by_session(conn, &shared, &claims, &audit)).await
 }
 
 /// The caller of an active session. Every request runs this one indexed query, so that signing out and disabling an account take
 /// effect at once on every instance.
-fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, trail: &AuditContext) -> Result<Option<Caller>> {
+fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditContext) -> Result<Option<Caller>> {
     let (user_id, session_id): (UserId, _) = (claims.sub, claims.sid);
     let now = env.now();
     let active = sessions::table
@@ -144,10 +144,10 @@ fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, trail: &AuditCon
         .select((users::role, users::practitioner_id, users::second_factor_at));
     let found: Option<(Role, Option<PractitionerId>, Option<Timestamp>)> =
         per_backend!(conn, conn => active.first(conn)).optional()?;
-    trail.note_actor(user_id, found.as_ref().map(|(role, ..)| *role));
-    let trail = trail.clone();
+    audit.note_actor(user_id, found.as_ref().map(|(role, ..)| *role));
+    let audit = audit.clone();
     Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
-        actor: Actor { user_id, session_id, role, practitioner_id, access_reason: None, audit: trail },
+        actor: Actor { user_id, session_id, role, practitioner_id, access_reason: None, audit },
         must_enrol: second_factor::is_due(&env.config.settings, role, second_factor_at),
     }))
 }
@@ -166,7 +166,6 @@ impl Principal for SignedIn {
     }
 }
 
-/// The caller of this request.
 fn of_request(request: &HttpRequest) -> Result<Caller> {
     let unauthenticated = |detail: &str| Err(Error::unauthenticated("unauthenticated", detail));
     if !request.extensions().contains::<AuditContext>() {

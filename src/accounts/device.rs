@@ -37,7 +37,6 @@ pub struct Device(pub Uuid);
 /// An account between two changes of how it signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generation {
-    /// The account.
     pub user: UserId,
     /// [`User::credential_generation`].
     pub number: i32,

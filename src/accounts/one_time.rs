@@ -107,12 +107,10 @@ pub fn void_all(tx: &mut Conn, user: UserId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// A valid token.
 #[derive(Debug, Queryable)]
 pub struct ValidToken {
     /// The token's id.
     pub id: OneTimeTokenId,
-    /// The account.
     pub user: User,
     /// What it does.
     pub purpose: Purpose,

@@ -98,7 +98,7 @@ fn mail_link(
     // Checked before a new link voids the last one, which keeps working if the mailbox gets no other.
     let has_room = match link {
         Link::Verify => verification::has_room(tx.conn, tx.env, &user, requester)?,
-        // Whoever knows the password can void the links by changing it. Then the owner gets another one beyond the limit.
+        // A person who knows the password can void the links by changing it. Then the owner gets another one beyond the limit.
         Link::Reset => {
             outbox::has_room(tx.conn, tx.env, &user.email, MessageKind::ResetPassword)?
                 || !one_time::has_valid(tx.conn, user.id, Purpose::ResetPassword, tx.now)?

@@ -16,7 +16,6 @@ use crate::ids::{PatientId, PractitionerId, UserId};
 /// An account to create.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
-    /// The address.
     pub email: EmailAddress,
     /// The owner's name; none for patients, whose name is in their record.
     pub name: Option<String>,

@@ -150,7 +150,6 @@ impl Rows {
 /// What a user who confirms a change holds besides the password.
 #[derive(Debug, Clone, Copy)]
 pub enum ConfirmedBy {
-    /// A session of the account.
     Session,
     /// A link from a mail. Its holder need not be the account's owner, so failures do not delay the sessions.
     Link(OneTimeTokenId),

@@ -26,9 +26,7 @@ const TYPE: &str = "at+jwt";
 pub struct Claims {
     iss: String,
     aud: String,
-    /// The account.
     pub sub: UserId,
-    /// The session.
     pub sid: SessionId,
     iat: i64,
     nbf: i64,

@@ -269,6 +269,7 @@ impl UserPatch {
 /// [`Error::NotFound`], [`Error::Stale`]; broken rules; the conflict `last_admin`.
 pub async fn update(context: &Context, id: UserId, if_match: IfMatch, patch: UserPatch) -> Result<Versioned<UserView>> {
     context.require(Action::UserManage)?;
+    let if_match = if_match.required()?;
     context
         .change(move |tx| {
             let user = store::lock(tx.conn, id)?;
@@ -378,8 +379,7 @@ pub(super) async fn update_user(
     PathId(id): PathId<UserId>,
     if_match: IfMatch,
     Patch(patch): Patch<UserPatch>,
-) -> actix_web::Result<HttpResponse> {
-    context.require(Action::UserManage)?;
-    let changed = update(&context, id, if_match.required()?, patch).await?;
+) -> Result<HttpResponse> {
+    let changed = update(&context, id, if_match, patch).await?;
     Ok(response::versioned(&changed))
 }

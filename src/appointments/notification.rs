@@ -11,7 +11,7 @@ use crate::messages::model::{AppointmentMail, Envelope, Mail};
 use crate::messages::{self, outbox};
 use crate::patients;
 use crate::patients::access::Access;
-use crate::patients::recipients::Told;
+use crate::patients::recipients::PatientRecipient;
 
 /// What the patient is notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn send(
         cancelled_by_patient: notification == Notification::Cancelled { by_patient: true },
         ..content(found)
     };
-    for Told { recipient, account, .. } in patients::recipients::of(tx.conn, tx.env, patient, accounts)? {
+    for PatientRecipient { recipient, account, .. } in patients::recipients::of(tx.conn, tx.env, patient, accounts)? {
         let mut content = content.clone();
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());

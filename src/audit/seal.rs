@@ -33,7 +33,6 @@ const LOCK: &str = "pg_try_advisory_xact_lock(4703213190281735)";
 pub struct Seal {
     /// The place: 1, 2, 3 … without a gap.
     pub seq: i64,
-    /// The sealed event.
     pub event_id: AuditEventId,
     /// The key that signed it.
     pub key_id: AuditKeyId,

@@ -48,7 +48,6 @@ pub(super) struct Row {
 pub struct LabResult {
     pub id: LabResultId,
     pub patient_id: PatientId,
-    /// The status.
     pub status: LabResultStatus,
     /// The test, its value and its circumstances.
     pub lab: Lab,

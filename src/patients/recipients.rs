@@ -13,7 +13,7 @@ use crate::ids::UserId;
 use crate::messages::model::Recipient;
 
 /// A recipient of a message about a patient.
-pub struct Told {
+pub struct PatientRecipient {
     /// The address.
     pub recipient: Recipient,
     /// The account whose address it is; none for the address or number of the record.
@@ -26,10 +26,15 @@ pub struct Told {
 /// for the minor, or the minor if there are none. For an adult it is the adult, or the accounts that act for an adult without an address.
 /// Without any address, the clinic calls the patient's number. `accounts` are those with access to the patient, in the order of
 /// [`access::of_patient`].
-pub fn of(conn: &mut Conn, env: &Env, patient: &Patient, accounts: Vec<(Access, User)>) -> Result<Vec<Told>> {
+pub fn of(
+    conn: &mut Conn,
+    env: &Env,
+    patient: &Patient,
+    accounts: Vec<(Access, User)>,
+) -> Result<Vec<PatientRecipient>> {
     let accounts: Vec<_> = can_be_reached(accounts, env.now()).collect();
     let own = own(patient, &accounts);
-    let others: Vec<Told> = accounts
+    let others: Vec<PatientRecipient> = accounts
         .iter()
         .filter(|(access, _)| access.relation != Relation::Oneself)
         .map(|account| of_account(patient, account))
@@ -41,19 +46,19 @@ pub fn of(conn: &mut Conn, env: &Env, patient: &Patient, accounts: Vec<(Access, 
     Ok(others)
 }
 
-/// Returns the recipients of the notice that an account was given access: all other accounts that act for the patient, and the patient
+/// Returns the recipients of the message that an account was given access: all other accounts that act for the patient, and the patient
 /// at the address in the record. The clinic calls a patient without an address, unless the patient is a minor with other accounts. If an
-/// account becomes the patient's own and has the address in the record, its holder is the patient, who gets no notice of it.
+/// account becomes the patient's own and has the address in the record, its holder is the patient, who gets no message about it.
 pub fn of_access(
     conn: &mut Conn,
     env: &Env,
     patient: &Patient,
     holder: &User,
     relation: Relation,
-) -> Result<Vec<Told>> {
+) -> Result<Vec<PatientRecipient>> {
     let accounts = reached(conn, env.now(), patient)?.into_iter();
     let accounts: Vec<_> = accounts.filter(|(access, _)| access.user_id != holder.id).collect();
-    let mut told: Vec<Told> = accounts.iter().map(|account| of_account(patient, account)).collect();
+    let mut told: Vec<PatientRecipient> = accounts.iter().map(|account| of_account(patient, account)).collect();
     let mut own = own(patient, &accounts);
     let key = own.recipient.email.as_deref().map(email_key);
     if key.as_deref() == Some(&holder.email_key) {
@@ -83,8 +88,8 @@ fn can_be_reached(accounts: Vec<(Access, User)>, now: Timestamp) -> impl Iterato
     accounts.into_iter().filter(move |(access, user)| access.is_active(now) && has_mailbox(user))
 }
 
-pub(super) fn of_account(patient: &Patient, (access, user): &(Access, User)) -> Told {
-    Told {
+pub(super) fn of_account(patient: &Patient, (access, user): &(Access, User)) -> PatientRecipient {
+    PatientRecipient {
         recipient: Recipient { phone: patient.phone.clone(), ..user.recipient() },
         account: Some(user.id),
         is_patient: access.relation == Relation::Oneself,
@@ -92,7 +97,7 @@ pub(super) fn of_account(patient: &Patient, (access, user): &(Access, User)) -> 
 }
 
 /// Returns the patient as a recipient, at the confirmed address of the record or at the address of the patient's own account.
-pub fn own(patient: &Patient, accounts: &[(Access, User)]) -> Told {
+pub fn own(patient: &Patient, accounts: &[(Access, User)]) -> PatientRecipient {
     let account = accounts.iter().find(|(access, user)| access.relation == Relation::Oneself && has_mailbox(user));
     let confirmed = patient.email.clone().filter(|_| patient.email_confirmed);
     let account = account.filter(|_| confirmed.is_none()).map(|(_, user)| user);
@@ -102,7 +107,7 @@ pub fn own(patient: &Patient, accounts: &[(Access, User)]) -> Told {
         phone: patient.phone.clone(),
         language: patient.preferred_language.clone(),
     };
-    Told { recipient, account: account.map(|user| user.id), is_patient: true }
+    PatientRecipient { recipient, account: account.map(|user| user.id), is_patient: true }
 }
 
 /// Returns whether the account is enabled and its address is verified.

@@ -215,10 +215,10 @@ both! {
         ends_on(&app, "2031-07-04").await;
         let app = app.restart(&["--adult-age", "16"]);
         ends_on(&app, "2026-07-04").await;
-        assert_eq!(legwork::patients::access::grant::update_all_ends(&app.env).await.expect("reckoned"), 0, "once");
+        assert_eq!(legwork::patients::access::end_times::update_all_ends(&app.env).await.expect("reckoned"), 0, "once");
         app.clock.set("2026-07-05T12:00:00Z".parse().expect("an instant"));
         let app = app.restart(&["--adult-age", "18"]);
-        assert_eq!(legwork::patients::access::grant::update_all_ends(&app.env).await.expect("reckoned"), 0);
+        assert_eq!(legwork::patients::access::end_times::update_all_ends(&app.env).await.expect("reckoned"), 0);
         rosa_again(&app).await.get(&format!("/v1/patients/{tim}")).await.problem(404, "not_found");
     }
 

@@ -19,7 +19,6 @@ use crate::ids::{SessionId, UserId};
 /// The list's name in cursors.
 const LIST: &str = "sessions";
 
-/// A session as it is listed.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
 struct Session {

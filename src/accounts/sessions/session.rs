@@ -16,13 +16,11 @@ use crate::ids::{RefreshTokenId, SessionId, UserId};
 /// A session with its newest refresh token.
 #[derive(Debug)]
 pub struct OpenSession {
-    /// The session.
     pub id: SessionId,
     /// The token in clear text, for the client only.
     pub refresh_token: String,
 }
 
-/// Opens a session.
 pub fn open<P>(tx: &mut Tx<P>, user: UserId, origin: &Origin) -> Result<OpenSession> {
     let id: SessionId = tx.env.new_id();
     diesel::insert_into(sessions::table)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
-use super::{Access, active, grant, of_patient};
+use super::{Access, active, end_times, of_patient};
 use crate::accounts::model::User;
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -107,7 +107,7 @@ pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
     let mut ends_are_current = false;
     periodic::start(stopping, async move || {
         if !ends_are_current {
-            match grant::update_all_ends(&env).await {
+            match end_times::update_all_ends(&env).await {
                 Ok(changed) => {
                     ends_are_current = true;
                     if changed > 0 {

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::adulthood::Calendar;
 use super::listing::user_in;
+use super::store::lock;
 use super::{Access, grant, guarding, invitations, is_own_record};
 use crate::accounts::{self, one_time, tokens};
 use crate::actor::{Action, Reach};
@@ -130,7 +131,7 @@ pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection)
                     .for_no_key_update()
                     .first::<PatientId>(conn)?;
             }
-            if grant::lock(tx.conn, (link.user_id, link.patient_id))?.is_some() {
+            if lock(tx.conn, (link.user_id, link.patient_id))?.is_some() {
                 return stop(tx, link.patient_id, link.user_id);
             }
             grant::record_objection(tx, link.ended(tx.now))

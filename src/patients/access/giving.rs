@@ -1,8 +1,8 @@
 //! Staff give an account access to a patient's record, and a second member of the staff confirms it. An accepted invitation gives access
 //! in the same way.
 //!
-//! A practitioner needs a care relationship or a reason, because the account then reads what the practitioner may not read. Everybody who
-//! could object is notified at once, with a link that stops the access.
+//! A practitioner needs a care relationship or a reason, because the account then reads what the practitioner may not read. All persons
+//! who could object get a message at once, with a link that stops the access.
 
 use actix_web::{HttpResponse, post, web};
 use diesel::prelude::*;
@@ -10,9 +10,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::adulthood::Calendar;
-use super::grant::Giver;
 use super::invitations::require_suitable;
 use super::listing::{AccessView, user_in};
+use super::second_person::{self, Giver};
 use super::{Access, grant};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::{self, tokens};
@@ -61,7 +61,7 @@ pub(super) fn admitted(tx: &mut Tx, id: PatientId) -> Result<Patient> {
     Ok(patient)
 }
 
-/// Gives an account access for a member of the staff, and notifies everybody who could object.
+/// Gives an account access for a member of the staff, and notifies all persons who could object.
 ///
 /// # Errors
 /// The conflicts of [`grant::give`].
@@ -121,7 +121,7 @@ pub async fn confirm(context: &Context, once: Once, id: PatientId, user: UserId)
     context
         .change_once(once.guarded(care::admit_repeat), move |tx| {
             let patient = admitted(tx, id)?;
-            let access = grant::confirm(tx, user, patient.id)?;
+            let access = second_person::confirm(tx, user, patient.id)?;
             tx.audit.note_object(user.0);
             let holder = accounts::store::find(tx.conn, user)?;
             AccessView::new(tx, access, holder)

@@ -18,7 +18,7 @@ use crate::messages::model::{Envelope, Mail, Recipient, RecordChange, RecordMail
 use crate::messages::outbox;
 use crate::messages::second_person;
 use crate::patients::model::{Patient, Relation, email_key};
-use crate::patients::recipients::{self, Told};
+use crate::patients::recipients::{self, PatientRecipient};
 
 /// How long a record is guarded: long enough to read the mail and call the clinic, even after a holiday.
 const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(24 * 30);
@@ -79,11 +79,11 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
     } else {
         return Ok(());
     };
-    let mut told: Vec<Told> = Vec::new();
+    let mut told: Vec<PatientRecipient> = Vec::new();
     if let Some(email) = was.email.clone().filter(|_| was.email_confirmed) {
         let (name, language) = (Some(was.display_name()), was.preferred_language.clone());
         let recipient = Recipient { name, email: Some(email), phone: was.phone.clone(), language };
-        told.push(Told { recipient, account: None, is_patient: true });
+        told.push(PatientRecipient { recipient, account: None, is_patient: true });
     }
     for account in recipients::reached(tx.conn, tx.now, patient)? {
         let is_told = told
@@ -96,7 +96,7 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
     told.into_iter().try_for_each(|told| notify(tx, patient, told, change))
 }
 
-/// Notifies the owner of an account that staff took its access away, and everybody who was told of it when staff gave it. Guards the record
+/// Notifies the owner of an account that staff took its access away, and all persons who were informed when staff gave it. Guards the record
 /// if it was the owner's own.
 pub fn access_revoked(tx: &mut Tx<impl Principal>, was: &Access, holder: &User) -> Result<()> {
     if !was.is_active(tx.now) && !was.is_pending(tx.now) {
@@ -121,7 +121,7 @@ pub fn access_revoked(tx: &mut Tx<impl Principal>, was: &Access, holder: &User) 
     notify(tx, &patient, told, RecordChange::AccessEnded)
 }
 
-fn notify(tx: &mut Tx<impl Principal>, patient: &Patient, told: Told, change: RecordChange) -> Result<()> {
+fn notify(tx: &mut Tx<impl Principal>, patient: &Patient, told: PatientRecipient, change: RecordChange) -> Result<()> {
     let patient_name = (!told.is_patient).then(|| patient.first_name().to_owned());
     let mail = Mail::RecordNotice(RecordMail { patient: patient_name, change });
     let envelope = Envelope { recipient: told.recipient, patient_id: Some(patient.id), appointment_id: None, mail };

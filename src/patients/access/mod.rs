@@ -7,6 +7,7 @@ pub mod accepting;
 pub mod adulthood;
 pub mod coming_of_age;
 pub mod current_user;
+pub mod end_times;
 pub mod ending;
 pub mod givers;
 pub mod giving;
@@ -14,6 +15,8 @@ pub mod grant;
 pub mod guarding;
 pub mod invitations;
 pub mod listing;
+pub mod second_person;
+pub mod store;
 
 use diesel::prelude::*;
 
@@ -34,7 +37,6 @@ use crate::ids::{PatientId, UserId};
 pub struct Access {
     /// The account.
     pub user_id: UserId,
-    /// The patient.
     pub patient_id: PatientId,
     /// The relation of the account's holder to the patient.
     pub relation: Relation,

@@ -12,7 +12,7 @@ use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Patch, PathId};
 use crate::ids::PatientId;
-use crate::patients::access::{grant, guarding};
+use crate::patients::access::{end_times, guarding};
 use crate::phone::Country;
 
 /// Reads a patient's record.
@@ -58,7 +58,7 @@ pub async fn update(
                 }
                 // After the notices, which also reach the accounts whose access begins to wait.
                 if patient.date_of_birth != was.date_of_birth {
-                    grant::update_ends(tx.conn, tx.env, &patient)?;
+                    end_times::update_ends(tx.conn, tx.env, &patient)?;
                 }
             }
             PatientView::load(tx, id)

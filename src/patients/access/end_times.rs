@@ -1,0 +1,97 @@
+//! The instant at which access ends, computed again after a correction of the birth date or a change of the age of adulthood.
+
+use diesel::prelude::*;
+
+use super::adulthood::{Calendar, End};
+use super::store::replace;
+use super::{Access, active, of_patient};
+use crate::context::forget;
+use crate::db::Conn;
+use crate::db::schema::{patient_access, patients};
+use crate::db::types::Date;
+use crate::env::Env;
+use crate::error::Result;
+use crate::ids::{PatientId, UserId};
+use crate::patients::model::{Patient, Relation};
+
+/// Computes again when the access to a patient ends, after a correction of the birth date. A correction alone never prolongs access:
+///
+/// - Access that has ended stays ended if the patient is an adult. It waits for a second member of the staff if the patient is a minor again.
+/// - Access that no second member has confirmed waits for one if it would have no end any more, because the patient is an adult; or if
+///   it would end on a later birthday and staff gave it.
+pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
+    let (calendar, now) = (Calendar::of_clinic(conn, env)?, env.now());
+    for (was, _) in of_patient(conn, patient.id)? {
+        let end = calendar.end(was.relation, patient.date_of_birth, was.created_at);
+        let has_ended = was.ends_at.is_some_and(|at| at <= now);
+        if has_ended && end.is_none_or(|end| end.at <= now) {
+            continue;
+        }
+        let is_longer = was.ends_on.is_some_and(|before| end.is_none_or(|end| end.on > before));
+        let is_unconfirmed = was.confirmed_at.is_none() && (was.granted_by.is_some() || end.is_none());
+        let was = Access { pending: was.pending || (is_longer && (has_ended || is_unconfirmed)), ..was };
+        set_end(conn, was, end)?;
+    }
+    Ok(())
+}
+
+fn set_end(conn: &mut Conn, was: Access, end: Option<End>) -> Result<()> {
+    if was.ends_on == end.map(|end| end.on) {
+        return Ok(());
+    }
+    let access = Access {
+        ends_on: end.map(|end| end.on),
+        ends_at: end.map(|end| end.at),
+        end_told_at: None,
+        for_minor: was.for_minor || end.is_some(),
+        ..was
+    };
+    replace(conn, &access)?;
+    forget(conn, access.user_id)
+}
+
+/// Computes the ends of all active access again, because the age of adulthood is a setting. Returns how many changed. Access that has
+/// ended stays so: the patients were told that they act for themselves.
+pub async fn update_all_ends(env: &Env) -> Result<usize> {
+    let shared = env.clone();
+    let outdated: Vec<Access> = env
+        .db
+        .read(move |conn| {
+            let calendar = Calendar::of_clinic(conn, &shared)?;
+            let all = active_of_others(conn, &shared, None)?.into_iter();
+            let differs = |(access, birth): (Access, Date)| {
+                let end = calendar.end(access.relation, birth, access.created_at);
+                (access.ends_on != end.map(|end| end.on)).then_some(access)
+            };
+            Ok(all.filter_map(differs).collect())
+        })
+        .await?;
+    for access in &outdated {
+        let (shared, key) = (env.clone(), (access.user_id, access.patient_id));
+        env.db
+            .write(move |conn| {
+                let calendar = Calendar::of_clinic(conn, &shared)?;
+                for (access, birth) in active_of_others(conn, &shared, Some(key))? {
+                    let end = calendar.end(access.relation, birth, access.created_at);
+                    set_end(conn, access, end)?;
+                }
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(outdated.len())
+}
+
+/// Loads the active access of accounts to other persons, all or that with one key, with the patients' birth dates.
+fn active_of_others(conn: &mut Conn, env: &Env, key: Option<(UserId, PatientId)>) -> Result<Vec<(Access, Date)>> {
+    let mut rows = patient_access::table
+        .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
+        .filter(patient_access::relation.ne(Relation::Oneself))
+        .filter(active(env.now()))
+        .select((Access::as_select(), patients::date_of_birth))
+        .into_boxed();
+    if let Some((user, patient)) = key {
+        rows = rows.filter(patient_access::user_id.eq(user)).filter(patient_access::patient_id.eq(patient));
+    }
+    Ok(rows.load(conn)?)
+}
