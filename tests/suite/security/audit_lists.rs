@@ -187,6 +187,14 @@ impl<'a> World<'a> {
             "get_patient_export" => doctor.get(&format!("{record}/export")).await,
             "list_patient_intakes" => desk.get(&format!("{record}/intakes")).await,
             "list_lab_results" => doctor.get(&format!("{record}/lab-results")).await,
+            "list_lab_result_versions" => {
+                let results = doctor.get(&format!("{record}/lab-results")).await.items();
+                let result = format!("/v1/lab-results/{}", results[0]["id"].as_str().expect("an id"));
+                let lab = json!({"test": "ferritin", "value": 24, "unit": "ng/mL", "collected_on": "2026-02-20", "source": "lab_report"});
+                let correction = json!({"result": lab, "reason": "The digits were swapped"});
+                desk.post(&format!("{result}/correct"), correction).await.expect(200);
+                doctor.get(&format!("{result}/versions")).await
+            }
             other => {
                 panic!("{other} lists what tells of patients: say here how it is asked, so that it shows two of them")
             }
@@ -267,8 +275,10 @@ both! {
             assert_eq!(named, expected, "{operation} names whom it shows");
             assert_eq!(rows(&app, event).await, others, "{operation} has a row of each");
             // A response should show several patients, unless the operation is about one.
-            let of_one = ["get_patient_export", "list_patient_intakes", "list_lab_results"].contains(&operation.as_str());
-            assert_eq!((named.len() == 1, patient.is_some()), (of_one, is_asked_about.is_some() || operation == "create_patient"), "{operation}: {named:?}");
+            let is_one_of = |operations: &[&str]| operations.contains(&operation.as_str());
+            let of_one = is_one_of(&["get_patient_export", "list_patient_intakes", "list_lab_results", "list_lab_result_versions"]);
+            let is_about = is_asked_about.is_some() || is_one_of(&["create_patient", "list_lab_result_versions"]);
+            assert_eq!((named.len() == 1, patient.is_some()), (of_one, is_about), "{operation}: {named:?}");
             if named.contains(&id(&world.ann.patient_id)) {
                 seen_by_ann.insert(operation);
             }
