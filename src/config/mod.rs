@@ -205,6 +205,12 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub self_harm_by_clinician: bool,
 
+    /// Whether practitioners see what the AASM's guideline of 2025 says about a patient's treatments (`true` or `false`).
+    ///
+    /// The hints are in the summary for practitioners only. They are no orders.
+    #[arg(long, env, global = true, default_value_t = true, action = clap::ArgAction::Set)]
+    pub guideline_hints: bool,
+
     /// A JSON file with the licensed texts of the RLS severity scale.
     ///
     /// The file must have a `license_ref`.

@@ -79,11 +79,11 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn surely_at_most(&self, bound: f64) -> bool {
+    pub(crate) fn surely_at_most(&self, bound: f64) -> bool {
         matches!(self.comparator, None | Some(Comparator::Below | Comparator::AtMost)) && self.value <= bound
     }
 
-    fn surely_below(&self, bound: f64) -> bool {
+    pub(crate) fn surely_below(&self, bound: f64) -> bool {
         match self.comparator {
             None | Some(Comparator::AtMost) => self.value < bound,
             Some(Comparator::Below) => self.value <= bound,
@@ -91,7 +91,7 @@ impl Reading {
         }
     }
 
-    fn surely_above(&self, bound: f64) -> bool {
+    pub(crate) fn surely_above(&self, bound: f64) -> bool {
         match self.comparator {
             None | Some(Comparator::AtLeast) => self.value > bound,
             Some(Comparator::Above) => self.value >= bound,
@@ -99,7 +99,7 @@ impl Reading {
         }
     }
 
-    fn surely_at_least(&self, bound: f64) -> bool {
+    pub(crate) fn surely_at_least(&self, bound: f64) -> bool {
         matches!(self.comparator, None | Some(Comparator::Above | Comparator::AtLeast)) && self.value >= bound
     }
 
@@ -239,7 +239,7 @@ pub fn review_band(answers: &Answers, context: &Context) -> IronReviewBand {
 }
 
 /// Returns whether a sample is certainly older than 12 months, or has no day.
-fn out_of_date(collected_on: Option<PartialDate>, context: &Context) -> bool {
+pub fn out_of_date(collected_on: Option<PartialDate>, context: &Context) -> bool {
     let year_ago = context.today.checked_sub(Span::new().months(12));
     let bound = year_ago.unwrap_or(Date::MIN);
     collected_on.is_none_or(|collected| collected.surely_before_day(bound))

@@ -24,10 +24,12 @@ pub mod flag_texts;
 pub mod flags;
 pub mod form;
 pub mod form_dsl;
+pub mod guideline;
 pub mod iron;
 pub mod issues;
 pub mod json;
 pub mod json_schema;
+pub mod lab_levels;
 pub mod medicine_names;
 pub mod medicines;
 
@@ -74,7 +76,7 @@ pub const FORM: &str = "rls-history";
 pub const FORM_URL: &str = "https://legwork.example/intake-forms/rls-history";
 
 /// The version of the form. Answers keep the version that they were given for. A newer version still reads them.
-pub const FORM_VERSION: &str = "1.1.0";
+pub const FORM_VERSION: &str = "1.2.0";
 
 /// The version of the rules. Increase it whenever a rule, a bound or the table of medicine names changes.
 pub const RULE_SET_VERSION: &str = "2026.2";

@@ -37,6 +37,11 @@ pub fn trimester(answers: &Answers, context: &Context) -> Option<u8> {
     if answers.risk.pregnancy_status != Some(PregnancyStatus::Pregnant) || dates_disagree(answers, context) {
         return None;
     }
-    let weeks = answers.risk.gestational_weeks.map(super::form_dsl::Integer::get);
-    weeks.or_else(|| weeks_from_due_date(answers, context)).map(trimester_of)
+    weeks(answers, context).map(trimester_of)
+}
+
+/// Returns the completed weeks on the day of the answers, as stated or else from the expected day of birth.
+pub fn weeks(answers: &Answers, context: &Context) -> Option<i64> {
+    let stated = answers.risk.gestational_weeks.map(super::form_dsl::Integer::get);
+    stated.or_else(|| weeks_from_due_date(answers, context))
 }
