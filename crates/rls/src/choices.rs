@@ -217,8 +217,8 @@ choice! {
 
     /// Whether there are medicines to list.
     MedicationsStatus {
-        Listed = "listed", "I list them here", "Los anoto aquí";
-        None = "none", "I take none and took none for restless legs", "No tomo ninguno ni he tomado para las piernas inquietas";
+        Listed = "listed", "I list them here", "Las anoto aquí";
+        None = "none", "I take none and took none for restless legs", "No tomo ninguna ni he tomado ninguna para las piernas inquietas";
         Unknown = "unknown", "I don't know", "No lo sé";
         PreferNotToSay = "prefer_not_to_say", "I prefer not to say", "Prefiero no decirlo";
         NotAsked = "not_asked", "Not asked", "No se preguntó";
@@ -265,8 +265,8 @@ choice! {
 
     /// Whether a medicine is still taken.
     MedicationStatus {
-        Current = "current", "I take it now", "Lo tomo ahora";
-        Stopped = "stopped", "I stopped it", "Lo dejé";
+        Current = "current", "I take it now", "La tomo ahora";
+        Stopped = "stopped", "I stopped it", "La dejé";
         Unknown = "unknown", "I don't know", "No lo sé";
     }
 
@@ -302,8 +302,27 @@ choice! {
         Exercise = "exercise", "Exercise", "Ejercicio";
         CaffeineReduction = "caffeine_reduction", "Less caffeine", "Menos cafeína";
         StressReduction = "stress_reduction", "Less stress", "Menos estrés";
-        SleepSchedule = "sleep_schedule", "Regular sleeping hours", "Horario regular de sueño";
-        SleepEnvironment = "sleep_environment", "A better place to sleep", "Mejor lugar para dormir";
+        SleepSchedule = "sleep_schedule", "Regular bedtimes", "Horario regular para acostarse y levantarse";
+        SleepEnvironment = "sleep_environment", "A quiet, dark and cool place to sleep", "Un lugar tranquilo, oscuro y fresco para dormir";
+    }
+
+    /// How often a habit is kept now.
+    HabitFrequency {
+        EveryDay = "every_day", "Every day", "Todos los días";
+        SeveralDays = "several_days_a_week", "Several days a week", "Varios días a la semana";
+        OnceAWeek = "once_a_week_or_less", "Once a week or less", "Una vez a la semana o menos";
+        NoLonger = "no_longer", "No longer", "Ya no";
+        Unknown = "unknown", "I don't know", "No lo sé";
+    }
+
+    /// Whether a higher dose made the symptoms worse.
+    DoseIncrease {
+        Yes = "yes", "Yes", "Sí";
+        No = "no", "No", "No";
+        NotRaised = "not_raised", "The dose was never raised", "Nunca me subieron la dosis";
+        Unknown = "unknown", "I don't know", "No lo sé";
+        PreferNotToSay = "prefer_not_to_say", "I prefer not to say", "Prefiero no decirlo";
+        NotAsked = "not_asked", "Not asked", "No se preguntó";
     }
 
     /// Use of nicotine.
@@ -339,6 +358,18 @@ choice! {
     CeapSuffix {
         Symptomatic = "s", "Symptomatic", "Con síntomas";
         Asymptomatic = "a", "Asymptomatic", "Sin síntomas";
+    }
+}
+
+impl DoseIncrease {
+    /// Returns the answer as a feature of augmentation. `None` if the dose was never raised.
+    pub fn feature(self) -> Option<YesNo> {
+        match self {
+            Self::Yes => Some(YesNo::Yes),
+            Self::No => Some(YesNo::No),
+            Self::NotRaised => None,
+            Self::Unknown | Self::PreferNotToSay | Self::NotAsked => Some(YesNo::Unknown),
+        }
     }
 }
 

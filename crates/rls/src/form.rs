@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::answers::{Section, sections};
 use super::form_dsl::{Bilingual, ChoiceOption, Field, Fields, Kind, MAX_ITEMS, Operator};
+use super::issues::SEVERITY;
 use super::review::Review;
 use super::text_pack::TextPack;
 use super::{FORM, FORM_URL, FORM_VERSION, Language, NOT_A_DIAGNOSIS};
@@ -59,6 +60,8 @@ pub struct FormSection {
     /// The text under the title.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub help: Option<Text>,
+    /// Whether only clinicians answer it. Clients do not show it to patients.
+    pub clinician_only: bool,
     /// The fields in order.
     pub fields: Vec<FormField>,
 }
@@ -264,6 +267,7 @@ pub fn form(language: Option<Language>, settings: FormSettings) -> Form {
             id: "review".to_owned(),
             title: text("The clinician's review", "Revisión del profesional"),
             help: None,
+            clinician_only: true,
             fields: Review::fields("review").iter().map(|field| writer.field(field)).collect(),
         },
         json_schema: super::json_schema::json_schema(),
@@ -285,11 +289,13 @@ impl Writer<'_> {
     }
 
     fn section(&self, section: &Section) -> FormSection {
+        let fields: Vec<FormField> = section.fields.iter().map(|field| self.field(field)).collect();
         FormSection {
             id: section.id.to_owned(),
             title: self.text(section.title),
             help: section.help.map(|help| self.text(help)),
-            fields: section.fields.iter().map(|field| self.field(field)).collect(),
+            clinician_only: fields.iter().all(|field| field.clinician_only),
+            fields,
         }
     }
 
@@ -318,7 +324,7 @@ impl Writer<'_> {
             max_length: None,
             max_items: None,
             status_of: field.id.strip_suffix("_status").filter(|_| field.companion).map(str::to_owned),
-            required: field.required,
+            required: field.required || (field.id == SEVERITY && self.settings.text_pack.is_none()),
             condition: field.condition.as_ref().map(condition),
             clinician_only: field.clinician_only || self.reserved_by_settings(&field.id),
             clinician_only_for_minors: field.private_for_minors,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{Answers, YesNo};
+use super::answers::{Answers, DoseIncrease, YesNo};
 use super::context::Context;
 use super::medicines;
 
@@ -92,21 +92,24 @@ pub fn isi_band(answers: &Answers, context: &Context) -> Option<IsiBand> {
     })
 }
 
-/// Counts the five features of augmentation. `None` if no dopamine medicine is named and no feature is answered.
+/// Counts the five features of augmentation, four if the dose was never raised. `None` if no dopamine medicine is named and no feature is answered.
 pub fn augmentation(answers: &Answers) -> Option<AugmentationFeatures> {
     let given = &answers.augmentation;
+    let raised = given.dose_increase_worsened;
     let features = [
         given.earlier_onset,
         given.increased_intensity,
         given.spread_to_other_sites,
         given.shorter_latency_at_rest,
-        given.dose_increase_worsened,
+        raised.and_then(DoseIncrease::feature),
     ];
-    if !medicines::ever_took_dopaminergic(answers) && features.iter().all(Option::is_none) {
+    if !medicines::ever_took_dopaminergic(answers) && raised.is_none() && features.iter().all(Option::is_none) {
         return None;
     }
+    // A question that does not apply counts nowhere.
+    let asked = if raised == Some(DoseIncrease::NotRaised) { &features[..4] } else { &features };
     let mut counts = AugmentationFeatures::default();
-    for feature in features {
+    for feature in asked {
         match feature {
             Some(YesNo::Yes) => counts.yes += 1,
             Some(YesNo::No) => counts.no += 1,

@@ -103,13 +103,13 @@ pub fn guardian_summary(answers: &Answers, context: &Context, language: Language
 fn features(result: ScreeningResult) -> Bilingual {
     match result {
         ScreeningResult::FeaturesPresentNeedsClinicianReview => Bilingual {
-            en: "Your answers describe the four main features that doctors look for in restless legs. A doctor still has to look at other possible causes with you.",
-            es: "Sus respuestas describen las cuatro características principales que los médicos buscan en las piernas inquietas. Un médico todavía tiene que ver con usted otras causas posibles.",
+            en: "Your answers describe the four main features that doctors look for in restless legs: an urge to move the legs, at rest, eased by moving, worse in the evening or at night. A doctor still has to look at other possible causes with you.",
+            es: "Sus respuestas describen las cuatro características principales que los médicos buscan en las piernas inquietas: necesidad de mover las piernas, en reposo, que se alivia al moverse y es peor al anochecer o por la noche. Un médico todavía tiene que ver con usted otras causas posibles.",
         },
         ScreeningResult::CriteriaConfirmedByClinician | ScreeningResult::FeaturesPresentExplainedOtherwise => {
             Bilingual {
-                en: "Your answers describe the four main features that doctors look for in restless legs. A doctor has looked at other possible causes and will talk with you about the result.",
-                es: "Sus respuestas describen las cuatro características principales que los médicos buscan en las piernas inquietas. Un médico ya ha visto otras causas posibles y hablará con usted del resultado.",
+                en: "Your answers describe the four main features that doctors look for in restless legs: an urge to move the legs, at rest, eased by moving, worse in the evening or at night. A doctor has looked at other possible causes and will talk with you about the result.",
+                es: "Sus respuestas describen las cuatro características principales que los médicos buscan en las piernas inquietas: necesidad de mover las piernas, en reposo, que se alivia al moverse y es peor al anochecer o por la noche. Un médico ya ha visto otras causas posibles y hablará con usted del resultado.",
             }
         }
         ScreeningResult::FeaturesNotAllReported => Bilingual {

@@ -102,21 +102,21 @@ section! {
     /// One laboratory value, as reported.
     Lab {
         /// What was measured.
-        test: LabTest = ask("Test", "Análisis").required(),
+        test: LabTest = ask("Which test is it?", "¿Qué análisis es?").required(),
         /// The value in its unit: ferritin 0 to 5000 ng/mL (= µg/L), TSAT 0 to 100 %, iron and TIBC 0 to 1000 µg/dL,
         /// hemoglobin 2 to 25 g/dL (20 to 250 g/L).
-        value: Decimal<0, 5000> = ask("Value", "Valor").required(),
+        value: Decimal<0, 5000> = ask("What is the value?", "¿Cuál es el valor?").required(),
         /// Set if the report states a bound instead of a value: `<5` is `<` and 5.
-        comparator: Comparator = ask("If the report says < or >", "Si el informe dice < o >"),
+        comparator: Comparator = ask("Does the report say less than (<) or more than (>)?", "¿Dice el informe menos de (<) o más de (>)?"),
         /// The unit. It must be a unit of the test.
-        unit: LabUnit = ask("Unit", "Unidad").required(),
+        unit: LabUnit = ask("In which unit?", "¿En qué unidad?").required(),
         /// The day of the sample. Year and month suffice for a value that the patient reports. The service computes
         /// TSAT only from iron and TIBC of the same full date.
-        collected_on: PartialDate = ask("Day of the sample", "Día de la muestra")
+        collected_on: PartialDate = ask("On which day was the blood taken?", "¿Qué día le sacaron la sangre?")
             .help("Year and month are enough if you do not know the day.", "Basta con el año y el mes si no sabe el día.")
             .required().in_past(),
         /// The source of the value.
-        source: LabSource = ask("Where the value is from", "De dónde viene el valor"),
+        source: LabSource = ask("Where is the value from?", "¿De dónde viene el valor?"),
         /// Whether the sample was taken in the morning.
         morning: YesNo = ask("Was the blood taken in the morning?", "¿Le sacaron la sangre por la mañana?"),
         /// Whether no iron was taken in the 24 hours before the sample.

@@ -138,8 +138,8 @@ pub fn sections() -> Vec<Section> {
             "irls",
             ["Rating scale", "Escala de gravedad"],
             Some([
-                "The IRLS rating scale: ten scores from 0 to 4, from the licensed text.",
-                "La escala IRLS: diez ítems de 0 a 4, según el texto con licencia.",
+                "Ten questions about your restless legs. The total needs an answer to each of them.",
+                "Diez preguntas sobre sus piernas inquietas. El total necesita una respuesta a cada una.",
             ]),
         ),
         section::<Mimics>(
@@ -156,7 +156,11 @@ pub fn sections() -> Vec<Section> {
                 "Optional. If you have a report at hand, copy the values; otherwise leave it out.",
                 "Opcional. Si tiene un informe a mano, copie los valores; si no, déjelo en blanco.",
             ]),
-            vec![list::<Vec<Lab>>("labs", ask("Results", "Resultados"), "Laboratory results.")],
+            vec![list::<Vec<Lab>>(
+                "labs",
+                ask("Which results do you have?", "¿Qué resultados tiene?"),
+                "Laboratory results.",
+            )],
         ),
         listed(
             "medications",
@@ -177,12 +181,20 @@ pub fn sections() -> Vec<Section> {
                 ),
                 list::<Vec<Medication>>(
                     "medications",
-                    ask("Your medicines", "Sus medicinas").required().when("medications_status", &["listed"]),
+                    ask(
+                        "Which medicines do you take, or have you taken for restless legs?",
+                        "¿Qué medicinas toma, o ha tomado para las piernas inquietas?",
+                    )
+                    .required()
+                    .when("medications_status", &["listed"]),
                     "Medicines: all that are taken now, and all that were ever taken for restless legs.",
                 ),
                 list::<Vec<Allergy>>(
                     "allergies",
-                    ask("Allergies to medicines or infusions", "Alergias a medicinas o infusiones"),
+                    ask(
+                        "Do you have an allergy to a medicine or an infusion?",
+                        "¿Tiene alergia a alguna medicina o infusión?",
+                    ),
                     "Allergies and intolerances. They matter before iron infusions.",
                 ),
             ],
@@ -192,19 +204,26 @@ pub fn sections() -> Vec<Section> {
             "lifestyle",
             ["What you have tried yourself", "Lo que ya ha intentado"],
             None,
-            vec![list::<Vec<LifestyleMeasure>>("lifestyle", ask("Measures", "Medidas"), "Lifestyle measures.")],
+            vec![list::<Vec<LifestyleMeasure>>(
+                "lifestyle",
+                ask("What have you tried, or what do you do?", "¿Qué ha intentado, o qué hace?"),
+                "Lifestyle measures.",
+            )],
         ),
         section::<Augmentation>(
             "augmentation",
-            ["Since you took a dopamine medicine", "Desde que tomó una medicina dopaminérgica"],
-            None,
+            ["Since you took a medicine for restless legs", "Desde que tomó una medicina para las piernas inquietas"],
+            Some([
+                "If you take or took a dopamine medicine, such as pramipexole (Mirapex), ropinirole (Requip), rotigotine (Neupro) or levodopa (Sinemet), or an opioid, such as tramadol or oxycodone.",
+                "Si toma o tomó una medicina dopaminérgica, como pramipexol (Mirapex), ropinirol (Requip), rotigotina (Neupro) o levodopa (Sinemet), o un opioide, como tramadol u oxicodona.",
+            ]),
         ),
         section::<ImpulseControl>(
             "impulse_control",
             ["Urges that are new or stronger", "Impulsos nuevos o más fuertes"],
             Some([
-                "These can come with dopamine medicines and are not your fault.",
-                "Pueden aparecer con las medicinas dopaminérgicas y no son culpa suya.",
+                "These can come with dopamine medicines, such as pramipexole, ropinirole, rotigotine or levodopa, and are not your fault.",
+                "Pueden aparecer con las medicinas dopaminérgicas, como pramipexol, ropinirol, rotigotina o levodopa, y no son culpa suya.",
             ]),
         ),
         section::<Sleep>("sleep", ["Sleep", "Sueño"], None),

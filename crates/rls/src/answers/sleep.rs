@@ -1,11 +1,15 @@
 //! Sleep.
 
 use super::{NumberStatus, YesNo};
-use crate::form_dsl::{Decimal, Integer, PartialDate, ask, section, status};
+use crate::form_dsl::{Decimal, Integer, PartialDate, TimeOfDay, ask, section, status};
 
 section! {
     /// Sleep. Both sleep scores are licensed instruments: the form records totals only.
     Sleep {
+        /// The time of day of going to bed.
+        usual_bedtime: TimeOfDay = ask("At what time do you usually go to bed?", "¿A qué hora suele acostarse?"),
+        /// The time of day of getting up.
+        usual_rising_time: TimeOfDay = ask("At what time do you usually get up?", "¿A qué hora suele levantarse?"),
         /// Minutes until falling asleep.
         sleep_onset_latency_min: Integer<0, 720> = ask("How many minutes does it take you to fall asleep?", "¿Cuántos minutos tarda en dormirse?").unit("min"),
         /// Why `sleep_onset_latency_min` is missing.
@@ -21,19 +25,19 @@ section! {
         /// Sleepiness while driving. Yes: prompt.
         drowsy_driving: YesNo = ask(
             "Have you been sleepy while driving in the last month?",
-            "¿Ha tenido sueño al conducir en el último mes?",
+            "¿Ha tenido sueño al conducir (manejar) en el último mes?",
         ),
         /// Total of the Epworth Sleepiness Scale, 0 to 24; a total above 10 is marked.
         ess_total: Integer<0, 24> = ask(
-            "Epworth score, if you were given one",
-            "Puntaje de Epworth, si se lo dieron",
+            "What was your Epworth score, if you were given one?",
+            "¿Cuál fue su puntuación de Epworth, si se la dieron?",
         ),
         /// Why `ess_total` is missing.
         ess_total_status: NumberStatus = status(),
         /// Total of the Insomnia Severity Index, 0 to 28; bands 0–7, 8–14, 15–21, 22–28.
         isi_total: Integer<0, 28> = ask(
-            "Insomnia score (ISI), if you were given one",
-            "Puntaje de insomnio (ISI), si se lo dieron",
+            "What was your insomnia score (ISI), if you were given one?",
+            "¿Cuál fue su puntuación de insomnio (ISI), si se la dieron?",
         ),
         /// Why `isi_total` is missing.
         isi_total_status: NumberStatus = status(),

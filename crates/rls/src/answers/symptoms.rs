@@ -77,7 +77,7 @@ section! {
         impact_domains: Vec<ImpactDomain> = ask("What does it disturb?", "¿Qué afecta?")
             .when("symptoms.impact_level", &["mild", "moderate", "severe"]).required(),
         /// How bothersome it is, 0 (not at all) to 10 (as much as can be). A question of this service, not part of the
-        /// IRLS.
+        /// IRLS. Required where the clinic has no licence for the IRLS, unless a clinician gives the scores of its items.
         severity_0_10: Integer<0, 10> = ask(
             "How bothersome has it been in the last week, from 0 (not at all) to 10 (as much as can be)?",
             "¿Cuánto le ha molestado en la última semana, de 0 (nada) a 10 (lo máximo posible)?",
@@ -92,17 +92,17 @@ section! {
     /// this form.
     Irls {
         /// The version of the instrument.
-        irls_version: ShortText<20> = ask("Version of the scale", "Versión de la escala").clinician_only(),
+        irls_version: ShortText<20> = ask("Which version of the scale was used?", "¿Qué versión de la escala se usó?").clinician_only(),
         /// The period that the patient was asked about, in days.
-        irls_recall_days: Integer<1, 365> = ask("Period asked about", "Período preguntado").unit("d").clinician_only(),
+        irls_recall_days: Integer<1, 365> = ask("About how many days was the patient asked?", "¿Sobre cuántos días se preguntó?").unit("d").clinician_only(),
         /// Who filled in the scale.
-        irls_mode: IrlsMode = ask("How it was filled in", "Cómo se llenó").clinician_only(),
+        irls_mode: IrlsMode = ask("How was it filled in?", "¿Cómo se contestó?").clinician_only(),
         /// The day on which the scale was filled in.
-        irls_assessed_on: Date = ask("Day of the assessment", "Día de la evaluación").in_past().clinician_only(),
+        irls_assessed_on: Date = ask("On which day was it filled in?", "¿Qué día se contestó?").in_past().clinician_only(),
         /// The ten items in order, 0 to 4, `null` where one is missing: discomfort, need to move, relief (4 is no
         /// relief), sleep disturbance, daytime tiredness, overall, frequency, daily duration, daily affairs, mood.
-        items: [Option<Integer<0, 4>>; 10] = ask("Scores of the ten items", "Puntajes de los diez ítems"),
+        items: [Option<Integer<0, 4>>; 10] = ask("What are the scores of the ten items?", "¿Cuáles son las puntuaciones de los diez ítems?"),
         /// The total as computed by the sender, 0 to 40. It must be the sum of the items.
-        irls_total: Integer<0, 40> = ask("Total", "Total"),
+        irls_total: Integer<0, 40> = ask("What is the total?", "¿Cuál es el total?"),
     }
 }

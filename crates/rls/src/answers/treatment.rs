@@ -1,8 +1,8 @@
 //! Medicines, allergies, substances, lifestyle, and effects of dopamine medicines.
 
 use super::{
-    DoseUnit, Measure, MedicationStatus, MedicineClass, Nicotine, NumberStatus, Route, SideEffect, TreatmentResponse,
-    YesNo,
+    DoseIncrease, DoseUnit, HabitFrequency, Measure, MedicationStatus, MedicineClass, Nicotine, NumberStatus, Route,
+    SideEffect, TreatmentResponse, YesNo,
 };
 use crate::form_dsl::{Decimal, LongText, PartialDate, ShortText, TimeOfDay, ask, section, status};
 use crate::medicine_names::{ever_dopaminergic, ever_dopaminergic_or_opioid};
@@ -11,24 +11,25 @@ section! {
     /// A medicine: one that is taken now, or one that was ever taken for restless legs.
     Medication {
         /// The name as the patient knows it, generic or brand.
-        name: ShortText<200> = ask("Name", "Nombre").required(),
+        name: ShortText<200> = ask("What is the medicine called?", "¿Cómo se llama la medicina?").required(),
         /// The RxNorm concept id, if the sender has it; never guessed.
-        rxnorm: ShortText<20> = ask("RxNorm code", "Código RxNorm"),
+        rxnorm: ShortText<20> = ask("Which RxNorm code does it have?", "¿Qué código RxNorm tiene?")
+            .help("Leave it out. A program fills it in.", "Déjelo en blanco. Lo llena un programa."),
         /// The class. Optional: the service looks up exact names in its own table.
-        class: MedicineClass = ask("Kind of medicine", "Tipo de medicina")
+        class: MedicineClass = ask("What kind of medicine is it?", "¿Qué tipo de medicina es?")
             .help("Leave it out if you do not know it.", "Déjelo en blanco si no lo sabe."),
         /// The amount of one dose.
-        dose: Decimal<0, 100_000> = ask("Dose", "Dosis"),
+        dose: Decimal<0, 100_000> = ask("How much do you take at a time?", "¿Cuánto toma cada vez?"),
         /// The dose's unit.
-        unit: DoseUnit = ask("Unit", "Unidad"),
+        unit: DoseUnit = ask("In which unit?", "¿En qué unidad?"),
         /// How often.
-        frequency: ShortText<100> = ask("How often", "Con qué frecuencia"),
+        frequency: ShortText<100> = ask("How often do you take it?", "¿Con qué frecuencia la toma?"),
         /// Route of administration.
-        route: Route = ask("How it is taken", "Cómo se toma"),
+        route: Route = ask("How do you take it?", "¿Cómo la toma?"),
         /// When it was started, as far as known.
-        started_on: PartialDate = ask("Since when", "Desde cuándo").in_past(),
+        started_on: PartialDate = ask("When did you start it?", "¿Cuándo la empezó?").in_past(),
         /// When it was stopped, as far as known.
-        stopped_on: PartialDate = ask("Until when", "Hasta cuándo").when("medications.status", &["stopped"]).in_past(),
+        stopped_on: PartialDate = ask("When did you stop it?", "¿Cuándo la dejó?").when("medications.status", &["stopped"]).in_past(),
         /// Whether it is taken now.
         status: MedicationStatus = ask("Do you take it now?", "¿La toma ahora?").required(),
         /// Whether it is or was taken for restless legs.
@@ -36,7 +37,7 @@ section! {
         /// How the restless legs changed under it.
         response: TreatmentResponse = ask("How did the restless legs change?", "¿Cómo cambiaron las piernas inquietas?"),
         /// Unwanted effects.
-        side_effects: Vec<SideEffect> = ask("Side effects", "Efectos secundarios"),
+        side_effects: Vec<SideEffect> = ask("Which side effects does it have, or did it have?", "¿Qué efectos secundarios tiene o tuvo?"),
         /// Why it was stopped.
         stop_reason: LongText<500> = ask("Why did you stop it?", "¿Por qué la dejó?").when("medications.status", &["stopped"]),
     }
@@ -46,9 +47,9 @@ section! {
     /// An allergy or intolerance.
     Allergy {
         /// The substance.
-        substance: ShortText<200> = ask("To what", "A qué").required(),
+        substance: ShortText<200> = ask("To what?", "¿A qué?").required(),
         /// The reaction.
-        reaction: LongText<500> = ask("What happened", "Qué pasó"),
+        reaction: LongText<500> = ask("What happened?", "¿Qué pasó?"),
     }
 }
 
@@ -57,13 +58,13 @@ section! {
     Substances {
         /// Drinks with caffeine a day.
         caffeine_drinks_day: Decimal<0, 30> = ask(
-            "Drinks with caffeine a day (coffee, tea, cola, energy drinks)",
-            "Bebidas con cafeína al día (café, té, cola, bebidas energéticas)",
+            "How many drinks with caffeine do you have in a day (coffee, tea, cola, energy drinks)?",
+            "¿Cuántas bebidas con cafeína toma al día (café, té, cola, bebidas energéticas)?",
         ).unit("/d"),
         /// Why `caffeine_drinks_day` is missing.
         caffeine_drinks_day_status: NumberStatus = status(),
         /// Caffeine a day in milligrams, instead of drinks.
-        caffeine_mg_day: Decimal<0, 2000> = ask("Caffeine a day, if you know the milligrams", "Cafeína al día, si sabe los miligramos")
+        caffeine_mg_day: Decimal<0, 2000> = ask("How much caffeine is that in a day, if you know the milligrams?", "¿Cuánta cafeína es al día, si sabe los miligramos?")
             .unit("mg/d"),
         /// Why `caffeine_mg_day` is missing.
         caffeine_mg_day_status: NumberStatus = status(),
@@ -83,11 +84,13 @@ section! {
     /// A lifestyle measure.
     LifestyleMeasure {
         /// Which measure.
-        measure: Measure = ask("What", "Qué").required(),
+        measure: Measure = ask("Which habit is it?", "¿Qué hábito es?").required(),
         /// Whether it was tried.
         tried: YesNo = ask("Have you tried it?", "¿Lo ha intentado?"),
         /// Whether it helped.
         helped: YesNo = ask("Did it help?", "¿Le ayudó?").when("lifestyle.tried", &["yes"]),
+        /// How often it is done now.
+        how_often: HabitFrequency = ask("How often do you do it now?", "¿Con qué frecuencia lo hace ahora?").when("lifestyle.tried", &["yes"]),
     }
 }
 
@@ -118,9 +121,8 @@ section! {
             "When you sit or lie down, do they come sooner than before it?",
             "Al sentarse o acostarse, ¿aparecen más pronto que antes?",
         ).given(ever_dopaminergic_or_opioid()),
-        /// A higher dose made it worse.
-        dose_increase_worsened: YesNo = ask("If the dose was raised: did the higher dose make it worse?", "Si le subieron la dosis: ¿empeoró con la dosis mayor?")
-            .help("Leave it out if the dose was never raised.", "Déjelo en blanco si nunca le subieron la dosis.")
+        /// A higher dose made it worse. It does not apply if the dose was never raised, which is an answer of its own.
+        dose_increase_worsened: DoseIncrease = ask("If the dose was raised, did the higher dose make it worse?", "Si le subieron la dosis, ¿empeoró con la dosis mayor?")
             .given(ever_dopaminergic_or_opioid()),
     }
 }

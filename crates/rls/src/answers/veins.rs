@@ -80,9 +80,9 @@ section! {
         compression_helped: YesNo = ask("Do they help, or did they?", "¿Le ayudan o le ayudaron?")
             .when("venous.compression_use", &["past", "current"]),
         /// Procedures on veins.
-        vein_procedures: Vec<VeinProcedure> = ask("Procedures on your veins", "Procedimientos en sus venas"),
+        vein_procedures: Vec<VeinProcedure> = ask("Which procedures on your leg veins have you had?", "¿Qué procedimientos le han hecho en las venas de las piernas?"),
         /// Tests that were done.
-        diagnostic_tests: Vec<DiagnosticTest> = ask("Tests that were done", "Estudios realizados"),
+        diagnostic_tests: Vec<DiagnosticTest> = ask("Which tests of your legs or your sleep have you had?", "¿Qué estudios de las piernas o del sueño le han hecho?"),
     }
 }
 
@@ -90,13 +90,13 @@ section! {
     /// A procedure on veins.
     VeinProcedure {
         /// Which procedure.
-        procedure: VeinProcedureKind = ask("Procedure", "Procedimiento").required(),
+        procedure: VeinProcedureKind = ask("Which procedure was it?", "¿Qué procedimiento fue?").required(),
         /// Which leg.
-        limb: Limb = ask("Which leg", "Qué pierna"),
+        limb: Limb = ask("On which leg?", "¿En qué pierna?"),
         /// When, as far as known.
-        date: PartialDate = ask("When", "Cuándo").in_past(),
+        date: PartialDate = ask("When was it?", "¿Cuándo fue?").in_past(),
         /// How the restless legs were afterwards.
-        rls_response: TreatmentResponse = ask("Restless legs afterwards", "Las piernas inquietas después"),
+        rls_response: TreatmentResponse = ask("How were the restless legs afterwards?", "¿Cómo estuvieron después las piernas inquietas?"),
     }
 }
 
@@ -104,13 +104,13 @@ section! {
     /// A test that was done.
     DiagnosticTest {
         /// Which test.
-        test: TestKind = ask("Test", "Estudio").required(),
+        test: TestKind = ask("Which test was it?", "¿Qué estudio fue?").required(),
         /// When, as far as known.
-        date: PartialDate = ask("When", "Cuándo").in_past(),
+        date: PartialDate = ask("When was it?", "¿Cuándo fue?").in_past(),
         /// The result, from a clinician or copied from the written report.
-        result: LongText<2000> = ask("Result", "Resultado")
+        result: LongText<2000> = ask("What was the result?", "¿Cuál fue el resultado?")
             .when("venous.diagnostic_tests.result_source", &["clinician", "lab_report"]),
         /// The source of the result. Only clinicians may send `clinician`.
-        result_source: ResultSource = ask("Where the result is from", "De dónde viene el resultado"),
+        result_source: ResultSource = ask("Where is the result from?", "¿De dónde viene el resultado?"),
     }
 }

@@ -204,7 +204,7 @@ pub fn ask(en: &'static str, es: &'static str) -> Question {
 
 /// Starts the question why the number before it is missing. Its field is called like the number, with `_status`.
 pub fn status() -> Question {
-    Question { companion: true, ..ask("If there is no number, why", "Si no hay número, por qué") }
+    Question { companion: true, ..ask("If you cannot give a number, why?", "Si no puede dar un número, ¿por qué?") }
 }
 
 impl Question {

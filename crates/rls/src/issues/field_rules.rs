@@ -56,13 +56,15 @@ impl Walk<'_> {
             None if number && status == Some("known") => self.error(place, Code::Required),
             None if number && status == Some(NOT_ASKED) => self.not_asked(field, place),
             None if number && status.is_some() => {}
-            None if field.required && applies => self.missing(field, place, entry.is_some()),
+            None if is_required(field, self.context, self.root) && applies => {
+                self.missing(field, place, entry.is_some())
+            }
             None => {}
         }
     }
 
     fn not_asked(&mut self, field: &Field, place: &str) {
-        if !field.required || skipped(field, self.context) {
+        if !is_required(field, self.context, self.root) || skipped(field, self.context) {
             return;
         }
         if self.context.filled_by.is_staff() {
@@ -134,6 +136,15 @@ impl Walk<'_> {
     }
 }
 
+/// The question how bothersome the symptoms are, 0 to 10.
+pub const SEVERITY: &str = "symptoms.severity_0_10";
+
+/// Returns whether the field needs an answer. The 0 to 10 severity does where the licensed scale is not installed, unless
+/// a clinician has given its scores.
+fn is_required(field: &Field, context: &Context, root: &Value) -> bool {
+    field.required || (field.id == SEVERITY && !context.irls_licensed && root.pointer("/irls/items").is_none())
+}
+
 /// Returns whether the field may stay unanswered because it is reserved for clinicians.
 fn skipped(field: &Field, context: &Context) -> bool {
     let not_clinician = Context { filled_by: FilledBy::Staff, ..context.clone() };
@@ -169,7 +180,7 @@ pub fn mark_not_asked(answers: &Answers, context: &Context) -> Answers {
     }
     let Ok(root) = serde_json::to_value(answers) else { return answers.clone() };
     let mut marked = root.clone();
-    for field in all_fields().iter().filter(|field| field.required && !skipped(field, context)) {
+    for field in all_fields().iter().filter(|field| is_required(field, context, &root) && !skipped(field, context)) {
         let place = format!("/{}", field.id.replace('.', "/"));
         let missing = root.pointer(&place).is_none() && root.pointer(&format!("{place}_status")).is_none();
         if !missing || !applies(field.condition.as_ref(), &root, None) {

@@ -13,7 +13,7 @@ use super::answers::Answers;
 use super::context::Context;
 use super::error::{FieldError, Invalid};
 
-pub use field_rules::mark_not_asked;
+pub use field_rules::{SEVERITY, mark_not_asked};
 
 /// Whether an issue blocks submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

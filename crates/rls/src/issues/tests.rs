@@ -27,10 +27,10 @@ fn a_complete_history_has_no_findings() {
 fn every_missing_required_answer_is_an_issue() {
     let required: Vec<String> = all_fields()
         .iter()
-        .filter(|field| field.required && field.condition.is_none())
+        .filter(|field| (field.required || field.id == SEVERITY) && field.condition.is_none())
         .map(|field| format!("/answers/{}", field.id.replace('.', "/")))
         .collect();
-    assert_eq!(required.len(), 18, "the form is bearable on a phone: {required:?}");
+    assert_eq!(required.len(), 19, "the form is bearable on a phone: {required:?}");
     let missing: Vec<String> = issues(&Answers::default(), &adult()).into_iter().map(|issue| issue.pointer).collect();
     assert_eq!(missing, required);
 }
@@ -350,7 +350,7 @@ fn staff_may_leave_questions_out_and_they_are_stored_as_not_asked() {
         assert_eq!(json.pointer(pointer), Some(&json!("not_asked")), "{pointer}");
     }
     let findings = issues(&marked, &staff);
-    assert_eq!(findings.len(), 18);
+    assert_eq!(findings.len(), 19);
     assert!(findings.iter().all(|issue| issue.code == Code::NotAsked && issue.severity == Severity::Warning));
     assert!(submittable(&findings).is_ok());
     assert!(compute(&marked, &staff).flags.is_empty(), "what was not asked says nothing");
@@ -366,7 +366,7 @@ fn staff_may_leave_questions_out_and_they_are_stored_as_not_asked() {
 fn errors_block_submission_with_every_pointer_and_warnings_do_not() {
     let blocked = submittable(&issues(&Answers::default(), &adult())).expect_err("refused");
     let Invalid(errors) = blocked;
-    assert_eq!(errors.len(), 18);
+    assert_eq!(errors.len(), 19);
     let warned = issues(&answers(&merged(&json!({"risk": {"dialysis": "yes", "ckd": "no"}}))), &adult());
     assert_eq!(warned.len(), 1);
     assert!(submittable(&warned).is_ok());
@@ -376,4 +376,25 @@ fn errors_block_submission_with_every_pointer_and_warnings_do_not() {
 fn what_is_optional_may_have_been_left_unasked() {
     let patch = json!({"mimics": {"arthritis": "not_asked"}, "sleep": {"ess_total_status": "not_asked"}});
     assert_eq!(found(&patch, &adult()), vec![]);
+}
+
+#[test]
+fn the_0_to_10_severity_is_required_where_the_licensed_scale_is_not_installed() {
+    let without = json!({"symptoms": {"severity_0_10": null}});
+    let missing = |patch: &serde_json::Value, context: &Context| {
+        let found = crate::compute(&crate::tests::answers(&crate::tests::merged(patch)), context).issues;
+        found
+            .into_iter()
+            .filter(|issue| issue.pointer == "/answers/symptoms/severity_0_10")
+            .map(|issue| issue.code)
+            .next()
+    };
+    let patient = crate::tests::adult();
+    assert_eq!(missing(&without, &patient), Some(Code::Required));
+    assert_eq!(missing(&without, &Context { filled_by: FilledBy::Staff, ..patient.clone() }), Some(Code::NotAsked));
+    assert_eq!(missing(&without, &Context { irls_licensed: true, ..patient.clone() }), None);
+    let unknown = json!({"symptoms": {"severity_0_10": null, "severity_0_10_status": "unknown"}});
+    assert_eq!(missing(&unknown, &patient), None, "\"I don't know\" is an answer");
+    let scale = json!({"symptoms": {"severity_0_10": null}, "irls": {"items": [3, 3, 2, 3, 2, 3, 4, 2, 2, 2]}});
+    assert_eq!(missing(&scale, &patient), None, "a clinician has given the scores of the scale");
 }

@@ -30,7 +30,8 @@ pub fn healthy() -> Value {
         },
         "symptoms": {
             "urge_to_move_legs": "yes", "worse_at_rest": "yes", "relief_with_movement": "yes",
-            "worse_evening_or_night": "yes", "days_per_week_untreated": 4, "impact_level": "none"
+            "worse_evening_or_night": "yes", "days_per_week_untreated": 4, "impact_level": "none",
+            "severity_0_10": 3
         },
         "venous": { "varicose_veins": "no", "dvt_ever": "no" },
         "risk": { "family_history_rls": "no" },

@@ -137,3 +137,65 @@ fn debug_output_holds_no_answers() {
     let printed = format!("{answers:?} {:?} {computed:?}", answers.medications);
     assert!(!printed.contains("secretol") && !printed.contains("chronic"), "{printed}");
 }
+
+#[test]
+fn every_label_of_the_form_is_a_question_in_both_languages() {
+    fn walk(field: &form::FormField, labels: &mut Vec<(String, String, String)>) {
+        let text = |text: &Option<String>| text.clone().expect("a text");
+        labels.push((field.link_id.clone(), text(&field.label.en), text(&field.label.es)));
+        field.fields.iter().for_each(|child| walk(child, labels));
+    }
+    let mut labels = Vec::new();
+    let all = form(None, FormSettings::default());
+    all.sections.iter().flat_map(|section| &section.fields).for_each(|field| walk(field, &mut labels));
+    for (id, english, spanish) in labels {
+        assert!(english.ends_with('?'), "{id}: {english}");
+        assert!(spanish.ends_with('?') && spanish.contains('¿'), "{id}: {spanish}");
+    }
+}
+
+#[test]
+fn sections_about_medicines_that_lay_people_do_not_know_name_examples() {
+    for section in form(None, FormSettings::default()).sections {
+        if ["augmentation", "impulse_control"].contains(&section.id.as_str()) {
+            let help = section.help.expect("a text under the title");
+            for text in [help.en.expect("English"), help.es.expect("Spanish")] {
+                assert!(text.contains("pramipexol") && text.contains("levodopa"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_licensed_scale_is_for_clinicians_only_until_it_is_installed() {
+    let scale = |settings: FormSettings<'_>| {
+        let section = form(None, settings).sections.into_iter().find(|section| section.id == "irls").expect("there");
+        let for_patients: Vec<_> =
+            section.fields.iter().filter(|field| !field.clinician_only).map(|field| field.link_id.clone()).collect();
+        (section.clinician_only, for_patients)
+    };
+    assert_eq!(scale(FormSettings::default()), (true, vec![]));
+    let pack = crate::TextPack::load(crate::text_pack::tests::invented().to_string().as_bytes()).expect("a pack");
+    let settings = FormSettings { text_pack: Some(&pack), ..FormSettings::default() };
+    assert_eq!(scale(settings), (false, vec!["irls.items".to_owned(), "irls.irls_total".to_owned()]));
+    let severity = |settings: FormSettings<'_>| {
+        let symptoms =
+            form(None, settings).sections.into_iter().find(|section| section.id == "symptoms").expect("there");
+        symptoms.fields.into_iter().find(|field| field.link_id == "symptoms.severity_0_10").expect("there").required
+    };
+    assert!(severity(FormSettings::default()) && !severity(settings));
+}
+
+#[test]
+fn a_dose_that_was_never_raised_is_no_feature_of_augmentation_and_no_unknown_answer() {
+    let features = |answer: &str| {
+        let given = json!({"medications_status": "listed", "medications": [{"name": "pramipexole", "status": "current"}],
+            "augmentation": {"dose_increase_worsened": answer}});
+        let found = compute(&answers(&merged(&given)), &adult()).augmentation_features.expect("counts");
+        (found.yes, found.no, found.unknown)
+    };
+    assert_eq!(features("not_raised"), (0, 0, 4));
+    assert_eq!(features("no"), (0, 1, 4));
+    assert_eq!(features("yes"), (1, 0, 4));
+    assert_eq!(features("unknown"), (0, 0, 5));
+}
