@@ -22,6 +22,7 @@ pub mod listing;
 pub mod model;
 pub mod place_of_care;
 pub mod reading_context;
+mod reading_language;
 mod recompute;
 pub mod review;
 pub mod rules;

@@ -6,13 +6,14 @@ use rls::answers::{
     TreatmentResponse, YesNo,
 };
 use rls::form_dsl::{Integer, PartialDate, normalized_name};
-use rls::iron::{Reading, computed_tsat};
+use rls::iron::{Reading, computed_tsat, units};
+use rls::lab_levels;
 use rls::medicine_names::class_of_name;
+use rls::medicines;
 use rls::severity::{IrlsBand, irls_band, irls_total};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::chart::{Bar, Picture};
 use crate::clock::Timestamp;
 use crate::db::types;
 use crate::ids::{IntakeId, LabResultId, PatientId};
@@ -24,7 +25,8 @@ use crate::intake::labs::LabResult;
     "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
     "severity": [{"on": "2026-06-03", "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "irls_total": 26, "irls_band": "severe", "severity_0_10": null}],
     "iron": [{"test": "ferritin", "value": 42.0, "comparator": null, "unit": "ng/mL", "collected_on": "2026-05-12", "source": "lab_report", "computed": false, "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "lab_result_id": null}],
-    "medications": [{"name": "pramipexole", "class": "dopaminergic", "started_on": "2021-02", "stopped_on": null, "status": "current", "for_rls": "yes",
+    "thresholds": [{"test": "ferritin", "value": 75.0, "unit": "ng/mL"}],
+    "medications": [{"name": "pramipexole", "class": "dopaminergic", "started_on": "2021-02", "stopped_on": null, "status": "current", "for_rls": "yes", "role": "treatment",
         "reports": [{"on": "2026-06-03", "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "dose": 0.5, "unit": "mg", "frequency": "nightly", "status": "current", "response": "partial"}]}]
 }))]
 pub struct Timeline {
@@ -34,8 +36,39 @@ pub struct Timeline {
     pub severity: Vec<SeverityPoint>,
     /// Iron values and hemoglobin, oldest first. A sample that was reported twice is listed once.
     pub iron: Vec<IronPoint>,
+    /// The thresholds of the rules for iron and anemia that apply to the patient today. They are no reference ranges.
+    pub thresholds: Vec<TimelineThreshold>,
     /// Medicines by their start, with what each intake reports of them.
     pub medications: Vec<MedicationCourse>,
+}
+
+/// A threshold of a laboratory test.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = RlsTimelineThreshold)]
+pub struct TimelineThreshold {
+    /// The laboratory test.
+    #[schema(value_type = String, examples("ferritin"))]
+    pub test: LabTest,
+    /// The value.
+    pub value: f64,
+    /// The unit.
+    #[schema(value_type = String, examples("ng/mL"))]
+    pub unit: LabUnit,
+}
+
+/// What a medicine is for the course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RlsTimelineMedicationRole)]
+pub enum MedicationRole {
+    /// It is or was for restless legs, or its purpose is not known.
+    Treatment,
+    /// Iron by vein.
+    Infusion,
+    /// It can cause or worsen restless legs.
+    Aggravating,
+    /// It is not for restless legs. The picture leaves it out.
+    Other,
 }
 
 /// Severity at an intake.
@@ -107,6 +140,8 @@ pub struct MedicationCourse {
     /// Whether it is or was for restless legs.
     #[schema(value_type = Option<String>, examples("yes"))]
     pub for_rls: Option<YesNo>,
+    /// What it is for the course.
+    pub role: MedicationRole,
     /// The reports of the intakes, oldest first.
     pub reports: Vec<MedicationReport>,
 }
@@ -147,7 +182,12 @@ pub struct TimelineIntake {
 }
 
 /// Computes the course.
-pub fn course(patient_id: PatientId, mut intakes: Vec<TimelineIntake>, results: &[LabResult]) -> Timeline {
+pub fn course(
+    patient_id: PatientId,
+    mut intakes: Vec<TimelineIntake>,
+    results: &[LabResult],
+    facts: &rls::Context,
+) -> Timeline {
     intakes.sort_by_key(|intake| (intake.at, intake.id));
     let severity = intakes.iter().filter_map(severity).collect();
     let mut iron: Vec<IronPoint> = Vec::new();
@@ -164,7 +204,7 @@ pub fn course(patient_id: PatientId, mut intakes: Vec<TimelineIntake>, results: 
     iron.sort_by_key(|point| (point.collected_on.first(), point.test as u8));
     let mut medications = medications(&intakes);
     medications.sort_by_key(|course| (course.started_on.is_none(), course.started_on.map(PartialDate::first)));
-    Timeline { patient_id, severity, iron, medications }
+    Timeline { patient_id, severity, iron, thresholds: thresholds(intakes.last(), facts), medications }
 }
 
 fn severity(intake: &TimelineIntake) -> Option<SeverityPoint> {
@@ -251,6 +291,7 @@ fn empty_course(name: &str) -> MedicationCourse {
         stopped_on: None,
         status: None,
         for_rls: None,
+        role: MedicationRole::Treatment,
         reports: Vec::new(),
     }
 }
@@ -268,6 +309,7 @@ fn add_report(course: &mut MedicationCourse, medication: &Medication, intake: &T
         _ => medication.stopped_on.or(course.stopped_on),
     };
     course.for_rls = medication.for_rls.or(course.for_rls);
+    course.role = role(medication, course.for_rls);
     course.reports.push(MedicationReport {
         on: intake.on,
         intake_id: intake.id,
@@ -279,35 +321,26 @@ fn add_report(course: &mut MedicationCourse, medication: &Medication, intake: &T
     });
 }
 
-/// Returns the day in the middle of a partial date.
-fn middle(date: PartialDate) -> Date {
-    let (first, last) = (date.first(), date.last());
-    let days = first.until(last).map_or(0, |span| span.get_days()) / 2;
-    first.checked_add(jiff::Span::new().days(days)).unwrap_or(first)
+fn role(medication: &Medication, for_rls: Option<YesNo>) -> MedicationRole {
+    let classes: Vec<_> = medicines::classes(medication).collect();
+    if classes.contains(&MedicineClass::IronIv) {
+        MedicationRole::Infusion
+    } else if classes.iter().any(|class| medicines::AGGRAVATORS.contains(class)) {
+        MedicationRole::Aggravating
+    } else if for_rls == Some(YesNo::No) {
+        MedicationRole::Other
+    } else {
+        MedicationRole::Treatment
+    }
 }
 
-impl Timeline {
-    /// Returns what the picture shows. It leaves out medicines that are known not to be for restless legs.
-    pub fn picture(&self, title: String, today: Date) -> Picture {
-        #[allow(clippy::cast_precision_loss, reason = "a total is at most 40")]
-        let severity = self.severity.iter().filter_map(|point| Some((point.on, point.irls_total? as f64))).collect();
-        let ferritin = self.iron.iter().filter(|point| point.test == LabTest::Ferritin);
-        let ferritin =
-            ferritin.map(|point| (middle(point.collected_on), point.value, point.comparator.map(Comparator::as_str)));
-        let treatments = self.medications.iter().filter(|course| course.for_rls != Some(YesNo::No)).map(|course| {
-            let last = course.reports.last();
-            let dose = last.and_then(|report| Some(format!(" {} {}", report.dose?, report.unit.as_deref()?)));
-            Bar {
-                label: format!("{}{}", course.name, dose.unwrap_or_default()),
-                from: course.started_on.map(PartialDate::first),
-                until: course.stopped_on.map(PartialDate::last),
-                current: course.status == Some(MedicationStatus::Current),
-            }
-        });
-        let mut ferritin: Vec<_> = ferritin.collect();
-        ferritin.sort_by_key(|(on, ..)| *on);
-        Picture { title, today, severity, ferritin, treatments: treatments.collect() }
-    }
+/// Returns the thresholds for the newest answers.
+fn thresholds(newest: Option<&TimelineIntake>, facts: &rls::Context) -> Vec<TimelineThreshold> {
+    let blank = Answers::default();
+    let answers = newest.map_or(&blank, |intake| &intake.answers);
+    let unit = |test| units(test).first().map(|(unit, ..)| *unit);
+    let all = lab_levels::thresholds(answers, facts).into_iter();
+    all.filter_map(|one| Some(TimelineThreshold { test: one.test, value: one.value, unit: unit(one.test)? })).collect()
 }
 
 #[cfg(test)]
@@ -357,7 +390,7 @@ mod tests {
 
     #[test]
     fn the_course_lists_each_sample_once_and_each_medicine_with_its_changes() {
-        let course = course(PatientId(uuid::Uuid::nil()), two(), &[]);
+        let course = course(PatientId(uuid::Uuid::nil()), two(), &[], &two()[0].facts);
         let totals: Vec<_> = course.severity.iter().map(|point| (point.on.to_string(), point.irls_total)).collect();
         assert_eq!(totals, [("2025-06-01".to_owned(), Some(26)), ("2026-06-03".to_owned(), Some(10))]);
         let values: Vec<_> =
@@ -383,14 +416,24 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_shows_treatments_of_restless_legs_only() {
-        let picture = course(PatientId(uuid::Uuid::nil()), two(), &[]).picture("Ann".into(), date(2026, 6, 3));
-        assert_eq!(picture.severity.len(), 2);
-        assert_eq!(
-            picture.ferritin.iter().map(|(on, ..)| on.to_string()).collect::<Vec<_>>(),
-            ["2025-05-12", "2026-05-16"]
+    fn the_course_has_the_thresholds_that_apply_and_says_what_each_medicine_is() {
+        use MedicationRole::{Aggravating, Infusion, Other, Treatment};
+        let facts = rls::Context::new(date(1967, 9, 14), date(2026, 6, 3), FilledBy::Practitioner);
+        let with = |medications: Value, risk: Value| {
+            let answers = json!({"medications": medications, "risk": risk});
+            course(PatientId(uuid::Uuid::nil()), vec![intake(1, date(2026, 6, 3), answers)], &[], &facts)
+        };
+        let all = with(
+            json!([
+                {"name": "gabapentin"}, {"name": "Injectafer"}, {"name": "Benadryl", "for_rls": "no"}, {"name": "amlodipine", "for_rls": "no"},
+            ]),
+            json!({}),
         );
-        let labels: Vec<_> = picture.treatments.iter().map(|bar| bar.label.as_str()).collect();
-        assert_eq!(labels, ["PRAMIPEXOLE", "gabapentin 300 mg"]);
+        let roles: Vec<_> = all.medications.iter().map(|one| one.role).collect();
+        assert_eq!(roles, [Treatment, Infusion, Aggravating, Other]);
+        let values =
+            |course: &Timeline| -> Vec<String> { course.thresholds.iter().map(|one| one.value.to_string()).collect() };
+        assert_eq!(values(&all), ["75", "100", "20", "8"]);
+        assert_eq!(values(&with(json!([]), json!({"dialysis": "yes"}))), ["200", "20", "8"]);
     }
 }

@@ -2,21 +2,24 @@
 
 mod chart;
 mod course;
+mod picture;
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get};
 use jiff::civil::Date;
 use serde_json::Value;
+use text::Language;
 
 pub use self::course::Timeline;
 use self::course::{TimelineIntake, course};
 use super::accept::prefers;
 use super::reading_context::ReadingContext;
+use super::reading_language::ReadingLanguage;
 use super::{from_value, labs, store};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::error::Result;
-use crate::http::{PathId, response};
+use crate::http::{Params, PathId, response};
 use crate::ids::PatientId;
 use crate::patients::model::Patient;
 use crate::patients::{care, store as records};
@@ -29,6 +32,8 @@ pub struct PatientTimeline {
     pub title: String,
     /// The current day at the patient's place of care.
     pub today: Date,
+    /// The language of the picture, if the reader does not ask for one.
+    pub language: Language,
 }
 
 /// Reads the course of a patient.
@@ -42,10 +47,11 @@ pub async fn read(context: &Context, patient: PatientId) -> Result<PatientTimeli
         let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
         care::require(tx.conn, tx.env, tx.actor, patient.id)?;
         let reading = ReadingContext::load(tx, &patient)?;
-        let timeline =
-            course(patient.id, intakes(tx, &patient, &reading)?, &labs::of_patient(tx.conn, tx.env, patient.id)?);
+        let results = labs::of_patient(tx.conn, tx.env, patient.id)?;
+        let timeline = course(patient.id, intakes(tx, &patient, &reading)?, &results, &reading.facts);
         let title = format!("{}, {}", patient.display_name(), patient.mrn);
-        Ok(PatientTimeline { timeline, title, today: reading.facts.authored_on })
+        let language = ReadingLanguage::of_reader(tx.actor.role, &patient);
+        Ok(PatientTimeline { timeline, title, today: reading.facts.authored_on, language })
     })
     .await
 }
@@ -69,13 +75,15 @@ fn intakes(tx: &mut Tx, patient: &Patient, reading: &ReadingContext) -> Result<V
 /// Read the course of restless legs
 ///
 /// Returns severity, iron values and medicines over all submitted intakes and the laboratory results in between. With
-/// `Accept: image/svg+xml` it returns a picture: severity with its bands, ferritin with the threshold of 75 ng/mL, treatments as bars.
+/// `Accept: image/svg+xml` it returns a picture: severity with its bands; ferritin, TSAT and hemoglobin with the thresholds that apply;
+/// infusions as markers; treatments and medicines that can aggravate as bars.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "get_rls_timeline",
     security(("bearer" = [])),
     params(
         ("id" = PatientId, Path, description = "The patient"),
+        ReadingLanguage,
         ("Accept" = Option<String>, Header, description = "`image/svg+xml` for the picture", max_length = 200),
     ),
     responses((status = 200, description = "The course", content(
@@ -87,12 +95,14 @@ fn intakes(tx: &mut Tx, patient: &Patient, reading: &ReadingContext) -> Result<V
 pub(super) async fn get_rls_timeline(
     context: Context,
     PathId(patient): PathId<PatientId>,
+    Params(wanted): Params<ReadingLanguage>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let PatientTimeline { timeline, title, today } = read(&context, patient).await?;
+    let wanted = wanted.checked()?;
+    let PatientTimeline { timeline, title, today, language } = read(&context, patient).await?;
     if !prefers(&request, "image/svg+xml") {
         return Ok(response::ok(&timeline));
     }
-    let picture = chart::svg(&timeline.picture(title, today))?;
+    let picture = chart::svg(&timeline.picture(title, today, wanted.unwrap_or(language)));
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "image/svg+xml")).body(picture))
 }

@@ -1,0 +1,77 @@
+//! What of the course the picture shows.
+
+use jiff::civil::Date;
+use rls::answers::{Comparator, LabTest, LabUnit, MedicationStatus};
+use rls::form_dsl::PartialDate;
+use text::Language;
+
+use super::chart::{Bar, LabSeries, Picture, Point};
+use super::course::{IronPoint, MedicationCourse, MedicationRole, Timeline};
+
+/// Returns the day in the middle of a partial date.
+fn middle(date: PartialDate) -> Date {
+    let (first, last) = (date.first(), date.last());
+    let days = first.until(last).map_or(0, |span| span.get_days()) / 2;
+    first.checked_add(jiff::Span::new().days(days)).unwrap_or(first)
+}
+
+/// Returns a value in the unit of the picture: ng/mL, percent, g/dL.
+fn in_unit_of_picture(point: &IronPoint) -> Option<f64> {
+    match point.unit {
+        LabUnit::NgPerMl | LabUnit::UgPerL | LabUnit::Percent | LabUnit::GPerDl => Some(point.value),
+        LabUnit::GPerL => Some(point.value / 10.0),
+        LabUnit::UgPerDl => None,
+    }
+}
+
+impl Timeline {
+    /// Returns what the picture shows. It leaves out medicines that are known not to be for restless legs and that do not aggravate it.
+    pub fn picture(&self, title: String, today: Date, language: Language) -> Picture {
+        let rated = |value: fn(&super::course::SeverityPoint) -> Option<i64>| -> Vec<Point> {
+            #[allow(clippy::cast_precision_loss, reason = "a total is at most 40")]
+            let point =
+                |one: &super::course::SeverityPoint| Some(Point { on: one.on, value: value(one)? as f64, bound: None });
+            self.severity.iter().filter_map(point).collect()
+        };
+        let of_role = |role: MedicationRole| -> Vec<Bar> {
+            self.medications.iter().filter(|course| course.role == role).map(bar).collect()
+        };
+        Picture {
+            language,
+            title,
+            today,
+            severity: rated(|one| one.irls_total),
+            bothersome: rated(|one| one.severity_0_10),
+            // A minor's total has no band.
+            bands: self.severity.iter().all(|one| one.irls_total.is_none() || one.irls_band.is_some()),
+            labs: [LabTest::Ferritin, LabTest::Tsat, LabTest::Hemoglobin].map(|test| self.series(test)),
+            infusions: of_role(MedicationRole::Infusion),
+            treatments: of_role(MedicationRole::Treatment),
+            aggravating: of_role(MedicationRole::Aggravating),
+        }
+    }
+
+    fn series(&self, test: LabTest) -> LabSeries {
+        let of_test = self.iron.iter().filter(|point| point.test == test);
+        let mut points: Vec<Point> = of_test
+            .filter_map(|point| {
+                let value = in_unit_of_picture(point)?;
+                Some(Point { on: middle(point.collected_on), value, bound: point.comparator.map(Comparator::as_str) })
+            })
+            .collect();
+        points.sort_by_key(|point| point.on);
+        let thresholds = self.thresholds.iter().filter(|one| one.test == test).map(|one| one.value).collect();
+        LabSeries { points, thresholds }
+    }
+}
+
+fn bar(course: &MedicationCourse) -> Bar {
+    let last = course.reports.last();
+    let dose = last.and_then(|report| Some(format!(" {} {}", report.dose?, report.unit.as_deref()?)));
+    Bar {
+        label: format!("{}{}", course.name, dose.unwrap_or_default()),
+        from: course.started_on.map(PartialDate::first),
+        until: course.stopped_on.map(PartialDate::last),
+        current: course.status == Some(MedicationStatus::Current),
+    }
+}
