@@ -160,8 +160,9 @@ fn no_urgent_problems() -> Value {
 }
 
 /// The four features, as most patients describe them.
-fn typical(days: f64, onset: &str, impact: &str) -> Value {
+fn typical(days: f64, onset: &str, impact: &str, bothersome: u8) -> Value {
     json!({
+        "severity_0_10": bothersome,
         "urge_to_move_legs": "yes", "sensations": ["crawling", "tingling"], "body_sites": ["both_legs"],
         "worse_at_rest": "yes", "relief_with_movement": "yes", "worse_evening_or_night": "yes",
         "symptom_onset_date": onset, "days_per_week_untreated": days, "usual_onset_time": "20:30",
@@ -177,12 +178,14 @@ fn long_course(env: &Env) -> Value {
     let drawn = day(env, 262);
     json!({
         "safety": no_urgent_problems(),
-        "symptoms": typical(6.0, "2009", "moderate"),
+        "symptoms": typical(6.0, "2009", "moderate", 8),
         "irls": scale(env, 240, [3, 3, 2, 3, 2, 3, 4, 2, 2, 2]),
         "mimics": {"leg_cramps": "yes", "positional_discomfort": "no", "arthritis": "unknown", "leg_edema": "no"},
-        "venous": {"varicose_veins": "yes", "varicose_laterality": "left", "dvt_ever": "no"},
+        "venous": {"varicose_veins": "yes", "varicose_laterality": "left", "dvt_ever": "no", "anticoagulant_use": "no",
+            "claudication_or_pad": "no"},
         "risk": {"family_history_rls": "yes", "family_relations": ["mother"], "pregnancy_status": "not_pregnant",
-            "iron_deficiency": "unknown", "dialysis": "no"},
+            "iron_deficiency": "unknown", "ckd": "no", "dialysis": "no", "sleep_apnea": "no"},
+        "allergies": [{"substance": "penicillin", "reaction": "rash"}],
         "labs": [
             {"test": "ferritin", "value": 42, "unit": "ng/mL", "collected_on": drawn, "source": "lab_report"},
             {"test": "iron", "value": 60, "unit": "ug/dL", "collected_on": drawn, "source": "lab_report"},
@@ -196,7 +199,10 @@ fn long_course(env: &Env) -> Value {
             {"name": "diphenhydramine", "dose": 25, "unit": "mg", "frequency": "nightly", "status": "current", "for_rls": "no"},
         ],
         "substances": {"caffeine_mg_day": 200, "caffeine_last_time": "15:00", "alcohol_drinks_week": 2, "nicotine": "never"},
-        "lifestyle": [{"measure": "exercise", "tried": "yes", "helped": "unknown"}],
+        "lifestyle": [
+            {"measure": "exercise", "tried": "yes", "helped": "unknown", "how_often": "several_days_a_week"},
+            {"measure": "caffeine_reduction", "tried": "yes", "helped": "no", "how_often": "no_longer"},
+        ],
         "augmentation": {"earlier_onset": "yes", "onset_time_before_treatment": "21:00", "increased_intensity": "yes",
             "spread_to_other_sites": "yes", "shorter_latency_at_rest": "unknown", "dose_increase_worsened": "no"},
         "impulse_control": {"gambling": "no", "shopping": "yes", "eating": "no", "sexual": "prefer_not_to_say",
@@ -210,6 +216,12 @@ fn after_treatment(env: &Env) -> Value {
     let mut answers = long_course(env);
     answers["irls"] = scale(env, 4, [1, 1, 1, 2, 1, 1, 2, 1, 1, 1]);
     answers["symptoms"]["impact_level"] = "mild".into();
+    answers["symptoms"]["severity_0_10"] = 4.into();
+    answers["symptoms"]["days_per_week_treated"] = 2.into();
+    answers["symptoms"]["usual_onset_time"] = "21:30".into();
+    // Asked about the time since the dopamine agonist was stopped.
+    answers["augmentation"] = json!({"earlier_onset": "no", "increased_intensity": "no", "spread_to_other_sites": "no",
+        "shorter_latency_at_rest": "no", "dose_increase_worsened": "not_raised"});
     answers["medications"] = json!([
         {"name": "pramipexole", "class": "dopaminergic", "dose": 0.5, "unit": "mg", "started_on": "2021-02", "stopped_on": month(env, 190),
          "status": "stopped", "for_rls": "yes", "response": "worse", "stop_reason": "It came earlier every day."},
@@ -217,6 +229,8 @@ fn after_treatment(env: &Env) -> Value {
          "status": "current", "for_rls": "yes", "response": "good", "side_effects": ["sedation"]},
         {"name": "ferric carboxymaltose", "class": "iron_iv", "dose": 1000, "unit": "mg", "route": "intravenous",
          "started_on": day(env, 210), "stopped_on": day(env, 203), "status": "stopped", "for_rls": "yes", "response": "good"},
+        {"name": "diphenhydramine", "dose": 25, "unit": "mg", "started_on": month(env, 500), "stopped_on": month(env, 230), "status": "stopped",
+         "for_rls": "no", "stop_reason": "The doctor advised it."},
     ]);
     answers["impulse_control"]["shopping"] = "no".into();
     answers["sleep"] = json!({"sleep_onset_latency_min": 20, "awakenings_per_night": 2, "ess_total": 7, "isi_total": 9, "drowsy_driving": "no"});
@@ -227,7 +241,7 @@ fn veins_and_kidneys(env: &Env) -> Value {
     let mut safety = no_urgent_problems();
     safety["open_leg_ulcer"] = "yes".into();
     safety["open_leg_ulcer_new_or_worse"] = "yes".into();
-    let mut symptoms = typical(3.0, "2022", "severe");
+    let mut symptoms = typical(3.0, "2022", "severe", 6);
     symptoms["worse_evening_or_night"] = "no".into();
     symptoms["evening_pattern_previously_present"] = "no".into();
     json!({
@@ -235,29 +249,42 @@ fn veins_and_kidneys(env: &Env) -> Value {
         "symptoms": symptoms,
         "mimics": {"venous_stasis": "yes", "leg_edema": "yes", "neuropathy_symptoms": "unknown"},
         "venous": {"varicose_veins": "yes", "varicose_laterality": "both", "dvt_ever": "yes", "dvt_date": "2011",
-            "dvt_laterality": "right", "chronic_venous_insufficiency": "yes", "anticoagulant_use": "no", "compression_use": "past",
+            "dvt_laterality": "right", "chronic_venous_insufficiency": "yes", "anticoagulant_use": "yes", "claudication_or_pad": "yes",
+            "compression_use": "current", "compression_mmhg": 20, "compression_length": "knee",
             "diagnostic_tests": [{"test": "venous_duplex", "date": month(env, 60), "result_source": "clinician",
                 "result": "Reflux of both great saphenous veins; deep veins open."}]},
         "risk": {"family_history_rls": "unknown", "ckd": "yes", "dialysis": "yes", "esrd": "yes", "diabetes_type": "type_2",
-            "peripheral_neuropathy": "yes"},
+            "peripheral_neuropathy": "yes", "sleep_apnea": "yes"},
+        "allergies": [{"substance": "iron dextran", "reaction": "hives and low blood pressure"}, {"substance": "latex"}],
         "labs": [{"test": "ferritin", "value": 410, "unit": "ng/mL", "collected_on": day(env, 20), "source": "lab_report"}],
         "medications_status": "listed",
-        "medications": [{"name": "metoclopramide", "status": "current", "for_rls": "no"}],
+        "medications": [
+            {"name": "metoclopramide", "status": "current", "for_rls": "no"},
+            {"name": "apixaban", "dose": 2.5, "unit": "mg", "frequency": "twice a day", "status": "current", "for_rls": "no"},
+            {"name": "gabapentin", "dose": 300, "unit": "mg", "frequency": "nightly", "started_on": month(env, 90), "status": "current",
+             "for_rls": "yes", "response": "partial", "side_effects": ["sedation", "falls"]},
+            {"name": "ropinirole", "dose": 1, "unit": "mg", "started_on": "2023", "stopped_on": "2024", "status": "stopped", "for_rls": "yes",
+             "response": "worse", "stop_reason": "Legs became restless in the afternoon, and then the arms."},
+            {"name": "Night Calm", "status": "current"},
+        ],
+        "augmentation": {"earlier_onset": "yes", "increased_intensity": "unknown", "spread_to_other_sites": "yes"},
+        "sleep": {"usual_bedtime": "22:00", "usual_rising_time": "06:30", "sleep_duration_hours": 5, "drowsy_driving": "no"},
     })
 }
 
 fn pregnancy() -> Value {
     json!({
         "safety": no_urgent_problems(),
-        "symptoms": typical(5.0, "2025", "moderate"),
+        "symptoms": typical(5.0, "2025", "moderate", 7),
         "venous": {"varicose_veins": "yes", "varicose_laterality": "both", "dvt_ever": "no"},
-        "risk": {"family_history_rls": "no", "pregnancy_status": "pregnant", "gestational_weeks": 31, "rls_in_past_pregnancy": "yes"},
+        "risk": {"family_history_rls": "no", "pregnancy_status": "pregnant", "gestational_weeks": 31, "rls_in_past_pregnancy": "yes",
+            "iron_deficiency": "yes", "sleep_apnea": "no"},
         "medications_status": "none",
     })
 }
 
 fn intermittent(env: &Env) -> Value {
-    let mut symptoms = typical(1.0, "2019", "mild");
+    let mut symptoms = typical(1.0, "2019", "mild", 2);
     symptoms["lifetime_episodes_5_or_more"] = "yes".into();
     json!({
         "safety": no_urgent_problems(),

@@ -13,7 +13,7 @@ use crate::http::{Params, response};
 
 /// A form in the list.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"form": "rls-history", "version": "1.1.0", "url": "https://legwork.example/intake-forms/rls-history", "title": {"en": "Your restless legs history", "es": "Su historia de piernas inquietas"}}))]
+#[schema(example = json!({"form": "rls-history", "version": "1.2.0", "url": "https://legwork.example/intake-forms/rls-history", "title": {"en": "Your restless legs history", "es": "Su historia de piernas inquietas"}}))]
 pub struct IntakeFormSummary {
     /// The name, for `POST /v1/patients/{id}/intakes`.
     pub form: String,
@@ -88,16 +88,16 @@ pub(super) async fn list_intake_forms() -> Result<HttpResponse> {
     operation_id = "get_rls_history_form",
     params(FormLanguage),
     responses((status = 200, description = "The form", body = Form, example = json!({
-        "form": "rls-history", "url": "https://legwork.example/intake-forms/rls-history", "version": "1.1.0",
+        "form": "rls-history", "url": "https://legwork.example/intake-forms/rls-history", "version": "1.2.0",
         "title": {"en": "Your restless legs history"}, "intro": {"en": "Please answer before your visit."},
         "disclaimer": {"en": "It is not a diagnosis."},
-        "sections": [{"id": "symptoms", "title": {"en": "Your legs"}, "fields": [{
+        "sections": [{"id": "symptoms", "title": {"en": "Your legs"}, "clinician_only": false, "fields": [{
             "link_id": "symptoms.urge_to_move_legs", "label": {"en": "Do you feel an urge to move your legs?"},
             "meaning": "C1: an urge to move the legs.", "type": "choice",
             "options": [{"value": "yes", "label": {"en": "Yes"}}, {"value": "no", "label": {"en": "No"}}],
             "required": true, "clinician_only": false, "clinician_only_for_minors": false, "in_past": false
         }]}],
-        "review": {"id": "review", "title": {"en": "The clinician's review"}, "fields": []}, "json_schema": {}
+        "review": {"id": "review", "title": {"en": "The clinician's review"}, "clinician_only": true, "fields": []}, "json_schema": {}
     }))),
 )]
 #[get("/v1/intake-forms/rls-history")]

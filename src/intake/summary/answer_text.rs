@@ -65,11 +65,6 @@ const YES: Bilingual = Bilingual { en: "yes", es: "sí" };
 const SEE: Bilingual = Bilingual { en: "see the list", es: "véase la lista" };
 const NO: Bilingual = Bilingual { en: "no", es: "no" };
 
-/// Returns the answered questions by section.
-pub fn by_section(answers: &Answers, wording: Wording) -> Vec<AnswerTextSection> {
-    select(answers, wording, |_| true)
-}
-
 fn select(answers: &Answers, wording: Wording, wanted: impl Fn(&Value) -> bool) -> Vec<AnswerTextSection> {
     let section = |section: rls::answers::Section| {
         let mut items = Vec::new();
@@ -83,9 +78,13 @@ fn select(answers: &Answers, wording: Wording, wanted: impl Fn(&Value) -> bool) 
     sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
 }
 
+/// Returns whether the answer means that the fact is unknown.
+pub fn is_unknown(answer: &Value) -> bool {
+    answer.as_str().is_some_and(|answer| NOT_KNOWN.contains(&answer))
+}
+
 /// Splits the answered questions into those with an answer and those answered with unknown, declined or not asked.
 pub fn by_knowledge(answers: &Answers, wording: Wording) -> (Vec<AnswerTextSection>, Vec<AnswerTextSection>) {
-    let is_unknown = |value: &Value| value.as_str().is_some_and(|value| NOT_KNOWN.contains(&value));
     (select(answers, wording, |value| !is_unknown(value)), select(answers, wording, is_unknown))
 }
 

@@ -1,23 +1,25 @@
 //! The summary of an intake for practitioners.
 
-use jiff::civil::Date;
 use rls::Computed;
-use rls::answers::{
-    Comparator, DiagnosticTest, Lab, LabSource, LabTest, LabUnit, Medication, MedicationStatus, MedicineClass,
-    MimicReview, SideEffect, TestKind, TreatmentResponse, YesNo,
-};
+use rls::answers::{DiagnosticTest, MimicReview, TestKind};
 use rls::criteria::{ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
 use rls::flags::medicines_behind;
 use rls::form_dsl::{Decimal, Integer, PartialDate};
+use rls::guideline::{self, Hint};
 use rls::iron::{IronDoubt, IronReviewBand};
-use rls::medicine_names::{class_of_name, recognize};
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
 use serde::Serialize;
 use text::Language;
 use utoipa::ToSchema;
 
 use super::answer_text::{self, AnswerText, AnswerTextSection, Wording};
+use super::labs::{SummaryLab, labs};
 use super::material::Material;
+use super::named_answers::{self, NamedAnswers};
+use super::opening::opening;
+use super::previous::{SummaryPrevious, previous};
+use super::safety_history::{self, SummarySafety};
+use super::treatments::{SummaryTreatment, treatments};
 use crate::clock::Timestamp;
 use crate::db::types;
 use crate::env::Env;
@@ -46,6 +48,15 @@ pub struct ClinicalSummary {
     pub authored_at: Timestamp,
     /// When it was submitted.
     pub submitted_at: Option<Timestamp>,
+    /// Age, years of symptoms, severity with its change since the previous intake, and the current medicines for restless legs.
+    #[schema(examples(
+        "59-year-old woman, symptoms for about 17 years (since 2009). IRLS 12 of 40, moderate; 14 lower than 26 on Apr 2, 2026. Takes for restless legs: gabapentin 600 mg evenings."
+    ))]
+    pub opening: String,
+    /// What to check before treating: allergies, pregnancy, thrombosis, anticoagulant, arterial disease, breathing, kidneys.
+    pub safety: SummarySafety,
+    /// The patient's previous submitted intake and what changed since. Null for the first one.
+    pub previous: Option<SummaryPrevious>,
     /// The flags that it raised, the most urgent first.
     pub flags: Vec<SummaryFlag>,
     /// The criteria of the IRLSSG. Each is met, not met or unknown.
@@ -74,6 +85,12 @@ pub struct ClinicalSummary {
     pub onset_hours_earlier: Option<f64>,
     /// The number of features of augmentation. Not a validated score.
     pub augmentation_features: Option<AugmentationFeatures>,
+    /// The features of augmentation by name.
+    pub augmentation: Option<NamedAnswers>,
+    /// The urges by name.
+    pub urges: Option<NamedAnswers>,
+    /// What a guideline says about the patient's treatments. Hints, never orders. Empty if the clinic has switched them off.
+    pub guideline_hints: Vec<Hint>,
     /// The answers about daily life, veins and sleep as text.
     pub more: Vec<AnswerTextSection>,
     /// The questions whose answer is unknown, declined or not asked, by section.
@@ -150,8 +167,20 @@ pub struct SummarySeverity {
     pub clinical_course: ClinicalCourse,
     /// Whether it impairs daily life. The cut-off "moderate" is this service's own.
     pub clinical_significance: ClinicalSignificance,
+    /// Days a week with symptoms without treatment, averaged over the past year.
+    #[schema(minimum = 0, maximum = 7)]
+    pub days_per_week_untreated: Option<f64>,
+    /// Days a week with symptoms on the present treatment, in the last month.
+    #[schema(minimum = 0, maximum = 7)]
+    pub days_per_week_treated: Option<f64>,
+    /// The total of the Epworth Sleepiness Scale.
+    #[schema(minimum = 0, maximum = 24)]
+    pub ess_total: Option<i64>,
     /// Whether the Epworth total is above 10.
     pub ess_above_10: Option<bool>,
+    /// The total of the Insomnia Severity Index.
+    #[schema(minimum = 0, maximum = 28)]
+    pub isi_total: Option<i64>,
     /// The band of the Insomnia Severity Index.
     pub isi_band: Option<IsiBand>,
 }
@@ -178,45 +207,22 @@ pub struct SummaryIron {
     pub tsat_percent: Option<f64>,
     /// Doubts about the newest results.
     pub doubts: Vec<IronDoubt>,
+    /// The monitoring of each iron medicine that is taken now and of each infusion.
+    pub monitoring: Vec<SummaryIronMonitoring>,
 }
 
-/// A laboratory value.
+/// The monitoring of an iron medicine.
 #[derive(Serialize, ToSchema)]
-#[schema(as = IntakeSummaryLab)]
-pub struct SummaryLab {
-    /// The laboratory test.
-    #[schema(value_type = String, examples("ferritin"))]
-    pub test: LabTest,
-    /// The value in its unit.
-    pub value: f64,
-    /// Present if the true value is below or above the given one.
-    #[schema(value_type = Option<String>, examples("<"))]
-    pub comparator: Option<Comparator>,
-    /// The unit.
-    #[schema(value_type = Option<String>, examples("ng/mL"))]
-    pub unit: Option<LabUnit>,
-    /// The day of the sample, as far as known.
-    #[schema(value_type = Option<String>, examples("2026-05-12"))]
-    pub collected_on: Option<PartialDate>,
-    /// The least age in days on the day `as_of`.
-    #[schema(minimum = 0)]
-    pub age_days: Option<i32>,
-    /// Where the value comes from.
-    #[schema(value_type = Option<String>, examples("lab_report"))]
-    pub source: Option<LabSource>,
-    /// Its way into the record.
-    pub entered_in: LabOrigin,
-}
-
-/// How a laboratory value came into the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = IntakeLabOrigin)]
-pub enum LabOrigin {
-    /// In the answers of this intake.
-    Answers,
-    /// By the clinic, as a laboratory result.
-    LabResults,
+#[schema(as = IntakeSummaryIronMonitoring)]
+pub struct SummaryIronMonitoring {
+    /// The medicine.
+    pub name: String,
+    /// The day by which a ferritin result is expected. Null if the start is not known.
+    pub due_on: Option<types::Date>,
+    /// Whether a ferritin result is certainly later than the start.
+    pub ferritin_since: bool,
+    /// Whether the day has passed without a ferritin result.
+    pub due: bool,
 }
 
 /// A test that was done.
@@ -233,44 +239,15 @@ pub struct SummaryTest {
     pub result: Option<String>,
 }
 
-/// A medicine.
-#[derive(Serialize, ToSchema)]
-#[schema(as = IntakeSummaryTreatment)]
-pub struct SummaryTreatment {
-    /// The name, as the patient knows it.
-    pub name: String,
-    /// The class that was entered, else the one in the service's table. Null if neither is known.
-    #[schema(value_type = Option<String>, examples("dopaminergic"))]
-    pub class: Option<MedicineClass>,
-    /// Whether the name was wholly recognised. If not, check what it is: no rule knows it.
-    pub recognized: bool,
-    /// Dose and frequency.
-    pub dose: Option<String>,
-    /// When it was started, as far as known.
-    #[schema(value_type = Option<String>, examples("2021-02"))]
-    pub started_on: Option<PartialDate>,
-    /// When it was stopped, as far as known.
-    #[schema(value_type = Option<String>, examples("2025-08"))]
-    pub stopped_on: Option<PartialDate>,
-    /// Whether it is taken.
-    #[schema(value_type = Option<String>, examples("current"))]
-    pub status: Option<MedicationStatus>,
-    /// Whether it is or was for restless legs.
-    #[schema(value_type = Option<String>, examples("yes"))]
-    pub for_rls: Option<YesNo>,
-    /// How the restless legs responded.
-    #[schema(value_type = Option<String>, examples("partial"))]
-    pub response: Option<TreatmentResponse>,
-    /// Side effects.
-    #[schema(value_type = Vec<String>)]
-    pub side_effects: Vec<SideEffect>,
-}
-
 /// The sections that the summary shows as text, because nothing is computed from them.
 const AS_TEXT: [&str; 8] = ["allergies", "mimics", "venous", "risk", "substances", "lifestyle", "sleep", "symptoms"];
 
 /// The answers that the summary shows elsewhere, with what is computed from them.
-const SHOWN_ELSEWHERE: [&str; 8] = [
+const SHOWN_ELSEWHERE: [&str; 12] = [
+    "medications_status",
+    "symptoms.days_per_week_treated",
+    "symptoms.days_per_week_untreated",
+    "symptoms.symptom_onset_date",
     "symptoms.urge_to_move_legs",
     "symptoms.worse_at_rest",
     "symptoms.relief_with_movement",
@@ -281,21 +258,30 @@ const SHOWN_ELSEWHERE: [&str; 8] = [
     "venous.diagnostic_tests",
 ];
 
+/// The sections whose answers the summary names, with those that are not known.
+const NAMED: [&str; 2] = ["augmentation", "impulse_control"];
+
 /// Builds the summary for practitioners.
 pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Result<ClinicalSummary> {
-    let Material { intake, patient, raw, answers, computed, review, .. } = &material;
+    let Material { intake, patient, raw, answers, computed, review, facts, .. } = &material;
     let (known, not_known) = answer_text::by_knowledge(raw, Wording::Short);
     let contributors = contributors(computed, raw, review.as_ref());
     let is_shown = |field: &str| {
         SHOWN_ELSEWHERE.contains(&field)
+            || safety_history::SHOWN.contains(&field)
             || contributors.iter().flat_map(|one| &one.because).any(|answer| answer.field == field)
     };
-    let more = known.into_iter().filter(|section| AS_TEXT.contains(&section.section.as_str()));
-    let more = more.filter_map(|mut section| {
+    let rest = |mut section: AnswerTextSection| {
         section.items.retain(|answer| !is_shown(&answer.field));
         (!section.items.is_empty()).then_some(section)
-    });
-    let more: Vec<_> = more.collect();
+    };
+    let more =
+        known.into_iter().filter(|section| AS_TEXT.contains(&section.section.as_str())).filter_map(rest).collect();
+    let not_known = not_known.into_iter().filter(|section| !NAMED.contains(&section.section.as_str()));
+    let not_known = not_known.filter_map(rest).collect();
+    let before = material.previous.as_ref();
+    let treatments = treatments(answers, before);
+    let previous = before.map(|before| previous(before, answers, &treatments));
     let open = |issue: &&rls::Issue| matches!(issue.code, rls::issues::Code::Required | rls::issues::Code::NotAsked);
     Ok(ClinicalSummary {
         intake_id: intake.id,
@@ -312,6 +298,9 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         },
         authored_at: intake.authored_at,
         submitted_at: intake.submitted_at,
+        opening: opening(&material, previous.as_ref(), before.map(|before| before.on)),
+        safety: safety_history::safety_history(answers, facts),
+        previous,
         flags: flags_shown(env, &material, flags)?,
         criteria: computed.criteria,
         screening_result: computed.screening_result,
@@ -322,7 +311,11 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
             severity_0_10: answers.symptoms.severity_0_10.map(Integer::get),
             clinical_course: computed.clinical_course,
             clinical_significance: computed.clinical_significance,
+            days_per_week_untreated: answers.symptoms.days_per_week_untreated.as_ref().map(Decimal::get),
+            days_per_week_treated: answers.symptoms.days_per_week_treated.as_ref().map(Decimal::get),
+            ess_total: answers.sleep.ess_total.map(Integer::get),
             ess_above_10: computed.ess_above_10,
+            isi_total: answers.sleep.isi_total.map(Integer::get),
             isi_band: computed.isi_band,
         },
         contributors,
@@ -330,13 +323,21 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
             iron_review_band: computed.iron_review_band,
             tsat_percent: computed.tsat_percent,
             doubts: computed.iron_doubts.clone(),
+            monitoring: monitoring(computed, raw),
         },
-        labs: labs(answers, material.entered_labs, material.today),
+        labs: labs(answers, facts, before.map(|before| before.on)),
         tests: answers.venous.diagnostic_tests.iter().flatten().map(test).collect(),
-        treatments: treatments(answers),
+        treatments,
         trimester: computed.trimester,
         onset_hours_earlier: computed.onset_hours_earlier,
         augmentation_features: computed.augmentation_features,
+        augmentation: named_answers::augmentation(answers),
+        urges: named_answers::urges(answers),
+        guideline_hints: if env.config.settings.guideline_hints {
+            guideline::hints(answers, computed, facts)
+        } else {
+            Vec::new()
+        },
         more,
         not_known,
         open_questions: computed.issues.iter().filter(open).count(),
@@ -392,6 +393,15 @@ fn because(material: &Material<'_>, rule: &str) -> Vec<AnswerText> {
     paths.iter().filter_map(|path| answer_text::at(material.raw, path, Wording::Short)).collect()
 }
 
+fn monitoring(computed: &Computed, raw: &Answers) -> Vec<SummaryIronMonitoring> {
+    let one = |one: &rls::iron::IronMonitoring| {
+        let name = answer_text::find(raw, &one.medication)?.get("name")?.as_str()?.to_owned();
+        let due_on = one.due_on.map(types::Date);
+        Some(SummaryIronMonitoring { name, due_on, ferritin_since: one.ferritin_since, due: one.due })
+    };
+    computed.iron_monitoring.iter().filter_map(one).collect()
+}
+
 fn contributors(computed: &Computed, raw: &Answers, review: Option<&rls::Review>) -> Vec<SummaryContributor> {
     let confirmed = |factor: rls::factors::Factor| {
         let name = serde_json::to_value(factor).unwrap_or_default();
@@ -410,64 +420,10 @@ fn contributors(computed: &Computed, raw: &Answers, review: Option<&rls::Review>
         .collect()
 }
 
-/// Lists the laboratory values, the newest sample first. A value of the answers that the clinic also entered is listed once.
-pub(super) fn labs(answers: &rls::Answers, entered: &[Lab], today: Date) -> Vec<SummaryLab> {
-    let lab = |lab: &Lab, entered_in| {
-        let age = |on: PartialDate| on.last().min(today).until(today).map_or(0, |span| span.get_days());
-        Some(SummaryLab {
-            test: lab.test?,
-            value: lab.value.as_ref()?.get(),
-            comparator: lab.comparator,
-            unit: lab.unit,
-            collected_on: lab.collected_on,
-            age_days: lab.collected_on.map(age),
-            source: lab.source,
-            entered_in,
-        })
-    };
-    let same = |one: &Lab, other: &Lab| {
-        (one.test, &one.value, one.unit, one.collected_on) == (other.test, &other.value, other.unit, other.collected_on)
-    };
-    let of_clinic = entered.iter().rev().filter_map(|one| lab(one, LabOrigin::LabResults));
-    let answered = answers.labs().map(|(_, one)| one).filter(|one| !entered.iter().any(|other| same(one, other)));
-    let mut labs: Vec<_> = of_clinic.chain(answered.filter_map(|one| lab(one, LabOrigin::Answers))).collect();
-    labs.sort_by_key(|lab| std::cmp::Reverse(lab.collected_on.map(PartialDate::first)));
-    labs
-}
-
 pub(super) fn test(test: &DiagnosticTest) -> SummaryTest {
     SummaryTest {
         test: test.test,
         date: test.date,
         result: test.result.as_ref().map(|result| result.as_str().to_owned()),
     }
-}
-
-pub(super) fn treatments(answers: &rls::Answers) -> Vec<SummaryTreatment> {
-    let treatment = |medication: &Medication| {
-        let name = medication.name.as_ref()?.as_str().to_owned();
-        let entered = medication.class.filter(|class| *class != MedicineClass::Unknown);
-        let unit = medication.unit.map(|unit| unit.as_str().to_owned());
-        let parts = [
-            medication.dose.as_ref().map(|dose| Decimal::get(dose).to_string()),
-            unit,
-            medication.frequency.as_ref().map(|often| often.as_str().to_owned()),
-        ];
-        let dose = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        Some(SummaryTreatment {
-            class: entered.or_else(|| class_of_name(&name)),
-            recognized: recognize(&name).complete,
-            name,
-            dose: (!dose.is_empty()).then_some(dose),
-            started_on: medication.started_on,
-            stopped_on: medication.stopped_on,
-            status: medication.status,
-            for_rls: medication.for_rls,
-            response: medication.response,
-            side_effects: medication.side_effects.clone().unwrap_or_default(),
-        })
-    };
-    let mut treatments: Vec<_> = answers.medications().filter_map(|(_, one)| treatment(one)).collect();
-    treatments.sort_by_key(|one| (one.for_rls != Some(YesNo::Yes), one.status != Some(MedicationStatus::Current)));
-    treatments
 }

@@ -2,8 +2,8 @@
 
 use jiff::civil::Date;
 use rls::Computed;
-use rls::answers::Lab;
 
+use super::previous::Previous;
 use crate::intake::model::Answers;
 use crate::intake::store::Intake;
 use crate::patients::model::Patient;
@@ -22,6 +22,8 @@ pub(super) struct Material<'a> {
     /// The patient's age today.
     pub(super) age: i16,
     pub(super) today: Date,
-    /// The laboratory results that the clinic entered.
-    pub(super) entered_labs: &'a [Lab],
+    /// What the rules know beside the answers.
+    pub(super) facts: &'a rls::Context,
+    /// The patient's previous intake. None for the first one, and for readers who are no practitioners.
+    pub(super) previous: Option<Previous>,
 }

@@ -3,10 +3,17 @@
 
 mod answer_text;
 mod clinical;
+mod labs;
 mod material;
+mod named_answers;
+mod opening;
 mod page;
 mod plain;
+mod previous;
+mod safety_history;
 mod short_labels;
+mod treatments;
+mod words;
 
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, get};
@@ -21,15 +28,17 @@ pub use self::clinical::ClinicalSummary;
 use self::material::Material;
 use self::page::Frame;
 pub use self::plain::PlainSummary;
+use self::previous::Previous;
 use super::accept::prefers;
 use super::details::IntakeDetails;
 use super::model::IntakeStatus;
+use super::reading_language::ReadingLanguage;
 use super::view::Findings;
 use super::{flags, from_value, stored_review};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::error::{Error, Result};
-use crate::http::{PathId, response};
+use crate::http::{Params, PathId, response};
 use crate::ids::IntakeId;
 use crate::patients::care;
 
@@ -47,17 +56,18 @@ pub enum IntakeSummary {
 ///
 /// # Errors
 /// [`Error::NotFound`] if the actor may not see the intake or its answers; forbidden if a practitioner has to give a reason.
-pub async fn read(context: &Context, id: IntakeId) -> Result<(IntakeSummary, TimeZone)> {
+pub async fn read(context: &Context, id: IntakeId, wanted: &ReadingLanguage) -> Result<(IntakeSummary, TimeZone)> {
     context.require(Action::ClinicalRead)?;
+    let wanted = wanted.checked()?;
     care::read_clinical(context, move |tx| {
         let details = IntakeDetails::load(tx, id)?;
         let zone = details.reading.place.zone()?;
-        Ok((summarise(tx, details)?, zone))
+        Ok((summarise(tx, details, wanted)?, zone))
     })
     .await
 }
 
-fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
+fn summarise(tx: &mut Tx, details: IntakeDetails, wanted: Option<Language>) -> Result<IntakeSummary> {
     let IntakeDetails { intake, patient, reading } = details;
     let reading = reading.with_review(tx.env, &intake)?;
     if intake.status == IntakeStatus::EnteredInError && !reading.is_practitioner() {
@@ -67,6 +77,7 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
     let seen = findings.view(&intake, &reading).answers.ok_or(Error::NotFound)?;
     let answers = from_value(&seen)?;
     let Value::Object(raw) = seen else { return Err(Error::fault("answers are not an object")) };
+    let facts = reading.facts_at(intake.authored_at)?;
     let material = Material {
         intake: &intake,
         patient: &patient,
@@ -75,19 +86,20 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
         computed: &findings.computed,
         rule_set_version: &findings.rule_set_version,
         review: if reading.is_practitioner() { stored_review::open(tx.env, &intake)? } else { None },
+        previous: if reading.is_practitioner() { Previous::load(tx, &intake, &reading)? } else { None },
         age: reading.facts.age(),
         today: reading.facts.today,
-        entered_labs: &reading.facts.entered_labs,
+        facts: &facts,
     };
     if reading.is_practitioner() {
         let flags = flags::of_intake(tx.conn, intake.id)?;
         return Ok(IntakeSummary::Practitioner(Box::new(clinical::clinical(tx.env, material, &flags)?)));
     }
-    let language = Language::of_tag(&patient.preferred_language);
+    let language = wanted.unwrap_or_else(|| Language::of_tag(&patient.preferred_language));
     let mut plain = plain::plain(&material, language);
     if reading.viewer() == Viewer::GuardianOfMinor {
         // The sentences must not reveal what the minor told a clinician in private.
-        plain.sentences = rls::guardian_summary(&answers, &reading.facts_at(intake.authored_at)?, language)
+        plain.sentences = rls::guardian_summary(&answers, &facts, language)
             .map_err(|_| Error::fault("the form cannot read the answers without the private ones"))?;
     }
     Ok(IntakeSummary::Patient(plain))
@@ -95,8 +107,8 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
 
 /// Read the summary of an intake
 ///
-/// Practitioners get everything, in the order of a consultation. A draft has the heading "Not submitted". Patients get their answers in
-/// plain language. Ages are as of the day of reading (`as_of`); `authored_at` is the time of the answers. With `Accept: text/html` it
+/// Practitioners get everything, in the order of a consultation. A draft has the heading "Not submitted". Patients get the main
+/// points in plain language, in the language that they ask for. Ages are as of the day of reading (`as_of`); `authored_at` is the time of the answers. With `Accept: text/html` it
 /// returns one page to print. A summary of answers, never a diagnosis.
 #[utoipa::path(
     tag = "intakes",
@@ -104,6 +116,7 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
     security(("bearer" = [])),
     params(
         ("id" = IntakeId, Path, description = "The intake"),
+        ReadingLanguage,
         ("Accept" = Option<String>, Header, description = "`text/html` for the page", max_length = 200),
     ),
     responses((status = 200, description = "The summary", content(
@@ -121,9 +134,10 @@ fn summarise(tx: &mut Tx, details: IntakeDetails) -> Result<IntakeSummary> {
 pub(super) async fn get_intake_summary(
     context: Context,
     PathId(id): PathId<IntakeId>,
+    Params(wanted): Params<ReadingLanguage>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let (summary, zone) = read(&context, id).await?;
+    let (summary, zone) = read(&context, id, &wanted).await?;
     if !prefers(&request, "text/html") {
         return Ok(response::ok(&summary));
     }

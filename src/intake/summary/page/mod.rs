@@ -1,16 +1,20 @@
 //! The summary as a page to print.
 
+mod lab_table;
+
 use jiff::tz::TimeZone;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
 use rls::answers::sections;
-use rls::form_dsl::{Field, Kind};
+use rls::form_dsl::{Field, Kind, PartialDate};
+use rls::guideline::{Certainty, Hint, Reason, Strength};
 use serde::Serialize;
 use text::Language;
 
 use super::answer_text::AnswerText;
 use super::clinical::ClinicalSummary;
 use super::plain::PlainSummary;
+use super::words::{day_in_words, partial_date_in_words};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::messages::times::Moment;
@@ -48,6 +52,22 @@ fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Fram
     engine.add_filter("reasons", reasons);
     engine.add_filter("by_answer", by_answer);
     engine.add_filter("number", |number: f64| number.to_string());
+    engine.add_filter("date", date);
+    engine.add_filter("ago", |age: &str| if age == "today" { age.to_owned() } else { format!("{age} ago") });
+    engine.add_filter("short_flag", |text: &str| text.replace("; clinician review requested.", "."));
+    engine.add_filter("named", named);
+    engine.add_filter("taken", taken);
+    engine.add_filter("hints", hints);
+    engine.add_filter("section_name", section_name);
+    engine.add_filter("lab_rows", lab_table::rows);
+    engine.add_filter("labs_missing", lab_table::missing);
+    engine.add_filter("contributor", contributor);
+    engine.add_filter("lab_value", lab_table::value);
+    engine.add_filter("lab_source", lab_table::source);
+    let zone = frame.zone.clone();
+    engine.add_filter("day_here", move |text: &str| {
+        text.parse::<Timestamp>().map(|at| day_in_words(at.in_zone(&zone).date())).unwrap_or_default()
+    });
     let zone = frame.zone.clone();
     engine.add_filter("moment", move |text: &str| {
         let at = text.parse::<Timestamp>().map(|at| at.in_zone(&zone).strftime("%b %-d, %Y, %-I:%M %p").to_string());
@@ -68,6 +88,96 @@ fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Fram
     engine.get_template(name).and_then(|template| template.render(values)).map_err(fault)
 }
 
+/// Writes a date as far as it is known.
+fn date(text: &str) -> String {
+    text.parse::<PartialDate>().map_or_else(|()| text.to_owned(), partial_date_in_words)
+}
+
+#[derive(serde::Deserialize)]
+struct Named {
+    yes: Vec<String>,
+    no: Vec<String>,
+    unknown: Vec<String>,
+}
+
+/// Writes named answers: first what is reported, then what is denied, then what is not known.
+fn named(Serde(said): Serde<Named>) -> String {
+    let parts = [("yes", said.yes), ("no", said.no), ("not known", said.unknown)];
+    let parts = parts.into_iter().filter(|(_, labels)| !labels.is_empty());
+    parts.map(|(word, labels)| format!("{word}: {}", labels.join(", "))).collect::<Vec<_>>().join(" · ")
+}
+
+#[derive(serde::Deserialize)]
+struct Taken {
+    started_on: Option<PartialDate>,
+    stopped_on: Option<PartialDate>,
+    status: Option<String>,
+}
+
+/// Writes from when to when a medicine was taken.
+fn taken(Serde(one): Serde<Taken>) -> String {
+    let start = one.started_on.map(partial_date_in_words);
+    let end = one.stopped_on.map(partial_date_in_words);
+    match (one.status.as_deref(), start, end) {
+        (Some("current"), Some(start), _) => format!("since {start}"),
+        (Some("current"), None, _) => "now".to_owned(),
+        (_, Some(start), Some(end)) if start == end => start,
+        (_, Some(start), Some(end)) => format!("{start} to {end}"),
+        (_, None, Some(end)) => format!("until {end}"),
+        (Some("stopped"), Some(start), None) => format!("from {start}, stopped"),
+        (Some("stopped"), None, None) => "stopped".to_owned(),
+        (_, Some(start), None) => format!("from {start}"),
+        (_, None, None) => "not known".to_owned(),
+    }
+}
+
+/// Writes the hints of the guideline. Those with the same strength, certainty and reason are one sentence.
+fn hints(Serde(hints): Serde<Vec<Hint>>) -> String {
+    let mut sentences: Vec<(String, Vec<String>, String)> = Vec::new();
+    for hint in hints {
+        let strength = match hint.strength {
+            Strength::Strong => "strong",
+            Strength::Conditional => "conditional",
+        };
+        let certainty = hint.certainty.map(|certainty| match certainty {
+            Certainty::Moderate => ", moderate certainty",
+            Certainty::Low => ", low certainty",
+            Certainty::VeryLow => ", very low certainty",
+        });
+        let reason = match hint.reason {
+            Reason::TakenNow => ", taken now",
+            Reason::TakenBefore => ", taken before",
+            Reason::IronStatus | Reason::NotNamedYet | Reason::LigandNotSufficient => "",
+        };
+        let behind = format!(" ({strength}{}{reason})", certainty.unwrap_or_default());
+        match sentences.iter_mut().find(|(verb, _, with)| *verb == hint.verb && *with == behind) {
+            Some((_, treatments, _)) => treatments.push(hint.treatment),
+            None => sentences.push((hint.verb, vec![hint.treatment], behind)),
+        }
+    }
+    let sentence = |(verb, treatments, behind): &(String, Vec<String>, String)| {
+        let mut letters = verb.chars();
+        let verb: String =
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+        format!("{verb} {}{behind}", treatments.join(", "))
+    };
+    sentences.iter().map(sentence).collect::<Vec<_>>().join(" · ")
+}
+
+/// Returns a short name of a section.
+fn section_name(section: &str) -> &'static str {
+    match section {
+        "symptoms" => "Symptoms",
+        "mimics" => "Mimics",
+        "venous" => "Veins",
+        "risk" => "Health",
+        "substances" => "Substances",
+        "lifestyle" => "Habits",
+        "sleep" => "Sleep",
+        _ => "Other",
+    }
+}
+
 /// Writes why a flag or a factor is shown: the names of medicines, the labels of answers "yes", and other answers in full.
 fn reasons(Serde(said): Serde<Vec<AnswerText>>) -> String {
     let reason = |one: &AnswerText| match (one.field.as_str(), one.answer.as_str()) {
@@ -77,6 +187,18 @@ fn reasons(Serde(said): Serde<Vec<AnswerText>>) -> String {
         (_, answer) => format!("{}: {answer}", one.question),
     };
     said.iter().map(reason).collect::<Vec<_>>().join(", ")
+}
+
+#[derive(serde::Deserialize)]
+struct Contributor {
+    factor: String,
+    because: Vec<AnswerText>,
+}
+
+/// Writes a factor with the answers that suggest it. An answer that says the same is enough.
+fn contributor(Serde(one): Serde<Contributor>) -> String {
+    let (factor, because) = (words(&one.factor, None), reasons(Serde(one.because)));
+    if because.to_lowercase().starts_with(&factor) { because } else { format!("{factor}: {because}") }
 }
 
 /// Writes the answers of a section: first those in full, then what is reported, then what is denied.

@@ -1,3 +1,4 @@
+use rls::guideline::hints;
 use rls::iron::IronDoubt;
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
 use rls::{Answers, Context, FilledBy, Review, compute, factors, parse, parse_lab};
@@ -9,8 +10,13 @@ use crate::ids::{IntakeFlagId, IntakeId};
 use crate::intake::model::{FlagUrgency, IntakeStatus};
 use crate::intake::summary::answer_text::{AnswerText, AnswerTextSection};
 use crate::intake::summary::clinical::{
-    SummaryContributor, SummaryFlag, SummaryIron, SummaryPatient, SummarySeverity, labs, test, treatments,
+    SummaryContributor, SummaryFlag, SummaryIron, SummaryIronMonitoring, SummaryPatient, SummarySeverity, test,
 };
+use crate::intake::summary::labs::labs;
+use crate::intake::summary::named_answers::{augmentation, urges};
+use crate::intake::summary::previous::SummaryPrevious;
+use crate::intake::summary::safety_history::{SummaryAllergy, SummarySafety};
+use crate::intake::summary::treatments::{TreatmentChange, treatments};
 use crate::template_branches::Branches;
 
 /// A patient born 1967-09-14 who answers on 2026-06-04.
@@ -56,6 +62,9 @@ fn bare() -> ClinicalSummary {
         },
         authored_at: at("2026-03-02T14:00:00Z"),
         submitted_at: None,
+        opening: "58-year-old woman.".into(),
+        safety: SummarySafety::default(),
+        previous: None,
         flags: vec![],
         criteria: computed.criteria,
         screening_result: computed.screening_result,
@@ -66,17 +75,29 @@ fn bare() -> ClinicalSummary {
             severity_0_10: None,
             clinical_course: computed.clinical_course,
             clinical_significance: computed.clinical_significance,
+            days_per_week_untreated: None,
+            days_per_week_treated: None,
+            ess_total: None,
             ess_above_10: None,
+            isi_total: None,
             isi_band: None,
         },
         contributors: vec![],
-        iron: SummaryIron { iron_review_band: computed.iron_review_band, tsat_percent: None, doubts: vec![] },
+        iron: SummaryIron {
+            iron_review_band: computed.iron_review_band,
+            tsat_percent: None,
+            doubts: vec![],
+            monitoring: vec![],
+        },
         labs: vec![],
         tests: vec![],
         treatments: vec![],
         trimester: None,
         onset_hours_earlier: None,
         augmentation_features: None,
+        augmentation: None,
+        urges: None,
+        guideline_hints: vec![],
         more: vec![],
         not_known: vec![],
         open_questions: 0,
@@ -85,6 +106,22 @@ fn bare() -> ClinicalSummary {
         disclaimer: "Not a diagnosis.".into(),
         form_version: "1.0.0".into(),
         rule_set_version: "1".into(),
+    }
+}
+
+fn iron(name: &str, due_on: Option<jiff::civil::Date>, ferritin_since: bool, due: bool) -> SummaryIronMonitoring {
+    SummaryIronMonitoring { name: name.into(), due_on: due_on.map(types::Date), ferritin_since, due }
+}
+
+fn before(changes: &[&str], plan: Option<&str>, recheck: bool) -> SummaryPrevious {
+    SummaryPrevious {
+        intake_id: IntakeId(uuid::Uuid::nil()),
+        authored_at: at("2026-01-01T14:00:00Z"),
+        irls_total: Some(30),
+        severity_0_10: None,
+        plan_note: plan.map(str::to_owned),
+        recheck_on: recheck.then(|| types::Date(jiff::civil::date(2026, 5, 1))),
+        changes: changes.iter().map(|change| (*change).to_owned()).collect(),
     }
 }
 
@@ -119,16 +156,22 @@ fn full() -> ClinicalSummary {
         lab("ferritin", json!({"comparator": "<", "collected_on": "2026-05-12", "source": "lab_report"})),
         lab("ferritin", json!({"collected_on": "2026-06-03", "source": "patient_reported"})),
         lab("ferritin", json!({})),
+        json!({"test": "tsat", "value": 50, "unit": "%"}),
+        json!({"test": "hemoglobin", "value": 12, "unit": "g/dL"}),
+        json!({"test": "iron", "value": 60, "unit": "ug/dL", "collected_on": "2024-05-12", "source": "lab_report"}),
+        json!({"test": "tibc", "value": 353, "unit": "ug/dL", "collected_on": "2024-05-12"}),
     ];
     all_labs.extend((1..=6).map(|month| lab("ferritin", json!({"collected_on": format!("2025-0{month}")}))));
     let mut medicines = vec![
         json!({"name": "pramipexole", "class": "dopaminergic", "dose": 0.5, "unit": "mg", "started_on": "2021-02", "status": "current",
             "for_rls": "yes", "response": "partial", "side_effects": ["nausea", "compulsive_behavior"]}),
-        json!({"name": "something", "status": "stopped", "stopped_on": "2020", "for_rls": "no"}),
+        json!({"name": "something", "status": "stopped", "stopped_on": "2020", "for_rls": "no", "stop_reason": "It did not help."}),
+        json!({"name": "diphenhydramine", "status": "current"}),
     ];
     medicines.extend((0..12).map(|number| json!({"name": format!("medicine {number}")})));
     let given = answers(&json!({
         "labs": all_labs, "medications_status": "listed", "medications": medicines,
+        "augmentation": {"earlier_onset": "yes", "dose_increase_worsened": "no"}, "impulse_control": {"shopping": "yes"},
         "venous": {"diagnostic_tests": [
             {"test": "venous_duplex", "date": "2026-02", "result_source": "clinician", "result": "Reflux of the left great saphenous vein."},
             {},
@@ -139,15 +182,27 @@ fn full() -> ClinicalSummary {
         "",
         &adult(),
     );
-    let mut labs = labs(&given, &[entered.expect("a result")], jiff::civil::date(2026, 6, 4));
-    // The one without a day is the last, which the page leaves out.
-    labs.rotate_right(1);
+    let facts = Context { entered_labs: vec![entered.expect("a result")], ..adult() };
+    let labs = labs(&given, &facts, Some(jiff::civil::date(2026, 1, 1)));
+    let mut treatments = treatments(&given, None);
+    treatments[0].change = Some(TreatmentChange::Stopped);
     ClinicalSummary {
         heading: Some("Amended".into()),
         patient: SummaryPatient { interpreter_needed: true, ..bare().patient },
         submitted_at: Some(at("2026-03-03T14:00:00Z")),
+        safety: SummarySafety {
+            allergies: vec![
+                SummaryAllergy { substance: "iron dextran".into(), reaction: Some("hives".into()) },
+                SummaryAllergy { substance: "latex".into(), reaction: None },
+            ],
+            reported: vec!["Deep vein thrombosis (2011, right)".into(), "Sleep apnea".into()],
+            denied: vec!["Anticoagulant".into()],
+            not_known: vec!["Chronic lung disease".into()],
+        },
+        previous: Some(before(&["started gabapentin 600 mg"], Some("Iron."), true)),
         flags: vec![
             flag(None, None),
+            flag(None, Some(at("2026-03-04T15:00:00Z"))),
             flag(Some(at("2026-03-04T14:00:00Z")), None),
             flag(Some(at("2026-03-04T14:00:00Z")), Some(at("2026-03-04T15:00:00Z"))),
         ],
@@ -156,7 +211,11 @@ fn full() -> ClinicalSummary {
             irls_total: Some(26),
             irls_band: Some(IrlsBand::Severe),
             severity_0_10: Some(7),
+            days_per_week_untreated: Some(6.0),
+            days_per_week_treated: Some(2.5),
+            ess_total: Some(11),
             ess_above_10: Some(true),
+            isi_total: Some(19),
             isi_band: Some(IsiBand::UpTo21),
             ..bare().severity
         },
@@ -164,15 +223,24 @@ fn full() -> ClinicalSummary {
         iron: SummaryIron {
             tsat_percent: Some(17.0),
             doubts: vec![IronDoubt::NotIronFree, IronDoubt::Inflammation],
+            monitoring: vec![
+                iron("Injectafer", Some(jiff::civil::date(2026, 5, 1)), true, false),
+                iron("ferrous sulfate", Some(jiff::civil::date(2026, 5, 1)), false, true),
+                iron("Feraheme", Some(jiff::civil::date(2026, 8, 1)), false, false),
+                iron("iron", None, false, false),
+            ],
             ..bare().iron
         },
         labs,
         tests: given.venous.diagnostic_tests.iter().flatten().map(test).collect(),
-        treatments: treatments(&given),
+        treatments,
         trimester: Some(3),
         onset_hours_earlier: Some(5.5),
         augmentation_features: Some(AugmentationFeatures { yes: 1, no: 2, unknown: 3 }),
-        more: vec![section(&["Yes", "No"])],
+        augmentation: augmentation(&given),
+        urges: urges(&given),
+        guideline_hints: hints(&given, &compute(&given, &adult()), &adult()),
+        more: vec![section(&["Yes", "No"]), section(&["Yes"])],
         not_known: vec![section(&["I don't know", "Not asked"]), section(&["I don't know"])],
         open_questions: 1,
         review: Some(review(&json!({
@@ -189,7 +257,16 @@ fn mixed() -> ClinicalSummary {
     ClinicalSummary {
         submitted_at: Some(bare().authored_at),
         irlssg_criteria_met: Some(false),
-        severity: SummarySeverity { irls_total: Some(0), ess_above_10: Some(false), ..bare().severity },
+        severity: SummarySeverity {
+            irls_total: Some(0),
+            ess_total: Some(3),
+            ess_above_10: Some(false),
+            days_per_week_untreated: Some(1.0),
+            ..bare().severity
+        },
+        previous: Some(before(&[], Some("Wait."), false)),
+        labs: vec![],
+        onset_hours_earlier: None,
         open_questions: 2,
         review: Some(review(&json!({"mimic_review": "not_reviewed"}))),
         reviewed_at: Some(at("2026-03-05T14:00:00Z")),
@@ -218,7 +295,15 @@ fn with_frame<T>(work: impl Fn(&Frame<'_>) -> T) -> T {
 fn every_branch_of_the_page_for_practitioners_renders() {
     let mut branches = Branches::default();
     let template = branches.mark(CLINICAL.0, CLINICAL.1);
-    for summary in [bare(), full(), mixed()] {
+    let minimal = SummaryPrevious { plan_note: None, ..before(&[], None, false) };
+    let treated = SummarySeverity {
+        severity_0_10: Some(4),
+        days_per_week_treated: Some(2.0),
+        isi_total: Some(5),
+        ..bare().severity
+    };
+    let alone = ClinicalSummary { previous: Some(minimal), severity: treated, ..bare() };
+    for summary in [bare(), full(), mixed(), alone] {
         branches.rendered(&with_frame(|frame| render((CLINICAL.0, &template), &summary, frame).expect("a page")));
     }
     branches.assert_all_rendered();
@@ -248,9 +333,16 @@ fn the_page_for_practitioners_names_reasons_medicines_and_denied_answers_in_shor
     let page = with_frame(|frame| clinical_page(&summary, frame).expect("a page"));
     for part in [
         "(Sleep apnea, Percocet 5&#x2f;325)",
-        "Laboratory values, Diabetes: Type 2, RLS in a blood relative",
+        "family history: Laboratory values, Diabetes: Type 2, RLS in a blood relative",
+        "ferritin was due on May 1, 2026",
         "Time of onset: 20:30 · Yes: Leg cramps · No: Arthritis, Muscle pain",
         "medicine 10 <strong>(not recognised: check)</strong>, medicine 11 <strong>(not recognised: check)</strong>.",
+        "yes: Earlier onset · no: Worse with a higher dose · not known: Stronger symptoms, Spread to other parts of the body, Sooner at rest",
+        "yes: Shopping, urges as a side effect of pramipexole · not known: Gambling, Eating, Sexual urges, Hobbies or punding, Sleep attacks",
+        "It did not help.",
+        "Suggests against the standard use of pramipexole (conditional, moderate certainty, taken now)",
+        "can aggravate RLS",
+        "<span class=\"mark\">stopped</span>",
     ] {
         assert!(page.contains(part), "{part} in {page}");
     }
@@ -272,9 +364,13 @@ fn the_page_for_practitioners_has_the_day_of_ages_and_whole_results() {
     let result = "The report. ".repeat(150);
     summary.tests[0].result = Some(result.clone());
     let page = with_frame(|frame| clinical_page(&summary, frame).expect("a page"));
-    for part in
-        ["answered Mar 2, 2026, 9:00 AM", "ages as of 2026-06-04", "58 years", "<td>23 days</td>", result.as_str()]
-    {
+    for part in [
+        "answered Mar 2, 2026, 9:00 AM",
+        "ages as of Jun 4, 2026",
+        "58 years",
+        "Jun 3, 2026, 1 day ago",
+        result.as_str(),
+    ] {
         assert!(page.contains(part), "{part} in {page}");
     }
 }
