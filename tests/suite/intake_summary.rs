@@ -91,7 +91,7 @@ both! {
         app.clock.advance(SignedDuration::from_hours(24 * 100));
         assert_eq!(ages().await, (json!("2026-09-18"), json!(59), json!(129)));
         let page = doctor.get_with(&path, &[("Accept", "text/html")]).await;
-        for part in ["59 years", "ages as of 2026-09-18", "<td>129 days</td>", "answered Jun 10, 2026"] {
+        for part in ["59 years", "ages as of Sep 18, 2026", "May 12, 2026, 4 months ago", "answered Jun 10, 2026"] {
             assert!(page.expect(200).text.contains(part), "{part} in {}", page.text);
         }
     }
@@ -104,9 +104,112 @@ both! {
         assert!(form.body["title"]["en"].is_string() && form.body["title"]["es"].is_string());
         let schema = jsonschema::draft202012::new(&form.body["json_schema"]).expect("a schema");
         assert!(schema.is_valid(&example()) && !schema.is_valid(&json!({"nonsense": 1})));
+        let scale = form.body["sections"].as_array().expect("sections").iter().find(|section| section["id"] == "irls").expect("there");
+        assert_eq!(scale["clinician_only"], true, "patients are not asked about the licensed scale without it");
         let spanish = anon.get("/v1/intake-forms/rls-history?language=es-MX").await;
         assert!(spanish.expect(200).body["title"]["en"].is_null() && spanish.body["title"]["es"].is_string());
         anon.get("/v1/intake-forms/rls-history?language=!").await.invalid("?language", "invalid_language");
         anon.get("/v1/intake-forms/other").await.problem(404, "not_found");
+    }
+
+    async fn the_summary_opens_with_who_it_is_and_what_to_check_and_says_what_changed(app: App) {
+        let app = june(app);
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        let mut first = example();
+        first["allergies"] = json!([{"substance": "iron dextran", "reaction": "hives"}]);
+        first["venous"]["dvt_ever"] = "yes".into();
+        first["venous"]["dvt_date"] = "2011".into();
+        first["risk"]["sleep_apnea"] = "no".into();
+        let path = submitted(&doctor, &ann.patient_id, first.clone()).await;
+        let plan = json!({"mimic_review": "not_solely_explained", "plan_note": "Change to gabapentin.", "recheck_on": "2026-08-01"});
+        doctor.post(&format!("{path}/review"), plan).await.expect(200);
+        let summary = doctor.get(&format!("{path}/summary")).await;
+        assert_eq!(
+            summary.expect(200).string("/opening"),
+            "58-year-old woman, symptoms for about 17 years (since 2009). IRLS 26 of 40, severe. Takes for restless legs: pramipexole 0.5 mg nightly."
+        );
+        assert_eq!(summary.body["safety"]["allergies"][0]["substance"], "iron dextran");
+        assert_eq!(summary.body["safety"]["reported"], json!(["Deep vein thrombosis (2011)"]));
+        assert_eq!(summary.body["safety"]["denied"], json!(["Pregnancy", "Sleep apnea", "Drowsy driving"]));
+        assert!(summary.body["safety"]["not_known"].as_array().expect("a list").contains(&json!("Anticoagulant")), "missing is not no");
+        assert_eq!(summary.body["previous"], Value::Null);
+        assert_eq!(summary.body["urges"]["yes"], json!(["Shopping", "urges as a side effect of pramipexole"]));
+        assert_eq!(summary.body["augmentation"]["unknown"], json!(["Sooner at rest"]));
+        assert_eq!((summary.body["labs"][0]["level"].clone(), summary.body["labs"][0]["age"].clone()), (json!("low"), json!("4 weeks")));
+
+        app.clock.advance(SignedDuration::from_hours(24 * 60));
+        let mut second = first;
+        second["irls"] = json!({"items": [1, 1, 1, 2, 1, 1, 2, 1, 1, 1]});
+        second["risk"]["sleep_apnea"] = "yes".into();
+        second["medications"][0]["status"] = "stopped".into();
+        second["medications"][0]["stop_reason"] = "It came earlier every day.".into();
+        second["medications"].as_array_mut().expect("a list").push(json!(
+            {"name": "gabapentin", "dose": 600, "unit": "mg", "started_on": "2026-07", "status": "current", "for_rls": "yes"}));
+        let path = submitted(&doctor, &ann.patient_id, second).await + "/summary";
+        let summary = doctor.get(&path).await;
+        let opening = summary.expect(200).string("/opening");
+        assert!(opening.contains("IRLS 12 of 40, moderate; 14 lower than 26 on Jun 10, 2026. Takes for restless legs: gabapentin 600 mg."), "{opening}");
+        assert_eq!(
+            summary.body["previous"]["changes"],
+            json!(["started gabapentin 600 mg", "stopped pramipexole (It came earlier every day.)", "new: Sleep apnea"])
+        );
+        assert_eq!(summary.body["previous"]["plan_note"], "Change to gabapentin.");
+        let page = doctor.get_with(&path, &[("Accept", "text/html")]).await;
+        for part in ["It came earlier every day.", "Plan then", "Recheck on Aug 1, 2026", "<span class=\"mark\">started</span>", "iron dextran"] {
+            assert!(page.expect(200).text.contains(part), "{part} in {}", page.text);
+        }
+        assert!(!page.text.contains("/wk") && !page.text.contains("mm[Hg]") && !page.text.contains(" d/"), "no machine units");
+    }
+
+    async fn hints_of_the_guideline_are_for_practitioners_only(app: App) {
+        let app = june(app);
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        let path = submitted(&doctor, &ann.patient_id, example()).await + "/summary";
+        let summary = doctor.get(&path).await;
+        let hints = summary.expect(200).body["guideline_hints"].as_array().expect("hints").clone();
+        let pramipexole = hints.iter().find(|hint| hint["id"] == "aasm_2025_pramipexole").expect("a hint");
+        assert_eq!(pramipexole["text"], "The guideline suggests against the standard use of pramipexole.");
+        let graded = (pramipexole["strength"].clone(), pramipexole["certainty"].clone(), pramipexole["reason"].clone());
+        assert_eq!(graded, (json!("conditional"), json!("moderate"), json!("taken_now")));
+        assert!(pramipexole["url"].as_str().is_some_and(|url| url.contains("jcsm.11390")));
+        let page = doctor.get_with(&path, &[("Accept", "text/html")]).await;
+        assert!(page.expect(200).text.contains("Suggests against the standard use of pramipexole (conditional, moderate certainty, taken now)"));
+        for accept in ["application/json", "text/html"] {
+            let shown = ann.get_with(&path, &[("Accept", accept)]).await;
+            assert!(!shown.expect(200).text.to_lowercase().contains("guideline"), "{}", shown.text);
+        }
+        app.desk().await.get(&path).await.problem(403, "role_forbidden");
+    }
+
+    async fn a_setting_switches_the_hints_of_the_guideline_off(app: App) {
+        let app = app.restart(&["--guideline-hints", "false"]);
+        app.clock.advance(SignedDuration::from_hours(24 * 100));
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        let path = submitted(&doctor, &ann.patient_id, example()).await + "/summary";
+        assert_eq!(doctor.get(&path).await.expect(200).body["guideline_hints"], json!([]));
+        assert!(!doctor.get_with(&path, &[("Accept", "text/html")]).await.expect(200).text.contains("no orders"));
+    }
+
+    async fn a_patient_reads_the_main_points_in_the_language_asked_for(app: App) {
+        let app = june(app);
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        let path = submitted(&doctor, &ann.patient_id, example()).await + "/summary";
+        let english = ann.get(&path).await;
+        assert_eq!(english.expect(200).string("/language"), "en");
+        let spanish = ann.get(&format!("{path}?language=es-MX")).await;
+        assert_eq!(spanish.expect(200).string("/language"), "es");
+        let page = ann.get_with(&format!("{path}?language=es"), &[("Accept", "text/html")]).await;
+        for part in ["Lo que nos contó", "Medicinas", "pramipexole 0.5 mg nightly", "Días a la semana sin tratamiento"] {
+            assert!(page.expect(200).text.contains(part), "{part} in {}", page.text);
+        }
+        // The questionnaire is not repeated, and the metadata of the scale is not shown.
+        for part in ["¿", "clinician_administered", "2.2", "safety"] {
+            assert!(!page.text.contains(part) && !spanish.text.contains(part), "{part} in {}", page.text);
+        }
+        ann.get(&format!("{path}?language=!")).await.invalid("?language", "invalid_language");
+        let picture = |language: &str| format!("/v1/patients/{}/rls-timeline{language}", ann.patient_id);
+        let svg = [("Accept", "image/svg+xml")];
+        assert!(ann.get_with(&picture("?language=es"), &svg).await.expect(200).text.contains("Ferritina"));
+        assert!(ann.get_with(&picture(""), &svg).await.expect(200).text.contains("Ferritin ("));
     }
 }

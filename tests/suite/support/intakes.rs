@@ -13,10 +13,11 @@ pub fn example() -> Value {
     example["answers"].clone()
 }
 
-/// The same answers without the licensed scale, which patients cannot give.
+/// The same answers as a patient gives them without the licensed scale: with the 0 to 10 severity.
 pub fn patients_example() -> Value {
     let mut answers = example();
     answers.as_object_mut().expect("an object").remove("irls");
+    answers["symptoms"]["severity_0_10"] = 7.into();
     answers
 }
 
