@@ -122,6 +122,16 @@ fn list<T: Answer>(name: &'static str, ask: Question, meaning: &'static str) -> 
     ask.field::<T>("", name, &[meaning])
 }
 
+/// The texts under the titles of sections about medicines name examples, because few patients know the classes.
+const ABOUT_AUGMENTATION: [&str; 2] = [
+    "If you take or took a dopamine medicine, such as pramipexole (Mirapex), ropinirole (Requip), rotigotine (Neupro) or levodopa (Sinemet), or an opioid, such as tramadol or oxycodone.",
+    "Si toma o tomó una medicina dopaminérgica, como pramipexol (Mirapex), ropinirol (Requip), rotigotina (Neupro) o levodopa (Sinemet), o un opioide, como tramadol u oxicodona.",
+];
+const ABOUT_URGES: [&str; 2] = [
+    "These can come with dopamine medicines, such as pramipexole, ropinirole, rotigotine or levodopa, and are not your fault.",
+    "Pueden aparecer con las medicinas dopaminérgicas, como pramipexol, ropinirol, rotigotina o levodopa, y no son culpa suya.",
+];
+
 /// Returns the sections of the form in order. Urgent questions come first.
 pub fn sections() -> Vec<Section> {
     vec![
@@ -213,18 +223,12 @@ pub fn sections() -> Vec<Section> {
         section::<Augmentation>(
             "augmentation",
             ["Since you took a medicine for restless legs", "Desde que tomó una medicina para las piernas inquietas"],
-            Some([
-                "If you take or took a dopamine medicine, such as pramipexole (Mirapex), ropinirole (Requip), rotigotine (Neupro) or levodopa (Sinemet), or an opioid, such as tramadol or oxycodone.",
-                "Si toma o tomó una medicina dopaminérgica, como pramipexol (Mirapex), ropinirol (Requip), rotigotina (Neupro) o levodopa (Sinemet), o un opioide, como tramadol u oxicodona.",
-            ]),
+            Some(ABOUT_AUGMENTATION),
         ),
         section::<ImpulseControl>(
             "impulse_control",
             ["Urges that are new or stronger", "Impulsos nuevos o más fuertes"],
-            Some([
-                "These can come with dopamine medicines, such as pramipexole, ropinirole, rotigotine or levodopa, and are not your fault.",
-                "Pueden aparecer con las medicinas dopaminérgicas, como pramipexol, ropinirol, rotigotina o levodopa, y no son culpa suya.",
-            ]),
+            Some(ABOUT_URGES),
         ),
         section::<Sleep>("sleep", ["Sleep", "Sueño"], None),
     ]

@@ -57,7 +57,7 @@ impl Walk<'_> {
             None if number && status == Some(NOT_ASKED) => self.not_asked(field, place),
             None if number && status.is_some() => {}
             None if is_required(field, self.context, self.root) && applies => {
-                self.missing(field, place, entry.is_some())
+                self.missing(field, place, entry.is_some());
             }
             None => {}
         }

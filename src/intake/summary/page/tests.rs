@@ -130,6 +130,7 @@ fn review(review: &Value) -> Review {
 }
 
 /// A summary that has everything, of what comes in lists with and without what may be missing.
+#[allow(clippy::too_many_lines, reason = "one summary with every part")]
 fn full() -> ClinicalSummary {
     let flag = |withdrawn_at: Option<Timestamp>, acknowledged_at: Option<Timestamp>| SummaryFlag {
         id: IntakeFlagId(uuid::Uuid::nil()),
