@@ -94,6 +94,10 @@ pub enum Action {
     IntakeFlagRead,
     /// Acknowledge a flag.
     IntakeFlagAcknowledge,
+    /// Read when a patient is asked how they are.
+    FollowUpRead,
+    /// Schedule and cancel follow-ups, and list those of all patients.
+    FollowUpManage,
     /// Read clinical data: summaries, the timeline, laboratory results.
     ClinicalRead,
     /// Enter a laboratory result, correct it, mark it as entered in error.
@@ -151,6 +155,8 @@ impl Action {
             Self::IntakeVoid                 => [No,   No,   Any,  No],
             Self::IntakeFlagRead             => [No,   Any,  Any,  Any],
             Self::IntakeFlagAcknowledge      => [No,   No,   Any,  No],
+            Self::FollowUpRead               => [Own,  Any,  Any,  Any],
+            Self::FollowUpManage             => [No,   Any,  Any,  Any],
             Self::ClinicalRead               => [Own,  No,   Any,  No],
             Self::LabResultWrite             => [No,   Any,  Any,  Any],
             Self::LabResultHistoryRead       => [No,   No,   Any,  No],

@@ -90,6 +90,10 @@ ids! {
     IntakeVersionId;
     /// A flag: something in an intake that staff must look at.
     IntakeFlagId;
+    /// A follow-up after a visit or a change of treatment.
+    FollowUpId;
+    /// A link to a follow-up in a mail.
+    FollowUpLinkId;
     /// A laboratory result (FHIR `Observation`).
     LabResultId;
     /// A version of a laboratory result that a correction replaced.

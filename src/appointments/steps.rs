@@ -20,6 +20,7 @@ use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::AppointmentId;
 use crate::intake::flag_ownership;
+use crate::intake::follow_up::planning as follow_up;
 use crate::patients::{self, access, care};
 use crate::scheduling::slots::locking;
 use crate::scheduling::slots::releasing::release;
@@ -110,6 +111,15 @@ pub fn advance(
     let appointment = store::update(tx, change, Appointment { status, sequence, ..before })?;
     let after = AppointmentDetails { appointment, ..found };
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
+    let visit = &after.appointment;
+    match step {
+        AppointmentStep::Complete => {
+            let seen_on = visit.starts_at.in_zone(&after.location.zone()?).date();
+            follow_up::visit_completed(tx, visit.patient_id, visit.id, seen_on)?;
+        }
+        AppointmentStep::Undo => follow_up::visit_undone(tx, visit.patient_id, visit.id)?,
+        _ => {}
+    }
     if is_cancelled {
         let accounts = access::of_patient(tx.conn, after.patient.id)?;
         notification::send(tx, Notification::Cancelled { by_patient: !tx.actor.is_staff() }, &after, accounts)?;

@@ -1,5 +1,6 @@
 //! The settings: read from flags, the environment or `.env`, and checked once at the start.
 
+pub mod follow_up;
 pub mod network;
 pub mod retention;
 mod secrets;
@@ -11,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
+use self::follow_up::FollowUpWeeks;
 use self::network::{Origin, Proxies, ProxyHeader, RateLimits};
 use crate::clock::Entropy;
 use crate::db::{Target, damage};
@@ -124,8 +126,8 @@ pub struct Settings {
 
     /// The URL of the clinic's own web client, if it has one.
     ///
-    /// Links in mails then lead to its paths `/verify-email`, `/set-password`, `/accept-invitation`, `/appointment` and
-    /// `/forms`.
+    /// Links in mails then lead to its paths `/verify-email`, `/set-password`, `/accept-invitation`, `/appointment`,
+    /// `/follow-up` and `/forms`.
     #[arg(long, env, global = true)]
     pub patient_app_url: Option<url::Url>,
 
@@ -198,6 +200,22 @@ pub struct Settings {
     /// Weeks after the start of iron treatment within which a ferritin result is due (1 to 104).
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=104))]
     pub iron_monitoring_weeks: u8,
+
+    /// Weeks after a visit or a change of treatment at which the patient is asked how they are, or `off`.
+    ///
+    /// Only patients with a submitted history are asked, one mail each time. Another completed visit begins anew.
+    #[arg(long, env, global = true, default_value = FollowUpWeeks::DEFAULT)]
+    pub follow_up_weeks: FollowUpWeeks,
+
+    /// Weeks after which the patient is asked again and again after the last of `FOLLOW_UP_WEEKS` (0 to 520; 0: not).
+    ///
+    /// A patient who misses two in a row is asked again only after the next visit or change of treatment.
+    #[arg(long, env, global = true, default_value_t = 26, value_parser = clap::value_parser!(u16).range(0..=520))]
+    pub follow_up_repeat_weeks: u16,
+
+    /// Days for which the link in that mail works (1 to 60).
+    #[arg(long, env, global = true, default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..=60))]
+    pub follow_up_answer_days: u16,
 
     /// Leave the question about self-harm to the clinician instead of the form.
     ///

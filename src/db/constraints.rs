@@ -45,6 +45,8 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("intakes.patient_id, intakes.form"),
         error: || Error::conflict("draft_exists", "The patient has an open draft of this form."),
     },
+    // Two transactions scheduled a follow-up at the same time. The later one runs again and replaces the other's.
+    Meaning { name: "follow_ups_open", sqlite_columns: Some("follow_ups.patient_id"), error: || Error::Retry },
     // A random code was drawn twice. The transaction runs again and draws a new one.
     Meaning {
         name: "appointments_confirmation_code",

@@ -585,6 +585,42 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    follow_ups (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        status -> Text,
+        reason -> Text,
+        due_on -> types::Day,
+        counts_from -> types::Day,
+        appointment_id -> Nullable<types::Uid>,
+        asked_at -> Nullable<types::Instant>,
+        answer_by -> Nullable<types::Instant>,
+        intake_id -> Nullable<types::Uid>,
+        version -> Integer,
+        created_by -> types::Uid,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    follow_up_links (id) {
+        id -> types::Uid,
+        follow_up_id -> types::Uid,
+        user_id -> Nullable<types::Uid>,
+        is_patient -> Bool,
+        token_hash -> Binary,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     lab_results (id) {
         id -> types::Uid,
         patient_id -> types::Uid,
@@ -788,6 +824,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     intake_flags,
     lab_results,
     lab_result_versions,
+    follow_ups,
+    follow_up_links,
 );
 
 diesel::joinable!(sessions -> users (user_id));

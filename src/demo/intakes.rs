@@ -3,17 +3,21 @@
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use rls::FormName;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, Role};
 use crate::audit_context::AuditContext;
 use crate::clock::Clock;
 use crate::context::Tx;
-use crate::db::Conn;
+use crate::db::{Conn, types};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::IfMatch;
 use crate::ids::{IntakeId, PatientId, PractitionerId, SessionId, UserId};
+use crate::intake::follow_up::FollowUpReason;
+use crate::intake::follow_up::planning::{self, NewFollowUp};
+use crate::intake::place_of_care::PlaceOfCare;
 use crate::intake::{drafts, labs, review as reviews, submission};
 use crate::patients::store as records;
 
@@ -98,6 +102,19 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
     }
     submit(tx, &lately, &doctor(), *ann, &after_treatment(env))?;
 
+    // Follow-ups after the change of treatment: first a side effect, then better.
+    for (days, severity, change, effects) in [(182, 6, "same", json!(["sedation"])), (154, 3, "better", json!([]))] {
+        let has_effects = if effects == json!([]) { "no" } else { "yes" };
+        let mut given = json!({
+            "symptoms": {"severity_0_10": severity, "days_per_week_treated": 2, "usual_onset_time": "21:00"},
+            "follow_up": {"change": change, "augmentation": "no", "urges": "no", "has_side_effects": has_effects},
+        });
+        if has_effects == "yes" {
+            given["follow_up"]["side_effects"] = effects;
+        }
+        answer(tx, &past(env, days), &doctor(), *ann, FormName::FollowUp, &given)?;
+    }
+
     // Varicose veins and an urgent ulcer; kidney disease; not all features of restless legs.
     submit(tx, &past(env, 1), &doctor(), *bernard, &veins_and_kidneys(env))?;
 
@@ -117,7 +134,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
     // An unfinished draft with an open question.
     let (then, desk) = (past(env, 2), staff.desk());
     let tx_of_desk = &mut Tx::new(tx, &then, &desk, &desk.audit);
-    let draft = drafts::insert(tx_of_desk, *soren, None)?.intake.id;
+    let draft = drafts::insert(tx_of_desk, *soren, FormName::History, None)?.intake.id;
     let answers = json!({
         "safety": {"chest_pain_breathlessness": "no", "sudden_cold_pale_leg": "no", "acute_unilateral_leg_symptoms": "unknown"},
         "symptoms": {"urge_to_move_legs": "yes", "worse_at_rest": "yes"},
@@ -126,6 +143,20 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
 
     // Young, low iron, mild and rare symptoms.
     submit(tx, &past(env, 12), &doctor(), *priya, &intermittent(env))?;
+
+    // Worse since, by telephone.
+    let worse = json!({
+        "symptoms": {"severity_0_10": 6, "days_per_week_treated": 3, "usual_onset_time": "19:30"},
+        "follow_up": {"change": "worse", "augmentation": "yes", "urges": "no", "has_side_effects": "no"},
+    });
+    answer(tx, &past(env, 2), &staff.desk(), *priya, FormName::FollowUp, &worse)?;
+
+    // Is asked today.
+    let desk = staff.desk();
+    let tx_of_desk = &mut Tx::new(tx, env, &desk, &desk.audit);
+    let today = PlaceOfCare::load(tx_of_desk, *zoe)?.day(tx_of_desk.now)?;
+    let due = NewFollowUp { reason: FollowUpReason::Other, due_on: Some(types::Date(today)) };
+    planning::insert_new(tx_of_desk, *zoe, due)?;
 
     // Recorded at the desk by telephone. Most questions were not asked.
     let brief = json!({
@@ -138,8 +169,19 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
 }
 
 fn submit(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId, answers: &Value) -> Result<IntakeId> {
+    answer(conn, env, actor, patient, FormName::History, answers)
+}
+
+fn answer(
+    conn: &mut Conn,
+    env: &Env,
+    actor: &Actor,
+    patient: PatientId,
+    form: FormName,
+    answers: &Value,
+) -> Result<IntakeId> {
     let tx = &mut Tx::new(conn, env, actor, &actor.audit);
-    let id = drafts::insert(tx, patient, None)?.intake.id;
+    let id = drafts::insert(tx, patient, form, None)?.intake.id;
     drafts::update(tx, id, &IfMatch::any(), answers)?;
     submission::complete(tx, id, &IfMatch::any())?;
     Ok(id)

@@ -65,7 +65,7 @@ pub async fn amend(
                 status: IntakeStatus::Amended,
                 answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
                 computed: Some(seal_computed(tx.env, id, &computed)?),
-                form_version: rls::FORM_VERSION.to_owned(),
+                form_version: before.reading.facts.form.version().to_owned(),
                 authored_at: tx.now,
                 review: None,
                 reviewed_at: None,

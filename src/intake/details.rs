@@ -24,7 +24,7 @@ impl IntakeDetails {
     /// Those of [`store::find`].
     pub fn load(tx: &mut Tx, id: IntakeId) -> Result<Self> {
         let (intake, patient) = store::find(tx, id)?;
-        let reading = ReadingContext::load(tx, &patient)?.with_results(tx, patient.id)?;
+        let reading = ReadingContext::of(tx, &patient, &intake)?;
         Ok(Self { intake, patient, reading })
     }
 
@@ -34,7 +34,7 @@ impl IntakeDetails {
     /// Those of [`lock_for_change`].
     pub fn lock(tx: &mut Tx, id: IntakeId, stage: IntakeStage, if_match: &IfMatch) -> Result<Self> {
         let (intake, patient) = lock_for_change(tx, id, stage, if_match)?;
-        let reading = ReadingContext::load(tx, &patient)?.with_results(tx, patient.id)?;
+        let reading = ReadingContext::of(tx, &patient, &intake)?;
         Ok(Self { intake, patient, reading })
     }
 }

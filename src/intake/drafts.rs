@@ -1,7 +1,7 @@
 //! Drafts: beginning one, saving parts of its answers, discarding it.
 
 use actix_web::{HttpResponse, delete, patch, post};
-use rls::RedactedJson;
+use rls::{FormName, RedactedJson};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -28,21 +28,32 @@ use crate::patients::{care, store as records};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"form": "rls-history"}))]
 pub struct NewIntake {
-    /// The name of the form: `rls-history`.
-    #[schema(pattern = "^rls-history$", examples("rls-history"))]
+    /// The name of the form: `rls-history`, or `rls-follow-up` after a visit.
+    #[schema(pattern = "^(rls-history|rls-follow-up)$", examples("rls-history"))]
     pub form: String,
-    /// A submitted intake of the same patient, from which history and medicines are copied. Safety questions, symptoms and
-    /// severity are never copied. Patients and practitioners only.
+    /// A submitted history of the same patient, from which history and medicines are copied. Safety questions, symptoms and
+    /// severity are never copied. Patients and practitioners only. Not for a follow-up.
     #[serde(default)]
     pub copy_from: Option<IntakeId>,
 }
 
 impl NewIntake {
-    fn check(&self) -> Result<()> {
+    /// Checks the values and returns the form.
+    fn checked(&self) -> Result<FormName> {
         let mut check = Check::new();
-        let detail = format!("must be \"{}\"", rls::FORM);
-        check.require(self.form == rls::FORM, "/form", "not_an_option", detail);
-        check.done()
+        let form = FormName::of(&self.form);
+        let names = FormName::ALL.map(FormName::as_str).join(", ");
+        check.require(form.is_some(), "/form", "not_an_option", format!("must be one of {names}"));
+        let form = form.unwrap_or_default();
+        let can_copy = form == FormName::History || self.copy_from.is_none();
+        check.require(
+            can_copy,
+            "/copy_from",
+            "wrong_value",
+            "must not be set for a follow-up, which asks everything again",
+        );
+        check.done()?;
+        Ok(form)
     }
 }
 
@@ -76,10 +87,10 @@ pub async fn create(
     new: NewIntake,
 ) -> Result<Versioned<IntakeView>> {
     context.require(Action::IntakeWrite)?;
-    new.check()?;
+    let form = new.checked()?;
     context
         .change_once(once.guarded(care::admit_repeat), move |tx| {
-            let begun = insert(tx, patient, new.copy_from)?;
+            let begun = insert(tx, patient, form, new.copy_from)?;
             tx.audit.note_object(begun.intake.id.0);
             IntakeView::versioned(tx, begun)
         })
@@ -90,15 +101,14 @@ pub async fn create(
 ///
 /// # Errors
 /// Those of [`create`].
-pub fn insert(tx: &mut Tx, patient: PatientId, copy_from: Option<IntakeId>) -> Result<IntakeDetails> {
+pub fn insert(tx: &mut Tx, patient: PatientId, name: FormName, copy_from: Option<IntakeId>) -> Result<IntakeDetails> {
     let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
     care::admit(tx.conn, tx.env, tx.actor, patient.id)?;
-    if let Some(open) = store::open_draft(tx.conn, patient.id, rls::FORM)? {
+    if let Some(open) = store::open_draft(tx.conn, patient.id, name.as_str())? {
         let members = Map::from_iter([("intake_id".to_owned(), Value::from(open.to_string()))]);
         let detail = "The patient has an open draft of this form. Continue or discard it.";
         return Err(Error::conflict_with("draft_exists", detail, members));
     }
-    let reading = ReadingContext::load(tx, &patient)?.with_results(tx, patient.id)?;
     let answers = match copy_from {
         None => Answers::new(),
         Some(earlier) => copied(tx, patient.id, earlier)?,
@@ -107,8 +117,8 @@ pub fn insert(tx: &mut Tx, patient: PatientId, copy_from: Option<IntakeId>) -> R
     let intake = Intake {
         id,
         patient_id: patient.id,
-        form: rls::FORM.to_owned(),
-        form_version: rls::FORM_VERSION.to_owned(),
+        form: name.as_str().to_owned(),
+        form_version: name.version().to_owned(),
         status: IntakeStatus::InProgress,
         answers: tx.env.sealer.seal(store::place("answers", id), &answers)?,
         computed: None,
@@ -126,6 +136,7 @@ pub fn insert(tx: &mut Tx, patient: PatientId, copy_from: Option<IntakeId>) -> R
         updated_at: now,
     };
     store::insert(tx.conn, &intake)?;
+    let reading = ReadingContext::of(tx, &patient, &intake)?;
     // Copied answers may raise flags, such as for two medicines that must not be combined.
     let computed = rls::compute(&from_value(&Value::Object(answers))?, &reading.facts);
     flags::follow_answers(tx, &intake, &computed.flags)?;
@@ -138,12 +149,12 @@ fn copied(tx: &mut Tx, patient: PatientId, earlier: IntakeId) -> Result<Answers>
     if matches!(tx.actor.role, Role::FrontDesk | Role::Admin) {
         return Err(Error::invalid("/copy_from", "forbidden_field", "only patients and practitioners may set this"));
     }
-    let unknown = || Error::invalid("/copy_from", "unknown_reference", "must be a submitted intake of this patient");
+    let unknown = || Error::invalid("/copy_from", "unknown_reference", "must be a submitted history of this patient");
     let (earlier, _) = match store::find(tx, earlier) {
         Err(Error::NotFound) => return Err(unknown()),
         found => found?,
     };
-    if earlier.patient_id != patient || !earlier.status.is_submitted() {
+    if earlier.patient_id != patient || !earlier.status.is_submitted() || earlier.form != rls::FORM {
         return Err(unknown());
     }
     to_map(&rls::copy_from(&from_value(&Value::Object(earlier.open_answers(tx.env)?))?))
@@ -180,7 +191,7 @@ pub fn update(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, patch: &Value) -> R
     let saved = Intake {
         answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
         // The current form checks a draft, whatever its version was when the draft was begun.
-        form_version: rls::FORM_VERSION.to_owned(),
+        form_version: before.reading.facts.form.version().to_owned(),
         authored_at: tx.now,
         updated_by: tx.actor.user_id,
         ..before.intake
@@ -197,7 +208,9 @@ pub fn update(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, patch: &Value) -> R
 pub(super) fn patched(env: &Env, before: &IntakeDetails, patch: &Value) -> Result<rls::Answers> {
     let old = Value::Object(before.intake.open_answers(env)?);
     rls::refuse_clinician_only(&old, patch, &before.reading.facts, "/answers")?;
-    Ok(rls::parse(&rls::apply_patch(&old, patch), "/answers")?)
+    let answers = rls::parse(&rls::apply_patch(&old, patch), "/answers")?;
+    before.reading.facts.form.refuse_other_answers(&answers, "/answers")?;
+    Ok(answers)
 }
 
 /// Discards a draft.
@@ -232,8 +245,8 @@ pub(super) fn delete_answers(conn: &mut Conn, env: &Env, now: Timestamp, draft: 
 
 /// Begin an intake
 ///
-/// Creates a draft. It is empty, or has the history and medicines of an earlier intake. A patient has at most one open draft of a
-/// form.
+/// Creates a draft of the history or the follow-up. It is empty, or has the history and medicines of an earlier history. A patient has
+/// at most one open draft of a form.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "create_intake",

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::details::IntakeDetails;
 use super::flag_worklist::IntakeFlagView;
+use super::follow_up::view::FollowUpView;
 use super::lab_versions::{self, LabResultVersionView};
 use super::labs::{LabResult, LabResultView};
 use super::model::IntakeStatus;
@@ -15,7 +16,7 @@ use super::reading_context::ReadingContext;
 use super::store::Intake;
 use super::versions::{self, IntakeVersionView};
 use super::view::IntakeView;
-use super::{flags, labs};
+use super::{flags, follow_up, labs};
 use crate::actor::Actor;
 use crate::context::Tx;
 use crate::db::schema::intakes;
@@ -68,6 +69,8 @@ pub struct Held {
     pub flags: Option<Vec<IntakeFlagView>>,
     /// The results that staff entered.
     pub lab_results: Vec<ExportedLabResult>,
+    /// The follow-ups, oldest first.
+    pub follow_ups: Vec<FollowUpView>,
 }
 
 /// Loads everything about a patient as `reader` may see it; a reader with the role of a practitioner sees everything. Intakes that
@@ -89,7 +92,7 @@ pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: b
         let is_hidden = hidden.contains(&id);
         let seen_by = if is_hidden { tx.actor } else { reader };
         let seen = &mut Tx { conn: &mut *tx.conn, env: tx.env, actor: seen_by, audit: tx.audit, now: tx.now };
-        let reading = ReadingContext::load(seen, patient)?.with_results(seen, patient.id)?;
+        let reading = ReadingContext::of(seen, patient, &intake)?;
         let details = IntakeDetails { intake, patient: patient.clone(), reading };
         let intake = IntakeView::new(seen, details, urgent.get(&id).copied().unwrap_or_default())?;
         let versions = (is_complete && !is_hidden).then(|| versions.remove(&id).unwrap_or_default());
@@ -102,7 +105,8 @@ pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: b
     } else {
         None
     };
-    Ok(Held { intakes, flags, lab_results: lab_results(tx, patient.id, is_complete)? })
+    let follow_ups = follow_up::store::of_patient(tx.conn, patient.id)?.into_iter().map(FollowUpView::from).collect();
+    Ok(Held { intakes, flags, lab_results: lab_results(tx, patient.id, is_complete)?, follow_ups })
 }
 
 /// Loads the results that staff entered. One that was entered in error may be that of another patient, so only staff get it.

@@ -96,7 +96,7 @@ pub(super) fn staff_text(rule: &str, urgency: FlagUrgency) -> Option<String> {
 /// A rule has one flag per intake. The flag is raised once, withdrawn when the answers no longer raise it, and opened again when
 /// they raise it again. A flag that opens belongs to the practitioner of the patient's next visit. The clinic gets one mail about
 /// each urgent flag.
-pub fn follow_answers(tx: &mut Tx, intake: &Intake, raised: &[rls::Flag]) -> Result<()> {
+pub fn follow_answers<P>(tx: &mut Tx<P>, intake: &Intake, raised: &[rls::Flag]) -> Result<()> {
     // No other transaction changes the owners of flags meanwhile.
     patients::store::lock_visits(tx.conn, intake.patient_id)?;
     let stored = of_intake(tx.conn, intake.id)?;
@@ -143,7 +143,7 @@ pub fn follow_answers(tx: &mut Tx, intake: &Intake, raised: &[rls::Flag]) -> Res
 }
 
 /// Returns the owner of a flag that opens again: the practitioner of the next visit, or else its own, as long as the visit stands.
-fn owner_of_reopened(tx: &mut Tx, flag: &Flag) -> Result<Option<Owner>> {
+fn owner_of_reopened<P>(tx: &mut Tx<P>, flag: &Flag) -> Result<Option<Owner>> {
     if let Some(next) = flag_ownership::next_owner(tx.conn, flag.patient_id, tx.now)? {
         return Ok(Some(next));
     }
@@ -177,7 +177,7 @@ fn next(flag: &Flag, raised: Option<FlagUrgency>, now: Timestamp) -> Option<Flag
 }
 
 /// Mails the clinic about an urgent flag, once. The mail names neither the patient nor the rule.
-fn announce(tx: &mut Tx, flag: &mut Flag) -> Result<()> {
+fn announce<P>(tx: &mut Tx<P>, flag: &mut Flag) -> Result<()> {
     let Some(email) = tx.env.config.settings.urgent_mail_to.clone() else { return Ok(()) };
     if !flag.urgency.is_urgent() || flag.mailed_at.is_some() || flag.withdrawn_at.is_some() {
         return Ok(());

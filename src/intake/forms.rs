@@ -1,8 +1,8 @@
 //! The forms with their questions, so that a client can show them without knowing the questions.
 
 use actix_web::{HttpResponse, get};
-use rls::Form;
 use rls::form::{FormSettings, Text};
+use rls::{Form, FormName};
 use serde::{Deserialize, Serialize};
 use text::Language;
 use utoipa::{IntoParams, ToSchema};
@@ -36,8 +36,11 @@ pub struct IntakeFormPage {
 }
 
 pub fn list() -> IntakeFormPage {
-    let Form { form, url, version, title, .. } = rls::form(None, FormSettings::default());
-    IntakeFormPage { items: vec![IntakeFormSummary { form, version, url, title }], next_cursor: None }
+    let summary = |name| {
+        let Form { form, url, version, title, .. } = rls::form(name, None, FormSettings::default());
+        IntakeFormSummary { form, version, url, title }
+    };
+    IntakeFormPage { items: FormName::ALL.map(summary).into(), next_cursor: None }
 }
 
 /// The language of a form.
@@ -51,11 +54,11 @@ pub struct FormLanguage {
     pub language: Option<String>,
 }
 
-/// Reads the RLS history form.
+/// Reads a form.
 ///
 /// # Errors
 /// A broken rule if the language is not a language tag.
-pub fn read_rls_history(context: &Context<Anonymous>, language: FormLanguage) -> Result<Form> {
+pub fn read(context: &Context<Anonymous>, name: FormName, language: FormLanguage) -> Result<Form> {
     let mut check = Check::new();
     let tag = language.language.as_deref().and_then(|tag| check.field("?language", text::language(tag)));
     check.done()?;
@@ -63,12 +66,12 @@ pub fn read_rls_history(context: &Context<Anonymous>, language: FormLanguage) ->
         text_pack: context.env.rls_text_pack.as_deref(),
         self_harm_in_clinician_part: context.env.config.settings.self_harm_by_clinician,
     };
-    Ok(rls::form(tag.as_deref().map(Language::of_tag), settings))
+    Ok(rls::form(name, tag.as_deref().map(Language::of_tag), settings))
 }
 
 /// List the forms
 ///
-/// Lists the forms that patients can fill in before a visit.
+/// Lists the forms that patients can fill in: the history before a visit, and the follow-up after it.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "list_intake_forms",
@@ -105,5 +108,33 @@ pub(super) async fn get_rls_history_form(
     context: Context<Anonymous>,
     Params(language): Params<FormLanguage>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&read_rls_history(&context, language)?))
+    Ok(response::ok(&read(&context, FormName::History, language)?))
+}
+
+/// Read the RLS follow-up form
+///
+/// A short form for the time after a visit or a change of treatment. Questions that the history asks too have the same `link_id`.
+#[utoipa::path(
+    tag = "intakes",
+    operation_id = "get_rls_follow_up_form",
+    params(FormLanguage),
+    responses((status = 200, description = "The form", body = Form, example = json!({
+        "form": "rls-follow-up", "url": "https://legwork.example/intake-forms/rls-follow-up", "version": "1.0.0",
+        "title": {"en": "How are your legs now?"}, "intro": {"en": "A few questions about the time since your last visit."},
+        "disclaimer": {"en": "It is not a diagnosis."},
+        "sections": [{"id": "follow_up", "title": {"en": "Since your last visit"}, "fields": [{
+            "link_id": "follow_up.has_side_effects", "label": {"en": "Does your treatment cause side effects?"},
+            "meaning": "Whether the treatment has side effects.", "type": "choice",
+            "options": [{"value": "yes", "label": {"en": "Yes"}}, {"value": "no", "label": {"en": "No"}}],
+            "required": true, "clinician_only": false, "clinician_only_for_minors": false, "in_past": false
+        }]}],
+        "review": {"id": "review", "title": {"en": "The clinician's review"}, "fields": []}, "json_schema": {}
+    }))),
+)]
+#[get("/v1/intake-forms/rls-follow-up")]
+pub(super) async fn get_rls_follow_up_form(
+    context: Context<Anonymous>,
+    Params(language): Params<FormLanguage>,
+) -> Result<HttpResponse> {
+    Ok(response::ok(&read(&context, FormName::FollowUp, language)?))
 }

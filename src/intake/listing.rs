@@ -110,6 +110,9 @@ pub struct IntakePage {
 pub struct PatientIntakeFilter {
     /// The status.
     pub status: Option<IntakeStatus>,
+    /// The name of the form.
+    #[param(max_length = 64, example = "rls-follow-up")]
+    pub form: Option<String>,
 }
 
 /// The filters of a list of intakes. All that are given must match.
@@ -118,6 +121,9 @@ pub struct PatientIntakeFilter {
 pub struct IntakeFilter {
     /// The status.
     pub status: Option<IntakeStatus>,
+    /// The name of the form.
+    #[param(max_length = 64, example = "rls-follow-up")]
+    pub form: Option<String>,
     /// Whether a practitioner has reviewed the current answers.
     pub reviewed: Option<bool>,
     /// The practitioner who has a care relationship with the patient through a visit: an upcoming one, or one within the last 12 months (the
@@ -132,6 +138,7 @@ pub struct IntakeFilter {
 struct Filter {
     patient_id: Option<PatientId>,
     status: Option<IntakeStatus>,
+    form: Option<String>,
     reviewed: Option<bool>,
     practitioner_id: Option<PractitionerId>,
     updated_since: Option<Timestamp>,
@@ -149,11 +156,11 @@ pub async fn list_of_patient(
 ) -> Result<IntakePage> {
     context.require(Action::IntakeRead)?;
     let wanted = params.of(LIST)?;
-    let status = filter.status;
+    let PatientIntakeFilter { status, form } = filter;
     context
         .read(move |tx| {
             let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
-            page(tx, &Filter { patient_id: Some(patient.id), status, ..Filter::default() }, &wanted)
+            page(tx, &Filter { patient_id: Some(patient.id), status, form, ..Filter::default() }, &wanted)
         })
         .await
 }
@@ -165,8 +172,8 @@ pub async fn list_of_patient(
 pub async fn list(context: &Context, filter: IntakeFilter, params: PageParams) -> Result<IntakePage> {
     context.require(Action::IntakeList)?;
     let wanted = params.of(LIST)?;
-    let IntakeFilter { status, reviewed, practitioner_id, updated_since } = filter;
-    let filter = Filter { patient_id: None, status, reviewed, practitioner_id, updated_since };
+    let IntakeFilter { status, form, reviewed, practitioner_id, updated_since } = filter;
+    let filter = Filter { patient_id: None, status, form, reviewed, practitioner_id, updated_since };
     let next_updated_since = next_pass(context.env.now(), updated_since, wanted.after.as_ref());
     context.read(move |tx| Ok(IntakePage { next_updated_since, ..page(tx, &filter, &wanted)? })).await
 }
@@ -182,6 +189,9 @@ fn page(tx: &mut Tx, filter: &Filter, wanted: &Page) -> Result<IntakePage> {
     }
     if let Some(status) = filter.status {
         query = query.filter(intakes::status.eq(status));
+    }
+    if let Some(form) = &filter.form {
+        query = query.filter(intakes::form.eq(form));
     }
     match filter.reviewed {
         Some(true) => query = query.filter(intakes::reviewed_at.is_not_null()),

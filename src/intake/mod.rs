@@ -1,5 +1,6 @@
 //! Intakes: what patients record before a visit, from the draft to the practitioner's review, with the flags that their answers
-//! raise and the laboratory results in between. Owns the tables `intakes`, `intake_versions`, `intake_flags` and `lab_results`.
+//! raise and the laboratory results in between. Owns the tables `intakes`, `intake_versions`, `intake_flags`, `lab_results`,
+//! `follow_ups` and `follow_up_links`.
 //!
 //! The crate [`rls`] has the form and everything that is computed from its answers, without database and HTTP.
 //! [`crate::patients::care`] decides whose clinical data a practitioner may read.
@@ -14,6 +15,7 @@ pub mod export;
 pub mod flag_ownership;
 pub mod flag_worklist;
 pub mod flags;
+pub mod follow_up;
 pub mod forms;
 pub mod lab_corrections;
 mod lab_versions;
@@ -46,6 +48,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     endpoints
         .service(forms::list_intake_forms)
         .service(forms::get_rls_history_form)
+        .service(forms::get_rls_follow_up_form)
         .service(rules::list_rls_rules)
         .service(drafts::create_intake)
         .service(view::get_intake)
@@ -66,6 +69,13 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(lab_corrections::correct_lab_result)
         .service(lab_corrections::void_lab_result)
         .service(lab_versions::list_lab_result_versions)
+        .service(follow_up::planning::create_follow_up)
+        .service(follow_up::listing::list_patient_follow_ups)
+        .service(follow_up::listing::list_follow_ups)
+        .service(follow_up::view::get_follow_up)
+        .service(follow_up::planning::cancel_follow_up)
+        .service(follow_up::links::view_follow_up_link)
+        .service(follow_up::links::answer_follow_up_link)
         .service(timeline::get_rls_timeline)
         .service(summary::get_intake_summary);
 }

@@ -28,7 +28,7 @@ const DEFAULT_EMERGENCY_NUMBER: &str = "112";
 
 impl PlaceOfCare {
     /// Loads the location.
-    pub fn load(tx: &mut Tx, patient: PatientId) -> Result<Self> {
+    pub fn load<P>(tx: &mut Tx<P>, patient: PatientId) -> Result<Self> {
         Ok(Self { location: find(tx.conn, patient, tx.now)? })
     }
 

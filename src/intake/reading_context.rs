@@ -1,15 +1,16 @@
 //! Who fills in or reads a patient's form, where the patient is treated, and what the rules must know beside the answers.
 
-use rls::{FilledBy, Viewer};
+use rls::{FilledBy, FormName, Viewer};
+use serde_json::Value;
 
 use super::place_of_care::PlaceOfCare;
-use super::store::Intake;
-use super::{labs, stored_review};
+use super::store::{self, Intake};
+use super::{from_value, labs, stored_review};
 use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::PatientId;
 use crate::patients::access;
 use crate::patients::model::{AdministrativeSex, Patient, Relation};
@@ -28,6 +29,11 @@ impl ReadingContext {
     /// Loads it, as of today at the patient's place of care.
     pub fn load(tx: &mut Tx, patient: &Patient) -> Result<Self> {
         let (filled_by, for_minor) = filled_by(tx, patient)?;
+        Self::of_holder(tx, patient, filled_by, for_minor)
+    }
+
+    /// Loads it for a person who is not signed in, such as the holder of a link in a mail.
+    pub fn of_holder<P>(tx: &mut Tx<P>, patient: &Patient, filled_by: FilledBy, for_minor: bool) -> Result<Self> {
         let place = PlaceOfCare::load(tx, patient.id)?;
         let settings = &tx.env.config.settings;
         let facts = rls::Context {
@@ -39,6 +45,23 @@ impl ReadingContext {
             ..rls::Context::new(patient.date_of_birth.0, place.day(tx.now)?, filled_by)
         };
         Ok(Self { facts, place, for_minor })
+    }
+
+    /// Loads it for an intake, with the form, the laboratory results that the clinic entered, and the severity before.
+    ///
+    /// # Errors
+    /// A fault if the form is unknown.
+    pub fn of(tx: &mut Tx, patient: &Patient, intake: &Intake) -> Result<Self> {
+        Self::load(tx, patient)?.with_form(tx, patient.id, intake)?.with_results(tx, patient.id)
+    }
+
+    /// Adds the form, and for a follow-up the severity in the answers before.
+    pub fn with_form<P>(mut self, tx: &mut Tx<P>, patient: PatientId, intake: &Intake) -> Result<Self> {
+        self.facts.form = FormName::of(&intake.form).ok_or_else(|| Error::fault("a stored form is unknown"))?;
+        if self.facts.form == FormName::FollowUp {
+            self.facts.earlier_severity = earlier_severity(tx, patient, intake)?;
+        }
+        Ok(self)
     }
 
     /// Adds the laboratory results that the clinic entered.
@@ -78,6 +101,17 @@ impl ReadingContext {
             FilledBy::Patient | FilledBy::Guardian => Viewer::Patient,
         }
     }
+}
+
+/// Returns the severity in the newest submitted answers before an intake that have one, in any form.
+fn earlier_severity<P>(tx: &mut Tx<P>, patient: PatientId, intake: &Intake) -> Result<Option<i64>> {
+    for earlier in store::submitted_before(tx.conn, patient, intake)? {
+        let answers = from_value(&Value::Object(earlier.open_answers(tx.env)?))?;
+        if let Some(severity) = answers.symptoms.severity_0_10 {
+            return Ok(Some(severity.get()));
+        }
+    }
+    Ok(None)
 }
 
 /// Determines as whom the actor fills in and reads the forms of a patient, and whether by access that was given for a minor.

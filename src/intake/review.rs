@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, post};
 use jiff::civil::Date;
-use rls::{FilledBy, RedactedJson};
+use rls::{FilledBy, FormName, RedactedJson};
 use serde_json::Value;
 
 use super::details::IntakeDetails;
@@ -34,8 +34,9 @@ pub async fn review(
 ) -> Result<Versioned<IntakeView>> {
     context.require(Action::IntakeReview)?;
     let RedactedJson(review) = review;
-    // Checks everything but the dates, which depend on the patient's birth.
-    rls::Review::parse(&review, "", &rls::Context::new(Date::MIN, Date::MAX, FilledBy::Practitioner))?;
+    // Checks everything but the dates, which depend on the patient's birth, and what only the review of a history requires.
+    let facts = rls::Context::new(Date::MIN, Date::MAX, FilledBy::Practitioner);
+    rls::Review::parse(&review, "", &rls::Context { form: FormName::FollowUp, ..facts })?;
     context
         .change_once(once.guarded(care::admit_repeat), move |tx| {
             let reviewed = store_review(tx, id, &if_match, &review)?;
@@ -74,7 +75,7 @@ pub fn store_review(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, review: &Valu
 /// Review a submitted intake
 ///
 /// Practitioners only. States whether other conditions explain the symptoms, the class of the veins, the confirmed contributors and the
-/// plan. The review applies to the current answers. An earlier review is kept in the versions.
+/// plan. The review of a follow-up may be the plan alone. The review applies to the current answers. An earlier review is kept in the versions.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "review_intake",

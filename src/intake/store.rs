@@ -165,6 +165,25 @@ pub fn submitted(conn: &mut Conn, patient: PatientId, form: &str) -> Result<Vec<
         .load(conn)?)
 }
 
+/// How many earlier intakes are searched for an answer.
+const EARLIER: i64 = 5;
+
+/// Loads the newest intakes of a patient that were submitted before another one, newest first.
+pub fn submitted_before(conn: &mut Conn, patient: PatientId, intake: &Intake) -> Result<Vec<Intake>> {
+    let mut earlier = intakes::table
+        .filter(intakes::patient_id.eq(patient))
+        .filter(intakes::id.ne(intake.id))
+        .filter(intakes::status.eq_any([IntakeStatus::Completed, IntakeStatus::Amended]))
+        .order((intakes::submitted_at.desc(), intakes::id.desc()))
+        .limit(EARLIER)
+        .select(Intake::as_select())
+        .into_boxed();
+    if let Some(at) = intake.submitted_at {
+        earlier = earlier.filter(intakes::submitted_at.lt(at));
+    }
+    Ok(earlier.load(conn)?)
+}
+
 // A second name of the table, for a sub-query on intakes inside of a query on intakes.
 diesel::alias!(
     pub(crate) const OTHERS: Alias<Others> = intakes as others;
@@ -176,7 +195,7 @@ extern "SQL" {
     fn coalesce(first: diesel::sql_types::Nullable<types::Instant>, second: types::Instant) -> types::Instant;
 }
 
-/// Joins each visit of a query with the newest intake of its patient whose answers were given before the visit's end.
+/// Joins each visit of a query with the newest history of its patient whose answers were given before the visit's end.
 /// [`Newest::standing`] decides whether that intake counts for the visit.
 macro_rules! with_newest_intake {
     ($visits:expr, $patient:expr, $ends_at:expr) => {{
@@ -186,6 +205,7 @@ macro_rules! with_newest_intake {
         let at = || coalesce(OTHERS.field(intakes::submitted_at), OTHERS.field(intakes::authored_at));
         let newest = OTHERS
             .filter(OTHERS.field(intakes::patient_id).eq($patient))
+            .filter(OTHERS.field(intakes::form).eq(rls::FORM))
             .filter(OTHERS.field(intakes::status).ne(IntakeStatus::EnteredInError))
             .filter(at().le($ends_at))
             .order((at().desc(), OTHERS.field(intakes::id).desc()))

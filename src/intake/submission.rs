@@ -1,9 +1,11 @@
 //! Submitting a draft, and the full check of answers that submissions and amendments pass.
 
 use actix_web::{HttpResponse, post};
+use rls::FormName;
 use serde_json::Value;
 
 use super::details::IntakeDetails;
+use super::follow_up::answering;
 use super::model::{IntakeStage, IntakeStatus};
 use super::reading_context::ReadingContext;
 use super::store::{self, Intake};
@@ -45,7 +47,7 @@ pub fn complete(tx: &mut Tx, id: IntakeId, if_match: &IfMatch) -> Result<IntakeD
         status: IntakeStatus::Completed,
         answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
         computed: Some(seal_computed(tx.env, id, &computed)?),
-        form_version: rls::FORM_VERSION.to_owned(),
+        form_version: before.reading.facts.form.version().to_owned(),
         authored_at: tx.now,
         submitted_at: Some(tx.now),
         updated_by: tx.actor.user_id,
@@ -53,6 +55,9 @@ pub fn complete(tx: &mut Tx, id: IntakeId, if_match: &IfMatch) -> Result<IntakeD
     };
     let intake = store::update(tx.conn, tx.now, submitted)?;
     flags::follow_answers(tx, &intake, &computed.flags)?;
+    if before.reading.facts.form == FormName::FollowUp {
+        answering::answered(tx, intake.patient_id, id, before.reading.facts.today)?;
+    }
     Ok(IntakeDetails { intake, ..before })
 }
 

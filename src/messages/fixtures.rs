@@ -1,8 +1,8 @@
 //! Fixtures of the tests of messages.
 
 use super::model::{
-    AccessMail, AppointmentMail, BirthdayMail, Mail, Message, MessageStatus, Recipient, RecordChange, RecordMail,
-    RegistrationMail, SecurityEvent,
+    AccessMail, AppointmentMail, BirthdayMail, FollowUpMail, Mail, Message, MessageStatus, Recipient, RecordChange,
+    RecordMail, RegistrationMail, SecurityEvent,
 };
 use crate::config::{Config, Settings};
 use crate::db::Target;
@@ -97,6 +97,7 @@ pub fn mails() -> Vec<Mail> {
         Mail::AccessGiven(access()),
         Mail::StaffAlert { reference: "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into() },
         Mail::RecordNotice(RecordMail { patient: None, change: RecordChange::AddressChanged }),
+        Mail::FollowUp(FollowUpMail { patient: None, token: Some("follow-0123456789".into()) }),
     ]
 }
 

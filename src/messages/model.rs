@@ -54,6 +54,8 @@ text_enum! {
         StaffAlert = "staff_alert",
         /// Staff changed the address in a patient's record, or ended an account's access to it.
         RecordNotice = "record_notice",
+        /// A short form after a visit or a change of treatment.
+        FollowUp = "follow_up",
     }
 }
 
@@ -178,6 +180,8 @@ pub enum Mail {
     },
     /// Staff changed who can reach a record.
     RecordNotice(RecordMail),
+    /// Asks for a short form after a visit or a change of treatment.
+    FollowUp(FollowUpMail),
 }
 
 impl Mail {
@@ -199,6 +203,7 @@ impl Mail {
             Self::AccessGiven(_) => MessageKind::AccessGiven,
             Self::StaffAlert { .. } => MessageKind::StaffAlert,
             Self::RecordNotice(_) => MessageKind::RecordNotice,
+            Self::FollowUp(_) => MessageKind::FollowUp,
         }
     }
 
@@ -232,6 +237,14 @@ impl Mail {
     pub fn record(&self) -> Option<&RecordMail> {
         match self {
             Self::RecordNotice(mail) => Some(mail),
+            _ => None,
+        }
+    }
+
+    /// Returns the content of a mail that asks for a follow-up.
+    pub fn follow_up(&self) -> Option<&FollowUpMail> {
+        match self {
+            Self::FollowUp(mail) => Some(mail),
             _ => None,
         }
     }
@@ -271,6 +284,7 @@ impl Mail {
                 mail.token.as_deref().map(|token| ("appointment", token))
             }
             Self::AccessGiven(mail) => mail.token.as_deref().map(|token| ("stop-access", token)),
+            Self::FollowUp(mail) => mail.token.as_deref().map(|token| ("follow-up", token)),
             _ => None,
         }
     }
@@ -347,6 +361,15 @@ pub struct RecordMail {
     /// The patient's first name, if the message goes to another person.
     pub patient: Option<String>,
     pub change: RecordChange,
+}
+
+/// The form after a visit. It does not say what it is about.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowUpMail {
+    /// The patient's first name, if the message goes to another person.
+    pub patient: Option<String>,
+    /// The token of the link to the form. None in a call.
+    pub token: Option<String>,
 }
 
 /// An appointment as its mails and its calendar entry show it.

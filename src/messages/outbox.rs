@@ -13,7 +13,7 @@ use crate::db::update::update;
 use crate::db::{Conn, advisory_lock, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::{AppointmentId, MessageId};
+use crate::ids::{AppointmentId, MessageId, PatientId};
 use crate::sealed::{Place, Sealed};
 
 /// The period over which mails to one mailbox are counted.
@@ -149,6 +149,18 @@ pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> R
         let done = (messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now)));
         update(messages::table, open.and(messages::appointment_id.eq(appointment)), done).execute(tx)
     })?;
+    Ok(())
+}
+
+/// Completes the open calls and the failed mails of a kind about a patient, because they are not needed any more.
+pub fn settle(tx: &mut Conn, patient: PatientId, kind: MessageKind, now: Timestamp) -> Result<()> {
+    let open = messages::table
+        .filter(messages::patient_id.eq(patient))
+        .filter(messages::kind.eq(kind))
+        .filter(messages::status.eq_any([MessageStatus::ToPhone, MessageStatus::Failed]));
+    diesel::update(open)
+        .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
+        .execute(tx)?;
     Ok(())
 }
 

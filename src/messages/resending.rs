@@ -45,7 +45,10 @@ fn requeue(tx: &mut Tx, id: MessageId) -> Result<Message> {
         require_current(tx, &message, &mail, appointment)?;
     }
     if let Some(patient) = message.patient_id
-        && (mail.appointment().is_some() || mail.birthday().is_some() || mail.access().is_some())
+        && (mail.appointment().is_some()
+            || mail.birthday().is_some()
+            || mail.access().is_some()
+            || mail.follow_up().is_some())
     {
         require_recipient_of(tx, &message, patient)?;
     }

@@ -138,6 +138,7 @@ const VERSIONED: &[&str] = &[
     "ChangedLocation",
     "ChangedPractitioner",
     "Consent",
+    "FollowUp",
     "Hold",
     "Intake",
     "LabResult",

@@ -8,7 +8,10 @@ use std::sync::LazyLock;
 
 use actix_web::http::header::{self, Accept, AcceptLanguage, Header, Preference};
 use actix_web::{HttpRequest, HttpResponse, mime, web};
+use minijinja::value::Serde;
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
+use rls::FormName;
+use rls::form::FormSettings;
 use text::Language;
 
 use crate::config::Settings;
@@ -30,11 +33,15 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("set-password.html", include_str!("html/set-password.html")),
     ("appointment.html", include_str!("html/appointment.html")),
     ("stop-access.html", include_str!("html/stop-access.html")),
+    ("follow-up.html", include_str!("html/follow-up.html")),
     ("home.html", include_str!("html/home.html")),
 ];
 
 /// The pages as links name them.
-const PAGES: [&str; 5] = ["verify-email", "set-password", "accept-invitation", "appointment", "stop-access"];
+const PAGES: [&str; 6] = ["verify-email", "set-password", "accept-invitation", "appointment", "stop-access", FOLLOW_UP];
+
+/// The page with the questions of the follow-up, which come from its form.
+const FOLLOW_UP: &str = "follow-up";
 
 /// The content security policy. A page may load its own style and script, and call the API. Nothing inline, nothing
 /// from other origins, no frames, and no forms without the script.
@@ -145,9 +152,15 @@ fn render(
         min_patient => settings.password_min_patient,
         min_staff => settings.password_min_staff,
         phones => phones,
+        form => (name == FOLLOW_UP).then(|| Value::from(Serde(follow_up(language)))),
     };
     let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))
+}
+
+/// Returns the form of the follow-up with its texts in one language.
+fn follow_up(language: Language) -> rls::Form {
+    rls::form(FormName::FollowUp, Some(language), FormSettings::default())
 }
 
 /// Returns the language in the query (set by links and by the language switch), otherwise the browser's.

@@ -2,7 +2,7 @@
 //
 // The link's token is in the fragment, which no server sees. It stays in the address bar while it works, so that the page can be
 // reloaded. A used token is removed or replaced by the token of the next step. Everything with an effect needs a button, because mail
-// scanners open links. Viewing an appointment has no effect, so it is shown at once.
+// scanners open links. Viewing an appointment or the questions of a follow-up has no effect, so they are shown at once.
 "use strict";
 
 (() => {
@@ -156,7 +156,17 @@
       })),
     "stop-access": usesToken(() => call("access-objections", { token: token() })),
     "ask-reset": mailbox("password-resets"),
-    view: { run: () => view(), done: () => {}, refused: () => true },
+    view: { run: () => viewers[page](), done: () => {}, refused: () => true },
+    "follow-up": {
+      run: (form) => call("follow-up-links/answer", { token: token(), answers: answers(form) }),
+      done: ({ answer }) => thank(answer.notices),
+      refused: ({ status }) => {
+        if (status === 422) return false;
+        if (status === 409) thank([]);
+        else show("gone");
+        return true;
+      },
+    },
     cancel: {
       run: (form) => call("appointment-links/cancel", { token: token(), reason: value(form, "reason") }),
       done: ({ answer }) => { tell(answer); show("shown"); },
@@ -258,6 +268,66 @@
     return result;
   }
 
+  // The follow-up.
+  /** Shows the questions whose condition holds. */
+  function ask(form) {
+    for (const question of all("[data-if]", form)) {
+      const asked = one(`[name="${CSS.escape(question.dataset.if)}"]:checked`, form)?.value;
+      question.hidden = !question.dataset.values.split(" ").includes(asked);
+    }
+  }
+  for (const form of all('[data-do="follow-up"]')) form.addEventListener("change", () => ask(form));
+
+  /** Returns the answers to the questions that are shown, as the API takes them. */
+  function answers(form) {
+    const given = {};
+    const put = (id, answer) => {
+      const [section, name] = id.split(".");
+      (given[section] ??= {})[name] = answer;
+    };
+    for (const { dataset, hidden, elements } of all("[data-question]", form)) {
+      const values = [...elements].filter((field) => (field.type === "time" ? field.value : field.checked)).map((field) => field.value);
+      if (hidden || values.length === 0) continue;
+      const isNumber = ["integer", "decimal"].includes(dataset.type);
+      if (isNumber && values[0] === "unknown") put(`${dataset.question}_status`, "unknown");
+      else put(dataset.question, dataset.type === "choices" ? values : isNumber ? Number(values[0]) : values[0]);
+    }
+    return given;
+  }
+
+  /** Shows what the person who answered must see at once. */
+  function thank(notices) {
+    one("[data-notices]").replaceChildren(...notices.map(({ text }) => {
+      const notice = document.createElement("p");
+      notice.textContent = text;
+      return notice;
+    }));
+    forget();
+    show("done");
+  }
+
+  async function viewFollowUp(quietly = false) {
+    show("loading", true);
+    const result = await call("follow-up-links/view", { token: token() });
+    if (result.outcome === "done" && result.answer.status === "answered") {
+      thank([]);
+    } else if (result.outcome === "done") {
+      for (const id of result.answer.hidden) one(`[data-question="${CSS.escape(id)}"]`)?.remove();
+      one('[data-part="for-another"]').hidden = !result.answer.for_another;
+      one('[data-fact="first_name"]').textContent = result.answer.first_name;
+      show("shown", quietly);
+    } else if (result.outcome === "refused") {
+      show("gone", quietly);
+    } else {
+      show("trouble", quietly);
+      showFormError(one('[data-do="view"]'), result.outcome);
+    }
+    return result;
+  }
+
+  /** The pages that show something at once. */
+  const viewers = { appointment: view, "follow-up": viewFollowUp };
+
   // The link to the other language keeps the token.
   const language = document.getElementById("language");
   const follow = () => { language.hash = location.hash; };
@@ -267,7 +337,7 @@
     if (passwordToken() && one('[data-state="password"]')) show("password", true);
     // A page on which a link can be requested works without a token.
     else if (!token()) show(one('[data-state="start"]') ? "start" : "gone", true);
-    else if (page === "appointment") view(true);
+    else if (viewers[page]) viewers[page](true);
     else show("ask", true);
   }
   follow();

@@ -27,6 +27,7 @@ use crate::http::{Cursor, Limit, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
 use crate::intake::export::{self as histories, ExportedIntake, ExportedLabResult};
 use crate::intake::flag_worklist::IntakeFlagView;
+use crate::intake::follow_up::view::FollowUpView;
 use crate::messages::model::{MessageKind, MessageStatus};
 use crate::patients::consents::decisions::{self, ConsentView};
 use crate::patients::model::{self, PatientView, Relation};
@@ -52,7 +53,7 @@ pub enum ExportScope {
         "id": "0199d0c2-7b21-7f00-9d3e-5b1c2d3e4f50", "type": "treatment", "version": "1", "decision": "accepted", "method": "online",
         "signer": "Ann Example", "recorded_by": null, "signed_at": "2026-03-02T14:00:00Z"
     }],
-    "appointments": [], "intakes": [], "flags": [], "lab_results": [],
+    "appointments": [], "intakes": [], "flags": [], "lab_results": [], "follow_ups": [],
     "audit_events": [{"at": "2026-03-02T14:00:00Z", "role": "practitioner", "name": "Dr. Ada Vein", "operation": "get_intake"}],
     "messages": [{
         "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c57", "kind": "verify_email", "status": "sent", "name": "Ann Example",
@@ -81,6 +82,8 @@ pub struct PatientExport {
     flags: Option<Vec<IntakeFlagView>>,
     /// The laboratory results that were entered outside of intakes, oldest first.
     lab_results: Vec<ExportedLabResult>,
+    /// The follow-ups, oldest first.
+    follow_ups: Vec<FollowUpView>,
     /// The uses of the record, newest first. Not in the limited scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -166,6 +169,7 @@ impl PatientExport {
             intakes: held.intakes,
             flags: held.flags,
             lab_results: held.lab_results,
+            follow_ups: held.follow_ups,
             audit_events: if complete { Some(events_of(tx.conn, id)?) } else { None },
             messages: if complete { Some(messages_of(tx.conn, id)?) } else { None },
             patient: PatientView::load(tx, id)?.object,

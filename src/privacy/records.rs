@@ -31,6 +31,8 @@ const VISITS: &str = "appointment_id IN (SELECT id FROM appointments WHERE patie
 /// The tables with rows about a patient (`$1`), in the order in which they can be deleted. Rows that a foreign key deletes are not listed. A
 /// test compares the list with the database.
 pub const RECORD: &[(&str, &str)] = &[
+    ("follow_up_links", "follow_up_id IN (SELECT id FROM follow_ups WHERE patient_id = $1)"),
+    ("follow_ups", "patient_id = $1"),
     ("intake_flags", "patient_id = $1"),
     ("intake_versions", "intake_id IN (SELECT id FROM intakes WHERE patient_id = $1)"),
     ("intakes", "patient_id = $1"),

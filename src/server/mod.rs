@@ -23,7 +23,7 @@ use crate::http::limits::Limiter;
 use crate::http::listener::{self, HEADROOM, ServeOptions};
 use crate::http::rejection_log;
 use crate::routes::routes;
-use crate::{accounts, audit, http, messages, openapi, pages, patients, privacy, scheduling};
+use crate::{accounts, audit, http, intake, messages, openapi, pages, patients, privacy, scheduling};
 
 /// A server that listens.
 pub struct Server {
@@ -101,6 +101,7 @@ impl Server {
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::hours::publishing::start(&env, stopping.clone());
         patients::access::coming_of_age::start(&env, stopping.clone());
+        intake::follow_up::asking::start(&env, stopping.clone());
         crate::context::start_purge(&env, stopping.clone());
         accounts::purge::start(&env, stopping.clone());
         privacy::retention::start(&env, stopping.clone());

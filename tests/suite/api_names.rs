@@ -14,6 +14,7 @@ const VERBS: &[(&str, &[&str])] = &[
             "accept",
             "acknowledge",
             "amend",
+            "answer",
             "begin",
             "block",
             "cancel",

@@ -10,6 +10,7 @@ use crate::support::{App, Engine};
 /// Operations without authentication. A new operation without `security` must be added here deliberately.
 const PUBLIC: &[&str] = &[
     "accept_invitation",
+    "answer_follow_up_link",
     "cancel_appointment_link",
     "confirm_password_reset",
     "request_password_reset",
@@ -19,6 +20,7 @@ const PUBLIC: &[&str] = &[
     "get_location",
     "get_metrics",
     "get_practitioner",
+    "get_rls_follow_up_form",
     "get_rls_history_form",
     "get_readiness",
     "get_visit_type",
@@ -34,6 +36,7 @@ const PUBLIC: &[&str] = &[
     "resend_email_verification",
     "verify_email",
     "view_appointment_link",
+    "view_follow_up_link",
 ];
 
 pub(super) const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];

@@ -407,3 +407,46 @@ fn a_page_loads_nothing_from_other_hosts_is_not_cached_and_has_instructions_with
         }
     });
 }
+
+#[test]
+fn a_patient_answers_a_follow_up_on_a_phone_and_sees_what_cannot_wait() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let path = format!("/v1/patients/{}/follow-ups", ann.patient_id);
+        desk.post(&path, json!({"reason": "treatment_change"})).await.expect(201);
+        app.clock.advance(jiff::SignedDuration::from_hours(24 * 28));
+        legwork::intake::follow_up::asking::run(&app.env).await.expect("asked");
+        let asked = link(&app, &ann.email).await;
+        phone.open_page(&asked).await;
+        phone.see("How are your legs now?").await;
+        phone.expect_accessible().await;
+        phone.press("Send my answers").await;
+        phone.see("Please answer this question.").await;
+        let focus = phone.run("return document.activeElement.dataset.question").await;
+        assert_eq!(focus, "symptoms.severity_0_10");
+        for (name, value) in [
+            ("symptoms.severity_0_10", "6"),
+            ("symptoms.days_per_week_treated", "2"),
+            ("follow_up.change", "same"),
+            ("follow_up.augmentation", "no"),
+            ("follow_up.urges", "no"),
+            ("follow_up.has_side_effects", "yes"),
+            ("follow_up.side_effects", "breathing"),
+        ] {
+            phone.run(&format!("document.querySelector('[name=\"{name}\"][value=\"{value}\"]').click()")).await;
+        }
+        phone.press("Send my answers").await;
+        phone.see("Thank you, we have your answers").await;
+        phone.see("Call us today at").await;
+        assert_eq!(phone.run("return location.hash").await, "", "a used-up token has no business in the history");
+        phone.expect_accessible().await;
+        let answered = ann.get(&format!("{path}?status=answered")).await.items();
+        let intake = answered[0]["intake_id"].as_str().expect("an id").to_owned();
+        let answers = ann.get(&format!("/v1/intakes/{intake}")).await.body["answers"].clone();
+        assert_eq!(answers["symptoms"], json!({"severity_0_10": 6, "days_per_week_treated": 2.0}));
+        assert_eq!(answers["follow_up"]["side_effects"], json!(["breathing"]));
+        // A second click on the link.
+        phone.open_page(&asked).await;
+        phone.see("Thank you, we have your answers").await;
+    });
+}

@@ -24,7 +24,18 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     ("context", &["idempotency_keys"]),
     ("identifiers", &["patient_identifiers", "practitioner_identifiers", "appointment_identifiers"]),
-    ("intake", &["intakes", "intake_versions", "intake_flags", "lab_results", "lab_result_versions"]),
+    (
+        "intake",
+        &[
+            "intakes",
+            "intake_versions",
+            "intake_flags",
+            "lab_results",
+            "lab_result_versions",
+            "follow_ups",
+            "follow_up_links",
+        ],
+    ),
     ("messages", &["messages"]),
     (
         "patients",

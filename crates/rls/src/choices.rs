@@ -108,6 +108,17 @@ choice! {
         Unknown = "unknown", "I don't know", "No lo sé";
     }
 
+    /// How the symptoms changed since the last visit.
+    ChangeSinceVisit {
+        MuchBetter = "much_better", "Much better", "Mucho mejor";
+        Better = "better", "Somewhat better", "Algo mejor";
+        Same = "same", "About the same", "Más o menos igual";
+        Worse = "worse", "Somewhat worse", "Algo peor";
+        MuchWorse = "much_worse", "Much worse", "Mucho peor";
+        Unknown = "unknown", "I don't know", "No lo sé";
+        NotAsked = "not_asked", "Not asked", "No se preguntó";
+    }
+
     /// A test that was done.
     TestKind {
         VenousDuplex = "venous_duplex", "Ultrasound of the leg veins", "Ultrasonido o ecografía de las venas de las piernas";

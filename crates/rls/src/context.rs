@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 
 use super::answers::{Lab, MimicReview};
+use super::forms::FormName;
 
 /// Who fills in or submits the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,10 @@ pub struct Context {
     pub today: Date,
     /// Laboratory results that the clinic entered beside the answers. They form one series with those of the answers.
     pub entered_labs: Vec<Lab>,
+    /// The form that the answers are given to.
+    pub form: FormName,
+    /// The 0 to 10 severity of the patient's answers before these, in any form. Only the follow-up compares with it.
+    pub earlier_severity: Option<i64>,
     /// Who fills in or submits the form.
     pub filled_by: FilledBy,
     /// Setting: whether only clinicians ask about self-harm.
@@ -65,6 +70,8 @@ impl Context {
             authored_on,
             today: authored_on,
             entered_labs: Vec::new(),
+            form: FormName::History,
+            earlier_severity: None,
             filled_by,
             self_harm_in_clinician_part: false,
             irls_licensed: false,

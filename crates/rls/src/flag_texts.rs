@@ -57,6 +57,7 @@ enum PromptTopic {
     Medicines,
     Iron,
     Compression,
+    Worse,
     OpenSafetyQuestion,
 }
 
@@ -69,6 +70,7 @@ fn prompt_topic(rule: Rule) -> PromptTopic {
             PromptTopic::Medicines
         }
         Rule::CompressionArterial => PromptTopic::Compression,
+        Rule::WorseSinceVisit => PromptTopic::Worse,
         Rule::IronExcessReview => PromptTopic::Iron,
         Rule::SelfHarmThoughts
         | Rule::ChestPainBreathlessness
@@ -78,6 +80,7 @@ fn prompt_topic(rule: Rule) -> PromptTopic {
         | Rule::BleedingVein
         | Rule::SpreadingHotRedness
         | Rule::OpenLegUlcer
+        | Rule::BreathingSideEffect
         | Rule::HemoglobinBelow8
         | Rule::AugmentationReview
         | Rule::IronReview
@@ -133,6 +136,9 @@ fn english(flag: Flag, numbers: &PhoneNumbers) -> Option<String> {
             PromptTopic::Compression => format!(
                 "Your compression stockings may be worth reviewing before your visit. Please call us at {clinic} before you wear them again."
             ),
+            PromptTopic::Worse => format!(
+                "Thank you for telling us. Please call us at {clinic} about an earlier visit. Do not change your medicines by yourself."
+            ),
             PromptTopic::OpenSafetyQuestion => format!(
                 "One of the safety questions is open. If it might apply to you, call us today at {clinic}; in an emergency call {emergency}."
             ),
@@ -175,6 +181,9 @@ fn spanish(flag: Flag, numbers: &PhoneNumbers) -> Option<String> {
             ),
             PromptTopic::Compression => format!(
                 "Puede valer la pena revisar sus medias de compresión antes de su visita. Por favor, llámenos al {clinic} antes de volver a usarlas."
+            ),
+            PromptTopic::Worse => format!(
+                "Gracias por decírnoslo. Por favor, llámenos al {clinic} para adelantar su visita. No cambie sus medicinas por su cuenta."
             ),
             PromptTopic::OpenSafetyQuestion => format!(
                 "Queda abierta una de las preguntas de seguridad. Si pudiera ser su caso, llámenos hoy al {clinic}; en una emergencia llame al {emergency}."
@@ -220,6 +229,7 @@ fn reported(rule: Rule, urgency: Urgency) -> &'static str {
         }
         Rule::OpenLegUlcer => "Patient reported an open sore on a leg",
         Rule::SelfHarmThoughts => "Patient reported thoughts of self-harm",
+        Rule::BreathingSideEffect => "Patient reported trouble breathing as a side effect",
         Rule::HemoglobinBelow8 => "A hemoglobin below 8.0 g/dL was reported",
         Rule::PregnancyMedication => {
             "Patient reported a pregnancy, a wish for one or breastfeeding, and a medicine to review for it"
@@ -232,6 +242,7 @@ fn reported(rule: Rule, urgency: Urgency) -> &'static str {
         Rule::SleepAttacks => "Patient reported falling asleep without warning",
         Rule::DrowsyDriving => "Patient reported sleepiness while driving",
         Rule::IronExcessReview => "Iron is taken with ferritin above 300 ng/mL or TSAT above 45%",
+        Rule::WorseSinceVisit => "Patient reported symptoms worse than before",
         Rule::AugmentationReview => "Patient reported features of augmentation",
         Rule::IronReview => "Reported ferritin is at most 75 ng/mL, or TSAT is below 20%",
         Rule::IronReviewIntravenous => "Reported ferritin is above 75 and at most 100 ng/mL",

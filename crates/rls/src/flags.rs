@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answers::{
-    Answers, CkdStage, Medication, MedicineClass, MimicReview, Mimics, PregnancyStatus, SideEffect, Use, YesNo,
+    Answers, ChangeSinceVisit, CkdStage, Medication, MedicineClass, MimicReview, Mimics, PregnancyStatus, SideEffect,
+    Use, YesNo,
 };
 use super::context::Context;
 use super::criteria::{self, ScreeningResult};
@@ -64,6 +65,8 @@ pub fn flags(answers: &Answers, context: &Context, band: IronReviewBand) -> Vec<
     let mut raised = safety(answers);
     raised.extend(risks(answers, context));
     raised.extend(reviews(answers, context, band));
+    raised.extend(worse(answers, context));
+    raised.retain(|(rule, _)| context.form.concerns(*rule));
     let mut flags: Vec<Flag> = raised.into_iter().map(|(rule, urgency)| Flag { rule, urgency }).collect();
     flags.sort_by_key(|flag| (flag.urgency, flag.rule));
     flags
@@ -140,12 +143,16 @@ fn risks(answers: &Answers, context: &Context) -> Vec<(Rule, Urgency)> {
     let opioid = medicines::takes_any(answers, OPIOIDS);
     let drinks = answers.substances.alcohol_drinks_week.as_ref().is_some_and(|drinks| drinks.get() > 0.0);
     let urges = &answers.impulse_control;
-    let urge = [urges.gambling, urges.shopping, urges.eating, urges.sexual, urges.hobbyism_punding];
+    let since_visit_urges = answers.follow_up.urges;
+    let urge = [urges.gambling, urges.shopping, urges.eating, urges.sexual, urges.hobbyism_punding, since_visit_urges];
+    let since_visit = |wanted: SideEffect| answers.follow_up.side_effects.iter().flatten().any(|one| *one == wanted);
     let effect = |wanted: SideEffect| {
-        answers.medications().any(|(_, one)| one.side_effects.iter().flatten().any(|effect| *effect == wanted))
+        since_visit(wanted)
+            || answers.medications().any(|(_, one)| one.side_effects.iter().flatten().any(|effect| *effect == wanted))
     };
     let compression = answers.venous.compression_use == Some(Use::Current);
     let rules = [
+        (Rule::BreathingSideEffect, since_visit(SideEffect::Breathing), Urgency::SameDay),
         (Rule::HemoglobinBelow8, iron::hemoglobin_below_8(answers, context), Urgency::SameDay),
         (Rule::OpioidSedative, opioid && medicines::takes_any(answers, DEPRESSANTS), Urgency::Prompt),
         (Rule::OpioidAlcohol, opioid && drinks, Urgency::Prompt),
@@ -184,6 +191,22 @@ fn pregnancy(answers: &Answers) -> Option<Urgency> {
     named.then_some(Urgency::Routine)
 }
 
+/// The points on the scale of 0 to 10 by which severity must rise to be reviewed.
+const WORSE_BY: i64 = 2;
+
+/// Returns how long symptoms may wait that are worse than before.
+fn worse(answers: &Answers, context: &Context) -> Option<(Rule, Urgency)> {
+    let now = answers.symptoms.severity_0_10.map(super::form_dsl::Integer::get);
+    let rose = now.zip(context.earlier_severity).is_some_and(|(now, before)| now - before >= WORSE_BY);
+    let urgency = match answers.follow_up.change {
+        Some(ChangeSinceVisit::MuchWorse) => Urgency::Prompt,
+        Some(ChangeSinceVisit::Worse) => Urgency::Routine,
+        _ if rose => Urgency::Routine,
+        _ => return None,
+    };
+    Some((Rule::WorseSinceVisit, urgency))
+}
+
 /// Returns whether the dose of some medicines depends on the kidney: stage 4 or 5, dialysis or end-stage disease.
 fn kidney_disease_for_doses(answers: &Answers) -> bool {
     let stage = answers.risk.ckd_stage;
@@ -209,7 +232,8 @@ fn reviews(answers: &Answers, context: &Context, band: IronReviewBand) -> Vec<(R
     let screening = criteria::screening_result(&criteria::criteria(answers, context));
     let unreviewed = context.mimic_review == MimicReview::NotReviewed;
     let mimic = mimics(&answers.mimics).into_iter().any(YesNo::is_yes);
-    let augmentation = super::severity::augmentation(answers).is_some_and(|features| features.yes > 0);
+    let augmentation = YesNo::is_yes(answers.follow_up.augmentation)
+        || super::severity::augmentation(answers).is_some_and(|features| features.yes > 0);
     let gabapentinoid = medicines::takes_any(answers, GABAPENTINOIDS);
     let breathing = YesNo::is_yes(answers.risk.sleep_apnea)
         || YesNo::is_yes(answers.risk.chronic_lung_disease)

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::answers::{Section, sections};
+use super::answers::Section;
 use super::form_dsl::{Bilingual, ChoiceOption, Field, Fields, Kind, MAX_ITEMS, Operator};
 use super::issues::SEVERITY;
 use super::review::Review;
 use super::text_pack::TextPack;
-use super::{FORM, FORM_URL, FORM_VERSION, Language, NOT_A_DIAGNOSIS};
+use super::{FormName, Language, NOT_A_DIAGNOSIS};
 
 /// A text by language. Has only the language that the client asked for, if any.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,7 +23,7 @@ pub struct Text {
     pub es: Option<String>,
 }
 
-/// The form of the RLS history.
+/// A form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = IntakeForm)]
 pub struct Form {
@@ -249,28 +249,25 @@ const TOPICS: [Bilingual; 10] = [
 ];
 
 /// Builds the form in one language, or in both if `language` is `None`.
-pub fn form(language: Option<Language>, settings: FormSettings) -> Form {
+pub fn form(name: FormName, language: Option<Language>, settings: FormSettings) -> Form {
     let writer = Writer { language, settings };
     let text = |en, es| writer.text(Bilingual { en, es });
     Form {
-        form: FORM.to_owned(),
-        url: FORM_URL.to_owned(),
-        version: FORM_VERSION.to_owned(),
-        title: text("Your restless legs history", "Su historia de piernas inquietas"),
-        intro: text(
-            "Please answer before your visit. Questions marked as required must be answered, and \"I don't know\" is an answer; the rest is optional. Each section is saved by itself. This form is not watched in real time: in an emergency call your emergency number.",
-            "Por favor, conteste antes de su visita. Las preguntas obligatorias deben contestarse, y «no lo sé» es una respuesta; el resto es opcional. Cada sección se guarda por separado. Nadie vigila este formulario en tiempo real: en una emergencia llame al número de emergencias.",
-        ),
+        form: name.as_str().to_owned(),
+        url: name.url(),
+        version: name.version().to_owned(),
+        title: writer.text(name.title()),
+        intro: writer.text(name.intro()),
         disclaimer: writer.text(NOT_A_DIAGNOSIS),
-        sections: sections().iter().map(|section| writer.section(section)).collect(),
+        sections: name.sections().iter().map(|section| writer.section(section)).collect(),
         review: FormSection {
             id: "review".to_owned(),
             title: text("The clinician's review", "Revisión del profesional"),
             help: None,
             clinician_only: true,
-            fields: Review::fields("review").iter().map(|field| writer.field(field)).collect(),
+            fields: Review::fields("review").iter().map(|field| writer.review_field(name, field)).collect(),
         },
-        json_schema: super::json_schema::json_schema(),
+        json_schema: super::json_schema::json_schema(name),
     }
 }
 
@@ -297,6 +294,12 @@ impl Writer<'_> {
             clinician_only: fields.iter().all(|field| field.clinician_only),
             fields,
         }
+    }
+
+    /// Writes a field of the review. Only that of a history requires the finding about mimics.
+    fn review_field(&self, name: FormName, field: &Field) -> FormField {
+        let written = self.field(field);
+        FormField { required: written.required && name == FormName::History, ..written }
     }
 
     fn options(&self, options: &[ChoiceOption]) -> Vec<FormOption> {

@@ -1,4 +1,4 @@
-//! The RLS history: its form, its answers, and everything that is computed from them. No database, no HTTP, no clock.
+//! The RLS history and its follow-up: their forms, its answers, and everything that is computed from them. No database, no HTTP, no clock.
 //!
 //! How a draft is handled: [`RedactedJson`] takes the body, [`refuse_clinician_only`] checks which fields change,
 //! [`apply_patch`] merges them into the stored JSON, [`parse`] returns [`Answers`] or every wrong type and range,
@@ -24,6 +24,7 @@ pub mod flag_texts;
 pub mod flags;
 pub mod form;
 pub mod form_dsl;
+pub mod forms;
 pub mod guideline;
 pub mod iron;
 pub mod issues;
@@ -55,6 +56,7 @@ pub use field_access::{clinician_only_fields, refuse_clinician_only};
 pub use flag_texts::{FlagNotice, PhoneNumbers, flag_notices};
 pub use flags::{Flag, Rule, Urgency};
 pub use form::{Form, form};
+pub use forms::FormName;
 pub use issues::{Issue, Severity, mark_not_asked, submittable};
 pub use json::{RedactedJson, apply_patch};
 pub use read::{parse, parse_lab};
@@ -69,17 +71,14 @@ use text::Language;
 /// The schemas whose values this crate checks itself: in a merge patch every answer may be `null`.
 pub const OWN_READERS: &[&str] = &["RlsAnswers", "RlsLab", "RlsReview"];
 
-/// The name of the form in the API.
+/// The name of the history in the API.
 pub const FORM: &str = "rls-history";
 
-/// The canonical URL of the form (FHIR `Questionnaire.url`). With the version it reads `url|version`.
-pub const FORM_URL: &str = "https://legwork.example/intake-forms/rls-history";
-
-/// The version of the form. Answers keep the version that they were given for. A newer version still reads them.
+/// The version of the history. Answers keep the version that they were given for. A newer version still reads them.
 pub const FORM_VERSION: &str = "1.2.0";
 
 /// The version of the rules. Increase it whenever a rule, a bound or the table of medicine names changes.
-pub const RULE_SET_VERSION: &str = "2026.2";
+pub const RULE_SET_VERSION: &str = "2026.3";
 
 /// The disclaimer to show with everything computed.
 pub const NOT_A_DIAGNOSIS: form_dsl::Bilingual = form_dsl::Bilingual {

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::error::{FieldError, Invalid};
 use super::factors::Factor;
 use super::form_dsl::{LongText, ShortText, ask, section};
+use super::forms::FormName;
 use super::issues::Code;
 
 section! {
@@ -57,7 +58,8 @@ impl Review {
             let detail = code.text(super::Language::English);
             errors.push(FieldError::new(format!("{prefix}{place}"), code.as_str(), detail));
         };
-        if parsed.mimic_review.is_none() {
+        // A follow-up does not ask for the features that a mimic would explain.
+        if parsed.mimic_review.is_none() && context.form == FormName::History {
             add("/mimic_review".to_owned(), Code::Required);
         }
         for (position, ceap) in parsed.ceap.iter().flatten().enumerate() {

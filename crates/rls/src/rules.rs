@@ -166,6 +166,10 @@ flag_rules! {
         "Thoughts of self-harm: same day.",
         "Pensamientos de hacerse daño: el mismo día.",
         sources::SAFETY_NET, ["safety.self_harm_thoughts"];
+    BreathingSideEffect = "breathing_side_effect" v 1,
+        "Trouble breathing is reported as a side effect since the last visit: same day.",
+        "Se informa de dificultad para respirar como efecto secundario desde la última visita: el mismo día.",
+        sources::BREATHING, ["follow_up.side_effects"];
     HemoglobinBelow8 = "hemoglobin_below_8" v 1,
         "The newest hemoglobin is below 8.0 g/dL: same day.",
         "La hemoglobina más reciente es menor de 8,0 g/dL: el mismo día.",
@@ -190,15 +194,15 @@ flag_rules! {
         "Compression stockings are worn, and calf pain on walking or narrowed leg arteries are reported.",
         "Se usan medias de compresión y se informa de dolor en las pantorrillas al caminar o de arterias estrechas.",
         sources::COMPRESSION_2020, ["venous.compression_use", "venous.claudication_or_pad"];
-    ImpulseBehavior = "impulse_behavior" v 2,
+    ImpulseBehavior = "impulse_behavior" v 3,
         "An urge under a dopamine medicine is reported, in the questions or as a side effect.",
         "Se informa de un impulso con una medicina dopaminérgica, en las preguntas o como efecto secundario.",
         sources::IMPULSE_CONTROL,
-        ["impulse_control.gambling", "impulse_control.shopping", "impulse_control.eating", "impulse_control.sexual", "impulse_control.hobbyism_punding", "medications.side_effects"];
-    SleepAttacks = "sleep_attacks" v 1,
+        ["impulse_control.gambling", "impulse_control.shopping", "impulse_control.eating", "impulse_control.sexual", "impulse_control.hobbyism_punding", "medications.side_effects", "follow_up.urges", "follow_up.side_effects"];
+    SleepAttacks = "sleep_attacks" v 2,
         "Falling asleep without warning is reported.",
         "Se informa de quedarse dormido de repente.",
-        sources::DOPAMINE_LABELS, ["impulse_control.sleep_attacks", "medications.side_effects"];
+        sources::DOPAMINE_LABELS, ["impulse_control.sleep_attacks", "medications.side_effects", "follow_up.side_effects"];
     DrowsyDriving = "drowsy_driving" v 1,
         "Sleepiness while driving is reported.",
         "Se informa de sueño al conducir.",
@@ -207,11 +211,15 @@ flag_rules! {
         "Iron is taken with ferritin above 300 ng/mL or TSAT above 45%.",
         "Se toma hierro con ferritina mayor de 300 ng/mL o saturación mayor de 45 %.",
         sources::IRON_LIMITS, ["labs", "medications"];
-    AugmentationReview = "augmentation_review" v 2,
-        "Any feature of augmentation is reported, under a dopamine medicine or an opioid.",
-        "Se informa de alguna característica de aumento con una medicina dopaminérgica o un opioide.",
+    WorseSinceVisit = "worse_since_visit" v 1,
+        "Follow-up: the patient reports symptoms somewhat worse than at the last visit, or a severity at least 2 points above the answers before: routine. Much worse: prompt.",
+        "Seguimiento: el paciente informa de síntomas algo peores que en la última visita, o de una intensidad al menos 2 puntos mayor que en las respuestas anteriores: de rutina. Mucho peores: pronto.",
+        sources::CHANGE, ["follow_up.change", "symptoms.severity_0_10"];
+    AugmentationReview = "augmentation_review" v 3,
+        "Any feature of augmentation is reported, under a dopamine medicine or an opioid, or in a follow-up under any treatment.",
+        "Se informa de alguna característica de aumento con una medicina dopaminérgica o un opioide, o en un seguimiento con cualquier tratamiento.",
         sources::AUGMENTATION,
-        ["augmentation.earlier_onset", "augmentation.increased_intensity", "augmentation.spread_to_other_sites", "augmentation.shorter_latency_at_rest", "augmentation.dose_increase_worsened"];
+        ["augmentation.earlier_onset", "augmentation.increased_intensity", "augmentation.spread_to_other_sites", "augmentation.shorter_latency_at_rest", "augmentation.dose_increase_worsened", "follow_up.augmentation"];
     IronReview = "iron_review" v 2,
         "Adults: ferritin at most 75 ng/mL or TSAT below 20%, unless TSAT is above 45%.",
         "Adultos: ferritina de 75 ng/mL o menos o saturación menor de 20 %, salvo saturación mayor de 45 %.",

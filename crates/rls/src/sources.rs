@@ -93,6 +93,12 @@ pub const FDA_2019: Source = published(
     "FDA 2019-12-19, safety communication: gabapentinoids and breathing; 65 years after 62 FR 45313; sleep apnea by clinic judgement",
     "https://www.fda.gov/drugs/drug-safety-and-availability/fda-warns-about-serious-breathing-problems-seizure-and-nerve-pain-medicines-gabapentin-neurontin",
 );
+/// Trouble breathing under treatment.
+pub const BREATHING: Source = published(
+    RegulatorWarning,
+    "FDA 2019-12-19, safety communication: gabapentinoids and breathing, patients seek medical attention at once; other treatments by clinic judgement",
+    "https://www.fda.gov/drugs/drug-safety-and-availability/fda-warns-about-serious-breathing-problems-seizure-and-nerve-pain-medicines-gabapentin-neurontin",
+);
 /// Opioids and sleep.
 pub const AASM_OPIOIDS: Source = published(
     Consensus,
@@ -138,6 +144,10 @@ pub const ANEMIA: Source = published(
 /// Safety questions.
 pub const SAFETY_NET: Source = judgement(
     "Clinic judgement: common warning signs of emergencies in a vein clinic that must not wait for a visit; no single publication lists them",
+);
+/// A change of severity.
+pub const CHANGE: Source = judgement(
+    "Clinic judgement: no publication sets a bound for this question; 2 of 10 points is the change that patients with chronic pain call important (Farrar et al., Pain 2001;94:149)",
 );
 /// Driving.
 pub const DRIVING: Source =

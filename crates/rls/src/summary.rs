@@ -12,11 +12,15 @@ use super::context::Context;
 use super::criteria::ScreeningResult;
 use super::error::Invalid;
 use super::form_dsl::{Bilingual, Field, Kind};
+use super::forms::FormName;
 use super::iron::IronReviewBand;
 use super::issues::Severity;
 
 /// Returns sentences about the answers, in the patient's language. Show [`super::NOT_A_DIAGNOSIS`] beside them.
-pub fn patient_summary(answers: &Answers, computed: &Computed, language: Language) -> Vec<String> {
+pub fn patient_summary(form: FormName, answers: &Answers, computed: &Computed, language: Language) -> Vec<String> {
+    if form == FormName::FollowUp {
+        return vec![FOLLOW_UP.text(language).to_owned(), open_questions(computed, language)];
+    }
     let mut words = vec![features(computed.screening_result)];
     if answers.symptoms.impact_level.is_some() || answers.symptoms.days_per_week_untreated.is_some() {
         words.push(Bilingual {
@@ -41,6 +45,12 @@ pub fn patient_summary(answers: &Answers, computed: &Computed, language: Languag
     sentences.push(open_questions(computed, language));
     sentences
 }
+
+/// What happens with the answers of a follow-up.
+const FOLLOW_UP: Bilingual = Bilingual {
+    en: "The clinic reads your answers and will talk about them at your next visit, or call you before. Please do not change or stop any medicine by yourself.",
+    es: "La clínica lee sus respuestas y hablará de ellas en su próxima visita, o le llamará antes. Por favor, no cambie ni deje ninguna medicina por su cuenta.",
+};
 
 /// A question without a usable answer: unknown, declined or not asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -97,7 +107,7 @@ const OPEN: [&str; 3] = ["unknown", "prefer_not_to_say", "not_asked"];
 pub fn guardian_summary(answers: &Answers, context: &Context, language: Language) -> Result<Vec<String>, Invalid> {
     let all = serde_json::to_value(answers).unwrap_or_default();
     let visible = super::parse(&super::field_access::without_private(&all), "")?;
-    Ok(patient_summary(&visible, &super::compute(&visible, context), language))
+    Ok(patient_summary(context.form, &visible, &super::compute(&visible, context), language))
 }
 
 fn features(result: ScreeningResult) -> Bilingual {

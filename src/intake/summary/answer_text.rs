@@ -1,6 +1,6 @@
 //! Answers as text: the labels of the form instead of its codes, for summaries.
 
-use rls::answers::sections;
+use rls::answers::all_sections;
 use rls::form_dsl::{Bilingual, Field, Kind};
 use serde_json::{Map, Value};
 use text::Language;
@@ -75,7 +75,7 @@ fn select(answers: &Answers, wording: Wording, wanted: impl Fn(&Value) -> bool) 
         let title = section.title.text(wording.language()).to_owned();
         AnswerTextSection { section: section.id.to_owned(), title, items }
     };
-    sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
+    all_sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
 }
 
 /// Returns whether the answer means that the fact is unknown.
@@ -93,7 +93,7 @@ pub fn at(answers: &Answers, path: &str, wording: Wording) -> Option<AnswerText>
     let value = find(answers, path)?;
     let plain: Vec<_> = path.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
     let plain = plain.join(".");
-    let sections = sections();
+    let sections = all_sections();
     let fields = sections.iter().find(|section| section.fields.iter().any(|field| field.id == plain))?;
     let field = fields.fields.iter().find(|field| field.id == plain)?;
     let mut said = Vec::new();

@@ -26,6 +26,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{IntakeFlagId, IntakeId};
 use crate::intake::flags::{Flag, inputs, known_rule, source, staff_text};
+use crate::intake::follow_up::answers::FollowUpAnswers;
 use crate::intake::model::{Answers, FlagUrgency, IntakeStatus};
 
 /// The summary of an intake for practitioners: patient, flags, criteria, severity, likely contributors, laboratory values with their
@@ -97,6 +98,8 @@ pub struct ClinicalSummary {
     pub not_known: Vec<AnswerTextSection>,
     /// The number of required questions without an answer.
     pub open_questions: usize,
+    /// What the patient answered in follow-ups since, the newest first.
+    pub follow_ups: Vec<FollowUpAnswers>,
     /// The practitioner's review and plan. Null before the review.
     pub review: Option<rls::Review>,
     /// When it was reviewed.
@@ -263,7 +266,7 @@ const NAMED: [&str; 2] = ["augmentation", "impulse_control"];
 
 /// Builds the summary for practitioners.
 pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Result<ClinicalSummary> {
-    let Material { intake, patient, raw, answers, computed, review, facts, .. } = &material;
+    let Material { intake, raw, answers, computed, review, facts, .. } = &material;
     let (known, not_known) = answer_text::by_knowledge(raw, Wording::Short);
     let contributors = contributors(computed, raw, review.as_ref());
     let is_shown = |field: &str| {
@@ -288,14 +291,7 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         heading: heading(intake.status).map(str::to_owned),
         status: intake.status,
         as_of: types::Date(material.today),
-        patient: SummaryPatient {
-            display_name: patient.display_name(),
-            mrn: patient.mrn.clone(),
-            date_of_birth: patient.date_of_birth,
-            age: material.age,
-            preferred_language: patient.preferred_language.clone(),
-            interpreter_needed: patient.interpreter_needed,
-        },
+        patient: patient(&material),
         authored_at: intake.authored_at,
         submitted_at: intake.submitted_at,
         opening: opening(&material, previous.as_ref(), before.map(|before| before.on)),
@@ -341,12 +337,26 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         more,
         not_known,
         open_questions: computed.issues.iter().filter(open).count(),
+        follow_ups: material.follow_ups.clone(),
         review: review.clone(),
         reviewed_at: intake.reviewed_at,
         disclaimer: rls::NOT_A_DIAGNOSIS.text(Language::English).to_owned(),
         form_version: intake.form_version.clone(),
         rule_set_version: material.rule_set_version.to_owned(),
     })
+}
+
+/// Shows the patient.
+pub(super) fn patient(material: &Material<'_>) -> SummaryPatient {
+    let patient = material.patient;
+    SummaryPatient {
+        display_name: patient.display_name(),
+        mrn: patient.mrn.clone(),
+        date_of_birth: patient.date_of_birth,
+        age: material.age,
+        preferred_language: patient.preferred_language.clone(),
+        interpreter_needed: patient.interpreter_needed,
+    }
 }
 
 fn heading(status: IntakeStatus) -> Option<&'static str> {
@@ -359,7 +369,7 @@ fn heading(status: IntakeStatus) -> Option<&'static str> {
 }
 
 /// Shows the flags, those that the answers still raise first, then the most urgent first.
-fn flags_shown(env: &Env, material: &Material<'_>, flags: &[Flag]) -> Result<Vec<SummaryFlag>> {
+pub(super) fn flags_shown(env: &Env, material: &Material<'_>, flags: &[Flag]) -> Result<Vec<SummaryFlag>> {
     let reviewed = material.review.as_ref().and_then(|review| review.mimic_review);
     let is_reviewed = reviewed.is_some_and(|found| found != MimicReview::NotReviewed);
     let mut shown = Vec::new();

@@ -3,6 +3,7 @@
 
 mod answer_text;
 mod clinical;
+mod follow_up;
 mod labs;
 mod material;
 mod named_answers;
@@ -18,21 +19,25 @@ mod words;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, get};
 use jiff::tz::TimeZone;
-use rls::Viewer;
+use rls::{FormName, Viewer};
 use serde::Serialize;
 use serde_json::Value;
 use text::Language;
 use utoipa::ToSchema;
 
 pub use self::clinical::ClinicalSummary;
+pub use self::follow_up::FollowUpSummary;
 use self::material::Material;
 use self::page::Frame;
 pub use self::plain::PlainSummary;
 use self::previous::Previous;
 use super::accept::prefers;
 use super::details::IntakeDetails;
+use super::follow_up::answers::{self, FollowUpAnswers};
 use super::model::IntakeStatus;
+use super::reading_context::ReadingContext;
 use super::reading_language::ReadingLanguage;
+use super::store::Intake;
 use super::view::Findings;
 use super::{flags, from_value, stored_review};
 use crate::actor::Action;
@@ -48,6 +53,8 @@ use crate::patients::care;
 pub enum IntakeSummary {
     /// For practitioners.
     Practitioner(Box<ClinicalSummary>),
+    /// For practitioners, of a follow-up.
+    FollowUp(Box<FollowUpSummary>),
     /// For the patient, and accounts that act for the patient.
     Patient(PlainSummary),
 }
@@ -78,8 +85,10 @@ fn summarise(tx: &mut Tx, details: IntakeDetails, wanted: Option<Language>) -> R
     let answers = from_value(&seen)?;
     let Value::Object(raw) = seen else { return Err(Error::fault("answers are not an object")) };
     let facts = reading.facts_at(intake.authored_at)?;
+    let follow_ups = if reading.is_practitioner() { follow_ups_of(tx, &intake, &reading)? } else { Vec::new() };
     let material = Material {
         intake: &intake,
+        form: reading.facts.form,
         patient: &patient,
         raw: &raw,
         answers: &answers,
@@ -90,9 +99,14 @@ fn summarise(tx: &mut Tx, details: IntakeDetails, wanted: Option<Language>) -> R
         age: reading.facts.age(),
         today: reading.facts.today,
         facts: &facts,
+        follow_ups,
     };
     if reading.is_practitioner() {
         let flags = flags::of_intake(tx.conn, intake.id)?;
+        if material.form == FormName::FollowUp {
+            let summary = follow_up::follow_up(tx.env, &material, &flags)?;
+            return Ok(IntakeSummary::FollowUp(Box::new(summary)));
+        }
         return Ok(IntakeSummary::Practitioner(Box::new(clinical::clinical(tx.env, material, &flags)?)));
     }
     let language = wanted.unwrap_or_else(|| Language::of_tag(&patient.preferred_language));
@@ -105,9 +119,21 @@ fn summarise(tx: &mut Tx, details: IntakeDetails, wanted: Option<Language>) -> R
     Ok(IntakeSummary::Patient(plain))
 }
 
+/// Loads the follow-ups since a history, or all beside a follow-up, the newest first.
+fn follow_ups_of(tx: &mut Tx, intake: &Intake, reading: &ReadingContext) -> Result<Vec<FollowUpAnswers>> {
+    let mut all = answers::of_patient(tx, intake.patient_id, reading)?;
+    if reading.facts.form == FormName::History {
+        let since = reading.place.day(intake.submitted_at.unwrap_or(intake.authored_at))?;
+        all.retain(|one| one.on >= since);
+    }
+    all.reverse();
+    Ok(all)
+}
+
 /// Read the summary of an intake
 ///
-/// Practitioners get everything, in the order of a consultation. A draft has the heading "Not submitted". Patients get the main
+/// Practitioners get everything, in the order of a consultation, or of a
+/// follow-up its answers beside those of the others. A draft has the heading "Not submitted". Patients get the main
 /// points in plain language, in the language that they ask for. Ages are as of the day of reading (`as_of`); `authored_at` is the time of the answers. With `Accept: text/html` it
 /// returns one page to print. A summary of answers, never a diagnosis.
 #[utoipa::path(
@@ -145,6 +171,7 @@ pub(super) async fn get_intake_summary(
     let frame = Frame { clinic: &env.config.settings.clinic_name, zone: &zone, now: env.now() };
     let page = match &summary {
         IntakeSummary::Practitioner(summary) => page::clinical_page(summary, &frame)?,
+        IntakeSummary::FollowUp(summary) => page::follow_up_page(summary, &frame)?,
         IntakeSummary::Patient(summary) => page::plain_page(summary, &frame)?,
     };
     Ok(HttpResponse::Ok()

@@ -60,7 +60,7 @@ pub(super) fn plain(material: &Material<'_>, language: Language) -> PlainSummary
         status: material.intake.status,
         language: language.code().to_owned(),
         authored_at: material.intake.authored_at,
-        sentences: rls::patient_summary(material.answers, material.computed, language),
+        sentences: rls::patient_summary(material.form, material.answers, material.computed, language),
         sections: main_points(material, language),
         disclaimer: rls::NOT_A_DIAGNOSIS.text(language).to_owned(),
     }

@@ -159,6 +159,11 @@ const LABELS: &[(&str, &str)] = &[
     ("sleep.plms_diagnosed", "Periodic limb movements in sleep"),
     ("sleep.plms_index", "Limb movements per hour"),
     ("sleep.sleep_study_date", "Sleep study"),
+    ("follow_up.change", "Since the last visit"),
+    ("follow_up.augmentation", "Earlier, stronger or spread"),
+    ("follow_up.urges", "New or stronger urges"),
+    ("follow_up.has_side_effects", "Side effects of treatment"),
+    ("follow_up.side_effects", "Which side effects"),
 ];
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use crate::clock::Timestamp;
 use crate::db::types;
 use crate::ids::{IntakeId, LabResultId, PatientId};
+use crate::intake::follow_up::answers::FollowUpAnswers;
 use crate::intake::labs::LabResult;
 
 /// The course of a patient.
@@ -27,7 +28,8 @@ use crate::intake::labs::LabResult;
     "iron": [{"test": "ferritin", "value": 42.0, "comparator": null, "unit": "ng/mL", "collected_on": "2026-05-12", "source": "lab_report", "computed": false, "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "lab_result_id": null}],
     "thresholds": [{"test": "ferritin", "value": 75.0, "unit": "ng/mL"}],
     "medications": [{"name": "pramipexole", "class": "dopaminergic", "started_on": "2021-02", "stopped_on": null, "status": "current", "for_rls": "yes", "role": "treatment",
-        "reports": [{"on": "2026-06-03", "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "dose": 0.5, "unit": "mg", "frequency": "nightly", "status": "current", "response": "partial"}]}]
+        "reports": [{"on": "2026-06-03", "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "dose": 0.5, "unit": "mg", "frequency": "nightly", "status": "current", "response": "partial"}]}],
+    "follow_ups": []
 }))]
 pub struct Timeline {
     /// The patient.
@@ -40,6 +42,8 @@ pub struct Timeline {
     pub thresholds: Vec<TimelineThreshold>,
     /// Medicines by their start, with what each intake reports of them.
     pub medications: Vec<MedicationCourse>,
+    /// The answers of the follow-ups, oldest first.
+    pub follow_ups: Vec<FollowUpAnswers>,
 }
 
 /// A threshold of a laboratory test.
@@ -204,7 +208,14 @@ pub fn course(
     iron.sort_by_key(|point| (point.collected_on.first(), point.test as u8));
     let mut medications = medications(&intakes);
     medications.sort_by_key(|course| (course.started_on.is_none(), course.started_on.map(PartialDate::first)));
-    Timeline { patient_id, severity, iron, thresholds: thresholds(intakes.last(), facts), medications }
+    Timeline {
+        patient_id,
+        severity,
+        iron,
+        thresholds: thresholds(intakes.last(), facts),
+        medications,
+        follow_ups: Vec::new(),
+    }
 }
 
 fn severity(intake: &TimelineIntake) -> Option<SeverityPoint> {

@@ -7,12 +7,14 @@ mod picture;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get};
 use jiff::civil::Date;
+use rls::FormName;
 use serde_json::Value;
 use text::Language;
 
 pub use self::course::Timeline;
 use self::course::{TimelineIntake, course};
 use super::accept::prefers;
+use super::follow_up::answers;
 use super::reading_context::ReadingContext;
 use super::reading_language::ReadingLanguage;
 use super::{from_value, labs, store};
@@ -48,7 +50,8 @@ pub async fn read(context: &Context, patient: PatientId) -> Result<PatientTimeli
         care::require(tx.conn, tx.env, tx.actor, patient.id)?;
         let reading = ReadingContext::load(tx, &patient)?;
         let results = labs::of_patient(tx.conn, tx.env, patient.id)?;
-        let timeline = course(patient.id, intakes(tx, &patient, &reading)?, &results, &reading.facts);
+        let mut timeline = course(patient.id, intakes(tx, &patient, &reading)?, &results, &reading.facts);
+        timeline.follow_ups = answers::of_patient(tx, patient.id, &reading)?;
         let title = format!("{}, {}", patient.display_name(), patient.mrn);
         let language = ReadingLanguage::of_reader(tx.actor.role, &patient);
         Ok(PatientTimeline { timeline, title, today: reading.facts.authored_on, language })
@@ -59,7 +62,11 @@ pub async fn read(context: &Context, patient: PatientId) -> Result<PatientTimeli
 /// Loads the submitted intakes of a patient.
 fn intakes(tx: &mut Tx, patient: &Patient, reading: &ReadingContext) -> Result<Vec<TimelineIntake>> {
     let mut intakes = Vec::new();
-    for intake in store::submitted(tx.conn, patient.id, rls::FORM)? {
+    let mut submitted = Vec::new();
+    for form in FormName::ALL {
+        submitted.extend(store::submitted(tx.conn, patient.id, form.as_str())?);
+    }
+    for intake in submitted {
         let at = intake.submitted_at.unwrap_or(intake.authored_at);
         intakes.push(TimelineIntake {
             id: intake.id,
@@ -74,7 +81,8 @@ fn intakes(tx: &mut Tx, patient: &Patient, reading: &ReadingContext) -> Result<V
 
 /// Read the course of restless legs
 ///
-/// Returns severity, iron values and medicines over all submitted intakes and the laboratory results in between. With
+/// Returns severity, iron values and medicines over all submitted intakes and the laboratory results in between, and the
+/// answers of the follow-ups. With
 /// `Accept: image/svg+xml` it returns a picture: severity with its bands; ferritin, TSAT and hemoglobin with the thresholds that apply;
 /// infusions as markers; treatments and medicines that can aggravate as bars.
 #[utoipa::path(

@@ -1,6 +1,6 @@
 use super::*;
 use crate::messages::fixtures::{access, ann, appointment, config, mails, registration};
-use crate::messages::model::{AccessMail, MessageKind, RecordChange, RecordMail, RegistrationMail};
+use crate::messages::model::{AccessMail, FollowUpMail, MessageKind, RecordChange, RecordMail, RegistrationMail};
 use crate::template_branches::Branches;
 
 const TAGS: [&str; 2] = ["en-US", "es-MX"];
@@ -62,6 +62,7 @@ fn every_branch_of_every_template_can_be_rendered() {
     ] {
         all.extend([None, Some("Leo".to_owned())].map(|patient| Mail::RecordNotice(RecordMail { patient, change })));
     }
+    all.push(Mail::FollowUp(FollowUpMail { patient: Some("Leo".into()), token: None }));
     let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
     let late = AppointmentMail { cancel_until: None, ..appointment() };
     for appointment in [other, late] {
@@ -281,11 +282,11 @@ fn the_text_of_a_call_has_name_time_place_and_number_and_no_link() {
             assert!(
                 mail.appointment().is_none() && mail.birthday().is_none_or(|_| mail.kind() == MessageKind::AccessEnds)
             );
-            assert!(mail.access().is_none() && mail.record().is_none());
+            assert!(mail.access().is_none() && mail.record().is_none() && mail.follow_up().is_none());
             continue;
         };
         assert!(!text.contains("token") && !text.contains("http"), "{text}");
-        if mail.record().is_some() {
+        if mail.record().is_some() || mail.follow_up().is_some() {
             assert!(text.contains("Clinic on Elm") && text.contains("Ann Ames"), "{text}");
             continue;
         }
@@ -312,7 +313,7 @@ fn a_recipient_without_a_name_is_greeted() {
 #[test]
 fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
     let linked: Vec<_> = mails().into_iter().filter(|mail| mail.link().is_some()).collect();
-    assert_eq!(linked.len(), 8);
+    assert_eq!(linked.len(), 9);
     for (mail, tag) in linked.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let (page, token) = mail.link().expect("a link");
         let words = rendered_in(mail, tag);

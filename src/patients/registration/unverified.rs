@@ -15,6 +15,7 @@ use crate::patients::access::grant;
 /// patients are emptied together with the record. A test compares both lists with the database.
 pub const KEEPERS: &[&str] = &[
     "appointments",
+    "follow_ups",
     "intake_flags",
     "intakes",
     "lab_results",

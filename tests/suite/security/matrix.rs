@@ -96,6 +96,8 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     let lab =
         json!({"test": "ferritin", "value": 42, "unit": "ng/mL", "collected_on": "2026-02-20", "source": "lab_report"});
     let result = desk.post(&format!("/v1/patients/{patient}/lab-results"), lab).await.expect(201).id();
+    let asked = json!({"reason": "other"});
+    let follow_up = desk.post(&format!("/v1/patients/{patient}/follow-ups"), asked).await.expect(201).id();
     Things(BTreeMap::from([
         ("patients", patient.to_owned()),
         ("appointments", appointment),
@@ -104,6 +106,7 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
         ("holds", hold.expect(201).string("/id")),
         ("consents", consent),
         ("lab-results", result),
+        ("follow-ups", follow_up),
         ("slots", id(8)),
         ("other slots", id(12)),
         ("messages", text(&messages[0]["id"])),

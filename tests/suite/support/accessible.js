@@ -18,7 +18,9 @@ for (const field of all("input, textarea, select")) {
 }
 for (const one of all("button, a, input, textarea")) {
   if (one.matches("button, a") && !one.innerText.trim()) findings.push(`no name: ${say(one)}`);
-  const { height } = one.getBoundingClientRect();
+  // The label around a radio button or a checkbox is part of the target.
+  const target = one.matches('[type="radio"], [type="checkbox"]') ? one.closest("label") ?? one : one;
+  const { height } = target.getBoundingClientRect();
   // A link within a sentence is as high as its line.
   const inline = one.matches("p > a:not(.button)");
   if (!inline && height < 44) findings.push(`only ${height} px high: ${say(one)}`);

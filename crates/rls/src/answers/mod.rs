@@ -1,9 +1,10 @@
-//! The typed answers: every field of the RLS history with its meaning, unit and source.
+//! The typed answers: every field of the RLS history and the follow-up with its meaning, unit and source.
 //!
 //! Every field is optional, because a draft may be incomplete. A missing answer is an issue, not a type error. It does
 //! not mean "no".
 
 mod background;
+mod follow_up;
 mod safety;
 mod sleep;
 mod symptoms;
@@ -12,6 +13,7 @@ mod veins;
 
 pub use crate::choices::*;
 pub use background::{Lab, Risk};
+pub use follow_up::FollowUp;
 pub use safety::Safety;
 pub use sleep::Sleep;
 pub use symptoms::{Irls, Symptoms};
@@ -26,7 +28,7 @@ use utoipa::openapi::schema::Schema;
 
 use super::form_dsl::{Answer, Bilingual, Field, Fields, Question, ask, object_schema};
 
-/// All answers of the form.
+/// The answers of all forms.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Answers {
@@ -75,6 +77,9 @@ pub struct Answers {
     /// Sleep.
     #[serde(skip_serializing_if = "Sleep::is_blank")]
     pub sleep: Sleep,
+    /// What changed since the last visit.
+    #[serde(skip_serializing_if = "FollowUp::is_blank")]
+    pub follow_up: FollowUp,
 }
 
 // Answers are patient data, so they must not get into logs.
@@ -132,7 +137,7 @@ const ABOUT_URGES: [&str; 2] = [
     "Pueden aparecer con las medicinas dopaminérgicas, como pramipexol, ropinirol, rotigotina o levodopa, y no son culpa suya.",
 ];
 
-/// Returns the sections of the form in order. Urgent questions come first.
+/// Returns the sections of the history in order. Urgent questions come first.
 pub fn sections() -> Vec<Section> {
     vec![
         section::<Safety>(
@@ -234,10 +239,20 @@ pub fn sections() -> Vec<Section> {
     ]
 }
 
-static FIELDS: LazyLock<Vec<Field>> =
-    LazyLock::new(|| sections().into_iter().flat_map(|section| section.fields).collect());
+/// Returns the section that only the follow-up has.
+pub fn follow_up_section() -> Section {
+    section::<FollowUp>("follow_up", ["Since your last visit", "Desde su última visita"], None)
+}
 
-/// Returns the fields of all sections. Fields of list entries are children of their list.
+/// Returns the sections of all forms, each once.
+pub fn all_sections() -> Vec<Section> {
+    sections().into_iter().chain([follow_up_section()]).collect()
+}
+
+static FIELDS: LazyLock<Vec<Field>> =
+    LazyLock::new(|| all_sections().into_iter().flat_map(|section| section.fields).collect());
+
+/// Returns the fields of all forms, each once. Fields of list entries are children of their list.
 pub fn all_fields() -> &'static [Field] {
     &FIELDS
 }
@@ -266,13 +281,16 @@ fn members() -> Vec<(&'static str, String, RefOr<Schema>)> {
         one::<Augmentation>("augmentation", "Changes under dopamine medicines."),
         one::<ImpulseControl>("impulse_control", "Urges under dopamine medicines."),
         one::<Sleep>("sleep", "Sleep."),
+        one::<FollowUp>("follow_up", "What changed since the last visit. Only the follow-up asks for it."),
     ]
 }
 
 impl utoipa::PartialSchema for Answers {
     fn schema() -> RefOr<Schema> {
         object_schema(
-            &["The answers of the RLS history. Every answer is optional; a missing answer does not mean \"no\"."],
+            &[
+                "The answers of the RLS history or the follow-up. Every answer is optional; a missing answer does not mean \"no\". Answers that the form does not ask for are rejected.",
+            ],
             members(),
         )
     }
@@ -299,5 +317,6 @@ impl utoipa::ToSchema for Answers {
         Augmentation::collect(into);
         ImpulseControl::collect(into);
         Sleep::collect(into);
+        FollowUp::collect(into);
     }
 }

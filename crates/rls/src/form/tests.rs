@@ -10,7 +10,7 @@ use crate::tests::example;
 use crate::text_pack::tests::invented;
 
 fn both() -> Form {
-    form(None, FormSettings::default())
+    form(FormName::History, None, FormSettings::default())
 }
 
 /// Every field of the form by its id, those of entries with it.
@@ -63,12 +63,14 @@ fn paths(schema: &Value) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn the_form_and_the_schema_of_the_answers_have_the_same_fields() {
-    let form = both();
-    let in_form: Vec<String> = fields(&form).into_keys().collect();
-    let in_schema: Vec<String> = paths(&form.json_schema).into_keys().collect();
-    assert_eq!(in_form, in_schema);
-    assert!(in_form.len() > 150, "{}", in_form.len());
+fn each_form_and_the_schema_of_its_answers_have_the_same_fields() {
+    for (name, least) in [(FormName::History, 150), (FormName::FollowUp, 10)] {
+        let form = form(name, None, FormSettings::default());
+        let in_form: Vec<String> = fields(&form).into_keys().collect();
+        let in_schema: Vec<String> = paths(&form.json_schema).into_keys().collect();
+        assert_eq!(in_form, in_schema);
+        assert!(in_form.len() >= least, "{}", in_form.len());
+    }
 }
 
 #[test]
@@ -196,9 +198,13 @@ fn safety_comes_first_and_19_questions_are_required_without_the_licensed_scale()
 
 #[test]
 fn conditions_name_fields_of_the_form_and_values_that_they_offer() {
-    let form = both();
-    let fields = fields(&form);
-    for (id, field) in &fields {
+    for name in FormName::ALL {
+        check_conditions(&fields(&form(name, None, FormSettings::default())));
+    }
+}
+
+fn check_conditions(fields: &BTreeMap<String, FormField>) {
+    for (id, field) in fields {
         for test in field.condition.iter().flat_map(|condition| &condition.any) {
             let other = fields.get(&test.field).unwrap_or_else(|| panic!("{id} asks for {}", test.field));
             if test.operator == FormOperator::OneOf {
@@ -224,7 +230,10 @@ fn every_text_is_in_both_languages_or_in_the_requested_one() {
     }
     let all = |language| {
         let mut into = Vec::new();
-        texts(&serde_json::to_value(form(language, FormSettings::default())).expect("written"), &mut into);
+        for name in FormName::ALL {
+            let form = serde_json::to_value(form(name, language, FormSettings::default())).expect("written");
+            texts(&form, &mut into);
+        }
         into
     };
     let there = |text: &Value, language: &str| text[language].as_str().is_some_and(|text| !text.trim().is_empty());
@@ -235,7 +244,7 @@ fn every_text_is_in_both_languages_or_in_the_requested_one() {
 
 #[test]
 fn the_questions_of_the_rating_scale_come_only_from_a_licensed_pack() {
-    let items = |settings| fields(&form(None, settings)).remove("irls.items").expect("there");
+    let items = |settings| fields(&form(FormName::History, None, settings)).remove("irls.items").expect("there");
     let unlicensed = items(FormSettings::default());
     assert!(unlicensed.clinician_only);
     assert!(unlicensed.scores.iter().all(|score| score.options.is_empty()));
@@ -252,7 +261,10 @@ fn the_questions_of_the_rating_scale_come_only_from_a_licensed_pack() {
 fn a_setting_reserves_the_question_about_self_harm_for_clinicians() {
     let self_harm = |moved| {
         let settings = FormSettings { self_harm_in_clinician_part: moved, ..FormSettings::default() };
-        fields(&form(None, settings)).remove("safety.self_harm_thoughts").expect("there").clinician_only
+        fields(&form(FormName::History, None, settings))
+            .remove("safety.self_harm_thoughts")
+            .expect("there")
+            .clinician_only
     };
     assert!(!self_harm(false));
     assert!(self_harm(true));

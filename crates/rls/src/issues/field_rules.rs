@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Code, Issue};
-use crate::answers::{Answers, all_fields};
+use crate::answers::Answers;
 use crate::context::{Context, FilledBy};
 use crate::field_access::is_reserved_for_clinicians;
 use crate::form_dsl::{Condition, Field, Kind, PartialDate};
@@ -14,7 +14,7 @@ const NOT_ASKED: &str = "not_asked";
 pub fn issues(answers: &Answers, context: &Context) -> Vec<Issue> {
     let root = serde_json::to_value(answers).unwrap_or_default();
     let mut walk = Walk { root: &root, context, issues: Vec::new() };
-    for field in all_fields() {
+    for field in context.form.fields() {
         let place = format!("/{}", field.id.replace('.', "/"));
         walk.field(field, &place, root.pointer(&place), None);
     }
@@ -180,7 +180,9 @@ pub fn mark_not_asked(answers: &Answers, context: &Context) -> Answers {
     }
     let Ok(root) = serde_json::to_value(answers) else { return answers.clone() };
     let mut marked = root.clone();
-    for field in all_fields().iter().filter(|field| is_required(field, context, &root) && !skipped(field, context)) {
+    for field in
+        context.form.fields().iter().filter(|field| is_required(field, context, &root) && !skipped(field, context))
+    {
         let place = format!("/{}", field.id.replace('.', "/"));
         let missing = root.pointer(&place).is_none() && root.pointer(&format!("{place}_status")).is_none();
         if !missing || !applies(field.condition.as_ref(), &root, None) {

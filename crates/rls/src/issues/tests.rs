@@ -4,7 +4,7 @@ use jiff::civil::date;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::answers::all_fields;
+use crate::forms::FormName;
 use crate::tests::{adult, answers, healthy, merged};
 use crate::{FilledBy, apply_patch, compute};
 
@@ -25,7 +25,8 @@ fn a_complete_history_has_no_findings() {
 
 #[test]
 fn every_missing_required_answer_is_an_issue() {
-    let required: Vec<String> = all_fields()
+    let required: Vec<String> = FormName::History
+        .fields()
         .iter()
         .filter(|field| (field.required || field.id == SEVERITY) && field.condition.is_none())
         .map(|field| format!("/answers/{}", field.id.replace('.', "/")))

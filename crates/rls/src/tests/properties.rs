@@ -7,12 +7,13 @@ use super::{adult, healthy};
 use crate::criteria::ThreeValued;
 use crate::form::{FieldType, Form, FormField, FormSettings};
 use crate::{
-    Answers, Context, FilledBy, Language, PhoneNumbers, Urgency, apply_patch, compute, copy_from, flag_notices, form,
-    mark_not_asked, parse, patient_summary,
+    Answers, Context, FilledBy, FormName, Language, PhoneNumbers, Urgency, apply_patch, compute, copy_from,
+    flag_notices, form, mark_not_asked, parse, patient_summary,
 };
 
 fn definition() -> &'static Form {
-    static FORM: std::sync::LazyLock<Form> = std::sync::LazyLock::new(|| form(None, FormSettings::default()));
+    static FORM: std::sync::LazyLock<Form> =
+        std::sync::LazyLock::new(|| form(FormName::History, None, FormSettings::default()));
     &FORM
 }
 
@@ -147,7 +148,7 @@ proptest! {
         let numbers = PhoneNumbers { emergency: "112".into(), crisis: "113".into(), clinic: "+1".into() };
         for language in [Language::English, Language::Spanish] {
             flag_notices(&computed.flags, language, &numbers);
-            patient_summary(&answers, &computed, language);
+            patient_summary(FormName::History, &answers, &computed, language);
         }
         let marked = mark_not_asked(&answers, &context);
         prop_assert!(mark_not_asked(&marked, &context) == marked);

@@ -6,7 +6,7 @@ use super::{adult, answers, merged};
 use crate::flag_texts::staff_text;
 use crate::form::FormSettings;
 use crate::issues::Code;
-use crate::{Flag, Language, PhoneNumbers, Rule, Urgency, compute, flag_notices, form, patient_summary};
+use crate::{Flag, FormName, Language, PhoneNumbers, Rule, Urgency, compute, flag_notices, form, patient_summary};
 
 fn numbers() -> PhoneNumbers {
     PhoneNumbers { emergency: "911".into(), crisis: "988".into(), clinic: "+1 212 555 0100".into() }
@@ -52,7 +52,7 @@ fn no_text_to_a_patient_or_to_staff_sounds_like_a_finding() {
                    "risk": {"family_history_rls": "yes", "family_relations": ["mother"]}}),
         ] {
             let answers = answers(&merged(&patch));
-            texts.extend(patient_summary(&answers, &compute(&answers, &adult()), language));
+            texts.extend(patient_summary(FormName::History, &answers, &compute(&answers, &adult()), language));
         }
     }
     texts.extend(every_flag().into_iter().map(staff_text));
@@ -123,7 +123,7 @@ fn no_medicine_is_to_be_stopped_without_its_prescriber() {
 
 #[test]
 fn the_form_says_that_it_is_not_watched() {
-    let form = form(None, FormSettings::default());
+    let form = form(FormName::History, None, FormSettings::default());
     assert!(form.intro.en.expect("en").contains("not watched in real time"));
     assert!(form.sections[0].help.as_ref().and_then(|help| help.es.as_ref()).expect("es").contains("emergencia"));
 }
@@ -146,7 +146,7 @@ fn every_label_of_the_form_is_a_question_in_both_languages() {
         field.fields.iter().for_each(|child| walk(child, labels));
     }
     let mut labels = Vec::new();
-    let all = form(None, FormSettings::default());
+    let all = form(FormName::History, None, FormSettings::default());
     all.sections.iter().flat_map(|section| &section.fields).for_each(|field| walk(field, &mut labels));
     for (id, english, spanish) in labels {
         assert!(english.ends_with('?'), "{id}: {english}");
@@ -156,7 +156,7 @@ fn every_label_of_the_form_is_a_question_in_both_languages() {
 
 #[test]
 fn sections_about_medicines_that_lay_people_do_not_know_name_examples() {
-    for section in form(None, FormSettings::default()).sections {
+    for section in form(FormName::History, None, FormSettings::default()).sections {
         if ["augmentation", "impulse_control"].contains(&section.id.as_str()) {
             let help = section.help.expect("a text under the title");
             for text in [help.en.expect("English"), help.es.expect("Spanish")] {
@@ -169,7 +169,11 @@ fn sections_about_medicines_that_lay_people_do_not_know_name_examples() {
 #[test]
 fn the_licensed_scale_is_for_clinicians_only_until_it_is_installed() {
     let scale = |settings: FormSettings<'_>| {
-        let section = form(None, settings).sections.into_iter().find(|section| section.id == "irls").expect("there");
+        let section = form(FormName::History, None, settings)
+            .sections
+            .into_iter()
+            .find(|section| section.id == "irls")
+            .expect("there");
         let for_patients: Vec<_> =
             section.fields.iter().filter(|field| !field.clinician_only).map(|field| field.link_id.clone()).collect();
         (section.clinician_only, for_patients)
@@ -179,8 +183,11 @@ fn the_licensed_scale_is_for_clinicians_only_until_it_is_installed() {
     let settings = FormSettings { text_pack: Some(&pack), ..FormSettings::default() };
     assert_eq!(scale(settings), (false, vec!["irls.items".to_owned(), "irls.irls_total".to_owned()]));
     let severity = |settings: FormSettings<'_>| {
-        let symptoms =
-            form(None, settings).sections.into_iter().find(|section| section.id == "symptoms").expect("there");
+        let symptoms = form(FormName::History, None, settings)
+            .sections
+            .into_iter()
+            .find(|section| section.id == "symptoms")
+            .expect("there");
         symptoms.fields.into_iter().find(|field| field.link_id == "symptoms.severity_0_10").expect("there").required
     };
     assert!(severity(FormSettings::default()) && !severity(settings));

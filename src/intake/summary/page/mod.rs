@@ -5,7 +5,7 @@ mod lab_table;
 use jiff::tz::TimeZone;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
-use rls::answers::sections;
+use rls::answers::all_sections;
 use rls::form_dsl::{Field, Kind, PartialDate};
 use rls::guideline::{Certainty, Hint, Reason, Strength};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use text::Language;
 
 use super::answer_text::AnswerText;
 use super::clinical::ClinicalSummary;
+use super::follow_up::FollowUpSummary;
 use super::plain::PlainSummary;
 use super::words::{day_in_words, partial_date_in_words};
 use crate::clock::Timestamp;
@@ -34,6 +35,11 @@ pub fn clinical_page(summary: &ClinicalSummary, frame: &Frame<'_>) -> Result<Str
     render(CLINICAL, summary, frame)
 }
 
+/// Renders the page of a follow-up for practitioners.
+pub fn follow_up_page(summary: &FollowUpSummary, frame: &Frame<'_>) -> Result<String> {
+    render(FOLLOW_UP, summary, frame)
+}
+
 /// Renders the page for patients.
 pub fn plain_page(summary: &PlainSummary, frame: &Frame<'_>) -> Result<String> {
     render(PLAIN, summary, frame)
@@ -43,6 +49,9 @@ pub fn plain_page(summary: &PlainSummary, frame: &Frame<'_>) -> Result<String> {
 type Template<'a> = (&'a str, &'a str);
 
 const CLINICAL: Template<'_> = ("clinical.html", include_str!("clinical.html"));
+const FOLLOW_UP: Template<'_> = ("follow_up.html", include_str!("follow_up.html"));
+/// The table of follow-ups, on both pages for practitioners.
+const FOLLOW_UPS: Template<'_> = ("follow_ups.html", include_str!("follow_ups.html"));
 const PLAIN: Template<'_> = ("plain.html", include_str!("plain.html"));
 
 fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Frame<'_>) -> Result<String> {
@@ -79,6 +88,7 @@ fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Fram
         at.map(|day| Moment::of_day(day, Language::of_tag(language)).date()).unwrap_or_default()
     });
     let fault = |error: minijinja::Error| Error::fault(format!("{name}: {} at line {:?}", error.kind(), error.line()));
+    engine.add_template(FOLLOW_UPS.0, FOLLOW_UPS.1).map_err(fault)?;
     engine.add_template(name, template).map_err(fault)?;
     let values = context! {
         s => Value::from(Serde(summary)),
@@ -218,7 +228,7 @@ fn by_answer(Serde(said): Serde<Vec<AnswerText>>) -> String {
 /// Writes a value of the API as text: with the label of the field's option, or else with spaces for underscores.
 fn words(value: &str, field: Option<&str>) -> String {
     let labelled = field.and_then(|id| {
-        let all: Vec<Field> = sections().into_iter().flat_map(|section| section.fields).collect();
+        let all: Vec<Field> = all_sections().into_iter().flat_map(|section| section.fields).collect();
         let with_children = all.iter().cloned().chain(all.iter().flat_map(Field::children));
         let field = with_children.into_iter().find(|field| field.id == id)?;
         let (Kind::Choice(options) | Kind::Choices(options)) = field.kind else { return None };

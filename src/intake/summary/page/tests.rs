@@ -1,3 +1,4 @@
+use rls::answers::{ChangeSinceVisit, SideEffect, YesNo};
 use rls::guideline::hints;
 use rls::iron::IronDoubt;
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
@@ -7,11 +8,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::db::types;
 use crate::ids::{IntakeFlagId, IntakeId};
+use crate::intake::follow_up::answers::FollowUpAnswers;
 use crate::intake::model::{FlagUrgency, IntakeStatus};
 use crate::intake::summary::answer_text::{AnswerText, AnswerTextSection};
 use crate::intake::summary::clinical::{
     SummaryContributor, SummaryFlag, SummaryIron, SummaryIronMonitoring, SummaryPatient, SummarySeverity, test,
 };
+use crate::intake::summary::follow_up::FollowUpSummary;
 use crate::intake::summary::labs::labs;
 use crate::intake::summary::named_answers::{augmentation, urges};
 use crate::intake::summary::previous::SummaryPrevious;
@@ -101,11 +104,59 @@ fn bare() -> ClinicalSummary {
         more: vec![],
         not_known: vec![],
         open_questions: 0,
+        follow_ups: vec![],
         review: None,
         reviewed_at: None,
         disclaimer: "Not a diagnosis.".into(),
         form_version: "1.0.0".into(),
         rule_set_version: "1".into(),
+    }
+}
+
+/// Follow-ups with and without what may be missing.
+fn follow_ups() -> Vec<FollowUpAnswers> {
+    let bare = FollowUpAnswers {
+        on: jiff::civil::date(2026, 4, 1),
+        intake_id: IntakeId(uuid::Uuid::nil()),
+        change: None,
+        severity_0_10: None,
+        days_per_week_treated: None,
+        usual_onset_time: None,
+        augmentation: None,
+        urges: None,
+        has_side_effects: None,
+        side_effects: vec![],
+    };
+    let full = FollowUpAnswers {
+        change: Some(ChangeSinceVisit::MuchWorse),
+        severity_0_10: Some(8),
+        days_per_week_treated: Some(2.5),
+        usual_onset_time: "19:00".parse().ok(),
+        augmentation: Some(YesNo::Yes),
+        urges: Some(YesNo::PreferNotToSay),
+        has_side_effects: Some(YesNo::Yes),
+        side_effects: vec![SideEffect::Nausea, SideEffect::SleepAttacks],
+        ..bare.clone()
+    };
+    [vec![full; 4], vec![bare; 3]].concat()
+}
+
+fn follow_up() -> FollowUpSummary {
+    let ClinicalSummary { intake_id, as_of, patient, authored_at, disclaimer, form_version, rule_set_version, .. } =
+        bare();
+    FollowUpSummary {
+        intake_id,
+        status: IntakeStatus::Completed,
+        as_of,
+        patient,
+        authored_at,
+        flags: vec![],
+        follow_ups: vec![],
+        review: None,
+        reviewed_at: None,
+        disclaimer,
+        form_version,
+        rule_set_version,
     }
 }
 
@@ -244,6 +295,7 @@ fn full() -> ClinicalSummary {
         more: vec![section(&["Yes", "No"]), section(&["Yes"])],
         not_known: vec![section(&["I don't know", "Not asked"]), section(&["I don't know"])],
         open_questions: 1,
+        follow_ups: follow_ups(),
         review: Some(review(&json!({
             "mimic_review": "not_solely_explained", "plan_note": "Iron.", "recheck_on": "2026-09-01",
             "ceap": [{"limb": "left", "class": "C2r", "suffix": "s"}, {"limb": "right", "class": "C0"}],
@@ -346,6 +398,51 @@ fn the_page_for_practitioners_names_reasons_medicines_and_denied_answers_in_shor
         "<span class=\"mark\">stopped</span>",
     ] {
         assert!(page.contains(part), "{part} in {page}");
+    }
+}
+
+#[test]
+fn every_branch_of_the_page_of_a_follow_up_renders() {
+    let mut branches = Branches::default();
+    let template = branches.mark(FOLLOW_UP.0, FOLLOW_UP.1);
+    let ClinicalSummary { flags, review, reviewed_at, patient, .. } = full();
+    let full = FollowUpSummary {
+        status: IntakeStatus::Amended,
+        patient,
+        flags,
+        follow_ups: follow_ups(),
+        review,
+        reviewed_at,
+        ..follow_up()
+    };
+    let mixed = FollowUpSummary { review: mixed().review, reviewed_at, ..follow_up() };
+    for summary in [follow_up(), full, mixed] {
+        branches.rendered(&with_frame(|frame| render((FOLLOW_UP.0, &template), &summary, frame).expect("a page")));
+    }
+    branches.assert_all_rendered();
+}
+
+#[test]
+fn both_pages_for_practitioners_show_the_answers_of_follow_ups_in_words() {
+    let summary = FollowUpSummary { follow_ups: follow_ups(), ..follow_up() };
+    let pages = [
+        with_frame(|frame| clinical_page(&full(), frame).expect("a page")),
+        with_frame(|frame| follow_up_page(&summary, frame).expect("a page")),
+    ];
+    for page in pages {
+        for part in [
+            "2026-04-01",
+            "Much worse",
+            "8 of 10",
+            "<td>2.5</td>",
+            "19:00",
+            "I prefer not to say",
+            "Nausea, Falling asleep without warning",
+            "not asked",
+            "and 1 earlier",
+        ] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
     }
 }
 

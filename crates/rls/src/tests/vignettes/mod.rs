@@ -1,6 +1,7 @@
 //! Vignettes: what is answered, and what must follow, written out by hand from the sources.
 
 mod flags;
+mod follow_up;
 mod history;
 mod iron;
 mod sources;

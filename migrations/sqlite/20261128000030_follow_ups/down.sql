@@ -1,0 +1,2 @@
+DROP TABLE follow_up_links;
+DROP TABLE follow_ups;
