@@ -122,13 +122,13 @@ pub(super) async fn get_rls_history_form(
         "form": "rls-follow-up", "url": "https://legwork.example/intake-forms/rls-follow-up", "version": "1.0.0",
         "title": {"en": "How are your legs now?"}, "intro": {"en": "A few questions about the time since your last visit."},
         "disclaimer": {"en": "It is not a diagnosis."},
-        "sections": [{"id": "follow_up", "title": {"en": "Since your last visit"}, "fields": [{
+        "sections": [{"id": "follow_up", "title": {"en": "Since your last visit"}, "clinician_only": false, "fields": [{
             "link_id": "follow_up.has_side_effects", "label": {"en": "Does your treatment cause side effects?"},
             "meaning": "Whether the treatment has side effects.", "type": "choice",
             "options": [{"value": "yes", "label": {"en": "Yes"}}, {"value": "no", "label": {"en": "No"}}],
             "required": true, "clinician_only": false, "clinician_only_for_minors": false, "in_past": false
         }]}],
-        "review": {"id": "review", "title": {"en": "The clinician's review"}, "fields": []}, "json_schema": {}
+        "review": {"id": "review", "title": {"en": "The clinician's review"}, "clinician_only": true, "fields": []}, "json_schema": {}
     }))),
 )]
 #[get("/v1/intake-forms/rls-follow-up")]
