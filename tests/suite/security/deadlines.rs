@@ -169,6 +169,55 @@ fn row_24_slow_senders_and_readers_are_disconnected_a_slow_line_is_not_and_other
     });
 }
 
+/// Requests that are sent together, and whose responses are not read, do not fill the server's memory.
+#[test]
+fn row_24_the_next_request_of_a_connection_waits_until_its_responses_are_read() {
+    const SENT: usize = 100;
+    app::run(Engine::Sqlite, async |app: App| {
+        let whole = app.anon().get("/openapi.json").await.text.len();
+        let served = || {
+            let metrics = app.env.metrics.render();
+            let line = metrics.lines().find(|line| line.contains("_count{") && line.contains("/openapi.json"));
+            line.and_then(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).unwrap_or(0)
+        };
+        let mut socket = connect_narrow(&app.base).await;
+        let requests = "GET /openapi.json HTTP/1.1\r\nHost: legwork\r\n\r\n".repeat(SENT);
+        socket.write_all(requests.as_bytes()).await.expect("sent");
+        eventually(async || if served() > 1 { Ok(()) } else { Err("nothing is served".to_owned()) }).await;
+        for _ in 0..20 {
+            others_are_served(&app, &["127.0.0.1"]).await;
+        }
+        assert!(served() < SENT / 2, "{} of {SENT} were served to a client that reads nothing", served());
+        // All of them are served once the client reads.
+        let (mut taken, mut buffer) = (0, vec![0; 64 * 1024]);
+        while taken < SENT * whole {
+            let count = socket.read(&mut buffer).await.expect("the connection stands");
+            assert!(count > 0, "it ended after {taken} bytes");
+            taken += count;
+        }
+        eventually(async || if served() > SENT { Ok(()) } else { Err(format!("{} were served", served())) }).await;
+    });
+}
+
+/// Requests that are sent together are answered one after the other.
+#[test]
+fn row_24_each_of_many_requests_that_are_sent_together_is_answered() {
+    const REQUESTS: usize = 500;
+    app::run(Engine::Sqlite, async |app: App| {
+        let mut socket = connect_narrow(&app.base).await;
+        let (mut reader, mut writer) = socket.split();
+        let sending = async {
+            let get = "GET /health/live HTTP/1.1\r\nHost: legwork\r\n";
+            writer.write_all(format!("{get}\r\n").repeat(REQUESTS).as_bytes()).await.expect("sent");
+            writer.write_all(format!("{get}Connection: close\r\n\r\n").as_bytes()).await.expect("sent");
+        };
+        let mut said = String::new();
+        let ((), read) = tokio::join!(sending, reader.read_to_string(&mut said));
+        read.expect("all responses");
+        assert_eq!(said.matches("HTTP/1.1 200 ").count(), REQUESTS + 1);
+    });
+}
+
 /// Connections that do as little as possible, and reconnect after they were closed. They have their own
 /// thread, and end when this is dropped.
 struct Crowd(Option<(oneshot::Sender<()>, std::thread::JoinHandle<()>)>);
