@@ -1,9 +1,11 @@
 //! The files for operators fit the program: the systemd unit, the proxy examples, the versions of the tools.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use clap::Args;
 use legwork::config::Settings;
+use legwork::telemetry::Metrics;
 
 fn read(name: &str) -> String {
     let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -129,6 +131,30 @@ fn the_proxies_replace_the_header_that_the_service_reads_and_limit_each_client()
     }
     for limit in ["sc0_conn_cur gt", "timeout http-request", "httpchk GET /health/ready"] {
         assert!(haproxy.contains(limit), "{limit}");
+    }
+}
+
+#[test]
+fn each_alert_uses_metrics_of_the_service_and_has_a_section_in_the_runbook() {
+    let (alerts, runbook) = (read("deploy/alerts.yml"), read("docs/runbook.md"));
+    let exposed = Metrics::default().render();
+    let metrics: BTreeSet<&str> = alerts
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("legwork_"))
+        .collect();
+    assert!(metrics.len() > 10, "{metrics:?}");
+    for metric in metrics {
+        // The exposition names a family without the suffix of its series.
+        let family = ["_total", "_count", "_bucket"].iter().find_map(|suffix| metric.strip_suffix(suffix));
+        let family = format!("# TYPE {} ", family.unwrap_or(metric));
+        assert!(exposed.contains(&family), "there is no metric {metric}");
+    }
+    let names: Vec<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let sections: Vec<&str> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(names, sections);
+    for name in names {
+        let link = format!("runbook: \"docs/runbook.md#{}\"", name.to_lowercase());
+        assert!(alerts.contains(&link), "{name} does not link to its section");
     }
 }
 

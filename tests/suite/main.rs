@@ -52,6 +52,7 @@ mod query_plans;
 mod records;
 mod resending;
 mod restore;
+mod rolling_restart;
 mod schedule;
 mod scheduling;
 mod security;

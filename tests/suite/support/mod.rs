@@ -23,6 +23,7 @@ pub mod client;
 pub mod clinic;
 pub mod disk;
 pub mod families;
+pub mod haproxy;
 pub mod intakes;
 pub mod mails;
 pub mod people;

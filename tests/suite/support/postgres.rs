@@ -296,7 +296,7 @@ fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
     })
 }
 
-pub(super) fn free_port() -> Result<u16, String> {
+pub fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }
