@@ -37,21 +37,12 @@ impl Clinic {
     pub async fn build(folder: &Path, practitioners: usize, patients: usize, days: u32) -> Outcome<Self> {
         let horizon = days.to_string();
         let server = Child::server(folder, &["--demo"], &[(HORIZON, &horizon)]).await?;
-        let api = Api { http: reqwest::Client::new(), base: server.base.clone(), token: sign_in(&server.base).await? };
-        let location = api.create("locations", json!({
-            "name": "Main Street", "address": "1 Main Street, Springfield", "phone": "+12025550100", "country": "US",
-            "time_zone": "America/New_York", "slot_minutes": 15,
-        })).await?;
-        let first_visit = api.visit_type("First visit", 60).await?;
-        let check = api.visit_type("Check", 15).await?;
-        let hour =
-            |weekday: &str| json!({"weekday": weekday, "start": "09:00", "end": "17:00", "location_id": location});
-        let week = json!(["monday", "tuesday", "wednesday", "thursday", "friday"].map(hour));
+        let api = Api::sign_in(&server.base).await?;
+        let location = api.create_location().await?;
+        let first_visit = api.create_visit_type("First visit", 60).await?;
+        let check = api.create_visit_type("Check", 15).await?;
         for number in 0..practitioners {
-            let id = api.create("practitioners", json!({
-                "name": format!("Dr. {number}"), "visit_type_ids": [first_visit, check], "location_ids": [location],
-            })).await?;
-            api.set_availability(&id, &week).await?;
+            api.create_practitioner(&format!("Dr. {number}"), &[&first_visit, &check], &location).await?;
         }
         let mut all = Vec::new();
         for number in 0..patients {
@@ -83,13 +74,7 @@ impl Clinic {
         let slot = self.slots.get(number)?;
         let patient = self.patients.get(number % self.patients.len())?;
         let body = json!({"slot_id": slot, "visit_type_id": self.check, "patient_id": patient}).to_string();
-        Request::post("/v1/appointments")
-            .header(HOST, "127.0.0.1")
-            .header(CONTENT_TYPE, "application/json")
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header("idempotency-key", format!("booking-{number}"))
-            .body(Full::from(body))
-            .ok()
+        booking(body, token, &format!("booking-{number}"))
     }
 
     /// Checks that a database has `count` bookings, of the first slots.
@@ -104,6 +89,17 @@ impl Clinic {
             Err(format!("{count} bookings were acknowledged, {found} are there").into())
         }
     }
+}
+
+/// The request of a booking.
+pub fn booking(body: String, token: &str, key: &str) -> Option<Prepared> {
+    Request::post("/v1/appointments")
+        .header(HOST, "127.0.0.1")
+        .header(CONTENT_TYPE, "application/json")
+        .header(AUTHORIZATION, format!("Bearer {token}"))
+        .header("idempotency-key", key)
+        .body(Full::from(body))
+        .ok()
 }
 
 /// An id as the database stores it.
@@ -137,21 +133,52 @@ pub async fn sign_in(base: &str) -> Outcome<String> {
 }
 
 /// The API for an administrator.
-struct Api {
+pub struct Api {
     http: reqwest::Client,
     base: String,
     token: String,
 }
 
 impl Api {
+    /// With a new access token.
+    pub async fn sign_in(base: &str) -> Outcome<Self> {
+        Ok(Self { http: reqwest::Client::new(), base: base.to_owned(), token: sign_in(base).await? })
+    }
+
     /// Creates an object and returns its id.
-    async fn create(&self, list: &str, body: Value) -> Outcome<String> {
+    pub async fn create(&self, list: &str, body: Value) -> Outcome<String> {
         let request = self.http.post(format!("{}/v1/{list}", self.base)).bearer_auth(&self.token).json(&body);
+        // Only appointments have a slot, and only they need a key.
+        let request = match body["slot_id"].as_str() {
+            Some(slot) => request.header("idempotency-key", slot),
+            None => request,
+        };
         let made = answer(request).await?;
         Ok(made["id"].as_str().ok_or("no id")?.to_owned())
     }
 
-    async fn visit_type(&self, name: &str, minutes: u32) -> Outcome<String> {
+    /// A location in New York.
+    pub async fn create_location(&self) -> Outcome<String> {
+        let body = json!({
+            "name": "Main Street", "address": "1 Main Street, Springfield", "phone": "+12025550100", "country": "US",
+            "time_zone": "America/New_York", "slot_minutes": 15,
+        });
+        self.create("locations", body).await
+    }
+
+    /// A practitioner who works from nine to five on weekdays, so that 32 slots are published for each day.
+    pub async fn create_practitioner(&self, name: &str, visit_types: &[&str], location: &str) -> Outcome<String> {
+        let body = json!({"name": name, "visit_type_ids": visit_types, "location_ids": [location]});
+        let id = self.create("practitioners", body).await?;
+        let hours =
+            |weekday: &str| json!({"weekday": weekday, "start": "09:00", "end": "17:00", "location_id": location});
+        let week = json!(["monday", "tuesday", "wednesday", "thursday", "friday"].map(hours));
+        self.set_availability(&id, &week).await?;
+        Ok(id)
+    }
+
+    /// A visit type that patients can book online.
+    pub async fn create_visit_type(&self, name: &str, minutes: u32) -> Outcome<String> {
         self.create(
             "visit-types",
             json!({

@@ -5,6 +5,7 @@
 
 mod child;
 mod clinic;
+mod growth;
 mod least;
 mod load;
 mod statements;
@@ -48,13 +49,19 @@ fn main() -> Outcome<()> {
         return least::serve(Path::new(folder));
     }
     let quick = arguments.iter().position(|argument| argument == "--quick").map(|at| arguments.remove(at)).is_some();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let [part, sizes @ ..] = arguments.as_slice()
+        && part == "growth"
+    {
+        return runtime.block_on(growth::run(sizes));
+    }
     let parts = ["slot-search", "bookings", "memory"];
     if let Some(unknown) = arguments.iter().find(|argument| !parts.contains(&argument.as_str())) {
-        return Err(format!("{unknown}: the parts are {}; --quick runs less", parts.join(", ")).into());
+        return Err(format!("{unknown}: the parts are {} and growth; --quick runs less", parts.join(", ")).into());
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
     let scale = if quick { &QUICK } else { &FULL };
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    runtime.block_on(async {
         if wanted("slot-search") || wanted("bookings") {
             compare(scale, wanted("slot-search"), wanted("bookings")).await?;
         }
