@@ -60,7 +60,7 @@ impl Clinic {
     /// A server on the clinic, with more settings. It publishes no further slots, because it has the same horizon.
     pub async fn server(&self, folder: &Path, settings: &[(&str, &str)]) -> Outcome<Child> {
         let settings: Vec<_> = settings.iter().copied().chain([(HORIZON, self.horizon.as_str())]).collect();
-        Child::server(folder, &[], &settings).await
+        Child::server(folder, &["--demo"], &settings).await
     }
 
     /// The search for the first 50 starts of a visit of an hour, with the path prefix `before`.
