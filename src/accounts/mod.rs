@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod authenticate;
 pub mod caller;
+pub mod changes_per_hour;
 pub mod changing_email;
 pub mod closing;
 pub mod device;

@@ -78,17 +78,17 @@ impl Pace {
 
 /// A row of the table: a lane, an account from all unknown devices, or an address over all accounts.
 #[derive(Debug, Clone)]
-struct Counter {
-    account: Vec<u8>,
+pub(super) struct Counter {
+    pub(super) account: Vec<u8>,
     /// A digest of the device, address, session or link. Empty for an account from all unknown devices.
-    digest: Vec<u8>,
+    pub(super) digest: Vec<u8>,
 }
 
 /// The values of a row. A lane without failures whose `retry_at` is later than its `last_at` was told its first wait.
 #[derive(Debug, Clone, Copy, Queryable)]
-struct Row {
+pub(super) struct Row {
     failures: i32,
-    last_at: Timestamp,
+    pub(super) last_at: Timestamp,
     retry_at: Timestamp,
 }
 
@@ -102,7 +102,7 @@ impl Row {
     }
 
     /// The failures that still count.
-    fn failures(&self, now: Timestamp) -> i32 {
+    pub(super) fn failures(&self, now: Timestamp) -> i32 {
         // A failure with a later time counts too: the clock may have been set back since.
         if now.since(self.last_at) < MEMORY { self.failures } else { 0 }
     }
@@ -207,7 +207,7 @@ fn account_key(env: &Env, email_key: &str) -> Vec<u8> {
     env.sealer.fingerprint(&[b"sign-in account", email_key.as_bytes()])
 }
 
-fn own_key(env: &Env, user: UserId) -> Vec<u8> {
+pub(super) fn own_key(env: &Env, user: UserId) -> Vec<u8> {
     env.sealer.fingerprint(&[b"signed-in account", user.0.as_bytes()])
 }
 
@@ -347,7 +347,7 @@ impl Counter {
     }
 
     /// Locks the row, and creates it if there is none.
-    fn lock(&self, tx: &mut Conn, now: Timestamp) -> Result<Row> {
+    pub(super) fn lock(&self, tx: &mut Conn, now: Timestamp) -> Result<Row> {
         let new = (
             dsl::account.eq(&self.account),
             dsl::network.eq(&self.digest),
@@ -368,7 +368,7 @@ impl Counter {
         Ok(self.rows().first::<Row>(tx)?.failures(now).saturating_add(1))
     }
 
-    fn write(&self, tx: &mut Conn, failures: i32, now: Timestamp, retry_at: Timestamp) -> Result<()> {
+    pub(super) fn write(&self, tx: &mut Conn, failures: i32, now: Timestamp, retry_at: Timestamp) -> Result<()> {
         diesel::update(sign_in_failures::table.find((&self.account, &self.digest)))
             .set((dsl::failures.eq(failures), dsl::last_at.eq(now), dsl::retry_at.eq(retry_at)))
             .execute(tx)?;

@@ -116,7 +116,8 @@ pub struct Settings {
 
     /// Maximum number of mails per address and hour about appointments, and of each other kind (3 to 1000).
     ///
-    /// The first third is sent at once. Later ones wait, and only the latest state of each appointment is sent.
+    /// The first third is sent at once. Later ones wait, and only the latest state of each appointment is sent. Links
+    /// that reset a password never wait.
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(3..=1000))]
     pub max_notices_per_hour: u16,
 

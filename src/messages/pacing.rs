@@ -7,7 +7,8 @@
 //!   may know of the visit from a call.
 //! - **Too many.** A mailbox gets the first third of `MAX_NOTICES_PER_HOUR` at once. Each further mail of the same
 //!   limit waits [`BUSY_DELAY`] after it was created, so that a newer one can replace it. When the limit is reached, it
-//!   waits until the hour has room again. Nothing is lost: the last state of each appointment is always sent.
+//!   waits until the hour has room again. Nothing is lost: the last state of each appointment is always sent. Links that
+//!   reset a password never wait.
 //!
 //! Several instances may together exceed the limit by the messages that each of them holds.
 
@@ -151,6 +152,10 @@ fn busy_until(
     sent_together: usize,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
+    // Limited when they are created: by `outbox::has_room`, and by the changes that void a link. They are useless an hour later.
+    if message.kind == MessageKind::ResetPassword {
+        return Ok(None);
+    }
     let most = usize::from(env.config.settings.max_notices_per_hour);
     let kinds = MessageKind::ALL.iter().filter(|kind| kind.shares_budget_with(message.kind)).map(|kind| kind.as_str());
     let sent: Vec<Option<Timestamp>> = messages::table

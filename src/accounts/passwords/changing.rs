@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::accounts::authenticate::{self, Credentials};
 use crate::accounts::sessions::revoking::revoke_others;
 use crate::accounts::throttle::ConfirmedBy;
-use crate::accounts::{Keys, notices, store};
+use crate::accounts::{Keys, changes_per_hour, notices, store};
 use crate::context::Context;
 use crate::error::Result;
 use crate::http::{Body, response};
@@ -32,7 +32,7 @@ pub struct ChangePasswordRequest {
 /// Sets the caller's password, and ends the account's other sessions, the links in earlier mails and the device tokens.
 ///
 /// # Errors
-/// A broken rule if the new password is not accepted; those of [`authenticate::again`].
+/// A broken rule if the new password is not accepted; those of [`changes_per_hour::count`] and [`authenticate::again`].
 pub async fn change(context: &Context, keys: &Keys, request: ChangePasswordRequest) -> Result<()> {
     let ChangePasswordRequest { current_password, new_password, totp_code } = request;
     let id = context.actor.user_id;
@@ -40,6 +40,7 @@ pub async fn change(context: &Context, keys: &Keys, request: ChangePasswordReque
     let hash = keys.passwords.hash_new(&new_password, &user, &[]).await?;
     let credentials = Credentials { password: current_password, code: totp_code };
     authenticate::again(context, keys, id, ConfirmedBy::Session, credentials, move |tx, user| {
+        changes_per_hour::count(tx.conn, tx.env, user.id)?;
         store::set_password(tx.conn, user.id, &hash, tx.now)?;
         revoke_others(tx.conn, tx.actor, tx.now)?;
         notices::tell(tx.conn, tx.env, user, SecurityEvent::PasswordChanged)
@@ -50,7 +51,9 @@ pub async fn change(context: &Context, keys: &Keys, request: ChangePasswordReque
 /// Change my password
 ///
 /// Every other session of the account ends, links in earlier mails stop working, and the account's owner is notified by mail. Every
-/// `device_token` of the account ends as well; the next sign-in on a device returns a new one.
+/// `device_token` of the account ends as well; the next sign-in on a device returns a new one. The sessions of an account can change the
+/// password and switch the second factor off five times; further changes have to wait until an hour has passed. A password that is set
+/// with a link does not count.
 #[utoipa::path(
     tag = "users",
     operation_id = "change_password",
@@ -58,7 +61,8 @@ pub async fn change(context: &Context, keys: &Keys, request: ChangePasswordReque
     request_body = ChangePasswordRequest,
     responses(
         (status = 204, description = "The new password is set"),
-        (status = 429, description = "`too_many_attempts`: too many attempts failed. Retry after the number of seconds in `Retry-After`"),
+        (status = 429, description = "`too_many_attempts`: too many attempts failed. `too_many_changes`: sessions changed the password or switched \
+            the second factor off five times. Retry after the number of seconds in `Retry-After`"),
     ),
 )]
 #[post("/v1/me/password")]

@@ -6,7 +6,7 @@ use super::codes;
 use super::recovery_codes::ReauthenticationRequest;
 use crate::accounts::sessions::revoking::{RevokedReason, revoke_all};
 use crate::accounts::throttle::ConfirmedBy;
-use crate::accounts::{Keys, authenticate, notices, store};
+use crate::accounts::{Keys, authenticate, changes_per_hour, notices, store};
 use crate::actor::Action;
 use crate::context::Context;
 use crate::db::Conn;
@@ -19,11 +19,12 @@ use crate::messages::model::SecurityEvent;
 /// Switches the caller's second factor off.
 ///
 /// # Errors
-/// The conflict `second_factor_off`; those of [`authenticate::again`].
+/// The conflict `second_factor_off`; those of [`changes_per_hour::count`] and [`authenticate::again`].
 pub async fn disable(context: &Context, keys: &Keys, request: ReauthenticationRequest) -> Result<()> {
     let id = context.actor.user_id;
     authenticate::again(context, keys, id, ConfirmedBy::Session, request.into(), |tx, user| {
         codes::require_on(user)?;
+        changes_per_hour::count(tx.conn, tx.env, user.id)?;
         codes::remove(tx.conn, user.id)?;
         store::set_second_factor(tx.conn, user, None, tx.now)?;
         notices::tell(tx.conn, tx.env, user, SecurityEvent::SecondFactorOff)
@@ -64,7 +65,7 @@ pub fn reset(tx: &mut Conn, env: &Env, user: UserId) -> Result<()> {
 /// Switch my second factor off
 ///
 /// For example before a change of phone. If the clinic requires a second factor, the session can then only set up another one. Links in
-/// earlier mails stop working, and every `device_token` of the account ends.
+/// earlier mails stop working, and every `device_token` of the account ends. Counts towards the limit of `POST /v1/me/password`.
 #[utoipa::path(
     tag = "second factor",
     operation_id = "disable_second_factor",
@@ -73,7 +74,8 @@ pub fn reset(tx: &mut Conn, env: &Env, user: UserId) -> Result<()> {
     responses(
         (status = 204, description = "The second factor is off"),
         (status = 409, description = "`second_factor_off`: there is no second factor"),
-        (status = 429, description = "`too_many_attempts`: too many attempts failed. Retry after the number of seconds in `Retry-After`"),
+        (status = 429, description = "`too_many_attempts`: too many attempts failed. `too_many_changes`: sessions changed the password or switched \
+            the second factor off five times. Retry after the number of seconds in `Retry-After`"),
     ),
 )]
 #[post("/v1/me/second-factor/disable")]

@@ -9,6 +9,7 @@ use legwork::db::schema::messages;
 use legwork::messages::model::SecurityEvent;
 use serde_json::{Value, json};
 
+use super::second_factor::enrol;
 use crate::support::clinic::free_slots;
 use crate::support::mails::Mail;
 use crate::support::{App, Client, Patient, Reply, book, both};
@@ -96,6 +97,79 @@ both! {
         let body = json!({"token": mails[5].token(), "new_password": PASSWORD});
         app.anon().post("/v1/password-resets/confirm", body).await.expect(204);
         ann.get("/v1/me").await.expect(401);
+    }
+
+    async fn row_03_a_thief_who_changes_the_password_again_and_again_keeps_no_reset_link_from_the_owner(app: App) {
+        let ann = app.patient("ann").await;
+        let mut password = crate::support::people::PASSWORD.to_owned();
+        let mut changes = 0;
+        for n in 0..30 {
+            ask_for_reset(&app, &ann.email).await;
+            let next = format!("a thief's password number {n}");
+            let changed = ann.post("/v1/me/password", json!({"current_password": password, "new_password": next})).await;
+            if changed.status == 204 {
+                (password, changes) = (next, changes + 1);
+            } else {
+                changed.problem(429, "too_many_changes");
+                assert_eq!(changed.header("retry-after"), "3600");
+            }
+        }
+        assert_eq!(changes, 5);
+        // Some minutes later the owner asks, and gets a link at once or has one already.
+        app.clock.advance(SignedDuration::from_mins(5));
+        ask_for_reset(&app, &ann.email).await;
+        ann.post("/v1/me/password", json!({"current_password": password, "new_password": "one more password of a thief"}))
+            .await
+            .problem(429, "too_many_changes");
+        let mails: Vec<Mail> = app.mails_to(&ann.email).await;
+        let link = mails.iter().rfind(|mail| mail.text.contains("#token=")).expect("a link").token();
+        app.anon().post("/v1/password-resets/confirm", json!({"token": link, "new_password": PASSWORD})).await.expect(204);
+        ann.get("/v1/me").await.expect(401);
+        // The thief's changes do not count against the owner.
+        let owner = app.anon().sign_in(&ann.email, PASSWORD).await;
+        let change = json!({"current_password": PASSWORD, "new_password": "amber heron waits by the weir"});
+        owner.post("/v1/me/password", change).await.expect(204);
+    }
+
+    async fn row_03_the_limit_of_changes_ends_an_hour_after_the_last_one(app: App) {
+        let ann = app.patient("ann").await;
+        let mut password = crate::support::people::PASSWORD.to_owned();
+        for n in 0..5 {
+            let next = format!("violet otter hums at dawn {n}");
+            ann.post("/v1/me/password", json!({"current_password": password, "new_password": next})).await.expect(204);
+            password = next;
+        }
+        let change = json!({"current_password": password, "new_password": PASSWORD});
+        ann.post("/v1/me/password", change.clone()).await.problem(429, "too_many_changes");
+        app.clock.advance(SignedDuration::from_mins(60));
+        ann.post("/v1/me/password", change).await.expect(204);
+    }
+
+    async fn row_03_switching_the_second_factor_off_and_on_voids_few_reset_links(app: App) {
+        let ann = app.patient("ann").await;
+        let off = async |code: &str| {
+            let body = json!({"current_password": crate::support::people::PASSWORD, "totp_code": code});
+            ann.post("/v1/me/second-factor/disable", body).await
+        };
+        for _ in 0..5 {
+            let (_, codes) = enrol(&app, &ann).await;
+            off(&codes[0]).await.expect(204);
+        }
+        let (_, codes) = enrol(&app, &ann).await;
+        ask_for_reset(&app, &ann.email).await;
+        off(&codes[0]).await.problem(429, "too_many_changes");
+        let mails = app.mails_to(&ann.email).await;
+        let link = mails.iter().rfind(|mail| mail.text.contains("#token=")).expect("a link").token();
+        app.anon().post("/v1/password-resets/confirm", json!({"token": link, "new_password": PASSWORD})).await.expect(204);
+    }
+
+    async fn row_03_reset_links_do_not_wait_while_a_mailbox_is_busy(app: App) {
+        let ann = app.patient("ann").await;
+        let app = app.restart(&["--max-notices-per-hour", "3"]);
+        for _ in 0..5 {
+            ask_for_reset(&app, &ann.email).await;
+        }
+        assert_eq!(app.mails_to(&ann.email).await.len(), 5);
     }
 
     async fn row_03_another_account_does_not_use_up_the_links_to_an_owners_new_address(app: App) {
