@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::model::seal_statement;
 use crate::clock::Timestamp;
 use crate::db::schema::{audit_events, audit_purges, audit_seals};
-use crate::db::{Conn, Db, per_backend};
+use crate::db::{Conn, Db, advisory_lock, per_backend};
 use crate::error::{Error, Result};
 use crate::ids::{AuditEventId, AuditKeyId};
 use crate::signed::{DIGEST, Signer};
@@ -24,8 +24,6 @@ pub const VERY_LATE: SignedDuration = SignedDuration::from_hours(1);
 /// The greatest age of an event that gets its seal while the service runs. It allows for outages: the last events before a crash get
 /// their seals at the next start. A later seal is a finding, because a person may have deleted earlier seals together with an event.
 pub const SEALED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
-/// The instances of one PostgreSQL database seal one at a time.
-const LOCK: &str = "pg_try_advisory_xact_lock(4703213190281735)";
 
 /// The row of a seal.
 #[derive(Debug, Clone, diesel::Queryable, diesel::Selectable, diesel::Insertable)]
@@ -130,8 +128,9 @@ pub async fn seal_waiting(db: &Db, signer: &Signer, back: SignedDuration, now: T
 
 /// Seals at most [`BATCH`] events and returns how many. Returns 0 if another instance is sealing.
 pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration, now: Option<Timestamp>) -> Result<usize> {
+    // The instances of one PostgreSQL database seal one at a time.
     if let Conn::Postgres(tx) = tx
-        && !diesel::select(sql::<Bool>(LOCK)).get_result::<bool>(tx)?
+        && !advisory_lock::try_take_key(tx, advisory_lock::SEALING)?
     {
         return Ok(0);
     }

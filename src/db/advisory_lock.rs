@@ -1,4 +1,4 @@
-//! Locks of PostgreSQL on a name, until the end of the transaction. SQLite needs none, because its writes are serial.
+//! Locks of PostgreSQL on a name or a key, until the end of the transaction. SQLite needs none, because its writes are serial.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -12,6 +12,24 @@ extern "SQL" {
     fn pg_try_advisory_xact_lock(key: BigInt) -> diesel::sql_types::Bool;
     /// Waits for a lock. The result is void, and is not read.
     fn pg_advisory_xact_lock(key: BigInt) -> Text;
+}
+
+/// The key of the lock that one instance holds while it migrates. Versions of the service that run together share these keys.
+pub const MIGRATING: i64 = 4_703_213_190_281_733;
+/// The key of the lock of the instance that seals audit events.
+pub const SEALING: i64 = 4_703_213_190_281_735;
+/// The key of the lock of a transaction that changes the clinic's set-up.
+pub const SET_UP: i64 = 4_703_213_190_281_736;
+
+/// Waits for the lock of a key.
+pub fn wait_for_key(conn: &mut PgConnection, key: i64) -> QueryResult<()> {
+    diesel::select(pg_advisory_xact_lock(key)).execute(conn)?;
+    Ok(())
+}
+
+/// Takes the lock of a key if it is free, and returns whether it was.
+pub fn try_take_key(conn: &mut PgConnection, key: i64) -> QueryResult<bool> {
+    diesel::select(pg_try_advisory_xact_lock(key)).get_result(conn)
 }
 
 /// Waits for the lock. Locks with other seeds are others, whatever their names.

@@ -5,14 +5,11 @@ use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::advisory_lock::MIGRATING;
 use super::{Conn, Target};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
-
-/// Several instances may start at the same time. The first migrates, and the others wait for this lock.
-const LOCK: &str = "SELECT pg_advisory_lock(4703213190281733)";
-const UNLOCK: &str = "SELECT pg_advisory_unlock(4703213190281733)";
 
 /// Waits until no other instance migrates or fills this database. The others then wait while the returned connection is
 /// open. SQLite needs no lock, because it has one server and one writer.
@@ -91,11 +88,12 @@ pub fn run(conn: &mut Conn) -> Result<usize, String> {
     result
 }
 
-/// On SQLite the lock is a transaction around everything. The migrations' own transactions become savepoints in it.
+/// Several instances may start at the same time. The first migrates, and the others wait for this lock of the session. On SQLite the
+/// lock is a transaction around everything. The migrations' own transactions become savepoints in it.
 fn lock(conn: &mut Conn) -> diesel::QueryResult<()> {
     match conn {
         Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
-        Conn::Postgres(conn) => conn.batch_execute(LOCK),
+        Conn::Postgres(conn) => conn.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATING})")),
     }
 }
 
@@ -103,7 +101,7 @@ fn unlock(conn: &mut Conn, keep: bool) -> diesel::QueryResult<()> {
     match conn {
         Conn::Sqlite(conn) if keep => AnsiTransactionManager::commit_transaction(conn),
         Conn::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(conn),
-        Conn::Postgres(conn) => conn.batch_execute(UNLOCK),
+        Conn::Postgres(conn) => conn.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATING})")),
     }
 }
 

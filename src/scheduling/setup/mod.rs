@@ -8,9 +8,7 @@ pub mod practitioners;
 pub mod visit_type;
 pub mod visit_types;
 
-use diesel::prelude::*;
-
-use crate::db::Conn;
+use crate::db::{Conn, advisory_lock};
 use crate::error::{Check, FieldError, Result, Rule};
 use crate::http::input::Change;
 
@@ -18,7 +16,7 @@ use crate::http::input::Change;
 /// run one after the other. Such changes are rare. SQLite's writes are serial anyway.
 pub fn lock(conn: &mut Conn) -> Result<()> {
     if let Conn::Postgres(conn) = conn {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(4703213190281735)").execute(conn)?;
+        advisory_lock::wait_for_key(conn, advisory_lock::SET_UP)?;
     }
     Ok(())
 }
