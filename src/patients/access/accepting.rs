@@ -18,7 +18,7 @@ use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Tx};
 use crate::db::Conn;
-use crate::db::schema::{patient_invitations, patients};
+use crate::db::schema::{patient_invitations, patients, users};
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, response};
 use crate::patients::model::Patient;
@@ -47,12 +47,15 @@ struct NewHolder {
     name: Option<String>,
 }
 
-/// Finds the invitation of a token that works, and the account of its address, if there is one.
+/// Finds the invitation of a token that works, and the account of its address, if there is one. The invitations of a member of the staff
+/// whose account is disabled do not work, because they may be why it was disabled.
 ///
 /// # Errors
 /// A broken rule at `/token`.
 fn look_up(conn: &mut Conn, token: &str, now: Timestamp) -> Result<(Invitation, Option<User>)> {
     let invitation = patient_invitations::table
+        .inner_join(users::table.on(users::id.eq(patient_invitations::invited_by)))
+        .filter(users::disabled_at.is_null())
         .filter(patient_invitations::token_hash.eq(tokens::hash(token)))
         .filter(patient_invitations::used_at.is_null())
         .filter(patient_invitations::expires_at.gt(now))
@@ -161,7 +164,7 @@ fn password_required() -> Error {
 /// account is linked and keeps its password: 204. Otherwise the response is 422 with `required` at `/new_password`, and the link still
 /// works: ask for a password and send both. The address then counts as verified. A password that was set before the verification does
 /// not work any more. If the access needs a confirmation (`POST /v1/patients/{id}/access`), the account may act after a second member of
-/// the staff has confirmed it.
+/// the staff has confirmed it. The invitations of a member of the staff do not work while that account is disabled.
 #[utoipa::path(
     tag = "registration",
     operation_id = "accept_invitation",

@@ -1,6 +1,7 @@
 //! Row 20: who grants an account access to a patient's record, who is notified, and who can stop it.
 
 use jiff::SignedDuration;
+use legwork::actor::Role;
 use serde_json::{Value, json};
 
 use crate::support::access::*;
@@ -67,6 +68,24 @@ both! {
         confirm(&admin, &ann.patient_id, &carl).await.expect(200);
         reads_all(&carl, &ann.patient_id).await;
         assert!(log(&ann).await.iter().any(|entry| entry == "accept_invitation"));
+    }
+
+    async fn row_20_the_invitations_of_staff_whose_account_was_disabled_do_not_work(app: App) {
+        let (admin, ann) = (app.admin().await, app.patient("ann").await);
+        let leaving = app.account("leaving@clinic.example", Role::FrontDesk, None).await;
+        let desk = app.anon().sign_in("leaving@clinic.example", PASSWORD).await;
+        let path = format!("/v1/patients/{}/invitations", ann.patient_id);
+        desk.post(&path, json!({"email": "carl@example.org", "relation": "guardian"})).await.expect(202);
+        let token = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
+        let accept = async || {
+            let body = json!({"token": token, "new_password": PASSWORD});
+            app.anon().post("/v1/invitations/accept", body).await
+        };
+        let account = format!("/v1/users/{leaving}");
+        admin.update(&account, json!({"disabled": true})).await.expect(200);
+        accept().await.invalid("/token", "invalid_token");
+        admin.update(&account, json!({"disabled": false})).await.expect(200);
+        accept().await.expect(204);
     }
 
     async fn row_20_a_practitioner_grants_access_for_a_patient_they_treat_or_with_a_reason(app: App) {
