@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use backon::{BlockingRetryable, ExponentialBuilder};
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use diesel::r2d2::{CustomizeConnection, Error as R2d2Error, Pool};
-use diesel::{Connection, PgConnection};
+use diesel::sql_query;
+use diesel::sql_types::Text;
 
 use super::pool::{CheckedConnection, Manager};
 use super::{Caller, Conn, Connections, has_given_up, trace};
@@ -17,12 +19,17 @@ const SETTINGS: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '5s'; SET l
     SET idle_in_transaction_session_timeout = '10s'; SET client_min_messages = 'warning'; \
     SET jit = off";
 
+/// Sets up a new connection.
 #[derive(Debug)]
-struct Configure;
+struct Configure {
+    /// Sets the schemas of the first connection. Otherwise a later `ALTER ROLE … SET search_path` would put other tables before ours, and
+    /// the service would not notice.
+    search_path: String,
+}
 
 impl CustomizeConnection<CheckedConnection, R2d2Error> for Configure {
     fn on_acquire(&self, conn: &mut CheckedConnection) -> Result<(), R2d2Error> {
-        conn.batch_execute(SETTINGS).map_err(R2d2Error::QueryError)?;
+        conn.batch_execute(&format!("{SETTINGS}; {}", self.search_path)).map_err(R2d2Error::QueryError)?;
         trace::instrument(conn);
         Ok(())
     }
@@ -60,15 +67,30 @@ pub(super) fn establish(url: &str) -> Result<PgConnection, String> {
 }
 
 pub(super) fn pool(url: &str, size: u32) -> Result<Connections, String> {
-    connect(url)?;
+    let search_path = search_path(&mut establish(url)?)?;
     Pool::builder()
         .max_size(size)
         .min_idle(Some(1))
         .connection_timeout(Duration::from_secs(2))
-        .connection_customizer(Box::new(Configure))
+        .connection_customizer(Box::new(Configure { search_path }))
         .error_handler(Box::new(LogErrors))
         .build(Manager::new(with_limits(url)))
         .map_err(|error| format!("PostgreSQL: {error}"))
+}
+
+#[derive(QueryableByName)]
+struct Setting {
+    #[diesel(sql_type = Text)]
+    sql: String,
+}
+
+/// Returns the statement that sets the schemas of this connection. `pg_temp` comes last, because temporary tables would otherwise come
+/// first.
+fn search_path(conn: &mut PgConnection) -> Result<String, String> {
+    let sql = "SELECT concat('SET search_path = ', string_agg(quote_ident(name), ', ' ORDER BY place) || ', ', 'pg_temp') AS sql \
+        FROM unnest(current_schemas(false)) WITH ORDINALITY AS schemas (name, place)";
+    let setting: Setting = sql_query(sql).get_result(conn).map_err(|error| format!("PostgreSQL: {error}"))?;
+    Ok(setting.sql)
 }
 
 /// Logs a failed connection in the log's own format.

@@ -199,6 +199,44 @@ fn row_19_a_disabled_trigger_and_row_security_end_readiness() {
 }
 
 #[test]
+fn row_19_a_schema_that_the_database_puts_before_ours_is_not_used() {
+    crate::support::app::run(crate::support::Engine::Postgres, async |app: App| {
+        let (desk, bob) = (app.desk().await, app.patient("bob").await);
+        run(
+            &app,
+            "CREATE SCHEMA other; CREATE TABLE other.patients (LIKE public.patients); CREATE TABLE other.audit_events (LIKE public.audit_events);
+             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = other, public', current_database()); END $$",
+            "",
+        )
+        .await;
+        // The service makes new connections.
+        run(
+            &app,
+            "DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid(); END $$",
+            "",
+        )
+        .await;
+        for _ in 0..5 {
+            eventually(async || {
+                let reply = desk.get(&format!("/v1/patients/{}", bob.patient_id)).await;
+                if reply.status == 200 { Ok(()) } else { Err(reply.text) }
+            })
+            .await;
+        }
+        let hidden: i64 = app
+            .db(|tx| {
+                let Conn::Postgres(tx) = tx else { return Ok(0) };
+                let count = diesel::dsl::sql::<diesel::sql_types::BigInt>("(SELECT count(*) FROM other.audit_events)");
+                Ok(diesel::select(count).get_result(tx)?)
+            })
+            .await;
+        assert_eq!(hidden, 0, "no event went to the other schema");
+        ready(&app).await;
+    });
+}
+
+#[test]
 fn row_19_a_session_in_the_role_of_a_replica_does_not_change_the_trail() {
     crate::support::app::run(crate::support::Engine::Postgres, async |app: App| {
         app.patient("ann").await;
