@@ -13,8 +13,8 @@ use super::purge::{self, Purge};
 use super::seal::{Head, SEALED_WITHIN, Seal};
 use super::{shown, triggers};
 use crate::clock::Timestamp;
-use crate::db::Conn;
 use crate::db::schema::{audit_events, audit_purges, audit_seals, users};
+use crate::db::{Conn, check};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::AuditEventId;
@@ -27,6 +27,8 @@ const LISTS_PAGE: usize = 100;
 const OPENINGS_PAGE: usize = 100;
 /// How long an event may wait for its seal.
 const SEAL_DELAY: SignedDuration = SignedDuration::from_secs(10);
+/// The tables of the trail.
+const TABLES: [&str; 4] = ["audit_events", "audit_event_patients", "audit_seals", "audit_purges"];
 /// How many findings are listed. Further ones are only counted.
 const MAX_LISTED: usize = 100;
 
@@ -90,6 +92,10 @@ pub async fn verify(env: &Env, known: Option<KnownHead>) -> Result<Report> {
     let compare = |conn: &mut Conn| triggers::differences(conn).map_err(|error| Error::internal("verify", error));
     for difference in env.db.read(compare).await? {
         report.add(format!("{difference}. It could drop events"));
+    }
+    // An index that lacks rows hides events from lists. The rest of the verification reads them.
+    for finding in check::findings(&env.config.target, &TABLES).await? {
+        report.add(format!("the tables and indexes of the trail do not fit each other: {finding}"));
     }
     let purges = env.db.read(purges).await?;
     for purge in &purges {

@@ -16,6 +16,7 @@ use diesel::sql_types::{BigInt, Text};
 use tokio::sync::watch;
 
 use super::{Db, Target, damage, sqlite};
+use crate::error::Error;
 use crate::periodic;
 
 /// Files of up to this many bytes are checked completely, which takes seconds. A `quick_check` is ten times as fast.
@@ -116,6 +117,24 @@ async fn check_file(db: &Db, path: &Path, stopping: &watch::Receiver<bool>) -> R
         tokio::time::sleep(began.elapsed()).await;
     }
     Ok(Outcome::NoDamage)
+}
+
+/// Checks tables of an SQLite file completely, with their indexes, and returns the findings. None on PostgreSQL, which has no such check.
+///
+/// # Errors
+/// If the file cannot be read.
+pub async fn findings(target: &Target, tables: &[&str]) -> Result<Vec<String>, Error> {
+    let Target::Sqlite(path) = target else { return Ok(Vec::new()) };
+    let mut findings = Vec::new();
+    for table in tables {
+        let piece = format!("SELECT integrity_check AS line FROM pragma_integrity_check('{table}')");
+        match run_blocking(path, move |path| check_piece(path, &piece)).await {
+            Ok(()) => {}
+            Err(Failure::Damage(finding)) => findings.push(finding),
+            Err(Failure::Other(error)) => return Err(Error::internal("check the database file", error)),
+        }
+    }
+    Ok(findings)
 }
 
 /// Runs on a thread that may block.

@@ -287,3 +287,24 @@ both! {
         assert!(found.iter().any(|finding| finding.contains("the trail is empty although there are accounts")), "{found:?}");
     }
 }
+
+#[test]
+fn row_19_an_index_that_hides_events_from_lists_is_found() {
+    crate::support::app::run(Engine::Sqlite, async |app: App| {
+        some_history(&app).await;
+        sealed(&app).await;
+        assert_eq!(findings(&app, None).await, Vec::<String>::new());
+        app.db(|tx| {
+            let Conn::Sqlite(tx) = tx else { return Ok(()) };
+            let whole = "CREATE INDEX audit_events_operation ON audit_events (operation, at, id)";
+            tx.batch_execute(&format!(
+                "DROP INDEX audit_events_operation; {whole} WHERE times > 1000000; PRAGMA writable_schema = ON;
+                 UPDATE sqlite_schema SET sql = '{whole}' WHERE name = 'audit_events_operation'; PRAGMA writable_schema = OFF"
+            ))?;
+            Ok(())
+        })
+        .await;
+        let found = findings(&app, None).await;
+        assert!(found.iter().any(|finding| finding.contains("audit_events_operation")), "{found:#?}");
+    });
+}
