@@ -73,7 +73,7 @@ both! {
     async fn row_20_the_invitations_of_staff_whose_account_was_disabled_do_not_work(app: App) {
         let (admin, ann) = (app.admin().await, app.patient("ann").await);
         let leaving = app.account("leaving@clinic.example", Role::FrontDesk, None).await;
-        let desk = app.anon().sign_in("leaving@clinic.example", PASSWORD).await;
+        let desk = app.anon().sign_in("leaving@clinic.example", crate::support::people::PASSWORD).await;
         let path = format!("/v1/patients/{}/invitations", ann.patient_id);
         desk.post(&path, json!({"email": "carl@example.org", "relation": "guardian"})).await.expect(202);
         let token = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
