@@ -2,7 +2,6 @@
 //! each size. `cargo bench --profile dist --bench ratios -- growth 1000 10000 …`, the sizes in patients, increasing.
 //! `GROWTH_DATABASE_URL` names an empty PostgreSQL database; without it the database is an SQLite file.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
 use hyper::{Method, Request, StatusCode};
+use legwork::clock::Clock;
 use legwork::demo;
 use serde_json::{Value, json};
 
@@ -67,6 +67,8 @@ struct Filled {
     visit: String,
     patients: usize,
     practitioners: Vec<String>,
+    /// Some patients without an appointment.
+    unbooked: Vec<String>,
 }
 
 /// Fills and measures.
@@ -130,7 +132,7 @@ async fn fill(base: &str, clinic: Option<Filled>, size: usize) -> Outcome<Filled
     } else {
         let location = api.create_location().await?;
         let visit = api.create_visit_type("Growth check", 15).await?;
-        Filled { location, visit, patients: 0, practitioners: Vec::new() }
+        Filled { location, visit, patients: 0, practitioners: Vec::new(), unbooked: Vec::new() }
     };
     let practitioners = (size / PATIENTS_PER_PRACTITIONER).clamp(4, MAX_PRACTITIONERS);
     for batch in chunks(clinic.practitioners.len(), practitioners, 200) {
@@ -149,7 +151,8 @@ async fn fill(base: &str, clinic: Option<Filled>, size: usize) -> Outcome<Filled
             .try_collect()
             .await?;
         // Each patient of the first half of a batch gets an appointment.
-        let half = ids.get(..ids.len() / 2).unwrap_or_default();
+        let (half, rest) = ids.split_at(ids.len() / 2);
+        clinic.unbooked = rest.to_vec();
         let slots = free_slots(base, &clinic.visit, half.len()).await?;
         stream::iter(half.iter().zip(slots))
             .map(|(patient, slot)| {
@@ -196,11 +199,15 @@ fn family_name(number: usize) -> String {
     name
 }
 
+fn now() -> jiff::Timestamp {
+    Clock::System.now().jiff()
+}
+
 /// The next free slots.
 async fn free_slots(base: &str, visit: &str, wanted: usize) -> Outcome<Vec<String>> {
     let http = reqwest::Client::new();
     let mut found = Vec::new();
-    let mut from = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let mut from = now() + jiff::SignedDuration::from_hours(24);
     while found.len() < wanted {
         let to = from + jiff::SignedDuration::from_hours(24 * 30);
         let path = format!("{base}/v1/slots?visit_type_id={visit}&limit=200&from={from}&to={to}");
@@ -211,7 +218,7 @@ async fn free_slots(base: &str, visit: &str, wanted: usize) -> Outcome<Vec<Strin
             found.extend(items.iter().filter_map(|slot| slot["id"].as_str().map(str::to_owned)));
             next = page["next_cursor"].as_str().map(|cursor| format!("{path}&cursor={cursor}"));
         }
-        if to > jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 120) {
+        if to > now() + jiff::SignedDuration::from_hours(24 * 120) {
             return Err(format!("{wanted} slots were wanted, {} are free", found.len()).into());
         }
         from = to;
@@ -228,7 +235,7 @@ async fn requests(server: &Child, clinic: &Filled, report: &mut Report) -> Outco
     let body = load::once(server, get(format!("/v1/patients?q={name}&limit=1")), StatusCode::OK).await?;
     let found: Value = serde_json::from_str(&body)?;
     let patient = found["items"][0]["id"].as_str().ok_or("a patient is not found by name")?.to_owned();
-    let now = jiff::Timestamp::now();
+    let now = now();
     let (day, hour_ago) = (now + jiff::SignedDuration::from_hours(24), now - jiff::SignedDuration::from_secs(5));
     let practitioner = clinic.practitioners.last().ok_or("no practitioner")?;
     let paths = [
@@ -252,9 +259,8 @@ async fn requests(server: &Child, clinic: &Filled, report: &mut Report) -> Outco
         report.add(name, "ms", median(server, StatusCode::OK, |_| Some(get(path.clone()))).await?);
     }
     let slots = free_slots(&server.base, &clinic.visit, 200).await?;
-    let next = Cell::new(0);
-    let booking = |_| {
-        let slot = slots.get(next.replace(next.get() + 1))?;
+    let booking = |turn: usize| {
+        let (slot, patient) = (slots.get(turn)?, clinic.unbooked.get(turn)?);
         let body = json!({"slot_id": slot, "visit_type_id": clinic.visit, "patient_id": patient}).to_string();
         crate::clinic::booking(body, &token, slot)
     };

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::authenticate::{self, Credentials};
+use super::changes_per_hour::{self, Change};
 use super::model::{EmailAddress, User};
 use super::throttle::ConfirmedBy;
 use super::{Keys, notices, one_time, store, uniform_delay};
@@ -33,7 +34,7 @@ pub struct ChangeEmailRequest {
 /// Mails a link to the new address. The account's address changes when the link is used.
 ///
 /// # Errors
-/// A broken rule if it is not an address, or the account's own; those of [`authenticate::again`].
+/// A broken rule if it is not an address, or the account's own; those of [`changes_per_hour::count`] and [`authenticate::again`].
 pub async fn request_change(context: &Context, keys: &Keys, request: ChangeEmailRequest) -> Result<()> {
     let ChangeEmailRequest { current_password, new_email, totp_code } = request;
     let mut check = Check::new();
@@ -54,6 +55,7 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
     if new_email.as_str() == user.email {
         return Err(Error::invalid("/new_email", "unchanged", "is the account's address already"));
     }
+    changes_per_hour::count(tx.conn, tx.env, user.id, Change::AddressAsked)?;
     // The account's own address in another case is not taken, and neither is one of an unverified registration.
     let other = store::find_by_email(tx.conn, &new_email.key())?;
     let other = other.filter(|other| other.id != user.id && !other.is_registration());
@@ -84,6 +86,7 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
 ///
 /// Mails a link to the new address. The link works once, within a day, until the account's password or second factor changes. When it is
 /// used (`POST /v1/email-verifications`), the account gets the address. The current address is notified now, and again after the change.
+/// An account can ask five times; then it has to wait until an hour has passed.
 /// The response is the same if another account has the address; then the owner of that account is notified. A patient's mail goes to the address in the patient's record, which stays as it is.
 #[utoipa::path(
     tag = "users",
@@ -92,7 +95,7 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
     request_body = ChangeEmailRequest,
     responses(
         (status = 202, description = "The mail is queued"),
-        (status = 429, description = "`too_many_attempts`: too many attempts failed. Retry after the number of seconds in `Retry-After`"),
+        (status = 429, description = "`too_many_attempts`: too many attempts failed. `too_many_changes`: the account asked for a new address five times. Retry after the number of seconds in `Retry-After`"),
     ),
 )]
 #[post("/v1/me/email")]

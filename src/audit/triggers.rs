@@ -15,7 +15,8 @@ use crate::db::{Conn, migrate};
 const SQLITE: &str = "SELECT tbl_name || ' ' || name AS name, sql AS text FROM sqlite_schema WHERE type = 'trigger' \
     AND lower(tbl_name) IN ('audit_events', 'audit_event_patients', 'audit_seals', 'audit_purges')";
 
-/// Also finds internal triggers, because the audit tables have none, and row-level security.
+/// Also finds internal triggers, because the audit tables have none, row-level security, and child tables: a filter could leave a child
+/// out by a constraint of its own, so that lists miss the events in it.
 const POSTGRES: &str = "WITH tables AS (SELECT oid, relname::text AS name, relrowsecurity FROM pg_class WHERE oid IN ( \
         'audit_events'::regclass, 'audit_event_patients'::regclass, 'audit_seals'::regclass, 'audit_purges'::regclass)) \
     SELECT tables.name || ' ' || t.tgname::text AS name, \
@@ -23,7 +24,9 @@ const POSTGRES: &str = "WITH tables AS (SELECT oid, relname::text AS name, relro
         FROM tables JOIN pg_trigger t ON t.tgrelid = tables.oid JOIN pg_proc f ON f.oid = t.tgfoid \
         JOIN pg_language l ON l.oid = f.prolang \
     UNION ALL SELECT tables.name || ' ' || r.rulename::text, 'rule' FROM tables JOIN pg_rewrite r ON r.ev_class = tables.oid \
-    UNION ALL SELECT name || ' row security', 'enabled' FROM tables WHERE relrowsecurity";
+    UNION ALL SELECT name || ' row security', 'enabled' FROM tables WHERE relrowsecurity \
+    UNION ALL SELECT tables.name || ' child table ' || i.inhrelid::regclass::text, 'inherits' FROM tables \
+        JOIN pg_inherits i ON i.inhparent = tables.oid";
 
 /// The triggers of the migrations for PostgreSQL: table, rest of the name, event and function. All are always enabled (`A`), and run before
 /// the event.
@@ -72,7 +75,9 @@ pub enum Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Added(name) => write!(f, "This program did not create the trigger or rule {name} (table and name)"),
+            Self::Added(name) => {
+                write!(f, "This program did not create the trigger, rule or child table {name} (table and name)")
+            }
             Self::Changed(name) => write!(f, "The trigger {name} (table and name) was changed or disabled"),
             Self::Missing(name) => write!(f, "The trigger {name} (table and name) was removed"),
         }

@@ -30,6 +30,7 @@ use tokio::sync::Semaphore;
 
 pub use self::conn::{Conn, MultiBackend};
 use self::liveness::Liveness;
+pub use self::postgres::refuse_other_schema;
 use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
 

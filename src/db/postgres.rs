@@ -93,6 +93,25 @@ fn search_path(conn: &mut PgConnection) -> Result<String, String> {
     Ok(setting.sql)
 }
 
+/// Rejects a search path in which a schema stands before the one with this service's tables: the service would open an empty clinic there.
+///
+/// # Errors
+/// In words for the operator.
+pub fn refuse_other_schema(conn: &mut Conn) -> Result<(), String> {
+    let Conn::Postgres(conn) = conn else { return Ok(()) };
+    let sql = "SELECT coalesce(string_agg(quote_ident(n.nspname), ', '), '') AS sql \
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+        WHERE c.relname = '__diesel_schema_migrations' AND n.nspname = ANY (current_schemas(false)) AND n.nspname <> current_schema()";
+    let Setting { sql: other } = sql_query(sql).get_result(conn).map_err(|error| format!("PostgreSQL: {error}"))?;
+    if other.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the tables of the service are in the schema {other} of this database, but another schema comes before it in the search path. Find \
+         out who created that schema or set search_path, and remove it"
+    ))
+}
+
 /// Logs a failed connection in the log's own format.
 #[derive(Debug)]
 struct LogErrors;

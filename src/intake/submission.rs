@@ -71,7 +71,7 @@ pub(super) fn checked_in_full(
 ) -> Result<(rls::Answers, rls::Computed)> {
     let answers = rls::mark_not_asked(answers, &reading.facts);
     let computed = rls::compute(&answers, &reading.facts);
-    rls::submittable(&computed.issues)?;
+    rls::submittable(&computed.issues, reading.facts.filled_by)?;
     Ok((answers, computed))
 }
 

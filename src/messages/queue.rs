@@ -35,19 +35,37 @@ pub fn any_due(conn: &mut Conn, now: Timestamp) -> Result<bool> {
     Ok(due.select(messages::id).first::<MessageId>(conn).optional()?.is_some())
 }
 
-/// Leases at most `count` due messages. No two workers lease the same message, even on several instances.
+/// The condition that a message is not of the kinds that strangers can cause in any number, by registering ever new addresses or, with
+/// an account, by asking for links to ever new ones. It is that of the index `messages_due_first`.
+fn goes_first() -> RawSql<Bool> {
+    RawSql::new("messages.kind NOT IN ('verify_email', 'already_registered', 'verify_new_email')")
+}
+
+/// Leases at most `count` due messages: first those that strangers cannot cause, so that a flood of registrations delays no link that sets
+/// a password, no notice and no mail about an appointment. No two workers lease the same message, even on several instances.
 pub fn lease(tx: &mut Conn, now: Timestamp, count: i64) -> Result<Vec<Message>> {
-    let due = messages::table
-        .filter(has_status(MessageStatus::Pending))
-        .filter(messages::due_at.le(now))
-        .order((messages::due_at, messages::id))
-        .limit(count)
-        .select(messages::id);
-    let ids: Vec<MessageId> = match tx {
-        // SQLite has one writer.
-        Conn::Sqlite(tx) => due.load(tx)?,
-        Conn::Postgres(tx) => due.for_update().skip_locked().load(tx)?,
+    let due = || {
+        messages::table
+            .filter(has_status(MessageStatus::Pending))
+            .filter(messages::due_at.le(now))
+            .order((messages::due_at, messages::id))
+            .select(messages::id)
     };
+    let first = due().filter(goes_first()).limit(count);
+    let mut ids: Vec<MessageId> = match tx {
+        // SQLite has one writer.
+        Conn::Sqlite(tx) => first.load(tx)?,
+        Conn::Postgres(tx) => first.for_update().skip_locked().load(tx)?,
+    };
+    let left = count - i64::try_from(ids.len()).unwrap_or(count);
+    if left > 0 {
+        let others = due().filter(messages::id.ne_all(&ids)).limit(left);
+        let others: Vec<MessageId> = match tx {
+            Conn::Sqlite(tx) => others.load(tx)?,
+            Conn::Postgres(tx) => others.for_update().skip_locked().load(tx)?,
+        };
+        ids.extend(others);
+    }
     if ids.is_empty() {
         return Ok(Vec::new());
     }

@@ -80,6 +80,7 @@ pub fn prepare_schema(config: &Config, can_migrate: bool) -> Result<(), String> 
     damage::check_at_start(&config.target)?;
     pooler::refuse(&config.target)?;
     let mut conn = db::connect(&config.target)?;
+    db::refuse_other_schema(&mut conn)?;
     if can_migrate {
         let count = migrate::run(&mut conn)?;
         damage::check_schema(&mut conn)?;

@@ -1,5 +1,6 @@
 //! Messages: sending, retries, failures, sending again; and who sees them.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
@@ -263,6 +264,28 @@ both! {
         to.sort();
         to.dedup();
         assert_eq!((to.len(), smtp.seen().len()), (40, 40));
+    }
+
+    async fn row_03_mails_that_strangers_cause_wait_for_all_others(app: App) {
+        let env = app.env.clone();
+        let (registered, others, leased) = app.db(move |tx| {
+            let mut registered = Vec::new();
+            for number in 0..20 {
+                let mail = Mail::VerifyEmail { token: "token-0123456789".into(), registration: None };
+                let recipient = mailbox(None, &format!("stranger{number}@example.org"));
+                registered.push(outbox::enqueue(tx, &env, &Envelope { recipient, patient_id: None, appointment_id: None, mail })?);
+            }
+            let others = [outbox::enqueue(tx, &env, &reset("ann@example.org"))?, outbox::enqueue(tx, &env, &booked("bob@example.org"))?];
+            let mut leased = Vec::new();
+            for _ in 0..6 {
+                leased.push(queue::lease(tx, env.now(), 4)?.iter().map(|message| message.id).collect::<Vec<_>>());
+            }
+            Ok((registered, others, leased))
+        }).await;
+        assert_eq!(leased[0].len(), 4);
+        assert!(others.iter().all(|id| leased[0].contains(id)), "{leased:?}");
+        let all: BTreeSet<_> = leased.concat().into_iter().collect();
+        assert_eq!(all, registered.into_iter().chain(others).collect(), "each is leased once");
     }
 
     async fn a_message_whose_worker_died_is_sent_after_its_lease_expires(app: App) {

@@ -37,7 +37,12 @@ pub fn is_reserved_for_clinicians(field: &Field, context: &Context) -> bool {
 pub fn refuse_clinician_only(current: &Value, patch: &Value, context: &Context, prefix: &str) -> Result<(), Invalid> {
     let mut places: Vec<String> = Vec::new();
     for id in clinician_only_fields(context) {
-        let secret = context.filled_by == FilledBy::Guardian && hidden_from_guardians(&id);
+        let secret = match context.filled_by {
+            FilledBy::Guardian => hidden_from_guardians(&id),
+            // Staff who may not answer a field do not see it.
+            FilledBy::Staff => true,
+            FilledBy::Patient | FilledBy::Practitioner => false,
+        };
         let place = format!("/{}", id.replace('.', "/"));
         let known = current.pointer(&place).unwrap_or(&Value::Null);
         let section = place.rsplit_once('/').map_or("", |(section, _)| section);
@@ -70,10 +75,25 @@ pub fn hidden_from_guardians(id: &str) -> bool {
     all_fields().iter().any(|field| field.private_for_minors && field.id == id)
 }
 
+/// Returns the id of the field to which a pointer into the intake leads.
+pub fn field_at(pointer: &str) -> String {
+    pointer.trim_start_matches(super::issues::ANSWERS).trim_start_matches('/').replace('/', ".")
+}
+
+/// Returns whether a pointer into the intake leads to a field that is hidden from guardians of minors.
+pub fn is_hidden_from_guardians(pointer: &str) -> bool {
+    hidden_from_guardians(&field_at(pointer))
+}
+
 /// Returns the answers without the fields that are hidden from guardians of minors.
 pub fn without_private(answers: &Value) -> Value {
+    without(answers, hidden_from_guardians)
+}
+
+/// Returns the answers without the fields with these ids.
+pub fn without(answers: &Value, is_hidden: impl Fn(&str) -> bool) -> Value {
     let mut visible = answers.clone();
-    for field in all_fields().iter().filter(|field| field.private_for_minors) {
+    for field in all_fields().iter().filter(|field| is_hidden(&field.id)) {
         let Some((section, name)) = field.id.split_once('.') else { continue };
         if let Some(section) = visible.get_mut(section).and_then(Value::as_object_mut) {
             section.remove(name);

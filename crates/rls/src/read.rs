@@ -42,7 +42,7 @@ pub fn parse_lab(lab: &Value, prefix: &str, context: &Context) -> Result<Lab, In
     for issue in &mut found {
         issue.pointer = own(&issue.pointer);
     }
-    super::issues::submittable(&found)?;
+    super::issues::submittable(&found, context.filled_by)?;
     answers
         .labs
         .and_then(|labs| labs.into_iter().next())

@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use super::answers::Answers;
 use super::computed::Computed;
-use super::context::Context;
-use super::field_access::{hidden_from_guardians, without_private};
+use super::context::{Context, FilledBy};
+use super::field_access::{
+    clinician_only_fields, field_at, hidden_from_guardians, is_hidden_from_guardians, without, without_private,
+};
 use super::flags::{Flag, Rule};
 use super::issues::{Issue, Severity};
 
@@ -46,39 +48,56 @@ fn is_private(rule: Rule) -> bool {
     rule.definition().inputs.iter().any(|field| hidden_from_guardians(field))
 }
 
-/// Returns whether a pointer into the intake leads to a field that is hidden from guardians of minors.
-fn hidden_place(pointer: &str) -> bool {
-    let id = pointer.trim_start_matches(super::issues::ANSWERS).trim_start_matches('/').replace('/', ".");
-    hidden_from_guardians(&id)
-}
-
 /// Returns what `viewer` sees of an intake. `answers` is the stored JSON. `submitted` is false for a draft.
 pub fn view(viewer: Viewer, submitted: bool, answers: &Value, computed: &Computed, context: &Context) -> View {
-    let complete = !computed.issues.iter().any(|issue| issue.severity == Severity::Error);
+    let is_complete = |issues: &[Issue]| !issues.iter().any(|issue| issue.severity == Severity::Error);
     let urgent = computed.flags.iter().any(|flag| flag.urgency.is_urgent());
     let all = View {
         answers: Some(answers.clone()),
         computed: None,
         issues: computed.issues.clone(),
         flags: computed.flags.clone(),
-        complete,
+        complete: is_complete(&computed.issues),
         urgent_flags: None,
+    };
+    // What staff other than practitioners may not answer, they do not see either.
+    let reserved = if viewer == Viewer::Desk {
+        clinician_only_fields(&Context { filled_by: FilledBy::Staff, ..context.clone() })
+    } else {
+        Vec::new()
     };
     match viewer {
         Viewer::Patient => all,
         Viewer::GuardianOfMinor if !context.is_minor() => {
             View { answers: None, issues: Vec::new(), flags: Vec::new(), ..all }
         }
-        Viewer::GuardianOfMinor | Viewer::GivenForMinor => View {
-            answers: Some(without_private(answers)),
-            issues: computed.issues.iter().filter(|issue| !hidden_place(&issue.pointer)).cloned().collect(),
-            flags: computed.flags.iter().filter(|flag| !is_private(flag.rule)).copied().collect(),
-            ..all
-        },
+        Viewer::GuardianOfMinor | Viewer::GivenForMinor => {
+            let issues = computed.issues.iter().filter(|issue| !is_hidden_from_guardians(&issue.pointer));
+            let issues: Vec<Issue> = issues.cloned().collect();
+            View {
+                answers: Some(without_private(answers)),
+                complete: is_complete(&issues),
+                issues,
+                flags: computed.flags.iter().filter(|flag| !is_private(flag.rule)).copied().collect(),
+                ..all
+            }
+        }
         Viewer::Desk if submitted => {
             View { answers: None, issues: Vec::new(), flags: Vec::new(), urgent_flags: Some(urgent), ..all }
         }
-        Viewer::Desk => View { urgent_flags: Some(urgent), ..all },
+        Viewer::Desk => {
+            let is_reserved = |id: &str| reserved.iter().any(|field| field == id);
+            let flags =
+                computed.flags.iter().filter(|flag| !flag.rule.definition().inputs.iter().any(|id| is_reserved(id)));
+            let issues = computed.issues.iter().filter(|issue| !is_reserved(&field_at(&issue.pointer)));
+            View {
+                answers: Some(without(answers, is_reserved)),
+                issues: issues.cloned().collect(),
+                flags: flags.copied().collect(),
+                urgent_flags: Some(urgent),
+                ..all
+            }
+        }
         Viewer::Practitioner => View { computed: Some(computed.clone()), urgent_flags: Some(urgent), ..all },
     }
 }

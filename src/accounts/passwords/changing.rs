@@ -5,9 +5,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::accounts::authenticate::{self, Credentials};
+use crate::accounts::changes_per_hour::{self, Change};
 use crate::accounts::sessions::revoking::revoke_others;
 use crate::accounts::throttle::ConfirmedBy;
-use crate::accounts::{Keys, changes_per_hour, notices, store};
+use crate::accounts::{Keys, notices, store};
 use crate::context::Context;
 use crate::error::Result;
 use crate::http::{Body, response};
@@ -40,7 +41,7 @@ pub async fn change(context: &Context, keys: &Keys, request: ChangePasswordReque
     let hash = keys.passwords.hash_new(&new_password, &user, &[]).await?;
     let credentials = Credentials { password: current_password, code: totp_code };
     authenticate::again(context, keys, id, ConfirmedBy::Session, credentials, move |tx, user| {
-        changes_per_hour::count(tx.conn, tx.env, user.id)?;
+        changes_per_hour::count(tx.conn, tx.env, user.id, Change::Credentials)?;
         store::set_password(tx.conn, user.id, &hash, tx.now)?;
         revoke_others(tx.conn, tx.actor, tx.now)?;
         notices::tell(tx.conn, tx.env, user, SecurityEvent::PasswordChanged)

@@ -4,9 +4,10 @@ use actix_web::{HttpResponse, delete, post, web};
 
 use super::codes;
 use super::recovery_codes::ReauthenticationRequest;
+use crate::accounts::changes_per_hour::{self, Change};
 use crate::accounts::sessions::revoking::{RevokedReason, revoke_all};
 use crate::accounts::throttle::ConfirmedBy;
-use crate::accounts::{Keys, authenticate, changes_per_hour, notices, store};
+use crate::accounts::{Keys, authenticate, notices, store};
 use crate::actor::Action;
 use crate::context::Context;
 use crate::db::Conn;
@@ -24,7 +25,7 @@ pub async fn disable(context: &Context, keys: &Keys, request: ReauthenticationRe
     let id = context.actor.user_id;
     authenticate::again(context, keys, id, ConfirmedBy::Session, request.into(), |tx, user| {
         codes::require_on(user)?;
-        changes_per_hour::count(tx.conn, tx.env, user.id)?;
+        changes_per_hour::count(tx.conn, tx.env, user.id, Change::Credentials)?;
         codes::remove(tx.conn, user.id)?;
         store::set_second_factor(tx.conn, user, None, tx.now)?;
         notices::tell(tx.conn, tx.env, user, SecurityEvent::SecondFactorOff)

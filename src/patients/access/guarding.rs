@@ -1,8 +1,8 @@
 //! Guarded records. While a record is guarded, all access that staff give to it needs a second member of the staff.
 //!
 //! The record's address, its telephone number, its birth date and the patient's own account decide who is notified of new access, and
-//! whether the patient decides alone. A member of the staff who changes one of them could then give access to their own account unnoticed.
-//! So such a change guards the record, and the persons whose address or account it was are notified at once. A stopped access guards the
+//! whether the patient decides alone. A member of the staff who changes one of them could then give access to their own account unnoticed,
+//! and a carer could keep others from learning of it. So such a change by others than the patient guards the record, and the persons whose address or account it was are notified at once. A stopped access guards the
 //! record as well.
 
 use diesel::prelude::*;
@@ -61,7 +61,7 @@ pub fn is_caused_by(tx: &mut Tx, staff: UserId, access: &Access) -> Result<bool>
     Ok(false)
 }
 
-/// Guards the record if staff changed its address, its telephone number or its birth date. Sends a notice of another address or birth date
+/// Guards the record if staff or a carer changed its address, its telephone number or its birth date. Sends a notice of another address or birth date
 /// to the old address, and to all accounts that act for the patient.
 pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Patient) -> Result<()> {
     // A confirmation is a change as well, because an unconfirmed address gets no mails.

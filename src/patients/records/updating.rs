@@ -12,7 +12,7 @@ use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Patch, PathId};
 use crate::ids::PatientId;
-use crate::patients::access::{end_times, guarding};
+use crate::patients::access::{self, end_times, guarding};
 use crate::phone::Country;
 
 /// Reads a patient's record.
@@ -53,7 +53,8 @@ pub async fn update(
             check.done()?;
             if profile != before {
                 let patient = store::update(tx, &was, &profile)?;
-                if author == Author::Staff {
+                // The patient may do what others are announced and guarded for.
+                if !access::is_own_record(tx.conn, tx.env, tx.actor, id)? {
                     guarding::record_changed(tx, &was, &patient)?;
                 }
                 // After the notices, which also reach the accounts whose access begins to wait.

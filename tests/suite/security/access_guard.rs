@@ -86,6 +86,31 @@ both! {
         }
     }
 
+    async fn row_20_a_carer_who_changes_the_address_keeps_nobody_from_learning_of_new_access(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let (bob, carl) = (app.patient("bob").await, account(&app, "carl@example.org").await);
+        let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
+        help(&desk, &admin, &fay, &bob).await;
+        readdress(&bob, &fay, json!(carl.email)).await;
+        let to_fay = noticed(&app, "fay@example.org").await;
+        assert_eq!(to_fay.len(), 1);
+        assert!(to_fay[0].text.contains("the e-mail address in your record"), "{}", to_fay[0].text);
+        let given = give(&desk, &fay, &carl, "self").await;
+        assert_eq!(given.expect(201).body["confirmation_required"], true);
+        reads_nothing(&carl, &fay).await;
+        // The same for a minor, whose other parent gave the address.
+        let kim = child(&desk, &bob).await;
+        readdress(&desk, &kim, json!("mother@example.org")).await;
+        app.clock.advance(SignedDuration::from_hours(24 * 31));
+        readdress(&bob, &kim, json!(carl.email)).await;
+        assert_eq!(noticed(&app, "mother@example.org").await.len(), 1);
+        assert_eq!(give(&desk, &kim, &carl, "parent").await.expect(201).body["confirmation_required"], true);
+        // What patients change about themselves is announced by nobody.
+        let ann = app.patient("ann").await;
+        readdress(&ann, &ann.patient_id, json!("ann.new@example.org")).await;
+        assert!(noticed(&app, &ann.email).await.is_empty());
+    }
+
     async fn row_20_an_own_account_at_another_address_than_the_records_waits_for_a_second_staff_member(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let (bob, mallory) = (app.patient("bob").await, account(&app, "mallory@example.org").await);

@@ -185,7 +185,7 @@ both! {
         desk.patch(&record, &etag, json!({"phone": "+1 212 555 0199"})).await.expect(500);
         assert_eq!(desk.get(&record).await.etag(), etag, "nothing was changed");
         let found = findings(&app, None).await;
-        assert!(found.iter().any(|finding| finding.contains("This program did not create the trigger or rule")), "{found:?}");
+        assert!(found.iter().any(|finding| finding.contains("This program did not create the trigger, rule or child table")), "{found:?}");
         let refusal = Process::try_start(&app.site).await.err().expect("the service does not start");
         assert!(refusal.contains("audit_events quiet") || refusal.contains("AUDIT_EVENTS quiet"), "{refusal}");
     }

@@ -7,6 +7,7 @@ use legwork::db::schema::{audit_event_patients, audit_events};
 use serde_json::json;
 
 use crate::support::audit::{findings, sealed};
+use crate::support::process::Process;
 use crate::support::{App, both, eventually};
 
 /// Waits until readiness fails with these words.
@@ -189,6 +190,12 @@ fn row_19_a_disabled_trigger_and_row_security_end_readiness() {
                 "ALTER TABLE audit_events DISABLE ROW LEVEL SECURITY",
                 "audit_events row security",
             ),
+            // A constraint of a child table can leave its events out of filtered lists.
+            (
+                "CREATE TABLE hidden_events (CHECK (operation = '')) INHERITS (audit_events)",
+                "DROP TABLE hidden_events",
+                "audit_events child table hidden_events",
+            ),
         ] {
             run(&app, change, "").await;
             not_ready_for(&app, words).await;
@@ -233,6 +240,10 @@ fn row_19_a_schema_that_the_database_puts_before_ours_is_not_used() {
             .await;
         assert_eq!(hidden, 0, "no event went to the other schema");
         ready(&app).await;
+        // The next start would find no tables there, and create an empty clinic.
+        run(&app, "DROP TABLE other.patients, other.audit_events", "").await;
+        let refusal = Process::try_start(&app.site).await.err().expect("the service does not start");
+        assert!(refusal.contains("are in the schema public") && refusal.contains("search path"), "{refusal}");
     });
 }
 

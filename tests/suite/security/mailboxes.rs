@@ -164,6 +164,28 @@ both! {
         app.anon().post("/v1/password-resets/confirm", json!({"token": link, "new_password": PASSWORD})).await.expect(204);
     }
 
+    async fn row_03_an_account_has_few_mails_sent_to_new_addresses_taken_or_not(app: App) {
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let ask = async |address: &str| {
+            let body = json!({"current_password": crate::support::people::PASSWORD, "new_email": address});
+            ann.post("/v1/me/email", body).await
+        };
+        for number in 0..4 {
+            ask(&format!("stranger{number}@example.org")).await.expect(202);
+        }
+        ask(&bob.email).await.expect(202);
+        for address in ["stranger5@example.org", &bob.email] {
+            let refused = ask(address).await;
+            refused.problem(429, "too_many_changes");
+            assert_eq!(refused.header("retry-after"), "3600");
+        }
+        assert!(app.mails_to("stranger5@example.org").await.is_empty());
+        app.clock.advance(SignedDuration::from_mins(60));
+        let ann = app.anon().sign_in(&ann.email, crate::support::people::PASSWORD).await;
+        let body = json!({"current_password": crate::support::people::PASSWORD, "new_email": "ann.new@example.org"});
+        ann.post("/v1/me/email", body).await.expect(202);
+    }
+
     async fn row_03_reset_links_do_not_wait_while_a_mailbox_is_busy(app: App) {
         let ann = app.patient("ann").await;
         let app = app.restart(&["--max-notices-per-hour", "3"]);

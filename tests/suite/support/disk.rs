@@ -72,11 +72,11 @@ impl Disk {
         self.command("sh").arg("-c").arg(commands).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
-    /// Creates a file that fills the disk up to `left` bytes.
+    /// Creates a file that fills the disk up to `left` bytes. A program that writes meanwhile may leave less.
     pub fn fill(&self, left: u64) -> PathBuf {
         let path = self.path().join("ballast");
         let command = format!(
-            "avail=$(df --output=avail -B1 '{0}' | tail -1); head -c $((avail - {left})) /dev/zero > '{1}'",
+            "avail=$(df --output=avail -B1 '{0}' | tail -1); head -c $((avail - {left})) /dev/zero > '{1}'; test -s '{1}'",
             self.path().display(),
             path.display()
         );

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answers::Answers;
-use super::context::Context;
+use super::context::{Context, FilledBy};
 use super::error::{FieldError, Invalid};
+use super::field_access::is_hidden_from_guardians;
 
 pub use field_rules::{SEVERITY, mark_not_asked};
 
@@ -136,14 +137,16 @@ pub fn issues(answers: &Answers, context: &Context) -> Vec<Issue> {
     issues
 }
 
-/// Fails if any issue is an error.
+/// Fails if any issue is an error. A guardian does not see the fields that are hidden from them, so their errors neither reach nor stop a
+/// guardian; the practitioner sees them.
 ///
 /// # Errors
 /// [`Invalid`] with each error.
-pub fn submittable(issues: &[Issue]) -> Result<(), Invalid> {
+pub fn submittable(issues: &[Issue], filled_by: FilledBy) -> Result<(), Invalid> {
     let errors: Vec<FieldError> = issues
         .iter()
         .filter(|issue| issue.severity == Severity::Error)
+        .filter(|issue| filled_by != FilledBy::Guardian || !is_hidden_from_guardians(&issue.pointer))
         .map(|issue| FieldError::new(&issue.pointer, issue.code.as_str(), issue.code.text(super::Language::English)))
         .collect();
     Invalid::unless_empty(errors)

@@ -353,7 +353,7 @@ fn staff_may_leave_questions_out_and_they_are_stored_as_not_asked() {
     let findings = issues(&marked, &staff);
     assert_eq!(findings.len(), 19);
     assert!(findings.iter().all(|issue| issue.code == Code::NotAsked && issue.severity == Severity::Warning));
-    assert!(submittable(&findings).is_ok());
+    assert!(submittable(&findings, FilledBy::Patient).is_ok());
     assert!(compute(&marked, &staff).flags.is_empty(), "what was not asked says nothing");
 
     let given = answers(&healthy());
@@ -365,12 +365,12 @@ fn staff_may_leave_questions_out_and_they_are_stored_as_not_asked() {
 
 #[test]
 fn errors_block_submission_with_every_pointer_and_warnings_do_not() {
-    let blocked = submittable(&issues(&Answers::default(), &adult())).expect_err("refused");
+    let blocked = submittable(&issues(&Answers::default(), &adult()), FilledBy::Patient).expect_err("refused");
     let Invalid(errors) = blocked;
     assert_eq!(errors.len(), 19);
     let warned = issues(&answers(&merged(&json!({"risk": {"dialysis": "yes", "ckd": "no"}}))), &adult());
     assert_eq!(warned.len(), 1);
-    assert!(submittable(&warned).is_ok());
+    assert!(submittable(&warned, FilledBy::Patient).is_ok());
 }
 
 #[test]

@@ -43,6 +43,42 @@ fn a_guardian_of_a_minor_sees_nothing_private() {
 }
 
 #[test]
+fn the_desk_does_not_see_what_only_clinicians_may_answer() {
+    let minor = Context::new(date(2010, 3, 1), date(2026, 6, 4), FilledBy::Staff);
+    let given = private();
+    let computed = compute(&answers(&given), &minor);
+    let seen = view(Viewer::Desk, false, &given, &computed, &minor);
+    let visible = seen.answers.expect("answers");
+    for field in crate::clinician_only_fields(&minor) {
+        assert_eq!(visible.pointer(&format!("/{}", field.replace('.', "/"))), None, "{field}");
+    }
+    assert_eq!(visible["safety"]["spreading_hot_redness"], "yes");
+    assert!(!seen.flags.iter().any(|flag| flag.rule == Rule::SelfHarmThoughts));
+    assert_eq!(seen.urgent_flags, Some(true));
+    // Nor can they learn it by guessing.
+    let guess = json!({"safety": {"self_harm_thoughts": "yes"}});
+    assert!(crate::refuse_clinician_only(&given, &guess, &minor, "").is_err());
+}
+
+#[test]
+fn errors_of_hidden_fields_neither_reach_nor_stop_a_guardian() {
+    let guardian = Context::new(date(2010, 3, 1), date(2026, 6, 4), FilledBy::Guardian);
+    // The clinician asked about urges while a dopaminergic medicine was listed.
+    let given =
+        merged(&json!({"medications_status": "none", "medications": null, "impulse_control": {"shopping": "yes"}}));
+    let computed = compute(&answers(&given), &guardian);
+    assert!(
+        computed.issues.iter().any(|issue| issue.pointer == "/answers/impulse_control/shopping"),
+        "{:?}",
+        computed.issues
+    );
+    let seen = view(Viewer::GuardianOfMinor, false, &given, &computed, &guardian);
+    assert!(seen.complete && seen.issues.is_empty(), "{:?}", seen.issues);
+    assert!(crate::issues::submittable(&computed.issues, FilledBy::Guardian).is_ok());
+    assert!(crate::issues::submittable(&computed.issues, FilledBy::Practitioner).is_err());
+}
+
+#[test]
 fn a_guardian_of_an_adult_sees_nothing() {
     let given = private();
     let computed = compute(&answers(&given), &adult());
