@@ -195,6 +195,7 @@ both! {
         let (bob, carl) = (app.patient("bob").await, app.patient("carl").await);
         let kim = child(&desk, &bob).await;
         readdress(&bob, &kim, json!(carl.email)).await;
+        app.clock.advance(SignedDuration::from_hours(24 * 31));
         assert_eq!(give(&desk, &kim, &carl, "parent").await.expect(201).body["confirmation_required"], false);
         desk.delete(&format!("{}/{}", access(&kim), carl.user_id)).await.expect(204);
         readdress(&desk, &kim, json!(carl.email)).await;
