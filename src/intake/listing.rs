@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use actix_web::{HttpResponse, get};
 use diesel::prelude::*;
+use rls::FormName;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -15,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::schema::{intakes, patients};
 use crate::db::types::Date;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::paging::{Cursor, Page, PageParams, next_pass};
 use crate::http::{Params, PathId, response};
 use crate::ids::{IntakeId, PatientId, PractitionerId};
@@ -144,10 +145,18 @@ struct Filter {
     updated_since: Option<Timestamp>,
 }
 
+fn check_form(form: Option<&str>) -> Result<()> {
+    let names = FormName::ALL.map(FormName::as_str);
+    if form.is_none_or(|form| names.contains(&form)) {
+        return Ok(());
+    }
+    Err(Error::invalid("?form", "not_an_option", format!("must be one of {}", names.join(", "))))
+}
+
 /// Lists the intakes of a patient.
 ///
 /// # Errors
-/// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see the patient.
+/// A broken rule of the filter; [`Error::NotFound`] if the actor may not see the patient.
 pub async fn list_of_patient(
     context: &Context,
     patient: PatientId,
@@ -157,6 +166,7 @@ pub async fn list_of_patient(
     context.require(Action::IntakeRead)?;
     let wanted = params.of(LIST)?;
     let PatientIntakeFilter { status, form } = filter;
+    check_form(form.as_deref())?;
     context
         .read(move |tx| {
             let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
@@ -173,6 +183,7 @@ pub async fn list(context: &Context, filter: IntakeFilter, params: PageParams) -
     context.require(Action::IntakeList)?;
     let wanted = params.of(LIST)?;
     let IntakeFilter { status, form, reviewed, practitioner_id, updated_since } = filter;
+    check_form(form.as_deref())?;
     let filter = Filter { patient_id: None, status, form, reviewed, practitioner_id, updated_since };
     let next_updated_since = next_pass(context.env.now(), updated_since, wanted.after.as_ref());
     context.read(move |tx| Ok(IntakePage { next_updated_since, ..page(tx, &filter, &wanted)? })).await

@@ -25,6 +25,8 @@ const CLIENTS: usize = 8;
 pub struct Load {
     pub desk: Client,
     pub patients: Vec<String>,
+    /// How long each client waits after a booking.
+    pub pause: Duration,
     visit_type: String,
     slots: Arc<Vec<Value>>,
     next: Arc<AtomicUsize>,
@@ -69,6 +71,7 @@ pub async fn prepare(server: &Process) -> Load {
     Load {
         desk,
         patients,
+        pause: Duration::ZERO,
         visit_type: clinic.check,
         slots: Arc::new(slots),
         next: Arc::default(),
@@ -91,7 +94,7 @@ impl Load {
             let (patient, visit_type, token, base) =
                 (patient.clone(), self.visit_type.clone(), token.clone(), base.to_owned());
             let (slots, next, stop) = (Arc::clone(&self.slots), Arc::clone(&self.next), Arc::clone(stop));
-            let booked = Arc::clone(&self.booked);
+            let (booked, pause) = (Arc::clone(&self.booked), self.pause);
             async move {
                 let http = app::http_client();
                 let mut told = Told::default();
@@ -118,6 +121,7 @@ impl Load {
                     } else {
                         told.other.push(format!("{status} {text}"));
                     }
+                    tokio::time::sleep(pause).await;
                 }
                 told
             }

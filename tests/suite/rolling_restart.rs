@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::durability::{Load, check, prepare, site};
 use crate::support::haproxy::Haproxy;
@@ -51,7 +52,10 @@ fn a_rolling_restart_behind_haproxy_drops_no_request() {
         let addresses = [(); 2].map(|()| format!("127.0.0.1:{}", free_port().expect("a port")));
         let mut first = start(&site, &addresses[0]).await;
         let mut second = start(&site, &addresses[1]).await;
-        let load = prepare(&first).await;
+        let mut load = prepare(&first).await;
+        // So that slots are left until the second instance is back.
+        load.patients.truncate(4);
+        load.pause = Duration::from_millis(200);
         let haproxy = Haproxy::start(&addresses);
         let stop = Arc::new(AtomicBool::new(false));
         let (told, ()) = tokio::join!(load.run(&haproxy.base, &stop), async {

@@ -186,6 +186,17 @@ impl<'a> World<'a> {
             // About one patient.
             "get_patient_export" => doctor.get(&format!("{record}/export")).await,
             "list_patient_intakes" => desk.get(&format!("{record}/intakes")).await,
+            "list_follow_ups" => {
+                for patient in [ann, &self.bob] {
+                    let path = format!("/v1/patients/{}/follow-ups", patient.patient_id);
+                    desk.post(&path, json!({"reason": "other"})).await.expect(201);
+                }
+                desk.get("/v1/follow-ups").await
+            }
+            "list_patient_follow_ups" => {
+                desk.post(&format!("{record}/follow-ups"), json!({"reason": "other"})).await;
+                desk.get(&format!("{record}/follow-ups")).await
+            }
             "list_lab_results" => doctor.get(&format!("{record}/lab-results")).await,
             "list_lab_result_versions" => {
                 let results = doctor.get(&format!("{record}/lab-results")).await.items();
@@ -276,7 +287,8 @@ both! {
             assert_eq!(rows(&app, event).await, others, "{operation} has a row of each");
             // A response should show several patients, unless the operation is about one.
             let is_one_of = |operations: &[&str]| operations.contains(&operation.as_str());
-            let of_one = is_one_of(&["get_patient_export", "list_patient_intakes", "list_lab_results", "list_lab_result_versions"]);
+            let one = ["get_patient_export", "list_patient_intakes", "list_patient_follow_ups", "list_lab_results", "list_lab_result_versions"];
+            let of_one = is_one_of(&one);
             let is_about = is_asked_about.is_some() || is_one_of(&["create_patient", "list_lab_result_versions"]);
             assert_eq!((named.len() == 1, patient.is_some()), (of_one, is_about), "{operation}: {named:?}");
             if named.contains(&id(&world.ann.patient_id)) {

@@ -7,15 +7,11 @@ use legwork::db::Conn;
 use serde_json::{Value, json};
 
 use crate::support::clinic::free_slots;
+use crate::support::intakes::patients_example;
 use crate::support::{App, Client, Clinic, Engine, Patient, both, not_empty};
 
 /// A unique word for every free text.
 const CANARY: &str = "Kanarienvogelgesang";
-
-fn example() -> Value {
-    let example: Value = serde_json::from_str(include_str!("../../data/rls-example.json")).expect("JSON");
-    example["answers"].clone()
-}
 
 /// Creates a patient with every kind of data and the canary in every free text, in June.
 struct Story {
@@ -57,8 +53,7 @@ async fn tell(app: App) -> Story {
     let lab =
         json!({"test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-06-09", "source": "lab_report"});
     desk.post(&format!("{path}/lab-results"), lab).await.expect(201);
-    let mut answers = example();
-    answers.as_object_mut().expect("answers").remove("irls");
+    let mut answers = patients_example();
     answers["medications"][0]["name"] = CANARY.into();
     let intake = ann.post(&format!("{path}/intakes"), json!({"form": "rls-history"})).await.expect(201).location();
     ann.update(&intake, json!({"answers": answers})).await.expect(200);

@@ -5,15 +5,14 @@ use serde_json::{Value, json};
 
 use crate::support::audit::events_until;
 use crate::support::clinic::{free_slots, practitioner};
+use crate::support::intakes::patients_example;
 use crate::support::{App, Client, Patient, Reply, both};
 
 const REASON: (&str, &str) = ("Access-Reason", "On call tonight: she telephoned");
 
 /// Submits an intake that raises flags. Returns its path.
 async fn submitted(ann: &Patient) -> String {
-    let example: Value = serde_json::from_str(include_str!("../../data/rls-example.json")).expect("JSON");
-    let mut answers = example["answers"].clone();
-    answers.as_object_mut().expect("an object").remove("irls");
+    let mut answers = patients_example();
     answers["safety"]["bleeding_vein"] = json!("yes");
     answers["safety"]["bleeding_vein_uncontrolled"] = json!("no");
     let begun = ann.post(&format!("/v1/patients/{}/intakes", ann.patient_id), json!({"form": "rls-history"})).await;
