@@ -237,7 +237,7 @@ async fn requests(server: &Child, clinic: &Filled, report: &mut Report) -> Outco
     let found: Value = serde_json::from_str(&body)?;
     let patient = found["items"][0]["id"].as_str().ok_or("a patient is not found by name")?.to_owned();
     let now = now();
-    let (day, hour_ago) = (now + jiff::SignedDuration::from_hours(24), now - jiff::SignedDuration::from_secs(5));
+    let (day, just_before) = (now + jiff::SignedDuration::from_hours(24), now - jiff::SignedDuration::from_secs(5));
     let practitioner = clinic.practitioners.last().ok_or("no practitioner")?;
     let paths = [
         ("search for 50 slots", format!("/v1/slots?visit_type_id={}", clinic.visit)),
@@ -252,7 +252,7 @@ async fn requests(server: &Child, clinic: &Filled, report: &mut Report) -> Outco
             format!("/v1/appointments?location_id={}&from={now}&to={day}", clinic.location),
         ),
         ("agenda of a practitioner", format!("/v1/practitioners/{practitioner}/agenda")),
-        ("changes of appointments", format!("/v1/appointments?updated_since={hour_ago}")),
+        ("changes of appointments", format!("/v1/appointments?updated_since={just_before}")),
         ("newest audit events", "/v1/audit-events".to_owned()),
         ("audit events of a patient", format!("/v1/patients/{patient}/audit-events")),
     ];

@@ -80,21 +80,21 @@ pub fn field_at(pointer: &str) -> String {
     pointer.trim_start_matches(super::issues::ANSWERS).trim_start_matches('/').replace('/', ".")
 }
 
-/// Returns whether a pointer into the intake leads to a field that is hidden from guardians of minors.
-pub fn is_hidden_from_guardians(pointer: &str) -> bool {
-    hidden_from_guardians(&field_at(pointer))
+/// Returns the ids of the fields of all forms that `is_wanted` selects.
+pub fn field_ids(is_wanted: impl Fn(&Field) -> bool) -> Vec<&'static str> {
+    all_fields().iter().filter(|field| is_wanted(field)).map(|field| field.id.as_str()).collect()
 }
 
 /// Returns the answers without the fields that are hidden from guardians of minors.
 pub fn without_private(answers: &Value) -> Value {
-    without(answers, hidden_from_guardians)
+    without(answers, &field_ids(|field| field.private_for_minors))
 }
 
 /// Returns the answers without the fields with these ids.
-pub fn without(answers: &Value, is_hidden: impl Fn(&str) -> bool) -> Value {
+pub fn without(answers: &Value, ids: &[&str]) -> Value {
     let mut visible = answers.clone();
-    for field in all_fields().iter().filter(|field| is_hidden(&field.id)) {
-        let Some((section, name)) = field.id.split_once('.') else { continue };
+    for id in ids {
+        let Some((section, name)) = id.split_once('.') else { continue };
         if let Some(section) = visible.get_mut(section).and_then(Value::as_object_mut) {
             section.remove(name);
         }

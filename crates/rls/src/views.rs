@@ -4,11 +4,9 @@ use serde_json::Value;
 
 use super::answers::Answers;
 use super::computed::Computed;
-use super::context::{Context, FilledBy};
-use super::field_access::{
-    clinician_only_fields, field_at, hidden_from_guardians, is_hidden_from_guardians, without, without_private,
-};
-use super::flags::{Flag, Rule};
+use super::context::Context;
+use super::field_access::{field_at, field_ids, is_reserved_for_clinicians, without};
+use super::flags::Flag;
 use super::issues::{Issue, Severity};
 
 /// Who views an intake.
@@ -43,14 +41,13 @@ pub struct View {
     pub urgent_flags: Option<bool>,
 }
 
-/// Returns whether a rule looks at a field that is hidden from guardians of minors, who then do not see its flag.
-fn is_private(rule: Rule) -> bool {
-    rule.definition().inputs.iter().any(|field| hidden_from_guardians(field))
+/// Returns whether nothing blocks submission.
+fn is_complete(issues: &[Issue]) -> bool {
+    !issues.iter().any(|issue| issue.severity == Severity::Error)
 }
 
 /// Returns what `viewer` sees of an intake. `answers` is the stored JSON. `submitted` is false for a draft.
 pub fn view(viewer: Viewer, submitted: bool, answers: &Value, computed: &Computed, context: &Context) -> View {
-    let is_complete = |issues: &[Issue]| !issues.iter().any(|issue| issue.severity == Severity::Error);
     let urgent = computed.flags.iter().any(|flag| flag.urgency.is_urgent());
     let all = View {
         answers: Some(answers.clone()),
@@ -60,45 +57,41 @@ pub fn view(viewer: Viewer, submitted: bool, answers: &Value, computed: &Compute
         complete: is_complete(&computed.issues),
         urgent_flags: None,
     };
-    // What staff other than practitioners may not answer, they do not see either.
-    let reserved = if viewer == Viewer::Desk {
-        clinician_only_fields(&Context { filled_by: FilledBy::Staff, ..context.clone() })
-    } else {
-        Vec::new()
-    };
     match viewer {
         Viewer::Patient => all,
         Viewer::GuardianOfMinor if !context.is_minor() => {
             View { answers: None, issues: Vec::new(), flags: Vec::new(), ..all }
         }
         Viewer::GuardianOfMinor | Viewer::GivenForMinor => {
-            let issues = computed.issues.iter().filter(|issue| !is_hidden_from_guardians(&issue.pointer));
-            let issues: Vec<Issue> = issues.cloned().collect();
-            View {
-                answers: Some(without_private(answers)),
-                complete: is_complete(&issues),
-                issues,
-                flags: computed.flags.iter().filter(|flag| !is_private(flag.rule)).copied().collect(),
-                ..all
-            }
+            let view = all.without_fields(&field_ids(|field| field.private_for_minors));
+            View { complete: is_complete(&view.issues), ..view }
         }
         Viewer::Desk if submitted => {
             View { answers: None, issues: Vec::new(), flags: Vec::new(), urgent_flags: Some(urgent), ..all }
         }
-        Viewer::Desk => {
-            let is_reserved = |id: &str| reserved.iter().any(|field| field == id);
-            let flags =
-                computed.flags.iter().filter(|flag| !flag.rule.definition().inputs.iter().any(|id| is_reserved(id)));
-            let issues = computed.issues.iter().filter(|issue| !is_reserved(&field_at(&issue.pointer)));
-            View {
-                answers: Some(without(answers, is_reserved)),
-                issues: issues.cloned().collect(),
-                flags: flags.copied().collect(),
-                urgent_flags: Some(urgent),
-                ..all
-            }
-        }
+        // Staff do not see what only clinicians may answer.
+        Viewer::Desk => View {
+            urgent_flags: Some(urgent),
+            ..all.without_fields(&field_ids(|field| is_reserved_for_clinicians(field, context)))
+        },
         Viewer::Practitioner => View { computed: Some(computed.clone()), urgent_flags: Some(urgent), ..all },
+    }
+}
+
+impl View {
+    /// Removes these fields, their issues, and the flags of rules that look at them.
+    fn without_fields(self, ids: &[&str]) -> Self {
+        let has = |id: &str| ids.contains(&id);
+        Self {
+            answers: self.answers.map(|answers| without(&answers, ids)),
+            issues: self.issues.into_iter().filter(|issue| !has(&field_at(&issue.pointer))).collect(),
+            flags: self
+                .flags
+                .into_iter()
+                .filter(|flag| !flag.rule.definition().inputs.iter().any(|id| has(id)))
+                .collect(),
+            ..self
+        }
     }
 }
 

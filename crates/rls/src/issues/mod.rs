@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::answers::Answers;
 use super::context::{Context, FilledBy};
 use super::error::{FieldError, Invalid};
-use super::field_access::is_hidden_from_guardians;
+use super::field_access::{field_at, hidden_from_guardians};
 
 pub use field_rules::{SEVERITY, mark_not_asked};
 
@@ -146,7 +146,7 @@ pub fn submittable(issues: &[Issue], filled_by: FilledBy) -> Result<(), Invalid>
     let errors: Vec<FieldError> = issues
         .iter()
         .filter(|issue| issue.severity == Severity::Error)
-        .filter(|issue| filled_by != FilledBy::Guardian || !is_hidden_from_guardians(&issue.pointer))
+        .filter(|issue| filled_by != FilledBy::Guardian || !hidden_from_guardians(&field_at(&issue.pointer)))
         .map(|issue| FieldError::new(&issue.pointer, issue.code.as_str(), issue.code.text(super::Language::English)))
         .collect();
     Invalid::unless_empty(errors)
