@@ -198,9 +198,17 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub intake_valid_days: u16,
 
-    /// Weeks after the start of iron treatment within which a ferritin result is due (1 to 104).
+    /// Weeks after the start of iron by mouth within which a ferritin result is due (1 to 104).
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=104))]
     pub iron_monitoring_weeks: u8,
+
+    /// Weeks after the last infusion of iron within which a ferritin result is due (1 to 104).
+    #[arg(long, env, global = true, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=104))]
+    pub iron_infusion_monitoring_weeks: u8,
+
+    /// Months after each ferritin result within which the next one is due while the iron treatment lasts (1 to 24).
+    #[arg(long, env, global = true, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=24))]
+    pub iron_monitoring_months: u8,
 
     /// Weeks after a visit or a change of treatment at which the patient is asked how they are, or `off`.
     ///

@@ -534,6 +534,8 @@ diesel::table! {
         updated_by -> types::Uid,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        due_at -> Nullable<types::Instant>,
+        rule_set -> Nullable<Integer>,
     }
 }
 
@@ -566,7 +568,7 @@ diesel::table! {
 
     intake_flags (id) {
         id -> types::Uid,
-        intake_id -> types::Uid,
+        intake_id -> Nullable<types::Uid>,
         patient_id -> types::Uid,
         urgency -> Text,
         rule -> Binary,

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rls::FormName;
+use rls::answers::Lab;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, Role};
@@ -17,8 +18,10 @@ use crate::http::IfMatch;
 use crate::ids::{IntakeId, PatientId, PractitionerId, SessionId, UserId};
 use crate::intake::follow_up::FollowUpReason;
 use crate::intake::follow_up::planning::{self, NewFollowUp};
+use crate::intake::lab_corrections::{self, Change};
 use crate::intake::place_of_care::PlaceOfCare;
 use crate::intake::{drafts, labs, review as reviews, submission};
+use crate::patients::model::Patient;
 use crate::patients::store as records;
 
 /// The staff who fill in the demo's intakes.
@@ -94,11 +97,10 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
     {
         let lab =
             json!({"test": test, "value": value, "unit": unit, "collected_on": day(env, days), "source": "lab_report"});
-        let lab = serde_json::from_value(lab).map_err(|_| Error::fault("a demo result"))?;
         let (then, doctor) = (past(env, days - 2), doctor());
         let tx = &mut Tx::new(tx, &then, &doctor, &doctor.audit);
         let patient = records::visible(tx.conn, tx.env, tx.actor, *ann)?;
-        labs::insert(tx, &patient, &lab)?;
+        enter(tx, &patient, &lab)?;
     }
     submit(tx, &lately, &doctor(), *ann, &after_treatment(env))?;
 
@@ -141,7 +143,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
     });
     drafts::update(tx_of_desk, draft, &IfMatch::any(), &answers)?;
 
-    // Young, low iron, mild and rare symptoms.
+    // Young, low iron, mild and rare symptoms. The ferritin under iron came due since.
     submit(tx, &past(env, 12), &doctor(), *priya, &intermittent(env))?;
 
     // Worse since, by telephone.
@@ -165,6 +167,21 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
         "medications_status": "unknown",
     });
     submit(tx, &past(env, 3), &staff.desk(), *lev, &brief)?;
+    Ok(())
+}
+
+/// Enters a result. A ferritin of 96 is first entered as 69 and then corrected.
+fn enter(tx: &mut Tx, patient: &Patient, lab: &Value) -> Result<()> {
+    let parsed = |lab: &Value| serde_json::from_value::<Lab>(lab.clone()).map_err(|_| Error::fault("a demo result"));
+    if lab["value"] != 96 {
+        labs::insert(tx, patient, &parsed(lab)?)?;
+        return Ok(());
+    }
+    let mut swapped = lab.clone();
+    swapped["value"] = 69.into();
+    let id = labs::insert(tx, patient, &parsed(&swapped)?)?.id;
+    let change = Change { lab: Some(&parsed(lab)?), reason: "The digits were swapped." };
+    lab_corrections::replace(tx, patient, id, &IfMatch::any(), &change)?;
     Ok(())
 }
 
@@ -335,8 +352,8 @@ fn intermittent(env: &Env) -> Value {
         "venous": {"varicose_veins": "no", "dvt_ever": "no"},
         "risk": {"family_history_rls": "yes", "family_relations": ["grandparent"], "heavy_menses": "yes", "blood_donation_12mo": "yes",
             "iron_deficiency": "yes"},
-        "labs": [{"test": "ferritin", "value": 15, "comparator": "<", "unit": "ng/mL", "collected_on": day(env, 30), "source": "lab_report"}],
+        "labs": [{"test": "ferritin", "value": 15, "comparator": "<", "unit": "ng/mL", "collected_on": day(env, 95), "source": "lab_report"}],
         "medications_status": "listed",
-        "medications": [{"name": "ferrous sulfate", "dose": 325, "unit": "mg", "started_on": day(env, 28), "status": "current", "for_rls": "yes"}],
+        "medications": [{"name": "ferrous sulfate", "dose": 325, "unit": "mg", "started_on": day(env, 90), "status": "current", "for_rls": "yes"}],
     })
 }

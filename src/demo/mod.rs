@@ -17,6 +17,7 @@ use crate::db::schema::{counters, locations, users};
 use crate::db::{self, Conn, Target, migrate};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::intake;
 
 /// The password of all demo accounts.
 pub const PASSWORD: &str = "restful-nights-demo";
@@ -42,6 +43,7 @@ pub async fn fill(env: &Env) -> Result<(), String> {
         other => other.to_string(),
     })?;
     if filled {
+        intake::due::compute_due(env).await.map_err(|error| error.to_string())?;
         env.mail_written.notify_one();
         tracing::info!("filled the database with the demo clinic");
     }

@@ -9,7 +9,7 @@ use super::details::IntakeDetails;
 use super::drafts::{checked_answers, patched};
 use super::model::{IntakeStage, IntakeStatus};
 use super::store::{self, Intake};
-use super::submission::{checked_in_full, seal_computed};
+use super::submission::checked_in_full;
 use super::view::IntakeView;
 use super::{flags, to_map, versions};
 use crate::actor::Action;
@@ -64,14 +64,13 @@ pub async fn amend(
             let amended = Intake {
                 status: IntakeStatus::Amended,
                 answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
-                computed: Some(seal_computed(tx.env, id, &computed)?),
                 form_version: before.reading.facts.form.version().to_owned(),
                 authored_at: tx.now,
                 review: None,
                 reviewed_at: None,
                 reviewed_by: None,
                 updated_by: tx.actor.user_id,
-                ..before.intake
+                ..before.intake.with_findings(tx.env, &computed, &before.reading.place)?
             };
             let intake = store::update(tx.conn, tx.now, amended)?;
             flags::follow_answers(tx, &intake, &computed.flags)?;

@@ -11,16 +11,15 @@ use super::model::{Answers, IntakeStage, IntakeStatus};
 use super::reading_context::ReadingContext;
 use super::store::{self, Intake};
 use super::view::IntakeView;
-use super::{flags, from_value, to_map};
+use super::{flags, from_value, recompute, to_map};
 use crate::actor::{Action, Role};
-use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
-use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, IfMatch, Patch, PathId};
 use crate::ids::{IntakeId, PatientId};
+use crate::patients::model::Patient;
 use crate::patients::{care, store as records};
 
 /// An intake to begin.
@@ -104,6 +103,7 @@ pub async fn create(
 pub fn insert(tx: &mut Tx, patient: PatientId, name: FormName, copy_from: Option<IntakeId>) -> Result<IntakeDetails> {
     let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
     care::admit(tx.conn, tx.env, tx.actor, patient.id)?;
+    records::lock_visits(tx.conn, patient.id)?;
     if let Some(open) = store::open_draft(tx.conn, patient.id, name.as_str())? {
         let members = Map::from_iter([("intake_id".to_owned(), Value::from(open.to_string()))]);
         let detail = "The patient has an open draft of this form. Continue or discard it.";
@@ -134,6 +134,8 @@ pub fn insert(tx: &mut Tx, patient: PatientId, name: FormName, copy_from: Option
         updated_by: tx.actor.user_id,
         created_at: now,
         updated_at: now,
+        due_at: None,
+        rule_set: None,
     };
     store::insert(tx.conn, &intake)?;
     let reading = ReadingContext::of(tx, &patient, &intake)?;
@@ -221,26 +223,26 @@ pub async fn discard(context: &Context, id: IntakeId, if_match: IfMatch) -> Resu
     context.require(Action::IntakeWrite)?;
     context
         .change(move |tx| {
-            let (intake, _) = lock_for_change(tx, id, IntakeStage::Draft, &if_match)?;
-            delete_answers(tx.conn, tx.env, tx.now, intake)
+            let (intake, patient) = lock_for_change(tx, id, IntakeStage::Draft, &if_match)?;
+            delete_answers(tx, intake, &patient)
         })
         .await
 }
 
 /// Deletes a draft that is locked. If it has raised flags, its row stays without answers, so that they stay on the worklist.
-pub(super) fn delete_answers(conn: &mut Conn, env: &Env, now: Timestamp, draft: Intake) -> Result<()> {
+pub(super) fn delete_answers<P>(tx: &mut Tx<P>, draft: Intake, patient: &Patient) -> Result<()> {
     let id = draft.id;
-    if flags::of_intake(conn, id)?.is_empty() {
-        return store::delete(conn, id);
+    if flags::of_intake(tx.conn, id)?.is_empty() {
+        return store::delete(tx.conn, id);
     }
-    flags::withdraw_all(conn, id, now)?;
+    flags::withdraw_all(tx.conn, id, tx.now)?;
     let discarded = Intake {
         status: IntakeStatus::EnteredInError,
-        answers: env.sealer.seal(store::place("answers", id), &Answers::new())?,
+        answers: tx.env.sealer.seal(store::place("answers", id), &Answers::new())?,
         ..draft
     };
-    store::update(conn, now, discarded)?;
-    Ok(())
+    store::update(tx.conn, tx.now, discarded)?;
+    recompute::follow_results(tx, patient)
 }
 
 /// Begin an intake

@@ -48,7 +48,8 @@ pub struct ExportedIntake {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c59", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001", "status": "final",
-    "test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
+    "test": "ferritin", "value": 92, "unit": "ng/mL", "standard_value": 92.0,
+    "standard_unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
     "created_at": "2026-03-02T14:00:00Z", "updated_at": null, "versions": []
 }))]
 pub struct ExportedLabResult {
@@ -100,7 +101,7 @@ pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: b
     }
     let flags = if is_complete {
         let rows = flags::of_patient(tx.conn, patient.id)?;
-        let rows = rows.iter().filter(|flag| !hidden.contains(&flag.intake_id));
+        let rows = rows.iter().filter(|flag| flag.intake_id.is_none_or(|id| !hidden.contains(&id)));
         Some(rows.map(|flag| IntakeFlagView::new(tx.env, true, flag, patient)).collect::<Result<_>>()?)
     } else {
         None

@@ -35,8 +35,8 @@ use crate::patients::model::Patient;
 pub struct IntakeFlagView {
     /// The flag.
     id: IntakeFlagId,
-    /// The intake that raised it.
-    intake_id: IntakeId,
+    /// The intake that raised it. Null if a laboratory result of a patient without an intake did. The patient's first intake takes it over.
+    intake_id: Option<IntakeId>,
     /// The patient.
     patient: IntakePatient,
     /// How soon staff must act on it.

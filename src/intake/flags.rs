@@ -16,7 +16,6 @@ use crate::error::Result;
 use crate::ids::{AppointmentId, IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::messages::model::{Envelope, Mail, Recipient};
 use crate::messages::outbox;
-use crate::patients;
 use crate::sealed::{Place, Sealed};
 
 /// A row of a flag.
@@ -24,8 +23,8 @@ use crate::sealed::{Place, Sealed};
 #[diesel(table_name = intake_flags, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct Flag {
     pub id: IntakeFlagId,
-    /// The intake that raised it.
-    pub intake_id: IntakeId,
+    /// The intake that raised it. None if laboratory results of a patient without a history did.
+    pub intake_id: Option<IntakeId>,
     pub patient_id: PatientId,
     /// How soon staff must act on it.
     pub urgency: FlagUrgency,
@@ -91,20 +90,53 @@ pub(super) fn staff_text(rule: &str, urgency: FlagUrgency) -> Option<String> {
     Some(rls::flag_texts::staff_text(rls::Flag { rule, urgency: urgency.into() }))
 }
 
-/// Brings the flags of an intake in line with what its answers raise now. The caller has locked the intake.
+/// Brings the flags of an intake in line with what its answers raise now. The caller has locked the patient. A history takes over the
+/// flags that laboratory results raised before there was an intake.
 ///
 /// A rule has one flag per intake. The flag is raised once, withdrawn when the answers no longer raise it, and opened again when
 /// they raise it again. A flag that opens belongs to the practitioner of the patient's next visit. The clinic gets one mail about
 /// each urgent flag.
 pub fn follow_answers<P>(tx: &mut Tx<P>, intake: &Intake, raised: &[rls::Flag]) -> Result<()> {
-    // No other transaction changes the owners of flags meanwhile.
-    patients::store::lock_visits(tx.conn, intake.patient_id)?;
-    let stored = of_intake(tx.conn, intake.id)?;
+    let of_results = intake_flags::patient_id.eq(intake.patient_id).and(intake_flags::intake_id.is_null());
+    // A follow-up asks nothing about laboratory results, so it would withdraw these flags.
+    let of_results = of_results.and((intake.form == rls::FORM).into_sql::<diesel::sql_types::Bool>());
+    follow(tx, intake.patient_id, Some(intake.id), raised, |conn| {
+        Ok(intake_flags::table
+            .filter(intake_flags::intake_id.eq(intake.id).assume_not_null().or(of_results))
+            .order(intake_flags::id)
+            .select(Flag::as_select())
+            .load(conn)?)
+    })
+}
+
+/// Brings the flags of a patient without an intake in line with what the laboratory results raise now.
+pub(super) fn follow_results<P>(tx: &mut Tx<P>, patient: PatientId, raised: &[rls::Flag]) -> Result<()> {
+    follow(tx, patient, None, raised, |conn| {
+        Ok(intake_flags::table
+            .filter(intake_flags::patient_id.eq(patient))
+            .filter(intake_flags::intake_id.is_null())
+            .order(intake_flags::id)
+            .select(Flag::as_select())
+            .load(conn)?)
+    })
+}
+
+fn follow<P>(
+    tx: &mut Tx<P>,
+    patient: PatientId,
+    intake: Option<IntakeId>,
+    raised: &[rls::Flag],
+    load: impl FnOnce(&mut Conn) -> Result<Vec<Flag>>,
+) -> Result<()> {
+    let stored = load(tx.conn)?;
     let mut known = Vec::with_capacity(stored.len());
     for flag in stored {
         let rule = flag.open_rule(tx.env)?;
         let urgency = raised.iter().find(|raised| raised.rule.as_str() == rule).map(|raised| raised.urgency.into());
-        if let Some(mut changed) = next(&flag, urgency, tx.now) {
+        let taken_over = flag.intake_id != intake;
+        let changed = next(&flag, urgency, tx.now).or_else(|| taken_over.then(|| flag.clone()));
+        if let Some(changed) = changed {
+            let mut changed = Flag { intake_id: intake, ..changed };
             if flag.acknowledged_at.is_some() && changed.acknowledged_at.is_none() {
                 changed = changed.owned_by(owner_of_reopened(tx, &flag)?);
             }
@@ -115,15 +147,15 @@ pub fn follow_answers<P>(tx: &mut Tx<P>, intake: &Intake, raised: &[rls::Flag]) 
     }
     let mut new = raised.iter().filter(|raised| !known.iter().any(|rule| rule == raised.rule.as_str())).peekable();
     let owner = match new.peek() {
-        Some(_) => flag_ownership::next_owner(tx.conn, intake.patient_id, tx.now)?,
+        Some(_) => flag_ownership::next_owner(tx.conn, patient, tx.now)?,
         None => None,
     };
     for raised in new {
         let id: IntakeFlagId = tx.env.new_id();
         let flag = Flag {
             id,
-            intake_id: intake.id,
-            patient_id: intake.patient_id,
+            intake_id: intake,
+            patient_id: patient,
             urgency: raised.urgency.into(),
             rule: tx.env.sealer.seal(Flag::place("rule", id), &raised.rule.as_str().to_owned())?,
             owner_id: None,
@@ -220,7 +252,7 @@ pub fn count_urgent(conn: &mut Conn, ids: &[IntakeId]) -> Result<HashMap<IntakeI
     let rows: Vec<(IntakeId, FlagUrgency)> = intake_flags::table
         .filter(intake_flags::intake_id.eq_any(ids.to_vec()))
         .filter(intake_flags::acknowledged_at.is_null())
-        .select((intake_flags::intake_id, intake_flags::urgency))
+        .select((intake_flags::intake_id.assume_not_null(), intake_flags::urgency))
         .load(conn)?;
     let mut counts = HashMap::new();
     for (id, urgency) in rows {
@@ -239,7 +271,7 @@ mod tests {
         let at = |there: bool| there.then(|| "2026-03-02T14:00:00Z".parse().expect("an instant"));
         Flag {
             id: IntakeFlagId(uuid::Uuid::nil()),
-            intake_id: IntakeId(uuid::Uuid::nil()),
+            intake_id: Some(IntakeId(uuid::Uuid::nil())),
             patient_id: PatientId(uuid::Uuid::nil()),
             urgency,
             rule: Sealed::from_bytes(Vec::new()),

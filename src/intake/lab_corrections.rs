@@ -15,7 +15,6 @@ use super::reading_context::ReadingContext;
 use super::{lab_versions, recompute};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
-use crate::db::Conn;
 use crate::db::schema::lab_results;
 use crate::error::{Error, Result};
 use crate::http::response::{self, Versioned};
@@ -121,9 +120,8 @@ pub fn replace(
     if_match: &IfMatch,
     change: &Change,
 ) -> Result<Versioned<LabResultView>> {
-    // In the order in which a new result locks them.
-    let intakes = recompute::lock_current(tx.conn, patient.id)?;
-    let before = lock(tx.conn, id)?;
+    records::lock_visits(tx.conn, patient.id)?;
+    let before: Row = lab_results::table.find(id).select(Row::as_select()).first(tx.conn)?;
     if before.status == LabResultStatus::EnteredInError {
         let members = Map::from_iter([("lab_result_status".to_owned(), Value::from(before.status.as_str()))]);
         let detail = "The result was marked as entered in error and cannot be changed. Enter a new result.";
@@ -144,16 +142,8 @@ pub fn replace(
         ..before
     };
     diesel::update(lab_results::table.find(id)).set(&after).execute(tx.conn)?;
-    recompute::recompute(tx, patient, &intakes)?;
+    recompute::follow_results(tx, patient)?;
     after.versioned(tx.env)
-}
-
-/// Loads a result and locks it on PostgreSQL. The writes of SQLite are serial.
-fn lock(conn: &mut Conn, id: LabResultId) -> Result<Row> {
-    if let Conn::Postgres(conn) = conn {
-        let _: LabResultId = lab_results::table.find(id).select(lab_results::id).for_no_key_update().first(conn)?;
-    }
-    Ok(lab_results::table.find(id).select(Row::as_select()).first(conn)?)
 }
 
 /// Correct a laboratory result

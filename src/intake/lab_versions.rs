@@ -67,7 +67,8 @@ pub(super) fn keep(tx: &mut Tx, before: &Row, reason: &str) -> Result<()> {
 #[schema(as = LabResultVersion, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c60", "version": 1,
     "result": {"id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c59", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001", "status": "final",
-        "test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
+        "test": "ferritin", "value": 92, "unit": "ng/mL", "standard_value": 92.0,
+    "standard_unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
         "created_at": "2026-03-02T14:00:00Z", "updated_at": null},
     "reason": "The digits were swapped.", "authored_at": "2026-03-02T14:00:00Z",
     "authored_by": "0199d0c2-1f00-7aaa-8000-000000000003", "replaced_at": "2026-03-03T14:00:00Z",

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use jiff::civil::Date;
 use rls::answers::{Comparator, Lab, LabSource, LabTest, LabUnit, YesNo};
 use rls::form_dsl::{Decimal, PartialDate};
+use rls::iron::in_default_unit;
 use rls::{FilledBy, RedactedJson};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -96,7 +97,8 @@ pub(super) fn with_errors(conn: &mut Conn, env: &Env, patient: PatientId) -> Res
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = LabResult, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c59", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
-    "status": "final", "test": "ferritin", "value": 92, "unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
+    "status": "final", "test": "ferritin", "value": 92, "unit": "ng/mL", "standard_value": 92.0,
+    "standard_unit": "ng/mL", "collected_on": "2026-02-26", "source": "lab_report",
     "created_at": "2026-03-02T14:00:00Z", "updated_at": null
 }))]
 pub struct LabResultView {
@@ -119,6 +121,12 @@ pub struct LabResultView {
     /// The unit.
     #[schema(value_type = String, examples("ng/mL"))]
     unit: Option<LabUnit>,
+    /// The value in the unit that the rules use, to two decimals: ng/mL, %, µg/dL, g/dL or mg/L.
+    #[schema(value_type = f64)]
+    standard_value: Option<f64>,
+    /// The unit that the rules use.
+    #[schema(value_type = String, examples("ng/mL"))]
+    standard_unit: Option<LabUnit>,
     /// The day of the sample.
     #[schema(value_type = String, examples("2026-02-26"))]
     collected_on: Option<PartialDate>,
@@ -141,6 +149,7 @@ pub struct LabResultView {
 
 impl From<LabResult> for LabResultView {
     fn from(result: LabResult) -> Self {
+        let standard = in_default_unit(&result.lab);
         let Lab { test, value, comparator, unit, collected_on, source, morning, iron_free_24h } = result.lab;
         Self {
             id: result.id,
@@ -150,6 +159,8 @@ impl From<LabResult> for LabResultView {
             value,
             comparator,
             unit,
+            standard_value: standard.map(|(value, _)| (value * 100.0).round() / 100.0),
+            standard_unit: standard.map(|(_, unit)| unit),
             collected_on,
             source,
             morning,
@@ -201,8 +212,8 @@ pub async fn create(
 
 /// Stores a laboratory result in an open transaction, and computes the findings that depend on it anew.
 pub fn insert(tx: &mut Tx, patient: &Patient, lab: &Lab) -> Result<LabResult> {
-    // Locked first: a draft that is saved or submitted meanwhile either sees the result or is computed anew here.
-    let intakes = recompute::lock_current(tx.conn, patient.id)?;
+    // Locked first: an intake that is changed meanwhile either sees the result or is computed anew here.
+    records::lock_visits(tx.conn, patient.id)?;
     let id: LabResultId = tx.env.new_id();
     let row = Row {
         id,
@@ -216,7 +227,7 @@ pub fn insert(tx: &mut Tx, patient: &Patient, lab: &Lab) -> Result<LabResult> {
         updated_at: None,
     };
     diesel::insert_into(lab_results::table).values(&row).execute(tx.conn)?;
-    recompute::recompute(tx, patient, &intakes)?;
+    recompute::follow_results(tx, patient)?;
     row.open(tx.env)
 }
 
@@ -293,7 +304,8 @@ pub async fn list(context: &Context, patient: PatientId, page: PageParams) -> Re
 /// Enter a laboratory result
 ///
 /// Staff only. Enters a value that was measured between two intakes. Computes the findings and flags of the patient's open draft and newest
-/// submitted intake anew, so their version can grow. Test, value, unit and the full day of the sample are required.
+/// submitted intake anew, so their version can grow. Without an intake, only a dangerous value raises a flag. Test, value, unit and the
+/// full day of the sample are required.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "create_lab_result",

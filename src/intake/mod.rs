@@ -11,6 +11,7 @@ mod accept;
 pub mod amendment;
 pub mod details;
 pub mod drafts;
+pub mod due;
 pub mod export;
 pub mod flag_ownership;
 pub mod flag_worklist;

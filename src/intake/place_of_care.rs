@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::context::Tx;
 use crate::db::Conn;
 use crate::db::schema::{appointments, locations};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::PatientId;
 use crate::phone::{self, Country};
 use crate::scheduling::setup::location::{self, Location};
@@ -35,6 +35,12 @@ impl PlaceOfCare {
     /// Returns the calendar day at the location.
     pub fn day(&self, now: Timestamp) -> Result<jiff::civil::Date> {
         Ok(now.in_zone(&self.zone()?).date())
+    }
+
+    /// Returns the start of a calendar day at the location.
+    pub fn start_of(&self, day: jiff::civil::Date) -> Result<Timestamp> {
+        let start = day.to_zoned(self.zone()?).map_err(|error| Error::internal("the start of a day", error))?;
+        Ok(Timestamp::from(start.timestamp()))
     }
 
     /// Returns the time zone of the location, or UTC without a location.

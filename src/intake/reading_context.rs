@@ -1,5 +1,6 @@
 //! Who fills in or reads a patient's form, where the patient is treated, and what the rules must know beside the answers.
 
+use rls::due::IronIntervals;
 use rls::{FilledBy, FormName, Viewer};
 use serde_json::Value;
 
@@ -32,6 +33,11 @@ impl ReadingContext {
         Self::of_holder(tx, patient, filled_by, for_minor)
     }
 
+    /// Loads it for findings that are computed anew, whoever or whatever caused that.
+    pub fn for_findings<P>(tx: &mut Tx<P>, patient: &Patient) -> Result<Self> {
+        Self::of_holder(tx, patient, FilledBy::Practitioner, false)
+    }
+
     /// Loads it for a person who is not signed in, such as the holder of a link in a mail.
     pub fn of_holder<P>(tx: &mut Tx<P>, patient: &Patient, filled_by: FilledBy, for_minor: bool) -> Result<Self> {
         let place = PlaceOfCare::load(tx, patient.id)?;
@@ -39,7 +45,11 @@ impl ReadingContext {
         let facts = rls::Context {
             irls_licensed: tx.env.rls_text_pack.is_some(),
             self_harm_in_clinician_part: settings.self_harm_by_clinician,
-            monitoring_weeks: settings.iron_monitoring_weeks,
+            iron_intervals: IronIntervals {
+                oral_weeks: settings.iron_monitoring_weeks,
+                infusion_weeks: settings.iron_infusion_monitoring_weeks,
+                repeat_months: settings.iron_monitoring_months,
+            },
             adult_age: settings.adult_age.into(),
             recorded_male: patient.administrative_sex == AdministrativeSex::Male,
             ..rls::Context::new(patient.date_of_birth.0, place.day(tx.now)?, filled_by)
@@ -65,16 +75,16 @@ impl ReadingContext {
     }
 
     /// Adds the laboratory results that the clinic entered.
-    pub fn with_results(mut self, tx: &mut Tx, patient: PatientId) -> Result<Self> {
+    pub fn with_results<P>(mut self, tx: &mut Tx<P>, patient: PatientId) -> Result<Self> {
         self.facts.entered_labs =
             labs::of_patient(tx.conn, tx.env, patient)?.into_iter().map(|result| result.lab).collect();
         Ok(self)
     }
 
-    /// Adds the finding of the intake's review about conditions that mimic restless legs.
+    /// Adds what the intake's review says.
     pub fn with_review(mut self, env: &Env, intake: &Intake) -> Result<Self> {
-        if let Some(found) = stored_review::open(env, intake)?.and_then(|review| review.mimic_review) {
-            self.facts.mimic_review = found;
+        if let Some(review) = stored_review::open(env, intake)? {
+            self.facts = self.facts.reviewed(&review);
         }
         Ok(self)
     }

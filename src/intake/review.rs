@@ -9,7 +9,6 @@ use super::details::IntakeDetails;
 use super::model::IntakeStage;
 use super::store::{self, Intake};
 use super::stored_review::seal;
-use super::submission::seal_computed;
 use super::view::IntakeView;
 use super::{flags, from_value, versions};
 use crate::actor::Action;
@@ -56,16 +55,14 @@ pub fn store_review(tx: &mut Tx, id: IntakeId, if_match: &IfMatch, review: &Valu
         versions::keep(tx, &before.intake, "reviewed again")?;
     }
     // A review does not change the day as of which the answers count, such as for the patient's age.
-    let mut facts = before.reading.facts_at(before.intake.authored_at)?;
-    facts.mimic_review = review.mimic_review.unwrap_or(facts.mimic_review);
+    let facts = before.reading.facts_at(before.intake.authored_at)?.reviewed(&review);
     let answers = from_value(&Value::Object(before.intake.open_answers(tx.env)?))?;
     let computed = rls::compute(&answers, &facts);
     let reviewed = Intake {
-        computed: Some(seal_computed(tx.env, id, &computed)?),
         review: Some(seal(tx.env, id, &review)?),
         reviewed_at: Some(tx.now),
         reviewed_by: Some(tx.actor.user_id),
-        ..before.intake
+        ..before.intake.with_findings(tx.env, &computed, &before.reading.place)?
     };
     let intake = store::update(tx.conn, tx.now, reviewed)?;
     flags::follow_answers(tx, &intake, &computed.flags)?;

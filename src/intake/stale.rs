@@ -6,12 +6,15 @@ use uuid::Uuid;
 use super::drafts;
 use super::model::IntakeStatus;
 use super::store::{self, Intake};
+use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
+use crate::context::{Anonymous, Tx};
 use crate::db::Conn;
-use crate::db::schema::intakes;
+use crate::db::schema::{intakes, patients};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::IntakeId;
+use crate::patients::model::Patient;
 
 /// The largest number of ids returned at once.
 const PAGE: i64 = 500;
@@ -32,7 +35,7 @@ pub fn due(conn: &mut Conn, before: Timestamp, after: Uuid) -> Result<Vec<Uuid>>
 /// Discards an intake if it is still a draft that was last changed before this time. Returns whether it did.
 pub fn discard(conn: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<bool> {
     let id = IntakeId(id);
-    store::lock_row(conn, id)?;
+    store::lock_patient_of(conn, id)?;
     let draft: Option<Intake> = intakes::table
         .find(id)
         .filter(intakes::status.eq(IntakeStatus::InProgress))
@@ -41,6 +44,8 @@ pub fn discard(conn: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Resul
         .first(conn)
         .optional()?;
     let Some(draft) = draft else { return Ok(false) };
-    drafts::delete_answers(conn, env, env.now(), draft)?;
+    let patient: Patient = patients::table.find(draft.patient_id).select(Patient::as_select()).first(conn)?;
+    let audit = AuditContext::of_command("discard stale drafts");
+    drafts::delete_answers(&mut Tx::new(conn, env, &Anonymous, &audit), draft, &patient)?;
     Ok(true)
 }

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::model::{self, Answers, Authored, IntakeStanding, IntakeStatus};
+use super::place_of_care::PlaceOfCare;
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::schema::intakes;
@@ -54,6 +55,10 @@ pub struct Intake {
     pub created_at: Timestamp,
     /// The time of the last change of any kind.
     pub updated_at: Timestamp,
+    /// The time from which the findings may change by themselves.
+    pub due_at: Option<Timestamp>,
+    /// The rules that computed the findings last ([`rls::rule_set_number`]). None for drafts and intakes entered in error.
+    pub rule_set: Option<i32>,
 }
 
 /// The place of a sealed column of an intake.
@@ -72,6 +77,16 @@ impl Intake {
         self.computed.as_ref().map(|sealed| env.sealer.open(place("computed", self.id), sealed)).transpose()
     }
 
+    /// Sets what was computed from the answers, and when it may change by itself.
+    pub fn with_findings(self, env: &Env, computed: &rls::Computed, place_of_care: &PlaceOfCare) -> Result<Self> {
+        Ok(Self {
+            computed: Some(seal_computed(env, self.id, computed)?),
+            due_at: computed.changes_on.map(|day| place_of_care.start_of(day)).transpose()?,
+            rule_set: Some(rls::rule_set_number()),
+            ..self
+        })
+    }
+
     /// Decrypts the review.
     pub fn open_review(&self, env: &Env) -> Result<Option<Value>> {
         self.review.as_ref().map(|sealed| env.sealer.open(place("review", self.id), sealed)).transpose()
@@ -81,6 +96,15 @@ impl Intake {
     pub fn open_void_reason(&self, env: &Env) -> Result<Option<String>> {
         self.void_reason.as_ref().map(|sealed| env.sealer.open(place("void_reason", self.id), sealed)).transpose()
     }
+}
+
+/// Encrypts what was computed from the answers, with the version of the rules.
+fn seal_computed(env: &Env, id: IntakeId, computed: &rls::Computed) -> Result<Sealed<Value>> {
+    let mut value = serde_json::to_value(computed).map_err(|error| Error::internal("write computed values", error))?;
+    if let Value::Object(members) = &mut value {
+        members.insert("rule_set_version".to_owned(), rls::RULE_SET_VERSION.into());
+    }
+    env.sealer.seal(place("computed", id), &value)
 }
 
 /// Stores a new intake.
@@ -122,25 +146,27 @@ pub fn find(tx: &mut Tx, id: IntakeId) -> Result<(Intake, Patient)> {
     Ok((intake, patient))
 }
 
-/// Locks an intake against every other change and loads it with its patient. Opens the record if a practitioner gave a reason.
+/// Locks an intake with its patient against every other change and loads both. Opens the record if a practitioner gave a reason.
 ///
 /// # Errors
 /// Those of [`find`].
 pub fn lock(tx: &mut Tx, id: IntakeId) -> Result<(Intake, Patient)> {
-    lock_row(tx.conn, id)?.ok_or(Error::NotFound)?;
-    let patient = intakes::table.find(id).select(intakes::patient_id).first(tx.conn)?;
+    let patient = lock_patient_of(tx.conn, id)?.ok_or(Error::NotFound)?;
     if access::may_act_for(tx.conn, tx.env, tx.actor, patient)? {
         care::admit(tx.conn, tx.env, tx.actor, patient)?;
     }
     find(tx, id)
 }
 
-/// Locks the row of an intake on PostgreSQL. The writes of SQLite are serial.
+/// Locks the patient of an intake and returns it, if there is such an intake.
 ///
-/// Returns nothing if PostgreSQL has no such row.
-pub fn lock_row(conn: &mut Conn, id: IntakeId) -> Result<Option<IntakeId>> {
-    let Conn::Postgres(conn) = conn else { return Ok(Some(id)) };
-    Ok(intakes::table.find(id).select(intakes::id).for_no_key_update().first(conn).optional()?)
+/// All changes of a patient's intakes and laboratory results wait for each other, because the flags follow from all of them.
+pub fn lock_patient_of(conn: &mut Conn, id: IntakeId) -> Result<Option<PatientId>> {
+    let patient: Option<PatientId> = intakes::table.find(id).select(intakes::patient_id).first(conn).optional()?;
+    if let Some(patient) = patient {
+        records::lock_visits(conn, patient)?;
+    }
+    Ok(patient)
 }
 
 /// Returns the patient's open draft of a form.
@@ -149,6 +175,18 @@ pub fn open_draft(conn: &mut Conn, patient: PatientId, form: &str) -> Result<Opt
         .filter(intakes::patient_id.eq(patient))
         .filter(intakes::form.eq(form))
         .filter(intakes::status.eq(IntakeStatus::InProgress))
+        .select(intakes::id)
+        .first(conn)
+        .optional()?)
+}
+
+/// Returns the newest submitted intake of a form.
+pub fn newest_submitted(conn: &mut Conn, patient: PatientId, form: &str) -> Result<Option<IntakeId>> {
+    Ok(intakes::table
+        .filter(intakes::patient_id.eq(patient))
+        .filter(intakes::form.eq(form))
+        .filter(intakes::status.eq_any([IntakeStatus::Completed, IntakeStatus::Amended]))
+        .order((intakes::authored_at.desc(), intakes::id.desc()))
         .select(intakes::id)
         .first(conn)
         .optional()?)

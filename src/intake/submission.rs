@@ -13,13 +13,11 @@ use super::view::IntakeView;
 use super::{flags, to_map};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
-use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::response::{self, Versioned};
 use crate::http::{IdempotencyKey, IfMatch, PathId};
 use crate::ids::IntakeId;
 use crate::patients::care;
-use crate::sealed::Sealed;
 
 /// Submits a draft.
 ///
@@ -46,12 +44,11 @@ pub fn complete(tx: &mut Tx, id: IntakeId, if_match: &IfMatch) -> Result<IntakeD
     let submitted = Intake {
         status: IntakeStatus::Completed,
         answers: tx.env.sealer.seal(store::place("answers", id), &to_map(&answers)?)?,
-        computed: Some(seal_computed(tx.env, id, &computed)?),
         form_version: before.reading.facts.form.version().to_owned(),
         authored_at: tx.now,
         submitted_at: Some(tx.now),
         updated_by: tx.actor.user_id,
-        ..before.intake
+        ..before.intake.with_findings(tx.env, &computed, &before.reading.place)?
     };
     let intake = store::update(tx.conn, tx.now, submitted)?;
     flags::follow_answers(tx, &intake, &computed.flags)?;
@@ -73,15 +70,6 @@ pub(super) fn checked_in_full(
     let computed = rls::compute(&answers, &reading.facts);
     rls::submittable(&computed.issues, reading.facts.filled_by)?;
     Ok((answers, computed))
-}
-
-/// Encrypts what was computed from the answers, with the version of the rules.
-pub(super) fn seal_computed(env: &Env, id: IntakeId, computed: &rls::Computed) -> Result<Sealed<Value>> {
-    let mut value = serde_json::to_value(computed).map_err(|error| Error::internal("write computed values", error))?;
-    if let Value::Object(members) = &mut value {
-        members.insert("rule_set_version".to_owned(), rls::RULE_SET_VERSION.into());
-    }
-    env.sealer.seal(store::place("computed", id), &value)
 }
 
 /// Submit a draft

@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 
 use super::amendment::checked_reason;
 use super::details::IntakeDetails;
-use super::flags;
 use super::model::{IntakeStage, IntakeStatus};
 use super::store::{self, Intake};
 use super::view::IntakeView;
+use super::{flags, recompute};
 use crate::actor::Action;
 use crate::context::{Context, Once};
 use crate::error::Result;
@@ -49,9 +49,12 @@ pub async fn void(
             let voided = Intake {
                 status: IntakeStatus::EnteredInError,
                 void_reason: Some(tx.env.sealer.seal(store::place("void_reason", id), &reason)?),
+                due_at: None,
+                rule_set: None,
                 ..before.intake
             };
             let intake = store::update(tx.conn, tx.now, voided)?;
+            recompute::follow_results(tx, &before.patient)?;
             IntakeView::versioned(tx, IntakeDetails { intake, ..before })
         })
         .await

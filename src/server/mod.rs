@@ -102,6 +102,7 @@ impl Server {
         scheduling::hours::publishing::start(&env, stopping.clone());
         patients::access::coming_of_age::start(&env, stopping.clone());
         intake::follow_up::asking::start(&env, stopping.clone());
+        intake::due::start(&env, stopping.clone());
         crate::context::start_purge(&env, stopping.clone());
         accounts::purge::start(&env, stopping.clone());
         privacy::retention::start(&env, stopping.clone());

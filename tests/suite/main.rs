@@ -31,6 +31,7 @@ mod harness;
 mod http;
 mod input;
 mod intake;
+mod intake_due;
 mod intake_flags;
 mod intake_results;
 mod intake_summary;

@@ -200,6 +200,7 @@ choice! {
         Iron = "iron", "Iron", "Hierro";
         Tibc = "tibc", "Total iron-binding capacity (TIBC)", "Capacidad total de fijación de hierro (TIBC)";
         Hemoglobin = "hemoglobin", "Hemoglobin", "Hemoglobina";
+        Crp = "crp", "C-reactive protein (CRP)", "Proteína C reactiva (PCR)";
     }
 
     /// The unit of a laboratory value.
@@ -210,6 +211,10 @@ choice! {
         UgPerDl = "ug/dL", "µg/dL", "µg/dL";
         GPerDl = "g/dL", "g/dL", "g/dL";
         GPerL = "g/L", "g/L", "g/L";
+        UmolPerL = "umol/L", "µmol/L", "µmol/L";
+        MmolPerL = "mmol/L", "mmol/L", "mmol/L";
+        MgPerL = "mg/L", "mg/L", "mg/L";
+        MgPerDl = "mg/dL", "mg/dL", "mg/dL";
     }
 
     /// States that the true value is below or above the reported one.

@@ -6,9 +6,10 @@ use utoipa::ToSchema;
 use super::answers::Answers;
 use super::context::Context;
 use super::criteria::{self, ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
+use super::due::{self, IronMonitoring};
 use super::factors::{self, ContributingFactor};
 use super::flags::{self, Flag};
-use super::iron::{self, IronDoubt, IronMonitoring, IronReviewBand};
+use super::iron::{self, IronDoubt, IronReviewBand};
 use super::issues::{self, Issue};
 use super::medicines::{self, MedicationClass};
 use super::pregnancy;
@@ -65,6 +66,11 @@ pub struct Computed {
     /// The monitoring of each iron medicine taken now. Missing if there is none.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub iron_monitoring: Vec<IronMonitoring>,
+    /// The next day on which the findings may change by themselves: a deadline passes, or a result becomes old. Missing
+    /// if there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub changes_on: Option<jiff::civil::Date>,
     /// Classes of medicines by name. Missing if all classes are entered and agree with the table.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub medication_classes: Vec<MedicationClass>,
@@ -108,7 +114,8 @@ pub fn compute(answers: &Answers, context: &Context) -> Computed {
         trimester: pregnancy::trimester(answers, context),
         augmentation_features: severity::augmentation(answers),
         onset_hours_earlier: severity::onset_hours_earlier(answers),
-        iron_monitoring: iron::monitoring(answers, context),
+        iron_monitoring: due::iron_monitoring(answers, context),
+        changes_on: due::next_change(answers, context),
         medication_classes: medicines::classes_from_table(answers),
         unrecognized_medications: medicines::unrecognized(answers),
         contributing_factors: factors::contributing_factors(answers, band),

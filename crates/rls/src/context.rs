@@ -3,7 +3,9 @@
 use jiff::civil::Date;
 
 use super::answers::{Lab, MimicReview};
+use super::due::IronIntervals;
 use super::forms::FormName;
+use super::review::Review;
 
 /// Who fills in or submits the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +50,10 @@ pub struct Context {
     pub self_harm_in_clinician_part: bool,
     /// Whether the clinic has loaded a licensed text of the IRLS. Without it, only clinicians answer the items.
     pub irls_licensed: bool,
-    /// Setting: the weeks after the start of iron within which a ferritin result is expected.
-    pub monitoring_weeks: u8,
+    /// Settings: when a ferritin result is expected under iron treatment.
+    pub iron_intervals: IronIntervals,
+    /// The day on which the review of the answers wanted to look again.
+    pub recheck_on: Option<Date>,
     /// The clinician's finding about conditions that mimic restless legs.
     pub mimic_review: MimicReview,
     /// Setting: the age in years below which a guardian or staff fill in the form, and private answers are hidden from
@@ -75,11 +79,18 @@ impl Context {
             filled_by,
             self_harm_in_clinician_part: false,
             irls_licensed: false,
-            monitoring_weeks: 12,
+            iron_intervals: IronIntervals::default(),
+            recheck_on: None,
             adult_age: ADULT_AGE,
             mimic_review: MimicReview::NotReviewed,
             recorded_male: false,
         }
+    }
+
+    /// Adds what a review of the answers says.
+    #[must_use]
+    pub fn reviewed(self, review: &Review) -> Self {
+        Self { mimic_review: review.mimic_review.unwrap_or(self.mimic_review), recheck_on: review.recheck_on, ..self }
     }
 
     /// Returns the completed years of age on the day of the answers. A birthday on 29 February falls on 1 March in

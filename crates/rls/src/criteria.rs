@@ -107,12 +107,17 @@ fn now_or_previously(now: Option<YesNo>, previously: Option<YesNo>) -> ThreeValu
     }
 }
 
+/// Like [`now_or_previously`] for an optional second question: a denial stands until it is answered.
+fn now_or_before_treatment(now: Option<YesNo>, before: Option<YesNo>) -> ThreeValued {
+    if before.is_none() { now.into() } else { now_or_previously(now, before) }
+}
+
 /// Evaluates the criteria.
 pub fn criteria(answers: &Answers, context: &Context) -> Criteria {
     let symptoms = &answers.symptoms;
     Criteria {
-        c1: symptoms.urge_to_move_legs.into(),
-        c2: symptoms.worse_at_rest.into(),
+        c1: now_or_before_treatment(symptoms.urge_to_move_legs, symptoms.urge_previously_present),
+        c2: now_or_before_treatment(symptoms.worse_at_rest, symptoms.rest_pattern_previously_present),
         c3: now_or_previously(symptoms.relief_with_movement, symptoms.relief_previously_present),
         c4: now_or_previously(symptoms.worse_evening_or_night, symptoms.evening_pattern_previously_present),
         c5: context.mimic_review,

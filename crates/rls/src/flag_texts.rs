@@ -92,7 +92,9 @@ fn prompt_topic(rule: Rule) -> PromptTopic {
         | Rule::KidneyDose
         | Rule::AggravatingDrug
         | Rule::MimicReview
-        | Rule::IronMonitoringDue => PromptTopic::OpenSafetyQuestion,
+        | Rule::IronMonitoringDue
+        | Rule::FerritinOutOfDate
+        | Rule::RecheckDue => PromptTopic::OpenSafetyQuestion,
     }
 }
 
@@ -249,12 +251,14 @@ fn reported(rule: Rule, urgency: Urgency) -> &'static str {
         Rule::IronReviewChild => "Under 18: reported ferritin is below 50 ng/mL",
         Rule::IronReviewKidney => "Kidney failure: reported ferritin is below 200 ng/mL and TSAT below 20%",
         Rule::IronOverloadReview => {
-            "TSAT above 45% or ferritin above 300 ng/mL without iron treatment: possible iron overload"
+            "TSAT above 45% or ferritin above 300 ng/mL, and no iron treatment is reported: possible iron overload"
         }
         Rule::GabapentinoidBreathing => "Patient reported a gabapentinoid and a risk for breathing",
         Rule::KidneyDose => "Patient reported kidney disease and a medicine whose dose depends on the kidney",
         Rule::AggravatingDrug => "Patient reported a medicine that can aggravate restless legs",
         Rule::MimicReview => "Conditions that can mimic restless legs are not ruled out",
-        Rule::IronMonitoringDue => "Iron was taken or infused, and no ferritin since its start is known",
+        Rule::IronMonitoringDue => "Iron is taken or was infused, and the next ferritin is due",
+        Rule::FerritinOutOfDate => "The newest ferritin is older than 12 months",
+        Rule::RecheckDue => "The day is reached on which the review wanted to look again",
     }
 }

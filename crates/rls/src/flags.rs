@@ -10,6 +10,7 @@ use super::answers::{
 };
 use super::context::Context;
 use super::criteria::{self, ScreeningResult};
+use super::due;
 use super::iron::{self, IronReviewBand};
 use super::medicines;
 
@@ -44,6 +45,13 @@ impl Urgency {
     /// Returns whether the service mails staff about it.
     pub fn is_urgent(self) -> bool {
         self <= Self::SameDay
+    }
+}
+
+impl Rule {
+    /// Returns whether a laboratory result alone raises the rule and is dangerous, also for a patient without answers.
+    pub fn is_about_dangerous_result(self) -> bool {
+        matches!(self, Self::HemoglobinBelow8 | Self::IronOverloadReview)
     }
 }
 
@@ -251,7 +259,9 @@ fn reviews(answers: &Answers, context: &Context, band: IronReviewBand) -> Vec<(R
         (Rule::KidneyDose, by_kidney && kidney_disease_for_doses(answers)),
         (Rule::AggravatingDrug, medicines::takes_any(answers, medicines::AGGRAVATORS)),
         (Rule::MimicReview, unreviewed && (mimic || screening == ScreeningResult::FeaturesPresentNeedsClinicianReview)),
-        (Rule::IronMonitoringDue, iron::monitoring(answers, context).iter().any(|one| one.due)),
+        (Rule::IronMonitoringDue, due::iron_monitoring(answers, context).iter().any(|one| one.due)),
+        (Rule::FerritinOutOfDate, iron::ferritin_out_of_date(answers, context)),
+        (Rule::RecheckDue, due::recheck(context)),
     ];
     rules.into_iter().filter(|(_, raised)| *raised).map(|(rule, _)| (rule, Urgency::Routine)).collect()
 }

@@ -109,14 +109,15 @@ impl FormName {
         self.fields().iter().any(|field| field.id == id)
     }
 
-    /// Returns whether the form asks for anything that the rule uses. Only such a rule raises a flag for answers to the
-    /// form.
+    /// Returns whether the form asks for anything that the rule uses, or the rule uses no answers. Only such a rule
+    /// raises a flag for answers to the form.
     pub fn concerns(self, rule: Rule) -> bool {
         let is_asked = |input: &&str| {
             let inside = |field: &Field| input.strip_prefix(&field.id).is_some_and(|rest| rest.starts_with('.'));
             self.fields().iter().any(|field| field.id == **input || inside(field))
         };
-        rule.definition().inputs.iter().any(is_asked)
+        let inputs = rule.definition().inputs;
+        inputs.is_empty() || inputs.iter().any(is_asked)
     }
 
     /// Rejects answers to questions that the form does not ask.
@@ -213,6 +214,8 @@ mod tests {
             (Rule::IronReview, true, false),
             (Rule::MimicReview, true, false),
             (Rule::BreathingSideEffect, false, true),
+            (Rule::FerritinOutOfDate, true, false),
+            (Rule::RecheckDue, true, true),
         ] {
             assert_eq!(FormName::History.concerns(rule), history, "{rule:?}");
             assert_eq!(FormName::FollowUp.concerns(rule), follow_up, "{rule:?}");

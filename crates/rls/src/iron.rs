@@ -1,4 +1,4 @@
-//! Iron: transferrin saturation (TSAT), review band, monitoring, excess; and hemoglobin.
+//! Iron: transferrin saturation (TSAT), review band, excess; and hemoglobin.
 //!
 //! For adults, the AASM guideline of 2025 (doi 10.5664/jcsm.11390) suggests iron at ferritin ≤ 75 ng/mL or TSAT < 20 %.
 //! Always show the date and age of the sample beside the band: ferritin rises with inflammation.
@@ -8,10 +8,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{Answers, CkdStage, Comparator, Lab, LabTest, LabUnit, Medication, MedicineClass, YesNo};
+use super::answers::{Answers, CkdStage, Comparator, Lab, LabTest, LabUnit, YesNo};
 use super::context::Context;
 use super::form_dsl::PartialDate;
-use super::medicines;
 
 /// The band of the newest iron values. It states the values, not what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,27 +39,6 @@ pub enum IronReviewBand {
     NotComputedEsrd,
 }
 
-/// The monitoring of an iron medicine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = RlsIronMonitoring)]
-pub struct IronMonitoring {
-    /// The path of the medicine in the answers.
-    #[schema(examples("medications.0"))]
-    pub medication: String,
-    /// When the medicine was started, as far as known. Without it, nothing is due.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub started_on: Option<String>,
-    /// The day by which a ferritin result is expected: the last possible day of the start plus the weeks of the
-    /// setting.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(value_type = Option<String>, format = Date)]
-    pub due_on: Option<Date>,
-    /// Whether a ferritin result is certainly later than the start.
-    pub ferritin_since: bool,
-    /// Whether the expected day has passed without a ferritin result.
-    pub due: bool,
-}
-
 /// A usable laboratory value: in range, in a unit of its test, and not later than the day of the answers, or of the
 /// computation if the clinic entered it.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +46,7 @@ pub struct Reading {
     /// The position in the list of laboratory values. Entered results follow those of the answers. A computed TSAT has
     /// the position of its iron value.
     pub position: usize,
-    /// The value in the default unit of the test: ng/mL, %, µg/dL or g/dL.
+    /// The value in the default unit of the test: ng/mL, %, µg/dL, g/dL or mg/L.
     pub value: f64,
     /// Set if the value is a bound.
     pub comparator: Option<Comparator>,
@@ -115,9 +93,40 @@ pub fn units(test: LabTest) -> &'static [(LabUnit, f64, f64)] {
     match test {
         LabTest::Ferritin => &[(LabUnit::NgPerMl, 0.0, 5000.0), (LabUnit::UgPerL, 0.0, 5000.0)],
         LabTest::Tsat => &[(LabUnit::Percent, 0.0, 100.0)],
-        LabTest::Iron | LabTest::Tibc => &[(LabUnit::UgPerDl, 0.0, 1000.0)],
-        LabTest::Hemoglobin => &[(LabUnit::GPerDl, 2.0, 25.0), (LabUnit::GPerL, 20.0, 250.0)],
+        LabTest::Iron | LabTest::Tibc => &[(LabUnit::UgPerDl, 0.0, 1000.0), (LabUnit::UmolPerL, 0.0, 179.0)],
+        LabTest::Hemoglobin => {
+            &[(LabUnit::GPerDl, 2.0, 25.0), (LabUnit::GPerL, 20.0, 250.0), (LabUnit::MmolPerL, 1.2, 15.5)]
+        }
+        LabTest::Crp => &[(LabUnit::MgPerL, 0.0, 1000.0), (LabUnit::MgPerDl, 0.0, 100.0)],
     }
+}
+
+/// Returns the value of a result in the first unit of its test, whatever unit the report has. `None` if the result is
+/// incomplete, out of range or in a unit of another test.
+pub fn in_default_unit(lab: &Lab) -> Option<(f64, LabUnit)> {
+    to_default_unit(lab.test?, lab.unit?, lab.value.as_ref()?.get())
+}
+
+/// Returns a value in the first unit of its test. `None` if it is out of range or in a unit of another test.
+///
+/// The factors of iron, TIBC and hemoglobin are those of PMC3934467, table 1. In mmol/L, hemoglobin counts by its
+/// subunit, as laboratories report it.
+pub fn to_default_unit(test: LabTest, unit: LabUnit, value: f64) -> Option<(f64, LabUnit)> {
+    let (_, least, greatest) = units(test).iter().find(|(of, ..)| *of == unit)?;
+    let (default, ..) = units(test).first()?;
+    let converted = match unit {
+        LabUnit::UmolPerL => value / 0.179,
+        LabUnit::MmolPerL => value / 0.620_63,
+        LabUnit::GPerL => value / 10.0,
+        LabUnit::MgPerDl => value * 10.0,
+        LabUnit::NgPerMl
+        | LabUnit::UgPerL
+        | LabUnit::Percent
+        | LabUnit::UgPerDl
+        | LabUnit::GPerDl
+        | LabUnit::MgPerL => value,
+    };
+    (value >= *least && value <= *greatest).then_some((converted, *default))
 }
 
 /// Returns the values of the answers and then those that the clinic entered, each with its position and its latest
@@ -129,14 +138,11 @@ fn series<'a>(answers: &'a Answers, context: &'a Context) -> impl Iterator<Item 
 }
 
 fn reading(position: usize, lab: &Lab, last: Date) -> Option<Reading> {
-    let (test, unit, value) = (lab.test?, lab.unit?, lab.value.as_ref()?.get());
-    let (_, least, greatest) = units(test).iter().find(|(of, ..)| *of == unit)?;
-    let in_range = value >= *least && value <= *greatest;
+    let (value, _) = in_default_unit(lab)?;
     let in_past = lab.collected_on.is_none_or(|day| !day.surely_after_day(last));
-    let scale = if unit == LabUnit::GPerL { 10.0 } else { 1.0 };
-    (in_range && in_past).then_some(Reading {
+    in_past.then_some(Reading {
         position,
-        value: value / scale,
+        value,
         comparator: lab.comparator,
         collected_on: lab.collected_on,
         computed: false,
@@ -149,14 +155,25 @@ pub fn readings(answers: &Answers, context: &Context, test: LabTest) -> Vec<Read
     of_test.filter_map(|(position, lab, last)| reading(position, lab, last)).collect()
 }
 
-/// Returns the values that may be the newest, that is, all that are not certainly older than another. If dates are
-/// missing or overlap, several remain, and most rules must hold for each of them.
+/// Returns the values that may be the newest, that is, all that are not certainly older than another. Of several values
+/// of one day, the last entered counts. If dates are missing or overlap, several remain, and most rules must hold for
+/// each of them.
 pub fn newest(readings: Vec<Reading>) -> Vec<Reading> {
     let older = |a: &Reading, b: &Reading| match (a.collected_on, b.collected_on) {
         (Some(a), Some(b)) => a.surely_before(b),
         _ => false,
     };
-    readings.iter().filter(|one| !readings.iter().any(|other| older(one, other))).copied().collect()
+    let last = last_of_each_day(readings);
+    last.iter().filter(|one| !last.iter().any(|other| older(one, other))).copied().collect()
+}
+
+/// Returns of several values of one full date the last entered. A computed value does not replace a reported one.
+fn last_of_each_day(readings: Vec<Reading>) -> Vec<Reading> {
+    let replaces = |later: &Reading, one: &Reading| {
+        let day = |reading: &Reading| reading.collected_on.and_then(PartialDate::day);
+        day(one).is_some() && day(one) == day(later) && one.computed == later.computed && one.position < later.position
+    };
+    readings.iter().filter(|one| !readings.iter().any(|later| replaces(later, one))).copied().collect()
 }
 
 /// Rounds to one decimal, as shown. The bands use the rounded value.
@@ -167,7 +184,10 @@ fn one_decimal(value: f64) -> f64 {
 /// Computes TSAT = iron / TIBC × 100, to one decimal, from values of the same full date. Results above 100 % are
 /// dropped, because one of the two values must be wrong.
 pub fn computed_tsat(answers: &Answers, context: &Context) -> Vec<Reading> {
-    let exact = |test| readings(answers, context, test).into_iter().filter(|reading| reading.comparator.is_none());
+    let exact = |test| {
+        let last = last_of_each_day(readings(answers, context, test));
+        last.into_iter().filter(|reading| reading.comparator.is_none())
+    };
     let binding: Vec<Reading> = exact(LabTest::Tibc).collect();
     let mut computed = Vec::new();
     for iron in exact(LabTest::Iron) {
@@ -238,11 +258,27 @@ pub fn review_band(answers: &Answers, context: &Context) -> IronReviewBand {
     }
 }
 
+/// Returns the first day on which a sample is certainly older than 12 months.
+pub fn out_of_date_from(collected: PartialDate) -> Date {
+    collected.last().checked_add(Span::new().months(12).days(1)).unwrap_or(Date::MAX)
+}
+
 /// Returns whether a sample is certainly older than 12 months, or has no day.
 pub fn out_of_date(collected_on: Option<PartialDate>, context: &Context) -> bool {
-    let year_ago = context.today.checked_sub(Span::new().months(12));
-    let bound = year_ago.unwrap_or(Date::MIN);
-    collected_on.is_none_or(|collected| collected.surely_before_day(bound))
+    collected_on.is_none_or(|collected| out_of_date_from(collected) <= context.today)
+}
+
+/// Returns whether the newest ferritin is certainly older than 12 months.
+pub fn ferritin_out_of_date(answers: &Answers, context: &Context) -> bool {
+    let ferritin = newest(readings(answers, context, LabTest::Ferritin));
+    all_of(&ferritin, |one| one.collected_on.is_some() && out_of_date(one.collected_on, context))
+}
+
+/// Returns the days on which the newest iron results become out of date.
+pub fn days_of_becoming_old(answers: &Answers, context: &Context) -> Vec<Date> {
+    let ferritin = newest(readings(answers, context, LabTest::Ferritin));
+    let days = ferritin.into_iter().chain(newest_tsat(answers, context)).filter_map(|one| one.collected_on);
+    days.map(out_of_date_from).collect()
 }
 
 /// A doubt about the newest iron results.
@@ -254,7 +290,7 @@ pub enum IronDoubt {
     NotIronFree,
     /// The sample was not taken in the morning.
     NotMorning,
-    /// An infection or inflammation is reported: ferritin is unreliable.
+    /// An infection or inflammation is reported, or CRP is above 5 mg/L: ferritin is unreliable.
     Inflammation,
     /// The newest ferritin is older than 12 months, or its day is not known.
     FerritinOutOfDate,
@@ -269,7 +305,7 @@ pub fn doubts(answers: &Answers, context: &Context) -> Vec<IronDoubt> {
     let lab =
         |reading: &Reading| series(answers, context).find(|(at, ..)| *at == reading.position).map(|(_, lab, _)| lab);
     let any = |readings: &[Reading], holds: &dyn Fn(&Lab) -> bool| readings.iter().filter_map(lab).any(holds);
-    let inflamed = YesNo::is_yes(answers.risk.infection_or_inflammation);
+    let inflamed = YesNo::is_yes(answers.risk.infection_or_inflammation) || raised_crp(answers, context, &ferritin);
     let stale = |readings: &[Reading]| readings.iter().any(|one| out_of_date(one.collected_on, context));
     let not_morning = |lab: &Lab| lab.morning == Some(YesNo::No);
     [
@@ -284,6 +320,16 @@ pub fn doubts(answers: &Answers, context: &Context) -> Vec<IronDoubt> {
     .collect()
 }
 
+/// Returns whether a CRP that may be of the same day as a ferritin is certainly above 5 mg/L.
+fn raised_crp(answers: &Answers, context: &Context, ferritin: &[Reading]) -> bool {
+    let may_be_of_one_day = |a: &Reading, b: &Reading| match (a.collected_on, b.collected_on) {
+        (Some(a), Some(b)) => !a.surely_before(b) && !b.surely_before(a),
+        _ => false,
+    };
+    let crp = last_of_each_day(readings(answers, context, LabTest::Crp));
+    crp.iter().filter(|crp| crp.surely_above(5.0)).any(|crp| ferritin.iter().any(|one| may_be_of_one_day(crp, one)))
+}
+
 /// Returns whether any value that may be the newest hemoglobin is certainly below 8.0 g/dL.
 pub fn hemoglobin_below_8(answers: &Answers, context: &Context) -> bool {
     newest(readings(answers, context, LabTest::Hemoglobin)).iter().any(|one| one.surely_below(8.0))
@@ -294,40 +340,10 @@ pub fn tsat_above_45(answers: &Answers, context: &Context) -> bool {
     newest_tsat(answers, context).iter().any(|one| one.surely_above(45.0))
 }
 
-/// Returns whether a value that may be the newest is certainly above ferritin 300 ng/mL or TSAT 45 %.
+/// Returns whether a value that may be the newest is certainly above ferritin 300 ng/mL or TSAT 45 %. In kidney failure
+/// only TSAT counts, because a high ferritin is usual there.
 pub fn excess(answers: &Answers, context: &Context) -> bool {
     let ferritin = newest(readings(answers, context, LabTest::Ferritin));
-    ferritin.iter().any(|one| one.surely_above(300.0)) || tsat_above_45(answers, context)
-}
-
-/// Returns, for each iron medicine taken now and each infusion, whether a ferritin result is due. A result after the
-/// deadline also settles it.
-pub fn monitoring(answers: &Answers, context: &Context) -> Vec<IronMonitoring> {
-    let ferritin = readings(answers, context, LabTest::Ferritin);
-    let weeks = Span::new().weeks(i64::from(context.monitoring_weeks));
-    let watched = |medicine: &Medication| {
-        let current = medicines::is_current(medicine);
-        (current && medicines::IRON.iter().any(|class| medicines::belongs_to(medicine, *class)))
-            || medicines::belongs_to(medicine, MedicineClass::IronIv)
-    };
-    answers
-        .medications()
-        .filter(|(_, medicine)| watched(medicine))
-        .map(|(position, medicine)| {
-            let start = medicine.started_on;
-            let due_on = start.and_then(|start| start.last().checked_add(weeks).ok());
-            // A value from the month of the start does not count: it is usually the reason for the treatment.
-            let since = |start: PartialDate| {
-                ferritin.iter().filter_map(|one| one.collected_on).any(|collected| start.surely_before(collected))
-            };
-            let ferritin_since = start.is_some_and(since);
-            IronMonitoring {
-                medication: format!("medications.{position}"),
-                started_on: start.map(|start| start.to_string()),
-                due_on,
-                ferritin_since,
-                due: !ferritin_since && due_on.is_some_and(|due| due <= context.today),
-            }
-        })
-        .collect()
+    let high_ferritin = !kidney_failure(answers) && ferritin.iter().any(|one| one.surely_above(300.0));
+    high_ferritin || tsat_above_45(answers, context)
 }

@@ -73,7 +73,8 @@ pub fn level(
         LabTest::Ferritin if adult && !kidney && reading.surely_above(75.0) && reading.surely_at_most(100.0) => {
             (LabLevel::Between, FERRITIN_BETWEEN)
         }
-        LabTest::Ferritin if reading.surely_above(300.0) => (LabLevel::High, FERRITIN_HIGH),
+        // A high ferritin is usual in kidney failure and raises no flag there.
+        LabTest::Ferritin if !kidney_failure(answers) && reading.surely_above(300.0) => (LabLevel::High, FERRITIN_HIGH),
         LabTest::Tsat if adult && reading.surely_below(20.0) => (LabLevel::Low, TSAT_LOW),
         LabTest::Tsat if reading.surely_above(45.0) => (LabLevel::High, TSAT_HIGH),
         LabTest::Hemoglobin if reading.surely_below(8.0) => (LabLevel::Low, HEMOGLOBIN_LOW),
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(levels(&child, "ferritin", &none, &[49.9, 50.0, 301.0]), [Some((Low, "below 50")), None, high]);
         assert_eq!(
             levels(&adult(), "ferritin", &kidney, &[80.0, 199.9, 200.0, 410.0]),
-            [Some((Low, "below 200")), Some((Low, "below 200")), None, high]
+            [Some((Low, "below 200")), Some((Low, "below 200")), None, None]
         );
         assert_eq!(
             levels(&adult(), "tsat", &none, &[19.9, 20.0, 45.0, 45.1]),

@@ -17,6 +17,7 @@ pub mod choices;
 pub mod computed;
 pub mod context;
 pub mod criteria;
+pub mod due;
 pub mod error;
 pub mod factors;
 pub mod field_access;
@@ -78,7 +79,14 @@ pub const FORM: &str = "rls-history";
 pub const FORM_VERSION: &str = "1.2.0";
 
 /// The version of the rules. Increase it whenever a rule, a bound or the table of medicine names changes.
-pub const RULE_SET_VERSION: &str = "2026.3";
+pub const RULE_SET_VERSION: &str = "2026.4";
+
+/// Returns the version of the rules as a number that grows with it: 2026004 for 2026.4.
+pub fn rule_set_number() -> i32 {
+    let number = |text: &str| text.parse::<i32>().unwrap_or_default();
+    let (year, count) = RULE_SET_VERSION.split_once('.').unwrap_or((RULE_SET_VERSION, "0"));
+    number(year) * 1000 + number(count)
+}
 
 /// The disclaimer to show with everything computed.
 pub const NOT_A_DIAGNOSIS: form_dsl::Bilingual = form_dsl::Bilingual {

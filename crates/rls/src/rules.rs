@@ -89,7 +89,7 @@ pub fn rules() -> Vec<RuleDefinition> {
 
 /// Defines the rules that raise flags. Flags of the same urgency are in this order.
 macro_rules! flag_rules {
-    ($($variant:ident = $id:literal v $version:literal, $en:literal, $es:literal, $source:expr, [$($input:literal),+];)+) => {
+    ($($variant:ident = $id:literal v $version:literal, $en:literal, $es:literal, $source:expr, [$($input:literal),*];)+) => {
         /// A rule that raises flags. An id is never reused for another rule.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Rule {
@@ -125,7 +125,7 @@ macro_rules! flag_rules {
             pub fn definition(self) -> Definition {
                 match self {
                     $(Self::$variant => Definition {
-                        id: $id, version: $version, en: $en, es: $es, source: $source, inputs: &[$($input),+],
+                        id: $id, version: $version, en: $en, es: $es, source: $source, inputs: &[$($input),*],
                     },)+
                 }
             }
@@ -207,10 +207,10 @@ flag_rules! {
         "Sleepiness while driving is reported.",
         "Se informa de sueño al conducir.",
         sources::DRIVING, ["sleep.drowsy_driving"];
-    IronExcessReview = "iron_excess_review" v 1,
-        "Iron is taken with ferritin above 300 ng/mL or TSAT above 45%.",
-        "Se toma hierro con ferritina mayor de 300 ng/mL o saturación mayor de 45 %.",
-        sources::IRON_LIMITS, ["labs", "medications"];
+    IronExcessReview = "iron_excess_review" v 2,
+        "Iron is taken with ferritin above 300 ng/mL or TSAT above 45%. In kidney failure only TSAT counts.",
+        "Se toma hierro con ferritina mayor de 300 ng/mL o saturación mayor de 45 %. En la insuficiencia renal terminal solo cuenta la saturación.",
+        sources::IRON_LIMITS, ["labs", "medications", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
     WorseSinceVisit = "worse_since_visit" v 1,
         "Follow-up: the patient reports symptoms somewhat worse than at the last visit, or a severity at least 2 points above the answers before: routine. Much worse: prompt.",
         "Seguimiento: el paciente informa de síntomas algo peores que en la última visita, o de una intensidad al menos 2 puntos mayor que en las respuestas anteriores: de rutina. Mucho peores: pronto.",
@@ -223,11 +223,11 @@ flag_rules! {
     IronReview = "iron_review" v 2,
         "Adults: ferritin at most 75 ng/mL or TSAT below 20%, unless TSAT is above 45%.",
         "Adultos: ferritina de 75 ng/mL o menos o saturación menor de 20 %, salvo saturación mayor de 45 %.",
-        sources::AASM_2025, ["labs"];
+        sources::AASM_2025, ["labs", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
     IronReviewIntravenous = "iron_review_intravenous" v 1,
         "Adults: ferritin above 75 and at most 100 ng/mL. The guideline names intravenous iron only.",
         "Adultos: ferritina mayor de 75 y hasta 100 ng/mL. La guía nombra solo el hierro intravenoso.",
-        sources::AASM_2025, ["labs"];
+        sources::AASM_2025, ["labs", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
     IronReviewChild = "iron_review_child" v 1,
         "Under 18: ferritin below 50 ng/mL.",
         "Menores de 18 años: ferritina menor de 50 ng/mL.",
@@ -236,10 +236,10 @@ flag_rules! {
         "End-stage kidney disease, stage 5 or dialysis: ferritin below 200 ng/mL and TSAT below 20%.",
         "Enfermedad renal terminal, etapa 5 o diálisis: ferritina menor de 200 ng/mL y saturación menor de 20 %.",
         sources::AASM_2025_KIDNEY, ["labs", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
-    IronOverloadReview = "iron_overload_review" v 1,
-        "Without iron treatment: TSAT above 45% or ferritin above 300 ng/mL. Possible iron overload.",
-        "Sin tratamiento con hierro: saturación mayor de 45 % o ferritina mayor de 300 ng/mL. Posible exceso de hierro.",
-        sources::OVERLOAD, ["labs", "medications"];
+    IronOverloadReview = "iron_overload_review" v 2,
+        "No iron treatment is reported: TSAT above 45% or ferritin above 300 ng/mL. Possible iron overload. In kidney failure only TSAT counts.",
+        "No se informa de tratamiento con hierro: saturación mayor de 45 % o ferritina mayor de 300 ng/mL. Posible exceso de hierro. En la insuficiencia renal terminal solo cuenta la saturación.",
+        sources::OVERLOAD, ["labs", "medications", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
     GabapentinoidBreathing = "gabapentinoid_breathing" v 1,
         "A gabapentinoid with sleep apnea, chronic lung disease or an age of at least 65 years.",
         "Un gabapentinoide con apnea del sueño, enfermedad pulmonar crónica o 65 años o más.",
@@ -252,14 +252,22 @@ flag_rules! {
         "A medicine of an aggravating class is taken.",
         "Se toma una medicina de una clase que agrava.",
         sources::SILBER_2021, ["medications"];
-    MimicReview = "mimic_review" v 2,
+    MimicReview = "mimic_review" v 3,
         "Mimics are not reviewed, and one is reported or all four features are.",
         "No se revisaron otras causas, y se informa de una o de las cuatro características.",
-        sources::CRITERIA_2014, ["mimics.leg_cramps", "mimics.positional_discomfort", "mimics.arthritis", "mimics.myalgia", "mimics.venous_stasis", "mimics.leg_edema", "mimics.habitual_foot_tapping", "mimics.neuropathy_symptoms", "mimics.akathisia_after_drug", "symptoms.urge_to_move_legs", "symptoms.worse_at_rest", "symptoms.relief_with_movement", "symptoms.worse_evening_or_night"];
-    IronMonitoringDue = "iron_monitoring_due" v 2,
-        "Iron is taken or was infused, and no ferritin result came within the set weeks of its start.",
-        "Se toma o se infundió hierro, y no hay ferritina en las semanas fijadas desde el inicio.",
+        sources::CRITERIA_2014, ["mimics.leg_cramps", "mimics.positional_discomfort", "mimics.arthritis", "mimics.myalgia", "mimics.venous_stasis", "mimics.leg_edema", "mimics.habitual_foot_tapping", "mimics.neuropathy_symptoms", "mimics.akathisia_after_drug", "symptoms.urge_to_move_legs", "symptoms.urge_previously_present", "symptoms.worse_at_rest", "symptoms.rest_pattern_previously_present", "symptoms.relief_with_movement", "symptoms.relief_previously_present", "symptoms.worse_evening_or_night", "symptoms.evening_pattern_previously_present"];
+    IronMonitoringDue = "iron_monitoring_due" v 3,
+        "Iron is taken or was infused, and the next ferritin result is due: some weeks after the start or the last infusion, then some months after each result while the treatment lasts. The periods are settings.",
+        "Se toma o se infundió hierro, y ya toca la próxima ferritina: unas semanas después del inicio o de la última infusión, y luego unos meses después de cada resultado mientras dure el tratamiento. Los plazos son ajustes.",
         sources::MONITORING, ["labs", "medications"];
+    FerritinOutOfDate = "ferritin_out_of_date" v 1,
+        "The newest ferritin is older than 12 months.",
+        "La ferritina más reciente tiene más de 12 meses.",
+        sources::OUT_OF_DATE, ["labs"];
+    RecheckDue = "recheck_due" v 1,
+        "The day is reached on which the review of the answers wanted to look again.",
+        "Llegó el día en que la revisión de las respuestas quería volver a mirar.",
+        sources::RECHECK, [];
 }
 
 const fn computed(
@@ -276,15 +284,17 @@ const fn computed(
 const COMPUTED: &[Definition] = &[
     computed(
         "criteria",
-        2,
+        3,
         [
-            "The five consensus criteria, three-valued. Criteria 3 and 4 are also met by history. Only a clinician judges the fifth, and then confirms the criteria or not.",
-            "Los cinco criterios de consenso, con tres valores. Los criterios 3 y 4 también se cumplen por historia. Solo un profesional juzga el quinto, y entonces confirma o no los criterios.",
+            "The five consensus criteria, three-valued. Criteria 1 to 4 are also met by history, such as before a treatment. Only a clinician judges the fifth, and then confirms the criteria or not.",
+            "Los cinco criterios de consenso, con tres valores. Los criterios 1 a 4 también se cumplen por historia, como antes de un tratamiento. Solo un profesional juzga el quinto, y entonces confirma o no los criterios.",
         ],
         sources::CRITERIA_2014,
         &[
             "symptoms.urge_to_move_legs",
+            "symptoms.urge_previously_present",
             "symptoms.worse_at_rest",
+            "symptoms.rest_pattern_previously_present",
             "symptoms.relief_with_movement",
             "symptoms.relief_previously_present",
             "symptoms.worse_evening_or_night",
@@ -323,20 +333,20 @@ const COMPUTED: &[Definition] = &[
     ),
     computed(
         "iron_review_band",
-        2,
+        3,
         [
-            "The band of the newest valid ferritin and TSAT. A sample older than 12 months never gives \"above thresholds\".",
-            "El grupo de la ferritina y la saturación válidas más recientes. Una muestra de más de 12 meses nunca da «por encima de los umbrales».",
+            "The band of the newest valid ferritin and TSAT; of several values of one day, the last entered. A sample older than 12 months never gives \"above thresholds\".",
+            "El grupo de la ferritina y la saturación válidas más recientes; de varios valores de un día, el último anotado. Una muestra de más de 12 meses nunca da «por encima de los umbrales».",
         ],
         sources::AASM_2025,
         &["labs", "risk.esrd", "risk.dialysis", "risk.ckd_stage"],
     ),
     computed(
         "iron_sample_doubts",
-        1,
+        2,
         [
-            "Iron and TSAT are doubtful if iron was taken within 24 hours, and a ferritin is unreliable during infection or inflammation. Values older than 12 months are out of date.",
-            "El hierro y la saturación son dudosos si se tomó hierro en las 24 horas anteriores, y la ferritina no es fiable con infección o inflamación. Los valores de más de 12 meses están desactualizados.",
+            "Iron and TSAT are doubtful if iron was taken within 24 hours, and a ferritin is unreliable during infection or inflammation, or with a CRP above 5 mg/L of the same day. Values older than 12 months are out of date.",
+            "El hierro y la saturación son dudosos si se tomó hierro en las 24 horas anteriores, y la ferritina no es fiable con infección o inflamación, o con una PCR mayor de 5 mg/L del mismo día. Los valores de más de 12 meses están desactualizados.",
         ],
         sources::SAMPLES,
         &["labs", "risk.infection_or_inflammation"],

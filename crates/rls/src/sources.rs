@@ -48,7 +48,7 @@ pub const IRLS_2003: Source = published(
 /// Limits of iron treatment.
 pub const IRON_LIMITS: Source = published(
     Consensus,
-    "Allen et al., IRLSSG task force on iron treatment, Sleep Med 2018;41:27: ferric carboxymaltose with ferritin below 300 ng/mL; TSAT above 45% by clinic judgement after the AASLD guideline on hemochromatosis (PMC3149125)",
+    "Allen et al., IRLSSG task force on iron treatment, Sleep Med 2018;41:27: ferric carboxymaltose with ferritin below 300 ng/mL; TSAT above 45% by clinic judgement after the AASLD guideline on hemochromatosis (PMC3149125); not by ferritin in kidney failure by clinic judgement, because most patients on hemodialysis are above it (PMC6275147)",
     "https://pubmed.ncbi.nlm.nih.gov/29425576/",
 );
 /// Augmentation.
@@ -126,13 +126,13 @@ pub const COMPRESSION_2020: Source = published(
 /// Iron overload.
 pub const OVERLOAD: Source = published(
     Guideline,
-    "Bacon et al., AASLD guideline on hemochromatosis, Hepatology 2011;54:328: TSAT from 45% or a high ferritin is evaluated; ferritin above 300 ng/mL is the threshold for men of the HEIRS study (PMC3773165), for all sexes by clinic judgement",
+    "Bacon et al., AASLD guideline on hemochromatosis, Hepatology 2011;54:328: TSAT from 45% or a high ferritin is evaluated; ferritin above 300 ng/mL is the threshold for men of the HEIRS study (PMC3773165), for all sexes by clinic judgement; not in kidney failure by clinic judgement, because most patients on hemodialysis are above it (median 718 ng/mL in the USA, PMC6275147)",
     "https://pmc.ncbi.nlm.nih.gov/articles/PMC3149125",
 );
 /// Doubts about samples.
 pub const SAMPLES: Source = published(
     Guideline,
-    "Winkelman et al., AASM clinical practice guideline, J Clin Sleep Med 2025;21:137: morning sample, 24 hours without iron; inflammation and 12 months by clinic judgement",
+    "Winkelman et al., AASM clinical practice guideline, J Clin Sleep Med 2025;21:137: morning sample, 24 hours without iron; by clinic judgement inflammation, CRP above 5 mg/L as in surveys of ferritin (PMC4785469), and 12 months",
     "https://doi.org/10.5664/jcsm.11390",
 );
 /// Severe anemia.
@@ -157,5 +157,11 @@ pub const SIGNIFICANCE: Source =
     judgement("Clinic judgement: the consensus criteria name impact but no cut-off; moderate is this service's own");
 /// Iron monitoring.
 pub const MONITORING: Source = judgement(
-    "Clinic judgement: the clinic's guide asks for regular blood tests with iron supplementation; the interval is a setting",
+    "Clinic judgement: the clinic's guide asks for regular blood tests with iron supplementation; 12 weeks after the start of iron by mouth, 8 weeks after an infusion and 6 months between tests are settings, and no public text that could be read states them",
 );
+/// The age of a ferritin result.
+pub const OUT_OF_DATE: Source = judgement(
+    "Clinic judgement: the guideline asks for iron studies regularly and names no interval; 12 months is this service's own",
+);
+/// The day that a review set.
+pub const RECHECK: Source = judgement("Clinic judgement: the clinician set the day in the review of the answers");

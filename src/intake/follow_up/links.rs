@@ -19,7 +19,7 @@ use crate::intake::drafts::checked_answers;
 use crate::intake::model::IntakeStatus;
 use crate::intake::reading_context::ReadingContext;
 use crate::intake::store::Intake;
-use crate::intake::submission::{checked_in_full, seal_computed};
+use crate::intake::submission::checked_in_full;
 use crate::intake::{flags, store as intakes, to_map};
 use crate::patients::model::{Patient, Relation};
 use crate::patients::{access, store as records};
@@ -174,7 +174,7 @@ fn store_answers(tx: &mut Tx<Anonymous>, found: Found, answers: &Value) -> Resul
     let id: IntakeId = tx.env.new_id();
     // An address in the record has no account. The account that scheduled the follow-up stands for it.
     let author = account.unwrap_or(row.created_by);
-    let mut intake = Intake {
+    let intake = Intake {
         id,
         patient_id: patient.id,
         form: FormName::FollowUp.as_str().to_owned(),
@@ -194,10 +194,12 @@ fn store_answers(tx: &mut Tx<Anonymous>, found: Found, answers: &Value) -> Resul
         updated_by: author,
         created_at: tx.now,
         updated_at: tx.now,
+        due_at: None,
+        rule_set: None,
     };
     let form = form.with_form(tx, patient.id, &intake)?;
     let (_, computed) = checked_in_full(&answers, &form)?;
-    intake.computed = Some(seal_computed(tx.env, id, &computed)?);
+    let intake = intake.with_findings(tx.env, &computed, &form.place)?;
     intakes::insert(tx.conn, &intake)?;
     flags::follow_answers(tx, &intake, &computed.flags)?;
     answering::answered(tx, patient.id, id, form.place.day(tx.now)?)?;

@@ -404,7 +404,7 @@ fn because(material: &Material<'_>, rule: &str) -> Vec<AnswerText> {
 }
 
 fn monitoring(computed: &Computed, raw: &Answers) -> Vec<SummaryIronMonitoring> {
-    let one = |one: &rls::iron::IronMonitoring| {
+    let one = |one: &rls::due::IronMonitoring| {
         let name = answer_text::find(raw, &one.medication)?.get("name")?.as_str()?.to_owned();
         let due_on = one.due_on.map(types::Date);
         Some(SummaryIronMonitoring { name, due_on, ferritin_since: one.ferritin_since, due: one.due })

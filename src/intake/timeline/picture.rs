@@ -1,27 +1,19 @@
 //! What of the course the picture shows.
 
 use jiff::civil::Date;
-use rls::answers::{Comparator, LabTest, LabUnit, MedicationStatus};
+use rls::answers::{Comparator, LabTest, MedicationStatus};
 use rls::form_dsl::PartialDate;
+use rls::iron::to_default_unit;
 use text::Language;
 
 use super::chart::{Bar, LabSeries, Picture, Point};
-use super::course::{IronPoint, MedicationCourse, MedicationRole, Timeline};
+use super::course::{MedicationCourse, MedicationRole, Timeline};
 
 /// Returns the day in the middle of a partial date.
 fn middle(date: PartialDate) -> Date {
     let (first, last) = (date.first(), date.last());
     let days = first.until(last).map_or(0, |span| span.get_days()) / 2;
     first.checked_add(jiff::Span::new().days(days)).unwrap_or(first)
-}
-
-/// Returns a value in the unit of the picture: ng/mL, percent, g/dL.
-fn in_unit_of_picture(point: &IronPoint) -> Option<f64> {
-    match point.unit {
-        LabUnit::NgPerMl | LabUnit::UgPerL | LabUnit::Percent | LabUnit::GPerDl => Some(point.value),
-        LabUnit::GPerL => Some(point.value / 10.0),
-        LabUnit::UgPerDl => None,
-    }
 }
 
 impl Timeline {
@@ -55,7 +47,7 @@ impl Timeline {
         let of_test = self.iron.iter().filter(|point| point.test == test);
         let mut points: Vec<Point> = of_test
             .filter_map(|point| {
-                let value = in_unit_of_picture(point)?;
+                let (value, _) = to_default_unit(test, point.unit, point.value)?;
                 Some(Point { on: middle(point.collected_on), value, bound: point.comparator.map(Comparator::as_str) })
             })
             .collect();

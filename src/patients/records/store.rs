@@ -157,7 +157,7 @@ pub fn lock(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<
     locked!(conn, patient.filter(patients::id.eq_any(access::patients_of(actor.user_id, env.now()))))
 }
 
-/// Makes changes of one patient's visits and flags wait for each other.
+/// Makes changes of one patient's visits, intakes, laboratory results and flags wait for each other.
 ///
 /// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted
 /// would wait for each other until PostgreSQL detects the deadlock.

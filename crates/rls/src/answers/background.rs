@@ -103,8 +103,9 @@ section! {
     Lab {
         /// What was measured.
         test: LabTest = ask("Which test is it?", "¿Qué análisis es?").required(),
-        /// The value in its unit: ferritin 0 to 5000 ng/mL (= µg/L), TSAT 0 to 100 %, iron and TIBC 0 to 1000 µg/dL,
-        /// hemoglobin 2 to 25 g/dL (20 to 250 g/L).
+        /// The value in its unit: ferritin 0 to 5000 ng/mL (= µg/L), TSAT 0 to 100 %, iron and TIBC 0 to 1000 µg/dL
+        /// (0 to 179 µmol/L), hemoglobin 2 to 25 g/dL (20 to 250 g/L, 1.2 to 15.5 mmol/L), CRP 0 to 1000 mg/L
+        /// (0 to 100 mg/dL).
         value: Decimal<0, 5000> = ask("What is the value?", "¿Cuál es el valor?").required(),
         /// Set if the report states a bound instead of a value: `<5` is `<` and 5.
         comparator: Comparator = ask("Does the report say less than (<) or more than (>)?", "¿Dice el informe menos de (<) o más de (>)?"),

@@ -15,6 +15,11 @@ section! {
             "Do you feel an urge to move your legs?",
             "¿Siente la necesidad de mover las piernas?",
         ).required(),
+        /// C1: the urge was there before a treatment; only asked if it is not there now.
+        urge_previously_present: YesNo = ask(
+            "Did you feel it before a treatment, or in earlier years?",
+            "¿La sentía antes de un tratamiento o en años anteriores?",
+        ).when("symptoms.urge_to_move_legs", &["no"]),
         /// C1: what accompanies the urge. Sensations are not essential. `none` excludes the others.
         sensations: Vec<Sensation> = ask("What do your legs feel like then?", "¿Qué siente entonces en las piernas?"),
         /// Where the symptoms are.
@@ -24,6 +29,11 @@ section! {
             "Does it begin or get worse when you rest, lying or sitting?",
             "¿Empieza o empeora cuando descansa, acostado o sentado?",
         ).required(),
+        /// C2: it began or became worse at rest before a treatment; only asked if it does not now.
+        rest_pattern_previously_present: YesNo = ask(
+            "Did it begin or get worse at rest before a treatment, or in earlier years?",
+            "¿Empezaba o empeoraba al descansar antes de un tratamiento o en años anteriores?",
+        ).when("symptoms.worse_at_rest", &["no"]),
         /// C3: moving relieves it, at least while moving.
         relief_with_movement: YesNo = ask(
             "Does it get better while you walk or stretch?",

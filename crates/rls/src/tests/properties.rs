@@ -7,7 +7,7 @@ use super::{adult, healthy};
 use crate::criteria::ThreeValued;
 use crate::form::{FieldType, Form, FormField, FormSettings};
 use crate::{
-    Answers, Context, FilledBy, FormName, Language, PhoneNumbers, Urgency, apply_patch, compute, copy_from,
+    Answers, Context, FilledBy, Flag, FormName, Language, PhoneNumbers, Rule, Urgency, apply_patch, compute, copy_from,
     flag_notices, form, mark_not_asked, parse, patient_summary,
 };
 
@@ -125,6 +125,23 @@ fn any_json() -> BoxedStrategy<Value> {
     .boxed()
 }
 
+/// Returns the answers without the fields that are not named.
+fn only(given: &Value, fields: &[&str]) -> Value {
+    let is_named = |id: &str| fields.contains(&id);
+    let members = |section: &str, group: &Value| -> Value {
+        let members = group.as_object().into_iter().flatten();
+        let kept = members.filter(|(name, _)| is_named(section) || is_named(&format!("{section}.{name}")));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>().into()
+    };
+    let sections = given.as_object().into_iter().flatten();
+    let kept = sections.filter_map(|(section, value)| match value {
+        Value::Array(entries) => Some((section.clone(), entries.iter().map(|entry| members(section, entry)).collect())),
+        Value::Object(_) => Some((section.clone(), members(section, value))),
+        _ => is_named(section).then(|| (section.clone(), value.clone())),
+    });
+    kept.collect::<Map<_, _>>().into()
+}
+
 fn read(value: &Value) -> Option<Answers> {
     parse(value, "").ok()
 }
@@ -225,5 +242,86 @@ proptest! {
         let parts = given.as_object().expect("object").iter()
             .fold(healthy(), |all, (name, value)| apply_patch(&all, &json!({name: value})));
         prop_assert_eq!(&whole, &parts);
+    }
+
+    #[test]
+    fn findings_change_by_themselves_only_on_the_day_that_they_name(
+        given in any_answers(0.6), recheck in prop::option::of(0..900_i32), days in prop::collection::vec(0..900_i32, 4)
+    ) {
+        let answers = read(&given).or_else(|| read(&apply_patch(&given, &json!({"labs": null})))).expect("right in type");
+        let on = |days: i32| adult().today.saturating_add(jiff::Span::new().days(days));
+        let at = |today| compute(&answers, &Context { today, recheck_on: recheck.map(on), ..adult() });
+        let mut before = at(adult().today);
+        let mut days: Vec<_> = days.into_iter().map(on).collect();
+        days.sort_unstable();
+        for day in days {
+            let mut steps = 0;
+            while let Some(next) = before.changes_on.filter(|next| *next <= day) {
+                before = at(next);
+                steps += 1;
+                prop_assert!(before.changes_on.is_none_or(|after| after > next) && steps < 50);
+            }
+            prop_assert!(at(day) == before, "{day}");
+        }
+    }
+
+    #[test]
+    fn a_flag_follows_from_the_inputs_that_its_rule_names(
+        given in any_answers(0.6), follow_up in any::<bool>(), iron in prop::option::of((0..400_u32, 0..60_u32))
+    ) {
+        let form = if follow_up { FormName::FollowUp } else { FormName::History };
+        let context = Context { form, ..adult() };
+        let labs = iron.map(|(ferritin, tsat)| json!([
+            {"test": "ferritin", "value": ferritin, "unit": "ng/mL", "collected_on": "2026-05-12"},
+            {"test": "tsat", "value": tsat, "unit": "%", "collected_on": "2026-05-12"}
+        ]));
+        let given = if read(&given).is_some() && labs.is_none() { given } else { apply_patch(&given, &json!({"labs": labs})) };
+        let flags = compute(&read(&given).expect("right in type"), &context).flags;
+        for rule in Rule::ALL {
+            let kept = only(&given, rule.definition().inputs);
+            let alone = compute(&read(&kept).expect("right in type"), &context).flags;
+            let of_rule = |flags: &[Flag]| flags.iter().find(|flag| flag.rule == *rule).copied();
+            prop_assert_eq!(of_rule(&flags), of_rule(&alone), "{:?}", rule);
+        }
+    }
+
+    #[test]
+    fn a_newer_result_never_loses_to_an_older_one(
+        older in prop::collection::vec((0..5000_u32, 1..400_i32), 0..5), newest in 0..5000_u32, tsat in 0..100_u32
+    ) {
+        let result = |test: &str, value: u32, unit: &str, age: i32| {
+            let day = adult().today.saturating_sub(jiff::Span::new().days(age));
+            json!({"test": test, "value": value, "unit": unit, "collected_on": day, "source": "lab_report"})
+        };
+        let alone = json!({"labs": [result("tsat", tsat, "%", 0), result("ferritin", newest, "ng/mL", 0)]});
+        let expected = compute(&read(&alone).expect("read"), &adult());
+        for entered_by_clinic in [false, true] {
+            let mut labs = vec![result("ferritin", newest, "ng/mL", 0), result("tsat", tsat, "%", 0)];
+            let mut context = adult();
+            for (value, age) in &older {
+                let one = result("ferritin", *value, "ng/mL", *age);
+                if entered_by_clinic {
+                    context.entered_labs.push(crate::parse_lab(&one, "", &adult()).expect("read"));
+                } else {
+                    labs.push(one);
+                }
+            }
+            let computed = compute(&read(&json!({"labs": labs})).expect("read"), &context);
+            prop_assert!(computed.iron_review_band == expected.iron_review_band && computed.flags == expected.flags);
+        }
+    }
+
+    #[test]
+    fn a_ferritin_of_an_unknown_day_settles_nothing(value in 0..5000_u32, ages in prop::collection::vec(0..800_i32, 0..4)) {
+        let day = |age: i32| adult().today.saturating_sub(jiff::Span::new().days(age)).to_string();
+        let result = |day: Option<String>| json!({"test": "ferritin", "value": value, "unit": "ng/mL", "collected_on": day});
+        let mut given = super::vignettes::medicines(&["ferrous sulfate"]);
+        given["medications"][0]["started_on"] = day(100).into();
+        given["labs"] = ages.into_iter().map(|age| result(Some(day(age)))).collect();
+        let before = compute(&read(&given).expect("read"), &adult());
+        given["labs"].as_array_mut().expect("a list").push(result(None));
+        let after = compute(&read(&given).expect("read"), &adult());
+        prop_assert_eq!(before.iron_monitoring[0].due, after.iron_monitoring[0].due);
+        prop_assert!(after.iron_review_band != crate::iron::IronReviewBand::AboveThresholds);
     }
 }

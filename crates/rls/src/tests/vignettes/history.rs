@@ -279,6 +279,24 @@ fn relief_and_the_evening_count_if_they_were_there_previously() {
 }
 
 #[test]
+fn a_treated_patient_without_symptoms_meets_the_criteria_by_history_irlssg_2014() {
+    let treated = |urge: Value, rest: Value| {
+        json!({"symptoms": {
+            "urge_to_move_legs": "no", "urge_previously_present": urge, "worse_at_rest": "no",
+            "rest_pattern_previously_present": rest
+        }})
+    };
+    let is =
+        |c1: &str, c2: &str| json!({"criteria": {"c1": c1, "c2": c2, "c3": "yes", "c4": "yes", "c5": "not_reviewed"}});
+    check(vec![
+        vignette("no now, yes before", treated("yes".into(), "yes".into()), is("yes", "yes")),
+        vignette("never", treated("no".into(), "no".into()), is("no", "no")),
+        vignette("not known", treated("unknown".into(), "prefer_not_to_say".into()), is("unknown", "unknown")),
+        vignette("not answered: the denial stands", treated(Value::Null, Value::Null), is("no", "no")),
+    ]);
+}
+
+#[test]
 fn the_course_needs_a_year_an_average_and_no_provocation() {
     let symptoms = |patch: Value| json!({"symptoms": patch});
     let course = |course: &str| json!({"clinical_course": course});

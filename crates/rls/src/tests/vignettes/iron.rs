@@ -161,3 +161,114 @@ fn results_of_the_clinic_and_of_the_answers_form_one_series() {
         assert_eq!(computed.iron_monitoring[0].due, due, "{today}");
     }
 }
+
+fn lab_on(test: &str, value: f64, unit: &str, day: &str) -> Value {
+    json!({"test": test, "value": value, "unit": unit, "collected_on": day, "source": "lab_report"})
+}
+
+#[test]
+fn of_differing_values_of_one_day_the_last_entered_counts() {
+    let day = "2026-05-12";
+    let labs = |list: Vec<Value>| json!({"labs": list});
+    let tsat = || lab("tsat", 30.0, "%");
+    check(vec![
+        vignette(
+            "42, then 96",
+            labs(vec![lab_on("ferritin", 42.0, "ng/mL", day), lab_on("ferritin", 96.0, "ng/mL", day), tsat()]),
+            json!({"iron_review_band": "ferritin_gt_75_le_100"}),
+        ),
+        vignette(
+            "96, then 42",
+            labs(vec![lab_on("ferritin", 96.0, "ng/mL", day), lab_on("ferritin", 42.0, "ng/mL", day), tsat()]),
+            json!({"iron_review_band": "ferritin_le_75_or_tsat_lt_20"}),
+        ),
+        vignette(
+            "TSAT from the last iron and the last TIBC of the day",
+            labs(vec![
+                lab_on("iron", 60.0, "ug/dL", day),
+                lab_on("iron", 90.0, "ug/dL", day),
+                lab_on("tibc", 400.0, "ug/dL", day),
+                lab_on("tibc", 300.0, "ug/dL", day),
+            ]),
+            json!({"tsat_percent": 30.0}),
+        ),
+        vignette(
+            "only the month is known of both: both may be right",
+            json!({"labs": [
+                {"test": "ferritin", "value": 150, "unit": "ng/mL", "collected_on": "2026-05", "source": "patient_reported"},
+                {"test": "ferritin", "value": 42, "unit": "ng/mL", "collected_on": "2026-05", "source": "patient_reported"}, tsat()]}),
+            json!({"iron_review_band": "insufficient_data"}),
+        ),
+    ]);
+    let context = Context {
+        entered_labs: vec![crate::parse_lab(&lab_on("ferritin", 96.0, "ng/mL", day), "", &adult()).expect("read")],
+        ..adult()
+    };
+    let given = labs(vec![lab_on("ferritin", 42.0, "ng/mL", day), tsat()]);
+    check(vec![Vignette {
+        name: "what the clinic entered comes after the answers",
+        context,
+        answers: given,
+        expected: json!({"iron_review_band": "ferritin_gt_75_le_100"}),
+    }]);
+}
+
+#[test]
+fn pmc3934467_si_units_count_like_conventional_ones() {
+    let standard = |test: &str, value: f64, unit: &str| {
+        let lab = crate::parse_lab(&lab(test, value, unit), "", &adult()).expect("read");
+        let (value, unit) = crate::iron::in_default_unit(&lab).expect("in range");
+        ((value * 10.0).round() / 10.0, unit.as_str())
+    };
+    assert_eq!(standard("ferritin", 42.0, "ug/L"), (42.0, "ng/mL"));
+    assert_eq!(standard("iron", 10.7, "umol/L"), (59.8, "ug/dL"));
+    assert_eq!(standard("tibc", 63.2, "umol/L"), (353.1, "ug/dL"));
+    assert_eq!(standard("hemoglobin", 80.0, "g/L"), (8.0, "g/dL"));
+    assert_eq!(standard("hemoglobin", 7.8, "mmol/L"), (12.6, "g/dL"));
+    assert_eq!(standard("crp", 1.2, "mg/dL"), (12.0, "mg/L"));
+    let severe = json!({"flags": [flag("hemoglobin_below_8", "same_day"), review()]});
+    check(vec![
+        vignette("79 g/L", json!({"labs": [lab("hemoglobin", 79.0, "g/L")]}), severe.clone()),
+        vignette("80 g/L", json!({"labs": [lab("hemoglobin", 80.0, "g/L")]}), json!({"flags": [review()]})),
+        vignette("4.9 mmol/L is 7.9 g/dL", json!({"labs": [lab("hemoglobin", 4.9, "mmol/L")]}), severe),
+        vignette(
+            "5.0 mmol/L is 8.1 g/dL",
+            json!({"labs": [lab("hemoglobin", 5.0, "mmol/L")]}),
+            json!({"flags": [review()]}),
+        ),
+        vignette(
+            "TSAT in SI units",
+            json!({"labs": [lab("iron", 10.7, "umol/L"), lab("tibc", 63.2, "umol/L")]}),
+            json!({"tsat_percent": 16.9}),
+        ),
+    ]);
+    for (test, unit) in [("ferritin", "umol/L"), ("iron", "mg/L"), ("crp", "g/L"), ("hemoglobin", "mg/dL")] {
+        assert!(crate::parse_lab(&lab(test, 10.0, unit), "", &adult()).is_err(), "{test} in {unit}");
+    }
+}
+
+#[test]
+fn clinic_judgement_a_crp_above_5_of_the_same_day_makes_ferritin_doubtful_pmc4785469() {
+    let with = |crp: f64, day: &str| json!({"labs": [lab("ferritin", 90.0, "ng/mL"), lab_on("crp", crp, "mg/L", day)]});
+    check(vec![
+        vignette("5.1", with(5.1, "2026-05-12"), json!({"iron_doubts": ["inflammation"]})),
+        vignette("5.0", with(5.0, "2026-05-12"), json!({"iron_doubts": null})),
+        vignette("another day", with(50.0, "2026-05-13"), json!({"iron_doubts": null})),
+        vignette("no ferritin", json!({"labs": [lab("crp", 50.0, "mg/L")]}), json!({"iron_doubts": null})),
+    ]);
+}
+
+#[test]
+fn clinic_judgement_a_high_ferritin_is_usual_in_kidney_failure() {
+    let with = |ferritin: f64, tsat: f64| json!({"risk": {"dialysis": "yes"}, "labs": [lab("ferritin", ferritin, "ng/mL"), lab("tsat", tsat, "%")]});
+    let overload = json!({"flags": [flag("iron_overload_review", "routine"), review()]});
+    check(vec![
+        vignette("ferritin 700", with(700.0, 30.0), json!({"flags": [review()]})),
+        vignette("TSAT 46", with(700.0, 46.0), overload.clone()),
+        vignette(
+            "without dialysis",
+            json!({"labs": [lab("ferritin", 700.0, "ng/mL"), lab("tsat", 30.0, "%")]}),
+            overload,
+        ),
+    ]);
+}

@@ -1,5 +1,6 @@
 //! Vignettes: what is answered, and what must follow, written out by hand from the sources.
 
+mod due;
 mod flags;
 mod follow_up;
 mod history;
