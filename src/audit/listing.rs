@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::break_glass;
 use super::model::{AuditOutcome, COMMANDS, Event};
-use super::shown::PatientIds;
+use super::patient_ids::PatientIds;
 use super::store::{self, Filter};
 use crate::actor::Action;
 use crate::clock::Timestamp;

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod listing;
 pub mod middleware;
 pub mod model;
+pub mod patient_ids;
 pub mod purge;
 pub mod queue;
 pub mod recording;
@@ -23,6 +24,7 @@ pub mod store;
 pub mod triggers;
 pub mod verify;
 pub mod watch;
+mod watch_check;
 pub mod worker;
 
 pub use self::model::{AuditOutcome, Event};

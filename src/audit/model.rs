@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::shown::PatientIds;
+use super::patient_ids::PatientIds;
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
 use crate::db::schema::audit_events;

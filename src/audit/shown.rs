@@ -6,69 +6,18 @@
 
 use std::collections::BTreeSet;
 
-use diesel::backend::Backend;
-use diesel::deserialize::{self, FromSql};
 use diesel::prelude::*;
-use diesel::serialize::{self, Output, ToSql};
-use diesel::sql_types::Binary;
 
 use super::model::Event;
+use super::patient_ids::PatientIds;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{audit_event_patients, audit_events, audit_seals};
 use crate::error::Result;
 use crate::ids::{AuditEventId, PatientId};
 
-/// The bytes of an id.
-const ID: usize = 16;
 /// How many rows one statement adds. PostgreSQL takes 65,535 values.
 const ROWS: usize = 5_000;
-
-/// Patients' ids in ascending order, one after the other as bytes. There is at least one.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
-#[diesel(sql_type = Binary)]
-pub struct PatientIds(Vec<u8>);
-
-impl PatientIds {
-    /// Takes ids in ascending order. Returns none for an empty list.
-    pub fn new(ids: &[PatientId]) -> Option<Self> {
-        (!ids.is_empty()).then(|| Self(ids.iter().flat_map(|id| *id.0.as_bytes()).collect()))
-    }
-
-    /// Returns the bytes for the database.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Returns the number of ids.
-    pub fn count(&self) -> usize {
-        self.0.len() / ID
-    }
-
-    /// Returns the ids.
-    pub fn ids(&self) -> impl Iterator<Item = PatientId> {
-        self.0.chunks_exact(ID).filter_map(|bytes| uuid::Uuid::from_slice(bytes).ok()).map(PatientId)
-    }
-}
-
-// Accepts any bytes. The HMAC shows whether they are what was signed.
-impl<DB: Backend> FromSql<Binary, DB> for PatientIds
-where
-    Vec<u8>: FromSql<Binary, DB>,
-{
-    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        Vec::<u8>::from_sql(value).map(Self)
-    }
-}
-
-impl<DB: Backend> ToSql<Binary, DB> for PatientIds
-where
-    [u8]: ToSql<Binary, DB>,
-{
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-        self.0.as_slice().to_sql(out)
-    }
-}
 
 /// A patient whom the response of an event showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, Insertable)]
@@ -163,19 +112,4 @@ pub fn page(conn: &mut Conn, after: Option<Row>, limit: i64) -> Result<Vec<(Row,
         (row, at == Some(row.at) && is_named)
     };
     Ok(rows.into_iter().map(is_shown).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_read_as_they_were_written() {
-        let ids: Vec<_> = (1..=3).map(|number| PatientId(uuid::Uuid::from_u128(number))).collect();
-        let shown = PatientIds::new(&ids).expect("some");
-        assert_eq!((shown.ids().collect::<Vec<_>>(), shown.count()), (ids, 3));
-        assert_eq!(PatientIds::new(&[]), None);
-        // A person with access to the database may write any bytes.
-        assert_eq!(PatientIds(vec![7; 17]).ids().count(), 1);
-    }
 }

@@ -9,12 +9,13 @@ use tokio::time::Instant;
 
 use super::anonymous::{AnonymousEvents, merge_repeats};
 use super::model::Event;
+use super::patient_ids::PatientIds;
 use super::queue::Queue;
 use super::seal::{Head, LATE, VERY_LATE};
 use super::sealing::seal_all;
-use super::shown::PatientIds;
 use super::store;
-use super::watch::{Committed, check};
+use super::watch::Committed;
+use super::watch_check::check;
 use crate::env::Env;
 use crate::periodic::stopped;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::db::Target;
-use crate::db::backup::folder_of;
+use crate::db::sqlite_file::folder_of;
 
 /// A secret that takes fewer guesses (as a power of ten) is a pattern and not random. The estimate itself ends at 19.
 const GUESSES_LOG10: f64 = 15.0;

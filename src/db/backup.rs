@@ -7,7 +7,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::{Target, sqlite};
+use super::Target;
+use super::sqlite_file::{connect_plain, folder_of};
 
 /// The text for PostgreSQL.
 pub(super) const POSTGRES: &str = "PostgreSQL is backed up with its own tools, while the service runs:\n\n  \
@@ -60,13 +61,8 @@ pub fn backup(target: &Target, file: &Path) -> Result<String, String> {
     ))
 }
 
-/// The folder that has a file.
-pub(crate) fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 fn vacuum(database: &Path, copy: &Path) -> Result<(), String> {
-    let mut conn = sqlite::connect_plain(database)?;
+    let mut conn = connect_plain(database)?;
     let done = diesel::sql_query("VACUUM INTO $1").bind::<Text, _>(copy.to_string_lossy()).execute(&mut conn);
     done.map(|_| ()).map_err(|error| format!("copy {}: {error}", database.display()))
 }
@@ -76,7 +72,7 @@ fn vacuum(database: &Path, copy: &Path) -> Result<(), String> {
 /// # Errors
 /// The first finding.
 pub fn check(copy: &Path) -> Result<(), String> {
-    let mut conn = sqlite::connect_plain(copy)?;
+    let mut conn = connect_plain(copy)?;
     let fail = |error| format!("read the copy: {error}");
     conn.batch_execute("PRAGMA query_only = ON").map_err(fail)?;
     let findings: Vec<Finding> = diesel::sql_query("PRAGMA integrity_check").load(&mut conn).map_err(fail)?;

@@ -15,7 +15,8 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use tokio::sync::watch;
 
-use super::{Db, Target, damage, sqlite};
+use super::sqlite_file::connect_plain;
+use super::{Db, Target, damage};
 use crate::error::Error;
 use crate::periodic;
 
@@ -164,7 +165,7 @@ fn open(path: &Path) -> Result<SqliteConnection, Failure> {
     if fs::metadata(path).map_or(0, |file| file.len()) == 0 {
         return Err(Failure::Damage("the file is missing or empty".to_owned()));
     }
-    let mut conn = sqlite::connect_plain(path).map_err(Failure::Other)?;
+    let mut conn = connect_plain(path).map_err(Failure::Other)?;
     conn.batch_execute("PRAGMA query_only = ON").map_err(failed)?;
     Ok(conn)
 }

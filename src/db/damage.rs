@@ -13,10 +13,8 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 
-use super::{Conn, Target, migrate, sqlite};
-
-/// Marks an SQLite file as one of this service, in its header: "LegW".
-pub(super) const APPLICATION_ID: i32 = 0x4C65_6757;
+use super::sqlite_file::{APPLICATION_ID, connect_plain, lock_file};
+use super::{Conn, Target, migrate};
 
 /// The messages of both engines for damage. diesel keeps neither SQLite's code (`SQLITE_CORRUPT`, `SQLITE_NOTADB`) nor
 /// PostgreSQL's (`XX001`, `XX002`).
@@ -91,7 +89,7 @@ pub(super) fn recognise(path: &Path, shown: &dyn Display) -> Result<(), String> 
     {
         return Err(damaged(&"the file format versions in the header"));
     }
-    let mut conn = sqlite::connect_plain(path)?;
+    let mut conn = connect_plain(path)?;
     let header: Header = sql_query(HEADER).get_result(&mut conn).map_err(explain)?;
     let is_own_file = header.application_id == APPLICATION_ID
         || header.application_id == 0 && is_unmarked_own_file(&mut conn).map_err(explain)?;
@@ -198,7 +196,7 @@ pub fn reject_emptied(target: &Target) -> Result<(), String> {
         Err(_) => ("is missing", &[]),
     };
     let is_used = |file: &Path| fs::metadata(file).is_ok();
-    let lock = sqlite::lock_file(path);
+    let lock = lock_file(path);
     let sign = signs.iter().map(|name| path.with_file_name(name)).chain([lock]).find(|file| is_used(file));
     match sign {
         None => Ok(()),

@@ -16,6 +16,7 @@ pub mod raw_sql;
 pub mod restore;
 pub mod schema;
 mod sqlite;
+pub mod sqlite_file;
 pub mod trace;
 pub mod types;
 pub mod update;
@@ -264,7 +265,7 @@ impl Db {
 /// Returns whether a server has the database open. None on PostgreSQL, where instances may run on other machines.
 pub fn is_served(target: &Target) -> Option<bool> {
     match target {
-        Target::Sqlite(path) => Some(sqlite::is_served(path)),
+        Target::Sqlite(path) => Some(sqlite_file::is_served(path)),
         Target::Postgres(_) => None,
     }
 }

@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::backup::{self, folder_of};
+use super::backup;
 use super::migrate::{self, SchemaStatus};
-use super::sqlite::{connect_plain, file_beside, take_server_lock};
+use super::sqlite_file::{connect_plain, file_beside, folder_of, take_server_lock};
 use super::{Conn, Target, damage};
 
 /// Puts a checked copy of a backup in the place of the database, and returns a text for the operator.

@@ -3,8 +3,8 @@
 //! The writer takes queued jobs, runs each in a savepoint inside one `BEGIN IMMEDIATE`, commits once
 //! (`synchronous=FULL`) and only then responds to all of them. So no response is sent before its data is on disk.
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use diesel::sql_types::Integer;
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::backup::folder_of;
 use super::pool::{CheckedConnection, Manager};
+use super::sqlite_file::{APPLICATION_ID, connect_plain, folder_of, take_server_lock};
 use super::{Conn, Connections, Use, damage, trace};
 use crate::error::{Error, Result};
 use crate::telemetry::Metrics;
@@ -60,7 +60,7 @@ fn create(path: &Path) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|error| format!("create {}: {error}", folder.display()))?;
     let draft = tempfile::Builder::new().prefix(".legwork-new-").tempfile_in(folder).map_err(fail)?;
     let mut conn = connect_plain(draft.path())?;
-    let mark = format!("PRAGMA journal_mode = WAL; PRAGMA application_id = {};", damage::APPLICATION_ID);
+    let mark = format!("PRAGMA journal_mode = WAL; PRAGMA application_id = {APPLICATION_ID};");
     conn.batch_execute(&mark).map_err(|error| format!("create {}: {error}", path.display()))?;
     // Closing moves its journal into the file.
     drop(conn);
@@ -90,16 +90,6 @@ fn reconnect(path: &Path) -> Result<Conn, String> {
     configure(&mut conn, Access::Write).map_err(|error| format!("SQLite: cannot use {shown}: {error}"))?;
     let mut conn = Conn::Sqlite(conn);
     trace::instrument(&mut conn);
-    Ok(conn)
-}
-
-/// Opens an existing file without changing its settings, for tools that only read. They must not change a copy's
-/// journal mode.
-pub(super) fn connect_plain(path: &Path) -> Result<SqliteConnection, String> {
-    let mut conn = SqliteConnection::establish(&path.to_string_lossy())
-        .map_err(|error| format!("SQLite: cannot open {}: {error}", path.display()))?;
-    conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY;")
-        .map_err(|error| format!("SQLite: cannot use {}: {error}", path.display()))?;
     Ok(conn)
 }
 
@@ -241,37 +231,6 @@ fn attempt_once<T>(conn: &mut Conn, work: &impl Fn(&mut Conn) -> Result<T>) -> R
         })
     });
     kept.map_err(|error| failure.unwrap_or_else(|| error.into()))
-}
-
-/// Returns whether a server has this file open.
-pub(super) fn is_served(path: &Path) -> bool {
-    // A lock that was taken is released at once.
-    File::open(lock_file(path)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-}
-
-pub(super) fn lock_file(path: &Path) -> PathBuf {
-    file_beside(path, ".lock")
-}
-
-/// A file beside the database whose name has another end, such as `-wal`.
-pub(super) fn file_beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
-}
-
-/// Takes the lock of the server of this file.
-pub(super) fn take_server_lock(path: &Path) -> Result<File, String> {
-    let name = lock_file(path);
-    let file = File::create(&name).map_err(|error| format!("create {}: {error}", name.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(format!(
-            "another legwork server has {} open. An SQLite file can have one server. Several instances need PostgreSQL.",
-            path.display()
-        )),
-        Err(TryLockError::Error(error)) => Err(format!("lock {}: {error}", name.display())),
-    }
 }
 
 /// The state of the writer thread.

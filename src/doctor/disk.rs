@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Finding, Severity};
-use crate::db::backup::folder_of;
+use crate::db::sqlite_file::folder_of;
 
 /// Below this share of the file system, or below the size of the database (a backup or a restore needs as much), the disk is nearly full.
 const MIN_SHARE: f64 = 0.05;

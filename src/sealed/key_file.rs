@@ -55,7 +55,7 @@ fn replace(path: &Path, ring: &str) -> Result<(), String> {
     file.write_all(ring.as_bytes()).and_then(|()| file.sync_all()).map_err(explain)?;
     fs::rename(&draft, path).map_err(explain)?;
     #[cfg(unix)]
-    fs::File::open(crate::db::backup::folder_of(path)).and_then(|folder| folder.sync_all()).map_err(explain)?;
+    fs::File::open(crate::db::sqlite_file::folder_of(path)).and_then(|folder| folder.sync_all()).map_err(explain)?;
     Ok(())
 }
 

@@ -13,11 +13,11 @@ use text::Language;
 use utoipa::ToSchema;
 
 use super::answer_text::{self, AnswerText, AnswerTextSection, Wording};
+use super::changes::{SummaryPrevious, previous};
 use super::labs::{SummaryLab, labs};
 use super::material::Material;
 use super::named_answers::{self, NamedAnswers};
 use super::opening::opening;
-use super::previous::{SummaryPrevious, previous};
 use super::safety_history::{self, SummarySafety};
 use super::treatments::{SummaryTreatment, treatments};
 use crate::clock::Timestamp;

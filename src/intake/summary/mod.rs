@@ -2,6 +2,7 @@
 //! language. Both also as a page to print.
 
 mod answer_text;
+mod changes;
 mod clinical;
 mod follow_up;
 mod labs;

@@ -6,8 +6,8 @@ use rls::form_dsl::{Integer, PartialDate};
 use rls::medicines;
 use rls::severity::IrlsBand;
 
+use super::changes::SummaryPrevious;
 use super::material::Material;
-use super::previous::SummaryPrevious;
 use super::treatments::dose;
 use super::words::day_in_words;
 use crate::patients::model::AdministrativeSex;

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::giving;
-use super::invitations::{Invitation, require_suitable, void};
+use super::invitations::{Invitation, void};
+use super::suitable::require_suitable;
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::store::NewAccount;
 use crate::accounts::{self, Keys, tokens};

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::adulthood::Calendar;
-use super::invitations::require_suitable;
 use super::listing::{AccessView, user_in};
 use super::second_person::{self, Giver};
+use super::suitable::require_suitable;
 use super::{Access, grant};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::{self, tokens};

@@ -9,15 +9,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::giving::{NewPatientAccess, admitted};
-use super::own_record;
-use crate::accounts::model::User;
+use super::suitable::{require_no_other_account, require_suitable};
 use crate::accounts::{self, tokens};
 use crate::actor::{Action, Role};
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Principal, Tx};
-use crate::db::Conn;
-use crate::db::schema::{patient_access, patient_invitations};
-use crate::error::{Error, Result};
+use crate::db::schema::patient_invitations;
+use crate::error::Result;
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{InvitationId, PatientId, UserId};
 use crate::messages::model::{Envelope, INVITATION_LASTS, Mail, MessageKind, Recipient};
@@ -53,59 +51,11 @@ pub struct InvitationView {
     pub expires_at: Timestamp,
 }
 
-/// Requires that the account can have this relation to the patient.
-///
-/// # Errors
-/// The conflicts `account_is_staff`, `other_relation`, `own_account_exists`, `own_record_exists`.
-pub(super) fn require_suitable(conn: &mut Conn, user: &User, patient: PatientId, relation: Relation) -> Result<()> {
-    if user.role != Role::Patient {
-        let detail = "This is the address of a member of the staff. Patients and their families need another one.";
-        return Err(Error::conflict("account_is_staff", detail));
-    }
-    if relation != Relation::Oneself {
-        return Ok(());
-    }
-    let was: Option<Relation> =
-        patient_access::table.find((user.id, patient)).select(patient_access::relation).first(conn).optional()?;
-    if was.is_some_and(|was| was != Relation::Oneself) {
-        // A parent's account must not become that of the adult child, even if both were entered with one address.
-        let detail = "The account has, or had, another relation to this patient. Delete that access first, or use another address.";
-        return Err(Error::conflict("other_relation", detail));
-    }
-    if own_record(conn, user.id)?.is_some_and(|own| own.id != patient) {
-        let detail = "The account's holder has another record of their own. If this record is theirs, delete the account's `self` \
-            access to the other record first, then give it to this one.";
-        return Err(Error::conflict("own_record_exists", detail));
-    }
-    require_no_other_account(conn, Some(user), patient, relation)
-}
-
-/// Requires that the patient has no own account except this one.
-fn require_no_other_account(
-    conn: &mut Conn,
-    user: Option<&User>,
-    patient: PatientId,
-    relation: Relation,
-) -> Result<()> {
-    let own_account: Option<UserId> = patient_access::table
-        .filter(patient_access::patient_id.eq(patient))
-        .filter(patient_access::relation.eq(Relation::Oneself))
-        .filter(patient_access::stopped_at.is_null())
-        .select(patient_access::user_id)
-        .first(conn)
-        .optional()?;
-    let another = own_account.is_some_and(|own| user.is_none_or(|user| user.id != own));
-    if relation == Relation::Oneself && another {
-        return Err(Error::conflict("own_account_exists", "The patient has an account of their own."));
-    }
-    Ok(())
-}
-
 /// Mails a link that gives its reader access to the patient. An older link to the same address stops working.
 ///
 /// # Errors
-/// [`Error::NotFound`]; forbidden, if a practitioner has to give a reason; the conflicts of the endpoint; [`Error::TooMany`] if the
-/// address got too many invitations.
+/// Not found; forbidden, if a practitioner has to give a reason; the conflicts of the endpoint; too many, if the address got too many
+/// invitations.
 pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatientAccess) -> Result<InvitationView> {
     context.require(Action::AccessGrant)?;
     let (email, relation) = new.checked()?;

@@ -17,6 +17,7 @@ pub mod invitations;
 pub mod listing;
 pub mod second_person;
 pub mod store;
+mod suitable;
 
 use diesel::prelude::*;
 

@@ -5,7 +5,7 @@ use crate::db::types::Date;
 use crate::error::{Check, FieldError, Rule};
 use crate::http::input::Change;
 
-use super::model::AdministrativeSex;
+use super::demographics::AdministrativeSex;
 
 /// A member of a body: its pointer, and the check that collects its broken rules.
 pub struct Member<'a> {

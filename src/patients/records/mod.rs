@@ -2,6 +2,7 @@
 
 pub mod creating;
 mod declare;
+pub mod demographics;
 pub mod model;
 pub mod mrn;
 pub mod profile;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use diesel::prelude::*;
 use serde_json::{Value, json};
+
+pub use super::demographics::{AdministrativeSex, Ethnicity, Race, SexAssignedAtBirth};
 
 use super::declare::{Field, Member, NestedText, nested_object, patient_fields};
 use super::profile::rules::{address_country, any, birth_date, email, language, line, name, phone_form, races};
-use super::store::{Record, RowKey};
 use crate::clock::Timestamp;
 use crate::db::schema::patients;
 use crate::db::types::{Date, text_enum};
@@ -15,70 +17,6 @@ use crate::identifiers::{Identifier, Identifiers};
 use crate::ids::PatientId;
 use crate::patients::consents::ConsentType;
 use crate::sealed::Sealed;
-
-text_enum! {
-    /// The sex for administration and insurance (FHIR `administrative-gender`).
-    #[derive(Default)]
-    AdministrativeSex {
-        /// Male.
-        Male = "male",
-        /// Female.
-        Female = "female",
-        /// Neither of the two.
-        Other = "other",
-        /// Unknown.
-        #[default]
-        Unknown = "unknown",
-    }
-}
-
-text_enum! {
-    /// The sex recorded at birth.
-    SexAssignedAtBirth {
-        /// Male.
-        Male = "male",
-        /// Female.
-        Female = "female",
-        /// Neither of the two.
-        Other = "other",
-        /// Unknown.
-        Unknown = "unknown",
-        /// The person prefers not to say.
-        Declined = "declined",
-    }
-}
-
-text_enum! {
-    /// Race, in the categories of the US Office of Management and Budget.
-    Race {
-        /// American Indian or Alaska Native.
-        AmericanIndianOrAlaskaNative = "american_indian_or_alaska_native",
-        /// Asian.
-        Asian = "asian",
-        /// Black or African American.
-        BlackOrAfricanAmerican = "black_or_african_american",
-        /// Native Hawaiian or other Pacific Islander.
-        NativeHawaiianOrPacificIslander = "native_hawaiian_or_pacific_islander",
-        /// White.
-        White = "white",
-        /// None of these.
-        Other = "other",
-        /// The person prefers not to say. Not together with others.
-        Declined = "declined",
-    }
-}
-
-text_enum! {
-    /// Ethnicity, in the categories of the US Office of Management and Budget.
-    Ethnicity {
-        /// Hispanic or Latino.
-        HispanicOrLatino = "hispanic_or_latino",
-        /// Not Hispanic or Latino.
-        NotHispanicOrLatino = "not_hispanic_or_latino",
-        /// The person prefers not to say.
-        Declined = "declined",
-    }
-}
 
 text_enum! {
     /// The relation of an account's holder to a patient.
@@ -295,6 +233,35 @@ patient_fields! {
         emergency_contact: Option<EmergencyContact>, change EmergencyContactPatch = EmergencyContactPatch::check;
         /// The insurance. A patch merges it member by member.
         insurance: Option<Insurance>, change InsurancePatch = InsurancePatch::check;
+    }
+}
+
+/// What a row has beside the profile.
+pub(super) struct RowKey {
+    pub(super) id: PatientId,
+    pub(super) mrn: String,
+    pub(super) details: Sealed<Details>,
+    pub(super) version: i32,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+/// A patient with the consents that are settled.
+#[derive(Clone, Queryable)]
+pub struct Record {
+    pub patient: Patient,
+    treatment_settled: bool,
+    privacy_notice_settled: bool,
+}
+
+impl Record {
+    /// The consents that were neither accepted nor declined in the current version.
+    pub fn consents_outstanding(&self) -> Vec<ConsentType> {
+        let settled = |consent_type: &ConsentType| match consent_type {
+            ConsentType::Treatment => self.treatment_settled,
+            ConsentType::PrivacyNotice => self.privacy_notice_settled,
+        };
+        ConsentType::ALL.iter().copied().filter(|it| !settled(it)).collect()
     }
 }
 

@@ -7,9 +7,10 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::model::Record;
 use super::model::{self, Patient, PatientView};
 use super::mrn;
-use super::store::{Record, record_columns};
+use super::store::record_columns;
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::Context;

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::model::{Details, Patient, PatientView, Profile};
+use super::model::{Patient, PatientView, Profile, Record, RowKey};
 use super::mrn;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
@@ -17,7 +17,7 @@ use crate::identifiers;
 use crate::ids::PatientId;
 use crate::patients::consents::{ConsentType, settled};
 use crate::patients::{access, names};
-use crate::sealed::{Place, Sealed};
+use crate::sealed::Place;
 
 /// Stores a new record with the next medical record number.
 ///
@@ -73,16 +73,6 @@ pub fn touch(conn: &mut Conn, id: PatientId, now: Timestamp) -> Result<()> {
         .set((patients::version.eq(patients::version + 1), patients::updated_at.eq(now)))
         .execute(conn)?;
     Ok(())
-}
-
-/// What a row has beside the profile.
-pub(super) struct RowKey {
-    pub(super) id: PatientId,
-    pub(super) mrn: String,
-    pub(super) details: Sealed<Details>,
-    pub(super) version: i32,
-    pub(super) created_at: Timestamp,
-    pub(super) updated_at: Timestamp,
 }
 
 /// Returns what the record says, with its sealed part opened.
@@ -187,25 +177,6 @@ pub fn lock_by_account(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId)
         .select(patients::id)
         .for_no_key_update()
         .first(pg)?)
-}
-
-/// A patient with the consents that are settled.
-#[derive(Clone, Queryable)]
-pub struct Record {
-    pub patient: Patient,
-    treatment_settled: bool,
-    privacy_notice_settled: bool,
-}
-
-impl Record {
-    /// The consents that were neither accepted nor declined in the current version.
-    pub fn consents_outstanding(&self) -> Vec<ConsentType> {
-        let settled = |consent_type: &ConsentType| match consent_type {
-            ConsentType::Treatment => self.treatment_settled,
-            ConsentType::PrivacyNotice => self.privacy_notice_settled,
-        };
-        ConsentType::ALL.iter().copied().filter(|it| !settled(it)).collect()
-    }
 }
 
 macro_rules! record_columns {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use legwork::audit::patient_ids::PatientIds;
 use legwork::audit::purge;
-use legwork::audit::shown::PatientIds;
 use legwork::db::schema::{audit_event_patients, audit_events, patient_access};
 use legwork::ids::{AuditEventId, PatientId, UserId};
 use serde_json::{Value, json};

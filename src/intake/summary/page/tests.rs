@@ -11,13 +11,13 @@ use crate::ids::{IntakeFlagId, IntakeId};
 use crate::intake::follow_up::answers::FollowUpAnswers;
 use crate::intake::model::{FlagUrgency, IntakeStatus};
 use crate::intake::summary::answer_text::{AnswerText, AnswerTextSection};
+use crate::intake::summary::changes::SummaryPrevious;
 use crate::intake::summary::clinical::{
     SummaryContributor, SummaryFlag, SummaryIron, SummaryIronMonitoring, SummaryPatient, SummarySeverity, test,
 };
 use crate::intake::summary::follow_up::FollowUpSummary;
 use crate::intake::summary::labs::labs;
 use crate::intake::summary::named_answers::{augmentation, urges};
-use crate::intake::summary::previous::SummaryPrevious;
 use crate::intake::summary::safety_history::{SummaryAllergy, SummarySafety};
 use crate::intake::summary::treatments::{TreatmentChange, treatments};
 use crate::template_branches::Branches;

@@ -1,7 +1,7 @@
 //! The rules for single values of a record. Each normalises the value, or reports the broken rule.
 
 use super::super::declare::Member;
-use super::super::model::Race;
+use super::super::demographics::Race;
 use crate::accounts::model::EmailAddress;
 use crate::db::types::Date;
 use crate::error::Rule;
