@@ -1,8 +1,8 @@
 //! What a guideline says about the treatments of a patient: hints for the practitioner, never orders.
 //!
 //! AASM 2025 (doi 10.5664/jcsm.11390). Each strength and certainty stands in a public account of the recommendations
-//! (droracle.ai articles 215381, 387452 and 143514). A certainty that none of them states is left out. So are the
-//! recommendations on valerian and on iron sucrose, whose strength or certainty none states.
+//! (droracle.ai articles 215381, 387452, 143514, and 745894 for kidney failure). A certainty that none of them states is
+//! left out. So is the recommendation on valerian, whose strength none states.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use super::answers::{Answers, Medication, MedicineClass, PregnancyStatus, Treatm
 use super::computed::Computed;
 use super::context::Context;
 use super::criteria::{ClinicalSignificance, ScreeningResult};
-use super::iron::IronReviewBand;
+use super::iron::{self, IronReviewBand};
 use super::medicines;
 
 /// The citation of every hint.
@@ -122,6 +122,8 @@ enum About {
     Ligand(&'static str),
     /// An iron with this generic name: by vein, also between the two thresholds of ferritin.
     IronByVein(&'static str),
+    /// An iron by vein with this generic name, in kidney failure only.
+    IronInKidneyFailure(&'static str),
     /// Iron by mouth.
     IronByMouth,
     /// Iron by mouth for children.
@@ -146,7 +148,7 @@ const fn of(
 }
 
 const RECOMMENDATIONS: &[Recommendation] = {
-    use About::{Device, IronByMouth, IronByVein, IronOfChildren, Ligand, Medicine, Opioids};
+    use About::{Device, IronByMouth, IronByVein, IronInKidneyFailure, IronOfChildren, Ligand, Medicine, Opioids};
     use Certainty::{Low, Moderate, VeryLow};
     use Direction::{Against, AgainstStandardUse, For};
     use Strength::{Conditional, Strong};
@@ -200,6 +202,14 @@ const RECOMMENDATIONS: &[Recommendation] = {
             Conditional,
             Some(VeryLow),
             IronOfChildren,
+        ),
+        of(
+            "aasm_2025_iron_sucrose",
+            "intravenous iron sucrose in end-stage kidney disease with ferritin below 200 ng/mL and TSAT below 20%",
+            For,
+            Conditional,
+            Some(Moderate),
+            IronInKidneyFailure("iron sucrose"),
         ),
         of("aasm_2025_dipyridamole", "dipyridamole", For, Conditional, Some(Low), Medicine("dipyridamole")),
         of(
@@ -257,6 +267,9 @@ fn reason(one: &Recommendation, answers: &Answers, computed: &Computed, context:
     if for_children != context.is_under_18() {
         return None;
     }
+    if matches!(one.about, About::IronInKidneyFailure(_)) && !iron::kidney_failure(answers) {
+        return None;
+    }
     let for_rls = answers.medications().map(|(_, medicine)| medicine).filter(|one| one.for_rls != Some(YesNo::No));
     let concerned: Vec<_> = for_rls.filter(|medicine| concerns(one.about, medicine)).collect();
     if concerned.iter().any(|medicine| medicines::is_current(medicine)) {
@@ -266,7 +279,7 @@ fn reason(one: &Recommendation, answers: &Answers, computed: &Computed, context:
         return Some(Reason::TakenBefore);
     }
     if one.direction == Direction::For && may_come_into_question(answers, computed) {
-        return new_treatment(one.about, answers, computed);
+        return new_treatment(one.about, answers, computed, context);
     }
     None
 }
@@ -274,7 +287,9 @@ fn reason(one: &Recommendation, answers: &Answers, computed: &Computed, context:
 fn concerns(about: About, medicine: &Medication) -> bool {
     let is = |name: &str| medicines::substances(medicine).iter().any(|one| one.name == name);
     match about {
-        About::Ligand(name) | About::IronByVein(name) | About::Medicine(name) => is(name),
+        About::Ligand(name) | About::IronByVein(name) | About::IronInKidneyFailure(name) | About::Medicine(name) => {
+            is(name)
+        }
         About::IronByMouth | About::IronOfChildren => is("ferrous sulfate"),
         About::Opioids => medicines::belongs_to(medicine, MedicineClass::Opioid),
         About::Device => false,
@@ -293,7 +308,7 @@ fn may_come_into_question(answers: &Answers, computed: &Computed) -> bool {
     features && !expecting
 }
 
-fn new_treatment(about: About, answers: &Answers, computed: &Computed) -> Option<Reason> {
+fn new_treatment(about: About, answers: &Answers, computed: &Computed, context: &Context) -> Option<Reason> {
     let band = computed.iron_review_band;
     let low = band == IronReviewBand::Low;
     let significant = computed.clinical_significance == ClinicalSignificance::Reported;
@@ -310,9 +325,10 @@ fn new_treatment(about: About, answers: &Answers, computed: &Computed) -> Option
         })
     };
     // Iron is not suggested with a TSAT above 45 %.
-    let iron = computed.tsat_percent.is_none_or(|percent| percent <= 45.0);
+    let iron = !iron::tsat_above_45(answers, context);
     match about {
         About::IronByVein(_) if iron && (low || band == IronReviewBand::Between) => Some(Reason::IronStatus),
+        About::IronInKidneyFailure(_) if band == IronReviewBand::LowKidney => Some(Reason::IronStatus),
         About::IronByMouth if iron && low => Some(Reason::IronStatus),
         About::IronOfChildren if iron && band == IronReviewBand::LowMinor => Some(Reason::IronStatus),
         About::Ligand(_) if significant && ligands().next().is_none() => Some(Reason::NotNamedYet),
@@ -393,15 +409,17 @@ mod tests {
                 assert!(!hint.text.contains(order), "{}", hint.text);
             }
         }
-        for unconfirmed in ["valerian", "iron_sucrose"] {
-            assert!(!RECOMMENDATIONS.iter().any(|one| one.id.contains(unconfirmed)), "{unconfirmed}");
-        }
+        assert!(!RECOMMENDATIONS.iter().any(|one| one.id.contains("valerian")), "no public text states its strength");
     }
 
     #[test]
     fn every_medicine_of_a_recommendation_is_in_the_table_of_names() {
         for one in RECOMMENDATIONS {
-            if let About::Ligand(name) | About::IronByVein(name) | About::Medicine(name) = one.about {
+            if let About::Ligand(name)
+            | About::IronByVein(name)
+            | About::IronInKidneyFailure(name)
+            | About::Medicine(name) = one.about
+            {
                 let found = crate::medicine_names::recognize(name).substances;
                 assert!(found.iter().any(|substance| substance.name == name), "{name}");
             }
@@ -432,6 +450,16 @@ mod tests {
         assert_eq!(ids(&labs(75.0, 25.0), &adult()), [&by_vein[..], &["ferrous_sulfate"]].concat());
         assert!(ids(&labs(101.0, 25.0), &adult()).is_empty());
         assert!(ids(&labs(60.0, 46.0), &adult()).is_empty(), "never with a TSAT above 45 %");
+        let mut bound = labs(60.0, 45.0);
+        bound["labs"][1]["comparator"] = ">".into();
+        assert!(ids(&bound, &adult()).is_empty(), "nor with one that is reported as a bound");
+        let in_kidney_failure = |ferritin: f64, tsat: f64| {
+            let mut given = labs(ferritin, tsat);
+            given["risk"] = json!({"dialysis": "yes"});
+            ids(&given, &adult())
+        };
+        assert_eq!(in_kidney_failure(199.0, 19.0), ["iron_sucrose"]);
+        assert!(in_kidney_failure(200.0, 19.0).is_empty() && in_kidney_failure(199.0, 20.0).is_empty());
         let child = Context { date_of_birth: jiff::civil::date(2014, 1, 1), ..adult() };
         assert_eq!(ids(&labs(49.0, 25.0), &child), ["ferrous_sulfate_children"]);
         assert!(ids(&labs(50.0, 25.0), &child).is_empty());
