@@ -193,7 +193,7 @@ choice! {
         PreferNotToSay = "prefer_not_to_say", "I prefer not to say", "Prefiero no decirlo";
     }
 
-    /// A laboratory test. LOINC: ferritin 2276-4, TSAT 2502-3, iron 2498-4, TIBC 2500-7, hemoglobin 718-7.
+    /// A laboratory test. LOINC: ferritin 2276-4, TSAT 2502-3, iron 2498-4, TIBC 2500-7, hemoglobin 718-7, CRP 1988-5.
     LabTest {
         Ferritin = "ferritin", "Ferritin", "Ferritina";
         Tsat = "tsat", "Transferrin saturation (TSAT)", "Saturación de transferrina";
