@@ -85,7 +85,7 @@ pub(super) async fn list_intake_forms() -> Result<HttpResponse> {
 /// Read the RLS history form
 ///
 /// Returns the sections in order, the urgent questions first, their fields with labels, types, options, units and conditions, and the
-/// JSON Schema of the answers.
+/// JSON Schema of the answers. What only clinicians answer is apart, in `clinician_sections`.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "get_rls_history_form",
@@ -100,7 +100,8 @@ pub(super) async fn list_intake_forms() -> Result<HttpResponse> {
             "options": [{"value": "yes", "label": {"en": "Yes"}}, {"value": "no", "label": {"en": "No"}}],
             "required": true, "clinician_only": false, "clinician_only_for_minors": false, "in_past": false
         }]}],
-        "review": {"id": "review", "title": {"en": "The clinician's review"}, "clinician_only": true, "fields": []}, "json_schema": {}
+        "clinician_sections": [], "json_schema": {},
+        "review": {"id": "review", "title": {"en": "The clinician's review"}, "clinician_only": true, "fields": []}
     }))),
 )]
 #[get("/v1/intake-forms/rls-history")]
@@ -128,7 +129,8 @@ pub(super) async fn get_rls_history_form(
             "options": [{"value": "yes", "label": {"en": "Yes"}}, {"value": "no", "label": {"en": "No"}}],
             "required": true, "clinician_only": false, "clinician_only_for_minors": false, "in_past": false
         }]}],
-        "review": {"id": "review", "title": {"en": "The clinician's review"}, "clinician_only": true, "fields": []}, "json_schema": {}
+        "clinician_sections": [], "json_schema": {},
+        "review": {"id": "review", "title": {"en": "The clinician's review"}, "clinician_only": true, "fields": []}
     }))),
 )]
 #[get("/v1/intake-forms/rls-follow-up")]

@@ -40,8 +40,10 @@ pub struct Form {
     pub intro: Text,
     /// The text to show beside everything computed from the answers.
     pub disclaimer: Text,
-    /// The sections in order. Each can be saved separately.
+    /// The sections in order, with what patients, guardians and staff answer. Each can be saved separately.
     pub sections: Vec<FormSection>,
+    /// What only clinicians answer, in the same sections. Clients do not show it to others.
+    pub clinician_sections: Vec<FormSection>,
     /// The fields of the practitioner's review.
     pub review: FormSection,
     /// The JSON Schema (2020-12) of the answers.
@@ -259,7 +261,8 @@ pub fn form(name: FormName, language: Option<Language>, settings: FormSettings) 
         title: writer.text(name.title()),
         intro: writer.text(name.intro()),
         disclaimer: writer.text(NOT_A_DIAGNOSIS),
-        sections: name.sections().iter().map(|section| writer.section(section)).collect(),
+        sections: writer.sections(name, false),
+        clinician_sections: writer.sections(name, true),
         review: FormSection {
             id: "review".to_owned(),
             title: text("The clinician's review", "Revisión del profesional"),
@@ -285,15 +288,20 @@ impl Writer<'_> {
         }
     }
 
-    fn section(&self, section: &Section) -> FormSection {
-        let fields: Vec<FormField> = section.fields.iter().map(|field| self.field(field)).collect();
-        FormSection {
-            id: section.id.to_owned(),
-            title: self.text(section.title),
-            help: section.help.map(|help| self.text(help)),
-            clinician_only: fields.iter().all(|field| field.clinician_only),
-            fields,
-        }
+    /// Writes the sections with the fields that only clinicians answer, or with the others. Leaves out empty sections.
+    fn sections(&self, name: FormName, clinician_only: bool) -> Vec<FormSection> {
+        let section = |section: Section| {
+            let fields = section.fields.iter().map(|field| self.field(field));
+            let fields: Vec<FormField> = fields.filter(|field| field.clinician_only == clinician_only).collect();
+            (!fields.is_empty()).then(|| FormSection {
+                id: section.id.to_owned(),
+                title: self.text(section.title),
+                help: section.help.map(|help| self.text(help)),
+                clinician_only,
+                fields,
+            })
+        };
+        name.sections().into_iter().filter_map(section).collect()
     }
 
     /// Writes a field of the review. Only that of a history requires the finding about mimics.

@@ -12,7 +12,7 @@ use super::issues::{Issue, Severity};
 /// Who views an intake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Viewer {
-    /// The patient, or the representative of an adult.
+    /// The patient, or the representative of an adult. They do not see how a rating scale was taken.
     Patient,
     /// A guardian of a patient under 18.
     GuardianOfMinor,
@@ -58,12 +58,13 @@ pub fn view(viewer: Viewer, submitted: bool, answers: &Value, computed: &Compute
         urgent_flags: None,
     };
     match viewer {
-        Viewer::Patient => all,
+        Viewer::Patient => all.without_answers(&scale_metadata()),
         Viewer::GuardianOfMinor if !context.is_minor() => {
             View { answers: None, issues: Vec::new(), flags: Vec::new(), ..all }
         }
         Viewer::GuardianOfMinor | Viewer::GivenForMinor => {
-            let view = all.without_fields(&field_ids(|field| field.private_for_minors));
+            let view = all.without_answers(&scale_metadata());
+            let view = view.without_fields(&field_ids(|field| field.private_for_minors));
             View { complete: is_complete(&view.issues), ..view }
         }
         Viewer::Desk if submitted => {
@@ -82,17 +83,27 @@ impl View {
     /// Removes these fields, their issues, and the flags of rules that look at them.
     fn without_fields(self, ids: &[&str]) -> Self {
         let has = |id: &str| ids.contains(&id);
+        let view = self.without_answers(ids);
         Self {
-            answers: self.answers.map(|answers| without(&answers, ids)),
-            issues: self.issues.into_iter().filter(|issue| !has(&field_at(&issue.pointer))).collect(),
-            flags: self
+            issues: view.issues.into_iter().filter(|issue| !has(&field_at(&issue.pointer))).collect(),
+            flags: view
                 .flags
                 .into_iter()
                 .filter(|flag| !flag.rule.definition().inputs.iter().any(|id| has(id)))
                 .collect(),
-            ..self
+            ..view
         }
     }
+
+    /// Removes the answers to these fields. Their issues stay, because they may block the submission.
+    fn without_answers(self, ids: &[&str]) -> Self {
+        Self { answers: self.answers.map(|answers| without(&answers, ids)), ..self }
+    }
+}
+
+/// Returns the fields about how a rating scale was taken. Only clinicians answer and see them, for patients of any age.
+fn scale_metadata() -> Vec<&'static str> {
+    field_ids(|field| field.clinician_only)
 }
 
 /// Returns the answers that a new intake copies from an older one: history and medicines. Safety, symptoms, severity,

@@ -22,7 +22,7 @@ fn fields(form: &Form) -> BTreeMap<String, FormField> {
         }
     }
     let mut all = BTreeMap::new();
-    for field in form.sections.iter().flat_map(|section| &section.fields) {
+    for field in form.sections.iter().chain(&form.clinician_sections).flat_map(|section| &section.fields) {
         walk(field, &mut all);
     }
     all
@@ -258,6 +258,34 @@ fn the_questions_of_the_rating_scale_come_only_from_a_licensed_pack() {
 }
 
 #[test]
+fn patients_are_not_asked_for_what_only_clinicians_answer() {
+    let pack = TextPack::load(invented().to_string().as_bytes()).expect("a pack");
+    for settings in [
+        FormSettings::default(),
+        FormSettings { self_harm_in_clinician_part: true, ..FormSettings::default() },
+        FormSettings { text_pack: Some(&pack), ..FormSettings::default() },
+    ] {
+        let form = form(FormName::History, None, settings);
+        let ids = |sections: &[FormSection], clinician_only: bool| -> Vec<String> {
+            let fields = sections.iter().inspect(|one| assert_eq!(one.clinician_only, clinician_only));
+            let fields = fields.flat_map(|section| &section.fields);
+            let fields = fields.inspect(|field| assert_eq!(field.clinician_only, clinician_only, "{}", field.link_id));
+            fields.map(|field| field.link_id.clone()).collect()
+        };
+        let (for_all, for_clinicians) = (ids(&form.sections, false), ids(&form.clinician_sections, true));
+        for metadata in ["irls.irls_version", "irls.irls_recall_days", "irls.irls_mode", "irls.irls_assessed_on"] {
+            assert!(for_clinicians.iter().any(|id| id == metadata) && !for_all.iter().any(|id| id == metadata));
+        }
+        let licensed = settings.text_pack.is_some();
+        assert_eq!(for_all.iter().any(|id| id == "irls.items"), licensed);
+        assert_eq!(
+            for_clinicians.iter().any(|id| id == "safety.self_harm_thoughts"),
+            settings.self_harm_in_clinician_part
+        );
+    }
+}
+
+#[test]
 fn a_setting_reserves_the_question_about_self_harm_for_clinicians() {
     let self_harm = |moved| {
         let settings = FormSettings { self_harm_in_clinician_part: moved, ..FormSettings::default() };
@@ -268,6 +296,32 @@ fn a_setting_reserves_the_question_about_self_harm_for_clinicians() {
     };
     assert!(!self_harm(false));
     assert!(self_harm(true));
+}
+
+#[test]
+fn a_field_has_only_codes_that_assert_no_more_than_its_answer() {
+    let codes = |field: &FormField| {
+        let of = field.codes.iter();
+        of.map(|code| (field.link_id.clone(), code.system.clone(), code.code.clone())).collect::<Vec<_>>()
+    };
+    let form = fields(&both());
+    let found: Vec<_> = form.values().flat_map(codes).collect();
+    let found: Vec<_> = found.iter().map(|(id, system, code)| (id.as_str(), system.as_str(), code.as_str())).collect();
+    let (loinc, snomed) = ("http://loinc.org", "http://snomed.info/sct");
+    let icd = "http://hl7.org/fhir/sid/icd-10-cm";
+    assert_eq!(
+        found,
+        [
+            ("risk.esrd", icd, "N18.6"),
+            ("risk.estimated_due_date", loinc, "11778-8"),
+            ("risk.gestational_weeks", loinc, "18185-9"),
+            ("risk.iron_deficiency", icd, "E61.1"),
+            ("risk.multiple_sclerosis", snomed, "24700007"),
+            ("risk.parkinson_disease", snomed, "49049000"),
+            ("risk.pregnancy_status", loinc, "82810-3"),
+            ("venous.dvt_ever", icd, "Z86.718"),
+        ]
+    );
 }
 
 #[test]

@@ -73,6 +73,7 @@ fn any_answers(there: f64) -> BoxedStrategy<Value> {
     let sections: Vec<_> = definition()
         .sections
         .iter()
+        .chain(&definition().clinician_sections)
         .map(|section| {
             let id = section.id.clone();
             let nested = section.fields.iter().all(|field| field.link_id.starts_with(&format!("{id}.")));

@@ -147,7 +147,8 @@ fn every_label_of_the_form_is_a_question_in_both_languages() {
     }
     let mut labels = Vec::new();
     let all = form(FormName::History, None, FormSettings::default());
-    all.sections.iter().flat_map(|section| &section.fields).for_each(|field| walk(field, &mut labels));
+    let sections = all.sections.iter().chain(&all.clinician_sections);
+    sections.flat_map(|section| &section.fields).for_each(|field| walk(field, &mut labels));
     for (id, english, spanish) in labels {
         assert!(english.ends_with('?'), "{id}: {english}");
         assert!(spanish.ends_with('?') && spanish.contains('¿'), "{id}: {spanish}");
@@ -167,21 +168,16 @@ fn sections_about_medicines_that_lay_people_do_not_know_name_examples() {
 }
 
 #[test]
-fn the_licensed_scale_is_for_clinicians_only_until_it_is_installed() {
-    let scale = |settings: FormSettings<'_>| {
-        let section = form(FormName::History, None, settings)
-            .sections
-            .into_iter()
-            .find(|section| section.id == "irls")
-            .expect("there");
-        let for_patients: Vec<_> =
-            section.fields.iter().filter(|field| !field.clinician_only).map(|field| field.link_id.clone()).collect();
-        (section.clinician_only, for_patients)
+fn patients_are_asked_for_the_licensed_scale_or_else_for_the_severity() {
+    let scale = |settings: FormSettings<'_>| -> Vec<String> {
+        let sections = form(FormName::History, None, settings).sections;
+        let fields = sections.into_iter().filter(|section| section.id == "irls").flat_map(|section| section.fields);
+        fields.map(|field| field.link_id).collect()
     };
-    assert_eq!(scale(FormSettings::default()), (true, vec![]));
+    assert_eq!(scale(FormSettings::default()), Vec::<String>::new());
     let pack = crate::TextPack::load(crate::text_pack::tests::invented().to_string().as_bytes()).expect("a pack");
     let settings = FormSettings { text_pack: Some(&pack), ..FormSettings::default() };
-    assert_eq!(scale(settings), (false, vec!["irls.items".to_owned(), "irls.irls_total".to_owned()]));
+    assert_eq!(scale(settings), ["irls.items", "irls.irls_total"]);
     let severity = |settings: FormSettings<'_>| {
         let symptoms = form(FormName::History, None, settings)
             .sections

@@ -43,6 +43,28 @@ fn a_guardian_of_a_minor_sees_nothing_private() {
 }
 
 #[test]
+fn only_practitioners_see_how_the_rating_scale_was_taken() {
+    let given = merged(&json!({"irls": {
+        "irls_version": "2.2", "irls_mode": "clinician_administered", "irls_assessed_on": "2030-01-01",
+        "items": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    }}));
+    let (adult, minor) = (adult(), Context::new(date(2010, 3, 1), date(2026, 6, 4), FilledBy::Guardian));
+    for (viewer, context) in
+        [(Viewer::Patient, &adult), (Viewer::GivenForMinor, &adult), (Viewer::GuardianOfMinor, &minor)]
+    {
+        let seen = view(viewer, true, &given, &compute(&answers(&given), context), context);
+        assert_eq!(
+            seen.answers.expect("answers")["irls"],
+            json!({"items": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]}),
+            "{viewer:?}"
+        );
+        assert!(seen.issues.iter().any(|issue| issue.pointer == "/answers/irls/irls_assessed_on"), "{viewer:?}");
+    }
+    let seen = view(Viewer::Practitioner, true, &given, &compute(&answers(&given), &adult), &adult);
+    assert_eq!(seen.answers.expect("answers"), given);
+}
+
+#[test]
 fn the_desk_does_not_see_what_only_clinicians_may_answer() {
     let minor = Context::new(date(2010, 3, 1), date(2026, 6, 4), FilledBy::Staff);
     let given = private();
