@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::answers::Answers;
 use super::context::Context;
-use super::criteria::{self, ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
+use super::criteria::{self, ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult, ThreeValued};
 use super::due::{self, IronMonitoring};
 use super::factors::{self, ContributingFactor};
 use super::flags::{self, Flag};
@@ -78,6 +78,10 @@ pub struct Computed {
     /// Missing if there is none.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unrecognized_medications: Vec<String>,
+    /// Whether a parent, sister, brother, son or daughter has restless legs. Missing if the question about relatives is
+    /// not answered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_degree_relative: Option<ThreeValued>,
     /// The factors that may contribute, with the answers that suggest them.
     pub contributing_factors: Vec<ContributingFactor>,
     /// Missing and inconsistent answers. Errors block submission, but not saving.
@@ -118,6 +122,7 @@ pub fn compute(answers: &Answers, context: &Context) -> Computed {
         changes_on: due::next_change(answers, context),
         medication_classes: medicines::classes_from_table(answers),
         unrecognized_medications: medicines::unrecognized(answers),
+        first_degree_relative: factors::first_degree_relative(answers),
         contributing_factors: factors::contributing_factors(answers, band),
         issues: issues::issues(answers, context),
         flags: flags::flags(answers, context, band),

@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{Answers, DiabetesType, PregnancyStatus, YesNo};
+use super::answers::{Answers, DiabetesType, PregnancyStatus, Relative, YesNo};
+use super::criteria::ThreeValued;
 use super::form_dsl::choice;
 use super::iron::IronReviewBand;
 use super::medicines;
@@ -36,6 +37,21 @@ pub struct ContributingFactor {
     /// The paths of the answers that suggest the factor.
     #[schema(examples(json!(["risk.family_history_rls"])))]
     pub because: Vec<String>,
+}
+
+/// Returns whether a parent, sister, brother, son or daughter has restless legs. `None` if the question about relatives
+/// is not answered.
+pub fn first_degree_relative(answers: &Answers) -> Option<ThreeValued> {
+    use Relative::{Brother, Daughter, Father, Mother, Sister, Son};
+    let named = || answers.risk.family_relations.iter().flatten();
+    let first_degree = named().any(|one| matches!(one, Mother | Father | Sister | Brother | Son | Daughter));
+    let others_only = named().next().is_some() && named().all(|one| *one != Relative::Unknown);
+    Some(match answers.risk.family_history_rls? {
+        YesNo::No => ThreeValued::No,
+        YesNo::Yes if first_degree => ThreeValued::Yes,
+        YesNo::Yes if others_only => ThreeValued::No,
+        _ => ThreeValued::Unknown,
+    })
 }
 
 /// Returns the factors that the answers suggest, the clinic's four causes first.

@@ -215,11 +215,11 @@ flag_rules! {
         "Follow-up: the patient reports symptoms somewhat worse than at the last visit, or a severity at least 2 points above the answers before: routine. Much worse: prompt.",
         "Seguimiento: el paciente informa de síntomas algo peores que en la última visita, o de una intensidad al menos 2 puntos mayor que en las respuestas anteriores: de rutina. Mucho peores: pronto.",
         sources::CHANGE, ["follow_up.change", "symptoms.severity_0_10"];
-    AugmentationReview = "augmentation_review" v 3,
+    AugmentationReview = "augmentation_review" v 4,
         "Any feature of augmentation is reported, under a dopamine medicine or an opioid, or in a follow-up under any treatment.",
         "Se informa de alguna característica de aumento con una medicina dopaminérgica o un opioide, o en un seguimiento con cualquier tratamiento.",
         sources::AUGMENTATION,
-        ["augmentation.earlier_onset", "augmentation.increased_intensity", "augmentation.spread_to_other_sites", "augmentation.shorter_latency_at_rest", "augmentation.dose_increase_worsened", "follow_up.augmentation"];
+        ["augmentation.earlier_onset", "augmentation.more_needed", "augmentation.increased_intensity", "augmentation.spread_to_other_sites", "augmentation.shorter_latency_at_rest", "augmentation.dose_increase_worsened", "follow_up.augmentation"];
     IronReview = "iron_review" v 2,
         "Adults: ferritin at most 75 ng/mL or TSAT below 20%, unless TSAT is above 45%.",
         "Adultos: ferritina de 75 ng/mL o menos o saturación menor de 20 %, salvo saturación mayor de 45 %.",
@@ -300,6 +300,16 @@ const COMPUTED: &[Definition] = &[
             "symptoms.worse_evening_or_night",
             "symptoms.evening_pattern_previously_present",
         ],
+    ),
+    computed(
+        "first_degree_relative",
+        1,
+        [
+            "A parent, sister, brother, son or daughter has restless legs. It supports the diagnosis of a child.",
+            "La madre, el padre, una hermana, un hermano, un hijo o una hija tiene piernas inquietas. Apoya el diagnóstico de un niño.",
+        ],
+        sources::CHILDREN_2013,
+        &["risk.family_history_rls", "risk.family_relations"],
     ),
     computed(
         "clinical_course",

@@ -92,24 +92,39 @@ pub fn isi_band(answers: &Answers, context: &Context) -> Option<IsiBand> {
     })
 }
 
-/// Counts the five features of augmentation, four if the dose was never raised. `None` if no dopamine medicine is named and no feature is answered.
-pub fn augmentation(answers: &Answers) -> Option<AugmentationFeatures> {
+/// Returns the features of augmentation by their fields. `None` if no dopamine medicine is named and none is answered.
+///
+/// Worse with a higher dose does not apply if the dose was never raised. The need for more is a feature once it is
+/// answered, because older answers were given without this question.
+pub fn augmentation_answers(answers: &Answers) -> Option<Vec<(&'static str, Option<YesNo>)>> {
     let given = &answers.augmentation;
     let raised = given.dose_increase_worsened;
-    let features = [
-        given.earlier_onset,
-        given.increased_intensity,
-        given.spread_to_other_sites,
-        given.shorter_latency_at_rest,
-        raised.and_then(DoseIncrease::feature),
+    let mut features = vec![
+        ("augmentation.earlier_onset", given.earlier_onset),
+        ("augmentation.increased_intensity", given.increased_intensity),
+        ("augmentation.spread_to_other_sites", given.spread_to_other_sites),
+        ("augmentation.shorter_latency_at_rest", given.shorter_latency_at_rest),
+        ("augmentation.dose_increase_worsened", raised.and_then(DoseIncrease::feature)),
+        ("augmentation.more_needed", given.more_needed),
     ];
-    if !medicines::ever_took_dopaminergic(answers) && raised.is_none() && features.iter().all(Option::is_none) {
+    if !medicines::ever_took_dopaminergic(answers)
+        && raised.is_none()
+        && features.iter().all(|(_, answer)| answer.is_none())
+    {
         return None;
     }
-    // A question that does not apply counts nowhere.
-    let asked = if raised == Some(DoseIncrease::NotRaised) { &features[..4] } else { &features };
+    features.retain(|(field, answer)| match *field {
+        "augmentation.dose_increase_worsened" => raised != Some(DoseIncrease::NotRaised),
+        "augmentation.more_needed" => answer.is_some(),
+        _ => true,
+    });
+    Some(features)
+}
+
+/// Counts the features of augmentation.
+pub fn augmentation(answers: &Answers) -> Option<AugmentationFeatures> {
     let mut counts = AugmentationFeatures::default();
-    for feature in asked {
+    for (_, feature) in augmentation_answers(answers)? {
         match feature {
             Some(YesNo::Yes) => counts.yes += 1,
             Some(YesNo::No) => counts.no += 1,

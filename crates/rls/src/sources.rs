@@ -39,6 +39,12 @@ pub const CRITERIA_2014: Source = published(
     "Allen et al., IRLSSG consensus criteria, Sleep Med 2014;15:860; mimics: Hening et al., Sleep Med 2009;10:976 (PMC2769267)",
     "https://doi.org/10.1016/j.sleep.2014.03.025",
 );
+/// Criteria of children.
+pub const CHILDREN_2013: Source = published(
+    Consensus,
+    "Picchietti et al., IRLSSG pediatric criteria, Sleep Med 2013;14:1253, and NIH workshop, Sleep Med 2003;4:101: the child's own words, and restless legs of a parent or sibling; sons and daughters by clinic judgement",
+    "https://experts.illinois.edu/en/publications/pediatric-restless-legs-syndrome-diagnostic-criteria-an-update-by",
+);
 /// The rating scale.
 pub const IRLS_2003: Source = published(
     Consensus,
@@ -54,7 +60,7 @@ pub const IRON_LIMITS: Source = published(
 /// Augmentation.
 pub const AUGMENTATION: Source = published(
     Consensus,
-    "Garcia-Borreguero et al., WASM and IRLSSG diagnostic standards of augmentation, Sleep Med 2007, and IRLSSG task force on augmentation, Sleep Med 2016;21:1 (doi 10.1016/j.sleep.2016.01.017); opioids by clinic judgement",
+    "Garcia-Borreguero et al., WASM and IRLSSG diagnostic standards of augmentation, Sleep Med 2007, and IRLSSG task force on augmentation, Sleep Med 2016;21:1 (doi 10.1016/j.sleep.2016.01.017), whose four questions are asked; opioids by clinic judgement",
     "https://doi.org/10.1016/j.sleep.2007.03.022",
 );
 /// Management, with what aggravates.

@@ -1,6 +1,6 @@
 //! Features of augmentation and urges by name.
 
-use rls::answers::{Augmentation, DoseIncrease, ImpulseControl, SideEffect, YesNo};
+use rls::answers::{ImpulseControl, SideEffect, YesNo};
 use rls::medicines;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,25 +36,7 @@ impl NamedAnswers {
 
 /// Names the features of augmentation. `None` if none is answered and no dopamine medicine was ever taken.
 pub(super) fn augmentation(answers: &rls::Answers) -> Option<NamedAnswers> {
-    rls::severity::augmentation(answers)?;
-    let Augmentation {
-        earlier_onset,
-        increased_intensity,
-        spread_to_other_sites,
-        shorter_latency_at_rest,
-        dose_increase_worsened,
-        ..
-    } = answers.augmentation;
-    let raised = dose_increase_worsened.unwrap_or(DoseIncrease::Unknown).feature();
-    let features = [
-        ("augmentation.earlier_onset", earlier_onset),
-        ("augmentation.increased_intensity", increased_intensity),
-        ("augmentation.spread_to_other_sites", spread_to_other_sites),
-        ("augmentation.shorter_latency_at_rest", shorter_latency_at_rest),
-        ("augmentation.dose_increase_worsened", raised),
-    ];
-    // Worse with a higher dose does not apply if the dose was never raised.
-    Some(NamedAnswers::of(if raised.is_none() { &features[..4] } else { &features }))
+    rls::severity::augmentation_answers(answers).map(|features| NamedAnswers::of(&features))
 }
 
 /// Names the urges, also those reported as a side effect. `None` if none is answered and no dopamine medicine was ever taken.

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::{BodySite, ImpactDomain, ImpactLevel, IrlsMode, NumberStatus, Sensation, YesNo};
 use crate::form_dsl::{
-    Condition, Decimal, Integer, Operator, PartialDate, ShortText, Test, TimeOfDay, ask, section, status,
+    Condition, Decimal, Integer, LongText, Operator, PartialDate, ShortText, Test, TimeOfDay, ask, section, status,
 };
 
 section! {
@@ -22,6 +22,11 @@ section! {
         ).when("symptoms.urge_to_move_legs", &["no"]),
         /// C1: what accompanies the urge. Sensations are not essential. `none` excludes the others.
         sensations: Vec<Sensation> = ask("What do your legs feel like then?", "¿Qué siente entonces en las piernas?"),
+        /// How a child describes it. Criteria of a child rest on the child's own words.
+        childs_own_words: LongText<500> = ask(
+            "If the patient is a child: how does the child describe it?",
+            "Si el paciente es un niño o una niña: ¿cómo lo describe?",
+        ).help("Please use the child's own words.", "Con sus propias palabras, por favor."),
         /// Where the symptoms are.
         body_sites: Vec<BodySite> = ask("Where do you feel it?", "¿Dónde lo siente?"),
         /// C2: it begins or becomes worse at rest, lying or sitting.

@@ -108,6 +108,11 @@ section! {
             "At what time of day did they begin before it?",
             "¿A qué hora empezaban antes?",
         ).when("augmentation.earlier_onset", &["yes"]),
+        /// A higher dose is needed than at first, or an earlier intake.
+        more_needed: YesNo = ask(
+            "Do you now need a higher dose than at first, or to take the medicine earlier in the day?",
+            "¿Necesita ahora una dosis mayor que al principio, o tomar la medicina más temprano en el día?",
+        ).given(ever_dopaminergic_or_opioid()),
         /// The symptoms are stronger than before the medicine.
         increased_intensity: YesNo = ask("Are they stronger than before it?", "¿Son más fuertes que antes?")
             .given(ever_dopaminergic_or_opioid()),

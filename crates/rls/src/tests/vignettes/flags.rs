@@ -187,6 +187,14 @@ fn urges_and_augmentation_count_under_a_dopamine_medicine() {
             }),
         ),
         vignette(
+            "more is needed",
+            json!({"medications_status": "listed", "medications": [medicine("ropinirole")], "augmentation": {"more_needed": "yes"}}),
+            json!({
+                "augmentation_features": {"yes": 1, "no": 0, "unknown": 5},
+                "flags": [flag("augmentation_review", "routine"), review()]
+            }),
+        ),
+        vignette(
             "none answered",
             medicines(&["ropinirole"]),
             json!({"augmentation_features": {"yes": 0, "no": 0, "unknown": 5}}),

@@ -297,6 +297,23 @@ fn a_treated_patient_without_symptoms_meets_the_criteria_by_history_irlssg_2014(
 }
 
 #[test]
+fn picchietti_2013_a_first_degree_relative_supports_the_diagnosis_of_a_child() {
+    let risk = |patch: Value| json!({"risk": patch});
+    let related = |relations: &[&str]| risk(json!({"family_history_rls": "yes", "family_relations": relations}));
+    let is = |value: Value| json!({"first_degree_relative": value});
+    check(vec![
+        vignette("a parent", related(&["cousin", "father"]), is("yes".into())),
+        vignette("a sibling", related(&["sister"]), is("yes".into())),
+        vignette("others only", related(&["grandparent", "aunt_uncle"]), is("no".into())),
+        vignette("not known who", related(&["cousin", "unknown"]), is("unknown".into())),
+        vignette("none named", risk(json!({"family_history_rls": "yes"})), is("unknown".into())),
+        vignette("no relative", risk(json!({"family_history_rls": "no"})), is("no".into())),
+        vignette("unknown", risk(json!({"family_history_rls": "unknown"})), is("unknown".into())),
+        vignette("not answered", risk(json!({"family_history_rls": null})), is(Value::Null)),
+    ]);
+}
+
+#[test]
 fn the_course_needs_a_year_an_average_and_no_provocation() {
     let symptoms = |patch: Value| json!({"symptoms": patch});
     let course = |course: &str| json!({"clinical_course": course});
