@@ -8,7 +8,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::load::Tally;
-use crate::{Measured, Outcome, least};
+use crate::table::Measured;
+use crate::{Outcome, least};
+
+/// The secrets of the measured servers. On PostgreSQL they are settings, because the service has no file for them there.
+pub const SECRETS: [(&str, &str); 2] = [
+    ("JWT_SECRET", "bench:n3Z6vRk0mS8b1Jq7wYt5Xc2Pd9Lf4Hg6Aa8Ee0Uu2Ii="),
+    ("DATA_KEYS", "bench:Dpchk3omiKfQWmI0RczF5qSuw9Re3xDkm0Z/LpN9dAM="),
+];
 
 /// A running program, which ends when this is dropped.
 pub struct Child {
@@ -33,6 +40,7 @@ impl Child {
             .env("PUBLIC_URL", "http://127.0.0.1")
             .env("RATE_LIMITS", "off")
             .env("REQUIRE_TOTP", "off")
+            .envs(SECRETS)
             .envs(settings.iter().copied());
         Self::start(command, folder.join("data/legwork.db"), folder.join("server.log")).await
     }
@@ -100,17 +108,14 @@ impl Child {
             before = now;
         }
         let tally = load.await?;
-        Ok(Measured { tally, cpu: self.cpu()? - before })
+        Ok(Measured::new(&tally, self.cpu()? - before))
     }
 
     /// Seconds of processor time so far, of all its threads, including the kernel's.
     fn cpu(&self) -> Outcome<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // What comes before the parenthesis is the program's name; then come the state as field 3, utime 14 and stime 15.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |field: usize| fields.get(field - 3).and_then(|ticks| ticks.parse::<f64>().ok());
-        // Linux counts in hundredths of a second on all platforms.
-        ticks(14).zip(ticks(15)).map(|(user, system)| (user + system) / 100.0).ok_or_else(|| "no CPU time".into())
+        // The fields 14 and 15 are utime and stime.
+        ticks(&stat, &[14, 15]).map(|ticks| ticks / 100.0).ok_or_else(|| "no CPU time".into())
     }
 
     /// Its memory.
@@ -123,6 +128,13 @@ impl Child {
         };
         Ok(Memory { resident: figure("VmRSS")?, peak: figure("VmHWM")?, own: figure("RssAnon")? })
     }
+}
+
+/// The sum of some fields of `/proc/PID/stat`, numbered as in `man proc_pid_stat`. Linux counts hundredths of a second on all platforms.
+pub fn ticks(stat: &str, fields: &[usize]) -> Option<f64> {
+    // What comes before the parenthesis is the program's name; then come the state as field 3, and numbers.
+    let values: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    fields.iter().map(|field| values.get(field - 3)?.parse::<f64>().ok()).sum()
 }
 
 /// The listening address in a log line, in text or JSON.

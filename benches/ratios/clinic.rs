@@ -6,13 +6,15 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use legwork::demo;
-use rusqlite::Connection;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use crate::Outcome;
 use crate::child::Child;
+use crate::database::Database;
+use crate::{Outcome, Scale};
 
 /// A prepared request.
 pub type Prepared = Request<Full<Bytes>>;
@@ -22,22 +24,29 @@ const HORIZON: &str = "SLOT_HORIZON_DAYS";
 
 /// The data for the requests.
 pub struct Clinic {
-    /// The searched visit type: one hour, four slots.
-    first_visit: String,
-    /// The booked visit type: one slot.
-    check: String,
+    /// Where the data is.
+    pub database: Database,
+    /// A visit of one hour, which is four slots.
+    pub first_visit: String,
+    /// A visit of one slot. It is also the booked one.
+    pub check: String,
     patients: Vec<String>,
     /// By time, and one practitioner after the other.
     pub slots: Vec<String>,
     horizon: String,
+    /// Where a search begins: a Monday, on which all practitioners are free the whole day.
+    pub from: String,
 }
 
 impl Clinic {
-    /// Fills the database in `folder` through a server, and stops it. The accounts are those of the demo.
-    pub async fn build(folder: &Path, practitioners: usize, patients: usize, days: u32) -> Outcome<Self> {
+    /// Fills a database through a server in `folder`, and stops it. The accounts are those of the demo, whose practitioners have no slots
+    /// any more.
+    pub async fn build(folder: &Path, database: Database, scale: &Scale) -> Outcome<Self> {
+        let Scale { practitioners, patients, days, .. } = *scale;
         let horizon = days.to_string();
-        let server = Child::server(folder, &["--demo"], &[(HORIZON, &horizon)]).await?;
+        let server = Child::server(folder, &["--demo"], &database.settings(&[(HORIZON, &horizon)])).await?;
         let api = Api::sign_in(&server.base).await?;
+        api.deactivate_practitioners().await?;
         let location = api.create_location().await?;
         let first_visit = api.create_visit_type("First visit", 60).await?;
         let check = api.create_visit_type("Check", 15).await?;
@@ -53,19 +62,19 @@ impl Clinic {
             })).await?);
         }
         server.stop()?;
-        let slots = free_slots(&folder.join("data/legwork.db"), &check)?;
-        Ok(Self { first_visit, check, patients: all, slots, horizon })
+        let slots = database.free_slots(&check)?;
+        Ok(Self { database, first_visit, check, patients: all, slots, horizon, from: next_monday()? })
     }
 
     /// A server on the clinic, with more settings. It publishes no further slots, because it has the same horizon.
     pub async fn server(&self, folder: &Path, settings: &[(&str, &str)]) -> Outcome<Child> {
         let settings: Vec<_> = settings.iter().copied().chain([(HORIZON, self.horizon.as_str())]).collect();
-        Child::server(folder, &["--demo"], &settings).await
+        Child::server(folder, &["--demo"], &self.database.settings(&settings)).await
     }
 
-    /// The search for the first 50 starts of a visit of an hour, with the path prefix `before`.
-    pub fn search(&self, before: &str) -> Prepared {
-        let path = format!("{before}/v1/slots?visit_type_id={}", self.first_visit);
+    /// The search for the first `limit` starts of a visit.
+    pub fn search(&self, visit_type: &str, limit: usize) -> Prepared {
+        let path = format!("/v1/slots?visit_type_id={visit_type}&from={}&limit={limit}", self.from);
         Request::get(path).header(HOST, "127.0.0.1").body(Full::default()).unwrap_or_default()
     }
 
@@ -75,19 +84,6 @@ impl Clinic {
         let patient = self.patients.get(number % self.patients.len())?;
         let body = json!({"slot_id": slot, "visit_type_id": self.check, "patient_id": patient}).to_string();
         booking(body, token, &format!("booking-{number}"))
-    }
-
-    /// Checks that a database has `count` bookings, of the first slots.
-    pub fn check_bookings(&self, database: &Path, count: usize) -> Outcome<()> {
-        let conn = Connection::open(database)?;
-        let sql = "SELECT count(DISTINCT appointments.id) FROM appointments
-                   JOIN slots ON slots.appointment_id = appointments.id WHERE visit_type_id = ?";
-        let found: i64 = conn.query_row(sql, [id(&self.check)?], |row| row.get(0))?;
-        if usize::try_from(found) == Ok(count) {
-            Ok(())
-        } else {
-            Err(format!("{count} bookings were acknowledged, {found} are there").into())
-        }
     }
 }
 
@@ -102,26 +98,19 @@ pub fn booking(body: String, token: &str, key: &str) -> Option<Prepared> {
         .ok()
 }
 
-/// An id as the database stores it.
-fn id(text: &str) -> Outcome<[u8; 16]> {
-    Ok(text.parse::<Uuid>()?.into_bytes())
+/// Midnight UTC of the first Monday from the day after tomorrow on.
+fn next_monday() -> Outcome<String> {
+    let mut day = Timestamp::now().to_zoned(TimeZone::UTC).date().checked_add(2.days())?;
+    while day.weekday() != Weekday::Monday {
+        day = day.tomorrow()?;
+    }
+    Ok(format!("{day}T00:00:00Z"))
 }
 
 /// Unique names, so that no patient is a likely duplicate.
 fn name(number: usize) -> String {
     let letter = |value: usize| char::from(b'a' + u8::try_from(value % 26).unwrap_or(0));
     format!("M{}{}{}{}", letter(number), letter(number / 26), letter(number / 7), letter(number / 676))
-}
-
-/// All slots from tomorrow on whose practitioner offers the visit.
-fn free_slots(database: &Path, visit_type: &str) -> Outcome<Vec<String>> {
-    let conn = Connection::open(database)?;
-    let mut query = conn.prepare(
-        "SELECT id FROM slots JOIN practitioner_visit_types USING (practitioner_id)
-         WHERE visit_type_id = ? AND starts_at > (unixepoch() + 86400) * 1000000 ORDER BY starts_at, id",
-    )?;
-    let rows = query.query_map([id(visit_type)?], |row| Ok(Uuid::from_bytes(row.get(0)?).to_string()))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// An access token of the demo's administrator.
@@ -187,6 +176,20 @@ impl Api {
             }),
         )
         .await
+    }
+
+    /// Makes all practitioners inactive, which deletes their free slots.
+    async fn deactivate_practitioners(&self) -> Outcome<()> {
+        let list = format!("{}/v1/practitioners", self.base);
+        let all = answer(self.http.get(&list).bearer_auth(&self.token)).await?;
+        for practitioner in all["items"].as_array().ok_or("no practitioners")? {
+            let url = format!("{list}/{}", practitioner["id"].as_str().ok_or("no id")?);
+            let there = self.http.get(&url).bearer_auth(&self.token).send().await?.error_for_status()?;
+            let etag = there.headers().get("etag").ok_or("no ETag")?.clone();
+            let patch = self.http.patch(&url).bearer_auth(&self.token).header("if-match", etag);
+            answer(patch.header("content-type", "application/merge-patch+json").body(r#"{"active": false}"#)).await?;
+        }
+        Ok(())
     }
 
     async fn set_availability(&self, practitioner: &str, week: &Value) -> Outcome<()> {

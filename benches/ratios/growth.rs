@@ -1,6 +1,7 @@
 //! How cost grows with the clinic: fills one database through the API to each size in turn, and measures frequent requests and commands at
 //! each size. `cargo bench --profile dist --bench ratios -- growth 1000 10000 …`, the sizes in patients, increasing.
-//! `GROWTH_DATABASE_URL` names an empty PostgreSQL database; without it the database is an SQLite file.
+//! `GROWTH_DATABASE_URL` names an empty PostgreSQL database; without it the database is an SQLite file. `GROWTH_PICTURE` names a file for a picture
+//! of the table.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,10 +15,11 @@ use legwork::clock::Clock;
 use legwork::demo;
 use serde_json::{Value, json};
 
-use crate::Outcome;
-use crate::child::Child;
+use crate::child::{Child, SECRETS};
 use crate::clinic::{Api, Prepared, sign_in};
+use crate::database::psql;
 use crate::load;
+use crate::{Outcome, picture};
 
 /// The days with published slots: some 2,000 slots of a quarter of an hour for each practitioner.
 const DAYS: &str = "90";
@@ -32,6 +34,8 @@ const BATCH: usize = 4_000;
 /// The requests of each kind, and the most time that they may take. They are few, because each leaves an audit event.
 const REQUESTS: usize = 200;
 const PART: Duration = Duration::from_secs(10);
+/// The histories that are submitted.
+const SUBMISSIONS: usize = 25;
 
 /// What was measured, as rows of a table.
 #[derive(Default)]
@@ -59,6 +63,13 @@ impl Report {
             let ratio = values.last().zip(values.first()).map_or(f64::NAN, |(last, first)| last / first);
             println!("| {name} ({unit}) | {} | {ratio:.1} |", cells.join(" | "));
         }
+    }
+
+    /// The requests as a picture.
+    fn picture(&self, engine: &str) -> String {
+        let requests = self.rows.iter().filter(|(name, unit, _)| *unit == "ms" && !name.starts_with("start"));
+        let rows: Vec<_> = requests.map(|(name, _, values)| (name.as_str(), values.as_slice())).collect();
+        picture::dots(&format!("Medians of requests on {engine}, one after the other"), &self.sizes, &rows)
     }
 }
 
@@ -97,6 +108,10 @@ pub async fn run(sizes: &[String]) -> Outcome<()> {
             began.elapsed().as_secs_f64()
         );
         server.stop()?;
+        if let Some(url) = &url {
+            // PostgreSQL does it by itself within some minutes.
+            psql(url, "VACUUM ANALYZE")?;
+        }
 
         report.sizes.push(format!("{size} patients, {} practitioners", clinic.practitioners.len()));
         let began = Instant::now();
@@ -110,6 +125,9 @@ pub async fn run(sizes: &[String]) -> Outcome<()> {
         filled = Some(clinic);
     }
     report.print();
+    if let Ok(file) = std::env::var("GROWTH_PICTURE") {
+        std::fs::write(file, report.picture(if url.is_some() { "PostgreSQL" } else { "SQLite" }))?;
+    }
     Ok(())
 }
 
@@ -243,6 +261,7 @@ async fn requests(server: &Child, clinic: &Filled, report: &mut Report) -> Outco
         ("search for 50 slots", format!("/v1/slots?visit_type_id={}", clinic.visit)),
         ("… of one practitioner", format!("/v1/slots?visit_type_id={}&practitioner_id={practitioner}", clinic.visit)),
         ("patients by one letter", "/v1/patients?q=m".to_owned()),
+        ("patients by a letter of two names", "/v1/patients?q=m%20a".to_owned()),
         ("patients by three letters", format!("/v1/patients?q={}", name.get(..3).unwrap_or("m"))),
         ("patients by full name", format!("/v1/patients?q=maria%20{name}")),
         ("a patient", format!("/v1/patients/{patient}")),
@@ -311,7 +330,42 @@ async fn clinical(server: &Child, report: &mut Report) -> Outcome<()> {
     // The next size begins another draft.
     let discard = request(Method::DELETE, &path, Some(&ann), None, String::new());
     load::once(server, discard, StatusCode::NO_CONTENT).await?;
+    let desk = token("desk").await?;
+    report.add("submitting a history", "ms", submissions(server, &desk, &list).await?);
     Ok(())
+}
+
+/// The median of submitting a history. Beginning it and filling it in are not measured.
+async fn submissions(server: &Child, desk: &str, list: &str) -> Outcome<f64> {
+    let safety = [
+        "chest_pain_breathlessness",
+        "sudden_cold_pale_leg",
+        "new_weakness_saddle_bladder_bowel",
+        "acute_unilateral_leg_symptoms",
+        "bleeding_vein",
+        "spreading_hot_redness",
+        "open_leg_ulcer",
+        "self_harm_thoughts",
+    ];
+    let safety: serde_json::Map<_, _> = safety.iter().map(|question| ((*question).to_owned(), "no".into())).collect();
+    let answers = json!({"answers": {
+        "safety": safety, "medications_status": "unknown",
+        "symptoms": {"urge_to_move_legs": "yes", "relief_with_movement": "no", "relief_previously_present": "unknown", "impact_level": "mild"},
+    }});
+    let mut latencies = Vec::new();
+    for _ in 0..SUBMISSIONS {
+        let draft = request(Method::POST, list, Some(desk), None, json!({"form": "rls-history"}).to_string());
+        let draft: Value = serde_json::from_str(&load::once(server, draft, StatusCode::CREATED).await?)?;
+        let path = format!("/v1/intakes/{}", draft["id"].as_str().ok_or("no id")?);
+        let fill = request(Method::PATCH, &path, Some(desk), Some(1), answers.to_string());
+        load::once(server, fill, StatusCode::OK).await?;
+        let submit = |turn| {
+            (turn == 0).then(|| request(Method::POST, &format!("{path}/submit"), Some(desk), None, String::new()))
+        };
+        latencies.extend(load::drive(server, 1, PART, StatusCode::OK, submit).await?.latencies);
+    }
+    latencies.sort_unstable();
+    Ok(latencies.get(latencies.len() / 2).ok_or("no response")?.as_secs_f64() * 1e3)
 }
 
 /// A request with a JSON body, unless it is empty, and the version that it changes.
@@ -338,8 +392,11 @@ async fn median(server: &Child, expected: StatusCode, next: impl Fn(usize) -> Op
 
 /// The duration of commands, and the size of the file.
 fn commands(folder: &Path, settings: &[(&str, &str)], report: &mut Report) -> Outcome<()> {
-    let is_sqlite = settings.iter().all(|(name, _)| *name != "DATABASE_URL");
-    if is_sqlite {
+    let url = settings.iter().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| *url);
+    if let Some(url) = url {
+        let bytes = psql(url, "SELECT pg_database_size(current_database())")?.pop().ok_or("no size")?;
+        report.add("database", "MiB", bytes.parse::<f64>()? / 1_048_576.0);
+    } else {
         let bytes = std::fs::metadata(folder.join("data/legwork.db"))?.len();
         report.add("file", "MiB", bytes as f64 / 1_048_576.0);
         report.add("backup", "s", timed(folder, settings, &["backup", "copy.db"])?);
@@ -355,6 +412,7 @@ fn timed(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Outcom
     let output = Command::new(env!("CARGO_BIN_EXE_legwork"))
         .args(arguments)
         .env_clear()
+        .envs(SECRETS)
         .envs(settings.iter().copied())
         .current_dir(folder)
         .stdin(Stdio::null())

@@ -1,10 +1,10 @@
-//! The minimal actix-web program that runs the same SQL: one handler for each of the two requests.
+//! The minimal actix-web program: one handler for each of the two requests.
 //!
-//! It runs the statements that the server logged, in their order, as cached prepared statements, and binds the same values
-//! as the server. It checks, logs and seals nothing, and commits each booking separately.
+//! A search reads plain rows from one range of an index, and responds with the same bytes as the server. A booking runs the statements that the
+//! server logged, in their order, as cached prepared statements, and binds the same values as the server. It checks, logs and seals nothing,
+//! and commits each booking separately.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,13 +12,15 @@ use std::sync::{Mutex, PoisonError};
 use actix_web::error::ErrorInternalServerError;
 use actix_web::http::header::{ContentType, LOCATION};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, get, post, web};
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::HOST;
 use jiff::SignedDuration;
 use legwork::appointments::code::ConfirmationCode;
 use legwork::clock::{Clock, Entropy, Timestamp};
 use legwork::http::Cursor;
 use legwork::ids::{LocationId, PractitionerId, SlotId};
-use legwork::scheduling::slots::fitting::{Finder, FreeSlot};
-use legwork::scheduling::slots::free::{SlotView, first_chunk};
+use legwork::scheduling::slots::free::SlotView;
 use legwork::scheduling::slots::search::SlotPage;
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection};
@@ -26,6 +28,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::Outcome;
+use crate::clinic::Prepared;
 use crate::statements::{Place, Recorded, Statement};
 
 /// The argument that runs this program; the folder follows.
@@ -50,26 +53,15 @@ pub fn serve(folder: &Path) -> Outcome<()> {
     let database = folder.join(DATABASE);
     let writer = connect(&database, true)?;
     let shared = web::Data::new(Least {
-        search: plan(&writer, &recorded.search, true)?,
-        booking: plan(&writer, &recorded.booking, false)?,
+        booking: plan(&writer, &recorded.booking)?,
         booked: recorded.booked,
         writer: Mutex::new(writer),
         readers: Mutex::default(),
-        database: database.clone(),
+        database,
         clock: Clock::System,
         entropy: Entropy::system(),
     });
-    let app = move || {
-        let reader = connect(&database, false);
-        let app = App::new()
-            .app_data(shared.clone())
-            .service(list_slots)
-            .service(list_slots_on_another_thread)
-            .service(list_rows_on_another_thread)
-            .service(create_appointment);
-        // If this fails, the first request fails.
-        if let Ok(reader) = reader { app.app_data(reader) } else { app }
-    };
+    let app = move || App::new().app_data(shared.clone()).service(list_slots).service(create_appointment);
     actix_web::rt::System::new().block_on(async {
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let server = HttpServer::new(app).workers(threads).bind(("127.0.0.1", 0))?;
@@ -94,7 +86,6 @@ fn connect(database: &Path, writes: bool) -> Outcome<Connection> {
 }
 
 struct Least {
-    search: Vec<Planned>,
     booking: Vec<Planned>,
     /// The response to a booking.
     booked: String,
@@ -133,10 +124,6 @@ enum Source {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Fact {
     Now,
-    /// The end of the window of a search.
-    Later,
-    /// The number of slots that a search reads.
-    Rows,
     Patient,
     VisitType,
     Slot,
@@ -152,13 +139,10 @@ type Facts = HashMap<Fact, Value>;
 
 /// Determines the source of each placeholder. Values that differ between requests are known by their column; all
 /// others are as in the newest row of the table, which the server has just written.
-fn plan(conn: &Connection, statements: &[Statement], is_search: bool) -> Outcome<Vec<Planned>> {
+fn plan(conn: &Connection, statements: &[Statement]) -> Outcome<Vec<Planned>> {
     let mut planned = Vec::new();
     for Statement { sql, places } in statements {
-        let reads_slots = is_search && sql.contains(" FROM `slots`");
-        let sources = places
-            .iter()
-            .map(|place| source(conn, place, reads_slots).map_err(|error| format!("{error}: {sql}").into()));
+        let sources = places.iter().map(|place| source(conn, place).map_err(|error| format!("{error}: {sql}").into()));
         let sources = sources.collect::<Outcome<_>>()?;
         // The savepoint in the server's shared transaction becomes a separate transaction.
         let sql = match sql.split(' ').next() {
@@ -172,7 +156,7 @@ fn plan(conn: &Connection, statements: &[Statement], is_search: bool) -> Outcome
     Ok(planned)
 }
 
-fn source(conn: &Connection, Place { column: name, operator }: &Place, reads_slots: bool) -> Outcome<Source> {
+fn source(conn: &Connection, Place { column: name, operator }: &Place) -> Outcome<Source> {
     let (table, column) = name.split_once('.').unwrap_or(("", name));
     let newest = |column: &str| {
         let sql = format!("SELECT {column} FROM {table} ORDER BY rowid DESC LIMIT 1");
@@ -182,12 +166,7 @@ fn source(conn: &Connection, Place { column: name, operator }: &Place, reads_slo
         return Ok(Source::Fixed(Value::Null));
     }
     Ok(match (table, column, operator.as_str()) {
-        (_, "LIMIT", _) if reads_slots => Source::Of(Fact::Rows),
         (_, "LIMIT" | "active", _) => Source::Fixed(Value::Integer(1)),
-        // A search begins now, with whatever id.
-        ("slots", "id", _) if reads_slots => Source::Fixed(blob(Uuid::nil())),
-        ("slots", "starts_at", "<") if reads_slots => Source::Of(Fact::Later),
-        ("slots", "starts_at", _) if reads_slots => Source::Of(Fact::Now),
         // Taking a slot ends its hold, and the booking account is no practitioner's.
         ("slots", "held_until", "=") | (_, "hold_id", _) | ("users", "practitioner_id", _) => {
             Source::Fixed(Value::Null)
@@ -266,91 +245,31 @@ impl Least {
         self.entropy.uuid(self.clock.now())
     }
 
-    /// The recorded statement of a search that reads from a table.
-    fn search_of(&self, table: &str) -> rusqlite::Result<&Planned> {
-        let from = [format!("FROM `{table}`"), format!("FROM (`{table}`")];
-        let mut found = self.search.iter().filter(|planned| from.iter().any(|from| planned.sql.contains(from)));
-        found.next().ok_or(rusqlite::Error::InvalidQuery)
-    }
-
-    fn window(&self) -> (Timestamp, Timestamp) {
-        let now = self.clock.now();
-        (now, now.plus(SignedDuration::from_hours(31 * 24)))
-    }
-
-    /// The first `rows` free slots, whatever the visit.
-    fn read(&self, conn: &Connection, rows: i64) -> rusqlite::Result<Vec<FreeSlot>> {
-        let (now, later) = self.window();
-        let facts = Facts::from([
-            (Fact::Now, Value::Integer(now.as_micros())),
-            (Fact::Later, Value::Integer(later.as_micros())),
-            (Fact::Rows, Value::Integer(rows)),
-        ]);
-        let mut slots = Vec::new();
-        let mut statement = self.bound(conn, self.search_of("slots")?, &facts)?;
-        let mut rows = statement.raw_query();
+    /// The first free slots from a time on, as the server shows them.
+    fn find(&self, conn: &Connection, search: &Search) -> rusqlite::Result<SlotPage> {
+        let mut statement = conn.prepare_cached(RANGE)?;
+        let from = search.from.as_micros();
+        let mut rows = statement.query((from, search.limit + 1))?;
+        let mut items = Vec::new();
         while let Some(row) = rows.next()? {
-            slots.push(FreeSlot {
+            let starts_at = row.get(3)?;
+            let starts_at =
+                Timestamp::from_micros(starts_at).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, starts_at))?;
+            items.push(SlotView {
                 id: SlotId(Uuid::from_bytes(row.get(0)?)),
                 practitioner_id: PractitionerId(Uuid::from_bytes(row.get(1)?)),
                 location_id: LocationId(Uuid::from_bytes(row.get(2)?)),
-                starts_at: instant(row.get(3)?)?,
-                ends_at: instant(row.get(4)?)?,
-                held_until: row.get::<_, Option<i64>>(5)?.map(instant).transpose()?,
+                starts_at,
+                ends_at: starts_at.plus(SignedDuration::from_mins(search.minutes)),
+                time_zone: "America/New_York".to_owned(),
             });
         }
-        Ok(slots)
-    }
-
-    /// The first 50 slots in which a visit fits, with the server's statements and its rule.
-    fn find(&self, conn: &Connection, visit_type: Uuid) -> rusqlite::Result<SlotPage> {
-        let mut facts = Facts::from([(Fact::VisitType, blob(visit_type))]);
-        let mut statement = self.bound(conn, self.search_of("visit_types")?, &facts)?;
-        let minutes = statement.column_index("duration_minutes")?;
-        let mut rows = statement.raw_query();
-        let minutes: i32 = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.get(minutes)?;
-        let mut offering = HashSet::new();
-        let mut statement = self.bound(conn, self.search_of("practitioner_visit_types")?, &facts)?;
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            offering.insert(PractitionerId(Uuid::from_bytes(row.get(0)?)));
-        }
-        let duration = SignedDuration::from_mins(minutes.into());
-        let (now, later) = self.window();
-        let mut finder = Finder::new(duration, now);
-        for slot in self.read(conn, first_chunk(offering.len(), minutes, 51))? {
-            if offering.contains(&slot.practitioner_id) {
-                let is_start = slot.starts_at < later;
-                finder.add(slot, is_start);
-            }
-        }
-        let mut zones: HashMap<LocationId, String> = HashMap::new();
-        let mut items = Vec::new();
-        for slot in finder.finish().take(51) {
-            let time_zone = match zones.entry(slot.location_id) {
-                Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(place) => {
-                    facts.insert(Fact::Location, blob(slot.location_id.0));
-                    let mut statement = self.bound(conn, self.search_of("locations")?, &facts)?;
-                    let mut rows = statement.raw_query();
-                    let zone = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.get(0)?;
-                    place.insert(zone).clone()
-                }
-            };
-            items.push(view(slot, duration, time_zone));
-        }
-        let more = items.len() > 50;
-        items.truncate(50);
+        let limit = usize::try_from(search.limit).unwrap_or_default();
+        let more = items.len() > limit;
+        items.truncate(limit);
         let last = items.last().filter(|_| more);
         let next_cursor = last.map(|slot| Cursor { at: slot.starts_at, id: slot.id.0 }.write("slots"));
         Ok(SlotPage { items, next_cursor })
-    }
-
-    /// The first 50 rows of one range of an index, as a response of the same form: the least that a search could cost.
-    fn rows(&self, conn: &Connection) -> rusqlite::Result<SlotPage> {
-        let hour = SignedDuration::from_hours(1);
-        let items = self.read(conn, 50)?.into_iter().map(|slot| view(slot, hour, "America/New_York".to_owned()));
-        Ok(SlotPage { items: items.collect(), next_cursor: None })
     }
 
     /// Books a slot in its own transaction. Returns the appointment's id.
@@ -373,76 +292,41 @@ impl Least {
     }
 }
 
-fn view(slot: FreeSlot, duration: SignedDuration, time_zone: String) -> SlotView {
-    SlotView {
-        id: slot.id,
-        practitioner_id: slot.practitioner_id,
-        location_id: slot.location_id,
-        starts_at: slot.starts_at,
-        ends_at: slot.starts_at.plus(duration),
-        time_zone,
-    }
-}
-
 fn blob(id: Uuid) -> Value {
     Value::Blob(id.into_bytes().to_vec())
 }
 
-fn instant(micros: i64) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_micros(micros).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, micros))
-}
+/// The range of the index `slots_free` that a search needs at least.
+const RANGE: &str = "SELECT id, practitioner_id, location_id, starts_at, ends_at FROM slots
+    WHERE appointment_id IS NULL AND blocked_reason IS NULL AND starts_at >= ? ORDER BY starts_at, id LIMIT ?";
 
 #[derive(Deserialize)]
 struct Search {
-    visit_type_id: Uuid,
+    from: Timestamp,
+    limit: i64,
+    /// The duration of the visit.
+    minutes: i64,
 }
 
-/// The path prefix of a search that runs on a blocking thread.
-pub const BLOCKING: &str = "/blocking";
-/// The path prefix of the plain rows, also read on a blocking thread.
-pub const PLAIN: &str = "/plain";
-
-/// The search as actix-web recommends it, so that no query blocks a worker.
-#[get("/blocking/v1/slots")]
-async fn list_slots_on_another_thread(
-    query: web::Query<Search>,
-    least: web::Data<Least>,
-) -> actix_web::Result<HttpResponse> {
-    let visit_type = query.visit_type_id;
-    on_another_thread(least, move |least, conn| least.find(conn, visit_type)).await
+/// The request of this program for the same page as the server's.
+pub fn search(from: &str, limit: usize, minutes: usize) -> Prepared {
+    let path = format!("/v1/slots?from={from}&limit={limit}&minutes={minutes}");
+    Request::get(path).header(HOST, "127.0.0.1").body(Full::default()).unwrap_or_default()
 }
 
-#[get("/plain/v1/slots")]
-async fn list_rows_on_another_thread(least: web::Data<Least>) -> actix_web::Result<HttpResponse> {
-    on_another_thread(least, Least::rows).await
-}
-
-async fn on_another_thread(
-    least: web::Data<Least>,
-    find: impl FnOnce(&Least, &Connection) -> rusqlite::Result<SlotPage> + Send + 'static,
-) -> actix_web::Result<HttpResponse> {
+/// A query runs on a thread that may block, as actix-web recommends.
+#[get("/v1/slots")]
+async fn list_slots(query: web::Query<Search>, least: web::Data<Least>) -> actix_web::Result<HttpResponse> {
     let program = least.into_inner();
     let page = web::block(move || {
         let rest = || program.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let resting = rest().pop();
         let conn = resting.map_or_else(|| connect(&program.database, false), Ok).map_err(|error| error.to_string())?;
-        let page = find(&program, &conn).map_err(|error| error.to_string());
+        let page = program.find(&conn, &query).map_err(|error| error.to_string());
         rest().push(conn);
         page
     });
     let page = page.await?.map_err(ErrorInternalServerError)?;
-    Ok(HttpResponse::Ok().json(page))
-}
-
-/// The fastest way: a query takes less than a millisecond, so the worker itself runs it, on its own connection.
-#[get("/v1/slots")]
-async fn list_slots(
-    request: HttpRequest,
-    query: web::Query<Search>,
-    least: web::Data<Least>,
-) -> actix_web::Result<HttpResponse> {
-    let conn = request.app_data::<Connection>().ok_or_else(|| ErrorInternalServerError("no database"))?;
-    let page = least.find(conn, query.visit_type_id).map_err(ErrorInternalServerError)?;
     Ok(HttpResponse::Ok().json(page))
 }
 

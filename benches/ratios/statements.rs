@@ -1,4 +1,4 @@
-//! The statements of a search and of a booking, from the server's log, so that the minimal program runs the same ones.
+//! The statements of a booking, from the server's log, so that the minimal program runs the same ones.
 
 use std::path::Path;
 
@@ -7,13 +7,12 @@ use hyper::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::clinic::{self, Clinic, Prepared};
+use crate::clinic::{self, Clinic};
 use crate::{Outcome, load};
 
 /// The statements of the server, and its response.
 #[derive(Serialize, Deserialize)]
 pub struct Recorded {
-    pub search: Vec<Statement>,
     pub booking: Vec<Statement>,
     /// The body of the response to the booking.
     pub booked: String,
@@ -35,29 +34,24 @@ pub struct Place {
     pub operator: String,
 }
 
-/// Sends one search and one booking of the clinic's first slot to a server, and reads their statements from its log.
+/// Sends a booking of the clinic's first slot to a server, and reads its statements from the server's log.
 pub async fn record(folder: &Path, clinic: &Clinic) -> Outcome<Recorded> {
     let settings = [("RUST_LOG", "info,legwork::sql=trace"), ("LOG_FORMAT", "json")];
     let server = clinic.server(folder, &settings).await?;
     let token = clinic::sign_in(&server.base).await?;
-    let named = |mut request: Prepared, name: &'static str| {
-        request.headers_mut().insert("x-request-id", HeaderValue::from_static(name));
-        request
-    };
-    load::once(&server, named(clinic.search(""), SEARCH), StatusCode::OK).await?;
-    let booking = clinic.booking(0, &token).ok_or("there is no free slot")?;
-    let booked = load::once(&server, named(booking, BOOKING), StatusCode::CREATED).await?;
+    let mut booking = clinic.booking(0, &token).ok_or("there is no free slot")?;
+    booking.headers_mut().insert("x-request-id", HeaderValue::from_static(BOOKING));
+    let booked = load::once(&server, booking, StatusCode::CREATED).await?;
     let log = server.log()?;
     server.stop()?;
-    let recorded = Recorded { search: statements(&log, SEARCH), booking: statements(&log, BOOKING), booked };
-    if recorded.search.is_empty() || recorded.booking.is_empty() {
+    let recorded = Recorded { booking: statements(&log, BOOKING), booked };
+    if recorded.booking.is_empty() {
         return Err("the server's log shows no statements".into());
     }
     Ok(recorded)
 }
 
-/// The ids of the requests whose statements are read.
-const SEARCH: &str = "bench-search";
+/// The id of the request whose statements are read.
 const BOOKING: &str = "bench-booking";
 
 /// The statements of one request, in order, from the log.
@@ -105,6 +99,14 @@ fn places(sql: &str) -> Vec<Place> {
             _ if first == '`' || token.contains('.') => names.push(token.replace('`', "")),
             _ if "<>=!".contains(first) => operator = token.into(),
             _ => {}
+        }
+    }
+    for Place { column, .. } in &mut places {
+        if let Some((table, name)) = column.split_once('.')
+            && let Some((before, _)) = sql.split_once(&format!(" AS `{table}`"))
+        {
+            // An alias of a table.
+            *column = format!("{}.{name}", before.rsplit(' ').next().unwrap_or_default().replace('`', ""));
         }
     }
     places
