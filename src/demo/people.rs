@@ -24,8 +24,9 @@ use crate::phone::Country;
 use crate::scheduling::hours::exception::ExceptionKind;
 use crate::scheduling::hours::exceptions::{self, NewPractitionerException};
 use crate::scheduling::hours::{publishing, weekly};
-use crate::scheduling::setup::{location, practitioner, visit_type};
+use crate::scheduling::setup::{location, practitioner};
 use crate::scheduling::slots::free::{SlotQuery, SlotView, free};
+use crate::scheduling::slots::offering::Offering;
 
 /// Returns the local part of a role's demo address.
 pub(super) fn mailbox(role: Role) -> &'static str {
@@ -152,10 +153,10 @@ fn appointment(
     days: i64,
 ) -> Result<Option<SlotView>> {
     let now = env.now();
-    let visit_type = visit_type::find(tx, visit_type_id)?;
+    let visit = Offering::find(tx, visit_type_id)?;
     let from = now.plus(SignedDuration::from_hours(24 * days));
-    let query = SlotQuery { practitioner_id: Some(practitioner_id), ..SlotQuery::new(&visit_type, from, now, true) };
-    let Some(slot) = free(tx, &query, 1)?.into_iter().next() else { return Ok(None) };
+    let query = SlotQuery { practitioner_id: Some(practitioner_id), ..SlotQuery::new(&visit, from, now, true) };
+    let Some(slot) = free(tx, &visit, &query, 1)?.into_iter().next() else { return Ok(None) };
     let new = NewAppointment {
         slot_id: slot.id,
         visit_type_id,

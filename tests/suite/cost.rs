@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use jiff::SignedDuration;
 use legwork::actor::Role;
 use legwork::clock::Clock;
 use legwork::db::Conn;
 use legwork::db::schema::{patient_access, users};
 use legwork::ids::{PatientId, UserId};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::booking::{book, booking, path, post_booking};
+use crate::support::intakes::{begin, patients_example};
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::process::Process;
 use crate::support::site::Site;
@@ -22,18 +25,23 @@ use crate::support::wire::{Sent, Wire};
 use crate::support::{Client, Engine, app, clinic, id};
 
 /// Tables that grow with time, by the names that queries use for them.
-const GROWING: [&str; 15] = [
+const GROWING: [&str; 20] = [
     "appointments",
     "appointment_history",
     "audit_event_patients",
     "audit_events",
     "holds",
     "idempotency_keys",
+    "intake_flags",
+    "intake_versions",
     "intakes",
+    "lab_results",
     "last",
     "messages",
     "n",
+    "others",
     "patient_access",
+    "patient_name_prefixes",
     "patients",
     "sessions",
     "slots",
@@ -120,15 +128,27 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 }
 
 /// The maximum number of statements of each request, one of them for authentication.
-const LIMITS: [(&str, usize); 18] = [
-    // No authentication; the visit type's duration, the practitioners who offer it, one range of free slots, the location's time zone.
-    ("slot-search", 4),
+const LIMITS: [(&str, usize); 29] = [
+    // No authentication; the visit type with its practitioners and the time zones, one range of free slots.
+    ("slot-search", 2),
     ("appointment", 2),
     ("appointment-list", 2),
     ("appointment-calendar", 2),
     ("appointment-history", 2),
     ("patient-record", 2),
     ("patient-list", 2),
+    // Whether few patients have the first word.
+    ("patient-list-two-words", 3),
+    ("day-list", 2),
+    ("practitioner-agenda", 7),
+    ("appointment-changes", 2),
+    ("patient-changes", 2),
+    ("session-sign-in", 15),
+    ("draft-save", 18),
+    ("draft-submit", 12),
+    ("intake-read", 7),
+    ("intake-summary", 9),
+    ("patient-timeline", 8),
     // Access to the record is checked before a list that may be empty.
     ("patient-consents", 3),
     // Includes two lists of tables that do not grow.
@@ -174,6 +194,18 @@ async fn ask(server: &Process, site: &Site) {
     admin.get_with("/v1/visit-types", &id("visit-types")).await.expect(200);
     admin.get_with("/v1/me", &id("who-am-i")).await.expect(200);
 
+    let path = "/v1/patients?q=ann%20example";
+    admin.get_with(path, &id("patient-list-two-words")).await.expect(200);
+    let (now, day) = (Clock::System.now(), Clock::System.now().plus(SignedDuration::from_hours(24)));
+    let path = format!("/v1/appointments?location_id={}&from={now}&to={day}", clinic.location_id);
+    admin.get_with(&path, &id("day-list")).await.expect(200);
+    let path = format!("/v1/practitioners/{}/agenda", clinic.practitioner_id);
+    admin.get_with(&path, &id("practitioner-agenda")).await.expect(200);
+    for (list, name) in [("appointments", "appointment-changes"), ("patients", "patient-changes")] {
+        admin.get_with(&format!("/v1/{list}?updated_since={now}"), &id(name)).await.expect(200);
+    }
+    ask_about_history(server, site, &patient).await;
+
     let ann = own_account(server, site, &patient).await;
     let body = json!({"slot_id": slots[8]["id"], "visit_type_id": clinic.new_visit, "patient_id": patient});
     let headers = [("X-Request-Id", "booking-own"), ("Idempotency-Key", "own")];
@@ -182,6 +214,29 @@ async fn ask(server: &Process, site: &Site) {
     ann.get_with("/v1/appointments", &id("own-appointment-list")).await.expect(200);
     ann.get_with(&format!("/v1/patients/{patient}"), &id("own-record")).await.expect(200);
     ann.get_with(&format!("/v1/patients/{patient}/audit-events"), &id("own-access-log")).await.expect(200);
+}
+
+/// Sends the requests about a history of restless legs.
+async fn ask_about_history(server: &Process, site: &Site, patient: &str) {
+    let id = |name: &'static str| [("X-Request-Id", name)];
+    let (desk, doctor) = ("desk@clinic.example", "doctor@clinic.example");
+    site.account(desk, Role::FrontDesk);
+    site.account(doctor, Role::Practitioner);
+    let credentials = json!({"email": desk, "password": PASSWORD});
+    server.anon().post_with("/v1/sessions", credentials, &id("session-sign-in")).await.expect(201);
+    let desk = server.anon().sign_in(desk, PASSWORD).await;
+    let doctor = server.anon().sign_in(doctor, PASSWORD).await.with_reason("To measure requests");
+    let draft = begin(&desk, patient).await;
+    let path = draft.location();
+    let headers =
+        [("X-Request-Id", "draft-save"), ("Content-Type", "application/merge-patch+json"), ("If-Match", &draft.etag())];
+    desk.send(Method::PATCH, &path, &headers, Some(json!({"answers": patients_example()}))).await.expect(200);
+    desk.send(Method::POST, &format!("{path}/submit"), &id("draft-submit"), None).await.expect(200);
+    // The first reading also stores why the record was opened.
+    doctor.get(&path).await.expect(200);
+    doctor.get_with(&path, &id("intake-read")).await.expect(200);
+    doctor.get_with(&format!("{path}/summary"), &id("intake-summary")).await.expect(200);
+    doctor.get_with(&format!("/v1/patients/{patient}/rls-timeline"), &id("patient-timeline")).await.expect(200);
 }
 
 /// A signed-in account of a patient.

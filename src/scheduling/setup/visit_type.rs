@@ -42,13 +42,18 @@ impl VisitType {
 
     /// Returns the earliest start of a visit that a patient books now.
     pub fn earliest_for_patients(&self, now: Timestamp) -> Timestamp {
-        now.plus(SignedDuration::from_mins(self.booking_notice_minutes.into()))
+        earliest_for_patients(now, self.booking_notice_minutes)
     }
 
     /// Returns the time until which patients may cancel or move a visit online.
     pub fn cancel_until(&self, starts_at: Timestamp) -> Timestamp {
         starts_at.minus(SignedDuration::from_mins(self.cancel_notice_minutes.into()))
     }
+}
+
+/// Returns the earliest start of a visit that a patient books now, with this notice.
+pub fn earliest_for_patients(now: Timestamp, booking_notice_minutes: i32) -> Timestamp {
+    now.plus(SignedDuration::from_mins(booking_notice_minutes.into()))
 }
 
 /// Checks a number of minutes.

@@ -3,8 +3,6 @@
 //! Each query is one range of a partial index of the free slots. Which starts fit is decided in Rust ([`Finder`]), by the rule of booking
 //! and alike on both engines. Without a start that fits, each free slot of the period is read once.
 
-use std::collections::HashSet;
-
 use diesel::prelude::*;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -12,14 +10,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fitting::{Finder, FreeSlot};
+use super::offering::Offering;
 use super::slot::is_open;
 use crate::clock::Timestamp;
-use crate::db::schema::{locations, practitioner_visit_types, practitioners, slots};
+use crate::db::schema::slots;
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::http::paging::Cursor;
-use crate::ids::{LocationId, PractitionerId, SlotId, VisitTypeId};
-use crate::scheduling::setup::visit_type::VisitType;
+use crate::ids::{LocationId, PractitionerId, SlotId};
 
 /// The longest time span of a search.
 pub const WINDOW: SignedDuration = SignedDuration::from_hours(31 * 24);
@@ -50,13 +48,17 @@ pub struct SlotView {
     pub time_zone: String,
 }
 
+impl SlotView {
+    fn new(visit: &Offering, slot: FreeSlot) -> Self {
+        let FreeSlot { id, practitioner_id, location_id, starts_at, .. } = slot;
+        let time_zone = visit.zones.get(&location_id).cloned().unwrap_or_default();
+        Self { id, practitioner_id, location_id, starts_at, ends_at: starts_at.plus(visit.duration()), time_zone }
+    }
+}
+
 /// A checked search.
 #[derive(Debug, Clone)]
 pub struct SlotQuery {
-    /// The kind of visit.
-    pub visit_type_id: VisitTypeId,
-    /// The duration of the visit.
-    pub duration_minutes: i32,
     /// Only with this practitioner.
     pub practitioner_id: Option<PractitionerId>,
     /// Only at this location.
@@ -74,26 +76,12 @@ pub struct SlotQuery {
 impl SlotQuery {
     /// Searches from `from` on for as long as a search can. Leaves out starts in the past, and for patients those within the visit
     /// type's booking notice.
-    pub fn new(visit: &VisitType, from: Timestamp, now: Timestamp, by_staff: bool) -> Self {
+    pub fn new(visit: &Offering, from: Timestamp, now: Timestamp, by_staff: bool) -> Self {
         // A visit cannot start at the instant of the search itself.
         let first = now.plus(SignedDuration::from_micros(1));
         let first = if by_staff { first } else { first.max(visit.earliest_for_patients(now)) };
         let from = from.max(first);
-        Self {
-            visit_type_id: visit.id,
-            duration_minutes: visit.duration_minutes,
-            practitioner_id: None,
-            location_id: None,
-            from,
-            to: from.plus(WINDOW),
-            now,
-            after: None,
-        }
-    }
-
-    /// The duration of the visit.
-    pub fn duration(&self) -> SignedDuration {
-        SignedDuration::from_mins(self.duration_minutes.into())
+        Self { practitioner_id: None, location_id: None, from, to: from.plus(WINDOW), now, after: None }
     }
 }
 
@@ -106,8 +94,8 @@ enum Scope {
 }
 
 /// Finds the first `limit` slots in which the whole visit fits, earliest first.
-pub fn free(conn: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<SlotView>> {
-    let offering = offering(conn, query)?;
+pub fn free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -> Result<Vec<SlotView>> {
+    let offering = &visit.practitioners;
     if offering.is_empty() || query.practitioner_id.is_some_and(|id| !offering.contains(&id)) {
         return Ok(Vec::new());
     }
@@ -116,42 +104,28 @@ pub fn free(conn: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<SlotVi
         (None, Some(location)) => Scope::At(location),
         (None, None) => Scope::Everyone,
     };
-    let found = read(conn, query, &offering, scope, limit)?;
-    with_zones(conn, query, found)
-}
-
-/// The active practitioners who offer the visit type.
-fn offering(conn: &mut Conn, query: &SlotQuery) -> Result<HashSet<PractitionerId>> {
-    let ids: Vec<PractitionerId> = per_backend!(conn, conn => practitioner_visit_types::table
-        .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
-        .filter(practitioner_visit_types::visit_type_id.eq(query.visit_type_id))
-        .filter(practitioners::active.eq(true))
-        .select(practitioner_visit_types::practitioner_id)
-        .load(conn))?;
-    Ok(ids.into_iter().collect())
+    let found = read(conn, visit, query, scope, limit)?;
+    Ok(found.into_iter().map(|slot| SlotView::new(visit, slot)).collect())
 }
 
 /// Reads the range of one index. If most rows are of practitioners who do not offer the visit type, reads the range of each one who does
 /// instead, once it has read more rows than that way would.
-fn read(
-    conn: &mut Conn,
-    query: &SlotQuery,
-    offering: &HashSet<PractitionerId>,
-    scope: Scope,
-    limit: i64,
-) -> Result<Vec<FreeSlot>> {
+fn read(conn: &mut Conn, visit: &Offering, query: &SlotQuery, scope: Scope, limit: i64) -> Result<Vec<FreeSlot>> {
+    let offering = &visit.practitioners;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut finder = Finder::new(query.duration(), query.now);
+    let mut finder = Finder::new(visit.duration(), query.now);
     let (mut read, mut skipped) = (0_usize, 0_usize);
     let mut after = match query.after {
         Some(cursor) if cursor.at >= query.from => (cursor.at, cursor.id),
         _ => (query.from, Uuid::nil()),
     };
     let practitioners = if matches!(scope, Scope::With(_)) { 1 } else { offering.len() };
-    let mut size = first_chunk(practitioners, query.duration_minutes, limit);
+    let mut size = first_chunk(practitioners, visit.duration_minutes, limit);
     let one_by_one = offering.len().saturating_mul(usize::try_from(size).unwrap_or(usize::MAX));
+    // A visit that starts before the end of the search may end after it.
+    let to = query.to.plus(visit.duration());
     loop {
-        let rows = chunk(conn, query, scope, after, size)?;
+        let rows = chunk(conn, to, scope, after, size)?;
         let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < size;
         read += rows.len();
         let Some(last) = rows.last() else { break };
@@ -169,22 +143,17 @@ fn read(
             break;
         }
         if !matches!(scope, Scope::With(_)) && skipped > read / 2 && read > one_by_one {
-            return read_one_by_one(conn, query, offering, limit);
+            return read_one_by_one(conn, visit, query, limit);
         }
         size = (size * 2).min(MAX_CHUNK);
     }
     Ok(finder.finish().take(wanted).collect())
 }
 
-fn read_one_by_one(
-    conn: &mut Conn,
-    query: &SlotQuery,
-    offering: &HashSet<PractitionerId>,
-    limit: i64,
-) -> Result<Vec<FreeSlot>> {
+fn read_one_by_one(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -> Result<Vec<FreeSlot>> {
     let mut found = Vec::new();
-    for practitioner in offering {
-        found.extend(read(conn, query, offering, Scope::With(*practitioner), limit)?);
+    for practitioner in &visit.practitioners {
+        found.extend(read(conn, visit, query, Scope::With(*practitioner), limit)?);
     }
     found.sort_by_key(|slot| (slot.starts_at, slot.id));
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -193,7 +162,7 @@ fn read_one_by_one(
 
 /// How many rows the result of `limit` starts usually takes with this number of practitioners: the starts, a quarter more for slots before a
 /// break, in which no visit can start, and what of the last visits lies after their starts.
-pub fn first_chunk(practitioners: usize, duration_minutes: i32, limit: i64) -> i64 {
+fn first_chunk(practitioners: usize, duration_minutes: i32, limit: i64) -> i64 {
     let practitioners = i64::try_from(practitioners).unwrap_or(MAX_CHUNK);
     let slots_after_start = (i64::from(duration_minutes) - 1) / USUAL_SLOT_MINUTES;
     practitioners.saturating_mul(slots_after_start).saturating_add(limit + limit / 4).min(MAX_CHUNK)
@@ -202,13 +171,11 @@ pub fn first_chunk(practitioners: usize, duration_minutes: i32, limit: i64) -> i
 /// The next free slots after a start and an id. The text of the query does not depend on the values, so it stays prepared.
 fn chunk(
     conn: &mut Conn,
-    query: &SlotQuery,
+    to: Timestamp,
     scope: Scope,
     (at, id): (Timestamp, Uuid),
     size: i64,
 ) -> Result<Vec<FreeSlot>> {
-    // A visit that starts before `to` may end after it.
-    let to = query.to.plus(query.duration());
     per_backend!(conn, conn => {
         let range = slots::table
             .select(FreeSlot::as_select())
@@ -224,31 +191,4 @@ fn chunk(
             Scope::With(practitioner) => range.filter(slots::practitioner_id.eq(practitioner)).load(conn)?,
         })
     })
-}
-
-/// Adds the time zones of the locations, which are few.
-fn with_zones(conn: &mut Conn, query: &SlotQuery, found: Vec<FreeSlot>) -> Result<Vec<SlotView>> {
-    let mut zones: Vec<(LocationId, String)> = Vec::new();
-    let mut views = Vec::with_capacity(found.len());
-    for slot in found {
-        let known = zones.iter().find(|(location, _)| *location == slot.location_id).map(|(_, zone)| zone.clone());
-        let zone = if let Some(zone) = known {
-            zone
-        } else {
-            let zone: String = per_backend!(conn, conn => {
-                locations::table.find(slot.location_id).select(locations::time_zone).first(conn)
-            })?;
-            zones.push((slot.location_id, zone.clone()));
-            zone
-        };
-        views.push(SlotView {
-            id: slot.id,
-            practitioner_id: slot.practitioner_id,
-            location_id: slot.location_id,
-            starts_at: slot.starts_at,
-            ends_at: slot.starts_at.plus(query.duration()),
-            time_zone: zone,
-        });
-    }
-    Ok(views)
 }

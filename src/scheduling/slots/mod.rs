@@ -6,6 +6,7 @@ pub mod fitting;
 pub mod free;
 pub mod holds;
 pub mod locking;
+pub mod offering;
 pub mod offers;
 pub mod releasing;
 pub mod search;

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::free::{SlotQuery, SlotView, WINDOW, free};
 use super::locking;
+use super::offering::Offering;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context};
@@ -14,7 +15,6 @@ use crate::error::{Check, Conflict, Error, Result};
 use crate::http::paging::PageParams;
 use crate::http::{Params, response};
 use crate::ids::{LocationId, PractitionerId, SlotId, VisitTypeId};
-use crate::scheduling::setup::visit_type;
 
 /// The number of slots in `next_free` of a problem.
 const ALTERNATIVES: i64 = 5;
@@ -35,14 +35,14 @@ pub struct SlotPage {
 }
 
 /// Finds the slots to offer in place of one that is taken: those of the same practitioner first, then those of others.
-fn next_free(conn: &mut Conn, query: &SlotQuery, limit: i64) -> Result<Vec<SlotView>> {
-    let mut slots = free(conn, query, limit)?;
+fn next_free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -> Result<Vec<SlotView>> {
+    let mut slots = free(conn, visit, query, limit)?;
     let missing = limit - i64::try_from(slots.len()).unwrap_or(limit);
     if let Some(first_choice) = query.practitioner_id
         && missing > 0
     {
         let with_others = SlotQuery { practitioner_id: None, ..query.clone() };
-        let others = free(conn, &with_others, limit)?;
+        let others = free(conn, visit, &with_others, limit)?;
         let others = others.into_iter().filter(|slot| slot.practitioner_id != first_choice);
         slots.extend(others.take(usize::try_from(missing).unwrap_or(0)));
     }
@@ -56,11 +56,11 @@ pub async fn with_next_free(context: &Context, error: Error, slot: SlotId, visit
     let Error::Conflict(mut conflict) = error else { return error };
     if matches!(conflict.code, Conflict::SLOT_TAKEN | Conflict::HOLD_LAPSED) {
         let slots = context.read(move |tx| {
-            let (wanted, visit) = (locking::find(tx.conn, slot)?, visit_type::find(tx.conn, visit)?);
+            let (wanted, visit) = (locking::find(tx.conn, slot)?, Offering::find(tx.conn, visit)?);
             let from = wanted.as_ref().map_or(tx.now, |slot| slot.starts_at);
             let query = SlotQuery::new(&visit, from, tx.now, tx.actor.role.is_staff());
             let practitioner_id = wanted.map(|slot| slot.practitioner_id);
-            next_free(tx.conn, &SlotQuery { practitioner_id, ..query }, ALTERNATIVES)
+            next_free(tx.conn, &visit, &SlotQuery { practitioner_id, ..query }, ALTERNATIVES)
         });
         // If the search fails, the conflict is returned without slots.
         conflict.members.insert("next_free".into(), serde_json::json!(slots.await.unwrap_or_default()));
@@ -110,7 +110,7 @@ pub async fn list(
     params.check(context.env.now())?;
     context
         .read(move |tx| {
-            let visit = visit_type::find(tx.conn, params.visit_type_id).map_err(|error| match error {
+            let visit = Offering::find(tx.conn, params.visit_type_id).map_err(|error| match error {
                 Error::NotFound => Error::invalid("?visit_type_id", "unknown_reference", "there is no such visit type"),
                 other => other,
             })?;
@@ -126,7 +126,7 @@ pub async fn list(
                 ..SlotQuery::new(&visit, from, tx.now, by_staff)
             };
             let (items, next_cursor) =
-                page.cut(free(tx.conn, &query, page.rows())?, |slot| (slot.starts_at, slot.id.0));
+                page.cut(free(tx.conn, &visit, &query, page.rows())?, |slot| (slot.starts_at, slot.id.0));
             Ok(SlotPage { items, next_cursor })
         })
         .await
