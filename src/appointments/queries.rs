@@ -24,7 +24,7 @@ use crate::intake::model::IntakeStatus;
 use crate::intake::store::{Newest, with_newest_intake};
 use crate::patients::access::{self, Access};
 use crate::patients::model::Patient;
-use crate::patients::names;
+use crate::patients::records::by_name;
 use crate::scheduling::hours::plan::AttentionReason;
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::practitioner::Practitioner;
@@ -265,7 +265,7 @@ pub fn page(
         };
     }
     for word in &filter.words {
-        query = query.filter(appointments::patient_id.eq_any(names::patients_named(word.clone())));
+        query = query.filter(appointments::patient_id.eq_any(by_name::patients_named(word.clone())));
     }
     if let Some(token) = &filter.identifier {
         query = identified!(query, appointments::id, appointment_identifiers, appointment_id, token);

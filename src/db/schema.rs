@@ -151,9 +151,10 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
-    patient_name_words (patient_id, word) {
+    patient_name_prefixes (prefix, created_at, patient_id) {
+        prefix -> Text,
+        created_at -> types::Instant,
         patient_id -> types::Uid,
-        word -> Text,
     }
 }
 
@@ -799,7 +800,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     one_time_tokens,
     counters,
     patients,
-    patient_name_words,
+    patient_name_prefixes,
     patient_access,
     access_links,
     access_givers,

@@ -1,11 +1,12 @@
 //! Patients: registration, records, search, merge patches, consents.
 
+use diesel::connection::SimpleConnection;
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::people::patient_json;
-use crate::support::{App, Client, both};
+use crate::support::{App, Client, Engine, both};
 
 fn registration(email: &str) -> Value {
     json!({
@@ -300,6 +301,51 @@ both! {
             next = format!("&cursor={cursor}");
         }
         assert_eq!(seen, made);
+    }
+
+    async fn pages_of_several_words_keep_the_order_when_all_words_are_frequent_and_when_one_is_rare(app: App) {
+        let desk = app.desk().await;
+        let mut made = Vec::new();
+        for number in 0..7 {
+            let family_name = if number % 3 == 0 { "Rare-Example" } else { "Example" };
+            made.push(record(&desk, json!({"given_name": "Ann Marie", "family_name": family_name})).await);
+        }
+        made.reverse();
+        // Older patients, so many with either of two words that neither is rare.
+        let mut conn = app.site.connect();
+        let (at, middle, id) = if app.engine == Engine::Sqlite {
+            ("i", "300", "randomblob(16)")
+        } else {
+            ("to_timestamp(i)", "to_timestamp(300)", "gen_random_uuid()")
+        };
+        let numbers = if app.engine == Engine::Sqlite {
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) SELECT i FROM n"
+        } else {
+            "SELECT generate_series(1, 600) AS i"
+        };
+        conn.batch_execute(&format!(
+            "CREATE TEMP TABLE crowd AS SELECT {id} AS id, {at} AS at FROM ({numbers}) AS n;
+             INSERT INTO patients (id, mrn, family_name, date_of_birth, administrative_sex, email_confirmed, preferred_language,
+                 interpreter_needed, details, identifiers, version, created_at, updated_at)
+             SELECT crowd.id, 'M-' || CAST(at AS text), family_name, date_of_birth, administrative_sex, email_confirmed, preferred_language,
+                 interpreter_needed, details, identifiers, version, at, at FROM crowd, patients WHERE patients.mrn = 'LW-001001';
+             INSERT INTO patient_name_prefixes SELECT CASE WHEN at > {middle} THEN 'ann' ELSE 'exa' END, at, id FROM crowd;"
+        )).expect("a crowd");
+        for (q, expected) in [
+            ("exa%20ann", made.clone()),
+            ("ann%20exa%20marie", made.clone()),
+            ("exa%20ann%20rar", made.iter().step_by(3).cloned().collect()),
+            ("ann%20exa%20rare%20nobody", vec![]),
+        ] {
+            let (mut seen, mut next) = (Vec::new(), String::new());
+            loop {
+                let page = desk.get(&format!("/v1/patients?q={q}&limit=2{next}")).await;
+                seen.extend(page.items().iter().map(|item| item["id"].as_str().expect("an id").to_owned()));
+                let Some(cursor) = page.body["next_cursor"].as_str() else { break };
+                next = format!("&cursor={cursor}");
+            }
+            assert_eq!(seen, expected, "{q}");
+        }
     }
 
     async fn a_change_requires_the_current_version(app: App) {

@@ -42,7 +42,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         &[
             "counters",
             "patients",
-            "patient_name_words",
+            "patient_name_prefixes",
             "patient_access",
             "access_links",
             "access_givers",

@@ -1,5 +1,6 @@
 //! Patients' records: their fields and the rules for them, creating, searching, reading and changing.
 
+pub mod by_name;
 pub mod creating;
 mod declare;
 pub mod demographics;

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::by_name;
 use super::model::Record;
 use super::model::{self, Patient, PatientView};
 use super::mrn;
@@ -133,11 +134,29 @@ pub struct Search {
     pub updated_since: Option<Timestamp>,
 }
 
+impl Search {
+    /// Whether nothing but names narrows the search, and the newest records come first.
+    fn has_only_words(&self) -> bool {
+        let Self { words, date_of_birth, phone, mrn, identifier, updated_since } = self;
+        let has_others = date_of_birth.is_some() || phone.is_some() || mrn.is_some() || identifier.is_some();
+        !words.is_empty() && !has_others && updated_since.is_none()
+    }
+}
+
 /// Loads the patients that match, newest record first; with `updated_since` sorted by the last change, oldest first.
 pub fn find(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limit) -> Result<Vec<Record>> {
+    if search.has_only_words() {
+        return by_name::find(conn, &search.words, after, limit.query());
+    }
     let mut query = patients::table.select(record_columns!()).into_boxed();
-    for word in &search.words {
-        query = query.filter(patients::id.eq_any(names::patients_named(word.clone())));
+    if search.updated_since.is_some() {
+        for word in &search.words {
+            query = query.filter(patients::id.eq_any(by_name::patients_named(word.clone())));
+        }
+    } else {
+        for word in &search.words {
+            query = query.filter(patients::id.nullable().eq(by_name::same_patient_named(word.clone()).single_value()));
+        }
     }
     if let Some(day) = search.date_of_birth {
         query = query.filter(patients::date_of_birth.eq(day));
@@ -167,8 +186,9 @@ pub fn find(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limi
         return Ok(query.order((patients::updated_at, patients::id)).limit(limit.query()).load(conn)?);
     }
     if let Some(Cursor { at, id }) = after {
-        let (at, id) = (at, PatientId(id));
-        query = query.filter(patients::created_at.lt(at).or(patients::created_at.eq(at).and(patients::id.lt(id))));
+        // The first part alone is what an index can begin at.
+        let behind = patients::created_at.lt(at).or(patients::id.lt(PatientId(id)));
+        query = query.filter(patients::created_at.le(at)).filter(behind);
     }
     Ok(query.order((patients::created_at.desc(), patients::id.desc())).limit(limit.query()).load(conn)?)
 }

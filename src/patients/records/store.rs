@@ -8,7 +8,7 @@ use super::mrn;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
-use crate::db::schema::{counters, patient_access, patient_name_words, patients, users};
+use crate::db::schema::{counters, patient_access, patient_name_prefixes, patients, users};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ pub fn insert(tx: &mut Tx<impl Principal>, profile: &Profile) -> Result<Patient>
     let key = RowKey { id, mrn, details, version: 1, created_at: tx.now, updated_at: tx.now };
     let patient = Patient::with_profile(profile, key);
     diesel::insert_into(patients::table).values(&patient).execute(tx.conn)?;
-    insert_words(tx.conn, &patient)?;
+    insert_prefixes(tx.conn, &patient)?;
     if !patient.identifiers.0.is_empty() {
         identifiers::set_for_patient(tx.conn, id, &patient.identifiers)?;
     }
@@ -59,8 +59,9 @@ pub fn update(tx: &mut Tx, was: &Patient, profile: &Profile) -> Result<Patient> 
     if diesel::update(unchanged).set(&patient).execute(tx.conn)? != 1 {
         return Err(Error::Stale);
     }
-    diesel::delete(patient_name_words::table.filter(patient_name_words::patient_id.eq(was.id))).execute(tx.conn)?;
-    insert_words(tx.conn, &patient)?;
+    let earlier = patient_name_prefixes::table.filter(patient_name_prefixes::patient_id.eq(was.id));
+    diesel::delete(earlier).execute(tx.conn)?;
+    insert_prefixes(tx.conn, &patient)?;
     if patient.identifiers != was.identifiers {
         identifiers::set_for_patient(tx.conn, was.id, &patient.identifiers)?;
     }
@@ -88,12 +89,19 @@ fn details_place(id: PatientId) -> Place {
     Place::new("patients", "details", id.0)
 }
 
-fn insert_words(conn: &mut Conn, patient: &Patient) -> Result<()> {
-    let rows: Vec<_> = names::words(patient.names())
+/// Stores the beginnings of a patient's names.
+fn insert_prefixes(conn: &mut Conn, patient: &Patient) -> Result<()> {
+    let rows: Vec<_> = names::prefixes(patient.names())
         .into_iter()
-        .map(|word| (patient_name_words::patient_id.eq(patient.id), patient_name_words::word.eq(word)))
+        .map(|prefix| {
+            (
+                patient_name_prefixes::prefix.eq(prefix),
+                patient_name_prefixes::created_at.eq(patient.created_at),
+                patient_name_prefixes::patient_id.eq(patient.id),
+            )
+        })
         .collect();
-    per_backend!(conn, conn => diesel::insert_into(patient_name_words::table).values(rows).execute(conn))?;
+    per_backend!(conn, conn => diesel::insert_into(patient_name_prefixes::table).values(rows).execute(conn))?;
     Ok(())
 }
 

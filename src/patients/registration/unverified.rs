@@ -24,8 +24,15 @@ pub const KEEPERS: &[&str] = &[
     "record_openings",
 ];
 /// The tables that a registration itself writes. Their rows are deleted with the record.
-pub const OWN: &[&str] =
-    &["access_givers", "access_links", "consents", "messages", "patient_access", "patient_name_words", "record_guards"];
+pub const OWN: &[&str] = &[
+    "access_givers",
+    "access_links",
+    "consents",
+    "messages",
+    "patient_access",
+    "patient_name_prefixes",
+    "record_guards",
+];
 
 /// Deletes what an account that was never verified has created: its access, and the records that were not used since. A record that
 /// staff have changed or used stays, without any account.
