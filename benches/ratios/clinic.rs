@@ -6,9 +6,10 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use jiff::ToSpan;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use legwork::clock::Clock;
 use legwork::demo;
 use serde_json::{Value, json};
 
@@ -100,7 +101,7 @@ pub fn booking(body: String, token: &str, key: &str) -> Option<Prepared> {
 
 /// Midnight UTC of the first Monday from the day after tomorrow on.
 fn next_monday() -> Outcome<String> {
-    let mut day = Timestamp::now().to_zoned(TimeZone::UTC).date().checked_add(2.days())?;
+    let mut day = Clock::System.now().jiff().to_zoned(TimeZone::UTC).date().checked_add(2.days())?;
     while day.weekday() != Weekday::Monday {
         day = day.tomorrow()?;
     }

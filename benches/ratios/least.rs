@@ -245,33 +245,6 @@ impl Least {
         self.entropy.uuid(self.clock.now())
     }
 
-    /// The first free slots from a time on, as the server shows them.
-    fn find(&self, conn: &Connection, search: &Search) -> rusqlite::Result<SlotPage> {
-        let mut statement = conn.prepare_cached(RANGE)?;
-        let from = search.from.as_micros();
-        let mut rows = statement.query((from, search.limit + 1))?;
-        let mut items = Vec::new();
-        while let Some(row) = rows.next()? {
-            let starts_at = row.get(3)?;
-            let starts_at =
-                Timestamp::from_micros(starts_at).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, starts_at))?;
-            items.push(SlotView {
-                id: SlotId(Uuid::from_bytes(row.get(0)?)),
-                practitioner_id: PractitionerId(Uuid::from_bytes(row.get(1)?)),
-                location_id: LocationId(Uuid::from_bytes(row.get(2)?)),
-                starts_at,
-                ends_at: starts_at.plus(SignedDuration::from_mins(search.minutes)),
-                time_zone: "America/New_York".to_owned(),
-            });
-        }
-        let limit = usize::try_from(search.limit).unwrap_or_default();
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let last = items.last().filter(|_| more);
-        let next_cursor = last.map(|slot| Cursor { at: slot.starts_at, id: slot.id.0 }.write("slots"));
-        Ok(SlotPage { items, next_cursor })
-    }
-
     /// Books a slot in its own transaction. Returns the appointment's id.
     fn book(&self, booking: &Booking, key: String) -> rusqlite::Result<Uuid> {
         let id = self.new_id();
@@ -290,6 +263,33 @@ impl Least {
         }
         done.map(|()| id)
     }
+}
+
+/// The first free slots from a time on, as the server shows them.
+fn find(conn: &Connection, search: &Search) -> rusqlite::Result<SlotPage> {
+    let mut statement = conn.prepare_cached(RANGE)?;
+    let from = search.from.as_micros();
+    let mut rows = statement.query((from, search.limit + 1))?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let starts_at = row.get(3)?;
+        let starts_at =
+            Timestamp::from_micros(starts_at).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, starts_at))?;
+        items.push(SlotView {
+            id: SlotId(Uuid::from_bytes(row.get(0)?)),
+            practitioner_id: PractitionerId(Uuid::from_bytes(row.get(1)?)),
+            location_id: LocationId(Uuid::from_bytes(row.get(2)?)),
+            starts_at,
+            ends_at: starts_at.plus(SignedDuration::from_mins(search.minutes)),
+            time_zone: "America/New_York".to_owned(),
+        });
+    }
+    let limit = usize::try_from(search.limit).unwrap_or_default();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let last = items.last().filter(|_| more);
+    let next_cursor = last.map(|slot| Cursor { at: slot.starts_at, id: slot.id.0 }.write("slots"));
+    Ok(SlotPage { items, next_cursor })
 }
 
 fn blob(id: Uuid) -> Value {
@@ -322,7 +322,7 @@ async fn list_slots(query: web::Query<Search>, least: web::Data<Least>) -> actix
         let rest = || program.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let resting = rest().pop();
         let conn = resting.map_or_else(|| connect(&program.database, false), Ok).map_err(|error| error.to_string())?;
-        let page = program.find(&conn, &query).map_err(|error| error.to_string());
+        let page = find(&conn, &query).map_err(|error| error.to_string());
         rest().push(conn);
         page
     });

@@ -55,7 +55,7 @@ async fn in_databases(scale: &Scale, url: &str) -> Outcome<()> {
     let (doctors, patients, slots) = (scale.practitioners, scale.patients, clinic.slots.len());
     println!("\nPostgreSQL: {doctors} practitioners, {patients} patients, {slots} free slots");
     let beside = Pgbench { folder, seconds: scale.part.as_secs().max(1).to_string(), engine: Engine::of(url)? };
-    beside.run(&of(BESIDE)?, &["-i", "-q", "-s", SCALE])?;
+    pgbench(&of(BESIDE)?, &["-i", "-q", "-s", SCALE])?;
     psql(&of(CLINIC)?, "VACUUM ANALYZE")?;
     let server = clinic.server(folder, &[]).await?;
 
@@ -149,7 +149,7 @@ impl Pgbench<'_> {
         let clients = clients.to_string();
         let how = ["-M", "prepared", "-c", &clients, "-j", "1", "-T", &self.seconds];
         let before = self.engine.cpu()?;
-        let output = self.run(url, &[&how, what].concat())?;
+        let output = pgbench(url, &[&how, what].concat())?;
         let cpu = self.engine.cpu()? - before;
         let figure = |name: &str| -> Outcome<f64> {
             let line = output
@@ -165,14 +165,15 @@ impl Pgbench<'_> {
         let average = figure("latency average")?;
         Ok(Measured { count: requests, rate, cost: cpu * 1e6 / count.max(1.0), within: [average, f64::NAN] })
     }
+}
 
-    fn run(&self, url: &str, arguments: &[&str]) -> Outcome<String> {
-        let output = Command::new("pgbench").args(arguments).arg(url).output()?;
-        if output.status.success() {
-            Ok(String::from_utf8(output.stdout)?)
-        } else {
-            Err(format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)).into())
-        }
+/// Runs pgbench and returns its output.
+fn pgbench(url: &str, arguments: &[&str]) -> Outcome<String> {
+    let output = Command::new("pgbench").args(arguments).arg(url).output()?;
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout)?)
+    } else {
+        Err(format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)).into())
     }
 }
 
