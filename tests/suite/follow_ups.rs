@@ -1,10 +1,13 @@
 //! The follow-up: a short form after a visit, which shares everything with the history but its questions.
 
+use diesel::prelude::*;
 use jiff::SignedDuration;
+use legwork::db::schema::{appointments, locations};
+use legwork::ids::LocationId;
 use serde_json::{Value, json};
 
 use crate::support::booking::book_nth;
-use crate::support::clinic::Clinic;
+use crate::support::clinic::{Clinic, location};
 use crate::support::families::{access, rosa};
 use crate::support::intakes::{ON_CALL, june, patients_example, submitted};
 use crate::support::people::patient_json;
@@ -142,6 +145,14 @@ async fn ask(app: &App, days: i64) -> usize {
     legwork::intake::follow_up::asking::run(&app.env).await.expect("asked")
 }
 
+async fn set_time_zone(app: &App, location: LocationId, zone: &'static str) {
+    app.db(move |conn| {
+        diesel::update(locations::table.find(location)).set(locations::time_zone.eq(zone)).execute(conn)?;
+        Ok(())
+    })
+    .await;
+}
+
 async fn follow_ups(client: &Client, patient: &str) -> Vec<Value> {
     client.get(&format!("/v1/patients/{patient}/follow-ups")).await.items()
 }
@@ -268,6 +279,31 @@ both! {
         ask(&app, 0).await;
         let asks = app.mails_to(&ann.email).await.into_iter().filter(|mail| mail.subject.starts_with("A short form"));
         assert_eq!(asks.count(), 1);
+    }
+
+    async fn a_follow_up_that_cannot_be_asked_does_not_keep_the_others_from_it(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bea, desk) = (app.patient("ann").await, app.patient("bea").await, app.desk().await);
+        // Ann's visit is at a place whose time zone is unknown, so that her day cannot be found.
+        book_nth(&desk, &clinic.check, 0, &ann.patient_id).await;
+        let broken = location(&app.admin().await, "Side Street", "America/New_York").await;
+        let broken = LocationId(broken.parse().expect("an id"));
+        for (patient, due) in [(&ann, "2026-03-03"), (&bea, "2026-03-04")] {
+            let path = format!("/v1/patients/{}/follow-ups", patient.patient_id);
+            desk.post(&path, json!({"reason": "other", "due_on": due})).await.expect(201);
+        }
+        app.db(move |conn| {
+            diesel::update(appointments::table).set(appointments::location_id.eq(broken)).execute(conn)?;
+            Ok(())
+        })
+        .await;
+        set_time_zone(&app, broken, "Nowhere/Land").await;
+        assert_eq!(ask(&app, 3).await, 1, "Bea, whose follow-up is due after Ann's");
+        assert_eq!(follow_ups(&desk, &bea.patient_id).await[0]["status"], "asked");
+        assert_eq!(follow_ups(&desk, &ann.patient_id).await[0]["status"], "scheduled");
+        // Once the reason is gone, the next run asks.
+        set_time_zone(&app, broken, "America/New_York").await;
+        assert_eq!(ask(&app, 0).await, 1);
     }
 
     async fn a_patient_without_an_address_is_called_and_answers_at_the_desk(app: App) {

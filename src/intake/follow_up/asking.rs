@@ -17,7 +17,7 @@ use crate::db::Conn;
 use crate::db::schema::follow_ups;
 use crate::db::types::Date;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::FollowUpId;
 use crate::intake::place_of_care::PlaceOfCare;
 use crate::intake::reading_context::ReadingContext;
@@ -41,15 +41,36 @@ pub async fn run(env: &Env) -> Result<usize> {
     let due = env.db.read(move |conn| due(conn, Date(latest))).await?;
     let mut asked = 0;
     for id in due {
-        let env_of_task = env.clone();
-        asked += usize::from(env.db.write(move |conn| ask(conn, &env_of_task, id)).await?);
+        asked += usize::from(step(env, id, ask).await?.unwrap_or(false));
     }
     let late = env.db.read(move |conn| late(conn, now)).await?;
     for id in late {
-        let env_of_task = env.clone();
-        env.db.write(move |conn| end(conn, &env_of_task, id)).await?;
+        step(env, id, end).await?;
     }
     Ok(asked)
+}
+
+/// Runs a step on one follow-up. A step that fails for this patient alone is logged and leaves the follow-up for the next run, so that
+/// the others are still asked. Returns none for it.
+///
+/// # Errors
+/// Those that every other follow-up would meet too, such as an unavailable database.
+async fn step<T: Send + 'static>(
+    env: &Env,
+    id: FollowUpId,
+    work: impl Fn(&mut Conn, &Env, FollowUpId) -> Result<T> + Send + 'static,
+) -> Result<Option<T>> {
+    let env_of_task = env.clone();
+    match env.db.write(move |conn| work(conn, &env_of_task, id)).await {
+        Ok(done) => Ok(Some(done)),
+        Err(error @ (Error::Unavailable { .. } | Error::Busy { .. } | Error::StorageFull | Error::Damaged)) => {
+            Err(error)
+        }
+        Err(error) => {
+            tracing::warn!(follow_up = %id.0, %error, "a follow-up could not be asked or ended; retrying");
+            Ok(None)
+        }
+    }
 }
 
 fn due(conn: &mut Conn, latest: Date) -> Result<Vec<FollowUpId>> {
