@@ -1,6 +1,7 @@
 //! Computes a patient's course from the submitted intakes and the laboratory results in between: severity, iron, medicines.
 
 use jiff::civil::Date;
+use rls::FormName;
 use rls::answers::{
     Answers, Comparator, Lab, LabSource, LabTest, LabUnit, Medication, MedicationStatus, MedicineClass,
     TreatmentResponse, YesNo,
@@ -24,7 +25,7 @@ use crate::intake::labs::LabResult;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = RlsTimeline, example = json!({
     "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
-    "severity": [{"on": "2026-06-03", "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "irls_total": 26, "irls_band": "severe", "severity_0_10": null}],
+    "severity": [{"on": "2026-06-03", "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "form": "rls-history", "irls_total": 26, "irls_band": "severe", "severity_0_10": null}],
     "iron": [{"test": "ferritin", "value": 42.0, "comparator": null, "unit": "ng/mL", "collected_on": "2026-05-12", "source": "lab_report", "computed": false, "intake_id": "0199d0c2-1f00-7aaa-8000-000000000009", "lab_result_id": null}],
     "thresholds": [{"test": "ferritin", "value": 75.0, "unit": "ng/mL"}],
     "medications": [{"name": "pramipexole", "class": "dopaminergic", "started_on": "2021-02", "stopped_on": null, "status": "current", "for_rls": "yes", "role": "treatment",
@@ -84,6 +85,9 @@ pub struct SeverityPoint {
     pub on: Date,
     /// The intake.
     pub intake_id: IntakeId,
+    /// The form of the intake. The picture marks the points of follow-ups.
+    #[schema(examples("rls-history"))]
+    pub form: String,
     /// The total of the rating scale, 0 to 40. Null unless all ten items are answered.
     #[schema(minimum = 0, maximum = 40)]
     pub irls_total: Option<i64>,
@@ -176,6 +180,7 @@ pub struct MedicationReport {
 /// The part of an intake that the timeline shows.
 pub struct TimelineIntake {
     pub id: IntakeId,
+    pub form: FormName,
     /// When its answers were given.
     pub at: Timestamp,
     /// The day of the answers.
@@ -212,7 +217,7 @@ pub fn course(
         patient_id,
         severity,
         iron,
-        thresholds: thresholds(intakes.last(), facts),
+        thresholds: thresholds(intakes.iter().rfind(|intake| intake.form == FormName::History), facts),
         medications,
         follow_ups: Vec::new(),
     }
@@ -224,6 +229,7 @@ fn severity(intake: &TimelineIntake) -> Option<SeverityPoint> {
     (total.is_some() || own.is_some()).then(|| SeverityPoint {
         on: intake.answers.irls.irls_assessed_on.unwrap_or(intake.on),
         intake_id: intake.id,
+        form: intake.form.as_str().to_owned(),
         irls_total: total,
         irls_band: irls_band(total, &intake.facts),
         severity_0_10: own,
@@ -345,7 +351,7 @@ fn role(medication: &Medication, for_rls: Option<YesNo>) -> MedicationRole {
     }
 }
 
-/// Returns the thresholds for the newest answers.
+/// Returns the thresholds for the newest history. A follow-up does not ask what they depend on.
 fn thresholds(newest: Option<&TimelineIntake>, facts: &rls::Context) -> Vec<TimelineThreshold> {
     let blank = Answers::default();
     let answers = newest.map_or(&blank, |intake| &intake.answers);
@@ -365,6 +371,7 @@ mod tests {
     fn intake(number: u128, on: Date, answers: Value) -> TimelineIntake {
         TimelineIntake {
             id: IntakeId(uuid::Uuid::from_u128(number)),
+            form: FormName::History,
             at: format!("{on}T12:00:00Z").parse().expect("an instant"),
             on,
             answers: serde_json::from_value(answers).expect("answers"),

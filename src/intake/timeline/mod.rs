@@ -64,12 +64,14 @@ fn intakes(tx: &mut Tx, patient: &Patient, reading: &ReadingContext) -> Result<V
     let mut intakes = Vec::new();
     let mut submitted = Vec::new();
     for form in FormName::ALL {
-        submitted.extend(store::submitted(tx.conn, patient.id, form.as_str())?);
+        let of_form = store::submitted(tx.conn, patient.id, form.as_str())?;
+        submitted.extend(of_form.into_iter().map(|intake| (form, intake)));
     }
-    for intake in submitted {
+    for (form, intake) in submitted {
         let at = intake.submitted_at.unwrap_or(intake.authored_at);
         intakes.push(TimelineIntake {
             id: intake.id,
+            form,
             at,
             on: reading.place.day(at)?,
             answers: from_value(&Value::Object(intake.open_answers(tx.env)?))?,
@@ -83,8 +85,8 @@ fn intakes(tx: &mut Tx, patient: &Patient, reading: &ReadingContext) -> Result<V
 ///
 /// Returns severity, iron values and medicines over all submitted intakes and the laboratory results in between, and the
 /// answers of the follow-ups. With
-/// `Accept: image/svg+xml` it returns a picture: severity with its bands; ferritin, TSAT and hemoglobin with the thresholds that apply;
-/// infusions as markers; treatments and medicines that can aggravate as bars.
+/// `Accept: image/svg+xml` it returns a picture: severity with its bands; what the follow-ups say; ferritin, TSAT and hemoglobin with the
+/// thresholds that apply; infusions as markers; treatments and medicines that can aggravate as bars.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "get_rls_timeline",

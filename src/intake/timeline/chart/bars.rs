@@ -1,5 +1,6 @@
 //! Medicines over the years: infusions as markers, treatments and aggravating medicines as bars, each with its label inside the panel.
 
+use rls::form_dsl::PartialDate;
 use text::Language;
 
 use super::axis::{Axis, month};
@@ -85,7 +86,7 @@ impl Group<'_> {
     }
 
     fn draw_bar(&self, svg: &mut Svg, language: Language, axis: &Axis, bar: &Bar, y: f64) {
-        let left = bar.from.map_or(LEFT, |from| axis.x(from));
+        let left = bar.first().map_or(LEFT, |from| axis.x(from));
         let right = bar.until.map_or(RIGHT, |until| axis.x(until)).max(left + 2.0);
         let is_known = bar.from.is_some() && (bar.until.is_some() || bar.current);
         let colour = if bar.current { self.colour } else { GREY };
@@ -93,18 +94,26 @@ impl Group<'_> {
         let style = format!("fill=\"{colour}\" fill-opacity=\"{opacity}\" stroke=\"{colour}\" stroke-opacity=\"0.6\"");
         svg.rectangle(left, y - 8.0, right - left, 16.0, &style);
         // A bar that is cut at the edge says when it began.
-        let since = bar.from.filter(|from| *from < axis.first()).map(|from| match language {
-            Language::English => format!(", since {}", month(from, language)),
-            Language::Spanish => format!(", desde {}", month(from, language)),
+        let since = bar.from.filter(|from| from.first() < axis.first()).map(|from| match language {
+            Language::English => format!(", since {}", start(from, language)),
+            Language::Spanish => format!(", desde {}", start(from, language)),
         });
         draw_label(svg, (left, right), y, &format!("{}{}", bar.label, since.unwrap_or_default()));
     }
 }
 
+/// Writes a start with its month, or with its year if the month is not known.
+fn start(from: PartialDate, language: Language) -> String {
+    match from {
+        PartialDate::Year(year) => year.to_string(),
+        PartialDate::Month(..) | PartialDate::Day(_) => month(from.first(), language),
+    }
+}
+
 fn draw_infusion(svg: &mut Svg, language: Language, axis: &Axis, infusion: &Bar, y: f64) {
-    let day = infusion.from.map(|from| format!(", {}", month(from, language)));
+    let day = infusion.from.map(|from| format!(", {}", start(from, language)));
     let words = format!("{}{}", infusion.label, day.unwrap_or_default());
-    let Some(from) = infusion.from else {
+    let Some(from) = infusion.first() else {
         let unknown = match language {
             Language::English => "day not known",
             Language::Spanish => "día desconocido",

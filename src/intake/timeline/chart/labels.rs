@@ -1,4 +1,4 @@
-//! Places the labels of points so that they cover neither a threshold, nor a point, nor each other.
+//! Places the labels of points so that they cover neither a threshold, nor a point, nor a line between points, nor each other.
 
 use super::svg::width;
 
@@ -19,6 +19,17 @@ impl Area {
     }
 }
 
+fn around((x, y): (f64, f64), half: f64) -> Area {
+    Area(x - half, y - half, x + half, y + half)
+}
+
+/// Returns small areas along a line, closer to each other than a label is high.
+fn segment((x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> Vec<Area> {
+    const STEPS: u8 = 60;
+    let at = |step: u8| f64::from(step) / f64::from(STEPS);
+    (1..STEPS).map(|step| around((x1 + (x2 - x1) * at(step), y1 + (y2 - y1) * at(step)), 1.0)).collect()
+}
+
 /// What labels must not cover.
 pub(super) struct Labels {
     inside: Area,
@@ -26,11 +37,12 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// Starts in a panel whose thresholds are at these heights.
-    pub fn new(inside: Area, thresholds: &[f64], points: &[(f64, f64)]) -> Self {
+    /// Starts in a panel whose thresholds are at these heights, and whose series have these points.
+    pub fn new(inside: Area, thresholds: &[f64], series: &[Vec<(f64, f64)>]) -> Self {
         let lines = thresholds.iter().map(|y| Area(inside.0, y - 1.5, inside.2, y + 1.5));
-        let dots = points.iter().map(|(x, y)| Area(x - 4.0, y - 4.0, x + 4.0, y + 4.0));
-        Self { inside, taken: lines.chain(dots).collect() }
+        let dots = series.iter().flatten().map(|point| around(*point, 7.0));
+        let between = series.iter().flat_map(|points| points.windows(2)).flat_map(|ends| segment(ends[0], ends[1]));
+        Self { inside, taken: lines.chain(dots).chain(between).collect() }
     }
 
     /// Returns the middle of the label of a point: the first free place above, below, right or left of it, or further away.
@@ -61,7 +73,8 @@ mod tests {
         let panel = Area(0.0, 0.0, 400.0, 100.0);
         let points: Vec<(f64, f64)> =
             (0..20).map(|at| (20.0 + f64::from(at) * 17.0, 40.0 + f64::from(at % 5) * 6.0)).collect();
-        let mut labels = Labels::new(panel, &[36.0, 60.0], &points);
+        let mut labels =
+            Labels::new(panel, &[36.0, 60.0], &points.iter().map(|point| vec![*point]).collect::<Vec<_>>());
         let before = labels.taken.len();
         for point in &points {
             labels.place(*point, "58");
@@ -72,5 +85,13 @@ mod tests {
             assert!(!lines.iter().any(|line| line.overlaps(area)), "{area:?} is on a threshold");
             assert!(!placed[..at].iter().any(|other| other.overlaps(area)), "{area:?} is on another label");
         }
+    }
+
+    #[test]
+    fn a_label_is_not_on_the_line_to_the_next_point() {
+        let steep = [(100.0, 90.0), (104.0, 20.0)];
+        let mut labels = Labels::new(Area(0.0, 0.0, 400.0, 120.0), &[], &[steep.to_vec()]);
+        assert!(labels.place(steep[0], "8").1 > 90.0, "below the point, because the line goes up");
+        assert!(labels.place(steep[1], "9").1 < 20.0, "above the point, because the line goes down");
     }
 }

@@ -1,13 +1,16 @@
-//! Draws the timeline as a picture (SVG): severity, iron values and hemoglobin with the thresholds that apply, and below them over the
-//! same years the infusions, the treatments and the medicines that can aggravate.
+//! Draws the timeline as a picture (SVG): severity, what follow-ups say, iron values and hemoglobin with the thresholds that apply, and
+//! below them over the same years the infusions, the treatments and the medicines that can aggravate.
 
 mod axis;
 mod bars;
+mod follow_ups;
 mod labels;
 mod panel;
 mod svg;
 
 use jiff::civil::Date;
+use rls::answers::{ChangeSinceVisit, YesNo};
+use rls::form_dsl::PartialDate;
 use text::Language;
 
 use self::axis::Axis;
@@ -27,6 +30,8 @@ pub struct Picture {
     pub severity: Vec<Point>,
     /// Answers to the question how bothersome it is, 0 to 10, by day.
     pub bothersome: Vec<Point>,
+    /// The answers of follow-ups, by day.
+    pub follow_ups: Vec<FollowUp>,
     /// Whether the bands of the rating scale apply, which are for adults.
     pub bands: bool,
     /// Ferritin in ng/mL, TSAT in percent and hemoglobin in g/dL.
@@ -48,6 +53,23 @@ pub struct Point {
     pub value: f64,
     /// `<` or `>` if only a bound is known.
     pub bound: Option<&'static str>,
+    /// Whether a follow-up asked for it.
+    pub is_follow_up: bool,
+}
+
+/// What a follow-up says beside the severity.
+#[derive(Debug, Clone, Copy)]
+pub struct FollowUp {
+    /// The day.
+    pub on: Date,
+    /// How the symptoms changed since the last visit.
+    pub change: Option<ChangeSinceVisit>,
+    /// Whether signs of augmentation are reported.
+    pub augmentation: Option<YesNo>,
+    /// Whether new urges are reported. None for readers who do not see this.
+    pub urges: Option<YesNo>,
+    /// Whether side effects are reported.
+    pub side_effects: Option<YesNo>,
 }
 
 /// The values of a laboratory test.
@@ -64,12 +86,19 @@ pub struct LabSeries {
 pub struct Bar {
     /// The name.
     pub label: String,
-    /// The start. None if unknown.
-    pub from: Option<Date>,
+    /// The start, as far as known.
+    pub from: Option<PartialDate>,
     /// The end. None if it continues or is unknown.
     pub until: Option<Date>,
     /// Whether it continues.
     pub current: bool,
+}
+
+impl Bar {
+    /// Returns the first day of the start, as far as known.
+    fn first(&self) -> Option<Date> {
+        self.from.map(PartialDate::first)
+    }
 }
 
 pub(super) const WIDTH: f64 = 960.0;
@@ -104,27 +133,34 @@ impl Picture {
     fn days(&self) -> Vec<Date> {
         let points = self.severity.iter().chain(&self.bothersome).chain(self.labs.iter().flat_map(|one| &one.points));
         let ends = self.treatments.iter().chain(&self.aggravating).filter_map(|bar| bar.until);
-        let infusions = self.infusions.iter().filter_map(|bar| bar.from);
-        let days: Vec<Date> = points.map(|point| point.on).chain(ends).chain(infusions).collect();
+        let infusions = self.infusions.iter().filter_map(Bar::first);
+        let follow_ups = self.follow_ups.iter().map(|one| one.on);
+        let days: Vec<Date> = points.map(|point| point.on).chain(follow_ups).chain(ends).chain(infusions).collect();
         if !days.is_empty() {
             return days;
         }
-        self.treatments.iter().chain(&self.aggravating).filter_map(|bar| bar.from).collect()
+        self.treatments.iter().chain(&self.aggravating).filter_map(Bar::first).collect()
     }
 }
 
 /// Draws the picture.
 pub fn svg(picture: &Picture) -> String {
     let axis = Axis::new(&picture.days(), picture.today, (LEFT, RIGHT));
+    let severity = severity(picture);
     let panels = panels(picture);
     let bars = bars::groups(picture);
     let height = HEADING
+        + severity.height()
+        + follow_ups::height(picture)
         + panels.iter().map(Panel::height).sum::<f64>()
         + bars.iter().map(bars::Group::height).sum::<f64>()
         + 12.0;
     let mut svg = Svg::new(WIDTH, height, &picture.title);
     svg.text((16.0, 20.0), Anchor::Start, 18, INK, &picture.title);
-    let mut top = HEADING;
+    severity.draw(&mut svg, picture, &axis, HEADING);
+    let mut top = HEADING + severity.height();
+    follow_ups::draw(&mut svg, picture, &axis, top);
+    top += follow_ups::height(picture);
     for panel in &panels {
         panel.draw(&mut svg, picture, &axis, top);
         top += panel.height();
@@ -137,7 +173,7 @@ pub fn svg(picture: &Picture) -> String {
 }
 
 fn panels(picture: &Picture) -> Vec<Panel<'_>> {
-    let mut panels = vec![severity(picture)];
+    let mut panels = Vec::new();
     let names = [
         ["Ferritin (ng/mL)", "Ferritina (ng/mL)"],
         ["Transferrin saturation (%)", "Saturación de transferrina (%)"],
@@ -167,13 +203,13 @@ fn severity(picture: &Picture) -> Panel<'_> {
     let rated = !picture.severity.is_empty() || picture.bothersome.is_empty();
     let caption = if rated && !picture.bothersome.is_empty() {
         [
-            "Severity (rating scale, 0 to 40; squares: how bothersome, 0 to 10)",
-            "Gravedad (escala, 0 a 40; cuadrados: cuánto molesta, 0 a 10)",
+            "Severity (rating scale, 0 to 40; squares: how bothersome, 0 to 10; triangles: the same in follow-ups)",
+            "Gravedad (escala, 0 a 40; cuadrados: cuánto molesta, 0 a 10; triángulos: lo mismo en seguimientos)",
         ]
     } else if rated {
         ["Severity (rating scale, 0 to 40)", "Gravedad (escala, 0 a 40)"]
     } else {
-        ["How bothersome (0 to 10)", "Cuánto molesta (0 a 10)"]
+        ["How bothersome (0 to 10; triangles: follow-ups)", "Cuánto molesta (0 a 10; triángulos: seguimientos)"]
     };
     let bands = if rated && picture.bands {
         BANDS.iter().map(|(from, to, name, colour)| (*from, *to, picture.t(*name), *colour)).collect()
@@ -188,7 +224,8 @@ fn severity(picture: &Picture) -> Panel<'_> {
         thresholds: &[],
         series: vec![
             Series { points: &picture.severity, colour: LINE, scale: 1.0, suffix: "", hollow: false },
-            // Beside the scale the 0 to 10 answers are drawn four times as high, with their own label.
+            // Beside the scale the 0 to 10 answers are drawn four times as high, with their own label. They are larger and not filled, so
+            // that a total at the same place stays visible.
             Series {
                 points: &picture.bothersome,
                 colour: LINE,

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::labels::{Area, Labels, SIZE};
 use super::svg::{Anchor, Svg};
-use super::{GREY, INK, LEFT, Picture, Point, RIGHT};
+use super::{Bar, GREY, INK, LEFT, Picture, Point, RIGHT};
 
 /// The room above and below the values, for caption and years.
 const ABOVE: f64 = 24.0;
@@ -63,7 +63,7 @@ impl Panel<'_> {
             svg.line((LEFT, *height), (RIGHT, *height), "stroke=\"#8a1c1c\" stroke-dasharray=\"6 4\"");
             svg.text((RIGHT + 8.0, *height), Anchor::Start, 11, "#8a1c1c", &format!("{value}"));
         }
-        for infusion in picture.infusions.iter().filter_map(|bar| bar.from) {
+        for infusion in picture.infusions.iter().filter_map(Bar::first) {
             let x = axis.x(infusion);
             svg.line((x, above), (x, below), &format!("stroke=\"{GREY}\" stroke-dasharray=\"1 3\""));
         }
@@ -71,12 +71,11 @@ impl Panel<'_> {
             series.points.iter().map(|point| (axis.x(point.on), y(point.value * series.scale))).collect()
         };
         let places: Vec<_> = self.series.iter().map(place).collect();
-        let all: Vec<_> = places.iter().flatten().copied().collect();
-        if all.is_empty() {
+        if places.iter().all(Vec::is_empty) {
             svg.text((f64::midpoint(LEFT, RIGHT), f64::midpoint(above, below)), Anchor::Middle, 13, GREY, self.empty);
             return;
         }
-        let mut labels = Labels::new(Area(LEFT, above - 6.0, RIGHT, below), &lines, &all);
+        let mut labels = Labels::new(Area(LEFT, above - 6.0, RIGHT, below), &lines, &places);
         for (series, places) in self.series.iter().zip(&places) {
             series.draw(svg, places, &mut labels);
         }
@@ -89,9 +88,11 @@ impl Series<'_> {
         let dashes = if self.hollow { " stroke-dasharray=\"4 3\"" } else { "" };
         svg.lines("polyline", places, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dashes}"));
         for (place, point) in places.iter().zip(self.points) {
-            if self.hollow {
-                let style = format!("fill=\"#ffffff\" stroke=\"{colour}\" stroke-width=\"2\"");
-                svg.rectangle(place.0 - 3.5, place.1 - 3.5, 7.0, 7.0, &style);
+            let hollow = format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"");
+            if point.is_follow_up {
+                svg.triangle(*place, 7.0, &hollow);
+            } else if self.hollow {
+                svg.rectangle(place.0 - 5.5, place.1 - 5.5, 11.0, 11.0, &hollow);
             } else {
                 svg.circle(*place, colour);
             }

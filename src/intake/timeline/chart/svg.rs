@@ -52,9 +52,23 @@ impl Svg {
         let _ = writeln!(self.text, "<{element} points=\"{}\" {style}/>", points.join(" "));
     }
 
+    /// Draws a triangle around its middle. It points up, or with a negative size down.
+    pub fn triangle(&mut self, (x, y): (f64, f64), size: f64, style: &str) {
+        let width = size.abs();
+        self.lines("polygon", &[(x, y - size), (x + width, y + size * 0.8), (x - width, y + size * 0.8)], style);
+    }
+
     /// Draws a filled circle.
     pub fn circle(&mut self, (x, y): (f64, f64), colour: &str) {
         let _ = writeln!(self.text, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>");
+    }
+
+    /// Draws a circle without filling.
+    pub fn ring(&mut self, (x, y): (f64, f64), colour: &str) {
+        let _ = writeln!(
+            self.text,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"#ffffff\" stroke=\"{colour}\" stroke-width=\"1.5\"/>"
+        );
     }
 
     /// Writes a text with its middle line at `y`.
