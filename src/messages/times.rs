@@ -64,8 +64,7 @@ impl Moment {
             Language::English => self.local.strftime("%A, %B %-d").to_string(),
             Language::Spanish => {
                 let weekday = usize::from(self.local.weekday().since(Weekday::Monday).unsigned_abs());
-                let month = usize::from(self.local.month().unsigned_abs()) - 1;
-                format!("{}, {} de {}", DAYS[weekday], self.local.day(), MONTHS[month])
+                format!("{}, {} de {}", DAYS[weekday], self.local.day(), spanish_month(self.local.date()))
             }
         }
     }
@@ -105,6 +104,11 @@ impl Moment {
         let short = self.local.strftime("%Z").to_string();
         if short.starts_with(['+', '-']) { format!("UTC{short}") } else { short }
     }
+}
+
+/// Returns the Spanish name of a day's month.
+pub fn spanish_month(day: Date) -> &'static str {
+    MONTHS[usize::from(day.month().unsigned_abs()) - 1]
 }
 
 /// Returns a duration in whole hours, days or weeks: "an hour", "24 hours", "a week".

@@ -43,6 +43,24 @@ both! {
         }
     }
 
+    async fn the_page_names_the_safety_question_that_is_not_known_and_the_questions_without_an_answer(app: App) {
+        let app = june(app);
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        let begun = doctor.post(&format!("/v1/patients/{}/intakes", ann.patient_id), json!({"form": "rls-history"})).await;
+        let path = begun.expect(201).location();
+        let safety = json!({"chest_pain_breathlessness": "no", "acute_unilateral_leg_symptoms": "unknown"});
+        doctor.update(&path, json!({"answers": {"safety": safety}})).await.expect(200);
+        let summary = doctor.get(&format!("{path}/summary")).await;
+        assert_eq!(summary.expect(200).string("/flags/0/because/0/field"), "safety.acute_unilateral_leg_symptoms");
+        let unanswered = summary.body["unanswered"].as_array().expect("a list").clone();
+        assert!(unanswered.contains(&json!("Bleeding vein")) && unanswered.contains(&json!("Medicines")), "{unanswered:?}");
+        assert!(summary.body["medications_status"].is_null());
+        let page = doctor.get_with(&format!("{path}/summary"), &[("Accept", "text/html")]).await;
+        for part in ["within 14 days: I don&#x27;t know", "Not answered.", "Required and without an answer"] {
+            assert!(page.expect(200).text.contains(part), "{part} in {}", page.text);
+        }
+    }
+
     async fn the_summary_is_a_clinical_page_for_practitioners_and_plain_text_for_patients(app: App) {
         let app = june(app);
         let (ann, doctor) = (app.patient("ann").await, app.doctor().await);

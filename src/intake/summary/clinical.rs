@@ -1,12 +1,13 @@
 //! The summary of an intake for practitioners.
 
 use rls::Computed;
-use rls::answers::{DiagnosticTest, MimicReview, TestKind};
+use rls::answers::{DiagnosticTest, MedicationsStatus, MimicReview, TestKind};
 use rls::criteria::{ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
 use rls::flags::medicines_behind;
 use rls::form_dsl::{Decimal, Integer, PartialDate};
 use rls::guideline::{self, Hint};
 use rls::iron::{IronDoubt, IronReviewBand};
+use rls::issues::{ANSWERS, Code};
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
 use serde::Serialize;
 use text::Language;
@@ -19,6 +20,7 @@ use super::material::Material;
 use super::named_answers::{self, NamedAnswers};
 use super::opening::opening;
 use super::safety_history::{self, SummarySafety};
+use super::short_labels::short_label;
 use super::treatments::{SummaryTreatment, treatments};
 use crate::clock::Timestamp;
 use crate::db::types;
@@ -76,6 +78,9 @@ pub struct ClinicalSummary {
     pub labs: Vec<SummaryLab>,
     /// Tests that were done.
     pub tests: Vec<SummaryTest>,
+    /// Whether there are medicines to list: `listed`, `none` or `unknown`. Null if this was not answered.
+    #[schema(value_type = Option<String>, examples("listed"))]
+    pub medications_status: Option<MedicationsStatus>,
     /// The medicines. Those for restless legs and those taken now come first.
     pub treatments: Vec<SummaryTreatment>,
     /// The trimester on the day of the answers, 1 to 3. Null unless the patient is pregnant and the dates agree.
@@ -98,6 +103,9 @@ pub struct ClinicalSummary {
     pub not_known: Vec<AnswerTextSection>,
     /// The number of required questions without an answer.
     pub open_questions: usize,
+    /// The short labels of these questions.
+    #[schema(examples(json!(["Varicose veins"])))]
+    pub unanswered: Vec<String>,
     /// What the patient answered in follow-ups since, the newest first.
     pub follow_ups: Vec<FollowUpAnswers>,
     /// The practitioner's review and plan. Null before the review.
@@ -285,7 +293,6 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
     let before = material.previous.as_ref();
     let treatments = treatments(answers, before);
     let previous = before.map(|before| previous(before, answers, &treatments));
-    let open = |issue: &&rls::Issue| matches!(issue.code, rls::issues::Code::Required | rls::issues::Code::NotAsked);
     Ok(ClinicalSummary {
         intake_id: intake.id,
         heading: heading(intake.status).map(str::to_owned),
@@ -323,6 +330,7 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         },
         labs: labs(answers, facts, before.map(|before| before.on)),
         tests: answers.venous.diagnostic_tests.iter().flatten().map(test).collect(),
+        medications_status: answers.medications_status,
         treatments,
         trimester: computed.trimester,
         onset_hours_earlier: computed.onset_hours_earlier,
@@ -336,7 +344,8 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         },
         more,
         not_known,
-        open_questions: computed.issues.iter().filter(open).count(),
+        open_questions: unanswered(computed).count(),
+        unanswered: labels(unanswered(computed)),
         follow_ups: material.follow_ups.clone(),
         review: review.clone(),
         reviewed_at: intake.reviewed_at,
@@ -344,6 +353,28 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         form_version: intake.form_version.clone(),
         rule_set_version: material.rule_set_version.to_owned(),
     })
+}
+
+/// Returns the issues of required questions that have no answer.
+fn unanswered(computed: &Computed) -> impl Iterator<Item = &rls::Issue> {
+    let is_open = |issue: &&rls::Issue| matches!(issue.code, Code::Required | Code::NotAsked);
+    computed.issues.iter().filter(is_open)
+}
+
+/// Returns the short labels of the questions, each once: entries of a list have the same.
+fn labels<'a>(issues: impl Iterator<Item = &'a rls::Issue>) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for issue in issues {
+        let place = issue.pointer.trim_start_matches(ANSWERS).trim_start_matches('/');
+        let names = place.split('/').filter(|part| part.parse::<usize>().is_err());
+        let id = names.collect::<Vec<_>>().join(".");
+        let label = short_label(id.trim_end_matches("_status")).or_else(|| short_label(&id));
+        let label = label.map_or_else(|| id.replace(['.', '_'], " "), str::to_owned);
+        if !labels.contains(&label) {
+            labels.push(label);
+        }
+    }
+    labels
 }
 
 /// Shows the patient.
@@ -400,6 +431,12 @@ fn because(material: &Material<'_>, rule: &str) -> Vec<AnswerText> {
     let mut paths: Vec<String> = questions.filter(|input| said_yes(input)).map(str::to_owned).collect();
     let medicines = known_rule(rule).map(|rule| medicines_behind(rule, material.answers)).unwrap_or_default();
     paths.extend(medicines.into_iter().map(|at| format!("medications.{at}")));
+    if !inputs.iter().any(|input| said_yes(input)) {
+        // A safety question also raises its flag if the patient does not know the answer. The text does not say which question it is.
+        let is_not_known = |input: &str| answer_text::find(material.raw, input).is_some_and(answer_text::is_unknown);
+        let safety = inputs.iter().filter(|input| input.starts_with("safety.") && is_not_known(input));
+        paths.extend(safety.map(|input| (*input).to_owned()));
+    }
     paths.iter().filter_map(|path| answer_text::at(material.raw, path, Wording::Short)).collect()
 }
 

@@ -134,7 +134,7 @@ fn follow_ups_of(tx: &mut Tx, intake: &Intake, reading: &ReadingContext) -> Resu
 /// Read the summary of an intake
 ///
 /// Practitioners get everything, in the order of a consultation, or of a
-/// follow-up its answers beside those of the others. A draft has the heading "Not submitted". Patients get the main
+/// follow-up its answers beside those of the others. A draft has the heading "Not submitted". Both are in English. Patients get the main
 /// points in plain language, in the language that they ask for. Ages are as of the day of reading (`as_of`); `authored_at` is the time of the answers. With `Accept: text/html` it
 /// returns one page to print. A summary of answers, never a diagnosis.
 #[utoipa::path(

@@ -1,7 +1,7 @@
 //! The sentence with which the summary for practitioners opens.
 
 use jiff::civil::Date;
-use rls::answers::{Medication, MedicationStatus, MedicationsStatus, MedicineClass, YesNo};
+use rls::answers::{ChangeSinceVisit, Medication, MedicationStatus, MedicationsStatus, MedicineClass, YesNo};
 use rls::form_dsl::{Integer, PartialDate};
 use rls::medicines;
 use rls::severity::IrlsBand;
@@ -10,6 +10,7 @@ use super::changes::SummaryPrevious;
 use super::material::Material;
 use super::treatments::dose;
 use super::words::day_in_words;
+use crate::intake::follow_up::answers::FollowUpAnswers;
 use crate::patients::model::AdministrativeSex;
 
 /// Writes age, years of symptoms, severity with its change, and the current medicines for restless legs.
@@ -29,7 +30,25 @@ pub(super) fn opening(
     let began = answers.symptoms.symptom_onset_date;
     let years = began.map_or_else(|| "for an unknown time".to_owned(), |began| years(began, material.today));
     let severity = severity(material, previous, previous_on);
-    format!("{}-year-old {person}, symptoms {years}. {severity} {}", material.age, treatment(answers))
+    let since = material.follow_ups.first().map(|newest| format!(" {}", since(newest))).unwrap_or_default();
+    format!("{}-year-old {person}, symptoms {years}. {severity} {}{since}", material.age, treatment(answers))
+}
+
+/// Writes what the newest follow-up says, because the history is older.
+fn since(newest: &FollowUpAnswers) -> String {
+    let change =
+        ChangeSinceVisit::OPTIONS.iter().find(|option| newest.change.is_some_and(|one| option.value == one.as_str()));
+    let reported = |answer: Option<YesNo>, words: &str| YesNo::is_yes(answer).then(|| words.to_owned());
+    let parts = [
+        change.map(|option| option.en.to_lowercase()),
+        newest.severity_0_10.map(|severity| format!("bothersome {severity} of 10")),
+        reported(newest.augmentation, "earlier, stronger or spread"),
+        reported(newest.urges, "new urges"),
+        reported(newest.has_side_effects, "side effects"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let said = if parts.is_empty() { "nothing known".to_owned() } else { parts.join(", ") };
+    format!("Follow-up on {}: {said}.", day_in_words(newest.on))
 }
 
 fn years(began: PartialDate, today: Date) -> String {
@@ -103,5 +122,40 @@ fn treatment(answers: &rls::Answers) -> String {
         Some(MedicationsStatus::Listed) if !unsure => "Takes no medicine for restless legs.".to_owned(),
         Some(MedicationsStatus::Listed) => "No current medicine is stated to be for restless legs.".to_owned(),
         _ => "Medicines for restless legs not known.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::ids::IntakeId;
+
+    #[test]
+    fn the_newest_follow_up_is_said_at_the_top_with_what_it_reports() {
+        let calm = FollowUpAnswers {
+            on: date(2026, 11, 26),
+            intake_id: IntakeId(uuid::Uuid::nil()),
+            change: None,
+            severity_0_10: None,
+            days_per_week_treated: None,
+            usual_onset_time: None,
+            augmentation: Some(YesNo::No),
+            urges: None,
+            has_side_effects: Some(YesNo::Unknown),
+            side_effects: vec![],
+        };
+        assert_eq!(since(&calm), "Follow-up on Nov 26, 2026: nothing known.");
+        let worse = FollowUpAnswers {
+            change: Some(ChangeSinceVisit::Worse),
+            severity_0_10: Some(6),
+            augmentation: Some(YesNo::Yes),
+            urges: Some(YesNo::Yes),
+            has_side_effects: Some(YesNo::Yes),
+            ..calm
+        };
+        let said = "somewhat worse, bothersome 6 of 10, earlier, stronger or spread, new urges, side effects";
+        assert_eq!(since(&worse), format!("Follow-up on Nov 26, 2026: {said}."));
     }
 }

@@ -1,7 +1,7 @@
 //! The summary of an intake for its patient: the main points in plain language, without the whole questionnaire.
 
-use rls::answers::{Lab, LifestyleMeasure, Medication, sections};
-use rls::form_dsl::{Bilingual, ChoiceOption};
+use rls::answers::{Lab, LifestyleMeasure, Medication, MedicationStatus, all_sections};
+use rls::form_dsl::{Bilingual, ChoiceOption, PartialDate};
 use serde::Serialize;
 use text::Language;
 use utoipa::ToSchema;
@@ -9,9 +9,11 @@ use utoipa::ToSchema;
 use super::answer_text::{AnswerText, AnswerTextSection, Wording, at, find, is_unknown};
 use super::material::Material;
 use super::treatments::dose;
+use super::words::partial_date_in_words;
 use crate::clock::Timestamp;
 use crate::ids::IntakeId;
 use crate::intake::model::IntakeStatus;
+use crate::messages::times::spanish_month;
 
 /// The summary of an intake for its patient.
 #[derive(Serialize, ToSchema)]
@@ -39,7 +41,7 @@ const fn words(en: &'static str, es: &'static str) -> Bilingual {
 }
 
 /// The fields that the summary shows with their short labels.
-const MAIN_POINTS: [(&str, Bilingual); 11] = [
+const MAIN_POINTS: [(&str, Bilingual); 13] = [
     ("symptoms.symptom_onset_date", words("Began", "Empezó")),
     ("symptoms.days_per_week_untreated", words("Days a week without treatment", "Días a la semana sin tratamiento")),
     ("symptoms.days_per_week_treated", words("Days a week with treatment", "Días a la semana con tratamiento")),
@@ -47,6 +49,8 @@ const MAIN_POINTS: [(&str, Bilingual); 11] = [
     ("symptoms.severity_0_10", words("How bothersome, 0 to 10", "Cuánto molesta, de 0 a 10")),
     ("symptoms.impact_level", words("Disturbs your life", "Afecta a su vida")),
     ("symptoms.impact_domains", words("What it disturbs", "Qué afecta")),
+    ("follow_up.change", words("Since your last visit", "Desde su última visita")),
+    ("follow_up.side_effects", words("Side effects", "Efectos secundarios")),
     ("venous.varicose_veins", words("Varicose veins", "Várices (varices)")),
     ("venous.compression_use", words("Compression stockings", "Medias de compresión")),
     ("risk.family_history_rls", words("Restless legs in the family", "Piernas inquietas en la familia")),
@@ -78,7 +82,7 @@ fn main_points(material: &Material<'_>, language: Language) -> Vec<AnswerTextSec
         let items: Vec<AnswerText> = answered.chain(list(section.id, material.answers, language)).collect();
         AnswerTextSection { section: section.id.to_owned(), title: section.title.text(language).to_owned(), items }
     };
-    sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
+    all_sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
 }
 
 /// Returns the lists of a section, each as one point.
@@ -100,7 +104,7 @@ fn list(section: &str, answers: &rls::Answers, language: Language) -> Vec<Answer
             point(
                 "medications",
                 words("Medicines", "Medicinas"),
-                answers.medications().filter_map(|(_, one)| medicine_text(one)).collect(),
+                answers.medications().filter_map(|(_, one)| medicine_text(one, language)).collect(),
             ),
             point(
                 "allergies",
@@ -132,12 +136,31 @@ fn lab_text(lab: &Lab, language: Language) -> Option<String> {
     let test = label(rls::answers::LabTest::OPTIONS, lab.test?.as_str(), language);
     let unit = lab.unit.map(|unit| label(rls::answers::LabUnit::OPTIONS, unit.as_str(), language)).unwrap_or_default();
     let bound = lab.comparator.map(|bound| format!("{} ", bound.as_str())).unwrap_or_default();
-    let day = lab.collected_on.map(|day| format!(" ({day})")).unwrap_or_default();
+    let day = lab.collected_on.map(|day| format!(" ({})", date_text(day, language))).unwrap_or_default();
     Some(format!("{test} {bound}{} {unit}{day}", lab.value.as_ref()?.get()))
 }
 
-fn medicine_text(medicine: &Medication) -> Option<String> {
-    Some(format!("{} {}", medicine.name.as_ref()?.as_str(), dose(medicine)).trim_end().to_owned())
+/// Writes a date as far as it is known.
+fn date_text(date: PartialDate, language: Language) -> String {
+    match (language, date) {
+        (Language::English, _) | (_, PartialDate::Year(_)) => partial_date_in_words(date),
+        (Language::Spanish, PartialDate::Month(..)) => {
+            let day = date.first();
+            format!("{} de {}", spanish_month(day), day.year())
+        }
+        (Language::Spanish, PartialDate::Day(day)) => {
+            format!("{} de {} de {}", day.day(), spanish_month(day), day.year())
+        }
+    }
+}
+
+fn medicine_text(medicine: &Medication, language: Language) -> Option<String> {
+    let stopped = match medicine.status {
+        Some(MedicationStatus::Stopped) => words(" (not taken any more)", " (ya no la toma)"),
+        _ => words("", ""),
+    };
+    let named = format!("{} {}", medicine.name.as_ref()?.as_str(), dose(medicine));
+    Some(named.trim_end().to_owned() + stopped.text(language))
 }
 
 fn habit_text(habit: &LifestyleMeasure, language: Language) -> Option<String> {
@@ -148,4 +171,22 @@ fn habit_text(habit: &LifestyleMeasure, language: Language) -> Option<String> {
         _ => words("", ""),
     };
     Some(measure + effect.text(language))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_in_words_of_the_patients_language() {
+        for (date, english, spanish) in [
+            ("2026-03-11", "Mar 11, 2026", "11 de marzo de 2026"),
+            ("2026-03", "Mar 2026", "marzo de 2026"),
+            ("2026", "2026", "2026"),
+        ] {
+            let date = date.parse().expect("a date");
+            assert_eq!(date_text(date, Language::English), english);
+            assert_eq!(date_text(date, Language::Spanish), spanish);
+        }
+    }
 }

@@ -30,31 +30,40 @@ pub struct Frame<'a> {
     pub now: Timestamp,
 }
 
-/// Renders the page for practitioners.
+/// Renders the page for practitioners. It is in English, whatever the reader's language.
 pub fn clinical_page(summary: &ClinicalSummary, frame: &Frame<'_>) -> Result<String> {
-    render(CLINICAL, summary, frame)
+    render(CLINICAL, summary, Language::English, frame)
 }
 
 /// Renders the page of a follow-up for practitioners.
 pub fn follow_up_page(summary: &FollowUpSummary, frame: &Frame<'_>) -> Result<String> {
-    render(FOLLOW_UP, summary, frame)
+    render(FOLLOW_UP, summary, Language::English, frame)
 }
 
 /// Renders the page for patients.
 pub fn plain_page(summary: &PlainSummary, frame: &Frame<'_>) -> Result<String> {
-    render(PLAIN, summary, frame)
+    render(PLAIN, summary, Language::of_tag(&summary.language), frame)
 }
 
 /// The name and the text of a template.
 type Template<'a> = (&'a str, &'a str);
 
+/// The head of all pages.
+const BASE: Template<'_> = ("base.html", include_str!("base.html"));
+/// The frame of both pages for practitioners.
+const PRACTITIONER: Template<'_> = ("practitioner.html", include_str!("practitioner.html"));
 const CLINICAL: Template<'_> = ("clinical.html", include_str!("clinical.html"));
 const FOLLOW_UP: Template<'_> = ("follow_up.html", include_str!("follow_up.html"));
 /// The table of follow-ups, on both pages for practitioners.
 const FOLLOW_UPS: Template<'_> = ("follow_ups.html", include_str!("follow_ups.html"));
 const PLAIN: Template<'_> = ("plain.html", include_str!("plain.html"));
 
-fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Frame<'_>) -> Result<String> {
+fn render(
+    (name, template): Template<'_>,
+    summary: &impl Serialize,
+    language: Language,
+    frame: &Frame<'_>,
+) -> Result<String> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     engine.add_filter("words", words);
@@ -88,10 +97,13 @@ fn render((name, template): Template<'_>, summary: &impl Serialize, frame: &Fram
         at.map(|day| Moment::of_day(day, Language::of_tag(language)).date()).unwrap_or_default()
     });
     let fault = |error: minijinja::Error| Error::fault(format!("{name}: {} at line {:?}", error.kind(), error.line()));
-    engine.add_template(FOLLOW_UPS.0, FOLLOW_UPS.1).map_err(fault)?;
+    for (name, template) in [BASE, PRACTITIONER, FOLLOW_UPS] {
+        engine.add_template(name, template).map_err(fault)?;
+    }
     engine.add_template(name, template).map_err(fault)?;
     let values = context! {
         s => Value::from(Serde(summary)),
+        lang => language.code(),
         clinic => frame.clinic,
         now => frame.now.to_string(),
     };

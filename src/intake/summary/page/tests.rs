@@ -1,4 +1,4 @@
-use rls::answers::{ChangeSinceVisit, SideEffect, YesNo};
+use rls::answers::{ChangeSinceVisit, MedicationsStatus, SideEffect, YesNo};
 use rls::guideline::hints;
 use rls::iron::IronDoubt;
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
@@ -94,6 +94,7 @@ fn bare() -> ClinicalSummary {
         },
         labs: vec![],
         tests: vec![],
+        medications_status: None,
         treatments: vec![],
         trimester: None,
         onset_hours_earlier: None,
@@ -104,6 +105,7 @@ fn bare() -> ClinicalSummary {
         more: vec![],
         not_known: vec![],
         open_questions: 0,
+        unanswered: vec![],
         follow_ups: vec![],
         review: None,
         reviewed_at: None,
@@ -295,6 +297,7 @@ fn full() -> ClinicalSummary {
         more: vec![section(&["Yes", "No"]), section(&["Yes"])],
         not_known: vec![section(&["I don't know", "Not asked"]), section(&["I don't know"])],
         open_questions: 1,
+        unanswered: vec!["Medicines".into()],
         follow_ups: follow_ups(),
         review: Some(review(&json!({
             "mimic_review": "not_solely_explained", "plan_note": "Iron.", "recheck_on": "2026-09-01",
@@ -321,6 +324,7 @@ fn mixed() -> ClinicalSummary {
         labs: vec![],
         onset_hours_earlier: None,
         open_questions: 2,
+        unanswered: vec!["Medicines".into(), "Impact".into()],
         review: Some(review(&json!({"mimic_review": "not_reviewed"}))),
         reviewed_at: Some(at("2026-03-05T14:00:00Z")),
         ..full()
@@ -355,9 +359,17 @@ fn every_branch_of_the_page_for_practitioners_renders() {
         isi_total: Some(5),
         ..bare().severity
     };
-    let alone = ClinicalSummary { previous: Some(minimal), severity: treated, ..bare() };
-    for summary in [bare(), full(), mixed(), alone] {
-        branches.rendered(&with_frame(|frame| render((CLINICAL.0, &template), &summary, frame).expect("a page")));
+    let alone = ClinicalSummary {
+        previous: Some(minimal),
+        severity: treated,
+        medications_status: Some(MedicationsStatus::None),
+        ..bare()
+    };
+    let unsure = ClinicalSummary { medications_status: Some(MedicationsStatus::Unknown), ..bare() };
+    for summary in [bare(), full(), mixed(), alone, unsure] {
+        branches.rendered(&with_frame(|frame| {
+            render((CLINICAL.0, &template), &summary, Language::English, frame).expect("a page")
+        }));
     }
     branches.assert_all_rendered();
 }
@@ -417,7 +429,9 @@ fn every_branch_of_the_page_of_a_follow_up_renders() {
     };
     let mixed = FollowUpSummary { review: mixed().review, reviewed_at, ..follow_up() };
     for summary in [follow_up(), full, mixed] {
-        branches.rendered(&with_frame(|frame| render((FOLLOW_UP.0, &template), &summary, frame).expect("a page")));
+        branches.rendered(&with_frame(|frame| {
+            render((FOLLOW_UP.0, &template), &summary, Language::English, frame).expect("a page")
+        }));
     }
     branches.assert_all_rendered();
 }
@@ -431,10 +445,10 @@ fn both_pages_for_practitioners_show_the_answers_of_follow_ups_in_words() {
     ];
     for page in pages {
         for part in [
-            "2026-04-01",
+            "Apr 1, 2026",
             "Much worse",
             "8 of 10",
-            "<td>2.5</td>",
+            "\"Days a week\">2.5</td>",
             "19:00",
             "I prefer not to say",
             "Nausea, Falling asleep without warning",
@@ -451,7 +465,9 @@ fn every_branch_of_the_page_for_patients_renders() {
     let mut branches = Branches::default();
     let template = branches.mark(PLAIN.0, PLAIN.1);
     for summary in [plain("en", vec![]), plain("es", vec![section(&["Sí"])])] {
-        branches.rendered(&with_frame(|frame| render((PLAIN.0, &template), &summary, frame).expect("a page")));
+        branches.rendered(&with_frame(|frame| {
+            render((PLAIN.0, &template), &summary, Language::of_tag(&summary.language), frame).expect("a page")
+        }));
     }
     branches.assert_all_rendered();
 }
