@@ -22,6 +22,7 @@ pub mod sessions;
 pub mod store;
 pub mod throttle;
 pub mod tokens;
+pub mod typed_code;
 mod uniform_delay;
 pub mod users;
 pub mod verification;

@@ -7,6 +7,8 @@
 //! - A signed-in user who confirms a change: one account from all its sessions.
 //! - The holder of a link who confirms a change: this link.
 //! - Any other caller: one account from one caller's address.
+//! - A caller who types in a code from a mail ([`super::typed_code`]): all codes of its kind from one caller's address. They are guessed
+//!   together, so they count like one account.
 //!
 //! Codes of the second factor have lanes too. All unknown devices of an account share one, whatever their address, because a code has
 //! only six digits. Every other password lane has its own code lane. When the code lanes of an account reach [`FREE_CODES`] failures in
@@ -27,6 +29,7 @@ use jiff::SignedDuration;
 use super::device::Device;
 use super::model::User;
 use super::origin::Origin;
+use super::typed_code::CodeSpace;
 use crate::clock::Timestamp;
 use crate::db::schema::sign_in_failures::{self, dsl};
 use crate::db::{Conn, per_backend};
@@ -218,7 +221,15 @@ fn code_key(env: &Env, user: UserId) -> Vec<u8> {
 impl Throttle {
     /// A password for the account of this address, from an unknown device.
     pub fn for_unknown_device(env: &Env, email_key: &str, origin: &Origin) -> Self {
-        let account = account_key(env, email_key);
+        Self::of_stranger(env, account_key(env, email_key), origin)
+    }
+
+    /// A code that an unknown caller types in.
+    pub fn for_typed_code(env: &Env, space: CodeSpace, origin: &Origin) -> Self {
+        Self::of_stranger(env, env.sealer.fingerprint(&[b"typed codes", space.0.as_bytes()]), origin)
+    }
+
+    fn of_stranger(env: &Env, account: Vec<u8>, origin: &Origin) -> Self {
         let network = env.sealer.fingerprint(&[b"sign-in address", &origin.caller()]);
         let stranger = Stranger {
             account: Counter { account: account.clone(), digest: Vec::new() },

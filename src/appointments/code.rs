@@ -2,12 +2,9 @@
 
 use std::fmt;
 
+use crate::accounts::typed_code;
 use crate::clock::Entropy;
 use crate::error::Rule;
-
-/// The characters of a code. Left out is what looks alike (0 O, 1 I L, 2 Z, 5 S, 8 B, U V), what sounds alike on a
-/// phone line (M N, F S, B D V) as far as enough remains, and vowels, so that no code spells a word.
-pub const ALPHABET: &[u8; 20] = b"234679CDFGHJKMPQRTWX";
 
 /// How many characters a code has: 20^8 are 25 billion codes.
 pub const LENGTH: usize = 8;
@@ -20,8 +17,7 @@ pub struct ConfirmationCode(String);
 impl ConfirmationCode {
     /// Draws a code. It may be taken: the unique constraint then asks for another try.
     pub fn draw(entropy: &Entropy) -> Self {
-        let count = u32::try_from(ALPHABET.len()).unwrap_or(u32::MAX);
-        Self((0..LENGTH).map(|_| char::from(ALPHABET[entropy.below(count) as usize])).collect())
+        Self(typed_code::draw(entropy, LENGTH))
     }
 
     /// Reads a code as people write it. A character that no code has is let through: it finds nothing.
@@ -29,13 +25,8 @@ impl ConfirmationCode {
     /// # Errors
     /// Where it has not eight letters and digits, apart from hyphens and spaces.
     pub fn parse(text: &str) -> Result<Self, Rule> {
-        let code: String =
-            text.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_uppercase()).take(LENGTH + 1).collect();
-        if code.len() == LENGTH && code.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            Ok(Self(code))
-        } else {
-            Err(Rule::new("wrong_value", "must be eight letters and digits, such as K7MP-3XWD"))
-        }
+        let code = typed_code::read(text, LENGTH).map(Self);
+        code.ok_or_else(|| Rule::new("wrong_value", "must be eight letters and digits, such as K7MP-3XWD"))
     }
 
     /// As the database holds it.
@@ -51,10 +42,7 @@ impl ConfirmationCode {
 
 impl fmt::Display for ConfirmationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_at_checked(LENGTH / 2) {
-            Some((first, second)) => write!(f, "{first}-{second}"),
-            None => f.write_str(&self.0),
-        }
+        f.write_str(&typed_code::shown(&self.0))
     }
 }
 
@@ -70,16 +58,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn no_character_of_a_code_can_be_taken_for_another_or_make_a_word() {
-        for confusing in "0O1IL2Z5S8BUVNAEIOUY".chars().filter(|c| *c != '2') {
-            assert!(!ALPHABET.contains(&u8::try_from(confusing).expect("ASCII")), "{confusing}");
-        }
-        let mut sorted = ALPHABET.to_vec();
-        sorted.dedup();
-        assert_eq!(sorted.len(), ALPHABET.len());
-    }
 
     #[test]
     fn what_is_no_code_is_refused() {

@@ -15,7 +15,7 @@ use crate::audit_context::AuditContext;
 use crate::env::Env;
 use crate::error::Error;
 use crate::http::ClientAddress;
-use crate::http::fallback::Operation;
+use crate::http::fallback::{Operation, is_audited};
 use crate::http::limits::Limiter;
 use crate::http::middleware::RequestId;
 use crate::http::problem::ProblemBuilder;
@@ -33,8 +33,7 @@ pub async fn record_request(
     ) else {
         return Err(Error::fault("the application has no environment, queue or limiter").into());
     };
-    let operation =
-        request.path().starts_with("/v1/").then(|| request.extensions().get::<Arc<Operation>>().cloned()).flatten();
+    let operation = is_audited(request.path()).then(|| request.extensions().get::<Arc<Operation>>().cloned()).flatten();
     let Some(operation) = operation else { return next.call(request).await.map(ServiceResponse::map_into_boxed_body) };
     let changes = request.method() != Method::GET && !READS.contains(&operation.id.as_str());
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());

@@ -417,7 +417,8 @@ impl Config {
         format!("{}#token={token}", self.own_page(page, language))
     }
 
-    fn own_page(&self, page: &str, language: Language) -> String {
+    /// Returns the URL of one of the service's own pages in a mail, without a token.
+    pub fn own_page(&self, page: &str, language: Language) -> String {
         let query = if language == Language::Spanish { "?lang=es" } else { "" };
         format!("{}/{page}{query}", self.settings.public_url.as_str().trim_end_matches('/'))
     }

@@ -617,6 +617,7 @@ diesel::table! {
         is_patient -> Bool,
         token_hash -> Binary,
         created_at -> types::Instant,
+        code_digest -> Nullable<Binary>,
     }
 }
 

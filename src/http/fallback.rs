@@ -16,6 +16,21 @@ use matchit::Router;
 use super::input::shape::{Member, Shape, Shapes};
 use super::problem::ProblemBuilder;
 
+/// The forms that the service's own pages send without a script, with the operation that each runs. Quotas and the audit trail treat them
+/// like a call of the operation.
+const PAGE_FORMS: [(&str, &str); 2] =
+    [("/follow-up", "view_follow_up_link"), ("/follow-up-answers", "answer_follow_up_link")];
+
+/// Returns the operation that the form of a page runs.
+fn page_form(path: &str) -> Option<&'static str> {
+    PAGE_FORMS.iter().find(|(known, _)| *known == path).map(|(_, operation)| *operation)
+}
+
+/// Returns whether an operation is one of the API, or runs as the form of a page.
+pub fn is_audited(path: &str) -> bool {
+    path.starts_with("/v1/") || page_form(path).is_some()
+}
+
 /// All paths of the service with their methods, from the OpenAPI document.
 #[derive(Default)]
 pub struct Routes {
@@ -81,6 +96,9 @@ impl Routes {
     /// Returns the operation of a request, if there is one. It is looked up once and then stored in the request's
     /// extensions.
     pub fn operation(&self, method: &Method, path: &str) -> Option<Arc<Operation>> {
+        if let Some(form) = page_form(path).filter(|_| *method == Method::POST) {
+            return self.by_id.get(form).cloned();
+        }
         let methods = self.paths.at(path).ok()?.value;
         let (_, operation) = methods.operations.iter().find(|(known, _)| known == method)?;
         Some(Arc::clone(operation))

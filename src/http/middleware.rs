@@ -159,7 +159,11 @@ fn complete_problem(response: HttpResponse, path: &str, id: &str) -> HttpRespons
     let problem = response.extensions().get::<ProblemBuilder>().cloned();
     let is_document = || {
         let media_type = response.headers().get(header::CONTENT_TYPE);
-        media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/"))
+        let written = |value: &HeaderValue| {
+            // The framework itself writes plain text. HTML is a page that says what is wrong.
+            [&b"application/"[..], b"text/html"].iter().any(|start| value.as_bytes().starts_with(start))
+        };
+        media_type.is_some_and(written)
     };
     let Some(problem) = problem.or_else(|| (!is_document()).then(|| ProblemBuilder::framework(status))) else {
         return response;

@@ -97,7 +97,11 @@ pub fn mails() -> Vec<Mail> {
         Mail::AccessGiven(access()),
         Mail::StaffAlert { reference: "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into() },
         Mail::RecordNotice(RecordMail { patient: None, change: RecordChange::AddressChanged }),
-        Mail::FollowUp(FollowUpMail { patient: None, token: Some("follow-0123456789".into()) }),
+        Mail::FollowUp(FollowUpMail {
+            patient: None,
+            token: Some("follow-0123456789".into()),
+            code: Some("K7MP-3XWD-9CFH".into()),
+        }),
     ]
 }
 

@@ -370,6 +370,9 @@ pub struct FollowUpMail {
     pub patient: Option<String>,
     /// The token of the link to the form. None in a call.
     pub token: Option<String>,
+    /// The code to type in where the link cannot be used. None in a call, and in mails from before there were codes.
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 /// An appointment as its mails and its calendar entry show it.

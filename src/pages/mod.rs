@@ -1,17 +1,18 @@
 //! The pages behind the links in mails, so that mails work before the clinic has a client. They are static except for
-//! the clinic's name and numbers, and call the public API.
+//! the clinic's name and numbers, and call the public API. That of the follow-up also works without a script.
 //!
 //! A page is one template for both languages, with each text beside its translation: `t("Yes", "Sí")`. All texts of the
 //! script are hidden elements of the page, so the script has none itself.
 
+mod follow_up;
+mod form_post;
+
 use std::sync::LazyLock;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, Accept, AcceptLanguage, Header, Preference};
 use actix_web::{HttpRequest, HttpResponse, mime, web};
-use minijinja::value::Serde;
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
-use rls::FormName;
-use rls::form::FormSettings;
 use text::Language;
 
 use crate::config::Settings;
@@ -34,19 +35,21 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("appointment.html", include_str!("html/appointment.html")),
     ("stop-access.html", include_str!("html/stop-access.html")),
     ("follow-up.html", include_str!("html/follow-up.html")),
+    ("follow-up-plain.html", include_str!("html/follow-up-plain.html")),
+    ("follow-up-done.html", include_str!("html/follow-up-done.html")),
+    ("questions.html", include_str!("html/questions.html")),
+    ("code.html", include_str!("html/code.html")),
     ("home.html", include_str!("html/home.html")),
 ];
 
 /// The pages as links name them.
-const PAGES: [&str; 6] = ["verify-email", "set-password", "accept-invitation", "appointment", "stop-access", FOLLOW_UP];
+const PAGES: [&str; 6] =
+    ["verify-email", "set-password", "accept-invitation", "appointment", "stop-access", follow_up::NAME];
 
-/// The page with the questions of the follow-up, which come from its form.
-const FOLLOW_UP: &str = "follow-up";
-
-/// The content security policy. A page may load its own style and script, and call the API. Nothing inline, nothing
-/// from other origins, no frames, and no forms without the script.
+/// The content security policy. A page may load its own style and script, call the API, and send forms to this service. Nothing inline,
+/// nothing from other origins, and no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+    form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// How many locations' telephone numbers a page shows.
 const PHONES: i64 = 5;
@@ -71,8 +74,15 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     let other = || web::to(|| async { not_allowed("GET, HEAD") });
     for name in PAGES {
         let page = move |env: web::Data<Env>, request: HttpRequest| answer(env, request, name);
-        cfg.service(web::resource(format!("/{name}")).get(page).default_service(other()));
+        let resource = web::resource(format!("/{name}")).get(page);
+        cfg.service(if name == follow_up::NAME {
+            let other = web::to(|| async { not_allowed("GET, HEAD, POST") });
+            resource.post(follow_up::show).default_service(other)
+        } else {
+            resource.default_service(other())
+        });
     }
+    follow_up::routes(cfg);
     cfg.service(web::resource("/").get(home).default_service(other()));
     for (path, kind, text) in [
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
@@ -111,10 +121,23 @@ fn accepts_json_only(request: &HttpRequest) -> bool {
 }
 
 async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -> Result<HttpResponse> {
-    let page = render(&ENGINE, &env.config.settings, name, language(&request), phones(&env).await)?;
-    Ok(HttpResponse::Ok()
+    let language = language(&request);
+    let values = if name == follow_up::NAME {
+        follow_up::empty_form(language)
+    } else {
+        context! {}
+    };
+    page(&env, name, language, StatusCode::OK, values).await
+}
+
+/// Answers with a page. `values` are those of its template beside the ones that all pages have.
+async fn page(env: &Env, name: &str, language: Language, status: StatusCode, values: Value) -> Result<HttpResponse> {
+    let page = render(&ENGINE, &env.config.settings, name, language, phones(env).await, values)?;
+    Ok(HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        // With `no-referrer`, browsers would send `Origin: null` with forms. The token of a link is in the fragment, which is never sent.
+        .insert_header((header::REFERRER_POLICY, "same-origin"))
         .insert_header((header::VARY, "Accept, Accept-Language"))
         .body(page))
 }
@@ -143,6 +166,7 @@ fn render(
     name: &str,
     language: Language,
     phones: Vec<Value>,
+    values: Value,
 ) -> Result<String> {
     let values = context! {
         page => name,
@@ -152,15 +176,10 @@ fn render(
         min_patient => settings.password_min_patient,
         min_staff => settings.password_min_staff,
         phones => phones,
-        form => (name == FOLLOW_UP).then(|| Value::from(Serde(follow_up(language)))),
+        ..values
     };
     let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))
-}
-
-/// Returns the form of the follow-up with its texts in one language.
-fn follow_up(language: Language) -> rls::Form {
-    rls::form(FormName::FollowUp, Some(language), FormSettings::default())
 }
 
 /// Returns the language in the query (set by links and by the language switch), otherwise the browser's.
@@ -203,7 +222,14 @@ mod tests {
             ] {
                 let mut settings = config().settings;
                 settings.patient_app_url = app.map(|app| app.parse().expect("a URL"));
-                branches.rendered(&render(&engine, &settings, name, language, phones).expect("a page"));
+                let values = follow_up::empty_form(language);
+                branches.rendered(&render(&engine, &settings, name, language, phones, values).expect("a page"));
+            }
+        }
+        for language in [Language::English, Language::Spanish] {
+            for values in follow_up::examples(language) {
+                let page = render(&engine, &config().settings, "follow-up-plain", language, vec![], values);
+                branches.rendered(&page.expect("a page"));
             }
         }
         branches.assert_all_rendered();

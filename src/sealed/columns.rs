@@ -59,6 +59,7 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("audit_purges", "closing_hmac"),
     ("audit_purges", "mac"),
     ("audit_seals", "hmac"),
+    ("follow_up_links", "code_digest"),
     ("follow_up_links", "token_hash"),
     ("one_time_tokens", "requested_by"),
     ("one_time_tokens", "requested_from"),

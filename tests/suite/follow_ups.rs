@@ -140,7 +140,7 @@ async fn seen(app: &App, clinic: &Clinic, patient: &str, nth: usize) {
 }
 
 /// Turns the clock and runs the task that asks patients. Returns how many were asked.
-async fn ask(app: &App, days: i64) -> usize {
+pub async fn ask(app: &App, days: i64) -> usize {
     app.clock.advance(SignedDuration::from_hours(24 * days));
     legwork::intake::follow_up::asking::run(&app.env).await.expect("asked")
 }
@@ -153,7 +153,7 @@ async fn set_time_zone(app: &App, location: LocationId, zone: &'static str) {
     .await;
 }
 
-async fn follow_ups(client: &Client, patient: &str) -> Vec<Value> {
+pub async fn follow_ups(client: &Client, patient: &str) -> Vec<Value> {
     client.get(&format!("/v1/patients/{patient}/follow-ups")).await.items()
 }
 

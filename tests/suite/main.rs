@@ -25,6 +25,7 @@ mod doctor;
 mod documents;
 mod durability;
 mod families;
+mod follow_up_pages;
 mod follow_ups;
 mod guides;
 mod harness;

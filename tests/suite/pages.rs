@@ -390,7 +390,7 @@ fn a_page_loads_nothing_from_other_hosts_is_not_cached_and_has_instructions_with
             );
             assert!(!policy.contains("unsafe"), "{policy}");
             assert_eq!(reply.header("cache-control"), "no-store");
-            assert_eq!(reply.header("referrer-policy"), "no-referrer");
+            assert_eq!(reply.header("referrer-policy"), "same-origin");
             assert!(reply.text.contains("<html lang=\"es\">") && reply.text.contains("<noscript>"));
             assert!(reply.text.contains("href=\"tel:+12025550100\""), "{}", reply.text);
             for inline in ["style=", "onclick", "<style", "http://", "https://"] {

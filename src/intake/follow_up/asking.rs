@@ -141,15 +141,16 @@ fn send(tx: &mut Tx<Anonymous>, asked: &FollowUp) -> Result<()> {
         if is_patient && form.facts.is_minor() {
             recipient.email = None;
         }
-        let token = match recipient.email {
+        let (token, code) = match recipient.email {
             Some(_) => {
                 let link = Link { follow_up_id: asked.id, user_id: account, is_patient };
-                Some(store::issue_link(tx, link)?)
+                let (token, code) = store::issue_link(tx, link)?;
+                (Some(token), Some(code.shown()))
             }
-            None => None,
+            None => (None, None),
         };
         let name = (!is_patient).then(|| patient.first_name().to_owned());
-        let mail = Mail::FollowUp(FollowUpMail { patient: name, token });
+        let mail = Mail::FollowUp(FollowUpMail { patient: name, token, code });
         let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: None, mail };
         outbox::enqueue(tx.conn, tx.env, &envelope)?;
     }

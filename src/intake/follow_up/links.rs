@@ -8,11 +8,14 @@ use serde_json::{Value, json};
 use text::Language;
 use utoipa::ToSchema;
 
-use super::store::{self, FollowUp};
+use super::store::{self, FollowUp, Link};
 use super::{FollowUpStatus, answering};
+use crate::accounts::origin::Origin;
+use crate::accounts::throttle::Throttle;
+use crate::accounts::typed_code::TypedCode;
 use crate::clock::Timestamp;
-use crate::context::{Anonymous, Context, Tx};
-use crate::error::{Error, Result};
+use crate::context::{Anonymous, Attempt, Context, Tx};
+use crate::error::{Check, Error, Result};
 use crate::http::{Body, response};
 use crate::ids::{IntakeId, UserId};
 use crate::intake::drafts::checked_answers;
@@ -57,15 +60,15 @@ pub struct AnswerFollowUpLinkRequest {
 }))]
 pub struct LinkedFollowUp {
     /// The status: `asked` or `answered`.
-    status: FollowUpStatus,
+    pub status: FollowUpStatus,
     /// The patient's first name.
-    first_name: String,
+    pub first_name: String,
     /// Whether the holder answers for another person.
-    for_another: bool,
+    pub for_another: bool,
     /// Until when it can be answered.
     answer_by: Timestamp,
     /// The ids of the questions that the holder does not answer.
-    hidden: Vec<String>,
+    pub hidden: Vec<String>,
 }
 
 /// What follows from the answers.
@@ -73,7 +76,7 @@ pub struct LinkedFollowUp {
 #[schema(example = json!({"notices": []}))]
 pub struct AnsweredFollowUp {
     /// Texts that the person who answers must see at once, the most urgent first.
-    notices: Vec<FlagNotice>,
+    pub notices: Vec<FlagNotice>,
 }
 
 /// A link that works.
@@ -84,12 +87,43 @@ struct Found {
     form: ReadingContext,
 }
 
+/// A code that a person types in instead of following the link of the same mail.
+#[derive(Clone)]
+pub struct TypedLink {
+    /// The code as it was typed.
+    pub code: String,
+    /// Where it was typed. Wrong codes are counted per address, and over all addresses.
+    pub origin: Origin,
+}
+
+/// Finds the link of a typed code. Counts a wrong code, after some of which the caller has to wait.
+///
+/// # Errors
+/// A broken rule if it cannot be a code; nothing is counted then, because people mistype.
+fn find_by_code(tx: &mut Tx<Anonymous>, typed: &TypedLink) -> Result<Attempt<Link>> {
+    let mut check = Check::new();
+    let code = check.field("/code", TypedCode::parse(&typed.code));
+    check.done()?;
+    let Some(code) = code else { return Err(Error::fault("a code is neither right nor wrong")) };
+    let throttle = Throttle::for_typed_code(tx.env, store::CODES, &typed.origin);
+    if let Some(wait) = throttle.admit(tx.conn, tx.now)? {
+        return Ok(Attempt::Failed(wait.into()));
+    }
+    match store::find_link_by_code(tx.conn, &code.digest(tx.env, store::CODES)) {
+        Ok(link) => Ok(Attempt::Succeeded(link)),
+        Err(Error::NotFound) => {
+            throttle.record_failure(tx.conn, tx.now)?;
+            Ok(Attempt::Failed(Error::NotFound))
+        }
+        Err(other) => Err(other),
+    }
+}
+
 /// Finds the follow-up of a link that works.
 ///
 /// # Errors
 /// [`Error::NotFound`], whatever the reason.
-fn look_up(tx: &mut Tx<Anonymous>, token: &str) -> Result<Found> {
-    let link = store::find_link(tx.conn, token)?;
+fn look_up(tx: &mut Tx<Anonymous>, link: Link) -> Result<Found> {
     let row = store::find(tx.conn, link.follow_up_id)?;
     let patient = row.patient_id;
     let is_open = matches!(row.status, FollowUpStatus::Asked | FollowUpStatus::Answered)
@@ -116,8 +150,7 @@ fn look_up(tx: &mut Tx<Anonymous>, token: &str) -> Result<Found> {
 ///
 /// # Errors
 /// [`Error::NotFound`].
-fn lock(tx: &mut Tx<Anonymous>, token: &str) -> Result<()> {
-    let link = store::find_link(tx.conn, token)?;
+fn lock(tx: &mut Tx<Anonymous>, link: Link) -> Result<()> {
     let patient = store::find(tx.conn, link.follow_up_id)?.patient_id;
     records::lock_visits(tx.conn, patient)
 }
@@ -129,20 +162,42 @@ fn lock(tx: &mut Tx<Anonymous>, token: &str) -> Result<()> {
 pub async fn view(context: &Context<Anonymous>, link: ViewFollowUpLinkRequest) -> Result<LinkedFollowUp> {
     context
         .read(move |tx| {
-            let Found { row, patient, form, .. } = look_up(tx, &link.token)?;
-            tx.audit.note_object(row.id.0);
-            let reserved = rls::clinician_only_fields(&form.facts);
-            let mut hidden = reserved.into_iter().filter(|id| FormName::FollowUp.asks(id)).collect::<Vec<_>>();
-            hidden.sort_unstable();
-            Ok(LinkedFollowUp {
-                status: row.status,
-                first_name: patient.first_name().to_owned(),
-                for_another: form.facts.filled_by != FilledBy::Patient,
-                answer_by: row.answer_by.unwrap_or(tx.now),
-                hidden,
-            })
+            let link = store::find_link(tx.conn, &link.token)?;
+            view_link(tx, link)
         })
         .await
+}
+
+/// Reads the follow-up of a typed code.
+///
+/// # Errors
+/// Those of [`view`]; a broken rule if it cannot be a code; [`Error::TooMany`] after wrong codes.
+pub async fn view_by_code(context: &Context<Anonymous>, typed: TypedLink) -> Result<LinkedFollowUp> {
+    context
+        .attempt(move |tx| {
+            let link = match find_by_code(tx, &typed)? {
+                Attempt::Succeeded(link) => link,
+                Attempt::Failed(error) => return Ok(Attempt::Failed(error)),
+            };
+            tx.unchanged()?;
+            view_link(tx, link).map(Attempt::Succeeded)
+        })
+        .await
+}
+
+fn view_link(tx: &mut Tx<Anonymous>, link: Link) -> Result<LinkedFollowUp> {
+    let Found { row, patient, form, .. } = look_up(tx, link)?;
+    tx.audit.note_object(row.id.0);
+    let reserved = rls::clinician_only_fields(&form.facts);
+    let mut hidden = reserved.into_iter().filter(|id| FormName::FollowUp.asks(id)).collect::<Vec<_>>();
+    hidden.sort_unstable();
+    Ok(LinkedFollowUp {
+        status: row.status,
+        first_name: patient.first_name().to_owned(),
+        for_another: form.facts.filled_by != FilledBy::Patient,
+        answer_by: row.answer_by.unwrap_or(tx.now),
+        hidden,
+    })
 }
 
 /// Stores the answers of the holder of a link as a submitted intake.
@@ -154,19 +209,58 @@ pub async fn answer(context: &Context<Anonymous>, request: AnswerFollowUpLinkReq
     let token = request.token;
     context
         .change(move |tx| {
-            lock(tx, &token)?;
-            let found = look_up(tx, &token)?;
-            tx.audit.note_patient(found.patient.id);
-            tx.audit.note_object(found.row.id.0);
-            if found.row.status == FollowUpStatus::Answered {
-                return Err(Error::conflict("already_answered", "The questions are answered already. Thank you."));
-            }
-            store_answers(tx, found, &answers)
+            let link = store::find_link(tx.conn, &token)?;
+            answer_link(tx, link, &answers, None)
         })
         .await
 }
 
-fn store_answers(tx: &mut Tx<Anonymous>, found: Found, answers: &Value) -> Result<AnsweredFollowUp> {
+/// Stores the answers of the person who typed a code. The notices are in the language of the page.
+///
+/// # Errors
+/// Those of [`answer`] and [`view_by_code`].
+pub async fn answer_by_code(
+    context: &Context<Anonymous>,
+    typed: TypedLink,
+    answers: RedactedJson,
+    language: Language,
+) -> Result<AnsweredFollowUp> {
+    let answers = checked_answers(answers)?;
+    context
+        .attempt(move |tx| {
+            let link = match find_by_code(tx, &typed)? {
+                Attempt::Succeeded(link) => link,
+                Attempt::Failed(error) => return Ok(Attempt::Failed(error)),
+            };
+            answer_link(tx, link, &answers, Some(language)).map(Attempt::Succeeded)
+        })
+        .await
+}
+
+/// Stores answers. Without a language, the notices are in the patient's.
+fn answer_link(
+    tx: &mut Tx<Anonymous>,
+    link: Link,
+    answers: &Value,
+    language: Option<Language>,
+) -> Result<AnsweredFollowUp> {
+    lock(tx, link)?;
+    let found = look_up(tx, link)?;
+    tx.audit.note_patient(found.patient.id);
+    tx.audit.note_object(found.row.id.0);
+    if found.row.status == FollowUpStatus::Answered {
+        return Err(Error::conflict("already_answered", "The questions are answered already. Thank you."));
+    }
+    let language = language.unwrap_or_else(|| Language::of_tag(&found.patient.preferred_language));
+    store_answers(tx, found, answers, language)
+}
+
+fn store_answers(
+    tx: &mut Tx<Anonymous>,
+    found: Found,
+    answers: &Value,
+    language: Language,
+) -> Result<AnsweredFollowUp> {
     let Found { row, patient, account, form } = found;
     rls::refuse_clinician_only(&json!({}), answers, &form.facts, "/answers")?;
     let answers = rls::parse(answers, "/answers")?;
@@ -205,7 +299,6 @@ fn store_answers(tx: &mut Tx<Anonymous>, found: Found, answers: &Value) -> Resul
     answering::answered(tx, patient.id, id, form.place.day(tx.now)?)?;
     let answers = Value::Object(to_map(&answers)?);
     let shown = rls::view(form.viewer(), true, &answers, &computed, &form.facts);
-    let language = Language::of_tag(&patient.preferred_language);
     let numbers = form.place.numbers(&tx.env.config.settings);
     Ok(AnsweredFollowUp { notices: rls::flag_notices(&shown.flags, language, &numbers) })
 }

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use super::{FollowUpReason, FollowUpStatus};
 use crate::accounts::tokens;
+use crate::accounts::typed_code::{CodeSpace, TypedCode};
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::Conn;
@@ -113,9 +114,13 @@ pub(super) struct Link {
     pub is_patient: bool,
 }
 
-/// Creates a link and returns its token. Only the token's hash is stored.
-pub(super) fn issue_link<P>(tx: &mut Tx<P>, link: Link) -> Result<String> {
+/// The codes of follow-ups.
+pub(super) const CODES: CodeSpace = CodeSpace("follow-up");
+
+/// Creates a link and returns its token and the code to type in. Only digests of them are stored.
+pub(super) fn issue_link<P>(tx: &mut Tx<P>, link: Link) -> Result<(String, TypedCode)> {
     let token = tokens::opaque(&tx.env.entropy);
+    let code = TypedCode::draw(&tx.env.entropy);
     diesel::insert_into(follow_up_links::table)
         .values((
             follow_up_links::id.eq(tx.env.new_id::<FollowUpLinkId>()),
@@ -124,9 +129,10 @@ pub(super) fn issue_link<P>(tx: &mut Tx<P>, link: Link) -> Result<String> {
             follow_up_links::is_patient.eq(link.is_patient),
             follow_up_links::token_hash.eq(tokens::hash(&token)),
             follow_up_links::created_at.eq(tx.now),
+            follow_up_links::code_digest.eq(code.digest(tx.env, CODES)),
         ))
         .execute(tx.conn)?;
-    Ok(token)
+    Ok((token, code))
 }
 
 /// Finds a link by its token.
@@ -138,4 +144,12 @@ pub(super) fn find_link(conn: &mut Conn, token: &str) -> Result<Link> {
         .filter(follow_up_links::token_hash.eq(tokens::hash(token)))
         .select(Link::as_select())
         .first(conn)?)
+}
+
+/// Finds a link by the digest of its code.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub(super) fn find_link_by_code(conn: &mut Conn, digest: &[u8]) -> Result<Link> {
+    Ok(follow_up_links::table.filter(follow_up_links::code_digest.eq(digest)).select(Link::as_select()).first(conn)?)
 }

@@ -209,6 +209,9 @@ impl Writer {
             follow_up => mail.follow_up().map(|mail| context! {
                 patient => mail.patient.as_deref().map(shown_name),
                 days => config.settings.follow_up_answer_days,
+                code => mail.code.as_deref(),
+                // The code is for the service's own page, which works without a script.
+                page => config.own_page("follow-up", language),
             }),
             record => mail.record().map(|mail| context! {
                 patient => mail.patient.as_deref().map(shown_name),

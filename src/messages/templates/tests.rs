@@ -62,7 +62,7 @@ fn every_branch_of_every_template_can_be_rendered() {
     ] {
         all.extend([None, Some("Leo".to_owned())].map(|patient| Mail::RecordNotice(RecordMail { patient, change })));
     }
-    all.push(Mail::FollowUp(FollowUpMail { patient: Some("Leo".into()), token: None }));
+    all.push(Mail::FollowUp(FollowUpMail { patient: Some("Leo".into()), token: None, code: None }));
     let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
     let late = AppointmentMail { cancel_until: None, ..appointment() };
     for appointment in [other, late] {

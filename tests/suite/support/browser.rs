@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -28,6 +29,8 @@ pub struct Browser {
     session: String,
     driver: Child,
     profile: TempDir,
+    /// Whether it is used with the keyboard: `chromedriver` waits for a script of the page after a tap.
+    by_keyboard: AtomicBool,
 }
 
 /// Runs a test with a server (on SQLite, because pages do not depend on the engine) and a phone's browser.
@@ -67,7 +70,14 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver starts");
-        let mut this = Self { http: app::http_client(), port, session: String::new(), driver, profile };
+        let mut this = Self {
+            http: app::http_client(),
+            port,
+            session: String::new(),
+            driver,
+            profile,
+            by_keyboard: AtomicBool::new(false),
+        };
         let patience = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < patience, "chromedriver does not listen");
@@ -152,8 +162,18 @@ impl Browser {
             "return [...document.querySelectorAll('button, a')].find((one) => one.checkVisibility() && one.innerText.trim() === {})",
             json!(words)
         );
-        let id = self.element(&script, words).await;
-        self.tell(&format!("/element/{id}/click"), json!({})).await;
+        self.activate(&script, words, ENTER).await;
+    }
+
+    /// Clicks what a script finds, or presses the key on it.
+    async fn activate(&self, script: &str, what: &str, key: &str) {
+        let id = self.element(script, what).await;
+        if self.by_keyboard.load(Ordering::Relaxed) {
+            self.run(&format!("const found = (() => {{ {script} }})(); (found.control ?? found).focus()")).await;
+            self.keys(key).await;
+        } else {
+            self.tell(&format!("/element/{id}/click"), json!({})).await;
+        }
     }
 
     /// Replaces the content of the field with this label.
@@ -166,6 +186,23 @@ impl Browser {
         let id = self.element(&script, label).await;
         self.tell(&format!("/element/{id}/clear"), json!({})).await;
         self.tell(&format!("/element/{id}/value"), json!({"text": text})).await;
+    }
+
+    /// Chooses an option of the question that begins with these words.
+    pub async fn choose(&self, question: &str, option: &str) {
+        let script = format!(
+            "const group = [...document.querySelectorAll('fieldset')].find((one) => one.checkVisibility() && one.querySelector('legend').innerText.trim().startsWith({}));
+             return [...group.querySelectorAll('label.option')].find((one) => one.innerText.trim() === {})",
+            json!(question),
+            json!(option)
+        );
+        self.activate(&script, option, " ").await;
+    }
+
+    /// Switches the scripts of pages off, and uses the keyboard from now on. Scripts of the test still run.
+    pub async fn without_scripts(&self) {
+        self.by_keyboard.store(true, Ordering::Relaxed);
+        self.command("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
     }
 
     /// Presses keys where the focus is.

@@ -154,6 +154,14 @@ impl Client {
         Reply::read(method, path, request).await
     }
 
+    /// Sends the form of a page, as a browser without a script does.
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Reply {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut all = vec![("Content-Type", "application/x-www-form-urlencoded")];
+        all.extend(headers);
+        self.send_raw(Method::POST, path, &all, body.into_bytes()).await
+    }
+
     async fn exchange(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Reply {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
         if let Some(body) = body {

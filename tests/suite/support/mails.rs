@@ -32,6 +32,16 @@ impl Mail {
     }
 }
 
+impl Mail {
+    /// The code that the text offers beside its link.
+    #[track_caller]
+    pub fn code(&self) -> String {
+        let line = self.text.lines().find(|line| line.contains("code: ") || line.contains("código: "));
+        let code = line.and_then(|line| line.rsplit(": ").next());
+        code.unwrap_or_else(|| panic!("no code in:\n{}", self.text)).trim().to_owned()
+    }
+}
+
 impl App {
     /// Waits until no message is due or being sent, and reads every mail so far, in the order of [`read`]. Does not wait for
     /// messages that are due later.

@@ -1,0 +1,77 @@
+//! Forms that pages send without a script: where they come from, and what they say.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::ORIGIN;
+use url::Url;
+
+/// Returns whether a form was sent by a page of this service.
+///
+/// Browsers say it in `Sec-Fetch-Site`, and older ones name the page's origin. A client that sends neither is no browser that another
+/// site could direct, or a browser without scripts and cookies.
+pub fn is_own(request: &HttpRequest, public_url: &Url) -> bool {
+    let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => origin == public_url.origin().ascii_serialization(),
+        (None, None) => true,
+    }
+}
+
+/// The fields of a form, in the order in which they were sent.
+pub struct Sent(Vec<(String, String)>);
+
+impl Sent {
+    /// Reads the body of a form.
+    pub fn read(body: &[u8]) -> Self {
+        Self(url::form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
+    /// Returns the first value of a field, or an empty text.
+    pub fn first(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// Returns the values of a field that are not empty.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_form_of_another_site_is_told_apart() {
+        let public: Url = "https://legwork.example/".parse().expect("a URL");
+        for (site, origin, is_ours) in [
+            (Some("same-origin"), None, true),
+            (Some("none"), None, true),
+            (Some("cross-site"), Some("https://legwork.example"), false),
+            (Some("same-site"), None, false),
+            (None, Some("https://legwork.example"), true),
+            (None, Some("https://evil.example"), false),
+            (None, Some("null"), false),
+            (None, None, true),
+        ] {
+            let mut request = TestRequest::post();
+            if let Some(site) = site {
+                request = request.insert_header(("Sec-Fetch-Site", site));
+            }
+            if let Some(origin) = origin {
+                request = request.insert_header((ORIGIN, origin));
+            }
+            assert_eq!(is_own(&request.to_http_request(), &public), is_ours, "{site:?} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_may_have_several_values_and_empty_ones_do_not_count() {
+        let sent = Sent::read(b"code=K7MP+3XWD&a=1&a=2&b=&a=%C3%A1");
+        assert_eq!(sent.first("code"), "K7MP 3XWD");
+        assert_eq!(sent.all("a").collect::<Vec<_>>(), ["1", "2", "á"]);
+        assert_eq!((sent.first("b"), sent.first("c")), ("", ""));
+    }
+}
