@@ -9,15 +9,17 @@ use utoipa::ToSchema;
 use super::details::IntakeDetails;
 use super::flag_worklist::IntakeFlagView;
 use super::follow_up::view::FollowUpView;
+use super::lab_rows::LabResult;
 use super::lab_versions::{self, LabResultVersionView};
-use super::labs::{LabResult, LabResultView};
-use super::model::IntakeStatus;
+use super::labs::LabResultView;
+use super::model::{IntakeStatus, LabResultStatus};
 use super::reading_context::ReadingContext;
 use super::store::Intake;
 use super::versions::{self, IntakeVersionView};
 use super::view::IntakeView;
-use super::{flags, follow_up, labs};
+use super::{flags, follow_up, lab_rows};
 use crate::actor::Actor;
+use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::schema::intakes;
 use crate::error::Result;
@@ -84,7 +86,9 @@ pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: b
         .load(tx.conn)?;
     let in_error = rows.iter().filter(|row| row.status == IntakeStatus::EnteredInError);
     let hidden: Vec<_> = in_error.filter(|_| !tx.actor.role.is_staff()).map(|row| row.id).collect();
-    let mut versions = if is_complete { versions_by_intake(tx, patient.id)? } else { HashMap::new() };
+    let all_results = lab_rows::with_errors(tx.conn, tx.env, patient.id)?;
+    let errors = if tx.actor.role.is_staff() { Vec::new() } else { periods_of_errors(&all_results) };
+    let mut versions = if is_complete { versions_by_intake(tx, patient.id, &errors)? } else { HashMap::new() };
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let urgent = flags::count_urgent(tx.conn, &ids)?;
     let mut intakes = Vec::with_capacity(rows.len());
@@ -101,23 +105,38 @@ pub fn of_patient(tx: &mut Tx, reader: &Actor, patient: &Patient, is_complete: b
     }
     let flags = if is_complete {
         let rows = flags::of_patient(tx.conn, patient.id)?;
-        let rows = rows.iter().filter(|flag| flag.intake_id.is_none_or(|id| !hidden.contains(&id)));
+        let is_from_error = |flag: &flags::Flag| {
+            flag.withdrawn_at.is_some() && errors.iter().any(|(from, to)| (*from..=*to).contains(&flag.raised_at))
+        };
+        let rows =
+            rows.iter().filter(|flag| flag.intake_id.is_none_or(|id| !hidden.contains(&id)) && !is_from_error(flag));
         Some(rows.map(|flag| IntakeFlagView::new(tx.env, true, flag, patient)).collect::<Result<_>>()?)
     } else {
         None
     };
     let follow_ups = follow_up::store::of_patient(tx.conn, patient.id)?.into_iter().map(FollowUpView::from).collect();
-    Ok(Held { intakes, flags, lab_results: lab_results(tx, patient.id, is_complete)?, follow_ups })
+    let lab_results = lab_results(tx, patient.id, all_results, is_complete)?;
+    Ok(Held { intakes, flags, lab_results, follow_ups })
 }
 
-/// Loads the results that staff entered. One that was entered in error may be that of another patient, so only staff get it.
-fn lab_results(tx: &mut Tx, patient: PatientId, is_complete: bool) -> Result<Vec<ExportedLabResult>> {
+/// The periods in which results that were entered in error counted. They may be those of another patient, so the patient does not get what
+/// the rules found from them.
+fn periods_of_errors(results: &[LabResult]) -> Vec<(Timestamp, Timestamp)> {
+    let in_error = results.iter().filter(|result| result.status == LabResultStatus::EnteredInError);
+    in_error.map(|result| (result.created_at, result.updated_at.unwrap_or(result.created_at))).collect()
+}
+
+/// The results that staff entered, with their versions. One that was entered in error may be that of another patient, so only staff get it.
+fn lab_results(
+    tx: &mut Tx,
+    patient: PatientId,
+    mut results: Vec<LabResult>,
+    is_complete: bool,
+) -> Result<Vec<ExportedLabResult>> {
     let mut versions = if is_complete { lab_versions::of_patient(tx, patient)? } else { HashMap::new() };
-    let results = if tx.actor.role.is_staff() {
-        labs::with_errors(tx.conn, tx.env, patient)?
-    } else {
-        labs::of_patient(tx.conn, tx.env, patient)?
-    };
+    if !tx.actor.role.is_staff() {
+        results.retain(|result| result.status != LabResultStatus::EnteredInError);
+    }
     let exported = |result: LabResult| {
         let versions = is_complete.then(|| versions.remove(&result.id).unwrap_or_default());
         ExportedLabResult { result: result.into(), versions }
@@ -125,11 +144,20 @@ fn lab_results(tx: &mut Tx, patient: PatientId, is_complete: bool) -> Result<Vec
     Ok(results.into_iter().map(exported).collect())
 }
 
-/// Loads the replaced versions of the patient's intakes, by intake, oldest first.
-fn versions_by_intake(tx: &mut Tx, patient: PatientId) -> Result<HashMap<IntakeId, Vec<IntakeVersionView>>> {
+/// Loads the replaced versions of the patient's intakes, by intake, oldest first. One that was current in a period of `errors` comes without
+/// its findings.
+fn versions_by_intake(
+    tx: &mut Tx,
+    patient: PatientId,
+    errors: &[(Timestamp, Timestamp)],
+) -> Result<HashMap<IntakeId, Vec<IntakeVersionView>>> {
     let mut by_intake: HashMap<_, Vec<_>> = HashMap::new();
     for row in versions::of_patient(tx.conn, patient)? {
-        by_intake.entry(row.intake_id).or_default().push(IntakeVersionView::new(tx.env, &row)?);
+        let mut version = IntakeVersionView::new(tx.env, &row)?;
+        if errors.iter().any(|(from, to)| version.authored_at <= *to && version.replaced_at >= *from) {
+            version.computed = None;
+        }
+        by_intake.entry(row.intake_id).or_default().push(version);
     }
     Ok(by_intake)
 }

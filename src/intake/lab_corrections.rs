@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::amendment::checked_reason;
-use super::labs::{self, LabResultView, Row, place};
+use super::lab_rows::{Row, place};
+use super::labs::{self, LabResultView};
 use super::model::LabResultStatus;
 use super::reading_context::ReadingContext;
 use super::{lab_versions, recompute};
@@ -21,7 +22,7 @@ use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, IfMatch, PathId};
 use crate::ids::LabResultId;
 use crate::patients::model::Patient;
-use crate::patients::store as records;
+use crate::patients::{care, store as records};
 
 /// A correction of a laboratory result.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -65,7 +66,7 @@ pub async fn correct(
     labs::check(&lab, "/result")?;
     let reason = checked_reason(&request.reason)?;
     context
-        .change_once(once, move |tx| {
+        .change_once(once.guarded(care::admit_repeat), move |tx| {
             let patient = patient_of(tx, id)?;
             let lab = labs::parse(&lab, "/result", &ReadingContext::load(tx, &patient)?.facts)?;
             replace(tx, &patient, id, &if_match, &Change { lab: Some(&lab), reason: &reason })
@@ -87,7 +88,7 @@ pub async fn void(
     context.require(Action::LabResultWrite)?;
     let reason = checked_reason(&request.reason)?;
     context
-        .change_once(once, move |tx| {
+        .change_once(once.guarded(care::admit_repeat), move |tx| {
             let patient = patient_of(tx, id)?;
             replace(tx, &patient, id, &if_match, &Change { lab: None, reason: &reason })?;
             Ok(())
@@ -104,9 +105,14 @@ pub struct Change<'a> {
 }
 
 /// Loads the patient of a result.
+///
+/// # Errors
+/// [`Error::NotFound`]; forbidden, if a practitioner has to give a reason.
 fn patient_of(tx: &mut Tx, id: LabResultId) -> Result<Patient> {
     let patient = lab_results::table.find(id).select(lab_results::patient_id).first(tx.conn)?;
-    records::visible(tx.conn, tx.env, tx.actor, patient)
+    let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+    care::admit(tx.conn, tx.env, tx.actor, patient.id)?;
+    Ok(patient)
 }
 
 /// Replaces a result in an open transaction, and computes the findings that depend on it anew.
@@ -149,7 +155,7 @@ pub fn replace(
 /// Correct a laboratory result
 ///
 /// Staff only. Replaces the whole result; the version before is kept with the reason. Computes the findings and flags of the patient
-/// anew, as a new result does.
+/// anew, as a new result does. A practitioner without a care relationship gives a reason in `Access-Reason`.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "correct_lab_result",
@@ -179,7 +185,8 @@ pub(super) async fn correct_lab_result(
 /// Mark a laboratory result as entered in error
 ///
 /// Staff only. The result is kept with its history but counts nowhere any more; the findings and flags of the patient are computed anew.
-/// Practitioners still see it. It cannot be changed afterwards.
+/// Practitioners still see it. It cannot be changed afterwards. A practitioner without a care relationship gives a reason in
+/// `Access-Reason`.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "void_lab_result",

@@ -8,7 +8,8 @@ use rls::answers::Lab;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::labs::{self, LabResult, LabResultView, Row};
+use super::lab_rows::{self, LabResult, Row};
+use super::labs::{self, LabResultView};
 use super::model::LabResultStatus;
 use crate::actor::Action;
 use crate::clock::Timestamp;
@@ -45,7 +46,7 @@ fn place(column: &'static str, id: LabResultVersionId) -> Place {
 pub(super) fn keep(tx: &mut Tx, before: &Row, reason: &str) -> Result<()> {
     let (env, id): (_, LabResultVersionId) = (tx.env, tx.env.new_id());
     // Encryption binds a value to its row, so the value is encrypted again for the new row.
-    let lab: Lab = env.sealer.open(labs::place(before.id), &before.result)?;
+    let lab: Lab = env.sealer.open(lab_rows::place(before.id), &before.result)?;
     let row = LabResultVersion {
         id,
         lab_result_id: before.id,

@@ -19,6 +19,7 @@ pub mod flags;
 pub mod follow_up;
 pub mod forms;
 pub mod lab_corrections;
+pub mod lab_rows;
 mod lab_versions;
 pub mod labs;
 pub mod listing;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::place_of_care::PlaceOfCare;
 use super::store::{self, Intake};
-use super::{from_value, labs, stored_review};
+use super::{from_value, lab_rows, stored_review};
 use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::context::Tx;
@@ -77,7 +77,7 @@ impl ReadingContext {
     /// Adds the laboratory results that the clinic entered.
     pub fn with_results<P>(mut self, tx: &mut Tx<P>, patient: PatientId) -> Result<Self> {
         self.facts.entered_labs =
-            labs::of_patient(tx.conn, tx.env, patient)?.into_iter().map(|result| result.lab).collect();
+            lab_rows::of_patient(tx.conn, tx.env, patient)?.into_iter().map(|result| result.lab).collect();
         Ok(self)
     }
 

@@ -152,7 +152,28 @@ both! {
         assert_eq!(ann.get(&results).await.items().len(), 0);
         let export = ann.get(&format!("/v1/patients/{}/export", ann.patient_id)).await.expect(200).body["lab_results"].clone();
         assert_eq!(export, json!([]));
+        // Nor what the rules found from it, in flags and in the versions that were replaced meanwhile.
+        let place = desk.post(&results, result("hemoglobin", 6.8, "g/dL", "2026-06-09")).await.expect(201).location();
+        let amended = json!({"answers": {"symptoms": {"severity_0_10": 8}}, "reason": "A slip."});
+        doctor.post(&format!("{path}/amend"), amended).await.expect(200);
+        desk.post(&format!("{place}/void"), reason()).await.expect(204);
+        let export = format!("/v1/patients/{}/export", ann.patient_id);
+        let theirs = ann.get(&export).await;
+        theirs.expect(200);
+        assert!(!theirs.text.contains("hemoglobin_below_8"), "{}", theirs.text);
+        let versions = |export: &Value| export["intakes"][0]["versions"].as_array().expect("versions").clone();
+        assert_eq!(versions(&theirs.body)[0]["computed"], Value::Null);
+        let doctors = doctor.get(&export).await.expect(200).body.clone();
+        assert!(versions(&doctors)[0]["computed"].is_object(), "practitioners see the whole record");
+        // A practitioner who may not read a patient's results gives a reason before changing one.
+        let bobs = format!("/v1/patients/{}/lab-results", bob.patient_id);
+        let place = desk.post(&bobs, result("hemoglobin", 12.9, "g/dL", "2026-06-09")).await.expect(201).location();
+        let stranger = app.doctor().await.without_reason();
+        let correction = json!({"result": result("hemoglobin", 13.1, "g/dL", "2026-06-09"), "reason": "A slip."});
+        stranger.post(&format!("{place}/correct"), correction.clone()).await.problem(403, "reason_required");
+        stranger.post(&format!("{place}/void"), reason()).await.problem(403, "reason_required");
+        doctor.post(&format!("{place}/correct"), correction).await.expect(200);
         let events = app.admin().await.get("/v1/audit-events?operation=void_lab_result&outcome=success").await.items();
-        assert_eq!(events.len(), 1, "{events:#?}");
+        assert_eq!(events.len(), 2, "{events:#?}");
     }
 }

@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::db::types;
 use crate::ids::{IntakeId, LabResultId, PatientId};
 use crate::intake::follow_up::answers::FollowUpAnswers;
-use crate::intake::labs::LabResult;
+use crate::intake::lab_rows::LabResult;
 
 /// The course of a patient.
 #[derive(Debug, Clone, Serialize, ToSchema)]

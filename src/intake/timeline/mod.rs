@@ -17,7 +17,7 @@ use super::accept::prefers;
 use super::follow_up::answers;
 use super::reading_context::ReadingContext;
 use super::reading_language::ReadingLanguage;
-use super::{from_value, labs, store};
+use super::{from_value, lab_rows, store};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::error::Result;
@@ -49,7 +49,7 @@ pub async fn read(context: &Context, patient: PatientId) -> Result<PatientTimeli
         let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
         care::require(tx.conn, tx.env, tx.actor, patient.id)?;
         let reading = ReadingContext::load(tx, &patient)?;
-        let results = labs::of_patient(tx.conn, tx.env, patient.id)?;
+        let results = lab_rows::of_patient(tx.conn, tx.env, patient.id)?;
         let mut timeline = course(patient.id, intakes(tx, &patient, &reading)?, &results, &reading.facts);
         timeline.follow_ups = answers::of_patient(tx, patient.id, &reading)?;
         let title = format!("{}, {}", patient.display_name(), patient.mrn);
