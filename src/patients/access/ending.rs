@@ -107,8 +107,9 @@ impl Link {
     }
 }
 
-/// Stops the access of a link. Access that is stopped already stays so. The link also works after staff have taken the access away, or the
-/// reader's own: otherwise the giver could void it, and give the access again unguarded.
+/// Stops the access that the account of a link has now. Access that is stopped already stays so. The link also works after staff have
+/// changed the access or taken it away, or the reader's own: otherwise the giver could void it, and give the access again unguarded.
+/// Only the patient stops what has become the patient's own account.
 ///
 /// # Errors
 /// A broken rule at `/token`.
@@ -131,10 +132,13 @@ pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection)
                     .for_no_key_update()
                     .first::<PatientId>(conn)?;
             }
-            if lock(tx.conn, (link.user_id, link.patient_id))?.is_some() {
-                return stop(tx, link.patient_id, link.user_id);
+            match lock(tx.conn, (link.user_id, link.patient_id))? {
+                Some(now) if now.relation == Relation::Oneself && link.relation != Relation::Oneself => {
+                    Err(one_time::not_good())
+                }
+                Some(_) => stop(tx, link.patient_id, link.user_id),
+                None => grant::record_objection(tx, link.ended(tx.now)),
             }
-            grant::record_objection(tx, link.ended(tx.now))
         })
         .await
 }
@@ -172,7 +176,8 @@ pub(in crate::patients) async fn delete_patient_access(
 ///
 /// Takes the token of the link in the mail about given access (`/stop-access#token=…`). The access ends at once, confirmed or not, and
 /// staff see that it was stopped. For 30 days, all access to the record needs a second member of the staff. This also holds if staff have
-/// taken the access away before. A repeat changes nothing.
+/// changed the access or taken it away before. A link lives at least 30 days, also if a newer mail reports other access of the account; an older
+/// one lives until then. A repeat changes nothing.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_access_objection",

@@ -6,6 +6,7 @@
 
 use actix_web::{HttpResponse, post, web};
 use diesel::prelude::*;
+use jiff::SignedDuration;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -29,6 +30,9 @@ use crate::messages::model::{AccessMail, Envelope, Mail};
 use crate::messages::outbox;
 use crate::patients::model::{Patient, Relation};
 use crate::patients::{care, recipients, store};
+
+/// How long a link works after its mail, although newer mails have reported other access of the account. As long as a record is guarded.
+const LINK_OUTLIVES_GRANT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// The account that gets access to a patient.
 #[derive(Deserialize, ToSchema)]
@@ -131,9 +135,12 @@ pub async fn confirm(context: &Context, once: Once, id: PatientId, user: UserId)
 
 /// Notifies the patient, and every account that acts for the patient, that access was given.
 fn notify(tx: &mut Tx<impl Principal>, holder: &User, patient: &Patient, access: &Access, by: UserId) -> Result<()> {
-    // The links in earlier mails were about other access.
-    let earlier =
-        access_links::table.filter(access_links::user_id.eq(holder.id)).filter(access_links::patient_id.eq(patient.id));
+    // Newer links go on working: otherwise a member of the staff could void all links that were delivered, by giving the access again
+    // until the mailboxes take no more mails.
+    let earlier = access_links::table
+        .filter(access_links::user_id.eq(holder.id))
+        .filter(access_links::patient_id.eq(patient.id))
+        .filter(access_links::created_at.le(tx.now.minus(LINK_OUTLIVES_GRANT)));
     diesel::delete(earlier).execute(tx.conn)?;
     let on = Date(Calendar::of_clinic(tx.conn, tx.env)?.day(tx.now));
     for told in recipients::of_access(tx.conn, tx.env, patient, holder, access.relation)? {

@@ -104,6 +104,33 @@ both! {
         desk.delete(&path).await.problem(404, "not_found");
     }
 
+    async fn row_20_each_mailed_link_stops_the_access_whatever_staff_do_to_it_later(app: App) {
+        let (desk, admin, bob, carl) = (app.desk().await, app.admin().await, app.patient("bob").await, app.patient("carl").await);
+        let kim = child(&desk, &bob).await;
+        let path = format!("{}/{}", access(&kim), carl.user_id);
+        give(&desk, &kim, &carl, "guardian").await.expect(201);
+        let first = told(&app, &bob.email).await.pop().expect("a mail").token();
+        for relation in ["caregiver", "guardian", "parent"] {
+            give(&desk, &kim, &carl, relation).await.expect(201);
+        }
+        desk.delete(&path).await.expect(204);
+        give(&desk, &kim, &carl, "parent").await.expect(201);
+        reads_all(&carl, &kim).await;
+        object(&app, &first).await.expect(204);
+        reads_nothing(&carl, &kim).await;
+        assert!(listed(&desk, &kim, &carl).await["stopped_at"].is_string(), "the clinic sees the objection");
+
+        // A link of more than 30 days ends with the next grant.
+        let eve = app.patient("eve").await;
+        help(&desk, &admin, &kim, &eve).await;
+        let old = told(&app, &bob.email).await.pop().expect("a mail").token();
+        app.clock.advance(SignedDuration::from_hours(24 * 31));
+        desk.delete(&format!("{}/{}", access(&kim), eve.user_id)).await.expect(204);
+        give(&desk, &kim, &eve, "caregiver").await.expect(201);
+        object(&app, &old).await.invalid("/token", "invalid_token");
+        reads_all(&eve, &kim).await;
+    }
+
     async fn row_20_a_corrected_birth_date_neither_revives_ended_access_nor_removes_the_end_of_a_parents(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         let bob = app.patient("bob").await;
