@@ -67,7 +67,8 @@ pub fn has_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) ->
 /// Like [`has_room`], for a caller whose site or account has caused no such mail to the address within [`WINDOW`]. It has a higher limit,
 /// so that other callers cannot use it up. A mailbox has any number of addresses with a tag; these have the usual limit.
 pub fn has_room_for_first(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<bool> {
-    let sites = if mailbox(address) == address.to_lowercase() { SITES } else { 1 };
+    let has_tag = address.nfkc().any(|c| c == '+');
+    let sites = if has_tag { 1 } else { SITES };
     has_room_for(conn, env, address, kind, most(env) * sites)
 }
 
@@ -164,6 +165,9 @@ pub fn settle(tx: &mut Conn, patient: PatientId, kind: MessageKind, now: Timesta
     Ok(())
 }
 
+/// The domains of Gmail, which ignores dots before the `@`. Both have the same mailboxes.
+const GMAIL: [&str; 2] = ["gmail.com", "googlemail.com"];
+
 /// The key by which mails to an address are counted. Most providers deliver `ann+tag@…` to `ann@…`, and letters in other Unicode forms
 /// to the same mailbox.
 pub(super) fn mailbox(address: &str) -> String {
@@ -171,7 +175,11 @@ pub(super) fn mailbox(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((local, domain)) => {
             let base = local.split_once('+').map_or(local, |(base, _)| base);
-            format!("{base}@{domain}")
+            if GMAIL.contains(&domain) {
+                format!("{}@{}", base.replace('.', ""), GMAIL[0])
+            } else {
+                format!("{base}@{domain}")
+            }
         }
         None => address,
     }
@@ -199,7 +207,11 @@ mod tests {
             assert_eq!(mailbox(spelling), "ann@example.org", "{spelling}");
         }
         assert_eq!(mailbox("zoe\u{308}@example.org"), mailbox("ZO\u{cb}@example.org"));
-        assert_ne!(mailbox("ann.b@example.org"), mailbox("ann@example.org"));
+        for spelling in ["a.n.n@gmail.com", "An.N+tag@GoogleMail.com", "ann.@gmail.com"] {
+            assert_eq!(mailbox(spelling), "ann@gmail.com", "{spelling}");
+        }
+        // Other providers keep dots apart.
+        assert_ne!(mailbox("ann.b@example.org"), mailbox("annb@example.org"));
         assert_eq!(mailbox("+a@example.org"), "@example.org");
     }
 }
