@@ -618,6 +618,7 @@ diesel::table! {
         token_hash -> Binary,
         created_at -> types::Instant,
         code_digest -> Nullable<Binary>,
+        email_key -> Nullable<Text>,
     }
 }
 

@@ -196,8 +196,11 @@ both! {
         worse["follow_up"]["augmentation"] = "yes".into();
         let done = answer(worse.clone()).await;
         assert_eq!(done.expect(200).string("/notices/0/rule"), "worse_since_visit");
-        // A second click.
-        answer(worse).await.problem(409, "already_answered");
+        // A second click, or a repeat after a lost response, shows the notices again.
+        assert_eq!(answer(worse).await.expect(200).text, done.text);
+        answer(calm()).await.problem(409, "already_answered");
+        let views = format!("/v1/audit-events?operation=view_follow_up_link&patient_id={}", ann.patient_id);
+        assert_eq!(app.admin().await.get(&views).await.items().len(), 1, "the patient's log has who read the link");
         let again = anon.post("/v1/follow-up-links/view", json!({"token": token})).await;
         assert_eq!(again.expect(200).string("/status"), "answered");
 
@@ -318,6 +321,22 @@ both! {
         answered(&desk, &edna, calm()).await;
         assert!(desk.get("/v1/messages?status=to_phone").await.items().is_empty(), "the call is not needed any more");
         assert_eq!(follow_ups(&desk, &edna).await[1]["status"], "answered");
+    }
+
+    async fn a_link_to_the_records_address_ends_when_the_address_changes(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let fay = desk.post("/v1/patients", patient_json("Fay", "fay@example.org")).await.expect(201).id();
+        submitted(&app.doctor().await, &fay, without_dates(patients_example())).await;
+        seen(&app, &clinic, &fay, 0).await;
+        ask(&app, 28).await;
+        let body = json!({"token": token(&app, "fay@example.org").await});
+        let view = async || app.anon().post("/v1/follow-up-links/view", body.clone()).await;
+        view().await.expect(200);
+        let path = format!("/v1/patients/{fay}");
+        desk.update(&path, json!({"email": "other@example.org"})).await.expect(200);
+        view().await.problem(404, "not_found");
+        desk.update(&path, json!({"email": null})).await.expect(200);
+        view().await.problem(404, "not_found");
     }
 
     async fn a_guardian_answers_by_the_link_without_the_question_about_urges(app: App) {

@@ -143,8 +143,9 @@ fn send(tx: &mut Tx<Anonymous>, asked: &FollowUp) -> Result<()> {
         }
         let (token, code) = match recipient.email {
             Some(_) => {
-                let link = Link { follow_up_id: asked.id, user_id: account, is_patient };
-                let (token, code) = store::issue_link(tx, link)?;
+                let email_key = patient.email_key.clone().filter(|_| account.is_none());
+                let link = Link { follow_up_id: asked.id, user_id: account, email_key, is_patient };
+                let (token, code) = store::issue_link(tx, &link)?;
                 (Some(token), Some(code.shown()))
             }
             None => (None, None),

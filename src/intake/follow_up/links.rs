@@ -1,5 +1,6 @@
 //! The links in the mails that ask for a follow-up. The holder of a link answers its one follow-up, until its time to answer has passed,
-//! and sees nothing else of the record. A link that was mailed to an account works while the account may act for the patient.
+//! and sees nothing else of the record. A link that was mailed to an account works while the account may act for the patient, and one to
+//! the record's address while the record has that address.
 
 use actix_web::{HttpResponse, post};
 use rls::{FilledBy, FlagNotice, FormName, RedactedJson};
@@ -15,6 +16,7 @@ use crate::accounts::throttle::Throttle;
 use crate::accounts::typed_code::TypedCode;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Attempt, Context, Tx};
+use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, response};
 use crate::ids::{IntakeId, UserId};
@@ -140,6 +142,11 @@ fn look_up(tx: &mut Tx<Anonymous>, link: Link) -> Result<Found> {
         for_minor = access.is_some_and(|(relation, for_minor)| relation != Relation::Oneself && for_minor);
     }
     let patient = store::patient(tx.conn, patient)?;
+    if link.email_key.is_some() && link.email_key != patient.email_key {
+        return Err(Error::NotFound);
+    }
+    tx.audit.note_patient(patient.id);
+    tx.audit.note_object(row.id.0);
     let filled_by = if link.is_patient { FilledBy::Patient } else { FilledBy::Guardian };
     let mut form = ReadingContext::of_holder(tx, &patient, filled_by, for_minor)?;
     form.facts.form = FormName::FollowUp;
@@ -150,7 +157,7 @@ fn look_up(tx: &mut Tx<Anonymous>, link: Link) -> Result<Found> {
 ///
 /// # Errors
 /// [`Error::NotFound`].
-fn lock(tx: &mut Tx<Anonymous>, link: Link) -> Result<()> {
+fn lock(tx: &mut Tx<Anonymous>, link: &Link) -> Result<()> {
     let patient = store::find(tx.conn, link.follow_up_id)?.patient_id;
     records::lock_visits(tx.conn, patient)
 }
@@ -187,7 +194,6 @@ pub async fn view_by_code(context: &Context<Anonymous>, typed: TypedLink) -> Res
 
 fn view_link(tx: &mut Tx<Anonymous>, link: Link) -> Result<LinkedFollowUp> {
     let Found { row, patient, form, .. } = look_up(tx, link)?;
-    tx.audit.note_object(row.id.0);
     let reserved = rls::clinician_only_fields(&form.facts);
     let mut hidden = reserved.into_iter().filter(|id| FormName::FollowUp.asks(id)).collect::<Vec<_>>();
     hidden.sort_unstable();
@@ -244,15 +250,38 @@ fn answer_link(
     answers: &Value,
     language: Option<Language>,
 ) -> Result<AnsweredFollowUp> {
-    lock(tx, link)?;
+    lock(tx, &link)?;
     let found = look_up(tx, link)?;
-    tx.audit.note_patient(found.patient.id);
-    tx.audit.note_object(found.row.id.0);
-    if found.row.status == FollowUpStatus::Answered {
-        return Err(Error::conflict("already_answered", "The questions are answered already. Thank you."));
-    }
     let language = language.unwrap_or_else(|| Language::of_tag(&found.patient.preferred_language));
-    store_answers(tx, found, answers, language)
+    match found.row.intake_id {
+        Some(intake) => repeated(tx, found, intake, answers, language),
+        None => store_answers(tx, found, answers, language),
+    }
+}
+
+/// Returns what followed from the stored answers, if the same ones are sent again: the response to the first request may have been lost,
+/// and its notices can be urgent.
+///
+/// # Errors
+/// The conflict `already_answered` if the answers are others.
+fn repeated(
+    tx: &mut Tx<Anonymous>,
+    found: Found,
+    id: IntakeId,
+    answers: &Value,
+    language: Language,
+) -> Result<AnsweredFollowUp> {
+    let Found { patient, form, .. } = found;
+    let conflict = || Error::conflict("already_answered", "The questions are answered already. Thank you.");
+    let stored = intakes::submitted(tx.conn, patient.id, FormName::FollowUp.as_str())?;
+    let intake = stored.into_iter().find(|intake| intake.id == id).ok_or_else(conflict)?;
+    let answers = rls::parse(answers, "/answers")?;
+    if intake.open_answers(tx.env)? != to_map(&answers)? {
+        return Err(conflict());
+    }
+    let form = form.with_form(tx, patient.id, &intake)?;
+    let (_, computed) = checked_in_full(&answers, &form)?;
+    notices(tx.env, &form, &answers, &computed, language)
 }
 
 fn store_answers(
@@ -297,9 +326,20 @@ fn store_answers(
     intakes::insert(tx.conn, &intake)?;
     flags::follow_answers(tx, &intake, &computed.flags)?;
     answering::answered(tx, patient.id, id, form.place.day(tx.now)?)?;
-    let answers = Value::Object(to_map(&answers)?);
-    let shown = rls::view(form.viewer(), true, &answers, &computed, &form.facts);
-    let numbers = form.place.numbers(&tx.env.config.settings);
+    notices(tx.env, &form, &answers, &computed, language)
+}
+
+/// The texts that the person who answers must see at once.
+fn notices(
+    env: &Env,
+    form: &ReadingContext,
+    answers: &rls::Answers,
+    computed: &rls::Computed,
+    language: Language,
+) -> Result<AnsweredFollowUp> {
+    let answers = Value::Object(to_map(answers)?);
+    let shown = rls::view(form.viewer(), true, &answers, computed, &form.facts);
+    let numbers = form.place.numbers(&env.config.settings);
     Ok(AnsweredFollowUp { notices: rls::flag_notices(&shown.flags, language, &numbers) })
 }
 
@@ -327,7 +367,8 @@ pub(in crate::intake) async fn view_follow_up_link(
 
 /// Answer the follow-up of a link
 ///
-/// Stores all answers at once as a submitted intake of the form `rls-follow-up`, with its flags. It works once. Show the `notices` to the
+/// Stores all answers at once as a submitted intake of the form `rls-follow-up`, with its flags. It works once; the same answers again get
+/// the same response, because the first one may have been lost. Show the `notices` to the
 /// person who answers at once.
 #[utoipa::path(
     tag = "intakes",
@@ -336,7 +377,7 @@ pub(in crate::intake) async fn view_follow_up_link(
     responses(
         (status = 200, description = "The answers are stored", body = AnsweredFollowUp),
         (status = 404, description = "`not_found`: the link does not work"),
-        (status = 409, description = "`already_answered`: the follow-up was answered before"),
+        (status = 409, description = "`already_answered`: the follow-up was answered before, with other answers"),
         (status = 422, description = "`validation_failed`: what is missing or inconsistent, each with its pointer under `/answers`"),
     ),
 )]

@@ -103,13 +103,15 @@ pub(super) fn patient(conn: &mut Conn, id: PatientId) -> Result<Patient> {
 }
 
 /// A link in a mail.
-#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = follow_up_links)]
 pub(super) struct Link {
     /// The follow-up that it answers.
     pub follow_up_id: FollowUpId,
     /// The account that it was mailed to.
     pub user_id: Option<UserId>,
+    /// The key of the record's address, if it was mailed there.
+    pub email_key: Option<String>,
     /// Whether it was mailed to the patient.
     pub is_patient: bool,
 }
@@ -118,7 +120,7 @@ pub(super) struct Link {
 pub(super) const CODES: CodeSpace = CodeSpace("follow-up");
 
 /// Creates a link and returns its token and the code to type in. Only digests of them are stored.
-pub(super) fn issue_link<P>(tx: &mut Tx<P>, link: Link) -> Result<(String, TypedCode)> {
+pub(super) fn issue_link<P>(tx: &mut Tx<P>, link: &Link) -> Result<(String, TypedCode)> {
     let token = tokens::opaque(&tx.env.entropy);
     let code = TypedCode::draw(&tx.env.entropy);
     diesel::insert_into(follow_up_links::table)
@@ -126,6 +128,7 @@ pub(super) fn issue_link<P>(tx: &mut Tx<P>, link: Link) -> Result<(String, Typed
             follow_up_links::id.eq(tx.env.new_id::<FollowUpLinkId>()),
             follow_up_links::follow_up_id.eq(link.follow_up_id),
             follow_up_links::user_id.eq(link.user_id),
+            follow_up_links::email_key.eq(&link.email_key),
             follow_up_links::is_patient.eq(link.is_patient),
             follow_up_links::token_hash.eq(tokens::hash(&token)),
             follow_up_links::created_at.eq(tx.now),
