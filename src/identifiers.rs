@@ -16,7 +16,7 @@ use crate::db::schema::{appointment_identifiers, patient_identifiers, practition
 use crate::error::{Check, Error, Result, Rule};
 use crate::ids::{AppointmentId, PatientId, PractitionerId};
 
-/// The maximum number of identifiers of one object.
+/// The maximum number of identifiers of one object. A change replaces all their rows.
 const MAX_IDENTIFIERS: usize = 20;
 /// The maximum length of a system in characters, which are all ASCII.
 const SYSTEM: usize = 255;

@@ -42,7 +42,7 @@ const UNREAD_BODY_LIMIT: Duration = Duration::from_secs(15);
 /// connection is four times as fast.
 const MAX_READ_PAUSE: Duration = Duration::from_secs(20);
 const MIN_READ_SPEED: u32 = 8 * 1024;
-/// The most requests that the framework gets at once.
+/// The most requests that the framework gets at once. It reads all that it gets and keeps their responses, so this bounds its memory.
 const MAX_HEADS: usize = 8;
 /// How much of what a client has sent is read and dropped when the connection is closed.
 const MAX_UNREAD: usize = 128 * 1024;

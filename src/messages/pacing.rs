@@ -28,7 +28,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{AppointmentId, MessageId};
 
-/// How long a mail to a busy mailbox waits after it was created.
+/// How long a mail to a busy mailbox waits after it was created. Several changes of one visit within this time become one mail.
 pub const BUSY_DELAY: SignedDuration = SignedDuration::from_secs(30);
 /// A message that is older than this had to wait, for its mailbox or for the mail server.
 const SENT_AT_ONCE: SignedDuration = SignedDuration::from_secs(1);

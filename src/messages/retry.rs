@@ -56,6 +56,8 @@ pub const MAX_REJECTIONS: i32 = 12;
 /// a weekend loses nothing.
 pub const MAX_ATTEMPTS: i32 = 80;
 
+/// The pause after the first failure, which doubles up to the longest one: greylisting ends within minutes, an outage is noticed within an
+/// hour.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 

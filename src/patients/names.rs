@@ -10,7 +10,7 @@ use crate::error::Rule;
 
 /// The longest search text, in characters.
 const QUERY_LENGTH: usize = 200;
-/// The most words of a search.
+/// The most words of a search. Each adds a condition to the query, and no name has more.
 const QUERY_WORDS: usize = 10;
 /// The longest stored word, in characters. Longer words are cut, because the size of an index entry is limited.
 const WORD_LENGTH: usize = 64;

@@ -11,7 +11,7 @@ use crate::support::clinic::{Clinic, location};
 use crate::support::families::{access, rosa};
 use crate::support::intakes::{ON_CALL, june, patients_example, submitted};
 use crate::support::people::patient_json;
-use crate::support::{App, Client, Reply, both};
+use crate::support::{App, Client, Reply, both, eventually};
 
 /// The answers of a patient with nothing of note.
 fn calm() -> Value {
@@ -200,7 +200,12 @@ both! {
         assert_eq!(answer(worse).await.expect(200).text, done.text);
         answer(calm()).await.problem(409, "already_answered");
         let views = format!("/v1/audit-events?operation=view_follow_up_link&patient_id={}", ann.patient_id);
-        assert_eq!(app.admin().await.get(&views).await.items().len(), 1, "the patient's log has who read the link");
+        let admin = app.admin().await;
+        eventually(async || match admin.get(&views).await.items().len() {
+            1 => Ok(()),
+            others => Err(format!("the patient's log has {others} views of the link")),
+        })
+        .await;
         let again = anon.post("/v1/follow-up-links/view", json!({"token": token})).await;
         assert_eq!(again.expect(200).string("/status"), "answered");
 

@@ -279,6 +279,7 @@ fn repeated(
     if intake.open_answers(tx.env)? != to_map(&answers)? {
         return Err(conflict());
     }
+    tx.unchanged()?;
     let form = form.with_form(tx, patient.id, &intake)?;
     let (_, computed) = checked_in_full(&answers, &form)?;
     notices(tx.env, &form, &answers, &computed, language)

@@ -22,7 +22,7 @@ use crate::patients::access::{grant, own_record};
 use crate::patients::duplicates::{self, DuplicateView};
 use crate::patients::registration;
 
-/// The most patients, besides its holder, whose records one account may create.
+/// The most patients, besides its holder, whose records one account may create. More than a family needs; the desk adds others.
 const MAX_DEPENDENTS: i64 = 10;
 
 /// A patient whose record was just made.

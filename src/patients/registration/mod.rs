@@ -26,7 +26,7 @@ use crate::ids::PatientId;
 use crate::messages::model::{Envelope, Mail, MessageKind, Recipient, RegistrationMail};
 use crate::messages::outbox;
 
-/// The most consents in a registration.
+/// The most consents in a registration. There are fewer types.
 const CONSENTS: usize = 10;
 /// The longest name of an account's holder, in characters.
 pub(super) const HOLDER_NAME: usize = 200;

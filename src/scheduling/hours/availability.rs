@@ -21,7 +21,7 @@ use crate::http::{Body, PathId};
 use crate::ids::{AvailabilityId, LocationId, PractitionerId};
 use crate::scheduling::setup::practitioner;
 
-/// The maximum number of rules of a practitioner.
+/// The maximum number of rules of a practitioner. A week with four shifts a day in several places has fewer, and publishing reads all of them.
 const MAX_RULES: usize = 200;
 
 /// One weekly opening.

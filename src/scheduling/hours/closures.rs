@@ -23,7 +23,7 @@ use crate::scheduling::setup;
 use crate::scheduling::setup::location::{self, Location};
 
 const LIST: &str = "closures";
-/// The maximum number of closures of a request, and of future closures of a location.
+/// The maximum number of closures of a request, and of future closures of a location: a year of single days, and more.
 const MAX_CLOSURES: usize = 400;
 /// The longest closure that is given by instants. A closure by date is one day.
 const MAX_DURATION: SignedDuration = SignedDuration::from_hours(366 * 24);

@@ -27,7 +27,7 @@ use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{HoldId, SlotId, UserId, VisitTypeId};
 use crate::scheduling::setup::location;
 
-/// How long a hold lasts from its creation or renewal.
+/// How long a hold lasts from its creation or renewal: time to fill in a registration, without keeping the slot from others for long.
 const DURATION: SignedDuration = SignedDuration::from_mins(10);
 
 /// A hold's row.

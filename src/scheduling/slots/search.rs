@@ -16,7 +16,7 @@ use crate::http::paging::PageParams;
 use crate::http::{Params, response};
 use crate::ids::{LocationId, PractitionerId, SlotId, VisitTypeId};
 
-/// The number of slots in `next_free` of a problem.
+/// The number of slots in `next_free` of a problem. A person compares a few; a search shows more.
 const ALTERNATIVES: i64 = 5;
 const LIST: &str = "slots";
 

@@ -11,6 +11,7 @@ use crate::http::input::Change;
 use crate::identifiers::Identifiers;
 use crate::phone::{self, Country};
 
+/// The most previous names of a patient. Each makes further words for the search.
 const PREVIOUS_NAMES: usize = 10;
 
 /// The author of a record.
