@@ -51,7 +51,7 @@ pub(super) fn empty_form(language: Language) -> Value {
     let nothing = BTreeMap::<String, String>::new();
     context! {
         form => Value::from(Serde(form(language))), plain => false, hidden => Vec::<String>::new(), given => &nothing, errors => &nothing,
-        code => "", code_error => "",
+        code => "", code_error => "", late => false,
     }
 }
 
@@ -103,9 +103,10 @@ impl Post {
         self.render(status, values).await
     }
 
-    /// Shows what the person who answered must see at once.
+    /// Shows what the person who answered must see at once. A conflict means that these answers were not stored.
     async fn thank(&self, status: StatusCode, notices: &[&str]) -> Result<HttpResponse> {
-        self.render(status, context! { step => "done", notices => Value::from(Serde(notices)) }).await
+        let late = status == StatusCode::CONFLICT;
+        self.render(status, context! { step => "done", notices => Value::from(Serde(notices)), late => late }).await
     }
 
     /// Asks for the code again and says why.
@@ -215,7 +216,7 @@ pub(super) fn examples(language: Language) -> Vec<Value> {
         code("wait"),
         code("wrong"),
         code("incomplete"),
-        context! { step => "done", notices => ["Call us today."] },
-        context! { step => "done", notices => Vec::<String>::new() },
+        context! { step => "done", notices => ["Call us today."], late => false },
+        context! { step => "done", notices => Vec::<String>::new(), late => true },
     ]
 }

@@ -162,8 +162,10 @@
       done: ({ answer }) => thank(answer.notices),
       refused: ({ status }) => {
         if (status === 422) return false;
-        if (status === 409) thank([]);
-        else show("gone");
+        if (status === 409) {
+          one("[data-late]").hidden = false;
+          thank([]);
+        } else show("gone");
         return true;
       },
     },

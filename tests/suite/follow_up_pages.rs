@@ -90,6 +90,7 @@ both! {
         let again = [(send(&anon, &code, &CALM).await, 200), (send(&anon, &code, &others).await, 409), (type_in(&anon, &code).await, 200)];
         for (again, status) in again {
             assert!(again.expect(status).text.contains("Thank you, we have your answers"), "{}", again.text);
+            assert_eq!(again.text.contains("data-late hidden"), status == 200, "{}", again.text);
         }
         assert_eq!(stored(&app, &ann.patient_id).await, [expected]);
     }
