@@ -4,7 +4,7 @@ use crate::clock::Entropy;
 use crate::env::Env;
 use crate::error::Rule;
 
-/// The characters of a code. Left out is what looks alike (0 O, 1 I L, 2 Z, 5 S, 8 B, U V), what sounds alike on a
+/// The characters of a code. It leaves out what looks alike (0 O, 1 I L, 2 Z, 5 S, 8 B, U V), what sounds alike on a
 /// phone line (M N, F S, B D V) as far as enough remains, and vowels, so that no code spells a word.
 const ALPHABET: &[u8; 20] = b"234679CDFGHJKMPQRTWX";
 /// Codes are shown in groups of this length.

@@ -1,5 +1,5 @@
-//! Findings that change without anybody saving anything: because a day is reached, or because the service has newer rules. A background
-//! job computes them anew.
+//! Findings that change although no answer and no result does: a day is reached, or the service has newer rules. A background job
+//! computes them again.
 
 use std::time::Duration;
 

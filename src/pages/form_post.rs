@@ -6,8 +6,8 @@ use url::Url;
 
 /// Returns whether a form was sent by a page of this service.
 ///
-/// Browsers say it in `Sec-Fetch-Site`, and older ones name the page's origin. A client that sends neither is no browser that another
-/// site could direct, or a browser without scripts and cookies.
+/// Browsers say it in `Sec-Fetch-Site`; older ones send the page's `Origin`. A client that sends neither is accepted, because these forms
+/// carry a code and no cookie: another site gains nothing by sending one.
 pub fn is_own(request: &HttpRequest, public_url: &Url) -> bool {
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     match (header("sec-fetch-site"), header(ORIGIN.as_str())) {

@@ -121,6 +121,20 @@ fn find_by_code(tx: &mut Tx<Anonymous>, typed: &TypedLink) -> Result<Attempt<Lin
     }
 }
 
+/// Runs an operation on the link of a typed code.
+async fn with_code<T: Send + 'static>(
+    context: &Context<Anonymous>,
+    typed: TypedLink,
+    run: impl Fn(&mut Tx<Anonymous>, Link) -> Result<T> + Send + Sync + 'static,
+) -> Result<T> {
+    context
+        .attempt(move |tx| match find_by_code(tx, &typed)? {
+            Attempt::Succeeded(link) => run(tx, link).map(Attempt::Succeeded),
+            Attempt::Failed(error) => Ok(Attempt::Failed(error)),
+        })
+        .await
+}
+
 /// Finds the follow-up of a link that works.
 ///
 /// # Errors
@@ -180,16 +194,11 @@ pub async fn view(context: &Context<Anonymous>, link: ViewFollowUpLinkRequest) -
 /// # Errors
 /// Those of [`view`]; a broken rule if it cannot be a code; [`Error::TooMany`] after wrong codes.
 pub async fn view_by_code(context: &Context<Anonymous>, typed: TypedLink) -> Result<LinkedFollowUp> {
-    context
-        .attempt(move |tx| {
-            let link = match find_by_code(tx, &typed)? {
-                Attempt::Succeeded(link) => link,
-                Attempt::Failed(error) => return Ok(Attempt::Failed(error)),
-            };
-            tx.unchanged()?;
-            view_link(tx, link).map(Attempt::Succeeded)
-        })
-        .await
+    with_code(context, typed, |tx, link| {
+        tx.unchanged()?;
+        view_link(tx, link)
+    })
+    .await
 }
 
 fn view_link(tx: &mut Tx<Anonymous>, link: Link) -> Result<LinkedFollowUp> {
@@ -232,15 +241,7 @@ pub async fn answer_by_code(
     language: Language,
 ) -> Result<AnsweredFollowUp> {
     let answers = checked_answers(answers)?;
-    context
-        .attempt(move |tx| {
-            let link = match find_by_code(tx, &typed)? {
-                Attempt::Succeeded(link) => link,
-                Attempt::Failed(error) => return Ok(Attempt::Failed(error)),
-            };
-            answer_link(tx, link, &answers, Some(language)).map(Attempt::Succeeded)
-        })
-        .await
+    with_code(context, typed, move |tx, link| answer_link(tx, link, &answers, Some(language))).await
 }
 
 /// Stores answers. Without a language, the notices are in the patient's.

@@ -176,8 +176,8 @@ pub(in crate::patients) async fn delete_patient_access(
 ///
 /// Takes the token of the link in the mail about given access (`/stop-access#token=…`). The access ends at once, confirmed or not, and
 /// staff see that it was stopped. For 30 days, all access to the record needs a second member of the staff. This also holds if staff have
-/// changed the access or taken it away before. A link lives at least 30 days, also if a newer mail reports other access of the account; an older
-/// one lives until then. A repeat changes nothing.
+/// changed the access or taken it away before. A link works for at least 30 days, and then until a newer mail reports other access of the
+/// account. A repeat changes nothing.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_access_objection",

@@ -6,7 +6,6 @@
 
 use actix_web::{HttpResponse, post, web};
 use diesel::prelude::*;
-use jiff::SignedDuration;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -14,7 +13,7 @@ use super::adulthood::Calendar;
 use super::listing::{AccessView, user_in};
 use super::second_person::{self, Giver};
 use super::suitable::require_suitable;
-use super::{Access, grant};
+use super::{Access, grant, guarding};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::{self, tokens};
 use crate::actor::Action;
@@ -30,9 +29,6 @@ use crate::messages::model::{AccessMail, Envelope, Mail};
 use crate::messages::outbox;
 use crate::patients::model::{Patient, Relation};
 use crate::patients::{care, recipients, store};
-
-/// How long a link works after its mail, although newer mails have reported other access of the account. As long as a record is guarded.
-const LINK_OUTLIVES_GRANT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// The account that gets access to a patient.
 #[derive(Deserialize, ToSchema)]
@@ -135,12 +131,12 @@ pub async fn confirm(context: &Context, once: Once, id: PatientId, user: UserId)
 
 /// Notifies the patient, and every account that acts for the patient, that access was given.
 fn notify(tx: &mut Tx<impl Principal>, holder: &User, patient: &Patient, access: &Access, by: UserId) -> Result<()> {
-    // Newer links go on working: otherwise a member of the staff could void all links that were delivered, by giving the access again
+    // Links of the last 30 days keep working. Otherwise a member of the staff could void every delivered link, by giving the access again
     // until the mailboxes take no more mails.
     let earlier = access_links::table
         .filter(access_links::user_id.eq(holder.id))
         .filter(access_links::patient_id.eq(patient.id))
-        .filter(access_links::created_at.le(tx.now.minus(LINK_OUTLIVES_GRANT)));
+        .filter(access_links::created_at.le(tx.now.minus(guarding::GUARDED_FOR)));
     diesel::delete(earlier).execute(tx.conn)?;
     let on = Date(Calendar::of_clinic(tx.conn, tx.env)?.day(tx.now));
     for told in recipients::of_access(tx.conn, tx.env, patient, holder, access.relation)? {

@@ -21,7 +21,7 @@ use crate::patients::model::{Patient, Relation, email_key};
 use crate::patients::recipients::{self, PatientRecipient};
 
 /// How long a record is guarded: long enough to read the mail and call the clinic, even after a holiday.
-const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(24 * 30);
+pub(super) const GUARDED_FOR: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Returns whether the record is guarded now.
 pub fn is_guarded(tx: &mut Tx<impl Principal>, patient: PatientId) -> Result<bool> {
