@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use actix_web::{HttpResponse, get, post};
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
+use rls::RuleStrength;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::flags::{Flag, source, staff_text};
+use super::flags::{Flag, known_rule, staff_text};
 use super::listing::IntakePatient;
 use super::model::FlagUrgency;
 use crate::actor::{Action, Actor};
@@ -29,6 +30,7 @@ use crate::patients::model::Patient;
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c58", "intake_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
     "patient": {"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"},
     "urgency": "prompt", "rule": "impulse_behavior", "text": "Patient reported urges that are new or stronger; clinician review requested.",
+    "rule_version": 3, "source": "Cornelius et al., impulse control disorders with dopaminergic agents in restless legs syndrome, Sleep 2010;33:81", "strength": "study",
     "owner_id": "0199d0c2-1f00-7aaa-8000-000000000002", "raised_at": "2026-03-02T14:00:00Z", "withdrawn_at": null,
     "acknowledged_at": null
 }))]
@@ -49,13 +51,24 @@ pub struct IntakeFlagView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     text: Option<String>,
-    /// The source of the rule. `GET /v1/rls-rules` has the whole rule. Only for practitioners who may read the patient's intakes.
+    /// The present version of the rule. Left out for a rule that is no longer in use. Only for practitioners who may read the patient's
+    /// intakes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false, minimum = 1)]
+    rule_version: Option<u16>,
+    /// The source of the rule. `GET /v1/rls-rules` has the whole rule. Left out like `rule_version`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(
         nullable = false,
-        examples("Winkelman et al., AASM clinical practice guideline, J Clin Sleep Med 2025;21:137")
+        examples(
+            "Cornelius et al., impulse control disorders with dopaminergic agents in restless legs syndrome, Sleep 2010;33:81"
+        )
     )]
     source: Option<String>,
+    /// What the rule rests on. Left out like `rule_version`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
+    strength: Option<RuleStrength>,
     /// The practitioner who owns it: the one of the patient's next visit. Null without such a visit. Practitioners who place a visit
     /// with themselves become the owner when the patient is checked in.
     owner_id: Option<PractitionerId>,
@@ -80,7 +93,7 @@ impl IntakeFlagView {
     pub(super) fn new(env: &Env, is_clinical: bool, flag: &Flag, patient: &Patient) -> Result<Self> {
         let rule = if is_clinical { Some(flag.open_rule(env)?) } else { None };
         let text = rule.as_deref().and_then(|rule| staff_text(rule, flag.urgency));
-        let source = rule.as_deref().and_then(source).map(str::to_owned);
+        let definition = rule.as_deref().and_then(known_rule).map(rls::Rule::definition);
         Ok(Self {
             id: flag.id,
             intake_id: flag.intake_id,
@@ -88,7 +101,9 @@ impl IntakeFlagView {
             urgency: flag.urgency,
             rule,
             text,
-            source,
+            rule_version: definition.map(|rule| rule.version),
+            source: definition.map(|rule| rule.source.citation.to_owned()),
+            strength: definition.map(|rule| rule.source.strength),
             owner_id: flag.owner_id,
             raised_at: flag.raised_at,
             withdrawn_at: flag.withdrawn_at,

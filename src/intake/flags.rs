@@ -74,11 +74,6 @@ pub(super) fn known_rule(rule: &str) -> Option<rls::Rule> {
     rls::Rule::ALL.iter().copied().find(|known| known.as_str() == rule)
 }
 
-/// Returns the source of a rule. Rules of older versions may have none.
-pub(super) fn source(rule: &str) -> Option<&'static str> {
-    known_rule(rule).map(|rule| rule.definition().source.citation)
-}
-
 /// Returns the fields that a rule uses.
 pub(super) fn inputs(rule: &str) -> &'static [&'static str] {
     known_rule(rule).map_or(&[], |rule| rule.definition().inputs)

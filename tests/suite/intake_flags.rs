@@ -124,6 +124,34 @@ both! {
         }
     }
 
+    async fn a_flag_has_version_source_and_strength_of_its_rule_for_practitioners_only(app: App) {
+        let app = june(app);
+        let clinic = app.clinic().await;
+        let (ann, desk, doctor) = (app.patient("ann").await, app.desk().await, app.doctor().await);
+        let path = begin(&ann, &ann.patient_id).await.location();
+        save(&ann, &path, json!({"safety": {"acute_unilateral_leg_symptoms": "yes"}, "impulse_control": {"gambling": "yes"}})).await;
+        book_nth(&ann, &clinic.new_visit, 0, &ann.patient_id).await;
+
+        let rules = doctor.get("/v1/rls-rules").await.items();
+        let summary = doctor.get(&format!("{path}/summary")).await;
+        let of_summary = summary.expect(200).body["flags"].as_array().expect("flags").clone();
+        let flags = doctor.get("/v1/intake-flags").await.items();
+        assert_eq!((flags.len(), of_summary.len()), (2, 2), "{flags:?}");
+        for flag in flags.iter().chain(&of_summary) {
+            let rule = rules.iter().find(|rule| rule["id"] == flag["rule"]).expect("the rule is published");
+            assert!(rule["version"].is_u64() && rule["source"].is_string() && rule["strength"].is_string(), "{rule}");
+            assert_eq!(
+                (&flag["rule_version"], &flag["source"], &flag["strength"]),
+                (&rule["version"], &rule["source"], &rule["strength"]),
+            );
+        }
+        for flag in desk.get("/v1/intake-flags").await.items() {
+            for member in ["rule", "rule_version", "source", "strength"] {
+                assert!(flag.get(member).is_none(), "{member} in {flag}");
+            }
+        }
+    }
+
     async fn an_appointment_shows_its_intake_status_and_its_mail_asks_for_missing_forms(app: App) {
         let app = june(app);
         let clinic = app.clinic().await;

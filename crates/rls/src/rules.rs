@@ -57,7 +57,8 @@ pub struct RuleDefinition {
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
     id: &'static str,
-    version: u16,
+    /// The version of the rule. It grows with every change of its result.
+    pub version: u16,
     en: &'static str,
     es: &'static str,
     /// The source.

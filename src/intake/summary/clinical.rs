@@ -1,6 +1,5 @@
 //! The summary of an intake for practitioners.
 
-use rls::Computed;
 use rls::answers::{DiagnosticTest, MedicationsStatus, MimicReview, TestKind};
 use rls::criteria::{ClinicalCourse, ClinicalSignificance, Criteria, ScreeningResult};
 use rls::flags::medicines_behind;
@@ -9,6 +8,7 @@ use rls::guideline::{self, Hint};
 use rls::iron::{IronDoubt, IronReviewBand};
 use rls::issues::{ANSWERS, Code};
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
+use rls::{Computed, RuleStrength};
 use serde::Serialize;
 use text::Language;
 use utoipa::ToSchema;
@@ -27,7 +27,7 @@ use crate::db::types;
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{IntakeFlagId, IntakeId};
-use crate::intake::flags::{Flag, inputs, known_rule, source, staff_text};
+use crate::intake::flags::{Flag, inputs, known_rule, staff_text};
 use crate::intake::follow_up::answers::FollowUpAnswers;
 use crate::intake::model::{Answers, FlagUrgency, IntakeStatus};
 
@@ -152,8 +152,13 @@ pub struct SummaryFlag {
     pub text: String,
     /// The answers "yes" of the questions that the rule uses, and the medicines that it is about.
     pub because: Vec<AnswerText>,
-    /// The source of the rule. `GET /v1/rls-rules` has the whole rule. Null for a rule of an older version.
+    /// The present version of the rule. Null for a rule that is no longer in use.
+    #[schema(minimum = 1)]
+    pub rule_version: Option<u16>,
+    /// The source of the rule. `GET /v1/rls-rules` has the whole rule. Null for a rule that is no longer in use.
     pub source: Option<String>,
+    /// What the rule rests on. Null for a rule that is no longer in use.
+    pub strength: Option<RuleStrength>,
     /// Whether the review settled it, and not a changed answer.
     pub settled_by_review: bool,
     /// When the answers no longer raised it.
@@ -407,11 +412,14 @@ pub(super) fn flags_shown(env: &Env, material: &Material<'_>, flags: &[Flag]) ->
     for flag in flags {
         let rule = flag.open_rule(env)?;
         let because = because(material, &rule);
+        let definition = known_rule(&rule).map(rls::Rule::definition);
         shown.push(SummaryFlag {
             id: flag.id,
             text: staff_text(&rule, flag.urgency).unwrap_or_else(|| rule.clone()),
             because,
-            source: source(&rule).map(str::to_owned),
+            rule_version: definition.map(|rule| rule.version),
+            source: definition.map(|rule| rule.source.citation.to_owned()),
+            strength: definition.map(|rule| rule.source.strength),
             settled_by_review: rule == rls::Rule::MimicReview.as_str() && flag.withdrawn_at.is_some() && is_reviewed,
             rule,
             urgency: flag.urgency,
