@@ -349,7 +349,7 @@ async fn submissions(server: &Child, desk: &str, list: &str) -> Outcome<f64> {
     ];
     let safety: serde_json::Map<_, _> = safety.iter().map(|question| ((*question).to_owned(), "no".into())).collect();
     let answers = json!({"answers": {
-        "safety": safety, "medications_status": "unknown",
+        "safety": safety, "medications_status": "unknown", "allergies_status": "none",
         "symptoms": {"urge_to_move_legs": "yes", "relief_with_movement": "no", "relief_previously_present": "unknown", "impact_level": "mild"},
     }});
     let mut latencies = Vec::new();

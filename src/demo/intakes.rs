@@ -164,7 +164,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, staff: &DemoStaff, patients: &[Pati
     let brief = json!({
         "safety": no_urgent_problems(),
         "symptoms": {"urge_to_move_legs": "yes", "relief_with_movement": "no", "relief_previously_present": "unknown", "impact_level": "mild"},
-        "medications_status": "unknown",
+        "medications_status": "unknown", "allergies_status": "unknown",
     });
     submit(tx, &past(env, 3), &staff.desk(), *lev, &brief)?;
     Ok(())
@@ -251,7 +251,7 @@ fn long_course(env: &Env) -> Value {
             {"test": "tibc", "value": 353, "unit": "ug/dL", "collected_on": drawn, "source": "lab_report"},
             {"test": "hemoglobin", "value": 12.6, "unit": "g/dL", "collected_on": drawn, "source": "lab_report"},
         ],
-        "medications_status": "listed",
+        "medications_status": "listed", "allergies_status": "listed",
         "medications": [
             {"name": "pramipexole", "class": "dopaminergic", "dose": 0.5, "unit": "mg", "frequency": "nightly", "started_on": "2021-02",
              "status": "current", "for_rls": "yes", "response": "partial", "side_effects": ["nausea", "compulsive_behavior"]},
@@ -316,7 +316,7 @@ fn veins_and_kidneys(env: &Env) -> Value {
             "peripheral_neuropathy": "yes", "sleep_apnea": "yes"},
         "allergies": [{"substance": "iron dextran", "reaction": "hives and low blood pressure"}, {"substance": "latex"}],
         "labs": [{"test": "ferritin", "value": 410, "unit": "ng/mL", "collected_on": day(env, 20), "source": "lab_report"}],
-        "medications_status": "listed",
+        "medications_status": "listed", "allergies_status": "listed",
         "medications": [
             {"name": "metoclopramide", "status": "current", "for_rls": "no"},
             {"name": "apixaban", "dose": 2.5, "unit": "mg", "frequency": "twice a day", "status": "current", "for_rls": "no"},
@@ -338,7 +338,7 @@ fn pregnancy() -> Value {
         "venous": {"varicose_veins": "yes", "varicose_laterality": "both", "dvt_ever": "no"},
         "risk": {"family_history_rls": "no", "pregnancy_status": "pregnant", "gestational_weeks": 31, "rls_in_past_pregnancy": "yes",
             "iron_deficiency": "yes", "sleep_apnea": "no"},
-        "medications_status": "none",
+        "medications_status": "none", "allergies_status": "none",
     })
 }
 
@@ -353,7 +353,7 @@ fn intermittent(env: &Env) -> Value {
         "risk": {"family_history_rls": "yes", "family_relations": ["grandparent"], "heavy_menses": "yes", "blood_donation_12mo": "yes",
             "iron_deficiency": "yes"},
         "labs": [{"test": "ferritin", "value": 15, "comparator": "<", "unit": "ng/mL", "collected_on": day(env, 95), "source": "lab_report"}],
-        "medications_status": "listed",
+        "medications_status": "listed", "allergies_status": "none",
         "medications": [{"name": "ferrous sulfate", "dose": 325, "unit": "mg", "started_on": day(env, 90), "status": "current", "for_rls": "yes"}],
     })
 }

@@ -13,7 +13,7 @@ use crate::http::{Params, response};
 
 /// A form in the list.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"form": "rls-history", "version": "1.2.0", "url": "https://legwork.example/intake-forms/rls-history", "title": {"en": "Your restless legs history", "es": "Su historia de piernas inquietas"}}))]
+#[schema(example = json!({"form": "rls-history", "version": "1.3.0", "url": "https://legwork.example/intake-forms/rls-history", "title": {"en": "Your restless legs history", "es": "Su historia de piernas inquietas"}}))]
 pub struct IntakeFormSummary {
     /// The name, for `POST /v1/patients/{id}/intakes`.
     pub form: String,
@@ -91,7 +91,7 @@ pub(super) async fn list_intake_forms() -> Result<HttpResponse> {
     operation_id = "get_rls_history_form",
     params(FormLanguage),
     responses((status = 200, description = "The form", body = Form, example = json!({
-        "form": "rls-history", "url": "https://legwork.example/intake-forms/rls-history", "version": "1.2.0",
+        "form": "rls-history", "url": "https://legwork.example/intake-forms/rls-history", "version": "1.3.0",
         "title": {"en": "Your restless legs history"}, "intro": {"en": "Please answer before your visit."},
         "disclaimer": {"en": "It is not a diagnosis."},
         "sections": [{"id": "symptoms", "title": {"en": "Your legs"}, "clinician_only": false, "fields": [{

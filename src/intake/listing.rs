@@ -30,7 +30,7 @@ const LIST: &str = "intakes";
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
-    "form": "rls-history", "form_version": "1.2.0", "status": "completed", "authored_at": "2026-03-02T14:00:00Z",
+    "form": "rls-history", "form_version": "1.3.0", "status": "completed", "authored_at": "2026-03-02T14:00:00Z",
     "submitted_at": "2026-03-02T14:00:00Z", "reviewed_at": null, "created_at": "2026-03-01T14:00:00Z",
     "updated_at": "2026-03-02T14:00:00Z", "urgent_flags": 0,
     "patient": {"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"}

@@ -89,7 +89,7 @@ pub(super) fn of_patient(conn: &mut Conn, patient: PatientId) -> Result<Vec<Inta
 /// A version of an intake that an amendment or a further review replaced.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IntakeVersion, example = json!({
-    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c57", "version": 2, "form_version": "1.2.0", "status": "completed",
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c57", "version": 2, "form_version": "1.3.0", "status": "completed",
     "answers": {"symptoms": {"urge_to_move_legs": "yes"}}, "computed": null, "review": null, "reason": "The year was wrong.",
     "authored_at": "2026-03-02T14:00:00Z", "authored_by": "0199d0c2-1f00-7aaa-8000-000000000003", "reviewed_at": null,
     "reviewed_by": null, "replaced_at": "2026-03-03T14:00:00Z", "replaced_by": "0199d0c2-1f00-7aaa-8000-000000000003"

@@ -27,7 +27,7 @@ use crate::patients::care;
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Intake, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
-    "form": "rls-history", "form_version": "1.2.0", "status": "in-progress",
+    "form": "rls-history", "form_version": "1.3.0", "status": "in-progress",
     "answers": {"safety": {"chest_pain_breathlessness": "yes"}},
     "computed": {"issues": [{"pointer": "/answers/symptoms/urge_to_move_legs", "code": "required", "severity": "error"}]},
     "notices": [{"rule": "chest_pain_breathlessness", "urgency": "emergency", "text": "Call 911 now. Do not wait for an answer to this form: it is not watched in real time."}],
@@ -43,7 +43,7 @@ pub struct IntakeView {
     #[schema(examples("rls-history"))]
     pub form: String,
     /// The version of the form that the answers were given for.
-    #[schema(examples("1.2.0"))]
+    #[schema(examples("1.3.0"))]
     pub form_version: String,
     /// The status.
     pub status: IntakeStatus,

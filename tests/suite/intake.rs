@@ -11,7 +11,7 @@ both! {
     async fn a_draft_is_saved_in_parts_and_resumed(app: App) {
         let ann = app.patient("ann").await;
         let draft = begin(&ann, &ann.patient_id).await;
-        assert_eq!((draft.string("/status"), draft.string("/form_version")), ("in-progress".into(), "1.2.0".into()));
+        assert_eq!((draft.string("/status"), draft.string("/form_version")), ("in-progress".into(), "1.3.0".into()));
         let path = draft.location();
         assert_eq!(path, format!("/v1/intakes/{}", draft.id()));
         ann.patch(&path, "", json!({"answers": {}})).await.problem(428, "precondition_required");

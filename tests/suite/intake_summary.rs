@@ -134,6 +134,7 @@ both! {
         let app = june(app);
         let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
         let mut first = example();
+        first["allergies_status"] = json!("listed");
         first["allergies"] = json!([{"substance": "iron dextran", "reaction": "hives"}]);
         first["venous"]["dvt_ever"] = "yes".into();
         first["venous"]["dvt_date"] = "2011".into();

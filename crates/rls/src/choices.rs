@@ -240,6 +240,15 @@ choice! {
         NotAsked = "not_asked", "Not asked", "No se preguntó";
     }
 
+    /// Whether there are allergies to list.
+    AllergiesStatus {
+        Listed = "listed", "Yes, I list them here", "Sí, las anoto aquí";
+        None = "none", "None that I know of", "Ninguna que yo sepa";
+        Unknown = "unknown", "I don't know", "No lo sé";
+        PreferNotToSay = "prefer_not_to_say", "I prefer not to say", "Prefiero no decirlo";
+        NotAsked = "not_asked", "Not asked", "No se preguntó";
+    }
+
     /// The class of a medicine, as far as it matters for restless legs.
     MedicineClass {
         Alpha2delta = "alpha2delta", "Gabapentin, pregabalin", "Gabapentina, pregabalina";

@@ -76,7 +76,7 @@ pub const OWN_READERS: &[&str] = &["RlsAnswers", "RlsLab", "RlsReview"];
 pub const FORM: &str = "rls-history";
 
 /// The version of the history. Answers keep the version that they were given for. A newer version still reads them.
-pub const FORM_VERSION: &str = "1.2.0";
+pub const FORM_VERSION: &str = "1.3.0";
 
 /// The version of the rules. Increase it whenever a rule, a bound or the table of medicine names changes.
 pub const RULE_SET_VERSION: &str = "2026.4";

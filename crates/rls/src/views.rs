@@ -123,6 +123,7 @@ pub fn copy_from(older: &Answers) -> Answers {
         labs: older.labs.clone(),
         medications_status: older.medications_status.filter(|_| older.medications.is_some()),
         medications: older.medications.clone(),
+        allergies_status: older.allergies_status.filter(|_| older.allergies.is_some()),
         allergies: older.allergies.clone(),
         lifestyle: older.lifestyle.clone(),
         ..Answers::default()

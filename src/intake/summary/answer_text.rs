@@ -8,6 +8,9 @@ use text::Language;
 use super::short_labels::short_label;
 use crate::intake::model::Answers;
 
+/// The questions whether there is something to list.
+const LIST_STATUS: [&str; 2] = ["medications_status", "allergies_status"];
+
 /// How answers are worded.
 #[derive(Debug, Clone, Copy)]
 pub enum Wording {
@@ -131,8 +134,8 @@ pub fn find<'a>(answers: &'a Answers, path: &str) -> Option<&'a Value> {
 fn add_text(field: &Field, siblings: &[Field], value: &Value, wording: Wording, into: &mut Vec<AnswerText>) {
     // The reason why a number is missing is shown as the answer about the number.
     let number = field.id.strip_suffix("_status").and_then(|id| siblings.iter().find(|field| field.id == id));
-    // That a number is known, or that medicines are listed, is shown by the number or the list itself.
-    if (number.is_some() && value == "known") || (field.id == "medications_status" && value == "listed") {
+    // That a number is known, or that there is something to list, is shown by the number or the list itself.
+    if (number.is_some() && value == "known") || (LIST_STATUS.contains(&field.id.as_str()) && value == "listed") {
         return;
     }
     let asked = number.unwrap_or(field);

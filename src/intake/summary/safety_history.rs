@@ -1,6 +1,6 @@
 //! What a practitioner checks before treating: allergies, pregnancy, thrombosis, anticoagulant, arteries, breathing, kidneys.
 
-use rls::answers::{Allergy, CkdStage, PregnancyStatus, Side, Use, YesNo};
+use rls::answers::{AllergiesStatus, Allergy, CkdStage, PregnancyStatus, Side, Use, YesNo};
 use rls::pregnancy;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,7 +12,9 @@ use super::words::{day_in_words, partial_date_in_words};
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = IntakeSummarySafety)]
 pub struct SummarySafety {
-    /// Allergies and intolerances. Empty if none is listed, which does not mean that there is none.
+    /// Whether there are allergies: `none` means that the patient knows of none. Null if the question is not answered.
+    pub allergies_status: Option<AllergiesStatus>,
+    /// Allergies and intolerances. `allergies_status` says what an empty list means.
     pub allergies: Vec<SummaryAllergy>,
     /// What is reported, with its details.
     #[schema(examples(json!(["Deep vein thrombosis (2011, right)"])))]
@@ -34,7 +36,8 @@ pub struct SummaryAllergy {
 }
 
 /// The fields that are shown here, so that no other part of the summary repeats them.
-pub(super) const SHOWN: [&str; 19] = [
+pub(super) const SHOWN: [&str; 20] = [
+    "allergies_status",
     "allergies",
     "venous.dvt_ever",
     "venous.dvt_date",
@@ -59,6 +62,7 @@ pub(super) const SHOWN: [&str; 19] = [
 /// Builds the part. `male` tells whether the record states male sex: an unanswered pregnancy is then not listed as unknown.
 pub(super) fn safety_history(answers: &rls::Answers, facts: &rls::Context) -> SummarySafety {
     let mut safety = SummarySafety {
+        allergies_status: answers.allergies_status,
         allergies: answers.allergies.iter().flatten().filter_map(allergy).collect(),
         ..SummarySafety::default()
     };

@@ -126,6 +126,7 @@ const LABELS: &[(&str, &str)] = &[
     ("medications.response", "Response"),
     ("medications.side_effects", "Side effects"),
     ("medications.stop_reason", "Reason for stopping"),
+    ("allergies_status", "List of allergies"),
     ("allergies", "Allergies"),
     ("allergies.substance", "Substance"),
     ("allergies.reaction", "Reaction"),

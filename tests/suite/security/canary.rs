@@ -100,7 +100,8 @@ async fn intake(words: &mut Canaries, desk: &Client, patient: &str, refusals: &m
     let intake = desk.post(&format!("/v1/patients/{patient}/intakes"), json!({"form": "rls-history"})).await;
     let answers = json!({"answers": {
         "safety": {"spreading_hot_redness": "yes"},
-        "medications_status": "listed",
+        "medications_status": "listed", "allergies_status": "listed",
+        "allergies": [{"substance": words.word("substance"), "reaction": words.word("reaction")}],
         "medications": [{
             "name": words.word("medicine"), "frequency": words.word("frequency"), "status": "stopped",
             "stop_reason": words.word("reason to stop"), "for_rls": "yes",

@@ -59,6 +59,9 @@ pub struct Answers {
     /// Medicines: all that are taken now, and all that were ever taken for restless legs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub medications: Option<Vec<Medication>>,
+    /// Whether there are allergies to list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allergies_status: Option<AllergiesStatus>,
     /// Allergies and intolerances.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allergies: Option<Vec<Allergy>>,
@@ -204,12 +207,20 @@ pub fn sections() -> Vec<Section> {
                     .when("medications_status", &["listed"]),
                     "Medicines: all that are taken now, and all that were ever taken for restless legs.",
                 ),
-                list::<Vec<Allergy>>(
-                    "allergies",
+                list::<AllergiesStatus>(
+                    "allergies_status",
                     ask(
                         "Do you have an allergy to a medicine or an infusion?",
                         "¿Tiene alergia a alguna medicina o infusión?",
-                    ),
+                    )
+                    .required(),
+                    "Whether there are allergies to list.",
+                ),
+                list::<Vec<Allergy>>(
+                    "allergies",
+                    ask("Which allergies do you have?", "¿Qué alergias tiene?")
+                        .required()
+                        .when("allergies_status", &["listed"]),
                     "Allergies and intolerances. They matter before iron infusions.",
                 ),
             ],
@@ -275,6 +286,7 @@ fn members() -> Vec<(&'static str, String, RefOr<Schema>)> {
             "medications",
             "Medicines: all that are taken now, and all that were ever taken for restless legs.",
         ),
+        one::<AllergiesStatus>("allergies_status", "Whether there are allergies to list."),
         one::<Vec<Allergy>>("allergies", "Allergies and intolerances. They matter before iron infusions."),
         one::<Substances>("substances", "Caffeine, alcohol, nicotine."),
         one::<Vec<LifestyleMeasure>>("lifestyle", "Lifestyle measures."),
@@ -311,6 +323,7 @@ impl utoipa::ToSchema for Answers {
         Vec::<Lab>::collect(into);
         MedicationsStatus::collect(into);
         Vec::<Medication>::collect(into);
+        AllergiesStatus::collect(into);
         Vec::<Allergy>::collect(into);
         Substances::collect(into);
         Vec::<LifestyleMeasure>::collect(into);

@@ -184,7 +184,7 @@ fn the_worked_example_fits_the_json_schema() {
 }
 
 #[test]
-fn safety_comes_first_and_19_questions_are_required_without_the_licensed_scale() {
+fn safety_comes_first_and_20_questions_are_required_without_the_licensed_scale() {
     let form = both();
     assert_eq!(form.sections[0].id, "safety");
     let required = fields(&form).into_values().filter(|field| field.required && field.condition.is_none());
@@ -193,7 +193,7 @@ fn safety_comes_first_and_19_questions_are_required_without_the_licensed_scale()
             .iter()
             .any(|list| field.link_id.starts_with(list))
     });
-    assert_eq!(outside_lists.count(), 19);
+    assert_eq!(outside_lists.count(), 20);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn every_missing_required_answer_is_an_issue() {
         .filter(|field| (field.required || field.id == SEVERITY) && field.condition.is_none())
         .map(|field| format!("/answers/{}", field.id.replace('.', "/")))
         .collect();
-    assert_eq!(required.len(), 19, "the form is bearable on a phone: {required:?}");
+    assert_eq!(required.len(), 20, "the form is bearable on a phone: {required:?}");
     let missing: Vec<String> = issues(&Answers::default(), &adult()).into_iter().map(|issue| issue.pointer).collect();
     assert_eq!(missing, required);
 }
@@ -150,7 +150,10 @@ fn list_entries_must_be_complete() {
             vec!["/answers/medications/0/name", "/answers/medications/0/status"],
         ),
         (json!({"medications_status": "listed", "medications": []}), vec!["/answers/medications"]),
-        (json!({"allergies": [{"reaction": "rash"}]}), vec!["/answers/allergies/0/substance"]),
+        (
+            json!({"allergies_status": "listed", "allergies": [{"reaction": "rash"}]}),
+            vec!["/answers/allergies/0/substance"],
+        ),
         (
             json!({"venous": {"vein_procedures": [{}], "diagnostic_tests": [{}]}}),
             vec!["/answers/venous/vein_procedures/0/procedure", "/answers/venous/diagnostic_tests/0/test"],
@@ -346,12 +349,13 @@ fn staff_may_leave_questions_out_and_they_are_stored_as_not_asked() {
         "/symptoms/days_per_week_untreated_status",
         "/symptoms/impact_level",
         "/medications_status",
+        "/allergies_status",
         "/safety/self_harm_thoughts",
     ] {
         assert_eq!(json.pointer(pointer), Some(&json!("not_asked")), "{pointer}");
     }
     let findings = issues(&marked, &staff);
-    assert_eq!(findings.len(), 19);
+    assert_eq!(findings.len(), 20);
     assert!(findings.iter().all(|issue| issue.code == Code::NotAsked && issue.severity == Severity::Warning));
     assert!(submittable(&findings, FilledBy::Patient).is_ok());
     assert!(compute(&marked, &staff).flags.is_empty(), "what was not asked says nothing");
@@ -367,7 +371,7 @@ fn staff_may_leave_questions_out_and_they_are_stored_as_not_asked() {
 fn errors_block_submission_with_every_pointer_and_warnings_do_not() {
     let blocked = submittable(&issues(&Answers::default(), &adult()), FilledBy::Patient).expect_err("refused");
     let Invalid(errors) = blocked;
-    assert_eq!(errors.len(), 19);
+    assert_eq!(errors.len(), 20);
     let warned = issues(&answers(&merged(&json!({"risk": {"dialysis": "yes", "ckd": "no"}}))), &adult());
     assert_eq!(warned.len(), 1);
     assert!(submittable(&warned, FilledBy::Patient).is_ok());

@@ -35,7 +35,8 @@ pub fn healthy() -> Value {
         },
         "venous": { "varicose_veins": "no", "dvt_ever": "no" },
         "risk": { "family_history_rls": "no" },
-        "medications_status": "none"
+        "medications_status": "none",
+        "allergies_status": "none"
     })
 }
 

@@ -1,4 +1,4 @@
-use rls::answers::{ChangeSinceVisit, MedicationsStatus, SideEffect, YesNo};
+use rls::answers::{AllergiesStatus, ChangeSinceVisit, MedicationsStatus, SideEffect, YesNo};
 use rls::guideline::hints;
 use rls::iron::IronDoubt;
 use rls::severity::{AugmentationFeatures, IrlsBand, IsiBand};
@@ -247,6 +247,7 @@ fn full() -> ClinicalSummary {
         patient: SummaryPatient { interpreter_needed: true, ..bare().patient },
         submitted_at: Some(at("2026-03-03T14:00:00Z")),
         safety: SummarySafety {
+            allergies_status: Some(AllergiesStatus::Listed),
             allergies: vec![
                 SummaryAllergy { substance: "iron dextran".into(), reaction: Some("hives".into()) },
                 SummaryAllergy { substance: "latex".into(), reaction: None },
@@ -365,9 +366,14 @@ fn every_branch_of_the_page_for_practitioners_renders() {
         previous: Some(minimal),
         severity: treated,
         medications_status: Some(MedicationsStatus::None),
+        safety: SummarySafety { allergies_status: Some(AllergiesStatus::None), ..SummarySafety::default() },
         ..bare()
     };
-    let unsure = ClinicalSummary { medications_status: Some(MedicationsStatus::Unknown), ..bare() };
+    let unsure = ClinicalSummary {
+        medications_status: Some(MedicationsStatus::Unknown),
+        safety: SummarySafety { allergies_status: Some(AllergiesStatus::Unknown), ..SummarySafety::default() },
+        ..bare()
+    };
     for summary in [bare(), full(), mixed(), alone, unsure] {
         branches.rendered(&with_frame(|frame| {
             render((CLINICAL.0, &template), &summary, Language::English, frame).expect("a page")
