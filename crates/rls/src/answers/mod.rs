@@ -180,51 +180,7 @@ pub fn sections() -> Vec<Section> {
                 "Laboratory results.",
             )],
         ),
-        listed(
-            "medications",
-            ["Medicines", "Medicinas"],
-            Some([
-                "All medicines you take now, also those without a prescription, and all you ever took for restless legs. Do not stop any without your prescriber.",
-                "Todas las medicinas que toma ahora, también las de venta libre, y todas las que tomó alguna vez para las piernas inquietas. No deje ninguna sin hablar con quien se la recetó.",
-            ]),
-            vec![
-                list::<MedicationsStatus>(
-                    "medications_status",
-                    ask(
-                        "Do you take any medicines, or did you ever take one for restless legs?",
-                        "¿Toma alguna medicina, o tomó alguna para las piernas inquietas?",
-                    )
-                    .required(),
-                    "Whether there are medicines to list.",
-                ),
-                list::<Vec<Medication>>(
-                    "medications",
-                    ask(
-                        "Which medicines do you take, or have you taken for restless legs?",
-                        "¿Qué medicinas toma, o ha tomado para las piernas inquietas?",
-                    )
-                    .required()
-                    .when("medications_status", &["listed"]),
-                    "Medicines: all that are taken now, and all that were ever taken for restless legs.",
-                ),
-                list::<AllergiesStatus>(
-                    "allergies_status",
-                    ask(
-                        "Do you have an allergy to a medicine or an infusion?",
-                        "¿Tiene alergia a alguna medicina o infusión?",
-                    )
-                    .required(),
-                    "Whether there are allergies to list.",
-                ),
-                list::<Vec<Allergy>>(
-                    "allergies",
-                    ask("Which allergies do you have?", "¿Qué alergias tiene?")
-                        .required()
-                        .when("allergies_status", &["listed"]),
-                    "Allergies and intolerances. They matter before iron infusions.",
-                ),
-            ],
-        ),
+        medicines_and_allergies(),
         section::<Substances>("substances", ["Coffee, alcohol, nicotine", "Café, alcohol, nicotina"], None),
         listed(
             "lifestyle",
@@ -248,6 +204,54 @@ pub fn sections() -> Vec<Section> {
         ),
         section::<Sleep>("sleep", ["Sleep", "Sueño"], None),
     ]
+}
+
+fn medicines_and_allergies() -> Section {
+    listed(
+        "medications",
+        ["Medicines", "Medicinas"],
+        Some([
+            "All medicines you take now, also those without a prescription, and all you ever took for restless legs. Do not stop any without your prescriber.",
+            "Todas las medicinas que toma ahora, también las de venta libre, y todas las que tomó alguna vez para las piernas inquietas. No deje ninguna sin hablar con quien se la recetó.",
+        ]),
+        vec![
+            list::<MedicationsStatus>(
+                "medications_status",
+                ask(
+                    "Do you take any medicines, or did you ever take one for restless legs?",
+                    "¿Toma alguna medicina, o tomó alguna para las piernas inquietas?",
+                )
+                .required(),
+                "Whether there are medicines to list.",
+            ),
+            list::<Vec<Medication>>(
+                "medications",
+                ask(
+                    "Which medicines do you take, or have you taken for restless legs?",
+                    "¿Qué medicinas toma, o ha tomado para las piernas inquietas?",
+                )
+                .required()
+                .when("medications_status", &["listed"]),
+                "Medicines: all that are taken now, and all that were ever taken for restless legs.",
+            ),
+            list::<AllergiesStatus>(
+                "allergies_status",
+                ask(
+                    "Do you have an allergy to a medicine or an infusion?",
+                    "¿Tiene alergia a alguna medicina o infusión?",
+                )
+                .required(),
+                "Whether there are allergies to list.",
+            ),
+            list::<Vec<Allergy>>(
+                "allergies",
+                ask("Which allergies do you have?", "¿Qué alergias tiene?")
+                    .required()
+                    .when("allergies_status", &["listed"]),
+                "Allergies and intolerances. They matter before iron infusions.",
+            ),
+        ],
+    )
 }
 
 /// Returns the section that only the follow-up has.
