@@ -17,6 +17,7 @@ use crate::scheduling::hours::plan::AttentionReason;
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::practitioner::Practitioner;
 use crate::scheduling::setup::visit_type::VisitType;
+use crate::scheduling::slots::locking::SlotRange;
 use crate::sealed::{Place, Sealed};
 
 /// An appointment's row.
@@ -53,9 +54,18 @@ pub struct Appointment {
     pub updated_at: Timestamp,
     /// Whether it was placed alone ([`crate::patients::care::is_placed_alone`]).
     pub self_placed: bool,
+    /// The start of the practitioner's working time: the visit's start, before it the buffer of the visit type at the booking.
+    pub busy_from: Timestamp,
+    /// The end of the practitioner's working time: the visit's end, after it the buffer of the visit type at the booking.
+    pub busy_until: Timestamp,
 }
 
 impl Appointment {
+    /// The range of its slots.
+    pub fn slot_range(&self) -> SlotRange {
+        SlotRange { practitioner_id: self.practitioner_id, from: self.busy_from, to: self.busy_until }
+    }
+
     /// The part of it that decides who owns the patient's flags.
     pub fn visit(&self) -> Visit {
         Visit {

@@ -97,7 +97,7 @@ pub async fn book(context: &Context, once: Once, new: NewAppointment) -> Result<
 pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetails> {
     let patient_id = patients::store::lock_by_account(tx.conn, tx.env, tx.actor, booking.patient_id)?;
     let wanted = Wanted { slot_id: booking.slot_id, visit_type_id: booking.visit_type_id, hold_id: booking.hold_id };
-    let time = claim(tx, wanted, None)?;
+    let claimed = claim(tx, wanted, None)?;
     if !tx.actor.is_staff() {
         require_within_limits(tx, patient_id)?;
     }
@@ -105,11 +105,11 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
     let appointment = Appointment {
         id,
         patient_id,
-        practitioner_id: time.practitioner_id,
-        location_id: time.location_id,
-        visit_type_id: time.visit_type.id,
-        starts_at: time.starts_at,
-        ends_at: time.ends_at,
+        practitioner_id: claimed.practitioner_id,
+        location_id: claimed.location_id,
+        visit_type_id: claimed.visit_type.id,
+        starts_at: claimed.time.starts_at,
+        ends_at: claimed.time.ends_at,
         status: AppointmentStatus::Booked,
         confirmation_code: ConfirmationCode::draw(&tx.env.entropy).as_str().to_owned(),
         sequence: 0,
@@ -119,10 +119,12 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         version: 1,
         created_at: tx.now,
         updated_at: tx.now,
-        self_placed: care::is_placed_alone(tx, patient_id, time.practitioner_id, None)?,
+        self_placed: care::is_placed_alone(tx, patient_id, claimed.practitioner_id, None)?,
+        busy_from: claimed.time.busy_from,
+        busy_until: claimed.time.busy_until,
     };
     store::insert(tx, &appointment)?;
-    time.take(tx, id)?;
+    claimed.take(tx, id)?;
     let visit = appointment.visit();
     if visit.gives_care {
         flag_ownership::assign_unowned(tx.conn, &visit)?;

@@ -23,7 +23,6 @@ use crate::intake::flag_ownership;
 use crate::patients;
 use crate::patients::care::{self, Before};
 use crate::scheduling::slots::claim::{Moving, Wanted, claim};
-use crate::scheduling::slots::locking::SlotRange;
 use crate::scheduling::slots::releasing::release;
 use crate::scheduling::slots::search::with_next_free;
 
@@ -79,19 +78,20 @@ fn move_to(
     let before = found.appointment;
 
     patients::store::lock_visits(tx.conn, before.patient_id)?;
-    let from = SlotRange { practitioner_id: before.practitioner_id, from: before.starts_at, to: before.ends_at };
     let wanted = Wanted { slot_id: to.slot_id, visit_type_id: before.visit_type_id, hold_id: to.hold_id };
-    let time = claim(tx, wanted, Some(Moving { appointment_id: id, from }))?;
+    let claimed = claim(tx, wanted, Some(Moving { appointment_id: id, from: before.slot_range() }))?;
     // Before the new time is taken, because the two may overlap.
     release(tx.conn, id)?;
 
     let placed = Before { practitioner_id: before.practitioner_id, self_placed: before.self_placed };
-    let self_placed = care::is_placed_alone(tx, before.patient_id, time.practitioner_id, Some(placed))?;
+    let self_placed = care::is_placed_alone(tx, before.patient_id, claimed.practitioner_id, Some(placed))?;
     let moved = Appointment {
-        practitioner_id: time.practitioner_id,
-        location_id: time.location_id,
-        starts_at: time.starts_at,
-        ends_at: time.ends_at,
+        practitioner_id: claimed.practitioner_id,
+        location_id: claimed.location_id,
+        starts_at: claimed.time.starts_at,
+        ends_at: claimed.time.ends_at,
+        busy_from: claimed.time.busy_from,
+        busy_until: claimed.time.busy_until,
         status,
         sequence: before.sequence + 1,
         self_placed,
@@ -99,7 +99,7 @@ fn move_to(
     };
     let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None };
     let after = store::update(tx, change, moved)?;
-    time.take(tx, id)?;
+    claimed.take(tx, id)?;
     flag_ownership::follow(tx.conn, tx.env, &before.visit(), &after.visit())?;
     let (moved, accounts) = queries::find_with_accounts(tx, id)?;
     notification::send(tx, Notification::Moved, &moved, accounts)?;

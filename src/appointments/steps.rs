@@ -103,7 +103,7 @@ pub fn advance(
     }
     let is_cancelled = status == AppointmentStatus::Cancelled;
     if is_cancelled {
-        locking::lock_appointment(tx.conn, before.practitioner_id, before.starts_at, before.ends_at)?;
+        locking::lock_ranges(tx.conn, &[before.slot_range()])?;
         release(tx.conn, before.id)?;
     }
     let sequence = before.sequence + i32::from(is_cancelled);

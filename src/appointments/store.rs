@@ -40,6 +40,8 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment) -> Result<()> {
                 dsl::created_at.eq(new.created_at),
                 dsl::updated_at.eq(new.updated_at),
                 dsl::self_placed.eq(new.self_placed),
+                dsl::busy_from.eq(new.busy_from),
+                dsl::busy_until.eq(new.busy_until),
             ),
         ))
         .execute(conn))?;
@@ -69,6 +71,8 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::note.eq(&next.note),
             dsl::identifiers.eq(&next.identifiers),
             dsl::self_placed.eq(next.self_placed),
+            dsl::busy_from.eq(next.busy_from),
+            dsl::busy_until.eq(next.busy_until),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
         );

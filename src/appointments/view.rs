@@ -75,6 +75,14 @@ pub struct AppointmentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub attention: Option<AppointmentAttention>,
+    /// The start of the practitioner's working time for the visit: the visit's start, before it the visit type's buffer. Staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub busy_from: Option<Timestamp>,
+    /// The end of the practitioner's working time for the visit: the visit's end, after it the visit type's buffer. Staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub busy_until: Option<Timestamp>,
     /// A summary of the patient. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -151,6 +159,8 @@ impl AppointmentView {
             created_at: appointment.created_at,
             updated_at: appointment.updated_at,
             attention: attention.map(|(reason, since)| AppointmentAttention { reason, since }),
+            busy_from: is_staff.then_some(appointment.busy_from),
+            busy_until: is_staff.then_some(appointment.busy_until),
             patient,
         })
     }

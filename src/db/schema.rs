@@ -289,6 +289,8 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        buffer_before_minutes -> Integer,
+        buffer_after_minutes -> Integer,
     }
 }
 
@@ -432,6 +434,8 @@ diesel::table! {
         created_at -> types::Instant,
         updated_at -> types::Instant,
         self_placed -> Bool,
+        busy_from -> types::Instant,
+        busy_until -> types::Instant,
     }
 }
 

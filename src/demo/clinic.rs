@@ -124,6 +124,8 @@ fn visit_type(tx: &mut Conn, env: &Env, name: &str, public_name: &str, minutes: 
         version: 1,
         created_at: now,
         updated_at: now,
+        buffer_before_minutes: 0,
+        buffer_after_minutes: 0,
     };
     diesel::insert_into(visit_types::table).values(&visit_type).execute(tx)?;
     Ok(visit_type.id)

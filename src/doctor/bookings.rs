@@ -14,15 +14,15 @@ use crate::error::Result;
 const CONTRADICTIONS: [(&str, &str); 3] = [
     (
         "upcoming appointments do not occupy the slots of their time",
-        "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND a.starts_at > $1 AND NOT (
-            EXISTS (SELECT 1 FROM slots s WHERE s.appointment_id = a.id AND s.starts_at = a.starts_at
+        "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND a.busy_from > $1 AND NOT (
+            EXISTS (SELECT 1 FROM slots s WHERE s.appointment_id = a.id AND s.starts_at = a.busy_from
                 AND s.practitioner_id = a.practitioner_id AND s.location_id = a.location_id)
-            AND EXISTS (SELECT 1 FROM slots s WHERE s.appointment_id = a.id AND s.ends_at = a.ends_at))",
+            AND EXISTS (SELECT 1 FROM slots s WHERE s.appointment_id = a.id AND s.ends_at = a.busy_until))",
     ),
     (
         "upcoming slots are occupied by an appointment of another time or practitioner",
         "SELECT count(*) AS found FROM slots s JOIN appointments a ON a.id = s.appointment_id WHERE s.starts_at > $1
-            AND (s.starts_at < a.starts_at OR s.ends_at > a.ends_at OR s.practitioner_id <> a.practitioner_id)",
+            AND (s.starts_at < a.busy_from OR s.ends_at > a.busy_until OR s.practitioner_id <> a.practitioner_id)",
     ),
     (
         "upcoming slots are occupied by a cancelled appointment",

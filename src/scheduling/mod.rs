@@ -8,6 +8,7 @@
 pub mod hours;
 pub mod setup;
 pub mod slots;
+pub mod visit_time;
 
 use self::hours::{availability, closures, exceptions};
 use self::setup::{locations, practitioners, visit_types};

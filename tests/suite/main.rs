@@ -15,6 +15,7 @@ mod appointments_changes;
 mod appointments_races;
 mod backup;
 mod broken_input;
+mod buffers;
 mod calls;
 mod cost;
 mod created;

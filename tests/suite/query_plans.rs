@@ -262,8 +262,8 @@ both! {
         let minute = if app.engine == Engine::Sqlite { "60" } else { "INTERVAL '1 minute'" };
         let select = |uuid: &str, rows: &str, at: &str| format!(
             "INSERT INTO appointments (id, patient_id, practitioner_id, location_id, visit_type_id, starts_at, ends_at, \
-             status, confirmation_code, sequence, identifiers, version, created_at, updated_at) \
-             SELECT {uuid}, p.id, d.id, l.id, v.id, {at}, {at} + {minute}, 'cancelled', 'C' || i, 0, '[]', 1, {at}, {at} \
+             status, confirmation_code, sequence, identifiers, version, created_at, updated_at, busy_from, busy_until) \
+             SELECT {uuid}, p.id, d.id, l.id, v.id, {at}, {at} + {minute}, 'cancelled', 'C' || i, 0, '[]', 1, {at}, {at}, {at}, {at} + {minute} \
              FROM {rows}, patients p, practitioners d, locations l, visit_types v WHERE v.name = 'Check';"
         );
         let sql = match app.engine {

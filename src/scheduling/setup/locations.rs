@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::location::{self, Location, slot_minutes, zone_name};
+use super::visit_type::Lengths;
 use super::{changed, is_whole_number_of_slots, offerings};
 use crate::actor::Action;
 use crate::context::{Anonymous, Context, Once, Tx};
@@ -299,9 +300,9 @@ fn store(
         return Ok((before, affected::load(tx, &[])?));
     }
     let has_other_slots = location.slot_minutes != before.slot_minutes;
-    let fits = |duration: &i32| is_whole_number_of_slots(*duration, location.slot_minutes);
-    if has_other_slots && !offerings::durations_at(tx.conn, id)?.iter().all(fits) {
-        let detail = "must divide the duration of every visit type that is offered here";
+    let fits = |visit: &Lengths| is_whole_number_of_slots(*visit, location.slot_minutes);
+    if has_other_slots && !offerings::lengths_at(tx.conn, id)?.iter().all(fits) {
+        let detail = "must divide the duration and the buffers of every visit type that is offered here";
         return Err(Error::invalid("/slot_minutes", "does_not_fit", detail));
     }
     location.version += 1;

@@ -8,6 +8,7 @@ pub mod practitioners;
 pub mod visit_type;
 pub mod visit_types;
 
+use self::visit_type::Lengths;
 use crate::db::{Conn, advisory_lock};
 use crate::error::{Check, FieldError, Result, Rule};
 use crate::http::input::Change;
@@ -39,7 +40,7 @@ fn changed<T, U>(
     }
 }
 
-/// Whether a visit takes a whole number of slots.
-fn is_whole_number_of_slots(duration_minutes: i32, slot_minutes: i32) -> bool {
-    slot_minutes > 0 && duration_minutes % slot_minutes == 0
+/// Whether a visit and its buffers each take a whole number of slots.
+fn is_whole_number_of_slots((before, visit, after): Lengths, slot_minutes: i32) -> bool {
+    slot_minutes > 0 && [before, visit, after].iter().all(|minutes| minutes % slot_minutes == 0)
 }

@@ -5,10 +5,15 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::is_whole_number_of_slots;
+use super::visit_type::Lengths;
 use crate::db::Conn;
 use crate::db::schema::{locations, practitioner_locations, practitioner_visit_types, visit_types};
 use crate::error::{Check, FieldError, Result};
 use crate::ids::{LocationId, PractitionerId, VisitTypeId};
+
+/// The columns of [`Lengths`].
+const LENGTHS: (visit_types::buffer_before_minutes, visit_types::duration_minutes, visit_types::buffer_after_minutes) =
+    (visit_types::buffer_before_minutes, visit_types::duration_minutes, visit_types::buffer_after_minutes);
 
 /// The visit types and locations of several practitioners.
 pub(super) struct Offerings {
@@ -58,8 +63,8 @@ pub fn working_at(conn: &mut Conn, location: LocationId) -> Result<Vec<Practitio
         .load(conn)?)
 }
 
-/// Loads the durations of the visits that are offered at a location.
-pub(super) fn durations_at(conn: &mut Conn, location: LocationId) -> Result<Vec<i32>> {
+/// Loads the lengths of the visits that are offered at a location.
+pub(super) fn lengths_at(conn: &mut Conn, location: LocationId) -> Result<Vec<Lengths>> {
     Ok(practitioner_locations::table
         .inner_join(
             practitioner_visit_types::table
@@ -67,7 +72,7 @@ pub(super) fn durations_at(conn: &mut Conn, location: LocationId) -> Result<Vec<
         )
         .inner_join(visit_types::table.on(visit_types::id.eq(practitioner_visit_types::visit_type_id)))
         .filter(practitioner_locations::location_id.eq(location))
-        .select(visit_types::duration_minutes)
+        .select(LENGTHS)
         .distinct()
         .load(conn)?)
 }
@@ -126,10 +131,10 @@ pub(super) fn check(
     has_visit_types: bool,
 ) -> Result<()> {
     let mut check = Check::new();
-    let durations: HashMap<VisitTypeId, i32> = visit_types::table
+    let lengths: HashMap<VisitTypeId, Lengths> = visit_types::table
         .filter(visit_types::id.eq_any(visit_type_ids.to_vec()))
-        .select((visit_types::id, visit_types::duration_minutes))
-        .load::<(VisitTypeId, i32)>(conn)?
+        .select((visit_types::id, LENGTHS))
+        .load::<(VisitTypeId, Lengths)>(conn)?
         .into_iter()
         .collect();
     let slot_lengths: HashMap<LocationId, i32> = locations::table
@@ -141,7 +146,7 @@ pub(super) fn check(
     let unknown = |list: &str, index: usize, what: &str| {
         FieldError::new(format!("/{list}/{index}"), "unknown_reference", format!("there is no such {what}"))
     };
-    for (index, _) in visit_type_ids.iter().enumerate().filter(|(_, id)| !durations.contains_key(id)) {
+    for (index, _) in visit_type_ids.iter().enumerate().filter(|(_, id)| !lengths.contains_key(id)) {
         check.add(unknown("visit_type_ids", index, "visit type"));
     }
     for (index, _) in location_ids.iter().enumerate().filter(|(_, id)| !slot_lengths.contains_key(id)) {
@@ -149,15 +154,15 @@ pub(super) fn check(
     }
     if has_visit_types {
         for (index, id) in visit_type_ids.iter().enumerate() {
-            let fits_at = |duration: &i32| slot_lengths.values().all(|slot| is_whole_number_of_slots(*duration, *slot));
-            let detail = "its duration is not a multiple of the slot length of one of the locations";
-            let fits = durations.get(id).is_none_or(fits_at);
+            let fits_at = |visit: &Lengths| slot_lengths.values().all(|slot| is_whole_number_of_slots(*visit, *slot));
+            let detail = "its duration or a buffer is not a multiple of the slot length of one of the locations";
+            let fits = lengths.get(id).is_none_or(fits_at);
             check.require(fits, format!("/visit_type_ids/{index}"), "does_not_fit", detail);
         }
     } else {
         for (index, id) in location_ids.iter().enumerate() {
-            let fits_all = |slot: &i32| durations.values().all(|duration| is_whole_number_of_slots(*duration, *slot));
-            let detail = "its slot length does not divide the duration of one of the visit types";
+            let fits_all = |slot: &i32| lengths.values().all(|visit| is_whole_number_of_slots(*visit, *slot));
+            let detail = "its slot length does not divide the duration or a buffer of one of the visit types";
             let fits = slot_lengths.get(id).is_none_or(fits_all);
             check.require(fits, format!("/location_ids/{index}"), "does_not_fit", detail);
         }

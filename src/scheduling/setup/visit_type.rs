@@ -8,6 +8,7 @@ use crate::db::schema::visit_types;
 use crate::db::{Conn, per_backend};
 use crate::error::{Result, Rule};
 use crate::ids::VisitTypeId;
+use crate::scheduling::visit_time::VisitLength;
 
 /// A visit type's row.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -33,11 +34,21 @@ pub struct VisitType {
     pub created_at: Timestamp,
     /// The time of the last change.
     pub updated_at: Timestamp,
+    /// The practitioner's working time before a visit. The patient is not told.
+    pub buffer_before_minutes: i32,
+    /// The practitioner's working time after a visit. The patient is not told.
+    pub buffer_after_minutes: i32,
 }
 
 impl VisitType {
-    pub fn duration(&self) -> SignedDuration {
-        SignedDuration::from_mins(self.duration_minutes.into())
+    /// The length of a visit with its buffers.
+    pub fn length(&self) -> VisitLength {
+        VisitLength::of_minutes(self.buffer_before_minutes, self.duration_minutes, self.buffer_after_minutes)
+    }
+
+    /// The numbers of minutes that must be whole numbers of slots.
+    pub(super) fn lengths(&self) -> Lengths {
+        (self.buffer_before_minutes, self.duration_minutes, self.buffer_after_minutes)
     }
 
     /// Returns the earliest start of a visit that a patient books now.
@@ -50,6 +61,9 @@ impl VisitType {
         starts_at.minus(SignedDuration::from_mins(self.cancel_notice_minutes.into()))
     }
 }
+
+/// The minutes of the buffer before a visit, of the visit, and of the buffer after it.
+pub(super) type Lengths = (i32, i32, i32);
 
 /// Returns the earliest start of a visit that a patient books now, with this notice.
 pub fn earliest_for_patients(now: Timestamp, booking_notice_minutes: i32) -> Timestamp {

@@ -10,7 +10,7 @@ use super::{changed, is_whole_number_of_slots, offerings};
 use crate::actor::{Action, Actor};
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::schema::visit_types;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Result};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::{Cursor, PageParams};
@@ -23,6 +23,8 @@ const LIST: &str = "visit-types";
 const MIN_DURATION: i32 = 5;
 /// The longest visit, in minutes: a working day.
 const MAX_DURATION: i32 = 480;
+/// The longest buffer before or after a visit, in minutes: half a working day.
+const MAX_BUFFER: i32 = 240;
 /// The longest notice for booking, or for cancelling and moving, in minutes: a year.
 const MAX_NOTICE_MINUTES: i32 = 366 * 24 * 60;
 
@@ -30,7 +32,8 @@ const MAX_NOTICE_MINUTES: i32 = 366 * 24 * 60;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = VisitType, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "duration_minutes": 60,
-    "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true
+    "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true,
+    "buffer_before_minutes": 0, "buffer_after_minutes": 15
 }))]
 pub struct VisitTypeView {
     /// The visit type.
@@ -49,6 +52,10 @@ pub struct VisitTypeView {
     pub cancel_notice_minutes: i32,
     /// Whether it can be booked.
     pub active: bool,
+    /// The practitioner's working time before a visit, in minutes.
+    pub buffer_before_minutes: i32,
+    /// The practitioner's working time after a visit, in minutes.
+    pub buffer_after_minutes: i32,
 }
 
 impl From<VisitType> for VisitTypeView {
@@ -62,6 +69,8 @@ impl From<VisitType> for VisitTypeView {
             booking_notice_minutes: visit.booking_notice_minutes,
             cancel_notice_minutes: visit.cancel_notice_minutes,
             active: visit.active,
+            buffer_before_minutes: visit.buffer_before_minutes,
+            buffer_after_minutes: visit.buffer_after_minutes,
         }
     }
 }
@@ -70,7 +79,8 @@ impl From<VisitType> for VisitTypeView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "duration_minutes": 60,
-    "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true
+    "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true,
+    "buffer_before_minutes": 0, "buffer_after_minutes": 15
 }], "next_cursor": null}))]
 pub struct VisitTypePage {
     /// The visit types, oldest first.
@@ -116,6 +126,14 @@ pub struct NewVisitType {
     #[serde(default = "default_active")]
     #[schema(default = true)]
     active: bool,
+    /// The practitioner's working time before a visit, in minutes. Patients are not told. Must be a whole number of slots, like the duration.
+    #[serde(default)]
+    #[schema(default = 0, minimum = 0, maximum = 240)]
+    buffer_before_minutes: i64,
+    /// The practitioner's working time after a visit, in minutes. Patients are not told. Must be a whole number of slots, like the duration.
+    #[serde(default)]
+    #[schema(default = 0, minimum = 0, maximum = 240)]
+    buffer_after_minutes: i64,
 }
 
 /// A change of a visit type. Members that are not sent keep their value.
@@ -151,6 +169,14 @@ pub struct VisitTypePatch {
     #[serde(default)]
     #[schema(value_type = Option<bool>)]
     active: Change<bool>,
+    /// The practitioner's working time before a visit, in minutes. Booked appointments keep theirs.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 240)]
+    buffer_before_minutes: Change<i64>,
+    /// The practitioner's working time after a visit, in minutes. Booked appointments keep theirs.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 240)]
+    buffer_after_minutes: Change<i64>,
 }
 
 impl From<NewVisitType> for VisitTypePatch {
@@ -163,6 +189,8 @@ impl From<NewVisitType> for VisitTypePatch {
             booking_notice_minutes: Change::Set(input.booking_notice_minutes),
             cancel_notice_minutes: Change::Set(input.cancel_notice_minutes),
             active: Change::Set(input.active),
+            buffer_before_minutes: Change::Set(input.buffer_before_minutes),
+            buffer_after_minutes: Change::Set(input.buffer_after_minutes),
         }
     }
 }
@@ -177,6 +205,8 @@ struct Changes {
     booking_notice_minutes: Option<i32>,
     cancel_notice_minutes: Option<i32>,
     active: Option<bool>,
+    buffer_before_minutes: Option<i32>,
+    buffer_after_minutes: Option<i32>,
 }
 
 impl Changes {
@@ -185,6 +215,7 @@ impl Changes {
         let name = |name: String| text::one_line(&name, text::MAX_NAME);
         let notice = |minutes| minutes_between(minutes, 0, MAX_NOTICE_MINUTES);
         let duration = |minutes| minutes_between(minutes, MIN_DURATION, MAX_DURATION);
+        let buffer = |minutes| minutes_between(minutes, 0, MAX_BUFFER);
         let changes = Self {
             name: changed(&mut check, "/name", patch.name, name),
             public_name: changed(&mut check, "/public_name", patch.public_name, name),
@@ -198,6 +229,8 @@ impl Changes {
             ),
             cancel_notice_minutes: changed(&mut check, "/cancel_notice_minutes", patch.cancel_notice_minutes, notice),
             active: changed(&mut check, "/active", patch.active, Ok),
+            buffer_before_minutes: changed(&mut check, "/buffer_before_minutes", patch.buffer_before_minutes, buffer),
+            buffer_after_minutes: changed(&mut check, "/buffer_after_minutes", patch.buffer_after_minutes, buffer),
         };
         check.done()?;
         Ok(changes)
@@ -216,6 +249,8 @@ impl Changes {
         set(&mut visit_type.booking_notice_minutes, self.booking_notice_minutes.as_ref());
         set(&mut visit_type.cancel_notice_minutes, self.cancel_notice_minutes.as_ref());
         set(&mut visit_type.active, self.active.as_ref());
+        set(&mut visit_type.buffer_before_minutes, self.buffer_before_minutes.as_ref());
+        set(&mut visit_type.buffer_after_minutes, self.buffer_after_minutes.as_ref());
     }
 }
 
@@ -231,7 +266,8 @@ pub struct VisitTypeParams {
 /// Lists the visit types that are active, or for administrators those that are not.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`] and [`Error::RoleForbidden`] if the caller must not see inactive ones; every broken rule of the
+/// [`Error::Unauthenticated`](crate::error::Error::Unauthenticated) and
+/// [`Error::RoleForbidden`](crate::error::Error::RoleForbidden) if the caller must not see inactive ones; every broken rule of the
 /// parameters.
 pub async fn list(
     context: &Context<Anonymous>,
@@ -266,7 +302,7 @@ fn versioned(visit_type: VisitType) -> Versioned<VisitTypeView> {
 /// Reads a visit type.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`](crate::error::Error::NotFound).
 pub async fn read(context: &Context<Anonymous>, id: VisitTypeId) -> Result<Versioned<VisitTypeView>> {
     Ok(versioned(context.read(move |tx| visit_type::find(tx.conn, id)).await?))
 }
@@ -292,6 +328,8 @@ pub async fn create(context: &Context, once: Once, new: NewVisitType) -> Result<
                 version: 1,
                 created_at: tx.now,
                 updated_at: tx.now,
+                buffer_before_minutes: 0,
+                buffer_after_minutes: 0,
             };
             values.apply(&mut visit_type);
             diesel::insert_into(visit_types::table).values(&visit_type).execute(tx.conn)?;
@@ -304,7 +342,7 @@ pub async fn create(context: &Context, once: Once, new: NewVisitType) -> Result<
 /// Changes a visit type.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Stale`]; every broken rule of the values.
+/// [`Error::NotFound`](crate::error::Error::NotFound), [`Error::Stale`](crate::error::Error::Stale); every broken rule of the values.
 pub async fn update(
     context: &Context,
     id: VisitTypeId,
@@ -327,15 +365,29 @@ fn store(tx: &mut Tx, id: VisitTypeId, if_match: &IfMatch, changes: &Changes) ->
     if visit_type == before {
         return Ok(before);
     }
-    let fits = |slot: &i32| is_whole_number_of_slots(visit_type.duration_minutes, *slot);
-    if changes.duration_minutes.is_some() && !offerings::slot_lengths_for(tx.conn, id)?.iter().all(fits) {
-        let detail = "must be a multiple of the slot length of every location where it is offered";
-        return Err(Error::invalid("/duration_minutes", "does_not_fit", detail));
+    if visit_type.lengths() != before.lengths() {
+        require_whole_slots(tx, &visit_type)?;
     }
     visit_type.version += 1;
     visit_type.updated_at = tx.now;
     diesel::update(visit_types::table.find(id)).set(&visit_type).execute(tx.conn)?;
     Ok(visit_type)
+}
+
+/// Checks that the duration and the buffers are whole numbers of slots at every location where the visit type is offered.
+fn require_whole_slots(tx: &mut Tx, visit_type: &VisitType) -> Result<()> {
+    let slot_lengths = offerings::slot_lengths_for(tx.conn, visit_type.id)?;
+    let mut check = Check::new();
+    for (pointer, minutes) in [
+        ("/duration_minutes", visit_type.duration_minutes),
+        ("/buffer_before_minutes", visit_type.buffer_before_minutes),
+        ("/buffer_after_minutes", visit_type.buffer_after_minutes),
+    ] {
+        let fits = slot_lengths.iter().all(|slot| is_whole_number_of_slots((0, minutes, 0), *slot));
+        let detail = "must be a multiple of the slot length of every location where it is offered";
+        check.require(fits, pointer, "does_not_fit", detail);
+    }
+    check.done()
 }
 
 /// List visit types
@@ -399,8 +451,8 @@ pub(in crate::scheduling) async fn create_visit_type(
 
 /// Change a visit type
 ///
-/// Administrators only. A new duration must be a whole number of slots at every location where the visit type is offered. Booked
-/// appointments keep their times.
+/// Administrators only. A new duration or buffer must be a whole number of slots at every location where the visit type is offered.
+/// Booked appointments keep their times and buffers.
 #[utoipa::path(
     tag = "visit types",
     operation_id = "update_visit_type",

@@ -3,11 +3,11 @@
 use super::locking::{self, SlotRange};
 use super::slot::{Slot, check_fit};
 use super::{holds, offers};
-use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
 use crate::scheduling::setup::visit_type::VisitType;
+use crate::scheduling::visit_time::VisitTime;
 
 /// The time that the caller asks for.
 #[derive(Debug, Clone, Copy)]
@@ -26,10 +26,8 @@ pub struct Claim {
     pub location_id: LocationId,
     /// The kind of visit.
     pub visit_type: VisitType,
-    /// The start of the visit.
-    pub starts_at: Timestamp,
-    /// The end of the visit.
-    pub ends_at: Timestamp,
+    /// The times of the visit.
+    pub time: VisitTime,
     slots: Vec<Slot>,
     hold_id: Option<HoldId>,
 }
@@ -38,7 +36,7 @@ pub struct Claim {
 #[derive(Debug, Clone, Copy)]
 pub struct Moving {
     pub appointment_id: AppointmentId,
-    /// Its current time.
+    /// Its current working time.
     pub from: SlotRange,
 }
 
@@ -65,14 +63,13 @@ pub fn claim(tx: &mut Tx, wanted: Wanted, moving: Option<Moving>) -> Result<Clai
             slot.appointment_id = None;
         }
     }
-    check_fit(&slots, offer.visit_type.duration_minutes, tx.now, wanted.hold_id)?;
-    let (starts_at, ends_at) = offer.time();
+    let time = offer.time();
+    check_fit(&slots, time, tx.now, wanted.hold_id)?;
     Ok(Claim {
         practitioner_id: offer.slot.practitioner_id,
         location_id: offer.slot.location_id,
         visit_type: offer.visit_type,
-        starts_at,
-        ends_at,
+        time,
         slots,
         hold_id: wanted.hold_id,
     })

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use diesel::prelude::*;
-use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
 use crate::ids::{LocationId, PractitionerId, SlotId};
+use crate::scheduling::visit_time::VisitLength;
 
 /// A slot that is neither booked nor blocked.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -27,24 +27,26 @@ pub struct FreeSlot {
 struct Run {
     location_id: LocationId,
     ends_at: Timestamp,
+    /// The starts of its last slots, as far back as the buffer before a visit reaches.
+    starts: VecDeque<Timestamp>,
     /// The starts for which the run is not long enough yet, by number.
     undecided: VecDeque<(u64, FreeSlot)>,
 }
 
 /// Decides for one slot after the other, in order of start and id, whether the visit fits from it on.
 pub struct Finder {
-    duration: SignedDuration,
+    length: VisitLength,
     now: Timestamp,
     runs: HashMap<PractitionerId, Run>,
-    /// The slots in which the visit can start, by number. Numbers count the slots offered as a start.
+    /// The slots in which the visit can start, by number. Numbers count the slots that have the buffer before them.
     found: BTreeMap<u64, FreeSlot>,
     count: u64,
 }
 
 impl Finder {
-    /// For a visit of this duration. Holds that have lapsed by `now` do not count.
-    pub fn new(duration: SignedDuration, now: Timestamp) -> Self {
-        Self { duration, now, runs: HashMap::new(), found: BTreeMap::new(), count: 0 }
+    /// For a visit of this length. Holds that have lapsed by `now` do not count.
+    pub fn new(length: VisitLength, now: Timestamp) -> Self {
+        Self { length, now, runs: HashMap::new(), found: BTreeMap::new(), count: 0 }
     }
 
     /// Takes the next slot. The visit may start in it if `is_start`, and may continue in it otherwise as well.
@@ -53,19 +55,30 @@ impl Finder {
             self.runs.remove(&slot.practitioner_id);
             return;
         }
-        let new = || Run { location_id: slot.location_id, ends_at: slot.starts_at, undecided: VecDeque::new() };
-        let run = self.runs.entry(slot.practitioner_id).or_insert_with(new);
+        let run = self.runs.entry(slot.practitioner_id).or_insert_with(|| Run {
+            location_id: slot.location_id,
+            ends_at: slot.starts_at,
+            starts: VecDeque::new(),
+            undecided: VecDeque::new(),
+        });
         if run.ends_at != slot.starts_at || run.location_id != slot.location_id {
             run.undecided.clear();
+            run.starts.clear();
             run.location_id = slot.location_id;
         }
         run.ends_at = slot.ends_at;
-        if is_start {
+        run.starts.push_back(slot.starts_at);
+        let busy_from = self.length.starting(slot.starts_at).busy_from;
+        while run.starts.front().is_some_and(|start| *start < busy_from) {
+            run.starts.pop_front();
+        }
+        // A slot that begins before the buffer could not be booked in part.
+        if is_start && run.starts.front() == Some(&busy_from) {
             run.undecided.push_back((self.count, slot));
             self.count += 1;
         }
         while let Some((number, start)) = run.undecided.pop_front() {
-            let end = start.starts_at.plus(self.duration);
+            let end = self.length.starting(start.starts_at).busy_until;
             if end > run.ends_at {
                 run.undecided.push_front((number, start));
                 break;
@@ -102,6 +115,7 @@ impl Finder {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -145,29 +159,31 @@ mod tests {
     proptest! {
         #[test]
         fn a_start_is_found_exactly_if_booking_accepts_it(
-            calendars in (calendar(1), calendar(2), calendar(3)), quarters in 1..7_i64, last_start in 0..300_i64,
+            calendars in (calendar(1), calendar(2), calendar(3)), quarters in (0..3_i32, 1..6_i32, 0..3_i32),
+            first_start in prop_oneof![Just(0), 0..120_i64], last_start in 0..300_i64,
         ) {
-            let duration = SignedDuration::from_mins(quarters * 15);
+            let length = VisitLength::of_minutes(quarters.0 * 15, quarters.1 * 15, quarters.2 * 15);
             let all: Vec<Slot> = [calendars.0, calendars.1, calendars.2].concat();
-            // What booking locks and checks: all slots of the practitioner within the visit.
-            let accepts = |first: &Slot| {
-                let end = first.starts_at.plus(duration);
+            // What booking locks and checks: all slots of the practitioner within the working time of the visit.
+            let accepts = |start: &Slot| {
+                let time = length.starting(start.starts_at);
                 let visit: Vec<Slot> = all.iter()
-                    .filter(|slot| slot.practitioner_id == first.practitioner_id)
-                    .filter(|slot| first.starts_at <= slot.starts_at && slot.starts_at < end)
+                    .filter(|slot| slot.practitioner_id == start.practitioner_id)
+                    .filter(|slot| time.busy_from <= slot.starts_at && slot.starts_at < time.busy_until)
                     .cloned().collect();
-                check_fit(&visit, i32::try_from(quarters * 15).expect("small"), at(NOW), None).is_ok()
+                check_fit(&visit, time, at(NOW), None).is_ok()
             };
-            let mut expected: Vec<_> = all.iter().filter(|slot| slot.starts_at <= at(last_start) && accepts(slot)).collect();
+            let is_start = |slot: &Slot| at(first_start) <= slot.starts_at && slot.starts_at <= at(last_start);
+            let mut expected: Vec<_> = all.iter().filter(|slot| is_start(slot) && accepts(slot)).collect();
             expected.sort_by_key(|slot| (slot.starts_at, slot.id));
 
             let mut free: Vec<_> = all.iter().filter(|slot| slot.appointment_id.is_none()).collect();
             free.sort_by_key(|slot| (slot.starts_at, slot.id));
-            let mut finder = Finder::new(duration, at(NOW));
+            let mut finder = Finder::new(length, at(NOW));
             for slot in free {
                 let decided = finder.decided();
                 let Slot { id, practitioner_id, location_id, starts_at, ends_at, held_until, .. } = slot.clone();
-                finder.add(FreeSlot { id, practitioner_id, location_id, starts_at, ends_at, held_until }, starts_at <= at(last_start));
+                finder.add(FreeSlot { id, practitioner_id, location_id, starts_at, ends_at, held_until }, is_start(slot));
                 // What was decided stays the beginning of the result.
                 let beginning: Vec<_> = finder.found.values().take(decided).map(|slot| slot.id).collect();
                 prop_assert!(expected.iter().take(decided).map(|slot| slot.id).eq(beginning));

@@ -18,6 +18,7 @@ use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::http::paging::Cursor;
 use crate::ids::{LocationId, PractitionerId, SlotId};
+use crate::scheduling::visit_time::VisitLength;
 
 /// The longest time span of a search.
 pub const WINDOW: SignedDuration = SignedDuration::from_hours(31 * 24);
@@ -52,7 +53,7 @@ impl SlotView {
     fn new(visit: &Offering, slot: FreeSlot) -> Self {
         let FreeSlot { id, practitioner_id, location_id, starts_at, .. } = slot;
         let time_zone = visit.zones.get(&location_id).cloned().unwrap_or_default();
-        Self { id, practitioner_id, location_id, starts_at, ends_at: starts_at.plus(visit.duration()), time_zone }
+        Self { id, practitioner_id, location_id, starts_at, ends_at: starts_at.plus(visit.length.visit), time_zone }
     }
 }
 
@@ -113,17 +114,21 @@ pub fn free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) ->
 fn read(conn: &mut Conn, visit: &Offering, query: &SlotQuery, scope: Scope, limit: i64) -> Result<Vec<FreeSlot>> {
     let offering = &visit.practitioners;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut finder = Finder::new(visit.duration(), query.now);
+    let mut finder = Finder::new(visit.length, query.now);
     let (mut read, mut skipped) = (0_usize, 0_usize);
-    let mut after = match query.after {
+    // The visit starts in a later slot than this one.
+    let begin = match query.after {
         Some(cursor) if cursor.at >= query.from => (cursor.at, cursor.id),
         _ => (query.from, Uuid::nil()),
     };
+    // The buffer before the first visit may begin in an earlier slot.
+    let mut after =
+        if visit.length.before.is_zero() { begin } else { (begin.0.minus(visit.length.before), Uuid::nil()) };
     let practitioners = if matches!(scope, Scope::With(_)) { 1 } else { offering.len() };
-    let mut size = first_chunk(practitioners, visit.duration_minutes, limit);
+    let mut size = first_chunk(practitioners, visit.length, limit);
     let one_by_one = offering.len().saturating_mul(usize::try_from(size).unwrap_or(usize::MAX));
     // A visit that starts before the end of the search may end after it.
-    let to = query.to.plus(visit.duration());
+    let to = query.to.plus(visit.length.from_start());
     loop {
         let rows = chunk(conn, to, scope, after, size)?;
         let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < size;
@@ -132,7 +137,7 @@ fn read(conn: &mut Conn, visit: &Offering, query: &SlotQuery, scope: Scope, limi
         after = (last.starts_at, last.id.0);
         for slot in rows {
             if offering.contains(&slot.practitioner_id) && query.location_id.is_none_or(|id| id == slot.location_id) {
-                let is_start = slot.starts_at < query.to;
+                let is_start = (slot.starts_at, slot.id.0) > begin && slot.starts_at < query.to;
                 finder.add(slot, is_start);
             } else {
                 skipped += 1;
@@ -161,11 +166,11 @@ fn read_one_by_one(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: 
 }
 
 /// How many rows the result of `limit` starts usually takes with this number of practitioners: the starts, a quarter more for slots before a
-/// break, in which no visit can start, and what of the last visits lies after their starts.
-fn first_chunk(practitioners: usize, duration_minutes: i32, limit: i64) -> i64 {
+/// break, in which no visit can start, and what of the first and the last visits lies before and after their starts.
+fn first_chunk(practitioners: usize, length: VisitLength, limit: i64) -> i64 {
     let practitioners = i64::try_from(practitioners).unwrap_or(MAX_CHUNK);
-    let slots_after_start = (i64::from(duration_minutes) - 1) / USUAL_SLOT_MINUTES;
-    practitioners.saturating_mul(slots_after_start).saturating_add(limit + limit / 4).min(MAX_CHUNK)
+    let minutes = (length.before + length.from_start()).as_mins();
+    practitioners.saturating_mul((minutes - 1) / USUAL_SLOT_MINUTES).saturating_add(limit + limit / 4).min(MAX_CHUNK)
 }
 
 /// The next free slots after a start and an id. The text of the query does not depend on the values, so it stays prepared.

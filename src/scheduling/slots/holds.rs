@@ -26,6 +26,7 @@ use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{HoldId, SlotId, UserId, VisitTypeId};
 use crate::scheduling::setup::location;
+use crate::scheduling::visit_time::VisitTime;
 
 /// How long a hold lasts from its creation or renewal: time to fill in a registration, without keeping the slot from others for long.
 const DURATION: SignedDuration = SignedDuration::from_mins(10);
@@ -122,7 +123,7 @@ pub struct NewHold {
 
 impl HoldView {
     fn versioned(conn: &mut Conn, hold: &Hold, offer: &Offer) -> Result<Versioned<Self>> {
-        let (starts_at, ends_at) = offer.time();
+        let VisitTime { starts_at, ends_at, .. } = offer.time();
         let slot = SlotView {
             id: offer.slot.id,
             practitioner_id: offer.slot.practitioner_id,
@@ -180,10 +181,10 @@ fn insert(tx: &mut Tx, slot_id: SlotId, visit_type_id: VisitTypeId) -> Result<Ve
     let range = offer.range();
     let locked = locking::lock(tx.conn, &[range], old)?;
     let (visit_slots, others): (Vec<Slot>, Vec<Slot>) = locked.into_iter().partition(|slot| range.includes(slot));
-    if visit_slots.first().is_none_or(|slot| slot.id != slot_id) {
+    if visit_slots.iter().all(|slot| slot.id != slot_id) {
         return Err(slot_gone());
     }
-    check_fit(&visit_slots, offer.visit_type.duration_minutes, tx.now, old)?;
+    check_fit(&visit_slots, offer.time(), tx.now, old)?;
     if let Some(old) = old {
         diesel::delete(holds::table.find(old)).execute(tx.conn)?;
         free_slots(tx.conn, old)?;

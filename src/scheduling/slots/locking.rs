@@ -8,7 +8,6 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
 use diesel::sqlite::Sqlite;
-use jiff::SignedDuration;
 
 use super::slot::{DoesNotFit, Slot, is_free, slot_gone};
 use crate::clock::Timestamp;
@@ -18,7 +17,7 @@ use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::ids::{AppointmentId, HoldId, PractitionerId, SlotId};
 
-/// The slots of a practitioner that start from one instant until before another.
+/// The slots of a practitioner that start from one instant until before another, such as the working time of a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotRange {
     pub practitioner_id: PractitionerId,
@@ -52,32 +51,16 @@ pub fn lock_slot(conn: &mut Conn, id: SlotId) -> Result<Slot> {
     })
 }
 
-/// Returns the range of a visit of `duration_minutes` that starts in `slot`.
-pub fn range_of_visit(slot: &Slot, duration_minutes: i32) -> SlotRange {
-    let to = slot.starts_at.plus(SignedDuration::from_mins(duration_minutes.into()));
-    SlotRange { practitioner_id: slot.practitioner_id, from: slot.starts_at, to }
-}
-
-/// Locks the slots of a visit that starts in `first`, free or not, and returns them in order. For a move, also locks the slots of
+/// Locks the slots of a visit that starts in `start`, free or not, and returns them in order. For a move, also locks the slots of
 /// the current time `before`.
 ///
 /// # Errors
-/// The conflict `slot_taken` if the first slot was deleted before it was locked.
-pub fn lock_visit(conn: &mut Conn, first: SlotId, visit: SlotRange, before: Option<SlotRange>) -> Result<Vec<Slot>> {
+/// The conflict `slot_taken` if the slot `start` was deleted before it was locked.
+pub fn lock_visit(conn: &mut Conn, start: SlotId, visit: SlotRange, before: Option<SlotRange>) -> Result<Vec<Slot>> {
     let ranges: Vec<SlotRange> = before.into_iter().chain([visit]).collect();
     let mut slots = lock_ranges(conn, &ranges)?;
     slots.retain(|slot| visit.includes(slot));
-    if slots.first().is_some_and(|slot| slot.id == first) { Ok(slots) } else { Err(slot_gone()) }
-}
-
-/// Locks the slots of an appointment, and returns them in order.
-pub fn lock_appointment(
-    conn: &mut Conn,
-    practitioner_id: PractitionerId,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<Vec<Slot>> {
-    lock_ranges(conn, &[SlotRange { practitioner_id, from, to }])
+    if slots.iter().any(|slot| slot.id == start) { Ok(slots) } else { Err(slot_gone()) }
 }
 
 /// Locks the slots of several ranges in the one global order, and returns them in that order, each once.

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Nullable};
-use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
 use crate::db::schema::{locations, practitioner_visit_types, practitioners, visit_types};
@@ -13,12 +12,14 @@ use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::ids::{LocationId, PractitionerId, VisitTypeId};
 use crate::scheduling::setup::visit_type::earliest_for_patients;
+use crate::scheduling::visit_time::VisitLength;
 
 /// A visit type with who offers it and where.
 pub struct Offering {
     /// Whether the visit type can be booked.
     pub active: bool,
-    pub duration_minutes: i32,
+    /// The length of a visit with its buffers.
+    pub length: VisitLength,
     booking_notice_minutes: i32,
     /// The active practitioners who offer it.
     pub practitioners: HashSet<PractitionerId>,
@@ -26,8 +27,9 @@ pub struct Offering {
     pub zones: HashMap<LocationId, String>,
 }
 
-/// A practitioner with the visit type's active, duration and notice, or a location with its zone.
-type Row = (Option<bool>, Option<i32>, Option<i32>, Option<PractitionerId>, Option<LocationId>, Option<String>);
+type Minutes = (Option<i32>, Option<i32>, Option<i32>, Option<i32>);
+/// A practitioner with the visit type's active, lengths (buffer before, visit, buffer after) and notice, or a location with its zone.
+type Row = (Option<bool>, Minutes, Option<PractitionerId>, Option<LocationId>, Option<String>);
 
 impl Offering {
     /// Loads what is offered.
@@ -45,38 +47,43 @@ impl Offering {
             .filter(visit_types::id.eq(id))
             .select((
                 visit_types::active.nullable(),
-                visit_types::duration_minutes.nullable(),
-                visit_types::booking_notice_minutes.nullable(),
+                (
+                    visit_types::buffer_before_minutes.nullable(),
+                    visit_types::duration_minutes.nullable(),
+                    visit_types::buffer_after_minutes.nullable(),
+                    visit_types::booking_notice_minutes.nullable(),
+                ),
                 practitioners::id.nullable(),
                 None::<LocationId>.into_sql::<Nullable<Uid>>(),
                 None::<String>.into_sql::<Nullable<diesel::sql_types::Text>>(),
             ))
             .union_all(locations::table.select((
                 None::<bool>.into_sql::<Nullable<Bool>>(),
-                None::<i32>.into_sql::<Nullable<Integer>>(),
-                None::<i32>.into_sql::<Nullable<Integer>>(),
+                (
+                    None::<i32>.into_sql::<Nullable<Integer>>(),
+                    None::<i32>.into_sql::<Nullable<Integer>>(),
+                    None::<i32>.into_sql::<Nullable<Integer>>(),
+                    None::<i32>.into_sql::<Nullable<Integer>>(),
+                ),
                 None::<PractitionerId>.into_sql::<Nullable<Uid>>(),
                 locations::id.nullable(),
                 locations::time_zone.nullable(),
             )))
             .load(conn))?;
         let (mut found, mut practitioners, mut zones) = (None, HashSet::new(), HashMap::new());
-        for (active, duration, notice, practitioner, location, zone) in rows {
-            found = active.zip(duration).zip(notice).or(found);
+        for (active, minutes, practitioner, location, zone) in rows {
+            if let (Some(active), (Some(before), Some(visit), Some(after), Some(notice))) = (active, minutes) {
+                found = Some((active, VisitLength::of_minutes(before, visit, after), notice));
+            }
             practitioners.extend(practitioner);
             zones.extend(location.zip(zone));
         }
-        let ((active, duration_minutes), booking_notice_minutes) = found.ok_or(Error::NotFound)?;
-        Ok(Self { active, duration_minutes, booking_notice_minutes, practitioners, zones })
+        let (active, length, booking_notice_minutes) = found.ok_or(Error::NotFound)?;
+        Ok(Self { active, length, booking_notice_minutes, practitioners, zones })
     }
 
     /// Returns the earliest start of a visit that a patient books now.
     pub fn earliest_for_patients(&self, now: Timestamp) -> Timestamp {
         earliest_for_patients(now, self.booking_notice_minutes)
-    }
-
-    /// The duration of the visit.
-    pub fn duration(&self) -> SignedDuration {
-        SignedDuration::from_mins(self.duration_minutes.into())
     }
 }

@@ -3,7 +3,7 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use super::locking::{self, SlotRange};
+use super::locking::SlotRange;
 use super::slot::{Slot, slot_gone};
 use crate::clock::Timestamp;
 use crate::db::schema::{practitioner_visit_types, practitioners, slots as times, visit_types};
@@ -11,6 +11,7 @@ use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::ids::{SlotId, VisitTypeId};
 use crate::scheduling::setup::visit_type::VisitType;
+use crate::scheduling::visit_time::VisitTime;
 
 /// A slot, and a visit type whose visit starts in it.
 #[derive(Debug, Clone)]
@@ -86,13 +87,14 @@ impl Offer {
         if *is_offered { Ok(()) } else { Err(not_offered()) }
     }
 
-    /// The slots of the whole visit.
+    /// The slots of the visit with its buffers.
     pub fn range(&self) -> SlotRange {
-        locking::range_of_visit(&self.slot, self.visit_type.duration_minutes)
+        let VisitTime { busy_from, busy_until, .. } = self.time();
+        SlotRange { practitioner_id: self.slot.practitioner_id, from: busy_from, to: busy_until }
     }
 
-    /// The start and the end of the visit.
-    pub fn time(&self) -> (Timestamp, Timestamp) {
-        (self.slot.starts_at, self.slot.starts_at.plus(self.visit_type.duration()))
+    /// The times of the visit.
+    pub fn time(&self) -> VisitTime {
+        self.visit_type.length().starting(self.slot.starts_at)
     }
 }

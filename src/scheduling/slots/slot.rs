@@ -1,7 +1,6 @@
 //! A slot as it is stored, and the rule whether a visit fits into slots.
 
 use diesel::prelude::*;
-use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
@@ -9,6 +8,7 @@ use crate::error::{Conflict, Error, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId};
 use crate::scheduling::hours::plan::AttentionReason;
 use crate::scheduling::hours::weekly::TimeRange;
+use crate::scheduling::visit_time::VisitTime;
 
 /// A slot's row, without the reason of a block.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -81,25 +81,20 @@ impl From<DoesNotFit> for Error {
             DoesNotFit::Taken => "The slot is taken.",
             DoesNotFit::Held => "Another caller holds this slot.",
             DoesNotFit::Blocked => "The slot is not free.",
-            DoesNotFit::TooShort => "The free time from this slot on is too short for the visit.",
+            DoesNotFit::TooShort => "The free time around this slot is too short for the visit.",
         };
         Self::conflict(Conflict::SLOT_TAKEN, detail)
     }
 }
 
-/// Checks that a visit of `duration_minutes` fits into `slots`: all slots of one practitioner in the time of the visit, in order. They
-/// must have no gap and one location, be as long as the visit, and each be free or held by `hold`.
+/// Checks that a visit fits into `slots`: all slots of one practitioner in the working time of the visit, in order. They must have no
+/// gap and one location, begin and end with the working time, and each be free or held by `hold`.
 ///
 /// # Errors
 /// The first reason why the visit does not fit.
-pub fn check_fit(
-    slots: &[Slot],
-    duration_minutes: i32,
-    now: Timestamp,
-    hold: Option<HoldId>,
-) -> Result<(), DoesNotFit> {
+pub fn check_fit(slots: &[Slot], visit: VisitTime, now: Timestamp, hold: Option<HoldId>) -> Result<(), DoesNotFit> {
     let Some(first) = slots.first() else { return Err(DoesNotFit::TooShort) };
-    let mut end = first.starts_at;
+    let mut end = visit.busy_from;
     for slot in slots {
         if slot.appointment_id.is_some() {
             return Err(DoesNotFit::Taken);
@@ -116,20 +111,27 @@ pub fn check_fit(
         }
         end = slot.ends_at;
     }
-    let whole = first.starts_at.plus(SignedDuration::from_mins(duration_minutes.into()));
-    if end == whole { Ok(()) } else { Err(DoesNotFit::TooShort) }
+    if end == visit.busy_until { Ok(()) } else { Err(DoesNotFit::TooShort) }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scheduling::visit_time::VisitLength;
 
     const NOW: i64 = 1_772_460_000_000_000;
 
     fn at(minutes: i64) -> Timestamp {
         Timestamp::from_micros(NOW).expect("an instant").plus(SignedDuration::from_mins(minutes))
+    }
+
+    /// A visit with buffers, by the minutes of its working time and its own start.
+    fn visit(busy_from: i64, start: i64, minutes: i32, after: i32) -> VisitTime {
+        let before = i32::try_from(start - busy_from).expect("small");
+        VisitLength::of_minutes(before, minutes, after).starting(at(start))
     }
 
     fn slot(start: i64, end: i64) -> Slot {
@@ -153,14 +155,18 @@ mod tests {
 
     #[test]
     fn a_visit_fits_into_consecutive_free_slots() {
-        assert_eq!(check_fit(&[slot(0, 15), slot(15, 30)], 30, at(0), None), Ok(()));
-        assert_eq!(check_fit(&[slot(0, 30)], 30, at(0), None), Ok(()));
-        assert_eq!(check_fit(&[], 30, at(0), None), Err(DoesNotFit::TooShort));
-        assert_eq!(check_fit(&[slot(0, 15)], 30, at(0), None), Err(DoesNotFit::TooShort));
-        assert_eq!(check_fit(&[slot(0, 15), slot(20, 35)], 30, at(0), None), Err(DoesNotFit::TooShort));
-        assert_eq!(check_fit(&[slot(0, 15), slot(15, 45)], 30, at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&[slot(0, 15), slot(15, 30)], visit(0, 0, 30, 0), at(0), None), Ok(()));
+        assert_eq!(check_fit(&[slot(0, 30)], visit(0, 0, 30, 0), at(0), None), Ok(()));
+        assert_eq!(check_fit(&[], visit(0, 0, 30, 0), at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&[slot(0, 15)], visit(0, 0, 30, 0), at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&[slot(0, 15), slot(20, 35)], visit(0, 0, 30, 0), at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&[slot(0, 15), slot(15, 45)], visit(0, 0, 30, 0), at(0), None), Err(DoesNotFit::TooShort));
+        let four = [slot(0, 15), slot(15, 30), slot(30, 45), slot(45, 60)];
+        assert_eq!(check_fit(&four, visit(0, 15, 30, 15), at(0), None), Ok(()));
+        assert_eq!(check_fit(&four[1..], visit(0, 15, 30, 15), at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&four[..3], visit(0, 15, 30, 15), at(0), None), Err(DoesNotFit::TooShort));
         let elsewhere = Slot { location_id: uuid::Uuid::from_u128(3).into(), ..slot(15, 30) };
-        assert_eq!(check_fit(&[slot(0, 15), elsewhere], 30, at(0), None), Err(DoesNotFit::TooShort));
+        assert_eq!(check_fit(&[slot(0, 15), elsewhere], visit(0, 0, 30, 0), at(0), None), Err(DoesNotFit::TooShort));
     }
 
     #[test]
@@ -168,10 +174,14 @@ mod tests {
         let slots = [slot(0, 15), held(15, 30, 7, 10)];
         let own = Some(uuid::Uuid::from_u128(7).into());
         let other = Some(uuid::Uuid::from_u128(8).into());
-        assert_eq!(check_fit(&slots, 30, at(9), None), Err(DoesNotFit::Held));
-        assert_eq!(check_fit(&slots, 30, at(9), other), Err(DoesNotFit::Held));
-        assert_eq!(check_fit(&slots, 30, at(9), own), Ok(()));
-        assert_eq!(check_fit(&slots, 30, at(10), None), Ok(()), "a hold of ten minutes is over after ten minutes");
+        assert_eq!(check_fit(&slots, visit(0, 0, 30, 0), at(9), None), Err(DoesNotFit::Held));
+        assert_eq!(check_fit(&slots, visit(0, 0, 30, 0), at(9), other), Err(DoesNotFit::Held));
+        assert_eq!(check_fit(&slots, visit(0, 0, 30, 0), at(9), own), Ok(()));
+        assert_eq!(
+            check_fit(&slots, visit(0, 0, 30, 0), at(10), None),
+            Ok(()),
+            "a hold of ten minutes is over after ten minutes"
+        );
     }
 
     prop_compose! {
@@ -192,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn check_fit_agrees_with_a_check_of_every_minute(parts in prop::collection::vec(any_slot(), 0..6), duration in 1..7_i32, own in prop::option::of(7_u128..9)) {
+        fn check_fit_agrees_with_a_check_of_every_minute(parts in prop::collection::vec(any_slot(), 0..6), lengths in (0..2_i32, 1..5_i32, 0..2_i32), own in prop::option::of(7_u128..9)) {
             let mut slots = Vec::new();
             let mut clock = 0;
             for (index, (gap, part)) in parts.into_iter().enumerate() {
@@ -201,17 +211,20 @@ mod tests {
                 slots.push(Slot { starts_at: at(start), ends_at: at(start + length), ..part });
                 clock = start + length;
             }
-            let (duration, now) = (duration * 15, at(10));
+            let now = at(10);
+            let length = VisitLength::of_minutes(lengths.0 * 15, lengths.1 * 15, lengths.2 * 15);
+            let time = length.starting(at(0).plus(length.before));
+            let duration = i64::from(15 * (lengths.0 + lengths.1 + lengths.2));
             let own = own.map(|id| HoldId::from(uuid::Uuid::from_u128(id)));
             let usable = |slot: &Slot| slot.appointment_id.is_none()
                 && !slot.blocked
                 && slot.location_id == slots[0].location_id
                 && (slot.held_until.is_none_or(|until| until <= now) || (own.is_some() && slot.hold_id == own));
-            let every_minute = !slots.is_empty() && (0..i64::from(duration)).all(|minute| {
+            let every_minute = !slots.is_empty() && (0..duration).all(|minute| {
                 slots.iter().any(|slot| usable(slot) && slot.starts_at <= at(minute) && at(minute) < slot.ends_at)
             });
-            let expected = every_minute && clock == i64::from(duration);
-            prop_assert_eq!(check_fit(&slots, duration, now, own).is_ok(), expected);
+            let expected = every_minute && clock == duration;
+            prop_assert_eq!(check_fit(&slots, time, now, own).is_ok(), expected);
         }
     }
 }

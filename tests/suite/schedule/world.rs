@@ -1,198 +1,21 @@
-//! Compares the schedule with a simple model: random bookings, reschedules, cancellations, holds, blocks, time off,
-//! closures and the passing of time on one practitioner's morning, through the API of a real server.
-//!
-//! `PROPTEST_CASES` runs more of them, `PROPTEST_RNG_SEED` the same ones again; a failure is shrunk to the fewest steps.
+//! One case on a real server, beside its model.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::SignedDuration;
-use legwork::clock::Clock;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::support::app::runtime;
+use super::model::{Expected, GONE, Hold, Model, TAKEN, Visit, busy};
+use super::{ACTORS, DAY, KINDS, PATIENTS, SLOTS, Step, To};
 use crate::support::people::patient_json;
-use crate::support::site::Site;
-use crate::support::{App, Client, Clinic, Engine, START};
-
-/// The number of 15-minute slots in the morning.
-const SLOTS: usize = 12;
-/// A Monday after the clock of every case.
-const DAY: &str = "2026-05-04";
-/// How many slots the three visit types take.
-const LENGTHS: [usize; 3] = [1, 2, 4];
-const ACTORS: usize = 3;
-const PATIENTS: usize = 3;
-
-/// Where a visit moves: anywhere, or near, so that it overlaps its old time.
-#[derive(Debug, Clone, Copy)]
-enum To {
-    Start(usize),
-    Later(usize),
-    Earlier(usize),
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Book { actor: usize, start: usize, kind: usize, patient: usize, with_hold: bool },
-    Move { actor: usize, which: usize, to: To, with_hold: bool },
-    Cancel { which: usize },
-    Hold { actor: usize, start: usize, kind: usize },
-    Release { actor: usize },
-    Block { slot: usize },
-    Unblock { slot: usize },
-    Lapse { minutes: i64 },
-    Away { from: usize, slots: usize, closed: bool },
-    Back { which: usize },
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    let (actor, start, kind, patient, which) = (0..ACTORS, 0..SLOTS, 0..LENGTHS.len(), 0..PATIENTS, 0..60_usize);
-    let to = prop_oneof![
-        2 => start.clone().prop_map(To::Start),
-        1 => (0..LENGTHS[2]).prop_map(To::Later),
-        1 => (0..LENGTHS[2]).prop_map(To::Earlier),
-    ];
-    prop_oneof![
-        6 => (actor.clone(), start.clone(), kind.clone(), patient, any::<bool>())
-            .prop_map(|(actor, start, kind, patient, with_hold)| Step::Book { actor, start, kind, patient, with_hold }),
-        6 => (actor.clone(), which.clone(), to, any::<bool>())
-            .prop_map(|(actor, which, to, with_hold)| Step::Move { actor, which, to, with_hold }),
-        2 => which.prop_map(|which| Step::Cancel { which }),
-        4 => (actor.clone(), start.clone(), kind).prop_map(|(actor, start, kind)| Step::Hold { actor, start, kind }),
-        1 => actor.prop_map(|actor| Step::Release { actor }),
-        1 => start.clone().prop_map(|slot| Step::Block { slot }),
-        2 => start.prop_map(|slot| Step::Unblock { slot }),
-        2 => (1_i64..11).prop_map(|minutes| Step::Lapse { minutes }),
-        2 => (0..SLOTS, 1..5_usize, any::<bool>()).prop_map(|(from, slots, closed)| Step::Away { from, slots, closed }),
-        2 => (0..60_usize).prop_map(|which| Step::Back { which }),
-    ]
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Hold {
-    start: usize,
-    kind: usize,
-    until: i64,
-}
-
-#[derive(Debug, Clone)]
-struct Visit {
-    start: usize,
-    kind: usize,
-    patient: usize,
-    live: bool,
-}
-
-impl Visit {
-    fn covers(&self, slot: usize) -> bool {
-        self.live && (self.start..self.start + LENGTHS[self.kind]).contains(&slot)
-    }
-}
-
-/// The expected schedule: it checks every slot each time.
-#[derive(Debug, Default)]
-struct Model {
-    minute: i64,
-    blocked: BTreeSet<usize>,
-    holds: [Option<Hold>; ACTORS],
-    visits: Vec<Visit>,
-    /// When the practitioner is away or the location closed: the first slot, the one after the last, and which of the two.
-    away: Vec<(usize, usize, bool)>,
-}
-
-/// The expected response of a request: the status, and the code of an error.
-type Expected = (u16, &'static str);
-const TAKEN: Expected = (409, "slot_taken");
-const GONE: Expected = (404, "not_found");
-
-impl Model {
-    /// Whether a visit fits, ignoring the caller's own hold and the visit that is to move.
-    fn fits(&self, start: usize, kind: usize, own_hold: Option<usize>, own_visit: Option<usize>) -> bool {
-        let end = start + LENGTHS[kind];
-        end <= SLOTS
-            && (start..end).all(|slot| {
-                let taken = self.visits.iter().enumerate().any(|(n, visit)| Some(n) != own_visit && visit.covers(slot));
-                let held = self.holds.iter().enumerate().any(|(actor, hold)| {
-                    Some(actor) != own_hold
-                        && hold.is_some_and(|hold| {
-                            hold.until > self.minute && (hold.start..hold.start + LENGTHS[hold.kind]).contains(&slot)
-                        })
-                });
-                !taken && !held && !self.blocked.contains(&slot) && !self.is_off(slot)
-            })
-    }
-
-    /// Whether the schedule does not contain a slot.
-    fn is_off(&self, slot: usize) -> bool {
-        self.away.iter().any(|(from, to, _)| (*from..*to).contains(&slot))
-    }
-
-    /// Whether the slot exists: outside the schedule it stays while it is booked or blocked.
-    fn is_there(&self, slot: usize) -> bool {
-        !self.is_off(slot) || self.blocked.contains(&slot) || self.visits.iter().any(|visit| visit.covers(slot))
-    }
-
-    /// Why a visit needs attention.
-    fn attention(&self, visit: &Visit) -> Option<&'static str> {
-        let hit = |closed: bool| {
-            self.away.iter().any(|(from, to, shut)| *shut == closed && (*from..*to).any(|slot| visit.covers(slot)))
-        };
-        // The reason is that of the first affected slot since the first change, which the model does not track.
-        match (hit(false), hit(true)) {
-            (false, false) => None,
-            (true, false) => Some("time_off"),
-            (false, true) => Some("closure"),
-            (true, true) => Some("either"),
-        }
-    }
-
-    fn busy(&self, patient: usize, start: usize, kind: usize, except: Option<usize>) -> bool {
-        let span = start..start + LENGTHS[kind];
-        let others = self.visits.iter().enumerate().filter(|(n, visit)| Some(*n) != except && visit.patient == patient);
-        others.into_iter().any(|(_, visit)| span.clone().any(|slot| visit.covers(slot)))
-    }
-
-    /// The conflict of a visit. `hold` is the actor whose hold is sent.
-    fn refusal(
-        &self,
-        (start, kind): (usize, usize),
-        patient: usize,
-        hold: Option<usize>,
-        own: Option<usize>,
-    ) -> Option<Expected> {
-        if let Some(Hold { start: held, kind: for_kind, until }) = hold.and_then(|actor| self.holds[actor]) {
-            if until <= self.minute {
-                return Some((409, "hold_lapsed"));
-            }
-            if !self.is_there(start) {
-                return Some(TAKEN);
-            }
-            if (held, for_kind) != (start, kind) {
-                return Some((422, "validation_failed"));
-            }
-        }
-        if !self.is_there(start) {
-            return Some(TAKEN);
-        }
-        if !self.fits(start, kind, hold, own) {
-            return Some(TAKEN);
-        }
-        self.busy(patient, start, kind, own).then_some((409, "patient_busy"))
-    }
-
-    fn free(&self, kind: usize) -> BTreeSet<usize> {
-        (0..SLOTS).filter(|start| self.fits(*start, kind, None, None)).collect()
-    }
-}
+use crate::support::{App, Client, Clinic};
 
 /// One case: a practitioner and patients of its own, on a server that all cases share.
-struct World<'a> {
+pub(super) struct World<'a> {
     app: &'a App,
     actors: [Client; ACTORS],
-    kinds: [String; 3],
+    kinds: Vec<String>,
     practitioner: String,
     location: String,
     patients: Vec<String>,
@@ -205,10 +28,17 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    async fn new(app: &'a App, clinic: &Clinic) -> Self {
+    pub async fn new(app: &'a App, clinic: &Clinic) -> Self {
         static NUMBERS: AtomicU32 = AtomicU32::new(0);
         let actors = [app.desk().await, app.admin().await, app.doctor().await];
-        let kinds = [&clinic.check, &clinic.follow_up, &clinic.new_visit].map(Clone::clone);
+        let mut kinds = vec![clinic.check.clone(), clinic.follow_up.clone(), clinic.new_visit.clone()];
+        for (before, visit, after) in &KINDS[kinds.len()..] {
+            let body = json!({
+                "name": "Case", "public_name": "Visit", "duration_minutes": visit * 15,
+                "buffer_before_minutes": before * 15, "buffer_after_minutes": after * 15,
+            });
+            kinds.push(actors[1].post("/v1/visit-types", body).await.expect(201).id());
+        }
         let location = crate::support::clinic::location(&actors[1], "Case", "America/New_York").await;
         let body = json!({"name": "Dr. Case", "visit_type_ids": kinds, "location_ids": [location]});
         let practitioner = actors[1].post("/v1/practitioners", body).await.expect(201).id();
@@ -281,7 +111,7 @@ impl<'a> World<'a> {
         reply.body
     }
 
-    async fn take(&mut self, step: &Step) {
+    pub async fn take(&mut self, step: &Step) {
         match *step {
             Step::Book { actor, start, kind, patient, with_hold } => {
                 let hold = (with_hold && self.model.holds[actor].is_some()).then_some(actor);
@@ -390,7 +220,7 @@ impl<'a> World<'a> {
         }
         let minute = self.model.minute;
         for hold in self.model.holds.iter_mut().flatten() {
-            let span = hold.start..hold.start + LENGTHS[hold.kind];
+            let span = busy(hold.start, hold.kind).expect("a hold within the morning");
             if hold.until > minute && span.into_iter().any(|slot| (from..to).contains(&slot)) {
                 hold.until = minute;
             }
@@ -413,13 +243,13 @@ impl<'a> World<'a> {
         }
     }
 
-    async fn compare(&self, kind: usize) {
+    pub async fn compare(&self, kind: usize) {
         let free: BTreeSet<_> = self.search(kind).await.into_iter().collect();
         let expected = self.model.free(kind).into_iter().map(|start| self.slots[start].clone()).collect();
-        assert_eq!(free, expected, "the free starts for visits of {} slots", LENGTHS[kind]);
+        assert_eq!(free, expected, "the free starts for visits of {:?} slots", KINDS[kind]);
     }
 
-    async fn compare_visits(&self) {
+    pub async fn compare_visits(&self) {
         let path = format!("/v1/appointments?practitioner_id={}&limit=200", self.practitioner);
         let items = self.actors[0].get(&path).await.items();
         assert_eq!(items.len(), self.visits.len());
@@ -441,43 +271,4 @@ impl<'a> World<'a> {
 /// 9:00 in New York, in daylight saving time.
 fn nine() -> legwork::clock::Timestamp {
     format!("{DAY}T13:00:00Z").parse().expect("an instant")
-}
-
-fn the_schedule_agrees_with_its_model(engine: Engine) {
-    let Some(site) = Site::new(engine) else { return };
-    let app = App::start(site, Clock::manual(START.parse().expect("an instant")), &[]);
-    let runtime = runtime();
-    let clinic = runtime.block_on(app.clinic());
-    let mut config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 20;
-    }
-    let cases = prop::collection::vec(any_step(), 1..40);
-    let outcome = TestRunner::new(config).run(&cases, |steps| {
-        runtime.block_on(async {
-            let mut world = World::new(&app, &clinic).await;
-            for (n, step) in steps.iter().enumerate() {
-                world.take(step).await;
-                world.compare(n % LENGTHS.len()).await;
-            }
-            for kind in 0..LENGTHS.len() {
-                world.compare(kind).await;
-            }
-            world.compare_visits().await;
-        });
-        Ok(())
-    });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
-}
-
-#[test]
-fn the_schedule_agrees_with_its_model_on_sqlite() {
-    the_schedule_agrees_with_its_model(Engine::Sqlite);
-}
-
-#[test]
-fn the_schedule_agrees_with_its_model_on_postgres() {
-    the_schedule_agrees_with_its_model(Engine::Postgres);
 }

@@ -1,0 +1,133 @@
+//! The expected schedule.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::{ACTORS, KINDS, SLOTS};
+
+/// The slots that a visit takes with its buffers; none if they are not all in the morning.
+pub(super) fn busy(start: usize, kind: usize) -> Option<Range<usize>> {
+    let (before, visit, after) = KINDS[kind];
+    let (from, to) = (start.checked_sub(before)?, start + visit + after);
+    (to <= SLOTS).then_some(from..to)
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    pub start: usize,
+    pub kind: usize,
+    pub until: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Visit {
+    pub start: usize,
+    pub kind: usize,
+    pub patient: usize,
+    pub live: bool,
+}
+
+impl Visit {
+    fn covers(&self, slot: usize) -> bool {
+        self.live && busy(self.start, self.kind).is_some_and(|busy| busy.contains(&slot))
+    }
+}
+
+/// The expected schedule: it checks every slot each time.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub minute: i64,
+    pub blocked: BTreeSet<usize>,
+    pub holds: [Option<Hold>; ACTORS],
+    pub visits: Vec<Visit>,
+    /// When the practitioner is away or the location closed: the first slot, the one after the last, and which of the two.
+    pub away: Vec<(usize, usize, bool)>,
+}
+
+/// The expected response of a request: the status, and the code of an error.
+pub(super) type Expected = (u16, &'static str);
+pub(super) const TAKEN: Expected = (409, "slot_taken");
+pub(super) const GONE: Expected = (404, "not_found");
+
+impl Model {
+    /// Whether a visit fits, ignoring the caller's own hold and the visit that is to move.
+    pub fn fits(&self, start: usize, kind: usize, own_hold: Option<usize>, own_visit: Option<usize>) -> bool {
+        busy(start, kind).is_some_and(|mut span| {
+            span.all(|slot| {
+                let taken = self.visits.iter().enumerate().any(|(n, visit)| Some(n) != own_visit && visit.covers(slot));
+                let held = self.holds.iter().enumerate().any(|(actor, hold)| {
+                    Some(actor) != own_hold
+                        && hold.is_some_and(|hold| {
+                            hold.until > self.minute
+                                && busy(hold.start, hold.kind).is_some_and(|busy| busy.contains(&slot))
+                        })
+                });
+                !taken && !held && !self.blocked.contains(&slot) && !self.is_off(slot)
+            })
+        })
+    }
+
+    /// Whether the schedule does not contain a slot.
+    pub fn is_off(&self, slot: usize) -> bool {
+        self.away.iter().any(|(from, to, _)| (*from..*to).contains(&slot))
+    }
+
+    /// Whether the slot exists: outside the schedule it stays while it is booked or blocked.
+    pub fn is_there(&self, slot: usize) -> bool {
+        !self.is_off(slot) || self.blocked.contains(&slot) || self.visits.iter().any(|visit| visit.covers(slot))
+    }
+
+    /// Why a visit needs attention.
+    pub fn attention(&self, visit: &Visit) -> Option<&'static str> {
+        let hit = |closed: bool| {
+            self.away.iter().any(|(from, to, shut)| *shut == closed && (*from..*to).any(|slot| visit.covers(slot)))
+        };
+        // The reason is that of the first affected slot since the first change, which the model does not track.
+        match (hit(false), hit(true)) {
+            (false, false) => None,
+            (true, false) => Some("time_off"),
+            (false, true) => Some("closure"),
+            (true, true) => Some("either"),
+        }
+    }
+
+    /// Whether the patient has another visit at the time. The patient is not busy during buffers.
+    fn is_patient_busy(&self, patient: usize, start: usize, kind: usize, except: Option<usize>) -> bool {
+        let others = self.visits.iter().enumerate().filter(|(n, visit)| Some(*n) != except && visit.patient == patient);
+        others.into_iter().any(|(_, visit)| {
+            visit.live && visit.start < start + KINDS[kind].1 && start < visit.start + KINDS[visit.kind].1
+        })
+    }
+
+    /// The conflict of a visit. `hold` is the actor whose hold is sent.
+    pub fn refusal(
+        &self,
+        (start, kind): (usize, usize),
+        patient: usize,
+        hold: Option<usize>,
+        own: Option<usize>,
+    ) -> Option<Expected> {
+        if let Some(Hold { start: held, kind: for_kind, until }) = hold.and_then(|actor| self.holds[actor]) {
+            if until <= self.minute {
+                return Some((409, "hold_lapsed"));
+            }
+            if !self.is_there(start) {
+                return Some(TAKEN);
+            }
+            if (held, for_kind) != (start, kind) {
+                return Some((422, "validation_failed"));
+            }
+        }
+        if !self.is_there(start) {
+            return Some(TAKEN);
+        }
+        if !self.fits(start, kind, hold, own) {
+            return Some(TAKEN);
+        }
+        self.is_patient_busy(patient, start, kind, own).then_some((409, "patient_busy"))
+    }
+
+    pub fn free(&self, kind: usize) -> BTreeSet<usize> {
+        (0..SLOTS).filter(|start| self.fits(*start, kind, None, None)).collect()
+    }
+}
