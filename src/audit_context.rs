@@ -163,7 +163,8 @@ impl AuditContext {
         self.lock().notes.recorded = true;
     }
 
-    /// Notes that the request succeeds and changes nothing: a stranger may repeat it without end, and then it is only counted.
+    /// Notes that the request succeeds and changes nothing, or nothing but a hold of a caller without an account. A stranger may repeat
+    /// it without end, and then it is only counted.
     pub fn note_unchanged(&self) {
         let notes = &mut self.lock().notes;
         (notes.unchanged, notes.recorded) = (true, false);

@@ -141,6 +141,8 @@ impl FieldError {
 impl Conflict {
     /// Another account has the e-mail address.
     pub const EMAIL_TAKEN: &str = "email_taken";
+    /// The caller, or strangers together, have as many holds as they may have.
+    pub const HOLD_LIMIT: &str = "hold_limit";
     /// The hold has expired, or has no slot any more.
     pub const HOLD_LAPSED: &str = "hold_lapsed";
     /// The time slot is not free.

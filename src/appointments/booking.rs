@@ -1,13 +1,12 @@
 //! Booking an appointment.
 
 use actix_web::{HttpResponse, post};
-use diesel::dsl::exists;
-use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::appointment::{Appointment, AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
+use super::limits;
 use super::notification::{self, Notification};
 use super::queries;
 use super::store;
@@ -15,8 +14,7 @@ use super::view::AppointmentView;
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
 use crate::context::{Context, Once, Principal, Tx};
-use crate::db::schema::{appointments, patient_access};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
 use crate::identifiers::{Identifier, Identifiers};
@@ -24,10 +22,8 @@ use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
 use crate::intake::flag_ownership;
 use crate::patients::{self, care};
 use crate::scheduling::slots::claim::{Wanted, claim};
+use crate::scheduling::slots::holds::holder::MAX_SECRET;
 use crate::scheduling::slots::search::with_next_free;
-
-/// How many upcoming appointments an account may book for all patients it added, as a multiple of the limit for one patient.
-const PATIENTS_PER_ACCOUNT: i64 = 3;
 
 /// An appointment to book.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -48,6 +44,10 @@ pub struct NewAppointment {
     /// `hold_lapsed`.
     #[serde(default)]
     pub hold_id: Option<HoldId>,
+    /// The secret of the hold, if it was taken without a session. The caller's account takes the hold over.
+    #[serde(default)]
+    #[schema(max_length = 128)]
+    pub hold_secret: Option<String>,
     /// What the clinic should know before the visit, at most 1000 characters. The patient sees it as well.
     #[serde(default)]
     #[schema(max_length = 1000)]
@@ -62,6 +62,8 @@ impl NewAppointment {
     /// Checks and normalises the values.
     fn checked(mut self, by_staff: bool) -> Result<Self> {
         let mut check = Check::new();
+        let secret_length = self.hold_secret.as_ref().map_or(0, String::len);
+        check.require(secret_length <= MAX_SECRET, "/hold_secret", "too_long", "must be the secret of the hold");
         self.note = self.note.and_then(|note| check.field("/note", text::lines(&note, text::MAX_NOTE)));
         let allowed = by_staff || self.identifiers.0.is_empty();
         check.require(allowed, "/identifiers", "forbidden_field", "only the clinic's staff may set this");
@@ -74,7 +76,7 @@ impl NewAppointment {
 /// Books an appointment and notifies the patient.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a patient whom the actor may not see; the conflicts of the endpoint.
+/// [`Error::NotFound`](crate::error::Error::NotFound) for a patient whom the actor may not see; the conflicts of the endpoint.
 pub async fn book(context: &Context, once: Once, new: NewAppointment) -> Result<Versioned<AppointmentView>> {
     context.require(Action::AppointmentBook)?;
     let once = once.required()?;
@@ -96,10 +98,11 @@ pub async fn book(context: &Context, once: Once, new: NewAppointment) -> Result<
 /// Those of [`book`].
 pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetails> {
     let patient_id = patients::store::lock_by_account(tx.conn, tx.env, tx.actor, booking.patient_id)?;
-    let wanted = Wanted { slot_id: booking.slot_id, visit_type_id: booking.visit_type_id, hold_id: booking.hold_id };
+    let NewAppointment { slot_id, visit_type_id, hold_id, .. } = *booking;
+    let wanted = Wanted { slot_id, visit_type_id, hold_id, hold_secret: booking.hold_secret.as_deref() };
     let claimed = claim(tx, wanted, None)?;
     if !tx.actor.is_staff() {
-        require_within_limits(tx, patient_id)?;
+        limits::require_room(tx, patient_id)?;
     }
     let id: AppointmentId = tx.env.new_id();
     let appointment = Appointment {
@@ -132,48 +135,6 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
     let (booked, accounts) = queries::find_with_accounts(tx, id)?;
     notification::send(tx, Notification::Booked, &booked, accounts)?;
     Ok(booked)
-}
-
-/// Requires that the patient, and the account that books, have fewer upcoming appointments than allowed. The account's
-/// limit counts only patients it added, because anyone can create such records.
-///
-/// The caller has locked account and patient ([`patients::store::lock_by_account`]).
-fn require_within_limits(tx: &mut Tx, patient: PatientId) -> Result<()> {
-    let now = tx.now;
-    let live: Vec<_> = AppointmentStatus::ALL.iter().copied().filter(|status| status.is_live()).collect();
-    let upcoming = || appointments::status.eq_any(live.clone()).and(appointments::ends_at.gt(now));
-    let added_by_account = || {
-        patient_access::user_id
-            .eq(tx.actor.user_id)
-            .and(patient_access::granted_by.is_null())
-            .and(patient_access::verified_by.is_null())
-    };
-    let of_patient = appointments::table.filter(appointments::patient_id.eq(patient)).filter(upcoming()).count();
-    let of_account = appointments::table
-        .inner_join(patient_access::table.on(patient_access::patient_id.eq(appointments::patient_id)))
-        .filter(added_by_account())
-        .filter(upcoming())
-        .count();
-    let is_added =
-        exists(patient_access::table.filter(added_by_account()).filter(patient_access::patient_id.eq(patient)));
-    let counts = diesel::select((of_patient.single_value(), of_account.single_value(), is_added));
-    let (of_patient, of_account, is_added): (Option<i64>, Option<i64>, bool) = counts.get_result(tx.conn)?;
-
-    let limit = i64::from(tx.env.config.settings.max_open_bookings);
-    if of_patient.unwrap_or(0) >= limit {
-        let detail = format!(
-            "The patient already has {limit} upcoming appointments. Cancel one, or call the clinic to book more."
-        );
-        return Err(Error::conflict("booking_limit", detail));
-    }
-    let limit = limit * PATIENTS_PER_ACCOUNT;
-    if is_added && of_account.unwrap_or(0) >= limit {
-        let detail = format!(
-            "This account has {limit} upcoming appointments for the people it added. Cancel one, or call the clinic to book more."
-        );
-        return Err(Error::conflict("account_booking_limit", detail));
-    }
-    Ok(())
 }
 
 /// Book an appointment

@@ -11,6 +11,8 @@ pub mod booking;
 pub mod code;
 pub mod export;
 pub mod history;
+pub mod holding;
+mod limits;
 pub mod link_tokens;
 pub mod links;
 pub mod listing;
@@ -27,6 +29,7 @@ use crate::http::Endpoints;
 /// Registers the endpoints.
 pub fn routes(endpoints: &mut Endpoints) {
     endpoints
+        .service(holding::create_hold)
         .service(booking::create_appointment)
         .service(listing::list_appointments)
         .service(listing::get_appointment)

@@ -78,7 +78,8 @@ fn move_to(
     let before = found.appointment;
 
     patients::store::lock_visits(tx.conn, before.patient_id)?;
-    let wanted = Wanted { slot_id: to.slot_id, visit_type_id: before.visit_type_id, hold_id: to.hold_id };
+    let wanted =
+        Wanted { slot_id: to.slot_id, visit_type_id: before.visit_type_id, hold_id: to.hold_id, hold_secret: None };
     let claimed = claim(tx, wanted, Some(Moving { appointment_id: id, from: before.slot_range() }))?;
     // Before the new time is taken, because the two may overlap.
     release(tx.conn, id)?;

@@ -106,6 +106,32 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_open_bookings: u16,
 
+    /// Maximum number of times that a member of staff can hold at once (1 to 50).
+    ///
+    /// A patient's account holds one at a time: another hold replaces it. With 1 this applies to staff as well.
+    #[arg(long, env, global = true, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub staff_holds: u8,
+
+    /// Maximum number of times that callers without an account can hold at once from one address (1 to 1000).
+    ///
+    /// Holds and reservations of registrations count together; for IPv6, one /56 network counts as one address. Callers
+    /// behind one address share the limit, so it is higher than one person needs.
+    #[arg(long, env, global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub stranger_holds_per_address: u16,
+
+    /// Maximum number of times that callers without an account can hold at once from one network (1 to 10000).
+    ///
+    /// A network is an IPv4 /24 or an IPv6 /48, which one subscriber may have.
+    #[arg(long, env, global = true, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub stranger_holds_per_network: u16,
+
+    /// Percentage of a practitioner's open times of a day that callers without an account can hold together (1 to 100).
+    ///
+    /// They can always hold one visit. The rest of the day stays for patients with an account and for staff, however
+    /// many networks a stranger has.
+    #[arg(long, env, global = true, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub stranger_hold_percent: u8,
+
     /// Maximum number of mails per address and hour, for each kind that strangers can request (1 to 1000).
     ///
     /// Each kind (verification, password reset, …) counts separately. Beyond the limit no mail is sent and the last

@@ -52,6 +52,11 @@ impl<P: Principal> Once<P> {
         ))
     }
 
+    /// Whether the request has a key.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Checks a repeat with `guard` before it gets the stored result: for data that the caller may have lost access to since.
     #[must_use]
     pub fn guarded(self, guard: Guard<P>) -> Self {

@@ -75,8 +75,9 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("slots.practitioner_id, slots.starts_at"),
         error: || Error::Retry,
     },
-    // Two requests of one account took a hold at the same time. The later one runs again and replaces the other's hold.
-    Meaning { name: "holds_user", sqlite_columns: Some("holds.user_id"), error: || Error::Retry },
+    // Two requests of one account took a hold at the same time. The later one runs again, and replaces the other's hold or takes the next
+    // place.
+    Meaning { name: "holds_place", sqlite_columns: Some("holds.user_id, holds.place"), error: || Error::Retry },
     // A request with the same Idempotency-Key was faster. The transaction runs again and finds its result.
     Meaning {
         name: "idempotency_keys_pkey",

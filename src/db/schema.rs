@@ -352,12 +352,17 @@ diesel::table! {
 
     holds (id) {
         id -> types::Uid,
-        user_id -> types::Uid,
+        user_id -> Nullable<types::Uid>,
         slot_id -> types::Uid,
         visit_type_id -> types::Uid,
         expires_at -> types::Instant,
         renewed -> Bool,
         created_at -> types::Instant,
+        place -> Integer,
+        secret_hash -> Nullable<Binary>,
+        caller -> Nullable<Binary>,
+        network -> Nullable<Binary>,
+        reserved -> Bool,
     }
 }
 

@@ -162,6 +162,7 @@ fn appointment(
         visit_type_id,
         patient_id,
         hold_id: None,
+        hold_secret: None,
         note: None,
         identifiers: Identifiers::default(),
     };

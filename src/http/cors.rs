@@ -33,6 +33,7 @@ pub fn cors(origins: &[Origin]) -> Cors {
             REQUEST_ID,
             named("idempotency-key"),
             named("access-reason"),
+            named("hold-secret"),
         ])
         .expose_headers([ETAG, LOCATION, RETRY_AFTER, REQUEST_ID, RATE_LIMIT, RATE_LIMIT_POLICY])
         .max_age(PREFLIGHT_SECONDS);

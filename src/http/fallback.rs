@@ -55,8 +55,10 @@ pub struct Operation {
     pub parameters: Vec<Member>,
     /// The shape of the body, if the operation has one.
     pub body: Option<Shape>,
-    /// Whether it works without a session.
+    /// Whether it works without a session and takes none.
     pub is_public: bool,
+    /// Whether it works with and without a session.
+    pub is_session_optional: bool,
 }
 
 impl Routes {
@@ -128,6 +130,8 @@ impl Operation {
             parameters: shapes.query(json)?,
             body: shapes.body(json)?,
             is_public: operation.security.as_ref().is_none_or(Vec::is_empty),
+            // An empty requirement is one that every request meets.
+            is_session_optional: json["security"].as_array().is_some_and(|all| all.contains(&serde_json::json!({}))),
         })
     }
 }

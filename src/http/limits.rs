@@ -293,8 +293,9 @@ fn class(request: &ServiceRequest, signed_in: bool) -> Option<Class> {
     }
     let operation = request.extensions().get::<Arc<Operation>>().cloned();
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_open = |operation: &Operation| operation.is_public || (operation.is_session_optional && !signed_in);
     Some(match operation {
-        Some(operation) if operation.is_public && !reads && path != REFRESH_PATH => Class::Enter,
+        Some(operation) if is_open(&operation) && !reads && path != REFRESH_PATH => Class::Enter,
         _ if !signed_in => Class::Public,
         _ if reads => Class::Read,
         _ => Class::Write,

@@ -194,7 +194,9 @@ pub async fn reject_unknown_methods_and_parameters<B: MessageBody + 'static>(
         && !request.query_string().is_empty()
         && request.path().starts_with("/v1/")
         && operation.parameters.is_empty()
-        && (operation.is_public || Actor::extract(request.request()).await.is_ok())
+        && (operation.is_public
+            || (operation.is_session_optional && !request.headers().contains_key(header::AUTHORIZATION))
+            || Actor::extract(request.request()).await.is_ok())
     {
         let name = url::form_urlencoded::parse(request.query_string().as_bytes()).next();
         let name = name.map(|(name, _)| name.into_owned()).unwrap_or_default();

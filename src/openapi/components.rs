@@ -70,6 +70,14 @@ const PARAMETERS: &[SharedParameter] = &[
         },
     },
     SharedParameter {
+        component: "HoldSecret",
+        name: "Hold-Secret",
+        location: ParameterIn::Header,
+        required: false,
+        description: "The `secret` of a hold that was taken without a session.",
+        schema: || text(1, 128),
+    },
+    SharedParameter {
         component: "AccessReason",
         name: "Access-Reason",
         location: ParameterIn::Header,

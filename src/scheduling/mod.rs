@@ -19,10 +19,9 @@ use crate::http::Endpoints;
 pub fn routes(endpoints: &mut Endpoints) {
     endpoints
         .service(search::list_slots)
-        .service(holds::create_hold)
         .service(holds::get_hold)
-        .service(holds::renew_hold)
-        .service(holds::delete_hold)
+        .service(holds::renewing::renew_hold)
+        .service(holds::ending::delete_hold)
         .service(blocks::block_slot)
         .service(blocks::unblock_slot)
         .service(locations::list_locations)

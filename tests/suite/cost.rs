@@ -364,7 +364,7 @@ fn bookings_and_their_changes_on_postgres_prepare_nothing_anew_and_take_one_roun
         let cancelled = shortest(&wire.take_transactions(), CHANGE);
 
         // `BEGIN` and `COMMIT` included.
-        let kinds = [(16, by_admin), (18, by_ann), (20, redeemed), (9, hold), (23, moved), (23, cancelled)];
+        let kinds = [(16, by_admin), (18, by_ann), (20, redeemed), (10, hold), (23, moved), (23, cancelled)];
         let mut faults = Vec::new();
         for (most, sent) in kinds {
             let prepares = sent.iter().any(|sent| matches!(sent, Sent::Prepare(_)));

@@ -30,6 +30,7 @@ mod follow_up_pages;
 mod follow_ups;
 mod guides;
 mod harness;
+mod holds;
 mod http;
 mod input;
 mod intake;

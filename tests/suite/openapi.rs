@@ -65,6 +65,11 @@ impl Operation {
         self.value["security"].as_array().is_none_or(Vec::is_empty)
     }
 
+    /// Whether it works with and without a session.
+    pub(super) fn is_session_optional(&self) -> bool {
+        self.value["security"].as_array().is_some_and(|all| all.contains(&serde_json::json!({})))
+    }
+
     pub(super) fn parameters(&self) -> Vec<&Value> {
         self.value["parameters"].as_array().into_iter().flatten().collect()
     }

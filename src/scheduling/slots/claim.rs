@@ -1,8 +1,9 @@
 //! Claiming the time of a visit for a new appointment or a move.
 
+use super::holds::ending;
 use super::locking::{self, SlotRange};
+use super::offers;
 use super::slot::{Slot, check_fit};
-use super::{holds, offers};
 use crate::context::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
@@ -10,14 +11,16 @@ use crate::scheduling::setup::visit_type::VisitType;
 use crate::scheduling::visit_time::VisitTime;
 
 /// The time that the caller asks for.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
     /// The slot in which the visit starts.
     pub slot_id: SlotId,
     /// The kind of visit.
     pub visit_type_id: VisitTypeId,
     /// The caller's hold on the slot.
     pub hold_id: Option<HoldId>,
+    /// The secret of a hold that was taken without a session.
+    pub hold_secret: Option<&'a str>,
 }
 
 /// The time of a visit: locked, free, and ready to be taken in the same transaction.
@@ -45,8 +48,10 @@ pub struct Moving {
 /// # Errors
 /// The conflict `hold_lapsed` for a hold that the caller does not have or that is over; a broken rule for a hold of another slot
 /// or visit type; the conflicts `slot_taken`, `not_offered`, `not_online_bookable`, `booking_notice` and `slot_past`.
-pub fn claim(tx: &mut Tx, wanted: Wanted, moving: Option<Moving>) -> Result<Claim> {
-    let hold = wanted.hold_id.map(|id| holds::redeemable(tx.conn, id, tx.actor.user_id, tx.now)).transpose()?;
+pub fn claim(tx: &mut Tx, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<Claim> {
+    let user = tx.actor.user_id;
+    let hold =
+        wanted.hold_id.map(|id| ending::redeemable(tx.conn, id, user, wanted.hold_secret, tx.now)).transpose()?;
     let offer = offers::find(tx.conn, wanted.slot_id, wanted.visit_type_id)?;
     offer.require_bookable(tx.actor.role.is_staff(), tx.now)?;
     let range = offer.range();
@@ -56,7 +61,7 @@ pub fn claim(tx: &mut Tx, wanted: Wanted, moving: Option<Moving>) -> Result<Clai
         if (hold.slot_id, hold.visit_type_id) != (wanted.slot_id, wanted.visit_type_id) {
             return Err(Error::invalid("/hold_id", "other_slot", "must be a hold of this slot for this visit type"));
         }
-        holds::use_up(tx.conn, hold.id, tx.now)?;
+        ending::use_up(tx.conn, hold.id, tx.now)?;
     }
     for slot in &mut slots {
         if slot.appointment_id == moving.map(|moving| moving.appointment_id) {

@@ -9,7 +9,7 @@ use super::locking;
 use super::offering::Offering;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
-use crate::context::{Anonymous, Context};
+use crate::context::{Anonymous, Context, Principal};
 use crate::db::Conn;
 use crate::error::{Check, Conflict, Error, Result};
 use crate::http::paging::PageParams;
@@ -52,13 +52,18 @@ fn next_free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -
 /// Adds the member `next_free` to the conflicts `slot_taken` and `hold_lapsed`: the next slots in which the visit fits. Searches after
 /// the rejected transaction, so that no other request waits for it. If the slot does not exist any more, its practitioner and start
 /// are unknown, and the slots of all practitioners from now on are offered. Returns other errors unchanged.
-pub async fn with_next_free(context: &Context, error: Error, slot: SlotId, visit: VisitTypeId) -> Error {
+pub async fn with_next_free(
+    context: &Context<impl Principal>,
+    error: Error,
+    slot: SlotId,
+    visit: VisitTypeId,
+) -> Error {
     let Error::Conflict(mut conflict) = error else { return error };
     if matches!(conflict.code, Conflict::SLOT_TAKEN | Conflict::HOLD_LAPSED) {
         let slots = context.read(move |tx| {
             let (wanted, visit) = (locking::find(tx.conn, slot)?, Offering::find(tx.conn, visit)?);
             let from = wanted.as_ref().map_or(tx.now, |slot| slot.starts_at);
-            let query = SlotQuery::new(&visit, from, tx.now, tx.actor.role.is_staff());
+            let query = SlotQuery::new(&visit, from, tx.now, tx.actor.is_staff());
             let practitioner_id = wanted.map(|slot| slot.practitioner_id);
             next_free(tx.conn, &visit, &SlotQuery { practitioner_id, ..query }, ALTERNATIVES)
         });

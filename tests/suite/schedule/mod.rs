@@ -22,6 +22,8 @@ const DAY: &str = "2026-05-04";
 /// The lengths of the visit types in slots: the buffer before, the visit, the buffer after.
 const KINDS: [(usize, usize, usize); 5] = [(0, 1, 0), (0, 2, 0), (0, 4, 0), (1, 2, 0), (1, 1, 2)];
 const ACTORS: usize = 3;
+/// The holder without a session, after the actors.
+const STRANGER: usize = ACTORS;
 const PATIENTS: usize = 3;
 
 /// Where a visit moves: anywhere, or near, so that it overlaps its old time.
@@ -34,16 +36,52 @@ enum To {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Book { actor: usize, start: usize, kind: usize, patient: usize, with_hold: bool },
-    Move { actor: usize, which: usize, to: To, with_hold: bool },
-    Cancel { which: usize },
-    Hold { actor: usize, start: usize, kind: usize },
-    Release { actor: usize },
-    Block { slot: usize },
-    Unblock { slot: usize },
-    Lapse { minutes: i64 },
-    Away { from: usize, slots: usize, closed: bool },
-    Back { which: usize },
+    Book {
+        actor: usize,
+        start: usize,
+        kind: usize,
+        patient: usize,
+        with_hold: bool,
+    },
+    Move {
+        actor: usize,
+        which: usize,
+        to: To,
+        with_hold: bool,
+    },
+    Cancel {
+        which: usize,
+    },
+    Hold {
+        actor: usize,
+        start: usize,
+        kind: usize,
+    },
+    Release {
+        actor: usize,
+    },
+    /// Books the stranger's hold for a patient, with its secret.
+    TakeOver {
+        actor: usize,
+        patient: usize,
+    },
+    Block {
+        slot: usize,
+    },
+    Unblock {
+        slot: usize,
+    },
+    Lapse {
+        minutes: i64,
+    },
+    Away {
+        from: usize,
+        slots: usize,
+        closed: bool,
+    },
+    Back {
+        which: usize,
+    },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -54,13 +92,14 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0..4_usize).prop_map(To::Earlier),
     ];
     prop_oneof![
-        6 => (actor.clone(), start.clone(), kind.clone(), patient, any::<bool>())
+        6 => (actor.clone(), start.clone(), kind.clone(), patient.clone(), any::<bool>())
             .prop_map(|(actor, start, kind, patient, with_hold)| Step::Book { actor, start, kind, patient, with_hold }),
         6 => (actor.clone(), which.clone(), to, any::<bool>())
             .prop_map(|(actor, which, to, with_hold)| Step::Move { actor, which, to, with_hold }),
         2 => which.prop_map(|which| Step::Cancel { which }),
-        4 => (actor.clone(), start.clone(), kind).prop_map(|(actor, start, kind)| Step::Hold { actor, start, kind }),
-        1 => actor.prop_map(|actor| Step::Release { actor }),
+        6 => (0..=STRANGER, start.clone(), kind).prop_map(|(actor, start, kind)| Step::Hold { actor, start, kind }),
+        1 => (0..=STRANGER).prop_map(|actor| Step::Release { actor }),
+        2 => (actor, patient).prop_map(|(actor, patient)| Step::TakeOver { actor, patient }),
         1 => start.clone().prop_map(|slot| Step::Block { slot }),
         2 => start.prop_map(|slot| Step::Unblock { slot }),
         2 => (1_i64..11).prop_map(|minutes| Step::Lapse { minutes }),
@@ -71,7 +110,10 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 fn the_schedule_agrees_with_its_model(engine: Engine) {
     let Some(site) = Site::new(engine) else { return };
-    let app = App::start(site, Clock::manual(START.parse().expect("an instant")), &[]);
+    // The model has one hold for each holder. The cases share the stranger's address.
+    let many = ["--stranger-holds-per-address", "1000", "--stranger-holds-per-network", "10000"];
+    let settings = [&["--staff-holds", "1", "--stranger-hold-percent", "100"][..], &many].concat();
+    let app = App::start(site, Clock::manual(START.parse().expect("an instant")), &settings);
     let runtime = runtime();
     let clinic = runtime.block_on(app.clinic());
     let mut config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::default() };

@@ -38,7 +38,7 @@ impl Visit {
 pub(super) struct Model {
     pub minute: i64,
     pub blocked: BTreeSet<usize>,
-    pub holds: [Option<Hold>; ACTORS],
+    pub holds: [Option<Hold>; ACTORS + 1],
     pub visits: Vec<Visit>,
     /// When the practitioner is away or the location closed: the first slot, the one after the last, and which of the two.
     pub away: Vec<(usize, usize, bool)>,

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::model::{Expected, GONE, Hold, Model, TAKEN, Visit, busy};
-use super::{ACTORS, DAY, KINDS, PATIENTS, SLOTS, Step, To};
+use super::{ACTORS, DAY, KINDS, PATIENTS, SLOTS, STRANGER, Step, To};
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Clinic};
 
@@ -23,7 +23,9 @@ pub(super) struct World<'a> {
     /// The paths of what is in `model.away`.
     away: Vec<String>,
     model: Model,
-    holds: [Option<String>; ACTORS],
+    holds: [Option<String>; ACTORS + 1],
+    /// The secret of the stranger's hold.
+    secret: String,
     visits: Vec<String>,
 }
 
@@ -34,7 +36,7 @@ impl<'a> World<'a> {
         let mut kinds = vec![clinic.check.clone(), clinic.follow_up.clone(), clinic.new_visit.clone()];
         for (before, visit, after) in &KINDS[kinds.len()..] {
             let body = json!({
-                "name": "Case", "public_name": "Visit", "duration_minutes": visit * 15,
+                "name": "Case", "public_name": "Visit", "duration_minutes": visit * 15, "online_bookable": true,
                 "buffer_before_minutes": before * 15, "buffer_after_minutes": after * 15,
             });
             kinds.push(actors[1].post("/v1/visit-types", body).await.expect(201).id());
@@ -66,6 +68,7 @@ impl<'a> World<'a> {
             away: Vec::new(),
             model: Model::default(),
             holds: Default::default(),
+            secret: String::new(),
             visits: Vec::new(),
         };
         world.slots = world.search(0).await;
@@ -162,17 +165,19 @@ impl<'a> World<'a> {
                 let fits = self.model.fits(start, kind, Some(actor), None);
                 let path = format!("/v1/slots/{}/hold", self.slots[start]);
                 let body = json!({"visit_type_id": self.kinds[kind]});
-                let body = self.post(actor, path, body, if fits { (201, "") } else { TAKEN }).await;
+                let expected = if fits { (201, "") } else { TAKEN };
+                let body = if actor == STRANGER {
+                    self.hold_as_stranger(&path, body, expected).await
+                } else {
+                    self.post(actor, path, body, expected).await
+                };
                 if fits {
                     self.holds[actor] = Some(body["id"].as_str().expect("an id").to_owned());
                     self.model.holds[actor] = Some(Hold { start, kind, until: self.model.minute + 10 });
                 }
             }
-            Step::Release { actor } => {
-                let Some(hold) = self.holds[actor].clone() else { return };
-                self.actors[actor].delete(&format!("/v1/holds/{hold}")).await.expect(204);
-                self.use_up(Some(actor));
-            }
+            Step::Release { actor } => self.release(actor).await,
+            Step::TakeOver { actor, patient } => self.take_over(actor, patient).await,
             Step::Block { slot } => {
                 let blocked = self.model.blocked.contains(&slot);
                 let possible = blocked || self.model.fits(slot, 0, None, None);
@@ -195,6 +200,50 @@ impl<'a> World<'a> {
             Step::Away { from, slots, closed } => self.leave(from, (from + slots).min(SLOTS), closed).await,
             Step::Back { which } => self.come_back(which).await,
         }
+    }
+
+    async fn release(&mut self, actor: usize) {
+        let Some(hold) = self.holds[actor].clone() else { return };
+        let path = format!("/v1/holds/{hold}");
+        if actor == STRANGER {
+            let headers = [("Hold-Secret", self.secret.as_str())];
+            self.app.anon().send(reqwest::Method::DELETE, &path, &headers, None).await.expect(204);
+        } else {
+            self.actors[actor].delete(&path).await.expect(204);
+        }
+        self.use_up(Some(actor));
+    }
+
+    /// Books the stranger's hold with its secret.
+    async fn take_over(&mut self, actor: usize, patient: usize) {
+        let (Some(hold), Some(Hold { start, kind, .. })) = (self.holds[STRANGER].clone(), self.model.holds[STRANGER])
+        else {
+            return;
+        };
+        let refusal = self.model.refusal((start, kind), patient, Some(STRANGER), None);
+        let body = json!({
+            "slot_id": self.slots[start], "visit_type_id": self.kinds[kind], "patient_id": self.patients[patient],
+            "hold_id": hold, "hold_secret": self.secret,
+        });
+        let body = self.post(actor, "/v1/appointments".into(), body, refusal.unwrap_or((201, ""))).await;
+        if refusal.is_none() {
+            self.visits.push(body["id"].as_str().expect("an id").to_owned());
+            self.model.visits.push(Visit { start, kind, patient, live: true });
+            self.use_up(Some(STRANGER));
+        }
+    }
+
+    /// Holds without a session, in place of the stranger's earlier hold.
+    async fn hold_as_stranger(&mut self, path: &str, body: Value, (status, code): Expected) -> Value {
+        let headers = [("Hold-Secret", self.secret.as_str())];
+        let headers = if self.secret.is_empty() { &[][..] } else { &headers };
+        let reply = self.app.anon().post_with(path, body, headers).await;
+        if code.is_empty() {
+            self.secret = reply.expect(status).string("/secret");
+        } else {
+            reply.problem(status, code);
+        }
+        reply.body
     }
 
     /// The practitioner is away, or the location closed, from one slot until before another.

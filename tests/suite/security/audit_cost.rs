@@ -58,6 +58,7 @@ async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, s
         visit_type_id: visit,
         patient_id: patient,
         hold_id: None,
+        hold_secret: None,
         note: None,
         identifiers: Identifiers::default(),
     };

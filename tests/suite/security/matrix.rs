@@ -374,7 +374,11 @@ async fn line(world: &mut World, app: &App, operation: &Operation) -> Vec<&'stat
             }
         }
         let key = caller.replace(' ', "-");
-        let mut headers = vec![("If-Match", "\"1\""), ("Idempotency-Key", key.as_str())];
+        let mut headers = vec![("If-Match", "\"1\"")];
+        // Callers without a session must not send a key with a hold.
+        if caller != "nobody" {
+            headers.push(("Idempotency-Key", key.as_str()));
+        }
         if operation.method == Method::PATCH {
             headers.push(("Content-Type", "application/merge-patch+json"));
         }

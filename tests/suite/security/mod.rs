@@ -28,5 +28,6 @@ mod retention;
 mod revoked;
 mod second_factor;
 mod start;
+mod strangers;
 mod tokens;
 mod wire;

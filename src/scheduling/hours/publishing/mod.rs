@@ -28,7 +28,7 @@ use crate::ids::{AppointmentId, LocationId, PractitionerId, SlotId};
 use crate::periodic;
 use crate::scheduling::setup::offerings;
 use crate::scheduling::setup::practitioner::{self, Practitioner};
-use crate::scheduling::slots::holds;
+use crate::scheduling::slots::holds::ending;
 use crate::scheduling::slots::locking::{self, SlotRange};
 use crate::scheduling::slots::slot::Slot;
 
@@ -44,7 +44,7 @@ const CHUNK: usize = 500;
 pub fn publish<P>(tx: &mut Tx<P>, practitioner: &Practitioner, new_absences: &[Absence]) -> Result<Vec<AppointmentId>> {
     let stored = locking::lock_ranges(tx.conn, &[ahead(practitioner.id, tx.now)])?;
     let changes = slot_changes(tx, practitioner, new_absences, &stored)?;
-    holds::lapse(tx.conn, &changes.lapse, tx.now)?;
+    ending::lapse(tx.conn, &changes.lapse, tx.now)?;
     for ids in changes.remove.chunks(CHUNK) {
         diesel::delete(slots::table.filter(slots::id.eq_any(ids.to_vec())).filter(slots::appointment_id.is_null()))
             .execute(tx.conn)?;

@@ -1,0 +1,80 @@
+//! Holding a time before it is booked. What a hold is and how it ends is in scheduling; this adds the limits of bookings, so that a
+//! patient learns of them before filling in the rest.
+
+use actix_web::{HttpResponse, post};
+
+use super::limits;
+use crate::context::{Context, Once, Principal};
+use crate::error::Result;
+use crate::http::response::{self, Versioned};
+use crate::http::{Body, IdempotencyKey, PathId};
+use crate::ids::SlotId;
+use crate::scheduling::slots::holds::holder::Holder;
+use crate::scheduling::slots::holds::taking::{self, CreatedHold, NewHold};
+use crate::scheduling::slots::search::with_next_free;
+
+/// Holds the slots of a visit for the caller.
+///
+/// # Errors
+/// The conflicts of the endpoint; a broken rule for a stranger's idempotency key.
+pub async fn hold(
+    context: &Context<Holder>,
+    once: Once<Holder>,
+    slot: SlotId,
+    new: NewHold,
+) -> Result<Versioned<CreatedHold>> {
+    context.actor.require_permission()?;
+    let once = context.actor.once(once)?;
+    let visit_type = new.visit_type_id;
+    let held = context.change_once(once, move |tx| {
+        if let Some(user) = tx.actor.account().filter(|_| !tx.actor.is_staff()) {
+            limits::require_room_for_someone(tx.conn, tx.env, user, tx.now)?;
+        }
+        taking::take(tx, slot, visit_type)
+    });
+    match held.await {
+        Err(error) => Err(with_next_free(context, error, slot, visit_type).await),
+        held => held,
+    }
+}
+
+/// Hold a slot
+///
+/// Keeps all slots of a visit for the caller for ten minutes. Works with and without a session. A hold lapses by itself. A booking uses it
+/// up.
+///
+/// - A patient's account has one hold; another one replaces it. `replaced_hold_id` names a hold that was replaced. Staff have several at
+///   once (the setting `STAFF_HOLDS`).
+/// - Without a session the response has a `secret`, which stands for the hold's owner. Send the secret of an earlier hold as `Hold-Secret`,
+///   and the new one replaces it. Register with `hold_id` and the secret (`POST /v1/registrations`), or sign in and book with both
+///   (`POST /v1/appointments`). Callers without an account may hold only some times at once, by address, network and day. They must not
+///   send an `Idempotency-Key`.
+#[utoipa::path(
+    tag = "slots",
+    operation_id = "create_hold",
+    security((), ("bearer" = [])),
+    params(
+        ("id" = SlotId, Path, description = "The slot in which the visit starts"),
+        ("Hold-Secret" = Option<String>, Header),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
+    request_body = NewHold,
+    responses(
+        (status = 201, description = "The hold", body = CreatedHold),
+        (status = 409, description = "`slot_taken`: the visit does not fit, or the slot is not offered any more; `next_free` has the next slots in which it fits. \
+            `not_offered`: the practitioner does not offer this visit type. `slot_past`: the slot is over. \
+            `hold_limit`: staff hold as many times as they may, or callers without an account do; `detail` says what to do. \
+            For patients also `not_online_bookable`: only staff book it, and `booking_notice`: it starts too soon. \
+            `booking_limit` and `account_booking_limit`: none of the account's patients may have another upcoming appointment"),
+    ),
+)]
+#[post("/v1/slots/{id}/hold")]
+pub(super) async fn create_hold(
+    context: Context<Holder>,
+    PathId(id): PathId<SlotId>,
+    key: IdempotencyKey,
+    body: Body<NewHold>,
+) -> Result<HttpResponse> {
+    let created = hold(&context, key.once(&body.raw), id, body.value).await?;
+    Ok(response::created(format!("/v1/holds/{}", created.object.hold.id), &created))
+}

@@ -1,0 +1,102 @@
+//! The caller who holds slots: an account, or a stranger who has the secret of a hold.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::Hold;
+use crate::accounts::origin::Origin;
+use crate::accounts::tokens;
+use crate::actor::{Action, Actor};
+use crate::context::{Once, Principal};
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+
+/// The header with the secret of a stranger's hold. Headers are not logged.
+pub const HOLD_SECRET: &str = "hold-secret";
+/// The longest secret that is read. The service's own have 43 characters.
+pub const MAX_SECRET: usize = 128;
+
+/// A caller with or without a session. A caller whose session has ended is rejected, and is no stranger.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    actor: Option<Actor>,
+    pub(super) origin: Origin,
+    /// The hash of the secret in the request.
+    secret_hash: Option<Vec<u8>>,
+}
+
+impl Principal for Holder {
+    fn account(&self) -> Option<UserId> {
+        self.actor.as_ref().map(|actor| actor.user_id)
+    }
+
+    fn is_staff(&self) -> bool {
+        self.actor.as_ref().is_some_and(Actor::is_staff)
+    }
+}
+
+impl Holder {
+    /// Requires that the caller may hold slots. Strangers may.
+    ///
+    /// # Errors
+    /// [`Error::RoleForbidden`].
+    pub fn require_permission(&self) -> Result<()> {
+        self.actor.as_ref().map_or(Ok(()), |actor| actor.require(Action::SlotHold).map(|_| ()))
+    }
+
+    /// Returns how a repeat of the caller's request is recognised. A stranger must not send a key: all strangers share one actor, so
+    /// a key that another one sent would return that one's response.
+    ///
+    /// # Errors
+    /// A broken rule for a stranger's key.
+    pub fn once(&self, once: Once<Self>) -> Result<Once<Self>> {
+        if self.actor.is_some() || !once.has_key() {
+            return Ok(once);
+        }
+        let detail =
+            "is only for callers who are signed in; without it, send the Hold-Secret of the earlier hold to replace it";
+        Err(Error::invalid("Idempotency-Key:", "not_signed_in", detail))
+    }
+
+    pub(super) fn secret_hash(&self) -> Option<&[u8]> {
+        self.secret_hash.as_deref()
+    }
+
+    /// Whether it is the hold of the caller's account, or the caller has its secret.
+    pub(super) fn has(&self, hold: &Hold) -> bool {
+        (hold.user_id.is_some() && hold.user_id == self.account())
+            || self.secret_hash().is_some_and(|it| opens(hold, it))
+    }
+}
+
+/// Whether a hash is of the hold's secret.
+pub(super) fn opens(hold: &Hold, secret_hash: &[u8]) -> bool {
+    hold.secret_hash.as_deref() == Some(secret_hash)
+}
+
+impl FromRequest for Holder {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let mut holder = || {
+            let is_signed_in = request.headers().contains_key(AUTHORIZATION);
+            let actor = is_signed_in.then(|| Actor::from_request(request, payload).into_inner()).transpose()?;
+            let origin = Origin::from_request(request, payload).into_inner()?;
+            Ok(Self { actor, origin, secret_hash: secret_hash(request)? })
+        };
+        ready(holder())
+    }
+}
+
+fn secret_hash(request: &HttpRequest) -> Result<Option<Vec<u8>>> {
+    let mut values = request.headers().get_all(HOLD_SECRET);
+    match (values.next().map(|value| value.to_str()), values.next()) {
+        (None, _) => Ok(None),
+        (Some(Ok(secret)), None) if (1..=MAX_SECRET).contains(&secret.len()) => Ok(Some(tokens::hash(secret))),
+        _ => Err(Error::invalid("Hold-Secret:", "wrong_value", "must be the secret of one hold")),
+    }
+}

@@ -1,0 +1,126 @@
+//! Row 27: strangers cannot hold every time of a calendar.
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::holds::{hold, hold_with, is_free};
+use crate::support::clinic::free_slots;
+use crate::support::{App, both, eventually};
+
+/// The starts on the first day of the clock.
+async fn of_monday(app: &App, visit_type: &str) -> Vec<Value> {
+    let mut slots = free_slots(&app.anon(), visit_type).await;
+    slots.retain(|slot| slot["starts_at"].as_str().is_some_and(|at| at.starts_with("2026-03-02")));
+    slots
+}
+
+both! {
+    async fn row_27_the_times_that_one_address_and_one_network_hold_are_limited(app: App) {
+        let clinic = app.clinic().await;
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        // The times are of several days, so that the limit of a day is not reached.
+        let mut slots = slots.iter().step_by(5);
+        let first = app.anon_at("127.1.1.1");
+        let mut held = Vec::new();
+        for slot in slots.by_ref().take(4) {
+            held.push(hold(&first, slot, &clinic.check).await.expect(201).clone());
+        }
+        let next = slots.next().expect("a slot");
+        let refused = hold(&first, next, &clinic.check).await;
+        let detail = refused.problem(409, "hold_limit")["detail"].as_str().expect("text").to_owned();
+        assert!(detail.contains("sign in") && detail.contains("call the clinic"), "{detail}");
+        // One that replaces another is not one more.
+        let secret = held[0].string("/secret");
+        hold_with(&first, next, &clinic.check, &[("Hold-Secret", &secret)]).await.expect(201);
+        // Neighbours are not affected until the network is full.
+        for neighbour in 2..5 {
+            let neighbour = app.anon_at(&format!("127.1.1.{neighbour}"));
+            for slot in slots.by_ref().take(4) {
+                hold(&neighbour, slot, &clinic.check).await.expect(201);
+            }
+        }
+        let next = slots.next().expect("a slot");
+        hold(&app.anon_at("127.1.1.9"), next, &clinic.check).await.problem(409, "hold_limit");
+        hold(&app.anon_at("127.1.2.1"), next, &clinic.check).await.expect(201);
+        // Accounts have no such limit, whatever strangers at their address do.
+        let next = slots.next().expect("a slot");
+        let ann = app.patient("ann").await;
+        for neighbour in 0..4 {
+            hold(&app.anon(), slots.nth(neighbour).expect("a slot"), &clinic.check).await.expect(201);
+        }
+        hold(&app.anon(), next, &clinic.check).await.problem(409, "hold_limit");
+        hold(&ann, next, &clinic.check).await.expect(201);
+        // What lapsed no longer counts.
+        app.clock.advance(SignedDuration::from_mins(10));
+        hold(&first, next, &clinic.check).await.expect(201);
+    }
+
+    async fn row_27_strangers_with_many_networks_hold_only_a_share_of_a_day(app: App) {
+        let clinic = app.clinic().await;
+        let slots = of_monday(&app, &clinic.check).await;
+        // 9:00 has begun.
+        assert_eq!(slots.len(), 31);
+        let strangers: Vec<_> = (0..31).map(|number| app.anon_at(&format!("127.2.{number}.1"))).collect();
+        let replies = join_all(strangers.iter().zip(&slots).map(|(stranger, slot)| hold(stranger, slot, &clinic.check))).await;
+        assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 15, "half of the open times");
+        for reply in replies.iter().filter(|reply| reply.status != 201) {
+            reply.problem(409, "hold_limit");
+        }
+        let left = of_monday(&app, &clinic.check).await;
+        assert_eq!(left.len(), 16, "the search offers the rest");
+        // Another day is open to strangers, and the rest of this one to accounts.
+        let tuesday = free_slots(&app.anon(), &clinic.check).await.into_iter().find(|slot| {
+            slot["starts_at"].as_str().is_some_and(|at| at.starts_with("2026-03-03"))
+        });
+        hold(&strangers[0], &tuesday.expect("a slot"), &clinic.check).await.expect(201);
+        let ann = app.patient("ann").await;
+        hold(&ann, &left[0], &clinic.check).await.expect(201);
+        let desk = app.desk().await;
+        for slot in &left[1..6] {
+            hold(&desk, slot, &clinic.check).await.expect(201);
+        }
+    }
+
+    async fn row_27_the_last_visit_of_a_full_day_is_open_to_a_stranger(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let slots = of_monday(&app, &clinic.check).await;
+        for slot in &slots[4..] {
+            desk.post(&format!("/v1/slots/{}/block", crate::support::id(slot)), serde_json::json!({"reason": "Full"})).await.expect(200);
+        }
+        let hours = of_monday(&app, &clinic.new_visit).await;
+        assert_eq!(hours.len(), 1);
+        hold(&app.anon(), &hours[0], &clinic.new_visit).await.expect(201);
+        assert!(!is_free(&desk, &slots[0], &clinic.check).await);
+    }
+
+    async fn row_27_parallel_holds_of_one_address_keep_to_the_limit(app: App) {
+        let clinic = app.clinic().await;
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        let stranger = app.anon_at("127.3.3.3");
+        let replies = join_all(slots.iter().step_by(7).take(16).map(|slot| hold(&stranger, slot, &clinic.check))).await;
+        assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 4);
+        for reply in replies.iter().filter(|reply| reply.status != 201) {
+            reply.problem(409, "hold_limit");
+        }
+    }
+
+    /// A stranger may hold and release without end, so such events are counted and not stored one by one.
+    async fn row_27_holds_of_strangers_do_not_fill_the_audit_trail(app: App) {
+        let clinic = app.clinic().await;
+        let admin = app.admin().await;
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        let mut secret = String::new();
+        for turn in 0..80 {
+            let stranger = app.anon_at(&format!("127.4.{turn}.1"));
+            let held = hold_with(&stranger, &slots[turn % 2], &clinic.check, &[("Hold-Secret", secret.as_str())][..usize::from(turn > 0)]).await;
+            secret = held.expect(201).string("/secret");
+        }
+        eventually(async || {
+            let events = admin.get("/v1/audit-events?operation=create_hold&limit=200").await.expect(200).items();
+            let count = events.len();
+            if (1..=60).contains(&count) { Ok(()) } else { Err(format!("{count} events")) }
+        }).await;
+    }
+}
