@@ -1,4 +1,4 @@
-//! kill -9 and SIGTERM under a load of bookings.
+//! SIGTERM under a load of bookings, and what other tests of the whole program share.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -195,43 +195,6 @@ pub async fn check(site: &Site, server: &Process, booked: &BTreeMap<String, Stri
     }
 }
 
-fn killed_under_load(engine: Engine) {
-    let Some(site) = site(engine) else { return };
-    app::runtime().block_on(async {
-        let mut server = Process::start(&site, &[]).await;
-        let load = prepare(&server).await;
-        let mut booked = BTreeMap::new();
-        for round in 0..3 {
-            let stop = Arc::new(AtomicBool::new(false));
-            let base = server.base.clone();
-            let (told, ()) = tokio::join!(load.run(&base, &stop), async {
-                load.until_booked(50 + 25 * round).await;
-                server.kill9();
-            });
-            for other in &told.other {
-                assert!(other.starts_with("503"), "{other}");
-            }
-            assert!(!told.booked.is_empty(), "nothing was booked in round {round}");
-            assert!(told.broken_off > 0, "the kill interrupted no request");
-            booked.extend(told.booked);
-            server = Process::start(&site, &[]).await;
-            check(&site, &server, &booked).await;
-        }
-        // A client that was disconnected repeats its request, and has one appointment either way.
-        let desk = server.anon().sign_in("desk@clinic.example", PASSWORD).await;
-        for slot in &load.slots[..load.next.load(Ordering::Relaxed).min(load.slots.len())] {
-            if booked.values().any(|booked| slot["id"] == **booked) {
-                continue;
-            }
-            let id = id(slot);
-            let again = json!({"slot_id": id, "visit_type_id": load.visit_type, "patient_id": load.patients[0]});
-            let reply = desk.post_with("/v1/appointments", again, &[("Idempotency-Key", id)]).await;
-            assert!([201, 409, 422].contains(&reply.status), "{}", reply.text);
-        }
-        check(&site, &server, &booked).await;
-    });
-}
-
 fn told_to_stop_under_load(engine: Engine) {
     let Some(site) = site(engine) else { return };
     app::runtime().block_on(async {
@@ -292,16 +255,6 @@ fn after_sigterm_the_sqlite_file_alone_has_everything() {
         let server = Process::start(&alone, &[]).await;
         check(&alone, &server, &told.booked).await;
     });
-}
-
-#[test]
-fn what_was_answered_survives_kill_9_on_sqlite() {
-    killed_under_load(Engine::Sqlite);
-}
-
-#[test]
-fn what_was_answered_survives_kill_9_on_postgres() {
-    killed_under_load(Engine::Postgres);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod doctor;
 mod documents;
 mod durability;
 mod families;
+mod faults;
 mod follow_up_pages;
 mod follow_ups;
 mod guides;
