@@ -1,8 +1,10 @@
 //! Faults under load. `cargo test` runs a short form; CONTRIBUTING.md has the command for the long one.
 
+mod failover;
 mod history;
 mod kills;
 mod load;
+mod overload;
 
 /// Returns the number that an environment variable gives, or the short form's.
 fn scale(name: &str, short: usize) -> usize {

@@ -63,8 +63,34 @@ impl Cluster {
         Some(Own(start(&programs, superuser).unwrap_or_else(|error| panic!("PostgreSQL does not start: {error}"))))
     }
 
+    fn connect(
+        owner: Owner,
+        programs: PathBuf,
+        superuser: &'static str,
+        data: PathBuf,
+        port: u16,
+    ) -> Result<Self, String> {
+        let admin = db::connect(&Target::Postgres(format!("postgres://{superuser}@127.0.0.1:{port}/postgres")))?;
+        Ok(Self {
+            port,
+            programs,
+            superuser,
+            data,
+            owner,
+            numbers: AtomicU32::new(0),
+            admin: Mutex::new(admin),
+            template: OnceLock::new(),
+        })
+    }
+
     pub fn url(&self, database: &str) -> String {
         self.url_as(self.superuser, database)
+    }
+
+    /// The URL of whichever of two servers accepts writes.
+    pub fn url_of_either(&self, other: &Self, database: &str) -> String {
+        let (user, one, two) = (self.superuser, self.port, other.port);
+        format!("postgres://{user}@127.0.0.1:{one},127.0.0.1:{two}/{database}?target_session_attrs=read-write")
     }
 
     pub fn url_as(&self, role: &str, database: &str) -> String {
@@ -148,6 +174,48 @@ impl Own {
         run(self.owner.command(&self.programs, "pg_ctl").args(stop)).expect("PostgreSQL stops");
     }
 
+    /// Kills every process of the server, like a power failure.
+    pub fn kill9(&self) {
+        self.signal("-KILL");
+    }
+
+    /// A standby that follows this server. From now on, a commit in this database waits until the standby has it.
+    pub fn synchronous_standby(&self, database: &str) -> Self {
+        let (folder, data) = new_folder(&self.owner, &self.programs).expect("a folder");
+        let from = [
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            self.superuser,
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-D",
+        ];
+        run(self.owner.command(&self.programs, "pg_basebackup").args(from).arg(&data)).expect("a copy");
+        let port = start_on_free_port(&self.owner, &self.programs, &folder, &data).expect("the standby starts");
+        // This overrides the command line of the server.
+        self.run(&format!("ALTER DATABASE {database} SET synchronous_commit = on"));
+        self.run("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.run("SELECT pg_reload_conf()");
+        self.run(
+            "DO $$ BEGIN WHILE NOT EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync') LOOP \
+            PERFORM pg_sleep(0.02); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$",
+        );
+        let standby = Cluster::connect(self.owner.clone(), self.programs.clone(), self.superuser, data, port);
+        Self(standby.expect("a connection to the standby"))
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        let promote = ["-D".as_ref(), self.data.as_os_str(), "-w".as_ref(), "promote".as_ref()];
+        run(self.owner.command(&self.programs, "pg_ctl").args(promote)).expect("the standby is promoted");
+    }
+
     /// Starts it again with the same settings.
     pub fn start_again(&self) {
         run(&mut start_command(&self.owner, &self.programs, &self.data, self.port)).expect("PostgreSQL starts again");
@@ -194,6 +262,7 @@ fn find_programs() -> Option<PathBuf> {
 }
 
 /// The user that the server runs as: it refuses to run as root.
+#[derive(Clone)]
 pub(super) struct Owner {
     /// The prefix of a command that changes the user; empty if the current user can run it.
     prefix: Vec<String>,
@@ -248,8 +317,8 @@ fn start_command(owner: &Owner, programs: &Path, data: &Path, port: u16) -> Comm
     command
 }
 
-fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
-    let owner = owner()?;
+/// A folder that the server's user owns, and the path of the data in it. Both are removed when this process ends.
+fn new_folder(owner: &Owner, programs: &Path) -> Result<(PathBuf, PathBuf), String> {
     let folder = tempfile::Builder::new()
         .prefix("legwork-postgres-")
         .tempdir()
@@ -261,6 +330,12 @@ fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
     let data = folder.join("data");
     let stop = [owner.prefix.join(" "), format!("'{}/pg_ctl'", programs.display())].join(" ");
     keep_watch(&format!("{stop} -D '{}' -m immediate stop; rm -rf '{}'", data.display(), folder.display()));
+    Ok((folder, data))
+}
+
+fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
+    let owner = owner()?;
+    let (folder, data) = new_folder(&owner, programs)?;
     run(owner.command(programs, "initdb").arg("-D").arg(&data).args([
         "-U",
         superuser,
@@ -269,12 +344,17 @@ fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
         "--encoding=UTF8",
         "--no-sync",
     ]))?;
+    let port = start_on_free_port(&owner, programs, &folder, &data)?;
+    Cluster::connect(owner, programs.to_owned(), superuser, data, port)
+}
+
+fn start_on_free_port(owner: &Owner, programs: &Path, folder: &Path, data: &Path) -> Result<u16, String> {
     let mut tries = 0;
-    let port = loop {
+    loop {
         let port = free_port()?;
         tries += 1;
-        match run(&mut start_command(&owner, programs, &data, port)) {
-            Ok(()) => break port,
+        match run(&mut start_command(owner, programs, data, port)) {
+            Ok(()) => return Ok(port),
             // Another process may have taken the port in between.
             Err(_) if tries < 3 => {}
             Err(error) => {
@@ -282,18 +362,7 @@ fn start(programs: &Path, superuser: &'static str) -> Result<Cluster, String> {
                 return Err(format!("{error}\n{log}"));
             }
         }
-    };
-    let admin = db::connect(&Target::Postgres(format!("postgres://{superuser}@127.0.0.1:{port}/postgres")))?;
-    Ok(Cluster {
-        port,
-        programs: programs.to_owned(),
-        superuser,
-        data,
-        owner,
-        numbers: AtomicU32::new(0),
-        admin: Mutex::new(admin),
-        template: OnceLock::new(),
-    })
+    }
 }
 
 pub fn free_port() -> Result<u16, String> {
