@@ -285,6 +285,18 @@ fn the_readme_and_the_architecture_fit_a_short_read() {
     }
 }
 
+#[test]
+fn the_page_of_faults_names_tests_that_exist() {
+    let page = read("docs/faults.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let named: Vec<&str> =
+        rows.filter_map(|row| row.rsplit(" | ").next()).flat_map(|tests| tests.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 15, "{named:?}");
+    for test in named {
+        assert!(!files_of(&test.split("::").collect::<Vec<_>>()).is_empty(), "docs/faults.md names {test}");
+    }
+}
+
 /// The files that a path such as `security::limits` or `messages::calendar::tests` may mean.
 fn files_of(path: &[&str]) -> Vec<PathBuf> {
     let path: Vec<_> = path.iter().filter(|part| **part != "tests").copied().collect();

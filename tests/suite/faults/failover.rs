@@ -6,11 +6,11 @@ use legwork::actor::Role;
 
 use super::history::violations;
 use super::load::Load;
-use super::scale;
+use super::{clients, scale};
+use crate::support::app;
 use crate::support::postgres::Cluster;
 use crate::support::process::Process;
 use crate::support::site::Site;
-use crate::support::{app, eventually};
 
 #[test]
 fn when_a_synchronous_standby_is_promoted_nothing_acknowledged_is_lost_and_the_service_goes_on() {
@@ -20,29 +20,21 @@ fn when_a_synchronous_standby_is_promoted_nothing_acknowledged_is_lost_and_the_s
     let site = Site::on_postgres(primary.url_of_either(&standby, &database));
     site.account("admin@clinic.example", Role::Admin);
     site.account("desk@clinic.example", Role::FrontDesk);
-    let clients = scale("FAULT_CLIENTS", 16);
+    let clients = clients();
     app::runtime().block_on(async {
         let server = Process::start(&site, &[]).await;
         let load = Load::prepare(&server, clients).await;
         load.use_server(&server).await;
-        let reach = async |count: usize| {
-            eventually(async || match load.answered() {
-                answered if answered >= count => Ok(answered),
-                answered => Err(format!("{answered} answers\n{}", server.log())),
-            })
-            .await
-        };
         let ((), ()) = tokio::join!(load.run(7), async {
-            reach(20 * clients).await;
+            load.until_answered(clients * scale(20, 200)).await;
             primary.kill9();
             let killed = Instant::now();
             standby.promote();
             let promoted = Instant::now();
-            // One answer may have been on its way.
-            let at_promotion = load.answered();
-            reach(at_promotion + clients).await;
+            // Each client may have had one answer on its way.
+            load.until_answered(clients + 1).await;
             println!("promoted after {:?}, answers after another {:?}", promoted - killed, promoted.elapsed());
-            reach(at_promotion + 20 * clients).await;
+            load.until_answered(clients * scale(20, 200)).await;
             load.stop();
         });
         load.read_all().await;

@@ -8,11 +8,11 @@ use rand::{RngExt, SeedableRng};
 
 use super::history::violations;
 use super::load::Load;
-use super::scale;
+use super::{clients, scale};
 use crate::durability::{ask, site};
 use crate::support::process::{Process, command};
 use crate::support::smtp::Smtp;
-use crate::support::{Engine, app, eventually};
+use crate::support::{Engine, app};
 
 /// How many mails the program sends at the same time. A kill interrupts at most these.
 const MAILS_AT_ONCE: usize = 4;
@@ -21,8 +21,7 @@ const LIFE: std::ops::Range<u64> = 100..3000;
 
 fn killed(engine: Engine) {
     let Some(site) = site(engine) else { return };
-    let (kills, clients) = (scale("FAULT_KILLS", 3), scale("FAULT_CLIENTS", 16));
-    let seed = scale("FAULT_SEED", 1) as u64;
+    let (kills, clients, seed) = (scale(3, 200), clients(), 1);
     app::runtime().block_on(async {
         let mails = Smtp::open();
         let smtp_url = mails.url();
@@ -33,13 +32,12 @@ fn killed(engine: Engine) {
         let mut random = StdRng::seed_from_u64(seed);
         let ((), server) = tokio::join!(load.run(seed), async {
             for _ in 0..kills {
-                let before = load.answered();
                 tokio::time::sleep(Duration::from_millis(random.random_range(LIFE))).await;
                 server.kill9();
                 server = Process::start(&site, &settings).await;
                 load.use_server(&server).await;
                 // A server that answers nothing before the next kill would test nothing.
-                eventually(async || if load.answered() > before { Ok(()) } else { Err("no answer".to_owned()) }).await;
+                load.until_answered(1).await;
             }
             load.stop();
             server

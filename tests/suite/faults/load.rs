@@ -15,7 +15,7 @@ use super::history::{Event, Span};
 use crate::support::clinic;
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::process::Process;
-use crate::support::{app, id};
+use crate::support::{app, eventually, id};
 
 /// How many slots the clients compete for.
 const SLOTS: usize = 50;
@@ -105,6 +105,15 @@ impl Load {
         self.answered.load(Ordering::Relaxed)
     }
 
+    /// Waits until this many more requests were answered. Fails if there is no progress.
+    pub async fn until_answered(&self, more: usize) {
+        let wanted = self.answered() + more;
+        while self.answered() < wanted {
+            let before = self.answered();
+            eventually(async || if self.answered() > before { Ok(()) } else { Err(format!("{before} answers")) }).await;
+        }
+    }
+
     /// Ends the clients after their present request.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -180,7 +189,7 @@ impl Load {
             if let Ok(reply) = request(&base, &token).send().await {
                 let (status, etag) = (reply.status(), reply.headers().get("ETag").cloned());
                 if let Ok(text) = reply.text().await
-                    && status != StatusCode::SERVICE_UNAVAILABLE
+                    && ![StatusCode::SERVICE_UNAVAILABLE, StatusCode::INSUFFICIENT_STORAGE].contains(&status)
                 {
                     assert!(!status.is_server_error() && status != StatusCode::UNAUTHORIZED, "{status} {text}");
                     self.answered.fetch_add(1, Ordering::Relaxed);

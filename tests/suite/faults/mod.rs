@@ -1,12 +1,22 @@
-//! Faults under load. `cargo test` runs a short form; CONTRIBUTING.md has the command for the long one.
+//! Faults under load. `cargo test` runs a short form; `FAULTS=long` selects the long one.
 
+mod failing_disk;
 mod failover;
 mod history;
 mod kills;
 mod load;
 mod overload;
 
-/// Returns the number that an environment variable gives, or the short form's.
-fn scale(name: &str, short: usize) -> usize {
-    std::env::var(name).ok().map_or(short, |value| value.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
+/// Returns the number for the short or the long form.
+fn scale(short: usize, long: usize) -> usize {
+    match std::env::var("FAULTS").as_deref() {
+        Err(_) => short,
+        Ok("long") => long,
+        Ok(other) => panic!("FAULTS={other}: only `long` is known"),
+    }
+}
+
+/// The number of clients.
+fn clients() -> usize {
+    scale(16, 64)
 }
