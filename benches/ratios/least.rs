@@ -289,7 +289,7 @@ fn find(conn: &Connection, search: &Search) -> rusqlite::Result<SlotPage> {
     items.truncate(limit);
     let last = items.last().filter(|_| more);
     let next_cursor = last.map(|slot| Cursor { at: slot.starts_at, id: slot.id.0 }.write("slots"));
-    Ok(SlotPage { items, next_cursor })
+    Ok(SlotPage { items, next_cursor, included: None })
 }
 
 fn blob(id: Uuid) -> Value {

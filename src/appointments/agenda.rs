@@ -16,9 +16,11 @@ use crate::context::{Context, Tx};
 use crate::db::schema::{locations, slots};
 use crate::db::types::Date;
 use crate::error::{Error, Result};
+use crate::http::input::Several;
 use crate::http::{Params, PathId, response};
 use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::hours::{closure, exception, stored_plan, weekly};
+use crate::scheduling::setup::included::{Include, Included};
 use crate::scheduling::setup::practitioner;
 use crate::scheduling::slots::blocks;
 use crate::scheduling::slots::slot::Slot;
@@ -44,6 +46,10 @@ pub struct Agenda {
     pub appointments: Vec<AgendaAppointment>,
     /// The gaps, by start.
     pub gaps: Vec<AgendaGap>,
+    /// The names of the objects that `include` asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub included: Option<Included>,
 }
 
 /// An appointment of the day.
@@ -111,15 +117,18 @@ pub struct AgendaParams {
     /// The day, in the time zone of each location. Default: today at the practitioner's oldest location.
     #[param(value_type = Option<String>, format = Date, example = "2026-03-09")]
     date: Option<Date>,
+    /// The objects whose names the response includes, as far as the appointments refer to them.
+    #[param(inline, value_type = Option<Vec<Include>>, style = Form, explode = false, max_items = 3)]
+    include: Option<Several<Include>>,
 }
 
 /// Reads a practitioner's day: today, at their oldest location, unless `date` is given.
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub async fn read(context: &Context, id: PractitionerId, day: Option<Day>) -> Result<Agenda> {
+pub async fn read(context: &Context, id: PractitionerId, day: Option<Day>, include: Vec<Include>) -> Result<Agenda> {
     context.require(Action::AgendaRead)?;
-    context.read(move |tx| load(tx, id, day)).await
+    context.read(move |tx| load(tx, id, day, &include)).await
 }
 
 /// Read a practitioner's day
@@ -139,7 +148,7 @@ pub(super) async fn get_agenda(
     PathId(id): PathId<PractitionerId>,
     Params(params): Params<AgendaParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&read(&context, id, params.date.map(|day| day.0)).await?))
+    Ok(response::ok(&read(&context, id, params.date.map(|day| day.0), Several::of(params.include)).await?))
 }
 
 /// A location with its time zone, and the day there.
@@ -168,7 +177,7 @@ fn is_on(day: Day, at: Timestamp, zone: &str) -> Result<bool> {
 }
 
 /// Loads the day in a number of queries that does not grow with it.
-fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>) -> Result<Agenda> {
+fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>, include: &[Include]) -> Result<Agenda> {
     let practitioner = practitioner::find(tx.conn, id)?;
     let places = stored_plan::workplaces(tx.conn, id)?;
     let first = places.first().map_or(TimeZone::UTC, |place| place.zone.clone());
@@ -190,7 +199,18 @@ fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>) -> Result<Agenda> {
     let mut gaps = slot_gaps(tx, id, day, (from, to))?;
     gaps.extend(absences(tx, id, &days)?);
     gaps.sort_by_key(|gap| (gap.starts_at, gap.ends_at));
-    Ok(Agenda { practitioner_id: id, practitioner_name: practitioner.name, date: Date(day), appointments, gaps })
+    let refers_to = appointments.iter().map(|AgendaAppointment { appointment, .. }| {
+        (appointment.practitioner_id, appointment.location_id, appointment.visit_type_id)
+    });
+    let included = Included::load(tx.conn, include, refers_to)?;
+    Ok(Agenda {
+        practitioner_id: id,
+        practitioner_name: practitioner.name,
+        date: Date(day),
+        appointments,
+        gaps,
+        included,
+    })
 }
 
 /// Returns the gaps of the slots that are not booked. Adjacent slots of one kind are one gap.

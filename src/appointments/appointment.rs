@@ -66,6 +66,11 @@ impl Appointment {
         SlotRange { practitioner_id: self.practitioner_id, from: self.busy_from, to: self.busy_until }
     }
 
+    /// The objects of the clinic's set-up that it refers to.
+    pub fn refers_to(&self) -> (PractitionerId, LocationId, VisitTypeId) {
+        (self.practitioner_id, self.location_id, self.visit_type_id)
+    }
+
     /// The part of it that decides who owns the patient's flags.
     pub fn visit(&self) -> Visit {
         Visit {

@@ -15,7 +15,8 @@ use crate::db::Conn;
 use crate::db::schema::{appointment_history, users};
 use crate::env::Env;
 use crate::error::Result;
-use crate::http::{Cursor, Limit};
+use crate::http::Cursor;
+use crate::http::paging::{Direction, Page};
 use crate::ids::{AppointmentId, PatientId};
 
 /// An appointment with all its changes.
@@ -48,14 +49,15 @@ pub fn of_patient(
     patient: PatientId,
 ) -> Result<Vec<ExportedAppointment>> {
     let filter = Filter { patient_id: Some(patient), ..Filter::default() };
-    let limit = Limit::new(Some(i64::from(crate::http::paging::MAX_LIMIT)))?;
-    let (mut all, mut next) = (Vec::new(), None);
+    let mut page = Page::largest(filter.list(), Direction::Ascending);
+    let mut all = Vec::new();
     loop {
         let tx = &mut Tx::new(conn, env, actor, &actor.audit);
-        let (page, cursor) = queries::page(tx, &filter, Cursor::read(next.as_deref(), filter.list())?, limit)?;
-        let ids: Vec<_> = page.iter().map(|found| found.appointment.id).collect();
+        let (found, cursor) = queries::page(tx, &filter, &page)?;
+        let last = found.last().map(|last| Cursor { at: last.appointment.starts_at, id: last.appointment.id.0 });
+        let ids: Vec<_> = found.iter().map(|found| found.appointment.id).collect();
         let mut views = Vec::new();
-        for found in page {
+        for found in found {
             views.push(AppointmentView::new(tx, found)?);
         }
         let mut changes = changes(&mut Tx::new(conn, env, reader, &actor.audit), ids)?;
@@ -66,7 +68,7 @@ pub fn of_patient(
         if cursor.is_none() {
             return Ok(all);
         }
-        next = cursor;
+        page.after = last;
     }
 }
 

@@ -14,13 +14,15 @@ use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::{Check, Result};
-use crate::http::paging::{PageParams, next_pass};
+use crate::http::input::Several;
+use crate::http::paging::{Direction, PageParams, next_pass, sort_options};
 use crate::http::response::{self, Versioned};
 use crate::http::{Params, PathId};
 use crate::identifiers::Token;
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
 use crate::messages::calendar;
 use crate::patients::names;
+use crate::scheduling::setup::included::{Include, Included};
 use text::Language;
 
 /// A page of appointments.
@@ -40,7 +42,7 @@ use text::Language;
     }
 }], "next_cursor": null}))]
 pub struct AppointmentPage {
-    /// The appointments by start; with `updated_since` by the time of their last change.
+    /// The appointments by start, earliest first by default; with `updated_since` by the time of their last change.
     pub items: Vec<AppointmentView>,
     /// The `cursor` of the next page. Null on the last page.
     pub next_cursor: Option<String>,
@@ -48,6 +50,10 @@ pub struct AppointmentPage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub next_updated_since: Option<Timestamp>,
+    /// The names of the objects that `include` asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub included: Option<Included>,
 }
 
 /// The filters of a list of appointments. All that are given must match.
@@ -80,6 +86,17 @@ pub struct AppointmentFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
+    /// The order. Default: `starts_at`, earliest first. With `updated_since`, no other is possible.
+    #[param(inline)]
+    pub sort: Option<AppointmentSort>,
+    /// The objects whose names the response includes.
+    #[param(inline, value_type = Option<Vec<Include>>, style = Form, explode = false, max_items = 3)]
+    pub include: Option<Several<Include>>,
+}
+
+sort_options! {
+    /// The order of a list of appointments.
+    AppointmentSort by "starts_at" or "-starts_at"
 }
 
 impl AppointmentFilter {
@@ -134,21 +151,25 @@ pub async fn list(context: &Context, filter: AppointmentFilter, page: PageParams
     if filter.needs_attention.is_some() {
         context.require(Action::AppointmentProgress)?;
     }
+    let (direction, include) =
+        (filter.sort.map_or(Direction::Ascending, Into::into), Several::of(filter.include.clone()));
+    direction.require_for_changes(filter.updated_since)?;
     let filter = filter.parse()?;
-    let page = page.of(filter.list())?;
+    let page = page.sorted(filter.list(), direction)?;
     let next_updated_since = next_pass(context.env.now(), filter.updated_since, page.after.as_ref());
     context
         .read(move |tx| {
-            let (found, next_cursor) = queries::page(tx, &filter, page.after, page.limit)?;
+            let (found, next_cursor) = queries::page(tx, &filter, &page)?;
+            let included = Included::load(tx.conn, &include, found.iter().map(|found| found.appointment.refers_to()))?;
             let items = found.into_iter().map(|found| AppointmentView::new(tx, found)).collect::<Result<_>>()?;
-            Ok(AppointmentPage { items, next_cursor, next_updated_since })
+            Ok(AppointmentPage { items, next_cursor, next_updated_since, included })
         })
         .await
 }
 
 /// List appointments
 ///
-/// Sorted by start. Patients see the appointments of the patients they may act for. With `updated_since` the list is sorted by the last
+/// Sorted by start, earliest first by default. Patients see the appointments of the patients they may act for. With `updated_since` the list is sorted by the last
 /// change instead. Start each pass with the `next_updated_since` of the first page of the previous pass, and you miss no change.
 /// Changes of the patient's record or intake are in their own lists. A change of a practitioner's hours is no change of an appointment:
 /// the affected appointments have `attention`, and `needs_attention` lists them.

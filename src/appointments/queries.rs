@@ -17,7 +17,7 @@ use crate::db::schema::{
 };
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
-use crate::http::paging::{Cursor, Limit};
+use crate::http::paging::{Page, in_order};
 use crate::identifiers::{Token, identified};
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
 use crate::intake::model::IntakeStatus;
@@ -226,12 +226,7 @@ impl Filter {
 }
 
 /// Loads a page of the appointments that the actor may see, by (start, id); with `updated_since` by (last change, id).
-pub fn page(
-    tx: &mut Tx,
-    filter: &Filter,
-    after: Option<Cursor>,
-    limit: Limit,
-) -> Result<(Vec<AppointmentDetails>, Option<String>)> {
+pub fn page(tx: &mut Tx, filter: &Filter, page: &Page) -> Result<(Vec<AppointmentDetails>, Option<String>)> {
     let mut query = details!(tx.actor, tx.now);
     if let Some(id) = filter.patient_id {
         query = query.filter(appointments::patient_id.eq(id));
@@ -271,23 +266,14 @@ pub fn page(
         query = identified!(query, appointments::id, appointment_identifiers, appointment_id, token);
     }
     if let Some(since) = filter.updated_since {
-        query = query.filter(appointments::updated_at.ge(after.map_or(since, |after| after.at.max(since))));
-        if let Some(Cursor { at, id }) = after {
-            query = query.filter(appointments::updated_at.gt(at).or(appointments::id.gt(AppointmentId(id))));
-        }
-        let rows: Vec<AppointmentDetails> =
-            query.order((appointments::updated_at, appointments::id)).limit(limit.query()).load(tx.conn)?;
-        return Ok(limit.page(rows, filter.list(), |row| (row.appointment.updated_at, row.appointment.id.0)));
+        query = query.filter(appointments::updated_at.ge(page.after.map_or(since, |after| after.at.max(since))));
+        let query = in_order!(query, page, appointments::updated_at, appointments::id, AppointmentId);
+        let rows: Vec<AppointmentDetails> = query.load(tx.conn)?;
+        return Ok(page.cut(rows, |row| (row.appointment.updated_at, row.appointment.id.0)));
     }
-    if let Some(Cursor { at, id }) = after {
-        let id = AppointmentId(id);
-        let behind = appointments::starts_at.gt(at).or(appointments::starts_at.eq(at).and(appointments::id.gt(id)));
-        // The first part alone is what an index can begin at.
-        query = query.filter(appointments::starts_at.ge(at)).filter(behind);
-    }
-    let rows: Vec<AppointmentDetails> =
-        query.order((appointments::starts_at, appointments::id)).limit(limit.query()).load(tx.conn)?;
-    Ok(limit.page(rows, filter.list(), |row| (row.appointment.starts_at, row.appointment.id.0)))
+    let query = in_order!(query, page, appointments::starts_at, appointments::id, AppointmentId);
+    let rows: Vec<AppointmentDetails> = query.load(tx.conn)?;
+    Ok(page.cut(rows, |row| (row.appointment.starts_at, row.appointment.id.0)))
 }
 
 /// Loads a practitioner's appointments that start in a span of time and are not cancelled, by (start, id), as far as the actor may

@@ -14,7 +14,7 @@ use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::{Check, FieldError, Result};
-use crate::http::paging::PageParams;
+use crate::http::paging::{Direction, PageParams, sort_options};
 use crate::http::{Params, response};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 use crate::role::Role;
@@ -98,7 +98,7 @@ impl AuditEventView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct AuditEventPage {
-    /// The events, newest first.
+    /// The events, newest first by default.
     items: Vec<AuditEventView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
@@ -123,6 +123,14 @@ pub struct AuditEventFilter {
     from: Option<Timestamp>,
     /// The latest time, exclusive.
     to: Option<Timestamp>,
+    /// The order. Default: `-at`, newest first.
+    #[param(inline)]
+    sort: Option<AuditEventSort>,
+}
+
+sort_options! {
+    /// The order of a list of audit events.
+    AuditEventSort by "at" or "-at"
 }
 
 /// The list's name in its cursors.
@@ -142,25 +150,26 @@ impl AuditEventFilter {
             check.add(FieldError::new("?to", "out_of_range", "must be later than `from`"));
         }
         check.done()?;
-        let Self { patient_id, actor_id, object_id, operation, outcome, from, to } = self;
+        let Self { patient_id, actor_id, object_id, operation, outcome, from, to, sort: _ } = self;
         Ok(Filter { patient_id, actor_id, object_id, operation, outcome, from, to })
     }
 }
 
-/// Lists audit events, newest first.
+/// Lists audit events, newest first by default.
 ///
 /// # Errors
 /// Every broken rule of the filter.
 pub async fn list(context: &Context, filter: AuditEventFilter, page: PageParams) -> Result<AuditEventPage> {
     context.require(Action::AuditRead)?;
-    let (filter, page) = (filter.parse()?, page.of(LIST)?);
+    let direction = filter.sort.map_or(Direction::Descending, Into::into);
+    let (filter, page) = (filter.parse()?, page.sorted(LIST, direction)?);
     // A question about a patient's record is itself an event about the patient.
     if let Some(patient) = filter.patient_id {
         context.audit.note_patient(patient);
     }
     context
         .read(move |tx| {
-            let found = store::list(tx.conn, &filter, page.after, page.limit)?;
+            let found = store::list(tx.conn, &filter, &page)?;
             let (found, next_cursor) = page.cut(found, |event| (event.at, event.id.0));
             let names = store::names(tx.conn, &found)?;
             let openings = || found.iter().filter(|event| event.operation == break_glass::OPERATION);
@@ -176,7 +185,7 @@ pub async fn list(context: &Context, filter: AuditEventFilter, page: PageParams)
 
 /// Read the audit trail
 ///
-/// Lists every change, every read of personal data, every sign-in and every rejection, newest first. An event of a list or search names
+/// Lists every change, every read of personal data, every sign-in and every rejection, newest first by default. An event of a list or search names
 /// the patients whom its response showed. Changes are in the trail at once, all other events within a second. `operation=open_record`
 /// lists the records that practitioners without a care relationship opened with a reason.
 #[utoipa::path(

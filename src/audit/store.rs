@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{audit_event_patients, audit_events, users};
 use crate::error::{Error, Result};
-use crate::http::paging::{Cursor, Limit};
+use crate::http::paging::{Direction, Page, in_order};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
 
 /// Adds events with the rows of the patients whom they showed. An event that exists already is not changed, because an
@@ -66,9 +66,9 @@ pub struct Filter {
     pub to: Option<Timestamp>,
 }
 
-/// Filters a query of events by all but the patient, and orders it by the given columns, newest first.
+/// Filters a query of events by all but the patient, and cuts the page by the given columns.
 macro_rules! narrowed {
-    ($query:expr, $at:expr, $id:expr, $filter:expr, $after:expr, $limit:expr) => {{
+    ($query:expr, $at:expr, $id:expr, $filter:expr, $page:expr) => {{
         let (filter, mut query) = ($filter, $query.select(Event::as_select()).into_boxed());
         if let Some(actor) = filter.actor_id {
             query = query.filter(audit_events::actor_id.eq(actor));
@@ -92,33 +92,30 @@ macro_rules! narrowed {
         if let Some(to) = filter.to {
             query = query.filter($at.lt(to));
         }
-        if let Some(Cursor { at, id }) = $after {
-            let id = AuditEventId(id);
-            // The second condition implies the first, which lets an index find the start.
-            query = query.filter($at.le(at)).filter($at.lt(at).or($at.eq(at).and($id.lt(id))));
-        }
-        query.order(($at.desc(), $id.desc())).limit($limit.query())
+        in_order!(query, $page, $at, $id, AuditEventId)
     }};
 }
 
-/// Reads a page of events, newest first. Events of a patient's record are those about it, and those that showed it
+/// Reads a page of events. Events of a patient's record are those about it, and those that showed it
 /// among others.
-pub fn list(conn: &mut Conn, filter: &Filter, after: Option<Cursor>, limit: Limit) -> Result<Vec<Event>> {
+pub fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Vec<Event>> {
     let Some(patient) = filter.patient_id else {
-        let all = narrowed!(audit_events::table, audit_events::at, audit_events::id, filter, after, limit);
+        let all = narrowed!(audit_events::table, audit_events::at, audit_events::id, filter, page);
         return Ok(all.load(conn)?);
     };
     let about = audit_events::table.filter(audit_events::patient_id.eq(patient));
-    let mut events: Vec<Event> =
-        narrowed!(about, audit_events::at, audit_events::id, filter, after, limit).load(conn)?;
+    let mut events: Vec<Event> = narrowed!(about, audit_events::at, audit_events::id, filter, page).load(conn)?;
     // Two queries, because each of them follows an index by patient and reads at most a page.
     let among = audit_event_patients::table
         .inner_join(audit_events::table.on(audit_events::id.eq(audit_event_patients::event_id)))
         .filter(audit_event_patients::patient_id.eq(patient));
     let (at, id) = (audit_event_patients::at, audit_event_patients::event_id);
-    events.extend(narrowed!(among, at, id, filter, after, limit).load::<Event>(conn)?);
-    events.sort_unstable_by_key(|event| std::cmp::Reverse((event.at, event.id)));
-    events.truncate(usize::try_from(limit.query()).unwrap_or(usize::MAX));
+    events.extend(narrowed!(among, at, id, filter, page).load::<Event>(conn)?);
+    events.sort_unstable_by_key(|event| (event.at, event.id));
+    if page.direction == Direction::Descending {
+        events.reverse();
+    }
+    events.truncate(usize::try_from(page.rows()).unwrap_or(usize::MAX));
     Ok(events)
 }
 

@@ -155,7 +155,7 @@ fn appointment(
     let now = env.now();
     let visit = Offering::find(tx, visit_type_id)?;
     let from = now.plus(SignedDuration::from_hours(24 * days));
-    let query = SlotQuery { practitioner_id: Some(practitioner_id), ..SlotQuery::new(&visit, from, now, true) };
+    let query = SlotQuery { practitioners: vec![practitioner_id], ..SlotQuery::new(&visit, from, now, true) };
     let Some(slot) = free(tx, &visit, &query, 1)?.into_iter().next() else { return Ok(None) };
     let new = NewAppointment {
         slot_id: slot.id,

@@ -34,15 +34,100 @@ impl PageParams {
     /// # Errors
     /// A limit that is out of range, or a cursor of another list.
     pub fn of(&self, list: &'static str) -> Result<Page> {
+        self.sorted(list, Direction::Ascending)
+    }
+
+    /// Checks the values for a list in one of two directions. A cursor of one direction is rejected in the other.
+    ///
+    /// # Errors
+    /// Those of [`of`](Self::of).
+    pub fn sorted(&self, list: &'static str, direction: Direction) -> Result<Page> {
         let limit = Limit::new(self.limit)?;
-        Ok(Page { list, limit, after: Cursor::read(self.cursor.as_deref(), list)? })
+        let after = Cursor::read(self.cursor.as_deref(), &direction.cursor_name(list))?;
+        Ok(Page { list, direction, limit, after })
     }
 }
+
+/// Whether a list begins with its earliest or with its latest row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    #[default]
+    Ascending,
+    Descending,
+}
+
+impl Direction {
+    /// Requires that a list of changes has the oldest change first, because a pass through the changes goes on from the newest.
+    ///
+    /// # Errors
+    /// A broken rule at `sort`.
+    pub fn require_for_changes(self, updated_since: Option<Timestamp>) -> Result<()> {
+        if updated_since.is_some() && self == Self::Descending {
+            let detail = "must not be sent with `updated_since`, which lists the oldest change first";
+            return Err(Error::invalid("?sort", "out_of_range", detail));
+        }
+        Ok(())
+    }
+
+    /// The name of the list in the cursors of this direction.
+    fn cursor_name(self, list: &str) -> String {
+        format!("{list}{}", if self == Self::Descending { "-descending" } else { "" })
+    }
+}
+
+/// The options of a list's `sort` parameter: the member by which it is sorted, and the same member with a hyphen for the reverse.
+macro_rules! sort_options {
+    ($(#[$meta:meta])* $name:ident by $ascending:tt or $descending:tt) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+        pub enum $name {
+            /// The earliest first.
+            #[serde(rename = $ascending)]
+            Ascending,
+            /// The latest first.
+            #[serde(rename = $descending)]
+            Descending,
+        }
+
+        impl From<$name> for $crate::http::paging::Direction {
+            fn from(sort: $name) -> Self {
+                match sort {
+                    $name::Ascending => Self::Ascending,
+                    $name::Descending => Self::Descending,
+                }
+            }
+        }
+    };
+}
+pub(crate) use sort_options;
+
+/// Cuts the page from a boxed query: the rows behind its cursor in its direction, sorted by two columns, of which an index must begin with
+/// the first.
+macro_rules! in_order {
+    ($query:expr, $page:expr, $at:expr, $id:expr, $new_id:expr) => {{
+        use $crate::http::paging::{Cursor, Direction};
+        let (mut query, page) = ($query, $page);
+        let is_descending = page.direction == Direction::Descending;
+        if let Some(Cursor { at, id }) = page.after {
+            let id = $new_id(id);
+            // The first condition alone is what an index can begin at.
+            query = if is_descending {
+                query.filter($at.le(at)).filter($at.lt(at).or($id.lt(id)))
+            } else {
+                query.filter($at.ge(at)).filter($at.gt(at).or($id.gt(id)))
+            };
+        }
+        query = if is_descending { query.order(($at.desc(), $id.desc())) } else { query.order(($at, $id)) };
+        query.limit(page.rows())
+    }};
+}
+pub(crate) use in_order;
 
 /// A page to load.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     list: &'static str,
+    pub direction: Direction,
     /// How many rows to show.
     pub limit: Limit,
     /// The last row of the previous page; none for the first page.
@@ -50,6 +135,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// The first page of the largest size, to read a list to its end.
+    pub fn largest(list: &'static str, direction: Direction) -> Self {
+        Self { list, direction, limit: Limit(MAX_LIMIT), after: None }
+    }
+
     /// How many rows to load.
     pub fn rows(&self) -> i64 {
         self.limit.query()
@@ -57,7 +147,7 @@ impl Page {
 
     /// Returns the rows of the page, and the cursor of the next one.
     pub fn cut<T>(&self, rows: Vec<T>, key: impl Fn(&T) -> (Timestamp, uuid::Uuid)) -> (Vec<T>, Option<String>) {
-        self.limit.page(rows, self.list, key)
+        self.limit.page(rows, &self.direction.cursor_name(self.list), key)
     }
 }
 

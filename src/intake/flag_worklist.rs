@@ -19,10 +19,12 @@ use crate::db::Conn;
 use crate::db::schema::{intake_flags, patients};
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
+use crate::http::input::Several;
 use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId, response};
 use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::patients::care;
 use crate::patients::model::Patient;
+use crate::scheduling::setup::included::{self, IncludedPractitioner};
 
 /// Something in an intake that staff must look at. An intake without flags is not proven to be safe.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -122,6 +124,26 @@ pub struct IntakeFlagPage {
     pub items: Vec<IntakeFlagView>,
     /// The `cursor` of the next page. Null on the last page.
     pub next_cursor: Option<String>,
+    /// The names of the objects that `include` asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub included: Option<IncludedOwners>,
+}
+
+/// What the response of the worklist includes on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IntakeFlagInclude {
+    /// The practitioners who own the flags.
+    Practitioner,
+}
+
+/// The objects that a page of the worklist refers to, each once.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"practitioners": [{"id": "0199d0c2-1f00-7aaa-8000-000000000002", "name": "Dr. Ada Calloway"}]}))]
+pub struct IncludedOwners {
+    /// The practitioners who own the flags.
+    practitioners: Vec<IncludedPractitioner>,
 }
 
 /// The filters of the worklist. All that are given must match.
@@ -139,6 +161,9 @@ pub struct IntakeFlagFilter {
     pub patient_id: Option<PatientId>,
     /// The intake.
     pub intake_id: Option<IntakeId>,
+    /// The objects whose names the response includes.
+    #[param(inline, value_type = Option<Vec<IntakeFlagInclude>>, style = Form, explode = false, max_items = 1)]
+    include: Option<Several<IntakeFlagInclude>>,
     cursor: Option<String>,
     limit: Option<i64>,
 }
@@ -166,7 +191,12 @@ pub async fn list(context: &Context, filter: IntakeFlagFilter) -> Result<IntakeF
             };
             tx.audit.note_shown(rows.iter().map(|(_, patient)| patient.id));
             let view = |(flag, patient): &Row| IntakeFlagView::new(tx.env, open.contains(&patient.id), flag, patient);
-            Ok(IntakeFlagPage { items: rows.iter().map(view).collect::<Result<_>>()?, next_cursor })
+            let items = rows.iter().map(view).collect::<Result<_>>()?;
+            let owners = || rows.iter().filter_map(|(flag, _)| flag.owner_id).collect();
+            let practitioners =
+                filter.include.is_some().then(|| included::practitioners(tx.conn, owners())).transpose()?;
+            let included = practitioners.map(|practitioners| IncludedOwners { practitioners });
+            Ok(IntakeFlagPage { items, next_cursor, included })
         })
         .await
 }

@@ -17,7 +17,7 @@ use crate::context::{Context, Tx};
 use crate::db::schema::{intakes, patients};
 use crate::db::types::Date;
 use crate::error::{Error, Result};
-use crate::http::paging::{Cursor, Page, PageParams, next_pass};
+use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, PathId, response};
 use crate::ids::{IntakeId, PatientId, PractitionerId};
 use crate::patients::model::Patient;
@@ -95,7 +95,7 @@ impl From<&Patient> for IntakePatient {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct IntakePage {
-    /// The intakes by the time of their last change, oldest first.
+    /// The intakes by the time of their last change, oldest first by default.
     items: Vec<ListedIntake>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
@@ -132,6 +132,14 @@ pub struct IntakeFilter {
     pub practitioner_id: Option<PractitionerId>,
     /// The earliest last change, inclusive. The next pass starts with the `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
+    /// The order. Default: `updated_at`, the oldest change first. With `updated_since`, no other is possible.
+    #[param(inline)]
+    pub sort: Option<IntakeSort>,
+}
+
+sort_options! {
+    /// The order of a list of intakes.
+    IntakeSort by "updated_at" or "-updated_at"
 }
 
 /// The checked filters of a list. All that are set must match.
@@ -181,8 +189,10 @@ pub async fn list_of_patient(
 /// Every broken rule of the filter.
 pub async fn list(context: &Context, filter: IntakeFilter, params: PageParams) -> Result<IntakePage> {
     context.require(Action::IntakeList)?;
-    let wanted = params.of(LIST)?;
-    let IntakeFilter { status, form, reviewed, practitioner_id, updated_since } = filter;
+    let direction = filter.sort.map_or(Direction::Ascending, Into::into);
+    let wanted = params.sorted(LIST, direction)?;
+    let IntakeFilter { status, form, reviewed, practitioner_id, updated_since, sort: _ } = filter;
+    direction.require_for_changes(updated_since)?;
     check_form(form.as_deref())?;
     let filter = Filter { patient_id: None, status, form, reviewed, practitioner_id, updated_since };
     let next_updated_since = next_pass(context.env.now(), updated_since, wanted.after.as_ref());
@@ -215,13 +225,8 @@ fn page(tx: &mut Tx, filter: &Filter, wanted: &Page) -> Result<IntakePage> {
     if let Some(since) = filter.updated_since {
         query = query.filter(intakes::updated_at.ge(since));
     }
-    if let Some(Cursor { at, id }) = wanted.after {
-        let behind = intakes::updated_at.gt(at).or(intakes::updated_at.eq(at).and(intakes::id.gt(IntakeId(id))));
-        // The first condition lets the engine begin in the index.
-        query = query.filter(intakes::updated_at.ge(at)).filter(behind);
-    }
-    let rows: Vec<(Intake, Patient)> =
-        query.order((intakes::updated_at, intakes::id)).limit(wanted.rows()).load(tx.conn)?;
+    let query = in_order!(query, wanted, intakes::updated_at, intakes::id, IntakeId);
+    let rows: Vec<(Intake, Patient)> = query.load(tx.conn)?;
     let (rows, next_cursor) = wanted.cut(rows, |(intake, _)| (intake.updated_at, intake.id.0));
     tx.audit.note_shown(rows.iter().map(|(_, patient)| patient.id));
     let is_staff = tx.actor.role.is_staff();

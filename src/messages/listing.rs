@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::db::Conn;
 use crate::db::schema::messages;
 use crate::error::Result;
-use crate::http::paging::{Cursor, Page, PageParams};
+use crate::http::paging::{Direction, Page, PageParams, in_order, sort_options};
 use crate::http::{Params, response};
 use crate::ids::MessageId;
 use crate::phone::Country;
@@ -27,7 +27,7 @@ use crate::phone::Country;
     "due_at": "2026-03-02T14:01:30Z", "sent_at": "2026-03-02T14:00:01Z", "done": null
 }], "next_cursor": null}))]
 pub struct MessagePage {
-    /// The messages, newest first.
+    /// The messages, newest first by default.
     items: Vec<MessageView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
@@ -39,15 +39,23 @@ pub struct MessagePage {
 pub struct MessageFilter {
     /// The status.
     status: Option<MessageStatus>,
+    /// The order. Default: `-created_at`, newest first.
+    #[param(inline)]
+    sort: Option<MessageSort>,
+}
+
+sort_options! {
+    /// The order of a list of messages.
+    MessageSort by "created_at" or "-created_at"
 }
 
 /// The list's name in its cursors.
 const LIST: &str = "messages";
 
-/// Lists messages, newest first.
+/// Lists messages, newest first by default.
 pub async fn list(context: &Context, filter: MessageFilter, page: PageParams) -> Result<MessagePage> {
     context.require(Action::MessageManage)?;
-    let page = page.of(LIST)?;
+    let page = page.sorted(LIST, filter.sort.map_or(Direction::Descending, Into::into))?;
     context
         .read(move |tx| {
             let found = load(tx.conn, &filter, &page)?;
@@ -65,17 +73,13 @@ fn load(conn: &mut Conn, filter: &MessageFilter, page: &Page) -> Result<Vec<Mess
     if let Some(status) = filter.status {
         query = query.filter(has_status(status));
     }
-    if let Some(Cursor { at, id }) = page.after {
-        let id = MessageId(id);
-        query = query.filter(messages::created_at.le(at)).filter(messages::created_at.lt(at).or(messages::id.lt(id)));
-    }
-    let newest_first = query.order((messages::created_at.desc(), messages::id.desc()));
-    Ok(newest_first.limit(page.rows()).select(Message::as_select()).load(conn)?)
+    let query = in_order!(query, page, messages::created_at, messages::id, MessageId);
+    Ok(query.select(Message::as_select()).load(conn)?)
 }
 
 /// List outgoing messages
 ///
-/// Lists all messages, newest first. `status=to_phone` lists the calls that staff must make to recipients without an e-mail address,
+/// Lists all messages, newest first by default. `status=to_phone` lists the calls that staff must make to recipients without an e-mail address,
 /// with the telephone number and the text to say. `status=failed` lists the mails that the service could not send and does not retry.
 #[utoipa::path(
     tag = "messages",

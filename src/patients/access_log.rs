@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::Result;
 use crate::http::fallback::Routes;
-use crate::http::paging::PageParams;
+use crate::http::paging::{Direction, PageParams};
 use crate::http::{Params, PathId, response};
 use crate::ids::{PatientId, UserId};
 
@@ -94,13 +94,13 @@ pub async fn list(
 ) -> Result<PatientAuditEventPage> {
     context.require(Action::AccessLogRead)?;
     let PatientAuditEventFilter { from, to } = filter;
-    let page = page.of(LIST)?;
+    let page = page.sorted(LIST, Direction::Descending)?;
     let (rows, names) = context
         .read(move |tx| {
             let patient = store::visible(tx.conn, tx.env, tx.actor, id)?;
             let outcome = Some(AuditOutcome::Success);
             let filter = audit::store::Filter { patient_id: Some(patient.id), outcome, from, to, ..Default::default() };
-            let rows = audit::store::list(tx.conn, &filter, page.after, page.limit)?;
+            let rows = audit::store::list(tx.conn, &filter, &page)?;
             let names = audit::store::names(tx.conn, &rows)?;
             Ok((rows, names))
         })

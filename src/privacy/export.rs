@@ -22,8 +22,8 @@ use crate::db::Conn;
 use crate::db::schema::messages;
 use crate::db::types::Date;
 use crate::error::Result;
-use crate::http::paging::MAX_LIMIT;
-use crate::http::{Cursor, Limit, PathId};
+use crate::http::paging::{Direction, MAX_LIMIT, Page};
+use crate::http::{Cursor, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
 use crate::intake::export::{self as histories, ExportedIntake, ExportedLabResult};
 use crate::intake::flag_worklist::IntakeFlagView;
@@ -211,14 +211,14 @@ fn access_of(tx: &mut Tx, patient: PatientId) -> Result<Vec<ExportedAccess>> {
 
 fn events_of(conn: &mut Conn, patient: PatientId) -> Result<Vec<ExportedEvent>> {
     let filter = Filter { patient_id: Some(patient), outcome: Some(AuditOutcome::Success), ..Filter::default() };
-    let limit = Limit::new(Some(i64::from(MAX_LIMIT)))?;
-    let (mut all, mut after) = (Vec::new(), None);
+    let mut page = Page::largest("audit-events", Direction::Descending);
+    let mut all = Vec::new();
     loop {
-        let rows = audit::store::list(conn, &filter, after, limit)?;
+        let rows = audit::store::list(conn, &filter, &page)?;
         let names = audit::store::names(conn, &rows)?;
         let more = rows.len() > usize::from(MAX_LIMIT);
         for event in rows.into_iter().take(usize::from(MAX_LIMIT)) {
-            after = Some(Cursor { at: event.at, id: event.id.0 });
+            page.after = Some(Cursor { at: event.at, id: event.id.0 });
             let name = event.actor_id.and_then(|id| names.get(&id).cloned());
             let name = name.filter(|_| event.role == Some(Role::Practitioner));
             all.push(ExportedEvent { at: event.at, role: event.role, name, operation: event.operation });

@@ -12,13 +12,14 @@ pub mod visit_time;
 
 use self::hours::{availability, closures, exceptions};
 use self::setup::{locations, practitioners, visit_types};
-use self::slots::{blocks, holds, search};
+use self::slots::{blocks, days, holds, search};
 use crate::http::Endpoints;
 
 /// Registers the endpoints.
 pub fn routes(endpoints: &mut Endpoints) {
     endpoints
         .service(search::list_slots)
+        .service(days::list_slot_days)
         .service(holds::get_hold)
         .service(holds::renewing::renew_hold)
         .service(holds::ending::delete_hold)

@@ -285,7 +285,16 @@ pub(super) fn rust_words(errors: &[Value]) -> Option<String> {
 }
 
 /// Invalid texts for a query parameter of this schema.
-pub(super) fn wrong_texts(schema: &Value) -> Vec<String> {
+pub(super) fn wrong_texts(document: &Value, schema: &Value) -> Vec<String> {
+    let (_, schema, _) = resolve(document, schema);
+    if kind(schema) == "array" {
+        let most = usize::try_from(schema["maxItems"].as_u64().expect("a limit")).expect("small");
+        let (_, item, _) = resolve(document, &schema["items"]);
+        let one = sample(document, item).as_str().expect("a text").to_owned();
+        let mut values = vec![String::new(), vec![one.as_str(); most + 1].join(","), format!("{one},")];
+        values.extend(wrong_texts(document, item).into_iter().map(|wrong| format!("{one},{wrong}")));
+        return values;
+    }
     let size = |limit: &str| schema[limit].as_u64().map(|size| usize::try_from(size).expect("small"));
     let mut values: Vec<String> = match kind(schema) {
         "integer" => {

@@ -4,9 +4,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::broken_input::{
-    BY_CREDENTIAL, NOBODY, broken, document, fault, operations, resolve, rust_words, send, wrong_texts,
-};
+use super::broken_input::{BY_CREDENTIAL, NOBODY, broken, document, fault, operations, rust_words, send, wrong_texts};
 use crate::support::people::patient_json;
 use crate::support::{App, both};
 
@@ -70,7 +68,7 @@ both! {
                 let name = parameter["name"].as_str().expect("a name");
                 let others = parameters.iter().filter(|other| other["required"] == true && other["name"] != name);
                 let others = others.map(|other| format!("&{}={NOBODY}", other["name"].as_str().expect("a name"))).collect::<Vec<_>>().concat();
-                for value in wrong_texts(resolve(&document, &parameter["schema"]).1) {
+                for value in wrong_texts(&document, &parameter["schema"]) {
                     asked += 1;
                     let mut finding = None;
                     for caller in &callers {

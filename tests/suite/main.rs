@@ -61,6 +61,7 @@ mod rolling_restart;
 mod schedule;
 mod scheduling;
 mod security;
+mod slot_calendar;
 mod storage;
 mod tables;
 mod telephone;

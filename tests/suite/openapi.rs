@@ -29,6 +29,7 @@ const PUBLIC: &[&str] = &[
     "list_locations",
     "list_practitioners",
     "list_rls_rules",
+    "list_slot_days",
     "list_slots",
     "list_visit_types",
     "create_access_objection",

@@ -9,6 +9,7 @@ use legwork::clock::Timestamp;
 use legwork::context::Tx;
 use legwork::db::Conn;
 use legwork::db::schema::patients;
+use legwork::http::paging::{Direction, Page};
 use legwork::http::{Cursor, Limit};
 use legwork::identifiers::Token;
 use legwork::patients::model::Patient;
@@ -143,12 +144,13 @@ both! {
         let visit = Offering::find(&mut conn, clinic.check.parse().expect("an id")).expect("the visit type");
         let from = Timestamp::from_micros(0).expect("an instant");
         let everyone = SlotQuery::new(&visit, from, from, true);
-        let (practitioner, branch) = (clinic.practitioner_id.parse().ok(), elsewhere.parse().ok());
+        let practitioners = vec![clinic.practitioner_id.parse().expect("an id")];
+        let locations = vec![elsewhere.parse().expect("an id")];
         let queries_by_index = [
             (["slots_free ", "slots_free "], everyone.clone()),
-            (["slots_free_location ", "slots_free_location "], SlotQuery { location_id: branch, ..everyone.clone() }),
+            (["slots_free_location ", "slots_free_location "], SlotQuery { locations, ..everyone.clone() }),
             // The unique index on practitioner and start serves as well: most slots are free.
-            (["slots_free_practitioner ", if app.engine == Engine::Sqlite { "autoindex_slots" } else { "slots_start " }], SlotQuery { practitioner_id: practitioner, ..everyone }),
+            (["slots_free_practitioner ", if app.engine == Engine::Sqlite { "autoindex_slots" } else { "slots_start " }], SlotQuery { practitioners, ..everyone }),
         ];
         for statistics in [false, true] {
             if statistics {
@@ -286,15 +288,14 @@ both! {
             audit: legwork::audit_context::AuditContext::of_command("plans"),
         };
         let filter = appointments::queries::Filter { updated_since: Timestamp::from_micros(0), ..Default::default() };
-        let limit = Limit::new(None).expect("the default");
+        let page = Page::largest("appointments", Direction::Ascending);
         by_index(&mut conn, "appointments", &["appointments_updated"], |conn| {
             let (rows, _) = appointments::queries::page(
                 &mut Tx::new(conn, &app.env, &actor, &actor.audit),
                 &filter,
-                None,
-                limit,
+                &page,
             ).expect("a page");
-            assert_eq!(rows.len(), 50);
+            assert_eq!(rows.len(), 200);
             assert_eq!(rows[0].appointment.patient_id.to_string(), ann.patient_id);
             assert_eq!(rows[0].appointment.practitioner_id.to_string(), clinic.practitioner_id);
         });
@@ -322,11 +323,11 @@ both! {
         let patient = Some(app.env.new_id());
         let outcome = Some(legwork::audit::AuditOutcome::Success);
         let filter = legwork::audit::store::Filter { patient_id: patient, outcome, ..Default::default() };
-        let limit = Limit::new(None).expect("the default");
+        let page = Page::largest("audit-events", Direction::Descending);
         let among = if app.engine == Engine::Sqlite { "audit_event_patients USING PRIMARY KEY" } else { "audit_event_patients_pkey" };
         // Both tables' names begin with this.
         by_index(&mut conn, "audit_event", &["audit_events_patient", among], |conn| {
-            assert!(legwork::audit::store::list(conn, &filter, None, limit).expect("a page").is_empty());
+            assert!(legwork::audit::store::list(conn, &filter, &page).expect("a page").is_empty());
         });
     }
 }

@@ -5,6 +5,7 @@ mod change;
 mod check;
 mod near;
 mod query;
+pub mod several;
 pub mod shape;
 mod tree;
 
@@ -23,6 +24,7 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 pub use self::change::Change;
+pub use self::several::Several;
 use self::shape::Shape;
 use self::tree::{Failure, Tree};
 use super::fallback::Operation;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::check::{MAX_ERRORS, expected, has_form, options_of, unknown};
+use super::several::MAX_VALUES;
 use super::shape::{Kind, Member, Shape};
 use crate::error::FieldError;
 
@@ -18,7 +19,7 @@ pub fn check(query: &str, known: &[Member]) -> Vec<FieldError> {
         let wrong = match known.iter().find(|member| member.name == name) {
             None => Err(("unknown_parameter", unknown("parameter", &name, known))),
             Some(_) if seen.contains(&name) => Err(("duplicate_parameter", "is in the query more than once".into())),
-            Some(member) => text(&member.shape, &value),
+            Some(member) => one(&member.shape, &value),
         };
         if let Err((code, detail)) = wrong {
             errors.push(FieldError::new(format!("?{name}"), code, detail));
@@ -32,7 +33,7 @@ pub fn check(query: &str, known: &[Member]) -> Vec<FieldError> {
 }
 
 /// Checks the text of one parameter. Lengths and ranges are among the rules of the handlers.
-fn text(shape: &Shape, text: &str) -> Result<(), (&'static str, String)> {
+fn one(shape: &Shape, text: &str) -> Result<(), (&'static str, String)> {
     match &*shape.kind {
         Kind::Text { form, .. } if !has_form(text, *form) => Err(("wrong_type", expected(shape))),
         Kind::Choice(options) if !options.iter().any(|option| option == text) => {
@@ -40,6 +41,15 @@ fn text(shape: &Shape, text: &str) -> Result<(), (&'static str, String)> {
         }
         Kind::Boolean if !matches!(text, "true" | "false") => Err(("wrong_type", expected(shape))),
         Kind::Integer { .. } if text.parse::<i64>().is_err() => Err(("wrong_type", expected(shape))),
+        Kind::List { of, most, .. } => several(of, most.unwrap_or(MAX_VALUES), text),
         _ => Ok(()),
     }
+}
+
+/// Checks the values of one parameter that are separated by commas.
+fn several(of: &Shape, most: usize, text: &str) -> Result<(), (&'static str, String)> {
+    if text.split(',').count() > most {
+        return Err(("too_many", format!("must be at most {most} values, separated by commas")));
+    }
+    text.split(',').try_for_each(|value| one(of, value))
 }

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::affected::{self, AffectedAppointments};
-use super::weekly::{self, Weekday, WeeklyRule, Workplace};
+use super::weekly::{self, Weekday, WeeklyRule, Workplace, parse_minute};
 use super::{publishing, stored_plan};
 use crate::actor::{Action, Reach};
 use crate::context::{Context, Tx};
 use crate::db::per_backend;
 use crate::db::schema::{availability, practitioners};
 use crate::db::types::Date;
-use crate::error::{Check, Error, FieldError, Result, Rule};
+use crate::error::{Check, Error, FieldError, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, PathId};
@@ -78,19 +78,6 @@ impl From<&WeeklyRule> for AvailabilityRule {
             valid_until: rule.valid_until.map(Date),
         }
     }
-}
-
-/// Parses `HH:MM` as minutes since midnight, 0 to 1440.
-fn parse_minute(text: &str) -> Result<i32, Rule> {
-    let read = || {
-        let (hours, minutes) = text.split_once(':')?;
-        let number =
-            |part: &str| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok());
-        let (hours, minutes): (i32, i32) = (number(hours)??, number(minutes)??);
-        let minute = hours * 60 + minutes;
-        (minutes < 60 && minute <= 1440).then_some(minute)
-    };
-    read().ok_or_else(|| Rule::new("invalid_time", "must be HH:MM such as 09:00, at most 24:00"))
 }
 
 /// Checks the values of the rules: form, order, and overlaps in civil time at one location. [`check_locations`] checks overlaps

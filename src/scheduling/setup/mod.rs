@@ -1,5 +1,6 @@
 //! The clinic's set-up: locations, practitioners, and the types of visits.
 
+pub mod included;
 pub mod location;
 pub mod locations;
 pub mod offerings;

@@ -107,6 +107,11 @@ impl Finder {
         self.runs.values().filter_map(|run| run.undecided.front()).map(|(number, _)| *number).min()
     }
 
+    /// Takes the starts that are found so far. For callers to whom the order does not matter.
+    pub fn take_found(&mut self) -> impl Iterator<Item = FreeSlot> {
+        std::mem::take(&mut self.found).into_values()
+    }
+
     /// The starts, in order. Starts for which slots were missing are none.
     pub fn finish(self) -> impl Iterator<Item = FreeSlot> {
         self.found.into_values()

@@ -3,21 +3,28 @@
 //! Each query is one range of a partial index of the free slots. Which starts fit is decided in Rust ([`Finder`]), by the rule of booking
 //! and alike on both engines. Without a start that fits, each free slot of the period is read once.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use diesel::prelude::*;
 use jiff::SignedDuration;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fitting::{Finder, FreeSlot};
+use super::local::LocalFilter;
 use super::offering::Offering;
 use super::slot::is_open;
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
 use crate::db::{Conn, per_backend};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::paging::Cursor;
 use crate::ids::{LocationId, PractitionerId, SlotId};
+use crate::scheduling::setup::location;
 use crate::scheduling::visit_time::VisitLength;
 
 /// The longest time span of a search.
@@ -55,15 +62,25 @@ impl SlotView {
         let time_zone = visit.zones.get(&location_id).cloned().unwrap_or_default();
         Self { id, practitioner_id, location_id, starts_at, ends_at: starts_at.plus(visit.length.visit), time_zone }
     }
+
+    /// The location's time zone.
+    ///
+    /// # Errors
+    /// A fault if it is unknown.
+    pub fn zone(&self) -> Result<TimeZone> {
+        zone(&self.time_zone)
+    }
 }
 
 /// A checked search.
 #[derive(Debug, Clone)]
 pub struct SlotQuery {
-    /// Only with this practitioner.
-    pub practitioner_id: Option<PractitionerId>,
-    /// Only at this location.
-    pub location_id: Option<LocationId>,
+    /// Only with these practitioners; empty for all who offer the visit type.
+    pub practitioners: Vec<PractitionerId>,
+    /// Only at these locations; empty for all.
+    pub locations: Vec<LocationId>,
+    /// Only at these local dates and times.
+    pub local: LocalFilter,
     /// The earliest start, inclusive.
     pub from: Timestamp,
     /// The latest start, exclusive.
@@ -82,7 +99,8 @@ impl SlotQuery {
         let first = now.plus(SignedDuration::from_micros(1));
         let first = if by_staff { first } else { first.max(visit.earliest_for_patients(now)) };
         let from = from.max(first);
-        Self { practitioner_id: None, location_id: None, from, to: from.plus(WINDOW), now, after: None }
+        let (practitioners, locations, local) = (Vec::new(), Vec::new(), LocalFilter::default());
+        Self { practitioners, locations, local, from, to: from.plus(WINDOW), now, after: None }
     }
 }
 
@@ -96,73 +114,163 @@ enum Scope {
 
 /// Finds the first `limit` slots in which the whole visit fits, earliest first.
 pub fn free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -> Result<Vec<SlotView>> {
-    let offering = &visit.practitioners;
-    if offering.is_empty() || query.practitioner_id.is_some_and(|id| !offering.contains(&id)) {
-        return Ok(Vec::new());
-    }
-    let scope = match (query.practitioner_id, query.location_id) {
-        (Some(practitioner), _) => Scope::With(practitioner),
-        (None, Some(location)) => Scope::At(location),
-        (None, None) => Scope::Everyone,
+    let reading = Reading::new(visit, query)?;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let size = first_chunk(reading.practitioners.len(), visit.length, limit);
+    let mut is_enough = |finder: &mut Finder| finder.decided() >= wanted;
+    let found = if let Some(finder) = reading.scan(conn, reading.scope(), size, &mut is_enough)? {
+        finder.finish().take(wanted).collect()
+    } else {
+        let mut found = Vec::new();
+        let size = first_chunk(1, visit.length, limit);
+        for practitioner in reading.practitioners.iter() {
+            let finder = reading.scan(conn, Scope::With(*practitioner), size, &mut is_enough)?;
+            found.extend(finder.into_iter().flat_map(Finder::finish).take(wanted));
+        }
+        found.sort_by_key(|slot| (slot.starts_at, slot.id));
+        found.truncate(wanted);
+        found
     };
-    let found = read(conn, visit, query, scope, limit)?;
     Ok(found.into_iter().map(|slot| SlotView::new(visit, slot)).collect())
 }
 
-/// Reads the range of one index. If most rows are of practitioners who do not offer the visit type, reads the range of each one who does
-/// instead, once it has read more rows than that way would.
-fn read(conn: &mut Conn, visit: &Offering, query: &SlotQuery, scope: Scope, limit: i64) -> Result<Vec<FreeSlot>> {
-    let offering = &visit.practitioners;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut finder = Finder::new(visit.length, query.now);
-    let (mut read, mut skipped) = (0_usize, 0_usize);
-    // The visit starts in a later slot than this one.
-    let begin = match query.after {
-        Some(cursor) if cursor.at >= query.from => (cursor.at, cursor.id),
-        _ => (query.from, Uuid::nil()),
-    };
-    // The buffer before the first visit may begin in an earlier slot.
-    let mut after =
-        if visit.length.before.is_zero() { begin } else { (begin.0.minus(visit.length.before), Uuid::nil()) };
-    let practitioners = if matches!(scope, Scope::With(_)) { 1 } else { offering.len() };
-    let mut size = first_chunk(practitioners, visit.length, limit);
-    let one_by_one = offering.len().saturating_mul(usize::try_from(size).unwrap_or(usize::MAX));
-    // A visit that starts before the end of the search may end after it.
-    let to = query.to.plus(visit.length.from_start());
-    loop {
-        let rows = chunk(conn, to, scope, after, size)?;
-        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < size;
-        read += rows.len();
-        let Some(last) = rows.last() else { break };
-        after = (last.starts_at, last.id.0);
-        for slot in rows {
-            if offering.contains(&slot.practitioner_id) && query.location_id.is_none_or(|id| id == slot.location_id) {
-                let is_start = (slot.starts_at, slot.id.0) > begin && slot.starts_at < query.to;
-                finder.add(slot, is_start);
-            } else {
-                skipped += 1;
+/// Counts the starts of a search by local date. Reads each row of the period once and keeps none.
+pub fn count_by_date(conn: &mut Conn, visit: &Offering, query: &SlotQuery) -> Result<BTreeMap<Date, u32>> {
+    let reading = Reading::new(visit, query)?;
+    let zones = zones(visit)?;
+    let mut counts = BTreeMap::new();
+    let count = |counts: &mut BTreeMap<Date, u32>, finder: &mut Finder| {
+        for slot in finder.take_found() {
+            if let Some(zone) = zones.get(&slot.location_id) {
+                *counts.entry(slot.starts_at.in_zone(zone).date()).or_default() += 1;
             }
         }
-        let is_over = after.0 >= query.to && !finder.is_undecided();
-        if is_last || is_over || finder.decided() >= wanted {
-            break;
+        false
+    };
+    let whole = reading.scan(conn, reading.scope(), MAX_CHUNK, &mut |finder| count(&mut counts, finder))?;
+    if whole.is_none() {
+        counts.clear();
+        for practitioner in reading.practitioners.iter() {
+            let scope = Scope::With(*practitioner);
+            reading.scan(conn, scope, MAX_CHUNK, &mut |finder| count(&mut counts, finder))?;
         }
-        if !matches!(scope, Scope::With(_)) && skipped > read / 2 && read > one_by_one {
-            return read_one_by_one(conn, visit, query, limit);
-        }
-        size = (size * 2).min(MAX_CHUNK);
     }
-    Ok(finder.finish().take(wanted).collect())
+    Ok(counts)
 }
 
-fn read_one_by_one(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -> Result<Vec<FreeSlot>> {
-    let mut found = Vec::new();
-    for practitioner in &visit.practitioners {
-        found.extend(read(conn, visit, query, Scope::With(*practitioner), limit)?);
+fn zone(name: &str) -> Result<TimeZone> {
+    location::zone(name).map_err(|_| Error::fault(format!("a location has the unknown time zone {name}")))
+}
+
+/// The time zones of all locations.
+pub(super) fn zones(visit: &Offering) -> Result<HashMap<LocationId, TimeZone>> {
+    visit.zones.iter().map(|(id, name)| Ok((*id, zone(name)?))).collect()
+}
+
+/// A search with what decides whether a slot belongs to it.
+struct Reading<'a> {
+    visit: &'a Offering,
+    query: &'a SlotQuery,
+    /// Those of the search's practitioners who offer the visit type.
+    practitioners: Cow<'a, HashSet<PractitionerId>>,
+    /// The time zones, if the search has local filters.
+    zones: Option<HashMap<LocationId, TimeZone>>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(visit: &'a Offering, query: &'a SlotQuery) -> Result<Self> {
+        let offering = &visit.practitioners;
+        let practitioners = if query.practitioners.is_empty() {
+            Cow::Borrowed(offering)
+        } else {
+            Cow::Owned(query.practitioners.iter().copied().filter(|id| offering.contains(id)).collect())
+        };
+        let zones = if query.local.is_any() { None } else { Some(zones(visit)?) };
+        Ok(Self { visit, query, practitioners, zones })
     }
-    found.sort_by_key(|slot| (slot.starts_at, slot.id));
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(found)
+
+    fn scope(&self) -> Scope {
+        let chosen = if self.query.practitioners.is_empty() { None } else { self.practitioners.iter().next() };
+        match (chosen, self.query.locations.as_slice()) {
+            (Some(practitioner), _) if self.practitioners.len() == 1 => Scope::With(*practitioner),
+            (_, [location]) => Scope::At(*location),
+            _ => Scope::Everyone,
+        }
+    }
+
+    /// Whether the visit may take the slot.
+    fn has(&self, slot: &FreeSlot) -> bool {
+        let locations = &self.query.locations;
+        self.practitioners.contains(&slot.practitioner_id)
+            && (locations.is_empty() || locations.contains(&slot.location_id))
+    }
+
+    /// The visit starts in a later slot than this one.
+    fn begin(&self) -> (Timestamp, Uuid) {
+        match self.query.after {
+            Some(cursor) if cursor.at >= self.query.from => (cursor.at, cursor.id),
+            _ => (self.query.from, Uuid::nil()),
+        }
+    }
+
+    /// Whether the visit may start in the slot.
+    fn is_start(&self, slot: &FreeSlot) -> bool {
+        let is_local = || match &self.zones {
+            None => true,
+            Some(zones) => zones
+                .get(&slot.location_id)
+                .is_some_and(|zone| self.query.local.accepts(slot.starts_at.in_zone(zone).datetime())),
+        };
+        (slot.starts_at, slot.id.0) > self.begin() && slot.starts_at < self.query.to && is_local()
+    }
+
+    /// Reads the range of one index until `is_enough`, first `size` rows. Returns none, once it has read more rows than the ranges of the
+    /// practitioners one by one would have, if most rows are of others.
+    fn scan(
+        &self,
+        conn: &mut Conn,
+        scope: Scope,
+        mut size: i64,
+        is_enough: &mut impl FnMut(&mut Finder) -> bool,
+    ) -> Result<Option<Finder>> {
+        let (visit, query) = (self.visit, self.query);
+        let mut finder = Finder::new(visit.length, query.now);
+        if self.practitioners.is_empty() {
+            return Ok(Some(finder));
+        }
+        let (mut read, mut skipped) = (0_usize, 0_usize);
+        let begin = self.begin();
+        // The buffer before the first visit may begin in an earlier slot.
+        let mut after =
+            if visit.length.before.is_zero() { begin } else { (begin.0.minus(visit.length.before), Uuid::nil()) };
+        let one_by_one = self.practitioners.len().saturating_mul(usize::try_from(size).unwrap_or(usize::MAX));
+        // A visit that starts before the end of the search may end after it.
+        let to = query.to.plus(visit.length.from_start());
+        loop {
+            let rows = chunk(conn, to, scope, after, size)?;
+            let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < size;
+            read += rows.len();
+            let Some(last) = rows.last() else { break };
+            after = (last.starts_at, last.id.0);
+            for slot in rows {
+                if self.has(&slot) {
+                    let is_start = self.is_start(&slot);
+                    finder.add(slot, is_start);
+                } else {
+                    skipped += 1;
+                }
+            }
+            let is_over = after.0 >= query.to && !finder.is_undecided();
+            if is_enough(&mut finder) || is_last || is_over {
+                break;
+            }
+            if !matches!(scope, Scope::With(_)) && skipped > read / 2 && read > one_by_one {
+                return Ok(None);
+            }
+            size = (size * 2).min(MAX_CHUNK);
+        }
+        Ok(Some(finder))
+    }
 }
 
 /// How many rows the result of `limit` starts usually takes with this number of practitioners: the starts, a quarter more for slots before a

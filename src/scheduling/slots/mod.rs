@@ -2,9 +2,12 @@
 
 pub mod blocks;
 pub mod claim;
+pub mod days;
+pub mod filter;
 pub mod fitting;
 pub mod free;
 pub mod holds;
+pub mod local;
 pub mod locking;
 pub mod offering;
 pub mod offers;

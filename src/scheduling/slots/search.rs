@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, get};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::filter::{StartFilter, span_of};
 use super::free::{SlotQuery, SlotView, WINDOW, free};
 use super::locking;
 use super::offering::Offering;
@@ -11,10 +12,13 @@ use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Principal};
 use crate::db::Conn;
+use crate::db::types::Date;
 use crate::error::{Check, Conflict, Error, Result};
+use crate::http::input::Several;
 use crate::http::paging::PageParams;
 use crate::http::{Params, response};
-use crate::ids::{LocationId, PractitionerId, SlotId, VisitTypeId};
+use crate::ids::{SlotId, VisitTypeId};
+use crate::scheduling::setup::included::{Include, Included};
 
 /// The number of slots in `next_free` of a problem. A person compares a few; a search shows more.
 const ALTERNATIVES: i64 = 5;
@@ -32,18 +36,20 @@ pub struct SlotPage {
     pub items: Vec<SlotView>,
     /// The `cursor` of the next page. Null on the last page.
     pub next_cursor: Option<String>,
+    /// The names of the objects that `include` asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub included: Option<Included>,
 }
 
 /// Finds the slots to offer in place of one that is taken: those of the same practitioner first, then those of others.
 fn next_free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -> Result<Vec<SlotView>> {
     let mut slots = free(conn, visit, query, limit)?;
     let missing = limit - i64::try_from(slots.len()).unwrap_or(limit);
-    if let Some(first_choice) = query.practitioner_id
-        && missing > 0
-    {
-        let with_others = SlotQuery { practitioner_id: None, ..query.clone() };
+    if !query.practitioners.is_empty() && missing > 0 {
+        let with_others = SlotQuery { practitioners: Vec::new(), ..query.clone() };
         let others = free(conn, visit, &with_others, limit)?;
-        let others = others.into_iter().filter(|slot| slot.practitioner_id != first_choice);
+        let others = others.into_iter().filter(|slot| !query.practitioners.contains(&slot.practitioner_id));
         slots.extend(others.take(usize::try_from(missing).unwrap_or(0)));
     }
     Ok(slots)
@@ -64,8 +70,8 @@ pub async fn with_next_free(
             let (wanted, visit) = (locking::find(tx.conn, slot)?, Offering::find(tx.conn, visit)?);
             let from = wanted.as_ref().map_or(tx.now, |slot| slot.starts_at);
             let query = SlotQuery::new(&visit, from, tx.now, tx.actor.is_staff());
-            let practitioner_id = wanted.map(|slot| slot.practitioner_id);
-            next_free(tx.conn, &visit, &SlotQuery { practitioner_id, ..query }, ALTERNATIVES)
+            let practitioners = wanted.map(|slot| slot.practitioner_id).into_iter().collect();
+            next_free(tx.conn, &visit, &SlotQuery { practitioners, ..query }, ALTERNATIVES)
         });
         // If the search fails, the conflict is returned without slots.
         conflict.members.insert("next_free".into(), serde_json::json!(slots.await.unwrap_or_default()));
@@ -73,30 +79,42 @@ pub async fn with_next_free(
     Error::Conflict(conflict)
 }
 
-/// The filters of a search. All that are given must match.
+/// The period of a search, and what its response includes.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SlotParams {
-    /// The kind of visit.
-    visit_type_id: VisitTypeId,
-    /// The practitioner.
-    practitioner_id: Option<PractitionerId>,
-    /// The location.
-    location_id: Option<LocationId>,
-    /// The earliest start, inclusive. Default: now. Slots in the past are never returned.
+    /// The day of the start, by the location's calendar.
+    #[param(value_type = Option<String>, format = Date, example = "2026-03-09")]
+    date: Option<Date>,
+    /// The earliest start, inclusive. Default: now, or the beginning of `date`. Slots in the past are never returned.
     from: Option<Timestamp>,
     /// The latest start, exclusive. At most 31 days after `from`, which is the default.
     to: Option<Timestamp>,
+    /// The objects whose names the response includes.
+    #[param(inline, value_type = Option<Vec<Include>>, style = Form, explode = false, max_items = 3)]
+    include: Option<Several<Include>>,
 }
 
 impl SlotParams {
-    fn check(&self, now: Timestamp) -> Result<()> {
-        let Some(to) = self.to else { return Ok(()) };
-        let mut check = Check::new();
+    fn check(&self, now: Timestamp, check: &mut Check) {
+        let Some(to) = self.to else { return };
         let from = self.from.unwrap_or(now);
         check.require(to > from, "?to", "out_of_range", "must be after from");
         check.require(to.since(from) <= WINDOW, "?to", "out_of_range", "must be at most 31 days after from");
-        check.done()
+    }
+
+    /// Returns the first and the last instant of the search; none if no location has a day of these.
+    fn span(&self, visit: &Offering, now: Timestamp) -> Result<Option<(Timestamp, Timestamp)>> {
+        let day = match self.date {
+            Some(Date(day)) => match span_of(visit, &(day..=day))? {
+                Some(span) => Some(span),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let from = self.from.or(day.map(|(from, _)| from)).unwrap_or(now).max(now);
+        let to = self.to.unwrap_or_else(|| from.plus(WINDOW));
+        Ok(Some(day.map_or((from, to), |day| (from.max(day.0), to.min(day.1)))))
     }
 }
 
@@ -107,32 +125,36 @@ impl SlotParams {
 pub async fn list(
     context: &Context<Anonymous>,
     actor: Result<Actor>,
+    filter: StartFilter,
     params: SlotParams,
     page: PageParams,
 ) -> Result<SlotPage> {
     let by_staff = actor.is_ok_and(|actor| actor.role.is_staff());
     let page = page.of(LIST)?;
-    params.check(context.env.now())?;
+    let mut check = Check::new();
+    let mut starts = filter.parse(&mut check);
+    params.check(context.env.now(), &mut check);
+    check.done()?;
+    starts.local.dates = params.date.map(|Date(day)| day..=day);
+    let include = Several::of(params.include.clone());
     context
         .read(move |tx| {
-            let visit = Offering::find(tx.conn, params.visit_type_id).map_err(|error| match error {
-                Error::NotFound => Error::invalid("?visit_type_id", "unknown_reference", "there is no such visit type"),
-                other => other,
-            })?;
-            if !visit.active {
-                return Ok(SlotPage { items: Vec::new(), next_cursor: None });
-            }
-            let from = params.from.map_or(tx.now, |from| from.max(tx.now));
-            let query = SlotQuery {
-                practitioner_id: params.practitioner_id,
-                location_id: params.location_id,
-                to: params.to.unwrap_or_else(|| from.plus(WINDOW)),
-                after: page.after,
-                ..SlotQuery::new(&visit, from, tx.now, by_staff)
+            let visit = starts.offering(tx)?;
+            let span = params.span(&visit, tx.now)?.filter(|_| visit.active);
+            let (items, next_cursor) = match span {
+                Some(span) => {
+                    let query = starts.clone().query(&visit, span, tx.now, by_staff);
+                    let query = SlotQuery { after: page.after, ..query };
+                    page.cut(free(tx.conn, &visit, &query, page.rows())?, |slot| (slot.starts_at, slot.id.0))
+                }
+                None => (Vec::new(), None),
             };
-            let (items, next_cursor) =
-                page.cut(free(tx.conn, &visit, &query, page.rows())?, |slot| (slot.starts_at, slot.id.0));
-            Ok(SlotPage { items, next_cursor })
+            let included = Included::load(
+                tx.conn,
+                &include,
+                items.iter().map(|slot| (slot.practitioner_id, slot.location_id, starts.visit_type)),
+            )?;
+            Ok(SlotPage { items, next_cursor, included })
         })
         .await
 }
@@ -140,19 +162,22 @@ pub async fn list(
 /// Search free slots
 ///
 /// Returns the slots in which the whole visit fits, across practitioners and locations, earliest first. Leaves out slots that are held,
-/// blocked or in the past. Callers other than staff do not get slots within the visit type's `booking_notice_minutes`.
+/// blocked or in the past. Callers other than staff do not get slots within the visit type's `booking_notice_minutes`. All filters that are
+/// given must match; a filter with several values, separated by commas, accepts each of them. Dates, weekdays and times of day are those
+/// of each slot's location.
 #[utoipa::path(
     tag = "slots",
     operation_id = "list_slots",
-    params(SlotParams, PageParams),
+    params(StartFilter, SlotParams, PageParams),
     responses((status = 200, description = "A page", body = SlotPage)),
 )]
 #[get("/v1/slots")]
 pub(in crate::scheduling) async fn list_slots(
     context: Context<Anonymous>,
     actor: Result<Actor>,
+    Params(filter): Params<StartFilter>,
     Params(params): Params<SlotParams>,
     Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, actor, params, page).await?))
+    Ok(response::ok(&list(&context, actor, filter, params, page).await?))
 }

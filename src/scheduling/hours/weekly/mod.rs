@@ -18,6 +18,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Span, ToSpan};
 
 use crate::clock::Timestamp;
+use crate::error::Rule;
 use crate::ids::LocationId;
 
 /// A day of the week.
@@ -48,6 +49,22 @@ impl Weekday {
     pub fn from_iso(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|day| day.iso() == number)
     }
+}
+
+/// Parses `HH:MM` as minutes since midnight, 0 to 1440.
+///
+/// # Errors
+/// `invalid_time`.
+pub fn parse_minute(text: &str) -> Result<i32, Rule> {
+    let read = || {
+        let (hours, minutes) = text.split_once(':')?;
+        let number =
+            |part: &str| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok());
+        let (hours, minutes): (i32, i32) = (number(hours)??, number(minutes)??);
+        let minute = hours * 60 + minutes;
+        (minutes < 60 && minute <= 1440).then_some(minute)
+    };
+    read().ok_or_else(|| Rule::new("invalid_time", "must be HH:MM such as 09:00, at most 24:00"))
 }
 
 /// A weekly opening: on the weekday from `start_minute` until `end_minute` after midnight, by the location's clock.
