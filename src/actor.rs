@@ -58,8 +58,10 @@ pub enum Action {
     PractitionerIdentifierRead,
     /// Read a practitioner's weekly hours and exceptions, and the closures of locations.
     AvailabilityRead,
-    /// Change a practitioner's weekly hours, add extra hours.
+    /// Change a practitioner's weekly hours.
     AvailabilityWrite,
+    /// Add and delete a practitioner's extra hours.
+    ExtraHoursWrite,
     /// Add and delete a practitioner's time off.
     TimeOffWrite,
     /// Read a practitioner's agenda.
@@ -135,6 +137,8 @@ impl Action {
             Self::PractitionerIdentifierRead => [No,   Any,  Any,  Any],
             Self::AvailabilityRead           => [No,   Any,  Any,  Any],
             Self::AvailabilityWrite          => [No,   No,   Own,  Any],
+            // The setting `EXTRA_HOURS_ROLES` says which of them.
+            Self::ExtraHoursWrite            => [No,   Any,  Own,  Any],
             // The front desk answers the telephone when a practitioner is ill.
             Self::TimeOffWrite               => [No,   Any,  Own,  Any],
             // Practitioners stand in for each other.

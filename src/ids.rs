@@ -82,6 +82,8 @@ ids! {
     AppointmentId;
     /// A change of an appointment.
     AppointmentHistoryId;
+    /// A series of appointments that were booked together.
+    AppointmentSeriesId;
     /// A link to an appointment in a mail.
     AppointmentLinkId;
     /// An intake: what a patient records before a visit (FHIR `QuestionnaireResponse`).

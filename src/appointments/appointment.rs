@@ -7,7 +7,9 @@ use crate::clock::Timestamp;
 use crate::db::schema::appointments;
 use crate::env::Env;
 use crate::identifiers::Identifiers;
-use crate::ids::{AppointmentId, IntakeId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId};
+use crate::ids::{
+    AppointmentId, AppointmentSeriesId, IntakeId, LocationId, PatientId, PractitionerId, UserId, VisitTypeId,
+};
 use crate::intake::flag_ownership::Visit;
 use crate::intake::model::IntakeStanding;
 use crate::intake::store::Newest;
@@ -107,6 +109,8 @@ pub struct AppointmentDetails {
     pub off_plan_since: Option<Timestamp>,
     /// The patient's newest intake from before its end.
     pub(super) newest_intake: Option<Newest>,
+    /// The series that it belongs to.
+    pub series_id: Option<AppointmentSeriesId>,
 }
 
 impl AppointmentDetails {

@@ -12,7 +12,7 @@ use super::view::AppointmentView;
 use crate::actor::{Actor, Role};
 use crate::context::Tx;
 use crate::db::Conn;
-use crate::db::schema::{appointment_history, users};
+use crate::db::schema::{appointment_history, appointment_series_visits, users};
 use crate::env::Env;
 use crate::error::Result;
 use crate::http::Cursor;
@@ -27,7 +27,7 @@ use crate::ids::{AppointmentId, PatientId};
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004", "starts_at": "2026-03-09T13:30:00Z",
     "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York", "status": "booked", "confirmation_code": "K7MP-3XWD",
     "sequence": 0, "identifiers": [], "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z",
-    "updated_at": "2026-03-02T14:00:00Z", "history": []
+    "updated_at": "2026-03-02T14:00:00Z", "history": [], "series": null
 }))]
 pub struct ExportedAppointment {
     /// The appointment.
@@ -35,6 +35,23 @@ pub struct ExportedAppointment {
     appointment: AppointmentView,
     /// Its changes, oldest first.
     history: Vec<AppointmentChange>,
+    /// Its place in the series that it was booked with; null if there is none.
+    series: Option<ExportedSeriesVisit>,
+}
+
+/// The place of a visit in a series.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(example = json!({"position": 1, "min_gap_days": 7, "max_gap_days": 14}))]
+pub struct ExportedSeriesVisit {
+    /// The number of the visit, from 0.
+    #[schema(minimum = 0)]
+    position: i32,
+    /// The least number of local days since the visit before it.
+    #[schema(minimum = 0)]
+    min_gap_days: i32,
+    /// The largest number of these days; null if there is no limit.
+    #[schema(minimum = 0)]
+    max_gap_days: Option<i32>,
 }
 
 /// Loads all appointments of a patient by start, as `actor` may see them, with their changes as `reader` may see them.
@@ -60,16 +77,33 @@ pub fn of_patient(
         for found in found {
             views.push(AppointmentView::new(tx, found)?);
         }
+        let mut places = places(tx.conn, &ids)?;
         let mut changes = changes(&mut Tx::new(conn, env, reader, &actor.audit), ids)?;
         for appointment in views {
             let history = changes.remove(&appointment.id).unwrap_or_default();
-            all.push(ExportedAppointment { appointment, history });
+            let series = places.remove(&appointment.id);
+            all.push(ExportedAppointment { appointment, history, series });
         }
         if cursor.is_none() {
             return Ok(all);
         }
         page.after = last;
     }
+}
+
+fn places(conn: &mut Conn, ids: &[AppointmentId]) -> Result<HashMap<AppointmentId, ExportedSeriesVisit>> {
+    let rows: Vec<(AppointmentId, i32, i32, Option<i32>)> = appointment_series_visits::table
+        .filter(appointment_series_visits::appointment_id.eq_any(ids))
+        .select((
+            appointment_series_visits::appointment_id,
+            appointment_series_visits::position,
+            appointment_series_visits::min_gap_days,
+            appointment_series_visits::max_gap_days,
+        ))
+        .load(conn)?;
+    let place =
+        |(id, position, min_gap_days, max_gap_days)| (id, ExportedSeriesVisit { position, min_gap_days, max_gap_days });
+    Ok(rows.into_iter().map(place).collect())
 }
 
 fn changes(tx: &mut Tx, ids: Vec<AppointmentId>) -> Result<HashMap<AppointmentId, Vec<AppointmentChange>>> {

@@ -109,11 +109,11 @@ pub struct LinkedAppointment {
 impl LinkedAppointment {
     fn new(tx: &mut Tx<impl Principal>, found: AppointmentDetails) -> Result<Self> {
         let circumstances = steps::circumstances(tx, &found)?;
-        let content = notification::content(&found);
+        let language = Language::of_tag(&found.patient.preferred_language);
+        let content = notification::content(&found, language);
         let phone_display = content.telephone().shown;
         let AppointmentDetails { appointment, patient, .. } = found;
         let is_cancelled = appointment.status == AppointmentStatus::Cancelled;
-        let language = Language::of_tag(&patient.preferred_language);
         Ok(Self {
             status: appointment.status,
             first_name: patient.first_name().to_owned(),

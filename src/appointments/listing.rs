@@ -19,7 +19,7 @@ use crate::http::paging::{Direction, PageParams, next_pass, sort_options};
 use crate::http::response::{self, Versioned};
 use crate::http::{Params, PathId};
 use crate::identifiers::Token;
-use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
+use crate::ids::{AppointmentId, AppointmentSeriesId, LocationId, PatientId, PractitionerId};
 use crate::messages::calendar;
 use crate::patients::names;
 use crate::scheduling::setup::included::{Include, Included};
@@ -66,6 +66,8 @@ pub struct AppointmentFilter {
     pub practitioner_id: Option<PractitionerId>,
     /// The location.
     pub location_id: Option<LocationId>,
+    /// The series.
+    pub series_id: Option<AppointmentSeriesId>,
     /// The status.
     pub status: Option<AppointmentStatus>,
     /// The earliest start, inclusive.
@@ -116,6 +118,7 @@ impl AppointmentFilter {
             patient_id: self.patient_id,
             practitioner_id: self.practitioner_id,
             location_id: self.location_id,
+            series_id: self.series_id,
             status: self.status,
             from: self.from,
             to: self.to,
@@ -227,7 +230,13 @@ pub(super) async fn get_appointment_calendar(
             let is_cancelled = found.appointment.status == AppointmentStatus::Cancelled;
             let language = Language::of_tag(&found.patient.preferred_language);
             let updated_at = found.appointment.updated_at;
-            let file = calendar::download(tx.env, &notification::content(&found), is_cancelled, language, updated_at)?;
+            let file = calendar::download(
+                tx.env,
+                &notification::content(&found, language),
+                is_cancelled,
+                language,
+                updated_at,
+            )?;
             Ok((file, is_cancelled))
         })
         .await?;

@@ -1,8 +1,8 @@
 //! Appointments: booking, moving, cancelling, and the day of the visit. Owns the tables `appointments`, `appointment_history`,
-//! `appointment_identifiers` and `appointment_links`.
+//! `appointment_identifiers`, `appointment_links`, `appointment_series` and `appointment_series_visits`.
 //!
 //! Every transaction takes its locks in one order, so that no two wait for each other: the appointment, its patient, slots by
-//! (practitioner, start), holds. A booking creates its appointment last, when no other transaction can know of it.
+//! (practitioner, start), holds. A series locks the slots of all its visits at once. A booking creates its appointment last, when no other transaction can know of it.
 
 pub mod agenda;
 pub mod amending;
@@ -19,6 +19,7 @@ pub mod listing;
 pub mod notification;
 pub mod queries;
 pub mod rescheduling;
+pub mod series;
 pub mod status;
 pub mod steps;
 pub mod store;
@@ -31,6 +32,8 @@ pub fn routes(endpoints: &mut Endpoints) {
     endpoints
         .service(holding::create_hold)
         .service(booking::create_appointment)
+        .service(series::booking::create_appointment_series)
+        .service(series::view::get_appointment_series)
         .service(listing::list_appointments)
         .service(listing::get_appointment)
         .service(amending::update_appointment)

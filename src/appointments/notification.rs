@@ -12,6 +12,7 @@ use crate::messages::{self, outbox};
 use crate::patients;
 use crate::patients::access::Access;
 use crate::patients::recipients::PatientRecipient;
+use text::Language;
 
 /// What the patient is notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +48,11 @@ pub fn send(
         cancel_until: Some(found.visit_type.cancel_until(appointment.starts_at)).filter(|until| *until >= tx.now),
         forms_due: forms_due && matches!(notification, Notification::Booked | Notification::LinksRenewed),
         cancelled_by_patient: notification == Notification::Cancelled { by_patient: true },
-        ..content(found)
+        ..content(found, Language::English)
     };
     for PatientRecipient { recipient, account, .. } in patients::recipients::of(tx.conn, tx.env, patient, accounts)? {
         let mut content = content.clone();
+        found.visit_type.public_name_in(Language::of_tag(&recipient.language)).clone_into(&mut content.visit);
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
         }
@@ -69,8 +71,8 @@ pub fn send(
     Ok(())
 }
 
-/// The appointment as mails and calendars show it. It says nothing about health.
-pub fn content(found: &AppointmentDetails) -> AppointmentMail {
+/// The appointment as mails and calendars in a language show it. It says nothing about health.
+pub fn content(found: &AppointmentDetails, language: Language) -> AppointmentMail {
     let AppointmentDetails { appointment, location, practitioner, visit_type, .. } = found;
     AppointmentMail {
         appointment_id: appointment.id,
@@ -78,7 +80,7 @@ pub fn content(found: &AppointmentDetails) -> AppointmentMail {
         starts_at: appointment.starts_at,
         ends_at: appointment.ends_at,
         time_zone: location.time_zone.clone(),
-        visit: visit_type.public_name.clone(),
+        visit: visit_type.public_name_in(language).to_owned(),
         practitioner: practitioner.name.clone(),
         location: location.name.clone(),
         address: location.address.clone(),

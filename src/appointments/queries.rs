@@ -12,14 +12,14 @@ use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::schema::{
-    appointment_identifiers, appointments, locations, patient_access, patients, practitioners, slots, users,
-    visit_types,
+    appointment_identifiers, appointment_series_visits, appointments, locations, patient_access, patients,
+    practitioners, slots, users, visit_types,
 };
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::http::paging::{Page, in_order};
 use crate::identifiers::{Token, identified};
-use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
+use crate::ids::{AppointmentId, AppointmentSeriesId, LocationId, PatientId, PractitionerId};
 use crate::intake::model::IntakeStatus;
 use crate::intake::store::{Newest, with_newest_intake};
 use crate::patients::access::{self, Access};
@@ -72,6 +72,10 @@ macro_rules! columns {
             first_off_plan_slot!().select(slots::off_plan).single_value(),
             first_off_plan_slot!().select(slots::off_plan_since).single_value(),
             Option::<Newest>::as_select(),
+            appointment_series_visits::table
+                .filter(appointment_series_visits::appointment_id.eq(appointments::id))
+                .select(appointment_series_visits::series_id)
+                .single_value(),
             $($other,)*
         )
     };
@@ -146,6 +150,7 @@ pub fn find_with_accounts(
             off_plan: row.off_plan,
             off_plan_since: row.off_plan_since,
             newest_intake: row.newest_intake,
+            series_id: row.series_id,
         });
     }
     let found = found.ok_or(Error::NotFound)?;
@@ -165,6 +170,7 @@ struct WithAccount {
     off_plan: Option<AttentionReason>,
     off_plan_since: Option<Timestamp>,
     newest_intake: Option<Newest>,
+    series_id: Option<AppointmentSeriesId>,
     access: Option<Access>,
     user: Option<User>,
 }
@@ -202,6 +208,7 @@ pub struct Filter {
     pub patient_id: Option<PatientId>,
     pub practitioner_id: Option<PractitionerId>,
     pub location_id: Option<LocationId>,
+    pub series_id: Option<AppointmentSeriesId>,
     pub status: Option<AppointmentStatus>,
     /// The earliest start, inclusive.
     pub from: Option<Timestamp>,
@@ -236,6 +243,9 @@ pub fn page(tx: &mut Tx, filter: &Filter, page: &Page) -> Result<(Vec<Appointmen
     }
     if let Some(id) = filter.location_id {
         query = query.filter(appointments::location_id.eq(id));
+    }
+    if let Some(series) = filter.series_id {
+        query = query.filter(appointments::id.eq_any(visits_of(series)));
     }
     if let Some(status) = filter.status {
         query = query.filter(appointments::status.eq(status));
@@ -274,6 +284,19 @@ pub fn page(tx: &mut Tx, filter: &Filter, page: &Page) -> Result<(Vec<Appointmen
     let query = in_order!(query, page, appointments::starts_at, appointments::id, AppointmentId);
     let rows: Vec<AppointmentDetails> = query.load(tx.conn)?;
     Ok(page.cut(rows, |row| (row.appointment.starts_at, row.appointment.id.0)))
+}
+
+/// The ids of the appointments of a series, as a sub-query.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn visits_of(series: AppointmentSeriesId) -> _ {
+    appointment_series_visits::table
+        .filter(appointment_series_visits::series_id.eq(series))
+        .select(appointment_series_visits::appointment_id)
+}
+
+/// Loads the appointments of a series, as far as the actor may see them.
+pub fn of_series(tx: &mut Tx, series: AppointmentSeriesId) -> Result<Vec<AppointmentDetails>> {
+    Ok(details!(tx.actor, tx.now).filter(appointments::id.eq_any(visits_of(series))).load(tx.conn)?)
 }
 
 /// Loads a practitioner's appointments that start in a span of time and are not cancelled, by (start, id), as far as the actor may

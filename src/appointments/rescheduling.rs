@@ -8,13 +8,14 @@ use super::appointment::{Appointment, AppointmentDetails};
 use super::history::Change;
 use super::notification::{self, Notification};
 use super::queries;
+use super::series::gaps;
 use super::status::AppointmentStep;
 use super::steps::circumstances;
 use super::store;
 use super::view::AppointmentView;
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
-use crate::error::Result;
+use crate::error::{Check, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
@@ -37,6 +38,10 @@ pub struct RescheduleAppointmentRequest {
     /// `hold_lapsed`.
     #[serde(default)]
     pub hold_id: Option<HoldId>,
+    /// Whether the days to the other visits of its series are ignored. Staff only.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub ignore_gaps: bool,
 }
 
 /// Moves an appointment and notifies the patient.
@@ -51,9 +56,13 @@ pub async fn reschedule(
     to: RescheduleAppointmentRequest,
 ) -> Result<Versioned<AppointmentView>> {
     context.require(Action::AppointmentBook)?;
+    let mut check = Check::new();
+    let may_ignore = context.is_staff() || !to.ignore_gaps;
+    check.require(may_ignore, "/ignore_gaps", "forbidden_field", "only the clinic's staff may set this");
+    check.done()?;
     let moved = context.change_once(once, move |tx| {
         let moved = move_to(tx, id, &if_match, to)?;
-        AppointmentView::versioned(tx, moved)
+        AppointmentView::changed(tx, moved)
     });
     let error = match moved.await {
         Err(error) => error,
@@ -75,12 +84,15 @@ fn move_to(
     let found = queries::lock(tx, id)?;
     if_match.check(found.appointment.version)?;
     let status = circumstances(tx, &found)?.decide(found.appointment.status, AppointmentStep::Reschedule)?;
-    let before = found.appointment;
+    let (before, series) = (found.appointment, found.series_id);
 
     patients::store::lock_visits(tx.conn, before.patient_id)?;
     let wanted =
         Wanted { slot_id: to.slot_id, visit_type_id: before.visit_type_id, hold_id: to.hold_id, hold_secret: None };
     let claimed = claim(tx, wanted, Some(Moving { appointment_id: id, from: before.slot_range() }))?;
+    if let Some(series) = series.filter(|_| !to.ignore_gaps) {
+        gaps::require_kept(tx, series, id, (claimed.time.starts_at, claimed.location_id))?;
+    }
     // Before the new time is taken, because the two may overlap.
     release(tx.conn, id)?;
 
@@ -111,7 +123,8 @@ fn move_to(
 ///
 /// Moves it to another time, practitioner or location in one step. The old slots are free for others at once. The calendar entry
 /// keeps its UID and gets the next `sequence`. The patient gets a mail. Patients may move an appointment until the visit type's
-/// `cancel_notice_minutes` before its start, to a time that they could book.
+/// `cancel_notice_minutes` before its start, to a time that they could book. A visit of a series must keep the days to the visits before and
+/// after it. Staff can ignore them; `warnings` then names the gaps that the series does not keep.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "reschedule_appointment",
@@ -125,6 +138,7 @@ fn move_to(
     responses(
         (status = 200, description = "Moved", body = AppointmentView),
         (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
+            `series_gap`: it would be too near to or too far from another visit of its series; `gap_days`, `min_gap_days` and `max_gap_days` have the gap. \
             `cancel_notice`: too late for the patient to move it. `slot_taken`: the visit does not fit, or the slot is not offered any more; \
             `next_free` has the next slots in which it fits. `patient_busy`: the patient has another appointment at that time. \
             `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the practitioner's hours changed; `pointer` names the field, `next_free` has other slots. \

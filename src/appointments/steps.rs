@@ -79,7 +79,7 @@ pub async fn take_step(
             }
             if_match.check(visit.version)?;
             let after = advance(tx, found, step, reason.as_deref())?;
-            AppointmentView::versioned(tx, after)
+            if is_cancellation { AppointmentView::changed(tx, after) } else { AppointmentView::versioned(tx, after) }
         })
         .await
 }

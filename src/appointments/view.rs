@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::appointment::{AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
+use super::series::gaps::{self, AppointmentWarning};
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
@@ -12,7 +13,7 @@ use crate::db::types::Date;
 use crate::error::Result;
 use crate::http::response::Versioned;
 use crate::identifiers::{Identifier, Identifiers};
-use crate::ids::{AppointmentId, IntakeId, LocationId, PatientId, PractitionerId, VisitTypeId};
+use crate::ids::{AppointmentId, AppointmentSeriesId, IntakeId, LocationId, PatientId, PractitionerId, VisitTypeId};
 use crate::intake::model::IntakeStanding;
 use crate::scheduling::hours::plan::AttentionReason;
 
@@ -46,6 +47,9 @@ pub struct AppointmentView {
     /// The location's IANA time zone.
     #[schema(examples("America/New_York"))]
     pub time_zone: String,
+    /// The series that it was booked with; null if none.
+    #[serde(default)]
+    pub series_id: Option<AppointmentSeriesId>,
     /// The status. The codes are those of FHIR `AppointmentStatus`, so some have a hyphen.
     pub status: AppointmentStatus,
     /// The code to give on the telephone.
@@ -87,6 +91,9 @@ pub struct AppointmentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub patient: Option<AppointmentPatient>,
+    /// The gaps that its series does not keep any more. Only in the response to a move or a cancellation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<AppointmentWarning>,
 }
 
 /// Why an appointment needs attention.
@@ -129,7 +136,7 @@ impl AppointmentView {
         let is_staff = tx.actor.is_staff();
         let attention = found.attention().filter(|_| is_staff);
         let (intake_id, intake_status) = found.intake(tx.env);
-        let AppointmentDetails { appointment, location, patient, .. } = found;
+        let AppointmentDetails { appointment, location, patient, series_id, .. } = found;
         let note = appointment.note.as_ref().map(|note| tx.env.sealer.open(note_place(appointment.id), note));
         let patient = is_staff.then(|| AppointmentPatient {
             id: patient.id,
@@ -149,6 +156,7 @@ impl AppointmentView {
             starts_at: appointment.starts_at,
             ends_at: appointment.ends_at,
             time_zone: location.time_zone,
+            series_id,
             status: appointment.status,
             confirmation_code: ConfirmationCode::stored(appointment.confirmation_code).to_string(),
             sequence: appointment.sequence,
@@ -162,7 +170,18 @@ impl AppointmentView {
             busy_from: is_staff.then_some(appointment.busy_from),
             busy_until: is_staff.then_some(appointment.busy_until),
             patient,
+            warnings: Vec::new(),
         })
+    }
+
+    /// [`versioned`](Self::versioned) with the gaps that its series does not keep after a change.
+    pub fn changed(tx: &mut Tx, found: AppointmentDetails) -> Result<Versioned<Self>> {
+        let series = found.series_id;
+        let mut changed = Self::versioned(tx, found)?;
+        if let Some(series) = series {
+            changed.object.warnings = gaps::warnings(tx, series)?;
+        }
+        Ok(changed)
     }
 
     /// [`new`](Self::new) with the version of the appointment.

@@ -4,6 +4,7 @@ pub mod follow_up;
 pub mod network;
 pub mod retention;
 mod secrets;
+mod staff_roles;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::follow_up::FollowUpWeeks;
 use self::network::{Origin, Proxies, ProxyHeader, RateLimits};
+use self::staff_roles::StaffRoles;
 use crate::clock::Entropy;
 use crate::db::{Target, damage};
 use crate::telemetry::LogFormat;
@@ -292,6 +294,12 @@ pub struct Settings {
     /// Days ahead for which time slots are published (1 to 730).
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub slot_horizon_days: u16,
+
+    /// Roles of staff that may add and delete extra hours, separated by commas: `front_desk`, `practitioner`, `admin`.
+    ///
+    /// Practitioners add only their own.
+    #[arg(long, env, global = true, default_value = StaffRoles::EXTRA_HOURS)]
+    pub extra_hours_roles: StaffRoles,
 
     /// Minimum length of a patient's password in characters (8 to 64).
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u16).range(8..=64))]

@@ -291,6 +291,7 @@ diesel::table! {
         updated_at -> types::Instant,
         buffer_before_minutes -> Integer,
         buffer_after_minutes -> Integer,
+        public_name_es -> Nullable<Text>,
     }
 }
 
@@ -476,6 +477,31 @@ diesel::table! {
         created_at -> types::Instant,
         revoked_at -> Nullable<types::Instant>,
         revoked_by -> Nullable<types::Uid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    appointment_series (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        created_by -> types::Uid,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    appointment_series_visits (series_id, position) {
+        series_id -> types::Uid,
+        position -> Integer,
+        appointment_id -> types::Uid,
+        min_gap_days -> Integer,
+        max_gap_days -> Nullable<Integer>,
     }
 }
 
@@ -831,6 +857,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     appointments,
     appointment_history,
     appointment_links,
+    appointment_series,
+    appointment_series_visits,
     messages,
     idempotency_keys,
     intakes,

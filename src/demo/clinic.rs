@@ -116,6 +116,7 @@ fn visit_type(tx: &mut Conn, env: &Env, name: &str, public_name: &str, minutes: 
         id: env.new_id(),
         name: name.into(),
         public_name: public_name.into(),
+        public_name_es: None,
         duration_minutes: minutes,
         online_bookable: true,
         booking_notice_minutes: 60,

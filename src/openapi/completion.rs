@@ -133,6 +133,7 @@ const COMMON: &[CommonProblem] = &[
 /// The objects whose version a response shows as its `ETag`.
 const VERSIONED: &[&str] = &[
     "Appointment",
+    "AppointmentSeries",
     "Availability",
     "ChangedAvailability",
     "ChangedLocation",

@@ -43,6 +43,8 @@ pub const RECORD: &[(&str, &str)] = &[
     ("slots", VISITS),
     ("appointment_links", VISITS),
     ("appointment_history", VISITS),
+    ("appointment_series_visits", VISITS),
+    ("appointment_series", "patient_id = $1"),
     ("appointments", "patient_id = $1"),
     ("consents", "patient_id = $1"),
     ("patient_access", "patient_id = $1"),

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::support::clinic::{hours, location, practitioner, put_hours, visit_type, weekly_hours};
-use crate::support::people::patient_json;
+use crate::support::people::{PASSWORD, patient_json};
 use crate::support::{App, Client, Clinic, Reply, book, both, id};
 
 /// Tuesday in New York, from midnight to midnight.
@@ -318,6 +318,23 @@ both! {
         add_exception(&doctor, &clinic.practitioner_id, body).await.expect(201);
         assert!(attention(&desk).await.is_empty(), "the schedule covers it again");
         assert_eq!(free(&desk, &clinic.practitioner_id, &clinic.check, saturday).await.len(), 8);
+    }
+
+    async fn the_roles_that_give_extra_hours_are_a_setting(app: App) {
+        let clinic = app.clinic().await;
+        let app = app.restart(&["--extra-hours-roles", "front_desk"]);
+        let (admin, desk) = (app.anon().sign_in("admin@clinic.example", PASSWORD).await, app.desk().await);
+        let body = json!({"kind": "extra_hours", "starts_at": "2026-03-07T14:00:00Z", "ends_at": "2026-03-07T15:00:00Z",
+            "location_id": clinic.location_id, "reason": "The waiting list"});
+        let refused = add_exception(&admin, &clinic.practitioner_id, body.clone()).await;
+        refused.problem(403, "role_forbidden");
+        assert_eq!(refused.body["allowed_roles"], json!(["front_desk"]));
+        let added = add_exception(&desk, &clinic.practitioner_id, body).await;
+        let path = added.expect(201).location();
+        admin.delete(&path).await.problem(403, "role_forbidden");
+        desk.delete(&path).await.expect(200);
+        // Weekly hours are another matter.
+        put_hours(&desk, &clinic.practitioner_id, weekly_hours(&clinic.location_id)).await.problem(403, "role_forbidden");
     }
 
     async fn practitioners_enter_their_own_time_off_and_do_not_see_the_reasons_of_others(app: App) {

@@ -17,7 +17,16 @@ const OWNERS: &[(&str, &[&str])] = &[
             "sign_in_failures",
         ],
     ),
-    ("appointments", &["appointments", "appointment_history", "appointment_links"]),
+    (
+        "appointments",
+        &[
+            "appointments",
+            "appointment_history",
+            "appointment_links",
+            "appointment_series",
+            "appointment_series_visits",
+        ],
+    ),
     (
         "audit",
         &["audit_keys", "audit_events", "audit_event_patients", "audit_seals", "audit_purges", "record_openings"],

@@ -24,11 +24,16 @@ text_enum! {
     }
 }
 
-/// The permission to add and delete exceptions of a kind.
-pub(super) fn action(kind: ExceptionKind) -> Action {
+/// How far the caller may add and delete exceptions of a kind.
+///
+/// # Errors
+/// [`Error::RoleForbidden`] with the roles that may.
+pub(super) fn permit(env: &Env, actor: &Actor, kind: ExceptionKind) -> Result<Reach> {
+    let roles = env.config.settings.extra_hours_roles.roles();
     match kind {
-        ExceptionKind::TimeOff => Action::TimeOffWrite,
-        ExceptionKind::ExtraHours => Action::AvailabilityWrite,
+        ExceptionKind::TimeOff => actor.require(Action::TimeOffWrite),
+        ExceptionKind::ExtraHours if !roles.contains(&actor.role) => Err(Error::RoleForbidden(roles.to_vec())),
+        ExceptionKind::ExtraHours => actor.require(Action::ExtraHoursWrite),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::affected::{self, AffectedAppointments};
-use super::exception::{self, Exception, ExceptionKind, action, reason_place};
+use super::exception::{self, Exception, ExceptionKind, permit, reason_place};
 use super::plan::MAX_EXTRA_HOURS;
 use super::weekly::TimeRange;
 use super::{publishing, stored_plan};
@@ -213,7 +213,7 @@ pub async fn create(
     id: PractitionerId,
     new: NewPractitionerException,
 ) -> Result<Versioned<CreatedPractitionerException>> {
-    let reach = context.require(action(new.kind))?;
+    let reach = permit(&context.env, &context.actor, new.kind)?;
     let new = new.checked(context.env.now())?;
     if reach == Reach::Own && context.actor.practitioner_id != Some(id) {
         return Err(Error::NotFound);
@@ -284,7 +284,7 @@ pub async fn remove(context: &Context, id: ExceptionId) -> Result<AffectedAppoin
     context
         .change(move |tx| {
             let exception = exception::find(tx.conn, id)?;
-            let reach = tx.actor.require(action(exception.kind))?;
+            let reach = permit(tx.env, tx.actor, exception.kind)?;
             if reach == Reach::Own && tx.actor.practitioner_id != Some(exception.practitioner_id) {
                 return Err(Error::NotFound);
             }
@@ -320,8 +320,8 @@ pub(in crate::scheduling) async fn list_exceptions(
 
 /// Add time off or extra hours
 ///
-/// Time off is added by the front desk, by administrators, and by practitioners for themselves; extra hours by administrators, and by
-/// practitioners for themselves. The slots change at once. Time off deletes every free slot that it overlaps, and ends the holds on
+/// Time off is added by the front desk, by administrators, and by practitioners for themselves; extra hours by the roles of the setting
+/// `EXTRA_HOURS_ROLES`, of which practitioners add only their own. The slots change at once. Time off deletes every free slot that it overlaps, and ends the holds on
 /// them. Extra hours add slots where the weekly hours have none. Time off and closures take precedence over extra hours. Booked
 /// appointments stay. The response lists those that the exception affects, even if they were affected before, and so does
 /// `needs_attention`.

@@ -28,7 +28,7 @@ pub enum Include {
 #[schema(example = json!({
     "practitioners": [{"id": "0199d0c2-1f00-7aaa-8000-000000000002", "name": "Dr. Ada Calloway"}],
     "locations": [{"id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "name": "Legwork Downtown"}],
-    "visit_types": [{"id": "0199d0c2-1f00-7aaa-8000-000000000004", "public_name": "Appointment"}]
+    "visit_types": [{"id": "0199d0c2-1f00-7aaa-8000-000000000004", "public_name": "Appointment", "public_name_es": "Cita"}]
 }))]
 pub struct Included {
     /// The practitioners.
@@ -67,12 +67,14 @@ pub struct IncludedLocation {
 
 /// A visit type that a page refers to.
 #[derive(Debug, Serialize, Queryable, ToSchema)]
-#[schema(example = json!({"id": "0199d0c2-1f00-7aaa-8000-000000000004", "public_name": "Appointment"}))]
+#[schema(example = json!({"id": "0199d0c2-1f00-7aaa-8000-000000000004", "public_name": "Appointment", "public_name_es": "Cita"}))]
 pub struct IncludedVisitType {
     /// The visit type.
     id: VisitTypeId,
     /// The name in mails and calendars.
     public_name: String,
+    /// The same name for patients who read Spanish; null if they see `public_name`.
+    public_name_es: Option<String>,
 }
 
 impl Included {
@@ -101,7 +103,9 @@ impl Included {
         }
         if include.contains(&Include::VisitType) {
             let named = visit_types::table.filter(visit_types::id.eq_any(kinds)).order(visit_types::id);
-            included.visit_types = Some(named.select((visit_types::id, visit_types::public_name)).load(conn)?);
+            included.visit_types = Some(
+                named.select((visit_types::id, visit_types::public_name, visit_types::public_name_es)).load(conn)?,
+            );
         }
         Ok(Some(included))
     }

@@ -9,10 +9,11 @@ use crate::db::{Conn, per_backend};
 use crate::error::{Result, Rule};
 use crate::ids::VisitTypeId;
 use crate::scheduling::visit_time::VisitLength;
+use text::Language;
 
 /// A visit type's row.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = visit_types)]
+#[diesel(table_name = visit_types, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct VisitType {
     pub id: VisitTypeId,
     /// The name among staff.
@@ -38,9 +39,19 @@ pub struct VisitType {
     pub buffer_before_minutes: i32,
     /// The practitioner's working time after a visit. The patient is not told.
     pub buffer_after_minutes: i32,
+    /// The public name in Spanish. None if patients who read Spanish see `public_name`.
+    pub public_name_es: Option<String>,
 }
 
 impl VisitType {
+    /// The public name in a language.
+    pub fn public_name_in(&self, language: Language) -> &str {
+        match language {
+            Language::English => &self.public_name,
+            Language::Spanish => self.public_name_es.as_deref().unwrap_or(&self.public_name),
+        }
+    }
+
     /// The length of a visit with its buffers.
     pub fn length(&self) -> VisitLength {
         VisitLength::of_minutes(self.buffer_before_minutes, self.duration_minutes, self.buffer_after_minutes)

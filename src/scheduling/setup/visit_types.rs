@@ -31,7 +31,7 @@ const MAX_NOTICE_MINUTES: i32 = 366 * 24 * 60;
 /// A kind of visit (FHIR: serviceType).
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = VisitType, example = json!({
-    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "duration_minutes": 60,
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "public_name_es": "Primera consulta", "duration_minutes": 60,
     "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true,
     "buffer_before_minutes": 0, "buffer_after_minutes": 15
 }))]
@@ -42,6 +42,8 @@ pub struct VisitTypeView {
     pub name: String,
     /// The name in mails and calendars.
     pub public_name: String,
+    /// The same name for patients who read Spanish; null if they see `public_name`.
+    pub public_name_es: Option<String>,
     /// The duration of a visit, in minutes.
     pub duration_minutes: i32,
     /// Whether patients book it themselves.
@@ -64,6 +66,7 @@ impl From<VisitType> for VisitTypeView {
             id: visit.id,
             name: visit.name,
             public_name: visit.public_name,
+            public_name_es: visit.public_name_es,
             duration_minutes: visit.duration_minutes,
             online_bookable: visit.online_bookable,
             booking_notice_minutes: visit.booking_notice_minutes,
@@ -78,7 +81,7 @@ impl From<VisitType> for VisitTypeView {
 /// A page of visit types.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [{
-    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "duration_minutes": 60,
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "public_name_es": "Primera consulta", "duration_minutes": 60,
     "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true,
     "buffer_before_minutes": 0, "buffer_after_minutes": 15
 }], "next_cursor": null}))]
@@ -97,7 +100,7 @@ fn default_active() -> bool {
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "name": "RLS first visit", "public_name": "First visit", "duration_minutes": 60, "online_bookable": true,
+    "name": "RLS first visit", "public_name": "First visit", "public_name_es": "Primera consulta", "duration_minutes": 60, "online_bookable": true,
     "booking_notice_minutes": 120, "cancel_notice_minutes": 1440
 }))]
 pub struct NewVisitType {
@@ -107,6 +110,10 @@ pub struct NewVisitType {
     /// The name in mails and calendars. Must tell nothing about health.
     #[schema(min_length = 1, max_length = 100)]
     public_name: String,
+    /// The same name for patients who read Spanish. Without it, they see `public_name`.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 100)]
+    public_name_es: Option<String>,
     /// The duration of a visit, in minutes. Must be a whole number of slots at every location where it is offered.
     #[schema(minimum = 5, maximum = 480)]
     duration_minutes: i64,
@@ -149,6 +156,10 @@ pub struct VisitTypePatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     public_name: Change<String>,
+    /// The same name for patients who read Spanish. Null deletes it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    public_name_es: Change<String>,
     /// The duration of a visit, in minutes. Booked appointments keep their duration.
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 5, maximum = 480)]
@@ -184,6 +195,7 @@ impl From<NewVisitType> for VisitTypePatch {
         Self {
             name: Change::Set(input.name),
             public_name: Change::Set(input.public_name),
+            public_name_es: input.public_name_es.map_or(Change::Keep, Change::Set),
             duration_minutes: Change::Set(input.duration_minutes),
             online_bookable: Change::Set(input.online_bookable),
             booking_notice_minutes: Change::Set(input.booking_notice_minutes),
@@ -200,6 +212,7 @@ impl From<NewVisitType> for VisitTypePatch {
 struct Changes {
     name: Option<String>,
     public_name: Option<String>,
+    public_name_es: Change<String>,
     duration_minutes: Option<i32>,
     online_bookable: Option<bool>,
     booking_notice_minutes: Option<i32>,
@@ -219,6 +232,10 @@ impl Changes {
         let changes = Self {
             name: changed(&mut check, "/name", patch.name, name),
             public_name: changed(&mut check, "/public_name", patch.public_name, name),
+            public_name_es: match patch.public_name_es {
+                Change::Set(text) => check.field("/public_name_es", name(text)).map_or(Change::Keep, Change::Set),
+                other => other,
+            },
             duration_minutes: changed(&mut check, "/duration_minutes", patch.duration_minutes, duration),
             online_bookable: changed(&mut check, "/online_bookable", patch.online_bookable, Ok),
             booking_notice_minutes: changed(
@@ -244,6 +261,11 @@ impl Changes {
         }
         set(&mut visit_type.name, self.name.as_ref());
         set(&mut visit_type.public_name, self.public_name.as_ref());
+        match &self.public_name_es {
+            Change::Keep => {}
+            Change::Clear => visit_type.public_name_es = None,
+            Change::Set(name) => visit_type.public_name_es = Some(name.clone()),
+        }
         set(&mut visit_type.duration_minutes, self.duration_minutes.as_ref());
         set(&mut visit_type.online_bookable, self.online_bookable.as_ref());
         set(&mut visit_type.booking_notice_minutes, self.booking_notice_minutes.as_ref());
@@ -320,6 +342,7 @@ pub async fn create(context: &Context, once: Once, new: NewVisitType) -> Result<
                 id: tx.env.new_id(),
                 name: String::new(),
                 public_name: String::new(),
+                public_name_es: None,
                 duration_minutes: 0,
                 online_bookable: false,
                 booking_notice_minutes: 0,

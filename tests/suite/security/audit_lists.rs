@@ -197,6 +197,8 @@ impl<'a> World<'a> {
                 desk.post(&format!("{record}/follow-ups"), json!({"reason": "other"})).await;
                 desk.get(&format!("{record}/follow-ups")).await
             }
+            "create_appointment_series" => self.series().await,
+            "get_appointment_series" => ann.get(&self.series().await.location()).await,
             "list_lab_results" => doctor.get(&format!("{record}/lab-results")).await,
             "list_lab_result_versions" => {
                 let results = doctor.get(&format!("{record}/lab-results")).await.items();
@@ -210,6 +212,20 @@ impl<'a> World<'a> {
                 panic!("{other} lists what tells of patients: say here how it is asked, so that it shows two of them")
             }
         }
+    }
+
+    /// Books a series for Ann.
+    async fn series(&self) -> Reply {
+        let turn = self.visited.replace(self.visited.get() + 1);
+        let mut visits = Vec::new();
+        for date in ["2026-03-24", "2026-03-31"] {
+            let path = format!("/v1/slots?visit_type_id={}&date={date}&limit=200", self.clinic.check);
+            let slots = self.desk.get(&path).await.items();
+            visits.push(json!({"slot_id": slots[turn]["id"], "visit_type_id": self.clinic.check}));
+        }
+        let body = json!({"patient_id": self.ann.patient_id, "visits": visits});
+        let key = format!("series-{turn}");
+        self.desk.post_with("/v1/appointment-series", body, &[("Idempotency-Key", &key)]).await
     }
 
     /// Gives Ann access to Bob's record.
@@ -287,9 +303,10 @@ both! {
             assert_eq!(rows(&app, event).await, others, "{operation} has a row of each");
             // A response should show several patients, unless the operation is about one.
             let is_one_of = |operations: &[&str]| operations.contains(&operation.as_str());
-            let one = ["get_patient_export", "list_patient_intakes", "list_patient_follow_ups", "list_lab_results", "list_lab_result_versions"];
+            let one = ["get_patient_export", "list_patient_intakes", "list_patient_follow_ups", "create_appointment_series",
+                "get_appointment_series", "list_lab_results", "list_lab_result_versions"];
             let of_one = is_one_of(&one);
-            let is_about = is_asked_about.is_some() || is_one_of(&["create_patient", "list_lab_result_versions"]);
+            let is_about = is_asked_about.is_some() || is_one_of(&["create_patient", "list_lab_result_versions", "create_appointment_series", "get_appointment_series"]);
             assert_eq!((named.len() == 1, patient.is_some()), (of_one, is_about), "{operation}: {named:?}");
             if named.contains(&id(&world.ann.patient_id)) {
                 seen_by_ann.insert(operation);

@@ -90,6 +90,10 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     holder.patch(&format!("/v1/intakes/{intake}"), "\"1\"", answers).await.expect(200);
     let flags = desk.get(&format!("/v1/intake-flags?patient_id={patient}")).await.items();
     let hold = holder.post(&format!("/v1/slots/{}/hold", id(4)), json!({"visit_type_id": clinic.check})).await;
+    let visits = [20, 24].map(|slot| json!({"slot_id": id(slot), "visit_type_id": clinic.check}));
+    let series = json!({"patient_id": patient, "visits": visits});
+    let key = format!("series-{patient}");
+    let series = desk.post_with("/v1/appointment-series", series, &[("Idempotency-Key", &key)]).await.expect(201).id();
     let messages = desk.get("/v1/messages").await.items();
     let decision = json!({"type": "treatment", "version": "1", "decision": "accepted", "method": "paper"});
     let consent = desk.post(&format!("/v1/patients/{patient}/consents"), decision).await.expect(201).id();
@@ -101,6 +105,7 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     Things(BTreeMap::from([
         ("patients", patient.to_owned()),
         ("appointments", appointment),
+        ("appointment-series", series),
         ("intakes", intake),
         ("intake-flags", text(&flags[0]["id"])),
         ("holds", hold.expect(201).string("/id")),

@@ -1,0 +1,2 @@
+DROP TABLE appointment_series_visits;
+DROP TABLE appointment_series;
