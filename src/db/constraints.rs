@@ -53,6 +53,7 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("appointments.confirmation_code"),
         error: || Error::Retry,
     },
+    Meaning { name: "patients_mrn", sqlite_columns: Some("patients.mrn"), error: || Error::Retry },
     // Another object got the identifier meanwhile. The transaction runs again, finds that object and names it.
     Meaning {
         name: "patient_identifiers_pkey",

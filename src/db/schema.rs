@@ -109,12 +109,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-    use crate::db::types;
-
-    counters (name) {
+    database_marks (name) {
         name -> Text,
-        value -> BigInt,
     }
 }
 
@@ -835,7 +831,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     refresh_tokens,
     one_time_tokens,
-    counters,
+    database_marks,
     patients,
     patient_name_prefixes,
     patient_access,

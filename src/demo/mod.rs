@@ -1,4 +1,5 @@
-//! The demo clinic: two locations in two time zones, four practitioners, three visit types, their slots, and people.
+//! The demo clinic: two locations in two time zones, four practitioners, three visit types, their slots, and people. Owns the
+//! table `database_marks`.
 
 mod clinic;
 mod intakes;
@@ -13,7 +14,7 @@ use jiff::SignedDuration;
 use crate::actor::Role;
 use crate::audit;
 use crate::config::Settings;
-use crate::db::schema::{counters, locations, users};
+use crate::db::schema::{database_marks, locations, users};
 use crate::db::{self, Conn, Target, migrate};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -24,7 +25,7 @@ pub const PASSWORD: &str = "restful-nights-demo";
 /// The domain of all demo accounts. Mail to it goes nowhere (RFC 2606).
 pub const DOMAIN: &str = "demo.legwork.example";
 
-/// The row of `counters` that marks a database as a demo. It is written in the transaction that fills the database.
+/// The row of `database_marks` that marks a database as a demo. It is written in the transaction that fills the database.
 const MARK: &str = "demo";
 
 /// No event of the demo is older.
@@ -76,7 +77,7 @@ pub fn reject(target: &Target) -> Result<(), String> {
 }
 
 fn is_demo(conn: &mut Conn) -> Result<bool> {
-    let marks: i64 = counters::table.find(MARK).count().get_result(conn)?;
+    let marks: i64 = database_marks::table.find(MARK).count().get_result(conn)?;
     Ok(marks > 0)
 }
 
@@ -93,7 +94,7 @@ fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
             "--demo needs an empty database or an earlier demo. This one is in use",
         ));
     }
-    diesel::insert_into(counters::table).values((counters::name.eq(MARK), counters::value.eq(1))).execute(tx)?;
+    diesel::insert_into(database_marks::table).values(database_marks::name.eq(MARK)).execute(tx)?;
     // Only if it is needed, because it takes 19 MiB.
     let hash: PasswordHash = Argon2::default()
         .hash_password_with_salt(PASSWORD.as_bytes(), &env.entropy.bytes::<16>())

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::flag_ownership::{self, Owner};
-use super::model::FlagUrgency;
+use super::model::{FlagUrgency, IntakeStatus};
 use super::store::Intake;
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::Conn;
-use crate::db::schema::intake_flags;
+use crate::db::schema::{intake_flags, intakes};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{AppointmentId, IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
@@ -89,15 +89,26 @@ pub(super) fn staff_text(rule: &str, urgency: FlagUrgency) -> Option<String> {
 /// flags that laboratory results raised before there was an intake.
 ///
 /// A rule has one flag per intake. The flag is raised once, withdrawn when the answers no longer raise it, and opened again when
-/// they raise it again. A flag that opens belongs to the practitioner of the patient's next visit. The clinic gets one mail about
+/// they raise it again, also by the intake that follows a discarded one: otherwise a patient who discards drafts would fill the worklist. A flag that opens belongs to the practitioner of the patient's next visit. The clinic gets one mail about
 /// each urgent flag.
 pub fn follow_answers<P>(tx: &mut Tx<P>, intake: &Intake, raised: &[rls::Flag]) -> Result<()> {
     let of_results = intake_flags::patient_id.eq(intake.patient_id).and(intake_flags::intake_id.is_null());
     // A follow-up asks nothing about laboratory results, so it would withdraw these flags.
     let of_results = of_results.and((intake.form == rls::FORM).into_sql::<diesel::sql_types::Bool>());
+    let discarded = intakes::table
+        .filter(intakes::patient_id.eq(intake.patient_id))
+        .filter(intakes::status.eq(IntakeStatus::EnteredInError))
+        .select(intakes::id.nullable());
+    let of_discarded = intake_flags::acknowledged_at.is_null().and(intake_flags::intake_id.eq_any(discarded));
     follow(tx, intake.patient_id, Some(intake.id), raised, |conn| {
         Ok(intake_flags::table
-            .filter(intake_flags::intake_id.eq(intake.id).assume_not_null().or(of_results))
+            .filter(
+                intake_flags::intake_id
+                    .eq(intake.id)
+                    .assume_not_null()
+                    .or(of_results)
+                    .or(of_discarded.assume_not_null()),
+            )
             .order(intake_flags::id)
             .select(Flag::as_select())
             .load(conn)?)
@@ -123,12 +134,17 @@ fn follow<P>(
     raised: &[rls::Flag],
     load: impl FnOnce(&mut Conn) -> Result<Vec<Flag>>,
 ) -> Result<()> {
-    let stored = load(tx.conn)?;
+    let mut stored = load(tx.conn)?;
+    // Its own first: where it has a flag of a rule, it takes over no other.
+    stored.sort_by_key(|flag| flag.intake_id != intake);
     let mut known = Vec::with_capacity(stored.len());
     for flag in stored {
         let rule = flag.open_rule(tx.env)?;
         let urgency = raised.iter().find(|raised| raised.rule.as_str() == rule).map(|raised| raised.urgency.into());
         let taken_over = flag.intake_id != intake;
+        if taken_over && flag.intake_id.is_some() && (urgency.is_none() || known.contains(&rule)) {
+            continue;
+        }
         let changed = next(&flag, urgency, tx.now).or_else(|| taken_over.then(|| flag.clone()));
         if let Some(changed) = changed {
             let mut changed = Flag { intake_id: intake, ..changed };

@@ -8,7 +8,8 @@
 //! - **Too many.** A mailbox gets the first third of `MAX_NOTICES_PER_HOUR` at once. Each further mail of the same
 //!   limit waits [`BUSY_DELAY`] after it was created, so that a newer one can replace it. When the limit is reached, it
 //!   waits until the hour has room again. Nothing is lost: the last state of each appointment is always sent. Links that
-//!   reset a password never wait.
+//!   reset a password never wait. Alerts to the clinic wait at most [`ALERT_INTERVAL`] after the last one, and those that wait become one
+//!   mail: patients cause them, so a limit of the hour could be used up by one of them while another has an emergency.
 //!
 //! Several instances may together exceed the limit by the messages that each of them holds.
 
@@ -30,6 +31,8 @@ use crate::ids::{AppointmentId, MessageId};
 
 /// How long a mail to a busy mailbox waits after it was created. Several changes of one visit within this time become one mail.
 pub const BUSY_DELAY: SignedDuration = SignedDuration::from_secs(30);
+/// How long after an alert the next one is sent, once the mailbox has had the first third of the limit.
+const ALERT_INTERVAL: SignedDuration = SignedDuration::from_mins(2);
 /// A message that is older than this had to wait, for its mailbox or for the mail server.
 const SENT_AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
 
@@ -84,7 +87,7 @@ fn decide(
     if message.kind == MessageKind::StaffAlert && has_newer_alert(tx, message, mailbox)? {
         return Ok(Decision::Drop);
     }
-    Ok(Decision::Wait(until))
+    Ok(if until <= now { Decision::Send } else { Decision::Wait(until) })
 }
 
 /// Returns whether a newer message about the appointment was created for the mailbox.
@@ -142,7 +145,7 @@ fn is_unannounced(
     Ok(!others.is_empty() && others.iter().all(was_not_sent))
 }
 
-/// Returns until when the mailbox gets no further mail of this limit, if so. `sent_together` other mails are sent together
+/// Returns until when the mailbox gets no further mail of this limit, if so; for an alert, which may be over already. `sent_together` other mails are sent together
 /// with this one.
 fn busy_until(
     tx: &mut Conn,
@@ -168,6 +171,10 @@ fn busy_until(
         .select(messages::sent_at)
         .load(tx)?;
     let sent: Vec<Timestamp> = sent.into_iter().flatten().collect();
+    if message.kind == MessageKind::StaffAlert {
+        let next = sent.first().map_or(now, |last| last.plus(ALERT_INTERVAL));
+        return Ok((sent.len() + sent_together >= most.div_ceil(3)).then_some(next));
+    }
     if sent.len() + sent_together >= most {
         // When this older message leaves the hour, the new one fits.
         let oldest_counted =

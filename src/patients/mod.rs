@@ -1,5 +1,5 @@
 //! Patients: records, search, duplicates, consents, who may act for a patient, care relationships, registration. Owns the tables
-//! `patients`, `patient_name_prefixes`, `counters`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
+//! `patients`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
 //! `patient_invitations` and `consents`.
 //!
 //! Online registration is here, because it creates an account and a record in one transaction, and only this module knows both.

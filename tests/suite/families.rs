@@ -389,7 +389,7 @@ both! {
         refused.problem(422, "validation_failed");
         for reply in [&seen, &summary, &timeline, &saved, &refused] {
             let text = reply.text.to_lowercase();
-            for word in ["self_harm", "self-harm", "988", "crisis", "pregnan", "alcohol", "nicotine", "gambling"] {
+            for word in ["self_harm", "self-harm", " 988", "crisis", "pregnan", "alcohol", "nicotine", "gambling"] {
                 assert!(!text.contains(word), "{word} in {}", reply.text);
             }
         }

@@ -74,6 +74,36 @@ both! {
         begin(&ann, &ann.patient_id).await;
     }
 
+    async fn row_24_drafts_that_are_discarded_again_and_again_leave_one_open_flag_for_each_rule(app: App) {
+        let app = app.restart(&["--urgent-mail-to", ON_CALL]);
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        for _ in 0..4 {
+            let path = begin(&ann, &ann.patient_id).await.location();
+            save(&ann, &path, json!({"safety": {"chest_pain_breathlessness": "yes", "bleeding_vein": "yes"}})).await;
+            doctor.get(&path).await.expect(200);
+            ann.delete(&path).await.expect(204);
+        }
+        let worklist = doctor.get("/v1/intake-flags").await;
+        assert_eq!(rules(&worklist), ["chest_pain_breathlessness", "bleeding_vein"]);
+        assert_eq!(app.mails_to(ON_CALL).await.len(), 2, "one for each rule");
+
+        // The next history raises one of them again, and leaves the other where it is.
+        let path = begin(&ann, &ann.patient_id).await.location();
+        save(&ann, &path, json!({"safety": {"bleeding_vein": "yes"}})).await;
+        let items = doctor.get("/v1/intake-flags").await.items();
+        let shown = |flag: &Value| (flag["rule"].clone(), flag["withdrawn_at"].is_null(), path.ends_with(flag["intake_id"].as_str().expect("an id")));
+        let seen: Vec<_> = items.iter().map(shown).collect();
+        assert_eq!(seen, [(json!("chest_pain_breathlessness"), false, false), (json!("bleeding_vein"), true, true)]);
+
+        // What staff have acknowledged is raised anew.
+        doctor.post(&format!("/v1/intake-flags/{}/acknowledge", id(&items[1])), json!({})).await.expect(200);
+        ann.delete(&path).await.expect(204);
+        let path = begin(&ann, &ann.patient_id).await.location();
+        save(&ann, &path, json!({"safety": {"bleeding_vein": "yes"}})).await;
+        assert_eq!(rules(&doctor.get("/v1/intake-flags").await), ["chest_pain_breathlessness", "bleeding_vein"]);
+        assert_eq!(app.mails_to(ON_CALL).await.len(), 3);
+    }
+
     async fn the_worklist_has_pages_with_the_most_urgent_flags_first(app: App) {
         let (ann, ben, doctor) = (app.patient("ann").await, app.patient("ben").await, app.doctor().await);
         let first = begin(&ann, &ann.patient_id).await.location();

@@ -32,6 +32,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         &["audit_keys", "audit_events", "audit_event_patients", "audit_seals", "audit_purges", "record_openings"],
     ),
     ("context", &["idempotency_keys"]),
+    ("demo", &["database_marks"]),
     ("identifiers", &["patient_identifiers", "practitioner_identifiers", "appointment_identifiers"]),
     (
         "intake",
@@ -49,7 +50,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "patients",
         &[
-            "counters",
             "patients",
             "patient_name_prefixes",
             "patient_access",
@@ -129,7 +129,7 @@ const EXCEPTIONS: &[Exception] = &[
     reads("context", &["patient_access"], "Access that expired has no transaction that could delete stored results."),
     writes(
         "demo",
-        &["availability", "counters", "location_closures", "locations", "practitioners", "visit_types", "users"],
+        &["availability", "location_closures", "locations", "practitioners", "visit_types", "users"],
         "The demo fills an empty database.",
     ),
     reads(

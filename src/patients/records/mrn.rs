@@ -1,7 +1,19 @@
-//! Medical record numbers.
+//! Medical record numbers. They are random: from numbers in a row, a stranger who registers before and after an address would learn
+//! whether it has an account, and how many patients the clinic has.
 
-/// Formats a medical record number: `LW-001001`.
-pub fn format(number: i64) -> String {
+use crate::clock::Entropy;
+
+/// The first number of eight digits.
+const FIRST: u32 = 10_000_000;
+/// How many numbers of eight digits there are. Older records have shorter ones.
+const COUNT: u32 = 90_000_000;
+
+/// Draws a medical record number: `LW-40718256`. It may be taken: the unique constraint then asks for another try.
+pub fn draw(entropy: &Entropy) -> String {
+    format((FIRST + entropy.below(COUNT)).into())
+}
+
+fn format(number: i64) -> String {
     format!("LW-{number:06}")
 }
 
@@ -27,6 +39,6 @@ mod tests {
         for wrong in ["", "LW-", "-1", "LW-12a", "+12", "9999999999999999999"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
-        assert_eq!(format(1_234_567), "LW-1234567");
+        assert_eq!(parse("40718256").as_deref(), Some("LW-40718256"));
     }
 }

@@ -8,7 +8,7 @@ use super::mrn;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
-use crate::db::schema::{counters, patient_access, patient_name_prefixes, patients, users};
+use crate::db::schema::{patient_access, patient_name_prefixes, patients, users};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -19,18 +19,14 @@ use crate::patients::consents::{ConsentType, settled};
 use crate::patients::{access, names};
 use crate::sealed::Place;
 
-/// Stores a new record with the next medical record number.
+/// Stores a new record with a medical record number of its own.
 ///
 /// # Errors
 /// The conflict `identifier_taken`.
 pub fn insert(tx: &mut Tx<impl Principal>, profile: &Profile) -> Result<Patient> {
-    let number = diesel::update(counters::table.find("mrn"))
-        .set(counters::value.eq(counters::value + 1))
-        .returning(counters::value)
-        .get_result::<i64>(tx.conn)?;
     let id = tx.env.new_id();
     let details = tx.env.sealer.seal(details_place(id), &profile.details)?;
-    let mrn = mrn::format(number);
+    let mrn = mrn::draw(&tx.env.entropy);
     let key = RowKey { id, mrn, details, version: 1, created_at: tx.now, updated_at: tx.now };
     let patient = Patient::with_profile(profile, key);
     diesel::insert_into(patients::table).values(&patient).execute(tx.conn)?;

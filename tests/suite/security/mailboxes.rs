@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::second_factor::enrol;
 use crate::support::clinic::free_slots;
+use crate::support::intakes::{ON_CALL, begin, save};
 use crate::support::mails::Mail;
 use crate::support::{App, Client, Patient, Reply, book, both};
 
@@ -371,6 +372,34 @@ both! {
         assert!(struck.iter().all(|message| message["done"]["by"].is_null() && message["attempts"] == 0), "{struck:?}");
         let first = struck[0]["id"].as_str().expect("an id");
         desk.post_empty(&format!("/v1/messages/{first}/resend")).await.problem(409, "message_done");
+    }
+
+    async fn row_03_alerts_that_one_account_causes_do_not_hold_back_the_alert_about_another_patient(app: App) {
+        let app = app.restart(&["--urgent-mail-to", ON_CALL, "--max-notices-per-hour", "6"]);
+        let (ann, ben) = (app.patient("ann").await, app.patient("ben").await);
+        let path = begin(&ann, &ann.patient_id).await.location();
+        let questions = [
+            "chest_pain_breathlessness", "sudden_cold_pale_leg", "new_weakness_saddle_bladder_bowel", "acute_unilateral_leg_symptoms",
+            "bleeding_vein", "spreading_hot_redness", "self_harm_thoughts",
+        ];
+        for question in questions {
+            save(&ann, &path, json!({"safety": {question: "yes"}})).await;
+            app.clock.advance(SignedDuration::from_mins(2));
+            app.mails().await;
+        }
+        let before = app.mails_to(ON_CALL).await.len();
+        assert!(before >= 6, "the limit of the hour is reached: {before}");
+
+        let path = begin(&ben, &ben.patient_id).await.location();
+        save(&ben, &path, json!({"safety": {"sudden_cold_pale_leg": "yes"}})).await;
+        app.clock.advance(SignedDuration::from_mins(2));
+        assert_eq!(app.mails_to(ON_CALL).await.len(), before + 1);
+        // Alerts within two minutes are one mail.
+        for question in ["bleeding_vein", "self_harm_thoughts", "chest_pain_breathlessness"] {
+            save(&ben, &path, json!({"safety": {question: "yes"}})).await;
+        }
+        app.clock.advance(SignedDuration::from_mins(2));
+        assert_eq!(app.mails_to(ON_CALL).await.len(), before + 2);
     }
 
     async fn row_03_mails_about_visits_over_the_hourly_limit_wait_and_none_is_lost(app: App) {

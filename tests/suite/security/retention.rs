@@ -65,12 +65,12 @@ fn row_21_deleted_data_is_overwritten_in_the_sqlite_file() {
         let file = std::fs::read(site.sqlite_path()).expect("the file");
         file.windows(word.len()).any(|bytes| bytes == word.as_bytes())
     };
-    let numbers = "INSERT INTO counters (name, value) SELECT 'a-ghost-that-vanishes-' || value, value FROM \
+    let numbers = "INSERT INTO database_marks (name) SELECT 'a-ghost-that-vanishes-' || value FROM \
         (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 500) SELECT value FROM n)";
     run(&mut conn, numbers);
     run(&mut conn, "PRAGMA wal_checkpoint(TRUNCATE)");
     assert!(held("a-ghost-that-vanishes-7"));
-    run(&mut conn, "DELETE FROM counters WHERE name LIKE 'a-ghost%'; PRAGMA wal_checkpoint(TRUNCATE)");
+    run(&mut conn, "DELETE FROM database_marks WHERE name LIKE 'a-ghost%'; PRAGMA wal_checkpoint(TRUNCATE)");
     assert!(!held("a-ghost-that-vanishes"));
 }
 
