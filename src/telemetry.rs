@@ -85,6 +85,8 @@ pub struct Metrics {
     pub password_hashes_refused: Counter,
     /// Requests that failed with a fault of the service.
     pub faults: Counter,
+    /// Appointments that staff placed into the time of others.
+    pub overbookings: Counter,
     /// Open connections.
     pub connections: Gauge,
     /// Connections that were closed to make room for others.
@@ -149,6 +151,7 @@ impl Default for Metrics {
             password_hashes: Counter::default(),
             password_hashes_refused: Counter::default(),
             faults: Counter::default(),
+            overbookings: Counter::default(),
             connections: Gauge::default(),
             requests_limited: Counter::default(),
             connections_evicted: Counter::default(),
@@ -194,6 +197,11 @@ impl Default for Metrics {
             "password_hashes_refused",
             "Requests rejected because too many waited to hash a password",
             metrics.password_hashes_refused.clone(),
+        );
+        registry.register(
+            "overbookings",
+            "Appointments that staff placed into the time of others",
+            metrics.overbookings.clone(),
         );
         registry.register("faults", "Requests that failed with a fault of the service", metrics.faults.clone());
         registry.register("connections_open", "Open connections", metrics.connections.clone());

@@ -60,6 +60,8 @@ pub struct Appointment {
     pub busy_from: Timestamp,
     /// The end of the practitioner's working time: the visit's end, after it the buffer of the visit type at the booking.
     pub busy_until: Timestamp,
+    /// Whether staff placed it into time that another visit takes.
+    pub overbooked: bool,
 }
 
 impl Appointment {

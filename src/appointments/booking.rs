@@ -8,6 +8,7 @@ use super::appointment::{Appointment, AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
 use super::limits;
 use super::notification::{self, Notification};
+use super::overbooking::{self, Overbooking};
 use super::queries;
 use super::store;
 use super::view::AppointmentView;
@@ -56,6 +57,10 @@ pub struct NewAppointment {
     #[serde(default)]
     #[schema(value_type = Vec<Identifier>, max_items = 20)]
     pub identifiers: Identifiers,
+    /// Books the visit although other visits of the practitioner take the time or a part of it. Staff only. It has no effect if the
+    /// whole time is free.
+    #[serde(default)]
+    pub overbook: Option<Overbooking>,
 }
 
 impl NewAppointment {
@@ -68,6 +73,7 @@ impl NewAppointment {
         let allowed = by_staff || self.identifiers.0.is_empty();
         check.require(allowed, "/identifiers", "forbidden_field", "only the clinic's staff may set this");
         self.identifiers = self.identifiers.read("/identifiers", &mut check).unwrap_or_default();
+        self.overbook = self.overbook.and_then(|overbook| overbook.checked(by_staff, &mut check));
         check.done()?;
         Ok(self)
     }
@@ -88,7 +94,10 @@ pub async fn book(context: &Context, once: Once, new: NewAppointment) -> Result<
     });
     match booked.await {
         Err(error) => Err(with_next_free(context, error, slot, visit_type).await),
-        booked => booked,
+        Ok(booked) => {
+            overbooking::count(context, &booked);
+            Ok(booked)
+        }
     }
 }
 
@@ -99,7 +108,8 @@ pub async fn book(context: &Context, once: Once, new: NewAppointment) -> Result<
 pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetails> {
     let patient_id = patients::store::lock_by_account(tx.conn, tx.env, tx.actor, booking.patient_id)?;
     let NewAppointment { slot_id, visit_type_id, hold_id, .. } = *booking;
-    let wanted = Wanted { slot_id, visit_type_id, hold_id, hold_secret: booking.hold_secret.as_deref() };
+    let (hold_secret, overbook) = (booking.hold_secret.as_deref(), booking.overbook.is_some());
+    let wanted = Wanted { slot_id, visit_type_id, hold_id, hold_secret, overbook };
     let claimed = claim(tx, wanted, None)?;
     if !tx.actor.is_staff() {
         limits::require_room(tx, patient_id)?;
@@ -125,9 +135,14 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         self_placed: care::is_placed_alone(tx, patient_id, claimed.practitioner_id, None)?,
         busy_from: claimed.time.busy_from,
         busy_until: claimed.time.busy_until,
+        overbooked: claimed.overbooked,
     };
-    store::insert(tx, &appointment)?;
+    let reason = booking.overbook.as_ref().filter(|_| claimed.overbooked).map(|overbook| overbook.reason.as_str());
+    store::insert(tx, &appointment, reason)?;
     claimed.take(tx, id)?;
+    if claimed.overbooked {
+        overbooking::record(tx, id)?;
+    }
     let visit = appointment.visit();
     if visit.gives_care {
         flag_ownership::assign_unowned(tx.conn, &visit)?;
@@ -140,7 +155,9 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
 /// Book an appointment
 ///
 /// Takes all slots of the visit and sends the confirmation mail in one step. Patients book visits that are bookable online for the
-/// patients they may act for, and respect the visit type's notice. Staff book any slot until it ends.
+/// patients they may act for, and respect the visit type's notice. Staff book any slot until it ends, with `overbook` also into the time
+/// of other visits. Such a visit is marked `overbooked`. It must be within the practitioner's hours, in time that is neither blocked nor
+/// held by another caller.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "create_appointment",

@@ -76,6 +76,8 @@ pub struct AppointmentFilter {
     pub to: Option<Timestamp>,
     /// Whether staff must call the patient, because the appointment is booked but the practitioner's hours do not cover it. Staff only.
     pub needs_attention: Option<bool>,
+    /// Whether staff placed the appointment into the time of another one, with a reason. Staff only.
+    pub overbooked: Option<bool>,
     /// The confirmation code, in either case, with or without the hyphen.
     #[param(max_length = 20, example = "K7MP-3XWD")]
     pub confirmation_code: Option<String>,
@@ -123,6 +125,7 @@ impl AppointmentFilter {
             from: self.from,
             to: self.to,
             needs_attention: self.needs_attention,
+            overbooked: self.overbooked,
             confirmation_code,
             words,
             identifier,
@@ -151,7 +154,7 @@ pub async fn read(context: &Context, id: AppointmentId) -> Result<Versioned<Appo
 /// Every broken rule of the filter.
 pub async fn list(context: &Context, filter: AppointmentFilter, page: PageParams) -> Result<AppointmentPage> {
     context.require(Action::AppointmentRead)?;
-    if filter.needs_attention.is_some() {
+    if filter.needs_attention.is_some() || filter.overbooked.is_some() {
         context.require(Action::AppointmentProgress)?;
     }
     let (direction, include) =

@@ -17,6 +17,7 @@ pub mod link_tokens;
 pub mod links;
 pub mod listing;
 pub mod notification;
+pub mod overbooking;
 pub mod queries;
 pub mod rescheduling;
 pub mod series;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use diesel::alias;
+use diesel::dsl::not;
 use diesel::prelude::*;
 
 use super::appointment::{Appointment, AppointmentDetails};
@@ -35,11 +37,14 @@ pub(super) fn only_own(actor: &Actor) -> bool {
     actor.reach(Action::AppointmentRead) != Reach::Any
 }
 
-/// The first of an appointment's slots that the practitioner's hours no longer cover.
+/// The first slot in an appointment's time that the practitioner's hours no longer cover. A slot that visits share names one of them
+/// only, so it is found by time.
 macro_rules! first_off_plan_slot {
     () => {
         slots::table
-            .filter(slots::appointment_id.eq(appointments::id.nullable()))
+            .filter(slots::practitioner_id.eq(appointments::practitioner_id))
+            .filter(slots::starts_at.ge(appointments::busy_from))
+            .filter(slots::starts_at.lt(appointments::busy_until))
             .filter(slots::off_plan.is_not_null())
             .order((slots::off_plan_since, slots::starts_at))
     };
@@ -217,6 +222,8 @@ pub struct Filter {
     pub confirmation_code: Option<ConfirmationCode>,
     /// Whether it is booked but not covered by the practitioner's hours.
     pub needs_attention: Option<bool>,
+    /// Whether it shares the time of another visit.
+    pub overbooked: Option<bool>,
     /// Normalised words, each of which begins a word of one of the patient's names.
     pub words: BTreeSet<String>,
     /// An identifier of another system.
@@ -260,14 +267,39 @@ pub fn page(tx: &mut Tx, filter: &Filter, page: &Page) -> Result<(Vec<Appointmen
         query = query.filter(appointments::confirmation_code.eq(code.as_str().to_owned()));
     }
     if let Some(needs_attention) = filter.needs_attention {
-        let hit = slots::table.filter(slots::off_plan.is_not_null()).select(slots::appointment_id);
-        let booked = appointments::status.eq(AppointmentStatus::Booked);
+        let off_plan = slots::table.filter(slots::off_plan.is_not_null()).filter(slots::appointment_id.is_not_null());
+        // An overbooked visit may share slots that name another visit.
+        let shared = alias!(appointments as shared);
+        let field = shared.fields((
+            appointments::id,
+            appointments::practitioner_id,
+            appointments::busy_from,
+            appointments::busy_until,
+            appointments::overbooked,
+        ));
+        let sharing = shared
+            .inner_join(
+                slots::table.on(slots::practitioner_id
+                    .eq(field.1)
+                    .and(slots::starts_at.ge(field.2))
+                    .and(slots::starts_at.lt(field.3))
+                    .and(slots::off_plan.is_not_null())),
+            )
+            .filter(field.4)
+            .select(field.0.nullable());
+        let hit = off_plan.select(slots::appointment_id).union_all(sharing);
         query = if needs_attention {
+            let booked = appointments::status.eq(AppointmentStatus::Booked);
             query.filter(booked).filter(appointments::id.nullable().eq_any(hit))
         } else {
-            let hit = hit.filter(slots::appointment_id.is_not_null());
             query.filter(appointments::status.ne(AppointmentStatus::Booked).or(appointments::id.nullable().ne_all(hit)))
         };
+    }
+    match filter.overbooked {
+        // As the condition of the index, which no bound value has.
+        Some(true) => query = query.filter(appointments::overbooked),
+        Some(false) => query = query.filter(not(appointments::overbooked)),
+        None => {}
     }
     for word in &filter.words {
         query = query.filter(appointments::patient_id.eq_any(by_name::patients_named(word.clone())));

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::appointment::{Appointment, AppointmentDetails};
 use super::history::Change;
 use super::notification::{self, Notification};
+use super::overbooking::{self, Overbooking};
 use super::queries;
 use super::series::gaps;
 use super::status::AppointmentStep;
@@ -28,7 +29,7 @@ use crate::scheduling::slots::releasing::release;
 use crate::scheduling::slots::search::with_next_free;
 
 /// The new time of an appointment.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"slot_id": "0199d0c2-1f00-7aaa-8000-000000000007"}))]
 pub struct RescheduleAppointmentRequest {
@@ -42,6 +43,10 @@ pub struct RescheduleAppointmentRequest {
     #[serde(default)]
     #[schema(default = false)]
     pub ignore_gaps: bool,
+    /// Moves the visit although other visits of the practitioner take the new time or a part of it. Staff only. It has no effect if the
+    /// whole time is free.
+    #[serde(default)]
+    pub overbook: Option<Overbooking>,
 }
 
 /// Moves an appointment and notifies the patient.
@@ -53,23 +58,28 @@ pub async fn reschedule(
     once: Once,
     id: AppointmentId,
     if_match: IfMatch,
-    to: RescheduleAppointmentRequest,
+    mut to: RescheduleAppointmentRequest,
 ) -> Result<Versioned<AppointmentView>> {
     context.require(Action::AppointmentBook)?;
     let mut check = Check::new();
     let may_ignore = context.is_staff() || !to.ignore_gaps;
     check.require(may_ignore, "/ignore_gaps", "forbidden_field", "only the clinic's staff may set this");
+    to.overbook = to.overbook.and_then(|overbook| overbook.checked(context.is_staff(), &mut check));
     check.done()?;
+    let slot = to.slot_id;
     let moved = context.change_once(once, move |tx| {
-        let moved = move_to(tx, id, &if_match, to)?;
+        let moved = move_to(tx, id, &if_match, &to)?;
         AppointmentView::changed(tx, moved)
     });
     let error = match moved.await {
         Err(error) => error,
-        moved => return moved,
+        Ok(moved) => {
+            overbooking::count(context, &moved);
+            return Ok(moved);
+        }
     };
     match context.read(move |tx| Ok(queries::find(tx, id)?.visit_type.id)).await {
-        Ok(visit_type) => Err(with_next_free(context, error, to.slot_id, visit_type).await),
+        Ok(visit_type) => Err(with_next_free(context, error, slot, visit_type).await),
         Err(_) => Err(error),
     }
 }
@@ -79,7 +89,7 @@ fn move_to(
     tx: &mut Tx,
     id: AppointmentId,
     if_match: &IfMatch,
-    to: RescheduleAppointmentRequest,
+    to: &RescheduleAppointmentRequest,
 ) -> Result<AppointmentDetails> {
     let found = queries::lock(tx, id)?;
     if_match.check(found.appointment.version)?;
@@ -87,14 +97,19 @@ fn move_to(
     let (before, series) = (found.appointment, found.series_id);
 
     patients::store::lock_visits(tx.conn, before.patient_id)?;
-    let wanted =
-        Wanted { slot_id: to.slot_id, visit_type_id: before.visit_type_id, hold_id: to.hold_id, hold_secret: None };
-    let claimed = claim(tx, wanted, Some(Moving { appointment_id: id, from: before.slot_range() }))?;
+    let wanted = Wanted {
+        slot_id: to.slot_id,
+        visit_type_id: before.visit_type_id,
+        hold_id: to.hold_id,
+        hold_secret: None,
+        overbook: to.overbook.is_some(),
+    };
+    let mut claimed = claim(tx, wanted, Some(Moving { appointment_id: id, from: before.slot_range() }))?;
     if let Some(series) = series.filter(|_| !to.ignore_gaps) {
         gaps::require_kept(tx, series, id, (claimed.time.starts_at, claimed.location_id))?;
     }
     // Before the new time is taken, because the two may overlap.
-    release(tx.conn, id)?;
+    claimed.share(&release(tx.conn, id, before.slot_range())?)?;
 
     let placed = Before { practitioner_id: before.practitioner_id, self_placed: before.self_placed };
     let self_placed = care::is_placed_alone(tx, before.patient_id, claimed.practitioner_id, Some(placed))?;
@@ -105,14 +120,19 @@ fn move_to(
         ends_at: claimed.time.ends_at,
         busy_from: claimed.time.busy_from,
         busy_until: claimed.time.busy_until,
+        overbooked: claimed.overbooked,
         status,
         sequence: before.sequence + 1,
         self_placed,
         ..before.clone()
     };
-    let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None };
+    let reason = to.overbook.as_ref().filter(|_| claimed.overbooked).map(|overbook| overbook.reason.as_str());
+    let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason };
     let after = store::update(tx, change, moved)?;
     claimed.take(tx, id)?;
+    if claimed.overbooked {
+        overbooking::record(tx, id)?;
+    }
     flag_ownership::follow(tx.conn, tx.env, &before.visit(), &after.visit())?;
     let (moved, accounts) = queries::find_with_accounts(tx, id)?;
     notification::send(tx, Notification::Moved, &moved, accounts)?;
@@ -125,6 +145,7 @@ fn move_to(
 /// keeps its UID and gets the next `sequence`. The patient gets a mail. Patients may move an appointment until the visit type's
 /// `cancel_notice_minutes` before its start, to a time that they could book. A visit of a series must keep the days to the visits before and
 /// after it. Staff can ignore them; `warnings` then names the gaps that the series does not keep.
+/// With `overbook` staff also move it into the time of other visits, as `POST /v1/appointments` does.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "reschedule_appointment",

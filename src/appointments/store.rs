@@ -12,11 +12,11 @@ use crate::db::update::update as update_row;
 use crate::error::{Error, Result};
 use crate::identifiers;
 
-/// Stores a new appointment and the first entry of its history.
+/// Stores a new appointment and the first entry of its history, with the reason of an overbooking.
 ///
 /// # Errors
 /// A conflict if another appointment has its time, code or identifier.
-pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment) -> Result<()> {
+pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment, reason: Option<&str>) -> Result<()> {
     use appointments::dsl;
     per_backend!(tx.conn, conn => diesel::insert_into(appointments::table)
         .values((
@@ -42,6 +42,7 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment) -> Result<()> {
                 dsl::self_placed.eq(new.self_placed),
                 dsl::busy_from.eq(new.busy_from),
                 dsl::busy_until.eq(new.busy_until),
+                dsl::overbooked.eq(new.overbooked),
             ),
         ))
         .execute(conn))?;
@@ -49,7 +50,7 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment) -> Result<()> {
         identifiers::set_for_appointment(tx.conn, new.id, &new.identifiers)?;
     }
     tx.audit.note_object(new.id.0);
-    history::append(tx, Change { step: AppointmentStep::Book, from: None, reason: None }, new)
+    history::append(tx, Change { step: AppointmentStep::Book, from: None, reason }, new)
 }
 
 /// Stores a changed appointment as its next version, and an entry of its history.
@@ -73,6 +74,7 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::self_placed.eq(next.self_placed),
             dsl::busy_from.eq(next.busy_from),
             dsl::busy_until.eq(next.busy_until),
+            dsl::overbooked.eq(next.overbooked),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
         );

@@ -87,6 +87,11 @@ pub struct AppointmentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub busy_until: Option<Timestamp>,
+    /// Whether staff placed it into time that another visit took; the reason is in the history. It stays until the appointment is moved
+    /// to a free time. Staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub overbooked: Option<bool>,
     /// A summary of the patient. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -169,6 +174,7 @@ impl AppointmentView {
             attention: attention.map(|(reason, since)| AppointmentAttention { reason, since }),
             busy_from: is_staff.then_some(appointment.busy_from),
             busy_until: is_staff.then_some(appointment.busy_until),
+            overbooked: is_staff.then_some(appointment.overbooked),
             patient,
             warnings: Vec::new(),
         })

@@ -438,6 +438,7 @@ diesel::table! {
         self_placed -> Bool,
         busy_from -> types::Instant,
         busy_until -> types::Instant,
+        overbooked -> Bool,
     }
 }
 

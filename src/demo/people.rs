@@ -165,6 +165,7 @@ fn appointment(
         hold_secret: None,
         note: None,
         identifiers: Identifiers::default(),
+        overbook: None,
     };
     booking::insert(&mut Tx::new(tx, env, actor, &actor.audit), &new)?;
     Ok(Some(slot))

@@ -11,13 +11,19 @@ use crate::db::{Conn, per_backend};
 use crate::error::Result;
 
 /// What must not exist, with the query that counts it. `$1` is the current instant: slots of the past may be deleted.
-const CONTRADICTIONS: [(&str, &str); 3] = [
+const CONTRADICTIONS: [(&str, &str); 4] = [
     (
         "upcoming appointments do not occupy the slots of their time",
-        "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND a.busy_from > $1 AND NOT (
+        "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND NOT a.overbooked AND a.busy_from > $1 AND NOT (
             EXISTS (SELECT 1 FROM slots s WHERE s.appointment_id = a.id AND s.starts_at = a.busy_from
                 AND s.practitioner_id = a.practitioner_id AND s.location_id = a.location_id)
             AND EXISTS (SELECT 1 FROM slots s WHERE s.appointment_id = a.id AND s.ends_at = a.busy_until))",
+    ),
+    (
+        "upcoming overbooked appointments are in time that is offered to others",
+        "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND a.overbooked AND a.busy_from > $1 AND EXISTS (
+            SELECT 1 FROM slots s WHERE s.practitioner_id = a.practitioner_id AND s.starts_at >= a.busy_from
+                AND s.starts_at < a.busy_until AND s.appointment_id IS NULL)",
     ),
     (
         "upcoming slots are occupied by an appointment of another time or practitioner",

@@ -48,6 +48,7 @@ mod openapi;
 mod openapi_requests;
 mod operations;
 mod outages;
+mod overbooking;
 mod pages;
 mod patients;
 mod plans;

@@ -7,11 +7,13 @@ use utoipa::ToSchema;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::Tx;
+use crate::db::Conn;
 use crate::db::schema::{appointments, locations, patients, visit_types};
 use crate::db::types::Date;
 use crate::error::Result;
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
 use crate::patients::model::Patient;
+use crate::scheduling::hours::weekly::TimeRange;
 
 /// The maximum number of appointments in a response. `needs_attention` lists all of them.
 const MAX_LISTED: usize = 200;
@@ -83,6 +85,31 @@ pub struct AffectedAppointments {
 }
 
 type Row = ((AppointmentId, PractitionerId, LocationId, Timestamp, Timestamp), String, String, Patient);
+
+/// Loads the overbooked appointments of a practitioner that overlap one of `times`, earliest first. A slot names one of the visits that
+/// share it only.
+pub fn overbooked_within(
+    conn: &mut Conn,
+    practitioner: PractitionerId,
+    times: &[TimeRange],
+) -> Result<Vec<AppointmentId>> {
+    let (Some(from), Some(to)) =
+        (times.iter().map(|time| time.starts_at).min(), times.iter().map(|time| time.ends_at).max())
+    else {
+        return Ok(Vec::new());
+    };
+    let rows: Vec<(AppointmentId, Timestamp, Timestamp)> = appointments::table
+        .filter(appointments::overbooked)
+        .filter(appointments::practitioner_id.eq(practitioner))
+        .filter(appointments::status.ne(AppointmentStatus::Cancelled))
+        .filter(appointments::busy_until.gt(from))
+        .filter(appointments::busy_from.lt(to))
+        .order((appointments::starts_at, appointments::id))
+        .select((appointments::id, appointments::busy_from, appointments::busy_until))
+        .load(conn)?;
+    let overlapping = rows.into_iter().filter(|(_, from, to)| times.iter().any(|time| time.overlaps(*from, *to)));
+    Ok(overlapping.map(|(id, ..)| id).collect())
+}
 
 /// Loads those of the appointments that are booked. The audit event of the change names the patients.
 pub fn load<P>(tx: &mut Tx<P>, affected: &[AppointmentId]) -> Result<AffectedAppointments> {

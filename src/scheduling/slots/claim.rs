@@ -3,7 +3,7 @@
 use super::holds::ending;
 use super::locking::{self, SlotRange};
 use super::offers;
-use super::slot::{Slot, check_fit};
+use super::slot::{DoesNotFit, Slot, check_fit, check_overbooking};
 use crate::context::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
@@ -21,6 +21,8 @@ pub struct Wanted<'a> {
     pub hold_id: Option<HoldId>,
     /// The secret of a hold that was taken without a session.
     pub hold_secret: Option<&'a str>,
+    /// Whether the visit may share the time of other visits.
+    pub overbook: bool,
 }
 
 /// The time of a visit: locked, free, and ready to be taken in the same transaction.
@@ -31,6 +33,10 @@ pub struct Claim {
     pub visit_type: VisitType,
     /// The times of the visit.
     pub time: VisitTime,
+    /// Whether it shares the time of other visits. False if the whole time was free.
+    pub overbooked: bool,
+    may_overbook: bool,
+    range: SlotRange,
     slots: Vec<Slot>,
     hold_id: Option<HoldId>,
 }
@@ -69,23 +75,52 @@ pub fn claim(tx: &mut Tx, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<
         }
     }
     let time = offer.time();
-    check_fit(&slots, time, tx.now, wanted.hold_id)?;
+    let overbooked = match check_fit(&slots, time, tx.now, wanted.hold_id) {
+        Err(_) if wanted.overbook => {
+            check_overbooking(&slots, time, tx.now, wanted.hold_id)?;
+            true
+        }
+        fit => {
+            fit?;
+            false
+        }
+    };
     Ok(Claim {
         practitioner_id: offer.slot.practitioner_id,
         location_id: offer.slot.location_id,
         visit_type: offer.visit_type,
         time,
+        overbooked,
+        may_overbook: wanted.overbook,
+        range,
         slots,
         hold_id: wanted.hold_id,
     })
 }
 
 impl Claim {
-    /// Gives the time to an appointment that is stored.
+    /// Takes into account that slots of the moving appointment passed to visits that share them.
+    ///
+    /// # Errors
+    /// The conflict `slot_taken` if the new time has one of them and must not be shared.
+    pub fn share(&mut self, passed: &[SlotId]) -> Result<()> {
+        if self.slots.iter().any(|slot| passed.contains(&slot.id)) {
+            if !self.may_overbook {
+                return Err(DoesNotFit::Taken.into());
+            }
+            self.overbooked = true;
+        }
+        Ok(())
+    }
+
+    /// Gives the time to an appointment that is stored. Time that it shares stays with the earlier appointment.
     ///
     /// # Errors
     /// The conflict `slot_taken` if the time is not free after all.
     pub fn take(&self, tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
+        if self.overbooked {
+            return locking::book_the_rest(tx.conn, self.range, tx.now, self.hold_id, appointment);
+        }
         locking::book(tx.conn, &self.slots, tx.now, self.hold_id, appointment)
     }
 }

@@ -119,3 +119,27 @@ pub(super) fn book(
     })?;
     if taken == slots.len() { Ok(()) } else { Err(DoesNotFit::Taken.into()) }
 }
+
+/// Books those slots of an overbooked visit that no other visit has, and ends the hold on them. The slots must be locked.
+pub(super) fn book_the_rest(
+    conn: &mut Conn,
+    range: SlotRange,
+    now: Timestamp,
+    hold: Option<HoldId>,
+    appointment: AppointmentId,
+) -> Result<()> {
+    per_backend!(conn, conn => {
+        let free = slots::practitioner_id
+            .eq(range.practitioner_id)
+            .and(slots::starts_at.ge(range.from))
+            .and(slots::starts_at.lt(range.to))
+            .and(is_free(now, hold));
+        let taking = (
+            slots::appointment_id.eq(appointment),
+            slots::hold_id.eq(None::<HoldId>),
+            slots::held_until.eq(None::<Timestamp>),
+        );
+        update(slots::table, free, taking).execute(conn)
+    })?;
+    Ok(())
+}

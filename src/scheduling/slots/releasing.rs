@@ -1,11 +1,16 @@
 //! Releasing the slots of a cancelled or moved appointment, a hold or a block. Released slots that the plan no longer gives are
 //! deleted, so that they cannot be booked.
 
-use diesel::prelude::*;
+use std::collections::BTreeMap;
 
+use diesel::prelude::*;
+use jiff::SignedDuration;
+
+use super::locking::SlotRange;
 use super::slot::Slot;
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
-use crate::db::schema::slots;
+use crate::db::schema::{appointments, slots};
 use crate::db::update::update;
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
@@ -13,17 +18,51 @@ use crate::ids::{AppointmentId, SlotId};
 use crate::scheduling::hours::stored_plan;
 use crate::scheduling::setup::practitioner;
 
-/// Releases the slots of a cancelled or moved appointment. They must be locked.
-pub fn release(conn: &mut Conn, appointment: AppointmentId) -> Result<()> {
-    let released: Vec<Slot> =
-        slots::table.filter(slots::appointment_id.eq(appointment)).select(Slot::as_select()).load(conn)?;
+/// More than the longest working time of a visit.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+
+/// Releases the slots of a cancelled or moved appointment, whose time was `time`. They must be locked. A slot that an overbooked visit
+/// shares passes to that visit, and stays taken. Returns these slots.
+pub fn release(conn: &mut Conn, appointment: AppointmentId, time: SlotRange) -> Result<Vec<SlotId>> {
+    let released: Vec<(Slot, Option<AppointmentId>)> = per_backend!(conn, conn => slots::table
+        .filter(slots::appointment_id.eq(appointment))
+        .order(slots::starts_at)
+        .select((
+            Slot::as_select(),
+            // Only an overbooked visit can share a slot of another one.
+            appointments::table
+                .filter(appointments::overbooked)
+                .filter(appointments::practitioner_id.eq(slots::practitioner_id))
+                .filter(appointments::busy_from.gt(time.from.minus(LONGEST)))
+                .filter(appointments::busy_from.le(slots::starts_at))
+                .filter(appointments::busy_until.gt(slots::starts_at))
+                .filter(appointments::status.ne(AppointmentStatus::Cancelled))
+                .filter(appointments::id.ne(appointment))
+                .order((appointments::created_at, appointments::id))
+                .select(appointments::id)
+                .single_value(),
+        ))
+        .load(conn))?;
+    let mut passed: BTreeMap<AppointmentId, Vec<SlotId>> = BTreeMap::new();
+    let mut freed = Vec::new();
+    for (slot, heir) in released {
+        match heir {
+            Some(heir) => passed.entry(heir).or_default().push(slot.id),
+            None => freed.push(slot),
+        }
+    }
+    for (heir, ids) in &passed {
+        let shared = slots::table.filter(slots::id.eq_any(ids.clone()));
+        diesel::update(shared).set(slots::appointment_id.eq(heir)).execute(conn)?;
+    }
     let free = (
         slots::appointment_id.eq(None::<AppointmentId>),
         slots::off_plan.eq(None::<String>),
         slots::off_plan_since.eq(None::<Timestamp>),
     );
     per_backend!(conn, conn => update(slots::table, slots::appointment_id.eq(appointment), free).execute(conn))?;
-    delete_unplanned(conn, &released)
+    delete_unplanned(conn, &freed)?;
+    Ok(passed.into_values().flatten().collect())
 }
 
 /// Deletes those of the released slots that the plan does not give. They must be locked.

@@ -87,25 +87,53 @@ impl From<DoesNotFit> for Error {
     }
 }
 
+impl Slot {
+    /// Why a visit cannot take it; none if it is free, or held by `hold`.
+    fn unavailable(&self, now: Timestamp, hold: Option<HoldId>) -> Option<DoesNotFit> {
+        if self.appointment_id.is_some() {
+            Some(DoesNotFit::Taken)
+        } else if self.blocked {
+            Some(DoesNotFit::Blocked)
+        } else if self.is_held(now, hold) {
+            Some(DoesNotFit::Held)
+        } else {
+            None
+        }
+    }
+}
+
 /// Checks that a visit fits into `slots`: all slots of one practitioner in the working time of the visit, in order. They must have no
 /// gap and one location, begin and end with the working time, and each be free or held by `hold`.
 ///
 /// # Errors
 /// The first reason why the visit does not fit.
 pub fn check_fit(slots: &[Slot], visit: VisitTime, now: Timestamp, hold: Option<HoldId>) -> Result<(), DoesNotFit> {
+    check(slots, visit, |slot| slot.unavailable(now, hold))
+}
+
+/// Checks like [`check_fit`] that a visit fits if it may share the time of other visits. Blocked time stays blocked, and a time that
+/// another caller holds may be booked any moment.
+///
+/// # Errors
+/// The first reason why the visit does not fit.
+pub fn check_overbooking(
+    slots: &[Slot],
+    visit: VisitTime,
+    now: Timestamp,
+    hold: Option<HoldId>,
+) -> Result<(), DoesNotFit> {
+    check(slots, visit, |slot| slot.unavailable(now, hold).filter(|unfit| *unfit != DoesNotFit::Taken))
+}
+
+fn check(slots: &[Slot], visit: VisitTime, refuse: impl Fn(&Slot) -> Option<DoesNotFit>) -> Result<(), DoesNotFit> {
     let Some(first) = slots.first() else { return Err(DoesNotFit::TooShort) };
     let mut end = visit.busy_from;
     for slot in slots {
-        if slot.appointment_id.is_some() {
-            return Err(DoesNotFit::Taken);
+        if let Some(unfit) = refuse(slot) {
+            return Err(unfit);
         }
-        if slot.blocked {
-            return Err(DoesNotFit::Blocked);
-        }
-        if slot.is_held(now, hold) {
-            return Err(DoesNotFit::Held);
-        }
-        // A slot that is off the plan was booked for the visit that is moving. It is deleted when the visit leaves it.
+        // A slot that is off the plan was booked for the visit that is moving, or for the visit whose time is to be shared. It is deleted
+        // when the last visit leaves it.
         if slot.starts_at != end || slot.location_id != first.location_id || slot.off_plan.is_some() {
             return Err(DoesNotFit::TooShort);
         }
@@ -167,6 +195,19 @@ mod tests {
         assert_eq!(check_fit(&four[..3], visit(0, 15, 30, 15), at(0), None), Err(DoesNotFit::TooShort));
         let elsewhere = Slot { location_id: uuid::Uuid::from_u128(3).into(), ..slot(15, 30) };
         assert_eq!(check_fit(&[slot(0, 15), elsewhere], visit(0, 0, 30, 0), at(0), None), Err(DoesNotFit::TooShort));
+    }
+
+    #[test]
+    fn an_overbooked_visit_shares_booked_time_but_not_held_blocked_or_off_plan_time() {
+        let booked = Slot { appointment_id: Some(uuid::Uuid::from_u128(5).into()), ..slot(0, 15) };
+        let time = visit(0, 0, 30, 0);
+        let check = |first: &Slot, second: Slot| check_overbooking(&[first.clone(), second], time, at(0), None);
+        assert_eq!(check(&booked, slot(15, 30)), Ok(()));
+        assert_eq!(check(&booked, held(15, 30, 7, 10)), Err(DoesNotFit::Held));
+        assert_eq!(check(&booked, Slot { blocked: true, ..slot(15, 30) }), Err(DoesNotFit::Blocked));
+        assert_eq!(check(&booked, slot(15, 45)), Err(DoesNotFit::TooShort));
+        let off_plan = Slot { off_plan: Some(AttentionReason::TimeOff), ..booked.clone() };
+        assert_eq!(check(&off_plan, slot(15, 30)), Err(DoesNotFit::TooShort));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Compares the schedule with a simple model: random bookings, reschedules, cancellations, holds, blocks, time off,
+//! Compares the schedule with a simple model: random bookings, reschedules, overbookings, cancellations, holds, blocks, time off,
 //! closures and the passing of time on one practitioner's morning, through the API of a real server.
 //!
 //! `PROPTEST_CASES` runs more of them, `PROPTEST_RNG_SEED` the same ones again; a failure is shrunk to the fewest steps.
@@ -42,12 +42,14 @@ enum Step {
         kind: usize,
         patient: usize,
         with_hold: bool,
+        overbook: bool,
     },
     Move {
         actor: usize,
         which: usize,
         to: To,
         with_hold: bool,
+        overbook: bool,
     },
     Cancel {
         which: usize,
@@ -92,10 +94,10 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0..4_usize).prop_map(To::Earlier),
     ];
     prop_oneof![
-        6 => (actor.clone(), start.clone(), kind.clone(), patient.clone(), any::<bool>())
-            .prop_map(|(actor, start, kind, patient, with_hold)| Step::Book { actor, start, kind, patient, with_hold }),
-        6 => (actor.clone(), which.clone(), to, any::<bool>())
-            .prop_map(|(actor, which, to, with_hold)| Step::Move { actor, which, to, with_hold }),
+        6 => (actor.clone(), start.clone(), kind.clone(), patient.clone(), any::<bool>(), prop::bool::weighted(0.3))
+            .prop_map(|(actor, start, kind, patient, with_hold, overbook)| Step::Book { actor, start, kind, patient, with_hold, overbook }),
+        6 => (actor.clone(), which.clone(), to, any::<bool>(), prop::bool::weighted(0.3))
+            .prop_map(|(actor, which, to, with_hold, overbook)| Step::Move { actor, which, to, with_hold, overbook }),
         2 => which.prop_map(|which| Step::Cancel { which }),
         6 => (0..=STRANGER, start.clone(), kind).prop_map(|(actor, start, kind)| Step::Hold { actor, start, kind }),
         1 => (0..=STRANGER).prop_map(|actor| Step::Release { actor }),

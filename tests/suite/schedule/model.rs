@@ -25,6 +25,7 @@ pub(super) struct Visit {
     pub kind: usize,
     pub patient: usize,
     pub live: bool,
+    pub overbooked: bool,
 }
 
 impl Visit {
@@ -55,15 +56,25 @@ impl Model {
         busy(start, kind).is_some_and(|mut span| {
             span.all(|slot| {
                 let taken = self.visits.iter().enumerate().any(|(n, visit)| Some(n) != own_visit && visit.covers(slot));
-                let held = self.holds.iter().enumerate().any(|(actor, hold)| {
-                    Some(actor) != own_hold
-                        && hold.is_some_and(|hold| {
-                            hold.until > self.minute
-                                && busy(hold.start, hold.kind).is_some_and(|busy| busy.contains(&slot))
-                        })
-                });
-                !taken && !held && !self.blocked.contains(&slot) && !self.is_off(slot)
+                !taken && !self.is_held(slot, own_hold) && !self.blocked.contains(&slot) && !self.is_off(slot)
             })
+        })
+    }
+
+    /// Whether a visit fits that shares the time of others.
+    fn fits_shared(&self, start: usize, kind: usize, own_hold: Option<usize>) -> bool {
+        busy(start, kind).is_some_and(|mut span| {
+            span.all(|slot| !self.is_held(slot, own_hold) && !self.blocked.contains(&slot) && !self.is_off(slot))
+        })
+    }
+
+    /// Whether an actor other than `own_hold` holds a slot.
+    fn is_held(&self, slot: usize, own_hold: Option<usize>) -> bool {
+        self.holds.iter().enumerate().any(|(actor, hold)| {
+            Some(actor) != own_hold
+                && hold.is_some_and(|hold| {
+                    hold.until > self.minute && busy(hold.start, hold.kind).is_some_and(|busy| busy.contains(&slot))
+                })
         })
     }
 
@@ -99,32 +110,34 @@ impl Model {
         })
     }
 
-    /// The conflict of a visit. `hold` is the actor whose hold is sent.
-    pub fn refusal(
+    /// Whether a visit that is booked or moved shares the time of others, or its conflict. `hold` is the actor whose hold is sent.
+    pub fn outcome(
         &self,
         (start, kind): (usize, usize),
         patient: usize,
         hold: Option<usize>,
         own: Option<usize>,
-    ) -> Option<Expected> {
+        overbook: bool,
+    ) -> Result<bool, Expected> {
         if let Some(Hold { start: held, kind: for_kind, until }) = hold.and_then(|actor| self.holds[actor]) {
             if until <= self.minute {
-                return Some((409, "hold_lapsed"));
+                return Err((409, "hold_lapsed"));
             }
             if !self.is_there(start) {
-                return Some(TAKEN);
+                return Err(TAKEN);
             }
             if (held, for_kind) != (start, kind) {
-                return Some((422, "validation_failed"));
+                return Err((422, "validation_failed"));
             }
         }
         if !self.is_there(start) {
-            return Some(TAKEN);
+            return Err(TAKEN);
         }
-        if !self.fits(start, kind, hold, own) {
-            return Some(TAKEN);
+        let shared = !self.fits(start, kind, hold, own);
+        if shared && !(overbook && self.fits_shared(start, kind, hold)) {
+            return Err(TAKEN);
         }
-        self.is_patient_busy(patient, start, kind, own).then_some((409, "patient_busy"))
+        if self.is_patient_busy(patient, start, kind, own) { Err((409, "patient_busy")) } else { Ok(shared) }
     }
 
     pub fn free(&self, kind: usize) -> BTreeSet<usize> {

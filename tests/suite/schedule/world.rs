@@ -116,21 +116,22 @@ impl<'a> World<'a> {
 
     pub async fn take(&mut self, step: &Step) {
         match *step {
-            Step::Book { actor, start, kind, patient, with_hold } => {
+            Step::Book { actor, start, kind, patient, with_hold, overbook } => {
                 let hold = (with_hold && self.model.holds[actor].is_some()).then_some(actor);
-                let refusal = self.model.refusal((start, kind), patient, hold, None);
+                let outcome = self.model.outcome((start, kind), patient, hold, None, overbook);
                 let body = json!({
                     "slot_id": self.slots[start], "visit_type_id": self.kinds[kind], "patient_id": self.patients[patient],
-                    "hold_id": hold.and_then(|actor| self.holds[actor].clone()),
+                    "hold_id": hold.and_then(|actor| self.holds[actor].clone()), "overbook": wish(overbook),
                 });
-                let body = self.post(actor, "/v1/appointments".into(), body, refusal.unwrap_or((201, ""))).await;
-                if refusal.is_none() {
+                let expected = outcome.map_or_else(|refusal| refusal, |_| (201, ""));
+                let body = self.post(actor, "/v1/appointments".into(), body, expected).await;
+                if let Ok(overbooked) = outcome {
                     self.visits.push(body["id"].as_str().expect("an id").to_owned());
-                    self.model.visits.push(Visit { start, kind, patient, live: true });
+                    self.model.visits.push(Visit { start, kind, patient, live: true, overbooked });
                     self.use_up(hold);
                 }
             }
-            Step::Move { actor, which, to, with_hold } => {
+            Step::Move { actor, which, to, with_hold, overbook } => {
                 let Some(which) = which.checked_rem(self.visits.len()) else { return };
                 let visit = self.model.visits[which].clone();
                 let start = match to {
@@ -139,17 +140,19 @@ impl<'a> World<'a> {
                     To::Earlier(by) => visit.start.saturating_sub(by),
                 };
                 let hold = (with_hold && self.model.holds[actor].is_some()).then_some(actor);
-                let refusal = if visit.live {
-                    self.model.refusal((start, visit.kind), visit.patient, hold, Some(which))
+                let outcome = if visit.live {
+                    self.model.outcome((start, visit.kind), visit.patient, hold, Some(which), overbook)
                 } else {
-                    Some((409, "status_conflict"))
+                    Err((409, "status_conflict"))
                 };
                 let path = format!("/v1/appointments/{}/reschedule", self.visits[which]);
                 let hold_id = hold.and_then(|actor| self.holds[actor].clone());
-                let body = json!({"slot_id": self.slots[start], "hold_id": hold_id});
-                self.post(actor, path, body, refusal.unwrap_or((200, ""))).await;
-                if refusal.is_none() {
-                    self.model.visits[which].start = start;
+                let body = json!({"slot_id": self.slots[start], "hold_id": hold_id, "overbook": wish(overbook)});
+                let expected = outcome.map_or_else(|refusal| refusal, |_| (200, ""));
+                self.post(actor, path, body, expected).await;
+                if let Ok(overbooked) = outcome {
+                    let visit = &mut self.model.visits[which];
+                    (visit.start, visit.overbooked) = (start, overbooked);
                     self.use_up(hold);
                 }
             }
@@ -220,15 +223,17 @@ impl<'a> World<'a> {
         else {
             return;
         };
-        let refusal = self.model.refusal((start, kind), patient, Some(STRANGER), None);
+        let outcome = self.model.outcome((start, kind), patient, Some(STRANGER), None, false);
         let body = json!({
             "slot_id": self.slots[start], "visit_type_id": self.kinds[kind], "patient_id": self.patients[patient],
             "hold_id": hold, "hold_secret": self.secret,
         });
-        let body = self.post(actor, "/v1/appointments".into(), body, refusal.unwrap_or((201, ""))).await;
-        if refusal.is_none() {
+        let body = self
+            .post(actor, "/v1/appointments".into(), body, outcome.map_or_else(|refusal| refusal, |_| (201, "")))
+            .await;
+        if let Ok(overbooked) = outcome {
             self.visits.push(body["id"].as_str().expect("an id").to_owned());
-            self.model.visits.push(Visit { start, kind, patient, live: true });
+            self.model.visits.push(Visit { start, kind, patient, live: true, overbooked });
             self.use_up(Some(STRANGER));
         }
     }
@@ -305,6 +310,7 @@ impl<'a> World<'a> {
         for (id, visit) in self.visits.iter().zip(&self.model.visits) {
             let item = items.iter().find(|item| item["id"] == **id).expect("the appointment");
             assert_eq!(item["status"], if visit.live { "booked" } else { "cancelled" });
+            assert_eq!(item["overbooked"], visit.overbooked, "{id}");
             let attention = item["attention"]["reason"].as_str();
             match self.model.attention(visit) {
                 Some("either") => assert!(attention.is_some(), "{id}"),
@@ -315,6 +321,11 @@ impl<'a> World<'a> {
             assert_eq!(item["starts_at"], start.to_string(), "{id}");
         }
     }
+}
+
+/// The member `overbook` of a body.
+fn wish(overbook: bool) -> Value {
+    if overbook { json!({"reason": "a case"}) } else { Value::Null }
 }
 
 /// 9:00 in New York, in daylight saving time.

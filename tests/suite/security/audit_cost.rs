@@ -61,6 +61,7 @@ async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, s
         hold_secret: None,
         note: None,
         identifiers: Identifiers::default(),
+        overbook: None,
     };
     let booked = env.db.write(move |tx| {
         let booked = booking::insert(&mut Tx::new(tx, &shared, &actor, &actor.audit), &new)?;

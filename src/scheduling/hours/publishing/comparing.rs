@@ -19,6 +19,8 @@ pub(super) struct SlotChanges {
     pub lapse: Vec<HoldId>,
     /// The appointments that the plan no longer covers, and those that overlap a new absence.
     pub affected: Vec<AppointmentId>,
+    /// Their slots, which overbooked visits may share.
+    pub affected_times: Vec<TimeRange>,
 }
 
 impl SlotChanges {
@@ -51,8 +53,11 @@ pub(super) fn compare(
             }
             let is_affected =
                 why.is_some() && slot.off_plan.is_none() || new_absences.iter().any(|absence| absence.overlaps(&time));
-            if is_affected && !changes.affected.contains(&appointment) {
-                changes.affected.push(appointment);
+            if is_affected {
+                changes.affected_times.push(time);
+                if !changes.affected.contains(&appointment) {
+                    changes.affected.push(appointment);
+                }
             }
             kept.push(slot);
             continue;

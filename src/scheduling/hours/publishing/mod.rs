@@ -14,6 +14,7 @@ use diesel::prelude::*;
 use jiff::{Span, ToSpan};
 
 use self::comparing::{SlotChanges, compare};
+use super::affected;
 use super::plan::{Absence, AttentionReason};
 use super::stored_plan;
 use super::weekly::{self, TimeRange};
@@ -54,7 +55,13 @@ pub fn publish<P>(tx: &mut Tx<P>, practitioner: &Practitioner, new_absences: &[A
         per_backend!(tx.conn, conn => diesel::insert_into(slots::table).values(&rows).execute(conn))?;
     }
     mark(tx.conn, &changes.mark, tx.now)?;
-    Ok(changes.affected)
+    let mut affected = changes.affected;
+    for overbooked in affected::overbooked_within(tx.conn, practitioner.id, &changes.affected_times)? {
+        if !affected.contains(&overbooked) {
+            affected.push(overbooked);
+        }
+    }
+    Ok(affected)
 }
 
 /// Publishes the plans of all practitioners who work at a location, like [`publish`]. The set-up must be locked

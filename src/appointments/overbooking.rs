@@ -1,0 +1,48 @@
+//! Overbooking: staff place a visit into time that other visits of the practitioner take, with a reason.
+//!
+//! The visit is marked. The rule that a practitioner has one visit at a time compares unmarked visits only. Nothing else is relaxed: the
+//! patient must be free, and the time must be within the practitioner's hours, neither blocked nor held.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::view::AppointmentView;
+use crate::audit;
+use crate::context::{Context, Tx};
+use crate::error::{Check, Result};
+use crate::http::response::Versioned;
+use crate::ids::AppointmentId;
+
+/// The operation of its audit event.
+const OPERATION: &str = "overbook_appointment";
+
+/// The wish to share the time of other visits.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "Wound check, five minutes between two visits"}))]
+pub struct Overbooking {
+    /// The reason, for staff. Stored encrypted, in the appointment's history.
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
+impl Overbooking {
+    /// Checks that staff ask for it, and normalises the reason.
+    pub(super) fn checked(self, by_staff: bool, check: &mut Check) -> Option<Self> {
+        check.require(by_staff, "/overbook", "forbidden_field", "only the clinic's staff may set this");
+        let reason = check.field("/overbook/reason", text::lines(&self.reason, text::MAX_REASON))?;
+        Some(Self { reason })
+    }
+}
+
+/// Records an audit event of its own for an appointment that shares the time of others.
+pub(super) fn record(tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
+    audit::record_as(tx.conn, tx.env, tx.audit, OPERATION, appointment.0)
+}
+
+/// Counts an overbooking that was stored, once.
+pub(super) fn count(context: &Context, stored: &Versioned<AppointmentView>) {
+    if stored.object.overbooked == Some(true) && !context.audit.notes().replayed {
+        context.env.metrics.overbookings.inc();
+    }
+}
