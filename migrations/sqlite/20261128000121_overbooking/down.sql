@@ -1,3 +1,5 @@
+DROP INDEX slots_off_plan;
+CREATE INDEX slots_off_plan ON slots (appointment_id) WHERE off_plan IS NOT NULL;
 DROP INDEX appointments_overbooked_practitioner;
 DROP INDEX appointments_overbooked;
 DROP TRIGGER appointments_practitioner_overlap_insert;

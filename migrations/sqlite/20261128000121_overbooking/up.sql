@@ -38,3 +38,7 @@ END;
 CREATE INDEX appointments_overbooked ON appointments (starts_at, id) WHERE overbooked;
 -- Finds the visits to which the time of a visit passes that ends.
 CREATE INDEX appointments_overbooked_practitioner ON appointments (practitioner_id, busy_from) WHERE overbooked;
+
+-- A slot that visits share names one of them only, so time that the hours no longer cover is found by practitioner and time.
+DROP INDEX slots_off_plan;
+CREATE INDEX slots_off_plan ON slots (practitioner_id, starts_at, appointment_id) WHERE off_plan IS NOT NULL;
