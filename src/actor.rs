@@ -52,8 +52,10 @@ pub enum Action {
     AccessEnd,
     /// Export all data of a patient.
     PatientExport,
-    /// Manage locations, practitioners and visit types.
+    /// Manage locations, practitioners, visit types and resources.
     ClinicSetUp,
+    /// Read the resources of the clinic.
+    ResourceRead,
     /// Read the identifiers that other systems use for practitioners.
     PractitionerIdentifierRead,
     /// Read a practitioner's weekly hours and exceptions, and the closures of locations.
@@ -134,6 +136,7 @@ impl Action {
             // Staff export the record for a patient without an account: an administrator or a practitioner.
             Self::PatientExport              => [Own,  No,   Any,  Any],
             Self::ClinicSetUp                => [No,   No,   No,   Any],
+            Self::ResourceRead               => [No,   Any,  Any,  Any],
             Self::PractitionerIdentifierRead => [No,   Any,  Any,  Any],
             Self::AvailabilityRead           => [No,   Any,  Any,  Any],
             Self::AvailabilityWrite          => [No,   No,   Own,  Any],

@@ -194,42 +194,7 @@ fn taken(index: usize, holder: String) -> Error {
     Error::conflict_with("identifier_taken", "Another record has this identifier already.", members)
 }
 
-mod columns {
-    use diesel::deserialize::{self, FromSql};
-    use diesel::pg::{Pg, PgValue};
-    use diesel::serialize::{self, IsNull, Output, ToSql};
-    use diesel::sqlite::Sqlite;
-
-    use super::{Identifiers, Text};
-
-    impl FromSql<Text, Pg> for Identifiers {
-        fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-            Ok(serde_json::from_slice(value.as_bytes())?)
-        }
-    }
-
-    impl ToSql<Text, Pg> for Identifiers {
-        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-            serde_json::to_writer(out, self)?;
-            Ok(IsNull::No)
-        }
-    }
-
-    impl FromSql<Text, Sqlite> for Identifiers {
-        fn from_sql(value: <Sqlite as diesel::backend::Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-            Ok(serde_json::from_str(&<String as FromSql<Text, Sqlite>>::from_sql(value)?)?)
-        }
-    }
-
-    impl ToSql<Text, Sqlite> for Identifiers {
-        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-            out.set_value(serde_json::to_string(self)?);
-            Ok(IsNull::No)
-        }
-    }
-
-    crate::db::types::multi_backend_columns!(Identifiers, Text);
-}
+crate::db::types::json_columns!(Identifiers);
 
 #[cfg(test)]
 mod tests {

@@ -68,6 +68,12 @@ ids! {
     PractitionerId;
     /// A kind of visit (FHIR `serviceType`).
     VisitTypeId;
+    /// A resource that visits need: a room, a device, a chair.
+    ResourceId;
+    /// One of a resource's units at a location.
+    ResourceUnitId;
+    /// A unit's time that a visit or a hold takes.
+    OccupancyId;
     /// A rule of a practitioner's weekly hours.
     AvailabilityId;
     /// Time off or extra hours of a practitioner.

@@ -20,6 +20,7 @@ use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::practitioner::Practitioner;
 use crate::scheduling::setup::visit_type::VisitType;
 use crate::scheduling::slots::locking::SlotRange;
+use crate::scheduling::slots::units::UsedResources;
 use crate::sealed::{Place, Sealed};
 
 /// An appointment's row.
@@ -62,9 +63,16 @@ pub struct Appointment {
     pub busy_until: Timestamp,
     /// Whether staff placed it into time that another visit takes.
     pub overbooked: bool,
+    /// The units of resources that it takes.
+    pub resources: UsedResources,
 }
 
 impl Appointment {
+    /// Whether it takes units of resources.
+    pub fn has_units(&self) -> bool {
+        !self.resources.0.is_empty()
+    }
+
     /// The range of its slots.
     pub fn slot_range(&self) -> SlotRange {
         SlotRange { practitioner_id: self.practitioner_id, from: self.busy_from, to: self.busy_until }

@@ -136,6 +136,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         busy_from: claimed.time.busy_from,
         busy_until: claimed.time.busy_until,
         overbooked: claimed.overbooked,
+        resources: claimed.units.used(),
     };
     let reason = booking.overbook.as_ref().filter(|_| claimed.overbooked).map(|overbook| overbook.reason.as_str());
     store::insert(tx, &appointment, reason)?;
@@ -167,7 +168,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
     responses(
         (status = 201, description = "Booked", body = AppointmentView),
         (status = 404, description = "`not_found`: the patient does not exist, or the caller may not see it"),
-        (status = 409, description = "`slot_taken`: the visit does not fit, or the slot is not offered any more; `next_free` has the next slots in which it fits. \
+        (status = 409, description = "`slot_taken`: the visit does not fit, the slot is not offered any more, or a resource that the visit needs is taken, which `resource_id` then names; `next_free` has the next slots in which it fits. \
             `patient_busy`: the patient has another appointment at that time. \
             `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the practitioner's hours changed; `pointer` names the field, `next_free` has other slots. \
             `not_offered`: the practitioner does not offer this visit type. `not_online_bookable`: only staff book it. \

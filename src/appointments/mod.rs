@@ -2,7 +2,8 @@
 //! `appointment_identifiers`, `appointment_links`, `appointment_series` and `appointment_series_visits`.
 //!
 //! Every transaction takes its locks in one order, so that no two wait for each other: the appointment, its patient, slots by
-//! (practitioner, start), holds. A series locks the slots of all its visits at once. A booking creates its appointment last, when no other transaction can know of it.
+//! (practitioner, start), units of resources, holds. A series locks the slots of all its visits at once. A booking creates its appointment
+//! last, when no other transaction can know of it.
 
 pub mod agenda;
 pub mod amending;

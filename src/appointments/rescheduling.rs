@@ -109,7 +109,7 @@ fn move_to(
         gaps::require_kept(tx, series, id, (claimed.time.starts_at, claimed.location_id))?;
     }
     // Before the new time is taken, because the two may overlap.
-    claimed.share(&release(tx.conn, id, before.slot_range())?)?;
+    claimed.share(&release(tx.conn, id, before.slot_range(), before.has_units())?)?;
 
     let placed = Before { practitioner_id: before.practitioner_id, self_placed: before.self_placed };
     let self_placed = care::is_placed_alone(tx, before.patient_id, claimed.practitioner_id, Some(placed))?;
@@ -121,6 +121,7 @@ fn move_to(
         busy_from: claimed.time.busy_from,
         busy_until: claimed.time.busy_until,
         overbooked: claimed.overbooked,
+        resources: claimed.units.used(),
         status,
         sequence: before.sequence + 1,
         self_placed,
@@ -160,7 +161,7 @@ fn move_to(
         (status = 200, description = "Moved", body = AppointmentView),
         (status = 409, description = "`status_conflict`: the status does not allow it; `allowed` has the possible steps. \
             `series_gap`: it would be too near to or too far from another visit of its series; `gap_days`, `min_gap_days` and `max_gap_days` have the gap. \
-            `cancel_notice`: too late for the patient to move it. `slot_taken`: the visit does not fit, or the slot is not offered any more; \
+            `cancel_notice`: too late for the patient to move it. `slot_taken`: the visit does not fit, the slot is not offered any more, or a resource that the visit needs is taken, which `resource_id` then names; \
             `next_free` has the next slots in which it fits. `patient_busy`: the patient has another appointment at that time. \
             `hold_lapsed`: the caller has no such hold, because it lapsed, was released, replaced or used, or the practitioner's hours changed; `pointer` names the field, `next_free` has other slots. \
             `not_offered`: the practitioner does not offer this visit type. `not_online_bookable`: only staff book it. \

@@ -104,7 +104,7 @@ pub fn advance(
     let is_cancelled = status == AppointmentStatus::Cancelled;
     if is_cancelled {
         locking::lock_ranges(tx.conn, &[before.slot_range()])?;
-        release(tx.conn, before.id, before.slot_range())?;
+        release(tx.conn, before.id, before.slot_range(), before.has_units())?;
     }
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason };

@@ -43,6 +43,7 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment, reason: Option<&st
                 dsl::busy_from.eq(new.busy_from),
                 dsl::busy_until.eq(new.busy_until),
                 dsl::overbooked.eq(new.overbooked),
+                dsl::resources.eq(&new.resources),
             ),
         ))
         .execute(conn))?;
@@ -75,6 +76,7 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::busy_from.eq(next.busy_from),
             dsl::busy_until.eq(next.busy_until),
             dsl::overbooked.eq(next.overbooked),
+            dsl::resources.eq(&next.resources),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
         );

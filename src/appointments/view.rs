@@ -13,7 +13,9 @@ use crate::db::types::Date;
 use crate::error::Result;
 use crate::http::response::Versioned;
 use crate::identifiers::{Identifier, Identifiers};
-use crate::ids::{AppointmentId, AppointmentSeriesId, IntakeId, LocationId, PatientId, PractitionerId, VisitTypeId};
+use crate::ids::{
+    AppointmentId, AppointmentSeriesId, IntakeId, LocationId, PatientId, PractitionerId, ResourceId, VisitTypeId,
+};
 use crate::intake::model::IntakeStanding;
 use crate::scheduling::hours::plan::AttentionReason;
 
@@ -92,6 +94,9 @@ pub struct AppointmentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub overbooked: Option<bool>,
+    /// The rooms and devices that the visit has; absent if it needs none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<AppointmentResource>,
     /// A summary of the patient. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -109,6 +114,20 @@ pub struct AppointmentAttention {
     pub reason: AttentionReason,
     /// The time since which it needs attention.
     pub since: Timestamp,
+}
+
+/// A room or device that an appointment has.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"resource_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c04", "name": "Infusion chair", "unit": 2}))]
+pub struct AppointmentResource {
+    /// The resource.
+    pub resource_id: ResourceId,
+    /// Its name when the time was booked.
+    pub name: String,
+    /// The number of the unit at the location. Staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub unit: Option<i32>,
 }
 
 /// The patient of an appointment, as staff see it in a list.
@@ -175,6 +194,16 @@ impl AppointmentView {
             busy_from: is_staff.then_some(appointment.busy_from),
             busy_until: is_staff.then_some(appointment.busy_until),
             overbooked: is_staff.then_some(appointment.overbooked),
+            resources: appointment
+                .resources
+                .0
+                .into_iter()
+                .map(|used| AppointmentResource {
+                    resource_id: used.resource_id,
+                    name: used.name,
+                    unit: is_staff.then_some(used.unit),
+                })
+                .collect(),
             patient,
             warnings: Vec::new(),
         })

@@ -35,6 +35,8 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: None,
         error: || Error::conflict(Conflict::SLOT_TAKEN, "The practitioner has another appointment at that time."),
     },
+    // Another transaction took the unit without its lock. This one runs again and chooses another one.
+    Meaning { name: "resource_occupancy_overlap", sqlite_columns: None, error: || Error::Retry },
     Meaning {
         name: "appointments_patient_overlap",
         sqlite_columns: None,

@@ -439,6 +439,7 @@ diesel::table! {
         busy_from -> types::Instant,
         busy_until -> types::Instant,
         overbooked -> Bool,
+        resources -> Text,
     }
 }
 
@@ -818,6 +819,56 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    resources (id) {
+        id -> types::Uid,
+        name -> Text,
+        version -> Integer,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    resource_units (id) {
+        id -> types::Uid,
+        resource_id -> types::Uid,
+        location_id -> types::Uid,
+        number -> Integer,
+        in_use -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    visit_type_resources (visit_type_id, resource_id) {
+        visit_type_id -> types::Uid,
+        resource_id -> types::Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    resource_occupancy (id) {
+        id -> types::Uid,
+        unit_id -> types::Uid,
+        busy_from -> types::Instant,
+        busy_until -> types::Instant,
+        appointment_id -> Nullable<types::Uid>,
+        hold_id -> Nullable<types::Uid>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     patient_identifiers,
     practitioner_identifiers,
@@ -849,6 +900,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     availability,
     holds,
     slots,
+    resources,
+    resource_units,
+    visit_type_resources,
+    resource_occupancy,
     practitioner_exceptions,
     location_closures,
     appointments,

@@ -11,7 +11,7 @@ use crate::db::{Conn, per_backend};
 use crate::error::Result;
 
 /// What must not exist, with the query that counts it. `$1` is the current instant: slots of the past may be deleted.
-const CONTRADICTIONS: [(&str, &str); 4] = [
+const CONTRADICTIONS: [(&str, &str); 6] = [
     (
         "upcoming appointments do not occupy the slots of their time",
         "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND NOT a.overbooked AND a.busy_from > $1 AND NOT (
@@ -24,6 +24,17 @@ const CONTRADICTIONS: [(&str, &str); 4] = [
         "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND a.overbooked AND a.busy_from > $1 AND EXISTS (
             SELECT 1 FROM slots s WHERE s.practitioner_id = a.practitioner_id AND s.starts_at >= a.busy_from
                 AND s.starts_at < a.busy_until AND s.appointment_id IS NULL)",
+    ),
+    (
+        "upcoming appointments do not occupy the resources that they have",
+        "SELECT count(*) AS found FROM appointments a WHERE a.status = 'booked' AND a.resources <> '[]' AND a.busy_from > $1
+            AND NOT EXISTS (SELECT 1 FROM resource_occupancy o WHERE o.appointment_id = a.id AND o.busy_from = a.busy_from
+                AND o.busy_until = a.busy_until)",
+    ),
+    (
+        "resources are occupied by an appointment that was cancelled or has another time",
+        "SELECT count(*) AS found FROM resource_occupancy o JOIN appointments a ON a.id = o.appointment_id
+            WHERE o.busy_from > $1 AND (a.status = 'cancelled' OR o.busy_from <> a.busy_from OR o.busy_until <> a.busy_until)",
     ),
     (
         "upcoming slots are occupied by an appointment of another time or practitioner",

@@ -36,6 +36,7 @@ use crate::routes::routes;
         (name = "locations", description = "The clinic's locations"),
         (name = "practitioners", description = "Practitioners and their weekly hours"),
         (name = "visit types", description = "The kinds of visits that can be booked"),
+        (name = "resources", description = "The rooms and devices that visits need"),
         (name = "slots", description = "Free time slots, and short reservations (holds)"),
         (name = "appointments", description = "Booking, rescheduling, cancelling, and the day of the visit"),
         (name = "intakes", description = "What patients record before a visit, the resulting flags, and the practitioner's review"),

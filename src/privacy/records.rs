@@ -41,6 +41,7 @@ pub const RECORD: &[(&str, &str)] = &[
     ("messages", "patient_id = $1"),
     ("messages", VISITS),
     ("slots", VISITS),
+    ("resource_occupancy", VISITS),
     ("appointment_links", VISITS),
     ("appointment_history", VISITS),
     ("appointment_series_visits", VISITS),

@@ -1,9 +1,11 @@
 //! Locations, practitioners and visit types; practitioners' hours, and the slots that they give. Owns the tables `locations`,
 //! `location_closures`, `visit_types`, `practitioners`, `practitioner_identifiers`, `practitioner_visit_types`,
-//! `practitioner_locations`, `practitioner_exceptions`, `availability`, `slots` and `holds`.
+//! `practitioner_locations`, `practitioner_exceptions`, `availability`, `slots`, `holds`, `resources`, `resource_units`, `visit_type_resources` and
+//! `resource_occupancy`.
 //!
 //! Every transaction takes its locks in one order, so that no two wait for each other: the clinic's set-up ([`setup::lock`]),
-//! practitioners by id ([`setup::practitioner::lock`]), slots by practitioner and start ([`slots::locking`]), rows of `holds`.
+//! practitioners by id ([`setup::practitioner::lock`]), slots by practitioner and start ([`slots::locking`]), units of resources by id
+//! ([`slots::units`]), rows of `holds`.
 
 pub mod hours;
 pub mod setup;
@@ -11,7 +13,7 @@ pub mod slots;
 pub mod visit_time;
 
 use self::hours::{availability, closures, exceptions};
-use self::setup::{locations, practitioners, visit_types};
+use self::setup::{locations, practitioners, resources, visit_types};
 use self::slots::{blocks, days, holds, search};
 use crate::http::Endpoints;
 
@@ -37,6 +39,10 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(visit_types::create_visit_type)
         .service(visit_types::get_visit_type)
         .service(visit_types::update_visit_type)
+        .service(resources::list_resources)
+        .service(resources::create_resource)
+        .service(resources::get_resource)
+        .service(resources::update_resource)
         .service(practitioners::list_practitioners)
         .service(practitioners::create_practitioner)
         .service(practitioners::get_practitioner)

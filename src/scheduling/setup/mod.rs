@@ -6,6 +6,8 @@ pub mod locations;
 pub mod offerings;
 pub mod practitioner;
 pub mod practitioners;
+pub mod resource;
+pub mod resources;
 pub mod visit_type;
 pub mod visit_types;
 

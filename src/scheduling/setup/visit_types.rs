@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::visit_type::{self, VisitType, minutes_between};
-use super::{changed, is_whole_number_of_slots, offerings};
+use super::{changed, is_whole_number_of_slots, offerings, resource};
 use crate::actor::{Action, Actor};
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::schema::visit_types;
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldError, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::{Cursor, PageParams};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
-use crate::ids::VisitTypeId;
+use crate::ids::{ResourceId, VisitTypeId};
 
 const LIST: &str = "visit-types";
 /// The shortest visit, in minutes: the shortest slot of a location.
@@ -25,6 +25,8 @@ const MIN_DURATION: i32 = 5;
 const MAX_DURATION: i32 = 480;
 /// The longest buffer before or after a visit, in minutes: half a working day.
 const MAX_BUFFER: i32 = 240;
+/// The most resources that a visit needs.
+const MAX_RESOURCES: usize = 20;
 /// The longest notice for booking, or for cancelling and moving, in minutes: a year.
 const MAX_NOTICE_MINUTES: i32 = 366 * 24 * 60;
 
@@ -33,7 +35,7 @@ const MAX_NOTICE_MINUTES: i32 = 366 * 24 * 60;
 #[schema(as = VisitType, example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "public_name_es": "Primera consulta", "duration_minutes": 60,
     "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true,
-    "buffer_before_minutes": 0, "buffer_after_minutes": 15
+    "buffer_before_minutes": 0, "buffer_after_minutes": 15, "resource_ids": []
 }))]
 pub struct VisitTypeView {
     /// The visit type.
@@ -58,10 +60,12 @@ pub struct VisitTypeView {
     pub buffer_before_minutes: i32,
     /// The practitioner's working time after a visit, in minutes.
     pub buffer_after_minutes: i32,
+    /// The resources of which a visit takes one unit each.
+    pub resource_ids: Vec<ResourceId>,
 }
 
-impl From<VisitType> for VisitTypeView {
-    fn from(visit: VisitType) -> Self {
+impl VisitTypeView {
+    fn new(visit: VisitType, resource_ids: Vec<ResourceId>) -> Self {
         Self {
             id: visit.id,
             name: visit.name,
@@ -74,6 +78,7 @@ impl From<VisitType> for VisitTypeView {
             active: visit.active,
             buffer_before_minutes: visit.buffer_before_minutes,
             buffer_after_minutes: visit.buffer_after_minutes,
+            resource_ids,
         }
     }
 }
@@ -83,7 +88,7 @@ impl From<VisitType> for VisitTypeView {
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "name": "RLS first visit", "public_name": "First visit", "public_name_es": "Primera consulta", "duration_minutes": 60,
     "online_bookable": true, "booking_notice_minutes": 120, "cancel_notice_minutes": 1440, "active": true,
-    "buffer_before_minutes": 0, "buffer_after_minutes": 15
+    "buffer_before_minutes": 0, "buffer_after_minutes": 15, "resource_ids": []
 }], "next_cursor": null}))]
 pub struct VisitTypePage {
     /// The visit types, oldest first.
@@ -141,6 +146,10 @@ pub struct NewVisitType {
     #[serde(default)]
     #[schema(default = 0, minimum = 0, maximum = 240)]
     buffer_after_minutes: i64,
+    /// The resources of which a visit takes one unit each, at the location of the visit.
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    resource_ids: Vec<ResourceId>,
 }
 
 /// A change of a visit type. Members that are not sent keep their value.
@@ -188,6 +197,10 @@ pub struct VisitTypePatch {
     #[serde(default)]
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 240)]
     buffer_after_minutes: Change<i64>,
+    /// The resources of which a visit takes one unit each. Replaces the whole list. Booked appointments keep theirs.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<ResourceId>>, max_items = 20)]
+    resource_ids: Change<Vec<ResourceId>>,
 }
 
 impl From<NewVisitType> for VisitTypePatch {
@@ -203,6 +216,7 @@ impl From<NewVisitType> for VisitTypePatch {
             active: Change::Set(input.active),
             buffer_before_minutes: Change::Set(input.buffer_before_minutes),
             buffer_after_minutes: Change::Set(input.buffer_after_minutes),
+            resource_ids: Change::Set(input.resource_ids),
         }
     }
 }
@@ -220,6 +234,8 @@ struct Changes {
     active: Option<bool>,
     buffer_before_minutes: Option<i32>,
     buffer_after_minutes: Option<i32>,
+    /// In order, each once.
+    resource_ids: Option<Vec<ResourceId>>,
 }
 
 impl Changes {
@@ -248,6 +264,10 @@ impl Changes {
             active: changed(&mut check, "/active", patch.active, Ok),
             buffer_before_minutes: changed(&mut check, "/buffer_before_minutes", patch.buffer_before_minutes, buffer),
             buffer_after_minutes: changed(&mut check, "/buffer_after_minutes", patch.buffer_after_minutes, buffer),
+            resource_ids: changed(&mut check, "/resource_ids", patch.resource_ids, |ids| {
+                let rule = || Rule::new("too_many", format!("must have at most {MAX_RESOURCES} resources"));
+                if ids.len() <= MAX_RESOURCES { Ok(ids) } else { Err(rule()) }
+            }),
         };
         check.done()?;
         Ok(changes)
@@ -302,7 +322,7 @@ pub async fn list(
         actor?.require(Action::ClinicSetUp)?;
     }
     let page = page.of(LIST)?;
-    let rows: Vec<VisitType> = context
+    context
         .read(move |tx| {
             let of_kind = visit_types::table.filter(visit_types::active.eq(active));
             let mut query = of_kind.select(VisitType::as_select()).into_boxed();
@@ -310,15 +330,23 @@ pub async fn list(
                 let later = visit_types::created_at.eq(at).and(visit_types::id.gt(VisitTypeId(id)));
                 query = query.filter(visit_types::created_at.gt(at).or(later));
             }
-            Ok(query.order((visit_types::created_at, visit_types::id)).limit(page.rows()).load(tx.conn)?)
+            let rows: Vec<VisitType> =
+                query.order((visit_types::created_at, visit_types::id)).limit(page.rows()).load(tx.conn)?;
+            let (rows, next_cursor) = page.cut(rows, |row| (row.created_at, row.id.0));
+            let ids: Vec<VisitTypeId> = rows.iter().map(|row| row.id).collect();
+            let mut needed = resource::needed_by(tx.conn, &ids)?;
+            let items = rows.into_iter().map(|row| {
+                let resources = needed.remove(&row.id).unwrap_or_default();
+                VisitTypeView::new(row, resources)
+            });
+            Ok(VisitTypePage { items: items.collect(), next_cursor })
         })
-        .await?;
-    let (rows, next_cursor) = page.cut(rows, |row| (row.created_at, row.id.0));
-    Ok(VisitTypePage { items: rows.into_iter().map(Into::into).collect(), next_cursor })
+        .await
 }
 
-fn versioned(visit_type: VisitType) -> Versioned<VisitTypeView> {
-    Versioned { version: visit_type.version, object: visit_type.into() }
+fn versioned<P>(tx: &mut Tx<P>, visit_type: VisitType) -> Result<Versioned<VisitTypeView>> {
+    let resources = resource::needed_by(tx.conn, &[visit_type.id])?.remove(&visit_type.id).unwrap_or_default();
+    Ok(Versioned { version: visit_type.version, object: VisitTypeView::new(visit_type, resources) })
 }
 
 /// Reads a visit type.
@@ -326,7 +354,12 @@ fn versioned(visit_type: VisitType) -> Versioned<VisitTypeView> {
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound).
 pub async fn read(context: &Context<Anonymous>, id: VisitTypeId) -> Result<Versioned<VisitTypeView>> {
-    Ok(versioned(context.read(move |tx| visit_type::find(tx.conn, id)).await?))
+    context
+        .read(move |tx| {
+            let found = visit_type::find(tx.conn, id)?;
+            versioned(tx, found)
+        })
+        .await
 }
 
 /// Creates a visit type.
@@ -356,8 +389,9 @@ pub async fn create(context: &Context, once: Once, new: NewVisitType) -> Result<
             };
             values.apply(&mut visit_type);
             diesel::insert_into(visit_types::table).values(&visit_type).execute(tx.conn)?;
+            set_resources(tx, visit_type.id, values.resource_ids.as_deref().unwrap_or_default())?;
             tx.audit.note_object(visit_type.id.0);
-            Ok(versioned(visit_type))
+            versioned(tx, visit_type)
         })
         .await
 }
@@ -375,7 +409,12 @@ pub async fn update(
     context.require(Action::ClinicSetUp)?;
     let if_match = if_match.required()?;
     let changes = Changes::checked(patch)?;
-    context.change(move |tx| Ok(versioned(store(tx, id, &if_match, &changes)?))).await
+    context
+        .change(move |tx| {
+            let changed = store(tx, id, &if_match, &changes)?;
+            versioned(tx, changed)
+        })
+        .await
 }
 
 /// Stores what changes. Without changes the visit type keeps its version.
@@ -385,8 +424,16 @@ fn store(tx: &mut Tx, id: VisitTypeId, if_match: &IfMatch, changes: &Changes) ->
     if_match.check(before.version)?;
     let mut visit_type = before.clone();
     changes.apply(&mut visit_type);
-    if visit_type == before {
+    let needed = resource::needed_by(tx.conn, &[id])?.remove(&id).unwrap_or_default();
+    let resources = changes
+        .resource_ids
+        .as_ref()
+        .filter(|ids| ids.iter().any(|id| !needed.contains(id)) || ids.len() != needed.len());
+    if visit_type == before && resources.is_none() {
         return Ok(before);
+    }
+    if let Some(resources) = resources {
+        set_resources(tx, id, resources)?;
     }
     if visit_type.lengths() != before.lengths() {
         require_whole_slots(tx, &visit_type)?;
@@ -395,6 +442,24 @@ fn store(tx: &mut Tx, id: VisitTypeId, if_match: &IfMatch, changes: &Changes) ->
     visit_type.updated_at = tx.now;
     diesel::update(visit_types::table.find(id)).set(&visit_type).execute(tx.conn)?;
     Ok(visit_type)
+}
+
+/// Stores the resources that a visit needs.
+fn set_resources(tx: &mut Tx, visit_type: VisitTypeId, resources: &[ResourceId]) -> Result<()> {
+    let mut check = Check::new();
+    for index in resource::unknown(tx.conn, resources)? {
+        check.add(FieldError::new(format!("/resource_ids/{index}"), "unknown_reference", "there is no such resource"));
+    }
+    for (index, id) in resources.iter().enumerate() {
+        check.require(
+            !resources[..index].contains(id),
+            format!("/resource_ids/{index}"),
+            "duplicate",
+            "is in the list twice",
+        );
+    }
+    check.done()?;
+    resource::set_needed(tx.conn, visit_type, resources)
 }
 
 /// Checks that the duration and the buffers are whole numbers of slots at every location where the visit type is offered.

@@ -4,6 +4,7 @@ use super::holds::ending;
 use super::locking::{self, SlotRange};
 use super::offers;
 use super::slot::{DoesNotFit, Slot, check_fit, check_overbooking};
+use super::units::{self, ChosenUnits, Occupant, Own};
 use crate::context::Tx;
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
@@ -33,6 +34,8 @@ pub struct Claim {
     pub visit_type: VisitType,
     /// The times of the visit.
     pub time: VisitTime,
+    /// The units of resources that it takes.
+    pub units: ChosenUnits,
     /// Whether it shares the time of other visits. False if the whole time was free.
     pub overbooked: bool,
     may_overbook: bool,
@@ -49,7 +52,7 @@ pub struct Moving {
     pub from: SlotRange,
 }
 
-/// Locks the slots of a visit, checks that the caller may have it and that it fits, and uses up the caller's hold.
+/// Locks the slots and units of a visit, checks that the caller may have it and that it fits, and uses up the caller's hold.
 ///
 /// # Errors
 /// The conflict `hold_lapsed` for a hold that the caller does not have or that is over; a broken rule for a hold of another slot
@@ -62,6 +65,11 @@ pub fn claim(tx: &mut Tx, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<
     offer.require_bookable(tx.actor.role.is_staff(), tx.now)?;
     let range = offer.range();
     let mut slots = locking::lock_visit(tx.conn, offer.slot.id, range, moving.map(|moving| moving.from))?;
+    let locked = if offer.needs_resources {
+        Some(units::lock(tx.conn, wanted.visit_type_id, offer.slot.location_id)?)
+    } else {
+        None
+    };
     if let Some(hold) = hold {
         // Checked after the slot, because a slot that does not exist any more is the conflict `slot_taken` with any hold.
         if (hold.slot_id, hold.visit_type_id) != (wanted.slot_id, wanted.visit_type_id) {
@@ -85,11 +93,20 @@ pub fn claim(tx: &mut Tx, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<
             false
         }
     };
+    let units = match locked {
+        Some(locked) => {
+            let own = Own { appointment: moving.map(|moving| moving.appointment_id), hold: wanted.hold_id };
+            let place = (offer.slot.location_id, time);
+            units::choose(tx.conn, wanted.visit_type_id, locked, place, own, tx.now)?
+        }
+        None => ChosenUnits::default(),
+    };
     Ok(Claim {
         practitioner_id: offer.slot.practitioner_id,
         location_id: offer.slot.location_id,
         visit_type: offer.visit_type,
         time,
+        units,
         overbooked,
         may_overbook: wanted.overbook,
         range,
@@ -118,6 +135,7 @@ impl Claim {
     /// # Errors
     /// The conflict `slot_taken` if the time is not free after all.
     pub fn take(&self, tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
+        self.units.take(tx.conn, tx.env, self.time, Occupant::Appointment(appointment), tx.now)?;
         if self.overbooked {
             return locking::book_the_rest(tx.conn, self.range, tx.now, self.hold_id, appointment);
         }

@@ -2,9 +2,11 @@
 //! once, in memory that does not grow with the slots read.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use diesel::prelude::*;
 
+use super::units::Units;
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
 use crate::ids::{LocationId, PractitionerId, SlotId};
@@ -37,6 +39,8 @@ struct Run {
 pub struct Finder {
     length: VisitLength,
     now: Timestamp,
+    /// The units that the visit needs; none if it needs no resources.
+    units: Option<Arc<Units>>,
     runs: HashMap<PractitionerId, Run>,
     /// The slots in which the visit can start, by number. Numbers count the slots that have the buffer before them.
     found: BTreeMap<u64, FreeSlot>,
@@ -45,8 +49,8 @@ pub struct Finder {
 
 impl Finder {
     /// For a visit of this length. Holds that have lapsed by `now` do not count.
-    pub fn new(length: VisitLength, now: Timestamp) -> Self {
-        Self { length, now, runs: HashMap::new(), found: BTreeMap::new(), count: 0 }
+    pub fn new(length: VisitLength, now: Timestamp, units: Option<Arc<Units>>) -> Self {
+        Self { length, now, units, runs: HashMap::new(), found: BTreeMap::new(), count: 0 }
     }
 
     /// Takes the next slot. The visit may start in it if `is_start`, and may continue in it otherwise as well.
@@ -84,7 +88,11 @@ impl Finder {
                 break;
             }
             // A slot that ends after the visit could not be booked in part.
-            if end == run.ends_at {
+            let has_units = || {
+                let time = self.length.starting(start.starts_at);
+                self.units.as_ref().is_none_or(|units| units.choose(start.location_id, time).is_ok())
+            };
+            if end == run.ends_at && has_units() {
                 self.found.insert(number, start);
             }
         }
@@ -184,7 +192,7 @@ mod tests {
 
             let mut free: Vec<_> = all.iter().filter(|slot| slot.appointment_id.is_none()).collect();
             free.sort_by_key(|slot| (slot.starts_at, slot.id));
-            let mut finder = Finder::new(length, at(NOW));
+            let mut finder = Finder::new(length, at(NOW), None);
             for slot in free {
                 let decided = finder.decided();
                 let Slot { id, practitioner_id, location_id, starts_at, ends_at, held_until, .. } = slot.clone();

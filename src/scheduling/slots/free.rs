@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
@@ -18,6 +19,7 @@ use super::fitting::{Finder, FreeSlot};
 use super::local::LocalFilter;
 use super::offering::Offering;
 use super::slot::is_open;
+use super::units::Units;
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
 use crate::db::{Conn, per_backend};
@@ -114,7 +116,7 @@ enum Scope {
 
 /// Finds the first `limit` slots in which the whole visit fits, earliest first.
 pub fn free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) -> Result<Vec<SlotView>> {
-    let reading = Reading::new(visit, query)?;
+    let reading = Reading::new(conn, visit, query)?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let size = first_chunk(reading.practitioners.len(), visit.length, limit);
     let mut is_enough = |finder: &mut Finder| finder.decided() >= wanted;
@@ -136,7 +138,7 @@ pub fn free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) ->
 
 /// Counts the starts of a search by local date. Reads each row of the period once and keeps none.
 pub fn count_by_date(conn: &mut Conn, visit: &Offering, query: &SlotQuery) -> Result<BTreeMap<Date, u32>> {
-    let reading = Reading::new(visit, query)?;
+    let reading = Reading::new(conn, visit, query)?;
     let zones = zones(visit)?;
     let mut counts = BTreeMap::new();
     let count = |counts: &mut BTreeMap<Date, u32>, finder: &mut Finder| {
@@ -175,10 +177,12 @@ struct Reading<'a> {
     practitioners: Cow<'a, HashSet<PractitionerId>>,
     /// The time zones, if the search has local filters.
     zones: Option<HashMap<LocationId, TimeZone>>,
+    /// The units of resources that the visit needs; none if it needs none.
+    units: Option<Arc<Units>>,
 }
 
 impl<'a> Reading<'a> {
-    fn new(visit: &'a Offering, query: &'a SlotQuery) -> Result<Self> {
+    fn new(conn: &mut Conn, visit: &'a Offering, query: &'a SlotQuery) -> Result<Self> {
         let offering = &visit.practitioners;
         let practitioners = if query.practitioners.is_empty() {
             Cow::Borrowed(offering)
@@ -186,7 +190,9 @@ impl<'a> Reading<'a> {
             Cow::Owned(query.practitioners.iter().copied().filter(|id| offering.contains(id)).collect())
         };
         let zones = if query.local.is_any() { None } else { Some(zones(visit)?) };
-        Ok(Self { visit, query, practitioners, zones })
+        let span = (query.from.minus(visit.length.before), query.to.plus(visit.length.from_start()));
+        let units = visit.units_between(conn, span, query.now)?;
+        Ok(Self { visit, query, practitioners, zones, units })
     }
 
     fn scope(&self) -> Scope {
@@ -234,7 +240,7 @@ impl<'a> Reading<'a> {
         is_enough: &mut impl FnMut(&mut Finder) -> bool,
     ) -> Result<Option<Finder>> {
         let (visit, query) = (self.visit, self.query);
-        let mut finder = Finder::new(visit.length, query.now);
+        let mut finder = Finder::new(visit.length, query.now, self.units.clone());
         if self.practitioners.is_empty() {
             return Ok(Some(finder));
         }

@@ -14,3 +14,4 @@ pub mod offers;
 pub mod releasing;
 pub mod search;
 pub mod slot;
+pub mod units;

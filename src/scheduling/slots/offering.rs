@@ -1,21 +1,26 @@
 //! What a slot search reads of the clinic's set-up, in one query.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Nullable};
 
+use super::units::{self, Unit, Units};
 use crate::clock::Timestamp;
-use crate::db::schema::{locations, practitioner_visit_types, practitioners, visit_types};
+use crate::db::schema::{
+    locations, practitioner_visit_types, practitioners, resource_units, visit_type_resources, visit_types,
+};
 use crate::db::types::Uid;
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
-use crate::ids::{LocationId, PractitionerId, VisitTypeId};
+use crate::ids::{LocationId, PractitionerId, ResourceId, ResourceUnitId, VisitTypeId};
 use crate::scheduling::setup::visit_type::earliest_for_patients;
 use crate::scheduling::visit_time::VisitLength;
 
 /// A visit type with who offers it and where.
 pub struct Offering {
+    id: VisitTypeId,
     /// Whether the visit type can be booked.
     pub active: bool,
     /// The length of a visit with its buffers.
@@ -25,11 +30,16 @@ pub struct Offering {
     pub practitioners: HashSet<PractitionerId>,
     /// The time zones of all locations.
     pub zones: HashMap<LocationId, String>,
+    /// The units of the resources that a visit needs, without the times at which they are taken.
+    pub units: Units,
 }
 
 type Minutes = (Option<i32>, Option<i32>, Option<i32>, Option<i32>);
-/// A practitioner with the visit type's active, lengths (buffer before, visit, buffer after) and notice, or a location with its zone.
-type Row = (Option<bool>, Minutes, Option<PractitionerId>, Option<LocationId>, Option<String>);
+/// A practitioner with the visit type's active, lengths (buffer before, visit, buffer after) and notice, a location with its zone, or a
+/// resource with a unit.
+type Row = (Option<bool>, Minutes, Option<PractitionerId>, Option<LocationId>, Option<String>, UnitColumns);
+/// A resource that the visit needs, and the id, location and number of one of its units.
+type UnitColumns = (Option<ResourceId>, Option<ResourceUnitId>, Option<LocationId>, Option<i32>);
 
 impl Offering {
     /// Loads what is offered.
@@ -56,6 +66,12 @@ impl Offering {
                 practitioners::id.nullable(),
                 None::<LocationId>.into_sql::<Nullable<Uid>>(),
                 None::<String>.into_sql::<Nullable<diesel::sql_types::Text>>(),
+                (
+                    None::<ResourceId>.into_sql::<Nullable<Uid>>(),
+                    None::<ResourceUnitId>.into_sql::<Nullable<Uid>>(),
+                    None::<LocationId>.into_sql::<Nullable<Uid>>(),
+                    None::<i32>.into_sql::<Nullable<Integer>>(),
+                ),
             ))
             .union_all(locations::table.select((
                 None::<bool>.into_sql::<Nullable<Bool>>(),
@@ -68,10 +84,52 @@ impl Offering {
                 None::<PractitionerId>.into_sql::<Nullable<Uid>>(),
                 locations::id.nullable(),
                 locations::time_zone.nullable(),
+                (
+                    None::<ResourceId>.into_sql::<Nullable<Uid>>(),
+                    None::<ResourceUnitId>.into_sql::<Nullable<Uid>>(),
+                    None::<LocationId>.into_sql::<Nullable<Uid>>(),
+                    None::<i32>.into_sql::<Nullable<Integer>>(),
+                ),
             )))
+            .union_all(
+                visit_type_resources::table
+                    .left_join(
+                        resource_units::table.on(resource_units::resource_id
+                            .eq(visit_type_resources::resource_id)
+                            .and(resource_units::in_use)),
+                    )
+                    .filter(visit_type_resources::visit_type_id.eq(id))
+                    .select((
+                        None::<bool>.into_sql::<Nullable<Bool>>(),
+                        (
+                            None::<i32>.into_sql::<Nullable<Integer>>(),
+                            None::<i32>.into_sql::<Nullable<Integer>>(),
+                            None::<i32>.into_sql::<Nullable<Integer>>(),
+                            None::<i32>.into_sql::<Nullable<Integer>>(),
+                        ),
+                        None::<PractitionerId>.into_sql::<Nullable<Uid>>(),
+                        None::<LocationId>.into_sql::<Nullable<Uid>>(),
+                        None::<String>.into_sql::<Nullable<diesel::sql_types::Text>>(),
+                        (
+                            visit_type_resources::resource_id.nullable(),
+                            resource_units::id.nullable(),
+                            resource_units::location_id.nullable(),
+                            resource_units::number.nullable(),
+                        ),
+                    )),
+            )
             .load(conn))?;
         let (mut found, mut practitioners, mut zones) = (None, HashSet::new(), HashMap::new());
-        for (active, minutes, practitioner, location, zone) in rows {
+        let mut units = Units::default();
+        for (active, minutes, practitioner, location, zone, (resource, unit, at, number)) in rows {
+            if let Some(resource_id) = resource {
+                if !units.needed.contains(&resource_id) {
+                    units.needed.push(resource_id);
+                }
+                if let (Some(id), Some(location_id), Some(number)) = (unit, at, number) {
+                    units.units.push(Unit { id, resource_id, location_id, number });
+                }
+            }
             if let (Some(active), (Some(before), Some(visit), Some(after), Some(notice))) = (active, minutes) {
                 found = Some((active, VisitLength::of_minutes(before, visit, after), notice));
             }
@@ -79,7 +137,21 @@ impl Offering {
             zones.extend(location.zip(zone));
         }
         let (active, length, booking_notice_minutes) = found.ok_or(Error::NotFound)?;
-        Ok(Self { active, length, booking_notice_minutes, practitioners, zones })
+        Ok(Self { id, active, length, booking_notice_minutes, practitioners, zones, units })
+    }
+
+    /// Loads the times between two instants at which the units are taken; nothing if the visit needs none.
+    pub fn units_between(
+        &self,
+        conn: &mut Conn,
+        span: (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Result<Option<Arc<Units>>> {
+        if self.units.needed.is_empty() {
+            return Ok(None);
+        }
+        let taken = units::load_taken(conn, self.id, span, now)?;
+        Ok(Some(Arc::new(Units { taken, ..self.units.clone() })))
     }
 
     /// Returns the earliest start of a visit that a patient books now.

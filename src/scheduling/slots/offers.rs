@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::locking::SlotRange;
 use super::slot::{Slot, slot_gone};
 use crate::clock::Timestamp;
-use crate::db::schema::{practitioner_visit_types, practitioners, slots as times, visit_types};
+use crate::db::schema::{practitioner_visit_types, practitioners, slots as times, visit_type_resources, visit_types};
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::ids::{SlotId, VisitTypeId};
@@ -22,6 +22,8 @@ pub struct Offer {
     pub visit_type: VisitType,
     /// Whether the slot's practitioner is active and offers the visit type.
     is_offered: bool,
+    /// Whether the visit needs resources.
+    pub needs_resources: bool,
 }
 
 /// Loads the offer of a slot and a visit type in one query, without a lock.
@@ -29,7 +31,7 @@ pub struct Offer {
 /// # Errors
 /// The conflict `slot_taken` if the slot does not exist (any more); a broken rule if the visit type does not exist.
 pub fn find(conn: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Offer> {
-    let found: Option<(Slot, Option<VisitType>, bool)> = per_backend!(conn, conn => {
+    let found: Option<(Slot, Option<VisitType>, bool, bool)> = per_backend!(conn, conn => {
         let offered = exists(
             practitioner_visit_types::table
                 .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
@@ -37,18 +39,20 @@ pub fn find(conn: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Of
                 .filter(practitioner_visit_types::visit_type_id.eq(visit_type))
                 .filter(practitioners::active.eq(true)),
         );
+        let needs_resources =
+            exists(visit_type_resources::table.filter(visit_type_resources::visit_type_id.eq(visit_type)));
         times::table
             .left_join(visit_types::table.on(visit_types::id.eq(visit_type)))
             .filter(times::id.eq(slot))
-            .select((Slot::as_select(), Option::<VisitType>::as_select(), offered))
+            .select((Slot::as_select(), Option::<VisitType>::as_select(), offered, needs_resources))
             .first(conn)
     })
     .optional()?;
-    let (slot, visit_type, is_offered) = found.ok_or_else(slot_gone)?;
+    let (slot, visit_type, is_offered, needs_resources) = found.ok_or_else(slot_gone)?;
     let Some(visit_type) = visit_type else {
         return Err(Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"));
     };
-    Ok(Offer { slot, visit_type, is_offered })
+    Ok(Offer { slot, visit_type, is_offered, needs_resources })
 }
 
 fn not_offered() -> Error {
@@ -62,7 +66,7 @@ impl Offer {
     /// # Errors
     /// The conflicts `not_offered`, `not_online_bookable`, `slot_past` and `booking_notice`.
     pub fn require_bookable(&self, by_staff: bool, now: Timestamp) -> Result<()> {
-        let Self { slot, visit_type, is_offered } = self;
+        let Self { slot, visit_type, is_offered, .. } = self;
         if !visit_type.active {
             return Err(not_offered());
         }

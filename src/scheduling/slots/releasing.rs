@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use super::locking::SlotRange;
 use super::slot::Slot;
+use super::units;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::db::schema::{appointments, slots};
@@ -21,9 +22,12 @@ use crate::scheduling::setup::practitioner;
 /// More than the longest working time of a visit.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
-/// Releases the slots of a cancelled or moved appointment, whose time was `time`. They must be locked. A slot that an overbooked visit
+/// Releases the slots and units of a cancelled or moved appointment, whose time was `time`. They must be locked. A slot that an overbooked visit
 /// shares passes to that visit, and stays taken. Returns these slots.
-pub fn release(conn: &mut Conn, appointment: AppointmentId, time: SlotRange) -> Result<Vec<SlotId>> {
+pub fn release(conn: &mut Conn, appointment: AppointmentId, time: SlotRange, has_units: bool) -> Result<Vec<SlotId>> {
+    if has_units {
+        units::free(conn, appointment)?;
+    }
     let released: Vec<(Slot, Option<AppointmentId>)> = per_backend!(conn, conn => slots::table
         .filter(slots::appointment_id.eq(appointment))
         .order(slots::starts_at)

@@ -118,11 +118,17 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
         ("practitioners", clinic.practitioner_id.clone()),
         ("locations", clinic.location_id.clone()),
         ("visit-types", clinic.check.clone()),
+        ("resources", resource(app).await),
         ("closures", closure(app, &clinic.location_id).await),
         ("exceptions", exception(app, &clinic.practitioner_id).await),
         ("users", holder.user_id.clone()),
         ("carer", carer.user_id.clone()),
     ]))
+}
+
+/// A resource that no visit needs.
+async fn resource(app: &App) -> String {
+    app.admin().await.post("/v1/resources", json!({"name": "Duplex scanner"})).await.expect(201).id()
 }
 
 /// A closure, some years from now.
@@ -253,6 +259,7 @@ impl Things {
                         "visit_type_id" | "visit_type_ids" => "visit-types",
                         "slot_id" => "other slots",
                         "location_id" | "location_ids" => "locations",
+                        "resource_ids" => "resources",
                         "practitioner_id" => "practitioners",
                         "current_password" | "new_password" => {
                             *value = json!(PASSWORD);

@@ -20,6 +20,7 @@ use crate::ids::{HoldId, SlotId, UserId, VisitTypeId};
 use crate::scheduling::setup::location;
 use crate::scheduling::slots::releasing::delete_unplanned;
 use crate::scheduling::slots::slot::{DoesNotFit, Slot, check_fit, is_free, slot_gone};
+use crate::scheduling::slots::units::{self, ChosenUnits, Occupant, Own};
 use crate::scheduling::slots::{locking, offers};
 
 /// A hold to create.
@@ -121,6 +122,13 @@ pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) ->
         return Err(slot_gone());
     }
     check_fit(&visit_slots, offer.time(), tx.now, replaced)?;
+    let units = if offer.needs_resources {
+        let locked = units::lock(tx.conn, visit_type_id, location.id)?;
+        let own = Own { appointment: None, hold: replaced };
+        units::choose(tx.conn, visit_type_id, locked, (location.id, offer.time()), own, tx.now)?
+    } else {
+        ChosenUnits::default()
+    };
     if let Some(counted) = &stranger {
         strangers::require_room(tx, counted, &location, &visit_slots, replaced)?;
     }
@@ -146,6 +154,7 @@ pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) ->
         created_at: tx.now,
     };
     per_backend!(tx.conn, conn => diesel::insert_into(holds::table).values(&hold).execute(conn))?;
+    units.take(tx.conn, tx.env, offer.time(), Occupant::Hold(hold.id), tx.now)?;
     let ids: Vec<SlotId> = visit_slots.iter().map(|slot| slot.id).collect();
     let held = per_backend!(tx.conn, conn => {
         let free = slots::id.eq_any(ids).and(is_free(tx.now, None));
