@@ -57,6 +57,7 @@ mod pooler;
 mod query_plans;
 mod records;
 mod resending;
+mod resources;
 mod restore;
 mod rolling_restart;
 mod schedule;

@@ -1,4 +1,4 @@
-//! Compares the schedule with a simple model: random bookings, reschedules, overbookings, cancellations, holds, blocks, time off,
+//! Compares the schedule with a simple model: random bookings, reschedules, overbookings, cancellations, holds, blocks, changes of the number of chairs, time off,
 //! closures and the passing of time on one practitioner's morning, through the API of a real server.
 //!
 //! `PROPTEST_CASES` runs more of them, `PROPTEST_RNG_SEED` the same ones again; a failure is shrunk to the fewest steps.
@@ -20,7 +20,11 @@ const SLOTS: usize = 12;
 /// A Monday after the clock of every case.
 const DAY: &str = "2026-05-04";
 /// The lengths of the visit types in slots: the buffer before, the visit, the buffer after.
-const KINDS: [(usize, usize, usize); 5] = [(0, 1, 0), (0, 2, 0), (0, 4, 0), (1, 2, 0), (1, 1, 2)];
+const KINDS: [(usize, usize, usize); 6] = [(0, 1, 0), (0, 2, 0), (0, 4, 0), (1, 2, 0), (1, 1, 2), (0, 2, 1)];
+/// From this one on, a visit needs a chair.
+const WITH_CHAIR: usize = 4;
+/// The most chairs of a location.
+const CHAIRS: usize = 3;
 const ACTORS: usize = 3;
 /// The holder without a session, after the actors.
 const STRANGER: usize = ACTORS;
@@ -73,6 +77,9 @@ enum Step {
     Unblock {
         slot: usize,
     },
+    Chairs {
+        units: usize,
+    },
     Lapse {
         minutes: i64,
     },
@@ -104,6 +111,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (actor, patient).prop_map(|(actor, patient)| Step::TakeOver { actor, patient }),
         1 => start.clone().prop_map(|slot| Step::Block { slot }),
         2 => start.prop_map(|slot| Step::Unblock { slot }),
+        1 => (0..=CHAIRS).prop_map(|units| Step::Chairs { units }),
         2 => (1_i64..11).prop_map(|minutes| Step::Lapse { minutes }),
         2 => (0..SLOTS, 1..5_usize, any::<bool>()).prop_map(|(from, slots, closed)| Step::Away { from, slots, closed }),
         2 => (0..60_usize).prop_map(|which| Step::Back { which }),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{ACTORS, KINDS, SLOTS};
+use super::{ACTORS, KINDS, SLOTS, WITH_CHAIR};
 
 /// The slots that a visit takes with its buffers; none if they are not all in the morning.
 pub(super) fn busy(start: usize, kind: usize) -> Option<Range<usize>> {
@@ -17,6 +17,7 @@ pub(super) struct Hold {
     pub start: usize,
     pub kind: usize,
     pub until: i64,
+    pub chair: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub(super) struct Visit {
     pub patient: usize,
     pub live: bool,
     pub overbooked: bool,
+    /// The number of its chair, from 1.
+    pub chair: Option<usize>,
 }
 
 impl Visit {
@@ -41,6 +44,8 @@ pub(super) struct Model {
     pub blocked: BTreeSet<usize>,
     pub holds: [Option<Hold>; ACTORS + 1],
     pub visits: Vec<Visit>,
+    /// The number of chairs.
+    pub chairs: usize,
     /// When the practitioner is away or the location closed: the first slot, the one after the last, and which of the two.
     pub away: Vec<(usize, usize, bool)>,
 }
@@ -53,6 +58,40 @@ pub(super) const GONE: Expected = (404, "not_found");
 impl Model {
     /// Whether a visit fits, ignoring the caller's own hold and the visit that is to move.
     pub fn fits(&self, start: usize, kind: usize, own_hold: Option<usize>, own_visit: Option<usize>) -> bool {
+        self.fits_slots(start, kind, own_hold, own_visit) && self.chair(start, kind, own_hold, own_visit).is_ok()
+    }
+
+    /// The chair that a visit gets, which must be within the morning; none if it needs none.
+    pub fn chair(
+        &self,
+        start: usize,
+        kind: usize,
+        own_hold: Option<usize>,
+        own_visit: Option<usize>,
+    ) -> Result<Option<usize>, Expected> {
+        if kind < WITH_CHAIR {
+            return Ok(None);
+        }
+        let span = busy(start, kind).expect("within the morning");
+        let overlaps =
+            |start, kind| busy(start, kind).is_some_and(|other| other.start < span.end && span.start < other.end);
+        let is_free = |chair: &usize| {
+            let by_visit = self.visits.iter().enumerate().any(|(n, visit)| {
+                Some(n) != own_visit && visit.live && visit.chair == Some(*chair) && overlaps(visit.start, visit.kind)
+            });
+            let by_hold = self.holds.iter().enumerate().any(|(actor, hold)| {
+                Some(actor) != own_hold
+                    && hold.is_some_and(|hold| {
+                        hold.until > self.minute && hold.chair == Some(*chair) && overlaps(hold.start, hold.kind)
+                    })
+            });
+            !by_visit && !by_hold
+        };
+        (1..=self.chairs).find(is_free).map(Some).ok_or(TAKEN)
+    }
+
+    /// Whether a visit fits into the practitioner's time.
+    fn fits_slots(&self, start: usize, kind: usize, own_hold: Option<usize>, own_visit: Option<usize>) -> bool {
         busy(start, kind).is_some_and(|mut span| {
             span.all(|slot| {
                 let taken = self.visits.iter().enumerate().any(|(n, visit)| Some(n) != own_visit && visit.covers(slot));
@@ -110,7 +149,7 @@ impl Model {
         })
     }
 
-    /// Whether a visit that is booked or moved shares the time of others, or its conflict. `hold` is the actor whose hold is sent.
+    /// Whether a visit that is booked or moved shares the time of others, with its chair; or its conflict. `hold` is the actor whose hold is sent.
     pub fn outcome(
         &self,
         (start, kind): (usize, usize),
@@ -118,8 +157,8 @@ impl Model {
         hold: Option<usize>,
         own: Option<usize>,
         overbook: bool,
-    ) -> Result<bool, Expected> {
-        if let Some(Hold { start: held, kind: for_kind, until }) = hold.and_then(|actor| self.holds[actor]) {
+    ) -> Result<(bool, Option<usize>), Expected> {
+        if let Some(Hold { start: held, kind: for_kind, until, .. }) = hold.and_then(|actor| self.holds[actor]) {
             if until <= self.minute {
                 return Err((409, "hold_lapsed"));
             }
@@ -133,11 +172,12 @@ impl Model {
         if !self.is_there(start) {
             return Err(TAKEN);
         }
-        let shared = !self.fits(start, kind, hold, own);
+        let shared = !self.fits_slots(start, kind, hold, own);
         if shared && !(overbook && self.fits_shared(start, kind, hold)) {
             return Err(TAKEN);
         }
-        if self.is_patient_busy(patient, start, kind, own) { Err((409, "patient_busy")) } else { Ok(shared) }
+        let chair = self.chair(start, kind, hold, own)?;
+        if self.is_patient_busy(patient, start, kind, own) { Err((409, "patient_busy")) } else { Ok((shared, chair)) }
     }
 
     pub fn free(&self, kind: usize) -> BTreeSet<usize> {

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::model::{Expected, GONE, Hold, Model, TAKEN, Visit, busy};
-use super::{ACTORS, DAY, KINDS, PATIENTS, SLOTS, STRANGER, Step, To};
+use super::{ACTORS, DAY, KINDS, PATIENTS, SLOTS, STRANGER, Step, To, WITH_CHAIR};
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Clinic};
 
@@ -18,6 +18,8 @@ pub(super) struct World<'a> {
     kinds: Vec<String>,
     practitioner: String,
     location: String,
+    /// The resource that some visits need.
+    chair: String,
     patients: Vec<String>,
     slots: Vec<String>,
     /// The paths of what is in `model.away`.
@@ -34,14 +36,18 @@ impl<'a> World<'a> {
         static NUMBERS: AtomicU32 = AtomicU32::new(0);
         let actors = [app.desk().await, app.admin().await, app.doctor().await];
         let mut kinds = vec![clinic.check.clone(), clinic.follow_up.clone(), clinic.new_visit.clone()];
-        for (before, visit, after) in &KINDS[kinds.len()..] {
+        let location = crate::support::clinic::location(&actors[1], "Case", "America/New_York").await;
+        let body = json!({"name": "Chair", "capacities": [{"location_id": location, "units": 1}]});
+        let chair = actors[1].post("/v1/resources", body).await.expect(201).id();
+        for (kind, (before, visit, after)) in KINDS.iter().enumerate().skip(kinds.len()) {
+            let needs = if kind < WITH_CHAIR { json!([]) } else { json!([chair]) };
             let body = json!({
                 "name": "Case", "public_name": "Visit", "duration_minutes": visit * 15, "online_bookable": true,
                 "buffer_before_minutes": before * 15, "buffer_after_minutes": after * 15,
+                "resource_ids": needs,
             });
             kinds.push(actors[1].post("/v1/visit-types", body).await.expect(201).id());
         }
-        let location = crate::support::clinic::location(&actors[1], "Case", "America/New_York").await;
         let body = json!({"name": "Dr. Case", "visit_type_ids": kinds, "location_ids": [location]});
         let practitioner = actors[1].post("/v1/practitioners", body).await.expect(201).id();
         let path = format!("/v1/practitioners/{practitioner}/availability");
@@ -63,10 +69,11 @@ impl<'a> World<'a> {
             kinds,
             practitioner,
             location,
+            chair,
             patients,
             slots: Vec::new(),
             away: Vec::new(),
-            model: Model::default(),
+            model: Model { chairs: 1, ..Model::default() },
             holds: Default::default(),
             secret: String::new(),
             visits: Vec::new(),
@@ -125,9 +132,9 @@ impl<'a> World<'a> {
                 });
                 let expected = outcome.map_or_else(|refusal| refusal, |_| (201, ""));
                 let body = self.post(actor, "/v1/appointments".into(), body, expected).await;
-                if let Ok(overbooked) = outcome {
+                if let Ok((overbooked, chair)) = outcome {
                     self.visits.push(body["id"].as_str().expect("an id").to_owned());
-                    self.model.visits.push(Visit { start, kind, patient, live: true, overbooked });
+                    self.model.visits.push(Visit { start, kind, patient, live: true, overbooked, chair });
                     self.use_up(hold);
                 }
             }
@@ -150,9 +157,9 @@ impl<'a> World<'a> {
                 let body = json!({"slot_id": self.slots[start], "hold_id": hold_id, "overbook": wish(overbook)});
                 let expected = outcome.map_or_else(|refusal| refusal, |_| (200, ""));
                 self.post(actor, path, body, expected).await;
-                if let Ok(overbooked) = outcome {
+                if let Ok((overbooked, chair)) = outcome {
                     let visit = &mut self.model.visits[which];
-                    (visit.start, visit.overbooked) = (start, overbooked);
+                    (visit.start, visit.overbooked, visit.chair) = (start, overbooked, chair);
                     self.use_up(hold);
                 }
             }
@@ -176,7 +183,9 @@ impl<'a> World<'a> {
                 };
                 if fits {
                     self.holds[actor] = Some(body["id"].as_str().expect("an id").to_owned());
-                    self.model.holds[actor] = Some(Hold { start, kind, until: self.model.minute + 10 });
+                    let chair = self.model.chair(start, kind, Some(actor), None).expect("a chair");
+                    let until = self.model.minute + 10;
+                    self.model.holds[actor] = Some(Hold { start, kind, until, chair });
                 }
             }
             Step::Release { actor } => self.release(actor).await,
@@ -195,6 +204,11 @@ impl<'a> World<'a> {
                 let expected = if self.model.is_there(slot) { 200 } else { 404 };
                 self.actors[0].post_empty(&format!("/v1/slots/{}/unblock", self.slots[slot])).await.expect(expected);
                 self.model.blocked.remove(&slot);
+            }
+            Step::Chairs { units } => {
+                let body = json!({"capacities": [{"location_id": self.location, "units": units}]});
+                self.actors[1].update(&format!("/v1/resources/{}", self.chair), body).await.expect(200);
+                self.model.chairs = units;
             }
             Step::Lapse { minutes } => {
                 self.app.clock.advance(SignedDuration::from_mins(minutes));
@@ -231,9 +245,9 @@ impl<'a> World<'a> {
         let body = self
             .post(actor, "/v1/appointments".into(), body, outcome.map_or_else(|refusal| refusal, |_| (201, "")))
             .await;
-        if let Ok(overbooked) = outcome {
+        if let Ok((overbooked, chair)) = outcome {
             self.visits.push(body["id"].as_str().expect("an id").to_owned());
-            self.model.visits.push(Visit { start, kind, patient, live: true, overbooked });
+            self.model.visits.push(Visit { start, kind, patient, live: true, overbooked, chair });
             self.use_up(Some(STRANGER));
         }
     }
@@ -311,6 +325,7 @@ impl<'a> World<'a> {
             let item = items.iter().find(|item| item["id"] == **id).expect("the appointment");
             assert_eq!(item["status"], if visit.live { "booked" } else { "cancelled" });
             assert_eq!(item["overbooked"], visit.overbooked, "{id}");
+            assert_eq!(item["resources"][0]["unit"], json!(visit.chair), "{id}");
             let attention = item["attention"]["reason"].as_str();
             match self.model.attention(visit) {
                 Some("either") => assert!(attention.is_some(), "{id}"),
