@@ -7,7 +7,7 @@ use jiff::civil::Weekday;
 use crate::audit_context::AuditContext;
 use crate::context::{Anonymous, Tx};
 use crate::db::Conn;
-use crate::db::schema::{availability, location_closures, locations, practitioners, visit_types};
+use crate::db::schema::{availability, location_closures, locations, practitioners, resources, visit_types};
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::Result;
@@ -15,16 +15,18 @@ use crate::identifiers::{self, Identifier, Identifiers};
 use crate::ids::{AvailabilityId, LocationId, PractitionerId, VisitTypeId};
 use crate::scheduling::hours::closure::Closure;
 use crate::scheduling::hours::publishing;
+use crate::scheduling::setup;
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::offerings;
 use crate::scheduling::setup::practitioner::{self, Practitioner};
+use crate::scheduling::setup::resource::Resource;
 use crate::scheduling::setup::visit_type::VisitType;
 
 /// The clinic, as the demo's people need it.
 pub(super) struct Clinic {
     /// The practitioners. The first one has an account.
     pub practitioners: Vec<PractitionerId>,
-    /// First visit, follow-up, vein ultrasound.
+    /// First visit, follow-up, vein ultrasound, infusion.
     pub visit_types: Vec<VisitTypeId>,
 }
 
@@ -49,7 +51,10 @@ pub(super) fn fill(tx: &mut Conn, env: &Env) -> Result<Clinic> {
         visit_type(tx, env, "New patient evaluation", "First visit", 60)?,
         visit_type(tx, env, "Follow-up", "Follow-up visit", 30)?,
         visit_type(tx, env, "Venous duplex ultrasound", "Examination", 45)?,
+        visit_type(tx, env, "Iron infusion", "Treatment", 60)?,
     ];
+    resource(tx, env, "Examination device", &[(boston, 1), (denver, 1)], visit_types[2])?;
+    resource(tx, env, "Treatment chair", &[(boston, 2), (denver, 1)], visit_types[3])?;
     let all = visit_types.as_slice();
     let doctors: [Doctor; 4] = [
         (
@@ -126,10 +131,28 @@ fn visit_type(tx: &mut Conn, env: &Env, name: &str, public_name: &str, minutes: 
         created_at: now,
         updated_at: now,
         buffer_before_minutes: 0,
-        buffer_after_minutes: 0,
+        // Cleaning and preparing the chair.
+        buffer_after_minutes: if name == "Iron infusion" { 15 } else { 0 },
     };
     diesel::insert_into(visit_types::table).values(&visit_type).execute(tx)?;
     Ok(visit_type.id)
+}
+
+/// A resource that one visit type needs, with its number of units at each location. Its name tells nothing about health, because
+/// patients see it.
+fn resource(
+    tx: &mut Conn,
+    env: &Env,
+    name: &str,
+    capacities: &[(LocationId, i32)],
+    visit_type: VisitTypeId,
+) -> Result<()> {
+    let now = env.now();
+    let resource = Resource { id: env.new_id(), name: name.into(), version: 1, created_at: now, updated_at: now };
+    diesel::insert_into(resources::table).values(&resource).execute(tx)?;
+    let audit = AuditContext::of_command("demo");
+    setup::resource::set_capacities(&mut Tx::new(tx, env, &Anonymous, &audit), resource.id, capacities)?;
+    setup::resource::set_needed(tx, visit_type, &[resource.id])
 }
 
 fn practitioner(

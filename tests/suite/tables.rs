@@ -133,7 +133,7 @@ const EXCEPTIONS: &[Exception] = &[
     reads("context", &["patient_access"], "Access that expired has no transaction that could delete stored results."),
     writes(
         "demo",
-        &["availability", "location_closures", "locations", "practitioners", "visit_types", "users"],
+        &["availability", "location_closures", "locations", "practitioners", "resources", "visit_types", "users"],
         "The demo fills an empty database.",
     ),
     reads(
