@@ -129,7 +129,7 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 }
 
 /// The maximum number of statements of each request, one of them for authentication.
-const LIMITS: [(&str, usize); 29] = [
+const LIMITS: [(&str, usize); 31] = [
     // No authentication; the visit type with its practitioners and the time zones, one range of free slots.
     ("slot-search", 2),
     ("appointment", 2),
@@ -168,6 +168,10 @@ const LIMITS: [(&str, usize); 29] = [
     // the upcoming visits are counted, and the practitioners who gave the access are read.
     ("booking-one", 15),
     ("booking-own", 17),
+    // Where units are taken.
+    ("slot-search-with-resource", 3),
+    // The resource, its units, where they are taken, the time of the unit.
+    ("booking-with-resource", 19),
 ];
 
 /// Sends each request of [`LIMITS`] once, with its name as the request id.
@@ -207,6 +211,7 @@ async fn ask(server: &Process, site: &Site) {
         admin.get_with(&format!("/v1/{list}?updated_since={now}"), &id(name)).await.expect(200);
     }
     ask_about_history(server, site, &patient).await;
+    ask_with_resource(&admin, &clinic, &patient).await;
 
     let ann = own_account(server, site, &patient).await;
     let body = json!({"slot_id": slots[8]["id"], "visit_type_id": clinic.new_visit, "patient_id": patient});
@@ -216,6 +221,19 @@ async fn ask(server: &Process, site: &Site) {
     ann.get_with("/v1/appointments", &id("own-appointment-list")).await.expect(200);
     ann.get_with(&format!("/v1/patients/{patient}"), &id("own-record")).await.expect(200);
     ann.get_with(&format!("/v1/patients/{patient}/audit-events"), &id("own-access-log")).await.expect(200);
+}
+
+/// Sends the requests about a visit that needs a resource.
+async fn ask_with_resource(admin: &Client, clinic: &clinic::Clinic, patient: &str) {
+    let here = json!([{"location_id": clinic.location_id, "units": 3}]);
+    let chair = admin.post("/v1/resources", json!({"name": "Chair", "capacities": here})).await.expect(201).id();
+    let visit = &clinic.check;
+    admin.update(&format!("/v1/visit-types/{visit}"), json!({"resource_ids": [chair]})).await.expect(200);
+    let path = format!("/v1/slots?visit_type_id={visit}");
+    let found = admin.get_with(&path, &[("X-Request-Id", "slot-search-with-resource")]).await;
+    let body = json!({"slot_id": found.items()[20]["id"], "visit_type_id": visit, "patient_id": patient});
+    let headers = [("X-Request-Id", "booking-with-resource"), ("Idempotency-Key", "chair")];
+    admin.post_with("/v1/appointments", body, &headers).await.expect(201);
 }
 
 /// Sends the requests about a history of restless legs.
