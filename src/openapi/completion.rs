@@ -147,6 +147,7 @@ const VERSIONED: &[&str] = &[
     "Patient",
     "Practitioner",
     "PractitionerException",
+    "Resource",
     "User",
     "VisitType",
 ];

@@ -168,8 +168,8 @@ const LIMITS: [(&str, usize); 31] = [
     // the upcoming visits are counted, and the practitioners who gave the access are read.
     ("booking-one", 15),
     ("booking-own", 17),
-    // Where units are taken.
-    ("slot-search-with-resource", 3),
+    // Authentication; the visit type with its units; where units are taken; the free slots.
+    ("slot-search-with-resource", 4),
     // The resource, its units, where they are taken, the time of the unit.
     ("booking-with-resource", 19),
 ];

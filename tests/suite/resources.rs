@@ -139,7 +139,7 @@ both! {
         // To a time that overlaps its own.
         desk.post(&path(&visit, "/reschedule"), json!({"slot_id": id(&mine[5])})).await.expect(200);
         book(&desk, &theirs[3], &chairs.visit, &people[1]).await.expect(201);
-        let refused = desk.post(&path(&visit, "/reschedule"), json!({"slot_id": id(&theirs[4])})).await;
+        let refused = desk.post(&path(&visit, "/reschedule"), json!({"slot_id": id(&mine[4])})).await;
         assert_eq!(refused.problem(409, "slot_taken")["resource_id"], json!(chairs.resource));
         desk.post(&path(&visit, "/cancel"), json!({"reason": "ill"})).await.expect(200);
         assert!(starts(&free(&desk, &chairs.visit, &doctors[0]).await).contains(&"15:15"));
@@ -154,9 +154,9 @@ both! {
         assert!(!starts(&free(&desk, &chairs.visit, &doctors[1]).await).contains(&"16:30"));
         hold(&desk, &theirs[10]).await.problem(409, "slot_taken");
         ann.delete(&format!("/v1/holds/{held}")).await.expect(204);
-        hold(&desk, &theirs[10]).await.expect(201);
-        // A new hold replaces the old one, also in the same unit.
-        hold(&desk, &mine[11]).await.expect(201);
+        hold(&ann, &theirs[10]).await.expect(201);
+        // A patient's new hold replaces the old one, also in the same unit.
+        hold(&ann, &mine[11]).await.expect(201);
         app.clock.advance(SignedDuration::from_mins(10));
         let (mine, theirs) = (free(&desk, &chairs.visit, &doctors[0]).await, free(&desk, &chairs.visit, &doctors[1]).await);
         let late = theirs.iter().find(|slot| slot["starts_at"].as_str().expect("a start").contains("T16:45")).expect("free again");

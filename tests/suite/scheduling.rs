@@ -336,7 +336,7 @@ both! {
         let (once, twice) = (keyed("k").await, keyed("k").await);
         assert_eq!(once.expect(201).body, twice.expect(201).body);
         app.anon().post(&format!("/v1/slots/{first}/hold"), json!({"visit_type_id": clinic.check})).await
-            .problem(401, "unauthenticated");
+            .problem(409, "slot_taken");
         let nowhere = hold(&ann, &clinic.check, &clinic.check).await;
         assert_eq!(nowhere.problem(409, "slot_taken")["next_free"].as_array().map(Vec::len), Some(5));
         hold(&ann, &first, &first).await.invalid("/visit_type_id", "unknown_reference");
