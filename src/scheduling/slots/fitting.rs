@@ -133,6 +133,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::super::slot::{Slot, check_fit};
+    use super::super::units::Unit;
     use super::*;
 
     fn at(minutes: i64) -> Timestamp {
@@ -141,6 +142,29 @@ mod tests {
     }
 
     const NOW: i64 = 10;
+
+    prop_compose! {
+        /// Two units of a resource at each location, with the times at which they are taken.
+        fn units()(spans in prop::collection::vec((0..4_u128, 0..300_i64, 1..90_i64), 0..8)) -> Units {
+            let resource_id = Uuid::from_u128(7).into();
+            let unit = |id: u128| Unit {
+                id: Uuid::from_u128(id).into(),
+                resource_id,
+                location_id: Uuid::from_u128(1 + id % 2).into(),
+                number: i32::try_from(1 + id / 2).expect("small"),
+            };
+            let mut taken: HashMap<_, Vec<(Timestamp, Timestamp)>> = HashMap::new();
+            for (id, from, length) in spans {
+                let times = taken.entry(Uuid::from_u128(id).into()).or_default();
+                let (from, until) = (at(from), at(from + length));
+                if times.iter().all(|(other, end)| *end <= from || until <= *other) {
+                    times.push((from, until));
+                    times.sort_unstable();
+                }
+            }
+            Units { needed: vec![resource_id], units: (0..4).map(unit).collect(), taken }
+        }
+    }
 
     prop_compose! {
         /// Slots of one practitioner, one after the other, mostly without a gap.
@@ -174,6 +198,7 @@ mod tests {
         fn a_start_is_found_exactly_if_booking_accepts_it(
             calendars in (calendar(1), calendar(2), calendar(3)), quarters in (0..3_i32, 1..6_i32, 0..3_i32),
             first_start in prop_oneof![Just(0), 0..120_i64], last_start in 0..300_i64,
+            units in prop::option::of(units()),
         ) {
             let length = VisitLength::of_minutes(quarters.0 * 15, quarters.1 * 15, quarters.2 * 15);
             let all: Vec<Slot> = [calendars.0, calendars.1, calendars.2].concat();
@@ -185,6 +210,7 @@ mod tests {
                     .filter(|slot| time.busy_from <= slot.starts_at && slot.starts_at < time.busy_until)
                     .cloned().collect();
                 check_fit(&visit, time, at(NOW), None).is_ok()
+                    && units.as_ref().is_none_or(|units| units.choose(start.location_id, time).is_ok())
             };
             let is_start = |slot: &Slot| at(first_start) <= slot.starts_at && slot.starts_at <= at(last_start);
             let mut expected: Vec<_> = all.iter().filter(|slot| is_start(slot) && accepts(slot)).collect();
@@ -192,7 +218,7 @@ mod tests {
 
             let mut free: Vec<_> = all.iter().filter(|slot| slot.appointment_id.is_none()).collect();
             free.sort_by_key(|slot| (slot.starts_at, slot.id));
-            let mut finder = Finder::new(length, at(NOW), None);
+            let mut finder = Finder::new(length, at(NOW), units.clone().map(Arc::new));
             for slot in free {
                 let decided = finder.decided();
                 let Slot { id, practitioner_id, location_id, starts_at, ends_at, held_until, .. } = slot.clone();
