@@ -287,9 +287,9 @@ macro_rules! json_columns {
                 value: <diesel::sqlite::Sqlite as diesel::backend::Backend>::RawValue<'_>,
             ) -> diesel::deserialize::Result<Self> {
                 let text = <String as diesel::deserialize::FromSql<
-                                                                                    diesel::sql_types::Text,
-                                                                                    diesel::sqlite::Sqlite,
-                                                                                >>::from_sql(value)?;
+                                                                                            diesel::sql_types::Text,
+                                                                                            diesel::sqlite::Sqlite,
+                                                                                        >>::from_sql(value)?;
                 Ok(serde_json::from_str(&text)?)
             }
         }

@@ -129,6 +129,7 @@ impl NewAppointmentSeries {
             hold_secret: visit.hold_secret.clone(),
             note: self.note.clone(),
             identifiers: Identifiers::default(),
+            overbook: None,
         }
     }
 }
