@@ -192,6 +192,12 @@ impl Action {
 }
 
 impl Actor {
+    /// An account that acts without a session: by a link in a mail, or in the demo.
+    pub fn without_session(user_id: UserId, role: Role, audit: AuditContext) -> Self {
+        let session_id = SessionId(uuid::Uuid::nil());
+        Self { user_id, session_id, role, practitioner_id: None, access_reason: None, audit }
+    }
+
     /// How far the action reaches for this caller.
     pub fn reach(&self, action: Action) -> Reach {
         action.reach(self.role)

@@ -22,6 +22,7 @@ pub mod intake;
 pub mod messages;
 pub mod patients;
 pub mod privacy;
+pub mod registration;
 pub mod scheduling;
 
 // Foundation: every other module may import these.

@@ -1,7 +1,7 @@
 //! All endpoints of the service. The server and the OpenAPI document use this list.
 
 use crate::http::Endpoints;
-use crate::{accounts, appointments, audit, http, intake, messages, patients, privacy, scheduling};
+use crate::{accounts, appointments, audit, http, intake, messages, patients, privacy, registration, scheduling};
 
 /// Registers all endpoints.
 pub fn routes(endpoints: &mut Endpoints) {
@@ -10,6 +10,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     appointments::routes(endpoints);
     intake::routes(endpoints);
     patients::routes(endpoints);
+    registration::routes(endpoints);
     accounts::routes(endpoints);
     privacy::routes(endpoints);
     messages::routes(endpoints);

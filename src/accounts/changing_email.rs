@@ -73,7 +73,7 @@ fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
     notices::tell(tx.conn, tx.env, user, SecurityEvent::EmailChangeAsked)?;
     match other {
         Some(other) if other.disabled_at.is_some() => Ok(()),
-        Some(other) => notices::send(tx.conn, tx.env, other.recipient(), Mail::AlreadyRegistered),
+        Some(other) => notices::send(tx.conn, tx.env, other.recipient(), Mail::AlreadyRegistered { reservation: None }),
         None => {
             let token = one_time::issue_for_address(tx.conn, tx.env, user.id, new_email)?;
             let recipient = Recipient { email: Some(new_email.as_str().to_owned()), ..user.recipient() };

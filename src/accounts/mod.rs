@@ -10,6 +10,7 @@ pub mod changes_per_hour;
 pub mod changing_email;
 pub mod closing;
 pub mod device;
+pub mod linked_visit;
 pub mod model;
 pub mod notices;
 pub mod one_time;

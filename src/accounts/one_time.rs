@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::linked_visit::LinkedVisit;
 use super::model::{EmailAddress, Purpose, User};
 use super::tokens;
 use crate::clock::Timestamp;
@@ -35,6 +36,8 @@ pub(super) struct Extra<'a> {
     pub requested_from: Option<&'a [u8]>,
     /// The registration that replaces the account's when the link is used, for [`Purpose::VerifyEmail`].
     pub registration: Option<&'a str>,
+    /// The visit that the link books, for [`Purpose::VerifyEmail`].
+    pub visit: Option<&'a LinkedVisit>,
 }
 
 /// Creates a token and leaves the older ones valid.
@@ -43,6 +46,7 @@ pub(super) fn insert(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose, e
     let id: OneTimeTokenId = env.new_id();
     let token = tokens::opaque(&env.entropy);
     let registration = extra.registration.map(|text| env.sealer.seal(registration_place(id), &text.to_owned()));
+    let visit = extra.visit.map(|visit| env.sealer.seal(visit_place(id), visit)).transpose()?;
     diesel::insert_into(one_time_tokens::table)
         .values((
             one_time_tokens::id.eq(id),
@@ -52,6 +56,7 @@ pub(super) fn insert(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose, e
             one_time_tokens::requested_by.eq(extra.requested_by),
             one_time_tokens::requested_from.eq(extra.requested_from),
             one_time_tokens::registration.eq(registration.transpose()?),
+            one_time_tokens::visit.eq(visit),
             one_time_tokens::token_hash.eq(tokens::hash(&token)),
             one_time_tokens::created_at.eq(now),
             one_time_tokens::expires_at.eq(now.plus(purpose.lifetime())),
@@ -63,6 +68,30 @@ pub(super) fn insert(tx: &mut Conn, env: &Env, user: UserId, purpose: Purpose, e
 /// Where a registration is sealed.
 pub(super) fn registration_place(id: OneTimeTokenId) -> Place {
     Place::new("one_time_tokens", "registration", id.0)
+}
+
+/// Where a visit is sealed.
+pub(super) fn visit_place(id: OneTimeTokenId) -> Place {
+    Place::new("one_time_tokens", "visit", id.0)
+}
+
+/// The columns of a token that ends: it is used, and what was sealed in it is deleted.
+macro_rules! ended {
+    ($now:expr) => {
+        (
+            one_time_tokens::used_at.eq($now),
+            one_time_tokens::registration.eq(None::<Sealed<String>>),
+            one_time_tokens::visit.eq(None::<Sealed<LinkedVisit>>),
+        )
+    };
+}
+pub(super) use ended;
+
+/// Stores what a link that was followed has booked; none deletes the visit.
+pub fn set_visit(tx: &mut Conn, env: &Env, id: OneTimeTokenId, visit: Option<&LinkedVisit>) -> Result<()> {
+    let visit = visit.map(|visit| env.sealer.seal(visit_place(id), visit)).transpose()?;
+    diesel::update(one_time_tokens::table.find(id)).set(one_time_tokens::visit.eq(visit)).execute(tx)?;
+    Ok(())
 }
 
 /// Returns whether the account has a valid token of this purpose.
@@ -91,9 +120,7 @@ pub fn void(tx: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> Re
         .filter(one_time_tokens::user_id.eq(user))
         .filter(one_time_tokens::purpose.eq(purpose))
         .filter(one_time_tokens::used_at.is_null());
-    diesel::update(open)
-        .set((one_time_tokens::used_at.eq(now), one_time_tokens::registration.eq(None::<Sealed<String>>)))
-        .execute(tx)?;
+    diesel::update(open).set(ended!(now)).execute(tx)?;
     Ok(())
 }
 
@@ -101,13 +128,11 @@ pub fn void(tx: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> Re
 pub fn void_all(tx: &mut Conn, user: UserId, now: Timestamp) -> Result<()> {
     let open =
         one_time_tokens::table.filter(one_time_tokens::user_id.eq(user)).filter(one_time_tokens::used_at.is_null());
-    diesel::update(open)
-        .set((one_time_tokens::used_at.eq(now), one_time_tokens::registration.eq(None::<Sealed<String>>)))
-        .execute(tx)?;
+    diesel::update(open).set(ended!(now)).execute(tx)?;
     Ok(())
 }
 
-#[derive(Debug, Queryable)]
+#[derive(Queryable)]
 pub struct ValidToken {
     /// The token's id.
     pub id: OneTimeTokenId,
@@ -117,9 +142,18 @@ pub struct ValidToken {
     /// The address that it proves, for [`Purpose::ChangeEmail`].
     pub new_email: Option<String>,
     registration: Option<Sealed<String>>,
+    visit: Option<Sealed<LinkedVisit>>,
 }
 
 impl ValidToken {
+    /// The visit of the link.
+    ///
+    /// # Errors
+    /// A fault if it cannot be decrypted.
+    pub fn visit(&self, env: &Env) -> Result<Option<LinkedVisit>> {
+        self.visit.as_ref().map(|sealed| env.sealer.open(visit_place(self.id), sealed)).transpose()
+    }
+
     /// The registration that waits in the link; none if the account holds it already.
     ///
     /// # Errors
@@ -129,25 +163,41 @@ impl ValidToken {
     }
 }
 
+/// The query of a token that has not expired, with the account that it belongs to.
+macro_rules! token_of {
+    ($token:expr, $now:expr) => {
+        one_time_tokens::table
+            .inner_join(users::table)
+            .filter(one_time_tokens::token_hash.eq(tokens::hash($token)))
+            .filter(one_time_tokens::expires_at.gt($now))
+            .filter(users::disabled_at.is_null())
+            .select((
+                one_time_tokens::id,
+                User::as_select(),
+                one_time_tokens::purpose,
+                one_time_tokens::new_email,
+                one_time_tokens::registration,
+                one_time_tokens::visit,
+            ))
+    };
+}
+
+/// Finds a token that was used and would still be valid.
+pub fn look_up_used(conn: &mut Conn, token: &str, purpose: Purpose, now: Timestamp) -> Result<Option<ValidToken>> {
+    let used = token_of!(token, now)
+        .filter(one_time_tokens::purpose.eq(purpose))
+        .filter(one_time_tokens::used_at.is_not_null());
+    Ok(used.first(conn).optional()?)
+}
+
 /// Finds a valid token.
 ///
 /// # Errors
 /// A broken rule at `/token` if there is none.
 pub fn look_up(conn: &mut Conn, token: &str, purposes: &[Purpose], now: Timestamp) -> Result<ValidToken> {
-    one_time_tokens::table
-        .inner_join(users::table)
-        .filter(one_time_tokens::token_hash.eq(tokens::hash(token)))
+    token_of!(token, now)
         .filter(one_time_tokens::purpose.eq_any(purposes.iter().map(|purpose| purpose.as_str())))
         .filter(one_time_tokens::used_at.is_null())
-        .filter(one_time_tokens::expires_at.gt(now))
-        .filter(users::disabled_at.is_null())
-        .select((
-            one_time_tokens::id,
-            User::as_select(),
-            one_time_tokens::purpose,
-            one_time_tokens::new_email,
-            one_time_tokens::registration,
-        ))
         .first(conn)
         .optional()?
         .ok_or_else(not_good)

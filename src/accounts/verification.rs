@@ -8,6 +8,7 @@
 use diesel::prelude::*;
 use serde::Deserialize;
 
+use super::linked_visit::LinkedVisit;
 use super::model::{Purpose, User};
 use super::one_time::{self, Extra};
 use super::origin::Origin;
@@ -71,14 +72,20 @@ pub fn belongs_to_another(tx: &mut Conn, user: UserId, requester: &Requester, no
 }
 
 /// Creates the link for the registration that the account holds, and voids its earlier links.
-pub fn issue(tx: &mut Conn, env: &Env, user: UserId, requester: &Requester) -> Result<String> {
+pub fn issue(
+    tx: &mut Conn,
+    env: &Env,
+    user: UserId,
+    requester: &Requester,
+    visit: Option<&LinkedVisit>,
+) -> Result<String> {
     let of_account = one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(user))
         .filter(one_time_tokens::purpose.eq(Purpose::VerifyEmail))
         .filter(one_time_tokens::used_at.is_null())
         .filter(one_time_tokens::registration.is_null());
-    diesel::update(of_account).set(one_time_tokens::used_at.eq(env.now())).execute(tx)?;
-    insert(tx, env, user, requester, None)
+    diesel::update(of_account).set(one_time::ended!(env.now())).execute(tx)?;
+    insert(tx, env, user, requester, None, visit)
 }
 
 /// Creates the link for a registration that waits beside the one that the account holds.
@@ -88,8 +95,9 @@ pub fn issue_waiting(
     user: UserId,
     requester: &Requester,
     registration: &str,
+    visit: Option<&LinkedVisit>,
 ) -> Result<String> {
-    insert(tx, env, user, requester, Some(registration))
+    insert(tx, env, user, requester, Some(registration), visit)
 }
 
 /// A link that works, or that has expired without being used.
@@ -99,6 +107,7 @@ struct OpenLink {
     id: OneTimeTokenId,
     requested_by: Option<Vec<u8>>,
     registration: Option<Sealed<String>>,
+    visit: Option<Sealed<LinkedVisit>>,
 }
 
 /// Creates a new link for the caller's own registration, or for the newest one if this caller has none, and the mail with it. The older
@@ -113,21 +122,29 @@ pub fn renew(tx: &mut Conn, env: &Env, user: &User, requester: &Requester) -> Re
         .load(tx)?;
     let own = open.iter().find(|link| link.requested_by.as_ref() == Some(&requester.caller));
     let Some(link) = own.or(open.first()) else {
-        let token = issue(tx, env, user.id, requester)?;
-        return Ok(Mail::VerifyEmail { token, registration: stored_names(tx, user)? });
+        let token = issue(tx, env, user.id, requester, None)?;
+        return Ok(Mail::VerifyEmail { token, registration: stored_names(tx, user)?, reservation: None });
     };
     let place = one_time::registration_place(link.id);
     let registration = link.registration.as_ref().map(|sealed| env.sealer.open(place, sealed)).transpose()?;
+    let visit =
+        link.visit.as_ref().map(|sealed| env.sealer.open(one_time::visit_place(link.id), sealed)).transpose()?;
     end(tx, link.id, env.now())?;
     let requested_by = link.requested_by.as_deref();
     let requested_from = Some(requester.site.as_slice());
-    let extra = Extra { requested_by, requested_from, registration: registration.as_deref(), ..Extra::default() };
+    let (registration, visit) = (registration.as_deref(), visit.as_ref());
+    let extra = Extra { requested_by, requested_from, registration, visit, ..Extra::default() };
     let token = one_time::insert(tx, env, user.id, Purpose::VerifyEmail, extra)?;
-    let names = match &registration {
+    let names = match registration {
         Some(typed) => serde_json::from_str::<Typed>(typed).ok().map(|typed| typed.names()),
         None => stored_names(tx, user)?,
     };
-    Ok(Mail::VerifyEmail { token, registration: names })
+    // A reservation that has lapsed is not mentioned again.
+    let reservation = match visit {
+        Some(LinkedVisit::Reserved(visit)) if visit.mail.reserved_until > env.now() => Some(visit.mail.clone()),
+        _ => None,
+    };
+    Ok(Mail::VerifyEmail { token, registration: names, reservation })
 }
 
 /// The names in a registration that waits in its link.
@@ -166,7 +183,14 @@ fn stored_names(conn: &mut Conn, user: &User) -> Result<Option<RegistrationMail>
 }
 
 /// Voids the caller's earlier link, and creates another one.
-fn insert(tx: &mut Conn, env: &Env, user: UserId, requester: &Requester, registration: Option<&str>) -> Result<String> {
+fn insert(
+    tx: &mut Conn,
+    env: &Env,
+    user: UserId,
+    requester: &Requester,
+    registration: Option<&str>,
+    visit: Option<&LinkedVisit>,
+) -> Result<String> {
     let own: Vec<OneTimeTokenId> = one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(user))
         .filter(one_time_tokens::purpose.eq(Purpose::VerifyEmail))
@@ -178,13 +202,11 @@ fn insert(tx: &mut Conn, env: &Env, user: UserId, requester: &Requester, registr
         end(tx, id, env.now())?;
     }
     let (requested_by, requested_from) = (Some(requester.caller.as_slice()), Some(requester.site.as_slice()));
-    let extra = Extra { requested_by, requested_from, registration, ..Extra::default() };
+    let extra = Extra { requested_by, requested_from, registration, visit, ..Extra::default() };
     one_time::insert(tx, env, user, Purpose::VerifyEmail, extra)
 }
 
 fn end(tx: &mut Conn, id: OneTimeTokenId, now: Timestamp) -> Result<()> {
-    diesel::update(one_time_tokens::table.find(id))
-        .set((one_time_tokens::used_at.eq(now), one_time_tokens::registration.eq(None::<Sealed<String>>)))
-        .execute(tx)?;
+    diesel::update(one_time_tokens::table.find(id)).set(one_time::ended!(now)).execute(tx)?;
     Ok(())
 }

@@ -134,6 +134,12 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub stranger_hold_percent: u8,
 
+    /// Minutes for which a time that a registration carries stays reserved until the address is verified (10 to 240).
+    ///
+    /// The mail may take some minutes, and the patient has to find it. Longer keeps the time from others.
+    #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(10..=240))]
+    pub reservation_minutes: u16,
+
     /// Maximum number of mails per address and hour, for each kind that strangers can request (1 to 1000).
     ///
     /// Each kind (verification, password reset, …) counts separately. Beyond the limit no mail is sent and the last

@@ -112,6 +112,13 @@ impl<'a, P> Tx<'a, P> {
     }
 }
 
+impl Tx<'_, Anonymous> {
+    /// The rest of the transaction as an account, for the owner of a link that proves the account's mailbox.
+    pub fn as_actor<'b>(&'b mut self, actor: &'b Actor) -> Tx<'b, Actor> {
+        Tx { conn: &mut *self.conn, env: self.env, actor, audit: self.audit, now: self.now }
+    }
+}
+
 /// The outcome of an attempt that may fail and still store something, such as a count of failures.
 pub enum Attempt<T> {
     Succeeded(T),

@@ -69,6 +69,7 @@ diesel::table! {
         requested_by -> Nullable<Binary>,
         registration -> Nullable<Binary>,
         requested_from -> Nullable<Binary>,
+        visit -> Nullable<Binary>,
     }
 }
 

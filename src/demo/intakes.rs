@@ -15,7 +15,7 @@ use crate::db::{Conn, types};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::IfMatch;
-use crate::ids::{IntakeId, PatientId, PractitionerId, SessionId, UserId};
+use crate::ids::{IntakeId, PatientId, PractitionerId, UserId};
 use crate::intake::follow_up::FollowUpReason;
 use crate::intake::follow_up::planning::{self, NewFollowUp};
 use crate::intake::lab_corrections::{self, Change};
@@ -49,7 +49,7 @@ impl DemoStaff {
 fn actor(user_id: UserId, role: Role) -> Actor {
     let audit = AuditContext::of_command("demo");
     audit.note_actor(user_id, Some(role));
-    Actor { user_id, session_id: SessionId(uuid::Uuid::nil()), role, practitioner_id: None, access_reason: None, audit }
+    Actor::without_session(user_id, role, audit)
 }
 
 /// The environment this many days ago.

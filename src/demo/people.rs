@@ -15,7 +15,7 @@ use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, Result};
 use crate::identifiers::Identifiers;
-use crate::ids::{PatientId, PractitionerId, SessionId, VisitTypeId};
+use crate::ids::{PatientId, PractitionerId, VisitTypeId};
 use crate::patients::access::grant;
 use crate::patients::model::{NewPatient, Patient, Profile, Relation};
 use crate::patients::profile::{Author, ProfileContext};
@@ -93,14 +93,7 @@ pub(super) fn fill(tx: &mut Conn, env: &Env, password_hash: &str, clinic: &Clini
 
 /// An administrator for one operation, because an audit context belongs to one request.
 fn actor(admin: &User) -> Actor {
-    Actor {
-        user_id: admin.id,
-        session_id: SessionId(uuid::Uuid::nil()),
-        role: Role::Admin,
-        practitioner_id: None,
-        access_reason: None,
-        audit: AuditContext::of_command("demo"),
-    }
+    Actor::without_session(admin.id, Role::Admin, AuditContext::of_command("demo"))
 }
 
 fn account(

@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_message_id_stays_the_same_on_retries_and_changes_on_a_resend() {
-        let mail = Mail::AlreadyRegistered;
+        let mail = Mail::AlreadyRegistered { reservation: None };
         let mut message = message(&mail, "ann@example.org");
         let id = |message: &Message| parsed(&bytes(&mail, message)).message_id().expect("an id").to_owned();
         let first = id(&message);
@@ -238,7 +238,7 @@ mod tests {
     fn an_invalid_address_is_a_failure_and_not_a_panic() {
         let sender = mailer::sender(&config().settings).expect("a sender");
         for recipient in ["", "ann", "ann@", "ann@example.org\r\nRCPT TO:<x@example.org>", "a b@example.org"] {
-            let mail = Mail::AlreadyRegistered;
+            let mail = Mail::AlreadyRegistered { reservation: None };
             let at = LATER.parse().expect("an instant");
             let composed = compose(&config(), &sender, &message(&mail, recipient), &mail, None, at);
             assert_eq!(composed.map(|_| ()), Err(Failure::Address), "{recipient:?}");

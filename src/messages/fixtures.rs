@@ -2,7 +2,7 @@
 
 use super::model::{
     AccessMail, AppointmentMail, BirthdayMail, FollowUpMail, Mail, Message, MessageStatus, Recipient, RecordChange,
-    RecordMail, RegistrationMail, SecurityEvent,
+    RecordMail, RegistrationMail, ReservationMail, SecurityEvent,
 };
 use crate::config::{Config, Settings};
 use crate::db::Target;
@@ -69,6 +69,13 @@ pub fn registration(patient: Option<&str>) -> RegistrationMail {
     RegistrationMail { name: "Ann Ames".into(), patient: patient.map(str::to_owned) }
 }
 
+/// A time that is reserved for it.
+pub fn reserved() -> ReservationMail {
+    let AppointmentMail { starts_at, time_zone, visit, location, address, .. } = appointment();
+    let reserved_until = "2026-03-02T14:30:00Z".parse().expect("an instant");
+    ReservationMail { starts_at, time_zone, visit, location, address, reserved_until }
+}
+
 /// Ann, with a language.
 pub fn ann(language: &str) -> Recipient {
     Recipient {
@@ -82,8 +89,12 @@ pub fn ann(language: &str) -> Recipient {
 /// One mail of each kind.
 pub fn mails() -> Vec<Mail> {
     vec![
-        Mail::VerifyEmail { token: "verify-0123456789".into(), registration: Some(registration(Some("Leo Ames"))) },
-        Mail::AlreadyRegistered,
+        Mail::VerifyEmail {
+            token: "verify-0123456789".into(),
+            registration: Some(registration(Some("Leo Ames"))),
+            reservation: Some(reserved()),
+        },
+        Mail::AlreadyRegistered { reservation: Some(reserved()) },
         Mail::ResetPassword { token: "reset-0123456789".into() },
         Mail::Invitation { token: "invite-0123456789".into() },
         Mail::VerifyNewEmail { token: "new-0123456789".into() },

@@ -136,9 +136,16 @@ pub enum Mail {
         /// The registration that the link verifies. None in messages of earlier versions.
         #[serde(default)]
         registration: Option<RegistrationMail>,
+        /// The time that is reserved for it.
+        #[serde(default)]
+        reservation: Option<ReservationMail>,
     },
     /// The address has an account already.
-    AlreadyRegistered,
+    AlreadyRegistered {
+        /// The time that is reserved for the registration.
+        #[serde(default)]
+        reservation: Option<ReservationMail>,
+    },
     /// Sets a new password.
     ResetPassword {
         /// The token of the link.
@@ -189,7 +196,7 @@ impl Mail {
     pub fn kind(&self) -> MessageKind {
         match self {
             Self::VerifyEmail { .. } => MessageKind::VerifyEmail,
-            Self::AlreadyRegistered => MessageKind::AlreadyRegistered,
+            Self::AlreadyRegistered { .. } => MessageKind::AlreadyRegistered,
             Self::ResetPassword { .. } => MessageKind::ResetPassword,
             Self::Invitation { .. } => MessageKind::Invitation,
             Self::VerifyNewEmail { .. } => MessageKind::VerifyNewEmail,
@@ -253,6 +260,14 @@ impl Mail {
     pub fn registration(&self) -> Option<&RegistrationMail> {
         match self {
             Self::VerifyEmail { registration, .. } => registration.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the reserved time of a mail about a registration.
+    pub fn reservation(&self) -> Option<&ReservationMail> {
+        match self {
+            Self::VerifyEmail { reservation, .. } | Self::AlreadyRegistered { reservation } => reservation.as_ref(),
             _ => None,
         }
     }
@@ -325,6 +340,23 @@ impl RegistrationMail {
             None => Self { name: patient, patient: None },
         }
     }
+}
+
+/// A time that is reserved for a registration. It says nothing about health.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationMail {
+    /// The start of the visit.
+    pub starts_at: Timestamp,
+    /// The location's IANA time zone.
+    pub time_zone: String,
+    /// The visit type's public name.
+    pub visit: String,
+    /// The location's name.
+    pub location: String,
+    /// The location's postal address.
+    pub address: String,
+    /// The time at which the reservation lapses.
+    pub reserved_until: Timestamp,
 }
 
 /// The birthday on which a patient comes of age.

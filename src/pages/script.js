@@ -132,9 +132,14 @@
         show("prove");
         return true;
       },
-      done: ({ answer }) => {
-        remember(answer.password_token ? `#password-token=${answer.password_token}` : "");
-        show(answer.password_token ? "password" : "done");
+      done: async ({ answer }) => {
+        // A link that was followed before gives no other token, and stays in the address bar with its visit.
+        if (answer.password_token) remember(`#password-token=${answer.password_token}`);
+        else if (!answer.appointment) forget();
+        for (const part of all('[data-part="no-password"]')) part.hidden = !answer.password_token;
+        if (answer.appointment) await tellBooked(answer.appointment);
+        if (answer.not_booked) await tellMissed(answer.not_booked.next_free);
+        show(answer.appointment ? "booked" : answer.not_booked ? "missed" : answer.password_token ? "password" : "done");
       },
     },
     "verify-with-password": usesToken((form) =>
@@ -192,7 +197,7 @@
       clear(form);
       const result = await run(form);
       button.removeAttribute("aria-disabled");
-      if (result.outcome === "done") done(result);
+      if (result.outcome === "done") await done(result);
       else if (result.outcome !== "refused") showFormError(form, result.outcome);
       else if (!refused?.(result) && !explain(form, result.answer.errors)) showFormError(form, "failed");
     });
@@ -210,6 +215,7 @@
     opener.addEventListener("click", () => open(true));
     one("[data-close]", form).addEventListener("click", () => open(false));
   }
+  for (const button of all("[data-show]")) button.addEventListener("click", () => show(button.dataset.show));
   for (const toggle of all("[data-toggle]")) {
     const field = document.getElementById(toggle.dataset.toggle);
     toggle.addEventListener("click", () => {
@@ -220,16 +226,64 @@
     });
   }
 
+  // Times and places.
+  const minute = { hour: "numeric", minute: "2-digit" };
+  /** Says times in a zone, with the 12-hour clock in both languages, as in mails. */
+  const sayIn = (timeZone) => (at, form) =>
+    new Intl.DateTimeFormat(`${lang}-US`, { timeZone, ...form }).format(new Date(at));
+  /** The day and the times of a visit, in its location's zone. */
+  function whenOf({ starts_at, ends_at, time_zone }) {
+    const say = sayIn(time_zone);
+    return {
+      when: say(starts_at, { weekday: "long", year: "numeric", month: "long", day: "numeric" }),
+      time: `${say(starts_at, minute)} – ${say(ends_at, { ...minute, timeZoneName: "short" })}`,
+    };
+  }
+  /** Shows facts at their places. */
+  function fill(facts, phone) {
+    for (const [name, text] of Object.entries(facts)) {
+      for (const place of all(`[data-fact="${name}"]`)) {
+        place.textContent = text;
+        if (name === "phone") place.href = `tel:${phone}`;
+      }
+    }
+  }
+  /** Reads a location; null if it cannot be read now. */
+  async function locationOf({ location_id }) {
+    try {
+      const response = await fetch(`v1/locations/${location_id}`, { credentials: "omit", signal: AbortSignal.timeout(5000) });
+      return response.ok ? await response.json() : null;
+    } catch {
+      return null;
+    }
+  }
+
+  // A visit that the verification of an address booked, or could not book.
+  async function tellBooked(appointment) {
+    fill({ ...whenOf(appointment), confirmation_code: appointment.confirmation_code });
+    const place = await locationOf(appointment);
+    for (const part of all('[data-part="place"]')) part.hidden = !place;
+    if (place) fill({ location: place.name, address: place.address, phone: place.phone_display }, place.phone);
+  }
+
+  async function tellMissed(slots) {
+    one('[data-part="times"]').hidden = slots.length === 0;
+    const items = slots.map(async (slot) => {
+      const { when, time } = whenOf(slot);
+      const place = await locationOf(slot);
+      const item = document.createElement("li");
+      item.textContent = `${when}, ${time}${place ? `, ${place.name}` : ""}`;
+      return item;
+    });
+    one("[data-times]").replaceChildren(...(await Promise.all(items)));
+  }
+
   // The appointment.
   function tell(appointment) {
-    const zone = { timeZone: appointment.time_zone };
-    // The 12-hour clock in both languages, as in mails.
-    const say = (at, form) => new Intl.DateTimeFormat(`${lang}-US`, { ...zone, ...form }).format(new Date(at));
-    const minute = { hour: "numeric", minute: "2-digit" };
+    const say = sayIn(appointment.time_zone);
     const facts = {
       first_name: appointment.first_name,
-      when: say(appointment.starts_at, { weekday: "long", year: "numeric", month: "long", day: "numeric" }),
-      time: `${say(appointment.starts_at, minute)} – ${say(appointment.ends_at, { ...minute, timeZoneName: "short" })}`,
+      ...whenOf(appointment),
       visit: appointment.visit,
       practitioner: appointment.practitioner,
       location: appointment.location.name,
@@ -238,12 +292,7 @@
       confirmation_code: appointment.confirmation_code,
       cancel_until: say(appointment.cancel_until, { weekday: "long", month: "long", day: "numeric", ...minute }),
     };
-    for (const [name, text] of Object.entries(facts)) {
-      for (const place of all(`[data-fact="${name}"]`)) {
-        place.textContent = text;
-        if (name === "phone") place.href = `tel:${appointment.location.phone}`;
-      }
-    }
+    fill(facts, appointment.location.phone);
     const calendar = one('[data-fact="calendar"]');
     URL.revokeObjectURL(calendar.href);
     calendar.href = URL.createObjectURL(new Blob([appointment.calendar], { type: "text/calendar" }));

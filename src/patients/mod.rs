@@ -1,8 +1,6 @@
-//! Patients: records, search, duplicates, consents, who may act for a patient, care relationships, registration. Owns the tables
+//! Patients: records, search, duplicates, consents, who may act for a patient, care relationships. Owns the tables
 //! `patients`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
 //! `patient_invitations` and `consents`.
-//!
-//! Online registration is here, because it creates an account and a record in one transaction, and only this module knows both.
 
 pub mod access;
 mod access_log;
@@ -12,7 +10,7 @@ pub mod duplicates;
 pub mod names;
 pub mod recipients;
 pub mod records;
-pub mod registration;
+pub mod unverified;
 
 pub use self::records::{model, profile, store};
 
@@ -21,8 +19,6 @@ use crate::http::Endpoints;
 /// Registers the endpoints.
 pub fn routes(endpoints: &mut Endpoints) {
     endpoints
-        .service(registration::create_registration)
-        .service(registration::verification::verify_email)
         .service(access::current_user::get_current_user)
         .service(records::creating::create_patient)
         .service(records::searching::list_patients)

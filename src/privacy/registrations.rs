@@ -12,7 +12,7 @@ use crate::db::schema::{holds, users};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::patients::registration::unverified;
+use crate::patients::unverified;
 
 /// The most ids of a page.
 const PAGE: i64 = 200;

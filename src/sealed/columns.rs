@@ -42,6 +42,7 @@ pub const SEALED: &[Column] = &[
     of("messages", "note"),
     of("messages", "payload"),
     of("one_time_tokens", "registration"),
+    of("one_time_tokens", "visit"),
     of("patients", "details"),
     of("practitioner_exceptions", "reason"),
     of("record_openings", "reason"),

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
-use legwork::patients::registration::unverified;
+use legwork::patients::unverified;
 use serde_json::{Value, json};
 
 use crate::support::clinic::free_slots;
@@ -108,7 +108,7 @@ both! {
         let mut known = [unverified::KEEPERS, unverified::OWN].concat();
         found.sort();
         known.sort_unstable();
-        assert_eq!(found, known, "put the new table into one of the lists in src/patients/registration/unverified.rs");
+        assert_eq!(found, known, "put the new table into one of the lists in src/patients/unverified.rs");
     }
 
     async fn access_that_the_desk_grants_verifies_or_revokes_takes_effect_at_once(app: App) {

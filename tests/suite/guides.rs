@@ -71,6 +71,8 @@ fn the_commands_of_the_guides_run_and_print_what_the_guides_show() {
     let server = app::runtime().block_on(Process::start_demo(&site));
     let printed = run("README.md", &first_minute().replace(">/tmp/summary.html", ""), &server, &site);
     assert!(printed.contains(" booked ") && printed.contains("<!DOCTYPE html>"), "{printed}");
+    let printed = run("examples/stranger.sh", "examples/stranger.sh", &server, &site);
+    assert!(printed.ends_with("\n== Booked in five requests\n"), "{printed}");
     let mut guides = 0;
     for entry in std::fs::read_dir(format!("{ROOT}/docs/api")).expect("the guides") {
         let path = entry.expect("an entry").path();

@@ -114,6 +114,14 @@ both! {
         admin.update(&path, json!({"booking_notice_minutes": 60})).await.expect(200);
         hold(&anon, &slots[0], &clinic.check).await.problem(409, "booking_notice");
         hold(&desk, &slots[0], &clinic.check).await.expect(201);
+        // With a hold, the notice counts at its creation.
+        let ann = app.patient("ann").await;
+        let last = hold(&ann, &slots[3], &clinic.check).await;
+        app.clock.advance(SignedDuration::from_mins(9));
+        let mut body = booking(&slots[3], &clinic.check, &ann.patient_id);
+        post_booking(&ann, body.clone()).await.problem(409, "booking_notice");
+        body["hold_id"] = last.expect(201).body["id"].clone();
+        post_booking(&ann, body).await.expect(201);
         admin.update(&path, json!({"online_bookable": false})).await.expect(200);
         hold(&anon, &slots[20], &clinic.check).await.problem(409, "not_online_bookable");
         hold(&desk, &slots[20], &clinic.check).await.expect(201);

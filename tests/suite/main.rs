@@ -57,6 +57,7 @@ mod pooler;
 mod query_plans;
 mod records;
 mod resending;
+mod reservations;
 mod resources;
 mod restore;
 mod rolling_restart;

@@ -271,7 +271,7 @@ both! {
         let (registered, others, leased) = app.db(move |tx| {
             let mut registered = Vec::new();
             for number in 0..20 {
-                let mail = Mail::VerifyEmail { token: "token-0123456789".into(), registration: None };
+                let mail = Mail::VerifyEmail { token: "token-0123456789".into(), registration: None, reservation: None };
                 let recipient = mailbox(None, &format!("stranger{number}@example.org"));
                 registered.push(outbox::enqueue(tx, &env, &Envelope { recipient, patient_id: None, appointment_id: None, mail })?);
             }

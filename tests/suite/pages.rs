@@ -122,6 +122,68 @@ fn a_patient_registers_confirms_books_and_cancels_with_the_keyboard_alone() {
     });
 }
 
+/// Registers with a time that was held without a session; the link in the mail.
+async fn reserved(app: &App, visit_type: &str, nth: usize, email: &str, language: &str) -> String {
+    let slot = free_slots(&app.anon(), visit_type).await[nth]["id"].as_str().expect("an id").to_owned();
+    let held = app.anon().post(&format!("/v1/slots/{slot}/hold"), json!({"visit_type_id": visit_type})).await;
+    let mut body = registration(email, language);
+    body["appointment"] = json!({"hold_id": held.expect(201).body["id"], "hold_secret": held.body["secret"]});
+    app.anon().post("/v1/registrations", body).await.expect(202);
+    link(app, email).await
+}
+
+#[test]
+fn one_press_confirms_the_address_and_books_the_time_that_was_chosen_before() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let clinic = app.clinic().await;
+        let email = "nia@example.org";
+        let verify = reserved(&app, &clinic.check, 9, email, "en").await;
+        phone.open_page(&verify).await;
+        phone.see("this books it").await;
+        assert!(!is_verified(&app, email).await, "opening the page must not confirm: mail scanners do that");
+        phone.press("Confirm my address").await;
+        phone.see("Your visit is booked").await;
+        for fact in ["Monday, March 2, 2026", "11:30 AM", "EST", "Main Street", "(202) 555-0100", "Confirmation code"] {
+            phone.see(fact).await;
+        }
+        assert_eq!(phone.focus().await, "Your visit is booked");
+        phone.expect_accessible().await;
+        phone.press("Set your password").await;
+        phone.fill("New password", PASSWORD).await;
+        phone.press("Save my password").await;
+        phone.see("Your account is ready").await;
+        assert!(may_sign_in(&app, email, PASSWORD).await);
+        // A second click shows the same visit, and asks for no password.
+        phone.open_page(&verify).await;
+        phone.press("Confirm my address").await;
+        phone.see("Your visit is booked").await;
+        phone.see("11:30 AM").await;
+        assert_eq!(
+            phone.run("return document.querySelector('[data-state=booked] [data-part=no-password]').hidden").await,
+            true
+        );
+        phone.expect_accessible().await;
+    });
+}
+
+#[test]
+fn a_time_that_has_gone_is_explained_with_the_next_times_and_the_telephone() {
+    on_a_phone(async |app: App, phone: Browser| {
+        let clinic = app.clinic().await;
+        let verify = reserved(&app, &clinic.check, 9, "nia@example.org", "es").await;
+        app.clock.advance(jiff::SignedDuration::from_mins(31));
+        phone.open_page(&verify).await;
+        phone.press("Confirmar mi dirección").await;
+        phone.see("Su dirección está confirmada, pero la hora ya no está libre").await;
+        phone.see("lunes, 2 de marzo de 2026, 11:30").await;
+        phone.see("Main Street").await;
+        phone.see("(202) 555-0100").await;
+        phone.expect_accessible().await;
+        phone.press("Elegir mi contraseña").await;
+        phone.see("Elija una contraseña").await;
+    });
+}
+
 #[test]
 fn a_new_password_is_set_once_and_its_errors_are_shown_at_the_field() {
     on_a_phone(async |app: App, phone: Browser| {

@@ -7,7 +7,7 @@
 use minijinja::{Environment, ErrorKind, TemplateSource, UndefinedBehavior, Value, context};
 use text::Language;
 
-use super::model::{AppointmentMail, Mail, Recipient, SecurityEvent};
+use super::model::{AppointmentMail, Mail, Recipient, ReservationMail, SecurityEvent};
 use super::retry::Failure;
 use super::times::{self, Moment};
 use crate::config::Config;
@@ -64,6 +64,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "record_notice.phone.txt",
     "record_notice.subject.txt",
     "record_notice.txt",
+    "reservation_facts.html",
     "reset_password.html",
     "reset_password.subject.txt",
     "reset_password.txt",
@@ -121,6 +122,7 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/record_notice.phone.txt",
     "es/record_notice.subject.txt",
     "es/record_notice.txt",
+    "es/reservation_facts.html",
     "es/reset_password.html",
     "es/reset_password.subject.txt",
     "es/reset_password.txt",
@@ -221,6 +223,7 @@ impl Writer {
                 name => shown_name(&mail.name),
                 patient => mail.patient.as_deref().map(shown_name),
             }),
+            reservation => mail.reservation().map(|mail| reservation(mail, language)),
             birthday => mail.birthday().map(|mail| {
                 let day = Moment::of_day(mail.on.0, language);
                 context! { patient => shown_name(&mail.patient), day => day.date(), short => day.day() }
@@ -286,6 +289,19 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
             format!("{}, {}", until.day(), until.time())
         }),
         forms_due => mail.forms_due,
+    }
+}
+
+fn reservation(mail: &ReservationMail, language: Language) -> Value {
+    let begins = Moment::new(mail.starts_at, &mail.time_zone, language);
+    let until = Moment::new(mail.reserved_until, &mail.time_zone, language);
+    context! {
+        when => begins.full(),
+        when_here => begins.full_here(),
+        visit => one_line(&mail.visit),
+        location => one_line(&mail.location),
+        address => one_line(&mail.address),
+        until => format!("{}, {}", until.day(), until.time()),
     }
 }
 

@@ -1,6 +1,8 @@
 use super::*;
-use crate::messages::fixtures::{access, ann, appointment, config, mails, registration};
-use crate::messages::model::{AccessMail, FollowUpMail, MessageKind, RecordChange, RecordMail, RegistrationMail};
+use crate::messages::fixtures::{access, ann, appointment, config, mails, registration, reserved};
+use crate::messages::model::{
+    AccessMail, FollowUpMail, MessageKind, RecordChange, RecordMail, RegistrationMail, ReservationMail,
+};
 use crate::template_branches::Branches;
 
 const TAGS: [&str; 2] = ["en-US", "es-MX"];
@@ -52,8 +54,9 @@ fn every_branch_of_every_template_can_be_rendered() {
     all.extend(SecurityEvent::ALL.iter().map(|event| Mail::SecurityNotice { event: *event }));
     all.push(Mail::AccessGiven(AccessMail { patient: Some("Leo".into()), pending: false, token: None, ..access() }));
     for registration in [None, Some(registration(None))] {
-        all.push(Mail::VerifyEmail { token: "t".into(), registration });
+        all.push(Mail::VerifyEmail { token: "t".into(), registration, reservation: None });
     }
+    all.push(Mail::AlreadyRegistered { reservation: None });
     for change in [
         RecordChange::AddressChanged,
         RecordChange::AccessEnded,
@@ -264,7 +267,7 @@ fn a_mail_that_asks_for_a_new_password_links_to_the_page_that_sends_a_link() {
     for (tag, link) in
         [("en", "https://clinic.example/set-password"), ("es", "https://clinic.example/set-password?lang=es")]
     {
-        for mail in [Mail::AlreadyRegistered, notice(SecurityEvent::PasswordChanged)] {
+        for mail in [Mail::AlreadyRegistered { reservation: None }, notice(SecurityEvent::PasswordChanged)] {
             let words = rendered_in(&mail, tag);
             assert!(words.text.lines().any(|line| line == link), "{}", words.text);
             assert!(words.html.contains(&format!("href=\"{link}\"")), "{}", words.html);
@@ -430,7 +433,7 @@ fn a_verification_mail_names_who_registered_and_for_whom() {
     for (tag, by, of) in [("en", "Registered by:", "Registered for:"), ("es", "Registro hecho por:", "Registro para:")]
     {
         let said = |registration| {
-            let words = rendered_in(&Mail::VerifyEmail { token: "t".into(), registration }, tag);
+            let words = rendered_in(&Mail::VerifyEmail { token: "t".into(), registration, reservation: None }, tag);
             assert!(!words.text.contains("\n\n\n"), "{}", words.text);
             [words.text, words.html]
         };
@@ -452,11 +455,34 @@ fn a_verification_mail_names_who_registered_and_for_whom() {
 }
 
 #[test]
+fn a_mail_about_a_registration_names_the_reserved_time_and_nothing_about_health() {
+    for (tag, when, until) in [
+        ("en", "Monday, March 9, 2026, 9:30 AM (EDT)", "Monday, March 2, 9:30 AM"),
+        ("es", "lunes, 9 de marzo de 2026, 9:30 a.\u{a0}m. (EDT)", "lunes, 2 de marzo, 9:30 a.\u{a0}m."),
+    ] {
+        let reservation = ReservationMail { time_zone: "America/New_York".into(), ..reserved() };
+        let reservation =
+            ReservationMail { starts_at: "2026-03-09T13:30:00Z".parse().expect("an instant"), ..reservation };
+        for mail in [
+            Mail::VerifyEmail { token: "t".into(), registration: None, reservation: Some(reservation.clone()) },
+            Mail::AlreadyRegistered { reservation: Some(reservation.clone()) },
+        ] {
+            let words = rendered_in(&mail, tag);
+            assert!(words.html.contains(when) && words.html.contains(until), "{}", words.html);
+            assert!(words.text.contains(until) && words.text.contains(&reservation.visit), "{}", words.text);
+            assert!(words.text.contains(&reservation.address), "{}", words.text);
+            assert!(!words.text.contains("\n\n\n"), "{}", words.text);
+            assert!(words.text.lines().all(|line| line.chars().count() < 90), "{}", words.text);
+        }
+    }
+}
+
+#[test]
 fn a_template_of_the_folder_replaces_the_embedded_one_and_a_broken_one_is_a_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = config();
     config.settings.template_dir = Some(folder.path().to_owned());
-    let mail = Mail::VerifyEmail { token: "t".into(), registration: None };
+    let mail = Mail::VerifyEmail { token: "t".into(), registration: None, reservation: None };
     std::fs::write(folder.path().join("verify_email.subject.txt"), "Welcome\nto {{ clinic }}").expect("written");
     std::fs::create_dir(folder.path().join("es")).expect("a folder");
     std::fs::write(folder.path().join("es/verify_email.subject.txt"), "Hola de {{ clinic }}").expect("written");

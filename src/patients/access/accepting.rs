@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::HOLDER_NAME;
 use super::giving;
 use super::invitations::{Invitation, void};
 use super::suitable::require_suitable;
@@ -23,7 +24,7 @@ use crate::db::schema::{patient_invitations, patients, users};
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, response};
 use crate::patients::model::Patient;
-use crate::patients::registration::{HOLDER_NAME, unverified};
+use crate::patients::unverified;
 
 /// The acceptance of an invitation.
 #[derive(Deserialize, ToSchema)]

@@ -32,6 +32,9 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{PatientId, UserId};
 
+/// The longest name of an account's holder, in characters.
+pub const HOLDER_NAME: usize = 200;
+
 /// An account's access to a patient.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = patient_access, treat_none_as_null = true, treat_none_as_default_value = false)]

@@ -178,11 +178,7 @@ pub struct ConsentPage {
 }
 
 /// Stores a decision, in an open transaction.
-pub(in crate::patients) fn insert(
-    tx: &mut Tx<impl Principal>,
-    patient: &Patient,
-    new: &CheckedConsent,
-) -> Result<ConsentView> {
+pub fn insert(tx: &mut Tx<impl Principal>, patient: &Patient, new: &CheckedConsent) -> Result<ConsentView> {
     let consent = ConsentRow {
         id: tx.env.new_id(),
         patient_id: patient.id,

@@ -20,7 +20,6 @@ use crate::http::{Body, IdempotencyKey};
 use crate::ids::UserId;
 use crate::patients::access::{grant, own_record};
 use crate::patients::duplicates::{self, DuplicateView};
-use crate::patients::registration;
 
 /// The most patients, besides its holder, whose records one account may create. More than a family needs; the desk adds others.
 const MAX_DEPENDENTS: i64 = 10;
@@ -93,7 +92,7 @@ fn checked(
             let detail = "must be sent: your relation to the patient";
             check.require(relation.is_some(), "/relation", "required", detail);
             if relation == Some(Relation::Oneself) {
-                check.field("/email", registration::own_address(&mut new, address));
+                check.field("/email", new.keep_own_address(address));
             }
         }
     }

@@ -62,7 +62,8 @@ pub fn claim(tx: &mut Tx, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<
     let hold =
         wanted.hold_id.map(|id| ending::redeemable(tx.conn, id, user, wanted.hold_secret, tx.now)).transpose()?;
     let offer = offers::find(tx.conn, wanted.slot_id, wanted.visit_type_id)?;
-    offer.require_bookable(tx.actor.role.is_staff(), tx.now)?;
+    let chosen_at = hold.as_ref().map_or(tx.now, |hold| hold.created_at);
+    offer.require_bookable(tx.actor.role.is_staff(), chosen_at, tx.now)?;
     let range = offer.range();
     let mut slots = locking::lock_visit(tx.conn, offer.slot.id, range, moving.map(|moving| moving.from))?;
     let locked = if offer.needs_resources {

@@ -61,11 +61,12 @@ fn not_offered() -> Error {
 
 impl Offer {
     /// Requires that the caller can book or hold the offer now. Staff can until the slot ends. Patients can only if the visit type is
-    /// bookable online, before the slot starts, and with the visit type's notice.
+    /// bookable online, before the slot starts, and with the visit type's notice at the time of their choice: with a hold, that of its
+    /// creation, so that a time that was held can be booked.
     ///
     /// # Errors
     /// The conflicts `not_offered`, `not_online_bookable`, `slot_past` and `booking_notice`.
-    pub fn require_bookable(&self, by_staff: bool, now: Timestamp) -> Result<()> {
+    pub fn require_bookable(&self, by_staff: bool, chosen_at: Timestamp, now: Timestamp) -> Result<()> {
         let Self { slot, visit_type, is_offered, .. } = self;
         if !visit_type.active {
             return Err(not_offered());
@@ -82,7 +83,7 @@ impl Offer {
             if slot.starts_at <= now {
                 return Err(Error::conflict("slot_past", "The slot has started. Choose a later one."));
             }
-            if slot.starts_at < visit_type.earliest_for_patients(now) {
+            if slot.starts_at < visit_type.earliest_for_patients(chosen_at) {
                 let minutes = visit_type.booking_notice_minutes;
                 let detail = format!("Book at least {minutes} minutes ahead, or call the clinic.");
                 return Err(Error::conflict("booking_notice", detail));

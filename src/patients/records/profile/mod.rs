@@ -4,9 +4,10 @@ pub mod rules;
 
 use super::declare::{Field, Member};
 use super::model::{NewPatient, PatientPatch, Profile};
+use crate::accounts::model::EmailAddress;
 use crate::clock::Timestamp;
 use crate::context::{Context, Principal};
-use crate::error::{Check, Error, FieldError, Result};
+use crate::error::{Check, Error, FieldError, Result, Rule};
 use crate::http::input::Change;
 use crate::identifiers::Identifiers;
 use crate::phone::{self, Country};
@@ -82,6 +83,25 @@ impl Profile {
 }
 
 impl NewPatient {
+    /// Gives the record of a person who registers for themselves the account's address, and accepts no other.
+    ///
+    /// # Errors
+    /// `not_the_account` for another address.
+    pub fn keep_own_address(&mut self, account: &EmailAddress) -> Result<(), Rule> {
+        let Some(email) = &self.email else {
+            self.email = Some(account.as_str().to_owned());
+            return Ok(());
+        };
+        // The profile reports an invalid address.
+        match EmailAddress::parse(email) {
+            Ok(email) if email.key() != account.key() => Err(Rule::new(
+                "not_the_account",
+                "must be the account's address or left out; staff can enter another one",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Rejects a relation.
     pub fn forbid_relation(&self, pointer: &str, check: &mut Check) {
         let detail = "only signed-in patients who create a record may send this";

@@ -7,6 +7,7 @@
 pub mod ending;
 pub mod holder;
 pub mod renewing;
+pub mod reserving;
 mod strangers;
 pub mod taking;
 
@@ -60,7 +61,7 @@ pub struct Hold {
     /// Whether a registration carries it. It then lasts as long as the link that books it needs, and cannot be renewed.
     reserved: bool,
     /// The time at which it was created.
-    created_at: Timestamp,
+    pub created_at: Timestamp,
 }
 
 impl Hold {

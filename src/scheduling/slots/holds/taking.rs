@@ -103,7 +103,7 @@ fn place_of_stranger(tx: &mut Tx<Holder>) -> Result<Place> {
 /// The conflicts of the endpoint.
 pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) -> Result<Versioned<CreatedHold>> {
     let offer = offers::find(tx.conn, slot_id, visit_type_id)?;
-    offer.require_bookable(tx.actor.is_staff(), tx.now)?;
+    offer.require_bookable(tx.actor.is_staff(), tx.now, tx.now)?;
     let location = location::find(tx.conn, offer.slot.location_id)?;
     let user = tx.actor.account();
     let stranger = if user.is_none() { Some(Counted::new(tx.env, &tx.actor.origin)) } else { None };

@@ -1,35 +1,40 @@
-//! Online registration: an account, a record and the consents at once. The caller does not learn which addresses are registered: the response is the
-//! same for every address and takes the same time. The mail tells the owner of the mailbox.
+//! Online registration: an account, a record and the consents at once, and the visit that was chosen before. Owns no tables: it is above
+//! the modules whose rows it creates in one transaction.
+//!
+//! The caller does not learn which addresses are registered: the response is the same for every address and takes the same time, and a time
+//! is reserved alike. The mail tells the owner of the mailbox.
 
-pub mod unverified;
+mod booking;
 pub mod verification;
+mod visit;
 
 use actix_web::{HttpResponse, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::access::grant;
-use super::consents::decisions::{self, CheckedConsent, NewConsent};
-use super::model::{NewPatient, Profile, Relation};
-use super::profile::{Author, ProfileContext};
-use super::store;
+use self::visit::{ChosenVisit, NewRegistrationAppointment};
 use crate::accounts;
+use crate::accounts::linked_visit::LinkedVisit;
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::origin::Origin;
 use crate::accounts::store::NewAccount;
 use crate::accounts::verification::{self as links, Requester};
 use crate::actor::Role;
 use crate::context::{Anonymous, Context, Once, Principal, Tx};
-use crate::error::{Check, Error, Result, Rule};
-use crate::http::{Body, IdempotencyKey, response};
+use crate::error::{Check, Error, Result};
+use crate::http::{Body, Endpoints, IdempotencyKey, response};
 use crate::ids::PatientId;
 use crate::messages::model::{Envelope, Mail, MessageKind, Recipient, RegistrationMail};
 use crate::messages::outbox;
+use crate::patients::access::{HOLDER_NAME, grant};
+use crate::patients::consents::decisions::{self, CheckedConsent, NewConsent};
+use crate::patients::model::{NewPatient, Profile, Relation};
+use crate::patients::profile::{Author, ProfileContext};
+use crate::patients::{store, unverified};
+use crate::scheduling::slots::holds::reserving::{self, Reservable};
 
 /// The most consents in a registration. There are fewer types.
 const CONSENTS: usize = 10;
-/// The longest name of an account's holder, in characters.
-pub(super) const HOLDER_NAME: usize = 200;
 
 /// A registration: an account with the record of a patient.
 #[derive(Deserialize, ToSchema)]
@@ -62,6 +67,10 @@ pub struct NewRegistration {
     #[serde(default)]
     #[schema(max_items = 10)]
     consents: Vec<NewConsent>,
+    /// The time that was held before (`POST /v1/slots/{id}/hold` without a session). It stays reserved for some time (the setting
+    /// `RESERVATION_MINUTES`), and verifying the address books it.
+    #[serde(default)]
+    appointment: Option<NewRegistrationAppointment>,
 }
 
 /// A registration whose values are checked.
@@ -71,6 +80,7 @@ struct Registration {
     name: Option<String>,
     profile: Profile,
     consents: Vec<CheckedConsent>,
+    visit: Option<ChosenVisit>,
 }
 
 impl NewRegistration {
@@ -87,7 +97,7 @@ impl NewRegistration {
             "must be sent: the name of the account's holder",
         );
         if let (true, Some(email)) = (oneself, &email) {
-            check.field("/patient/email", own_address(&mut self.patient, email));
+            check.field("/patient/email", self.patient.keep_own_address(email));
         }
         self.patient.forbid_staff_fields("/patient", &mut check);
         self.patient.forbid_relation("/patient/relation", &mut check);
@@ -109,37 +119,20 @@ impl NewRegistration {
             };
             consents.push(consent.or_signed(name.clone().filter(|_| !oneself)));
         }
+        let visit = self.appointment.map(|appointment| appointment.checked(&mut check));
         check.done()?;
         let (Some(email), Some(profile)) = (email, profile) else {
             return Err(Error::fault("a registration that kept the rules is missing"));
         };
-        Ok(Registration { email, relation: self.relation, name, profile, consents })
-    }
-}
-
-/// Gives the record of a person who registers for themselves the account's address, and accepts no other.
-///
-/// # Errors
-/// `not_the_account` for another address.
-pub(super) fn own_address(patient: &mut NewPatient, account: &EmailAddress) -> Result<(), Rule> {
-    let Some(email) = &patient.email else {
-        patient.email = Some(account.as_str().to_owned());
-        return Ok(());
-    };
-    // The profile reports an invalid address.
-    match EmailAddress::parse(email) {
-        Ok(email) if email.key() != account.key() => {
-            Err(Rule::new("not_the_account", "must be the account's address or left out; staff can enter another one"))
-        }
-        _ => Ok(()),
+        Ok(Registration { email, relation: self.relation, name, profile, consents, visit })
     }
 }
 
 /// Registers a patient, unless the address has an account already. `body_json` is the registration as JSON; it waits in its link if
-/// another caller's registration of the address is stored.
+/// another caller's registration of the address is stored. A chosen time is reserved whatever the address.
 ///
 /// # Errors
-/// Every broken rule. The result does not reveal whether the address is registered.
+/// Every broken rule; the conflict `hold_lapsed`. The result does not reveal whether the address is registered.
 pub async fn register(
     context: &Context<Anonymous>,
     once: Once<Anonymous>,
@@ -149,8 +142,19 @@ pub async fn register(
 ) -> Result<()> {
     let registration = new.checked(ProfileContext::load(context).await?)?;
     let requester = Requester::new(&context.env, &registration.email.key(), origin);
+    let visit = registration.visit.clone();
     let registered = context.change_once(once, move |tx| registration.store_and_mail(tx, &body_json, &requester));
-    accounts::uniform_delay(registered).await
+    match (accounts::uniform_delay(registered).await, visit) {
+        (Err(error), Some(visit)) => Err(visit.with_next_free(context, error).await),
+        (registered, _) => registered,
+    }
+}
+
+/// A mail to the owner of the mailbox.
+struct Letter {
+    recipient: Recipient,
+    patient_id: Option<PatientId>,
+    mail: Mail,
 }
 
 impl Registration {
@@ -193,12 +197,44 @@ impl Registration {
         Ok(patient.id)
     }
 
+    /// The visit for the link of the registration, if there is one.
+    fn linked(&self, reservable: Option<&Reservable>, patient: Option<PatientId>) -> Option<LinkedVisit> {
+        Some(self.visit.as_ref()?.linked(reservable?, patient))
+    }
+
     fn store_and_mail(&self, tx: &mut Tx<Anonymous>, body_json: &str, requester: &Requester) -> Result<()> {
+        let reservable = self.visit.as_ref().map(|visit| visit.find(tx)).transpose()?;
+        let letter = self.store(tx, body_json, requester, reservable.as_ref())?;
+        // For every address, so that neither the response nor the search tells which ones are registered. Slots are locked after accounts and
+        // patients, as in a booking.
+        if let Some(reservable) = &reservable {
+            reserving::reserve(tx, reservable)?;
+            tx.audit.note_object(reservable.hold.id.0);
+        }
+        match letter {
+            Some(Letter { recipient, patient_id, mail }) => {
+                outbox::enqueue(tx.conn, tx.env, &Envelope { recipient, patient_id, appointment_id: None, mail })?;
+                Ok(())
+            }
+            None if reservable.is_some() => Ok(()),
+            None => tx.unchanged(),
+        }
+    }
+
+    /// Stores the registration, unless the address has an account. Returns the mail to its owner; none if the mailbox gets no other now.
+    fn store(
+        &self,
+        tx: &mut Tx<Anonymous>,
+        body_json: &str,
+        requester: &Requester,
+        reservable: Option<&Reservable>,
+    ) -> Result<Option<Letter>> {
+        let reservation = reservable.map(visit::mail);
         let (user, patient) = match accounts::store::find_by_email(tx.conn, &self.email.key())? {
             None => {
                 // Other spellings of the mailbox may have used up its limit.
                 if !outbox::has_room_for_first(tx.conn, tx.env, self.email.as_str(), MessageKind::VerifyEmail)? {
-                    return tx.unchanged();
+                    return Ok(None);
                 }
                 let user = accounts::store::insert(tx.conn, tx.env, &self.account());
                 let user = user.map_err(unverified::retry_if_email_taken)?;
@@ -209,41 +245,37 @@ impl Registration {
                 // The lock keeps the account from being verified while it is replaced.
                 let known = accounts::store::lock(tx.conn, known.id)?;
                 if known.disabled_at.is_some() {
-                    return tx.unchanged();
+                    return Ok(None);
                 }
                 // The link in the invitation verifies an invited member of the staff.
                 if known.email_verified_at.is_some() || known.role.is_staff() {
-                    if outbox::has_room(tx.conn, tx.env, &known.email, MessageKind::AlreadyRegistered)? {
-                        return mail(tx, known.recipient(), None, Mail::AlreadyRegistered);
-                    }
-                    return tx.unchanged();
+                    let has_room = outbox::has_room(tx.conn, tx.env, &known.email, MessageKind::AlreadyRegistered)?;
+                    let mail = Mail::AlreadyRegistered { reservation };
+                    return Ok(has_room.then(|| Letter { recipient: known.recipient(), patient_id: None, mail }));
                 }
                 if !links::has_room(tx.conn, tx.env, &known, requester)? {
-                    return tx.unchanged();
+                    return Ok(None);
                 }
                 if links::belongs_to_another(tx.conn, known.id, requester, tx.now)? {
-                    let token = links::issue_waiting(tx.conn, tx.env, known.id, requester, body_json)?;
+                    let visit = self.linked(reservable, None);
+                    let token = links::issue_waiting(tx.conn, tx.env, known.id, requester, body_json, visit.as_ref())?;
                     let recipient = Recipient {
                         name: self.name.clone(),
                         email: Some(self.email.as_str().to_owned()),
                         phone: None,
                         language: self.profile.preferred_language.clone(),
                     };
-                    let registration = Some(self.names());
-                    return mail(tx, recipient, None, Mail::VerifyEmail { token, registration });
+                    let mail = Mail::VerifyEmail { token, registration: Some(self.names()), reservation };
+                    return Ok(Some(Letter { recipient, patient_id: None, mail }));
                 }
                 self.replace(tx, &known)?
             }
         };
-        let token = links::issue(tx.conn, tx.env, user.id, requester)?;
-        let registration = Some(self.names());
-        mail(tx, user.recipient(), Some(patient), Mail::VerifyEmail { token, registration })
+        let visit = self.linked(reservable, Some(patient));
+        let token = links::issue(tx.conn, tx.env, user.id, requester, visit.as_ref())?;
+        let mail = Mail::VerifyEmail { token, registration: Some(self.names()), reservation };
+        Ok(Some(Letter { recipient: user.recipient(), patient_id: Some(patient), mail }))
     }
-}
-
-fn mail(tx: &mut Tx<Anonymous>, recipient: Recipient, patient_id: Option<PatientId>, mail: Mail) -> Result<()> {
-    outbox::enqueue(tx.conn, tx.env, &Envelope { recipient, patient_id, appointment_id: None, mail })?;
-    Ok(())
 }
 
 /// Register online
@@ -253,15 +285,23 @@ fn mail(tx: &mut Tx<Anonymous>, recipient: Recipient, patient_id: Option<Patient
 /// address never has its password. The response is the same if the address has an account already. Then its owner is told so by mail, and nothing changes. Until
 /// the address is verified, each link belongs to the registration that it was mailed for, and the first link that is followed decides. A
 /// caller who registers the address again replaces the caller's earlier registration, and its link stops working.
+///
+/// With `appointment` the registration carries a time that was held without a session. The time then stays reserved for some time (the
+/// setting `RESERVATION_MINUTES`), for known and unknown addresses alike, and verifying the address books it. The owner of a known address
+/// signs in and books it with the hold (`POST /v1/appointments`). Another registration with the same hold does not prolong the reservation.
 #[utoipa::path(
     tag = "registration",
     operation_id = "create_registration",
     params(("Idempotency-Key" = Option<String>, Header)),
     request_body = NewRegistration,
-    responses((status = 202, description = "Accepted; a mail is queued")),
+    responses(
+        (status = 202, description = "Accepted; a mail is queued"),
+        (status = 409, description = "`hold_lapsed`: there is no such hold, because it lapsed, or was released, replaced or used; \
+            `next_free` has other slots"),
+    ),
 )]
 #[post("/v1/registrations")]
-pub(super) async fn create_registration(
+async fn create_registration(
     context: Context<Anonymous>,
     key: IdempotencyKey,
     origin: Origin,
@@ -271,4 +311,9 @@ pub(super) async fn create_registration(
         String::from_utf8(body.raw.to_vec()).map_err(|error| Error::internal("read a body again", error))?;
     register(&context, key.once(&body.raw), &origin, body.value, body_json).await?;
     Ok(response::accepted())
+}
+
+/// Registers the endpoints.
+pub fn routes(endpoints: &mut Endpoints) {
+    endpoints.service(create_registration).service(verification::verify_email);
 }

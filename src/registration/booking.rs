@@ -1,0 +1,97 @@
+//! Books the visit of a verification link.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::accounts::linked_visit::ReservedVisit;
+use crate::accounts::model::User;
+use crate::actor::Actor;
+use crate::appointments::booking::{self, NewAppointment};
+use crate::appointments::queries;
+use crate::appointments::view::AppointmentView;
+use crate::context::{Anonymous, Context, Tx};
+use crate::error::{Conflict, Error, Result};
+use crate::identifiers::Identifiers;
+use crate::ids::{AppointmentId, PatientId};
+use crate::scheduling::slots::free::SlotView;
+use crate::scheduling::slots::search::with_next_free;
+
+/// Why the visit of a registration was not booked. The address is verified all the same.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "code": "hold_lapsed", "detail": "The time was reserved until 2026-03-02T14:30:00Z. Choose another time.",
+    "next_free": [{
+        "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "practitioner_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c01",
+        "location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "starts_at": "2026-03-09T13:30:00Z",
+        "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York"
+    }]
+}))]
+pub struct NotBooked {
+    /// The code of the conflict that a booking would have: `hold_lapsed`, `slot_taken`, `slot_past`, `not_offered`,
+    /// `not_online_bookable`, `patient_busy`, `booking_limit` or `account_booking_limit`.
+    code: &'static str,
+    /// The reason for a person.
+    detail: String,
+    /// The next slots in which the visit fits, nearest to the time that was chosen. May be empty.
+    next_free: Vec<SlotView>,
+}
+
+/// The account of a link acts for itself.
+fn actor(tx: &Tx<Anonymous>, user: &User) -> Actor {
+    Actor::without_session(user.id, user.role, tx.audit.clone())
+}
+
+/// Books the visit as the account of the link, by the rules of every booking.
+///
+/// # Errors
+/// A conflict, whatever the reason: the link then verifies the address alone.
+pub fn book(tx: &mut Tx<Anonymous>, user: &User, patient: PatientId, visit: &ReservedVisit) -> Result<AppointmentView> {
+    let actor = actor(tx, user);
+    let tx = &mut tx.as_actor(&actor);
+    let new = NewAppointment {
+        slot_id: visit.slot_id,
+        visit_type_id: visit.visit_type_id,
+        patient_id: patient,
+        hold_id: Some(visit.hold_id),
+        hold_secret: Some(visit.hold_secret.clone()),
+        note: visit.note.clone(),
+        identifiers: Identifiers::default(),
+    };
+    let booked = booking::insert(tx, &new).map_err(|error| match error {
+        // The visit type or the record is gone.
+        Error::NotFound | Error::Invalid(_) => {
+            Error::conflict("not_offered", "The clinic does not offer this visit any more. Call the clinic.")
+        }
+        other => other,
+    })?;
+    AppointmentView::new(tx, booked)
+}
+
+/// Shows a visit that the link has booked.
+///
+/// # Errors
+/// [`Error::NotFound`] if the account may not see it any more.
+pub fn show(tx: &mut Tx<Anonymous>, user: &User, id: AppointmentId) -> Result<AppointmentView> {
+    let actor = actor(tx, user);
+    let tx = &mut tx.as_actor(&actor);
+    let found = queries::find(tx, id)?;
+    tx.audit.note_object(id.0);
+    AppointmentView::new(tx, found)
+}
+
+impl NotBooked {
+    /// Explains a conflict, with other times to choose from.
+    pub async fn new(context: &Context<Anonymous>, conflict: Conflict, visit: &ReservedVisit) -> Self {
+        let Conflict { code, mut detail, .. } = conflict;
+        if code == Conflict::HOLD_LAPSED {
+            detail = format!("The time was reserved until {}. Choose another time.", visit.mail.reserved_until);
+        }
+        // Searched for every reason: whatever hindered this time, the patient needs another one.
+        let taken = Error::conflict(Conflict::SLOT_TAKEN, "");
+        let next_free = match with_next_free(context, taken, visit.slot_id, visit.visit_type_id).await {
+            Error::Conflict(mut found) => found.members.remove("next_free").unwrap_or_default(),
+            _ => serde_json::Value::Null,
+        };
+        Self { code, detail, next_free: serde_json::from_value(next_free).unwrap_or_default() }
+    }
+}

@@ -1,0 +1,266 @@
+//! The link that verifies an e-mail address: of a registration, or a new one of an account.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, post, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Registration;
+use super::booking::{self, NotBooked};
+use crate::accounts::authenticate::{self, Credentials};
+use crate::accounts::linked_visit::{LinkedVisit, ReservedVisit};
+use crate::accounts::model::{EmailAddress, Purpose, User};
+use crate::accounts::one_time::ValidToken;
+use crate::accounts::throttle::ConfirmedBy;
+use crate::accounts::{Keys, notices, one_time, store};
+use crate::appointments::view::AppointmentView;
+use crate::context::{Anonymous, Context, Tx};
+use crate::error::{Error, Result};
+use crate::http::{Body, response};
+use crate::ids::{OneTimeTokenId, PatientId, UserId};
+use crate::messages::model::SecurityEvent;
+use crate::patients::profile::ProfileContext;
+
+/// A token from a mail.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE"}))]
+pub struct VerifyEmailRequest {
+    /// The token after `#token=` in the link.
+    #[schema(max_length = 128)]
+    token: String,
+    /// The account's password. Required if the link proves a new address of an account.
+    #[schema(max_length = 128)]
+    current_password: Option<String>,
+    /// Six digits of the authenticator app, or a recovery code. Required with the password if the account has a second factor.
+    #[schema(max_length = 64)]
+    totp_code: Option<String>,
+}
+
+/// The outcome of the verification of an address.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "password_token": "Yq1m3zJ0kU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE8",
+    "appointment": {
+        "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
+        "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+        "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
+        "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
+        "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
+        "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
+        "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "identifiers": [], "intake_id": null,
+        "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+    }
+}))]
+pub struct VerifiedEmail {
+    /// Sets the account's password at `POST /v1/password-resets/confirm`, once and within an hour. Not set if the account has a password,
+    /// and not for a link that was followed before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    password_token: Option<String>,
+    /// The appointment that the link booked, or had booked before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    appointment: Option<AppointmentView>,
+    /// Why the registration's visit was not booked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    not_booked: Option<NotBooked>,
+}
+
+/// Verifies the address of a link, and books the visit of its registration. Returns a token to set the account's password with, if the
+/// account has none.
+///
+/// # Errors
+/// A broken rule at `/token`; those of the authentication, if the link proves a new address; the conflict `email_taken`.
+pub async fn verify(
+    context: &Context<Anonymous>,
+    keys: &Keys,
+    request: VerifyEmailRequest,
+) -> Result<Option<VerifiedEmail>> {
+    const PURPOSES: &[Purpose] = &[Purpose::VerifyEmail, Purpose::ChangeEmail];
+    let VerifyEmailRequest { token, current_password, totp_code } = request;
+    let looked_up = token.clone();
+    let good = match context.read(move |tx| one_time::look_up(tx.conn, &looked_up, PURPOSES, tx.now)).await {
+        Ok(good) => good,
+        Err(error) => return show_again(context, token, error).await.map(Some),
+    };
+    if good.purpose == Purpose::ChangeEmail {
+        // The mailbox alone is not enough: the owner of another account may have had the link sent to it.
+        let Some(password) = current_password else {
+            return Err(Error::invalid("/current_password", "required", "must be the password of the account"));
+        };
+        let credentials = Credentials { password, code: totp_code };
+        Box::pin(change_email(context, keys, good, credentials, token)).await?;
+        return Ok(None);
+    }
+    let waiting = match good.registration(&context.env)? {
+        // It kept the rules when it was typed; a newer version of the service may have others.
+        Some(body_json) => {
+            let profile_context = ProfileContext::load(context).await?;
+            Some(Registration::parse_waiting(&body_json, profile_context).ok_or_else(one_time::not_good)?)
+        }
+        None => None,
+    };
+    let visit = match good.visit(&context.env)? {
+        Some(LinkedVisit::Reserved(visit)) => Some(*visit),
+        _ => None,
+    };
+    follow(context, Link { token, id: good.id, user: good.user.id, waiting: waiting.map(Arc::new), visit }).await
+}
+
+/// The link of a registration that is being followed.
+#[derive(Clone)]
+struct Link {
+    token: String,
+    id: OneTimeTokenId,
+    user: UserId,
+    /// The registration that waited in the link.
+    waiting: Option<Arc<Registration>>,
+    visit: Option<ReservedVisit>,
+}
+
+/// Verifies the address and books the visit in one transaction. If the visit cannot be booked any more, verifies the address alone.
+async fn follow(context: &Context<Anonymous>, link: Link) -> Result<Option<VerifiedEmail>> {
+    let attempt = link.clone();
+    let mut followed = context.change(move |tx| attempt.follow(tx)).await;
+    let mut not_booked = None;
+    if let (Err(Error::Conflict(conflict)), Some(visit)) = (&followed, &link.visit) {
+        not_booked = Some(NotBooked::new(context, (**conflict).clone(), visit).await);
+        let without_visit = Link { visit: None, ..link.clone() };
+        followed = context.change(move |tx| without_visit.follow(tx)).await;
+    }
+    let (password_token, appointment) = match followed {
+        Ok(followed) => followed,
+        // Another click was faster.
+        Err(error) => return show_again(context, link.token, error).await.map(Some),
+    };
+    let is_all_done = password_token.is_none() && appointment.is_none() && not_booked.is_none();
+    Ok((!is_all_done).then_some(VerifiedEmail { password_token, appointment, not_booked }))
+}
+
+impl Link {
+    /// Uses up the link. Returns a token to set the account's password with, if the account has none, and the booked visit.
+    fn follow(&self, tx: &mut Tx<Anonymous>) -> Result<(Option<String>, Option<AppointmentView>)> {
+        // The lock comes first, so that only one of several links of the address is followed.
+        store::lock(tx.conn, self.user)?;
+        let user = one_time::consume(tx.conn, &self.token, &[Purpose::VerifyEmail], tx.now)?.user;
+        tx.audit.note_actor(user.id, Some(user.role));
+        tx.audit.note_object(user.id.0);
+        let (user, patient) = verify_account(tx, user, self.waiting.as_deref())?;
+        let mut appointment = None;
+        if let Some(visit) = &self.visit {
+            let patient = patient.or(visit.patient_id).ok_or_else(|| Error::fault("a visit without a patient"))?;
+            appointment = Some(booking::book(tx, &user, patient, visit)?);
+        }
+        let booked = appointment.as_ref().map(|booked| LinkedVisit::Booked { appointment_id: booked.id });
+        one_time::set_visit(tx.conn, tx.env, self.id, booked.as_ref())?;
+        let password_token = match user.password_hash {
+            Some(_) => None,
+            None => Some(one_time::issue(tx.conn, tx.env, user.id, Purpose::FirstPassword)?),
+        };
+        Ok((password_token, appointment))
+    }
+}
+
+/// Verifies the account's address. A registration that waited in the link replaces the stored one; its record is returned.
+fn verify_account(
+    tx: &mut Tx<Anonymous>,
+    user: User,
+    waiting: Option<&Registration>,
+) -> Result<(User, Option<PatientId>)> {
+    let (user, patient) = match waiting {
+        Some(registration) => {
+            let (user, patient) = registration.replace(tx, &user)?;
+            (user, Some(patient))
+        }
+        None => (user, None),
+    };
+    let user = if user.email_verified_at.is_none() { store::verify(tx.conn, &user, tx.now)? } else { user };
+    // The links of other registrations of the address stop working.
+    one_time::void(tx.conn, user.id, Purpose::VerifyEmail, tx.now)?;
+    Ok((user, patient))
+}
+
+/// Shows the visit that a link has booked, if it was followed before and its time is not over. People click twice, and the same click must
+/// have the same outcome. It has no password token, because the first click gave one.
+///
+/// # Errors
+/// `otherwise` for any other link.
+async fn show_again(context: &Context<Anonymous>, token: String, otherwise: Error) -> Result<VerifiedEmail> {
+    let shown = context.change(move |tx| {
+        let Some(used) = one_time::look_up_used(tx.conn, &token, Purpose::VerifyEmail, tx.now)? else {
+            return Err(Error::NotFound);
+        };
+        let Some(LinkedVisit::Booked { appointment_id }) = used.visit(tx.env)? else { return Err(Error::NotFound) };
+        tx.audit.note_actor(used.user.id, Some(used.user.role));
+        booking::show(tx, &used.user, appointment_id)
+    });
+    match shown.await {
+        Ok(booked) => Ok(VerifiedEmail { password_token: None, appointment: Some(booked), not_booked: None }),
+        Err(Error::NotFound) => Err(otherwise),
+        Err(error) => Err(error),
+    }
+}
+
+/// Changes the account's address to the one that a link proved.
+async fn change_email(
+    context: &Context<Anonymous>,
+    keys: &Keys,
+    link: ValidToken,
+    credentials: Credentials,
+    token: String,
+) -> Result<()> {
+    let by = ConfirmedBy::Link(link.id);
+    authenticate::again(context, keys, link.user.id, by, credentials, move |tx, user| {
+        let good = one_time::consume(tx.conn, &token, &[Purpose::ChangeEmail], tx.now)?;
+        let new_email = good.new_email.ok_or_else(|| Error::fault("a link that proves no address"))?;
+        let new_email = EmailAddress::parse(&new_email).map_err(|_| Error::fault("an invalid stored address"))?;
+        tx.audit.note_actor(user.id, Some(user.role));
+        tx.audit.note_object(user.id.0);
+        set_email(tx, user, &new_email)
+    })
+    .await
+}
+
+fn set_email(tx: &mut Tx<Anonymous>, user: &User, new_email: &EmailAddress) -> Result<()> {
+    let user = store::lock(tx.conn, user.id)?;
+    store::take_from_registration(tx.conn, new_email, tx.now)?;
+    store::set_email(tx.conn, &user, new_email, tx.now)?;
+    notices::tell(tx.conn, tx.env, &user, SecurityEvent::EmailChanged)
+}
+
+/// Verify an e-mail address
+///
+/// Takes the token from the link in the mail. It works once, for 24 hours. The account then has the record of the registration of this link;
+/// links of other registrations of the address stop working. The response after a registration has a token to set the password with. A
+/// password that was set before does not work any more, because it may be a stranger's. An owner who does not use the token asks for another
+/// link (`POST /v1/password-resets`). If the link proves a new address (`POST /v1/me/email`), send the account's password with it, because
+/// only the owner of both the account and the mailbox may change the address. Without the password the response is 422 with `required` at
+/// `/current_password`, and the link still works. The account then signs in with the new address only. Links in earlier mails stop working,
+/// and the old address gets a notice.
+///
+/// If the registration carried a time (`appointment`), the same transaction books it, and the patient gets the mail of every booking. If it
+/// cannot be booked any more, the address is verified all the same, and `not_booked` has the reason and other times. Following the link
+/// again shows the same appointment while the link would still work.
+#[utoipa::path(
+    tag = "registration",
+    operation_id = "verify_email",
+    request_body = VerifyEmailRequest,
+    responses(
+        (status = 200, description = "Verified; the account has no password yet, or the registration carried a time", body = VerifiedEmail),
+        (status = 204, description = "Verified; the account has a password"),
+        (status = 409, description = "`email_taken`: another account has the new address by now"),
+        (status = 429, description = "`too_many_attempts`: too many wrong passwords; retry after the number of seconds in `Retry-After`"),
+    ),
+)]
+#[post("/v1/email-verifications")]
+pub(super) async fn verify_email(
+    context: Context<Anonymous>,
+    keys: web::Data<Keys>,
+    body: Body<VerifyEmailRequest>,
+) -> Result<HttpResponse> {
+    let verified = verify(&context, &keys, body.value).await?;
+    Ok(verified.map_or_else(response::no_content, |verified| response::ok(&verified)))
+}
