@@ -297,7 +297,7 @@ impl Registration {
     responses(
         (status = 202, description = "Accepted; a mail is queued"),
         (status = 409, description = "`hold_lapsed`: there is no such hold, because it lapsed, or was released, replaced or used; \
-            `next_free` has other slots"),
+            `next_free` has other slots, unless the hold is unknown"),
     ),
 )]
 #[post("/v1/registrations")]

@@ -68,7 +68,7 @@ both! {
         let renewal = anon.send(Method::POST, &format!("{}/renew", held.location()), &[("Hold-Secret", &secret)], None).await;
         renewal.problem(409, "hold_reserved");
         let mail = app.mails_to(email).await.pop().expect("a mail");
-        for part in ["11:30 AM", "Check", "1 Main Street, Springfield", "until Monday, March 2, 9:30 AM"] {
+        for part in ["11:30 AM", "Check", "1 Main Street, Springfield", "until Monday, March 2, 2026, 9:30 AM (EST)"] {
             assert!(mail.text.contains(part), "{part} in {}", mail.text);
         }
         assert!(!mail.text.contains("walker") && !mail.text.contains(&secret));
@@ -130,7 +130,7 @@ both! {
             assert!(is_free(&app.anon(), slot, &clinic.check).await, "{slot}");
         }
         let told = app.mails_to(&ann.email).await.pop().expect("a mail").text;
-        assert!(told.contains("It is reserved until Monday, March 2, 9:30 AM"), "{told}");
+        assert!(told.contains("It is reserved until Monday, March 2, 2026, 9:30 AM (EST)"), "{told}");
         assert!(visits(&app).await.is_empty());
     }
 
@@ -241,7 +241,7 @@ both! {
         app.clock.advance(SignedDuration::from_mins(20));
         register(&anon, with_hold("nia@patients.example", &held)).await.expect(202);
         let mail = app.mails_to("nia@patients.example").await.pop().expect("a mail");
-        assert!(mail.text.contains("until Monday, March 2, 9:30 AM"), "{}", mail.text);
+        assert!(mail.text.contains("until Monday, March 2, 2026, 9:30 AM (EST)"), "{}", mail.text);
         verify(&app, &mail.token()).await.expect(200).string("/appointment/id");
         let late = verify(&app, &link(&app, "mistyped@patients.example").await).await;
         assert_eq!(late.expect(200).body["not_booked"]["code"], "hold_lapsed");

@@ -301,7 +301,7 @@ fn reservation(mail: &ReservationMail, language: Language) -> Value {
         visit => one_line(&mail.visit),
         location => one_line(&mail.location),
         address => one_line(&mail.address),
-        until => format!("{}, {}", until.day(), until.time()),
+        until => until.full_here(),
     }
 }
 

@@ -457,8 +457,8 @@ fn a_verification_mail_names_who_registered_and_for_whom() {
 #[test]
 fn a_mail_about_a_registration_names_the_reserved_time_and_nothing_about_health() {
     for (tag, when, until) in [
-        ("en", "Monday, March 9, 2026, 9:30 AM (EDT)", "Monday, March 2, 9:30 AM"),
-        ("es", "lunes, 9 de marzo de 2026, 9:30 a.\u{a0}m. (EDT)", "lunes, 2 de marzo, 9:30 a.\u{a0}m."),
+        ("en", "Monday, March 9, 2026, 9:30 AM (EDT)", "Monday, March 2, 2026, 9:30 AM (EST)"),
+        ("es", "lunes, 9 de marzo de 2026, 9:30 a.\u{a0}m. (EDT)", "lunes, 2 de marzo de 2026, 9:30 a.\u{a0}m. (EST)"),
     ] {
         let reservation = ReservationMail { time_zone: "America/New_York".into(), ..reserved() };
         let reservation =
