@@ -56,6 +56,7 @@ pub fn book(tx: &mut Tx<Anonymous>, user: &User, patient: PatientId, visit: &Res
         hold_secret: Some(visit.hold_secret.clone()),
         note: visit.note.clone(),
         identifiers: Identifiers::default(),
+        overbook: None,
     };
     let booked = booking::insert(tx, &new).map_err(|error| match error {
         // The visit type or the record is gone.
