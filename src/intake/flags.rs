@@ -89,10 +89,10 @@ pub(super) fn staff_text(rule: &str, urgency: FlagUrgency) -> Option<String> {
 /// flags that laboratory results raised before there was an intake.
 ///
 /// A rule has one flag per intake. The flag is raised once, withdrawn when the answers no longer raise it, and opened again when
-/// they raise it again, also by the intake that follows a discarded one: otherwise a patient who discards drafts would fill the worklist. A flag that opens belongs to the practitioner of the patient's next visit. The clinic gets one mail about
-/// each urgent flag.
+/// they raise it again, also by the intake that follows a discarded one: otherwise a patient who discards drafts would fill the worklist.
+/// A flag that opens belongs to the practitioner of the patient's next visit. The clinic gets one mail about each urgent flag.
 pub fn follow_answers<P>(tx: &mut Tx<P>, intake: &Intake, raised: &[rls::Flag]) -> Result<()> {
-    let of_results = intake_flags::patient_id.eq(intake.patient_id).and(intake_flags::intake_id.is_null());
+    let of_results = intake_flags::intake_id.is_null();
     // A follow-up asks nothing about laboratory results, so it would withdraw these flags.
     let of_results = of_results.and((intake.form == rls::FORM).into_sql::<diesel::sql_types::Bool>());
     let discarded = intakes::table
@@ -102,6 +102,7 @@ pub fn follow_answers<P>(tx: &mut Tx<P>, intake: &Intake, raised: &[rls::Flag]) 
     let of_discarded = intake_flags::acknowledged_at.is_null().and(intake_flags::intake_id.eq_any(discarded));
     follow(tx, intake.patient_id, Some(intake.id), raised, |conn| {
         Ok(intake_flags::table
+            .filter(intake_flags::patient_id.eq(intake.patient_id))
             .filter(
                 intake_flags::intake_id
                     .eq(intake.id)
@@ -109,7 +110,6 @@ pub fn follow_answers<P>(tx: &mut Tx<P>, intake: &Intake, raised: &[rls::Flag]) 
                     .or(of_results)
                     .or(of_discarded.assume_not_null()),
             )
-            .order(intake_flags::id)
             .select(Flag::as_select())
             .load(conn)?)
     })
@@ -121,7 +121,6 @@ pub(super) fn follow_results<P>(tx: &mut Tx<P>, patient: PatientId, raised: &[rl
         Ok(intake_flags::table
             .filter(intake_flags::patient_id.eq(patient))
             .filter(intake_flags::intake_id.is_null())
-            .order(intake_flags::id)
             .select(Flag::as_select())
             .load(conn)?)
     })
@@ -136,7 +135,7 @@ fn follow<P>(
 ) -> Result<()> {
     let mut stored = load(tx.conn)?;
     // Its own first: where it has a flag of a rule, it takes over no other.
-    stored.sort_by_key(|flag| flag.intake_id != intake);
+    stored.sort_by_key(|flag| (flag.intake_id != intake, flag.id.0));
     let mut known = Vec::with_capacity(stored.len());
     for flag in stored {
         let rule = flag.open_rule(tx.env)?;

@@ -14,6 +14,7 @@ use crate::patients::access::grant;
 /// The tables whose rows keep a record from deletion, because staff or another account have used it. The other tables that refer to
 /// patients are emptied together with the record. A test compares both lists with the database.
 pub const KEEPERS: &[&str] = &[
+    "appointment_series",
     "appointments",
     "follow_ups",
     "intake_flags",

@@ -232,8 +232,9 @@ both! {
         let clinic = app.clinic().await;
         let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
         let slots = free_slots(&desk, &clinic.check).await;
-        for slot in &slots[..6] {
-            let strangers: Vec<_> = (0..4).map(|number| app.anon_at(&format!("127.8.{number}.1"))).collect();
+        for (round, slot) in slots[..6].iter().enumerate() {
+            // At other addresses each time, because an address holds few times.
+            let strangers: Vec<_> = (0..4).map(|number| app.anon_at(&format!("127.8.{}.1", round * 4 + number))).collect();
             let holds = join_all(strangers.iter().map(|stranger| hold(stranger, slot, &clinic.check)));
             let bookings = join_all([&ann, &bob].map(|patient| book(patient, slot, &clinic.check, &patient.patient_id)));
             let (holds, bookings) = futures_util::future::join(holds, bookings).await;

@@ -93,7 +93,8 @@ fn a_booked_slot_is_marked_while_the_plan_does_not_cover_it_and_is_never_deleted
     let whom = AppointmentId(uuid::Uuid::nil());
     let why = Some(AttentionReason::TimeOff);
     let mark = vec![(booked(0, 15).id, why), (booked(15, 30).id, why)];
-    assert_eq!(new, SlotChanges { mark, affected: vec![whom], ..SlotChanges::default() });
+    let affected_times = vec![booked(0, 15).time_range(), booked(15, 30).time_range()];
+    assert_eq!(new, SlotChanges { mark, affected: vec![whom], affected_times, ..SlotChanges::default() });
     let other = compare_off(AttentionReason::Hours, &[marked(AttentionReason::TimeOff)], at(-60));
     let mark = vec![(booked(15, 30).id, Some(AttentionReason::Hours))];
     assert_eq!(other, SlotChanges { mark, ..SlotChanges::default() }, "it was affected before");
