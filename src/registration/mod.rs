@@ -199,7 +199,7 @@ impl Registration {
 
     /// The visit for the link of the registration, if there is one.
     fn linked(&self, reservable: Option<&Reservable>, patient: Option<PatientId>) -> Option<LinkedVisit> {
-        Some(self.visit.as_ref()?.linked(reservable?, patient))
+        Some(self.visit.as_ref()?.linked(reservable?, patient, &self.profile.preferred_language))
     }
 
     fn store_and_mail(&self, tx: &mut Tx<Anonymous>, body_json: &str, requester: &Requester) -> Result<()> {
@@ -229,7 +229,7 @@ impl Registration {
         requester: &Requester,
         reservable: Option<&Reservable>,
     ) -> Result<Option<Letter>> {
-        let reservation = reservable.map(visit::mail);
+        let reservation = |language: &str| reservable.map(|reservable| visit::mail(reservable, language));
         let (user, patient) = match accounts::store::find_by_email(tx.conn, &self.email.key())? {
             None => {
                 // Other spellings of the mailbox may have used up its limit.
@@ -250,8 +250,9 @@ impl Registration {
                 // The link in the invitation verifies an invited member of the staff.
                 if known.email_verified_at.is_some() || known.role.is_staff() {
                     let has_room = outbox::has_room(tx.conn, tx.env, &known.email, MessageKind::AlreadyRegistered)?;
-                    let mail = Mail::AlreadyRegistered { reservation };
-                    return Ok(has_room.then(|| Letter { recipient: known.recipient(), patient_id: None, mail }));
+                    let recipient = known.recipient();
+                    let mail = Mail::AlreadyRegistered { reservation: reservation(&recipient.language) };
+                    return Ok(has_room.then_some(Letter { recipient, patient_id: None, mail }));
                 }
                 if !links::has_room(tx.conn, tx.env, &known, requester)? {
                     return Ok(None);
@@ -265,6 +266,7 @@ impl Registration {
                         phone: None,
                         language: self.profile.preferred_language.clone(),
                     };
+                    let reservation = reservation(&recipient.language);
                     let mail = Mail::VerifyEmail { token, registration: Some(self.names()), reservation };
                     return Ok(Some(Letter { recipient, patient_id: None, mail }));
                 }
@@ -273,8 +275,10 @@ impl Registration {
         };
         let visit = self.linked(reservable, Some(patient));
         let token = links::issue(tx.conn, tx.env, user.id, requester, visit.as_ref())?;
+        let recipient = user.recipient();
+        let reservation = reservation(&recipient.language);
         let mail = Mail::VerifyEmail { token, registration: Some(self.names()), reservation };
-        Ok(Some(Letter { recipient: user.recipient(), patient_id: Some(patient), mail }))
+        Ok(Some(Letter { recipient, patient_id: Some(patient), mail }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The visit that a registration carries: a stranger's hold that becomes a reservation.
 
 use serde::Deserialize;
+use text::Language;
 use utoipa::ToSchema;
 
 use crate::accounts::linked_visit::{LinkedVisit, ReservedVisit};
@@ -64,8 +65,8 @@ impl ChosenVisit {
         })
     }
 
-    /// The visit for the link of the registration. `patient_id` is none if the registration waits in the link.
-    pub fn linked(&self, reservable: &Reservable, patient_id: Option<PatientId>) -> LinkedVisit {
+    /// The visit for the link of the registration, whose mail is in `language`. `patient_id` is none if the registration waits in the link.
+    pub fn linked(&self, reservable: &Reservable, patient_id: Option<PatientId>, language: &str) -> LinkedVisit {
         LinkedVisit::Reserved(Box::new(ReservedVisit {
             patient_id,
             slot_id: reservable.hold.slot_id,
@@ -73,7 +74,7 @@ impl ChosenVisit {
             hold_id: self.hold_id,
             hold_secret: self.hold_secret.clone(),
             note: self.note.clone(),
-            mail: mail(reservable),
+            mail: mail(reservable, language),
         }))
     }
 
@@ -87,14 +88,14 @@ impl ChosenVisit {
     }
 }
 
-/// The visit as mails show it. It says nothing about health.
-pub fn mail(reservable: &Reservable) -> ReservationMail {
+/// The visit as a mail shows it to a reader of the language with this tag. It says nothing about health.
+pub fn mail(reservable: &Reservable, language: &str) -> ReservationMail {
     let Reservable { offer, location, until, .. } = reservable;
     let time = offer.time();
     ReservationMail {
         starts_at: time.starts_at,
         time_zone: location.time_zone.clone(),
-        visit: offer.visit_type.public_name.clone(),
+        visit: offer.visit_type.public_name_in(Language::of_tag(language)).to_owned(),
         location: location.name.clone(),
         address: location.address.clone(),
         reserved_until: *until,

@@ -96,6 +96,19 @@ both! {
         verify(&app, &mail.token()).await.invalid("/token", "invalid_token");
     }
 
+    async fn the_mail_about_a_reserved_time_names_the_visit_in_the_readers_language(app: App) {
+        let clinic = app.clinic().await;
+        let path = format!("/v1/visit-types/{}", clinic.check);
+        app.admin().await.update(&path, json!({"public_name_es": "Control breve"})).await.expect(200);
+        let slot = free_slots(&app.anon(), &clinic.check).await[9].clone();
+        let held = hold(&app.anon(), &slot, &clinic.check).await;
+        let mut body = with_hold("nia@patients.example", held.expect(201));
+        body["patient"]["preferred_language"] = json!("es");
+        register(&app.anon(), body).await.expect(202);
+        let mail = app.mails_to("nia@patients.example").await.pop().expect("a mail");
+        assert!(mail.text.contains("Control breve") && !mail.text.contains("Check"), "{}", mail.text);
+    }
+
     /// Neither the responses nor the search tell which addresses are registered.
     async fn a_time_is_reserved_alike_for_known_and_unknown_addresses(app: App) {
         let clinic = app.clinic().await;
