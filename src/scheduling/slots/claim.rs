@@ -137,9 +137,7 @@ impl Claim {
     /// The conflict `slot_taken` if the time is not free after all.
     pub fn take(&self, tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
         self.units.take(tx.conn, tx.env, self.time, Occupant::Appointment(appointment), tx.now)?;
-        if self.overbooked {
-            return locking::book_the_rest(tx.conn, self.range, tx.now, self.hold_id, appointment);
-        }
-        locking::book(tx.conn, &self.slots, tx.now, self.hold_id, appointment)
+        let booked = locking::book_free(tx.conn, self.range, tx.now, self.hold_id, appointment)?;
+        if self.overbooked || booked == self.slots.len() { Ok(()) } else { Err(DoesNotFit::Taken.into()) }
     }
 }

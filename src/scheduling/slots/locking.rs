@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
 use diesel::sqlite::Sqlite;
 
-use super::slot::{DoesNotFit, Slot, is_free, slot_gone};
+use super::slot::{Slot, is_free, slot_gone};
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
 use crate::db::update::update;
@@ -92,43 +92,15 @@ pub(super) fn lock(conn: &mut Conn, ranges: &[SlotRange], hold: Option<HoldId>) 
     })
 }
 
-/// Books `slots` for an appointment, and ends the hold on them. They must be all slots of the visit, in order, and locked.
-///
-/// # Errors
-/// The conflict `slot_taken` if a slot is not free.
-pub(super) fn book(
-    conn: &mut Conn,
-    slots: &[Slot],
-    now: Timestamp,
-    hold: Option<HoldId>,
-    appointment: AppointmentId,
-) -> Result<()> {
-    let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Err(DoesNotFit::Taken.into()) };
-    let taken = per_backend!(conn, conn => {
-        let free = slots::practitioner_id
-            .eq(first.practitioner_id)
-            .and(slots::starts_at.ge(first.starts_at))
-            .and(slots::starts_at.le(last.starts_at))
-            .and(is_free(now, hold));
-        let taking = (
-            slots::appointment_id.eq(appointment),
-            slots::hold_id.eq(None::<HoldId>),
-            slots::held_until.eq(None::<Timestamp>),
-        );
-        update(slots::table, free, taking).execute(conn)
-    })?;
-    if taken == slots.len() { Ok(()) } else { Err(DoesNotFit::Taken.into()) }
-}
-
-/// Books those slots of an overbooked visit that no other visit has, and ends the hold on them. The slots must be locked.
-pub(super) fn book_the_rest(
+/// Books the free slots of a visit for an appointment, and ends the hold on them. The slots must be locked. Returns how many were free.
+pub(super) fn book_free(
     conn: &mut Conn,
     range: SlotRange,
     now: Timestamp,
     hold: Option<HoldId>,
     appointment: AppointmentId,
-) -> Result<()> {
-    per_backend!(conn, conn => {
+) -> Result<usize> {
+    Ok(per_backend!(conn, conn => {
         let free = slots::practitioner_id
             .eq(range.practitioner_id)
             .and(slots::starts_at.ge(range.from))
@@ -140,6 +112,5 @@ pub(super) fn book_the_rest(
             slots::held_until.eq(None::<Timestamp>),
         );
         update(slots::table, free, taking).execute(conn)
-    })?;
-    Ok(())
+    })?)
 }

@@ -35,12 +35,12 @@ pub enum Event {
 
 /// The time during which an appointment has a slot.
 #[derive(Debug, Clone, Copy)]
-struct Tenancy {
+struct Occupancy {
     taken: Span,
     left: Option<Span>,
 }
 
-impl Tenancy {
+impl Occupancy {
     fn possible_within(&self, span: Span) -> bool {
         span.touches(self.taken.sent, self.left.map_or(u64::MAX, |left| left.answered))
     }
@@ -62,21 +62,21 @@ pub fn violations(history: &[(Span, Event)]) -> Vec<String> {
             }
         }
     }
-    let mut slots: BTreeMap<&str, Vec<Tenancy>> = BTreeMap::new();
+    let mut slots: BTreeMap<&str, Vec<Occupancy>> = BTreeMap::new();
     for chain in writes.values() {
         let mut left = None;
         for (span, slot) in chain.values().rev() {
             if let Some(slot) = slot {
-                slots.entry(slot).or_default().push(Tenancy { taken: *span, left });
+                slots.entry(slot).or_default().push(Occupancy { taken: *span, left });
             }
             left = Some(*span);
         }
     }
-    for (slot, tenancies) in &mut slots {
+    for (slot, occupancies) in &mut slots {
         // Who has a slot gives it up only after its response, so the first to be answered was the first to have it.
-        tenancies.sort_by_key(|one| one.taken.answered);
+        occupancies.sort_by_key(|one| one.taken.answered);
         let mut free_from = 0;
-        for one in tenancies.iter() {
+        for one in occupancies.iter() {
             if free_from > one.taken.answered {
                 found.push(format!("slot {slot} was given at {:?} before it was free at {free_from}", one.taken));
             }
@@ -89,7 +89,7 @@ pub fn violations(history: &[(Span, Event)]) -> Vec<String> {
             Event::Refused { slot } | Event::NotFree { slot }
                 if !of(slot).iter().any(|one| one.possible_within(*span)) =>
             {
-                found.push(format!("{event:?} at {span:?}, but nobody had it"));
+                found.push(format!("{event:?} at {span:?}, but no appointment had it"));
             }
             Event::Free { slot } if of(slot).iter().any(|one| one.certain_throughout(*span)) => {
                 found.push(format!("{event:?} at {span:?}, but it was taken"));
