@@ -23,6 +23,8 @@ const SLOTS: usize = 50;
 const OWN: usize = 2;
 /// How long a client waits before it repeats a request.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long a client repeats a request. It only bounds a test that fails.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the clients share.
 pub struct Load {
@@ -59,6 +61,16 @@ struct Answer {
     /// The version in the entity tag.
     version: Option<u64>,
     body: Value,
+}
+
+/// The responses after which a client repeats its request.
+const OUTAGES: [StatusCode; 2] = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::INSUFFICIENT_STORAGE];
+
+/// Sends a request and reads the whole response: its status, the version in its entity tag, and its body.
+async fn complete(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCode, Option<u64>, String)> {
+    let reply = request.send().await?;
+    let version = reply.headers().get("ETag").and_then(|etag| etag.to_str().ok()?.trim_matches('"').parse().ok());
+    Ok((reply.status(), version, reply.text().await?))
 }
 
 impl Load {
@@ -180,26 +192,25 @@ impl Load {
         .await
     }
 
-    /// Sends a request until it is answered by something else than an outage.
+    /// Sends a request until it is answered by something else than an outage. Fails after [`PATIENCE`].
     async fn send(&self, request: impl Fn(&str, &str) -> reqwest::RequestBuilder) -> Answer {
-        let sent = self.now();
-        loop {
+        let (sent, until) = (self.now(), Instant::now() + PATIENCE);
+        let mut outage = String::new();
+        while Instant::now() < until {
             let (base, token) = self.server.read().unwrap_or_else(PoisonError::into_inner).clone();
-            // Only a complete response counts.
-            if let Ok(reply) = request(&base, &token).send().await {
-                let (status, etag) = (reply.status(), reply.headers().get("ETag").cloned());
-                if let Ok(text) = reply.text().await
-                    && ![StatusCode::SERVICE_UNAVAILABLE, StatusCode::INSUFFICIENT_STORAGE].contains(&status)
-                {
+            match complete(request(&base, &token)).await {
+                Ok((status, version, text)) if !OUTAGES.contains(&status) => {
                     assert!(!status.is_server_error() && status != StatusCode::UNAUTHORIZED, "{status} {text}");
                     self.answered.fetch_add(1, Ordering::Relaxed);
                     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-                    let version = etag.and_then(|etag| etag.to_str().ok()?.trim_matches('"').parse().ok());
                     return Answer { span: Span { sent, answered: self.now() }, status, version, body };
                 }
+                Ok((status, _, text)) => outage = format!("{status} {text}"),
+                Err(error) => outage = format!("{error:?}"),
             }
             tokio::time::sleep(PAUSE).await;
         }
+        panic!("an outage of {PATIENCE:?}: {outage}");
     }
 
     /// Records a request for a slot or a cancellation, and returns the appointment; none if the slot was taken.

@@ -126,7 +126,8 @@ fn the_schedule_agrees_with_its_model(engine: Engine) {
     let app = App::start(site, Clock::manual(START.parse().expect("an instant")), &settings);
     let runtime = runtime();
     let clinic = runtime.block_on(app.clinic());
-    let mut config = Config { failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    // A failing case is made smaller for two minutes at most: each try takes seconds.
+    let mut config = Config { failure_persistence: None, max_shrink_time: 120_000, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = 20;
     }

@@ -56,9 +56,26 @@ pub fn run<F: Future<Output = ()>>(engine: Engine, test: impl FnOnce(App) -> F) 
     runtime().block_on(test(app));
 }
 
+/// How long a test may take. It only bounds a test that hangs, which would otherwise keep the suite from reporting anything.
+const LIMIT: Duration = Duration::from_mins(10);
+
 /// A runtime for a test's own thread.
-pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+pub struct Runtime(tokio::runtime::Runtime);
+
+pub fn runtime() -> Runtime {
+    Runtime(tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"))
+}
+
+impl Runtime {
+    /// Runs a test to its end. Fails if it takes longer than [`LIMIT`]; the long form of the fault tests has no limit.
+    pub fn block_on<T>(&self, test: impl Future<Output = T>) -> T {
+        self.0.block_on(async {
+            if std::env::var_os("FAULTS").is_some() {
+                return test.await;
+            }
+            tokio::time::timeout(LIMIT, test).await.unwrap_or_else(|_| panic!("the test did not end within {LIMIT:?}"))
+        })
+    }
 }
 
 impl App {

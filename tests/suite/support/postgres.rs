@@ -203,8 +203,10 @@ impl Own {
         self.run("ALTER SYSTEM SET synchronous_standby_names = '*'");
         self.run("SELECT pg_reload_conf()");
         self.run(
-            "DO $$ BEGIN WHILE NOT EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync') LOOP \
-            PERFORM pg_sleep(0.02); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$",
+            "DO $$ BEGIN FOR try IN 1..3000 LOOP \
+            IF EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync') THEN RETURN; END IF; \
+            PERFORM pg_sleep(0.02); PERFORM pg_stat_clear_snapshot(); END LOOP; \
+            RAISE 'no synchronous standby after a minute'; END $$",
         );
         let standby = Cluster::connect(self.owner.clone(), self.programs.clone(), self.superuser, data, port);
         Self(standby.expect("a connection to the standby"))
