@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use legwork::db::{self, Conn, Target};
@@ -202,14 +203,23 @@ impl Own {
         self.run(&format!("ALTER DATABASE {database} SET synchronous_commit = on"));
         self.run("ALTER SYSTEM SET synchronous_standby_names = '*'");
         self.run("SELECT pg_reload_conf()");
-        self.run(
-            "DO $$ BEGIN FOR try IN 1..3000 LOOP \
-            IF EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync') THEN RETURN; END IF; \
-            PERFORM pg_sleep(0.02); PERFORM pg_stat_clear_snapshot(); END LOOP; \
-            RAISE 'no synchronous standby after a minute'; END $$",
-        );
+        self.wait_for_synchronous_standby();
         let standby = Cluster::connect(self.owner.clone(), self.programs.clone(), self.superuser, data, port);
         Self(standby.expect("a connection to the standby"))
+    }
+
+    /// Asks in a statement of its own each time: a session reads changed settings only between two statements.
+    fn wait_for_synchronous_standby(&self) {
+        use diesel::prelude::*;
+        let until = Instant::now() + Duration::from_mins(1);
+        let synchronous = "EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync')";
+        let mut admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_there =
+            || diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(synchronous)).get_result::<bool>(&mut *admin);
+        while !is_there().expect("the state of the replication") {
+            assert!(Instant::now() < until, "no synchronous standby after a minute");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Makes a standby the primary.
