@@ -226,6 +226,34 @@ both! {
         assert_eq!(post_booking(&desk, wish(&clinic.check, &people[2])).await.expect(201).body["overbooked"], true);
     }
 
+    async fn series_over_the_same_devices_have_one_winner_for_each_time_and_do_not_wait_in_a_circle(app: App) {
+        let (admin, desk, clinic) = (app.admin().await, app.desk().await, app.clinic().await);
+        let (scanner, chair) = (chairs(&admin, &clinic, 1).await.visit, chairs(&admin, &clinic, 1).await.visit);
+        let mut times = Vec::new();
+        for n in 0..3 {
+            let doctor = practitioner(&admin, &format!("Dr. {n}"), &clinic.location_id, &[&scanner, &chair]).await;
+            times.push(free(&desk, &scanner, &doctor).await);
+        }
+        let people = patients(&desk, 12).await;
+        for round in 0..4 {
+            let series = |doctor: usize, first: &str, second: &str| {
+                let visit = |time: usize, visit: &str| json!({"slot_id": times[doctor][time]["id"], "visit_type_id": visit});
+                let visits = [visit(2 * round, first), visit(2 * round + 8, second)];
+                let body = json!({"patient_id": people[3 * round + doctor], "visits": visits});
+                let (desk, key) = (desk.clone(), format!("race-{round}-{doctor}"));
+                async move { desk.post_with("/v1/appointment-series", body, &[("Idempotency-Key", &key)]).await }
+            };
+            // The first two take the devices in opposite orders at other times. The third one wants the times of the first.
+            let (one, opposite, other) =
+                tokio::join!(series(0, &scanner, &chair), series(1, &chair, &scanner), series(2, &scanner, &chair));
+            opposite.expect(201);
+            let (won, lost) = if one.status == 201 { (one, other) } else { (other, one) };
+            won.expect(201);
+            assert_eq!(lost.problem(409, "slot_taken")["pointer"], "/visits/0/slot_id");
+        }
+        assert_eq!(desk.get("/v1/appointments?status=booked&limit=200").await.items().len(), 16);
+    }
+
     async fn the_database_refuses_two_visits_in_one_unit(app: App) {
         let (admin, desk, clinic) = (app.admin().await, app.desk().await, app.clinic().await);
         let chairs = chairs(&admin, &clinic, 2).await;

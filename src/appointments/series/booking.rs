@@ -22,7 +22,7 @@ use crate::ids::{AppointmentId, AppointmentSeriesId, HoldId, LocationId, Patient
 use crate::patients;
 use crate::scheduling::slots::holds::holder::MAX_SECRET;
 use crate::scheduling::slots::search::with_next_free;
-use crate::scheduling::slots::{locking, offers};
+use crate::scheduling::slots::{locking, offers, units};
 
 /// The largest number of visits.
 const MAX_VISITS: usize = 20;
@@ -155,8 +155,8 @@ pub async fn book(context: &Context, once: Once, new: NewAppointmentSeries) -> R
 
 /// Books the visits, each as [`booking::insert`] does.
 ///
-/// First locks the patient, then the slots of all visits in the one global order, and only then checks any of them. So no two bookings
-/// wait for each other.
+/// First locks the patient, then the slots of all visits, then their units, each in the one global order, and only then checks any of
+/// them. So no two bookings wait for each other in a circle.
 fn insert(tx: &mut Tx, new: &NewAppointmentSeries) -> Result<Versioned<AppointmentSeries>> {
     let patient_id = patients::store::lock_by_account(tx.conn, tx.env, tx.actor, new.patient_id)?;
     let mut offered = Vec::new();
@@ -179,6 +179,11 @@ fn insert(tx: &mut Tx, new: &NewAppointmentSeries) -> Result<Versioned<Appointme
     require_gaps(new, &starts)?;
     let ranges: Vec<_> = offered.iter().map(offers::Offer::range).collect();
     locking::lock_ranges(tx.conn, &ranges)?;
+    if offered.iter().any(|offer| offer.needs_resources) {
+        let visit_types: Vec<_> = new.visits.iter().map(|visit| visit.visit_type_id).collect();
+        let locations: Vec<_> = zones.keys().copied().collect();
+        units::lock(tx.conn, &visit_types, &locations)?;
+    }
 
     let mut booked = Vec::new();
     for (index, visit) in new.visits.iter().enumerate() {

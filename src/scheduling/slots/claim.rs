@@ -67,7 +67,7 @@ pub fn claim(tx: &mut Tx, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<
     let range = offer.range();
     let mut slots = locking::lock_visit(tx.conn, offer.slot.id, range, moving.map(|moving| moving.from))?;
     let locked = if offer.needs_resources {
-        Some(units::lock(tx.conn, wanted.visit_type_id, offer.slot.location_id)?)
+        Some(units::lock(tx.conn, &[wanted.visit_type_id], &[offer.slot.location_id])?)
     } else {
         None
     };

@@ -158,14 +158,15 @@ pub struct Own {
     pub hold: Option<HoldId>,
 }
 
-/// Locks the units at a location that the visit could take. The visit's slots must be locked, and no row of `holds` yet.
-pub fn lock(conn: &mut Conn, visit_type: VisitTypeId, location: LocationId) -> Result<Vec<Unit>> {
+/// Locks the units at the locations that visits of these types could take, in order of id. The visits' slots must be locked, and no row of
+/// `holds` yet.
+pub fn lock(conn: &mut Conn, visit_types: &[VisitTypeId], locations: &[LocationId]) -> Result<Vec<Unit>> {
     let needed = visit_type_resources::table
-        .filter(visit_type_resources::visit_type_id.eq(visit_type))
+        .filter(visit_type_resources::visit_type_id.eq_any(visit_types))
         .select(visit_type_resources::resource_id);
     let units = resource_units::table
         .filter(resource_units::resource_id.eq_any(needed))
-        .filter(resource_units::location_id.eq(location))
+        .filter(resource_units::location_id.eq_any(locations))
         .filter(resource_units::in_use)
         .order(resource_units::id);
     Ok(match conn {

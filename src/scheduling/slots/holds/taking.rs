@@ -123,7 +123,7 @@ pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) ->
     }
     check_fit(&visit_slots, offer.time(), tx.now, replaced)?;
     let units = if offer.needs_resources {
-        let locked = units::lock(tx.conn, visit_type_id, location.id)?;
+        let locked = units::lock(tx.conn, &[visit_type_id], &[location.id])?;
         let own = Own { appointment: None, hold: replaced };
         units::choose(tx.conn, visit_type_id, locked, (location.id, offer.time()), own, tx.now)?
     } else {
