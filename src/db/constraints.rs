@@ -55,6 +55,12 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("appointments.confirmation_code"),
         error: || Error::Retry,
     },
+    // Another administrator published this version meanwhile. The transaction runs again and publishes the next one.
+    Meaning {
+        name: "consent_documents_pkey",
+        sqlite_columns: Some("consent_documents.consent_type, consent_documents.version, consent_documents.language"),
+        error: || Error::Retry,
+    },
     Meaning { name: "patients_mrn", sqlite_columns: Some("patients.mrn"), error: || Error::Retry },
     // Another object got the identifier meanwhile. The transaction runs again, finds that object and names it.
     Meaning {

@@ -239,6 +239,20 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    consent_documents (consent_type, version, language) {
+        consent_type -> Text,
+        version -> Integer,
+        language -> Text,
+        text -> Text,
+        published_at -> types::Instant,
+        published_by -> types::Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     consents (id) {
         id -> types::Uid,
         patient_id -> types::Uid,
@@ -892,6 +906,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     access_givers,
     record_guards,
     patient_invitations,
+    consent_documents,
     consents,
     locations,
     visit_types,

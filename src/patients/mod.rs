@@ -1,6 +1,6 @@
 //! Patients: records, search, duplicates, consents, who may act for a patient, care relationships. Owns the tables
 //! `patients`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
-//! `patient_invitations` and `consents`.
+//! `patient_invitations`, `consents` and `consent_documents`.
 
 pub mod access;
 mod access_log;
@@ -26,6 +26,7 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(records::updating::update_patient)
         .service(duplicates::list_patient_duplicates)
         .service(consents::documents::list_consent_documents)
+        .service(consents::publishing::create_consent_document)
         .service(consents::decisions::list_consents)
         .service(consents::decisions::create_consent)
         .service(consents::decisions::get_consent)

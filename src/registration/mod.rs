@@ -28,6 +28,7 @@ use crate::messages::model::{Envelope, Mail, MessageKind, Recipient, Registratio
 use crate::messages::outbox;
 use crate::patients::access::{HOLDER_NAME, grant};
 use crate::patients::consents::decisions::{self, CheckedConsent, NewConsent};
+use crate::patients::consents::documents::CurrentVersions;
 use crate::patients::model::{NewPatient, Profile, Relation};
 use crate::patients::profile::{Author, ProfileContext};
 use crate::patients::{store, unverified};
@@ -83,8 +84,24 @@ struct Registration {
     visit: Option<ChosenVisit>,
 }
 
+/// What the rules of a registration need beside the input.
+struct Rules {
+    profile: ProfileContext,
+    consents: CurrentVersions,
+}
+
+impl Rules {
+    /// Loads them for the request.
+    async fn load(context: &Context<Anonymous>) -> Result<Self> {
+        let read = |tx: &mut Tx<Anonymous>| {
+            Ok(Self { profile: ProfileContext::read(tx)?, consents: CurrentVersions::read(tx.conn)? })
+        };
+        context.read(read).await
+    }
+}
+
 impl NewRegistration {
-    fn checked(mut self, context: ProfileContext) -> Result<Registration> {
+    fn checked(mut self, rules: &Rules) -> Result<Registration> {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
         let oneself = self.relation == Relation::Oneself;
@@ -101,7 +118,7 @@ impl NewRegistration {
         }
         self.patient.forbid_staff_fields("/patient", &mut check);
         self.patient.forbid_relation("/patient/relation", &mut check);
-        let profile = Profile::parse(self.patient, Author::Account, "/patient", context, &mut check);
+        let profile = Profile::parse(self.patient, Author::Account, "/patient", rules.profile, &mut check);
         check.require(
             self.consents.len() <= CONSENTS,
             "/consents",
@@ -110,7 +127,8 @@ impl NewRegistration {
         );
         let mut consents = Vec::new();
         for (index, input) in self.consents.into_iter().take(CONSENTS).enumerate() {
-            let Some(consent) = input.checked(&format!("/consents/{index}"), false, &mut check) else { continue };
+            let pointer = format!("/consents/{index}");
+            let Some(consent) = input.checked(&pointer, false, &rules.consents, &mut check) else { continue };
             let pointer = format!("/consents/{index}/signer");
             match (oneself, &profile, &name) {
                 (true, Some(profile), _) => check.field(&pointer, consent.signed_by(self.relation, profile.names())),
@@ -140,7 +158,7 @@ pub async fn register(
     new: NewRegistration,
     body_json: String,
 ) -> Result<()> {
-    let registration = new.checked(ProfileContext::load(context).await?)?;
+    let registration = new.checked(&Rules::load(context).await?)?;
     let requester = Requester::new(&context.env, &registration.email.key(), origin);
     let visit = registration.visit.clone();
     let registered = context.change_once(once, move |tx| registration.store_and_mail(tx, &body_json, &requester));
@@ -176,8 +194,8 @@ impl Registration {
     }
 
     /// Reads a registration that waited in its link; none if it no longer keeps the rules.
-    fn parse_waiting(body_json: &str, context: ProfileContext) -> Option<Self> {
-        serde_json::from_str::<NewRegistration>(body_json).ok()?.checked(context).ok()
+    fn parse_waiting(body_json: &str, rules: &Rules) -> Option<Self> {
+        serde_json::from_str::<NewRegistration>(body_json).ok()?.checked(rules).ok()
     }
 
     /// Replaces what an account that was never verified has created.

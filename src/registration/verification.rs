@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Registration;
 use super::booking::{self, NotBooked};
+use super::{Registration, Rules};
 use crate::accounts::authenticate::{self, Credentials};
 use crate::accounts::linked_visit::{LinkedVisit, ReservedVisit};
 use crate::accounts::model::{EmailAddress, Purpose, User};
@@ -20,7 +20,6 @@ use crate::error::{Error, Result};
 use crate::http::{Body, response};
 use crate::ids::{OneTimeTokenId, PatientId, UserId};
 use crate::messages::model::SecurityEvent;
-use crate::patients::profile::ProfileContext;
 
 /// A token from a mail.
 #[derive(Deserialize, ToSchema)]
@@ -98,8 +97,8 @@ pub async fn verify(
     let waiting = match good.registration(&context.env)? {
         // It kept the rules when it was typed; a newer version of the service may have others.
         Some(body_json) => {
-            let profile_context = ProfileContext::load(context).await?;
-            Some(Registration::parse_waiting(&body_json, profile_context).ok_or_else(one_time::not_good)?)
+            let rules = Rules::load(context).await?;
+            Some(Registration::parse_waiting(&body_json, &rules).ok_or_else(one_time::not_good)?)
         }
         None => None,
     };

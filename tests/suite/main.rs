@@ -17,6 +17,7 @@ mod backup;
 mod broken_input;
 mod buffers;
 mod calls;
+mod consent_documents;
 mod cost;
 mod created;
 mod damage;

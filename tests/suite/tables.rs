@@ -58,6 +58,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "record_guards",
             "patient_invitations",
             "consents",
+            "consent_documents",
         ],
     ),
     (

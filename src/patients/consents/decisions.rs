@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::documents::DOCUMENTS;
+use super::documents::{CurrentVersions, UNKNOWN_VERSION};
 use super::{ConsentDecision, ConsentMethod, ConsentType};
 use crate::actor::Action;
 use crate::clock::Timestamp;
@@ -56,10 +56,17 @@ pub struct CheckedConsent {
 }
 
 impl NewConsent {
-    /// Checks a decision that is at the pointer `at` in the body.
-    pub fn checked(self, at: &str, by_staff: bool, check: &mut Check) -> Option<CheckedConsent> {
-        let known = DOCUMENTS.iter().any(|it| it.consent_type == self.consent_type && it.version == self.version);
-        check.require(known, format!("{at}/version"), "unknown_version", "must be a version of an existing document");
+    /// Checks a decision that is at the pointer `at` in the body. Earlier versions are allowed: a paper may be signed before a new version
+    /// is published, and recorded later.
+    pub fn checked(
+        self,
+        at: &str,
+        by_staff: bool,
+        current: &CurrentVersions,
+        check: &mut Check,
+    ) -> Option<CheckedConsent> {
+        let known = current.include(self.consent_type, &self.version);
+        check.require(known, format!("{at}/version"), UNKNOWN_VERSION.0, UNKNOWN_VERSION.1);
         check.require(
             by_staff || self.method.is_none_or(|method| method == ConsentMethod::Online),
             format!("{at}/method"),
@@ -238,8 +245,9 @@ pub async fn list(context: &Context, id: PatientId, page: PageParams) -> Result<
 pub async fn record(context: &Context, once: Once, id: PatientId, new: NewConsent) -> Result<Versioned<ConsentView>> {
     context.require(Action::PatientWrite)?;
     let by_staff = context.is_staff();
+    let current = context.read(|tx| CurrentVersions::read(tx.conn)).await?;
     let mut check = Check::new();
-    let new = new.checked("", by_staff, &mut check);
+    let new = new.checked("", by_staff, &current, &mut check);
     check.done()?;
     let new = new.ok_or_else(|| Error::fault("a consent that kept the rules is missing"))?;
     context
@@ -348,12 +356,11 @@ pub(in crate::patients) async fn get_consent(context: Context, PathId(id): PathI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patients::consents::documents::VERSION;
 
     fn signed(signer: Option<&str>) -> CheckedConsent {
         CheckedConsent {
             consent_type: ConsentType::Treatment,
-            version: VERSION.into(),
+            version: "1".into(),
             decision: ConsentDecision::Accepted,
             method: ConsentMethod::Online,
             signer: signer.map(str::to_owned),
@@ -393,6 +400,7 @@ mod tests {
             method,
             signer: None,
         };
+        let current = CurrentVersions::built_in();
         for (method, staff, good) in [
             (None, false, true),
             (Some(ConsentMethod::Online), false, true),
@@ -401,10 +409,10 @@ mod tests {
             (None, true, false),
         ] {
             let mut check = Check::new();
-            input(method).checked("", staff, &mut check);
+            input(method).checked("", staff, &current, &mut check);
             assert_eq!(check.is_ok(), good, "{method:?} {staff}");
         }
         let mut check = Check::new();
-        assert!(NewConsent { version: "2".into(), ..input(None) }.checked("", false, &mut check).is_none());
+        assert!(NewConsent { version: "2".into(), ..input(None) }.checked("", false, &current, &mut check).is_none());
     }
 }

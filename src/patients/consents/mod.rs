@@ -3,6 +3,7 @@
 
 pub mod decisions;
 pub mod documents;
+pub mod publishing;
 
 use crate::db::types::text_enum;
 
@@ -46,12 +47,14 @@ macro_rules! settled {
     ($consent_type:expr) => {{
         use crate::db::schema::{consents, patients};
         use crate::patients::consents::ConsentDecision;
-        use crate::patients::consents::documents::VERSION;
+        use crate::patients::consents::documents::CURRENT_VERSION_OF_ROW;
         diesel::dsl::exists(
             consents::table
                 .filter(consents::patient_id.eq(patients::id))
                 .filter(consents::consent_type.eq($consent_type))
-                .filter(consents::document_version.eq(VERSION))
+                .filter(
+                    consents::document_version.eq(diesel::dsl::sql::<diesel::sql_types::Text>(CURRENT_VERSION_OF_ROW)),
+                )
                 .filter(consents::decision.ne(ConsentDecision::NotObtained)),
         )
     }};

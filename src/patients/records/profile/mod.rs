@@ -6,7 +6,7 @@ use super::declare::{Field, Member};
 use super::model::{NewPatient, PatientPatch, Profile};
 use crate::accounts::model::EmailAddress;
 use crate::clock::Timestamp;
-use crate::context::{Context, Principal};
+use crate::context::{Context, Principal, Tx};
 use crate::error::{Check, Error, FieldError, Result, Rule};
 use crate::http::input::Change;
 use crate::identifiers::Identifiers;
@@ -36,7 +36,12 @@ pub struct ProfileContext {
 impl ProfileContext {
     /// Loads it for the request.
     pub async fn load(context: &Context<impl Principal>) -> Result<Self> {
-        context.read(|tx| Ok(Self { now: tx.now, country: Country::of_clinic(tx.conn)? })).await
+        context.read(|tx| Self::read(tx)).await
+    }
+
+    /// Reads it.
+    pub fn read(tx: &mut Tx<impl Principal>) -> Result<Self> {
+        Ok(Self { now: tx.now, country: Country::of_clinic(tx.conn)? })
     }
 }
 
