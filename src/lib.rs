@@ -49,3 +49,4 @@ pub mod signed;
 pub mod telemetry;
 #[cfg(test)]
 mod template_branches;
+pub mod zones;

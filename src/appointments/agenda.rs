@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::schema::{locations, slots};
 use crate::db::types::Date;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::input::Several;
 use crate::http::{Params, PathId, response};
 use crate::ids::{LocationId, PractitionerId};
@@ -24,6 +24,7 @@ use crate::scheduling::setup::included::{Include, Included};
 use crate::scheduling::setup::practitioner;
 use crate::scheduling::slots::blocks;
 use crate::scheduling::slots::slot::Slot;
+use crate::zones::Zones;
 
 /// A practitioner's day.
 #[derive(Serialize, ToSchema)]
@@ -125,7 +126,7 @@ pub struct AgendaParams {
 /// Reads a practitioner's day: today, at their oldest location, unless `date` is given.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`](crate::error::Error::NotFound).
 pub async fn read(context: &Context, id: PractitionerId, day: Option<Day>, include: Vec<Include>) -> Result<Agenda> {
     context.require(Action::AgendaRead)?;
     context.read(move |tx| load(tx, id, day, &include)).await
@@ -171,15 +172,14 @@ impl LocalDay {
 }
 
 /// Whether an instant is on this day in a time zone.
-fn is_on(day: Day, at: Timestamp, zone: &str) -> Result<bool> {
-    let zone = TimeZone::get(zone).map_err(|error| Error::internal("the location's time zone", error))?;
-    Ok(at.in_zone(&zone).date() == day)
+fn is_on(zones: &Zones, day: Day, at: Timestamp, zone: &str) -> Result<bool> {
+    Ok(at.in_zone(&zones.stored(zone)?).date() == day)
 }
 
 /// Loads the day in a number of queries that does not grow with it.
 fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>, include: &[Include]) -> Result<Agenda> {
     let practitioner = practitioner::find(tx.conn, id)?;
-    let places = stored_plan::workplaces(tx.conn, id)?;
+    let places = stored_plan::workplaces(tx.conn, &tx.env.config.zones, id)?;
     let first = places.first().map_or(TimeZone::UTC, |place| place.zone.clone());
     let day = day.unwrap_or_else(|| tx.now.in_zone(&first).date());
     let days: Vec<_> = places.into_iter().map(|place| LocalDay::new(place.location_id, place.zone, day)).collect();
@@ -190,7 +190,7 @@ fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>, include: &[Include]) 
 
     let mut appointments = Vec::new();
     for found in queries::between(tx, id, (from, to))? {
-        if is_on(day, found.appointment.starts_at, &found.location.time_zone)? {
+        if is_on(&tx.env.config.zones, day, found.appointment.starts_at, &found.location.time_zone)? {
             let visit_type = found.visit_type.name.clone();
             appointments.push(AgendaAppointment { visit_type, appointment: AppointmentView::new(tx, found)? });
         }
@@ -227,7 +227,7 @@ fn slot_gaps(tx: &mut Tx, id: PractitionerId, day: Day, (from, to): (Timestamp, 
         .load(tx.conn)?;
     let mut gaps = Vec::new();
     for (slot, reason, time_zone) in rows {
-        if !is_on(day, slot.starts_at, &time_zone)? {
+        if !is_on(&tx.env.config.zones, day, slot.starts_at, &time_zone)? {
             continue;
         }
         let kind = if slot.blocked {

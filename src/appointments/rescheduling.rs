@@ -109,7 +109,7 @@ fn move_to(
         gaps::require_kept(tx, series, id, (claimed.time.starts_at, claimed.location_id))?;
     }
     // Before the new time is taken, because the two may overlap.
-    claimed.share(&release(tx.conn, id, before.slot_range(), before.has_units())?)?;
+    claimed.share(&release(tx, id, before.slot_range(), before.has_units())?)?;
 
     let placed = Before { practitioner_id: before.practitioner_id, self_placed: before.self_placed };
     let self_placed = care::is_placed_alone(tx, before.patient_id, claimed.practitioner_id, Some(placed))?;

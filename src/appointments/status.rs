@@ -176,7 +176,7 @@ mod tests {
             now: at(now),
             starts_at: at("2026-03-09T14:00:00Z"),
             changed_at: at("2026-03-09T13:55:00Z"),
-            zone: TimeZone::get("America/New_York").expect("a zone"),
+            zone: crate::zones::Zones::bundled().get("America/New_York").expect("a zone"),
             by_staff: true,
             cancel_until: at("2026-03-08T14:00:00Z"),
         }

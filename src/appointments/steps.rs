@@ -104,7 +104,7 @@ pub fn advance(
     let is_cancelled = status == AppointmentStatus::Cancelled;
     if is_cancelled {
         locking::lock_ranges(tx.conn, &[before.slot_range()])?;
-        release(tx.conn, before.id, before.slot_range(), before.has_units())?;
+        release(tx, before.id, before.slot_range(), before.has_units())?;
     }
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason };
@@ -114,7 +114,7 @@ pub fn advance(
     let visit = &after.appointment;
     match step {
         AppointmentStep::Complete => {
-            let seen_on = visit.starts_at.in_zone(&after.location.zone()?).date();
+            let seen_on = visit.starts_at.in_zone(&after.location.zone(&tx.env.config.zones)?).date();
             follow_up::visit_completed(tx, visit.patient_id, visit.id, seen_on)?;
         }
         AppointmentStep::Undo => follow_up::visit_undone(tx, visit.patient_id, visit.id)?,
@@ -133,7 +133,7 @@ pub(super) fn circumstances(tx: &mut Tx<impl Principal>, found: &AppointmentDeta
         now: tx.now,
         starts_at: found.appointment.starts_at,
         changed_at: status_changed_at(tx, &found.appointment)?,
-        zone: found.location.zone()?,
+        zone: found.location.zone(&tx.env.config.zones)?,
         by_staff: tx.actor.is_staff(),
         cancel_until: found.visit_type.cancel_until(found.appointment.starts_at),
     })

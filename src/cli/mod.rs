@@ -309,7 +309,8 @@ async fn serve(config: Config, entropy: Entropy, options: Serve) -> Result<(), S
         demo::fill(&env).await?;
     }
     let server = server::Server::bind(env, threads)?;
-    tracing::info!(address = %server.addr, database = %server.env.config.target, "listening");
+    let (target, zones) = (&server.env.config.target, server.env.config.zones.version());
+    tracing::info!(address = %server.addr, database = %target, zone_data = zones, "listening");
     if options.demo {
         println!("{}", demo::welcome(&server.env, server.addr));
     }

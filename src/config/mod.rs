@@ -19,6 +19,7 @@ use self::staff_roles::StaffRoles;
 use crate::clock::Entropy;
 use crate::db::{Target, damage};
 use crate::telemetry::LogFormat;
+use crate::zones::Zones;
 use text::Language;
 
 /// Accounts that must sign in with a second factor.
@@ -301,6 +302,13 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub slot_horizon_days: u16,
 
+    /// Data of time zones that replaces the bundled data: a zoneinfo folder, or a file of concatenated zones.
+    ///
+    /// For a change of a zone's law before the next version of the program. It is read at the start: restart all instances after an
+    /// update. The version is that in the folder's `+VERSION`, `version` or `tzdata.zi`, in the file's header, or else a digest.
+    #[arg(long, env, global = true)]
+    pub tz_data: Option<PathBuf>,
+
     /// Roles of staff that may add and delete extra hours, separated by commas: `front_desk`, `practitioner`, `admin`.
     ///
     /// Practitioners add only their own.
@@ -376,6 +384,8 @@ pub struct Config {
     pub jwt_secret: SecretString,
     /// See [`crate::sealed::Sealer::parse`].
     pub data_keys: SecretString,
+    /// The rules of time zones.
+    pub zones: Zones,
 }
 
 impl Config {
@@ -407,7 +417,8 @@ impl Config {
         secrets::reject_weak("JWT_SECRET", jwt_secret.expose_secret())?;
         secrets::reject_weak("DATA_KEYS", data_keys.expose_secret())?;
         check_public_url(&settings.public_url)?;
-        Ok(Self { settings, target, jwt_secret, data_keys })
+        let zones = settings.tz_data.as_deref().map_or_else(|| Ok(Zones::bundled()), Zones::read)?;
+        Ok(Self { settings, target, jwt_secret, data_keys, zones })
     }
 
     /// Returns the file of the data keys, if `DATA_KEYS` is not set. Only SQLite has such a file.

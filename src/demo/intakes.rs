@@ -60,7 +60,7 @@ fn past(env: &Env, days: i64) -> Env {
 
 /// The day some days ago, in the demo's westernmost time zone: the forms reject days that are still to come at the patient's location.
 fn day(env: &Env, days: i64) -> Date {
-    let zone = TimeZone::get("America/Denver").unwrap_or(TimeZone::UTC);
+    let zone = env.config.zones.get("America/Denver").unwrap_or(TimeZone::UTC);
     past(env, days).now().in_zone(&zone).date()
 }
 

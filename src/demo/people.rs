@@ -146,7 +146,7 @@ fn appointment(
     days: i64,
 ) -> Result<Option<SlotView>> {
     let now = env.now();
-    let visit = Offering::find(tx, visit_type_id)?;
+    let visit = Offering::find(tx, &env.config.zones, visit_type_id)?;
     let from = now.plus(SignedDuration::from_hours(24 * days));
     let query = SlotQuery { practitioners: vec![practitioner_id], ..SlotQuery::new(&visit, from, now, true) };
     let Some(slot) = free(tx, &visit, &query, 1)?.into_iter().next() else { return Ok(None) };
@@ -166,7 +166,7 @@ fn appointment(
 
 /// Enters time off of a visit's practitioner for its day, so that staff have a patient to call.
 fn enter_time_off(tx: &mut Conn, env: &Env, actor: &Actor, visit: &SlotView) -> Result<()> {
-    let zone = location::find(tx, visit.location_id)?.zone()?;
+    let zone = location::find(tx, visit.location_id)?.zone(&env.config.zones)?;
     let day = visit.starts_at.in_zone(&zone).date();
     let time_off = NewPractitionerException {
         kind: ExceptionKind::TimeOff,

@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod mails;
 mod settings;
+mod zones;
 
 use std::fmt;
 
@@ -114,6 +115,8 @@ async fn in_database(env: &Env) -> Vec<Finding> {
     let bookings = env.db.read(move |conn| bookings::check(conn, now)).await;
     let mails = env.db.read(move |conn| mails::check(conn, now)).await;
     let clock = env.db.read(move |conn| clock::check(conn, now)).await;
+    let zones = env.config.zones.clone();
+    let zones = env.db.read(move |conn| zones::check(conn, &zones)).await;
     let audit = verify::verify(env, None).await.map(|report| {
         let example = report.findings.first().map_or("", String::as_str);
         vec![match report.wrong {
@@ -121,7 +124,7 @@ async fn in_database(env: &Env) -> Vec<Finding> {
             faults => Finding::new("audit", Severity::Failure, format!("{faults} faults, for example: {example}")),
         }]
     });
-    [("bookings", bookings), ("mails", mails), ("clock", clock), ("audit", audit)]
+    [("bookings", bookings), ("mails", mails), ("clock", clock), ("zones", zones), ("audit", audit)]
         .into_iter()
         .flat_map(|(check, result)| {
             result.unwrap_or_else(|error| {

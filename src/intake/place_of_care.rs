@@ -13,12 +13,14 @@ use crate::error::{Error, Result};
 use crate::ids::PatientId;
 use crate::phone::{self, Country};
 use crate::scheduling::setup::location::{self, Location};
+use crate::zones::Zones;
 
 /// The location where a patient is treated.
 #[derive(Debug, Clone)]
 pub struct PlaceOfCare {
     /// The location of the next appointment, else of the last one, else the clinic's first location.
     location: Option<Location>,
+    zones: Zones,
 }
 
 /// The country of a clinic without a location.
@@ -29,7 +31,7 @@ const DEFAULT_EMERGENCY_NUMBER: &str = "112";
 impl PlaceOfCare {
     /// Loads the location.
     pub fn load<P>(tx: &mut Tx<P>, patient: PatientId) -> Result<Self> {
-        Ok(Self { location: find(tx.conn, patient, tx.now)? })
+        Ok(Self { location: find(tx.conn, patient, tx.now)?, zones: tx.env.config.zones.clone() })
     }
 
     /// Returns the calendar day at the location.
@@ -45,7 +47,7 @@ impl PlaceOfCare {
 
     /// Returns the time zone of the location, or UTC without a location.
     pub fn zone(&self) -> Result<jiff::tz::TimeZone> {
-        self.location.as_ref().map_or(Ok(jiff::tz::TimeZone::UTC), Location::zone)
+        self.location.as_ref().map_or(Ok(jiff::tz::TimeZone::UTC), |location| location.zone(&self.zones))
     }
 
     /// Returns the phone numbers to show: emergency, crisis line and clinic.

@@ -86,7 +86,14 @@ fn invitation(
         organizer: sender.email.as_ref(),
         attendee: recipient.email.as_deref().map(|email| (name.as_str(), email)),
     };
-    calendar::render(appointment, method, &parties, Language::of_tag(&recipient.language), message.created_at)
+    calendar::render(
+        appointment,
+        &config.zones,
+        method,
+        &parties,
+        Language::of_tag(&recipient.language),
+        message.created_at,
+    )
 }
 
 fn content_type(text: &str) -> Result<ContentType, Failure> {

@@ -7,6 +7,7 @@ use super::model::{
 use crate::config::{Config, Settings};
 use crate::db::Target;
 use crate::sealed::Sealed;
+use crate::zones::Zones;
 
 /// Settings of a clinic whose name says nothing about health.
 pub fn config() -> Config {
@@ -21,6 +22,7 @@ pub fn config() -> Config {
         target: Target::Sqlite("unused".into()),
         jwt_secret: "unused".into(),
         data_keys: "unused".into(),
+        zones: Zones::bundled(),
     }
 }
 

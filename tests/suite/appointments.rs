@@ -96,9 +96,9 @@ both! {
         has(&lines, "METHOD:REQUEST");
         has(&lines, "SEQUENCE:0");
         has(&lines, &format!("UID:{}@legwork", id(&visit)));
-        let compact = |at: &Value| at.as_str().expect("an instant").replace(['-', ':'], "");
-        has(&lines, &format!("DTSTART:{}", compact(&visit["starts_at"])));
-        has(&lines, &format!("DTEND:{}", compact(&visit["ends_at"])));
+        assert_eq!(visit["starts_at"], "2026-03-02T14:15:00Z");
+        has(&lines, "DTSTART;TZID=America/New_York:20260302T091500");
+        has(&lines, "DTEND;TZID=America/New_York:20260302T101500");
 
         let entry = ann.get(&path(&visit, "/calendar.ics")).await;
         entry.expect(200);

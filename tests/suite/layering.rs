@@ -20,7 +20,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 const DOMAIN: [&str; 8] =
     ["messages", "accounts", "patients", "scheduling", "intake", "appointments", "registration", "privacy"];
 /// The modules that every other module may import.
-const FOUNDATION: [&str; 22] = [
+const FOUNDATION: [&str; 23] = [
     "actor",
     "appointment_status",
     "audit",
@@ -43,6 +43,7 @@ const FOUNDATION: [&str; 22] = [
     "signed",
     "telemetry",
     "template_branches",
+    "zones",
 ];
 /// The modules that put the program together.
 const APPLICATION: [&str; 8] = ["cli", "demo", "doctor", "main", "openapi", "pages", "routes", "server"];

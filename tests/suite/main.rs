@@ -71,3 +71,4 @@ mod storage;
 mod tables;
 mod telephone;
 mod visit_type_names;
+mod zones;

@@ -130,7 +130,13 @@ both! {
         assert!(mail.text.contains("Monday, March 9, 2026, 9:30 AM (America/New_York, EDT)"), "{}", mail.text);
         assert!(mail.html.contains("K7QM-2XFH"), "{}", mail.html);
         let ics = mail.ics.as_deref().expect("an invitation");
-        for line in ["METHOD:REQUEST", "DTSTART:20260309T133000Z", "DTEND:20260309T143000Z", "SEQUENCE:0"] {
+        for line in [
+            "METHOD:REQUEST",
+            "TZID:America/New_York",
+            "DTSTART;TZID=America/New_York:20260309T093000",
+            "DTEND;TZID=America/New_York:20260309T103000",
+            "SEQUENCE:0",
+        ] {
             assert!(ics.contains(&format!("{line}\r\n")), "{line} in {ics}");
         }
     }

@@ -141,7 +141,7 @@ both! {
             Engine::Postgres => ("extract(epoch FROM starts_at)::bigint / 900 % 100 = 0", format!("'{elsewhere}'")),
         };
         conn.batch_execute(&format!("UPDATE slots SET location_id = {id} WHERE {each_hundredth}")).expect("moved");
-        let visit = Offering::find(&mut conn, clinic.check.parse().expect("an id")).expect("the visit type");
+        let visit = Offering::find(&mut conn, &legwork::zones::Zones::bundled(), clinic.check.parse().expect("an id")).expect("the visit type");
         let from = Timestamp::from_micros(0).expect("an instant");
         let everyone = SlotQuery::new(&visit, from, from, true);
         let practitioners = vec![clinic.practitioner_id.parse().expect("an id")];

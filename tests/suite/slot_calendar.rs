@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::civil::Date;
 use legwork::clock::{Entropy, Timestamp};
-use legwork::scheduling::setup::location::zone;
+use legwork::zones::Zones;
 use serde_json::{Value, json};
 
 use crate::support::clinic::{hours, location, practitioner, put_hours};
@@ -27,7 +27,7 @@ async fn all_free(client: &Client, query: &str, limit: u32) -> Vec<Value> {
 
 fn local(slot: &Value) -> jiff::civil::DateTime {
     let at: Timestamp = slot["starts_at"].as_str().expect("a start").parse().expect("an instant");
-    at.in_zone(&zone(slot["time_zone"].as_str().expect("a zone")).expect("known")).datetime()
+    at.in_zone(&Zones::bundled().get(slot["time_zone"].as_str().expect("a zone")).expect("known")).datetime()
 }
 
 /// The minutes after midnight of a start.

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::gaps::{Gap, MAX_DAYS, Start, conflict, zone};
+use super::gaps::{Gap, MAX_DAYS, Start, conflict};
 use super::view::{self, AppointmentSeries};
 use crate::actor::Action;
 use crate::appointments::booking::{self, NewAppointment};
@@ -174,7 +174,7 @@ fn insert(tx: &mut Tx, new: &NewAppointmentSeries) -> Result<Versioned<Appointme
     let mut starts = Vec::new();
     for offer in &offered {
         let name = zones.get(&offer.slot.location_id).map_or("", String::as_str);
-        starts.push(Start::new(offer.slot.starts_at, &zone(name)?));
+        starts.push(Start::new(offer.slot.starts_at, &tx.env.config.zones.stored(name)?));
     }
     require_gaps(new, &starts)?;
     let ranges: Vec<_> = offered.iter().map(offers::Offer::range).collect();

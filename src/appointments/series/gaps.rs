@@ -122,20 +122,13 @@ pub fn load(tx: &mut Tx<impl Principal>, series: AppointmentSeriesId) -> Result<
             appointments::status,
         ))
         .load(tx.conn)?;
+    let zones = &tx.env.config.zones;
     let visit = |(appointment_id, min_days, max_days, starts_at, time_zone, status): Row| {
-        let start = Start::new(starts_at, &zone(&time_zone)?);
+        let start = Start::new(starts_at, &zones.stored(&time_zone)?);
         let is_cancelled = status == AppointmentStatus::Cancelled;
         Ok(Visit { appointment_id, gap: Gap { min_days, max_days }, start, is_cancelled })
     };
     rows.into_iter().map(visit).collect()
-}
-
-/// Finds a time zone of a location by name.
-///
-/// # Errors
-/// A fault if it is unknown.
-pub fn zone(name: &str) -> Result<TimeZone> {
-    location::zone(name).map_err(|_| Error::fault(format!("a location has the unknown time zone {name}")))
 }
 
 /// Returns the gaps that a series does not keep.
@@ -154,7 +147,7 @@ pub fn require_kept(
     (starts_at, location_id): (Timestamp, LocationId),
 ) -> Result<()> {
     let mut visits = load(tx, series)?;
-    let start = Start::new(starts_at, &location::find(tx.conn, location_id)?.zone()?);
+    let start = Start::new(starts_at, &location::find(tx.conn, location_id)?.zone(&tx.env.config.zones)?);
     for visit in visits.iter_mut().filter(|visit| visit.appointment_id == moving) {
         visit.start = start;
     }
@@ -191,7 +184,7 @@ mod tests {
     use super::*;
 
     fn start(at: &str, zone: &str) -> Start {
-        Start::new(at.parse().expect("an instant"), &location::zone(zone).expect("a zone"))
+        Start::new(at.parse().expect("an instant"), &crate::zones::Zones::bundled().get(zone).expect("a zone"))
     }
 
     fn visit(number: u128, at: &str, gap: (i32, Option<i32>), is_cancelled: bool) -> Visit {

@@ -4,6 +4,7 @@
 //! the telephone. The Spanish templates are in `es/`. Values in `.html` are escaped. An unknown variable is an error,
 //! so that a misspelt one is noticed.
 
+use jiff::tz::TimeZone;
 use minijinja::{Environment, ErrorKind, TemplateSource, UndefinedBehavior, Value, context};
 use text::Language;
 
@@ -12,6 +13,7 @@ use super::retry::Failure;
 use super::times::{self, Moment};
 use crate::config::Config;
 use crate::phone::Telephone;
+use crate::zones::Zones;
 
 macro_rules! embedded {
     ($($name:literal),* $(,)?) => {
@@ -198,7 +200,7 @@ impl Writer {
             link_lasts => mail.link_lasts().map(|lasts| times::span(lasts, language)),
             password_link => config.page("set-password", language),
             phone => phone.map(|phone| context! { number => one_line(&phone.shown), link => phone.dialled.as_str() }),
-            appointment => mail.appointment().map(|mail| appointment(mail, language)),
+            appointment => mail.appointment().map(|mail| appointment(mail, &config.zones, language)),
             forms_link => forms_link(config),
             reference => mail.reference(),
             event => mail.security_event().map(SecurityEvent::as_str),
@@ -223,7 +225,7 @@ impl Writer {
                 name => shown_name(&mail.name),
                 patient => mail.patient.as_deref().map(shown_name),
             }),
-            reservation => mail.reservation().map(|mail| reservation(mail, language)),
+            reservation => mail.reservation().map(|mail| reservation(mail, &config.zones, language)),
             birthday => mail.birthday().map(|mail| {
                 let day = Moment::of_day(mail.on.0, language);
                 context! { patient => shown_name(&mail.patient), day => day.date(), short => day.day() }
@@ -266,8 +268,9 @@ fn engine(config: &Config) -> Environment<'static> {
     engine
 }
 
-fn appointment(mail: &AppointmentMail, language: Language) -> Value {
-    let begins = Moment::new(mail.starts_at, &mail.time_zone, language);
+fn appointment(mail: &AppointmentMail, zones: &Zones, language: Language) -> Value {
+    let zone = zones.get(&mail.time_zone).unwrap_or(TimeZone::UTC);
+    let begins = Moment::new(mail.starts_at, &zone, language);
     let phone = mail.telephone();
     context! {
         when => begins.full(),
@@ -275,7 +278,7 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
         when_short => format!("{}, {}", begins.day(), begins.time()),
         day => begins.day(),
         at_time => begins.at_time(),
-        ends => Moment::new(mail.ends_at, &mail.time_zone, language).time(),
+        ends => Moment::new(mail.ends_at, &zone, language).time(),
         visit => one_line(&mail.visit),
         practitioner => one_line(&mail.practitioner),
         location => one_line(&mail.location),
@@ -285,16 +288,17 @@ fn appointment(mail: &AppointmentMail, language: Language) -> Value {
         confirmation_code => mail.confirmation_code.as_str(),
         patient => mail.patient.as_deref().map(shown_name),
         cancel_until => mail.cancel_until.map(|until| {
-            let until = Moment::new(until, &mail.time_zone, language);
+            let until = Moment::new(until, &zone, language);
             format!("{}, {}", until.day(), until.time())
         }),
         forms_due => mail.forms_due,
     }
 }
 
-fn reservation(mail: &ReservationMail, language: Language) -> Value {
-    let begins = Moment::new(mail.starts_at, &mail.time_zone, language);
-    let until = Moment::new(mail.reserved_until, &mail.time_zone, language);
+fn reservation(mail: &ReservationMail, zones: &Zones, language: Language) -> Value {
+    let zone = zones.get(&mail.time_zone).unwrap_or(TimeZone::UTC);
+    let begins = Moment::new(mail.starts_at, &zone, language);
+    let until = Moment::new(mail.reserved_until, &zone, language);
     context! {
         when => begins.full(),
         when_here => begins.full_here(),

@@ -36,7 +36,7 @@ pub struct End {
 impl Calendar {
     /// The clinic's calendar, in the time zone of its first location, or in UTC if it has no location.
     pub fn of_clinic(conn: &mut Conn, env: &Env) -> Result<Self> {
-        let zone = first_location(conn)?.and_then(|location| TimeZone::get(&location.time_zone).ok());
+        let zone = first_location(conn)?.and_then(|location| env.config.zones.get(&location.time_zone));
         let zone = zone.unwrap_or(TimeZone::UTC);
         Ok(Self { zone, adult_age: env.config.settings.adult_age })
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn calendar(zone: &str) -> Calendar {
-        Calendar { zone: TimeZone::get(zone).expect("a zone"), adult_age: 18 }
+        Calendar { zone: crate::zones::Zones::bundled().get(zone).expect("a zone"), adult_age: 18 }
     }
 
     fn at(text: &str) -> Timestamp {

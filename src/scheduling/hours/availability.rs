@@ -233,7 +233,7 @@ fn store(
     let mut practitioner = practitioner::lock(tx.conn, id)?;
     if_match.check(practitioner.availability_version)?;
     let today = tx.now.in_zone(&jiff::tz::TimeZone::UTC).date();
-    check_locations(new, &stored_plan::workplaces(tx.conn, id)?, today)?;
+    check_locations(new, &stored_plan::workplaces(tx.conn, &tx.env.config.zones, id)?, today)?;
     diesel::delete(availability::table.filter(availability::practitioner_id.eq(id))).execute(tx.conn)?;
     for rule in new {
         let row = NewRow {
@@ -375,7 +375,7 @@ mod tests {
     fn a_practitioner_is_not_at_two_locations_at_once_in_any_time_zone() {
         let place = |id: u128, zone: &str| Workplace {
             location_id: uuid::Uuid::from_u128(id).into(),
-            zone: crate::scheduling::setup::location::zone(zone).expect("a zone"),
+            zone: crate::zones::Zones::bundled().get(zone).expect("a zone"),
             slot_minutes: 15,
         };
         let places = [place(1, "America/New_York"), place(2, "America/Chicago"), place(3, "America/New_York")];

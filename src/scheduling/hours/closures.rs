@@ -21,6 +21,7 @@ use crate::http::{Body, IdempotencyKey, Params, PathId, response};
 use crate::ids::{ClosureId, LocationId};
 use crate::scheduling::setup;
 use crate::scheduling::setup::location::{self, Location};
+use crate::zones::Zones;
 
 const LIST: &str = "closures";
 /// The maximum number of closures of a request, and of future closures of a location: a year of single days, and more.
@@ -53,8 +54,8 @@ pub struct ClosureView {
 }
 
 impl ClosureView {
-    fn new(closure: Closure, location: &Location) -> Result<Self> {
-        let (starts_at, ends_at) = closure.span(&location.zone()?);
+    fn new(closure: Closure, location: &Location, zones: &Zones) -> Result<Self> {
+        let (starts_at, ends_at) = closure.span(&location.zone(zones)?);
         let Closure { id, location_id, day, name, .. } = closure;
         Ok(Self { id, location_id, name, date: day, starts_at, ends_at, time_zone: location.time_zone.clone() })
     }
@@ -196,7 +197,10 @@ pub async fn list(context: &Context, id: LocationId, params: ClosureParams, page
             let from = params.from.unwrap_or(tx.now);
             let location = location::find(tx.conn, id)?;
             let rows = closure::ending_after(tx.conn, &[id], from)?;
-            let views = rows.into_iter().map(|row| ClosureView::new(row, &location)).collect::<Result<Vec<_>>>()?;
+            let views = rows
+                .into_iter()
+                .map(|row| ClosureView::new(row, &location, &tx.env.config.zones))
+                .collect::<Result<Vec<_>>>()?;
             // The location's time zone, which the database does not know, tells when a day ends. A location has few closures.
             let key = |view: &ClosureView| (view.starts_at, view.id.0);
             let is_on_page = |view: &ClosureView| {
@@ -220,7 +224,7 @@ pub async fn read(context: &Context, id: ClosureId) -> Result<ClosureView> {
         .read(move |tx| {
             let closure = closure::find(tx.conn, id)?;
             let location = location::find(tx.conn, closure.location_id)?;
-            ClosureView::new(closure, &location)
+            ClosureView::new(closure, &location, &tx.env.config.zones)
         })
         .await
 }
@@ -240,7 +244,7 @@ fn insert(tx: &mut Tx, id: LocationId, closures: &[(When, String)]) -> Result<Cr
     let location = location::find(tx.conn, id)?;
     let mut items = Vec::new();
     for (when, name) in closures {
-        items.push(ClosureView::new(closure::insert_or_rename(tx, id, *when, name)?, &location)?);
+        items.push(ClosureView::new(closure::insert_or_rename(tx, id, *when, name)?, &location, &tx.env.config.zones)?);
     }
     let new_absences: Vec<Absence> = items.iter().map(ClosureView::absence).collect();
     if closure::ending_after(tx.conn, &[id], tx.now)?.len() > MAX_CLOSURES {

@@ -22,6 +22,7 @@ use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, PathId};
 use crate::ids::{ExceptionId, LocationId, PractitionerId};
 use crate::scheduling::setup::practitioner::{self, Practitioner};
+use crate::zones::Zones;
 
 /// The longest time off. A practitioner who is away for longer is made inactive.
 const MAX_TIME_OFF: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
@@ -236,7 +237,7 @@ pub async fn create(
 /// # Errors
 /// Every broken rule, if it does not fit the practitioner's locations and hours.
 pub fn insert(tx: &mut Tx, practitioner: &Practitioner, new: &NewPractitionerException) -> Result<Exception> {
-    check_location(tx.conn, practitioner, new)?;
+    check_location(tx.conn, &tx.env.config.zones, practitioner, new)?;
     let id = tx.env.new_id();
     let exception = Exception {
         id,
@@ -255,9 +256,14 @@ pub fn insert(tx: &mut Tx, practitioner: &Practitioner, new: &NewPractitionerExc
 
 /// Checks that the location is one of the practitioner's. Extra hours must have the length of a slot at least, and the practitioner
 /// must not be at another location at that time.
-fn check_location(conn: &mut Conn, practitioner: &Practitioner, new: &NewPractitionerException) -> Result<()> {
+fn check_location(
+    conn: &mut Conn,
+    zones: &Zones,
+    practitioner: &Practitioner,
+    new: &NewPractitionerException,
+) -> Result<()> {
     let Some(location_id) = new.location_id else { return Ok(()) };
-    let plan = stored_plan::load(conn, practitioner, new.starts_at)?;
+    let plan = stored_plan::load(conn, zones, practitioner, new.starts_at)?;
     let Some(place) = plan.places.iter().find(|place| place.location_id == location_id) else {
         let detail = "must be one of the practitioner's locations";
         return Err(Error::invalid("/location_id", "unknown_reference", detail));

@@ -13,10 +13,11 @@ use crate::error::{Error, Result};
 use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::practitioner::Practitioner;
+use crate::zones::Zones;
 
 /// Loads what counts from an instant on. An inactive practitioner has no hours, but absences, because they tell why.
-pub fn load(conn: &mut Conn, practitioner: &Practitioner, from: Timestamp) -> Result<Plan> {
-    let places = workplaces(conn, practitioner.id)?;
+pub fn load(conn: &mut Conn, zones: &Zones, practitioner: &Practitioner, from: Timestamp) -> Result<Plan> {
+    let places = workplaces(conn, zones, practitioner.id)?;
     let (extra, mut absences) = exception::of_plan(conn, practitioner.id, from)?;
     absences.extend(closed(conn, &places, from)?);
     if !practitioner.active {
@@ -49,7 +50,7 @@ pub(super) fn weekly_rules(conn: &mut Conn, practitioner: PractitionerId) -> Res
 }
 
 /// Loads the locations where a practitioner works, oldest first.
-pub fn workplaces(conn: &mut Conn, practitioner: PractitionerId) -> Result<Vec<Workplace>> {
+pub fn workplaces(conn: &mut Conn, zones: &Zones, practitioner: PractitionerId) -> Result<Vec<Workplace>> {
     let locations: Vec<Location> = practitioner_locations::table
         .inner_join(locations::table.on(locations::id.eq(practitioner_locations::location_id)))
         .filter(practitioner_locations::practitioner_id.eq(practitioner))
@@ -59,7 +60,7 @@ pub fn workplaces(conn: &mut Conn, practitioner: PractitionerId) -> Result<Vec<W
     locations
         .into_iter()
         .map(|location| {
-            let zone = location.zone()?;
+            let zone = location.zone(zones)?;
             Ok(Workplace { location_id: location.id, zone, slot_minutes: location.slot_minutes })
         })
         .collect()

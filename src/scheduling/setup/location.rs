@@ -1,15 +1,16 @@
 //! A location as it is stored, with the rules for its values.
 
 use diesel::prelude::*;
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::locations;
-use crate::error::{Error, Result, Rule};
+use crate::error::{Result, Rule};
 use crate::http::paging::Cursor;
 use crate::ids::LocationId;
 use crate::phone;
+use crate::zones::Zones;
 
 /// A location's row.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -40,8 +41,8 @@ impl Location {
     ///
     /// # Errors
     /// A fault if the stored zone is unknown.
-    pub fn zone(&self) -> Result<TimeZone> {
-        zone(&self.time_zone).map_err(|_| Error::fault(format!("location {} has an unknown time zone", self.id)))
+    pub fn zone(&self, zones: &Zones) -> Result<TimeZone> {
+        zones.stored(&self.time_zone)
     }
 
     /// The telephone number in the format of the location's country.
@@ -54,17 +55,9 @@ fn unknown_time_zone() -> Rule {
     Rule::new("unknown_time_zone", "must be an IANA name such as America/New_York")
 }
 
-/// Finds a time zone by its IANA name. Only the bundled database counts, so that every machine knows the same zones.
-///
-/// # Errors
-/// `unknown_time_zone`.
-pub fn zone(name: &str) -> Result<TimeZone, Rule> {
-    TimeZoneDatabase::bundled().get(name).map_err(|_| unknown_time_zone())
-}
-
-/// Checks the IANA name of a time zone. Returns it in the spelling of the database.
-pub(super) fn zone_name(name: &str) -> Result<String, Rule> {
-    let zone = zone(name)?;
+/// Checks the IANA name of a time zone. Returns it in the spelling of the data.
+pub(super) fn zone_name(name: &str, zones: &Zones) -> Result<String, Rule> {
+    let zone = zones.get(name).ok_or_else(unknown_time_zone)?;
     let known = zone.iana_name().filter(|known| !known.eq_ignore_ascii_case("Etc/Unknown"));
     known.map(str::to_owned).ok_or_else(unknown_time_zone)
 }
@@ -100,11 +93,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_zones_are_those_of_the_bundled_database() {
-        assert_eq!(zone_name("America/New_York"), Ok("America/New_York".to_owned()));
-        assert_eq!(zone_name("australia/lord_howe"), Ok("Australia/Lord_Howe".to_owned()));
+    fn a_time_zone_is_in_the_spelling_of_the_data() {
+        let zones = Zones::bundled();
+        assert_eq!(zone_name("America/New_York", &zones), Ok("America/New_York".to_owned()));
+        assert_eq!(zone_name("australia/lord_howe", &zones), Ok("Australia/Lord_Howe".to_owned()));
         for wrong in ["", "EST5EDT4", "Mars/Olympus", "+02:00", "America", "Local", "Etc/Unknown"] {
-            assert!(zone_name(wrong).is_err(), "{wrong}");
+            assert!(zone_name(wrong, &zones).is_err(), "{wrong}");
         }
     }
 

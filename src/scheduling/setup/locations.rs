@@ -21,6 +21,7 @@ use crate::ids::LocationId;
 use crate::phone;
 use crate::scheduling::hours::affected::{self, AffectedAppointments};
 use crate::scheduling::hours::publishing;
+use crate::zones::Zones;
 
 const LIST: &str = "locations";
 /// The maximum length of a postal address in one line, in characters.
@@ -159,7 +160,7 @@ struct Changes {
 }
 
 impl Changes {
-    fn checked(patch: LocationPatch) -> Result<Self> {
+    fn checked(patch: LocationPatch, zones: &Zones) -> Result<Self> {
         let mut check = Check::new();
         let country = patch.country.clone();
         let changes = Self {
@@ -171,7 +172,7 @@ impl Changes {
                 _ => phone::glance(&phone).map(|()| phone),
             }),
             country: changed(&mut check, "/country", patch.country, |country| text::country(&country)),
-            time_zone: changed(&mut check, "/time_zone", patch.time_zone, |zone| zone_name(&zone)),
+            time_zone: changed(&mut check, "/time_zone", patch.time_zone, |zone| zone_name(&zone, zones)),
             slot_minutes: changed(&mut check, "/slot_minutes", patch.slot_minutes, slot_minutes),
         };
         check.done()?;
@@ -239,7 +240,7 @@ pub async fn read(context: &Context<Anonymous>, id: LocationId) -> Result<Versio
 /// Every broken rule of the values.
 pub async fn create(context: &Context, once: Once, new: NewLocation) -> Result<Versioned<LocationView>> {
     context.require(Action::ClinicSetUp)?;
-    let values = Changes::checked(new.into())?;
+    let values = Changes::checked(new.into(), &context.env.config.zones)?;
     context
         .change_once(once, move |tx| {
             let mut location = Location {
@@ -274,7 +275,7 @@ pub async fn update(
 ) -> Result<Versioned<ChangedLocation>> {
     context.require(Action::ClinicSetUp)?;
     let if_match = if_match.required()?;
-    let changes = Changes::checked(patch)?;
+    let changes = Changes::checked(patch, &context.env.config.zones)?;
     context
         .change(move |tx| {
             let (location, affected) = store(tx, id, &if_match, &changes)?;

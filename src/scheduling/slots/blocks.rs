@@ -100,7 +100,7 @@ fn store(tx: &mut Tx, reach: Reach, id: SlotId, reason: Option<&String>) -> Resu
     let bytes = sealed.as_ref().map(|sealed| sealed.as_bytes().to_vec());
     diesel::update(slots::table.find(id)).set(slots::blocked_reason.eq(bytes)).execute(tx.conn)?;
     if reason.is_none() && slot.appointment_id.is_none() && !slot.is_held(tx.now, None) {
-        delete_unplanned(tx.conn, std::slice::from_ref(&slot))?;
+        delete_unplanned(tx, std::slice::from_ref(&slot))?;
     }
     let time_zone = location::find(tx.conn, slot.location_id)?.time_zone;
     let Slot { practitioner_id, location_id, starts_at, ends_at, .. } = slot;

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use actix_web::{HttpResponse, get};
 use jiff::ToSpan;
 use jiff::civil::Date as Day;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -110,16 +111,16 @@ struct Calendar<'a> {
 
 impl Calendar<'_> {
     /// The search for starts on these dates; none if there can be no start.
-    fn query(&self, dates: RangeInclusive<Day>) -> Result<Option<SlotQuery>> {
-        let Some(span) = span_of(self.visit, &dates)?.filter(|_| self.visit.active) else { return Ok(None) };
+    fn query(&self, dates: RangeInclusive<Day>) -> Option<SlotQuery> {
+        let span = span_of(self.visit, &dates).filter(|_| self.visit.active)?;
         let mut starts = self.starts.clone();
         starts.local.dates = Some(dates);
-        Ok(Some(starts.query(self.visit, span, self.now, self.by_staff)))
+        Some(starts.query(self.visit, span, self.now, self.by_staff))
     }
 
     /// Counts the starts of each date that has any.
     fn count(&self, conn: &mut Conn, dates: RangeInclusive<Day>) -> Result<BTreeMap<Day, u32>> {
-        match self.query(dates)? {
+        match self.query(dates) {
             Some(query) => count_by_date(conn, self.visit, &query),
             None => Ok(BTreeMap::new()),
         }
@@ -128,9 +129,9 @@ impl Calendar<'_> {
     /// Finds the first date after `last` that has starts.
     fn next_day(&self, conn: &mut Conn, last: Day) -> Result<Option<Day>> {
         let (Ok(first), Ok(end)) = (last.tomorrow(), last.checked_add(SEARCHED_AHEAD.days())) else { return Ok(None) };
-        let Some(query) = self.query(first..=end)? else { return Ok(None) };
+        let Some(query) = self.query(first..=end) else { return Ok(None) };
         let Some(slot) = free(conn, self.visit, &query, 1)?.into_iter().next() else { return Ok(None) };
-        let date = slot.starts_at.in_zone(&slot.zone()?).date();
+        let date = slot.starts_at.in_zone(self.visit.zones.get(&slot.location_id).unwrap_or(&TimeZone::UTC)).date();
         // In another time zone, a later start can have an earlier date.
         Ok(self.count(conn, first..=date)?.into_keys().next())
     }

@@ -6,7 +6,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::free::{SlotQuery, zones};
+use super::free::SlotQuery;
 use super::local::LocalFilter;
 use super::offering::Offering;
 use crate::clock::Timestamp;
@@ -73,7 +73,7 @@ impl Starts {
     /// # Errors
     /// A broken rule if there is no such visit type.
     pub fn offering(&self, tx: &mut Tx<Anonymous>) -> Result<Offering> {
-        Offering::find(tx.conn, self.visit_type).map_err(|error| match error {
+        Offering::find(tx.conn, &tx.env.config.zones, self.visit_type).map_err(|error| match error {
             Error::NotFound => Error::invalid("?visit_type_id", "unknown_reference", "there is no such visit type"),
             other => other,
         })
@@ -93,10 +93,9 @@ impl Starts {
 }
 
 /// Returns the instants between which any location has these dates; none without locations.
-pub fn span_of(visit: &Offering, dates: &RangeInclusive<Date>) -> Result<Option<(Timestamp, Timestamp)>> {
+pub fn span_of(visit: &Offering, dates: &RangeInclusive<Date>) -> Option<(Timestamp, Timestamp)> {
     let after = dates.end().saturating_add(1.day());
-    let zones = zones(visit)?;
-    let first = zones.values().map(|zone| weekly::midnight(*dates.start(), zone)).min();
-    let last = zones.values().map(|zone| weekly::midnight(after, zone)).max();
-    Ok(first.zip(last))
+    let first = visit.zones.values().map(|zone| weekly::midnight(*dates.start(), zone)).min();
+    let last = visit.zones.values().map(|zone| weekly::midnight(after, zone)).max();
+    first.zip(last)
 }

@@ -23,10 +23,9 @@ use super::units::Units;
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
 use crate::db::{Conn, per_backend};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::paging::Cursor;
 use crate::ids::{LocationId, PractitionerId, SlotId};
-use crate::scheduling::setup::location;
 use crate::scheduling::visit_time::VisitLength;
 
 /// The longest time span of a search.
@@ -61,16 +60,8 @@ pub struct SlotView {
 impl SlotView {
     fn new(visit: &Offering, slot: FreeSlot) -> Self {
         let FreeSlot { id, practitioner_id, location_id, starts_at, .. } = slot;
-        let time_zone = visit.zones.get(&location_id).cloned().unwrap_or_default();
+        let time_zone = visit.zones.get(&location_id).and_then(TimeZone::iana_name).unwrap_or_default().to_owned();
         Self { id, practitioner_id, location_id, starts_at, ends_at: starts_at.plus(visit.length.visit), time_zone }
-    }
-
-    /// The location's time zone.
-    ///
-    /// # Errors
-    /// A fault if it is unknown.
-    pub fn zone(&self) -> Result<TimeZone> {
-        zone(&self.time_zone)
     }
 }
 
@@ -139,11 +130,10 @@ pub fn free(conn: &mut Conn, visit: &Offering, query: &SlotQuery, limit: i64) ->
 /// Counts the starts of a search by local date. Reads each row of the period once and keeps none.
 pub fn count_by_date(conn: &mut Conn, visit: &Offering, query: &SlotQuery) -> Result<BTreeMap<Date, u32>> {
     let reading = Reading::new(conn, visit, query)?;
-    let zones = zones(visit)?;
     let mut counts = BTreeMap::new();
     let count = |counts: &mut BTreeMap<Date, u32>, finder: &mut Finder| {
         for slot in finder.take_found() {
-            if let Some(zone) = zones.get(&slot.location_id) {
+            if let Some(zone) = visit.zones.get(&slot.location_id) {
                 *counts.entry(slot.starts_at.in_zone(zone).date()).or_default() += 1;
             }
         }
@@ -160,15 +150,6 @@ pub fn count_by_date(conn: &mut Conn, visit: &Offering, query: &SlotQuery) -> Re
     Ok(counts)
 }
 
-fn zone(name: &str) -> Result<TimeZone> {
-    location::zone(name).map_err(|_| Error::fault(format!("a location has the unknown time zone {name}")))
-}
-
-/// The time zones of all locations.
-pub(super) fn zones(visit: &Offering) -> Result<HashMap<LocationId, TimeZone>> {
-    visit.zones.iter().map(|(id, name)| Ok((*id, zone(name)?))).collect()
-}
-
 /// A search with what decides whether a slot belongs to it.
 struct Reading<'a> {
     visit: &'a Offering,
@@ -176,7 +157,7 @@ struct Reading<'a> {
     /// Those of the search's practitioners who offer the visit type.
     practitioners: Cow<'a, HashSet<PractitionerId>>,
     /// The time zones, if the search has local filters.
-    zones: Option<HashMap<LocationId, TimeZone>>,
+    zones: Option<&'a HashMap<LocationId, TimeZone>>,
     /// The units of resources that the visit needs; none if it needs none.
     units: Option<Arc<Units>>,
 }
@@ -189,7 +170,7 @@ impl<'a> Reading<'a> {
         } else {
             Cow::Owned(query.practitioners.iter().copied().filter(|id| offering.contains(id)).collect())
         };
-        let zones = if query.local.is_any() { None } else { Some(zones(visit)?) };
+        let zones = if query.local.is_any() { None } else { Some(&visit.zones) };
         let span = (query.from.minus(visit.length.before), query.to.plus(visit.length.from_start()));
         let units = visit.units_between(conn, span, query.now)?;
         Ok(Self { visit, query, practitioners, zones, units })

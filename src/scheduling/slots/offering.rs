@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer, Nullable};
+use jiff::tz::TimeZone;
 
 use super::units::{self, Unit, Units};
 use crate::clock::Timestamp;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::ids::{LocationId, PractitionerId, ResourceId, ResourceUnitId, VisitTypeId};
 use crate::scheduling::setup::visit_type::earliest_for_patients;
 use crate::scheduling::visit_time::VisitLength;
+use crate::zones::Zones;
 
 /// A visit type with who offers it and where.
 pub struct Offering {
@@ -29,7 +31,7 @@ pub struct Offering {
     /// The active practitioners who offer it.
     pub practitioners: HashSet<PractitionerId>,
     /// The time zones of all locations.
-    pub zones: HashMap<LocationId, String>,
+    pub zones: HashMap<LocationId, TimeZone>,
     /// The units of the resources that a visit needs, without the times at which they are taken.
     pub units: Units,
 }
@@ -45,8 +47,8 @@ impl Offering {
     /// Loads what is offered.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such visit type.
-    pub fn find(conn: &mut Conn, id: VisitTypeId) -> Result<Self> {
+    /// [`Error::NotFound`] if there is no such visit type; a fault if the time zone of a location is unknown.
+    pub fn find(conn: &mut Conn, zones: &Zones, id: VisitTypeId) -> Result<Self> {
         let rows: Vec<Row> = per_backend!(conn, conn => visit_types::table
             .left_join(
                 practitioner_visit_types::table.on(practitioner_visit_types::visit_type_id.eq(visit_types::id)),
@@ -119,7 +121,7 @@ impl Offering {
                     )),
             )
             .load(conn))?;
-        let (mut found, mut practitioners, mut zones) = (None, HashSet::new(), HashMap::new());
+        let (mut found, mut practitioners, mut local) = (None, HashSet::new(), HashMap::new());
         let mut units = Units::default();
         for (active, minutes, practitioner, location, zone, (resource, unit, at, number)) in rows {
             if let Some(resource_id) = resource {
@@ -134,10 +136,12 @@ impl Offering {
                 found = Some((active, VisitLength::of_minutes(before, visit, after), notice));
             }
             practitioners.extend(practitioner);
-            zones.extend(location.zip(zone));
+            if let Some((location, zone)) = location.zip(zone) {
+                local.insert(location, zones.stored(&zone)?);
+            }
         }
         let (active, length, booking_notice_minutes) = found.ok_or(Error::NotFound)?;
-        Ok(Self { id, active, length, booking_notice_minutes, practitioners, zones, units })
+        Ok(Self { id, active, length, booking_notice_minutes, practitioners, zones: local, units })
     }
 
     /// Loads the times between two instants at which the units are taken; nothing if the visit needs none.

@@ -11,9 +11,10 @@ use super::slot::Slot;
 use super::units;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
+use crate::context::Tx;
+use crate::db::per_backend;
 use crate::db::schema::{appointments, slots};
 use crate::db::update::update;
-use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::ids::{AppointmentId, SlotId};
 use crate::scheduling::hours::stored_plan;
@@ -24,7 +25,8 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Releases the slots and units of a cancelled or moved appointment, whose time was `time`. They must be locked. A slot that an overbooked visit
 /// shares passes to that visit, and stays taken. Returns these slots.
-pub fn release(conn: &mut Conn, appointment: AppointmentId, time: SlotRange, has_units: bool) -> Result<Vec<SlotId>> {
+pub fn release<P>(tx: &mut Tx<P>, appointment: AppointmentId, time: SlotRange, has_units: bool) -> Result<Vec<SlotId>> {
+    let conn = &mut *tx.conn;
     if has_units {
         units::free(conn, appointment)?;
     }
@@ -65,18 +67,18 @@ pub fn release(conn: &mut Conn, appointment: AppointmentId, time: SlotRange, has
         slots::off_plan_since.eq(None::<Timestamp>),
     );
     per_backend!(conn, conn => update(slots::table, slots::appointment_id.eq(appointment), free).execute(conn))?;
-    delete_unplanned(conn, &freed)?;
+    delete_unplanned(tx, &freed)?;
     Ok(passed.into_values().flatten().collect())
 }
 
 /// Deletes those of the released slots that the plan does not give. They must be locked.
-pub(super) fn delete_unplanned(conn: &mut Conn, released: &[Slot]) -> Result<()> {
+pub(super) fn delete_unplanned<P>(tx: &mut Tx<P>, released: &[Slot]) -> Result<()> {
     let Some(first) = released.first() else { return Ok(()) };
-    let practitioner = practitioner::find(conn, first.practitioner_id)?;
+    let practitioner = practitioner::find(tx.conn, first.practitioner_id)?;
     let (from, to) = released
         .iter()
         .fold((first.starts_at, first.ends_at), |(from, to), slot| (from.min(slot.starts_at), to.max(slot.ends_at)));
-    let planned = stored_plan::load(conn, &practitioner, from)?.planned(from, to);
+    let planned = stored_plan::load(tx.conn, &tx.env.config.zones, &practitioner, from)?.planned(from, to);
     let unplanned: Vec<SlotId> = released
         .iter()
         .filter(|slot| slot.practitioner_id == practitioner.id && !planned.contains(&slot.time_range()))
@@ -84,7 +86,7 @@ pub(super) fn delete_unplanned(conn: &mut Conn, released: &[Slot]) -> Result<()>
         .collect();
     if !unplanned.is_empty() {
         let free = slots::table.filter(slots::id.eq_any(unplanned)).filter(slots::appointment_id.is_null());
-        diesel::delete(free).execute(conn)?;
+        diesel::delete(free).execute(tx.conn)?;
     }
     Ok(())
 }

@@ -67,7 +67,8 @@ pub async fn with_next_free(
     let Error::Conflict(mut conflict) = error else { return error };
     if matches!(conflict.code, Conflict::SLOT_TAKEN | Conflict::HOLD_LAPSED) {
         let slots = context.read(move |tx| {
-            let (wanted, visit) = (locking::find(tx.conn, slot)?, Offering::find(tx.conn, visit)?);
+            let (wanted, visit) =
+                (locking::find(tx.conn, slot)?, Offering::find(tx.conn, &tx.env.config.zones, visit)?);
             let from = wanted.as_ref().map_or(tx.now, |slot| slot.starts_at);
             let query = SlotQuery::new(&visit, from, tx.now, tx.actor.is_staff());
             let practitioners = wanted.map(|slot| slot.practitioner_id).into_iter().collect();
@@ -104,17 +105,14 @@ impl SlotParams {
     }
 
     /// Returns the first and the last instant of the search; none if no location has a day of these.
-    fn span(&self, visit: &Offering, now: Timestamp) -> Result<Option<(Timestamp, Timestamp)>> {
+    fn span(&self, visit: &Offering, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let day = match self.date {
-            Some(Date(day)) => match span_of(visit, &(day..=day))? {
-                Some(span) => Some(span),
-                None => return Ok(None),
-            },
+            Some(Date(day)) => Some(span_of(visit, &(day..=day))?),
             None => None,
         };
         let from = self.from.or(day.map(|(from, _)| from)).unwrap_or(now).max(now);
         let to = self.to.unwrap_or_else(|| from.plus(WINDOW));
-        Ok(Some(day.map_or((from, to), |day| (from.max(day.0), to.min(day.1)))))
+        Some(day.map_or((from, to), |day| (from.max(day.0), to.min(day.1))))
     }
 }
 
@@ -140,7 +138,7 @@ pub async fn list(
     context
         .read(move |tx| {
             let visit = starts.offering(tx)?;
-            let span = params.span(&visit, tx.now)?.filter(|_| visit.active);
+            let span = params.span(&visit, tx.now).filter(|_| visit.active);
             let (items, next_cursor) = match span {
                 Some(span) => {
                     let query = starts.clone().query(&visit, span, tx.now, by_staff);

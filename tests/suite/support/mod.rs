@@ -34,6 +34,7 @@ pub mod site;
 pub mod smtp;
 pub mod wait;
 pub mod wire;
+pub mod zone_data;
 
 pub use app::App;
 pub use booking::{book, booking};

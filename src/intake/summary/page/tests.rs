@@ -347,7 +347,7 @@ fn plain(language: &str, sections: Vec<AnswerTextSection>) -> PlainSummary {
 }
 
 fn with_frame<T>(work: impl Fn(&Frame<'_>) -> T) -> T {
-    let zone = TimeZone::get("America/New_York").expect("a zone");
+    let zone = crate::zones::Zones::bundled().get("America/New_York").expect("a zone");
     work(&Frame { clinic: "Clinic on Elm", zone: &zone, now: at("2026-06-04T14:00:00Z") })
 }
 

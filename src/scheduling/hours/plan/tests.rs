@@ -12,7 +12,7 @@ fn location(number: u128) -> LocationId {
 }
 
 fn place(number: u128, zone: &str, slot_minutes: i32) -> Workplace {
-    let zone = crate::scheduling::setup::location::zone(zone).expect("a zone");
+    let zone = crate::zones::Zones::bundled().get(zone).expect("a zone");
     Workplace { location_id: location(number), zone, slot_minutes }
 }
 

@@ -132,7 +132,7 @@ fn slot_changes<P>(
     stored: &[Slot],
 ) -> Result<SlotChanges> {
     let now = tx.now;
-    let plan = stored_plan::load(tx.conn, practitioner, now)?;
+    let plan = stored_plan::load(tx.conn, &tx.env.config.zones, practitioner, now)?;
     let days = Span::new().days(tx.env.config.settings.slot_horizon_days);
     let horizons: Vec<(LocationId, Timestamp)> = plan
         .places

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn place(zone: &str, slot_minutes: i32) -> Workplace {
-    let zone = crate::scheduling::setup::location::zone(zone).expect("a zone");
+    let zone = crate::zones::Zones::bundled().get(zone).expect("a zone");
     Workplace { location_id: uuid::Uuid::from_u128(1).into(), zone, slot_minutes }
 }
 

@@ -88,7 +88,7 @@ pub async fn release(context: &Context<Holder>, id: HoldId) -> Result<()> {
             diesel::delete(holds::table.find(id)).execute(tx.conn)?;
             free_slots(tx.conn, id)?;
             note_stranger(tx);
-            delete_unplanned(tx.conn, &held)
+            delete_unplanned(tx, &held)
         })
         .await
 }

@@ -92,7 +92,7 @@ fn times_of_day(
     replaced: Option<HoldId>,
 ) -> Result<(usize, usize)> {
     let Some(first) = visit.first() else { return Ok((0, 0)) };
-    let zone = location.zone()?;
+    let zone = location.zone(&tx.env.config.zones)?;
     let day = first.starts_at.in_zone(&zone).date();
     let next = day.tomorrow().map_err(|error| Error::internal("the day after a visit", error))?;
     let (from, to) = (weekly::midnight(day, &zone).max(tx.now), weekly::midnight(next, &zone));

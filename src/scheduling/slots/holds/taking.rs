@@ -135,7 +135,7 @@ pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) ->
     if let Some(old) = replaced {
         diesel::delete(holds::table.find(old)).execute(tx.conn)?;
         free_slots(tx.conn, old)?;
-        delete_unplanned(tx.conn, &others)?;
+        delete_unplanned(tx, &others)?;
     }
     let secret = stranger.is_some().then(|| tokens::opaque(&tx.env.entropy));
     let (caller, network) = stranger.map(|counted| (counted.caller, counted.network)).unzip();

@@ -2,14 +2,18 @@
 //!
 //! Written without a library: there are a dozen properties, and folding must be correct for text in any script.
 
+mod local;
+
 use text::Language;
 
+use self::local::LocalTimes;
 use super::mailer;
 use super::model::AppointmentMail;
 use super::templates::shown_name;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::zones::Zones;
 
 /// What the receiving calendar does with the object (RFC 5546, section 1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +48,13 @@ pub struct Parties<'a> {
     pub attendee: Option<(&'a str, &'a str)>,
 }
 
-/// Returns the iCalendar text, with CRLF and folded lines. Times are in UTC, so that clients need no zone definition.
+/// Returns the iCalendar text, with CRLF and folded lines. Start and end are local times with the definition of their zone.
 ///
 /// `stamp` is the time of the change that the object is about. Of two objects with the same `SEQUENCE`, the later one
 /// counts.
 pub fn render(
     mail: &AppointmentMail,
+    zones: &Zones,
     method: Method,
     parties: &Parties<'_>,
     language: Language,
@@ -61,12 +66,20 @@ pub fn render(
     out.line("PRODID", "-//Legwork//Legwork//EN");
     out.line("CALSCALE", "GREGORIAN");
     out.line("METHOD", method.as_str());
+    let local = LocalTimes::of(zones.get(&mail.time_zone));
+    if let Some(local) = &local {
+        local.define(&mut out, mail.starts_at);
+    }
     out.line("BEGIN", "VEVENT");
     out.line("UID", &format!("{}@legwork", mail.appointment_id));
     out.line("SEQUENCE", &mail.sequence.max(0).to_string());
     out.line("DTSTAMP", &utc(stamp));
-    out.line("DTSTART", &utc(mail.starts_at));
-    out.line("DTEND", &utc(mail.ends_at));
+    for (property, at) in [("DTSTART", mail.starts_at), ("DTEND", mail.ends_at)] {
+        match &local {
+            Some(local) => local.write(&mut out, property, at),
+            None => out.line(property, &utc(at)),
+        }
+    }
     out.text("SUMMARY", &summary(mail, parties.clinic, language));
     out.text("LOCATION", &format!("{}, {}", mail.location, mail.address));
     out.text("DESCRIPTION", &description(mail, language));
@@ -98,7 +111,14 @@ pub fn download(
     let sender = mailer::sender(settings).map_err(Error::fault)?;
     let organizer = sender.email.to_string();
     let parties = Parties { clinic: &settings.clinic_name, organizer: &organizer, attendee: None };
-    Ok(render(mail, if cancelled { Method::Cancel } else { Method::Publish }, &parties, language, stamp))
+    Ok(render(
+        mail,
+        &env.config.zones,
+        if cancelled { Method::Cancel } else { Method::Publish },
+        &parties,
+        language,
+        stamp,
+    ))
 }
 
 fn summary(mail: &AppointmentMail, clinic: &str, language: Language) -> String {
@@ -204,15 +224,16 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_has_time_and_place_in_utc_and_asks_for_an_answer() {
-        let lines = lines(&render(&appointment(), Method::Request, &PARTIES, EN, stamp()));
+    fn an_invitation_has_local_time_and_place_and_asks_for_an_answer() {
+        let lines = lines(&render(&appointment(), &Zones::bundled(), Method::Request, &PARTIES, EN, stamp()));
         for expected in [
             "METHOD:REQUEST",
             "UID:00000000-0000-0000-0000-000000000007@legwork",
             "SEQUENCE:2",
             "DTSTAMP:20260302T140000Z",
-            "DTSTART:20260309T133000Z",
-            "DTEND:20260309T143000Z",
+            "TZID:America/New_York",
+            "DTSTART;TZID=America/New_York:20260309T093000",
+            "DTEND;TZID=America/New_York:20260309T103000",
             "SUMMARY:Consultation at Legwork Vein Clinic",
             "LOCATION:Riverside\\, 12 Elm St\\, Springfield",
             "STATUS:CONFIRMED",
@@ -229,7 +250,7 @@ mod tests {
     fn its_text_is_in_the_language_of_the_recipient() {
         let mut mail = appointment();
         mail.patient = Some("Leo".into());
-        let lines = lines(&render(&mail, Method::Request, &PARTIES, Language::Spanish, stamp()));
+        let lines = lines(&render(&mail, &Zones::bundled(), Method::Request, &PARTIES, Language::Spanish, stamp()));
         assert!(lines.contains(&"SUMMARY:Leo: Consultation en Legwork Vein Clinic".to_owned()), "{lines:#?}");
         let description = lines.iter().find(|line| line.starts_with("DESCRIPTION:")).expect("a description");
         assert!(description.contains("Código de confirmación: K7QM-2XFH"), "{description}");
@@ -237,10 +258,10 @@ mod tests {
 
     #[test]
     fn a_cancellation_removes_the_event_and_a_download_names_no_attendee() {
-        let cancel = lines(&render(&appointment(), Method::Cancel, &PARTIES, EN, stamp()));
+        let cancel = lines(&render(&appointment(), &Zones::bundled(), Method::Cancel, &PARTIES, EN, stamp()));
         assert!(cancel.contains(&"METHOD:CANCEL".to_owned()) && cancel.contains(&"STATUS:CANCELLED".to_owned()));
         assert!(!cancel.iter().any(|line| line.contains("RSVP")));
-        let publish = lines(&render(&appointment(), Method::Publish, &PARTIES, EN, stamp()));
+        let publish = lines(&render(&appointment(), &Zones::bundled(), Method::Publish, &PARTIES, EN, stamp()));
         assert!(publish.contains(&"METHOD:PUBLISH".to_owned()));
         assert!(!publish.iter().any(|line| line.starts_with("ATTENDEE")));
     }
@@ -251,7 +272,7 @@ mod tests {
         mail.practitioner = "Dr. A, B; C\\D\nEND:VEVENT".into();
         let name = "Ann \"the; leg\", Ames\r\nX-EVIL:1";
         let parties = Parties { attendee: Some((name, "ann@example.org")), ..PARTIES };
-        let lines = lines(&render(&mail, Method::Request, &parties, EN, stamp()));
+        let lines = lines(&render(&mail, &Zones::bundled(), Method::Request, &parties, EN, stamp()));
         assert!(lines.iter().any(|line| line.starts_with("DESCRIPTION:With Dr. A\\, B\\; C\\\\D\\nEND:VEVENT.")));
         assert!(lines.iter().any(|line| line.starts_with("ATTENDEE;CN=\"Ann 'the; leg', Ames  X-EVIL:1\";")));
         assert_eq!(lines.iter().filter(|line| *line == "END:VEVENT").count(), 1);
@@ -263,7 +284,7 @@ mod tests {
         let mut mail = appointment();
         mail.location = "Zürich, \"Seefeld\"; 2nd floor".into();
         mail.practitioner = format!("Dr. {}", "Ærø\u{a0}".repeat(40));
-        let text = render(&mail, Method::Request, &PARTIES, EN, stamp());
+        let text = render(&mail, &Zones::bundled(), Method::Request, &PARTIES, EN, stamp());
         let calendar: Calendar = text.parse().expect("a calendar");
         assert_eq!(calendar.property_value("METHOD"), Some("REQUEST"));
         let event = calendar.events().next().expect("an event");
@@ -274,8 +295,9 @@ mod tests {
         assert!(
             event.get_description().is_some_and(|text| text.starts_with(&format!("With {}.\nConf", mail.practitioner)))
         );
-        let start = event.property_value("DTSTART").expect("a start");
-        assert_eq!(start, "20260309T133000Z");
+        let start = event.properties().get("DTSTART").expect("a start");
+        assert_eq!(start.value(), "20260309T093000");
+        assert_eq!(start.params().get("TZID").map(icalendar::Parameter::value), Some("America/New_York"));
     }
 
     proptest! {
@@ -286,7 +308,7 @@ mod tests {
             let mut mail = appointment();
             mail.visit = visit;
             mail.location = location.clone();
-            let text = render(&mail, Method::Request, &PARTIES, EN, stamp());
+            let text = render(&mail, &Zones::bundled(), Method::Request, &PARTIES, EN, stamp());
             prop_assert!(text.ends_with("END:VCALENDAR\r\n"));
             for line in text.split("\r\n") {
                 prop_assert!(line.len() <= 75, "{} octets", line.len());
