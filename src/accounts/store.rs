@@ -10,7 +10,7 @@ use crate::db::Conn;
 use crate::db::schema::{patient_access, practitioners, users};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::{Cursor, Limit};
+use crate::http::paging::{Page, in_order};
 use crate::ids::{PatientId, PractitionerId, UserId};
 
 /// An account to create.
@@ -193,16 +193,13 @@ pub fn set_password(tx: &mut Conn, id: UserId, hash: &str, now: Timestamp) -> Re
     end_earlier_credentials(tx, id, now)
 }
 
-/// A page of accounts, oldest first.
-pub fn list(conn: &mut Conn, role: Option<Role>, after: Option<Cursor>, limit: Limit) -> Result<Vec<User>> {
+/// A page of accounts by creation.
+pub fn list(conn: &mut Conn, role: Option<Role>, page: &Page) -> Result<Vec<User>> {
     let mut query = users::table.select(User::as_select()).into_boxed();
     if let Some(role) = role {
         query = query.filter(users::role.eq(role));
     }
-    if let Some(Cursor { at, id }) = after {
-        query = query.filter(users::created_at.gt(at).or(users::created_at.eq(at).and(users::id.gt(UserId(id)))));
-    }
-    Ok(query.order((users::created_at, users::id)).limit(limit.query()).load(conn)?)
+    Ok(in_order!(query, page, users::created_at, users::id, UserId).load(conn)?)
 }
 
 /// The patients to whose records accounts have access. An account shows the address at which such a patient is reached, so audit events

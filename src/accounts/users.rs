@@ -16,7 +16,7 @@ use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
-use crate::http::paging::PageParams;
+use crate::http::paging::{Direction, PageParams, sort_options};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
 use crate::ids::{PractitionerId, UserId};
@@ -170,13 +170,21 @@ pub fn send_invitation(tx: &mut Conn, env: &Env, user: &User) -> Result<()> {
 pub struct UserFilter {
     /// Only accounts of this role.
     role: Option<Role>,
+    /// The order. Default: `created_at`, oldest first.
+    #[param(inline)]
+    sort: Option<UserSort>,
+}
+
+sort_options! {
+    /// The order of a list of accounts.
+    UserSort by "created_at" or "-created_at"
 }
 
 /// A page of accounts.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct UserPage {
-    /// The accounts, oldest first.
+    /// The accounts, oldest first by default.
     items: Vec<UserView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
@@ -188,9 +196,9 @@ pub struct UserPage {
 /// Every broken rule of the filter.
 pub async fn list(context: &Context, filter: UserFilter, page: PageParams) -> Result<UserPage> {
     context.require(Action::UserManage)?;
-    let page = page.of(LIST)?;
+    let page = page.sorted(LIST, filter.sort.map_or(Direction::Ascending, Into::into))?;
     let users = context.read(move |tx| {
-        let users = store::list(tx.conn, filter.role, page.after, page.limit)?;
+        let users = store::list(tx.conn, filter.role, &page)?;
         tx.audit.note_shown(store::patients_of(tx.conn, &users)?);
         Ok(users)
     });

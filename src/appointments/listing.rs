@@ -19,7 +19,7 @@ use crate::http::paging::{Direction, PageParams, next_pass, sort_options};
 use crate::http::response::{self, Versioned};
 use crate::http::{Params, PathId};
 use crate::identifiers::Token;
-use crate::ids::{AppointmentId, AppointmentSeriesId, LocationId, PatientId, PractitionerId};
+use crate::ids::{AppointmentId, AppointmentSeriesId, LocationId, PatientId, PractitionerId, ResourceId};
 use crate::messages::calendar;
 use crate::patients::names;
 use crate::scheduling::setup::included::{Include, Included};
@@ -68,6 +68,8 @@ pub struct AppointmentFilter {
     pub location_id: Option<LocationId>,
     /// The series.
     pub series_id: Option<AppointmentSeriesId>,
+    /// A resource of which the visit has a unit. Staff only.
+    pub resource_id: Option<ResourceId>,
     /// The status.
     pub status: Option<AppointmentStatus>,
     /// The earliest start, inclusive.
@@ -121,6 +123,7 @@ impl AppointmentFilter {
             practitioner_id: self.practitioner_id,
             location_id: self.location_id,
             series_id: self.series_id,
+            resource_id: self.resource_id,
             status: self.status,
             from: self.from,
             to: self.to,
@@ -154,7 +157,7 @@ pub async fn read(context: &Context, id: AppointmentId) -> Result<Versioned<Appo
 /// Every broken rule of the filter.
 pub async fn list(context: &Context, filter: AppointmentFilter, page: PageParams) -> Result<AppointmentPage> {
     context.require(Action::AppointmentRead)?;
-    if filter.needs_attention.is_some() || filter.overbooked.is_some() {
+    if filter.needs_attention.is_some() || filter.overbooked.is_some() || filter.resource_id.is_some() {
         context.require(Action::AppointmentProgress)?;
     }
     let (direction, include) =

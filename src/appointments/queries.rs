@@ -21,7 +21,7 @@ use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::http::paging::{Page, in_order};
 use crate::identifiers::{Token, identified};
-use crate::ids::{AppointmentId, AppointmentSeriesId, LocationId, PatientId, PractitionerId};
+use crate::ids::{AppointmentId, AppointmentSeriesId, LocationId, PatientId, PractitionerId, ResourceId};
 use crate::intake::model::IntakeStatus;
 use crate::intake::store::{Newest, with_newest_intake};
 use crate::patients::access::{self, Access};
@@ -31,6 +31,7 @@ use crate::scheduling::hours::plan::AttentionReason;
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::practitioner::Practitioner;
 use crate::scheduling::setup::visit_type::VisitType;
+use crate::scheduling::slots::units;
 
 /// Whether the actor reads only the appointments of patients they may act for.
 pub(super) fn only_own(actor: &Actor) -> bool {
@@ -214,6 +215,8 @@ pub struct Filter {
     pub practitioner_id: Option<PractitionerId>,
     pub location_id: Option<LocationId>,
     pub series_id: Option<AppointmentSeriesId>,
+    /// A resource of which it has a unit.
+    pub resource_id: Option<ResourceId>,
     pub status: Option<AppointmentStatus>,
     /// The earliest start, inclusive.
     pub from: Option<Timestamp>,
@@ -253,6 +256,9 @@ pub fn page(tx: &mut Tx, filter: &Filter, page: &Page) -> Result<(Vec<Appointmen
     }
     if let Some(series) = filter.series_id {
         query = query.filter(appointments::id.eq_any(visits_of(series)));
+    }
+    if let Some(resource) = filter.resource_id {
+        query = query.filter(appointments::id.nullable().eq_any(units::visits_with(resource)));
     }
     if let Some(status) = filter.status {
         query = query.filter(appointments::status.eq(status));

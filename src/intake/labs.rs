@@ -9,7 +9,7 @@ use rls::iron::in_default_unit;
 use rls::{FilledBy, RedactedJson};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::lab_rows::{LabResult, Row, place};
 use super::model::LabResultStatus;
@@ -21,7 +21,7 @@ use crate::context::{Context, Once, Tx};
 use crate::db::schema::lab_results;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::paging::{Cursor, PageParams};
+use crate::http::paging::{Direction, PageParams, in_order, sort_options};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, PathId};
 use crate::ids::{LabResultId, PatientId};
@@ -206,22 +206,41 @@ pub(super) fn find(tx: &mut Tx, id: LabResultId) -> Result<Row> {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct LabResultPage {
-    /// The results, the one that was entered last first.
+    /// The results, by default the one that was entered last first.
     pub items: Vec<LabResultView>,
     /// The `cursor` of the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }
 
+/// The order of a list of laboratory results.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LabResultFilter {
+    /// The order. Default: `-created_at`, the one that was entered last first.
+    #[param(inline)]
+    sort: Option<LabResultSort>,
+}
+
+sort_options! {
+    /// The order of a list of laboratory results.
+    LabResultSort by "created_at" or "-created_at"
+}
+
 /// The name of the list in cursors.
 const LIST: &str = "lab-results";
 
-/// Lists the laboratory results of a patient, the one that was entered last first.
+/// Lists the laboratory results of a patient, by default the one that was entered last first.
 ///
 /// # Errors
 /// Those of [`read`].
-pub async fn list(context: &Context, patient: PatientId, page: PageParams) -> Result<LabResultPage> {
+pub async fn list(
+    context: &Context,
+    patient: PatientId,
+    filter: LabResultFilter,
+    page: PageParams,
+) -> Result<LabResultPage> {
     context.require(Action::ClinicalRead)?;
-    let page = page.of(LIST)?;
+    let page = page.sorted(LIST, filter.sort.map_or(Direction::Descending, Into::into))?;
     care::read_clinical(context, move |tx| {
         let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
         care::require(tx.conn, tx.env, tx.actor, patient.id)?;
@@ -230,12 +249,8 @@ pub async fn list(context: &Context, patient: PatientId, page: PageParams) -> Re
         if !tx.actor.role.is_staff() {
             query = query.filter(lab_results::status.ne(LabResultStatus::EnteredInError));
         }
-        if let Some(Cursor { at, id }) = page.after {
-            let behind = lab_results::created_at.eq(at).and(lab_results::id.lt(LabResultId(id)));
-            query = query.filter(lab_results::created_at.lt(at).or(behind));
-        }
-        let order = (lab_results::created_at.desc(), lab_results::id.desc());
-        let rows: Vec<Row> = query.order(order).limit(page.rows()).load(tx.conn)?;
+        let query = in_order!(query, page, lab_results::created_at, lab_results::id, LabResultId);
+        let rows: Vec<Row> = query.load(tx.conn)?;
         let (rows, next_cursor) = page.cut(rows, |row| (row.created_at, row.id.0));
         let items = rows.into_iter().map(|row| Ok(row.open(tx.env)?.into())).collect::<Result<_>>()?;
         Ok(LabResultPage { items, next_cursor })
@@ -280,16 +295,17 @@ pub(super) async fn create_lab_result(
     tag = "intakes",
     operation_id = "list_lab_results",
     security(("bearer" = [])),
-    params(("id" = PatientId, Path, description = "The patient"), PageParams),
+    params(("id" = PatientId, Path, description = "The patient"), LabResultFilter, PageParams),
     responses((status = 200, description = "A page", body = LabResultPage)),
 )]
 #[get("/v1/patients/{id}/lab-results")]
 pub(super) async fn list_lab_results(
     context: Context,
     PathId(patient): PathId<PatientId>,
+    Params(filter): Params<LabResultFilter>,
     Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, patient, page).await?))
+    Ok(response::ok(&list(&context, patient, filter, page).await?))
 }
 
 /// Read a laboratory result

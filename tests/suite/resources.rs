@@ -126,6 +126,12 @@ both! {
         assert_eq!(booked["resources"][0].get("unit"), None);
         let agenda = desk.get(&format!("/v1/practitioners/{}/agenda?date=2026-03-03", doctors[0])).await;
         assert_eq!(unit(&agenda.body["appointments"][0]), json!(1));
+
+        let with = format!("/v1/appointments?resource_id={}", chairs.resource);
+        book(&desk, &all[8], &clinic.check, &people[0]).await.expect(201);
+        let visits: Vec<_> = desk.get(&with).await.items().iter().map(|visit| id(visit).to_owned()).collect();
+        assert_eq!(visits, [id(&first), id(&second), id(&booked)]);
+        ann.get(&with).await.problem(403, "role_forbidden");
     }
 
     async fn cancelling_and_moving_free_the_unit_and_a_lapsed_hold_does_not_keep_it(app: App) {

@@ -263,9 +263,21 @@ both! {
         for slot in &slots {
             book(&desk, slot, &clinic.check, &ann.patient_id).await.expect(201);
         }
+        let record = format!("/v1/patients/{}", ann.patient_id);
+        app.patient("bob").await;
+        for n in 0..5 {
+            let consent = json!({"type": "treatment", "version": "1", "decision": "accepted", "method": "paper"});
+            desk.post(&format!("{record}/consents"), consent).await.expect(201);
+            let result = json!({"test": "ferritin", "value": 40 + n, "unit": "ng/mL", "collected_on": "2026-02-20", "source": "lab_report"});
+            desk.post(&format!("{record}/lab-results"), result).await.expect(201);
+        }
+        let (consents, results) = (format!("{record}/consents?"), format!("{record}/lab-results?"));
         for (client, list, member) in [
             (&desk, "/v1/appointments?", "starts_at"),
             (&*ann, "/v1/appointments?", "starts_at"),
+            (&admin, "/v1/users?", "created_at"),
+            (&*ann, consents.as_str(), "signed_at"),
+            (&*ann, results.as_str(), "created_at"),
             (&admin, "/v1/audit-events?actor_id=", "at"),
             (&desk, "/v1/messages?", "created_at"),
             (&desk, "/v1/intakes?", "updated_at"),

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, get, post};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::documents::{CurrentVersions, UNKNOWN_VERSION};
 use super::{ConsentDecision, ConsentMethod, ConsentType};
@@ -13,7 +13,7 @@ use crate::context::{Context, Once, Principal, Tx};
 use crate::db::Conn;
 use crate::db::schema::consents;
 use crate::error::{Check, Error, Result, Rule};
-use crate::http::paging::{Cursor, Page, PageParams};
+use crate::http::paging::{Direction, Page, PageParams, in_order, sort_options};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, PathId};
 use crate::ids::{ConsentId, PatientId, UserId};
@@ -174,11 +174,25 @@ impl From<ConsentRow> for ConsentView {
     }
 }
 
+/// The order of a list of consents.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ConsentFilter {
+    /// The order. Default: `signed_at`, newest last.
+    #[param(inline)]
+    sort: Option<ConsentSort>,
+}
+
+sort_options! {
+    /// The order of a list of consents.
+    ConsentSort by "signed_at" or "-signed_at"
+}
+
 /// A page of consents.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct ConsentPage {
-    /// The consents, newest last.
+    /// The consents, newest last by default.
     items: Vec<ConsentView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
@@ -212,22 +226,17 @@ pub fn all_of_patient(conn: &mut Conn, patient: PatientId) -> Result<Vec<Consent
 }
 
 fn load_page(conn: &mut Conn, patient: PatientId, page: &Page) -> Result<Vec<ConsentRow>> {
-    let mut query =
-        consents::table.filter(consents::patient_id.eq(patient)).select(ConsentRow::as_select()).into_boxed();
-    if let Some(Cursor { at, id }) = page.after {
-        let id = ConsentId(id);
-        query = query.filter(consents::signed_at.gt(at).or(consents::signed_at.eq(at).and(consents::id.gt(id))));
-    }
-    Ok(query.order((consents::signed_at, consents::id)).limit(page.rows()).load(conn)?)
+    let query = consents::table.filter(consents::patient_id.eq(patient)).select(ConsentRow::as_select()).into_boxed();
+    Ok(in_order!(query, page, consents::signed_at, consents::id, ConsentId).load(conn)?)
 }
 
 /// Lists the consents of a patient.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the actor may not see the patient.
-pub async fn list(context: &Context, id: PatientId, page: PageParams) -> Result<ConsentPage> {
+pub async fn list(context: &Context, id: PatientId, filter: ConsentFilter, page: PageParams) -> Result<ConsentPage> {
     context.require(Action::PatientRead)?;
-    let page = page.of(LIST)?;
+    let page = page.sorted(LIST, filter.sort.map_or(Direction::Ascending, Into::into))?;
     context
         .read(move |tx| {
             let patient = store::visible(tx.conn, tx.env, tx.actor, id)?;
@@ -295,21 +304,22 @@ pub async fn read(context: &Context, id: ConsentId) -> Result<Versioned<ConsentV
 
 /// List the consents of a patient
 ///
-/// Returns every recorded decision, newest last. The last decision on a version counts.
+/// Returns every recorded decision, newest last by default. The last decision on a version counts.
 #[utoipa::path(
     tag = "patients",
     operation_id = "list_consents",
     security(("bearer" = [])),
-    params(("id" = PatientId, Path, description = "The patient"), PageParams),
+    params(("id" = PatientId, Path, description = "The patient"), ConsentFilter, PageParams),
     responses((status = 200, description = "The consents", body = ConsentPage)),
 )]
 #[get("/v1/patients/{id}/consents")]
 pub(in crate::patients) async fn list_consents(
     context: Context,
     PathId(id): PathId<PatientId>,
+    Params(filter): Params<ConsentFilter>,
     Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, id, page).await?))
+    Ok(response::ok(&list(&context, id, filter, page).await?))
 }
 
 /// Record a consent

@@ -273,6 +273,15 @@ fn delete_lapsed(conn: &mut Conn, hold: HoldId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// The ids of the appointments that have a unit of a resource, as a sub-query.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub fn visits_with(resource: ResourceId) -> _ {
+    resource_occupancy::table
+        .inner_join(resource_units::table.on(resource_units::id.eq(resource_occupancy::unit_id)))
+        .filter(resource_units::resource_id.eq(resource))
+        .select(resource_occupancy::appointment_id)
+}
+
 /// Frees the units of a cancelled or moved appointment.
 pub(super) fn free(conn: &mut Conn, appointment: AppointmentId) -> Result<()> {
     diesel::delete(resource_occupancy::table.filter(resource_occupancy::appointment_id.eq(appointment)))
