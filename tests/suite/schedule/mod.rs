@@ -1,4 +1,4 @@
-//! Compares the schedule with a simple model: random bookings, reschedules, overbookings, cancellations, holds, blocks, changes of the number of chairs, time off,
+//! Compares the schedule with a simple model: random bookings, series, reschedules, overbookings, cancellations, holds, blocks, changes of the number of chairs, time off,
 //! closures and the passing of time on one practitioner's morning, through the API of a real server.
 //!
 //! `PROPTEST_CASES` runs more of them, `PROPTEST_RNG_SEED` the same ones again; a failure is shrunk to the fewest steps.
@@ -47,6 +47,12 @@ enum Step {
         patient: usize,
         with_hold: bool,
         overbook: bool,
+    },
+    /// Visits of one patient that are booked together: their starts and kinds.
+    Series {
+        actor: usize,
+        patient: usize,
+        visits: Vec<(usize, usize)>,
     },
     Move {
         actor: usize,
@@ -103,6 +109,9 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (actor.clone(), start.clone(), kind.clone(), patient.clone(), any::<bool>(), prop::bool::weighted(0.3))
             .prop_map(|(actor, start, kind, patient, with_hold, overbook)| Step::Book { actor, start, kind, patient, with_hold, overbook }),
+        3 => (actor.clone(), patient.clone(), prop::collection::btree_map(start.clone(), kind.clone(), 2..4)).prop_map(
+            |(actor, patient, visits)| Step::Series { actor, patient, visits: visits.into_iter().collect() }
+        ),
         6 => (actor.clone(), which.clone(), to, any::<bool>(), prop::bool::weighted(0.3))
             .prop_map(|(actor, which, to, with_hold, overbook)| Step::Move { actor, which, to, with_hold, overbook }),
         2 => which.prop_map(|which| Step::Cancel { which }),

@@ -138,6 +138,7 @@ impl<'a> World<'a> {
                     self.use_up(hold);
                 }
             }
+            Step::Series { actor, patient, ref visits } => self.book_series(actor, patient, visits).await,
             Step::Move { actor, which, to, with_hold, overbook } => {
                 let Some(which) = which.checked_rem(self.visits.len()) else { return };
                 let visit = self.model.visits[which].clone();
@@ -154,7 +155,10 @@ impl<'a> World<'a> {
                 };
                 let path = format!("/v1/appointments/{}/reschedule", self.visits[which]);
                 let hold_id = hold.and_then(|actor| self.holds[actor].clone());
-                let body = json!({"slot_id": self.slots[start], "hold_id": hold_id, "overbook": wish(overbook)});
+                // The model does not know the order that the visits of a series keep.
+                let body = json!({
+                    "slot_id": self.slots[start], "hold_id": hold_id, "overbook": wish(overbook), "ignore_gaps": true,
+                });
                 let expected = outcome.map_or_else(|refusal| refusal, |_| (200, ""));
                 self.post(actor, path, body, expected).await;
                 if let Ok((overbooked, chair)) = outcome {
@@ -216,6 +220,31 @@ impl<'a> World<'a> {
             }
             Step::Away { from, slots, closed } => self.leave(from, (from + slots).min(SLOTS), closed).await,
             Step::Back { which } => self.come_back(which).await,
+        }
+    }
+
+    /// Books visits together, all or none of them.
+    async fn book_series(&mut self, actor: usize, patient: usize, visits: &[(usize, usize)]) {
+        let before = self.model.visits.len();
+        // That each slot exists is checked first.
+        let mut outcome = if visits.iter().all(|(start, _)| self.model.is_there(*start)) { Ok(()) } else { Err(TAKEN) };
+        for (start, kind) in visits.iter().copied() {
+            let visit = outcome.and_then(|()| self.model.outcome((start, kind), patient, None, None, false));
+            outcome = visit.map(|(overbooked, chair)| {
+                self.model.visits.push(Visit { start, kind, patient, live: true, overbooked, chair });
+            });
+        }
+        let wanted = visits
+            .iter()
+            .map(|(start, kind)| json!({"slot_id": self.slots[*start], "visit_type_id": self.kinds[*kind]}));
+        let body = json!({"patient_id": self.patients[patient], "visits": wanted.collect::<Vec<_>>()});
+        let expected = outcome.map_or_else(|refusal| refusal, |()| (201, ""));
+        let body = self.post(actor, "/v1/appointment-series".into(), body, expected).await;
+        if outcome.is_err() {
+            return self.model.visits.truncate(before);
+        }
+        for visit in body["visits"].as_array().expect("the visits") {
+            self.visits.push(visit["appointment"]["id"].as_str().expect("an id").to_owned());
         }
     }
 
