@@ -116,6 +116,8 @@ fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
     let reason = check.field("Access-Reason:", parsed.and_then(|text| text::one_line(text, 200)));
     if let Some(reason) = &reason {
         check.require(reason.chars().count() >= 5, "Access-Reason:", "too_short", "must be at least 5 characters");
+        let letters = reason.chars().filter(|character| character.is_alphabetic()).count();
+        check.require(letters >= 3, "Access-Reason:", "wrong_value", "must say in words why you need the record");
     }
     check.done()?;
     Ok(reason)

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// The proxies that are trusted to name the client's address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,18 +20,29 @@ impl Proxies {
     }
 }
 
+/// A network of IPv4 addresses in their IPv6 form as one of IPv4 addresses, because addresses are compared in that form.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(six) = network else { return network };
+    let (Some(four), Some(length)) = (six.addr().to_ipv4_mapped(), six.prefix_len().checked_sub(96)) else {
+        return network;
+    };
+    Ipv4Net::new(four, length).map_or(network, IpNet::V4)
+}
+
 impl FromStr for Proxies {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let network = |entry: &str| {
             let address = entry.parse::<IpAddr>().map(IpNet::from);
-            address.or_else(|_| entry.parse::<IpNet>()).map(|network| network.trunc())
+            address.or_else(|_| entry.parse::<IpNet>()).map(|network| canonical(network.trunc()))
         };
         let all: Result<Vec<_>, _> = text.split(',').map(|entry| network(entry.trim())).collect();
         let all = all.map_err(|_| "expected addresses or networks, such as 10.0.0.7,192.168.0.0/16,::1")?;
-        if all.iter().any(|network| network.prefix_len() == 0) {
-            return Err("a network of all addresses cannot be trusted. Name the proxies".into());
+        // The largest private networks are 10.0.0.0/8 and fc00::/7. A larger one includes addresses of strangers.
+        let is_too_large = |network: &IpNet| network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 7 };
+        if all.iter().any(is_too_large) {
+            return Err("a network larger than 10.0.0.0/8 or fc00::/7 cannot be trusted. Name the proxies".into());
         }
         Ok(Self(all))
     }
@@ -183,7 +194,7 @@ mod tests {
 
     #[test]
     fn proxies_are_addresses_and_networks_but_not_all_addresses() {
-        let proxies: Proxies = "10.0.0.7, 192.168.0.0/16,::1".parse().expect("proxies");
+        let proxies: Proxies = "10.0.0.7, 192.168.0.0/16,::1,::ffff:10.9.0.0/112".parse().expect("proxies");
         for (address, trusted) in [
             ("10.0.0.7", true),
             ("10.0.0.8", false),
@@ -191,10 +202,22 @@ mod tests {
             ("::1", true),
             ("::2", false),
             ("::ffff:10.0.0.7", true),
+            ("10.9.0.1", true),
+            ("10.8.0.1", false),
         ] {
             assert_eq!(proxies.contains(address.parse().expect("an address")), trusted, "{address}");
         }
-        for wrong in ["", "proxy.example", "10.0.0.0/33", "0.0.0.0/0", "::/0", "10.0.0.7,"] {
+        for wrong in [
+            "",
+            "proxy.example",
+            "10.0.0.0/33",
+            "0.0.0.0/0",
+            "::/0",
+            "0.0.0.0/1,128.0.0.0/1",
+            "::ffff:0:0/96",
+            "2000::/3",
+            "10.0.0.7,",
+        ] {
             assert!(wrong.parse::<Proxies>().is_err(), "{wrong}");
         }
     }

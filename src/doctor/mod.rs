@@ -3,6 +3,7 @@
 mod bookings;
 mod clock;
 mod disk;
+mod key_files;
 mod mails;
 mod settings;
 mod zones;
@@ -93,6 +94,7 @@ fn open(settings: Settings, entropy: Entropy) -> Result<(Env, Vec<Finding>), Fin
             return Err(failure("database")(format!("there is no database {}", path.display())));
         }
         findings.extend(disk::check(path));
+        findings.extend(key_files::check(path));
     }
     let config = Config::new(settings, &entropy).map_err(failure("settings"))?;
     server::opening::prepare_schema(&config, false).map_err(failure("schema"))?;

@@ -120,6 +120,20 @@ fn a_missing_or_damaged_file_is_reported_and_nothing_is_created() {
     assert_eq!(severity(&findings, "schema"), "failure", "{findings:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_other_accounts_can_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new(Engine::Sqlite).expect("SQLite is always there");
+    let keys = site.sqlite_path().with_file_name("data-keys");
+    fs::write(&keys, "k1:only the mode counts").expect("written");
+    for (mode, expected) in [(0o644, "warning"), (0o640, "warning"), (0o600, "(missing)")] {
+        fs::set_permissions(&keys, fs::Permissions::from_mode(mode)).expect("permissions");
+        let (findings, _) = examine(&site, &[]);
+        assert_eq!(severity(&findings, "key-files"), expected, "{findings:?}");
+    }
+}
+
 #[test]
 fn settings_that_suit_production_have_no_warning() {
     let site = Site::new(Engine::Sqlite).expect("SQLite is always there");

@@ -394,6 +394,7 @@ both! {
         let (intake, other) = (draft(&ann).await, draft(&bob).await);
         summary(&doctor, &intake, &[]).await.problem(403, "reason_required");
         summary(&doctor, &intake, &[("Access-Reason", "why")]).await.invalid("Access-Reason:", "too_short");
+        summary(&doctor, &intake, &[("Access-Reason", "....... 42")]).await.invalid("Access-Reason:", "wrong_value");
         let long = "x".repeat(201);
         summary(&doctor, &intake, &[("Access-Reason", &long)]).await.invalid("Access-Reason:", "too_long");
         summary(&doctor, &intake, &[REASON]).await.expect(200);
