@@ -132,6 +132,16 @@ pub fn void_all(tx: &mut Conn, user: UserId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Deletes what the account's used links still show. For a mailbox that does not belong to the account any more.
+pub fn forget_visits(tx: &mut Conn, user: UserId) -> Result<()> {
+    let used = one_time_tokens::table
+        .filter(one_time_tokens::user_id.eq(user))
+        .filter(one_time_tokens::used_at.is_not_null())
+        .filter(one_time_tokens::visit.is_not_null());
+    diesel::update(used).set(one_time_tokens::visit.eq(None::<Sealed<LinkedVisit>>)).execute(tx)?;
+    Ok(())
+}
+
 #[derive(Queryable)]
 pub struct ValidToken {
     /// The token's id.

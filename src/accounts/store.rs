@@ -139,6 +139,7 @@ pub fn set_email(tx: &mut Conn, user: &User, email: &EmailAddress, now: Timestam
             users::updated_at.eq(now),
         ))
         .execute(tx)?;
+    one_time::forget_visits(tx, user.id)?;
     end_earlier_credentials(tx, user.id, now)
 }
 

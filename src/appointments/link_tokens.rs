@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use crate::accounts::tokens;
 use crate::context::{Principal, Tx};
+use crate::db::Conn;
 use crate::db::schema::{appointment_links, appointments};
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
@@ -43,6 +44,14 @@ pub fn look_up(tx: &mut Tx<impl Principal>, token: &str) -> Result<AppointmentId
         }
         _ => Ok(id),
     }
+}
+
+/// Returns whether staff revoked links of an appointment.
+pub fn were_revoked(conn: &mut Conn, appointment: AppointmentId) -> Result<bool> {
+    let revoked = appointment_links::table
+        .filter(appointment_links::appointment_id.eq(appointment))
+        .filter(appointment_links::revoked_at.is_not_null());
+    Ok(diesel::select(diesel::dsl::exists(revoked)).get_result(conn)?)
 }
 
 /// Revokes all links of an appointment that work.

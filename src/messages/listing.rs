@@ -8,14 +8,14 @@ use utoipa::{IntoParams, ToSchema};
 use super::model::{Message, MessageStatus};
 use super::queue::has_status;
 use super::view::MessageView;
-use crate::actor::Action;
+use crate::actor::{Action, Role};
 use crate::context::Context;
 use crate::db::Conn;
-use crate::db::schema::messages;
+use crate::db::schema::{messages, patient_access, users};
 use crate::error::Result;
 use crate::http::paging::{Direction, Page, PageParams, in_order, sort_options};
 use crate::http::{Params, response};
-use crate::ids::MessageId;
+use crate::ids::{MessageId, PatientId};
 use crate::phone::Country;
 
 /// A page of messages.
@@ -62,10 +62,28 @@ pub async fn list(context: &Context, filter: MessageFilter, page: PageParams) ->
             let country = Country::of_clinic(tx.conn)?;
             let (found, next_cursor) = page.cut(found, |message| (message.created_at, message.id.0));
             tx.audit.note_shown(found.iter().filter_map(|message| message.patient_id));
+            tx.audit.note_shown(patients_of_accounts(tx.conn, &found)?);
             let views = found.into_iter().map(|message| MessageView::new(tx.env, message, country));
             Ok(MessagePage { items: views.collect::<Result<_>>()?, next_cursor })
         })
         .await
+}
+
+/// The patients to whose records the accounts of mails have access that name no patient. Such a mail shows the address at which the patient
+/// is reached, so the audit event names them.
+fn patients_of_accounts(conn: &mut Conn, messages: &[Message]) -> Result<Vec<PatientId>> {
+    let mails = messages.iter().filter(|message| message.patient_id.is_none());
+    let addresses: Vec<String> = mails.filter_map(|mail| Some(mail.recipient.email.as_ref()?.to_lowercase())).collect();
+    if addresses.is_empty() {
+        return Ok(Vec::new());
+    }
+    let patients = users::table
+        .inner_join(patient_access::table.on(patient_access::user_id.eq(users::id)))
+        .filter(users::email_key.eq_any(addresses))
+        .filter(users::role.eq(Role::Patient))
+        .select(patient_access::patient_id)
+        .distinct();
+    Ok(patients.load(conn)?)
 }
 
 fn load(conn: &mut Conn, filter: &MessageFilter, page: &Page) -> Result<Vec<Message>> {

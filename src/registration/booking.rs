@@ -7,8 +7,8 @@ use crate::accounts::linked_visit::ReservedVisit;
 use crate::accounts::model::User;
 use crate::actor::Actor;
 use crate::appointments::booking::{self, NewAppointment};
-use crate::appointments::queries;
 use crate::appointments::view::AppointmentView;
+use crate::appointments::{link_tokens, queries};
 use crate::context::{Anonymous, Context, Tx};
 use crate::error::{Conflict, Error, Result};
 use crate::identifiers::Identifiers;
@@ -71,11 +71,14 @@ pub fn book(tx: &mut Tx<Anonymous>, user: &User, patient: PatientId, visit: &Res
 /// Shows a visit that the link has booked.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the account may not see it any more.
+/// [`Error::NotFound`] if the account may not see it any more, or staff revoked the visit's links since.
 pub fn show(tx: &mut Tx<Anonymous>, user: &User, id: AppointmentId) -> Result<AppointmentView> {
     let actor = actor(tx, user);
     let tx = &mut tx.as_actor(&actor);
     let found = queries::find(tx, id)?;
+    if link_tokens::were_revoked(tx.conn, id)? {
+        return Err(Error::NotFound);
+    }
     tx.audit.note_object(id.0);
     AppointmentView::new(tx, found)
 }

@@ -161,11 +161,30 @@ pub async fn register(
     let registration = new.checked(&Rules::load(context).await?)?;
     let requester = Requester::new(&context.env, &registration.email.key(), origin);
     let visit = registration.visit.clone();
-    let registered = context.change_once(once, move |tx| registration.store_and_mail(tx, &body_json, &requester));
+    // First and alone, so that a caller who watches or releases the hold learns nothing about the address. If it fails, the registration
+    // tries again and says why, unless it is a repeat.
+    let reserved = match visit.clone() {
+        Some(visit) => context.write(move |tx| reserve(tx, &visit)).await.ok(),
+        None => None,
+    };
+    let registered = context.change_once(once, move |tx| {
+        let reserved = match (&registration.visit, &reserved) {
+            (Some(visit), None) => Some(reserve(tx, visit)?),
+            _ => reserved.clone(),
+        };
+        registration.store_and_mail(tx, &body_json, &requester, reserved.as_ref())
+    });
     match (accounts::uniform_delay(registered).await, visit) {
         (Err(error), Some(visit)) => Err(visit.with_next_free(context, error).await),
         (registered, _) => registered,
     }
+}
+
+/// Reserves the time of a registration.
+fn reserve(tx: &mut Tx<Anonymous>, visit: &ChosenVisit) -> Result<Reservable> {
+    let reservable = visit.find(tx)?;
+    reserving::reserve(tx, &reservable)?;
+    Ok(reservable)
 }
 
 /// A mail to the owner of the mailbox.
@@ -220,21 +239,23 @@ impl Registration {
         Some(self.visit.as_ref()?.linked(reservable?, patient, &self.profile.preferred_language))
     }
 
-    fn store_and_mail(&self, tx: &mut Tx<Anonymous>, body_json: &str, requester: &Requester) -> Result<()> {
-        let reservable = self.visit.as_ref().map(|visit| visit.find(tx)).transpose()?;
-        let letter = self.store(tx, body_json, requester, reservable.as_ref())?;
-        // For every address, so that neither the response nor the search tells which ones are registered. Slots are locked after accounts and
-        // patients, as in a booking.
-        if let Some(reservable) = &reservable {
-            reserving::reserve(tx, reservable)?;
-            tx.audit.note_object(reservable.hold.id.0);
+    /// `reserved` is the time that is reserved, for every address: neither the response nor the search tells which ones are registered.
+    fn store_and_mail(
+        &self,
+        tx: &mut Tx<Anonymous>,
+        body_json: &str,
+        requester: &Requester,
+        reserved: Option<&Reservable>,
+    ) -> Result<()> {
+        let letter = self.store(tx, body_json, requester, reserved)?;
+        if let Some(reserved) = reserved {
+            tx.audit.note_object(reserved.hold.id.0);
         }
         match letter {
             Some(Letter { recipient, patient_id, mail }) => {
                 outbox::enqueue(tx.conn, tx.env, &Envelope { recipient, patient_id, appointment_id: None, mail })?;
                 Ok(())
             }
-            None if reservable.is_some() => Ok(()),
             None => tx.unchanged(),
         }
     }

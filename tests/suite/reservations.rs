@@ -228,6 +228,31 @@ both! {
         assert!(app.mails_to("new@patients.example").await.is_empty());
     }
 
+    async fn a_used_link_shows_the_visit_until_staff_revoke_its_links_or_the_account_has_another_address(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        for (nth, email) in [(9, "nia@patients.example"), (12, "noa@patients.example")] {
+            reserved(&app, &clinic, nth, email).await;
+            let token = link(&app, email).await;
+            let first = verify(&app, &token).await.expect(200).body.clone();
+            assert_eq!(verify(&app, &token).await.expect(200).body["appointment"], first["appointment"]);
+            if nth == 9 {
+                desk.delete(&path(&first["appointment"], "/links")).await.expect(204);
+            } else {
+                let password = json!({"token": first["password_token"], "new_password": CHOSEN});
+                app.anon().post("/v1/password-resets/confirm", password).await.expect(204);
+                assert_eq!(verify(&app, &token).await.expect(200).body["appointment"], first["appointment"]);
+                let noa = app.anon().sign_in(email, CHOSEN).await;
+                let change = json!({"new_email": "other@patients.example", "current_password": CHOSEN});
+                noa.post("/v1/me/email", change).await.expect(202);
+                let proof = app.mails_to("other@patients.example").await.pop().expect("a mail").token();
+                let body = json!({"token": proof, "current_password": CHOSEN});
+                app.anon().post("/v1/email-verifications", body).await.expect(204);
+            }
+            verify(&app, &token).await.invalid("/token", "invalid_token");
+        }
+    }
+
     async fn two_clicks_at_once_book_once(app: App) {
         let clinic = app.clinic().await;
         let email = "nia@patients.example";

@@ -223,6 +223,10 @@ fn conflict(resource: ResourceId) -> Error {
 }
 
 impl ChosenUnits {
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
     /// The resources as they are stored with the appointment.
     pub fn used(&self) -> UsedResources {
         let used = self.units.iter().zip(&self.names).map(|(unit, name)| UsedResource {

@@ -1,11 +1,11 @@
 //! Row 27: strangers cannot hold every time of a calendar.
 
 use futures_util::future::join_all;
-use jiff::SignedDuration;
-use serde_json::Value;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::holds::{hold, hold_with, is_free};
-use crate::support::clinic::free_slots;
+use crate::support::clinic::{free_slots, practitioner};
 use crate::support::{App, both, eventually};
 
 /// The starts on the first day of the clock.
@@ -13,6 +13,20 @@ async fn of_monday(app: &App, visit_type: &str) -> Vec<Value> {
     let mut slots = free_slots(&app.anon(), visit_type).await;
     slots.retain(|slot| slot["starts_at"].as_str().is_some_and(|at| at.starts_with("2026-03-02")));
     slots
+}
+
+/// How many visits fit one after the other into these starts.
+fn one_after_the_other(starts: &[Value], minutes: i64) -> usize {
+    let (mut count, mut free_from) = (0, Timestamp::MIN);
+    for start in
+        starts.iter().map(|slot| slot["starts_at"].as_str().expect("a start").parse::<Timestamp>().expect("an instant"))
+    {
+        if start >= free_from {
+            count += 1;
+            free_from = start + SignedDuration::from_mins(minutes);
+        }
+    }
+    count
 }
 
 both! {
@@ -63,12 +77,15 @@ both! {
         assert_eq!(slots.len(), 31);
         let strangers: Vec<_> = (0..31).map(|number| app.anon_at(&format!("127.2.{number}.1"))).collect();
         let replies = join_all(strangers.iter().zip(&slots).map(|(stranger, slot)| hold(stranger, slot, &clinic.check))).await;
-        assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 15, "half of the open times");
+        assert!(replies.iter().any(|reply| reply.status == 201));
         for reply in replies.iter().filter(|reply| reply.status != 201) {
             reply.problem(409, "hold_limit");
         }
+        for (kind, minutes, without) in [(&clinic.check, 15, 31), (&clinic.follow_up, 30, 15), (&clinic.new_visit, 60, 7)] {
+            let left = one_after_the_other(&of_monday(&app, kind).await, minutes);
+            assert!(2 * left >= without && left < without, "{left} visits of {minutes} minutes");
+        }
         let left = of_monday(&app, &clinic.check).await;
-        assert_eq!(left.len(), 16, "the search offers the rest");
         // Another day is open to strangers, and the rest of this one to accounts.
         let tuesday = free_slots(&app.anon(), &clinic.check).await.into_iter().find(|slot| {
             slot["starts_at"].as_str().is_some_and(|at| at.starts_with("2026-03-03"))
@@ -80,6 +97,51 @@ both! {
         for slot in &left[1..6] {
             hold(&desk, slot, &clinic.check).await.expect(201);
         }
+    }
+
+    async fn row_27_short_holds_with_gaps_leave_half_of_the_longer_visits_of_a_day(app: App) {
+        let clinic = app.clinic().await;
+        let tuesday = |slots: Vec<Value>| -> Vec<Value> {
+            slots.into_iter().filter(|slot| slot["starts_at"].as_str().is_some_and(|at| at.starts_with("2026-03-03"))).collect()
+        };
+        let starts = tuesday(free_slots(&app.anon(), &clinic.follow_up).await);
+        assert_eq!(one_after_the_other(&tuesday(free_slots(&app.anon(), &clinic.new_visit).await), 60), 8);
+        // Half an hour each, with three quarters of an hour between them.
+        let mut refused = 0;
+        for (number, slot) in starts.iter().skip(3).step_by(5).enumerate() {
+            let reply = hold(&app.anon_at(&format!("127.5.{number}.1")), slot, &clinic.follow_up).await;
+            refused += usize::from(reply.status == 409);
+        }
+        assert!(refused > 0);
+        assert_eq!(one_after_the_other(&tuesday(free_slots(&app.anon(), &clinic.new_visit).await), 60), 4);
+    }
+
+    async fn row_27_strangers_leave_half_of_the_visits_that_need_a_device(app: App) {
+        let (admin, clinic) = (app.admin().await, app.clinic().await);
+        let body = json!({"name": "Scanner", "capacities": [{"location_id": clinic.location_id, "units": 1}]});
+        let scanner = admin.post("/v1/resources", body).await.expect(201).id();
+        let kind = async |minutes: u32| {
+            let body = json!({
+                "name": "Scan", "public_name": "Visit", "duration_minutes": minutes, "online_bookable": true, "resource_ids": [scanner],
+            });
+            admin.post("/v1/visit-types", body).await.expect(201).id()
+        };
+        let (short, long) = (kind(30).await, kind(60).await);
+        let mut doctors = Vec::new();
+        for name in ["Dr. One", "Dr. Two"] {
+            doctors.push(practitioner(&admin, name, &clinic.location_id, &[&short, &long]).await);
+        }
+        let of_tuesday = async |visit: &str, doctor: &str| {
+            let path = format!("/v1/slots?visit_type_id={visit}&practitioner_id={doctor}&date=2026-03-03&limit=200");
+            app.anon().get(&path).await.items()
+        };
+        let times = [of_tuesday(&short, &doctors[0]).await, of_tuesday(&short, &doctors[1]).await];
+        // In turn with each practitioner, so that no practitioner's day is half taken.
+        for (turn, number) in (3..times[0].len()).step_by(5).enumerate() {
+            hold(&app.anon_at(&format!("127.6.{turn}.1")), &times[turn % 2][number], &short).await;
+        }
+        let left = one_after_the_other(&of_tuesday(&long, &doctors[0]).await, 60);
+        assert!((4..8).contains(&left), "{left} of 8");
     }
 
     async fn row_27_the_last_visit_of_a_full_day_is_open_to_a_stranger(app: App) {

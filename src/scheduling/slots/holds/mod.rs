@@ -4,10 +4,12 @@
 //! A hold ends in one of four ways: it lapses by the clock, without a job; a booking uses it up; its holder releases it or replaces it
 //! by another one. A registration turns a stranger's hold into a reservation, which lasts longer.
 
+mod day_share;
 pub mod ending;
 pub mod holder;
 pub mod renewing;
 pub mod reserving;
+mod share;
 mod strangers;
 pub mod taking;
 

@@ -1,23 +1,20 @@
 //! How many times strangers hold at once, with holds and reservations counted alike. A stranger costs nothing to invent, so nothing but
 //! these limits keeps one person from holding every time of the clinic.
 //!
-//! A stranger counts by address and by network. Someone with many networks meets the third limit: all strangers together hold only a share
-//! of a practitioner's open times of a day. Accounts and staff take the rest of the day, and do not count.
+//! A stranger counts by address and by network. Someone with many networks meets the third limit: all strangers together take only a share
+//! of the visits that fit into a day ([`day_share`]). Accounts and staff take the rest of the day, and do not count.
 
 use diesel::prelude::*;
 
+use super::day_share::{self, HeldVisit, too_many};
 use super::holder::Holder;
 use crate::accounts::origin::Origin;
-use crate::clock::Timestamp;
 use crate::context::Tx;
-use crate::db::schema::{holds, slots};
-use crate::db::{Conn, advisory_lock, per_backend};
+use crate::db::schema::holds;
+use crate::db::{Conn, advisory_lock};
 use crate::env::Env;
-use crate::error::{Conflict, Error, Result};
+use crate::error::Result;
 use crate::ids::HoldId;
-use crate::scheduling::hours::weekly;
-use crate::scheduling::setup::location::Location;
-use crate::scheduling::slots::slot::{Slot, is_open};
 
 /// A stranger's address and network, under keyed hashes.
 pub(super) struct Counted {
@@ -43,10 +40,6 @@ pub(super) fn lock(conn: &mut Conn) -> Result<()> {
     Ok(())
 }
 
-fn too_many(detail: &str) -> Error {
-    Error::conflict(Conflict::HOLD_LIMIT, format!("{detail}, sign in, or call the clinic."))
-}
-
 /// Requires that strangers may hold this visit too. `replaced` is a hold that ends with it. The caller has called [`lock`].
 ///
 /// # Errors
@@ -54,8 +47,7 @@ fn too_many(detail: &str) -> Error {
 pub(super) fn require_room(
     tx: &mut Tx<Holder>,
     counted: &Counted,
-    location: &Location,
-    visit: &[Slot],
+    visit: &HeldVisit<'_>,
     replaced: Option<HoldId>,
 ) -> Result<()> {
     let settings = &tx.env.config.settings;
@@ -72,40 +64,5 @@ pub(super) fn require_room(
     if others().count() >= usize::from(settings.stranger_holds_per_network) {
         return Err(too_many("Callers in your network hold too many times without an account. Retry in some minutes"));
     }
-    let (open, held) = times_of_day(tx, location, visit, replaced)?;
-    let share = open * usize::from(settings.stranger_hold_percent) / 100;
-    // One visit a day fits always, so that strangers can take the last times of a day that is nearly full.
-    if held > 0 && held + visit.len() > share {
-        return Err(too_many(
-            "Callers without an account hold too many of the practitioner's times on this day. Choose another day",
-        ));
-    }
-    Ok(())
-}
-
-/// Counts the practitioner's slots of the rest of the visit's local day that are neither booked nor blocked, and those of them that
-/// strangers hold.
-fn times_of_day(
-    tx: &mut Tx<Holder>,
-    location: &Location,
-    visit: &[Slot],
-    replaced: Option<HoldId>,
-) -> Result<(usize, usize)> {
-    let Some(first) = visit.first() else { return Ok((0, 0)) };
-    let zone = location.zone(&tx.env.config.zones)?;
-    let day = first.starts_at.in_zone(&zone).date();
-    let next = day.tomorrow().map_err(|error| Error::internal("the day after a visit", error))?;
-    let (from, to) = (weekly::midnight(day, &zone).max(tx.now), weekly::midnight(next, &zone));
-    let rows: Vec<(Option<Timestamp>, Option<HoldId>)> = per_backend!(tx.conn, conn => slots::table
-        .left_join(holds::table.on(slots::hold_id.eq(holds::id.nullable()).and(holds::user_id.is_null())))
-        .filter(slots::practitioner_id.eq(first.practitioner_id))
-        .filter(slots::starts_at.ge(from))
-        .filter(slots::starts_at.lt(to))
-        .filter(is_open())
-        .select((slots::held_until, holds::id.nullable()))
-        .load(conn))?;
-    let is_held = |(until, hold): &&(Option<Timestamp>, Option<HoldId>)| {
-        hold.is_some() && *hold != replaced && until.is_some_and(|until| until > tx.now)
-    };
-    Ok((rows.len(), rows.iter().filter(is_held).count()))
+    day_share::require(tx, visit, replaced)
 }

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::day_share::HeldVisit;
 use super::ending::{free_slots, note_stranger};
 use super::holder::Holder;
 use super::strangers::{self, Counted};
@@ -122,15 +123,17 @@ pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) ->
         return Err(slot_gone());
     }
     check_fit(&visit_slots, offer.time(), tx.now, replaced)?;
-    let units = if offer.needs_resources {
-        let locked = units::lock(tx.conn, &[visit_type_id], &[location.id])?;
+    let (mut all_units, mut units) = (Vec::new(), ChosenUnits::default());
+    if offer.needs_resources {
+        all_units = units::lock(tx.conn, &[visit_type_id], &[location.id])?;
         let own = Own { appointment: None, hold: replaced };
-        units::choose(tx.conn, visit_type_id, locked, (location.id, offer.time()), own, tx.now)?
-    } else {
-        ChosenUnits::default()
-    };
+        let place = (location.id, offer.time());
+        units = units::choose(tx.conn, visit_type_id, all_units.clone(), place, own, tx.now)?;
+    }
     if let Some(counted) = &stranger {
-        strangers::require_room(tx, counted, &location, &visit_slots, replaced)?;
+        let (slots, chosen) = (visit_slots.as_slice(), units.units());
+        let visit = HeldVisit { location: &location, slots, units: &all_units, chosen };
+        strangers::require_room(tx, counted, &visit, replaced)?;
     }
     if let Some(old) = replaced {
         diesel::delete(holds::table.find(old)).execute(tx.conn)?;
