@@ -8,6 +8,8 @@ mod booking;
 pub mod verification;
 mod visit;
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -164,16 +166,16 @@ pub async fn register(
     // First and alone, so that a caller who watches or releases the hold learns nothing about the address. If it fails, the registration
     // tries again and says why, unless it is a repeat.
     let reserved = match visit.clone() {
-        Some(visit) => context.write(move |tx| reserve(tx, &visit)).await.ok(),
+        Some(visit) => Box::pin(context.write(move |tx| reserve(tx, &visit))).await.ok().map(Arc::new),
         None => None,
     };
-    let registered = context.change_once(once, move |tx| {
+    let registered = Box::pin(context.change_once(once, move |tx| {
         let reserved = match (&registration.visit, &reserved) {
-            (Some(visit), None) => Some(reserve(tx, visit)?),
+            (Some(visit), None) => Some(Arc::new(reserve(tx, visit)?)),
             _ => reserved.clone(),
         };
-        registration.store_and_mail(tx, &body_json, &requester, reserved.as_ref())
-    });
+        registration.store_and_mail(tx, &body_json, &requester, reserved.as_deref())
+    }));
     match (accounts::uniform_delay(registered).await, visit) {
         (Err(error), Some(visit)) => Err(visit.with_next_free(context, error).await),
         (registered, _) => registered,

@@ -17,7 +17,6 @@ use crate::scheduling::slots::locking;
 use crate::scheduling::slots::offers::{self, Offer};
 
 /// A stranger's hold, with what a mail says of it.
-#[derive(Clone)]
 pub struct Reservable {
     pub hold: Hold,
     pub offer: Offer,
