@@ -112,6 +112,8 @@ pub enum Action {
     UserManage,
     /// List the outgoing mail, send it again, and make the calls to patients without an address.
     MessageManage,
+    /// Read the events of changes.
+    EventRead,
     /// Read the audit trail.
     AuditRead,
     /// Read who opened a patient's record.
@@ -169,6 +171,8 @@ impl Action {
             Self::LabResultHistoryRead       => [No,   No,   Any,  No],
             Self::UserManage                 => [No,   No,   No,   Any],
             Self::MessageManage              => [No,   Any,  No,   Any],
+            // As the lists of appointments, patients and intakes.
+            Self::EventRead                  => [Own,  Any,  Any,  Any],
             Self::AuditRead                  => [No,   No,   No,   Any],
             Self::AccessLogRead              => [Own,  No,   No,   Any],
         }

@@ -33,6 +33,8 @@ pub struct Env {
     pub metrics: Arc<Metrics>,
     /// Wakes the worker that sends mails, when a message was created.
     pub mail_written: Arc<Notify>,
+    /// Wakes the job that numbers events, when a request has written.
+    pub written: Arc<Notify>,
     /// Whether the service accepts requests. False from the moment it is told to stop.
     pub accepting: Arc<AtomicBool>,
     /// The state of the audit trail.

@@ -35,6 +35,10 @@ pub enum Error {
     #[error("conflict: {}", .0.code)]
     Conflict(Box<Conflict>),
 
+    /// It existed, and is not kept any more. `detail` says how to go on.
+    #[error("gone: {}", .0.code)]
+    Gone(Box<Conflict>),
+
     /// The object was changed after the caller read it.
     #[error("the object was changed in between")]
     Stale,

@@ -18,6 +18,7 @@ pub mod server;
 // Domain: ARCHITECTURE.md has the order in which they may import each other.
 pub mod accounts;
 pub mod appointments;
+pub mod events;
 pub mod intake;
 pub mod messages;
 pub mod patients;

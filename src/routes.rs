@@ -1,7 +1,9 @@
 //! All endpoints of the service. The server and the OpenAPI document use this list.
 
 use crate::http::Endpoints;
-use crate::{accounts, appointments, audit, http, intake, messages, patients, privacy, registration, scheduling};
+use crate::{
+    accounts, appointments, audit, events, http, intake, messages, patients, privacy, registration, scheduling,
+};
 
 /// Registers all endpoints.
 pub fn routes(endpoints: &mut Endpoints) {
@@ -13,6 +15,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     registration::routes(endpoints);
     accounts::routes(endpoints);
     privacy::routes(endpoints);
+    events::routes(endpoints);
     messages::routes(endpoints);
     audit::routes(endpoints);
     http::operations::routes(endpoints);

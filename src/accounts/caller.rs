@@ -22,7 +22,7 @@ use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
 use crate::http::limits::{Limiter, SignInQuota};
 use crate::http::problem::Rejected;
-use crate::ids::{PractitionerId, UserId};
+use crate::ids::{PractitionerId, SessionId, UserId};
 
 /// A caller with an active session.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ struct Caller {
     actor: Actor,
     /// Whether the caller must set up a second factor before doing anything else.
     must_enrol: bool,
+    /// When the access token expires, in seconds since 1970.
+    token_expires_at: i64,
 }
 
 /// The result of reading a request's access token. None if the token does not work.
@@ -130,10 +132,10 @@ async fn find(env: &Env, claims: Option<Claims>, audit: &AuditContext) -> Result
     env.db.read(move |conn| find_by_session(conn, &shared, &claims, &audit)).await
 }
 
-/// The caller of an active session. Every request runs this one indexed query, so that signing out and disabling an account take
-/// effect at once on every instance.
-fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditContext) -> Result<Option<Caller>> {
-    let (user_id, session_id): (UserId, _) = (claims.sub, claims.sid);
+/// The role, the practitioner and the time of the second factor of an active session's account.
+type Found = (Role, Option<PractitionerId>, Option<Timestamp>);
+
+fn active_session(conn: &mut Conn, env: &Env, user_id: UserId, session_id: SessionId) -> Result<Option<Found>> {
     let now = env.now();
     let active = sessions::table
         .inner_join(users::table)
@@ -144,13 +146,28 @@ fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditCon
         .filter(sessions::last_used_at.gt(idle_limit(env, now)))
         .filter(users::disabled_at.is_null())
         .select((users::role, users::practitioner_id, users::second_factor_at));
-    let found: Option<(Role, Option<PractitionerId>, Option<Timestamp>)> =
-        per_backend!(conn, conn => active.first(conn)).optional()?;
+    Ok(per_backend!(conn, conn => active.first(conn)).optional()?)
+}
+
+/// Returns whether the session of a caller is still active, with the same role. For responses that last.
+pub async fn is_still_active(env: &Env, actor: &Actor) -> Result<bool> {
+    let (shared, user, session, role) = (env.clone(), actor.user_id, actor.session_id, actor.role);
+    let found = env.db.read(move |conn| active_session(conn, &shared, user, session)).await?;
+    let settings = &env.config.settings;
+    Ok(found.is_some_and(|(now, _, factor)| now == role && !second_factor::is_due(settings, now, factor)))
+}
+
+/// The caller of an active session. Every request runs this one indexed query, so that signing out and disabling an account take
+/// effect at once on every instance.
+fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditContext) -> Result<Option<Caller>> {
+    let (user_id, session_id): (UserId, _) = (claims.sub, claims.sid);
+    let found = active_session(conn, env, user_id, session_id)?;
     audit.note_actor(user_id, found.as_ref().map(|(role, ..)| *role));
     let audit = audit.clone();
     Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
         actor: Actor { user_id, session_id, role, practitioner_id, access_reason: None, audit },
         must_enrol: second_factor::is_due(&env.config.settings, role, second_factor_at),
+        token_expires_at: claims.expires_at(),
     }))
 }
 
@@ -180,6 +197,19 @@ fn of_request(request: &HttpRequest) -> Result<Caller> {
             unauthenticated("The access token is expired, revoked or not valid. Refresh it or sign in again.")
         }
         None => unauthenticated("Sign in, and send the access token as `Authorization: Bearer …`."),
+    }
+}
+
+/// When the caller's access token expires, in seconds since 1970. For responses that last.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenExpiry(pub i64);
+
+impl FromRequest for TokenExpiry {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(of_request(request).map(|caller| Self(caller.token_expires_at)))
     }
 }
 

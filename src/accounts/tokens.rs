@@ -33,6 +33,13 @@ pub struct Claims {
     exp: i64,
 }
 
+impl Claims {
+    /// Returns when the token expires, in seconds since 1970.
+    pub fn expires_at(&self) -> i64 {
+        self.exp
+    }
+}
+
 /// The secrets of access tokens. The first one signs; all of them verify.
 pub struct TokenRing {
     kid: String,

@@ -59,8 +59,8 @@ pub fn purge(tx: &mut Conn, env: &Env, before: Timestamp) -> Result<usize> {
     // The seals last, because they decide what is deleted.
     shown::remove(tx, upto_seq, newest)?;
     let sealed = audit_seals::table.filter(audit_seals::seq.le(upto_seq));
-    let events = audit_events::table.filter(audit_events::id.eq_any(sealed.select(audit_seals::event_id)));
-    diesel::delete(events).execute(tx)?;
+    let purged = audit_events::table.filter(audit_events::id.eq_any(sealed.select(audit_seals::event_id)));
+    diesel::delete(purged).execute(tx)?;
     diesel::delete(audit_seals::table.filter(audit_seals::seq.le(upto_seq))).execute(tx)?;
     Ok(expired.len())
 }

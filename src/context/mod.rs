@@ -155,7 +155,7 @@ impl<P: Principal> Context<P> {
     }
 
     /// Runs a closure as one transaction that may store events beside the request's own one. Once it has committed, the sealing loop
-    /// looks its events up.
+    /// looks its events up, and the changes in the event log get their numbers.
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
         F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
@@ -168,6 +168,7 @@ impl<P: Principal> Context<P> {
         });
         let done = written.await?;
         self.env.audit.committed(self.audit.take_stored());
+        self.env.written.notify_one();
         Ok(done)
     }
 

@@ -24,6 +24,9 @@ pub const SET_UP: i64 = 4_703_213_190_281_736;
 /// The key of the lock of a transaction that holds slots for a caller without an account.
 pub const STRANGERS_HOLDS: i64 = 4_703_213_190_281_737;
 
+/// The key of the lock of the instance that numbers events.
+pub const NUMBERING: i64 = 4_703_213_190_281_738;
+
 /// Waits for the lock of a key.
 pub fn wait_for_key(conn: &mut PgConnection, key: i64) -> QueryResult<()> {
     diesel::select(pg_advisory_xact_lock(key)).execute(conn)?;

@@ -884,6 +884,24 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    events (id) {
+        id -> BigInt,
+        seq -> Nullable<BigInt>,
+        kind -> Text,
+        subject_type -> Text,
+        subject_id -> types::Uid,
+        subject_version -> Nullable<Integer>,
+        patient_id -> Nullable<types::Uid>,
+        practitioner_id -> Nullable<types::Uid>,
+        location_id -> Nullable<types::Uid>,
+        occurred_at -> Nullable<types::Instant>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     patient_identifiers,
     practitioner_identifiers,
@@ -936,6 +954,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     lab_result_versions,
     follow_ups,
     follow_up_links,
+    events,
 );
 
 diesel::joinable!(sessions -> users (user_id));

@@ -74,11 +74,13 @@ pub struct Progress {
     waiting: Arc<Waiting>,
     /// Whether the handler waits for more of the body.
     wants_body: Cell<bool>,
+    /// Whether the response is a stream without an end. Its connection is at work, however quiet it is.
+    streams: Cell<bool>,
 }
 
 impl Progress {
     fn new(waiting: Arc<Waiting>) -> Self {
-        Self { stage: Cell::new(Stage::Idle), waiting, wants_body: Cell::new(false) }
+        Self { stage: Cell::new(Stage::Idle), waiting, wants_body: Cell::new(false), streams: Cell::new(false) }
     }
 
     /// Call it when a request's head has arrived, with whether a body follows.
@@ -102,10 +104,17 @@ impl Progress {
     /// Call it when the handler is done. A body that it did not read is still due.
     pub fn answered(&self) {
         match self.stage.get() {
+            Stage::Work if self.streams.get() => {}
             Stage::Work => self.stage.set(Stage::Response),
             Stage::Body(since) => self.stage.set(Stage::Discard(since)),
             Stage::Idle | Stage::Head(_) | Stage::Discard(_) | Stage::Response => {}
         }
+    }
+
+    /// Marks the response of the request in progress as a stream, until the returned value is dropped.
+    pub fn stream(self: Rc<Self>) -> Streaming {
+        self.streams.set(true);
+        Streaming(self)
     }
 
     /// Returns whether the framework can need more of what the client sends.
@@ -136,6 +145,16 @@ impl Progress {
             Stage::Body(since) | Stage::Discard(since) => Some(since + UNREAD_BODY_LIMIT),
             Stage::Idle | Stage::Work | Stage::Response => None,
         }
+    }
+}
+
+/// A response without an end. Keep it as long as the response is written.
+pub struct Streaming(Rc<Progress>);
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.streams.set(false);
+        self.0.answered();
     }
 }
 

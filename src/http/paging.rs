@@ -174,6 +174,11 @@ impl Limit {
         }
     }
 
+    /// Returns the number of rows.
+    pub fn rows(self) -> i64 {
+        i64::from(self.0)
+    }
+
     /// Returns the limit of the query, which is one more, to know whether there is a next page.
     pub fn query(self) -> i64 {
         i64::from(self.0) + 1

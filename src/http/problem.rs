@@ -145,6 +145,10 @@ impl From<&Error> for ProblemBuilder {
                     conflict.detail.clone(),
                 )
             },
+            Error::Gone(gone) => Self {
+                members: gone.members.clone(),
+                ..Self::new(StatusCode::GONE, gone.code, "No longer kept", gone.detail.clone())
+            },
             Error::Stale => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "stale",

@@ -40,6 +40,7 @@ use crate::routes::routes;
         (name = "slots", description = "Free time slots, and short reservations (holds)"),
         (name = "appointments", description = "Booking, rescheduling, cancelling, and the day of the visit"),
         (name = "intakes", description = "What patients record before a visit, the resulting flags, and the practitioner's review"),
+        (name = "events", description = "What has changed: a list without gaps, and a stream"),
         (name = "messages", description = "Mails of the service, and calls that staff must make"),
         (name = "audit", description = "The audit trail: who did what to whose record"),
         (name = "operations", description = "For the operator of the service"),

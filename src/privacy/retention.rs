@@ -18,7 +18,7 @@ use crate::db::types::Instant as At;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
-use crate::intake;
+use crate::{events, intake};
 
 /// The most rows that one transaction deletes.
 const BATCH: i64 = 500;
@@ -43,6 +43,8 @@ enum Work {
         due: fn(&mut Conn, &Env, Timestamp, Uuid) -> Result<DuePage>,
         remove: fn(&mut Conn, &Env, Timestamp, Uuid) -> Result<bool>,
     },
+    /// Deletes the oldest events of changes, so that the numbers of the others have no gap.
+    Events,
     /// Deletes the oldest audit events, in whole sealed ranges.
     AuditEvents,
 }
@@ -90,6 +92,12 @@ pub const RULES: &[Rule] = &[
         work: Work::Each { due: drafts_due, remove: intake::stale::discard },
     },
     Rule {
+        name: "events of changes",
+        periodic: true,
+        before: |keep, now| days_before(now, keep.retain_events_days),
+        work: Work::Events,
+    },
+    Rule {
         name: "patients' records",
         periodic: false,
         before: |keep, now| records::cutoff(now, keep.retain_records_years),
@@ -124,6 +132,10 @@ impl Rule {
         let Some(before) = self.before(env) else { return Ok(0) };
         match self.work {
             Work::Rows { table, condition, .. } => count(env, before, table, condition).await,
+            // The newest one stays, because the numbers continue after it.
+            Work::Events => {
+                count(env, before, "events", "occurred_at < $1 AND seq < (SELECT max(seq) FROM events)").await
+            }
             Work::AuditEvents => count(env, before, "audit_events", "at < $1").await,
             Work::Each { due, .. } => {
                 let (mut count, mut after) = (0, Some(Uuid::nil()));
@@ -143,7 +155,8 @@ impl Rule {
         let Some(before) = self.before(env) else { return Ok(0) };
         match self.work {
             Work::Rows { table, condition, order } => rows(env, before, table, condition, order).await,
-            Work::AuditEvents => audit_events(env, before).await,
+            Work::Events => in_batches(env, move |tx, _| events::retention::purge(tx, before)).await,
+            Work::AuditEvents => in_batches(env, move |tx, env| audit::purge::purge(tx, env, before)).await,
             Work::Each { due, remove } => {
                 let (mut count, mut after) = (0, Some(Uuid::nil()));
                 while let Some(at) = after {
@@ -174,11 +187,15 @@ async fn count(env: &Env, before: Timestamp, table: &str, condition: &str) -> Re
     Ok(u64::try_from(found.await?).unwrap_or_default())
 }
 
-async fn audit_events(env: &Env, before: Timestamp) -> Result<u64> {
+/// Runs a purge until it deletes nothing more.
+async fn in_batches(
+    env: &Env,
+    purge: impl Fn(&mut Conn, &Env) -> Result<usize> + Clone + Send + 'static,
+) -> Result<u64> {
     let mut deleted = 0;
     loop {
-        let (shared, began) = (env.clone(), Instant::now());
-        match env.db.write(move |tx| audit::purge::purge(tx, &shared, before)).await? {
+        let (shared, purge, began) = (env.clone(), purge.clone(), Instant::now());
+        match env.db.write(move |tx| purge(tx, &shared)).await? {
             0 => return Ok(deleted),
             count => deleted += count as u64,
         }

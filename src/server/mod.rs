@@ -23,7 +23,7 @@ use crate::http::limits::Limiter;
 use crate::http::listener::{self, HEADROOM, ServeOptions};
 use crate::http::rejection_log;
 use crate::routes::routes;
-use crate::{accounts, audit, http, intake, messages, openapi, pages, patients, privacy, scheduling};
+use crate::{accounts, audit, events, http, intake, messages, openapi, pages, patients, privacy, scheduling};
 
 /// A server that listens.
 pub struct Server {
@@ -63,6 +63,7 @@ impl Server {
         let settings = &env.config.settings;
         let limiter = Limiter::new(settings.rate_limits);
         let shared_limiter = web::Data::new(limiter.clone());
+        let feed = web::Data::new(events::numbering::start(&env, stopping.clone()));
         let origins = settings.cors_origins.clone();
         let app = move || {
             App::new()
@@ -72,6 +73,7 @@ impl Server {
                 .app_data(document.clone())
                 .app_data(shared_limiter.clone())
                 .app_data(queue.clone())
+                .app_data(feed.clone())
                 .wrap(from_fn(http::middleware::reject_unknown_methods_and_parameters))
                 .wrap(from_fn(accounts::caller::identify))
                 .wrap(from_fn(audit::middleware::record_request))

@@ -17,8 +17,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The domain modules, lowest first: each may import those before it.
-const DOMAIN: [&str; 8] =
-    ["messages", "accounts", "patients", "scheduling", "intake", "appointments", "registration", "privacy"];
+const DOMAIN: [&str; 9] =
+    ["messages", "accounts", "patients", "events", "scheduling", "intake", "appointments", "registration", "privacy"];
 /// The modules that every other module may import.
 const FOUNDATION: [&str; 23] = [
     "actor",

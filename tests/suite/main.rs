@@ -26,6 +26,7 @@ mod deployment;
 mod doctor;
 mod documents;
 mod durability;
+mod events;
 mod families;
 mod faults;
 mod follow_up_pages;

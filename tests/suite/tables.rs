@@ -33,6 +33,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     ("context", &["idempotency_keys"]),
     ("demo", &["database_marks"]),
+    ("events", &["events"]),
     ("identifiers", &["patient_identifiers", "practitioner_identifiers", "appointment_identifiers"]),
     (
         "intake",

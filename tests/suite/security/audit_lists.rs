@@ -11,6 +11,7 @@ use legwork::db::schema::{audit_event_patients, audit_events, patient_access};
 use legwork::ids::{AuditEventId, PatientId, UserId};
 use serde_json::{Value, json};
 
+use crate::durability::ask;
 use crate::support::audit::{findings, sealed, tamper};
 use crate::support::clinic::{Clinic, practitioner};
 use crate::support::people::patient_json;
@@ -138,6 +139,15 @@ impl<'a> World<'a> {
             "list_appointments" => desk.get("/v1/appointments").await,
             "get_agenda" => {
                 desk.get(&format!("/v1/practitioners/{}/agenda?date=2026-03-02", clinic.practitioner_id)).await
+            }
+            "list_events" => {
+                let unnumbered = "SELECT kind AS line FROM events WHERE seq IS NULL";
+                eventually(async || match ask(&mut self.app.site.connect(), unnumbered).len() {
+                    0 => Ok(()),
+                    waiting => Err(format!("{waiting} wait")),
+                })
+                .await;
+                desk.get("/v1/events").await
             }
             "list_intakes" => desk.get("/v1/intakes").await,
             "list_intake_flags" => doctor.get("/v1/intake-flags").await,

@@ -193,9 +193,16 @@ pub struct Reply {
 impl Reply {
     async fn read(method: Method, path: &str, request: reqwest::RequestBuilder) -> Self {
         let request_line = format!("{method} {path}");
-        let response = request.send().await.unwrap_or_else(|error| panic!("{request_line}: {error:?}"));
+        let mut response = request.send().await.unwrap_or_else(|error| panic!("{request_line}: {error:?}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap_or_else(|error| panic!("{request_line}: {error:?}"));
+        let is_stream = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if is_stream {
+            // Its beginning, because it has no end.
+            response.chunk().await.map(|chunk| String::from_utf8(chunk.unwrap_or_default().to_vec()).expect("text"))
+        } else {
+            response.text().await
+        };
+        let text = text.unwrap_or_else(|error| panic!("{request_line}: {error:?}"));
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let path = path.split('?').next().unwrap_or_default().to_owned();
         Self { request: request_line, path, status, headers, body, text }

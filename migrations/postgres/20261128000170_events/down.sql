@@ -1,0 +1,13 @@
+DROP TRIGGER intakes_delete_event ON intakes;
+DROP TRIGGER intakes_update_event ON intakes;
+DROP TRIGGER intakes_insert_event ON intakes;
+DROP TRIGGER patients_delete_event ON patients;
+DROP TRIGGER patients_update_event ON patients;
+DROP TRIGGER patients_insert_event ON patients;
+DROP TRIGGER appointments_delete_event ON appointments;
+DROP TRIGGER appointments_update_event ON appointments;
+DROP TRIGGER appointments_insert_event ON appointments;
+DROP FUNCTION intakes_event();
+DROP FUNCTION patients_event();
+DROP FUNCTION appointments_event();
+DROP TABLE events;

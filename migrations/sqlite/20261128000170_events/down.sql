@@ -1,0 +1,10 @@
+DROP TRIGGER intakes_delete_event;
+DROP TRIGGER intakes_update_event;
+DROP TRIGGER intakes_insert_event;
+DROP TRIGGER patients_delete_event;
+DROP TRIGGER patients_update_event;
+DROP TRIGGER patients_insert_event;
+DROP TRIGGER appointments_delete_event;
+DROP TRIGGER appointments_update_event;
+DROP TRIGGER appointments_insert_event;
+DROP TABLE events;
