@@ -63,7 +63,8 @@ pub struct Agenda {
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
     "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0,
-    "intake_id": null, "intake_status": "missing", "identifiers": [], "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+    "intake_id": null, "intake_status": "missing", "identifiers": [], "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z", "cancellable_until": "2026-03-08T13:30:00Z",
+    "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null
 }))]
 pub struct AgendaAppointment {
     /// The name of the visit type among staff.

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::status::{self, AppointmentStep};
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::db::schema::appointments;
@@ -65,6 +66,8 @@ pub struct Appointment {
     pub overbooked: bool,
     /// The units of resources that it takes.
     pub resources: UsedResources,
+    /// The time at which it was confirmed; none unless it was since it was booked or moved.
+    pub confirmed_at: Option<Timestamp>,
 }
 
 impl Appointment {
@@ -128,6 +131,12 @@ impl AppointmentDetails {
     pub fn attention(&self) -> Option<(AttentionReason, Timestamp)> {
         let is_booked = self.appointment.status == AppointmentStatus::Booked;
         self.off_plan.zip(self.off_plan_since).filter(|_| is_booked)
+    }
+
+    /// The last instant at which patients may take a step online, if its status allows it.
+    pub fn patients_may_until(&self, step: AppointmentStep) -> Option<Timestamp> {
+        let Self { appointment, visit_type, .. } = self;
+        status::patients_may_until(appointment.status, step, visit_type.cancel_until(appointment.starts_at))
     }
 
     /// The intake that counts for it, and its status.

@@ -136,6 +136,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         busy_from: claimed.time.busy_from,
         busy_until: claimed.time.busy_until,
         overbooked: claimed.overbooked,
+        confirmed_at: None,
         resources: claimed.units.used(),
     };
     let reason = booking.overbook.as_ref().filter(|_| claimed.overbooked).map(|overbook| overbook.reason.as_str());

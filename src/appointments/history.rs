@@ -170,7 +170,7 @@ pub(super) fn status_changed_at(tx: &mut Tx<impl Principal>, appointment: &Appoi
     let at: Option<Timestamp> = appointment_history::table
         .filter(dsl::appointment_id.eq(appointment.id))
         .filter(dsl::to_status.eq(appointment.status))
-        .filter(dsl::action.ne_all([AppointmentStep::Reschedule, AppointmentStep::Amend]))
+        .filter(dsl::action.ne_all([AppointmentStep::Reschedule, AppointmentStep::Confirm, AppointmentStep::Amend]))
         .order(dsl::id.desc())
         .select(dsl::at)
         .first(tx.conn)

@@ -76,7 +76,8 @@ pub struct LinkedLocation {
     "status": "booked", "first_name": "Ann", "visit": "Consultation", "practitioner": "Dr. Maya Osei",
     "location": {"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100", "phone_display": "(212) 555-0100"},
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
-    "confirmation_code": "K7MP-3XWD", "can_cancel": true, "cancel_until": "2026-03-08T13:30:00Z",
+    "confirmation_code": "K7MP-3XWD", "can_cancel": true, "cancellable_until": "2026-03-08T13:30:00Z",
+    "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null,
     "calendar": "BEGIN:VCALENDAR\r\n…\r\nEND:VCALENDAR\r\n"
 }))]
 pub struct LinkedAppointment {
@@ -100,8 +101,12 @@ pub struct LinkedAppointment {
     confirmation_code: String,
     /// Whether the link can cancel it now.
     can_cancel: bool,
-    /// The time until which patients can cancel online. Afterwards they call the clinic.
-    cancel_until: Timestamp,
+    /// The last instant at which patients may cancel it online. Later they call the clinic. Null if its status does not let them.
+    cancellable_until: Option<Timestamp>,
+    /// The last instant at which patients may move it online. Later they call the clinic. Null if its status does not let them.
+    changeable_until: Option<Timestamp>,
+    /// The time at which it was confirmed; null if it is not confirmed since it was booked or moved.
+    confirmed_at: Option<Timestamp>,
     /// An iCalendar file (RFC 5545) for the patient's own calendar. The file of a cancelled appointment removes the entry.
     calendar: String,
 }
@@ -109,6 +114,8 @@ pub struct LinkedAppointment {
 impl LinkedAppointment {
     fn new(tx: &mut Tx<impl Principal>, found: AppointmentDetails) -> Result<Self> {
         let circumstances = steps::circumstances(tx, &found)?;
+        let until = |step| found.patients_may_until(step);
+        let (cancellable_until, changeable_until) = (until(AppointmentStep::Cancel), until(AppointmentStep::Reschedule));
         let language = Language::of_tag(&found.patient.preferred_language);
         let content = notification::content(&found, language);
         let phone_display = content.telephone().shown;
@@ -131,7 +138,9 @@ impl LinkedAppointment {
             time_zone: content.time_zone,
             confirmation_code: content.confirmation_code,
             can_cancel: circumstances.decide(appointment.status, AppointmentStep::Cancel).is_ok(),
-            cancel_until: circumstances.cancel_until,
+            cancellable_until,
+            changeable_until,
+            confirmed_at: appointment.confirmed_at,
         })
     }
 }

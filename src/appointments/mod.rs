@@ -10,6 +10,7 @@ pub mod amending;
 pub mod appointment;
 pub mod booking;
 pub mod code;
+pub mod confirming;
 pub mod export;
 pub mod history;
 pub mod holding;
@@ -43,6 +44,7 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(history::list_appointment_history)
         .service(steps::cancel_appointment)
         .service(rescheduling::reschedule_appointment)
+        .service(confirming::confirm_appointment)
         .service(steps::check_in_appointment)
         .service(steps::mark_appointment_no_show)
         .service(steps::complete_appointment)

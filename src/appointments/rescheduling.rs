@@ -125,6 +125,7 @@ fn move_to(
         status,
         sequence: before.sequence + 1,
         self_placed,
+        confirmed_at: None,
         ..before.clone()
     };
     let reason = to.overbook.as_ref().filter(|_| claimed.overbooked).map(|overbook| overbook.reason.as_str());

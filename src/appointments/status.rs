@@ -16,6 +16,8 @@ text_enum! {
         Reschedule = "reschedule",
         /// It was called off.
         Cancel = "cancel",
+        /// The patient said that they will come.
+        Confirm = "confirm",
         /// The patient came.
         CheckIn = "check-in",
         /// The patient did not come.
@@ -37,6 +39,7 @@ use AppointmentStep as Step;
 const MOVES: &[(Status, Step, Status)] = &[
     (Status::Booked, Step::Reschedule, Status::Booked),
     (Status::Booked, Step::Cancel, Status::Cancelled),
+    (Status::Booked, Step::Confirm, Status::Booked),
     (Status::Booked, Step::CheckIn, Status::CheckedIn),
     (Status::Booked, Step::NoShow, Status::NoShow),
     (Status::CheckedIn, Step::Cancel, Status::Cancelled),
@@ -67,8 +70,15 @@ pub struct Circumstances {
     pub zone: TimeZone,
     /// Whether the caller is on the clinic's staff.
     pub by_staff: bool,
-    /// The time until which a patient may cancel or move it.
+    /// The last instant at which a patient may cancel or move it.
     pub cancel_until: Timestamp,
+}
+
+/// Returns the last instant at which patients may take a step online, if the status allows it. `cancel_until` is the end of the visit
+/// type's notice. A confirmation has no notice: its only limit is the start of the visit.
+pub fn patients_may_until(status: Status, step: Step, cancel_until: Timestamp) -> Option<Timestamp> {
+    let has_notice = matches!(step, Step::Cancel | Step::Reschedule);
+    (status == Status::Booked && has_notice).then_some(cancel_until)
 }
 
 /// Why a step is refused.
@@ -76,10 +86,12 @@ pub struct Circumstances {
 pub enum Why {
     /// The status does not allow it.
     Status,
-    /// Patients may only cancel and move.
+    /// Patients may only cancel, move and confirm.
     StaffOnly,
     /// A no-show needs an appointment that has started.
     NotBegun,
+    /// A confirmation needs an appointment that has not started.
+    Begun,
     /// A check-in and a completion need the day of the appointment.
     TooEarly,
     /// An undo, and a check-in after a no-show, need the day of the last change.
@@ -113,11 +125,11 @@ impl Circumstances {
 
     fn judge(&self, status: Status, step: Step) -> Result<Status, Why> {
         let to = status.after(step).ok_or(Why::Status)?;
-        let is_open_to_patients = matches!(step, Step::Cancel | Step::Reschedule);
+        if !self.by_staff {
+            self.judge_patient(status, step)?;
+        }
         match step {
-            _ if !self.by_staff && !is_open_to_patients => Err(Why::StaffOnly),
-            _ if !self.by_staff && (status != Status::Booked) => Err(Why::Status),
-            _ if !self.by_staff && self.now > self.cancel_until => Err(Why::TooLate),
+            Step::Confirm if self.now >= self.starts_at => Err(Why::Begun),
             Step::NoShow if self.now < self.starts_at => Err(Why::NotBegun),
             Step::CheckIn | Step::Complete if !self.day_has_come() => Err(Why::TooEarly),
             // The day on which the mistake was made counts, not that of the visit: a correction made late in the
@@ -125,6 +137,19 @@ impl Circumstances {
             Step::Undo if !self.same_day() => Err(Why::AnotherDay),
             Step::CheckIn if status == Status::NoShow && !self.same_day() => Err(Why::AnotherDay),
             _ => Ok(to),
+        }
+    }
+
+    /// What binds patients besides the rules for everyone.
+    fn judge_patient(&self, status: Status, step: Step) -> Result<(), Why> {
+        match step {
+            Step::Confirm => Ok(()),
+            Step::Cancel | Step::Reschedule => match patients_may_until(status, step, self.cancel_until) {
+                None => Err(Why::Status),
+                Some(until) if self.now > until => Err(Why::TooLate),
+                Some(_) => Ok(()),
+            },
+            _ => Err(Why::StaffOnly),
         }
     }
 
@@ -144,6 +169,7 @@ impl From<Refused> for Error {
             Why::Status => ("status_conflict", format!("The appointment is {}.", refused.status)),
             Why::StaffOnly => ("status_conflict", "Only the clinic's staff can do this.".to_owned()),
             Why::NotBegun => ("status_conflict", "The appointment has not begun yet.".to_owned()),
+            Why::Begun => ("status_conflict", "The appointment has begun already.".to_owned()),
             Why::TooEarly => ("too_early", "The day of the appointment has not come yet.".to_owned()),
             Why::AnotherDay => ("status_conflict", "This is possible only on the day of the last change.".to_owned()),
             Why::TooLate => (
@@ -236,6 +262,18 @@ mod tests {
     }
 
     #[test]
+    fn a_visit_is_confirmed_until_it_begins_whatever_the_notice() {
+        for by_staff in [true, false] {
+            let at = |now| Circumstances { by_staff, ..circumstances(now) };
+            assert_eq!(at("2026-03-09T13:59:59Z").decide(Status::Booked, Step::Confirm), Ok(Status::Booked));
+            let refused = at("2026-03-09T14:00:00Z").decide(Status::Booked, Step::Confirm).expect_err("refused");
+            assert_eq!(refused.why, Why::Begun);
+            let refused = at("2026-03-09T13:00:00Z").decide(Status::CheckedIn, Step::Confirm).expect_err("refused");
+            assert_eq!(refused.why, Why::Status);
+        }
+    }
+
+    #[test]
     fn a_patient_cancels_and_moves_until_the_notice_and_does_nothing_else() {
         let patient = |now| Circumstances { by_staff: false, ..circumstances(now) };
         let (in_time, late) = (patient("2026-03-08T14:00:00Z"), patient("2026-03-08T14:00:01Z"));
@@ -302,9 +340,25 @@ mod tests {
         }
 
         #[test]
+        fn what_is_shown_to_patients_as_the_limit_is_the_last_second_at_which_the_rule_lets_them(
+            around in any_circumstances(), status in any_status(), step in select(&[Step::Cancel, Step::Reschedule][..]),
+        ) {
+            let patient = Circumstances { by_staff: false, ..around };
+            let at = |now| Circumstances { now, ..patient.clone() }.decide(status, step);
+            match patients_may_until(status, step, patient.cancel_until) {
+                Some(until) => {
+                    prop_assert!(at(until).is_ok());
+                    let refused = at(until.plus(SignedDuration::from_secs(1))).expect_err("refused");
+                    prop_assert_eq!(refused.why, Why::TooLate);
+                }
+                None => prop_assert_eq!(patient.decide(status, step).expect_err("refused").why, Why::Status),
+            }
+        }
+
+        #[test]
         fn undo_leads_back_to_where_a_forward_move_came_from(status in any_status(), step in any_step()) {
             // Checking in after a no-show is a correction of its own: undoing it leads to `booked`.
-            prop_assume!(status != Status::NoShow && !matches!(step, Step::Undo | Step::Reschedule));
+            prop_assume!(status != Status::NoShow && !matches!(step, Step::Undo | Step::Reschedule | Step::Confirm));
             if let Some(next) = status.after(step) && let Some(back) = next.after(Step::Undo) {
                 prop_assert_eq!(back, status);
             }

@@ -44,6 +44,7 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment, reason: Option<&st
                 dsl::busy_until.eq(new.busy_until),
                 dsl::overbooked.eq(new.overbooked),
                 dsl::resources.eq(&new.resources),
+                dsl::confirmed_at.eq(new.confirmed_at),
             ),
         ))
         .execute(conn))?;
@@ -77,6 +78,7 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::busy_until.eq(next.busy_until),
             dsl::overbooked.eq(next.overbooked),
             dsl::resources.eq(&next.resources),
+            dsl::confirmed_at.eq(next.confirmed_at),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
         );

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::appointment::{AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
 use super::series::gaps::{self, AppointmentWarning};
+use super::status::AppointmentStep;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
@@ -29,7 +30,8 @@ use crate::scheduling::hours::plan::AttentionReason;
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
     "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "note": "I come with a walker.",
-    "identifiers": [{"system": "https://ehr.example/visits", "value": "V-2291"}], "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+    "identifiers": [{"system": "https://ehr.example/visits", "value": "V-2291"}], "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
+    "cancellable_until": "2026-03-08T13:30:00Z", "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null
 }))]
 pub struct AppointmentView {
     /// The appointment; also the UID of its calendar entry, which stays when it moves.
@@ -71,6 +73,16 @@ pub struct AppointmentView {
     pub intake_id: Option<IntakeId>,
     /// The status of that intake.
     pub intake_status: IntakeStanding,
+    /// The last instant at which patients, and the accounts and links that act for them, may cancel it online: the visit type's
+    /// `cancel_notice_minutes` before the start, also if that is over. Later they call the clinic. Staff have no such limit. Null if
+    /// its status does not let patients cancel it. It follows the visit type, so neither the ETag nor `updated_at` changes with it.
+    pub cancellable_until: Option<Timestamp>,
+    /// The last instant at which patients, and the accounts and links that act for them, may move it online. Today the same as
+    /// `cancellable_until`, with the same rules. Null if its status does not let patients move it.
+    pub changeable_until: Option<Timestamp>,
+    /// The time at which it was confirmed: by the patient, by an account or link that acts for the patient, or by staff after a call; the
+    /// history says by which. Null if it is not confirmed. A move clears it, because the patient has not confirmed the new time.
+    pub confirmed_at: Option<Timestamp>,
     /// The time of the booking.
     pub created_at: Timestamp,
     /// The time of the last change.
@@ -160,6 +172,8 @@ impl AppointmentView {
         let is_staff = tx.actor.is_staff();
         let attention = found.attention().filter(|_| is_staff);
         let (intake_id, intake_status) = found.intake(tx.env);
+        let until = |step| found.patients_may_until(step);
+        let (cancellable_until, changeable_until) = (until(AppointmentStep::Cancel), until(AppointmentStep::Reschedule));
         let AppointmentDetails { appointment, location, patient, series_id, .. } = found;
         let note = appointment.note.as_ref().map(|note| tx.env.sealer.open(note_place(appointment.id), note));
         let patient = is_staff.then(|| AppointmentPatient {
@@ -188,6 +202,9 @@ impl AppointmentView {
             identifiers: appointment.identifiers,
             intake_id,
             intake_status,
+            cancellable_until,
+            changeable_until,
+            confirmed_at: appointment.confirmed_at,
             created_at: appointment.created_at,
             updated_at: appointment.updated_at,
             attention: attention.map(|(reason, since)| AppointmentAttention { reason, since }),

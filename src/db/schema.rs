@@ -455,6 +455,7 @@ diesel::table! {
         busy_until -> types::Instant,
         overbooked -> Bool,
         resources -> Text,
+        confirmed_at -> Nullable<types::Instant>,
     }
 }
 

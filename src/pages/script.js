@@ -290,7 +290,7 @@
       address: appointment.location.address,
       phone: appointment.location.phone_display,
       confirmation_code: appointment.confirmation_code,
-      cancel_until: say(appointment.cancel_until, { weekday: "long", month: "long", day: "numeric", ...minute }),
+      cancellable_until: appointment.cancellable_until && say(appointment.cancellable_until, { weekday: "long", month: "long", day: "numeric", ...minute }),
     };
     fill(facts, appointment.location.phone);
     const calendar = one('[data-fact="calendar"]');

@@ -43,7 +43,7 @@ both! {
         let visit = book(&ann, &slot, &clinic.check, &ann.patient_id).await.expect(201).body.clone();
         let allowed = |reply: &Reply| reply.problem(409, "status_conflict")["allowed"].clone();
         let refused = act(&desk, &visit, "no-show").await;
-        assert_eq!(allowed(&refused), json!(["reschedule", "cancel", "check-in"]), "it has not begun");
+        assert_eq!(allowed(&refused), json!(["reschedule", "cancel", "confirm", "check-in"]), "it has not begun");
         turn_to(&app, &visit, 0);
         let refused = act(&desk, &visit, "complete").await;
         assert_eq!(allowed(&refused), json!(["reschedule", "cancel", "check-in", "no-show"]));
@@ -66,7 +66,7 @@ both! {
         let slot = desk.get(&path_of_day).await.items()[0].clone();
         let visit = book(&desk, &slot, &clinic.check, &ann.patient_id).await.expect(201).body.clone();
         let refused = act(&desk, &visit, "check-in").await;
-        assert_eq!(refused.problem(409, "too_early")["allowed"], json!(["reschedule", "cancel"]));
+        assert_eq!(refused.problem(409, "too_early")["allowed"], json!(["reschedule", "cancel", "confirm"]));
         // Midnight in New York, in daylight saving time.
         app.clock.set("2026-03-09T04:00:00Z".parse().expect("an instant"));
         act(&desk, &visit, "check-in").await.expect(200);

@@ -37,7 +37,7 @@ both! {
         assert_eq!(shown["first_name"], "ann");
         assert_eq!(shown["practitioner"], "Dr. Ada Vein");
         assert_eq!(shown["location"], json!({"name": "Main Street", "address": "1 Main Street, Springfield", "phone": "+12025550100", "phone_display": "(202) 555-0100"}));
-        assert_eq!((&shown["can_cancel"], &shown["cancel_until"]), (&json!(true), &appointment["starts_at"]));
+        assert_eq!((&shown["can_cancel"], &shown["cancellable_until"]), (&json!(true), &appointment["starts_at"]));
         assert!(shown["calendar"].as_str().expect("a calendar").contains("METHOD:PUBLISH\r\n"));
         let mrn = app.desk().await.get(&format!("/v1/patients/{}", ann.patient_id)).await.string("/mrn");
         for secret in ["Tester", "1967", &mrn, &ann.patient_id, &ann.email, "12025550123"] {

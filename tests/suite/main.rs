@@ -19,6 +19,7 @@ mod buffers;
 mod calls;
 mod consent_documents;
 mod cost;
+mod confirming;
 mod created;
 mod damage;
 mod demo;

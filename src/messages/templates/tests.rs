@@ -429,6 +429,18 @@ fn a_mail_says_until_when_its_link_can_cancel_and_does_not_offer_it_later() {
 }
 
 #[test]
+fn no_spanish_text_has_two_full_stops_after_a_time() {
+    for mail in mails() {
+        let words = rendered_in(&mail, "es");
+        for text in [&words.subject, &words.text, &words.html] {
+            assert!(!text.contains("m.."), "{text}");
+        }
+        let call = telephone_text(&config(), &mail, &ann("es")).expect("rendered").unwrap_or_default();
+        assert!(!call.contains("m.."), "{call}");
+    }
+}
+
+#[test]
 fn a_verification_mail_names_who_registered_and_for_whom() {
     for (tag, by, of) in [("en", "Registered by:", "Registered for:"), ("es", "Registro hecho por:", "Registro para:")]
     {
