@@ -1,4 +1,4 @@
-//! The links in appointment mails. A link shows its one appointment as it is now, and cancels it by the patient's rules, until the
+//! The links in appointment mails. A link shows its one appointment as it is now, and changes it by the patient's rules, until the
 //! appointment ends or staff revoke the link. Each mail has a token of its own. A link that was mailed to an account works while the
 //! account may act for the patient, so a guardian's link ends with the guardian's access.
 
@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Once, Principal, Tx};
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, IdempotencyKey, PathId, response};
-use crate::ids::AppointmentId;
+use crate::ids::{AppointmentId, PractitionerId, VisitTypeId};
 use crate::messages::calendar;
 use crate::patients::access;
 
@@ -74,9 +74,10 @@ pub struct LinkedLocation {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "status": "booked", "first_name": "Ann", "visit": "Consultation", "practitioner": "Dr. Maya Osei",
+    "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004", "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
     "location": {"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100", "phone_display": "(212) 555-0100"},
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
-    "confirmation_code": "K7MP-3XWD", "can_cancel": true, "cancellable_until": "2026-03-08T13:30:00Z",
+    "confirmation_code": "K7MP-3XWD", "can_cancel": true, "can_move": true, "can_confirm": true, "cancellable_until": "2026-03-08T13:30:00Z",
     "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null,
     "calendar": "BEGIN:VCALENDAR\r\n…\r\nEND:VCALENDAR\r\n"
 }))]
@@ -89,6 +90,10 @@ pub struct LinkedAppointment {
     visit: String,
     /// The practitioner's name.
     practitioner: String,
+    /// The visit type, to search other times.
+    visit_type_id: VisitTypeId,
+    /// The practitioner, to search other times.
+    practitioner_id: PractitionerId,
     /// The location.
     location: LinkedLocation,
     /// The start of the visit.
@@ -101,6 +106,10 @@ pub struct LinkedAppointment {
     confirmation_code: String,
     /// Whether the link can cancel it now.
     can_cancel: bool,
+    /// Whether the link can move it now.
+    can_move: bool,
+    /// Whether the link can confirm it now: it is not confirmed, and has not begun.
+    can_confirm: bool,
     /// The last instant at which patients may cancel it online. Later they call the clinic. Null if its status does not let them.
     cancellable_until: Option<Timestamp>,
     /// The last instant at which patients may move it online. Later they call the clinic. Null if its status does not let them.
@@ -120,6 +129,7 @@ impl LinkedAppointment {
         let content = notification::content(&found, language);
         let phone_display = content.telephone().shown;
         let AppointmentDetails { appointment, patient, .. } = found;
+        let may = |step| circumstances.decide(appointment.status, step).is_ok();
         let is_cancelled = appointment.status == AppointmentStatus::Cancelled;
         Ok(Self {
             status: appointment.status,
@@ -133,11 +143,15 @@ impl LinkedAppointment {
                 address: content.address,
                 phone: content.phone,
             },
+            visit_type_id: appointment.visit_type_id,
+            practitioner_id: appointment.practitioner_id,
             starts_at: appointment.starts_at,
             ends_at: appointment.ends_at,
             time_zone: content.time_zone,
             confirmation_code: content.confirmation_code,
-            can_cancel: circumstances.decide(appointment.status, AppointmentStep::Cancel).is_ok(),
+            can_cancel: may(AppointmentStep::Cancel),
+            can_move: may(AppointmentStep::Reschedule),
+            can_confirm: appointment.confirmed_at.is_none() && may(AppointmentStep::Confirm),
             cancellable_until,
             changeable_until,
             confirmed_at: appointment.confirmed_at,
@@ -170,18 +184,38 @@ pub async fn cancel(
     cancellation: CancelAppointmentLinkRequest,
 ) -> Result<LinkedAppointment> {
     let (token, reason) = cancellation.checked()?;
+    change(context, once, token, move |tx, found| {
+        if found.appointment.status == AppointmentStatus::Cancelled {
+            return Ok(found);
+        }
+        steps::advance(tx, found, AppointmentStep::Cancel, reason.as_deref())
+    })
+    .await
+}
+
+/// Changes the appointment of a link, which `work` gets locked.
+///
+/// # Errors
+/// [`Error::NotFound`]; those of `work`.
+pub(super) async fn change<F>(
+    context: &Context<Anonymous>,
+    once: Once<Anonymous>,
+    token: String,
+    work: F,
+) -> Result<LinkedAppointment>
+where
+    F: Fn(&mut Tx<Anonymous>, AppointmentDetails) -> Result<AppointmentDetails> + Send + 'static,
+{
     // Authorises before the key is looked up: a link that does not work is 404, also for a repeat or with a key that another caller used.
     let repeated = token.clone();
     context.read(move |tx| link_tokens::look_up(tx, &repeated)).await?;
     context
         .change_once(once, move |tx| {
             let id = link_tokens::look_up(tx, &token)?;
-            let mut found = queries::lock_authorised(tx, id)?;
+            let found = queries::lock_authorised(tx, id)?;
             tx.audit.note_object(id.0);
-            if found.appointment.status != AppointmentStatus::Cancelled {
-                found = steps::advance(tx, found, AppointmentStep::Cancel, reason.as_deref())?;
-            }
-            LinkedAppointment::new(tx, found)
+            let changed = work(tx, found)?;
+            LinkedAppointment::new(tx, changed)
         })
         .await
 }

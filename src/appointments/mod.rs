@@ -15,6 +15,7 @@ pub mod export;
 pub mod history;
 pub mod holding;
 mod limits;
+pub mod link_changes;
 pub mod link_tokens;
 pub mod links;
 pub mod listing;
@@ -52,6 +53,8 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(agenda::get_agenda)
         .service(links::view_appointment_link)
         .service(links::cancel_appointment_link)
+        .service(link_changes::confirm_appointment_link)
+        .service(link_changes::reschedule_appointment_link)
         .service(links::renew_appointment_links)
         .service(links::delete_appointment_links);
 }

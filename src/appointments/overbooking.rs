@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::view::AppointmentView;
 use crate::audit;
-use crate::context::{Context, Tx};
+use crate::context::{Context, Principal, Tx};
 use crate::error::{Check, Result};
 use crate::http::response::Versioned;
 use crate::ids::AppointmentId;
@@ -36,7 +36,7 @@ impl Overbooking {
 }
 
 /// Records an audit event of its own for an appointment that shares the time of others.
-pub(super) fn record(tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
+pub(super) fn record(tx: &mut Tx<impl Principal>, appointment: AppointmentId) -> Result<()> {
     audit::record_as(tx.conn, tx.env, tx.audit, OPERATION, appointment.0)
 }
 

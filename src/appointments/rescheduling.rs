@@ -15,7 +15,7 @@ use super::steps::circumstances;
 use super::store;
 use super::view::AppointmentView;
 use crate::actor::Action;
-use crate::context::{Context, Once, Tx};
+use crate::context::{Context, Once, Principal, Tx};
 use crate::error::{Check, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
@@ -24,7 +24,7 @@ use crate::ids::{AppointmentId, HoldId, SlotId};
 use crate::intake::flag_ownership;
 use crate::patients;
 use crate::patients::care::{self, Before};
-use crate::scheduling::slots::claim::{Moving, Wanted, claim};
+use crate::scheduling::slots::claim::{Claim, Moving, Wanted, claim};
 use crate::scheduling::slots::releasing::release;
 use crate::scheduling::slots::search::with_next_free;
 
@@ -68,7 +68,9 @@ pub async fn reschedule(
     check.done()?;
     let slot = to.slot_id;
     let moved = context.change_once(once, move |tx| {
-        let moved = move_to(tx, id, &if_match, &to)?;
+        let found = queries::lock(tx, id)?;
+        if_match.check(found.appointment.version)?;
+        let moved = move_locked(tx, found, &to, is_placed_alone)?;
         AppointmentView::changed(tx, moved)
     });
     let error = match moved.await {
@@ -84,15 +86,23 @@ pub async fn reschedule(
     }
 }
 
-/// Takes the new time and frees the old one in the same transaction.
-fn move_to(
-    tx: &mut Tx,
-    id: AppointmentId,
-    if_match: &IfMatch,
+fn is_placed_alone(tx: &mut Tx, before: &Appointment, claimed: &Claim) -> Result<bool> {
+    let placed = Before { practitioner_id: before.practitioner_id, self_placed: before.self_placed };
+    care::is_placed_alone(tx, before.patient_id, claimed.practitioner_id, Some(placed))
+}
+
+/// Moves an appointment that is locked and that the caller may change: takes the new time and frees the old one in the same transaction.
+/// `placed_alone` decides whether the appointment counts as placed alone afterwards.
+///
+/// # Errors
+/// The conflicts of [`reschedule`].
+pub(super) fn move_locked<P: Principal>(
+    tx: &mut Tx<P>,
+    found: AppointmentDetails,
     to: &RescheduleAppointmentRequest,
+    placed_alone: impl FnOnce(&mut Tx<P>, &Appointment, &Claim) -> Result<bool>,
 ) -> Result<AppointmentDetails> {
-    let found = queries::lock(tx, id)?;
-    if_match.check(found.appointment.version)?;
+    let id = found.appointment.id;
     let status = circumstances(tx, &found)?.decide(found.appointment.status, AppointmentStep::Reschedule)?;
     let (before, series) = (found.appointment, found.series_id);
 
@@ -111,8 +121,7 @@ fn move_to(
     // Before the new time is taken, because the two may overlap.
     claimed.share(&release(tx, id, before.slot_range(), before.has_units())?)?;
 
-    let placed = Before { practitioner_id: before.practitioner_id, self_placed: before.self_placed };
-    let self_placed = care::is_placed_alone(tx, before.patient_id, claimed.practitioner_id, Some(placed))?;
+    let self_placed = placed_alone(tx, &before, &claimed)?;
     let moved = Appointment {
         practitioner_id: claimed.practitioner_id,
         location_id: claimed.location_id,

@@ -21,14 +21,13 @@
     if (!quietly) one(`[data-state="${state}"] h1`).focus();
   }
 
-  /** Calls the API. Failures are outcomes: `offline`, `busy`, `failed`. */
+  /** Calls the API, without a body by GET. Failures are outcomes: `offline`, `busy`, `failed`. */
   async function call(path, body) {
+    const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
     let response;
     try {
       response = await fetch(`v1/${path}`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify(body),
+        ...(body && post),
         credentials: "omit",
         signal: AbortSignal.timeout(20000),
       });
@@ -174,28 +173,45 @@
         return true;
       },
     },
-    cancel: {
-      run: (form) => call("appointment-links/cancel", { token: token(), reason: value(form, "reason") }),
-      done: ({ answer }) => { tell(answer); show("shown"); },
+    cancel: changing((form) => call("appointment-links/cancel", { token: token(), reason: value(form, "reason") })),
+    confirm: changing(() => call("appointment-links/confirm", { token: token() })),
+    "free-times": { run: firstDay, done: ({ answer }) => tellTimes(answer) },
+    day: { run: (_, { value }) => timesOn(value), done: ({ answer }) => tellTimes(answer) },
+    days: { run: (_, { value }) => daysFrom(value), done: ({ answer }) => tellDays(answer) },
+    move: {
+      ...changing(() => call("appointment-links/reschedule", { token: token(), slot_id: chosen.id }), true),
+      refused: (result) => {
+        if (["status_conflict", "cancel_notice", "not_found"].includes(result.answer.code)) view();
+        else show("unfit");
+        return true;
+      },
+    },
+  };
+
+  /** A change of the appointment, which the page then shows. */
+  function changing(run, moved = false) {
+    return {
+      run,
+      done: ({ answer }) => { tell(answer, moved); show("shown"); },
       refused: ({ status }) => {
         if (status === 422) return false;
         // It changed after it was shown: it is too late, the patient has checked in, or the link was revoked.
         view();
         return true;
       },
-    },
-  };
+    };
+  }
 
   for (const form of all("form[data-do]")) {
-    const button = one('button[type="submit"]', form);
     const { run, done, refused } = actions[form.dataset.do];
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      const button = event.submitter ?? one('button[type="submit"]', form);
       // Not `disabled`, because that would take the focus from the button.
       if (button.getAttribute("aria-disabled") === "true") return;
       button.setAttribute("aria-disabled", "true");
       clear(form);
-      const result = await run(form);
+      const result = await run(form, button);
       button.removeAttribute("aria-disabled");
       if (result.outcome === "done") await done(result);
       else if (result.outcome !== "refused") showFormError(form, result.outcome);
@@ -279,8 +295,11 @@
   }
 
   // The appointment.
-  function tell(appointment) {
+  let shown;
+  function tell(appointment, moved = false) {
+    shown = appointment;
     const say = sayIn(appointment.time_zone);
+    const limit = (at) => at && say(at, { weekday: "long", month: "long", day: "numeric", ...minute });
     const facts = {
       first_name: appointment.first_name,
       ...whenOf(appointment),
@@ -290,7 +309,8 @@
       address: appointment.location.address,
       phone: appointment.location.phone_display,
       confirmation_code: appointment.confirmation_code,
-      cancellable_until: appointment.cancellable_until && say(appointment.cancellable_until, { weekday: "long", month: "long", day: "numeric", ...minute }),
+      changeable_until: limit(appointment.changeable_until),
+      cancellable_until: limit(appointment.cancellable_until),
     };
     fill(facts, appointment.location.phone);
     const calendar = one('[data-fact="calendar"]');
@@ -299,9 +319,82 @@
     const cancelled = appointment.status === "cancelled";
     for (const part of all("[data-status]")) part.hidden = (part.dataset.status === "cancelled") !== cancelled;
     const open = appointment.status === "booked" && new Date(appointment.starts_at) > new Date();
+    one('[data-part="moved"]').hidden = !moved;
+    one('[data-part="can-confirm"]').hidden = !appointment.can_confirm;
+    one('[data-part="confirmed"]').hidden = !appointment.confirmed_at;
+    one('[data-part="can-move"]').hidden = !appointment.can_move;
     one('[data-part="can-cancel"]').hidden = !appointment.can_cancel;
     one('[data-part="too-late"]').hidden = appointment.can_cancel || !open;
     one('[data-part="over"]').hidden = appointment.can_cancel || open;
+  }
+
+  // Another time for it.
+  let chosen;
+  const search = () => `visit_type_id=${shown.visit_type_id}&practitioner_id=${shown.practitioner_id}`;
+  const timesOn = (day) => call(`slots?${search()}&date=${day}&include=location&limit=200`);
+  const plusDays = (day, days) => new Date(Date.parse(day) + days * 864e5).toISOString().slice(0, 10);
+  /** The number of days that are searched at once. */
+  const DAYS = 28;
+  const daysFrom = (day) => call(`slots/days?${search()}&from_date=${day}&to_date=${plusDays(day, DAYS - 1)}`);
+  /** The day of a time at its location, as the API writes it. */
+  const dayOf = ({ starts_at, time_zone }) =>
+    new Intl.DateTimeFormat("en-CA", { timeZone: time_zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date(starts_at));
+  const sayDay = (day) => sayIn("UTC")(day, { weekday: "long", month: "long", day: "numeric" });
+  /** Finds the times of the first day that has any. */
+  async function firstDay() {
+    const next = await call(`slots?${search()}&limit=1`);
+    return next.answer?.items?.length ? timesOn(dayOf(next.answer.items[0])) : next;
+  }
+
+  /** Shows buttons in a list. */
+  function list(place, buttons) {
+    place.replaceChildren(...buttons.map((button) => {
+      const item = document.createElement("li");
+      item.append(button);
+      return item;
+    }));
+  }
+  function makeButton(type, text) {
+    const button = document.createElement("button");
+    button.type = type;
+    button.className = "quiet";
+    button.textContent = text;
+    return button;
+  }
+
+  function tellTimes({ items, included }) {
+    if (items.length === 0) return show("no-times");
+    const say = sayIn(items[0].time_zone);
+    const places = Object.fromEntries(included.locations.map(({ id, name }) => [id, name]));
+    const elsewhere = items.some(({ location_id }) => places[location_id] !== shown.location.name);
+    fill({ day: say(items[0].starts_at, { weekday: "long", month: "long", day: "numeric" }) });
+    one('[data-do="days"] button').value = dayOf(items[0]);
+    list(one("[data-times]"), items.map((slot) => {
+      const place = places[slot.location_id];
+      const button = makeButton("button", say(slot.starts_at, minute) + (elsewhere ? `, ${place}` : ""));
+      button.addEventListener("click", () => {
+        chosen = slot;
+        const { when, time } = whenOf(slot);
+        fill({ new_when: when, new_time: time, new_location: place });
+        clear(one('[data-do="move"]'));
+        show("move");
+      });
+      return button;
+    }));
+    show("times");
+  }
+
+  function tellDays({ items, next_day_with_slots }) {
+    const open = items.filter(({ slots }) => slots > 0);
+    if (open.length === 0 && !next_day_with_slots) return show("no-times");
+    const count = (slots) => one(`[data-count="${slots === 1 ? "one" : "many"}"]`).textContent.replace("#", slots);
+    list(one("[data-days]"), open.map(({ date, slots }) => {
+      const button = makeButton("submit", `${sayDay(date)} – ${count(slots)}`);
+      button.value = date;
+      return button;
+    }));
+    one("[data-later]").value = next_day_with_slots ?? plusDays(items.at(-1).date, 1);
+    show("days");
   }
 
   async function view(quietly = false) {

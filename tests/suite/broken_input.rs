@@ -12,10 +12,11 @@ const OWN_READERS: [&str; 3] = ["RlsAnswers", "RlsLab", "RlsReview"];
 
 /// A credential decides first here, and one that is too long is a wrong one: a refusal of it is as good. What else they take is
 /// looked at only after the credential.
-pub(super) const BY_CREDENTIAL: [&str; 14] = [
+pub(super) const BY_CREDENTIAL: [&str; 16] = [
     "accept_invitation",
     "answer_follow_up_link",
     "cancel_appointment_link",
+    "confirm_appointment_link",
     "change_email",
     "change_password",
     "confirm_password_reset",
@@ -24,6 +25,7 @@ pub(super) const BY_CREDENTIAL: [&str; 14] = [
     "disable_second_factor",
     "refresh_session",
     "renew_recovery_codes",
+    "reschedule_appointment_link",
     "verify_email",
     "view_appointment_link",
     "view_follow_up_link",

@@ -9,7 +9,7 @@ use crate::support::clinic::free_slots;
 use crate::support::{App, Clinic, Patient, Reply, both};
 
 /// Ann, her appointment on the next day, and the token in its mail.
-async fn booked(app: &App) -> (Clinic, Patient, Value, String) {
+pub(super) async fn booked(app: &App) -> (Clinic, Patient, Value, String) {
     let (clinic, ann) = (app.clinic().await, app.patient("ann").await);
     let appointment = book_nth(&ann, &clinic.follow_up, 20, &ann.patient_id).await.body;
     let mail = app.mails_to(&ann.email).await.pop().expect("a mail");
@@ -17,7 +17,7 @@ async fn booked(app: &App) -> (Clinic, Patient, Value, String) {
     (clinic, ann, appointment, mail.token())
 }
 
-async fn view(app: &App, token: &str) -> Reply {
+pub(super) async fn view(app: &App, token: &str) -> Reply {
     app.anon().post("/v1/appointment-links/view", json!({"token": token})).await
 }
 
@@ -98,7 +98,7 @@ both! {
         // A mail written after the notice period does not offer it.
         app.desk().await.post_empty(&path(&appointment, "/links")).await.expect(202);
         let mails = app.mails_to("ann@patients.example").await;
-        let offers: Vec<_> = mails.iter().map(|mail| mail.text.contains("You can also cancel it there until")).collect();
+        let offers: Vec<_> = mails.iter().map(|mail| mail.text.contains("You can also move or cancel it there until")).collect();
         assert_eq!(offers, [true, false]);
         app.anon().post("/v1/appointment-links/cancel", json!({"token": token, "reason": "x".repeat(501)})).await
             .invalid("/reason", "too_long");

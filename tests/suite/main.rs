@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod api_names;
+mod appointment_pages;
 mod appointments;
 mod appointments_changes;
 mod appointments_races;
@@ -44,6 +45,7 @@ mod intake_results;
 mod intake_summary;
 mod invitations;
 mod layering;
+mod link_changes;
 mod links;
 mod messages;
 mod migrations;

@@ -22,7 +22,7 @@ fn registration(email: &str, language: &str) -> Value {
 }
 
 /// The link in the last mail to an address, on the test's server.
-async fn link(app: &App, email: &str) -> String {
+pub(super) async fn link(app: &App, email: &str) -> String {
     let mail = app.mails_to(email).await.pop().expect("a mail");
     let line = mail.text.lines().find(|line| line.contains("#token=")).expect("a link").to_owned();
     line.replace("https://legwork.example", &app.base)
@@ -38,7 +38,7 @@ async fn may_sign_in(app: &App, email: &str, password: &str) -> bool {
 }
 
 /// An appointment of a signed-in patient, and the link in its mail.
-async fn booked(app: &App) -> (Value, String) {
+pub(super) async fn booked(app: &App) -> (Value, String) {
     let (clinic, ann) = (app.clinic().await, app.patient("ann").await);
     let slot = free_slots(&ann, &clinic.follow_up).await[20]["id"].clone();
     let body = json!({"slot_id": slot, "visit_type_id": clinic.follow_up, "patient_id": ann.patient_id});
@@ -47,7 +47,7 @@ async fn booked(app: &App) -> (Value, String) {
     (appointment, link(app, &ann.email).await)
 }
 
-async fn status(app: &App, appointment: &Value) -> String {
+pub(super) async fn status(app: &App, appointment: &Value) -> String {
     let path = format!("/v1/appointments/{}", appointment["id"].as_str().expect("an id"));
     app.desk().await.get(&path).await.string("/status")
 }

@@ -5,7 +5,7 @@ use super::locking::{self, SlotRange};
 use super::offers;
 use super::slot::{DoesNotFit, Slot, check_fit, check_overbooking};
 use super::units::{self, ChosenUnits, Occupant, Own};
-use crate::context::Tx;
+use crate::context::{Principal, Tx};
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
 use crate::scheduling::setup::visit_type::VisitType;
@@ -57,13 +57,13 @@ pub struct Moving {
 /// # Errors
 /// The conflict `hold_lapsed` for a hold that the caller does not have or that is over; a broken rule for a hold of another slot
 /// or visit type; the conflicts `slot_taken`, `not_offered`, `not_online_bookable`, `booking_notice` and `slot_past`.
-pub fn claim(tx: &mut Tx, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<Claim> {
-    let user = tx.actor.user_id;
+pub fn claim(tx: &mut Tx<impl Principal>, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<Claim> {
+    let user = tx.actor.account();
     let hold =
         wanted.hold_id.map(|id| ending::redeemable(tx.conn, id, user, wanted.hold_secret, tx.now)).transpose()?;
     let offer = offers::find(tx.conn, wanted.slot_id, wanted.visit_type_id)?;
     let chosen_at = hold.as_ref().map_or(tx.now, |hold| hold.created_at);
-    offer.require_bookable(tx.actor.role.is_staff(), chosen_at, tx.now)?;
+    offer.require_bookable(tx.actor.is_staff(), chosen_at, tx.now)?;
     let range = offer.range();
     let mut slots = locking::lock_visit(tx.conn, offer.slot.id, range, moving.map(|moving| moving.from))?;
     let locked = if offer.needs_resources {
@@ -135,7 +135,7 @@ impl Claim {
     ///
     /// # Errors
     /// The conflict `slot_taken` if the time is not free after all.
-    pub fn take(&self, tx: &mut Tx, appointment: AppointmentId) -> Result<()> {
+    pub fn take(&self, tx: &mut Tx<impl Principal>, appointment: AppointmentId) -> Result<()> {
         self.units.take(tx.conn, tx.env, self.time, Occupant::Appointment(appointment), tx.now)?;
         let booked = locking::book_free(tx.conn, self.range, tx.now, self.hold_id, appointment)?;
         if self.overbooked || booked == self.slots.len() { Ok(()) } else { Err(DoesNotFit::Taken.into()) }
