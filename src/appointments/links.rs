@@ -124,7 +124,8 @@ impl LinkedAppointment {
     fn new(tx: &mut Tx<impl Principal>, found: AppointmentDetails) -> Result<Self> {
         let circumstances = steps::circumstances(tx, &found)?;
         let until = |step| found.patients_may_until(step);
-        let (cancellable_until, changeable_until) = (until(AppointmentStep::Cancel), until(AppointmentStep::Reschedule));
+        let (cancellable_until, changeable_until) =
+            (until(AppointmentStep::Cancel), until(AppointmentStep::Reschedule));
         let language = Language::of_tag(&found.patient.preferred_language);
         let content = notification::content(&found, language);
         let phone_display = content.telephone().shown;

@@ -274,13 +274,13 @@ mod tests {
     }
 
     #[test]
-    fn a_patient_cancels_and_moves_until_the_notice_and_does_nothing_else() {
+    fn a_patient_cancels_and_moves_until_the_notice_and_otherwise_only_confirms() {
         let patient = |now| Circumstances { by_staff: false, ..circumstances(now) };
         let (in_time, late) = (patient("2026-03-08T14:00:00Z"), patient("2026-03-08T14:00:01Z"));
         for step in [Step::Cancel, Step::Reschedule] {
             assert!(in_time.decide(Status::Booked, step).is_ok());
             let refused = late.decide(Status::Booked, step).expect_err("refused");
-            assert_eq!((refused.why, refused.allowed), (Why::TooLate, vec![]));
+            assert_eq!((refused.why, refused.allowed), (Why::TooLate, vec![Step::Confirm]));
         }
         assert_eq!(in_time.decide(Status::Booked, Step::CheckIn).expect_err("refused").why, Why::StaffOnly);
         assert_eq!(in_time.decide(Status::CheckedIn, Step::Cancel).expect_err("refused").why, Why::Status);

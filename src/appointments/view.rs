@@ -173,7 +173,8 @@ impl AppointmentView {
         let attention = found.attention().filter(|_| is_staff);
         let (intake_id, intake_status) = found.intake(tx.env);
         let until = |step| found.patients_may_until(step);
-        let (cancellable_until, changeable_until) = (until(AppointmentStep::Cancel), until(AppointmentStep::Reschedule));
+        let (cancellable_until, changeable_until) =
+            (until(AppointmentStep::Cancel), until(AppointmentStep::Reschedule));
         let AppointmentDetails { appointment, location, patient, series_id, .. } = found;
         let note = appointment.note.as_ref().map(|note| tx.env.sealer.open(note_place(appointment.id), note));
         let patient = is_staff.then(|| AppointmentPatient {

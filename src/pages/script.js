@@ -334,7 +334,7 @@
   const timesOn = (day) => call(`slots?${search()}&date=${day}&include=location&limit=200`);
   const plusDays = (day, days) => new Date(Date.parse(day) + days * 864e5).toISOString().slice(0, 10);
   /** The number of days that are searched at once. */
-  const DAYS = 28;
+  const DAYS = 14;
   const daysFrom = (day) => call(`slots/days?${search()}&from_date=${day}&to_date=${plusDays(day, DAYS - 1)}`);
   /** The day of a time at its location, as the API writes it. */
   const dayOf = ({ starts_at, time_zone }) =>

@@ -101,7 +101,7 @@ both! {
         turn_to(&app, &visit, -59);
         act(&ann, &visit, "cancel").await.problem(409, "cancel_notice");
         let moved = ann.post(&path(&visit, "/reschedule"), json!({"slot_id": other["id"]})).await;
-        assert_eq!(moved.problem(409, "cancel_notice")["allowed"], json!([]));
+        assert_eq!(moved.problem(409, "cancel_notice")["allowed"], json!(["confirm"]));
         turn_to(&app, &visit, -60);
         ann.post(&path(&visit, "/reschedule"), json!({"slot_id": other["id"]})).await.expect(200);
 

@@ -17,8 +17,8 @@ both! {
         let slot = nth(&ann, &clinic, 8).await;
         let visit = book(&ann, &slot, &clinic.check, &ann.patient_id).await.expect(201).body.clone();
         let limit = |visit: &Value| [visit["cancellable_until"].clone(), visit["changeable_until"].clone()];
-        assert_eq!(visit["starts_at"], "2026-03-02T16:00:00Z");
-        let until = json!("2026-03-02T15:00:00Z");
+        assert_eq!(visit["starts_at"], "2026-03-02T16:15:00Z");
+        let until = json!("2026-03-02T15:15:00Z");
         for client in [&*ann, &desk] {
             assert_eq!(limit(&client.get(&path(&visit, "")).await.body), [until.clone(), until.clone()]);
             assert_eq!(limit(&client.get("/v1/appointments").await.items()[0]), [until.clone(), until.clone()]);

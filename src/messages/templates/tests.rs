@@ -413,8 +413,18 @@ fn names_with_html_and_line_breaks_are_escaped() {
 #[test]
 fn a_mail_says_until_when_its_link_can_cancel_and_does_not_offer_it_later() {
     let said = [
-        ("en", "Sunday, March 8, 10:30 AM", "See, confirm or change", ["See and confirm it here:", "See and confirm the appointment"]),
-        ("es", "domingo, 8 de marzo, 10:30 a.\u{a0}m.", "Ver, confirmar o cambiar", ["Puede verla y confirmarla aquí:", "Ver y confirmar la cita"]),
+        (
+            "en",
+            "Sunday, March 8, 10:30 AM",
+            "See, confirm or change",
+            ["See and confirm it here:", "See and confirm the appointment"],
+        ),
+        (
+            "es",
+            "domingo, 8 de marzo, 10:30 a.\u{a0}m.",
+            "Ver, confirmar o cambiar",
+            ["Puede verla y confirmarla aquí:", "Ver y confirmar la cita"],
+        ),
     ];
     for (tag, until, offer, [text, label]) in said {
         for kind in [Mail::AppointmentBooked, Mail::AppointmentMoved] {

@@ -33,7 +33,8 @@ pub(in crate::scheduling) fn redeemable(
 ) -> Result<Hold> {
     let found: Option<Hold> = holds::table.find(id).select(Hold::as_select()).first(conn).optional()?;
     let is_callers = |hold: &Hold| {
-        (user.is_some() && hold.user_id == user) || secret.is_some_and(|secret| holder::opens(hold, &tokens::hash(secret)))
+        (user.is_some() && hold.user_id == user)
+            || secret.is_some_and(|secret| holder::opens(hold, &tokens::hash(secret)))
     };
     found.filter(|hold| hold.expires_at > now && is_callers(hold)).ok_or_else(|| {
         let detail = "You have no such hold: it lapsed, or it was released, replaced or used. \
