@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::promise::Promise;
 use super::status::{self, AppointmentStep};
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
@@ -68,6 +69,9 @@ pub struct Appointment {
     pub resources: UsedResources,
     /// The time at which it was confirmed; none unless it was since it was booked or moved.
     pub confirmed_at: Option<Timestamp>,
+    /// The local time that the patient was told.
+    #[diesel(embed)]
+    pub promise: Promise,
 }
 
 impl Appointment {
@@ -127,10 +131,13 @@ pub struct AppointmentDetails {
 }
 
 impl AppointmentDetails {
-    /// Why staff must call the patient, and since when: it is booked, but the practitioner's hours do not cover it.
+    /// Why staff must call the patient, and since when: it is booked, but its start does not show the promised local time, or the
+    /// practitioner's hours do not cover it. The former counts first, because a move to the promised time may end the latter.
     pub fn attention(&self) -> Option<(AttentionReason, Timestamp)> {
         let is_booked = self.appointment.status == AppointmentStatus::Booked;
-        self.off_plan.zip(self.off_plan_since).filter(|_| is_booked)
+        let zone_changed =
+            self.appointment.promise.zone_changed_since.map(|since| (AttentionReason::ZoneChanged, since));
+        zone_changed.or(self.off_plan.zip(self.off_plan_since)).filter(|_| is_booked)
     }
 
     /// The last instant at which patients may take a step online, if its status allows it.

@@ -9,6 +9,7 @@ use super::code::ConfirmationCode;
 use super::limits;
 use super::notification::{self, Notification};
 use super::overbooking::{self, Overbooking};
+use super::promise::Promise;
 use super::queries;
 use super::store;
 use super::view::AppointmentView;
@@ -138,6 +139,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         overbooked: claimed.overbooked,
         confirmed_at: None,
         resources: claimed.units.used(),
+        promise: Promise::of(claimed.time.starts_at, &claimed.time_zone, &tx.env.config.zones)?,
     };
     let reason = booking.overbook.as_ref().filter(|_| claimed.overbooked).map(|overbook| overbook.reason.as_str());
     store::insert(tx, &appointment, reason)?;

@@ -76,7 +76,8 @@ pub struct AppointmentFilter {
     pub from: Option<Timestamp>,
     /// The latest start, exclusive.
     pub to: Option<Timestamp>,
-    /// Whether staff must call the patient, because the appointment is booked but the practitioner's hours do not cover it. Staff only.
+    /// Whether staff must call the patient, because the appointment is booked but the practitioner's hours do not cover it, or its start
+    /// does not show the promised local time any more. Staff only.
     pub needs_attention: Option<bool>,
     /// Whether staff placed the appointment into the time of another one, with a reason. Staff only.
     pub overbooked: Option<bool>,
@@ -180,7 +181,7 @@ pub async fn list(context: &Context, filter: AppointmentFilter, page: PageParams
 ///
 /// Sorted by start, earliest first by default. Patients see the appointments of the patients they may act for. With `updated_since` the list is sorted by the last
 /// change instead. Start each pass with the `next_updated_since` of the first page of the previous pass, and you miss no change.
-/// Changes of the patient's record or intake are in their own lists. A change of a practitioner's hours is no change of an appointment:
+/// Changes of the patient's record or intake are in their own lists. A change of a practitioner's hours or of a time zone's law is no change of an appointment:
 /// the affected appointments have `attention`, and `needs_attention` lists them.
 #[utoipa::path(
     tag = "appointments",

@@ -21,6 +21,7 @@ pub mod links;
 pub mod listing;
 pub mod notification;
 pub mod overbooking;
+pub mod promise;
 pub mod queries;
 pub mod rescheduling;
 pub mod series;
@@ -28,6 +29,7 @@ pub mod status;
 pub mod steps;
 pub mod store;
 pub mod view;
+pub mod zone_changes;
 
 use crate::http::Endpoints;
 
@@ -50,6 +52,8 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(steps::mark_appointment_no_show)
         .service(steps::complete_appointment)
         .service(steps::undo_appointment)
+        .service(zone_changes::resolving::resolve_zone_changes)
+        .service(zone_changes::accepting::accept_appointment_time)
         .service(agenda::get_agenda)
         .service(links::view_appointment_link)
         .service(links::cancel_appointment_link)

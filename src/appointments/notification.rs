@@ -23,6 +23,8 @@ pub enum Notification {
     LinksRenewed,
     /// Another time, practitioner or location.
     Moved,
+    /// The same local time at another instant, because the law of the time zone changed.
+    ZoneChanged,
     /// The appointment will not take place.
     Cancelled {
         /// Whether the patient cancelled it, or an account or link that acts for the patient.
@@ -47,6 +49,7 @@ pub fn send(
     let content = AppointmentMail {
         cancel_until: Some(found.visit_type.cancel_until(appointment.starts_at)).filter(|until| *until >= tx.now),
         forms_due: forms_due && matches!(notification, Notification::Booked | Notification::LinksRenewed),
+        zone_changed: notification == Notification::ZoneChanged,
         cancelled_by_patient: notification == Notification::Cancelled { by_patient: true },
         ..content(found, Language::English)
     };
@@ -62,7 +65,7 @@ pub fn send(
         }
         let mail = match notification {
             Notification::Booked | Notification::LinksRenewed => Mail::AppointmentBooked(content),
-            Notification::Moved => Mail::AppointmentMoved(content),
+            Notification::Moved | Notification::ZoneChanged => Mail::AppointmentMoved(content),
             Notification::Cancelled { .. } => Mail::AppointmentCancelled(content),
         };
         let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };
@@ -91,6 +94,7 @@ pub fn content(found: &AppointmentDetails, language: Language) -> AppointmentMai
         cancel_until: None,
         forms_due: false,
         cancelled_by_patient: false,
+        zone_changed: false,
         country: Some(location.country.clone()),
     }
 }

@@ -223,7 +223,7 @@ pub struct Filter {
     /// The latest start, exclusive.
     pub to: Option<Timestamp>,
     pub confirmation_code: Option<ConfirmationCode>,
-    /// Whether it is booked but not covered by the practitioner's hours.
+    /// Whether it is booked but not covered by the practitioner's hours, or its start does not show the promised local time.
     pub needs_attention: Option<bool>,
     /// Whether it shares the time of another visit.
     pub overbooked: Option<bool>,
@@ -293,7 +293,11 @@ pub fn page(tx: &mut Tx, filter: &Filter, page: &Page) -> Result<(Vec<Appointmen
             )
             .filter(field.4)
             .select(field.0.nullable());
-        let hit = off_plan.select(slots::appointment_id).union_all(sharing);
+        let changed = alias!(appointments as changed);
+        let zone_changed = changed
+            .filter(changed.field(appointments::zone_changed_since).is_not_null())
+            .select(changed.field(appointments::id).nullable());
+        let hit = off_plan.select(slots::appointment_id).union_all(sharing).union_all(zone_changed);
         query = if needs_attention {
             let booked = appointments::status.eq(AppointmentStatus::Booked);
             query.filter(booked).filter(appointments::id.nullable().eq_any(hit))

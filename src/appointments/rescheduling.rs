@@ -8,6 +8,7 @@ use super::appointment::{Appointment, AppointmentDetails};
 use super::history::Change;
 use super::notification::{self, Notification};
 use super::overbooking::{self, Overbooking};
+use super::promise::Promise;
 use super::queries;
 use super::series::gaps;
 use super::status::AppointmentStep;
@@ -68,9 +69,7 @@ pub async fn reschedule(
     check.done()?;
     let slot = to.slot_id;
     let moved = context.change_once(once, move |tx| {
-        let found = queries::lock(tx, id)?;
-        if_match.check(found.appointment.version)?;
-        let moved = move_locked(tx, found, &to, is_placed_alone)?;
+        let moved = move_to(tx, id, &if_match, &to)?;
         AppointmentView::changed(tx, moved)
     });
     let error = match moved.await {
@@ -84,6 +83,21 @@ pub async fn reschedule(
         Ok(visit_type) => Err(with_next_free(context, error, slot, visit_type).await),
         Err(_) => Err(error),
     }
+}
+
+/// Moves an appointment that the actor may change, in an open transaction.
+///
+/// # Errors
+/// Those of [`reschedule`].
+pub(super) fn move_to(
+    tx: &mut Tx,
+    id: AppointmentId,
+    if_match: &IfMatch,
+    to: &RescheduleAppointmentRequest,
+) -> Result<AppointmentDetails> {
+    let found = queries::lock(tx, id)?;
+    if_match.check(found.appointment.version)?;
+    move_locked(tx, found, to, is_placed_alone)
 }
 
 fn is_placed_alone(tx: &mut Tx, before: &Appointment, claimed: &Claim) -> Result<bool> {
@@ -131,6 +145,7 @@ pub(super) fn move_locked<P: Principal>(
         busy_until: claimed.time.busy_until,
         overbooked: claimed.overbooked,
         resources: claimed.units.used(),
+        promise: Promise::of(claimed.time.starts_at, &claimed.time_zone, &tx.env.config.zones)?,
         status,
         sequence: before.sequence + 1,
         self_placed,
@@ -146,7 +161,15 @@ pub(super) fn move_locked<P: Principal>(
     }
     flag_ownership::follow(tx.conn, tx.env, &before.visit(), &after.visit())?;
     let (moved, accounts) = queries::find_with_accounts(tx, id)?;
-    notification::send(tx, Notification::Moved, &moved, accounts)?;
+    let keeps_local_time = before.promise.is_same_time(&moved.appointment.promise)
+        && before.refers_to() == moved.appointment.refers_to()
+        && before.starts_at != moved.appointment.starts_at;
+    notification::send(
+        tx,
+        if keeps_local_time { Notification::ZoneChanged } else { Notification::Moved },
+        &moved,
+        accounts,
+    )?;
     Ok(moved)
 }
 

@@ -46,6 +46,13 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment, reason: Option<&st
                 dsl::resources.eq(&new.resources),
                 dsl::confirmed_at.eq(new.confirmed_at),
             ),
+            (
+                dsl::promised_local.eq(&new.promise.promised_local),
+                dsl::promised_zone.eq(&new.promise.promised_zone),
+                dsl::promised_tz.eq(&new.promise.promised_tz),
+                dsl::zone_checked.eq(&new.promise.zone_checked),
+                dsl::zone_changed_since.eq(new.promise.zone_changed_since),
+            ),
         ))
         .execute(conn))?;
     if !new.identifiers.0.is_empty() {
@@ -79,6 +86,11 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::overbooked.eq(next.overbooked),
             dsl::resources.eq(&next.resources),
             dsl::confirmed_at.eq(next.confirmed_at),
+            dsl::promised_local.eq(&next.promise.promised_local),
+            dsl::promised_zone.eq(&next.promise.promised_zone),
+            dsl::promised_tz.eq(&next.promise.promised_tz),
+            dsl::zone_checked.eq(&next.promise.zone_checked),
+            dsl::zone_changed_since.eq(next.promise.zone_changed_since),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
         );

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::appointment::{AppointmentDetails, note_place};
 use super::code::ConfirmationCode;
+use super::promise::PromisedTime;
 use super::series::gaps::{self, AppointmentWarning};
 use super::status::AppointmentStep;
 use crate::appointment_status::AppointmentStatus;
@@ -29,6 +30,7 @@ use crate::scheduling::hours::plan::AttentionReason;
     "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
+    "promised": {"local": "2026-03-09T09:30:00", "time_zone": "America/New_York", "zone_data": "2026a"},
     "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "note": "I come with a walker.",
     "identifiers": [{"system": "https://ehr.example/visits", "value": "V-2291"}], "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
     "cancellable_until": "2026-03-08T13:30:00Z", "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null
@@ -51,6 +53,11 @@ pub struct AppointmentView {
     /// The location's IANA time zone.
     #[schema(examples("America/New_York"))]
     pub time_zone: String,
+    /// The local time that the patient was told. If the law of the time zone changes, `starts_at` may show another one until staff
+    /// decide (`attention`). Absent in an appointment from before this member existed, until the server has filled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub promised: Option<PromisedTime>,
     /// The series that it was booked with; null if none.
     #[serde(default)]
     pub series_id: Option<AppointmentSeriesId>,
@@ -87,9 +94,9 @@ pub struct AppointmentView {
     pub created_at: Timestamp,
     /// The time of the last change.
     pub updated_at: Timestamp,
-    /// Why staff must call the patient: the appointment is booked, but the practitioner's hours do not cover it. Staff only. Ends
-    /// when the appointment is moved or cancelled. It follows the practitioner's hours, so neither the ETag nor `updated_at`
-    /// changes with it.
+    /// Why staff must call the patient: the appointment is booked, but the practitioner's hours do not cover it, or the law of the time
+    /// zone changed. Staff only. Ends when the appointment is moved or cancelled. It follows the practitioner's hours and the data of
+    /// time zones, so neither the ETag nor `updated_at` changes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub attention: Option<AppointmentAttention>,
@@ -195,6 +202,7 @@ impl AppointmentView {
             starts_at: appointment.starts_at,
             ends_at: appointment.ends_at,
             time_zone: location.time_zone,
+            promised: appointment.promise.shown(),
             series_id,
             status: appointment.status,
             confirmation_code: ConfirmationCode::stored(appointment.confirmation_code).to_string(),

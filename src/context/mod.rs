@@ -229,6 +229,12 @@ impl<P: Principal> Context<P> {
 }
 
 impl Context {
+    /// A part of the request with an audit event of its own, for an operation that stores several changes.
+    #[must_use]
+    pub fn aside(&self, operation: &str, object: uuid::Uuid) -> Self {
+        Self { audit: self.audit.aside(operation, object), ..self.clone() }
+    }
+
     /// Requires that the caller's role may do this at all.
     ///
     /// # Errors

@@ -119,6 +119,17 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    zone_data (id) {
+        id -> Integer,
+        version -> Text,
+        recorded_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     patients (id) {
         id -> types::Uid,
         mrn -> Text,
@@ -456,6 +467,11 @@ diesel::table! {
         overbooked -> Bool,
         resources -> Text,
         confirmed_at -> Nullable<types::Instant>,
+        promised_local -> Nullable<Text>,
+        promised_zone -> Nullable<Text>,
+        promised_tz -> Nullable<Text>,
+        zone_checked -> Nullable<Text>,
+        zone_changed_since -> Nullable<types::Instant>,
     }
 }
 
@@ -918,6 +934,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     refresh_tokens,
     one_time_tokens,
     database_marks,
+    zone_data,
     patients,
     patient_name_prefixes,
     patient_access,

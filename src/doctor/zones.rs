@@ -5,11 +5,12 @@ use crate::db::Conn;
 use crate::error::Result;
 use crate::scheduling::setup::location;
 use crate::zones::Zones;
+use crate::zones::recorded::{self, Standing};
 
 /// More locations than a clinic has.
 const MAX_LOCATIONS: i64 = 10_000;
 
-/// Names the version of the data, and the locations whose zone it lacks.
+/// Names the version of the data, another version that the database records, and the locations whose zone the data lacks.
 pub fn check(conn: &mut Conn, zones: &Zones) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for location in location::load(conn, None, MAX_LOCATIONS)? {
@@ -20,6 +21,9 @@ pub fn check(conn: &mut Conn, zones: &Zones) -> Result<Vec<Finding>> {
             );
             findings.push(Finding::new("zones", Severity::Failure, detail));
         }
+    }
+    if let Standing::Other(recorded) = recorded::standing(conn, zones)? {
+        findings.push(Finding::new("zones", Severity::Failure, recorded::outdated(zones, &recorded)));
     }
     if findings.is_empty() {
         let detail = format!("the data of time zones is {}", zones.version());

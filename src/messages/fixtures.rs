@@ -45,6 +45,7 @@ pub fn appointment() -> AppointmentMail {
         cancel_until: Some("2026-03-08T14:30:00Z".parse().expect("an instant")),
         forms_due: true,
         cancelled_by_patient: false,
+        zone_changed: false,
         country: Some("US".into()),
     }
 }

@@ -447,6 +447,9 @@ pub struct AppointmentMail {
     /// Whether the patient, or an account that acts for the patient, cancelled it.
     #[serde(default)]
     pub cancelled_by_patient: bool,
+    /// Whether it keeps its local time at another instant, because the law of the time zone changed.
+    #[serde(default)]
+    pub zone_changed: bool,
     /// The location's country (ISO 3166-1, two letters), which decides the format of the telephone number.
     #[serde(default)]
     pub country: Option<String>,

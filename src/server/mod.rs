@@ -23,7 +23,9 @@ use crate::http::limits::Limiter;
 use crate::http::listener::{self, HEADROOM, ServeOptions};
 use crate::http::rejection_log;
 use crate::routes::routes;
-use crate::{accounts, audit, events, http, intake, messages, openapi, pages, patients, privacy, scheduling};
+use crate::{
+    accounts, appointments, audit, events, http, intake, messages, openapi, pages, patients, privacy, scheduling,
+};
 
 /// A server that listens.
 pub struct Server {
@@ -102,6 +104,7 @@ impl Server {
         limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::hours::publishing::start(&env, stopping.clone());
+        appointments::zone_changes::scanning::start(&env, stopping.clone());
         patients::access::coming_of_age::start(&env, stopping.clone());
         intake::follow_up::asking::start(&env, stopping.clone());
         intake::due::start(&env, stopping.clone());

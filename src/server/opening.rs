@@ -16,6 +16,7 @@ use crate::sealed::keys::KeyUser;
 use crate::sealed::{self, Sealer};
 use crate::signed::Signer;
 use crate::telemetry::Metrics;
+use crate::zones::recorded::{self, Standing};
 
 /// Opens the environment of requests and commands without starting anything. The schema must be current.
 ///
@@ -26,6 +27,9 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
     let db = Db::open(&config.target, usage, config.settings.database_connections, Arc::clone(&metrics))?;
     let sealer = Sealer::parse(config.data_keys.expose_secret())?;
     let signer = check_keys(&config, usage, &sealer, &clock, &entropy)?;
+    if usage == Use::Serve {
+        record_zones(&config, &clock)?;
+    }
     let rls_text_pack = if usage == Use::Serve { load_text_pack(&config)? } else { None };
     Ok(Env {
         db,
@@ -41,6 +45,19 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         accepting: Arc::new(AtomicBool::new(true)),
         audit: Arc::default(),
     })
+}
+
+/// Records the version of the zone data, unless a newer one is recorded. Otherwise this instance publishes no slots.
+fn record_zones(config: &Config, clock: &Clock) -> Result<(), String> {
+    let adopted = recorded::adopt(&mut db::connect(&config.target)?, &config.zones, clock.now());
+    let (before, standing) = adopted.map_err(|error| format!("record the version of the zone data: {error}"))?;
+    let version = config.zones.version();
+    match (before, standing) {
+        (_, Standing::Other(recorded)) => tracing::error!("{}", recorded::outdated(&config.zones, &recorded)),
+        (Some(before), _) if before != version => tracing::info!(before, version, "the data of time zones changed"),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Loads the licensed text of the IRLS, if the settings name one.

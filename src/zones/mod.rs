@@ -4,6 +4,7 @@
 //! it runs.
 
 mod reading;
+pub mod recorded;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -70,6 +71,12 @@ impl Zones {
     }
 }
 
+/// Whether one version is an older release than another. Other versions have no order.
+fn is_older(version: &str, than: &str) -> bool {
+    // The year comes first, and a release with more letters is later: 2026z, 2026za.
+    reading::is_release(version) && reading::is_release(than) && version < than
+}
+
 impl fmt::Debug for Zones {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Zones({})", self.version)
@@ -79,6 +86,18 @@ impl fmt::Debug for Zones {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn releases_are_ordered_and_other_versions_are_not() {
+        for (older, newer) in [("2025b", "2026a"), ("2026a", "2026b"), ("2016z", "2016za")] {
+            assert!(is_older(older, newer) && !is_older(newer, older), "{older} {newer}");
+        }
+        for (one, other) in
+            [("2026a", "2026a"), ("sha256:00", "2026a"), ("2026a", "sha256:00"), ("sha256:0", "sha256:1")]
+        {
+            assert!(!is_older(one, other), "{one} {other}");
+        }
+    }
 
     #[test]
     fn the_bundled_data_has_a_release_and_zones_in_any_case() {

@@ -31,6 +31,7 @@ const VERBS: &[(&str, &[&str])] = &[
             "request",
             "reschedule",
             "resend",
+            "resolve",
             "review",
             "submit",
             "unblock",

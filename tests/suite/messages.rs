@@ -43,6 +43,7 @@ fn booked(recipient: &str) -> Envelope {
         cancel_until: None,
         forms_due: false,
         cancelled_by_patient: false,
+        zone_changed: false,
         country: None,
     });
     Envelope { recipient: mailbox(Some("Zoë Ames"), recipient), patient_id: None, appointment_id: None, mail }

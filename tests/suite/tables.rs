@@ -48,6 +48,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("messages", &["messages"]),
+    ("zones", &["zone_data"]),
     (
         "patients",
         &[

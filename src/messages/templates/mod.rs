@@ -292,6 +292,7 @@ fn appointment(mail: &AppointmentMail, zones: &Zones, language: Language) -> Val
             format!("{}, {}", until.day(), until.time())
         }),
         forms_due => mail.forms_due,
+        zone_changed => mail.zone_changed,
     }
 }
 

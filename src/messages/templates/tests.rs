@@ -72,6 +72,9 @@ fn every_branch_of_every_template_can_be_rendered() {
         let kinds = [Mail::AppointmentBooked, Mail::AppointmentMoved, Mail::AppointmentCancelled];
         all.extend(kinds.map(|kind| kind(appointment.clone())));
     }
+    for patient in [None, Some("Leo".to_owned())] {
+        all.push(Mail::AppointmentMoved(AppointmentMail { patient, zone_changed: true, ..appointment() }));
+    }
     for (patient, relation) in [(None, "self"), (Some("Leo"), "parent"), (Some("Leo"), "guardian"), (None, "caregiver")]
     {
         let access = AccessMail { patient: patient.map(Into::into), relation: relation.into(), ..access() };

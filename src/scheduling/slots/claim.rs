@@ -30,6 +30,8 @@ pub struct Wanted<'a> {
 pub struct Claim {
     pub practitioner_id: PractitionerId,
     pub location_id: LocationId,
+    /// The IANA name of the location's time zone.
+    pub time_zone: String,
     /// The kind of visit.
     pub visit_type: VisitType,
     /// The times of the visit.
@@ -105,6 +107,7 @@ pub fn claim(tx: &mut Tx<impl Principal>, wanted: Wanted<'_>, moving: Option<Mov
     Ok(Claim {
         practitioner_id: offer.slot.practitioner_id,
         location_id: offer.slot.location_id,
+        time_zone: offer.time_zone,
         visit_type: offer.visit_type,
         time,
         units,

@@ -15,7 +15,7 @@ use crate::db::schema::slots;
 use crate::db::update::update;
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
-use crate::ids::{AppointmentId, HoldId, PractitionerId, SlotId};
+use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId};
 
 /// The slots of a practitioner that start from one instant until before another, such as the working time of a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,22 @@ impl SlotRange {
 /// Loads a slot without a lock.
 pub fn find(conn: &mut Conn, id: SlotId) -> Result<Option<Slot>> {
     Ok(slots::table.find(id).select(Slot::as_select()).first(conn).optional()?)
+}
+
+/// Returns the slot of a practitioner at a location that starts at an instant, free or not.
+pub fn starting_at(
+    conn: &mut Conn,
+    practitioner: PractitionerId,
+    location: LocationId,
+    at: Timestamp,
+) -> Result<Option<SlotId>> {
+    Ok(slots::table
+        .filter(slots::practitioner_id.eq(practitioner))
+        .filter(slots::starts_at.eq(at))
+        .filter(slots::location_id.eq(location))
+        .select(slots::id)
+        .first(conn)
+        .optional()?)
 }
 
 /// Locks one slot, free or not.

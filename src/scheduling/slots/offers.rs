@@ -6,7 +6,9 @@ use diesel::prelude::*;
 use super::locking::SlotRange;
 use super::slot::{Slot, slot_gone};
 use crate::clock::Timestamp;
-use crate::db::schema::{practitioner_visit_types, practitioners, slots as times, visit_type_resources, visit_types};
+use crate::db::schema::{
+    locations, practitioner_visit_types, practitioners, slots as times, visit_type_resources, visit_types,
+};
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::ids::{SlotId, VisitTypeId};
@@ -24,6 +26,8 @@ pub struct Offer {
     is_offered: bool,
     /// Whether the visit needs resources.
     pub needs_resources: bool,
+    /// The IANA name of the location's time zone.
+    pub time_zone: String,
 }
 
 /// Loads the offer of a slot and a visit type in one query, without a lock.
@@ -31,7 +35,7 @@ pub struct Offer {
 /// # Errors
 /// The conflict `slot_taken` if the slot does not exist (any more); a broken rule if the visit type does not exist.
 pub fn find(conn: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Offer> {
-    let found: Option<(Slot, Option<VisitType>, bool, bool)> = per_backend!(conn, conn => {
+    let found: Option<(Slot, Option<VisitType>, bool, bool, String)> = per_backend!(conn, conn => {
         let offered = exists(
             practitioner_visit_types::table
                 .inner_join(practitioners::table.on(practitioners::id.eq(practitioner_visit_types::practitioner_id)))
@@ -42,17 +46,18 @@ pub fn find(conn: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Of
         let needs_resources =
             exists(visit_type_resources::table.filter(visit_type_resources::visit_type_id.eq(visit_type)));
         times::table
+            .inner_join(locations::table.on(locations::id.eq(times::location_id)))
             .left_join(visit_types::table.on(visit_types::id.eq(visit_type)))
             .filter(times::id.eq(slot))
-            .select((Slot::as_select(), Option::<VisitType>::as_select(), offered, needs_resources))
+            .select((Slot::as_select(), Option::<VisitType>::as_select(), offered, needs_resources, locations::time_zone))
             .first(conn)
     })
     .optional()?;
-    let (slot, visit_type, is_offered, needs_resources) = found.ok_or_else(slot_gone)?;
+    let (slot, visit_type, is_offered, needs_resources, time_zone) = found.ok_or_else(slot_gone)?;
     let Some(visit_type) = visit_type else {
         return Err(Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"));
     };
-    Ok(Offer { slot, visit_type, is_offered, needs_resources })
+    Ok(Offer { slot, visit_type, is_offered, needs_resources, time_zone })
 }
 
 fn not_offered() -> Error {

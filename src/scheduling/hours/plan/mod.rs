@@ -12,7 +12,7 @@ use crate::db::types::text_enum;
 use crate::ids::LocationId;
 
 text_enum! {
-    /// Why the practitioner's hours do not cover a booked time.
+    /// Why staff must call the patient of a booked visit.
     AttentionReason {
         /// The practitioner is away.
         TimeOff = "time_off",
@@ -20,6 +20,8 @@ text_enum! {
         Closure = "closure",
         /// The practitioner does not work there at that time.
         Hours = "hours",
+        /// The law of the time zone changed, and the start does not show the promised local time any more.
+        ZoneChanged = "zone_changed",
     }
 }
 

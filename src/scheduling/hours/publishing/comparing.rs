@@ -66,7 +66,10 @@ pub(super) fn compare(
         let stays = || match why_not_covered(&time) {
             None => is_held || slot.blocked && overlaps_wanted(wanted, slot),
             Some(AttentionReason::TimeOff | AttentionReason::Closure) => slot.blocked,
-            Some(AttentionReason::Hours) => slot.blocked && overlaps_wanted(wanted, slot),
+            // A plan never gives the reason of a changed zone.
+            Some(AttentionReason::Hours | AttentionReason::ZoneChanged) => {
+                slot.blocked && overlaps_wanted(wanted, slot)
+            }
         };
         if slot.starts_at <= now || wanted.binary_search(&time).is_ok() || stays() {
             kept.push(slot);

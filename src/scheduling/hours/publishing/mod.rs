@@ -32,6 +32,7 @@ use crate::scheduling::setup::practitioner::{self, Practitioner};
 use crate::scheduling::slots::holds::ending;
 use crate::scheduling::slots::locking::{self, SlotRange};
 use crate::scheduling::slots::slot::Slot;
+use crate::zones::recorded::{self, Standing};
 
 /// The interval at which the horizon moves on. If nothing changes, a run reads a few rows.
 const INTERVAL: Duration = Duration::from_hours(1);
@@ -42,7 +43,11 @@ const CHUNK: usize = 500;
 /// longer covers, and those that overlap `new_absences`, even if they were not covered before.
 ///
 /// The practitioner must be locked ([`practitioner::lock`]), and no slot yet.
+///
+/// # Errors
+/// [`Error::Unavailable`](crate::error::Error::Unavailable) if the database records other zone data than this process has.
 pub fn publish<P>(tx: &mut Tx<P>, practitioner: &Practitioner, new_absences: &[Absence]) -> Result<Vec<AppointmentId>> {
+    recorded::require_current(tx.conn, &tx.env.config.zones)?;
     let stored = locking::lock_ranges(tx.conn, &[ahead(practitioner.id, tx.now)])?;
     let changes = slot_changes(tx, practitioner, new_absences, &stored)?;
     ending::lapse(tx.conn, &changes.lapse, tx.now)?;
@@ -157,6 +162,11 @@ fn slot_changes<P>(
 
 /// Publishes the plans of all practitioners whose slots do not agree with them, and returns the number of these practitioners.
 pub async fn publish_all(env: &Env) -> Result<usize> {
+    let zones = env.config.zones.clone();
+    if let Standing::Other(recorded) = env.db.read(move |conn| recorded::standing(conn, &zones)).await? {
+        tracing::error!("{}", recorded::outdated(&env.config.zones, &recorded));
+        return Ok(0);
+    }
     let practitioners: Vec<PractitionerId> = env
         .db
         .read(|conn| Ok(practitioners::table.select(practitioners::id).order(practitioners::id).load(conn)?))
@@ -168,16 +178,22 @@ pub async fn publish_all(env: &Env) -> Result<usize> {
         if env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &context), id)).await? {
             continue;
         }
-        let (shared, context) = (env.clone(), audit.clone());
-        env.db
-            .write(move |conn| {
-                let practitioner = practitioner::lock(conn, id)?;
-                publish(&mut Tx::new(conn, &shared, &Anonymous, &context), &practitioner, &[])
-            })
-            .await?;
+        publish_one(env, id).await?;
         published += 1;
     }
     Ok(published)
+}
+
+/// Publishes the plan of a practitioner in a transaction of its own.
+pub async fn publish_one(env: &Env, id: PractitionerId) -> Result<()> {
+    let (shared, audit) = (env.clone(), AuditContext::of_command("publish_slots"));
+    env.db
+        .write(move |conn| {
+            let practitioner = practitioner::lock(conn, id)?;
+            publish(&mut Tx::new(conn, &shared, &Anonymous, &audit), &practitioner, &[])
+        })
+        .await?;
+    Ok(())
 }
 
 /// Whether a practitioner's slots agree with the plan. Takes no locks, because mostly nothing changes.
