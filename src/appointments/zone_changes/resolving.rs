@@ -127,6 +127,12 @@ pub async fn resolve(context: &Context, ids: Vec<AppointmentId>) -> Result<ZoneC
             for (shift, error) in hindered {
                 resolution.unresolved.push(unresolved(shift.id, error)?);
             }
+            // Each move has stored its event.
+            if resolution.kept.is_empty() {
+                context.audit.note_unchanged();
+            } else {
+                context.audit.note_recorded();
+            }
             return Ok(resolution);
         }
         open = hindered.into_iter().map(|(shift, _)| shift).collect();
