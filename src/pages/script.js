@@ -175,9 +175,9 @@
     },
     cancel: changing((form) => call("appointment-links/cancel", { token: token(), reason: value(form, "reason") })),
     confirm: changing(() => call("appointment-links/confirm", { token: token() })),
-    "free-times": { run: firstDay, done: ({ answer }) => tellTimes(answer) },
-    day: { run: (_, { value }) => timesOn(value), done: ({ answer }) => tellTimes(answer) },
-    days: { run: (_, { value }) => daysFrom(value), done: ({ answer }) => tellDays(answer) },
+    "free-times": { reads: true, run: firstDay, done: ({ answer }) => tellTimes(answer) },
+    day: { reads: true, run: (_, { value }) => timesOn(value), done: ({ answer }) => tellTimes(answer) },
+    days: { reads: true, run: (_, { value }) => daysFrom(value), done: ({ answer }) => tellDays(answer) },
     move: {
       ...changing(() => call("appointment-links/reschedule", { token: token(), slot_id: chosen.id }), true),
       refused: (result) => {
@@ -203,7 +203,7 @@
   }
 
   for (const form of all("form[data-do]")) {
-    const { run, done, refused } = actions[form.dataset.do];
+    const { run, done, refused, reads } = actions[form.dataset.do];
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const button = event.submitter ?? one('button[type="submit"]', form);
@@ -213,6 +213,8 @@
       clear(form);
       const result = await run(form, button);
       button.removeAttribute("aria-disabled");
+      // Another part of the page was opened while it loaded.
+      if (reads && form.closest("[data-state]").hidden) return;
       if (result.outcome === "done") await done(result);
       else if (result.outcome !== "refused") showFormError(form, result.outcome);
       else if (!refused?.(result) && !explain(form, result.answer.errors)) showFormError(form, "failed");
