@@ -19,6 +19,9 @@ use crate::ids::UserId;
 /// The version of the texts that are part of the program.
 const BUILT_IN_VERSION: i32 = 1;
 
+/// The most digits of a version.
+const MAX_VERSION: usize = 10;
+
 /// The texts that are part of the program; each is in English, too.
 const BUILT_IN: &[(ConsentType, &str, &str)] = &[
     (ConsentType::Treatment, "en", include_str!("texts/treatment.en.md")),
@@ -178,6 +181,8 @@ pub async fn list(context: &Context<Anonymous>, filter: ConsentDocumentFilter) -
     let mut check = Check::new();
     let language = check.field("?language", text::language(language.as_deref().unwrap_or("en")));
     check.require(version.is_none() || consent_type.is_some(), "?type", "required", "must be sent with `version`");
+    let fits = version.as_ref().is_none_or(|version| (1..=MAX_VERSION).contains(&version.len()));
+    check.require(fits, "?version", UNKNOWN_VERSION.0, UNKNOWN_VERSION.1);
     check.done()?;
     let language = language.unwrap_or_default();
     let wanted = consent_type.map_or_else(|| ConsentType::ALL.to_vec(), |consent_type| vec![consent_type]);
