@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::feed::{Batch, Feed};
 use super::store::{self, Reader};
@@ -21,11 +22,11 @@ const INTERVAL_WITH_STREAMS: Duration = Duration::from_millis(400);
 /// The pause after each run, so that many changes are numbered together.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Starts the job. It ends after `stopping`.
-pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> Feed {
+/// Starts the job. It ends after `stopping`. The database must not be closed before.
+pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> (Feed, JoinHandle<()>) {
     let (env, feed) = (env.clone(), Feed::new(env.config.settings.max_connections as usize));
     let own = feed.clone();
-    tokio::spawn(async move {
+    let job = tokio::spawn(async move {
         // Up to which number the streams were told; none while no stream is open.
         let mut told = None;
         loop {
@@ -45,7 +46,7 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> Feed {
             }
         }
     });
-    own
+    (own, job)
 }
 
 /// Numbers until no event waits.

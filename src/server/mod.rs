@@ -43,6 +43,8 @@ pub struct Server {
     mailing: tokio::task::JoinHandle<()>,
     /// Ends when all audit events are stored and sealed.
     auditing: tokio::task::JoinHandle<()>,
+    /// Ends when the events of the last changes have their numbers.
+    numbering: tokio::task::JoinHandle<()>,
     /// Ends when the last count of rejected connections is logged.
     rejection_log: tokio::task::JoinHandle<()>,
 }
@@ -65,7 +67,8 @@ impl Server {
         let settings = &env.config.settings;
         let limiter = Limiter::new(settings.rate_limits);
         let shared_limiter = web::Data::new(limiter.clone());
-        let feed = web::Data::new(events::numbering::start(&env, stopping.clone()));
+        let (feed, numbering) = events::numbering::start(&env, stopping.clone());
+        let feed = web::Data::new(feed);
         let origins = settings.cors_origins.clone();
         let app = move || {
             App::new()
@@ -113,7 +116,7 @@ impl Server {
         privacy::retention::start(&env, stopping.clone());
         db::check::start(&env.db, &env.config.target, stopping);
         let at_once = Arc::new(Notify::new());
-        Ok(Self { addr, env, http, probes, stop, at_once, mailing, auditing, rejection_log })
+        Ok(Self { addr, env, http, probes, stop, at_once, mailing, auditing, numbering, rejection_log })
     }
 
     /// Returns a handle that stops the server.
@@ -132,7 +135,7 @@ impl Server {
     /// # Errors
     /// Those of the socket.
     pub async fn serve(self) -> std::io::Result<()> {
-        let Self { http, probes, stop, at_once, mailing, auditing, rejection_log, env, .. } = self;
+        let Self { http, probes, stop, at_once, mailing, auditing, numbering, rejection_log, env, .. } = self;
         let probes = probes.map(|probes| (probes.handle(), actix_web::rt::spawn(probes)));
         let mut result = Ok(());
         let ended = async {
@@ -147,6 +150,7 @@ impl Server {
         let _ = stop.send(true);
         let stored = async {
             let _ = auditing.await;
+            let _ = numbering.await;
             env.db.close().await;
         };
         if stops_at_once {
