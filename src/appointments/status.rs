@@ -345,13 +345,12 @@ mod tests {
         ) {
             let patient = Circumstances { by_staff: false, ..around };
             let at = |now| Circumstances { now, ..patient.clone() }.decide(status, step);
-            match patients_may_until(status, step, patient.cancel_until) {
-                Some(until) => {
-                    prop_assert!(at(until).is_ok());
-                    let refused = at(until.plus(SignedDuration::from_secs(1))).expect_err("refused");
-                    prop_assert_eq!(refused.why, Why::TooLate);
-                }
-                None => prop_assert_eq!(patient.decide(status, step).expect_err("refused").why, Why::Status),
+            if let Some(until) = patients_may_until(status, step, patient.cancel_until) {
+                prop_assert!(at(until).is_ok());
+                let refused = at(until.plus(SignedDuration::from_secs(1))).expect_err("refused");
+                prop_assert_eq!(refused.why, Why::TooLate);
+            } else {
+                prop_assert_eq!(patient.decide(status, step).expect_err("refused").why, Why::Status);
             }
         }
 
