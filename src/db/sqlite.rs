@@ -155,7 +155,15 @@ impl Writer {
             .name("sqlite-writer".into())
             .spawn(move || {
                 let conn = Some(conn);
-                WriterThread { path: path.as_path(), conn, commands, closing: None, metrics: &thread_metrics }.run();
+                WriterThread {
+                    path: path.as_path(),
+                    conn,
+                    commands,
+                    largest_batch: BATCH,
+                    closing: None,
+                    metrics: &thread_metrics,
+                }
+                .run();
             })
             .map_err(|error| format!("start the writer thread: {error}"))?;
         Ok(Self { queue, metrics, _lock: lock })
@@ -239,6 +247,9 @@ struct WriterThread<'a> {
     /// None after a transaction was lost, until the file is opened again.
     conn: Option<Conn>,
     commands: mpsc::Receiver<Command>,
+    /// How many jobs the next batch may have. One after a batch was lost, then twice as many after each that succeeds: a disk that fails
+    /// now and then would lose every large batch, and the callers would retry all its jobs together.
+    largest_batch: usize,
     /// Notified when the thread has ended. Set when it must end.
     closing: Option<oneshot::Sender<()>>,
     metrics: &'a Metrics,
@@ -272,7 +283,9 @@ impl WriterThread<'_> {
                 conn = fresh;
             }
             self.conn = Some(conn);
+            self.largest_batch = (2 * self.largest_batch).min(BATCH);
         } else {
+            self.largest_batch = 1;
             tracing::error!(
                 "SQLite rolled a transaction back by itself. Its requests were rejected, and the file is reopened"
             );
@@ -334,7 +347,7 @@ impl WriterThread<'_> {
             {
                 return reject_batch(done, &why);
             }
-            next = (done.len() < BATCH && started.elapsed() < BATCH_TIME).then(|| self.next()).flatten();
+            next = (done.len() < self.largest_batch && started.elapsed() < BATCH_TIME).then(|| self.next()).flatten();
         }
         self.metrics.db_write_queue.set(i64::try_from(self.commands.len()).unwrap_or(i64::MAX));
         self.metrics.db_batch_size.observe(f64::from(u32::try_from(done.len()).unwrap_or(u32::MAX)));
