@@ -132,7 +132,8 @@ pub fn void_all(tx: &mut Conn, user: UserId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Deletes what the account's used links still show. For a mailbox that does not belong to the account any more.
+/// Deletes the visits that the account's used links still show. Call it when the account gets another address: the links are in the old
+/// mailbox.
 pub fn forget_visits(tx: &mut Conn, user: UserId) -> Result<()> {
     let used = one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(user))

@@ -128,11 +128,11 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub stranger_holds_per_network: u16,
 
-    /// Percentage of a day's visits that callers without an account can keep from others together (1 to 100).
+    /// Maximum percentage of a day's capacity that callers without an account can hold together (1 to 100).
     ///
-    /// The number of visits that still fit counts, for each visit type that patients book online, with a practitioner and
-    /// in the units of a resource at a location: short holds with gaps between them can leave no room for a longer
-    /// visit. They can always hold one visit a day. The rest stays for patients with an account and for staff, however
+    /// The capacity is the number of visits that fit one after the other: of each visit type that patients book online,
+    /// with a practitioner, and in the units of a resource at a location. A short hold can cost a longer visit. These
+    /// callers can always hold one visit a day. The rest stays for patients with an account and for staff, however
     /// many networks a stranger has.
     #[arg(long, env, global = true, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub stranger_hold_percent: u8,

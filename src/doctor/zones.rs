@@ -7,7 +7,7 @@ use crate::scheduling::setup::location;
 use crate::zones::Zones;
 use crate::zones::recorded::{self, Standing};
 
-/// More locations than a clinic has.
+/// The most locations that are checked: more than a clinic has.
 const MAX_LOCATIONS: i64 = 10_000;
 
 /// Names the version of the data, another version that the database records, and the locations whose zone the data lacks.

@@ -163,8 +163,9 @@ pub async fn register(
     let registration = new.checked(&Rules::load(context).await?)?;
     let requester = Requester::new(&context.env, &registration.email.key(), origin);
     let visit = registration.visit.clone();
-    // First and alone, so that a caller who watches or releases the hold learns nothing about the address. If it fails, the registration
-    // tries again and says why, unless it is a repeat.
+    // Reserves in a transaction of its own, before the address is looked up. Otherwise a caller who polls or releases the hold could tell
+    // whether the address is registered. If this fails, the transaction below reserves again and returns the error; a repeated request
+    // returns its stored result.
     let reserved = match visit.clone() {
         Some(visit) => Box::pin(context.write(move |tx| reserve(tx, &visit))).await.ok().map(Arc::new),
         None => None,
@@ -241,7 +242,8 @@ impl Registration {
         Some(self.visit.as_ref()?.linked(reservable?, patient, &self.profile.preferred_language))
     }
 
-    /// `reserved` is the time that is reserved, for every address: neither the response nor the search tells which ones are registered.
+    /// `reserved` is the time that the registration carries. It is reserved for every address, so neither the response nor the slot search
+    /// reveals which addresses are registered.
     fn store_and_mail(
         &self,
         tx: &mut Tx<Anonymous>,

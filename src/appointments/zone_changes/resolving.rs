@@ -36,7 +36,7 @@ pub struct ResolveZoneChangesRequest {
     pub appointment_ids: Vec<AppointmentId>,
 }
 
-/// What became of the appointments.
+/// The result for the appointments of a request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "kept": ["0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55"],
@@ -218,7 +218,7 @@ async fn try_keep(context: &Context, shift: Shift) -> Result<bool> {
     operation_id = "resolve_zone_changes",
     security(("bearer" = [])),
     request_body = ResolveZoneChangesRequest,
-    responses((status = 200, description = "What became of the appointments", body = ZoneChangeResolution)),
+    responses((status = 200, description = "The result for the appointments", body = ZoneChangeResolution)),
 )]
 #[post("/v1/zone-changes/resolve")]
 pub(in crate::appointments) async fn resolve_zone_changes(

@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_hours(1);
 /// The appointments of one transaction. While it runs, none of them can be moved.
 const BATCH: i64 = 200;
 
-/// What a scan did.
+/// The counts of a scan.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Scanned {
     /// The appointments that had no promise and got that of their current local time.

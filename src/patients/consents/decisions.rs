@@ -56,8 +56,8 @@ pub struct CheckedConsent {
 }
 
 impl NewConsent {
-    /// Checks a decision that is at the pointer `at` in the body. Earlier versions are allowed: a paper may be signed before a new version
-    /// is published, and recorded later.
+    /// Checks a decision that is at the pointer `at` in the body. Earlier versions are allowed: staff may record a form
+    /// that the patient signed before a new version was published.
     pub fn checked(
         self,
         at: &str,

@@ -77,7 +77,7 @@ impl From<PublishedText> for ConsentDocument {
     }
 }
 
-/// The current version of each document that administrators published.
+/// The current versions of the documents. A document that administrators never published has [`BUILT_IN_VERSION`].
 #[derive(Debug, Clone)]
 pub struct CurrentVersions(BTreeMap<ConsentType, i32>);
 
@@ -92,7 +92,7 @@ impl CurrentVersions {
         Ok(Self(published.into_iter().collect()))
     }
 
-    /// Those of a clinic that published nothing.
+    /// The versions if administrators published nothing.
     #[cfg(test)]
     pub fn built_in() -> Self {
         Self(BTreeMap::new())
@@ -103,7 +103,7 @@ impl CurrentVersions {
         self.0.get(&consent_type).copied().unwrap_or(BUILT_IN_VERSION)
     }
 
-    /// Whether a document has or had this version. Versions are numbered from 1, without gaps.
+    /// Returns whether this is the current or an earlier version. Versions are numbered from 1, without gaps.
     pub fn include(&self, consent_type: ConsentType, version: &str) -> bool {
         (BUILT_IN_VERSION..=self.of(consent_type)).any(|known| known.to_string() == version)
     }

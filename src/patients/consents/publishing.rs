@@ -130,7 +130,7 @@ pub async fn publish(
 /// Publish a new version of a text to consent to
 ///
 /// Administrators only. The new version is the current one at once: the consent is outstanding again for each patient until the patient decides
-/// on it (`consents_outstanding`). Nobody is notified. The versions of patients' records and the lists of changes do not show it.
+/// on it (`consents_outstanding`). Sends no mail. Does not change the version or `updated_at` of patients.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_consent_document",

@@ -1,5 +1,5 @@
-//! The share of a day that all strangers together may take: of a practitioner's visits, and of those of each resource. The rule itself is in
-//! [`share`](super::share).
+//! Loads a practitioner's day and the days of resources, and requires that all strangers together take at most a share of the visits that
+//! fit into them. The rule is in [`share`](super::share).
 //!
 //! One visit a day is always allowed, so that strangers can take the last times of a day that is nearly full.
 

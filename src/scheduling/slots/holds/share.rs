@@ -1,7 +1,7 @@
-//! How much of a day strangers leave to others: pure.
+//! The limit of what callers without an account hold of a day; pure.
 //!
-//! What counts is not how long their holds are but how many visits no longer fit: a few short holds with gaps between them can leave no
-//! room for any longer visit.
+//! It counts the visits that no longer fit, not the time held: a few short holds with gaps between them can leave no room for a longer
+//! visit.
 
 use crate::clock::Timestamp;
 use crate::scheduling::visit_time::VisitLength;
