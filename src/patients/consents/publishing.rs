@@ -12,6 +12,7 @@ use super::documents::{ConsentDocument, CurrentVersions, PublishedText, primary}
 use crate::actor::Action;
 use crate::context::{Context, Once};
 use crate::db::schema::consent_documents;
+use crate::db::{Conn, advisory_lock};
 use crate::error::{Check, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
@@ -106,6 +107,10 @@ pub async fn publish(
     let (consent_type, texts) = new.checked()?;
     context
         .change_once(once, move |tx| {
+            // The next version is one more than the newest, so publications wait for each other.
+            if let Conn::Postgres(conn) = &mut *tx.conn {
+                advisory_lock::wait_for_key(conn, advisory_lock::CONSENT_DOCUMENTS)?;
+            }
             let version = CurrentVersions::read(tx.conn)?.of(consent_type) + 1;
             let mut documents = Vec::new();
             for (language, text) in &texts {
