@@ -24,7 +24,7 @@ use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
 use crate::intake::flag_ownership;
 use crate::patients::{self, care};
 use crate::scheduling::slots::claim::{Wanted, claim};
-use crate::scheduling::slots::holds::holder::MAX_SECRET;
+use crate::scheduling::slots::holds::holder::check_secret;
 use crate::scheduling::slots::search::with_next_free;
 
 /// An appointment to book.
@@ -68,8 +68,7 @@ impl NewAppointment {
     /// Checks and normalises the values.
     fn checked(mut self, by_staff: bool) -> Result<Self> {
         let mut check = Check::new();
-        let secret_length = self.hold_secret.as_ref().map_or(0, String::len);
-        check.require(secret_length <= MAX_SECRET, "/hold_secret", "too_long", "must be the secret of the hold");
+        check_secret(&mut check, "/hold_secret", self.hold_secret.as_deref().unwrap_or_default());
         self.note = self.note.and_then(|note| check.field("/note", text::lines(&note, text::MAX_NOTE)));
         let allowed = by_staff || self.identifiers.0.is_empty();
         check.require(allowed, "/identifiers", "forbidden_field", "only the clinic's staff may set this");
@@ -177,6 +176,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
             `not_offered`: the practitioner does not offer this visit type. `not_online_bookable`: only staff book it. \
             `booking_notice`: it starts too soon. `booking_limit`: the patient has the maximum number of upcoming appointments booked online. \
             `account_booking_limit`: the account has the maximum number for all patients together that it added itself. \
+            `new_account_limit`: accounts verified within the last day at this address, or in its network, have the maximum number together. \
             `slot_past`: the slot is over. \
             `identifier_taken`: another appointment has an identifier; `pointer` names the identifier, `taken_by` the appointment"),
     ),

@@ -3,12 +3,14 @@
 
 use actix_web::{HttpResponse, post};
 
-use super::limits;
-use crate::context::{Context, Once, Principal};
-use crate::error::Result;
+use super::status::AppointmentStep;
+use super::steps::circumstances;
+use super::{limits, queries};
+use crate::context::{Context, Once, Principal, Tx};
+use crate::error::{Error, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
-use crate::ids::SlotId;
+use crate::ids::{AppointmentId, SlotId, VisitTypeId};
 use crate::scheduling::slots::holds::holder::Holder;
 use crate::scheduling::slots::holds::taking::{self, CreatedHold, NewHold};
 use crate::scheduling::slots::search::with_next_free;
@@ -25,10 +27,17 @@ pub async fn hold(
 ) -> Result<Versioned<CreatedHold>> {
     context.actor.require_permission()?;
     let once = context.actor.once(once)?;
+    if new.appointment_id.is_some() && context.actor.actor().is_none() {
+        return Err(Error::invalid("/appointment_id", "not_signed_in", "is only for callers who are signed in"));
+    }
     let visit_type = new.visit_type_id;
     let held = context.change_once(once, move |tx| {
-        if let Some(user) = tx.actor.account().filter(|_| !tx.actor.is_staff()) {
-            limits::require_room_for_someone(tx.conn, tx.env, user, tx.now)?;
+        match (tx.actor.actor(), new.appointment_id) {
+            (Some(actor), Some(id)) => require_movable(&mut tx.as_actor(actor), id, visit_type)?,
+            (Some(actor), None) if !actor.is_staff() => {
+                limits::require_room_for_someone(tx.conn, tx.env, actor.user_id, tx.now)?;
+            }
+            _ => {}
         }
         taking::take(tx, slot, visit_type)
     });
@@ -36,6 +45,16 @@ pub async fn hold(
         Err(error) => Err(with_next_free(context, error, slot, visit_type).await),
         held => held,
     }
+}
+
+/// Requires that the caller may move the appointment to a time of this kind of visit. It needs no room: it stays one appointment.
+fn require_movable(tx: &mut Tx, id: AppointmentId, visit_type: VisitTypeId) -> Result<()> {
+    let found = queries::find(tx, id)?;
+    circumstances(tx, &found)?.decide(found.appointment.status, AppointmentStep::Reschedule)?;
+    if found.appointment.visit_type_id != visit_type {
+        return Err(Error::invalid("/visit_type_id", "wrong_value", "must be that of the appointment"));
+    }
+    Ok(())
 }
 
 /// Hold a slot
@@ -47,7 +66,7 @@ pub async fn hold(
 ///   once (the setting `STAFF_HOLDS`).
 /// - Without a session the response has a `secret`, which stands for the hold's owner. Send the secret of an earlier hold as `Hold-Secret`,
 ///   and the new one replaces it. Register with `hold_id` and the secret (`POST /v1/registrations`), or sign in and book with both
-///   (`POST /v1/appointments`). Callers without an account may hold only some times at once, by address, network and day. They must not
+///   (`POST /v1/appointments`), or move an appointment with both. Callers without an account may hold only some times at once, by address, network and day. They must not
 ///   send an `Idempotency-Key`.
 #[utoipa::path(
     tag = "slots",
@@ -65,7 +84,9 @@ pub async fn hold(
             `not_offered`: the practitioner does not offer this visit type. `slot_past`: the slot is over. \
             `hold_limit`: staff hold as many times as they may, or callers without an account do; `detail` says what to do. \
             For patients also `not_online_bookable`: only staff book it, and `booking_notice`: it starts too soon. \
-            `booking_limit` and `account_booking_limit`: none of the account's patients may have another upcoming appointment"),
+            `booking_limit`, `account_booking_limit` and `new_account_limit`: none of the account's patients may have another upcoming appointment; send `appointment_id` to move one. \
+            `status_conflict`: that appointment cannot be moved any more"),
+        (status = 404, description = "`not_found`: the slot, the visit type or the appointment does not exist, or the caller may not see it"),
     ),
 )]
 #[post("/v1/slots/{id}/hold")]

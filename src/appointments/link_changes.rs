@@ -75,7 +75,8 @@ fn move_to(tx: &mut Tx<Anonymous>, found: AppointmentDetails, slot_id: SlotId) -
             return Ok(found);
         }
     }
-    let to = RescheduleAppointmentRequest { slot_id, hold_id: None, ignore_gaps: false, overbook: None };
+    let to =
+        RescheduleAppointmentRequest { slot_id, hold_id: None, hold_secret: None, ignore_gaps: false, overbook: None };
     rescheduling::move_locked(tx, found, &to, |_, before, _| Ok(before.self_placed))
 }
 

@@ -26,6 +26,7 @@ use crate::intake::flag_ownership;
 use crate::patients;
 use crate::patients::care::{self, Before};
 use crate::scheduling::slots::claim::{Claim, Moving, Wanted, claim};
+use crate::scheduling::slots::holds::holder::check_secret;
 use crate::scheduling::slots::releasing::release;
 use crate::scheduling::slots::search::with_next_free;
 
@@ -40,6 +41,10 @@ pub struct RescheduleAppointmentRequest {
     /// `hold_lapsed`.
     #[serde(default)]
     pub hold_id: Option<HoldId>,
+    /// The secret of the hold, if it was taken without a session. The caller's account takes the hold over.
+    #[serde(default)]
+    #[schema(max_length = 128)]
+    pub hold_secret: Option<String>,
     /// Whether the days to the other visits of its series are ignored. Staff only.
     #[serde(default)]
     #[schema(default = false)]
@@ -63,6 +68,7 @@ pub async fn reschedule(
 ) -> Result<Versioned<AppointmentView>> {
     context.require(Action::AppointmentBook)?;
     let mut check = Check::new();
+    check_secret(&mut check, "/hold_secret", to.hold_secret.as_deref().unwrap_or_default());
     let may_ignore = context.is_staff() || !to.ignore_gaps;
     check.require(may_ignore, "/ignore_gaps", "forbidden_field", "only the clinic's staff may set this");
     to.overbook = to.overbook.and_then(|overbook| overbook.checked(context.is_staff(), &mut check));
@@ -125,7 +131,7 @@ pub(super) fn move_locked<P: Principal>(
         slot_id: to.slot_id,
         visit_type_id: before.visit_type_id,
         hold_id: to.hold_id,
-        hold_secret: None,
+        hold_secret: to.hold_secret.as_deref(),
         overbook: to.overbook.is_some(),
     };
     let mut claimed = claim(tx, wanted, Some(Moving { appointment_id: id, from: before.slot_range() }))?;

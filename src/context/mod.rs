@@ -112,8 +112,8 @@ impl<'a, P> Tx<'a, P> {
     }
 }
 
-impl Tx<'_, Anonymous> {
-    /// The rest of the transaction as an account, for the owner of a link that proves the account's mailbox.
+impl<P> Tx<'_, P> {
+    /// The rest of the transaction as an account: of the owner of a link that proves its mailbox, or of a caller who may have a session.
     pub fn as_actor<'b>(&'b mut self, actor: &'b Actor) -> Tx<'b, Actor> {
         Tx { conn: &mut *self.conn, env: self.env, actor, audit: self.audit, now: self.now }
     }

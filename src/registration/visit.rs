@@ -9,7 +9,7 @@ use crate::context::{Anonymous, Context, Principal, Tx};
 use crate::error::{Check, Conflict, Error, Result};
 use crate::ids::{HoldId, PatientId};
 use crate::messages::model::ReservationMail;
-use crate::scheduling::slots::holds::holder::MAX_SECRET;
+use crate::scheduling::slots::holds::holder::check_secret;
 use crate::scheduling::slots::holds::reserving::{self, Reservable};
 use crate::scheduling::slots::search::with_next_free;
 
@@ -43,8 +43,7 @@ pub struct ChosenVisit {
 impl NewRegistrationAppointment {
     pub fn checked(self, check: &mut Check) -> ChosenVisit {
         let Self { hold_id, hold_secret, note } = self;
-        let pointer = "/appointment/hold_secret";
-        check.require(hold_secret.len() <= MAX_SECRET, pointer, "too_long", "must be the secret of the hold");
+        check_secret(check, "/appointment/hold_secret", &hold_secret);
         let note = note.and_then(|note| check.field("/appointment/note", text::lines(&note, text::MAX_NOTE)));
         ChosenVisit { hold_id, hold_secret, note }
     }

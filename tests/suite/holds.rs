@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::booking::{booking, post_booking};
+use crate::support::booking::{booking, path, post_booking};
 use crate::support::clinic::free_slots;
 use crate::support::people::PASSWORD;
 use crate::support::{App, Client, Reply, book, both, id};
@@ -213,6 +213,43 @@ both! {
         let child = ann.post("/v1/patients", child).await.expect(201).id();
         hold(&ann, &slots[9], &clinic.check).await.expect(201);
         post_booking(&ann, booking(&slots[10], &clinic.check, &child)).await.expect(201);
+    }
+
+    async fn a_patient_at_the_booking_limit_holds_a_time_to_move_a_visit(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, ben) = (app.patient("ann").await, app.patient("ben").await);
+        let slots = free_slots(&ann, &clinic.check).await;
+        let mut booked = Vec::new();
+        for slot in &slots[..4] {
+            booked.push(post_booking(&ann, booking(slot, &clinic.check, &ann.patient_id)).await.expect(201).body.clone());
+        }
+        let hold_path = format!("/v1/slots/{}/hold", slots[8]["id"].as_str().expect("an id"));
+        let to_move = |visit_type: &str| json!({"visit_type_id": visit_type, "appointment_id": booked[0]["id"]});
+        let moving = to_move(&clinic.check);
+        app.anon().post(&hold_path, moving.clone()).await.invalid("/appointment_id", "not_signed_in");
+        ben.post(&hold_path, moving.clone()).await.problem(404, "not_found");
+        ann.post(&hold_path, to_move(&clinic.follow_up)).await.invalid("/visit_type_id", "wrong_value");
+        let held = ann.post(&hold_path, moving.clone()).await;
+        let body = json!({"slot_id": slots[8]["id"], "hold_id": held.expect(201).body["id"]});
+        let moved = ann.post(&path(&booked[0], "/reschedule"), body).await;
+        assert_eq!(moved.expect(200).body["starts_at"], slots[8]["starts_at"]);
+        ann.post(&path(&booked[0], "/cancel"), json!({"reason": "I am away."})).await.expect(200);
+        ann.post(&hold_path, moving).await.problem(409, "status_conflict");
+    }
+
+    async fn a_visit_is_moved_to_a_time_that_was_held_without_a_session(app: App) {
+        let clinic = app.clinic().await;
+        let ann = app.patient("ann").await;
+        let slots = free_slots(&ann, &clinic.check).await;
+        let booked = post_booking(&ann, booking(&slots[0], &clinic.check, &ann.patient_id)).await.expect(201).body.clone();
+        let held = hold(&app.anon(), &slots[8], &clinic.check).await;
+        let mut body = json!({"slot_id": slots[8]["id"], "hold_id": held.expect(201).body["id"]});
+        ann.post(&path(&booked, "/reschedule"), body.clone()).await.problem(409, "hold_lapsed");
+        body["hold_secret"] = json!("x".repeat(129));
+        ann.post(&path(&booked, "/reschedule"), body.clone()).await.invalid("/hold_secret", "too_long");
+        body["hold_secret"] = held.body["secret"].clone();
+        let moved = ann.post(&path(&booked, "/reschedule"), body).await;
+        assert_eq!(moved.expect(200).body["starts_at"], slots[8]["starts_at"]);
     }
 
     async fn one_of_many_strangers_gets_a_time_and_the_others_get_the_next_free_slots(app: App) {

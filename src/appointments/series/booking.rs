@@ -20,7 +20,7 @@ use crate::http::{Body, IdempotencyKey};
 use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, AppointmentSeriesId, HoldId, LocationId, PatientId, SlotId, VisitTypeId};
 use crate::patients;
-use crate::scheduling::slots::holds::holder::MAX_SECRET;
+use crate::scheduling::slots::holds::holder::check_secret;
 use crate::scheduling::slots::search::with_next_free;
 use crate::scheduling::slots::{locking, offers, units};
 
@@ -82,8 +82,7 @@ pub struct NewSeriesVisit {
 impl NewSeriesVisit {
     fn check(&self, index: usize, check: &mut Check) {
         let place = |member: &str| format!("/visits/{index}/{member}");
-        let is_short = self.hold_secret.as_ref().is_none_or(|secret| secret.len() <= MAX_SECRET);
-        check.require(is_short, place("hold_secret"), "too_long", "must be the secret of the hold");
+        check_secret(check, place("hold_secret"), self.hold_secret.as_deref().unwrap_or_default());
         for (member, days) in [("min_gap_days", self.min_gap_days), ("max_gap_days", self.max_gap_days)] {
             let detail = format!("must be between 0 and {MAX_DAYS}");
             check.require(

@@ -200,7 +200,13 @@ async fn try_keep(context: &Context, shift: Shift) -> Result<bool> {
             tx.unchanged()?;
             return Ok(false);
         };
-        let to = RescheduleAppointmentRequest { slot_id, hold_id: None, ignore_gaps: true, overbook: None };
+        let to = RescheduleAppointmentRequest {
+            slot_id,
+            hold_id: None,
+            hold_secret: None,
+            ignore_gaps: true,
+            overbook: None,
+        };
         move_to(tx, shift.id, &IfMatch::any(), &to)?;
         Ok(true)
     })

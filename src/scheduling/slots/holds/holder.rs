@@ -11,13 +11,18 @@ use crate::accounts::origin::Origin;
 use crate::accounts::tokens;
 use crate::actor::{Action, Actor};
 use crate::context::{Once, Principal};
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result};
 use crate::ids::UserId;
 
 /// The header with the secret of a stranger's hold. Headers are not logged.
 pub const HOLD_SECRET: &str = "hold-secret";
 /// The longest secret that is read. The service's own have 43 characters.
-pub const MAX_SECRET: usize = 128;
+const MAX_SECRET: usize = 128;
+
+/// Requires that a secret in a body can be that of a hold.
+pub fn check_secret(check: &mut Check, pointer: impl Into<String>, secret: &str) {
+    check.require(secret.len() <= MAX_SECRET, pointer, "too_long", "must be the secret of the hold");
+}
 
 /// A caller with or without a session. A caller whose session has ended is rejected, and is no stranger.
 #[derive(Debug, Clone)]
@@ -59,6 +64,11 @@ impl Holder {
         let detail =
             "is only for callers who are signed in; without it, send the Hold-Secret of the earlier hold to replace it";
         Err(Error::invalid("Idempotency-Key:", "not_signed_in", detail))
+    }
+
+    /// The account that holds; none for a stranger.
+    pub fn actor(&self) -> Option<&Actor> {
+        self.actor.as_ref()
     }
 
     pub(super) fn secret_hash(&self) -> Option<&[u8]> {

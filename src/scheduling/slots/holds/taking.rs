@@ -17,7 +17,7 @@ use crate::db::schema::{holds, slots};
 use crate::db::update::update;
 use crate::error::{Conflict, Error, Result};
 use crate::http::response::Versioned;
-use crate::ids::{HoldId, SlotId, UserId, VisitTypeId};
+use crate::ids::{AppointmentId, HoldId, SlotId, UserId, VisitTypeId};
 use crate::scheduling::setup::location;
 use crate::scheduling::slots::releasing::delete_unplanned;
 use crate::scheduling::slots::slot::{DoesNotFit, Slot, check_fit, is_free, slot_gone};
@@ -31,6 +31,10 @@ use crate::scheduling::slots::{locking, offers};
 pub struct NewHold {
     /// The kind of visit. All slots of the visit are held.
     pub visit_type_id: VisitTypeId,
+    /// The appointment that the hold is to move, of the same kind of visit. A patient who has as many appointments as allowed can still
+    /// hold a time to move one. Needs a session.
+    #[serde(default)]
+    pub appointment_id: Option<AppointmentId>,
 }
 
 /// A hold that was just taken.
