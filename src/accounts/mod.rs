@@ -1,5 +1,5 @@
 //! Accounts: users, passwords, second factors, sessions, single-use links, invitations of staff. Owns the tables `users`,
-//! `sessions`, `refresh_tokens`, `second_factors`, `recovery_codes`, `one_time_tokens` and `sign_in_failures`.
+//! `new_accounts`, `sessions`, `refresh_tokens`, `second_factors`, `recovery_codes`, `one_time_tokens` and `sign_in_failures`.
 //!
 //! An attempt to authenticate takes its locks in one order: the counters of failed passwords, the user, the counter of failed codes.
 
@@ -12,6 +12,7 @@ pub mod closing;
 pub mod device;
 pub mod linked_visit;
 pub mod model;
+pub mod new_accounts;
 pub mod notices;
 pub mod one_time;
 pub mod origin;

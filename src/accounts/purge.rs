@@ -1,4 +1,5 @@
-//! Deletes short-lived data: ended sessions with their refresh tokens, used refresh tokens, expired links, old counts of failures.
+//! Deletes short-lived data: ended sessions with their refresh tokens, used refresh tokens, expired links, old counts of failures,
+//! from where accounts were verified.
 
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use jiff::SignedDuration;
 use super::throttle;
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{one_time_tokens, refresh_tokens, sessions, sign_in_failures};
+use crate::db::schema::{new_accounts, one_time_tokens, refresh_tokens, sessions, sign_in_failures};
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::{OneTimeTokenId, RefreshTokenId, SessionId};
+use crate::ids::{OneTimeTokenId, RefreshTokenId, SessionId, UserId};
 use crate::periodic;
 
 /// The most rows of a kind that one transaction deletes, so that it never blocks others for long.
@@ -45,7 +46,10 @@ pub fn round(tx: &mut Conn, env: &Env) -> Result<usize> {
     let tokens = one_time_tokens::table.filter(one_time_tokens::expires_at.lt(before)).limit(ROUND);
     let tokens: Vec<OneTimeTokenId> = taken!(tx, tokens.select(one_time_tokens::id));
     diesel::delete(one_time_tokens::table.filter(one_time_tokens::id.eq_any(&tokens))).execute(tx)?;
-    Ok(failures.len() + tokens.len() + used_tokens(tx, before)? + ended_sessions(tx, before)?)
+    let verified = new_accounts::table.filter(new_accounts::expires_at.lt(now)).limit(ROUND);
+    let verified: Vec<UserId> = taken!(tx, verified.select(new_accounts::user_id));
+    diesel::delete(new_accounts::table.filter(new_accounts::user_id.eq_any(&verified))).execute(tx)?;
+    Ok(failures.len() + tokens.len() + verified.len() + used_tokens(tx, before)? + ended_sessions(tx, before)?)
 }
 
 /// Deletes used refresh tokens of active sessions. If one is sent again, it is unknown instead of reused; both fail.

@@ -1,4 +1,5 @@
-//! How many upcoming appointments a patient, and an account for the patients it added, may have. Staff are not limited.
+//! How many upcoming appointments a patient, an account for the patients it added, and new accounts at one address may have. Staff are not
+//! limited.
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
@@ -6,8 +7,8 @@ use diesel::prelude::*;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::Tx;
-use crate::db::Conn;
-use crate::db::schema::{appointments, patient_access};
+use crate::db::schema::{appointments, holds, new_accounts, patient_access};
+use crate::db::{Conn, advisory_lock};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{PatientId, UserId};
@@ -15,6 +16,10 @@ use crate::patients::access;
 
 /// How many upcoming appointments an account may book for all patients it added, as a multiple of the limit for one patient.
 const PATIENTS_PER_ACCOUNT: i64 = 3;
+/// How many upcoming appointments the new accounts of a network may have, as a multiple of the limit for one address.
+const ADDRESSES_PER_NETWORK: usize = 4;
+/// The seed of the locks' hashes, so that they differ from other advisory locks.
+const LOCKS: i64 = 4_703_213_190_281_740;
 
 /// The condition that an appointment counts: it will take place, and is not over.
 macro_rules! is_upcoming {
@@ -32,6 +37,15 @@ macro_rules! is_added_by {
             .and(patient_access::granted_by.is_null())
             .and(patient_access::verified_by.is_null())
     };
+}
+
+/// The hashed address and network of the account, if it is new.
+macro_rules! origin_of_new {
+    ($user:expr, $now:expr) => {{
+        let own =
+            || new_accounts::table.filter(new_accounts::user_id.eq($user)).filter(new_accounts::expires_at.gt($now));
+        (own().select(new_accounts::caller).single_value(), own().select(new_accounts::network).single_value())
+    }};
 }
 
 fn of_patient(env: &Env) -> i64 {
@@ -57,13 +71,19 @@ fn account_is_full(env: &Env) -> Error {
     Error::conflict("account_booking_limit", detail)
 }
 
-/// Requires that the patient, and the account that books, have fewer upcoming appointments than allowed. The account's
+fn new_accounts_are_full() -> Error {
+    let detail =
+        "New accounts at your address have too many upcoming appointments. Retry tomorrow, or call the clinic.";
+    Error::conflict("new_account_limit", detail)
+}
+
+/// Requires that the patient, the account that books, and new accounts at its address have fewer upcoming appointments than allowed. The account's
 /// limit counts only patients it added, because anyone can create such records.
 ///
 /// The caller has locked account and patient ([`crate::patients::store::lock_by_account`]).
 ///
 /// # Errors
-/// The conflicts `booking_limit` and `account_booking_limit`.
+/// The conflicts `booking_limit`, `account_booking_limit` and `new_account_limit`.
 pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
     let (now, user) = (tx.now, tx.actor.user_id);
     let of_one = appointments::table.filter(appointments::patient_id.eq(patient)).filter(is_upcoming!(now)).count();
@@ -74,13 +94,54 @@ pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
         .count();
     let is_added =
         exists(patient_access::table.filter(is_added_by!(user)).filter(patient_access::patient_id.eq(patient)));
-    let counts = diesel::select((of_one.single_value(), of_all.single_value(), is_added));
-    let (of_one, of_all, is_added): (Option<i64>, Option<i64>, bool) = counts.get_result(tx.conn)?;
+    let (caller, network) = origin_of_new!(user, now);
+    let counts = diesel::select((of_one.single_value(), of_all.single_value(), is_added, caller, network));
+    type Counts = (Option<i64>, Option<i64>, bool, Option<Vec<u8>>, Option<Vec<u8>>);
+    let (of_one, of_all, is_added, caller, network): Counts = counts.get_result(tx.conn)?;
     if of_one.unwrap_or(0) >= of_patient(tx.env) {
         return Err(patient_is_full(tx.env));
     }
     if is_added && of_all.unwrap_or(0) >= of_account(tx.env) {
         return Err(account_is_full(tx.env));
+    }
+    let Some((caller, network)) = caller.zip(network) else { return Ok(()) };
+    // The last lock of a booking, so that no transaction that has it waits for a slot.
+    if let Conn::Postgres(conn) = &mut *tx.conn {
+        advisory_lock::wait(conn, &format!("{network:x?}"), LOCKS)?;
+    }
+    require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), now)
+}
+
+/// Requires that the new accounts at an address and in a network have fewer upcoming appointments and holds than allowed. The hold of
+/// the account that asks does not count, because the booking uses it up, and another hold replaces it.
+fn require_room_for_new_accounts(
+    conn: &mut Conn,
+    env: &Env,
+    user: UserId,
+    (caller, network): (&[u8], &[u8]),
+    now: Timestamp,
+) -> Result<()> {
+    let of_network = new_accounts::network.eq(network).and(new_accounts::expires_at.gt(now));
+    let mut callers: Vec<Vec<u8>> = new_accounts::table
+        .inner_join(patient_access::table.on(patient_access::user_id.eq(new_accounts::user_id)))
+        .inner_join(appointments::table.on(appointments::patient_id.eq(patient_access::patient_id)))
+        .filter(appointments::booked_by.eq(new_accounts::user_id.nullable()))
+        .filter(of_network)
+        .filter(is_upcoming!(now))
+        .select(new_accounts::caller)
+        .load(conn)?;
+    let holding: Vec<Vec<u8>> = new_accounts::table
+        .inner_join(holds::table.on(holds::user_id.eq(new_accounts::user_id.nullable())))
+        .filter(of_network)
+        .filter(new_accounts::user_id.ne(user))
+        .filter(holds::expires_at.gt(now))
+        .select(new_accounts::caller)
+        .load(conn)?;
+    callers.extend(holding);
+    let of_address = usize::from(env.config.settings.new_account_visits_per_address);
+    let at_address = callers.iter().filter(|other| *other == caller).count();
+    if at_address >= of_address || callers.len() >= of_address * ADDRESSES_PER_NETWORK {
+        return Err(new_accounts_are_full());
     }
     Ok(())
 }
@@ -91,18 +152,24 @@ pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
 /// # Errors
 /// The conflicts of [`require_room`].
 pub fn require_room_for_someone(conn: &mut Conn, env: &Env, user: UserId, now: Timestamp) -> Result<()> {
+    type Row = (bool, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
     let of_one = appointments::table.filter(appointments::patient_id.eq(patient_access::patient_id));
-    let patients: Vec<(bool, Option<i64>)> = patient_access::table
+    let (caller, network) = origin_of_new!(user, now);
+    let patients: Vec<Row> = patient_access::table
         .filter(patient_access::user_id.eq(user))
         .filter(access::active(now))
-        .select((is_added_by!(user), of_one.filter(is_upcoming!(now)).count().single_value()))
+        .select((is_added_by!(user), of_one.filter(is_upcoming!(now)).count().single_value(), caller, network))
         .load(conn)?;
+    if let Some((.., Some(caller), Some(network))) = patients.first() {
+        require_room_for_new_accounts(conn, env, user, (caller, network), now)?;
+    }
     let count = |of: &Option<i64>| of.unwrap_or(0);
-    let of_all: i64 = patients.iter().filter(|(is_added, _)| *is_added).map(|(_, of)| count(of)).sum();
+    let of_all: i64 = patients.iter().filter(|(is_added, ..)| *is_added).map(|(_, of, ..)| count(of)).sum();
     let account_has_room = of_all < of_account(env);
     let has_room = |of: &Option<i64>| count(of) < of_patient(env);
-    if patients.is_empty() || patients.iter().any(|(is_added, of)| has_room(of) && (account_has_room || !is_added)) {
+    if patients.is_empty() || patients.iter().any(|(is_added, of, ..)| has_room(of) && (account_has_room || !is_added))
+    {
         return Ok(());
     }
-    Err(if patients.iter().any(|(_, of)| has_room(of)) { account_is_full(env) } else { patient_is_full(env) })
+    Err(if patients.iter().any(|(_, of, ..)| has_room(of)) { account_is_full(env) } else { patient_is_full(env) })
 }

@@ -27,6 +27,18 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    new_accounts (user_id) {
+        user_id -> types::Uid,
+        caller -> Binary,
+        network -> Binary,
+        expires_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     sessions (id) {
         id -> types::Uid,
         user_id -> types::Uid,
@@ -930,6 +942,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_purges,
     record_openings,
     users,
+    new_accounts,
     sessions,
     refresh_tokens,
     one_time_tokens,

@@ -28,7 +28,7 @@ use crate::scheduling::slots::search::with_next_free;
 }))]
 pub struct NotBooked {
     /// The code of the conflict that a booking would have: `hold_lapsed`, `slot_taken`, `slot_past`, `not_offered`,
-    /// `not_online_bookable`, `patient_busy`, `booking_limit` or `account_booking_limit`.
+    /// `not_online_bookable`, `patient_busy`, `booking_limit`, `account_booking_limit` or `new_account_limit`.
     code: &'static str,
     /// The reason for a person.
     detail: String,

@@ -12,8 +12,9 @@ use crate::accounts::authenticate::{self, Credentials};
 use crate::accounts::linked_visit::{LinkedVisit, ReservedVisit};
 use crate::accounts::model::{EmailAddress, Purpose, User};
 use crate::accounts::one_time::ValidToken;
+use crate::accounts::origin::Origin;
 use crate::accounts::throttle::ConfirmedBy;
-use crate::accounts::{Keys, notices, one_time, store};
+use crate::accounts::{Keys, new_accounts, notices, one_time, store};
 use crate::appointments::view::AppointmentView;
 use crate::context::{Anonymous, Context, Tx};
 use crate::error::{Error, Result};
@@ -76,6 +77,7 @@ pub struct VerifiedEmail {
 pub async fn verify(
     context: &Context<Anonymous>,
     keys: &Keys,
+    origin: Origin,
     request: VerifyEmailRequest,
 ) -> Result<Option<VerifiedEmail>> {
     const PURPOSES: &[Purpose] = &[Purpose::VerifyEmail, Purpose::ChangeEmail];
@@ -106,13 +108,16 @@ pub async fn verify(
         Some(LinkedVisit::Reserved(visit)) => Some(*visit),
         _ => None,
     };
-    follow(context, Link { token, id: good.id, user: good.user.id, waiting: waiting.map(Arc::new), visit }).await
+    follow(context, Link { token, origin, id: good.id, user: good.user.id, waiting: waiting.map(Arc::new), visit })
+        .await
 }
 
 /// The link of a registration that is being followed.
 #[derive(Clone)]
 struct Link {
     token: String,
+    /// From where it is followed.
+    origin: Origin,
     id: OneTimeTokenId,
     user: UserId,
     /// The registration that waited in the link.
@@ -147,7 +152,7 @@ impl Link {
         let user = one_time::consume(tx.conn, &self.token, &[Purpose::VerifyEmail], tx.now)?.user;
         tx.audit.note_actor(user.id, Some(user.role));
         tx.audit.note_object(user.id.0);
-        let (user, patient) = verify_account(tx, user, self.waiting.as_deref())?;
+        let (user, patient) = self.verify_account(tx, user)?;
         let mut appointment = None;
         if let Some(visit) = &self.visit {
             let patient = patient.or(visit.patient_id).ok_or_else(|| Error::fault("a visit without a patient"))?;
@@ -161,25 +166,27 @@ impl Link {
         };
         Ok((password_token, appointment))
     }
-}
 
-/// Verifies the account's address. A registration that waited in the link replaces the stored one; its record is returned.
-fn verify_account(
-    tx: &mut Tx<Anonymous>,
-    user: User,
-    waiting: Option<&Registration>,
-) -> Result<(User, Option<PatientId>)> {
-    let (user, patient) = match waiting {
-        Some(registration) => {
-            let (user, patient) = registration.replace(tx, &user)?;
-            (user, Some(patient))
-        }
-        None => (user, None),
-    };
-    let user = if user.email_verified_at.is_none() { store::verify(tx.conn, &user, tx.now)? } else { user };
-    // The links of other registrations of the address stop working.
-    one_time::void(tx.conn, user.id, Purpose::VerifyEmail, tx.now)?;
-    Ok((user, patient))
+    /// Verifies the account's address. A registration that waited in the link replaces the stored one; its record is returned.
+    fn verify_account(&self, tx: &mut Tx<Anonymous>, user: User) -> Result<(User, Option<PatientId>)> {
+        let (user, patient) = match &self.waiting {
+            Some(registration) => {
+                let (user, patient) = registration.replace(tx, &user)?;
+                (user, Some(patient))
+            }
+            None => (user, None),
+        };
+        let user = match user.email_verified_at {
+            Some(_) => user,
+            None => {
+                new_accounts::remember(tx.conn, tx.env, user.id, &self.origin, tx.now)?;
+                store::verify(tx.conn, &user, tx.now)?
+            }
+        };
+        // The links of other registrations of the address stop working.
+        one_time::void(tx.conn, user.id, Purpose::VerifyEmail, tx.now)?;
+        Ok((user, patient))
+    }
 }
 
 /// Shows the visit that a link has booked, if it was followed before and its time is not over. People click twice, and the same click must
@@ -258,8 +265,9 @@ fn set_email(tx: &mut Tx<Anonymous>, user: &User, new_email: &EmailAddress) -> R
 pub(super) async fn verify_email(
     context: Context<Anonymous>,
     keys: web::Data<Keys>,
+    origin: Origin,
     body: Body<VerifyEmailRequest>,
 ) -> Result<HttpResponse> {
-    let verified = verify(&context, &keys, body.value).await?;
+    let verified = verify(&context, &keys, origin, body.value).await?;
     Ok(verified.map_or_else(response::no_content, |verified| response::ok(&verified)))
 }

@@ -65,6 +65,8 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("holds", "caller"),
     ("holds", "network"),
     ("holds", "secret_hash"),
+    ("new_accounts", "caller"),
+    ("new_accounts", "network"),
     ("one_time_tokens", "requested_by"),
     ("one_time_tokens", "requested_from"),
     ("one_time_tokens", "token_hash"),

@@ -15,6 +15,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "second_factors",
             "recovery_codes",
             "sign_in_failures",
+            "new_accounts",
         ],
     ),
     (
@@ -122,6 +123,11 @@ const EXCEPTIONS: &[Exception] = &[
             "appointment_identifiers",
         ],
         "A list of appointments is one query, with what is shown beside each appointment and with who may see it.",
+    ),
+    reads(
+        "appointments",
+        &["new_accounts", "holds"],
+        "The limits of an account and of new accounts at its address are one query, and what they hold counts.",
     ),
     reads(
         "audit",

@@ -21,6 +21,7 @@ mod inputs;
 mod limits;
 mod mailboxes;
 mod matrix;
+mod new_accounts;
 mod privacy;
 mod registering;
 mod replays;
