@@ -1,37 +1,36 @@
-//! Loads a practitioner's day and the days of resources, and requires that all strangers together take at most a share of the visits that
-//! fit into them. The rule is in [`share`](super::share).
+//! Loads the day of a location, and requires that all strangers together take at most a share of the visits that fit into it. The rule is
+//! in [`share`](super::share).
 //!
-//! One visit a day is always allowed, so that strangers can take the last times of a day that is nearly full.
+//! Each visit type counts that the hold could leave without a time: those that the practitioner offers, with this practitioner, and those
+//! that need a resource, with everybody who offers them. One visit a day is always allowed, so that strangers can take the last times of a
+//! day that is nearly full.
 
 use std::collections::HashMap;
 
 use diesel::prelude::*;
 
 use super::holder::Holder;
-use super::share::{Day, Span, leaves_enough};
+use super::share::{Day, PractitionerDay, Span, UnitDay, Visits};
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::per_backend;
 use crate::db::schema::{
-    holds, practitioner_visit_types, resource_occupancy, slots, visit_type_resources, visit_types,
+    holds, practitioner_visit_types, resource_occupancy, resource_units, slots, visit_type_resources, visit_types,
 };
 use crate::error::{Conflict, Error, Result};
-use crate::ids::{HoldId, ResourceId, ResourceUnitId, UserId};
+use crate::ids::{HoldId, LocationId, PractitionerId, ResourceId, ResourceUnitId, UserId, VisitTypeId};
 use crate::scheduling::hours::weekly;
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::visit_type::VisitType;
 use crate::scheduling::slots::slot::{Slot, is_open};
 use crate::scheduling::slots::units::Unit;
-use crate::scheduling::visit_time::VisitLength;
 
 /// A visit that a stranger is about to hold. Its slots and units are locked.
 pub(super) struct HeldVisit<'a> {
     pub location: &'a Location,
     pub slots: &'a [Slot],
-    /// The units at the location of the resources that it needs.
+    /// The units that it takes.
     pub units: &'a [Unit],
-    /// Those of them that it takes.
-    pub chosen: &'a [Unit],
 }
 
 /// Requires that strangers leave enough of the visit's local day with it. `replaced` is a hold that ends with it.
@@ -41,42 +40,41 @@ pub(super) struct HeldVisit<'a> {
 pub(super) fn require(tx: &mut Tx<Holder>, visit: &HeldVisit<'_>, replaced: Option<HoldId>) -> Result<()> {
     let (Some(first), Some(last)) = (visit.slots.first(), visit.slots.last()) else { return Ok(()) };
     let span = Span { from: first.starts_at, until: last.ends_at };
-    let rest = rest_of_day(tx, visit.location, span.from)?;
-    let day = day_of_practitioner(tx, first, rest, replaced)?;
-    if !day.held.is_empty() {
-        let lengths = lengths_of_practitioner(tx, first)?;
-        judge(tx, &[day.with(span)], &lengths, "of the practitioner's times")?;
-    }
-    if visit.units.is_empty() {
-        return Ok(());
-    }
-    let mut days = days_of_units(tx, visit, rest, replaced)?;
-    for chosen in visit.chosen {
-        if let Some(day) = days.get_mut(&chosen.id) {
-            day.held.push(span);
+    let place = Place { location: visit.location.id, rest: rest_of_day(tx, visit.location, span.from)?, replaced };
+    let affected = affected_visits(tx, first.practitioner_id, visit.units)?;
+    let mut practitioners: Vec<PractitionerId> =
+        affected.iter().flat_map(|visits| visits.practitioners.iter().copied()).collect();
+    practitioners.sort_unstable();
+    practitioners.dedup();
+    let mut resources: Vec<ResourceId> = affected.iter().flat_map(|visits| visits.resources.iter().copied()).collect();
+    resources.sort_unstable();
+    resources.dedup();
+
+    let mut day = Day { practitioners: days_of_practitioners(tx, &place, &practitioners)?, units: HashMap::new() };
+    let mut units = days_of_units(tx, &place, &resources)?;
+    let without = Day { units: by_resource(units.clone()), ..day.clone() };
+    day.practitioners.entry(first.practitioner_id).or_default().held.push(span);
+    for unit in visit.units {
+        if let Some((_, unit)) = units.get_mut(&unit.id) {
+            unit.held.push(span);
         }
     }
-    for (resource, lengths) in lengths_of_resources(tx, visit.chosen)? {
-        let units = visit.units.iter().filter(|unit| unit.resource_id == resource);
-        let days: Vec<Day> = units.filter_map(|unit| days.remove(&unit.id)).collect();
-        let holds: usize = days.iter().map(|day| day.held.len()).sum();
-        if holds > 1 {
-            judge(tx, &days, &lengths, "of the times of a room or device")?;
-        }
+    day.units = by_resource(units);
+    let percent = tx.env.config.settings.stranger_hold_percent;
+    let is_too_much = |visits: &&Visits| without.is_held(visits) && !day.leaves_enough(visits, percent);
+    match affected.iter().find(is_too_much) {
+        None => Ok(()),
+        Some(visits) if visits.resources.is_empty() => Err(too_many(
+            "Callers without an account hold too many of the practitioner's times on this day. Choose another day",
+        )),
+        Some(_) => Err(too_many(
+            "Callers without an account hold too many times of a room or device, or of those who use it, on this day. Choose another day",
+        )),
     }
-    Ok(())
 }
 
 pub(super) fn too_many(detail: &str) -> Error {
     Error::conflict(Conflict::HOLD_LIMIT, format!("{detail}, sign in, or call the clinic."))
-}
-
-fn judge(tx: &Tx<Holder>, days: &[Day], lengths: &[VisitLength], what: &str) -> Result<()> {
-    let percent = tx.env.config.settings.stranger_hold_percent;
-    if lengths.iter().all(|length| leaves_enough(days, *length, percent)) {
-        return Ok(());
-    }
-    Err(too_many(&format!("Callers without an account hold too many {what} on this day. Choose another day")))
 }
 
 /// From now, or from the midnight before an instant, to the midnight after it, in the location's zone.
@@ -87,66 +85,116 @@ fn rest_of_day(tx: &Tx<Holder>, location: &Location, at: Timestamp) -> Result<(T
     Ok((weekly::midnight(day, &zone).max(tx.now), weekly::midnight(next, &zone)))
 }
 
-/// The practitioner's slots that are neither booked, blocked nor held by an account, and what strangers hold of them.
-fn day_of_practitioner(
-    tx: &mut Tx<Holder>,
-    slot: &Slot,
-    (from, to): (Timestamp, Timestamp),
+/// Where and when strangers' holds are counted.
+struct Place {
+    location: LocationId,
+    /// The rest of the local day.
+    rest: (Timestamp, Timestamp),
+    /// A hold that no longer counts.
     replaced: Option<HoldId>,
-) -> Result<Day> {
-    type Row = (Timestamp, Timestamp, Option<Timestamp>, Option<HoldId>);
+}
+
+/// The kinds of visits that patients book online and that the hold could leave without a time.
+fn affected_visits(tx: &mut Tx<Holder>, practitioner: PractitionerId, units: &[Unit]) -> Result<Vec<Visits>> {
+    let offered = practitioner_visit_types::table
+        .filter(practitioner_visit_types::practitioner_id.eq(practitioner))
+        .select(practitioner_visit_types::visit_type_id);
+    let taken: Vec<ResourceId> = units.iter().map(|unit| unit.resource_id).collect();
+    let needing = visit_type_resources::table
+        .filter(visit_type_resources::resource_id.eq_any(&taken))
+        .select(visit_type_resources::visit_type_id);
+    let kinds: Vec<VisitType> = visit_types::table
+        .filter(visit_types::active.eq(true))
+        .filter(visit_types::online_bookable.eq(true))
+        .filter(visit_types::id.eq_any(offered).or(visit_types::id.eq_any(needing)))
+        .select(VisitType::as_select())
+        .load(tx.conn)?;
+    let ids: Vec<VisitTypeId> = kinds.iter().map(|kind| kind.id).collect();
+    let needed: Vec<(VisitTypeId, ResourceId)> = visit_type_resources::table
+        .filter(visit_type_resources::visit_type_id.eq_any(&ids))
+        .select((visit_type_resources::visit_type_id, visit_type_resources::resource_id))
+        .load(tx.conn)?;
+    let with_resources: Vec<VisitTypeId> = needed.iter().map(|(kind, _)| *kind).collect();
+    let offering: Vec<(VisitTypeId, PractitionerId)> = if with_resources.is_empty() {
+        Vec::new()
+    } else {
+        practitioner_visit_types::table
+            .filter(practitioner_visit_types::visit_type_id.eq_any(&with_resources))
+            .select((practitioner_visit_types::visit_type_id, practitioner_visit_types::practitioner_id))
+            .load(tx.conn)?
+    };
+    let mut affected = Vec::new();
+    for kind in &kinds {
+        let length = kind.length();
+        let resources: Vec<ResourceId> = of_kind(&needed, kind.id);
+        let all: Vec<PractitionerId> = of_kind(&offering, kind.id);
+        if resources.is_empty() || all.contains(&practitioner) {
+            affected.push(Visits { length, practitioners: vec![practitioner], resources: resources.clone() });
+        }
+        if !resources.is_empty() {
+            affected.push(Visits { length, practitioners: all, resources });
+        }
+    }
+    Ok(affected)
+}
+
+/// The values of the rows of a visit type.
+fn of_kind<T: Copy>(rows: &[(VisitTypeId, T)], kind: VisitTypeId) -> Vec<T> {
+    rows.iter().filter(|(of, _)| *of == kind).map(|(_, value)| *value).collect()
+}
+
+/// The slots that are neither booked, blocked nor held by an account, and what strangers hold of them.
+fn days_of_practitioners(
+    tx: &mut Tx<Holder>,
+    place: &Place,
+    practitioners: &[PractitionerId],
+) -> Result<HashMap<PractitionerId, PractitionerDay>> {
+    type Row = (PractitionerId, Timestamp, Timestamp, Option<Timestamp>, Option<HoldId>);
+    let (from, to) = place.rest;
     let rows: Vec<Row> = per_backend!(tx.conn, conn => slots::table
         .left_join(holds::table.on(slots::hold_id.eq(holds::id.nullable()).and(holds::user_id.is_null())))
-        .filter(slots::practitioner_id.eq(slot.practitioner_id))
+        .filter(slots::practitioner_id.eq_any(practitioners))
+        .filter(slots::location_id.eq(place.location))
         .filter(slots::starts_at.ge(from))
         .filter(slots::starts_at.lt(to))
         .filter(is_open())
         .order(slots::starts_at)
-        .select((slots::starts_at, slots::ends_at, slots::held_until, holds::id.nullable()))
+        .select((slots::practitioner_id, slots::starts_at, slots::ends_at, slots::held_until, holds::id.nullable()))
         .load(conn))?;
-    let mut day = Day::default();
-    for (from, until, held_until, of_stranger) in rows {
+    let mut days: HashMap<PractitionerId, PractitionerDay> = HashMap::new();
+    for (practitioner, from, until, held_until, of_stranger) in rows {
         let is_held = held_until.is_some_and(|until| until > tx.now);
+        let day = days.entry(practitioner).or_default();
         match of_stranger {
             None if is_held => continue,
-            Some(hold) if is_held && Some(hold) != replaced => day.held.push(Span { from, until }),
+            Some(hold) if is_held && Some(hold) != place.replaced => day.held.push(Span { from, until }),
             _ => {}
         }
         day.slots.push(Span { from, until });
     }
-    Ok(day)
+    Ok(days)
 }
 
-/// The lengths of the visits that patients can book online with the practitioner of a slot.
-fn lengths_of_practitioner(tx: &mut Tx<Holder>, slot: &Slot) -> Result<Vec<VisitLength>> {
-    let offered: Vec<VisitType> = per_backend!(tx.conn, conn => practitioner_visit_types::table
-        .inner_join(visit_types::table.on(visit_types::id.eq(practitioner_visit_types::visit_type_id)))
-        .filter(practitioner_visit_types::practitioner_id.eq(slot.practitioner_id))
-        .filter(visit_types::active.eq(true))
-        .filter(visit_types::online_bookable.eq(true))
-        .select(VisitType::as_select())
-        .load(conn))?;
-    Ok(offered.iter().map(VisitType::length).collect())
-}
-
-/// For each unit the location's open slots in which neither a visit nor an account's hold has it, and what strangers hold of them.
+/// The units of the resources at the location: what visits and accounts' holds take of them, and what strangers hold.
 fn days_of_units(
     tx: &mut Tx<Holder>,
-    visit: &HeldVisit<'_>,
-    (from, to): (Timestamp, Timestamp),
-    replaced: Option<HoldId>,
-) -> Result<HashMap<ResourceUnitId, Day>> {
+    place: &Place,
+    resources: &[ResourceId],
+) -> Result<HashMap<ResourceUnitId, (ResourceId, UnitDay)>> {
     type Row = (ResourceUnitId, Timestamp, Timestamp, Option<HoldId>, Option<UserId>, Option<Timestamp>);
-    let open: Vec<(Timestamp, Timestamp)> = per_backend!(tx.conn, conn => slots::table
-        .filter(slots::location_id.eq(visit.location.id))
-        .filter(slots::starts_at.ge(from))
-        .filter(slots::starts_at.lt(to))
-        .filter(is_open())
-        .select((slots::starts_at, slots::ends_at))
-        .distinct()
-        .order((slots::starts_at, slots::ends_at))
-        .load(conn))?;
-    let ids: Vec<ResourceUnitId> = visit.units.iter().map(|unit| unit.id).collect();
+    if resources.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (from, to) = place.rest;
+    let units: Vec<(ResourceUnitId, ResourceId)> = resource_units::table
+        .filter(resource_units::resource_id.eq_any(resources))
+        .filter(resource_units::location_id.eq(place.location))
+        .filter(resource_units::in_use.eq(true))
+        .select((resource_units::id, resource_units::resource_id))
+        .load(tx.conn)?;
+    let mut days: HashMap<ResourceUnitId, (ResourceId, UnitDay)> =
+        units.into_iter().map(|(id, resource)| (id, (resource, UnitDay::default()))).collect();
+    let ids: Vec<ResourceUnitId> = days.keys().copied().collect();
     let rows: Vec<Row> = per_backend!(tx.conn, conn => resource_occupancy::table
         .left_join(holds::table.on(holds::id.nullable().eq(resource_occupancy::hold_id)))
         .filter(resource_occupancy::unit_id.eq_any(&ids))
@@ -161,34 +209,22 @@ fn days_of_units(
             holds::expires_at.nullable(),
         ))
         .load(conn))?;
-    let slots: Vec<Span> = open.into_iter().map(|(from, until)| Span { from, until }).collect();
-    let mut days: HashMap<_, _> =
-        ids.into_iter().map(|id| (id, Day { slots: slots.clone(), held: Vec::new() })).collect();
     for (unit, from, until, hold, user, expires_at) in rows {
-        let (Some(day), span) = (days.get_mut(&unit), Span { from, until }) else { continue };
-        let is_lapsed = hold.is_some() && expires_at.is_none_or(|at| at <= tx.now);
+        let (Some((_, day)), span) = (days.get_mut(&unit), Span { from, until }) else { continue };
+        let has_lapsed = hold.is_some() && expires_at.is_none_or(|at| at <= tx.now);
         match hold {
-            Some(hold) if is_lapsed || Some(hold) == replaced => {}
+            Some(hold) if has_lapsed || Some(hold) == place.replaced => {}
             Some(_) if user.is_none() => day.held.push(span),
-            _ => day.slots.retain(|slot| !slot.overlaps(span)),
+            _ => day.taken.push(span),
         }
     }
     Ok(days)
 }
 
-/// For each resource of the units the lengths of the visits that need it and that patients can book online.
-fn lengths_of_resources(tx: &mut Tx<Holder>, units: &[Unit]) -> Result<HashMap<ResourceId, Vec<VisitLength>>> {
-    let resources: Vec<ResourceId> = units.iter().map(|unit| unit.resource_id).collect();
-    let needing: Vec<(ResourceId, VisitType)> = per_backend!(tx.conn, conn => visit_type_resources::table
-        .inner_join(visit_types::table.on(visit_types::id.eq(visit_type_resources::visit_type_id)))
-        .filter(visit_type_resources::resource_id.eq_any(&resources))
-        .filter(visit_types::active.eq(true))
-        .filter(visit_types::online_bookable.eq(true))
-        .select((visit_type_resources::resource_id, VisitType::as_select()))
-        .load(conn))?;
-    let mut lengths: HashMap<_, Vec<_>> = HashMap::new();
-    for (resource, visit_type) in needing {
-        lengths.entry(resource).or_default().push(visit_type.length());
+fn by_resource(units: HashMap<ResourceUnitId, (ResourceId, UnitDay)>) -> HashMap<ResourceId, Vec<UnitDay>> {
+    let mut resources: HashMap<ResourceId, Vec<UnitDay>> = HashMap::new();
+    for (resource, day) in units.into_values() {
+        resources.entry(resource).or_default().push(day);
     }
-    Ok(lengths)
+    resources
 }

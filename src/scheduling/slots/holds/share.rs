@@ -1,9 +1,12 @@
 //! The limit of what callers without an account hold of a day; pure.
 //!
 //! It counts the visits that no longer fit, not the time held: a few short holds with gaps between them can leave no room for a longer
-//! visit.
+//! visit, and holds of one practitioner's time or of a device can leave none for visits that need both.
+
+use std::collections::HashMap;
 
 use crate::clock::Timestamp;
+use crate::ids::{PractitionerId, ResourceId};
 use crate::scheduling::visit_time::VisitLength;
 
 /// A time of a day, such as a slot or a hold.
@@ -19,54 +22,120 @@ impl Span {
     }
 }
 
-/// The day of a practitioner, or of a unit of a resource, without the times that others than strangers have.
+/// A practitioner's day at a location, without the times that others than strangers have.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Day {
+pub(super) struct PractitionerDay {
     /// The slots, in order.
     pub slots: Vec<Span>,
     /// What strangers hold.
     pub held: Vec<Span>,
 }
 
+/// The day of a unit of a resource.
+#[derive(Debug, Clone, Default)]
+pub(super) struct UnitDay {
+    /// What others than strangers have.
+    pub taken: Vec<Span>,
+    /// What strangers hold.
+    pub held: Vec<Span>,
+}
+
+/// The day of a location.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Day {
+    pub practitioners: HashMap<PractitionerId, PractitionerDay>,
+    /// The units of each resource.
+    pub units: HashMap<ResourceId, Vec<UnitDay>>,
+}
+
+/// Visits of one length that need a unit of each of some resources, with any of some practitioners.
+#[derive(Debug, Clone)]
+pub(super) struct Visits {
+    pub length: VisitLength,
+    pub practitioners: Vec<PractitionerId>,
+    pub resources: Vec<ResourceId>,
+}
+
 impl Day {
-    /// The same day with another hold.
-    pub fn with(mut self, hold: Span) -> Self {
-        self.held.push(hold);
-        self
+    /// Whether strangers hold something of the practitioners' time or of the resources.
+    pub fn is_held(&self, visits: &Visits) -> bool {
+        let mut practitioners = visits.practitioners.iter().filter_map(|id| self.practitioners.get(id));
+        let mut units = visits.resources.iter().filter_map(|id| self.units.get(id)).flatten();
+        practitioners.any(|day| !day.held.is_empty()) || units.any(|unit| !unit.held.is_empty())
     }
 
-    /// How many visits fit one after the other into the slots that are not held.
-    fn capacity(&self, length: VisitLength, held: &[Span]) -> i64 {
-        let minutes = (length.before + length.from_start()).as_mins();
-        if minutes <= 0 {
-            return 0;
+    /// Whether strangers take at most `percent` of these visits that would fit into the day without them.
+    pub fn leaves_enough(&self, visits: &Visits, percent: u8) -> bool {
+        let (without, with) = (self.capacity(visits, false), self.capacity(visits, true));
+        (without - with) * 100 <= without * i64::from(percent)
+    }
+
+    /// How many of these visits fit, each at the first start that is left. They all have one length, so an earlier start never costs a
+    /// later visit.
+    fn capacity(&self, visits: &Visits, with_holds: bool) -> i64 {
+        let minutes = visits.length.before + visits.length.from_start();
+        let free_slots = |day: &PractitionerDay| -> Vec<Span> {
+            let is_free = |slot: &&Span| !with_holds || !day.held.iter().any(|hold| hold.overlaps(**slot));
+            day.slots.iter().filter(is_free).copied().collect()
+        };
+        let days: Vec<Vec<Span>> =
+            visits.practitioners.iter().filter_map(|id| self.practitioners.get(id)).map(free_slots).collect();
+        let busy = |unit: &UnitDay| -> Vec<Span> {
+            let held = unit.held.iter().filter(|_| with_holds);
+            unit.taken.iter().chain(held).copied().collect()
+        };
+        let units_of = |resource: &ResourceId| self.units.get(resource).into_iter().flatten().map(busy).collect();
+        let mut resources: Vec<Vec<Vec<Span>>> = visits.resources.iter().map(units_of).collect();
+
+        let mut starts: Vec<(Timestamp, usize, usize)> = Vec::new();
+        for (practitioner, slots) in days.iter().enumerate() {
+            starts.extend(slots.iter().enumerate().map(|(slot, span)| (span.from, practitioner, slot)));
         }
-        let (mut visits, mut run): (i64, Option<Span>) = (0, None);
-        let fit = |run: Option<Span>| run.map_or(0, |run| run.until.since(run.from).as_mins() / minutes);
-        for slot in self.slots.iter().filter(|slot| !held.iter().any(|hold| hold.overlaps(**slot))) {
-            run = match run {
-                Some(run) if run.until == slot.from => Some(Span { until: slot.until, ..run }),
-                ended => {
-                    visits += fit(ended);
-                    Some(*slot)
-                }
+        starts.sort_unstable();
+        let mut busy_until: Vec<Option<Timestamp>> = vec![None; days.len()];
+        let mut count = 0;
+        for (from, practitioner, slot) in starts {
+            let visit = Span { from, until: from.plus(minutes) };
+            if busy_until[practitioner].is_some_and(|until| from < until)
+                || !is_covered(&days[practitioner][slot..], visit)
+            {
+                continue;
+            }
+            let is_free = |unit: &Vec<Span>| !unit.iter().any(|span| span.overlaps(visit));
+            let Some(units) = resources.iter().map(|units| units.iter().position(is_free)).collect::<Option<Vec<_>>>()
+            else {
+                continue;
             };
+            for (resource, unit) in resources.iter_mut().zip(units) {
+                resource[unit].push(visit);
+            }
+            busy_until[practitioner] = Some(visit.until);
+            count += 1;
         }
-        visits + fit(run)
+        count
     }
 }
 
-/// Whether strangers take at most `percent` of the visits of this length that would fit into the days without them.
-pub(super) fn leaves_enough(days: &[Day], length: VisitLength, percent: u8) -> bool {
-    let without: i64 = days.iter().map(|day| day.capacity(length, &[])).sum();
-    let with: i64 = days.iter().map(|day| day.capacity(length, &day.held)).sum();
-    (without - with) * 100 <= without * i64::from(percent)
+/// Whether slots one after the other, from the first of these on, cover the visit.
+fn is_covered(slots: &[Span], visit: Span) -> bool {
+    let mut covered = visit.from;
+    for slot in slots {
+        if slot.from != covered {
+            return false;
+        }
+        covered = slot.until;
+        if covered >= visit.until {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -79,39 +148,108 @@ mod tests {
         Span { from: at(from), until: at(from + quarters) }
     }
 
-    /// Eight hours of slots of 15 minutes.
-    fn day(held: Vec<Span>) -> Day {
-        Day { slots: (0..32).map(|quarter| span(quarter, 1)).collect(), held }
+    fn practitioner(number: u128) -> PractitionerId {
+        PractitionerId(Uuid::from_u128(number))
     }
 
-    fn minutes(visit: i32) -> VisitLength {
-        VisitLength::of_minutes(0, visit, 0)
+    fn device() -> ResourceId {
+        ResourceId(Uuid::from_u128(1))
+    }
+
+    /// Eight hours of slots of 15 minutes.
+    fn eight_hours(held: Vec<Span>) -> PractitionerDay {
+        PractitionerDay { slots: (0..32).map(|quarter| span(quarter, 1)).collect(), held }
+    }
+
+    /// The days of practitioners without a resource.
+    fn days(of: Vec<PractitionerDay>) -> Day {
+        let of = of.into_iter().zip(0..).map(|(day, number)| (practitioner(number), day));
+        Day { practitioners: of.collect(), units: HashMap::new() }
+    }
+
+    fn day(held: Vec<Span>) -> Day {
+        days(vec![eight_hours(held)])
+    }
+
+    /// Visits with the first practitioner.
+    fn of_length(length: VisitLength) -> Visits {
+        Visits { length, practitioners: vec![practitioner(0)], resources: vec![] }
+    }
+
+    fn minutes(visit: i32) -> Visits {
+        of_length(VisitLength::of_minutes(0, visit, 0))
+    }
+
+    /// Visits of an hour with a device, with any of so many practitioners.
+    fn with_device(practitioners: u128) -> Visits {
+        Visits {
+            practitioners: (0..practitioners).map(practitioner).collect(),
+            resources: vec![device()],
+            ..minutes(60)
+        }
     }
 
     #[test]
     fn short_holds_with_gaps_take_more_visits_than_their_time() {
         let holds = |count: i64| (0..count).map(|n| span(3 + 5 * n, 2)).collect::<Vec<_>>();
         // Half-hour holds, 45 minutes apart: of eight visits of an hour each one takes about one.
-        assert!(leaves_enough(&[day(holds(2))], minutes(60), 40));
-        assert!(!leaves_enough(&[day(holds(4))], minutes(60), 40));
+        assert!(day(holds(2)).leaves_enough(&minutes(60), 40));
+        assert!(!day(holds(4)).leaves_enough(&minutes(60), 40));
         // They take 4 of 16 half hours.
-        assert!(leaves_enough(&[day(holds(4))], minutes(30), 40));
+        assert!(day(holds(4)).leaves_enough(&minutes(30), 40));
         // Side by side they take two of eight hours.
-        assert!(leaves_enough(&[day((0..4).map(|n| span(2 * n, 2)).collect())], minutes(60), 40));
+        assert!(day((0..4).map(|n| span(2 * n, 2)).collect()).leaves_enough(&minutes(60), 40));
     }
 
     #[test]
     fn the_visits_of_several_units_count_together() {
-        let (free, full) = (day(vec![]), day(vec![span(0, 32)]));
-        assert!(leaves_enough(&[free.clone(), free.clone(), full.clone()], minutes(45), 40));
-        assert!(!leaves_enough(&[free, full], minutes(45), 40));
+        let unit = |held: Vec<Span>| UnitDay { held, ..UnitDay::default() };
+        let with_units = |units: Vec<UnitDay>| Day {
+            units: HashMap::from([(device(), units)]),
+            ..days((0..3).map(|_| eight_hours(vec![])).collect())
+        };
+        let full = || unit(vec![span(0, 32)]);
+        assert!(with_units(vec![unit(vec![]), unit(vec![]), full()]).leaves_enough(&with_device(3), 40));
+        assert!(!with_units(vec![unit(vec![]), full()]).leaves_enough(&with_device(3), 40));
+        // One practitioner fills one unit.
+        assert!(with_units(vec![unit(vec![]), full()]).leaves_enough(&with_device(1), 40));
+    }
+
+    #[test]
+    fn a_device_can_be_used_while_somebody_who_uses_it_works() {
+        // Another practitioner works for eight hours, and the one who uses the device for two.
+        let mut both = days(vec![
+            PractitionerDay { slots: (0..8).map(|quarter| span(quarter, 1)).collect(), held: vec![] },
+            eight_hours(vec![]),
+        ]);
+        both.units = HashMap::from([(device(), vec![UnitDay { held: vec![span(0, 8)], ..UnitDay::default() }])]);
+        assert!(!both.leaves_enough(&with_device(1), 50));
+        both.units = HashMap::from([(device(), vec![UnitDay { held: vec![span(8, 8)], ..UnitDay::default() }])]);
+        assert!(both.leaves_enough(&with_device(1), 0));
+    }
+
+    #[test]
+    fn holds_of_a_device_and_holds_of_those_who_use_it_count_together() {
+        let mut one = day(vec![span(0, 12)]);
+        one.units = HashMap::from([(device(), vec![UnitDay { held: vec![span(16, 12)], ..UnitDay::default() }])]);
+        // Each takes three of eight visits.
+        assert!(one.leaves_enough(&minutes(60), 40));
+        assert!(!one.leaves_enough(&with_device(1), 50));
+    }
+
+    #[test]
+    fn what_others_have_of_a_unit_is_no_loss() {
+        let mut one = day(vec![]);
+        one.units = HashMap::from([(device(), vec![UnitDay { taken: vec![span(0, 28)], held: vec![] }])]);
+        assert_eq!(one.capacity(&with_device(1), false), 1);
+        assert!(one.leaves_enough(&with_device(1), 0));
     }
 
     #[test]
     fn buffers_are_part_of_a_visit() {
-        let with_buffers = VisitLength::of_minutes(15, 30, 15);
-        assert_eq!(day(vec![]).capacity(with_buffers, &[]), 8);
-        assert_eq!(day(vec![]).capacity(with_buffers, &[span(3, 1)]), 7);
+        let with_buffers = of_length(VisitLength::of_minutes(15, 30, 15));
+        assert_eq!(day(vec![]).capacity(&with_buffers, true), 8);
+        assert_eq!(day(vec![span(3, 1)]).capacity(&with_buffers, true), 7);
     }
 
     proptest! {
@@ -119,34 +257,35 @@ mod tests {
         fn a_hold_never_makes_room_and_a_limit_of_all_allows_everything(
             holds in prop::collection::vec((0..30_i64, 1..6_i64), 0..8), more in (0..30_i64, 1..6_i64), visit in 1..9_i32,
         ) {
-            let held: Vec<Span> = holds.into_iter().map(|(from, quarters)| span(from, quarters)).collect();
-            let (before, length) = (day(held), minutes(15 * visit));
-            let after = before.clone().with(span(more.0, more.1));
-            prop_assert!(after.capacity(length, &after.held) <= before.capacity(length, &before.held));
-            prop_assert!(leaves_enough(&[after], length, 100));
+            let mut held: Vec<Span> = holds.into_iter().map(|(from, quarters)| span(from, quarters)).collect();
+            let before = day(held.clone());
+            held.push(span(more.0, more.1));
+            let (after, visits) = (day(held), minutes(15 * visit));
+            prop_assert!(after.capacity(&visits, true) <= before.capacity(&visits, true));
+            prop_assert!(after.leaves_enough(&visits, 100));
         }
 
         #[test]
         fn what_is_allowed_leaves_the_share_of_visits_that_fit_one_after_the_other(
             holds in prop::collection::vec((0..30_i64, 1..6_i64), 0..8), visit in 1..9_i32, percent in 0..101_u8,
         ) {
-            let mut allowed = day(vec![]);
-            let length = minutes(15 * visit);
+            let mut allowed = vec![];
+            let visits = minutes(15 * visit);
             for (from, quarters) in holds {
-                let next = allowed.clone().with(span(from, quarters));
-                if leaves_enough(std::slice::from_ref(&next), length, percent) {
-                    allowed = next;
+                allowed.push(span(from, quarters));
+                if !day(allowed.clone()).leaves_enough(&visits, percent) {
+                    allowed.pop();
                 }
             }
             // Places a visit at the first start where it fits, again and again.
             let (mut start, mut placed) = (0_i64, 0_i64);
             while start + i64::from(visit) <= 32 {
-                let visit = span(start, visit.into());
-                if allowed.held.iter().any(|hold| hold.overlaps(visit)) {
+                let place = span(start, visit.into());
+                if allowed.iter().any(|hold| hold.overlaps(place)) {
                     start += 1;
                 } else {
                     placed += 1;
-                    start += length.visit.as_mins() / 15;
+                    start += i64::from(visit);
                 }
             }
             prop_assert!(placed * 100 >= (32 / i64::from(visit)) * (100 - i64::from(percent)));

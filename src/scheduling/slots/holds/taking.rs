@@ -127,16 +127,14 @@ pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) ->
         return Err(slot_gone());
     }
     check_fit(&visit_slots, offer.time(), tx.now, replaced)?;
-    let (mut all_units, mut units) = (Vec::new(), ChosenUnits::default());
+    let mut units = ChosenUnits::default();
     if offer.needs_resources {
-        all_units = units::lock(tx.conn, &[visit_type_id], &[location.id])?;
+        let all = units::lock(tx.conn, &[visit_type_id], &[location.id])?;
         let own = Own { appointment: None, hold: replaced };
-        let place = (location.id, offer.time());
-        units = units::choose(tx.conn, visit_type_id, all_units.clone(), place, own, tx.now)?;
+        units = units::choose(tx.conn, visit_type_id, all, (location.id, offer.time()), own, tx.now)?;
     }
     if let Some(counted) = &stranger {
-        let (slots, chosen) = (visit_slots.as_slice(), units.units());
-        let visit = HeldVisit { location: &location, slots, units: &all_units, chosen };
+        let visit = HeldVisit { location: &location, slots: &visit_slots, units: units.units() };
         strangers::require_room(tx, counted, &visit, replaced)?;
     }
     if let Some(old) = replaced {
