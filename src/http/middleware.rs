@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody, SizedStream};
+use actix_web::body::{self, BodySize, BoxBody, EitherBody, MessageBody, SizedStream};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::Method;
@@ -65,8 +65,9 @@ pub async fn wrap(
     request.set_payload(connection::with_time_limit(payload, progress.clone()));
     let (method, path) = (method_label(request.method()), request.path().to_owned());
     let span = tracing::info_span!("request", request_id = %id);
-    if request.method() == Method::HEAD {
-        // The response to GET. Its body is dropped when it is written to the socket.
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        // The response to GET. Its body is not written to the socket.
         request.head_mut().method = Method::GET;
     }
     let operation = request.app_data::<web::Data<Routes>>().and_then(|it| it.operation(request.method(), &path));
@@ -95,6 +96,9 @@ pub async fn wrap(
             progress.answered();
         }
         let mut response = in_pieces(complete_problem(response, &path, &id));
+        if is_head {
+            response = without_stream(response);
+        }
         set_default_headers(response.headers_mut(), &path, &id, env.config.settings.public_url.scheme() == "https");
         let status = response.status().as_u16();
         // The pattern and not the path, because paths and queries name people.
@@ -143,6 +147,15 @@ fn in_pieces(response: HttpResponse) -> HttpResponse {
         }
         Err(body) => body,
     })
+}
+
+/// Drops the body of a response to HEAD if it is a stream. The server reads also a body that it does not write to its end, and takes no other
+/// request on the connection until then; a stream of events has no end.
+fn without_stream(response: HttpResponse) -> HttpResponse {
+    match response.body().size() {
+        BodySize::Stream => response.map_body(|_, _| BoxBody::new(body::None::new())),
+        BodySize::None | BodySize::Sized(_) => response,
+    }
 }
 
 /// Returns milliseconds with microsecond precision, which is as exact as the measurement.

@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use legwork::privacy::retention;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::durability::{self, ask};
 use crate::support::app::{self, http_client};
@@ -352,6 +353,33 @@ both! {
         let mut stream = Stream::of(&late, &app.base, "", None).await;
         app.clock.advance(SignedDuration::from_mins(11));
         stream.end(Duration::from_secs(5)).await;
+    }
+
+    /// A proxy regards the response to HEAD as complete and gives the connection to the next client.
+    async fn a_head_request_to_the_stream_ends_at_once_and_leaves_the_connection_usable(app: App) {
+        let ann = app.patient("ann").await;
+        let address = app.base.strip_prefix("http://").expect("an address");
+        let mut socket = tokio::net::TcpStream::connect(address).await.expect("a connection");
+        let token = ann.token().await.expect("signed in");
+        let head = format!("HEAD /v1/events/stream HTTP/1.1\r\nHost: clinic\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let next = "GET /health/live HTTP/1.1\r\nHost: clinic\r\nConnection: close\r\n\r\n";
+        for _ in 0..12 {
+            socket.write_all(head.as_bytes()).await.expect("to send");
+            let mut buffer = vec![0; 4096];
+            let read = tokio::time::timeout(Duration::from_secs(5), socket.read(&mut buffer)).await;
+            let length = read.expect("a response").expect("a response");
+            let said = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            assert!(said.starts_with("HTTP/1.1 200 OK") && said.contains("text/event-stream"), "{said}");
+            assert!(said.ends_with("\r\n\r\n"), "{said}");
+        }
+        socket.write_all(next.as_bytes()).await.expect("to send");
+        let mut said = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(5), socket.read_to_string(&mut said)).await;
+        read.expect("a response").expect("a response");
+        assert!(said.starts_with("HTTP/1.1 200 OK"), "{said}");
+        // None of them is open.
+        let mut stream = Stream::of(&ann, &app.base, "?after=0", None).await;
+        stream.soon().await;
     }
 
     async fn an_account_has_a_limited_number_of_streams_and_a_closed_one_makes_room(app: App) {
