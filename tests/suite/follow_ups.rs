@@ -114,6 +114,29 @@ both! {
         }
     }
 
+    async fn the_page_of_the_history_shows_the_open_flags_of_later_follow_ups(app: App) {
+        let app = june(app);
+        let clinic = app.clinic().await;
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        book_nth(&ann, &clinic.new_visit, 0, &ann.patient_id).await;
+        let history = submitted(&ann, &ann.patient_id, patients_example()).await;
+        let path = format!("{history}/summary");
+        let elsewhere = async || doctor.get(&path).await.expect(200).body["open_flags_elsewhere"].as_array().expect("a list").clone();
+        assert_eq!(elsewhere().await, Vec::<Value>::new());
+        let mut breathing = calm();
+        breathing["follow_up"]["has_side_effects"] = json!("yes");
+        breathing["follow_up"]["side_effects"] = json!(["breathing"]);
+        answered(&ann, &ann.patient_id, breathing).await;
+        let open = elsewhere().await;
+        assert_eq!((open.len(), &open[0]["rule"]), (1, &json!("breathing_side_effect")), "{open:?}");
+        let page = async || doctor.get_with(&path, &[("Accept", "text/html")]).await.expect(200).text.clone();
+        assert!(page().await.contains("other form, raised Jun 10, 2026"), "{}", page().await);
+        let flag = open[0]["id"].as_str().expect("an id");
+        doctor.post(&format!("/v1/intake-flags/{flag}/acknowledge"), json!({"note": "Called."})).await.expect(200);
+        assert_eq!(elsewhere().await, Vec::<Value>::new());
+        assert!(!page().await.contains("other form, raised"));
+    }
+
     async fn a_parent_answers_a_childs_follow_up_without_the_question_about_urges(app: App) {
         let (rosa, tim) = rosa(&app).await;
         let doctor = app.doctor().await;

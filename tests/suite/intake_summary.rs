@@ -95,6 +95,28 @@ both! {
         }
     }
 
+    /// The rules count the last entered of several values of one day, and the saturation that is computed.
+    async fn of_several_values_of_a_day_the_one_that_counts_is_shown_as_the_newest(app: App) {
+        let app = june(app);
+        let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
+        let lab = |test: &str, value: f64, unit: &str| {
+            json!({"test": test, "value": value, "unit": unit, "collected_on": "2026-05-12", "source": "patient_reported"})
+        };
+        let mut answers = example();
+        answers["labs"] = json!([
+            lab("ferritin", 42.0, "ng/mL"), lab("ferritin", 96.0, "ng/mL"), lab("tsat", 30.0, "%"),
+            lab("iron", 60.0, "ug/dL"), lab("tibc", 353.0, "ug/dL"),
+        ]);
+        let path = format!("{}/summary", submitted(&doctor, &ann.patient_id, answers).await);
+        let summary = doctor.get(&path).await;
+        let first = |test: &str| {
+            let labs = summary.body["labs"].as_array().expect("a list").clone();
+            labs.into_iter().find(|lab| lab["test"] == test).expect("a value")["value"].clone()
+        };
+        assert_eq!((first("ferritin"), first("tsat")), (json!(96.0), json!(17.0)), "{}", summary.expect(200).body["labs"]);
+        assert_eq!(summary.body["iron"]["tsat_percent"], 17.0);
+    }
+
     async fn every_age_in_a_summary_is_as_of_the_day_it_is_read(app: App) {
         let app = june(app);
         let (ann, doctor) = (app.patient("ann").await, app.doctor().await);

@@ -23,11 +23,13 @@ pub struct IronMonitoring {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub started_on: Option<String>,
     /// The day by which the next ferritin result is expected: some weeks after the last possible day of the start, or of
-    /// the last infusion; then some months after each result while the treatment lasts. The periods are settings.
+    /// the last infusion; then some months after each result while the treatment lasts, and for two years after an
+    /// infusion. The periods are settings.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(value_type = Option<String>, format = Date)]
     pub due_on: Option<Date>,
-    /// Whether a ferritin result is certainly later than the start, or than the last infusion.
+    /// Whether there is a ferritin result from after the start, or the last infusion. One from the first three quarters of
+    /// the weeks until the first check does not count: it is too early to show the effect.
     pub ferritin_since: bool,
     /// Whether the expected day has passed without a ferritin result.
     pub due: bool,
@@ -50,8 +52,10 @@ impl Default for IronIntervals {
     }
 }
 
-/// Returns, for each iron medicine taken now and each infusion, when the next ferritin result is expected. An infusion
-/// that has ended needs one result; a treatment that lasts needs one again and again.
+/// For how many months ferritin is followed after an infusion that has ended.
+const MONTHS_AFTER_INFUSION: i32 = 24;
+
+/// Returns, for each iron medicine taken now and each infusion, when the next ferritin result is expected.
 pub fn iron_monitoring(answers: &Answers, context: &Context) -> Vec<IronMonitoring> {
     let ferritin = iron::readings(answers, context, LabTest::Ferritin);
     let results: Vec<PartialDate> = ferritin.into_iter().filter_map(|one| one.collected_on).collect();
@@ -68,15 +72,19 @@ pub fn iron_monitoring(answers: &Answers, context: &Context) -> Vec<IronMonitori
             } else {
                 (medicine.started_on, oral_weeks)
             };
-            // A value from the month of the start does not count: it is usually the reason for the treatment.
-            let since = results.iter().filter(|collected| begun.is_some_and(|begun| begun.surely_before(**collected)));
+            let after = |span: Span| begun.and_then(|begun| begun.last().checked_add(span).ok());
+            let weeks = i64::from(weeks);
+            // An earlier value is the reason for the treatment, or falsely high in the weeks after an infusion.
+            let counts_from = after(Span::new().days(weeks * 7 * 3 / 4));
+            let since = results.iter().filter(|on| counts_from.is_some_and(|from| on.first() >= from));
             let newest = since.map(|collected| collected.last()).max();
             let due_on = match newest {
-                None => begun.and_then(|begun| begun.last().checked_add(Span::new().weeks(i64::from(weeks))).ok()),
-                Some(newest) if medicines::is_current(medicine) => {
-                    newest.checked_add(Span::new().months(i64::from(repeat_months))).ok()
+                None => after(Span::new().weeks(weeks)),
+                Some(newest) => {
+                    let next = newest.checked_add(Span::new().months(i64::from(repeat_months))).ok();
+                    let lasts_until = after(Span::new().months(MONTHS_AFTER_INFUSION));
+                    next.filter(|next| medicines::is_current(medicine) || lasts_until.is_some_and(|last| *next <= last))
                 }
-                Some(_) => None,
             };
             IronMonitoring {
                 medication: format!("medications.{position}"),
@@ -89,7 +97,7 @@ pub fn iron_monitoring(answers: &Answers, context: &Context) -> Vec<IronMonitori
         .collect()
 }
 
-fn is_infusion(medicine: &Medication) -> bool {
+pub(crate) fn is_infusion(medicine: &Medication) -> bool {
     medicines::belongs_to(medicine, MedicineClass::IronIv)
 }
 

@@ -251,7 +251,7 @@ fn reported(rule: Rule, urgency: Urgency) -> &'static str {
         Rule::IronReviewChild => "Under 18: reported ferritin is below 50 ng/mL",
         Rule::IronReviewKidney => "Kidney failure: reported ferritin is below 200 ng/mL and TSAT below 20%",
         Rule::IronOverloadReview => {
-            "TSAT above 45% or ferritin above 300 ng/mL, and no iron treatment is reported: possible iron overload"
+            "TSAT above 45% or ferritin above 300 ng/mL, and no iron is taken now: possible iron overload"
         }
         Rule::GabapentinoidBreathing => "Patient reported a gabapentinoid and a risk for breathing",
         Rule::KidneyDose => "Patient reported kidney disease and a medicine whose dose depends on the kidney",

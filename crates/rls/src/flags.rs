@@ -254,7 +254,7 @@ fn reviews(answers: &Answers, context: &Context, band: IronReviewBand) -> Vec<(R
         (Rule::IronReviewIntravenous, band == IronReviewBand::Between && !high_tsat),
         (Rule::IronReviewChild, band == IronReviewBand::LowMinor && !high_tsat),
         (Rule::IronReviewKidney, band == IronReviewBand::LowKidney),
-        (Rule::IronOverloadReview, iron::excess(answers, context) && !takes_iron(answers)),
+        (Rule::IronOverloadReview, iron::excess_without_infusion(answers, context) && !takes_iron(answers)),
         (Rule::GabapentinoidBreathing, gabapentinoid && breathing),
         (Rule::KidneyDose, by_kidney && kidney_disease_for_doses(answers)),
         (Rule::AggravatingDrug, medicines::takes_any(answers, medicines::AGGRAVATORS)),

@@ -8,8 +8,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answers::{Answers, CkdStage, Comparator, Lab, LabTest, LabUnit, YesNo};
+use super::answers::{Answers, CkdStage, Comparator, Lab, LabTest, LabUnit, Medication, YesNo};
 use super::context::Context;
+use super::due;
 use super::form_dsl::PartialDate;
 
 /// The band of the newest iron values. It states the values, not what to do.
@@ -340,10 +341,32 @@ pub fn tsat_above_45(answers: &Answers, context: &Context) -> bool {
     newest_tsat(answers, context).iter().any(|one| one.surely_above(45.0))
 }
 
-/// Returns whether a value that may be the newest is certainly above ferritin 300 ng/mL or TSAT 45 %. In kidney failure
+/// Returns the values that may be the newest and are certainly above ferritin 300 ng/mL or TSAT 45 %. In kidney failure
 /// only TSAT counts, because a high ferritin is usual there.
+fn above_bounds(answers: &Answers, context: &Context) -> Vec<Reading> {
+    let mut ferritin = newest(readings(answers, context, LabTest::Ferritin));
+    ferritin.retain(|one| one.surely_above(300.0) && !kidney_failure(answers));
+    let tsat = newest_tsat(answers, context).into_iter().filter(|one| one.surely_above(45.0));
+    ferritin.into_iter().chain(tsat).collect()
+}
+
+/// Returns whether a value that may be the newest is certainly above ferritin 300 ng/mL or TSAT 45 %.
 pub fn excess(answers: &Answers, context: &Context) -> bool {
-    let ferritin = newest(readings(answers, context, LabTest::Ferritin));
-    let high_ferritin = !kidney_failure(answers) && ferritin.iter().any(|one| one.surely_above(300.0));
-    high_ferritin || tsat_above_45(answers, context)
+    !above_bounds(answers, context).is_empty()
+}
+
+/// Returns whether such a value is from another time than the weeks after an infusion, in which it is falsely high.
+pub fn excess_without_infusion(answers: &Answers, context: &Context) -> bool {
+    let weeks = Span::new().weeks(i64::from(context.iron_intervals.infusion_weeks));
+    let follows = |sample: PartialDate, medicine: &Medication| {
+        let days = medicine.started_on.or(medicine.stopped_on).zip(medicine.stopped_on.or(medicine.started_on));
+        days.is_some_and(|(first, last)| {
+            let until = last.last().checked_add(weeks).unwrap_or(Date::MAX);
+            !sample.surely_before(first) && sample.last() <= until
+        })
+    };
+    above_bounds(answers, context).iter().any(|one| {
+        let mut infusions = answers.medications().filter(|(_, medicine)| due::is_infusion(medicine));
+        !one.collected_on.is_some_and(|sample| infusions.any(|(_, medicine)| follows(sample, medicine)))
+    })
 }

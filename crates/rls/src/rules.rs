@@ -237,9 +237,9 @@ flag_rules! {
         "End-stage kidney disease, stage 5 or dialysis: ferritin below 200 ng/mL and TSAT below 20%.",
         "Enfermedad renal terminal, etapa 5 o diálisis: ferritina menor de 200 ng/mL y saturación menor de 20 %.",
         sources::AASM_2025_KIDNEY, ["labs", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
-    IronOverloadReview = "iron_overload_review" v 2,
-        "No iron treatment is reported: TSAT above 45% or ferritin above 300 ng/mL. Possible iron overload. In kidney failure only TSAT counts.",
-        "No se informa de tratamiento con hierro: saturación mayor de 45 % o ferritina mayor de 300 ng/mL. Posible exceso de hierro. En la insuficiencia renal terminal solo cuenta la saturación.",
+    IronOverloadReview = "iron_overload_review" v 3,
+        "No iron is taken now, and the sample is not from the weeks after an infusion: TSAT above 45% or ferritin above 300 ng/mL. Possible iron overload. In kidney failure only TSAT counts.",
+        "No se toma hierro ahora, y la muestra no es de las semanas después de una infusión: saturación mayor de 45 % o ferritina mayor de 300 ng/mL. Posible exceso de hierro. En la insuficiencia renal terminal solo cuenta la saturación.",
         sources::OVERLOAD, ["labs", "medications", "risk.esrd", "risk.dialysis", "risk.ckd_stage"];
     GabapentinoidBreathing = "gabapentinoid_breathing" v 1,
         "A gabapentinoid with sleep apnea, chronic lung disease or an age of at least 65 years.",
@@ -257,9 +257,9 @@ flag_rules! {
         "Mimics are not reviewed, and one is reported or all four features are.",
         "No se revisaron otras causas, y se informa de una o de las cuatro características.",
         sources::CRITERIA_2014, ["mimics.leg_cramps", "mimics.positional_discomfort", "mimics.arthritis", "mimics.myalgia", "mimics.venous_stasis", "mimics.leg_edema", "mimics.habitual_foot_tapping", "mimics.neuropathy_symptoms", "mimics.akathisia_after_drug", "symptoms.urge_to_move_legs", "symptoms.urge_previously_present", "symptoms.worse_at_rest", "symptoms.rest_pattern_previously_present", "symptoms.relief_with_movement", "symptoms.relief_previously_present", "symptoms.worse_evening_or_night", "symptoms.evening_pattern_previously_present"];
-    IronMonitoringDue = "iron_monitoring_due" v 3,
-        "Iron is taken or was infused, and the next ferritin result is due: some weeks after the start or the last infusion, then some months after each result while the treatment lasts. The periods are settings.",
-        "Se toma o se infundió hierro, y ya toca la próxima ferritina: unas semanas después del inicio o de la última infusión, y luego unos meses después de cada resultado mientras dure el tratamiento. Los plazos son ajustes.",
+    IronMonitoringDue = "iron_monitoring_due" v 4,
+        "Iron is taken or was infused, and the next ferritin result is due: some weeks after the start or the last infusion, then some months after each result while the treatment lasts, and for two years after an infusion. A result from the first three quarters of those weeks does not count. The periods are settings.",
+        "Se toma o se infundió hierro, y ya toca la próxima ferritina: unas semanas después del inicio o de la última infusión, y luego unos meses después de cada resultado mientras dure el tratamiento, y durante dos años después de una infusión. Un resultado de las primeras tres cuartas partes de esas semanas no cuenta. Los plazos son ajustes.",
         sources::MONITORING, ["labs", "medications"];
     FerritinOutOfDate = "ferritin_out_of_date" v 1,
         "The newest ferritin is older than 12 months.",

@@ -163,7 +163,7 @@ pub const SIGNIFICANCE: Source =
     judgement("Clinic judgement: the consensus criteria name impact but no cut-off; moderate is this service's own");
 /// Iron monitoring.
 pub const MONITORING: Source = judgement(
-    "Clinic judgement: the clinic's guide asks for regular blood tests with iron supplementation; 12 weeks after the start of iron by mouth, 8 weeks after an infusion and 6 months between tests are settings, and no public text that could be read states them",
+    "Clinic judgement: the clinic's guide asks for regular blood tests with iron supplementation; 12 weeks after the start of iron by mouth, 8 weeks after an infusion and 6 months between tests are settings, three quarters of the first period and two years after an infusion are this service's own, and no public text that could be read states them",
 );
 /// The age of a ferritin result.
 pub const OUT_OF_DATE: Source = judgement(

@@ -62,6 +62,9 @@ pub struct ClinicalSummary {
     pub previous: Option<SummaryPrevious>,
     /// The flags that it raised, the most urgent first.
     pub flags: Vec<SummaryFlag>,
+    /// The open flags of the patient's other intakes, such as later follow-ups, and of laboratory results. Those of a rule that this intake
+    /// raises too are left out.
+    pub open_flags_elsewhere: Vec<SummaryFlag>,
     /// The criteria of the IRLSSG. Each is met, not met or unknown.
     pub criteria: Criteria,
     /// The result of the screening from the reported features.
@@ -161,6 +164,8 @@ pub struct SummaryFlag {
     pub strength: Option<RuleStrength>,
     /// Whether the review settled it, and not a changed answer.
     pub settled_by_review: bool,
+    /// When it was raised, or raised again.
+    pub raised_at: Timestamp,
     /// When the answers no longer raised it.
     pub withdrawn_at: Option<Timestamp>,
     /// When it was acknowledged.
@@ -278,7 +283,12 @@ const SHOWN_ELSEWHERE: [&str; 12] = [
 const NAMED: [&str; 2] = ["augmentation", "impulse_control"];
 
 /// Builds the summary for practitioners.
-pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Result<ClinicalSummary> {
+pub(super) fn clinical(
+    env: &Env,
+    material: Material<'_>,
+    flags: &[Flag],
+    elsewhere: &[Flag],
+) -> Result<ClinicalSummary> {
     let Material { intake, raw, answers, computed, review, facts, .. } = &material;
     let (known, not_known) = answer_text::by_knowledge(raw, Wording::Short);
     let contributors = contributors(computed, raw, review.as_ref());
@@ -309,6 +319,7 @@ pub(super) fn clinical(env: &Env, material: Material<'_>, flags: &[Flag]) -> Res
         opening: opening(&material, previous.as_ref(), before.map(|before| before.on)),
         safety: safety_history::safety_history(answers, facts),
         previous,
+        open_flags_elsewhere: open_elsewhere(env, &material, flags, elsewhere)?,
         flags: flags_shown(env, &material, flags)?,
         criteria: computed.criteria,
         screening_result: computed.screening_result,
@@ -423,11 +434,24 @@ pub(super) fn flags_shown(env: &Env, material: &Material<'_>, flags: &[Flag]) ->
             settled_by_review: rule == rls::Rule::MimicReview.as_str() && flag.withdrawn_at.is_some() && is_reviewed,
             rule,
             urgency: flag.urgency,
+            raised_at: flag.raised_at,
             withdrawn_at: flag.withdrawn_at,
             acknowledged_at: flag.acknowledged_at,
         });
     }
     shown.sort_by_key(|flag| (flag.withdrawn_at.is_some(), flag.urgency));
+    Ok(shown)
+}
+
+/// Shows the open flags of other intakes, the most urgent first.
+fn open_elsewhere(env: &Env, material: &Material<'_>, own: &[Flag], elsewhere: &[Flag]) -> Result<Vec<SummaryFlag>> {
+    let is_open = |flag: &&Flag| flag.withdrawn_at.is_none() && flag.acknowledged_at.is_none();
+    let open: Vec<Flag> = elsewhere.iter().filter(is_open).cloned().collect();
+    let raised: Vec<String> = own.iter().filter(is_open).map(|flag| flag.open_rule(env)).collect::<Result<_>>()?;
+    let mut shown = flags_shown(env, material, &open)?;
+    shown.retain(|flag| !raised.contains(&flag.rule));
+    // These are answers of this intake.
+    shown.iter_mut().for_each(|flag| flag.because.clear());
     Ok(shown)
 }
 

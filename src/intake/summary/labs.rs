@@ -68,11 +68,13 @@ pub(super) fn labs(answers: &rls::Answers, facts: &rls::Context, previous: Optio
     let same = |one: &Lab, other: &Lab| {
         (one.test, &one.value, one.unit, one.collected_on) == (other.test, &other.value, other.unit, other.collected_on)
     };
-    let answered = answers.labs().map(|(position, lab)| (position, lab, LabOrigin::Answers));
+    // Of several values of one day the last entered counts, and comes first here.
+    let mut answered: Vec<_> = answers.labs().map(|(position, lab)| (position, lab, LabOrigin::Answers)).collect();
+    answered.reverse();
     let count = answers.labs.iter().flatten().count();
     let of_clinic = entered.iter().enumerate().rev();
     let of_clinic = of_clinic.map(|(at, lab)| (count + at, lab, LabOrigin::LabResults));
-    let once = answered.filter(|(_, lab, _)| !entered.iter().any(|other| same(lab, other)));
+    let once = answered.into_iter().filter(|(_, lab, _)| !entered.iter().any(|other| same(lab, other)));
     let reported = of_clinic.chain(once).filter_map(|(position, lab, entered_in)| {
         let test = lab.test?;
         let reading = readings(answers, facts, test).into_iter().find(|one| one.position == position);
@@ -86,7 +88,6 @@ pub(super) fn labs(answers: &rls::Answers, facts: &rls::Context, previous: Optio
             &Circumstances { answers, facts, previous, reading },
         ))
     });
-    let mut labs: Vec<_> = reported.collect();
     let computed = computed_tsat(answers, facts).into_iter().map(|reading| {
         let entered_in = if reading.position < count { LabOrigin::Answers } else { LabOrigin::LabResults };
         let given = (reading.value, None, Some(LabUnit::Percent), None);
@@ -94,7 +95,8 @@ pub(super) fn labs(answers: &rls::Answers, facts: &rls::Context, previous: Optio
         let lab = summary_lab(LabTest::Tsat, given, reading.collected_on, entered_in, &circumstances);
         SummaryLab { computed: true, ..lab }
     });
-    labs.extend(computed);
+    // The computed saturation counts before a reported one of the same day.
+    let mut labs: Vec<_> = computed.chain(reported).collect();
     labs.sort_by_key(|lab| std::cmp::Reverse(lab.collected_on.map(PartialDate::first)));
     labs
 }

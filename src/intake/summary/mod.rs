@@ -103,12 +103,14 @@ fn summarise(tx: &mut Tx, details: IntakeDetails, wanted: Option<Language>) -> R
         follow_ups,
     };
     if reading.is_practitioner() {
-        let flags = flags::of_intake(tx.conn, intake.id)?;
+        let of_patient = flags::of_patient(tx.conn, intake.patient_id)?;
+        let (flags, elsewhere): (Vec<_>, Vec<_>) =
+            of_patient.into_iter().partition(|flag| flag.intake_id == Some(intake.id));
         if material.form == FormName::FollowUp {
             let summary = follow_up::follow_up(tx.env, &material, &flags)?;
             return Ok(IntakeSummary::FollowUp(Box::new(summary)));
         }
-        return Ok(IntakeSummary::Practitioner(Box::new(clinical::clinical(tx.env, material, &flags)?)));
+        return Ok(IntakeSummary::Practitioner(Box::new(clinical::clinical(tx.env, material, &flags, &elsewhere)?)));
     }
     let language = wanted.unwrap_or_else(|| Language::of_tag(&patient.preferred_language));
     let mut plain = plain::plain(&material, language);

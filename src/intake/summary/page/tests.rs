@@ -69,6 +69,7 @@ fn bare() -> ClinicalSummary {
         safety: SummarySafety::default(),
         previous: None,
         flags: vec![],
+        open_flags_elsewhere: vec![],
         criteria: computed.criteria,
         screening_result: computed.screening_result,
         irlssg_criteria_met: None,
@@ -195,6 +196,7 @@ fn full() -> ClinicalSummary {
         source: None,
         strength: None,
         settled_by_review: acknowledged_at.is_some(),
+        raised_at: at("2026-03-04T13:00:00Z"),
         withdrawn_at,
         acknowledged_at,
     };
@@ -263,6 +265,7 @@ fn full() -> ClinicalSummary {
             flag(Some(at("2026-03-04T14:00:00Z")), None),
             flag(Some(at("2026-03-04T14:00:00Z")), Some(at("2026-03-04T15:00:00Z"))),
         ],
+        open_flags_elsewhere: vec![flag(None, None)],
         irlssg_criteria_met: Some(true),
         severity: SummarySeverity {
             irls_total: Some(26),
@@ -285,6 +288,8 @@ fn full() -> ClinicalSummary {
                 iron("ferrous sulfate", Some(jiff::civil::date(2026, 5, 1)), false, true),
                 iron("Feraheme", Some(jiff::civil::date(2026, 8, 1)), false, false),
                 iron("iron", None, false, false),
+                iron("Tardyferon", Some(jiff::civil::date(2026, 5, 1)), true, true),
+                iron("Monofer", None, true, false),
             ],
             ..bare().iron
         },

@@ -38,6 +38,9 @@ fn clinic_judgement_oral_iron_needs_a_ferritin_after_12_weeks_and_then_every_6_m
     assert_eq!(monitored(iron(), &["2026-06-01", "2026-05-01", "2026"], date(2026, 12, 1)), (on("2026-12-01"), true));
     // A value from before the start is usually its reason.
     assert_eq!(monitored(iron(), &["2026-03-12"], date(2026, 6, 4)), (on("2026-06-04"), true));
+    // One from the first nine of the twelve weeks is too early to show an effect.
+    assert_eq!(monitored(iron(), &["2026-05-13"], date(2026, 6, 4)), (on("2026-06-04"), true));
+    assert_eq!(monitored(iron(), &["2026-05-14"], date(2026, 6, 4)), (on("2026-11-14"), false));
 }
 
 #[test]
@@ -46,7 +49,13 @@ fn clinic_judgement_an_infusion_needs_a_ferritin_after_8_weeks_also_when_it_is_o
     let on = |day: &str| Some(day.to_owned());
     assert_eq!(monitored(infused("stopped"), &[], date(2026, 5, 26)), (on("2026-05-27"), false));
     assert_eq!(monitored(infused("stopped"), &[], date(2026, 6, 4)), (on("2026-05-27"), true));
-    assert_eq!(monitored(infused("stopped"), &["2026-05-20"], date(2028, 6, 4)), (None, false));
+    // Ferritin is falsely high in the first weeks.
+    assert_eq!(monitored(infused("stopped"), &["2026-04-02"], date(2026, 6, 4)), (on("2026-05-27"), true));
+    // The first ferritin does not end it, but two years do.
+    assert_eq!(monitored(infused("stopped"), &["2026-05-20"], date(2026, 6, 4)), (on("2026-11-20"), false));
+    let earlier = taken("ferric carboxymaltose", "stopped", "2024-04-01");
+    assert_eq!(monitored(earlier.clone(), &["2025-10-01"], date(2026, 6, 4)), (on("2026-04-01"), true));
+    assert_eq!(monitored(earlier, &["2025-10-02"], date(2026, 6, 4)), (None, false));
     assert_eq!(monitored(infused("current"), &["2026-05-20"], date(2026, 11, 20)), (on("2026-11-20"), true));
     let mut course = infused("stopped");
     course["medications"][0]["stopped_on"] = "2026-05-01".into();

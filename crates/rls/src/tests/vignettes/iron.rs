@@ -259,6 +259,24 @@ fn clinic_judgement_a_crp_above_5_of_the_same_day_makes_ferritin_doubtful_pmc478
 }
 
 #[test]
+fn clinic_judgement_a_high_ferritin_is_usual_in_the_weeks_after_an_infusion() {
+    let infused = |day: &str| {
+        json!({
+            "medications_status": "listed",
+            "medications": [{"name": "ferric carboxymaltose", "status": "stopped", "started_on": "2026-04-01", "stopped_on": "2026-04-08"}],
+            "labs": [lab_on("ferritin", 700.0, "ng/mL", day)],
+        })
+    };
+    let overload = |day: &str| {
+        let computed = compute(&answers(&merged(&infused(day))), &adult());
+        computed.flags.iter().any(|flag| flag.rule.as_str() == "iron_overload_review")
+    };
+    assert!(!overload("2026-04-20") && !overload("2026-06-03"), "within eight weeks of the last infusion");
+    assert!(overload("2026-06-04"), "later");
+    assert!(overload("2026-03-31"), "before");
+}
+
+#[test]
 fn clinic_judgement_a_high_ferritin_is_usual_in_kidney_failure() {
     let with = |ferritin: f64, tsat: f64| json!({"risk": {"dialysis": "yes"}, "labs": [lab("ferritin", ferritin, "ng/mL"), lab("tsat", tsat, "%")]});
     let overload = json!({"flags": [flag("iron_overload_review", "routine"), review()]});
