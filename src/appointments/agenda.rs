@@ -8,20 +8,26 @@ use jiff::{SignedDuration, ToSpan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::queries;
+use super::appointment::AppointmentDetails;
+use super::queries::Of;
 use super::view::AppointmentView;
-use crate::actor::Action;
+use super::{history, queries};
+use crate::actor::{Action, Reach};
+use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
-use crate::db::schema::{locations, slots};
+use crate::db::schema::{locations, practitioner_locations, practitioners, slots};
 use crate::db::types::Date;
 use crate::error::Result;
 use crate::http::input::Several;
 use crate::http::{Params, PathId, response};
 use crate::ids::{LocationId, PractitionerId};
+use crate::intake::flags;
+use crate::messages::listing::calls_about;
+use crate::messages::view::MessageView;
 use crate::scheduling::hours::{closure, exception, stored_plan, weekly};
 use crate::scheduling::setup::included::{Include, Included};
-use crate::scheduling::setup::practitioner;
+use crate::scheduling::setup::practitioner::{self, Practitioner};
 use crate::scheduling::slots::blocks;
 use crate::scheduling::slots::slot::Slot;
 use crate::zones::Zones;
@@ -32,9 +38,11 @@ use crate::zones::Zones;
     "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002", "practitioner_name": "Dr. Ada Calloway", "date": "2026-03-09",
     "appointments": [],
     "gaps": [{
-        "kind": "free", "starts_at": "2026-03-09T13:00:00Z", "ends_at": "2026-03-09T17:00:00Z",
-        "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "reason": null
-    }]
+        "kind": "free", "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002", "practitioner_name": "Dr. Ada Calloway",
+    "starts_at": "2026-03-09T13:00:00Z", "ends_at": "2026-03-09T17:00:00Z",
+        "starts_local": "2026-03-09T09:00:00", "ends_local": "2026-03-09T13:00:00", "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "reason": null
+    }],
+    "calls": []
 }))]
 pub struct Agenda {
     /// The practitioner.
@@ -47,6 +55,8 @@ pub struct Agenda {
     pub appointments: Vec<AgendaAppointment>,
     /// The gaps, by start.
     pub gaps: Vec<AgendaGap>,
+    /// The calls to make about these appointments, oldest first. Empty for practitioners, who do not make them.
+    pub calls: Vec<MessageView>,
     /// The names of the objects that `include` asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -56,7 +66,9 @@ pub struct Agenda {
 /// An appointment of the day.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
-    "visit_type": "New patient evaluation", "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
+    "visit_type": "New patient evaluation", "practitioner_name": "Dr. Ada Calloway",
+    "starts_local": "2026-03-09T09:30:00", "ends_local": "2026-03-09T10:30:00", "urgent": false, "waiting_minutes": null,
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
     "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
     "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
     "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
@@ -69,6 +81,19 @@ pub struct Agenda {
 pub struct AgendaAppointment {
     /// The name of the visit type among staff.
     pub visit_type: String,
+    /// The practitioner's name, as patients see it.
+    pub practitioner_name: String,
+    /// The start of the visit in the location's local time.
+    #[schema(examples("2026-03-09T09:30:00"))]
+    pub starts_local: String,
+    /// The end of the visit in the location's local time.
+    #[schema(examples("2026-03-09T10:30:00"))]
+    pub ends_local: String,
+    /// Whether a practitioner still has to acknowledge an urgent flag of the patient. `GET /v1/intake-flags` lists the flags.
+    pub urgent: bool,
+    /// The minutes since the check-in, while the patient waits; null otherwise.
+    #[schema(minimum = 0)]
+    pub waiting_minutes: Option<u32>,
     /// The appointment as staff see it.
     #[serde(flatten)]
     pub appointment: AppointmentView,
@@ -77,16 +102,27 @@ pub struct AgendaAppointment {
 /// A time of the day without an appointment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!({
-    "kind": "free", "starts_at": "2026-03-09T13:00:00Z", "ends_at": "2026-03-09T17:00:00Z",
-    "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "reason": null
+    "kind": "free", "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002", "practitioner_name": "Dr. Ada Calloway",
+    "starts_at": "2026-03-09T13:00:00Z", "ends_at": "2026-03-09T17:00:00Z",
+    "starts_local": "2026-03-09T09:00:00", "ends_local": "2026-03-09T13:00:00", "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "time_zone": "America/New_York", "reason": null
 }))]
 pub struct AgendaGap {
     /// The kind of gap.
     pub kind: AgendaGapKind,
+    /// The practitioner; null for a closure.
+    pub practitioner_id: Option<PractitionerId>,
+    /// The practitioner's name, as patients see it; null for a closure.
+    pub practitioner_name: Option<String>,
     /// The start. Time off and closures may start on an earlier day.
     pub starts_at: Timestamp,
     /// The end. Time off and closures may end on a later day.
     pub ends_at: Timestamp,
+    /// The start in the location's local time; null means all locations.
+    #[schema(examples("2026-03-09T09:00:00"))]
+    pub starts_local: Option<String>,
+    /// The end in the location's local time; null means all locations.
+    #[schema(examples("2026-03-09T13:00:00"))]
+    pub ends_local: Option<String>,
     /// The location; null means all locations.
     pub location_id: Option<LocationId>,
     /// The location's IANA time zone; null means all locations.
@@ -136,7 +172,7 @@ pub async fn read(context: &Context, id: PractitionerId, day: Option<Day>, inclu
 /// Read a practitioner's day
 ///
 /// Staff only. Returns the appointments of a day that are not cancelled, with the patient data that the desk needs, and the gaps:
-/// free time, held and blocked time, time off and closures. If the practitioner works in two time zones, the day of each zone is included.
+/// free time, held and blocked time, time off and closures, and the calls to make about these appointments. If the practitioner works in two time zones, the day of each zone is included.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "get_agenda",
@@ -154,27 +190,32 @@ pub(super) async fn get_agenda(
 }
 
 /// A location with its time zone, and the day there.
-struct LocalDay {
+pub(super) struct LocalDay {
     location_id: LocationId,
     zone: TimeZone,
-    from: Timestamp,
-    to: Timestamp,
+    pub from: Timestamp,
+    pub to: Timestamp,
 }
 
 impl LocalDay {
-    fn new(location_id: LocationId, zone: TimeZone, day: Day) -> Self {
+    pub fn new(location_id: LocationId, zone: TimeZone, day: Day) -> Self {
         let next = day.saturating_add(1.day());
         Self { location_id, from: weekly::midnight(day, &zone), to: weekly::midnight(next, &zone), zone }
     }
 
-    fn zone_name(&self) -> Option<String> {
+    pub fn zone_name(&self) -> Option<String> {
         self.zone.iana_name().map(str::to_owned)
     }
 }
 
-/// Whether an instant is on this day in a time zone.
-fn is_on(zones: &Zones, day: Day, at: Timestamp, zone: &str) -> Result<bool> {
-    Ok(at.in_zone(&zones.stored(zone)?).date() == day)
+/// Returns the time zone if an instant is on this day there.
+fn zone_if_on(zones: &Zones, day: Day, at: Timestamp, zone: &str) -> Result<Option<TimeZone>> {
+    Ok(Some(zones.stored(zone)?).filter(|zone| at.in_zone(zone).date() == day))
+}
+
+/// Writes the local time of an instant.
+fn local(at: Timestamp, zone: &TimeZone) -> String {
+    at.in_zone(zone).strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// Loads the day in a number of queries that does not grow with it.
@@ -189,16 +230,9 @@ fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>, include: &[Include]) 
     let utc = LocalDay::new(LocationId(uuid::Uuid::nil()), TimeZone::UTC, day);
     let (from, to) = (utc.from.minus(around), utc.to.plus(around));
 
-    let mut appointments = Vec::new();
-    for found in queries::between(tx, id, (from, to))? {
-        if is_on(&tx.env.config.zones, day, found.appointment.starts_at, &found.location.time_zone)? {
-            let visit_type = found.visit_type.name.clone();
-            appointments.push(AgendaAppointment { visit_type, appointment: AppointmentView::new(tx, found)? });
-        }
-    }
-
-    let mut gaps = slot_gaps(tx, id, day, (from, to))?;
-    gaps.extend(absences(tx, id, &days)?);
+    let appointments = visits(tx, Of::Practitioner(id), day, (from, to))?;
+    let mut gaps = slot_gaps(tx, Of::Practitioner(id), day, (from, to))?;
+    gaps.extend(absences(tx, &practitioner, &days)?);
     gaps.sort_by_key(|gap| (gap.starts_at, gap.ends_at));
     let refers_to = appointments.iter().map(|AgendaAppointment { appointment, .. }| {
         (appointment.practitioner_id, appointment.location_id, appointment.visit_type_id)
@@ -208,29 +242,78 @@ fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>, include: &[Include]) 
         practitioner_id: id,
         practitioner_name: practitioner.name,
         date: Date(day),
+        calls: calls(tx, &appointments)?,
         appointments,
         gaps,
         included,
     })
 }
 
+/// Returns the appointments that are not cancelled, by start.
+pub(super) fn visits(tx: &mut Tx, of: Of, day: Day, span: (Timestamp, Timestamp)) -> Result<Vec<AgendaAppointment>> {
+    let mut found = Vec::new();
+    for visit in queries::between(tx, of, span)? {
+        if let Some(zone) =
+            zone_if_on(&tx.env.config.zones, day, visit.appointment.starts_at, &visit.location.time_zone)?
+        {
+            found.push((visit, zone));
+        }
+    }
+    let patients: Vec<_> = found.iter().map(|(visit, _)| visit.patient.id).collect();
+    let urgent = flags::patients_with_urgent(tx.conn, &patients)?;
+    let waiting = found.iter().filter(|(visit, _)| visit.appointment.status == AppointmentStatus::CheckedIn);
+    let waiting: Vec<_> = waiting.map(|(visit, _)| visit.appointment.id).collect();
+    let since = history::checked_in_at(tx.conn, &waiting)?;
+    let now = tx.now;
+    let shown = |(visit, zone): (AppointmentDetails, TimeZone)| {
+        let minutes = since.get(&visit.appointment.id).map(|at| now.since(*at).as_mins());
+        Ok(AgendaAppointment {
+            visit_type: visit.visit_type.name.clone(),
+            practitioner_name: visit.practitioner.name.clone(),
+            starts_local: local(visit.appointment.starts_at, &zone),
+            ends_local: local(visit.appointment.ends_at, &zone),
+            urgent: urgent.contains(&visit.patient.id),
+            waiting_minutes: minutes.map(|minutes| u32::try_from(minutes).unwrap_or(0)),
+            appointment: AppointmentView::new(tx, visit)?,
+        })
+    };
+    found.into_iter().map(shown).collect()
+}
+
+/// Returns the calls to make about these appointments, if the actor makes calls.
+pub(super) fn calls(tx: &mut Tx, appointments: &[AgendaAppointment]) -> Result<Vec<MessageView>> {
+    if tx.actor.reach(Action::MessageManage) != Reach::Any {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<_> = appointments.iter().map(|visit| visit.appointment.id).collect();
+    calls_about(tx.conn, tx.env, &ids)
+}
+
 /// Returns the gaps of the slots that are not booked. Adjacent slots of one kind are one gap.
-fn slot_gaps(tx: &mut Tx, id: PractitionerId, day: Day, (from, to): (Timestamp, Timestamp)) -> Result<Vec<AgendaGap>> {
-    type Row = (Slot, Option<Vec<u8>>, String);
-    let rows: Vec<Row> = slots::table
+pub(super) fn slot_gaps(tx: &mut Tx, of: Of, day: Day, (from, to): (Timestamp, Timestamp)) -> Result<Vec<AgendaGap>> {
+    type Row = (Slot, Option<Vec<u8>>, String, String);
+    let mut query = slots::table
         .inner_join(locations::table.on(locations::id.eq(slots::location_id)))
-        .filter(slots::practitioner_id.eq(id))
+        .inner_join(practitioners::table.on(practitioners::id.eq(slots::practitioner_id)))
         .filter(slots::starts_at.ge(from))
         .filter(slots::starts_at.lt(to))
         .filter(slots::appointment_id.is_null())
-        .order(slots::starts_at)
-        .select((Slot::as_select(), slots::blocked_reason, locations::time_zone))
-        .load(tx.conn)?;
-    let mut gaps = Vec::new();
-    for (slot, reason, time_zone) in rows {
-        if !is_on(&tx.env.config.zones, day, slot.starts_at, &time_zone)? {
-            continue;
+        .order((slots::practitioner_id, slots::starts_at))
+        .select((Slot::as_select(), slots::blocked_reason, locations::time_zone, practitioners::name))
+        .into_boxed();
+    query = match of {
+        Of::Practitioner(id) => query.filter(slots::practitioner_id.eq(id)),
+        // By practitioner, because the index of slots begins with it.
+        Of::Location(id) => {
+            let here = practitioner_locations::table.filter(practitioner_locations::location_id.eq(id));
+            let here = here.select(practitioner_locations::practitioner_id);
+            query.filter(slots::practitioner_id.eq_any(here)).filter(slots::location_id.eq(id))
         }
+    };
+    let rows: Vec<Row> = query.load(tx.conn)?;
+    let mut gaps = Vec::new();
+    for (slot, reason, time_zone, name) in rows {
+        let Some(zone) = zone_if_on(&tx.env.config.zones, day, slot.starts_at, &time_zone)? else { continue };
         let kind = if slot.blocked {
             AgendaGapKind::Blocked
         } else if slot.ends_at <= tx.now {
@@ -243,8 +326,12 @@ fn slot_gaps(tx: &mut Tx, id: PractitionerId, day: Day, (from, to): (Timestamp, 
         let reason = reason.map(|sealed| blocks::open_reason(tx.env, slot.id, sealed)).transpose()?;
         gaps.push(AgendaGap {
             kind,
+            practitioner_id: Some(slot.practitioner_id),
+            practitioner_name: Some(name),
             starts_at: slot.starts_at,
             ends_at: slot.ends_at,
+            starts_local: Some(local(slot.starts_at, &zone)),
+            ends_local: Some(local(slot.ends_at, &zone)),
             location_id: Some(slot.location_id),
             time_zone: Some(time_zone),
             reason,
@@ -260,9 +347,11 @@ fn joined(gaps: Vec<AgendaGap>) -> Vec<AgendaGap> {
         match joined.last_mut() {
             Some(last)
                 if last.ends_at == gap.starts_at
+                    && last.practitioner_id == gap.practitioner_id
                     && (last.kind, last.location_id, &last.reason) == (gap.kind, gap.location_id, &gap.reason) =>
             {
                 last.ends_at = gap.ends_at;
+                last.ends_local = gap.ends_local;
             }
             _ => joined.push(gap),
         }
@@ -271,22 +360,33 @@ fn joined(gaps: Vec<AgendaGap>) -> Vec<AgendaGap> {
 }
 
 /// Returns the time off and the closures that overlap the day, with their full length.
-fn absences(tx: &mut Tx, id: PractitionerId, days: &[LocalDay]) -> Result<Vec<AgendaGap>> {
+fn absences(tx: &mut Tx, practitioner: &Practitioner, days: &[LocalDay]) -> Result<Vec<AgendaGap>> {
     let (Some(from), Some(to)) = (days.iter().map(|day| day.from).min(), days.iter().map(|day| day.to).max()) else {
         return Ok(Vec::new());
     };
     let mut gaps = Vec::new();
-    for time_off in exception::time_off(tx.conn, id, from, to)? {
+    for time_off in exception::time_off(tx.conn, practitioner.id, from, to)? {
         let at = days.iter().find(|day| Some(day.location_id) == time_off.location_id);
         gaps.push(AgendaGap {
             kind: AgendaGapKind::TimeOff,
+            practitioner_id: Some(practitioner.id),
+            practitioner_name: Some(practitioner.name.clone()),
             starts_at: time_off.starts_at,
             ends_at: time_off.ends_at,
+            starts_local: at.map(|day| local(time_off.starts_at, &day.zone)),
+            ends_local: at.map(|day| local(time_off.ends_at, &day.zone)),
             location_id: time_off.location_id,
             time_zone: at.and_then(LocalDay::zone_name),
             reason: time_off.reason_for(tx.env, tx.actor)?,
         });
     }
+    gaps.extend(closures(tx, days, from)?);
+    Ok(gaps)
+}
+
+/// Returns the closures that overlap the day, with their full length.
+pub(super) fn closures(tx: &mut Tx, days: &[LocalDay], from: Timestamp) -> Result<Vec<AgendaGap>> {
+    let mut gaps = Vec::new();
     let ids: Vec<_> = days.iter().map(|day| day.location_id).collect();
     for closure in closure::ending_after(tx.conn, &ids, from)? {
         let Some(day) = days.iter().find(|day| day.location_id == closure.location_id) else { continue };
@@ -294,8 +394,12 @@ fn absences(tx: &mut Tx, id: PractitionerId, days: &[LocalDay]) -> Result<Vec<Ag
         if starts_at < day.to && day.from < ends_at {
             gaps.push(AgendaGap {
                 kind: AgendaGapKind::Closure,
+                practitioner_id: None,
+                practitioner_name: None,
                 starts_at,
                 ends_at,
+                starts_local: Some(local(starts_at, &day.zone)),
+                ends_local: Some(local(ends_at, &day.zone)),
                 location_id: Some(day.location_id),
                 time_zone: day.zone_name(),
                 reason: Some(closure.name),

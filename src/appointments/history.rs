@@ -1,5 +1,7 @@
 //! The history of an appointment: one entry for each change, with the appointment as it was afterwards.
 
+use std::collections::HashMap;
+
 use actix_web::{HttpResponse, get};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -12,8 +14,8 @@ use crate::actor::{Action, Role};
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Context, Principal, Tx};
-use crate::db::per_backend;
 use crate::db::schema::{appointment_history, appointments, users};
+use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
 use crate::http::{PathId, response};
 use crate::ids::{AppointmentHistoryId, AppointmentId, LocationId, PatientId, PractitionerId, UserId};
@@ -176,6 +178,21 @@ pub(super) fn status_changed_at(tx: &mut Tx<impl Principal>, appointment: &Appoi
         .first(tx.conn)
         .optional()?;
     Ok(at.unwrap_or(appointment.created_at))
+}
+
+/// Returns the time of the last check-in of each of these appointments.
+pub(super) fn checked_in_at(conn: &mut Conn, ids: &[AppointmentId]) -> Result<HashMap<AppointmentId, Timestamp>> {
+    use appointment_history::dsl;
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(AppointmentId, Timestamp)> = appointment_history::table
+        .filter(dsl::appointment_id.eq_any(ids.to_vec()))
+        .filter(dsl::action.eq(AppointmentStep::CheckIn))
+        .order(dsl::id)
+        .select((dsl::appointment_id, dsl::at))
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Reads the history of an appointment.

@@ -11,6 +11,7 @@ pub mod appointment;
 pub mod booking;
 pub mod code;
 pub mod confirming;
+pub mod day_sheet;
 pub mod export;
 pub mod history;
 pub mod holding;
@@ -55,6 +56,7 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(zone_changes::resolving::resolve_zone_changes)
         .service(zone_changes::accepting::accept_appointment_time)
         .service(agenda::get_agenda)
+        .service(day_sheet::get_day_sheet)
         .service(links::view_appointment_link)
         .service(links::cancel_appointment_link)
         .service(link_changes::confirm_appointment_link)

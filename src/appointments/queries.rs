@@ -341,18 +341,24 @@ pub fn of_series(tx: &mut Tx, series: AppointmentSeriesId) -> Result<Vec<Appoint
     Ok(details!(tx.actor, tx.now).filter(appointments::id.eq_any(visits_of(series))).load(tx.conn)?)
 }
 
-/// Loads a practitioner's appointments that start in a span of time and are not cancelled, by (start, id), as far as the actor may
-/// see them.
-pub fn between(
-    tx: &mut Tx,
-    practitioner: PractitionerId,
-    (from, to): (Timestamp, Timestamp),
-) -> Result<Vec<AppointmentDetails>> {
-    Ok(details!(tx.actor, tx.now)
-        .filter(appointments::practitioner_id.eq(practitioner))
+/// Whose day it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Of {
+    Practitioner(PractitionerId),
+    Location(LocationId),
+}
+
+/// Loads the appointments of a practitioner or a location that start in a span of time and are not cancelled, by (start, id), as far
+/// as the actor may see them.
+pub(super) fn between(tx: &mut Tx, of: Of, (from, to): (Timestamp, Timestamp)) -> Result<Vec<AppointmentDetails>> {
+    let query = details!(tx.actor, tx.now)
         .filter(appointments::starts_at.ge(from))
         .filter(appointments::starts_at.lt(to))
         .filter(appointments::status.ne(AppointmentStatus::Cancelled))
-        .order((appointments::starts_at, appointments::id))
-        .load(tx.conn)?)
+        .order((appointments::starts_at, appointments::id));
+    let query = match of {
+        Of::Practitioner(id) => query.filter(appointments::practitioner_id.eq(id)),
+        Of::Location(id) => query.filter(appointments::location_id.eq(id)),
+    };
+    Ok(query.load(tx.conn)?)
 }

@@ -1,6 +1,7 @@
 //! What all endpoints share: problem documents, strict input, paging, preconditions, idempotency, headers,
 //! and what guards them: bounds on connections, deadlines, rate limits, origins, the client's address.
 
+pub mod accept;
 pub mod address;
 pub mod connection;
 pub mod connections;

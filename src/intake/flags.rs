@@ -1,6 +1,6 @@
 //! What the answers of an intake raise for staff. A flag is raised, withdrawn and acknowledged, and never deleted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
@@ -271,6 +271,19 @@ pub fn count_urgent(conn: &mut Conn, ids: &[IntakeId]) -> Result<HashMap<IntakeI
         }
     }
     Ok(counts)
+}
+
+/// Returns which of these patients have an urgent flag that is not acknowledged.
+pub fn patients_with_urgent(conn: &mut Conn, ids: &[PatientId]) -> Result<HashSet<PatientId>> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<(PatientId, FlagUrgency)> = intake_flags::table
+        .filter(intake_flags::patient_id.eq_any(ids.to_vec()))
+        .filter(intake_flags::acknowledged_at.is_null())
+        .select((intake_flags::patient_id, intake_flags::urgency))
+        .load(conn)?;
+    Ok(rows.into_iter().filter(|(_, urgency)| urgency.is_urgent()).map(|(patient, _)| patient).collect())
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 //!
 //! Lock order: the intake first, then the patient, then the intake's flags.
 
-mod accept;
 pub mod amendment;
 pub mod details;
 pub mod drafts;

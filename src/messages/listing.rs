@@ -12,10 +12,11 @@ use crate::actor::{Action, Role};
 use crate::context::Context;
 use crate::db::Conn;
 use crate::db::schema::{messages, patient_access, users};
+use crate::env::Env;
 use crate::error::Result;
 use crate::http::paging::{Direction, Page, PageParams, in_order, sort_options};
 use crate::http::{Params, response};
-use crate::ids::{MessageId, PatientId};
+use crate::ids::{AppointmentId, MessageId, PatientId};
 use crate::phone::Country;
 
 /// A page of messages.
@@ -84,6 +85,20 @@ fn patients_of_accounts(conn: &mut Conn, messages: &[Message]) -> Result<Vec<Pat
         .select(patient_access::patient_id)
         .distinct();
     Ok(patients.load(conn)?)
+}
+
+/// Loads the calls to make about these appointments, oldest first. The caller must have the permission for messages.
+pub fn calls_about(conn: &mut Conn, env: &Env, appointments: &[AppointmentId]) -> Result<Vec<MessageView>> {
+    if appointments.is_empty() {
+        return Ok(Vec::new());
+    }
+    let about = messages::table.filter(messages::appointment_id.eq_any(appointments.to_vec()));
+    let mut found: Vec<Message> = about.select(Message::as_select()).load(conn)?;
+    // Not in the query: an appointment has few messages, and the index of waiting calls would read those of all appointments.
+    found.retain(|message| message.status == MessageStatus::ToPhone);
+    found.sort_by_key(|message| (message.created_at, message.id));
+    let country = if found.is_empty() { None } else { Country::of_clinic(conn)? };
+    found.into_iter().map(|message| MessageView::new(env, message, country)).collect()
 }
 
 fn load(conn: &mut Conn, filter: &MessageFilter, page: &Page) -> Result<Vec<Message>> {

@@ -129,7 +129,7 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 }
 
 /// The maximum number of statements of each request, one of them for authentication.
-const LIMITS: [(&str, usize); 31] = [
+const LIMITS: [(&str, usize); 32] = [
     // No authentication; the visit type with its practitioners and the time zones, one range of free slots.
     ("slot-search", 2),
     ("appointment", 2),
@@ -141,7 +141,10 @@ const LIMITS: [(&str, usize); 31] = [
     // Whether few patients have the first word.
     ("patient-list-two-words", 3),
     ("day-list", 2),
+    // Practitioner, locations, visits, slots, time off, closures. On a day with visits also flags, waiting patients, calls, country.
     ("practitioner-agenda", 7),
+    // Location, visits, urgent flags, slots, closures, calls. The times of check-ins if a patient waits, the country if there are calls.
+    ("day-sheet", 7),
     ("appointment-changes", 2),
     ("patient-changes", 2),
     ("session-sign-in", 15),
@@ -207,6 +210,9 @@ async fn ask(server: &Process, site: &Site) {
     admin.get_with(&path, &id("day-list")).await.expect(200);
     let path = format!("/v1/practitioners/{}/agenda", clinic.practitioner_id);
     admin.get_with(&path, &id("practitioner-agenda")).await.expect(200);
+    let day = booked.string("/promised/local");
+    let path = format!("/v1/locations/{}/day-sheet?date={}", clinic.location_id, &day[..10]);
+    admin.get_with(&path, &id("day-sheet")).await.expect(200);
     for (list, name) in [("appointments", "appointment-changes"), ("patients", "patient-changes")] {
         admin.get_with(&format!("/v1/{list}?updated_since={now}"), &id(name)).await.expect(200);
     }

@@ -23,6 +23,7 @@ mod consent_documents;
 mod cost;
 mod created;
 mod damage;
+mod day_sheet;
 mod demo;
 mod deployment;
 mod doctor;

@@ -136,8 +136,9 @@ both! {
         let day = desk.get(&format!("/v1/practitioners/{}/agenda?date=2026-03-03", clinic.practitioner_id)).await.body;
         assert_eq!(day["appointments"], json!([]));
         assert_eq!(day["gaps"], json!([{
-            "kind": "time_off", "starts_at": TUESDAY.0, "ends_at": TUESDAY.1, "location_id": null, "time_zone": null,
-            "reason": "Canary-migraine",
+            "kind": "time_off", "practitioner_id": clinic.practitioner_id, "practitioner_name": "Dr. Ada Vein",
+            "starts_at": TUESDAY.0, "ends_at": TUESDAY.1, "starts_local": null, "ends_local": null,
+            "location_id": null, "time_zone": null, "reason": "Canary-migraine",
         }]));
 
         // When the time off is deleted, all times of the day are free again.

@@ -299,6 +299,21 @@ both! {
             assert_eq!(rows[0].appointment.patient_id.to_string(), ann.patient_id);
             assert_eq!(rows[0].appointment.practitioner_id.to_string(), clinic.practitioner_id);
         });
+        free_slots(&mut conn, &clinic.practitioner_id, &clinic.location_id);
+        let day = "1970-01-05".parse().expect("a day");
+        let sheet = queries(&mut conn, |conn| {
+            let location = clinic.location_id.parse().expect("an id");
+            let tx = &mut Tx::new(conn, &app.env, &actor, &actor.audit);
+            appointments::day_sheet::load(tx, location, Some(day)).expect("a day sheet");
+        });
+        for (table, index) in [("appointments", "appointments_"), ("slots", "slots_")] {
+            let reads = |sql: &&String| sql.replace('`', "\"").contains(&format!("(\"{table}\" INNER JOIN"));
+            let sql = sheet.iter().find(reads).unwrap_or_else(|| panic!("{table} in {sheet:#?}"));
+            let plan = plan(&mut conn, sql);
+            assert!(plan.contains(index), "no {index} in\n{plan}\nof {sql}");
+            let whole = [format!("Seq Scan on {table}"), format!("SCAN {table}")];
+            assert!(!whole.iter().any(|step| plan.contains(step)), "{plan}\nof {sql}");
+        }
     }
 
     async fn the_access_log_of_a_record_is_found_through_an_index(app: App) {

@@ -115,6 +115,7 @@ const EXCEPTIONS: &[Exception] = &[
         &[
             "locations",
             "practitioners",
+            "practitioner_locations",
             "visit_types",
             "patients",
             "patient_access",

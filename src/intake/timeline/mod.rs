@@ -13,7 +13,6 @@ use text::Language;
 
 pub use self::course::Timeline;
 use self::course::{TimelineIntake, course};
-use super::accept::prefers;
 use super::follow_up::answers;
 use super::reading_context::ReadingContext;
 use super::reading_language::ReadingLanguage;
@@ -21,6 +20,7 @@ use super::{from_value, lab_rows, store};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::error::Result;
+use crate::http::accept::prefers;
 use crate::http::{Params, PathId, response};
 use crate::ids::PatientId;
 use crate::patients::model::Patient;

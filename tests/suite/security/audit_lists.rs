@@ -140,6 +140,7 @@ impl<'a> World<'a> {
             "get_agenda" => {
                 desk.get(&format!("/v1/practitioners/{}/agenda?date=2026-03-02", clinic.practitioner_id)).await
             }
+            "get_day_sheet" => desk.get(&format!("{location}/day-sheet?date=2026-03-02")).await,
             "list_events" => {
                 let unnumbered = "SELECT kind AS line FROM events WHERE seq IS NULL";
                 eventually(async || match ask(&mut self.app.site.connect(), unnumbered).len() {

@@ -1,0 +1,91 @@
+//! The appointments of a day as CSV (RFC 4180), for spreadsheets.
+
+use csv::{Terminator, WriterBuilder};
+
+use super::DaySheet;
+use crate::appointments::agenda::AgendaAppointment;
+use crate::error::{Error, Result};
+
+/// The heading.
+const COLUMNS: [&str; 17] = [
+    "start",
+    "end",
+    "practitioner",
+    "visit_type",
+    "status",
+    "confirmed",
+    "waiting_minutes",
+    "patient",
+    "date_of_birth",
+    "mrn",
+    "phone",
+    "language",
+    "interpreter",
+    "intake",
+    "urgent",
+    "note",
+    "confirmation_code",
+];
+
+/// Writes the appointments as a table, one row each, in the location's local time.
+///
+/// # Errors
+/// A fault if the writer fails.
+pub fn csv(sheet: &DaySheet) -> Result<Vec<u8>> {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    let fault = |error: csv::Error| Error::internal("a day sheet as CSV", error);
+    writer.write_record(COLUMNS).map_err(fault)?;
+    for visit in &sheet.appointments {
+        writer.write_record(row(visit)?.map(|text| cell(&text))).map_err(fault)?;
+    }
+    writer.into_inner().map_err(|error| Error::internal("a day sheet as CSV", error))
+}
+
+fn row(visit: &AgendaAppointment) -> Result<[String; COLUMNS.len()]> {
+    let appointment = &visit.appointment;
+    let patient = appointment.patient.as_ref().ok_or_else(|| Error::fault("a day sheet without its patients"))?;
+    Ok([
+        visit.starts_local.clone(),
+        visit.ends_local.clone(),
+        visit.practitioner_name.clone(),
+        visit.visit_type.clone(),
+        appointment.status.as_str().to_owned(),
+        yes(appointment.confirmed_at.is_some()),
+        visit.waiting_minutes.map(|minutes| minutes.to_string()).unwrap_or_default(),
+        patient.display_name.clone(),
+        patient.date_of_birth.0.to_string(),
+        patient.mrn.clone(),
+        patient.phone.clone().unwrap_or_default(),
+        patient.preferred_language.clone(),
+        yes(patient.interpreter_needed),
+        appointment.intake_status.as_str().to_owned(),
+        yes(visit.urgent),
+        appointment.note.clone().unwrap_or_default(),
+        appointment.confirmation_code.clone(),
+    ])
+}
+
+fn yes(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.to_owned()
+}
+
+/// Writes a cell that no spreadsheet takes for a formula: an apostrophe precedes what may be one (OWASP, CSV Injection).
+fn cell(text: &str) -> String {
+    let is_formula = text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
+    if is_formula { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        for text in ["=1+1", "+12125550100", "-1", "@SUM(A1)", " =1+1", "\t=1+1", "\r=1+1", "\n=1+1", "\u{a0}=1+1"] {
+            assert_eq!(cell(text), format!("'{text}"));
+        }
+        for text in ["Ann Example", "a=1", "2026-03-09T09:30:00", ""] {
+            assert_eq!(cell(text), text);
+        }
+    }
+}
