@@ -82,6 +82,8 @@ pub enum Action {
     AppointmentProgress,
     /// Renew and revoke the links in an appointment's mails.
     AppointmentLinkManage,
+    /// Wait for a kind of visit: create, read, change and end entries of the waitlist.
+    WaitlistUse,
     /// Begin, fill in, discard and submit an intake.
     IntakeWrite,
     /// Read intakes. The role decides which parts.
@@ -155,6 +157,7 @@ impl Action {
             Self::AppointmentAmend           => [No,   Any,  Any,  Any],
             Self::AppointmentProgress        => [No,   Any,  Any,  Any],
             Self::AppointmentLinkManage      => [No,   Any,  Any,  Any],
+            Self::WaitlistUse                => [Own,  Any,  Any,  Any],
             // The front desk and administrators do not need what patients tell their practitioners.
             Self::IntakeWrite                => [Own,  Any,  Any,  Any],
             Self::IntakeRead                 => [Own,  Any,  Any,  Any],

@@ -92,6 +92,8 @@ ids! {
     AppointmentSeriesId;
     /// A link to an appointment in a mail.
     AppointmentLinkId;
+    /// A patient who waits for a kind of visit.
+    WaitlistEntryId;
     /// An intake: what a patient records before a visit (FHIR `QuestionnaireResponse`).
     IntakeId;
     /// A version of an intake that an amendment replaced.

@@ -25,6 +25,7 @@ pub mod patients;
 pub mod privacy;
 pub mod registration;
 pub mod scheduling;
+pub mod waitlist;
 
 // Foundation: every other module may import these.
 pub mod actor;

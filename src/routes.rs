@@ -3,6 +3,7 @@
 use crate::http::Endpoints;
 use crate::{
     accounts, appointments, audit, events, http, intake, messages, patients, privacy, registration, scheduling,
+    waitlist,
 };
 
 /// Registers all endpoints.
@@ -11,6 +12,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     scheduling::routes(endpoints);
     appointments::routes(endpoints);
     intake::routes(endpoints);
+    waitlist::routes(endpoints);
     patients::routes(endpoints);
     registration::routes(endpoints);
     accounts::routes(endpoints);

@@ -49,6 +49,12 @@ const MEANINGS: &[Meaning] = &[
     },
     // Two transactions scheduled a follow-up at the same time. The later one runs again and replaces the other's.
     Meaning { name: "follow_ups_open", sqlite_columns: Some("follow_ups.patient_id"), error: || Error::Retry },
+    // Two transactions began to wait at the same time. The later one runs again and finds the other's entry.
+    Meaning {
+        name: "waitlist_entries_live",
+        sqlite_columns: Some("waitlist_entries.patient_id, waitlist_entries.visit_type_id"),
+        error: || Error::Retry,
+    },
     // A random code was drawn twice. The transaction runs again and draws a new one.
     Meaning {
         name: "appointments_confirmation_code",

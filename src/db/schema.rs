@@ -687,6 +687,27 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    waitlist_entries (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        visit_type_id -> types::Uid,
+        appointment_id -> Nullable<types::Uid>,
+        status -> Text,
+        urgency -> Text,
+        wishes -> Text,
+        from_date -> Nullable<types::Day>,
+        to_date -> Nullable<types::Day>,
+        version -> Integer,
+        created_by -> types::Uid,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     follow_up_links (id) {
         id -> types::Uid,
         follow_up_id -> types::Uid,
@@ -985,6 +1006,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     lab_result_versions,
     follow_ups,
     follow_up_links,
+    waitlist_entries,
     events,
 );
 

@@ -30,6 +30,14 @@ text_enum! {
         AppointmentUpdated = "appointment.updated",
         /// An appointment was deleted with the patient's record.
         AppointmentDeleted = "appointment.deleted",
+        /// A patient began to wait for a kind of visit.
+        WaitlistEntryCreated = "waitlist_entry.created",
+        /// An entry of the waitlist was changed.
+        WaitlistEntryUpdated = "waitlist_entry.updated",
+        /// A patient does not wait any more.
+        WaitlistEntryEnded = "waitlist_entry.ended",
+        /// An entry of the waitlist was deleted with the patient's record.
+        WaitlistEntryDeleted = "waitlist_entry.deleted",
         /// A patient's record was created.
         PatientCreated = "patient.created",
         /// A patient's record was changed.
@@ -60,6 +68,8 @@ text_enum! {
         Patient = "patient",
         /// `GET /v1/intakes/{id}`.
         Intake = "intake",
+        /// `GET /v1/waitlist-entries/{id}`.
+        WaitlistEntry = "waitlist_entry",
     }
 }
 

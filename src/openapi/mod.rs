@@ -39,6 +39,7 @@ use crate::routes::routes;
         (name = "resources", description = "The rooms and devices that visits need"),
         (name = "slots", description = "Free time slots, and short reservations (holds)"),
         (name = "appointments", description = "Booking, rescheduling, cancelling, and the day of the visit"),
+        (name = "waitlist", description = "Patients who wait for a time"),
         (name = "intakes", description = "What patients record before a visit, the resulting flags, and the practitioner's review"),
         (name = "events", description = "What has changed: a list without gaps, and a stream"),
         (name = "messages", description = "Mails of the service, and calls that staff must make"),

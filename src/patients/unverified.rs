@@ -23,6 +23,7 @@ pub const KEEPERS: &[&str] = &[
     "patient_identifiers",
     "patient_invitations",
     "record_openings",
+    "waitlist_entries",
 ];
 /// The tables that a registration itself writes. Their rows are deleted with the record.
 pub const OWN: &[&str] = &[

@@ -32,6 +32,7 @@ use crate::messages::model::{MessageKind, MessageStatus};
 use crate::patients::consents::decisions::{self, ConsentView};
 use crate::patients::model::{self, PatientView, Relation};
 use crate::patients::{access, care, store as records};
+use crate::waitlist::view::{self as waitlist, WaitlistEntryView};
 
 /// How much of the record a document contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -53,7 +54,7 @@ pub enum ExportScope {
         "id": "0199d0c2-7b21-7f00-9d3e-5b1c2d3e4f50", "type": "treatment", "version": "1", "decision": "accepted", "method": "online",
         "signer": "Ann Example", "recorded_by": null, "signed_at": "2026-03-02T14:00:00Z"
     }],
-    "appointments": [], "intakes": [], "flags": [], "lab_results": [], "follow_ups": [],
+    "appointments": [], "waitlist_entries": [], "intakes": [], "flags": [], "lab_results": [], "follow_ups": [],
     "audit_events": [{"at": "2026-03-02T14:00:00Z", "role": "practitioner", "name": "Dr. Ada Vein", "operation": "get_intake"}],
     "messages": [{
         "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c57", "kind": "verify_email", "status": "sent", "name": "Ann Example",
@@ -74,6 +75,8 @@ pub struct PatientExport {
     consents: Vec<ConsentView>,
     /// Every appointment with its changes, by start.
     appointments: Vec<ExportedAppointment>,
+    /// Every entry of the waitlist, oldest first.
+    waitlist_entries: Vec<WaitlistEntryView>,
     /// Every intake with its earlier versions, oldest first.
     intakes: Vec<ExportedIntake>,
     /// The flags of the intakes, oldest first. Not in the limited scope.
@@ -166,6 +169,7 @@ impl PatientExport {
             access: access_of(tx, id)?,
             consents: decisions::all_of_patient(tx.conn, id)?,
             appointments: visits::of_patient(tx.conn, tx.env, tx.actor, &reader, id)?,
+            waitlist_entries: waitlist::of_patient(tx, id)?,
             intakes: held.intakes,
             flags: held.flags,
             lab_results: held.lab_results,

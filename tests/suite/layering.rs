@@ -17,8 +17,18 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The domain modules, lowest first: each may import those before it.
-const DOMAIN: [&str; 9] =
-    ["messages", "accounts", "patients", "events", "scheduling", "intake", "appointments", "registration", "privacy"];
+const DOMAIN: [&str; 10] = [
+    "messages",
+    "accounts",
+    "patients",
+    "events",
+    "scheduling",
+    "intake",
+    "appointments",
+    "waitlist",
+    "registration",
+    "privacy",
+];
 /// The modules that every other module may import.
 const FOUNDATION: [&str; 23] = [
     "actor",

@@ -76,4 +76,5 @@ mod storage;
 mod tables;
 mod telephone;
 mod visit_type_names;
+mod waitlist;
 mod zones;

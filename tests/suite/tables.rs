@@ -49,6 +49,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("messages", &["messages"]),
+    ("waitlist", &["waitlist_entries"]),
     ("zones", &["zone_data"]),
     (
         "patients",

@@ -204,6 +204,13 @@ impl<'a> World<'a> {
                 }
                 desk.get("/v1/follow-ups").await
             }
+            "list_waitlist_entries" => {
+                for patient in [ann, &self.bob] {
+                    let entry = json!({"patient_id": patient.patient_id, "visit_type_id": clinic.check});
+                    desk.post("/v1/waitlist-entries", entry).await.expect(201);
+                }
+                desk.get("/v1/waitlist-entries").await
+            }
             "list_patient_follow_ups" => {
                 desk.post(&format!("{record}/follow-ups"), json!({"reason": "other"})).await;
                 desk.get(&format!("{record}/follow-ups")).await

@@ -102,6 +102,8 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     let result = desk.post(&format!("/v1/patients/{patient}/lab-results"), lab).await.expect(201).id();
     let asked = json!({"reason": "other"});
     let follow_up = desk.post(&format!("/v1/patients/{patient}/follow-ups"), asked).await.expect(201).id();
+    let waiting = json!({"patient_id": patient, "visit_type_id": clinic.new_visit});
+    let waitlist_entry = desk.post("/v1/waitlist-entries", waiting).await.expect(201).id();
     Things(BTreeMap::from([
         ("patients", patient.to_owned()),
         ("appointments", appointment),
@@ -112,6 +114,7 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
         ("consents", consent),
         ("lab-results", result),
         ("follow-ups", follow_up),
+        ("waitlist-entries", waitlist_entry),
         ("slots", id(8)),
         ("other slots", id(12)),
         ("messages", text(&messages[0]["id"])),

@@ -1,0 +1,77 @@
+//! Which times suit a patient who waits. Pure.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::db::types::{Date, json_columns};
+use crate::error::{Check, Rule};
+use crate::ids::{LocationId, PractitionerId};
+use crate::scheduling::hours::weekly::{Weekday, parse_minute};
+
+/// The most practitioners and the most locations.
+const MAX_IDS: usize = 50;
+
+/// Where, with whom and at which times of the week. An empty list accepts all.
+#[derive(
+    Debug,
+    Clone,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+pub struct Wishes {
+    /// The practitioners. Empty for any.
+    pub practitioner_ids: Vec<PractitionerId>,
+    /// The locations. Empty for any.
+    pub location_ids: Vec<LocationId>,
+    /// The weekdays of the start, by the location's calendar. Empty for any.
+    pub weekdays: Vec<Weekday>,
+    /// The earliest time of day of the start by the location's clock, `HH:MM`, inclusive.
+    pub from_time: Option<String>,
+    /// The latest time of day of the start by the location's clock, `HH:MM`, exclusive.
+    pub to_time: Option<String>,
+}
+
+json_columns!(Wishes);
+
+impl Wishes {
+    /// Checks the form of the values.
+    pub(super) fn check(&self, check: &mut Check) {
+        check_list(check, "/practitioner_ids", &self.practitioner_ids);
+        check_list(check, "/location_ids", &self.location_ids);
+        check_list(check, "/weekdays", &self.weekdays);
+        let from = self.from_time.as_deref().map_or(Some(0), |text| check.field("/from_time", parse_minute(text)));
+        let to = self.to_time.as_deref().map_or(Some(1440), |text| check.field("/to_time", parse_minute(text)));
+        if let (Some(from), Some(to)) = (from, to) {
+            let pointer = if self.to_time.is_some() { "/to_time" } else { "/from_time" };
+            check.require(from < to, pointer, "out_of_order", "from_time must be before to_time");
+        }
+    }
+}
+
+/// Requires that a list is short and has no value twice.
+fn check_list<T: PartialEq>(check: &mut Check, pointer: &str, values: &[T]) {
+    let short = if values.len() <= MAX_IDS {
+        Ok(())
+    } else {
+        Err(Rule::new("too_many", format!("must have at most {MAX_IDS} values")))
+    };
+    if check.field(pointer, short).is_some() {
+        for (index, value) in values.iter().enumerate() {
+            let is_new = !values[..index].contains(value);
+            check.require(is_new, format!("{pointer}/{index}"), "duplicate", "is in the list twice");
+        }
+    }
+}
+
+/// Requires that the first day is not after the last one.
+pub(super) fn check_days(check: &mut Check, from: Option<Date>, to: Option<Date>) {
+    let in_order = from.zip(to).is_none_or(|(from, to)| from <= to);
+    check.require(in_order, "/to_date", "out_of_order", "must not be before from_date");
+}
