@@ -150,6 +150,7 @@ const VERSIONED: &[&str] = &[
     "Resource",
     "User",
     "VisitType",
+    "WaitlistEntry",
 ];
 
 fn is_versioned(response: &Response) -> bool {

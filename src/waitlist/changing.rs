@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::creating::urgency_is_for_staff;
 use super::entry::{self, Entry, WaitlistStatus, WaitlistUrgency};
 use super::view::WaitlistEntryView;
+use super::wishes::Wishes;
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::types::Date;
@@ -62,10 +63,22 @@ pub struct WaitlistEntryPatch {
 }
 
 impl WaitlistEntryPatch {
-    /// Returns the entry with the changes.
-    fn apply(self, mut entry: Entry) -> Result<Entry> {
+    /// Checks the values that are sent. How they fit those that stay is checked when the entry is known.
+    fn check(&self) -> Result<()> {
         let mut check = Check::new();
-        check.field("/urgency", self.urgency.apply_required(&mut entry.urgency));
+        check.require(self.urgency != Change::Clear, "/urgency", "required", "must not be removed");
+        let mut sent = Wishes::default();
+        replace(self.practitioner_ids.clone(), &mut sent.practitioner_ids);
+        replace(self.location_ids.clone(), &mut sent.location_ids);
+        replace(self.weekdays.clone(), &mut sent.weekdays);
+        self.from_time.clone().apply(&mut sent.from_time);
+        self.to_time.clone().apply(&mut sent.to_time);
+        sent.check(&mut check);
+        check.done()
+    }
+
+    /// Returns the entry with the changes.
+    fn apply(self, mut entry: Entry) -> Entry {
         let wishes = &mut entry.wishes;
         replace(self.practitioner_ids, &mut wishes.practitioner_ids);
         replace(self.location_ids, &mut wishes.location_ids);
@@ -75,8 +88,10 @@ impl WaitlistEntryPatch {
         self.appointment_id.apply(&mut entry.appointment_id);
         self.from_date.apply(&mut entry.from_date);
         self.to_date.apply(&mut entry.to_date);
-        check.done()?;
-        Ok(entry)
+        if let Change::Set(urgency) = self.urgency {
+            entry.urgency = urgency;
+        }
+        entry
     }
 }
 
@@ -112,6 +127,7 @@ pub async fn update(
     if !context.is_staff() && patch.urgency != Change::Keep {
         return Err(urgency_is_for_staff());
     }
+    patch.check()?;
     context.change(move |tx| store(tx, id, &if_match, patch.clone())).await
 }
 
@@ -126,7 +142,7 @@ fn store(
     require_open(&before)?;
     if_match.check(before.version)?;
     let today = entry::today(tx)?;
-    let changed = patch.apply(before.clone())?;
+    let changed = patch.apply(before.clone());
     if changed == before {
         return Ok(WaitlistEntryView::versioned(before, today));
     }

@@ -12,7 +12,7 @@ use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::waitlist_entries;
 use crate::db::types::Date;
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId, VisitTypeId};
@@ -79,10 +79,20 @@ pub async fn create(context: &Context, once: Once, new: NewWaitlistEntry) -> Res
     if !context.is_staff() && new.urgency.is_some_and(|urgency| urgency != WaitlistUrgency::Routine) {
         return Err(urgency_is_for_staff());
     }
-    context.change_once(once, move |tx| insert(tx, new.clone())).await
+    let wishes = Wishes {
+        practitioner_ids: new.practitioner_ids.clone(),
+        location_ids: new.location_ids.clone(),
+        weekdays: new.weekdays.clone(),
+        from_time: new.from_time.clone(),
+        to_time: new.to_time.clone(),
+    };
+    let mut check = Check::new();
+    wishes.check(&mut check);
+    check.done()?;
+    context.change_once(once, move |tx| insert(tx, &new, wishes.clone())).await
 }
 
-fn insert(tx: &mut Tx, new: NewWaitlistEntry) -> Result<Versioned<WaitlistEntryView>> {
+fn insert(tx: &mut Tx, new: &NewWaitlistEntry, wishes: Wishes) -> Result<Versioned<WaitlistEntryView>> {
     let today = entry::today(tx)?;
     let entry = Entry {
         id: tx.env.new_id(),
@@ -91,13 +101,7 @@ fn insert(tx: &mut Tx, new: NewWaitlistEntry) -> Result<Versioned<WaitlistEntryV
         appointment_id: new.appointment_id,
         status: WaitlistStatus::Waiting,
         urgency: new.urgency.unwrap_or(WaitlistUrgency::Routine),
-        wishes: Wishes {
-            practitioner_ids: new.practitioner_ids,
-            location_ids: new.location_ids,
-            weekdays: new.weekdays,
-            from_time: new.from_time,
-            to_time: new.to_time,
-        },
+        wishes,
         from_date: new.from_date,
         to_date: new.to_date,
         version: 1,

@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::db::types::{Date, json_columns};
-use crate::error::{Check, Rule};
+use crate::error::Check;
 use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::hours::weekly::{Weekday, parse_minute};
 
 /// The most practitioners and the most locations.
 const MAX_IDS: usize = 50;
+/// The most weekdays.
+const MAX_WEEKDAYS: usize = 7;
 
 /// Where, with whom and at which times of the week. An empty list accepts all.
 #[derive(
@@ -41,11 +43,11 @@ pub struct Wishes {
 json_columns!(Wishes);
 
 impl Wishes {
-    /// Checks the form of the values.
+    /// Checks the values.
     pub(super) fn check(&self, check: &mut Check) {
-        check_list(check, "/practitioner_ids", &self.practitioner_ids);
-        check_list(check, "/location_ids", &self.location_ids);
-        check_list(check, "/weekdays", &self.weekdays);
+        check_list(check, "/practitioner_ids", &self.practitioner_ids, MAX_IDS);
+        check_list(check, "/location_ids", &self.location_ids, MAX_IDS);
+        check_list(check, "/weekdays", &self.weekdays, MAX_WEEKDAYS);
         let from = self.from_time.as_deref().map_or(Some(0), |text| check.field("/from_time", parse_minute(text)));
         let to = self.to_time.as_deref().map_or(Some(1440), |text| check.field("/to_time", parse_minute(text)));
         if let (Some(from), Some(to)) = (from, to) {
@@ -56,17 +58,14 @@ impl Wishes {
 }
 
 /// Requires that a list is short and has no value twice.
-fn check_list<T: PartialEq>(check: &mut Check, pointer: &str, values: &[T]) {
-    let short = if values.len() <= MAX_IDS {
-        Ok(())
-    } else {
-        Err(Rule::new("too_many", format!("must have at most {MAX_IDS} values")))
-    };
-    if check.field(pointer, short).is_some() {
-        for (index, value) in values.iter().enumerate() {
-            let is_new = !values[..index].contains(value);
-            check.require(is_new, format!("{pointer}/{index}"), "duplicate", "is in the list twice");
-        }
+fn check_list<T: PartialEq>(check: &mut Check, pointer: &str, values: &[T], most: usize) {
+    if values.len() > most {
+        check.require(false, pointer, "too_many", format!("must have at most {most} values"));
+        return;
+    }
+    for (index, value) in values.iter().enumerate() {
+        let is_new = !values[..index].contains(value);
+        check.require(is_new, format!("{pointer}/{index}"), "duplicate", "is in the list twice");
     }
 }
 
