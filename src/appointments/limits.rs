@@ -85,6 +85,7 @@ fn new_accounts_are_full() -> Error {
 /// # Errors
 /// The conflicts `booking_limit`, `account_booking_limit` and `new_account_limit`.
 pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
+    type Counts = (Option<i64>, Option<i64>, bool, Option<Vec<u8>>, Option<Vec<u8>>);
     let (now, user) = (tx.now, tx.actor.user_id);
     let of_one = appointments::table.filter(appointments::patient_id.eq(patient)).filter(is_upcoming!(now)).count();
     let of_all = appointments::table
@@ -96,7 +97,6 @@ pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
         exists(patient_access::table.filter(is_added_by!(user)).filter(patient_access::patient_id.eq(patient)));
     let (caller, network) = origin_of_new!(user, now);
     let counts = diesel::select((of_one.single_value(), of_all.single_value(), is_added, caller, network));
-    type Counts = (Option<i64>, Option<i64>, bool, Option<Vec<u8>>, Option<Vec<u8>>);
     let (of_one, of_all, is_added, caller, network): Counts = counts.get_result(tx.conn)?;
     if of_one.unwrap_or(0) >= of_patient(tx.env) {
         return Err(patient_is_full(tx.env));

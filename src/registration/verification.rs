@@ -176,12 +176,11 @@ impl Link {
             }
             None => (user, None),
         };
-        let user = match user.email_verified_at {
-            Some(_) => user,
-            None => {
-                new_accounts::remember(tx.conn, tx.env, user.id, &self.origin, tx.now)?;
-                store::verify(tx.conn, &user, tx.now)?
-            }
+        let user = if user.email_verified_at.is_none() {
+            new_accounts::remember(tx.conn, tx.env, user.id, &self.origin, tx.now)?;
+            store::verify(tx.conn, &user, tx.now)?
+        } else {
+            user
         };
         // The links of other registrations of the address stop working.
         one_time::void(tx.conn, user.id, Purpose::VerifyEmail, tx.now)?;

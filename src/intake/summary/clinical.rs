@@ -451,7 +451,9 @@ fn open_elsewhere(env: &Env, material: &Material<'_>, own: &[Flag], elsewhere: &
     let mut shown = flags_shown(env, material, &open)?;
     shown.retain(|flag| !raised.contains(&flag.rule));
     // These are answers of this intake.
-    shown.iter_mut().for_each(|flag| flag.because.clear());
+    for flag in &mut shown {
+        flag.because.clear();
+    }
     Ok(shown)
 }
 
