@@ -139,6 +139,7 @@ both! {
             ("location_ids", json!([clinic.location_id, clinic.location_id]), "/location_ids/1", "duplicate"),
             ("location_ids", many, "/location_ids", "too_many"),
             ("weekdays", json!(["monday", "monday"]), "/weekdays/1", "duplicate"),
+            ("weekdays", json!(vec!["monday"; 8]), "/weekdays", "too_many"),
             ("from_time", json!("24:00"), "/from_time", "out_of_order"),
             ("to_time", json!("00:00"), "/to_time", "out_of_order"),
             ("to_time", json!("9:00"), "/to_time", "invalid_time"),
