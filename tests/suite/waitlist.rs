@@ -172,7 +172,7 @@ both! {
         let given = json!({"email": gina.email, "relation": "caregiver"});
         desk.post(&access(&ann.patient_id), given).await.expect(201);
         confirm(&app, &ann.patient_id, &gina.user_id).await;
-        assert_eq!(ids(&gina, "").await, [made.clone()]);
+        assert_eq!(ids(&gina, "").await, std::slice::from_ref(&made));
         gina.patch(&format!("{LIST}/{made}"), "\"1\"", json!({"weekdays": ["friday"]})).await.expect(200);
         let export = ann.get(&format!("/v1/patients/{}/export", ann.patient_id)).await;
         assert_eq!(export.expect(200).body["waitlist_entries"][0]["id"], made);
