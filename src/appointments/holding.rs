@@ -1,7 +1,11 @@
 //! Holding a time before it is booked. What a hold is and how it ends is in scheduling; this adds the limits of bookings, so that a
 //! patient learns of them before filling in the rest.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::{HttpResponse, post};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::status::AppointmentStep;
 use super::steps::circumstances;
@@ -31,7 +35,13 @@ pub async fn hold(
         return Err(Error::invalid("/appointment_id", "not_signed_in", "is only for callers who are signed in"));
     }
     let visit_type = new.visit_type_id;
+    let permit = match context.actor.actor() {
+        Some(_) => None,
+        None => Some(Arc::new(permit_for_stranger().await?)),
+    };
     let held = context.change_once(once, move |tx| {
+        // Until the transaction has ended, also if the caller has gone.
+        let _permit = &permit;
         match (tx.actor.actor(), new.appointment_id) {
             (Some(actor), Some(id)) => require_movable(&mut tx.as_actor(actor), id, visit_type)?,
             (Some(actor), None) if !actor.is_staff() => {
@@ -44,6 +54,21 @@ pub async fn hold(
     match held.await {
         Err(error) => Err(with_next_free(context, error, slot, visit_type).await),
         held => held,
+    }
+}
+
+/// How many holds of strangers an instance decides at once. Each looks at a whole day: more of them would keep others from the database.
+static STRANGERS_AT_ONCE: Semaphore = Semaphore::const_new(2);
+/// How long a stranger waits for the decision about others.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Waits until the hold of a stranger may be decided, without a connection to the database.
+async fn permit_for_stranger() -> Result<SemaphorePermit<'static>> {
+    match tokio::time::timeout(PATIENCE, STRANGERS_AT_ONCE.acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => {
+            Err(Error::unavailable(5, "too many callers without an account hold times at this moment"))
+        }
     }
 }
 

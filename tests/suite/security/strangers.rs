@@ -1,7 +1,11 @@
 //! Row 27: strangers cannot hold every time of a calendar.
 
-use futures_util::future::join_all;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use futures_util::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
+use legwork::db::Conn;
 use serde_json::{Value, json};
 
 use crate::holds::{hold, hold_with, is_free};
@@ -166,6 +170,34 @@ both! {
         for reply in replies.iter().filter(|reply| reply.status != 201) {
             reply.problem(409, "hold_limit");
         }
+    }
+
+    /// Each decision looks at a whole day. Those that wait for it must not have the connections that others need.
+    async fn row_27_strangers_who_wait_for_a_decision_leave_the_database_to_others(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let slots = free_slots(&app.anon(), &clinic.check).await;
+        let key = legwork::db::advisory_lock::STRANGERS_HOLDS;
+        let mut other = app.site.connect();
+        let is_postgres = matches!(other, Conn::Postgres(_));
+        let mut lock = |what: &str| {
+            if is_postgres {
+                other.batch_execute(&format!("SELECT {what}({key})")).expect("an advisory lock");
+            }
+        };
+        lock("pg_advisory_lock");
+        let strangers: Vec<_> = (0..40).map(|number| app.anon_at(&format!("127.7.{number}.1"))).collect();
+        let holds = join_all(strangers.iter().zip(&slots).map(|(stranger, slot)| hold(stranger, slot, &clinic.check)));
+        let others = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            for _ in 0..3 {
+                desk.get("/v1/patients?q=ann").await.expect(200);
+            }
+            lock("pg_advisory_unlock");
+        };
+        let (replies, ()) = join(holds, others).await;
+        assert!(replies.iter().any(|reply| reply.status == 201));
+        assert!(replies.iter().all(|reply| [201, 409].contains(&reply.status)));
     }
 
     /// A stranger may hold and release without end, so such events are counted and not stored one by one.

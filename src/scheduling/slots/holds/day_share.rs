@@ -123,24 +123,32 @@ fn affected_visits(tx: &mut Tx<Holder>, practitioner: PractitionerId, units: &[U
             .select((practitioner_visit_types::visit_type_id, practitioner_visit_types::practitioner_id))
             .load(tx.conn)?
     };
-    let mut affected = Vec::new();
+    let mut affected: Vec<Visits> = Vec::new();
+    // Many visit types differ in their names only.
+    let mut add = |visits: Visits| {
+        if !affected.contains(&visits) {
+            affected.push(visits);
+        }
+    };
     for kind in &kinds {
         let length = kind.length();
         let resources: Vec<ResourceId> = of_kind(&needed, kind.id);
         let all: Vec<PractitionerId> = of_kind(&offering, kind.id);
         if resources.is_empty() || all.contains(&practitioner) {
-            affected.push(Visits { length, practitioners: vec![practitioner], resources: resources.clone() });
+            add(Visits { length, practitioners: vec![practitioner], resources: resources.clone() });
         }
         if !resources.is_empty() {
-            affected.push(Visits { length, practitioners: all, resources });
+            add(Visits { length, practitioners: all, resources });
         }
     }
     Ok(affected)
 }
 
-/// The values of the rows of a visit type.
-fn of_kind<T: Copy>(rows: &[(VisitTypeId, T)], kind: VisitTypeId) -> Vec<T> {
-    rows.iter().filter(|(of, _)| *of == kind).map(|(_, value)| *value).collect()
+/// The values of the rows of a visit type, in order.
+fn of_kind<T: Copy + Ord>(rows: &[(VisitTypeId, T)], kind: VisitTypeId) -> Vec<T> {
+    let mut values: Vec<T> = rows.iter().filter(|(of, _)| *of == kind).map(|(_, value)| *value).collect();
+    values.sort_unstable();
+    values
 }
 
 /// The slots that are neither booked, blocked nor held by an account, and what strangers hold of them.

@@ -49,7 +49,7 @@ pub(super) struct Day {
 }
 
 /// Visits of one length that need a unit of each of some resources, with any of some practitioners.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Visits {
     pub length: VisitLength,
     pub practitioners: Vec<PractitionerId>,
@@ -71,43 +71,31 @@ impl Day {
     }
 
     /// How many of these visits fit, each at the first start that is left. They all have one length, so an earlier start never costs a
-    /// later visit.
+    /// later visit. Its time grows with the number of starts and not with what is taken, because strangers ask for it.
     fn capacity(&self, visits: &Visits, with_holds: bool) -> i64 {
         let minutes = visits.length.before + visits.length.from_start();
-        let free_slots = |day: &PractitionerDay| -> Vec<Span> {
-            let is_free = |slot: &&Span| !with_holds || !day.held.iter().any(|hold| hold.overlaps(**slot));
-            day.slots.iter().filter(is_free).copied().collect()
-        };
-        let days: Vec<Vec<Span>> =
-            visits.practitioners.iter().filter_map(|id| self.practitioners.get(id)).map(free_slots).collect();
-        let busy = |unit: &UnitDay| -> Vec<Span> {
-            let held = unit.held.iter().filter(|_| with_holds);
-            unit.taken.iter().chain(held).copied().collect()
-        };
-        let units_of = |resource: &ResourceId| self.units.get(resource).into_iter().flatten().map(busy).collect();
-        let mut resources: Vec<Vec<Vec<Span>>> = visits.resources.iter().map(units_of).collect();
-
-        let mut starts: Vec<(Timestamp, usize, usize)> = Vec::new();
-        for (practitioner, slots) in days.iter().enumerate() {
-            starts.extend(slots.iter().enumerate().map(|(slot, span)| (span.from, practitioner, slot)));
+        let days = visits.practitioners.iter().filter_map(|id| self.practitioners.get(id));
+        let mut starts: Vec<Start> = Vec::new();
+        for (practitioner, day) in days.enumerate() {
+            starts.extend(day.runs(with_holds).into_iter().map(|run| Start { practitioner, run }));
         }
-        starts.sort_unstable();
-        let mut busy_until: Vec<Option<Timestamp>> = vec![None; days.len()];
+        starts.sort_unstable_by_key(|start| (start.run.from, start.practitioner));
+        let units_of = |resource: &ResourceId| {
+            let units = self.units.get(resource).into_iter().flatten();
+            units.map(|unit| UnitTime::new(unit, with_holds)).collect()
+        };
+        let mut resources: Vec<Vec<UnitTime>> = visits.resources.iter().map(units_of).collect();
+        let mut busy_until: Vec<Option<Timestamp>> = vec![None; visits.practitioners.len()];
         let mut count = 0;
-        for (from, practitioner, slot) in starts {
-            let visit = Span { from, until: from.plus(minutes) };
-            if busy_until[practitioner].is_some_and(|until| from < until)
-                || !is_covered(&days[practitioner][slot..], visit)
-            {
+        for Start { practitioner, run } in starts {
+            let visit = Span { from: run.from, until: run.from.plus(minutes) };
+            if visit.until > run.until || busy_until[practitioner].is_some_and(|until| visit.from < until) {
                 continue;
             }
-            let is_free = |unit: &Vec<Span>| !unit.iter().any(|span| span.overlaps(visit));
-            let Some(units) = resources.iter().map(|units| units.iter().position(is_free)).collect::<Option<Vec<_>>>()
-            else {
-                continue;
-            };
+            let free = |units: &mut Vec<UnitTime>| units.iter_mut().position(|unit| unit.is_free(visit));
+            let Some(units) = resources.iter_mut().map(free).collect::<Option<Vec<_>>>() else { continue };
             for (resource, unit) in resources.iter_mut().zip(units) {
-                resource[unit].push(visit);
+                resource[unit].busy_until = Some(visit.until);
             }
             busy_until[practitioner] = Some(visit.until);
             count += 1;
@@ -116,19 +104,53 @@ impl Day {
     }
 }
 
-/// Whether slots one after the other, from the first of these on, cover the visit.
-fn is_covered(slots: &[Span], visit: Span) -> bool {
-    let mut covered = visit.from;
-    for slot in slots {
-        if slot.from != covered {
-            return false;
+/// A slot of a practitioner in which a visit may start: from its start to the end of the free slots that follow without a gap.
+struct Start {
+    practitioner: usize,
+    run: Span,
+}
+
+impl PractitionerDay {
+    /// For each free slot the time from its start to the end of the free slots that follow without a gap.
+    fn runs(&self, with_holds: bool) -> Vec<Span> {
+        let is_free = |slot: &&Span| !with_holds || !self.held.iter().any(|hold| hold.overlaps(**slot));
+        let mut runs: Vec<Span> = self.slots.iter().filter(is_free).copied().collect();
+        for index in (1..runs.len()).rev() {
+            if runs[index - 1].until == runs[index].from {
+                runs[index - 1].until = runs[index].until;
+            }
         }
-        covered = slot.until;
-        if covered >= visit.until {
-            return true;
-        }
+        runs
     }
-    false
+}
+
+/// What is left of a unit's day while visits are placed in the order of their starts.
+struct UnitTime {
+    /// What others have, by start.
+    taken: Vec<Span>,
+    /// The first of them that may still matter.
+    next: usize,
+    /// The end of the last visit that was placed.
+    busy_until: Option<Timestamp>,
+}
+
+impl UnitTime {
+    fn new(unit: &UnitDay, with_holds: bool) -> Self {
+        let held = unit.held.iter().filter(|_| with_holds);
+        let mut taken: Vec<Span> = unit.taken.iter().chain(held).copied().collect();
+        taken.sort_unstable_by_key(|span| (span.from, span.until));
+        Self { taken, next: 0, busy_until: None }
+    }
+
+    /// Whether it is free for a visit that starts no earlier than those asked for before. What others have does not overlap, because
+    /// the database keeps a unit for one at a time.
+    fn is_free(&mut self, visit: Span) -> bool {
+        while self.taken.get(self.next).is_some_and(|span| span.until <= visit.from) {
+            self.next += 1;
+        }
+        self.busy_until.is_none_or(|until| until <= visit.from)
+            && self.taken.get(self.next).is_none_or(|span| span.from >= visit.until)
+    }
 }
 
 #[cfg(test)]
