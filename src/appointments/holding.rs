@@ -60,7 +60,7 @@ pub async fn hold(
 /// How many holds of strangers an instance decides at once. Each looks at a whole day: more of them would keep others from the database.
 static STRANGERS_AT_ONCE: Semaphore = Semaphore::const_new(2);
 /// How long a stranger waits for the decision about others.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits until the hold of a stranger may be decided, without a connection to the database.
 async fn permit_for_stranger() -> Result<SemaphorePermit<'static>> {
