@@ -77,8 +77,8 @@ fn new_accounts_are_full() -> Error {
     Error::conflict("new_account_limit", detail)
 }
 
-/// Requires that the patient, the account that books, and new accounts at its address have fewer upcoming appointments than allowed. The account's
-/// limit counts only patients it added, because anyone can create such records.
+/// Requires that the patient, the account that books, and new accounts at its address have fewer upcoming appointments than allowed. The
+/// account's limit counts only patients it added, because anyone can create such records.
 ///
 /// The caller has locked account and patient ([`crate::patients::store::lock_by_account`]).
 ///

@@ -3,6 +3,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
+use super::Conn;
+
 // Declared functions keep the statement prepared. PostgreSQL would parse and plan raw SQL anew each time.
 #[diesel::declare_sql_function]
 extern "SQL" {
@@ -30,9 +32,11 @@ pub const CONSENT_DOCUMENTS: i64 = 4_703_213_190_281_739;
 /// The key of the lock of the instance that numbers events.
 pub const NUMBERING: i64 = 4_703_213_190_281_738;
 
-/// Waits for the lock of a key.
-pub fn wait_for_key(conn: &mut PgConnection, key: i64) -> QueryResult<()> {
-    diesel::select(pg_advisory_xact_lock(key)).execute(conn)?;
+/// Waits for the lock of a key. On SQLite it returns at once.
+pub fn wait_for_key(conn: &mut Conn, key: i64) -> QueryResult<()> {
+    if let Conn::Postgres(conn) = conn {
+        diesel::select(pg_advisory_xact_lock(key)).execute(conn)?;
+    }
     Ok(())
 }
 

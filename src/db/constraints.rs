@@ -61,7 +61,7 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("appointments.confirmation_code"),
         error: || Error::Retry,
     },
-    // Publications wait for each other (`advisory_lock::CONSENT_DOCUMENTS`). Should one not have waited, it runs again and publishes the next one.
+    // Publications wait for each other (`advisory_lock::CONSENT_DOCUMENTS`), so this is a second guard.
     Meaning {
         name: "consent_documents_pkey",
         sqlite_columns: Some("consent_documents.consent_type, consent_documents.version, consent_documents.language"),

@@ -11,8 +11,8 @@ use super::ConsentType;
 use super::documents::{ConsentDocument, CurrentVersions, PublishedText, primary};
 use crate::actor::Action;
 use crate::context::{Context, Once};
+use crate::db::advisory_lock;
 use crate::db::schema::consent_documents;
-use crate::db::{Conn, advisory_lock};
 use crate::error::{Check, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
@@ -108,9 +108,7 @@ pub async fn publish(
     context
         .change_once(once, move |tx| {
             // The next version is one more than the newest, so publications wait for each other.
-            if let Conn::Postgres(conn) = &mut *tx.conn {
-                advisory_lock::wait_for_key(conn, advisory_lock::CONSENT_DOCUMENTS)?;
-            }
+            advisory_lock::wait_for_key(tx.conn, advisory_lock::CONSENT_DOCUMENTS)?;
             let version = CurrentVersions::read(tx.conn)?.of(consent_type) + 1;
             let mut documents = Vec::new();
             for (language, text) in &texts {

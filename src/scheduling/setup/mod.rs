@@ -19,10 +19,7 @@ use crate::http::input::Change;
 /// Locks the clinic's set-up for this transaction. Locations, visit types and practitioners must fit each other, so their changes
 /// run one after the other. Such changes are rare. SQLite's writes are serial anyway.
 pub fn lock(conn: &mut Conn) -> Result<()> {
-    if let Conn::Postgres(conn) = conn {
-        advisory_lock::wait_for_key(conn, advisory_lock::SET_UP)?;
-    }
-    Ok(())
+    Ok(advisory_lock::wait_for_key(conn, advisory_lock::SET_UP)?)
 }
 
 /// Checks a member of a merge patch that cannot be deleted. Returns the new value; none if the member keeps its value or breaks a

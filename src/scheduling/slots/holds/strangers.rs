@@ -34,10 +34,7 @@ impl Counted {
 /// Makes strangers' holds wait for each other until the end of the transaction, so that each counts those before it. Comes before the locks
 /// of slots.
 pub(super) fn lock(conn: &mut Conn) -> Result<()> {
-    if let Conn::Postgres(conn) = conn {
-        advisory_lock::wait_for_key(conn, advisory_lock::STRANGERS_HOLDS)?;
-    }
-    Ok(())
+    Ok(advisory_lock::wait_for_key(conn, advisory_lock::STRANGERS_HOLDS)?)
 }
 
 /// Requires that strangers may hold this visit too. `replaced` is a hold that ends with it. The caller has called [`lock`].
