@@ -2,6 +2,7 @@
 
 pub mod follow_up;
 pub mod network;
+pub mod quiet_hours;
 pub mod retention;
 mod secrets;
 mod staff_roles;
