@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::follow_up::FollowUpWeeks;
 use self::network::{Origin, Proxies, ProxyHeader, RateLimits};
+use self::quiet_hours::QuietHours;
 use self::staff_roles::StaffRoles;
 use crate::clock::Entropy;
 use crate::db::{Target, damage};
@@ -207,6 +208,12 @@ pub struct Settings {
     /// The sender of all mails.
     #[arg(long, env, global = true, default_value = "Legwork Vein Clinic <appointments@clinic.example>")]
     pub mail_from: String,
+
+    /// The local hours of a location in which patients get no mail that can wait, such as `21:00-08:00`, or `off`.
+    ///
+    /// At most 16 hours. Mails about a change that someone has just made do not wait.
+    #[arg(long, env, global = true, default_value = QuietHours::DEFAULT)]
+    pub quiet_hours: QuietHours,
 
     /// A folder of mail templates that replace the built-in ones of the same name.
     ///
