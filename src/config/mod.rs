@@ -140,10 +140,10 @@ pub struct Settings {
 
     /// Maximum percentage of a day's capacity that callers without an account can hold together (1 to 100).
     ///
-    /// The capacity is the number of visits that fit one after the other: of each visit type that patients book online,
-    /// with a practitioner, and in the units of a resource at a location. A short hold can cost a longer visit. These
-    /// callers can always hold one visit a day. The rest stays for patients with an account and for staff, however
-    /// many networks a stranger has.
+    /// The capacity is the number of visits that start on the day and fit one after the other: of each visit type that
+    /// patients book online, with a practitioner, and for visits that need resources also with all practitioners of a
+    /// location together. A short hold can cost a longer visit. These callers can always hold one visit a day with each
+    /// practitioner. The rest stays for patients with an account and for staff, however many networks a stranger has.
     #[arg(long, env, global = true, default_value_t = 50, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub stranger_hold_percent: u8,
 

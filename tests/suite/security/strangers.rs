@@ -9,7 +9,7 @@ use legwork::db::Conn;
 use serde_json::{Value, json};
 
 use crate::holds::{hold, hold_with, is_free};
-use crate::support::clinic::{free_slots, practitioner};
+use crate::support::clinic::{free_slots, hours, practitioner, put_hours};
 use crate::support::{App, both, eventually};
 
 /// The starts on the first day of the clock.
@@ -146,6 +146,32 @@ both! {
         }
         let left = one_after_the_other(&of_tuesday(&long, &doctors[0]).await, 60);
         assert!((4..8).contains(&left), "{left} of 8");
+    }
+
+    async fn row_27_strangers_leave_half_of_the_visits_across_midnight(app: App) {
+        let (admin, clinic) = (app.admin().await, app.clinic().await);
+        let body = json!({"name": "Bed", "capacities": [{"location_id": clinic.location_id, "units": 4}]});
+        let bed = admin.post("/v1/resources", body).await.expect(201).id();
+        let body = json!({
+            "name": "Night", "public_name": "Night", "duration_minutes": 480, "online_bookable": true, "resource_ids": [bed],
+        });
+        let night = admin.post("/v1/visit-types", body).await.expect(201).id();
+        let evening = hours(&clinic.location_id, "tuesday", "22:00", "24:00");
+        let morning = hours(&clinic.location_id, "wednesday", "00:00", "06:00");
+        let mut doctors = Vec::new();
+        for name in ["Dr. One", "Dr. Two", "Dr. Three", "Dr. Four"] {
+            let doctor = practitioner(&admin, name, &clinic.location_id, &[&night]).await;
+            put_hours(&admin, &doctor, json!([evening, morning])).await.expect(200);
+            doctors.push(doctor);
+        }
+        let mut held = 0;
+        for (number, doctor) in doctors.iter().enumerate() {
+            let path = format!("/v1/slots?visit_type_id={night}&practitioner_id={doctor}&limit=1");
+            let first = app.anon().get(&path).await.items().remove(0);
+            let reply = hold(&app.anon_at(&format!("127.7.{number}.1")), &first, &night).await;
+            held += usize::from(reply.status == 201);
+        }
+        assert_eq!(held, 2);
     }
 
     async fn row_27_the_last_visit_of_a_full_day_is_open_to_a_stranger(app: App) {

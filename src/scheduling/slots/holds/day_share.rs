@@ -33,35 +33,49 @@ pub(super) struct HeldVisit<'a> {
     pub units: &'a [Unit],
 }
 
-/// Requires that strangers leave enough of the visit's local day with it. `replaced` is a hold that ends with it.
+/// Requires that strangers leave enough of the visit's local day with it, and of the next one if it lasts until after midnight. `replaced`
+/// is a hold that ends with it.
 ///
 /// # Errors
 /// The conflict `hold_limit`.
 pub(super) fn require(tx: &mut Tx<Holder>, visit: &HeldVisit<'_>, replaced: Option<HoldId>) -> Result<()> {
     let (Some(first), Some(last)) = (visit.slots.first(), visit.slots.last()) else { return Ok(()) };
-    let span = Span { from: first.starts_at, until: last.ends_at };
-    let place = Place { location: visit.location.id, rest: rest_of_day(tx, visit.location, span.from)?, replaced };
+    let zone = visit.location.zone(&tx.env.config.zones)?;
     let affected = affected_visits(tx, first.practitioner_id, visit.units)?;
-    let mut practitioners: Vec<PractitionerId> =
-        affected.iter().flat_map(|visits| visits.practitioners.iter().copied()).collect();
-    practitioners.sort_unstable();
-    practitioners.dedup();
-    let mut resources: Vec<ResourceId> = affected.iter().flat_map(|visits| visits.resources.iter().copied()).collect();
-    resources.sort_unstable();
-    resources.dedup();
+    let mut midnight = weekly::midnight(first.starts_at.in_zone(&zone).date(), &zone);
+    while midnight < last.ends_at {
+        let date = midnight.in_zone(&zone).date();
+        let next = date.tomorrow().map_err(|error| Error::internal("the day after a visit", error))?;
+        let end = weekly::midnight(next, &zone);
+        let place = Place { location: visit.location.id, from: midnight.max(tx.now), end, replaced };
+        require_of_day(tx, visit, &affected, &place)?;
+        midnight = end;
+    }
+    Ok(())
+}
 
-    let mut day = Day { practitioners: days_of_practitioners(tx, &place, &practitioners)?, units: HashMap::new() };
-    let mut units = days_of_units(tx, &place, &resources)?;
-    let without = Day { units: by_resource(units.clone()), ..day.clone() };
-    day.practitioners.entry(first.practitioner_id).or_default().held.push(span);
+fn require_of_day(tx: &mut Tx<Holder>, visit: &HeldVisit<'_>, affected: &[Visits], place: &Place) -> Result<()> {
+    let (Some(first), Some(last)) = (visit.slots.first(), visit.slots.last()) else { return Ok(()) };
+    let span = Span { from: first.starts_at, until: last.ends_at };
+    let practitioners = ids_of(affected, |visits| &visits.practitioners);
+    let resources = ids_of(affected, |visits| &visits.resources);
+    let longest = affected.iter().map(|visits| visits.length.before + visits.length.from_start()).max();
+    // Visits that start before midnight need times after it.
+    let until = place.end.plus(longest.unwrap_or_default());
+
+    let practitioners = days_of_practitioners(tx, place, until, &practitioners)?;
+    let mut units = days_of_units(tx, place, until, &resources)?;
+    let without = Day { end: place.end, practitioners, units: by_resource(units.clone()) };
+    let mut with = without.clone();
+    with.practitioners.entry(first.practitioner_id).or_default().held.push(span);
     for unit in visit.units {
         if let Some((_, unit)) = units.get_mut(&unit.id) {
             unit.held.push(span);
         }
     }
-    day.units = by_resource(units);
+    with.units = by_resource(units);
     let percent = tx.env.config.settings.stranger_hold_percent;
-    let is_too_much = |visits: &&Visits| without.is_held(visits) && !day.leaves_enough(visits, percent);
+    let is_too_much = |visits: &&Visits| without.is_held(visits) && !with.leaves_enough(visits, percent);
     match affected.iter().find(is_too_much) {
         None => Ok(()),
         Some(visits) if visits.resources.is_empty() => Err(too_many(
@@ -73,23 +87,25 @@ pub(super) fn require(tx: &mut Tx<Holder>, visit: &HeldVisit<'_>, replaced: Opti
     }
 }
 
-pub(super) fn too_many(detail: &str) -> Error {
-    Error::conflict(Conflict::HOLD_LIMIT, format!("{detail}, sign in, or call the clinic."))
+/// The ids of all visits, each once.
+fn ids_of<T: Copy + Ord>(affected: &[Visits], ids: impl Fn(&Visits) -> &Vec<T>) -> Vec<T> {
+    let mut all: Vec<T> = affected.iter().flat_map(|visits| ids(visits).iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
-/// From now, or from the midnight before an instant, to the midnight after it, in the location's zone.
-fn rest_of_day(tx: &Tx<Holder>, location: &Location, at: Timestamp) -> Result<(Timestamp, Timestamp)> {
-    let zone = location.zone(&tx.env.config.zones)?;
-    let day = at.in_zone(&zone).date();
-    let next = day.tomorrow().map_err(|error| Error::internal("the day after a visit", error))?;
-    Ok((weekly::midnight(day, &zone).max(tx.now), weekly::midnight(next, &zone)))
+pub(super) fn too_many(detail: &str) -> Error {
+    Error::conflict(Conflict::HOLD_LIMIT, format!("{detail}, sign in, or call the clinic."))
 }
 
 /// Where and when strangers' holds are counted.
 struct Place {
     location: LocationId,
-    /// The rest of the local day.
-    rest: (Timestamp, Timestamp),
+    /// The midnight before the day, or now.
+    from: Timestamp,
+    /// The midnight after it.
+    end: Timestamp,
     /// A hold that no longer counts.
     replaced: Option<HoldId>,
 }
@@ -131,14 +147,14 @@ fn affected_visits(tx: &mut Tx<Holder>, practitioner: PractitionerId, units: &[U
         }
     };
     for kind in &kinds {
-        let length = kind.length();
+        let (length, earliest) = (kind.length(), kind.earliest_for_patients(tx.now));
         let resources: Vec<ResourceId> = of_kind(&needed, kind.id);
         let all: Vec<PractitionerId> = of_kind(&offering, kind.id);
         if resources.is_empty() || all.contains(&practitioner) {
-            add(Visits { length, practitioners: vec![practitioner], resources: resources.clone() });
+            add(Visits { length, earliest, practitioners: vec![practitioner], resources: resources.clone() });
         }
         if !resources.is_empty() {
-            add(Visits { length, practitioners: all, resources });
+            add(Visits { length, earliest, practitioners: all, resources });
         }
     }
     Ok(affected)
@@ -155,16 +171,16 @@ fn of_kind<T: Copy + Ord>(rows: &[(VisitTypeId, T)], kind: VisitTypeId) -> Vec<T
 fn days_of_practitioners(
     tx: &mut Tx<Holder>,
     place: &Place,
+    until: Timestamp,
     practitioners: &[PractitionerId],
 ) -> Result<HashMap<PractitionerId, PractitionerDay>> {
     type Row = (PractitionerId, Timestamp, Timestamp, Option<Timestamp>, Option<HoldId>);
-    let (from, to) = place.rest;
     let rows: Vec<Row> = per_backend!(tx.conn, conn => slots::table
         .left_join(holds::table.on(slots::hold_id.eq(holds::id.nullable()).and(holds::user_id.is_null())))
         .filter(slots::practitioner_id.eq_any(practitioners))
         .filter(slots::location_id.eq(place.location))
-        .filter(slots::starts_at.ge(from))
-        .filter(slots::starts_at.lt(to))
+        .filter(slots::starts_at.ge(place.from))
+        .filter(slots::starts_at.lt(until))
         .filter(is_open())
         .order(slots::starts_at)
         .select((slots::practitioner_id, slots::starts_at, slots::ends_at, slots::held_until, holds::id.nullable()))
@@ -187,13 +203,13 @@ fn days_of_practitioners(
 fn days_of_units(
     tx: &mut Tx<Holder>,
     place: &Place,
+    until: Timestamp,
     resources: &[ResourceId],
 ) -> Result<HashMap<ResourceUnitId, (ResourceId, UnitDay)>> {
     type Row = (ResourceUnitId, Timestamp, Timestamp, Option<HoldId>, Option<UserId>, Option<Timestamp>);
     if resources.is_empty() {
         return Ok(HashMap::new());
     }
-    let (from, to) = place.rest;
     let units: Vec<(ResourceUnitId, ResourceId)> = resource_units::table
         .filter(resource_units::resource_id.eq_any(resources))
         .filter(resource_units::location_id.eq(place.location))
@@ -206,8 +222,8 @@ fn days_of_units(
     let rows: Vec<Row> = per_backend!(tx.conn, conn => resource_occupancy::table
         .left_join(holds::table.on(holds::id.nullable().eq(resource_occupancy::hold_id)))
         .filter(resource_occupancy::unit_id.eq_any(&ids))
-        .filter(resource_occupancy::busy_from.lt(to))
-        .filter(resource_occupancy::busy_until.gt(from))
+        .filter(resource_occupancy::busy_from.lt(until))
+        .filter(resource_occupancy::busy_until.gt(place.from))
         .select((
             resource_occupancy::unit_id,
             resource_occupancy::busy_from,

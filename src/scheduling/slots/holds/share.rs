@@ -40,9 +40,11 @@ pub(super) struct UnitDay {
     pub held: Vec<Span>,
 }
 
-/// The day of a location.
-#[derive(Debug, Clone, Default)]
+/// The day of a location, and as much of the next one as visits need that start before midnight.
+#[derive(Debug, Clone)]
 pub(super) struct Day {
+    /// The midnight after it. Visits that start before it count.
+    pub end: Timestamp,
     pub practitioners: HashMap<PractitionerId, PractitionerDay>,
     /// The units of each resource.
     pub units: HashMap<ResourceId, Vec<UnitDay>>,
@@ -52,6 +54,8 @@ pub(super) struct Day {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Visits {
     pub length: VisitLength,
+    /// The earliest start for patients.
+    pub earliest: Timestamp,
     pub practitioners: Vec<PractitionerId>,
     pub resources: Vec<ResourceId>,
 }
@@ -61,7 +65,8 @@ impl Day {
     pub fn is_held(&self, visits: &Visits) -> bool {
         let mut practitioners = visits.practitioners.iter().filter_map(|id| self.practitioners.get(id));
         let mut units = visits.resources.iter().filter_map(|id| self.units.get(id)).flatten();
-        practitioners.any(|day| !day.held.is_empty()) || units.any(|unit| !unit.held.is_empty())
+        let is_held = |held: &Vec<Span>| held.iter().any(|hold| hold.from < self.end);
+        practitioners.any(|day| is_held(&day.held)) || units.any(|unit| is_held(&unit.held))
     }
 
     /// Whether strangers take at most `percent` of these visits that would fit into the day without them.
@@ -77,7 +82,9 @@ impl Day {
         let days = visits.practitioners.iter().filter_map(|id| self.practitioners.get(id));
         let mut starts: Vec<Start> = Vec::new();
         for (practitioner, day) in days.enumerate() {
-            starts.extend(day.runs(with_holds).into_iter().map(|run| Start { practitioner, run }));
+            let runs = day.runs(with_holds).into_iter().filter(|run| run.from < self.end);
+            let in_time = runs.filter(|run| run.from.plus(visits.length.before) >= visits.earliest);
+            starts.extend(in_time.map(|run| Start { practitioner, run }));
         }
         starts.sort_unstable_by_key(|start| (start.run.from, start.practitioner));
         let units_of = |resource: &ResourceId| {
@@ -186,7 +193,7 @@ mod tests {
     /// The days of practitioners without a resource.
     fn days(of: Vec<PractitionerDay>) -> Day {
         let of = of.into_iter().zip(0..).map(|(day, number)| (practitioner(number), day));
-        Day { practitioners: of.collect(), units: HashMap::new() }
+        Day { end: at(60), practitioners: of.collect(), units: HashMap::new() }
     }
 
     fn day(held: Vec<Span>) -> Day {
@@ -195,7 +202,7 @@ mod tests {
 
     /// Visits with the first practitioner.
     fn of_length(length: VisitLength) -> Visits {
-        Visits { length, practitioners: vec![practitioner(0)], resources: vec![] }
+        Visits { length, earliest: at(0), practitioners: vec![practitioner(0)], resources: vec![] }
     }
 
     fn minutes(visit: i32) -> Visits {
@@ -265,6 +272,28 @@ mod tests {
         one.units = HashMap::from([(device(), vec![UnitDay { taken: vec![span(0, 28)], held: vec![] }])]);
         assert_eq!(one.capacity(&with_device(1), false), 1);
         assert!(one.leaves_enough(&with_device(1), 0));
+    }
+
+    #[test]
+    fn a_visit_across_midnight_counts_on_the_day_of_its_start() {
+        let night = |held: Vec<Span>| Day { end: at(60), ..days(vec![PractitionerDay { slots: night_slots(), held }]) };
+        assert_eq!(night(vec![]).capacity(&minutes(480), false), 1);
+        assert!(!night(vec![span(52, 32)]).leaves_enough(&minutes(480), 50));
+        // Those that start after midnight are of the next day.
+        assert_eq!(night(vec![]).capacity(&minutes(120), false), 1);
+    }
+
+    /// From two hours before midnight to six hours after it.
+    fn night_slots() -> Vec<Span> {
+        (52..84).map(|quarter| span(quarter, 1)).collect()
+    }
+
+    #[test]
+    fn times_that_patients_cannot_book_any_more_are_no_capacity() {
+        let late = Visits { earliest: at(24), ..minutes(60) };
+        assert_eq!(day(vec![]).capacity(&late, false), 2);
+        assert!(!day(vec![span(24, 8)]).leaves_enough(&late, 50));
+        assert!(day(vec![span(24, 8)]).leaves_enough(&minutes(60), 50));
     }
 
     #[test]
