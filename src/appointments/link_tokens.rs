@@ -5,14 +5,19 @@ use diesel::prelude::*;
 use crate::accounts::tokens;
 use crate::context::{Principal, Tx};
 use crate::db::Conn;
-use crate::db::schema::{appointment_links, appointments};
+use crate::db::schema::{appointment_links, appointments, patients, users};
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
-use crate::patients;
+use crate::patients::access;
+use crate::patients::records::model::email_key;
 
-/// Creates a link for the mail to an account, or to the address in the record, and returns its token. Only the token's hash is
-/// stored.
-pub fn issue(tx: &mut Tx<impl Principal>, appointment: AppointmentId, account: Option<UserId>) -> Result<String> {
+/// Creates a link for the mail to an account, or to the address in the record, and returns its token. Only hashes of the token are stored.
+pub fn issue(
+    tx: &mut Tx<impl Principal>,
+    appointment: AppointmentId,
+    account: Option<UserId>,
+    email: &str,
+) -> Result<String> {
     let token = tokens::opaque(&tx.env.entropy);
     diesel::insert_into(appointment_links::table)
         .values((
@@ -20,28 +25,47 @@ pub fn issue(tx: &mut Tx<impl Principal>, appointment: AppointmentId, account: O
             appointment_links::appointment_id.eq(appointment),
             appointment_links::user_id.eq(account),
             appointment_links::token_hash.eq(tokens::hash(&token)),
+            appointment_links::address_hash.eq(address_hash(&token, email)),
             appointment_links::created_at.eq(tx.now),
         ))
         .execute(tx.conn)?;
     Ok(token)
 }
 
-/// Finds the appointment of a link that works.
+/// A hash that tells nothing about the address without the token.
+fn address_hash(token: &str, email: &str) -> Vec<u8> {
+    tokens::hash(&format!("{token} {}", email_key(email)))
+}
+
+/// Finds the appointment of a link that works. A link ends when its recipient has another address: the earlier one may have been another
+/// person's.
 ///
 /// # Errors
 /// [`Error::NotFound`], whatever the reason.
 pub fn look_up(tx: &mut Tx<impl Principal>, token: &str) -> Result<AppointmentId> {
-    let (id, patient, account) = appointment_links::table
+    type Row = (AppointmentId, PatientId, Option<String>, Option<UserId>, Option<String>, Option<Vec<u8>>);
+    let (id, patient, of_record, account, of_account, mailed_to): Row = appointment_links::table
         .inner_join(appointments::table.on(appointments::id.eq(appointment_links::appointment_id)))
+        .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
+        .left_join(users::table.on(users::id.nullable().eq(appointment_links::user_id)))
         .filter(appointment_links::token_hash.eq(tokens::hash(token)))
         .filter(appointment_links::revoked_at.is_null())
         .filter(appointments::ends_at.gt(tx.now))
-        .select((appointments::id, appointments::patient_id, appointment_links::user_id))
-        .first::<(AppointmentId, PatientId, Option<UserId>)>(tx.conn)?;
+        .select((
+            appointments::id,
+            patients::id,
+            patients::email,
+            appointment_links::user_id,
+            users::email.nullable(),
+            appointment_links::address_hash,
+        ))
+        .first(tx.conn)?;
+    let address = if account.is_some() { of_account } else { of_record };
+    if mailed_to.is_some_and(|hash| address.is_none_or(|address| address_hash(token, &address) != hash)) {
+        return Err(Error::NotFound);
+    }
     match account {
-        Some(account) if !patients::access::account_may_act_for(tx.conn, tx.now, account, patient)? => {
-            Err(Error::NotFound)
-        }
+        Some(account) if !access::account_may_act_for(tx.conn, tx.now, account, patient)? => Err(Error::NotFound),
         _ => Ok(id),
     }
 }

@@ -60,8 +60,10 @@ pub fn send(
             content.patient = Some(patient.first_name().to_owned());
         }
         // A telephone call has no link, and a cancelled appointment has nothing to look up.
-        if recipient.email.is_some() && !matches!(notification, Notification::Cancelled { .. }) {
-            content.token = Some(link_tokens::issue(tx, appointment.id, account)?);
+        if let Some(email) = &recipient.email
+            && !matches!(notification, Notification::Cancelled { .. })
+        {
+            content.token = Some(link_tokens::issue(tx, appointment.id, account, email)?);
         }
         let mail = match notification {
             Notification::Booked | Notification::LinksRenewed => Mail::AppointmentBooked(content),

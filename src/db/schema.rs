@@ -519,6 +519,7 @@ diesel::table! {
         created_at -> types::Instant,
         revoked_at -> Nullable<types::Instant>,
         revoked_by -> Nullable<types::Uid>,
+        address_hash -> Nullable<Binary>,
     }
 }
 

@@ -54,6 +54,7 @@ pub const SEALED: &[Column] = &[
 #[cfg(test)]
 const NOT_SEALED: &[(&str, &str)] = &[
     ("access_links", "token_hash"),
+    ("appointment_links", "address_hash"),
     ("appointment_links", "token_hash"),
     ("audit_events", "mac"),
     ("audit_events", "shown"),

@@ -139,4 +139,24 @@ both! {
         revoke(&app, &ann, &ann.patient_id).await;
         view(&app, &token).await.expect(200);
     }
+
+    async fn row_01_a_link_that_went_to_a_wrong_address_ends_when_the_address_is_corrected(app: App) {
+        let (clinic, ann, desk) = (app.clinic().await, app.patient("ann").await, app.desk().await);
+        let token = booked(&app, &ann, &clinic.follow_up, &ann.patient_id).await;
+        let path = format!("/v1/patients/{}", ann.patient_id);
+        desk.update(&path, json!({"email": "ANN@patients.example"})).await.expect(200);
+        view(&app, &token).await.expect(200);
+        desk.update(&path, json!({"email": "anne@patients.example"})).await.expect(200);
+        view(&app, &token).await.problem(404, "not_found");
+        cancel(&app, &token).await.problem(404, "not_found");
+    }
+
+    async fn row_01_a_link_that_was_mailed_to_an_account_ends_when_the_account_has_another_address(app: App) {
+        let clinic = app.clinic().await;
+        let (rosa, tim) = rosa(&app, "2010-07-04").await;
+        let token = booked(&app, &rosa, &clinic.follow_up, &tim).await;
+        let admin = app.admin().await;
+        admin.update(&format!("/v1/users/{}", rosa.user_id), json!({"email": "rosa.new@patients.example"})).await.expect(200);
+        view(&app, &token).await.problem(404, "not_found");
+    }
 }
