@@ -126,7 +126,8 @@ pub(crate) use in_order;
 /// A page to load.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
-    list: &'static str,
+    /// The list's name in its cursors.
+    pub list: &'static str,
     pub direction: Direction,
     /// How many rows to show.
     pub limit: Limit,

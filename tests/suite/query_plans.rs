@@ -128,6 +128,11 @@ fn free_slots(conn: &mut Conn, practitioner: &str, location: &str) {
     conn.batch_execute(&sql).expect("slots");
 }
 
+/// The page of the list of patients behind a cursor.
+fn page_of_patients(direction: Direction, after: Option<Cursor>) -> Page {
+    Page { list: "patients", direction, limit: Limit::new(None).expect("the default"), after }
+}
+
 both! {
     async fn a_search_reads_one_range_of_an_index_in_its_order_with_and_without_statistics(app: App) {
         let clinic = app.clinic().await;
@@ -190,10 +195,10 @@ both! {
     async fn changes_and_identifiers_are_found_without_a_table_scan(app: App) {
         let mut conn = app.site.connect();
         crowd(&mut conn);
-        let limit = Limit::new(None).expect("the default");
+        let page = page_of_patients(Direction::Ascending, None);
         let since = Search { updated_since: Timestamp::from_micros(0), ..Search::default() };
         by_index(&mut conn, "patients", &["patients_updated"], |conn| {
-            assert_eq!(searching::find(conn, &since, None, limit).expect("a page").len(), 51);
+            assert_eq!(searching::find(conn, &since, &page).expect("a page").len(), 51);
         });
         // For a rare value, PostgreSQL may also use the index on the value alone.
         let whole = if app.engine == Engine::Sqlite { "autoindex_patient_identifiers" } else { "using patient_identifiers_" };
@@ -201,7 +206,7 @@ both! {
             let identifier = Some(Token::parse(token).expect("a token"));
             let named = Search { identifier, ..Search::default() };
             by_index(&mut conn, "patients", &[index], |conn| {
-                assert_eq!(searching::find(conn, &named, None, limit).expect("a page").len(), 1);
+                assert_eq!(searching::find(conn, &named, &page).expect("a page").len(), 1);
             });
         }
     }
@@ -213,9 +218,9 @@ both! {
         let rows = |prefix: &str| format!("INSERT INTO patient_name_prefixes (prefix, created_at, patient_id)
             SELECT {prefix}, created_at, id FROM patients WHERE mrn LIKE 'M-%';");
         conn.batch_execute(&[rows("'f'"), rows("'given'"), rows("lower(family_name)")].concat()).expect("names");
-        let limit = Limit::new(None).expect("the default");
+        let newest = |after| page_of_patients(Direction::Descending, after);
         let named = |words: &[&str]| Search { words: words.iter().map(|word| (*word).to_owned()).collect(), ..Search::default() };
-        let last = searching::find(&mut conn, &named(&["f"]), None, limit).expect("a page").pop().expect("the last").patient;
+        let last = searching::find(&mut conn, &named(&["f"]), &newest(None)).expect("a page").pop().expect("the last").patient;
         assert_eq!(last.mrn, format!("M-{}", MANY - 50));
         let after = Some(Cursor { at: last.created_at, id: last.id.0 });
         let born = |words: &[&str]| Search { date_of_birth: Some(last.date_of_birth), ..named(words) };
@@ -224,16 +229,17 @@ both! {
                 conn.batch_execute("ANALYZE").expect("statistics");
             }
             // The search, the page, the patients found, and the number of statements: one more for each word that is not rare.
-            for (search, after, found, statements) in [
-                (named(&["f"]), None, 51, 1),
-                (named(&["f"]), after, 51, 1),
-                (named(&["f", "given"]), after, 51, 3),
-                (named(&["f", "given", "family77"]), None, 1, 2),
-                (named(&["family77"]), after, 1, 1),
-                (born(&["f", "given"]), None, 1, 1),
+            for (search, page, found, statements) in [
+                (named(&["f"]), newest(None), 51, 1),
+                (named(&["f"]), newest(after), 51, 1),
+                (named(&["f"]), page_of_patients(Direction::Ascending, after), 51, 1),
+                (named(&["f", "given"]), newest(after), 51, 3),
+                (named(&["f", "given", "family77"]), newest(None), 1, 2),
+                (named(&["family77"]), newest(after), 1, 1),
+                (born(&["f", "given"]), newest(None), 1, 1),
             ] {
                 let all = queries(&mut conn, |conn| {
-                    assert_eq!(searching::find(conn, &search, after, limit).expect("a page").len(), found);
+                    assert_eq!(searching::find(conn, &search, &page).expect("a page").len(), found);
                 });
                 assert_eq!(all.len(), statements, "{all:#?}");
                 for sql in &all {

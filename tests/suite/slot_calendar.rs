@@ -264,7 +264,9 @@ both! {
             book(&desk, slot, &clinic.check, &ann.patient_id).await.expect(201);
         }
         let record = format!("/v1/patients/{}", ann.patient_id);
-        app.patient("bob").await;
+        for name in ["bob", "cy", "dee"] {
+            app.patient(name).await;
+        }
         for n in 0..5 {
             let consent = json!({"type": "treatment", "version": "1", "decision": "accepted", "method": "paper"});
             desk.post(&format!("{record}/consents"), consent).await.expect(201);
@@ -281,6 +283,8 @@ both! {
             (&admin, "/v1/audit-events?actor_id=", "at"),
             (&desk, "/v1/messages?", "created_at"),
             (&desk, "/v1/intakes?", "updated_at"),
+            (&desk, "/v1/patients?", "created_at"),
+            (&desk, "/v1/patients?q=test", "created_at"),
         ] {
             let list = if list.ends_with("actor_id=") { format!("{list}{}&to=2027-01-01T00:00:00Z", desk.user_id) } else { list.to_owned() };
             let mut orders = Vec::new();
@@ -306,7 +310,7 @@ both! {
             }
             assert!(member == "updated_at" || orders[0].len() > 3, "{list} {}", orders[0].len());
         }
-        for list in ["appointments?sort=-starts_at", "intakes?sort=-updated_at"] {
+        for list in ["appointments?sort=-starts_at", "intakes?sort=-updated_at", "patients?sort=created_at"] {
             desk.get(&format!("/v1/{list}&updated_since=2026-01-01T00:00:00Z")).await.invalid("?sort", "out_of_range");
         }
     }

@@ -11,7 +11,7 @@ use super::store::record_columns;
 use crate::db::schema::{patient_name_prefixes, patients};
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
-use crate::http::paging::Cursor;
+use crate::http::paging::{Direction, Page, in_order};
 use crate::ids::PatientId;
 use crate::patients::consents::{ConsentType, settled};
 
@@ -41,16 +41,14 @@ pub(super) fn same_patient_named(word: String) -> _ {
         .select(patient_name_prefixes::patient_id)
 }
 
-/// Loads a page of the patients who have a name for each word, newest record first.
-pub(super) fn find(conn: &mut Conn, words: &BTreeSet<String>, after: Option<Cursor>, rows: i64) -> Result<Vec<Record>> {
+/// Loads a page of the patients who have a name for each word, sorted by creation.
+pub(super) fn find(conn: &mut Conn, words: &BTreeSet<String>, page: &Page) -> Result<Vec<Record>> {
     let mut words = rarest_first(conn, words)?.into_iter();
     let first = words.next().unwrap_or_default();
     per_backend!(conn, conn => {
-        let mut page = patient_name_prefixes::table
+        let mut named = patient_name_prefixes::table
             .filter(patient_name_prefixes::prefix.eq(first))
-            .order((patient_name_prefixes::created_at.desc(), patient_name_prefixes::patient_id.desc()))
             .select(patient_name_prefixes::patient_id)
-            .limit(rows)
             .into_boxed();
         for word in words {
             // A single value, because PostgreSQL could make a join of `EXISTS`, which reads all patients of the second word.
@@ -59,18 +57,16 @@ pub(super) fn find(conn: &mut Conn, words: &BTreeSet<String>, after: Option<Curs
                 .filter(OTHERS.field(patient_name_prefixes::created_at).eq(patient_name_prefixes::created_at))
                 .filter(OTHERS.field(patient_name_prefixes::patient_id).eq(patient_name_prefixes::patient_id))
                 .select(OTHERS.field(patient_name_prefixes::patient_id));
-            page = page.filter(patient_name_prefixes::patient_id.nullable().eq(same_patient.single_value()));
+            named = named.filter(patient_name_prefixes::patient_id.nullable().eq(same_patient.single_value()));
         }
-        if let Some(Cursor { at, id }) = after {
-            let (created_at, patient_id) = (patient_name_prefixes::created_at, patient_name_prefixes::patient_id);
-            // The first part alone is what an index can begin at.
-            page = page.filter(created_at.le(at)).filter(created_at.lt(at).or(patient_id.lt(PatientId(id))));
-        }
-        Ok(patients::table
-            .filter(patients::id.eq_any(page))
-            .order((patients::created_at.desc(), patients::id.desc()))
-            .select(record_columns!())
-            .load(conn)?)
+        let (created_at, patient_id) = (patient_name_prefixes::created_at, patient_name_prefixes::patient_id);
+        let page_of_ids = in_order!(named, page, created_at, patient_id, PatientId);
+        let records = patients::table.filter(patients::id.eq_any(page_of_ids)).select(record_columns!()).into_boxed();
+        let records = match page.direction {
+            Direction::Ascending => records.order((patients::created_at, patients::id)),
+            Direction::Descending => records.order((patients::created_at.desc(), patients::id.desc())),
+        };
+        Ok(records.load(conn)?)
     })
 }
 

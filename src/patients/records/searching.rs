@@ -18,8 +18,8 @@ use crate::context::Context;
 use crate::db::Conn;
 use crate::db::schema::{patient_identifiers, patients};
 use crate::db::types::Date;
-use crate::error::{Check, Result, Rule};
-use crate::http::paging::{Cursor, Limit, PageParams, next_pass};
+use crate::error::{Check, Error, Result, Rule};
+use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, response};
 use crate::identifiers::{Token, identified};
 use crate::ids::PatientId;
@@ -36,7 +36,7 @@ const CHANGES: &str = "patients-changes";
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct PatientPage {
-    /// The patients, newest record first; with `updated_since` sorted by the last change, oldest first.
+    /// The patients in the order of `sort`; with `updated_since` sorted by the last change, oldest first.
     items: Vec<PatientView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
@@ -67,12 +67,27 @@ pub struct PatientFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
+    /// The order. Default: `-created_at`, newest record first. Not with `updated_since`.
+    #[param(inline)]
+    pub sort: Option<PatientSort>,
+}
+
+sort_options! {
+    /// The order of a list of patients.
+    PatientSort by "created_at" or "-created_at"
 }
 
 impl PatientFilter {
-    /// The name of the list in its order, for cursors.
-    fn list(&self) -> &'static str {
-        if self.updated_since.is_some() { CHANGES } else { LIST }
+    /// Checks the values for a page of the list in its order.
+    fn page(&self, page: &PageParams) -> Result<Page> {
+        match (self.updated_since, self.sort) {
+            (None, sort) => page.sorted(LIST, sort.map_or(Direction::Descending, Into::into)),
+            (Some(_), None) => page.of(CHANGES),
+            (Some(_), Some(_)) => {
+                let detail = "must not be sent with `updated_since`, which lists the oldest change first";
+                Err(Error::invalid("?sort", "out_of_range", detail))
+            }
+        }
     }
 
     fn parse(&self) -> Result<Search> {
@@ -143,10 +158,10 @@ impl Search {
     }
 }
 
-/// Loads the patients that match, newest record first; with `updated_since` sorted by the last change, oldest first.
-pub fn find(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limit) -> Result<Vec<Record>> {
+/// Loads a page of the patients that match, sorted by creation; with `updated_since` sorted by the last change.
+pub fn find(conn: &mut Conn, search: &Search, page: &Page) -> Result<Vec<Record>> {
     if search.has_only_words() {
-        return by_name::find(conn, &search.words, after, limit.query());
+        return by_name::find(conn, &search.words, page);
     }
     let mut query = patients::table.select(record_columns!()).into_boxed();
     if search.updated_since.is_some() {
@@ -179,18 +194,11 @@ pub fn find(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limi
         query = identified!(query, patients::id, patient_identifiers, patient_id, token);
     }
     if let Some(since) = search.updated_since {
-        query = query.filter(patients::updated_at.ge(after.map_or(since, |after| after.at.max(since))));
-        if let Some(Cursor { at, id }) = after {
-            query = query.filter(patients::updated_at.gt(at).or(patients::id.gt(PatientId(id))));
-        }
-        return Ok(query.order((patients::updated_at, patients::id)).limit(limit.query()).load(conn)?);
+        // At the cursor, because PostgreSQL may begin to read at the first of two lower bounds.
+        query = query.filter(patients::updated_at.ge(page.after.map_or(since, |after| after.at.max(since))));
+        return Ok(in_order!(query, page, patients::updated_at, patients::id, PatientId).load(conn)?);
     }
-    if let Some(Cursor { at, id }) = after {
-        // The first part alone is what an index can begin at.
-        let behind = patients::created_at.lt(at).or(patients::id.lt(PatientId(id)));
-        query = query.filter(patients::created_at.le(at)).filter(behind);
-    }
-    Ok(query.order((patients::created_at.desc(), patients::id.desc())).limit(limit.query()).load(conn)?)
+    Ok(in_order!(query, page, patients::created_at, patients::id, PatientId).load(conn)?)
 }
 
 /// Searches patients.
@@ -199,12 +207,12 @@ pub fn find(conn: &mut Conn, search: &Search, after: Option<Cursor>, limit: Limi
 /// Every broken rule of the filter.
 pub async fn search(context: &Context, filter: PatientFilter, page: PageParams) -> Result<PatientPage> {
     context.require(Action::PatientSearch)?;
-    let (search, page) = (filter.parse()?, page.of(filter.list())?);
+    let (search, page) = (filter.parse()?, filter.page(&page)?);
     let next_updated_since = next_pass(context.env.now(), search.updated_since, page.after.as_ref());
     context
         .read(move |tx| {
             let by_change = search.updated_since.is_some();
-            let rows = find(tx.conn, &search, page.after, page.limit)?;
+            let rows = find(tx.conn, &search, &page)?;
             let (rows, next_cursor) = page.cut(rows, |Record { patient, .. }| {
                 (if by_change { patient.updated_at } else { patient.created_at }, patient.id.0)
             });
@@ -217,7 +225,7 @@ pub async fn search(context: &Context, filter: PatientFilter, page: PageParams) 
 
 /// Search patients
 ///
-/// Sorted by creation, newest first. Without filters all patients are listed. With `updated_since` the list is sorted by the last change
+/// Sorted by creation, newest first by default. Without filters all patients are listed. With `updated_since` the list is sorted by the last change
 /// instead. Start each pass with the `next_updated_since` of the first page of the previous pass, and you miss no change. Changes of the
 /// last minute are listed again.
 #[utoipa::path(

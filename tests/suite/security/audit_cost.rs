@@ -16,6 +16,7 @@ use legwork::context::Tx;
 use legwork::db::schema::slots;
 use legwork::env::Env;
 use legwork::http::Limit;
+use legwork::http::paging::{Direction, Page};
 use legwork::identifiers::Identifiers;
 use legwork::ids::{AuditEventId, PatientId, SessionId, SlotId, UserId, VisitTypeId};
 use legwork::patients;
@@ -95,7 +96,8 @@ enum Noted {
 async fn search(env: &Env, queue: &queue::Queue, user: UserId, noted: Noted) {
     let audit_context = actor(user, "list_patients").audit;
     let limit = Limit::new(Some(PAGE)).expect("a limit");
-    let rows = env.db.read(move |conn| searching::find(conn, &Search::default(), None, limit)).await.expect("found");
+    let page = Page { list: "patients", direction: Direction::Descending, limit, after: None };
+    let rows = env.db.read(move |conn| searching::find(conn, &Search::default(), &page)).await.expect("found");
     let (rows, _) = limit.page(rows, "list", |row| (row.patient.created_at, row.patient.id.0));
     assert_eq!(rows.len(), 50);
     if noted == Noted::Patients {
