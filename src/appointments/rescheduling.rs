@@ -167,7 +167,8 @@ pub(super) fn move_locked<P: Principal>(
     }
     flag_ownership::follow(tx.conn, tx.env, &before.visit(), &after.visit())?;
     let (moved, accounts) = queries::find_with_accounts(tx, id)?;
-    let keeps_local_time = before.promise.is_same_time(&moved.appointment.promise)
+    let keeps_local_time = before.promise.zone_changed_since.is_some()
+        && before.promise.is_same_time(&moved.appointment.promise)
         && before.refers_to() == moved.appointment.refers_to()
         && before.starts_at != moved.appointment.starts_at;
     notification::send(

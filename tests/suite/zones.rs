@@ -157,13 +157,16 @@ both! {
         assert_eq!(codes.iter().filter(|one| one["code"] == "zone_unchanged").count(), 31);
         assert_eq!(app.mails().await.len(), 32 + 31);
 
-        // The patient of Wednesday comes at eight.
+        // The patient of Wednesday confirmed nine, and comes at eight.
+        let confirmed = desk.post_empty(&path(&visits[31], "/confirm")).await;
+        assert!(confirmed.expect(200).body["confirmed_at"].is_string());
         let rest = zone_changed(&desk).await;
         assert_eq!(all_ids(&rest), [id(&visits[31])]);
         let accepted = desk.send(reqwest::Method::POST, &path(&visits[31], "/accept-time"), &[], None).await;
         let accepted = &accepted.expect(200).body;
         assert_eq!((&accepted["starts_at"], &accepted["promised"]["local"]), (&visits[31]["starts_at"], &json!("2026-03-11T08:00:00")));
         assert_eq!((&accepted["sequence"], &accepted["promised"]["zone_data"]), (&json!(1), &json!("2099b")));
+        assert!(accepted["confirmed_at"].is_null(), "the patient confirmed another local time");
         let again = desk.send(reqwest::Method::POST, &path(&visits[31], "/accept-time"), &[], None).await;
         again.problem(409, "zone_unchanged");
         let mails = app.mails_to("patient-31@patients.example").await;

@@ -41,7 +41,9 @@ pub async fn accept(
                 return Err(unaffected());
             }
             let promise = Promise::of(before.starts_at, &found.location.time_zone, &tx.env.config.zones)?;
-            let accepted = Appointment { promise, sequence: before.sequence + 1, status, ..before.clone() };
+            // The patient confirmed another local time.
+            let accepted =
+                Appointment { promise, sequence: before.sequence + 1, status, confirmed_at: None, ..before.clone() };
             let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None };
             store::update(tx, change, accepted)?;
             let (accepted, accounts) = queries::find_with_accounts(tx, id)?;
@@ -54,7 +56,7 @@ pub async fn accept(
 /// Accept the new local time of an appointment
 ///
 /// Staff only. For an appointment whose `attention` is `zone_changed`, because the law of its time zone changed: keeps the start, and
-/// promises the patient the local time that it has now. The patient gets a mail with the new time. To keep the promised local time instead,
+/// promises the patient the local time that it has now. Clears `confirmed_at`. The patient gets a mail with the new time. To keep the promised local time instead,
 /// use `POST /v1/zone-changes/resolve` or move the appointment.
 #[utoipa::path(
     tag = "appointments",
