@@ -9,7 +9,7 @@ use super::model::Row;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 
-/// How many streams an account may have open at this instance.
+/// How many streams an account may have open at this instance, which is at most a quarter of all.
 const MAX_OF_ACCOUNT: usize = 10;
 /// How many batches a stream may be behind before it reads the database again.
 const BATCHES: usize = 64;
@@ -30,6 +30,7 @@ pub struct Feed(Arc<Inner>);
 struct Inner {
     sender: broadcast::Sender<Arc<Batch>>,
     max: usize,
+    max_of_account: usize,
     open: Mutex<HashMap<UserId, usize>>,
 }
 
@@ -37,7 +38,8 @@ impl Feed {
     /// Half of the connections may be streams.
     pub(super) fn new(max_connections: usize) -> Self {
         let max = (max_connections / 2).max(1);
-        Self(Arc::new(Inner { sender: broadcast::Sender::new(BATCHES), max, open: Mutex::default() }))
+        let max_of_account = (max / 4).clamp(1, MAX_OF_ACCOUNT);
+        Self(Arc::new(Inner { sender: broadcast::Sender::new(BATCHES), max, max_of_account, open: Mutex::default() }))
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
@@ -61,11 +63,12 @@ impl Feed {
         let mut open = self.open();
         let all: usize = open.values().sum();
         let own = open.entry(user).or_default();
-        if *own >= MAX_OF_ACCOUNT {
+        let max = self.0.max_of_account;
+        if *own >= max {
             return Err(Error::TooMany {
                 code: "stream_limit",
                 retry_after: 5,
-                detail: format!("An account may have at most {MAX_OF_ACCOUNT} streams. Close one of them and retry."),
+                detail: format!("An account may have at most {max} streams. Close one of them and retry."),
             });
         }
         if all >= self.0.max {
@@ -107,14 +110,13 @@ mod tests {
 
     #[test]
     fn streams_are_limited_per_account_and_in_all_and_a_closed_one_makes_room() {
-        let feed = Feed::new(2 * (MAX_OF_ACCOUNT + 1));
-        let mut own: Vec<_> = (0..MAX_OF_ACCOUNT).map(|_| feed.subscribe(user(1)).expect("room")).collect();
+        let feed = Feed::new(16);
+        let mut open: Vec<_> = (1..5).map(|of| [(); 2].map(|()| feed.subscribe(user(of)).expect("room"))).collect();
         assert!(matches!(feed.subscribe(user(1)), Err(Error::TooMany { .. })));
-        let other = feed.subscribe(user(2)).expect("room");
-        assert!(matches!(feed.subscribe(user(3)), Err(Error::Unavailable { .. })));
-        own.pop();
-        drop(feed.subscribe(user(3)).expect("room"));
-        drop((own, other));
+        assert!(matches!(feed.subscribe(user(5)), Err(Error::Unavailable { .. })));
+        open.pop();
+        drop(feed.subscribe(user(5)).expect("room"));
+        drop(open);
         assert!(!feed.has_streams());
         assert!(feed.open().is_empty());
     }

@@ -64,7 +64,7 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<i64>> {
         (status = 200, description = "The events. Each `data` is an `Event`", body = Event, content_type = "text/event-stream"),
         (status = 410, description = "`events_expired`: events after this number are not kept any more, or a backup from before it was \
             restored. Read the lists again, then the events after `newest_seq`; `oldest_seq` is the first number that is kept"),
-        (status = 429, description = "`stream_limit`: the account has 10 open streams. Close one of them"),
+        (status = 429, description = "`stream_limit`: the account has as many open streams as it may. Close one of them"),
     ),
 )]
 #[get("/v1/events/stream")]

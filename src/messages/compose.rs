@@ -214,6 +214,7 @@ mod tests {
             "Evil.example",
             "Ev\u{e0041}ilexample",
             "Evil\u{ff0f}example",
+            "Evil080012\u{663}example",
         ] {
             let mail = Mail::AppointmentBooked(crate::messages::model::AppointmentMail {
                 patient: Some(name.into()),

@@ -132,9 +132,10 @@ impl Rule {
         let Some(before) = self.before(env) else { return Ok(0) };
         match self.work {
             Work::Rows { table, condition, .. } => count(env, before, table, condition).await,
-            // The newest one stays, because the numbers continue after it.
+            // Those up to the first that stays. The newest one stays, because the numbers continue after it.
             Work::Events => {
-                count(env, before, "events", "occurred_at < $1 AND seq < (SELECT max(seq) FROM events)").await
+                let first = "SELECT coalesce(min(seq) FILTER (WHERE occurred_at >= $1), max(seq)) FROM events";
+                count(env, before, "events", &format!("seq < ({first})")).await
             }
             Work::AuditEvents => count(env, before, "audit_events", "at < $1").await,
             Work::Each { due, .. } => {

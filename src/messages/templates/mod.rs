@@ -318,13 +318,17 @@ pub fn one_line(text: &str) -> String {
 
 /// The most characters of a person's name in a mail.
 const SHOWN_NAME: usize = 80;
+/// The fewest digits in a name that could be a telephone number.
+const NUMBER: usize = 5;
 
 /// Returns what a mail shows of a person's name, in its headers, its texts and its calendar entry. Strangers choose
 /// such names: it is short, and has nothing that mail programs would turn into a link.
 pub fn shown_name(name: &str) -> String {
     const DOTS: &str = ".\u{2024}\u{3002}\u{fe52}\u{ff0e}\u{ff61}";
     const SIGNS: &str = "/:@\\\u{2044}\u{2215}\u{29f8}\u{fe55}\u{fe6b}\u{ff0f}\u{ff1a}\u{ff20}\u{ff3c}";
-    let is_shown = |c: &char| !SIGNS.contains(*c) && !text::is_forbidden(*c) && !text::is_hidden(*c);
+    let has_number = name.chars().filter(|c| c.is_numeric()).count() >= NUMBER;
+    let is_sign = |c: char| SIGNS.contains(c) || (has_number && c.is_numeric());
+    let is_shown = |c: &char| !is_sign(*c) && !text::is_forbidden(*c) && !text::is_hidden(*c);
     let name: Vec<char> = one_line(name).chars().filter(is_shown).collect();
     // An ordinary dot at the end of a word is part of a name, such as in "Jr.". All others could make a domain.
     let ends_a_word = |at: usize| name[at] == '.' && name.get(at + 1).is_none_or(|next| next.is_whitespace());
