@@ -9,6 +9,7 @@ use crate::audit::watch::Watch;
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::config::Config;
 use crate::db::Db;
+use crate::db::setup_cache::SetupCache;
 use crate::sealed::Sealer;
 use crate::signed::Signer;
 use crate::telemetry::Metrics;
@@ -18,6 +19,8 @@ use crate::telemetry::Metrics;
 pub struct Env {
     /// The database.
     pub db: Db,
+    /// What was derived from the clinic's set-up in this database.
+    pub setup: SetupCache,
     /// The time.
     pub clock: Clock,
     /// Randomness and new ids.

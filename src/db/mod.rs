@@ -15,6 +15,7 @@ mod postgres;
 pub mod raw_sql;
 pub mod restore;
 pub mod schema;
+pub mod setup_cache;
 mod sqlite;
 pub mod sqlite_file;
 pub mod trace;

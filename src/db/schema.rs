@@ -128,6 +128,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    setup_state (id) {
+        id -> Integer,
+        token -> Binary,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
@@ -970,6 +977,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     one_time_tokens,
     database_marks,
     zone_data,
+    setup_state,
     patients,
     patient_name_prefixes,
     patient_access,

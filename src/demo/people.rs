@@ -146,7 +146,7 @@ fn appointment(
     days: i64,
 ) -> Result<Option<SlotView>> {
     let now = env.now();
-    let visit = Offering::find(tx, &env.config.zones, visit_type_id)?;
+    let visit = Offering::find(tx, env, visit_type_id)?;
     let from = now.plus(SignedDuration::from_hours(24 * days));
     let query = SlotQuery { practitioners: vec![practitioner_id], ..SlotQuery::new(&visit, from, now, true) };
     let Some(slot) = free(tx, &visit, &query, 1)?.into_iter().next() else { return Ok(None) };

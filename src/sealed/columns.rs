@@ -75,6 +75,7 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("recovery_codes", "code_hash"),
     ("refresh_tokens", "token_hash"),
     ("sealing_keys", "proof"),
+    ("setup_state", "token"),
     ("sign_in_failures", "account"),
     ("sign_in_failures", "network"),
 ];

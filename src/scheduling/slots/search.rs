@@ -67,8 +67,7 @@ pub async fn with_next_free(
     let Error::Conflict(mut conflict) = error else { return error };
     if matches!(conflict.code, Conflict::SLOT_TAKEN | Conflict::HOLD_LAPSED) {
         let slots = context.read(move |tx| {
-            let (wanted, visit) =
-                (locking::find(tx.conn, slot)?, Offering::find(tx.conn, &tx.env.config.zones, visit)?);
+            let (wanted, visit) = (locking::find(tx.conn, slot)?, Offering::find(tx.conn, tx.env, visit)?);
             let from = wanted.as_ref().map_or(tx.now, |slot| slot.starts_at);
             let query = SlotQuery::new(&visit, from, tx.now, tx.actor.is_staff());
             let practitioners = wanted.map(|slot| slot.practitioner_id).into_iter().collect();

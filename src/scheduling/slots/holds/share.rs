@@ -61,12 +61,13 @@ pub(super) struct Visits {
 }
 
 impl Day {
-    /// Whether strangers hold something of the practitioners' time or of the resources.
+    /// Whether strangers hold something of the practitioners' time or, for visits with any of several, of the resources.
     pub fn is_held(&self, visits: &Visits) -> bool {
+        let is_held = |held: &Vec<Span>| held.iter().any(|hold| hold.from < self.end);
         let mut practitioners = visits.practitioners.iter().filter_map(|id| self.practitioners.get(id));
         let mut units = visits.resources.iter().filter_map(|id| self.units.get(id)).flatten();
-        let is_held = |held: &Vec<Span>| held.iter().any(|hold| hold.from < self.end);
-        practitioners.any(|day| is_held(&day.held)) || units.any(|unit| is_held(&unit.held))
+        practitioners.any(|day| is_held(&day.held))
+            || (visits.practitioners.len() > 1 && units.any(|unit| is_held(&unit.held)))
     }
 
     /// Whether strangers take at most `percent` of these visits that would fit into the day without them.
