@@ -16,42 +16,49 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
 )]
 #[diesel(sql_type = crate::db::types::Instant)]
-pub struct Timestamp(jiff::Timestamp);
+pub struct Timestamp {
+    /// Since the Unix epoch. A plain number, because searches compare and add many instants.
+    micros: i64,
+}
 
 impl Timestamp {
+    /// The first instant of the calendar: `jiff::Timestamp::MIN`.
+    const MIN: Self = Self { micros: -377_705_023_201_000_000 };
+    /// The last one: `jiff::Timestamp::MAX`.
+    const MAX: Self = Self { micros: 253_402_207_200_999_999 };
+
     /// The instant this many microseconds after the Unix epoch, or none after the year 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
-        jiff::Timestamp::from_microsecond(micros).ok().map(Self)
+        (Self::MIN.micros..=Self::MAX.micros).contains(&micros).then_some(Self { micros })
     }
 
     /// Microseconds since the Unix epoch.
     pub fn as_micros(self) -> i64 {
-        self.0.as_microsecond()
+        self.micros
     }
 
     /// Seconds since the Unix epoch, rounded down.
     pub fn as_seconds(self) -> i64 {
-        self.0.as_microsecond().div_euclid(1_000_000)
+        self.micros.div_euclid(1_000_000)
     }
 
     /// Returns the instant for calendar arithmetic.
     pub fn jiff(self) -> jiff::Timestamp {
-        self.0
+        // Never out of range.
+        jiff::Timestamp::from_microsecond(self.micros).unwrap_or(jiff::Timestamp::MAX)
     }
 
     /// Returns the civil date and time at this instant in `zone`.
     pub fn in_zone(self, zone: &jiff::tz::TimeZone) -> jiff::Zoned {
-        self.0.to_zoned(zone.clone())
+        self.jiff().to_zoned(zone.clone())
     }
 
     /// Returns this instant moved by `span`, at most to the ends of the calendar.
     #[must_use]
     pub fn plus(self, span: SignedDuration) -> Self {
-        match self.0.checked_add(span) {
-            Ok(moved) => Self::from(moved),
-            Err(_) if span.is_negative() => Self(jiff::Timestamp::MIN),
-            Err(_) => Self(jiff::Timestamp::MAX),
-        }
+        let seconds = span.as_secs().saturating_mul(1_000_000);
+        let moved = self.micros.saturating_add(seconds.saturating_add(span.subsec_micros().into()));
+        Self { micros: moved.clamp(Self::MIN.micros, Self::MAX.micros) }
     }
 
     /// Returns this instant moved back by `span`.
@@ -62,25 +69,25 @@ impl Timestamp {
 
     /// Returns the time from `earlier` to this instant. Negative if this is the earlier one.
     pub fn since(self, earlier: Self) -> SignedDuration {
-        self.0.duration_since(earlier.0)
+        SignedDuration::from_micros(self.micros - earlier.micros)
     }
 }
 
 impl From<jiff::Timestamp> for Timestamp {
     fn from(value: jiff::Timestamp) -> Self {
-        Self::from_micros(value.as_microsecond()).unwrap_or(Self(value))
+        Self { micros: value.as_microsecond() }
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.jiff().fmt(f)
     }
 }
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.jiff().fmt(f)
     }
 }
 
@@ -102,7 +109,7 @@ impl std::str::FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.jiff().serialize(serializer)
     }
 }
 
@@ -200,9 +207,7 @@ impl Clock {
         match self {
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
             Self::System => Timestamp::from(jiff::Timestamp::now()),
-            Self::Manual(micros) => {
-                Timestamp::from_micros(micros.load(Ordering::SeqCst)).unwrap_or(Timestamp(jiff::Timestamp::MAX))
-            }
+            Self::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX),
         }
     }
 
@@ -296,6 +301,8 @@ impl Entropy {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -323,6 +330,30 @@ mod tests {
             "T",
         ] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar_are_those_of_jiff() {
+        assert_eq!(Timestamp::MIN.micros, jiff::Timestamp::MIN.as_microsecond());
+        assert_eq!(Timestamp::MAX.micros, jiff::Timestamp::MAX.as_microsecond());
+        assert_eq!(Timestamp::MAX.plus(SignedDuration::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.plus(SignedDuration::MIN), Timestamp::MIN);
+        assert_eq!(Timestamp::from_micros(Timestamp::MAX.micros + 1), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arithmetic_agrees_with_jiff(micros in Timestamp::MIN.micros..=Timestamp::MAX.micros, span in any::<i32>(), scale in 0..4_usize) {
+            let span = SignedDuration::from_micros(i64::from(span) * [1, 1_000, 1_000_000, 1_000_000_000][scale]);
+            let instant = Timestamp::from_micros(micros).expect("in range");
+            let expected = instant.jiff().checked_add(span).map(Timestamp::from);
+            let end = if span.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+            let moved = instant.plus(span);
+            if expected.is_ok() {
+                prop_assert_eq!(moved.since(instant), span);
+            }
+            prop_assert_eq!(moved, expected.unwrap_or(end));
         }
     }
 
