@@ -10,7 +10,7 @@ use crate::http::response;
 
 /// The rules of the RLS history.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({"rule_set_version": "2026.5", "items": [], "next_cursor": null}))]
+#[schema(example = json!({"rule_set_version": "2026.6", "items": [], "next_cursor": null}))]
 pub struct RlsRulePage {
     /// The version of all rules together. Computed values keep the version that they were computed with.
     pub rule_set_version: String,

@@ -102,7 +102,7 @@ pub struct IntakeFindings {
     #[serde(flatten)]
     pub computed: Computed,
     /// The version of the rules.
-    #[schema(examples("2026.5"))]
+    #[schema(examples("2026.6"))]
     pub rule_set_version: String,
 }
 

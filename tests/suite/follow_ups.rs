@@ -126,7 +126,7 @@ both! {
         let mut breathing = calm();
         breathing["follow_up"]["has_side_effects"] = json!("yes");
         breathing["follow_up"]["side_effects"] = json!(["breathing"]);
-        answered(&ann, &ann.patient_id, breathing).await;
+        let follow_up = answered(&ann, &ann.patient_id, breathing).await;
         let open = elsewhere().await;
         assert_eq!((open.len(), &open[0]["rule"]), (1, &json!("breathing_side_effect")), "{open:?}");
         let page = async || doctor.get_with(&path, &[("Accept", "text/html")]).await.expect(200).text.clone();
@@ -135,6 +135,13 @@ both! {
         doctor.post(&format!("/v1/intake-flags/{flag}/acknowledge"), json!({"note": "Called."})).await.expect(200);
         assert_eq!(elsewhere().await, Vec::<Value>::new());
         assert!(!page().await.contains("other form, raised"));
+        // The page of the follow-up shows those of the history.
+        let of_history: Vec<Value> = doctor.get(&path).await.expect(200).body["flags"].as_array().expect("flags").iter().map(|flag| flag["id"].clone()).collect();
+        let summary = format!("{follow_up}/summary");
+        let shown: Vec<Value> = doctor.get(&summary).await.expect(200).body["open_flags_elsewhere"].as_array().expect("flags").iter().map(|flag| flag["id"].clone()).collect();
+        assert!(!of_history.is_empty() && of_history.iter().all(|flag| shown.contains(flag)), "{of_history:?} {shown:?}");
+        let page = doctor.get_with(&summary, &[("Accept", "text/html")]).await;
+        assert!(page.expect(200).text.contains("other form, raised"), "{}", page.text);
     }
 
     async fn a_parent_answers_a_childs_follow_up_without_the_question_about_urges(app: App) {

@@ -125,7 +125,7 @@ const PREGNANCY: &[MedicineClass] = {
     &[Opioid, Benzodiazepine, Alpha2delta, Dopaminergic]
 };
 /// The substances whose dose depends on the kidney.
-const BY_KIDNEY: &[&str] = &["gabapentin", "pregabalin", "pramipexole"];
+const BY_KIDNEY: &[&str] = &["gabapentin", "gabapentin enacarbil", "pregabalin", "pramipexole"];
 
 /// Returns the positions of the medicines taken now that a raised flag of the rule is about.
 pub fn medicines_behind(rule: Rule, answers: &Answers) -> Vec<usize> {

@@ -12,6 +12,7 @@ use super::computed::Computed;
 use super::context::Context;
 use super::criteria::{ClinicalSignificance, ScreeningResult};
 use super::iron::{self, IronReviewBand};
+use super::medicine_names::{Substance, recognize};
 use super::medicines;
 
 /// The citation of every hint.
@@ -98,6 +99,9 @@ pub struct Hint {
     pub certainty: Option<Certainty>,
     /// Why it is shown.
     pub reason: Reason,
+    /// The substances of the patient's recorded allergies that are this treatment, in the patient's words.
+    #[schema(examples(json!([])))]
+    pub allergies: Vec<String>,
     /// The citation.
     pub citation: String,
     /// The address of the guideline.
@@ -259,7 +263,8 @@ const RECOMMENDATIONS: &[Recommendation] = {
 /// a pregnancy is wished, and while breastfeeding, because the recommendations do not weigh it; and without all four
 /// features of restless legs or with symptoms that other conditions explain.
 pub fn hints(answers: &Answers, computed: &Computed, context: &Context) -> Vec<Hint> {
-    RECOMMENDATIONS.iter().filter_map(|one| Some(write(one, reason(one, answers, computed, context)?))).collect()
+    let hint = |one| Some(write(one, reason(one, answers, computed, context)?, allergies(one, answers)));
+    RECOMMENDATIONS.iter().filter_map(hint).collect()
 }
 
 fn reason(one: &Recommendation, answers: &Answers, computed: &Computed, context: &Context) -> Option<Reason> {
@@ -294,6 +299,22 @@ fn concerns(about: About, medicine: &Medication) -> bool {
         About::Opioids => medicines::belongs_to(medicine, MedicineClass::Opioid),
         About::Device => false,
     }
+}
+
+/// Returns the recorded allergies to a treatment. An allergy to a kind of iron that is not named counts for each of its kind.
+fn allergies(one: &Recommendation, answers: &Answers) -> Vec<String> {
+    let is_meant = |substance: &Substance| match one.about {
+        About::Ligand(name) | About::Medicine(name) => substance.name == name,
+        About::IronByVein(name) | About::IronInKidneyFailure(name) => {
+            [name, "intravenous iron", "iron"].contains(&substance.name)
+        }
+        About::IronByMouth | About::IronOfChildren => ["ferrous sulfate", "iron"].contains(&substance.name),
+        About::Opioids => substance.class == MedicineClass::Opioid,
+        About::Device => false,
+    };
+    let recorded = answers.allergies.iter().flatten().filter_map(|allergy| allergy.substance.as_ref());
+    let meant = recorded.filter(|written| recognize(written.as_str()).substances.into_iter().any(is_meant));
+    meant.map(|written| written.as_str().to_owned()).collect()
 }
 
 fn may_come_into_question(answers: &Answers, computed: &Computed) -> bool {
@@ -339,7 +360,7 @@ fn new_treatment(about: About, answers: &Answers, computed: &Computed, context: 
     }
 }
 
-fn write(one: &Recommendation, reason: Reason) -> Hint {
+fn write(one: &Recommendation, reason: Reason, allergies: Vec<String>) -> Hint {
     let verb = match (one.strength, one.direction) {
         (Strength::Strong, Direction::For) => "recommends",
         (Strength::Strong, Direction::Against) => "recommends against",
@@ -357,142 +378,11 @@ fn write(one: &Recommendation, reason: Reason) -> Hint {
         strength: one.strength,
         certainty: one.certainty,
         reason,
+        allergies,
         citation: CITATION.to_owned(),
         url: URL.to_owned(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::compute;
-    use crate::tests::{adult, answers, merged};
-
-    fn shown(patch: &Value, context: &Context) -> Vec<(String, Reason)> {
-        let given = answers(&merged(patch));
-        let computed = compute(&given, context);
-        let hints = hints(&given, &computed, context);
-        hints.into_iter().map(|hint| (hint.id.trim_start_matches("aasm_2025_").to_owned(), hint.reason)).collect()
-    }
-
-    fn ids(patch: &Value, context: &Context) -> Vec<String> {
-        shown(patch, context).into_iter().map(|(id, _)| id).collect()
-    }
-
-    fn significant() -> Value {
-        json!({"impact_level": "moderate", "impact_domains": ["sleep"]})
-    }
-
-    fn low_iron() -> Value {
-        json!([{"test": "ferritin", "value": 42, "unit": "ng/mL", "collected_on": "2026-05-12"}])
-    }
-
-    #[test]
-    fn each_recommendation_names_strength_certainty_and_source_in_the_words_of_the_guideline() {
-        let hint = |id: &str| {
-            let one = RECOMMENDATIONS.iter().find(|one| one.id == id).unwrap_or_else(|| panic!("{id}"));
-            write(one, Reason::TakenNow)
-        };
-        let pramipexole = hint("aasm_2025_pramipexole");
-        assert_eq!(pramipexole.text, "The guideline suggests against the standard use of pramipexole.");
-        assert_eq!((pramipexole.strength, pramipexole.certainty), (Strength::Conditional, Some(Certainty::Moderate)));
-        assert_eq!(hint("aasm_2025_gabapentin").text, "The guideline recommends gabapentin.");
-        assert_eq!(hint("aasm_2025_cabergoline").text, "The guideline recommends against cabergoline.");
-        let mut seen = std::collections::BTreeSet::new();
-        for one in RECOMMENDATIONS {
-            assert!(seen.insert(one.id), "{} is there twice", one.id);
-            let hint = write(one, Reason::TakenNow);
-            assert!(hint.text.starts_with("The guideline ") && hint.url.contains("10.5664/jcsm.11390"), "{hint:?}");
-            for order in ["should", "must", "start ", "stop ", "prescribe"] {
-                assert!(!hint.text.contains(order), "{}", hint.text);
-            }
-        }
-        assert!(!RECOMMENDATIONS.iter().any(|one| one.id.contains("valerian")), "no public text states its strength");
-    }
-
-    #[test]
-    fn every_medicine_of_a_recommendation_is_in_the_table_of_names() {
-        for one in RECOMMENDATIONS {
-            if let About::Ligand(name)
-            | About::IronByVein(name)
-            | About::IronInKidneyFailure(name)
-            | About::Medicine(name) = one.about
-            {
-                let found = crate::medicine_names::recognize(name).substances;
-                assert!(found.iter().any(|substance| substance.name == name), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn medicines_that_are_or_were_taken_for_restless_legs_have_their_recommendation() {
-        let taken = json!({"medications_status": "listed", "medications": [
-            {"name": "Mirapex 0.5 mg", "status": "stopped", "for_rls": "yes"},
-            {"name": "gabapentin", "status": "current"},
-            {"name": "clonazepam", "status": "current", "for_rls": "no"},
-        ]});
-        let expected = [("gabapentin".to_owned(), Reason::TakenNow), ("pramipexole".to_owned(), Reason::TakenBefore)];
-        assert_eq!(shown(&taken, &adult()), expected);
-    }
-
-    #[test]
-    fn iron_is_named_in_the_range_of_the_guideline_only() {
-        let labs = |ferritin: f64, tsat: f64| {
-            json!({"labs": [
-                {"test": "ferritin", "value": ferritin, "unit": "ng/mL", "collected_on": "2026-05-12"},
-                {"test": "tsat", "value": tsat, "unit": "%", "collected_on": "2026-05-12"},
-            ]})
-        };
-        let by_vein = ["ferric_carboxymaltose", "iron_dextran", "ferumoxytol"];
-        assert_eq!(ids(&labs(90.0, 25.0), &adult()), by_vein);
-        assert_eq!(ids(&labs(75.0, 25.0), &adult()), [&by_vein[..], &["ferrous_sulfate"]].concat());
-        assert!(ids(&labs(101.0, 25.0), &adult()).is_empty());
-        assert!(ids(&labs(60.0, 46.0), &adult()).is_empty(), "never with a TSAT above 45 %");
-        let mut bound = labs(60.0, 45.0);
-        bound["labs"][1]["comparator"] = ">".into();
-        assert!(ids(&bound, &adult()).is_empty(), "nor with one that is reported as a bound");
-        let in_kidney_failure = |ferritin: f64, tsat: f64| {
-            let mut given = labs(ferritin, tsat);
-            given["risk"] = json!({"dialysis": "yes"});
-            ids(&given, &adult())
-        };
-        assert_eq!(in_kidney_failure(199.0, 19.0), ["iron_sucrose"]);
-        assert!(in_kidney_failure(200.0, 19.0).is_empty() && in_kidney_failure(199.0, 20.0).is_empty());
-        let child = Context { date_of_birth: jiff::civil::date(2014, 1, 1), ..adult() };
-        assert_eq!(ids(&labs(49.0, 25.0), &child), ["ferrous_sulfate_children"]);
-        assert!(ids(&labs(50.0, 25.0), &child).is_empty());
-    }
-
-    #[test]
-    fn ligands_are_named_until_one_is_and_others_once_it_did_not_help_well() {
-        let ligand = |response: &str| {
-            json!({"symptoms": significant(), "medications_status": "listed",
-                "medications": [{"name": "pregabalin", "status": "current", "for_rls": "yes", "response": response}]})
-        };
-        let untreated = json!({"symptoms": significant()});
-        assert_eq!(ids(&untreated, &adult()), ["gabapentin_enacarbil", "gabapentin", "pregabalin"]);
-        assert!(ids(&json!({}), &adult()).is_empty(), "without significant symptoms");
-        assert_eq!(ids(&ligand("good"), &adult()), ["pregabalin"]);
-        assert_eq!(
-            ids(&ligand("partial"), &adult()),
-            ["pregabalin", "dipyridamole", "opioids", "peroneal_nerve_stimulation"]
-        );
-    }
-
-    #[test]
-    fn nothing_new_is_named_in_pregnancy_nor_without_all_four_features() {
-        for reason in [
-            json!({"risk": {"pregnancy_status": "pregnant"}}),
-            json!({"risk": {"breastfeeding": "yes"}}),
-            json!({"risk": {"trying_to_conceive": "yes"}}),
-            json!({"symptoms": {"relief_with_movement": "unknown"}}),
-        ] {
-            let mut patch = json!({"symptoms": significant(), "labs": low_iron()});
-            patch = crate::apply_patch(&patch, &reason);
-            assert!(ids(&patch, &adult()).is_empty(), "{reason}");
-        }
-        assert!(!ids(&json!({"symptoms": significant(), "labs": low_iron()}), &adult()).is_empty());
-    }
-}
+mod tests;

@@ -79,9 +79,9 @@ pub const FORM: &str = "rls-history";
 pub const FORM_VERSION: &str = "1.3.0";
 
 /// The version of the rules. Increase it whenever a rule, a bound or the table of medicine names changes.
-pub const RULE_SET_VERSION: &str = "2026.5";
+pub const RULE_SET_VERSION: &str = "2026.6";
 
-/// Returns the version of the rules as a number that grows with it: 2026005 for 2026.5.
+/// Returns the version of the rules as a number that grows with it: 2026006 for 2026.6.
 pub fn rule_set_number() -> i32 {
     let number = |text: &str| text.parse::<i32>().unwrap_or_default();
     let (year, count) = RULE_SET_VERSION.split_once('.').unwrap_or((RULE_SET_VERSION, "0"));

@@ -245,7 +245,7 @@ flag_rules! {
         "A gabapentinoid with sleep apnea, chronic lung disease or an age of at least 65 years.",
         "Un gabapentinoide con apnea del sueño, enfermedad pulmonar crónica o 65 años o más.",
         sources::FDA_2019, ["medications", "risk.sleep_apnea", "risk.chronic_lung_disease"];
-    KidneyDose = "kidney_dose" v 1,
+    KidneyDose = "kidney_dose" v 2,
         "Gabapentin, pregabalin or pramipexole in kidney disease of stage 4 or 5 or with dialysis. The dose depends on the kidney.",
         "Gabapentina, pregabalina o pramipexol con enfermedad renal en etapa 4 o 5 o con diálisis. La dosis depende del riñón.",
         sources::KIDNEY_LABELS, ["medications", "risk.ckd_stage", "risk.dialysis", "risk.esrd"];

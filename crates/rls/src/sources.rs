@@ -114,7 +114,7 @@ pub const AASM_OPIOIDS: Source = published(
 /// Doses in kidney disease.
 pub const KIDNEY_LABELS: Source = published(
     Label,
-    "Prescribing information of gabapentin, pregabalin and pramipexole: dose by creatinine clearance, for gabapentin and pregabalin below 60 mL/min; stage 4 as the bound by clinic judgement",
+    "Prescribing information of gabapentin, gabapentin enacarbil, pregabalin and pramipexole: dose by creatinine clearance, for all but pramipexole below 60 mL/min; gabapentin enacarbil is not recommended in restless legs on hemodialysis; stage 4 as the bound by clinic judgement",
     "https://dailymed.nlm.nih.gov/",
 );
 /// Sudden sleep under dopamine medicines.

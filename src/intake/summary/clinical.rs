@@ -444,7 +444,12 @@ pub(super) fn flags_shown(env: &Env, material: &Material<'_>, flags: &[Flag]) ->
 }
 
 /// Shows the open flags of other intakes, the most urgent first.
-fn open_elsewhere(env: &Env, material: &Material<'_>, own: &[Flag], elsewhere: &[Flag]) -> Result<Vec<SummaryFlag>> {
+pub(super) fn open_elsewhere(
+    env: &Env,
+    material: &Material<'_>,
+    own: &[Flag],
+    elsewhere: &[Flag],
+) -> Result<Vec<SummaryFlag>> {
     let is_open = |flag: &&Flag| flag.withdrawn_at.is_none() && flag.acknowledged_at.is_none();
     let open: Vec<Flag> = elsewhere.iter().filter(is_open).cloned().collect();
     let raised: Vec<String> = own.iter().filter(is_open).map(|flag| flag.open_rule(env)).collect::<Result<_>>()?;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use text::Language;
 use utoipa::ToSchema;
 
-use super::clinical::{SummaryFlag, SummaryPatient, flags_shown, patient};
+use super::clinical::{SummaryFlag, SummaryPatient, flags_shown, open_elsewhere, patient};
 use super::material::Material;
 use crate::clock::Timestamp;
 use crate::db::types;
@@ -32,6 +32,9 @@ pub struct FollowUpSummary {
     pub authored_at: Timestamp,
     /// The flags that it raised, the most urgent first.
     pub flags: Vec<SummaryFlag>,
+    /// The open flags of the patient's other intakes, such as the history, and of laboratory results. Those of a rule that this intake
+    /// raises too are left out.
+    pub open_flags_elsewhere: Vec<SummaryFlag>,
     /// The answers of all submitted follow-ups of the patient, the newest first.
     pub follow_ups: Vec<FollowUpAnswers>,
     /// The practitioner's review and plan. Null before the review.
@@ -47,7 +50,12 @@ pub struct FollowUpSummary {
 }
 
 /// Builds the summary.
-pub(super) fn follow_up(env: &Env, material: &Material<'_>, flags: &[Flag]) -> Result<FollowUpSummary> {
+pub(super) fn follow_up(
+    env: &Env,
+    material: &Material<'_>,
+    flags: &[Flag],
+    elsewhere: &[Flag],
+) -> Result<FollowUpSummary> {
     let intake = material.intake;
     Ok(FollowUpSummary {
         intake_id: intake.id,
@@ -56,6 +64,7 @@ pub(super) fn follow_up(env: &Env, material: &Material<'_>, flags: &[Flag]) -> R
         patient: patient(material),
         authored_at: intake.authored_at,
         flags: flags_shown(env, material, flags)?,
+        open_flags_elsewhere: open_elsewhere(env, material, flags, elsewhere)?,
         follow_ups: material.follow_ups.clone(),
         review: material.review.clone(),
         reviewed_at: intake.reviewed_at,

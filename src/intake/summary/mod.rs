@@ -107,7 +107,7 @@ fn summarise(tx: &mut Tx, details: IntakeDetails, wanted: Option<Language>) -> R
         let (flags, elsewhere): (Vec<_>, Vec<_>) =
             of_patient.into_iter().partition(|flag| flag.intake_id == Some(intake.id));
         if material.form == FormName::FollowUp {
-            let summary = follow_up::follow_up(tx.env, &material, &flags)?;
+            let summary = follow_up::follow_up(tx.env, &material, &flags, &elsewhere)?;
             return Ok(IntakeSummary::FollowUp(Box::new(summary)));
         }
         return Ok(IntakeSummary::Practitioner(Box::new(clinical::clinical(tx.env, material, &flags, &elsewhere)?)));

@@ -154,9 +154,14 @@ const SALTS: &[&str] = &[
     "de",
 ];
 
-/// Directions for taking a medicine. They are taken off as whole phrases, because a word such as "night" alone can
-/// belong to the name of another product.
+/// Directions for taking a medicine, and the strength as packages name it. They are taken off as whole phrases, because a
+/// word such as "night" alone can belong to the name of another product.
 const DIRECTIONS: &[&str] = &[
+    "extra strength",
+    "maximum strength",
+    "max strength",
+    "regular strength",
+    "double strength",
     "at bedtime",
     "before bedtime",
     "before bed",

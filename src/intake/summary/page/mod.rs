@@ -56,6 +56,7 @@ const CLINICAL: Template<'_> = ("clinical.html", include_str!("clinical.html"));
 const FOLLOW_UP: Template<'_> = ("follow_up.html", include_str!("follow_up.html"));
 /// The table of follow-ups, on both pages for practitioners.
 const FOLLOW_UPS: Template<'_> = ("follow_ups.html", include_str!("follow_ups.html"));
+const FLAGS_ELSEWHERE: Template<'_> = ("flags_elsewhere.html", include_str!("flags_elsewhere.html"));
 const PLAIN: Template<'_> = ("plain.html", include_str!("plain.html"));
 
 fn render(
@@ -97,7 +98,7 @@ fn render(
         at.map(|day| Moment::of_day(day, Language::of_tag(language)).date()).unwrap_or_default()
     });
     let fault = |error: minijinja::Error| Error::fault(format!("{name}: {} at line {:?}", error.kind(), error.line()));
-    for (name, template) in [BASE, PRACTITIONER, FOLLOW_UPS] {
+    for (name, template) in [BASE, PRACTITIONER, FOLLOW_UPS, FLAGS_ELSEWHERE] {
         engine.add_template(name, template).map_err(fault)?;
     }
     engine.add_template(name, template).map_err(fault)?;
@@ -171,10 +172,14 @@ fn hints(Serde(hints): Serde<Vec<Hint>>) -> String {
             Reason::TakenBefore => ", taken before",
             Reason::IronStatus | Reason::NotNamedYet | Reason::LigandNotSufficient => "",
         };
+        let treatment = match hint.allergies.as_slice() {
+            [] => hint.treatment,
+            allergies => format!("{} [ALLERGY RECORDED: {}]", hint.treatment, allergies.join(", ")),
+        };
         let behind = format!(" ({strength}{}{reason})", certainty.unwrap_or_default());
         match sentences.iter_mut().find(|(verb, _, with)| *verb == hint.verb && *with == behind) {
-            Some((_, treatments, _)) => treatments.push(hint.treatment),
-            None => sentences.push((hint.verb, vec![hint.treatment], behind)),
+            Some((_, treatments, _)) => treatments.push(treatment),
+            None => sentences.push((hint.verb, vec![treatment], behind)),
         }
     }
     let sentence = |(verb, treatments, behind): &(String, Vec<String>, String)| {

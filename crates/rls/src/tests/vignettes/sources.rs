@@ -59,6 +59,7 @@ fn labels_name_medicines_whose_dose_depends_on_the_kidney() {
         vignette("stage 4", given("pregabalina 75 mg", "4"), raised("kidney_dose", "routine")),
         vignette("stage 5", given("Mirapex", "5"), raised("kidney_dose", "routine")),
         vignette("stage 3b", given("gabapentin", "3b"), none()),
+        vignette("Horizant", given("Horizant 600 mg", "4"), raised("kidney_dose", "routine")),
         vignette("another medicine", given("ropinirole", "5"), none()),
     ]);
 }
