@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -130,6 +131,18 @@ impl Browser {
     /// Sends a command of Chromium's own protocol.
     pub async fn command(&self, name: &str, parameters: Value) {
         self.tell("/goog/cdp/execute", json!({"cmd": name, "params": parameters})).await;
+    }
+
+    /// Prints HTML and returns the number of sheets. The paper has the size of `@page`.
+    pub async fn sheets(&self, html: &str) -> usize {
+        self.tell("/url", json!({"url": "about:blank"})).await;
+        self.run(&format!("document.open(); document.write({}); document.close()", json!(html))).await;
+        let parameters =
+            json!({"cmd": "Page.printToPDF", "params": {"preferCSSPageSize": true, "printBackground": true}});
+        let printed = self.tell("/goog/cdp/execute", parameters).await;
+        let pdf = BASE64_STANDARD.decode(printed["data"].as_str().expect("a PDF")).expect("base64");
+        // Every page is an object of this type. The list of pages has the type `/Pages`.
+        String::from_utf8_lossy(&pdf).matches("/Type /Page\n").count()
     }
 
     /// The visible text of the page.

@@ -96,11 +96,16 @@ pub(super) fn value(Serde(lab): Serde<LabValue>) -> String {
     format!("{sign}{} {}", number(&lab), unit.unwrap_or_default()).trim_end().to_owned()
 }
 
+/// Writes the range of a level with signs, which take less room.
+pub(super) fn in_signs(range: &str) -> String {
+    range.replace("at most", "≤").replace("at least", "≥").replace("above", ">").replace("below", "<")
+}
+
 /// Writes where a value comes from.
 pub(super) fn source(Serde(lab): Serde<LabValue>) -> String {
     let way = match (lab.entered_in.as_str(), lab.source.as_deref()) {
         ("lab_results", _) => "clinic",
-        (_, Some("lab_report")) => "report, in the answers",
+        (_, Some("lab_report")) => "lab report",
         (_, Some("patient_reported")) => "told by the patient",
         _ => "answers",
     };

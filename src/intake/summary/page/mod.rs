@@ -56,7 +56,8 @@ const CLINICAL: Template<'_> = ("clinical.html", include_str!("clinical.html"));
 const FOLLOW_UP: Template<'_> = ("follow_up.html", include_str!("follow_up.html"));
 /// The table of follow-ups, on both pages for practitioners.
 const FOLLOW_UPS: Template<'_> = ("follow_ups.html", include_str!("follow_ups.html"));
-const FLAGS_ELSEWHERE: Template<'_> = ("flags_elsewhere.html", include_str!("flags_elsewhere.html"));
+/// The flags, on both pages for practitioners.
+const FLAGS: Template<'_> = ("flags.html", include_str!("flags.html"));
 const PLAIN: Template<'_> = ("plain.html", include_str!("plain.html"));
 
 fn render(
@@ -82,6 +83,7 @@ fn render(
     engine.add_filter("labs_missing", lab_table::missing);
     engine.add_filter("contributor", contributor);
     engine.add_filter("lab_value", lab_table::value);
+    engine.add_filter("in_signs", lab_table::in_signs);
     engine.add_filter("lab_source", lab_table::source);
     let zone = frame.zone.clone();
     engine.add_filter("day_here", move |text: &str| {
@@ -98,7 +100,7 @@ fn render(
         at.map(|day| Moment::of_day(day, Language::of_tag(language)).date()).unwrap_or_default()
     });
     let fault = |error: minijinja::Error| Error::fault(format!("{name}: {} at line {:?}", error.kind(), error.line()));
-    for (name, template) in [BASE, PRACTITIONER, FOLLOW_UPS, FLAGS_ELSEWHERE] {
+    for (name, template) in [BASE, PRACTITIONER, FOLLOW_UPS, FLAGS] {
         engine.add_template(name, template).map_err(fault)?;
     }
     engine.add_template(name, template).map_err(fault)?;
@@ -145,13 +147,20 @@ fn taken(Serde(one): Serde<Taken>) -> String {
         (Some("current"), Some(start), _) => format!("since {start}"),
         (Some("current"), None, _) => "now".to_owned(),
         (_, Some(start), Some(end)) if start == end => start,
-        (_, Some(start), Some(end)) => format!("{start} to {end}"),
+        (_, Some(start), Some(end)) => format!("{} to {end}", without_year_of(&start, &end)),
         (_, None, Some(end)) => format!("until {end}"),
         (Some("stopped"), Some(start), None) => format!("from {start}, stopped"),
         (Some("stopped"), None, None) => "stopped".to_owned(),
         (_, Some(start), None) => format!("from {start}"),
         (_, None, None) => "not known".to_owned(),
     }
+}
+
+/// Leaves out the year of a day or month if the end of the period has the same.
+fn without_year_of<'a>(start: &'a str, end: &str) -> &'a str {
+    let year = end.rsplit(' ').next().unwrap_or(end);
+    let short = start.strip_suffix(year).map(|rest| rest.trim_end_matches([',', ' ']));
+    short.filter(|rest| !rest.is_empty()).unwrap_or(start)
 }
 
 /// Writes the hints of the guideline. Those with the same strength, certainty and reason are one sentence.

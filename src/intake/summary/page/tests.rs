@@ -511,3 +511,25 @@ fn the_page_for_patients_has_the_day_of_the_answers() {
         assert!(page.contains(day), "{page}");
     }
 }
+
+#[test]
+fn urgent_flags_of_other_forms_stand_above_the_routine_flags_of_this_one() {
+    let mut summary = full();
+    summary.flags.truncate(1);
+    summary.flags[0].urgency = FlagUrgency::Routine;
+    let page = with_frame(|frame| clinical_page(&summary, frame).expect("a page"));
+    let place = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} in {page}"));
+    assert!(place("another form, raised Mar 4, 2026") < place("<p class=\"flag routine\">"));
+}
+
+#[test]
+fn a_year_that_start_and_end_share_is_written_once() {
+    for (start, end, short) in [
+        ("May 3, 2026", "May 10, 2026", "May 3"),
+        ("May 2026", "Aug 2026", "May"),
+        ("May 2025", "Aug 2026", "May 2025"),
+        ("2026", "Aug 2026", "2026"),
+    ] {
+        assert_eq!(without_year_of(start, end), short);
+    }
+}
