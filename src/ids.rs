@@ -94,6 +94,8 @@ ids! {
     AppointmentLinkId;
     /// A patient who waits for a kind of visit.
     WaitlistEntryId;
+    /// A time that is offered to a patient who waits.
+    WaitlistOfferId;
     /// An intake: what a patient records before a visit (FHIR `QuestionnaireResponse`).
     IntakeId;
     /// A version of an intake that an amendment replaced.

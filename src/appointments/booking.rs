@@ -20,10 +20,11 @@ use crate::error::{Check, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
 use crate::identifiers::{Identifier, Identifiers};
-use crate::ids::{AppointmentId, HoldId, PatientId, SlotId, VisitTypeId};
+use crate::ids::{AppointmentId, HoldId, PatientId, PractitionerId, SlotId, VisitTypeId};
 use crate::intake::flag_ownership;
 use crate::patients::{self, care};
 use crate::scheduling::slots::claim::{Wanted, claim};
+use crate::scheduling::slots::holds::ending::WantedHold;
 use crate::scheduling::slots::holds::holder::check_secret;
 use crate::scheduling::slots::search::with_next_free;
 
@@ -106,14 +107,37 @@ pub async fn book(context: &Context, once: Once, new: NewAppointment) -> Result<
 /// # Errors
 /// Those of [`book`].
 pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetails> {
-    let patient_id = patients::store::lock_by_account(tx.conn, tx.env, tx.actor, booking.patient_id)?;
-    let NewAppointment { slot_id, visit_type_id, hold_id, .. } = *booking;
-    let (hold_secret, overbook) = (booking.hold_secret.as_deref(), booking.overbook.is_some());
-    let wanted = Wanted { slot_id, visit_type_id, hold_id, hold_secret, overbook };
-    let claimed = claim(tx, wanted, None)?;
+    patients::store::lock_by_account(tx.conn, tx.env, tx.actor, booking.patient_id)?;
+    let hold = WantedHold::named(booking.hold_id, booking.hold_secret.as_deref());
+    insert_locked(tx, booking, hold, place)
+}
+
+/// Decides whether a visit that the account books is placed alone, and requires that it may have another one.
+///
+/// # Errors
+/// Those of [`limits::require_room`].
+pub fn place(tx: &mut Tx, patient: PatientId, practitioner: PractitionerId) -> Result<bool> {
     if !tx.actor.is_staff() {
-        limits::require_room(tx, patient_id)?;
+        limits::require_room(tx, patient)?;
     }
+    care::is_placed_alone(tx, patient, practitioner, None)
+}
+
+/// Books an appointment for a patient who is locked and whom the caller may act for. `place` requires that there is room for another visit,
+/// and decides whether it counts as placed alone.
+///
+/// # Errors
+/// The conflicts of [`book`].
+pub fn insert_locked<P: Principal>(
+    tx: &mut Tx<P>,
+    booking: &NewAppointment,
+    hold: Option<WantedHold<'_>>,
+    place: impl FnOnce(&mut Tx<P>, PatientId, PractitionerId) -> Result<bool>,
+) -> Result<AppointmentDetails> {
+    let NewAppointment { slot_id, visit_type_id, patient_id, .. } = *booking;
+    let wanted = Wanted { slot_id, visit_type_id, hold, overbook: booking.overbook.is_some() };
+    let claimed = claim(tx, wanted, None)?;
+    let self_placed = place(tx, patient_id, claimed.practitioner_id)?;
     let id: AppointmentId = tx.env.new_id();
     let appointment = Appointment {
         id,
@@ -132,7 +156,7 @@ pub fn insert(tx: &mut Tx, booking: &NewAppointment) -> Result<AppointmentDetail
         version: 1,
         created_at: tx.now,
         updated_at: tx.now,
-        self_placed: care::is_placed_alone(tx, patient_id, claimed.practitioner_id, None)?,
+        self_placed,
         busy_from: claimed.time.busy_from,
         busy_until: claimed.time.busy_until,
         overbooked: claimed.overbooked,

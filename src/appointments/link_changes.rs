@@ -77,7 +77,7 @@ fn move_to(tx: &mut Tx<Anonymous>, found: AppointmentDetails, slot_id: SlotId) -
     }
     let to =
         RescheduleAppointmentRequest { slot_id, hold_id: None, hold_secret: None, ignore_gaps: false, overbook: None };
-    rescheduling::move_locked(tx, found, &to, |_, before, _| Ok(before.self_placed))
+    rescheduling::move_locked(tx, found, &to, None, |_, before, _| Ok(before.self_placed))
 }
 
 /// Confirm the appointment of a link

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use diesel::alias;
 use diesel::dsl::not;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use jiff::SignedDuration;
 
 use super::appointment::{Appointment, AppointmentDetails};
 use super::code::ConfirmationCode;
@@ -13,6 +15,7 @@ use crate::actor::{Action, Actor, Reach};
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
+use crate::db::raw_sql::RawSql;
 use crate::db::schema::{
     appointment_identifiers, appointment_series_visits, appointments, locations, patient_access, patients,
     practitioners, slots, users, visit_types,
@@ -32,6 +35,9 @@ use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::practitioner::Practitioner;
 use crate::scheduling::setup::visit_type::VisitType;
 use crate::scheduling::slots::units;
+
+/// More than the longest visit.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether the actor reads only the appointments of patients they may act for.
 pub(super) fn only_own(actor: &Actor) -> bool {
@@ -188,6 +194,26 @@ struct WithAccount {
 pub fn lock(tx: &mut Tx, id: AppointmentId) -> Result<AppointmentDetails> {
     lock_row(tx.conn, id)?;
     find(tx, id)
+}
+
+/// Returns whether the patient has a visit, other than `except`, in a time.
+pub fn is_busy(
+    conn: &mut Conn,
+    patient: PatientId,
+    (from, until): (Timestamp, Timestamp),
+    except: Option<AppointmentId>,
+) -> Result<bool> {
+    let live = RawSql::<Bool>::new("appointments.status IN ('booked', 'checked-in')");
+    let others: Vec<AppointmentId> = per_backend!(conn, conn => appointments::table
+        .filter(live)
+        .filter(appointments::patient_id.eq(patient))
+        .filter(appointments::starts_at.lt(until))
+        .filter(appointments::starts_at.gt(from.minus(LONGEST)))
+        .filter(appointments::ends_at.gt(from))
+        .select(appointments::id)
+        .limit(2)
+        .load(conn))?;
+    Ok(others.into_iter().any(|other| Some(other) != except))
 }
 
 /// [`lock`] without asking who may see it. The caller must have authorised the request.

@@ -26,6 +26,7 @@ use crate::intake::flag_ownership;
 use crate::patients;
 use crate::patients::care::{self, Before};
 use crate::scheduling::slots::claim::{Claim, Moving, Wanted, claim};
+use crate::scheduling::slots::holds::ending::WantedHold;
 use crate::scheduling::slots::holds::holder::check_secret;
 use crate::scheduling::slots::releasing::release;
 use crate::scheduling::slots::search::with_next_free;
@@ -103,10 +104,12 @@ pub(super) fn move_to(
 ) -> Result<AppointmentDetails> {
     let found = queries::lock(tx, id)?;
     if_match.check(found.appointment.version)?;
-    move_locked(tx, found, to, is_placed_alone)
+    let hold = WantedHold::named(to.hold_id, to.hold_secret.as_deref());
+    move_locked(tx, found, to, hold, is_placed_alone)
 }
 
-fn is_placed_alone(tx: &mut Tx, before: &Appointment, claimed: &Claim) -> Result<bool> {
+/// Decides whether a visit that the account moves is placed alone afterwards.
+pub fn is_placed_alone(tx: &mut Tx, before: &Appointment, claimed: &Claim) -> Result<bool> {
     let placed = Before { practitioner_id: before.practitioner_id, self_placed: before.self_placed };
     care::is_placed_alone(tx, before.patient_id, claimed.practitioner_id, Some(placed))
 }
@@ -116,10 +119,11 @@ fn is_placed_alone(tx: &mut Tx, before: &Appointment, claimed: &Claim) -> Result
 ///
 /// # Errors
 /// The conflicts of [`reschedule`].
-pub(super) fn move_locked<P: Principal>(
+pub fn move_locked<P: Principal>(
     tx: &mut Tx<P>,
     found: AppointmentDetails,
     to: &RescheduleAppointmentRequest,
+    hold: Option<WantedHold<'_>>,
     placed_alone: impl FnOnce(&mut Tx<P>, &Appointment, &Claim) -> Result<bool>,
 ) -> Result<AppointmentDetails> {
     let id = found.appointment.id;
@@ -127,13 +131,8 @@ pub(super) fn move_locked<P: Principal>(
     let (before, series) = (found.appointment, found.series_id);
 
     patients::store::lock_visits(tx.conn, before.patient_id)?;
-    let wanted = Wanted {
-        slot_id: to.slot_id,
-        visit_type_id: before.visit_type_id,
-        hold_id: to.hold_id,
-        hold_secret: to.hold_secret.as_deref(),
-        overbook: to.overbook.is_some(),
-    };
+    let wanted =
+        Wanted { slot_id: to.slot_id, visit_type_id: before.visit_type_id, hold, overbook: to.overbook.is_some() };
     let mut claimed = claim(tx, wanted, Some(Moving { appointment_id: id, from: before.slot_range() }))?;
     if let Some(series) = series.filter(|_| !to.ignore_gaps) {
         gaps::require_kept(tx, series, id, (claimed.time.starts_at, claimed.location_id))?;

@@ -405,6 +405,7 @@ diesel::table! {
         caller -> Nullable<Binary>,
         network -> Nullable<Binary>,
         reserved -> Bool,
+        offered -> Bool,
     }
 }
 
@@ -709,6 +710,45 @@ diesel::table! {
         created_by -> types::Uid,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        lapses -> Integer,
+        search_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    waitlist_offers (id) {
+        id -> types::Uid,
+        entry_id -> types::Uid,
+        patient_id -> types::Uid,
+        slot_id -> types::Uid,
+        practitioner_id -> types::Uid,
+        location_id -> types::Uid,
+        starts_at -> types::Instant,
+        ends_at -> types::Instant,
+        status -> Text,
+        way -> Text,
+        hold_id -> Nullable<types::Uid>,
+        appointment_id -> Nullable<types::Uid>,
+        made_by -> Nullable<types::Uid>,
+        expires_at -> types::Instant,
+        version -> Integer,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    freed_times (id) {
+        id -> BigInt,
+        practitioner_id -> Nullable<types::Uid>,
+        day -> types::Instant,
+        due_at -> types::Instant,
     }
 }
 
@@ -1016,6 +1056,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     follow_ups,
     follow_up_links,
     waitlist_entries,
+    waitlist_offers,
+    freed_times,
     events,
 );
 

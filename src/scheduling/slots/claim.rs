@@ -1,6 +1,6 @@
 //! Claiming the time of a visit for a new appointment or a move.
 
-use super::holds::ending;
+use super::holds::ending::{self, WantedHold};
 use super::locking::{self, SlotRange};
 use super::offers;
 use super::slot::{DoesNotFit, Slot, check_fit, check_overbooking};
@@ -18,10 +18,8 @@ pub struct Wanted<'a> {
     pub slot_id: SlotId,
     /// The kind of visit.
     pub visit_type_id: VisitTypeId,
-    /// The caller's hold on the slot.
-    pub hold_id: Option<HoldId>,
-    /// The secret of a hold that was taken without a session.
-    pub hold_secret: Option<&'a str>,
+    /// The hold on the slot that the visit uses up.
+    pub hold: Option<WantedHold<'a>>,
     /// Whether the visit may share the time of other visits.
     pub overbook: bool,
 }
@@ -61,8 +59,8 @@ pub struct Moving {
 /// or visit type; the conflicts `slot_taken`, `not_offered`, `not_online_bookable`, `booking_notice` and `slot_past`.
 pub fn claim(tx: &mut Tx<impl Principal>, wanted: Wanted<'_>, moving: Option<Moving>) -> Result<Claim> {
     let user = tx.actor.account();
-    let hold =
-        wanted.hold_id.map(|id| ending::redeemable(tx.conn, id, user, wanted.hold_secret, tx.now)).transpose()?;
+    let hold = wanted.hold.map(|hold| ending::redeemable(tx.conn, hold, user, tx.now)).transpose()?;
+    let hold_id = hold.as_ref().map(|hold| hold.id);
     let offer = offers::find(tx.conn, wanted.slot_id, wanted.visit_type_id)?;
     let chosen_at = hold.as_ref().map_or(tx.now, |hold| hold.created_at);
     offer.require_bookable(tx.actor.is_staff(), chosen_at, tx.now)?;
@@ -86,9 +84,9 @@ pub fn claim(tx: &mut Tx<impl Principal>, wanted: Wanted<'_>, moving: Option<Mov
         }
     }
     let time = offer.time();
-    let overbooked = match check_fit(&slots, time, tx.now, wanted.hold_id) {
+    let overbooked = match check_fit(&slots, time, tx.now, hold_id) {
         Err(_) if wanted.overbook => {
-            check_overbooking(&slots, time, tx.now, wanted.hold_id)?;
+            check_overbooking(&slots, time, tx.now, hold_id)?;
             true
         }
         fit => {
@@ -98,7 +96,7 @@ pub fn claim(tx: &mut Tx<impl Principal>, wanted: Wanted<'_>, moving: Option<Mov
     };
     let units = match locked {
         Some(locked) => {
-            let own = Own { appointment: moving.map(|moving| moving.appointment_id), hold: wanted.hold_id };
+            let own = Own { appointment: moving.map(|moving| moving.appointment_id), hold: hold_id };
             let place = (offer.slot.location_id, time);
             units::choose(tx.conn, wanted.visit_type_id, locked, place, own, tx.now)?
         }
@@ -115,7 +113,7 @@ pub fn claim(tx: &mut Tx<impl Principal>, wanted: Wanted<'_>, moving: Option<Mov
         may_overbook: wanted.overbook,
         range,
         slots,
-        hold_id: wanted.hold_id,
+        hold_id,
     })
 }
 

@@ -18,7 +18,7 @@ use crate::db::schema::{
     holds, practitioner_visit_types, resource_occupancy, resource_units, slots, visit_type_resources, visit_types,
 };
 use crate::error::{Conflict, Error, Result};
-use crate::ids::{HoldId, LocationId, PractitionerId, ResourceId, ResourceUnitId, UserId, VisitTypeId};
+use crate::ids::{HoldId, LocationId, PractitionerId, ResourceId, ResourceUnitId, VisitTypeId};
 use crate::scheduling::hours::weekly;
 use crate::scheduling::setup::location::Location;
 use crate::scheduling::setup::visit_type::VisitType;
@@ -167,7 +167,7 @@ fn of_kind<T: Copy + Ord>(rows: &[(VisitTypeId, T)], kind: VisitTypeId) -> Vec<T
     values
 }
 
-/// The slots that are neither booked, blocked nor held by an account, and what strangers hold of them.
+/// The slots that are neither booked, blocked nor held by an account or for a patient, and what strangers hold of them.
 fn days_of_practitioners(
     tx: &mut Tx<Holder>,
     place: &Place,
@@ -176,7 +176,7 @@ fn days_of_practitioners(
 ) -> Result<HashMap<PractitionerId, PractitionerDay>> {
     type Row = (PractitionerId, Timestamp, Timestamp, Option<Timestamp>, Option<HoldId>);
     let rows: Vec<Row> = per_backend!(tx.conn, conn => slots::table
-        .left_join(holds::table.on(slots::hold_id.eq(holds::id.nullable()).and(holds::user_id.is_null())))
+        .left_join(holds::table.on(slots::hold_id.eq(holds::id.nullable()).and(holds::secret_hash.is_not_null())))
         .filter(slots::practitioner_id.eq_any(practitioners))
         .filter(slots::location_id.eq(place.location))
         .filter(slots::starts_at.ge(place.from))
@@ -199,14 +199,14 @@ fn days_of_practitioners(
     Ok(days)
 }
 
-/// The units of the resources at the location: what visits and accounts' holds take of them, and what strangers hold.
+/// The units of the resources at the location: what visits and other holds take of them, and what strangers hold.
 fn days_of_units(
     tx: &mut Tx<Holder>,
     place: &Place,
     until: Timestamp,
     resources: &[ResourceId],
 ) -> Result<HashMap<ResourceUnitId, (ResourceId, UnitDay)>> {
-    type Row = (ResourceUnitId, Timestamp, Timestamp, Option<HoldId>, Option<UserId>, Option<Timestamp>);
+    type Row = (ResourceUnitId, Timestamp, Timestamp, Option<HoldId>, Option<Vec<u8>>, Option<Timestamp>);
     if resources.is_empty() {
         return Ok(HashMap::new());
     }
@@ -229,16 +229,16 @@ fn days_of_units(
             resource_occupancy::busy_from,
             resource_occupancy::busy_until,
             resource_occupancy::hold_id,
-            holds::user_id.nullable(),
+            holds::secret_hash.nullable(),
             holds::expires_at.nullable(),
         ))
         .load(conn))?;
-    for (unit, from, until, hold, user, expires_at) in rows {
+    for (unit, from, until, hold, secret, expires_at) in rows {
         let (Some((_, day)), span) = (days.get_mut(&unit), Span { from, until }) else { continue };
         let has_lapsed = hold.is_some() && expires_at.is_none_or(|at| at <= tx.now);
         match hold {
             Some(hold) if has_lapsed || Some(hold) == place.replaced => {}
-            Some(_) if user.is_none() => day.held.push(span),
+            Some(_) if secret.is_some() => day.held.push(span),
             _ => day.taken.push(span),
         }
     }

@@ -16,8 +16,32 @@ use crate::http::{PathId, response};
 use crate::ids::{HoldId, UserId};
 use crate::scheduling::slots::locking;
 use crate::scheduling::slots::releasing::delete_unplanned;
+use crate::scheduling::slots::slot::Slot;
 
-/// Loads the hold that a body names as `hold_id`, with the secret if it is a stranger's.
+/// A hold that a booking or a move is to use up.
+#[derive(Debug, Clone, Copy)]
+pub enum WantedHold<'a> {
+    /// One that the caller names as `hold_id`, with the secret if it is a stranger's.
+    Named { id: HoldId, secret: Option<&'a str> },
+    /// That of an offer, which the caller may claim.
+    Offered(HoldId),
+}
+
+impl<'a> WantedHold<'a> {
+    /// The hold that the members `hold_id` and `hold_secret` of a body name.
+    pub fn named(id: Option<HoldId>, secret: Option<&'a str>) -> Option<Self> {
+        id.map(|id| Self::Named { id, secret })
+    }
+
+    /// The id of the hold.
+    pub fn id(&self) -> HoldId {
+        match self {
+            Self::Named { id, .. } | Self::Offered(id) => *id,
+        }
+    }
+}
+
+/// Loads the hold that a booking or a move is to use up.
 ///
 /// A hold that was released, replaced or used is deleted, so it looks like one that never existed. All of these, and the holds of other
 /// callers, are the same conflict, so that the response tells nothing about others.
@@ -26,15 +50,17 @@ use crate::scheduling::slots::releasing::delete_unplanned;
 /// The conflict `hold_lapsed` unless it has not lapsed, and is this account's or has this secret.
 pub(in crate::scheduling) fn redeemable(
     conn: &mut Conn,
-    id: HoldId,
+    wanted: WantedHold<'_>,
     user: Option<UserId>,
-    secret: Option<&str>,
     now: Timestamp,
 ) -> Result<Hold> {
-    let found: Option<Hold> = holds::table.find(id).select(Hold::as_select()).first(conn).optional()?;
-    let is_callers = |hold: &Hold| {
-        (user.is_some() && hold.user_id == user)
-            || secret.is_some_and(|secret| holder::opens(hold, &tokens::hash(secret)))
+    let found: Option<Hold> = holds::table.find(wanted.id()).select(Hold::as_select()).first(conn).optional()?;
+    let is_callers = |hold: &Hold| match wanted {
+        WantedHold::Named { secret, .. } => {
+            (user.is_some() && hold.user_id == user)
+                || secret.is_some_and(|secret| holder::opens(hold, &tokens::hash(secret)))
+        }
+        WantedHold::Offered(_) => hold.offered,
     };
     found.filter(|hold| hold.expires_at > now && is_callers(hold)).ok_or_else(|| {
         let detail = "You have no such hold: it lapsed, or it was released, replaced or used. \
@@ -58,6 +84,14 @@ pub(super) fn free_slots(conn: &mut Conn, hold: HoldId) -> Result<()> {
     let cleared = (slots::hold_id.eq(None::<HoldId>), slots::held_until.eq(None::<Timestamp>));
     per_backend!(conn, conn => update(slots::table, slots::hold_id.eq(hold), cleared).execute(conn))?;
     Ok(())
+}
+
+/// Ends a hold and frees its slots, which it returns. They may be off the plan.
+pub(super) fn end<P>(tx: &mut Tx<P>, id: HoldId) -> Result<Vec<Slot>> {
+    let held = locking::lock(tx.conn, &[], Some(id))?;
+    diesel::delete(holds::table.find(id)).execute(tx.conn)?;
+    free_slots(tx.conn, id)?;
+    Ok(held)
 }
 
 /// Lets holds lapse before their time, because the plan no longer gives their slots. These must be locked.
@@ -85,9 +119,7 @@ pub async fn release(context: &Context<Holder>, id: HoldId) -> Result<()> {
     context
         .change(move |tx| {
             find(tx.conn, id, tx.actor)?;
-            let held = locking::lock(tx.conn, &[], Some(id))?;
-            diesel::delete(holds::table.find(id)).execute(tx.conn)?;
-            free_slots(tx.conn, id)?;
+            let held = end(tx, id)?;
             note_stranger(tx);
             delete_unplanned(tx, &held)
         })

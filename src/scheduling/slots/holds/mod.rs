@@ -1,5 +1,5 @@
 //! Holds: the slots of a visit kept for one caller for ten minutes, so that nobody else takes the time meanwhile. A hold belongs to an
-//! account, or to a stranger who has its secret.
+//! account, to a stranger who has its secret, or to the patient to whom the clinic offers the time (`keeping.rs`).
 //!
 //! A hold ends in one of four ways: it lapses by the clock, without a job; a booking uses it up; its holder releases it or replaces it
 //! by another one. A registration turns a stranger's hold into a reservation, which lasts longer.
@@ -7,6 +7,7 @@
 mod day_share;
 pub mod ending;
 pub mod holder;
+pub mod keeping;
 pub mod renewing;
 pub mod reserving;
 mod share;
@@ -62,6 +63,8 @@ pub struct Hold {
     renewed: bool,
     /// Whether a registration carries it. It then lasts as long as the link that books it needs, and cannot be renewed.
     reserved: bool,
+    /// Whether it keeps the time of an offer. It then has no holder, and lasts as long as the offer.
+    offered: bool,
     /// The time at which it was created.
     pub created_at: Timestamp,
 }

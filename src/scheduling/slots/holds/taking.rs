@@ -23,6 +23,7 @@ use crate::scheduling::slots::releasing::delete_unplanned;
 use crate::scheduling::slots::slot::{DoesNotFit, Slot, check_fit, is_free, slot_gone};
 use crate::scheduling::slots::units::{self, ChosenUnits, Occupant, Own};
 use crate::scheduling::slots::{locking, offers};
+use crate::scheduling::visit_time::VisitTime;
 
 /// A hold to create.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -156,19 +157,10 @@ pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) ->
         expires_at: tx.now.plus(DURATION),
         renewed: false,
         reserved: false,
+        offered: false,
         created_at: tx.now,
     };
-    per_backend!(tx.conn, conn => diesel::insert_into(holds::table).values(&hold).execute(conn))?;
-    units.take(tx.conn, tx.env, offer.time(), Occupant::Hold(hold.id), tx.now)?;
-    let ids: Vec<SlotId> = visit_slots.iter().map(|slot| slot.id).collect();
-    let held = per_backend!(tx.conn, conn => {
-        let free = slots::id.eq_any(ids).and(is_free(tx.now, None));
-        let holding = (slots::hold_id.eq(hold.id), slots::held_until.eq(hold.expires_at));
-        update(slots::table, free, holding).execute(conn)
-    })?;
-    if held != visit_slots.len() {
-        return Err(DoesNotFit::Taken.into());
-    }
+    occupy(tx, &hold, offer.time(), &visit_slots, &units)?;
     tx.audit.note_object(hold.id.0);
     note_stranger(tx);
     let object = CreatedHold {
@@ -177,4 +169,26 @@ pub fn take(tx: &mut Tx<Holder>, slot_id: SlotId, visit_type_id: VisitTypeId) ->
         replaced_hold_id: old.filter(|(_, expires_at)| *expires_at > tx.now).map(|(id, _)| id),
     };
     Ok(Versioned { version: hold.version(), object })
+}
+
+/// Stores a hold and gives it the slots and the units of its visit, which are locked.
+///
+/// # Errors
+/// The conflict `slot_taken` if a slot is not free after all.
+pub(super) fn occupy<P>(
+    tx: &mut Tx<P>,
+    hold: &Hold,
+    time: VisitTime,
+    visit_slots: &[Slot],
+    units: &ChosenUnits,
+) -> Result<()> {
+    per_backend!(tx.conn, conn => diesel::insert_into(holds::table).values(hold).execute(conn))?;
+    units.take(tx.conn, tx.env, time, Occupant::Hold(hold.id), tx.now)?;
+    let ids: Vec<SlotId> = visit_slots.iter().map(|slot| slot.id).collect();
+    let held = per_backend!(tx.conn, conn => {
+        let free = slots::id.eq_any(ids).and(is_free(tx.now, None));
+        let holding = (slots::hold_id.eq(hold.id), slots::held_until.eq(hold.expires_at));
+        update(slots::table, free, holding).execute(conn)
+    })?;
+    if held == visit_slots.len() { Ok(()) } else { Err(DoesNotFit::Taken.into()) }
 }

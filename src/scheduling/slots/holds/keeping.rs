@@ -1,0 +1,79 @@
+//! Holds that keep the time of an offer for its patient. They belong to no caller: the offer says who may use one up.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+
+use super::taking::occupy;
+use super::{Hold, ending};
+use crate::clock::Timestamp;
+use crate::context::Tx;
+use crate::db::schema::holds;
+use crate::db::{Conn, per_backend};
+use crate::error::Result;
+use crate::ids::{HoldId, SlotId, VisitTypeId};
+use crate::scheduling::slots::offers::{self, Offer};
+use crate::scheduling::slots::slot::check_fit;
+use crate::scheduling::slots::units::{self, ChosenUnits, Own};
+use crate::scheduling::slots::{locking, releasing};
+
+/// Keeps the slots of a visit until an instant, by the rules of a patient's booking at that instant, so that the patient can book until
+/// then. `by_staff`: by the rules of a booking by staff.
+///
+/// # Errors
+/// The conflicts `slot_taken`, `not_offered`, `not_online_bookable`, `booking_notice` and `slot_past`.
+pub fn keep<P>(
+    tx: &mut Tx<P>,
+    slot_id: SlotId,
+    visit_type_id: VisitTypeId,
+    until: Timestamp,
+    by_staff: bool,
+) -> Result<(HoldId, Offer)> {
+    let offer = offers::find(tx.conn, slot_id, visit_type_id)?;
+    offer.require_bookable(by_staff, until, until)?;
+    let visit_slots = locking::lock_visit(tx.conn, slot_id, offer.range(), None)?;
+    check_fit(&visit_slots, offer.time(), tx.now, None)?;
+    let mut chosen = ChosenUnits::default();
+    if offer.needs_resources {
+        let place = (offer.slot.location_id, offer.time());
+        let all = units::lock(tx.conn, &[visit_type_id], &[offer.slot.location_id])?;
+        chosen = units::choose(tx.conn, visit_type_id, all, place, Own::default(), tx.now)?;
+    }
+    let hold = Hold {
+        id: tx.env.new_id(),
+        user_id: None,
+        place: 0,
+        secret_hash: None,
+        caller: None,
+        network: None,
+        slot_id,
+        visit_type_id,
+        expires_at: until,
+        renewed: false,
+        reserved: false,
+        offered: true,
+        created_at: tx.now,
+    };
+    occupy(tx, &hold, offer.time(), &visit_slots, &chosen)?;
+    Ok((hold.id, offer))
+}
+
+/// Releases the slots of an offer that ended. Does nothing if the hold was used up or deleted.
+pub fn release<P>(tx: &mut Tx<P>, hold: HoldId) -> Result<()> {
+    let held = ending::end(tx, hold)?;
+    releasing::delete_unplanned(tx, &held)
+}
+
+/// Returns those of the holds that still keep their time at the instant. Others lapsed early, because the hours changed, or were deleted.
+pub fn keeping_at(conn: &mut Conn, ids: &[HoldId], at: Timestamp) -> Result<HashSet<HoldId>> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids = ids.to_vec();
+    let kept: Vec<HoldId> = per_backend!(conn, conn => holds::table
+        .filter(holds::id.eq_any(ids))
+        .filter(holds::expires_at.gt(at))
+        .select(holds::id)
+        .load(conn))?;
+    Ok(kept.into_iter().collect())
+}
