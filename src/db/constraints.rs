@@ -55,6 +55,17 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("waitlist_entries.patient_id, waitlist_entries.visit_type_id"),
         error: || Error::Retry,
     },
+    // Two transactions offered a time to one patient at once. The later one runs again and finds the other's offer.
+    Meaning {
+        name: "waitlist_offers_open_patient",
+        sqlite_columns: Some("waitlist_offers.patient_id"),
+        error: || Error::Retry,
+    },
+    Meaning {
+        name: "waitlist_offers_open_entry",
+        sqlite_columns: Some("waitlist_offers.entry_id"),
+        error: || Error::Retry,
+    },
     // A random code was drawn twice. The transaction runs again and draws a new one.
     Meaning {
         name: "appointments_confirmation_code",

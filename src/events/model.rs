@@ -38,6 +38,18 @@ text_enum! {
         WaitlistEntryEnded = "waitlist_entry.ended",
         /// An entry of the waitlist was deleted with the patient's record.
         WaitlistEntryDeleted = "waitlist_entry.deleted",
+        /// A patient who waits was offered a time.
+        WaitlistOfferCreated = "waitlist_offer.created",
+        /// A patient took an offered time.
+        WaitlistOfferClaimed = "waitlist_offer.claimed",
+        /// A patient declined an offered time.
+        WaitlistOfferDeclined = "waitlist_offer.declined",
+        /// A patient did not answer an offer in time.
+        WaitlistOfferLapsed = "waitlist_offer.lapsed",
+        /// An offer was taken back.
+        WaitlistOfferWithdrawn = "waitlist_offer.withdrawn",
+        /// An offer was deleted with the patient's record.
+        WaitlistOfferDeleted = "waitlist_offer.deleted",
         /// A patient's record was created.
         PatientCreated = "patient.created",
         /// A patient's record was changed.
@@ -70,6 +82,8 @@ text_enum! {
         Intake = "intake",
         /// `GET /v1/waitlist-entries/{id}`.
         WaitlistEntry = "waitlist_entry",
+        /// `GET /v1/waitlist-offers/{id}`.
+        WaitlistOffer = "waitlist_offer",
     }
 }
 

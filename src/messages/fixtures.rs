@@ -2,7 +2,7 @@
 
 use super::model::{
     AccessMail, AppointmentMail, BirthdayMail, FollowUpMail, Mail, Message, MessageStatus, Recipient, RecordChange,
-    RecordMail, RegistrationMail, ReservationMail, SecurityEvent,
+    RecordMail, RegistrationMail, ReservationMail, SecurityEvent, WaitlistOfferMail,
 };
 use crate::config::{Config, Settings};
 use crate::db::Target;
@@ -116,7 +116,24 @@ pub fn mails() -> Vec<Mail> {
             token: Some("follow-0123456789".into()),
             code: Some("K7MP-3XWD-9CFH".into()),
         }),
+        Mail::WaitlistOffer(waitlist_offer()),
     ]
+}
+
+/// A time that is offered in place of a later visit.
+pub fn waitlist_offer() -> WaitlistOfferMail {
+    let at = |text: &str| text.parse().expect("an instant");
+    WaitlistOfferMail {
+        patient: None,
+        starts_at: at("2026-03-09T13:30:00Z"),
+        time_zone: "America/New_York".into(),
+        visit: "Consultation".into(),
+        practitioner: "Dr. Maya Osei".into(),
+        location: "Riverside".into(),
+        address: "12 Elm St, Springfield".into(),
+        expires_at: at("2026-03-02T16:00:00Z"),
+        instead_of: Some((at("2026-03-23T13:30:00Z"), "America/New_York".into())),
+    }
 }
 
 /// A leased message with an empty payload.

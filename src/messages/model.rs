@@ -56,6 +56,8 @@ text_enum! {
         RecordNotice = "record_notice",
         /// A short form after a visit or a change of treatment.
         FollowUp = "follow_up",
+        /// A time that became free is offered to a patient who waits.
+        WaitlistOffer = "waitlist_offer",
     }
 }
 
@@ -189,6 +191,8 @@ pub enum Mail {
     RecordNotice(RecordMail),
     /// Asks for a short form after a visit or a change of treatment.
     FollowUp(FollowUpMail),
+    /// Offers a time that became free.
+    WaitlistOffer(WaitlistOfferMail),
 }
 
 impl Mail {
@@ -211,6 +215,7 @@ impl Mail {
             Self::StaffAlert { .. } => MessageKind::StaffAlert,
             Self::RecordNotice(_) => MessageKind::RecordNotice,
             Self::FollowUp(_) => MessageKind::FollowUp,
+            Self::WaitlistOffer(_) => MessageKind::WaitlistOffer,
         }
     }
 
@@ -252,6 +257,14 @@ impl Mail {
     pub fn follow_up(&self) -> Option<&FollowUpMail> {
         match self {
             Self::FollowUp(mail) => Some(mail),
+            _ => None,
+        }
+    }
+
+    /// Returns the content of a mail that offers a time.
+    pub fn waitlist_offer(&self) -> Option<&WaitlistOfferMail> {
+        match self {
+            Self::WaitlistOffer(mail) => Some(mail),
             _ => None,
         }
     }
@@ -405,6 +418,29 @@ pub struct FollowUpMail {
     /// The code to type in where the link cannot be used. None in a call, and in mails from before there were codes.
     #[serde(default)]
     pub code: Option<String>,
+}
+
+/// A time that is offered to a patient who waits.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitlistOfferMail {
+    /// The patient's first name, if the recipient is another person.
+    pub patient: Option<String>,
+    /// The start of the visit.
+    pub starts_at: Timestamp,
+    /// The IANA name of the location's time zone.
+    pub time_zone: String,
+    /// The visit type's public name.
+    pub visit: String,
+    /// The practitioner's name.
+    pub practitioner: String,
+    /// The location's name.
+    pub location: String,
+    /// The postal address.
+    pub address: String,
+    /// The end of the offer.
+    pub expires_at: Timestamp,
+    /// The start of the later visit that would be moved, with its time zone.
+    pub instead_of: Option<(Timestamp, String)>,
 }
 
 /// An appointment as its mails and its calendar entry show it.

@@ -24,6 +24,7 @@ pub const KEEPERS: &[&str] = &[
     "patient_invitations",
     "record_openings",
     "waitlist_entries",
+    "waitlist_offers",
 ];
 /// The tables that a registration itself writes. Their rows are deleted with the record.
 pub const OWN: &[&str] = &[

@@ -32,6 +32,7 @@ use crate::messages::model::{MessageKind, MessageStatus};
 use crate::patients::consents::decisions::{self, ConsentView};
 use crate::patients::model::{self, PatientView, Relation};
 use crate::patients::{access, care, store as records};
+use crate::waitlist::offer_view::{self as offers, WaitlistOfferView};
 use crate::waitlist::view::{self as waitlist, WaitlistEntryView};
 
 /// How much of the record a document contains.
@@ -54,7 +55,7 @@ pub enum ExportScope {
         "id": "0199d0c2-7b21-7f00-9d3e-5b1c2d3e4f50", "type": "treatment", "version": "1", "decision": "accepted", "method": "online",
         "signer": "Ann Example", "recorded_by": null, "signed_at": "2026-03-02T14:00:00Z"
     }],
-    "appointments": [], "waitlist_entries": [], "intakes": [], "flags": [], "lab_results": [], "follow_ups": [],
+    "appointments": [], "waitlist_entries": [], "waitlist_offers": [], "intakes": [], "flags": [], "lab_results": [], "follow_ups": [],
     "audit_events": [{"at": "2026-03-02T14:00:00Z", "role": "practitioner", "name": "Dr. Ada Vein", "operation": "get_intake"}],
     "messages": [{
         "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c57", "kind": "verify_email", "status": "sent", "name": "Ann Example",
@@ -77,6 +78,8 @@ pub struct PatientExport {
     appointments: Vec<ExportedAppointment>,
     /// Every entry of the waitlist, oldest first.
     waitlist_entries: Vec<WaitlistEntryView>,
+    /// Every offer of a free time, oldest first.
+    waitlist_offers: Vec<WaitlistOfferView>,
     /// Every intake with its earlier versions, oldest first.
     intakes: Vec<ExportedIntake>,
     /// The flags of the intakes, oldest first. Not in the limited scope.
@@ -170,6 +173,7 @@ impl PatientExport {
             consents: decisions::all_of_patient(tx.conn, id)?,
             appointments: visits::of_patient(tx.conn, tx.env, tx.actor, &reader, id)?,
             waitlist_entries: waitlist::of_patient(tx, id)?,
+            waitlist_offers: offers::of_patient(tx.conn, id, tx.now)?,
             intakes: held.intakes,
             flags: held.flags,
             lab_results: held.lab_results,

@@ -25,6 +25,7 @@ use crate::http::rejection_log;
 use crate::routes::routes;
 use crate::{
     accounts, appointments, audit, events, http, intake, messages, openapi, pages, patients, privacy, scheduling,
+    waitlist,
 };
 
 /// A server that listens.
@@ -111,6 +112,7 @@ impl Server {
         patients::access::coming_of_age::start(&env, stopping.clone());
         intake::follow_up::asking::start(&env, stopping.clone());
         intake::due::start(&env, stopping.clone());
+        waitlist::job::start(&env, stopping.clone());
         crate::context::start_purge(&env, stopping.clone());
         accounts::purge::start(&env, stopping.clone());
         privacy::retention::start(&env, stopping.clone());

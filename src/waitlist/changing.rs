@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::creating::urgency_is_for_staff;
 use super::entry::{self, Entry, WaitlistStatus, WaitlistUrgency};
+use super::offer::{self, OfferStatus};
 use super::view::WaitlistEntryView;
 use super::wishes::Wishes;
 use crate::actor::Action;
@@ -106,7 +107,7 @@ fn replace<T>(change: Change<Vec<T>>, list: &mut Vec<T>) {
 
 /// Requires that the patient may still wait with this entry. One whose last day has passed can get a later one.
 fn require_open(entry: &Entry) -> Result<()> {
-    if entry.status == WaitlistStatus::Waiting {
+    if entry.is_live() {
         return Ok(());
     }
     Err(Error::conflict("status_conflict", "The entry has ended. Put the patient on the waitlist again."))
@@ -148,6 +149,8 @@ fn store(
     }
     changed.check(today)?;
     entry::check_references(tx, &changed)?;
+    // A paused entry waits again, and other times may suit it.
+    let changed = Entry { lapses: 0, search_at: tx.now, ..changed };
     Ok(WaitlistEntryView::versioned(entry::update(tx, changed)?, today))
 }
 
@@ -168,6 +171,9 @@ pub async fn cancel(
             require_open(&found)?;
             if_match.check(found.version)?;
             let today = entry::today(tx)?;
+            if let Some(open) = offer::open_of_entry(tx.conn, found.id)? {
+                offer::close(tx, open, OfferStatus::Withdrawn)?;
+            }
             let ended = entry::update(tx, Entry { status: WaitlistStatus::Cancelled, ..found })?;
             Ok(WaitlistEntryView::versioned(ended, today))
         })
@@ -203,7 +209,7 @@ pub(super) async fn update_waitlist_entry(
 
 /// Take a patient off the waitlist
 ///
-/// Also after the patient has a visit at a time that suits them.
+/// Withdraws an open offer. The offered time is free for others at once.
 #[utoipa::path(
     tag = "waitlist",
     operation_id = "cancel_waitlist_entry",

@@ -108,12 +108,14 @@ fn insert(tx: &mut Tx, new: &NewWaitlistEntry, wishes: Wishes) -> Result<Version
         created_by: tx.actor.user_id,
         created_at: tx.now,
         updated_at: tx.now,
+        lapses: 0,
+        search_at: tx.now,
     };
     entry.check(today)?;
     records::lock(tx.conn, tx.env, tx.actor, entry.patient_id)?;
     entry::check_references(tx, &entry)?;
     if let Some(other) = entry::live_of(tx.conn, entry.patient_id, entry.visit_type_id)? {
-        if other.status_on(today) == WaitlistStatus::Waiting {
+        if other.status_on(today) != WaitlistStatus::Expired {
             let mut members = serde_json::Map::new();
             members.insert("waitlist_entry_id".into(), other.id.to_string().into());
             let detail = "The patient waits for this kind of visit already. Change that entry.";
@@ -129,7 +131,8 @@ fn insert(tx: &mut Tx, new: &NewWaitlistEntry, wishes: Wishes) -> Result<Version
 /// Put a patient on the waitlist
 ///
 /// For patients who find no time that suits them, or who wait for an earlier one than they have. A patient waits once for each kind of
-/// visit. The desk sees who waits, and calls when a time becomes free.
+/// visit. When a time becomes free that suits, the service offers it to the patient who waits longest of those with the greatest urgency, and
+/// holds it for some time (`GET /v1/waitlist-offers`).
 #[utoipa::path(
     tag = "waitlist",
     operation_id = "create_waitlist_entry",

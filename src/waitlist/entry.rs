@@ -23,6 +23,10 @@ text_enum! {
     WaitlistStatus {
         /// The patient waits.
         Waiting = "waiting",
+        /// The clinic offers the patient a time.
+        Offered = "offered",
+        /// The patient has a visit of this kind, by an offer or in another way.
+        Booked = "booked",
         /// The patient, or the clinic, ended it.
         Cancelled = "cancelled",
         /// Its last day has passed.
@@ -63,6 +67,10 @@ pub(super) struct Entry {
     pub created_by: UserId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// How many offers lapsed in a row.
+    pub lapses: i32,
+    /// When the free times are searched next for the entry.
+    pub search_at: Timestamp,
 }
 
 impl Entry {
@@ -70,6 +78,16 @@ impl Entry {
     pub fn status_on(&self, today: civil::Date) -> WaitlistStatus {
         let is_over = self.to_date.is_some_and(|to| to.0 < today);
         if self.status == WaitlistStatus::Waiting && is_over { WaitlistStatus::Expired } else { self.status }
+    }
+
+    /// Whether the patient waits, with or without an open offer.
+    pub fn is_live(&self) -> bool {
+        matches!(self.status, WaitlistStatus::Waiting | WaitlistStatus::Offered)
+    }
+
+    /// The entry without an offer: it waits again, and the free times are searched at once.
+    pub fn waiting_again(self, lapses: i32, now: Timestamp) -> Self {
+        Self { status: WaitlistStatus::Waiting, lapses, search_at: now, ..self }
     }
 
     /// Checks the form of the values.
@@ -83,12 +101,17 @@ impl Entry {
     }
 }
 
+/// The time zone of the clinic's first location.
+pub(super) fn clinic_zone<P>(tx: &mut Tx<P>) -> Result<TimeZone> {
+    match clinic::first_location(tx.conn)? {
+        Some(location) => tx.env.config.zones.stored(&location.time_zone),
+        None => Ok(TimeZone::UTC),
+    }
+}
+
 /// Today, by the clock of the clinic's first location.
 pub(super) fn today<P>(tx: &mut Tx<P>) -> Result<civil::Date> {
-    let zone = match clinic::first_location(tx.conn)? {
-        Some(location) => tx.env.config.zones.stored(&location.time_zone)?,
-        None => TimeZone::UTC,
-    };
+    let zone = clinic_zone(tx)?;
     Ok(tx.now.in_zone(&zone).date())
 }
 
@@ -154,7 +177,11 @@ pub(super) fn lock(tx: &mut Tx, id: WaitlistEntryId) -> Result<Entry> {
     find(tx.conn, id)
 }
 
-fn find(conn: &mut Conn, id: WaitlistEntryId) -> Result<Entry> {
+/// Loads an entry. The caller must have authorised the request.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub(super) fn find(conn: &mut Conn, id: WaitlistEntryId) -> Result<Entry> {
     Ok(waitlist_entries::table.find(id).select(Entry::as_select()).first(conn)?)
 }
 
@@ -163,7 +190,7 @@ pub(super) fn live_of(conn: &mut Conn, patient: PatientId, visit_type: VisitType
     Ok(waitlist_entries::table
         .filter(waitlist_entries::patient_id.eq(patient))
         .filter(waitlist_entries::visit_type_id.eq(visit_type))
-        .filter(waitlist_entries::status.eq(WaitlistStatus::Waiting))
+        .filter(waitlist_entries::status.eq_any([WaitlistStatus::Waiting, WaitlistStatus::Offered]))
         .select(Entry::as_select())
         .first(conn)
         .optional()?)
@@ -182,11 +209,19 @@ pub(super) fn of_patient(conn: &mut Conn, patient: PatientId) -> Result<Vec<Entr
 ///
 /// # Errors
 /// [`Error::Retry`] if another transaction changed it although it should be locked.
-pub(super) fn update(tx: &mut Tx, changed: Entry) -> Result<Entry> {
+pub(super) fn update<P>(tx: &mut Tx<P>, changed: Entry) -> Result<Entry> {
     let next = Entry { version: changed.version + 1, updated_at: tx.now, ..changed };
     let current = waitlist_entries::table.find(next.id).filter(waitlist_entries::version.eq(changed.version));
     if diesel::update(current).set(&next).execute(tx.conn)? != 1 {
         return Err(Error::Retry);
     }
     Ok(next)
+}
+
+/// Lets the free times be searched at once for all entries with which a patient waits.
+pub(super) fn search_now<P>(tx: &mut Tx<P>, patient: PatientId) -> Result<()> {
+    let waiting = waitlist_entries::table.filter(waitlist_entries::patient_id.eq(patient));
+    let waiting = waiting.filter(waitlist_entries::status.eq(WaitlistStatus::Waiting));
+    diesel::update(waiting).set(waitlist_entries::search_at.eq(tx.now)).execute(tx.conn)?;
+    Ok(())
 }

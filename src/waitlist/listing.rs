@@ -104,7 +104,7 @@ fn load(
         Some(WaitlistStatus::Expired) => query.filter(
             stored.eq(WaitlistStatus::Expired).or(stored.eq(WaitlistStatus::Waiting).and(is_dated).and(is_over)),
         ),
-        Some(WaitlistStatus::Cancelled) => query.filter(stored.eq(WaitlistStatus::Cancelled)),
+        Some(status) => query.filter(stored.eq(status)),
     };
     if let Some(since) = filter.updated_since {
         query = query.filter(waitlist_entries::updated_at.ge(page.after.map_or(since, |after| after.at.max(since))));

@@ -1,12 +1,20 @@
-//! The waitlist: patients who wait for a kind of visit, with the times that suit them. A patient waits once for each kind of visit. Owns the
-//! table `waitlist_entries`.
+//! The waitlist: patients who wait for a kind of visit, with the times that suit them, and the times that are offered to them. A patient
+//! waits once for each kind of visit, and has at most one open offer. Owns the tables `waitlist_entries`, `waitlist_offers` and
+//! `freed_times`.
 //!
-//! Lock order: after the patient.
+//! Lock order: a visit that an offer moves, the patient, then entries and offers, then slots.
 
 mod changing;
+mod claiming;
 mod creating;
 mod entry;
+mod fairness;
+pub mod job;
 mod listing;
+mod making;
+mod matching;
+mod offer;
+pub mod offer_view;
 pub mod view;
 mod wishes;
 
@@ -19,5 +27,9 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(listing::list_waitlist_entries)
         .service(view::get_waitlist_entry)
         .service(changing::update_waitlist_entry)
-        .service(changing::cancel_waitlist_entry);
+        .service(changing::cancel_waitlist_entry)
+        .service(offer_view::list_waitlist_offers)
+        .service(offer_view::get_waitlist_offer)
+        .service(claiming::claim_waitlist_offer)
+        .service(claiming::decline_waitlist_offer);
 }

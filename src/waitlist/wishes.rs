@@ -1,5 +1,6 @@
 //! Which times suit a patient who waits. Pure.
 
+use jiff::civil;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -7,6 +8,7 @@ use crate::db::types::{Date, json_columns};
 use crate::error::Check;
 use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::hours::weekly::{Weekday, parse_minute};
+use crate::scheduling::slots::local::LocalFilter;
 
 /// The most practitioners and the most locations.
 const MAX_IDS: usize = 50;
@@ -54,6 +56,25 @@ impl Wishes {
             let pointer = if self.to_time.is_some() { "/to_time" } else { "/from_time" };
             check.require(from < to, pointer, "out_of_order", "from_time must be before to_time");
         }
+    }
+}
+
+impl Wishes {
+    /// Which starts suit by the local calendar and clock, between the first and the last day.
+    pub(super) fn local(&self, from: Option<Date>, to: Option<Date>) -> LocalFilter {
+        let minute = |text: &Option<String>| text.as_deref().and_then(|text| parse_minute(text).ok());
+        let dates = from.map_or(civil::Date::MIN, |Date(day)| day)..=to.map_or(civil::Date::MAX, |Date(day)| day);
+        LocalFilter {
+            dates: (from.is_some() || to.is_some()).then_some(dates),
+            weekdays: self.weekdays.clone(),
+            minutes: minute(&self.from_time).unwrap_or(0)..minute(&self.to_time).unwrap_or(1440),
+        }
+    }
+
+    /// Whether the practitioner and the location suit.
+    pub(super) fn accept(&self, practitioner: PractitionerId, location: LocationId) -> bool {
+        (self.practitioner_ids.is_empty() || self.practitioner_ids.contains(&practitioner))
+            && (self.location_ids.is_empty() || self.location_ids.contains(&location))
     }
 }
 

@@ -77,4 +77,5 @@ mod tables;
 mod telephone;
 mod visit_type_names;
 mod waitlist;
+mod waitlist_offers;
 mod zones;

@@ -322,6 +322,48 @@ both! {
         }
     }
 
+    async fn the_job_of_the_waitlist_finds_its_work_by_indexes_however_many_entries_and_offers_have_ended(app: App) {
+        let (ann, clinic) = (app.patient("ann").await, app.clinic().await);
+        let mut conn = app.site.connect();
+        let columns = "INSERT INTO waitlist_entries (id, patient_id, visit_type_id, status, urgency, wishes, to_date, version, created_by, \
+            created_at, updated_at)";
+        let offers = "INSERT INTO waitlist_offers (id, entry_id, patient_id, slot_id, practitioner_id, location_id, starts_at, ends_at, \
+            status, way, expires_at, version, created_at, updated_at)";
+        let (bare, day) = (|id: &str| id.replace('-', ""), clinic.practitioner_id.as_str());
+        let (patient, kind, place) = (bare(&ann.patient_id), bare(&clinic.check), bare(&clinic.location_id));
+        let sql = match app.engine {
+            Engine::Sqlite => format!(
+                "{columns} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})
+                 SELECT randomblob(16), x'{patient}', x'{kind}', 'expired', 'routine', '{{}}', '2026-01-01', 1, u.id, i, i
+                 FROM n, (SELECT id FROM users LIMIT 1) u;
+                 {offers} SELECT randomblob(16), id, patient_id, id, x'{}', x'{place}', created_at, created_at + 1, 'lapsed', 'mail',
+                 created_at, 1, created_at, created_at FROM waitlist_entries;
+                 INSERT INTO freed_times (day, due_at) SELECT 0, 9000000000000000 FROM waitlist_entries; ANALYZE;",
+                bare(day)
+            ),
+            Engine::Postgres => format!(
+                "{columns} SELECT gen_random_uuid(), '{patient}', '{kind}', 'expired', 'routine', '{{}}', '2026-01-01', 1, u.id,
+                 to_timestamp(i), to_timestamp(i) FROM generate_series(1, {MANY}) i, (SELECT id FROM users LIMIT 1) u;
+                 {offers} SELECT gen_random_uuid(), id, patient_id, id, '{day}', '{place}', created_at, created_at + INTERVAL '1 minute',
+                 'lapsed', 'mail', created_at, 1, created_at, created_at FROM waitlist_entries;
+                 INSERT INTO freed_times (day, due_at) SELECT 'epoch', '2200-01-01' FROM waitlist_entries; ANALYZE;"
+            ),
+        };
+        conn.batch_execute(&sql).expect("a past");
+        let audit = legwork::audit_context::AuditContext::of_command("plans");
+        let reads = queries(&mut conn, |conn| {
+            let anonymous = legwork::context::Anonymous;
+            legwork::waitlist::job::due(&mut Tx::new(conn, &app.env, &anonymous, &audit)).expect("what is due");
+        });
+        let indexes = ["waitlist_offers_open", "waitlist_offers_held", "waitlist_entries_last_day", "waitlist_entries_search", "freed_times_due"];
+        let own: Vec<_> = reads.iter().filter(|sql| sql.contains("waitlist_") || sql.contains("freed_times")).collect();
+        assert_eq!(own.len(), indexes.len(), "{own:#?}");
+        for (sql, index) in own.into_iter().zip(indexes) {
+            let plan = plan(&mut conn, sql);
+            assert!(plan.contains(index), "no {index} in\n{plan}\nof {sql}");
+        }
+    }
+
     async fn the_access_log_of_a_record_is_found_through_an_index(app: App) {
         let mut conn = app.site.connect();
         let row = |uuid: &str, at: &str, from: &str| format!(

@@ -50,7 +50,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("messages", &["messages"]),
-    ("waitlist", &["waitlist_entries"]),
+    ("waitlist", &["waitlist_entries", "waitlist_offers", "freed_times"]),
     ("zones", &["zone_data"]),
     (
         "patients",
@@ -174,6 +174,7 @@ const EXCEPTIONS: &[Exception] = &[
         &["appointments", "patients", "practitioner_identifiers"],
         "A change of hours returns the affected appointments with the patients to call.",
     ),
+    reads("waitlist", &["locations"], "An offer says in which time zone it is."),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use minijinja::{Environment, ErrorKind, TemplateSource, UndefinedBehavior, Value, context};
 use text::Language;
 
-use super::model::{AppointmentMail, Mail, Recipient, ReservationMail, SecurityEvent};
+use super::model::{AppointmentMail, Mail, Recipient, ReservationMail, SecurityEvent, WaitlistOfferMail};
 use super::retry::Failure;
 use super::times::{self, Moment};
 use crate::config::Config;
@@ -82,6 +82,10 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "verify_new_email.html",
     "verify_new_email.subject.txt",
     "verify_new_email.txt",
+    "waitlist_offer.html",
+    "waitlist_offer.phone.txt",
+    "waitlist_offer.subject.txt",
+    "waitlist_offer.txt",
     "es/access_ends.html",
     "es/access_ends.subject.txt",
     "es/access_ends.txt",
@@ -140,6 +144,10 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/verify_new_email.html",
     "es/verify_new_email.subject.txt",
     "es/verify_new_email.txt",
+    "es/waitlist_offer.html",
+    "es/waitlist_offer.phone.txt",
+    "es/waitlist_offer.subject.txt",
+    "es/waitlist_offer.txt",
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +225,7 @@ impl Writer {
                 // The code is for the service's own page, which works without a script.
                 page => config.own_page("follow-up", language),
             }),
+            offer => mail.waitlist_offer().map(|mail| waitlist_offer(mail, &config.zones, language)),
             record => mail.record().map(|mail| context! {
                 patient => mail.patient.as_deref().map(shown_name),
                 change => mail.change.as_str(),
@@ -307,6 +316,25 @@ fn reservation(mail: &ReservationMail, zones: &Zones, language: Language) -> Val
         location => one_line(&mail.location),
         address => one_line(&mail.address),
         until => until.full_here(),
+    }
+}
+
+fn waitlist_offer(mail: &WaitlistOfferMail, zones: &Zones, language: Language) -> Value {
+    let zone = |name: &str| zones.get(name).unwrap_or(TimeZone::UTC);
+    let here = zone(&mail.time_zone);
+    let begins = Moment::new(mail.starts_at, &here, language);
+    context! {
+        patient => mail.patient.as_deref().map(shown_name),
+        when => begins.full(),
+        when_here => begins.full_here(),
+        day => begins.day(),
+        at_time => begins.at_time(),
+        visit => one_line(&mail.visit),
+        practitioner => one_line(&mail.practitioner),
+        location => one_line(&mail.location),
+        address => one_line(&mail.address),
+        until => Moment::new(mail.expires_at, &here, language).full_here(),
+        instead_of => mail.instead_of.as_ref().map(|(at, of)| Moment::new(*at, &zone(of), language).full_here()),
     }
 }
 

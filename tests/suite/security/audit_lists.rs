@@ -211,6 +211,14 @@ impl<'a> World<'a> {
                 }
                 desk.get("/v1/waitlist-entries").await
             }
+            "list_waitlist_offers" => {
+                for patient in [ann, &self.bob] {
+                    let entry = json!({"patient_id": patient.patient_id, "visit_type_id": clinic.follow_up});
+                    desk.post("/v1/waitlist-entries", entry).await.expect(201);
+                }
+                while legwork::waitlist::job::run(&self.app.env).await.expect("a round").has_more {}
+                desk.get("/v1/waitlist-offers").await
+            }
             "list_patient_follow_ups" => {
                 desk.post(&format!("{record}/follow-ups"), json!({"reason": "other"})).await;
                 desk.get(&format!("{record}/follow-ups")).await

@@ -104,6 +104,8 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     let follow_up = desk.post(&format!("/v1/patients/{patient}/follow-ups"), asked).await.expect(201).id();
     let waiting = json!({"patient_id": patient, "visit_type_id": clinic.new_visit});
     let waitlist_entry = desk.post("/v1/waitlist-entries", waiting).await.expect(201).id();
+    while legwork::waitlist::job::run(&app.env).await.expect("a round").has_more {}
+    let offers = desk.get(&format!("/v1/waitlist-offers?patient_id={patient}")).await.items();
     Things(BTreeMap::from([
         ("patients", patient.to_owned()),
         ("appointments", appointment),
@@ -115,6 +117,7 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
         ("lab-results", result),
         ("follow-ups", follow_up),
         ("waitlist-entries", waitlist_entry),
+        ("waitlist-offers", text(&offers[0]["id"])),
         ("slots", id(8)),
         ("other slots", id(12)),
         ("messages", text(&messages[0]["id"])),

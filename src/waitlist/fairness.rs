@@ -1,0 +1,144 @@
+//! Whom a free time is offered to. Pure.
+//!
+//! The more urgent entry is first, then the one that has waited longer, then the one with the lower id. Only an entry counts that the time
+//! suits, that is not paused, and whose patient has no other open offer. An entry is paused after some offers in a row that lapsed; it keeps
+//! its place, and waits again when somebody changes it. To decline an offer costs nothing but that time.
+
+use std::collections::HashSet;
+
+use super::entry::WaitlistUrgency;
+use crate::clock::Timestamp;
+use crate::ids::{PatientId, WaitlistEntryId};
+
+/// What the rule knows of an entry that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub id: WaitlistEntryId,
+    pub patient: PatientId,
+    pub urgency: WaitlistUrgency,
+    /// The time since which the patient waits.
+    pub since: Timestamp,
+    /// How many offers lapsed in a row.
+    pub lapses: u32,
+}
+
+impl Candidate {
+    /// The place in the queue; the lowest is first.
+    fn place(&self) -> (WaitlistUrgency, Timestamp, WaitlistEntryId) {
+        (self.urgency, self.since, self.id)
+    }
+}
+
+/// Returns the entries that may get a time, in the order in which they choose: each one, the first free time that suits it. So a time goes to
+/// the first one that it suits. `offered` are the patients with an open offer. An entry pauses after `pause_after` lapses.
+pub(super) fn queue<'a>(
+    waiting: impl IntoIterator<Item = &'a Candidate>,
+    offered: &HashSet<PatientId>,
+    pause_after: u32,
+) -> Vec<&'a Candidate> {
+    let is_open = |candidate: &&Candidate| candidate.lapses < pause_after && !offered.contains(&candidate.patient);
+    let mut queue: Vec<&Candidate> = waiting.into_iter().filter(is_open).collect();
+    queue.sort_by_key(|candidate| candidate.place());
+    queue
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn candidate() -> impl Strategy<Value = Candidate> {
+        (0..1000_u128, 0..8_u128, 0..3_usize, 0..5_i64, 0..4_u32).prop_map(|(id, patient, urgency, since, lapses)| {
+            Candidate {
+                id: WaitlistEntryId(Uuid::from_u128(id)),
+                patient: PatientId(Uuid::from_u128(patient)),
+                urgency: WaitlistUrgency::ALL[urgency],
+                since: Timestamp::from_micros(since).expect("an instant"),
+                lapses,
+            }
+        })
+    }
+
+    /// Entries with different ids.
+    fn entries() -> impl Strategy<Value = Vec<Candidate>> {
+        prop::collection::vec(candidate(), 0..12).prop_map(|mut all| {
+            all.sort_by_key(|one| one.id);
+            all.dedup_by_key(|one| one.id);
+            all
+        })
+    }
+
+    /// The entry that gets a time that suits all.
+    fn first<'a>(suited: &'a [Candidate], offered: &HashSet<PatientId>, pause_after: u32) -> Option<&'a Candidate> {
+        queue(suited, offered, pause_after).into_iter().next()
+    }
+
+    fn patients(numbers: HashSet<u128>) -> HashSet<PatientId> {
+        numbers.into_iter().map(|number| PatientId(Uuid::from_u128(number))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_choice_does_not_depend_on_the_order_of_the_rows(
+            waiting in entries().prop_shuffle(), offered in prop::collection::hash_set(0..8_u128, 0..4), pause in 1..4_u32,
+        ) {
+            let offered = patients(offered);
+            let mut sorted = waiting.clone();
+            sorted.sort_by_key(|one| std::cmp::Reverse(one.id));
+            prop_assert_eq!(first(&waiting, &offered, pause), first(&sorted, &offered, pause));
+        }
+
+        #[test]
+        fn nobody_is_passed_over_for_one_who_is_less_urgent_or_came_later(
+            waiting in entries(), offered in prop::collection::hash_set(0..8_u128, 0..4), pause in 1..4_u32,
+        ) {
+            let offered = patients(offered);
+            let may = |one: &&Candidate| one.lapses < pause && !offered.contains(&one.patient);
+            let Some(chosen) = first(&waiting, &offered, pause) else {
+                prop_assert!(!waiting.iter().any(|one| may(&one)), "a time is offered if anybody may get it");
+                return Ok(());
+            };
+            prop_assert!(may(&chosen));
+            for other in waiting.iter().filter(may) {
+                let more_urgent = other.urgency < chosen.urgency;
+                let longer = other.urgency == chosen.urgency && other.since < chosen.since;
+                prop_assert!(!more_urgent && !longer, "{other:?} before {chosen:?}");
+            }
+        }
+
+        #[test]
+        fn offers_one_after_the_other_reach_everybody_once_in_the_order_of_the_queue(waiting in entries()) {
+            let (mut offered, mut order) = (HashSet::new(), Vec::new());
+            while let Some(chosen) = first(&waiting, &offered, 4) {
+                prop_assert!(offered.insert(chosen.patient), "nobody has two offers at once");
+                order.push(chosen.place());
+            }
+            prop_assert!(order.is_sorted());
+            let everybody: HashSet<PatientId> = waiting.iter().map(|one| one.patient).collect();
+            prop_assert_eq!(offered, everybody);
+        }
+
+        #[test]
+        fn each_time_goes_to_the_first_one_that_it_suits(
+            waiting in entries(), suits in prop::collection::vec(prop::collection::hash_set(0..6_usize, 0..4), 12),
+        ) {
+            // Which of the times suit each entry. An entry chooses the first one that is left.
+            let suited = |one: &Candidate| &suits[waiting.iter().position(|other| other == one).expect("an entry")];
+            let (mut given, mut offered) = (std::collections::HashMap::new(), HashSet::new());
+            for one in queue(&waiting, &HashSet::new(), 4) {
+                let choice = (0..6).find(|time| suited(one).contains(time) && !given.contains_key(time));
+                if let Some(time) = choice.filter(|_| !offered.contains(&one.patient)) {
+                    offered.insert(one.patient);
+                    given.insert(time, one.clone());
+                }
+            }
+            let left_out = waiting.iter().filter(|one| !offered.contains(&one.patient));
+            for (one, time) in left_out.flat_map(|one| suited(one).iter().map(move |time| (one, time))) {
+                let other = given.get(time);
+                prop_assert!(other.is_some_and(|other| other.place() < one.place()), "{one:?} could have had {time}");
+            }
+        }
+    }
+}

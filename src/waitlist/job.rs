@@ -1,0 +1,330 @@
+//! The background job that offers times that became free. All that it has to do is in tables, so a crash loses nothing, and several
+//! instances may run it: each step is a transaction that locks the patient and finds its reason still true.
+//!
+//! - `freed_times` has the days on which time became free, or becomes free by the clock. The job offers what is free on these days.
+//! - For an entry that is new, changed, or whose offer ended, it searches a day with a free time that suits. It does so again from time to
+//!   time, for what writes no row, such as a practitioner who begins to offer the visit.
+//! - It ends offers and entries whose time has passed.
+//!
+//! In the quiet hours it makes no offers.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use jiff::SignedDuration;
+
+use super::entry::{self, Entry, WaitlistStatus};
+use super::making::{self, Making, replaced};
+use super::matching::{self, FreeDay, Proposal, is_waiting};
+use super::offer::{self, Offer, OfferStatus};
+use crate::audit_context::AuditContext;
+use crate::clock::Timestamp;
+use crate::context::{Anonymous, Tx};
+use crate::db::raw_sql::RawSql;
+use crate::db::schema::{freed_times, waitlist_entries, waitlist_offers};
+use crate::db::types::Date;
+use crate::db::{Conn, per_backend};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::ids::{PatientId, PractitionerId, WaitlistEntryId, WaitlistOfferId};
+use crate::patients::store as records;
+use crate::periodic;
+use crate::scheduling::slots::holds::keeping;
+
+/// The pause after a round that found nothing more to do. So long a time that became free can be booked by everyone.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// The pause after a round that left something.
+const NEXT_ROUND: Duration = Duration::from_millis(100);
+/// The most rows of each kind in a round.
+const BATCH: i64 = 200;
+/// The most entries for which a round searches.
+const SEARCHES: i64 = 20;
+/// The most proposals for one day in a round.
+const PROPOSALS: usize = 100;
+/// When an entry is searched for again that nothing suited.
+const SEARCH_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// When an entry is searched for again whose time is about to be offered, if another patient got it.
+const SEARCH_SOON: SignedDuration = SignedDuration::from_mins(10);
+
+/// What a round did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Round {
+    /// The offers that it made.
+    pub offers: usize,
+    /// Whether it left work that is due.
+    pub has_more: bool,
+}
+
+/// What is due in a round, at most [`BATCH`] of each kind.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Offers whose time has passed or is gone, and offers that ended with a booking and still hold their time.
+    offers: Vec<(WaitlistOfferId, PatientId)>,
+    /// Entries whose last day has passed.
+    entries: Vec<(WaitlistEntryId, PatientId)>,
+    /// Entries for which the free times are to be searched.
+    searches: Vec<(WaitlistEntryId, PatientId)>,
+    /// Days on which time became free, with their rows.
+    days: Vec<(FreeDay, Vec<i64>)>,
+    /// Whether there may be more.
+    is_cut: bool,
+}
+
+/// Reads what is due. Without work it reads the beginnings of five indexes.
+pub fn due(tx: &mut Tx<Anonymous>) -> Result<Due> {
+    let offers = over(tx.conn, tx.now)?;
+    let entries = expired(tx)?;
+    let zone = entry::clinic_zone(tx)?;
+    if tx.env.config.settings.quiet_hours.end_after(tx.now, &zone) > tx.now {
+        return Ok(Due { offers, entries, ..Due::default() });
+    }
+    let searches = to_search(tx.conn, tx.now)?;
+    let (days, is_cut) = freed(tx.conn, tx.now)?;
+    // An entry whose offer ends is searched for in the next round, and what a search finds is offered then.
+    let is_cut = is_cut || !offers.is_empty() || !searches.is_empty();
+    Ok(Due { offers, entries, searches, days, is_cut })
+}
+
+/// Runs one round.
+pub async fn run(env: &Env) -> Result<Round> {
+    let due = read(env, due).await?;
+    for (id, patient) in due.offers {
+        change(env, patient, move |tx| end_offer(tx, id)).await?;
+    }
+    for (id, patient) in due.entries {
+        change(env, patient, move |tx| end_entry(tx, id)).await?;
+    }
+    for (id, patient) in due.searches {
+        search(env, id, patient).await?;
+    }
+    let mut round = Round { has_more: due.is_cut, ..Round::default() };
+    for (day, rows) in due.days {
+        let (made, is_done) = offer_day(env, day).await?;
+        round.offers += made;
+        round.has_more |= !is_done;
+        if is_done {
+            // Only these rows: what became free since then has another one.
+            env.db.write(move |conn| remove(conn, &rows)).await?;
+        }
+    }
+    Ok(round)
+}
+
+/// Runs a step of the job that only reads.
+async fn read<T: Send + 'static>(
+    env: &Env,
+    work: impl FnOnce(&mut Tx<Anonymous>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let shared = env.clone();
+    env.db.read(move |conn| work(&mut Tx::new(conn, &shared, &Anonymous, &audit()))).await
+}
+
+/// Runs a step of the job that changes what belongs to a patient, who is locked.
+async fn change<T: Send + 'static>(
+    env: &Env,
+    patient: PatientId,
+    work: impl Fn(&mut Tx<Anonymous>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let shared = env.clone();
+    let changed = env.db.write(move |conn| {
+        records::lock_visits(conn, patient)?;
+        work(&mut Tx::new(conn, &shared, &Anonymous, &audit()))
+    });
+    let done = changed.await?;
+    env.written.notify_one();
+    Ok(done)
+}
+
+fn audit() -> AuditContext {
+    AuditContext::of_command("offer_free_times")
+}
+
+/// Returns the offers that a round has to end.
+fn over(conn: &mut Conn, now: Timestamp) -> Result<Vec<(WaitlistOfferId, PatientId)>> {
+    let open: Vec<Offer> = per_backend!(conn, conn => waitlist_offers::table
+        .filter(RawSql::<Bool>::new("waitlist_offers.status = 'offered'"))
+        .order((waitlist_offers::expires_at, waitlist_offers::id))
+        .limit(BATCH)
+        .select(Offer::as_select())
+        .load(conn))?;
+    let holds: Vec<_> = open.iter().filter_map(|offer| offer.hold_id).collect();
+    let kept = keeping::keeping_at(conn, &holds, now)?;
+    let is_over = |offer: &&Offer| offer.hold_id.is_none_or(|hold| !kept.contains(&hold));
+    let mut over: Vec<_> = open.iter().filter(is_over).map(|offer| (offer.id, offer.patient_id)).collect();
+    over.extend(per_backend!(conn, conn => waitlist_offers::table
+        .filter(RawSql::<Bool>::new("waitlist_offers.hold_id IS NOT NULL AND waitlist_offers.status <> 'offered'"))
+        .limit(BATCH)
+        .select((waitlist_offers::id, waitlist_offers::patient_id))
+        .load::<(WaitlistOfferId, PatientId)>(conn))?);
+    Ok(over)
+}
+
+/// Ends an offer whose patient is locked, if it is still due.
+fn end_offer(tx: &mut Tx<Anonymous>, id: WaitlistOfferId) -> Result<()> {
+    let found = offer::find(tx.conn, id)?;
+    let Some(hold) = found.hold_id else { return Ok(()) };
+    if found.status != OfferStatus::Offered {
+        keeping::release(tx, hold)?;
+        offer::settle_call(tx, &found)?;
+        return offer::note_released(tx.conn, &found);
+    }
+    let status = if found.expires_at <= tx.now {
+        OfferStatus::Lapsed
+    } else if keeping::keeping_at(tx.conn, &[hold], tx.now)?.is_empty() {
+        // The hours changed.
+        OfferStatus::Withdrawn
+    } else {
+        return Ok(());
+    };
+    offer::end(tx, found, status).map(|_| ())
+}
+
+/// Returns the entries whose last day has passed.
+fn expired(tx: &mut Tx<Anonymous>) -> Result<Vec<(WaitlistEntryId, PatientId)>> {
+    let today = entry::today(tx)?;
+    Ok(per_backend!(tx.conn, conn => waitlist_entries::table
+        .filter(RawSql::<Bool>::new("waitlist_entries.status = 'waiting'"))
+        .filter(waitlist_entries::to_date.assume_not_null().lt(Date(today)))
+        .filter(waitlist_entries::to_date.is_not_null())
+        .order((waitlist_entries::to_date, waitlist_entries::id))
+        .limit(BATCH)
+        .select((waitlist_entries::id, waitlist_entries::patient_id))
+        .load(conn))?)
+}
+
+/// Ends an entry whose patient is locked, if its last day has passed.
+fn end_entry(tx: &mut Tx<Anonymous>, id: WaitlistEntryId) -> Result<()> {
+    let found = entry::find(tx.conn, id)?;
+    let today = entry::today(tx)?;
+    let is_due = found.status == WaitlistStatus::Waiting && found.status_on(today) == WaitlistStatus::Expired;
+    if is_due { expire(tx, found) } else { Ok(()) }
+}
+
+fn expire(tx: &mut Tx<Anonymous>, found: Entry) -> Result<()> {
+    entry::update(tx, Entry { status: WaitlistStatus::Expired, ..found }).map(|_| ())
+}
+
+/// Returns the entries for which the free times are to be searched.
+fn to_search(conn: &mut Conn, now: Timestamp) -> Result<Vec<(WaitlistEntryId, PatientId)>> {
+    Ok(per_backend!(conn, conn => waitlist_entries::table
+        .filter(is_waiting())
+        .filter(waitlist_entries::search_at.le(now))
+        .order((waitlist_entries::search_at, waitlist_entries::id))
+        .limit(SEARCHES)
+        .select((waitlist_entries::id, waitlist_entries::patient_id))
+        .load(conn))?)
+}
+
+/// Searches a day with a free time for an entry. What is free on that day is then offered in the order of the queue, so another entry may get
+/// it first.
+async fn search(env: &Env, id: WaitlistEntryId, patient: PatientId) -> Result<()> {
+    let found = read(env, move |tx| {
+        let found = entry::find(tx.conn, id)?;
+        match replaced(tx, &found) {
+            Err(Error::Conflict(_)) => Ok((true, None)),
+            Err(other) => Err(other),
+            Ok(_) => Ok((false, matching::day_for(tx, &found)?)),
+        }
+    });
+    let (has_ended, day) = found.await?;
+    change(env, patient, move |tx| note_search(tx, id, has_ended, day)).await
+}
+
+/// Stores what a search found for an entry whose patient is locked.
+fn note_search(tx: &mut Tx<Anonymous>, id: WaitlistEntryId, has_ended: bool, day: Option<FreeDay>) -> Result<()> {
+    let found = entry::find(tx.conn, id)?;
+    if found.status != WaitlistStatus::Waiting || found.search_at > tx.now {
+        return Ok(());
+    }
+    if has_ended {
+        // The visit for which the patient wanted an earlier time has begun.
+        return expire(tx, found);
+    }
+    if let Some(FreeDay { practitioner, begins }) = day {
+        let at_once = Timestamp::from_micros(0);
+        diesel::insert_into(freed_times::table)
+            .values((
+                freed_times::practitioner_id.eq(practitioner),
+                freed_times::day.eq(begins),
+                freed_times::due_at.eq(at_once.unwrap_or(tx.now)),
+            ))
+            .execute(tx.conn)?;
+    }
+    let next = tx.now.plus(if day.is_some() { SEARCH_SOON } else { SEARCH_AGAIN });
+    diesel::update(waitlist_entries::table.find(id)).set(waitlist_entries::search_at.eq(next)).execute(tx.conn)?;
+    Ok(())
+}
+
+/// The days on which time became free, each with its rows, and whether there are more rows.
+type Freed = (Vec<(FreeDay, Vec<i64>)>, bool);
+
+fn freed(conn: &mut Conn, now: Timestamp) -> Result<Freed> {
+    let rows: Vec<(i64, Option<PractitionerId>, Timestamp)> = freed_times::table
+        .filter(freed_times::due_at.le(now))
+        .order((freed_times::due_at, freed_times::id))
+        .limit(BATCH)
+        .select((freed_times::id, freed_times::practitioner_id, freed_times::day))
+        .load(conn)?;
+    let is_cut = i64::try_from(rows.len()).unwrap_or(BATCH) == BATCH;
+    let (mut days, mut places): (Vec<(FreeDay, Vec<i64>)>, HashMap<FreeDay, usize>) = Default::default();
+    for (id, practitioner, begins) in rows {
+        let day = FreeDay { practitioner, begins };
+        let place = *places.entry(day).or_insert_with(|| {
+            days.push((day, Vec::new()));
+            days.len() - 1
+        });
+        days[place].1.push(id);
+    }
+    Ok((days, is_cut))
+}
+
+fn remove(conn: &mut Conn, rows: &[i64]) -> Result<()> {
+    let rows = rows.to_vec();
+    per_backend!(conn, conn => diesel::delete(freed_times::table.filter(freed_times::id.eq_any(rows))).execute(conn))?;
+    Ok(())
+}
+
+/// Offers what is free on a day, one time after the other. Returns how many offers it made, and whether nothing is left.
+async fn offer_day(env: &Env, day: FreeDay) -> Result<(usize, bool)> {
+    let (mut made, mut refused) = (0, HashSet::new());
+    while made + refused.len() < PROPOSALS {
+        let known: HashSet<Proposal> = refused.clone();
+        let Some(proposal) = read(env, move |tx| matching::propose(tx, day, &known)).await? else {
+            return Ok((made, true));
+        };
+        match change(env, proposal.patient, move |tx| make(tx, proposal)).await {
+            Ok(()) => made += 1,
+            // Another instance, a booking or a change of the set-up was first.
+            Err(Error::Conflict(conflict)) => {
+                tracing::debug!(entry = %proposal.entry, code = conflict.code, "a free time could not be offered");
+                refused.insert(proposal);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok((made, false))
+}
+
+fn make(tx: &mut Tx<Anonymous>, proposal: Proposal) -> Result<()> {
+    let found = entry::find(tx.conn, proposal.entry)?;
+    making::make(tx, found, Making { slot_id: proposal.slot, way: None, made_by: None }).map(|_| ())
+}
+
+/// Starts the background job.
+pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
+    let env = env.clone();
+    periodic::start(stopping, async move || match run(&env).await {
+        Ok(round) => {
+            if round.offers > 0 {
+                tracing::info!(offers = round.offers, "offered free times to patients on the waitlist");
+            }
+            if round.has_more { NEXT_ROUND } else { INTERVAL }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "could not offer free times; retrying");
+            INTERVAL
+        }
+    });
+}

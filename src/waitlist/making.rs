@@ -1,0 +1,208 @@
+//! Making an offer: the time is held, and the patient learns of it.
+
+use diesel::prelude::*;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use text::Language;
+
+use super::entry::{self, Entry, WaitlistStatus};
+use super::offer::{self, Offer, OfferStatus, OfferWay};
+use crate::appointment_status::AppointmentStatus;
+use crate::appointments::appointment::AppointmentDetails;
+use crate::appointments::queries;
+use crate::appointments::series::gaps;
+use crate::appointments::status::AppointmentStep;
+use crate::clock::Timestamp;
+use crate::config::quiet_hours::QuietHours;
+use crate::context::{Principal, Tx};
+use crate::db::schema::waitlist_offers;
+use crate::error::{Error, Result};
+use crate::ids::{SlotId, UserId};
+use crate::messages::model::{Envelope, Mail, WaitlistOfferMail};
+use crate::messages::outbox;
+use crate::patients::model::Patient;
+use crate::patients::recipients::{self, PatientRecipient};
+use crate::patients::{access, store as records};
+use crate::scheduling::setup::location::{self, Location};
+use crate::scheduling::setup::practitioner;
+use crate::scheduling::slots::holds::keeping;
+
+/// The end of an offer of so many minutes. It does not run in the quiet hours.
+pub(super) fn ends_at(quiet: QuietHours, from: Timestamp, minutes: u16, zone: &TimeZone) -> Timestamp {
+    (0..minutes).fold(from, |at, _| quiet.end_after(at, zone).plus(SignedDuration::from_mins(1)))
+}
+
+/// A time to offer, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Making {
+    pub slot_id: SlotId,
+    /// None: by mail to patients who have an address, else by a call of the desk.
+    pub way: Option<OfferWay>,
+    /// The account of the staff who make it by hand; none for the service.
+    pub made_by: Option<UserId>,
+}
+
+/// Offers a time to an entry whose patient is locked. Staff who call the patient offer any time that they could book. In all other cases the
+/// visit starts late enough that the patient could still book at the end of the offer.
+///
+/// # Errors
+/// The conflicts `status_conflict`, `offer_open`, `not_earlier` and `no_address`, those of a hold, and those of a move.
+pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -> Result<Offer> {
+    if entry.status_on(entry::today(tx)?) != WaitlistStatus::Waiting {
+        return Err(Error::conflict("status_conflict", "The entry does not wait. Read it again."));
+    }
+    if let Some(open) = offer::open_of_patient(tx.conn, entry.patient_id)? {
+        let members = [("waitlist_offer_id".to_owned(), open.to_string().into())].into_iter().collect();
+        let detail = "The patient has an open offer already. Wait until it ends, or withdraw it.";
+        return Err(Error::conflict_with("offer_open", detail, members));
+    }
+    let patient = records::find_authorised(tx.conn, entry.patient_id)?;
+    let accounts = access::of_patient(tx.conn, patient.id)?;
+    let told = recipients::of(tx.conn, tx.env, &patient, accounts)?;
+    let way = way(making.way, &told)?;
+    let until = ends_at(
+        tx.env.config.settings.quiet_hours,
+        tx.now,
+        tx.env.config.settings.waitlist_offer_minutes,
+        &entry::clinic_zone(tx)?,
+    );
+    let by_staff = making.made_by.is_some() && way == OfferWay::Phone;
+    let replaced = replaced(tx, &entry)?;
+    let (hold, time) = keeping::keep(tx, making.slot_id, entry.visit_type_id, until, by_staff)?;
+    let (starts_at, ends_at) = (time.time().starts_at, time.time().ends_at);
+    if let Some(visit) = &replaced {
+        require_movable(tx, visit, (starts_at, &time.slot), until, by_staff)?;
+    }
+    let made = Offer {
+        id: tx.env.new_id(),
+        entry_id: entry.id,
+        patient_id: entry.patient_id,
+        slot_id: making.slot_id,
+        practitioner_id: time.slot.practitioner_id,
+        location_id: time.slot.location_id,
+        starts_at,
+        ends_at,
+        status: OfferStatus::Offered,
+        way,
+        hold_id: Some(hold),
+        appointment_id: None,
+        made_by: making.made_by,
+        expires_at: until,
+        version: 1,
+        created_at: tx.now,
+        updated_at: tx.now,
+    };
+    diesel::insert_into(waitlist_offers::table).values(&made).execute(tx.conn)?;
+    entry::update(tx, Entry { status: WaitlistStatus::Offered, ..entry })?;
+    // Staff who make an offer by telephone are talking to the patient.
+    if making.made_by.is_none() || way == OfferWay::Mail {
+        let visit = |language| time.visit_type.public_name_in(language).to_owned();
+        send(tx, &made, &patient, told, replaced.as_ref(), visit)?;
+    }
+    Ok(made)
+}
+
+/// Decides how the patient learns of the offer.
+fn way(wanted: Option<OfferWay>, told: &[PatientRecipient]) -> Result<OfferWay> {
+    let has_address = told.iter().any(|told| told.recipient.email.is_some());
+    match wanted {
+        Some(OfferWay::Mail) if !has_address => {
+            Err(Error::conflict("no_address", "The patient has no e-mail address. Offer the time on the telephone."))
+        }
+        Some(way) => Ok(way),
+        None if has_address => Ok(OfferWay::Mail),
+        None => Ok(OfferWay::Phone),
+    }
+}
+
+/// Loads the later visit that the claim moves; none if the patient waits for a first one. A cancelled one is booked anew.
+///
+/// # Errors
+/// The conflict `status_conflict` if the visit has begun.
+pub(super) fn replaced<P: Principal>(tx: &mut Tx<P>, entry: &Entry) -> Result<Option<AppointmentDetails>> {
+    let Some(id) = entry.appointment_id else { return Ok(None) };
+    let visit = queries::find_authorised(tx, id)?;
+    match visit.appointment.status {
+        AppointmentStatus::Cancelled => Ok(None),
+        AppointmentStatus::Booked if visit.appointment.starts_at > tx.now => Ok(Some(visit)),
+        _ => {
+            Err(Error::conflict("status_conflict", "The visit for which the patient wants an earlier time has begun."))
+        }
+    }
+}
+
+/// Requires that the time is earlier than the visit's, and that the visit can be moved there until the offer ends.
+fn require_movable<P: Principal>(
+    tx: &mut Tx<P>,
+    visit: &AppointmentDetails,
+    (starts_at, slot): (Timestamp, &crate::scheduling::slots::slot::Slot),
+    until: Timestamp,
+    by_staff: bool,
+) -> Result<()> {
+    if starts_at >= visit.appointment.starts_at {
+        return Err(Error::conflict("not_earlier", "The patient waits for an earlier time than that of the visit."));
+    }
+    let last = visit.patients_may_until(AppointmentStep::Reschedule);
+    if !by_staff && last.is_none_or(|last| last < until) {
+        let detail = "The visit could not be moved online any more at the end of the offer. Call the patient.";
+        return Err(Error::conflict("cancel_notice", detail));
+    }
+    match visit.series_id {
+        Some(series) => gaps::require_kept(tx, series, visit.appointment.id, (starts_at, slot.location_id)),
+        None => Ok(()),
+    }
+}
+
+/// Mails everyone who answers for the patient, or leaves a call for the desk.
+fn send<P>(
+    tx: &mut Tx<P>,
+    made: &Offer,
+    patient: &Patient,
+    told: Vec<PatientRecipient>,
+    replaced: Option<&AppointmentDetails>,
+    visit: impl Fn(Language) -> String,
+) -> Result<()> {
+    let place: Location = location::find(tx.conn, made.location_id)?;
+    let practitioner = practitioner::find(tx.conn, made.practitioner_id)?.name;
+    for PatientRecipient { recipient, is_patient, .. } in told {
+        if made.way == OfferWay::Mail && recipient.email.is_none() {
+            continue;
+        }
+        let mail = Mail::WaitlistOffer(WaitlistOfferMail {
+            patient: (!is_patient).then(|| patient.first_name().to_owned()),
+            starts_at: made.starts_at,
+            time_zone: place.time_zone.clone(),
+            visit: visit(Language::of_tag(&recipient.language)),
+            practitioner: practitioner.clone(),
+            location: place.name.clone(),
+            address: place.address.clone(),
+            expires_at: made.expires_at,
+            instead_of: replaced.map(|visit| (visit.appointment.starts_at, visit.location.time_zone.clone())),
+        });
+        let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: None, mail };
+        outbox::enqueue(tx.conn, tx.env, &envelope)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_does_not_run_in_the_quiet_hours() {
+        let zone = crate::zones::Zones::bundled().get("America/New_York").expect("a zone");
+        let ends = |hours: &str, from: &str| {
+            let quiet = hours.parse().expect("quiet hours");
+            ends_at(quiet, from.parse().expect("an instant"), 120, &zone).to_string()
+        };
+        assert_eq!(ends("21:00-08:00", "2026-03-02T14:00:00Z"), "2026-03-02T16:00:00Z");
+        // 19:00: it ends with the day. 20:30: half an hour, and 90 minutes from 08:00 on. 23:00: two hours from 08:00 on.
+        assert_eq!(ends("21:00-08:00", "2026-03-03T00:00:00Z"), "2026-03-03T02:00:00Z");
+        assert_eq!(ends("21:00-08:00", "2026-03-03T01:30:00Z"), "2026-03-03T14:30:00Z");
+        assert_eq!(ends("21:00-08:00", "2026-03-03T04:00:00Z"), "2026-03-03T15:00:00Z");
+        // The night in which the clocks go forward.
+        assert_eq!(ends("21:00-08:00", "2026-03-08T01:30:00Z"), "2026-03-08T13:30:00Z");
+        assert_eq!(ends("off", "2026-03-03T01:30:00Z"), "2026-03-03T03:30:00Z");
+    }
+}

@@ -1,0 +1,234 @@
+//! Which free time is offered to whom: the search of booking finds the times, the rule of fairness the entry.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use jiff::{SignedDuration, ToSpan};
+
+use super::entry::{self, Entry};
+use super::fairness::{self, Candidate};
+use super::making::{ends_at, replaced};
+use crate::appointments::queries;
+use crate::clock::Timestamp;
+use crate::context::{Anonymous, Tx};
+use crate::db::raw_sql::RawSql;
+use crate::db::schema::{waitlist_entries, waitlist_offers};
+use crate::db::types::Date;
+use crate::db::{Conn, per_backend};
+use crate::error::{Error, Result};
+use crate::ids::{PatientId, PractitionerId, SlotId, VisitTypeId, WaitlistEntryId};
+use crate::scheduling::setup::visit_type;
+use crate::scheduling::slots::free::{SlotQuery, SlotView, free};
+use crate::scheduling::slots::offering::Offering;
+
+/// After how many lapses in a row an entry pauses. The indexes of the entries that wait have the same number.
+pub(super) const PAUSE_AFTER: u32 = 3;
+/// The length of a [`FreeDay`].
+pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// How many entries of the queue are read at once.
+const PAGE: i64 = 500;
+/// The most starts of one kind of visit on one day.
+const STARTS: i64 = 1000;
+/// How many free times are compared with what an entry was offered before.
+const CHOICES: i64 = 50;
+
+/// The condition in SQL that an entry waits and is not paused. Literal, because the indexes have it.
+pub(super) fn is_waiting() -> RawSql<Bool> {
+    RawSql::new("waitlist_entries.status = 'waiting' AND waitlist_entries.lapses < 3")
+}
+
+/// A day in UTC on which time is free, of one practitioner or of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct FreeDay {
+    pub practitioner: Option<PractitionerId>,
+    pub begins: Timestamp,
+}
+
+impl FreeDay {
+    /// The day of a start.
+    pub fn of(practitioner: PractitionerId, at: Timestamp) -> Self {
+        let micros = at.as_micros();
+        let into = SignedDuration::from_micros(micros.rem_euclid(DAY.as_micros().try_into().unwrap_or(i64::MAX)));
+        Self { practitioner: Some(practitioner), begins: at.minus(into) }
+    }
+}
+
+/// A free time that suits an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Proposal {
+    pub entry: WaitlistEntryId,
+    pub patient: PatientId,
+    pub slot: SlotId,
+}
+
+/// Returns the end of an offer that is made now.
+fn until(tx: &mut Tx<Anonymous>) -> Result<Timestamp> {
+    let (zone, settings) = (entry::clinic_zone(tx)?, &tx.env.config.settings);
+    Ok(ends_at(settings.quiet_hours, tx.now, settings.waitlist_offer_minutes, &zone))
+}
+
+/// A kind of visit that patients book online, with the time that its offers end.
+struct Searched {
+    offering: Offering,
+    until: Timestamp,
+}
+
+impl Searched {
+    /// None if patients cannot book the visit online.
+    fn load(tx: &mut Tx<Anonymous>, id: VisitTypeId, until: Timestamp) -> Result<Option<Self>> {
+        let kind = visit_type::find(tx.conn, id)?;
+        if !kind.active || !kind.online_bookable {
+            return Ok(None);
+        }
+        Ok(Some(Self { offering: Offering::find(tx.conn, &tx.env.config.zones, id)?, until }))
+    }
+
+    /// The search for starts that patients could still book at the end of the offer.
+    fn query(&self, from: Timestamp, now: Timestamp) -> SlotQuery {
+        SlotQuery { now, ..SlotQuery::new(&self.offering, from, self.until, false) }
+    }
+}
+
+/// Returns the free time of a day that is to be offered next, and to whom; none if no time is left that suits an entry. `refused` are
+/// proposals that turned out to be impossible. The entries are read in the order of the queue until one is found.
+pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &HashSet<Proposal>) -> Result<Option<Proposal>> {
+    let mut starts: HashMap<VisitTypeId, Option<(Searched, Vec<SlotView>)>> = HashMap::new();
+    let (until, today) = (until(tx)?, entry::today(tx)?);
+    for page in 0.. {
+        let entries: Vec<Entry> = per_backend!(tx.conn, conn => waitlist_entries::table
+            .filter(is_waiting())
+            .filter(waitlist_entries::to_date.is_null().or(waitlist_entries::to_date.assume_not_null().ge(Date(today))))
+            .order((waitlist_entries::urgency.desc(), waitlist_entries::created_at, waitlist_entries::id))
+            .offset(page * PAGE)
+            .limit(PAGE)
+            .select(Entry::as_select())
+            .load(conn))?;
+        let is_last = i64::try_from(entries.len()).unwrap_or(PAGE) < PAGE;
+        let candidates: Vec<Candidate> = entries.iter().map(Candidate::of).collect();
+        let offered = with_open_offers(tx.conn, &candidates)?;
+        let by_id: HashMap<WaitlistEntryId, &Entry> = entries.iter().map(|entry| (entry.id, entry)).collect();
+        for candidate in fairness::queue(&candidates, &offered, PAUSE_AFTER) {
+            let Some(entry) = by_id.get(&candidate.id) else { continue };
+            if !starts.contains_key(&entry.visit_type_id) {
+                let found = starts_on(tx, day, entry.visit_type_id, until)?;
+                starts.insert(entry.visit_type_id, found);
+            }
+            let Some(Some((searched, starts))) = starts.get(&entry.visit_type_id) else { continue };
+            let proposal = |start: &SlotView| Proposal { entry: entry.id, patient: entry.patient_id, slot: start.id };
+            let open: Vec<&SlotView> = starts.iter().filter(|start| !refused.contains(&proposal(start))).collect();
+            if let Some(start) = first_that_suits(tx, entry, &searched.offering, &open)? {
+                return Ok(Some(proposal(start)));
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Finds the starts of a kind of visit that take free time of the day.
+fn starts_on(
+    tx: &mut Tx<Anonymous>,
+    day: FreeDay,
+    visit_type: VisitTypeId,
+    until: Timestamp,
+) -> Result<Option<(Searched, Vec<SlotView>)>> {
+    let Some(searched) = Searched::load(tx, visit_type, until)? else { return Ok(None) };
+    let length = searched.offering.length;
+    let query = SlotQuery {
+        practitioners: day.practitioner.into_iter().collect(),
+        to: day.begins.plus(DAY).plus(length.before),
+        ..searched.query(day.begins.minus(length.from_start()), tx.now)
+    };
+    if query.from >= query.to {
+        return Ok(None);
+    }
+    let starts = free(tx.conn, &searched.offering, &query, STARTS)?;
+    Ok(Some((searched, starts)))
+}
+
+/// Returns the first of the free times that suits the entry: it has the wished time and place, the patient was not offered it before and
+/// has no other visit then, and it is earlier than the visit that it would replace.
+fn first_that_suits<'a>(
+    tx: &mut Tx<Anonymous>,
+    entry: &Entry,
+    offering: &Offering,
+    starts: &[&'a SlotView],
+) -> Result<Option<&'a SlotView>> {
+    let local = entry.wishes.local(entry.from_date, entry.to_date);
+    let is_wished = |start: &&&SlotView| {
+        let zone = offering.zones.get(&start.location_id);
+        entry.wishes.accept(start.practitioner_id, start.location_id)
+            && zone.is_some_and(|zone| local.accepts(start.starts_at.in_zone(zone).datetime()))
+    };
+    let wished: Vec<&&SlotView> = starts.iter().filter(is_wished).collect();
+    if wished.is_empty() {
+        return Ok(None);
+    }
+    let visit = match replaced(tx, entry) {
+        Err(Error::Conflict(_)) => return Ok(None),
+        found => found?.map(|visit| visit.appointment),
+    };
+    let before: HashSet<(PractitionerId, Timestamp)> = waitlist_offers::table
+        .filter(waitlist_offers::entry_id.eq(entry.id))
+        .select((waitlist_offers::practitioner_id, waitlist_offers::starts_at))
+        .load(tx.conn)?
+        .into_iter()
+        .collect();
+    for start in wished {
+        let is_earlier = visit.as_ref().is_none_or(|visit| start.starts_at < visit.starts_at);
+        let except = visit.as_ref().map(|visit| visit.id);
+        if is_earlier
+            && !before.contains(&(start.practitioner_id, start.starts_at))
+            && !queries::is_busy(tx.conn, entry.patient_id, (start.starts_at, start.ends_at), except)?
+        {
+            return Ok(Some(start));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns those of the patients who have an open offer.
+fn with_open_offers(conn: &mut Conn, candidates: &[Candidate]) -> Result<HashSet<PatientId>> {
+    let patients: Vec<PatientId> = candidates.iter().map(|candidate| candidate.patient).collect();
+    let open: Vec<PatientId> = per_backend!(conn, conn => waitlist_offers::table
+        .filter(RawSql::<Bool>::new("waitlist_offers.status = 'offered'"))
+        .filter(waitlist_offers::patient_id.eq_any(patients))
+        .select(waitlist_offers::patient_id)
+        .load(conn))?;
+    Ok(open.into_iter().collect())
+}
+
+/// Returns a day on which free time suits the entry, within the span of a patient's search from the first day on that suits.
+pub(super) fn day_for(tx: &mut Tx<Anonymous>, entry: &Entry) -> Result<Option<FreeDay>> {
+    let until = until(tx)?;
+    let Some(searched) = Searched::load(tx, entry.visit_type_id, until)? else { return Ok(None) };
+    // The first day begins somewhere on the earth the day before.
+    let first = entry.from_date.and_then(|Date(day)| day.checked_sub(1.day()).ok());
+    let first = first.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    let from = first.map_or(tx.now, |first| Timestamp::from(first.timestamp()));
+    let query = SlotQuery {
+        practitioners: entry.wishes.practitioner_ids.clone(),
+        locations: entry.wishes.location_ids.clone(),
+        local: entry.wishes.local(entry.from_date, entry.to_date),
+        ..searched.query(from, tx.now)
+    };
+    let starts = free(tx.conn, &searched.offering, &query, CHOICES)?;
+    let found = first_that_suits(tx, entry, &searched.offering, &starts.iter().collect::<Vec<_>>())?;
+    Ok(found.map(|start| FreeDay::of(start.practitioner_id, start.starts_at)))
+}
+
+impl Candidate {
+    /// What the rule of fairness knows of an entry.
+    fn of(entry: &Entry) -> Self {
+        Self {
+            id: entry.id,
+            patient: entry.patient_id,
+            urgency: entry.urgency,
+            since: entry.created_at,
+            lapses: entry.lapses.try_into().unwrap_or(0),
+        }
+    }
+}
