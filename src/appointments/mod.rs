@@ -1,5 +1,6 @@
 //! Appointments: booking, moving, cancelling, and the day of the visit. Owns the tables `appointments`, `appointment_history`,
-//! `appointment_identifiers`, `appointment_links`, `appointment_series` and `appointment_series_visits`.
+//! `appointment_identifiers`, `appointment_links`, `appointment_series`, `appointment_series_visits`, `reminders` and
+//! `reminder_plan`.
 //!
 //! Every transaction takes its locks in one order, so that no two wait for each other: the appointment, its patient, slots by
 //! (practitioner, start), units of resources, holds. A series locks the slots of all its visits at once. A booking creates its appointment
@@ -24,6 +25,7 @@ pub mod notification;
 pub mod overbooking;
 pub mod promise;
 pub mod queries;
+pub mod reminders;
 pub mod rescheduling;
 pub mod series;
 pub mod status;
@@ -57,6 +59,7 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(zone_changes::accepting::accept_appointment_time)
         .service(agenda::get_agenda)
         .service(day_sheet::get_day_sheet)
+        .service(reminders::preference::set_reminder_preference)
         .service(links::view_appointment_link)
         .service(links::cancel_appointment_link)
         .service(link_changes::confirm_appointment_link)

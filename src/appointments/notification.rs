@@ -44,32 +44,66 @@ pub fn send(
     if notification != Notification::Booked {
         messages::outbox::supersede(tx.conn, appointment.id, tx.now)?;
     }
-    // Whether the patient still has to submit an intake for the visit.
-    let forms_due = matches!(found.intake(tx.env).1, IntakeStanding::Missing | IntakeStanding::InProgress);
     let content = AppointmentMail {
         cancel_until: Some(found.visit_type.cancel_until(appointment.starts_at)).filter(|until| *until >= tx.now),
-        forms_due: forms_due && matches!(notification, Notification::Booked | Notification::LinksRenewed),
+        forms_due: matches!(notification, Notification::Booked | Notification::LinksRenewed)
+            && are_forms_due(tx, found),
         zone_changed: notification == Notification::ZoneChanged,
         cancelled_by_patient: notification == Notification::Cancelled { by_patient: true },
         ..content(found, Language::English)
     };
-    for PatientRecipient { recipient, account, .. } in patients::recipients::of(tx.conn, tx.env, patient, accounts)? {
+    let told = patients::recipients::of(tx.conn, tx.env, patient, accounts)?;
+    let kind = match notification {
+        Notification::Booked | Notification::LinksRenewed => Mail::AppointmentBooked,
+        Notification::Moved | Notification::ZoneChanged => Mail::AppointmentMoved,
+        Notification::Cancelled { .. } => Mail::AppointmentCancelled,
+    };
+    let has_link = !matches!(notification, Notification::Cancelled { .. });
+    enqueue(tx, found, told, &content, kind, has_link)
+}
+
+/// Enqueues a reminder, and of the forms that are still missing. `unsubscribe` is the token of the link that switches reminders off.
+pub fn remind(
+    tx: &mut Tx<impl Principal>,
+    found: &AppointmentDetails,
+    told: Vec<PatientRecipient>,
+    unsubscribe: &str,
+) -> Result<()> {
+    let until = found.visit_type.cancel_until(found.appointment.starts_at);
+    let content = AppointmentMail {
+        cancel_until: Some(until).filter(|until| *until >= tx.now),
+        forms_due: are_forms_due(tx, found),
+        unsubscribe: Some(unsubscribe.to_owned()),
+        ..content(found, Language::English)
+    };
+    enqueue(tx, found, told, &content, Mail::AppointmentReminder, true)
+}
+
+/// Whether the patient still has to submit an intake for the visit.
+fn are_forms_due(tx: &Tx<impl Principal>, found: &AppointmentDetails) -> bool {
+    matches!(found.intake(tx.env).1, IntakeStanding::Missing | IntakeStanding::InProgress)
+}
+
+/// Enqueues a message to each recipient, in the recipient's language. A mail gets a link, unless there is nothing to look up.
+fn enqueue(
+    tx: &mut Tx<impl Principal>,
+    found: &AppointmentDetails,
+    told: Vec<PatientRecipient>,
+    content: &AppointmentMail,
+    kind: fn(AppointmentMail) -> Mail,
+    has_link: bool,
+) -> Result<()> {
+    let (appointment, patient) = (&found.appointment, &found.patient);
+    for PatientRecipient { recipient, account, .. } in told {
         let mut content = content.clone();
         found.visit_type.public_name_in(Language::of_tag(&recipient.language)).clone_into(&mut content.visit);
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
         }
-        // A telephone call has no link, and a cancelled appointment has nothing to look up.
-        if let Some(email) = &recipient.email
-            && !matches!(notification, Notification::Cancelled { .. })
-        {
+        if let Some(email) = recipient.email.as_deref().filter(|_| has_link) {
             content.token = Some(link_tokens::issue(tx, appointment.id, account, email)?);
         }
-        let mail = match notification {
-            Notification::Booked | Notification::LinksRenewed => Mail::AppointmentBooked(content),
-            Notification::Moved | Notification::ZoneChanged => Mail::AppointmentMoved(content),
-            Notification::Cancelled { .. } => Mail::AppointmentCancelled(content),
-        };
+        let mail = kind(content);
         let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };
         outbox::enqueue(tx.conn, tx.env, &envelope)?;
     }
@@ -97,6 +131,7 @@ pub fn content(found: &AppointmentDetails, language: Language) -> AppointmentMai
         forms_due: false,
         cancelled_by_patient: false,
         zone_changed: false,
+        unsubscribe: None,
         country: Some(location.country.clone()),
     }
 }

@@ -52,6 +52,7 @@ pub fn insert(tx: &mut Tx<impl Principal>, new: &Appointment, reason: Option<&st
                 dsl::promised_tz.eq(&new.promise.promised_tz),
                 dsl::zone_checked.eq(&new.promise.zone_checked),
                 dsl::zone_changed_since.eq(new.promise.zone_changed_since),
+                dsl::remind_at.eq(Some(new.updated_at)),
             ),
         ))
         .execute(conn))?;
@@ -91,6 +92,7 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::promised_tz.eq(&next.promise.promised_tz),
             dsl::zone_checked.eq(&next.promise.zone_checked),
             dsl::zone_changed_since.eq(next.promise.zone_changed_since),
+            dsl::remind_at.eq(Some(next.updated_at)),
             dsl::version.eq(next.version),
             dsl::updated_at.eq(next.updated_at),
         );

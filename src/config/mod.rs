@@ -3,6 +3,7 @@
 pub mod follow_up;
 pub mod network;
 pub mod quiet_hours;
+pub mod reminders;
 pub mod retention;
 mod secrets;
 mod staff_roles;
@@ -17,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use self::follow_up::FollowUpWeeks;
 use self::network::{Origin, Proxies, ProxyHeader, RateLimits};
 use self::quiet_hours::QuietHours;
+use self::reminders::ReminderTimes;
 use self::staff_roles::StaffRoles;
 use crate::clock::Entropy;
 use crate::db::{Target, damage};
@@ -220,6 +222,13 @@ pub struct Settings {
     /// At most 16 hours. Mails about a change that someone has just made do not wait.
     #[arg(long, env, global = true, default_value = QuietHours::DEFAULT)]
     pub quiet_hours: QuietHours,
+
+    /// How long before a visit patients are reminded of it, in descending order, such as `7d,48h,2h`, or `off`.
+    ///
+    /// In quiet hours a reminder waits for their end. If less than half of its time would be left then, it is sent an hour before they
+    /// begin. Patients without an e-mail address are called once: at the shortest time of at least a day.
+    #[arg(long, env, global = true, default_value = ReminderTimes::DEFAULT)]
+    pub reminders: ReminderTimes,
 
     /// A folder of mail templates that replace the built-in ones of the same name.
     ///
@@ -490,6 +499,14 @@ impl Config {
     /// Returns the URL of one of the service's own pages in a mail, even if the clinic has its own client.
     pub fn own_link(&self, page: &str, token: &str, language: Language) -> String {
         format!("{}#token={token}", self.own_page(page, language))
+    }
+
+    /// Returns the URL of the page that switches reminders off. A mail program posts to it, so its token is in the query. It can do nothing
+    /// else.
+    pub fn unsubscribe_link(&self, token: &str, language: Language) -> String {
+        let page = self.own_page("reminders", language);
+        let mark = if page.contains('?') { '&' } else { '?' };
+        format!("{page}{mark}token={token}")
     }
 
     /// Returns the URL of one of the service's own pages in a mail, without a token.

@@ -36,6 +36,15 @@ impl QuietHours {
         let mut ends = [end.compatible(), end.later()].into_iter().flatten().map(Timestamp::from);
         ends.find(|end| *end > at).unwrap_or(at)
     }
+
+    /// Returns the start of the quiet hours that an instant is in; none if it is in no quiet hours.
+    pub fn start_before(self, at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let local = at.in_zone(zone).datetime();
+        let (from, _) = self.0.filter(|_| self.include(local.time()))?;
+        let days = i8::from(local.time() < from);
+        let start = zone.to_ambiguous_timestamp(local.date().saturating_sub(days.days()).to_datetime(from));
+        start.earlier().ok().map(Timestamp::from)
+    }
 }
 
 impl std::str::FromStr for QuietHours {
@@ -120,6 +129,9 @@ mod tests {
             prop_assert!(at <= end && end.since(at) <= SignedDuration::from_hours(25));
             prop_assert!(!hours.include(end.in_zone(&zone).time()), "{end}");
             prop_assert_eq!(end == at, !hours.include(at.in_zone(&zone).time()));
+            let start = hours.start_before(at, &zone);
+            prop_assert_eq!(start.is_some(), end > at);
+            prop_assert!(start.is_none_or(|start| start <= at && at.since(start) <= SignedDuration::from_hours(17)), "{start:?}");
         }
     }
 }

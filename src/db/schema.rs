@@ -171,6 +171,7 @@ diesel::table! {
         version -> Integer,
         created_at -> types::Instant,
         updated_at -> types::Instant,
+        reminders_wanted -> Bool,
     }
 }
 
@@ -492,6 +493,27 @@ diesel::table! {
         promised_tz -> Nullable<Text>,
         zone_checked -> Nullable<Text>,
         zone_changed_since -> Nullable<types::Instant>,
+        remind_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    reminders (appointment_id, sequence, minutes) {
+        appointment_id -> types::Uid,
+        sequence -> Integer,
+        minutes -> Integer,
+        token_hash -> Binary,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    reminder_plan (id) {
+        id -> Integer,
+        rules -> Text,
     }
 }
 
@@ -1042,6 +1064,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     practitioner_exceptions,
     location_closures,
     appointments,
+    reminders,
+    reminder_plan,
     appointment_history,
     appointment_links,
     appointment_series,

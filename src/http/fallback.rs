@@ -18,8 +18,11 @@ use super::problem::ProblemBuilder;
 
 /// The forms that the service's own pages send without a script, with the operation that each runs. Quotas and the audit trail treat them
 /// like a call of the operation.
-const PAGE_FORMS: [(&str, &str); 2] =
-    [("/follow-up", "view_follow_up_link"), ("/follow-up-answers", "answer_follow_up_link")];
+const PAGE_FORMS: [(&str, &str); 3] = [
+    ("/follow-up", "view_follow_up_link"),
+    ("/follow-up-answers", "answer_follow_up_link"),
+    ("/reminders", "set_reminder_preference"),
+];
 
 /// Returns the operation that the form of a page runs.
 fn page_form(path: &str) -> Option<&'static str> {

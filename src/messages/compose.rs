@@ -8,7 +8,7 @@ use lettre::{Address, Message as Email};
 use text::Language;
 
 use super::calendar::{self, Method, Parties};
-use super::model::{AppointmentMail, Mail, Message};
+use super::model::{AppointmentMail, Mail, Message, MessageKind};
 use super::retry::Failure;
 use super::templates::{self, shown_name};
 use crate::clinic::first_location;
@@ -40,7 +40,8 @@ pub fn compose(
         .singlepart(SinglePart::plain(rendered.text))
         .singlepart(SinglePart::html(rendered.html));
     let mut attachment = None;
-    if let Some(appointment) = mail.appointment() {
+    // A reminder changes nothing that calendars show.
+    if let Some(appointment) = mail.appointment().filter(|_| mail.kind() != MessageKind::AppointmentReminder) {
         let method = if matches!(mail, Mail::AppointmentCancelled(_)) { Method::Cancel } else { Method::Request };
         let text = invitation(config, sender, message, appointment, method);
         // Mail programs that know invitations use the alternative part. The attachment is for all others.
@@ -48,19 +49,31 @@ pub fn compose(
         body = body.singlepart(SinglePart::builder().header(kind).body(text.clone()));
         attachment = Some(Attachment::new("invite.ics".to_owned()).body(text, content_type("application/ics")?));
     }
-    let builder = Email::builder()
+    let language = Language::of_tag(&message.recipient.language);
+    let mut builder = Email::builder()
         .message_id(Some(format!("<{}@{}>", message.mail_id(), domain(sender))))
         .date(SystemTime::from(now.jiff()))
         .from(sender.clone())
         .to(Mailbox::new(name, address))
         .subject(rendered.subject)
         // Stops out-of-office replies (RFC 3834).
-        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()));
+        .raw_header(header("Auto-Submitted", "auto-generated".to_owned()));
+    if let Some(token) = mail.unsubscribe() {
+        // Mail programs show a button that sends this form (RFC 8058).
+        let link = format!("<{}>", config.unsubscribe_link(token, language));
+        builder = builder.raw_header(header("List-Unsubscribe", link));
+        builder = builder.raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+    }
     match attachment {
         Some(attachment) => builder.multipart(MultiPart::mixed().multipart(body).singlepart(attachment)),
         None => builder.multipart(body),
     }
     .map_err(|_| Failure::Compose)
+}
+
+/// A header of ASCII characters. It is not encoded or folded, because mail programs read such links only in one piece.
+fn header(name: &'static str, value: String) -> HeaderValue {
+    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), value.clone(), value)
 }
 
 /// Returns the telephone number that mails name: the clinic's, else that of its first location, in the format of that location's

@@ -46,6 +46,7 @@ pub fn appointment() -> AppointmentMail {
         forms_due: true,
         cancelled_by_patient: false,
         zone_changed: false,
+        unsubscribe: None,
         country: Some("US".into()),
     }
 }
@@ -106,6 +107,10 @@ pub fn mails() -> Vec<Mail> {
         Mail::AppointmentBooked(appointment()),
         Mail::AppointmentMoved(appointment()),
         Mail::AppointmentCancelled(appointment()),
+        Mail::AppointmentReminder(AppointmentMail {
+            unsubscribe: Some("unsubscribe-0123456789".into()),
+            ..appointment()
+        }),
         Mail::AccessEnds(birthday()),
         Mail::ComingOfAge(birthday()),
         Mail::AccessGiven(access()),

@@ -14,6 +14,7 @@ pub mod model;
 pub mod outbox;
 pub mod pacing;
 pub mod queue;
+pub mod reminding;
 pub mod resending;
 pub mod retry;
 pub mod second_person;

@@ -44,6 +44,8 @@ text_enum! {
         AppointmentMoved = "appointment_moved",
         /// An appointment was cancelled.
         AppointmentCancelled = "appointment_cancelled",
+        /// A reminder of an appointment.
+        AppointmentReminder = "appointment_reminder",
         /// A child whom the recipient acts for comes of age.
         AccessEnds = "access_ends",
         /// The recipient comes of age.
@@ -176,6 +178,7 @@ pub enum Mail {
     AppointmentBooked(AppointmentMail),
     AppointmentMoved(AppointmentMail),
     AppointmentCancelled(AppointmentMail),
+    AppointmentReminder(AppointmentMail),
     /// Access to a child ends.
     AccessEnds(BirthdayMail),
     /// The recipient comes of age.
@@ -209,6 +212,7 @@ impl Mail {
             Self::AppointmentBooked(_) => MessageKind::AppointmentBooked,
             Self::AppointmentMoved(_) => MessageKind::AppointmentMoved,
             Self::AppointmentCancelled(_) => MessageKind::AppointmentCancelled,
+            Self::AppointmentReminder(_) => MessageKind::AppointmentReminder,
             Self::AccessEnds(_) => MessageKind::AccessEnds,
             Self::ComingOfAge(_) => MessageKind::ComingOfAge,
             Self::AccessGiven(_) => MessageKind::AccessGiven,
@@ -222,11 +226,17 @@ impl Mail {
     /// Returns the appointment of a mail about one.
     pub fn appointment(&self) -> Option<&AppointmentMail> {
         match self {
-            Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) | Self::AppointmentCancelled(mail) => {
-                Some(mail)
-            }
+            Self::AppointmentBooked(mail)
+            | Self::AppointmentMoved(mail)
+            | Self::AppointmentCancelled(mail)
+            | Self::AppointmentReminder(mail) => Some(mail),
             _ => None,
         }
+    }
+
+    /// Returns the token with which the reader of an optional mail ends such mails.
+    pub fn unsubscribe(&self) -> Option<&str> {
+        self.appointment().and_then(|mail| mail.unsubscribe.as_deref())
     }
 
     /// Returns the birthday of a mail about one.
@@ -308,7 +318,7 @@ impl Mail {
             Self::ResetPassword { token } | Self::Invitation { token } => Some(("set-password", token)),
             Self::PatientInvitation { token } => Some(("accept-invitation", token)),
             // There is nothing to view after a cancellation.
-            Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) => {
+            Self::AppointmentBooked(mail) | Self::AppointmentMoved(mail) | Self::AppointmentReminder(mail) => {
                 mail.token.as_deref().map(|token| ("appointment", token))
             }
             Self::AccessGiven(mail) => mail.token.as_deref().map(|token| ("stop-access", token)),
@@ -486,6 +496,9 @@ pub struct AppointmentMail {
     /// Whether it keeps its local time at another instant, because the law of the time zone changed.
     #[serde(default)]
     pub zone_changed: bool,
+    /// The token of the link that switches reminders off. Only in a reminder.
+    #[serde(default)]
+    pub unsubscribe: Option<String>,
     /// The location's country (ISO 3166-1, two letters), which decides the format of the telephone number.
     #[serde(default)]
     pub country: Option<String>,

@@ -1,5 +1,6 @@
 //! Creating a message in the transaction that causes it.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use jiff::SignedDuration;
@@ -151,6 +152,32 @@ pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> R
         update(messages::table, open.and(messages::appointment_id.eq(appointment)), done).execute(tx)
     })?;
     Ok(())
+}
+
+/// Completes the open calls and the failed mails of a kind about an appointment, because they are not needed any more.
+pub fn settle_about(tx: &mut Conn, appointment: AppointmentId, kind: MessageKind, now: Timestamp) -> Result<()> {
+    let open = messages::table
+        .filter(messages::appointment_id.eq(appointment))
+        .filter(messages::kind.eq(kind))
+        .filter(messages::status.eq_any([MessageStatus::ToPhone, MessageStatus::Failed]));
+    diesel::update(open)
+        .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
+        .execute(tx)?;
+    Ok(())
+}
+
+/// Returns whether the desk still has to call about an appointment.
+pub fn has_open_call(conn: &mut Conn, appointment: AppointmentId) -> Result<bool> {
+    let open = messages::table
+        .filter(messages::appointment_id.eq(appointment))
+        .filter(messages::status.eq(MessageStatus::ToPhone));
+    Ok(diesel::select(exists(open)).get_result(conn)?)
+}
+
+/// Returns when the newest message about an appointment was created.
+pub fn newest_about(conn: &mut Conn, appointment: AppointmentId) -> Result<Option<Timestamp>> {
+    let about = messages::table.filter(messages::appointment_id.eq(appointment));
+    Ok(about.order(messages::created_at.desc()).select(messages::created_at).first(conn).optional()?)
 }
 
 /// Completes the open calls and the failed mails of a kind about a patient, because they are not needed any more.

@@ -5,6 +5,7 @@
 //!   appointment was created for the mailbox. If the patient's side cancels a visit of which the mailbox has not been
 //!   told yet, the cancellation is dropped as well. A cancellation by the clinic is always sent, because the patient
 //!   may know of the visit from a call.
+//! - **A reminder** is sent only while it makes sense, and not in the quiet hours ([`reminding`]).
 //! - **Too many.** A mailbox gets the first third of `MAX_NOTICES_PER_HOUR` at once. Each further mail of the same
 //!   limit waits [`BUSY_DELAY`] after it was created, so that a newer one can replace it. When the limit is reached, it
 //!   waits until the hour has room again. Nothing is lost: the last state of each appointment is always sent. Links that
@@ -22,6 +23,7 @@ use jiff::SignedDuration;
 use super::model::{Mail, Message, MessageKind, MessageStatus};
 use super::outbox::{self, WINDOW};
 use super::queue::has_status;
+use super::reminding::{self, Standing};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::messages;
@@ -75,6 +77,13 @@ fn decide(
     sent_together: usize,
     now: Timestamp,
 ) -> Result<Decision> {
+    if message.kind == MessageKind::AppointmentReminder {
+        match reminding::standing(tx, env, message, mailbox, now)? {
+            Standing::Sendable => {}
+            Standing::Useless => return Ok(Decision::Drop),
+            Standing::WaitsUntil(until) => return Ok(Decision::Wait(until)),
+        }
+    }
     if let Some(appointment) = message.appointment_id
         && now >= message.created_at.plus(SENT_AT_ONCE)
         && (has_newer_message(tx, message, mailbox, appointment)?
@@ -96,6 +105,8 @@ fn has_newer_message(tx: &mut Conn, message: &Message, mailbox: &str, appointmen
         .filter(messages::appointment_id.eq(appointment))
         .filter(messages::email_key.eq(mailbox))
         .filter(messages::email.eq(&message.recipient.email))
+        // A reminder replaces earlier ones only: it does not say what has changed.
+        .filter(messages::kind.ne(MessageKind::AppointmentReminder).or(messages::kind.eq(message.kind)))
         .filter(is_newer_than(message.created_at, message.id));
     Ok(diesel::select(exists(newer)).get_result(tx)?)
 }

@@ -94,6 +94,7 @@ fn require_current(tx: &mut Tx, message: &Message, mail: &Mail, id: AppointmentI
     let (sequence, status): (i32, AppointmentStatus) =
         appointments::table.find(id).select((appointments::sequence, appointments::status)).first(tx.conn)?;
     let is_cancellation = matches!(mail, Mail::AppointmentCancelled(_));
+    let is_late = matches!(mail, Mail::AppointmentReminder(_)) && content.starts_at <= tx.now;
     let expected = if is_cancellation { AppointmentStatus::Cancelled } else { AppointmentStatus::Booked };
     // For example one with new links.
     let newer = messages::table
@@ -101,6 +102,7 @@ fn require_current(tx: &mut Tx, message: &Message, mail: &Mail, id: AppointmentI
         .filter(messages::created_at.gt(message.created_at))
         .filter(messages::appointment_id.eq(id));
     if (sequence, status) == (content.sequence, expected)
+        && !is_late
         && !diesel::select(exists(newer)).get_result::<bool>(tx.conn)?
     {
         return Ok(());
@@ -153,7 +155,7 @@ fn require_recipient_of(tx: &mut Tx, message: &Message, patient: PatientId) -> R
         (status = 409, description = "`message_pending`: it has not been sent yet, and the service sends or retries it by itself. \
             `message_to_phone`: the recipient has no e-mail address. \
             `message_done`: staff or the service completed it without a mail; `done` in the message says which. \
-            `message_superseded`: the appointment has changed since, or a newer message about it was sent to this address. \
+            `message_superseded`: the appointment has changed since or, of a reminder, has begun, or a newer message about it was sent to this address. \
             `recipient_changed`: messages about the patient no longer go to this address, because access was revoked or has expired, \
             or the address was changed"),
     ),

@@ -1,11 +1,13 @@
 //! The pages behind the links in mails, so that mails work before the clinic has a client. They are static except for
-//! the clinic's name and numbers, and call the public API. That of the follow-up also works without a script.
+//! the clinic's name and numbers, and call the public API. That of the follow-up also works without a script; that of
+//! reminders has none.
 //!
 //! A page is one template for both languages, with each text beside its translation: `t("Yes", "Sí")`. All texts of the
 //! script are hidden elements of the page, so the script has none itself.
 
 mod follow_up;
 mod form_post;
+mod reminders;
 
 use std::sync::LazyLock;
 
@@ -39,6 +41,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("follow-up-done.html", include_str!("html/follow-up-done.html")),
     ("questions.html", include_str!("html/questions.html")),
     ("code.html", include_str!("html/code.html")),
+    ("reminders.html", include_str!("html/reminders.html")),
     ("home.html", include_str!("html/home.html")),
 ];
 
@@ -83,6 +86,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         });
     }
     follow_up::routes(cfg);
+    reminders::routes(cfg);
     cfg.service(web::resource("/").get(home).default_service(other()));
     for (path, kind, text) in [
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
@@ -229,6 +233,10 @@ mod tests {
         for language in [Language::English, Language::Spanish] {
             for values in follow_up::examples(language) {
                 let page = render(&engine, &config().settings, "follow-up-plain", language, vec![], values);
+                branches.rendered(&page.expect("a page"));
+            }
+            for (name, values) in reminders::examples() {
+                let page = render(&engine, &config().settings, name, language, vec![], values);
                 branches.rendered(&page.expect("a page"));
             }
         }

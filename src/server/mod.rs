@@ -109,6 +109,7 @@ impl Server {
         let mailing = messages::worker::start(&env, stopping.clone())?;
         scheduling::hours::publishing::start(&env, stopping.clone());
         appointments::zone_changes::scanning::start(&env, stopping.clone());
+        appointments::reminders::sending::start(&env, stopping.clone());
         patients::access::coming_of_age::start(&env, stopping.clone());
         intake::follow_up::asking::start(&env, stopping.clone());
         intake::due::start(&env, stopping.clone());

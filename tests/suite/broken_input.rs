@@ -12,7 +12,7 @@ const OWN_READERS: [&str; 3] = ["RlsAnswers", "RlsLab", "RlsReview"];
 
 /// A credential decides first here, and one that is too long is a wrong one: a refusal of it is as good. What else they take is
 /// looked at only after the credential.
-pub(super) const BY_CREDENTIAL: [&str; 16] = [
+pub(super) const BY_CREDENTIAL: [&str; 17] = [
     "accept_invitation",
     "answer_follow_up_link",
     "cancel_appointment_link",
@@ -26,6 +26,7 @@ pub(super) const BY_CREDENTIAL: [&str; 16] = [
     "refresh_session",
     "renew_recovery_codes",
     "reschedule_appointment_link",
+    "set_reminder_preference",
     "verify_email",
     "view_appointment_link",
     "view_follow_up_link",

@@ -62,6 +62,7 @@ mod plans_races;
 mod pooler;
 mod query_plans;
 mod records;
+mod reminders;
 mod resending;
 mod reservations;
 mod resources;

@@ -44,6 +44,7 @@ fn booked(recipient: &str) -> Envelope {
         forms_due: false,
         cancelled_by_patient: false,
         zone_changed: false,
+        unsubscribe: None,
         country: None,
     });
     Envelope { recipient: mailbox(Some("Zoë Ames"), recipient), patient_id: None, appointment_id: None, mail }

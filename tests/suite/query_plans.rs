@@ -305,6 +305,11 @@ both! {
             assert_eq!(rows[0].appointment.patient_id.to_string(), ann.patient_id);
             assert_eq!(rows[0].appointment.practitioner_id.to_string(), clinic.practitioner_id);
         });
+        // Of the cancelled visits, none is to be looked at.
+        by_index(&mut conn, "appointments", &["appointments_remind"], |conn| {
+            let now = app.env.now();
+            assert!(appointments::reminders::planning::due(conn, now, 200).expect("visits").is_empty());
+        });
         free_slots(&mut conn, &clinic.practitioner_id, &clinic.location_id);
         let day = "1970-01-05".parse().expect("a day");
         let sheet = queries(&mut conn, |conn| {

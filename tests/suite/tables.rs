@@ -26,6 +26,8 @@ const OWNERS: &[(&str, &[&str])] = &[
             "appointment_links",
             "appointment_series",
             "appointment_series_visits",
+            "reminders",
+            "reminder_plan",
         ],
     ),
     (

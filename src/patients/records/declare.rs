@@ -211,7 +211,7 @@ macro_rules! patient_fields {
             $($(#[$view_field_meta:meta])* $view:ident: $view_type:ty = $view_value:expr,)*
         }
         columns {
-            $($(#[doc = $column_doc:literal])+
+            $($(#[doc = $column_doc:literal])+ $(#[serde($($column_serde:tt)*)])?
                 $column:ident: $column_type:ty, change $column_change:ty $(, schema($($column_schema:tt)*))? = $column_rule:expr;)*
         }
         details {
@@ -271,7 +271,12 @@ macro_rules! patient_fields {
         $(#[$new_meta])*
         pub struct NewPatient {
             $($(#[$new_field_meta])* pub $new: $new_type,)*
-            $($(#[doc = $column_doc])+ $(#[schema($($column_schema)*)])? pub $column: $column_type,)*
+            $(
+                $(#[doc = $column_doc])+
+                $(#[serde($($column_serde)*)])?
+                $(#[schema($($column_schema)*)])?
+                pub $column: $column_type,
+            )*
             $(
                 $(#[doc = $detail_doc])+
                 $(#[serde($($detail_serde)*)])?

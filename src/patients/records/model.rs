@@ -214,6 +214,9 @@ patient_fields! {
         preferred_language: String, change String, schema(max_length = 35, examples("en", "es-MX")) = language;
         /// Whether the patient needs an interpreter.
         interpreter_needed: bool, change bool = any;
+        /// Whether the patient is reminded of appointments, by mail or by a call. Mails about a booking, a move or a cancellation are always sent.
+        #[serde(default = "yes")]
+        reminders_wanted: bool, change bool, schema(default = true) = any;
     }
     details {
         /// The pronouns, such as `she/her`, or `declined`.
@@ -234,6 +237,11 @@ patient_fields! {
         /// The insurance. A patch merges it member by member.
         insurance: Option<Insurance>, change InsurancePatch = InsurancePatch::check;
     }
+}
+
+/// Reminders are sent unless the patient does not want them.
+fn yes() -> bool {
+    true
 }
 
 /// What a row has beside the profile.
@@ -272,6 +280,7 @@ pub fn example() -> Value {
         "given_name": "Ann", "family_name": "Example", "mononym": false, "middle_name": null, "preferred_name": null,
         "previous_names": [], "date_of_birth": "1967-09-14", "administrative_sex": "female", "phone": "+12125550100",
         "email": "ann@example.org", "email_confirmed": true, "preferred_language": "en", "interpreter_needed": false,
+        "reminders_wanted": true,
         "identifiers": [{"system": "https://ehr.example/patients", "value": "48213"}], "pronouns": "she/her",
         "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": "declined",
         "address": {"line1": "12 Elm Street", "city": "Albany", "region": "NY", "postal_code": "12203", "country": "US"},

@@ -80,6 +80,16 @@ pub fn touch(conn: &mut Conn, id: PatientId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Stores whether a patient wants reminders.
+pub fn set_reminders_wanted(conn: &mut Conn, id: PatientId, wanted: bool, now: Timestamp) -> Result<()> {
+    let others = patients::table.filter(patients::id.eq(id)).filter(patients::reminders_wanted.ne(wanted));
+    let change = patients::reminders_wanted.eq(wanted);
+    diesel::update(others)
+        .set((change, patients::version.eq(patients::version + 1), patients::updated_at.eq(now)))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Returns what the record says, with its sealed part opened.
 ///
 /// # Errors

@@ -123,6 +123,9 @@ impl Site {
             mail_dir.to_str().expect("a path in UTF-8"),
             "--password-hashers",
             "2",
+            // Tests of reminders turn them on.
+            "--reminders",
+            "off",
             // Tests of rate limits set them.
             "--rate-limits",
             "off",

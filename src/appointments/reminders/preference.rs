@@ -1,0 +1,67 @@
+//! The link in a reminder with which its reader switches reminders off, or on again.
+
+use actix_web::{HttpResponse, post};
+use diesel::prelude::*;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::accounts::tokens;
+use crate::context::{Anonymous, Context};
+use crate::db::schema::{appointments, reminders};
+use crate::error::Result;
+use crate::http::{Body, response};
+use crate::ids::PatientId;
+use crate::patients;
+
+/// Whether the patient of a reminder gets reminders.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE", "reminders_wanted": false}))]
+pub struct ReminderPreference {
+    /// The `token` in the link.
+    #[schema(max_length = 128)]
+    pub token: String,
+    /// Whether reminders are sent.
+    pub reminders_wanted: bool,
+}
+
+/// Switches the reminders of the patient of a reminder on or off. A repeat changes nothing.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound).
+pub async fn set(context: &Context<Anonymous>, preference: ReminderPreference) -> Result<()> {
+    context
+        .change(move |tx| {
+            let patient: PatientId = reminders::table
+                .inner_join(appointments::table.on(appointments::id.eq(reminders::appointment_id)))
+                .filter(reminders::token_hash.eq(tokens::hash(&preference.token)))
+                .select(appointments::patient_id)
+                .first(tx.conn)?;
+            tx.audit.note_patient(patient);
+            patients::store::set_reminders_wanted(tx.conn, patient, preference.reminders_wanted, tx.now)
+        })
+        .await
+}
+
+/// Switch reminders off by a link
+///
+/// Takes the token of the link in a reminder (`/reminders?token=…`, also in its `List-Unsubscribe`). It sets `reminders_wanted` of the
+/// patient's record, for all appointments. Mails about a booking, a move or a cancellation are still sent. The link works as long as the
+/// appointment is kept. A repeat changes nothing.
+#[utoipa::path(
+    tag = "appointments",
+    operation_id = "set_reminder_preference",
+    request_body = ReminderPreference,
+    responses(
+        (status = 204, description = "The preference is stored"),
+        (status = 404, description = "`not_found`: the link does not work"),
+    ),
+)]
+#[post("/v1/reminder-preferences")]
+pub(in crate::appointments) async fn set_reminder_preference(
+    context: Context<Anonymous>,
+    body: Body<ReminderPreference>,
+) -> Result<HttpResponse> {
+    set(&context, body.value).await?;
+    Ok(response::no_content())
+}
