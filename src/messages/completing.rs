@@ -68,6 +68,7 @@ fn store(tx: &mut Tx, id: MessageId, note: Option<&String>) -> Result<Message> {
             messages::done_at.eq(Some(tx.now)),
             messages::done_by.eq(Some(tx.actor.user_id)),
             messages::note.eq(note),
+            messages::updated_at.eq(tx.now),
         ))
         .execute(tx.conn)?;
     if changed == 0 {

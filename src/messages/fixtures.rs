@@ -161,5 +161,6 @@ pub fn message(mail: &Mail, recipient: &str) -> Message {
         done_at: None,
         done_by: None,
         note: None,
+        updated_at: at,
     }
 }

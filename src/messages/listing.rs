@@ -9,12 +9,13 @@ use super::model::{Message, MessageStatus};
 use super::queue::has_status;
 use super::view::MessageView;
 use crate::actor::{Action, Role};
+use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::db::Conn;
 use crate::db::schema::{messages, patient_access, users};
 use crate::env::Env;
 use crate::error::Result;
-use crate::http::paging::{Direction, Page, PageParams, in_order, sort_options};
+use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, response};
 use crate::ids::{AppointmentId, MessageId, PatientId};
 use crate::phone::Country;
@@ -25,13 +26,15 @@ use crate::phone::Country;
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "verify_email", "status": "sent",
     "recipient": {"name": null, "email": "ann@example.org", "phone": null, "phone_display": null, "language": "en"}, "to_say": null,
     "patient_id": null, "appointment_id": null, "attempts": 1, "last_error": null, "created_at": "2026-03-02T14:00:00Z",
-    "due_at": "2026-03-02T14:01:30Z", "sent_at": "2026-03-02T14:00:01Z", "done": null
-}], "next_cursor": null}))]
+    "due_at": "2026-03-02T14:01:30Z", "sent_at": "2026-03-02T14:00:01Z", "done": null, "updated_at": "2026-03-02T14:00:01Z"
+}], "next_cursor": null, "next_updated_since": null}))]
 pub struct MessagePage {
-    /// The messages, newest first by default.
+    /// The messages, newest first by default; with `updated_since` by the time of their last change.
     items: Vec<MessageView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
+    /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
+    next_updated_since: Option<Timestamp>,
 }
 
 /// The filter of a list of messages.
@@ -40,7 +43,12 @@ pub struct MessagePage {
 pub struct MessageFilter {
     /// The status.
     status: Option<MessageStatus>,
-    /// The order. Default: `-created_at`, newest first.
+    /// The patient whom the messages are about.
+    patient_id: Option<PatientId>,
+    /// The earliest last change, inclusive. The list is then sorted by the last change, the oldest first. The next pass starts with the
+    /// `next_updated_since` of the first page.
+    updated_since: Option<Timestamp>,
+    /// The order. Default: `-created_at`, newest first. With `updated_since`, none is possible.
     #[param(inline)]
     sort: Option<MessageSort>,
 }
@@ -50,22 +58,37 @@ sort_options! {
     MessageSort by "created_at" or "-created_at"
 }
 
-/// The list's name in its cursors.
-const LIST: &str = "messages";
+impl MessageFilter {
+    /// The name of the list and its order in cursors.
+    fn list(&self) -> &'static str {
+        if self.updated_since.is_some() { "messages-changes" } else { "messages" }
+    }
+
+    /// The order of the list.
+    ///
+    /// # Errors
+    /// A broken rule at `sort`.
+    fn direction(&self) -> Result<Direction> {
+        let default = if self.updated_since.is_some() { Direction::Ascending } else { Direction::Descending };
+        let direction = self.sort.map_or(default, Into::into);
+        direction.require_for_changes(self.updated_since)?;
+        Ok(direction)
+    }
+}
 
 /// Lists messages, newest first by default.
 pub async fn list(context: &Context, filter: MessageFilter, page: PageParams) -> Result<MessagePage> {
     context.require(Action::MessageManage)?;
-    let page = page.sorted(LIST, filter.sort.map_or(Direction::Descending, Into::into))?;
+    let page = page.sorted(filter.list(), filter.direction()?)?;
+    let next_updated_since = next_pass(context.env.now(), filter.updated_since, page.after.as_ref());
     context
         .read(move |tx| {
-            let found = load(tx.conn, &filter, &page)?;
+            let (found, next_cursor) = load(tx.conn, &filter, &page)?;
             let country = Country::of_clinic(tx.conn)?;
-            let (found, next_cursor) = page.cut(found, |message| (message.created_at, message.id.0));
             tx.audit.note_shown(found.iter().filter_map(|message| message.patient_id));
             tx.audit.note_shown(patients_of_accounts(tx.conn, &found)?);
             let views = found.into_iter().map(|message| MessageView::new(tx.env, message, country));
-            Ok(MessagePage { items: views.collect::<Result<_>>()?, next_cursor })
+            Ok(MessagePage { items: views.collect::<Result<_>>()?, next_cursor, next_updated_since })
         })
         .await
 }
@@ -101,19 +124,31 @@ pub fn calls_about(conn: &mut Conn, env: &Env, appointments: &[AppointmentId]) -
     found.into_iter().map(|message| MessageView::new(env, message, country)).collect()
 }
 
-fn load(conn: &mut Conn, filter: &MessageFilter, page: &Page) -> Result<Vec<Message>> {
+fn load(conn: &mut Conn, filter: &MessageFilter, page: &Page) -> Result<(Vec<Message>, Option<String>)> {
     let mut query = messages::table.into_boxed();
     if let Some(status) = filter.status {
         query = query.filter(has_status(status));
     }
+    if let Some(patient) = filter.patient_id {
+        query = query.filter(messages::patient_id.eq(patient));
+    }
+    if let Some(since) = filter.updated_since {
+        query = query.filter(messages::updated_at.ge(page.after.map_or(since, |after| after.at.max(since))));
+        let query = in_order!(query, page, messages::updated_at, messages::id, MessageId);
+        let found: Vec<Message> = query.select(Message::as_select()).load(conn)?;
+        return Ok(page.cut(found, |message| (message.updated_at, message.id.0)));
+    }
     let query = in_order!(query, page, messages::created_at, messages::id, MessageId);
-    Ok(query.select(Message::as_select()).load(conn)?)
+    let found: Vec<Message> = query.select(Message::as_select()).load(conn)?;
+    Ok(page.cut(found, |message| (message.created_at, message.id.0)))
 }
 
 /// List outgoing messages
 ///
 /// Lists all messages, newest first by default. `status=to_phone` lists the calls that staff must make to recipients without an e-mail address,
 /// with the telephone number and the text to say. `status=failed` lists the mails that the service could not send and does not retry.
+/// With `updated_since` the list is sorted by the last change. Start each pass with the `next_updated_since` of the first page of the previous
+/// pass, and you miss no change.
 #[utoipa::path(
     tag = "messages",
     operation_id = "list_messages",

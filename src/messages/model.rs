@@ -596,6 +596,8 @@ pub struct Message {
     pub done_by: Option<UserId>,
     /// The note of the staff.
     pub note: Option<Sealed<String>>,
+    /// The time of the last change.
+    pub updated_at: Timestamp,
 }
 
 impl Message {

@@ -49,6 +49,7 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
             messages::resends.eq(0),
             messages::due_at.eq(now),
             messages::created_at.eq(now),
+            messages::updated_at.eq(now),
         ))
         .execute(tx))?;
     // This wakes the worker before the commit. A worker that is too early looks again within a second.
@@ -144,12 +145,19 @@ pub(super) fn find(conn: &mut Conn, id: MessageId) -> Result<Message> {
     Ok(messages::table.find(id).select(Message::as_select()).first(conn)?)
 }
 
+/// The change that completes a message without staff.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn done(now: Timestamp) -> _ {
+    let status: MessageStatus = MessageStatus::Done;
+    let at: Option<Timestamp> = Some(now);
+    (messages::status.eq(status), messages::done_at.eq(at), messages::updated_at.eq(now))
+}
+
 /// Completes the open calls and the failed mails about an appointment, because a newer message replaces them.
 pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
     per_backend!(tx, tx => {
         let open = RawSql::<Bool>::new("messages.status IN ('to_phone', 'failed')");
-        let done = (messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now)));
-        update(messages::table, open.and(messages::appointment_id.eq(appointment)), done).execute(tx)
+        update(messages::table, open.and(messages::appointment_id.eq(appointment)), done(now)).execute(tx)
     })?;
     Ok(())
 }
@@ -160,9 +168,7 @@ pub fn settle_about(tx: &mut Conn, appointment: AppointmentId, kind: MessageKind
         .filter(messages::appointment_id.eq(appointment))
         .filter(messages::kind.eq(kind))
         .filter(messages::status.eq_any([MessageStatus::ToPhone, MessageStatus::Failed]));
-    diesel::update(open)
-        .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
-        .execute(tx)?;
+    diesel::update(open).set(done(now)).execute(tx)?;
     Ok(())
 }
 
@@ -186,9 +192,7 @@ pub fn settle(tx: &mut Conn, patient: PatientId, kind: MessageKind, now: Timesta
         .filter(messages::patient_id.eq(patient))
         .filter(messages::kind.eq(kind))
         .filter(messages::status.eq_any([MessageStatus::ToPhone, MessageStatus::Failed]));
-    diesel::update(open)
-        .set((messages::status.eq(MessageStatus::Done), messages::done_at.eq(Some(now))))
-        .execute(tx)?;
+    diesel::update(open).set(done(now)).execute(tx)?;
     Ok(())
 }
 

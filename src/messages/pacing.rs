@@ -63,7 +63,7 @@ pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Mess
                 to_send.push(message);
             }
             Decision::Drop => drop_message(tx, &message, now)?,
-            Decision::Wait(until) => postpone(tx, &message, until)?,
+            Decision::Wait(until) => postpone(tx, &message, until, now)?,
         }
     }
     Ok(to_send)
@@ -202,15 +202,16 @@ fn drop_message(tx: &mut Conn, message: &Message, now: Timestamp) -> Result<()> 
             messages::status.eq(MessageStatus::Done),
             messages::done_at.eq(Some(now)),
             messages::attempts.eq(message.attempts - 1),
+            messages::updated_at.eq(now),
         ))
         .execute(tx)?;
     Ok(())
 }
 
 /// Gives up the lease. The attempt does not count.
-fn postpone(tx: &mut Conn, message: &Message, until: Timestamp) -> Result<()> {
+fn postpone(tx: &mut Conn, message: &Message, until: Timestamp, now: Timestamp) -> Result<()> {
     diesel::update(messages::table.find(message.id))
-        .set((messages::due_at.eq(until), messages::attempts.eq(message.attempts - 1)))
+        .set((messages::due_at.eq(until), messages::attempts.eq(message.attempts - 1), messages::updated_at.eq(now)))
         .execute(tx)?;
     Ok(())
 }

@@ -70,7 +70,11 @@ pub fn lease(tx: &mut Conn, now: Timestamp, count: i64) -> Result<Vec<Message>> 
         return Ok(Vec::new());
     }
     diesel::update(messages::table.filter(messages::id.eq_any(&ids)))
-        .set((messages::due_at.eq(now.plus(LEASE)), messages::attempts.eq(messages::attempts + 1)))
+        .set((
+            messages::due_at.eq(now.plus(LEASE)),
+            messages::attempts.eq(messages::attempts + 1),
+            messages::updated_at.eq(now),
+        ))
         .execute(tx)?;
     let leased = messages::table.filter(messages::id.eq_any(&ids)).order(messages::id);
     Ok(leased.select(Message::as_select()).load(tx)?)
@@ -103,13 +107,22 @@ pub fn finish(tx: &mut Conn, leased: &Message, outcome: Outcome, now: Timestamp)
                 messages::status.eq(MessageStatus::Sent),
                 messages::sent_at.eq(Some(now)),
                 messages::last_error.eq(no_error),
+                messages::updated_at.eq(now),
             ))
             .execute(tx)?,
         Outcome::Postponed(failure, due) => diesel::update(this.filter(own_lease))
-            .set((messages::due_at.eq(due), messages::last_error.eq(Some(failure.to_string()))))
+            .set((
+                messages::due_at.eq(due),
+                messages::last_error.eq(Some(failure.to_string())),
+                messages::updated_at.eq(now),
+            ))
             .execute(tx)?,
         Outcome::Failed(failure) => diesel::update(this.filter(own_lease))
-            .set((messages::status.eq(MessageStatus::Failed), messages::last_error.eq(Some(failure.to_string()))))
+            .set((
+                messages::status.eq(MessageStatus::Failed),
+                messages::last_error.eq(Some(failure.to_string())),
+                messages::updated_at.eq(now),
+            ))
             .execute(tx)?,
     };
     Ok(())

@@ -60,6 +60,7 @@ fn requeue(tx: &mut Tx, id: MessageId) -> Result<Message> {
             messages::due_at.eq(tx.now),
             messages::last_error.eq(None::<String>),
             messages::sent_at.eq(None::<Timestamp>),
+            messages::updated_at.eq(tx.now),
         ))
         .execute(tx.conn)?;
     if changed == 0 {

@@ -51,7 +51,8 @@ pub struct MessageCompletion {
     "to_say": "Hello, this is Legwork Vein Clinic. May I speak to Ann Ames?\nYour appointment is booked for …",
     "patient_id": "0199d0c2-7a00-7000-8000-000000000001",
     "appointment_id": "0199d0c2-7a00-7000-8000-000000000002", "attempts": 0, "last_error": null,
-    "created_at": "2026-03-02T14:00:00Z", "due_at": "2026-03-02T14:00:00Z", "sent_at": null, "done": null
+    "created_at": "2026-03-02T14:00:00Z", "due_at": "2026-03-02T14:00:00Z", "sent_at": null, "done": null,
+    "updated_at": "2026-03-02T14:00:00Z"
 }))]
 pub struct MessageView {
     /// The id.
@@ -82,6 +83,8 @@ pub struct MessageView {
     sent_at: Option<Timestamp>,
     /// How it was completed without a mail, if it was.
     done: Option<MessageCompletion>,
+    /// The time of the last change, such as an attempt to send it.
+    updated_at: Timestamp,
 }
 
 impl MessageView {
@@ -104,6 +107,7 @@ impl MessageView {
             created_at: message.created_at,
             due_at: message.due_at,
             sent_at: message.sent_at,
+            updated_at: message.updated_at,
             done: message.done_at.map(|at| MessageCompletion { at, by: message.done_by, note }),
         })
     }

@@ -105,6 +105,32 @@ fn silent_at_the_end() -> String {
 }
 
 both! {
+    async fn messages_are_listed_by_patient_and_by_their_last_change(app: App) {
+        let (clinic, ann, ben, desk) = (app.clinic().await, app.patient("ann").await, app.patient("ben").await, app.desk().await);
+        for (nth, patient) in [&ann, &ben].into_iter().enumerate() {
+            crate::support::booking::book_nth(patient, &clinic.check, nth, &patient.patient_id).await;
+        }
+        app.mails().await;
+        let of_ann = format!("/v1/messages?patient_id={}", ann.patient_id);
+        let found = desk.get(&of_ann).await.items();
+        assert_eq!((found.len(), &found[0]["patient_id"], &found[0]["status"]), (1, &json!(ann.patient_id), &json!("sent")));
+        ann.get(&of_ann).await.problem(403, "forbidden");
+
+        // A change brings a message back, the oldest change first.
+        let first = desk.get(&format!("/v1/messages?updated_since={}", app.clock.now())).await;
+        assert_eq!((first.items().len(), first.body["next_updated_since"].is_null()), (2, false));
+        app.clock.advance(SignedDuration::from_mins(5));
+        let since = format!("/v1/messages?updated_since={}", app.clock.now());
+        assert_eq!(desk.get(&since).await.items().len(), 0);
+        desk.post_empty(&format!("/v1/messages/{}/resend", found[0]["id"].as_str().expect("an id"))).await.expect(202);
+        app.mails().await;
+        let changed = desk.get(&since).await.items();
+        assert_eq!((changed.len(), &changed[0]["id"]), (1, &found[0]["id"]));
+        assert_eq!(changed[0]["updated_at"], json!(app.clock.now().to_string()));
+        assert_eq!(desk.get(&format!("{since}&patient_id={}", ben.patient_id)).await.items().len(), 0);
+        desk.get(&format!("{since}&sort=-created_at")).await.invalid("?sort", "out_of_range");
+    }
+
     async fn a_mail_in_progress_does_not_delay_the_shutdown(app: App) {
         let app = app.restart(&["--smtp-url", &silent_at_the_end()]);
         let desk = app.desk().await;
