@@ -602,8 +602,8 @@ diesel::table! {
         done_at -> Nullable<types::Instant>,
         done_by -> Nullable<types::Uid>,
         note -> Nullable<Binary>,
-        updated_at -> types::Instant,
         email_key -> Nullable<Text>,
+        updated_at -> types::Instant,
     }
 }
 

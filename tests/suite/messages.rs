@@ -114,7 +114,7 @@ both! {
         let of_ann = format!("/v1/messages?patient_id={}", ann.patient_id);
         let found = desk.get(&of_ann).await.items();
         assert_eq!((found.len(), &found[0]["patient_id"], &found[0]["status"]), (1, &json!(ann.patient_id), &json!("sent")));
-        ann.get(&of_ann).await.problem(403, "forbidden");
+        ann.get(&of_ann).await.problem(403, "role_forbidden");
 
         // A change brings a message back, the oldest change first.
         let first = desk.get(&format!("/v1/messages?updated_since={}", app.clock.now())).await;
