@@ -69,7 +69,8 @@ fn every_branch_of_every_template_can_be_rendered() {
     let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
     let late = AppointmentMail { cancel_until: None, ..appointment() };
     for appointment in [other, late] {
-        let kinds = [Mail::AppointmentBooked, Mail::AppointmentMoved, Mail::AppointmentCancelled];
+        let kinds =
+            [Mail::AppointmentBooked, Mail::AppointmentMoved, Mail::AppointmentCancelled, Mail::AppointmentReminder];
         all.extend(kinds.map(|kind| kind(appointment.clone())));
     }
     for patient in [None, Some("Leo".to_owned())] {
@@ -319,7 +320,7 @@ fn a_recipient_without_a_name_is_greeted() {
 #[test]
 fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
     let linked: Vec<_> = mails().into_iter().filter(|mail| mail.link().is_some()).collect();
-    assert_eq!(linked.len(), 9);
+    assert_eq!(linked.len(), 10);
     for (mail, tag) in linked.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let (page, token) = mail.link().expect("a link");
         let words = rendered_in(mail, tag);
