@@ -59,7 +59,7 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(zone_changes::accepting::accept_appointment_time)
         .service(agenda::get_agenda)
         .service(day_sheet::get_day_sheet)
-        .service(reminders::preference::set_reminder_preference)
+        .service(reminders::preference::change_reminder_preference)
         .service(links::view_appointment_link)
         .service(links::cancel_appointment_link)
         .service(link_changes::confirm_appointment_link)

@@ -21,7 +21,7 @@ use super::problem::ProblemBuilder;
 const PAGE_FORMS: [(&str, &str); 3] = [
     ("/follow-up", "view_follow_up_link"),
     ("/follow-up-answers", "answer_follow_up_link"),
-    ("/reminders", "set_reminder_preference"),
+    ("/reminders", "change_reminder_preference"),
 ];
 
 /// Returns the operation that the form of a page runs.

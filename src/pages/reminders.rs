@@ -8,7 +8,7 @@ use minijinja::context;
 
 use super::form_post::{Sent, is_own};
 use super::{language, page};
-use crate::appointments::reminders::preference::{self, ReminderPreference};
+use crate::appointments::reminders::preference::{self, ChangeReminderPreferenceRequest};
 use crate::context::{Anonymous, Context};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -48,7 +48,8 @@ async fn switch(context: Context<Anonymous>, request: HttpRequest, body: Bytes) 
         [sent.first("token"), query.first("token")].into_iter().map(well_formed).find(|token| !token.is_empty());
     let token = token.unwrap_or_default();
     let reminders_wanted = sent.first("wanted") == "yes";
-    let done = preference::set(&context, ReminderPreference { token: token.clone(), reminders_wanted }).await;
+    let done =
+        preference::set(&context, ChangeReminderPreferenceRequest { token: token.clone(), reminders_wanted }).await;
     let (status, step) = match done {
         Ok(()) => (StatusCode::OK, if reminders_wanted { "on" } else { "off" }),
         Err(Error::NotFound) => (StatusCode::NOT_FOUND, "gone"),

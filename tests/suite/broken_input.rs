@@ -26,7 +26,7 @@ pub(super) const BY_CREDENTIAL: [&str; 17] = [
     "refresh_session",
     "renew_recovery_codes",
     "reschedule_appointment_link",
-    "set_reminder_preference",
+    "change_reminder_preference",
     "verify_email",
     "view_appointment_link",
     "view_follow_up_link",

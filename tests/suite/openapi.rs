@@ -37,7 +37,7 @@ const PUBLIC: &[&str] = &[
     "refresh_session",
     "reschedule_appointment_link",
     "resend_email_verification",
-    "set_reminder_preference",
+    "change_reminder_preference",
     "verify_email",
     "view_appointment_link",
     "view_follow_up_link",

@@ -281,7 +281,7 @@ both! {
         anyone.post("/v1/reminder-preferences", body(token)).await.expect(204);
         assert!(!wants(&desk, &ann.patient_id).await);
         let noted = app.db(|conn| {
-            let events = audit_events::table.filter(audit_events::operation.eq("set_reminder_preference"));
+            let events = audit_events::table.filter(audit_events::operation.eq("change_reminder_preference"));
             Ok(events.filter(audit_events::patient_id.is_not_null()).count().get_result::<i64>(conn)?)
         });
         assert!(noted.await >= 2);

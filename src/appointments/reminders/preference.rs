@@ -17,7 +17,7 @@ use crate::patients;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"token": "zJ0m3m1zqkU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE", "reminders_wanted": false}))]
-pub struct ReminderPreference {
+pub struct ChangeReminderPreferenceRequest {
     /// The `token` in the link.
     #[schema(max_length = 128)]
     pub token: String,
@@ -29,7 +29,7 @@ pub struct ReminderPreference {
 ///
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound).
-pub async fn set(context: &Context<Anonymous>, preference: ReminderPreference) -> Result<()> {
+pub async fn set(context: &Context<Anonymous>, preference: ChangeReminderPreferenceRequest) -> Result<()> {
     context
         .change(move |tx| {
             let patient: PatientId = reminders::table
@@ -50,17 +50,17 @@ pub async fn set(context: &Context<Anonymous>, preference: ReminderPreference) -
 /// appointment is kept. A repeat changes nothing.
 #[utoipa::path(
     tag = "appointments",
-    operation_id = "set_reminder_preference",
-    request_body = ReminderPreference,
+    operation_id = "change_reminder_preference",
+    request_body = ChangeReminderPreferenceRequest,
     responses(
         (status = 204, description = "The preference is stored"),
         (status = 404, description = "`not_found`: the link does not work"),
     ),
 )]
 #[post("/v1/reminder-preferences")]
-pub(in crate::appointments) async fn set_reminder_preference(
+pub(in crate::appointments) async fn change_reminder_preference(
     context: Context<Anonymous>,
-    body: Body<ReminderPreference>,
+    body: Body<ChangeReminderPreferenceRequest>,
 ) -> Result<HttpResponse> {
     set(&context, body.value).await?;
     Ok(response::no_content())
