@@ -151,6 +151,7 @@ const VERSIONED: &[&str] = &[
     "User",
     "VisitType",
     "WaitlistEntry",
+    "WaitlistOffer",
 ];
 
 fn is_versioned(response: &Response) -> bool {

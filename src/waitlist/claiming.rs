@@ -69,30 +69,27 @@ fn claim_locked<P: Principal>(
     // Before the visit is booked, because a visit that is booked in another way withdraws the offer.
     let claimed = offer::update(tx, Offer { status: OfferStatus::Claimed, hold_id: None, ..offer })?;
     entry::update(tx, Entry { status: WaitlistStatus::Booked, ..entry })?;
-    let booked = match visit {
-        Some(visit) => {
-            let to = RescheduleAppointmentRequest {
-                slot_id,
-                hold_id: None,
-                hold_secret: None,
-                ignore_gaps: false,
-                overbook: None,
-            };
-            rescheduling::move_locked(tx, visit, &to, hold, placed_alone)?
-        }
-        None => {
-            let new = NewAppointment {
-                slot_id,
-                visit_type_id,
-                patient_id: claimed.patient_id,
-                hold_id: None,
-                hold_secret: None,
-                note: None,
-                identifiers: Identifiers::default(),
-                overbook: None,
-            };
-            booking::insert_locked(tx, &new, hold, place)?
-        }
+    let booked = if let Some(visit) = visit {
+        let to = RescheduleAppointmentRequest {
+            slot_id,
+            hold_id: None,
+            hold_secret: None,
+            ignore_gaps: false,
+            overbook: None,
+        };
+        rescheduling::move_locked(tx, visit, &to, hold, placed_alone)?
+    } else {
+        let new = NewAppointment {
+            slot_id,
+            visit_type_id,
+            patient_id: claimed.patient_id,
+            hold_id: None,
+            hold_secret: None,
+            note: None,
+            identifiers: Identifiers::default(),
+            overbook: None,
+        };
+        booking::insert_locked(tx, &new, hold, place)?
     };
     offer::note_visit(tx.conn, claimed, booked.appointment.id)
 }

@@ -268,7 +268,7 @@ fn freed(conn: &mut Conn, now: Timestamp) -> Result<Freed> {
         .select((freed_times::id, freed_times::practitioner_id, freed_times::day))
         .load(conn)?;
     let is_cut = i64::try_from(rows.len()).unwrap_or(BATCH) == BATCH;
-    let (mut days, mut places): (Vec<(FreeDay, Vec<i64>)>, HashMap<FreeDay, usize>) = Default::default();
+    let (mut days, mut places) = (Vec::<(FreeDay, Vec<i64>)>::new(), HashMap::<FreeDay, usize>::new());
     for (id, practitioner, begins) in rows {
         let day = FreeDay { practitioner, begins };
         let place = *places.entry(day).or_insert_with(|| {

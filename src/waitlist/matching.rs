@@ -1,6 +1,8 @@
 //! Which free time is offered to whom: the search of booking finds the times, the rule of fairness the entry.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -70,7 +72,7 @@ fn until(tx: &mut Tx<Anonymous>) -> Result<Timestamp> {
 
 /// A kind of visit that patients book online, with the time that its offers end.
 struct Searched {
-    offering: Offering,
+    offering: Arc<Offering>,
     until: Timestamp,
 }
 
@@ -81,7 +83,7 @@ impl Searched {
         if !kind.active || !kind.online_bookable {
             return Ok(None);
         }
-        Ok(Some(Self { offering: Offering::find(tx.conn, &tx.env.config.zones, id)?, until }))
+        Ok(Some(Self { offering: Offering::find(tx.conn, tx.env, id)?, until }))
     }
 
     /// The search for starts that patients could still book at the end of the offer.
@@ -110,11 +112,11 @@ pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &HashSet<Pr
         let by_id: HashMap<WaitlistEntryId, &Entry> = entries.iter().map(|entry| (entry.id, entry)).collect();
         for candidate in fairness::queue(&candidates, &offered, PAUSE_AFTER) {
             let Some(entry) = by_id.get(&candidate.id) else { continue };
-            if !starts.contains_key(&entry.visit_type_id) {
-                let found = starts_on(tx, day, entry.visit_type_id, until)?;
-                starts.insert(entry.visit_type_id, found);
-            }
-            let Some(Some((searched, starts))) = starts.get(&entry.visit_type_id) else { continue };
+            let found = match starts.entry(entry.visit_type_id) {
+                MapEntry::Occupied(found) => found.into_mut(),
+                MapEntry::Vacant(free) => free.insert(starts_on(tx, day, entry.visit_type_id, until)?),
+            };
+            let Some((searched, starts)) = found else { continue };
             let proposal = |start: &SlotView| Proposal { entry: entry.id, patient: entry.patient_id, slot: start.id };
             let open: Vec<&SlotView> = starts.iter().filter(|start| !refused.contains(&proposal(start))).collect();
             if let Some(start) = first_that_suits(tx, entry, &searched.offering, &open)? {

@@ -13,7 +13,7 @@ const OFFERS: &str = "/v1/waitlist-offers";
 /// Puts a patient on the waitlist for a kind of visit at the time of an appointment or a slot, and returns the entry.
 async fn wait_for(client: &Client, patient: &str, visit_type: &str, time: &Value, more: Value) -> String {
     let at: jiff::Timestamp = time["starts_at"].as_str().expect("a start").parse().expect("an instant");
-    let local = at.to_zoned(jiff::tz::TimeZone::get("America/New_York").expect("a zone"));
+    let local = at.to_zoned(legwork::zones::Zones::bundled().get("America/New_York").expect("a zone"));
     let minute = |zoned: &jiff::Zoned| zoned.strftime("%H:%M").to_string();
     let mut entry = json!({
         "patient_id": patient, "visit_type_id": visit_type, "from_date": local.date().to_string(), "to_date": local.date().to_string(),

@@ -205,17 +205,11 @@ impl<'a> World<'a> {
                 desk.get("/v1/follow-ups").await
             }
             "list_waitlist_entries" => {
-                for patient in [ann, &self.bob] {
-                    let entry = json!({"patient_id": patient.patient_id, "visit_type_id": clinic.check});
-                    desk.post("/v1/waitlist-entries", entry).await.expect(201);
-                }
+                self.both_wait(&clinic.check).await;
                 desk.get("/v1/waitlist-entries").await
             }
             "list_waitlist_offers" => {
-                for patient in [ann, &self.bob] {
-                    let entry = json!({"patient_id": patient.patient_id, "visit_type_id": clinic.follow_up});
-                    desk.post("/v1/waitlist-entries", entry).await.expect(201);
-                }
+                self.both_wait(&clinic.follow_up).await;
                 while legwork::waitlist::job::run(&self.app.env).await.expect("a round").has_more {}
                 desk.get("/v1/waitlist-offers").await
             }
@@ -237,6 +231,14 @@ impl<'a> World<'a> {
             other => {
                 panic!("{other} lists what tells of patients: say here how it is asked, so that it shows two of them")
             }
+        }
+    }
+
+    /// Puts both patients on the waitlist.
+    async fn both_wait(&self, visit_type: &str) {
+        for patient in [&self.ann, &self.bob] {
+            let entry = json!({"patient_id": patient.patient_id, "visit_type_id": visit_type});
+            self.desk.post("/v1/waitlist-entries", entry).await.expect(201);
         }
     }
 
