@@ -1,7 +1,8 @@
 use super::*;
-use crate::messages::fixtures::{access, ann, appointment, config, mails, registration, reserved};
+use crate::messages::fixtures::{access, ann, appointment, config, mails, registration, reserved, waitlist_offer};
 use crate::messages::model::{
     AccessMail, FollowUpMail, MessageKind, RecordChange, RecordMail, RegistrationMail, ReservationMail,
+    WaitlistOfferMail,
 };
 use crate::template_branches::Branches;
 
@@ -66,6 +67,8 @@ fn every_branch_of_every_template_can_be_rendered() {
         all.extend([None, Some("Leo".to_owned())].map(|patient| Mail::RecordNotice(RecordMail { patient, change })));
     }
     all.push(Mail::FollowUp(FollowUpMail { patient: Some("Leo".into()), token: None, code: None }));
+    let offer = waitlist_offer();
+    all.push(Mail::WaitlistOffer(WaitlistOfferMail { patient: Some("Leo".into()), instead_of: None, ..offer }));
     let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
     let late = AppointmentMail { cancel_until: None, ..appointment() };
     for appointment in [other, late] {
@@ -293,7 +296,7 @@ fn the_text_of_a_call_has_name_time_place_and_number_and_no_link() {
             continue;
         };
         assert!(!text.contains("token") && !text.contains("http"), "{text}");
-        if mail.record().is_some() || mail.follow_up().is_some() {
+        if mail.record().is_some() || mail.follow_up().is_some() || mail.waitlist_offer().is_some() {
             assert!(text.contains("Clinic on Elm") && text.contains("Ann Ames"), "{text}");
             continue;
         }

@@ -225,6 +225,7 @@ fn full() -> ClinicalSummary {
         json!({"name": "pramipexole", "class": "dopaminergic", "dose": 0.5, "unit": "mg", "started_on": "2021-02", "status": "current",
             "for_rls": "yes", "response": "partial", "side_effects": ["nausea", "compulsive_behavior"]}),
         json!({"name": "something", "status": "stopped", "stopped_on": "2020", "for_rls": "no", "stop_reason": "It did not help."}),
+        json!({"name": "ropinirole", "status": "stopped", "side_effects": ["nausea"], "stop_reason": "Sick."}),
         json!({"name": "diphenhydramine", "status": "current"}),
     ];
     medicines.extend((0..12).map(|number| json!({"name": format!("medicine {number}")})));
