@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use legwork::audit::sealing::seal_all;
 use legwork::audit::verify::KnownHead;
 use legwork::audit::{purge, seal};
-use legwork::db::Conn;
 use legwork::db::schema::{audit_events, audit_purges};
+use legwork::db::{Conn, advisory_lock};
 use serde_json::{Value, json};
 
 use crate::support::audit::{findings, sealed, tamper, tamper_with};
@@ -231,6 +231,8 @@ both! {
         some_history(&app).await;
         let signer = app.env.signer.clone();
         tamper_with(&app, move |tx| {
+            // The service seals meanwhile, and only one can.
+            advisory_lock::wait_for_key(tx, advisory_lock::SEALING)?;
             tx.batch_execute("DELETE FROM audit_seals")?;
             // As an earlier version sealed.
             assert!(seal::seal(tx, &signer, seal::VERY_LATE, None)? > 3);
