@@ -27,8 +27,14 @@ use crate::scheduling::setup::location::{self, Location};
 use crate::scheduling::setup::practitioner;
 use crate::scheduling::slots::holds::keeping;
 
+/// Returns the end of an offer that is made now.
+pub(super) fn until<P: Principal>(tx: &mut Tx<P>) -> Result<Timestamp> {
+    let (zone, settings) = (entry::clinic_zone(tx)?, &tx.env.config.settings);
+    Ok(ends_at(settings.quiet_hours, tx.now, settings.waitlist_offer_minutes, &zone))
+}
+
 /// The end of an offer of so many minutes. It does not run in the quiet hours.
-pub(super) fn ends_at(quiet: QuietHours, from: Timestamp, minutes: u16, zone: &TimeZone) -> Timestamp {
+fn ends_at(quiet: QuietHours, from: Timestamp, minutes: u16, zone: &TimeZone) -> Timestamp {
     (0..minutes).fold(from, |at, _| quiet.end_after(at, zone).plus(SignedDuration::from_mins(1)))
 }
 
@@ -60,12 +66,7 @@ pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -
     let accounts = access::of_patient(tx.conn, patient.id)?;
     let told = recipients::of(tx.conn, tx.env, &patient, accounts)?;
     let way = way(making.way, &told)?;
-    let until = ends_at(
-        tx.env.config.settings.quiet_hours,
-        tx.now,
-        tx.env.config.settings.waitlist_offer_minutes,
-        &entry::clinic_zone(tx)?,
-    );
+    let until = until(tx)?;
     let by_staff = making.made_by.is_some() && way == OfferWay::Phone;
     let replaced = replaced(tx, &entry)?;
     let (hold, time) = keeping::keep(tx, making.slot_id, entry.visit_type_id, until, by_staff)?;

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, ToSpan};
 
 use super::entry::{self, Entry};
 use super::fairness::{self, Candidate};
-use super::making::{ends_at, replaced};
+use super::making::{replaced, until};
 use crate::appointments::queries;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Tx};
@@ -62,12 +62,6 @@ pub(super) struct Proposal {
     pub entry: WaitlistEntryId,
     pub patient: PatientId,
     pub slot: SlotId,
-}
-
-/// Returns the end of an offer that is made now.
-fn until(tx: &mut Tx<Anonymous>) -> Result<Timestamp> {
-    let (zone, settings) = (entry::clinic_zone(tx)?, &tx.env.config.settings);
-    Ok(ends_at(settings.quiet_hours, tx.now, settings.waitlist_offer_minutes, &zone))
 }
 
 /// A kind of visit that patients book online, with the time that its offers end.

@@ -36,7 +36,7 @@ text_enum! {
 text_enum! {
     /// How the patient learns of an offer.
     OfferWay {
-        /// By a mail with a link.
+        /// By a mail.
         Mail = "mail",
         /// By a call from the desk.
         Phone = "phone",
