@@ -13,6 +13,8 @@ pub enum LinkedVisit {
     Reserved(Box<ReservedVisit>),
     /// The link was followed and has booked it.
     Booked { appointment_id: AppointmentId },
+    /// The link was followed too late for the time. It books another one.
+    Missed(Box<ReservedVisit>),
 }
 
 impl std::fmt::Debug for LinkedVisit {

@@ -119,6 +119,9 @@
     };
   };
 
+  /** The token of the link that verified the address. It books another time if its own was missed. */
+  let followed = "";
+
   /** A new address of an account is confirmed with the account's password. */
   const verifying = usesToken(() => call("email-verifications", { token: token() }));
 
@@ -132,6 +135,7 @@
         return true;
       },
       done: async ({ answer }) => {
+        followed = token();
         // A link that was followed before gives no other token, and stays in the address bar with its visit.
         if (answer.password_token) remember(`#password-token=${answer.password_token}`);
         else if (!answer.appointment) forget();
@@ -139,6 +143,22 @@
         if (answer.appointment) await tellBooked(answer.appointment);
         if (answer.not_booked) await tellMissed(answer.not_booked.next_free);
         show(answer.appointment ? "booked" : answer.not_booked ? "missed" : answer.password_token ? "password" : "done");
+      },
+    },
+    "other-time": {
+      run: (_, { value }) => call("email-verifications", { token: followed, slot_id: value }),
+      done: async ({ answer }) => {
+        if (answer.appointment) {
+          await tellBooked(answer.appointment);
+          return show("booked");
+        }
+        await tellMissed(answer.not_booked.next_free);
+        one('[data-part="gone-too"]').hidden = false;
+        show("missed");
+      },
+      refused: (result) => {
+        if (spent(result.answer)) show("gone");
+        return spent(result.answer);
       },
     },
     "verify-with-password": usesToken((form) =>
@@ -286,14 +306,14 @@
 
   async function tellMissed(slots) {
     one('[data-part="times"]').hidden = slots.length === 0;
-    const items = slots.map(async (slot) => {
+    const buttons = slots.map(async (slot) => {
       const { when, time } = whenOf(slot);
       const place = await locationOf(slot);
-      const item = document.createElement("li");
-      item.textContent = `${when}, ${time}${place ? `, ${place.name}` : ""}`;
-      return item;
+      const button = makeButton("submit", `${when}, ${time}${place ? `, ${place.name}` : ""}`);
+      button.value = slot.id;
+      return button;
     });
-    one("[data-times]").replaceChildren(...(await Promise.all(items)));
+    list(one("[data-times]"), await Promise.all(buttons));
   }
 
   // The appointment.

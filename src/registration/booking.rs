@@ -1,4 +1,4 @@
-//! Books the visit of a verification link.
+//! The outcome of a verification link, and the booking of its visit.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,11 +12,12 @@ use crate::appointments::{link_tokens, queries};
 use crate::context::{Anonymous, Context, Tx};
 use crate::error::{Conflict, Error, Result};
 use crate::identifiers::Identifiers;
-use crate::ids::{AppointmentId, PatientId};
+use crate::ids::{AppointmentId, PatientId, SlotId};
 use crate::scheduling::slots::free::SlotView;
 use crate::scheduling::slots::search::with_next_free;
 
-/// Why the visit of a registration was not booked. The address is verified all the same.
+/// Why the visit of a registration was not booked. The address is verified all the same. The same link books the visit at another time:
+/// send its token again with a `slot_id` of `next_free`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "code": "hold_lapsed", "detail": "The time was reserved until 2026-03-02T14:30:00Z. Choose another time.",
@@ -27,7 +28,7 @@ use crate::scheduling::slots::search::with_next_free;
     }]
 }))]
 pub struct NotBooked {
-    /// The code of the conflict that a booking would have: `hold_lapsed`, `slot_taken`, `slot_past`, `not_offered`,
+    /// The code of the conflict that a booking would have; `hold_lapsed` also when the link is followed again. It is `hold_lapsed`, `slot_taken`, `slot_past`, `not_offered`,
     /// `not_online_bookable`, `patient_busy`, `booking_limit`, `account_booking_limit` or `new_account_limit`.
     code: &'static str,
     /// The reason for a person.
@@ -36,30 +37,88 @@ pub struct NotBooked {
     next_free: Vec<SlotView>,
 }
 
+/// The outcome of the verification of an address.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "password_token": "Yq1m3zJ0kU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE8",
+    "appointment": {
+        "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
+        "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+        "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
+        "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
+        "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
+        "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
+        "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "identifiers": [], "intake_id": null,
+        "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+    }
+}))]
+pub struct VerifiedEmail {
+    /// Sets the account's password at `POST /v1/password-resets/confirm`, once and within an hour. Not set if the account has a password,
+    /// and not for a link that was followed before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) password_token: Option<String>,
+    /// The appointment that the link booked, or had booked before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) appointment: Option<AppointmentView>,
+    /// Why the registration's visit was not booked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) not_booked: Option<NotBooked>,
+}
+
 /// The account of a link acts for itself.
 fn actor(tx: &Tx<Anonymous>, user: &User) -> Actor {
     Actor::without_session(user.id, user.role, tx.audit.clone())
 }
 
-/// Books the visit as the account of the link, by the rules of every booking.
+/// Books the visit at the reserved time, as the account of the link and by the rules of every booking.
 ///
 /// # Errors
 /// A conflict, whatever the reason: the link then verifies the address alone.
 pub fn book(tx: &mut Tx<Anonymous>, user: &User, patient: PatientId, visit: &ReservedVisit) -> Result<AppointmentView> {
-    let actor = actor(tx, user);
-    let tx = &mut tx.as_actor(&actor);
     let new = NewAppointment {
-        slot_id: visit.slot_id,
-        visit_type_id: visit.visit_type_id,
-        patient_id: patient,
         hold_id: Some(visit.hold_id),
         hold_secret: Some(visit.hold_secret.clone()),
+        ..at(visit.slot_id, patient, visit)
+    };
+    insert(tx, user, &new)
+}
+
+/// Books the visit of a link whose reserved time was missed at another time.
+///
+/// # Errors
+/// A conflict, whatever the reason.
+pub fn book_other(
+    tx: &mut Tx<Anonymous>,
+    user: &User,
+    slot: SlotId,
+    patient: PatientId,
+    visit: &ReservedVisit,
+) -> Result<AppointmentView> {
+    insert(tx, user, &at(slot, patient, visit))
+}
+
+fn at(slot_id: SlotId, patient_id: PatientId, visit: &ReservedVisit) -> NewAppointment {
+    NewAppointment {
+        slot_id,
+        visit_type_id: visit.visit_type_id,
+        patient_id,
+        hold_id: None,
+        hold_secret: None,
         note: visit.note.clone(),
         identifiers: Identifiers::default(),
         overbook: None,
-    };
-    let booked = booking::insert(tx, &new).map_err(|error| match error {
-        // The visit type or the record is gone.
+        patient_informed: false,
+    }
+}
+
+fn insert(tx: &mut Tx<Anonymous>, user: &User, new: &NewAppointment) -> Result<AppointmentView> {
+    let actor = actor(tx, user);
+    let tx = &mut tx.as_actor(&actor);
+    let booked = booking::insert(tx, new).map_err(|error| match error {
+        // The time, the visit type or the record is gone.
         Error::NotFound | Error::Invalid(_) => {
             Error::conflict("not_offered", "The clinic does not offer this visit any more. Call the clinic.")
         }

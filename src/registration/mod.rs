@@ -5,6 +5,7 @@
 //! is reserved alike. The mail tells the owner of the mailbox.
 
 mod booking;
+mod followed_link;
 pub mod verification;
 mod visit;
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, post, web};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::booking::{self, NotBooked};
-use super::{Registration, Rules};
+use super::booking::{self, NotBooked, VerifiedEmail};
+use super::{Registration, Rules, followed_link};
 use crate::accounts::authenticate::{self, Credentials};
 use crate::accounts::linked_visit::{LinkedVisit, ReservedVisit};
 use crate::accounts::model::{EmailAddress, Purpose, User};
@@ -19,7 +19,7 @@ use crate::appointments::view::AppointmentView;
 use crate::context::{Anonymous, Context, Tx};
 use crate::error::{Error, Result};
 use crate::http::{Body, response};
-use crate::ids::{OneTimeTokenId, PatientId, UserId};
+use crate::ids::{OneTimeTokenId, PatientId, SlotId, UserId};
 use crate::messages::model::SecurityEvent;
 
 /// A token from a mail.
@@ -36,44 +36,16 @@ pub struct VerifyEmailRequest {
     /// Six digits of the authenticator app, or a recovery code. Required with the password if the account has a second factor.
     #[schema(max_length = 64)]
     totp_code: Option<String>,
-}
-
-/// The outcome of the verification of an address.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({
-    "password_token": "Yq1m3zJ0kU0cQyB3cY7M4gT7o3Vb0C2fT5q8mZb1yE8",
-    "appointment": {
-        "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55",
-        "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
-        "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002",
-        "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
-        "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
-        "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
-        "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "identifiers": [], "intake_id": null,
-        "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
-    }
-}))]
-pub struct VerifiedEmail {
-    /// Sets the account's password at `POST /v1/password-resets/confirm`, once and within an hour. Not set if the account has a password,
-    /// and not for a link that was followed before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    password_token: Option<String>,
-    /// The appointment that the link booked, or had booked before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    appointment: Option<AppointmentView>,
-    /// Why the registration's visit was not booked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    not_booked: Option<NotBooked>,
+    /// Another time for the visit of the registration, if its own could not be booked: a slot of `not_booked.next_free`. Only for a link
+    /// that was followed before.
+    slot_id: Option<SlotId>,
 }
 
 /// Verifies the address of a link, and books the visit of its registration. Returns a token to set the account's password with, if the
 /// account has none.
 ///
 /// # Errors
-/// A broken rule at `/token`; those of the authentication, if the link proves a new address; the conflict `email_taken`.
+/// A broken rule at `/token` or `/slot_id`; those of the authentication, if the link proves a new address; the conflict `email_taken`.
 pub async fn verify(
     context: &Context<Anonymous>,
     keys: &Keys,
@@ -81,12 +53,16 @@ pub async fn verify(
     request: VerifyEmailRequest,
 ) -> Result<Option<VerifiedEmail>> {
     const PURPOSES: &[Purpose] = &[Purpose::VerifyEmail, Purpose::ChangeEmail];
-    let VerifyEmailRequest { token, current_password, totp_code } = request;
+    let VerifyEmailRequest { token, current_password, totp_code, slot_id } = request;
     let looked_up = token.clone();
     let good = match context.read(move |tx| one_time::look_up(tx.conn, &looked_up, PURPOSES, tx.now)).await {
         Ok(good) => good,
-        Err(error) => return show_again(context, token, error).await.map(Some),
+        Err(error) => return followed_link::follow_again(context, token, slot_id, error).await.map(Some),
     };
+    if slot_id.is_some() {
+        let detail = "must not be set before the link was followed, because it books its own time";
+        return Err(Error::invalid("/slot_id", "forbidden_field", detail));
+    }
     if good.purpose == Purpose::ChangeEmail {
         // The mailbox alone is not enough: the owner of another account may have had the link sent to it.
         let Some(password) = current_password else {
@@ -108,7 +84,7 @@ pub async fn verify(
         Some(LinkedVisit::Reserved(visit)) => Some(*visit),
         _ => None,
     };
-    follow(context, Link { token, origin, id: good.id, user: good.user.id, waiting: waiting.map(Arc::new), visit })
+    follow(context, Link { token, origin, id: good.id, user: good.user.id, waiting: waiting.map(Arc::new), visit, is_missed: false })
         .await
 }
 
@@ -123,6 +99,8 @@ struct Link {
     /// The registration that waited in the link.
     waiting: Option<Arc<Registration>>,
     visit: Option<ReservedVisit>,
+    /// The visit cannot be booked at its time any more.
+    is_missed: bool,
 }
 
 /// Verifies the address and books the visit in one transaction. If the visit cannot be booked any more, verifies the address alone.
@@ -132,13 +110,13 @@ async fn follow(context: &Context<Anonymous>, link: Link) -> Result<Option<Verif
     let mut not_booked = None;
     if let (Err(Error::Conflict(conflict)), Some(visit)) = (&followed, &link.visit) {
         not_booked = Some(NotBooked::new(context, (**conflict).clone(), visit).await);
-        let without_visit = Link { visit: None, ..link.clone() };
-        followed = context.change(move |tx| without_visit.follow(tx)).await;
+        let missed = Link { is_missed: true, ..link.clone() };
+        followed = context.change(move |tx| missed.follow(tx)).await;
     }
     let (password_token, appointment) = match followed {
         Ok(followed) => followed,
         // Another click was faster.
-        Err(error) => return show_again(context, link.token, error).await.map(Some),
+        Err(error) => return followed_link::follow_again(context, link.token, None, error).await.map(Some),
     };
     let is_all_done = password_token.is_none() && appointment.is_none() && not_booked.is_none();
     Ok((!is_all_done).then_some(VerifiedEmail { password_token, appointment, not_booked }))
@@ -153,13 +131,17 @@ impl Link {
         tx.audit.note_actor(user.id, Some(user.role));
         tx.audit.note_object(user.id.0);
         let (user, patient) = self.verify_account(tx, user)?;
-        let mut appointment = None;
+        let (mut appointment, mut state) = (None, None);
         if let Some(visit) = &self.visit {
             let patient = patient.or(visit.patient_id).ok_or_else(|| Error::fault("a visit without a patient"))?;
-            appointment = Some(booking::book(tx, &user, patient, visit)?);
+            state = Some(if self.is_missed {
+                LinkedVisit::Missed(Box::new(ReservedVisit { patient_id: Some(patient), ..visit.clone() }))
+            } else {
+                let booked = appointment.insert(booking::book(tx, &user, patient, visit)?);
+                LinkedVisit::Booked { appointment_id: booked.id }
+            });
         }
-        let booked = appointment.as_ref().map(|booked| LinkedVisit::Booked { appointment_id: booked.id });
-        one_time::set_visit(tx.conn, tx.env, self.id, booked.as_ref())?;
+        one_time::set_visit(tx.conn, tx.env, self.id, state.as_ref())?;
         let password_token = match user.password_hash {
             Some(_) => None,
             None => Some(one_time::issue(tx.conn, tx.env, user.id, Purpose::FirstPassword)?),
@@ -185,27 +167,6 @@ impl Link {
         // The links of other registrations of the address stop working.
         one_time::void(tx.conn, user.id, Purpose::VerifyEmail, tx.now)?;
         Ok((user, patient))
-    }
-}
-
-/// Shows the visit that a link has booked, if it was followed before and its time is not over. People click twice, and the same click must
-/// have the same outcome. It has no password token, because the first click gave one.
-///
-/// # Errors
-/// `otherwise` for any other link.
-async fn show_again(context: &Context<Anonymous>, token: String, otherwise: Error) -> Result<VerifiedEmail> {
-    let shown = context.change(move |tx| {
-        let Some(used) = one_time::look_up_used(tx.conn, &token, Purpose::VerifyEmail, tx.now)? else {
-            return Err(Error::NotFound);
-        };
-        let Some(LinkedVisit::Booked { appointment_id }) = used.visit(tx.env)? else { return Err(Error::NotFound) };
-        tx.audit.note_actor(used.user.id, Some(used.user.role));
-        booking::show(tx, &used.user, appointment_id)
-    });
-    match shown.await {
-        Ok(booked) => Ok(VerifiedEmail { password_token: None, appointment: Some(booked), not_booked: None }),
-        Err(Error::NotFound) => Err(otherwise),
-        Err(error) => Err(error),
     }
 }
 
@@ -247,8 +208,9 @@ fn set_email(tx: &mut Tx<Anonymous>, user: &User, new_email: &EmailAddress) -> R
 /// and the old address gets a notice.
 ///
 /// If the registration carried a time (`appointment`), the same transaction books it, and the patient gets the mail of every booking. If it
-/// cannot be booked any more, the address is verified all the same, and `not_booked` has the reason and other times. Following the link
-/// again shows the same appointment while the link would still work.
+/// cannot be booked any more, the address is verified all the same, and `not_booked` has the reason and other times. Send the token again with
+/// the `slot_id` of one of them: this books it. Following the link again shows the same appointment, or other times, while the link would
+/// still work.
 #[utoipa::path(
     tag = "registration",
     operation_id = "verify_email",

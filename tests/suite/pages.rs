@@ -167,10 +167,11 @@ fn one_press_confirms_the_address_and_books_the_time_that_was_chosen_before() {
 }
 
 #[test]
-fn a_time_that_has_gone_is_explained_with_the_next_times_and_the_telephone() {
+fn a_time_that_has_gone_is_explained_and_one_of_the_next_times_is_booked_with_one_press() {
     on_a_phone(async |app: App, phone: Browser| {
         let clinic = app.clinic().await;
-        let verify = reserved(&app, &clinic.check, 9, "nia@example.org", "es").await;
+        let email = "nia@example.org";
+        let verify = reserved(&app, &clinic.check, 9, email, "es").await;
         app.clock.advance(jiff::SignedDuration::from_mins(31));
         phone.open_page(&verify).await;
         phone.press("Confirmar mi dirección").await;
@@ -180,6 +181,18 @@ fn a_time_that_has_gone_is_explained_with_the_next_times_and_the_telephone() {
         let footer = phone.run("return document.querySelector('footer').innerText").await;
         assert!(footer.as_str().is_some_and(|footer| footer.contains("(202) 555-0100")), "{footer}");
         phone.expect_accessible().await;
+        // The first of them is taken while the page is open.
+        let taken = phone.run("return document.querySelector('[data-times] button').value").await;
+        let block = format!("/v1/slots/{}/block", taken.as_str().expect("an id"));
+        app.desk().await.post(&block, json!({"reason": "a call"})).await.expect(200);
+        phone.run("document.querySelector('[data-times] button').click()").await;
+        phone.see("No se pudo reservar esta hora").await;
+        phone.expect_accessible().await;
+        phone.run("document.querySelector('[data-times] button').click()").await;
+        phone.see("Su cita está reservada").await;
+        phone.see("Código de confirmación").await;
+        phone.expect_accessible().await;
+        assert!(app.mails_to(email).await.last().expect("a mail").text.contains("Main Street"));
         phone.press("Elegir mi contraseña").await;
         phone.see("Elija una contraseña").await;
     });

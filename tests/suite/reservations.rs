@@ -171,12 +171,69 @@ both! {
         // The time is free again, and the first that is offered.
         assert_eq!(missed["next_free"][0]["id"], slot["id"]);
         assert!(verified.body.get("appointment").is_none() && visits(&app).await.is_empty());
-        verify(&app, &token).await.invalid("/token", "invalid_token");
+        // A second click says the same, without a second token for a password.
+        let again = verify(&app, &token).await;
+        assert_eq!(again.expect(200).body["not_booked"], *missed);
+        assert!(again.body.get("password_token").is_none());
         let password = json!({"token": verified.string("/password_token"), "new_password": CHOSEN});
         app.anon().post("/v1/password-resets/confirm", password).await.expect(204);
         let nia = app.anon().sign_in(email, CHOSEN).await;
         let patient = nia.get("/v1/me").await.body["patients"][0]["id"].as_str().expect("an id").to_owned();
         post_booking(&nia, booking(&missed["next_free"][0], &clinic.check, &patient)).await.expect(201);
+    }
+
+    async fn the_link_of_a_missed_time_books_one_of_the_other_times(app: App) {
+        let clinic = app.clinic().await;
+        let email = "nia@patients.example";
+        let slot = reserved(&app, &clinic, 9, email).await;
+        let token = link(&app, email).await;
+        let at = |token: &str, slot: &Value| json!({"token": token, "slot_id": slot["id"]});
+        let ask = async |body: Value| app.anon().post("/v1/email-verifications", body).await;
+        // Until the link is followed, its own time counts.
+        ask(at(&token, &slot)).await.invalid("/slot_id", "forbidden_field");
+        app.clock.advance(SignedDuration::from_mins(30));
+        let offered = verify(&app, &token).await.body["not_booked"]["next_free"].clone();
+        let [first, second] = [&offered[0], &offered[1]];
+        // Somebody else is faster.
+        let ann = app.patient("ann").await;
+        post_booking(&ann, booking(first, &clinic.check, &ann.patient_id)).await.expect(201);
+        let late = ask(at(&token, first)).await;
+        assert_eq!(late.expect(200).body["not_booked"]["code"], "slot_taken");
+        let others = late.body["not_booked"]["next_free"].as_array().expect("other times");
+        assert!(others.len() > 1 && others.iter().all(|other| other["id"] != first["id"]), "{}", late.text);
+        ask(json!({"token": token, "slot_id": clinic.practitioner_id})).await.expect(200);
+        let booked = ask(at(&token, second)).await;
+        assert_eq!(booked.expect(200).string("/appointment/starts_at"), second["starts_at"]);
+        assert_eq!(booked.body["appointment"]["note"], "I come with a walker.");
+        assert!(booked.body.get("password_token").is_none());
+        // The link is now one that has booked its visit.
+        for body in [at(&token, &others[1]), json!({"token": token})] {
+            assert_eq!(ask(body).await.expect(200).body["appointment"]["id"], booked.body["appointment"]["id"]);
+        }
+        assert_eq!(visits(&app).await.len(), 2);
+        let code = booked.string("/appointment/confirmation_code");
+        assert!(app.mails_to(email).await.last().expect("a mail").text.contains(&code));
+    }
+
+    async fn of_many_other_times_chosen_at_once_a_missed_link_books_one(app: App) {
+        let clinic = app.clinic().await;
+        let email = "nia@patients.example";
+        reserved(&app, &clinic, 9, email).await;
+        let token = link(&app, email).await;
+        app.clock.advance(SignedDuration::from_mins(30));
+        let offered = verify(&app, &token).await.body["not_booked"]["next_free"].clone();
+        let offered = offered.as_array().expect("times");
+        let replies = join_all((0..12).map(|turn| {
+            let body = json!({"token": token, "slot_id": offered[turn % offered.len()]["id"]});
+            let anon = app.anon();
+            async move { anon.post("/v1/email-verifications", body).await }
+        }))
+        .await;
+        let booked = &visits(&app).await;
+        assert_eq!(booked.len(), 1);
+        for reply in &replies {
+            assert_eq!(reply.expect(200).body["appointment"]["id"], booked[0]["id"], "{}", reply.text);
+        }
     }
 
     async fn a_time_that_cannot_be_booked_any_more_verifies_the_address_and_says_why(app: App) {
