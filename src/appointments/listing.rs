@@ -93,7 +93,7 @@ pub struct AppointmentFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
-    /// The order. Default: `starts_at`, earliest first. With `updated_since`, no other is possible.
+    /// The order. Default: `starts_at`, earliest first. `-starts_at` is not possible with `updated_since`.
     #[param(inline)]
     pub sort: Option<AppointmentSort>,
     /// The objects whose names the response includes.
@@ -161,9 +161,8 @@ pub async fn list(context: &Context, filter: AppointmentFilter, page: PageParams
     if filter.needs_attention.is_some() || filter.overbooked.is_some() || filter.resource_id.is_some() {
         context.require(Action::AppointmentProgress)?;
     }
-    let (direction, include) =
-        (filter.sort.map_or(Direction::Ascending, Into::into), Several::of(filter.include.clone()));
-    direction.require_for_changes(filter.updated_since)?;
+    let direction = Direction::of_list(filter.sort, Direction::Ascending, filter.updated_since)?;
+    let include = Several::of(filter.include.clone());
     let filter = filter.parse()?;
     let page = page.sorted(filter.list(), direction)?;
     let next_updated_since = next_pass(context.env.now(), filter.updated_since, page.after.as_ref());

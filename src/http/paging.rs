@@ -57,16 +57,21 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Requires that a list of changes has the oldest change first, because a pass through the changes goes on from the newest.
+    /// The order of a list: the caller's `sort`, otherwise `default`. A list of changes (`updated_since`) has the oldest change first,
+    /// because the next pass goes on from the newest.
     ///
     /// # Errors
     /// A broken rule at `sort`.
-    pub fn require_for_changes(self, updated_since: Option<Timestamp>) -> Result<()> {
-        if updated_since.is_some() && self == Self::Descending {
-            let detail = "must not be sent with `updated_since`, which lists the oldest change first";
+    pub fn of_list(sort: Option<impl Into<Self>>, default: Self, updated_since: Option<Timestamp>) -> Result<Self> {
+        let sort = sort.map(Into::into);
+        if updated_since.is_none() {
+            return Ok(sort.unwrap_or(default));
+        }
+        if sort == Some(Self::Descending) {
+            let detail = "must not be descending with `updated_since`, which lists the oldest change first";
             return Err(Error::invalid("?sort", "out_of_range", detail));
         }
-        Ok(())
+        Ok(Self::Ascending)
     }
 
     /// The name of the list in the cursors of this direction.

@@ -132,7 +132,7 @@ pub struct IntakeFilter {
     pub practitioner_id: Option<PractitionerId>,
     /// The earliest last change, inclusive. The next pass starts with the `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
-    /// The order. Default: `updated_at`, the oldest change first. With `updated_since`, no other is possible.
+    /// The order. Default: `updated_at`, the oldest change first. `-updated_at` is not possible with `updated_since`.
     #[param(inline)]
     pub sort: Option<IntakeSort>,
 }
@@ -189,10 +189,9 @@ pub async fn list_of_patient(
 /// Every broken rule of the filter.
 pub async fn list(context: &Context, filter: IntakeFilter, params: PageParams) -> Result<IntakePage> {
     context.require(Action::IntakeList)?;
-    let direction = filter.sort.map_or(Direction::Ascending, Into::into);
+    let direction = Direction::of_list(filter.sort, Direction::Ascending, filter.updated_since)?;
     let wanted = params.sorted(LIST, direction)?;
     let IntakeFilter { status, form, reviewed, practitioner_id, updated_since, sort: _ } = filter;
-    direction.require_for_changes(updated_since)?;
     check_form(form.as_deref())?;
     let filter = Filter { patient_id: None, status, form, reviewed, practitioner_id, updated_since };
     let next_updated_since = next_pass(context.env.now(), updated_since, wanted.after.as_ref());

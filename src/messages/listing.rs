@@ -48,7 +48,7 @@ pub struct MessageFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, the oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     updated_since: Option<Timestamp>,
-    /// The order. Default: `-created_at`, newest first. With `updated_since`, none is possible.
+    /// The order. Default: `-created_at`, newest first. `-created_at` is not possible with `updated_since`.
     #[param(inline)]
     sort: Option<MessageSort>,
 }
@@ -63,23 +63,13 @@ impl MessageFilter {
     fn list(&self) -> &'static str {
         if self.updated_since.is_some() { "messages-changes" } else { "messages" }
     }
-
-    /// The order of the list.
-    ///
-    /// # Errors
-    /// A broken rule at `sort`.
-    fn direction(&self) -> Result<Direction> {
-        let default = if self.updated_since.is_some() { Direction::Ascending } else { Direction::Descending };
-        let direction = self.sort.map_or(default, Into::into);
-        direction.require_for_changes(self.updated_since)?;
-        Ok(direction)
-    }
 }
 
 /// Lists messages, newest first by default.
 pub async fn list(context: &Context, filter: MessageFilter, page: PageParams) -> Result<MessagePage> {
     context.require(Action::MessageManage)?;
-    let page = page.sorted(filter.list(), filter.direction()?)?;
+    let direction = Direction::of_list(filter.sort, Direction::Descending, filter.updated_since)?;
+    let page = page.sorted(filter.list(), direction)?;
     let next_updated_since = next_pass(context.env.now(), filter.updated_since, page.after.as_ref());
     context
         .read(move |tx| {

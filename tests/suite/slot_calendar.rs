@@ -310,8 +310,11 @@ both! {
             }
             assert!(member == "updated_at" || orders[0].len() > 3, "{list} {}", orders[0].len());
         }
-        for list in ["appointments?sort=-starts_at", "intakes?sort=-updated_at", "patients?sort=created_at"] {
+        for list in ["appointments?sort=-starts_at", "intakes?sort=-updated_at", "patients?sort=-created_at"] {
             desk.get(&format!("/v1/{list}&updated_since=2026-01-01T00:00:00Z")).await.invalid("?sort", "out_of_range");
+        }
+        for list in ["appointments?sort=starts_at", "messages?sort=created_at", "patients?sort=created_at"] {
+            desk.get(&format!("/v1/{list}&updated_since=2026-01-01T00:00:00Z")).await.expect(200);
         }
     }
 }

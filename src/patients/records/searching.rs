@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::db::Conn;
 use crate::db::schema::{patient_identifiers, patients};
 use crate::db::types::Date;
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Result, Rule};
 use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, response};
 use crate::identifiers::{Token, identified};
@@ -67,7 +67,7 @@ pub struct PatientFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
-    /// The order. Default: `-created_at`, newest record first. Not with `updated_since`.
+    /// The order. Default: `-created_at`, newest record first. `-created_at` is not possible with `updated_since`.
     #[param(inline)]
     pub sort: Option<PatientSort>,
 }
@@ -80,14 +80,8 @@ sort_options! {
 impl PatientFilter {
     /// Checks the values for a page of the list in its order.
     fn page(&self, page: &PageParams) -> Result<Page> {
-        match (self.updated_since, self.sort) {
-            (None, sort) => page.sorted(LIST, sort.map_or(Direction::Descending, Into::into)),
-            (Some(_), None) => page.of(CHANGES),
-            (Some(_), Some(_)) => {
-                let detail = "must not be sent with `updated_since`, which lists the oldest change first";
-                Err(Error::invalid("?sort", "out_of_range", detail))
-            }
-        }
+        let direction = Direction::of_list(self.sort, Direction::Descending, self.updated_since)?;
+        page.sorted(if self.updated_since.is_some() { CHANGES } else { LIST }, direction)
     }
 
     fn parse(&self) -> Result<Search> {
