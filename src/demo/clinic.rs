@@ -48,10 +48,10 @@ pub(super) fn fill(tx: &mut Conn, env: &Env) -> Result<Clinic> {
         training_day(tx, env, location_id)?;
     }
     let visit_types = vec![
-        visit_type(tx, env, "New patient evaluation", "First visit", 60)?,
-        visit_type(tx, env, "Follow-up", "Follow-up visit", 30)?,
-        visit_type(tx, env, "Venous duplex ultrasound", "Examination", 45)?,
-        visit_type(tx, env, "Iron infusion", "Treatment", 60)?,
+        visit_type(tx, env, "New patient evaluation", ("First visit", "Primera consulta"), 60)?,
+        visit_type(tx, env, "Follow-up", ("Follow-up visit", "Consulta de seguimiento"), 30)?,
+        visit_type(tx, env, "Venous duplex ultrasound", ("Examination", "Exploración"), 45)?,
+        visit_type(tx, env, "Iron infusion", ("Treatment", "Tratamiento"), 60)?,
     ];
     resource(tx, env, "Examination device", &[(boston, 1), (denver, 1)], visit_types[2])?;
     resource(tx, env, "Treatment chair", &[(boston, 2), (denver, 1)], visit_types[3])?;
@@ -115,13 +115,14 @@ fn training_day(tx: &mut Conn, env: &Env, location_id: LocationId) -> Result<()>
     Ok(())
 }
 
-fn visit_type(tx: &mut Conn, env: &Env, name: &str, public_name: &str, minutes: i32) -> Result<VisitTypeId> {
+/// `public` is the public name in English and Spanish.
+fn visit_type(tx: &mut Conn, env: &Env, name: &str, public: (&str, &str), minutes: i32) -> Result<VisitTypeId> {
     let now = env.now();
     let visit_type = VisitType {
         id: env.new_id(),
         name: name.into(),
-        public_name: public_name.into(),
-        public_name_es: None,
+        public_name: public.0.into(),
+        public_name_es: Some(public.1.into()),
         duration_minutes: minutes,
         online_bookable: true,
         booking_notice_minutes: 60,

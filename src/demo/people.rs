@@ -159,6 +159,7 @@ fn appointment(
         note: None,
         identifiers: Identifiers::default(),
         overbook: None,
+        patient_informed: false,
     };
     booking::insert(&mut Tx::new(tx, env, actor, &actor.audit), &new)?;
     Ok(Some(slot))
