@@ -46,8 +46,10 @@ pub enum Action {
     PatientWrite,
     /// List the accounts that have access to a patient.
     AccessRead,
-    /// Give an account access to a patient: link, verify, confirm, invite.
+    /// Give an account access to a patient: link, verify, confirm.
     AccessGrant,
+    /// Invite a person to act for a patient. Adult patients invite others to their own record.
+    AccessInvite,
     /// End an account's access to a patient. Adult patients end the access of others to their own record.
     AccessEnd,
     /// Export all data of a patient.
@@ -110,6 +112,8 @@ pub enum Action {
     LabResultWrite,
     /// Read the replaced versions of a laboratory result.
     LabResultHistoryRead,
+    /// Close the caller's own account.
+    AccountClose,
     /// Invite staff; read and change accounts.
     UserManage,
     /// List the outgoing mail, send it again, and make the calls to patients without an address.
@@ -136,6 +140,7 @@ impl Action {
             Self::PatientWrite               => [Own,  Any,  Any,  Any],
             Self::AccessRead                 => [Own,  Any,  Any,  Any],
             Self::AccessGrant                => [No,   Any,  Any,  Any],
+            Self::AccessInvite               => [Own,  Any,  Any,  Any],
             Self::AccessEnd                  => [Own,  Any,  Any,  Any],
             // Staff export the record for a patient without an account: an administrator or a practitioner.
             Self::PatientExport              => [Own,  No,   Any,  Any],
@@ -172,6 +177,8 @@ impl Action {
             Self::ClinicalRead               => [Own,  No,   Any,  No],
             Self::LabResultWrite             => [No,   Any,  Any,  Any],
             Self::LabResultHistoryRead       => [No,   No,   Any,  No],
+            // Administrators disable the accounts of staff.
+            Self::AccountClose               => [Own,  No,   No,   No],
             Self::UserManage                 => [No,   No,   No,   Any],
             Self::MessageManage              => [No,   Any,  No,   Any],
             // As the lists of appointments, patients and intakes.

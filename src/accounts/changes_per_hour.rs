@@ -1,4 +1,4 @@
-//! Limits how often the sessions of an account change its credentials, or ask for a link to a new address.
+//! Limits how often the sessions of an account change its credentials, ask for a link to a new address, or invite others.
 //!
 //! A change of the credentials voids the links in earlier mails. Without a limit a thief who knows the password voids every reset link
 //! that the owner asks for. A password that is set with a mailed link does not count, because the link proves the mailbox; it also ends the
@@ -22,6 +22,8 @@ pub enum Change {
     Credentials,
     /// A link to a new address was asked for, whether or not it is sent: otherwise the limit would tell who has an account.
     AddressAsked,
+    /// A patient invited a helper: a mail to any mailbox as well.
+    HelperInvited,
 }
 
 impl Change {
@@ -29,6 +31,7 @@ impl Change {
         match self {
             Self::Credentials => b"changes of credentials",
             Self::AddressAsked => b"requests for a new address",
+            Self::HelperInvited => b"invitations of helpers",
         }
     }
 
@@ -41,6 +44,7 @@ impl Change {
             Self::AddressAsked => {
                 "This account asked for a new address too often. Retry after the number of seconds in Retry-After."
             }
+            Self::HelperInvited => "This account invited others too often. Retry after the number of seconds in Retry-After.",
         }
     }
 }

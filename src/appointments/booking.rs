@@ -63,6 +63,11 @@ pub struct NewAppointment {
     /// whole time is free.
     #[serde(default)]
     pub overbook: Option<Overbooking>,
+    /// Whether the patient has heard of it already, on the telephone or at the desk. The desk then gets no call to make; mails are sent all the
+    /// same. Staff only.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub patient_informed: bool,
 }
 
 impl NewAppointment {
@@ -75,6 +80,7 @@ impl NewAppointment {
         check.require(allowed, "/identifiers", "forbidden_field", "only the clinic's staff may set this");
         self.identifiers = self.identifiers.read("/identifiers", &mut check).unwrap_or_default();
         self.overbook = self.overbook.and_then(|overbook| overbook.checked(by_staff, &mut check));
+        notification::check_informed(self.patient_informed, by_staff, &mut check);
         check.done()?;
         Ok(self)
     }
@@ -175,7 +181,7 @@ pub fn insert_locked<P: Principal>(
         flag_ownership::assign_unowned(tx.conn, &visit)?;
     }
     let (booked, accounts) = queries::find_with_accounts(tx, id)?;
-    notification::send(tx, Notification::Booked, &booked, accounts)?;
+    notification::send(tx, Notification::Booked, &booked, accounts, booking.patient_informed)?;
     Ok(booked)
 }
 

@@ -12,7 +12,7 @@ use super::link_tokens;
 use super::notification::{self, Notification};
 use super::queries;
 use super::status::AppointmentStep;
-use super::steps;
+use super::steps::{self, Cause};
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
@@ -185,11 +185,12 @@ pub async fn cancel(
     cancellation: CancelAppointmentLinkRequest,
 ) -> Result<LinkedAppointment> {
     let (token, reason) = cancellation.checked()?;
+    let cause = Cause { reason, ..Cause::default() };
     change(context, once, token, move |tx, found| {
         if found.appointment.status == AppointmentStatus::Cancelled {
             return Ok(found);
         }
-        steps::advance(tx, found, AppointmentStep::Cancel, reason.as_deref())
+        steps::advance(tx, found, AppointmentStep::Cancel, &cause)
     })
     .await
 }
@@ -238,7 +239,7 @@ pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<(
             }
             link_tokens::revoke_all(tx, id)?;
             let accounts = access::of_patient(tx.conn, found.patient.id)?;
-            notification::send(tx, Notification::LinksRenewed, &found, accounts)
+            notification::send(tx, Notification::LinksRenewed, &found, accounts, false)
         })
         .await
 }

@@ -5,7 +5,7 @@ use super::code::ConfirmationCode;
 use super::link_tokens;
 use crate::accounts::model::User;
 use crate::context::{Principal, Tx};
-use crate::error::Result;
+use crate::error::{Check, Result};
 use crate::intake::model::IntakeStanding;
 use crate::messages::model::{AppointmentMail, Envelope, Mail};
 use crate::messages::{self, outbox};
@@ -32,13 +32,20 @@ pub enum Notification {
     },
 }
 
+/// Requires that only staff say that the patient has been informed.
+pub fn check_informed(is_informed: bool, by_staff: bool, check: &mut Check) {
+    let detail = "only the clinic's staff may set this";
+    check.require(by_staff || !is_informed, "/patient_informed", "forbidden_field", detail);
+}
+
 /// Enqueues the messages about a change. They replace those that the desk has not delivered yet. `accounts` are those with access to
-/// the patient ([`patients::access::of_patient`]).
+/// the patient ([`patients::access::of_patient`]). A patient who has been informed gets mails, but no call.
 pub fn send(
     tx: &mut Tx<impl Principal>,
     notification: Notification,
     found: &AppointmentDetails,
     accounts: Vec<(Access, User)>,
+    is_informed: bool,
 ) -> Result<()> {
     let (appointment, patient) = (&found.appointment, &found.patient);
     if notification != Notification::Booked {
@@ -52,7 +59,10 @@ pub fn send(
         cancelled_by_patient: notification == Notification::Cancelled { by_patient: true },
         ..content(found, Language::English)
     };
-    let told = patients::recipients::of(tx.conn, tx.env, patient, accounts)?;
+    let mut told = patients::recipients::of(tx.conn, tx.env, patient, accounts)?;
+    if is_informed {
+        told.retain(|told| told.recipient.email.is_some());
+    }
     let kind = match notification {
         Notification::Booked | Notification::LinksRenewed => Mail::AppointmentBooked,
         Notification::Moved | Notification::ZoneChanged => Mail::AppointmentMoved,

@@ -54,6 +54,11 @@ pub struct RescheduleAppointmentRequest {
     /// whole time is free.
     #[serde(default)]
     pub overbook: Option<Overbooking>,
+    /// Whether the patient has heard of it already, on the telephone or at the desk. The desk then gets no call to make; mails are sent all the
+    /// same. Staff only.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub patient_informed: bool,
 }
 
 /// Moves an appointment and notifies the patient.
@@ -73,6 +78,7 @@ pub async fn reschedule(
     let may_ignore = context.is_staff() || !to.ignore_gaps;
     check.require(may_ignore, "/ignore_gaps", "forbidden_field", "only the clinic's staff may set this");
     to.overbook = to.overbook.and_then(|overbook| overbook.checked(context.is_staff(), &mut check));
+    notification::check_informed(to.patient_informed, context.is_staff(), &mut check);
     check.done()?;
     let slot = to.slot_id;
     let moved = context.change_once(once, move |tx| {
@@ -175,6 +181,7 @@ pub fn move_locked<P: Principal>(
         if keeps_local_time { Notification::ZoneChanged } else { Notification::Moved },
         &moved,
         accounts,
+        to.patient_informed,
     )?;
     Ok(moved)
 }

@@ -33,6 +33,11 @@ pub struct CancelAppointmentRequest {
     /// The reason, at most 500 characters. Staff and the account that gave it read it in the history.
     #[schema(min_length = 1, max_length = 500)]
     pub reason: String,
+    /// Whether the patient has heard of it already, on the telephone or at the desk. The desk then gets no call to make; mails are sent all the
+    /// same. Staff only.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub patient_informed: bool,
 }
 
 /// The reason why a step is undone.
@@ -52,6 +57,13 @@ fn checked(reason: &str) -> Result<String> {
     reason.ok_or_else(|| Error::fault("a reason that kept the rules is missing"))
 }
 
+/// Why a step is taken, and whether the patient knows of it already.
+#[derive(Debug, Clone, Default)]
+pub struct Cause {
+    pub reason: Option<String>,
+    pub patient_informed: bool,
+}
+
 /// Takes a step other than booking and moving.
 ///
 /// # Errors
@@ -63,11 +75,15 @@ pub async fn take_step(
     id: AppointmentId,
     if_match: IfMatch,
     step: AppointmentStep,
-    reason: Option<String>,
+    cause: Cause,
 ) -> Result<Versioned<AppointmentView>> {
     let is_cancellation = step == AppointmentStep::Cancel;
     context.require(if is_cancellation { Action::AppointmentBook } else { Action::AppointmentProgress })?;
-    let reason = reason.as_deref().map(checked).transpose()?;
+    let mut check = Check::new();
+    notification::check_informed(cause.patient_informed, context.is_staff(), &mut check);
+    check.done()?;
+    let reason = cause.reason.as_deref().map(checked).transpose()?;
+    let cause = Cause { reason, ..cause };
     context
         .change_once(once, move |tx| {
             let found = queries::lock(tx, id)?;
@@ -78,7 +94,7 @@ pub async fn take_step(
                 care::admit(tx.conn, tx.env, tx.actor, visit.patient_id)?;
             }
             if_match.check(visit.version)?;
-            let after = advance(tx, found, step, reason.as_deref())?;
+            let after = advance(tx, found, step, &cause)?;
             if is_cancellation { AppointmentView::changed(tx, after) } else { AppointmentView::versioned(tx, after) }
         })
         .await
@@ -92,7 +108,7 @@ pub fn advance(
     tx: &mut Tx<impl Principal>,
     found: AppointmentDetails,
     step: AppointmentStep,
-    reason: Option<&str>,
+    cause: &Cause,
 ) -> Result<AppointmentDetails> {
     let status = circumstances(tx, &found)?.decide(found.appointment.status, step)?;
     let before = found.appointment;
@@ -107,7 +123,7 @@ pub fn advance(
         release(tx, before.id, before.slot_range(), before.has_units())?;
     }
     let sequence = before.sequence + i32::from(is_cancelled);
-    let change = Change { step, from: Some(before.status), reason };
+    let change = Change { step, from: Some(before.status), reason: cause.reason.as_deref() };
     let appointment = store::update(tx, change, Appointment { status, sequence, ..before })?;
     let after = AppointmentDetails { appointment, ..found };
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
@@ -122,7 +138,8 @@ pub fn advance(
     }
     if is_cancelled {
         let accounts = access::of_patient(tx.conn, after.patient.id)?;
-        notification::send(tx, Notification::Cancelled { by_patient: !tx.actor.is_staff() }, &after, accounts)?;
+        let cancelled = Notification::Cancelled { by_patient: !tx.actor.is_staff() };
+        notification::send(tx, cancelled, &after, accounts, cause.patient_informed)?;
     }
     Ok(after)
 }
@@ -168,7 +185,9 @@ pub(super) async fn cancel_appointment(
     body: Body<CancelAppointmentRequest>,
 ) -> Result<HttpResponse> {
     let step = AppointmentStep::Cancel;
-    let after = take_step(&context, key.once(&body.raw), id, if_match, step, Some(body.value.reason)).await?;
+    let CancelAppointmentRequest { reason, patient_informed } = body.value;
+    let cause = Cause { reason: Some(reason), patient_informed };
+    let after = take_step(&context, key.once(&body.raw), id, if_match, step, cause).await?;
     Ok(response::versioned(&after))
 }
 
@@ -202,7 +221,7 @@ pub(super) async fn check_in_appointment(
     key: IdempotencyKey,
 ) -> Result<HttpResponse> {
     let step = AppointmentStep::CheckIn;
-    let after = take_step(&context, key.once_without_body(), id, if_match, step, None).await?;
+    let after = take_step(&context, key.once_without_body(), id, if_match, step, Cause::default()).await?;
     Ok(response::versioned(&after))
 }
 
@@ -231,7 +250,7 @@ pub(super) async fn mark_appointment_no_show(
     key: IdempotencyKey,
 ) -> Result<HttpResponse> {
     let step = AppointmentStep::NoShow;
-    let after = take_step(&context, key.once_without_body(), id, if_match, step, None).await?;
+    let after = take_step(&context, key.once_without_body(), id, if_match, step, Cause::default()).await?;
     Ok(response::versioned(&after))
 }
 
@@ -261,7 +280,7 @@ pub(super) async fn complete_appointment(
     key: IdempotencyKey,
 ) -> Result<HttpResponse> {
     let step = AppointmentStep::Complete;
-    let after = take_step(&context, key.once_without_body(), id, if_match, step, None).await?;
+    let after = take_step(&context, key.once_without_body(), id, if_match, step, Cause::default()).await?;
     Ok(response::versioned(&after))
 }
 
@@ -295,6 +314,7 @@ pub(super) async fn undo_appointment(
     body: Body<UndoAppointmentRequest>,
 ) -> Result<HttpResponse> {
     let step = AppointmentStep::Undo;
-    let after = take_step(&context, key.once(&body.raw), id, if_match, step, Some(body.value.reason)).await?;
+    let cause = Cause { reason: Some(body.value.reason), ..Cause::default() };
+    let after = take_step(&context, key.once(&body.raw), id, if_match, step, cause).await?;
     Ok(response::versioned(&after))
 }

@@ -65,6 +65,7 @@ pub fn access() -> AccessMail {
         pending: true,
         token: Some("access-0123456789".into()),
         given_by: None,
+        by_patient: false,
     }
 }
 

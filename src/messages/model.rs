@@ -84,6 +84,8 @@ text_enum! {
         EmailChangeAsked = "email_change_asked",
         /// The account has a new address.
         EmailChanged = "email_changed",
+        /// The owner closed the account.
+        AccountClosed = "account_closed",
         /// The second factor was turned on.
         SecondFactorOn = "second_factor_on",
         /// The second factor was turned off.
@@ -408,6 +410,9 @@ pub struct AccessMail {
     /// The staff member who granted it. Another one must make the call about it.
     #[serde(default)]
     pub given_by: Option<UserId>,
+    /// Whether the patient invited the account.
+    #[serde(default)]
+    pub by_patient: bool,
 }
 
 /// A change by staff of who can reach a record.

@@ -37,6 +37,8 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(access::ending::delete_patient_access)
         .service(access::ending::create_access_objection)
         .service(access::invitations::create_patient_invitation)
+        .service(access::invitations::list_patient_invitations)
+        .service(access::invitations::delete_patient_invitation)
         .service(access::accepting::accept_invitation)
         .service(access_log::list_patient_audit_events);
 }

@@ -9,18 +9,17 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::due::DuePage;
-use crate::accounts::{closing, store};
+use super::own_account;
 use crate::audit;
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
-use crate::db::schema::{holds, patient_access, patients, users};
+use crate::db::schema::{patient_access, patients};
 use crate::db::types::{Date, Day, Instant, Uid};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{PatientId, UserId};
 use crate::patients::access::adulthood::birthday;
-use crate::role::Role;
 
 /// The most records of a page.
 const PAGE: i64 = 200;
@@ -162,7 +161,7 @@ pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<b
         .load(tx)?;
     delete(tx, id)?;
     for account in accounts {
-        anonymise(tx, env, account)?;
+        close_unused(tx, env, account)?;
     }
     let audit_context = AuditContext::of_command("purge_record");
     audit_context.note_patient(id);
@@ -179,30 +178,13 @@ fn delete(tx: &mut Conn, id: PatientId) -> Result<()> {
     Ok(())
 }
 
-/// Removes name, address and password from an account that acts for no patient any more. Its row stays, because rows of other records may
-/// refer to it.
-fn anonymise(tx: &mut Conn, env: &Env, id: UserId) -> Result<()> {
+/// Closes an account that acts for no patient any more.
+fn close_unused(tx: &mut Conn, env: &Env, id: UserId) -> Result<()> {
     let others: i64 = patient_access::table.filter(patient_access::user_id.eq(id)).count().get_result(tx)?;
     if others > 0 {
         return Ok(());
     }
-    diesel::delete(holds::table.filter(holds::user_id.eq(id))).execute(tx)?;
-    closing::end(tx, id)?;
-    let address = store::removed_address(id);
-    let is_patient = users::table.find(id).filter(users::role.eq(Role::Patient));
-    diesel::update(is_patient)
-        .set((
-            users::email.eq(&address),
-            users::email_key.eq(&address),
-            users::name.eq(None::<String>),
-            users::password_hash.eq(None::<String>),
-            users::second_factor_at.eq(None::<Timestamp>),
-            users::disabled_at.eq(env.now()),
-            users::version.eq(users::version + 1),
-            users::updated_at.eq(env.now()),
-        ))
-        .execute(tx)?;
-    Ok(())
+    own_account::end(tx, id, env.now())
 }
 
 #[cfg(test)]

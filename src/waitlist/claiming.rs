@@ -76,6 +76,7 @@ fn claim_locked<P: Principal>(
             hold_secret: None,
             ignore_gaps: false,
             overbook: None,
+            patient_informed: false,
         };
         rescheduling::move_locked(tx, visit, &to, hold, placed_alone)?
     } else {
@@ -88,6 +89,7 @@ fn claim_locked<P: Principal>(
             note: None,
             identifiers: Identifiers::default(),
             overbook: None,
+            patient_informed: false,
         };
         booking::insert_locked(tx, &new, hold, place)?
     };

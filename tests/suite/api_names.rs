@@ -21,6 +21,7 @@ const VERBS: &[(&str, &[&str])] = &[
             "change",
             "check",
             "claim",
+            "close",
             "complete",
             "confirm",
             "correct",

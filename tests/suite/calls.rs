@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::support::booking::book_nth;
+use crate::support::booking::{book_nth, booking, post_booking};
 use crate::support::clinic::free_slots;
 use crate::support::people::patient_json;
 use crate::support::{App, Client, both};
@@ -60,6 +60,30 @@ both! {
         assert_eq!(to_phone(&desk).await.len(), 0);
         assert_eq!(desk.get("/v1/messages?status=done").await.items()[0]["done"], done);
         desk.post(&path, json!({})).await.problem(409, "message_not_open");
+    }
+
+    async fn nobody_who_has_heard_of_a_change_is_called_about_it(app: App) {
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let patient = without_email(&desk, "en").await;
+        let slots = free_slots(&desk, &clinic.follow_up).await;
+        let informed = |mut body: Value| {
+            body["patient_informed"] = json!(true);
+            body
+        };
+        let visit = post_booking(&desk, informed(booking(&slots[3], &clinic.follow_up, &patient))).await.expect(201).location();
+        let to = informed(json!({"slot_id": slots[9]["id"]}));
+        desk.post(&format!("{visit}/reschedule"), to.clone()).await.expect(200);
+        desk.post(&format!("{visit}/cancel"), informed(json!({"reason": "Rang"}))).await.expect(200);
+        assert!(to_phone(&desk).await.is_empty());
+        // A mail is a confirmation in writing, and a patient is not staff.
+        post_booking(&desk, informed(booking(&slots[15], &clinic.follow_up, &ann.patient_id))).await.expect(201);
+        assert_eq!(app.mails_to(&ann.email).await.len(), 1);
+        let own = informed(booking(&slots[21], &clinic.follow_up, &ann.patient_id));
+        post_booking(&ann, own).await.invalid("/patient_informed", "forbidden_field");
+        let visit = post_booking(&ann, booking(&slots[21], &clinic.follow_up, &ann.patient_id)).await.expect(201).location();
+        ann.post(&format!("{visit}/reschedule"), to).await.invalid("/patient_informed", "forbidden_field");
+        let cancellation = informed(json!({"reason": "Rang"}));
+        ann.post(&format!("{visit}/cancel"), cancellation).await.invalid("/patient_informed", "forbidden_field");
     }
 
     async fn a_call_about_an_outdated_state_of_an_appointment_leaves_the_list(app: App) {

@@ -36,6 +36,7 @@ mod follow_up_pages;
 mod follow_ups;
 mod guides;
 mod harness;
+mod helpers;
 mod holds;
 mod http;
 mod input;

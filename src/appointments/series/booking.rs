@@ -11,6 +11,7 @@ use super::gaps::{Gap, MAX_DAYS, Start, conflict};
 use super::view::{self, AppointmentSeries};
 use crate::actor::Action;
 use crate::appointments::booking::{self, NewAppointment};
+use crate::appointments::notification;
 use crate::context::{Context, Once, Tx};
 use crate::db::per_backend;
 use crate::db::schema::{appointment_series, appointment_series_visits, locations};
@@ -47,6 +48,11 @@ pub struct NewAppointmentSeries {
     #[serde(default)]
     #[schema(max_length = 1000)]
     pub note: Option<String>,
+    /// Whether the patient has heard of the visits already, on the telephone or at the desk. The desk then gets no call to make; mails are sent all the
+    /// same. Staff only.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub patient_informed: bool,
 }
 
 /// A visit of a series to book.
@@ -105,8 +111,9 @@ impl NewSeriesVisit {
 }
 
 impl NewAppointmentSeries {
-    fn checked(mut self) -> Result<Self> {
+    fn checked(mut self, by_staff: bool) -> Result<Self> {
         let mut check = Check::new();
+        notification::check_informed(self.patient_informed, by_staff, &mut check);
         let count = self.visits.len();
         check.require(count >= 2, "/visits", "too_few", "must have at least 2");
         let detail = format!("must have at most {MAX_VISITS} entries");
@@ -129,6 +136,7 @@ impl NewAppointmentSeries {
             note: self.note.clone(),
             identifiers: Identifiers::default(),
             overbook: None,
+            patient_informed: self.patient_informed,
         }
     }
 }
@@ -140,7 +148,7 @@ impl NewAppointmentSeries {
 pub async fn book(context: &Context, once: Once, new: NewAppointmentSeries) -> Result<Versioned<AppointmentSeries>> {
     context.require(Action::AppointmentBook)?;
     let once = once.required()?;
-    let new = new.checked()?;
+    let new = new.checked(context.is_staff())?;
     let visits: Vec<_> = new.visits.iter().map(|visit| (visit.slot_id, visit.visit_type_id)).collect();
     let error = match context.change_once(once, move |tx| insert(tx, &new)).await {
         Err(error) => error,

@@ -47,7 +47,7 @@ pub async fn accept(
             let change = Change { step: AppointmentStep::Reschedule, from: Some(before.status), reason: None };
             store::update(tx, change, accepted)?;
             let (accepted, accounts) = queries::find_with_accounts(tx, id)?;
-            notification::send(tx, Notification::Moved, &accepted, accounts)?;
+            notification::send(tx, Notification::Moved, &accepted, accounts, false)?;
             AppointmentView::versioned(tx, accepted)
         })
         .await

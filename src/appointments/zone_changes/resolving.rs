@@ -206,6 +206,7 @@ async fn try_keep(context: &Context, shift: Shift) -> Result<bool> {
             hold_secret: None,
             ignore_gaps: true,
             overbook: None,
+            patient_informed: false,
         };
         move_to(tx, shift.id, &IfMatch::any(), &to)?;
         Ok(true)

@@ -226,6 +226,7 @@ impl Writer {
                 relation => mail.relation.as_str(),
                 day => Moment::of_day(mail.on.0, language).date(),
                 pending => mail.pending,
+                by_patient => mail.by_patient,
             }),
             follow_up => mail.follow_up().map(|mail| context! {
                 patient => mail.patient.as_deref().map(shown_name),

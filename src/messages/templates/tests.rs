@@ -83,6 +83,7 @@ fn every_branch_of_every_template_can_be_rendered() {
     {
         let access = AccessMail { patient: patient.map(Into::into), relation: relation.into(), ..access() };
         all.extend([true, false].map(|pending| Mail::AccessGiven(AccessMail { pending, ..access.clone() })));
+        all.push(Mail::AccessGiven(AccessMail { by_patient: true, ..access }));
     }
     for (app, phone, name) in
         [(None, None, None), (Some("https://my.clinic.example/"), Some(phone()), Some("Ann Ames"))]

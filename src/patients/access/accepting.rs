@@ -9,10 +9,11 @@ use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::HOLDER_NAME;
 use super::giving;
 use super::invitations::{Invitation, void};
+use super::second_person::Giver;
 use super::suitable::require_suitable;
+use super::{HOLDER_NAME, acts_as};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::store::NewAccount;
 use crate::accounts::{self, Keys, tokens};
@@ -23,7 +24,7 @@ use crate::db::Conn;
 use crate::db::schema::{patient_invitations, patients, users};
 use crate::error::{Check, Error, Result};
 use crate::http::{Body, response};
-use crate::patients::model::Patient;
+use crate::patients::model::{Patient, Relation};
 use crate::patients::unverified;
 
 /// The acceptance of an invitation.
@@ -49,8 +50,8 @@ struct NewHolder {
     name: Option<String>,
 }
 
-/// Finds the invitation of a token that works, and the account of its address, if there is one. The invitations of a member of the staff
-/// whose account is disabled do not work, because they may be why it was disabled.
+/// Finds the invitation of a token that works, and the account of its address, if there is one. The invitations of an account that is
+/// disabled do not work, because they may be why it was disabled.
 ///
 /// # Errors
 /// A broken rule at `/token`.
@@ -117,8 +118,28 @@ fn use_invitation(tx: &mut Tx<Anonymous>, token: &str, holder: Option<&NewHolder
         user => with_password(tx, &invitation, &patient, user, holder)?,
     };
     require_suitable(tx.conn, &user, patient.id, invitation.relation)?;
-    giving::give_and_notify(tx, &user, &patient, invitation.relation, (invitation.invited_by, invitation.created_at))?;
+    let giver = Giver {
+        account: invitation.invited_by,
+        is_patient: is_by_patient(tx, &invitation)?,
+        email_key: &invitation.email_key,
+        decided_at: invitation.created_at,
+    };
+    giving::give_and_notify(tx, &user, &patient, invitation.relation, giver)?;
     void(tx, patient.id, &invitation.email_key)
+}
+
+/// Returns whether the patient sent the invitation, and not a member of the staff.
+///
+/// # Errors
+/// A broken rule at `/token` if the account that sent it may not act for the patient any more: somebody else may have used it.
+fn is_by_patient(tx: &mut Tx<Anonymous>, invitation: &Invitation) -> Result<bool> {
+    if accounts::store::find(tx.conn, invitation.invited_by)?.role != Role::Patient {
+        return Ok(false);
+    }
+    match acts_as(tx.conn, tx.env, invitation.invited_by, invitation.patient_id)? {
+        Some((Relation::Oneself, _)) => Ok(true),
+        _ => Err(accounts::one_time::not_good()),
+    }
 }
 
 /// Returns the account of the accepting person, verified and with the chosen password. An account that was never verified is replaced,

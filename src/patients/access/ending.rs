@@ -5,10 +5,9 @@ use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::adulthood::Calendar;
 use super::listing::user_in;
 use super::store::lock;
-use super::{Access, grant, guarding, invitations, is_own_record};
+use super::{Access, adult_patient, grant, guarding, invitations};
 use crate::accounts::{self, one_time, tokens};
 use crate::actor::{Action, Reach};
 use crate::clock::Timestamp;
@@ -19,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::{PatientId, UserId};
 use crate::patients::model::Relation;
-use crate::patients::store;
 
 /// Takes away an account's access, as staff, or stops the access of another account to the actor's own record.
 ///
@@ -45,12 +43,7 @@ fn revoke(tx: &mut Tx, patient: PatientId, user: UserId) -> Result<()> {
 }
 
 fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
-    let patient = store::visible(tx.conn, tx.env, tx.actor, id)?;
-    let is_own = is_own_record(tx.conn, tx.env, tx.actor, id)?;
-    if !is_own || Calendar::of_clinic(tx.conn, tx.env)?.is_minor(&patient, tx.now) {
-        let detail = "Only the adult patient ends the access of others. Please call the clinic.";
-        return Err(Error::forbidden("patient_only", detail));
-    }
+    adult_patient::require(tx, id)?;
     if user == tx.actor.user_id {
         return Err(Error::conflict("own_access", "This is your own access. Please call the clinic to end it."));
     }
@@ -158,7 +151,7 @@ pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection)
     ),
     responses(
         (status = 204, description = "The account may not act for the patient any more"),
-        (status = 403, description = "`patient_only`: only the adult patient ends the access of others"),
+        (status = 403, description = "`patient_only`: only the adult patient decides about the access of others"),
         (status = 409, description = "`own_access`: only the clinic ends a patient's own access"),
     ),
 )]

@@ -17,7 +17,6 @@ use super::{Access, grant, guarding};
 use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::{self, tokens};
 use crate::actor::Action;
-use crate::clock::Timestamp;
 use crate::context::{Context, Once, Principal, Tx};
 use crate::db::schema::access_links;
 use crate::db::types::Date;
@@ -61,7 +60,7 @@ pub(super) fn admitted(tx: &mut Tx, id: PatientId) -> Result<Patient> {
     Ok(patient)
 }
 
-/// Gives an account access for a member of the staff, and notifies all persons who could object.
+/// Gives an account access for a member of the staff or the patient, and notifies all persons who could object.
 ///
 /// # Errors
 /// The conflicts of [`grant::give`].
@@ -70,12 +69,11 @@ pub(super) fn give_and_notify(
     holder: &User,
     patient: &Patient,
     relation: Relation,
-    (by, decided_at): (UserId, Timestamp),
+    giver: Giver,
 ) -> Result<Access> {
-    let giver = Giver { staff: by, email_key: &holder.email_key, decided_at };
     let grant = grant::give(tx, holder.id, patient, relation, Some(giver))?;
     if grant.is_new {
-        notify(tx, holder, patient, &grant.access, by)?;
+        notify(tx, holder, patient, &grant.access, giver)?;
     }
     Ok(grant.access)
 }
@@ -103,7 +101,13 @@ pub async fn give(
                     Error::invalid("/email", "unknown_reference", detail)
                 })?;
             require_suitable(tx.conn, &user, patient.id, relation)?;
-            let access = give_and_notify(tx, &user, &patient, relation, (tx.actor.user_id, tx.now))?;
+            let giver = Giver {
+                account: tx.actor.user_id,
+                is_patient: false,
+                email_key: &user.email_key,
+                decided_at: tx.now,
+            };
+            let access = give_and_notify(tx, &user, &patient, relation, giver)?;
             tx.audit.note_object(user.id.0);
             // The row has no version of its own.
             Ok(Versioned { version: 1, object: AccessView::new(tx, access, user)? })
@@ -130,7 +134,7 @@ pub async fn confirm(context: &Context, once: Once, id: PatientId, user: UserId)
 }
 
 /// Notifies the patient, and every account that acts for the patient, that access was given.
-fn notify(tx: &mut Tx<impl Principal>, holder: &User, patient: &Patient, access: &Access, by: UserId) -> Result<()> {
+fn notify(tx: &mut Tx<impl Principal>, holder: &User, patient: &Patient, access: &Access, giver: Giver) -> Result<()> {
     // Links of the last 30 days keep working. Otherwise a member of the staff could void every delivered link, by giving the access again
     // until the mailboxes take no more mails.
     let earlier = access_links::table
@@ -142,14 +146,15 @@ fn notify(tx: &mut Tx<impl Principal>, holder: &User, patient: &Patient, access:
     for told in recipients::of_access(tx.conn, tx.env, patient, holder, access.relation)? {
         // No link is read out on the phone. Access that may be the patient's own account is stopped by the patient only: others call.
         let has_link = told.recipient.email.is_some() && (told.is_patient || access.relation != Relation::Oneself);
-        let token = if has_link { Some(issue_link(tx, access, by)?) } else { None };
+        let token = if has_link { Some(issue_link(tx, access, giver.account)?) } else { None };
         let mail = Mail::AccessGiven(AccessMail {
             patient: (!told.is_patient).then(|| patient.first_name().to_owned()),
             relation: access.relation.as_str().to_owned(),
             on,
             pending: access.pending,
             token,
-            given_by: Some(by),
+            given_by: Some(giver.account),
+            by_patient: giver.is_patient,
         });
         let envelope = Envelope { recipient: told.recipient, patient_id: Some(patient.id), appointment_id: None, mail };
         outbox::enqueue(tx.conn, tx.env, &envelope)?;

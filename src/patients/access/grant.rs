@@ -21,7 +21,8 @@ pub struct Grant {
 }
 
 /// Gives an account access to a patient, or changes the relation of its access. Access that a member of the staff gives is verified, and
-/// may wait for a second one. Access to a record that the account created (no `giver`) is verified only for the holder's own record.
+/// may wait for a second one. Access that the patient gives, and access to a record that the account created (no `giver`), is verified only
+/// for the holder's own record.
 ///
 /// # Errors
 /// The conflicts `own_account_exists` and `own_record_exists`.
@@ -33,7 +34,7 @@ pub fn give(
     giver: Option<Giver>,
 ) -> Result<Grant> {
     let now = tx.now;
-    let by = giver.map(|giver| giver.staff);
+    let by = giver.map(|giver| giver.account);
     let was = lock(tx.conn, (user, patient.id))?;
     // The access that continues, and the access that continues with the same relation.
     let active = was.as_ref().filter(|was| was.is_active(now));
@@ -48,13 +49,16 @@ pub fn give(
     let continued = if pending { same } else { active };
     let given_at = continued.map_or(now, |was| was.created_at);
     let end = calendar.end(relation, patient.date_of_birth, given_at);
-    let verified = by.is_some() || relation == Relation::Oneself;
+    let is_by_staff = giver.is_some_and(|giver| !giver.is_patient);
+    // What a patient says of a helper does not undo what staff have verified.
+    let was_verified = same.filter(|was| was.verified_at.is_some() && !is_by_staff);
+    let verified = is_by_staff || relation == Relation::Oneself;
     let access = Access {
         user_id: user,
         patient_id: patient.id,
         relation,
-        verified_at: verified.then_some(now),
-        verified_by: by,
+        verified_at: was_verified.map_or(verified.then_some(now), |was| was.verified_at),
+        verified_by: was_verified.map_or(by.filter(|_| is_by_staff), |was| was.verified_by),
         granted_by: continued.map_or(by, |was| was.granted_by),
         created_at: given_at,
         ends_on: end.map(|end| end.on),

@@ -37,7 +37,7 @@ pub struct AccessView {
     pub relation_verified: bool,
     /// The time at which the relation was verified.
     pub verified_at: Option<Timestamp>,
-    /// The member of the staff who gave the access. Staff only; null if the account created the record itself.
+    /// The member of the staff, or the patient, who gave the access. Staff only; null if the account created the record itself.
     pub granted_by: Option<UserId>,
     /// The time since which the account has the access.
     pub created_at: Timestamp,

@@ -4,6 +4,7 @@
 //! condition for it, and every query that asks who may act uses it. So access ends at its instant without a background job.
 
 pub mod accepting;
+mod adult_patient;
 pub mod adulthood;
 pub mod coming_of_age;
 pub mod current_user;
@@ -48,7 +49,7 @@ pub struct Access {
     pub verified_at: Option<Timestamp>,
     /// The member of the staff who verified it.
     pub verified_by: Option<UserId>,
-    /// The member of the staff who gave it; none if the account created the record itself.
+    /// The member of the staff, or the patient, who gave it; none if the account created the record itself.
     pub granted_by: Option<UserId>,
     /// The time since which the account has it.
     pub created_at: Timestamp,

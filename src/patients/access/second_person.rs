@@ -16,11 +16,13 @@ use crate::patients::model::{Patient, Relation};
 /// How long after its creation a record is new: there was nothing in it to read, and the patient stands at the desk.
 const NEW_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// The member of the staff who gives access, and the address of the account that gets it.
+/// The person who gives access, and the address of the account that gets it.
 #[derive(Clone, Copy)]
 pub struct Giver<'a> {
-    /// The member of the staff.
-    pub staff: UserId,
+    /// The account of the member of the staff, or of the patient.
+    pub account: UserId,
+    /// Whether this is the adult patient.
+    pub is_patient: bool,
     /// The normalised address of the account.
     pub email_key: &'a str,
     /// When they decided it: now, or when they sent the invitation.
@@ -31,7 +33,7 @@ pub struct Giver<'a> {
 /// does. So does `self`, except at the record's address while the record is new: staff typed that address, and a link that its reader has
 /// used proves only that the mailbox is read. All access to a guarded record waits, because the giver may have changed what tells the
 /// patient of it. So does access that a practitioner gives who does not treat the patient, because the account then reads for good what
-/// they may read for hours.
+/// they may read for hours. An adult patient decides alone who acts for them.
 pub(super) fn is_needed(
     tx: &mut Tx<impl Principal>,
     calendar: &Calendar,
@@ -40,6 +42,7 @@ pub(super) fn is_needed(
     giver: Giver,
 ) -> Result<bool> {
     let is_expected = match relation {
+        _ if giver.is_patient => true,
         Relation::Oneself => {
             let is_records_address = patient.email_confirmed && patient.email_key.as_deref() == Some(giver.email_key);
             is_records_address && giver.decided_at < patient.created_at.plus(NEW_FOR)
@@ -49,7 +52,7 @@ pub(super) fn is_needed(
     if !is_expected || guarding::is_guarded(tx, patient.id)? {
         return Ok(true);
     }
-    match givers::practitioner_of(tx.conn, giver.staff)? {
+    match givers::practitioner_of(tx.conn, giver.account)? {
         Some(practitioner) => Ok(!care::was_chosen(tx.conn, tx.env, practitioner, patient.id)?),
         None => Ok(false),
     }

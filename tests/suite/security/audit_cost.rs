@@ -63,6 +63,7 @@ async fn book(env: &Env, user: UserId, visit: VisitTypeId, patient: PatientId, s
         note: None,
         identifiers: Identifiers::default(),
         overbook: None,
+        patient_informed: false,
     };
     let booked = env.db.write(move |tx| {
         let booked = booking::insert(&mut Tx::new(tx, &shared, &actor, &actor.audit), &new)?;

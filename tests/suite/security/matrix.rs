@@ -348,6 +348,15 @@ async fn renew(world: &mut World, app: &App, operation: &Operation) {
                 let carer = json!({"email": "carl@patients.example", "relation": "caregiver"});
                 giver.post(&format!("/v1/patients/{patient}/access"), carer).await;
             }
+            "delete_patient_invitation" => {
+                let carer = json!({"email": format!("{}@patients.example", &patient[30..]), "relation": "caregiver"});
+                let path = format!("/v1/patients/{patient}/invitations");
+                if giver.get(&path).await.items().is_empty() {
+                    giver.post(&path, carer).await.expect(202);
+                }
+                let open = giver.get(&path).await.items();
+                things.0.insert("invitations", text(&open.last().expect("an invitation")["id"]));
+            }
             "delete_session" => {
                 let caller = if holder.user_id == world.callers["owner"].user_id { "owner" } else { "guardian" };
                 let fresh = app.anon().sign_in(&world.emails[caller], PASSWORD).await;
@@ -388,6 +397,8 @@ async fn line(world: &mut World, app: &App, operation: &Operation) -> Vec<&'stat
                 // The account that the example would disable is still needed.
                 "update_user" => body["disabled"] = json!(false),
                 "update_practitioner" => body["active"] = json!(true),
+                // The account is still needed.
+                "close_account" => body["current_password"] = json!("a wrong password"),
                 _ => {}
             }
         }
