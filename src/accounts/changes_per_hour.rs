@@ -44,7 +44,9 @@ impl Change {
             Self::AddressAsked => {
                 "This account asked for a new address too often. Retry after the number of seconds in Retry-After."
             }
-            Self::HelperInvited => "This account invited others too often. Retry after the number of seconds in Retry-After.",
+            Self::HelperInvited => {
+                "This account invited others too often. Retry after the number of seconds in Retry-After."
+            }
         }
     }
 }

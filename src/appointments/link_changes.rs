@@ -75,15 +75,14 @@ fn move_to(tx: &mut Tx<Anonymous>, found: AppointmentDetails, slot_id: SlotId) -
             return Ok(found);
         }
     }
-    let to =
-        RescheduleAppointmentRequest {
-            slot_id,
-            hold_id: None,
-            hold_secret: None,
-            ignore_gaps: false,
-            overbook: None,
-            patient_informed: false,
-        };
+    let to = RescheduleAppointmentRequest {
+        slot_id,
+        hold_id: None,
+        hold_secret: None,
+        ignore_gaps: false,
+        overbook: None,
+        patient_informed: false,
+    };
     rescheduling::move_locked(tx, found, &to, None, |_, before, _| Ok(before.self_placed))
 }
 

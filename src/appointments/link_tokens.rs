@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use crate::accounts::tokens;
+use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::Conn;
 use crate::db::schema::{appointment_links, appointments, patients, users};
@@ -11,9 +12,21 @@ use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
 use crate::patients::access;
 use crate::patients::records::model::email_key;
 
+text_enum! {
+    /// What a link in an appointment mail does.
+    LinkPurpose {
+        /// It shows, confirms, moves and cancels the visit until that is over.
+        Visit = "visit",
+        /// It switches the patient's reminders off, also after the visit: people tidy their mailbox late. Its token is in the query of a
+        /// URL, because mail programs call it (RFC 8058), so it does nothing else.
+        Reminders = "reminders",
+    }
+}
+
 /// Creates a link for the mail to an account, or to the address in the record, and returns its token. Only hashes of the token are stored.
 pub fn issue(
     tx: &mut Tx<impl Principal>,
+    purpose: LinkPurpose,
     appointment: AppointmentId,
     account: Option<UserId>,
     email: &str,
@@ -27,6 +40,7 @@ pub fn issue(
             appointment_links::token_hash.eq(tokens::hash(&token)),
             appointment_links::address_hash.eq(address_hash(&token, email)),
             appointment_links::created_at.eq(tx.now),
+            appointment_links::purpose.eq(purpose),
         ))
         .execute(tx.conn)?;
     Ok(token)
@@ -37,20 +51,23 @@ fn address_hash(token: &str, email: &str) -> Vec<u8> {
     tokens::hash(&format!("{token} {}", email_key(email)))
 }
 
-/// Finds the appointment of a link that works. A link ends when its recipient has another address: the earlier one may have been another
-/// person's.
+/// Finds the appointment and the patient of a link that works. A link ends with the access of its recipient, and when the recipient has
+/// another address: the earlier one may have been another person's.
 ///
 /// # Errors
 /// [`Error::NotFound`], whatever the reason.
-pub fn look_up(tx: &mut Tx<impl Principal>, token: &str) -> Result<AppointmentId> {
+pub fn look_up(tx: &mut Tx<impl Principal>, purpose: LinkPurpose, token: &str) -> Result<(AppointmentId, PatientId)> {
     type Row = (AppointmentId, PatientId, Option<String>, Option<UserId>, Option<String>, Option<Vec<u8>>);
+    // A link to the visit ends with it. The other one has no end of its own.
+    let after = if purpose == LinkPurpose::Visit { tx.now } else { Timestamp::from_micros(0).unwrap_or(tx.now) };
     let (id, patient, of_record, account, of_account, mailed_to): Row = appointment_links::table
         .inner_join(appointments::table.on(appointments::id.eq(appointment_links::appointment_id)))
         .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
         .left_join(users::table.on(users::id.nullable().eq(appointment_links::user_id)))
         .filter(appointment_links::token_hash.eq(tokens::hash(token)))
+        .filter(appointment_links::purpose.eq(purpose))
         .filter(appointment_links::revoked_at.is_null())
-        .filter(appointments::ends_at.gt(tx.now))
+        .filter(appointments::ends_at.gt(after))
         .select((
             appointments::id,
             patients::id,
@@ -66,7 +83,7 @@ pub fn look_up(tx: &mut Tx<impl Principal>, token: &str) -> Result<AppointmentId
     }
     match account {
         Some(account) if !access::account_may_act_for(tx.conn, tx.now, account, patient)? => Err(Error::NotFound),
-        _ => Ok(id),
+        _ => Ok((id, patient)),
     }
 }
 

@@ -8,7 +8,7 @@ use text::Language;
 use utoipa::ToSchema;
 
 use super::appointment::AppointmentDetails;
-use super::link_tokens;
+use super::link_tokens::{self, LinkPurpose};
 use super::notification::{self, Notification};
 use super::queries;
 use super::status::AppointmentStep;
@@ -167,7 +167,7 @@ impl LinkedAppointment {
 pub async fn view(context: &Context<Anonymous>, link: ViewAppointmentLinkRequest) -> Result<LinkedAppointment> {
     context
         .read(move |tx| {
-            let id = link_tokens::look_up(tx, &link.token)?;
+            let (id, _) = link_tokens::look_up(tx, LinkPurpose::Visit, &link.token)?;
             let found = queries::find_authorised(tx, id)?;
             tx.audit.note_object(id.0);
             LinkedAppointment::new(tx, found)
@@ -210,10 +210,10 @@ where
 {
     // Authorises before the key is looked up: a link that does not work is 404, also for a repeat or with a key that another caller used.
     let repeated = token.clone();
-    context.read(move |tx| link_tokens::look_up(tx, &repeated)).await?;
+    context.read(move |tx| link_tokens::look_up(tx, LinkPurpose::Visit, &repeated)).await?;
     context
         .change_once(once, move |tx| {
-            let id = link_tokens::look_up(tx, &token)?;
+            let (id, _) = link_tokens::look_up(tx, LinkPurpose::Visit, &token)?;
             let found = queries::lock_authorised(tx, id)?;
             tx.audit.note_object(id.0);
             let changed = work(tx, found)?;

@@ -2,7 +2,7 @@
 
 use super::appointment::AppointmentDetails;
 use super::code::ConfirmationCode;
-use super::link_tokens;
+use super::link_tokens::{self, LinkPurpose};
 use crate::accounts::model::User;
 use crate::context::{Principal, Tx};
 use crate::error::{Check, Result};
@@ -68,25 +68,21 @@ pub fn send(
         Notification::Moved | Notification::ZoneChanged => Mail::AppointmentMoved,
         Notification::Cancelled { .. } => Mail::AppointmentCancelled,
     };
-    let has_link = !matches!(notification, Notification::Cancelled { .. });
-    enqueue(tx, found, told, &content, kind, has_link)
+    // Of a cancelled visit there is nothing to look up.
+    let links: &[LinkPurpose] =
+        if matches!(notification, Notification::Cancelled { .. }) { &[] } else { &[LinkPurpose::Visit] };
+    enqueue(tx, found, told, &content, kind, links)
 }
 
-/// Enqueues a reminder, and of the forms that are still missing. `unsubscribe` is the token of the link that switches reminders off.
-pub fn remind(
-    tx: &mut Tx<impl Principal>,
-    found: &AppointmentDetails,
-    told: Vec<PatientRecipient>,
-    unsubscribe: &str,
-) -> Result<()> {
+/// Enqueues a reminder, and of the forms that are still missing. A mail has a link that switches reminders off.
+pub fn remind(tx: &mut Tx<impl Principal>, found: &AppointmentDetails, told: Vec<PatientRecipient>) -> Result<()> {
     let until = found.visit_type.cancel_until(found.appointment.starts_at);
     let content = AppointmentMail {
         cancel_until: Some(until).filter(|until| *until >= tx.now),
         forms_due: are_forms_due(tx, found),
-        unsubscribe: Some(unsubscribe.to_owned()),
         ..content(found, Language::English)
     };
-    enqueue(tx, found, told, &content, Mail::AppointmentReminder, true)
+    enqueue(tx, found, told, &content, Mail::AppointmentReminder, &[LinkPurpose::Visit, LinkPurpose::Reminders])
 }
 
 /// Whether the patient still has to submit an intake for the visit.
@@ -94,14 +90,14 @@ fn are_forms_due(tx: &Tx<impl Principal>, found: &AppointmentDetails) -> bool {
     matches!(found.intake(tx.env).1, IntakeStanding::Missing | IntakeStanding::InProgress)
 }
 
-/// Enqueues a message to each recipient, in the recipient's language. A mail gets a link, unless there is nothing to look up.
+/// Enqueues a message to each recipient, in the recipient's language. A mail gets these links.
 fn enqueue(
     tx: &mut Tx<impl Principal>,
     found: &AppointmentDetails,
     told: Vec<PatientRecipient>,
     content: &AppointmentMail,
     kind: fn(AppointmentMail) -> Mail,
-    has_link: bool,
+    links: &[LinkPurpose],
 ) -> Result<()> {
     let (appointment, patient) = (&found.appointment, &found.patient);
     for PatientRecipient { recipient, account, .. } in told {
@@ -110,8 +106,14 @@ fn enqueue(
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
         }
-        if let Some(email) = recipient.email.as_deref().filter(|_| has_link) {
-            content.token = Some(link_tokens::issue(tx, appointment.id, account, email)?);
+        if let Some(email) = &recipient.email {
+            for purpose in links {
+                let token = Some(link_tokens::issue(tx, *purpose, appointment.id, account, email)?);
+                match purpose {
+                    LinkPurpose::Visit => content.token = token,
+                    LinkPurpose::Reminders => content.unsubscribe = token,
+                }
+            }
         }
         let mail = kind(content);
         let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: Some(appointment.id), mail };

@@ -505,7 +505,6 @@ diesel::table! {
         appointment_id -> types::Uid,
         sequence -> Integer,
         minutes -> Integer,
-        token_hash -> Binary,
         created_at -> types::Instant,
     }
 }
@@ -550,6 +549,7 @@ diesel::table! {
         revoked_at -> Nullable<types::Instant>,
         revoked_by -> Nullable<types::Uid>,
         address_hash -> Nullable<Binary>,
+        purpose -> Text,
     }
 }
 

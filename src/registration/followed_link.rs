@@ -30,7 +30,9 @@ pub(super) async fn follow_again(
         Err(error) => return Err(error),
     };
     let (conflict, wanted) = match slot {
-        None => (Conflict { code: Conflict::HOLD_LAPSED, detail: String::new(), members: serde_json::Map::new() }, *missed),
+        None => {
+            (Conflict { code: Conflict::HOLD_LAPSED, detail: String::new(), members: serde_json::Map::new() }, *missed)
+        }
         Some(slot) => match booked(context, token, Some(slot), otherwise).await {
             Err(Error::Conflict(conflict)) => (*conflict, ReservedVisit { slot_id: slot, ..*missed }),
             outcome => return outcome,

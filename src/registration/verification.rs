@@ -84,8 +84,19 @@ pub async fn verify(
         Some(LinkedVisit::Reserved(visit)) => Some(*visit),
         _ => None,
     };
-    follow(context, Link { token, origin, id: good.id, user: good.user.id, waiting: waiting.map(Arc::new), visit, is_missed: false })
-        .await
+    follow(
+        context,
+        Link {
+            token,
+            origin,
+            id: good.id,
+            user: good.user.id,
+            waiting: waiting.map(Arc::new),
+            visit,
+            is_missed: false,
+        },
+    )
+    .await
 }
 
 /// The link of a registration that is being followed.

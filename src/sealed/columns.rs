@@ -56,7 +56,6 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("access_links", "token_hash"),
     ("appointment_links", "address_hash"),
     ("appointment_links", "token_hash"),
-    ("reminders", "token_hash"),
     ("audit_events", "mac"),
     ("audit_events", "shown"),
     ("audit_purges", "closing_hmac"),

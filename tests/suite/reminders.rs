@@ -8,6 +8,7 @@ use legwork::db::schema::{audit_events, reminders};
 use serde_json::{Value, json};
 
 use crate::support::booking::{book, path};
+use crate::support::families::{access, person, registered, registration};
 use crate::support::mails::Mail;
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::smtp::Smtp;
@@ -285,6 +286,36 @@ both! {
             Ok(events.filter(audit_events::patient_id.is_not_null()).count().get_result::<i64>(conn)?)
         });
         assert!(noted.await >= 2);
+    }
+
+    async fn the_link_that_switches_reminders_off_ends_with_the_access_the_address_and_the_links_of_the_visit(app: App) {
+        let app = reminding(app, &[]);
+        let (clinic, desk, anyone) = (app.clinic().await, app.desk().await, app.anon());
+        let mut child = person("Tim", "2018-07-04");
+        child["preferred_language"] = json!("en");
+        let rosa = registered(&app, registration("rosa@example.org", "parent", "Rosa Example", child)).await;
+        let tim = rosa.get("/v1/me").await.string("/patients/0/id");
+        let ann = app.patient("ann").await;
+        let visit = booked_at(&app, &ann, &clinic.check, &ann.patient_id, VISIT).await;
+        booked_at(&app, &rosa, &clinic.check, &tim, "2026-03-18T14:15:00Z").await;
+        at(&app, "2026-03-11T14:15:00Z").await;
+        let link = async |address: &str| one_click(&reminders_to(&app, address).await.pop().expect("a reminder"));
+        let (hers, parents) = (link(&ann.email).await, link("rosa@example.org").await);
+        let click = async |link: &str| anyone.post_form(link, &[("List-Unsubscribe", "One-Click")], &[]).await.status;
+        assert_eq!((click(&hers).await, click(&parents).await), (200, 200));
+
+        desk.delete(&format!("{}/{}", access(&tim), rosa.user_id)).await.expect(204);
+        assert_eq!((click(&hers).await, click(&parents).await), (200, 404));
+        let record = format!("/v1/patients/{}", ann.patient_id);
+        desk.update(&record, json!({"email": "another@example.org"})).await.expect(200);
+        assert_eq!(click(&hers).await, 404);
+        desk.update(&record, json!({"email": ann.email})).await.expect(200);
+        assert_eq!(click(&hers).await, 200);
+        // After the visit too, until staff end its links.
+        app.clock.set("2026-03-18T20:00:00Z".parse().expect("an instant"));
+        assert_eq!(click(&hers).await, 200);
+        desk.delete(&path(&visit, "/links")).await.expect(204);
+        assert_eq!(click(&hers).await, 404);
     }
 
     async fn a_patient_without_an_address_is_called_once_a_day_or_more_before_unless_confirmed(app: App) {

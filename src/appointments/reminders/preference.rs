@@ -1,16 +1,13 @@
 //! The link in a reminder with which its reader switches reminders off, or on again.
 
 use actix_web::{HttpResponse, post};
-use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::accounts::tokens;
+use crate::appointments::link_tokens::{self, LinkPurpose};
 use crate::context::{Anonymous, Context};
-use crate::db::schema::{appointments, reminders};
 use crate::error::Result;
 use crate::http::{Body, response};
-use crate::ids::PatientId;
 use crate::patients;
 
 /// Whether the patient of a reminder gets reminders.
@@ -32,11 +29,7 @@ pub struct ChangeReminderPreferenceRequest {
 pub async fn set(context: &Context<Anonymous>, preference: ChangeReminderPreferenceRequest) -> Result<()> {
     context
         .change(move |tx| {
-            let patient: PatientId = reminders::table
-                .inner_join(appointments::table.on(appointments::id.eq(reminders::appointment_id)))
-                .filter(reminders::token_hash.eq(tokens::hash(&preference.token)))
-                .select(appointments::patient_id)
-                .first(tx.conn)?;
+            let (_, patient) = link_tokens::look_up(tx, LinkPurpose::Reminders, &preference.token)?;
             tx.audit.note_patient(patient);
             patients::store::set_reminders_wanted(tx.conn, patient, preference.reminders_wanted, tx.now)
         })
@@ -46,8 +39,9 @@ pub async fn set(context: &Context<Anonymous>, preference: ChangeReminderPrefere
 /// Switch reminders off by a link
 ///
 /// Takes the token of the link in a reminder (`/reminders?token=…`, also in its `List-Unsubscribe`). It sets `reminders_wanted` of the
-/// patient's record, for all appointments. Mails about a booking, a move or a cancellation are still sent. The link works as long as the
-/// appointment is kept. A repeat changes nothing.
+/// patient's record, for all appointments. Mails about a booking, a move or a cancellation are still sent. The link also
+/// works after the visit. It ends as the links to the visit do: with the access of the account to which it was mailed, when its recipient has
+/// another address, and when staff end the links of the appointment. A repeat changes nothing.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "change_reminder_preference",

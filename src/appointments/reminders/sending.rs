@@ -7,7 +7,6 @@ use jiff::SignedDuration;
 
 use super::planning;
 use super::rule::Visit;
-use crate::accounts::tokens;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::appointment::AppointmentDetails;
 use crate::appointments::{notification, queries};
@@ -124,12 +123,10 @@ fn remind(
     told: Vec<PatientRecipient>,
     lead: SignedDuration,
 ) -> Result<bool> {
-    let token = tokens::opaque(&tx.env.entropy);
     let row = (
         reminders::appointment_id.eq(found.appointment.id),
         reminders::sequence.eq(found.appointment.sequence),
         reminders::minutes.eq(i32::try_from(lead.as_mins()).unwrap_or(i32::MAX)),
-        reminders::token_hash.eq(tokens::hash(&token)),
         reminders::created_at.eq(tx.now),
     );
     let written = per_backend!(tx.conn, conn => diesel::insert_into(reminders::table)
@@ -139,7 +136,7 @@ fn remind(
     if written == 0 {
         return Ok(false);
     }
-    notification::remind(tx, found, told, &token)?;
+    notification::remind(tx, found, told)?;
     Ok(true)
 }
 

@@ -101,12 +101,8 @@ pub async fn give(
                     Error::invalid("/email", "unknown_reference", detail)
                 })?;
             require_suitable(tx.conn, &user, patient.id, relation)?;
-            let giver = Giver {
-                account: tx.actor.user_id,
-                is_patient: false,
-                email_key: &user.email_key,
-                decided_at: tx.now,
-            };
+            let giver =
+                Giver { account: tx.actor.user_id, is_patient: false, email_key: &user.email_key, decided_at: tx.now };
             let access = give_and_notify(tx, &user, &patient, relation, giver)?;
             tx.audit.note_object(user.id.0);
             // The row has no version of its own.
