@@ -25,6 +25,7 @@ pub mod store;
 pub mod throttle;
 pub mod tokens;
 pub mod typed_code;
+pub mod typed_link;
 mod uniform_delay;
 pub mod users;
 pub mod verification;

@@ -13,14 +13,13 @@ use rls::{FormName, RedactedJson};
 use serde_json::{Map, json};
 use text::Language;
 
-use super::form_post::{Sent, is_own};
-use super::{language, page};
+use super::form_post::Post;
 use crate::accounts::origin::Origin;
 use crate::context::{Anonymous, Context};
 use crate::error::{Error, FieldError, Result};
 use crate::http::fallback::not_allowed;
 use crate::intake::follow_up::FollowUpStatus;
-use crate::intake::follow_up::links::{self, LinkedFollowUp, TypedLink};
+use crate::intake::follow_up::links::{self, LinkedFollowUp};
 
 /// The page with the questions, which a script fills in and sends.
 pub(super) const NAME: &str = "follow-up";
@@ -55,25 +54,7 @@ pub(super) fn empty_form(language: Language) -> Value {
     }
 }
 
-/// A form that was sent.
-struct Post {
-    context: Context<Anonymous>,
-    language: Language,
-    sent: Sent,
-    typed: TypedLink,
-}
-
 impl Post {
-    /// Reads a form, unless another site sent it.
-    fn read(context: Context<Anonymous>, origin: Origin, request: &HttpRequest, body: &[u8]) -> Result<Self> {
-        if !is_own(request, &context.env.config.settings.public_url) {
-            return Err(Error::forbidden("foreign_form", "This form was not sent by a page of this service."));
-        }
-        let sent = Sent::read(body);
-        let typed = TypedLink { code: sent.first("code").to_owned(), origin };
-        Ok(Self { context, language: language(request), sent, typed })
-    }
-
     /// Shows the questions with what is filled in already, or why the code does not work.
     async fn questions(&self, errors: &[FieldError]) -> Result<HttpResponse> {
         match links::view_by_code(&self.context, self.typed.clone()).await {
@@ -107,28 +88,6 @@ impl Post {
     async fn thank(&self, status: StatusCode, notices: &[&str]) -> Result<HttpResponse> {
         let late = status == StatusCode::CONFLICT;
         self.render(status, context! { step => "done", notices => Value::from(Serde(notices)), late => late }).await
-    }
-
-    /// Asks for the code again and says why.
-    async fn refuse(&self, error: Error) -> Result<HttpResponse> {
-        let (status, why, seconds) = match error {
-            Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "incomplete", 0),
-            Error::NotFound => (StatusCode::NOT_FOUND, "wrong", 0),
-            Error::TooMany { retry_after, .. } => (StatusCode::TOO_MANY_REQUESTS, "wait", retry_after),
-            other => return Err(other),
-        };
-        let values = context! {
-            step => "code", code => &self.typed.code, code_error => why, minutes => seconds.div_ceil(60),
-        };
-        let mut response = self.render(status, values).await?;
-        if seconds > 0 {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        Ok(response)
-    }
-
-    async fn render(&self, status: StatusCode, values: Value) -> Result<HttpResponse> {
-        page(&self.context.env, PLAIN, self.language, status, values).await
     }
 
     /// Returns the answers as the API takes them.
@@ -169,7 +128,7 @@ pub(super) async fn show(
     request: HttpRequest,
     body: Bytes,
 ) -> Result<HttpResponse> {
-    Post::read(context, origin, &request, &body)?.questions(&[]).await
+    Post::read(context, origin, &request, &body, PLAIN)?.questions(&[]).await
 }
 
 /// Stores the answers, or shows them again with their errors.
@@ -179,7 +138,7 @@ async fn answer(
     request: HttpRequest,
     body: Bytes,
 ) -> Result<HttpResponse> {
-    let post = Post::read(context, origin, &request, &body)?;
+    let post = Post::read(context, origin, &request, &body, PLAIN)?;
     match links::answer_by_code(&post.context, post.typed.clone(), post.answers(), post.language).await {
         Ok(done) => {
             let notices: Vec<&str> = done.notices.iter().map(|notice| notice.text.as_str()).collect();

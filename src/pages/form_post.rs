@@ -1,20 +1,40 @@
 //! Forms that pages send without a script: where they come from, and what they say.
 
-use actix_web::HttpRequest;
-use actix_web::http::header::ORIGIN;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ORIGIN, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse};
+use minijinja::{Value, context};
+use text::Language;
 use url::Url;
+
+use super::{language, page};
+use crate::accounts::origin::Origin;
+use crate::accounts::typed_link::TypedLink;
+use crate::context::{Anonymous, Context};
+use crate::error::{Error, Result};
 
 /// Returns whether a form was sent by a page of this service.
 ///
 /// Browsers say it in `Sec-Fetch-Site`; older ones send the page's `Origin`. A client that sends neither is accepted, because these forms
 /// carry a code and no cookie: another site gains nothing by sending one.
-pub fn is_own(request: &HttpRequest, public_url: &Url) -> bool {
+fn is_own(request: &HttpRequest, public_url: &Url) -> bool {
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => origin == public_url.origin().ascii_serialization(),
         (None, None) => true,
     }
+}
+
+/// Requires that a page of this service sent the form.
+///
+/// # Errors
+/// `foreign_form`.
+pub fn require_own(request: &HttpRequest, public_url: &Url) -> Result<()> {
+    if is_own(request, public_url) {
+        return Ok(());
+    }
+    Err(Error::forbidden("foreign_form", "This form was not sent by a page of this service."))
 }
 
 /// The fields of a form, in the order in which they were sent.
@@ -34,6 +54,55 @@ impl Sent {
     /// Returns the values of a field that are not empty.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A form that was sent with the code of a mail.
+pub struct Post {
+    pub context: Context<Anonymous>,
+    pub language: Language,
+    pub sent: Sent,
+    pub typed: TypedLink,
+    /// The template of the answers.
+    template: &'static str,
+}
+
+impl Post {
+    /// Reads a form, unless another site sent it.
+    pub fn read(
+        context: Context<Anonymous>,
+        origin: Origin,
+        request: &HttpRequest,
+        body: &[u8],
+        template: &'static str,
+    ) -> Result<Self> {
+        require_own(request, &context.env.config.settings.public_url)?;
+        let sent = Sent::read(body);
+        let typed = TypedLink { code: sent.first("code").to_owned(), origin };
+        Ok(Self { context, language: language(request), sent, typed, template })
+    }
+
+    /// Asks for the code again and says why.
+    pub async fn refuse(&self, error: Error) -> Result<HttpResponse> {
+        let (status, why, seconds) = match error {
+            Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "incomplete", 0),
+            Error::NotFound => (StatusCode::NOT_FOUND, "wrong", 0),
+            Error::TooMany { retry_after, .. } => (StatusCode::TOO_MANY_REQUESTS, "wait", retry_after),
+            other => return Err(other),
+        };
+        let values = context! {
+            step => "code", code => &self.typed.code, code_error => why, minutes => seconds.div_ceil(60),
+        };
+        let mut response = self.render(status, values).await?;
+        if seconds > 0 {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        Ok(response)
+    }
+
+    /// Answers with the form's page.
+    pub async fn render(&self, status: StatusCode, values: Value) -> Result<HttpResponse> {
+        page(&self.context.env, self.template, self.language, status, values).await
     }
 }
 

@@ -6,7 +6,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::context;
 
-use super::form_post::{Sent, is_own};
+use super::form_post::{Sent, require_own};
 use super::{language, page};
 use crate::appointments::reminders::preference::{self, ChangeReminderPreferenceRequest};
 use crate::context::{Anonymous, Context};
@@ -40,9 +40,7 @@ async fn ask(env: web::Data<Env>, request: HttpRequest) -> Result<HttpResponse> 
 
 /// Switches reminders off, or on if the form says so.
 async fn switch(context: Context<Anonymous>, request: HttpRequest, body: Bytes) -> Result<HttpResponse> {
-    if !is_own(&request, &context.env.config.settings.public_url) {
-        return Err(Error::forbidden("foreign_form", "This form was not sent by a page of this service."));
-    }
+    require_own(&request, &context.env.config.settings.public_url)?;
     let (sent, query) = (Sent::read(&body), Sent::read(request.query_string().as_bytes()));
     let token =
         [sent.first("token"), query.first("token")].into_iter().map(well_formed).find(|token| !token.is_empty());

@@ -11,13 +11,11 @@ use utoipa::ToSchema;
 
 use super::store::{self, FollowUp, Link};
 use super::{FollowUpStatus, answering};
-use crate::accounts::origin::Origin;
-use crate::accounts::throttle::Throttle;
-use crate::accounts::typed_code::TypedCode;
+use crate::accounts::typed_link::{TypedLink, with_code};
 use crate::clock::Timestamp;
-use crate::context::{Anonymous, Attempt, Context, Tx};
+use crate::context::{Anonymous, Context, Tx};
 use crate::env::Env;
-use crate::error::{Check, Error, Result};
+use crate::error::{Error, Result};
 use crate::http::{Body, response};
 use crate::ids::{IntakeId, UserId};
 use crate::intake::drafts::checked_answers;
@@ -89,52 +87,6 @@ struct Found {
     form: ReadingContext,
 }
 
-/// A code that a person types in instead of following the link of the same mail.
-#[derive(Clone)]
-pub struct TypedLink {
-    /// The code as it was typed.
-    pub code: String,
-    /// Where it was typed. Wrong codes are counted per address, and over all addresses.
-    pub origin: Origin,
-}
-
-/// Finds the link of a typed code. Counts a wrong code, after some of which the caller has to wait.
-///
-/// # Errors
-/// A broken rule if it cannot be a code; nothing is counted then, because people mistype.
-fn find_by_code(tx: &mut Tx<Anonymous>, typed: &TypedLink) -> Result<Attempt<Link>> {
-    let mut check = Check::new();
-    let code = check.field("/code", TypedCode::parse(&typed.code));
-    check.done()?;
-    let Some(code) = code else { return Err(Error::fault("a code is neither right nor wrong")) };
-    let throttle = Throttle::for_typed_code(tx.env, store::CODES, &typed.origin);
-    if let Some(wait) = throttle.admit(tx.conn, tx.now)? {
-        return Ok(Attempt::Failed(wait.into()));
-    }
-    match store::find_link_by_code(tx.conn, &code.digest(tx.env, store::CODES)) {
-        Ok(link) => Ok(Attempt::Succeeded(link)),
-        Err(Error::NotFound) => {
-            throttle.record_failure(tx.conn, tx.now)?;
-            Ok(Attempt::Failed(Error::NotFound))
-        }
-        Err(other) => Err(other),
-    }
-}
-
-/// Runs an operation on the link of a typed code.
-async fn with_code<T: Send + 'static>(
-    context: &Context<Anonymous>,
-    typed: TypedLink,
-    run: impl Fn(&mut Tx<Anonymous>, Link) -> Result<T> + Send + Sync + 'static,
-) -> Result<T> {
-    context
-        .attempt(move |tx| match find_by_code(tx, &typed)? {
-            Attempt::Succeeded(link) => run(tx, link).map(Attempt::Succeeded),
-            Attempt::Failed(error) => Ok(Attempt::Failed(error)),
-        })
-        .await
-}
-
 /// Finds the follow-up of a link that works.
 ///
 /// # Errors
@@ -194,7 +146,7 @@ pub async fn view(context: &Context<Anonymous>, link: ViewFollowUpLinkRequest) -
 /// # Errors
 /// Those of [`view`]; a broken rule if it cannot be a code; [`Error::TooMany`] after wrong codes.
 pub async fn view_by_code(context: &Context<Anonymous>, typed: TypedLink) -> Result<LinkedFollowUp> {
-    with_code(context, typed, |tx, link| {
+    with_code(context, store::CODES, typed, store::find_link_by_code, |tx, link| {
         tx.unchanged()?;
         view_link(tx, link)
     })
@@ -241,7 +193,10 @@ pub async fn answer_by_code(
     language: Language,
 ) -> Result<AnsweredFollowUp> {
     let answers = checked_answers(answers)?;
-    with_code(context, typed, move |tx, link| answer_link(tx, link, &answers, Some(language))).await
+    with_code(context, store::CODES, typed, store::find_link_by_code, move |tx, link| {
+        answer_link(tx, link, &answers, Some(language))
+    })
+    .await
 }
 
 /// Stores answers. Without a language, the notices are in the patient's.
