@@ -86,6 +86,8 @@ pub enum Action {
     AppointmentLinkManage,
     /// Wait for a kind of visit: create, read, change and end entries of the waitlist.
     WaitlistUse,
+    /// Offer a time to a patient on the waitlist by hand, and withdraw offers.
+    WaitlistOffer,
     /// Begin, fill in, discard and submit an intake.
     IntakeWrite,
     /// Read intakes. The role decides which parts.
@@ -163,6 +165,7 @@ impl Action {
             Self::AppointmentProgress        => [No,   Any,  Any,  Any],
             Self::AppointmentLinkManage      => [No,   Any,  Any,  Any],
             Self::WaitlistUse                => [Own,  Any,  Any,  Any],
+            Self::WaitlistOffer              => [No,   Any,  Any,  Any],
             // The front desk and administrators do not need what patients tell their practitioners.
             Self::IntakeWrite                => [Own,  Any,  Any,  Any],
             Self::IntakeRead                 => [Own,  Any,  Any,  Any],

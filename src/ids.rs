@@ -96,6 +96,8 @@ ids! {
     WaitlistEntryId;
     /// A time that is offered to a patient who waits.
     WaitlistOfferId;
+    /// A link to an offer in a mail.
+    WaitlistOfferLinkId;
     /// An intake: what a patient records before a visit (FHIR `QuestionnaireResponse`).
     IntakeId;
     /// A version of an intake that an amendment replaced.

@@ -13,9 +13,9 @@ use super::promise::Promise;
 use super::queries;
 use super::store;
 use super::view::AppointmentView;
-use crate::actor::Action;
+use crate::actor::{Action, Actor};
 use crate::appointment_status::AppointmentStatus;
-use crate::context::{Context, Once, Principal, Tx};
+use crate::context::{Anonymous, Context, Once, Principal, Tx};
 use crate::error::{Check, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
@@ -127,6 +127,20 @@ pub fn place(tx: &mut Tx, patient: PatientId, practitioner: PractitionerId) -> R
         limits::require_room(tx, patient)?;
     }
     care::is_placed_alone(tx, patient, practitioner, None)
+}
+
+/// [`place`] for a booking without an account. It counts as placed as if `author` had booked it.
+///
+/// # Errors
+/// The conflict `booking_limit`.
+pub fn place_without_account(
+    tx: &mut Tx<Anonymous>,
+    author: &Actor,
+    patient: PatientId,
+    practitioner: PractitionerId,
+) -> Result<bool> {
+    limits::require_room_of_patient(tx.conn, tx.env, patient, tx.now)?;
+    care::is_placed_alone(&mut tx.as_actor(author), patient, practitioner, None)
 }
 
 /// Books an appointment for a patient who is locked and whom the caller may act for. `place` requires that there is room for another visit,

@@ -112,6 +112,18 @@ pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
     require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), now)
 }
 
+/// Requires that the patient, whose visits are locked, has fewer upcoming appointments than allowed. For a booking without an account.
+///
+/// # Errors
+/// The conflict `booking_limit`.
+pub fn require_room_of_patient(conn: &mut Conn, env: &Env, patient: PatientId, now: Timestamp) -> Result<()> {
+    let upcoming = appointments::table.filter(appointments::patient_id.eq(patient)).filter(is_upcoming!(now));
+    if upcoming.count().get_result::<i64>(conn)? >= of_patient(env) {
+        return Err(patient_is_full(env));
+    }
+    Ok(())
+}
+
 /// Requires that the new accounts at an address and in a network have fewer upcoming appointments and holds than allowed. The hold of
 /// the account that asks does not count, because the booking uses it up, and another hold replaces it.
 fn require_room_for_new_accounts(

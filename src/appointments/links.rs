@@ -61,13 +61,13 @@ impl CancelAppointmentLinkRequest {
 #[schema(example = json!({"name": "Riverside", "address": "12 Elm St, Springfield", "phone": "+12125550100", "phone_display": "(212) 555-0100"}))]
 pub struct LinkedLocation {
     /// The name.
-    name: String,
+    pub name: String,
     /// The postal address.
-    address: String,
+    pub address: String,
     /// The telephone number in E.164.
-    phone: String,
+    pub phone: String,
     /// The same number in the country's own format.
-    phone_display: String,
+    pub phone_display: String,
 }
 
 /// The appointment of a link. Of the patient it shows the first name only.

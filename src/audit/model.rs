@@ -163,7 +163,7 @@ pub fn purge_statement(upto_seq: i64, closing_hmac: &[u8], at: Timestamp, key: A
 }
 
 /// Operations that change nothing although they are not a GET.
-pub const READS: &[&str] = &["view_appointment_link", "view_follow_up_link"];
+pub const READS: &[&str] = &["view_appointment_link", "view_follow_up_link", "view_waitlist_offer_link"];
 
 /// Operations of the command line, which has no signed-in account.
 pub const COMMANDS: &[&str] =

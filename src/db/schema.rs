@@ -767,6 +767,21 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    waitlist_offer_links (id) {
+        id -> types::Uid,
+        offer_id -> types::Uid,
+        user_id -> Nullable<types::Uid>,
+        address_digest -> Binary,
+        token_hash -> Binary,
+        code_digest -> Binary,
+        created_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     freed_times (id) {
         id -> BigInt,
         practitioner_id -> Nullable<types::Uid>,
@@ -1082,6 +1097,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     follow_up_links,
     waitlist_entries,
     waitlist_offers,
+    waitlist_offer_links,
     freed_times,
     events,
 );

@@ -18,10 +18,13 @@ use super::problem::ProblemBuilder;
 
 /// The forms that the service's own pages send without a script, with the operation that each runs. Quotas and the audit trail treat them
 /// like a call of the operation.
-const PAGE_FORMS: [(&str, &str); 3] = [
+const PAGE_FORMS: [(&str, &str); 6] = [
     ("/follow-up", "view_follow_up_link"),
     ("/follow-up-answers", "answer_follow_up_link"),
     ("/reminders", "change_reminder_preference"),
+    ("/waitlist-offer", "view_waitlist_offer_link"),
+    ("/waitlist-offer-claims", "claim_waitlist_offer_link"),
+    ("/waitlist-offer-refusals", "decline_waitlist_offer_link"),
 ];
 
 /// Returns the operation that the form of a page runs.

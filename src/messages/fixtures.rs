@@ -123,6 +123,12 @@ pub fn mails() -> Vec<Mail> {
             code: Some("K7MP-3XWD-9CFH".into()),
         }),
         Mail::WaitlistOffer(waitlist_offer()),
+        Mail::WaitlistOfferWithdrawn(WaitlistOfferMail {
+            instead_of: None,
+            token: None,
+            code: None,
+            ..waitlist_offer()
+        }),
     ]
 }
 
@@ -139,6 +145,8 @@ pub fn waitlist_offer() -> WaitlistOfferMail {
         address: "12 Elm St, Springfield".into(),
         expires_at: at("2026-03-02T16:00:00Z"),
         instead_of: Some((at("2026-03-23T13:30:00Z"), "America/New_York".into())),
+        token: Some("offer-0123456789".into()),
+        code: Some("K7MP-3XWD-9CFH".into()),
     }
 }
 

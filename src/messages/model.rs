@@ -60,6 +60,8 @@ text_enum! {
         FollowUp = "follow_up",
         /// A time that became free is offered to a patient who waits.
         WaitlistOffer = "waitlist_offer",
+        /// The clinic took back a time that it had offered.
+        WaitlistOfferWithdrawn = "waitlist_offer_withdrawn",
     }
 }
 
@@ -198,6 +200,8 @@ pub enum Mail {
     FollowUp(FollowUpMail),
     /// Offers a time that became free.
     WaitlistOffer(WaitlistOfferMail),
+    /// Takes back a time that was offered.
+    WaitlistOfferWithdrawn(WaitlistOfferMail),
 }
 
 impl Mail {
@@ -222,6 +226,7 @@ impl Mail {
             Self::RecordNotice(_) => MessageKind::RecordNotice,
             Self::FollowUp(_) => MessageKind::FollowUp,
             Self::WaitlistOffer(_) => MessageKind::WaitlistOffer,
+            Self::WaitlistOfferWithdrawn(_) => MessageKind::WaitlistOfferWithdrawn,
         }
     }
 
@@ -273,10 +278,10 @@ impl Mail {
         }
     }
 
-    /// Returns the content of a mail that offers a time.
+    /// Returns the content of a mail about a time that is or was offered.
     pub fn waitlist_offer(&self) -> Option<&WaitlistOfferMail> {
         match self {
-            Self::WaitlistOffer(mail) => Some(mail),
+            Self::WaitlistOffer(mail) | Self::WaitlistOfferWithdrawn(mail) => Some(mail),
             _ => None,
         }
     }
@@ -325,6 +330,7 @@ impl Mail {
             }
             Self::AccessGiven(mail) => mail.token.as_deref().map(|token| ("stop-access", token)),
             Self::FollowUp(mail) => mail.token.as_deref().map(|token| ("follow-up", token)),
+            Self::WaitlistOffer(mail) => mail.token.as_deref().map(|token| ("waitlist-offer", token)),
             _ => None,
         }
     }
@@ -456,6 +462,12 @@ pub struct WaitlistOfferMail {
     pub expires_at: Timestamp,
     /// The start of the later visit that would be moved, with its time zone.
     pub instead_of: Option<(Timestamp, String)>,
+    /// The token of the link to the offer. None in a call, and in mails from before there were links.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// The code to type in where the link cannot be used.
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 /// An appointment as its mails and its calendar entry show it.

@@ -47,7 +47,7 @@ impl Moment {
 
     /// Date, time and short zone, for readers at the location: "Monday, March 9, 2026, 9:30 AM (EDT)".
     pub fn full_here(&self) -> String {
-        format!("{}, {} ({})", self.date(), self.time(), self.short_zone())
+        format!("{}, {}", self.date(), self.time_here())
     }
 
     /// The day with its year: "Monday, March 9, 2026".
@@ -79,6 +79,11 @@ impl Moment {
                 format!("{} {half}.\u{a0}m.", self.local.strftime("%-I:%M"))
             }
         }
+    }
+
+    /// The time of day with the short zone: "9:30 AM (EDT)".
+    pub fn time_here(&self) -> String {
+        format!("{} ({})", self.time(), self.short_zone())
     }
 
     /// The time of day as the end of a sentence: "at 9:30 AM", "a las 9:30 a. m.".

@@ -1,6 +1,6 @@
 //! The pages behind the links in mails, so that mails work before the clinic has a client. They are static except for
-//! the clinic's name and numbers, and call the public API. That of the follow-up also works without a script; that of
-//! reminders has none.
+//! the clinic's name and numbers, and call the public API. That of the follow-up also works without a script, and so
+//! does that of an offer; that of reminders has none.
 //!
 //! A page is one template for both languages, with each text beside its translation: `t("Yes", "Sí")`. All texts of the
 //! script are hidden elements of the page, so the script has none itself.
@@ -8,6 +8,7 @@
 mod follow_up;
 mod form_post;
 mod reminders;
+mod waitlist_offer;
 
 use std::sync::LazyLock;
 
@@ -42,12 +43,22 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("questions.html", include_str!("html/questions.html")),
     ("code.html", include_str!("html/code.html")),
     ("reminders.html", include_str!("html/reminders.html")),
+    ("waitlist-offer.html", include_str!("html/waitlist-offer.html")),
+    ("waitlist-offer-facts.html", include_str!("html/waitlist-offer-facts.html")),
+    ("waitlist-offer-next.html", include_str!("html/waitlist-offer-next.html")),
     ("home.html", include_str!("html/home.html")),
 ];
 
 /// The pages as links name them.
-const PAGES: [&str; 6] =
-    ["verify-email", "set-password", "accept-invitation", "appointment", "stop-access", follow_up::NAME];
+const PAGES: [&str; 7] = [
+    "verify-email",
+    "set-password",
+    "accept-invitation",
+    "appointment",
+    "stop-access",
+    follow_up::NAME,
+    waitlist_offer::NAME,
+];
 
 /// The content security policy. A page may load its own style and script, call the API, and send forms to this service. Nothing inline,
 /// nothing from other origins, and no frames.
@@ -78,14 +89,15 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     for name in PAGES {
         let page = move |env: web::Data<Env>, request: HttpRequest| answer(env, request, name);
         let resource = web::resource(format!("/{name}")).get(page);
-        cfg.service(if name == follow_up::NAME {
-            let other = web::to(|| async { not_allowed("GET, HEAD, POST") });
-            resource.post(follow_up::show).default_service(other)
-        } else {
-            resource.default_service(other())
+        let post_too = || web::to(|| async { not_allowed("GET, HEAD, POST") });
+        cfg.service(match name {
+            follow_up::NAME => resource.post(follow_up::show).default_service(post_too()),
+            waitlist_offer::NAME => resource.post(waitlist_offer::show).default_service(post_too()),
+            _ => resource.default_service(other()),
         });
     }
     follow_up::routes(cfg);
+    waitlist_offer::routes(cfg);
     reminders::routes(cfg);
     cfg.service(web::resource("/").get(home).default_service(other()));
     for (path, kind, text) in [
@@ -126,12 +138,16 @@ fn accepts_json_only(request: &HttpRequest) -> bool {
 
 async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -> Result<HttpResponse> {
     let language = language(&request);
-    let values = if name == follow_up::NAME {
-        follow_up::empty_form(language)
-    } else {
-        context! {}
-    };
-    page(&env, name, language, StatusCode::OK, values).await
+    page(&env, name, language, StatusCode::OK, empty(name, language)).await
+}
+
+/// The values of a page that its script fills in.
+fn empty(name: &str, language: Language) -> Value {
+    match name {
+        follow_up::NAME => follow_up::empty_form(language),
+        waitlist_offer::NAME => waitlist_offer::empty(),
+        _ => context! {},
+    }
 }
 
 /// Answers with a page. `values` are those of its template beside the ones that all pages have.
@@ -226,13 +242,17 @@ mod tests {
             ] {
                 let mut settings = config().settings;
                 settings.patient_app_url = app.map(|app| app.parse().expect("a URL"));
-                let values = follow_up::empty_form(language);
+                let values = empty(name, language);
                 branches.rendered(&render(&engine, &settings, name, language, phones, values).expect("a page"));
             }
         }
         for language in [Language::English, Language::Spanish] {
             for values in follow_up::examples(language) {
                 let page = render(&engine, &config().settings, "follow-up-plain", language, vec![], values);
+                branches.rendered(&page.expect("a page"));
+            }
+            for values in waitlist_offer::examples() {
+                let page = render(&engine, &config().settings, waitlist_offer::NAME, language, vec![], values);
                 branches.rendered(&page.expect("a page"));
             }
             for (name, values) in reminders::examples() {

@@ -193,6 +193,7 @@
         return true;
       },
     },
+    "claim-offer": answeringOffer("claim"), "decline-offer": answeringOffer("decline"),
     cancel: changing((form) => call("appointment-links/cancel", { token: token(), reason: value(form, "reason") })),
     confirm: changing(() => call("appointment-links/confirm", { token: token() })),
     "free-times": { reads: true, run: firstDay, done: ({ answer }) => tellTimes(answer) },
@@ -277,6 +278,12 @@
       time: `${say(starts_at, minute)} – ${say(ends_at, { ...minute, timeZoneName: "short" })}`,
     };
   }
+  /** The patient, time and place of a visit. */
+  const factsOf = ({ location, first_name, visit, practitioner, ...time }) => ({
+    ...whenOf(time), first_name, visit, practitioner, location: location.name, address: location.address, phone: location.phone_display,
+  });
+  /** Says an instant in a zone, such as the end of a notice period. */
+  const limitIn = (zone) => (at) => at && sayIn(zone)(at, { weekday: "long", month: "long", day: "numeric", ...minute });
   /** Shows facts at their places. */
   function fill(facts, phone) {
     for (const [name, text] of Object.entries(facts)) {
@@ -320,16 +327,9 @@
   let shown;
   function tell(appointment, moved = false) {
     shown = appointment;
-    const say = sayIn(appointment.time_zone);
-    const limit = (at) => at && say(at, { weekday: "long", month: "long", day: "numeric", ...minute });
+    const limit = limitIn(appointment.time_zone);
     const facts = {
-      first_name: appointment.first_name,
-      ...whenOf(appointment),
-      visit: appointment.visit,
-      practitioner: appointment.practitioner,
-      location: appointment.location.name,
-      address: appointment.location.address,
-      phone: appointment.location.phone_display,
+      ...factsOf(appointment),
       confirmation_code: appointment.confirmation_code,
       changeable_until: limit(appointment.changeable_until),
       cancellable_until: limit(appointment.cancellable_until),
@@ -419,20 +419,39 @@
     show("days");
   }
 
-  async function view(quietly = false) {
+  /** Reads what the link leads to, and shows it. */
+  const viewer = (path, tellIt) => async (quietly = false) => {
     show("loading", true);
-    const result = await call("appointment-links/view", { token: token() });
-    if (result.outcome === "done") {
-      tell(result.answer);
-      show("shown", quietly);
-    } else if (result.outcome === "refused") {
-      show("gone", quietly);
-    } else {
-      show("trouble", quietly);
-      showFormError(one('[data-do="view"]'), result.outcome);
-    }
+    const result = await call(path, { token: token() });
+    if (result.outcome === "done") tellIt(result.answer, quietly);
+    else if (result.outcome === "refused") show("gone", quietly);
+    else showTrouble(result.outcome, quietly);
     return result;
+  };
+  const showTrouble = (outcome, quietly) => { show("trouble", quietly); showFormError(one('[data-do="view"]'), outcome); };
+  const view = viewer("appointment-links/view", (appointment, quietly) => { tell(appointment); show("shown", quietly); });
+
+  // An offer of the waitlist.
+  function tellOffer(offer, quietly = false) {
+    const { replaces, confirmation_code, is_waiting } = offer;
+    const until = limitIn(offer.time_zone)(offer.expires_at);
+    const instead_of = replaces && limitIn(replaces.time_zone)(replaces.starts_at);
+    fill({ ...factsOf(offer), confirmation_code, until, instead_of }, offer.location.phone);
+    const parts = { instead: replaces, waiting: is_waiting, "not-waiting": !is_waiting, booked: confirmation_code };
+    for (const [name, is] of Object.entries(parts)) for (const part of all(`[data-part="${name}"]`)) part.hidden = !is;
+    show(offer.appointment_status === "cancelled" ? "cancelled" : offer.status, quietly);
   }
+  const viewOffer = viewer("waitlist-offer-links/view", tellOffer);
+  /** Claims or declines the offer. A page that was open meanwhile shows what became of it. */
+  function answeringOffer(step) { return {
+    run: () => call(`waitlist-offer-links/${step}`, { token: token() }),
+    done: ({ answer }) => tellOffer(answer),
+    refused: ({ answer }) => {
+      if (["offer_lapsed", "offer_ended", "not_found"].includes(answer.code)) viewOffer();
+      else show("unfit");
+      return true;
+    },
+  }; }
 
   // The follow-up.
   /** Shows the questions whose condition holds. */
@@ -472,27 +491,16 @@
     show("done");
   }
 
-  async function viewFollowUp(quietly = false) {
-    show("loading", true);
-    const result = await call("follow-up-links/view", { token: token() });
-    if (result.outcome === "done" && result.answer.status === "answered") {
-      thank([]);
-    } else if (result.outcome === "done") {
-      for (const id of result.answer.hidden) one(`[data-question="${CSS.escape(id)}"]`)?.remove();
-      one('[data-part="for-another"]').hidden = !result.answer.for_another;
-      one('[data-fact="first_name"]').textContent = result.answer.first_name;
-      show("shown", quietly);
-    } else if (result.outcome === "refused") {
-      show("gone", quietly);
-    } else {
-      show("trouble", quietly);
-      showFormError(one('[data-do="view"]'), result.outcome);
-    }
-    return result;
-  }
+  const viewFollowUp = viewer("follow-up-links/view", (answer, quietly) => {
+    if (answer.status === "answered") return thank([]);
+    for (const id of answer.hidden) one(`[data-question="${CSS.escape(id)}"]`)?.remove();
+    one('[data-part="for-another"]').hidden = !answer.for_another;
+    one('[data-fact="first_name"]').textContent = answer.first_name;
+    show("shown", quietly);
+  });
 
   /** The pages that show something at once. */
-  const viewers = { appointment: view, "follow-up": viewFollowUp };
+  const viewers = { appointment: view, "follow-up": viewFollowUp, "waitlist-offer": viewOffer };
 
   // The link to the other language keeps the token.
   const language = document.getElementById("language");

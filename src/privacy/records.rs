@@ -37,6 +37,7 @@ pub const RECORD: &[(&str, &str)] = &[
     ("intakes", "patient_id = $1"),
     ("lab_result_versions", "lab_result_id IN (SELECT id FROM lab_results WHERE patient_id = $1)"),
     ("lab_results", "patient_id = $1"),
+    ("waitlist_offer_links", "offer_id IN (SELECT id FROM waitlist_offers WHERE patient_id = $1)"),
     ("waitlist_offers", "patient_id = $1"),
     ("waitlist_entries", "patient_id = $1"),
     ("messages", "patient_id = $1"),

@@ -78,6 +78,9 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("setup_state", "token"),
     ("sign_in_failures", "account"),
     ("sign_in_failures", "network"),
+    ("waitlist_offer_links", "address_digest"),
+    ("waitlist_offer_links", "code_digest"),
+    ("waitlist_offer_links", "token_hash"),
 ];
 
 #[cfg(test)]

@@ -3,21 +3,24 @@
 use actix_web::{HttpResponse, post};
 
 use super::entry::{self, Entry, WaitlistStatus};
+use super::link_tokens::Link;
 use super::making::replaced;
 use super::offer::{self, Offer, OfferStatus};
 use super::offer_view::WaitlistOfferView;
-use crate::actor::Action;
+use crate::accounts::store as accounts;
+use crate::actor::{Action, Actor};
 use crate::appointments::appointment::{Appointment, AppointmentDetails};
 use crate::appointments::booking::{self, NewAppointment};
 use crate::appointments::queries;
 use crate::appointments::rescheduling::{self, RescheduleAppointmentRequest};
-use crate::context::{Context, Once, Principal, Tx};
+use crate::context::{Anonymous, Context, Once, Principal, Tx};
 use crate::error::{Error, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{IdempotencyKey, PathId};
 use crate::identifiers::Identifiers;
 use crate::ids::{PatientId, PractitionerId, WaitlistOfferId};
 use crate::patients::store as records;
+use crate::role::Role;
 use crate::scheduling::slots::claim::Claim;
 use crate::scheduling::slots::holds::ending::WantedHold;
 
@@ -104,6 +107,36 @@ pub(super) fn claim_by_account(tx: &mut Tx, id: WaitlistOfferId) -> Result<Offer
     offer::visible(tx, id)?;
     let locked = lock(tx, id, |tx, patient| records::lock_by_account(tx.conn, tx.env, tx.actor, patient).map(|_| ()))?;
     claim_locked(tx, locked, booking::place, rescheduling::is_placed_alone)
+}
+
+/// Claims an offer by the link in its mail: as the account that it was mailed to, with the rights of a patient, or for the patient whose
+/// record has the address. The caller has checked that the link works.
+///
+/// # Errors
+/// [`Error::NotFound`]; the conflicts of the endpoint.
+pub(super) fn claim_by_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<Offer> {
+    match link.user_id {
+        Some(account) => {
+            let actor = Actor::without_session(account, Role::Patient, tx.audit.clone());
+            claim_by_account(&mut tx.as_actor(&actor), link.offer_id)
+        }
+        None => claim_by_record(tx, link.offer_id),
+    }
+}
+
+/// Claims an offer without an account. The visit counts as placed by the staff who made the offer by hand, else by the account that put
+/// the patient on the waitlist: a practitioner who did so gets no care relationship through the claim.
+fn claim_by_record(tx: &mut Tx<Anonymous>, id: WaitlistOfferId) -> Result<Offer> {
+    let locked = lock(tx, id, |tx, patient| records::lock_visits(tx.conn, patient))?;
+    let user = accounts::find(tx.conn, locked.offer.made_by.unwrap_or(locked.entry.created_by))?;
+    let author =
+        Actor { practitioner_id: user.practitioner_id, ..Actor::without_session(user.id, user.role, tx.audit.clone()) };
+    claim_locked(
+        tx,
+        locked,
+        |tx, patient, practitioner| booking::place_without_account(tx, &author, patient, practitioner),
+        |tx, before, claimed| rescheduling::is_placed_alone(&mut tx.as_actor(&author), before, claimed),
+    )
 }
 
 /// Declines an offer, unless it has ended in this way already.

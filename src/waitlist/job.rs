@@ -19,6 +19,7 @@ use super::entry::{self, Entry, WaitlistStatus};
 use super::making::{self, Making, replaced};
 use super::matching::{self, FreeDay, Proposal, is_waiting};
 use super::offer::{self, Offer, OfferStatus};
+use super::telling;
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Tx};
@@ -178,7 +179,8 @@ fn end_offer(tx: &mut Tx<Anonymous>, id: WaitlistOfferId) -> Result<()> {
     } else {
         return Ok(());
     };
-    offer::end(tx, found, status).map(|_| ())
+    let ended = offer::end(tx, found, status)?;
+    if status == OfferStatus::Withdrawn { telling::withdrawn(tx, &ended) } else { Ok(()) }
 }
 
 /// Returns the entries whose last day has passed.

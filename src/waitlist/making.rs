@@ -3,10 +3,10 @@
 use diesel::prelude::*;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use text::Language;
 
 use super::entry::{self, Entry, WaitlistStatus};
 use super::offer::{self, Offer, OfferStatus, OfferWay};
+use super::telling;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::appointment::AppointmentDetails;
 use crate::appointments::queries;
@@ -18,13 +18,8 @@ use crate::context::{Principal, Tx};
 use crate::db::schema::waitlist_offers;
 use crate::error::{Error, Result};
 use crate::ids::{SlotId, UserId};
-use crate::messages::model::{Envelope, Mail, WaitlistOfferMail};
-use crate::messages::outbox;
-use crate::patients::model::Patient;
 use crate::patients::recipients::{self, PatientRecipient};
 use crate::patients::{access, store as records};
-use crate::scheduling::setup::location::{self, Location};
-use crate::scheduling::setup::practitioner;
 use crate::scheduling::slots::holds::keeping;
 
 /// Returns the end of an offer that is made now.
@@ -97,8 +92,7 @@ pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -
     entry::update(tx, Entry { status: WaitlistStatus::Offered, ..entry })?;
     // Staff who make an offer by telephone are talking to the patient.
     if making.made_by.is_none() || way == OfferWay::Mail {
-        let visit = |language| time.visit_type.public_name_in(language).to_owned();
-        send(tx, &made, &patient, told, replaced.as_ref(), visit)?;
+        telling::offered(tx, &made, (&patient, told), &time.visit_type, replaced.as_ref())?;
     }
     Ok(made)
 }
@@ -152,38 +146,6 @@ fn require_movable<P: Principal>(
         Some(series) => gaps::require_kept(tx, series, visit.appointment.id, (starts_at, slot.location_id)),
         None => Ok(()),
     }
-}
-
-/// Mails everyone who answers for the patient, or leaves a call for the desk.
-fn send<P>(
-    tx: &mut Tx<P>,
-    made: &Offer,
-    patient: &Patient,
-    told: Vec<PatientRecipient>,
-    replaced: Option<&AppointmentDetails>,
-    visit: impl Fn(Language) -> String,
-) -> Result<()> {
-    let place: Location = location::find(tx.conn, made.location_id)?;
-    let practitioner = practitioner::find(tx.conn, made.practitioner_id)?.name;
-    for PatientRecipient { recipient, is_patient, .. } in told {
-        if made.way == OfferWay::Mail && recipient.email.is_none() {
-            continue;
-        }
-        let mail = Mail::WaitlistOffer(WaitlistOfferMail {
-            patient: (!is_patient).then(|| patient.first_name().to_owned()),
-            starts_at: made.starts_at,
-            time_zone: place.time_zone.clone(),
-            visit: visit(Language::of_tag(&recipient.language)),
-            practitioner: practitioner.clone(),
-            location: place.name.clone(),
-            address: place.address.clone(),
-            expires_at: made.expires_at,
-            instead_of: replaced.map(|visit| (visit.appointment.starts_at, visit.location.time_zone.clone())),
-        });
-        let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: None, mail };
-        outbox::enqueue(tx.conn, tx.env, &envelope)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

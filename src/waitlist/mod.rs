@@ -1,20 +1,24 @@
 //! The waitlist: patients who wait for a kind of visit, with the times that suit them, and the times that are offered to them. A patient
-//! waits once for each kind of visit, and has at most one open offer. Owns the tables `waitlist_entries`, `waitlist_offers` and
-//! `freed_times`.
+//! waits once for each kind of visit, and has at most one open offer. Owns the tables `waitlist_entries`, `waitlist_offers`,
+//! `waitlist_offer_links` and `freed_times`.
 //!
 //! Lock order: a visit that an offer moves, the patient, then entries and offers, then slots.
 
+mod by_hand;
 mod changing;
 mod claiming;
 mod creating;
 mod entry;
 mod fairness;
 pub mod job;
+mod link_tokens;
+pub mod links;
 mod listing;
 mod making;
 mod matching;
 mod offer;
 pub mod offer_view;
+mod telling;
 pub mod view;
 mod wishes;
 
@@ -30,6 +34,11 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(changing::cancel_waitlist_entry)
         .service(offer_view::list_waitlist_offers)
         .service(offer_view::get_waitlist_offer)
+        .service(by_hand::create_waitlist_offer)
+        .service(by_hand::withdraw_waitlist_offer)
         .service(claiming::claim_waitlist_offer)
-        .service(claiming::decline_waitlist_offer);
+        .service(claiming::decline_waitlist_offer)
+        .service(links::view_waitlist_offer_link)
+        .service(links::claim_waitlist_offer_link)
+        .service(links::decline_waitlist_offer_link);
 }

@@ -12,10 +12,12 @@ const OWN_READERS: [&str; 3] = ["RlsAnswers", "RlsLab", "RlsReview"];
 
 /// A credential decides first here, and one that is too long is a wrong one: a refusal of it is as good. What else they take is
 /// looked at only after the credential.
-pub(super) const BY_CREDENTIAL: [&str; 17] = [
+pub(super) const BY_CREDENTIAL: [&str; 20] = [
     "accept_invitation",
     "answer_follow_up_link",
     "cancel_appointment_link",
+    "claim_waitlist_offer_link",
+    "decline_waitlist_offer_link",
     "confirm_appointment_link",
     "change_email",
     "change_password",
@@ -30,6 +32,7 @@ pub(super) const BY_CREDENTIAL: [&str; 17] = [
     "verify_email",
     "view_appointment_link",
     "view_follow_up_link",
+    "view_waitlist_offer_link",
 ];
 
 /// Words of the language that the service is written in. No caller should have to know them.

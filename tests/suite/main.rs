@@ -79,5 +79,8 @@ mod tables;
 mod telephone;
 mod visit_type_names;
 mod waitlist;
+mod waitlist_by_hand;
+mod waitlist_links;
 mod waitlist_offers;
+mod waitlist_races;
 mod zones;

@@ -11,12 +11,12 @@ use crate::support::people::patient_json;
 use crate::support::{App, Client, Clinic, book, booking, both, id};
 
 /// A resource with units at the clinic's location, and a visit type of 30 minutes that needs it.
-struct Chairs {
+pub(super) struct Chairs {
     resource: String,
-    visit: String,
+    pub visit: String,
 }
 
-async fn chairs(admin: &Client, clinic: &Clinic, units: u32) -> Chairs {
+pub(super) async fn chairs(admin: &Client, clinic: &Clinic, units: u32) -> Chairs {
     let body = json!({"name": "Infusion chair", "capacities": [{"location_id": clinic.location_id, "units": units}]});
     let resource = admin.post("/v1/resources", body).await.expect(201).id();
     let body = json!({
@@ -27,7 +27,7 @@ async fn chairs(admin: &Client, clinic: &Clinic, units: u32) -> Chairs {
 }
 
 /// Practitioners who offer a visit type and the clinic's check.
-async fn practitioners(admin: &Client, clinic: &Clinic, visit: &str, count: usize) -> Vec<String> {
+pub(super) async fn practitioners(admin: &Client, clinic: &Clinic, visit: &str, count: usize) -> Vec<String> {
     let mut all = Vec::new();
     for n in 0..count {
         all.push(practitioner(admin, &format!("Dr. {n}"), &clinic.location_id, &[visit, &clinic.check]).await);
@@ -45,7 +45,7 @@ async fn patients(desk: &Client, count: usize) -> Vec<String> {
 }
 
 /// The free starts of a practitioner on Tuesday.
-async fn free(client: &Client, visit: &str, practitioner: &str) -> Vec<Value> {
+pub(super) async fn free(client: &Client, visit: &str, practitioner: &str) -> Vec<Value> {
     let day = "from=2026-03-03T00:00:00Z&to=2026-03-04T00:00:00Z&limit=200";
     client.get(&format!("/v1/slots?visit_type_id={visit}&practitioner_id={practitioner}&{day}")).await.items()
 }

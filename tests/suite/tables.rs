@@ -52,7 +52,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("messages", &["messages"]),
-    ("waitlist", &["waitlist_entries", "waitlist_offers", "freed_times"]),
+    ("waitlist", &["waitlist_entries", "waitlist_offers", "waitlist_offer_links", "freed_times"]),
     ("zones", &["zone_data"]),
     (
         "patients",

@@ -8,10 +8,10 @@ use crate::support::booking::{book, book_nth, path};
 use crate::support::clinic::free_slots;
 use crate::support::{App, Client, both};
 
-const OFFERS: &str = "/v1/waitlist-offers";
+pub(super) const OFFERS: &str = "/v1/waitlist-offers";
 
 /// Puts a patient on the waitlist for a kind of visit at the time of an appointment or a slot, and returns the entry.
-async fn wait_for(client: &Client, patient: &str, visit_type: &str, time: &Value, more: Value) -> String {
+pub(super) async fn wait_for(client: &Client, patient: &str, visit_type: &str, time: &Value, more: Value) -> String {
     let at: jiff::Timestamp = time["starts_at"].as_str().expect("a start").parse().expect("an instant");
     let local = at.to_zoned(legwork::zones::Zones::bundled().get("America/New_York").expect("a zone"));
     let minute = |zoned: &jiff::Zoned| zoned.strftime("%H:%M").to_string();
@@ -26,24 +26,24 @@ async fn wait_for(client: &Client, patient: &str, visit_type: &str, time: &Value
 }
 
 /// Runs the job until it has nothing left to do. The job of the server may do a part of it.
-async fn run(app: &App) {
+pub(super) async fn run(app: &App) {
     while legwork::waitlist::job::run(&app.env).await.expect("a round").has_more {}
 }
 
 /// The offers to a patient, oldest first.
-async fn offers(client: &Client, patient: &str) -> Vec<Value> {
+pub(super) async fn offers(client: &Client, patient: &str) -> Vec<Value> {
     client.get(&format!("{OFFERS}?patient_id={patient}")).await.items()
 }
 
-fn statuses(offers: &[Value]) -> Vec<&str> {
+pub(super) fn statuses(offers: &[Value]) -> Vec<&str> {
     offers.iter().map(|offer| offer["status"].as_str().expect("a status")).collect()
 }
 
-fn of(offer: &Value, rest: &str) -> String {
+pub(super) fn of(offer: &Value, rest: &str) -> String {
     format!("{OFFERS}/{}{rest}", offer["id"].as_str().expect("an id"))
 }
 
-async fn status_of(client: &Client, entry: &str) -> String {
+pub(super) async fn status_of(client: &Client, entry: &str) -> String {
     client.get(&format!("/v1/waitlist-entries/{entry}")).await.expect(200).string("/status")
 }
 

@@ -90,6 +90,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "waitlist_offer.phone.txt",
     "waitlist_offer.subject.txt",
     "waitlist_offer.txt",
+    "waitlist_offer_withdrawn.html",
+    "waitlist_offer_withdrawn.subject.txt",
+    "waitlist_offer_withdrawn.txt",
     "es/access_ends.html",
     "es/access_ends.subject.txt",
     "es/access_ends.txt",
@@ -156,6 +159,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/waitlist_offer.phone.txt",
     "es/waitlist_offer.subject.txt",
     "es/waitlist_offer.txt",
+    "es/waitlist_offer_withdrawn.html",
+    "es/waitlist_offer_withdrawn.subject.txt",
+    "es/waitlist_offer_withdrawn.txt",
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,10 +214,10 @@ impl Writer {
             lang => language.code(),
             clinic => config.settings.clinic_name.as_str(),
             name => reader.name.as_deref().map(shown_name),
-            // The link to stop an access leads to the service's own page, because the clinic's client may not have one.
-            link => mail.link().map(|(page, token)| match mail.access() {
-                Some(_) => config.own_link(page, token, language),
-                None => config.link(page, token, language),
+            // These links lead to the service's own pages, because the clinic's client may not have them.
+            link => mail.link().map(|(page, token)| match mail {
+                Mail::AccessGiven(_) | Mail::WaitlistOffer(_) => config.own_link(page, token, language),
+                _ => config.link(page, token, language),
             }),
             link_lasts => mail.link_lasts().map(|lasts| times::span(lasts, language)),
             password_link => config.page("set-password", language),
@@ -235,7 +241,7 @@ impl Writer {
                 // The code is for the service's own page, which works without a script.
                 page => config.own_page("follow-up", language),
             }),
-            offer => mail.waitlist_offer().map(|mail| waitlist_offer(mail, &config.zones, language)),
+            offer => mail.waitlist_offer().map(|mail| waitlist_offer(config, mail, language)),
             record => mail.record().map(|mail| context! {
                 patient => mail.patient.as_deref().map(shown_name),
                 change => mail.change.as_str(),
@@ -329,8 +335,8 @@ fn reservation(mail: &ReservationMail, zones: &Zones, language: Language) -> Val
     }
 }
 
-fn waitlist_offer(mail: &WaitlistOfferMail, zones: &Zones, language: Language) -> Value {
-    let zone = |name: &str| zones.get(name).unwrap_or(TimeZone::UTC);
+fn waitlist_offer(config: &Config, mail: &WaitlistOfferMail, language: Language) -> Value {
+    let zone = |name: &str| config.zones.get(name).unwrap_or(TimeZone::UTC);
     let here = zone(&mail.time_zone);
     let begins = Moment::new(mail.starts_at, &here, language);
     context! {
@@ -345,6 +351,8 @@ fn waitlist_offer(mail: &WaitlistOfferMail, zones: &Zones, language: Language) -
         address => one_line(&mail.address),
         until => Moment::new(mail.expires_at, &here, language).full_here(),
         instead_of => mail.instead_of.as_ref().map(|(at, of)| Moment::new(*at, &zone(of), language).full_here()),
+        code => mail.code.as_deref(),
+        page => config.own_page("waitlist-offer", language),
     }
 }
 

@@ -68,7 +68,8 @@ fn every_branch_of_every_template_can_be_rendered() {
     }
     all.push(Mail::FollowUp(FollowUpMail { patient: Some("Leo".into()), token: None, code: None }));
     let offer = waitlist_offer();
-    all.push(Mail::WaitlistOffer(WaitlistOfferMail { patient: Some("Leo".into()), instead_of: None, ..offer }));
+    let other = WaitlistOfferMail { patient: Some("Leo".into()), instead_of: None, token: None, code: None, ..offer };
+    all.extend([Mail::WaitlistOffer(other.clone()), Mail::WaitlistOfferWithdrawn(other)]);
     let other = AppointmentMail { patient: Some("Leo".into()), token: None, forms_due: false, ..appointment() };
     let late = AppointmentMail { cancel_until: None, ..appointment() };
     for appointment in [other, late] {
@@ -324,7 +325,7 @@ fn a_recipient_without_a_name_is_greeted() {
 #[test]
 fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
     let linked: Vec<_> = mails().into_iter().filter(|mail| mail.link().is_some()).collect();
-    assert_eq!(linked.len(), 10);
+    assert_eq!(linked.len(), 11);
     for (mail, tag) in linked.iter().flat_map(|mail| TAGS.map(|tag| (mail, tag))) {
         let (page, token) = mail.link().expect("a link");
         let words = rendered_in(mail, tag);

@@ -1,0 +1,95 @@
+//! How patients learn of an offer, and that it was withdrawn: by mail, or by a call of the desk.
+
+use text::Language;
+
+use super::entry;
+use super::link_tokens;
+use super::offer::{Offer, OfferWay};
+use crate::appointments::appointment::AppointmentDetails;
+use crate::context::Tx;
+use crate::error::Result;
+use crate::messages::model::{Envelope, Mail, WaitlistOfferMail};
+use crate::messages::outbox;
+use crate::patients::model::Patient;
+use crate::patients::recipients::{self, PatientRecipient};
+use crate::patients::{access, store as records};
+use crate::scheduling::setup::visit_type::{self, VisitType};
+use crate::scheduling::setup::{location, practitioner};
+
+/// Mails everyone who answers for the patient, or leaves a call for the desk. `replaced` is the later visit that a claim moves.
+pub(super) fn offered<P>(
+    tx: &mut Tx<P>,
+    made: &Offer,
+    (patient, told): (&Patient, Vec<PatientRecipient>),
+    visit_type: &VisitType,
+    replaced: Option<&AppointmentDetails>,
+) -> Result<()> {
+    let content = content(tx, made, replaced)?;
+    for PatientRecipient { recipient, account, is_patient } in told {
+        if made.way == OfferWay::Mail && recipient.email.is_none() {
+            continue;
+        }
+        let (token, code) = match &recipient.email {
+            Some(email) => {
+                let (token, code) = link_tokens::issue(tx, made.id, account, email)?;
+                (Some(token), Some(code.shown()))
+            }
+            None => (None, None),
+        };
+        let mail = Mail::WaitlistOffer(WaitlistOfferMail {
+            patient: (!is_patient).then(|| patient.first_name().to_owned()),
+            visit: visit_type.public_name_in(Language::of_tag(&recipient.language)).to_owned(),
+            token,
+            code,
+            ..content.clone()
+        });
+        let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: None, mail };
+        outbox::enqueue(tx.conn, tx.env, &envelope)?;
+    }
+    Ok(())
+}
+
+/// Mails everyone to whom the offer was mailed, and who still has that address, that the clinic took it back.
+pub(super) fn withdrawn<P>(tx: &mut Tx<P>, ended: &Offer) -> Result<()> {
+    let links = link_tokens::of_offer(tx.conn, ended.id)?;
+    if links.is_empty() {
+        return Ok(());
+    }
+    let patient = records::find_authorised(tx.conn, ended.patient_id)?;
+    let accounts = access::of_patient(tx.conn, patient.id)?;
+    let visit_type_id = entry::find(tx.conn, ended.entry_id)?.visit_type_id;
+    let visit_type = visit_type::find(tx.conn, visit_type_id)?;
+    let content = content(tx, ended, None)?;
+    for PatientRecipient { recipient, is_patient, .. } in recipients::of(tx.conn, tx.env, &patient, accounts)? {
+        let was_told = |email: &String| links.iter().any(|link| link_tokens::was_mailed_to(tx.env, link, email));
+        if !recipient.email.as_ref().is_some_and(was_told) {
+            continue;
+        }
+        let mail = Mail::WaitlistOfferWithdrawn(WaitlistOfferMail {
+            patient: (!is_patient).then(|| patient.first_name().to_owned()),
+            visit: visit_type.public_name_in(Language::of_tag(&recipient.language)).to_owned(),
+            ..content.clone()
+        });
+        let envelope = Envelope { recipient, patient_id: Some(patient.id), appointment_id: None, mail };
+        outbox::enqueue(tx.conn, tx.env, &envelope)?;
+    }
+    Ok(())
+}
+
+/// What all recipients read.
+fn content<P>(tx: &mut Tx<P>, offer: &Offer, replaced: Option<&AppointmentDetails>) -> Result<WaitlistOfferMail> {
+    let place = location::find(tx.conn, offer.location_id)?;
+    Ok(WaitlistOfferMail {
+        patient: None,
+        starts_at: offer.starts_at,
+        time_zone: place.time_zone,
+        visit: String::new(),
+        practitioner: practitioner::find(tx.conn, offer.practitioner_id)?.name,
+        location: place.name,
+        address: place.address,
+        expires_at: offer.expires_at,
+        instead_of: replaced.map(|visit| (visit.appointment.starts_at, visit.location.time_zone.clone())),
+        token: None,
+        code: None,
+    })
+}
