@@ -64,7 +64,7 @@ pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -
     let until = until(tx)?;
     let by_staff = making.made_by.is_some() && way == OfferWay::Phone;
     let replaced = replaced(tx, &entry)?;
-    let (hold, time) = keeping::keep(tx, making.slot_id, entry.visit_type_id, until, by_staff)?;
+    let (hold, until, time) = keeping::keep(tx, making.slot_id, entry.visit_type_id, until, by_staff)?;
     let (starts_at, ends_at) = (time.time().starts_at, time.time().ends_at);
     if let Some(visit) = &replaced {
         require_movable(tx, visit, (starts_at, &time.slot), until, by_staff)?;

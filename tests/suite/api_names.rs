@@ -42,6 +42,7 @@ const VERBS: &[(&str, &[&str])] = &[
             "verify",
             "view",
             "void",
+            "withdraw",
         ],
     ),
 ];

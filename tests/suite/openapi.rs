@@ -12,6 +12,8 @@ const PUBLIC: &[&str] = &[
     "accept_invitation",
     "answer_follow_up_link",
     "cancel_appointment_link",
+    "claim_waitlist_offer_link",
+    "decline_waitlist_offer_link",
     "confirm_appointment_link",
     "confirm_password_reset",
     "request_password_reset",
@@ -41,6 +43,7 @@ const PUBLIC: &[&str] = &[
     "verify_email",
     "view_appointment_link",
     "view_follow_up_link",
+    "view_waitlist_offer_link",
 ];
 
 pub(super) const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];

@@ -77,6 +77,15 @@ both! {
         }
         by_link(&anon, "decline", &token).await.problem(409, "offer_ended");
         assert_eq!(app.mails_to(&ann.email).await.len(), 2, "the offer and the booking");
+
+        // The link shows what became of the appointment.
+        let other = free_slots(&ann, booked[0]["visit_type_id"].as_str().expect("a type")).await[70].clone();
+        ann.post(&path(&booked[0], "/reschedule"), json!({"slot_id": other["id"]})).await.expect(200);
+        assert_eq!(by_link(&anon, "claim", &token).await.expect(200).body["starts_at"], other["starts_at"]);
+        desk.post(&path(&booked[0], "/cancel"), json!({"reason": "ill"})).await.expect(200);
+        assert_eq!(by_link(&anon, "claim", &token).await.expect(200).string("/appointment_status"), "cancelled");
+        desk.delete(&path(&booked[0], "/links")).await.expect(204);
+        by_link(&anon, "view", &token).await.problem(404, "not_found");
     }
 
     async fn claims_by_link_by_code_and_by_session_book_one_visit(app: App) {
@@ -243,6 +252,22 @@ both! {
         type_in(&other, "/waitlist-offer", &code).await.expect(200);
         app.clock.advance(SignedDuration::from_secs(10));
         type_in(&guesser, "/waitlist-offer-claims", &code).await.expect(200);
+    }
+
+    async fn a_time_that_cannot_be_booked_any_more_is_refused_and_the_offer_stays(app: App) {
+        let (clinic, ann, anon) = (app.clinic().await, app.patient("ann").await, app.anon());
+        let (mail, _) = offered_in(&app, &clinic, &ann, (&ann.patient_id, &ann.email)).await;
+        // Another kind of visit at the same time, with another practitioner.
+        let admin = app.admin().await;
+        let practitioner = crate::support::clinic::practitioner(&admin, "Dr. Other", &clinic.location_id, &[&clinic.follow_up]).await;
+        let offer = offers(&ann, &ann.patient_id).await.remove(0);
+        let at = offer["starts_at"].as_str().expect("a start");
+        let free = ann.get(&format!("/v1/slots?visit_type_id={}&practitioner_id={practitioner}&from={at}&limit=1", clinic.follow_up)).await;
+        crate::support::booking::book(&ann, &free.items()[0], &clinic.follow_up, &ann.patient_id).await.expect(201);
+        by_link(&anon, "claim", &mail.token()).await.problem(409, "patient_busy");
+        let page = type_in(&anon, "/waitlist-offer-claims", &mail.code()).await;
+        assert!(page.expect(409).text.contains("We could not book this time"), "{}", page.text);
+        assert_eq!(by_link(&anon, "view", &mail.token()).await.expect(200).string("/status"), "offered");
     }
 
     async fn tokens_codes_and_addresses_of_links_are_not_stored_in_clear_text(app: App) {

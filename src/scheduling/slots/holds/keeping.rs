@@ -18,7 +18,7 @@ use crate::scheduling::slots::units::{self, ChosenUnits, Own};
 use crate::scheduling::slots::{locking, releasing};
 
 /// Keeps the slots of a visit until an instant, by the rules of a patient's booking at that instant, so that the patient can book until
-/// then. `by_staff`: by the rules of a booking by staff.
+/// then. `by_staff`: by the rules of a booking by staff now, at most until the slot ends. Returns the hold with its end.
 ///
 /// # Errors
 /// The conflicts `slot_taken`, `not_offered`, `not_online_bookable`, `booking_notice` and `slot_past`.
@@ -28,9 +28,11 @@ pub fn keep<P>(
     visit_type_id: VisitTypeId,
     until: Timestamp,
     by_staff: bool,
-) -> Result<(HoldId, Offer)> {
+) -> Result<(HoldId, Timestamp, Offer)> {
     let offer = offers::find(tx.conn, slot_id, visit_type_id)?;
-    offer.require_bookable(by_staff, until, until)?;
+    let until = if by_staff { until.min(offer.slot.ends_at) } else { until };
+    let booked_at = if by_staff { tx.now } else { until };
+    offer.require_bookable(by_staff, booked_at, booked_at)?;
     let visit_slots = locking::lock_visit(tx.conn, slot_id, offer.range(), None)?;
     check_fit(&visit_slots, offer.time(), tx.now, None)?;
     let mut chosen = ChosenUnits::default();
@@ -55,7 +57,7 @@ pub fn keep<P>(
         created_at: tx.now,
     };
     occupy(tx, &hold, offer.time(), &visit_slots, &chosen)?;
-    Ok((hold.id, offer))
+    Ok((hold.id, until, offer))
 }
 
 /// Releases the slots of an offer that ended. Does nothing if the hold was used up or deleted.
