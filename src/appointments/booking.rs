@@ -129,17 +129,22 @@ pub fn place(tx: &mut Tx, patient: PatientId, practitioner: PractitionerId) -> R
     care::is_placed_alone(tx, patient, practitioner, None)
 }
 
-/// [`place`] for a booking without an account. It counts as placed as if `author` had booked it.
+/// [`place`] for a booking without an account. It counts as placed as if `author` had booked it, and for the limits of an author who is no
+/// member of the staff.
 ///
 /// # Errors
-/// The conflict `booking_limit`.
+/// The conflicts of [`limits::require_room`].
 pub fn place_without_account(
     tx: &mut Tx<Anonymous>,
     author: &Actor,
     patient: PatientId,
     practitioner: PractitionerId,
 ) -> Result<bool> {
-    limits::require_room_of_patient(tx.conn, tx.env, patient, tx.now)?;
+    if author.is_staff() {
+        limits::require_room_of_patient(tx.conn, tx.env, patient, tx.now)?;
+    } else {
+        limits::require_room(&mut tx.as_actor(author), patient)?;
+    }
     care::is_placed_alone(&mut tx.as_actor(author), patient, practitioner, None)
 }
 

@@ -3,11 +3,13 @@
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::Tx;
-use crate::db::schema::{appointments, holds, new_accounts, patient_access};
+use crate::db::raw_sql::RawSql;
+use crate::db::schema::{appointments, holds, new_accounts, patient_access, waitlist_entries, waitlist_offers};
 use crate::db::{Conn, advisory_lock};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -77,6 +79,9 @@ fn new_accounts_are_full() -> Error {
     Error::conflict("new_account_limit", detail)
 }
 
+/// The hashed address and network of a new account.
+type Origin = (Vec<u8>, Vec<u8>);
+
 /// Requires that the patient, the account that books, and new accounts at its address have fewer upcoming appointments than allowed. The
 /// account's limit counts only patients it added, because anyone can create such records.
 ///
@@ -85,8 +90,37 @@ fn new_accounts_are_full() -> Error {
 /// # Errors
 /// The conflicts `booking_limit`, `account_booking_limit` and `new_account_limit`.
 pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
-    type Counts = (Option<i64>, Option<i64>, bool, Option<Vec<u8>>, Option<Vec<u8>>);
     let (now, user) = (tx.now, tx.actor.user_id);
+    let Some((caller, network)) = require_room_by_account(tx.conn, tx.env, user, patient, now)? else { return Ok(()) };
+    // The last lock of a booking, so that no transaction that has it waits for a slot.
+    if let Conn::Postgres(conn) = &mut *tx.conn {
+        advisory_lock::wait(conn, &format!("{network:x?}"), LOCKS)?;
+    }
+    require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), now)
+}
+
+/// Returns whether the account could book another visit for the patient, without locks: the booking decides.
+pub fn has_room(conn: &mut Conn, env: &Env, user: UserId, patient: PatientId, now: Timestamp) -> Result<bool> {
+    let room = match require_room_by_account(conn, env, user, patient, now) {
+        Ok(Some((caller, network))) => require_room_for_new_accounts(conn, env, user, (&caller, &network), now),
+        other => other.map(|_| ()),
+    };
+    match room {
+        Ok(()) => Ok(true),
+        Err(Error::Conflict(_)) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
+/// Requires that the patient and the account have fewer upcoming appointments than allowed. Returns the origin of a new account.
+fn require_room_by_account(
+    conn: &mut Conn,
+    env: &Env,
+    user: UserId,
+    patient: PatientId,
+    now: Timestamp,
+) -> Result<Option<Origin>> {
+    type Counts = (Option<i64>, Option<i64>, bool, Option<Vec<u8>>, Option<Vec<u8>>);
     let of_one = appointments::table.filter(appointments::patient_id.eq(patient)).filter(is_upcoming!(now)).count();
     let of_all = appointments::table
         .inner_join(patient_access::table.on(patient_access::patient_id.eq(appointments::patient_id)))
@@ -97,19 +131,14 @@ pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
         exists(patient_access::table.filter(is_added_by!(user)).filter(patient_access::patient_id.eq(patient)));
     let (caller, network) = origin_of_new!(user, now);
     let counts = diesel::select((of_one.single_value(), of_all.single_value(), is_added, caller, network));
-    let (of_one, of_all, is_added, caller, network): Counts = counts.get_result(tx.conn)?;
-    if of_one.unwrap_or(0) >= of_patient(tx.env) {
-        return Err(patient_is_full(tx.env));
+    let (of_one, of_all, is_added, caller, network): Counts = counts.get_result(conn)?;
+    if of_one.unwrap_or(0) >= of_patient(env) {
+        return Err(patient_is_full(env));
     }
-    if is_added && of_all.unwrap_or(0) >= of_account(tx.env) {
-        return Err(account_is_full(tx.env));
+    if is_added && of_all.unwrap_or(0) >= of_account(env) {
+        return Err(account_is_full(env));
     }
-    let Some((caller, network)) = caller.zip(network) else { return Ok(()) };
-    // The last lock of a booking, so that no transaction that has it waits for a slot.
-    if let Conn::Postgres(conn) = &mut *tx.conn {
-        advisory_lock::wait(conn, &format!("{network:x?}"), LOCKS)?;
-    }
-    require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), now)
+    Ok(caller.zip(network))
 }
 
 /// Requires that the patient, whose visits are locked, has fewer upcoming appointments than allowed. For a booking without an account.
@@ -124,8 +153,8 @@ pub fn require_room_of_patient(conn: &mut Conn, env: &Env, patient: PatientId, n
     Ok(())
 }
 
-/// Requires that the new accounts at an address and in a network have fewer upcoming appointments and holds than allowed. The hold of
-/// the account that asks does not count, because the booking uses it up, and another hold replaces it.
+/// Requires that the new accounts at an address and in a network have fewer upcoming appointments, holds and open offers of the waitlist than
+/// allowed. The hold and the offer of the account that asks do not count, because the booking uses one of them up.
 fn require_room_for_new_accounts(
     conn: &mut Conn,
     env: &Env,
@@ -150,6 +179,15 @@ fn require_room_for_new_accounts(
         .select(new_accounts::caller)
         .load(conn)?;
     callers.extend(holding);
+    let offered: Vec<Vec<u8>> = waitlist_offers::table
+        .inner_join(waitlist_entries::table.on(waitlist_entries::id.eq(waitlist_offers::entry_id)))
+        .inner_join(new_accounts::table.on(new_accounts::user_id.eq(waitlist_entries::created_by)))
+        .filter(RawSql::<Bool>::new("waitlist_offers.status = 'offered'"))
+        .filter(of_network)
+        .filter(new_accounts::user_id.ne(user))
+        .select(new_accounts::caller)
+        .load(conn)?;
+    callers.extend(offered);
     let of_address = usize::from(env.config.settings.new_account_visits_per_address);
     let at_address = callers.iter().filter(|other| *other == caller).count();
     if at_address >= of_address || callers.len() >= of_address * ADDRESSES_PER_NETWORK {

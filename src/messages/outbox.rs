@@ -186,12 +186,12 @@ pub fn newest_about(conn: &mut Conn, appointment: AppointmentId) -> Result<Optio
     Ok(about.order(messages::created_at.desc()).select(messages::created_at).first(conn).optional()?)
 }
 
-/// Completes the open calls and the failed mails of a kind about a patient, because they are not needed any more.
+/// Completes the open calls, and the mails that are not sent yet, of a kind about a patient, because they are not needed any more.
 pub fn settle(tx: &mut Conn, patient: PatientId, kind: MessageKind, now: Timestamp) -> Result<()> {
     let open = messages::table
         .filter(messages::patient_id.eq(patient))
         .filter(messages::kind.eq(kind))
-        .filter(messages::status.eq_any([MessageStatus::ToPhone, MessageStatus::Failed]));
+        .filter(messages::status.eq_any([MessageStatus::Pending, MessageStatus::ToPhone, MessageStatus::Failed]));
     diesel::update(open).set(done(now)).execute(tx)?;
     Ok(())
 }

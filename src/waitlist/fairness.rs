@@ -1,7 +1,8 @@
 //! Whom a free time is offered to. Pure.
 //!
 //! The more urgent entry is first, then the one that has waited longer, then the one with the lower id. Only an entry counts that the time
-//! suits, that is not paused, and whose patient has no other open offer. An entry is paused after some offers in a row that lapsed; it keeps
+//! suits, that is not paused, and whose patient has no other open offer; an account that patients use gets one offer at a time for all its
+//! entries ([`super::room`]). An entry is paused after some offers in a row that lapsed; it keeps
 //! its place, and waits again when somebody changes it. To decline an offer costs nothing but that time.
 
 use std::collections::HashSet;

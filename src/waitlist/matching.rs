@@ -11,6 +11,7 @@ use jiff::{SignedDuration, ToSpan};
 use super::entry::{self, Entry};
 use super::fairness::{self, Candidate};
 use super::making::{replaced, until};
+use super::room;
 use crate::appointments::queries;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Tx};
@@ -113,7 +114,9 @@ pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &HashSet<Pr
             let Some((searched, starts)) = found else { continue };
             let proposal = |start: &SlotView| Proposal { entry: entry.id, patient: entry.patient_id, slot: start.id };
             let open: Vec<&SlotView> = starts.iter().filter(|start| !refused.contains(&proposal(start))).collect();
-            if let Some(start) = first_that_suits(tx, entry, &searched.offering, &open)? {
+            if let Some(start) = first_that_suits(tx, entry, &searched.offering, &open)?
+                && room::has_room(tx, entry)?
+            {
                 return Ok(Some(proposal(start)));
             }
         }

@@ -18,6 +18,7 @@ mod making;
 mod matching;
 mod offer;
 pub mod offer_view;
+mod room;
 mod telling;
 pub mod view;
 mod wishes;

@@ -1,12 +1,14 @@
 //! The rows of offers: the time that the clinic keeps for a patient who waits, and how an offer ends.
 
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::entry::{self, WaitlistStatus};
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::Conn;
-use crate::db::schema::waitlist_offers;
+use crate::db::raw_sql::RawSql;
+use crate::db::schema::{waitlist_entries, waitlist_offers};
 use crate::db::types::text_enum;
 use crate::error::{Error, Result};
 use crate::ids::{
@@ -127,6 +129,15 @@ pub(super) fn open_of_patient(conn: &mut Conn, patient: PatientId) -> Result<Opt
     let open = waitlist_offers::table.filter(waitlist_offers::patient_id.eq(patient));
     let open = open.filter(waitlist_offers::status.eq(OfferStatus::Offered));
     Ok(open.select(waitlist_offers::id).first(conn).optional()?)
+}
+
+/// Returns whether an entry that the account made has an open offer.
+pub(super) fn is_open_of_account(conn: &mut Conn, account: UserId) -> Result<bool> {
+    let open = waitlist_offers::table
+        .inner_join(waitlist_entries::table.on(waitlist_entries::id.eq(waitlist_offers::entry_id)))
+        .filter(RawSql::<Bool>::new("waitlist_offers.status = 'offered'"))
+        .filter(waitlist_entries::created_by.eq(account));
+    Ok(open.select(waitlist_offers::id).first::<WaitlistOfferId>(conn).optional()?.is_some())
 }
 
 /// Stores a changed offer, whose patient is locked, as its next version.

@@ -83,4 +83,5 @@ mod waitlist_by_hand;
 mod waitlist_links;
 mod waitlist_offers;
 mod waitlist_races;
+mod waitlist_room;
 mod zones;

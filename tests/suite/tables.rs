@@ -131,7 +131,7 @@ const EXCEPTIONS: &[Exception] = &[
     ),
     reads(
         "appointments",
-        &["new_accounts", "holds"],
+        &["new_accounts", "holds", "waitlist_entries", "waitlist_offers"],
         "The limits of an account and of new accounts at its address are one query, and what they hold counts.",
     ),
     reads(
