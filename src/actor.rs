@@ -84,6 +84,8 @@ pub enum Action {
     AppointmentProgress,
     /// Renew and revoke the links in an appointment's mails.
     AppointmentLinkManage,
+    /// Create, read and revoke the address of a practitioner's visits for a calendar program.
+    CalendarFeedManage,
     /// Wait for a kind of visit: create, read, change and end entries of the waitlist.
     WaitlistUse,
     /// Offer a time to a patient on the waitlist by hand, and withdraw offers.
@@ -164,6 +166,7 @@ impl Action {
             Self::AppointmentAmend           => [No,   Any,  Any,  Any],
             Self::AppointmentProgress        => [No,   Any,  Any,  Any],
             Self::AppointmentLinkManage      => [No,   Any,  Any,  Any],
+            Self::CalendarFeedManage         => [No,   No,   Own,  Any],
             Self::WaitlistUse                => [Own,  Any,  Any,  Any],
             Self::WaitlistOffer              => [No,   Any,  Any,  Any],
             // The front desk and administrators do not need what patients tell their practitioners.

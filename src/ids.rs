@@ -92,6 +92,8 @@ ids! {
     AppointmentSeriesId;
     /// A link to an appointment in a mail.
     AppointmentLinkId;
+    /// The secret address of a practitioner's visits, for their calendar program.
+    CalendarFeedId;
     /// A patient who waits for a kind of visit.
     WaitlistEntryId;
     /// A time that is offered to a patient who waits.

@@ -177,6 +177,14 @@ pub struct Wait {
     by_address: bool,
 }
 
+impl Wait {
+    /// The wait of a caller who has no password to set.
+    #[must_use]
+    pub fn of_network(self) -> Self {
+        Self { by_address: true, ..self }
+    }
+}
+
 impl From<Wait> for Error {
     fn from(wait: Wait) -> Self {
         let detail = if wait.by_address {
@@ -227,6 +235,13 @@ impl Throttle {
     /// A code that an unknown caller types in.
     pub fn for_typed_code(env: &Env, space: CodeSpace, origin: &Origin) -> Self {
         Self::of_stranger(env, env.sealer.fingerprint(&[b"typed codes", space.0.as_bytes()]), origin)
+    }
+
+    /// The address of something that a stranger asks for, and that has never existed. Counts apart from passwords, because programs ask
+    /// again and again for what they were once given.
+    pub fn for_unknown_address(env: &Env, kind: &str, origin: &Origin) -> Self {
+        let account = env.sealer.fingerprint(&[b"unknown addresses", kind.as_bytes()]);
+        Self::of_lane(Counter { account, digest: env.sealer.fingerprint(&[b"sign-in address", &origin.caller()]) })
     }
 
     fn of_stranger(env: &Env, account: Vec<u8>, origin: &Origin) -> Self {

@@ -1,6 +1,6 @@
 //! Appointments: booking, moving, cancelling, and the day of the visit. Owns the tables `appointments`, `appointment_history`,
-//! `appointment_identifiers`, `appointment_links`, `appointment_series`, `appointment_series_visits`, `reminders` and
-//! `reminder_plan`.
+//! `appointment_identifiers`, `appointment_links`, `appointment_series`, `appointment_series_visits`, `reminders`,
+//! `reminder_plan` and `calendar_feeds`.
 //!
 //! Every transaction takes its locks in one order, so that no two wait for each other: the appointment, its patient, slots by
 //! (practitioner, start), units of resources, holds. A series locks the slots of all its visits at once. A booking creates its appointment
@@ -10,6 +10,7 @@ pub mod agenda;
 pub mod amending;
 pub mod appointment;
 pub mod booking;
+pub mod calendar_feed;
 pub mod code;
 pub mod confirming;
 pub mod day_sheet;
@@ -59,6 +60,10 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(zone_changes::accepting::accept_appointment_time)
         .service(agenda::get_agenda)
         .service(day_sheet::get_day_sheet)
+        .service(calendar_feed::managing::create_calendar_feed)
+        .service(calendar_feed::managing::get_calendar_feed)
+        .service(calendar_feed::managing::delete_calendar_feed)
+        .service(calendar_feed::reading::get_calendar_feed_file)
         .service(reminders::preference::change_reminder_preference)
         .service(links::view_appointment_link)
         .service(links::cancel_appointment_link)

@@ -501,6 +501,20 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    calendar_feeds (id) {
+        id -> types::Uid,
+        practitioner_id -> types::Uid,
+        token_hash -> Binary,
+        created_by -> types::Uid,
+        created_at -> types::Instant,
+        revoked_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     reminders (appointment_id, sequence, minutes) {
         appointment_id -> types::Uid,
         sequence -> Integer,
@@ -1084,6 +1098,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     reminder_plan,
     appointment_history,
     appointment_links,
+    calendar_feeds,
     appointment_series,
     appointment_series_visits,
     messages,

@@ -56,6 +56,8 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("access_links", "token_hash"),
     ("appointment_links", "address_hash"),
     ("appointment_links", "token_hash"),
+    ("calendar_feeds", "token_hash"),
+    ("reminders", "token_hash"),
     ("audit_events", "mac"),
     ("audit_events", "shown"),
     ("audit_purges", "closing_hmac"),

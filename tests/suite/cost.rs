@@ -12,7 +12,7 @@ use legwork::actor::Role;
 use legwork::clock::Clock;
 use legwork::db::Conn;
 use legwork::db::schema::{patient_access, users};
-use legwork::ids::{PatientId, UserId};
+use legwork::ids::{PatientId, PractitionerId, UserId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -25,11 +25,12 @@ use crate::support::wire::{Sent, Wire};
 use crate::support::{Client, Engine, app, clinic, id};
 
 /// Tables that grow with time, by the names that queries use for them.
-const GROWING: [&str; 21] = [
+const GROWING: [&str; 22] = [
     "appointments",
     "appointment_history",
     "audit_event_patients",
     "audit_events",
+    "calendar_feeds",
     "holds",
     "idempotency_keys",
     "intake_flags",
@@ -129,22 +130,25 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 }
 
 /// The maximum number of statements of each request, one of them for authentication.
-const LIMITS: [(&str, usize); 32] = [
+const LIMITS: [(&str, usize); 33] = [
+    // No authentication; the wrong tokens of the address, the feed, its visits.
+    ("calendar-feed", 3),
     // No authentication; the state of the set-up, one range of free slots.
     ("slot-search", 2),
     ("appointment", 2),
     ("appointment-list", 2),
     ("appointment-calendar", 2),
     ("appointment-history", 2),
-    ("patient-record", 2),
+    // Also the missed visits.
+    ("patient-record", 3),
     ("patient-list", 2),
     // Whether few patients have the first word.
     ("patient-list-two-words", 3),
     ("day-list", 2),
-    // Practitioner, locations, visits, slots, time off, closures. On a day with visits also flags, waiting patients, calls, country.
+    // Practitioner, locations, visits, slots, time off, closures. On a day with visits also flags, missed visits, waiting patients, calls, country.
     ("practitioner-agenda", 7),
-    // Location, visits, urgent flags, slots, closures, calls. The times of check-ins if a patient waits, the country if there are calls.
-    ("day-sheet", 7),
+    // Location, visits, urgent flags, missed visits, slots, closures, calls. The times of check-ins if a patient waits, the country if there are calls.
+    ("day-sheet", 8),
     ("appointment-changes", 2),
     ("patient-changes", 2),
     ("session-sign-in", 15),
@@ -210,6 +214,7 @@ async fn ask(server: &Process, site: &Site) {
     admin.get_with(&path, &id("day-list")).await.expect(200);
     let path = format!("/v1/practitioners/{}/agenda", clinic.practitioner_id);
     admin.get_with(&path, &id("practitioner-agenda")).await.expect(200);
+    ask_for_feed(server, &admin, site, &clinic).await;
     let day = booked.string("/promised/local");
     let path = format!("/v1/locations/{}/day-sheet?date={}", clinic.location_id, &day[..10]);
     admin.get_with(&path, &id("day-sheet")).await.expect(200);
@@ -227,6 +232,17 @@ async fn ask(server: &Process, site: &Site) {
     ann.get_with("/v1/appointments", &id("own-appointment-list")).await.expect(200);
     ann.get_with(&format!("/v1/patients/{patient}"), &id("own-record")).await.expect(200);
     ann.get_with(&format!("/v1/patients/{patient}/audit-events"), &id("own-access-log")).await.expect(200);
+}
+
+/// Reads a practitioner's calendar feed.
+async fn ask_for_feed(server: &Process, admin: &Client, site: &Site, clinic: &clinic::Clinic) {
+    site.account("ada@clinic.example", Role::Practitioner);
+    let practitioner: PractitionerId = clinic.practitioner_id.parse().expect("an id");
+    let account = users::table.filter(users::email.eq("ada@clinic.example"));
+    diesel::update(account).set(users::practitioner_id.eq(practitioner)).execute(&mut site.connect()).expect("linked");
+    let feed = admin.post_empty(&format!("/v1/practitioners/{practitioner}/calendar-feed")).await.string("/url");
+    let path = &feed[feed.find("/v1/").expect("a path")..];
+    server.anon().get_with(path, &[("X-Request-Id", "calendar-feed")]).await.expect(200);
 }
 
 /// Sends the requests about a visit that needs a resource.

@@ -17,6 +17,7 @@ mod appointments_races;
 mod backup;
 mod broken_input;
 mod buffers;
+mod calendar_feeds;
 mod calls;
 mod confirming;
 mod consent_documents;

@@ -26,6 +26,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "appointment_links",
             "appointment_series",
             "appointment_series_visits",
+            "calendar_feeds",
             "reminders",
             "reminder_plan",
         ],

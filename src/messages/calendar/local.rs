@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp as Instant};
 use super::Writer;
 use crate::clock::Timestamp;
 
-/// The changes after the start of the entry that the definition has: both halves of the year.
+/// The changes after the start of the first entry that the definition has at least: both halves of the year.
 const LATER_CHANGES: usize = 2;
 
 /// The time zone of an entry.
@@ -50,11 +50,11 @@ impl LocalTimes {
         }
     }
 
-    /// Writes the definition for an entry that starts at an instant.
-    pub fn define(&self, out: &mut Writer, start: Timestamp) {
+    /// Writes the definition for entries between two instants.
+    pub fn define(&self, out: &mut Writer, start: Timestamp, end: Timestamp) {
         out.line("BEGIN", "VTIMEZONE");
         out.line("TZID", &self.name);
-        for onset in self.onsets(start.jiff()) {
+        for onset in self.onsets(start.jiff(), end.jiff()) {
             let kind = if onset.is_daylight { "DAYLIGHT" } else { "STANDARD" };
             out.line("BEGIN", kind);
             // By the clock before the change.
@@ -67,12 +67,14 @@ impl LocalTimes {
         out.line("END", "VTIMEZONE");
     }
 
-    /// The change in force at the start, and the next ones.
-    fn onsets(&self, start: Instant) -> Vec<Onset> {
+    /// The change in force at the start, those until the end, and at least the next ones after the start.
+    fn onsets(&self, start: Instant, end: Instant) -> Vec<Onset> {
         let just_after = start.saturating_add(SignedDuration::from_nanos(1)).unwrap_or(start);
         let in_force = self.zone.preceding(just_after).take(1);
+        let later = self.zone.following(start).enumerate();
+        let later = later.take_while(|(index, change)| *index < LATER_CHANGES || change.timestamp() <= end);
         let changes: Vec<Onset> = in_force
-            .chain(self.zone.following(start).take(LATER_CHANGES))
+            .chain(later.map(|(_, change)| change))
             .map(|change| {
                 let before = change.timestamp().saturating_sub(SignedDuration::from_nanos(1));
                 Onset {
@@ -136,7 +138,7 @@ mod tests {
 
     fn defined(zone: &str, start: &str) -> Vec<String> {
         let mut out = Writer(String::new());
-        times(zone).define(&mut out, at(start));
+        times(zone).define(&mut out, at(start), at(start));
         out.0.lines().map(str::to_owned).collect()
     }
 
@@ -186,12 +188,13 @@ mod tests {
         fn the_definition_gives_the_instant_of_each_local_time(
             zone in select(vec!["America/New_York", "Europe/Dublin", "Australia/Lord_Howe", "Africa/Casablanca",
                 "America/Sao_Paulo", "Asia/Kathmandu", "Pacific/Apia", "America/St_Johns"]),
-            minutes in 0_i64..60 * 24 * 365 * 12,
+            minutes in 0_i64..60 * 24 * 365 * 12, earlier in 0_i64..900,
         ) {
             let start = at("2020-01-01T00:00:00Z").plus(SignedDuration::from_mins(minutes));
             let times = times(zone);
             let local = times.zone.to_datetime(start.jiff());
-            let in_force = times.onsets(start.jiff()).into_iter().rfind(|onset| onset.at <= start.jiff()).expect("one");
+            let first = start.minus(SignedDuration::from_hours(24 * earlier));
+            let in_force = times.onsets(first.jiff(), start.jiff()).into_iter().rfind(|onset| onset.at <= start.jiff()).expect("one");
             prop_assert_eq!(in_force.to.to_datetime(start.jiff()), local);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Written without a library: there are a dozen properties, and folding must be correct for text in any script.
 
+pub mod feed;
 mod local;
 
 use text::Language;
@@ -68,18 +69,13 @@ pub fn render(
     out.line("METHOD", method.as_str());
     let local = LocalTimes::of(zones.get(&mail.time_zone));
     if let Some(local) = &local {
-        local.define(&mut out, mail.starts_at);
+        local.define(&mut out, mail.starts_at, mail.ends_at);
     }
     out.line("BEGIN", "VEVENT");
     out.line("UID", &format!("{}@legwork", mail.appointment_id));
     out.line("SEQUENCE", &mail.sequence.max(0).to_string());
     out.line("DTSTAMP", &utc(stamp));
-    for (property, at) in [("DTSTART", mail.starts_at), ("DTEND", mail.ends_at)] {
-        match &local {
-            Some(local) => local.write(&mut out, property, at),
-            None => out.line(property, &utc(at)),
-        }
-    }
+    write_times(&mut out, local.as_ref(), mail.starts_at, mail.ends_at);
     out.text("SUMMARY", &summary(mail, parties.clinic, language));
     out.text("LOCATION", &format!("{}, {}", mail.location, mail.address));
     out.text("DESCRIPTION", &description(mail, language));
@@ -119,6 +115,15 @@ pub fn download(
         language,
         stamp,
     ))
+}
+
+fn write_times(out: &mut Writer, local: Option<&LocalTimes>, starts_at: Timestamp, ends_at: Timestamp) {
+    for (property, at) in [("DTSTART", starts_at), ("DTEND", ends_at)] {
+        match local {
+            Some(local) => local.write(out, property, at),
+            None => out.line(property, &utc(at)),
+        }
+    }
 }
 
 fn summary(mail: &AppointmentMail, clinic: &str, language: Language) -> String {

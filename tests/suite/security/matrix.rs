@@ -119,6 +119,7 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
         ("waitlist-entries", waitlist_entry),
         ("waitlist-offers", text(&offers[0]["id"])),
         ("slots", id(8)),
+        ("calendar-feeds", "no-such-feed".to_owned()),
         ("other slots", id(12)),
         ("messages", text(&messages[0]["id"])),
         ("practitioners", clinic.practitioner_id.clone()),
@@ -249,7 +250,7 @@ impl Things {
             return operation.path.clone();
         }
         let id = self.0.get(kind).unwrap_or_else(|| panic!("{}: the matrix has nothing under /{kind}/", operation.id));
-        operation.path.replace("{id}", id).replace("{user_id}", &self.0["carer"])
+        operation.path.replace("{id}", id).replace("{token}", id).replace("{user_id}", &self.0["carer"])
     }
 
     /// The example with this person's objects in it, so that only the caller makes the difference.
@@ -336,6 +337,10 @@ async fn renew(world: &mut World, app: &App, operation: &Operation) {
             }
             "delete_exception" | "get_exception" => {
                 things.0.insert("exceptions", exception(app, &things.0["practitioners"]).await);
+            }
+            "get_calendar_feed" => {
+                let path = format!("/v1/practitioners/{}/calendar-feed", things.0["practitioners"]);
+                app.admin().await.post_empty(&path).await.expect(201);
             }
             "confirm_patient_access" | "delete_patient_access" | "get_patient_access" => {
                 // The visit that established the care relationship was cancelled; a repeat would not book another.

@@ -1,0 +1,2 @@
+DROP INDEX users_of_practitioner;
+DROP TABLE calendar_feeds;
