@@ -69,6 +69,8 @@ pub struct Appointment {
     pub resources: UsedResources,
     /// The time at which it was confirmed; none unless it was since it was booked or moved.
     pub confirmed_at: Option<Timestamp>,
+    /// Whether it was cancelled late ([`status::is_late_cancellation`]).
+    pub late_cancelled: bool,
     /// The local time that the patient was told.
     #[diesel(embed)]
     pub promise: Promise,

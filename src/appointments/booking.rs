@@ -186,6 +186,7 @@ pub fn insert_locked<P: Principal>(
         busy_until: claimed.time.busy_until,
         overbooked: claimed.overbooked,
         confirmed_at: None,
+        late_cancelled: false,
         resources: claimed.units.used(),
         promise: Promise::of(claimed.time.starts_at, &claimed.time_zone, &tx.env.config.zones)?,
     };

@@ -81,6 +81,12 @@ pub fn patients_may_until(status: Status, step: Step, cancel_until: Timestamp) -
     (status == Status::Booked && has_notice).then_some(cancel_until)
 }
 
+/// Returns whether a cancellation counts as late for the patient: a booked visit, after the visit type's notice. A visit that a change of
+/// the clinic's plans affects (`is_off_plan`) is cancelled for the clinic's reasons.
+pub fn is_late_cancellation(status: Status, now: Timestamp, cancel_until: Timestamp, is_off_plan: bool) -> bool {
+    status == Status::Booked && now > cancel_until && !is_off_plan
+}
+
 /// Why a step is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {

@@ -8,7 +8,7 @@ use super::appointment::{Appointment, AppointmentDetails};
 use super::history::{Change, status_changed_at};
 use super::notification::{self, Notification};
 use super::queries;
-use super::status::{AppointmentStep, Circumstances};
+use super::status::{AppointmentStep, Circumstances, is_late_cancellation};
 use super::store;
 use super::view::AppointmentView;
 use crate::actor::{Action, Role};
@@ -124,7 +124,10 @@ pub fn advance(
     }
     let sequence = before.sequence + i32::from(is_cancelled);
     let change = Change { step, from: Some(before.status), reason: cause.reason.as_deref() };
-    let appointment = store::update(tx, change, Appointment { status, sequence, ..before })?;
+    let cancel_until = found.visit_type.cancel_until(before.starts_at);
+    let is_off_plan = found.off_plan.is_some() || before.promise.zone_changed_since.is_some();
+    let late_cancelled = is_cancelled && is_late_cancellation(before.status, tx.now, cancel_until, is_off_plan);
+    let appointment = store::update(tx, change, Appointment { status, sequence, late_cancelled, ..before })?;
     let after = AppointmentDetails { appointment, ..found };
     flag_ownership::follow(tx.conn, tx.env, &was, &is)?;
     let visit = &after.appointment;

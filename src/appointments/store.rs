@@ -87,6 +87,7 @@ pub fn update(tx: &mut Tx<impl Principal>, change: Change<'_>, changed: Appointm
             dsl::overbooked.eq(next.overbooked),
             dsl::resources.eq(&next.resources),
             dsl::confirmed_at.eq(next.confirmed_at),
+            dsl::late_cancelled.eq(next.late_cancelled),
             dsl::promised_local.eq(&next.promise.promised_local),
             dsl::promised_zone.eq(&next.promise.promised_zone),
             dsl::promised_tz.eq(&next.promise.promised_tz),

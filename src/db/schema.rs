@@ -494,6 +494,7 @@ diesel::table! {
         zone_checked -> Nullable<Text>,
         zone_changed_since -> Nullable<types::Instant>,
         remind_at -> Nullable<types::Instant>,
+        late_cancelled -> Bool,
     }
 }
 

@@ -57,7 +57,6 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("appointment_links", "address_hash"),
     ("appointment_links", "token_hash"),
     ("calendar_feeds", "token_hash"),
-    ("reminders", "token_hash"),
     ("audit_events", "mac"),
     ("audit_events", "shown"),
     ("audit_purges", "closing_hmac"),

@@ -52,6 +52,7 @@ mod link_changes;
 mod links;
 mod messages;
 mod migrations;
+mod missed_visits;
 mod openapi;
 mod openapi_requests;
 mod operations;

@@ -1,27 +1,61 @@
 //! Reading and changing a patient's record.
 
 use actix_web::{HttpResponse, get, patch};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
-use super::model::{PatientPatch, PatientView};
+use super::model::{self, PatientPatch, PatientView};
 use super::profile::Author;
 use super::store;
 use crate::actor::Action;
-use crate::context::Context;
+use crate::context::{Context, Tx};
 use crate::error::{Check, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Patch, PathId};
 use crate::ids::PatientId;
 use crate::patients::access::{self, end_times, guarding};
+use crate::patients::missed_visits::{self, MissedVisits};
 use crate::phone::Country;
+
+fn example() -> serde_json::Value {
+    let mut example = model::example();
+    example["missed_visits"] = json!({"no_shows": 1, "late_cancellations": 0});
+    example
+}
+
+/// A patient's record with what staff see beside it.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!(example()))]
+pub struct PatientCard {
+    /// The record.
+    #[serde(flatten)]
+    pub patient: PatientView,
+    /// The visits that the patient missed or cancelled late, if there are any. Staff only. They do not change the `ETag`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub missed_visits: Option<MissedVisits>,
+}
+
+impl PatientCard {
+    /// Loads a record that the actor may see.
+    fn load(tx: &mut Tx, id: PatientId) -> Result<Versioned<Self>> {
+        let Versioned { version, object: patient } = PatientView::load(tx, id)?;
+        let is_staff = tx.actor.role.is_staff();
+        let missed = is_staff.then(|| missed_visits::of(tx.conn, &[id])).transpose()?;
+        let missed_visits = missed.and_then(|mut of| of.remove(&id));
+        Ok(Versioned { version, object: Self { patient, missed_visits } })
+    }
+}
 
 /// Reads a patient's record.
 ///
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see it.
-pub async fn read(context: &Context, id: PatientId) -> Result<Versioned<PatientView>> {
+pub async fn read(context: &Context, id: PatientId) -> Result<Versioned<PatientCard>> {
     context.require(Action::PatientRead)?;
-    context.read(move |tx| PatientView::load(tx, id)).await
+    context.read(move |tx| PatientCard::load(tx, id)).await
 }
 
 /// Changes a patient's record. A patch without changes keeps the version.
@@ -34,7 +68,7 @@ pub async fn update(
     id: PatientId,
     if_match: IfMatch,
     patch: PatientPatch,
-) -> Result<Versioned<PatientView>> {
+) -> Result<Versioned<PatientCard>> {
     context.require(Action::PatientWrite)?;
     let if_match = if_match.required()?;
     let author = if context.is_staff() { Author::Staff } else { Author::Account };
@@ -62,20 +96,20 @@ pub async fn update(
                     end_times::update_ends(tx.conn, tx.env, &patient)?;
                 }
             }
-            PatientView::load(tx, id)
+            PatientCard::load(tx, id)
         })
         .await
 }
 
 /// Read a patient's record
 ///
-/// For staff, the patient, and the accounts that act for the patient.
+/// For staff, the patient, and the accounts that act for the patient. Staff also see how often the patient did not come or cancelled late.
 #[utoipa::path(
     tag = "patients",
     operation_id = "get_patient",
     security(("bearer" = [])),
     params(("id" = PatientId, Path, description = "The patient")),
-    responses((status = 200, description = "The patient", body = PatientView)),
+    responses((status = 200, description = "The patient", body = PatientCard)),
 )]
 #[get("/v1/patients/{id}")]
 pub(in crate::patients) async fn get_patient(context: Context, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
@@ -96,7 +130,7 @@ pub(in crate::patients) async fn get_patient(context: Context, PathId(id): PathI
     ),
     request_body(content = PatientPatch, content_type = "application/merge-patch+json"),
     responses(
-        (status = 200, description = "The changed patient", body = PatientView),
+        (status = 200, description = "The changed patient", body = PatientCard),
         (status = 409, description = "`identifier_taken`: another patient has an identifier; `pointer` names the identifier, `taken_by` the patient"),
     ),
 )]

@@ -1,0 +1,3 @@
+DROP INDEX waitlist_offers_claimed;
+DROP INDEX appointments_missed;
+ALTER TABLE appointments DROP COLUMN late_cancelled;
