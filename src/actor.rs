@@ -124,6 +124,8 @@ pub enum Action {
     MessageManage,
     /// Read the events of changes.
     EventRead,
+    /// Read reports of the clinic's work.
+    ReportRead,
     /// Read the audit trail.
     AuditRead,
     /// Read who opened a patient's record.
@@ -189,6 +191,7 @@ impl Action {
             Self::MessageManage              => [No,   Any,  No,   Any],
             // As the lists of appointments, patients and intakes.
             Self::EventRead                  => [Own,  Any,  Any,  Any],
+            Self::ReportRead                 => [No,   Any,  No,   Any],
             Self::AuditRead                  => [No,   No,   No,   Any],
             Self::AccessLogRead              => [Own,  No,   No,   Any],
         }

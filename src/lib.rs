@@ -45,6 +45,7 @@ pub mod identifiers;
 pub mod ids;
 pub mod periodic;
 pub mod phone;
+pub mod reports;
 pub mod role;
 pub mod sealed;
 pub mod signed;

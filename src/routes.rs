@@ -2,8 +2,8 @@
 
 use crate::http::Endpoints;
 use crate::{
-    accounts, appointments, audit, events, http, intake, messages, patients, privacy, registration, scheduling,
-    waitlist,
+    accounts, appointments, audit, events, http, intake, messages, patients, privacy, registration, reports,
+    scheduling, waitlist,
 };
 
 /// Registers all endpoints.
@@ -17,6 +17,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     registration::routes(endpoints);
     accounts::routes(endpoints);
     privacy::routes(endpoints);
+    reports::routes(endpoints);
     events::routes(endpoints);
     messages::routes(endpoints);
     audit::routes(endpoints);

@@ -13,6 +13,7 @@ pub mod booking;
 pub mod calendar_feed;
 pub mod code;
 pub mod confirming;
+pub mod counting;
 pub mod day_sheet;
 pub mod export;
 pub mod history;

@@ -41,6 +41,7 @@ use crate::routes::routes;
         (name = "appointments", description = "Booking, rescheduling, cancelling, and the day of the visit"),
         (name = "waitlist", description = "Patients who wait for a time"),
         (name = "intakes", description = "What patients record before a visit, the resulting flags, and the practitioner's review"),
+        (name = "reports", description = "Figures of the clinic's work"),
         (name = "events", description = "What has changed: a list without gaps, and a stream"),
         (name = "messages", description = "Mails of the service, and calls that staff must make"),
         (name = "audit", description = "The audit trail: who did what to whose record"),

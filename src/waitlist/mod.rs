@@ -10,6 +10,7 @@ mod claiming;
 mod creating;
 mod entry;
 mod fairness;
+pub mod fills;
 pub mod job;
 mod link_tokens;
 pub mod links;

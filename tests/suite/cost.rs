@@ -130,9 +130,11 @@ fn walk(node: &Value, found: &mut Vec<String>) {
 }
 
 /// The maximum number of statements of each request, one of them for authentication.
-const LIMITS: [(&str, usize); 33] = [
+const LIMITS: [(&str, usize); 34] = [
     // No authentication; the wrong tokens of the address, the feed, its visits.
     ("calendar-feed", 3),
+    // Authentication, locations; visits, free slots and claimed offers.
+    ("utilisation", 5),
     // No authentication; the state of the set-up, one range of free slots.
     ("slot-search", 2),
     ("appointment", 2),
@@ -214,6 +216,7 @@ async fn ask(server: &Process, site: &Site) {
     admin.get_with(&path, &id("day-list")).await.expect(200);
     let path = format!("/v1/practitioners/{}/agenda", clinic.practitioner_id);
     admin.get_with(&path, &id("practitioner-agenda")).await.expect(200);
+    admin.get_with("/v1/reports/utilisation", &id("utilisation")).await.expect(200);
     ask_for_feed(server, &admin, site, &clinic).await;
     let day = booked.string("/promised/local");
     let path = format!("/v1/locations/{}/day-sheet?date={}", clinic.location_id, &day[..10]);

@@ -17,7 +17,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The domain modules, lowest first: each may import those before it.
-const DOMAIN: [&str; 10] = [
+const DOMAIN: [&str; 11] = [
     "messages",
     "accounts",
     "patients",
@@ -26,6 +26,7 @@ const DOMAIN: [&str; 10] = [
     "intake",
     "appointments",
     "waitlist",
+    "reports",
     "registration",
     "privacy",
 ];

@@ -66,6 +66,7 @@ mod pooler;
 mod query_plans;
 mod records;
 mod reminders;
+mod reports;
 mod resending;
 mod reservations;
 mod resources;

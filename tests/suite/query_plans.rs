@@ -411,4 +411,31 @@ both! {
             assert!(legwork::audit::store::list(conn, &filter, &page).expect("a page").is_empty());
         });
     }
+
+    async fn reports_and_counts_read_ranges_of_indexes(app: App) {
+        let (clinic, ann) = (app.clinic().await, app.patient("ann").await);
+        let mut conn = app.site.connect();
+        if app.engine == Engine::Postgres {
+            // Small tables are best scanned.
+            conn.batch_execute("ANALYZE; SET enable_seqscan = off").expect("a setting");
+        }
+        let (from, to): (Timestamp, Timestamp) = ("2026-03-01T00:00:00Z".parse().expect("an instant"), "2026-06-01T00:00:00Z".parse().expect("an instant"));
+        let (location, practitioner) = (clinic.location_id.parse().expect("an id"), clinic.practitioner_id.parse().expect("an id"));
+        for (location_id, practitioner_id) in [(None, None), (Some(location), None), (None, Some(practitioner)), (Some(location), Some(practitioner))] {
+            let of = appointments::counting::Of { location_id, practitioner_id };
+            by_index(&mut conn, "appointments", &["appointments_"], |conn| {
+                appointments::counting::starting(conn, of, (from, to)).expect("visits");
+            });
+            by_index(&mut conn, "slots", &["slots_"], |conn| {
+                legwork::scheduling::slots::unused::starting(conn, location_id, practitioner_id, (from, to)).expect("slots");
+            });
+            by_index(&mut conn, "waitlist_offers", &["waitlist_offers_claimed"], |conn| {
+                legwork::waitlist::fills::starting(conn, location_id, practitioner_id, (from, to)).expect("offers");
+            });
+        }
+        by_index(&mut conn, "appointments", &["appointments_missed"], |conn| {
+            let patient = ann.patient_id.parse().expect("an id");
+            legwork::patients::missed_visits::of(conn, &[patient]).expect("counts");
+        });
+    }
 }

@@ -15,3 +15,4 @@ pub mod releasing;
 pub mod search;
 pub mod slot;
 pub mod units;
+pub mod unused;
