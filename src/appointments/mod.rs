@@ -25,6 +25,7 @@ pub mod links;
 pub mod listing;
 pub mod notification;
 pub mod overbooking;
+pub mod plan_changes;
 pub mod promise;
 pub mod queries;
 pub mod reminders;
@@ -52,6 +53,8 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(history::list_appointment_history)
         .service(steps::cancel_appointment)
         .service(rescheduling::reschedule_appointment)
+        .service(plan_changes::moving::reschedule_appointments)
+        .service(plan_changes::affected::get_affected_appointments)
         .service(confirming::confirm_appointment)
         .service(steps::check_in_appointment)
         .service(steps::mark_appointment_no_show)

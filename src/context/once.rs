@@ -52,6 +52,13 @@ impl<P: Principal> Once<P> {
         ))
     }
 
+    /// A part of the request that has an effect of its own, with the bytes that decide about it. No caller can send its key, which has a
+    /// space.
+    #[must_use]
+    pub fn part(&self, part: &str, body: Bytes) -> Self {
+        Self { key: self.key.as_ref().map(|key| format!("{key} {part}")), body, guard: self.guard }
+    }
+
     /// Whether the request has a key.
     pub fn has_key(&self) -> bool {
         self.key.is_some()

@@ -35,6 +35,11 @@ impl IfMatch {
         Self(None)
     }
 
+    /// Accepts this version only.
+    pub fn version(version: i32) -> Self {
+        Self(Some(Versions::These(vec![etag(version)])))
+    }
+
     /// Compares with the current version.
     ///
     /// # Errors

@@ -76,6 +76,7 @@ mod schedule;
 mod scheduling;
 mod security;
 mod series;
+mod sick_day;
 mod slot_calendar;
 mod storage;
 mod tables;

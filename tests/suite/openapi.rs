@@ -16,6 +16,7 @@ const PUBLIC: &[&str] = &[
     "decline_waitlist_offer_link",
     "confirm_appointment_link",
     "confirm_password_reset",
+    "get_calendar_feed_file",
     "request_password_reset",
     "create_registration",
     "create_session",

@@ -82,7 +82,7 @@ impl Exception {
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub(super) fn find(conn: &mut Conn, id: ExceptionId) -> Result<Exception> {
+pub fn find(conn: &mut Conn, id: ExceptionId) -> Result<Exception> {
     Ok(practitioner_exceptions::table.find(id).select(Exception::as_select()).first(conn)?)
 }
 

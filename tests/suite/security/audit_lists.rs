@@ -170,6 +170,12 @@ impl<'a> World<'a> {
                 let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-04-02T05:00:00Z", "reason": "Ill"});
                 admin.post(&path, off).await
             }
+            "get_affected_appointments" => {
+                let path = format!("/v1/practitioners/{}/exceptions", self.visited().await);
+                let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-04-02T05:00:00Z", "reason": "Ill"});
+                let added = admin.post(&path, off).await.expect(201).location();
+                admin.get(&format!("{added}/affected-appointments")).await
+            }
             "delete_exception" => {
                 let practitioner = self.practitioner().await;
                 let extra = json!({"kind": "extra_hours", "starts_at": "2026-03-07T14:00:00Z", "ends_at": "2026-03-07T20:00:00Z",

@@ -335,7 +335,7 @@ async fn renew(world: &mut World, app: &App, operation: &Operation) {
             "delete_closure" | "get_closure" => {
                 things.0.insert("closures", closure(app, &things.0["locations"]).await);
             }
-            "delete_exception" | "get_exception" => {
+            "delete_exception" | "get_exception" | "get_affected_appointments" => {
                 things.0.insert("exceptions", exception(app, &things.0["practitioners"]).await);
             }
             "get_calendar_feed" => {

@@ -1,0 +1,176 @@
+//! Which free times are proposed for visits that have to move. Pure.
+
+use crate::clock::Timestamp;
+use crate::ids::{PatientId, PractitionerId};
+use crate::scheduling::visit_time::VisitTime;
+
+/// How many times are proposed for each visit.
+pub const MOST: usize = 3;
+
+/// A visit that has to move.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    pub patient: PatientId,
+    pub starts_at: Timestamp,
+    /// The list of free times in which it fits.
+    pub group: usize,
+    /// The times of the patient's other visits.
+    pub others: Vec<(Timestamp, Timestamp)>,
+}
+
+/// A free time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    pub practitioner: PractitionerId,
+    pub time: VisitTime,
+}
+
+impl Choice {
+    /// Whether a practitioner cannot see both patients.
+    fn collides(&self, other: &Self) -> bool {
+        self.practitioner == other.practitioner
+            && overlap((self.time.busy_from, self.time.busy_until), (other.time.busy_from, other.time.busy_until))
+    }
+
+    fn visit(&self) -> (Timestamp, Timestamp) {
+        (self.time.starts_at, self.time.ends_at)
+    }
+}
+
+fn overlap(one: (Timestamp, Timestamp), other: (Timestamp, Timestamp)) -> bool {
+    one.0 < other.1 && other.0 < one.1
+}
+
+/// Returns for each visit the places of its proposals in the list of its group, the first choice first.
+///
+/// The nearest times come first, counted from the visit's present start. First choices never collide, so all visits can move to them at
+/// once; the visits choose in their order. No proposal takes a first choice of another visit, or the time of another visit of the patient.
+pub fn propose(visits: &[Visit], groups: &[Vec<Choice>]) -> Vec<Vec<usize>> {
+    let choices = |visit: &Visit| groups.get(visit.group).map(Vec::as_slice).unwrap_or_default();
+    let mut firsts: Vec<Option<(PatientId, Choice)>> = vec![None; visits.len()];
+    let mut proposals: Vec<Vec<usize>> = vec![Vec::new(); visits.len()];
+    for (at, visit) in visits.iter().enumerate() {
+        let free = |place: &usize| is_free(visit, &choices(visit)[*place], &firsts);
+        if let Some(place) = nearest(visit, choices(visit)).into_iter().find(free) {
+            firsts[at] = Some((visit.patient, choices(visit)[place]));
+            proposals[at].push(place);
+        }
+    }
+    for (at, visit) in visits.iter().enumerate() {
+        let Some(first) = proposals[at].first().copied() else { continue };
+        let own = firsts[at].take();
+        let free = |place: &usize| *place != first && is_free(visit, &choices(visit)[*place], &firsts);
+        let others = nearest(visit, choices(visit)).into_iter().filter(free).take(MOST - 1);
+        proposals[at].extend(others.collect::<Vec<_>>());
+        firsts[at] = own;
+    }
+    proposals
+}
+
+/// The places of a list, by the distance from the visit's present start.
+fn nearest(visit: &Visit, choices: &[Choice]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..choices.len()).collect();
+    places.sort_by_key(|place| {
+        let start = choices[*place].time.starts_at;
+        (start.as_micros().abs_diff(visit.starts_at.as_micros()), start, *place)
+    });
+    places
+}
+
+fn is_free(visit: &Visit, choice: &Choice, firsts: &[Option<(PatientId, Choice)>]) -> bool {
+    let is_taken = |(patient, first): &(PatientId, Choice)| {
+        choice.collides(first) || (*patient == visit.patient && overlap(choice.visit(), first.visit()))
+    };
+    !visit.others.iter().any(|other| overlap(choice.visit(), *other)) && !firsts.iter().flatten().any(is_taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::scheduling::visit_time::VisitLength;
+
+    fn at(minutes: i64) -> Timestamp {
+        let start: Timestamp = "2026-03-02T14:00:00Z".parse().expect("an instant");
+        start.plus(SignedDuration::from_mins(minutes))
+    }
+
+    fn choice(practitioner: u8, quarter: i64, length: i32) -> Choice {
+        let time = VisitLength::of_minutes(0, length, 15).starting(at(quarter * 15));
+        Choice { practitioner: PractitionerId(Uuid::from_u128(practitioner.into())), time }
+    }
+
+    fn visit(patient: u8, quarter: i64) -> Visit {
+        let patient = PatientId(Uuid::from_u128(patient.into()));
+        Visit { patient, starts_at: at(quarter * 15), group: 0, others: Vec::new() }
+    }
+
+    #[test]
+    fn the_nearest_times_come_first_and_a_tie_goes_to_the_earlier_one() {
+        let choices = vec![choice(1, -40, 15), choice(1, -4, 15), choice(1, 4, 15), choice(1, 8, 15)];
+        assert_eq!(propose(&[visit(1, 0)], &[choices]), [vec![1, 2, 3]]);
+    }
+
+    #[test]
+    fn a_first_choice_is_proposed_to_one_visit_only() {
+        let choices = vec![choice(1, 4, 15), choice(1, 5, 15), choice(2, 6, 15), choice(2, 40, 15)];
+        let proposed = propose(&[visit(1, 0), visit(2, 0)], &[choices]);
+        // The buffer after the first visit takes the second time from the other visit, but the first visit could have it itself.
+        assert_eq!(proposed, [vec![0, 1, 3], vec![2, 3]]);
+    }
+
+    #[test]
+    fn a_patient_is_not_sent_to_two_practitioners_at_once() {
+        let choices = vec![choice(1, 4, 15), choice(2, 4, 15), choice(2, 9, 15)];
+        let mut third = visit(7, 0);
+        third.others = vec![(at(60), at(75))];
+        let proposed = propose(&[visit(1, 0), visit(1, 1), third], &[choices]);
+        assert_eq!(proposed[0][0], 0);
+        assert_eq!(proposed[1], [2]);
+        assert!(proposed[2].is_empty(), "{proposed:?}");
+        assert_eq!(propose(&[visit(1, 0)], &[Vec::new()]), [Vec::<usize>::new()]);
+    }
+
+    proptest! {
+        #[test]
+        fn all_first_choices_can_be_taken_at_once(
+            visits in vec((0_u8..4, 0_i64..30, 0_usize..2), 0..20),
+            free in vec((0_u8..3, 0_i64..40), 0..60),
+            busy in vec(0_i64..40, 0..3),
+        ) {
+            let groups = [15, 60].map(|length| free.iter().map(|(who, at)| choice(*who, *at, length)).collect::<Vec<_>>());
+            let others: Vec<_> = busy.iter().map(|quarter| (at(quarter * 15), at(quarter * 15 + 30))).collect();
+            let visits: Vec<_> = visits
+                .into_iter()
+                .map(|(patient, quarter, group)| Visit { group, others: others.clone(), ..visit(patient, quarter) })
+                .collect();
+            let proposed = propose(&visits, &groups);
+            let chosen: Vec<Vec<Choice>> = visits
+                .iter()
+                .zip(&proposed)
+                .map(|(visit, places)| places.iter().map(|place| groups[visit.group][*place]).collect())
+                .collect();
+            for (index, (visit, own)) in visits.iter().zip(&chosen).enumerate() {
+                prop_assert!(own.len() <= MOST);
+                prop_assert!(own.iter().all(|one| !others.iter().any(|other| overlap(one.visit(), *other))));
+                for (other_index, (other, theirs)) in visits.iter().zip(&chosen).enumerate() {
+                    let Some(first) = theirs.first().filter(|_| index != other_index) else { continue };
+                    for one in own {
+                        prop_assert!(!one.collides(first));
+                        prop_assert!(visit.patient != other.patient || !overlap(one.visit(), first.visit()));
+                    }
+                }
+                // A visit without a proposal has none that is free.
+                if own.is_empty() {
+                    let firsts: Vec<_> =
+                        visits.iter().zip(&chosen).map(|(one, own)| Some((one.patient, *own.first()?))).collect();
+                    prop_assert!(!groups[visit.group].iter().any(|choice| is_free(visit, choice, &firsts)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A sick day: the visits that it affects with times to move them to, and moving all of them at once.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::appointments::act;
+use crate::support::booking::{book_nth, path};
+use crate::support::clinic::practitioner;
+use crate::support::people::patient_json;
+use crate::support::{App, Client, Clinic, Reply, both};
+
+const MOVE_ALL: &str = "/v1/appointments/reschedule";
+
+/// Blocks the practitioner's Monday. Returns the path of the affected appointments.
+async fn ill(desk: &Client, clinic: &Clinic) -> String {
+    let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-03-03T05:00:00Z", "reason": "Ill"});
+    let added = desk.post(&format!("/v1/practitioners/{}/exceptions", clinic.practitioner_id), off).await;
+    format!("{}/affected-appointments", added.expect(201).location())
+}
+
+/// The moves of all visits to their first proposals.
+fn first_choices(affected: &Reply) -> Vec<Value> {
+    let visits = affected.expect(200).body["affected_appointments"].as_array().expect("visits");
+    let to_first = |visit: &Value| json!({"appointment_id": visit["id"], "version": visit["version"], "slot_id": visit["proposals"][0]["id"]});
+    visits.iter().map(to_first).collect()
+}
+
+async fn move_all(desk: &Client, moves: &[Value], key: &str) -> Reply {
+    desk.post_with(MOVE_ALL, json!({"moves": moves}), &[("Idempotency-Key", key)]).await
+}
+
+both! {
+    async fn a_sick_day_is_moved_in_two_calls_and_each_patient_is_told_once(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bob, desk, admin) = (app.patient("ann").await, app.patient("bob").await, app.desk().await, app.admin().await);
+        practitioner(&admin, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.check]).await;
+        let mut rosa = patient_json("Rosa", "unused@patients.example");
+        rosa["email"] = Value::Null;
+        let rosa = desk.post("/v1/patients", rosa).await.expect(201).id();
+        let mut visits = Vec::new();
+        for (kind, nth, patient) in [
+            (&clinic.follow_up, 0, &ann.patient_id), (&clinic.new_visit, 4, &bob.patient_id), (&clinic.follow_up, 12, &rosa),
+        ] {
+            visits.push(book_nth(&desk, kind, nth, patient).await.body);
+        }
+        let gone = book_nth(&desk, &clinic.follow_up, 15, &bob.patient_id).await.body;
+        act(&desk, &gone, "cancel").await.expect(200);
+        app.mails().await;
+        let (ann_has, bob_has) = (app.mails_to(&ann.email).await.len(), app.mails_to(&bob.email).await.len());
+
+        let affected = desk.get(&ill(&desk, &clinic).await).await;
+        let shown = affected.expect(200).body["affected_appointments"].as_array().expect("visits").clone();
+        assert_eq!(affected.body["affected_total"], 3);
+        assert_eq!(shown.iter().map(|visit| &visit["id"]).collect::<Vec<_>>(), visits.iter().map(|visit| &visit["id"]).collect::<Vec<_>>());
+        let mut firsts = BTreeSet::new();
+        for visit in &shown {
+            let proposals = visit["proposals"].as_array().expect("times");
+            assert_eq!(proposals.len(), 3, "{visit}");
+            assert!(proposals.iter().all(|slot| slot["location_id"] == clinic.location_id.as_str() && slot["starts_at"].as_str() > Some("2026-03-03")));
+            assert!(firsts.insert(proposals[0]["id"].to_string()), "{visit}");
+        }
+
+        let moves = first_choices(&affected);
+        let moved = move_all(&desk, &moves, "sick").await;
+        assert_eq!(moved.expect(200).body["not_moved"], json!([]), "{}", moved.text);
+        let done = moved.body["moved"].as_array().expect("visits").clone();
+        for ((visit, result), shown) in visits.iter().zip(&done).zip(&shown) {
+            let now = desk.get(&path(visit, "")).await.body;
+            assert_eq!((&now["starts_at"], &now["id"]), (&shown["proposals"][0]["starts_at"], &result["appointment_id"]));
+            assert_eq!((&result["starts_at"], &result["ends_at"]), (&now["starts_at"], &now["ends_at"]));
+        }
+        assert_eq!(desk.get("/v1/appointments?needs_attention=true").await.items(), Vec::<Value>::new());
+        // A repeat tells nobody again.
+        let repeat = move_all(&desk, &moves, "sick").await;
+        assert_eq!(repeat.expect(200).body, moved.body);
+        app.mails().await;
+        assert_eq!(app.mails_to(&ann.email).await.len(), ann_has + 1);
+        assert_eq!(app.mails_to(&bob.email).await.len(), bob_has + 1);
+        let calls = desk.get(&format!("/v1/messages?patient_id={rosa}")).await.items();
+        let told: Vec<_> = calls.iter().filter(|call| call["kind"] == "appointment_moved").collect();
+        assert_eq!(told.len(), 1, "{calls:?}");
+        for hidden in ["Rosa", "Tester"] {
+            assert!(!moved.text.contains(hidden));
+        }
+    }
+
+    async fn each_move_has_its_own_result(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
+        let visit = book_nth(&desk, &clinic.check, 4, &ann.patient_id).await.body;
+        let other = book_nth(&desk, &clinic.check, 8, &bob.patient_id).await.body;
+        let third = book_nth(&desk, &clinic.check, 12, &ann.patient_id).await.body;
+        let slots = crate::support::clinic::free_slots(&desk, &clinic.check).await;
+        let slot_of = async |visit: &Value| {
+            let id: legwork::ids::AppointmentId = visit["id"].as_str().expect("an id").parse().expect("an id");
+            app.db(move |tx| {
+                use diesel::prelude::*;
+                use legwork::db::schema::slots;
+                let id: legwork::ids::SlotId = slots::table.filter(slots::appointment_id.eq(Some(id))).select(slots::id).first(tx)?;
+                Ok(id.to_string())
+            }).await
+        };
+        let to = |visit: &Value, version: i32, slot: &Value| json!({"appointment_id": visit["id"], "version": version, "slot_id": slot});
+        let theirs = json!(slot_of(&other).await);
+        // The first moves to where the second leaves, which works although it comes first.
+        let unknown = json!({"id": clinic.check});
+        let moves = [
+            to(&visit, 1, &theirs), to(&other, 1, &slots[30]["id"]), to(&third, 9, &slots[40]["id"]), to(&unknown, 1, &slots[41]["id"]),
+        ];
+        let result = move_all(&desk, &moves, "some").await;
+        let ids = |member: &str| -> Vec<Value> {
+            result.body[member].as_array().expect("a list").iter().map(|one| one["appointment_id"].clone()).collect()
+        };
+        assert_eq!(ids("moved"), [visit["id"].clone(), other["id"].clone()], "{}", result.text);
+        let codes: Vec<_> = result.body["not_moved"].as_array().expect("a list").iter().map(|one| one["code"].clone()).collect();
+        assert_eq!(codes, ["stale", "not_found"]);
+        assert_eq!(desk.get(&path(&third, "")).await.body["starts_at"], third["starts_at"]);
+        assert_eq!(desk.get(&path(&visit, "")).await.body["starts_at"], other["starts_at"]);
+        // A taken slot.
+        let taken = move_all(&desk, &[to(&third, 1, &json!(slot_of(&visit).await))], "taken").await;
+        assert_eq!(taken.expect(200).body["not_moved"][0]["code"], "slot_taken", "{}", taken.text);
+        // The same key with another move of the same visit.
+        move_all(&desk, &[to(&visit, 2, &slots[50]["id"])], "some").await.problem(422, "idempotency_key_reused");
+        assert_eq!(desk.get(&path(&visit, "")).await.body["starts_at"], other["starts_at"]);
+    }
+
+    async fn moving_many_is_for_staff_and_needs_a_key_and_a_list(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let affected = ill(&desk, &clinic).await;
+        ann.get(&affected).await.problem(403, "role_forbidden");
+        assert_eq!(desk.get(&affected).await.expect(200).body, json!({"affected_appointments": [], "affected_total": 0}));
+        let one = json!({"appointment_id": clinic.check, "version": 1, "slot_id": clinic.check});
+        move_all(&ann, std::slice::from_ref(&one), "k").await.problem(403, "role_forbidden");
+        desk.post(MOVE_ALL, json!({"moves": [one]})).await.invalid("Idempotency-Key:", "required");
+        move_all(&desk, &[], "k").await.invalid("/moves", "out_of_range");
+        move_all(&desk, &[one.clone(), one.clone()], "k").await.invalid("/moves/1/appointment_id", "duplicate");
+        let many: Vec<_> = (0..101).map(|_| one.clone()).collect();
+        move_all(&desk, &many, "k").await.invalid("/moves", "out_of_range");
+    }
+}
