@@ -162,13 +162,14 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::zones::Zones;
 
     fn here() -> LocationId {
         LocationId(Uuid::from_u128(1))
     }
 
     fn zones() -> HashMap<LocationId, TimeZone> {
-        HashMap::from([(here(), TimeZone::get("America/New_York").expect("a zone"))])
+        HashMap::from([(here(), Zones::bundled().get("America/New_York").expect("a zone"))])
     }
 
     fn visit(start: &str, minutes: i64, lead_hours: i64, status: AppointmentStatus) -> CountedVisit {

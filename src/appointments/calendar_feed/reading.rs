@@ -2,6 +2,8 @@
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
@@ -121,10 +123,9 @@ fn entries(tx: &mut Tx<Anonymous>, practitioner: PractitionerId) -> Result<Vec<E
     Ok(rows.into_iter().map(entry).collect())
 }
 
-/// The ETag of a calendar: a digest of its text, without spelling it out in full.
+/// The ETag of a calendar: a digest of its text.
 fn etag(text: &str) -> String {
-    let digest: String = tokens::hash(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digest}\"")
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(tokens::hash(text)))
 }
 
 /// Whether `If-None-Match` names this ETag (RFC 9110, section 13.1.2: compared weakly).

@@ -150,15 +150,13 @@ fn proposals(tx: &mut Tx, rows: &[Row]) -> Result<HashMap<AppointmentId, Vec<Slo
         let is_of = |(key, ..): &(Searched, Vec<SlotView>, Vec<Choice>)| {
             key.0 == row.visit_type_id && key.1 == row.location_id && row.starts_at < key.2.plus(SPAN)
         };
-        let group = match groups.iter().position(is_of) {
-            Some(group) => group,
-            None => {
-                let key = (row.visit_type_id, row.location_id, row.starts_at);
-                let (slots, choices) = search(tx, key, rows)?;
-                groups.push((key, slots, choices));
-                groups.len() - 1
-            }
-        };
+        let known = groups.iter().position(is_of);
+        let group = known.unwrap_or(groups.len());
+        if known.is_none() {
+            let key = (row.visit_type_id, row.location_id, row.starts_at);
+            let (slots, choices) = search(tx, key, rows)?;
+            groups.push((key, slots, choices));
+        }
         let others = others.remove(&row.id).unwrap_or_default();
         visits.push(Visit { patient: row.patient_id, starts_at: row.starts_at, group, others });
     }

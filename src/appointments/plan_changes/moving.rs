@@ -137,7 +137,7 @@ pub async fn reschedule(context: &Context, once: Once, moves: Vec<AppointmentMov
             }
             let (moved, replayed) = move_one(context, &once, *one).await;
             if moved.is_ok() {
-                (is_new, is_repeat, progress) = (is_new | !replayed, is_repeat | replayed, true);
+                (is_new, is_repeat, progress) = (is_new || !replayed, is_repeat || replayed, true);
             }
             *result = Some(moved);
         }

@@ -130,6 +130,13 @@ impl<'a> World<'a> {
         practitioner(&self.admin, "Dr. Otto Elsewhere", &self.clinic.location_id, &[&self.clinic.check]).await
     }
 
+    /// Adds time off in which a practitioner has visits of both.
+    async fn sick_days(&self) -> Reply {
+        let path = format!("/v1/practitioners/{}/exceptions", self.visited().await);
+        let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-04-02T05:00:00Z", "reason": "Ill"});
+        self.admin.post(&path, off).await
+    }
+
     /// Sends a request of an operation that lists several patients.
     async fn ask(&self, operation: &str) -> Reply {
         let Self { admin, desk, doctor, ann, clinic, .. } = self;
@@ -165,15 +172,9 @@ impl<'a> World<'a> {
             }
             // The events contain only ids, except for the reasons of break-glass access.
             "list_audit_events" => admin.get("/v1/audit-events?operation=open_record").await,
-            "create_exception" => {
-                let path = format!("/v1/practitioners/{}/exceptions", self.visited().await);
-                let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-04-02T05:00:00Z", "reason": "Ill"});
-                admin.post(&path, off).await
-            }
+            "create_exception" => self.sick_days().await,
             "get_affected_appointments" => {
-                let path = format!("/v1/practitioners/{}/exceptions", self.visited().await);
-                let off = json!({"kind": "time_off", "starts_at": "2026-03-02T05:00:00Z", "ends_at": "2026-04-02T05:00:00Z", "reason": "Ill"});
-                let added = admin.post(&path, off).await.expect(201).location();
+                let added = self.sick_days().await.expect(201).location();
                 admin.get(&format!("{added}/affected-appointments")).await
             }
             "delete_exception" => {
