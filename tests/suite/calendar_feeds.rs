@@ -1,5 +1,6 @@
 //! Calendar feeds: a practitioner's visits for their own calendar program, under a secret address.
 
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -120,6 +121,16 @@ both! {
         assert_eq!(hashes.len(), 3);
         let token = path(&once).split('/').nth(3).expect("a token").to_owned();
         assert!(hashes.iter().any(|hash| *hash == legwork::accounts::tokens::hash(&token)));
+    }
+
+    async fn of_feeds_that_are_created_at_once_one_works(app: App) {
+        let (clinic, admin, doctor) = (app.clinic().await, app.admin().await, app.doctor().await);
+        let feeds = join_all((0..8).map(|number| create(if number % 2 == 0 { &admin } else { &doctor }, &clinic))).await;
+        let mut working = 0;
+        for feed in feeds {
+            working += u32::from(app.anon().get(&feed).await.status == 200);
+        }
+        assert_eq!(working, 1);
     }
 
     async fn a_feed_ends_when_the_account_of_the_practitioner_is_disabled(app: App) {

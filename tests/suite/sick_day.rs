@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::appointments::act;
@@ -83,6 +84,25 @@ both! {
         for hidden in ["Rosa", "Tester"] {
             assert!(!moved.text.contains(hidden));
         }
+    }
+
+    async fn a_request_that_is_sent_several_times_at_once_tells_each_patient_once(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
+        for (nth, patient) in [(0, &ann.patient_id), (4, &bob.patient_id)] {
+            book_nth(&desk, &clinic.follow_up, nth, patient).await;
+        }
+        app.mails().await;
+        let told = [app.mails_to(&ann.email).await.len(), app.mails_to(&bob.email).await.len()];
+        let moves = first_choices(&desk.get(&ill(&desk, &clinic).await).await);
+        for reply in join_all((0..6).map(|_| move_all(&desk, &moves, "once"))).await {
+            let others = reply.expect(200).body["not_moved"].as_array().expect("a list");
+            assert!(others.iter().all(|one| one["code"] == "request_in_progress"), "{}", reply.text);
+        }
+        let repeat = move_all(&desk, &moves, "once").await;
+        assert_eq!(repeat.expect(200).body["moved"].as_array().expect("a list").len(), 2);
+        app.mails().await;
+        assert_eq!([app.mails_to(&ann.email).await.len(), app.mails_to(&bob.email).await.len()], told.map(|before| before + 1));
     }
 
     async fn each_move_has_its_own_result(app: App) {
