@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::Conn;
 use crate::db::schema::{appointment_links, appointments, patients, users};
+use crate::db::types::text_enum;
 use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, AppointmentLinkId, PatientId, UserId};
 use crate::patients::access;

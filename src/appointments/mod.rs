@@ -18,7 +18,7 @@ pub mod day_sheet;
 pub mod export;
 pub mod history;
 pub mod holding;
-mod limits;
+pub mod limits;
 pub mod link_changes;
 pub mod link_tokens;
 pub mod links;

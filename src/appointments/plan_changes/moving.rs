@@ -175,6 +175,7 @@ async fn move_one(context: &Context, once: &Once, one: AppointmentMove) -> (Resu
             hold_secret: None,
             ignore_gaps: one.ignore_gaps,
             overbook: None,
+            patient_informed: false,
         };
         let visit = move_to(tx, one.appointment_id, &IfMatch::version(one.version), &to)?.appointment;
         Ok(MovedAppointment {
