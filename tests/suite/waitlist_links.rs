@@ -200,6 +200,18 @@ both! {
         assert_eq!(history[0]["by"], "patient");
     }
 
+    async fn a_claim_by_the_link_of_an_entry_that_a_practitioner_made_gives_no_care_relationship(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bob, doctor) = (app.patient("ann").await, app.patient("bob").await, app.doctor().await.without_reason());
+        for (author, patient, status) in [(&doctor, &ann, 403), (&bob.client, &bob, 200)] {
+            let form = json!({"form": "rls-history"});
+            let draft = patient.post(&format!("/v1/patients/{}/intakes", patient.patient_id), form).await.expect(201).location();
+            let (mail, _) = offered_in(&app, &clinic, author, (&patient.patient_id, &patient.email)).await;
+            by_link(&app.anon(), "claim", &mail.token()).await.expect(200);
+            doctor.get(&draft).await.expect(status);
+        }
+    }
+
     async fn the_page_without_a_script_shows_claims_and_declines_by_the_code(app: App) {
         let (ann, bob, anon) = (app.patient("ann").await, app.patient("bob").await, app.anon());
         let (mail, _) = offered(&app, &ann, &ann.patient_id, &ann.email).await;
