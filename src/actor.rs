@@ -44,6 +44,8 @@ pub enum Action {
     PatientRead,
     /// Change a patient's record, record a consent.
     PatientWrite,
+    /// Merge two records of one patient and undo it; retire a record that was made by mistake.
+    PatientMerge,
     /// List the accounts that have access to a patient.
     AccessRead,
     /// Give an account access to a patient: link, verify, confirm.
@@ -144,6 +146,8 @@ impl Action {
             Self::PatientSearch              => [No,   Any,  Any,  Any],
             Self::PatientRead                => [Own,  Any,  Any,  Any],
             Self::PatientWrite               => [Own,  Any,  Any,  Any],
+            // Not practitioners: the visits of the other record would make a care relationship with this one.
+            Self::PatientMerge               => [No,   Any,  No,   Any],
             Self::AccessRead                 => [Own,  Any,  Any,  Any],
             Self::AccessGrant                => [No,   Any,  Any,  Any],
             Self::AccessInvite               => [Own,  Any,  Any,  Any],

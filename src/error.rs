@@ -149,6 +149,8 @@ impl Conflict {
     pub const HOLD_LIMIT: &str = "hold_limit";
     /// The hold has expired, or has no slot any more.
     pub const HOLD_LAPSED: &str = "hold_lapsed";
+    /// The patient's record was merged into another one.
+    pub const PATIENT_MERGED: &str = "patient_merged";
     /// The time slot is not free.
     pub const SLOT_TAKEN: &str = "slot_taken";
 }

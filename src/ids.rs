@@ -54,6 +54,8 @@ ids! {
     OneTimeTokenId;
     /// A patient (FHIR `Patient`).
     PatientId;
+    /// A merge of two records of one patient.
+    PatientMergeId;
     /// An invitation to act for a patient.
     InvitationId;
     /// A link that stops an access.

@@ -8,7 +8,7 @@ use super::model::{AuditOutcome, Event};
 use super::shown;
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{audit_event_patients, audit_events, users};
+use crate::db::schema::{audit_event_patients, audit_events, patients, users};
 use crate::error::{Error, Result};
 use crate::http::paging::{Direction, Page, in_order};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
@@ -96,22 +96,30 @@ macro_rules! narrowed {
     }};
 }
 
-/// Reads a page of events. Events of a patient's record are those about it, and those that showed it
-/// among others.
+/// Reads a page of events. Events of a patient's record are those about it, and those that showed it among others. Records that were merged
+/// into it count as well.
 pub fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Vec<Event>> {
     let Some(patient) = filter.patient_id else {
         let all = narrowed!(audit_events::table, audit_events::at, audit_events::id, filter, page);
         return Ok(all.load(conn)?);
     };
-    let about = audit_events::table.filter(audit_events::patient_id.eq(patient));
-    let mut events: Vec<Event> = narrowed!(about, audit_events::at, audit_events::id, filter, page).load(conn)?;
-    // Two queries, because each of them follows an index by patient and reads at most a page.
-    let among = audit_event_patients::table
-        .inner_join(audit_events::table.on(audit_events::id.eq(audit_event_patients::event_id)))
-        .filter(audit_event_patients::patient_id.eq(patient));
-    let (at, id) = (audit_event_patients::at, audit_event_patients::event_id);
-    events.extend(narrowed!(among, at, id, filter, page).load::<Event>(conn)?);
+    let merged = patients::table.filter(patients::replaced_by.eq(patient)).order(patients::id).select(patients::id);
+    let mut records: Vec<PatientId> = merged.load(conn)?;
+    records.push(patient);
+    let mut events: Vec<Event> = Vec::new();
+    for record in records {
+        let about = audit_events::table.filter(audit_events::patient_id.eq(record));
+        events.extend(narrowed!(about, audit_events::at, audit_events::id, filter, page).load::<Event>(conn)?);
+        // Two queries, because each of them follows an index by patient and reads at most a page.
+        let among = audit_event_patients::table
+            .inner_join(audit_events::table.on(audit_events::id.eq(audit_event_patients::event_id)))
+            .filter(audit_event_patients::patient_id.eq(record));
+        let (at, id) = (audit_event_patients::at, audit_event_patients::event_id);
+        events.extend(narrowed!(among, at, id, filter, page).load::<Event>(conn)?);
+    }
     events.sort_unstable_by_key(|event| (event.at, event.id));
+    // An event can be about both records of a merge.
+    events.dedup_by_key(|event| event.id);
     if page.direction == Direction::Descending {
         events.reverse();
     }

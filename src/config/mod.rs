@@ -331,6 +331,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=MAX_RECORD_OPEN_HOURS))]
     pub record_open_hours: u8,
 
+    /// Days within which a merge of two patient records can be undone (1 to 3650).
+    #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub merge_undo_days: u16,
+
     /// Days ahead for which time slots are published (1 to 730).
     #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub slot_horizon_days: u16,

@@ -78,6 +78,21 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("consent_documents.consent_type, consent_documents.version, consent_documents.language"),
         error: || Error::Retry,
     },
+    // A second guard behind the check of the operations, which names the record that replaces this one.
+    Meaning {
+        name: "patient_active",
+        sqlite_columns: None,
+        error: || {
+            let detail = "The record was merged into another one, or retired. Read it again.";
+            Error::conflict(Conflict::PATIENT_MERGED, detail)
+        },
+    },
+    // Two merges of one record at the same time. The later one runs again and finds the record replaced.
+    Meaning {
+        name: "patient_merges_current",
+        sqlite_columns: Some("patient_merges.duplicate_id"),
+        error: || Error::Retry,
+    },
     Meaning { name: "patients_mrn", sqlite_columns: Some("patients.mrn"), error: || Error::Retry },
     // Another object got the identifier meanwhile. The transaction runs again, finds that object and names it.
     Meaning {

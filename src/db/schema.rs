@@ -172,6 +172,35 @@ diesel::table! {
         created_at -> types::Instant,
         updated_at -> types::Instant,
         reminders_wanted -> Bool,
+        replaced_by -> Nullable<types::Uid>,
+        retired_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    patient_merges (id) {
+        id -> types::Uid,
+        survivor_id -> types::Uid,
+        duplicate_id -> types::Uid,
+        reason -> Binary,
+        merged_by -> types::Uid,
+        merged_at -> types::Instant,
+        undone_by -> Nullable<types::Uid>,
+        undone_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    patient_merge_rows (merge_id, table_name, row_id) {
+        merge_id -> types::Uid,
+        table_name -> Text,
+        row_id -> types::Uid,
     }
 }
 
@@ -1072,6 +1101,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     zone_data,
     setup_state,
     patients,
+    patient_merges,
+    patient_merge_rows,
     patient_name_prefixes,
     patient_access,
     access_links,

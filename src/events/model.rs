@@ -54,6 +54,15 @@ text_enum! {
         PatientCreated = "patient.created",
         /// A patient's record was changed.
         PatientUpdated = "patient.updated",
+        /// A patient's record was merged into another one, its `replaced_by`. All that belonged to it belongs to that record, without an
+        /// event for each object.
+        PatientMerged = "patient.merged",
+        /// A merge was undone: the record is in use again, with what belonged to it.
+        PatientMergeUndone = "patient.merge_undone",
+        /// A patient's record was retired, because it was made by mistake.
+        PatientRetired = "patient.retired",
+        /// A patient's record that was retired is in use again.
+        PatientRetirementUndone = "patient.retirement_undone",
         /// A patient's record was deleted.
         PatientDeleted = "patient.deleted",
         /// An intake was begun.

@@ -101,7 +101,7 @@ pub async fn create(
 /// # Errors
 /// Those of [`create`].
 pub fn insert(tx: &mut Tx, patient: PatientId, name: FormName, copy_from: Option<IntakeId>) -> Result<IntakeDetails> {
-    let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+    let patient = records::visible_in_use(tx.conn, tx.env, tx.actor, patient)?;
     care::admit(tx.conn, tx.env, tx.actor, patient.id)?;
     records::lock_visits(tx.conn, patient.id)?;
     if let Some(open) = store::open_draft(tx.conn, patient.id, name.as_str())? {

@@ -143,7 +143,7 @@ pub async fn create(
     check(&lab, "")?;
     context
         .change_once(once, move |tx| {
-            let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+            let patient = records::visible_in_use(tx.conn, tx.env, tx.actor, patient)?;
             let lab = parse(&lab, "", &ReadingContext::load(tx, &patient)?.facts)?;
             let result = insert(tx, &patient, &lab)?;
             tx.audit.note_object(result.id.0);

@@ -1,5 +1,5 @@
 //! Patients: records, search, duplicates, consents, who may act for a patient, care relationships. Owns the tables
-//! `patients`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
+//! `patients`, `patient_merges`, `patient_merge_rows`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
 //! `patient_invitations`, `consents` and `consent_documents`.
 
 pub mod access;
@@ -7,6 +7,7 @@ mod access_log;
 pub mod care;
 pub mod consents;
 pub mod duplicates;
+pub mod merging;
 pub mod missed_visits;
 pub mod names;
 pub mod recipients;
@@ -26,6 +27,11 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(records::updating::get_patient)
         .service(records::updating::update_patient)
         .service(duplicates::list_patient_duplicates)
+        .service(merging::preview::get_patient_merge_preview)
+        .service(merging::creating::create_patient_merge)
+        .service(merging::listing::list_patient_merges)
+        .service(merging::listing::get_patient_merge)
+        .service(merging::undoing::undo_patient_merge)
         .service(consents::documents::list_consent_documents)
         .service(consents::publishing::create_consent_document)
         .service(consents::decisions::list_consents)

@@ -26,6 +26,8 @@ pub const KEEPERS: &[&str] = &[
     "waitlist_entries",
     "waitlist_offers",
 ];
+/// The tables whose rows come with a later version of the record, which keeps it as well.
+pub const LATER: &[&str] = &["patient_merges", "patients"];
 /// The tables that a registration itself writes. Their rows are deleted with the record.
 pub const OWN: &[&str] = &[
     "access_givers",

@@ -49,7 +49,7 @@ pub enum ExportScope {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "exported_at": "2026-03-02T14:00:00Z", "scope": "complete",
-    "patient": model::example(),
+    "patient": model::example(), "merged_patients": [],
     "access": [{"user_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "name": null, "relation": "self", "created_at": "2026-03-02T14:00:00Z", "ends_on": null}],
     "consents": [{
         "id": "0199d0c2-7b21-7f00-9d3e-5b1c2d3e4f50", "type": "treatment", "version": "1", "decision": "accepted", "method": "online",
@@ -70,6 +70,11 @@ pub struct PatientExport {
     scope: ExportScope,
     /// The record.
     patient: PatientView,
+    /// The records that were merged into this one, as they were then. What belonged to them is listed with this record. Not in the limited
+    /// scope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    merged_patients: Option<Vec<PatientView>>,
     /// The accounts that may act for the patient, in the order in which they were given access.
     access: Vec<ExportedAccess>,
     /// Every decision on a consent document, newest last.
@@ -179,6 +184,7 @@ impl PatientExport {
             lab_results: held.lab_results,
             follow_ups: held.follow_ups,
             audit_events: if complete { Some(events_of(tx.conn, id)?) } else { None },
+            merged_patients: if complete { Some(records::merged_into(tx, id)?) } else { None },
             messages: if complete { Some(messages_of(tx.conn, id)?) } else { None },
             patient: PatientView::load(tx, id)?.object,
         })

@@ -53,6 +53,8 @@ pub const RECORD: &[(&str, &str)] = &[
     ("patient_access", "patient_id = $1"),
     ("patient_invitations", "patient_id = $1"),
     ("record_openings", "patient_id = $1"),
+    ("patient_merge_rows", "merge_id IN (SELECT id FROM patient_merges WHERE $1 IN (survivor_id, duplicate_id))"),
+    ("patient_merges", "$1 IN (survivor_id, duplicate_id)"),
     ("patients", "id = $1"),
 ];
 
@@ -96,7 +98,7 @@ struct Seen {
 /// Loads the records after an id that have passed their retention period. One query selects candidates by `before`; each is then checked.
 pub fn due(conn: &mut Conn, env: &Env, before: Timestamp, after: Uuid) -> Result<DuePage> {
     let query = diesel::sql_query(
-        "SELECT id, date_of_birth AS born FROM patients p WHERE p.id > $1 AND p.created_at < $2
+        "SELECT id, date_of_birth AS born FROM patients p WHERE p.id > $1 AND p.created_at < $2 AND p.replaced_by IS NULL
          AND NOT EXISTS (SELECT 1 FROM appointments a WHERE a.patient_id = p.id AND a.ends_at >= $2)
          ORDER BY p.id LIMIT $3",
     )
@@ -129,7 +131,7 @@ fn may_be_deleted(conn: &mut Conn, env: &Env, id: PatientId, born: Date, before:
 fn last_seen(conn: &mut Conn, id: PatientId) -> Result<Option<Timestamp>> {
     let query = diesel::sql_query(
         "SELECT max(at) AS at FROM (
-             SELECT created_at AS at FROM patients WHERE id = $1
+             SELECT created_at AS at FROM patients WHERE id = $1 OR replaced_by = $1
              UNION ALL SELECT ends_at FROM appointments WHERE patient_id = $1 AND status <> 'cancelled'
              UNION ALL SELECT authored_at FROM intakes WHERE patient_id = $1
              UNION ALL SELECT created_at FROM lab_results WHERE patient_id = $1
@@ -140,7 +142,8 @@ fn last_seen(conn: &mut Conn, id: PatientId) -> Result<Option<Timestamp>> {
     Ok(seen.at)
 }
 
-/// Deletes a record that has passed its retention period, with everything that belongs to it, and anonymises the accounts that acted for no
+/// Deletes a record that has passed its retention period, with the records that were merged into it and everything that belongs to them, and
+/// anonymises the accounts that acted for no
 /// other patient. Its audit events stay, and the deletion adds one. Returns whether it was deleted.
 pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<bool> {
     let id = PatientId(id);
@@ -155,12 +158,18 @@ pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<b
     if !may_be_deleted(tx, env, id, born, before)? {
         return Ok(false);
     }
+    let mut records: Vec<PatientId> =
+        patients::table.filter(patients::replaced_by.eq(id)).order(patients::id).select(patients::id).load(tx)?;
+    records.push(id);
     let accounts: Vec<UserId> = patient_access::table
-        .filter(patient_access::patient_id.eq(id))
+        .filter(patient_access::patient_id.eq_any(&records))
         .order(patient_access::user_id)
         .select(patient_access::user_id)
+        .distinct()
         .load(tx)?;
-    delete(tx, id)?;
+    for record in records {
+        delete(tx, record)?;
+    }
     for account in accounts {
         close_unused(tx, env, account)?;
     }

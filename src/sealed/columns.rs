@@ -43,6 +43,7 @@ pub const SEALED: &[Column] = &[
     of("messages", "payload"),
     of("one_time_tokens", "registration"),
     of("one_time_tokens", "visit"),
+    of("patient_merges", "reason"),
     of("patients", "details"),
     of("practitioner_exceptions", "reason"),
     of("record_openings", "reason"),

@@ -50,6 +50,7 @@ mod invitations;
 mod layering;
 mod link_changes;
 mod links;
+mod merging;
 mod messages;
 mod migrations;
 mod missed_visits;

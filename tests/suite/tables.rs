@@ -59,6 +59,8 @@ const OWNERS: &[(&str, &[&str])] = &[
         "patients",
         &[
             "patients",
+            "patient_merges",
+            "patient_merge_rows",
             "patient_name_prefixes",
             "patient_access",
             "access_links",

@@ -72,7 +72,7 @@ pub async fn create(
 /// # Errors
 /// Those of [`create`].
 pub fn insert_new(tx: &mut Tx, patient: PatientId, new: NewFollowUp) -> Result<FollowUp> {
-    let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
+    let patient = records::visible_in_use(tx.conn, tx.env, tx.actor, patient)?;
     let today = PlaceOfCare::load(tx, patient.id)?.day(tx.now)?;
     let mut check = Check::new();
     let is_past = new.due_on.is_some_and(|due| due.0 < today);

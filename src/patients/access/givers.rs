@@ -3,7 +3,7 @@
 
 use diesel::prelude::*;
 
-use crate::db::schema::{access_givers, users};
+use crate::db::schema::{access_givers, patients, users};
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::ids::{PatientId, PractitionerId, UserId};
@@ -25,9 +25,10 @@ pub fn practitioner_of(conn: &mut Conn, staff: UserId) -> Result<Option<Practiti
     Ok(users::table.find(staff).select(users::practitioner_id).first(conn)?)
 }
 
-/// Loads the practitioners who gave or confirmed the account's access.
+/// Loads the practitioners who gave or confirmed the account's access to the record, or to one that was merged into it.
 pub fn of(conn: &mut Conn, account: UserId, patient: PatientId) -> Result<Vec<PractitionerId>> {
-    let rows =
-        access_givers::table.filter(access_givers::user_id.eq(account)).filter(access_givers::patient_id.eq(patient));
-    Ok(rows.order(access_givers::practitioner_id).select(access_givers::practitioner_id).load(conn)?)
+    let merged = patients::table.filter(patients::replaced_by.eq(patient)).select(patients::id);
+    let of_patient = access_givers::patient_id.eq(patient).or(access_givers::patient_id.eq_any(merged));
+    let rows = access_givers::table.filter(access_givers::user_id.eq(account)).filter(of_patient);
+    Ok(rows.order(access_givers::practitioner_id).select(access_givers::practitioner_id).distinct().load(conn)?)
 }

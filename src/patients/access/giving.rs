@@ -55,7 +55,7 @@ impl NewPatientAccess {
 /// # Errors
 /// [`Error::NotFound`]; forbidden, if a practitioner has to give a reason.
 pub(super) fn admitted(tx: &mut Tx, id: PatientId) -> Result<Patient> {
-    let patient = store::visible(tx.conn, tx.env, tx.actor, id)?;
+    let patient = store::visible_in_use(tx.conn, tx.env, tx.actor, id)?;
     care::admit(tx.conn, tx.env, tx.actor, id)?;
     Ok(patient)
 }
@@ -64,7 +64,7 @@ pub(super) fn admitted(tx: &mut Tx, id: PatientId) -> Result<Patient> {
 ///
 /// # Errors
 /// The conflicts of [`grant::give`].
-pub(super) fn give_and_notify(
+pub(in crate::patients) fn give_and_notify(
     tx: &mut Tx<impl Principal>,
     holder: &User,
     patient: &Patient,

@@ -114,11 +114,16 @@ pub fn access_revoked(tx: &mut Tx<impl Principal>, was: &Access, holder: &User) 
     if was.relation == Relation::Oneself {
         begin(tx, was.patient_id)?;
     }
+    notify_of_end(tx, &patient, was, holder)
+}
+
+/// Notifies the owner of an account that its access has ended.
+pub fn notify_of_end(tx: &mut Tx<impl Principal>, patient: &Patient, was: &Access, holder: &User) -> Result<()> {
     if !recipients::has_mailbox(holder) {
         return Ok(());
     }
-    let told = recipients::of_account(&patient, &(was.clone(), holder.clone()));
-    notify(tx, &patient, told, RecordChange::AccessEnded)
+    let told = recipients::of_account(patient, &(was.clone(), holder.clone()));
+    notify(tx, patient, told, RecordChange::AccessEnded)
 }
 
 fn notify(tx: &mut Tx<impl Principal>, patient: &Patient, told: PatientRecipient, change: RecordChange) -> Result<()> {

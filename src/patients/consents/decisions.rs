@@ -261,7 +261,7 @@ pub async fn record(context: &Context, once: Once, id: PatientId, new: NewConsen
     let new = new.ok_or_else(|| Error::fault("a consent that kept the rules is missing"))?;
     context
         .change_once(once, move |tx| {
-            let patient = store::visible(tx.conn, tx.env, tx.actor, id)?;
+            let patient = store::visible_in_use(tx.conn, tx.env, tx.actor, id)?;
             let new = if by_staff { new.clone() } else { with_own_signature(tx, &patient, &new)? };
             let consent = insert(tx, &patient, &new)?;
             store::touch(tx.conn, patient.id, tx.now)?;

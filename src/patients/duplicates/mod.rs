@@ -94,7 +94,8 @@ pub(super) fn shown(tx: &mut Tx, patient: &Patient) -> Result<Vec<DuplicateView>
 
 /// Loads the records that share a key with this one. Each key has an index, so the cost does not grow with the table.
 fn candidates(conn: &mut Conn, patient: &Patient) -> Result<BTreeMap<PatientId, Candidate>> {
-    let others = || patients::table.filter(patients::id.ne(patient.id)).select(Candidate::as_select());
+    let in_use = || patients::table.filter(patients::replaced_by.is_null()).filter(patients::retired_at.is_null());
+    let others = || in_use().filter(patients::id.ne(patient.id)).select(Candidate::as_select());
     let born = others().filter(patients::date_of_birth.eq_any(with_slips(patient.date_of_birth.0)));
     let mut found: Vec<Candidate> = born.order(patients::id).limit(CANDIDATES).load(conn)?;
     if let Some(phone) = &patient.phone_reversed {

@@ -12,6 +12,7 @@ use super::profile::rules::{address_country, any, birth_date, email, language, l
 use crate::clock::Timestamp;
 use crate::db::schema::patients;
 use crate::db::types::{Date, text_enum};
+use crate::error::{Conflict, Error, Result};
 use crate::http::input::Change;
 use crate::identifiers::{Identifier, Identifiers};
 use crate::ids::PatientId;
@@ -115,6 +116,10 @@ patient_fields! {
         created_at: Timestamp = key.created_at,
         /// The time of the last change.
         updated_at: Timestamp = key.updated_at,
+        /// The record into which this one was merged.
+        replaced_by: Option<PatientId> = key.replaced_by,
+        /// The time at which the record was retired, because it was made by mistake.
+        retired_at: Option<Timestamp> = key.retired_at,
     }
     profile(patient: &Patient, details: Details) {
         /// The previous names.
@@ -184,6 +189,13 @@ patient_fields! {
         identifiers: Identifiers = profile.identifiers,
         /// The consents that were neither accepted nor declined in the current version. They do not prevent a booking.
         consents_outstanding: Vec<ConsentType> = record.consents_outstanding(),
+        /// Whether the record is in use: it was neither merged into another one nor retired.
+        active: bool = record.patient.require_active().is_ok(),
+        /// The record into which this one was merged. Use that record: it has all that belonged to this one. Changes of this one fail with
+        /// 409 `patient_merged`.
+        replaced_by: Option<PatientId> = record.patient.replaced_by,
+        /// The time at which the record was retired, because it was made by mistake.
+        retired_at: Option<Timestamp> = record.patient.retired_at,
         /// The time at which the record was created.
         created_at: Timestamp = record.patient.created_at,
         /// The time of the last change.
@@ -252,6 +264,8 @@ pub(super) struct RowKey {
     pub(super) version: i32,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
+    pub(super) replaced_by: Option<PatientId>,
+    pub(super) retired_at: Option<Timestamp>,
 }
 
 /// A patient with the consents that are settled.
@@ -273,6 +287,23 @@ impl Record {
     }
 }
 
+/// Requires that a record is in use.
+///
+/// # Errors
+/// The conflicts `patient_merged`, which names the record to use, and `patient_retired`.
+pub fn require_active(replaced_by: Option<PatientId>, retired_at: Option<Timestamp>) -> Result<()> {
+    if let Some(survivor) = replaced_by {
+        let members = std::iter::once(("replaced_by".to_owned(), survivor.to_string().into())).collect();
+        let detail = "The record was merged into another one. Use the record that `replaced_by` names.";
+        return Err(Error::conflict_with(Conflict::PATIENT_MERGED, detail, members));
+    }
+    if retired_at.is_some() {
+        let detail = "The record was retired, because it was made by mistake. Undo that before you use it.";
+        return Err(Error::conflict("patient_retired", detail));
+    }
+    Ok(())
+}
+
 /// A patient for the examples of the API document.
 pub fn example() -> Value {
     json!({
@@ -285,7 +316,7 @@ pub fn example() -> Value {
         "sex_assigned_at_birth": null, "gender_identity": null, "race": [], "ethnicity": "declined",
         "address": {"line1": "12 Elm Street", "city": "Albany", "region": "NY", "postal_code": "12203", "country": "US"},
         "emergency_contact": null, "insurance": null, "consents_outstanding": ["privacy_notice"],
-        "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
+        "active": true, "replaced_by": null, "retired_at": null, "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
     })
 }
 
@@ -296,6 +327,14 @@ impl fmt::Debug for Details {
 }
 
 impl Patient {
+    /// Requires that the record is in use, before something is added to it or changed.
+    ///
+    /// # Errors
+    /// Those of [`require_active`].
+    pub fn require_active(&self) -> Result<()> {
+        require_active(self.replaced_by, self.retired_at)
+    }
+
     /// The preferred name, or else the given name, and the family name.
     pub fn display_name(&self) -> String {
         match self.preferred_name.as_ref().or(self.given_name.as_ref()) {

@@ -67,6 +67,9 @@ pub struct PatientFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     pub updated_since: Option<Timestamp>,
+    /// Whether records that were merged or retired are listed as well. With `mrn` and with `updated_since` they always are. `q` finds only
+    /// records in use. Default: `false`.
+    pub include_inactive: Option<bool>,
     /// The order. Default: `-created_at`, newest record first. `-created_at` is not possible with `updated_since`.
     #[param(inline)]
     pub sort: Option<PatientSort>,
@@ -86,8 +89,12 @@ impl PatientFilter {
 
     fn parse(&self) -> Result<Search> {
         let mut check = Check::new();
-        let mut search =
-            Search { date_of_birth: self.date_of_birth, updated_since: self.updated_since, ..Search::default() };
+        let mut search = Search {
+            date_of_birth: self.date_of_birth,
+            updated_since: self.updated_since,
+            include_inactive: self.include_inactive == Some(true),
+            ..Search::default()
+        };
         if let Some(q) = &self.q {
             search.words = check.field("?q", names::search_words(q)).unwrap_or_default();
         }
@@ -141,12 +148,14 @@ pub struct Search {
     pub identifier: Option<Token>,
     /// The earliest last change. The list is then sorted by the last change, oldest first.
     pub updated_since: Option<Timestamp>,
+    /// Whether records that were merged or retired are listed as well.
+    pub include_inactive: bool,
 }
 
 impl Search {
     /// Whether nothing but names narrows the search, and the newest records come first.
     fn has_only_words(&self) -> bool {
-        let Self { words, date_of_birth, phone, mrn, identifier, updated_since } = self;
+        let Self { words, date_of_birth, phone, mrn, identifier, updated_since, include_inactive: _ } = self;
         let has_others = date_of_birth.is_some() || phone.is_some() || mrn.is_some() || identifier.is_some();
         !words.is_empty() && !has_others && updated_since.is_none()
     }
@@ -166,6 +175,10 @@ pub fn find(conn: &mut Conn, search: &Search, page: &Page) -> Result<Vec<Record>
         for word in &search.words {
             query = query.filter(patients::id.nullable().eq(by_name::same_patient_named(word.clone()).single_value()));
         }
+    }
+    // A number of an old letter leads to the record that replaced it, and a reader of changes learns of the merge.
+    if !search.include_inactive && search.mrn.is_none() && search.updated_since.is_none() {
+        query = query.filter(patients::replaced_by.is_null()).filter(patients::retired_at.is_null());
     }
     if let Some(day) = search.date_of_birth {
         query = query.filter(patients::date_of_birth.eq(day));

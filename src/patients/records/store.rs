@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::model::{Patient, PatientView, Profile, Record, RowKey};
+use super::model::{Patient, PatientView, Profile, Record, RowKey, require_active};
 use super::mrn;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
@@ -13,7 +13,7 @@ use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::response::Versioned;
-use crate::identifiers;
+use crate::identifiers::{self, Identifiers};
 use crate::ids::PatientId;
 use crate::patients::consents::{ConsentType, settled};
 use crate::patients::{access, names};
@@ -27,7 +27,16 @@ pub fn insert(tx: &mut Tx<impl Principal>, profile: &Profile) -> Result<Patient>
     let id = tx.env.new_id();
     let details = tx.env.sealer.seal(details_place(id), &profile.details)?;
     let mrn = mrn::draw(&tx.env.entropy);
-    let key = RowKey { id, mrn, details, version: 1, created_at: tx.now, updated_at: tx.now };
+    let key = RowKey {
+        id,
+        mrn,
+        details,
+        version: 1,
+        created_at: tx.now,
+        updated_at: tx.now,
+        replaced_by: None,
+        retired_at: None,
+    };
     let patient = Patient::with_profile(profile, key);
     diesel::insert_into(patients::table).values(&patient).execute(tx.conn)?;
     insert_prefixes(tx.conn, &patient)?;
@@ -49,14 +58,15 @@ pub fn update(tx: &mut Tx, was: &Patient, profile: &Profile) -> Result<Patient> 
         version: was.version + 1,
         created_at: was.created_at,
         updated_at: tx.now,
+        replaced_by: was.replaced_by,
+        retired_at: was.retired_at,
     };
     let patient = Patient::with_profile(profile, key);
     let unchanged = patients::table.filter(patients::id.eq(was.id)).filter(patients::version.eq(was.version));
     if diesel::update(unchanged).set(&patient).execute(tx.conn)? != 1 {
         return Err(Error::Stale);
     }
-    let earlier = patient_name_prefixes::table.filter(patient_name_prefixes::patient_id.eq(was.id));
-    diesel::delete(earlier).execute(tx.conn)?;
+    delete_prefixes(tx.conn, was.id)?;
     insert_prefixes(tx.conn, &patient)?;
     if patient.identifiers != was.identifiers {
         identifiers::set_for_patient(tx.conn, was.id, &patient.identifiers)?;
@@ -103,6 +113,32 @@ fn details_place(id: PatientId) -> Place {
     Place::new("patients", "details", id.0)
 }
 
+/// Stores by which record this one is replaced; none if it is in use again. Only records in use are found by their names.
+pub fn set_replaced_by(conn: &mut Conn, patient: &Patient, by: Option<PatientId>, now: Timestamp) -> Result<()> {
+    diesel::update(patients::table.find(patient.id)).set(patients::replaced_by.eq(by)).execute(conn)?;
+    touch(conn, patient.id, now)?;
+    delete_prefixes(conn, patient.id)?;
+    if by.is_none() { insert_prefixes(conn, patient) } else { Ok(()) }
+}
+
+/// Stores the identifiers that a record shows, as its next version. The caller sets those by which it is found.
+pub fn set_identifiers(conn: &mut Conn, id: PatientId, identifiers: &Identifiers, now: Timestamp) -> Result<()> {
+    diesel::update(patients::table.find(id))
+        .set((
+            patients::identifiers.eq(identifiers),
+            patients::version.eq(patients::version + 1),
+            patients::updated_at.eq(now),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn delete_prefixes(conn: &mut Conn, patient: PatientId) -> Result<()> {
+    let earlier = patient_name_prefixes::table.filter(patient_name_prefixes::patient_id.eq(patient));
+    diesel::delete(earlier).execute(conn)?;
+    Ok(())
+}
+
 /// Stores the beginnings of a patient's names.
 fn insert_prefixes(conn: &mut Conn, patient: &Patient) -> Result<()> {
     let rows: Vec<_> = names::prefixes(patient.names())
@@ -137,12 +173,21 @@ macro_rules! patient_of {
     };
 }
 
+/// What a lock of a patient reads.
+type Locked = (PatientId, Option<PatientId>, Option<Timestamp>);
+
+/// Returns the patient of a lock, whose record must be in use.
+fn in_use((id, replaced_by, retired_at): Locked) -> Result<PatientId> {
+    require_active(replaced_by, retired_at)?;
+    Ok(id)
+}
+
 /// Runs a query that locks one row. SQLite's writes are serial.
 macro_rules! locked {
     ($conn:expr, $query:expr) => {
         match $conn {
-            Conn::Sqlite(conn) => Ok($query.first(conn)?),
-            Conn::Postgres(conn) => Ok($query.for_no_key_update().first(conn)?),
+            Conn::Sqlite(conn) => in_use($query.first(conn)?),
+            Conn::Postgres(conn) => in_use($query.for_no_key_update().first(conn)?),
         }
     };
 }
@@ -156,12 +201,22 @@ pub fn visible(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Resu
     Ok(per_backend!(conn, conn => patient_of!(sees_all, env, actor, id).select(Patient::as_select()).first(conn))?)
 }
 
+/// Loads a patient to whose record something is added.
+///
+/// # Errors
+/// Those of [`visible`] and [`Patient::require_active`].
+pub fn visible_in_use(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<Patient> {
+    let patient = visible(conn, env, actor, id)?;
+    patient.require_active()?;
+    Ok(patient)
+}
+
 /// Locks a patient, so that changes of what belongs to the patient run one after the other.
 ///
 /// # Errors
-/// [`Error::NotFound`] if there is none that the actor may see.
+/// [`Error::NotFound`] if there is none that the actor may see; those of [`require_active`].
 pub fn lock(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<PatientId> {
-    let patient = patients::table.find(id).select(patients::id);
+    let patient = patients::table.find(id).select((patients::id, patients::replaced_by, patients::retired_at));
     // Not [`patient_of`]: PostgreSQL would plan that query anew each time, because each kind of actor has a better plan of its own.
     if sees_all(actor, id)? {
         return locked!(conn, patient);
@@ -173,9 +228,13 @@ pub fn lock(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<
 ///
 /// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted
 /// would wait for each other until PostgreSQL detects the deadlock.
+///
+/// # Errors
+/// Those of [`require_active`], if the record was merged or retired since the caller read what belongs to it.
 pub fn lock_visits(conn: &mut Conn, id: PatientId) -> Result<()> {
     if let Conn::Postgres(conn) = conn {
-        let _: PatientId = patients::table.find(id).select(patients::id).for_no_key_update().first(conn)?;
+        let row = patients::table.find(id).select((patients::id, patients::replaced_by, patients::retired_at));
+        in_use(row.for_no_key_update().first(conn)?)?;
     }
     Ok(())
 }
@@ -183,22 +242,23 @@ pub fn lock_visits(conn: &mut Conn, id: PatientId) -> Result<()> {
 /// Like [`lock`]. For an actor who is not staff it also locks the account, for what is counted by account.
 ///
 /// # Errors
-/// [`Error::NotFound`] if there is none that the actor may see.
+/// Those of [`lock`].
 pub fn lock_by_account(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<PatientId> {
     let Conn::Postgres(pg) = conn else { return lock(conn, env, actor, id) };
     if sees_all(actor, id)? {
         return lock(conn, env, actor, id);
     }
     // One statement locks the account first and the patient last, in the order of the tables, as all that lock both do.
-    Ok(users::table
+    let locked = users::table
         .inner_join(patient_access::table.on(patient_access::user_id.eq(users::id)))
         .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
         .filter(users::id.eq(actor.user_id))
         .filter(patients::id.eq(id))
         .filter(access::active(env.now()))
-        .select(patients::id)
+        .select((patients::id, patients::replaced_by, patients::retired_at))
         .for_no_key_update()
-        .first(pg)?)
+        .first(pg)?;
+    in_use(locked)
 }
 
 macro_rules! record_columns {
@@ -216,6 +276,13 @@ pub fn record(tx: &mut Tx, id: PatientId) -> Result<Record> {
     let (env, actor) = (tx.env, tx.actor);
     let sees_all = sees_all(actor, id)?;
     Ok(per_backend!(tx.conn, conn => patient_of!(sees_all, env, actor, id).select(record_columns!()).first(conn))?)
+}
+
+/// Loads the records that were merged into one that the actor may see.
+pub fn merged_into(tx: &mut Tx, patient: PatientId) -> Result<Vec<PatientView>> {
+    let merged = patients::table.filter(patients::replaced_by.eq(patient)).order(patients::id);
+    let records: Vec<Record> = per_backend!(tx.conn, conn => merged.select(record_columns!()).load(conn))?;
+    records.iter().map(|record| PatientView::new(tx.env, record)).collect()
 }
 
 impl PatientView {

@@ -78,7 +78,7 @@ pub async fn update(
     check.done()?;
     context
         .change(move |tx| {
-            let was = store::visible(tx.conn, tx.env, tx.actor, id)?;
+            let was = store::visible_in_use(tx.conn, tx.env, tx.actor, id)?;
             if_match.check(was.version)?;
             let before = store::profile(tx.env, &was)?;
             let mut profile = before.clone();

@@ -166,6 +166,17 @@ impl<'a> World<'a> {
                 desk.post("/v1/patients", patient_json("ann", "ann-once-more@patients.example")).await.expect(201);
                 desk.get(&format!("{record}/duplicates")).await
             }
+            "get_patient_merge_preview" => {
+                let other = desk.post("/v1/patients", patient_json("ann", "ann-twice@patients.example")).await;
+                desk.get(&format!("{record}/merge-preview?duplicate_id={}", other.expect(201).id())).await
+            }
+            "list_patient_merges" => {
+                let other = desk.post("/v1/patients", patient_json("ann", "ann-merged@patients.example")).await;
+                let body = json!({"duplicate_id": other.expect(201).id(), "duplicate_version": 1, "reason": "Registered twice"});
+                let version = desk.get(&record).await.etag();
+                desk.post_with(&format!("{record}/merges"), body, &[("If-Match", &version)]).await.expect(201);
+                desk.get(&format!("{record}/merges")).await
+            }
             "get_current_user" => {
                 self.act_for_bob().await;
                 ann.get("/v1/me").await

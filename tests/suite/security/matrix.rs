@@ -106,8 +106,11 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     let waitlist_entry = desk.post("/v1/waitlist-entries", waiting).await.expect(201).id();
     while legwork::waitlist::job::run(&app.env).await.expect("a round").has_more {}
     let offers = desk.get(&format!("/v1/waitlist-offers?patient_id={patient}")).await.items();
+    let (duplicate, merge) = merged(&desk, patient).await;
     Things(BTreeMap::from([
         ("patients", patient.to_owned()),
+        ("duplicates", duplicate),
+        ("patient-merges", merge),
         ("appointments", appointment),
         ("appointment-series", series),
         ("intakes", intake),
@@ -131,6 +134,17 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
         ("users", holder.user_id.clone()),
         ("carer", carer.user_id.clone()),
     ]))
+}
+
+/// A record that was merged into the patient's, and the merge.
+async fn merged(desk: &Client, patient: &str) -> (String, String) {
+    let other = patient_json("Twice", &format!("{patient}@twice.example"));
+    let other = desk.post("/v1/patients", other).await.expect(201).id();
+    let record = format!("/v1/patients/{patient}");
+    let version = desk.get(&record).await.etag();
+    let body = json!({"duplicate_id": other, "duplicate_version": 1, "reason": "Registered twice"});
+    let made = desk.post_with(&format!("{record}/merges"), body, &[("If-Match", &version)]).await;
+    (other, made.expect(201).id())
 }
 
 /// A resource that no visit needs.
@@ -250,7 +264,11 @@ impl Things {
             return operation.path.clone();
         }
         let id = self.0.get(kind).unwrap_or_else(|| panic!("{}: the matrix has nothing under /{kind}/", operation.id));
-        operation.path.replace("{id}", id).replace("{token}", id).replace("{user_id}", &self.0["carer"])
+        let path = operation.path.replace("{id}", id).replace("{token}", id).replace("{user_id}", &self.0["carer"]);
+        if operation.id == "get_patient_merge_preview" {
+            return format!("{path}?duplicate_id={}", self.0["duplicates"]);
+        }
+        path
     }
 
     /// The example with this person's objects in it, so that only the caller makes the difference.
@@ -263,6 +281,7 @@ impl Things {
                 for (name, value) in members.iter_mut() {
                     let kind = match name.as_str() {
                         "patient_id" => "patients",
+                        "duplicate_id" => "duplicates",
                         "visit_type_id" | "visit_type_ids" => "visit-types",
                         "slot_id" => "other slots",
                         "location_id" | "location_ids" => "locations",
