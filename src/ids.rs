@@ -56,6 +56,8 @@ ids! {
     PatientId;
     /// A merge of two records of one patient.
     PatientMergeId;
+    /// The retirement of a patient's record.
+    PatientRetirementId;
     /// An invitation to act for a patient.
     InvitationId;
     /// A link that stops an access.

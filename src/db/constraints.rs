@@ -93,6 +93,12 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: Some("patient_merges.duplicate_id"),
         error: || Error::Retry,
     },
+    // As with merges.
+    Meaning {
+        name: "patient_retirements_current",
+        sqlite_columns: Some("patient_retirements.patient_id"),
+        error: || Error::Retry,
+    },
     Meaning { name: "patients_mrn", sqlite_columns: Some("patients.mrn"), error: || Error::Retry },
     // Another object got the identifier meanwhile. The transaction runs again, finds that object and names it.
     Meaning {

@@ -197,6 +197,21 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    patient_retirements (id) {
+        id -> types::Uid,
+        patient_id -> types::Uid,
+        reason -> Binary,
+        retired_by -> types::Uid,
+        retired_at -> types::Instant,
+        undone_by -> Nullable<types::Uid>,
+        undone_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     patient_merge_rows (merge_id, table_name, row_id) {
         merge_id -> types::Uid,
         table_name -> Text,
@@ -1103,6 +1118,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     patients,
     patient_merges,
     patient_merge_rows,
+    patient_retirements,
     patient_name_prefixes,
     patient_access,
     access_links,

@@ -147,6 +147,8 @@ const VERSIONED: &[&str] = &[
     "Location",
     "Patient",
     "PatientCard",
+    "PatientMerge",
+    "PatientRetirement",
     "Practitioner",
     "PractitionerException",
     "Resource",

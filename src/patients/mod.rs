@@ -1,5 +1,5 @@
 //! Patients: records, search, duplicates, consents, who may act for a patient, care relationships. Owns the tables
-//! `patients`, `patient_merges`, `patient_merge_rows`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
+//! `patients`, `patient_merges`, `patient_merge_rows`, `patient_retirements`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
 //! `patient_invitations`, `consents` and `consent_documents`.
 
 pub mod access;
@@ -12,6 +12,7 @@ pub mod missed_visits;
 pub mod names;
 pub mod recipients;
 pub mod records;
+pub mod retiring;
 pub mod unverified;
 
 pub use self::records::{model, profile, store};
@@ -32,6 +33,10 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(merging::listing::list_patient_merges)
         .service(merging::listing::get_patient_merge)
         .service(merging::undoing::undo_patient_merge)
+        .service(retiring::create_patient_retirement)
+        .service(retiring::undo_patient_retirement)
+        .service(retiring::list_patient_retirements)
+        .service(retiring::get_patient_retirement)
         .service(consents::documents::list_consent_documents)
         .service(consents::publishing::create_consent_document)
         .service(consents::decisions::list_consents)

@@ -22,6 +22,7 @@ pub const KEEPERS: &[&str] = &[
     "lab_results",
     "patient_identifiers",
     "patient_invitations",
+    "patient_retirements",
     "record_openings",
     "waitlist_entries",
     "waitlist_offers",

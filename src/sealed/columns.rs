@@ -44,6 +44,7 @@ pub const SEALED: &[Column] = &[
     of("one_time_tokens", "registration"),
     of("one_time_tokens", "visit"),
     of("patient_merges", "reason"),
+    of("patient_retirements", "reason"),
     of("patients", "details"),
     of("practitioner_exceptions", "reason"),
     of("record_openings", "reason"),

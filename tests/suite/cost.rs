@@ -170,8 +170,8 @@ const LIMITS: [(&str, usize); 34] = [
     ("own-appointment", 2),
     ("own-appointment-list", 2),
     ("own-record", 2),
-    // The patient, the events about them, the lists that contained them, the names of accounts.
-    ("own-access-log", 5),
+    // The patient, the records that were merged into theirs, the events about them, the lists that contained them, the names of accounts.
+    ("own-access-log", 6),
     // Authentication; the key; the patient, the offer, its slots; four writes of the visit; one read of it and its
     // recipients; the link, the mail; the audit event; the stored response. PostgreSQL also locks the key. For patients,
     // the upcoming visits are counted, and the practitioners who gave the access are read.

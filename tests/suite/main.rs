@@ -72,6 +72,7 @@ mod resending;
 mod reservations;
 mod resources;
 mod restore;
+mod retiring;
 mod rolling_restart;
 mod schedule;
 mod scheduling;

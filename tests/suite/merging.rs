@@ -18,22 +18,28 @@ use crate::support::people::patient_json;
 use crate::support::{App, Client, Engine, Reply, book, both, eventually};
 
 /// A record without an account.
-async fn record(desk: &Client, name: &str) -> String {
+pub(crate) async fn record(desk: &Client, name: &str) -> String {
     let mut body = patient_json(name, &format!("{}@records.example", name.to_lowercase()));
     body["identifiers"] = json!([{"system": "ehr", "value": name}]);
     desk.post("/v1/patients", body).await.expect(201).id()
 }
 
-fn path(patient: &str) -> String {
+pub(crate) fn path(patient: &str) -> String {
     format!("/v1/patients/{patient}")
 }
 
-async fn preview(desk: &Client, survivor: &str, duplicate: &str) -> Reply {
+pub(crate) async fn preview(desk: &Client, survivor: &str, duplicate: &str) -> Reply {
     desk.get(&format!("{}/merge-preview?duplicate_id={duplicate}", path(survivor))).await
 }
 
 /// Merges with the versions of the preview.
 async fn merge_with(desk: &Client, survivor: &str, duplicate: &str, accounts: &[&str]) -> Reply {
+    let (body, if_match) = request(desk, survivor, duplicate, accounts).await;
+    desk.post_with(&format!("{}/merges", path(survivor)), body, &[("If-Match", &if_match)]).await
+}
+
+/// The body of a merge, and its `If-Match`.
+async fn request(desk: &Client, survivor: &str, duplicate: &str, accounts: &[&str]) -> (Value, String) {
     let seen = preview(desk, survivor, duplicate).await;
     let versions = &seen.expect(200).body;
     let if_match = format!("\"{}\"", versions["patient_version"]);
@@ -41,7 +47,7 @@ async fn merge_with(desk: &Client, survivor: &str, duplicate: &str, accounts: &[
         "duplicate_id": duplicate, "duplicate_version": versions["duplicate_version"], "reason": "Registered twice",
         "access_to_move": accounts,
     });
-    desk.post_with(&format!("{}/merges", path(survivor)), body, &[("If-Match", &if_match)]).await
+    (body, if_match)
 }
 
 async fn merge(desk: &Client, survivor: &str, duplicate: &str) -> Reply {
@@ -144,7 +150,7 @@ both! {
         let seen = preview(&desk, &kept, &old).await;
         let moves = &seen.expect(200).body["moves"];
         for (member, count) in [
-            ("appointments", 3), ("appointment_series", 1), ("consents", 1), ("follow_ups", 1), ("identifiers", 1), ("intake_flags", 1),
+            ("appointments", 3), ("appointment_series", 1), ("consents", 1), ("follow_ups", 1), ("identifiers", 1), ("intake_flags", 2),
             ("intakes", 1), ("lab_results", 1), ("waitlist_entries", 1), ("waitlist_offers", 1),
         ] {
             assert_eq!(moves[member], count, "{member}");
@@ -163,7 +169,7 @@ both! {
         assert_eq!(replaced.expect(200).body["replaced_by"], json!(kept));
         assert_eq!(replaced.body["active"], false);
         for place in &places {
-            if !place.contains("lab-results") {
+            if !place.contains("lab-results") && !place.contains("consents") {
                 assert_eq!(patient_of(&desk, place).await, kept, "{place}");
             }
         }
@@ -184,17 +190,17 @@ both! {
             assert_eq!(rows, &after[table], "{table}");
         }
         for place in &places {
-            if !place.contains("lab-results") {
+            if !place.contains("lab-results") && !place.contains("consents") {
                 assert_eq!(patient_of(&desk, place).await, old, "{place}");
             }
         }
         let doctor = app.doctor().await;
         assert_eq!(doctor.get(&format!("{}/lab-results", path(&old))).await.items().len(), 1);
         undo(&desk, &merged).await.problem(409, "already_undone");
-        let page = desk.get("/v1/events?limit=200").await.items();
+        let page = desk.get("/v1/events?after=0&limit=200").await.items();
         assert!(page.iter().all(|event| event["seq"].is_i64()));
         let kinds = eventually(async || {
-            let events = desk.get("/v1/events?limit=200&type=patient.merged&type=patient.merge_undone").await.items();
+            let events = desk.get("/v1/events?after=0&limit=200&types=patient.merged,patient.merge_undone").await.items();
             if events.len() == 2 { Ok(events) } else { Err(format!("{events:?}")) }
         }).await;
         assert!(kinds.iter().all(|event| event["subject_id"] == json!(old)), "{kinds:?}");
@@ -314,7 +320,8 @@ both! {
         assert!(ann.get("/v1/me").await.body["patients"].as_array().expect("a list").is_empty());
         for email in [&ann.email, &bob.email] {
             let mail = app.mails_to(email).await.pop().expect("a mail");
-            assert!(mail.text.contains("ended the access of your account"), "{}", mail.text);
+            let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains("ended the access of your account"), "{text}");
         }
         undo(&desk, &merged).await.expect(200);
 
@@ -377,7 +384,11 @@ both! {
         for round in 0..4 {
             let (a, b) = (record(&desk, &format!("Ida{round}")).await, record(&desk, &format!("Idah{round}")).await);
             let visit = book_nth(&desk, &clinic.check, round, &a).await.location();
-            let (one, other) = join(merge(&desk, &a, &b), merge(&desk, &b, &a)).await;
+            let (this, that) = (request(&desk, &a, &b, &[]).await, request(&desk, &b, &a, &[]).await);
+            let send = async |id: &str, (body, version): (Value, String)| {
+                desk.post_with(&format!("{}/merges", path(id)), body, &[("If-Match", &version)]).await
+            };
+            let (one, other) = join(send(&a, this), send(&b, that)).await;
             let (won, lost) = if one.status == 201 { (&one, &other) } else { (&other, &one) };
             won.expect(201);
             assert!(lost.status == 409 || lost.status == 412, "{}", lost.text);
@@ -439,6 +450,8 @@ both! {
             }
         };
         let unique: BTreeSet<_> = ask(&mut conn, sql).into_iter().collect();
+        // The rows of this table stay.
+        let unique: BTreeSet<_> = unique.into_iter().filter(|name| name != "patient_retirements_current").collect();
         let mut known: BTreeSet<_> = conflicts::RULES.iter().map(|rule| rule.constraint.to_owned()).collect();
         if app.site.engine == Engine::Sqlite {
             // A trigger.

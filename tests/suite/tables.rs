@@ -61,6 +61,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "patients",
             "patient_merges",
             "patient_merge_rows",
+            "patient_retirements",
             "patient_name_prefixes",
             "patient_access",
             "access_links",

@@ -145,15 +145,20 @@ pub fn account_may_act_for(conn: &mut Conn, now: Timestamp, user: UserId, patien
     Ok(access.select(patient_access::user_id).first::<UserId>(conn).optional()?.is_some())
 }
 
-/// Loads an account with the patients that it may act for, in the order in which it was given access. Records that another one replaces
-/// are left out.
+/// Loads an account with the patients that it may act for, in the order in which it was given access. Records that are not in use are
+/// left out.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such account.
 pub fn of_account(conn: &mut Conn, now: Timestamp, user: UserId) -> Result<(User, Vec<(Access, Patient)>)> {
     let rows: Vec<(User, Option<Access>, Option<Patient>)> = users::table
         .left_join(patient_access::table.on(patient_access::user_id.eq(users::id).and(active(now))))
-        .left_join(patients::table.on(patients::id.eq(patient_access::patient_id).and(patients::replaced_by.is_null())))
+        .left_join(
+            patients::table.on(patients::id
+                .eq(patient_access::patient_id)
+                .and(patients::replaced_by.is_null())
+                .and(patients::retired_at.is_null())),
+        )
         .filter(users::id.eq(user))
         .order((patient_access::created_at, patient_access::patient_id))
         .select((User::as_select(), Option::<Access>::as_select(), Option::<Patient>::as_select()))

@@ -11,6 +11,7 @@ use crate::db::Conn;
 use crate::db::schema::{patient_access, patient_merge_rows};
 use crate::error::{Error, Result};
 use crate::ids::{PatientId, PatientMergeId, UserId};
+use crate::patients::access::second_person::Giver;
 use crate::patients::access::suitable::require_suitable;
 use crate::patients::access::{self, Access, giving, grant, guarding};
 use crate::patients::model::{Patient, Relation};
@@ -99,7 +100,9 @@ fn move_one(tx: &mut Tx, merge: PatientMergeId, was: &Access, holder: &User, sur
     );
     diesel::insert_into(patient_merge_rows::table).values(row).execute(tx.conn)?;
     require_suitable(tx.conn, holder, survivor.id, was.relation)?;
-    giving::give_and_notify(tx, holder, survivor, was.relation, (tx.actor.user_id, tx.now))?;
+    let giver =
+        Giver { account: tx.actor.user_id, is_patient: false, email_key: &holder.email_key, decided_at: tx.now };
+    giving::give_and_notify(tx, holder, survivor, was.relation, giver)?;
     Ok(())
 }
 

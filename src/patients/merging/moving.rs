@@ -38,6 +38,7 @@ pub const STAYS: &[(&str, &str)] = &[
     ("patient_identifiers", "The duplicate's own list is their ledger. They follow, in `move_identifiers`."),
     ("patient_invitations", "An invitation gives no access to another record."),
     ("patient_name_prefixes", "They are derived from the names."),
+    ("patient_retirements", "They say when that record was not in use."),
     ("record_openings", "Break-glass access was given for one record."),
 ];
 /// Rows that were created since the merge and go back with the moved rows that they depend on. In this order.

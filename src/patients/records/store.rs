@@ -121,6 +121,14 @@ pub fn set_replaced_by(conn: &mut Conn, patient: &Patient, by: Option<PatientId>
     if by.is_none() { insert_prefixes(conn, patient) } else { Ok(()) }
 }
 
+/// Stores since when a record is retired; none if it is in use again. Only records in use are found by their names.
+pub fn set_retired(conn: &mut Conn, patient: &Patient, at: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    diesel::update(patients::table.find(patient.id)).set(patients::retired_at.eq(at)).execute(conn)?;
+    touch(conn, patient.id, now)?;
+    delete_prefixes(conn, patient.id)?;
+    if at.is_none() { insert_prefixes(conn, patient) } else { Ok(()) }
+}
+
 /// Stores the identifiers that a record shows, as its next version. The caller sets those by which it is found.
 pub fn set_identifiers(conn: &mut Conn, id: PatientId, identifiers: &Identifiers, now: Timestamp) -> Result<()> {
     diesel::update(patients::table.find(id))

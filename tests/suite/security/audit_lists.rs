@@ -170,6 +170,14 @@ impl<'a> World<'a> {
                 let other = desk.post("/v1/patients", patient_json("ann", "ann-twice@patients.example")).await;
                 desk.get(&format!("{record}/merge-preview?duplicate_id={}", other.expect(201).id())).await
             }
+            "list_patient_retirements" => {
+                let other = desk.post("/v1/patients", patient_json("ann", "ann-retired@patients.example")).await;
+                let place = format!("/v1/patients/{}/retirements", other.expect(201).id());
+                desk.post_with(&place, json!({"reason": "Typed by mistake"}), &[("If-Match", "\"1\"")])
+                    .await
+                    .expect(201);
+                desk.get(&format!("{record}/retirements")).await
+            }
             "list_patient_merges" => {
                 let other = desk.post("/v1/patients", patient_json("ann", "ann-merged@patients.example")).await;
                 let body = json!({"duplicate_id": other.expect(201).id(), "duplicate_version": 1, "reason": "Registered twice"});

@@ -111,6 +111,7 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
         ("patients", patient.to_owned()),
         ("duplicates", duplicate),
         ("patient-merges", merge),
+        ("patient-retirements", retired(&desk).await),
         ("appointments", appointment),
         ("appointment-series", series),
         ("intakes", intake),
@@ -145,6 +146,14 @@ async fn merged(desk: &Client, patient: &str) -> (String, String) {
     let body = json!({"duplicate_id": other, "duplicate_version": 1, "reason": "Registered twice"});
     let made = desk.post_with(&format!("{record}/merges"), body, &[("If-Match", &version)]).await;
     (other, made.expect(201).id())
+}
+
+/// The retirement of a record of no patient.
+async fn retired(desk: &Client) -> String {
+    let mistake = desk.post("/v1/patients", patient_json("Mistake", "mistake@nobody.example")).await.expect(201).id();
+    let body = json!({"reason": "Typed by mistake"});
+    let path = format!("/v1/patients/{mistake}/retirements");
+    desk.post_with(&path, body, &[("If-Match", "\"1\"")]).await.expect(201).id()
 }
 
 /// A resource that no visit needs.
