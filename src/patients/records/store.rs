@@ -115,16 +115,20 @@ fn details_place(id: PatientId) -> Place {
 
 /// Stores by which record this one is replaced; none if it is in use again. Only records in use are found by their names.
 pub fn set_replaced_by(conn: &mut Conn, patient: &Patient, by: Option<PatientId>, now: Timestamp) -> Result<()> {
-    diesel::update(patients::table.find(patient.id)).set(patients::replaced_by.eq(by)).execute(conn)?;
-    touch(conn, patient.id, now)?;
+    // One statement, because the event of the change follows from the row before and after it.
+    diesel::update(patients::table.find(patient.id))
+        .set((patients::replaced_by.eq(by), patients::version.eq(patients::version + 1), patients::updated_at.eq(now)))
+        .execute(conn)?;
     delete_prefixes(conn, patient.id)?;
     if by.is_none() { insert_prefixes(conn, patient) } else { Ok(()) }
 }
 
 /// Stores since when a record is retired; none if it is in use again. Only records in use are found by their names.
 pub fn set_retired(conn: &mut Conn, patient: &Patient, at: Option<Timestamp>, now: Timestamp) -> Result<()> {
-    diesel::update(patients::table.find(patient.id)).set(patients::retired_at.eq(at)).execute(conn)?;
-    touch(conn, patient.id, now)?;
+    // One statement, because the event of the change follows from the row before and after it.
+    diesel::update(patients::table.find(patient.id))
+        .set((patients::retired_at.eq(at), patients::version.eq(patients::version + 1), patients::updated_at.eq(now)))
+        .execute(conn)?;
     delete_prefixes(conn, patient.id)?;
     if at.is_none() { insert_prefixes(conn, patient) } else { Ok(()) }
 }
