@@ -163,7 +163,7 @@ both! {
         assert_eq!((&body["patient_id"], &body["duplicate_id"]), (&json!(kept), &json!(old)));
         assert_eq!(body["undo_until"], "2026-04-01T14:00:00Z");
         assert_eq!(desk.get(&merged.location()).await.expect(200).body, body);
-        assert_eq!(desk.get(&format!("{}/merges", path(&old))).await.items(), [body.clone()]);
+        assert_eq!(desk.get(&format!("{}/merges", path(&old))).await.items(), std::slice::from_ref(&body));
         let mut conn = app.site.connect();
         let replaced = desk.get(&path(&old)).await;
         assert_eq!(replaced.expect(200).body["replaced_by"], json!(kept));

@@ -162,29 +162,10 @@ impl<'a> World<'a> {
             "list_messages" => desk.get("/v1/messages").await,
             "list_patients" => desk.get("/v1/patients?q=tester").await,
             "create_patient" => desk.post("/v1/patients", patient_json("ann", "ann-again@patients.example")).await,
-            "list_patient_duplicates" => {
-                desk.post("/v1/patients", patient_json("ann", "ann-once-more@patients.example")).await.expect(201);
-                desk.get(&format!("{record}/duplicates")).await
-            }
-            "get_patient_merge_preview" => {
-                let other = desk.post("/v1/patients", patient_json("ann", "ann-twice@patients.example")).await;
-                desk.get(&format!("{record}/merge-preview?duplicate_id={}", other.expect(201).id())).await
-            }
-            "list_patient_retirements" => {
-                let other = desk.post("/v1/patients", patient_json("ann", "ann-retired@patients.example")).await;
-                let place = format!("/v1/patients/{}/retirements", other.expect(201).id());
-                desk.post_with(&place, json!({"reason": "Typed by mistake"}), &[("If-Match", "\"1\"")])
-                    .await
-                    .expect(201);
-                desk.get(&format!("{record}/retirements")).await
-            }
-            "list_patient_merges" => {
-                let other = desk.post("/v1/patients", patient_json("ann", "ann-merged@patients.example")).await;
-                let body = json!({"duplicate_id": other.expect(201).id(), "duplicate_version": 1, "reason": "Registered twice"});
-                let version = desk.get(&record).await.etag();
-                desk.post_with(&format!("{record}/merges"), body, &[("If-Match", &version)]).await.expect(201);
-                desk.get(&format!("{record}/merges")).await
-            }
+            "list_patient_duplicates"
+            | "get_patient_merge_preview"
+            | "list_patient_retirements"
+            | "list_patient_merges" => self.ask_about_a_second_record(operation).await,
             "get_current_user" => {
                 self.act_for_bob().await;
                 ann.get("/v1/me").await
@@ -256,6 +237,30 @@ impl<'a> World<'a> {
             }
             other => {
                 panic!("{other} lists what tells of patients: say here how it is asked, so that it shows two of them")
+            }
+        }
+    }
+
+    /// Sends a request of an operation that shows another record of Ann.
+    async fn ask_about_a_second_record(&self, operation: &str) -> Reply {
+        let desk = &self.desk;
+        let record = format!("/v1/patients/{}", self.ann.patient_id);
+        let again = desk.post("/v1/patients", patient_json("ann", &format!("{operation}@patients.example"))).await;
+        let second = again.expect(201).id();
+        match operation {
+            "list_patient_duplicates" => desk.get(&format!("{record}/duplicates")).await,
+            "get_patient_merge_preview" => desk.get(&format!("{record}/merge-preview?duplicate_id={second}")).await,
+            "list_patient_retirements" => {
+                let retirements = format!("/v1/patients/{second}/retirements");
+                let reason = json!({"reason": "Typed by mistake"});
+                desk.post_with(&retirements, reason, &[("If-Match", "\"1\"")]).await.expect(201);
+                desk.get(&format!("{record}/retirements")).await
+            }
+            _ => {
+                let body = json!({"duplicate_id": second, "duplicate_version": 1, "reason": "Registered twice"});
+                let version = desk.get(&record).await.etag();
+                desk.post_with(&format!("{record}/merges"), body, &[("If-Match", &version)]).await.expect(201);
+                desk.get(&format!("{record}/merges")).await
             }
         }
     }
