@@ -12,7 +12,7 @@ const OWN_READERS: [&str; 3] = ["RlsAnswers", "RlsLab", "RlsReview"];
 
 /// A credential decides first here, and one that is too long is a wrong one: a refusal of it is as good. What else they take is
 /// looked at only after the credential.
-pub(super) const BY_CREDENTIAL: [&str; 20] = [
+pub(super) const BY_CREDENTIAL: [&str; 21] = [
     "accept_invitation",
     "answer_follow_up_link",
     "cancel_appointment_link",
@@ -20,6 +20,7 @@ pub(super) const BY_CREDENTIAL: [&str; 20] = [
     "decline_waitlist_offer_link",
     "confirm_appointment_link",
     "change_email",
+    "close_account",
     "change_password",
     "confirm_password_reset",
     "confirm_second_factor",

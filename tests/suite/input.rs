@@ -31,6 +31,8 @@ both! {
                 let callers = match (operation.is_public, broken.by_handler) {
                     (true, _) => std::slice::from_ref(&anon),
                     (false, false) => &staff[2..],
+                    // Staff do not close their accounts.
+                    (false, true) if operation.id == "close_account" => std::slice::from_ref(&ann.client),
                     // A caller with the role.
                     (false, true) => &staff[..],
                 };

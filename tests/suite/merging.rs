@@ -13,7 +13,7 @@ use crate::support::audit::{findings, sealed};
 use crate::support::booking::book_nth;
 use crate::support::clinic::{Clinic, free_slots};
 use crate::support::families::{access, confirm};
-use crate::support::intakes::begin;
+use crate::support::intakes::{begin, example, june, submitted};
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Engine, Reply, book, both, eventually};
 
@@ -204,6 +204,28 @@ both! {
             if events.len() == 2 { Ok(events) } else { Err(format!("{events:?}")) }
         }).await;
         assert!(kinds.iter().all(|event| event["subject_id"] == json!(old)), "{kinds:?}");
+    }
+
+    async fn the_findings_of_a_history_take_the_results_of_the_other_record_into_account(app: App) {
+        let app = june(app);
+        let (desk, doctor) = (app.desk().await, app.doctor().await);
+        let (kept, old) = (record(&desk, "Ann").await, record(&desk, "Anne").await);
+        let history = submitted(&doctor, &kept, example()).await;
+        for (test, value, unit) in [("ferritin", 300, "ng/mL"), ("tsat", 40, "%")] {
+            let lab = json!({"test": test, "value": value, "unit": unit, "collected_on": "2026-06-01", "source": "lab_report"});
+            desk.post(&format!("{}/lab-results", path(&old)), lab).await.expect(201);
+        }
+        let findings = async || {
+            while legwork::intake::due::compute_due(&app.env).await.expect("computed") > 0 {}
+            doctor.get(&history).await.expect(200).body["computed"].clone()
+        };
+        let alone = findings().await;
+        let merged = merge(&desk, &kept, &old).await;
+        let together = findings().await;
+        assert_eq!(alone["iron_review_band"], "ferritin_le_75_or_tsat_lt_20");
+        assert_eq!(together["iron_review_band"], "above_thresholds");
+        undo(&desk, &merged).await.expect(200);
+        assert_eq!(findings().await, alone);
     }
 
     async fn the_old_id_leads_to_the_new_record(app: App) {

@@ -149,6 +149,7 @@ fn store_merge(
     };
     diesel::insert_into(patient_merges::table).values(&row).execute(tx.conn)?;
     moving::move_rows(tx.conn, id, duplicate.id, survivor.id)?;
+    moving::compute_findings_again(tx.conn, survivor.id, tx.now)?;
     moving::move_identifiers(tx.conn, duplicate.id, survivor.id)?;
     let identifiers = survivor.identifiers.0.iter().chain(&duplicate.identifiers.0).cloned().collect();
     store::set_identifiers(tx.conn, survivor.id, &Identifiers(identifiers), tx.now)?;

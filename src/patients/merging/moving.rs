@@ -7,7 +7,8 @@ use diesel::sql_types::{BigInt, Text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::db::types::Uid;
+use crate::clock::Timestamp;
+use crate::db::types::{Instant, Uid};
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::identifiers::{Identifier, Identifiers};
@@ -152,6 +153,18 @@ pub fn move_rows_back(conn: &mut Conn, merge: PatientMergeId, duplicate: Patient
             .bind::<Uid, _>(duplicate);
         per_backend!(conn, conn => back.execute(conn))?;
     }
+    Ok(())
+}
+
+/// Lets the findings of the submitted intakes of a record be computed again in the background, because other laboratory results and intakes
+/// belong to the record now.
+pub fn compute_findings_again(conn: &mut Conn, patient: PatientId, now: Timestamp) -> Result<()> {
+    let due = diesel::sql_query(
+        "UPDATE intakes SET due_at = $1 WHERE patient_id = $2 AND status IN ('completed', 'amended')",
+    )
+    .bind::<Instant, _>(now)
+    .bind::<Uid, _>(patient);
+    per_backend!(conn, conn => due.execute(conn))?;
     Ok(())
 }
 

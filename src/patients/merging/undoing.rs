@@ -65,6 +65,8 @@ fn move_back(tx: &mut Tx, merge: &Merge, survivor: &Patient, duplicate: &Patient
     // First, because a record that is replaced gets no rows.
     store::set_replaced_by(tx.conn, duplicate, None, tx.now)?;
     moving::move_rows_back(tx.conn, merge.id, back, kept)?;
+    moving::compute_findings_again(tx.conn, kept, tx.now)?;
+    moving::compute_findings_again(tx.conn, back, tx.now)?;
     let returned = moving::move_identifiers_back(tx.conn, &duplicate.identifiers, back, kept)?;
     let others = survivor.identifiers.0.iter().filter(|identifier| !returned.0.contains(identifier)).cloned();
     let others = Identifiers(others.collect());
