@@ -1,6 +1,6 @@
 //! Patients: records, search, duplicates, consents, who may act for a patient, care relationships. Owns the tables
-//! `patients`, `patient_merges`, `patient_merge_rows`, `patient_retirements`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
-//! `patient_invitations`, `consents` and `consent_documents`.
+//! `patients`, `patient_merges`, `patient_merge_rows`, `patient_retirements`, `patient_name_prefixes`, `patient_access`, `access_links`,
+//! `access_givers`, `record_guards`, `patient_invitations`, `consents` and `consent_documents`.
 
 pub mod access;
 mod access_log;

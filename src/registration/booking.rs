@@ -28,8 +28,9 @@ use crate::scheduling::slots::search::with_next_free;
     }]
 }))]
 pub struct NotBooked {
-    /// The code of the conflict that a booking would have; `hold_lapsed` also when the link is followed again. It is `hold_lapsed`, `slot_taken`, `slot_past`, `not_offered`,
-    /// `not_online_bookable`, `patient_busy`, `booking_limit`, `account_booking_limit` or `new_account_limit`.
+    /// The code of the conflict that a booking would have: `hold_lapsed`, `slot_taken`, `slot_past`, `not_offered`,
+    /// `not_online_bookable`, `patient_busy`, `booking_limit`, `account_booking_limit` or `new_account_limit`. When the link is followed
+    /// again without a `slot_id`, it is `hold_lapsed`.
     code: &'static str,
     /// The reason for a person.
     detail: String,

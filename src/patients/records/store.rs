@@ -113,24 +113,28 @@ fn details_place(id: PatientId) -> Place {
     Place::new("patients", "details", id.0)
 }
 
-/// Stores by which record this one is replaced; none if it is in use again. Only records in use are found by their names.
+/// Stores by which record this one is replaced; none if it is in use again.
 pub fn set_replaced_by(conn: &mut Conn, patient: &Patient, by: Option<PatientId>, now: Timestamp) -> Result<()> {
     // One statement, because the event of the change follows from the row before and after it.
     diesel::update(patients::table.find(patient.id))
         .set((patients::replaced_by.eq(by), patients::version.eq(patients::version + 1), patients::updated_at.eq(now)))
         .execute(conn)?;
-    delete_prefixes(conn, patient.id)?;
-    if by.is_none() { insert_prefixes(conn, patient) } else { Ok(()) }
+    index_names(conn, patient, by.is_none())
 }
 
-/// Stores since when a record is retired; none if it is in use again. Only records in use are found by their names.
+/// Stores since when a record is retired; none if it is in use again.
 pub fn set_retired(conn: &mut Conn, patient: &Patient, at: Option<Timestamp>, now: Timestamp) -> Result<()> {
     // One statement, because the event of the change follows from the row before and after it.
     diesel::update(patients::table.find(patient.id))
         .set((patients::retired_at.eq(at), patients::version.eq(patients::version + 1), patients::updated_at.eq(now)))
         .execute(conn)?;
+    index_names(conn, patient, at.is_none())
+}
+
+/// Lets a search by name find the record only while it is in use.
+fn index_names(conn: &mut Conn, patient: &Patient, is_in_use: bool) -> Result<()> {
     delete_prefixes(conn, patient.id)?;
-    if at.is_none() { insert_prefixes(conn, patient) } else { Ok(()) }
+    if is_in_use { insert_prefixes(conn, patient) } else { Ok(()) }
 }
 
 /// Stores the identifiers that a record shows, as its next version. The caller sets those by which it is found.
