@@ -237,10 +237,10 @@ fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>, include: &[Include]) 
     let mut gaps = slot_gaps(tx, Of::Practitioner(id), day, (from, to))?;
     gaps.extend(absences(tx, &practitioner, &days)?);
     gaps.sort_by_key(|gap| (gap.starts_at, gap.ends_at));
-    let refers_to = appointments.iter().map(|AgendaAppointment { appointment, .. }| {
-        (appointment.practitioner_id, appointment.location_id, appointment.visit_type_id)
-    });
-    let included = Included::load(tx.conn, include, refers_to)?;
+    let included = Included::load(tx.conn, include, || {
+        let visits = appointments.iter().map(|AgendaAppointment { appointment, .. }| appointment);
+        visits.map(|visit| (visit.practitioner_id, visit.location_id, visit.visit_type_id)).collect()
+    })?;
     Ok(Agenda {
         practitioner_id: id,
         practitioner_name: practitioner.name,

@@ -169,7 +169,9 @@ pub async fn list(context: &Context, filter: AppointmentFilter, page: PageParams
     context
         .read(move |tx| {
             let (found, next_cursor) = queries::page(tx, &filter, &page)?;
-            let included = Included::load(tx.conn, &include, found.iter().map(|found| found.appointment.refers_to()))?;
+            let included = Included::load(tx.conn, &include, || {
+                found.iter().map(|found| found.appointment.refers_to()).collect()
+            })?;
             let items = found.into_iter().map(|found| AppointmentView::new(tx, found)).collect::<Result<_>>()?;
             Ok(AppointmentPage { items, next_cursor, next_updated_since, included })
         })

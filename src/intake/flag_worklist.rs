@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::flags::{Flag, known_rule, staff_text};
-use super::listing::IntakePatient;
 use super::model::FlagUrgency;
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
@@ -23,6 +22,7 @@ use crate::http::input::Several;
 use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId, response};
 use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::patients::care;
+use crate::patients::listed::ListedPatient;
 use crate::patients::model::Patient;
 use crate::scheduling::setup::included::{self, IncludedPractitioner};
 
@@ -42,7 +42,7 @@ pub struct IntakeFlagView {
     /// The intake that raised it. Null if a laboratory result of a patient without an intake did. The patient's first intake takes it over.
     intake_id: Option<IntakeId>,
     /// The patient.
-    patient: IntakePatient,
+    patient: ListedPatient,
     /// How soon staff must act on it.
     urgency: FlagUrgency,
     /// The rule that raised it. Only for practitioners who may read the patient's intakes.

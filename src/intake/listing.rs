@@ -15,11 +15,11 @@ use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::schema::{intakes, patients};
-use crate::db::types::Date;
 use crate::error::{Error, Result};
 use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, PathId, response};
 use crate::ids::{IntakeId, PatientId, PractitionerId};
+use crate::patients::listed::ListedPatient;
 use crate::patients::model::Patient;
 use crate::patients::{care, store as records};
 
@@ -63,32 +63,7 @@ pub struct ListedIntake {
     /// The patient in short. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    patient: Option<IntakePatient>,
-}
-
-/// The patient of an intake or a flag, as staff see it in a list.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"}))]
-pub struct IntakePatient {
-    /// The patient.
-    id: PatientId,
-    /// The name to show.
-    display_name: String,
-    /// The date of birth.
-    date_of_birth: Date,
-    /// The medical record number.
-    mrn: String,
-}
-
-impl From<&Patient> for IntakePatient {
-    fn from(patient: &Patient) -> Self {
-        Self {
-            id: patient.id,
-            display_name: patient.display_name(),
-            date_of_birth: patient.date_of_birth,
-            mrn: patient.mrn.clone(),
-        }
-    }
+    patient: Option<ListedPatient>,
 }
 
 /// A page of intakes.
@@ -114,6 +89,9 @@ pub struct PatientIntakeFilter {
     /// The name of the form.
     #[param(max_length = 64, example = "rls-follow-up")]
     pub form: Option<String>,
+    /// The order. Default: `updated_at`, the oldest change first.
+    #[param(inline)]
+    pub sort: Option<IntakeSort>,
 }
 
 /// The filters of a list of intakes. All that are given must match.
@@ -172,8 +150,8 @@ pub async fn list_of_patient(
     params: PageParams,
 ) -> Result<IntakePage> {
     context.require(Action::IntakeRead)?;
-    let wanted = params.of(LIST)?;
-    let PatientIntakeFilter { status, form } = filter;
+    let PatientIntakeFilter { status, form, sort } = filter;
+    let wanted = params.sorted(LIST, Direction::of_list(sort, Direction::Ascending, None)?)?;
     check_form(form.as_deref())?;
     context
         .read(move |tx| {
@@ -243,14 +221,14 @@ fn page(tx: &mut Tx, filter: &Filter, wanted: &Page) -> Result<IntakePage> {
         created_at: intake.created_at,
         updated_at: intake.updated_at,
         urgent_flags: is_staff.then(|| urgent.get(&intake.id).copied().unwrap_or_default()),
-        patient: is_staff.then(|| IntakePatient::from(&patient)),
+        patient: is_staff.then(|| ListedPatient::from(&patient)),
     };
     Ok(IntakePage { items: rows.into_iter().map(item).collect(), next_cursor, next_updated_since: None })
 }
 
 /// List a patient's intakes
 ///
-/// Sorted by the last change, oldest first, without the answers.
+/// Sorted by the last change, the oldest change first by default, without the answers.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "list_patient_intakes",

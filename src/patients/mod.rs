@@ -7,6 +7,7 @@ mod access_log;
 pub mod care;
 pub mod consents;
 pub mod duplicates;
+pub mod listed;
 pub mod merging;
 pub mod missed_visits;
 pub mod names;

@@ -14,31 +14,58 @@ use crate::context::{Context, Tx};
 use crate::db::schema::waitlist_entries;
 use crate::db::types::Date;
 use crate::error::Result;
-use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass};
+use crate::http::input::Several;
+use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, response};
 use crate::ids::{PatientId, VisitTypeId, WaitlistEntryId};
 use crate::patients::access;
+use crate::patients::listed::{self, ListedPatient};
+use crate::scheduling::setup::included::{Include, Included, References};
 
 /// The names of the list and its orders in cursors.
 const LIST: &str = "waitlist-entries";
 const CHANGES: &str = "waitlist-entries-changes";
 
+/// An entry in a list.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c61", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
+    "visit_type_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c03", "appointment_id": null, "status": "waiting", "urgency": "routine",
+    "practitioner_ids": [], "location_ids": [], "weekdays": ["monday", "friday"], "from_time": "09:00", "to_time": "12:00",
+    "from_date": null, "to_date": "2026-04-30", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
+    "patient": {"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"}
+}))]
+pub struct ListedWaitlistEntry {
+    /// The entry.
+    #[serde(flatten)]
+    entry: WaitlistEntryView,
+    /// The patient in short. Staff only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    patient: Option<ListedPatient>,
+}
+
 /// A page of the waitlist.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct WaitlistEntryPage {
-    /// The entries by the time since which the patient waits, longest first; with `updated_since` by the time of their last change.
-    items: Vec<WaitlistEntryView>,
+    /// The entries by the time since which the patient waits, longest first by default; with `updated_since` by the time of their last
+    /// change.
+    items: Vec<ListedWaitlistEntry>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
     /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next_updated_since: Option<Timestamp>,
+    /// The names of the objects that `include` asked for. The practitioners and locations are those that patients wish for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    included: Option<Included>,
 }
 
 /// The filters of the waitlist. All that are given must match.
-#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct WaitlistEntryFilter {
     /// The patient.
@@ -52,6 +79,17 @@ pub struct WaitlistEntryFilter {
     /// The earliest last change, inclusive. The list is then sorted by the last change, oldest first. The next pass starts with the
     /// `next_updated_since` of the first page.
     updated_since: Option<Timestamp>,
+    /// The order. Default: `created_at`, longest wait first. `-created_at` is not possible with `updated_since`.
+    #[param(inline)]
+    sort: Option<WaitlistEntrySort>,
+    /// The objects whose names the response includes.
+    #[param(inline, value_type = Option<Vec<Include>>, style = Form, explode = false, max_items = 3)]
+    include: Option<Several<Include>>,
+}
+
+sort_options! {
+    /// The order of the waitlist.
+    WaitlistEntrySort by "created_at" or "-created_at"
 }
 
 /// Lists the entries that the actor may see.
@@ -61,22 +99,39 @@ pub struct WaitlistEntryFilter {
 pub async fn list(context: &Context, filter: WaitlistEntryFilter, params: PageParams) -> Result<WaitlistEntryPage> {
     context.require(Action::WaitlistUse)?;
     let name = if filter.updated_since.is_some() { CHANGES } else { LIST };
-    let page = params.sorted(name, Direction::Ascending)?;
+    let page = params.sorted(name, Direction::of_list(filter.sort, Direction::Ascending, filter.updated_since)?)?;
+    let include = Several::of(filter.include.clone());
     let next_updated_since = next_pass(context.env.now(), filter.updated_since, page.after.as_ref());
     context
         .read(move |tx| {
             let today = entry::today(tx)?;
-            let (rows, next_cursor) = load(tx, filter, today, &page)?;
-            tx.audit.note_shown(rows.iter().map(|row| row.patient_id));
-            let items = rows.into_iter().map(|row| WaitlistEntryView::new(row, today)).collect();
-            Ok(WaitlistEntryPage { items, next_cursor, next_updated_since })
+            let (rows, next_cursor) = load(tx, &filter, today, &page)?;
+            tx.audit.note_shown(rows.iter().map(|entry| entry.patient_id));
+            let included = Included::load(tx.conn, &include, || references(&rows))?;
+            let patients = listed::for_staff(tx, rows.iter().map(|entry| entry.patient_id))?;
+            let item = |entry: Entry| ListedWaitlistEntry {
+                patient: patients.get(&entry.patient_id).cloned(),
+                entry: WaitlistEntryView::new(entry, today),
+            };
+            let items = rows.into_iter().map(item).collect();
+            Ok(WaitlistEntryPage { items, next_cursor, next_updated_since, included })
         })
         .await
 }
 
+fn references(rows: &[Entry]) -> References {
+    let mut references = References::default();
+    for entry in rows {
+        references.visit_types.insert(entry.visit_type_id);
+        references.practitioners.extend(&entry.wishes.practitioner_ids);
+        references.locations.extend(&entry.wishes.location_ids);
+    }
+    references
+}
+
 fn load(
     tx: &mut Tx,
-    filter: WaitlistEntryFilter,
+    filter: &WaitlistEntryFilter,
     today: civil::Date,
     page: &Page,
 ) -> Result<(Vec<Entry>, Option<String>)> {
@@ -110,16 +165,16 @@ fn load(
         query = query.filter(waitlist_entries::updated_at.ge(page.after.map_or(since, |after| after.at.max(since))));
         let query = in_order!(query, page, waitlist_entries::updated_at, waitlist_entries::id, WaitlistEntryId);
         let rows: Vec<Entry> = query.load(tx.conn)?;
-        return Ok(page.cut(rows, |row| (row.updated_at, row.id.0)));
+        return Ok(page.cut(rows, |entry| (entry.updated_at, entry.id.0)));
     }
     let query = in_order!(query, page, waitlist_entries::created_at, waitlist_entries::id, WaitlistEntryId);
     let rows: Vec<Entry> = query.load(tx.conn)?;
-    Ok(page.cut(rows, |row| (row.created_at, row.id.0)))
+    Ok(page.cut(rows, |entry| (entry.created_at, entry.id.0)))
 }
 
 /// List the waitlist
 ///
-/// The patient who has waited longest first. Patients see the entries of the patients they may act for. With `updated_since` the list is
+/// The patient who has waited longest first by default. Patients see the entries of the patients they may act for. With `updated_since` the list is
 /// sorted by the last change instead. That the last day of an entry has passed is no change.
 #[utoipa::path(
     tag = "waitlist",

@@ -18,6 +18,7 @@ mod listing;
 mod making;
 mod matching;
 mod offer;
+pub mod offer_listing;
 pub mod offer_view;
 mod room;
 mod telling;
@@ -34,7 +35,7 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(view::get_waitlist_entry)
         .service(changing::update_waitlist_entry)
         .service(changing::cancel_waitlist_entry)
-        .service(offer_view::list_waitlist_offers)
+        .service(offer_listing::list_waitlist_offers)
         .service(offer_view::get_waitlist_offer)
         .service(by_hand::create_waitlist_offer)
         .service(by_hand::withdraw_waitlist_offer)

@@ -1,27 +1,22 @@
-//! An offer as callers see it, and the list of offers.
+//! An offer as callers see it.
 
 use actix_web::{HttpResponse, get};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::offer::{self, Offer, OfferStatus, OfferWay};
-use crate::actor::{Action, Reach};
+use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::Conn;
 use crate::db::schema::{locations, waitlist_entries, waitlist_offers};
 use crate::error::Result;
-use crate::http::paging::{Direction, Page, PageParams, in_order};
+use crate::http::PathId;
 use crate::http::response::{self, Versioned};
-use crate::http::{Params, PathId};
 use crate::ids::{
     AppointmentId, LocationId, PatientId, PractitionerId, SlotId, UserId, VisitTypeId, WaitlistEntryId, WaitlistOfferId,
 };
-use crate::patients::access;
-
-/// The name of the list in cursors.
-const LIST: &str = "waitlist-offers";
 
 /// A time that the clinic keeps for a patient who waits.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -71,7 +66,7 @@ pub struct WaitlistOfferView {
 }
 
 /// An offer with the kind of visit and the time zone.
-type Row = (Offer, VisitTypeId, String);
+pub(super) type Row = (Offer, VisitTypeId, String);
 
 /// The offers with what [`Row`] needs.
 macro_rules! rows {
@@ -82,9 +77,10 @@ macro_rules! rows {
             .select((Offer::as_select(), waitlist_entries::visit_type_id, locations::time_zone))
     };
 }
+pub(super) use rows;
 
 impl WaitlistOfferView {
-    fn new((offer, visit_type_id, time_zone): Row, now: Timestamp) -> Self {
+    pub(super) fn new((offer, visit_type_id, time_zone): Row, now: Timestamp) -> Self {
         Self {
             id: offer.id,
             waitlist_entry_id: offer.entry_id,
@@ -120,84 +116,6 @@ pub fn of_patient(conn: &mut Conn, patient: PatientId, now: Timestamp) -> Result
         .order((waitlist_offers::created_at, waitlist_offers::id))
         .load(conn)?;
     Ok(rows.into_iter().map(|row| WaitlistOfferView::new(row, now)).collect())
-}
-
-/// A page of offers.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({"items": [], "next_cursor": null}))]
-pub struct WaitlistOfferPage {
-    /// The offers, oldest first.
-    items: Vec<WaitlistOfferView>,
-    /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
-}
-
-/// The filters of offers. All that are given must match.
-#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct WaitlistOfferFilter {
-    /// The patient.
-    patient_id: Option<PatientId>,
-    /// The entry of the waitlist.
-    waitlist_entry_id: Option<WaitlistEntryId>,
-    /// The status. Until the service has noticed that an offer lapsed, the filter finds it as `offered`.
-    status: Option<OfferStatus>,
-}
-
-/// Lists the offers to the patients that the actor may see.
-///
-/// # Errors
-/// Every broken rule of the parameters.
-pub async fn list(context: &Context, filter: WaitlistOfferFilter, params: PageParams) -> Result<WaitlistOfferPage> {
-    context.require(Action::WaitlistUse)?;
-    let page = params.sorted(LIST, Direction::Ascending)?;
-    context
-        .read(move |tx| {
-            let (rows, next_cursor) = load(tx, filter, &page)?;
-            tx.audit.note_shown(rows.iter().map(|(offer, ..)| offer.patient_id));
-            let items = rows.into_iter().map(|row| WaitlistOfferView::new(row, tx.now)).collect();
-            Ok(WaitlistOfferPage { items, next_cursor })
-        })
-        .await
-}
-
-fn load(tx: &mut Tx, filter: WaitlistOfferFilter, page: &Page) -> Result<(Vec<Row>, Option<String>)> {
-    let mut query = rows!().into_boxed();
-    if tx.actor.reach(Action::WaitlistUse) != Reach::Any {
-        let own = access::patients_of(tx.actor.user_id, tx.now);
-        query = query.filter(waitlist_offers::patient_id.eq_any(own));
-    }
-    if let Some(id) = filter.patient_id {
-        query = query.filter(waitlist_offers::patient_id.eq(id));
-    }
-    if let Some(id) = filter.waitlist_entry_id {
-        query = query.filter(waitlist_offers::entry_id.eq(id));
-    }
-    if let Some(status) = filter.status {
-        query = query.filter(waitlist_offers::status.eq(status));
-    }
-    let query = in_order!(query, page, waitlist_offers::created_at, waitlist_offers::id, WaitlistOfferId);
-    let rows: Vec<Row> = query.load(tx.conn)?;
-    Ok(page.cut(rows, |(offer, ..)| (offer.created_at, offer.id.0)))
-}
-
-/// List the offers to patients on the waitlist
-///
-/// Oldest first. Patients see the offers to the patients they may act for. `status=offered` lists those that are open.
-#[utoipa::path(
-    tag = "waitlist",
-    operation_id = "list_waitlist_offers",
-    security(("bearer" = [])),
-    params(WaitlistOfferFilter, PageParams),
-    responses((status = 200, description = "A page", body = WaitlistOfferPage)),
-)]
-#[get("/v1/waitlist-offers")]
-pub(super) async fn list_waitlist_offers(
-    context: Context,
-    Params(filter): Params<WaitlistOfferFilter>,
-    Params(page): Params<PageParams>,
-) -> Result<HttpResponse> {
-    Ok(response::ok(&list(&context, filter, page).await?))
 }
 
 /// Reads an offer.

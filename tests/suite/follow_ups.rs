@@ -291,6 +291,11 @@ both! {
         app.anon().post("/v1/follow-up-links/view", json!({"token": token})).await.problem(404, "not_found");
         let all = follow_ups(&ann, &ann.patient_id).await;
         assert_eq!((&all[0]["status"], &all[1]["status"]), (&json!("scheduled"), &json!("cancelled")));
+        for list in [format!("/v1/patients/{}/follow-ups", ann.patient_id), "/v1/follow-ups".to_owned()] {
+            let mut oldest_first = desk.get(&format!("{list}?sort=created_at")).await.items();
+            oldest_first.reverse();
+            assert_eq!(oldest_first, desk.get(&list).await.items());
+        }
 
         // Undone, the visit has no follow-up. Staff cancel one with its version.
         let visit = all[0]["appointment_id"].as_str().expect("an id").to_owned();

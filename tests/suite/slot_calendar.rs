@@ -252,6 +252,17 @@ both! {
             assert_eq!(included["practitioners"][0]["id"], slot["practitioner_id"], "{path}");
             assert!(included.get("locations").is_none());
         }
+        let wish = json!({
+            "patient_id": ann.patient_id, "visit_type_id": clinic.check, "practitioner_ids": [practitioners[0]], "location_ids": locations,
+        });
+        ann.post("/v1/waitlist-entries", wish).await.expect(201);
+        for client in [&*ann, &desk] {
+            let page = client.get("/v1/waitlist-entries?include=practitioner,location,visit_type").await;
+            let included = &page.expect(200).body["included"];
+            assert_eq!(included["practitioners"], json!([{"id": practitioners[0], "name": "Dr. Ada Vein"}]));
+            assert_eq!(included["locations"].as_array().map(Vec::len), Some(locations.len()));
+            assert_eq!(included["visit_types"][0]["public_name"], "Check");
+        }
         let flags = desk.get("/v1/intake-flags?include=practitioner").await;
         assert_eq!(flags.expect(200).body["included"], json!({"practitioners": []}));
     }
@@ -265,7 +276,14 @@ both! {
         }
         let record = format!("/v1/patients/{}", ann.patient_id);
         for name in ["bob", "cy", "dee"] {
-            app.patient(name).await;
+            let patient = app.patient(name).await.patient_id.clone();
+            let wish = json!({"patient_id": patient, "visit_type_id": clinic.check});
+            desk.post("/v1/waitlist-entries", wish).await.expect(201);
+        }
+        let wish = json!({"patient_id": ann.patient_id, "visit_type_id": clinic.check});
+        desk.post("/v1/waitlist-entries", wish).await.expect(201);
+        for form in ["rls-history", "rls-follow-up"] {
+            desk.post(&format!("{record}/intakes"), json!({"form": form})).await.expect(201);
         }
         for n in 0..5 {
             let consent = json!({"type": "treatment", "version": "1", "decision": "accepted", "method": "paper"});
@@ -274,6 +292,7 @@ both! {
             desk.post(&format!("{record}/lab-results"), result).await.expect(201);
         }
         let (consents, results) = (format!("{record}/consents?"), format!("{record}/lab-results?"));
+        let intakes = format!("{record}/intakes?");
         for (client, list, member) in [
             (&desk, "/v1/appointments?", "starts_at"),
             (&*ann, "/v1/appointments?", "starts_at"),
@@ -283,6 +302,8 @@ both! {
             (&admin, "/v1/audit-events?actor_id=", "at"),
             (&desk, "/v1/messages?", "created_at"),
             (&desk, "/v1/intakes?", "updated_at"),
+            (&*ann, intakes.as_str(), "updated_at"),
+            (&desk, "/v1/waitlist-entries?", "created_at"),
             (&desk, "/v1/patients?", "created_at"),
             (&desk, "/v1/patients?q=test", "created_at"),
         ] {
@@ -310,7 +331,10 @@ both! {
             }
             assert!(member == "updated_at" || orders[0].len() > 3, "{list} {}", orders[0].len());
         }
-        for list in ["appointments?sort=-starts_at", "intakes?sort=-updated_at", "patients?sort=-created_at"] {
+        let descending = [
+            "appointments?sort=-starts_at", "intakes?sort=-updated_at", "patients?sort=-created_at", "waitlist-entries?sort=-created_at",
+        ];
+        for list in descending {
             desk.get(&format!("/v1/{list}&updated_since=2026-01-01T00:00:00Z")).await.invalid("?sort", "out_of_range");
         }
         for list in ["appointments?sort=starts_at", "messages?sort=created_at", "patients?sort=created_at"] {

@@ -91,6 +91,31 @@ both! {
         assert_eq!(bob.get(&of(&made[0], "")).await.expect(200).string("/status"), "claimed");
     }
 
+    async fn staff_read_offers_from_either_end_with_the_names_that_they_refer_to(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
+        let slots = free_slots(&desk, &clinic.check).await;
+        for (patient, slot) in [(&ann, &slots[60]), (&bob, &slots[90])] {
+            wait_for(patient, &patient.patient_id, &clinic.check, slot, json!({})).await;
+            run(&app).await;
+            app.clock.advance(SignedDuration::from_mins(1));
+        }
+        let patients = |page: &Value| -> Vec<Value> {
+            page["items"].as_array().expect("items").iter().map(|offer| offer["patient"]["id"].clone()).collect()
+        };
+        let page = desk.get(&format!("{OFFERS}?include=practitioner,location,visit_type")).await.expect(200).body.clone();
+        assert_eq!(patients(&page), [json!(ann.patient_id), json!(bob.patient_id)]);
+        assert_eq!(page["included"]["practitioners"], json!([{"id": clinic.practitioner_id, "name": "Dr. Ada Vein"}]));
+        assert_eq!(page["included"]["visit_types"][0]["public_name"], "Check");
+        assert_eq!(page["included"]["locations"][0]["id"], json!(clinic.location_id));
+        let page = desk.get(&format!("{OFFERS}?sort=-created_at")).await.expect(200).body.clone();
+        assert_eq!(patients(&page), [json!(bob.patient_id), json!(ann.patient_id)]);
+        assert_eq!(page.get("included"), None);
+        // Patients know who they are.
+        let own = ann.get(OFFERS).await.items();
+        assert_eq!((own.len(), own[0].get("patient")), (1, None));
+    }
+
     async fn an_offer_that_lapses_or_is_declined_goes_to_the_next_patient(app: App) {
         let clinic = app.clinic().await;
         let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);

@@ -12,10 +12,10 @@ use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::db::schema::{follow_ups, patients};
 use crate::error::Result;
-use crate::http::paging::{Cursor, Page, PageParams};
+use crate::http::paging::{Direction, Page, PageParams, in_order, sort_options};
 use crate::http::{Params, PathId, response};
 use crate::ids::{FollowUpId, PatientId};
-use crate::intake::listing::IntakePatient;
+use crate::patients::listed::ListedPatient;
 use crate::patients::model::Patient;
 use crate::patients::store as records;
 
@@ -37,14 +37,14 @@ pub struct ListedFollowUp {
     /// The patient in short. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    patient: Option<IntakePatient>,
+    patient: Option<ListedPatient>,
 }
 
 /// A page of follow-ups.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct FollowUpPage {
-    /// The follow-ups, the one that was scheduled last first.
+    /// The follow-ups, the one that was scheduled last first by default.
     items: Vec<ListedFollowUp>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
@@ -56,6 +56,21 @@ pub struct FollowUpPage {
 pub struct FollowUpFilter {
     /// The status.
     pub status: Option<FollowUpStatus>,
+    /// The order. Default: `-created_at`, the one that was scheduled last first.
+    #[param(inline)]
+    pub sort: Option<FollowUpSort>,
+}
+
+sort_options! {
+    /// The order of a list of follow-ups.
+    FollowUpSort by "created_at" or "-created_at"
+}
+
+impl FollowUpFilter {
+    /// The page that the request asks for.
+    fn page(&self, params: &PageParams) -> Result<Page> {
+        params.sorted(LIST, Direction::of_list(self.sort, Direction::Descending, None)?)
+    }
 }
 
 /// Lists the follow-ups of a patient.
@@ -69,7 +84,7 @@ pub async fn list_of_patient(
     params: PageParams,
 ) -> Result<FollowUpPage> {
     context.require(Action::FollowUpRead)?;
-    let wanted = params.of(LIST)?;
+    let wanted = filter.page(&params)?;
     context
         .read(move |tx| {
             let patient = records::visible(tx.conn, tx.env, tx.actor, patient)?;
@@ -84,7 +99,7 @@ pub async fn list_of_patient(
 /// Every broken rule of the filter.
 pub async fn list(context: &Context, filter: FollowUpFilter, params: PageParams) -> Result<FollowUpPage> {
     context.require(Action::FollowUpManage)?;
-    let wanted = params.of(LIST)?;
+    let wanted = filter.page(&params)?;
     context.read(move |tx| page(tx, None, filter.status, &wanted)).await
 }
 
@@ -105,25 +120,21 @@ fn page(
     if let Some(status) = status {
         query = query.filter(follow_ups::status.eq(status));
     }
-    if let Some(Cursor { at, id }) = wanted.after {
-        let behind = follow_ups::created_at.eq(at).and(follow_ups::id.lt(FollowUpId(id)));
-        query = query.filter(follow_ups::created_at.le(at)).filter(follow_ups::created_at.lt(at).or(behind));
-    }
-    let order = (follow_ups::created_at.desc(), follow_ups::id.desc());
-    let rows: Vec<(FollowUp, Patient)> = query.order(order).limit(wanted.rows()).load(tx.conn)?;
+    let query = in_order!(query, wanted, follow_ups::created_at, follow_ups::id, FollowUpId);
+    let rows: Vec<(FollowUp, Patient)> = query.load(tx.conn)?;
     let (rows, next_cursor) = wanted.cut(rows, |(row, _)| (row.created_at, row.id.0));
     tx.audit.note_shown(rows.iter().map(|(_, patient)| patient.id));
     let is_staff = tx.actor.role.is_staff();
     let item = |(row, patient): (FollowUp, Patient)| ListedFollowUp {
         follow_up: row.into(),
-        patient: is_staff.then(|| IntakePatient::from(&patient)),
+        patient: is_staff.then(|| ListedPatient::from(&patient)),
     };
     Ok(FollowUpPage { items: rows.into_iter().map(item).collect(), next_cursor })
 }
 
 /// List a patient's follow-ups
 ///
-/// The one that was scheduled last first.
+/// The one that was scheduled last first by default.
 #[utoipa::path(
     tag = "intakes",
     operation_id = "list_patient_follow_ups",
@@ -143,7 +154,7 @@ pub(in crate::intake) async fn list_patient_follow_ups(
 
 /// List follow-ups
 ///
-/// Staff only. Lists the follow-ups of all patients, the one that was scheduled last first. `status=asked` selects those that wait for an
+/// Staff only. Lists the follow-ups of all patients, the one that was scheduled last first by default. `status=asked` selects those that wait for an
 /// answer, `status=missed` those without one. The answers are intakes: `GET /v1/intakes?form=rls-follow-up` lists them.
 #[utoipa::path(
     tag = "intakes",

@@ -77,22 +77,33 @@ pub struct IncludedVisitType {
     public_name_es: Option<String>,
 }
 
+/// The objects that the items of a page refer to.
+#[derive(Default)]
+pub struct References {
+    pub practitioners: BTreeSet<PractitionerId>,
+    pub locations: BTreeSet<LocationId>,
+    pub visit_types: BTreeSet<VisitTypeId>,
+}
+
+impl FromIterator<(PractitionerId, LocationId, VisitTypeId)> for References {
+    fn from_iter<I: IntoIterator<Item = (PractitionerId, LocationId, VisitTypeId)>>(items: I) -> Self {
+        let mut references = Self::default();
+        for (practitioner, location, visit_type) in items {
+            references.practitioners.insert(practitioner);
+            references.locations.insert(location);
+            references.visit_types.insert(visit_type);
+        }
+        references
+    }
+}
+
 impl Included {
     /// Loads what `include` asks for of the objects that the items refer to; none if it asks for nothing. One query for each kind.
-    pub fn load(
-        conn: &mut Conn,
-        include: &[Include],
-        items: impl Iterator<Item = (PractitionerId, LocationId, VisitTypeId)>,
-    ) -> Result<Option<Self>> {
+    pub fn load(conn: &mut Conn, include: &[Include], references: impl FnOnce() -> References) -> Result<Option<Self>> {
         if include.is_empty() {
             return Ok(None);
         }
-        let (mut of, mut at, mut kinds) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for (practitioner, location, visit_type) in items {
-            of.insert(practitioner);
-            at.insert(location);
-            kinds.insert(visit_type);
-        }
+        let References { practitioners: of, locations: at, visit_types: kinds } = references();
         let mut included = Self { practitioners: None, locations: None, visit_types: None };
         if include.contains(&Include::Practitioner) {
             included.practitioners = Some(practitioners(conn, of)?);

@@ -146,11 +146,9 @@ pub async fn list(
                 }
                 None => (Vec::new(), None),
             };
-            let included = Included::load(
-                tx.conn,
-                &include,
-                items.iter().map(|slot| (slot.practitioner_id, slot.location_id, starts.visit_type)),
-            )?;
+            let included = Included::load(tx.conn, &include, || {
+                items.iter().map(|slot| (slot.practitioner_id, slot.location_id, starts.visit_type)).collect()
+            })?;
             Ok(SlotPage { items, next_cursor, included })
         })
         .await
