@@ -336,7 +336,9 @@ pub struct Settings {
     pub merge_undo_days: u16,
 
     /// Days ahead for which time slots are published (1 to 730).
-    #[arg(long, env, global = true, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=730))]
+    ///
+    /// The default lets the desk book a ferritin test 12 weeks after an infusion of the next three months.
+    #[arg(long, env, global = true, default_value_t = 180, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub slot_horizon_days: u16,
 
     /// Data of time zones that replaces the bundled data: a zoneinfo folder, or a file of concatenated zones.

@@ -139,6 +139,7 @@ const VERSIONED: &[&str] = &[
     "ChangedAvailability",
     "ChangedLocation",
     "ChangedPractitioner",
+    "ChangedResource",
     "Consent",
     "FollowUp",
     "Hold",

@@ -12,7 +12,7 @@ use crate::support::{App, Client, Clinic, book, booking, both, id};
 
 /// A resource with units at the clinic's location, and a visit type of 30 minutes that needs it.
 pub(super) struct Chairs {
-    resource: String,
+    pub resource: String,
     pub visit: String,
 }
 
@@ -190,16 +190,20 @@ both! {
         }
         let set = |units: u32| json!({"capacities": [{"location_id": clinic.location_id, "units": units}]});
         let resource = format!("/v1/resources/{}", chairs.resource);
-        admin.update(&resource, set(1)).await.expect(200);
+        let lower = admin.update(&resource, set(1)).await;
+        assert_eq!(lower.expect(200).body["affected_total"], 1);
+        assert_eq!(lower.body["affected_appointments"][0]["id"], visits[1]["id"]);
+        assert_eq!(lower.body["affected_appointments"][0]["patient"]["id"], json!(people[1]));
         assert_eq!(desk.get(&path(&visits[1], "")).await.body["resources"][0]["unit"], 2);
         desk.post(&path(&visits[1], "/cancel"), json!({"reason": "ill"})).await.expect(200);
         book(&desk, &slots[1], &chairs.visit, &people[1]).await.problem(409, "slot_taken");
+        assert_eq!(admin.update(&resource, set(1)).await.expect(200).body["affected_total"], 0);
         admin.update(&resource, set(3)).await.expect(200);
         for n in 1..3 {
             let visit = book(&desk, &slots[n], &chairs.visit, &people[n]).await.expect(201).body.clone();
             assert_eq!(visit["resources"][0]["unit"], n + 1);
         }
-        admin.update(&resource, set(0)).await.expect(200);
+        assert_eq!(admin.update(&resource, set(0)).await.expect(200).body["affected_total"], 3);
         assert!(free(&desk, &chairs.visit, &doctors[0]).await.is_empty());
         assert_eq!(desk.get("/v1/appointments?status=booked").await.items().len(), 3);
     }

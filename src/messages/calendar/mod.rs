@@ -141,10 +141,10 @@ fn description(mail: &AppointmentMail, language: Language) -> String {
     let phone = mail.telephone().shown;
     match language {
         Language::English => format!(
-            "With {practitioner}.\nConfirmation code: {confirmation_code}\nTo change or cancel, call {location} at {phone}."
+            "With {practitioner}.\nConfirmation code: {confirmation_code}\nTo change or cancel, use the link in the clinic's mail, or call {location} at {phone}."
         ),
         Language::Spanish => format!(
-            "Con {practitioner}.\nCódigo de confirmación: {confirmation_code}\nPara cambiarla o cancelarla, llame a {location}: {phone}."
+            "Con {practitioner}.\nCódigo de confirmación: {confirmation_code}\nPara cambiarla o cancelarla, use el enlace del correo de la clínica o llame a {location}: {phone}."
         ),
     }
 }

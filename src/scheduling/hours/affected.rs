@@ -15,7 +15,7 @@ use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId};
 use crate::patients::model::Patient;
 use crate::scheduling::hours::weekly::TimeRange;
 
-/// The maximum number of appointments in a response. `needs_attention` lists all of them.
+/// The maximum number of appointments in a response.
 const MAX_LISTED: usize = 200;
 /// The maximum number of ids of one statement.
 const CHUNK: usize = 500;
@@ -75,9 +75,10 @@ pub struct AffectedPatient {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"affected_appointments": [], "affected_total": 0}))]
 pub struct AffectedAppointments {
-    /// The booked appointments that the practitioner's hours no longer cover, earliest first, at most 200. For new time off and
-    /// closures, all booked appointments that they overlap. They do not change until they are moved or cancelled, and
-    /// `GET /v1/appointments?needs_attention=true` lists them until then.
+    /// The booked appointments that the change affects, earliest first, at most 200. After a change of hours: those that the practitioner's
+    /// hours no longer cover; after new time off or a closure: all that it overlaps. They do not change until they are moved or
+    /// cancelled, and `GET /v1/appointments?needs_attention=true` lists them until then. After a change of a resource: those that
+    /// have a unit above the capacity, which `needs_attention` does not list.
     pub affected_appointments: Vec<AffectedAppointment>,
     /// The number of affected appointments.
     #[schema(minimum = 0)]

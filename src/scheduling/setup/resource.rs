@@ -7,9 +7,9 @@ use diesel::prelude::*;
 use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::Conn;
-use crate::db::schema::{resource_units, resources, visit_type_resources};
+use crate::db::schema::{resource_occupancy, resource_units, resources, visit_type_resources};
 use crate::error::Result;
-use crate::ids::{LocationId, ResourceId, ResourceUnitId, VisitTypeId};
+use crate::ids::{AppointmentId, LocationId, ResourceId, ResourceUnitId, VisitTypeId};
 
 /// A resource's row.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -90,6 +90,17 @@ pub fn set_capacities<P>(tx: &mut Tx<P>, resource: ResourceId, wanted: &[(Locati
         }
     }
     Ok(())
+}
+
+/// Loads the appointments that have not ended and keep a unit above the capacity.
+pub(super) fn appointments_above_capacity<P>(tx: &mut Tx<P>, resource: ResourceId) -> Result<Vec<AppointmentId>> {
+    let taken = resource_occupancy::table
+        .inner_join(resource_units::table.on(resource_units::id.eq(resource_occupancy::unit_id)))
+        .filter(resource_units::resource_id.eq(resource))
+        .filter(resource_units::in_use.eq(false))
+        .filter(resource_occupancy::busy_until.gt(tx.now));
+    let appointments: Vec<Option<AppointmentId>> = taken.select(resource_occupancy::appointment_id).load(tx.conn)?;
+    Ok(appointments.into_iter().flatten().collect())
 }
 
 /// Loads the resources that visit types need.

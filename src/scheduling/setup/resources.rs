@@ -17,6 +17,7 @@ use crate::http::paging::{Cursor, PageParams};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
 use crate::ids::{LocationId, ResourceId};
+use crate::scheduling::hours::affected::{self, AffectedAppointments};
 
 const LIST: &str = "resources";
 /// The most units of a resource at a location.
@@ -37,6 +38,22 @@ pub struct ResourceView {
     pub name: String,
     /// The locations that have it.
     pub capacities: Vec<ResourceCapacity>,
+}
+
+/// A resource after a change, with the affected appointments.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c04", "name": "Infusion chair",
+    "capacities": [{"location_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c02", "units": 2}],
+    "affected_appointments": [], "affected_total": 0
+}))]
+pub struct ChangedResource {
+    /// The resource.
+    #[serde(flatten)]
+    pub resource: ResourceView,
+    /// The affected appointments.
+    #[serde(flatten)]
+    pub affected: AffectedAppointments,
 }
 
 /// How many units of a resource a location has. They are numbered from 1, and a visit takes one of them.
@@ -239,11 +256,18 @@ pub async fn update(
     id: ResourceId,
     if_match: IfMatch,
     patch: ResourcePatch,
-) -> Result<Versioned<ResourceView>> {
+) -> Result<Versioned<ChangedResource>> {
     context.require(Action::ClinicSetUp)?;
     let if_match = if_match.required()?;
     let changes = Changes::checked(patch)?;
-    context.change(move |tx| store(tx, id, &if_match, &changes)).await
+    context
+        .change(move |tx| {
+            let Versioned { version, object } = store(tx, id, &if_match, &changes)?;
+            let without_unit = resource::appointments_above_capacity(tx, id)?;
+            let affected = affected::load(tx, &without_unit)?;
+            Ok(Versioned { version, object: ChangedResource { resource: object, affected } })
+        })
+        .await
 }
 
 /// Stores what changes. Without changes the resource keeps its version.
@@ -327,7 +351,8 @@ pub(in crate::scheduling) async fn create_resource(
 
 /// Change a resource
 ///
-/// Administrators only. A lower capacity cancels no visit: booked visits keep their units, and new visits do not get those units.
+/// Administrators only. A lower capacity cancels no visit: booked visits keep their units, and new visits do not get those units. The
+/// response lists the booked visits that have a unit above the capacity.
 #[utoipa::path(
     tag = "resources",
     operation_id = "update_resource",
@@ -337,7 +362,7 @@ pub(in crate::scheduling) async fn create_resource(
         ("If-Match" = String, Header),
     ),
     request_body(content = ResourcePatch, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The changed resource", body = ResourceView)),
+    responses((status = 200, description = "The changed resource, with the affected appointments", body = ChangedResource)),
 )]
 #[patch("/v1/resources/{id}")]
 pub(in crate::scheduling) async fn update_resource(

@@ -12,10 +12,11 @@ use legwork::ids::{AuditEventId, PatientId, UserId};
 use serde_json::{Value, json};
 
 use crate::durability::ask;
+use crate::resources::{chairs, free, practitioners};
 use crate::support::audit::{findings, sealed, tamper};
 use crate::support::clinic::{Clinic, practitioner};
 use crate::support::people::patient_json;
-use crate::support::{App, Client, Engine, Patient, Reply, both, eventually, not_empty};
+use crate::support::{App, Client, Engine, Patient, Reply, book, both, eventually, not_empty};
 
 /// Members of a schema that show a patient.
 const TELLING: [&str; 4] = ["patient_id", "mrn", "date_of_birth", "display_name"];
@@ -199,6 +200,16 @@ impl<'a> World<'a> {
             "update_location" => {
                 self.visited().await;
                 admin.update(&location, json!({"time_zone": "Asia/Tokyo"})).await
+            }
+            "update_resource" => {
+                let chairs = chairs(admin, clinic, 2).await;
+                let doctor = practitioners(admin, clinic, &chairs.visit, 1).await.remove(0);
+                for (patient, slot) in
+                    [ann, &self.bob].into_iter().zip(free(desk, &chairs.visit, &doctor).await.iter().step_by(4))
+                {
+                    book(desk, slot, &chairs.visit, &patient.patient_id).await.expect(201);
+                }
+                admin.update(&format!("/v1/resources/{}", chairs.resource), json!({"capacities": []})).await
             }
             // About one patient.
             "list_patient_retirements" => desk.get(&format!("{record}/retirements")).await,

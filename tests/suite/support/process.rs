@@ -31,6 +31,7 @@ fn equipped(mut command: Command, site: &Site) -> Command {
         .env("DATA_KEYS", DATA_KEYS)
         .env("MAIL_DIR", site.mail_dir())
         .env("RATE_LIMITS", "off")
+        .env("SLOT_HORIZON_DAYS", "90")
         .env("MAX_CONNECTIONS_PER_CLIENT", "512")
         .env("REQUIRE_TOTP", "off")
         .env("SHUTDOWN_DELAY_SECONDS", "0")

@@ -126,6 +126,9 @@ impl Site {
             // Tests of reminders turn them on.
             "--reminders",
             "off",
+            // Half of the default: most tests set up a clinic, and publishing takes a part of their time.
+            "--slot-horizon-days",
+            "90",
             // Tests of rate limits set them.
             "--rate-limits",
             "off",
