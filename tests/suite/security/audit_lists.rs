@@ -172,6 +172,50 @@ impl<'a> World<'a> {
             }
             // The events contain only ids, except for the reasons of break-glass access.
             "list_audit_events" => admin.get("/v1/audit-events?operation=open_record").await,
+            // About one patient.
+            "list_patient_retirements" => desk.get(&format!("{record}/retirements")).await,
+            "get_patient_export" => doctor.get(&format!("{record}/export")).await,
+            "list_patient_intakes" => desk.get(&format!("{record}/intakes")).await,
+            "list_follow_ups" => {
+                for patient in [ann, &self.bob] {
+                    let path = format!("/v1/patients/{}/follow-ups", patient.patient_id);
+                    desk.post(&path, json!({"reason": "other"})).await.expect(201);
+                }
+                desk.get("/v1/follow-ups").await
+            }
+            "list_waitlist_entries" => {
+                self.both_wait(&clinic.check).await;
+                desk.get("/v1/waitlist-entries").await
+            }
+            "list_waitlist_offers" => {
+                self.both_wait(&clinic.follow_up).await;
+                while legwork::waitlist::job::run(&self.app.env).await.expect("a round").has_more {}
+                desk.get("/v1/waitlist-offers").await
+            }
+            "list_patient_follow_ups" => {
+                desk.post(&format!("{record}/follow-ups"), json!({"reason": "other"})).await;
+                desk.get(&format!("{record}/follow-ups")).await
+            }
+            "create_appointment_series" => self.series().await,
+            "get_appointment_series" => ann.get(&self.series().await.location()).await,
+            "list_lab_results" => doctor.get(&format!("{record}/lab-results")).await,
+            "list_lab_result_versions" => {
+                let results = doctor.get(&format!("{record}/lab-results")).await.items();
+                let result = format!("/v1/lab-results/{}", results[0]["id"].as_str().expect("an id"));
+                let lab = json!({"test": "ferritin", "value": 24, "unit": "ng/mL", "collected_on": "2026-02-20", "source": "lab_report"});
+                let correction = json!({"result": lab, "reason": "The digits were swapped"});
+                desk.post(&format!("{result}/correct"), correction).await.expect(200);
+                doctor.get(&format!("{result}/versions")).await
+            }
+            other => self.change_plans(other).await,
+        }
+    }
+
+    /// Sends a change of plans that affects visits of several patients.
+    async fn change_plans(&self, operation: &str) -> Reply {
+        let Self { admin, desk, ann, clinic, .. } = self;
+        let location = format!("/v1/locations/{}", clinic.location_id);
+        match operation {
             "create_exception" => self.sick_days().await,
             "get_affected_appointments" => {
                 let added = self.sick_days().await.expect(201).location();
@@ -210,41 +254,6 @@ impl<'a> World<'a> {
                     book(desk, slot, &chairs.visit, &patient.patient_id).await.expect(201);
                 }
                 admin.update(&format!("/v1/resources/{}", chairs.resource), json!({"capacities": []})).await
-            }
-            // About one patient.
-            "list_patient_retirements" => desk.get(&format!("{record}/retirements")).await,
-            "get_patient_export" => doctor.get(&format!("{record}/export")).await,
-            "list_patient_intakes" => desk.get(&format!("{record}/intakes")).await,
-            "list_follow_ups" => {
-                for patient in [ann, &self.bob] {
-                    let path = format!("/v1/patients/{}/follow-ups", patient.patient_id);
-                    desk.post(&path, json!({"reason": "other"})).await.expect(201);
-                }
-                desk.get("/v1/follow-ups").await
-            }
-            "list_waitlist_entries" => {
-                self.both_wait(&clinic.check).await;
-                desk.get("/v1/waitlist-entries").await
-            }
-            "list_waitlist_offers" => {
-                self.both_wait(&clinic.follow_up).await;
-                while legwork::waitlist::job::run(&self.app.env).await.expect("a round").has_more {}
-                desk.get("/v1/waitlist-offers").await
-            }
-            "list_patient_follow_ups" => {
-                desk.post(&format!("{record}/follow-ups"), json!({"reason": "other"})).await;
-                desk.get(&format!("{record}/follow-ups")).await
-            }
-            "create_appointment_series" => self.series().await,
-            "get_appointment_series" => ann.get(&self.series().await.location()).await,
-            "list_lab_results" => doctor.get(&format!("{record}/lab-results")).await,
-            "list_lab_result_versions" => {
-                let results = doctor.get(&format!("{record}/lab-results")).await.items();
-                let result = format!("/v1/lab-results/{}", results[0]["id"].as_str().expect("an id"));
-                let lab = json!({"test": "ferritin", "value": 24, "unit": "ng/mL", "collected_on": "2026-02-20", "source": "lab_report"});
-                let correction = json!({"result": lab, "reason": "The digits were swapped"});
-                desk.post(&format!("{result}/correct"), correction).await.expect(200);
-                doctor.get(&format!("{result}/versions")).await
             }
             other => {
                 panic!("{other} lists what tells of patients: say here how it is asked, so that it shows two of them")
