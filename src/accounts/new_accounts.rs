@@ -23,6 +23,8 @@ struct NewAccount {
     caller: Vec<u8>,
     network: Vec<u8>,
     expires_at: Timestamp,
+    /// The upcoming appointments of an account that was closed. They count although the account acts for nobody any more.
+    visits_left: i32,
 }
 
 /// Remembers from where an account was verified, for a day.
@@ -32,7 +34,16 @@ pub fn remember(conn: &mut Conn, env: &Env, user_id: UserId, origin: &Origin, no
         caller: env.sealer.fingerprint(&[b"new account caller", &origin.caller()]),
         network: env.sealer.fingerprint(&[b"new account network", origin.network().as_bytes()]),
         expires_at: now.plus(NEW_FOR),
+        visits_left: 0,
     };
     diesel::insert_into(new_accounts::table).values(new).execute(conn)?;
+    Ok(())
+}
+
+/// Lets the upcoming appointments of an account that is closed go on counting. Otherwise closing it would make room for the next account at
+/// its address.
+pub fn keep_visits(conn: &mut Conn, user_id: UserId, visits: i64) -> Result<()> {
+    let visits = i32::try_from(visits).unwrap_or(i32::MAX);
+    diesel::update(new_accounts::table.find(user_id)).set(new_accounts::visits_left.eq(visits)).execute(conn)?;
     Ok(())
 }

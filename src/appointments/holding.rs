@@ -43,7 +43,12 @@ pub async fn hold(
         // Until the transaction has ended, also if the caller has gone.
         let _permit = &permit;
         match (tx.actor.actor(), new.appointment_id) {
-            (Some(actor), Some(id)) => require_movable(&mut tx.as_actor(actor), id, visit_type)?,
+            (Some(actor), Some(id)) => {
+                require_movable(&mut tx.as_actor(actor), id, visit_type)?;
+                if !actor.is_staff() {
+                    limits::require_room_to_move(tx.conn, tx.env, actor.user_id, id, tx.now)?;
+                }
+            }
             (Some(actor), None) if !actor.is_staff() => {
                 limits::require_room_for_someone(tx.conn, tx.env, actor.user_id, tx.now)?;
             }
@@ -72,7 +77,7 @@ async fn permit_for_stranger() -> Result<SemaphorePermit<'static>> {
     }
 }
 
-/// Requires that the caller may move the appointment to a time of this kind of visit. It needs no room: it stays one appointment.
+/// Requires that the caller may move the appointment to a time of this kind of visit.
 fn require_movable(tx: &mut Tx, id: AppointmentId, visit_type: VisitTypeId) -> Result<()> {
     let found = queries::find(tx, id)?;
     circumstances(tx, &found)?.decide(found.appointment.status, AppointmentStep::Reschedule)?;

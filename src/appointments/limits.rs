@@ -13,7 +13,7 @@ use crate::db::schema::{appointments, holds, new_accounts, patient_access, waitl
 use crate::db::{Conn, advisory_lock};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::ids::{PatientId, UserId};
+use crate::ids::{AppointmentId, PatientId, UserId};
 use crate::patients::access;
 
 /// How many upcoming appointments an account may book for all patients it added, as a multiple of the limit for one patient.
@@ -96,20 +96,53 @@ pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
     if let Conn::Postgres(conn) = &mut *tx.conn {
         advisory_lock::wait(conn, &format!("{network:x?}"), LOCKS)?;
     }
-    require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), now)
+    require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), None, now)
 }
 
-/// Returns whether the account could book another visit for the patient, without locks: the booking decides.
-pub fn has_room(conn: &mut Conn, env: &Env, user: UserId, patient: PatientId, now: Timestamp) -> Result<bool> {
-    let room = match require_room_by_account(conn, env, user, patient, now) {
-        Ok(Some((caller, network))) => require_room_for_new_accounts(conn, env, user, (&caller, &network), now),
-        other => other.map(|_| ()),
-    };
-    match room {
-        Ok(()) => Ok(true),
-        Err(Error::Conflict(_)) => Ok(false),
-        Err(other) => Err(other),
+/// [`require_room`] without locks: the booking decides.
+///
+/// # Errors
+/// Those of [`require_room`].
+pub fn require_room_without_locks(
+    conn: &mut Conn,
+    env: &Env,
+    user: UserId,
+    patient: PatientId,
+    now: Timestamp,
+) -> Result<()> {
+    match require_room_by_account(conn, env, user, patient, now)? {
+        Some((caller, network)) => require_room_for_new_accounts(conn, env, user, (&caller, &network), None, now),
+        None => Ok(()),
     }
+}
+
+/// Requires that a new account may hold a time to move this appointment. The patient and the account then have as many appointments as before,
+/// but the time that is held is taken from others beside that of the appointment.
+///
+/// # Errors
+/// The conflict `new_account_limit`.
+pub fn require_room_to_move(
+    conn: &mut Conn,
+    env: &Env,
+    user: UserId,
+    appointment: AppointmentId,
+    now: Timestamp,
+) -> Result<()> {
+    let (caller, network) = origin_of_new!(user, now);
+    let origin: (Option<Vec<u8>>, Option<Vec<u8>>) = diesel::select((caller, network)).get_result(conn)?;
+    let (Some(caller), Some(network)) = origin else { return Ok(()) };
+    require_room_for_new_accounts(conn, env, user, (&caller, &network), Some(appointment), now)
+}
+
+/// Counts the upcoming appointments that an account booked for the patients that it acts for.
+pub fn count_booked_by(conn: &mut Conn, user: UserId, now: Timestamp) -> Result<i64> {
+    Ok(patient_access::table
+        .inner_join(appointments::table.on(appointments::patient_id.eq(patient_access::patient_id)))
+        .filter(patient_access::user_id.eq(user))
+        .filter(appointments::booked_by.eq(user))
+        .filter(is_upcoming!(now))
+        .count()
+        .get_result(conn)?)
 }
 
 /// Requires that the patient and the account have fewer upcoming appointments than allowed. Returns the origin of a new account.
@@ -154,23 +187,34 @@ pub fn require_room_of_patient(conn: &mut Conn, env: &Env, patient: PatientId, n
 }
 
 /// Requires that the new accounts at an address and in a network have fewer upcoming appointments, holds and open offers of the waitlist than
-/// allowed. The hold and the offer of the account that asks do not count, because the booking uses one of them up.
+/// allowed. The hold and the offer of the account that asks do not count, because the booking uses one of them up. Nor does the appointment that
+/// is to move.
 fn require_room_for_new_accounts(
     conn: &mut Conn,
     env: &Env,
     user: UserId,
     (caller, network): (&[u8], &[u8]),
+    moving: Option<AppointmentId>,
     now: Timestamp,
 ) -> Result<()> {
     let of_network = new_accounts::network.eq(network).and(new_accounts::expires_at.gt(now));
-    let mut callers: Vec<Vec<u8>> = new_accounts::table
+    let booked: Vec<(Vec<u8>, AppointmentId)> = new_accounts::table
         .inner_join(patient_access::table.on(patient_access::user_id.eq(new_accounts::user_id)))
         .inner_join(appointments::table.on(appointments::patient_id.eq(patient_access::patient_id)))
         .filter(appointments::booked_by.eq(new_accounts::user_id.nullable()))
         .filter(of_network)
         .filter(is_upcoming!(now))
-        .select(new_accounts::caller)
+        .select((new_accounts::caller, appointments::id))
         .load(conn)?;
+    let mut callers: Vec<Vec<u8>> =
+        booked.into_iter().filter(|(_, id)| Some(*id) != moving).map(|(caller, _)| caller).collect();
+    let of_closed: Vec<(Vec<u8>, i32)> = new_accounts::table
+        .filter(of_network)
+        .filter(new_accounts::visits_left.gt(0))
+        .select((new_accounts::caller, new_accounts::visits_left))
+        .load(conn)?;
+    let of_closed = of_closed.into_iter().map(|(caller, visits)| vec![caller; usize::try_from(visits).unwrap_or(0)]);
+    callers.extend(of_closed.flatten());
     let holding: Vec<Vec<u8>> = new_accounts::table
         .inner_join(holds::table.on(holds::user_id.eq(new_accounts::user_id.nullable())))
         .filter(of_network)
@@ -211,7 +255,7 @@ pub fn require_room_for_someone(conn: &mut Conn, env: &Env, user: UserId, now: T
         .select((is_added_by!(user), of_one.filter(is_upcoming!(now)).count().single_value(), caller, network))
         .load(conn)?;
     if let Some((.., Some(caller), Some(network))) = patients.first() {
-        require_room_for_new_accounts(conn, env, user, (caller, network), now)?;
+        require_room_for_new_accounts(conn, env, user, (caller, network), None, now)?;
     }
     let count = |of: &Option<i64>| of.unwrap_or(0);
     let of_all: i64 = patients.iter().filter(|(is_added, ..)| *is_added).map(|(_, of, ..)| count(of)).sum();

@@ -8,7 +8,7 @@ use super::model::{AuditOutcome, Event};
 use super::shown;
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{audit_event_patients, audit_events, patients, users};
+use crate::db::schema::{audit_event_patients, audit_events, patient_merges, patients, users};
 use crate::error::{Error, Result};
 use crate::http::paging::{Direction, Page, in_order};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
@@ -96,18 +96,51 @@ macro_rules! narrowed {
     }};
 }
 
-/// Reads a page of events. Events of a patient's record are those about it, and those that showed it among others. Records that were merged
-/// into it count as well.
+/// A record whose events are those of another one for a time.
+struct Span {
+    record: PatientId,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+/// The records whose events are those of a patient. The record itself. Those that were merged into it. And those that it was merged into, from
+/// the merge until its undo: their uses may have shown what followed.
+fn spans(conn: &mut Conn, patient: PatientId) -> Result<Vec<Span>> {
+    let merged = patients::table.filter(patients::replaced_by.eq(patient)).order(patients::id).select(patients::id);
+    let merged: Vec<PatientId> = merged.load(conn)?;
+    let mut spans: Vec<Span> = merged.into_iter().map(|record| Span { record, from: None, to: None }).collect();
+    let mut next = vec![Span { record: patient, from: None, to: None }];
+    while let Some(span) = next.pop() {
+        type Merge = (PatientId, Timestamp, Option<Timestamp>);
+        let merges: Vec<Merge> = patient_merges::table
+            .filter(patient_merges::duplicate_id.eq(span.record))
+            .select((patient_merges::survivor_id, patient_merges::merged_at, patient_merges::undone_at))
+            .load(conn)?;
+        for (record, merged_at, undone_at) in merges {
+            let from = span.from.map_or(merged_at, |from| from.max(merged_at));
+            let to = [span.to, undone_at].into_iter().flatten().min();
+            if to.is_none_or(|to| from < to) {
+                next.push(Span { record, from: Some(from), to });
+            }
+        }
+        spans.push(span);
+    }
+    Ok(spans)
+}
+
+/// Reads a page of events. Events of a patient's record are those about it, and those that showed it among others, of all its [`spans`].
 pub fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Vec<Event>> {
     let Some(patient) = filter.patient_id else {
         let all = narrowed!(audit_events::table, audit_events::at, audit_events::id, filter, page);
         return Ok(all.load(conn)?);
     };
-    let merged = patients::table.filter(patients::replaced_by.eq(patient)).order(patients::id).select(patients::id);
-    let mut records: Vec<PatientId> = merged.load(conn)?;
-    records.push(patient);
     let mut events: Vec<Event> = Vec::new();
-    for record in records {
+    for Span { record, from, to } in spans(conn, patient)? {
+        let filter = &Filter {
+            from: [filter.from, from].into_iter().flatten().max(),
+            to: [filter.to, to].into_iter().flatten().min(),
+            ..filter.clone()
+        };
         let about = audit_events::table.filter(audit_events::patient_id.eq(record));
         events.extend(narrowed!(about, audit_events::at, audit_events::id, filter, page).load::<Event>(conn)?);
         // Two queries, because each of them follows an index by patient and reads at most a page.

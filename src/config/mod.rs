@@ -115,8 +115,8 @@ pub struct Settings {
 
     /// Maximum number of upcoming appointments that new accounts at one address can book together (1 to 1000).
     ///
-    /// Times that they hold, and open offers of the waitlist, count as well. An account is new for a day after its online
-    /// registration was verified. For IPv6, one /56 network counts as one address. The new accounts of a network (an
+    /// Times that they hold, open offers of the waitlist, and visits of accounts that were closed count as well. An account is new for a day
+    /// after its online registration was verified, or after it accepted a patient's invitation. For IPv6, one /56 network counts as one address. The new accounts of a network (an
     /// IPv4 /24 or an IPv6 /48) can book four times as many.
     #[arg(long, env, global = true, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub new_account_visits_per_address: u16,

@@ -32,6 +32,7 @@ diesel::table! {
         caller -> Binary,
         network -> Binary,
         expires_at -> types::Instant,
+        visits_left -> Integer,
     }
 }
 

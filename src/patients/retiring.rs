@@ -31,6 +31,7 @@ const USES: &[(&str, &str)] = &[
     ("intakes", "SELECT 1 FROM intakes WHERE patient_id = $1 AND status IN ('completed', 'amended')"),
     ("lab_results", "SELECT 1 FROM lab_results WHERE patient_id = $1 AND status <> 'entered-in-error'"),
     ("follow_ups", "SELECT 1 FROM follow_ups WHERE patient_id = $1 AND status IN ('scheduled', 'asked')"),
+    ("access", "SELECT 1 FROM patient_access WHERE patient_id = $1 AND stopped_at IS NULL"),
     ("waitlist_entries", "SELECT 1 FROM waitlist_entries WHERE patient_id = $1 AND status IN ('waiting', 'offered')"),
 ];
 
@@ -260,7 +261,7 @@ pub async fn list(context: &Context, id: PatientId) -> Result<PatientRetirementP
     request_body = NewPatientRetirement,
     responses(
         (status = 201, description = "The retirement", body = PatientRetirementView),
-        (status = 409, description = "`patient_in_use`: `used_by` lists what keeps it in use, such as `appointments`. `patient_merged`, \
+        (status = 409, description = "`patient_in_use`: `used_by` lists what keeps it in use, such as `appointments`, or the `access` of an account. `patient_merged`, \
             `patient_retired`: the record is not in use already"),
     ),
 )]

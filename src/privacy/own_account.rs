@@ -7,15 +7,16 @@ use utoipa::ToSchema;
 
 use crate::accounts::authenticate::{self, Credentials};
 use crate::accounts::throttle::ConfirmedBy;
-use crate::accounts::{Keys, closing, notices};
+use crate::accounts::{Keys, closing, new_accounts, notices};
 use crate::actor::Action;
+use crate::appointments::limits;
 use crate::clock::Timestamp;
 use crate::context::{Context, forget};
 use crate::db::Conn;
 use crate::db::schema::{holds, patient_access};
 use crate::error::Result;
 use crate::http::{Body, response};
-use crate::ids::{HoldId, UserId};
+use crate::ids::{HoldId, PatientId, UserId};
 use crate::messages::model::{Mail, SecurityEvent};
 use crate::scheduling::slots::holds::keeping;
 
@@ -43,7 +44,12 @@ pub async fn close(context: &Context, keys: &Keys, request: CloseAccountRequest)
     let closed = authenticate::again(context, keys, id, ConfirmedBy::Session, credentials, move |tx, user| {
         tx.audit.note_object(user.id.0);
         notices::send(tx.conn, tx.env, user.recipient(), Mail::SecurityNotice { event: SecurityEvent::AccountClosed })?;
-        diesel::delete(patient_access::table.filter(patient_access::user_id.eq(user.id))).execute(tx.conn)?;
+        let visits = limits::count_booked_by(tx.conn, user.id, tx.now)?;
+        new_accounts::keep_visits(tx.conn, user.id, visits)?;
+        let access = patient_access::table.filter(patient_access::user_id.eq(user.id));
+        let patients: Vec<PatientId> = access.select(patient_access::patient_id).load(tx.conn)?;
+        tx.audit.note_shown(patients);
+        diesel::delete(access).execute(tx.conn)?;
         forget(tx.conn, user.id)?;
         let held: Vec<HoldId> = holds::table.filter(holds::user_id.eq(user.id)).select(holds::id).load(tx.conn)?;
         for hold in held {

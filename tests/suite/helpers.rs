@@ -81,6 +81,14 @@ both! {
         assert!(app.mails_to("helper5@example.org").await.is_empty());
     }
 
+    async fn an_invitation_does_not_tell_whose_address_it_is_sent_to(app: App) {
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let staff = desk.get("/v1/me").await.string("/user/email");
+        let (known, unknown) = (invite(&ann, &staff).await, invite(&ann, "carl@example.org").await);
+        assert_eq!((known.status, unknown.status), (202, 202));
+        accept(&app, &last_token(&app, &staff).await).await.problem(409, "account_is_staff");
+    }
+
     async fn an_invitation_ends_with_the_account_that_sent_it(app: App) {
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
         invite(&ann, "carl@example.org").await.expect(202);

@@ -124,8 +124,8 @@ fn state(app: &App) -> BTreeMap<String, Vec<String>> {
     ]);
     let mut conn = app.site.connect();
     let mut found = rows(&mut conn, &names);
-    // Mails about the merge are new.
-    let _ = found.remove("messages");
+    // Mails about the merge are new, and so is the guard of the record that remained.
+    let _ = (found.remove("messages"), found.remove("record_guards"));
     let record =
         "SELECT mrn || identifiers || coalesce(CAST(replaced_by AS text), '') AS line FROM patients ORDER BY 1";
     found.insert("patients".into(), ask(&mut conn, record));
@@ -308,7 +308,7 @@ both! {
         book(&desk, at[0], &clinic.check, &ann.patient_id).await.expect(201);
         let visit = book(&desk, at[1], &clinic.check, &anne.patient_id).await;
         let seen = preview(&desk, &ann.patient_id, &anne.patient_id).await;
-        let expected = ["overlapping_appointments", "open_intakes", "open_follow_ups", "waitlist_entries", "waitlist_offers", "own_accounts"];
+        let expected = ["overlapping_appointments", "open_intakes", "open_follow_ups", "waitlist_entries", "waitlist_offers", "own_accounts", "other_accounts"];
         assert_eq!(reasons(&seen).await, expected.map(str::to_owned).into());
         let visits: Vec<_> = seen.body["conflicts"].as_array().expect("a list").iter().filter(|it| it["reason"] == "overlapping_appointments").collect();
         assert_eq!(visits[0]["duplicate_object_id"], json!(visit.id()));
@@ -332,12 +332,12 @@ both! {
         assert_eq!(shown.len(), 2);
         assert!(shown.iter().all(|(_, movable)| *movable == json!(true)), "{shown:?}");
 
-        // Nobody is listed: the accounts keep the old record only, and learn of it.
+        // Nobody is listed: their access ends, and they learn of it.
         let merged = merge(&desk, &kept, &old).await;
         merged.expect(201);
         for client in [&ann.client, &bob.client] {
             client.get(&path(&kept)).await.problem(404, "not_found");
-            assert_eq!(client.get(&path(&old)).await.expect(200).body["replaced_by"], json!(kept));
+            client.get(&path(&old)).await.problem(404, "not_found");
         }
         assert!(ann.get("/v1/me").await.body["patients"].as_array().expect("a list").is_empty());
         for email in [&ann.email, &bob.email] {
@@ -346,6 +346,9 @@ both! {
             assert!(text.contains("ended the access of your account"), "{text}");
         }
         undo(&desk, &merged).await.expect(200);
+        for client in [&ann.client, &bob.client] {
+            client.get(&path(&old)).await.expect(200);
+        }
 
         // A listed account gets access as staff give it: here a second member of the staff confirms it, and the patient is told.
         let merged = merge_with(&desk, &kept, &old, &[&ann.user_id]).await;
@@ -362,6 +365,38 @@ both! {
         ann.get(&path(&kept)).await.problem(404, "not_found");
         ann.get(&path(&old)).await.expect(200);
         bob.get(&path(&old)).await.expect(200);
+    }
+
+    async fn a_merge_shows_the_accounts_of_the_record_that_remains_nothing_new(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let (bob, victim) = (app.patient("bob").await, record(&desk, "Vic").await);
+        let lab = json!({"test": "ferritin", "value": 41, "unit": "ng/mL", "collected_on": "2026-02-20", "source": "lab_report"});
+        desk.post(&format!("{}/lab-results", path(&victim)), lab).await.expect(201);
+        let refused = merge(&desk, &bob.patient_id, &victim).await;
+        let conflicts = refused.problem(409, "merge_conflicts")["conflicts"].clone();
+        assert_eq!(conflicts[0]["reason"], "other_accounts");
+        assert_eq!(conflicts[0]["patient_object_id"], json!(bob.user_id));
+        assert_eq!(preview(&desk, &bob.patient_id, &victim).await.body["conflicts"], conflicts);
+        // The other way round, another member of the staff decides, and the patient is told.
+        merge_with(&desk, &victim, &bob.patient_id, &[&bob.user_id]).await.expect(201);
+        bob.get(&format!("{}/lab-results", path(&victim))).await.problem(404, "not_found");
+        let confirmation = format!("{}/{}/confirm", access(&victim), bob.user_id);
+        desk.post_empty(&confirmation).await.problem(403, "second_person_required");
+        admin.post_empty(&confirmation).await.expect(200);
+        bob.get(&format!("{}/lab-results", path(&victim))).await.expect(200);
+    }
+
+    async fn access_to_a_record_that_was_merged_waits_for_a_second_person(app: App) {
+        let desk = app.desk().await;
+        let (bob, rosa, victim) = (app.patient("bob").await, app.patient("rosa").await, record(&desk, "Vic").await);
+        let mut child = patient_json("Tim", "tim@records.example");
+        child["date_of_birth"] = json!("2018-07-04");
+        let child = desk.post("/v1/patients", child).await.expect(201).id();
+        let give = async |email: &str| desk.post(&access(&child), json!({"email": email, "relation": "parent"})).await;
+        assert_eq!(give(&rosa.email).await.expect(201).body["confirmation_required"], false);
+        desk.delete(&format!("{}/{}", access(&child), rosa.user_id)).await.expect(204);
+        merge(&desk, &child, &victim).await.expect(201);
+        assert_eq!(give(&bob.email).await.expect(201).body["confirmation_required"], true);
     }
 
     async fn old_ids_lead_to_the_last_record_and_the_later_merge_is_undone_first(app: App) {
@@ -450,8 +485,17 @@ both! {
         assert_eq!(united.iter().filter(|event| event["operation"] == "create_patient_merge").count(), 1);
         let export = doctor.get(&format!("{}/export", path(&kept))).await;
         assert_eq!(export.expect(200).body["merged_patients"][0]["id"], json!(old));
+        // What followed may have been shown as part of the record that remained.
+        app.clock.advance(SignedDuration::from_mins(1));
+        doctor.get(&path(&kept)).await.expect(200);
+        sealed(&app).await;
+        assert_eq!((reads(&log(&kept).await), reads(&log(&old).await)), (2, 2));
+        app.clock.advance(SignedDuration::from_mins(1));
         undo(&desk, &merged).await.expect(200);
-        assert_eq!(reads(&log(&kept).await), 0);
+        app.clock.advance(SignedDuration::from_mins(1));
+        doctor.get(&path(&kept)).await.expect(200);
+        sealed(&app).await;
+        assert_eq!((reads(&log(&kept).await), reads(&log(&old).await)), (2, 2));
     }
 
     async fn every_table_and_every_constraint_of_patients_is_decided_for_a_merge(app: App) {

@@ -52,5 +52,10 @@ both! {
             if events.len() == 3 { Ok(events) } else { Err(format!("{events:?}")) }
         }).await;
         assert_eq!(kinds[2]["type"], "patient.retirement_undone");
+
+        // The holder of an account is told when the access ends, so it ends first.
+        let ann = app.patient("ann").await;
+        let of_account = retire(&desk, &ann.patient_id, "\"1\"").await;
+        assert_eq!(of_account.problem(409, "patient_in_use")["used_by"], json!(["access"]));
     }
 }

@@ -140,8 +140,8 @@ const EXCEPTIONS: &[Exception] = &[
     ),
     reads(
         "audit",
-        &["users", "patients"],
-        "Events are shown with the names of accounts, and an opening may outlive its patient.",
+        &["users", "patients", "patient_merges"],
+        "Events are shown with the names of accounts, an opening may outlive its patient, and a merge unites the uses of two records.",
     ),
     reads(
         "clinic",

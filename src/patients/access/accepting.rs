@@ -15,8 +15,9 @@ use super::second_person::Giver;
 use super::suitable::require_suitable;
 use super::{HOLDER_NAME, acts_as};
 use crate::accounts::model::{EmailAddress, User};
+use crate::accounts::origin::Origin;
 use crate::accounts::store::NewAccount;
-use crate::accounts::{self, Keys, tokens};
+use crate::accounts::{self, Keys, new_accounts, tokens};
 use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Tx};
@@ -77,7 +78,12 @@ fn look_up(conn: &mut Conn, token: &str, now: Timestamp) -> Result<(Invitation, 
 ///
 /// # Errors
 /// Broken rules at `/token` and, if a password is needed and missing, at `/new_password`; the conflicts of the endpoint.
-pub async fn accept(context: &Context<Anonymous>, keys: &Keys, acceptance: AcceptInvitationRequest) -> Result<()> {
+pub async fn accept(
+    context: &Context<Anonymous>,
+    keys: &Keys,
+    origin: Origin,
+    acceptance: AcceptInvitationRequest,
+) -> Result<()> {
     let AcceptInvitationRequest { token, new_password, name } = acceptance;
     let looked_up = token.clone();
     let (invitation, user) = context.read(move |tx| look_up(tx.conn, &looked_up, tx.now)).await?;
@@ -100,12 +106,12 @@ pub async fn accept(context: &Context<Anonymous>, keys: &Keys, acceptance: Accep
         .change(move |tx| {
             tx.audit.note_patient(invitation.patient_id);
             tx.audit.note_object(invitation.id.0);
-            use_invitation(tx, &token, holder.as_ref())
+            use_invitation(tx, &token, holder.as_ref(), &origin)
         })
         .await
 }
 
-fn use_invitation(tx: &mut Tx<Anonymous>, token: &str, holder: Option<&NewHolder>) -> Result<()> {
+fn use_invitation(tx: &mut Tx<Anonymous>, token: &str, holder: Option<&NewHolder>, origin: &Origin) -> Result<()> {
     let (invitation, user) = look_up(tx.conn, token, tx.now)?;
     let unused = patient_invitations::table.find(invitation.id).filter(patient_invitations::used_at.is_null());
     if diesel::update(unused).set(patient_invitations::used_at.eq(tx.now)).execute(tx.conn)? == 0 {
@@ -113,14 +119,20 @@ fn use_invitation(tx: &mut Tx<Anonymous>, token: &str, holder: Option<&NewHolder
     }
     let patient: Patient = patients::table.find(invitation.patient_id).select(Patient::as_select()).first(tx.conn)?;
     let user = user.map(|user| accounts::store::lock(tx.conn, user.id)).transpose()?;
+    let was_verified = user.as_ref().is_some_and(|user| user.email_verified_at.is_some());
     let user = match user {
         Some(user) if user.has_own_password() => user,
         user => with_password(tx, &invitation, &patient, user, holder)?,
     };
     require_suitable(tx.conn, &user, patient.id, invitation.relation)?;
+    let is_patient = is_by_patient(tx, &invitation)?;
+    if is_patient && !was_verified {
+        // Patients invite whom they like, so this account counts like one that registered.
+        new_accounts::remember(tx.conn, tx.env, user.id, origin, tx.now)?;
+    }
     let giver = Giver {
         account: invitation.invited_by,
-        is_patient: is_by_patient(tx, &invitation)?,
+        is_patient,
         email_key: &invitation.email_key,
         decided_at: invitation.created_at,
     };
@@ -202,8 +214,9 @@ fn password_required() -> Error {
 pub(in crate::patients) async fn accept_invitation(
     context: Context<Anonymous>,
     keys: web::Data<Keys>,
+    origin: Origin,
     body: Body<AcceptInvitationRequest>,
 ) -> Result<HttpResponse> {
-    accept(&context, &keys, body.value).await?;
+    accept(&context, &keys, origin, body.value).await?;
     Ok(response::no_content())
 }

@@ -101,6 +101,8 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
             let patient = if reach == Reach::Any { admitted(tx, id)? } else { invited_by_patient(tx, id)? };
             let user = accounts::store::find_by_email(tx.conn, &email.key())?;
             match &user {
+                // A patient does not learn whose address it is. Whoever reads the mailbox does, on accepting.
+                _ if reach == Reach::Own => {}
                 Some(user) if user.email_verified_at.is_some() || user.role != Role::Patient => {
                     require_suitable(tx.conn, user, patient.id, relation)?;
                 }

@@ -1,5 +1,7 @@
 //! The accounts of a record that is merged: which of them also get access to the surviving record.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,8 +18,10 @@ use crate::patients::access::suitable::require_suitable;
 use crate::patients::access::{self, Access, giving, grant, guarding};
 use crate::patients::model::{Patient, Relation};
 
-/// The table in the ledger.
-const TABLE: &str = "patient_access";
+/// The name in the ledger of the accounts whose access moved.
+const MOVED: &str = "patient_access";
+/// The name in the ledger of the accounts whose access ended, because it did not move.
+const ENDED: &str = "patient_access_ended";
 
 /// An account that acts for the duplicate.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -54,9 +58,25 @@ pub fn preview(tx: &mut Tx, survivor: PatientId, duplicate: PatientId) -> Result
         .collect())
 }
 
+/// Returns the accounts that act for the survivor, or will when their access is confirmed, and do not act for the duplicate. A merge would show
+/// them what nobody decided to show them.
+pub fn without_access_to_duplicate(
+    conn: &mut Conn,
+    survivor: PatientId,
+    duplicate: PatientId,
+    now: Timestamp,
+) -> Result<Vec<UserId>> {
+    let of_duplicate = access::of_patient(conn, duplicate)?;
+    let acts_for_duplicate =
+        |user: UserId| of_duplicate.iter().any(|(access, _)| access.user_id == user && access.is_active(now));
+    let of_survivor = access::of_patient(conn, survivor)?.into_iter().map(|(access, _)| access);
+    let in_force = of_survivor.filter(|access| access.is_active(now) || access.is_pending(now));
+    Ok(in_force.map(|access| access.user_id).filter(|user| !acts_for_duplicate(*user)).collect())
+}
+
 /// Gives the listed accounts access to the survivor, as staff give it: it may wait for a second member of the staff, and all who could
-/// object get a message. Their access to the duplicate stops. All other accounts that acted for the duplicate only are told that their
-/// access has ended.
+/// object get a message. Their access to the duplicate stops. So does that of all other accounts that acted for the duplicate only, which are
+/// told so.
 ///
 /// # Errors
 /// A broken rule at `/access_to_move`; the conflicts of given access.
@@ -82,6 +102,7 @@ pub fn move_listed(
         let goes_on = had.iter().any(|(access, _)| access.user_id == holder.id && access.is_active(tx.now));
         if was.is_active(tx.now) && !goes_on && !listed.contains(&holder.id) {
             guarding::notify_of_end(tx, duplicate, &was, &holder)?;
+            stop(tx, merge, &was, ENDED)?;
         }
         // Stored responses would show the record as it was.
         forget(tx.conn, holder.id)?;
@@ -90,15 +111,7 @@ pub fn move_listed(
 }
 
 fn move_one(tx: &mut Tx, merge: PatientMergeId, was: &Access, holder: &User, survivor: &Patient) -> Result<()> {
-    diesel::update(patient_access::table.find((was.user_id, was.patient_id)))
-        .set((patient_access::stopped_at.eq(tx.now), patient_access::stopped_by.eq(tx.actor.user_id)))
-        .execute(tx.conn)?;
-    let row = (
-        patient_merge_rows::merge_id.eq(merge),
-        patient_merge_rows::table_name.eq(TABLE),
-        patient_merge_rows::row_id.eq(holder.id),
-    );
-    diesel::insert_into(patient_merge_rows::table).values(row).execute(tx.conn)?;
+    stop(tx, merge, was, MOVED)?;
     require_suitable(tx.conn, holder, survivor.id, was.relation)?;
     let giver =
         Giver { account: tx.actor.user_id, is_patient: false, email_key: &holder.email_key, decided_at: tx.now };
@@ -106,32 +119,73 @@ fn move_one(tx: &mut Tx, merge: PatientMergeId, was: &Access, holder: &User, sur
     Ok(())
 }
 
-/// Loads the accounts whose access a merge moved, in the order in which they are locked.
-pub fn moved(conn: &mut Conn, merge: PatientMergeId) -> Result<Vec<UserId>> {
-    Ok(patient_merge_rows::table
-        .filter(patient_merge_rows::merge_id.eq(merge))
-        .filter(patient_merge_rows::table_name.eq(TABLE))
-        .order(patient_merge_rows::row_id)
-        .select(patient_merge_rows::row_id)
-        .load(conn)?)
+/// Stops access to the duplicate until the merge is undone.
+fn stop(tx: &mut Tx, merge: PatientMergeId, was: &Access, ledger: &str) -> Result<()> {
+    diesel::update(patient_access::table.find((was.user_id, was.patient_id)))
+        .set((patient_access::stopped_at.eq(tx.now), patient_access::stopped_by.eq(tx.actor.user_id)))
+        .execute(tx.conn)?;
+    let row = (
+        patient_merge_rows::merge_id.eq(merge),
+        patient_merge_rows::table_name.eq(ledger),
+        patient_merge_rows::row_id.eq(was.user_id),
+    );
+    diesel::insert_into(patient_merge_rows::table).values(row).execute(tx.conn)?;
+    Ok(())
+}
+
+/// Gives access to the duplicate back as it was.
+fn resume(tx: &mut Tx, user: UserId, duplicate: PatientId) -> Result<()> {
+    diesel::update(patient_access::table.find((user, duplicate)))
+        .set((patient_access::stopped_at.eq(None::<Timestamp>), patient_access::stopped_by.eq(None::<UserId>)))
+        .execute(tx.conn)?;
+    Ok(())
+}
+
+/// The accounts whose access to the duplicate a merge stopped.
+pub struct Stopped {
+    moved: Vec<UserId>,
+    ended: Vec<UserId>,
+}
+
+impl Stopped {
+    /// Loads them.
+    pub fn by(conn: &mut Conn, merge: PatientMergeId) -> Result<Self> {
+        let mut of = |ledger: &str| {
+            let rows = patient_merge_rows::table
+                .filter(patient_merge_rows::merge_id.eq(merge))
+                .filter(patient_merge_rows::table_name.eq(ledger));
+            rows.select(patient_merge_rows::row_id).load(conn)
+        };
+        Ok(Self { moved: of(MOVED)?, ended: of(ENDED)? })
+    }
+
+    /// All of them, in the order in which they are locked.
+    pub fn all(&self) -> BTreeSet<UserId> {
+        self.moved.iter().chain(&self.ended).copied().collect()
+    }
 }
 
 /// Takes the access to the survivor from the accounts whose access the merge moved, and gives that to the duplicate back as it was. An account
-/// whose access to the survivor has ended since gets none back.
+/// whose access to the survivor has ended since gets none back, and one whose access did not move gets none back if it has another record of
+/// its own since.
 ///
 /// # Errors
-/// The conflict `own_record_exists`, if the account has another record of its own since.
-pub fn move_back(tx: &mut Tx, users: &[UserId], duplicate: &Patient, survivor: &Patient) -> Result<()> {
+/// The conflict `own_record_exists`, if an account whose access moved has another record of its own since.
+pub fn move_back(tx: &mut Tx, stopped: &Stopped, duplicate: &Patient, survivor: &Patient) -> Result<()> {
+    for (was, holder) in access::of_patient(tx.conn, duplicate.id)? {
+        let has_other = was.relation == Relation::Oneself && access::own_record(tx.conn, holder.id)?.is_some();
+        if stopped.ended.contains(&holder.id) && !has_other {
+            resume(tx, holder.id, duplicate.id)?;
+        }
+    }
     let of_survivor = access::of_patient(tx.conn, survivor.id)?;
     for (access, holder) in of_survivor {
-        if !users.contains(&holder.id) || !(access.is_active(tx.now) || access.is_pending(tx.now)) {
+        if !stopped.moved.contains(&holder.id) || !(access.is_active(tx.now) || access.is_pending(tx.now)) {
             continue;
         }
         let was = grant::revoke(tx.conn, holder.id, survivor.id)?;
         guarding::access_revoked(tx, &was, &holder)?;
-        diesel::update(patient_access::table.find((holder.id, duplicate.id)))
-            .set((patient_access::stopped_at.eq(None::<Timestamp>), patient_access::stopped_by.eq(None::<UserId>)))
-            .execute(tx.conn)?;
+        resume(tx, holder.id, duplicate.id)?;
     }
     Ok(())
 }

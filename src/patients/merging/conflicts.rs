@@ -1,9 +1,11 @@
-//! What hinders a merge: both records have something of which a record has at most one.
+//! What hinders a merge: both records have something of which a record has at most one, or an account would read more than it may.
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access;
+use crate::clock::Timestamp;
 use crate::db::types::{Uid, text_enum};
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
@@ -28,6 +30,9 @@ text_enum! {
         WaitlistOffers = "waitlist_offers",
         /// Each record has an own account (`self`), so they may be of two people. End the access of one of them.
         OwnAccounts = "own_accounts",
+        /// An account acts for the surviving record and not for the duplicate, whose data it would then read. Merge the other way round and list
+        /// the account in `access_to_move`, or give it access to the duplicate first: a second member of the staff confirms either.
+        OtherAccounts = "other_accounts",
         /// Together they have more than 20 identifiers of other systems. Remove some.
         TooManyIdentifiers = "too_many_identifiers",
     }
@@ -40,7 +45,7 @@ pub struct MergeConflict {
     reason: MergeConflictReason,
     /// The object of the surviving record: an appointment, intake, follow-up, entry, offer or account. Null for `too_many_identifiers`.
     patient_object_id: Option<ObjectId>,
-    /// The object of the duplicate.
+    /// The object of the duplicate. Null for `other_accounts` and `too_many_identifiers`.
     duplicate_object_id: Option<ObjectId>,
 }
 
@@ -130,7 +135,7 @@ impl Rule {
 }
 
 /// Finds what hinders the merge, at most 20 of each kind.
-pub fn between(conn: &mut Conn, survivor: &Patient, duplicate: &Patient) -> Result<Vec<MergeConflict>> {
+pub fn between(conn: &mut Conn, survivor: &Patient, duplicate: &Patient, now: Timestamp) -> Result<Vec<MergeConflict>> {
     let mut found = Vec::new();
     for rule in RULES {
         found.extend(rule.pairs(conn, survivor.id, duplicate.id)?.into_iter().map(|pair| MergeConflict {
@@ -138,6 +143,11 @@ pub fn between(conn: &mut Conn, survivor: &Patient, duplicate: &Patient) -> Resu
             patient_object_id: Some(pair.kept),
             duplicate_object_id: Some(pair.moved),
         }));
+    }
+    for account in access::without_access_to_duplicate(conn, survivor.id, duplicate.id, now)? {
+        let reason = MergeConflictReason::OtherAccounts;
+        let account = Some(ObjectId(account.0));
+        found.push(MergeConflict { reason, patient_object_id: account, duplicate_object_id: None });
     }
     if survivor.identifiers.0.len() + duplicate.identifiers.0.len() > MAX_IDENTIFIERS {
         let reason = MergeConflictReason::TooManyIdentifiers;
@@ -150,14 +160,13 @@ pub fn between(conn: &mut Conn, survivor: &Patient, duplicate: &Patient) -> Resu
 ///
 /// # Errors
 /// The conflict `merge_conflicts`, which lists them.
-pub fn require_none(conn: &mut Conn, survivor: &Patient, duplicate: &Patient) -> Result<()> {
-    let found = between(conn, survivor, duplicate)?;
+pub fn require_none(conn: &mut Conn, survivor: &Patient, duplicate: &Patient, now: Timestamp) -> Result<()> {
+    let found = between(conn, survivor, duplicate, now)?;
     if found.is_empty() {
         return Ok(());
     }
     let listed = serde_json::to_value(&found).map_err(|error| Error::internal("conflicts of a merge", error))?;
     let members = std::iter::once(("conflicts".to_owned(), listed)).collect();
-    let detail =
-        "Both records have something of which a patient has one at a time. Resolve what `conflicts` lists, then merge.";
+    let detail = "The records cannot be merged as they are. Resolve what `conflicts` lists, then merge.";
     Err(Error::conflict_with("merge_conflicts", detail, members))
 }

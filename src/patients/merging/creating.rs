@@ -21,6 +21,7 @@ use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::identifiers::Identifiers;
 use crate::ids::{PatientId, UserId};
+use crate::patients::access::guarding;
 use crate::patients::model::Patient;
 use crate::patients::store;
 
@@ -96,7 +97,7 @@ pub async fn merge(
             if duplicate.version != new.duplicate_version {
                 return Err(Error::Stale);
             }
-            conflicts::require_none(tx.conn, &survivor, &duplicate)?;
+            conflicts::require_none(tx.conn, &survivor, &duplicate, tx.now)?;
             store_merge(tx, &new, &survivor, &duplicate)
         })
         .await
@@ -153,7 +154,9 @@ fn store_merge(
     moving::move_identifiers(tx.conn, duplicate.id, survivor.id)?;
     let identifiers = survivor.identifiers.0.iter().chain(&duplicate.identifiers.0).cloned().collect();
     store::set_identifiers(tx.conn, survivor.id, &Identifiers(identifiers), tx.now)?;
-    // After the guards of the duplicate have moved: they also guard the access that is given now.
+    // The record has more to read than when its accounts were chosen. With the guards of the duplicate, which have moved, this one holds for
+    // the access that is given now.
+    guarding::begin(tx, survivor.id)?;
     access::move_listed(tx, id, &new.access_to_move, duplicate, survivor)?;
     repoint(tx.conn, duplicate.id, survivor.id, tx.now)?;
     store::set_replaced_by(tx.conn, duplicate, Some(survivor.id), tx.now)?;
@@ -175,9 +178,10 @@ fn repoint(conn: &mut Conn, from: PatientId, to: PatientId, now: Timestamp) -> R
 /// For the front desk and administrators. The other record is merged into this one: its appointments, intakes, flags, laboratory results,
 /// follow-ups, consents, messages, entries of the waitlist and identifiers become those of this record. The other record stays readable, and
 /// its `replaced_by` names this one. `If-Match` and `duplicate_version` are the versions of the preview. Accounts of the other record get
-/// access to this one only if `access_to_move` lists them: as other access that staff give, it may wait for a second member of the staff,
-/// and all who could object get a message. Accounts that are not listed are notified that their access has ended. `POST
-/// /v1/patient-merges/{id}/undo` undoes the merge.
+/// access to this one only if `access_to_move` lists them. It waits for a second member of the staff, and all who could object get a message. The
+/// access of accounts that are not listed ends, and they are notified. An account of this record that does not act for the other one would
+/// read more than it may: `merge_conflicts` then has `other_accounts`. Merge the other way round, or give it access to the other record first.
+/// `POST /v1/patient-merges/{id}/undo` undoes the merge.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_patient_merge",

@@ -83,7 +83,7 @@ pub async fn read(context: &Context, id: PatientId, duplicate: PatientId) -> Res
                 duplicate_version: shown.version,
                 moves: MergeMoves::of(tx.conn, duplicate)?,
                 access: access::preview(tx, id, duplicate)?,
-                conflicts: conflicts::between(tx.conn, &survivor, &of_duplicate)?,
+                conflicts: conflicts::between(tx.conn, &survivor, &of_duplicate, tx.now)?,
             })
         })
         .await

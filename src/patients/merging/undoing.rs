@@ -26,8 +26,8 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
     context
         .change_once(once, move |tx| {
             let found = listing::find(tx, id)?;
-            let accounts = access::moved(tx.conn, id)?;
-            lock_accounts(tx, accounts.iter().copied())?;
+            let accounts = access::Stopped::by(tx.conn, id)?;
+            lock_accounts(tx, accounts.all())?;
             let both = lock_both(tx.conn, found.survivor_id, found.duplicate_id)?;
             let (Some(survivor), Some(duplicate)) = both else { return Err(Error::NotFound) };
             // Again, under the lock.

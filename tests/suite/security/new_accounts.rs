@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::holds::hold;
 use crate::support::clinic::free_slots;
 use crate::support::{App, Client, Clinic, Patient, Reply, booking, both};
+use crate::waitlist_offers::{offers, run, wait_for};
 
 const CHOSEN: &str = "violet otter hums at dawn";
 
@@ -85,6 +86,67 @@ both! {
         for reply in replies.iter().filter(|reply| reply.status != 201) {
             reply.problem(409, "new_account_limit");
         }
+    }
+
+    async fn row_27_accounts_of_invited_helpers_are_new_accounts_too(app: App) {
+        let app = app.restart(&["--new-account-visits-per-address", "2"]);
+        let clinic = app.clinic().await;
+        let slots = times(&app, &clinic).await;
+        let first = new_account(&app, app.anon_at("127.3.1.1"), 1).await;
+        book(&first, &slots[0], &clinic).await.expect(201);
+        book(&first, &slots[1], &clinic).await.expect(201);
+        let invite = json!({"email": "new1+helper@domain.example", "relation": "caregiver"});
+        first.post(&format!("/v1/patients/{}/invitations", first.patient_id), invite).await.expect(202);
+        let token = app.mails_to("new1+helper@domain.example").await.last().expect("a mail").token();
+        let accept = json!({"token": token, "new_password": CHOSEN, "name": "Nia's Helper"});
+        let anon = app.anon_at("127.3.1.1");
+        anon.post("/v1/invitations/accept", accept).await.expect(204);
+        let helper = anon.sign_in("new1+helper@domain.example", CHOSEN).await;
+        booking::book(&helper, &slots[2], &clinic.check, &first.patient_id).await.problem(409, "new_account_limit");
+    }
+
+    async fn row_27_the_visits_of_a_closed_account_go_on_counting(app: App) {
+        let app = app.restart(&["--new-account-visits-per-address", "2"]);
+        let clinic = app.clinic().await;
+        let slots = times(&app, &clinic).await;
+        let first = new_account(&app, app.anon_at("127.3.1.1"), 1).await;
+        book(&first, &slots[0], &clinic).await.expect(201);
+        book(&first, &slots[1], &clinic).await.expect(201);
+        first.post("/v1/me/close", json!({"current_password": CHOSEN})).await.expect(204);
+        let again = new_account(&app, app.anon_at("127.3.1.1"), 1).await;
+        book(&again, &slots[2], &clinic).await.problem(409, "new_account_limit");
+        let admin = app.admin().await;
+        let events = admin.get(&format!("/v1/audit-events?operation=close_account&patient_id={}", first.patient_id)).await;
+        assert_eq!(events.expect(200).items().len(), 1, "the event names the patient");
+    }
+
+    async fn row_27_times_that_move_a_visit_count_beside_it(app: App) {
+        let app = app.restart(&["--new-account-visits-per-address", "2"]);
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let slots = times(&app, &clinic).await;
+        let (mut accounts, mut visits) = (Vec::new(), Vec::new());
+        for number in 0..2 {
+            let account = new_account(&app, app.anon_at("127.3.1.1"), number).await;
+            visits.push(book(&account, &slots[number + 30], &clinic).await.expect(201).body.clone());
+            accounts.push(account);
+        }
+        let hold_to_move = async |number: usize, slot: usize| {
+            let body = json!({"visit_type_id": clinic.check, "appointment_id": visits[number]["id"]});
+            accounts[number].post(&format!("/v1/slots/{}/hold", slots[slot]["id"].as_str().expect("an id")), body).await
+        };
+        // One of them may move a visit although all places are taken, and the other one then may not.
+        let held = hold_to_move(0, 0).await.expect(201).id();
+        hold_to_move(1, 1).await.problem(409, "new_account_limit");
+        accounts[0].delete(&format!("/v1/holds/{held}")).await.expect(204);
+        // An offer of an earlier time counts in the same way.
+        for (number, slot) in [(0, 20), (1, 24)] {
+            let more = json!({"appointment_id": visits[number]["id"]});
+            wait_for(&accounts[number], &accounts[number].patient_id, &clinic.check, &slots[slot], more).await;
+            run(&app).await;
+        }
+        assert_eq!(offers(&desk, &accounts[0].patient_id).await.len(), 1);
+        assert!(offers(&desk, &accounts[1].patient_id).await.is_empty());
     }
 
     async fn row_27_a_link_whose_visit_is_one_too_many_verifies_the_address_all_the_same(app: App) {

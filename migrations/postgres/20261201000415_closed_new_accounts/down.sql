@@ -1,0 +1,1 @@
+ALTER TABLE new_accounts DROP COLUMN visits_left;
