@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::audit::watch::Watch;
 use crate::clock::{Clock, Entropy, Timestamp};
@@ -36,8 +36,8 @@ pub struct Env {
     pub metrics: Arc<Metrics>,
     /// Wakes the worker that sends mails, when a message was created.
     pub mail_written: Arc<Notify>,
-    /// Wakes the job that numbers events, when a request has written.
-    pub written: Arc<Notify>,
+    /// Wakes the jobs that follow what requests write: the one that numbers events, and the one that offers free times.
+    pub written: Arc<watch::Sender<()>>,
     /// Whether the service accepts requests. False from the moment it is told to stop.
     pub accepting: Arc<AtomicBool>,
     /// The state of the audit trail.

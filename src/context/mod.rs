@@ -168,7 +168,7 @@ impl<P: Principal> Context<P> {
         });
         let done = written.await?;
         self.env.audit.committed(self.audit.take_stored());
-        self.env.written.notify_one();
+        self.env.written.send_replace(());
         Ok(done)
     }
 

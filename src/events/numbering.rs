@@ -29,6 +29,7 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> (Feed, JoinHandl
     let job = tokio::spawn(async move {
         // Up to which number the streams were told; none while no stream is open.
         let mut told = None;
+        let mut written = env.written.subscribe();
         loop {
             let is_read = feed.has_streams();
             if let Err(error) = number(&env).await {
@@ -41,7 +42,7 @@ pub fn start(env: &Env, mut stopping: watch::Receiver<bool>) -> (Feed, JoinHandl
             tokio::select! {
                 biased;
                 () = stopped(&mut stopping) => return,
-                () = env.written.notified() => tokio::time::sleep(PAUSE).await,
+                _ = written.changed() => tokio::time::sleep(PAUSE).await,
                 () = tokio::time::sleep(interval) => {}
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use secrecy::ExposeSecret;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::audit;
 use crate::clock::{Clock, Entropy};
@@ -42,7 +42,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         config: Arc::new(config),
         metrics,
         mail_written: Arc::new(Notify::new()),
-        written: Arc::new(Notify::new()),
+        written: Arc::new(watch::Sender::new(())),
         accepting: Arc::new(AtomicBool::new(true)),
         audit: Arc::default(),
         setup: SetupCache::default(),

@@ -216,8 +216,8 @@ pub(super) async fn claim_waitlist_offer(
 
 /// Decline an offer
 ///
-/// The patient keeps the place on the waitlist, and is not offered this time again. The time is free for the next patient at once. A repeat
-/// returns the same offer.
+/// The patient keeps the place on the waitlist, and is not offered this time again, nor, for a day, a time of the same practitioner that
+/// starts at most two hours before or after it. The time is free for the next patient at once. A repeat returns the same offer.
 #[utoipa::path(
     tag = "waitlist",
     operation_id = "decline_waitlist_offer",

@@ -2,14 +2,22 @@
 //!
 //! The more urgent entry is first, then the one that has waited longer, then the one with the lower id. Only an entry counts that the time
 //! suits, that is not paused, and whose patient has no other open offer; an account that patients use gets one offer at a time for all its
-//! entries ([`super::room`]). An entry is paused after some offers in a row that lapsed; it keeps
-//! its place, and waits again when somebody changes it. To decline an offer costs nothing but that time.
+//! entries ([`super::room`]). An entry is paused after some offers in a row that lapsed; it keeps its place, and waits again when somebody
+//! changes it. An entry keeps its place when the patient declines an offer. It is not offered that time again, nor, for a day, a time of the
+//! same practitioner that starts at most two hours before or after it.
 
 use std::collections::HashSet;
 
+use jiff::SignedDuration;
+
 use super::entry::WaitlistUrgency;
 use crate::clock::Timestamp;
-use crate::ids::{PatientId, WaitlistEntryId};
+use crate::ids::{PatientId, PractitionerId, WaitlistEntryId};
+
+/// How far the start of a time may be from that of a declined one to be like it.
+const NEAR: SignedDuration = SignedDuration::from_hours(2);
+/// How long after a decline an entry is not offered a time like the declined one.
+const REST: SignedDuration = SignedDuration::from_hours(24);
 
 /// What the rule knows of an entry that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +36,27 @@ impl Candidate {
     fn place(&self) -> (WaitlistUrgency, Timestamp, WaitlistEntryId) {
         (self.urgency, self.since, self.id)
     }
+}
+
+/// A time that the patient declined.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Declined {
+    pub practitioner: PractitionerId,
+    pub starts_at: Timestamp,
+    /// When the patient declined it.
+    pub at: Timestamp,
+}
+
+/// Returns whether a time is so like one that the patient declined a short time ago that it is not offered yet.
+pub(super) fn is_like_declined(
+    (practitioner, starts_at): (PractitionerId, Timestamp),
+    declined: &[Declined],
+    now: Timestamp,
+) -> bool {
+    declined.iter().any(|one| {
+        let is_near = one.starts_at.minus(NEAR) <= starts_at && starts_at <= one.starts_at.plus(NEAR);
+        one.practitioner == practitioner && is_near && now < one.at.plus(REST)
+    })
 }
 
 /// Returns the entries that may get a time, in the order in which they choose: each one, the first free time that suits it. So a time goes to
@@ -80,7 +109,34 @@ mod tests {
         numbers.into_iter().map(|number| PatientId(Uuid::from_u128(number))).collect()
     }
 
+    fn minutes(count: i64) -> SignedDuration {
+        SignedDuration::from_mins(count)
+    }
+
     proptest! {
+        #[test]
+        fn a_time_like_a_declined_one_rests_for_a_day_and_no_other_time_does(
+            declined in prop::collection::vec((0..3_u128, 0..3000_i64, -3000..0_i64), 0..6),
+            practitioner in 0..3_u128, starts in 0..3000_i64, later in 0..3000_i64,
+        ) {
+            let now = Timestamp::from_micros(0).expect("an instant");
+            let doctor = |number| PractitionerId(Uuid::from_u128(number));
+            let all: Vec<Declined> = declined.iter().map(|&(number, starts, at)| Declined {
+                practitioner: doctor(number), starts_at: now.plus(minutes(starts)), at: now.plus(minutes(at)),
+            }).collect();
+            let time = (doctor(practitioner), now.plus(minutes(starts)));
+            let rests = is_like_declined(time, &all, now);
+            let expected = declined.iter().any(|&(number, start, at)| {
+                number == practitioner && (start - starts).abs() <= 120 && at > -24 * 60
+            });
+            prop_assert_eq!(rests, expected);
+            // It never begins to rest by the clock, and what others declined does not matter.
+            prop_assert!(rests || !is_like_declined(time, &all, now.plus(minutes(later))));
+            prop_assert!(!is_like_declined(time, &all, now.plus(minutes(24 * 60))));
+            let own: Vec<Declined> = all.iter().rev().filter(|one| one.practitioner == time.0).copied().collect();
+            prop_assert_eq!(is_like_declined(time, &own, now), rests);
+        }
+
         #[test]
         fn the_choice_does_not_depend_on_the_order_of_the_rows(
             waiting in entries().prop_shuffle(), offered in prop::collection::hash_set(0..8_u128, 0..4), pause in 1..4_u32,

@@ -34,8 +34,11 @@ use crate::patients::store as records;
 use crate::periodic;
 use crate::scheduling::slots::holds::keeping;
 
-/// The pause after a round that found nothing more to do. So long a time that became free can be booked by everyone.
+/// The pause after a round that found nothing more to do, for what became free by the clock or through another process. So long such a time
+/// can be booked by everyone.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// The pause after a request has written something, such as a cancellation. So long what it freed can be booked by everyone.
+const SETTLE: Duration = Duration::from_millis(200);
 /// The pause after a round that left something.
 const NEXT_ROUND: Duration = Duration::from_millis(100);
 /// The most rows of each kind in a round.
@@ -134,7 +137,7 @@ async fn change<T: Send + 'static>(
         work(&mut Tx::new(conn, &shared, &Anonymous, &audit()))
     });
     let done = changed.await?;
-    env.written.notify_one();
+    env.written.send_replace(());
     Ok(done)
 }
 
@@ -316,8 +319,8 @@ fn make(tx: &mut Tx<Anonymous>, proposal: Proposal) -> Result<()> {
 
 /// Starts the background job.
 pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
-    let env = env.clone();
-    periodic::start(stopping, async move || match run(&env).await {
+    let (env, written) = (env.clone(), env.written.subscribe());
+    periodic::start_after_writes(stopping, written, SETTLE, async move || match run(&env).await {
         Ok(round) => {
             if round.offers > 0 {
                 tracing::info!(offers = round.offers, "offered free times to patients on the waitlist");

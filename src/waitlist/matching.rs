@@ -9,8 +9,9 @@ use diesel::sql_types::Bool;
 use jiff::{SignedDuration, ToSpan};
 
 use super::entry::{self, Entry};
-use super::fairness::{self, Candidate};
+use super::fairness::{self, Candidate, Declined};
 use super::making::{replaced, until};
+use super::offer::OfferStatus;
 use super::room;
 use crate::appointments::queries;
 use crate::clock::Timestamp;
@@ -148,14 +149,15 @@ fn starts_on(
     Ok(Some((searched, starts)))
 }
 
-/// Returns the first of the free times that suits the entry: it has the wished time and place, the patient was not offered it before and
-/// has no other visit then, and it is earlier than the visit that it would replace.
+/// Returns the first of the free times that suits the entry: it has the wished time and place, the patient was not offered it before, did
+/// not decline one like it within the last day, and has no other visit then, and it is earlier than the visit that it would replace.
 fn first_that_suits<'a>(
     tx: &mut Tx<Anonymous>,
     entry: &Entry,
     offering: &Offering,
     starts: &[&'a SlotView],
 ) -> Result<Option<&'a SlotView>> {
+    type Before = (PractitionerId, Timestamp, OfferStatus, Timestamp);
     let local = entry.wishes.local(entry.from_date, entry.to_date);
     let is_wished = |start: &&&SlotView| {
         let zone = offering.zones.get(&start.location_id);
@@ -170,17 +172,25 @@ fn first_that_suits<'a>(
         Err(Error::Conflict(_)) => return Ok(None),
         found => found?.map(|visit| visit.appointment),
     };
-    let before: HashSet<(PractitionerId, Timestamp)> = waitlist_offers::table
+    let before: Vec<Before> = waitlist_offers::table
         .filter(waitlist_offers::entry_id.eq(entry.id))
-        .select((waitlist_offers::practitioner_id, waitlist_offers::starts_at))
-        .load(tx.conn)?
-        .into_iter()
-        .collect();
+        .select((
+            waitlist_offers::practitioner_id,
+            waitlist_offers::starts_at,
+            waitlist_offers::status,
+            waitlist_offers::updated_at,
+        ))
+        .load(tx.conn)?;
+    let offered: HashSet<_> = before.iter().map(|(practitioner, starts_at, ..)| (*practitioner, *starts_at)).collect();
+    let declined = before.into_iter().filter(|(.., status, _)| *status == OfferStatus::Declined);
+    let declined: Vec<Declined> =
+        declined.map(|(practitioner, starts_at, _, at)| Declined { practitioner, starts_at, at }).collect();
     for start in wished {
         let is_earlier = visit.as_ref().is_none_or(|visit| start.starts_at < visit.starts_at);
         let except = visit.as_ref().map(|visit| visit.id);
         if is_earlier
-            && !before.contains(&(start.practitioner_id, start.starts_at))
+            && !offered.contains(&(start.practitioner_id, start.starts_at))
+            && !fairness::is_like_declined((start.practitioner_id, start.starts_at), &declined, tx.now)
             && !queries::is_busy(tx.conn, entry.patient_id, (start.starts_at, start.ends_at), except)?
         {
             return Ok(Some(start));

@@ -233,6 +233,42 @@ both! {
         }
     }
 
+    async fn a_patient_who_declined_is_not_offered_a_time_soon_before_or_after_it_for_a_day(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, desk) = (app.patient("ann").await, app.desk().await);
+        let entry = json!({"patient_id": ann.patient_id, "visit_type_id": clinic.check, "from_date": "2026-03-12", "to_date": "2026-03-12"});
+        desk.post("/v1/waitlist-entries", entry).await.expect(201);
+        run(&app).await;
+        let first = offers(&ann, &ann.patient_id).await.remove(0);
+        ann.post_empty(&of(&first, "/decline")).await.expect(200);
+        run(&app).await;
+        let made = offers(&ann, &ann.patient_id).await;
+        assert_eq!(statuses(&made), ["declined", "offered"], "another time of the day may suit");
+        let starts: Vec<jiff::Timestamp> =
+            made.iter().map(|offer| offer["starts_at"].as_str().expect("a start").parse().expect("an instant")).collect();
+        assert!(starts[1].duration_since(starts[0]) > SignedDuration::from_hours(2), "{starts:?}");
+        ann.post_empty(&of(&made[1], "/decline")).await.expect(200);
+        app.clock.advance(SignedDuration::from_hours(24));
+        run(&app).await;
+        let next = offers(&ann, &ann.patient_id).await.pop().expect("an offer");
+        let next: jiff::Timestamp = next["starts_at"].as_str().expect("a start").parse().expect("an instant");
+        assert_eq!(next.duration_since(starts[0]), SignedDuration::from_mins(15), "a day later the next time is offered");
+    }
+
+    async fn a_time_that_a_request_frees_is_offered_before_others_can_book_it(app: App) {
+        let clinic = app.clinic().await;
+        let (ann, bob, desk) = (app.patient("ann").await, app.patient("bob").await, app.desk().await);
+        let visit = book_nth(&desk, &clinic.check, 60, &bob.patient_id).await.body;
+        wait_for(&ann, &ann.patient_id, &clinic.check, &visit, json!({})).await;
+        desk.post(&path(&visit, "/cancel"), json!({"reason": "ill"})).await.expect(200);
+        // The job of the server, which looks every five seconds by itself.
+        let begun = std::time::Instant::now();
+        while offers(&ann, &ann.patient_id).await.is_empty() {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(4), "nothing was offered");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
     async fn an_entry_whose_last_day_has_passed_ends(app: App) {
         let clinic = app.clinic().await;
         let (ann, desk) = (app.patient("ann").await, app.desk().await);
