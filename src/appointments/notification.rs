@@ -8,7 +8,7 @@ use crate::context::{Principal, Tx};
 use crate::error::{Check, Result};
 use crate::intake::model::IntakeStanding;
 use crate::messages::model::{AppointmentMail, Envelope, Mail};
-use crate::messages::{self, outbox};
+use crate::messages::{self, outbox, refusals};
 use crate::patients;
 use crate::patients::access::Access;
 use crate::patients::recipients::PatientRecipient;
@@ -61,7 +61,14 @@ pub fn send(
     };
     let mut told = patients::recipients::of(tx.conn, tx.env, patient, accounts)?;
     if is_informed {
-        told.retain(|told| told.recipient.email.is_some());
+        // A mail to a refused address would become a call.
+        let mut mailed = Vec::with_capacity(told.len());
+        for one in told {
+            if refusals::accept_any(tx.conn, tx.env, one.recipient.email.as_deref())? {
+                mailed.push(one);
+            }
+        }
+        told = mailed;
     }
     let kind = match notification {
         Notification::Booked | Notification::LinksRenewed => Mail::AppointmentBooked,

@@ -664,6 +664,19 @@ diesel::table! {
         note -> Nullable<Binary>,
         email_key -> Nullable<Text>,
         updated_at -> types::Instant,
+        rejected_attempts -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    refused_mailboxes (digest) {
+        digest -> Binary,
+        message_id -> types::Uid,
+        code -> Integer,
+        refused_at -> types::Instant,
     }
 }
 
@@ -1151,6 +1164,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     appointment_series,
     appointment_series_visits,
     messages,
+    refused_mailboxes,
     idempotency_keys,
     intakes,
     intake_versions,

@@ -162,6 +162,7 @@ pub fn message(mail: &Mail, recipient: &str) -> Message {
         appointment_id: None,
         payload: Sealed::from_bytes(Vec::new()),
         attempts: 1,
+        rejected_attempts: 0,
         resends: 0,
         due_at: at,
         last_error: None,

@@ -123,13 +123,17 @@ fn transport(url: &SecretString) -> Result<Transport, String> {
 /// Returns the class of an SMTP failure, without the server's text.
 fn classify(error: &smtp::Error) -> Failure {
     if let Some(code) = error.status() {
-        Failure::Smtp(code.into())
+        let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        Failure::of_response(code.into(), &text)
     } else if error.is_timeout() {
         Failure::Timeout
     } else if error.is_tls() {
         Failure::Tls
     } else if error.is_response() || error.is_client() {
         Failure::Protocol
+    } else if error.to_string().starts_with("Connection error") {
+        // lettre names this kind of error only in its text.
+        Failure::Unreachable
     } else {
         Failure::Connection
     }
@@ -219,7 +223,7 @@ mod tests {
             smtp.timeout = Duration::from_millis(200);
             assert_eq!(smtp.send(mail("ann@example.org")).await, Err(Failure::Timeout));
             tokio::time::sleep(Duration::from_millis(400)).await;
-            assert_eq!(smtp.send(mail("nobody@example.org")).await, Err(Failure::Smtp(550)));
+            assert_eq!(smtp.send(mail("nobody@example.org")).await, Err(Failure::Refused(550)));
             assert_eq!(smtp.send(mail("ann@example.org")).await, Ok(()));
             // A connection returns to its pool a moment after its delivery.
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -239,7 +243,7 @@ mod tests {
             let failure = smtp.send(mail("ann@example.org")).await.expect_err("dropped");
             assert!(matches!(failure, Failure::Connection | Failure::Protocol), "{failure}");
             dropper.join().expect("the listener closed");
-            assert_eq!(smtp.send(mail("ann@example.org")).await, Err(Failure::Connection));
+            assert_eq!(smtp.send(mail("ann@example.org")).await, Err(Failure::Unreachable));
         });
     }
 

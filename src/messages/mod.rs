@@ -1,4 +1,5 @@
-//! Outgoing messages: mails, and calls that staff make to recipients without an e-mail address. Owns the table `messages`.
+//! Outgoing messages: mails, and calls that staff make to recipients without an e-mail address. Owns the tables `messages`
+//! and `refused_mailboxes`.
 //!
 //! A message is created in the transaction that causes it ([`outbox::enqueue`]). A worker renders and sends it later, so a failing
 //! mail server or template never blocks a booking.
@@ -14,6 +15,7 @@ pub mod model;
 pub mod outbox;
 pub mod pacing;
 pub mod queue;
+pub mod refusals;
 pub mod reminding;
 pub mod resending;
 pub mod retry;

@@ -72,6 +72,19 @@ impl MessageKind {
         self == other || (self.is_about_appointment() && other.is_about_appointment())
     }
 
+    /// Returns whether the mail has a link, or an answer to a request for one, that somebody asked for to prove that a mailbox works.
+    pub fn proves_the_mailbox(self) -> bool {
+        matches!(
+            self,
+            Self::VerifyEmail
+                | Self::AlreadyRegistered
+                | Self::ResetPassword
+                | Self::Invitation
+                | Self::VerifyNewEmail
+                | Self::PatientInvitation
+        )
+    }
+
     fn is_about_appointment(self) -> bool {
         matches!(self, Self::AppointmentBooked | Self::AppointmentMoved | Self::AppointmentCancelled)
     }
@@ -126,7 +139,7 @@ text_enum! {
         Sent = "sent",
         /// It failed and is sent again only on request.
         Failed = "failed",
-        /// The recipient has no e-mail address. Staff must call.
+        /// The recipient has no e-mail address, or the mail server refuses it. Staff must call.
         ToPhone = "to_phone",
         /// Completed without a mail: by staff, or by the service because the message was replaced or not needed any more.
         Done = "done",
@@ -597,6 +610,8 @@ pub struct Message {
     pub payload: Sealed<Mail>,
     /// The number of attempts since it was created or last sent again.
     pub attempts: i32,
+    /// How many of these attempts certainly did not deliver it.
+    pub rejected_attempts: i32,
     /// How often staff sent it again. Each time makes it a mail of its own, which no mailbox drops as a duplicate.
     pub resends: i32,
     /// When it is next due, or when the lease of its worker expires.
@@ -618,6 +633,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// Returns whether the mail certainly did not arrive, if it is not tried any more.
+    pub fn is_unsent(&self) -> bool {
+        self.sent_at.is_none() && self.attempts == self.rejected_attempts && self.resends == 0
+    }
+
     /// Returns the left part of its Message-ID: the same for every attempt, so that a mail sent twice is recognised.
     pub fn mail_id(&self) -> String {
         if self.resends == 0 { self.id.to_string() } else { format!("{}-{}", self.id, self.resends) }

@@ -46,6 +46,7 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
             messages::appointment_id.eq(envelope.appointment_id),
             messages::payload.eq(&payload),
             messages::attempts.eq(0),
+            messages::rejected_attempts.eq(0),
             messages::resends.eq(0),
             messages::due_at.eq(now),
             messages::created_at.eq(now),
@@ -194,6 +195,23 @@ pub fn settle(tx: &mut Conn, patient: PatientId, kind: MessageKind, now: Timesta
         .filter(messages::status.eq_any([MessageStatus::Pending, MessageStatus::ToPhone, MessageStatus::Failed]));
     diesel::update(open).set(done(now)).execute(tx)?;
     Ok(())
+}
+
+/// Returns whether a mail of a kind about a patient, created since then, may have reached an address.
+pub fn may_have_arrived(
+    conn: &mut Conn,
+    patient: PatientId,
+    kind: MessageKind,
+    email: &str,
+    since: Timestamp,
+) -> Result<bool> {
+    let mails = messages::table
+        .filter(messages::patient_id.eq(patient))
+        .filter(messages::created_at.ge(since))
+        .filter(messages::kind.eq(kind))
+        .filter(messages::email.eq(email));
+    let mails: Vec<Message> = mails.select(Message::as_select()).load(conn)?;
+    Ok(mails.iter().any(|mail| !mail.is_unsent()))
 }
 
 /// The domains of Gmail, which ignores dots before the `@`. Both have the same mailboxes.

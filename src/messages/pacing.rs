@@ -5,6 +5,7 @@
 //!   appointment was created for the mailbox. If the patient's side cancels a visit of which the mailbox has not been
 //!   told yet, the cancellation is dropped as well. A cancellation by the clinic is always sent, because the patient
 //!   may know of the visit from a call.
+//! - **Refused.** A message to an address that the mail server refused becomes a call of the desk ([`refusals`]).
 //! - **A reminder** is sent only while it makes sense, and not in the quiet hours ([`reminding`]).
 //! - **Too many.** A mailbox gets the first third of `MAX_NOTICES_PER_HOUR` at once. Each further mail of the same
 //!   limit waits [`BUSY_DELAY`] after it was created, so that a newer one can replace it. When the limit is reached, it
@@ -23,6 +24,7 @@ use jiff::SignedDuration;
 use super::model::{Mail, Message, MessageKind, MessageStatus};
 use super::outbox::{self, WINDOW};
 use super::queue::has_status;
+use super::refusals;
 use super::reminding::{self, Standing};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -43,6 +45,7 @@ enum Decision {
     Send,
     Drop,
     Wait(Timestamp),
+    LeaveToDesk,
 }
 
 /// Drops leased messages that are outdated, postpones those that must wait, and returns the others.
@@ -64,6 +67,7 @@ pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Mess
             }
             Decision::Drop => drop_message(tx, &message, now)?,
             Decision::Wait(until) => postpone(tx, &message, until, now)?,
+            Decision::LeaveToDesk => refusals::leave_to_desk(tx, env, &message, now)?,
         }
     }
     Ok(to_send)
@@ -84,12 +88,16 @@ fn decide(
             Standing::WaitsUntil(until) => return Ok(Decision::Wait(until)),
         }
     }
-    if let Some(appointment) = message.appointment_id
-        && now >= message.created_at.plus(SENT_AT_ONCE)
-        && (has_newer_message(tx, message, mailbox, appointment)?
-            || is_unannounced(tx, env, message, mailbox, appointment)?)
-    {
-        return Ok(Decision::Drop);
+    if let Some(appointment) = message.appointment_id {
+        let has_waited = now >= message.created_at.plus(SENT_AT_ONCE);
+        if has_waited && has_newer_message(tx, message, mailbox, appointment)?
+            || is_unannounced(tx, env, message, mailbox, appointment)?
+        {
+            return Ok(Decision::Drop);
+        }
+    }
+    if refusals::stops(tx, env, message)? {
+        return Ok(Decision::LeaveToDesk);
     }
     let Some(until) = busy_until(tx, env, message, mailbox, sent_together, now)? else { return Ok(Decision::Send) };
     // Every alert says the same: look at the worklist. The last one that waits is enough.
@@ -142,18 +150,15 @@ fn is_unannounced(
     if !mail.as_ref().and_then(Mail::appointment).is_some_and(|mail| mail.cancelled_by_patient) {
         return Ok(false);
     }
-    let others: Vec<(MessageStatus, i32, i32)> = messages::table
+    let others: Vec<Message> = messages::table
         .filter(messages::appointment_id.eq(appointment))
         .filter(messages::email_key.eq(mailbox))
         .filter(messages::email.eq(&message.recipient.email))
         .filter(messages::id.ne(message.id))
-        .select((messages::status, messages::attempts, messages::resends))
+        .select(Message::as_select())
         .load(tx)?;
-    // A mail that was tried may have arrived. If no earlier mails are left, they were sent long ago and purged.
-    let was_not_sent = |&(status, attempts, resends): &(MessageStatus, i32, i32)| {
-        matches!(status, MessageStatus::Pending | MessageStatus::Done) && attempts == 0 && resends == 0
-    };
-    Ok(!others.is_empty() && others.iter().all(was_not_sent))
+    // Staff who completed a message told the patient. If no earlier mails are left, they were sent long ago and purged.
+    Ok(!others.is_empty() && others.iter().all(|other| other.is_unsent() && other.done_by.is_none()))
 }
 
 /// Returns until when the mailbox gets no further mail of this limit, if so; for an alert, which may be over already. `sent_together` other mails are sent together

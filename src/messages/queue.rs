@@ -7,11 +7,13 @@ use diesel::sql_types::Bool;
 use jiff::SignedDuration;
 
 use super::model::{Message, MessageStatus};
+use super::refusals;
 use super::retry::Failure;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::raw_sql::RawSql;
 use crate::db::schema::messages;
+use crate::env::Env;
 use crate::error::Result;
 use crate::ids::MessageId;
 
@@ -93,15 +95,16 @@ pub enum Outcome {
 
 /// Stores the outcome of a leased message.
 ///
-/// A failure is stored only while the lease belongs to this worker. A success is stored unless staff sent the message again meanwhile.
-pub fn finish(tx: &mut Conn, leased: &Message, outcome: Outcome, now: Timestamp) -> Result<()> {
+/// It also stores whether the mail server refused or accepted the address. A failure is stored only while the lease belongs to this worker. A success is stored unless staff sent the message again meanwhile.
+pub fn finish(tx: &mut Conn, env: &Env, leased: &Message, outcome: Outcome, now: Timestamp) -> Result<()> {
     let this = messages::table
         .filter(messages::id.eq(leased.id))
         .filter(messages::resends.eq(leased.resends))
         .filter(has_status(MessageStatus::Pending));
     let own_lease = messages::due_at.eq(leased.due_at);
     let no_error = None::<String>;
-    match outcome {
+    let rejected = |failure: Failure| leased.rejected_attempts + i32::from(failure.is_certain());
+    let stored = match outcome {
         Outcome::Sent => diesel::update(this)
             .set((
                 messages::status.eq(MessageStatus::Sent),
@@ -113,6 +116,7 @@ pub fn finish(tx: &mut Conn, leased: &Message, outcome: Outcome, now: Timestamp)
         Outcome::Postponed(failure, due) => diesel::update(this.filter(own_lease))
             .set((
                 messages::due_at.eq(due),
+                messages::rejected_attempts.eq(rejected(failure)),
                 messages::last_error.eq(Some(failure.to_string())),
                 messages::updated_at.eq(now),
             ))
@@ -120,12 +124,17 @@ pub fn finish(tx: &mut Conn, leased: &Message, outcome: Outcome, now: Timestamp)
         Outcome::Failed(failure) => diesel::update(this.filter(own_lease))
             .set((
                 messages::status.eq(MessageStatus::Failed),
+                messages::rejected_attempts.eq(rejected(failure)),
                 messages::last_error.eq(Some(failure.to_string())),
                 messages::updated_at.eq(now),
             ))
             .execute(tx)?,
     };
-    Ok(())
+    match (outcome, &leased.recipient.email) {
+        (Outcome::Failed(Failure::Refused(code)), Some(_)) if stored == 1 => refusals::note(tx, env, leased, code, now),
+        (Outcome::Sent, Some(address)) => refusals::forget(tx, env, address),
+        _ => Ok(()),
+    }
 }
 
 /// The number of open messages, for the metrics.

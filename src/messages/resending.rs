@@ -5,8 +5,8 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::model::{Mail, Message, MessageStatus};
-use super::outbox;
 use super::view::MessageView;
+use super::{outbox, refusals};
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
@@ -39,7 +39,7 @@ pub async fn resend(context: &Context, once: Once, id: MessageId) -> Result<Mess
 /// Makes a message due now.
 fn requeue(tx: &mut Tx, id: MessageId) -> Result<Message> {
     let message = outbox::find(tx.conn, id)?;
-    require_resendable(message.status)?;
+    require_resendable(&message)?;
     let mail = outbox::open(tx.env, message.id, &message.payload)?;
     if let Some(appointment) = message.appointment_id {
         require_current(tx, &message, &mail, appointment)?;
@@ -56,6 +56,7 @@ fn requeue(tx: &mut Tx, id: MessageId) -> Result<Message> {
         .set((
             messages::status.eq(MessageStatus::Pending),
             messages::attempts.eq(0),
+            messages::rejected_attempts.eq(0),
             messages::resends.eq(messages::resends + 1),
             messages::due_at.eq(tx.now),
             messages::last_error.eq(None::<String>),
@@ -67,11 +68,15 @@ fn requeue(tx: &mut Tx, id: MessageId) -> Result<Message> {
         // Another transaction changed it at the same time.
         return Err(Error::Retry);
     }
+    if let Some(address) = &message.recipient.email {
+        refusals::forget(tx.conn, tx.env, address)?;
+    }
     outbox::find(tx.conn, id)
 }
 
-fn require_resendable(status: MessageStatus) -> Result<()> {
-    let (code, detail) = match status {
+fn require_resendable(message: &Message) -> Result<()> {
+    let (code, detail) = match message.status {
+        MessageStatus::ToPhone if refusals::is_call_instead(message) => return Ok(()),
         MessageStatus::Sent | MessageStatus::Failed => return Ok(()),
         MessageStatus::Pending => {
             ("message_pending", "The message has not been sent yet. The service sends or retries it by itself.")
@@ -139,7 +144,8 @@ fn require_recipient_of(tx: &mut Tx, message: &Message, patient: PatientId) -> R
 
 /// Send a message again
 ///
-/// For a message that failed, or that the recipient did not get. The service sends it at once. It uses the current templates and the
+/// For a message that failed, that the recipient did not get, or that became a call because the mail server had refused its address
+/// (`last_error` is `address_refused`). Mails go to that address again until it is refused once more. The service sends it at once. It uses the current templates and the
 /// facts as they were when the message was created, so a link in it may have expired. A message that is outdated, or whose address may
 /// no longer get it, is not sent. To mail the current state of an appointment to all its current recipients, use
 /// `POST /v1/appointments/{id}/links`.

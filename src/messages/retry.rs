@@ -7,7 +7,9 @@ use jiff::SignedDuration;
 /// Why a message was not sent. A class only, because the texts of mail servers may contain anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The mail server cannot be reached, or the connection broke.
+    /// No connection to the mail server could be opened.
+    Unreachable,
+    /// The connection broke.
     Connection,
     /// The mail server did not answer in time.
     Timeout,
@@ -15,6 +17,8 @@ pub enum Failure {
     Tls,
     /// The mail server responded with this code.
     Smtp(u16),
+    /// The mail server refused the recipient's address for good, with this code.
+    Refused(u16),
     /// The mail server and this service have no protocol in common: no authentication method, no STARTTLS, or invalid
     /// responses.
     Protocol,
@@ -35,10 +39,10 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Connection => "connection",
+            Self::Unreachable | Self::Connection => "connection",
             Self::Timeout => "timeout",
             Self::Tls => "tls",
-            Self::Smtp(code) => return write!(f, "smtp_{code}"),
+            Self::Smtp(code) | Self::Refused(code) => return write!(f, "smtp_{code}"),
             Self::Protocol => "protocol",
             Self::File => "file",
             Self::Address => "address",
@@ -61,20 +65,53 @@ pub const MAX_ATTEMPTS: i32 = 80;
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
+/// The codes with which a mail server refuses a recipient (RFC 5321, section 4.2.3), unless its enhanced code says otherwise.
+const REFUSED_RECIPIENT: [u16; 3] = [550, 551, 553];
+
 impl Failure {
+    /// Returns the class of a mail server's negative response. `text` begins with the enhanced code (RFC 3463) if the server has them. It
+    /// decides whether the recipient's address is refused, because servers also refuse contents and senders with 550.
+    pub fn of_response(code: u16, text: &str) -> Self {
+        let refused = match enhanced(text) {
+            // 7 and 8 are about the sender's address.
+            Some([5, 1, detail]) => !matches!(detail, 7 | 8),
+            // The mailbox is disabled.
+            Some([5, 2, 1]) => true,
+            Some(_) => false,
+            None => REFUSED_RECIPIENT.contains(&code),
+        };
+        if refused && (500..=599).contains(&code) { Self::Refused(code) } else { Self::Smtp(code) }
+    }
+
+    /// Returns whether the mail certainly did not arrive.
+    pub fn is_certain(self) -> bool {
+        match self {
+            Self::Unreachable
+            | Self::Tls
+            | Self::Smtp(_)
+            | Self::Refused(_)
+            | Self::Address
+            | Self::Template
+            | Self::Sealed
+            | Self::Compose => true,
+            Self::Connection | Self::Timeout | Self::Protocol | Self::File | Self::Interrupted => false,
+        }
+    }
+
     /// Returns the maximum number of attempts for this failure.
     fn max_attempts(self) -> i32 {
         match self {
             // These codes mean that authentication failed (RFC 4954). The operator can correct it, and the message is
             // not the cause.
-            Self::Connection
+            Self::Unreachable
+            | Self::Connection
             | Self::Timeout
             | Self::Tls
             | Self::Protocol
             | Self::File
             | Self::Smtp(530 | 534 | 535 | 538) => MAX_ATTEMPTS,
             Self::Smtp(400..=499) | Self::Sealed => MAX_REJECTIONS,
-            Self::Smtp(_) | Self::Address | Self::Template | Self::Compose | Self::Interrupted => 0,
+            Self::Smtp(_) | Self::Refused(_) | Self::Address | Self::Template | Self::Compose | Self::Interrupted => 0,
         }
     }
 
@@ -93,9 +130,58 @@ impl Failure {
     }
 }
 
+/// Reads the enhanced code at the beginning of a response.
+fn enhanced(text: &str) -> Option<[u16; 3]> {
+    let mut parts = text.split_whitespace().next()?.splitn(3, '.').map(|part| part.parse().ok());
+    Some([parts.next()??, parts.next()??, parts.next()??])
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn only_a_refusal_of_the_recipient_is_a_refused_address() {
+        for (code, text) in [
+            (550, ""),
+            (550, "no such user"),
+            (551, "moved"),
+            (553, "not allowed"),
+            (550, "5.1.1 no such user"),
+            (554, "5.1.1 no such user"),
+            (550, "5.1.10 null MX"),
+            (550, "5.2.1 disabled"),
+            (550, "5.1 something"),
+        ] {
+            assert_eq!(Failure::of_response(code, text), Failure::Refused(code), "{code} {text}");
+        }
+        for (code, text) in [
+            (554, ""),
+            (552, ""),
+            (421, ""),
+            (450, "5.1.1 later"),
+            (550, "5.7.1 blocked"),
+            (550, "5.7.26 not authenticated"),
+            (552, "5.2.2 full"),
+            (550, "5.2.2 full"),
+            (550, "5.1.8 sender"),
+            (553, "5.1.7 sender"),
+            (535, "5.7.8 credentials"),
+        ] {
+            assert_eq!(Failure::of_response(code, text), Failure::Smtp(code), "{code} {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_temporary_response_never_refuses_an_address_and_every_text_is_read(code in 200..700_u16, text in ".*") {
+            let failure = Failure::of_response(code, &text);
+            prop_assert!(failure == Failure::Smtp(code) || (failure == Failure::Refused(code) && (500..600).contains(&code)));
+            prop_assert_eq!(failure.to_string(), format!("smtp_{code}"));
+        }
+    }
 
     #[test]
     fn pauses_double_from_half_a_minute_to_an_hour() {

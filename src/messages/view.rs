@@ -73,7 +73,8 @@ pub struct MessageView {
     /// The number of attempts to send it since it was created or last sent again.
     attempts: i32,
     /// The class of the last failure: `connection`, `timeout`, `tls`, `protocol`, `smtp_` and the mail server's code,
-    /// `file`, `address`, `template`, `sealed`, `compose` or `interrupted`.
+    /// `file`, `address`, `template`, `sealed`, `compose` or `interrupted`. `address_refused`: it was not tried, because the mail server
+    /// had refused the address before. A message about a patient is then a call.
     last_error: Option<String>,
     /// The time at which it was created.
     created_at: Timestamp,

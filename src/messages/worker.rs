@@ -136,8 +136,8 @@ async fn send_and_store(env: &Env, mailer: &Mailer, message: Message, phone: Opt
     let message = Arc::new(message);
     // Without its outcome the message is sent again, so storing it is worth some attempts.
     for _ in 0..3 {
-        let leased = Arc::clone(&message);
-        match env.db.write(move |tx| queue::finish(tx, &leased, outcome, now)).await {
+        let (leased, shared) = (Arc::clone(&message), env.clone());
+        match env.db.write(move |tx| queue::finish(tx, &shared, &leased, outcome, now)).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(message = %message.id, %error, "the outcome of a mail could not be stored"),
         }

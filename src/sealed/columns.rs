@@ -77,6 +77,7 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("patient_invitations", "token_hash"),
     ("recovery_codes", "code_hash"),
     ("refresh_tokens", "token_hash"),
+    ("refused_mailboxes", "digest"),
     ("sealing_keys", "proof"),
     ("setup_state", "token"),
     ("sign_in_failures", "account"),

@@ -18,6 +18,7 @@ use crate::context::{Principal, Tx};
 use crate::db::schema::waitlist_offers;
 use crate::error::{Error, Result};
 use crate::ids::{SlotId, UserId};
+use crate::messages::refusals;
 use crate::patients::recipients::{self, PatientRecipient};
 use crate::patients::{access, store as records};
 use crate::scheduling::slots::holds::keeping;
@@ -60,7 +61,7 @@ pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -
     let patient = records::find_authorised(tx.conn, entry.patient_id)?;
     let accounts = access::of_patient(tx.conn, patient.id)?;
     let told = recipients::of(tx.conn, tx.env, &patient, accounts)?;
-    let way = way(making.way, &told)?;
+    let way = way(tx, making.way, &told)?;
     let until = until(tx)?;
     let by_staff = making.made_by.is_some() && way == OfferWay::Phone;
     let replaced = replaced(tx, &entry)?;
@@ -98,11 +99,14 @@ pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -
 }
 
 /// Decides how the patient learns of the offer.
-fn way(wanted: Option<OfferWay>, told: &[PatientRecipient]) -> Result<OfferWay> {
-    let has_address = told.iter().any(|told| told.recipient.email.is_some());
+fn way<P>(tx: &mut Tx<P>, wanted: Option<OfferWay>, told: &[PatientRecipient]) -> Result<OfferWay> {
+    let addresses = told.iter().filter_map(|told| told.recipient.email.as_deref());
+    let has_address = refusals::accept_any(tx.conn, tx.env, addresses)?;
     match wanted {
         Some(OfferWay::Mail) if !has_address => {
-            Err(Error::conflict("no_address", "The patient has no e-mail address. Offer the time on the telephone."))
+            let detail =
+                "The patient has no e-mail address, or the mail server refuses it. Offer the time on the telephone.";
+            Err(Error::conflict("no_address", detail))
         }
         Some(way) => Ok(way),
         None if has_address => Ok(OfferWay::Mail),

@@ -8,7 +8,7 @@ use super::offer::{Offer, OfferWay};
 use crate::appointments::appointment::AppointmentDetails;
 use crate::context::Tx;
 use crate::error::Result;
-use crate::messages::model::{Envelope, Mail, WaitlistOfferMail};
+use crate::messages::model::{Envelope, Mail, MessageKind, WaitlistOfferMail};
 use crate::messages::outbox;
 use crate::patients::model::Patient;
 use crate::patients::recipients::{self, PatientRecipient};
@@ -49,7 +49,7 @@ pub(super) fn offered<P>(
     Ok(())
 }
 
-/// Mails everyone to whom the offer was mailed, and who still has that address, that the clinic took it back.
+/// Mails everyone to whom the mail of the offer went, and who still has that address, that the clinic took it back.
 pub(super) fn withdrawn<P>(tx: &mut Tx<P>, ended: &Offer) -> Result<()> {
     let links = link_tokens::of_offer(tx.conn, ended.id)?;
     if links.is_empty() {
@@ -61,8 +61,9 @@ pub(super) fn withdrawn<P>(tx: &mut Tx<P>, ended: &Offer) -> Result<()> {
     let visit_type = visit_type::find(tx.conn, visit_type_id)?;
     let content = content(tx, ended, None)?;
     for PatientRecipient { recipient, is_patient, .. } in recipients::of(tx.conn, tx.env, &patient, accounts)? {
-        let was_told = |email: &String| links.iter().any(|link| link_tokens::was_mailed_to(tx.env, link, email));
-        if !recipient.email.as_ref().is_some_and(was_told) {
+        let Some(email) = &recipient.email else { continue };
+        let is_of_offer = links.iter().any(|link| link_tokens::was_mailed_to(tx.env, link, email));
+        if !is_of_offer || !may_have_arrived(tx, ended, email)? {
             continue;
         }
         let mail = Mail::WaitlistOfferWithdrawn(WaitlistOfferMail {
@@ -74,6 +75,11 @@ pub(super) fn withdrawn<P>(tx: &mut Tx<P>, ended: &Offer) -> Result<()> {
         outbox::enqueue(tx.conn, tx.env, &envelope)?;
     }
     Ok(())
+}
+
+/// Returns whether the mail of an offer may have reached an address. A mail that still waited when the offer ended was not sent.
+fn may_have_arrived<P>(tx: &mut Tx<P>, offer: &Offer, email: &str) -> Result<bool> {
+    outbox::may_have_arrived(tx.conn, offer.patient_id, MessageKind::WaitlistOffer, email, offer.created_at)
 }
 
 /// What all recipients read.

@@ -52,7 +52,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "follow_up_links",
         ],
     ),
-    ("messages", &["messages"]),
+    ("messages", &["messages", "refused_mailboxes"]),
     ("waitlist", &["waitlist_entries", "waitlist_offers", "waitlist_offer_links", "freed_times"]),
     ("zones", &["zone_data"]),
     (

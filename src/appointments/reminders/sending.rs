@@ -19,7 +19,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::AppointmentId;
 use crate::messages::model::MessageKind;
-use crate::messages::outbox;
+use crate::messages::{outbox, refusals};
 use crate::patients::access;
 use crate::patients::recipients::{self, PatientRecipient};
 use crate::periodic;
@@ -85,7 +85,7 @@ fn look(conn: &mut Conn, env: &Env, id: AppointmentId) -> Result<bool> {
     let accounts = access::of_patient(tx.conn, found.patient.id)?;
     let told = recipients::of(tx.conn, env, &found.patient, accounts)?;
     let settings = &env.config.settings;
-    let by_mail = told.iter().any(|one| one.recipient.email.is_some());
+    let by_mail = refusals::accept_any(tx.conn, env, told.iter().filter_map(|one| one.recipient.email.as_deref()))?;
     let call: Vec<SignedDuration> = settings.reminders.for_calls().into_iter().collect();
     let leads = if by_mail { settings.reminders.leads() } else { &call };
     let plan = visit(tx, &found)?.plan(tx.now, leads, settings.quiet_hours);

@@ -15,12 +15,14 @@ use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Patch, PathId};
 use crate::ids::PatientId;
+use crate::messages::refusals::{self, MailRefusal};
 use crate::patients::access::{self, end_times, guarding};
 use crate::patients::missed_visits::{self, MissedVisits};
 use crate::phone::Country;
 
 fn example() -> serde_json::Value {
     let mut example = model::example();
+    example["mail_refusal"] = json!({"code": 550, "at": "2026-03-02T14:00:00Z"});
     example["missed_visits"] = json!({"no_shows": 1, "late_cancellations": 0});
     example
 }
@@ -36,6 +38,11 @@ pub struct PatientCard {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub missed_visits: Option<MissedVisits>,
+    /// The refusal of the address in the record, if the mail server refused it. Messages to it are calls until staff enter the address again
+    /// or send a message again. Staff only. It does not change the `ETag`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub mail_refusal: Option<MailRefusal>,
 }
 
 impl PatientCard {
@@ -45,7 +52,9 @@ impl PatientCard {
         let is_staff = tx.actor.role.is_staff();
         let missed = is_staff.then(|| missed_visits::of(tx.conn, &[id])).transpose()?;
         let missed_visits = missed.and_then(|mut of| of.remove(&id));
-        Ok(Versioned { version, object: Self { patient, missed_visits } })
+        let address = patient.email.as_deref().filter(|_| is_staff);
+        let mail_refusal = address.map(|address| refusals::find(tx.conn, tx.env, address)).transpose()?.flatten();
+        Ok(Versioned { version, object: Self { patient, missed_visits, mail_refusal } })
     }
 }
 
@@ -85,6 +94,9 @@ pub async fn update(
             let mut check = Check::new();
             change.clone().apply(&mut profile, author, Country::of_clinic(tx.conn)?, "", &mut check);
             check.done()?;
+            if let (Author::Staff, Some(address)) = (author, change.email()) {
+                refusals::forget(tx.conn, tx.env, address)?;
+            }
             if profile != before {
                 let patient = store::update(tx, &was, &profile)?;
                 // The patient may do what others are announced and guarded for.
@@ -103,7 +115,8 @@ pub async fn update(
 
 /// Read a patient's record
 ///
-/// For staff, the patient, and the accounts that act for the patient. Staff also see how often the patient did not come or cancelled late.
+/// For staff, the patient, and the accounts that act for the patient. Staff also see how often the patient did not come or cancelled
+/// late, and whether the mail server refuses the address.
 #[utoipa::path(
     tag = "patients",
     operation_id = "get_patient",

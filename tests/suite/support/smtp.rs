@@ -1,6 +1,6 @@
 //! A mail server in the test's process, which can be down and can reject mails.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +21,10 @@ pub struct Smtp {
 struct State {
     /// Response codes for the next mails; after these, each mail is accepted.
     answers: Mutex<VecDeque<u16>>,
+    /// Recipients that it refuses, with the response.
+    refused: Mutex<HashMap<String, (u16, String)>>,
+    /// How many recipients it refused.
+    refusals: Mutex<usize>,
     /// Every mail that was sent to it, accepted or not, with the response code.
     seen: Mutex<Vec<(u16, Mail)>>,
 }
@@ -66,6 +70,22 @@ impl Smtp {
         self.state.answers.lock().unwrap_or_else(PoisonError::into_inner).extend(codes);
     }
 
+    /// Refuses a recipient from now on, with a code and a text that may begin with an enhanced code.
+    pub fn refuse(&self, address: &str, code: u16, text: &str) {
+        let response = (code, format!("{text} secret words about {address}"));
+        self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), response);
+    }
+
+    /// Accepts all recipients again.
+    pub fn accept_all(&self) {
+        self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// How many recipients it refused so far.
+    pub fn refusals(&self) -> usize {
+        *self.state.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Every mail so far, with its response code.
     pub fn seen(&self) -> Vec<(u16, Mail)> {
         self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -96,6 +116,15 @@ impl Handler for Session {
     fn mail(&mut self, _: IpAddr, _: &str, _: &str) -> Response {
         self.bytes.clear();
         response::OK
+    }
+
+    fn rcpt(&mut self, to: &str) -> Response {
+        let refused = self.state.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((code, text)) = refused.get(to) else { return response::OK };
+        *self.state.refusals.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        let mut answer = Response::custom(*code, text.clone());
+        answer.action = Action::Close;
+        answer
     }
 
     fn data(&mut self, bytes: &[u8]) -> std::io::Result<()> {

@@ -173,6 +173,14 @@ fn previous_names(names: &mut [String], at: &mut Member<'_>) {
 }
 
 impl PatientChange {
+    /// The e-mail address that the patch sets.
+    pub fn email(&self) -> Option<&str> {
+        match &self.patch.email {
+            Change::Set(email) => Some(email),
+            Change::Keep | Change::Clear => None,
+        }
+    }
+
     /// Merges the patch into a record, and checks the record as a whole: a name, a contact, complete nested objects, and telephone numbers
     /// of the country in the record's address, or of the clinic's.
     pub fn apply(

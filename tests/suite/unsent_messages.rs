@@ -1,0 +1,131 @@
+//! Messages that wait because the mail server is away: several about one appointment become one mail.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::appointments::act;
+use crate::support::booking::{book_nth, path};
+use crate::support::clinic::free_slots;
+use crate::support::smtp::Smtp;
+use crate::support::{App, Client, Clinic, both, eventually};
+use crate::waitlist_offers::of;
+
+async fn reschedule(client: &Client, clinic: &Clinic, visit: &Value, nth: usize) -> Value {
+    let slot = free_slots(client, &clinic.check).await[nth]["id"].clone();
+    client.post(&path(visit, "/reschedule"), json!({"slot_id": slot})).await.expect(200).body["starts_at"].clone()
+}
+
+/// The messages about a patient, newest first.
+async fn messages(desk: &Client, patient: &str) -> Vec<Value> {
+    desk.get(&format!("/v1/messages?patient_id={patient}")).await.items()
+}
+
+/// Waits until the mail server was found to be away for each message that waits.
+async fn until_tried(desk: &Client) {
+    until_failed(desk, "connection").await;
+}
+
+/// Waits until each message that waits failed with this error.
+async fn until_failed(desk: &Client, error: &str) {
+    eventually(async || {
+        let waiting = desk.get("/v1/messages?status=pending").await.items();
+        let untried = waiting.iter().filter(|message| message["last_error"] != error).count();
+        if untried == 0 { Ok(()) } else { Err(format!("{untried} messages were not tried")) }
+    })
+    .await;
+}
+
+/// Opens the mail server and waits until nothing waits any more.
+async fn back_again(app: &App, smtp: &mut Smtp) {
+    smtp.reopen();
+    app.clock.advance(SignedDuration::from_mins(10));
+    app.mails().await;
+}
+
+fn subjects(smtp: &Smtp, address: &str) -> Vec<String> {
+    smtp.seen().into_iter().filter(|(_, mail)| mail.to == address).map(|(_, mail)| mail.subject).collect()
+}
+
+both! {
+    async fn changes_of_a_visit_while_the_mail_server_is_away_become_one_mail(app: App) {
+        let mut smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let (ann, bob, dana) = (app.patient("ann").await, app.patient("bob").await, app.patient("dana").await);
+        let moved = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
+        let unknown = book_nth(&desk, &clinic.check, 20, &bob.patient_id).await.body;
+        let by_clinic = book_nth(&desk, &clinic.check, 40, &dana.patient_id).await.body;
+        until_tried(&desk).await;
+        reschedule(&desk, &clinic, &moved, 10).await;
+        let last = reschedule(&desk, &clinic, &moved, 12).await;
+        act(&bob, &unknown, "cancel").await.expect(200);
+        act(&desk, &by_clinic, "cancel").await.expect(200);
+        until_tried(&desk).await;
+        back_again(&app, &mut smtp).await;
+
+        let ann_read: Vec<_> = smtp.seen().into_iter().filter(|(_, mail)| mail.to == ann.email).collect();
+        assert_eq!(ann_read.len(), 1, "{:?}", subjects(&smtp, &ann.email));
+        let start: jiff::Timestamp = last.as_str().expect("a start").parse().expect("an instant");
+        let start = start.to_zoned(legwork::zones::Zones::bundled().get("America/New_York").expect("a zone"));
+        let (day, hour) = (start.strftime("%A, %B %-d, %Y").to_string(), start.strftime("%-I:%M").to_string());
+        let text = ann_read[0].1.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(&day) && text.contains(&hour), "{day} {hour}: {text}");
+        let states: Vec<_> = messages(&desk, &ann.patient_id).await.iter().map(|one| (one["kind"].clone(), one["status"].clone())).collect();
+        assert_eq!(states, [
+            (json!("appointment_moved"), json!("sent")), (json!("appointment_moved"), json!("done")), (json!("appointment_booked"), json!("done")),
+        ]);
+        assert_eq!(subjects(&smtp, &bob.email), Vec::<String>::new(), "he never read of the visit that he cancelled");
+        assert_eq!(subjects(&smtp, &dana.email).len(), 1, "the clinic says that the visit does not take place");
+    }
+
+    async fn a_visit_that_is_cancelled_just_when_the_mail_server_is_back_is_not_announced(app: App) {
+        let mut smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let visit = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
+        until_tried(&desk).await;
+        smtp.reopen();
+        // The cancellation is due before the next attempt to send the booking.
+        act(&ann, &visit, "cancel").await.expect(200);
+        eventually(async || match messages(&desk, &ann.patient_id).await[0].clone() {
+            newest if newest["status"] == "pending" => Err(format!("{newest:#}")),
+            _ => Ok(()),
+        })
+        .await;
+        back_again(&app, &mut smtp).await;
+        assert_eq!(subjects(&smtp, &ann.email), Vec::<String>::new());
+        let states: Vec<_> = messages(&desk, &ann.patient_id).await.iter().map(|one| one["status"].clone()).collect();
+        assert_eq!(states, ["done", "done"]);
+    }
+
+    async fn a_mail_that_may_have_arrived_is_followed_by_the_cancellation(app: App) {
+        let smtp = Smtp::open();
+        smtp.answer(&[451]);
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let visit = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
+        until_failed(&desk, "smtp_451").await;
+        app.clock.advance(SignedDuration::from_mins(1));
+        app.mails().await;
+        act(&ann, &visit, "cancel").await.expect(200);
+        app.mails().await;
+        let codes: Vec<_> = smtp.seen().iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes, [451, 250, 250]);
+    }
+
+    async fn an_offer_that_was_not_mailed_yet_is_withdrawn_without_a_mail(app: App) {
+        let mut smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let slot = free_slots(&desk, &clinic.check).await[60].clone();
+        let entry = json!({"patient_id": ann.patient_id, "visit_type_id": clinic.check, "from_date": "2027-06-01"});
+        let entry = desk.post("/v1/waitlist-entries", entry).await.expect(201).id();
+        let made = desk.post(&format!("/v1/waitlist-entries/{entry}/offers"), json!({"slot_id": slot["id"]})).await.expect(201).body.clone();
+        until_tried(&desk).await;
+        desk.post_empty(&of(&made, "/withdraw")).await.expect(200);
+        back_again(&app, &mut smtp).await;
+        assert_eq!(subjects(&smtp, &ann.email), Vec::<String>::new());
+        let all: Vec<_> = messages(&desk, &ann.patient_id).await.iter().map(|one| (one["kind"].clone(), one["status"].clone())).collect();
+        assert_eq!(all, [(json!("waitlist_offer"), json!("done"))]);
+    }
+}
