@@ -26,9 +26,10 @@ use crate::intake::flags;
 use crate::messages::listing::calls_about;
 use crate::messages::view::MessageView;
 use crate::patients::missed_visits::{self, MissedVisits};
-use crate::scheduling::hours::{closure, exception, stored_plan, weekly};
+use crate::scheduling::hours::exception::{self, ExceptionKind, Whose};
+use crate::scheduling::hours::{closure, stored_plan, weekly};
 use crate::scheduling::setup::included::{Include, Included};
-use crate::scheduling::setup::practitioner::{self, Practitioner};
+use crate::scheduling::setup::practitioner;
 use crate::scheduling::slots::blocks;
 use crate::scheduling::slots::slot::Slot;
 use crate::zones::Zones;
@@ -102,7 +103,7 @@ pub struct AgendaAppointment {
     pub appointment: AppointmentView,
 }
 
-/// A time of the day without an appointment.
+/// A time of the day without an appointment, or with other hours than those of the week.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!({
     "kind": "free", "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002", "practitioner_name": "Dr. Ada Calloway",
@@ -116,21 +117,21 @@ pub struct AgendaGap {
     pub practitioner_id: Option<PractitionerId>,
     /// The practitioner's name, as patients see it; null for a closure.
     pub practitioner_name: Option<String>,
-    /// The start. Time off and closures may start on an earlier day.
+    /// The start. Time off, extra hours and closures may start on an earlier day.
     pub starts_at: Timestamp,
-    /// The end. Time off and closures may end on a later day.
+    /// The end. Time off, extra hours and closures may end on a later day.
     pub ends_at: Timestamp,
-    /// The start in the location's local time; null means all locations.
+    /// The start in the location's local time. Null on the day of a practitioner if it concerns all locations.
     #[schema(examples("2026-03-09T09:00:00"))]
     pub starts_local: Option<String>,
-    /// The end in the location's local time; null means all locations.
+    /// The end in the location's local time. Null on the day of a practitioner if it concerns all locations.
     #[schema(examples("2026-03-09T13:00:00"))]
     pub ends_local: Option<String>,
     /// The location; null means all locations.
     pub location_id: Option<LocationId>,
-    /// The location's IANA time zone; null means all locations.
+    /// The IANA time zone of the local times; null if there are none.
     pub time_zone: Option<String>,
-    /// The reason of a block or of time off, if the caller may read it; the name of a closure.
+    /// The reason of a block, of time off or of extra hours, if the caller may read it; the name of a closure.
     pub reason: Option<String>,
 }
 
@@ -146,6 +147,8 @@ pub enum AgendaGapKind {
     Blocked,
     /// The practitioner is away.
     TimeOff,
+    /// The practitioner works beyond the weekly hours. The free time in them is a gap of its own.
+    ExtraHours,
     /// The location is closed.
     Closure,
 }
@@ -175,7 +178,7 @@ pub async fn read(context: &Context, id: PractitionerId, day: Option<Day>, inclu
 /// Read a practitioner's day
 ///
 /// Staff only. Returns the appointments of a day that are not cancelled, with the patient data that the desk needs, and the gaps:
-/// free time, held and blocked time, time off and closures, and the calls to make about these appointments. If the practitioner works in two time zones, the day of each zone is included.
+/// free time, held and blocked time, time off, extra hours and closures, and the calls to make about these appointments. If the practitioner works in two time zones, the day of each zone is included.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "get_agenda",
@@ -235,7 +238,7 @@ fn load(tx: &mut Tx, id: PractitionerId, day: Option<Day>, include: &[Include]) 
 
     let appointments = visits(tx, Of::Practitioner(id), day, (from, to))?;
     let mut gaps = slot_gaps(tx, Of::Practitioner(id), day, (from, to))?;
-    gaps.extend(absences(tx, &practitioner, &days)?);
+    gaps.extend(exceptions(tx, Whose::Practitioner(id), &days)?);
     gaps.sort_by_key(|gap| (gap.starts_at, gap.ends_at));
     let included = Included::load(tx.conn, include, || {
         let visits = appointments.iter().map(|AgendaAppointment { appointment, .. }| appointment);
@@ -364,33 +367,40 @@ fn joined(gaps: Vec<AgendaGap>) -> Vec<AgendaGap> {
     joined
 }
 
-/// Returns the time off and the closures that overlap the day, with their full length.
-fn absences(tx: &mut Tx, practitioner: &Practitioner, days: &[LocalDay]) -> Result<Vec<AgendaGap>> {
+/// Returns the time off, the extra hours and the closures that overlap the day, with their full length.
+pub(super) fn exceptions(tx: &mut Tx, whose: Whose, days: &[LocalDay]) -> Result<Vec<AgendaGap>> {
     let (Some(from), Some(to)) = (days.iter().map(|day| day.from).min(), days.iter().map(|day| day.to).max()) else {
         return Ok(Vec::new());
     };
     let mut gaps = Vec::new();
-    for time_off in exception::time_off(tx.conn, practitioner.id, from, to)? {
-        let at = days.iter().find(|day| Some(day.location_id) == time_off.location_id);
+    for (found, name) in exception::between(tx.conn, whose, (from, to))? {
+        // What concerns all locations has the time of one place only on the sheet of that place.
+        let at = match whose {
+            Whose::Location(_) => days.first(),
+            Whose::Practitioner(_) => days.iter().find(|day| Some(day.location_id) == found.location_id),
+        };
         gaps.push(AgendaGap {
-            kind: AgendaGapKind::TimeOff,
-            practitioner_id: Some(practitioner.id),
-            practitioner_name: Some(practitioner.name.clone()),
-            starts_at: time_off.starts_at,
-            ends_at: time_off.ends_at,
-            starts_local: at.map(|day| local(time_off.starts_at, &day.zone)),
-            ends_local: at.map(|day| local(time_off.ends_at, &day.zone)),
-            location_id: time_off.location_id,
+            kind: match found.kind {
+                ExceptionKind::TimeOff => AgendaGapKind::TimeOff,
+                ExceptionKind::ExtraHours => AgendaGapKind::ExtraHours,
+            },
+            practitioner_id: Some(found.practitioner_id),
+            practitioner_name: Some(name),
+            starts_at: found.starts_at,
+            ends_at: found.ends_at,
+            starts_local: at.map(|day| local(found.starts_at, &day.zone)),
+            ends_local: at.map(|day| local(found.ends_at, &day.zone)),
+            location_id: found.location_id,
             time_zone: at.and_then(LocalDay::zone_name),
-            reason: time_off.reason_for(tx.env, tx.actor)?,
+            reason: found.reason_for(tx.env, tx.actor)?,
         });
     }
-    gaps.extend(closures(tx, days, from)?);
+    gaps.extend(closures(tx, days, from.minus(SignedDuration::from_hours(24)))?);
     Ok(gaps)
 }
 
 /// Returns the closures that overlap the day, with their full length.
-pub(super) fn closures(tx: &mut Tx, days: &[LocalDay], from: Timestamp) -> Result<Vec<AgendaGap>> {
+fn closures(tx: &mut Tx, days: &[LocalDay], from: Timestamp) -> Result<Vec<AgendaGap>> {
     let mut gaps = Vec::new();
     let ids: Vec<_> = days.iter().map(|day| day.location_id).collect();
     for closure in closure::ending_after(tx.conn, &ids, from)? {

@@ -77,6 +77,18 @@ text_enum! {
         IntakeVoided = "intake.voided",
         /// The draft of an intake was discarded, or an intake was deleted with the patient's record.
         IntakeDeleted = "intake.deleted",
+        /// A practitioner's weekly hours were replaced.
+        AvailabilityUpdated = "availability.updated",
+        /// Time off or extra hours of a practitioner were added.
+        ExceptionCreated = "exception.created",
+        /// Time off or extra hours of a practitioner were deleted.
+        ExceptionDeleted = "exception.deleted",
+        /// A location will be closed for a time.
+        ClosureCreated = "closure.created",
+        /// A closure has another name.
+        ClosureUpdated = "closure.updated",
+        /// A location will not be closed for a time.
+        ClosureDeleted = "closure.deleted",
     }
 }
 
@@ -93,6 +105,12 @@ text_enum! {
         WaitlistEntry = "waitlist_entry",
         /// `GET /v1/waitlist-offers/{id}`.
         WaitlistOffer = "waitlist_offer",
+        /// `GET /v1/practitioners/{id}/availability`, with the id of the practitioner.
+        Availability = "availability",
+        /// `GET /v1/exceptions/{id}`.
+        Exception = "exception",
+        /// `GET /v1/closures/{id}`.
+        Closure = "closure",
     }
 }
 
@@ -144,11 +162,11 @@ pub struct Event {
     pub subject_id: ObjectId,
     /// The object's version after the change, as in its `ETag`. Null for a deletion.
     pub subject_version: Option<i32>,
-    /// The patient.
+    /// The patient. Null for changed hours.
     pub patient_id: Option<PatientId>,
-    /// The practitioner after the change. Null for patients and intakes.
+    /// The practitioner after the change. Null for patients, intakes and closures.
     pub practitioner_id: Option<PractitionerId>,
-    /// The location after the change. Null for patients and intakes.
+    /// The location after the change. Null for patients, intakes, weekly hours, and exceptions at all locations.
     pub location_id: Option<LocationId>,
     /// The time of the change.
     pub occurred_at: Timestamp,

@@ -151,7 +151,7 @@ const LIMITS: [(&str, usize); 34] = [
     // Practitioner, locations, visits, slots, time off, closures. On a day with visits also flags, missed visits, waiting patients, calls, country.
     ("practitioner-agenda", 7),
     // Location, visits, urgent flags, missed visits, slots, closures, calls. The times of check-ins if a patient waits, the country if there are calls.
-    ("day-sheet", 8),
+    ("day-sheet", 9),
     ("appointment-changes", 2),
     ("patient-changes", 2),
     ("session-sign-in", 15),

@@ -143,6 +143,54 @@ both! {
         assert_eq!(desk.get_with(&sheet(&clinic), &[("Accept", "application/json")]).await.body["date"], "2026-03-02");
     }
 
+    async fn the_day_shows_time_off_extra_hours_and_closures_with_the_reasons_that_the_caller_may_read(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let other = practitioner(&admin, "Dr. Bo Vessel", &clinic.location_id, &[&clinic.check]).await;
+        let elsewhere = crate::support::clinic::location(&admin, "Hill Street", "America/New_York").await;
+        let far = practitioner(&admin, "Dr. Far Away", &elsewhere, &[&clinic.check]).await;
+        let path = |id: &str| format!("/v1/practitioners/{id}/exceptions");
+        // Saturday. A long absence begins before it, and that of somebody who does not work here is not shown.
+        let off = json!({"kind": "time_off", "starts_at": "2026-03-05T05:00:00Z", "ends_at": "2026-03-09T04:00:00Z", "reason": "=Ill"});
+        for id in [&other, &far] {
+            desk.post(&path(id), off.clone()).await.expect(201);
+        }
+        let extra = json!({"kind": "extra_hours", "starts_at": "2026-03-07T14:00:00Z", "ends_at": "2026-03-07T16:00:00Z",
+            "location_id": clinic.location_id, "reason": "The waiting list"});
+        admin.post(&path(&clinic.practitioner_id), extra).await.expect(201);
+        let closures = json!({"closures": [{"date": "2026-03-07", "name": "Stocktaking"}]});
+        admin.post(&format!("/v1/locations/{}/closures", clinic.location_id), closures).await.expect(200);
+
+        let saturday = format!("/v1/locations/{}/day-sheet?date=2026-03-07", clinic.location_id);
+        let shown = async |client: &Client| -> Vec<Value> {
+            let day = client.get(&saturday).await;
+            let gaps = day.expect(200).body["gaps"].as_array().expect("gaps").clone();
+            gaps.iter().map(|gap| json!([gap["kind"], gap["practitioner_name"], gap["starts_local"], gap["reason"]])).collect()
+        };
+        let expected = |off: Value, extra: Value| vec![
+            json!(["time_off", "Dr. Bo Vessel", "2026-03-05T00:00:00", off]),
+            json!(["closure", null, "2026-03-07T00:00:00", "Stocktaking"]),
+            json!(["extra_hours", "Dr. Ada Vein", "2026-03-07T09:00:00", extra]),
+        ];
+        assert_eq!(shown(&desk).await, expected(json!("=Ill"), json!("The waiting list")));
+        assert_eq!(shown(&app.doctor_of(&other).await).await, expected(json!("=Ill"), Value::Null));
+
+        let table = desk.get_with(&saturday, &CSV).await;
+        let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(table.expect(200).text.as_bytes()).records().collect::<Result<_, _>>().expect("rows");
+        let cells = |row: &csv::StringRecord| [0, 2, 4, 15].map(|column| row[column].to_owned());
+        assert_eq!(rows.iter().map(cells).collect::<Vec<_>>(), [
+            ["2026-03-05T00:00:00", "Dr. Bo Vessel", "time_off", "'=Ill"],
+            ["2026-03-07T00:00:00", "", "closure", "Stocktaking"],
+            ["2026-03-07T09:00:00", "Dr. Ada Vein", "extra_hours", "The waiting list"],
+        ]);
+        let page = desk.get_with(&saturday, &HTML).await;
+        for words in ["Mar 5, 12:00 AM", "time off, Dr. Bo Vessel: =Ill", "extra hours, Dr. Ada Vein: The waiting list", "closure: Stocktaking"] {
+            assert!(page.expect(200).text.contains(words), "{words} in {}", page.text);
+        }
+        let agenda = desk.get(&format!("/v1/practitioners/{}/agenda?date=2026-03-07", clinic.practitioner_id)).await;
+        let kinds: Vec<_> = agenda.expect(200).body["gaps"].as_array().expect("gaps").iter().map(|gap| gap["kind"].clone()).collect();
+        assert_eq!(kinds, [json!("closure"), json!("extra_hours")]);
+    }
+
     async fn a_change_of_the_day_is_an_event_with_which_a_screen_reads_it_again(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let rosa = visit_of_rosa(&desk, &clinic).await;

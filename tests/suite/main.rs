@@ -39,6 +39,7 @@ mod guides;
 mod harness;
 mod helpers;
 mod holds;
+mod hours_events;
 mod http;
 mod input;
 mod intake;

@@ -5,12 +5,11 @@ mod table;
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, get};
-use jiff::SignedDuration;
 use jiff::civil::Date as Day;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::agenda::{AgendaAppointment, AgendaGap, LocalDay, calls, closures, slot_gaps, visits};
+use super::agenda::{AgendaAppointment, AgendaGap, LocalDay, calls, exceptions, slot_gaps, visits};
 use super::queries::Of;
 use crate::actor::Action;
 use crate::context::{Context, Tx};
@@ -20,6 +19,7 @@ use crate::http::accept::prefers;
 use crate::http::{Params, PathId, response};
 use crate::ids::LocationId;
 use crate::messages::view::MessageView;
+use crate::scheduling::hours::exception::Whose;
 use crate::scheduling::setup::location;
 
 /// The day of a location.
@@ -39,7 +39,7 @@ pub struct DaySheet {
     pub date: Date,
     /// The appointments that are not cancelled, by start.
     pub appointments: Vec<AgendaAppointment>,
-    /// Free, held and blocked time of each practitioner, and closures, by start.
+    /// Free, held and blocked time, time off and extra hours of each practitioner who works here, and closures, by start.
     pub gaps: Vec<AgendaGap>,
     /// The calls to make about these appointments, oldest first. Empty for practitioners, who do not make them.
     pub calls: Vec<MessageView>,
@@ -75,7 +75,7 @@ pub fn load(tx: &mut Tx, id: LocationId, day: Option<Day>) -> Result<DaySheet> {
     let span = (local.from, local.to);
     let appointments = visits(tx, Of::Location(id), day, span)?;
     let mut gaps = slot_gaps(tx, Of::Location(id), day, span)?;
-    gaps.extend(closures(tx, &[local], span.0.minus(SignedDuration::from_hours(24)))?);
+    gaps.extend(exceptions(tx, Whose::Location(id), &[local])?);
     gaps.sort_by_key(|gap| (gap.starts_at, gap.ends_at));
     Ok(DaySheet {
         location_id: id,
@@ -91,8 +91,10 @@ pub fn load(tx: &mut Tx, id: LocationId, day: Option<Day>) -> Result<DaySheet> {
 /// Read a location's day
 ///
 /// Staff only. Returns the appointments of all practitioners at the location that are not cancelled, with the patient data that the desk
-/// needs, the gaps, and the calls to make about these appointments. With `Accept: text/csv` it returns the appointments as a table for
-/// spreadsheets, with `Accept: text/html` one page to print, both with local times. `GET /v1/events/stream` announces changes of the day.
+/// needs, the gaps, time off and extra hours of these practitioners, closures, and the calls to make about these appointments. With
+/// `Accept: text/csv` it returns a table for spreadsheets: the appointments, then time off, extra hours and closures, with the kind as the
+/// status and the reason, if the caller may read it, as the note. With `Accept: text/html` it returns one page to print. Both have local
+/// times. `GET /v1/events/stream` announces changes of the day.
 #[utoipa::path(
     tag = "appointments",
     operation_id = "get_day_sheet",

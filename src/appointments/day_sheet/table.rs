@@ -1,9 +1,9 @@
-//! The appointments of a day as CSV (RFC 4180), for spreadsheets.
+//! The appointments of a day, and the hours that differ from those of the week, as CSV (RFC 4180), for spreadsheets.
 
 use csv::{Terminator, WriterBuilder};
 
 use super::DaySheet;
-use crate::appointments::agenda::AgendaAppointment;
+use crate::appointments::agenda::{AgendaAppointment, AgendaGap, AgendaGapKind};
 use crate::error::{Error, Result};
 
 /// The heading.
@@ -27,7 +27,7 @@ const COLUMNS: [&str; 17] = [
     "confirmation_code",
 ];
 
-/// Writes the appointments as a table, one row each, in the location's local time.
+/// Writes the appointments as a table, one row each, in the location's local time; then time off, extra hours and closures.
 ///
 /// # Errors
 /// A fault if the writer fails.
@@ -37,6 +37,10 @@ pub fn csv(sheet: &DaySheet) -> Result<Vec<u8>> {
     writer.write_record(COLUMNS).map_err(fault)?;
     for visit in &sheet.appointments {
         writer.write_record(row(visit)?.map(|text| cell(&text))).map_err(fault)?;
+    }
+    let other_hours = [AgendaGapKind::TimeOff, AgendaGapKind::ExtraHours, AgendaGapKind::Closure];
+    for gap in sheet.gaps.iter().filter(|gap| other_hours.contains(&gap.kind)) {
+        writer.write_record(hours(gap).map(|text| cell(&text))).map_err(fault)?;
     }
     writer.into_inner().map_err(|error| Error::internal("a day sheet as CSV", error))
 }
@@ -63,6 +67,27 @@ fn row(visit: &AgendaAppointment) -> Result<[String; COLUMNS.len()]> {
         appointment.note.clone().unwrap_or_default(),
         appointment.confirmation_code.clone(),
     ])
+}
+
+/// A row of other hours, which is empty where an appointment has its own data.
+fn hours(gap: &AgendaGap) -> [String; COLUMNS.len()] {
+    let kind = match gap.kind {
+        AgendaGapKind::TimeOff => "time_off",
+        AgendaGapKind::ExtraHours => "extra_hours",
+        AgendaGapKind::Closure => "closure",
+        AgendaGapKind::Free | AgendaGapKind::Held | AgendaGapKind::Blocked => "",
+    };
+    COLUMNS.map(|column| {
+        let text = match column {
+            "start" => gap.starts_local.clone(),
+            "end" => gap.ends_local.clone(),
+            "practitioner" => gap.practitioner_name.clone(),
+            "status" => Some(kind.to_owned()),
+            "note" => gap.reason.clone(),
+            _ => None,
+        };
+        text.unwrap_or_default()
+    })
 }
 
 fn yes(is_so: bool) -> String {

@@ -7,7 +7,7 @@ use super::weekly::TimeRange;
 use crate::actor::{Action, Actor, Reach};
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::practitioner_exceptions;
+use crate::db::schema::{practitioner_exceptions, practitioner_locations, practitioners};
 use crate::db::types::text_enum;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -112,20 +112,32 @@ pub(super) fn of_plan(
     Ok((extra, time_off))
 }
 
-/// Loads the time off that overlaps a span of time, earliest first.
-pub fn time_off(
-    conn: &mut Conn,
-    practitioner: PractitionerId,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<Vec<Exception>> {
+/// Whose exceptions are loaded.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    Practitioner(PractitionerId),
+    /// Of all practitioners who work at a location, as far as they concern it.
+    Location(LocationId),
+}
+
+/// Loads the exceptions that overlap a span of time with the practitioners' names, earliest first.
+pub fn between(conn: &mut Conn, whose: Whose, (from, to): (Timestamp, Timestamp)) -> Result<Vec<(Exception, String)>> {
     use practitioner_exceptions::dsl;
-    Ok(practitioner_exceptions::table
-        .filter(dsl::practitioner_id.eq(practitioner))
-        .filter(dsl::kind.eq(ExceptionKind::TimeOff))
+    let mut query = practitioner_exceptions::table
+        .inner_join(practitioners::table.on(practitioners::id.eq(dsl::practitioner_id)))
         .filter(dsl::starts_at.lt(to))
         .filter(dsl::ends_at.gt(from))
         .order((dsl::starts_at, dsl::id))
-        .select(Exception::as_select())
-        .load(conn)?)
+        .select((Exception::as_select(), practitioners::name))
+        .into_boxed();
+    query = match whose {
+        Whose::Practitioner(id) => query.filter(dsl::practitioner_id.eq(id)),
+        Whose::Location(id) => {
+            let here = practitioner_locations::table.filter(practitioner_locations::location_id.eq(id));
+            query
+                .filter(dsl::practitioner_id.eq_any(here.select(practitioner_locations::practitioner_id)))
+                .filter(dsl::location_id.is_null().or(dsl::location_id.assume_not_null().eq(id)))
+        }
+    };
+    Ok(query.load(conn)?)
 }

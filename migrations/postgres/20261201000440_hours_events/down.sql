@@ -1,0 +1,9 @@
+DROP TRIGGER practitioners_update_hours_event ON practitioners;
+DROP TRIGGER practitioner_exceptions_insert_event ON practitioner_exceptions;
+DROP TRIGGER practitioner_exceptions_delete_event ON practitioner_exceptions;
+DROP TRIGGER location_closures_insert_event ON location_closures;
+DROP TRIGGER location_closures_update_event ON location_closures;
+DROP TRIGGER location_closures_delete_event ON location_closures;
+DROP FUNCTION practitioners_hours_event();
+DROP FUNCTION practitioner_exceptions_event();
+DROP FUNCTION location_closures_event();

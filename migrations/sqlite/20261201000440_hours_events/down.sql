@@ -1,0 +1,6 @@
+DROP TRIGGER practitioners_update_hours_event;
+DROP TRIGGER practitioner_exceptions_insert_event;
+DROP TRIGGER practitioner_exceptions_delete_event;
+DROP TRIGGER location_closures_insert_event;
+DROP TRIGGER location_closures_update_event;
+DROP TRIGGER location_closures_delete_event;
