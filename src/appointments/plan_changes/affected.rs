@@ -1,6 +1,7 @@
 //! The visits that a practitioner's time off affects, each with the nearest free times.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, get};
 use diesel::prelude::*;
@@ -9,7 +10,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::choosing::{self, Choice, Visit};
+use super::choosing::{self, Choice, Need, Visit};
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
@@ -19,11 +20,13 @@ use crate::db::schema::appointments;
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::http::{PathId, response};
-use crate::ids::{AppointmentId, ExceptionId, LocationId, PatientId, VisitTypeId};
+use crate::ids::{AppointmentId, ExceptionId, LocationId, PatientId, ResourceId, VisitTypeId};
 use crate::scheduling::hours::affected::{self, AffectedAppointment};
 use crate::scheduling::hours::exception::{self, Exception, ExceptionKind};
 use crate::scheduling::slots::free::{SlotQuery, SlotView, free};
 use crate::scheduling::slots::offering::Offering;
+use crate::scheduling::slots::units::Units;
+use crate::scheduling::visit_time::VisitTime;
 
 /// The largest number of visits in a response. As many can be moved at once.
 pub const MAX_VISITS: usize = 100;
@@ -56,7 +59,7 @@ pub struct AppointmentToMove {
     /// The version of the appointment, the number in its `ETag`.
     pub version: i32,
     /// The nearest free times for the same kind of visit at the location, at most three, with any practitioner. The first ones of all
-    /// visits do not overlap, so that all can be moved to them.
+    /// visits do not overlap, and never want the same last unit of a resource, so that all can be moved to them.
     #[schema(max_items = 3)]
     pub proposals: Vec<SlotView>,
 }
@@ -182,9 +185,24 @@ fn search(tx: &mut Tx, (kind, location, first): Searched, rows: &[Row]) -> Resul
     } else {
         Vec::new()
     };
-    let choice =
-        |slot: &SlotView| Choice { practitioner: slot.practitioner_id, time: visit.length.starting(slot.starts_at) };
-    let choices = slots.iter().map(choice).collect();
+    let times: Vec<VisitTime> = slots.iter().map(|slot| visit.length.starting(slot.starts_at)).collect();
+    let from = times.iter().map(|time| time.busy_from).min().unwrap_or(first);
+    let until = times.iter().map(|time| time.busy_until).max().unwrap_or(first);
+    let units = visit.units_between(tx.conn, (from, until), tx.now)?;
+    let needs = |time: VisitTime| {
+        let units = units.iter().flat_map(|units| units.needed.iter().map(move |resource| (units, *resource)));
+        let need = |(units, resource): (&Arc<Units>, ResourceId)| Need {
+            resource: (resource, location),
+            free: units.count_free(resource, location, time),
+        };
+        units.map(need).collect()
+    };
+    let choice = |(slot, time): (&SlotView, &VisitTime)| Choice {
+        practitioner: slot.practitioner_id,
+        time: *time,
+        needs: needs(*time),
+    };
+    let choices = slots.iter().zip(&times).map(choice).collect();
     Ok((slots, choices))
 }
 
@@ -211,7 +229,8 @@ fn other_visits(conn: &mut Conn, rows: &[Row]) -> Result<HashMap<AppointmentId, 
 /// Read the appointments that time off affects
 ///
 /// Staff only. Returns the booked appointments in the time off that are not over, each with up to three of the nearest free times that
-/// `GET /v1/slots` offers for the same kind of visit at the location, with any practitioner. The first ones do not overlap: send them to
+/// `GET /v1/slots` offers for the same kind of visit at the location, with any practitioner. The first ones do not overlap, and a unit of each resource is left
+/// for each: send them to
 /// `POST /v1/appointments/reschedule` to move all. Extra hours affect none.
 #[utoipa::path(
     tag = "practitioners",

@@ -1,7 +1,7 @@
 //! Which free times are proposed for visits that have to move. Pure.
 
 use crate::clock::Timestamp;
-use crate::ids::{PatientId, PractitionerId};
+use crate::ids::{LocationId, PatientId, PractitionerId, ResourceId};
 use crate::scheduling::visit_time::VisitTime;
 
 /// How many times are proposed for each visit.
@@ -19,17 +19,54 @@ pub struct Visit {
 }
 
 /// A free time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     pub practitioner: PractitionerId,
     pub time: VisitTime,
+    pub needs: Vec<Need>,
 }
+
+/// A resource of which the visit takes a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    pub resource: (ResourceId, LocationId),
+    /// How many units are free for the whole time.
+    pub free: usize,
+}
+
+/// The first choice of a visit, with its patient.
+type First<'a> = Option<(PatientId, &'a Choice)>;
 
 impl Choice {
     /// Whether a practitioner cannot see both patients.
     fn collides(&self, other: &Self) -> bool {
-        self.practitioner == other.practitioner
-            && overlap((self.time.busy_from, self.time.busy_until), (other.time.busy_from, other.time.busy_until))
+        self.practitioner == other.practitioner && self.is_busy_with(other)
+    }
+
+    fn is_busy_with(&self, other: &Self) -> bool {
+        overlap((self.time.busy_from, self.time.busy_until), (other.time.busy_from, other.time.busy_until))
+    }
+
+    /// The first choices that need a unit of the resource at the same time.
+    fn rivals<'a>(&self, resource: (ResourceId, LocationId), firsts: &[First<'a>]) -> Vec<&'a Choice> {
+        let needs = |one: &Self| one.needs.iter().any(|need| need.resource == resource);
+        let firsts = firsts.iter().flatten().map(|(_, first)| *first);
+        firsts.filter(|first| needs(first) && self.is_busy_with(first)).collect()
+    }
+
+    /// Whether a unit of each resource is left for this and for each first choice, whichever units the others take, in any order: each takes one
+    /// unit, so a choice with more free units than rivals always has one left.
+    fn leaves_units(&self, firsts: &[First]) -> bool {
+        self.needs.iter().all(|need| {
+            let rivals = self.rivals(need.resource, firsts);
+            let is_left = |rival: &&Choice| {
+                let free =
+                    rival.needs.iter().find(|other| other.resource == need.resource).map_or(0, |other| other.free);
+                // Its rivals are this one instead of itself.
+                rival.rivals(need.resource, firsts).len() < free
+            };
+            rivals.len() < need.free && rivals.iter().all(is_left)
+        })
     }
 
     fn visit(&self) -> (Timestamp, Timestamp) {
@@ -44,15 +81,15 @@ fn overlap(one: (Timestamp, Timestamp), other: (Timestamp, Timestamp)) -> bool {
 /// Returns for each visit the places of its proposals in the list of its group, the first choice first.
 ///
 /// The nearest times come first, counted from the visit's present start. First choices never collide, so all visits can move to them at
-/// once; the visits choose in their order. No proposal takes a first choice of another visit, or the time of another visit of the patient.
+/// once, and a unit of each resource is left for each; the visits choose in their order. No proposal takes a first choice of another visit, or the time of another visit of the patient.
 pub fn propose(visits: &[Visit], groups: &[Vec<Choice>]) -> Vec<Vec<usize>> {
     let choices = |visit: &Visit| groups.get(visit.group).map(Vec::as_slice).unwrap_or_default();
-    let mut firsts: Vec<Option<(PatientId, Choice)>> = vec![None; visits.len()];
+    let mut firsts: Vec<First> = vec![None; visits.len()];
     let mut proposals: Vec<Vec<usize>> = vec![Vec::new(); visits.len()];
     for (at, visit) in visits.iter().enumerate() {
         let free = |place: &usize| is_free(visit, &choices(visit)[*place], &firsts);
         if let Some(place) = nearest(visit, choices(visit)).into_iter().find(free) {
-            firsts[at] = Some((visit.patient, choices(visit)[place]));
+            firsts[at] = Some((visit.patient, &choices(visit)[place]));
             proposals[at].push(place);
         }
     }
@@ -77,11 +114,13 @@ fn nearest(visit: &Visit, choices: &[Choice]) -> Vec<usize> {
     places
 }
 
-fn is_free(visit: &Visit, choice: &Choice, firsts: &[Option<(PatientId, Choice)>]) -> bool {
-    let is_taken = |(patient, first): &(PatientId, Choice)| {
+fn is_free(visit: &Visit, choice: &Choice, firsts: &[First]) -> bool {
+    let is_taken = |(patient, first): &(PatientId, &Choice)| {
         choice.collides(first) || (*patient == visit.patient && overlap(choice.visit(), first.visit()))
     };
-    !visit.others.iter().any(|other| overlap(choice.visit(), *other)) && !firsts.iter().flatten().any(is_taken)
+    !visit.others.iter().any(|other| overlap(choice.visit(), *other))
+        && !firsts.iter().flatten().any(is_taken)
+        && choice.leaves_units(firsts)
 }
 
 #[cfg(test)]
@@ -101,7 +140,14 @@ mod tests {
 
     fn choice(practitioner: u8, quarter: i64, length: i32) -> Choice {
         let time = VisitLength::of_minutes(0, length, 15).starting(at(quarter * 15));
-        Choice { practitioner: PractitionerId(Uuid::from_u128(practitioner.into())), time }
+        Choice { practitioner: PractitionerId(Uuid::from_u128(practitioner.into())), time, needs: Vec::new() }
+    }
+
+    const SCANNER: (ResourceId, LocationId) = (ResourceId(Uuid::nil()), LocationId(Uuid::nil()));
+
+    /// Whether a unit is free, by the times at which it is taken.
+    fn is_unit_free(taken: &[(Timestamp, Timestamp)], time: VisitTime) -> bool {
+        !taken.iter().any(|span| overlap(*span, (time.busy_from, time.busy_until)))
     }
 
     fn visit(patient: u8, quarter: i64) -> Visit {
@@ -135,7 +181,51 @@ mod tests {
         assert_eq!(propose(&[visit(1, 0)], &[Vec::new()]), [Vec::<usize>::new()]);
     }
 
+    #[test]
+    fn two_first_choices_never_want_the_last_unit() {
+        let scan = |practitioner, quarter, free| Choice {
+            needs: vec![Need { resource: SCANNER, free }],
+            ..choice(practitioner, quarter, 15)
+        };
+        let choices = vec![scan(1, 4, 1), scan(2, 4, 1), scan(2, 6, 1), scan(3, 6, 1)];
+        let proposed = propose(&[visit(1, 0), visit(2, 0), visit(3, 0)], &[choices]);
+        assert_eq!(proposed, [vec![0, 1], vec![2, 3], vec![]], "one unit at each time");
+        let choices = vec![scan(1, 4, 2), scan(2, 4, 2), scan(3, 4, 2)];
+        let proposed = propose(&[visit(1, 0), visit(2, 0), visit(3, 0)], &[choices]);
+        assert_eq!(proposed, [vec![0, 2], vec![1, 2], vec![]], "two units");
+    }
+
     proptest! {
+        #[test]
+        fn all_first_choices_get_a_unit_in_any_order(
+            visits in vec((0_u8..20, 0_i64..30, 0_usize..2), 0..12).prop_shuffle(),
+            free in vec((0_u8..6, 0_i64..24), 0..40),
+            taken in vec(vec((0_i64..24, 1_i64..8), 0..4), 1..4),
+            order in Just((0..12_usize).collect::<Vec<_>>()).prop_shuffle(),
+        ) {
+            let mut units: Vec<Vec<(Timestamp, Timestamp)>> = taken
+                .iter()
+                .map(|spans| spans.iter().map(|(from, length)| (at(from * 15), at((from + length) * 15))).collect())
+                .collect();
+            // As in the search: only times at which a unit is free.
+            let with_unit = |one: Choice| {
+                let free = units.iter().filter(|taken| is_unit_free(taken, one.time)).count();
+                (free > 0).then(|| Choice { needs: vec![Need { resource: SCANNER, free }], ..one })
+            };
+            let groups = [15, 60]
+                .map(|length| free.iter().filter_map(|(who, at)| with_unit(choice(*who, *at, length))).collect::<Vec<_>>());
+            let visits: Vec<_> =
+                visits.into_iter().map(|(patient, quarter, group)| Visit { group, ..visit(patient, quarter) }).collect();
+            let proposed = propose(&visits, &groups);
+            for index in order.into_iter().filter(|index| *index < visits.len()) {
+                let Some(place) = proposed[index].first() else { continue };
+                let time = groups[visits[index].group][*place].time;
+                let unit = units.iter_mut().find(|taken| is_unit_free(taken, time));
+                prop_assert!(unit.is_some(), "no unit is left for visit {}", index);
+                unit.into_iter().for_each(|taken| taken.push((time.busy_from, time.busy_until)));
+            }
+        }
+
         #[test]
         fn all_first_choices_can_be_taken_at_once(
             visits in vec((0_u8..4, 0_i64..30, 0_usize..2), 0..20),
@@ -152,7 +242,7 @@ mod tests {
             let chosen: Vec<Vec<Choice>> = visits
                 .iter()
                 .zip(&proposed)
-                .map(|(visit, places)| places.iter().map(|place| groups[visit.group][*place]).collect())
+                .map(|(visit, places)| places.iter().map(|place| groups[visit.group][*place].clone()).collect())
                 .collect();
             for (index, (visit, own)) in visits.iter().zip(&chosen).enumerate() {
                 prop_assert!(own.len() <= MOST);
@@ -167,7 +257,7 @@ mod tests {
                 // A visit without a proposal has none that is free.
                 if own.is_empty() {
                     let firsts: Vec<_> =
-                        visits.iter().zip(&chosen).map(|(one, own)| Some((one.patient, *own.first()?))).collect();
+                        visits.iter().zip(&chosen).map(|(one, own)| Some((one.patient, own.first()?))).collect();
                     prop_assert!(!groups[visit.group].iter().any(|choice| is_free(visit, choice, &firsts)));
                 }
             }

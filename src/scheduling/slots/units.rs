@@ -92,6 +92,12 @@ impl Units {
         self.needed.iter().map(choice).collect()
     }
 
+    /// Counts the units of a resource at a location that are free for the whole time of the visit.
+    pub fn count_free(&self, resource: ResourceId, location: LocationId, time: VisitTime) -> usize {
+        let units = self.units.iter().filter(|unit| (unit.resource_id, unit.location_id) == (resource, location));
+        units.filter(|unit| self.is_free(unit.id, time)).count()
+    }
+
     fn is_free(&self, unit: ResourceUnitId, time: VisitTime) -> bool {
         let Some(taken) = self.taken.get(&unit) else { return true };
         let next = taken.partition_point(|(_, until)| *until <= time.busy_from);
