@@ -19,19 +19,23 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::phone::{Country, Telephone};
 
-/// Builds the e-mail. `phone` is the telephone number that it names.
+/// Builds the e-mail of one message, or of several about moved appointments of a recipient. `phone` is the telephone number that it names.
 ///
 /// # Errors
 /// If a template is broken or the address is invalid.
 pub fn compose(
     config: &Config,
     sender: &Mailbox,
-    message: &Message,
-    mail: &Mail,
+    parts: &[(&Message, Mail)],
     phone: Option<&Telephone>,
     now: Timestamp,
 ) -> Result<Email, Failure> {
-    let rendered = templates::render(config, mail, &message.recipient, phone)?;
+    let Some(((message, mail), others)) = parts.split_first() else { return Err(Failure::Compose) };
+    let rendered = if others.is_empty() {
+        templates::render(config, mail, &message.recipient, phone)?
+    } else {
+        templates::render_moved(config, parts.iter().map(|(_, mail)| mail), &message.recipient)?
+    };
     let address: Address =
         message.recipient.email.as_deref().unwrap_or_default().parse().map_err(|_| Failure::Address)?;
     // lettre panics on control characters in a display name. A shown name has none.
@@ -39,7 +43,7 @@ pub fn compose(
     let mut body = MultiPart::alternative()
         .singlepart(SinglePart::plain(rendered.text))
         .singlepart(SinglePart::html(rendered.html));
-    let mut attachment = None;
+    let mut attachments = Vec::new();
     // A reminder changes nothing that calendars show.
     if let Some(appointment) = mail.appointment().filter(|_| mail.kind() != MessageKind::AppointmentReminder) {
         let method = if matches!(mail, Mail::AppointmentCancelled(_)) { Method::Cancel } else { Method::Request };
@@ -47,7 +51,14 @@ pub fn compose(
         // Mail programs that know invitations use the alternative part. The attachment is for all others.
         let kind = content_type(&format!("text/calendar; method={}; charset=utf-8", method.as_str()))?;
         body = body.singlepart(SinglePart::builder().header(kind).body(text.clone()));
-        attachment = Some(Attachment::new("invite.ics".to_owned()).body(text, content_type("application/ics")?));
+        attachments.push(Attachment::new("invite.ics".to_owned()).body(text, content_type("application/ics")?));
+        // An entry is of one appointment (RFC 5546, section 3.2.2), so each of the others is a file of its own.
+        for (place, (message, mail)) in (2..).zip(others) {
+            let Some(appointment) = mail.appointment() else { continue };
+            let text = invitation(config, sender, message, appointment, method);
+            let name = format!("invite-{place}.ics");
+            attachments.push(Attachment::new(name).body(text, content_type("application/ics")?));
+        }
     }
     let language = Language::of_tag(&message.recipient.language);
     let mut builder = Email::builder()
@@ -64,11 +75,11 @@ pub fn compose(
         builder = builder.raw_header(header("List-Unsubscribe", link));
         builder = builder.raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
     }
-    match attachment {
-        Some(attachment) => builder.multipart(MultiPart::mixed().multipart(body).singlepart(attachment)),
-        None => builder.multipart(body),
+    if attachments.is_empty() {
+        return builder.multipart(body).map_err(|_| Failure::Compose);
     }
-    .map_err(|_| Failure::Compose)
+    let mixed = attachments.into_iter().fold(MultiPart::mixed().multipart(body), MultiPart::singlepart);
+    builder.multipart(mixed).map_err(|_| Failure::Compose)
 }
 
 /// A header of ASCII characters. It is not encoded or folded, because mail programs read such links only in one piece.
@@ -131,7 +142,7 @@ mod tests {
     fn bytes(mail: &Mail, message: &Message) -> Vec<u8> {
         let sender = mailer::sender(&config().settings).expect("a sender");
         let now = LATER.parse().expect("an instant");
-        compose(&config(), &sender, message, mail, None, now).expect("an e-mail").formatted()
+        compose(&config(), &sender, &[(message, mail.clone())], None, now).expect("an e-mail").formatted()
     }
 
     fn parsed(bytes: &[u8]) -> Parsed<'_> {
@@ -188,6 +199,21 @@ mod tests {
             assert_eq!(parsed.parts[5].contents(), text.as_bytes());
             assert_eq!(parsed.parts[5].attachment_name(), Some("invite.ics"));
         }
+    }
+
+    #[test]
+    fn several_moved_appointments_are_one_mail_with_an_entry_each() {
+        let (first, second) = (Mail::AppointmentMoved(appointment()), Mail::AppointmentMoved(appointment()));
+        let [one, other] = [&first, &second].map(|mail| message(mail, "ann@example.org"));
+        let sender = mailer::sender(&config().settings).expect("a sender");
+        let parts = [(&one, first.clone()), (&other, second.clone())];
+        let composed =
+            compose(&config(), &sender, &parts, None, LATER.parse().expect("an instant")).expect("an e-mail");
+        let bytes = composed.formatted();
+        let parsed = parsed(&bytes);
+        let files: Vec<_> = parsed.parts.iter().filter_map(|part| part.attachment_name()).collect();
+        assert_eq!(files, ["invite.ics", "invite-2.ics"]);
+        assert_eq!(parsed.subject(), Some("Your 2 appointments have changed"));
     }
 
     #[test]
@@ -261,7 +287,7 @@ mod tests {
         for recipient in ["", "ann", "ann@", "ann@example.org\r\nRCPT TO:<x@example.org>", "a b@example.org"] {
             let mail = Mail::AlreadyRegistered { reservation: None };
             let at = LATER.parse().expect("an instant");
-            let composed = compose(&config(), &sender, &message(&mail, recipient), &mail, None, at);
+            let composed = compose(&config(), &sender, &[(&message(&mail, recipient), mail.clone())], None, at);
             assert_eq!(composed.map(|_| ()), Err(Failure::Address), "{recipient:?}");
         }
     }

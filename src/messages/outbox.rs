@@ -197,6 +197,19 @@ pub fn settle(tx: &mut Conn, patient: PatientId, kind: MessageKind, now: Timesta
     Ok(())
 }
 
+/// How long the mails of several moves wait for each other, so that a patient gets one about all of them.
+const TOGETHER: SignedDuration = SignedDuration::from_secs(3);
+
+/// Lets the mails about an appointment that this transaction created wait for those of the same request.
+pub fn await_others(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> Result<()> {
+    let new = messages::table
+        .filter(messages::appointment_id.eq(appointment))
+        .filter(messages::status.eq(MessageStatus::Pending))
+        .filter(messages::created_at.ge(now));
+    diesel::update(new).set((messages::due_at.eq(now.plus(TOGETHER)), messages::updated_at.eq(now))).execute(tx)?;
+    Ok(())
+}
+
 /// Returns whether a mail of a kind about a patient, created since then, may have reached an address.
 pub fn may_have_arrived(
     conn: &mut Conn,

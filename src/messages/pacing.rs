@@ -6,6 +6,7 @@
 //!   told yet, the cancellation is dropped as well. A cancellation by the clinic is always sent, because the patient
 //!   may know of the visit from a call.
 //! - **Refused.** A message to an address that the mail server refused becomes a call of the desk ([`refusals`]).
+//! - **Together.** The mails about several moved visits of a patient that wait for one mailbox become one mail.
 //! - **A reminder** is sent only while it makes sense, and not in the quiet hours ([`reminding`]).
 //! - **Too many.** A mailbox gets the first third of `MAX_NOTICES_PER_HOUR` at once. Each further mail of the same
 //!   limit waits [`BUSY_DELAY`] after it was created, so that a newer one can replace it. When the limit is reached, it
@@ -15,7 +16,7 @@
 //!
 //! Several instances may together exceed the limit by the messages that each of them holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
@@ -23,7 +24,7 @@ use jiff::SignedDuration;
 
 use super::model::{Mail, Message, MessageKind, MessageStatus};
 use super::outbox::{self, WINDOW};
-use super::queue::has_status;
+use super::queue::{self, has_status};
 use super::refusals;
 use super::reminding::{self, Standing};
 use crate::clock::Timestamp;
@@ -40,6 +41,9 @@ const ALERT_INTERVAL: SignedDuration = SignedDuration::from_mins(2);
 /// A message that is older than this had to wait, for its mailbox or for the mail server.
 const SENT_AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
 
+/// The most messages that wait and become one mail with another one.
+const MAX_TOGETHER: i64 = 10;
+
 /// What happens to a leased message.
 enum Decision {
     Send,
@@ -48,14 +52,16 @@ enum Decision {
     LeaveToDesk,
 }
 
-/// Drops leased messages that are outdated, postpones those that must wait, and returns the others.
-pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Message>> {
+/// Drops leased messages that are outdated, postpones those that must wait, and returns the others, each with those that become one mail
+/// with it.
+pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Vec<Message>>> {
     let now = env.now();
     let mut selected: HashMap<String, Vec<MessageKind>> = HashMap::new();
     let mut to_send = Vec::with_capacity(leased.len());
-    for message in leased {
+    let mut leased: VecDeque<Message> = leased.into();
+    while let Some(message) = leased.pop_front() {
         let Some(mailbox) = message.recipient.email.as_deref().map(outbox::mailbox) else {
-            to_send.push(message);
+            to_send.push(vec![message]);
             continue;
         };
         let selected_for_mailbox = selected.entry(mailbox.clone()).or_default();
@@ -63,7 +69,8 @@ pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Mess
         match decide(tx, env, &message, &mailbox, shared, now)? {
             Decision::Send => {
                 selected_for_mailbox.push(message.kind);
-                to_send.push(message);
+                let others = companions(tx, env, (&message, &mailbox), &mut leased, now)?;
+                to_send.push([vec![message], others].concat());
             }
             Decision::Drop => drop_message(tx, &message, now)?,
             Decision::Wait(until) => postpone(tx, &message, until, now)?,
@@ -105,6 +112,56 @@ fn decide(
         return Ok(Decision::Drop);
     }
     Ok(if until <= now { Decision::Send } else { Decision::Wait(until) })
+}
+
+/// Returns whether a message can be one mail with others of its kind.
+fn can_join(env: &Env, message: &Message) -> bool {
+    // Read only if it may be true. A message that staff sent again is a mail of its own.
+    let mail = (message.kind == MessageKind::AppointmentMoved && message.resends == 0 && message.patient_id.is_some())
+        .then(|| outbox::open(env, message.id, &message.payload).ok());
+    mail.flatten().as_ref().and_then(Mail::appointment).is_some_and(|content| !content.zone_changed)
+}
+
+/// Returns the messages that become one mail with this one: of the other `leased` ones, which they leave, and of those that wait.
+fn companions(
+    tx: &mut Conn,
+    env: &Env,
+    (message, mailbox): (&Message, &str),
+    leased: &mut VecDeque<Message>,
+    now: Timestamp,
+) -> Result<Vec<Message>> {
+    if !can_join(env, message) {
+        return Ok(Vec::new());
+    }
+    let joins = |other: &Message| {
+        (other.patient_id, &other.recipient) == (message.patient_id, &message.recipient) && can_join(env, other)
+    };
+    let (mut found, others): (Vec<_>, Vec<_>) = leased.drain(..).partition(joins);
+    leased.extend(others);
+    // A message without an attempt is not leased.
+    let waiting = messages::table
+        .filter(has_status(MessageStatus::Pending))
+        .filter(messages::patient_id.eq(message.patient_id))
+        .filter(messages::email_key.eq(mailbox))
+        .filter(messages::kind.eq(message.kind))
+        .filter(messages::attempts.eq(0).or(messages::due_at.le(now)))
+        .order(messages::id)
+        .limit(MAX_TOGETHER)
+        .select(messages::id);
+    let waiting: Vec<MessageId> = match tx {
+        Conn::Sqlite(tx) => waiting.load(tx)?,
+        Conn::Postgres(tx) => waiting.for_update().skip_locked().load(tx)?,
+    };
+    let waiting = messages::table.filter(messages::id.eq_any(waiting));
+    let waiting: Vec<Message> = waiting.select(Message::as_select()).load(tx)?;
+    let waiting: Vec<MessageId> = waiting.iter().filter(|other| joins(other)).map(|other| other.id).collect();
+    found.extend(queue::take(tx, &waiting, now)?);
+    let mut joined = Vec::with_capacity(found.len());
+    for other in found {
+        let appointment = other.appointment_id.map(|id| has_newer_message(tx, &other, mailbox, id)).transpose()?;
+        if appointment == Some(true) { drop_message(tx, &other, now)? } else { joined.push(other) }
+    }
+    Ok(joined)
 }
 
 /// Returns whether a newer message about the appointment was created for the mailbox.

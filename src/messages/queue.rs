@@ -68,17 +68,22 @@ pub fn lease(tx: &mut Conn, now: Timestamp, count: i64) -> Result<Vec<Message>> 
         };
         ids.extend(others);
     }
+    take(tx, &ids, now)
+}
+
+/// Leases messages that are not leased.
+pub(super) fn take(tx: &mut Conn, ids: &[MessageId], now: Timestamp) -> Result<Vec<Message>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    diesel::update(messages::table.filter(messages::id.eq_any(&ids)))
+    diesel::update(messages::table.filter(messages::id.eq_any(ids)))
         .set((
             messages::due_at.eq(now.plus(LEASE)),
             messages::attempts.eq(messages::attempts + 1),
             messages::updated_at.eq(now),
         ))
         .execute(tx)?;
-    let leased = messages::table.filter(messages::id.eq_any(&ids)).order(messages::id);
+    let leased = messages::table.filter(messages::id.eq_any(ids)).order(messages::id);
     Ok(leased.select(Message::as_select()).load(tx)?)
 }
 

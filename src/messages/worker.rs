@@ -113,33 +113,39 @@ async fn catching_panics(sending: impl Future<Output = Result<(), Failure>>) -> 
     AssertUnwindSafe(sending).catch_unwind().await.unwrap_or(Err(Failure::Compose))
 }
 
-/// Sends one message and stores the outcome.
-async fn send_and_store(env: &Env, mailer: &Mailer, message: Message, phone: Option<&Telephone>) {
-    let sent = catching_panics(compose_and_send(env, mailer, &message, phone)).await;
+/// Sends messages as one mail and stores its outcome with each.
+async fn send_and_store(env: &Env, mailer: &Mailer, together: Vec<Message>, phone: Option<&Telephone>) {
+    let Some(first) = together.first() else { return };
+    let sent = catching_panics(compose_and_send(env, mailer, &together, phone)).await;
     let now = env.now();
     let outcome = match sent {
         Ok(()) => Outcome::Sent,
-        Err(failure) => match failure.pause(message.attempts, env.entropy.below(1000)) {
+        Err(failure) => match failure.pause(first.attempts, env.entropy.below(1000)) {
             Some(pause) => Outcome::Postponed(failure, now.plus(pause)),
             None => Outcome::Failed(failure),
         },
     };
-    match outcome {
-        Outcome::Sent => tracing::info!(message = %message.id, kind = %message.kind, "mail sent"),
-        Outcome::Postponed(failure, due) => {
-            tracing::warn!(message = %message.id, %failure, attempts = message.attempts, %due, "mail postponed");
-        }
-        Outcome::Failed(failure) => {
-            tracing::error!(message = %message.id, %failure, attempts = message.attempts, "mail failed");
+    for message in &together {
+        match outcome {
+            Outcome::Sent => tracing::info!(message = %message.id, kind = %message.kind, "mail sent"),
+            Outcome::Postponed(failure, due) => {
+                tracing::warn!(message = %message.id, %failure, attempts = message.attempts, %due, "mail postponed");
+            }
+            Outcome::Failed(failure) => {
+                tracing::error!(message = %message.id, %failure, attempts = message.attempts, "mail failed");
+            }
         }
     }
-    let message = Arc::new(message);
-    // Without its outcome the message is sent again, so storing it is worth some attempts.
+    let (first, together) = (first.id, Arc::new(together));
+    // Without its outcome the mail is sent again, so storing it is worth some attempts.
     for _ in 0..3 {
-        let (leased, shared) = (Arc::clone(&message), env.clone());
-        match env.db.write(move |tx| queue::finish(tx, &shared, &leased, outcome, now)).await {
+        let (leased, shared) = (Arc::clone(&together), env.clone());
+        let stored = env
+            .db
+            .write(move |tx| leased.iter().try_for_each(|message| queue::finish(tx, &shared, message, outcome, now)));
+        match stored.await {
             Ok(()) => return,
-            Err(error) => tracing::warn!(message = %message.id, %error, "the outcome of a mail could not be stored"),
+            Err(error) => tracing::warn!(message = %first, %error, "the outcome of a mail could not be stored"),
         }
         tokio::time::sleep(RETRY_PAUSE).await;
     }
@@ -148,18 +154,23 @@ async fn send_and_store(env: &Env, mailer: &Mailer, message: Message, phone: Opt
 async fn compose_and_send(
     env: &Env,
     mailer: &Mailer,
-    message: &Message,
+    together: &[Message],
     phone: Option<&Telephone>,
 ) -> Result<(), Failure> {
-    if message.attempts > super::retry::MAX_ATTEMPTS {
-        return Err(Failure::Interrupted);
+    let mut parts = Vec::with_capacity(together.len());
+    for message in together {
+        if message.attempts > super::retry::MAX_ATTEMPTS {
+            return Err(Failure::Interrupted);
+        }
+        let mail = outbox::open(env, message.id, &message.payload).map_err(|error| {
+            tracing::error!(%error, "a stored message cannot be decrypted");
+            Failure::Sealed
+        })?;
+        parts.push((message, mail));
     }
-    let mail = outbox::open(env, message.id, &message.payload).map_err(|error| {
-        tracing::error!(%error, "a stored message cannot be decrypted");
-        Failure::Sealed
-    })?;
-    let email = compose::compose(&env.config, &mailer.sender, message, &mail, phone, env.now())?;
-    mailer.send(email, &message.mail_id()).await
+    let Some(((first, _), _)) = parts.split_first() else { return Ok(()) };
+    let email = compose::compose(&env.config, &mailer.sender, &parts, phone, env.now())?;
+    mailer.send(email, &first.mail_id()).await
 }
 
 async fn update_metrics(env: &Env) {

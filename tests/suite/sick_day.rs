@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::appointments::act;
-use crate::support::booking::{book_nth, path};
+use crate::resources::{chairs, free, practitioners};
+use crate::support::booking::{book, book_nth, path};
 use crate::support::clinic::practitioner;
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Clinic, Reply, both};
@@ -31,6 +32,11 @@ async fn move_all(desk: &Client, moves: &[Value], key: &str) -> Reply {
     desk.post_with(MOVE_ALL, json!({"moves": moves}), &[("Idempotency-Key", key)]).await
 }
 
+/// Passes the time in which the mails of a request wait for each other.
+fn together(app: &App) {
+    app.clock.advance(jiff::SignedDuration::from_secs(3));
+}
+
 both! {
     async fn a_sick_day_is_moved_in_two_calls_and_each_patient_is_told_once(app: App) {
         let clinic = app.clinic().await;
@@ -42,6 +48,7 @@ both! {
         let mut visits = Vec::new();
         for (kind, nth, patient) in [
             (&clinic.follow_up, 0, &ann.patient_id), (&clinic.new_visit, 4, &bob.patient_id), (&clinic.follow_up, 12, &rosa),
+            (&clinic.follow_up, 16, &ann.patient_id),
         ] {
             visits.push(book_nth(&desk, kind, nth, patient).await.body);
         }
@@ -52,7 +59,7 @@ both! {
 
         let affected = desk.get(&ill(&desk, &clinic).await).await;
         let shown = affected.expect(200).body["affected_appointments"].as_array().expect("visits").clone();
-        assert_eq!(affected.body["affected_total"], 3);
+        assert_eq!(affected.body["affected_total"], 4);
         assert_eq!(shown.iter().map(|visit| &visit["id"]).collect::<Vec<_>>(), visits.iter().map(|visit| &visit["id"]).collect::<Vec<_>>());
         let mut firsts = BTreeSet::new();
         for visit in &shown {
@@ -75,8 +82,18 @@ both! {
         // A repeat tells nobody again.
         let repeat = move_all(&desk, &moves, "sick").await;
         assert_eq!(repeat.expect(200).body, moved.body);
+        together(&app);
         app.mails().await;
-        assert_eq!(app.mails_to(&ann.email).await.len(), ann_has + 1);
+        let read = app.mails_to(&ann.email).await;
+        assert_eq!(read.len(), ann_has + 1, "one mail about both visits");
+        let read = read.last().expect("a mail");
+        assert_eq!(read.subject, "Your 2 appointments have changed");
+        for visit in [&visits[0], &visits[3]] {
+            assert!(read.text.contains(visit["confirmation_code"].as_str().expect("a code")), "{}", read.text);
+        }
+        assert!(read.raw.contains("invite.ics") && read.raw.contains("invite-2.ics"));
+        let sent = desk.get(&format!("/v1/messages?patient_id={}&status=sent", ann.patient_id)).await.items();
+        assert_eq!(sent.iter().filter(|message| message["kind"] == "appointment_moved").count(), 2, "{sent:?}");
         assert_eq!(app.mails_to(&bob.email).await.len(), bob_has + 1);
         let calls = desk.get(&format!("/v1/messages?patient_id={rosa}")).await.items();
         let told: Vec<_> = calls.iter().filter(|call| call["kind"] == "appointment_moved").collect();
@@ -101,8 +118,29 @@ both! {
         }
         let repeat = move_all(&desk, &moves, "once").await;
         assert_eq!(repeat.expect(200).body["moved"].as_array().expect("a list").len(), 2);
+        together(&app);
         app.mails().await;
         assert_eq!([app.mails_to(&ann.email).await.len(), app.mails_to(&bob.email).await.len()], told.map(|before| before + 1));
+    }
+
+    async fn first_choices_do_not_want_the_same_last_unit_of_a_resource(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let infusion = chairs(&admin, &clinic, 1).await.visit;
+        let doctors = practitioners(&admin, &clinic, &infusion, 3).await;
+        let tuesday = free(&desk, &infusion, &doctors[0]).await;
+        for (nth, patient) in [(0, &ann), (2, &bob)] {
+            book(&desk, &tuesday[nth], &infusion, &patient.patient_id).await.expect(201);
+        }
+        let off = json!({"kind": "time_off", "starts_at": "2026-03-03T05:00:00Z", "ends_at": "2026-03-04T05:00:00Z", "reason": "Ill"});
+        let added = desk.post(&format!("/v1/practitioners/{}/exceptions", doctors[0]), off).await;
+        let affected = desk.get(&format!("{}/affected-appointments", added.expect(201).location())).await;
+        // Two doctors are free at the nearest time, and one chair.
+        let starts: BTreeSet<_> = affected.expect(200).body["affected_appointments"].as_array().expect("visits").iter()
+            .map(|visit| visit["proposals"][0]["starts_at"].to_string()).collect();
+        assert_eq!(starts.len(), 2, "{}", affected.text);
+        let moved = move_all(&desk, &first_choices(&affected), "chair").await;
+        assert_eq!(moved.expect(200).body["not_moved"], json!([]), "{}", moved.text);
     }
 
     async fn each_move_has_its_own_result(app: App) {

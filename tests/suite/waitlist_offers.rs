@@ -1,7 +1,9 @@
 //! Offers of times that became free to patients who wait.
 
+use diesel::prelude::*;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
+use legwork::db::schema::freed_times;
 use serde_json::{Value, json};
 
 use crate::support::booking::{book, book_nth, path};
@@ -267,6 +269,16 @@ both! {
             assert!(begun.elapsed() < std::time::Duration::from_secs(4), "nothing was offered");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
+    }
+
+    async fn the_job_has_nothing_to_write_while_nobody_waits(app: App) {
+        let (clinic, bob, desk) = (app.clinic().await, app.patient("bob").await, app.desk().await);
+        let visit = book_nth(&desk, &clinic.check, 60, &bob.patient_id).await.body;
+        desk.post(&path(&visit, "/cancel"), json!({"reason": "ill"})).await.expect(200);
+        let freed: i64 = app.db(|tx| Ok(freed_times::table.count().get_result(tx)?)).await;
+        assert_eq!(freed, 0);
+        let round = legwork::waitlist::job::run(&app.env).await.expect("a round");
+        assert_eq!((round.offers, round.has_more), (0, false));
     }
 
     async fn an_entry_whose_last_day_has_passed_ends(app: App) {

@@ -16,6 +16,7 @@ use crate::error::{Check, Error, Result};
 use crate::http::etag::IfMatch;
 use crate::http::{Body, IdempotencyKey, response};
 use crate::ids::{AppointmentId, LocationId, PractitionerId, SlotId};
+use crate::messages::outbox;
 
 /// The operation of the moves' audit events.
 const OPERATION: &str = "reschedule_appointments";
@@ -178,6 +179,7 @@ async fn move_one(context: &Context, once: &Once, one: AppointmentMove) -> (Resu
             patient_informed: false,
         };
         let visit = move_to(tx, one.appointment_id, &IfMatch::version(one.version), &to)?.appointment;
+        outbox::await_others(tx.conn, visit.id, tx.now)?;
         Ok(MovedAppointment {
             appointment_id: visit.id,
             version: visit.version,
@@ -209,8 +211,8 @@ fn unmoved(appointment_id: AppointmentId, error: Error) -> Result<UnmovedAppoint
 /// Move many appointments
 ///
 /// Staff only, for a change of plans such as a sick day. Each appointment is moved as `POST /v1/appointments/{id}/reschedule` does, in the
-/// order that works, or stays as it is with the reason. Each patient is told once: by a mail with the new calendar entry, or by an entry
-/// in the list of calls if they have no e-mail address. A repeat with the same key returns the moves that were done without telling
+/// order that works, or stays as it is with the reason. Each patient is told once: by one mail about all their visits with the new calendar
+/// entries, or by the list of calls if they have no e-mail address. A repeat with the same key returns the moves that were done without telling
 /// anybody again, and tries the others again.
 #[utoipa::path(
     tag = "appointments",

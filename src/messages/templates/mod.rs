@@ -1,7 +1,7 @@
 //! Renders the texts of messages. The templates are embedded. Files in `TEMPLATE_DIR` replace those of the same name.
 //!
 //! A message of kind `k` has `k.subject.txt`, `k.txt` and `k.html`, and `k.phone.txt` if staff may have to say it on
-//! the telephone. The Spanish templates are in `es/`. Values in `.html` are escaped. An unknown variable is an error,
+//! the telephone. `appointments_moved` is one mail of several `appointment_moved`. The Spanish templates are in `es/`. Values in `.html` are escaped. An unknown variable is an error,
 //! so that a misspelt one is noticed.
 
 use jiff::tz::TimeZone;
@@ -50,6 +50,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "appointment_reminder.phone.txt",
     "appointment_reminder.subject.txt",
     "appointment_reminder.txt",
+    "appointments_moved.html",
+    "appointments_moved.subject.txt",
+    "appointments_moved.txt",
     "button.html",
     "coming_of_age.html",
     "coming_of_age.phone.txt",
@@ -121,6 +124,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/appointment_reminder.phone.txt",
     "es/appointment_reminder.subject.txt",
     "es/appointment_reminder.txt",
+    "es/appointments_moved.html",
+    "es/appointments_moved.subject.txt",
+    "es/appointments_moved.txt",
     "es/coming_of_age.html",
     "es/coming_of_age.phone.txt",
     "es/coming_of_age.subject.txt",
@@ -184,9 +190,19 @@ pub fn render(
     reader: &Recipient,
     phone: Option<&Telephone>,
 ) -> Result<RenderedMail, Failure> {
-    let writer = Writer::new(config, mail, reader, phone);
-    let part = |extension| writer.part(extension)?.ok_or(Failure::Template);
-    Ok(RenderedMail { subject: one_line(&part("subject.txt")?), text: part("txt")? + "\n", html: part("html")? + "\n" })
+    Writer::new(config, mail, reader, phone).mail()
+}
+
+/// Renders one mail about several moved appointments.
+///
+/// # Errors
+/// Those of [`render`].
+pub fn render_moved<'a>(
+    config: &Config,
+    moved: impl Iterator<Item = &'a Mail>,
+    reader: &Recipient,
+) -> Result<RenderedMail, Failure> {
+    Writer::of_moved(config, moved, reader).mail()
 }
 
 /// Renders the text to say on the telephone. None for messages that are never told on the telephone, such as links.
@@ -257,6 +273,33 @@ impl Writer {
             }),
         };
         Self { engine: engine(config), name: format!("{folder}{}", mail.kind()), values }
+    }
+
+    /// One mail about several moved appointments.
+    fn of_moved<'a>(config: &Config, mails: impl Iterator<Item = &'a Mail>, reader: &Recipient) -> Self {
+        let language = Language::of_tag(&reader.language);
+        let folder = if language == Language::Spanish { "es/" } else { "" };
+        let part = |mail: &Mail| {
+            let moved = mail.appointment()?;
+            let link = mail.link().map(|(page, token)| config.link(page, token, language));
+            Some(context! { appointment => appointment(moved, &config.zones, language), link })
+        };
+        let values = context! {
+            lang => language.code(),
+            clinic => config.settings.clinic_name.as_str(),
+            name => reader.name.as_deref().map(shown_name),
+            moved => mails.filter_map(part).collect::<Vec<_>>(),
+        };
+        Self { engine: engine(config), name: format!("{folder}appointments_moved"), values }
+    }
+
+    fn mail(&self) -> Result<RenderedMail, Failure> {
+        let part = |extension| self.part(extension)?.ok_or(Failure::Template);
+        Ok(RenderedMail {
+            subject: one_line(&part("subject.txt")?),
+            text: part("txt")? + "\n",
+            html: part("html")? + "\n",
+        })
     }
 
     /// Renders the part with this extension, if there is a template for it.

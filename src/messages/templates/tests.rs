@@ -102,7 +102,37 @@ fn every_branch_of_every_template_can_be_rendered() {
             }
         }
     }
+    let late = AppointmentMail { cancel_until: None, ..appointment() };
+    let other = AppointmentMail { patient: Some("Leo".into()), token: None, ..appointment() };
+    for (first, name) in [(late, None), (other, Some("Ann Ames"))] {
+        let moved = [first, appointment()].map(Mail::AppointmentMoved);
+        let mut config = config();
+        config.settings.template_dir = Some(folder.path().to_owned());
+        for tag in TAGS {
+            let reader = Recipient { name: name.map(str::to_owned), ..ann(tag) };
+            let RenderedMail { subject, text, html } = render_moved(&config, moved.iter(), &reader).expect("rendered");
+            [subject, text, html].iter().for_each(|text| branches.rendered(text));
+        }
+    }
     branches.assert_all_rendered();
+}
+
+#[test]
+fn one_mail_about_several_moved_visits_has_the_facts_and_the_link_of_each() {
+    let link = |token: &str| AppointmentMail {
+        token: Some(token.into()),
+        confirmation_code: format!("CODE-{token}"),
+        ..appointment()
+    };
+    let moved = [link("first"), link("second")].map(Mail::AppointmentMoved);
+    for (tag, subject) in [("en", "Your 2 appointments have changed"), ("es-MX", "Sus 2 citas han cambiado")] {
+        let words = render_moved(&config(), moved.iter(), &ann(tag)).expect("rendered");
+        assert_eq!(words.subject, subject);
+        for part in ["CODE-first", "CODE-second", "#token=first", "#token=second"] {
+            assert!(words.text.contains(part) && words.html.contains(part), "{part} in {}", words.text);
+        }
+        assert!(!words.text.contains("\n\n\n"), "{}", words.text);
+    }
 }
 
 #[test]
