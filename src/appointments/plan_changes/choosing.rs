@@ -221,8 +221,8 @@ mod tests {
                 let Some(place) = proposed[index].first() else { continue };
                 let time = groups[visits[index].group][*place].time;
                 let unit = units.iter_mut().find(|taken| is_unit_free(taken, time));
-                prop_assert!(unit.is_some(), "no unit is left for visit {}", index);
-                unit.into_iter().for_each(|taken| taken.push((time.busy_from, time.busy_until)));
+                let Some(taken) = unit else { return Err(TestCaseError::fail(format!("no unit is left for visit {index}"))) };
+                taken.push((time.busy_from, time.busy_until));
             }
         }
 

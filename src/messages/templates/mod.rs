@@ -279,16 +279,17 @@ impl Writer {
     fn of_moved<'a>(config: &Config, mails: impl Iterator<Item = &'a Mail>, reader: &Recipient) -> Self {
         let language = Language::of_tag(&reader.language);
         let folder = if language == Language::Spanish { "es/" } else { "" };
-        let part = |mail: &Mail| {
-            let moved = mail.appointment()?;
-            let link = mail.link().map(|(page, token)| config.link(page, token, language));
-            Some(context! { appointment => appointment(moved, &config.zones, language), link })
+        let mut moved: Vec<_> = mails.filter_map(|mail| Some((mail.appointment()?, mail.link()))).collect();
+        moved.sort_by_key(|(visit, _)| visit.starts_at);
+        let part = |(visit, link): (&AppointmentMail, Option<_>)| {
+            let link = link.map(|(page, token)| config.link(page, token, language));
+            context! { appointment => appointment(visit, &config.zones, language), link }
         };
         let values = context! {
             lang => language.code(),
             clinic => config.settings.clinic_name.as_str(),
             name => reader.name.as_deref().map(shown_name),
-            moved => mails.filter_map(part).collect::<Vec<_>>(),
+            moved => moved.into_iter().map(part).collect::<Vec<_>>(),
         };
         Self { engine: engine(config), name: format!("{folder}appointments_moved"), values }
     }
