@@ -14,6 +14,7 @@ pub mod names;
 pub mod recipients;
 pub mod records;
 pub mod retiring;
+mod typing_mistakes;
 pub mod unverified;
 
 pub use self::records::{model, profile, store};

@@ -144,9 +144,10 @@ const LIMITS: [(&str, usize); 34] = [
     ("appointment-history", 2),
     // Also the missed visits.
     ("patient-record", 4),
-    ("patient-list", 2),
-    // Whether few patients have the first word.
-    ("patient-list-two-words", 3),
+    // Those who match, and who has a similar name.
+    ("patient-list", 3),
+    // Whether few patients have the first word; who has each of the words.
+    ("patient-list-two-words", 5),
     ("day-list", 2),
     // Practitioner, locations, visits, slots, time off, closures. On a day with visits also flags, missed visits, waiting patients, calls, country.
     ("practitioner-agenda", 7),

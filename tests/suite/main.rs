@@ -85,6 +85,7 @@ mod slot_calendar;
 mod storage;
 mod tables;
 mod telephone;
+mod typing_mistakes;
 mod unsent_messages;
 mod visit_type_names;
 mod waitlist;

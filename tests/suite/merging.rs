@@ -50,7 +50,7 @@ async fn request(desk: &Client, survivor: &str, duplicate: &str, accounts: &[&st
     (body, if_match)
 }
 
-async fn merge(desk: &Client, survivor: &str, duplicate: &str) -> Reply {
+pub(crate) async fn merge(desk: &Client, survivor: &str, duplicate: &str) -> Reply {
     merge_with(desk, survivor, duplicate, &[]).await
 }
 

@@ -266,6 +266,34 @@ both! {
         }
     }
 
+    async fn a_search_with_a_typing_mistake_reads_a_few_rows_for_each_way_to_begin_the_word(app: App) {
+        let mut conn = app.site.connect();
+        crowd(&mut conn);
+        for prefix in ["'f'", "'family'", "'given'", "lower(family_name)"] {
+            conn.batch_execute(&format!("INSERT INTO patient_name_prefixes (prefix, created_at, patient_id)
+                SELECT {prefix}, created_at, id FROM patients WHERE mrn LIKE 'M-%';")).expect("names");
+        }
+        let page = page_of_patients(Direction::Descending, None);
+        let mistaken = |words: &[&str]| Search { words: words.iter().map(|word| (*word).to_owned()).collect(), ..Search::default() };
+        for statistics in [false, true] {
+            if statistics {
+                conn.batch_execute("ANALYZE").expect("statistics");
+            }
+            // All patients have the name; the newest of each beginning are looked at.
+            for (search, found, statements) in [(mistaken(&["famliy"]), 20, 2), (mistaken(&["family", "gvien19999"]), 1, 2)] {
+                let all = queries(&mut conn, |conn| {
+                    assert_eq!(searching::find_near(conn, &search, &page, 0).expect("a page").len(), found);
+                });
+                assert_eq!(all.len(), statements, "{all:#?}");
+                for sql in &all {
+                    let plan = plan(&mut conn, sql);
+                    let reads_all = ["Seq Scan on patient", "Hash Join", "Hash Semi Join", "Merge", "SCAN patient", "SCAN near"];
+                    assert!(!reads_all.iter().any(|step| plan.contains(step)), "statistics: {statistics}:\n{plan}\nof {sql}");
+                }
+            }
+        }
+    }
+
     async fn the_changes_of_appointments_are_read_in_index_order(app: App) {
         let (clinic, ann, desk) = (app.clinic().await, app.patient("ann").await, app.desk().await);
         let mut conn = app.site.connect();

@@ -6,6 +6,7 @@ mod declare;
 pub mod demographics;
 pub mod model;
 pub mod mrn;
+mod near;
 pub mod profile;
 pub mod searching;
 pub mod store;

@@ -11,6 +11,7 @@ use super::by_name;
 use super::model::Record;
 use super::model::{self, Patient, PatientView};
 use super::mrn;
+use super::near;
 use super::store::record_columns;
 use crate::actor::Action;
 use crate::clock::Timestamp;
@@ -44,6 +45,10 @@ pub struct PatientPage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next_updated_since: Option<Timestamp>,
+    /// The ids of the `items` whose names match `q` but for one typing mistake. They are the last items. On the first page of a search
+    /// with `q` that is not full only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    near_matches: Vec<PatientId>,
 }
 
 /// The filters of a list of patients. All that are given must match.
@@ -51,6 +56,8 @@ pub struct PatientPage {
 #[into_params(parameter_in = Query)]
 pub struct PatientFilter {
     /// At most 10 words that must each begin a word of one of the patient's names. Case, accents and order are ignored.
+    /// If they find less than the first page, it also has patients whose names match but for one typing mistake (`near_matches`): a letter
+    /// that is wrong, missing or too many, or two neighbours that changed places, in a name of at least 4 letters. Not with `updated_since`.
     #[param(min_length = 1, max_length = 200, example = "garc ana")]
     pub q: Option<String>,
     /// The birth date.
@@ -127,6 +134,7 @@ fn phone_filter(phone: &str) -> Result<PhoneFilter, Rule> {
 }
 
 /// A filter by phone number.
+#[derive(Clone)]
 pub enum PhoneFilter {
     /// The complete number in E.164.
     Whole(String),
@@ -135,7 +143,7 @@ pub enum PhoneFilter {
 }
 
 /// A search whose values are checked. All filters that are set must match.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Search {
     /// The beginnings of words of names.
     pub words: BTreeSet<String>,
@@ -208,6 +216,21 @@ pub fn find(conn: &mut Conn, search: &Search, page: &Page) -> Result<Vec<Record>
     Ok(in_order!(query, page, patients::created_at, patients::id, PatientId).load(conn)?)
 }
 
+/// Loads the patients who match but for one typing mistake, for a first page on which the exact matches leave room.
+pub fn find_near(conn: &mut Conn, search: &Search, page: &Page, exact: usize) -> Result<Vec<Record>> {
+    let room = usize::try_from(page.limit.rows()).unwrap_or_default().saturating_sub(exact);
+    if search.words.is_empty() || search.updated_since.is_some() || page.after.is_some() || room == 0 {
+        return Ok(Vec::new());
+    }
+    let candidates = if search.has_only_words() {
+        near::candidates(conn, &search.words, room)?
+    } else {
+        let narrowed = Search { words: BTreeSet::new(), include_inactive: false, ..search.clone() };
+        find(conn, &narrowed, &Page::largest(LIST, Direction::Descending))?
+    };
+    Ok(near::rank(candidates, &search.words, room))
+}
+
 /// Searches patients.
 ///
 /// # Errors
@@ -220,12 +243,15 @@ pub async fn search(context: &Context, filter: PatientFilter, page: PageParams) 
         .read(move |tx| {
             let by_change = search.updated_since.is_some();
             let rows = find(tx.conn, &search, &page)?;
-            let (rows, next_cursor) = page.cut(rows, |Record { patient, .. }| {
+            let (mut rows, next_cursor) = page.cut(rows, |Record { patient, .. }| {
                 (if by_change { patient.updated_at } else { patient.created_at }, patient.id.0)
             });
+            let near = find_near(tx.conn, &search, &page, rows.len())?;
+            let near_matches = near.iter().map(|record| record.patient.id).collect();
+            rows.extend(near);
             tx.audit.note_shown(rows.iter().map(|record| record.patient.id));
             let items = rows.iter().map(|record| PatientView::new(tx.env, record)).collect::<Result<_>>()?;
-            Ok(PatientPage { items, next_cursor, next_updated_since })
+            Ok(PatientPage { items, next_cursor, next_updated_since, near_matches })
         })
         .await
 }
