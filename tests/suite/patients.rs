@@ -253,7 +253,7 @@ both! {
         let yamada = record(&desk, json!({"given_name": "太郎", "family_name": "山田"})).await;
         for (q, whom) in [
             ("zoe", vec![&zoe]), ("GARC%C3%8DA", vec![&zoe]), ("lop%20zo", vec![&zoe]), ("garc%20mar", vec![&zoe]),
-            ("garcia-lopez", vec![&zoe]), ("garcialopez", vec![&zoe]), ("arcia", vec![]), ("zoe%20brien", vec![]),
+            ("garcia-lopez", vec![&zoe]), ("garcialopez", vec![&zoe]), ("rcia", vec![]), ("zoe%20brien", vec![]),
             ("obrien", vec![&sean]), ("o%27brien%20sean", vec![&sean]), ("john", vec![&sean]),
             ("strasse", vec![&lukasz]), ("lukasz%20muller", vec![&lukasz]), ("%E5%B1%B1", vec![&yamada]),
             ("zoe%25", vec![&zoe]), ("z_e", vec![]),
