@@ -142,7 +142,7 @@ const LIMITS: [(&str, usize); 34] = [
     ("appointment-list", 2),
     ("appointment-calendar", 2),
     ("appointment-history", 2),
-    // Also the missed visits.
+    // Also the missed visits, and whether the mail server refused the address.
     ("patient-record", 4),
     // Those who match, and who has a similar name.
     ("patient-list", 3),
@@ -172,8 +172,9 @@ const LIMITS: [(&str, usize); 34] = [
     ("own-appointment", 2),
     ("own-appointment-list", 2),
     ("own-record", 2),
-    // The patient, the records that were merged into theirs, the events about them, the lists that contained them, the names of accounts.
-    ("own-access-log", 6),
+    // The patient, the records that were merged into theirs, those that theirs was merged into, the events about them, the lists that contained
+    // them, the names of accounts.
+    ("own-access-log", 7),
     // Authentication; the key; the patient, the offer, its slots; four writes of the visit; one read of it and its
     // recipients; the link, the mail; the audit event; the stored response. PostgreSQL also locks the key. For patients,
     // the upcoming visits are counted, and the practitioners who gave the access are read.

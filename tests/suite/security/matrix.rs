@@ -137,15 +137,17 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
     ]))
 }
 
-/// A record that was merged into the patient's, and the merge.
+/// A record that was merged into another one, both without an account, and the merge.
 async fn merged(desk: &Client, patient: &str) -> (String, String) {
-    let other = patient_json("Twice", &format!("{patient}@twice.example"));
-    let other = desk.post("/v1/patients", other).await.expect(201).id();
-    let record = format!("/v1/patients/{patient}");
-    let version = desk.get(&record).await.etag();
-    let body = json!({"duplicate_id": other, "duplicate_version": 1, "reason": "Registered twice"});
-    let made = desk.post_with(&format!("{record}/merges"), body, &[("If-Match", &version)]).await;
-    (other, made.expect(201).id())
+    let mut records = Vec::new();
+    for name in ["Kept", "Twice"] {
+        let body = patient_json(name, &format!("{patient}@{name}.example"));
+        records.push(desk.post("/v1/patients", body).await.expect(201).id());
+    }
+    let body = json!({"duplicate_id": records[1], "duplicate_version": 1, "reason": "Registered twice"});
+    let path = format!("/v1/patients/{}/merges", records[0]);
+    let made = desk.post_with(&path, body, &[("If-Match", "\"1\"")]).await;
+    (records.remove(1), made.expect(201).id())
 }
 
 /// The retirement of a record of no patient.
