@@ -429,14 +429,21 @@ both! {
             }
         };
         crowd(&mut conn);
-        conn.batch_execute(&sql).expect("events");
+        app.admin().await;
+        let (new_id, none) = if app.engine == Engine::Sqlite { ("randomblob(16)", "x'00'") } else { ("gen_random_uuid()", "'\\x00'") };
+        let merges = format!(
+            "INSERT INTO patient_merges (id, survivor_id, duplicate_id, reason, merged_by, merged_at, undone_by, undone_at) \
+             SELECT {new_id}, k.id, d.id, {none}, u.id, d.created_at, u.id, d.created_at \
+             FROM patients d, (SELECT id FROM patients ORDER BY id LIMIT 1) k, (SELECT id FROM users LIMIT 1) u WHERE d.id <> k.id;"
+        );
+        conn.batch_execute(&format!("{merges} {sql}")).expect("merges and events");
         let patient = Some(app.env.new_id());
         let outcome = Some(legwork::audit::AuditOutcome::Success);
         let filter = legwork::audit::store::Filter { patient_id: patient, outcome, ..Default::default() };
         let page = Page::largest("audit-events", Direction::Descending);
         let among = if app.engine == Engine::Sqlite { "audit_event_patients USING PRIMARY KEY" } else { "audit_event_patients_pkey" };
         // Both tables' names begin with this.
-        by_index(&mut conn, "audit_event", &["patients_replaced_by", "audit_events_patient", among], |conn| {
+        by_index(&mut conn, "audit_event", &["patients_replaced_by", "patient_merges_duplicate", "audit_events_patient", among], |conn| {
             assert!(legwork::audit::store::list(conn, &filter, &page).expect("a page").is_empty());
         });
     }
