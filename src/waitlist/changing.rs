@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, patch, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::creating::urgency_is_for_staff;
+use super::creating::{require_no_other, urgency_is_for_staff};
 use super::entry::{self, Entry, WaitlistStatus, WaitlistUrgency};
 use super::offer::{self, OfferStatus};
 use super::view::WaitlistEntryView;
@@ -105,18 +105,14 @@ fn replace<T>(change: Change<Vec<T>>, list: &mut Vec<T>) {
     }
 }
 
-/// Requires that the patient may still wait with this entry. One whose last day has passed can get a later one.
-fn require_open(entry: &Entry) -> Result<()> {
-    if entry.is_live() {
-        return Ok(());
-    }
-    Err(Error::conflict("status_conflict", "The entry has ended. Put the patient on the waitlist again."))
+fn has_ended() -> Error {
+    Error::conflict("status_conflict", "The entry has ended. Put the patient on the waitlist again.")
 }
 
 /// Changes an entry.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Stale`]; every broken rule; the conflict `status_conflict`.
+/// [`Error::NotFound`], [`Error::Stale`]; every broken rule; the conflicts `status_conflict` and `already_waiting`.
 pub async fn update(
     context: &Context,
     id: WaitlistEntryId,
@@ -140,7 +136,10 @@ fn store(
     patch: WaitlistEntryPatch,
 ) -> Result<Versioned<WaitlistEntryView>> {
     let before = entry::lock(tx, id)?;
-    require_open(&before)?;
+    // An entry whose last day has passed can get a later one.
+    if !before.is_live() && before.status != WaitlistStatus::Expired {
+        return Err(has_ended());
+    }
     if_match.check(before.version)?;
     let today = entry::today(tx)?;
     let changed = patch.apply(before.clone());
@@ -149,8 +148,14 @@ fn store(
     }
     changed.check(today)?;
     entry::check_references(tx, &changed)?;
-    // A paused entry waits again, and other times may suit it.
-    let changed = Entry { lapses: 0, search_at: tx.now, ..changed };
+    // A paused entry and one that has expired wait again, and other times may suit it.
+    let status = if before.is_live() {
+        before.status
+    } else {
+        require_no_other(tx, &changed, today)?;
+        WaitlistStatus::Waiting
+    };
+    let changed = Entry { status, lapses: 0, search_at: tx.now, ..changed };
     Ok(WaitlistEntryView::versioned(entry::update(tx, changed)?, today))
 }
 
@@ -168,9 +173,11 @@ pub async fn cancel(
     context
         .change_once(once, move |tx| {
             let found = entry::lock(tx, id)?;
-            require_open(&found)?;
-            if_match.check(found.version)?;
             let today = entry::today(tx)?;
+            if !matches!(found.status_on(today), WaitlistStatus::Waiting | WaitlistStatus::Offered) {
+                return Err(has_ended());
+            }
+            if_match.check(found.version)?;
             if let Some(open) = offer::open_of_entry(tx.conn, found.id)? {
                 offer::close(tx, open, OfferStatus::Withdrawn)?;
             }
@@ -194,7 +201,7 @@ pub async fn cancel(
     request_body(content = WaitlistEntryPatch, content_type = "application/merge-patch+json"),
     responses(
         (status = 200, description = "The changed entry", body = WaitlistEntryView),
-        (status = 409, description = "`status_conflict`: it has ended"),
+        (status = 409, description = "`status_conflict`: it has ended. `already_waiting`: it has expired, and the patient waits with another one, `waitlist_entry_id`"),
     ),
 )]
 #[patch("/v1/waitlist-entries/{id}")]

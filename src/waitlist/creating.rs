@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, post};
 use diesel::prelude::*;
+use jiff::civil;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -92,6 +93,22 @@ pub async fn create(context: &Context, once: Once, new: NewWaitlistEntry) -> Res
     context.change_once(once, move |tx| insert(tx, &new, wishes.clone())).await
 }
 
+/// Requires that the patient does not wait for the same kind of visit with another entry, and stores that one has expired.
+///
+/// # Errors
+/// The conflict `already_waiting`.
+pub(super) fn require_no_other(tx: &mut Tx, entry: &Entry, today: civil::Date) -> Result<()> {
+    let Some(other) = entry::live_of(tx.conn, entry.patient_id, entry.visit_type_id)? else { return Ok(()) };
+    if other.status_on(today) != WaitlistStatus::Expired {
+        let mut members = serde_json::Map::new();
+        members.insert("waitlist_entry_id".into(), other.id.to_string().into());
+        let detail = "The patient waits for this kind of visit already. Change that entry.";
+        return Err(Error::conflict_with("already_waiting", detail, members));
+    }
+    entry::update(tx, Entry { status: WaitlistStatus::Expired, ..other })?;
+    Ok(())
+}
+
 fn insert(tx: &mut Tx, new: &NewWaitlistEntry, wishes: Wishes) -> Result<Versioned<WaitlistEntryView>> {
     let today = entry::today(tx)?;
     let entry = Entry {
@@ -114,15 +131,7 @@ fn insert(tx: &mut Tx, new: &NewWaitlistEntry, wishes: Wishes) -> Result<Version
     entry.check(today)?;
     records::lock(tx.conn, tx.env, tx.actor, entry.patient_id)?;
     entry::check_references(tx, &entry)?;
-    if let Some(other) = entry::live_of(tx.conn, entry.patient_id, entry.visit_type_id)? {
-        if other.status_on(today) != WaitlistStatus::Expired {
-            let mut members = serde_json::Map::new();
-            members.insert("waitlist_entry_id".into(), other.id.to_string().into());
-            let detail = "The patient waits for this kind of visit already. Change that entry.";
-            return Err(Error::conflict_with("already_waiting", detail, members));
-        }
-        entry::update(tx, Entry { status: WaitlistStatus::Expired, ..other })?;
-    }
+    require_no_other(tx, &entry, today)?;
     diesel::insert_into(waitlist_entries::table).values(&entry).execute(tx.conn)?;
     tx.audit.note_object(entry.id.0);
     Ok(WaitlistEntryView::versioned(entry, today))
