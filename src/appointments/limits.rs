@@ -116,8 +116,8 @@ pub fn require_room_without_locks(
     }
 }
 
-/// Requires that a new account may hold a time to move this appointment. The patient and the account then have as many appointments as before,
-/// but the time that is held is taken from others beside that of the appointment.
+/// Requires that a new account may hold a time to move this appointment. The number of appointments stays the same, but the
+/// hold keeps a second time from others.
 ///
 /// # Errors
 /// The conflict `new_account_limit`.

@@ -96,15 +96,15 @@ macro_rules! narrowed {
     }};
 }
 
-/// A record whose events are those of another one for a time.
+/// A record whose events count as events of a patient, and the period in which they do.
 struct Span {
     record: PatientId,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
 }
 
-/// The records whose events are those of a patient. The record itself. Those that were merged into it. And those that it was merged into, from
-/// the merge until its undo: their uses may have shown what followed.
+/// The records whose events count as events of a patient: the record itself, those that were merged into it, and those that it was merged
+/// into, from the merge until its undo, because their uses may have shown data of the merged record.
 fn spans(conn: &mut Conn, patient: PatientId) -> Result<Vec<Span>> {
     let merged = patients::table.filter(patients::replaced_by.eq(patient)).order(patients::id).select(patients::id);
     let merged: Vec<PatientId> = merged.load(conn)?;

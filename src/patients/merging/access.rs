@@ -59,7 +59,7 @@ pub fn preview(tx: &mut Tx, survivor: PatientId, duplicate: PatientId) -> Result
 }
 
 /// Returns the accounts that act for the survivor, or will when their access is confirmed, and do not act for the duplicate. A merge would show
-/// them what nobody decided to show them.
+/// them data of the duplicate that nobody decided to show them.
 pub fn without_access_to_duplicate(
     conn: &mut Conn,
     survivor: PatientId,
@@ -74,9 +74,9 @@ pub fn without_access_to_duplicate(
     Ok(in_force.map(|access| access.user_id).filter(|user| !acts_for_duplicate(*user)).collect())
 }
 
-/// Gives the listed accounts access to the survivor, as staff give it: it may wait for a second member of the staff, and all who could
-/// object get a message. Their access to the duplicate stops. So does that of all other accounts that acted for the duplicate only, which are
-/// told so.
+/// Gives the listed accounts access to the survivor, as staff give it: it waits for a second member of the staff, because the merge guards
+/// the record, and all who could object get a message. Their access to the duplicate stops. The access of all other accounts that acted for
+/// the duplicate only stops as well, and they get a message.
 ///
 /// # Errors
 /// A broken rule at `/access_to_move`; the conflicts of given access.
@@ -173,8 +173,11 @@ impl Stopped {
 /// The conflict `own_record_exists`, if an account whose access moved has another record of its own since.
 pub fn move_back(tx: &mut Tx, stopped: &Stopped, duplicate: &Patient, survivor: &Patient) -> Result<()> {
     for (was, holder) in access::of_patient(tx.conn, duplicate.id)? {
+        if !stopped.ended.contains(&holder.id) {
+            continue;
+        }
         let has_other = was.relation == Relation::Oneself && access::own_record(tx.conn, holder.id)?.is_some();
-        if stopped.ended.contains(&holder.id) && !has_other {
+        if !has_other {
             resume(tx, holder.id, duplicate.id)?;
         }
     }

@@ -154,8 +154,8 @@ fn store_merge(
     moving::move_identifiers(tx.conn, duplicate.id, survivor.id)?;
     let identifiers = survivor.identifiers.0.iter().chain(&duplicate.identifiers.0).cloned().collect();
     store::set_identifiers(tx.conn, survivor.id, &Identifiers(identifiers), tx.now)?;
-    // The record has more to read than when its accounts were chosen. With the guards of the duplicate, which have moved, this one holds for
-    // the access that is given now.
+    // Access that was right for the record alone may be wrong for both. Before `move_listed`, so that this guard, and those of the duplicate,
+    // which have moved, apply to the access that it gives.
     guarding::begin(tx, survivor.id)?;
     access::move_listed(tx, id, &new.access_to_move, duplicate, survivor)?;
     repoint(tx.conn, duplicate.id, survivor.id, tx.now)?;
@@ -180,7 +180,7 @@ fn repoint(conn: &mut Conn, from: PatientId, to: PatientId, now: Timestamp) -> R
 /// its `replaced_by` names this one. `If-Match` and `duplicate_version` are the versions of the preview. Accounts of the other record get
 /// access to this one only if `access_to_move` lists them. It waits for a second member of the staff, and all who could object get a message. The
 /// access of accounts that are not listed ends, and they are notified. An account of this record that does not act for the other one would
-/// read more than it may: `merge_conflicts` then has `other_accounts`. Merge the other way round, or give it access to the other record first.
+/// read data that it has no access to: `merge_conflicts` then has `other_accounts`. Merge the other way round, or give it access to the other record first.
 /// `POST /v1/patient-merges/{id}/undo` undoes the merge.
 #[utoipa::path(
     tag = "patients",

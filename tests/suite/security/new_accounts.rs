@@ -38,6 +38,18 @@ async fn book(patient: &Patient, slot: &Value, clinic: &Clinic) -> Reply {
     booking::book(&patient.client, slot, &clinic.check, &patient.patient_id).await
 }
 
+/// An address at which a new account has as many visits as all new accounts there may have.
+async fn with_all_places_taken(app: App) -> (App, Clinic, Vec<Value>, Patient) {
+    let app = app.restart(&["--new-account-visits-per-address", "2"]);
+    let clinic = app.clinic().await;
+    let slots = times(&app, &clinic).await;
+    let first = new_account(&app, app.anon_at("127.3.1.1"), 1).await;
+    for slot in &slots[..2] {
+        book(&first, slot, &clinic).await.expect(201);
+    }
+    (app, clinic, slots, first)
+}
+
 both! {
     async fn row_27_new_accounts_at_one_address_and_in_one_network_book_a_few_visits_together(app: App) {
         let app = app.restart(&["--new-account-visits-per-address", "2"]);
@@ -89,12 +101,7 @@ both! {
     }
 
     async fn row_27_accounts_of_invited_helpers_are_new_accounts_too(app: App) {
-        let app = app.restart(&["--new-account-visits-per-address", "2"]);
-        let clinic = app.clinic().await;
-        let slots = times(&app, &clinic).await;
-        let first = new_account(&app, app.anon_at("127.3.1.1"), 1).await;
-        book(&first, &slots[0], &clinic).await.expect(201);
-        book(&first, &slots[1], &clinic).await.expect(201);
+        let (app, clinic, slots, first) = with_all_places_taken(app).await;
         let invite = json!({"email": "new1+helper@domain.example", "relation": "caregiver"});
         first.post(&format!("/v1/patients/{}/invitations", first.patient_id), invite).await.expect(202);
         let token = app.mails_to("new1+helper@domain.example").await.last().expect("a mail").token();
@@ -106,12 +113,7 @@ both! {
     }
 
     async fn row_27_the_visits_of_a_closed_account_go_on_counting(app: App) {
-        let app = app.restart(&["--new-account-visits-per-address", "2"]);
-        let clinic = app.clinic().await;
-        let slots = times(&app, &clinic).await;
-        let first = new_account(&app, app.anon_at("127.3.1.1"), 1).await;
-        book(&first, &slots[0], &clinic).await.expect(201);
-        book(&first, &slots[1], &clinic).await.expect(201);
+        let (app, clinic, slots, first) = with_all_places_taken(app).await;
         first.post("/v1/me/close", json!({"current_password": CHOSEN})).await.expect(204);
         let again = new_account(&app, app.anon_at("127.3.1.1"), 1).await;
         book(&again, &slots[2], &clinic).await.problem(409, "new_account_limit");
