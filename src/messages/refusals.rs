@@ -2,7 +2,8 @@
 //!
 //! An address is stored as a keyed digest. It is accepted again when the mail server accepts a mail to it, when staff enter or confirm it in
 //! a patient's record, when staff send a message again that went to it, and when the refused message is deleted after
-//! `RETAIN_MESSAGES_DAYS`. A mail server that refuses one address after the other refuses the clinic, which counts for none. After a change of the data keys, one more mail is tried.
+//! `RETAIN_MESSAGES_DAYS`. If the mail server refuses one address after the other, it refuses the clinic, and
+//! these refusals do not count. After a change of the data keys, one more mail is tried.
 
 use diesel::prelude::*;
 use serde::Serialize;
@@ -20,7 +21,7 @@ use crate::error::Result;
 /// The error of a message that was not tried because the mail server had refused its address.
 const REFUSED: &str = "address_refused";
 
-/// So many refusals without a mail that was accepted meanwhile are no fault of the addresses: the mail server refuses the clinic.
+/// So many refusals without a mail that was accepted meanwhile are not the fault of the addresses: the mail server refuses the clinic.
 const IN_A_ROW: i64 = 5;
 
 /// A refusal of an address.

@@ -34,10 +34,10 @@ use crate::patients::store as records;
 use crate::periodic;
 use crate::scheduling::slots::holds::keeping;
 
-/// The pause after a round that found nothing more to do, for what became free by the clock or through another process. So long such a time
-/// can be booked by everyone.
+/// The pause after a round that found nothing more to do, for what became free by the clock or through another process. Until then everyone
+/// can book such a time.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The pause after a request has written something, such as a cancellation. So long what it freed can be booked by everyone.
+/// The pause after a request has written something, such as a cancellation. Until then everyone can book what it freed.
 const SETTLE: Duration = Duration::from_millis(200);
 /// The pause after a round that left something.
 const NEXT_ROUND: Duration = Duration::from_millis(100);
