@@ -394,6 +394,7 @@ fn an_offer_is_claimed_and_declined_by_its_code_without_a_script_in_both_languag
                 phone.fill(words.code, &mail.code()).await;
                 phone.expect_accessible().await;
                 phone.press(words.show).await;
+                phone.see(words.free).await;
                 // The other language and back.
                 let other = &WORDS.iter().find(|(other, _)| other != language).expect("two languages").1;
                 phone.press(words.other).await;

@@ -147,7 +147,7 @@ impl Browser {
 
     /// The visible text of the page.
     pub async fn text(&self) -> String {
-        self.run("return document.querySelector('main').innerText").await.as_str().unwrap_or_default().to_owned()
+        self.run("return document.querySelector('main')?.innerText").await.as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until the page shows this text.
@@ -163,10 +163,17 @@ impl Browser {
         }
     }
 
+    /// Waits until a script finds an element: the page may still load or ask the server.
     async fn element(&self, script: &str, what: &str) -> String {
-        let found = self.run(script).await;
-        let id = found[ELEMENT].as_str();
-        id.unwrap_or_else(|| panic!("no {what} on the page")).to_owned()
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let found = self.run(script).await;
+            if let Some(id) = found[ELEMENT].as_str() {
+                return id.to_owned();
+            }
+            assert!(Instant::now() < patience, "no “{what}” in\n{}", self.text().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Clicks the button or link with this text.
@@ -193,7 +200,7 @@ impl Browser {
     pub async fn fill(&self, label: &str, text: &str) {
         let script = format!(
             "const label = [...document.querySelectorAll('label')].find((one) => one.checkVisibility() && one.innerText.trim() === {});
-             return label.control",
+             return label?.control",
             json!(label)
         );
         let id = self.element(&script, label).await;
@@ -205,7 +212,7 @@ impl Browser {
     pub async fn choose(&self, question: &str, option: &str) {
         let script = format!(
             "const group = [...document.querySelectorAll('fieldset')].find((one) => one.checkVisibility() && one.querySelector('legend').innerText.trim().startsWith({}));
-             return [...group.querySelectorAll('label.option')].find((one) => one.innerText.trim() === {})",
+             return [...(group?.querySelectorAll('label.option') ?? [])].find((one) => one.innerText.trim() === {})",
             json!(question),
             json!(option)
         );
