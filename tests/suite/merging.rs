@@ -425,14 +425,41 @@ both! {
         let clinic = app.clinic().await;
         let desk = app.desk().await;
         let (kept, old) = (record(&desk, "Ann").await, record(&desk, "Anne").await);
-        let draft = begin(&desk, &old).await.location();
+        let asked = book_nth(&desk, &clinic.check, 0, &old).await.location();
         let merged = merge(&desk, &kept, &old).await;
-        let visit = book_nth(&desk, &clinic.check, 0, &kept).await.location();
-        desk.update(&draft, json!({"answers": {"safety": {"spreading_hot_redness": "yes"}}})).await.expect(200);
-        undo(&desk, &merged).await.expect(200);
-        assert_eq!((patient_of(&desk, &visit).await, patient_of(&desk, &draft).await), (kept, old.clone()));
-        let flags = desk.get(&format!("/v1/intake-flags?patient_id={old}")).await.items();
-        assert_eq!(flags.len(), 1, "the flag follows its intake");
+        let visit = book_nth(&desk, &clinic.check, 4, &kept).await.location();
+        desk.post(&format!("{asked}/cancel"), json!({"reason": "ill"})).await.expect(200);
+        assert_eq!(undo(&desk, &merged).await.expect(200).body["stayed_intakes"], json!([]));
+        assert_eq!((patient_of(&desk, &visit).await, patient_of(&desk, &asked).await), (kept, old.clone()));
+        let messages = desk.get(&format!("/v1/messages?patient_id={old}")).await.items();
+        let cancelled = messages.iter().filter(|message| message["kind"] == "appointment_cancelled").count();
+        assert_eq!(cancelled, 1, "the message follows its appointment");
+    }
+
+    async fn answers_that_are_written_between_a_merge_and_its_undo_stay_with_the_record_they_were_written_for(app: App) {
+        let desk = app.desk().await;
+        let (ann, kept) = (app.patient("ann").await, record(&desk, "Vera").await);
+        let untouched = begin(&ann, &ann.patient_id).await.location();
+        let flagged = json!({"answers": {"safety": {"spreading_hot_redness": "yes"}}});
+        for changes in [false, true] {
+            let merged = merge(&desk, &kept, &ann.patient_id).await;
+            app.clock.advance(SignedDuration::from_mins(1));
+            if changes {
+                desk.update(&untouched, flagged.clone()).await.expect(200);
+            }
+            let undone = undo(&desk, &merged).await;
+            let id = untouched.rsplit_once('/').expect("an id").1;
+            let stayed = if changes { json!([id]) } else { json!([]) };
+            assert_eq!(undone.expect(200).body["stayed_intakes"], stayed);
+            assert_eq!(desk.get(&merged.location()).await.body["stayed_intakes"], stayed);
+            let owner = if changes { &kept } else { &ann.patient_id };
+            assert_eq!(&patient_of(&desk, &untouched).await, owner);
+            ann.get(&untouched).await.expect(if changes { 404 } else { 200 });
+            app.clock.advance(SignedDuration::from_mins(1));
+        }
+        let flags = desk.get(&format!("/v1/intake-flags?patient_id={kept}")).await.items();
+        assert_eq!(flags.len(), 1, "the flag stays with its intake");
+        begin(&ann, &ann.patient_id).await.expect(201);
     }
 
     async fn of_two_merges_of_one_record_at_once_one_succeeds(app: App) {

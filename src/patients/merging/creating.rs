@@ -161,7 +161,7 @@ fn store_merge(
     repoint(tx.conn, duplicate.id, survivor.id, tx.now)?;
     store::set_replaced_by(tx.conn, duplicate, Some(survivor.id), tx.now)?;
     tx.audit.note_object(id.0);
-    row.versioned(tx.env)
+    row.versioned(tx)
 }
 
 /// Lets the records that were merged into `from` lead to `to`.

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
+use crate::db::schema::{intakes, patient_merge_rows};
 use crate::db::types::{Instant, Uid};
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::identifiers::{Identifier, Identifiers};
-use crate::ids::{PatientId, PatientMergeId};
+use crate::ids::{IntakeId, PatientId, PatientMergeId};
 
 /// The tables whose rows follow. The ledger has the id of each row.
 pub const MOVED: &[&str] = &[
@@ -42,15 +43,26 @@ pub const STAYS: &[(&str, &str)] = &[
     ("patient_retirements", "They say when that record was not in use."),
     ("record_openings", "Break-glass access was given for one record."),
 ];
-/// Rows that were created since the merge and go back with the moved rows that they depend on. In this order.
+/// Rows that were created since the merge and go back with the moved rows (`m`: the merge) that they depend on. In this order.
 const FOLLOWERS: &[(&str, &str)] = &[
-    ("waitlist_offers", "entry_id IN (SELECT id FROM waitlist_entries WHERE patient_id = $3)"),
-    ("appointments", "id IN (SELECT appointment_id FROM waitlist_offers WHERE patient_id = $3)"),
-    ("follow_ups", "appointment_id IN (SELECT id FROM appointments WHERE patient_id = $3)"),
-    ("intakes", "id IN (SELECT intake_id FROM follow_ups WHERE patient_id = $3)"),
-    ("intake_flags", "intake_id IN (SELECT id FROM intakes WHERE patient_id = $3)"),
-    ("messages", "appointment_id IN (SELECT id FROM appointments WHERE patient_id = $3)"),
+    ("waitlist_offers", "entry_id IN (SELECT id FROM waitlist_entries WHERE patient_id = m.duplicate_id)"),
+    ("appointments", "t.id IN (SELECT appointment_id FROM waitlist_offers WHERE patient_id = m.duplicate_id)"),
+    ("follow_ups", "appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)"),
+    ("intake_flags", "intake_id IN (SELECT id FROM intakes WHERE patient_id = m.duplicate_id)"),
+    ("messages", "appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)"),
 ];
+
+/// Returns the condition under which a row (`t`) of a table goes back. An intake whose answers were written since the merge stays, with its
+/// flags and its follow-up: they were written for the record that remains, and the accounts of the other one must not read them.
+fn goes_back(table: &str) -> &'static str {
+    match table {
+        "intakes" => "t.authored_at <= m.merged_at",
+        "follow_ups" | "intake_flags" => {
+            "(intake_id IS NULL OR intake_id IN (SELECT id FROM intakes WHERE authored_at <= m.merged_at))"
+        }
+        _ => "TRUE",
+    }
+}
 
 /// How many objects follow to the surviving record.
 #[derive(Debug, Clone, QueryableByName, Serialize, Deserialize, ToSchema)]
@@ -135,25 +147,37 @@ pub fn move_rows(conn: &mut Conn, merge: PatientMergeId, duplicate: PatientId, s
 }
 
 /// Moves the rows of the ledger back that still belong to the survivor, and what depends on them.
-pub fn move_rows_back(conn: &mut Conn, merge: PatientMergeId, duplicate: PatientId, survivor: PatientId) -> Result<()> {
-    for table in MOVED {
+pub fn move_rows_back(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
+    let of_ledger = MOVED.iter().map(|table| {
+        let noted = format!("SELECT row_id FROM patient_merge_rows WHERE merge_id = m.id AND table_name = '{table}'");
+        (*table, format!("t.id IN ({noted})"))
+    });
+    let followers = FOLLOWERS.iter().map(|(table, depends)| (*table, (*depends).to_owned()));
+    for (table, belongs) in of_ledger.chain(followers) {
         let back = diesel::sql_query(format!(
-            "UPDATE {table} SET patient_id = $1 WHERE patient_id = $2
-             AND id IN (SELECT row_id FROM patient_merge_rows WHERE merge_id = $3 AND table_name = '{table}')"
-        ))
-        .bind::<Uid, _>(duplicate)
-        .bind::<Uid, _>(survivor)
-        .bind::<Uid, _>(merge);
-        per_backend!(conn, conn => back.execute(conn))?;
-    }
-    for (table, depends) in FOLLOWERS {
-        let back = diesel::sql_query(format!("UPDATE {table} SET patient_id = $1 WHERE patient_id = $2 AND {depends}"))
-            .bind::<Uid, _>(duplicate)
-            .bind::<Uid, _>(survivor)
-            .bind::<Uid, _>(duplicate);
+            "UPDATE {table} AS t SET patient_id = m.duplicate_id FROM patient_merges m
+             WHERE m.id = $1 AND t.patient_id = m.survivor_id AND {belongs} AND {}",
+            goes_back(table)
+        ));
+        let back = back.bind::<Uid, _>(merge);
         per_backend!(conn, conn => back.execute(conn))?;
     }
     Ok(())
+}
+
+/// Returns the moved intakes that an undo has left with the survivor.
+pub fn stayed(conn: &mut Conn, merge: PatientMergeId, duplicate: PatientId) -> Result<Vec<IntakeId>> {
+    let noted = patient_merge_rows::table
+        .filter(patient_merge_rows::merge_id.eq(merge))
+        .filter(patient_merge_rows::table_name.eq("intakes"))
+        .select(patient_merge_rows::row_id);
+    let noted: Vec<IntakeId> = noted.load(conn)?;
+    Ok(intakes::table
+        .filter(intakes::id.eq_any(noted))
+        .filter(intakes::patient_id.ne(duplicate))
+        .order(intakes::id)
+        .select(intakes::id)
+        .load(conn)?)
 }
 
 /// Lets the findings of the submitted intakes of a record be computed again in the background, because other laboratory results and intakes
