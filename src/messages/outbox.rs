@@ -163,6 +163,16 @@ pub fn supersede(tx: &mut Conn, appointment: AppointmentId, now: Timestamp) -> R
     Ok(())
 }
 
+/// Completes the open calls and the failed mails to a mailbox about an appointment, because the desk says only the newest state.
+pub fn supersede_to(tx: &mut Conn, appointment: AppointmentId, mailbox: &str, now: Timestamp) -> Result<()> {
+    let open = messages::table
+        .filter(messages::appointment_id.eq(appointment))
+        .filter(messages::email_key.eq(mailbox))
+        .filter(messages::status.eq_any([MessageStatus::ToPhone, MessageStatus::Failed]));
+    diesel::update(open).set(done(now)).execute(tx)?;
+    Ok(())
+}
+
 /// Completes the open calls and the failed mails of a kind about an appointment, because they are not needed any more.
 pub fn settle_about(tx: &mut Conn, appointment: AppointmentId, kind: MessageKind, now: Timestamp) -> Result<()> {
     let open = messages::table

@@ -97,13 +97,22 @@ fn decide(
     }
     if let Some(appointment) = message.appointment_id {
         let has_waited = now >= message.created_at.plus(SENT_AT_ONCE);
-        if has_waited && has_newer_message(tx, message, mailbox, appointment)?
-            || is_unannounced(tx, env, message, mailbox, appointment)?
-        {
+        if has_waited && has_newer_message(tx, message, mailbox, appointment)? {
+            return Ok(Decision::Drop);
+        }
+        if is_unannounced(tx, env, message, mailbox, appointment)? {
+            outbox::supersede_to(tx, appointment, mailbox, now)?;
             return Ok(Decision::Drop);
         }
     }
     if refusals::stops(tx, env, message)? {
+        // A call takes longer than a mail, so the desk has the newest one only.
+        if let Some(appointment) = message.appointment_id {
+            if has_newer_message(tx, message, mailbox, appointment)? {
+                return Ok(Decision::Drop);
+            }
+            outbox::supersede_to(tx, appointment, mailbox, now)?;
+        }
         return Ok(Decision::LeaveToDesk);
     }
     let Some(until) = busy_until(tx, env, message, mailbox, sent_together, now)? else { return Ok(Decision::Send) };

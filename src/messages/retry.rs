@@ -65,20 +65,17 @@ pub const MAX_ATTEMPTS: i32 = 80;
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 const MAX_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
-/// The codes with which a mail server refuses a recipient (RFC 5321, section 4.2.3), unless its enhanced code says otherwise.
-const REFUSED_RECIPIENT: [u16; 3] = [550, 551, 553];
-
 impl Failure {
-    /// Returns the class of a mail server's negative response. `text` begins with the enhanced code (RFC 3463) if the server has them. It
-    /// decides whether the recipient's address is refused, because servers also refuse contents and senders with 550.
+    /// Returns the class of a mail server's negative response. `text` begins with the enhanced code (RFC 3463) if the server has them. Only it
+    /// says that the recipient's address is refused: servers refuse contents and senders with 550 too, and a stranger may have chosen the
+    /// content.
     pub fn of_response(code: u16, text: &str) -> Self {
         let refused = match enhanced(text) {
             // 7 and 8 are about the sender's address.
             Some([5, 1, detail]) => !matches!(detail, 7 | 8),
             // The mailbox is disabled.
             Some([5, 2, 1]) => true,
-            Some(_) => false,
-            None => REFUSED_RECIPIENT.contains(&code),
+            _ => false,
         };
         if refused && (500..=599).contains(&code) { Self::Refused(code) } else { Self::Smtp(code) }
     }
@@ -145,19 +142,19 @@ mod tests {
     #[test]
     fn only_a_refusal_of_the_recipient_is_a_refused_address() {
         for (code, text) in [
-            (550, ""),
-            (550, "no such user"),
-            (551, "moved"),
-            (553, "not allowed"),
             (550, "5.1.1 no such user"),
             (554, "5.1.1 no such user"),
             (550, "5.1.10 null MX"),
             (550, "5.2.1 disabled"),
-            (550, "5.1 something"),
         ] {
             assert_eq!(Failure::of_response(code, text), Failure::Refused(code), "{code} {text}");
         }
         for (code, text) in [
+            (550, ""),
+            (550, "High probability of spam"),
+            (550, "5.1 something"),
+            (551, "moved"),
+            (553, "not allowed"),
             (554, ""),
             (552, ""),
             (421, ""),

@@ -12,7 +12,8 @@ use crate::durability::ask;
 use crate::support::audit::{findings, sealed};
 use crate::support::booking::book_nth;
 use crate::support::clinic::{Clinic, free_slots};
-use crate::support::families::{access, confirm};
+use crate::support::access::{object, told};
+use crate::support::families::{access, confirm, person, registered, registration};
 use crate::support::intakes::{begin, example, june, submitted};
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Engine, Reply, book, both, eventually};
@@ -460,6 +461,46 @@ both! {
         let flags = desk.get(&format!("/v1/intake-flags?patient_id={kept}")).await.items();
         assert_eq!(flags.len(), 1, "the flag stays with its intake");
         begin(&ann, &ann.patient_id).await.expect(201);
+    }
+
+    async fn an_objection_between_a_merge_and_its_undo_lasts(app: App) {
+        let desk = app.desk().await;
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let (kept, old) = (record(&desk, "Annabel").await, ann.patient_id.clone());
+        desk.post(&access(&old), json!({"email": bob.email, "relation": "caregiver"})).await.expect(201);
+        confirm(&app, &old, &bob.user_id).await;
+        let link = told(&app, &ann.email).await.pop().expect("a mail").token();
+        let merged = merge_with(&desk, &kept, &old, &[&ann.user_id]).await;
+        app.clock.advance(SignedDuration::from_mins(1));
+        object(&app, &link).await.expect(204);
+        undo(&desk, &merged).await.expect(200);
+        bob.get(&path(&old)).await.problem(404, "not_found");
+        ann.get(&path(&old)).await.expect(200);
+        desk.post(&access(&old), json!({"email": bob.email, "relation": "caregiver"})).await.expect(201);
+        bob.get(&path(&old)).await.problem(404, "not_found");
+    }
+
+    async fn access_that_is_given_beside_a_merge_waits_for_a_second_person_or_hinders_it(app: App) {
+        let desk = app.desk().await;
+        let bob = registered(&app, registration("bob@example.org", "guardian", "Bob Other", person("Kim", "2015-07-04"))).await;
+        for round in 0..8 {
+            let mut body = patient_json("Dora", "bob@example.org");
+            body["family_name"] = json!(format!("Fresh{round}"));
+            let fresh = desk.post("/v1/patients", body).await.expect(201).id();
+            let victim = record(&desk, &format!("Vic{round}")).await;
+            let (body, version) = request(&desk, &fresh, &victim, &[]).await;
+            let merges = format!("{}/merges", path(&fresh));
+            let (grants, given) = (access(&fresh), json!({"email": "bob@example.org", "relation": "self"}));
+            let pause = std::time::Duration::from_millis(round);
+            let late = async { tokio::time::sleep(pause).await; desk.post_with(&merges, body, &[("If-Match", &version)]).await };
+            let (given, merged) = join(desk.post(&grants, given), late).await;
+            let reads = bob.get(&path(&fresh)).await.status == 200;
+            assert!(!(merged.status == 201 && reads), "{} {}", given.text, merged.text);
+            if given.status == 201 {
+                let bob_id = given.string("/user_id");
+                desk.delete(&format!("{grants}/{bob_id}")).await.expect(204);
+            }
+        }
     }
 
     async fn of_two_merges_of_one_record_at_once_one_succeeds(app: App) {

@@ -13,7 +13,7 @@ use crate::support::booking::{book_nth, path};
 use crate::support::clinic::free_slots;
 use crate::support::people::Patient;
 use crate::support::smtp::Smtp;
-use crate::support::{App, Client, Clinic, both};
+use crate::support::{App, Client, Clinic, book, both};
 
 /// The messages about a patient of a status, newest first.
 async fn messages(app: &App, desk: &Client, patient: &str, status: &str) -> Vec<Value> {
@@ -76,9 +76,21 @@ both! {
         assert!(stored[0].len() == 32 && !String::from_utf8_lossy(&stored[0]).contains("ann"), "{stored:?}");
     }
 
+    async fn a_visit_that_is_booked_and_cancelled_at_once_leaves_no_call(app: App) {
+        let smtp = Smtp::open();
+        let (app, clinic, desk, ann, _) = refused(app, &smtp, 550, "5.1.1 no such user").await;
+        for nth in 1..5 {
+            let slot = free_slots(&ann, &clinic.follow_up).await[nth * 10].clone();
+            let visit = book(&ann, &slot, &clinic.follow_up, &ann.patient_id).await.expect(201).body.clone();
+            ann.post(&path(&visit, "/cancel"), json!({"reason": "no"})).await.expect(200);
+        }
+        let calls = messages(&app, &desk, &ann.patient_id, "to_phone").await;
+        assert!(calls.is_empty(), "{calls:?}");
+    }
+
     async fn mails_go_again_to_an_address_that_staff_enter_again(app: App) {
         let smtp = Smtp::open();
-        let (app, clinic, desk, ann, visit) = refused(app, &smtp, 553, "").await;
+        let (app, clinic, desk, ann, visit) = refused(app, &smtp, 553, "5.1.3 no such address").await;
         smtp.accept_all();
         let card = format!("/v1/patients/{}", ann.patient_id);
         ann.update(&card, json!({"email": ann.email})).await.expect(200);
@@ -93,7 +105,7 @@ both! {
 
     async fn a_call_that_is_sent_again_as_a_mail_shows_that_the_address_works(app: App) {
         let smtp = Smtp::open();
-        let (app, clinic, desk, ann, visit) = refused(app, &smtp, 551, "").await;
+        let (app, clinic, desk, ann, visit) = refused(app, &smtp, 551, "5.1.6 moved").await;
         reschedule(&desk, &clinic, &visit, 10).await;
         let resend = |call: &Value| format!("/v1/messages/{}/resend", call["id"].as_str().expect("an id"));
         let call = messages(&app, &desk, &ann.patient_id, "to_phone").await.remove(0);
@@ -112,7 +124,7 @@ both! {
 
     async fn a_link_that_the_owner_asks_for_is_tried_and_other_mails_to_the_account_fail(app: App) {
         let smtp = Smtp::open();
-        let (app, _, desk, ann, _) = refused(app, &smtp, 550, "").await;
+        let (app, _, desk, ann, _) = refused(app, &smtp, 550, "5.1.1 no such user").await;
         let (env, email) = (app.env.clone(), ann.email.clone());
         let notice = app.db(move |tx| {
             let recipient = Recipient { name: None, email: Some(email.clone()), phone: None, language: "en".into() };
@@ -144,10 +156,10 @@ both! {
 
     async fn a_mail_server_that_refuses_everybody_refuses_the_clinic_and_no_address(app: App) {
         let smtp = Smtp::open();
-        let (app, clinic, desk, ann, _) = refused(app, &smtp, 550, "").await;
+        let (app, clinic, desk, ann, _) = refused(app, &smtp, 550, "5.1.1 no such user").await;
         for (nth, name) in ["bob", "carl", "dana", "eve"].into_iter().enumerate() {
             assert_eq!(refusal(&desk, &ann.patient_id).await["code"], 550, "before {name}");
-            smtp.refuse(&format!("{name}@patients.example"), 550, "");
+            smtp.refuse(&format!("{name}@patients.example"), 550, "5.1.1 no such user");
             let patient = app.patient(name).await;
             book_nth(&desk, &clinic.follow_up, 4 * nth + 4, &patient.patient_id).await;
             assert_eq!(messages(&app, &desk, &patient.patient_id, "failed").await.len(), 1);
@@ -158,7 +170,7 @@ both! {
 
     async fn a_refusal_is_deleted_with_its_message(app: App) {
         let smtp = Smtp::open();
-        let (app, _, desk, ann, _) = refused(app, &smtp, 550, "").await;
+        let (app, _, desk, ann, _) = refused(app, &smtp, 550, "5.1.1 no such user").await;
         app.clock.advance(SignedDuration::from_hours(24 * 400));
         retention::apply_periodic(&app.env).await;
         assert!(messages(&app, &desk, &ann.patient_id, "failed").await.is_empty());

@@ -100,6 +100,7 @@ pub async fn give(
                     let detail = "no account has verified this address; send an invitation to it";
                     Error::invalid("/email", "unknown_reference", detail)
                 })?;
+            let user = accounts::store::lock(tx.conn, user.id)?;
             require_suitable(tx.conn, &user, patient.id, relation)?;
             let giver =
                 Giver { account: tx.actor.user_id, is_patient: false, email_key: &user.email_key, decided_at: tx.now };

@@ -12,6 +12,7 @@ use crate::db::schema::patient_access;
 use crate::error::{Error, Result};
 use crate::ids::{PatientId, UserId};
 use crate::patients::model::{Patient, Relation};
+use crate::patients::store::{is_replaced, lock_visits};
 
 /// Access that was given.
 pub struct Grant {
@@ -22,10 +23,11 @@ pub struct Grant {
 
 /// Gives an account access to a patient, or changes the relation of its access. Access that a member of the staff gives is verified, and
 /// may wait for a second one. Access that the patient gives, and access to a record that the account created (no `giver`), is verified only
-/// for the holder's own record.
+/// for the holder's own record. A giver's decision waits for a merge of the record, because the merge guards it. The caller has locked the
+/// account.
 ///
 /// # Errors
-/// The conflicts `own_account_exists` and `own_record_exists`.
+/// The conflicts `own_account_exists` and `own_record_exists`; those of a record that is not in use.
 pub fn give(
     tx: &mut Tx<impl Principal>,
     user: UserId,
@@ -34,6 +36,9 @@ pub fn give(
     giver: Option<Giver>,
 ) -> Result<Grant> {
     let now = tx.now;
+    if giver.is_some() {
+        lock_visits(tx.conn, patient.id)?;
+    }
     let by = giver.map(|giver| giver.account);
     let was = lock(tx.conn, (user, patient.id))?;
     // The access that continues, and the access that continues with the same relation.
@@ -89,13 +94,13 @@ pub fn give(
 }
 
 /// Stops access at the wish of the patient. Later requests do not have it. Its row stays, so that staff see that it was stopped. It guards
-/// the record, so that no member of the staff alone gives the access again.
+/// the record, so that no member of the staff alone gives the access again. Access that a merge has stopped stays stopped after its undo.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such access.
 pub fn stop(tx: &mut Tx<impl Principal>, user: UserId, patient: PatientId) -> Result<()> {
     let was = lock(tx.conn, (user, patient))?.ok_or(Error::NotFound)?;
-    if was.stopped_at.is_some() {
+    if was.stopped_at.is_some() && !is_replaced(tx.conn, patient)? {
         return Ok(());
     }
     replace(tx.conn, &Access { stopped_at: Some(tx.now), stopped_by: tx.actor.account(), ..was })?;

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::listing::Merge;
 use crate::accounts::model::User;
 use crate::clock::Timestamp;
 use crate::context::{Tx, forget};
@@ -133,9 +134,10 @@ fn stop(tx: &mut Tx, merge: PatientMergeId, was: &Access, ledger: &str) -> Resul
     Ok(())
 }
 
-/// Gives access to the duplicate back as it was.
-fn resume(tx: &mut Tx, user: UserId, duplicate: PatientId) -> Result<()> {
-    diesel::update(patient_access::table.find((user, duplicate)))
+/// Gives access to the duplicate back as it was, unless it was stopped again since the merge.
+fn resume(tx: &mut Tx, user: UserId, merge: &Merge) -> Result<()> {
+    let access = patient_access::table.find((user, merge.duplicate_id));
+    diesel::update(access.filter(patient_access::stopped_at.eq(merge.merged_at)))
         .set((patient_access::stopped_at.eq(None::<Timestamp>), patient_access::stopped_by.eq(None::<UserId>)))
         .execute(tx.conn)?;
     Ok(())
@@ -166,29 +168,29 @@ impl Stopped {
 }
 
 /// Takes the access to the survivor from the accounts whose access the merge moved, and gives that to the duplicate back as it was. An account
-/// whose access to the survivor has ended since gets none back, and one whose access did not move gets none back if it has another record of
+/// whose access to the survivor has ended since, or that somebody objected to, gets none back, and one whose access did not move gets none back if it has another record of
 /// its own since.
 ///
 /// # Errors
 /// The conflict `own_record_exists`, if an account whose access moved has another record of its own since.
-pub fn move_back(tx: &mut Tx, stopped: &Stopped, duplicate: &Patient, survivor: &Patient) -> Result<()> {
-    for (was, holder) in access::of_patient(tx.conn, duplicate.id)? {
+pub(super) fn move_back(tx: &mut Tx, stopped: &Stopped, merge: &Merge) -> Result<()> {
+    for (was, holder) in access::of_patient(tx.conn, merge.duplicate_id)? {
         if !stopped.ended.contains(&holder.id) {
             continue;
         }
         let has_other = was.relation == Relation::Oneself && access::own_record(tx.conn, holder.id)?.is_some();
         if !has_other {
-            resume(tx, holder.id, duplicate.id)?;
+            resume(tx, holder.id, merge)?;
         }
     }
-    let of_survivor = access::of_patient(tx.conn, survivor.id)?;
+    let of_survivor = access::of_patient(tx.conn, merge.survivor_id)?;
     for (access, holder) in of_survivor {
         if !stopped.moved.contains(&holder.id) || !(access.is_active(tx.now) || access.is_pending(tx.now)) {
             continue;
         }
-        let was = grant::revoke(tx.conn, holder.id, survivor.id)?;
+        let was = grant::revoke(tx.conn, holder.id, merge.survivor_id)?;
         guarding::access_revoked(tx, &was, &holder)?;
-        resume(tx, holder.id, duplicate.id)?;
+        resume(tx, holder.id, merge)?;
     }
     Ok(())
 }

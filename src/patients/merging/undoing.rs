@@ -34,7 +34,7 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
             let merge = listing::find(tx, id)?;
             require_open(tx, &merge, &survivor)?;
             move_back(tx, &merge, &survivor, &duplicate)?;
-            access::move_back(tx, &accounts, &duplicate, &survivor)?;
+            access::move_back(tx, &accounts, &merge)?;
             let undone = (patient_merges::undone_at.eq(tx.now), patient_merges::undone_by.eq(tx.actor.user_id));
             diesel::update(patient_merges::table.find(id)).set(undone).execute(tx.conn)?;
             let merge = Merge { undone_at: Some(tx.now), undone_by: Some(tx.actor.user_id), ..merge };

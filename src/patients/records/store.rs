@@ -240,6 +240,11 @@ pub fn lock(conn: &mut Conn, env: &Env, actor: &Actor, id: PatientId) -> Result<
     locked!(conn, patient.filter(patients::id.eq_any(access::patients_of(actor.user_id, env.now()))))
 }
 
+/// Returns whether the record was merged into another one.
+pub fn is_replaced(conn: &mut Conn, id: PatientId) -> Result<bool> {
+    Ok(patients::table.find(id).select(patients::replaced_by.is_not_null()).first(conn)?)
+}
+
 /// Makes changes of one patient's visits, intakes, laboratory results and flags wait for each other.
 ///
 /// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted
