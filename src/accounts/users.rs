@@ -149,7 +149,7 @@ pub async fn create(context: &Context, once: Once, new: NewUser) -> Result<Versi
             }
             store::take_from_registration(tx.conn, &new.email, tx.now)?;
             let user = store::insert(tx.conn, tx.env, &new)?;
-            outbox::require_room(tx.conn, tx.env, &user.email, MessageKind::Invitation)?;
+            outbox::require_room(tx.conn, tx.env, &user.email, MessageKind::Invitation, false)?;
             send_invitation(tx.conn, tx.env, &user)?;
             tx.audit.note_object(user.id.0);
             Ok(UserView::versioned(&user))

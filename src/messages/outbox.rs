@@ -87,12 +87,13 @@ fn most(env: &Env) -> i64 {
     i64::from(env.config.settings.max_mails_per_hour)
 }
 
-/// Like [`has_room`], for staff, who get an error.
+/// Like [`has_room`], for callers who get an error. Staff have twice the limit, so that patients cannot use theirs up.
 ///
 /// # Errors
 /// [`Error::TooMany`] with the code `mailbox_full`.
-pub fn require_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind) -> Result<()> {
-    let Some(from) = room_from(conn, env, address, kind, most(env))? else { return Ok(()) };
+pub fn require_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind, by_staff: bool) -> Result<()> {
+    let most = if by_staff { 2 * most(env) } else { most(env) };
+    let Some(from) = room_from(conn, env, address, kind, most)? else { return Ok(()) };
     Err(Error::TooMany {
         code: "mailbox_full",
         retry_after: u32::try_from(from.since(env.now()).as_secs()).unwrap_or(0).max(1),

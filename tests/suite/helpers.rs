@@ -6,7 +6,7 @@ use crate::holds::hold;
 use crate::support::booking::{booking, post_booking};
 use crate::support::clinic::free_slots;
 use crate::support::families::{PASSWORD as CHOSEN, access};
-use crate::support::people::{PASSWORD, Patient};
+use crate::support::people::{PASSWORD, Patient, patient_json};
 use crate::support::{App, Client, Reply, both};
 
 fn invitations(patient: &Patient) -> String {
@@ -79,6 +79,20 @@ both! {
         }
         invite(&ann, "helper5@example.org").await.problem(429, "too_many_changes");
         assert!(app.mails_to("helper5@example.org").await.is_empty());
+    }
+
+    async fn invitations_of_patients_do_not_use_up_those_of_staff(app: App) {
+        let (ann, desk, admin) = (app.patient("ann").await, app.desk().await, app.admin().await);
+        for _ in 0..5 {
+            invite(&ann, "vera@example.org").await.expect(202);
+        }
+        let record = desk.post("/v1/patients", patient_json("Vera", "vera@example.org")).await.expect(201).id();
+        let invitations = format!("/v1/patients/{record}/invitations");
+        let own = json!({"email": "vera@example.org", "relation": "self"});
+        for _ in 0..5 {
+            desk.post(&invitations, own.clone()).await.expect(202);
+        }
+        admin.post(&invitations, own).await.problem(429, "mailbox_full");
     }
 
     async fn an_invitation_does_not_tell_whose_address_it_is_sent_to(app: App) {

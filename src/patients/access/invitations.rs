@@ -109,7 +109,8 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
                 // The accepting person replaces an account that was never verified.
                 _ => require_no_other_account(tx.conn, user.as_ref(), patient.id, relation)?,
             }
-            outbox::require_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation)?;
+            let by_staff = reach == Reach::Any;
+            outbox::require_room(tx.conn, tx.env, email.as_str(), MessageKind::PatientInvitation, by_staff)?;
             void(tx, patient.id, &email.key())?;
             let token = tokens::opaque(&tx.env.entropy);
             let invitation = Invitation {
