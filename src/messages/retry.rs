@@ -141,12 +141,9 @@ mod tests {
 
     #[test]
     fn only_a_refusal_of_the_recipient_is_a_refused_address() {
-        for (code, text) in [
-            (550, "5.1.1 no such user"),
-            (554, "5.1.1 no such user"),
-            (550, "5.1.10 null MX"),
-            (550, "5.2.1 disabled"),
-        ] {
+        for (code, text) in
+            [(550, "5.1.1 no such user"), (554, "5.1.1 no such user"), (550, "5.1.10 null MX"), (550, "5.2.1 disabled")]
+        {
             assert_eq!(Failure::of_response(code, text), Failure::Refused(code), "{code} {text}");
         }
         for (code, text) in [

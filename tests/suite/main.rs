@@ -52,6 +52,7 @@ mod layering;
 mod link_changes;
 mod links;
 mod merging;
+mod merging_races;
 mod messages;
 mod migrations;
 mod missed_visits;

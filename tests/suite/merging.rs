@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join, join_all};
 use jiff::SignedDuration;
 use legwork::db::Conn;
 use legwork::patients::merging::{conflicts, moving};
 use serde_json::{Value, json};
 
 use crate::durability::ask;
+use crate::support::access::{object, told};
 use crate::support::audit::{findings, sealed};
 use crate::support::booking::book_nth;
 use crate::support::clinic::{Clinic, free_slots};
-use crate::support::access::{object, told};
-use crate::support::families::{access, confirm, person, registered, registration};
+use crate::support::families::{access, confirm};
 use crate::support::intakes::{begin, example, june, submitted};
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Engine, Reply, book, both, eventually};
@@ -40,7 +39,7 @@ async fn merge_with(desk: &Client, survivor: &str, duplicate: &str, accounts: &[
 }
 
 /// The body of a merge, and its `If-Match`.
-async fn request(desk: &Client, survivor: &str, duplicate: &str, accounts: &[&str]) -> (Value, String) {
+pub(crate) async fn request(desk: &Client, survivor: &str, duplicate: &str, accounts: &[&str]) -> (Value, String) {
     let seen = preview(desk, survivor, duplicate).await;
     let versions = &seen.expect(200).body;
     let if_match = format!("\"{}\"", versions["patient_version"]);
@@ -133,7 +132,7 @@ fn state(app: &App) -> BTreeMap<String, Vec<String>> {
     found
 }
 
-async fn patient_of(client: &Client, place: &str) -> String {
+pub(crate) async fn patient_of(client: &Client, place: &str) -> String {
     client.get(place).await.expect(200).string("/patient_id")
 }
 
@@ -478,65 +477,6 @@ both! {
         ann.get(&path(&old)).await.expect(200);
         desk.post(&access(&old), json!({"email": bob.email, "relation": "caregiver"})).await.expect(201);
         bob.get(&path(&old)).await.problem(404, "not_found");
-    }
-
-    async fn access_that_is_given_beside_a_merge_waits_for_a_second_person_or_hinders_it(app: App) {
-        let desk = app.desk().await;
-        let bob = registered(&app, registration("bob@example.org", "guardian", "Bob Other", person("Kim", "2015-07-04"))).await;
-        for round in 0..8 {
-            let mut body = patient_json("Dora", "bob@example.org");
-            body["family_name"] = json!(format!("Fresh{round}"));
-            let fresh = desk.post("/v1/patients", body).await.expect(201).id();
-            let victim = record(&desk, &format!("Vic{round}")).await;
-            let (body, version) = request(&desk, &fresh, &victim, &[]).await;
-            let merges = format!("{}/merges", path(&fresh));
-            let (grants, given) = (access(&fresh), json!({"email": "bob@example.org", "relation": "self"}));
-            let pause = std::time::Duration::from_millis(round);
-            let late = async { tokio::time::sleep(pause).await; desk.post_with(&merges, body, &[("If-Match", &version)]).await };
-            let (given, merged) = join(desk.post(&grants, given), late).await;
-            let reads = bob.get(&path(&fresh)).await.status == 200;
-            assert!(!(merged.status == 201 && reads), "{} {}", given.text, merged.text);
-            if given.status == 201 {
-                let bob_id = given.string("/user_id");
-                desk.delete(&format!("{grants}/{bob_id}")).await.expect(204);
-            }
-        }
-    }
-
-    async fn of_two_merges_of_one_record_at_once_one_succeeds(app: App) {
-        let clinic = app.clinic().await;
-        let desk = app.desk().await;
-        for round in 0..4 {
-            let (a, b) = (record(&desk, &format!("Ida{round}")).await, record(&desk, &format!("Idah{round}")).await);
-            let visit = book_nth(&desk, &clinic.check, round, &a).await.location();
-            let (this, that) = (request(&desk, &a, &b, &[]).await, request(&desk, &b, &a, &[]).await);
-            let send = async |id: &str, (body, version): (Value, String)| {
-                desk.post_with(&format!("{}/merges", path(id)), body, &[("If-Match", &version)]).await
-            };
-            let (one, other) = join(send(&a, this), send(&b, that)).await;
-            let (won, lost) = if one.status == 201 { (&one, &other) } else { (&other, &one) };
-            won.expect(201);
-            assert!(lost.status == 409 || lost.status == 412, "{}", lost.text);
-            assert_eq!(patient_of(&desk, &visit).await, won.string("/patient_id"));
-        }
-    }
-
-    async fn a_booking_beside_a_merge_is_refused_or_follows(app: App) {
-        let clinic = app.clinic().await;
-        let desk = app.desk().await;
-        for round in 0..4 {
-            let (kept, old) = (record(&desk, &format!("Eva{round}")).await, record(&desk, &format!("Evah{round}")).await);
-            let slots = free_slots(&desk, &clinic.check).await;
-            let bookings = join_all(slots.iter().step_by(4).take(4).map(|slot| book(&desk, slot, &clinic.check, &old)));
-            let (merged, booked) = join(merge(&desk, &kept, &old), bookings).await;
-            merged.expect(201);
-            for reply in booked {
-                match reply.status {
-                    201 => assert_eq!(patient_of(&desk, &reply.location()).await, kept),
-                    _ => assert_eq!(reply.problem(409, "patient_merged")["replaced_by"], json!(kept)),
-                }
-            }
-        }
     }
 
     async fn the_trail_stays_whole_and_the_uses_of_both_records_are_united(app: App) {
