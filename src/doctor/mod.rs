@@ -1,6 +1,6 @@
 //! `legwork doctor`: checks an installation from outside, and changes nothing.
 
-mod bookings;
+pub mod bookings;
 mod clock;
 mod disk;
 mod key_files;

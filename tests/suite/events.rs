@@ -21,7 +21,7 @@ use crate::support::process::Process;
 use crate::support::{App, Client, Engine, book, both, eventually, id};
 
 /// Reads all events after a number, page by page, as the guide says.
-pub(super) async fn read_all(client: &Client, mut after: i64, query: &str) -> (Vec<Value>, i64) {
+pub(crate) async fn read_all(client: &Client, mut after: i64, query: &str) -> (Vec<Value>, i64) {
     let mut events = Vec::new();
     loop {
         let page = client.get(&format!("/v1/events?after={after}&limit=200{query}")).await;

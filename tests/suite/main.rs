@@ -35,6 +35,7 @@ mod families;
 mod faults;
 mod follow_up_pages;
 mod follow_ups;
+mod fortnight;
 mod guides;
 mod harness;
 mod helpers;

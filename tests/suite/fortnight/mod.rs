@@ -1,0 +1,165 @@
+//! Two weeks of a clinic, by chance but from a seed, through the API: bookings, moves, cancellations, patients who come or do not, holds, a waitlist, a
+//! sick day, the night of a clock change, six hours without a mail server, and two servers that are cut off with requests on their way.
+//! A model remembers what was acknowledged; in the end, every rule is checked against it.
+//!
+//! `FORTNIGHT_SEED` repeats a run. `FORTNIGHT=long` has 600 patients, and something happens every hour.
+//!
+//! The clock is the test's, so the servers run in the test's process. They are cut off without waiting for requests; what a kill of the process
+//! leaves on the disk is shown by `faults`.
+
+mod actions;
+mod facts;
+mod model;
+mod rules;
+mod world;
+
+use jiff::{SignedDuration, civil};
+use legwork::clock::Timestamp;
+use model::Term;
+use rules::{Facts, RULES};
+use serde_json::json;
+use world::{World, local};
+
+use crate::support::{App, both, print_uncaptured};
+
+/// The Monday on which it begins. The clocks go forward on the first Sunday.
+const FIRST: civil::Date = civil::date(2026, 3, 2);
+
+fn seed() -> u64 {
+    let chosen = std::env::var("FORTNIGHT_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    chosen.unwrap_or(20_260_302)
+}
+
+/// An hour of the desk.
+async fn hour(world: &mut World) {
+    world.receive().await;
+    for _ in 0..4 {
+        world.book().await;
+    }
+    for _ in 0..3 {
+        match world.below(6) {
+            0 => world.move_one().await,
+            1 => world.cancel().await,
+            2 => world.cancel_by_link().await,
+            3 => world.hold().await,
+            _ => world.wait_and_free().await,
+        }
+    }
+}
+
+async fn fortnight(app: App) -> World {
+    let is_long = std::env::var_os("FORTNIGHT").is_some_and(|form| form == "long");
+    let people = if is_long { 600 } else { 120 };
+    let mut world = World::new(app, seed(), people).await;
+    for number in 0..14 {
+        let day = FIRST.saturating_add(jiff::Span::new().days(number));
+        for clock in 7..=17 {
+            let at = local(day, clock);
+            if at <= world.now() {
+                continue;
+            }
+            match (number, clock) {
+                // The mail server is away from 10 to 16, and the server is cut off as it goes.
+                (2, 10) => {
+                    world.model.outage = Some((at, local(day, 16)));
+                    world = world.cut(true).await;
+                }
+                (2, 16) => world.mail_servers.last_mut().expect("a mail server").0.reopen(),
+                (9, 11) => world = world.cut(false).await,
+                (8, 9) => world.ill((local(day, 10), local(day, 17))).await,
+                _ => {}
+            }
+            world.turn_to(at).await;
+            if number % 7 < 5 && clock >= 9 && (is_long || clock % 4 == 1) {
+                hour(&mut world).await;
+            }
+        }
+    }
+    world.settle().await;
+    world
+}
+
+/// What the rules find.
+fn findings(facts: &Facts) -> Vec<String> {
+    let found =
+        RULES.iter().flat_map(|(name, rule)| rule(facts).into_iter().map(move |finding| format!("{name}: {finding}")));
+    found.collect()
+}
+
+/// Changes the facts so that each rule in turn is broken, and fails unless it says so.
+fn assert_that_each_rule_can_fail(facts: &Facts) {
+    type Break = fn(&mut Facts);
+    let breaks: [Break; 12] = [
+        |facts| double(facts, |row| row.patient.push('x')),
+        |facts| double(facts, |row| row.practitioner.push('x')),
+        |facts| facts.units.push(facts.units[0].clone()),
+        |facts| drop(facts.visits.pop()),
+        |facts| facts.messages.clear(),
+        |facts| {
+            // Every visit was moved an hour after it was booked, and nobody was told.
+            for visit in facts.model.visits.values_mut() {
+                let told = visit.terms[0].told;
+                let starts_at = visit.starts_at().plus(SignedDuration::from_hours(25));
+                visit.terms = vec![Term { told: told.plus(SignedDuration::from_hours(1)), starts_at, until: None }];
+            }
+        },
+        |facts| {
+            let reminder = facts
+                .messages
+                .iter()
+                .find(|message| message.kind == "appointment_reminder")
+                .expect("a reminder")
+                .id
+                .clone();
+            let twice = facts.model.received.iter().find(|mail| mail.message == reminder).expect("a mail").clone();
+            for _ in 0..3 {
+                facts.model.received.push(twice.clone());
+            }
+        },
+        |facts| {
+            let open = facts.offers.iter().find(|offer| offer.open.0 < offer.open.1).expect("an offer").clone();
+            facts.offers.push(open);
+        },
+        |facts| facts.model.freed[0].offered.push(0),
+        |facts| facts.report["no_shows"] = json!(0),
+        |facts| facts.numbers.retain(|number| *number != 2),
+        |facts| facts.bookings.push("a slot without its visit".into()),
+    ];
+    for ((name, rule), break_it) in RULES.iter().zip(breaks) {
+        let mut broken = facts.clone();
+        break_it(&mut broken);
+        assert!(!rule(&broken).is_empty(), "this rule finds nothing: {name}");
+    }
+}
+
+/// Books a visit's time a second time for somebody else.
+fn double(facts: &mut Facts, change: fn(&mut rules::Row)) {
+    let mut row = facts.visits.iter().find(|row| row.status != "cancelled").expect("a visit").clone();
+    change(&mut row);
+    facts.visits.push(row);
+}
+
+fn count(facts: &Facts, status: &str) -> usize {
+    facts.model.visits.values().filter(|visit| visit.status == status).count()
+}
+
+both! {
+    async fn after_a_fortnight_every_rule_holds(app: App) {
+        let engine = app.engine;
+        let begun = std::time::Instant::now();
+        let world = fortnight(app).await;
+        let facts = facts::read(&world).await;
+        let model = &facts.model;
+        let moved = model.visits.values().filter(|visit| visit.terms.len() > 1).count();
+        print_uncaptured(&format!(
+            "fortnight on {engine:?}, FORTNIGHT_SEED={}: {} visits, {moved} moved, {} cancelled, {} no-shows, {} mails, {} times offered, {} claimed, {:?}",
+            seed(), model.visits.len(), count(&facts, "cancelled"), count(&facts, "noshow"), model.received.len(), model.freed.len(), model.claims,
+            begun.elapsed(),
+        ));
+        let found = findings(&facts);
+        assert!(found.is_empty(), "FORTNIGHT_SEED={}: {} findings\n{}", seed(), found.len(), found.join("\n"));
+        assert_that_each_rule_can_fail(&facts);
+        let last: Timestamp = *model.ticks.last().expect("a time");
+        assert!(last > local(civil::date(2026, 3, 15), 0), "the clock went through both weeks");
+    }
+}
