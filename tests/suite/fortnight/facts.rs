@@ -1,15 +1,18 @@
 //! Reads what the rules compare: from the database, the API and the mails.
 
+use std::time::{Duration, Instant};
+
 use diesel::prelude::*;
 use legwork::clock::Timestamp;
 use legwork::db::schema::{appointments, messages, resource_occupancy, waitlist_offers};
 use legwork::doctor::{Severity, bookings};
 use legwork::ids::{AppointmentId, MessageId, PatientId, PractitionerId};
 
+use super::law::attention;
 use super::rules::{Facts, Message, Offer, Row};
 use super::world::World;
 use crate::support::people::PASSWORD;
-use crate::support::{Client, audit, eventually};
+use crate::support::{App, Client, audit, eventually};
 
 type Times = (Timestamp, Timestamp);
 
@@ -58,9 +61,7 @@ pub async fn read(world: &World) -> Facts {
             Ok(rows)
         })
         .await;
-    // The clock jumps by an hour while the last events of the hour before wait for their seal.
-    let is_of_clock = |finding: &String| finding.contains("were sealed more than ten minutes after they happened");
-    let trail = audit::findings(app, None).await.into_iter().filter(|finding| !is_of_clock(finding)).collect();
+    let trail = trail(app).await;
     let contradictions = app.db(move |conn| bookings::check(conn, start)).await;
     let admin = app.anon().sign_in("admin@clinic.example", PASSWORD).await;
     let report =
@@ -87,11 +88,27 @@ pub async fn read(world: &World) -> Facts {
         report,
         numbers: numbers(&admin).await,
         trail,
+        attention: attention(&admin).await,
         bookings: contradictions
             .into_iter()
             .filter(|found| found.severity != Severity::Ok)
             .map(|found| found.detail)
             .collect(),
+    }
+}
+
+/// What is wrong with the audit trail, once the last events have their seals.
+async fn trail(app: &App) -> Vec<String> {
+    // The clock jumps by hours while the last events of the time before wait for their seal.
+    let is_of_clock = |finding: &String| finding.contains("were sealed more than ten minutes after they happened");
+    let patience = Instant::now() + Duration::from_secs(10);
+    loop {
+        let found: Vec<String> =
+            audit::findings(app, None).await.into_iter().filter(|finding| !is_of_clock(finding)).collect();
+        if found.iter().all(|finding| !finding.contains("has no seal")) || Instant::now() > patience {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

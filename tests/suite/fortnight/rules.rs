@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::SignedDuration;
 use legwork::clock::Timestamp;
 use serde_json::Value;
 
-use super::model::Model;
+use super::model::{Freed, Model};
 
 /// A visit in the database.
 #[derive(Debug, Clone)]
@@ -49,11 +50,13 @@ pub struct Facts {
     pub trail: Vec<String>,
     /// What contradicts itself between slots and visits.
     pub bookings: Vec<String>,
+    /// Each booked visit of the list of those that need attention with its reason, and of the list of the others with none.
+    pub attention: Vec<(String, Option<String>)>,
 }
 
 type Rule = fn(&Facts) -> Vec<String>;
 
-pub const RULES: [(&str, Rule); 12] = [
+pub const RULES: [(&str, Rule); 13] = [
     ("no practitioner is booked twice", practitioners),
     ("no patient is booked twice", patients),
     ("no unit of a resource is taken twice", units),
@@ -66,6 +69,7 @@ pub const RULES: [(&str, Rule); 12] = [
     ("the report counts what happened", counts),
     ("events have no gaps", events),
     ("the audit trail and the slots are whole", whole),
+    ("a visit whose start does not show the promised time needs attention, and no other", zone_changes),
 ];
 
 /// The pairs of spans of one owner that overlap.
@@ -138,6 +142,15 @@ fn told(facts: &Facts) -> Vec<String> {
     live.filter(|(id, _)| !told.contains(&id.as_str())).map(|(id, visit)| format!("{id}: {visit:?}")).collect()
 }
 
+/// Whether a mail names the local time of a visit.
+fn names(facts: &Facts, mail: &super::model::Received, starts_at: Timestamp) -> bool {
+    // A mail of the moment in which the law changed may be of before.
+    [mail.at, mail.at.minus(SignedDuration::from_secs(1))].into_iter().any(|at| {
+        let local = starts_at.in_zone(&facts.model.zone(at));
+        mail.text.contains(&local.strftime("%-I:%M %p").to_string())
+    })
+}
+
 fn gone(facts: &Facts) -> Vec<String> {
     let mut found = Vec::new();
     for (mail, id, kind) in mails(facts, &ABOUT_TIME) {
@@ -146,7 +159,7 @@ fn gone(facts: &Facts) -> Vec<String> {
         let is_true = visit.terms.iter().any(|term| {
             // A confirmation that waited for the mail server may come when the visit has begun.
             let is_in_time = kind != "appointment_reminder" || mail.at < term.starts_at;
-            let names = kind != "appointment_reminder" || mail.text.contains(&super::world::short(term.starts_at));
+            let names = kind != "appointment_reminder" || names(facts, mail, term.starts_at);
             names && term.told <= mail.at && term.until.is_none_or(|until| mail.at <= until) && is_in_time
         });
         if !is_true {
@@ -181,7 +194,11 @@ fn one_offer(facts: &Facts) -> Vec<String> {
 
 fn fair(facts: &Facts) -> Vec<String> {
     let unfair = facts.model.freed.iter().filter(|freed| freed.offered != freed.first.into_iter().collect::<Vec<_>>());
-    unfair.map(|freed| format!("{freed:?}")).collect()
+    unfair
+        .map(|Freed { starts_at, by, first, offered }| {
+            format!("{starts_at} ({by}) is offered to {offered:?}, and should be to {first:?}")
+        })
+        .collect()
 }
 
 fn counts(facts: &Facts) -> Vec<String> {
@@ -204,4 +221,22 @@ fn events(facts: &Facts) -> Vec<String> {
 
 fn whole(facts: &Facts) -> Vec<String> {
     facts.trail.iter().chain(&facts.bookings).cloned().collect()
+}
+
+fn zone_changes(facts: &Facts) -> Vec<String> {
+    let now = *facts.model.ticks.last().expect("a time");
+    let mut found = Vec::new();
+    for (id, visit) in facts.model.visits.iter().filter(|(_, visit)| visit.is_live()) {
+        let listed = facts.attention.iter().filter(|(other, _)| other == id);
+        let reasons: Vec<Option<&str>> = listed.map(|(_, reason)| reason.as_deref()).collect();
+        let is_right = match &reasons[..] {
+            [Some("zone_changed")] => facts.model.is_affected(visit, now),
+            [_] => !facts.model.is_affected(visit, now),
+            _ => false,
+        };
+        if !is_right {
+            found.push(format!("{id} is listed for {reasons:?}: {visit:?}"));
+        }
+    }
+    found
 }

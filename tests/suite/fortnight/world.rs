@@ -1,5 +1,6 @@
 //! The clinic of the fortnight: its server, its mail server, its people, and the clock.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
@@ -7,17 +8,16 @@ use jiff::{SignedDuration, civil};
 use legwork::appointments::reminders::sending;
 use legwork::clock::Timestamp;
 use legwork::db::schema::messages;
-use legwork::zones::Zones;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use super::model::{Model, Received, Term, Visit};
+use super::model::{Model, RULES_OF_ZONE, Received, Term, Visit};
 use crate::support::clinic::{location, practitioner, visit_type};
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::smtp::Smtp;
+use crate::support::zone_data::folder;
 use crate::support::{App, Client, Reply};
-use crate::waitlist_offers::run;
 
 pub struct World {
     pub app: App,
@@ -31,6 +31,9 @@ pub struct World {
     /// The mail servers, one after the other, with the number of mails that were read from each.
     pub mail_servers: Vec<(Smtp, usize)>,
     pub keys: u32,
+    pub steps: usize,
+    /// The data of time zones.
+    zones: PathBuf,
 }
 
 /// The address of the patient with this number.
@@ -38,32 +41,27 @@ pub fn address(patient: usize) -> String {
     format!("patient-{patient}@patients.example")
 }
 
-/// A time of the clinic.
-pub fn local(day: civil::Date, hour: i8) -> Timestamp {
-    let zone = Zones::bundled().get("America/New_York").expect("a zone");
-    day.at(hour, 0, 0, 0).to_zoned(zone).expect("a local time").timestamp().into()
+fn flags(smtp: &Smtp, zones: &std::path::Path) -> Vec<String> {
+    let zones = zones.to_str().expect("a path in UTF-8");
+    ["--reminders", "48h,2h", "--quiet-hours", "off", "--smtp-url", &smtp.url(), "--tz-data", zones]
+        .map(str::to_owned)
+        .to_vec()
 }
 
-/// The local time of a visit as mails name it.
-pub fn short(at: Timestamp) -> String {
-    let zone = Zones::bundled().get("America/New_York").expect("a zone");
-    at.in_zone(&zone).strftime("%-I:%M %p").to_string()
-}
-
-fn flags(smtp: &Smtp) -> Vec<String> {
-    ["--reminders", "48h,2h", "--quiet-hours", "off", "--smtp-url", &smtp.url()].map(str::to_owned).to_vec()
-}
-
-fn start_again(app: App, smtp: &Smtp) -> App {
-    let flags = flags(smtp);
-    app.restart(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+/// What is different after a restart.
+#[derive(Clone, Copy)]
+pub enum Restart {
+    WithoutMail,
+    WithNewLaw,
 }
 
 impl World {
     /// Sets up two locations, four practitioners, a scanner at each location, and patients.
     pub async fn new(app: App, seed: u64, people: usize) -> Self {
         let smtp = Smtp::open();
-        let app = start_again(app, &smtp);
+        let zones = folder(app.site.folder.path(), "2099a", RULES_OF_ZONE[0]);
+        let flags = flags(&smtp, &zones);
+        let app = app.restart(&flags.iter().map(String::as_str).collect::<Vec<_>>());
         let (admin, desk) = (app.admin().await, app.desk().await);
         let places = [
             location(&admin, "Main Street", "America/New_York").await,
@@ -101,6 +99,8 @@ impl World {
             visit_types,
             mail_servers: vec![(smtp, 0)],
             keys: 0,
+            steps: 0,
+            zones,
         };
         world.settle().await;
         world
@@ -108,6 +108,12 @@ impl World {
 
     pub fn now(&self) -> Timestamp {
         self.app.clock.now()
+    }
+
+    /// A time of the clinic.
+    pub fn local(&self, day: civil::Date, hour: i8) -> Timestamp {
+        let zone = self.model.zone(self.now());
+        day.at(hour, 0, 0, 0).to_zoned(zone).expect("a local time").timestamp().into()
     }
 
     /// A number below `end`.
@@ -123,9 +129,10 @@ impl World {
         // A reminder waits until earlier mails to the patient are sent.
         for _ in 0..2 {
             sending::run(&self.app.env).await.expect("a run");
-            run(&self.app).await;
             self.settle().await;
         }
+        self.watch("lapsed hold").await;
+        self.settle().await;
     }
 
     /// Waits until no mail is due, and reads what came. Mails wait while the mail server is away.
@@ -133,7 +140,9 @@ impl World {
         // After hours without a mail server some mails are tried again later. All are sent on the next day.
         let hours = SignedDuration::from_hours(12);
         let is_away = self.model.outage.is_some_and(|(from, until)| (from..until.plus(hours)).contains(&self.now()));
-        let patience = Instant::now() + if is_away { Duration::from_millis(250) } else { Duration::from_secs(15) };
+        // What a server was about to send when it was cut off is sent when its lease ends, which needs another time of the clock.
+        let may_wait = is_away || self.model.cuts.contains(&self.now());
+        let patience = Instant::now() + if may_wait { Duration::from_millis(250) } else { Duration::from_secs(15) };
         loop {
             self.app.env.mail_written.notify_one();
             let now = self.now();
@@ -142,7 +151,7 @@ impl World {
                 messages::table.filter(messages::status.eq("pending")).filter(begun_or_due)
             };
             let waiting = self.app.db(move |tx| Ok(due().count().get_result::<i64>(tx)?)).await;
-            if waiting == 0 || (is_away && Instant::now() > patience) {
+            if waiting == 0 || (may_wait && Instant::now() > patience) {
                 break;
             }
             assert!(Instant::now() < patience, "{waiting} messages are still waiting at {now}");
@@ -176,9 +185,11 @@ impl World {
     /// Remembers a booking that was acknowledged.
     pub fn booked(&mut self, appointment: &Value, patient: usize) {
         let text = |member: &str| appointment[member].as_str().expect("a text").to_owned();
-        let term = Term { told: self.now(), starts_at: text("starts_at").parse().expect("an instant"), until: None };
+        let term = Term::of(appointment, self.now());
+        let ends_at: Timestamp = text("ends_at").parse().expect("an instant");
         let visit = Visit {
             patient,
+            length: ends_at.since(term.starts_at),
             kind: text("visit_type_id"),
             practitioner: text("practitioner_id"),
             terms: vec![term],
@@ -191,9 +202,9 @@ impl World {
         );
     }
 
-    /// Cuts off a server with requests on their way, and starts another one over the same database. Callers whose request got no response repeat
-    /// it with its key. `away` is whether the mail server is gone too.
-    pub async fn cut(mut self, away: bool) -> Self {
+    /// Cuts off a server with requests on their way, and starts another one over the same database: with the mail server gone, or with new data of
+    /// time zones. Callers whose request got no response repeat it with its key.
+    pub async fn cut(mut self, with: Restart) -> Self {
         let mut sent = Vec::new();
         for _ in 0..6 {
             let Some((body, patient)) = self.wish().await else { continue };
@@ -206,11 +217,15 @@ impl World {
         }
         // Some are written meanwhile, some not.
         tokio::time::sleep(Duration::from_millis(4)).await;
-        if away {
-            self.mail_servers.push((Smtp::closed(), 0));
+        match with {
+            Restart::WithoutMail => self.mail_servers.push((Smtp::closed(), 0)),
+            Restart::WithNewLaw => {
+                self.zones = folder(self.app.site.folder.path(), "2099b", RULES_OF_ZONE[1]);
+            }
         }
-        let smtp = &self.mail_servers.last().expect("a mail server").0;
-        self.app = start_again(self.app, smtp);
+        self.model.cuts.push(self.now());
+        let flags = flags(&self.mail_servers.last().expect("a mail server").0, &self.zones);
+        self.app = self.app.cut_off(&flags.iter().map(String::as_str).collect::<Vec<_>>());
         self.desk = self.app.anon().sign_in("desk@clinic.example", PASSWORD).await;
         for (reply, key, body, patient) in sent {
             let reply: Reply = match reply.await {

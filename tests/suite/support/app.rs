@@ -38,12 +38,25 @@ pub struct App {
 }
 
 /// Stops the server when dropped.
-struct Running(Option<(oneshot::Sender<()>, JoinHandle<()>)>);
+struct Running(Option<(oneshot::Sender<Stop>, JoinHandle<()>)>);
+
+/// How a server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    WaitForRequests,
+    AtOnce,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.stop(Stop::WaitForRequests);
+    }
+}
+
+impl Running {
+    fn stop(&mut self, how: Stop) {
         if let Some((stop, thread)) = self.0.take() {
-            let _ = stop.send(());
+            let _ = stop.send(how);
             let _ = thread.join();
         }
     }
@@ -67,10 +80,10 @@ pub fn runtime() -> Runtime {
 }
 
 impl Runtime {
-    /// Runs a test to its end. Fails if it takes longer than [`LIMIT`]; the long form of the fault tests has no limit.
+    /// Runs a test to its end. Fails if it takes longer than [`LIMIT`]; the long forms of the fault tests and of the fortnight have no limit.
     pub fn block_on<T>(&self, test: impl Future<Output = T>) -> T {
         self.0.block_on(async {
-            if std::env::var_os("FAULTS").is_some() {
+            if ["FAULTS", "FORTNIGHT"].into_iter().any(|name| std::env::var_os(name).is_some()) {
                 return test.await;
             }
             tokio::time::timeout(LIMIT, test).await.unwrap_or_else(|_| panic!("the test did not end within {LIMIT:?}"))
@@ -83,7 +96,7 @@ impl App {
     pub fn start(site: Site, clock: Clock, extra: &[&str]) -> Self {
         let config = site.config(extra);
         let (tell, told) = mpsc::channel();
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, stopped) = oneshot::channel::<Stop>();
         let thread_clock = clock.clone();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
@@ -98,8 +111,11 @@ impl App {
                 let stopper = server.handle();
                 let _ = tell.send(Ok((server.addr, server.env.clone())));
                 actix_web::rt::spawn(async move {
-                    let _ = stopped.await;
-                    stopper.stop().await;
+                    if stopped.await == Ok(Stop::AtOnce) {
+                        stopper.stop_at_once();
+                    } else {
+                        stopper.stop().await;
+                    }
                 });
                 let _ = server.serve().await;
             });
@@ -131,6 +147,12 @@ impl App {
         // The last handle releases SQLite's lock.
         drop(env);
         Self::start(site, clock, extra)
+    }
+
+    /// Like [`App::restart`], but cuts off the requests on their way.
+    pub fn cut_off(mut self, extra: &[&str]) -> Self {
+        self.running.stop(Stop::AtOnce);
+        self.restart(extra)
     }
 
     /// A client that is not signed in.
