@@ -39,17 +39,16 @@ fn seed() -> u64 {
 async fn step(world: &mut World) {
     world.steps += 1;
     match world.steps % 12 {
-        1 => world.wait_for_visit().await,
         2 => world.give_up(false).await,
         3 => world.block().await,
         4 => world.hold_and_forget().await,
         5 => world.move_one().await,
         6 => world.unblock().await,
-        7 => world.wait_for_visit().await,
         8 => world.give_up(true).await,
         9 => world.cancel().await,
         10 => world.hold().await,
         11 => world.cancel_by_link().await,
+        // 0, 1 and 7.
         _ => world.wait_for_visit().await,
     }
 }

@@ -150,12 +150,13 @@ impl World {
                 let begun_or_due = messages::attempts.gt(0).or(messages::due_at.le(now));
                 messages::table.filter(messages::status.eq("pending")).filter(begun_or_due)
             };
-            let waiting = self.app.db(move |tx| Ok(due().count().get_result::<i64>(tx)?)).await;
+            let waiting =
+                self.app.env.db.read(move |conn| Ok(due().count().get_result::<i64>(conn)?)).await.expect("a count");
             if waiting == 0 || (may_wait && Instant::now() > patience) {
                 break;
             }
             assert!(Instant::now() < patience, "{waiting} messages are still waiting at {now}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let at = self.now();
         for (server, read) in &mut self.mail_servers {
