@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 use legwork::db::Conn;
 use legwork::patients::merging::{conflicts, moving};
@@ -433,7 +434,32 @@ both! {
         assert_eq!((patient_of(&desk, &visit).await, patient_of(&desk, &asked).await), (kept, old.clone()));
         let messages = desk.get(&format!("/v1/messages?patient_id={old}")).await.items();
         let cancelled = messages.iter().filter(|message| message["kind"] == "appointment_cancelled").count();
-        assert_eq!(cancelled, 1, "the message follows its appointment");
+        assert_eq!(cancelled, 0, "the mail went to the other person");
+    }
+
+    async fn a_place_on_the_waitlist_that_was_used_between_a_merge_and_its_undo_takes_no_visit_along(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let (kept, old) = (record(&desk, "Ann").await, record(&desk, "Anne").await);
+        let slots = free_slots(&desk, &clinic.check).await;
+        let own = book(&desk, &slots[40], &clinic.check, &kept).await.expect(201).location();
+        let wait = async |kind: &str| {
+            let entry = desk.post("/v1/waitlist-entries", json!({"patient_id": old, "visit_type_id": kind})).await;
+            entry.expect(201).location()
+        };
+        let (used, unused) = (wait(&clinic.check).await, wait(&clinic.new_visit).await);
+        let merged = merge(&desk, &kept, &old).await;
+        app.clock.advance(SignedDuration::from_mins(1));
+        let visit = own.rsplit_once('/').expect("an id").1;
+        desk.update(&used, json!({"appointment_id": visit})).await.expect(200);
+        let offer = json!({"slot_id": slots[20]["id"], "way": "phone"});
+        let offer = desk.post(&format!("{used}/offers"), offer).await.expect(201).location();
+        desk.post_empty(&format!("{offer}/claim")).await.expect(200);
+        let undone = undo(&desk, &merged).await;
+        let entry = used.rsplit_once('/').expect("an id").1;
+        assert_eq!(undone.expect(200).body["stayed_waitlist_entries"], json!([entry]));
+        let owners = [&own, &used, &unused].map(|place| patient_of(&desk, place));
+        assert_eq!(join_all(owners).await, [kept.clone(), kept, old]);
     }
 
     async fn answers_that_are_written_between_a_merge_and_its_undo_stay_with_the_record_they_were_written_for(app: App) {

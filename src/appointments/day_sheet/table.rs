@@ -94,10 +94,15 @@ fn yes(is_so: bool) -> String {
     if is_so { "yes" } else { "no" }.to_owned()
 }
 
-/// Writes a cell that no spreadsheet takes for a formula: an apostrophe precedes what may be one (OWASP, CSV Injection).
+/// Writes a cell that no spreadsheet takes for a formula: an apostrophe precedes what may be one (OWASP, CSV Injection). In many countries
+/// spreadsheets divide cells at semicolons, so each part of the text counts.
 fn cell(text: &str) -> String {
-    let is_formula = text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
-    if is_formula { format!("'{text}") } else { text.to_owned() }
+    let part = |part: &str| {
+        let is_formula = part.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+            || part.starts_with(['\t', '\r', '\n']);
+        if is_formula { format!("'{part}") } else { part.to_owned() }
+    };
+    text.split(';').map(part).collect::<Vec<_>>().join(";")
 }
 
 #[cfg(test)]
@@ -108,6 +113,9 @@ mod tests {
     fn a_cell_is_never_a_formula() {
         for text in ["=1+1", "+12125550100", "-1", "@SUM(A1)", " =1+1", "\t=1+1", "\r=1+1", "\n=1+1", "\u{a0}=1+1"] {
             assert_eq!(cell(text), format!("'{text}"));
+        }
+        for (text, safe) in [("Ann;=1+1;B", "Ann;'=1+1;B"), ("a; =1", "a;' =1"), ("＝1+1", "'＝1+1")] {
+            assert_eq!(cell(text), safe);
         }
         for text in ["Ann Example", "a=1", "2026-03-09T09:30:00", ""] {
             assert_eq!(cell(text), text);

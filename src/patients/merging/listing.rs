@@ -15,7 +15,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::http::PathId;
 use crate::http::response::{self, Versioned};
-use crate::ids::{IntakeId, PatientId, PatientMergeId, UserId};
+use crate::ids::{IntakeId, PatientId, PatientMergeId, UserId, WaitlistEntryId};
 use crate::patients::store;
 use crate::sealed::{Place, Sealed};
 
@@ -39,7 +39,7 @@ pub(super) struct Merge {
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c60", "patient_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01",
     "duplicate_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e02", "reason": "Registered twice",
     "merged_by": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "merged_at": "2026-03-02T14:00:00Z", "undo_until": "2026-04-01T14:00:00Z",
-    "undone_by": null, "undone_at": null, "stayed_intakes": []
+    "undone_by": null, "undone_at": null, "stayed_intakes": [], "stayed_waitlist_entries": []
 }))]
 pub struct PatientMergeView {
     /// The merge.
@@ -62,6 +62,9 @@ pub struct PatientMergeView {
     undone_at: Option<Timestamp>,
     /// Once it is undone: the intakes of the duplicate that stay with the record that remained, because their answers were changed in between.
     stayed_intakes: Vec<IntakeId>,
+    /// Once it is undone: the entries of the waitlist that stay with the record that remained, because they were changed or got an offer in
+    /// between.
+    stayed_waitlist_entries: Vec<WaitlistEntryId>,
 }
 
 impl Merge {
@@ -80,10 +83,15 @@ impl Merge {
     pub fn versioned(self, tx: &mut Tx) -> Result<Versioned<PatientMergeView>> {
         let env = tx.env;
         let is_undone = self.undone_at.is_some();
-        let stayed_intakes = if is_undone { moving::stayed(tx.conn, self.id, self.duplicate_id)? } else { Vec::new() };
+        let (mut stayed_intakes, mut stayed_waitlist_entries) = (Vec::new(), Vec::new());
+        if is_undone {
+            stayed_intakes = moving::stayed(tx.conn, self.id, "intakes")?;
+            stayed_waitlist_entries = moving::stayed(tx.conn, self.id, "waitlist_entries")?;
+        }
         let version = if is_undone { 2 } else { 1 };
         let object = PatientMergeView {
             stayed_intakes,
+            stayed_waitlist_entries,
             reason: env.sealer.open(Self::place(self.id), &self.reason)?,
             undo_until: self.undo_until(env),
             id: self.id,

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
-use crate::db::schema::{intakes, patient_merge_rows};
 use crate::db::types::{Instant, Uid};
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
@@ -43,22 +42,31 @@ pub const STAYS: &[(&str, &str)] = &[
     ("patient_retirements", "They say when that record was not in use."),
     ("record_openings", "Break-glass access was given for one record."),
 ];
-/// Rows that were created since the merge and go back with the moved rows (`m`: the merge) that they depend on. In this order.
+/// Rows that depend on a moved row, and go back with it although they were created since the merge (`m`). After the rows of the ledger, in
+/// this order.
 const FOLLOWERS: &[(&str, &str)] = &[
-    ("waitlist_offers", "entry_id IN (SELECT id FROM waitlist_entries WHERE patient_id = m.duplicate_id)"),
-    ("appointments", "t.id IN (SELECT appointment_id FROM waitlist_offers WHERE patient_id = m.duplicate_id)"),
-    ("follow_ups", "appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)"),
-    ("intake_flags", "intake_id IN (SELECT id FROM intakes WHERE patient_id = m.duplicate_id)"),
-    ("messages", "appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)"),
+    ("follow_ups", "t.appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)"),
+    ("intake_flags", "t.intake_id IN (SELECT id FROM intakes WHERE patient_id = m.duplicate_id)"),
 ];
 
-/// Returns the condition under which a row (`t`) of a table goes back. An intake whose answers were written since the merge stays, with its
-/// flags and its follow-up: they were written for the record that remains, and the accounts of the other one must not read them.
+/// Returns the condition under which a row (`t`) of a table goes back. The merge may have joined the records of two people, so what was
+/// written for the record that remains stays there, and the accounts of the other record do not read it: answers, and follow-ups and places
+/// on the waitlist that have been used since. Messages that were created since stay with the person who got them.
 fn goes_back(table: &str) -> &'static str {
     match table {
         "intakes" => "t.authored_at <= m.merged_at",
-        "follow_ups" | "intake_flags" => {
-            "(intake_id IS NULL OR intake_id IN (SELECT id FROM intakes WHERE authored_at <= m.merged_at))"
+        // Not asked and not answered since.
+        "follow_ups" => {
+            "(t.updated_at <= m.merged_at OR t.created_at > m.merged_at AND t.asked_at IS NULL AND t.intake_id IS NULL)"
+        }
+        "waitlist_entries" => {
+            "t.updated_at <= m.merged_at AND NOT EXISTS
+             (SELECT 1 FROM waitlist_offers WHERE entry_id = t.id AND created_at > m.merged_at)"
+        }
+        "waitlist_offers" => "t.entry_id IN (SELECT id FROM waitlist_entries WHERE patient_id = m.duplicate_id)",
+        // The others follow their intake.
+        "intake_flags" => {
+            "(t.intake_id IS NULL OR t.intake_id IN (SELECT id FROM intakes WHERE patient_id = m.duplicate_id))"
         }
         _ => "TRUE",
     }
@@ -146,8 +154,9 @@ pub fn move_rows(conn: &mut Conn, merge: PatientMergeId, duplicate: PatientId, s
     Ok(())
 }
 
-/// Moves the rows of the ledger back that still belong to the survivor, and what depends on them.
-pub fn move_rows_back(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
+/// Moves the rows of the ledger back that still belong to the survivor, and what depends on them. What the survivor has not been told yet
+/// about a visit that goes back is not needed any more.
+pub fn move_rows_back(conn: &mut Conn, merge: PatientMergeId, now: Timestamp) -> Result<()> {
     let of_ledger = MOVED.iter().map(|table| {
         let noted = format!("SELECT row_id FROM patient_merge_rows WHERE merge_id = m.id AND table_name = '{table}'");
         (*table, format!("t.id IN ({noted})"))
@@ -162,22 +171,34 @@ pub fn move_rows_back(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
         let back = back.bind::<Uid, _>(merge);
         per_backend!(conn, conn => back.execute(conn))?;
     }
+    let untold = diesel::sql_query(
+        "UPDATE messages AS t SET status = 'done', done_at = $1, updated_at = $1 FROM patient_merges m
+         WHERE m.id = $2 AND t.patient_id = m.survivor_id AND t.status IN ('pending', 'to_phone', 'failed')
+         AND t.appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)",
+    )
+    .bind::<Instant, _>(now)
+    .bind::<Uid, _>(merge);
+    per_backend!(conn, conn => untold.execute(conn))?;
     Ok(())
 }
 
-/// Returns the moved intakes that an undo has left with the survivor.
-pub fn stayed(conn: &mut Conn, merge: PatientMergeId, duplicate: PatientId) -> Result<Vec<IntakeId>> {
-    let noted = patient_merge_rows::table
-        .filter(patient_merge_rows::merge_id.eq(merge))
-        .filter(patient_merge_rows::table_name.eq("intakes"))
-        .select(patient_merge_rows::row_id);
-    let noted: Vec<IntakeId> = noted.load(conn)?;
-    Ok(intakes::table
-        .filter(intakes::id.eq_any(noted))
-        .filter(intakes::patient_id.ne(duplicate))
-        .order(intakes::id)
-        .select(intakes::id)
-        .load(conn)?)
+/// Returns the moved rows of a table that an undo has left with the survivor.
+pub fn stayed<T>(conn: &mut Conn, merge: PatientMergeId, table: &str) -> Result<Vec<T>>
+where
+    T: From<uuid::Uuid>,
+{
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Uid)]
+        id: IntakeId,
+    }
+    let left = diesel::sql_query(format!(
+        "SELECT t.id FROM patient_merges m INNER JOIN patient_merge_rows r ON r.merge_id = m.id AND r.table_name = '{table}'
+         INNER JOIN {table} t ON t.id = r.row_id WHERE m.id = $1 AND t.patient_id <> m.duplicate_id ORDER BY t.id"
+    ))
+    .bind::<Uid, _>(merge);
+    let rows: Vec<Row> = per_backend!(conn, conn => left.load(conn))?;
+    Ok(rows.into_iter().map(|row| row.id.0.into()).collect())
 }
 
 /// Lets the findings of the submitted intakes of a record be computed again in the background, because other laboratory results and intakes

@@ -59,13 +59,13 @@ fn require_open(tx: &Tx, merge: &Merge, survivor: &Patient) -> Result<()> {
     Ok(())
 }
 
-/// Gives the duplicate back what the merge moved. What was created since, and answers that were written since, stay with the survivor, except
-/// what depends on a row that goes back.
+/// Gives the duplicate back what the merge moved, except what was used since. What was created since stays with the survivor, except what
+/// depends on a row that goes back.
 fn move_back(tx: &mut Tx, merge: &Merge, survivor: &Patient, duplicate: &Patient) -> Result<()> {
     let (kept, back) = (survivor.id, duplicate.id);
     // First, because a record that is replaced gets no rows.
     store::set_replaced_by(tx.conn, duplicate, None, tx.now)?;
-    moving::move_rows_back(tx.conn, merge.id)?;
+    moving::move_rows_back(tx.conn, merge.id, tx.now)?;
     moving::compute_findings_again(tx.conn, kept, tx.now)?;
     moving::compute_findings_again(tx.conn, back, tx.now)?;
     let returned = moving::move_identifiers_back(tx.conn, &duplicate.identifiers, back, kept)?;
@@ -104,9 +104,11 @@ fn repoint_back(tx: &mut Tx, id: PatientId) -> Result<()> {
 ///
 /// For the front desk and administrators, within `undo_until`. What belonged to the duplicate goes back to it, as it is now, and the
 /// duplicate is in use again. Objects that were created since the merge stay with the other record, except those that depend on one that
-/// goes back, such as the flags of an intake. An intake whose answers were changed since the merge stays as well, with its flags and its
-/// follow-up (`stayed_intakes`), because accounts of the duplicate must not read answers about another patient: a practitioner marks it
-/// as entered in error if it mixes two patients. Accounts whose access the merge moved have access to the duplicate only, as before, and are
+/// goes back, such as the flags of an intake. What was used since the merge stays as well, because accounts of the duplicate must not read
+/// what another patient wrote or got: intakes whose answers were changed (`stayed_intakes`), follow-ups that were asked, places on the
+/// waitlist that got an offer or were changed (`stayed_waitlist_entries`), and messages. A practitioner marks an intake as entered in error
+/// if it mixes two patients. Tell the patient of the duplicate about visits that were changed meanwhile: the mails about them went to the
+/// other record. Accounts whose access the merge moved have access to the duplicate only, as before, and are
 /// notified.
 #[utoipa::path(
     tag = "patients",
