@@ -5,6 +5,7 @@
 //!   appointment was created for the mailbox. If the patient's side cancels a visit of which the mailbox has not been
 //!   told yet, the cancellation is dropped as well. A cancellation by the clinic is always sent, because the patient
 //!   may know of the visit from a call.
+//! - **Too late.** A booking or a move is dropped if the visit has begun while the message waited.
 //! - **Refused.** A message to an address that the mail server refused becomes a call of the desk ([`refusals`]).
 //! - **Together.** The mails about several moved visits of a patient that wait for one mailbox become one mail.
 //! - **A reminder** is sent only while it makes sense, and not in the quiet hours ([`reminding`]).
@@ -97,7 +98,7 @@ fn decide(
     }
     if let Some(appointment) = message.appointment_id {
         let has_waited = now >= message.created_at.plus(SENT_AT_ONCE);
-        if has_waited && has_newer_message(tx, message, mailbox, appointment)? {
+        if has_begun(env, message, now) || has_waited && has_newer_message(tx, message, mailbox, appointment)? {
             return Ok(Decision::Drop);
         }
         if is_unannounced(tx, env, message, mailbox, appointment)? {
@@ -168,9 +169,24 @@ fn companions(
     let mut joined = Vec::with_capacity(found.len());
     for other in found {
         let appointment = other.appointment_id.map(|id| has_newer_message(tx, &other, mailbox, id)).transpose()?;
-        if appointment == Some(true) { drop_message(tx, &other, now)? } else { joined.push(other) }
+        if appointment == Some(true) || has_begun(env, &other, now) {
+            drop_message(tx, &other, now)?
+        } else {
+            joined.push(other)
+        }
     }
     Ok(joined)
+}
+
+/// Returns whether the message tells the time of a visit that has begun since. Staff who send it again want it to be sent.
+fn has_begun(env: &Env, message: &Message, now: Timestamp) -> bool {
+    let tells_time = matches!(message.kind, MessageKind::AppointmentBooked | MessageKind::AppointmentMoved);
+    // A message that cannot be decrypted fails when it is sent, which staff see.
+    let mail = (tells_time && message.resends == 0).then(|| outbox::open(env, message.id, &message.payload).ok());
+    mail.flatten()
+        .as_ref()
+        .and_then(Mail::appointment)
+        .is_some_and(|visit| message.created_at < visit.starts_at && visit.starts_at <= now)
 }
 
 /// Returns whether a newer message about the appointment was created for the mailbox.

@@ -36,8 +36,8 @@ pub struct MessageRecipient {
 pub struct MessageCompletion {
     /// The time.
     at: Timestamp,
-    /// The account that completed it. Null if the service did: a newer message to the same recipient replaced it, or the patient cancelled
-    /// before any mail about the appointment was sent.
+    /// The account that completed it. Null if the service did: a newer message to the same recipient replaced it, the patient cancelled
+    /// before any mail about the appointment was sent, or the visit began before the mail server took the mail.
     by: Option<UserId>,
     /// The note of the staff.
     note: Option<String>,

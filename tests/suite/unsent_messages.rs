@@ -1,6 +1,7 @@
 //! Messages that wait because the mail server is away: several about one appointment become one mail.
 
 use jiff::SignedDuration;
+use legwork::clock::Timestamp;
 use serde_json::{Value, json};
 
 use crate::appointments::act;
@@ -76,6 +77,28 @@ both! {
         ]);
         assert_eq!(subjects(&smtp, &bob.email), Vec::<String>::new(), "he never read of the visit that he cancelled");
         assert_eq!(subjects(&smtp, &dana.email).len(), 1, "the clinic says that the visit does not take place");
+    }
+
+    async fn a_booking_or_move_that_the_mail_server_takes_only_after_the_visit_began_is_dropped(app: App) {
+        let mut smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let (ann, bob, dana) = (app.patient("ann").await, app.patient("bob").await, app.patient("dana").await);
+        let booked = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
+        let moved = book_nth(&desk, &clinic.check, 40, &bob.patient_id).await.body;
+        let later = book_nth(&desk, &clinic.check, 60, &dana.patient_id).await.body;
+        reschedule(&desk, &clinic, &moved, 0).await;
+        let start = |visit: &Value| visit["starts_at"].as_str().expect("a start").parse::<Timestamp>().expect("an instant");
+        assert!(start(&later) > start(&booked).plus(SignedDuration::from_hours(2)));
+        until_tried(&desk).await;
+        smtp.reopen();
+        app.clock.set(start(&booked).plus(SignedDuration::from_hours(2)));
+        app.mails().await;
+        assert_eq!(smtp.seen().into_iter().map(|(_, mail)| mail.to).collect::<Vec<_>>(), [dana.email]);
+        let booked = messages(&desk, &ann.patient_id).await;
+        assert_eq!((booked.len(), &booked[0]["status"], &booked[0]["done"]["by"]), (1, &json!("done"), &Value::Null));
+        let states: Vec<_> = messages(&desk, &bob.patient_id).await.iter().map(|one| one["status"].clone()).collect();
+        assert_eq!(states, ["done", "done"]);
     }
 
     async fn a_visit_that_is_cancelled_just_when_the_mail_server_is_back_is_not_announced(app: App) {

@@ -188,9 +188,11 @@ both! {
         let model = &facts.model;
         let moved = model.visits.values().filter(|visit| visit.terms.len() > 1).count();
         print_uncaptured(&format!(
-            "fortnight on {engine:?}, FORTNIGHT_SEED={}: {} visits, {moved} moved, {} cancelled, {} no-shows, {} mails, {} times offered, {} claimed, {:?}",
-            seed(), model.visits.len(), count(&facts, "cancelled"), count(&facts, "noshow"), model.received.len(), model.freed.len(), model.claims,
-            begun.elapsed(),
+            "fortnight on {engine:?}, FORTNIGHT_SEED={}: {} visits, {moved} moved, {} cancelled, {} no-shows, {} mails, {} reminders, {} offers, \
+             {} claimed, {} events, {} seconds",
+            seed(), model.visits.len(), count(&facts, "cancelled"), count(&facts, "noshow"), model.received.len(),
+            facts.messages.iter().filter(|message| message.kind == "appointment_reminder").count(),
+            facts.offers.len(), model.claims, facts.numbers.len(), begun.elapsed().as_secs(),
         ));
         let causes: BTreeMap<&str, usize> = model.freed.iter().fold(BTreeMap::new(), |mut causes, freed| {
             *causes.entry(freed.by).or_default() += 1;

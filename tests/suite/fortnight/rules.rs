@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use legwork::clock::Timestamp;
 use serde_json::Value;
 
-use super::model::{Freed, Model};
+use super::model::{Freed, Model, Visit};
 
 /// A visit in the database.
 #[derive(Debug, Clone)]
@@ -138,7 +138,14 @@ const ABOUT_TIME: [&str; 3] = ["appointment_booked", "appointment_moved", "appoi
 
 fn told(facts: &Facts) -> Vec<String> {
     let told: Vec<&str> = mails(facts, &ABOUT_TIME).map(|(_, visit, _)| visit).collect();
-    let live = facts.model.visits.iter().filter(|(_, visit)| visit.status != "cancelled");
+    // A mail that waited for the mail server is not sent any more when the visit has begun.
+    let is_too_late = |visit: &Visit| {
+        facts.model.outage.is_some_and(|(from, until)| {
+            let begins = visit.starts_at();
+            visit.terms.iter().all(|term| term.told >= from) && begins < until.plus(SignedDuration::from_hours(12))
+        })
+    };
+    let live = facts.model.visits.iter().filter(|(_, visit)| visit.status != "cancelled" && !is_too_late(visit));
     live.filter(|(id, _)| !told.contains(&id.as_str())).map(|(id, visit)| format!("{id}: {visit:?}")).collect()
 }
 
@@ -157,8 +164,7 @@ fn gone(facts: &Facts) -> Vec<String> {
         let Some(visit) = facts.model.visits.get(id) else { continue };
         // A mail of the moment of the change may have been on its way.
         let is_true = visit.terms.iter().any(|term| {
-            // A confirmation that waited for the mail server may come when the visit has begun.
-            let is_in_time = kind != "appointment_reminder" || mail.at < term.starts_at;
+            let is_in_time = mail.at < term.starts_at;
             let names = kind != "appointment_reminder" || names(facts, mail, term.starts_at);
             names && term.told <= mail.at && term.until.is_none_or(|until| mail.at <= until) && is_in_time
         });
