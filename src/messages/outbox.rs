@@ -58,6 +58,19 @@ pub fn enqueue(tx: &mut Conn, env: &Env, envelope: &Envelope) -> Result<MessageI
     Ok(id)
 }
 
+/// Replaces the content of a message.
+pub(super) fn rewrite(tx: &mut Conn, env: &Env, message: Message, mail: &Mail, now: Timestamp) -> Result<Message> {
+    let rewritten = Message { kind: mail.kind(), payload: env.sealer.seal(place(message.id), mail)?, ..message };
+    diesel::update(messages::table.find(rewritten.id))
+        .set((
+            messages::kind.eq(rewritten.kind),
+            messages::payload.eq(&rewritten.payload),
+            messages::updated_at.eq(now),
+        ))
+        .execute(tx)?;
+    Ok(rewritten)
+}
+
 /// Returns whether the address may get another mail of a kind that strangers can request. Each kind has its own limit, so that
 /// requests of one kind cannot block a password reset. Call it before creating a new link, which would revoke the last one. Give the
 /// caller the same response in both cases.

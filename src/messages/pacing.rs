@@ -7,6 +7,7 @@
 //!   may know of the visit from a call.
 //! - **Too late.** A booking or a move is dropped if the visit has begun while the message waited.
 //! - **Refused.** A message to an address that the mail server refused becomes a call of the desk ([`refusals`]).
+//! - **Unread.** A move of which the booking was not mailed yet is mailed as the booking, with the forms.
 //! - **Together.** The mails about several moved visits of a patient that wait for one mailbox become one mail.
 //! - **A reminder** is sent only while it makes sense, and not in the quiet hours ([`reminding`]).
 //! - **Too many.** A mailbox gets the first third of `MAX_NOTICES_PER_HOUR` at once. Each further mail of the same
@@ -23,7 +24,7 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
-use super::model::{Mail, Message, MessageKind, MessageStatus};
+use super::model::{AppointmentMail, Mail, Message, MessageKind, MessageStatus};
 use super::outbox::{self, WINDOW};
 use super::queue::{self, has_status};
 use super::refusals;
@@ -70,6 +71,7 @@ pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Vec<
         match decide(tx, env, &message, &mailbox, shared, now)? {
             Decision::Send => {
                 selected_for_mailbox.push(message.kind);
+                let message = as_booking(tx, env, message, &mailbox, now)?;
                 let others = companions(tx, env, (&message, &mailbox), &mut leased, now)?;
                 to_send.push([vec![message], others].concat());
             }
@@ -170,9 +172,11 @@ fn companions(
     for other in found {
         let appointment = other.appointment_id.map(|id| has_newer_message(tx, &other, mailbox, id)).transpose()?;
         if appointment == Some(true) || has_begun(env, &other, now) {
-            drop_message(tx, &other, now)?
+            drop_message(tx, &other, now)?;
+        } else if unread_booking(tx, &other, mailbox)?.is_some() {
+            leased.push_back(other);
         } else {
-            joined.push(other)
+            joined.push(other);
         }
     }
     Ok(joined)
@@ -232,6 +236,11 @@ fn is_unannounced(
     if !mail.as_ref().and_then(Mail::appointment).is_some_and(|mail| mail.cancelled_by_patient) {
         return Ok(false);
     }
+    Ok(!unread(tx, message, mailbox, appointment)?.is_empty())
+}
+
+/// Returns the other messages about the appointment to this mailbox if none of them was sent; else nothing.
+fn unread(tx: &mut Conn, message: &Message, mailbox: &str, appointment: AppointmentId) -> Result<Vec<Message>> {
     let others: Vec<Message> = messages::table
         .filter(messages::appointment_id.eq(appointment))
         .filter(messages::email_key.eq(mailbox))
@@ -240,7 +249,26 @@ fn is_unannounced(
         .select(Message::as_select())
         .load(tx)?;
     // Staff who completed a message told the patient. If no earlier mails are left, they were sent long ago and purged.
-    Ok(!others.is_empty() && others.iter().all(|other| other.is_unsent() && other.done_by.is_none()))
+    let is_unread = others.iter().all(|other| other.is_unsent() && other.done_by.is_none());
+    Ok(if is_unread { others } else { Vec::new() })
+}
+
+/// Returns the booking of which this message is a move, if the mailbox has not been told of the visit.
+fn unread_booking(tx: &mut Conn, message: &Message, mailbox: &str) -> Result<Option<Message>> {
+    let is_move = message.kind == MessageKind::AppointmentMoved && message.resends == 0;
+    let Some(appointment) = message.appointment_id.filter(|_| is_move) else { return Ok(None) };
+    let others = unread(tx, message, mailbox, appointment)?;
+    Ok(others.into_iter().find(|other| other.kind == MessageKind::AppointmentBooked))
+}
+
+/// Turns a move into the booking, if the mailbox has not been told of the visit.
+fn as_booking(tx: &mut Conn, env: &Env, message: Message, mailbox: &str, now: Timestamp) -> Result<Message> {
+    let Some(booking) = unread_booking(tx, &message, mailbox)? else { return Ok(message) };
+    let mails = (outbox::open(env, booking.id, &booking.payload), outbox::open(env, message.id, &message.payload));
+    // A message that cannot be decrypted fails when it is sent, which staff see.
+    let (Ok(Mail::AppointmentBooked(booked)), Ok(Mail::AppointmentMoved(moved))) = mails else { return Ok(message) };
+    let mail = AppointmentMail { forms_due: booked.forms_due, zone_changed: false, ..moved };
+    outbox::rewrite(tx, env, message, &Mail::AppointmentBooked(mail), now)
 }
 
 /// Returns until when the mailbox gets no further mail of this limit, if so; for an alert, which may be over already. `sent_together` other mails are sent together

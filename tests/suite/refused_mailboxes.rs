@@ -100,7 +100,7 @@ both! {
         let changed = desk.update(&card, json!({"email": ann.email})).await;
         assert_eq!(changed.expect(200).body["mail_refusal"], Value::Null);
         reschedule(&desk, &clinic, &visit, 10).await;
-        assert_eq!(messages(&app, &desk, &ann.patient_id, "sent").await[0]["kind"], "appointment_moved");
+        assert_eq!(messages(&app, &desk, &ann.patient_id, "sent").await[0]["kind"], "appointment_booked", "the booking did not arrive");
     }
 
     async fn a_call_that_is_sent_again_as_a_mail_shows_that_the_address_works(app: App) {

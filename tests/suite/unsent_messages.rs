@@ -73,8 +73,9 @@ both! {
         assert!(text.contains(&day) && text.contains(&hour), "{day} {hour}: {text}");
         let states: Vec<_> = messages(&desk, &ann.patient_id).await.iter().map(|one| (one["kind"].clone(), one["status"].clone())).collect();
         assert_eq!(states, [
-            (json!("appointment_moved"), json!("sent")), (json!("appointment_moved"), json!("done")), (json!("appointment_booked"), json!("done")),
+            (json!("appointment_booked"), json!("sent")), (json!("appointment_moved"), json!("done")), (json!("appointment_booked"), json!("done")),
         ]);
+        assert!(text.contains("is booked") && text.contains("forms to fill in before your visit"), "she never read of the booking: {text}");
         assert_eq!(subjects(&smtp, &bob.email), Vec::<String>::new(), "he never read of the visit that he cancelled");
         assert_eq!(subjects(&smtp, &dana.email).len(), 1, "the clinic says that the visit does not take place");
     }
