@@ -232,8 +232,8 @@ both! {
         booked_at(&app, &ann, &clinic.check, &ann.patient_id, VISIT).await;
         let app = reminding(app, &["--smtp-url", &smtp.url()]);
         assert_eq!(at(&app, "2026-03-18T12:00:00Z").await, 1);
-        smtp.reopen();
         app.clock.set("2026-03-18T13:30:01Z".parse().expect("an instant"));
+        smtp.reopen();
         until_statuses(&app, &again(&app, "desk@clinic.example").await, "appointment_reminder", &["done"]).await;
         assert!(smtp.seen().is_empty());
     }
