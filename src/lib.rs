@@ -11,9 +11,9 @@ pub mod cli;
 pub mod demo;
 pub mod doctor;
 pub mod openapi;
-pub mod pages;
 pub mod routes;
 pub mod server;
+pub mod web;
 
 // Domain: ARCHITECTURE.md has the order in which they may import each other.
 pub mod accounts;

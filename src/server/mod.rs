@@ -24,8 +24,7 @@ use crate::http::listener::{self, HEADROOM, ServeOptions};
 use crate::http::rejection_log;
 use crate::routes::routes;
 use crate::{
-    accounts, appointments, audit, events, http, intake, messages, openapi, pages, patients, privacy, scheduling,
-    waitlist,
+    accounts, appointments, audit, events, http, intake, messages, openapi, patients, privacy, scheduling, waitlist,
 };
 
 /// A server that listens.
@@ -87,7 +86,7 @@ impl Server {
                 .wrap(from_fn(http::cors::reject_unlisted_origin))
                 .wrap(from_fn(http::middleware::wrap))
                 .configure(|served| routes(&mut Endpoints::served(served)))
-                .configure(pages::routes)
+                .configure(crate::web::routes)
                 .service(web::redirect("/docs", "/docs/"))
                 .service(web::resource("/openapi.json").get(openapi::serve))
                 .service(web::resource("/docs/{file:.*}").get(openapi::serve_swagger_ui))

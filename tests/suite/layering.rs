@@ -57,7 +57,7 @@ const FOUNDATION: [&str; 23] = [
     "zones",
 ];
 /// The modules that put the program together.
-const APPLICATION: [&str; 8] = ["cli", "demo", "doctor", "main", "openapi", "pages", "routes", "server"];
+const APPLICATION: [&str; 8] = ["cli", "demo", "doctor", "main", "openapi", "routes", "server", "web"];
 
 /// The height of a module's layer.
 fn layer(module: &str) -> Option<usize> {
