@@ -166,6 +166,7 @@ fn run(mut cli: Cli) -> Result<(), String> {
         }
         Command::Serve(options) => {
             if options.demo {
+                cli.settings.demo = true;
                 // Demo users sign in with published passwords only.
                 cli.settings.require_totp = RequireTotp::Off;
                 // A web client under development runs on this machine at any port.

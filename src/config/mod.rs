@@ -42,6 +42,10 @@ pub const MAX_RECORD_OPEN_HOURS: i64 = 168;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
+    /// Whether this is a demo (`serve --demo`), whose mails a page shows. No setting names it.
+    #[arg(skip)]
+    pub demo: bool,
+
     /// The database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:data/legwork.db")]
     pub database_url: SecretString,

@@ -228,6 +228,20 @@ impl<P: Principal> Context<P> {
     }
 }
 
+impl Context<Anonymous> {
+    /// A page that only reads what everyone may read. It is no operation, so it has no event.
+    pub fn of_page(env: Arc<Env>) -> Self {
+        Self { env, actor: Anonymous, audit: AuditContext::of_command("page"), target: String::new() }
+    }
+
+    /// The same request of a caller whom a form names.
+    #[must_use]
+    pub fn acting_as<P>(&self, actor: P) -> Context<P> {
+        let Self { env, audit, target, .. } = self.clone();
+        Context { env, actor, audit, target }
+    }
+}
+
 impl Context {
     /// A part of the request with an audit event of its own, for an operation that stores several changes.
     #[must_use]

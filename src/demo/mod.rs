@@ -3,6 +3,7 @@
 
 mod clinic;
 mod intakes;
+pub mod mailbox;
 mod people;
 
 use std::net::SocketAddr;
@@ -114,10 +115,10 @@ pub fn welcome(env: &Env, addr: SocketAddr) -> String {
         .collect();
     let mail = match &env.config.settings.smtp_url {
         Some(_) => "go to SMTP_URL".to_owned(),
-        None => format!("are files in {}", env.config.settings.mail_dir.display()),
+        None => format!("http://{addr}/demo/mails"),
     };
     format!(
-        "\nThe demo clinic is open.\n\n  Documentation  http://{addr}/docs/\n  OpenAPI        http://{addr}/openapi.json\n  \
+        "\nThe demo clinic is open.\n\n  Book a visit   http://{addr}/book\n  Documentation  http://{addr}/docs/\n  OpenAPI        http://{addr}/openapi.json\n  \
          Mails          {mail}\n\nSign in at POST /v1/sessions, password {PASSWORD}:\n{}\n",
         accounts.join("\n")
     )

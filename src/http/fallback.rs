@@ -18,10 +18,15 @@ use super::problem::ProblemBuilder;
 
 /// The forms that the service's own pages send without a script, with the operation that each runs. Quotas and the audit trail treat them
 /// like a call of the operation.
-const PAGE_FORMS: [(&str, &str); 6] = [
+const PAGE_FORMS: [(&str, &str); 11] = [
+    ("/book/holds", "create_hold"),
+    ("/book/registrations", "create_registration"),
+    ("/book/releases", "delete_hold"),
+    ("/book/renewals", "renew_hold"),
     ("/follow-up", "view_follow_up_link"),
     ("/follow-up-answers", "answer_follow_up_link"),
     ("/reminders", "change_reminder_preference"),
+    ("/verify-email", "verify_email"),
     ("/waitlist-offer", "view_waitlist_offer_link"),
     ("/waitlist-offer-claims", "claim_waitlist_offer_link"),
     ("/waitlist-offer-refusals", "decline_waitlist_offer_link"),
@@ -115,6 +120,11 @@ impl Routes {
     /// Returns the methods of a path as `Allow` lists them, or none if the document has no such path.
     pub fn allowed(&self, path: &str) -> Option<&str> {
         Some(&self.paths.at(path).ok()?.value.allowed)
+    }
+
+    /// Returns an operation by its id.
+    pub fn by_id(&self, id: &str) -> Option<Arc<Operation>> {
+        self.by_id.get(id).cloned()
     }
 
     /// Returns the summary of an operation.

@@ -58,6 +58,15 @@ impl Moment {
         }
     }
 
+    /// The date without its weekday: "March 9, 2026".
+    pub fn date_alone(&self) -> String {
+        let (day, year) = (self.local.day(), self.local.year());
+        match self.language {
+            Language::English => self.local.strftime("%B %-d, %Y").to_string(),
+            Language::Spanish => format!("{day} de {} de {year}", spanish_month(self.local.date())),
+        }
+    }
+
     /// The day without its year: "Monday, March 9".
     pub fn day(&self) -> String {
         match self.language {

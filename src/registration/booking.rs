@@ -35,7 +35,7 @@ pub struct NotBooked {
     /// The reason for a person.
     detail: String,
     /// The next slots in which the visit fits, nearest to the time that was chosen. May be empty.
-    next_free: Vec<SlotView>,
+    pub next_free: Vec<SlotView>,
 }
 
 /// The outcome of the verification of an address.
@@ -62,11 +62,11 @@ pub struct VerifiedEmail {
     /// The appointment that the link booked, or had booked before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub(super) appointment: Option<AppointmentView>,
+    pub appointment: Option<AppointmentView>,
     /// Why the registration's visit was not booked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub(super) not_booked: Option<NotBooked>,
+    pub not_booked: Option<NotBooked>,
 }
 
 /// The account of a link acts for itself.

@@ -4,7 +4,7 @@
 //! The caller does not learn which addresses are registered: the response is the same for every address and takes the same time, and a time
 //! is reserved alike. The mail tells the owner of the mailbox.
 
-mod booking;
+pub mod booking;
 mod followed_link;
 pub mod verification;
 mod visit;
@@ -147,6 +147,14 @@ impl NewRegistration {
         };
         Ok(Registration { email, relation: self.relation, name, profile, consents, visit })
     }
+}
+
+/// Checks a registration that is not sent yet, so that a page can ask again before the last step. Stores nothing.
+///
+/// # Errors
+/// Every broken rule.
+pub async fn check(context: &Context<Anonymous>, new: NewRegistration) -> Result<()> {
+    new.checked(&Rules::load(context).await?).map(|_| ())
 }
 
 /// Registers a patient, unless the address has an account already. `body_json` is the registration as JSON; it waits in its link if

@@ -84,6 +84,7 @@ impl Server {
                 .wrap(from_fn(audit::middleware::record_request))
                 .wrap(Condition::new(!origins.is_empty(), http::cors::cors(&origins)))
                 .wrap(from_fn(http::cors::reject_unlisted_origin))
+                .wrap(from_fn(crate::web::explain))
                 .wrap(from_fn(http::middleware::wrap))
                 .configure(|served| routes(&mut Endpoints::served(served)))
                 .configure(crate::web::routes)

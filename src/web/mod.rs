@@ -1,28 +1,36 @@
-//! The pages behind the links in mails, so that mails work before the clinic has a client. They are static except for
-//! the clinic's name and numbers, and call the public API. That of the follow-up also works without a script, and so
-//! does that of an offer; that of reminders has none.
+//! The service's own pages: another front end to the operations of the API.
+//!
+//! A stranger books a visit in `book`, without a script. The pages behind the links in mails are static except for the clinic's name and
+//! numbers, and call the public API. That of the follow-up also works without a script, and so does that of an offer; that of reminders
+//! has none.
 //!
 //! A page is one template for both languages, with each text beside its translation: `t("Yes", "Sí")`. All texts of the
 //! script are hidden elements of the page, so the script has none itself.
 
+mod book;
+mod compression;
+mod demo_mails;
 mod follow_up;
 mod form_post;
+mod home;
 mod reminders;
+mod verification;
 mod waitlist_offer;
 
 use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, Accept, AcceptLanguage, Header, Preference};
-use actix_web::{HttpRequest, HttpResponse, mime, web};
+use actix_web::http::header::{self, AcceptLanguage, Header, Preference};
+use actix_web::{HttpRequest, HttpResponse, web};
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
 use text::Language;
 
+pub use self::book::explain;
 use crate::config::Settings;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::fallback::{not_allowed, not_found};
+use crate::http::fallback::not_allowed;
 use crate::phone::{Country, Telephone};
 use crate::scheduling::setup::location;
 
@@ -47,11 +55,14 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("waitlist-offer-facts.html", include_str!("html/waitlist-offer-facts.html")),
     ("waitlist-offer-next.html", include_str!("html/waitlist-offer-next.html")),
     ("home.html", include_str!("html/home.html")),
+    ("demo-mails.html", include_str!("html/demo-mails.html")),
+    ("verified.html", include_str!("html/verified.html")),
+    ("link-plain.html", include_str!("html/link-plain.html")),
 ];
 
 /// The pages as links name them.
 const PAGES: [&str; 7] = [
-    "verify-email",
+    verification::NAME,
     "set-password",
     "accept-invitation",
     "appointment",
@@ -68,9 +79,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// How many locations' telephone numbers a page shows.
 const PHONES: i64 = 5;
 
-static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| engine(TEMPLATES));
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| engine([TEMPLATES, book::TEMPLATES]));
 
-fn engine(templates: &'static [(&'static str, &'static str)]) -> Environment<'static> {
+/// Templates by name.
+type Templates = [(&'static str, &'static str)];
+
+fn engine(templates: [&'static Templates; 2]) -> Environment<'static> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.add_function("t", |state: &State<'_, '_>, english: String, spanish: String| {
@@ -78,7 +92,8 @@ fn engine(templates: &'static [(&'static str, &'static str)]) -> Environment<'st
         if is_spanish { spanish } else { english }
     });
     engine.set_loader(move |name| {
-        Ok(templates.iter().find(|(known, _)| *known == name).map(|(_, text)| TemplateSource::from(*text)))
+        let mut all = templates.iter().copied().flatten();
+        Ok(all.find(|(known, _)| *known == name).map(|(_, text)| TemplateSource::from(*text)))
     });
     engine
 }
@@ -92,6 +107,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         let post_too = || web::to(|| async { not_allowed("GET, HEAD, POST") });
         cfg.service(match name {
             follow_up::NAME => resource.post(follow_up::show).default_service(post_too()),
+            verification::NAME => resource.post(verification::follow).default_service(post_too()),
             waitlist_offer::NAME => resource.post(waitlist_offer::show).default_service(post_too()),
             _ => resource.default_service(other()),
         });
@@ -99,41 +115,25 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     follow_up::routes(cfg);
     waitlist_offer::routes(cfg);
     reminders::routes(cfg);
-    cfg.service(web::resource("/").get(home).default_service(other()));
+    book::routes(cfg);
+    demo_mails::routes(cfg);
+    cfg.service(web::resource("/").get(home::show).default_service(other()));
     for (path, kind, text) in [
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
         ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
+        ("/pages/book.js", "text/javascript; charset=utf-8", include_str!("book.js")),
     ] {
-        let file = move || async move {
+        let file = move |request: HttpRequest| async move {
             // Short, because a page and its script must have the same version.
             let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=60")];
-            headers
-                .into_iter()
-                .fold(HttpResponse::Ok(), |mut response, header| {
-                    response.insert_header(header);
-                    response
-                })
-                .body(text)
+            let mut response = headers.into_iter().fold(HttpResponse::Ok(), |mut response, header| {
+                response.insert_header(header);
+                response
+            });
+            compression::public(&request, response.body(text))
         };
         cfg.service(web::resource(path).get(file).default_service(other()));
     }
-}
-
-/// The home page, for people who type the clinic's address. A client that accepts only JSON gets `not_found`.
-async fn home(env: web::Data<Env>, request: HttpRequest) -> Result<HttpResponse> {
-    if accepts_json_only(&request) {
-        let mut refusal = not_found();
-        refusal.headers_mut().insert(header::VARY, header::HeaderValue::from_static("Accept"));
-        return Ok(refusal);
-    }
-    answer(env, request, "home").await
-}
-
-/// Returns whether the request accepts JSON and neither HTML nor every type.
-fn accepts_json_only(request: &HttpRequest) -> bool {
-    let accepted: Vec<_> = Accept::parse(request).map(|accept| accept.ranked()).unwrap_or_default();
-    let is_json = |kind: &mime::Mime| kind.subtype() == mime::JSON || kind.suffix() == Some(mime::JSON);
-    accepted.iter().any(is_json) && !accepted.iter().any(|kind| matches!(kind.subtype(), mime::HTML | mime::STAR))
 }
 
 async fn answer(env: web::Data<Env>, request: HttpRequest, name: &'static str) -> Result<HttpResponse> {
@@ -196,7 +196,7 @@ fn render(
         min_patient => settings.password_min_patient,
         min_staff => settings.password_min_staff,
         phones => phones,
-        ..values
+        ..context! { ..values, ..context! { root => "" } }
     };
     let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))
@@ -228,12 +228,15 @@ mod tests {
     fn every_branch_of_every_page_can_be_rendered() {
         let mut branches = Branches::default();
         // The engine needs texts that live as long as the program.
-        let marked = TEMPLATES.iter().map(|(name, text)| (*name, &*branches.mark(name, text).leak()));
-        let engine = engine(marked.collect::<Vec<_>>().leak());
+        let mut marked = |templates: &Templates| -> &'static Templates {
+            let marked = templates.iter().map(|(name, text)| (*name, &*branches.mark(name, text).leak()));
+            marked.collect::<Vec<_>>().leak()
+        };
+        let engine = engine([marked(TEMPLATES), marked(book::TEMPLATES)]);
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
         let phone = |place: Option<&str>| super::phone(place, &number);
         for (name, language) in
-            PAGES.iter().chain(&["home"]).flat_map(|name| [Language::English, Language::Spanish].map(|it| (name, it)))
+            PAGES.iter().flat_map(|name| [Language::English, Language::Spanish].map(|it| (name, it)))
         {
             for (app, phones) in [
                 (None, vec![]),
@@ -255,9 +258,21 @@ mod tests {
                 let page = render(&engine, &config().settings, waitlist_offer::NAME, language, vec![], values);
                 branches.rendered(&page.expect("a page"));
             }
-            for (name, values) in reminders::examples() {
+            for (name, values) in reminders::examples()
+                .into_iter()
+                .chain(verification::examples())
+                .chain(demo_mails::examples())
+                .chain(book::examples(language))
+            {
                 let page = render(&engine, &config().settings, name, language, vec![], values);
                 branches.rendered(&page.expect("a page"));
+            }
+        }
+        for language in [Language::English, Language::Spanish] {
+            for (app, values) in home::examples() {
+                let mut settings = config().settings;
+                settings.patient_app_url = app.map(|app| app.parse().expect("a URL"));
+                branches.rendered(&render(&engine, &settings, "home", language, vec![], values).expect("a page"));
             }
         }
         branches.assert_all_rendered();

@@ -15,6 +15,7 @@ mod appointments;
 mod appointments_changes;
 mod appointments_races;
 mod backup;
+mod booking_pages;
 mod broken_input;
 mod buffers;
 mod calendar_feeds;

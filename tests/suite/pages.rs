@@ -430,11 +430,13 @@ fn the_root_path_is_a_home_page_for_browsers_and_a_404_for_api_clients() {
             assert!(reply.header("content-security-policy").starts_with("default-src 'none';"));
             assert_eq!(reply.header("vary"), "Accept, Accept-Language");
             let words =
-                if lang == "es" { ["Le damos la bienvenida", "llámenos"] } else { ["Welcome", "please call us"] };
+                if lang == "es" { ["Reservar una cita", "Dónde estamos"] } else { ["Book a visit", "Where we are"] };
             for part in words.into_iter().chain([
                 "Legwork Vein Clinic",
                 "tel:+12025550100",
                 "href=\"docs/\"",
+                "href=\"book?lang=",
+                "1 Main Street, Springfield",
                 "href=\"set-password?lang=",
             ]) {
                 assert!(reply.text.contains(part), "{part} in {}", reply.text);

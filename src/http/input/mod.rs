@@ -22,6 +22,7 @@ use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub use self::change::Change;
 pub use self::several::Several;
@@ -29,7 +30,7 @@ use self::shape::Shape;
 use self::tree::{Failure, Tree};
 use super::fallback::Operation;
 use super::problem::{ProblemBuilder, Rejected};
-use crate::error::Error;
+use crate::error::{Error, FieldError};
 
 /// The largest body in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -90,22 +91,37 @@ fn declared_too_large(request: &HttpRequest) -> bool {
 /// 400 if it is not JSON or nested too deeply. 422 with the JSON pointer of each place with another shape. Limits that
 /// a handler checks are reported only together with such errors.
 fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &Shape) -> Result<T, actix_web::Error> {
-    let Tree { mut value, duplicates: mut errors } = tree::parse(bytes).map_err(|failure| match failure {
+    let Tree { value, duplicates } = tree::parse(bytes).map_err(|failure| match failure {
         Failure::Malformed(detail) => actix_web::Error::from(Rejected(ProblemBuilder::malformed(detail))),
         Failure::Number(error) => Error::Invalid(vec![error]).into(),
     })?;
+    Ok(fit(value, duplicates, shape)?)
+}
+
+/// Checks a parsed body against its shape, and deserialises it. `errors` were found before.
+fn fit<T: DeserializeOwned>(mut value: Value, mut errors: Vec<FieldError>, shape: &Shape) -> Result<T, Error> {
     let found = check::check(shape, &mut value);
     errors.extend(found.errors);
     if !errors.is_empty() {
         errors.extend(found.limits);
         errors.truncate(check::MAX_ERRORS);
-        return Err(Error::Invalid(errors).into());
+        return Err(Error::Invalid(errors));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         // A number may exceed its type.
         let limits = found.limits;
-        if limits.is_empty() { unreadable(pointer(error.path())) } else { Error::Invalid(limits) }.into()
+        if limits.is_empty() { unreadable(pointer(error.path())) } else { Error::Invalid(limits) }
     })
+}
+
+/// Reads what a page has built of its form as the body of an operation, with the checks of a body that a client sends.
+///
+/// # Errors
+/// Those of a body: 422 with the JSON pointer of each place with another shape.
+pub fn read_built<T: DeserializeOwned>(built: &Value, operation: &Operation) -> Result<Body<T>, Error> {
+    let shape = operation.body.as_ref().ok_or_else(|| Error::fault("an operation without a body takes none"))?;
+    let value = fit(built.clone(), Vec::new(), shape)?;
+    Ok(Body { value, raw: Bytes::from(built.to_string()) })
 }
 
 /// The path of a deserialisation error as a JSON pointer (RFC 6901).
@@ -184,11 +200,19 @@ impl<T: DeserializeOwned + 'static> FromRequest for Params<T> {
 }
 
 fn parameters<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Error> {
-    let errors = query::check(request.query_string(), &operation(request)?.parameters);
+    read_query(request.query_string(), &*operation(request)?)
+}
+
+/// Reads the parameters of an operation from a query, which may be one that a page has built.
+///
+/// # Errors
+/// Every parameter that the operation does not have or that has another shape.
+pub fn read_query<T: DeserializeOwned>(query: &str, operation: &Operation) -> Result<T, Error> {
+    let errors = query::check(query, &operation.parameters);
     if !errors.is_empty() {
         return Err(Error::Invalid(errors));
     }
-    let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
     serde_path_to_error::deserialize(serde_html_form::Deserializer::new(pairs))
         .map_err(|error| unreadable(format!("?{}", pointer(error.path()).trim_start_matches('/'))))
 }

@@ -150,7 +150,7 @@ fn built_in(consent_type: ConsentType) -> impl Iterator<Item = ConsentDocument> 
 }], "next_cursor": null}))]
 pub struct ConsentDocumentPage {
     /// One document for each type.
-    items: Vec<ConsentDocument>,
+    pub items: Vec<ConsentDocument>,
     /// Always null: the list has one page.
     next_cursor: Option<String>,
 }

@@ -185,6 +185,11 @@ impl Browser {
         self.activate(&script, words, ENTER).await;
     }
 
+    /// Clicks the first element that a selector finds.
+    pub async fn press_first(&self, selector: &str) {
+        self.activate(&format!("return document.querySelector({})", json!(selector)), selector, ENTER).await;
+    }
+
     /// Clicks what a script finds, or presses the key on it.
     async fn activate(&self, script: &str, what: &str, key: &str) {
         let id = self.element(script, what).await;

@@ -31,6 +31,8 @@ pub struct Holder {
     pub(super) origin: Origin,
     /// The hash of the secret in the request.
     secret_hash: Option<Vec<u8>>,
+    /// Whether an idempotency key is a secret of this caller: a page of this service drew it for its form.
+    has_secret_key: bool,
 }
 
 impl Principal for Holder {
@@ -44,6 +46,13 @@ impl Principal for Holder {
 }
 
 impl Holder {
+    /// A stranger on a page of this service. `secret` is that of an earlier hold, or empty. The keys of the stranger's requests must be
+    /// secrets, because a repeat returns the secret of the hold.
+    pub fn on_page(origin: Origin, secret: &str) -> Self {
+        let secret_hash = (1..=MAX_SECRET).contains(&secret.len()).then(|| tokens::hash(secret));
+        Self { actor: None, origin, secret_hash, has_secret_key: true }
+    }
+
     /// Requires that the caller may hold slots. Strangers may.
     ///
     /// # Errors
@@ -58,7 +67,7 @@ impl Holder {
     /// # Errors
     /// A broken rule for a stranger's key.
     pub fn once(&self, once: Once<Self>) -> Result<Once<Self>> {
-        if self.actor.is_some() || !once.has_key() {
+        if self.actor.is_some() || self.has_secret_key || !once.has_key() {
             return Ok(once);
         }
         let detail =
@@ -96,7 +105,7 @@ impl FromRequest for Holder {
             let is_signed_in = request.headers().contains_key(AUTHORIZATION);
             let actor = is_signed_in.then(|| Actor::from_request(request, payload).into_inner()).transpose()?;
             let origin = Origin::from_request(request, payload).into_inner()?;
-            Ok(Self { actor, origin, secret_hash: secret_hash(request)? })
+            Ok(Self { actor, origin, secret_hash: secret_hash(request)?, has_secret_key: false })
         };
         ready(holder())
     }

@@ -58,7 +58,7 @@ pub struct CreatedHold {
     /// `hold_secret` to register or book with it. Keep it in memory; never put it into a URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    secret: Option<String>,
+    pub secret: Option<String>,
     /// The caller's hold that this one replaced, if there was one. Its slots are free again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
