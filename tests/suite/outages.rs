@@ -104,6 +104,8 @@ fn while_postgres_is_frozen_every_request_gets_503_soon_and_all_are_served_when_
         let quickest = later.iter().map(|(_, took)| took).min().expect("replies");
         assert!(*quickest < DETECTION, "each request finds it out anew: {quickest:?}");
         anon.get("/health/live").await.expect(200);
+        let page = anon.get("/book").await;
+        assert!(page.expect(503).text.contains("We cannot book at the moment"), "{}", page.text);
 
         cluster.resume();
         drop(blocker);
