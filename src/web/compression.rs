@@ -29,10 +29,11 @@ pub(super) fn public(request: &HttpRequest, mut response: HttpResponse) -> HttpR
 
 fn accepts_gzip(request: &HttpRequest) -> bool {
     let accepted = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accepted
-        .split(',')
-        .map(str::trim)
-        .any(|coding| coding.starts_with("gzip") && !coding.replace(' ', "").contains(";q=0"))
+    accepted.split(',').any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let quality = quality.trim().trim_start_matches("q=").parse::<f32>();
+        name.trim() == "gzip" && quality.is_ok_and(|quality| quality > 0.0)
+    })
 }
 
 fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -450,7 +450,7 @@ fn the_root_path_is_a_home_page_for_browsers_and_a_404_for_api_clients() {
         assert_eq!((refused.status, refused.header("allow")), (405, "GET, HEAD"));
         let app = app.restart(&["--patient-app-url", "https://my.clinic.example/"]);
         let text = app.anon().get("/").await.text.replace("&#x2f;", "/");
-        assert!(text.contains("<a class=\"button\" href=\"https://my.clinic.example/\">"), "{text}");
+        assert!(text.contains("<a href=\"https://my.clinic.example/\">"), "{text}");
     });
 }
 
@@ -474,9 +474,12 @@ fn a_page_loads_nothing_from_other_hosts_is_not_cached_and_has_instructions_with
             for inline in ["style=", "onclick", "<style", "http://", "https://"] {
                 assert!(!reply.text.contains(inline), "{inline} in {}", reply.text);
             }
-            let refused = app.anon().post_empty(page).await;
-            refused.expect(405);
-            assert_eq!(refused.header("allow"), "GET, HEAD");
+            // Without a script the link of this page is pasted into a form.
+            if page != "/verify-email" {
+                let refused = app.anon().post_empty(page).await;
+                refused.expect(405);
+                assert_eq!(refused.header("allow"), "GET, HEAD");
+            }
         }
         let words = ["restless", "rls", "vein ", "symptom", "iron", "piern", "vena ", "síntoma"];
         for lang in ["en", "es"] {
