@@ -151,6 +151,17 @@ impl Model {
         visit.is_live() && term.starts_at.in_zone(&self.zone(now)).datetime() != term.promised
     }
 
+    /// Whether the practitioner's hours do not cover a visit, after a day off or the change of the law.
+    pub fn is_off_plan(&self, visit: &Visit, now: Timestamp) -> bool {
+        let (from, to) = (visit.starts_at(), visit.ends_at());
+        let is_off = self.closed.iter().any(|closed| {
+            let is_day_off = closed.lapses.is_none() && closed.slot.is_none();
+            is_day_off && closed.practitioner == visit.practitioner && from < closed.to && closed.from < to
+        });
+        let last = to.minus(SignedDuration::from_secs(1));
+        is_off || [from, last].into_iter().any(|at| !(9..17).contains(&at.in_zone(&self.zone(now)).hour()))
+    }
+
     /// Whether a check of fifteen minutes could be booked.
     pub fn is_free(&self, (practitioner, starts_at): &(String, Timestamp), now: Timestamp) -> bool {
         let ends_at = starts_at.plus(SignedDuration::from_mins(15));
