@@ -178,7 +178,8 @@ impl Model {
         !is_taken && !is_closed && (9..17).contains(&local.hour())
     }
 
-    /// How many reminders a visit must have had, at least and at most. They differ while the mail server was away only.
+    /// How many reminders a visit must have had, at least and at most. They differ only while the mail server was away and where a server was
+    /// cut off.
     pub fn reminders(&self, visit: &Visit) -> (usize, usize) {
         let (mut least, mut most) = (0, 0);
         for term in &visit.terms {
@@ -192,7 +193,11 @@ impl Model {
                     continue;
                 }
                 most += 1;
-                let is_certain = self.outage.is_none_or(|(from, until)| at < from || term.told.max(due) > until);
+                let is_reached = self.outage.is_none_or(|(from, until)| at < from || term.told.max(due) > until);
+                // A mail that a cut-off server was about to send is sent at the next stop of the clock, and says what a reminder would.
+                let before = self.ticks.iter().copied().filter(|tick| *tick < at).max();
+                let is_cut = self.cuts.iter().any(|cut| *cut == at || Some(*cut) == before);
+                let is_certain = is_reached && !is_cut;
                 // Cancelled in the moment in which it was due.
                 least += usize::from(is_certain && term.until != Some(at));
             }
