@@ -71,10 +71,9 @@ both! {
         let (day, hour) = (start.strftime("%A, %B %-d, %Y").to_string(), start.strftime("%-I:%M").to_string());
         let text = ann_read[0].1.text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains(&day) && text.contains(&hour), "{day} {hour}: {text}");
-        let states: Vec<_> = messages(&desk, &ann.patient_id).await.iter().map(|one| (one["kind"].clone(), one["status"].clone())).collect();
-        assert_eq!(states, [
-            (json!("appointment_booked"), json!("sent")), (json!("appointment_moved"), json!("done")), (json!("appointment_booked"), json!("done")),
-        ]);
+        let all = messages(&desk, &ann.patient_id).await;
+        assert_eq!(all.iter().map(|one| &one["status"]).collect::<Vec<_>>(), ["sent", "done", "done"]);
+        assert_eq!(all[0]["kind"], "appointment_booked");
         assert!(text.contains("is booked") && text.contains("forms to fill in before your visit"), "she never read of the booking: {text}");
         assert_eq!(subjects(&smtp, &bob.email), Vec::<String>::new(), "he never read of the visit that he cancelled");
         assert_eq!(subjects(&smtp, &dana.email).len(), 1, "the clinic says that the visit does not take place");
