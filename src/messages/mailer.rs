@@ -196,7 +196,7 @@ mod tests {
                     std::thread::sleep(delay);
                     b"250 taken\r\n"
                 }
-                Some("RCPT") if line.contains("nobody@") => b"550 who is that, ann@example.org?\r\n",
+                Some("RCPT") if line.contains("nobody@") => b"550 5.1.1 who is that, ann@example.org?\r\n",
                 Some("QUIT") => b"221 bye\r\n",
                 _ => b"250 ok\r\n",
             };
