@@ -4,14 +4,17 @@ use crate::audit_context::AuditContext;
 use crate::error::{Error, Result};
 use crate::ids::{PractitionerId, SessionId, UserId};
 pub use crate::role::Role;
+use crate::scopes::Scopes;
 
 /// The signed-in caller of a request.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// The account.
     pub user_id: UserId,
-    /// The session that the access token belongs to.
+    /// The session that the access token belongs to. Nil without a session.
     pub session_id: SessionId,
+    /// The scopes of a machine client's access token. None for people.
+    pub client_scopes: Option<Scopes>,
     /// The account's role.
     pub role: Role,
     /// The practitioner whose account it is; none for other roles.
@@ -122,6 +125,8 @@ pub enum Action {
     AccountClose,
     /// Invite staff; read and change accounts.
     UserManage,
+    /// Create, read, change and revoke machine clients and their secrets.
+    ClientManage,
     /// List the outgoing mail, send it again, and make the calls to patients without an address.
     MessageManage,
     /// Read the events of changes.
@@ -192,6 +197,7 @@ impl Action {
             // Administrators disable the accounts of staff.
             Self::AccountClose               => [Own,  No,   No,   No],
             Self::UserManage                 => [No,   No,   No,   Any],
+            Self::ClientManage               => [No,   No,   No,   Any],
             Self::MessageManage              => [No,   Any,  No,   Any],
             // As the lists of appointments, patients and intakes.
             Self::EventRead                  => [Own,  Any,  Any,  Any],
@@ -222,7 +228,7 @@ impl Actor {
     /// An account that acts without a session: by a link in a mail, or in the demo.
     pub fn without_session(user_id: UserId, role: Role, audit: AuditContext) -> Self {
         let session_id = SessionId(uuid::Uuid::nil());
-        Self { user_id, session_id, role, practitioner_id: None, access_reason: None, audit }
+        Self { user_id, session_id, client_scopes: None, role, practitioner_id: None, access_reason: None, audit }
     }
 
     /// How far the action reaches for this caller.

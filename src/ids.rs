@@ -50,6 +50,8 @@ ids! {
     SessionId;
     /// A refresh token.
     RefreshTokenId;
+    /// A secret of a machine client.
+    ClientSecretId;
     /// A token in a link of a mail.
     OneTimeTokenId;
     /// A patient (FHIR `Patient`).

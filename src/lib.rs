@@ -47,6 +47,7 @@ pub mod periodic;
 pub mod phone;
 pub mod reports;
 pub mod role;
+pub mod scopes;
 pub mod sealed;
 pub mod signed;
 pub mod telemetry;

@@ -1,17 +1,18 @@
 //! The caller of a request: reads the access token once, before the handler runs.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use diesel::prelude::*;
 
 use super::sessions::session::idle_limit;
-use super::tokens::Claims;
-use super::{Keys, second_factor};
+use super::tokens::{Claims, Grant};
+use super::{Keys, clients, second_factor};
 use crate::actor::{Actor, Role};
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
@@ -20,9 +21,11 @@ use crate::db::schema::{sessions, users};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Check, Error, Result, Rule};
+use crate::http::fallback::Operation;
 use crate::http::limits::{Limiter, SignInQuota};
 use crate::http::problem::Rejected;
 use crate::ids::{PractitionerId, SessionId, UserId};
+use crate::scopes::{Scope, Scopes};
 
 /// A caller with an active session.
 #[derive(Debug, Clone)]
@@ -83,10 +86,14 @@ pub async fn identify<B: MessageBody + 'static>(
             (other, _) => other,
         };
         match caller {
-            Ok(caller) => {
-                request.extensions_mut().insert(Identity(caller));
-                next.call(request).await?.map_into_left_body()
-            }
+            Ok(caller) => match entry(&request, caller.as_ref()) {
+                Entry::Known => {
+                    request.extensions_mut().insert(Identity(caller));
+                    next.call(request).await?.map_into_left_body()
+                }
+                Entry::Unknown => next.call(request).await?.map_into_left_body(),
+                Entry::Closed(scope) => request.into_response(insufficient_scope(scope)).map_into_right_body(),
+            },
             Err(error) => request.error_response(error).map_into_right_body(),
         }
     } else {
@@ -96,6 +103,49 @@ pub async fn identify<B: MessageBody + 'static>(
         standing.show(response.headers_mut());
     }
     Ok(response)
+}
+
+/// How a request enters its operation.
+enum Entry {
+    /// With its caller.
+    Known,
+    /// Like one without a token: the operation is open to everybody, and the token of the machine client lacks its scope.
+    Unknown,
+    /// Not at all. The operation has this scope, or is closed to machine clients.
+    Closed(Option<Scope>),
+}
+
+/// Decides whether a machine client may call the operation of the request. Its role decides later, like that of a person.
+fn entry(request: &ServiceRequest, caller: Option<&Caller>) -> Entry {
+    let Some(scopes) = caller.and_then(|caller| caller.actor.client_scopes.as_ref()) else { return Entry::Known };
+    let operation = request.extensions().get::<Arc<Operation>>().cloned();
+    let scope = operation.as_ref().and_then(|operation| operation.scope);
+    match scope {
+        Some(scope) if scopes.contains(scope) => Entry::Known,
+        _ if operation.is_some_and(|operation| operation.is_public) => Entry::Unknown,
+        scope => Entry::Closed(scope),
+    }
+}
+
+/// 403 for a machine client (RFC 6750, 3.1).
+fn insufficient_scope(scope: Option<Scope>) -> HttpResponse {
+    let (detail, challenge) = match scope {
+        Some(scope) => (
+            format!(
+                "Your access token lacks the scope {scope}. Ask for a token with it, or an administrator to grant it."
+            ),
+            format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""),
+        ),
+        None => (
+            "This operation is closed to machine clients.".to_owned(),
+            "Bearer error=\"insufficient_scope\"".to_owned(),
+        ),
+    };
+    let mut response = Error::forbidden("insufficient_scope", detail).error_response();
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 /// The claims of the request's token; none if there is no token or it is not valid.
@@ -125,11 +175,11 @@ fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
     Ok(reason)
 }
 
-/// The caller whom the claims name, if the session is active.
+/// The caller whom the claims name, if the session or the machine client is active.
 async fn find(env: &Env, claims: Option<Claims>, audit: &AuditContext) -> Result<Option<Caller>> {
     let Some(claims) = claims else { return Ok(None) };
     let (shared, audit) = (env.clone(), audit.clone());
-    env.db.read(move |conn| find_by_session(conn, &shared, &claims, &audit)).await
+    env.db.read(move |conn| find_by_claims(conn, &shared, &claims, &audit)).await
 }
 
 /// The role, the practitioner and the time of the second factor of an active session's account.
@@ -149,24 +199,40 @@ fn active_session(conn: &mut Conn, env: &Env, user_id: UserId, session_id: Sessi
     Ok(per_backend!(conn, conn => active.first(conn)).optional()?)
 }
 
-/// Returns whether the session of a caller is still active, with the same role. For responses that last.
-pub async fn is_still_active(env: &Env, actor: &Actor) -> Result<bool> {
-    let (shared, user, session, role) = (env.clone(), actor.user_id, actor.session_id, actor.role);
-    let found = env.db.read(move |conn| active_session(conn, &shared, user, session)).await?;
-    let settings = &env.config.settings;
-    Ok(found.is_some_and(|(now, _, factor)| now == role && !second_factor::is_due(settings, now, factor)))
+/// The active account of a grant. A machine client must still have the scopes of its token.
+fn active(conn: &mut Conn, env: &Env, user: UserId, grant: &Grant) -> Result<Option<Found>> {
+    match grant {
+        Grant::Session(session) => active_session(conn, env, user, *session),
+        Grant::Client(scopes) => Ok(clients::store::active(conn, user, scopes)?.map(|role| (role, None, None))),
+    }
 }
 
-/// The caller of an active session. Every request runs this one indexed query, so that signing out and disabling an account take
-/// effect at once on every instance.
-fn find_by_session(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditContext) -> Result<Option<Caller>> {
-    let (user_id, session_id): (UserId, _) = (claims.sub, claims.sid);
-    let found = active_session(conn, env, user_id, session_id)?;
+/// Returns whether the session or the machine client of a caller is still active, with the same role. For responses that last.
+pub async fn is_still_active(env: &Env, actor: &Actor) -> Result<bool> {
+    let (shared, user, role) = (env.clone(), actor.user_id, actor.role);
+    let grant = actor.client_scopes.clone().map_or(Grant::Session(actor.session_id), Grant::Client);
+    let is_client = actor.client_scopes.is_some();
+    let found = env.db.read(move |conn| active(conn, &shared, user, &grant)).await?;
+    let settings = &env.config.settings;
+    Ok(found
+        .is_some_and(|(now, _, factor)| now == role && (is_client || !second_factor::is_due(settings, now, factor))))
+}
+
+/// The caller whom the claims name, if active. Every request runs one indexed query, so that signing out, disabling an account, and
+/// revoking or narrowing a machine client take effect at once on every instance.
+fn find_by_claims(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditContext) -> Result<Option<Caller>> {
+    let user_id = claims.sub;
+    let found = active(conn, env, user_id, &claims.grant)?;
+    let (session_id, client_scopes): (_, Option<Scopes>) = match &claims.grant {
+        Grant::Session(session) => (*session, None),
+        Grant::Client(scopes) => (SessionId(uuid::Uuid::nil()), Some(scopes.clone())),
+    };
     audit.note_actor(user_id, found.as_ref().map(|(role, ..)| *role));
     let audit = audit.clone();
     Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
-        actor: Actor { user_id, session_id, role, practitioner_id, access_reason: None, audit },
-        must_enrol: second_factor::is_due(&env.config.settings, role, second_factor_at),
+        // A machine client has no second factor.
+        must_enrol: client_scopes.is_none() && second_factor::is_due(&env.config.settings, role, second_factor_at),
+        actor: Actor { user_id, session_id, client_scopes, role, practitioner_id, access_reason: None, audit },
         token_expires_at: claims.expires_at(),
     }))
 }

@@ -1,5 +1,5 @@
 //! Accounts: users, passwords, second factors, sessions, single-use links, invitations of staff. Owns the tables `users`,
-//! `new_accounts`, `sessions`, `refresh_tokens`, `second_factors`, `recovery_codes`, `one_time_tokens` and `sign_in_failures`.
+//! `new_accounts`, `clients`, `client_secrets`, `client_assertions`, `sessions`, `refresh_tokens`, `second_factors`, `recovery_codes`, `one_time_tokens` and `sign_in_failures`.
 //!
 //! An attempt to authenticate takes its locks in one order: the counters of failed passwords, the user, the counter of failed codes.
 
@@ -8,6 +8,7 @@ pub mod authenticate;
 pub mod caller;
 pub mod changes_per_hour;
 pub mod changing_email;
+pub mod clients;
 pub mod closing;
 pub mod device;
 pub mod linked_visit;
@@ -62,6 +63,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     sessions::routes(endpoints);
     second_factor::routes(endpoints);
     passwords::routes(endpoints);
+    clients::routes(endpoints);
     endpoints
         .service(changing_email::change_email)
         .service(requested_links::resend_verification)

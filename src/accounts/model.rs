@@ -86,9 +86,13 @@ fn public_name(host: &str) -> Option<String> {
     let url::Host::Domain(name) = url::Host::parse(host).ok()? else { return None };
     let mut labels = name.split('.').rev();
     let top = labels.next().unwrap_or_default();
-    // RFC 6761, 6.3: `localhost` is the machine itself.
-    let is_public =
-        !top.is_empty() && top != "localhost" && labels.next().is_some() && labels.all(|label| !label.is_empty());
+    // RFC 6761, 6.3 and 6.4: `localhost` is the machine itself, and `invalid` never exists. The service gives it to accounts without a
+    // mailbox.
+    let is_public = !top.is_empty()
+        && top != "localhost"
+        && top != "invalid"
+        && labels.next().is_some()
+        && labels.all(|label| !label.is_empty());
     is_public.then_some(name)
 }
 
@@ -205,6 +209,7 @@ mod tests {
             "1.2.3.4.5",
             "localhost",
             "mail.localhost",
+            "clients.invalid",
             "LOCALHOST",
             "mail",
             "example.org.",

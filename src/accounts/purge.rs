@@ -1,5 +1,5 @@
 //! Deletes short-lived data: ended sessions with their refresh tokens, used refresh tokens, expired links, old counts of failures,
-//! from where accounts were verified.
+//! from where accounts were verified, used assertions and ended secrets of machine clients.
 
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ use jiff::SignedDuration;
 use super::throttle;
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{new_accounts, one_time_tokens, refresh_tokens, sessions, sign_in_failures};
+use crate::db::schema::{
+    client_assertions, client_secrets, new_accounts, one_time_tokens, refresh_tokens, sessions, sign_in_failures,
+};
 use crate::env::Env;
 use crate::error::Result;
-use crate::ids::{OneTimeTokenId, RefreshTokenId, SessionId, UserId};
+use crate::ids::{ClientSecretId, OneTimeTokenId, RefreshTokenId, SessionId, UserId};
 use crate::periodic;
 
 /// The most rows of a kind that one transaction deletes, so that it never blocks others for long.
@@ -49,7 +51,27 @@ pub fn round(tx: &mut Conn, env: &Env) -> Result<usize> {
     let verified = new_accounts::table.filter(new_accounts::expires_at.lt(now)).limit(ROUND);
     let verified: Vec<UserId> = taken!(tx, verified.select(new_accounts::user_id));
     diesel::delete(new_accounts::table.filter(new_accounts::user_id.eq_any(&verified))).execute(tx)?;
-    Ok(failures.len() + tokens.len() + verified.len() + used_tokens(tx, before)? + ended_sessions(tx, before)?)
+    let clients = of_clients(tx, now, before)?;
+    Ok(clients
+        + failures.len()
+        + tokens.len()
+        + verified.len()
+        + used_tokens(tx, before)?
+        + ended_sessions(tx, before)?)
+}
+
+/// Deletes used assertions of machine clients once they have expired, and ended secrets.
+fn of_clients(tx: &mut Conn, now: Timestamp, before: Timestamp) -> Result<usize> {
+    let used = client_assertions::table.filter(client_assertions::expires_at.lt(now)).limit(ROUND);
+    let used: Vec<(UserId, Vec<u8>)> =
+        taken!(tx, used.select((client_assertions::client_id, client_assertions::jti_hash)));
+    for key in &used {
+        diesel::delete(client_assertions::table.find((key.0, &key.1))).execute(tx)?;
+    }
+    let ended = client_secrets::table.filter(client_secrets::ends_at.lt(before)).limit(ROUND);
+    let ended: Vec<ClientSecretId> = taken!(tx, ended.select(client_secrets::id));
+    diesel::delete(client_secrets::table.filter(client_secrets::id.eq_any(&ended))).execute(tx)?;
+    Ok(used.len() + ended.len())
 }
 
 /// Deletes used refresh tokens of active sessions. If one is sent again, it is unknown instead of reused; both fail.

@@ -1,5 +1,6 @@
 //! Users in the database.
 
+use diesel::dsl::not;
 use diesel::prelude::*;
 
 use super::model::{EmailAddress, Purpose, User};
@@ -29,9 +30,10 @@ pub struct NewAccount {
     pub preferred_language: String,
 }
 
-/// The account with this address; `key` is [`EmailAddress::key`].
+/// The person's account with this address; `key` is [`EmailAddress::key`].
 pub fn find_by_email(conn: &mut Conn, key: &str) -> Result<Option<User>> {
-    Ok(users::table.filter(users::email_key.eq(key)).select(User::as_select()).first(conn).optional()?)
+    let people = users::table.filter(users::email_key.eq(key)).filter(not(users::is_client));
+    Ok(people.select(User::as_select()).first(conn).optional()?)
 }
 
 /// The account with this id.
@@ -40,6 +42,23 @@ pub fn find_by_email(conn: &mut Conn, key: &str) -> Result<Option<User>> {
 /// [`Error::NotFound`].
 pub fn find(conn: &mut Conn, id: UserId) -> Result<User> {
     Ok(users::table.find(id).select(User::as_select()).first(conn)?)
+}
+
+/// The account with this id, unless it is that of a machine client.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn find_person(conn: &mut Conn, id: UserId) -> Result<User> {
+    Ok(users::table.find(id).filter(not(users::is_client)).select(User::as_select()).first(conn)?)
+}
+
+/// The account with this id, locked until the transaction ends, unless it is that of a machine client.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn lock_person(tx: &mut Conn, id: UserId) -> Result<User> {
+    lock(tx, id)?;
+    find_person(tx, id)
 }
 
 /// The account with this id, locked until the transaction ends.
@@ -76,6 +95,28 @@ pub fn insert(tx: &mut Conn, env: &Env, new: &NewAccount) -> Result<User> {
         ))
         .execute(tx)?;
     find(tx, id)
+}
+
+/// Creates the service account of a machine client. Its address leads nowhere (RFC 2606), and it has no password.
+pub fn insert_client(tx: &mut Conn, env: &Env, name: &str, role: Role) -> Result<UserId> {
+    let now = env.now();
+    let id: UserId = env.new_id();
+    let address = format!("{id}@clients.invalid");
+    diesel::insert_into(users::table)
+        .values((
+            users::id.eq(id),
+            users::email.eq(&address),
+            users::email_key.eq(&address),
+            users::name.eq(name),
+            users::role.eq(role),
+            users::preferred_language.eq("en"),
+            users::is_client.eq(true),
+            users::version.eq(1),
+            users::created_at.eq(now),
+            users::updated_at.eq(now),
+        ))
+        .execute(tx)?;
+    Ok(id)
 }
 
 /// Stores the fields of a user that administrators change, and increments the version.
@@ -194,9 +235,9 @@ pub fn set_password(tx: &mut Conn, id: UserId, hash: &str, now: Timestamp) -> Re
     end_earlier_credentials(tx, id, now)
 }
 
-/// A page of accounts by creation.
+/// A page of the accounts of people by creation.
 pub fn list(conn: &mut Conn, role: Option<Role>, page: &Page) -> Result<Vec<User>> {
-    let mut query = users::table.select(User::as_select()).into_boxed();
+    let mut query = users::table.filter(not(users::is_client)).select(User::as_select()).into_boxed();
     if let Some(role) = role {
         query = query.filter(users::role.eq(role));
     }
@@ -223,7 +264,7 @@ pub fn require_practitioner(conn: &mut Conn, id: PractitionerId) -> Result<()> {
     if there > 0 { Ok(()) } else { Err(Error::invalid("/practitioner_id", "unknown_reference", "does not exist")) }
 }
 
-/// Requires that another administrator besides `id` can sign in. Locks all administrators, so that two who disable each other at the
+/// Requires that another administrator besides `id` can sign in, which machine clients cannot. Locks all administrators, so that two who disable each other at the
 /// same time do not both succeed.
 ///
 /// # Errors
@@ -233,6 +274,7 @@ pub fn require_another_admin(tx: &mut Conn, id: UserId) -> Result<()> {
         .filter(users::role.eq(Role::Admin))
         .filter(users::disabled_at.is_null())
         .filter(users::password_hash.is_not_null())
+        .filter(not(users::is_client))
         .order(users::id)
         .select(users::id);
     let admins: Vec<UserId> = match tx {

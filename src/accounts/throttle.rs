@@ -20,6 +20,8 @@
 //! whatever others do meanwhile. It has no free failures afterwards. A caller has few addresses of its own
 //! ([`Origin::caller`]), so this bounds the guesses of one attacker per hour without a count that strangers can use up.
 //!
+//! The wrong credentials of machine clients count by the caller's address alone.
+//!
 //! One count spans accounts: that of a caller's address, against trying one password on many accounts. Known devices are exempt from
 //! it, because patients in the clinic share one address with the front desk.
 
@@ -241,6 +243,12 @@ impl Throttle {
     /// again and again for what they were once given.
     pub fn for_unknown_address(env: &Env, kind: &str, origin: &Origin) -> Self {
         let account = env.sealer.fingerprint(&[b"unknown addresses", kind.as_bytes()]);
+        Self::of_lane(Counter { account, digest: env.sealer.fingerprint(&[b"sign-in address", &origin.caller()]) })
+    }
+
+    /// The secret or the assertion of a machine client. It cannot be guessed, so only those that are wrong wait.
+    pub fn for_client(env: &Env, origin: &Origin) -> Self {
+        let account = env.sealer.fingerprint(&[b"client credentials"]);
         Self::of_lane(Counter { account, digest: env.sealer.fingerprint(&[b"sign-in address", &origin.caller()]) })
     }
 

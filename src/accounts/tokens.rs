@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Entropy, Timestamp};
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
+use crate::scopes::Scopes;
 
 /// The lifetime of an access token, in seconds.
 pub const ACCESS_SECONDS: i64 = 600;
@@ -20,16 +21,21 @@ const ISSUER: &str = "legwork";
 const AUDIENCE: &str = "legwork-api";
 const TYPE: &str = "at+jwt";
 
-/// The claims of an access token. The role is not among them: it is queried, so that a change takes effect at once.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What the bearer of an access token acts by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// A session of a person.
+    Session(SessionId),
+    /// These scopes of a machine client.
+    Client(Scopes),
+}
+
+/// What a valid access token says. The role is not among it: it is queried, so that a change takes effect at once.
+#[derive(Debug, Clone)]
 pub struct Claims {
-    iss: String,
-    aud: String,
+    /// The account: of a person, or of a machine client.
     pub sub: UserId,
-    pub sid: SessionId,
-    iat: i64,
-    nbf: i64,
+    pub grant: Grant,
     exp: i64,
 }
 
@@ -37,6 +43,53 @@ impl Claims {
     /// Returns when the token expires, in seconds since 1970.
     pub fn expires_at(&self) -> i64 {
         self.exp
+    }
+}
+
+/// The claims of an access token as they are written: those of a session have `sid`, those of a machine client `client_id`, `scope` and
+/// `jti`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    iss: String,
+    aud: String,
+    sub: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<uuid::Uuid>,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+impl Written {
+    fn new(sub: UserId, now: Timestamp) -> Self {
+        let iat = now.as_seconds();
+        Self {
+            iss: ISSUER.into(),
+            aud: AUDIENCE.into(),
+            sub,
+            sid: None,
+            client_id: None,
+            scope: None,
+            jti: None,
+            iat,
+            nbf: iat,
+            exp: iat + ACCESS_SECONDS,
+        }
+    }
+
+    fn grant(&self) -> Option<Grant> {
+        match (self.sid, self.client_id, &self.scope, self.jti) {
+            (Some(session), None, None, None) => Some(Grant::Session(session)),
+            (None, Some(client), Some(scope), Some(_)) if client == self.sub => scope.parse().ok().map(Grant::Client),
+            _ => None,
+        }
     }
 }
 
@@ -82,11 +135,28 @@ impl TokenRing {
     /// # Errors
     /// A fault if signing fails.
     pub fn sign(&self, sub: UserId, sid: SessionId, now: Timestamp) -> Result<String> {
-        let iat = now.as_seconds();
-        let claims =
-            Claims { iss: ISSUER.into(), aud: AUDIENCE.into(), sub, sid, iat, nbf: iat, exp: iat + ACCESS_SECONDS };
+        self.write(&Written { sid: Some(sid), ..Written::new(sub, now) })
+    }
+
+    /// Signs a token with these scopes for a machine client.
+    ///
+    /// # Errors
+    /// A fault if signing fails.
+    pub fn sign_for_client(
+        &self,
+        client: UserId,
+        scopes: &Scopes,
+        entropy: &Entropy,
+        now: Timestamp,
+    ) -> Result<String> {
+        let jti = Some(entropy.uuid(now));
+        let scope = Some(scopes.to_string());
+        self.write(&Written { client_id: Some(client), scope, jti, ..Written::new(client, now) })
+    }
+
+    fn write(&self, claims: &Written) -> Result<String> {
         let header = Header { typ: Some(TYPE.into()), kid: Some(self.kid.clone()), ..Header::new(Algorithm::HS256) };
-        jsonwebtoken::encode(&header, &claims, &self.signing).map_err(|error| Error::internal("sign a token", error))
+        jsonwebtoken::encode(&header, claims, &self.signing).map_err(|error| Error::internal("sign a token", error))
     }
 
     /// Reads a token; none if it is not valid.
@@ -105,9 +175,12 @@ impl TokenRing {
             return None;
         }
         let key = self.reading.get(header.kid.as_deref()?)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?.claims;
+        let claims = jsonwebtoken::decode::<Written>(token, key, &self.validation).ok()?.claims;
         let now = now.as_seconds();
-        (claims.exp > now && claims.nbf <= now + LEEWAY_SECONDS && claims.iat <= now + LEEWAY_SECONDS).then_some(claims)
+        if claims.exp <= now || claims.nbf > now + LEEWAY_SECONDS || claims.iat > now + LEEWAY_SECONDS {
+            return None;
+        }
+        Some(Claims { sub: claims.sub, grant: claims.grant()?, exp: claims.exp })
     }
 }
 
@@ -137,8 +210,11 @@ mod tests {
 
     fn forged(header: &Header, exp: i64, secret: &str) -> String {
         let (sub, sid) = ids();
-        let claims = Claims { iss: ISSUER.into(), aud: AUDIENCE.into(), sub, sid, iat: 1000, nbf: 1000, exp };
-        jsonwebtoken::encode(header, &claims, &EncodingKey::from_secret(secret.as_bytes())).expect("signed")
+        write(header, &Written { sid: Some(sid), exp, ..Written::new(sub, at(1000)) }, secret)
+    }
+
+    fn write(header: &Header, claims: &Written, secret: &str) -> String {
+        jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).expect("signed")
     }
 
     #[test]
@@ -178,6 +254,39 @@ mod tests {
             forged(&good, 2000, secret).split('.').nth(1).expect("claims")
         );
         assert!(ring.read(&none, at(1000)).is_none());
+    }
+
+    #[test]
+    fn a_token_is_of_a_session_or_of_a_client_and_never_of_both() {
+        let ring = TokenRing::parse(RING).expect("a ring");
+        let (user, session) = ids();
+        let scopes: Scopes = "slots:read appointments:write".parse().expect("scopes");
+        let token = ring.sign_for_client(user, &scopes, &Entropy::seeded(1), at(1000)).expect("signed");
+        let claims = ring.read(&token, at(1000)).expect("good");
+        assert_eq!((claims.sub, claims.grant), (user, Grant::Client(scopes)));
+        let header = Header { typ: Some(TYPE.into()), kid: Some("a".into()), ..Header::new(Algorithm::HS256) };
+        let secret = "0123456789abcdef0123456789abcdef";
+        let read = |claims: Written| ring.read(&write(&header, &claims, secret), at(1000)).map(|claims| claims.grant);
+        let new = || Written::new(user, at(1000));
+        let client = || Written {
+            client_id: Some(user),
+            scope: Some("slots:read".into()),
+            jti: Some(uuid::Uuid::nil()),
+            ..new()
+        };
+        assert!(read(client()).is_some());
+        for mixed in [
+            new(),
+            Written { sid: Some(session), ..client() },
+            Written { sid: Some(session), scope: Some(String::new()), ..new() },
+            Written { client_id: Some(UserId(session.0)), ..client() },
+            Written { client_id: None, ..client() },
+            Written { scope: None, ..client() },
+            Written { scope: Some("everything".into()), ..client() },
+            Written { jti: None, ..client() },
+        ] {
+            assert_eq!(read(mixed), None);
+        }
     }
 
     #[test]

@@ -214,7 +214,7 @@ pub async fn read(context: &Context, id: UserId) -> Result<Versioned<UserView>> 
     context.require(Action::UserManage)?;
     context
         .read(move |tx| {
-            let user = store::find(tx.conn, id)?;
+            let user = store::find_person(tx.conn, id)?;
             tx.audit.note_shown(store::patients_of(tx.conn, std::slice::from_ref(&user))?);
             Ok(UserView::versioned(&user))
         })
@@ -280,7 +280,7 @@ pub async fn update(context: &Context, id: UserId, if_match: IfMatch, patch: Use
     let if_match = if_match.required()?;
     context
         .change(move |tx| {
-            let user = store::lock(tx.conn, id)?;
+            let user = store::lock_person(tx.conn, id)?;
             if_match.check(user.version)?;
             let changed = patch.clone().apply(&user, tx.now)?;
             let stored = if changed == user { user } else { store_change(tx, &user, &changed)? };

@@ -20,6 +20,44 @@ diesel::table! {
         created_at -> types::Instant,
         updated_at -> types::Instant,
         credential_generation -> Integer,
+        is_client -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    clients (user_id) {
+        user_id -> types::Uid,
+        scopes -> Text,
+        jwks -> Nullable<Text>,
+        last_used_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    client_secrets (id) {
+        id -> types::Uid,
+        client_id -> types::Uid,
+        secret_hash -> Binary,
+        created_at -> types::Instant,
+        ends_at -> Nullable<types::Instant>,
+        last_used_at -> Nullable<types::Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    client_assertions (client_id, jti_hash) {
+        client_id -> types::Uid,
+        jti_hash -> Binary,
+        expires_at -> types::Instant,
     }
 }
 
@@ -1122,6 +1160,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_purges,
     record_openings,
     users,
+    clients,
+    client_secrets,
+    client_assertions,
     new_accounts,
     sessions,
     refresh_tokens,
@@ -1181,5 +1222,6 @@ diesel::allow_tables_to_appear_in_same_query!(
 );
 
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(clients -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(one_time_tokens -> users (user_id));

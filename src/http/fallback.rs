@@ -15,6 +15,7 @@ use matchit::Router;
 
 use super::input::shape::{Member, Shape, Shapes};
 use super::problem::ProblemBuilder;
+use crate::scopes::Scope;
 
 /// The forms that the service's own pages send without a script, with the operation that each runs. Quotas and the audit trail treat them
 /// like a call of the operation.
@@ -32,14 +33,17 @@ const PAGE_FORMS: [(&str, &str); 11] = [
     ("/waitlist-offer-refusals", "decline_waitlist_offer_link"),
 ];
 
+/// Where machine clients get access tokens.
+pub const TOKEN_PATH: &str = "/oauth2/token";
+
 /// Returns the operation that the form of a page runs.
 fn page_form(path: &str) -> Option<&'static str> {
     PAGE_FORMS.iter().find(|(known, _)| *known == path).map(|(_, operation)| *operation)
 }
 
-/// Returns whether an operation is one of the API, or runs as the form of a page.
+/// Returns whether an operation is one of the API, issues access tokens, or runs as the form of a page.
 pub fn is_audited(path: &str) -> bool {
-    path.starts_with("/v1/") || page_form(path).is_some()
+    path.starts_with("/v1/") || path == TOKEN_PATH || page_form(path).is_some()
 }
 
 /// All paths of the service with their methods, from the OpenAPI document.
@@ -70,6 +74,8 @@ pub struct Operation {
     pub is_public: bool,
     /// Whether it works with and without a session.
     pub is_session_optional: bool,
+    /// The scope that a machine client needs. None if it is closed to machine clients.
+    pub scope: Option<Scope>,
 }
 
 impl Routes {
@@ -94,7 +100,7 @@ impl Routes {
             for (method, operation) in methods {
                 let Some(operation) = operation else { continue };
                 let value = &json["paths"][path][method.as_str().to_ascii_lowercase()];
-                let operation = Operation::of(operation, value, &mut shapes);
+                let operation = Operation::of(operation, value, method == Method::GET, &mut shapes);
                 let operation = Arc::new(operation.map_err(|error| format!("{method} {path}: {error}"))?);
                 routes.by_id.insert(operation.id.clone(), Arc::clone(&operation));
                 allowed.push(if method == Method::GET { "GET, HEAD".to_owned() } else { method.to_string() });
@@ -138,9 +144,12 @@ impl Operation {
     fn of(
         operation: &utoipa::openapi::path::Operation,
         json: &serde_json::Value,
+        reads: bool,
         shapes: &mut Shapes<'_>,
     ) -> Result<Self, String> {
+        let id = operation.operation_id.as_deref().unwrap_or_default();
         Ok(Self {
+            scope: Scope::of(id, operation.tags.as_deref().unwrap_or_default(), reads),
             id: operation.operation_id.clone().unwrap_or_default(),
             summary: operation.summary.clone().unwrap_or_default(),
             parameters: shapes.query(json)?,

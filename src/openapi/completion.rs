@@ -1,12 +1,18 @@
 //! What operations have in common: shared problems, and references to shared parameters and headers.
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::components::{self, SharedParameter};
 use super::nullable;
+use crate::http::fallback::TOKEN_PATH;
 use crate::http::problem::MEDIA_TYPE;
 use crate::patients::care;
+use crate::scopes::Scope;
+
+/// The security scheme of machine clients.
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
 
 /// A problem that all operations of a kind can return.
 struct CommonProblem {
@@ -24,7 +30,10 @@ const COMMON: &[CommonProblem] = &[
         component: "MalformedRequest",
         description: "`malformed_request`: the server cannot parse the request.",
         headers: &[],
-        applies: |_, operation| operation.request_body.is_some() || has_parameter(operation, "If-Match"),
+        // OAuth has errors of its own.
+        applies: |path, operation| {
+            operation.request_body.is_some() && path != TOKEN_PATH || has_parameter(operation, "If-Match")
+        },
     },
     CommonProblem {
         status: "401",
@@ -37,7 +46,8 @@ const COMMON: &[CommonProblem] = &[
         status: "403",
         component: "Forbidden",
         description: "`role_forbidden`: the caller's role may not do this; `allowed_roles` lists the roles that may. \
-            `second_factor_required`: the account must set up its second factor first.",
+            `second_factor_required`: the account must set up its second factor first. \
+            `insufficient_scope`: the operation is closed to machine clients, or the client's token lacks its scope.",
         headers: &[],
         applies: |_, operation| is_signed_in(operation) && !is_clinical(operation),
     },
@@ -46,6 +56,7 @@ const COMMON: &[CommonProblem] = &[
         component: "ReasonRequired",
         description: "`role_forbidden`: the caller's role may not do this; `allowed_roles` lists the roles that may. \
             `second_factor_required`: the account must set up its second factor first. \
+            `insufficient_scope`: the operation is closed to machine clients, or the client's token lacks its scope. \
             `reason_required`: a practitioner without a care relationship must give a reason in `Access-Reason`.",
         headers: &[],
         applies: |_, operation| is_clinical(operation),
@@ -83,7 +94,7 @@ const COMMON: &[CommonProblem] = &[
         component: "UnsupportedMediaType",
         description: "`unsupported_media_type`: the `Content-Type` is not the one of the operation's request body.",
         headers: &[],
-        applies: |_, operation| operation.request_body.is_some(),
+        applies: |path, operation| operation.request_body.is_some() && path != TOKEN_PATH,
     },
     CommonProblem {
         status: "422",
@@ -140,6 +151,7 @@ const VERSIONED: &[&str] = &[
     "ChangedLocation",
     "ChangedPractitioner",
     "ChangedResource",
+    "Client",
     "Consent",
     "FollowUp",
     "Hold",
@@ -194,6 +206,12 @@ fn is_clinical(operation: &Operation) -> bool {
 /// Completes the document of the routes.
 pub fn complete(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
+        if let Some(read) = &mut item.get {
+            admit_clients(read, true);
+        }
+        for change in [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
+            admit_clients(change, false);
+        }
         for operation in operations(item) {
             complete_operation(path, operation);
         }
@@ -213,6 +231,21 @@ pub fn complete(document: &mut OpenApi) {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+/// Adds the scope of an operation that needs a caller, unless it is closed to machine clients.
+fn admit_clients(operation: &mut Operation, reads: bool) {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    let Some(scope) = Scope::of(id, operation.tags.as_deref().unwrap_or_default(), reads) else { return };
+    if let Some(security) = operation.security.as_mut().filter(|security| !security.is_empty()) {
+        security.push(SecurityRequirement::new(CLIENT_CREDENTIALS, [scope.as_str()]));
+        let sentence = format!("Machine clients need the scope `{scope}`.");
+        let description = operation.description.get_or_insert_default();
+        if !description.is_empty() {
+            description.push_str("\n\n");
+        }
+        description.push_str(&sentence);
+    }
 }
 
 fn complete_operation(path: &str, operation: &mut Operation) {

@@ -12,12 +12,14 @@ use actix_web::http::header::{ContentEncoding, ContentType};
 use actix_web::{App, HttpResponse, web};
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme};
 
 use crate::error::{Error, Result};
 use crate::http::Endpoints;
+use crate::http::fallback::TOKEN_PATH;
 use crate::http::problem::Problem;
 use crate::routes::routes;
+use crate::scopes::Scope;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -44,24 +46,35 @@ use crate::routes::routes;
         (name = "reports", description = "Figures of the clinic's work"),
         (name = "events", description = "What has changed: a list without gaps, and a stream"),
         (name = "messages", description = "Mails of the service, and calls that staff must make"),
+        (name = "clients", description = "Machine clients, and their access tokens"),
         (name = "audit", description = "The audit trail: who did what to whose record"),
         (name = "operations", description = "For the operator of the service"),
     ),
     components(schemas(Problem)),
-    modifiers(&Bearer),
+    modifiers(&Schemes),
 )]
 struct Frame;
 
-struct Bearer;
+/// The ways to authenticate.
+struct Schemes;
 
-impl Modify for Bearer {
+impl Modify for Schemes {
     fn modify(&self, document: &mut OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
             .description(Some("The `access_token` of `POST /v1/sessions`. It expires after ten minutes."))
             .build();
-        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let scopes: Scopes = Scope::ALL.iter().map(|scope| (scope.as_str(), scope.description())).collect();
+        let flow = Flow::ClientCredentials(ClientCredentials::new(TOKEN_PATH, scopes));
+        let description = "For machine clients: an access token of `POST /oauth2/token`. It expires after ten minutes. The client needs \
+            the scope of the operation, and a role that may do it.";
+        components.add_security_scheme(
+            completion::CLIENT_CREDENTIALS,
+            SecurityScheme::OAuth2(OAuth2::with_description([flow], description)),
+        );
     }
 }
 

@@ -59,6 +59,8 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("appointment_links", "address_hash"),
     ("appointment_links", "token_hash"),
     ("calendar_feeds", "token_hash"),
+    ("client_assertions", "jti_hash"),
+    ("client_secrets", "secret_hash"),
     ("audit_events", "mac"),
     ("audit_events", "shown"),
     ("audit_purges", "closing_hmac"),

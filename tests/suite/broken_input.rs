@@ -247,7 +247,8 @@ impl Breaker<'_> {
 
 fn media(operation: &Operation) -> Option<(String, Value)> {
     let content = operation.value["requestBody"]["content"].as_object()?;
-    let (media, content) = content.iter().next()?;
+    // The form of a token request has errors of its own.
+    let (media, content) = content.iter().find(|(media, _)| media.ends_with("json"))?;
     Some((media.clone(), content["schema"].clone()))
 }
 

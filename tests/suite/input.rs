@@ -17,12 +17,15 @@ both! {
         let staff = [app.doctor().await, app.desk().await, app.admin().await];
         let draft = ann.post(&format!("/v1/patients/{}/intakes", ann.patient_id), json!({"form": "rls-history"})).await;
         let draft = draft.expect(201).id();
+        let client = json!({"name": "Robot", "role": "front_desk", "scopes": ["slots:read"]});
+        let client = staff[2].post("/v1/clients", client).await.expect(201).id();
         let (mut asked, mut findings) = (0, Vec::new());
         for operation in operations(&document) {
             let thing = match operation.path.split('/').nth(2) {
                 Some("intakes") => &draft,
                 Some("patients") => &ann.patient_id,
                 Some("users") => &ann.user_id,
+                Some("clients") => &client,
                 _ => NOBODY,
             };
             let path = operation.path.replace("{id}", thing);

@@ -31,7 +31,7 @@ const DOMAIN: [&str; 11] = [
     "privacy",
 ];
 /// The modules that every other module may import.
-const FOUNDATION: [&str; 23] = [
+const FOUNDATION: [&str; 24] = [
     "actor",
     "appointment_status",
     "audit",
@@ -50,6 +50,7 @@ const FOUNDATION: [&str; 23] = [
     "phone",
     "periodic",
     "role",
+    "scopes",
     "sealed",
     "signed",
     "telemetry",

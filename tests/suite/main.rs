@@ -20,6 +20,7 @@ mod broken_input;
 mod buffers;
 mod calendar_feeds;
 mod calls;
+mod clients;
 mod confirming;
 mod consent_documents;
 mod cost;

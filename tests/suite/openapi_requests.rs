@@ -85,7 +85,8 @@ both! {
                 for path in [filled(&operation.path, NOBODY), filled(&operation.path, "nonsense"), format!("{}?nonsense=1", filled(&operation.path, NOBODY))] {
                     for body in [json!({}), json!({"nonsense": 1}), json!([1]), json!("x"), json!(null)] {
                         let reply = call(client, &operation, &path, Some(body)).await;
-                        if reply.status >= 400 {
+                        // A token request has the errors of OAuth.
+                        if reply.status >= 400 && operation.id() != "create_access_token" {
                             reply.problem(reply.status, &reply.string("/code"));
                         }
                         findings.require(reply.status < 500, || format!("{}: {}", reply.request, reply.text));

@@ -321,7 +321,7 @@ both! {
             session_id: app.env.new_id(),
             role: legwork::actor::Role::FrontDesk,
             practitioner_id: None,
-            access_reason: None,
+            client_scopes: None, access_reason: None,
             audit: legwork::audit_context::AuditContext::of_command("plans"),
         };
         let filter = appointments::queries::Filter { updated_since: Timestamp::from_micros(0), ..Default::default() };
@@ -408,6 +408,29 @@ both! {
             let plan = plan(&mut conn, sql);
             assert!(plan.contains(index), "no {index} in\n{plan}\nof {sql}");
         }
+    }
+
+    async fn the_list_of_machine_clients_reads_no_other_accounts(app: App) {
+        let mut conn = app.site.connect();
+        let columns = "INSERT INTO users (id, email, email_key, role, preferred_language, version, created_at, updated_at)";
+        let sql = match app.engine {
+            Engine::Sqlite => format!(
+                "{columns} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})
+                 SELECT randomblob(16), i || '@x.example', i || '@x.example', 'patient', 'en', 1, i, i FROM n; ANALYZE;"
+            ),
+            Engine::Postgres => format!(
+                "{columns} SELECT gen_random_uuid(), i || '@x.example', i || '@x.example', 'patient', 'en', 1, to_timestamp(i), to_timestamp(i)
+                 FROM generate_series(1, {MANY}) i; ANALYZE;"
+            ),
+        };
+        conn.batch_execute(&sql).expect("accounts");
+        let page = Page::largest("clients", Direction::Ascending);
+        let now: Timestamp = crate::support::START.parse().expect("an instant");
+        let reads = queries(&mut conn, |conn| {
+            legwork::accounts::clients::store::list(conn, &page, now).expect("a page");
+        });
+        let plan = plan(&mut conn, &reads[0]);
+        assert!(plan.contains("users_clients"), "{plan}\nof {}", reads[0]);
     }
 
     async fn the_access_log_of_a_record_is_found_through_an_index(app: App) {

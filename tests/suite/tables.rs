@@ -9,6 +9,9 @@ const OWNERS: &[(&str, &[&str])] = &[
         "accounts",
         &[
             "users",
+            "clients",
+            "client_secrets",
+            "client_assertions",
             "sessions",
             "refresh_tokens",
             "one_time_tokens",

@@ -52,7 +52,7 @@ pub async fn reset_of_user(context: &Context, user: UserId) -> Result<()> {
 /// # Errors
 /// [`Error::NotFound`].
 pub fn reset(tx: &mut Conn, env: &Env, user: UserId) -> Result<()> {
-    let user = store::lock(tx, user)?;
+    let user = store::lock_person(tx, user)?;
     let now = env.now();
     codes::remove(tx, user.id)?;
     store::set_second_factor(tx, &user, None, now)?;

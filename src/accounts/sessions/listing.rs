@@ -93,7 +93,7 @@ async fn page(context: &Context, user: UserId, params: PageParams) -> Result<Ses
 }
 
 fn load(tx: &mut Tx, user: UserId, page: &Page) -> Result<Vec<Session>> {
-    store::find(tx.conn, user)?;
+    store::find_person(tx.conn, user)?;
     let mut query = active(tx.env, tx.now).filter(sessions::user_id.eq(user));
     if let Some(Cursor { at, id }) = page.after {
         query = query

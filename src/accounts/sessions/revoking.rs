@@ -100,7 +100,7 @@ pub async fn sign_out_user(context: &Context, user: UserId) -> Result<()> {
     context.require(Action::UserManage)?;
     context
         .change(move |tx| {
-            store::find(tx.conn, user)?;
+            store::find_person(tx.conn, user)?;
             revoke_all(tx.conn, user, RevokedReason::Admin, tx.now)
         })
         .await

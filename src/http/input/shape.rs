@@ -98,13 +98,14 @@ impl<'a> Shapes<'a> {
         Self { document, own_readers, compiled: HashMap::new() }
     }
 
-    /// Compiles the body of an operation, if it has one.
+    /// Compiles the body of an operation, if it has one in JSON.
     ///
     /// # Errors
     /// For a schema that is not understood.
     pub fn body(&mut self, operation: &Value) -> Result<Option<Shape>, String> {
         let content = operation["requestBody"]["content"].as_object();
-        let schema = content.and_then(|content| content.values().next()).map(|media| &media["schema"]);
+        let schema = content.and_then(|content| content.iter().find(|(kind, _)| kind.ends_with("json")));
+        let schema = schema.map(|(_, media)| &media["schema"]);
         schema.map(|schema| self.shape(schema, 0)).transpose()
     }
 

@@ -47,6 +47,7 @@ fn actor(user: UserId, operation: &str) -> Actor {
         session_id: SessionId(uuid::Uuid::nil()),
         role: Role::FrontDesk,
         practitioner_id: None,
+        client_scopes: None,
         access_reason: None,
         audit: audit_context,
     }
