@@ -234,7 +234,7 @@ impl Context<Anonymous> {
         Self { env, actor: Anonymous, audit: AuditContext::of_command("page"), target: String::new() }
     }
 
-    /// The same request of a caller whom a form names.
+    /// The same request on behalf of the caller that a form identifies.
     #[must_use]
     pub fn acting_as<P>(&self, actor: P) -> Context<P> {
         let Self { env, audit, target, .. } = self.clone();

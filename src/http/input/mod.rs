@@ -114,7 +114,7 @@ fn fit<T: DeserializeOwned>(mut value: Value, mut errors: Vec<FieldError>, shape
     })
 }
 
-/// Reads what a page has built of its form as the body of an operation, with the checks of a body that a client sends.
+/// Reads a body that a page built from its form, with the checks of a body that a client sends.
 ///
 /// # Errors
 /// Those of a body: 422 with the JSON pointer of each place with another shape.

@@ -187,6 +187,7 @@ pub fn stayed<T>(conn: &mut Conn, merge: PatientMergeId, table: &str) -> Result<
 where
     T: From<uuid::Uuid>,
 {
+    // All kinds of ids are stored alike, so one of them reads the column of any table.
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Uid)]

@@ -31,7 +31,7 @@ pub struct Holder {
     pub(super) origin: Origin,
     /// The hash of the secret in the request.
     secret_hash: Option<Vec<u8>>,
-    /// Whether an idempotency key is a secret of this caller: a page of this service drew it for its form.
+    /// Whether an idempotency key is a secret of this caller: a page of this service generated it for its form.
     has_secret_key: bool,
 }
 
