@@ -1,7 +1,7 @@
-//! Content negotiation of the operations that also return a page or a picture.
+//! Content negotiation: what an operation can return, and what the caller reads.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::ACCEPT;
+use actix_web::http::header::{ACCEPT, HeaderMap};
 
 /// Whether the caller prefers this media type to JSON: `Accept` names it, with at least the weight of `application/json`.
 pub fn prefers(request: &HttpRequest, wanted: &str) -> bool {
@@ -15,6 +15,46 @@ pub fn prefers(request: &HttpRequest, wanted: &str) -> bool {
         })
     };
     weight(wanted).is_some_and(|wanted| wanted > 0.0 && weight("application/json").is_none_or(|json| wanted >= json))
+}
+
+/// Returns whether `Accept` admits one of the media types (RFC 9110, 12.5.1). Without a range that can be read it admits all.
+pub fn admits(headers: &HeaderMap, offered: &[String]) -> bool {
+    let values: Vec<_> = headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).collect();
+    let ranges: Vec<_> = values.iter().flat_map(|value| value.split(',')).filter_map(Range::read).collect();
+    ranges.is_empty() || offered.iter().any(|media| weight(&ranges, media) > 0.0)
+}
+
+/// A media range with its weight.
+struct Range<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    weight: f32,
+}
+
+impl<'a> Range<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let (kind, subtype) = parts.next()?.split_once('/')?;
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        Some(Self { kind, subtype, weight: weight.map_or(Some(1.0), |weight| weight.parse().ok())? })
+    }
+
+    /// How precisely the range names a media type, if it does.
+    fn precision(&self, media: &str) -> Option<u8> {
+        let (kind, subtype) = media.split_once('/')?;
+        match (self.kind, self.subtype) {
+            ("*", "*") => Some(0),
+            (own, "*") if own.eq_ignore_ascii_case(kind) => Some(1),
+            (own, of) if own.eq_ignore_ascii_case(kind) && of.eq_ignore_ascii_case(subtype) => Some(2),
+            _ => None,
+        }
+    }
+}
+
+/// The weight of a media type: that of the range which names it most precisely.
+fn weight(ranges: &[Range<'_>], media: &str) -> f32 {
+    let fitting = ranges.iter().filter_map(|range| Some((range.precision(media)?, range.weight)));
+    fitting.fold((0, 0.0), |best, next| if next.0 >= best.0 { next } else { best }).1
 }
 
 #[cfg(test)]
@@ -35,5 +75,22 @@ mod tests {
             assert!(!asks(accept), "{accept}");
         }
         assert!(!prefers(&actix_web::test::TestRequest::default().to_http_request(), "text/html"));
+    }
+
+    #[test]
+    fn a_media_type_is_admitted_by_the_range_that_names_it_most_precisely() {
+        let admitted = |accept: &str, offered: &[&str]| {
+            let request = actix_web::test::TestRequest::default().insert_header((ACCEPT, accept)).to_http_request();
+            let offered: Vec<_> = offered.iter().map(|media| (*media).to_owned()).collect();
+            admits(request.headers(), &offered)
+        };
+        for accept in ["*/*", "application/*", "APPLICATION/json", "text/html, application/json;q=0.1", "", "nonsense"] {
+            assert!(admitted(accept, &["application/json"]), "{accept}");
+        }
+        for accept in ["text/html", "application/json;q=0", "*/*;q=0", "*/*, application/json;q=0", "application/xml"] {
+            assert!(!admitted(accept, &["application/json"]), "{accept}");
+        }
+        assert!(admitted("text/csv", &["application/json", "text/csv"]));
+        assert!(admits(actix_web::test::TestRequest::default().to_http_request().headers(), &[]));
     }
 }

@@ -285,10 +285,15 @@ fn counter(quota: Quota) -> Counter {
     RateLimiter::new(pace, HashMapStateStore::default(), DefaultClock::default())
 }
 
+/// Returns whether requests to a path count against a quota.
+pub fn is_limited(path: &str) -> bool {
+    !["/health/", "/docs", "/metrics", "/openapi.json"].iter().any(|start| path.starts_with(start))
+}
+
 /// Returns the class whose quota a request counts against. Health checks and the documentation have none.
 fn class(request: &ServiceRequest, signed_in: bool) -> Option<Class> {
     let (method, path) = (request.method(), request.path());
-    if ["/health/", "/docs", "/metrics", "/openapi.json"].iter().any(|start| path.starts_with(start)) {
+    if !is_limited(path) {
         return None;
     }
     let operation = request.extensions().get::<Arc<Operation>>().cloned();

@@ -12,8 +12,7 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error response (RFC 9457).
 ///
-/// Some problems have further members, which the operations describe. `slot_taken` and `hold_lapsed` have `next_free`.
-/// The problem about a step that the status does not allow has `allowed`.
+/// The members after `request_id` exist only with some problems.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(example = json!({
     "type": "/problems/validation_failed", "title": "The input is invalid", "status": 422,

@@ -28,8 +28,8 @@ use crate::patients::{care, store as records};
 #[schema(example = json!({"form": "rls-history"}))]
 pub struct NewIntake {
     /// The name of the form: `rls-history`, or `rls-follow-up` after a visit.
-    #[schema(pattern = "^(rls-history|rls-follow-up)$", examples("rls-history"))]
-    pub form: String,
+    #[schema(value_type = rls::FormName)]
+    pub form: FormName,
     /// A submitted history of the same patient, from which history and medicines are copied. Safety questions, symptoms and
     /// severity are never copied. Patients and practitioners only. Not for a follow-up.
     #[serde(default)]
@@ -40,11 +40,7 @@ impl NewIntake {
     /// Checks the values and returns the form.
     fn checked(&self) -> Result<FormName> {
         let mut check = Check::new();
-        let form = FormName::of(&self.form);
-        let names = FormName::ALL.map(FormName::as_str).join(", ");
-        check.require(form.is_some(), "/form", "not_an_option", format!("must be one of {names}"));
-        let form = form.unwrap_or_default();
-        let can_copy = form == FormName::History || self.copy_from.is_none();
+        let can_copy = self.form == FormName::History || self.copy_from.is_none();
         check.require(
             can_copy,
             "/copy_from",
@@ -52,7 +48,7 @@ impl NewIntake {
             "must not be set for a follow-up, which asks everything again",
         );
         check.done()?;
-        Ok(form)
+        Ok(self.form)
     }
 }
 

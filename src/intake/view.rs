@@ -29,7 +29,7 @@ use crate::patients::care;
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
     "form": "rls-history", "form_version": "1.3.0", "status": "in-progress",
     "answers": {"safety": {"chest_pain_breathlessness": "yes"}},
-    "computed": {"issues": [{"pointer": "/answers/symptoms/urge_to_move_legs", "code": "required", "severity": "error"}]},
+    "computed": {"kind": "open_issues", "issues": [{"pointer": "/answers/symptoms/urge_to_move_legs", "code": "required", "severity": "error"}]},
     "notices": [{"rule": "chest_pain_breathlessness", "urgency": "emergency", "text": "Call 911 now. Do not wait for an answer to this form: it is not watched in real time."}],
     "completeness": {"complete": false, "missing": 1}, "copied_from": null, "authored_at": "2026-03-02T14:00:00Z",
     "submitted_at": null, "reviewed_at": null, "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
@@ -87,12 +87,12 @@ pub struct IntakeView {
 
 /// What is computed from the answers.
 #[derive(Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum IntakeComputed {
     /// Everything. Practitioners only.
-    All(Box<IntakeFindings>),
+    Findings(Box<IntakeFindings>),
     /// What is missing or inconsistent, for the other callers who see the answers.
-    Open(IntakeOpenIssues),
+    OpenIssues(IntakeOpenIssues),
 }
 
 /// Everything that is computed from the answers. A summary for a clinician's review, never a diagnosis.
@@ -181,9 +181,9 @@ impl IntakeView {
         let computed = match view.computed {
             Some(computed) => {
                 let rule_set_version = findings.rule_set_version;
-                Some(IntakeComputed::All(Box::new(IntakeFindings { computed, rule_set_version })))
+                Some(IntakeComputed::Findings(Box::new(IntakeFindings { computed, rule_set_version })))
             }
-            None => view.answers.is_some().then_some(IntakeComputed::Open(IntakeOpenIssues { issues: view.issues })),
+            None => view.answers.is_some().then_some(IntakeComputed::OpenIssues(IntakeOpenIssues { issues: view.issues })),
         };
         let language = Language::of_tag(&patient.preferred_language);
         let numbers = reading.place.numbers(&tx.env.config.settings);
@@ -263,8 +263,8 @@ mod tests {
         let issues = computed.issues.clone();
         let rule_set_version = rls::RULE_SET_VERSION.to_owned();
         for shown in [
-            IntakeComputed::All(Box::new(IntakeFindings { computed, rule_set_version })),
-            IntakeComputed::Open(IntakeOpenIssues { issues }),
+            IntakeComputed::Findings(Box::new(IntakeFindings { computed, rule_set_version })),
+            IntakeComputed::OpenIssues(IntakeOpenIssues { issues }),
         ] {
             let stored = serde_json::to_value(&shown).expect("JSON");
             let again: IntakeComputed = serde_json::from_value(stored.clone()).expect("the stored result");

@@ -1,12 +1,13 @@
 //! What operations have in common: shared problems, and references to shared parameters and headers.
 
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::components::{self, SharedParameter};
-use super::nullable;
+use super::{nullable, problems, schemas};
 use crate::http::fallback::TOKEN_PATH;
+use crate::http::limits;
 use crate::http::problem::MEDIA_TYPE;
 use crate::patients::care;
 use crate::scopes::Scope;
@@ -39,7 +40,7 @@ const COMMON: &[CommonProblem] = &[
         status: "401",
         component: "Unauthenticated",
         description: "`unauthenticated`: the access token is missing, expired, revoked or invalid.",
-        headers: &[],
+        headers: &["WWW-Authenticate"],
         applies: |_, operation| is_signed_in(operation),
     },
     CommonProblem {
@@ -48,7 +49,7 @@ const COMMON: &[CommonProblem] = &[
         description: "`role_forbidden`: the caller's role may not do this; `allowed_roles` lists the roles that may. \
             `second_factor_required`: the account must set up its second factor first. \
             `insufficient_scope`: the operation is closed to machine clients, or the client's token lacks its scope.",
-        headers: &[],
+        headers: &["WWW-Authenticate"],
         applies: |_, operation| is_signed_in(operation) && !is_clinical(operation),
     },
     CommonProblem {
@@ -58,7 +59,7 @@ const COMMON: &[CommonProblem] = &[
             `second_factor_required`: the account must set up its second factor first. \
             `insufficient_scope`: the operation is closed to machine clients, or the client's token lacks its scope. \
             `reason_required`: a practitioner without a care relationship must give a reason in `Access-Reason`.",
-        headers: &[],
+        headers: &["WWW-Authenticate"],
         applies: |_, operation| is_clinical(operation),
     },
     CommonProblem {
@@ -120,8 +121,8 @@ const COMMON: &[CommonProblem] = &[
         component: "RateLimited",
         description: "`rate_limited`: the address or the account sent too many requests. Retry after the number of seconds in \
             `Retry-After`.",
-        headers: &["RateLimit", "RateLimit-Policy", "Retry-After"],
-        applies: |path, _| path.starts_with("/v1/"),
+        headers: &["Retry-After"],
+        applies: |path, _| limits::is_limited(path),
     },
     CommonProblem {
         status: "500",
@@ -140,6 +141,9 @@ const COMMON: &[CommonProblem] = &[
         applies: |_, _| true,
     },
 ];
+
+/// The headers of every response of an operation with a quota.
+const QUOTA: &[&str] = &["RateLimit", "RateLimit-Policy"];
 
 /// The objects whose version a response shows as its `ETag`.
 const VERSIONED: &[&str] = &[
@@ -212,7 +216,9 @@ pub fn complete(document: &mut OpenApi) {
         for change in [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
             admit_clients(change, false);
         }
-        for operation in operations(item) {
+        for operation in schemas::operations(item) {
+            // An operation without a requirement says so, because no requirement of the whole document stands in for it.
+            operation.security.get_or_insert_default();
             complete_operation(path, operation);
         }
     }
@@ -222,15 +228,14 @@ pub fn complete(document: &mut OpenApi) {
     components.responses.extend(COMMON.iter().map(|common| {
         let mut response = ResponseBuilder::new().description(common.description).build();
         fill(&mut response, common.headers);
+        add_headers(&mut response, QUOTA);
         (common.component.to_owned(), RefOr::T(response))
     }));
     for schema in components.schemas.values_mut() {
         nullable::describe_outside(schema);
     }
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+    problems::complete(document);
+    schemas::complete(document);
 }
 
 /// Adds the scope of an operation that needs a caller, unless it is closed to machine clients.
@@ -252,6 +257,7 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     let common: Vec<_> = COMMON.iter().filter(|common| (common.applies)(path, operation)).collect();
     // A sign-in returns tokens, which have neither a path nor a version.
     let has_object = !path.starts_with("/v1/sessions");
+    let is_signed_in = is_signed_in(operation);
     let responses = &mut operation.responses.responses;
     for (status, response) in responses.iter_mut() {
         let RefOr::T(response) = response else { continue };
@@ -262,10 +268,22 @@ fn complete_operation(path: &str, operation: &mut Operation) {
             status if status.starts_with(['4', '5']) => fill(response, &[]),
             _ => add_headers(response, &["X-Request-Id"]),
         }
+        match status.as_str() {
+            "401" => add_headers(response, &["WWW-Authenticate"]),
+            "403" if is_signed_in => add_headers(response, &["WWW-Authenticate"]),
+            _ => {}
+        }
+        if limits::is_limited(path) {
+            add_headers(response, QUOTA);
+        }
     }
     for common in common {
         match responses.get_mut(common.status) {
-            Some(RefOr::T(own)) => append(&mut own.description, common.description),
+            Some(RefOr::T(own)) => {
+                append(&mut own.description, common.description);
+                own.content.entry(MEDIA_TYPE.to_owned()).or_insert_with(problem);
+                add_headers(own, common.headers);
+            }
             Some(RefOr::Ref(_)) => {}
             None => {
                 responses.insert(common.status.to_owned(), RefOr::Ref(Ref::from_response_name(common.component)));
@@ -300,12 +318,14 @@ fn share_parameters(operation: &mut Operation) {
 /// Makes a response a problem document with these headers.
 fn fill(response: &mut Response, headers: &[&str]) {
     if response.content.is_empty() {
-        let schema = Ref::from_schema_name("Problem");
-        let content = ContentBuilder::new().schema(Some(schema)).build();
-        response.content.insert(MEDIA_TYPE.to_owned(), content.into());
+        response.content.insert(MEDIA_TYPE.to_owned(), problem());
     }
     add_headers(response, headers);
     add_headers(response, &["X-Request-Id"]);
+}
+
+fn problem() -> RefOr<Content> {
+    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build().into()
 }
 
 /// Adds shared headers, and replaces the response's copies of them by references.

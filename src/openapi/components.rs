@@ -3,7 +3,7 @@
 
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, SchemaType};
 use utoipa::openapi::{Object, ObjectBuilder, Ref, RefOr, Required, Type};
 
 /// A parameter that handlers declare by name and type only, such as `("If-Match" = String, Header)`.
@@ -40,7 +40,7 @@ const PARAMETERS: &[SharedParameter] = &[
         location: ParameterIn::Header,
         required: false,
         description: "The `ETag` of the version that you read. Without it, the operation applies to any version.",
-        schema: any_text,
+        schema: || text(1, 255),
     },
     SharedParameter {
         component: "RequiredIfMatch",
@@ -48,7 +48,7 @@ const PARAMETERS: &[SharedParameter] = &[
         location: ParameterIn::Header,
         required: true,
         description: "The `ETag` of the version that you read.",
-        schema: any_text,
+        schema: || text(1, 255),
     },
     SharedParameter {
         component: "Cursor",
@@ -66,6 +66,8 @@ const PARAMETERS: &[SharedParameter] = &[
         description: "The maximum number of items on a page.",
         schema: || {
             let limit = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer));
+            let format = SchemaFormat::KnownFormat(KnownFormat::Int32);
+            let limit = limit.format(Some(format));
             limit.minimum(Some(1)).maximum(Some(200)).default(Some(50.into())).build()
         },
     },
@@ -121,36 +123,84 @@ pub fn parameters() -> impl Iterator<Item = (String, RefOr<Parameter>)> {
     PARAMETERS.iter().map(|shared| (shared.component.to_owned(), RefOr::T(shared.build())))
 }
 
-/// Response headers: the component, the header's name and its description.
-const HEADERS: &[(&str, &str, &str)] = &[
-    ("ETag", "ETag", "The version of the object, to send as `If-Match` with a change."),
-    ("Location", "Location", "The path of the new object."),
-    (
-        "RateLimit",
-        "RateLimit",
-        "How many requests of the quota remain (r), and in how many seconds it is full again (t).",
-    ),
-    ("RateLimitPolicy", "RateLimit-Policy", "The quota: its name, how many requests (q) in how many seconds (w)."),
-    ("RequestId", "X-Request-Id", "The request's id in the server's log."),
-    ("RetryAfter", "Retry-After", "The number of seconds after which to retry."),
+/// A response header.
+struct SharedHeader {
+    /// The component's name.
+    component: &'static str,
+    name: &'static str,
+    description: &'static str,
+    schema: fn() -> Object,
+}
+
+const HEADERS: &[SharedHeader] = &[
+    SharedHeader {
+        component: "ETag",
+        name: "ETag",
+        description: "The version of the object, to send as `If-Match` with a change.",
+        schema: || pattern("^\"[0-9]+\"$", 12),
+    },
+    SharedHeader {
+        component: "Location",
+        name: "Location",
+        description: "The path of the new object.",
+        schema: || pattern("^/", 255),
+    },
+    SharedHeader {
+        component: "RateLimit",
+        name: "RateLimit",
+        description: "How many requests of the quota remain (r), and in how many seconds it is full again (t). Not sent if the \
+            operator has switched the limits off.",
+        schema: || pattern("^\"[a-z]+\";r=[0-9]+;t=[0-9]+$", 60),
+    },
+    SharedHeader {
+        component: "RateLimitPolicy",
+        name: "RateLimit-Policy",
+        description: "The quota: its name, how many requests (q) in how many seconds (w). Not sent if the operator has switched the \
+            limits off.",
+        schema: || pattern("^\"[a-z]+\";q=[0-9]+;w=[0-9]+$", 60),
+    },
+    SharedHeader {
+        component: "RequestId",
+        name: "X-Request-Id",
+        description: "The request's id in the server's log.",
+        schema: || pattern("^[0-9A-Za-z-]+$", 64),
+    },
+    SharedHeader {
+        component: "RetryAfter",
+        name: "Retry-After",
+        description: "The number of seconds after which to retry.",
+        schema: || {
+            let seconds = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer));
+            let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
+            seconds.format(Some(format)).minimum(Some(1)).maximum(Some(u32::MAX)).build()
+        },
+    },
+    SharedHeader {
+        component: "WWWAuthenticate",
+        name: "WWW-Authenticate",
+        description: "How to authenticate: `Bearer` (RFC 6750). With 403, only if a machine client lacks a scope, with the scope.",
+        schema: || pattern("^(Bearer|Basic)", 255),
+    },
 ];
 
 /// Returns a reference to the shared header with this name, if there is one.
 pub fn header(name: &str) -> Option<RefOr<Header>> {
-    let (component, ..) = HEADERS.iter().find(|(_, shared, _)| *shared == name)?;
-    Some(RefOr::Ref(Ref::new(format!("#/components/headers/{component}"))))
+    let shared = HEADERS.iter().find(|shared| shared.name == name)?;
+    Some(RefOr::Ref(Ref::new(format!("#/components/headers/{}", shared.component))))
 }
 
 /// Returns the components of all shared headers.
 pub fn headers() -> impl Iterator<Item = (String, RefOr<Header>)> {
-    HEADERS.iter().map(|(component, _, description)| {
-        let header = HeaderBuilder::new().schema(Some(any_text())).description(Some(*description)).build();
-        ((*component).to_owned(), RefOr::T(header))
+    HEADERS.iter().map(|shared| {
+        let header = HeaderBuilder::new().schema(Some((shared.schema)())).description(Some(shared.description)).build();
+        (shared.component.to_owned(), RefOr::T(header))
     })
 }
 
-fn any_text() -> Object {
-    ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).build()
+/// A text with a pattern. The pattern is not checked where the header is sent by a caller.
+fn pattern(pattern: &str, most: usize) -> Object {
+    let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
+    text.pattern(Some(pattern)).max_length(Some(most)).build()
 }
 
 fn text(least: usize, most: usize) -> Object {

@@ -4,6 +4,8 @@
 mod completion;
 mod components;
 mod nullable;
+mod problems;
+mod schemas;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use crate::scopes::Scope;
     info(
         title = "Legwork",
         description = include_str!("openapi.md"),
+        contact(name = "The clinic that runs this service"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     servers((url = "/", description = "The service that served this document")),
@@ -63,13 +66,15 @@ impl Modify for Schemes {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("The `access_token` of `POST /v1/sessions`. It expires after ten minutes."))
+            .description(Some(
+                "The `access_token` of `POST /v1/sessions`. It expires after ten minutes. Its JWT is checked as RFC 8725 says.",
+            ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
         let scopes: Scopes = Scope::ALL.iter().map(|scope| (scope.as_str(), scope.description())).collect();
         let flow = Flow::ClientCredentials(ClientCredentials::new(TOKEN_PATH, scopes));
-        let description = "For machine clients: an access token of `POST /oauth2/token`. It expires after ten minutes. The client needs \
+        let description = "For machine clients: an access token of `POST /oauth2/token`. It expires after ten minutes. Its JWT is checked as RFC 8725 says. The client needs \
             the scope of the operation, and a role that may do it.";
         components.add_security_scheme(
             completion::CLIENT_CREDENTIALS,

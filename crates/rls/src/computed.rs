@@ -53,7 +53,7 @@ pub struct Computed {
     pub iron_doubts: Vec<IronDoubt>,
     /// The trimester, 1 to 3. Missing unless the patient is pregnant and the dates agree.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(minimum = 1, maximum = 3)]
+    #[schema(nullable = false, minimum = 1, maximum = 3)]
     pub trimester: Option<u8>,
     /// The number of augmentation features. `null` if no dopamine medicine is named and no feature is answered. It is not a validated score.
     #[schema(required)]
@@ -61,7 +61,7 @@ pub struct Computed {
     /// Hours by which the symptoms begin earlier in the day than before treatment. Missing unless both times are known
     /// and earlier onset is reported.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(minimum = 0, maximum = 24)]
+    #[schema(nullable = false, minimum = 0, maximum = 24)]
     pub onset_hours_earlier: Option<f64>,
     /// The monitoring of each iron medicine taken now. Missing if there is none.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -69,7 +69,7 @@ pub struct Computed {
     /// The next day on which the findings may change by themselves: a deadline passes, or a result becomes old. Missing
     /// if there is none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(value_type = Option<String>, format = Date)]
+    #[schema(nullable = false, value_type = Option<String>, format = Date)]
     pub changes_on: Option<jiff::civil::Date>,
     /// Classes of medicines by name. Missing if all classes are entered and agree with the table.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -81,6 +81,7 @@ pub struct Computed {
     /// Whether a parent, sister, brother, son or daughter has restless legs. Missing if the question about relatives is
     /// not answered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub first_degree_relative: Option<ThreeValued>,
     /// The factors that may contribute, with the answers that suggest them.
     pub contributing_factors: Vec<ContributingFactor>,

@@ -21,12 +21,13 @@ pub struct IronMonitoring {
     pub medication: String,
     /// When the medicine was started, as far as known. Without it, nothing is due.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub started_on: Option<String>,
     /// The day by which the next ferritin result is expected: some weeks after the last possible day of the start, or of
     /// the last infusion; then some months after each result while the treatment lasts, and for two years after an
     /// infusion. The periods are settings.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(value_type = Option<String>, format = Date)]
+    #[schema(nullable = false, value_type = Option<String>, format = Date)]
     pub due_on: Option<Date>,
     /// Whether there is a ferritin result from after the start, or the last infusion. One from the first three quarters of
     /// the weeks until the first check does not count: it is too early to show the effect.

@@ -17,9 +17,11 @@ use super::{FormName, Language, NOT_A_DIAGNOSIS};
 pub struct Text {
     /// English.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub en: Option<String>,
     /// Spanish.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub es: Option<String>,
 }
 
@@ -61,6 +63,7 @@ pub struct FormSection {
     pub title: Text,
     /// The text under the title.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub help: Option<Text>,
     /// Whether only clinicians answer it. Clients do not show it to patients.
     pub clinician_only: bool,
@@ -137,6 +140,7 @@ pub struct FormTest {
     pub values: Vec<String>,
     /// The bound for `below`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub below: Option<i64>,
 }
 
@@ -162,6 +166,7 @@ pub struct FormField {
     pub label: Text,
     /// The hint under the question.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub help: Option<Text>,
     /// What the answer means, in English.
     pub meaning: String,
@@ -172,30 +177,38 @@ pub struct FormField {
     pub options: Vec<FormOption>,
     /// The unit of the number (UCUM).
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub unit: Option<String>,
     /// The smallest allowed number.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub minimum: Option<i64>,
     /// The largest allowed number.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub maximum: Option<i64>,
     /// The number of scores.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub count: Option<usize>,
     /// The maximum number of characters.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub max_length: Option<usize>,
     /// The maximum number of entries.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub max_items: Option<usize>,
     /// The field of the number whose absence this field explains.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub status_of: Option<String>,
     /// Whether an answer is required whenever the field applies. For a number, an answer to its `_status` field
     /// suffices.
     pub required: bool,
     /// When the field applies. Missing if it always applies.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub condition: Option<FormCondition>,
     /// Whether only clinicians answer it.
     pub clinician_only: bool,

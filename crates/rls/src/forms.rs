@@ -11,12 +11,15 @@ use super::flags::Rule;
 use super::form_dsl::{Bilingual, Field};
 
 /// A form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize, utoipa::ToSchema)]
+#[schema(as = IntakeFormName)]
 pub enum FormName {
     /// The RLS history, before a visit.
     #[default]
+    #[serde(rename = "rls-history")]
     History,
     /// The short follow-up after a visit or a change of treatment.
+    #[serde(rename = "rls-follow-up")]
     FollowUp,
 }
 

@@ -30,6 +30,7 @@ pub struct MedicationClass {
     pub class: MedicineClass,
     /// The source of the class. Missing if the class is unknown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub class_source: Option<ClassSource>,
 }
 

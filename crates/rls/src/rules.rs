@@ -47,7 +47,7 @@ pub struct RuleDefinition {
     pub source: String,
     /// The address of the publication.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    #[schema(examples("https://doi.org/10.5664/jcsm.11390"))]
+    #[schema(nullable = false, examples("https://doi.org/10.5664/jcsm.11390"))]
     pub url: Option<String>,
     /// What the rule rests on.
     pub strength: RuleStrength,

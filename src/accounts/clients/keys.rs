@@ -94,7 +94,7 @@ pub struct JsonWebKey {
     pub usage: Option<KeyUse>,
     /// The operations of the key. Not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_items = 8)]
+    #[schema(max_items = 8, max_length = 32)]
     pub key_ops: Option<Vec<String>>,
     /// Whether the key is extractable, as Web Crypto writes it. Not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +148,10 @@ impl JsonWebKeySet {
             }
             let fits = key.key_ops.as_ref().is_none_or(|operations| operations.len() <= 8);
             check.require(fits, format!("{at}/key_ops"), "too_many", "must have at most 8 elements");
+            for (index, operation) in key.key_ops.iter().flatten().enumerate() {
+                let fits = operation.len() <= 32;
+                check.require(fits, format!("{at}/key_ops/{index}"), "too_long", "must be at most 32 characters");
+            }
             if !key.is_usable() {
                 let detail = "must be a public key: EC on the curve P-256 or P-384, or RSA with 2048 to 4096 bits and the exponent AQAB";
                 check.require(false, at, "wrong_value", detail);

@@ -248,7 +248,8 @@ impl Keywords<'_> {
 
     fn form(&self) -> Result<Form, String> {
         match self.0.get("format").map(|format| format.as_str().unwrap_or_default()) {
-            None => Ok(Form::Plain),
+            // The handlers check addresses.
+            None | Some("idn-email") => Ok(Form::Plain),
             Some("uuid") => Ok(Form::Id),
             Some("date") => Ok(Form::Day),
             Some("date-time") => Ok(Form::Instant),

@@ -142,7 +142,7 @@ patient_fields! {
         mononym: bool,
         /// Previous names.
         #[serde(default)]
-        #[schema(max_items = 10)]
+        #[schema(max_items = 10, max_length = 100)]
         previous_names: Vec<String>,
         /// The identifiers that other systems use for the patient. Staff only.
         #[serde(default)]
@@ -156,13 +156,13 @@ patient_fields! {
     #[schema(example = json!({"phone": "+1 212 555 0199", "address": {"line2": "Apt 4"}, "pronouns": null}))]
     patch(new: NewPatient) {
         /// Never changes: `forbidden_field`.
-        #[schema(value_type = Option<String>)]
+        #[schema(value_type = Option<String>, max_length = 40)]
         mrn: Change<String> = Change::Keep,
         /// `true` removes the given name. Staff only.
         #[schema(value_type = Option<bool>)]
         mononym: Change<bool> = Change::Set(new.mononym),
         /// Previous names. Replaces the whole list.
-        #[schema(value_type = Option<Vec<String>>, max_items = 10)]
+        #[schema(value_type = Option<Vec<String>>, max_items = 10, max_length = 100)]
         previous_names: Change<Vec<String>> = Change::Set(new.previous_names),
         /// The identifiers that other systems use for the patient. Replaces the whole list. Staff only.
         #[schema(value_type = Option<Vec<Identifier>>, max_items = 20)]

@@ -8,6 +8,8 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
+use super::document;
+
 /// A caller: anonymous or signed in. Clones share the session.
 #[derive(Clone)]
 pub struct Client {
@@ -203,6 +205,9 @@ impl Reply {
             response.text().await
         };
         let text = text.unwrap_or_else(|error| panic!("{request_line}: {error:?}"));
+        if let Some(fault) = document::fault(&method, path, status, &headers, &text) {
+            panic!("{request_line} is answered otherwise than the document says: {fault}");
+        }
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let path = path.split('?').next().unwrap_or_default().to_owned();
         Self { request: request_line, path, status, headers, body, text }

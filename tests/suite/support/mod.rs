@@ -22,6 +22,7 @@ pub mod browser;
 pub mod client;
 pub mod clinic;
 pub mod disk;
+pub mod document;
 pub mod families;
 pub mod haproxy;
 pub mod intakes;
