@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::db::Conn;
 use crate::db::schema::{appointment_identifiers, patient_identifiers, practitioner_identifiers};
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result, Rule};
 use crate::ids::{AppointmentId, PatientId, PractitionerId};
 
 /// The maximum number of identifiers of one object. A change replaces all their rows.
@@ -65,7 +65,7 @@ impl Identifiers {
         own.require(
             self.0.len() <= MAX_IDENTIFIERS,
             pointer,
-            "too_many",
+            FieldCode::TooMany,
             format!("must have at most {MAX_IDENTIFIERS} identifiers"),
         );
         let mut read: Vec<Identifier> = Vec::new();
@@ -75,7 +75,7 @@ impl Identifiers {
             let value = own.field(&format!("{at}/value"), text::one_line(&given.value, VALUE));
             let (Some(system), Some(value)) = (system, value) else { continue };
             let identifier = Identifier { system, value };
-            own.require(!read.contains(&identifier), at, "duplicate", "is in the list twice");
+            own.require(!read.contains(&identifier), at, FieldCode::Duplicate, "is in the list twice");
             read.push(identifier);
         }
         match own.done() {
@@ -94,7 +94,7 @@ impl Identifiers {
 /// Reads an absolute URI or a short name. Neither has white space, nor the bar that separates system and value in a
 /// search.
 fn system(text: &str) -> Result<String, Rule> {
-    let rule = || Rule::new("invalid_system", "must be an absolute URI, or a short name such as ehr");
+    let rule = || Rule::new(FieldCode::InvalidSystem, "must be an absolute URI, or a short name such as ehr");
     let printable =
         |b: u8| b.is_ascii_graphic() && !matches!(b, b'|' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'}');
     if !(1..=SYSTEM).contains(&text.len()) || !text.bytes().all(printable) {
@@ -122,7 +122,7 @@ impl Token {
     /// # Errors
     /// `invalid_identifier`.
     pub fn parse(text: &str) -> Result<Self, Rule> {
-        let rule = |_| Rule::new("invalid_identifier", "must be system|value, value or system|");
+        let rule = |_| Rule::new(FieldCode::InvalidIdentifier, "must be system|value, value or system|");
         let value = |text| text::one_line(text, VALUE).map_err(rule);
         match text.split_once('|') {
             None => Ok(Self::Value(value(text)?)),
@@ -191,7 +191,7 @@ fn taken(index: usize, holder: String) -> Error {
     let mut members = serde_json::Map::new();
     members.insert("pointer".into(), format!("/identifiers/{index}").into());
     members.insert("taken_by".into(), holder.into());
-    Error::conflict_with("identifier_taken", "Another record has this identifier already.", members)
+    Error::conflict_with(ProblemCode::IdentifierTaken, "Another record has this identifier already.", members)
 }
 
 crate::db::types::json_columns!(Identifiers);

@@ -8,7 +8,7 @@ use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNum
 
 use crate::clinic::first_location;
 use crate::db::Conn;
-use crate::error::{Result, Rule};
+use crate::error::{FieldCode, Result, Rule};
 
 /// The maximum number of digits in E.164.
 const MAX_DIGITS: usize = 15;
@@ -41,17 +41,17 @@ pub fn read(typed: &str, country: Option<Country>) -> Result<String, Rule> {
     let typed = typed.trim();
     if !is_spelled_like_one(typed) {
         let detail = "must be a telephone number: digits, and + in front of a country's code; without an extension";
-        return Err(Rule::new("invalid_phone", detail));
+        return Err(Rule::new(FieldCode::InvalidPhone, detail));
     }
     if country.is_none() && !typed.starts_with('+') {
         let detail = "must be an international number such as +12125550100: the clinic's country is not known yet";
-        return Err(Rule::new("invalid_phone", detail));
+        return Err(Rule::new(FieldCode::InvalidPhone, detail));
     }
     let is_international = typed.starts_with('+');
     let number = parse(typed, country).filter(|number| is_possible(number) && (is_international || number.is_valid()));
     number.map(|number| number.format_as(PhoneNumberFormat::E164).into_owned()).ok_or_else(|| {
         let detail = "must be a complete number of the country, with its area code, or an international one such as +12125550100";
-        Rule::new("invalid_phone", detail)
+        Rule::new(FieldCode::InvalidPhone, detail)
     })
 }
 
@@ -69,7 +69,7 @@ pub fn glance(typed: &str) -> Result<(), Rule> {
     if (2..=MAX_DIGITS + 5).contains(&digits) && is_spelled_like_one(typed) {
         return Ok(());
     }
-    Err(Rule::new("invalid_phone", "must be a telephone number such as (212) 555-0100 or +12125550100"))
+    Err(Rule::new(FieldCode::InvalidPhone, "must be a telephone number such as (212) 555-0100 or +12125550100"))
 }
 
 /// Returns a stored number for display: national for a number of the country, otherwise international. A text that is

@@ -11,7 +11,7 @@ use super::second_factor::codes;
 use super::throttle::{ConfirmedBy, Throttle, Verdict};
 use super::{Keys, device, notices, store};
 use crate::context::{Anonymous, Attempt, Context, Principal, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, ProblemCode, Result};
 use crate::ids::UserId;
 use crate::messages::model::SecurityEvent;
 
@@ -54,13 +54,13 @@ impl AuthFailure {
     pub fn at_sign_in(self) -> Error {
         let (code, detail) = match self {
             Self::Password => (
-                "invalid_credentials",
+                ProblemCode::InvalidCredentials,
                 "The e-mail address or the password is wrong, or the address is not verified yet. To verify it, use the link in the mail that we sent.",
             ),
             Self::CodeMissing => {
-                ("totp_required", "Send a code of your authenticator app, or a recovery code, as totp_code.")
+                (ProblemCode::TotpRequired, "Send a code of your authenticator app, or a recovery code, as totp_code.")
             }
-            Self::Code => ("totp_invalid", "The code is wrong, too old, or was used already. Send another code."),
+            Self::Code => (ProblemCode::TotpInvalid, "The code is wrong, too old, or was used already. Send another code."),
         };
         Error::unauthenticated(code, detail)
     }
@@ -68,11 +68,11 @@ impl AuthFailure {
     /// The error of a request that has `current_password` and `totp_code` in its body.
     pub fn in_form(self) -> Error {
         match self {
-            Self::Password => Error::invalid("/current_password", "wrong_password", "is not your password"),
+            Self::Password => Error::invalid("/current_password", FieldCode::WrongPassword, "is not your password"),
             Self::CodeMissing => {
-                Error::invalid("/totp_code", "required", "must be a code of your authenticator app, or a recovery code")
+                Error::invalid("/totp_code", FieldCode::Required, "must be a code of your authenticator app, or a recovery code")
             }
-            Self::Code => Error::invalid("/totp_code", "wrong_code", "is wrong, too old, or was used already"),
+            Self::Code => Error::invalid("/totp_code", FieldCode::WrongCode, "is wrong, too old, or was used already"),
         }
     }
 }

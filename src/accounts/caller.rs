@@ -20,7 +20,7 @@ use crate::context::Principal;
 use crate::db::schema::{sessions, users};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result, Rule};
 use crate::http::fallback::Operation;
 use crate::http::limits::{Limiter, SignInQuota};
 use crate::http::problem::Rejected;
@@ -141,7 +141,7 @@ fn insufficient_scope(scope: Option<Scope>) -> HttpResponse {
             "Bearer error=\"insufficient_scope\"".to_owned(),
         ),
     };
-    let mut response = Error::forbidden("insufficient_scope", detail).error_response();
+    let mut response = Error::forbidden(ProblemCode::InsufficientScope, detail).error_response();
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
@@ -164,12 +164,12 @@ fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
     let (Some(value), other) = (values.next(), values.next()) else { return Ok(None) };
     let mut check = Check::new();
     let text = std::str::from_utf8(value.as_bytes()).ok().filter(|_| other.is_none());
-    let parsed = text.ok_or_else(|| Rule::new("wrong_value", "must be one line of text in UTF-8"));
+    let parsed = text.ok_or_else(|| Rule::new(FieldCode::WrongValue, "must be one line of text in UTF-8"));
     let reason = check.field("Access-Reason:", parsed.and_then(|text| text::one_line(text, 200)));
     if let Some(reason) = &reason {
-        check.require(reason.chars().count() >= 5, "Access-Reason:", "too_short", "must be at least 5 characters");
+        check.require(reason.chars().count() >= 5, "Access-Reason:", FieldCode::TooShort, "must be at least 5 characters");
         let letters = reason.chars().filter(|character| character.is_alphabetic()).count();
-        check.require(letters >= 3, "Access-Reason:", "wrong_value", "must say in words why you need the record");
+        check.require(letters >= 3, "Access-Reason:", FieldCode::WrongValue, "must say in words why you need the record");
     }
     check.done()?;
     Ok(reason)
@@ -252,7 +252,7 @@ impl Principal for SignedIn {
 }
 
 fn of_request(request: &HttpRequest) -> Result<Caller> {
-    let unauthenticated = |detail: &str| Err(Error::unauthenticated("unauthenticated", detail));
+    let unauthenticated = |detail: &str| Err(Error::unauthenticated(ProblemCode::Unauthenticated, detail));
     if !request.extensions().contains::<AuditContext>() {
         // A request whose audit event cannot be stored is rejected.
         return Err(Error::fault("an operation without an audit context"));
@@ -296,7 +296,7 @@ impl FromRequest for Actor {
         ready(of_request(request).and_then(|caller| {
             if caller.must_enrol {
                 return Err(Error::forbidden(
-                    "second_factor_required",
+                    ProblemCode::SecondFactorRequired,
                     "The clinic requires a second factor of staff. Set it up first: POST /v1/me/second-factor.",
                 ));
             }

@@ -9,7 +9,7 @@
 use super::throttle::{Counter, MEMORY, own_key};
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::UserId;
 
 /// The changes after which an account has to wait until [`MEMORY`] has passed since the last one.
@@ -64,7 +64,7 @@ pub fn count(tx: &mut Conn, env: &Env, user: UserId, change: Change) -> Result<(
     if changes >= MOST {
         let wait = row.last_at.plus(MEMORY).since(now).min(MEMORY);
         return Err(Error::TooMany {
-            code: "too_many_changes",
+            code: ProblemCode::TooManyChanges,
             retry_after: u32::try_from(wait.as_secs()).unwrap_or(0).max(1),
             detail: change.refusal().into(),
         });

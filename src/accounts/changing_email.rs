@@ -10,7 +10,7 @@ use super::model::{EmailAddress, User};
 use super::throttle::ConfirmedBy;
 use super::{Keys, notices, one_time, store, uniform_delay};
 use crate::context::{Context, Tx};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::{Body, response};
 use crate::messages::model::{Mail, MessageKind, Recipient, SecurityEvent};
 use crate::messages::outbox;
@@ -53,7 +53,7 @@ pub async fn request_change(context: &Context, keys: &Keys, request: ChangeEmail
 /// instead.
 fn mail_link(tx: &mut Tx, user: &User, new_email: &EmailAddress) -> Result<()> {
     if new_email.as_str() == user.email {
-        return Err(Error::invalid("/new_email", "unchanged", "is the account's address already"));
+        return Err(Error::invalid("/new_email", FieldCode::Unchanged, "is the account's address already"));
     }
     changes_per_hour::count(tx.conn, tx.env, user.id, Change::AddressAsked)?;
     // The account's own address in another case is not taken, and neither is one of an unverified registration.

@@ -6,7 +6,7 @@ use crate::actor::Role;
 use crate::clock::Timestamp;
 use crate::db::schema::users;
 use crate::db::types::text_enum;
-use crate::error::Rule;
+use crate::error::{FieldCode, Rule};
 use crate::ids::{PractitionerId, UserId};
 use crate::messages::model::{INVITATION_LASTS, RESET_LASTS, Recipient, VERIFICATION_LASTS};
 
@@ -53,7 +53,7 @@ impl EmailAddress {
     /// `not_an_email`.
     pub fn parse(text: &str) -> Result<Self, Rule> {
         let text = text.trim();
-        let rule = || Rule::new("not_an_email", "must be an e-mail address such as ann@example.org");
+        let rule = || Rule::new(FieldCode::NotAnEmail, "must be an e-mail address such as ann@example.org");
         // Invisible characters would make two addresses look alike. Names may have joiners, addresses may not.
         let hidden = |c: char| text::is_forbidden(c) || text::is_hidden(c) || matches!(c, '\u{200c}' | '\u{200d}');
         if text.len() > Self::MAX || text.chars().any(|c| c.is_whitespace() || hidden(c)) {

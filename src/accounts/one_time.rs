@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{one_time_tokens, users};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::ids::{OneTimeTokenId, UserId};
 use crate::sealed::{Place, Sealed};
 
@@ -231,5 +231,5 @@ pub fn consume(tx: &mut Conn, token: &str, purposes: &[Purpose], now: Timestamp)
 
 /// The error for a token that is not valid.
 pub fn not_good() -> Error {
-    Error::invalid("/token", "invalid_token", "is unknown, expired or used already; request a new one")
+    Error::invalid("/token", FieldCode::InvalidToken, "is unknown, expired or used already; request a new one")
 }

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{patient_access, practitioners, users};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, ProblemCode, Result};
 use crate::http::paging::{Page, in_order};
 use crate::ids::{PatientId, PractitionerId, UserId};
 
@@ -261,7 +261,7 @@ pub fn patients_of(conn: &mut Conn, users: &[User]) -> Result<Vec<PatientId>> {
 /// A broken rule at `/practitioner_id`.
 pub fn require_practitioner(conn: &mut Conn, id: PractitionerId) -> Result<()> {
     let there: i64 = practitioners::table.find(id).count().get_result(conn)?;
-    if there > 0 { Ok(()) } else { Err(Error::invalid("/practitioner_id", "unknown_reference", "does not exist")) }
+    if there > 0 { Ok(()) } else { Err(Error::invalid("/practitioner_id", FieldCode::UnknownReference, "does not exist")) }
 }
 
 /// Requires that another administrator besides `id` can sign in, which machine clients cannot. Locks all administrators, so that two who disable each other at the
@@ -284,7 +284,7 @@ pub fn require_another_admin(tx: &mut Conn, id: UserId) -> Result<()> {
     if admins.iter().any(|admin| *admin != id) {
         Ok(())
     } else {
-        Err(Error::conflict("last_admin", "This is the last administrator who can sign in."))
+        Err(Error::conflict(ProblemCode::LastAdmin, "This is the last administrator who can sign in."))
     }
 }
 

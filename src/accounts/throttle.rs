@@ -36,7 +36,7 @@ use crate::clock::Timestamp;
 use crate::db::schema::sign_in_failures::{self, dsl};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{OneTimeTokenId, UserId};
 
 /// A count starts again from zero after this time without a failure.
@@ -194,7 +194,7 @@ impl From<Wait> for Error {
         } else {
             "There were too many failed attempts. Retry after the number of seconds in `Retry-After`, or set a new password."
         };
-        Self::TooMany { code: "too_many_attempts", retry_after: wait.seconds, detail: detail.into() }
+        Self::TooMany { code: ProblemCode::TooManyAttempts, retry_after: wait.seconds, detail: detail.into() }
     }
 }
 

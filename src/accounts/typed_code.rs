@@ -2,7 +2,7 @@
 
 use crate::clock::Entropy;
 use crate::env::Env;
-use crate::error::Rule;
+use crate::error::{FieldCode, Rule};
 
 /// The characters of a code. It leaves out what looks alike (0 O, 1 I L, 2 Z, 5 S, 8 B, U V), what sounds alike on a
 /// phone line (M N, F S, B D V) as far as enough remains, and vowels, so that no code spells a word.
@@ -56,7 +56,7 @@ impl TypedCode {
     /// `wrong_value` unless it has twelve letters and digits, apart from hyphens and spaces.
     pub fn parse(text: &str) -> Result<Self, Rule> {
         let code = read(text, Self::LENGTH).map(Self);
-        code.ok_or_else(|| Rule::new("wrong_value", "must be twelve letters and digits, such as K7MP-3XWD-9CFH"))
+        code.ok_or_else(|| Rule::new(FieldCode::WrongValue, "must be twelve letters and digits, such as K7MP-3XWD-9CFH"))
     }
 
     /// Returns the code in groups, as mails show it.

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::context::{self, Context, Once, Tx};
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Error, FieldCode, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::{Direction, PageParams, sort_options};
@@ -92,7 +92,7 @@ fn check_practitioner(check: &mut Check, role: Role, practitioner: Option<Practi
     check.require(
         (role == Role::Practitioner) == practitioner.is_some(),
         "/practitioner_id",
-        "role_mismatch",
+        FieldCode::RoleMismatch,
         "must be set for the role practitioner, and for no other role",
     );
 }
@@ -119,7 +119,7 @@ impl NewUser {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
         let name = check.field("/name", parse_name(&self.name));
-        check.require(self.role.is_staff(), "/role", "not_an_option", "patients register their accounts themselves");
+        check.require(self.role.is_staff(), "/role", FieldCode::NotAnOption, "patients register their accounts themselves");
         if self.role.is_staff() {
             check_practitioner(&mut check, self.role, self.practitioner_id);
         }
@@ -258,7 +258,7 @@ impl UserPatch {
         check.require(
             changed.role.is_staff() == user.role.is_staff(),
             "/role",
-            "not_an_option",
+            FieldCode::NotAnOption,
             "an account of a patient cannot become one of staff, nor the reverse",
         );
         self.practitioner_id.apply(&mut changed.practitioner_id);

@@ -16,7 +16,7 @@ use super::view::AppointmentView;
 use crate::actor::{Action, Actor};
 use crate::appointment_status::AppointmentStatus;
 use crate::context::{Anonymous, Context, Once, Principal, Tx};
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
 use crate::identifiers::{Identifier, Identifiers};
@@ -77,7 +77,7 @@ impl NewAppointment {
         check_secret(&mut check, "/hold_secret", self.hold_secret.as_deref().unwrap_or_default());
         self.note = self.note.and_then(|note| check.field("/note", text::lines(&note, text::MAX_NOTE)));
         let allowed = by_staff || self.identifiers.0.is_empty();
-        check.require(allowed, "/identifiers", "forbidden_field", "only the clinic's staff may set this");
+        check.require(allowed, "/identifiers", FieldCode::ForbiddenField, "only the clinic's staff may set this");
         self.identifiers = self.identifiers.read("/identifiers", &mut check).unwrap_or_default();
         self.overbook = self.overbook.and_then(|overbook| overbook.checked(by_staff, &mut check));
         notification::check_informed(self.patient_informed, by_staff, &mut check);

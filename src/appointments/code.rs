@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::accounts::typed_code;
 use crate::clock::Entropy;
-use crate::error::Rule;
+use crate::error::{FieldCode, Rule};
 
 /// How many characters a code has: 20^8 are 25 billion codes.
 pub const LENGTH: usize = 8;
@@ -26,7 +26,7 @@ impl ConfirmationCode {
     /// Where it has not eight letters and digits, apart from hyphens and spaces.
     pub fn parse(text: &str) -> Result<Self, Rule> {
         let code = typed_code::read(text, LENGTH).map(Self);
-        code.ok_or_else(|| Rule::new("wrong_value", "must be eight letters and digits, such as K7MP-3XWD"))
+        code.ok_or_else(|| Rule::new(FieldCode::WrongValue, "must be eight letters and digits, such as K7MP-3XWD"))
     }
 
     /// As the database holds it.

@@ -11,7 +11,7 @@ use super::status::AppointmentStep;
 use super::steps::circumstances;
 use super::{limits, queries};
 use crate::context::{Context, Once, Principal, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{AppointmentId, SlotId, VisitTypeId};
@@ -32,7 +32,7 @@ pub async fn hold(
     context.actor.require_permission()?;
     let once = context.actor.once(once)?;
     if new.appointment_id.is_some() && context.actor.actor().is_none() {
-        return Err(Error::invalid("/appointment_id", "not_signed_in", "is only for callers who are signed in"));
+        return Err(Error::invalid("/appointment_id", FieldCode::NotSignedIn, "is only for callers who are signed in"));
     }
     let visit_type = new.visit_type_id;
     let permit = match context.actor.actor() {
@@ -82,7 +82,7 @@ fn require_movable(tx: &mut Tx, id: AppointmentId, visit_type: VisitTypeId) -> R
     let found = queries::find(tx, id)?;
     circumstances(tx, &found)?.decide(found.appointment.status, AppointmentStep::Reschedule)?;
     if found.appointment.visit_type_id != visit_type {
-        return Err(Error::invalid("/visit_type_id", "wrong_value", "must be that of the appointment"));
+        return Err(Error::invalid("/visit_type_id", FieldCode::WrongValue, "must be that of the appointment"));
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::db::raw_sql::RawSql;
 use crate::db::schema::{appointments, holds, new_accounts, patient_access, waitlist_entries, waitlist_offers};
 use crate::db::{Conn, advisory_lock};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{AppointmentId, PatientId, UserId};
 use crate::patients::access;
 
@@ -62,7 +62,7 @@ fn patient_is_full(env: &Env) -> Error {
     let limit = of_patient(env);
     let detail =
         format!("The patient already has {limit} upcoming appointments. Cancel one, or call the clinic to book more.");
-    Error::conflict("booking_limit", detail)
+    Error::conflict(ProblemCode::BookingLimit, detail)
 }
 
 fn account_is_full(env: &Env) -> Error {
@@ -70,13 +70,13 @@ fn account_is_full(env: &Env) -> Error {
     let detail = format!(
         "This account has {limit} upcoming appointments for the people it added. Cancel one, or call the clinic to book more."
     );
-    Error::conflict("account_booking_limit", detail)
+    Error::conflict(ProblemCode::AccountBookingLimit, detail)
 }
 
 fn new_accounts_are_full() -> Error {
     let detail =
         "New accounts at your address have too many upcoming appointments. Retry tomorrow, or call the clinic.";
-    Error::conflict("new_account_limit", detail)
+    Error::conflict(ProblemCode::NewAccountLimit, detail)
 }
 
 /// The hashed address and network of a new account.

@@ -10,7 +10,7 @@ use super::links::{self, LinkedAppointment};
 use super::rescheduling::{self, RescheduleAppointmentRequest};
 use crate::appointment_status::AppointmentStatus;
 use crate::context::{Anonymous, Context, Once, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::{Body, IdempotencyKey, response};
 use crate::ids::SlotId;
 use crate::scheduling::slots::locking;
@@ -69,7 +69,7 @@ fn move_to(tx: &mut Tx<Anonymous>, found: AppointmentDetails, slot_id: SlotId) -
     if let Some(slot) = locking::find(tx.conn, slot_id)? {
         // A link has no account, so nobody could say whether the patient or a practitioner chose another practitioner.
         if slot.practitioner_id != visit.practitioner_id {
-            return Err(Error::invalid("/slot_id", "other_practitioner", "must be a slot of the same practitioner"));
+            return Err(Error::invalid("/slot_id", FieldCode::OtherPractitioner, "must be a slot of the same practitioner"));
         }
         if visit.status == AppointmentStatus::Booked && slot.starts_at == visit.starts_at {
             return Ok(found);

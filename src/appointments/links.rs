@@ -17,7 +17,7 @@ use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Once, Principal, Tx};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, ProblemCode, Result};
 use crate::http::{Body, IdempotencyKey, PathId, response};
 use crate::ids::{AppointmentId, PractitionerId, VisitTypeId};
 use crate::messages::calendar;
@@ -233,7 +233,7 @@ pub async fn renew(context: &Context, once: Once, id: AppointmentId) -> Result<(
             let found = queries::lock(tx, id)?;
             if found.appointment.status != AppointmentStatus::Booked || found.appointment.ends_at <= tx.now {
                 return Err(Error::conflict(
-                    "status_conflict",
+                    ProblemCode::StatusConflict,
                     "Only a booked appointment that is not over has links.",
                 ));
             }

@@ -13,7 +13,7 @@ use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldCode, Result};
 use crate::http::input::Several;
 use crate::http::paging::{Direction, PageParams, next_pass, sort_options};
 use crate::http::response::{self, Versioned};
@@ -115,7 +115,7 @@ impl AppointmentFilter {
             .and_then(|code| check.field("?confirmation_code", ConfirmationCode::parse(code)));
         let words = self.q.as_deref().and_then(|q| check.field("?q", names::search_words(q))).unwrap_or_default();
         if let (Some(from), Some(to)) = (self.from, self.to) {
-            check.require(from < to, "?to", "out_of_range", "must be later than `from`");
+            check.require(from < to, "?to", FieldCode::OutOfRange, "must be later than `from`");
         }
         let identifier = self.identifier.as_deref().and_then(|text| check.field("?identifier", Token::parse(text)));
         check.done()?;

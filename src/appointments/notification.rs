@@ -5,7 +5,7 @@ use super::code::ConfirmationCode;
 use super::link_tokens::{self, LinkPurpose};
 use crate::accounts::model::User;
 use crate::context::{Principal, Tx};
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldCode, Result};
 use crate::intake::model::IntakeStanding;
 use crate::messages::model::{AppointmentMail, Envelope, Mail};
 use crate::messages::{self, outbox, refusals};
@@ -35,7 +35,7 @@ pub enum Notification {
 /// Requires that only staff say that the patient has been informed.
 pub fn check_informed(is_informed: bool, by_staff: bool, check: &mut Check) {
     let detail = "only the clinic's staff may set this";
-    check.require(by_staff || !is_informed, "/patient_informed", "forbidden_field", detail);
+    check.require(by_staff || !is_informed, "/patient_informed", FieldCode::ForbiddenField, detail);
 }
 
 /// Enqueues the messages about a change. They replace those that the desk has not delivered yet. `accounts` are those with access to

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::view::AppointmentView;
 use crate::audit;
 use crate::context::{Context, Principal, Tx};
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldCode, Result};
 use crate::http::response::Versioned;
 use crate::ids::AppointmentId;
 
@@ -29,7 +29,7 @@ pub struct Overbooking {
 impl Overbooking {
     /// Checks that staff ask for it, and normalises the reason.
     pub(super) fn checked(self, by_staff: bool, check: &mut Check) -> Option<Self> {
-        check.require(by_staff, "/overbook", "forbidden_field", "only the clinic's staff may set this");
+        check.require(by_staff, "/overbook", FieldCode::ForbiddenField, "only the clinic's staff may set this");
         let reason = check.field("/overbook/reason", text::lines(&self.reason, text::MAX_REASON))?;
         Some(Self { reason })
     }

@@ -17,7 +17,7 @@ use super::store;
 use super::view::AppointmentView;
 use crate::actor::Action;
 use crate::context::{Context, Once, Principal, Tx};
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
@@ -76,7 +76,7 @@ pub async fn reschedule(
     let mut check = Check::new();
     check_secret(&mut check, "/hold_secret", to.hold_secret.as_deref().unwrap_or_default());
     let may_ignore = context.is_staff() || !to.ignore_gaps;
-    check.require(may_ignore, "/ignore_gaps", "forbidden_field", "only the clinic's staff may set this");
+    check.require(may_ignore, "/ignore_gaps", FieldCode::ForbiddenField, "only the clinic's staff may set this");
     to.overbook = to.overbook.and_then(|overbook| overbook.checked(context.is_staff(), &mut check));
     notification::check_informed(to.patient_informed, context.is_staff(), &mut check);
     check.done()?;

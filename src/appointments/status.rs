@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::db::types::text_enum;
-use crate::error::Error;
+use crate::error::{Error, ProblemCode};
 
 text_enum! {
     /// What happens to an appointment. Each but the first and the last is an endpoint of the same name.
@@ -172,14 +172,14 @@ impl Circumstances {
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         let (code, detail) = match refused.why {
-            Why::Status => ("status_conflict", format!("The appointment is {}.", refused.status)),
-            Why::StaffOnly => ("status_conflict", "Only the clinic's staff can do this.".to_owned()),
-            Why::NotBegun => ("status_conflict", "The appointment has not begun yet.".to_owned()),
-            Why::Begun => ("status_conflict", "The appointment has begun already.".to_owned()),
-            Why::TooEarly => ("too_early", "The day of the appointment has not come yet.".to_owned()),
-            Why::AnotherDay => ("status_conflict", "This is possible only on the day of the last change.".to_owned()),
+            Why::Status => (ProblemCode::StatusConflict, format!("The appointment is {}.", refused.status)),
+            Why::StaffOnly => (ProblemCode::StatusConflict, "Only the clinic's staff can do this.".to_owned()),
+            Why::NotBegun => (ProblemCode::StatusConflict, "The appointment has not begun yet.".to_owned()),
+            Why::Begun => (ProblemCode::StatusConflict, "The appointment has begun already.".to_owned()),
+            Why::TooEarly => (ProblemCode::TooEarly, "The day of the appointment has not come yet.".to_owned()),
+            Why::AnotherDay => (ProblemCode::StatusConflict, "This is possible only on the day of the last change.".to_owned()),
             Why::TooLate => (
-                "cancel_notice",
+                ProblemCode::CancelNotice,
                 "It is too late to cancel or move this appointment online. Please call the clinic.".to_owned(),
             ),
         };

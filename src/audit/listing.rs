@@ -13,7 +13,7 @@ use super::store::{self, Filter};
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::Context;
-use crate::error::{Check, FieldError, Result};
+use crate::error::{Check, FieldCode, FieldError, Result};
 use crate::http::paging::{Direction, PageParams, sort_options};
 use crate::http::{Params, response};
 use crate::ids::{AuditEventId, ObjectId, PatientId, UserId};
@@ -142,12 +142,12 @@ impl AuditEventFilter {
         if let Some(operation) = &self.operation {
             let is_id = operation.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             let fits = is_id && (1..=100).contains(&operation.len());
-            check.require(fits, "?operation", "wrong_value", "must be an operation's id such as get_patient");
+            check.require(fits, "?operation", FieldCode::WrongValue, "must be an operation's id such as get_patient");
         }
         if let (Some(from), Some(to)) = (self.from, self.to)
             && from >= to
         {
-            check.add(FieldError::new("?to", "out_of_range", "must be later than `from`"));
+            check.add(FieldError::new("?to", FieldCode::OutOfRange, "must be later than `from`"));
         }
         check.done()?;
         let Self { patient_id, actor_id, object_id, operation, outcome, from, to, sort: _ } = self;

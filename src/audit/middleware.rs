@@ -13,7 +13,7 @@ use super::model::{AuditOutcome, Event, READS};
 use super::queue::Queue;
 use crate::audit_context::AuditContext;
 use crate::env::Env;
-use crate::error::Error;
+use crate::error::{Error, FieldCode};
 use crate::http::ClientAddress;
 use crate::http::fallback::{Operation, is_audited};
 use crate::http::limits::Limiter;
@@ -89,14 +89,14 @@ pub async fn record_request(
 }
 
 /// Broken rules that mean a wrong secret: a password, a code or the token of a link.
-const SECRET_RULES: [&str; 3] = ["wrong_password", "wrong_code", "invalid_token"];
+const SECRET_RULES: [FieldCode; 3] = [FieldCode::WrongPassword, FieldCode::WrongCode, FieldCode::InvalidToken];
 
 /// Returns whether the response says that a secret was wrong, because the caller may be guessing.
 fn has_wrong_secret(response: &HttpResponse<impl MessageBody>) -> bool {
     let extensions = response.extensions();
     extensions
         .get::<ProblemBuilder>()
-        .is_some_and(|problem| problem.errors.iter().any(|error| SECRET_RULES.contains(&&*error.code)))
+        .is_some_and(|problem| problem.errors.iter().any(|error| SECRET_RULES.contains(&error.code)))
 }
 
 /// Returns the outcome to record, if any.

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::db::schema::{idempotency_keys, patient_access};
 use crate::db::{Conn, advisory_lock, per_backend};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, ProblemCode, Result};
 use crate::ids::{PatientId, UserId};
 use crate::periodic;
 use crate::sealed::{Place, Sealed};
@@ -47,7 +47,7 @@ impl<P: Principal> Once<P> {
         }
         Err(Error::invalid(
             "Idempotency-Key:",
-            "required",
+            FieldCode::Required,
             "send a unique value of your choice, and the same value when you retry this request",
         ))
     }
@@ -196,7 +196,7 @@ impl<P> Request<P> {
             return Ok(());
         }
         let detail = "A request with this Idempotency-Key is still running. Retry it in a moment.";
-        Err(Error::conflict("request_in_progress", detail))
+        Err(Error::conflict(ProblemCode::RequestInProgress, detail))
     }
 }
 

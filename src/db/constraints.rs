@@ -3,7 +3,7 @@
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
 
 use super::damage;
-use crate::error::{Conflict, Error};
+use crate::error::{Error, FieldCode, ProblemCode};
 
 /// A constraint and the error of its violation.
 struct Meaning {
@@ -18,34 +18,34 @@ const MEANINGS: &[Meaning] = &[
     Meaning {
         name: "users_email_key",
         sqlite_columns: Some("users.email_key"),
-        error: || Error::conflict(Conflict::EMAIL_TAKEN, "An account with this e-mail address exists."),
+        error: || Error::conflict(ProblemCode::EmailTaken, "An account with this e-mail address exists."),
     },
     Meaning {
         name: "patient_access_own_account",
         sqlite_columns: Some("patient_access.patient_id"),
-        error: || Error::conflict("own_account_exists", "The patient has an account of their own."),
+        error: || Error::conflict(ProblemCode::OwnAccountExists, "The patient has an account of their own."),
     },
     Meaning {
         name: "patient_access_own_record",
         sqlite_columns: Some("patient_access.user_id"),
-        error: || Error::conflict("own_record_exists", "The account's holder has a record of their own."),
+        error: || Error::conflict(ProblemCode::OwnRecordExists, "The account's holder has a record of their own."),
     },
     Meaning {
         name: "appointments_practitioner_overlap",
         sqlite_columns: None,
-        error: || Error::conflict(Conflict::SLOT_TAKEN, "The practitioner has another appointment at that time."),
+        error: || Error::conflict(ProblemCode::SlotTaken, "The practitioner has another appointment at that time."),
     },
     // Another transaction took the unit without its lock. This one runs again and chooses another one.
     Meaning { name: "resource_occupancy_overlap", sqlite_columns: None, error: || Error::Retry },
     Meaning {
         name: "appointments_patient_overlap",
         sqlite_columns: None,
-        error: || Error::conflict("patient_busy", "The patient has another appointment at that time."),
+        error: || Error::conflict(ProblemCode::PatientBusy, "The patient has another appointment at that time."),
     },
     Meaning {
         name: "intakes_open_draft",
         sqlite_columns: Some("intakes.patient_id, intakes.form"),
-        error: || Error::conflict("draft_exists", "The patient has an open draft of this form."),
+        error: || Error::conflict(ProblemCode::DraftExists, "The patient has an open draft of this form."),
     },
     // Two transactions scheduled a follow-up at the same time. The later one runs again and replaces the other's.
     Meaning { name: "follow_ups_open", sqlite_columns: Some("follow_ups.patient_id"), error: || Error::Retry },
@@ -84,7 +84,7 @@ const MEANINGS: &[Meaning] = &[
         sqlite_columns: None,
         error: || {
             let detail = "The record was merged into another one, or retired. Read it again.";
-            Error::conflict(Conflict::PATIENT_MERGED, detail)
+            Error::conflict(ProblemCode::PatientMerged, detail)
         },
     },
     // Two merges of one record at the same time. The later one runs again and finds the record replaced.
@@ -147,7 +147,7 @@ pub fn explain(kind: DatabaseErrorKind, info: &(dyn DatabaseErrorInformation + S
     }
     match kind {
         DatabaseErrorKind::ForeignKeyViolation => {
-            Error::invalid("", "unknown_reference", "an id in the request refers to nothing")
+            Error::invalid("", FieldCode::UnknownReference, "an id in the request refers to nothing")
         }
         // diesel does not keep the SQLSTATE, so these errors are recognised by the engines' messages.
         _ if message.contains("deadlock detected") => Error::Retry,

@@ -90,10 +90,7 @@ fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
     let (accounts, places): (i64, i64) =
         (users::table.count().get_result(tx)?, locations::table.count().get_result(tx)?);
     if accounts + places > 0 {
-        return Err(Error::conflict(
-            "not_empty",
-            "--demo needs an empty database or an earlier demo. This one is in use",
-        ));
+        return Err(Error::fault("--demo needs an empty database or an earlier demo. This one is in use"));
     }
     diesel::insert_into(database_marks::table).values(database_marks::name.eq(MARK)).execute(tx)?;
     // Only if it is needed, because it takes 19 MiB.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 use super::model::Row;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::UserId;
 
 /// How many streams an account may have open at this instance, which is at most a quarter of all.
@@ -66,7 +66,7 @@ impl Feed {
         let max = self.0.max_of_account;
         if *own >= max {
             return Err(Error::TooMany {
-                code: "stream_limit",
+                code: ProblemCode::StreamLimit,
                 retry_after: 5,
                 detail: format!("An account may have at most {max} streams. Close one of them and retry."),
             });

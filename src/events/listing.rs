@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::model::{Event, EventType};
 use super::store::{self, Reader};
 use crate::context::Context;
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldCode, Result};
 use crate::http::input::Several;
 use crate::http::paging::Limit;
 use crate::http::{Params, response};
@@ -55,7 +55,7 @@ const MAX_SEQ: i64 = 9_007_199_254_740_991;
 pub(super) fn check_after(after: Option<i64>, pointer: &str) -> Result<()> {
     let mut check = Check::new();
     let fits = after.is_none_or(|after| (0..=MAX_SEQ).contains(&after));
-    check.require(fits, pointer, "out_of_range", "must be the number of an event, or 0");
+    check.require(fits, pointer, FieldCode::OutOfRange, "must be the number of an event, or 0");
     check.done()
 }
 

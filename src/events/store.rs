@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::schema::events;
 use crate::db::types::Instant;
 use crate::db::{Conn, advisory_lock, per_backend};
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Conflict, Error, ProblemCode, Result};
 use crate::ids::UserId;
 use crate::patients::access;
 
@@ -120,7 +120,7 @@ pub fn after(
 fn expired(oldest: i64, newest: i64) -> Error {
     let members = [("oldest_seq", json!(oldest)), ("newest_seq", json!(newest))];
     Error::Gone(Box::new(Conflict {
-        code: "events_expired",
+        code: ProblemCode::EventsExpired,
         detail: "Events after this number are not kept any more, or the clinic restored a backup from before it. Read the lists of \
                  appointments, patients and intakes again, and then the events after `newest_seq`."
             .to_owned(),

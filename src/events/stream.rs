@@ -15,7 +15,7 @@ use super::model::{Event, EventType};
 use crate::accounts::caller::TokenExpiry;
 use crate::actor::Action;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::Params;
 use crate::http::connection::Progress;
 use crate::http::input::Several;
@@ -43,7 +43,7 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<i64>> {
         return Ok(None);
     }
     let number = text.parse().map_err(|_| {
-        Error::invalid("Last-Event-ID:", "wrong_value", "must be the `id` of the last event of the stream")
+        Error::invalid("Last-Event-ID:", FieldCode::WrongValue, "must be the `id` of the last event of the stream")
     })?;
     check_after(Some(number), "Last-Event-ID:")?;
     Ok(Some(number))

@@ -7,7 +7,7 @@ use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::context::{Once, Principal};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 
 /// The header's value. None without the header.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl FromRequest for IdempotencyKey {
             }
             _ => Err(Error::invalid(
                 "Idempotency-Key:",
-                "wrong_value",
+                FieldCode::WrongValue,
                 "must be one value of 1 to 255 visible ASCII characters",
             )),
         })

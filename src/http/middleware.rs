@@ -21,6 +21,7 @@ use super::connection::{self, Progress};
 use super::fallback::{Operation, Routes, not_allowed};
 use super::limits::Limiter;
 use super::problem::{MEDIA_TYPE, ProblemBuilder};
+use crate::error::FieldCode;
 use crate::actor::Actor;
 use crate::audit_context::AuditContext;
 use crate::db::budget;
@@ -214,7 +215,7 @@ pub async fn reject_unknown_methods_and_parameters<B: MessageBody + 'static>(
         let name = url::form_urlencoded::parse(request.query_string().as_bytes()).next();
         let name = name.map(|(name, _)| name.into_owned()).unwrap_or_default();
         let rejection =
-            crate::error::Error::invalid(format!("?{name}"), "unknown_parameter", "there is no such parameter");
+            crate::error::Error::invalid(format!("?{name}"), FieldCode::UnknownParameter, "there is no such parameter");
         return Ok(request.error_response(rejection).map_into_right_body());
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 
 /// The page size without a `limit` parameter.
 pub const DEFAULT_LIMIT: u8 = 50;
@@ -69,7 +69,7 @@ impl Direction {
         }
         if sort == Some(Self::Descending) {
             let detail = "must not be descending with `updated_since`, which lists the oldest change first";
-            return Err(Error::invalid("?sort", "out_of_range", detail));
+            return Err(Error::invalid("?sort", FieldCode::OutOfRange, detail));
         }
         Ok(Self::Ascending)
     }
@@ -176,7 +176,7 @@ impl Limit {
     pub fn new(limit: Option<i64>) -> Result<Self> {
         match u8::try_from(limit.unwrap_or(DEFAULT_LIMIT.into())) {
             Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
-            _ => Err(Error::invalid("?limit", "out_of_range", format!("must be between 1 and {MAX_LIMIT}"))),
+            _ => Err(Error::invalid("?limit", FieldCode::OutOfRange, format!("must be between 1 and {MAX_LIMIT}"))),
         }
     }
 
@@ -234,7 +234,7 @@ impl Cursor {
             Some(Self { at: Timestamp::from_micros(at.parse().ok()?)?, id: id.parse().ok()? })
         };
         parse().map(Some).ok_or_else(|| {
-            Error::invalid("?cursor", "invalid_cursor", "must be the next_cursor of the previous page of the same list")
+            Error::invalid("?cursor", FieldCode::InvalidCursor, "must be the next_cursor of the previous page of the same list")
         })
     }
 }

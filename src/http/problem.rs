@@ -5,7 +5,7 @@ use actix_web::http::header::{ContentType, HeaderValue, RETRY_AFTER, WWW_AUTHENT
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, FieldError};
+use crate::error::{Error, FieldError, ProblemCode};
 use crate::role::Role;
 
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -32,8 +32,8 @@ pub struct Problem {
     pub detail: String,
     /// The path of the request.
     pub instance: String,
-    /// A stable code in snake_case, for programs.
-    pub code: String,
+    /// The kind of problem, for programs. Stable; new kinds may be added.
+    pub code: ProblemCode,
     /// The broken rules, if the input is invalid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(nullable = false)]
@@ -54,8 +54,7 @@ pub struct Problem {
 #[derive(Debug, Clone)]
 pub struct ProblemBuilder {
     pub status: StatusCode,
-    /// A stable code in snake_case.
-    pub code: &'static str,
+    pub code: ProblemCode,
     /// The kind of problem in a few words.
     pub title: &'static str,
     /// What is wrong with this request.
@@ -70,7 +69,7 @@ pub struct ProblemBuilder {
 
 impl ProblemBuilder {
     /// Creates a problem without further members.
-    pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: ProblemCode, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, title, detail: detail.into(), errors: Vec::new(), members: Map::new(), retry_after: None }
     }
 
@@ -82,7 +81,7 @@ impl ProblemBuilder {
             status: self.status.as_u16(),
             detail: self.detail,
             instance: instance.to_owned(),
-            code: self.code.to_owned(),
+            code: self.code,
             errors: self.errors,
             allowed_roles: self.members.remove("allowed_roles").unwrap_or_default(),
             request_id: request_id.to_owned(),
@@ -117,14 +116,14 @@ impl From<&Error> for ProblemBuilder {
                 errors: errors.clone(),
                 ..Self::new(
                     StatusCode::UNPROCESSABLE_ENTITY,
-                    "validation_failed",
+                    ProblemCode::ValidationFailed,
                     "The input is invalid",
                     "See `errors` for the broken rules.",
                 )
             },
             Error::NotFound => Self::new(
                 StatusCode::NOT_FOUND,
-                "not_found",
+                ProblemCode::NotFound,
                 "Not found",
                 "The object does not exist, or you may not see it.",
             ),
@@ -150,19 +149,19 @@ impl From<&Error> for ProblemBuilder {
             },
             Error::Stale => Self::new(
                 StatusCode::PRECONDITION_FAILED,
-                "stale",
+                ProblemCode::Stale,
                 "Changed meanwhile",
                 "The object was changed after you read it. Read it again and repeat your change.",
             ),
             Error::PreconditionRequired => Self::new(
                 StatusCode::PRECONDITION_REQUIRED,
-                "precondition_required",
+                ProblemCode::PreconditionRequired,
                 "If-Match is missing",
                 "Send the ETag of the version that you read as If-Match.",
             ),
             Error::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_key_reused",
+                ProblemCode::IdempotencyKeyReused,
                 "Idempotency-Key reused",
                 "This Idempotency-Key was sent with another request. Use a new key for each new request.",
             ),
@@ -170,18 +169,18 @@ impl From<&Error> for ProblemBuilder {
                 retry_after: Some(*retry_after),
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
+                    ProblemCode::Unavailable,
                     "Not available now",
                     "The service is not available at the moment. Retry after the number of seconds in Retry-After.",
                 )
             },
             Error::TooMany { code, retry_after, detail } => Self {
                 retry_after: Some(*retry_after),
-                ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, "Too many requests", detail.clone())
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, *code, "Too many requests", detail.clone())
             },
             Error::StorageFull => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
-                "storage_full",
+                ProblemCode::StorageFull,
                 "The disk is full",
                 "The disk of the service is full. Nothing was changed.",
             ),
@@ -189,14 +188,14 @@ impl From<&Error> for ProblemBuilder {
                 retry_after: Some(60),
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    "database_damaged",
+                    ProblemCode::DatabaseDamaged,
                     "The database is damaged",
                     "The database file is damaged. The operator must restore a backup. Until then all requests that need it are rejected.",
                 )
             },
             Error::Retry | Error::Internal(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
+                ProblemCode::Internal,
                 "Internal error",
                 "The service failed. Report the request_id to the operator.",
             ),
@@ -225,7 +224,7 @@ impl ResponseError for Error {
 impl ProblemBuilder {
     /// 400: the request cannot be parsed.
     pub fn malformed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed_request", "The request cannot be read", detail)
+        Self::new(StatusCode::BAD_REQUEST, ProblemCode::MalformedRequest, "The request cannot be read", detail)
     }
 
     /// 403 for a role that may not do this.
@@ -237,7 +236,7 @@ impl ProblemBuilder {
             [others @ .., last] => format!("{} and {last}", others.join(", ")),
         };
         let detail = format!("Your role may not do this. Allowed roles: {names}.");
-        let mut problem = Self::new(StatusCode::FORBIDDEN, "role_forbidden", "Not permitted", detail);
+        let mut problem = Self::new(StatusCode::FORBIDDEN, ProblemCode::RoleForbidden, "Not permitted", detail);
         problem.members.insert("allowed_roles".into(), json!(roles));
         problem
     }
@@ -246,7 +245,7 @@ impl ProblemBuilder {
     pub fn too_large(limit: usize) -> Self {
         let mut problem = Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
+            ProblemCode::BodyTooLarge,
             "The body is too large",
             format!("A body must be at most {limit} bytes."),
         );
@@ -258,7 +257,7 @@ impl ProblemBuilder {
     pub fn media_type(expected: &str) -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
+            ProblemCode::UnsupportedMediaType,
             "Unsupported media type",
             format!("Send the body as {expected}."),
         )
@@ -273,7 +272,7 @@ impl ProblemBuilder {
     pub fn method(allowed: &str) -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
+            ProblemCode::MethodNotAllowed,
             "Method not allowed",
             format!("This path allows {allowed}."),
         )
@@ -283,7 +282,7 @@ impl ProblemBuilder {
     pub fn origin() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
-            "origin_not_allowed",
+            ProblemCode::OriginNotAllowed,
             "Origin not allowed",
             "The server does not accept web clients of this origin. The operator can allow an origin with the setting \
              CORS_ORIGINS, for example CORS_ORIGINS=https://app.clinic.example.",
@@ -294,7 +293,7 @@ impl ProblemBuilder {
     pub fn timed_out() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
+            ProblemCode::RequestTimeout,
             "The request took too long",
             "The request did not arrive in time.",
         )
@@ -306,7 +305,7 @@ impl ProblemBuilder {
             retry_after: Some(retry_after),
             ..Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
-                "rate_limited",
+                ProblemCode::RateLimited,
                 "Too many requests",
                 "Rate limit exceeded. Retry after the number of seconds in Retry-After.",
             )
@@ -317,7 +316,7 @@ impl ProblemBuilder {
     pub fn not_ready(reason: impl Into<String>) -> Self {
         Self {
             retry_after: Some(5),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now", reason)
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, ProblemCode::Unavailable, "Not available now", reason)
         }
     }
 
@@ -338,7 +337,7 @@ pub struct Rejected(pub ProblemBuilder);
 
 impl std::fmt::Display for Rejected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.code)
+        f.write_str(self.0.code.as_str())
     }
 }
 

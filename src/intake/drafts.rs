@@ -15,7 +15,7 @@ use super::{flags, from_value, recompute, to_map};
 use crate::actor::{Action, Role};
 use crate::context::{Context, Once, Tx};
 use crate::env::Env;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, IfMatch, Patch, PathId};
 use crate::ids::{IntakeId, PatientId};
@@ -44,7 +44,7 @@ impl NewIntake {
         check.require(
             can_copy,
             "/copy_from",
-            "wrong_value",
+            FieldCode::WrongValue,
             "must not be set for a follow-up, which asks everything again",
         );
         check.done()?;
@@ -66,7 +66,7 @@ pub struct IntakePatch {
 /// Requires that answers are an object.
 pub(super) fn checked_answers(answers: RedactedJson) -> Result<Value> {
     let mut check = Check::new();
-    check.require(answers.0.is_object(), "/answers", "wrong_type", "must be an object");
+    check.require(answers.0.is_object(), "/answers", FieldCode::WrongType, "must be an object");
     check.done()?;
     Ok(answers.0)
 }
@@ -103,7 +103,7 @@ pub fn insert(tx: &mut Tx, patient: PatientId, name: FormName, copy_from: Option
     if let Some(open) = store::open_draft(tx.conn, patient.id, name.as_str())? {
         let members = Map::from_iter([("intake_id".to_owned(), Value::from(open.to_string()))]);
         let detail = "The patient has an open draft of this form. Continue or discard it.";
-        return Err(Error::conflict_with("draft_exists", detail, members));
+        return Err(Error::conflict_with(ProblemCode::DraftExists, detail, members));
     }
     let answers = match copy_from {
         None => Answers::new(),
@@ -145,9 +145,9 @@ pub fn insert(tx: &mut Tx, patient: PatientId, name: FormName, copy_from: Option
 fn copied(tx: &mut Tx, patient: PatientId, earlier: IntakeId) -> Result<Answers> {
     // The front desk may not read submitted answers, and a copy would put them into a draft, which it may read.
     if matches!(tx.actor.role, Role::FrontDesk | Role::Admin) {
-        return Err(Error::invalid("/copy_from", "forbidden_field", "only patients and practitioners may set this"));
+        return Err(Error::invalid("/copy_from", FieldCode::ForbiddenField, "only patients and practitioners may set this"));
     }
-    let unknown = || Error::invalid("/copy_from", "unknown_reference", "must be a submitted history of this patient");
+    let unknown = || Error::invalid("/copy_from", FieldCode::UnknownReference, "must be a submitted history of this patient");
     let (earlier, _) = match store::find(tx, earlier) {
         Err(Error::NotFound) => return Err(unknown()),
         found => found?,

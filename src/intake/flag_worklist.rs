@@ -17,7 +17,7 @@ use crate::context::{Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::{intake_flags, patients};
 use crate::env::Env;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, ProblemCode, Result};
 use crate::http::input::Several;
 use crate::http::{Body, Cursor, IdempotencyKey, Limit, Params, PathId, response};
 use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
@@ -357,7 +357,7 @@ fn store_acknowledgement(tx: &mut Tx, id: IntakeFlagId, note: Option<&String>) -
         ))
         .execute(tx.conn)?;
     if rows != 1 {
-        return Err(Error::conflict("already_acknowledged", "The flag is acknowledged already."));
+        return Err(Error::conflict(ProblemCode::AlreadyAcknowledged, "The flag is acknowledged already."));
     }
     Ok(intake_flags::table.find(id).select(Flag::as_select()).first(tx.conn)?)
 }

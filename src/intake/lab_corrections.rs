@@ -17,7 +17,7 @@ use super::{lab_versions, recompute};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::lab_results;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, IfMatch, PathId};
 use crate::ids::LabResultId;
@@ -131,7 +131,7 @@ pub fn replace(
     if before.status == LabResultStatus::EnteredInError {
         let members = Map::from_iter([("lab_result_status".to_owned(), Value::from(before.status.as_str()))]);
         let detail = "The result was marked as entered in error and cannot be changed. Enter a new result.";
-        return Err(Error::conflict_with("status_conflict", detail, members));
+        return Err(Error::conflict_with(ProblemCode::StatusConflict, detail, members));
     }
     if_match.check(before.version)?;
     lab_versions::keep(tx, &before, change.reason)?;

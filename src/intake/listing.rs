@@ -15,7 +15,7 @@ use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::schema::{intakes, patients};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, PathId, response};
 use crate::ids::{IntakeId, PatientId, PractitionerId};
@@ -136,7 +136,7 @@ fn check_form(form: Option<&str>) -> Result<()> {
     if form.is_none_or(|form| names.contains(&form)) {
         return Ok(());
     }
-    Err(Error::invalid("?form", "not_an_option", format!("must be one of {}", names.join(", "))))
+    Err(Error::invalid("?form", FieldCode::NotAnOption, format!("must be one of {}", names.join(", "))))
 }
 
 /// Lists the intakes of a patient.

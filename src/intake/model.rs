@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::db::types::text_enum;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::IntakeId;
 
 /// Answers as they are stored. [`rls::Answers`] gives them types.
@@ -156,7 +156,7 @@ impl IntakeStage {
             return Ok(());
         }
         let members = Map::from_iter([("intake_status".to_owned(), Value::from(status.as_str()))]);
-        Err(Error::conflict_with("status_conflict", detail, members))
+        Err(Error::conflict_with(ProblemCode::StatusConflict, detail, members))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{outbox, second_person};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::db::schema::messages;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::MessageId;
 use crate::phone::Country;
@@ -58,7 +58,7 @@ fn store(tx: &mut Tx, id: MessageId, note: Option<&String>) -> Result<Message> {
     let message = outbox::find(tx.conn, id)?;
     if !matches!(message.status, MessageStatus::ToPhone | MessageStatus::Failed) {
         let detail = "The message was mailed, is still to be mailed, or was completed before.";
-        return Err(Error::conflict("message_not_open", detail));
+        return Err(Error::conflict(ProblemCode::MessageNotOpen, detail));
     }
     require_second_person(tx, &message)?;
     let note = note.map(|note| tx.env.sealer.seal(note_place(id), note)).transpose()?;
@@ -89,7 +89,7 @@ fn require_second_person(tx: &mut Tx, message: &Message) -> Result<()> {
     if second_person::is_same(tx.conn, giver, tx.actor.user_id)? {
         let detail =
             "You granted the access that this message is about. Another member of the staff must make this call.";
-        return Err(Error::forbidden("second_person_required", detail));
+        return Err(Error::forbidden(ProblemCode::SecondPersonRequired, detail));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::db::schema::messages;
 use crate::db::update::update;
 use crate::db::{Conn, advisory_lock, per_backend};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{AppointmentId, MessageId, PatientId};
 use crate::sealed::{Place, Sealed};
 
@@ -108,7 +108,7 @@ pub fn require_room(conn: &mut Conn, env: &Env, address: &str, kind: MessageKind
     let most = if by_staff { 2 * most(env) } else { most(env) };
     let Some(from) = room_from(conn, env, address, kind, most)? else { return Ok(()) };
     Err(Error::TooMany {
-        code: "mailbox_full",
+        code: ProblemCode::MailboxFull,
         retry_after: u32::try_from(from.since(env.now()).as_secs()).unwrap_or(0).max(1),
         detail: "The hourly limit of mails of this kind to this address is reached. Links in earlier mails keep working. Retry after \
                  the number of seconds in Retry-After."

@@ -12,7 +12,7 @@ use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::{appointments, messages, patient_access, patients, users};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::{IdempotencyKey, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId};
 use crate::phone::Country;
@@ -115,7 +115,7 @@ fn require_current(tx: &mut Tx, message: &Message, mail: &Mail, id: AppointmentI
     }
     let detail = "The appointment has changed since, or a newer message about it was sent to the same address. Renew the links of the \
                   appointment to send its current state.";
-    Err(Error::conflict("message_superseded", detail))
+    Err(Error::conflict(ProblemCode::MessageSuperseded, detail))
 }
 
 /// Requires that messages about the patient still go to this address.
@@ -139,7 +139,7 @@ fn require_recipient_of(tx: &mut Tx, message: &Message, patient: PatientId) -> R
         return Ok(());
     }
     let detail = "Messages about this patient no longer go to this address.";
-    Err(Error::conflict("recipient_changed", detail))
+    Err(Error::conflict(ProblemCode::RecipientChanged, detail))
 }
 
 /// Send a message again

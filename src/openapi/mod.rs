@@ -16,7 +16,7 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::Endpoints;
 use crate::http::fallback::TOKEN_PATH;
 use crate::http::problem::Problem;
@@ -53,7 +53,7 @@ use crate::scopes::Scope;
         (name = "audit", description = "The audit trail: who did what to whose record"),
         (name = "operations", description = "For the operator of the service"),
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, ProblemCode)),
     modifiers(&Schemes),
 )]
 struct Frame;

@@ -75,4 +75,21 @@ pub fn complete(document: &mut OpenApi) {
             problem.properties.insert((*name).to_owned(), kind.schema(description));
         }
     }
+    list_field_codes(document);
+}
+
+/// Lists the codes of broken rules. Their type is in a crate that knows nothing of the document.
+fn list_field_codes(document: &mut OpenApi) {
+    let Some(components) = document.components.as_mut() else { return };
+    let codes = text::FieldCode::ALL.iter().map(|code| code.as_str());
+    let schema = ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).enum_values(Some(codes));
+    let schema = schema.description(Some("The kind of a broken rule. New kinds may be added."));
+    components.schemas.insert("FieldCode".to_owned(), RefOr::T(Schema::Object(schema.build())));
+    if let Some(RefOr::T(Schema::Object(error))) = components.schemas.get_mut("FieldError")
+        && let Some(member) = error.properties.get_mut("code")
+    {
+        let mut reference = Ref::from_schema_name("FieldCode");
+        "The kind of rule, for programs.".clone_into(&mut reference.description);
+        *member = RefOr::Ref(reference);
+    }
 }

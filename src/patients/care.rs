@@ -20,11 +20,11 @@ use crate::context::{Context, Tx};
 use crate::db::schema::{appointments, intake_flags, patients, record_openings};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{PatientId, PractitionerId};
 
 /// The code of the error for a practitioner without a care relationship.
-const REASON_REQUIRED: &str = "reason_required";
+const REASON_REQUIRED: ProblemCode = ProblemCode::ReasonRequired;
 
 /// The operations that may be refused with `reason_required`. Each takes the header `Access-Reason`.
 pub const CLINICAL: &[&str] = &[

@@ -6,7 +6,7 @@ use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
-use crate::error::Rule;
+use crate::error::{FieldCode, Rule};
 
 /// The longest search text, in characters.
 const QUERY_LENGTH: usize = 200;
@@ -50,14 +50,14 @@ pub fn query_words(query: &str) -> BTreeSet<String> {
 /// `too_long`; `wrong_value` without a word, which would match every patient; `too_many`.
 pub fn search_words(query: &str) -> Result<BTreeSet<String>, Rule> {
     if query.chars().count() > QUERY_LENGTH {
-        return Err(Rule::new("too_long", format!("must be at most {QUERY_LENGTH} characters")));
+        return Err(Rule::new(FieldCode::TooLong, format!("must be at most {QUERY_LENGTH} characters")));
     }
     let words = query_words(query);
     if words.is_empty() {
-        return Err(Rule::new("wrong_value", "must have at least one letter or digit"));
+        return Err(Rule::new(FieldCode::WrongValue, "must have at least one letter or digit"));
     }
     if words.len() > QUERY_WORDS {
-        return Err(Rule::new("too_many", format!("must have at most {QUERY_WORDS} words")));
+        return Err(Rule::new(FieldCode::TooMany, format!("must have at most {QUERY_WORDS} words")));
     }
     Ok(words)
 }

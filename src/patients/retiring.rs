@@ -15,7 +15,7 @@ use crate::db::schema::{patient_retirements, patients};
 use crate::db::types::Uid;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, ProblemCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
@@ -148,7 +148,7 @@ fn require_unused(conn: &mut Conn, id: PatientId) -> Result<()> {
     }
     let members = std::iter::once(("used_by".to_owned(), uses.into())).collect();
     let detail = "The record is in use. End what `used_by` lists, or merge the record into the right one.";
-    Err(Error::conflict_with("patient_in_use", detail, members))
+    Err(Error::conflict_with(ProblemCode::PatientInUse, detail, members))
 }
 
 /// Retires a record.
@@ -206,7 +206,7 @@ pub async fn undo(context: &Context, once: Once, id: PatientRetirementId) -> Res
             // Again, under the lock.
             let row = Retirement::find(tx, id)?;
             if row.undone_at.is_some() {
-                return Err(Error::conflict("already_undone", "The retirement was undone already."));
+                return Err(Error::conflict(ProblemCode::AlreadyUndone, "The retirement was undone already."));
             }
             let undone =
                 (patient_retirements::undone_at.eq(tx.now), patient_retirements::undone_by.eq(tx.actor.user_id));

@@ -7,7 +7,7 @@ use diesel::sql_types::Bool;
 use crate::db::schema::{consents, messages, patient_access, patients};
 use crate::db::types::Uid;
 use crate::db::{Conn, per_backend};
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{PatientId, UserId};
 use crate::patients::access::grant;
 
@@ -61,7 +61,7 @@ pub fn discard(conn: &mut Conn, user: UserId) -> Result<()> {
 /// reveal that the address is known.
 pub fn retry_if_email_taken(error: Error) -> Error {
     match error {
-        Error::Conflict(conflict) if conflict.code == Conflict::EMAIL_TAKEN => Error::Retry,
+        Error::Conflict(conflict) if conflict.code == ProblemCode::EmailTaken => Error::Retry,
         other => other,
     }
 }

@@ -10,7 +10,7 @@ use crate::appointments::booking::{self, NewAppointment};
 use crate::appointments::view::AppointmentView;
 use crate::appointments::{link_tokens, queries};
 use crate::context::{Anonymous, Context, Tx};
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Conflict, Error, ProblemCode, Result};
 use crate::identifiers::Identifiers;
 use crate::ids::{AppointmentId, PatientId, SlotId};
 use crate::scheduling::slots::free::SlotView;
@@ -31,7 +31,8 @@ pub struct NotBooked {
     /// The code of the conflict that a booking would have: `hold_lapsed`, `slot_taken`, `slot_past`, `not_offered`,
     /// `not_online_bookable`, `patient_busy`, `booking_limit`, `account_booking_limit` or `new_account_limit`. When the link is followed
     /// again without a `slot_id`, it is `hold_lapsed`.
-    code: &'static str,
+    #[schema(value_type = String)]
+    code: ProblemCode,
     /// The reason for a person.
     detail: String,
     /// The next slots in which the visit fits, nearest to the time that was chosen. May be empty.
@@ -121,7 +122,7 @@ fn insert(tx: &mut Tx<Anonymous>, user: &User, new: &NewAppointment) -> Result<A
     let booked = booking::insert(tx, new).map_err(|error| match error {
         // The time, the visit type or the record is gone.
         Error::NotFound | Error::Invalid(_) => {
-            Error::conflict("not_offered", "The clinic does not offer this visit any more. Call the clinic.")
+            Error::conflict(ProblemCode::NotOffered, "The clinic does not offer this visit any more. Call the clinic.")
         }
         other => other,
     })?;
@@ -147,11 +148,11 @@ impl NotBooked {
     /// Explains a conflict, with other times to choose from.
     pub async fn new(context: &Context<Anonymous>, conflict: Conflict, visit: &ReservedVisit) -> Self {
         let Conflict { code, mut detail, .. } = conflict;
-        if code == Conflict::HOLD_LAPSED {
+        if code == ProblemCode::HoldLapsed {
             detail = format!("The time was reserved until {}. Choose another time.", visit.mail.reserved_until);
         }
         // Searched for every reason: whatever hindered this time, the patient needs another one.
-        let taken = Error::conflict(Conflict::SLOT_TAKEN, "");
+        let taken = Error::conflict(ProblemCode::SlotTaken, "");
         let next_free = match with_next_free(context, taken, visit.slot_id, visit.visit_type_id).await {
             Error::Conflict(mut found) => found.members.remove("next_free").unwrap_or_default(),
             _ => serde_json::Value::Null,

@@ -7,7 +7,7 @@ use crate::accounts::one_time::ValidToken;
 use crate::accounts::{one_time, store};
 use crate::appointments::view::AppointmentView;
 use crate::context::{Anonymous, Context, Tx};
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Conflict, Error, ProblemCode, Result};
 use crate::ids::SlotId;
 
 /// Shows the visit that a link has booked, if it was followed before and its time is not over. People click twice, and the same click must
@@ -31,7 +31,7 @@ pub(super) async fn follow_again(
     };
     let (conflict, wanted) = match slot {
         None => {
-            (Conflict { code: Conflict::HOLD_LAPSED, detail: String::new(), members: serde_json::Map::new() }, *missed)
+            (Conflict { code: ProblemCode::HoldLapsed, detail: String::new(), members: serde_json::Map::new() }, *missed)
         }
         Some(slot) => match booked(context, token, Some(slot), otherwise).await {
             Err(Error::Conflict(conflict)) => (*conflict, ReservedVisit { slot_id: slot, ..*missed }),

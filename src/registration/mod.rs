@@ -24,7 +24,7 @@ use crate::accounts::store::NewAccount;
 use crate::accounts::verification::{self as links, Requester};
 use crate::actor::Role;
 use crate::context::{Anonymous, Context, Once, Principal, Tx};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::{Body, Endpoints, IdempotencyKey, response};
 use crate::ids::PatientId;
 use crate::messages::model::{Envelope, Mail, MessageKind, Recipient, RegistrationMail};
@@ -113,7 +113,7 @@ impl NewRegistration {
         check.require(
             oneself || self.name.is_some(),
             "/name",
-            "required",
+            FieldCode::Required,
             "must be sent: the name of the account's holder",
         );
         if let (true, Some(email)) = (oneself, &email) {
@@ -125,7 +125,7 @@ impl NewRegistration {
         check.require(
             self.consents.len() <= CONSENTS,
             "/consents",
-            "too_many",
+            FieldCode::TooMany,
             format!("must have at most {CONSENTS} entries"),
         );
         let mut consents = Vec::new();

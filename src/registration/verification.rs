@@ -17,7 +17,7 @@ use crate::accounts::throttle::ConfirmedBy;
 use crate::accounts::{Keys, new_accounts, notices, one_time, store};
 use crate::appointments::view::AppointmentView;
 use crate::context::{Anonymous, Context, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::{Body, response};
 use crate::ids::{OneTimeTokenId, PatientId, SlotId, UserId};
 use crate::messages::model::SecurityEvent;
@@ -61,12 +61,12 @@ pub async fn verify(
     };
     if slot_id.is_some() {
         let detail = "must not be set before the link was followed, because it books its own time";
-        return Err(Error::invalid("/slot_id", "forbidden_field", detail));
+        return Err(Error::invalid("/slot_id", FieldCode::ForbiddenField, detail));
     }
     if good.purpose == Purpose::ChangeEmail {
         // The mailbox alone is not enough: the owner of another account may have had the link sent to it.
         let Some(password) = current_password else {
-            return Err(Error::invalid("/current_password", "required", "must be the password of the account"));
+            return Err(Error::invalid("/current_password", FieldCode::Required, "must be the password of the account"));
         };
         let credentials = Credentials { password, code: totp_code };
         Box::pin(change_email(context, keys, good, credentials, token)).await?;

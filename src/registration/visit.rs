@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::linked_visit::{LinkedVisit, ReservedVisit};
 use crate::context::{Anonymous, Context, Principal, Tx};
-use crate::error::{Check, Conflict, Error, Result};
+use crate::error::{Check, Conflict, Error, ProblemCode, Result};
 use crate::ids::{HoldId, PatientId};
 use crate::messages::model::ReservationMail;
 use crate::scheduling::slots::holds::holder::check_secret;
@@ -56,7 +56,7 @@ impl ChosenVisit {
     /// The conflict `hold_lapsed`.
     pub fn find(&self, tx: &mut Tx<impl Principal>) -> Result<Reservable> {
         reserving::find(tx, self.hold_id, &self.hold_secret).map_err(|error| match error {
-            Error::Conflict(mut conflict) if conflict.code == Conflict::HOLD_LAPSED => {
+            Error::Conflict(mut conflict) if conflict.code == ProblemCode::HoldLapsed => {
                 conflict.members.insert("pointer".into(), "/appointment/hold_id".into());
                 Error::Conflict(conflict)
             }

@@ -16,7 +16,7 @@ use crate::actor::Action;
 use crate::appointments::counting::{self, Of};
 use crate::context::{Context, Tx};
 use crate::db::types::Date;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::accept::prefers;
 use crate::http::{Params, response};
 use crate::ids::{LocationId, PractitionerId};
@@ -86,9 +86,9 @@ impl UtilisationParams {
         let to = self.to.map_or(today, |day| day.0);
         let from = self.from.map_or_else(|| to.saturating_sub((USUAL_DAYS - 1).days()), |day| day.0);
         let mut check = Check::new();
-        check.require(from <= to, "?to", "out_of_order", "must not be before from");
+        check.require(from <= to, "?to", FieldCode::OutOfOrder, "must not be before from");
         let days = from.until(to).map_or(i32::MAX, |span| span.get_days());
-        check.require(days < MAX_DAYS, "?to", "out_of_range", format!("must be less than {MAX_DAYS} days after from"));
+        check.require(days < MAX_DAYS, "?to", FieldCode::OutOfRange, format!("must be less than {MAX_DAYS} days after from"));
         check.done()?;
         Ok((from, to))
     }
@@ -140,7 +140,7 @@ pub fn load(tx: &mut Tx, params: UtilisationParams) -> Result<Utilisation> {
 
 fn unknown(pointer: &'static str) -> impl Fn(Error) -> Error {
     move |error| match error {
-        Error::NotFound => Error::invalid(pointer, "unknown_reference", "does not exist"),
+        Error::NotFound => Error::invalid(pointer, FieldCode::UnknownReference, "does not exist"),
         other => other,
     }
 }

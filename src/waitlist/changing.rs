@@ -12,7 +12,7 @@ use super::wishes::Wishes;
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::types::Date;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::response::{self, Versioned};
@@ -67,7 +67,7 @@ impl WaitlistEntryPatch {
     /// Checks the values that are sent. How they fit those that stay is checked when the entry is known.
     fn check(&self) -> Result<()> {
         let mut check = Check::new();
-        check.require(self.urgency != Change::Clear, "/urgency", "required", "must not be removed");
+        check.require(self.urgency != Change::Clear, "/urgency", FieldCode::Required, "must not be removed");
         let mut sent = Wishes::default();
         replace(self.practitioner_ids.clone(), &mut sent.practitioner_ids);
         replace(self.location_ids.clone(), &mut sent.location_ids);
@@ -106,7 +106,7 @@ fn replace<T>(change: Change<Vec<T>>, list: &mut Vec<T>) {
 }
 
 fn has_ended() -> Error {
-    Error::conflict("status_conflict", "The entry has ended. Put the patient on the waitlist again.")
+    Error::conflict(ProblemCode::StatusConflict, "The entry has ended. Put the patient on the waitlist again.")
 }
 
 /// Changes an entry.

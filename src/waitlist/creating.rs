@@ -13,7 +13,7 @@ use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::waitlist_entries;
 use crate::db::types::Date;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
 use crate::ids::{AppointmentId, LocationId, PatientId, PractitionerId, VisitTypeId};
@@ -68,7 +68,7 @@ pub struct NewWaitlistEntry {
 
 /// Only staff say how urgent a visit is.
 pub(super) fn urgency_is_for_staff() -> Error {
-    Error::invalid("/urgency", "staff_only", "is for staff; call the clinic if the visit cannot wait")
+    Error::invalid("/urgency", FieldCode::StaffOnly, "is for staff; call the clinic if the visit cannot wait")
 }
 
 /// Puts a patient on the waitlist.
@@ -103,7 +103,7 @@ pub(super) fn require_no_other(tx: &mut Tx, entry: &Entry, today: civil::Date) -
         let mut members = serde_json::Map::new();
         members.insert("waitlist_entry_id".into(), other.id.to_string().into());
         let detail = "The patient waits for this kind of visit already. Change that entry.";
-        return Err(Error::conflict_with("already_waiting", detail, members));
+        return Err(Error::conflict_with(ProblemCode::AlreadyWaiting, detail, members));
     }
     entry::update(tx, Entry { status: WaitlistStatus::Expired, ..other })?;
     Ok(())

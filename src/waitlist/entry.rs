@@ -13,7 +13,7 @@ use crate::context::Tx;
 use crate::db::Conn;
 use crate::db::schema::waitlist_entries;
 use crate::db::types::{Date, text_enum};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::ids::{AppointmentId, PatientId, UserId, VisitTypeId, WaitlistEntryId};
 use crate::patients::store as records;
 use crate::scheduling::slots::offering::Offering;
@@ -96,7 +96,7 @@ impl Entry {
         self.wishes.check(&mut check);
         check_days(&mut check, self.from_date, self.to_date);
         let is_past = self.to_date.is_some_and(|to| to.0 < today);
-        check.require(!is_past, "/to_date", "in_past", "must not be before today");
+        check.require(!is_past, "/to_date", FieldCode::InPast, "must not be before today");
         check.done()
     }
 }
@@ -117,21 +117,21 @@ pub(super) fn today<P>(tx: &mut Tx<P>) -> Result<civil::Date> {
 
 /// Requires that what the entry refers to exists, and that somebody offers the visit to whoever waits.
 pub(super) fn check_references(tx: &mut Tx, entry: &Entry) -> Result<()> {
-    let unknown = || Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type");
+    let unknown = || Error::invalid("/visit_type_id", FieldCode::UnknownReference, "there is no such visit type");
     let offering = match Offering::find(tx.conn, tx.env, entry.visit_type_id) {
         Err(Error::NotFound) => return Err(unknown()),
         found => found?,
     };
     let mut check = Check::new();
-    check.require(offering.active, "/visit_type_id", "inactive", "is not offered any more");
+    check.require(offering.active, "/visit_type_id", FieldCode::Inactive, "is not offered any more");
     for (index, id) in entry.wishes.practitioner_ids.iter().enumerate() {
         let pointer = format!("/practitioner_ids/{index}");
         let offers = offering.practitioners.contains(id);
-        check.require(offers, pointer, "unknown_reference", "must be a practitioner who offers the visit type");
+        check.require(offers, pointer, FieldCode::UnknownReference, "must be a practitioner who offers the visit type");
     }
     for (index, id) in entry.wishes.location_ids.iter().enumerate() {
         let pointer = format!("/location_ids/{index}");
-        check.require(offering.zones.contains_key(id), pointer, "unknown_reference", "there is no such location");
+        check.require(offering.zones.contains_key(id), pointer, FieldCode::UnknownReference, "there is no such location");
     }
     check.done()?;
     match entry.appointment_id {
@@ -145,15 +145,15 @@ fn check_appointment(tx: &mut Tx, entry: &Entry, id: AppointmentId) -> Result<()
     let pointer = "/appointment_id";
     let visit = match queries::find(tx, id) {
         Err(Error::NotFound) => {
-            return Err(Error::invalid(pointer, "unknown_reference", "there is no such appointment"));
+            return Err(Error::invalid(pointer, FieldCode::UnknownReference, "there is no such appointment"));
         }
         found => found?.appointment,
     };
     let mut check = Check::new();
     let fits = visit.patient_id == entry.patient_id && visit.visit_type_id == entry.visit_type_id;
-    check.require(fits, pointer, "wrong_value", "must be a visit of this kind of the same patient");
+    check.require(fits, pointer, FieldCode::WrongValue, "must be a visit of this kind of the same patient");
     let is_coming = visit.status == AppointmentStatus::Booked && visit.starts_at > tx.now;
-    check.require(is_coming, pointer, "wrong_value", "must be booked and in the future");
+    check.require(is_coming, pointer, FieldCode::WrongValue, "must be booked and in the future");
     check.done()
 }
 

@@ -303,7 +303,7 @@ async fn offer_day(env: &Env, day: FreeDay) -> Result<(usize, bool)> {
             Ok(()) => made += 1,
             // Another instance, a booking or a change of the set-up was first.
             Err(Error::Conflict(conflict)) => {
-                tracing::debug!(entry = %proposal.entry, code = conflict.code, "a free time could not be offered");
+                tracing::debug!(entry = %proposal.entry, code = %conflict.code, "a free time could not be offered");
                 refused.insert(proposal);
             }
             Err(other) => return Err(other),

@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::config::quiet_hours::QuietHours;
 use crate::context::{Principal, Tx};
 use crate::db::schema::waitlist_offers;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{SlotId, UserId};
 use crate::messages::refusals;
 use crate::patients::recipients::{self, PatientRecipient};
@@ -51,12 +51,12 @@ pub(super) struct Making {
 /// The conflicts `status_conflict`, `offer_open`, `not_earlier` and `no_address`, those of a hold, and those of a move.
 pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -> Result<Offer> {
     if entry.status_on(entry::today(tx)?) != WaitlistStatus::Waiting {
-        return Err(Error::conflict("status_conflict", "The entry does not wait. Read it again."));
+        return Err(Error::conflict(ProblemCode::StatusConflict, "The entry does not wait. Read it again."));
     }
     if let Some(open) = offer::open_of_patient(tx.conn, entry.patient_id)? {
         let members = [("waitlist_offer_id".to_owned(), open.to_string().into())].into_iter().collect();
         let detail = "The patient has an open offer already. Wait until it ends, or withdraw it.";
-        return Err(Error::conflict_with("offer_open", detail, members));
+        return Err(Error::conflict_with(ProblemCode::OfferOpen, detail, members));
     }
     let patient = records::find_authorised(tx.conn, entry.patient_id)?;
     let accounts = access::of_patient(tx.conn, patient.id)?;
@@ -106,7 +106,7 @@ fn way<P>(tx: &mut Tx<P>, wanted: Option<OfferWay>, told: &[PatientRecipient]) -
         Some(OfferWay::Mail) if !has_address => {
             let detail =
                 "The patient has no e-mail address, or the mail server refuses it. Offer the time on the telephone.";
-            Err(Error::conflict("no_address", detail))
+            Err(Error::conflict(ProblemCode::NoAddress, detail))
         }
         Some(way) => Ok(way),
         None if has_address => Ok(OfferWay::Mail),
@@ -125,7 +125,7 @@ pub(super) fn replaced<P: Principal>(tx: &mut Tx<P>, entry: &Entry) -> Result<Op
         AppointmentStatus::Cancelled => Ok(None),
         AppointmentStatus::Booked if visit.appointment.starts_at > tx.now => Ok(Some(visit)),
         _ => {
-            Err(Error::conflict("status_conflict", "The visit for which the patient wants an earlier time has begun."))
+            Err(Error::conflict(ProblemCode::StatusConflict, "The visit for which the patient wants an earlier time has begun."))
         }
     }
 }
@@ -139,12 +139,12 @@ fn require_movable<P: Principal>(
     by_staff: bool,
 ) -> Result<()> {
     if starts_at >= visit.appointment.starts_at {
-        return Err(Error::conflict("not_earlier", "The patient waits for an earlier time than that of the visit."));
+        return Err(Error::conflict(ProblemCode::NotEarlier, "The patient waits for an earlier time than that of the visit."));
     }
     let last = visit.patients_may_until(AppointmentStep::Reschedule);
     if !by_staff && last.is_none_or(|last| last < until) {
         let detail = "The visit could not be moved online any more at the end of the offer. Call the patient.";
-        return Err(Error::conflict("cancel_notice", detail));
+        return Err(Error::conflict(ProblemCode::CancelNotice, detail));
     }
     match visit.series_id {
         Some(series) => gaps::require_kept(tx, series, visit.appointment.id, (starts_at, slot.location_id)),

@@ -10,7 +10,7 @@ use crate::db::Conn;
 use crate::db::raw_sql::RawSql;
 use crate::db::schema::{waitlist_entries, waitlist_offers};
 use crate::db::types::text_enum;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{
     AppointmentId, HoldId, LocationId, PatientId, PractitionerId, SlotId, UserId, WaitlistEntryId, WaitlistOfferId,
 };
@@ -89,11 +89,11 @@ impl Offer {
             OfferStatus::Lapsed => {
                 let detail =
                     "The offer lapsed. The patient still waits; another time is offered when one becomes free.";
-                Err(Error::conflict("offer_lapsed", detail))
+                Err(Error::conflict(ProblemCode::OfferLapsed, detail))
             }
             status => {
                 let members = [("offer_status".to_owned(), status.as_str().into())].into_iter().collect();
-                Err(Error::conflict_with("offer_ended", "The offer has ended. Read it again.", members))
+                Err(Error::conflict_with(ProblemCode::OfferEnded, "The offer has ended. Read it again.", members))
             }
         }
     }

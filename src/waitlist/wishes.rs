@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::db::types::{Date, json_columns};
-use crate::error::Check;
+use crate::error::{Check, FieldCode};
 use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::hours::weekly::{Weekday, parse_minute};
 use crate::scheduling::slots::local::LocalFilter;
@@ -54,7 +54,7 @@ impl Wishes {
         let to = self.to_time.as_deref().map_or(Some(1440), |text| check.field("/to_time", parse_minute(text)));
         if let (Some(from), Some(to)) = (from, to) {
             let pointer = if self.to_time.is_some() { "/to_time" } else { "/from_time" };
-            check.require(from < to, pointer, "out_of_order", "from_time must be before to_time");
+            check.require(from < to, pointer, FieldCode::OutOfOrder, "from_time must be before to_time");
         }
     }
 }
@@ -81,17 +81,17 @@ impl Wishes {
 /// Requires that a list is short and has no value twice.
 fn check_list<T: PartialEq>(check: &mut Check, pointer: &str, values: &[T], most: usize) {
     if values.len() > most {
-        check.require(false, pointer, "too_many", format!("must have at most {most} values"));
+        check.require(false, pointer, FieldCode::TooMany, format!("must have at most {most} values"));
         return;
     }
     for (index, value) in values.iter().enumerate() {
         let is_new = !values[..index].contains(value);
-        check.require(is_new, format!("{pointer}/{index}"), "duplicate", "is in the list twice");
+        check.require(is_new, format!("{pointer}/{index}"), FieldCode::Duplicate, "is in the list twice");
     }
 }
 
 /// Requires that the first day is not after the last one.
 pub(super) fn check_days(check: &mut Check, from: Option<Date>, to: Option<Date>) {
     let in_order = from.zip(to).is_none_or(|(from, to)| from <= to);
-    check.require(in_order, "/to_date", "out_of_order", "must not be before from_date");
+    check.require(in_order, "/to_date", FieldCode::OutOfOrder, "must not be before from_date");
 }

@@ -11,7 +11,7 @@ use super::{language, page};
 use crate::accounts::origin::Origin;
 use crate::accounts::typed_link::TypedLink;
 use crate::context::{Anonymous, Context};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 
 /// Returns whether a form was sent by a page of this service.
 ///
@@ -34,7 +34,7 @@ pub fn require_own(request: &HttpRequest, public_url: &Url) -> Result<()> {
     if is_own(request, public_url) {
         return Ok(());
     }
-    Err(Error::forbidden("foreign_form", "This form was not sent by a page of this service."))
+    Err(Error::forbidden(ProblemCode::ForeignForm, "This form was not sent by a page of this service."))
 }
 
 /// The fields of a form, in the order in which they were sent.

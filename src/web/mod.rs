@@ -13,6 +13,7 @@ mod demo_mails;
 mod follow_up;
 mod form_post;
 mod home;
+mod problems;
 mod reminders;
 mod verification;
 mod waitlist_offer;
@@ -55,6 +56,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("waitlist-offer-facts.html", include_str!("html/waitlist-offer-facts.html")),
     ("waitlist-offer-next.html", include_str!("html/waitlist-offer-next.html")),
     ("home.html", include_str!("html/home.html")),
+    ("problems.html", include_str!("html/problems.html")),
     ("demo-mails.html", include_str!("html/demo-mails.html")),
     ("verified.html", include_str!("html/verified.html")),
     ("link-plain.html", include_str!("html/link-plain.html")),
@@ -117,6 +119,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     reminders::routes(cfg);
     book::routes(cfg);
     demo_mails::routes(cfg);
+    problems::routes(cfg);
     cfg.service(web::resource("/").get(home::show).default_service(other()));
     for (path, kind, text) in [
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
@@ -262,6 +265,7 @@ mod tests {
                 .into_iter()
                 .chain(verification::examples())
                 .chain(demo_mails::examples())
+                .chain(problems::examples())
                 .chain(book::examples(language))
             {
                 let page = render(&engine, &config().settings, name, language, vec![], values);

@@ -1,6 +1,6 @@
 //! Countries by their codes.
 
-use crate::Rule;
+use crate::{FieldCode, Rule};
 
 /// The officially assigned codes of ISO 3166-1 alpha-2, sorted. The list last changed in 2011, with South Sudan.
 #[rustfmt::skip]
@@ -30,7 +30,7 @@ pub fn country(value: &str) -> Result<String, Rule> {
     match CODES.binary_search(&code.as_str()) {
         Ok(_) => Ok(code),
         Err(_) => {
-            Err(Rule::new("invalid_country", "must be the two-letter code of a country (ISO 3166-1), such as US"))
+            Err(Rule::new(FieldCode::InvalidCountry, "must be the two-letter code of a country (ISO 3166-1), such as US"))
         }
     }
 }

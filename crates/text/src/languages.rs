@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::Rule;
+use crate::{FieldCode, Rule};
 
 /// The longest tag, in bytes (RFC 5646, 4.4.1).
 const MAX_LENGTH: usize = 35;
@@ -41,7 +41,7 @@ pub fn language(value: &str) -> Result<String, Rule> {
     let parsed =
         Some(&tag).filter(|tag| tag.len() <= MAX_LENGTH).and_then(|tag| language_tags::LanguageTag::parse(tag).ok());
     parsed.filter(language_tags::LanguageTag::is_valid).map(language_tags::LanguageTag::into_string).ok_or_else(|| {
-        Rule::new("invalid_language", "must be the tag of a language (BCP 47) such as en, es-MX or pt; `Spanish` is es")
+        Rule::new(FieldCode::InvalidLanguage, "must be the tag of a language (BCP 47) such as en, es-MX or pt; `Spanish` is es")
     })
 }
 

@@ -4,9 +4,11 @@
 #![warn(missing_docs)]
 
 mod countries;
+mod field_code;
 mod languages;
 
 pub use countries::country;
+pub use field_code::FieldCode;
 pub use languages::language;
 
 use unicode_normalization::UnicodeNormalization;
@@ -14,15 +16,15 @@ use unicode_normalization::UnicodeNormalization;
 /// The rule that a value breaks. The caller knows where the value was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// A stable code in snake case.
-    pub code: &'static str,
+    /// The kind of rule.
+    pub code: FieldCode,
     /// A sentence for people. It does not repeat the value.
     pub detail: String,
 }
 
 impl Rule {
     /// `detail` must not repeat the value.
-    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(code: FieldCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
 }
@@ -42,16 +44,16 @@ pub const MAX_NOTE: usize = 1000;
 pub fn one_line(value: &str, max: usize) -> Result<String, Rule> {
     let text: String = value.trim().nfc().collect();
     if text.is_empty() {
-        return Err(Rule::new("required", "must not be empty"));
+        return Err(Rule::new(FieldCode::Required, "must not be empty"));
     }
     if text.chars().any(|c| is_forbidden(c) || is_hidden(c)) {
         return Err(Rule::new(
-            "forbidden_character",
+            FieldCode::ForbiddenCharacter,
             "must be one line without control, invisible and private-use characters",
         ));
     }
     if text.chars().count() > max {
-        return Err(Rule::new("too_long", format!("must be at most {max} characters")));
+        return Err(Rule::new(FieldCode::TooLong, format!("must be at most {max} characters")));
     }
     Ok(text)
 }
@@ -63,13 +65,13 @@ pub fn one_line(value: &str, max: usize) -> Result<String, Rule> {
 pub fn lines(value: &str, max: usize) -> Result<String, Rule> {
     let text: String = value.trim().replace("\r\n", "\n").nfc().collect();
     if text.is_empty() {
-        return Err(Rule::new("required", "must not be empty"));
+        return Err(Rule::new(FieldCode::Required, "must not be empty"));
     }
     if text.chars().any(|c| c != '\n' && is_forbidden(c)) {
-        return Err(Rule::new("forbidden_character", "must be text without control characters"));
+        return Err(Rule::new(FieldCode::ForbiddenCharacter, "must be text without control characters"));
     }
     if text.chars().count() > max {
-        return Err(Rule::new("too_long", format!("must be at most {max} characters")));
+        return Err(Rule::new(FieldCode::TooLong, format!("must be at most {max} characters")));
     }
     Ok(text)
 }

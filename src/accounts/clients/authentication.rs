@@ -14,7 +14,7 @@ use crate::accounts::throttle::{Throttle, Verdict};
 use crate::accounts::tokens;
 use crate::actor::Role;
 use crate::context::{Anonymous, Attempt, Context, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{ClientSecretId, UserId};
 use crate::scopes::Scopes;
 
@@ -43,8 +43,8 @@ pub enum Denied {
 }
 
 /// The codes with which [`decide`] ends an attempt.
-const INVALID_CLIENT: &str = "invalid_client";
-const INVALID_SCOPE: &str = "invalid_scope";
+const INVALID_CLIENT: ProblemCode = ProblemCode::InvalidClient;
+const INVALID_SCOPE: ProblemCode = ProblemCode::InvalidScope;
 
 impl From<Error> for Denied {
     fn from(error: Error) -> Self {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::db::types::text_enum;
-use crate::error::Check;
+use crate::error::{Check, FieldCode};
 
 /// The most keys of a client.
 const MOST_KEYS: usize = 5;
@@ -133,32 +133,32 @@ impl JsonWebKeySet {
     /// Adds the broken rules of a set at `/jwks`.
     pub fn check(&self, check: &mut Check) {
         let count = self.keys.len();
-        check.require((1..=MOST_KEYS).contains(&count), "/jwks/keys", "out_of_range", "must have 1 to 5 keys");
+        check.require((1..=MOST_KEYS).contains(&count), "/jwks/keys", FieldCode::OutOfRange, "must have 1 to 5 keys");
         let mut ids = BTreeSet::new();
         for (index, key) in self.keys.iter().enumerate() {
             let at = format!("/jwks/keys/{index}");
             let is_id = (1..=128).contains(&key.kid.chars().count()) && !key.kid.chars().any(char::is_control);
-            check.require(is_id, format!("{at}/kid"), "wrong_value", "must have 1 to 128 characters");
-            check.require(ids.insert(&key.kid), format!("{at}/kid"), "duplicate", "must be unique among the keys");
+            check.require(is_id, format!("{at}/kid"), FieldCode::WrongValue, "must have 1 to 128 characters");
+            check.require(ids.insert(&key.kid), format!("{at}/kid"), FieldCode::Duplicate, "must be unique among the keys");
             for (name, value, most) in [("x", &key.x, 128), ("y", &key.y, 128), ("n", &key.n, 1024), ("e", &key.e, 16)]
             {
                 let fits = value.as_ref().is_none_or(|value| value.len() <= most);
                 let detail = format!("must have at most {most} characters");
-                check.require(fits, format!("{at}/{name}"), "too_long", detail);
+                check.require(fits, format!("{at}/{name}"), FieldCode::TooLong, detail);
             }
             let fits = key.key_ops.as_ref().is_none_or(|operations| operations.len() <= 8);
-            check.require(fits, format!("{at}/key_ops"), "too_many", "must have at most 8 elements");
+            check.require(fits, format!("{at}/key_ops"), FieldCode::TooMany, "must have at most 8 elements");
             for (index, operation) in key.key_ops.iter().flatten().enumerate() {
                 let fits = operation.len() <= 32;
-                check.require(fits, format!("{at}/key_ops/{index}"), "too_long", "must be at most 32 characters");
+                check.require(fits, format!("{at}/key_ops/{index}"), FieldCode::TooLong, "must be at most 32 characters");
             }
             if !key.is_usable() {
                 let detail = "must be a public key: EC on the curve P-256 or P-384, or RSA with 2048 to 4096 bits and the exponent AQAB";
-                check.require(false, at, "wrong_value", detail);
+                check.require(false, at, FieldCode::WrongValue, detail);
                 continue;
             }
             let fits = key.alg.is_none_or(|algorithm| key.algorithms().contains(&algorithm));
-            check.require(fits, format!("{at}/alg"), "wrong_value", "must fit the type of the key");
+            check.require(fits, format!("{at}/alg"), FieldCode::WrongValue, "must fit the type of the key");
         }
     }
 

@@ -9,7 +9,7 @@ use super::model::{Client, ClientView, CreatedClient};
 use super::{secrets, store};
 use crate::actor::{Action, Role};
 use crate::context::{self, Context};
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Error, FieldCode, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::PageParams;
@@ -27,10 +27,10 @@ fn parse_name(name: &str) -> Result<String, Rule> {
 
 fn parse_scopes(scopes: &[Scope]) -> Result<Scopes, Rule> {
     if scopes.is_empty() {
-        return Err(Rule::new("out_of_range", "must have at least one scope"));
+        return Err(Rule::new(FieldCode::OutOfRange, "must have at least one scope"));
     }
     if scopes.len() > Scope::ALL.len() {
-        return Err(Rule::new("too_many", format!("must have at most {} scopes", Scope::ALL.len())));
+        return Err(Rule::new(FieldCode::TooMany, format!("must have at most {} scopes", Scope::ALL.len())));
     }
     Ok(scopes.iter().copied().collect())
 }
@@ -63,7 +63,7 @@ pub async fn create(context: &Context, new: NewClient) -> Result<Versioned<Creat
     let mut check = Check::new();
     let name = check.field("/name", parse_name(&new.name)).unwrap_or_default();
     let is_role = matches!(new.role, Role::FrontDesk | Role::Admin);
-    check.require(is_role, "/role", "not_an_option", "must be front_desk or admin");
+    check.require(is_role, "/role", FieldCode::NotAnOption, "must be front_desk or admin");
     let scopes = check.field("/scopes", parse_scopes(&new.scopes)).unwrap_or_default();
     if let Some(jwks) = &new.jwks {
         jwks.check(&mut check);

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, PathId};
 use crate::ids::{ClientSecretId, UserId};
@@ -50,7 +50,7 @@ pub async fn rotate(context: &Context, id: UserId, new: NewClientSecret) -> Resu
     let hours = new.overlap_hours.unwrap_or(OVERLAP_HOURS);
     let mut check = Check::new();
     let fits = (0..=LONGEST_OVERLAP_HOURS).contains(&hours);
-    check.require(fits, "/overlap_hours", "out_of_range", "must be between 0 and 720");
+    check.require(fits, "/overlap_hours", FieldCode::OutOfRange, "must be between 0 and 720");
     check.done()?;
     context
         .change(move |tx| {
@@ -58,7 +58,7 @@ pub async fn rotate(context: &Context, id: UserId, new: NewClientSecret) -> Resu
             store::end_secrets(tx.conn, id, tx.now.plus(SignedDuration::from_hours(hours)))?;
             if hours > 0 && client.secrets.len() >= MOST {
                 let detail = "The client has as many secrets as it may have. End one first, or send overlap_hours 0.";
-                return Err(Error::conflict("too_many_secrets", detail));
+                return Err(Error::conflict(ProblemCode::TooManySecrets, detail));
             }
             let secret = add(tx.conn, tx.env, id, tx.now)?;
             let Versioned { version, object } = ClientView::versioned(store::update(tx.conn, &client, tx.now)?);

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{client_assertions, client_secrets, clients, users};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::paging::{Page, in_order};
 use crate::ids::{ClientSecretId, UserId};
 use crate::scopes::Scopes;
@@ -86,7 +86,7 @@ pub fn lock_active(tx: &mut Conn, id: UserId, now: Timestamp) -> Result<Client> 
     store::lock(tx, id)?;
     let client = find(tx, id, now)?;
     if client.revoked_at.is_some() {
-        return Err(Error::conflict("client_revoked", "The client is revoked for ever. Create another one."));
+        return Err(Error::conflict(ProblemCode::ClientRevoked, "The client is revoked for ever. Create another one."));
     }
     Ok(client)
 }

@@ -11,7 +11,7 @@ use crate::accounts::model::User;
 use crate::actor::Role;
 use crate::clock::Entropy;
 use crate::env::Env;
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Error, FieldCode, Result, Rule};
 use crate::ids::UserId;
 use crate::telemetry::Metrics;
 
@@ -123,15 +123,15 @@ impl Passwords {
         let password = canonical(password);
         let length = password.chars().count();
         if length < min {
-            return Err(Rule::new("too_short", format!("must have at least {min} characters")));
+            return Err(Rule::new(FieldCode::TooShort, format!("must have at least {min} characters")));
         }
         if length > MAX_CHARS {
-            return Err(Rule::new("too_long", format!("must have at most {MAX_CHARS} characters")));
+            return Err(Rule::new(FieldCode::TooLong, format!("must have at most {MAX_CHARS} characters")));
         }
         // Fewer than ten million guesses: a dictionary word, a keyboard row, the address with a digit.
         let about: Vec<&str> = about.iter().copied().chain([self.clinic.as_str(), "legwork"]).collect();
         if zxcvbn::zxcvbn(&password, &about).guesses() < 10_000_000 {
-            return Err(Rule::new("too_common", "is easy to guess; choose another"));
+            return Err(Rule::new(FieldCode::TooCommon, "is easy to guess; choose another"));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::context::Tx;
 use crate::db::Conn;
 use crate::db::schema::{recovery_codes, second_factors};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::UserId;
 use crate::messages::model::SecurityEvent;
 use crate::sealed::{Place, Sealed};
@@ -25,7 +25,7 @@ fn place(user: UserId) -> Place {
 pub fn require_off(user: &User) -> Result<()> {
     match user.second_factor_at {
         None => Ok(()),
-        Some(_) => Err(Error::conflict("second_factor_on", "The second factor is on already. Switch it off first.")),
+        Some(_) => Err(Error::conflict(ProblemCode::SecondFactorOn, "The second factor is on already. Switch it off first.")),
     }
 }
 
@@ -37,7 +37,7 @@ pub fn require_on(user: &User) -> Result<()> {
     match user.second_factor_at {
         Some(_) => Ok(()),
         None => {
-            Err(Error::conflict("second_factor_off", "The second factor is off. Set up an authenticator app first."))
+            Err(Error::conflict(ProblemCode::SecondFactorOff, "The second factor is off. Set up an authenticator app first."))
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::accounts::throttle::{ConfirmedBy, Throttle};
 use crate::accounts::{Keys, device, notices, store};
 use crate::clock::Timestamp;
 use crate::context::{Attempt, Context, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, response};
 use crate::messages::model::SecurityEvent;
 
@@ -129,7 +129,7 @@ fn switch_on(tx: &mut Tx<SignedIn>, code: &str) -> Result<Attempt<ConfirmedSecon
     let now = tx.now;
     let secret =
         codes::secret(tx, user.id)?.filter(|secret| now.since(secret.created_at) < ENROLMENT).ok_or_else(|| {
-            Error::conflict("no_enrolment", "Request a new secret first, and confirm it within half an hour.")
+            Error::conflict(ProblemCode::NoEnrolment, "Request a new secret first, and confirm it within half an hour.")
         })?;
     let step = match totp::read(code) {
         Typed::Code(code) => totp::step(&secret.base32, &code, now)?,

@@ -12,7 +12,7 @@ use crate::actor::Action;
 use crate::context::Context;
 use crate::db::Conn;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::UserId;
 use crate::messages::model::SecurityEvent;
@@ -42,7 +42,7 @@ pub async fn reset_of_user(context: &Context, user: UserId) -> Result<()> {
     if user == context.actor.user_id {
         let detail =
             "This is your own account. Switch its second factor off with a code: POST /v1/me/second-factor/disable.";
-        return Err(Error::conflict("own_account", detail));
+        return Err(Error::conflict(ProblemCode::OwnAccount, detail));
     }
     context.change(move |tx| reset(tx.conn, tx.env, user)).await
 }

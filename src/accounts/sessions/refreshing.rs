@@ -15,7 +15,7 @@ use crate::audit;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Attempt, Context, Tx};
 use crate::db::schema::{refresh_tokens, sessions, users};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::Body;
 use crate::ids::{RefreshTokenId, SessionId};
 
@@ -80,11 +80,11 @@ fn rotate(tx: &mut Tx<Anonymous>, token: &str) -> Result<Attempt<(User, OpenSess
 }
 
 fn session_ended() -> Error {
-    Error::unauthenticated("session_ended", "The session has ended. Sign in again.")
+    Error::unauthenticated(ProblemCode::SessionEnded, "The session has ended. Sign in again.")
 }
 
 fn raced() -> Error {
-    Error::conflict("refresh_raced", "Another request has just renewed this session. Use the tokens of its response.")
+    Error::conflict(ProblemCode::RefreshRaced, "Another request has just renewed this session. Use the tokens of its response.")
 }
 
 /// Renew a session's tokens

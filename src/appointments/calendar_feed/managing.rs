@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::{calendar_feeds, users};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{IdempotencyKey, PathId};
 use crate::ids::{CalendarFeedId, PractitionerId};
@@ -67,7 +67,7 @@ pub async fn create(context: &Context, once: Once, id: PractitionerId) -> Result
             practitioner::lock(tx.conn, id)?;
             if !has_account(tx.conn, id)? {
                 return Err(Error::conflict(
-                    "no_account",
+                    ProblemCode::NoAccount,
                     "The practitioner has no account that can sign in, so the feed would not work. Invite them, or enable their account.",
                 ));
             }

@@ -12,7 +12,7 @@ use crate::actor::Action;
 use crate::appointments::rescheduling::{RescheduleAppointmentRequest, move_to};
 use crate::clock::Timestamp;
 use crate::context::{Context, Once};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::{Body, IdempotencyKey, response};
 use crate::ids::{AppointmentId, LocationId, PractitionerId, SlotId};
@@ -109,12 +109,12 @@ pub struct UnmovedAppointment {
 fn checked(moves: &[AppointmentMove]) -> Result<()> {
     let mut check = Check::new();
     let fits = (1..=MAX_VISITS).contains(&moves.len());
-    check.require(fits, "/moves", "out_of_range", format!("must have 1 to {MAX_VISITS} moves"));
+    check.require(fits, "/moves", FieldCode::OutOfRange, format!("must have 1 to {MAX_VISITS} moves"));
     let mut seen = HashSet::new();
     for (index, one) in moves.iter().enumerate() {
         let is_first = seen.insert(one.appointment_id);
         let pointer = format!("/moves/{index}/appointment_id");
-        check.require(is_first, pointer, "duplicate", "must not be the appointment of an earlier move");
+        check.require(is_first, pointer, FieldCode::Duplicate, "must not be the appointment of an earlier move");
     }
     check.done()
 }
@@ -198,7 +198,7 @@ async fn move_one(context: &Context, once: &Once, one: AppointmentMove) -> (Resu
 /// are stored.
 fn unmoved(appointment_id: AppointmentId, error: Error) -> Result<UnmovedAppointment> {
     let (code, detail) = match error {
-        Error::Conflict(conflict) => (conflict.code.to_owned(), conflict.detail),
+        Error::Conflict(conflict) => (conflict.code.to_string(), conflict.detail),
         Error::NotFound => ("not_found".to_owned(), "There is no such appointment.".to_owned()),
         Error::Stale => {
             ("stale".to_owned(), "The appointment has changed since you read it. Read it again.".to_owned())

@@ -15,7 +15,7 @@ use crate::appointments::notification;
 use crate::context::{Context, Once, Tx};
 use crate::db::per_backend;
 use crate::db::schema::{appointment_series, appointment_series_visits, locations};
-use crate::error::{Check, Error, FieldError, Result};
+use crate::error::{Check, Error, FieldCode, FieldError, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
 use crate::identifiers::Identifiers;
@@ -94,15 +94,15 @@ impl NewSeriesVisit {
             check.require(
                 days.is_none_or(|days| (0..=MAX_DAYS).contains(&days)),
                 place(member),
-                "out_of_range",
+                FieldCode::OutOfRange,
                 detail,
             );
             let detail = "must not be set for the first visit, which has no visit before it";
-            check.require(index > 0 || days.is_none(), place(member), "forbidden_field", detail);
+            check.require(index > 0 || days.is_none(), place(member), FieldCode::ForbiddenField, detail);
         }
         let gap = self.gap();
         let fits = gap.max_days.is_none_or(|most| gap.min_days <= most);
-        check.require(fits, place("max_gap_days"), "out_of_range", "must be at least min_gap_days");
+        check.require(fits, place("max_gap_days"), FieldCode::OutOfRange, "must be at least min_gap_days");
     }
 
     fn gap(&self) -> Gap {
@@ -115,9 +115,9 @@ impl NewAppointmentSeries {
         let mut check = Check::new();
         notification::check_informed(self.patient_informed, by_staff, &mut check);
         let count = self.visits.len();
-        check.require(count >= 2, "/visits", "too_few", "must have at least 2");
+        check.require(count >= 2, "/visits", FieldCode::TooFew, "must have at least 2");
         let detail = format!("must have at most {MAX_VISITS} entries");
-        check.require(count <= MAX_VISITS, "/visits", "too_many", detail);
+        check.require(count <= MAX_VISITS, "/visits", FieldCode::TooMany, detail);
         for (index, visit) in self.visits.iter().enumerate().take(MAX_VISITS) {
             visit.check(index, &mut check);
         }

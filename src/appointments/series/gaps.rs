@@ -13,7 +13,7 @@ use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
 use crate::db::schema::{appointment_series_visits, appointments, locations};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{AppointmentId, AppointmentSeriesId, LocationId};
 use crate::scheduling::setup::location;
 
@@ -176,7 +176,7 @@ pub fn conflict(pointer: &str, gap_days: i32, gap: Gap, later: Option<Appointmen
     members.insert("min_gap_days".into(), min_days.into());
     members.insert("max_gap_days".into(), max_days.into());
     members.extend(later.map(|later| ("appointment_id".to_owned(), later.to_string().into())));
-    Error::conflict_with("series_gap", detail, members)
+    Error::conflict_with(ProblemCode::SeriesGap, detail, members)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::appointments::rescheduling::{RescheduleAppointmentRequest, move_to};
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::schema::appointments;
-use crate::error::{Check, Conflict, Error, Result};
+use crate::error::{Check, Conflict, Error, FieldCode, ProblemCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::{Body, response};
 use crate::ids::{AppointmentId, PractitionerId};
@@ -79,14 +79,14 @@ struct Shift {
 /// Why an appointment needs no decision.
 pub(super) fn unaffected() -> Error {
     Error::conflict(
-        "zone_unchanged",
+        ProblemCode::ZoneUnchanged,
         "The start of the appointment shows the promised local time. There is nothing to decide.",
     )
 }
 
 fn skipped() -> Error {
     Error::conflict(
-        Conflict::SLOT_TAKEN,
+        ProblemCode::SlotTaken,
         "The clock at the location now skips the promised local time. Move the appointment, or accept its new local time.",
     )
 }
@@ -100,7 +100,7 @@ pub async fn resolve(context: &Context, ids: Vec<AppointmentId>) -> Result<ZoneC
     context.require(Action::AppointmentProgress)?;
     let mut check = Check::new();
     let fits = (1..=MAX_APPOINTMENTS).contains(&ids.len());
-    check.require(fits, "/appointment_ids", "out_of_range", "must have 1 to 50 appointments");
+    check.require(fits, "/appointment_ids", FieldCode::OutOfRange, "must have 1 to 50 appointments");
     check.done()?;
     let mut resolution = ZoneChangeResolution { kept: Vec::new(), unresolved: Vec::new() };
     let wanted: HashSet<AppointmentId> = ids.into_iter().collect();
@@ -142,7 +142,7 @@ pub async fn resolve(context: &Context, ids: Vec<AppointmentId>) -> Result<ZoneC
 /// Reports what hinders a move. A fault of the service ends the request; the moves until then are stored.
 fn unresolved(appointment_id: AppointmentId, error: Error) -> Result<UnresolvedZoneChange> {
     let (code, detail) = match error {
-        Error::Conflict(conflict) => (conflict.code.to_owned(), conflict.detail),
+        Error::Conflict(conflict) => (conflict.code.to_string(), conflict.detail),
         Error::NotFound => ("not_found".to_owned(), "There is no such appointment.".to_owned()),
         other => return Err(other),
     };

@@ -1,6 +1,6 @@
 //! A member of a merge patch (RFC 7396).
 
-use crate::error::Rule;
+use crate::error::{FieldCode, Rule};
 
 /// A member of a merge patch: absent, `null` or a value. Use with `#[serde(default)]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,7 +37,7 @@ impl<T> Change<T> {
     pub fn apply_required(self, to: &mut T) -> Result<(), Rule> {
         match self {
             Self::Keep => {}
-            Self::Clear => return Err(Rule::new("required", "must not be removed")),
+            Self::Clear => return Err(Rule::new(FieldCode::Required, "must not be removed")),
             Self::Set(value) => *to = value,
         }
         Ok(())

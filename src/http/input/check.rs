@@ -7,7 +7,7 @@ use super::shape::{Form, Kind, Member, Shape};
 use super::tree::descend;
 use crate::clock::Timestamp;
 use crate::db::types::Date;
-use crate::error::FieldError;
+use crate::error::{FieldCode, FieldError};
 
 /// The greatest number of errors in one response. Nothing is compared for errors beyond it.
 pub const MAX_ERRORS: usize = 100;
@@ -41,13 +41,13 @@ struct Check {
 }
 
 impl Check {
-    fn add(&mut self, code: &str, detail: impl Into<String>) {
+    fn add(&mut self, code: FieldCode, detail: impl Into<String>) {
         if self.found.errors.len() < MAX_ERRORS {
             self.found.errors.push(FieldError::new(self.place.clone(), code, detail));
         }
     }
 
-    fn past_limit(&mut self, code: &str, detail: impl Into<String>) {
+    fn past_limit(&mut self, code: FieldCode, detail: impl Into<String>) {
         if self.found.limits.len() < MAX_ERRORS {
             self.found.limits.push(FieldError::new(self.place.clone(), code, detail));
         }
@@ -61,37 +61,37 @@ impl Check {
             (Kind::Any, _) | (Kind::Boolean, Value::Bool(_)) => {}
             (Kind::Text { least, most, form }, Value::String(text)) => {
                 if !has_form(text, *form) {
-                    self.add("wrong_type", expected(shape));
+                    self.add(FieldCode::WrongType, expected(shape));
                 }
                 self.length(text, *least, *most);
             }
             (Kind::Choice(options), Value::String(text)) => {
                 if !options.contains(text) {
-                    self.add("not_an_option", options_of(options));
+                    self.add(FieldCode::NotAnOption, options_of(options));
                 }
             }
             (Kind::Integer { least, most }, Value::Number(number)) => match integer(number) {
                 Some(whole) => {
                     *number = whole.into();
                     if least.is_some_and(|least| whole < least) || most.is_some_and(|most| whole > most) {
-                        self.past_limit("out_of_range", expected(shape));
+                        self.past_limit(FieldCode::OutOfRange, expected(shape));
                     }
                 }
                 // Beyond all integers.
-                None if is_whole(number) => self.add("out_of_range", expected(shape)),
-                None => self.add("wrong_type", expected(shape)),
+                None if is_whole(number) => self.add(FieldCode::OutOfRange, expected(shape)),
+                None => self.add(FieldCode::WrongType, expected(shape)),
             },
             (Kind::Number { least, most }, Value::Number(number)) => {
                 let number = number.as_f64().unwrap_or(f64::NAN);
                 if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
-                    self.past_limit("out_of_range", expected(shape));
+                    self.past_limit(FieldCode::OutOfRange, expected(shape));
                 }
             }
             (Kind::List { of, least, most }, Value::Array(entries)) => {
                 if let Some(most) = most.filter(|most| entries.len() > *most) {
-                    self.past_limit("too_many", format!("must have at most {most} entries"));
+                    self.past_limit(FieldCode::TooMany, format!("must have at most {most} entries"));
                 } else if entries.len() < *least {
-                    self.past_limit("too_few", format!("must have at least {least}"));
+                    self.past_limit(FieldCode::TooFew, format!("must have at least {least}"));
                 }
                 for (index, entry) in entries.iter_mut().enumerate() {
                     self.within(&index.to_string(), |check| check.value(of, entry));
@@ -99,7 +99,7 @@ impl Check {
             }
             (Kind::Object(members), Value::Object(object)) => {
                 for member in members.iter().filter(|member| member.required && !object.contains_key(&member.name)) {
-                    self.within(&member.name, |check| check.add("required", "is required"));
+                    self.within(&member.name, |check| check.add(FieldCode::Required, "is required"));
                 }
                 for (name, value) in object {
                     if self.found.errors.len() >= MAX_ERRORS {
@@ -108,21 +108,21 @@ impl Check {
                     let known = members.iter().find(|member| member.name == *name);
                     self.within(name, |check| match known {
                         Some(member) => check.value(&member.shape, value),
-                        None => check.add("unknown_field", unknown("member", name, members)),
+                        None => check.add(FieldCode::UnknownField, unknown("member", name, members)),
                     });
                 }
             }
-            _ => self.add("wrong_type", expected(shape)),
+            _ => self.add(FieldCode::WrongType, expected(shape)),
         }
     }
 
     fn length(&mut self, text: &str, least: usize, most: Option<usize>) {
         if least > 0 && text.is_empty() {
-            self.past_limit("required", "must not be empty");
+            self.past_limit(FieldCode::Required, "must not be empty");
         } else if text.chars().take(least).count() < least {
-            self.past_limit("too_short", format!("must be at least {least} characters"));
+            self.past_limit(FieldCode::TooShort, format!("must be at least {least} characters"));
         } else if let Some(most) = most.filter(|most| text.len() > *most && text.chars().count() > *most) {
-            self.past_limit("too_long", format!("must be at most {most} characters"));
+            self.past_limit(FieldCode::TooLong, format!("must be at most {most} characters"));
         }
     }
 

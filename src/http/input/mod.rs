@@ -30,7 +30,7 @@ use self::shape::Shape;
 use self::tree::{Failure, Tree};
 use super::fallback::Operation;
 use super::problem::{ProblemBuilder, Rejected};
-use crate::error::{Error, FieldError};
+use crate::error::{Error, FieldCode, FieldError};
 
 /// The largest body in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -140,7 +140,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 /// Reports a value that fits its shape but not its type: the document is wider than the type. The message of serde stays
 /// out, since it quotes the value, which may be personal data, and names Rust types.
 fn unreadable(pointer: String) -> Error {
-    Error::invalid(pointer, "wrong_value", "cannot be read")
+    Error::invalid(pointer, FieldCode::WrongValue, "cannot be read")
 }
 
 /// Returns the operation of a request.

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::error::FieldError;
+use crate::error::{FieldCode, FieldError};
 
 /// How deep a body's arrays and objects may be nested. The deepest body of any operation has six levels.
 const DEPTH_LIMIT: usize = 32;
@@ -41,7 +41,7 @@ pub fn parse(bytes: &[u8]) -> Result<Tree, Failure> {
     let value = Node(&mut state).deserialize(&mut deserializer).map_err(|error| {
         // serde_json has no code for this case.
         if error.to_string().starts_with("number out of range") {
-            Failure::Number(FieldError::new(state.place.clone(), "out_of_range", "is too large a number"))
+            Failure::Number(FieldError::new(state.place.clone(), FieldCode::OutOfRange, "is too large a number"))
         } else {
             let (line, column) = (error.line(), error.column());
             Failure::Malformed(format!("The body is not JSON. See line {line}, column {column}."))
@@ -152,7 +152,7 @@ impl<'de> Visitor<'de> for Node<'_> {
             let value = members.next_value_seed(Node(self.0))?;
             if object.contains_key(&name) {
                 let detail = "is in the object more than once";
-                self.0.duplicates.push(FieldError::new(self.0.place.clone(), "duplicate_field", detail));
+                self.0.duplicates.push(FieldError::new(self.0.place.clone(), FieldCode::DuplicateField, detail));
             } else {
                 object.insert(name, value);
             }

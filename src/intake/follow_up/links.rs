@@ -15,7 +15,7 @@ use crate::accounts::typed_link::{TypedLink, with_code};
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Tx};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, response};
 use crate::ids::{IntakeId, UserId};
 use crate::intake::drafts::checked_answers;
@@ -228,7 +228,7 @@ fn repeated(
     language: Language,
 ) -> Result<AnsweredFollowUp> {
     let Found { patient, form, .. } = found;
-    let conflict = || Error::conflict("already_answered", "The questions are answered already. Thank you.");
+    let conflict = || Error::conflict(ProblemCode::AlreadyAnswered, "The questions are answered already. Thank you.");
     let stored = intakes::submitted(tx.conn, patient.id, FormName::FollowUp.as_str())?;
     let intake = stored.into_iter().find(|intake| intake.id == id).ok_or_else(conflict)?;
     let answers = rls::parse(answers, "/answers")?;

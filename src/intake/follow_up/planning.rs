@@ -15,7 +15,7 @@ use crate::actor::Action;
 use crate::context::{Context, Once, Principal, Tx};
 use crate::db::schema::intakes;
 use crate::db::types::Date;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, IfMatch, PathId};
 use crate::ids::{AppointmentId, FollowUpId, PatientId};
@@ -56,7 +56,7 @@ pub async fn create(
     context.require(Action::FollowUpManage)?;
     let mut check = Check::new();
     let detail = "must be treatment_change or other; the service schedules follow-ups after visits";
-    check.require(new.reason != FollowUpReason::Visit, "/reason", "not_an_option", detail);
+    check.require(new.reason != FollowUpReason::Visit, "/reason", FieldCode::NotAnOption, detail);
     check.done()?;
     context
         .change_once(once, move |tx| {
@@ -76,11 +76,11 @@ pub fn insert_new(tx: &mut Tx, patient: PatientId, new: NewFollowUp) -> Result<F
     let today = PlaceOfCare::load(tx, patient.id)?.day(tx.now)?;
     let mut check = Check::new();
     let is_past = new.due_on.is_some_and(|due| due.0 < today);
-    check.require(!is_past, "/due_on", "in_past", "must not be before today");
+    check.require(!is_past, "/due_on", FieldCode::InPast, "must not be before today");
     check.done()?;
     let due = new.due_on.map(|due| due.0).or_else(|| due_after(tx, today, today));
     let due = due.ok_or_else(|| {
-        Error::invalid("/due_on", "required", "must be set, because the clinic has set no intervals of follow-ups")
+        Error::invalid("/due_on", FieldCode::Required, "must be set, because the clinic has set no intervals of follow-ups")
     })?;
     records::lock_visits(tx.conn, patient.id)?;
     cancel_open(tx, patient.id)?;
@@ -208,7 +208,7 @@ pub async fn cancel(
             let row = store::find(tx.conn, id)?;
             if !store::OPEN.contains(&row.status) {
                 return Err(Error::conflict(
-                    "status_conflict",
+                    ProblemCode::StatusConflict,
                     "Only a scheduled or asked follow-up can be cancelled.",
                 ));
             }

@@ -23,7 +23,7 @@ use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Tx};
 use crate::db::Conn;
 use crate::db::schema::{patient_invitations, patients, users};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::{Body, response};
 use crate::patients::model::{Patient, Relation};
 use crate::patients::unverified;
@@ -90,7 +90,7 @@ pub async fn accept(
     let holder = if user.is_some_and(|user| user.has_own_password()) {
         let mut check = Check::new();
         let detail = "must not be sent: the address has an account, which keeps its password";
-        check.require(new_password.is_none(), "/new_password", "not_an_option", detail);
+        check.require(new_password.is_none(), "/new_password", FieldCode::NotAnOption, detail);
         check.done()?;
         None
     } else {
@@ -190,7 +190,7 @@ fn with_password(
 }
 
 fn password_required() -> Error {
-    Error::invalid("/new_password", "required", "must be sent: the address has no account with a password yet")
+    Error::invalid("/new_password", FieldCode::Required, "must be sent: the address has no account with a password yet")
 }
 
 /// Accept an invitation

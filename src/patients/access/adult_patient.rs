@@ -3,7 +3,7 @@
 use super::adulthood::Calendar;
 use super::is_own_record;
 use crate::context::Tx;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::PatientId;
 use crate::patients::model::Patient;
 use crate::patients::store;
@@ -17,7 +17,7 @@ pub(super) fn require(tx: &mut Tx, id: PatientId) -> Result<Patient> {
     let is_own = is_own_record(tx.conn, tx.env, tx.actor, id)?;
     if !is_own || Calendar::of_clinic(tx.conn, tx.env)?.is_minor(&patient, tx.now) {
         let detail = "Only the adult patient decides about the access of others. Please call the clinic.";
-        return Err(Error::forbidden("patient_only", detail));
+        return Err(Error::forbidden(ProblemCode::PatientOnly, detail));
     }
     Ok(patient)
 }

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Principal, Tx};
 use crate::db::Conn;
 use crate::db::schema::{access_links, patients};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::{PatientId, UserId};
 use crate::patients::model::Relation;
@@ -45,7 +45,7 @@ fn revoke(tx: &mut Tx, patient: PatientId, user: UserId) -> Result<()> {
 fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
     adult_patient::require(tx, id)?;
     if user == tx.actor.user_id {
-        return Err(Error::conflict("own_access", "This is your own access. Please call the clinic to end it."));
+        return Err(Error::conflict(ProblemCode::OwnAccess, "This is your own access. Please call the clinic to end it."));
     }
     stop(tx, id, user)
 }

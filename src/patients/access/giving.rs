@@ -20,7 +20,7 @@ use crate::actor::Action;
 use crate::context::{Context, Once, Principal, Tx};
 use crate::db::schema::access_links;
 use crate::db::types::Date;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{AccessLinkId, PatientId, UserId};
@@ -98,7 +98,7 @@ pub async fn give(
                 .filter(|user| user.email_verified_at.is_some() && user.disabled_at.is_none())
                 .ok_or_else(|| {
                     let detail = "no account has verified this address; send an invitation to it";
-                    Error::invalid("/email", "unknown_reference", detail)
+                    Error::invalid("/email", FieldCode::UnknownReference, detail)
                 })?;
             let user = accounts::store::lock(tx.conn, user.id)?;
             require_suitable(tx.conn, &user, patient.id, relation)?;

@@ -17,7 +17,7 @@ use crate::actor::{Action, Reach, Role};
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Principal, Tx};
 use crate::db::schema::patient_invitations;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::{Body, IdempotencyKey, PathId, response};
 use crate::ids::{InvitationId, PatientId, UserId};
 use crate::messages::model::{Envelope, INVITATION_LASTS, Mail, MessageKind, Recipient};
@@ -94,7 +94,7 @@ pub async fn invite(context: &Context, once: Once, id: PatientId, new: NewPatien
     let (email, relation) = new.checked()?;
     if reach == Reach::Own && relation == Relation::Oneself {
         let detail = "must not be self, because the patient has an account";
-        return Err(Error::invalid("/relation", "not_an_option", detail));
+        return Err(Error::invalid("/relation", FieldCode::NotAnOption, detail));
     }
     context
         .change_once(once.guarded(care::admit_repeat), move |tx| {

@@ -7,7 +7,7 @@ use super::store::{lock, replace};
 use super::{Access, givers, guarding};
 use crate::clock::Timestamp;
 use crate::context::{Principal, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{PatientId, UserId};
 use crate::messages::second_person::is_same;
 use crate::patients::care;
@@ -65,7 +65,7 @@ pub(super) fn is_needed(
 pub fn confirm(tx: &mut Tx, user: UserId, patient: PatientId) -> Result<Access> {
     let was = lock(tx.conn, (user, patient))?.ok_or(Error::NotFound)?;
     if !was.is_pending(tx.now) {
-        return Err(Error::conflict("not_pending", "This access does not wait for a confirmation."));
+        return Err(Error::conflict(ProblemCode::NotPending, "This access does not wait for a confirmation."));
     }
     require_other_person(tx, &was)?;
     let access = Access {
@@ -83,7 +83,7 @@ pub fn confirm(tx: &mut Tx, user: UserId, patient: PatientId) -> Result<Access> 
 
 /// Requires that the actor is another person than the one who gave the access, and than those whose changes guard the record.
 fn require_other_person(tx: &mut Tx, access: &Access) -> Result<()> {
-    let refusal = |detail| Err(Error::forbidden("second_person_required", detail));
+    let refusal = |detail| Err(Error::forbidden(ProblemCode::SecondPersonRequired, detail));
     if is_same(tx.conn, access.user_id, tx.actor.user_id)? {
         return refusal(
             "This account and yours are of one person. Another member of the staff must confirm the access.",

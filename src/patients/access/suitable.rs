@@ -7,7 +7,7 @@ use crate::accounts::model::User;
 use crate::actor::Role;
 use crate::db::Conn;
 use crate::db::schema::patient_access;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{PatientId, UserId};
 use crate::patients::model::Relation;
 
@@ -23,7 +23,7 @@ pub(in crate::patients) fn require_suitable(
 ) -> Result<()> {
     if user.role != Role::Patient {
         let detail = "This is the address of a member of the staff. Patients and their families need another one.";
-        return Err(Error::conflict("account_is_staff", detail));
+        return Err(Error::conflict(ProblemCode::AccountIsStaff, detail));
     }
     if relation != Relation::Oneself {
         return Ok(());
@@ -33,12 +33,12 @@ pub(in crate::patients) fn require_suitable(
     if was.is_some_and(|was| was != Relation::Oneself) {
         // A parent's account must not become that of the adult child, even if both were entered with one address.
         let detail = "The account has, or had, another relation to this patient. Delete that access first, or use another address.";
-        return Err(Error::conflict("other_relation", detail));
+        return Err(Error::conflict(ProblemCode::OtherRelation, detail));
     }
     if own_record(conn, user.id)?.is_some_and(|own| own.id != patient) {
         let detail = "The account's holder has another record of their own. If this record is theirs, delete the account's `self` \
             access to the other record first, then give it to this one.";
-        return Err(Error::conflict("own_record_exists", detail));
+        return Err(Error::conflict(ProblemCode::OwnRecordExists, detail));
     }
     require_no_other_account(conn, Some(user), patient, relation)
 }
@@ -59,7 +59,7 @@ pub(super) fn require_no_other_account(
         .optional()?;
     let another = own_account.is_some_and(|own| user.is_none_or(|user| user.id != own));
     if relation == Relation::Oneself && another {
-        return Err(Error::conflict("own_account_exists", "The patient has an account of their own."));
+        return Err(Error::conflict(ProblemCode::OwnAccountExists, "The patient has an account of their own."));
     }
     Ok(())
 }

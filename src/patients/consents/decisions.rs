@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Once, Principal, Tx};
 use crate::db::Conn;
 use crate::db::schema::consents;
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Error, FieldCode, Result, Rule};
 use crate::http::paging::{Direction, Page, PageParams, in_order, sort_options};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, PathId};
@@ -70,10 +70,10 @@ impl NewConsent {
         check.require(
             by_staff || self.method.is_none_or(|method| method == ConsentMethod::Online),
             format!("{at}/method"),
-            "not_an_option",
+            FieldCode::NotAnOption,
             "must be \"online\"",
         );
-        check.require(!by_staff || self.method.is_some(), format!("{at}/method"), "required", "must be sent");
+        check.require(!by_staff || self.method.is_some(), format!("{at}/method"), FieldCode::Required, "must be sent");
         let signer = match self.signer {
             None => None,
             Some(signer) => Some(check.field(&format!("{at}/signer"), text::one_line(&signer, 200))?),
@@ -98,15 +98,15 @@ impl CheckedConsent {
         let own = names::words(own_names);
         let Some(signer) = self.signer.as_deref() else {
             let known = relation == Relation::Oneself || !own.is_empty();
-            return if known { Ok(()) } else { Err(Rule::new("required", "must be sent: your name")) };
+            return if known { Ok(()) } else { Err(Rule::new(FieldCode::Required, "must be sent: your name")) };
         };
         let signed = names::query_words(signer);
         // A text without any word, such as an emoji, is no name.
         let fits = !signed.is_empty() && (signed.is_subset(&own) || (own.is_empty() && relation != Relation::Oneself));
         match (fits, relation) {
             (true, _) => Ok(()),
-            (false, Relation::Oneself) => Err(Rule::new("not_the_patient", "must be the patient's own name")),
-            (false, _) => Err(Rule::new("not_the_holder", "must be the name of the account's holder")),
+            (false, Relation::Oneself) => Err(Rule::new(FieldCode::NotThePatient, "must be the patient's own name")),
+            (false, _) => Err(Rule::new(FieldCode::NotTheHolder, "must be the name of the account's holder")),
         }
     }
 

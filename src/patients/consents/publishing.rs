@@ -13,7 +13,7 @@ use crate::actor::Action;
 use crate::context::{Context, Once};
 use crate::db::advisory_lock;
 use crate::db::schema::consent_documents;
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
 
@@ -74,7 +74,7 @@ impl NewConsentDocument {
         check.require(
             self.texts.len() <= MAX_LANGUAGES,
             "/texts",
-            "too_many",
+            FieldCode::TooMany,
             format!("must have at most {MAX_LANGUAGES} entries"),
         );
         let (mut texts, mut languages) = (Vec::new(), BTreeSet::new());
@@ -84,11 +84,11 @@ impl NewConsentDocument {
             let text = check.field(&pointer("text"), text::lines(&text, MAX_TEXT));
             let (Some(language), Some(text)) = (language, text) else { continue };
             let is_new = languages.insert(language.clone());
-            check.require(is_new, pointer("language"), "duplicate", "is in the list twice");
+            check.require(is_new, pointer("language"), FieldCode::Duplicate, "is in the list twice");
             texts.push((language, text));
         }
         let has_english = languages.iter().any(|language| primary(language) == "en");
-        check.require(has_english, "/texts", "required", "must have a text in English");
+        check.require(has_english, "/texts", FieldCode::Required, "must have a text in English");
         check.done()?;
         Ok((self.consent_type, texts))
     }

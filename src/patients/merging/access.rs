@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::context::{Tx, forget};
 use crate::db::Conn;
 use crate::db::schema::{patient_access, patient_merge_rows};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::ids::{PatientId, PatientMergeId, UserId};
 use crate::patients::access::second_person::Giver;
 use crate::patients::access::suitable::require_suitable;
@@ -95,7 +95,7 @@ pub fn move_listed(
         let is_new = !had.iter().any(|(access, _)| access.user_id == *user);
         let Some((was, holder)) = movable.filter(|_| is_new) else {
             let detail = "must be an account that the preview shows as `movable`";
-            return Err(Error::invalid(format!("/access_to_move/{index}"), "not_an_option", detail));
+            return Err(Error::invalid(format!("/access_to_move/{index}"), FieldCode::NotAnOption, detail));
         };
         move_one(tx, merge, was, holder, survivor)?;
     }

@@ -8,7 +8,7 @@ use super::access;
 use crate::clock::Timestamp;
 use crate::db::types::{Uid, text_enum};
 use crate::db::{Conn, per_backend};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{ObjectId, PatientId};
 use crate::patients::model::Patient;
 
@@ -168,5 +168,5 @@ pub fn require_none(conn: &mut Conn, survivor: &Patient, duplicate: &Patient, no
     let listed = serde_json::to_value(&found).map_err(|error| Error::internal("conflicts of a merge", error))?;
     let members = std::iter::once(("conflicts".to_owned(), listed)).collect();
     let detail = "The records cannot be merged as they are. Resolve what `conflicts` lists, then merge.";
-    Err(Error::conflict_with("merge_conflicts", detail, members))
+    Err(Error::conflict_with(ProblemCode::MergeConflicts, detail, members))
 }

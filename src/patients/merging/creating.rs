@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::{patient_merges, patients};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
@@ -53,13 +53,13 @@ impl NewPatientMerge {
     /// Checks the values.
     fn checked(mut self, id: PatientId) -> Result<Self> {
         let mut check = Check::new();
-        check.require(self.duplicate_id != id, "/duplicate_id", "same_record", "must be another record");
+        check.require(self.duplicate_id != id, "/duplicate_id", FieldCode::SameRecord, "must be another record");
         let reason = check.field("/reason", text::lines(&self.reason, text::MAX_REASON));
         let accounts = self.access_to_move.len();
         let detail = format!("must list at most {MAX_ACCOUNTS} accounts");
-        check.require(accounts <= MAX_ACCOUNTS, "/access_to_move", "too_many", detail);
+        check.require(accounts <= MAX_ACCOUNTS, "/access_to_move", FieldCode::TooMany, detail);
         let different: BTreeSet<_> = self.access_to_move.iter().collect();
-        check.require(different.len() == accounts, "/access_to_move", "duplicate", "must list each account once");
+        check.require(different.len() == accounts, "/access_to_move", FieldCode::Duplicate, "must list each account once");
         check.done()?;
         self.reason = reason.unwrap_or_default();
         Ok(self)
@@ -87,7 +87,7 @@ pub async fn merge(
             lock_accounts(tx, accounts)?;
             let (survivor, duplicate) = lock_both(tx.conn, id, new.duplicate_id)?;
             let survivor = survivor.ok_or(Error::NotFound)?;
-            let unknown = || Error::invalid("/duplicate_id", "unknown_reference", "must be a patient");
+            let unknown = || Error::invalid("/duplicate_id", FieldCode::UnknownReference, "must be a patient");
             let duplicate = duplicate.ok_or_else(unknown)?;
             tx.audit.note_patient(survivor.id);
             tx.audit.note_shown([duplicate.id]);

@@ -9,7 +9,7 @@ use super::conflicts::{self, MergeConflict};
 use super::moving::MergeMoves;
 use crate::actor::Action;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::{Params, PathId, response};
 use crate::ids::PatientId;
 use crate::patients::model::{self, PatientView};
@@ -61,7 +61,7 @@ pub struct PatientMergePreviewFilter {
 pub async fn read(context: &Context, id: PatientId, duplicate: PatientId) -> Result<PatientMergePreview> {
     context.require(Action::PatientMerge)?;
     if id == duplicate {
-        return Err(Error::invalid("?duplicate_id", "same_record", "must be another record"));
+        return Err(Error::invalid("?duplicate_id", FieldCode::SameRecord, "must be another record"));
     }
     context
         .read(move |tx| {
@@ -69,7 +69,7 @@ pub async fn read(context: &Context, id: PatientId, duplicate: PatientId) -> Res
             let survivor = store::visible_in_use(tx.conn, tx.env, tx.actor, id)?;
             let of_duplicate = match store::visible_in_use(tx.conn, tx.env, tx.actor, duplicate) {
                 Err(Error::NotFound) => {
-                    return Err(Error::invalid("?duplicate_id", "unknown_reference", "must be a patient"));
+                    return Err(Error::invalid("?duplicate_id", FieldCode::UnknownReference, "must be a patient"));
                 }
                 other => other?,
             };

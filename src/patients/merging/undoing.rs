@@ -9,7 +9,7 @@ use super::{access, moving};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::{patient_merges, patients};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{IdempotencyKey, PathId};
 use crate::identifiers::Identifiers;
@@ -46,15 +46,15 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
 /// Requires that the merge can be undone.
 fn require_open(tx: &Tx, merge: &Merge, survivor: &Patient) -> Result<()> {
     if merge.undone_at.is_some() {
-        return Err(Error::conflict("already_undone", "The merge was undone already."));
+        return Err(Error::conflict(ProblemCode::AlreadyUndone, "The merge was undone already."));
     }
     if merge.undo_until(tx.env) <= tx.now {
         let detail = "The merge cannot be undone any more. Create a new record and book its appointments anew.";
-        return Err(Error::conflict("undo_period_over", detail));
+        return Err(Error::conflict(ProblemCode::UndoPeriodOver, detail));
     }
     if survivor.replaced_by.is_some() {
         let detail = "The record that remained was merged into another one since. Undo that merge first.";
-        return Err(Error::conflict("merged_since", detail));
+        return Err(Error::conflict(ProblemCode::MergedSince, detail));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::accounts::model::EmailAddress;
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::patient_access;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey};
 use crate::ids::UserId;
@@ -90,7 +90,7 @@ fn checked(
         Some(address) => {
             new.forbid_staff_fields("", &mut check);
             let detail = "must be sent: your relation to the patient";
-            check.require(relation.is_some(), "/relation", "required", detail);
+            check.require(relation.is_some(), "/relation", FieldCode::Required, detail);
             if relation == Some(Relation::Oneself) {
                 check.field("/email", new.keep_own_address(address));
             }
@@ -114,11 +114,11 @@ fn insert_for_account(tx: &mut Tx, profile: &Profile, relation: Relation) -> Res
     if relation == Relation::Oneself {
         if own_record(tx.conn, user)?.is_some() {
             let detail = "The account's holder has a record of their own.";
-            return Err(Error::conflict("own_record_exists", detail));
+            return Err(Error::conflict(ProblemCode::OwnRecordExists, detail));
         }
     } else if dependents(tx, user)? >= MAX_DEPENDENTS {
         let detail = format!("An account adds at most {MAX_DEPENDENTS} people. The clinic can link more.");
-        return Err(Error::conflict("too_many_patients", detail));
+        return Err(Error::conflict(ProblemCode::TooManyPatients, detail));
     }
     let patient = store::insert(tx, profile)?;
     grant::give(tx, user, &patient, relation, None)?;

@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::db::types::Date;
-use crate::error::{Check, FieldError, Rule};
+use crate::error::{Check, FieldCode, FieldError, Rule};
 use crate::http::input::Change;
 
 use super::demographics::AdministrativeSex;
@@ -35,7 +35,7 @@ impl Member<'_> {
         match change {
             Change::Set(value) => rule(value, self),
             Change::Clear if S::IS_REQUIRED => {
-                self.check.add(FieldError::new(self.pointer.as_str(), "required", "cannot be removed"));
+                self.check.add(FieldError::new(self.pointer.as_str(), FieldCode::Required, "cannot be removed"));
             }
             Change::Clear | Change::Keep => {}
         }
@@ -111,7 +111,7 @@ impl NestedText for String {
     fn merged(change: Change<String>, was: Option<Self>, member: &mut Member<'_>) -> Option<Self> {
         let mut text = was;
         change.apply(&mut text);
-        member.check.require(text.is_some(), member.pointer.as_str(), "required", "must be sent");
+        member.check.require(text.is_some(), member.pointer.as_str(), FieldCode::Required, "must be sent");
         text
     }
 }

@@ -12,7 +12,7 @@ use super::profile::rules::{address_country, any, birth_date, email, language, l
 use crate::clock::Timestamp;
 use crate::db::schema::patients;
 use crate::db::types::{Date, text_enum};
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::input::Change;
 use crate::identifiers::{Identifier, Identifiers};
 use crate::ids::PatientId;
@@ -295,11 +295,11 @@ pub fn require_active(replaced_by: Option<PatientId>, retired_at: Option<Timesta
     if let Some(survivor) = replaced_by {
         let members = std::iter::once(("replaced_by".to_owned(), survivor.to_string().into())).collect();
         let detail = "The record was merged into another one. Use the record that `replaced_by` names.";
-        return Err(Error::conflict_with(Conflict::PATIENT_MERGED, detail, members));
+        return Err(Error::conflict_with(ProblemCode::PatientMerged, detail, members));
     }
     if retired_at.is_some() {
         let detail = "The record was retired, because it was made by mistake. Undo that before you use it.";
-        return Err(Error::conflict("patient_retired", detail));
+        return Err(Error::conflict(ProblemCode::PatientRetired, detail));
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::db::Conn;
 use crate::db::schema::{patient_identifiers, patients};
 use crate::db::types::Date;
-use crate::error::{Check, Result, Rule};
+use crate::error::{Check, FieldCode, Result, Rule};
 use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, response};
 use crate::identifiers::{Token, identified};
@@ -109,7 +109,7 @@ impl PatientFilter {
             search.phone = check.field("?phone", phone_filter(phone));
         }
         if let Some(number) = &self.mrn {
-            let rule = || Rule::new("wrong_value", "must be a medical record number such as LW-001001");
+            let rule = || Rule::new(FieldCode::WrongValue, "must be a medical record number such as LW-001001");
             search.mrn = check.field("?mrn", mrn::parse(number).ok_or_else(rule));
         }
         if let Some(identifier) = &self.identifier {
@@ -129,7 +129,7 @@ fn phone_filter(phone: &str) -> Result<PhoneFilter, Rule> {
     } else if fits && digits >= 4 && !phone.starts_with('+') {
         Ok(PhoneFilter::Ends(phone.to_owned()))
     } else {
-        Err(Rule::new("invalid_phone", "must be a phone number, or the last 4 or more digits of one"))
+        Err(Rule::new(FieldCode::InvalidPhone, "must be a phone number, or the last 4 or more digits of one"))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::context::{Context, Tx};
 use crate::db::per_backend;
 use crate::db::schema::{availability, practitioners};
 use crate::db::types::Date;
-use crate::error::{Check, Error, FieldError, Result};
+use crate::error::{Check, Error, FieldCode, FieldError, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, PathId};
@@ -85,7 +85,7 @@ impl From<&WeeklyRule> for AvailabilityRule {
 fn checked(input: &[AvailabilityRule]) -> Result<Vec<WeeklyRule>> {
     let mut check = Check::new();
     if input.len() > MAX_RULES {
-        return Err(Error::invalid("/items", "too_many", format!("must have at most {MAX_RULES} rules")));
+        return Err(Error::invalid("/items", FieldCode::TooMany, format!("must have at most {MAX_RULES} rules")));
     }
     let mut rules: Vec<(usize, WeeklyRule)> = Vec::new();
     for (index, rule) in input.iter().enumerate() {
@@ -93,9 +93,9 @@ fn checked(input: &[AvailabilityRule]) -> Result<Vec<WeeklyRule>> {
         let end = check.field(&format!("/items/{index}/end"), parse_minute(&rule.end));
         let (valid_from, valid_until) = (rule.valid_from.map(|day| day.0), rule.valid_until.map(|day| day.0));
         let in_order = valid_from.zip(valid_until).is_none_or(|(first, last)| first <= last);
-        check.require(in_order, format!("/items/{index}/valid_until"), "out_of_order", "must not be before valid_from");
+        check.require(in_order, format!("/items/{index}/valid_until"), FieldCode::OutOfOrder, "must not be before valid_from");
         let (Some(start_minute), Some(end_minute)) = (start, end) else { continue };
-        check.require(end_minute > start_minute, format!("/items/{index}/end"), "out_of_order", "must be after start");
+        check.require(end_minute > start_minute, format!("/items/{index}/end"), FieldCode::OutOfOrder, "must be after start");
         if end_minute > start_minute && in_order {
             let (weekday, location_id) = (rule.weekday, rule.location_id);
             rules.push((index, WeeklyRule { location_id, weekday, start_minute, end_minute, valid_from, valid_until }));
@@ -115,7 +115,7 @@ fn checked(input: &[AvailabilityRule]) -> Result<Vec<WeeklyRule>> {
 fn overlap(index: usize, other: usize) -> FieldError {
     FieldError::new(
         format!("/items/{index}"),
-        "overlap",
+        FieldCode::Overlap,
         format!("overlaps with the rule at /items/{other} while both apply"),
     )
 }
@@ -127,7 +127,7 @@ fn check_locations(rules: &[WeeklyRule], places: &[Workplace], today: jiff::civi
     let place = |rule: &WeeklyRule| places.iter().find(|place| place.location_id == rule.location_id);
     for (index, rule) in rules.iter().enumerate() {
         let detail = "must be one of the practitioner's locations";
-        check.require(place(rule).is_some(), format!("/items/{index}/location_id"), "unknown_reference", detail);
+        check.require(place(rule).is_some(), format!("/items/{index}/location_id"), FieldCode::UnknownReference, detail);
     }
     let until = today.saturating_add(54.weeks());
     let in_real_time =

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::location_closures;
 use crate::db::types::Date;
-use crate::error::{Check, Error, FieldError, Result};
+use crate::error::{Check, Error, FieldCode, FieldError, ProblemCode, Result};
 use crate::http::paging::{Cursor, PageParams};
 use crate::http::{Body, IdempotencyKey, Params, PathId, response};
 use crate::ids::{ClosureId, LocationId};
@@ -131,7 +131,7 @@ pub struct CreatedClosures {
 /// Checks the values: forms, order, and duplicates within the list.
 fn checked(input: &NewClosures, now: Timestamp) -> Result<Vec<(When, String)>> {
     if input.closures.is_empty() || input.closures.len() > MAX_CLOSURES {
-        return Err(Error::invalid("/closures", "out_of_range", format!("must have 1 to {MAX_CLOSURES} entries")));
+        return Err(Error::invalid("/closures", FieldCode::OutOfRange, format!("must have 1 to {MAX_CLOSURES} entries")));
     }
     let today = now.in_zone(&jiff::tz::TimeZone::UTC).date();
     let days = today.saturating_sub(1.years())..=today.saturating_add(5.years());
@@ -143,7 +143,7 @@ fn checked(input: &NewClosures, now: Timestamp) -> Result<Vec<(When, String)>> {
         let when = match (closure.date, closure.starts_at, closure.ends_at) {
             (Some(day), None, None) => {
                 let is_near = days.contains(&day.0);
-                check.require(is_near, pointer("/date"), "out_of_range", "must be from last year to five years ahead");
+                check.require(is_near, pointer("/date"), FieldCode::OutOfRange, "must be from last year to five years ahead");
                 When::Day(day)
             }
             (None, Some(from), Some(to)) => {
@@ -151,26 +151,26 @@ fn checked(input: &NewClosures, now: Timestamp) -> Result<Vec<(When, String)>> {
                 check.require(
                     is_near,
                     pointer("/starts_at"),
-                    "out_of_range",
+                    FieldCode::OutOfRange,
                     "must be from last year to five years ahead",
                 );
-                check.require(to > from, pointer("/ends_at"), "out_of_order", "must be after starts_at");
+                check.require(to > from, pointer("/ends_at"), FieldCode::OutOfOrder, "must be after starts_at");
                 check.require(
                     to.since(from) <= MAX_DURATION,
                     pointer("/ends_at"),
-                    "out_of_range",
+                    FieldCode::OutOfRange,
                     "must be at most a year after starts_at",
                 );
                 When::Between(from, to)
             }
             _ => {
                 let detail = "must have either date, or starts_at and ends_at";
-                check.add(FieldError::new(pointer(""), "required", detail));
+                check.add(FieldError::new(pointer(""), FieldCode::Required, detail));
                 continue;
             }
         };
         let is_first = checked.iter().all(|(other, _)| *other != when);
-        check.require(is_first, pointer(""), "duplicate", "must not be in the list twice");
+        check.require(is_first, pointer(""), FieldCode::Duplicate, "must not be in the list twice");
         checked.push((when, name.unwrap_or_default()));
     }
     check.done()?;
@@ -249,7 +249,7 @@ fn insert(tx: &mut Tx, id: LocationId, closures: &[(When, String)]) -> Result<Cr
     let new_absences: Vec<Absence> = items.iter().map(ClosureView::absence).collect();
     if closure::ending_after(tx.conn, &[id], tx.now)?.len() > MAX_CLOSURES {
         let detail = format!("A location can have at most {MAX_CLOSURES} future closures. Delete some first.");
-        return Err(Error::conflict("too_many_closures", detail));
+        return Err(Error::conflict(ProblemCode::TooManyClosures, detail));
     }
     let affected = publishing::publish_location(tx, id, &new_absences)?;
     Ok(CreatedClosures { items, affected: affected::load(tx, &affected)? })

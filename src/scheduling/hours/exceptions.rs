@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::practitioner_exceptions;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::paging::{Cursor, Page, PageParams};
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, Params, PathId};
@@ -132,14 +132,14 @@ impl NewPractitionerException {
             ExceptionKind::ExtraHours => (MAX_EXTRA_HOURS, "24 hours"),
         };
         if self.ends_at <= self.starts_at {
-            check.require(false, "/ends_at", "out_of_order", "must be after starts_at");
+            check.require(false, "/ends_at", FieldCode::OutOfOrder, "must be after starts_at");
         } else {
-            check.require(self.ends_at > now, "/ends_at", "in_the_past", "must be later than now");
+            check.require(self.ends_at > now, "/ends_at", FieldCode::InThePast, "must be later than now");
             let short = self.ends_at.since(self.starts_at) <= longest;
-            check.require(short, "/ends_at", "out_of_range", format!("must be at most {most} after starts_at"));
+            check.require(short, "/ends_at", FieldCode::OutOfRange, format!("must be at most {most} after starts_at"));
         }
         if self.kind == ExceptionKind::ExtraHours {
-            check.require(self.location_id.is_some(), "/location_id", "required", "must be set for extra hours");
+            check.require(self.location_id.is_some(), "/location_id", FieldCode::Required, "must be set for extra hours");
         }
         check.done()?;
         Ok(self)
@@ -266,7 +266,7 @@ fn check_location(
     let plan = stored_plan::load(conn, zones, practitioner, new.starts_at)?;
     let Some(place) = plan.places.iter().find(|place| place.location_id == location_id) else {
         let detail = "must be one of the practitioner's locations";
-        return Err(Error::invalid("/location_id", "unknown_reference", detail));
+        return Err(Error::invalid("/location_id", FieldCode::UnknownReference, detail));
     };
     if new.kind == ExceptionKind::TimeOff {
         return Ok(());
@@ -274,9 +274,9 @@ fn check_location(
     let extra = TimeRange { starts_at: new.starts_at, ends_at: new.ends_at, location_id };
     let mut check = Check::new();
     let has_slot = extra.ends_at.since(extra.starts_at) >= SignedDuration::from_mins(place.slot_minutes.into());
-    check.require(has_slot, "/ends_at", "out_of_range", "must be at least one slot of the location after starts_at");
+    check.require(has_slot, "/ends_at", FieldCode::OutOfRange, "must be at least one slot of the location after starts_at");
     let is_elsewhere = plan.open_elsewhere(&extra);
-    check.require(!is_elsewhere, "/starts_at", "overlap", "the practitioner is at another location at that time");
+    check.require(!is_elsewhere, "/starts_at", FieldCode::Overlap, "the practitioner is at another location at that time");
     check.done()
 }
 

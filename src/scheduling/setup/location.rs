@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::locations;
-use crate::error::{Result, Rule};
+use crate::error::{FieldCode, Result, Rule};
 use crate::http::paging::Cursor;
 use crate::ids::LocationId;
 use crate::phone;
@@ -52,7 +52,7 @@ impl Location {
 }
 
 fn unknown_time_zone() -> Rule {
-    Rule::new("unknown_time_zone", "must be an IANA name such as America/New_York")
+    Rule::new(FieldCode::UnknownTimeZone, "must be an IANA name such as America/New_York")
 }
 
 /// Checks the IANA name of a time zone. Returns it in the spelling of the data.
@@ -66,7 +66,7 @@ pub(super) fn zone_name(name: &str, zones: &Zones) -> Result<String, Rule> {
 pub(super) fn slot_minutes(minutes: i64) -> Result<i32, Rule> {
     match i32::try_from(minutes) {
         Ok(minutes @ 5..=240) if minutes % 5 == 0 && 1440 % minutes == 0 => Ok(minutes),
-        _ => Err(Rule::new("out_of_range", "must be 5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180 or 240")),
+        _ => Err(Rule::new(FieldCode::OutOfRange, "must be 5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180 or 240")),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{changed, is_whole_number_of_slots, offerings};
 use crate::actor::Action;
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::schema::locations;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::PageParams;
@@ -304,7 +304,7 @@ fn store(
     let fits = |visit: &Lengths| is_whole_number_of_slots(*visit, location.slot_minutes);
     if has_other_slots && !offerings::lengths_at(tx.conn, id)?.iter().all(fits) {
         let detail = "must divide the duration and the buffers of every visit type that is offered here";
-        return Err(Error::invalid("/slot_minutes", "does_not_fit", detail));
+        return Err(Error::invalid("/slot_minutes", FieldCode::DoesNotFit, detail));
     }
     location.version += 1;
     location.updated_at = tx.now;

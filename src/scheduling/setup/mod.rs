@@ -13,7 +13,7 @@ pub mod visit_types;
 
 use self::visit_type::Lengths;
 use crate::db::{Conn, advisory_lock};
-use crate::error::{Check, FieldError, Result, Rule};
+use crate::error::{Check, FieldCode, FieldError, Result, Rule};
 use crate::http::input::Change;
 
 /// Locks the clinic's set-up for this transaction. Locations, visit types and practitioners must fit each other, so their changes
@@ -33,7 +33,7 @@ fn changed<T, U>(
     match change {
         Change::Keep => None,
         Change::Clear => {
-            check.add(FieldError::new(pointer, "required", "cannot be deleted"));
+            check.add(FieldError::new(pointer, FieldCode::Required, "cannot be deleted"));
             None
         }
         Change::Set(value) => check.field(pointer, read(value)),

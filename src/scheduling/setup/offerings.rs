@@ -8,7 +8,7 @@ use super::is_whole_number_of_slots;
 use super::visit_type::Lengths;
 use crate::db::Conn;
 use crate::db::schema::{locations, practitioner_locations, practitioner_visit_types, visit_types};
-use crate::error::{Check, FieldError, Result};
+use crate::error::{Check, FieldCode, FieldError, Result};
 use crate::ids::{LocationId, PractitionerId, VisitTypeId};
 
 /// The columns of [`Lengths`].
@@ -144,7 +144,7 @@ pub(super) fn check(
         .into_iter()
         .collect();
     let unknown = |list: &str, index: usize, what: &str| {
-        FieldError::new(format!("/{list}/{index}"), "unknown_reference", format!("there is no such {what}"))
+        FieldError::new(format!("/{list}/{index}"), FieldCode::UnknownReference, format!("there is no such {what}"))
     };
     for (index, _) in visit_type_ids.iter().enumerate().filter(|(_, id)| !lengths.contains_key(id)) {
         check.add(unknown("visit_type_ids", index, "visit type"));
@@ -157,14 +157,14 @@ pub(super) fn check(
             let fits_at = |visit: &Lengths| slot_lengths.values().all(|slot| is_whole_number_of_slots(*visit, *slot));
             let detail = "its duration or a buffer is not a multiple of the slot length of one of the locations";
             let fits = lengths.get(id).is_none_or(fits_at);
-            check.require(fits, format!("/visit_type_ids/{index}"), "does_not_fit", detail);
+            check.require(fits, format!("/visit_type_ids/{index}"), FieldCode::DoesNotFit, detail);
         }
     } else {
         for (index, id) in location_ids.iter().enumerate() {
             let fits_all = |slot: &i32| lengths.values().all(|visit| is_whole_number_of_slots(*visit, *slot));
             let detail = "its slot length does not divide the duration or a buffer of one of the visit types";
             let fits = slot_lengths.get(id).is_none_or(fits_all);
-            check.require(fits, format!("/location_ids/{index}"), "does_not_fit", detail);
+            check.require(fits, format!("/location_ids/{index}"), FieldCode::DoesNotFit, detail);
         }
     }
     check.done()

@@ -12,7 +12,7 @@ use crate::actor::{Action, Actor};
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::{practitioner_identifiers, practitioners};
-use crate::error::{Check, Error, Result, Rule};
+use crate::error::{Check, Error, FieldCode, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::{Cursor, Page, PageParams};
@@ -203,10 +203,10 @@ impl Changes {
 
 fn checked_ids<T: PartialEq>(ids: Vec<T>) -> Result<Vec<T>, Rule> {
     if ids.len() > MAX_OFFERINGS {
-        return Err(Rule::new("too_many", format!("must have at most {MAX_OFFERINGS} entries")));
+        return Err(Rule::new(FieldCode::TooMany, format!("must have at most {MAX_OFFERINGS} entries")));
     }
     if ids.iter().enumerate().any(|(index, id)| ids[..index].contains(id)) {
-        return Err(Rule::new("duplicate", "must not contain the same id twice"));
+        return Err(Rule::new(FieldCode::Duplicate, "must not contain the same id twice"));
     }
     Ok(ids)
 }

@@ -10,7 +10,7 @@ use super::resource::{self, Capacities, Resource};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::{locations, resources};
-use crate::error::{Check, FieldError, Result, Rule};
+use crate::error::{Check, FieldCode, FieldError, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::{Cursor, PageParams};
@@ -131,7 +131,7 @@ impl Changes {
         let mut check = Check::new();
         let name = changed(&mut check, "/name", patch.name, |name| text::one_line(&name, text::MAX_NAME));
         let given = changed(&mut check, "/capacities", patch.capacities, |capacities| {
-            let rule = || Rule::new("too_many", format!("must have at most {MAX_CAPACITIES} locations"));
+            let rule = || Rule::new(FieldCode::TooMany, format!("must have at most {MAX_CAPACITIES} locations"));
             if capacities.len() <= MAX_CAPACITIES { Ok(capacities) } else { Err(rule()) }
         });
         let capacities = given.map(|given| read_capacities(&mut check, &given));
@@ -144,8 +144,8 @@ fn read_capacities(check: &mut Check, given: &[ResourceCapacity]) -> Capacities 
     let mut capacities = Capacities::new();
     for (index, ResourceCapacity { location_id, units }) in given.iter().enumerate() {
         let is_new = capacities.iter().all(|(known, _)| known != location_id);
-        check.require(is_new, format!("/capacities/{index}/location_id"), "duplicate", "is in the list twice");
-        let range = || Rule::new("out_of_range", format!("must be between 0 and {MAX_UNITS}"));
+        check.require(is_new, format!("/capacities/{index}/location_id"), FieldCode::Duplicate, "is in the list twice");
+        let range = || Rule::new(FieldCode::OutOfRange, format!("must be between 0 and {MAX_UNITS}"));
         let units =
             i32::try_from(*units).ok().filter(|units| (0..=MAX_UNITS).contains(&i64::from(*units))).ok_or_else(range);
         if let Some(units) = check.field(&format!("/capacities/{index}/units"), units) {
@@ -163,7 +163,7 @@ fn require_locations(tx: &mut Tx, capacities: &Capacities) -> Result<()> {
     let mut check = Check::new();
     for (index, _) in ids.iter().enumerate().filter(|(_, id)| !known.contains(id)) {
         let pointer = format!("/capacities/{index}/location_id");
-        check.add(FieldError::new(pointer, "unknown_reference", "there is no such location"));
+        check.add(FieldError::new(pointer, FieldCode::UnknownReference, "there is no such location"));
     }
     check.done()
 }

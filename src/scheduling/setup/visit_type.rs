@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use crate::clock::Timestamp;
 use crate::db::schema::visit_types;
 use crate::db::{Conn, per_backend};
-use crate::error::{Result, Rule};
+use crate::error::{FieldCode, Result, Rule};
 use crate::ids::VisitTypeId;
 use crate::scheduling::visit_time::VisitLength;
 use text::Language;
@@ -86,7 +86,7 @@ pub(super) fn minutes_between(minutes: i64, least: i32, most: i32) -> Result<i32
     i32::try_from(minutes)
         .ok()
         .filter(|minutes| (least..=most).contains(minutes))
-        .ok_or_else(|| Rule::new("out_of_range", format!("must be between {least} and {most}")))
+        .ok_or_else(|| Rule::new(FieldCode::OutOfRange, format!("must be between {least} and {most}")))
 }
 
 /// Loads a visit type.

@@ -10,7 +10,7 @@ use super::{changed, is_whole_number_of_slots, offerings, resource};
 use crate::actor::{Action, Actor};
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::schema::visit_types;
-use crate::error::{Check, FieldError, Result, Rule};
+use crate::error::{Check, FieldCode, FieldError, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::{Cursor, PageParams};
@@ -265,7 +265,7 @@ impl Changes {
             buffer_before_minutes: changed(&mut check, "/buffer_before_minutes", patch.buffer_before_minutes, buffer),
             buffer_after_minutes: changed(&mut check, "/buffer_after_minutes", patch.buffer_after_minutes, buffer),
             resource_ids: changed(&mut check, "/resource_ids", patch.resource_ids, |ids| {
-                let rule = || Rule::new("too_many", format!("must have at most {MAX_RESOURCES} resources"));
+                let rule = || Rule::new(FieldCode::TooMany, format!("must have at most {MAX_RESOURCES} resources"));
                 if ids.len() <= MAX_RESOURCES { Ok(ids) } else { Err(rule()) }
             }),
         };
@@ -448,13 +448,13 @@ fn store(tx: &mut Tx, id: VisitTypeId, if_match: &IfMatch, changes: &Changes) ->
 fn set_resources(tx: &mut Tx, visit_type: VisitTypeId, resources: &[ResourceId]) -> Result<()> {
     let mut check = Check::new();
     for index in resource::unknown(tx.conn, resources)? {
-        check.add(FieldError::new(format!("/resource_ids/{index}"), "unknown_reference", "there is no such resource"));
+        check.add(FieldError::new(format!("/resource_ids/{index}"), FieldCode::UnknownReference, "there is no such resource"));
     }
     for (index, id) in resources.iter().enumerate() {
         check.require(
             !resources[..index].contains(id),
             format!("/resource_ids/{index}"),
-            "duplicate",
+            FieldCode::Duplicate,
             "is in the list twice",
         );
     }
@@ -473,7 +473,7 @@ fn require_whole_slots(tx: &mut Tx, visit_type: &VisitType) -> Result<()> {
     ] {
         let fits = slot_lengths.iter().all(|slot| is_whole_number_of_slots((0, minutes, 0), *slot));
         let detail = "must be a multiple of the slot length of every location where it is offered";
-        check.require(fits, pointer, "does_not_fit", detail);
+        check.require(fits, pointer, FieldCode::DoesNotFit, detail);
     }
     check.done()
 }

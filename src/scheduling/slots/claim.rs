@@ -6,7 +6,7 @@ use super::offers;
 use super::slot::{DoesNotFit, Slot, check_fit, check_overbooking};
 use super::units::{self, ChosenUnits, Occupant, Own};
 use crate::context::{Principal, Tx};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId, VisitTypeId};
 use crate::scheduling::setup::visit_type::VisitType;
 use crate::scheduling::visit_time::VisitTime;
@@ -74,7 +74,7 @@ pub fn claim(tx: &mut Tx<impl Principal>, wanted: Wanted<'_>, moving: Option<Mov
     if let Some(hold) = hold {
         // Checked after the slot, because a slot that does not exist any more is the conflict `slot_taken` with any hold.
         if (hold.slot_id, hold.visit_type_id) != (wanted.slot_id, wanted.visit_type_id) {
-            return Err(Error::invalid("/hold_id", "other_slot", "must be a hold of this slot for this visit type"));
+            return Err(Error::invalid("/hold_id", FieldCode::OtherSlot, "must be a hold of this slot for this visit type"));
         }
         ending::use_up(tx.conn, hold.id, tx.now)?;
     }

@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context};
 use crate::db::Conn;
 use crate::db::types::Date;
-use crate::error::{Check, Result};
+use crate::error::{Check, FieldCode, Result};
 use crate::http::{Params, response};
 
 /// The largest number of days of a request: two months.
@@ -67,9 +67,9 @@ pub struct DayParams {
 impl DayParams {
     fn parse(&self, check: &mut Check) -> RangeInclusive<Day> {
         let (first, last) = (self.from_date.0, self.to_date.0);
-        check.require(first <= last, "?to_date", "out_of_range", "must not be before from_date");
+        check.require(first <= last, "?to_date", FieldCode::OutOfRange, "must not be before from_date");
         let latest = first.saturating_add((MAX_DAYS - 1).days());
-        check.require(last <= latest, "?to_date", "out_of_range", "must be at most 61 days after from_date");
+        check.require(last <= latest, "?to_date", FieldCode::OutOfRange, "must be at most 61 days after from_date");
         first..=last
     }
 }

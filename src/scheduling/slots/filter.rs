@@ -12,7 +12,7 @@ use super::local::LocalFilter;
 use super::offering::Offering;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Tx};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::input::Several;
 use crate::ids::{LocationId, PractitionerId, VisitTypeId};
 use crate::scheduling::hours::weekly::{self, Weekday, parse_minute};
@@ -62,7 +62,7 @@ impl StartFilter {
         if let Some(minute) = self.to_time.and_then(|text| check.field("?to_time", parse_minute(&text))) {
             local.minutes.end = minute;
         }
-        check.require(!local.minutes.is_empty(), "?to_time", "out_of_range", "must be later than from_time");
+        check.require(!local.minutes.is_empty(), "?to_time", FieldCode::OutOfRange, "must be later than from_time");
         let (practitioners, locations) = (Several::of(self.practitioner_id), Several::of(self.location_id));
         Starts { visit_type: self.visit_type_id, practitioners, locations, local }
     }
@@ -75,7 +75,7 @@ impl Starts {
     /// A broken rule if there is no such visit type.
     pub fn offering(&self, tx: &mut Tx<Anonymous>) -> Result<Arc<Offering>> {
         Offering::find(tx.conn, tx.env, self.visit_type).map_err(|error| match error {
-            Error::NotFound => Error::invalid("?visit_type_id", "unknown_reference", "there is no such visit type"),
+            Error::NotFound => Error::invalid("?visit_type_id", FieldCode::UnknownReference, "there is no such visit type"),
             other => other,
         })
     }

@@ -10,7 +10,7 @@ use crate::db::schema::{
     locations, practitioner_visit_types, practitioners, slots as times, visit_type_resources, visit_types,
 };
 use crate::db::{Conn, per_backend};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, ProblemCode, Result};
 use crate::ids::{SlotId, VisitTypeId};
 use crate::scheduling::setup::visit_type::VisitType;
 use crate::scheduling::visit_time::VisitTime;
@@ -55,13 +55,13 @@ pub fn find(conn: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Of
     .optional()?;
     let (slot, visit_type, is_offered, needs_resources, time_zone) = found.ok_or_else(slot_gone)?;
     let Some(visit_type) = visit_type else {
-        return Err(Error::invalid("/visit_type_id", "unknown_reference", "there is no such visit type"));
+        return Err(Error::invalid("/visit_type_id", FieldCode::UnknownReference, "there is no such visit type"));
     };
     Ok(Offer { slot, visit_type, is_offered, needs_resources, time_zone })
 }
 
 fn not_offered() -> Error {
-    Error::conflict("not_offered", "The practitioner of this slot does not offer this visit type. Choose another one.")
+    Error::conflict(ProblemCode::NotOffered, "The practitioner of this slot does not offer this visit type. Choose another one.")
 }
 
 impl Offer {
@@ -78,20 +78,20 @@ impl Offer {
         }
         if by_staff {
             if slot.ends_at <= now {
-                return Err(Error::conflict("slot_past", "The slot is over. Choose a later one."));
+                return Err(Error::conflict(ProblemCode::SlotPast, "The slot is over. Choose a later one."));
             }
         } else {
             if !visit_type.online_bookable {
                 let detail = "Only the clinic's staff book this visit type. Call the clinic.";
-                return Err(Error::conflict("not_online_bookable", detail));
+                return Err(Error::conflict(ProblemCode::NotOnlineBookable, detail));
             }
             if slot.starts_at <= now {
-                return Err(Error::conflict("slot_past", "The slot has started. Choose a later one."));
+                return Err(Error::conflict(ProblemCode::SlotPast, "The slot has started. Choose a later one."));
             }
             if slot.starts_at < visit_type.earliest_for_patients(chosen_at) {
                 let minutes = visit_type.booking_notice_minutes;
                 let detail = format!("Book at least {minutes} minutes ahead, or call the clinic.");
-                return Err(Error::conflict("booking_notice", detail));
+                return Err(Error::conflict(ProblemCode::BookingNotice, detail));
             }
         }
         if *is_offered { Ok(()) } else { Err(not_offered()) }

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Principal};
 use crate::db::Conn;
 use crate::db::types::Date;
-use crate::error::{Check, Conflict, Error, Result};
+use crate::error::{Check, Conflict, Error, FieldCode, ProblemCode, Result};
 use crate::http::input::Several;
 use crate::http::paging::PageParams;
 use crate::http::{Params, response};
@@ -65,7 +65,7 @@ pub async fn with_next_free(
     visit: VisitTypeId,
 ) -> Error {
     let Error::Conflict(mut conflict) = error else { return error };
-    if matches!(conflict.code, Conflict::SLOT_TAKEN | Conflict::HOLD_LAPSED) {
+    if matches!(conflict.code, ProblemCode::SlotTaken | ProblemCode::HoldLapsed) {
         let slots = context.read(move |tx| {
             let (wanted, visit) = (locking::find(tx.conn, slot)?, Offering::find(tx.conn, tx.env, visit)?);
             let from = wanted.as_ref().map_or(tx.now, |slot| slot.starts_at);
@@ -99,8 +99,8 @@ impl SlotParams {
     fn check(&self, now: Timestamp, check: &mut Check) {
         let Some(to) = self.to else { return };
         let from = self.from.unwrap_or(now);
-        check.require(to > from, "?to", "out_of_range", "must be after from");
-        check.require(to.since(from) <= WINDOW, "?to", "out_of_range", "must be at most 31 days after from");
+        check.require(to > from, "?to", FieldCode::OutOfRange, "must be after from");
+        check.require(to.since(from) <= WINDOW, "?to", FieldCode::OutOfRange, "must be at most 31 days after from");
     }
 
     /// Returns the first and the last instant of the search; none if no location has a day of these.

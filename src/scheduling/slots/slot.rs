@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::db::schema::slots;
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, PractitionerId, SlotId};
 use crate::scheduling::hours::plan::AttentionReason;
 use crate::scheduling::hours::weekly::TimeRange;
@@ -59,7 +59,7 @@ pub(super) fn is_free(now: Timestamp, hold: Option<HoldId>) -> _ {
 
 /// Returns the conflict for a slot that does not exist any more. To the caller it is like one that is taken.
 pub fn slot_gone() -> Error {
-    Error::conflict(Conflict::SLOT_TAKEN, "The slot is not offered any more. Search for another one.")
+    Error::conflict(ProblemCode::SlotTaken, "The slot is not offered any more. Search for another one.")
 }
 
 /// Why a visit does not fit into slots.
@@ -83,7 +83,7 @@ impl From<DoesNotFit> for Error {
             DoesNotFit::Blocked => "The slot is not free.",
             DoesNotFit::TooShort => "The free time around this slot is too short for the visit.",
         };
-        Self::conflict(Conflict::SLOT_TAKEN, detail)
+        Self::conflict(ProblemCode::SlotTaken, detail)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::db::schema::{holds, resource_occupancy, resource_units, resources, vi
 use crate::db::types::json_columns;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{AppointmentId, HoldId, LocationId, OccupancyId, ResourceId, ResourceUnitId, VisitTypeId};
 use crate::scheduling::visit_time::VisitTime;
 
@@ -225,7 +225,7 @@ pub fn choose(
 fn conflict(resource: ResourceId) -> Error {
     let detail = "A room or device that the visit needs is taken at that time, or the location has none.";
     let members = [("resource_id".to_owned(), resource.0.to_string().into())].into_iter().collect();
-    Error::conflict_with(Conflict::SLOT_TAKEN, detail, members)
+    Error::conflict_with(ProblemCode::SlotTaken, detail, members)
 }
 
 impl ChosenUnits {

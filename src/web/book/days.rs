@@ -13,7 +13,7 @@ use super::searching::Search;
 use super::{Visitor, stranger};
 use crate::db::types::Date;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::fallback::Routes;
 use crate::messages::times::Moment;
 use crate::scheduling::slots::days::{self, SlotDayPage};
@@ -64,7 +64,7 @@ pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request
 /// # Errors
 /// A broken rule at `from` unless it is a day.
 pub(super) fn read_day(text: &str) -> Result<Day> {
-    text.parse::<Date>().map(|Date(day)| day).map_err(|_| Error::invalid("?from", "wrong_type", "must be a day"))
+    text.parse::<Date>().map(|Date(day)| day).map_err(|_| Error::invalid("?from", FieldCode::WrongType, "must be a day"))
 }
 
 /// Counts the times of two weeks.

@@ -7,7 +7,7 @@ use super::clinic::visit_name;
 use super::searching::Search;
 use super::{Form, stranger};
 use crate::context::Context;
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{HoldId, SlotId, VisitTypeId};
 use crate::messages::times::Moment;
 use crate::scheduling::setup::{locations, practitioners, visit_types};
@@ -51,7 +51,7 @@ impl Held {
     /// The conflict `hold_lapsed`, also if it was released, replaced or used.
     pub async fn read(&self, form: &Form) -> Result<HoldView> {
         let gone = |error| match error {
-            Error::NotFound => Error::conflict(Conflict::HOLD_LAPSED, "The time is not held any more."),
+            Error::NotFound => Error::conflict(ProblemCode::HoldLapsed, "The time is not held any more."),
             other => other,
         };
         let id = self.id().map_err(gone)?;

@@ -8,7 +8,7 @@ use super::held::Held;
 use super::{Form, details, trouble};
 use crate::appointments::holding;
 use crate::context::{Anonymous, Context, Once};
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::input;
 use crate::ids::SlotId;
 use crate::scheduling::slots::holds::{ending, renewing};
@@ -31,7 +31,7 @@ async fn hold(form: &Form) -> Result<Held> {
     let once = Once::new(form.key(&slot.to_string()), body.raw);
     let created = holding::hold(&old.holder(form), once, slot, body.value).await.map_err(|error| match error {
         // The clinic's hours have changed since the page was drawn.
-        Error::NotFound => Error::conflict(Conflict::SLOT_TAKEN, "The slot does not exist any more."),
+        Error::NotFound => Error::conflict(ProblemCode::SlotTaken, "The slot does not exist any more."),
         other => other,
     });
     let created = created?.object;

@@ -33,7 +33,7 @@ use crate::accounts::tokens;
 use crate::actor::Actor;
 use crate::context::{Anonymous, Context};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::fallback::{Operation, Routes, not_allowed};
 use crate::http::input;
 
@@ -75,7 +75,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
 
 /// The error with which operations treat a caller as one who is not signed in.
 fn stranger() -> Result<Actor> {
-    Err(Error::unauthenticated("unauthenticated", "Pages have no session."))
+    Err(Error::unauthenticated(ProblemCode::Unauthenticated, "Pages have no session."))
 }
 
 /// What every page of the booking way needs.

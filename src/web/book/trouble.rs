@@ -14,7 +14,7 @@ use super::held::{self, FIELDS};
 use super::times::time;
 use super::{Form, fields, language, page};
 use crate::env::Env;
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::problem::ProblemBuilder;
 use crate::scheduling::slots::free::SlotView;
 use crate::scheduling::slots::search::with_next_free;
@@ -22,8 +22,8 @@ use crate::scheduling::slots::search::with_next_free;
 /// What to say about a problem.
 fn kind(problem: &ProblemBuilder) -> &'static str {
     match (problem.status.as_u16(), problem.code) {
-        (_, Conflict::HOLD_LAPSED) => "lapsed",
-        (_, Conflict::HOLD_LIMIT) => "limit",
+        (_, ProblemCode::HoldLapsed) => "lapsed",
+        (_, ProblemCode::HoldLimit) => "limit",
         (409, _) => "taken",
         (429, _) => "wait",
         (403, _) => "foreign",
@@ -42,9 +42,9 @@ fn minutes(headers: &HeaderMap) -> Option<u64> {
 pub(super) async fn no_time(form: &Form, error: Error) -> Result<HttpResponse> {
     let searched = match (&error, held::wanted(form)) {
         // Another time would meet the same limit.
-        (Error::Conflict(conflict), _) if conflict.code == Conflict::HOLD_LIMIT => Error::NotFound,
+        (Error::Conflict(conflict), _) if conflict.code == ProblemCode::HoldLimit => Error::NotFound,
         (Error::Conflict(conflict), Some((slot, visit))) if !conflict.members.contains_key("next_free") => {
-            let again = Error::conflict(Conflict::SLOT_TAKEN, "");
+            let again = Error::conflict(ProblemCode::SlotTaken, "");
             with_next_free(&form.visitor.context, again, slot, visit).await
         }
         _ => Error::NotFound,

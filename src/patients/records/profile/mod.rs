@@ -7,7 +7,7 @@ use super::model::{NewPatient, PatientPatch, Profile};
 use crate::accounts::model::EmailAddress;
 use crate::clock::Timestamp;
 use crate::context::{Context, Principal, Tx};
-use crate::error::{Check, Error, FieldError, Result, Rule};
+use crate::error::{Check, Error, FieldCode, FieldError, Result, Rule};
 use crate::http::input::Change;
 use crate::identifiers::Identifiers;
 use crate::phone::{self, Country};
@@ -100,7 +100,7 @@ impl NewPatient {
         // The profile reports an invalid address.
         match EmailAddress::parse(email) {
             Ok(email) if email.key() != account.key() => Err(Rule::new(
-                "not_the_account",
+                FieldCode::NotTheAccount,
                 "must be the account's address or left out; staff can enter another one",
             )),
             _ => Ok(()),
@@ -110,14 +110,14 @@ impl NewPatient {
     /// Rejects a relation.
     pub fn forbid_relation(&self, pointer: &str, check: &mut Check) {
         let detail = "only signed-in patients who create a record may send this";
-        check.require(self.relation.is_none(), pointer, "forbidden_field", detail);
+        check.require(self.relation.is_none(), pointer, FieldCode::ForbiddenField, detail);
     }
 
     /// Rejects what only staff may set.
     pub fn forbid_staff_fields(&self, prefix: &str, check: &mut Check) {
         let pointer = format!("{prefix}/identifiers");
         let detail = "only the clinic's staff may set this";
-        check.require(self.identifiers.0.is_empty(), pointer, "forbidden_field", detail);
+        check.require(self.identifiers.0.is_empty(), pointer, FieldCode::ForbiddenField, detail);
     }
 }
 
@@ -142,9 +142,9 @@ impl PatientPatch {
         ];
         for (pointer, touched) in legal {
             let allowed = author == Author::Staff || !touched;
-            check.require(allowed, pointer, "forbidden_field", "only the clinic's staff may change this");
+            check.require(allowed, pointer, FieldCode::ForbiddenField, "only the clinic's staff may change this");
         }
-        check.require(self.mrn == Change::Keep, "/mrn", "forbidden_field", "the number of a record never changes");
+        check.require(self.mrn == Change::Keep, "/mrn", FieldCode::ForbiddenField, "the number of a record never changes");
     }
 
     /// Checks every value by itself. Broken rules go to `check`.
@@ -165,7 +165,7 @@ impl PatientPatch {
 fn previous_names(names: &mut [String], at: &mut Member<'_>) {
     if names.len() > PREVIOUS_NAMES {
         let detail = format!("must have at most {PREVIOUS_NAMES} entries");
-        at.check.add(FieldError::new(at.pointer.as_str(), "too_many", detail));
+        at.check.add(FieldError::new(at.pointer.as_str(), FieldCode::TooMany, detail));
     }
     for (index, value) in names.iter_mut().enumerate().take(PREVIOUS_NAMES) {
         rules::name(value, &mut at.within(&index.to_string()));
@@ -224,7 +224,7 @@ fn require_contact(profile: &Profile, prefix: &str, check: &mut Check) {
     check.require(
         profile.phone.is_some() || profile.email.is_some(),
         format!("{prefix}/phone"),
-        "contact_required",
+        FieldCode::ContactRequired,
         "a phone number or an e-mail address is required",
     );
 }
@@ -256,13 +256,13 @@ fn merge_given_name(
     match mononym {
         Change::Set(true) => {
             let detail = "must not be sent for a mononym, whose only name is the family_name";
-            at.check.require(!sets_one, at.pointer.as_str(), "not_with_mononym", detail);
+            at.check.require(!sets_one, at.pointer.as_str(), FieldCode::NotWithMononym, detail);
             *given_name = None;
         }
         Change::Keep if had_none => {}
         _ => {
             let detail = "must be sent, unless mononym is true";
-            at.check.require(given_name.is_some(), at.pointer.as_str(), "required", detail);
+            at.check.require(given_name.is_some(), at.pointer.as_str(), FieldCode::Required, detail);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::super::declare::Member;
 use super::super::demographics::Race;
 use crate::accounts::model::EmailAddress;
 use crate::db::types::Date;
-use crate::error::Rule;
+use crate::error::{FieldCode, Rule};
 use crate::phone;
 
 /// The earliest accepted birth date.
@@ -27,7 +27,7 @@ pub fn name(value: &mut String, member: &mut Member<'_>) {
         if name.chars().any(char::is_alphabetic) {
             Ok(name)
         } else {
-            Err(Rule::new("not_a_name", "must have a letter"))
+            Err(Rule::new(FieldCode::NotAName, "must have a letter"))
         }
     });
     member.set(value, read);
@@ -39,7 +39,7 @@ pub fn birth_date(value: &mut Date, member: &mut Member<'_>) {
     let read = if (FIRST_BIRTH..=today).contains(value) {
         Ok(*value)
     } else {
-        Err(Rule::new("out_of_range", "must be between 1900-01-01 and today"))
+        Err(Rule::new(FieldCode::OutOfRange, "must be between 1900-01-01 and today"))
     };
     member.set(value, read);
 }
@@ -71,13 +71,13 @@ pub fn address_country(value: &mut String, member: &mut Member<'_>) {
 /// Races, sorted and without repetitions.
 pub fn races(value: &mut Vec<Race>, member: &mut Member<'_>) {
     let read = if value.len() > Race::ALL.len() {
-        Err(Rule::new("too_many", format!("must have at most {} entries", Race::ALL.len())))
+        Err(Rule::new(FieldCode::TooMany, format!("must have at most {} entries", Race::ALL.len())))
     } else {
         let mut races = value.clone();
         races.sort_unstable();
         races.dedup();
         if races.len() > 1 && races.contains(&Race::Declined) {
-            Err(Rule::new("contradiction", "declined must be the only entry"))
+            Err(Rule::new(FieldCode::Contradiction, "declined must be the only entry"))
         } else {
             Ok(races)
         }

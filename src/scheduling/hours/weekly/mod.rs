@@ -18,7 +18,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Span, ToSpan};
 
 use crate::clock::Timestamp;
-use crate::error::Rule;
+use crate::error::{FieldCode, Rule};
 use crate::ids::LocationId;
 
 /// A day of the week.
@@ -64,7 +64,7 @@ pub fn parse_minute(text: &str) -> Result<i32, Rule> {
         let minute = hours * 60 + minutes;
         (minutes < 60 && minute <= 1440).then_some(minute)
     };
-    read().ok_or_else(|| Rule::new("invalid_time", "must be HH:MM such as 09:00, at most 24:00"))
+    read().ok_or_else(|| Rule::new(FieldCode::InvalidTime, "must be HH:MM such as 09:00, at most 24:00"))
 }
 
 /// A weekly opening: on the weekday from `start_minute` until `end_minute` after midnight, by the location's clock.

@@ -17,7 +17,7 @@ use crate::db::per_backend;
 use crate::db::schema::{
     holds, practitioner_visit_types, resource_occupancy, resource_units, slots, visit_type_resources, visit_types,
 };
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{HoldId, LocationId, PractitionerId, ResourceId, ResourceUnitId, VisitTypeId};
 use crate::scheduling::hours::weekly;
 use crate::scheduling::setup::location::Location;
@@ -96,7 +96,7 @@ fn ids_of<T: Copy + Ord>(affected: &[Visits], ids: impl Fn(&Visits) -> &Vec<T>) 
 }
 
 pub(super) fn too_many(detail: &str) -> Error {
-    Error::conflict(Conflict::HOLD_LIMIT, format!("{detail}, sign in, or call the clinic."))
+    Error::conflict(ProblemCode::HoldLimit, format!("{detail}, sign in, or call the clinic."))
 }
 
 /// Where and when strangers' holds are counted.

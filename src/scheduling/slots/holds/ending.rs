@@ -11,7 +11,7 @@ use crate::context::{Context, Principal, Tx};
 use crate::db::schema::{holds, slots};
 use crate::db::update::update;
 use crate::db::{Conn, per_backend};
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::{PathId, response};
 use crate::ids::{HoldId, UserId};
 use crate::scheduling::slots::locking;
@@ -66,7 +66,7 @@ pub(in crate::scheduling) fn redeemable(
         let detail = "You have no such hold: it lapsed, or it was released, replaced or used. \
             Hold the slot again if it is still free.";
         let members = [("pointer".to_owned(), "/hold_id".into())].into_iter().collect();
-        Error::conflict_with(Conflict::HOLD_LAPSED, detail, members)
+        Error::conflict_with(ProblemCode::HoldLapsed, detail, members)
     })
 }
 

@@ -11,7 +11,7 @@ use crate::accounts::origin::Origin;
 use crate::accounts::tokens;
 use crate::actor::{Action, Actor};
 use crate::context::{Once, Principal};
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, FieldCode, Result};
 use crate::ids::UserId;
 
 /// The header with the secret of a stranger's hold. Headers are not logged.
@@ -21,7 +21,7 @@ const MAX_SECRET: usize = 128;
 
 /// Requires that a secret in a body can be that of a hold.
 pub fn check_secret(check: &mut Check, pointer: impl Into<String>, secret: &str) {
-    check.require(secret.len() <= MAX_SECRET, pointer, "too_long", "must be the secret of the hold");
+    check.require(secret.len() <= MAX_SECRET, pointer, FieldCode::TooLong, "must be the secret of the hold");
 }
 
 /// A caller with or without a session. A caller whose session has ended is rejected, and is no stranger.
@@ -72,7 +72,7 @@ impl Holder {
         }
         let detail =
             "is only for callers who are signed in; without it, send the Hold-Secret of the earlier hold to replace it";
-        Err(Error::invalid("Idempotency-Key:", "not_signed_in", detail))
+        Err(Error::invalid("Idempotency-Key:", FieldCode::NotSignedIn, detail))
     }
 
     /// The account that holds; none for a stranger.
@@ -116,6 +116,6 @@ fn secret_hash(request: &HttpRequest) -> Result<Option<Vec<u8>>> {
     match (values.next().map(|value| value.to_str()), values.next()) {
         (None, _) => Ok(None),
         (Some(Ok(secret)), None) if (1..=MAX_SECRET).contains(&secret.len()) => Ok(Some(tokens::hash(secret))),
-        _ => Err(Error::invalid("Hold-Secret:", "wrong_value", "must be the secret of one hold")),
+        _ => Err(Error::invalid("Hold-Secret:", FieldCode::WrongValue, "must be the secret of one hold")),
     }
 }

@@ -27,7 +27,7 @@ use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::db::Conn;
 use crate::db::schema::holds;
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::PathId;
 use crate::http::response::{self, Versioned};
 use crate::ids::{HoldId, SlotId, UserId, VisitTypeId};
@@ -141,7 +141,7 @@ impl HoldView {
 
 /// The conflict for a hold that lapsed before it was renewed.
 fn lapsed() -> Error {
-    Error::conflict(Conflict::HOLD_LAPSED, "The hold lapsed. Hold the slot again if it is still free.")
+    Error::conflict(ProblemCode::HoldLapsed, "The hold lapsed. Hold the slot again if it is still free.")
 }
 
 /// Reads a hold of the caller.

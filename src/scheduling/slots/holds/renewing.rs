@@ -8,7 +8,7 @@ use super::holder::Holder;
 use super::{DURATION, HoldView, find, lapsed};
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::{holds, slots};
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{IdempotencyKey, PathId};
 use crate::ids::HoldId;
@@ -31,11 +31,11 @@ fn extend(tx: &mut Tx<Holder>, id: HoldId) -> Result<Versioned<HoldView>> {
     }
     if hold.reserved {
         let detail = "A registration reserved the time. Follow the link in its mail to book it before `expires_at`.";
-        return Err(Error::conflict("hold_reserved", detail));
+        return Err(Error::conflict(ProblemCode::HoldReserved, detail));
     }
     if hold.renewed {
         let detail = "The hold was renewed before. Book before it lapses, or hold the slot again afterwards.";
-        return Err(Error::conflict("hold_renewed", detail));
+        return Err(Error::conflict(ProblemCode::HoldRenewed, detail));
     }
     locking::lock(tx.conn, &[], Some(id))?;
     hold.renewed = true;

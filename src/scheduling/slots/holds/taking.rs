@@ -15,7 +15,7 @@ use crate::context::{Principal, Tx};
 use crate::db::per_backend;
 use crate::db::schema::{holds, slots};
 use crate::db::update::update;
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::response::Versioned;
 use crate::ids::{AppointmentId, HoldId, SlotId, UserId, VisitTypeId};
 use crate::scheduling::setup::location;
@@ -91,7 +91,7 @@ fn place_of_account(tx: &mut Tx<Holder>, user: UserId) -> Result<Place> {
         None if limit == 1 => Ok(Place { place: 0, old: at(0) }),
         None => {
             let detail = format!("This account holds {limit} times already. Book or release one first.");
-            Err(Error::conflict(Conflict::HOLD_LIMIT, detail))
+            Err(Error::conflict(ProblemCode::HoldLimit, detail))
         }
     }
 }

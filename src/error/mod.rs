@@ -1,9 +1,12 @@
 //! The error type of all layers. It knows nothing of HTTP; `http/problem.rs` turns it into a response.
 
+mod codes;
+
 use std::fmt;
 
 use crate::role::Role;
-pub use text::Rule;
+pub use self::codes::ProblemCode;
+pub use text::{FieldCode, Rule};
 
 /// A result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -63,8 +66,8 @@ pub enum Error {
     /// A limit is exceeded. The caller may retry later.
     #[error("too many: {code}")]
     TooMany {
-        /// Stable, in snake case.
-        code: &'static str,
+        /// The kind of limit.
+        code: ProblemCode,
         /// Seconds after which to retry.
         retry_after: u32,
         /// For a person.
@@ -98,23 +101,21 @@ pub enum Error {
 /// A stable code with a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Stable, in snake case.
-    pub code: &'static str,
+    pub code: ProblemCode,
     /// For a person.
     pub detail: String,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code)
+        f.write_str(self.code.as_str())
     }
 }
 
 /// What the request conflicts with.
 #[derive(Debug, Clone)]
 pub struct Conflict {
-    /// Stable, in snake case. Codes that the service compares are constants of this type.
-    pub code: &'static str,
+    pub code: ProblemCode,
     /// For a person.
     pub detail: String,
     /// Further members of the problem document, such as the next free slots.
@@ -127,48 +128,41 @@ pub struct FieldError {
     /// The place: a JSON pointer (RFC 6901) into the body, `?name` for a query parameter, or `name:` for a header.
     #[schema(examples("/patient/date_of_birth"))]
     pub pointer: String,
-    /// Stable, in snake case.
-    #[schema(examples("out_of_range"))]
-    pub code: String,
+    /// The kind of rule, for programs. Stable; new kinds may be added.
+    #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, examples("out_of_range"))]
+    pub code: FieldCode,
     /// For a person.
     #[schema(examples("must be between 1900-01-01 and today"))]
     pub detail: String,
 }
 
-impl FieldError {
-    /// `detail` must not repeat the value.
-    pub fn new(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: code.to_owned(), detail: detail.into() }
-    }
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn as_text<S: serde::Serializer>(code: &FieldCode, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
 }
 
-impl Conflict {
-    /// Another account has the e-mail address.
-    pub const EMAIL_TAKEN: &str = "email_taken";
-    /// The caller, or strangers together, have as many holds as they may have.
-    pub const HOLD_LIMIT: &str = "hold_limit";
-    /// The hold has expired, or has no slot any more.
-    pub const HOLD_LAPSED: &str = "hold_lapsed";
-    /// The patient's record was merged into another one.
-    pub const PATIENT_MERGED: &str = "patient_merged";
-    /// The time slot is not free.
-    pub const SLOT_TAKEN: &str = "slot_taken";
+impl FieldError {
+    /// `detail` must not repeat the value.
+    pub fn new(pointer: impl Into<String>, code: FieldCode, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
 }
 
 impl Error {
     /// One broken rule.
-    pub fn invalid(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
+    pub fn invalid(pointer: impl Into<String>, code: FieldCode, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(pointer, code, detail)])
     }
 
     /// A conflict without further members.
-    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn conflict(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self::conflict_with(code, detail, serde_json::Map::new())
     }
 
     /// A conflict whose problem document has further members.
     pub fn conflict_with(
-        code: &'static str,
+        code: ProblemCode,
         detail: impl Into<String>,
         members: serde_json::Map<String, serde_json::Value>,
     ) -> Self {
@@ -176,12 +170,12 @@ impl Error {
     }
 
     /// The caller may not do this.
-    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn forbidden(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self::Forbidden(Refusal { code, detail: detail.into() })
     }
 
     /// The caller is not signed in, or the credential is invalid.
-    pub fn unauthenticated(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn unauthenticated(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self::Unauthenticated(Refusal { code, detail: detail.into() })
     }
 
@@ -212,7 +206,7 @@ impl Check {
     }
 
     /// Adds a broken rule unless `holds`.
-    pub fn require(&mut self, holds: bool, pointer: impl Into<String>, code: &str, detail: impl Into<String>) {
+    pub fn require(&mut self, holds: bool, pointer: impl Into<String>, code: FieldCode, detail: impl Into<String>) {
         if !holds {
             self.0.push(FieldError::new(pointer, code, detail));
         }
