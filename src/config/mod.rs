@@ -97,6 +97,12 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub health_addr: Option<SocketAddr>,
 
+    /// The addresses or networks, comma-separated, from which `LISTEN_ADDR` answers `/metrics`, such as `10.0.0.9`.
+    ///
+    /// By default only clients on the same machine, as `BEHIND_PROXY` names them. All others get 404. `HEALTH_ADDR` answers every client.
+    #[arg(long, env, global = true)]
+    pub metrics_clients: Option<Proxies>,
+
     /// Maximum number of open client connections (8 to 100000).
     ///
     /// When all are in use, a new connection closes the one that has kept the server waiting longest.

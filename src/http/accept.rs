@@ -21,7 +21,7 @@ pub fn prefers(request: &HttpRequest, wanted: &str) -> bool {
 pub fn admits(headers: &HeaderMap, offered: &[String]) -> bool {
     let values: Vec<_> = headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).collect();
     let ranges: Vec<_> = values.iter().flat_map(|value| value.split(',')).filter_map(Range::read).collect();
-    ranges.is_empty() || offered.iter().any(|media| weight(&ranges, media) > 0.0)
+    offered.is_empty() || ranges.is_empty() || offered.iter().any(|media| weight(&ranges, media) > 0.0)
 }
 
 /// A media range with its weight.

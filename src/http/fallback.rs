@@ -74,6 +74,8 @@ pub struct Operation {
     pub is_public: bool,
     /// Whether it works with and without a session.
     pub is_session_optional: bool,
+    /// The media types of its successful responses. Empty if they have no body.
+    pub produces: Vec<String>,
     /// The scope that a machine client needs. None if it is closed to machine clients.
     pub scope: Option<Scope>,
 }
@@ -106,6 +108,7 @@ impl Routes {
                 allowed.push(if method == Method::GET { "GET, HEAD".to_owned() } else { method.to_string() });
                 operations.push((method, operation));
             }
+            allowed.push("OPTIONS".to_owned());
             let methods = Methods { operations, allowed: allowed.join(", ") };
             routes.paths.insert(path, methods).map_err(|error| format!("{path}: {error}"))?;
         }
@@ -152,6 +155,7 @@ impl Operation {
             scope: Scope::of(id, operation.tags.as_deref().unwrap_or_default(), reads),
             id: operation.operation_id.clone().unwrap_or_default(),
             summary: operation.summary.clone().unwrap_or_default(),
+            produces: produces(json),
             parameters: shapes.query(json)?,
             body: shapes.body(json)?,
             is_public: operation.security.as_ref().is_none_or(Vec::is_empty),
@@ -159,6 +163,18 @@ impl Operation {
             is_session_optional: json["security"].as_array().is_some_and(|all| all.contains(&serde_json::json!({}))),
         })
     }
+}
+
+/// The media types in which an operation responds.
+fn produces(operation: &serde_json::Value) -> Vec<String> {
+    let responses = operation["responses"].as_object().into_iter().flatten();
+    let successful = responses.filter(|(status, _)| status.starts_with('2'));
+    let mut media: Vec<_> = successful
+        .flat_map(|(_, response)| response["content"].as_object().into_iter().flatten().map(|(media, _)| media.clone()))
+        .collect();
+    media.sort();
+    media.dedup();
+    media
 }
 
 /// The default service.
@@ -169,6 +185,15 @@ pub async fn fallback() -> HttpResponse {
 /// 404: there is no operation with this path.
 pub fn not_found() -> HttpResponse {
     ProblemBuilder::no_route().into_response()
+}
+
+/// 204 with the methods of a path, for `OPTIONS`.
+pub fn options(allowed: &str) -> HttpResponse {
+    let mut response = HttpResponse::NoContent().finish();
+    if let Ok(value) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
 }
 
 /// 405: the path exists for these methods only.

@@ -16,9 +16,12 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use super::accept;
 use super::address::ClientAddress;
 use super::connection::{self, Progress};
-use super::fallback::{Operation, Routes, not_allowed};
+use super::compression::{self, Coding};
+use super::conditional::Known;
+use super::fallback::{Operation, Routes, not_allowed, options};
 use super::limits::Limiter;
 use super::problem::{MEDIA_TYPE, ProblemBuilder};
 use crate::error::FieldCode;
@@ -76,6 +79,9 @@ pub async fn wrap(
         request.extensions_mut().insert(operation);
     }
 
+    let coding = (*request.method() == Method::GET && is_public(&request)).then(|| Coding::of(request.headers()));
+    let known = if *request.method() == Method::GET { Known::of(request.headers()) } else { Known::default() };
+
     // The log line is inside the span. A panic ends one request and not the worker.
     let response = async move {
         // No copy of the request is kept for failures, because routing needs the only one.
@@ -96,7 +102,11 @@ pub async fn wrap(
         if let Some(progress) = progress {
             progress.answered();
         }
-        let mut response = in_pieces(complete_problem(response, &path, &id));
+        let mut response = known.conclude(complete_problem(response, &path, &id));
+        if let Some(coding) = coding {
+            response = compression::encode(coding, response);
+        }
+        let mut response = in_pieces(response);
         if is_head {
             response = without_stream(response);
         }
@@ -127,6 +137,14 @@ pub async fn wrap(
     }
     .instrument(span);
     budget::one_request(response).await
+}
+
+/// Returns whether everyone gets the response to a read. The address of a calendar feed is a secret.
+fn is_public(request: &ServiceRequest) -> bool {
+    let is_alike = |operation: &Arc<Operation>| {
+        operation.is_public || (operation.is_session_optional && !request.headers().contains_key(header::AUTHORIZATION))
+    };
+    request.extensions().get().is_some_and(is_alike) && !request.path().starts_with("/v1/calendar-feeds/")
 }
 
 /// Responses with a longer body are written in pieces of this size.
@@ -190,6 +208,8 @@ fn complete_problem(response: HttpResponse, path: &str, id: &str) -> HttpRespons
 }
 
 /// Rejects methods that a path of the document does not have, before actix-web looks for another path with that method.
+/// Answers `OPTIONS` with the methods. Rejects an `Accept` that excludes every media type of the operation.
+///
 /// Rejects query parameters of operations that have none; other operations check their parameters themselves.
 ///
 /// A caller who must sign in first gets that error first. The request then continues to the handler, which rejects it.
@@ -201,7 +221,14 @@ pub async fn reject_unknown_methods_and_parameters<B: MessageBody + 'static>(
     if operation.is_none()
         && let Some(allowed) = request.app_data::<web::Data<Routes>>().and_then(|it| it.allowed(request.path()))
     {
-        let rejection = not_allowed(allowed);
+        let rejection = if *request.method() == Method::OPTIONS { options(allowed) } else { not_allowed(allowed) };
+        return Ok(request.into_response(rejection).map_into_right_body());
+    }
+    if let Some(operation) = &operation
+        && request.app_data::<web::Data<Routes>>().is_some_and(|routes| routes.allowed(request.path()).is_some())
+        && !accept::admits(request.headers(), &operation.produces)
+    {
+        let rejection = ProblemBuilder::not_acceptable(&operation.produces).into_response();
         return Ok(request.into_response(rejection).map_into_right_body());
     }
     if let Some(operation) = operation

@@ -3,6 +3,8 @@
 
 pub mod accept;
 pub mod address;
+pub mod compression;
+pub mod conditional;
 pub mod connection;
 pub mod connections;
 pub mod cors;

@@ -6,9 +6,14 @@ use actix_web::{HttpResponse, get, web};
 use diesel::prelude::*;
 use serde_json::json;
 
+use super::address::ClientAddress;
 use super::endpoints::Endpoints;
 use super::problem::{ProblemBuilder, Rejected};
 use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// Marks an address that everyone may reach. The address for the operator's tools has no such mark.
+pub struct Public;
 
 /// Registers the endpoints.
 pub fn routes(endpoints: &mut Endpoints) {
@@ -51,18 +56,25 @@ async fn ready(env: web::Data<Env>) -> Result<HttpResponse, actix_web::Error> {
 
 /// Read the metrics
 ///
-/// OpenMetrics text: durations by route, connection pools, the writer's queue, the outbox. It has no personal data.
+/// OpenMetrics text: durations by route, connection pools, the writer's queue, the outbox. It has no personal data. Only clients that the
+/// operator names may read it (`METRICS_CLIENTS`, by default those on the same machine).
 #[utoipa::path(
     tag = "operations",
     operation_id = "get_metrics",
     responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text",
-        example = json!("legwork_db_write_queue 0"))),
+        example = json!("legwork_db_write_queue 0")),
+        (status = 404, description = "`not_found`: the operator does not let this client read them")),
 )]
 #[get("/metrics")]
-async fn metrics(env: web::Data<Env>) -> HttpResponse {
-    HttpResponse::Ok()
+async fn metrics(env: web::Data<Env>, client: ClientAddress, audience: Option<web::Data<Public>>) -> Result<HttpResponse> {
+    let named = env.config.settings.metrics_clients.as_ref();
+    let may_see = named.map_or_else(|| client.0.is_loopback(), |clients| clients.contains(client.0));
+    if audience.is_some() && !may_see {
+        return Err(Error::NotFound);
+    }
+    Ok(HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(env.metrics.render())
+        .body(env.metrics.render()))
 }
 
 /// The state of the service.

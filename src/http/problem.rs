@@ -253,6 +253,11 @@ impl ProblemBuilder {
         problem
     }
 
+    /// 415: the body is in another charset than UTF-8.
+    pub fn charset() -> Self {
+        Self { detail: "Send the body in UTF-8, which needs no charset parameter.".to_owned(), ..Self::media_type("") }
+    }
+
     /// 415.
     pub fn media_type(expected: &str) -> Self {
         Self::new(
@@ -286,6 +291,16 @@ impl ProblemBuilder {
             "Origin not allowed",
             "The server does not accept web clients of this origin. The operator can allow an origin with the setting \
              CORS_ORIGINS, for example CORS_ORIGINS=https://app.clinic.example.",
+        )
+    }
+
+    /// 406.
+    pub fn not_acceptable(offered: &[String]) -> Self {
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            ProblemCode::NotAcceptable,
+            "No media type that you accept",
+            format!("The operation responds with {}. Accept it, or send no Accept.", offered.join(", ")),
         )
     }
 

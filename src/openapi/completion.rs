@@ -70,6 +70,13 @@ const COMMON: &[CommonProblem] = &[
         applies: |_, operation| parameters(operation).any(|parameter| parameter.parameter_in == ParameterIn::Path),
     },
     CommonProblem {
+        status: "406",
+        component: "NotAcceptable",
+        description: "`not_acceptable`: `Accept` excludes every media type of the response.",
+        headers: &[],
+        applies: |_, operation| has_body(operation),
+    },
+    CommonProblem {
         status: "409",
         component: "RequestInProgress",
         description: "`request_in_progress`: a request with the same `Idempotency-Key` is still running. Retry.",
@@ -93,7 +100,7 @@ const COMMON: &[CommonProblem] = &[
     CommonProblem {
         status: "415",
         component: "UnsupportedMediaType",
-        description: "`unsupported_media_type`: the `Content-Type` is not the one of the operation's request body.",
+        description: "`unsupported_media_type`: the `Content-Type` is none of the operation's request body, or has another charset than UTF-8.",
         headers: &[],
         applies: |path, operation| operation.request_body.is_some() && path != TOKEN_PATH,
     },
@@ -203,6 +210,14 @@ fn is_signed_in(operation: &Operation) -> bool {
     operation.security.as_ref().is_some_and(|security| !security.is_empty())
 }
 
+/// Whether a successful response has a body.
+fn has_body(operation: &Operation) -> bool {
+    operation.responses.responses.iter().any(|(status, response)| match response {
+        RefOr::T(response) => status.starts_with('2') && !response.content.is_empty(),
+        RefOr::Ref(_) => false,
+    })
+}
+
 fn is_clinical(operation: &Operation) -> bool {
     operation.operation_id.as_deref().is_some_and(|id| care::CLINICAL.contains(&id))
 }
@@ -212,6 +227,10 @@ pub fn complete(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         if let Some(read) = &mut item.get {
             admit_clients(read, true);
+            read_again(read);
+        }
+        if let Some(patch) = &mut item.patch {
+            accept_plain_json(patch);
         }
         for change in [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten() {
             admit_clients(change, false);
@@ -236,6 +255,26 @@ pub fn complete(document: &mut OpenApi) {
     }
     problems::complete(document);
     schemas::complete(document);
+}
+
+/// Adds the response to a read whose version the caller has already.
+fn read_again(operation: &mut Operation) {
+    let Some(RefOr::T(found)) = operation.responses.responses.get("200") else { return };
+    if !is_versioned(found) {
+        return;
+    }
+    let mut response = ResponseBuilder::new().description("The caller has this version already.").build();
+    add_headers(&mut response, &["ETag", "X-Request-Id"]);
+    operation.responses.responses.insert("304".to_owned(), RefOr::T(response));
+    operation.parameters.get_or_insert_default().push(SharedParameter::reference("IfNoneMatch"));
+}
+
+/// A merge patch is also accepted as plain JSON.
+fn accept_plain_json(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    if let Some(patch) = body.content.get("application/merge-patch+json").cloned() {
+        body.content.insert("application/json".to_owned(), patch);
+    }
 }
 
 /// Adds the scope of an operation that needs a caller, unless it is closed to machine clients.

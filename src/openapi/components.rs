@@ -51,6 +51,14 @@ const PARAMETERS: &[SharedParameter] = &[
         schema: || text(1, 255),
     },
     SharedParameter {
+        component: "IfNoneMatch",
+        name: "If-None-Match",
+        location: ParameterIn::Header,
+        required: false,
+        description: "The `ETag` of the version that you have. If it is the current one, the response is 304 without a body.",
+        schema: || text(1, 255),
+    },
+    SharedParameter {
         component: "Cursor",
         name: "cursor",
         location: ParameterIn::Query,

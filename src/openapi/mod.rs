@@ -8,16 +8,18 @@ mod problems;
 mod schemas;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use actix_web::http::header::{ContentEncoding, ContentType};
-use actix_web::{App, HttpResponse, web};
+use actix_web::http::header::{self, ContentEncoding, ContentType};
+use actix_web::{App, HttpRequest, HttpResponse, web};
+use aws_lc_rs::digest::{SHA256, digest};
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme};
 
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::Endpoints;
+use crate::http::compression::Coding;
 use crate::http::fallback::TOKEN_PATH;
 use crate::http::problem::Problem;
 use crate::routes::routes;
@@ -96,8 +98,13 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// The document as it is served. It is serialised once for all workers.
-pub struct Published(web::Bytes);
+/// The document as it is served. It is serialised once for all workers, and compressed when a client first asks.
+pub struct Published {
+    plain: web::Bytes,
+    etag: String,
+    brotli: OnceLock<web::Bytes>,
+    gzip: OnceLock<web::Bytes>,
+}
 
 impl Published {
     /// Serialises the document.
@@ -105,13 +112,37 @@ impl Published {
     /// # Errors
     /// A fault if it cannot be serialised.
     pub fn new(document: &OpenApi) -> Result<Self, String> {
-        Ok(Self(document.to_json().map_err(|error| error.to_string())?.into()))
+        let plain: web::Bytes = document.to_json().map_err(|error| error.to_string())?.into();
+        let hash = digest(&SHA256, &plain);
+        let hash: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        // Weak, because its compressed forms share it.
+        let etag = format!("W/\"{hash}\"");
+        Ok(Self { plain, etag, brotli: OnceLock::new(), gzip: OnceLock::new() })
+    }
+
+    fn encoded(&self, coding: Coding) -> &web::Bytes {
+        let cached = match coding {
+            Coding::Brotli => &self.brotli,
+            Coding::Gzip => &self.gzip,
+        };
+        cached.get_or_init(|| coding.encode(&self.plain).map_or_else(|_| self.plain.clone(), Into::into))
     }
 }
 
 /// Responds with the document.
-pub async fn serve(published: web::Data<Published>) -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::json()).body(published.0.clone())
+pub async fn serve(request: HttpRequest, published: web::Data<Published>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type(ContentType::json())
+        .insert_header((header::ETAG, published.etag.as_str()))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header((header::VARY, "Accept-Encoding"));
+    match Coding::of(request.headers()) {
+        Some(coding) => {
+            response.insert_header((header::CONTENT_ENCODING, coding.name())).body(published.encoded(coding).clone())
+        }
+        None => response.body(published.plain.clone()),
+    }
 }
 
 /// Responds with a file of Swagger UI. The files are part of the program and are not copied: the crate's own handler would copy 1.5 MB for

@@ -69,6 +69,7 @@ impl Server {
         let shared_limiter = web::Data::new(limiter.clone());
         let (feed, numbering) = events::numbering::start(&env, stopping.clone());
         let feed = web::Data::new(feed);
+        let public = web::Data::new(http::operations::Public);
         let origins = settings.cors_origins.clone();
         let app = move || {
             App::new()
@@ -79,6 +80,7 @@ impl Server {
                 .app_data(shared_limiter.clone())
                 .app_data(queue.clone())
                 .app_data(feed.clone())
+                .app_data(public.clone())
                 .wrap(from_fn(http::middleware::reject_unknown_methods_and_parameters))
                 .wrap(from_fn(accounts::caller::identify))
                 .wrap(from_fn(audit::middleware::record_request))

@@ -5,10 +5,11 @@ use actix_web::http::header::{self, Accept, Header};
 use actix_web::{HttpRequest, HttpResponse, mime, web};
 use minijinja::{Value, context};
 
-use super::{compression, language, page};
+use super::{language, page};
 use crate::context::Context;
 use crate::env::Env;
 use crate::error::Result;
+use crate::http::compression;
 use crate::http::fallback::{Routes, not_found};
 use crate::http::input;
 use crate::scheduling::setup::locations::{self, LocationView};

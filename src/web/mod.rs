@@ -8,7 +8,6 @@
 //! script are hidden elements of the page, so the script has none itself.
 
 mod book;
-mod compression;
 mod demo_mails;
 mod follow_up;
 mod form_post;
@@ -31,6 +30,7 @@ use crate::config::Settings;
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::http::compression;
 use crate::http::fallback::not_allowed;
 use crate::phone::{Country, Telephone};
 use crate::scheduling::setup::location;

@@ -7,9 +7,10 @@ use minijinja::{Value, context};
 use serde_json::Value as Json;
 use text::{FieldCode, Language};
 
-use super::{compression, page};
+use super::page;
 use crate::env::Env;
 use crate::error::{Error, ProblemCode, Result};
+use crate::http::compression;
 use crate::http::fallback::not_allowed;
 use crate::http::problem::ProblemBuilder;
 

@@ -73,10 +73,10 @@ both! {
     async fn a_wrong_method_gets_the_allowed_ones(app: App) {
         let anon = app.anon();
         for (method, path, allow) in [
-            (Method::DELETE, "/v1/users", "GET, HEAD, POST"),
-            (Method::PUT, "/v1/sessions/current", "DELETE"),
-            (Method::POST, "/health/live", "GET, HEAD"),
-            (Method::DELETE, "/v1/users/0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "GET, HEAD, PATCH"),
+            (Method::DELETE, "/v1/users", "GET, HEAD, POST, OPTIONS"),
+            (Method::PUT, "/v1/sessions/current", "DELETE, OPTIONS"),
+            (Method::POST, "/health/live", "GET, HEAD, OPTIONS"),
+            (Method::DELETE, "/v1/users/0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "GET, HEAD, PATCH, OPTIONS"),
         ] {
             let reply = anon.send(method, path, &[], None).await;
             reply.problem(405, "method_not_allowed");
@@ -116,10 +116,24 @@ both! {
         }
         let charset = [("Content-Type", "application/json; charset=utf-8")];
         assert_ne!(anon.send_raw(Method::POST, "/v1/sessions", &charset, body).await.status, 415);
+        for charset in ["iso-8859-1", "utf-16"] {
+            let media = format!("application/json; charset={charset}");
+            let headers = [("Content-Type", media.as_str())];
+            anon.send_raw(Method::POST, "/v1/sessions", &headers, b"{}".to_vec()).await.problem(415, "unsupported_media_type");
+        }
         let user = a_user(&admin).await;
-        let plain = [JSON, ("If-Match", "\"1\"")];
-        let reply = admin.send_raw(Method::PATCH, &user.location(), &plain, b"{}".to_vec()).await;
+        let text = [("Content-Type", "text/plain"), ("If-Match", "\"1\"")];
+        let reply = admin.send_raw(Method::PATCH, &user.location(), &text, b"{}".to_vec()).await;
         reply.problem(415, "unsupported_media_type");
+    }
+
+    async fn a_merge_patch_may_be_sent_as_plain_json(app: App) {
+        let admin = app.admin().await;
+        let user = a_user(&admin).await;
+        let (tag, path) = (user.etag(), user.location());
+        let plain = [JSON, ("If-Match", tag.as_str())];
+        let reply = admin.send_raw(Method::PATCH, &path, &plain, br#"{"name": "Dora"}"#.to_vec()).await;
+        assert_eq!(reply.expect(200).string("/name"), "Dora");
     }
 
     async fn a_change_requires_if_match(app: App) {

@@ -44,6 +44,7 @@ mod helpers;
 mod holds;
 mod hours_events;
 mod http;
+mod http_manners;
 mod input;
 mod intake;
 mod intake_due;

@@ -51,7 +51,7 @@ impl<T> Deref for Body<T> {
     }
 }
 
-/// A merge-patch body (RFC 7396).
+/// A merge-patch body (RFC 7396). Many clients can only send `application/json`, which means the same here.
 #[derive(Debug)]
 pub struct Patch<T>(pub T);
 
@@ -162,6 +162,10 @@ async fn json<T: DeserializeOwned>(
         problem.detail.push_str(detail);
         return Err(Rejected(problem).into());
     }
+    let charset = request.mime_type().ok().flatten().and_then(|media| media.get_param("charset").map(|it| it.to_string()));
+    if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
+        return Err(Rejected(ProblemBuilder::charset()).into());
+    }
     if declared_too_large(&request) {
         return Err(Rejected(ProblemBuilder::too_large(BODY_LIMIT)).into());
     }
@@ -185,7 +189,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Patch<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = json(request.clone(), payload.take(), &["application/merge-patch+json"]);
+        let body = json(request.clone(), payload.take(), &["application/merge-patch+json", "application/json"]);
         Box::pin(async move { Ok(Self(body.await?.value)) })
     }
 }

@@ -6,13 +6,13 @@ use jiff::ToSpan;
 use jiff::civil::Date as Day;
 use minijinja::{Value, context};
 
-use super::super::compression;
 use super::super::form_post::Sent;
 use super::clinic::{Chosen, Clinic, visit_name};
 use super::searching::Search;
 use super::{Visitor, stranger};
 use crate::db::types::Date;
 use crate::env::Env;
+use crate::http::compression;
 use crate::error::{Error, FieldCode, Result};
 use crate::http::fallback::Routes;
 use crate::messages::times::Moment;

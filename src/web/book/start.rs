@@ -4,11 +4,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use minijinja::{Value, context};
 
-use super::super::compression;
 use super::clinic::{Clinic, visit_name};
 use super::searching::Search;
 use super::{Visitor, page};
 use crate::env::Env;
+use crate::http::compression;
 use crate::error::Result;
 use crate::http::fallback::Routes;
 

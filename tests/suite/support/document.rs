@@ -87,7 +87,7 @@ impl Document {
         let Some(media) = content.get(essence) else {
             return Some(format!("the media type {media:?}; the document has {:?}", content.keys().collect::<Vec<_>>()));
         };
-        if *method == Method::HEAD || !essence.ends_with("json") {
+        if *method == Method::HEAD || !essence.ends_with("json") || headers.contains_key("content-encoding") {
             return None;
         }
         let Ok(body) = serde_json::from_str(text) else { return Some("no JSON".to_owned()) };
