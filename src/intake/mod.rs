@@ -41,7 +41,7 @@ pub mod void;
 
 use serde_json::Value;
 
-use crate::error::{Error, FieldCode, FieldError, Result};
+use crate::error::{Error, FieldError, Result};
 use crate::http::Endpoints;
 
 /// Registers the endpoints.
@@ -83,9 +83,7 @@ pub fn routes(endpoints: &mut Endpoints) {
 
 impl From<rls::Invalid> for Error {
     fn from(rls::Invalid(errors): rls::Invalid) -> Self {
-        // The tests compare both lists of codes.
-        let code = |text: &str| FieldCode::of(text).unwrap_or(FieldCode::WrongValue);
-        let field_error = |error: rls::FieldError| FieldError::new(error.pointer, code(&error.code), error.detail);
+        let field_error = |error: rls::FieldError| FieldError::new(error.pointer, error.code, error.detail);
         Self::Invalid(errors.into_iter().map(field_error).collect())
     }
 }

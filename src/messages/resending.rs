@@ -79,13 +79,13 @@ fn require_resendable(message: &Message) -> Result<()> {
         MessageStatus::ToPhone if refusals::is_call_instead(message) => return Ok(()),
         MessageStatus::Sent | MessageStatus::Failed => return Ok(()),
         MessageStatus::Pending => {
-            ("message_pending", "The message has not been sent yet. The service sends or retries it by itself.")
+            (ProblemCode::MessagePending, "The message has not been sent yet. The service sends or retries it by itself.")
         }
         MessageStatus::ToPhone => {
-            ("message_to_phone", "The recipient has no e-mail address. Call the recipient instead.")
+            (ProblemCode::MessageToPhone, "The recipient has no e-mail address. Call the recipient instead.")
         }
         MessageStatus::Done => (
-            "message_done",
+            ProblemCode::MessageDone,
             "Staff completed this message without a mail, or the service did because it was replaced or not needed any more.",
         ),
     };

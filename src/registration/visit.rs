@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::linked_visit::{LinkedVisit, ReservedVisit};
 use crate::context::{Anonymous, Context, Principal, Tx};
-use crate::error::{Check, Conflict, Error, ProblemCode, Result};
+use crate::error::{Check, Error, ProblemCode, Result};
 use crate::ids::{HoldId, PatientId};
 use crate::messages::model::ReservationMail;
 use crate::scheduling::slots::holds::holder::check_secret;

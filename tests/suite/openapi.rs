@@ -265,6 +265,24 @@ fn every_parameter_is_described_and_bounded() {
     findings.none();
 }
 
+/// So no request can take more of the server than the document says.
+#[test]
+fn every_body_that_is_sent_is_bounded() {
+    let document = document();
+    let mut findings = Findings::default();
+    for operation in operations(&document) {
+        for (media, content) in operation.value["requestBody"]["content"].as_object().into_iter().flatten() {
+            if !media.ends_with("json") {
+                // A token request, whose form has only known fields.
+                continue;
+            }
+            let is_bounded = is_bounded(&document, &content["schema"]);
+            findings.require(is_bounded, || format!("{} ({media}) has no bounds", operation.name()));
+        }
+    }
+    findings.none();
+}
+
 /// Whether the values are bounded in number, length or format.
 fn is_bounded(document: &Value, schema: &Value) -> bool {
     let schema = resolve(document, schema);
@@ -285,6 +303,10 @@ fn is_bounded(document: &Value, schema: &Value) -> bool {
     }
     if is("string") {
         return ["maxLength", "pattern", "format"].iter().any(|bound| schema.get(*bound).is_some());
+    }
+    if is("object") {
+        let members = schema["properties"].as_object().into_iter().flatten();
+        return schema["additionalProperties"] == false && members.into_iter().all(|(_, member)| is_bounded(document, member));
     }
     is("null")
 }

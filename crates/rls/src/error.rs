@@ -7,16 +7,16 @@ use std::fmt;
 pub struct FieldError {
     /// The JSON pointer (RFC 6901) of the value, starting with the prefix that the caller gave.
     pub pointer: String,
-    /// A stable code in snake case.
-    pub code: String,
+    /// The kind of rule.
+    pub code: text::FieldCode,
     /// A sentence for people. It does not repeat the value, which is patient data.
     pub detail: String,
 }
 
 impl FieldError {
     /// `detail` must not repeat the value.
-    pub fn new(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), code: code.to_owned(), detail: detail.into() }
+    pub fn new(pointer: impl Into<String>, code: text::FieldCode, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into() }
     }
 }
 

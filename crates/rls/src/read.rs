@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use text::FieldCode;
 
 use super::answers::{Answers, Lab, all_fields};
 use super::context::Context;
@@ -46,7 +47,7 @@ pub fn parse_lab(lab: &Value, prefix: &str, context: &Context) -> Result<Lab, In
     answers
         .labs
         .and_then(|labs| labs.into_iter().next())
-        .ok_or_else(|| Invalid(vec![FieldError::new(prefix, "wrong_value", "cannot be read")]))
+        .ok_or_else(|| Invalid(vec![FieldError::new(prefix, FieldCode::WrongValue, "cannot be read")]))
 }
 
 /// Reads any other group of fields.
@@ -84,7 +85,7 @@ fn read<T: DeserializeOwned>(value: &Value, prefix: &str, fields: &[Field]) -> R
                 let mut steps = path(error.path());
                 let (code, detail) = reason(&error.into_inner().to_string());
                 shorten(&rest, &mut steps);
-                errors.push(FieldError::new(format!("{prefix}{}", pointer_as_sent(&steps, &removed)), &code, detail));
+                errors.push(FieldError::new(format!("{prefix}{}", pointer_as_sent(&steps, &removed)), code, detail));
                 if steps.is_empty() || errors.len() >= MAX_ERRORS || !remove(&mut rest, &steps, &mut removed) {
                     break None;
                 }
@@ -97,7 +98,7 @@ fn read<T: DeserializeOwned>(value: &Value, prefix: &str, fields: &[Field]) -> R
 /// Replaces arrays by empty objects where objects are expected, and reports them. serde would accept an array of the
 /// values.
 fn lists_for_objects(value: &mut Value, prefix: &str, fields: &[Field]) -> Vec<FieldError> {
-    let error = |place: &str| FieldError::new(format!("{prefix}{place}"), "wrong_type", "must be an object");
+    let error = |place: &str| FieldError::new(format!("{prefix}{place}"), FieldCode::WrongType, "must be an object");
     let mut errors = Vec::new();
     if value.is_array() {
         *value = Value::Object(serde_json::Map::new());
@@ -204,20 +205,22 @@ fn remove(value: &mut Value, steps: &[Step], removed: &mut Removed) -> bool {
 
 /// Returns the code and the sentence of a deserialisation error, without the value that serde quotes: it is patient
 /// data.
-fn reason(message: &str) -> (String, String) {
+fn reason(message: &str) -> (FieldCode, String) {
     // First, because this message contains the name as sent, which could contain anything.
     if message.starts_with("unknown field") {
-        return ("unknown_field".to_owned(), "is not a field of the form".to_owned());
+        return (FieldCode::UnknownField, "is not a field of the form".to_owned());
     }
-    if let Some((code, detail)) = message.split_once(CODE_SEPARATOR) {
-        return (code.to_owned(), detail.to_owned());
+    if let Some((code, detail)) = message.split_once(CODE_SEPARATOR)
+        && let Some(code) = FieldCode::of(code)
+    {
+        return (code, detail.to_owned());
     }
     // The last "expected", because the quoted value may contain the word.
     match message.rsplit_once("expected ").map(|(_, expected)| in_words_of_json(expected)) {
         Some(expected) if message.starts_with("invalid type") || message.starts_with("invalid length") => {
-            ("wrong_type".to_owned(), format!("must be {expected}"))
+            (FieldCode::WrongType, format!("must be {expected}"))
         }
-        _ => ("wrong_value".to_owned(), "cannot be read".to_owned()),
+        _ => (FieldCode::WrongValue, "cannot be read".to_owned()),
     }
 }
 
@@ -247,12 +250,12 @@ fn lab_errors(answers: &Answers, prefix: &str, removed: &Removed) -> Vec<FieldEr
         let Some((_, least, greatest)) = units.iter().find(|(of, ..)| *of == unit) else {
             let list = units.iter().map(|(unit, ..)| unit.as_str()).collect::<Vec<_>>().join(" or ");
             let pointer = format!("{prefix}{place}/unit");
-            errors.push(FieldError::new(pointer, "not_an_option", format!("must be {list} for this test")));
+            errors.push(FieldError::new(pointer, FieldCode::NotAnOption, format!("must be {list} for this test")));
             continue;
         };
         if lab.value.as_ref().is_some_and(|value| value.get() < *least || value.get() > *greatest) {
             let detail = format!("must be from {least} to {greatest} {}", unit.as_str());
-            errors.push(FieldError::new(format!("{prefix}{place}/value"), "out_of_range", detail));
+            errors.push(FieldError::new(format!("{prefix}{place}/value"), FieldCode::OutOfRange, detail));
         }
     }
     errors
@@ -269,7 +272,7 @@ fn length_errors(answers: &Value, prefix: &str) -> Vec<FieldError> {
             Value::Array(entries) => {
                 if entries.len() > super::form_dsl::MAX_ITEMS {
                     let detail = format!("must have at most {} entries", super::form_dsl::MAX_ITEMS);
-                    errors.push(FieldError::new(place, "too_many", detail));
+                    errors.push(FieldError::new(place, FieldCode::TooMany, detail));
                 }
                 for (position, value) in entries.iter().enumerate() {
                     walk(value, &format!("{place}/{position}"), errors);

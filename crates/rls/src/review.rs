@@ -56,7 +56,7 @@ impl Review {
         let mut errors = Vec::new();
         let mut add = |place: String, code: Code| {
             let detail = code.text(super::Language::English);
-            errors.push(FieldError::new(format!("{prefix}{place}"), code.as_str(), detail));
+            errors.push(FieldError::new(format!("{prefix}{place}"), code.rule(), detail));
         };
         // A follow-up does not ask for the features that a mimic would explain.
         if parsed.mimic_review.is_none() && context.form == FormName::History {

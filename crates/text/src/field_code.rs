@@ -48,6 +48,8 @@ field_codes! {
     InvalidLanguage = "invalid_language": "The value is no language tag of BCP 47.";
     InvalidPhone = "invalid_phone": "The value is no telephone number.";
     InvalidTime = "invalid_time": "The value is no time of day, or does not exist on that day.";
+    NotADate = "not_a_date": "The value is no date of the calendar.";
+    NotATime = "not_a_time": "The value is no time of day.";
     InvalidCursor = "invalid_cursor": "The cursor is not one of this list with these filters.";
     InvalidSystem = "invalid_system": "The system of the identifier is no URI.";
     InvalidIdentifier = "invalid_identifier": "The value is no `system|value`.";

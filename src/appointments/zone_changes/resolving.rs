@@ -14,7 +14,7 @@ use crate::appointments::rescheduling::{RescheduleAppointmentRequest, move_to};
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
 use crate::db::schema::appointments;
-use crate::error::{Check, Conflict, Error, FieldCode, ProblemCode, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::{Body, response};
 use crate::ids::{AppointmentId, PractitionerId};

@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn a_person_who_acts_for_a_patient_signs_with_their_own_name() {
         let code = |signer, own: &[&str]| {
-            signed(signer).signed_by(Relation::Parent, own.iter().copied()).map_err(|rule| rule.code)
+            signed(signer).signed_by(Relation::Parent, own.iter().copied()).map_err(|rule| rule.code.as_str())
         };
         assert_eq!(code(None, &["Rosa García"]), Ok(()));
         assert_eq!(code(Some("rosa garcia"), &["Rosa García"]), Ok(()));

@@ -321,7 +321,7 @@ mod tests {
 
     fn problems(result: Result<impl Sized>) -> Vec<(String, String)> {
         match result {
-            Err(Error::Invalid(errors)) => errors.into_iter().map(|error| (error.pointer, error.code)).collect(),
+            Err(Error::Invalid(errors)) => errors.into_iter().map(|error| (error.pointer, error.code.to_string())).collect(),
             _ => Vec::new(),
         }
     }

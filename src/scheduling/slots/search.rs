@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Principal};
 use crate::db::Conn;
 use crate::db::types::Date;
-use crate::error::{Check, Conflict, Error, FieldCode, ProblemCode, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::input::Several;
 use crate::http::paging::PageParams;
 use crate::http::{Params, response};

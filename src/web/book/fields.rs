@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::super::form_post::Sent;
-use crate::error::{FieldCode, FieldError};
+use crate::error::FieldError;
 use crate::patients::consents::ConsentType;
 
 /// The fields of the patient and of the account, in the order of the page.
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_broken_rule_is_shown_at_its_field_in_the_order_of_the_page() {
         let sent = Sent::read(b"language=other&consent_privacy_notice=accepted");
-        let error = |pointer: &str| FieldError::new(pointer, FieldCode::Required, "");
+        let error = |pointer: &str| FieldError::new(pointer, crate::error::FieldCode::Required, "");
         let errors = [
             "/patient/preferred_language",
             "/consents/0/version",

@@ -52,7 +52,7 @@ macro_rules! choice {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
                 Self::ALL.iter().find(|one| one.as_str() == text).copied().ok_or_else(|| {
-                    $crate::form_dsl::coded_error("not_an_option", &$crate::form_dsl::options_detail(Self::OPTIONS))
+                    $crate::form_dsl::coded_error(text::FieldCode::NotAnOption, &$crate::form_dsl::options_detail(Self::OPTIONS))
                 })
             }
         }

@@ -103,7 +103,7 @@ impl Serialize for PartialDate {
 impl<'de> Deserialize<'de> for PartialDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|()| coded_error("not_a_date", "must be a date as YYYY, YYYY-MM or YYYY-MM-DD"))
+        text.parse().map_err(|()| coded_error(text::FieldCode::NotADate, "must be a date as YYYY, YYYY-MM or YYYY-MM-DD"))
     }
 }
 
@@ -163,7 +163,7 @@ impl Serialize for TimeOfDay {
 impl<'de> Deserialize<'de> for TimeOfDay {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|()| coded_error("not_a_time", "must be a time as HH:MM from 00:00 to 23:59"))
+        text.parse().map_err(|()| coded_error(text::FieldCode::NotATime, "must be a time as HH:MM from 00:00 to 23:59"))
     }
 }
 

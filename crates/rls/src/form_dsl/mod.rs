@@ -23,6 +23,6 @@ pub use values::{Decimal, Integer, LongText, ShortText};
 pub(crate) const CODE_SEPARATOR: char = '\u{1f}';
 
 /// Builds a deserialisation error that carries a stable code.
-pub(crate) fn coded_error<E: serde::de::Error>(code: &str, detail: &str) -> E {
+pub(crate) fn coded_error<E: serde::de::Error>(code: text::FieldCode, detail: &str) -> E {
     E::custom(format!("{code}{CODE_SEPARATOR}{detail}"))
 }

@@ -46,7 +46,7 @@ impl<const MIN: i64, const MAX: i64> Visitor<'_> for NumberIn<MIN, MAX> {
 }
 
 fn outside<E: serde::de::Error>(min: i64, max: i64) -> E {
-    coded_error("out_of_range", &format!("must be from {min} to {max}"))
+    coded_error(text::FieldCode::OutOfRange, &format!("must be from {min} to {max}"))
 }
 
 impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Integer<MIN, MAX> {
@@ -61,7 +61,7 @@ impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Integer<MIN, MAX>
         if value.fract() == 0.0 {
             Ok(Self(value as i64))
         } else {
-            Err(coded_error("wrong_type", "must be a whole number"))
+            Err(coded_error(text::FieldCode::WrongType, "must be a whole number"))
         }
     }
 }
@@ -139,13 +139,13 @@ impl<'de, const MAX: usize> Deserialize<'de> for LongText<MAX> {
         let text = text.replace("\r\n", "\n");
         let text = text.trim();
         if text.is_empty() {
-            return Err(coded_error("required", "must not be empty"));
+            return Err(coded_error(text::FieldCode::Required, "must not be empty"));
         }
         if text.chars().any(|c| c != '\n' && c != '\t' && text::is_forbidden(c)) {
-            return Err(coded_error("forbidden_character", "must be text without control characters"));
+            return Err(coded_error(text::FieldCode::ForbiddenCharacter, "must be text without control characters"));
         }
         if text.chars().count() > MAX {
-            return Err(coded_error("too_long", &format!("must be at most {MAX} characters")));
+            return Err(coded_error(text::FieldCode::TooLong, &format!("must be at most {MAX} characters")));
         }
         Ok(Self(text.to_owned()))
     }

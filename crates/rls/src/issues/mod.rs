@@ -60,6 +60,11 @@ macro_rules! codes {
                 match self { $(Self::$variant => $text,)+ }
             }
 
+            /// Returns it as the code of a broken rule. A test compares the lists.
+            pub fn rule(self) -> text::FieldCode {
+                text::FieldCode::of(self.as_str()).unwrap_or(text::FieldCode::WrongValue)
+            }
+
             /// Returns a sentence for people.
             pub fn text(self, language: super::Language) -> &'static str {
                 match (self, language) {
@@ -147,7 +152,7 @@ pub fn submittable(issues: &[Issue], filled_by: FilledBy) -> Result<(), Invalid>
         .iter()
         .filter(|issue| issue.severity == Severity::Error)
         .filter(|issue| filled_by != FilledBy::Guardian || !hidden_from_guardians(&field_at(&issue.pointer)))
-        .map(|issue| FieldError::new(&issue.pointer, issue.code.as_str(), issue.code.text(super::Language::English)))
+        .map(|issue| FieldError::new(&issue.pointer, issue.code.rule(), issue.code.text(super::Language::English)))
         .collect();
     Invalid::unless_empty(errors)
 }

@@ -403,3 +403,10 @@ fn the_0_to_10_severity_is_required_where_the_licensed_scale_is_not_installed() 
     let scale = json!({"symptoms": {"severity_0_10": null}, "irls": {"items": [3, 3, 2, 3, 2, 3, 4, 2, 2, 2]}});
     assert_eq!(missing(&scale, &patient), None, "a clinician has given the scores of the scale");
 }
+
+#[test]
+fn every_issue_has_the_code_of_a_broken_rule() {
+    for code in Code::ALL {
+        assert_eq!(code.rule().as_str(), code.as_str());
+    }
+}

@@ -9,7 +9,7 @@ use crate::tests::adult;
 /// The pointers and codes of a refusal.
 fn refused(value: &Value) -> Vec<(String, String)> {
     match parse(value, "/answers") {
-        Err(Invalid(errors)) => errors.into_iter().map(|error| (error.pointer, error.code)).collect(),
+        Err(Invalid(errors)) => errors.into_iter().map(|error| (error.pointer, error.code.to_string())).collect(),
         other => panic!("not refused: {:?}", other.map(|_| ())),
     }
 }

@@ -35,7 +35,7 @@ fn with(changes: Value) -> Result<Profile, Vec<(String, String)>> {
         Ok(()) => Ok(profile.expect("a profile")),
         Err(Error::Invalid(errors)) => {
             assert!(profile.is_none());
-            Err(errors.into_iter().map(|error| (error.pointer, error.code)).collect())
+            Err(errors.into_iter().map(|error| (error.pointer, error.code.to_string())).collect())
         }
         Err(other) => panic!("{other}"),
     }
@@ -64,7 +64,7 @@ fn patched(profile: &Profile, patch: Value) -> Result<Profile, Vec<FieldError>> 
 
 fn errors(result: Result<Profile, Vec<FieldError>>) -> Vec<(String, String)> {
     let errors = result.err().expect("refused");
-    errors.into_iter().map(|error| (error.pointer, error.code)).collect()
+    errors.into_iter().map(|error| (error.pointer, error.code.to_string())).collect()
 }
 
 #[test]
