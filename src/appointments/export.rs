@@ -25,7 +25,7 @@ use crate::ids::{AppointmentId, PatientId};
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "patient_id": "0199d0c2-1f00-7aaa-8000-000000000001",
     "practitioner_id": "0199d0c2-1f00-7aaa-8000-000000000002", "location_id": "0199d0c2-1f00-7aaa-8000-000000000003",
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004", "starts_at": "2026-03-09T13:30:00Z",
-    "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York", "status": "booked", "confirmation_code": "K7MP-3XWD",
+    "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York", "status": "booked", "series_id": null, "confirmation_code": "K7MP-3XWD",
     "sequence": 0, "identifiers": [], "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z",
     "updated_at": "2026-03-02T14:00:00Z", "cancellable_until": "2026-03-08T13:30:00Z",
     "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null, "history": [], "series": null

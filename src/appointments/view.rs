@@ -31,7 +31,7 @@ use crate::scheduling::hours::plan::AttentionReason;
     "visit_type_id": "0199d0c2-1f00-7aaa-8000-000000000004",
     "starts_at": "2026-03-09T13:30:00Z", "ends_at": "2026-03-09T14:30:00Z", "time_zone": "America/New_York",
     "promised": {"local": "2026-03-09T09:30:00", "time_zone": "America/New_York", "zone_data": "2026a"},
-    "status": "booked", "confirmation_code": "K7MP-3XWD", "sequence": 0, "note": "I come with a walker.",
+    "status": "booked", "series_id": null, "confirmation_code": "K7MP-3XWD", "sequence": 0, "note": "I come with a walker.",
     "identifiers": [{"system": "https://ehr.example/visits", "value": "V-2291"}], "intake_id": null, "intake_status": "missing", "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z",
     "cancellable_until": "2026-03-08T13:30:00Z", "changeable_until": "2026-03-08T13:30:00Z", "confirmed_at": null
 }))]

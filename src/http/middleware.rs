@@ -141,10 +141,10 @@ pub async fn wrap(
 
 /// Returns whether everyone gets the response to a read. The address of a calendar feed is a secret.
 fn is_public(request: &ServiceRequest) -> bool {
-    let is_alike = |operation: &Arc<Operation>| {
-        operation.is_public || (operation.is_session_optional && !request.headers().contains_key(header::AUTHORIZATION))
-    };
-    request.extensions().get().is_some_and(is_alike) && !request.path().starts_with("/v1/calendar-feeds/")
+    let is_alike = |operation: &Arc<Operation>| operation.is_public || operation.is_session_optional;
+    request.extensions().get().is_some_and(is_alike)
+        && !request.headers().contains_key(header::AUTHORIZATION)
+        && !request.path().starts_with("/v1/calendar-feeds/")
 }
 
 /// Responses with a longer body are written in pieces of this size.

@@ -55,8 +55,9 @@ const PARAMETERS: &[SharedParameter] = &[
         name: "If-None-Match",
         location: ParameterIn::Header,
         required: false,
-        description: "The `ETag` of the version that you have. If it is the current one, the response is 304 without a body.",
-        schema: || text(1, 255),
+        description: "The `ETag` of the version that you have. If it is the current one, the response is 304 without a body. \
+            Anything else is ignored.",
+        schema: || ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).build(),
     },
     SharedParameter {
         component: "Cursor",

@@ -69,14 +69,14 @@ impl Modify for Schemes {
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
             .description(Some(
-                "The `access_token` of `POST /v1/sessions`. It expires after ten minutes. Its JWT is checked as RFC 8725 says.",
+                "The `access_token` of `POST /v1/sessions`. It expires after ten minutes. Its JWT is checked by the rules of RFC8725.",
             ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
         let scopes: Scopes = Scope::ALL.iter().map(|scope| (scope.as_str(), scope.description())).collect();
         let flow = Flow::ClientCredentials(ClientCredentials::new(TOKEN_PATH, scopes));
-        let description = "For machine clients: an access token of `POST /oauth2/token`. It expires after ten minutes. Its JWT is checked as RFC 8725 says. The client needs \
+        let description = "For machine clients: an access token of `POST /oauth2/token`. It expires after ten minutes. Its JWT is checked by the rules of RFC8725. The client needs \
             the scope of the operation, and a role that may do it.";
         components.add_security_scheme(
             completion::CLIENT_CREDENTIALS,

@@ -15,8 +15,8 @@ const UUID: usize = 36;
 const DAY: usize = 10;
 /// The greatest length of an instant: nanoseconds, and an offset.
 const INSTANT: usize = 35;
-/// The lengths of an e-mail address such as `a@b.de` (RFC 5321, 4.5.3.1.3).
-const SHORTEST_ADDRESS: usize = 6;
+/// The lengths of an e-mail address such as `a@b.c` (RFC 5321, 4.5.3.1.3).
+const SHORTEST_ADDRESS: usize = 5;
 const LONGEST_ADDRESS: usize = 254;
 /// The integers that every reader of JSON can hold (RFC 8259, section 6).
 const SAFE_INTEGER: i64 = 9_007_199_254_740_991;
@@ -38,10 +38,12 @@ pub fn complete(document: &mut OpenApi) {
     }
     name_alternatives(schemas);
     let (sent, returned) = directions(document, schemas);
-    for name in returned.difference(&sent) {
+    // A problem has only the members of its kind.
+    for name in returned.difference(&sent).filter(|name| *name != "Problem") {
         schemas.get_mut(name).into_iter().for_each(|schema| visit(schema, &mut require_always_there));
     }
     copy_limits(schemas);
+    keep_what_is_required(schemas);
     let scalars: BTreeMap<String, Object> = schemas.iter().filter_map(scalar).collect();
     let mut rules = |schema: &mut RefOr<Schema>| {
         inline_nullable(schema, &scalars);
@@ -249,6 +251,53 @@ fn copy_limits(schemas: &mut Schemas) {
                 _ => {}
             }
         }
+    }
+}
+
+/// A patch cannot remove what an object always has: a member of `ThingPatch` may be null only if that of `Thing` may be. Lists are different,
+/// because null can empty them; those that cannot be emptied are declared as not nullable.
+fn keep_what_is_required(schemas: &mut Schemas) {
+    let patches: Vec<_> = schemas.keys().filter_map(|name| Some(name.strip_suffix("Patch")?.to_owned())).collect();
+    for name in patches {
+        let kept: BTreeSet<String> = schemas.get(&name).into_iter().flat_map(always_set).collect();
+        let Some(RefOr::T(Schema::Object(patch))) = schemas.get_mut(&format!("{name}Patch")) else { continue };
+        for (_, member) in patch.properties.iter_mut().filter(|(member, _)| kept.contains(*member)) {
+            forbid_null(member);
+        }
+    }
+}
+
+/// The members that are always there and never null.
+fn always_set(schema: &RefOr<Schema>) -> Vec<String> {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            let members = object.properties.iter().filter(|(name, member)| object.required.contains(name) && !is_nullable(member));
+            members.map(|(name, _)| name.clone()).collect()
+        }
+        RefOr::T(Schema::AllOf(all)) => all.items.iter().flat_map(always_set).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn forbid_null(schema: &mut RefOr<Schema>) {
+    let RefOr::T(inner) = schema else { return };
+    match inner {
+        Schema::Object(object) => {
+            if let SchemaType::Array(kinds) = &object.schema_type
+                && let Some(kind) = kinds.iter().find(|kind| **kind != Type::Null)
+            {
+                object.schema_type = SchemaType::Type(kind.clone());
+            }
+        }
+        Schema::OneOf(one) => {
+            let null = |item: &RefOr<Schema>| matches!(item, RefOr::T(Schema::Object(object)) if has_null(&object.schema_type));
+            one.items.retain(|item| !null(item));
+            if let [RefOr::Ref(reference)] = one.items.as_mut_slice() {
+                reference.description = one.description.take().unwrap_or_default();
+                *schema = RefOr::Ref(reference.clone());
+            }
+        }
+        _ => {}
     }
 }
 

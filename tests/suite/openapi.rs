@@ -256,8 +256,8 @@ fn every_parameter_is_described_and_bounded() {
         for parameter in operation.parameters() {
             let name = format!("{}: {}", operation.name(), parameter["name"]);
             findings.require(says_something(&parameter["description"]), || format!("{name} has no description"));
-            // RFC 9110 defines the format of If-Match.
-            findings.require(parameter["name"] == "If-Match" || is_bounded(&document, &parameter["schema"]), || {
+            // RFC 9110 defines their format.
+            findings.require(["If-Match", "If-None-Match"].iter().any(|name| parameter["name"] == *name) || is_bounded(&document, &parameter["schema"]), || {
                 format!("{name} has no bounds: {}", parameter["schema"])
             });
         }

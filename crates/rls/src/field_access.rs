@@ -65,7 +65,7 @@ pub fn refuse_clinician_only(current: &Value, patch: &Value, context: &Context, 
         }
     }
     let error = |place: String| {
-        FieldError::new(format!("{prefix}{place}"), "clinician_only", "must be answered by a clinician")
+        FieldError::new(format!("{prefix}{place}"), text::FieldCode::ClinicianOnly, "must be answered by a clinician")
     };
     Invalid::unless_empty(places.into_iter().map(error).collect())
 }

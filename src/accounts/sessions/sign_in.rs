@@ -13,7 +13,7 @@ use crate::accounts::origin::Origin;
 use crate::accounts::passwords::hashing::{self, Caller};
 use crate::accounts::{Keys, device, second_factor, store};
 use crate::context::{Anonymous, Context};
-use crate::error::Result;
+use crate::error::{Check, FieldCode, Result};
 use crate::http::Body;
 use crate::http::limits::SignInQuota;
 
@@ -37,6 +37,9 @@ pub struct NewSession {
     device_token: Option<String>,
 }
 
+/// The greatest length of a device token.
+const MAX_DEVICE_TOKEN: usize = 128;
+
 /// Opens a session.
 ///
 /// # Errors
@@ -48,6 +51,10 @@ pub async fn sign_in(
     new: NewSession,
 ) -> Result<SessionTokens> {
     let NewSession { email, password, totp_code, device_token } = new;
+    let mut check = Check::new();
+    let fits = device_token.as_ref().is_none_or(|token| token.len() <= MAX_DEVICE_TOKEN);
+    check.require(fits, "/device_token", FieldCode::TooLong, format!("must be at most {MAX_DEVICE_TOKEN} characters"));
+    check.done()?;
     // A text that is no address is counted and answered like an address without an account.
     let email_key = EmailAddress::parse(&email).map_or_else(|_| email.to_lowercase(), |email| email.key());
     let credentials = Credentials { password: password.clone(), code: totp_code };

@@ -144,11 +144,11 @@ pub struct PractitionerPatch {
     name: Change<String>,
     /// The visit types that they offer. Replaces the whole list.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<VisitTypeId>>, max_items = 100)]
+    #[schema(value_type = Option<Vec<VisitTypeId>>, nullable = false, max_items = 100)]
     visit_type_ids: Change<Vec<VisitTypeId>>,
     /// The locations where they work. Replaces the whole list.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<LocationId>>, max_items = 100)]
+    #[schema(value_type = Option<Vec<LocationId>>, nullable = false, max_items = 100)]
     location_ids: Change<Vec<LocationId>>,
     /// Whether patients can be booked with them.
     #[serde(default)]
@@ -404,7 +404,11 @@ fn sorted<T: Ord + Copy>(ids: &[T]) -> Vec<T> {
     tag = "practitioners",
     operation_id = "list_practitioners",
     params(PractitionerParams, PageParams),
-    responses((status = 200, description = "A page", body = PractitionerPage)),
+    responses(
+        (status = 200, description = "A page", body = PractitionerPage),
+        (status = 401, description = "`unauthenticated`: `active=false` and `identifier` need a session"),
+        (status = 403, description = "`role_forbidden`: the caller's role may not use `active=false` or `identifier`"),
+    ),
 )]
 #[get("/v1/practitioners")]
 pub(in crate::scheduling) async fn list_practitioners(

@@ -109,7 +109,7 @@ pub struct ResourcePatch {
     /// The locations that have it. Replaces the whole list. Units with the highest numbers go first: booked visits keep them, and new
     /// visits do not get them.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<ResourceCapacity>>, max_items = 100)]
+    #[schema(value_type = Option<Vec<ResourceCapacity>>, nullable = false, max_items = 100)]
     capacities: Change<Vec<ResourceCapacity>>,
 }
 

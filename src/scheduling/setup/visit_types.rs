@@ -199,7 +199,7 @@ pub struct VisitTypePatch {
     buffer_after_minutes: Change<i64>,
     /// The resources of which a visit takes one unit each. Replaces the whole list. Booked appointments keep theirs.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<ResourceId>>, max_items = 20)]
+    #[schema(value_type = Option<Vec<ResourceId>>, nullable = false, max_items = 20)]
     resource_ids: Change<Vec<ResourceId>>,
 }
 
@@ -485,7 +485,11 @@ fn require_whole_slots(tx: &mut Tx, visit_type: &VisitType) -> Result<()> {
     tag = "visit types",
     operation_id = "list_visit_types",
     params(VisitTypeParams, PageParams),
-    responses((status = 200, description = "A page", body = VisitTypePage)),
+    responses(
+        (status = 200, description = "A page", body = VisitTypePage),
+        (status = 401, description = "`unauthenticated`: `active=false` needs a session"),
+        (status = 403, description = "`role_forbidden`: the caller's role may not use `active=false`"),
+    ),
 )]
 #[get("/v1/visit-types")]
 pub(in crate::scheduling) async fn list_visit_types(
