@@ -209,7 +209,9 @@ mod tests {
         let mut check = Check::new();
         list(pairs).read("/identifiers", &mut check);
         match check.done() {
-            Err(Error::Invalid(errors)) => errors.into_iter().map(|error| (error.pointer, error.code.to_string())).collect(),
+            Err(Error::Invalid(errors)) => {
+                errors.into_iter().map(|error| (error.pointer, error.code.to_string())).collect()
+            }
             _ => Vec::new(),
         }
     }

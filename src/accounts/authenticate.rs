@@ -60,7 +60,9 @@ impl AuthFailure {
             Self::CodeMissing => {
                 (ProblemCode::TotpRequired, "Send a code of your authenticator app, or a recovery code, as totp_code.")
             }
-            Self::Code => (ProblemCode::TotpInvalid, "The code is wrong, too old, or was used already. Send another code."),
+            Self::Code => {
+                (ProblemCode::TotpInvalid, "The code is wrong, too old, or was used already. Send another code.")
+            }
         };
         Error::unauthenticated(code, detail)
     }
@@ -69,9 +71,11 @@ impl AuthFailure {
     pub fn in_form(self) -> Error {
         match self {
             Self::Password => Error::invalid("/current_password", FieldCode::WrongPassword, "is not your password"),
-            Self::CodeMissing => {
-                Error::invalid("/totp_code", FieldCode::Required, "must be a code of your authenticator app, or a recovery code")
-            }
+            Self::CodeMissing => Error::invalid(
+                "/totp_code",
+                FieldCode::Required,
+                "must be a code of your authenticator app, or a recovery code",
+            ),
             Self::Code => Error::invalid("/totp_code", FieldCode::WrongCode, "is wrong, too old, or was used already"),
         }
     }

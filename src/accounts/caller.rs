@@ -167,9 +167,19 @@ fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
     let parsed = text.ok_or_else(|| Rule::new(FieldCode::WrongValue, "must be one line of text in UTF-8"));
     let reason = check.field("Access-Reason:", parsed.and_then(|text| text::one_line(text, 200)));
     if let Some(reason) = &reason {
-        check.require(reason.chars().count() >= 5, "Access-Reason:", FieldCode::TooShort, "must be at least 5 characters");
+        check.require(
+            reason.chars().count() >= 5,
+            "Access-Reason:",
+            FieldCode::TooShort,
+            "must be at least 5 characters",
+        );
         let letters = reason.chars().filter(|character| character.is_alphabetic()).count();
-        check.require(letters >= 3, "Access-Reason:", FieldCode::WrongValue, "must say in words why you need the record");
+        check.require(
+            letters >= 3,
+            "Access-Reason:",
+            FieldCode::WrongValue,
+            "must say in words why you need the record",
+        );
     }
     check.done()?;
     Ok(reason)

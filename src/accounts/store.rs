@@ -261,7 +261,11 @@ pub fn patients_of(conn: &mut Conn, users: &[User]) -> Result<Vec<PatientId>> {
 /// A broken rule at `/practitioner_id`.
 pub fn require_practitioner(conn: &mut Conn, id: PractitionerId) -> Result<()> {
     let there: i64 = practitioners::table.find(id).count().get_result(conn)?;
-    if there > 0 { Ok(()) } else { Err(Error::invalid("/practitioner_id", FieldCode::UnknownReference, "does not exist")) }
+    if there > 0 {
+        Ok(())
+    } else {
+        Err(Error::invalid("/practitioner_id", FieldCode::UnknownReference, "does not exist"))
+    }
 }
 
 /// Requires that another administrator besides `id` can sign in, which machine clients cannot. Locks all administrators, so that two who disable each other at the

@@ -56,7 +56,9 @@ impl TypedCode {
     /// `wrong_value` unless it has twelve letters and digits, apart from hyphens and spaces.
     pub fn parse(text: &str) -> Result<Self, Rule> {
         let code = read(text, Self::LENGTH).map(Self);
-        code.ok_or_else(|| Rule::new(FieldCode::WrongValue, "must be twelve letters and digits, such as K7MP-3XWD-9CFH"))
+        code.ok_or_else(|| {
+            Rule::new(FieldCode::WrongValue, "must be twelve letters and digits, such as K7MP-3XWD-9CFH")
+        })
     }
 
     /// Returns the code in groups, as mails show it.

@@ -119,7 +119,12 @@ impl NewUser {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
         let name = check.field("/name", parse_name(&self.name));
-        check.require(self.role.is_staff(), "/role", FieldCode::NotAnOption, "patients register their accounts themselves");
+        check.require(
+            self.role.is_staff(),
+            "/role",
+            FieldCode::NotAnOption,
+            "patients register their accounts themselves",
+        );
         if self.role.is_staff() {
             check_practitioner(&mut check, self.role, self.practitioner_id);
         }

@@ -69,7 +69,11 @@ fn move_to(tx: &mut Tx<Anonymous>, found: AppointmentDetails, slot_id: SlotId) -
     if let Some(slot) = locking::find(tx.conn, slot_id)? {
         // A link has no account, so nobody could say whether the patient or a practitioner chose another practitioner.
         if slot.practitioner_id != visit.practitioner_id {
-            return Err(Error::invalid("/slot_id", FieldCode::OtherPractitioner, "must be a slot of the same practitioner"));
+            return Err(Error::invalid(
+                "/slot_id",
+                FieldCode::OtherPractitioner,
+                "must be a slot of the same practitioner",
+            ));
         }
         if visit.status == AppointmentStatus::Booked && slot.starts_at == visit.starts_at {
             return Ok(found);

@@ -177,7 +177,9 @@ impl From<Refused> for Error {
             Why::NotBegun => (ProblemCode::StatusConflict, "The appointment has not begun yet.".to_owned()),
             Why::Begun => (ProblemCode::StatusConflict, "The appointment has begun already.".to_owned()),
             Why::TooEarly => (ProblemCode::TooEarly, "The day of the appointment has not come yet.".to_owned()),
-            Why::AnotherDay => (ProblemCode::StatusConflict, "This is possible only on the day of the last change.".to_owned()),
+            Why::AnotherDay => {
+                (ProblemCode::StatusConflict, "This is possible only on the day of the last change.".to_owned())
+            }
             Why::TooLate => (
                 ProblemCode::CancelNotice,
                 "It is too late to cancel or move this appointment online. Please call the clinic.".to_owned(),

@@ -4,8 +4,8 @@ mod codes;
 
 use std::fmt;
 
-use crate::role::Role;
 pub use self::codes::ProblemCode;
+use crate::role::Role;
 pub use text::{FieldCode, Rule};
 
 /// A result with [`Error`].

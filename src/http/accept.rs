@@ -84,7 +84,8 @@ mod tests {
             let offered: Vec<_> = offered.iter().map(|media| (*media).to_owned()).collect();
             admits(request.headers(), &offered)
         };
-        for accept in ["*/*", "application/*", "APPLICATION/json", "text/html, application/json;q=0.1", "", "nonsense"] {
+        for accept in ["*/*", "application/*", "APPLICATION/json", "text/html, application/json;q=0.1", "", "nonsense"]
+        {
             assert!(admitted(accept, &["application/json"]), "{accept}");
         }
         for accept in ["text/html", "application/json;q=0", "*/*;q=0", "*/*, application/json;q=0", "application/xml"] {

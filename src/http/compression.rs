@@ -119,7 +119,9 @@ mod tests {
             assert_eq!(length < 100, sent.is_some(), "{accepted}");
         }
         let request = TestRequest::get().insert_header((ACCEPT_ENCODING, "br")).to_http_request();
-        for response in [HttpResponse::Ok().body("short"), HttpResponse::Ok().insert_header((ETAG, "\"1\"")).body("a".repeat(2000))] {
+        for response in
+            [HttpResponse::Ok().body("short"), HttpResponse::Ok().insert_header((ETAG, "\"1\"")).body("a".repeat(2000))]
+        {
             assert!(!public(&request, response).headers().contains_key(CONTENT_ENCODING));
         }
     }

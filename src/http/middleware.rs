@@ -18,17 +18,17 @@ use tracing::Instrument;
 
 use super::accept;
 use super::address::ClientAddress;
-use super::connection::{self, Progress};
 use super::compression::{self, Coding};
 use super::conditional::Known;
+use super::connection::{self, Progress};
 use super::fallback::{Operation, Routes, not_allowed, options};
 use super::limits::Limiter;
 use super::problem::{MEDIA_TYPE, ProblemBuilder};
-use crate::error::FieldCode;
 use crate::actor::Actor;
 use crate::audit_context::AuditContext;
 use crate::db::budget;
 use crate::env::Env;
+use crate::error::FieldCode;
 use crate::telemetry::RequestLabels;
 
 /// The header with the request's id.

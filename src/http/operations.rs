@@ -66,7 +66,11 @@ async fn ready(env: web::Data<Env>) -> Result<HttpResponse, actix_web::Error> {
         (status = 404, description = "`not_found`: the operator does not let this client read them")),
 )]
 #[get("/metrics")]
-async fn metrics(env: web::Data<Env>, client: ClientAddress, audience: Option<web::Data<Public>>) -> Result<HttpResponse> {
+async fn metrics(
+    env: web::Data<Env>,
+    client: ClientAddress,
+    audience: Option<web::Data<Public>>,
+) -> Result<HttpResponse> {
     let named = env.config.settings.metrics_clients.as_ref();
     let may_see = named.map_or_else(|| client.0.is_loopback(), |clients| clients.contains(client.0));
     if audience.is_some() && !may_see {

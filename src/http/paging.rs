@@ -234,7 +234,11 @@ impl Cursor {
             Some(Self { at: Timestamp::from_micros(at.parse().ok()?)?, id: id.parse().ok()? })
         };
         parse().map(Some).ok_or_else(|| {
-            Error::invalid("?cursor", FieldCode::InvalidCursor, "must be the next_cursor of the previous page of the same list")
+            Error::invalid(
+                "?cursor",
+                FieldCode::InvalidCursor,
+                "must be the next_cursor of the previous page of the same list",
+            )
         })
     }
 }

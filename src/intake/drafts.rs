@@ -145,9 +145,14 @@ pub fn insert(tx: &mut Tx, patient: PatientId, name: FormName, copy_from: Option
 fn copied(tx: &mut Tx, patient: PatientId, earlier: IntakeId) -> Result<Answers> {
     // The front desk may not read submitted answers, and a copy would put them into a draft, which it may read.
     if matches!(tx.actor.role, Role::FrontDesk | Role::Admin) {
-        return Err(Error::invalid("/copy_from", FieldCode::ForbiddenField, "only patients and practitioners may set this"));
+        return Err(Error::invalid(
+            "/copy_from",
+            FieldCode::ForbiddenField,
+            "only patients and practitioners may set this",
+        ));
     }
-    let unknown = || Error::invalid("/copy_from", FieldCode::UnknownReference, "must be a submitted history of this patient");
+    let unknown =
+        || Error::invalid("/copy_from", FieldCode::UnknownReference, "must be a submitted history of this patient");
     let (earlier, _) = match store::find(tx, earlier) {
         Err(Error::NotFound) => return Err(unknown()),
         found => found?,

@@ -183,7 +183,9 @@ impl IntakeView {
                 let rule_set_version = findings.rule_set_version;
                 Some(IntakeComputed::Findings(Box::new(IntakeFindings { computed, rule_set_version })))
             }
-            None => view.answers.is_some().then_some(IntakeComputed::OpenIssues(IntakeOpenIssues { issues: view.issues })),
+            None => {
+                view.answers.is_some().then_some(IntakeComputed::OpenIssues(IntakeOpenIssues { issues: view.issues }))
+            }
         };
         let language = Language::of_tag(&patient.preferred_language);
         let numbers = reading.place.numbers(&tx.env.config.settings);

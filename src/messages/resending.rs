@@ -78,9 +78,10 @@ fn require_resendable(message: &Message) -> Result<()> {
     let (code, detail) = match message.status {
         MessageStatus::ToPhone if refusals::is_call_instead(message) => return Ok(()),
         MessageStatus::Sent | MessageStatus::Failed => return Ok(()),
-        MessageStatus::Pending => {
-            (ProblemCode::MessagePending, "The message has not been sent yet. The service sends or retries it by itself.")
-        }
+        MessageStatus::Pending => (
+            ProblemCode::MessagePending,
+            "The message has not been sent yet. The service sends or retries it by itself.",
+        ),
         MessageStatus::ToPhone => {
             (ProblemCode::MessageToPhone, "The recipient has no e-mail address. Call the recipient instead.")
         }

@@ -120,7 +120,10 @@ fn directions(document: &mut OpenApi, schemas: &mut Schemas) -> (BTreeSet<String
                 parameter.schema.iter_mut().for_each(|schema| collect(schema, &mut sent));
             }
             for body in operation.request_body.iter_mut().filter_map(own).flat_map(|body| body.content.values_mut()) {
-                own(body).and_then(|content| content.schema.as_mut()).into_iter().for_each(|schema| collect(schema, &mut sent));
+                own(body)
+                    .and_then(|content| content.schema.as_mut())
+                    .into_iter()
+                    .for_each(|schema| collect(schema, &mut sent));
             }
             for response in operation.responses.responses.values_mut().filter_map(own) {
                 for content in response.content.values_mut().filter_map(own) {
@@ -194,7 +197,8 @@ fn pascal(snake: &str) -> String {
 /// A member that can be left out is not nullable (`nullable = false`), so a member of a response that may be null is always there.
 fn require_always_there(schema: &mut RefOr<Schema>) {
     let RefOr::T(Schema::Object(object)) = schema else { return };
-    let always: Vec<_> = object.properties.iter().filter(|(_, member)| is_nullable(member)).map(|(name, _)| name.clone()).collect();
+    let always: Vec<_> =
+        object.properties.iter().filter(|(_, member)| is_nullable(member)).map(|(name, _)| name.clone()).collect();
     for name in always {
         if !object.required.contains(&name) {
             object.required.push(name);
@@ -235,12 +239,16 @@ fn copy_limits(schemas: &mut Schemas) {
         .filter_map(|(name, schema)| Some((name.strip_prefix("New")?.to_owned(), schema.clone())))
         .collect();
     for (name, sent) in limits {
-        let (RefOr::T(Schema::Object(sent)), Some(RefOr::T(Schema::Object(returned)))) = (&sent, schemas.get_mut(&name)) else {
+        let (RefOr::T(Schema::Object(sent)), Some(RefOr::T(Schema::Object(returned)))) =
+            (&sent, schemas.get_mut(&name))
+        else {
             continue;
         };
         for (member, value) in &mut returned.properties {
             match (value, sent.properties.get(member)) {
-                (RefOr::T(Schema::Object(value)), Some(RefOr::T(Schema::Object(sent)))) if value.enum_values.is_none() => {
+                (RefOr::T(Schema::Object(value)), Some(RefOr::T(Schema::Object(sent))))
+                    if value.enum_values.is_none() =>
+                {
                     value.max_length = value.max_length.or(sent.max_length);
                     value.minimum = value.minimum.take().or_else(|| sent.minimum.clone());
                     value.maximum = value.maximum.take().or_else(|| sent.maximum.clone());
@@ -271,7 +279,10 @@ fn keep_what_is_required(schemas: &mut Schemas) {
 fn always_set(schema: &RefOr<Schema>) -> Vec<String> {
     match schema {
         RefOr::T(Schema::Object(object)) => {
-            let members = object.properties.iter().filter(|(name, member)| object.required.contains(name) && !is_nullable(member));
+            let members = object
+                .properties
+                .iter()
+                .filter(|(name, member)| object.required.contains(name) && !is_nullable(member));
             members.map(|(name, _)| name.clone()).collect()
         }
         RefOr::T(Schema::AllOf(all)) => all.items.iter().flat_map(always_set).collect(),
@@ -334,7 +345,9 @@ fn scalar((name, schema): (&String, &RefOr<Schema>)) -> Option<(String, Object)>
 fn inline_nullable(schema: &mut RefOr<Schema>, scalars: &BTreeMap<String, Object>) {
     let RefOr::T(Schema::OneOf(one)) = schema else { return };
     let [RefOr::Ref(reference), RefOr::T(Schema::Object(null))] = one.items.as_slice() else { return };
-    let (Some(scalar), SchemaType::Type(Type::Null)) = (scalars.get(name(reference)), &null.schema_type) else { return };
+    let (Some(scalar), SchemaType::Type(Type::Null)) = (scalars.get(name(reference)), &null.schema_type) else {
+        return;
+    };
     let SchemaType::Type(kind) = scalar.schema_type.clone() else { return };
     let mut object = scalar.clone();
     object.schema_type = SchemaType::Array(vec![kind, Type::Null]);

@@ -30,9 +30,10 @@ pub(super) async fn follow_again(
         Err(error) => return Err(error),
     };
     let (conflict, wanted) = match slot {
-        None => {
-            (Conflict { code: ProblemCode::HoldLapsed, detail: String::new(), members: serde_json::Map::new() }, *missed)
-        }
+        None => (
+            Conflict { code: ProblemCode::HoldLapsed, detail: String::new(), members: serde_json::Map::new() },
+            *missed,
+        ),
         Some(slot) => match booked(context, token, Some(slot), otherwise).await {
             Err(Error::Conflict(conflict)) => (*conflict, ReservedVisit { slot_id: slot, ..*missed }),
             outcome => return outcome,

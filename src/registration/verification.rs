@@ -66,7 +66,11 @@ pub async fn verify(
     if good.purpose == Purpose::ChangeEmail {
         // The mailbox alone is not enough: the owner of another account may have had the link sent to it.
         let Some(password) = current_password else {
-            return Err(Error::invalid("/current_password", FieldCode::Required, "must be the password of the account"));
+            return Err(Error::invalid(
+                "/current_password",
+                FieldCode::Required,
+                "must be the password of the account",
+            ));
         };
         let credentials = Credentials { password, code: totp_code };
         Box::pin(change_email(context, keys, good, credentials, token)).await?;

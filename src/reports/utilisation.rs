@@ -88,7 +88,12 @@ impl UtilisationParams {
         let mut check = Check::new();
         check.require(from <= to, "?to", FieldCode::OutOfOrder, "must not be before from");
         let days = from.until(to).map_or(i32::MAX, |span| span.get_days());
-        check.require(days < MAX_DAYS, "?to", FieldCode::OutOfRange, format!("must be less than {MAX_DAYS} days after from"));
+        check.require(
+            days < MAX_DAYS,
+            "?to",
+            FieldCode::OutOfRange,
+            format!("must be less than {MAX_DAYS} days after from"),
+        );
         check.done()?;
         Ok((from, to))
     }

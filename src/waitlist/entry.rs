@@ -131,7 +131,12 @@ pub(super) fn check_references(tx: &mut Tx, entry: &Entry) -> Result<()> {
     }
     for (index, id) in entry.wishes.location_ids.iter().enumerate() {
         let pointer = format!("/location_ids/{index}");
-        check.require(offering.zones.contains_key(id), pointer, FieldCode::UnknownReference, "there is no such location");
+        check.require(
+            offering.zones.contains_key(id),
+            pointer,
+            FieldCode::UnknownReference,
+            "there is no such location",
+        );
     }
     check.done()?;
     match entry.appointment_id {

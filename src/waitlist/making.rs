@@ -124,9 +124,10 @@ pub(super) fn replaced<P: Principal>(tx: &mut Tx<P>, entry: &Entry) -> Result<Op
     match visit.appointment.status {
         AppointmentStatus::Cancelled => Ok(None),
         AppointmentStatus::Booked if visit.appointment.starts_at > tx.now => Ok(Some(visit)),
-        _ => {
-            Err(Error::conflict(ProblemCode::StatusConflict, "The visit for which the patient wants an earlier time has begun."))
-        }
+        _ => Err(Error::conflict(
+            ProblemCode::StatusConflict,
+            "The visit for which the patient wants an earlier time has begun.",
+        )),
     }
 }
 
@@ -139,7 +140,10 @@ fn require_movable<P: Principal>(
     by_staff: bool,
 ) -> Result<()> {
     if starts_at >= visit.appointment.starts_at {
-        return Err(Error::conflict(ProblemCode::NotEarlier, "The patient waits for an earlier time than that of the visit."));
+        return Err(Error::conflict(
+            ProblemCode::NotEarlier,
+            "The patient waits for an earlier time than that of the visit.",
+        ));
     }
     let last = visit.patients_may_until(AppointmentStep::Reschedule);
     if !by_staff && last.is_none_or(|last| last < until) {

@@ -38,9 +38,8 @@ async fn show(env: &Env, request: &HttpRequest, values: Value) -> Result<HttpRes
 
 fn listed() -> Value {
     let codes = ProblemCode::ALL.iter();
-    let problems: Vec<_> = codes
-        .map(|code| context! { code => code.as_str(), status => code.status(), cause => code.cause() })
-        .collect();
+    let problems: Vec<_> =
+        codes.map(|code| context! { code => code.as_str(), status => code.status(), cause => code.cause() }).collect();
     context! { root => "", problems => problems, problem => None::<Value>, rules => Vec::<Value>::new() }
 }
 

@@ -257,9 +257,11 @@ fn every_parameter_is_described_and_bounded() {
             let name = format!("{}: {}", operation.name(), parameter["name"]);
             findings.require(says_something(&parameter["description"]), || format!("{name} has no description"));
             // RFC 9110 defines their format.
-            findings.require(["If-Match", "If-None-Match"].iter().any(|name| parameter["name"] == *name) || is_bounded(&document, &parameter["schema"]), || {
-                format!("{name} has no bounds: {}", parameter["schema"])
-            });
+            findings.require(
+                ["If-Match", "If-None-Match"].iter().any(|name| parameter["name"] == *name)
+                    || is_bounded(&document, &parameter["schema"]),
+                || format!("{name} has no bounds: {}", parameter["schema"]),
+            );
         }
     }
     findings.none();
@@ -306,7 +308,8 @@ fn is_bounded(document: &Value, schema: &Value) -> bool {
     }
     if is("object") {
         let members = schema["properties"].as_object().into_iter().flatten();
-        return schema["additionalProperties"] == false && members.into_iter().all(|(_, member)| is_bounded(document, member));
+        return schema["additionalProperties"] == false
+            && members.into_iter().all(|(_, member)| is_bounded(document, member));
     }
     is("null")
 }

@@ -133,7 +133,11 @@ impl FormName {
         let is_given = |field: &&Field| !root.pointer(&place(field)).unwrap_or(&Value::Null).is_null();
         let other = all_fields().iter().filter(|field| !self.asks(&field.id)).filter(is_given);
         let error = |field: &Field| {
-            FieldError::new(format!("{prefix}{}", place(field)), text::FieldCode::UnknownField, "is not a field of the form")
+            FieldError::new(
+                format!("{prefix}{}", place(field)),
+                text::FieldCode::UnknownField,
+                "is not a field of the form",
+            )
         };
         Invalid::unless_empty(other.map(error).collect())
     }

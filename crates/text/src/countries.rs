@@ -29,9 +29,10 @@ pub fn country(value: &str) -> Result<String, Rule> {
     let code = value.trim().to_ascii_uppercase();
     match CODES.binary_search(&code.as_str()) {
         Ok(_) => Ok(code),
-        Err(_) => {
-            Err(Rule::new(FieldCode::InvalidCountry, "must be the two-letter code of a country (ISO 3166-1), such as US"))
-        }
+        Err(_) => Err(Rule::new(
+            FieldCode::InvalidCountry,
+            "must be the two-letter code of a country (ISO 3166-1), such as US",
+        )),
     }
 }
 

@@ -41,7 +41,10 @@ pub fn language(value: &str) -> Result<String, Rule> {
     let parsed =
         Some(&tag).filter(|tag| tag.len() <= MAX_LENGTH).and_then(|tag| language_tags::LanguageTag::parse(tag).ok());
     parsed.filter(language_tags::LanguageTag::is_valid).map(language_tags::LanguageTag::into_string).ok_or_else(|| {
-        Rule::new(FieldCode::InvalidLanguage, "must be the tag of a language (BCP 47) such as en, es-MX or pt; `Spanish` is es")
+        Rule::new(
+            FieldCode::InvalidLanguage,
+            "must be the tag of a language (BCP 47) such as en, es-MX or pt; `Spanish` is es",
+        )
     })
 }
 

@@ -139,7 +139,12 @@ impl JsonWebKeySet {
             let at = format!("/jwks/keys/{index}");
             let is_id = (1..=128).contains(&key.kid.chars().count()) && !key.kid.chars().any(char::is_control);
             check.require(is_id, format!("{at}/kid"), FieldCode::WrongValue, "must have 1 to 128 characters");
-            check.require(ids.insert(&key.kid), format!("{at}/kid"), FieldCode::Duplicate, "must be unique among the keys");
+            check.require(
+                ids.insert(&key.kid),
+                format!("{at}/kid"),
+                FieldCode::Duplicate,
+                "must be unique among the keys",
+            );
             for (name, value, most) in [("x", &key.x, 128), ("y", &key.y, 128), ("n", &key.n, 1024), ("e", &key.e, 16)]
             {
                 let fits = value.as_ref().is_none_or(|value| value.len() <= most);
@@ -150,7 +155,12 @@ impl JsonWebKeySet {
             check.require(fits, format!("{at}/key_ops"), FieldCode::TooMany, "must have at most 8 elements");
             for (index, operation) in key.key_ops.iter().flatten().enumerate() {
                 let fits = operation.len() <= 32;
-                check.require(fits, format!("{at}/key_ops/{index}"), FieldCode::TooLong, "must be at most 32 characters");
+                check.require(
+                    fits,
+                    format!("{at}/key_ops/{index}"),
+                    FieldCode::TooLong,
+                    "must be at most 32 characters",
+                );
             }
             if !key.is_usable() {
                 let detail = "must be a public key: EC on the curve P-256 or P-384, or RSA with 2048 to 4096 bits and the exponent AQAB";

@@ -25,7 +25,9 @@ fn place(user: UserId) -> Place {
 pub fn require_off(user: &User) -> Result<()> {
     match user.second_factor_at {
         None => Ok(()),
-        Some(_) => Err(Error::conflict(ProblemCode::SecondFactorOn, "The second factor is on already. Switch it off first.")),
+        Some(_) => {
+            Err(Error::conflict(ProblemCode::SecondFactorOn, "The second factor is on already. Switch it off first."))
+        }
     }
 }
 
@@ -36,9 +38,10 @@ pub fn require_off(user: &User) -> Result<()> {
 pub fn require_on(user: &User) -> Result<()> {
     match user.second_factor_at {
         Some(_) => Ok(()),
-        None => {
-            Err(Error::conflict(ProblemCode::SecondFactorOff, "The second factor is off. Set up an authenticator app first."))
-        }
+        None => Err(Error::conflict(
+            ProblemCode::SecondFactorOff,
+            "The second factor is off. Set up an authenticator app first.",
+        )),
     }
 }
 

@@ -84,7 +84,10 @@ fn session_ended() -> Error {
 }
 
 fn raced() -> Error {
-    Error::conflict(ProblemCode::RefreshRaced, "Another request has just renewed this session. Use the tokens of its response.")
+    Error::conflict(
+        ProblemCode::RefreshRaced,
+        "Another request has just renewed this session. Use the tokens of its response.",
+    )
 }
 
 /// Renew a session's tokens

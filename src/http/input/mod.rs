@@ -162,7 +162,8 @@ async fn json<T: DeserializeOwned>(
         problem.detail.push_str(detail);
         return Err(Rejected(problem).into());
     }
-    let charset = request.mime_type().ok().flatten().and_then(|media| media.get_param("charset").map(|it| it.to_string()));
+    let charset =
+        request.mime_type().ok().flatten().and_then(|media| media.get_param("charset").map(|it| it.to_string()));
     if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
         return Err(Rejected(ProblemBuilder::charset()).into());
     }

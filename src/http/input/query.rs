@@ -18,7 +18,9 @@ pub fn check(query: &str, known: &[Member]) -> Vec<FieldError> {
         }
         let wrong = match known.iter().find(|member| member.name == name) {
             None => Err((FieldCode::UnknownParameter, unknown("parameter", &name, known))),
-            Some(_) if seen.contains(&name) => Err((FieldCode::DuplicateParameter, "is in the query more than once".into())),
+            Some(_) if seen.contains(&name) => {
+                Err((FieldCode::DuplicateParameter, "is in the query more than once".into()))
+            }
             Some(member) => one(&member.shape, &value),
         };
         if let Err((code, detail)) = wrong {

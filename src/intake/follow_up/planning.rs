@@ -80,7 +80,11 @@ pub fn insert_new(tx: &mut Tx, patient: PatientId, new: NewFollowUp) -> Result<F
     check.done()?;
     let due = new.due_on.map(|due| due.0).or_else(|| due_after(tx, today, today));
     let due = due.ok_or_else(|| {
-        Error::invalid("/due_on", FieldCode::Required, "must be set, because the clinic has set no intervals of follow-ups")
+        Error::invalid(
+            "/due_on",
+            FieldCode::Required,
+            "must be set, because the clinic has set no intervals of follow-ups",
+        )
     })?;
     records::lock_visits(tx.conn, patient.id)?;
     cancel_open(tx, patient.id)?;

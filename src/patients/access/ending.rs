@@ -45,7 +45,10 @@ fn revoke(tx: &mut Tx, patient: PatientId, user: UserId) -> Result<()> {
 fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
     adult_patient::require(tx, id)?;
     if user == tx.actor.user_id {
-        return Err(Error::conflict(ProblemCode::OwnAccess, "This is your own access. Please call the clinic to end it."));
+        return Err(Error::conflict(
+            ProblemCode::OwnAccess,
+            "This is your own access. Please call the clinic to end it.",
+        ));
     }
     stop(tx, id, user)
 }

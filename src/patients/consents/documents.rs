@@ -180,7 +180,12 @@ pub async fn list(context: &Context<Anonymous>, filter: ConsentDocumentFilter) -
     let ConsentDocumentFilter { language, consent_type, version } = filter;
     let mut check = Check::new();
     let language = check.field("?language", text::language(language.as_deref().unwrap_or("en")));
-    check.require(version.is_none() || consent_type.is_some(), "?type", FieldCode::Required, "must be sent with `version`");
+    check.require(
+        version.is_none() || consent_type.is_some(),
+        "?type",
+        FieldCode::Required,
+        "must be sent with `version`",
+    );
     let fits = version.as_ref().is_none_or(|version| (1..=MAX_VERSION).contains(&version.len()));
     check.require(fits, "?version", UNKNOWN_VERSION.0, UNKNOWN_VERSION.1);
     check.done()?;
@@ -206,7 +211,8 @@ pub async fn list(context: &Context<Anonymous>, filter: ConsentDocumentFilter) -
 }
 
 /// The code and the text of the error for a version that no document has.
-pub(super) const UNKNOWN_VERSION: (FieldCode, &str) = (FieldCode::UnknownVersion, "must be a version of an existing document");
+pub(super) const UNKNOWN_VERSION: (FieldCode, &str) =
+    (FieldCode::UnknownVersion, "must be a version of an existing document");
 
 /// List the texts to consent to
 ///

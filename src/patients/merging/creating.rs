@@ -59,7 +59,12 @@ impl NewPatientMerge {
         let detail = format!("must list at most {MAX_ACCOUNTS} accounts");
         check.require(accounts <= MAX_ACCOUNTS, "/access_to_move", FieldCode::TooMany, detail);
         let different: BTreeSet<_> = self.access_to_move.iter().collect();
-        check.require(different.len() == accounts, "/access_to_move", FieldCode::Duplicate, "must list each account once");
+        check.require(
+            different.len() == accounts,
+            "/access_to_move",
+            FieldCode::Duplicate,
+            "must list each account once",
+        );
         check.done()?;
         self.reason = reason.unwrap_or_default();
         Ok(self)

@@ -93,9 +93,19 @@ fn checked(input: &[AvailabilityRule]) -> Result<Vec<WeeklyRule>> {
         let end = check.field(&format!("/items/{index}/end"), parse_minute(&rule.end));
         let (valid_from, valid_until) = (rule.valid_from.map(|day| day.0), rule.valid_until.map(|day| day.0));
         let in_order = valid_from.zip(valid_until).is_none_or(|(first, last)| first <= last);
-        check.require(in_order, format!("/items/{index}/valid_until"), FieldCode::OutOfOrder, "must not be before valid_from");
+        check.require(
+            in_order,
+            format!("/items/{index}/valid_until"),
+            FieldCode::OutOfOrder,
+            "must not be before valid_from",
+        );
         let (Some(start_minute), Some(end_minute)) = (start, end) else { continue };
-        check.require(end_minute > start_minute, format!("/items/{index}/end"), FieldCode::OutOfOrder, "must be after start");
+        check.require(
+            end_minute > start_minute,
+            format!("/items/{index}/end"),
+            FieldCode::OutOfOrder,
+            "must be after start",
+        );
         if end_minute > start_minute && in_order {
             let (weekday, location_id) = (rule.weekday, rule.location_id);
             rules.push((index, WeeklyRule { location_id, weekday, start_minute, end_minute, valid_from, valid_until }));
@@ -127,7 +137,12 @@ fn check_locations(rules: &[WeeklyRule], places: &[Workplace], today: jiff::civi
     let place = |rule: &WeeklyRule| places.iter().find(|place| place.location_id == rule.location_id);
     for (index, rule) in rules.iter().enumerate() {
         let detail = "must be one of the practitioner's locations";
-        check.require(place(rule).is_some(), format!("/items/{index}/location_id"), FieldCode::UnknownReference, detail);
+        check.require(
+            place(rule).is_some(),
+            format!("/items/{index}/location_id"),
+            FieldCode::UnknownReference,
+            detail,
+        );
     }
     let until = today.saturating_add(54.weeks());
     let in_real_time =
@@ -321,7 +336,9 @@ mod tests {
 
     fn problems(result: Result<impl Sized>) -> Vec<(String, String)> {
         match result {
-            Err(Error::Invalid(errors)) => errors.into_iter().map(|error| (error.pointer, error.code.to_string())).collect(),
+            Err(Error::Invalid(errors)) => {
+                errors.into_iter().map(|error| (error.pointer, error.code.to_string())).collect()
+            }
             _ => Vec::new(),
         }
     }

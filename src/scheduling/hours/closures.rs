@@ -131,7 +131,11 @@ pub struct CreatedClosures {
 /// Checks the values: forms, order, and duplicates within the list.
 fn checked(input: &NewClosures, now: Timestamp) -> Result<Vec<(When, String)>> {
     if input.closures.is_empty() || input.closures.len() > MAX_CLOSURES {
-        return Err(Error::invalid("/closures", FieldCode::OutOfRange, format!("must have 1 to {MAX_CLOSURES} entries")));
+        return Err(Error::invalid(
+            "/closures",
+            FieldCode::OutOfRange,
+            format!("must have 1 to {MAX_CLOSURES} entries"),
+        ));
     }
     let today = now.in_zone(&jiff::tz::TimeZone::UTC).date();
     let days = today.saturating_sub(1.years())..=today.saturating_add(5.years());
@@ -143,7 +147,12 @@ fn checked(input: &NewClosures, now: Timestamp) -> Result<Vec<(When, String)>> {
         let when = match (closure.date, closure.starts_at, closure.ends_at) {
             (Some(day), None, None) => {
                 let is_near = days.contains(&day.0);
-                check.require(is_near, pointer("/date"), FieldCode::OutOfRange, "must be from last year to five years ahead");
+                check.require(
+                    is_near,
+                    pointer("/date"),
+                    FieldCode::OutOfRange,
+                    "must be from last year to five years ahead",
+                );
                 When::Day(day)
             }
             (None, Some(from), Some(to)) => {

@@ -139,7 +139,12 @@ impl NewPractitionerException {
             check.require(short, "/ends_at", FieldCode::OutOfRange, format!("must be at most {most} after starts_at"));
         }
         if self.kind == ExceptionKind::ExtraHours {
-            check.require(self.location_id.is_some(), "/location_id", FieldCode::Required, "must be set for extra hours");
+            check.require(
+                self.location_id.is_some(),
+                "/location_id",
+                FieldCode::Required,
+                "must be set for extra hours",
+            );
         }
         check.done()?;
         Ok(self)
@@ -274,9 +279,19 @@ fn check_location(
     let extra = TimeRange { starts_at: new.starts_at, ends_at: new.ends_at, location_id };
     let mut check = Check::new();
     let has_slot = extra.ends_at.since(extra.starts_at) >= SignedDuration::from_mins(place.slot_minutes.into());
-    check.require(has_slot, "/ends_at", FieldCode::OutOfRange, "must be at least one slot of the location after starts_at");
+    check.require(
+        has_slot,
+        "/ends_at",
+        FieldCode::OutOfRange,
+        "must be at least one slot of the location after starts_at",
+    );
     let is_elsewhere = plan.open_elsewhere(&extra);
-    check.require(!is_elsewhere, "/starts_at", FieldCode::Overlap, "the practitioner is at another location at that time");
+    check.require(
+        !is_elsewhere,
+        "/starts_at",
+        FieldCode::Overlap,
+        "the practitioner is at another location at that time",
+    );
     check.done()
 }
 

@@ -66,7 +66,9 @@ pub(super) fn zone_name(name: &str, zones: &Zones) -> Result<String, Rule> {
 pub(super) fn slot_minutes(minutes: i64) -> Result<i32, Rule> {
     match i32::try_from(minutes) {
         Ok(minutes @ 5..=240) if minutes % 5 == 0 && 1440 % minutes == 0 => Ok(minutes),
-        _ => Err(Rule::new(FieldCode::OutOfRange, "must be 5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180 or 240")),
+        _ => {
+            Err(Rule::new(FieldCode::OutOfRange, "must be 5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180 or 240"))
+        }
     }
 }
 

@@ -448,7 +448,11 @@ fn store(tx: &mut Tx, id: VisitTypeId, if_match: &IfMatch, changes: &Changes) ->
 fn set_resources(tx: &mut Tx, visit_type: VisitTypeId, resources: &[ResourceId]) -> Result<()> {
     let mut check = Check::new();
     for index in resource::unknown(tx.conn, resources)? {
-        check.add(FieldError::new(format!("/resource_ids/{index}"), FieldCode::UnknownReference, "there is no such resource"));
+        check.add(FieldError::new(
+            format!("/resource_ids/{index}"),
+            FieldCode::UnknownReference,
+            "there is no such resource",
+        ));
     }
     for (index, id) in resources.iter().enumerate() {
         check.require(

@@ -74,7 +74,11 @@ pub fn claim(tx: &mut Tx<impl Principal>, wanted: Wanted<'_>, moving: Option<Mov
     if let Some(hold) = hold {
         // Checked after the slot, because a slot that does not exist any more is the conflict `slot_taken` with any hold.
         if (hold.slot_id, hold.visit_type_id) != (wanted.slot_id, wanted.visit_type_id) {
-            return Err(Error::invalid("/hold_id", FieldCode::OtherSlot, "must be a hold of this slot for this visit type"));
+            return Err(Error::invalid(
+                "/hold_id",
+                FieldCode::OtherSlot,
+                "must be a hold of this slot for this visit type",
+            ));
         }
         ending::use_up(tx.conn, hold.id, tx.now)?;
     }

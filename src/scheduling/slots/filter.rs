@@ -75,7 +75,9 @@ impl Starts {
     /// A broken rule if there is no such visit type.
     pub fn offering(&self, tx: &mut Tx<Anonymous>) -> Result<Arc<Offering>> {
         Offering::find(tx.conn, tx.env, self.visit_type).map_err(|error| match error {
-            Error::NotFound => Error::invalid("?visit_type_id", FieldCode::UnknownReference, "there is no such visit type"),
+            Error::NotFound => {
+                Error::invalid("?visit_type_id", FieldCode::UnknownReference, "there is no such visit type")
+            }
             other => other,
         })
     }

@@ -61,7 +61,10 @@ pub fn find(conn: &mut Conn, slot: SlotId, visit_type: VisitTypeId) -> Result<Of
 }
 
 fn not_offered() -> Error {
-    Error::conflict(ProblemCode::NotOffered, "The practitioner of this slot does not offer this visit type. Choose another one.")
+    Error::conflict(
+        ProblemCode::NotOffered,
+        "The practitioner of this slot does not offer this visit type. Choose another one.",
+    )
 }
 
 impl Offer {

@@ -12,8 +12,8 @@ use super::searching::Search;
 use super::{Visitor, stranger};
 use crate::db::types::Date;
 use crate::env::Env;
-use crate::http::compression;
 use crate::error::{Error, FieldCode, Result};
+use crate::http::compression;
 use crate::http::fallback::Routes;
 use crate::messages::times::Moment;
 use crate::scheduling::slots::days::{self, SlotDayPage};
@@ -64,7 +64,9 @@ pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request
 /// # Errors
 /// A broken rule at `from` unless it is a day.
 pub(super) fn read_day(text: &str) -> Result<Day> {
-    text.parse::<Date>().map(|Date(day)| day).map_err(|_| Error::invalid("?from", FieldCode::WrongType, "must be a day"))
+    text.parse::<Date>()
+        .map(|Date(day)| day)
+        .map_err(|_| Error::invalid("?from", FieldCode::WrongType, "must be a day"))
 }
 
 /// Counts the times of two weeks.

@@ -8,8 +8,8 @@ use super::clinic::{Clinic, visit_name};
 use super::searching::Search;
 use super::{Visitor, page};
 use crate::env::Env;
-use crate::http::compression;
 use crate::error::Result;
+use crate::http::compression;
 use crate::http::fallback::Routes;
 
 /// Shows the kinds of visit.

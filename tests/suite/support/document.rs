@@ -32,7 +32,8 @@ pub fn fault(method: &Method, path: &str, status: u16, headers: &HeaderMap, text
         return Some(format!("{id} has no response {status} in the document"));
     };
     let response = document.resolve(response);
-    let found = header_fault(response, status, headers).or_else(|| document.body_fault(response, method, headers, text));
+    let found =
+        header_fault(response, status, headers).or_else(|| document.body_fault(response, method, headers, text));
     found.map(|found| format!("{id} {status}: {found}"))
 }
 
@@ -85,7 +86,10 @@ impl Document {
             return (!text.is_empty()).then(|| "a body, and none in the document".to_owned());
         };
         let Some(media) = content.get(essence) else {
-            return Some(format!("the media type {media:?}; the document has {:?}", content.keys().collect::<Vec<_>>()));
+            return Some(format!(
+                "the media type {media:?}; the document has {:?}",
+                content.keys().collect::<Vec<_>>()
+            ));
         };
         if *method == Method::HEAD || !essence.ends_with("json") || headers.contains_key("content-encoding") {
             return None;

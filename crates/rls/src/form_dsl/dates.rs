@@ -103,7 +103,8 @@ impl Serialize for PartialDate {
 impl<'de> Deserialize<'de> for PartialDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|()| coded_error(text::FieldCode::NotADate, "must be a date as YYYY, YYYY-MM or YYYY-MM-DD"))
+        text.parse()
+            .map_err(|()| coded_error(text::FieldCode::NotADate, "must be a date as YYYY, YYYY-MM or YYYY-MM-DD"))
     }
 }
 

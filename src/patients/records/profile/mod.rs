@@ -144,7 +144,12 @@ impl PatientPatch {
             let allowed = author == Author::Staff || !touched;
             check.require(allowed, pointer, FieldCode::ForbiddenField, "only the clinic's staff may change this");
         }
-        check.require(self.mrn == Change::Keep, "/mrn", FieldCode::ForbiddenField, "the number of a record never changes");
+        check.require(
+            self.mrn == Change::Keep,
+            "/mrn",
+            FieldCode::ForbiddenField,
+            "the number of a record never changes",
+        );
     }
 
     /// Checks every value by itself. Broken rules go to `check`.
