@@ -383,14 +383,14 @@ both! {
             (json!({"mrn": "LW-000001"}), "/mrn", "forbidden_field"),
             (json!({"id": "x"}), "/id", "unknown_field"),
             (json!({"date_of_birth": "2027-01-01"}), "/date_of_birth", "out_of_range"),
-            (json!({"family_name": null}), "/family_name", "required"),
+            (json!({"family_name": null}), "/family_name", "wrong_type"),
             (json!({"email": null, "phone": null}), "/phone", "contact_required"),
             (json!({"insurance": {"plan": "Gold"}}), "/insurance/payer", "required"),
         ] {
             desk.patch(&path, &after.etag(), patch).await.invalid(pointer, code);
         }
         let plain = [("Content-Type", "application/json"), ("If-Match", "*")];
-        desk.send(Method::PATCH, &path, &plain, Some(json!({}))).await.problem(415, "unsupported_media_type");
+        desk.send(Method::PATCH, &path, &plain, Some(json!({}))).await.expect(200);
         assert_eq!(desk.get(&path).await.etag(), after.etag(), "nothing was changed");
     }
 

@@ -243,7 +243,7 @@ both! {
         let (clinic, ann, desk) = (app.clinic().await, app.patient("ann").await, app.desk().await);
         let record = format!("/v1/patients/{}", ann.patient_id);
         assert!(wants(&desk, &ann.patient_id).await);
-        ann.update(&record, json!({"reminders_wanted": null})).await.invalid("/reminders_wanted", "required");
+        ann.update(&record, json!({"reminders_wanted": null})).await.invalid("/reminders_wanted", "wrong_type");
         ann.update(&record, json!({"reminders_wanted": false})).await.expect(200);
         booked_at(&app, &ann, &clinic.check, &ann.patient_id, VISIT).await;
         assert_eq!((at(&app, "2026-03-11T14:00:00Z").await, app.mails_to(&ann.email).await.len()), (0, 1));
