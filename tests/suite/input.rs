@@ -2,7 +2,7 @@
 //! time, and each error names its place in the words of the API.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::broken_input::{BY_CREDENTIAL, NOBODY, broken, document, fault, operations, rust_words, send, wrong_texts};
 use crate::support::people::patient_json;
@@ -72,7 +72,8 @@ both! {
             for parameter in &parameters {
                 let name = parameter["name"].as_str().expect("a name");
                 let others = parameters.iter().filter(|other| other["required"] == true && other["name"] != name);
-                let others = others.map(|other| format!("&{}={NOBODY}", other["name"].as_str().expect("a name"))).collect::<Vec<_>>().concat();
+                let fitting = |other: &Value| if other["schema"]["format"] == "date" { "2026-03-02" } else { NOBODY };
+                let others = others.map(|other| format!("&{}={}", other["name"].as_str().expect("a name"), fitting(other))).collect::<Vec<_>>().concat();
                 for value in wrong_texts(&document, &parameter["schema"]) {
                     asked += 1;
                     let mut finding = None;
