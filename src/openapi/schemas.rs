@@ -162,7 +162,8 @@ fn name_alternatives(schemas: &mut Schemas) {
         let mut property = String::new();
         for item in &mut one.items {
             let Some((tag, value)) = tag(item) else { continue };
-            let component = format!("{parent}{}", pascal(&value));
+            // `IntakeSummaryPatient` is the patient in a summary.
+            let component = format!("{parent}As{}", pascal(&value));
             let reference = format!("#/components/schemas/{component}");
             mapping.insert(value, reference.clone());
             property = tag;

@@ -121,7 +121,7 @@ both! {
             assert!(issues.iter().any(|issue| is_it(&issue)), "{pointer} in {issues:?}");
         }
         assert_eq!(saved.body["completeness"]["complete"], false);
-        assert_eq!(saved.body["computed"].as_object().expect("computed").len(), 1, "patients do not see findings");
+        assert_eq!(saved.body["computed"].as_object().expect("computed").len(), 2, "patients do not see findings");
         let refused = ann.post_empty(&format!("{path}/submit")).await;
         refused.invalid("/answers/labs/0/collected_on", "before_birth").invalid("/answers/symptoms/urge_to_move_legs", "required");
         assert_eq!(ann.get(&path).await.string("/status"), "in-progress");
@@ -271,7 +271,7 @@ both! {
         let seen = desk.get(&path).await;
         assert_eq!(seen.expect(200).body["answers"]["symptoms"]["urge_to_move_legs"], "yes", "the front desk fills in drafts");
         assert_eq!((seen.body["urgent_flags"].clone(), seen.body["notices"][0]["urgency"].clone()), (json!(1), json!("same_day")));
-        assert_eq!(seen.body["computed"].as_object().map(serde_json::Map::len), Some(1));
+        assert_eq!(seen.body["computed"].as_object().map(serde_json::Map::len), Some(2));
         let seen = doctor.get(&path).await;
         assert_eq!(seen.expect(200).body["computed"]["screening_result"], "features_present_needs_clinician_review");
         assert_eq!(doctor.get(&format!("{path}/summary")).await.expect(200).body["heading"], "Not submitted");
