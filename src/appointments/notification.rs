@@ -51,10 +51,10 @@ pub fn send(
     if notification != Notification::Booked {
         messages::outbox::supersede(tx.conn, appointment.id, tx.now)?;
     }
+    let is_cancelled = matches!(notification, Notification::Cancelled { .. });
     let content = AppointmentMail {
         cancel_until: Some(found.visit_type.cancel_until(appointment.starts_at)).filter(|until| *until >= tx.now),
-        forms_due: matches!(notification, Notification::Booked | Notification::LinksRenewed)
-            && are_forms_due(tx, found),
+        forms_due: !is_cancelled && are_forms_due(tx, found),
         zone_changed: notification == Notification::ZoneChanged,
         cancelled_by_patient: notification == Notification::Cancelled { by_patient: true },
         ..content(found, Language::English)
@@ -76,8 +76,7 @@ pub fn send(
         Notification::Cancelled { .. } => Mail::AppointmentCancelled,
     };
     // Of a cancelled visit there is nothing to look up.
-    let links: &[LinkPurpose] =
-        if matches!(notification, Notification::Cancelled { .. }) { &[] } else { &[LinkPurpose::Visit] };
+    let links: &[LinkPurpose] = if is_cancelled { &[] } else { &[LinkPurpose::Visit] };
     enqueue(tx, found, told, &content, kind, links)
 }
 

@@ -1,12 +1,14 @@
 //! Completing a message without a mail: staff called the recipient.
 
+use std::collections::HashSet;
+
 use actix_web::{HttpResponse, post};
 use diesel::prelude::*;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::model::{Message, MessageKind, MessageStatus};
-use super::view::{MessageView, note_place};
+use super::view::{self, MAX_OTHER_CALLS, MessageView, note_place};
 use super::{outbox, second_person};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
@@ -14,7 +16,6 @@ use crate::db::schema::messages;
 use crate::error::{Check, Error, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::MessageId;
-use crate::phone::Country;
 
 /// The completion of a message.
 #[derive(Deserialize, ToSchema)]
@@ -24,32 +25,51 @@ pub struct CompleteMessageRequest {
     /// A note for the clinic. It is stored encrypted.
     #[schema(min_length = 1, max_length = 1000)]
     note: Option<String>,
+    /// Other calls to the same number that were made in the same call (`other_calls` of the message), at most 20. They are completed with
+    /// the same note.
+    #[serde(default)]
+    #[schema(max_items = 20, default = json!([]))]
+    also: Vec<MessageId>,
 }
 
 impl CompleteMessageRequest {
-    fn checked(self) -> Result<Option<String>> {
+    fn checked(self, id: MessageId) -> Result<(Option<String>, Vec<MessageId>)> {
         let mut check = Check::new();
         let note = self.note.and_then(|note| check.field("/note", text::lines(&note, text::MAX_NOTE)));
+        let fits = self.also.len() <= MAX_OTHER_CALLS;
+        check.require(fits, "/also", "too_many", format!("must name at most {MAX_OTHER_CALLS} messages"));
+        let mut seen = HashSet::from([id]);
+        for (index, other) in self.also.iter().enumerate() {
+            let detail = "must not be named before, nor be the message in the path";
+            check.require(seen.insert(*other), format!("/also/{index}"), "duplicate", detail);
+        }
         check.done()?;
-        Ok(note)
+        Ok((note, self.also))
     }
 }
 
-/// Completes a message that waits for a call, or whose mail failed.
+/// Completes a message that waits for a call, or whose mail failed, with other calls to its number.
 ///
 /// # Errors
-/// [`Error::NotFound`]; the conflict `message_not_open`; `second_person_required`.
+/// [`Error::NotFound`]; the conflicts `message_not_open` and `other_number`; `second_person_required`.
 pub async fn complete(context: &Context, id: MessageId, completion: CompleteMessageRequest) -> Result<MessageView> {
     context.require(Action::MessageManage)?;
-    let note = completion.checked()?;
+    let (note, also) = completion.checked(id)?;
     context
         .change(move |tx| {
             let message = store(tx, id, note.as_ref())?;
+            for other in &also {
+                let other = store(tx, *other, note.as_ref())?;
+                if other.recipient.phone.is_none() || other.recipient.phone != message.recipient.phone {
+                    let detail = "A message in `also` is for another number. Complete it by itself.";
+                    return Err(Error::conflict("other_number", detail));
+                }
+                tx.audit.note_shown(other.patient_id);
+            }
             if let Some(patient) = message.patient_id {
                 tx.audit.note_patient(patient);
             }
-            let country = Country::of_clinic(tx.conn)?;
-            MessageView::new(tx.env, message, country)
+            view::show_one(tx.conn, tx.env, message)
         })
         .await
 }
@@ -96,7 +116,8 @@ fn require_second_person(tx: &mut Tx, message: &Message) -> Result<()> {
 
 /// Complete a message without a mail
 ///
-/// For a call that was made, and for a failed mail whose recipient staff informed in another way. The message leaves the lists of open
+/// For a call that was made, and for a failed mail whose recipient staff informed in another way. `also` completes other calls to the same
+/// number, all or none: a patient with two visits, or a family, is called once. The message leaves the lists of open
 /// messages; the account, the time and the note are stored. A message about an access to a patient's record must be completed by another
 /// member of the staff than the one who granted the access.
 #[utoipa::path(
@@ -108,7 +129,8 @@ fn require_second_person(tx: &mut Tx, message: &Message) -> Result<()> {
     responses(
         (status = 200, description = "Completed", body = MessageView),
         (status = 403, description = "`second_person_required`: the caller granted the access that this message is about"),
-        (status = 409, description = "`message_not_open`: it was mailed, is still to be mailed, or was completed before"),
+        (status = 409, description = "`message_not_open`: it was mailed, is still to be mailed, or was completed before. \
+            `other_number`: a message in `also` is for another number"),
     ),
 )]
 #[post("/v1/messages/{id}/complete")]

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::model::{Message, MessageStatus};
 use super::queue::has_status;
-use super::view::MessageView;
+use super::view::{self, MessageView};
 use crate::actor::{Action, Role};
 use crate::clock::Timestamp;
 use crate::context::Context;
@@ -18,19 +18,18 @@ use crate::error::Result;
 use crate::http::paging::{Direction, Page, PageParams, in_order, next_pass, sort_options};
 use crate::http::{Params, response};
 use crate::ids::{AppointmentId, MessageId, PatientId};
-use crate::phone::Country;
 
 /// A page of messages.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "verify_email", "status": "sent",
     "recipient": {"name": null, "email": "ann@example.org", "phone": null, "phone_display": null, "language": "en"}, "to_say": null,
-    "patient_id": null, "appointment_id": null, "attempts": 1, "last_error": null, "created_at": "2026-03-02T14:00:00Z",
+    "other_calls": [], "patient_id": null, "appointment_id": null, "attempts": 1, "last_error": null, "created_at": "2026-03-02T14:00:00Z",
     "due_at": "2026-03-02T14:01:30Z", "sent_at": "2026-03-02T14:00:01Z", "done": null, "updated_at": "2026-03-02T14:00:01Z"
 }], "next_cursor": null, "next_updated_since": null}))]
 pub struct MessagePage {
     /// The messages, newest first by default; with `updated_since` by the time of their last change.
-    items: Vec<MessageView>,
+    pub items: Vec<MessageView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
     /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
@@ -74,11 +73,9 @@ pub async fn list(context: &Context, filter: MessageFilter, page: PageParams) ->
     context
         .read(move |tx| {
             let (found, next_cursor) = load(tx.conn, &filter, &page)?;
-            let country = Country::of_clinic(tx.conn)?;
             tx.audit.note_shown(found.iter().filter_map(|message| message.patient_id));
             tx.audit.note_shown(patients_of_accounts(tx.conn, &found)?);
-            let views = found.into_iter().map(|message| MessageView::new(tx.env, message, country));
-            Ok(MessagePage { items: views.collect::<Result<_>>()?, next_cursor, next_updated_since })
+            Ok(MessagePage { items: view::show(tx.conn, tx.env, found)?, next_cursor, next_updated_since })
         })
         .await
 }
@@ -110,8 +107,7 @@ pub fn calls_about(conn: &mut Conn, env: &Env, appointments: &[AppointmentId]) -
     // Not in the query: an appointment has few messages, and the index of waiting calls would read those of all appointments.
     found.retain(|message| message.status == MessageStatus::ToPhone);
     found.sort_by_key(|message| (message.created_at, message.id));
-    let country = if found.is_empty() { None } else { Country::of_clinic(conn)? };
-    found.into_iter().map(|message| MessageView::new(env, message, country)).collect()
+    view::show(conn, env, found)
 }
 
 fn load(conn: &mut Conn, filter: &MessageFilter, page: &Page) -> Result<(Vec<Message>, Option<String>)> {

@@ -36,14 +36,21 @@ pub(super) fn standing(tx: &mut Conn, env: &Env, message: &Message, mailbox: &st
     // A message that cannot be decrypted fails when it is sent, which staff see.
     let Ok(mail) = outbox::open(env, message.id, &message.payload) else { return Ok(Standing::Sendable) };
     let Some(content) = mail.appointment() else { return Ok(Standing::Sendable) };
-    let (sequence, status, wanted): (i32, AppointmentStatus, bool) = appointments::table
+    let visit = appointments::table
         .inner_join(patients::table.on(patients::id.eq(appointments::patient_id)))
         .filter(appointments::id.eq(id))
-        .select((appointments::sequence, appointments::status, patients::reminders_wanted))
-        .first(tx)?;
+        .select((
+            appointments::sequence,
+            appointments::status,
+            appointments::zone_changed_since,
+            patients::reminders_wanted,
+        ));
+    let (sequence, status, zone_changed_since, wanted): (i32, AppointmentStatus, Option<Timestamp>, bool) =
+        visit.first(tx)?;
     let useful_until = content.starts_at.minus(USEFUL_UNTIL);
-    let is_current = sequence == content.sequence && status == AppointmentStatus::Booked && wanted;
-    if !is_current || now > useful_until || is_about_to_be_told(tx, message, mailbox)? {
+    let is_current =
+        sequence == content.sequence && status == AppointmentStatus::Booked && zone_changed_since.is_none();
+    if !is_current || !wanted || now > useful_until || is_about_to_be_told(tx, message, mailbox)? {
         return Ok(Standing::Useless);
     }
     // Staff who send it again want it to be sent now.

@@ -5,7 +5,7 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::model::{Mail, Message, MessageStatus};
-use super::view::MessageView;
+use super::view::{self, MessageView};
 use super::{outbox, refusals};
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
@@ -15,7 +15,6 @@ use crate::db::schema::{appointments, messages, patient_access, patients, users}
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::{IdempotencyKey, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId};
-use crate::phone::Country;
 
 /// Sends a message again, as a mail of its own.
 ///
@@ -30,8 +29,7 @@ pub async fn resend(context: &Context, once: Once, id: MessageId) -> Result<Mess
                 tx.audit.note_patient(patient);
             }
             tx.env.mail_written.notify_one();
-            let country = Country::of_clinic(tx.conn)?;
-            MessageView::new(tx.env, message, country)
+            view::show_one(tx.conn, tx.env, message)
         })
         .await
 }

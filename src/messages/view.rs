@@ -1,13 +1,17 @@
 //! A message as staff see it.
 
+use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::model::{Message, MessageKind, MessageStatus, Recipient};
+use super::queue::has_status;
 use super::{outbox, templates};
 use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::db::schema::messages;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{AppointmentId, MessageId, PatientId, UserId};
 use crate::phone::{self, Country};
 use crate::sealed::Place;
@@ -49,14 +53,14 @@ pub struct MessageCompletion {
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "kind": "appointment_booked", "status": "to_phone",
     "recipient": {"name": "Ann Ames", "email": null, "phone": "+12125550123", "phone_display": "(212) 555-0123", "language": "en"},
     "to_say": "Hello, this is Legwork Vein Clinic. May I speak to Ann Ames?\nYour appointment is booked for …",
-    "patient_id": "0199d0c2-7a00-7000-8000-000000000001",
+    "other_calls": [], "patient_id": "0199d0c2-7a00-7000-8000-000000000001",
     "appointment_id": "0199d0c2-7a00-7000-8000-000000000002", "attempts": 0, "last_error": null,
     "created_at": "2026-03-02T14:00:00Z", "due_at": "2026-03-02T14:00:00Z", "sent_at": null, "done": null,
     "updated_at": "2026-03-02T14:00:00Z"
 }))]
 pub struct MessageView {
     /// The id.
-    id: MessageId,
+    pub id: MessageId,
     /// The subject of the message.
     kind: MessageKind,
     /// The status.
@@ -66,6 +70,10 @@ pub struct MessageView {
     /// The text to say on the telephone, in the recipient's language. Set while the message waits for a call, or if its mail
     /// failed and the subject has a telephone text. Do not leave it on an answering machine.
     to_say: Option<String>,
+    /// The other calls to the same number that wait, oldest first, at most 20. Make them in one call, and complete them together: name
+    /// them in `also`. Empty unless this message waits for a call.
+    #[schema(max_items = 20)]
+    pub other_calls: Vec<MessageId>,
     /// The patient whom the message is about, if any.
     patient_id: Option<PatientId>,
     /// The appointment that the message is about, if any.
@@ -88,9 +96,48 @@ pub struct MessageView {
     updated_at: Timestamp,
 }
 
+/// The most other calls that a message names, and that are completed with it.
+pub(super) const MAX_OTHER_CALLS: usize = 20;
+
+/// Shows messages as staff see them.
+pub(super) fn show(conn: &mut Conn, env: &Env, messages: Vec<Message>) -> Result<Vec<MessageView>> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let country = Country::of_clinic(conn)?;
+    let waiting = waiting_calls(conn, &messages)?;
+    let views = messages.into_iter().map(|message| {
+        let others = waiting.iter().filter(|(id, _)| *id != message.id && message.status == MessageStatus::ToPhone);
+        let others = others.filter(|(_, number)| message.recipient.phone.as_ref() == Some(number));
+        let others = others.map(|(id, _)| *id).take(MAX_OTHER_CALLS).collect();
+        MessageView::new(env, message, country, others)
+    });
+    views.collect()
+}
+
+/// Shows one message.
+pub(super) fn show_one(conn: &mut Conn, env: &Env, message: Message) -> Result<MessageView> {
+    show(conn, env, vec![message])?.pop().ok_or(Error::NotFound)
+}
+
+/// Loads the calls that wait, oldest first, with their number, to the numbers of those among these messages.
+fn waiting_calls(conn: &mut Conn, messages: &[Message]) -> Result<Vec<(MessageId, String)>> {
+    let calls = messages.iter().filter(|message| message.status == MessageStatus::ToPhone);
+    let numbers: Vec<&str> = calls.filter_map(|call| call.recipient.phone.as_deref()).collect();
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let waiting = messages::table
+        .filter(has_status(MessageStatus::ToPhone))
+        .filter(messages::phone.eq_any(numbers))
+        .order((messages::created_at, messages::id))
+        .select((messages::id, messages::phone.assume_not_null()));
+    Ok(waiting.load(conn)?)
+}
+
 impl MessageView {
     /// Shows a message. `country` decides the format of the telephone number.
-    pub(super) fn new(env: &Env, message: Message, country: Option<Country>) -> Result<Self> {
+    fn new(env: &Env, message: Message, country: Option<Country>, other_calls: Vec<MessageId>) -> Result<Self> {
         let to_say = telephone_text(env, &message);
         let Recipient { name, email, phone, language } = message.recipient;
         let phone_display = phone.as_deref().map(|number| phone::shown(number, country));
@@ -101,6 +148,7 @@ impl MessageView {
             status: message.status,
             recipient: MessageRecipient { name, email, phone, phone_display, language },
             to_say,
+            other_calls,
             patient_id: message.patient_id,
             appointment_id: message.appointment_id,
             attempts: message.attempts,

@@ -104,6 +104,62 @@ both! {
         assert_eq!(calls.iter().map(|call| &call["kind"]).collect::<Vec<_>>(), ["appointment_cancelled"]);
     }
 
+    async fn calls_to_one_number_are_made_and_completed_together(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let rosa = without_email(&desk, "en").await;
+        let mut other = patient_json("Otto", "unused@patients.example");
+        other["email"] = Value::Null;
+        other["phone"] = json!("+12025550177");
+        let other = desk.post("/v1/patients", other).await.expect(201).id();
+        let slots = free_slots(&desk, &clinic.follow_up).await;
+        let mut visits = Vec::new();
+        for (slot, patient) in [(&slots[0], &rosa), (&slots[6], &rosa), (&slots[12], &other)] {
+            visits.push(post_booking(&desk, booking(slot, &clinic.follow_up, patient)).await.expect(201).body.clone());
+        }
+        // A day off moves both visits of the patient.
+        let later: Vec<_> = slots[18..].iter().step_by(6).collect();
+        let moves: Vec<_> = visits.iter().zip(later).map(|(visit, slot)| {
+            json!({"appointment_id": visit["id"], "version": visit["version"], "slot_id": slot["id"]})
+        }).collect();
+        desk.post("/v1/appointments/reschedule", json!({"moves": moves})).await.expect(200);
+        let call_about = async |visit: &Value| {
+            let calls = to_phone(&desk).await;
+            calls.into_iter().find(|call| call["appointment_id"] == visit["id"]).expect("a call")
+        };
+        let (first, second, ottos) =
+            (call_about(&visits[0]).await, call_about(&visits[1]).await, call_about(&visits[2]).await);
+        assert_eq!(first["other_calls"], json!([second["id"]]));
+        assert_eq!(second["other_calls"], json!([first["id"]]));
+        assert_eq!(ottos["other_calls"], json!([]));
+
+        let path = format!("/v1/messages/{}/complete", first["id"].as_str().expect("an id"));
+        desk.post(&path, json!({"also": [first["id"]]})).await.invalid("/also/0", "duplicate");
+        desk.post(&path, json!({"also": vec![&second["id"]; 2]})).await.invalid("/also/1", "duplicate");
+        desk.post(&path, json!({"also": vec![&second["id"]; 21]})).await.invalid("/also", "too_many");
+        desk.post(&path, json!({"also": [uuid::Uuid::from_u128(1)]})).await.problem(404, "not_found");
+        desk.post(&path, json!({"also": [second["id"], ottos["id"]]})).await.problem(409, "other_number");
+        assert_eq!(to_phone(&desk).await.len(), 3);
+        desk.post(&path, json!({"note": "Both are fine.", "also": [second["id"]]})).await.expect(200);
+        assert_eq!(to_phone(&desk).await.iter().map(|call| &call["id"]).collect::<Vec<_>>(), [&ottos["id"]]);
+        let done = desk.get("/v1/messages?status=done&limit=100").await.items();
+        let noted = done.iter().filter(|call| call["done"]["note"] == "Both are fine.");
+        assert_eq!(noted.count(), 2);
+        desk.post(&path, json!({"also": [ottos["id"]]})).await.problem(409, "message_not_open");
+    }
+
+    async fn a_call_about_a_moved_visit_mentions_the_forms_that_are_still_missing(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let patient = without_email(&desk, "en").await;
+        let visit = book_nth(&desk, &clinic.evaluation, 0, &patient).await.body;
+        let text = async || to_phone(&desk).await[0]["to_say"].as_str().expect("words").to_owned();
+        assert!(text().await.contains("forms to fill in"), "{}", text().await);
+        let slot = free_slots(&desk, &clinic.evaluation).await[20]["id"].clone();
+        let path = format!("/v1/appointments/{}", visit["id"].as_str().expect("an id"));
+        desk.post(&format!("{path}/reschedule"), json!({"slot_id": slot})).await.expect(200);
+        let moved = text().await;
+        assert!(moved.contains("has changed") && moved.contains("forms to fill in"), "{moved}");
+    }
+
     async fn a_failed_mail_about_an_appointment_becomes_a_call_with_number_and_text(app: App) {
         let app = whose_confirmations_fail(app);
         let (clinic, desk) = (app.clinic().await, app.desk().await);

@@ -2,6 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use jiff::SignedDuration;
+use legwork::appointments::reminders::sending;
 use legwork::appointments::zone_changes::scanning;
 use legwork::clock::Timestamp;
 use legwork::scheduling::hours::publishing;
@@ -175,6 +176,37 @@ both! {
         caught_up(&app).await;
         let left = desk.get("/v1/appointments?needs_attention=true").await.items();
         assert!(left.iter().all(|visit| visit["attention"]["reason"] == "hours"), "{left:#?}");
+    }
+
+    async fn nobody_is_reminded_of_a_visit_until_staff_decide_which_local_time_holds(app: App) {
+        let app = with_zones(app, "2099a", WITH_SUMMER_TIME);
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let slots = free_checks(&desk, &clinic, "2026-03-11T13:00:00Z", "2026-03-11T16:00:00Z").await;
+        let mut visits = Vec::new();
+        for (slot, name) in slots.iter().zip(["ann", "ben"]) {
+            let body = patient_json(name, &format!("{name}@patients.example"));
+            let patient = desk.post("/v1/patients", body).await.expect(201).id();
+            visits.push(book(&desk, slot, &clinic.check, &patient).await.expect(201).body.clone());
+        }
+        assert_eq!(app.mails().await.len(), 2);
+
+        let data = folder(app.site.folder.path(), "2099b", WITHOUT_SUMMER_TIME);
+        let data = data.to_str().expect("a path in UTF-8");
+        let app = app.restart(&["--tz-data", data, "--reminders", "24h", "--quiet-hours", "off"]);
+        caught_up(&app).await;
+        let reminded = async |now: &str| {
+            app.clock.set(now.parse().expect("an instant"));
+            sending::run(&app.env).await.expect("the job").reminded
+        };
+        assert_eq!(reminded("2026-03-10T13:30:00Z").await, 0);
+        let desk = again(&app, "desk").await;
+        assert_eq!(zone_changed(&desk).await.len(), 2);
+        // A mail tells the first patient the new time. For the second one it is as before.
+        desk.post_empty(&path(&visits[0], "/accept-time")).await.expect(200);
+        assert_eq!(reminded("2026-03-10T14:30:00Z").await, 0);
+        app.mails().await;
+        assert_eq!(reminded("2026-03-11T12:00:00Z").await, 0);
+        assert_eq!(app.mails_to("ben@patients.example").await.len(), 1);
     }
 
     async fn an_instance_with_older_zone_data_publishes_no_slots_and_its_bookings_are_found(app: App) {

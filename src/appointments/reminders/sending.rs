@@ -29,6 +29,8 @@ const INTERVAL: Duration = Duration::from_mins(1);
 const BATCH: i64 = 200;
 /// When a visit is looked at again after a failure, so that it does not keep others waiting.
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(15);
+/// When a visit is looked at again whose local time staff have to decide.
+const UNTIL_DECIDED: SignedDuration = SignedDuration::from_mins(15);
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +82,12 @@ fn look(conn: &mut Conn, env: &Env, id: AppointmentId) -> Result<bool> {
         // A reminder that was not delivered is useless now.
         outbox::settle_about(tx.conn, id, MessageKind::AppointmentReminder, tx.now)?;
         planning::set_next_look(tx.conn, id, None)?;
+        return Ok(false);
+    }
+    if found.appointment.promise.zone_changed_since.is_some() {
+        // A reminder would tell another local time than the patient was promised. Staff decide first which of the two holds.
+        let next = tx.now.plus(UNTIL_DECIDED).min(found.appointment.starts_at);
+        planning::set_next_look(tx.conn, id, Some(next))?;
         return Ok(false);
     }
     let accounts = access::of_patient(tx.conn, found.patient.id)?;

@@ -192,12 +192,18 @@ impl Model {
                 if term.until.is_some_and(|until| until < at) || at > term.starts_at.minus(USEFUL) {
                     continue;
                 }
+                // While staff have not decided which local time holds, there is no reminder.
+                let is_undecided = self.law.is_some_and(|law| law <= at)
+                    && term.starts_at.in_zone(&self.zone(at)).datetime() != term.promised;
+                if is_undecided && self.law != Some(at) {
+                    continue;
+                }
                 most += 1;
                 let is_reached = self.outage.is_none_or(|(from, until)| at < from || term.told.max(due) > until);
                 // A mail that a cut-off server was about to send is sent at the next stop of the clock, and says what a reminder would.
                 let before = self.ticks.iter().copied().filter(|tick| *tick < at).max();
                 let is_cut = self.cuts.iter().any(|cut| *cut == at || Some(*cut) == before);
-                let is_certain = is_reached && !is_cut;
+                let is_certain = is_reached && !is_cut && !is_undecided;
                 // Cancelled in the moment in which it was due.
                 least += usize::from(is_certain && term.until != Some(at));
             }

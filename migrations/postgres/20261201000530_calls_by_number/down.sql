@@ -1,0 +1,1 @@
+DROP INDEX messages_calls_by_number;
