@@ -178,6 +178,7 @@ problem_codes! {
     TooManySecrets = "too_many_secrets", 409: "The machine client has as many secrets as it may have.", "Delete one first.";
     MessageNotOpen = "message_not_open", 409: "The message was mailed, is still to be mailed, or was completed before.",
         "Read the list again.";
+    OtherNumber = "other_number", 409: "A message in `also` is for another telephone number.", "Complete it by itself.";
     MessagePending = "message_pending", 409: "The message has not been sent yet.", "The service sends or retries it by itself.";
     MessageToPhone = "message_to_phone", 409: "The recipient has no e-mail address.", "Call the recipient.";
     MessageDone = "message_done", 409: "The message was completed without a mail, or is not needed any more.", "Read the list again.";

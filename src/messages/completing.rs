@@ -13,7 +13,7 @@ use super::{outbox, second_person};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
 use crate::db::schema::messages;
-use crate::error::{Check, Error, ProblemCode, Result};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::MessageId;
 
@@ -37,11 +37,11 @@ impl CompleteMessageRequest {
         let mut check = Check::new();
         let note = self.note.and_then(|note| check.field("/note", text::lines(&note, text::MAX_NOTE)));
         let fits = self.also.len() <= MAX_OTHER_CALLS;
-        check.require(fits, "/also", "too_many", format!("must name at most {MAX_OTHER_CALLS} messages"));
+        check.require(fits, "/also", FieldCode::TooMany, format!("must name at most {MAX_OTHER_CALLS} messages"));
         let mut seen = HashSet::from([id]);
         for (index, other) in self.also.iter().enumerate() {
             let detail = "must not be named before, nor be the message in the path";
-            check.require(seen.insert(*other), format!("/also/{index}"), "duplicate", detail);
+            check.require(seen.insert(*other), format!("/also/{index}"), FieldCode::Duplicate, detail);
         }
         check.done()?;
         Ok((note, self.also))
@@ -62,7 +62,7 @@ pub async fn complete(context: &Context, id: MessageId, completion: CompleteMess
                 let other = store(tx, *other, note.as_ref())?;
                 if other.recipient.phone.is_none() || other.recipient.phone != message.recipient.phone {
                     let detail = "A message in `also` is for another number. Complete it by itself.";
-                    return Err(Error::conflict("other_number", detail));
+                    return Err(Error::conflict(ProblemCode::OtherNumber, detail));
                 }
                 tx.audit.note_shown(other.patient_id);
             }
