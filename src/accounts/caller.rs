@@ -8,10 +8,12 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use diesel::prelude::*;
 
+use super::sessions::cookie;
 use super::sessions::session::idle_limit;
-use super::tokens::{Claims, Grant};
+use super::tokens::{Claims, CookieToken, Grant};
 use super::{Keys, clients, second_factor};
 use crate::actor::{Actor, Role};
 use crate::audit_context::AuditContext;
@@ -21,7 +23,7 @@ use crate::db::schema::{sessions, users};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::{Check, Error, FieldCode, ProblemCode, Result, Rule};
-use crate::http::fallback::Operation;
+use crate::http::fallback::{Operation, is_of_member};
 use crate::http::limits::{Limiter, SignInQuota};
 use crate::http::problem::Rejected;
 use crate::ids::{PractitionerId, SessionId, UserId};
@@ -35,13 +37,15 @@ struct Caller {
     must_enrol: bool,
     /// When the access token expires, in seconds since 1970.
     token_expires_at: i64,
+    /// Of a caller with a cookie.
+    page: Option<PageCaller>,
 }
 
 /// The result of reading a request's access token. None if the token does not work.
 #[derive(Clone)]
 struct Identity(Option<Caller>);
 
-/// Middleware that reads the `Authorization` header, if there is one, and stores the caller. A handler that needs a caller takes an
+/// Middleware that reads the `Authorization` header, or the cookie of a page, if there is one, and stores the caller. A handler that needs a caller takes an
 /// [`Actor`] or [`SignedIn`].
 ///
 /// It also counts the request per account or address, after it has checked the token's signature, which is cheap, and before it
@@ -63,7 +67,8 @@ pub async fn identify<B: MessageBody + 'static>(
     if SignInQuota::applies_to(&request) {
         return Ok(SignInQuota::conclude(next.call(request).await?));
     }
-    let claims = audit.as_ref().and_then(|_| claims(&request, &env, keys));
+    let credential = audit.as_ref().map_or(Credential::None, |_| credential(&request, &env));
+    let claims = claims(&request, credential, &env, keys);
     let standing = match limiter.admit(&request, claims.as_ref().map(|claims| claims.sub)) {
         Ok(standing) => standing,
         Err(refused) => {
@@ -75,8 +80,9 @@ pub async fn identify<B: MessageBody + 'static>(
             return Ok(response.map_into_right_body());
         }
     };
-    let mut response = if let Some(audit) = audit.filter(|_| request.headers().contains_key(AUTHORIZATION)) {
-        let caller = match (find(&env, claims, &audit).await, access_reason(&request)) {
+    let mut response = if let Some(audit) = audit.filter(|_| credential != Credential::None) {
+        let reason = if credential == Credential::Token { access_reason(&request) } else { Ok(None) };
+        let caller = match (find(&env, claims, &audit).await, reason) {
             (Ok(Some(mut caller)), Ok(reason)) => {
                 caller.actor.access_reason = reason;
                 Ok(Some(caller))
@@ -148,12 +154,38 @@ fn insufficient_scope(scope: Option<Scope>) -> HttpResponse {
     response
 }
 
-/// The claims of the request's token; none if there is no token or it is not valid.
-fn claims(request: &ServiceRequest, env: &Env, keys: &Keys) -> Option<Claims> {
-    let mut headers = request.headers().get_all(AUTHORIZATION);
-    let (Some(header), None) = (headers.next(), headers.next()) else { return None };
-    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| keys.tokens.read(token.trim(), env.now()))?
+/// What a request presents. The API reads access tokens and no cookies; pages read cookies and no access tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Credential {
+    Token,
+    Cookie,
+    None,
+}
+
+fn credential(request: &ServiceRequest, env: &Env) -> Credential {
+    if is_of_member(request.path()) {
+        return cookie::session(env, request.headers()).map_or(Credential::None, |_| Credential::Cookie);
+    }
+    let is_api = request.path().starts_with("/v1/") && request.headers().contains_key(AUTHORIZATION);
+    if is_api { Credential::Token } else { Credential::None }
+}
+
+/// The claims of the request's token or cookie; none if there is none or it is not valid.
+fn claims(request: &ServiceRequest, credential: Credential, env: &Env, keys: &Keys) -> Option<Claims> {
+    match credential {
+        Credential::None => None,
+        Credential::Cookie => {
+            let token = cookie::session(env, request.headers())?;
+            let (account, token) = cookie::read(env, token)?;
+            Some(Claims::of_cookie(account, token, env.now()))
+        }
+        Credential::Token => {
+            let mut headers = request.headers().get_all(AUTHORIZATION);
+            let (Some(header), None) = (headers.next(), headers.next()) else { return None };
+            let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| keys.tokens.read(token.trim(), env.now()))?
+        }
+    }
 }
 
 /// The header with a practitioner's reason for break-glass access to a record.
@@ -189,31 +221,104 @@ fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
 async fn find(env: &Env, claims: Option<Claims>, audit: &AuditContext) -> Result<Option<Caller>> {
     let Some(claims) = claims else { return Ok(None) };
     let (shared, audit) = (env.clone(), audit.clone());
-    env.db.read(move |conn| find_by_claims(conn, &shared, &claims, &audit)).await
+    let found = env.db.read(move |conn| find_by_claims(conn, &shared, &claims, &audit)).await?;
+    if let Some(Caller { actor, page: Some(page), .. }) = &found
+        && let Err(error) = cookie::mark_used(env, actor.session_id, page.last_used_at).await
+    {
+        // The page is shown all the same. The next one tries again.
+        tracing::warn!(%error, "a session could not be marked as used");
+    }
+    Ok(found)
 }
 
-/// The role, the practitioner and the time of the second factor of an active session's account.
-type Found = (Role, Option<PractitionerId>, Option<Timestamp>);
+/// The account of an active grant.
+struct Found {
+    role: Role,
+    practitioner_id: Option<PractitionerId>,
+    second_factor_at: Option<Timestamp>,
+    /// Nil for a machine client.
+    session_id: SessionId,
+    page: Option<PageCaller>,
+}
 
-fn active_session(conn: &mut Conn, env: &Env, user_id: UserId, session_id: SessionId) -> Result<Option<Found>> {
-    let now = env.now();
-    let active = sessions::table
-        .inner_join(users::table)
-        .filter(sessions::id.eq(session_id))
-        .filter(sessions::user_id.eq(user_id))
-        .filter(sessions::revoked_at.is_null())
-        .filter(sessions::expires_at.gt(now))
-        .filter(sessions::last_used_at.gt(idle_limit(env, now)))
-        .filter(users::disabled_at.is_null())
-        .select((users::role, users::practitioner_id, users::second_factor_at));
-    Ok(per_backend!(conn, conn => active.first(conn)).optional()?)
+/// What pages need to know of a caller with a cookie.
+#[derive(Debug, Clone)]
+pub struct PageCaller {
+    /// The owner's name, or the address of a patient's account.
+    pub name: String,
+    pub email: String,
+    pub role: Role,
+    /// The token that each form of this session carries.
+    pub form_token: String,
+    last_used_at: Timestamp,
+}
+
+/// Narrows a query of sessions to the active ones of an account.
+macro_rules! active_of {
+    ($env:expr, $now:expr, $user:expr) => {
+        sessions::table
+            .inner_join(users::table)
+            .filter(sessions::user_id.eq($user))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::expires_at.gt($now))
+            .filter(sessions::last_used_at.gt(idle_limit($env, $now)))
+            .filter(users::disabled_at.is_null())
+    };
+}
+
+fn active_session(conn: &mut Conn, env: &Env, user: UserId, session_id: SessionId) -> Result<Option<Found>> {
+    let active = active_of!(env, env.now(), user).filter(sessions::id.eq(session_id)).select((
+        users::role,
+        users::practitioner_id,
+        users::second_factor_at,
+    ));
+    type Row = (Role, Option<PractitionerId>, Option<Timestamp>);
+    let row: Option<Row> = per_backend!(conn, conn => active.first(conn)).optional()?;
+    Ok(row.map(|(role, practitioner_id, second_factor_at)| Found {
+        role,
+        practitioner_id,
+        second_factor_at,
+        session_id,
+        page: None,
+    }))
+}
+
+fn active_by_cookie(conn: &mut Conn, env: &Env, user: UserId, token: &CookieToken) -> Result<Option<Found>> {
+    type Row = (Role, Option<PractitionerId>, Option<Timestamp>, SessionId, Option<String>, String, Timestamp);
+    let active = active_of!(env, env.now(), user).filter(sessions::cookie_hash.eq(token.digest())).select((
+        users::role,
+        users::practitioner_id,
+        users::second_factor_at,
+        sessions::id,
+        users::name,
+        users::email,
+        sessions::last_used_at,
+    ));
+    let row: Option<Row> = per_backend!(conn, conn => active.first(conn)).optional()?;
+    Ok(row.map(|(role, practitioner_id, second_factor_at, session_id, name, email, last_used_at)| {
+        let page = PageCaller {
+            name: name.unwrap_or_else(|| email.clone()),
+            email,
+            role,
+            form_token: token.form_token(),
+            last_used_at,
+        };
+        Found { role, practitioner_id, second_factor_at, session_id, page: Some(page) }
+    }))
 }
 
 /// The active account of a grant. A machine client must still have the scopes of its token.
 fn active(conn: &mut Conn, env: &Env, user: UserId, grant: &Grant) -> Result<Option<Found>> {
     match grant {
         Grant::Session(session) => active_session(conn, env, user, *session),
-        Grant::Client(scopes) => Ok(clients::store::active(conn, user, scopes)?.map(|role| (role, None, None))),
+        Grant::Cookie(token) => active_by_cookie(conn, env, user, token),
+        Grant::Client(scopes) => Ok(clients::store::active(conn, user, scopes)?.map(|role| Found {
+            role,
+            practitioner_id: None,
+            second_factor_at: None,
+            session_id: SessionId(uuid::Uuid::nil()),
+            page: None,
+        })),
     }
 }
 
@@ -224,8 +329,9 @@ pub async fn is_still_active(env: &Env, actor: &Actor) -> Result<bool> {
     let is_client = actor.client_scopes.is_some();
     let found = env.db.read(move |conn| active(conn, &shared, user, &grant)).await?;
     let settings = &env.config.settings;
-    Ok(found
-        .is_some_and(|(now, _, factor)| now == role && (is_client || !second_factor::is_due(settings, now, factor))))
+    Ok(found.is_some_and(|found| {
+        found.role == role && (is_client || !second_factor::is_due(settings, found.role, found.second_factor_at))
+    }))
 }
 
 /// The caller whom the claims name, if active. Every request runs one indexed query, so that signing out, disabling an account, and
@@ -233,17 +339,21 @@ pub async fn is_still_active(env: &Env, actor: &Actor) -> Result<bool> {
 fn find_by_claims(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditContext) -> Result<Option<Caller>> {
     let user_id = claims.sub;
     let found = active(conn, env, user_id, &claims.grant)?;
-    let (session_id, client_scopes): (_, Option<Scopes>) = match &claims.grant {
-        Grant::Session(session) => (*session, None),
-        Grant::Client(scopes) => (SessionId(uuid::Uuid::nil()), Some(scopes.clone())),
+    let client_scopes: Option<Scopes> = match &claims.grant {
+        Grant::Client(scopes) => Some(scopes.clone()),
+        Grant::Session(_) | Grant::Cookie(_) => None,
     };
-    audit.note_actor(user_id, found.as_ref().map(|(role, ..)| *role));
+    audit.note_actor(user_id, found.as_ref().map(|found| found.role));
     let audit = audit.clone();
-    Ok(found.map(|(role, practitioner_id, second_factor_at)| Caller {
-        // A machine client has no second factor.
-        must_enrol: client_scopes.is_none() && second_factor::is_due(&env.config.settings, role, second_factor_at),
-        actor: Actor { user_id, session_id, client_scopes, role, practitioner_id, access_reason: None, audit },
-        token_expires_at: claims.expires_at(),
+    Ok(found.map(|found| {
+        let Found { role, practitioner_id, second_factor_at, session_id, page } = found;
+        Caller {
+            // A machine client has no second factor.
+            must_enrol: client_scopes.is_none() && second_factor::is_due(&env.config.settings, role, second_factor_at),
+            actor: Actor { user_id, session_id, client_scopes, role, practitioner_id, access_reason: None, audit },
+            token_expires_at: claims.expires_at(),
+            page,
+        }
     }))
 }
 
@@ -286,6 +396,23 @@ impl FromRequest for TokenExpiry {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(of_request(request).map(|caller| Self(caller.token_expires_at)))
+    }
+}
+
+impl PageCaller {
+    /// Returns whether a form carries the token of this session.
+    pub fn sent(&self, form_token: &str) -> bool {
+        verify_slices_are_equal(form_token.as_bytes(), self.form_token.as_bytes()).is_ok()
+    }
+}
+
+impl FromRequest for PageCaller {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let page = of_request(request).map(|caller| caller.page);
+        ready(page.and_then(|page| page.ok_or_else(|| Error::fault("a page without a cookie"))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Access tokens: short-lived HS256 JWTs, modelled on RFC 9068 and following RFC 8725. Also opaque tokens and their hashes.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -26,11 +27,13 @@ const TYPE: &str = "at+jwt";
 pub enum Grant {
     /// A session of a person.
     Session(SessionId),
+    /// The session of a person whose cookie has this token.
+    Cookie(CookieToken),
     /// These scopes of a machine client.
     Client(Scopes),
 }
 
-/// What a valid access token says. The role is not among it: it is queried, so that a change takes effect at once.
+/// What a valid access token or cookie says. The role is not among it: it is queried, so that a change takes effect at once.
 #[derive(Debug, Clone)]
 pub struct Claims {
     /// The account: of a person, or of a machine client.
@@ -40,6 +43,11 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// What the cookie of a page says. It counts as long as an access token: a response that lasts ends then, and the page asks again.
+    pub fn of_cookie(account: UserId, token: CookieToken, now: Timestamp) -> Self {
+        Self { sub: account, grant: Grant::Cookie(token), exp: now.as_seconds() + ACCESS_SECONDS }
+    }
+
     /// Returns when the token expires, in seconds since 1970.
     pub fn expires_at(&self) -> i64 {
         self.exp
@@ -184,14 +192,44 @@ impl TokenRing {
     }
 }
 
+/// What the digest of a form token is for.
+const FORM: &[u8] = b"form token\0";
+
+/// The token of a session's cookie.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CookieToken(String);
+
+impl fmt::Debug for CookieToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookieToken")
+    }
+}
+
+impl CookieToken {
+    /// `token` has the HMAC of this service.
+    pub fn new(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+
+    /// The digest by which the database knows it.
+    pub fn digest(&self) -> Vec<u8> {
+        hash(&self.0)
+    }
+
+    /// The token that every form of the session carries. It says nothing about the cookie, which no script can read.
+    pub fn form_token(&self) -> String {
+        URL_SAFE_NO_PAD.encode(hash([FORM, self.0.as_bytes()].concat()))
+    }
+}
+
 /// Creates an opaque token of 256 bits.
 pub fn opaque(entropy: &Entropy) -> String {
     URL_SAFE_NO_PAD.encode(entropy.bytes::<32>())
 }
 
 /// The hash of an opaque token, as it is stored. The token has 256 random bits, so a plain hash is enough.
-pub fn hash(token: &str) -> Vec<u8> {
-    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
+pub fn hash(token: impl AsRef<[u8]>) -> Vec<u8> {
+    digest::digest(&digest::SHA256, token.as_ref()).as_ref().to_vec()
 }
 
 #[cfg(test)]
@@ -306,5 +344,13 @@ mod tests {
         for ring in ["", "a:short", "nokid", "a:change-me-change-me-change-me-change-me"] {
             assert!(TokenRing::parse(ring).is_err(), "{ring}");
         }
+    }
+
+    #[test]
+    fn the_token_of_forms_depends_on_the_cookie_and_does_not_have_it() {
+        let form_token = |token: &str| CookieToken::new(token).form_token();
+        let (one, other) = (form_token("a"), form_token("b"));
+        assert!(one != other && one.len() == 43 && one == form_token("a"));
+        assert_eq!(format!("{:?}", CookieToken::new("secret")), "CookieToken");
     }
 }

@@ -187,6 +187,8 @@ pub struct Settings {
     pub max_notices_per_hour: u16,
 
     /// The public URL of this service. Links in mails start with it.
+    ///
+    /// It must be https, unless the service is reached on this machine only.
     #[arg(long, env, global = true, default_value = "http://127.0.0.1:8080")]
     pub public_url: url::Url,
 
@@ -483,20 +485,31 @@ impl Config {
     /// # Errors
     /// A text for the operator.
     pub fn check_listen_addr(&self) -> Result<(), String> {
-        let Settings { listen_addr, behind_proxy, public_url, .. } = &self.settings;
-        if listen_addr.ip().to_canonical().is_loopback() {
-            return Ok(());
-        }
-        if behind_proxy.is_none() {
+        let Settings { listen_addr, behind_proxy, .. } = &self.settings;
+        if !listen_addr.ip().to_canonical().is_loopback() && behind_proxy.is_none() {
             return Err(format!(
                 "LISTEN_ADDR {listen_addr} is not a loopback address, and this service has no TLS. Put a proxy with TLS in \
                  front of it, and set its address with --behind-proxy (BEHIND_PROXY)"
             ));
         }
-        if public_url.scheme() != "https" {
-            tracing::warn!("PUBLIC_URL is not https. Passwords and records would be sent unencrypted");
+        self.require_https()
+    }
+
+    /// Rejects a `PUBLIC_URL` without TLS, except on this machine: passwords, cookies and records would be sent unencrypted.
+    fn require_https(&self) -> Result<(), String> {
+        let Settings { listen_addr, public_url, .. } = &self.settings;
+        let is_here = match public_url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        if public_url.scheme() == "https" || (is_here && listen_addr.ip().to_canonical().is_loopback()) {
+            return Ok(());
         }
-        Ok(())
+        Err("PUBLIC_URL must be https, because passwords and records would be sent unencrypted. Only a service that is reached \
+             on this machine alone (http://localhost or http://127.0.0.1) goes without"
+            .into())
     }
 
     /// Returns the URL of a page in a mail, with its token in the fragment, which no server sees.

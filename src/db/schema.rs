@@ -88,6 +88,7 @@ diesel::table! {
         network -> Text,
         revoked_at -> Nullable<types::Instant>,
         revoked_reason -> Nullable<Text>,
+        cookie_hash -> Nullable<Binary>,
     }
 }
 

@@ -104,19 +104,22 @@ fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
     Ok(true)
 }
 
+/// The accounts of the demo's people, whose password is [`PASSWORD`].
+pub fn accounts() -> impl Iterator<Item = (Role, String)> {
+    let roles = [Role::Admin, Role::FrontDesk, Role::Practitioner, Role::Patient];
+    roles.into_iter().map(|role| (role, format!("{}@{DOMAIN}", people::mailbox(role))))
+}
+
 /// Returns the text for the person who started the demo.
 pub fn welcome(env: &Env, addr: SocketAddr) -> String {
-    let accounts: Vec<_> = [Role::Admin, Role::FrontDesk, Role::Practitioner, Role::Patient]
-        .into_iter()
-        .map(|role| format!("  {}@{DOMAIN}", people::mailbox(role)))
-        .collect();
+    let accounts: Vec<_> = accounts().map(|(_, address)| format!("  {address}")).collect();
     let mail = match &env.config.settings.smtp_url {
         Some(_) => "go to SMTP_URL".to_owned(),
         None => format!("http://{addr}/demo/mails"),
     };
     format!(
         "\nThe demo clinic is open.\n\n  Book a visit   http://{addr}/book\n  Documentation  http://{addr}/docs/\n  OpenAPI        http://{addr}/openapi.json\n  \
-         Mails          {mail}\n\nSign in at POST /v1/sessions, password {PASSWORD}:\n{}\n",
+         Mails          {mail}\n\nSign in at http://{addr}/sign-in, or at POST /v1/sessions, password {PASSWORD}:\n{}\n",
         accounts.join("\n")
     )
 }

@@ -19,7 +19,7 @@ use crate::scopes::Scope;
 
 /// The forms that the service's own pages send without a script, with the operation that each runs. Quotas and the audit trail treat them
 /// like a call of the operation.
-const PAGE_FORMS: [(&str, &str); 11] = [
+const PAGE_FORMS: [(&str, &str); 12] = [
     ("/book/holds", "create_hold"),
     ("/book/registrations", "create_registration"),
     ("/book/releases", "delete_hold"),
@@ -27,10 +27,38 @@ const PAGE_FORMS: [(&str, &str); 11] = [
     ("/follow-up", "view_follow_up_link"),
     ("/follow-up-answers", "answer_follow_up_link"),
     ("/reminders", "change_reminder_preference"),
+    ("/sign-in", "create_session"),
     ("/verify-email", "verify_email"),
     ("/waitlist-offer", "view_waitlist_offer_link"),
     ("/waitlist-offer-claims", "claim_waitlist_offer_link"),
     ("/waitlist-offer-refusals", "decline_waitlist_offer_link"),
+];
+
+/// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
+/// operations read has the one that says most.
+static MEMBER_PAGES: [(Method, &str, &str); 21] = [
+    (Method::GET, "/account", "list_sessions"),
+    (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
+    (Method::POST, "/account/sessions/{id}", "delete_session"),
+    (Method::GET, "/second-factor", "get_second_factor"),
+    (Method::POST, "/second-factor/code", "confirm_second_factor"),
+    (Method::POST, "/second-factor/secret", "begin_second_factor"),
+    (Method::POST, "/sign-out", "delete_current_session"),
+    (Method::GET, "/visits", "list_appointments"),
+    // Before the pages of a visit, whose id it could be.
+    (Method::GET, "/visits/new", "get_current_user"),
+    (Method::POST, "/visits/new", "create_appointment"),
+    (Method::GET, "/visits/{id}", "get_appointment"),
+    (Method::GET, "/visits/{id}/calendar", "get_appointment_calendar"),
+    (Method::GET, "/visits/{id}/cancel", "get_appointment"),
+    (Method::POST, "/visits/{id}/cancel", "cancel_appointment"),
+    (Method::POST, "/visits/{id}/confirmation", "confirm_appointment"),
+    (Method::GET, "/visits/{id}/days", "get_appointment"),
+    (Method::GET, "/visits/{id}/move", "get_appointment"),
+    (Method::POST, "/visits/{id}/move", "reschedule_appointment"),
+    (Method::GET, "/visits/{id}/times", "get_appointment"),
+    (Method::POST, "/visits/{id}/wait", "create_waitlist_entry"),
+    (Method::POST, "/visits/{id}/wait-end", "cancel_waitlist_entry"),
 ];
 
 /// Where machine clients get access tokens.
@@ -41,9 +69,31 @@ fn page_form(path: &str) -> Option<&'static str> {
     PAGE_FORMS.iter().find(|(known, _)| *known == path).map(|(_, operation)| *operation)
 }
 
+/// Returns whether a path is that of a pattern, whose `{id}` stands for one segment.
+fn is_at(path: &str, pattern: &str) -> bool {
+    let mut given = path.split('/');
+    let is_same = |part: &str| given.next().is_some_and(|it| it == part || (part == "{id}" && !it.is_empty()));
+    pattern.split('/').all(is_same) && given.next().is_none()
+}
+
+/// Returns whether a path is a page or a form of people who are signed in by a cookie.
+pub fn is_of_member(path: &str) -> bool {
+    !path.starts_with("/v1/") && MEMBER_PAGES.iter().any(|(_, pattern, _)| is_at(path, pattern))
+}
+
+/// Returns whether a path is a page that people who are signed in can open.
+pub fn is_member_page(path: &str) -> bool {
+    MEMBER_PAGES.iter().any(|(method, pattern, _)| *method == Method::GET && is_at(path, pattern))
+}
+
+fn member_page(method: &Method, path: &str) -> Option<&'static str> {
+    let mut all = MEMBER_PAGES.iter();
+    all.find(|(known, pattern, _)| known == method && is_at(path, pattern)).map(|(_, _, operation)| *operation)
+}
+
 /// Returns whether an operation is one of the API, issues access tokens, or runs as the form of a page.
 pub fn is_audited(path: &str) -> bool {
-    path.starts_with("/v1/") || path == TOKEN_PATH || page_form(path).is_some()
+    path.starts_with("/v1/") || path == TOKEN_PATH || page_form(path).is_some() || is_of_member(path)
 }
 
 /// All paths of the service with their methods, from the OpenAPI document.
@@ -120,6 +170,11 @@ impl Routes {
     pub fn operation(&self, method: &Method, path: &str) -> Option<Arc<Operation>> {
         if let Some(form) = page_form(path).filter(|_| *method == Method::POST) {
             return self.by_id.get(form).cloned();
+        }
+        if !path.starts_with("/v1/")
+            && let Some(page) = member_page(method, path)
+        {
+            return self.by_id.get(page).cloned();
         }
         let methods = self.paths.at(path).ok()?.value;
         let (_, operation) = methods.operations.iter().find(|(known, _)| known == method)?;
@@ -203,4 +258,26 @@ pub fn not_allowed(allowed: &str) -> HttpResponse {
         response.headers_mut().insert(ALLOW, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_found_by_its_pattern() {
+        let id = "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c77";
+        for (path, pattern, is_there) in [
+            ("/account", "/account", true),
+            ("/account/", "/account", false),
+            ("/accounts", "/account", false),
+            (&*format!("/account/sessions/{id}"), "/account/sessions/{id}", true),
+            ("/account/sessions/", "/account/sessions/{id}", false),
+            (&*format!("/account/sessions/{id}/x"), "/account/sessions/{id}", false),
+        ] {
+            assert_eq!(is_at(path, pattern), is_there, "{path} {pattern}");
+        }
+        assert!(is_member_page("/account") && !is_member_page("/sign-out") && is_of_member("/sign-out"));
+        assert!(!is_of_member("/v1/account"));
+    }
 }

@@ -40,8 +40,8 @@ const MAX_KEYS: usize = 100_000;
 const CLEANING_INTERVAL: Duration = Duration::from_secs(10);
 /// A client refreshes its tokens every ten minutes. There is nothing to guess, and many clients may share an address.
 const REFRESH_PATH: &str = "/v1/sessions/refresh";
-/// Its handler counts requests itself ([`SignInQuota`]).
-const SIGN_IN_PATH: &str = "/v1/sessions";
+/// Its handlers count requests themselves ([`SignInQuota`]): that of the API, and that of the page.
+const SIGN_IN: &str = "create_session";
 
 /// How many responses with 429 of one caller are recorded in the audit trail. A flood must not fill it.
 const AUDITED_BY_CALLER: Quota = Quota { requests: NonZeroU32::MIN, window: Duration::from_mins(1) };
@@ -214,7 +214,8 @@ pub struct SignInQuota {
 impl SignInQuota {
     /// Returns whether a request is a sign-in.
     pub fn applies_to(request: &ServiceRequest) -> bool {
-        request.method() == Method::POST && request.path() == SIGN_IN_PATH
+        request.method() == Method::POST
+            && request.extensions().get::<Arc<Operation>>().is_some_and(|operation| operation.id == SIGN_IN)
     }
 
     /// Completes the response to a sign-in with the headers of the quota. A request that its handler did not count, because the body was

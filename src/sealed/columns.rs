@@ -81,6 +81,7 @@ const NOT_SEALED: &[(&str, &str)] = &[
     ("refresh_tokens", "token_hash"),
     ("refused_mailboxes", "digest"),
     ("sealing_keys", "proof"),
+    ("sessions", "cookie_hash"),
     ("setup_state", "token"),
     ("sign_in_failures", "account"),
     ("sign_in_failures", "network"),

@@ -26,14 +26,14 @@ const ENROLMENT: SignedDuration = SignedDuration::from_mins(30);
 #[schema(example = json!({"enabled": true, "since": "2026-03-02T14:00:00Z", "required": true, "recovery_codes_left": 10}))]
 pub struct SecondFactor {
     /// Whether signing in takes a code besides the password.
-    enabled: bool,
+    pub enabled: bool,
     /// When it was switched on. Null if it is off.
-    since: Option<Timestamp>,
+    pub since: Option<Timestamp>,
     /// Whether the clinic requires it of this account.
-    required: bool,
+    pub required: bool,
     /// The number of recovery codes that are not used yet.
     #[schema(minimum = 0, maximum = 10)]
-    recovery_codes_left: i64,
+    pub recovery_codes_left: i64,
 }
 
 /// The caller's password, before an authenticator app is set up.

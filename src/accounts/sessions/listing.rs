@@ -38,19 +38,19 @@ struct Session {
 }))]
 pub struct SessionView {
     /// The session's id.
-    id: SessionId,
+    pub id: SessionId,
     /// The kind of device, or `unknown`.
-    device: String,
+    pub device: String,
     /// The network from which the device signed in. The full address is not stored.
-    network: String,
+    pub network: String,
     /// Whether it is the session of this request.
-    current: bool,
+    pub current: bool,
     /// When the device signed in.
-    created_at: Timestamp,
+    pub created_at: Timestamp,
     /// When its tokens were last renewed, which happens every ten minutes while it is in use.
-    last_used_at: Timestamp,
+    pub last_used_at: Timestamp,
     /// When it ends at the latest.
-    expires_at: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 /// A page of sessions.
@@ -58,9 +58,9 @@ pub struct SessionView {
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct SessionPage {
     /// The active sessions, newest first.
-    items: Vec<SessionView>,
+    pub items: Vec<SessionView>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// Lists the active sessions of the caller's account.

@@ -1,8 +1,9 @@
-//! Sessions: a device signs in, renews its tokens, signs out.
+//! Sessions: a device signs in, renews its tokens, signs out. A browser that uses the pages holds its session by a cookie ([`cookie`]).
 //!
 //! Refresh tokens are opaque, stored hashed, and rotated at each use. A used token that comes back within ten seconds lost a race
 //! between two tabs, and has no effect. If it comes back later it may be stolen, so the session ends (RFC 9700, 4.14.2).
 
+pub mod cookie;
 pub mod listing;
 pub mod refreshing;
 pub mod revoking;

@@ -74,9 +74,9 @@ fn rotate(tx: &mut Tx<Anonymous>, token: &str) -> Result<Attempt<(User, OpenSess
         return Err(raced());
     }
     diesel::update(sessions::table.find(id)).set(sessions::last_used_at.eq(tx.now)).execute(tx.conn)?;
-    let refresh_token = new_refresh_token(tx, id)?;
+    let secret = new_refresh_token(tx, id)?;
     tx.audit.note_object(id.0);
-    Ok(Attempt::Succeeded((user, OpenSession { id, refresh_token })))
+    Ok(Attempt::Succeeded((user, OpenSession { id, secret })))
 }
 
 fn session_ended() -> Error {

@@ -1,8 +1,9 @@
-//! A session in the database: opening it, its refresh tokens, and until when it is active.
+//! A session in the database: opening it, the secret that holds it, and until when it is active.
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
+use super::cookie;
 use crate::accounts::origin::Origin;
 use crate::accounts::tokens;
 use crate::clock::Timestamp;
@@ -13,15 +14,27 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{RefreshTokenId, SessionId, UserId};
 
-/// A session with its newest refresh token.
-#[derive(Debug)]
+/// A session with the secret that holds it: the newest refresh token of a client, or the token of a browser's cookie.
 pub struct OpenSession {
     pub id: SessionId,
-    /// The token in clear text, for the client only.
-    pub refresh_token: String,
+    /// In clear text, for the client or browser only.
+    pub secret: String,
 }
 
+/// Opens a session of a client.
 pub fn open<P>(tx: &mut Tx<P>, user: UserId, origin: &Origin) -> Result<OpenSession> {
+    let id = insert(tx, user, origin, None)?;
+    Ok(OpenSession { id, secret: new_refresh_token(tx, id)? })
+}
+
+/// Opens a session of a browser that uses the pages.
+pub fn open_by_cookie<P>(tx: &mut Tx<P>, user: UserId, origin: &Origin) -> Result<OpenSession> {
+    let secret = cookie::new_token(tx.env, user);
+    let id = insert(tx, user, origin, Some(tokens::hash(&secret)))?;
+    Ok(OpenSession { id, secret })
+}
+
+fn insert<P>(tx: &mut Tx<P>, user: UserId, origin: &Origin, cookie_hash: Option<Vec<u8>>) -> Result<SessionId> {
     let id: SessionId = tx.env.new_id();
     diesel::insert_into(sessions::table)
         .values((
@@ -32,9 +45,10 @@ pub fn open<P>(tx: &mut Tx<P>, user: UserId, origin: &Origin) -> Result<OpenSess
             sessions::expires_at.eq(tx.now.plus(minutes(tx.env.config.settings.session_minutes))),
             sessions::device.eq(&origin.device),
             sessions::network.eq(origin.network()),
+            sessions::cookie_hash.eq(cookie_hash),
         ))
         .execute(tx.conn)?;
-    Ok(OpenSession { id, refresh_token: new_refresh_token(tx, id)? })
+    Ok(id)
 }
 
 /// Creates the next refresh token of a session.

@@ -54,7 +54,7 @@ impl SessionTokens {
             token_type: "Bearer",
             expires_in: ACCESS_SECONDS,
             enrolment_required: second_factor::is_due(&env.config.settings, user.role, user.second_factor_at),
-            refresh_token: session.refresh_token,
+            refresh_token: session.secret,
             device_token,
             user: UserView::from(user),
         })

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, post, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::session;
+use super::session::{self, OpenSession};
 use super::session_tokens::SessionTokens;
 use crate::accounts::authenticate::{self, Credentials, SignIn};
 use crate::accounts::device::Generation;
@@ -12,10 +12,14 @@ use crate::accounts::model::{EmailAddress, User};
 use crate::accounts::origin::Origin;
 use crate::accounts::passwords::hashing::{self, Caller};
 use crate::accounts::{Keys, device, second_factor, store};
-use crate::context::{Anonymous, Context};
+use crate::actor::Role;
+use crate::context::{Anonymous, Context, Tx};
+use crate::env::Env;
 use crate::error::{Check, FieldCode, Result};
 use crate::http::Body;
 use crate::http::limits::SignInQuota;
+use crate::http::problem::Rejected;
+use crate::ids::UserId;
 
 /// The credentials of an account.
 #[derive(Deserialize, ToSchema)]
@@ -40,7 +44,7 @@ pub struct NewSession {
 /// The greatest length of a device token.
 const MAX_DEVICE_TOKEN: usize = 128;
 
-/// Opens a session.
+/// Opens a session of a client.
 ///
 /// # Errors
 /// Those of [`authenticate::by_email`].
@@ -50,6 +54,44 @@ pub async fn sign_in(
     origin: Origin,
     new: NewSession,
 ) -> Result<SessionTokens> {
+    let (user, session, device_token) = authenticated(context, keys, origin, new, session::open).await?;
+    SessionTokens::new(&context.env, keys, &user, session, device_token)
+}
+
+/// A session that a browser holds by a cookie.
+pub struct PageSession {
+    /// The token for the cookie.
+    pub token: String,
+    /// The token for the device's own cookie. None while the session still has to set up a second factor.
+    pub device_token: Option<String>,
+    pub role: Role,
+}
+
+/// Opens a session of a browser that uses the pages. Its secret is new, whatever the browser had before.
+///
+/// # Errors
+/// Those of [`authenticate::by_email`].
+pub async fn sign_in_on_page(
+    context: &Context<Anonymous>,
+    keys: &Keys,
+    origin: Origin,
+    new: NewSession,
+) -> Result<PageSession> {
+    let (user, session, device_token) = authenticated(context, keys, origin, new, session::open_by_cookie).await?;
+    Ok(PageSession { token: session.secret, device_token, role: user.role })
+}
+
+/// Opens a session in the transaction that uses up the second factor.
+type Open = fn(&mut Tx<Anonymous>, UserId, &Origin) -> Result<OpenSession>;
+
+/// Authenticates, and opens a session with `open`. Returns the account, the session and the next token of the device.
+async fn authenticated(
+    context: &Context<Anonymous>,
+    keys: &Keys,
+    origin: Origin,
+    new: NewSession,
+    open: Open,
+) -> Result<(User, OpenSession, Option<String>)> {
     let NewSession { email, password, totp_code, device_token } = new;
     let mut check = Check::new();
     let fits = device_token.as_ref().is_none_or(|token| token.len() <= MAX_DEVICE_TOKEN);
@@ -60,7 +102,7 @@ pub async fn sign_in(
     let credentials = Credentials { password: password.clone(), code: totp_code };
     let sign_in = SignIn { email_key, credentials, origin: origin.clone(), device_token: device_token.clone() };
     let (user, session) = authenticate::by_email(context, keys, sign_in, move |tx, user| {
-        let session = session::open(tx, user.id, &origin)?;
+        let session = open(tx, user.id, &origin)?;
         tx.audit.note_actor(user.id, Some(user.role));
         tx.audit.note_object(session.id.0);
         Ok((user.clone(), session))
@@ -70,7 +112,7 @@ pub async fn sign_in(
     // A session that must set up a second factor was opened with the password alone.
     let is_complete = !second_factor::is_due(&context.env.config.settings, user.role, user.second_factor_at);
     let device_token = is_complete.then(|| device::renew(&context.env, &user, device_token.as_deref()));
-    SessionTokens::new(&context.env, keys, &user, session, device_token)
+    Ok((user, session, device_token))
 }
 
 /// Replaces a hash that is weaker than today's. Only at sign-in the server knows the password.
@@ -79,6 +121,15 @@ async fn strengthen_hash(context: &Context<Anonymous>, keys: &Keys, user: &User,
     let (id, caller) = (user.id, Caller::Account { id: user.id, lane: &[] });
     let new = keys.passwords.hash_of(caller, password).await?;
     context.env.db.write(move |conn| store::rehash(conn, id, &old, &new)).await
+}
+
+/// Counts a sign-in against the quota of the device, or of the caller's address.
+///
+/// # Errors
+/// If the quota is exceeded.
+pub fn count(env: &Env, quota: &SignInQuota, device_token: Option<&str>) -> Result<(), Rejected> {
+    let known = device_token.and_then(|token| device::generation_of(env, token));
+    quota.count(known.map(|Generation { user, number }| (user, number)))
 }
 
 /// Sign in
@@ -108,9 +159,7 @@ pub(super) async fn create_session(
     quota: SignInQuota,
     body: Body<NewSession>,
 ) -> actix_web::Result<HttpResponse> {
-    let token = body.device_token.as_deref();
-    let known = token.and_then(|token| device::generation_of(&context.env, token));
-    quota.count(known.map(|Generation { user, number }| (user, number)))?;
+    count(&context.env, &quota, body.device_token.as_deref())?;
     let tokens = sign_in(&context, &keys, origin, body.value).await?;
     Ok(HttpResponse::Created().json(tokens))
 }

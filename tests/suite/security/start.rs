@@ -48,6 +48,23 @@ fn row_22_a_public_address_requires_a_proxy_and_is_never_allowed_for_a_demo() {
 }
 
 #[test]
+fn row_22_a_public_url_without_tls_is_for_this_machine_only() {
+    let site = site();
+    for url in ["http://legwork.example", "http://192.0.2.7:8080", "http://localhost.example"] {
+        refused(&site, &[], &[("PUBLIC_URL", url)], "PUBLIC_URL must be https");
+    }
+    let beyond =
+        [("LISTEN_ADDR", "0.0.0.0:0"), ("BEHIND_PROXY", "10.0.0.0/8"), ("PUBLIC_URL", "http://localhost:8080")];
+    refused(&site, &[], &beyond, "PUBLIC_URL must be https");
+    app::runtime().block_on(async {
+        for url in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:8080"] {
+            let server = Process::start(&site, &[("PUBLIC_URL", url)]).await;
+            server.anon().get("/health/ready").await.expect(200);
+        }
+    });
+}
+
+#[test]
 fn row_23_missing_short_and_example_secrets_are_rejected() {
     let site = site();
     let long = |letter: &str| letter.repeat(44);
