@@ -26,17 +26,17 @@ const LIST: &str = "patient-audit-events";
 }))]
 pub struct PatientAuditEvent {
     /// The time of the use.
-    at: Timestamp,
+    pub at: Timestamp,
     /// The role of the account at that time. Null if the caller was not signed in, as with the link in a mail.
-    role: Option<Role>,
+    pub role: Option<Role>,
     /// The name of a practitioner. Other accounts are shown by their role only.
-    name: Option<String>,
+    pub name: Option<String>,
     /// Whether it was the caller's own account.
-    is_you: bool,
+    pub is_you: bool,
     /// The operation's id in this document.
-    operation: String,
+    pub operation: String,
     /// The operation in words.
-    description: String,
+    pub description: String,
 }
 
 /// A page of the uses of a record.
@@ -44,9 +44,9 @@ pub struct PatientAuditEvent {
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct PatientAuditEventPage {
     /// The uses, newest first.
-    items: Vec<PatientAuditEvent>,
+    pub items: Vec<PatientAuditEvent>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// The filters of a list of uses of a record.

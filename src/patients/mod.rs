@@ -3,7 +3,7 @@
 //! `access_givers`, `record_guards`, `patient_invitations`, `consents` and `consent_documents`.
 
 pub mod access;
-mod access_log;
+pub mod access_log;
 pub mod care;
 pub mod consents;
 pub mod duplicates;

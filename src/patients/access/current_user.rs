@@ -24,9 +24,9 @@ use crate::patients::model::{Patient, Relation};
 }))]
 pub struct CurrentUser {
     /// The account.
-    user: UserView,
+    pub user: UserView,
     /// The patients that the account may act for. Empty for staff, who may act for every patient.
-    patients: Vec<CurrentUserPatient>,
+    pub patients: Vec<CurrentUserPatient>,
 }
 
 /// A patient that an account may act for.
@@ -35,17 +35,17 @@ pub struct CurrentUser {
         "display_name": "Ann Example", "mrn": "LW-001001"}))]
 pub struct CurrentUserPatient {
     /// The patient's id.
-    id: PatientId,
+    pub id: PatientId,
     /// The relation of the account's holder to the patient.
-    relation: Relation,
+    pub relation: Relation,
     /// Whether staff verified the relation. Always true for `self`.
-    relation_verified: bool,
+    pub relation_verified: bool,
     /// The patient's birthday on which the access ends, because the patient becomes an adult. Null if it does not end by itself.
-    ends_on: Option<Date>,
+    pub ends_on: Option<Date>,
     /// The preferred or given name, and the family name.
-    display_name: String,
+    pub display_name: String,
     /// The medical record number.
-    mrn: String,
+    pub mrn: String,
 }
 
 impl From<(Access, Patient)> for CurrentUserPatient {

@@ -12,6 +12,7 @@ mod audit_seals;
 mod audit_watch;
 mod canary;
 mod care;
+mod cookies;
 mod deadlines;
 mod devices;
 mod export;
@@ -32,3 +33,5 @@ mod start;
 mod strangers;
 mod tokens;
 mod wire;
+
+pub use self::second_factor::code as second_factor_code;

@@ -16,7 +16,7 @@ use crate::support::{App, both, not_empty};
 const NEW_PASSWORD: &str = "violet otter hums at dawn";
 
 /// The code of an authenticator app, this many steps from now.
-pub(super) fn code(app: &App, secret: &str, steps: i64) -> String {
+pub fn code(app: &App, secret: &str, steps: i64) -> String {
     let secret = Secret::try_from_base32(secret).expect("base 32");
     let at = app.clock.now().as_seconds() + 30 * steps;
     Builder::new().with_secret(secret).build_noncompliant().generate(at.try_into().expect("after 1970")).to_string()

@@ -119,6 +119,11 @@ impl Browser {
         self.tell("/url", json!({"url": url})).await;
     }
 
+    /// Goes back in the history.
+    pub async fn back(&self) {
+        self.tell("/back", json!({})).await;
+    }
+
     pub async fn reload(&self) {
         self.tell("/refresh", json!({})).await;
     }

@@ -33,6 +33,7 @@ pub mod postgres;
 pub mod process;
 pub mod site;
 pub mod smtp;
+pub mod visitor;
 pub mod wait;
 pub mod wire;
 pub mod zone_data;

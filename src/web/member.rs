@@ -1,0 +1,203 @@
+//! A signed-in person on a page: who it is, by the cookie, and what every such page and form needs.
+//!
+//! A handler takes a [`Member`], and one of a form a [`MemberForm`]. Without a session the page leads to the sign-in and comes back
+//! ([`super::trouble`]).
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
+use minijinja::{Value, context};
+use serde::de::DeserializeOwned;
+use text::Language;
+
+use super::form_post::{Sent, require_own};
+use super::{language, page};
+use crate::accounts::caller::PageCaller;
+use crate::accounts::tokens;
+use crate::actor::Actor;
+use crate::context::{Anonymous, Context, Once};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::fallback::{Operation, Routes};
+use crate::http::input;
+
+/// The largest form.
+pub(super) const MOST_BYTES: usize = 32 * 1024;
+/// The fields in which people write texts. They are shown again if the session has ended meanwhile.
+const TEXTS: [&str; 2] = ["reason", "note"];
+
+/// A signed-in person who opens a page. `P` is [`SignedIn`](crate::accounts::caller::SignedIn) for pages that are also open to a session
+/// that still has to set up a second factor.
+pub(super) struct Member<P = Actor> {
+    pub context: Context<P>,
+    pub language: Language,
+    routes: web::Data<Routes>,
+    caller: PageCaller,
+    /// The way from the page to the first one, such as `../`.
+    root: String,
+}
+
+impl<P> Member<P> {
+    fn read(request: &HttpRequest) -> Result<Self>
+    where
+        Context<P>: FromRequest<Error = Error, Future = std::future::Ready<Result<Context<P>>>>,
+    {
+        let caller = PageCaller::from_request(request, &mut Payload::None).into_inner()?;
+        let context = Context::<P>::from_request(request, &mut Payload::None).into_inner()?;
+        let routes = request.app_data::<web::Data<Routes>>().cloned().ok_or_else(|| Error::fault("no routes"))?;
+        Ok(Self { context, language: language(request), routes, caller, root: root(request.path()) })
+    }
+
+    /// The context of what everyone may read.
+    pub fn public(&self) -> Context<Anonymous> {
+        Context::of_page(Arc::clone(&self.context.env))
+    }
+
+    pub fn is_staff(&self) -> bool {
+        self.caller.role.is_staff()
+    }
+
+    pub fn routes(&self) -> web::Data<Routes> {
+        self.routes.clone()
+    }
+
+    /// The address of the account.
+    pub fn email(&self) -> &str {
+        &self.caller.email
+    }
+
+    pub fn operation(&self, id: &str) -> Result<Arc<Operation>> {
+        self.routes.by_id(id).ok_or_else(|| Error::fault(format!("no operation {id}")))
+    }
+
+    /// Reads parameters of an operation as it would read them from its own query.
+    pub fn parameters<T: DeserializeOwned>(&self, operation: &str, query: &str) -> Result<T> {
+        input::read_query(query, &*self.operation(operation)?)
+    }
+
+    /// Answers with a page, which browsers neither store nor get compressed.
+    pub async fn answer(&self, name: &str, status: StatusCode, values: Value) -> Result<HttpResponse> {
+        let frame = frame(&self.caller);
+        page(&self.context.env, name, self.language, status, context! { root => &self.root, member => frame, ..values })
+            .await
+    }
+
+    /// Goes to another page after a change. `page` has no slash before it.
+    pub fn go_to(&self, page: &str) -> HttpResponse {
+        let mark = if page.contains('?') { '&' } else { '?' };
+        let to = format!("{}{page}{mark}lang={}", self.root, self.language.code());
+        HttpResponse::SeeOther().insert_header((LOCATION, to)).finish()
+    }
+
+    /// A value that only this answer has, so that a form which is sent twice has one effect.
+    pub fn form_key(&self) -> String {
+        tokens::opaque(&self.context.env.entropy)
+    }
+}
+
+/// Who is signed in, as the frame of the pages shows it.
+fn frame(caller: &PageCaller) -> Value {
+    context! { name => caller.name.as_str(), is_staff => caller.role.is_staff(), form_token => caller.form_token.as_str() }
+}
+
+/// The way from a path to the first page. Every page links by relative addresses, because a proxy may serve the pages below a path.
+pub(super) fn root(path: &str) -> String {
+    "../".repeat(path.matches('/').count().saturating_sub(1))
+}
+
+impl<P> FromRequest for Member<P>
+where
+    Context<P>: FromRequest<Error = Error, Future = std::future::Ready<Result<Context<P>>>>,
+{
+    type Error = Error;
+    type Future = std::future::Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Self::read(request))
+    }
+}
+
+/// What somebody had written in a form that came without a session.
+#[derive(Clone)]
+pub(super) struct Written(pub Vec<String>);
+
+/// A form of a signed-in person, which a page of this session has sent.
+pub(super) struct MemberForm<P = Actor> {
+    pub member: Member<P>,
+    pub sent: Sent,
+}
+
+impl<P> MemberForm<P>
+where
+    Context<P>: FromRequest<Error = Error, Future = std::future::Ready<Result<Context<P>>>>,
+{
+    async fn read(request: HttpRequest, mut payload: Payload) -> Result<Self, actix_web::Error> {
+        let env = request.app_data::<web::Data<Env>>().ok_or_else(|| Error::fault("no environment"))?;
+        require_own(&request, &env.config.settings.public_url)?;
+        let body = Bytes::from_request(&request, &mut payload).await?;
+        let sent = Sent::read(&body);
+        let member = Member::read(&request).map_err(|error| without_session(&sent, error))?;
+        if !member.caller.sent(sent.first("form_token")) {
+            let detail = "This form is not one of this session.";
+            return Err(Error::forbidden("foreign_form", detail).into());
+        }
+        Ok(Self { member, sent })
+    }
+}
+
+/// Keeps what was written, so that the page can show it once more.
+fn without_session(sent: &Sent, error: Error) -> actix_web::Error {
+    let written = TEXTS.iter().map(|name| sent.first(name).to_owned()).filter(|text| !text.is_empty()).collect();
+    let mut response = error.error_response();
+    response.extensions_mut().insert(Written(written));
+    InternalError::from_response(error, response).into()
+}
+
+impl<P> MemberForm<P> {
+    /// How a repeat of this form is recognised. No client of the API can send such a key, because it has a space.
+    pub fn once<Q: crate::context::Principal>(&self, part: &str) -> Once<Q> {
+        let key = self.sent.first("form_key");
+        let key = (!key.is_empty() && key.len() <= 64).then(|| format!("{key} {part}"));
+        let pairs = self.sent.fields().filter(|(name, _)| *name != "form_token");
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        Once::new(key, Bytes::from(body))
+    }
+}
+
+impl<P> FromRequest for MemberForm<P>
+where
+    P: 'static,
+    Context<P>: FromRequest<Error = Error, Future = std::future::Ready<Result<Context<P>>>>,
+{
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        Box::pin(Self::read(request.clone(), payload.take()))
+    }
+}
+
+/// The frame of a person, for the test that renders every branch of the templates.
+#[cfg(test)]
+pub(super) fn example(is_staff: bool) -> Value {
+    context! { name => "Ann <b>Example", is_staff => is_staff, form_token => "t" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_finds_the_first_page_however_deep_it_is() {
+        assert_eq!(
+            (root("/account"), root("/visits/1"), root("/visits/1/move")),
+            ("".into(), "../".into(), "../../".into())
+        );
+    }
+}
