@@ -178,6 +178,42 @@ pub async fn list(context: &Context, filter: AppointmentFilter, page: PageParams
         .await
 }
 
+/// An iCalendar file (RFC 5545) of one appointment.
+pub struct CalendarEntry {
+    file: String,
+    is_cancelled: bool,
+}
+
+impl CalendarEntry {
+    /// The file as a download.
+    pub fn into_response(self) -> HttpResponse {
+        let method = if self.is_cancelled { "CANCEL" } else { "PUBLISH" };
+        HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, format!("text/calendar; method={method}; charset=utf-8")))
+            .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"appointment.ics\""))
+            .body(self.file)
+    }
+}
+
+/// Writes the calendar entry of an appointment, in the language of its patient.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound) if the actor may not see it.
+pub async fn calendar(context: &Context, id: AppointmentId) -> Result<CalendarEntry> {
+    context.require(Action::AppointmentRead)?;
+    context
+        .read(move |tx| {
+            let found = queries::find(tx, id)?;
+            let is_cancelled = found.appointment.status == AppointmentStatus::Cancelled;
+            let language = Language::of_tag(&found.patient.preferred_language);
+            let updated_at = found.appointment.updated_at;
+            let content = notification::content(&found, language);
+            let file = calendar::download(tx.env, &content, is_cancelled, language, updated_at)?;
+            Ok(CalendarEntry { file, is_cancelled })
+        })
+        .await
+}
+
 /// List appointments
 ///
 /// Sorted by start, earliest first by default. Patients see the appointments of the patients they may act for. With `updated_since` the list is sorted by the last
@@ -231,26 +267,5 @@ pub(super) async fn get_appointment_calendar(
     context: Context,
     PathId(id): PathId<AppointmentId>,
 ) -> Result<HttpResponse> {
-    context.require(Action::AppointmentRead)?;
-    let (file, is_cancelled) = context
-        .read(move |tx| {
-            let found = queries::find(tx, id)?;
-            let is_cancelled = found.appointment.status == AppointmentStatus::Cancelled;
-            let language = Language::of_tag(&found.patient.preferred_language);
-            let updated_at = found.appointment.updated_at;
-            let file = calendar::download(
-                tx.env,
-                &notification::content(&found, language),
-                is_cancelled,
-                language,
-                updated_at,
-            )?;
-            Ok((file, is_cancelled))
-        })
-        .await?;
-    let method = if is_cancelled { "CANCEL" } else { "PUBLISH" };
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, format!("text/calendar; method={method}; charset=utf-8")))
-        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"appointment.ics\""))
-        .body(file))
+    Ok(calendar(&context, id).await?.into_response())
 }

@@ -38,7 +38,7 @@ const CHANGES: &str = "waitlist-entries-changes";
 pub struct ListedWaitlistEntry {
     /// The entry.
     #[serde(flatten)]
-    entry: WaitlistEntryView,
+    pub entry: WaitlistEntryView,
     /// The patient in short. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -51,7 +51,7 @@ pub struct ListedWaitlistEntry {
 pub struct WaitlistEntryPage {
     /// The entries by the time since which the patient waits, longest first by default; with `updated_since` by the time of their last
     /// change.
-    items: Vec<ListedWaitlistEntry>,
+    pub items: Vec<ListedWaitlistEntry>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
     /// The `updated_since` of the next pass through the changes. On the first page of a pass only.

@@ -5,16 +5,16 @@
 //! Lock order: a visit that an offer moves, the patient, then entries and offers, then slots.
 
 mod by_hand;
-mod changing;
+pub mod changing;
 mod claiming;
-mod creating;
-mod entry;
+pub mod creating;
+pub mod entry;
 mod fairness;
 pub mod fills;
 pub mod job;
 mod link_tokens;
 pub mod links;
-mod listing;
+pub mod listing;
 mod making;
 mod matching;
 mod offer;

@@ -23,7 +23,7 @@ use crate::accounts::tokens;
 use crate::actor::Actor;
 use crate::context::{Anonymous, Context, Once};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::fallback::{Operation, Routes};
 use crate::http::input;
 
@@ -145,7 +145,7 @@ where
         let member = Member::read(&request).map_err(|error| without_session(&sent, error))?;
         if !member.caller.sent(sent.first("form_token")) {
             let detail = "This form is not one of this session.";
-            return Err(Error::forbidden("foreign_form", detail).into());
+            return Err(Error::forbidden(ProblemCode::ForeignForm, detail).into());
         }
         Ok(Self { member, sent })
     }

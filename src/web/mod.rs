@@ -6,15 +6,22 @@
 //!
 //! A page is one template for both languages, with each text beside its translation: `t("Yes", "Sí")`. All texts of the
 //! script are hidden elements of the page, so the script has none itself.
+//!
+//! People sign in with a cookie (`account`). A page of somebody who is signed in takes a [`member::Member`], and its forms a
+//! [`member::MemberForm`].
 
+mod account;
 mod book;
 mod demo_mails;
 mod follow_up;
 mod form_post;
 mod home;
+mod member;
 mod problems;
 mod reminders;
+mod trouble;
 mod verification;
+mod visits;
 mod waitlist_offer;
 
 use std::sync::LazyLock;
@@ -25,7 +32,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
 use text::Language;
 
-pub use self::book::explain;
+pub use self::trouble::explain;
 use crate::config::Settings;
 use crate::db::Conn;
 use crate::env::Env;
@@ -38,6 +45,7 @@ use crate::scheduling::setup::location;
 /// The templates by name.
 const TEMPLATES: &[(&str, &str)] = &[
     ("layout.html", include_str!("html/layout.html")),
+    ("member.html", include_str!("html/member.html")),
     ("errors.html", include_str!("html/errors.html")),
     ("mailbox.html", include_str!("html/mailbox.html")),
     ("verify-email.html", include_str!("html/verify-email.html")),
@@ -81,12 +89,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// How many locations' telephone numbers a page shows.
 const PHONES: i64 = 5;
 
-static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| engine([TEMPLATES, book::TEMPLATES]));
+static ENGINE: LazyLock<Environment<'static>> =
+    LazyLock::new(|| engine(vec![TEMPLATES, book::TEMPLATES, account::TEMPLATES, visits::TEMPLATES]));
 
 /// Templates by name.
 type Templates = [(&'static str, &'static str)];
 
-fn engine(templates: [&'static Templates; 2]) -> Environment<'static> {
+fn engine(templates: Vec<&'static Templates>) -> Environment<'static> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.add_function("t", |state: &State<'_, '_>, english: String, spanish: String| {
@@ -118,6 +127,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     waitlist_offer::routes(cfg);
     reminders::routes(cfg);
     book::routes(cfg);
+    account::routes(cfg);
+    visits::routes(cfg);
     demo_mails::routes(cfg);
     problems::routes(cfg);
     cfg.service(web::resource("/").get(home::show).default_service(other()));
@@ -125,6 +136,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
         ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
         ("/pages/book.js", "text/javascript; charset=utf-8", include_str!("book.js")),
+        ("/pages/member.js", "text/javascript; charset=utf-8", include_str!("member.js")),
     ] {
         let file = move |request: HttpRequest| async move {
             // Short, because a page and its script must have the same version.
@@ -199,7 +211,7 @@ fn render(
         min_patient => settings.password_min_patient,
         min_staff => settings.password_min_staff,
         phones => phones,
-        ..context! { ..values, ..context! { root => "" } }
+        ..context! { ..values, ..context! { root => "", member => Value::from(()) } }
     };
     let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))
@@ -235,7 +247,12 @@ mod tests {
             let marked = templates.iter().map(|(name, text)| (*name, &*branches.mark(name, text).leak()));
             marked.collect::<Vec<_>>().leak()
         };
-        let engine = engine([marked(TEMPLATES), marked(book::TEMPLATES)]);
+        let engine = engine(vec![
+            marked(TEMPLATES),
+            marked(book::TEMPLATES),
+            marked(account::TEMPLATES),
+            marked(visits::TEMPLATES),
+        ]);
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
         let phone = |place: Option<&str>| super::phone(place, &number);
         for (name, language) in
@@ -267,6 +284,9 @@ mod tests {
                 .chain(demo_mails::examples())
                 .chain(problems::examples())
                 .chain(book::examples(language))
+                .chain(account::examples())
+                .chain(visits::examples())
+                .chain(trouble::examples())
             {
                 let page = render(&engine, &config().settings, name, language, vec![], values);
                 branches.rendered(&page.expect("a page"));

@@ -13,6 +13,7 @@ use super::account::{checked_next, nearest_page};
 use super::member::{Written, root};
 use super::{book, language, page};
 use crate::env::Env;
+use crate::error::ProblemCode;
 use crate::http::fallback::is_of_member;
 use crate::http::problem::ProblemBuilder;
 
@@ -87,7 +88,7 @@ impl Asked {
         if area == Area::Member && !self.is_form && problem.status == StatusCode::UNAUTHORIZED {
             return self.go_to_sign_in();
         }
-        if area == Area::Member && problem.code == "second_factor_required" {
+        if area == Area::Member && problem.code == ProblemCode::SecondFactorRequired {
             let to = format!("{}second-factor?lang={}", self.root, self.language.code());
             return HttpResponse::SeeOther().insert_header((LOCATION, to)).finish();
         }
@@ -124,7 +125,7 @@ impl Asked {
     fn of_member(&self, problem: &ProblemBuilder, response: &HttpResponse) -> Value {
         let kind = match (problem.status.as_u16(), problem.code) {
             (401, _) => "ended",
-            (403, "foreign_form") => "foreign",
+            (403, ProblemCode::ForeignForm) => "foreign",
             (403, _) => "forbidden",
             (404, _) => "missing",
             (409 | 412 | 428, _) => "changed",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
+use text::Language;
 use utoipa::ToSchema;
 
 use crate::db::Conn;
@@ -98,6 +99,23 @@ impl FromIterator<(PractitionerId, LocationId, VisitTypeId)> for References {
 }
 
 impl Included {
+    /// The name of a practitioner, if it was asked for.
+    pub fn practitioner(&self, id: PractitionerId) -> Option<&str> {
+        self.practitioners.iter().flatten().find(|one| one.id == id).map(|one| one.name.as_str())
+    }
+
+    /// The name of a location, if it was asked for.
+    pub fn location(&self, id: LocationId) -> Option<&str> {
+        self.locations.iter().flatten().find(|one| one.id == id).map(|one| one.name.as_str())
+    }
+
+    /// The public name of a visit type for a reader of this language, if it was asked for.
+    pub fn visit_type(&self, id: VisitTypeId, language: Language) -> Option<&str> {
+        let found = self.visit_types.iter().flatten().find(|one| one.id == id)?;
+        let spanish = found.public_name_es.as_deref().filter(|_| language == Language::Spanish);
+        Some(spanish.unwrap_or(&found.public_name))
+    }
+
     /// Loads what `include` asks for of the objects that the items refer to; none if it asks for nothing. One query for each kind.
     pub fn load(conn: &mut Conn, include: &[Include], references: impl FnOnce() -> References) -> Result<Option<Self>> {
         if include.is_empty() {

@@ -19,7 +19,7 @@ use crate::actor::Role;
 use crate::context::{Anonymous, Context};
 use crate::demo;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::fallback::Routes;
 use crate::http::input;
 use crate::http::limits::SignInQuota;
@@ -97,8 +97,8 @@ pub(super) async fn sign_in(
         Ok(session) => return Ok(open(env, language(&request), &sent, &email, &session)),
         Err(Error::Unauthenticated(refusal)) => {
             let kind = match refusal.code {
-                "totp_required" => "code",
-                "totp_invalid" => "wrong_code",
+                ProblemCode::TotpRequired => "code",
+                ProblemCode::TotpInvalid => "wrong_code",
                 _ => "wrong",
             };
             let pending = if kind == "wrong" { String::new() } else { pending::keep(env, &email, &password)? };

@@ -96,7 +96,7 @@ impl Clinic {
 }
 
 /// The name of a kind of visit for the reader.
-pub(super) fn visit_name(visitor: &Visitor, visit: &VisitTypeView) -> String {
-    let spanish = visit.public_name_es.as_ref().filter(|_| visitor.language == text::Language::Spanish);
+pub(in crate::web) fn visit_name(language: text::Language, visit: &VisitTypeView) -> String {
+    let spanish = visit.public_name_es.as_ref().filter(|_| language == text::Language::Spanish);
     spanish.unwrap_or(&visit.public_name).clone()
 }

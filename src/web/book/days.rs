@@ -25,15 +25,21 @@ const DAYS: i32 = 14;
 pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request: HttpRequest) -> Result<HttpResponse> {
     let visitor = Visitor::reading(env, routes, &request);
     let sent = Sent::read(request.query_string().as_bytes());
-    let search = Search::of(&sent);
-    let clinic = Clinic::read(&visitor).await?;
-    let chosen = clinic.choose(&visitor, &search)?;
+    let values = values(&visitor, &Search::of(&sent), sent.first("from")).await?;
+    let days = visitor.answer("book-days", StatusCode::OK, values).await?;
+    Ok(compression::public(&request, days))
+}
+
+/// The values of the page. `from` is the first day, or empty for today.
+pub(in crate::web) async fn values(visitor: &Visitor, search: &Search, from: &str) -> Result<Value> {
+    let clinic = Clinic::read(visitor).await?;
+    let chosen = clinic.choose(visitor, search)?;
     let today = visitor.env().now().in_zone(&chosen.zone).date();
-    let first = match sent.first("from") {
+    let first = match from {
         "" => today,
         text => read_day(text)?.max(today),
     };
-    let found = count(&visitor, &search, first).await?;
+    let found = count(visitor, search, first).await?;
     let day = |day: Day| Moment::of_day(day, visitor.language).day();
     let link = |from: Day| search.link(visitor.language, &[("from", &from.to_string())]);
     let listed: Vec<Value> = found
@@ -47,18 +53,17 @@ pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request
         .collect();
     let later = first.saturating_add(DAYS.days());
     let earlier = first.saturating_sub(DAYS.days()).max(today);
-    let values = context! {
+    Ok(context! {
+        moving => Value::from(()),
         days => listed,
         first => day(first),
         last => day(later.saturating_sub(1.day())),
         earlier => (first > today).then(|| link(earlier)),
         later => link(later),
         next => found.next_day_with_slots.map(|Date(next)| context! { label => day(next), link => link(next) }),
-        other_language => other_language(&visitor, &search, sent.first("from"), "from"),
-        ..facts(&visitor, &search, &chosen)
-    };
-    let days = visitor.answer("book-days", StatusCode::OK, values).await?;
-    Ok(compression::public(&request, days))
+        other_language => other_language(visitor, search, from, "from"),
+        ..facts(visitor, search, &chosen)
+    })
 }
 
 /// # Errors
@@ -100,7 +105,7 @@ pub(super) fn facts(visitor: &Visitor, search: &Search, chosen: &Chosen<'_>) -> 
         })
         .collect();
     context! {
-        visit => visit_name(visitor, chosen.visit_type),
+        visit => visit_name(visitor.language, chosen.visit_type),
         place => chosen.location.map(|place| context! { name => place.name.as_str(), address => place.address.as_str() }),
         practitioners => practitioners,
         anyone => with(String::new()),
@@ -114,12 +119,12 @@ pub(super) fn example_facts(all: bool) -> Value {
     context! {
         visit => "First visit", place => all.then(|| context! { name => "Elm", address => "12 Elm St" }),
         practitioners => if all { vec![one("Dr. Osei", true), one("Dr. Kim", false)] } else { vec![] },
-        anyone => "?x", is_anyone => !all, other_language => "?x",
+        anyone => "?x", is_anyone => !all, other_language => "?x", moving => Value::from(()),
     }
 }
 
 #[cfg(test)]
-pub(super) fn examples() -> Vec<(&'static str, Value)> {
+pub(in crate::web) fn examples() -> Vec<(&'static str, Value)> {
     let day = |count: u32| context! { label => "Monday, March 9", count => count, link => "?x" };
     let page = |all: bool, days: Vec<Value>, next: Option<Value>| {
         let values = context! {

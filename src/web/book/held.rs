@@ -69,7 +69,7 @@ pub(super) async fn facts(form: &Form, hold: &HoldView) -> Result<Value> {
     let zone = visitor.env().config.zones.get(&hold.slot.time_zone).unwrap_or(TimeZone::UTC);
     let moment = |at| Moment::new(at, &zone, visitor.language);
     Ok(context! {
-        visit => visit_name(visitor, &visit),
+        visit => visit_name(visitor.language, &visit),
         when => moment(hold.slot.starts_at).date(),
         time => format!("{} – {}", moment(hold.slot.starts_at).time(), moment(hold.slot.ends_at).time_here()),
         practitioner => practitioner.name,
@@ -88,7 +88,7 @@ pub(super) fn wanted(form: &Form) -> Option<(SlotId, VisitTypeId)> {
 }
 
 #[cfg(test)]
-pub(super) fn example_facts(renewable: bool) -> Value {
+pub(in crate::web) fn example_facts(renewable: bool) -> Value {
     context! {
         visit => "First visit", when => "Monday, March 9, 2026", time => "9:30 AM – 10:30 AM (EDT)", practitioner => "Dr. Osei",
         location => "Elm", address => "12 Elm St", until => "9:10 AM (EST)", seconds => 600, renewable => renewable,

@@ -4,6 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::super::visits;
 use super::held::Held;
 use super::{Form, details, trouble};
 use crate::appointments::holding;
@@ -37,6 +38,17 @@ async fn hold(form: &Form) -> Result<Held> {
     let created = created?.object;
     let secret = created.secret.ok_or_else(|| Error::fault("a stranger's hold has no secret"))?;
     Ok(Held { id: created.hold.id.to_string(), secret, slot: slot.to_string() })
+}
+
+/// Keeps the hold in a cookie, and goes on with the account of the visitor.
+pub(super) async fn go_to_sign_in(request: HttpRequest, body: Bytes) -> Result<HttpResponse> {
+    let form = Form::read(&request, &body)?;
+    let held = Held::of(&form);
+    let kept = visits::keep_hold(form.visitor.env(), &held.id, &held.secret)?;
+    let to = format!("../visits/new?lang={}", form.visitor.language.code());
+    let mut response = HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish();
+    response.headers_mut().append(header::SET_COOKIE, kept);
+    Ok(response)
 }
 
 /// Keeps the time longer, and shows the details again.

@@ -4,7 +4,7 @@
 
 mod clinic;
 mod consents;
-mod days;
+pub(in crate::web) mod days;
 mod details;
 mod fields;
 mod held;
@@ -12,7 +12,7 @@ mod holding;
 mod registering;
 mod searching;
 mod start;
-mod times;
+pub(in crate::web) mod times;
 mod trouble;
 
 use std::sync::Arc;
@@ -24,8 +24,11 @@ use minijinja::{Value, context};
 use serde::de::DeserializeOwned;
 use text::Language;
 
-use self::searching::Search;
-pub use self::trouble::explain;
+pub(in crate::web) use self::clinic::visit_name;
+#[cfg(test)]
+pub(in crate::web) use self::held::example_facts as example_held;
+pub(in crate::web) use self::searching::Search;
+pub(super) use self::trouble::{minutes, unexplained};
 use super::form_post::{Sent, require_own};
 use super::{language, page};
 use crate::accounts::origin::Origin;
@@ -69,17 +72,18 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(form("/book/renewals").post(holding::renew).default_service(other()));
     cfg.service(form("/book/releases").post(holding::release).default_service(other()));
     cfg.service(form("/book/details").post(details::show_again).default_service(other()));
+    cfg.service(form("/book/sign-in").post(holding::go_to_sign_in).default_service(other()));
     cfg.service(form("/book/check").post(registering::check).default_service(other()));
     cfg.service(form("/book/registrations").post(registering::register).default_service(other()));
 }
 
 /// The error with which operations treat a caller as one who is not signed in.
-fn stranger() -> Result<Actor> {
+pub(in crate::web) fn stranger() -> Result<Actor> {
     Err(Error::unauthenticated(ProblemCode::Unauthenticated, "Pages have no session."))
 }
 
 /// What every page of the booking way needs.
-struct Visitor {
+pub(in crate::web) struct Visitor {
     context: Context<Anonymous>,
     language: Language,
     routes: web::Data<Routes>,
@@ -89,6 +93,15 @@ impl Visitor {
     /// The visitor of a page that only reads.
     fn reading(env: web::Data<Env>, routes: web::Data<Routes>, request: &HttpRequest) -> Self {
         Self { context: Context::of_page(env.into_inner()), language: language(request), routes }
+    }
+
+    /// Somebody who is signed in, for the pages that show the same to everyone.
+    pub(in crate::web) fn of_member(
+        context: Context<Anonymous>,
+        language: Language,
+        routes: web::Data<Routes>,
+    ) -> Self {
+        Self { context, language, routes }
     }
 
     fn env(&self) -> &Env {

@@ -10,7 +10,7 @@ pub(super) const FIELDS: [&str; 3] = ["visit_type_id", "location_id", "practitio
 
 /// The kind of visit, and the place and the doctor, if one was chosen. Unchecked: the operations check them.
 #[derive(Clone, Default)]
-pub(super) struct Search {
+pub(in crate::web) struct Search {
     pub visit_type: String,
     pub location: String,
     pub practitioner: String,

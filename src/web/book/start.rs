@@ -28,7 +28,7 @@ pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request
                 .into_iter()
                 .map(|place| context! { name => place.name.as_str(), link => link(place.id.to_string()) })
                 .collect();
-            context! { name => visit_name(&visitor, visit), minutes => visit.duration_minutes, places => places }
+            context! { name => visit_name(visitor.language, visit), minutes => visit.duration_minutes, places => places }
         })
         .collect();
     let start = page(visitor.env(), "book", visitor.language, StatusCode::OK, context! { visits => visits }).await?;

@@ -29,31 +29,40 @@ const PAGES: usize = 5;
 pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request: HttpRequest) -> Result<HttpResponse> {
     let visitor = Visitor::reading(env, routes, &request);
     let sent = Sent::read(request.query_string().as_bytes());
-    let search = Search::of(&sent);
-    let clinic = Clinic::read(&visitor).await?;
-    let chosen = clinic.choose(&visitor, &search)?;
-    let date = read_day(sent.first("date"))?;
-    let slots = slots_of(&visitor, &search, date).await?;
-    let next = next_day(&visitor, &search, date).await?.map(|day| {
+    let values = values(&visitor, &Search::of(&sent), sent.first("date")).await?;
+    visitor.answer("book-times", StatusCode::OK, values).await
+}
+
+/// The values of the page.
+pub(in crate::web) async fn values(visitor: &Visitor, search: &Search, date: &str) -> Result<Value> {
+    let clinic = Clinic::read(visitor).await?;
+    let chosen = clinic.choose(visitor, search)?;
+    let (slots, asked, date) = (slots_of(visitor, search, date).await?, date, read_day(date)?);
+    let next = next_day(visitor, search, date).await?.map(|day| {
         let link = search.link(visitor.language, &[("date", &day.to_string())]);
         context! { label => Moment::of_day(day, visitor.language).day(), link => link }
     });
-    let values = context! {
+    Ok(context! {
+        moving => Value::from(()),
+        date => asked,
         day => Moment::of_day(date, visitor.language).day(),
-        groups => groups(&visitor, &clinic, &slots),
+        groups => groups(visitor, &clinic, &slots),
         fields => search.fields(),
         form_key => visitor.form_key(),
         days => search.link(visitor.language, &[]),
         next => next,
-        other_language => other_language(&visitor, &search, sent.first("date"), "date"),
-        ..facts(&visitor, &search, &chosen)
-    };
-    visitor.answer("book-times", StatusCode::OK, values).await
+        other_language => other_language(visitor, search, asked, "date"),
+        ..facts(visitor, search, &chosen)
+    })
 }
 
-async fn slots_of(visitor: &Visitor, search: &Search, date: Day) -> Result<Vec<SlotView>> {
+/// The free times of a day.
+///
+/// # Errors
+/// A broken rule unless `date` is a day.
+pub(in crate::web) async fn slots_of(visitor: &Visitor, search: &Search, date: &str) -> Result<Vec<SlotView>> {
     const OPERATION: &str = "list_slots";
-    let date = date.to_string();
+    let date = read_day(date)?.to_string();
     let (mut slots, mut cursor) = (Vec::new(), None);
     for _ in 0..PAGES {
         let mut more = vec![("date", date.as_str()), ("limit", "100")];
@@ -91,6 +100,19 @@ pub(super) fn time(visitor: &Visitor, clinic: &Clinic, slot: &SlotView) -> Value
     }
 }
 
+/// A time with its day, its practitioner and its place.
+pub(in crate::web) async fn described(visitor: &Visitor, slot: &SlotView) -> Result<Value> {
+    let clinic = Clinic::read(visitor).await?;
+    let zone = visitor.env().config.zones.get(&slot.time_zone).unwrap_or(TimeZone::UTC);
+    let moment = |at| Moment::new(at, &zone, visitor.language);
+    Ok(context! {
+        when => moment(slot.starts_at).date(),
+        time => format!("{} – {}", moment(slot.starts_at).time(), moment(slot.ends_at).time_here()),
+        practitioner => clinic.practitioner(slot.practitioner_id),
+        location => clinic.location(slot.location_id),
+    })
+}
+
 /// The times by location and half of the day. A time that several practitioners have stands there once.
 fn groups(visitor: &Visitor, clinic: &Clinic, slots: &[SlotView]) -> Vec<Value> {
     let places: BTreeSet<_> = slots.iter().map(|slot| slot.location_id).collect();
@@ -123,13 +145,13 @@ pub(super) fn example_time() -> Value {
 }
 
 #[cfg(test)]
-pub(super) fn examples() -> Vec<(&'static str, Value)> {
+pub(in crate::web) fn examples() -> Vec<(&'static str, Value)> {
     let group = |place: Option<&'static str>, is_morning: bool| {
         context! { place => place, is_morning => is_morning, times => [example_time()] }
     };
     let page = |all: bool, groups: Vec<Value>| {
         let values = context! {
-            root => "../", day => "Monday", groups => groups, fields => [("visit_type_id", "1")], form_key => "k", days => "?x",
+            root => "../", date => "2026-03-09", day => "Monday", groups => groups, fields => [("visit_type_id", "1")], form_key => "k", days => "?x",
             next => all.then(|| context! { label => "Tuesday", link => "?x" }),
         };
         ("book-times", context! { ..values, ..super::days::example_facts(all) })

@@ -1,20 +1,16 @@
 //! What went wrong, in plain words, with the next step and the clinic's telephone.
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, RETRY_AFTER};
-use actix_web::middleware::Next;
-use actix_web::{HttpResponse, ResponseError, web};
 use minijinja::{Value, context};
 use serde_json::Value as Json;
 
 use super::clinic::Clinic;
 use super::held::{self, FIELDS};
 use super::times::time;
-use super::{Form, fields, language, page};
-use crate::env::Env;
-use crate::error::{Error, ProblemCode, Result};
+use super::{Form, fields};
+use crate::error::{Conflict, Error, ProblemCode, Result};
 use crate::http::problem::ProblemBuilder;
 use crate::scheduling::slots::free::SlotView;
 use crate::scheduling::slots::search::with_next_free;
@@ -33,7 +29,7 @@ fn kind(problem: &ProblemBuilder) -> &'static str {
     }
 }
 
-fn minutes(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn minutes(headers: &HeaderMap) -> Option<u64> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(seconds.div_ceil(60))
 }
@@ -86,49 +82,13 @@ fn next_free(error: &Error) -> Option<Vec<SlotView>> {
     serde_json::from_value::<Vec<SlotView>>(conflict.members.get("next_free").cloned().unwrap_or(Json::Null)).ok()
 }
 
-/// Writes the problems of the booking way as pages: also those of requests that reach no handler.
-pub async fn explain(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    if request.path() != "/book" && !request.path().starts_with("/book/") {
-        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-    }
-    let (env, asked) = (request.app_data::<web::Data<Env>>().cloned(), request.request().clone());
-    let (language, root) = (language(&asked), if asked.path() == "/book" { "" } else { "../" });
-    drop(asked);
-    let (request, response) = match next.call(request).await {
-        Ok(response) => {
-            let (request, response) = response.into_parts();
-            (Some(request), response.map_into_boxed_body())
-        }
-        Err(error) => (None, error.error_response()),
+/// The page of a problem that no handler has explained, such as that of a limit or an outage.
+pub(crate) fn unexplained(problem: &ProblemBuilder, headers: &HeaderMap) -> (&'static str, Value) {
+    let values = context! {
+        kind => kind(problem), minutes => minutes(headers), times => Vec::<Value>::new(), fields => Vec::<Value>::new(), form_key => "",
+        days => "", again => None::<&str>, sent => Vec::<Value>::new(),
     };
-    let problem = response.extensions().get::<ProblemBuilder>().cloned();
-    let response = match (problem, env) {
-        (Some(problem), Some(env)) => {
-            let values = context! {
-                root => root, kind => kind(&problem), minutes => minutes(response.headers()), times => Vec::<Value>::new(),
-                fields => Vec::<Value>::new(), form_key => "", days => "", again => None::<&str>, sent => Vec::<Value>::new(),
-            };
-            match page(&env, "book-trouble", language, problem.status, values).await {
-                Ok(mut page) => {
-                    for (name, value) in response.headers() {
-                        if !page.headers().contains_key(name) {
-                            page.headers_mut().insert(name.clone(), value.clone());
-                        }
-                    }
-                    page
-                }
-                Err(error) => error.error_response(),
-            }
-        }
-        _ => response,
-    };
-    match request {
-        Some(request) => Ok(ServiceResponse::new(request, response)),
-        None => Err(actix_web::error::InternalError::from_response("failed", response).into()),
-    }
+    ("book-trouble", values)
 }
 
 #[cfg(test)]

@@ -1,0 +1,105 @@
+//! All visits of the patients for whom an account acts.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use jiff::tz::TimeZone;
+use minijinja::{Value, context};
+
+use super::super::member::Member;
+use super::shown::forms;
+use crate::appointment_status::AppointmentStatus;
+use crate::appointments::listing::{self, AppointmentPage};
+use crate::appointments::view::AppointmentView;
+use crate::error::Result;
+use crate::ids::PatientId;
+use crate::messages::times::Moment;
+use crate::patients::access::current_user;
+
+/// The operation whose parameters the lists have.
+const OPERATION: &str = "list_appointments";
+/// The most visits of each list. An account has fewer open ones.
+const MOST: usize = 50;
+
+/// Shows what is to come, the next one first, and what was, the last one first.
+pub(super) async fn show(member: Member) -> Result<HttpResponse> {
+    if member.is_staff() {
+        return Ok(member.go_to("account"));
+    }
+    let now = member.context.env.now();
+    let to_come = read(&member, &format!("from={now}&sort=starts_at")).await?;
+    let past = read(&member, &format!("to={now}&sort=-starts_at")).await?;
+    let patients = current_user::read(&member.context).await?.patients;
+    let names: BTreeMap<PatientId, String> =
+        patients.iter().map(|patient| (patient.id, patient.display_name.clone())).collect();
+    let is_open = |visit: &&AppointmentView| visit.status != AppointmentStatus::Cancelled;
+    let upcoming: Vec<Value> =
+        to_come.items.iter().filter(is_open).map(|visit| entry(&member, visit, &to_come, &names)).collect();
+    let earlier: Vec<Value> = past.items.iter().map(|visit| entry(&member, visit, &past, &names)).collect();
+    let values = context! {
+        upcoming => upcoming,
+        earlier => earlier,
+        several => names.len() > 1,
+        has_patients => !names.is_empty(),
+    };
+    member.answer("visits", StatusCode::OK, values).await
+}
+
+async fn read(member: &Member, query: &str) -> Result<AppointmentPage> {
+    let query = format!("{query}&include=practitioner,location,visit_type&limit={MOST}");
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
+    listing::list(&member.context, filter, page).await
+}
+
+fn entry(
+    member: &Member,
+    visit: &AppointmentView,
+    page: &AppointmentPage,
+    names: &BTreeMap<PatientId, String>,
+) -> Value {
+    let zone = member.context.env.config.zones.get(&visit.time_zone).unwrap_or(TimeZone::UTC);
+    let starts = Moment::new(visit.starts_at, &zone, member.language);
+    let included = page.included.as_ref();
+    context! {
+        id => visit.id.to_string(),
+        when => starts.date(),
+        time => starts.time_here(),
+        visit => included.and_then(|included| included.visit_type(visit.visit_type_id, member.language)),
+        practitioner => included.and_then(|included| included.practitioner(visit.practitioner_id)),
+        location => included.and_then(|included| included.location(visit.location_id)),
+        patient => names.get(&visit.patient_id),
+        status => visit.status.as_str(),
+        confirmed => visit.confirmed_at.is_some(),
+        forms => forms(visit),
+    }
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, Value)> {
+    let member = super::super::member::example(false);
+    let visit = |status: &str, confirmed: bool, forms: &str| {
+        context! {
+            id => "1", when => "Monday, March 9, 2026", time => "9:30 AM (EDT)", visit => "First visit", practitioner => "Dr. Osei",
+            location => "Elm", patient => "Ann Example", status => status, confirmed => confirmed, forms => forms,
+        }
+    };
+    let page = |upcoming: Vec<Value>, earlier: Vec<Value>, several: bool, has_patients: bool| {
+        let values = context! {
+            member => member.clone(), upcoming => upcoming, earlier => earlier, several => several, has_patients => has_patients,
+        };
+        ("visits", values)
+    };
+    let earlier =
+        ["booked", "checked-in", "fulfilled", "cancelled", "noshow"].map(|status| visit(status, false, "done"));
+    vec![
+        page(
+            vec![visit("booked", true, "missing"), visit("booked", false, "begun"), visit("checked-in", false, "done")],
+            earlier.into(),
+            true,
+            true,
+        ),
+        page(vec![], vec![], false, true),
+        page(vec![], vec![], false, false),
+    ]
+}
