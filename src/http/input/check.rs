@@ -63,6 +63,10 @@ impl Check {
                 if !has_form(text, *form) {
                     self.add(FieldCode::WrongType, expected(shape));
                 }
+                // PostgreSQL cannot store it, and no text of a person has it.
+                if text.contains('\0') {
+                    self.add(FieldCode::ForbiddenCharacter, "must not have the character NUL");
+                }
                 self.length(text, *least, *most);
             }
             (Kind::Choice(options), Value::String(text)) => {

@@ -53,6 +53,35 @@ both! {
         assert!(lax.is_empty(), "{lax:#?}");
     }
 
+    /// PostgreSQL cannot store it.
+    async fn row_15_the_character_nul_is_no_fault_in_any_text(app: App) {
+        let ann = app.patient("ann").await;
+        let callers = [app.anon(), ann.client.clone(), app.admin().await];
+        let mut faults = Vec::new();
+        for operation in matrix::operations() {
+            let Some(body) = operation.body.as_ref().and_then(|body| body.as_object()) else { continue };
+            let path = operation.path.replace("{id}", &ann.patient_id).replace("{user_id}", &ann.user_id);
+            let media = if operation.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+            let headers = [("Content-Type", media), ("If-Match", "\"1\""), ("Idempotency-Key", "nul")];
+            for (name, _) in body.iter().filter(|(_, value)| value.is_string()) {
+                let mut body = body.clone();
+                body[name] = json!("a\0b@example.org");
+                for caller in &callers {
+                    let reply = caller.send(operation.method.clone(), &path, &headers, Some(body.clone().into())).await;
+                    if !(400..500).contains(&reply.status) {
+                        faults.push(format!("{} with NUL in `{name}`: {}", operation.id, reply.status));
+                    }
+                }
+            }
+        }
+        assert!(faults.is_empty(), "{faults:#?}");
+        let fields = [("slot_id", "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01"), ("visit_type_id", "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e02"), ("form_key", "a\0b")];
+        for path in ["/book/holds", "/book/registrations"] {
+            let reply = app.anon().post_form(path, &fields, &[]).await;
+            assert!(reply.status < 500, "{path}: {}", reply.status);
+        }
+    }
+
     async fn row_15_control_hidden_and_bidirectional_characters_in_names_and_addresses_are_rejected(app: App) {
         let (desk, admin) = (app.desk().await, app.admin().await);
         for sign in ["\r\nBcc: x@y.example", "\n", "\r", "\0", "\u{85}", "\u{2028}", "\u{202e}", "\u{2066}", "\u{200f}", "\u{7f}", "\u{ad}", "\u{e000}", "\u{e0041}"] {
