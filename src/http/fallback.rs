@@ -36,10 +36,30 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 21] = [
+static MEMBER_PAGES: [(Method, &str, &str); 40] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
+    (Method::GET, "/desk", "get_day_sheet"),
+    (Method::GET, "/desk/calls", "list_messages"),
+    (Method::POST, "/desk/calls/{id}/complete", "complete_message"),
+    (Method::POST, "/desk/calls/{id}/resend", "resend_message"),
+    (Method::GET, "/desk/patients", "list_patients"),
+    // Before the pages of a patient, whose id it could be. The empty form shows nobody.
+    (Method::GET, "/desk/patients/new", "list_locations"),
+    (Method::POST, "/desk/patients/new", "create_patient"),
+    (Method::GET, "/desk/patients/{id}", "get_patient"),
+    (Method::GET, "/desk/patients/{id}/times", "get_patient"),
+    (Method::POST, "/desk/patients/{id}/visits", "create_appointment"),
+    (Method::GET, "/desk/visits/{id}", "get_appointment"),
+    (Method::POST, "/desk/visits/{id}/cancel", "cancel_appointment"),
+    (Method::POST, "/desk/visits/{id}/check-in", "check_in_appointment"),
+    (Method::POST, "/desk/visits/{id}/complete", "complete_appointment"),
+    (Method::POST, "/desk/visits/{id}/confirm", "confirm_appointment"),
+    (Method::POST, "/desk/visits/{id}/no-show", "mark_appointment_no_show"),
+    (Method::POST, "/desk/visits/{id}/reschedule", "reschedule_appointment"),
+    (Method::GET, "/desk/visits/{id}/times", "get_appointment"),
+    (Method::POST, "/desk/visits/{id}/undo", "undo_appointment"),
     (Method::GET, "/second-factor", "get_second_factor"),
     (Method::POST, "/second-factor/code", "confirm_second_factor"),
     (Method::POST, "/second-factor/secret", "begin_second_factor"),

@@ -163,7 +163,8 @@ impl<P> MemberForm<P> {
     /// How a repeat of this form is recognised. No client of the API can send such a key, because it has a space.
     pub fn once<Q: crate::context::Principal>(&self, part: &str) -> Once<Q> {
         let key = self.sent.first("form_key");
-        let key = (!key.is_empty() && key.len() <= 64).then(|| format!("{key} {part}"));
+        let key = ((1..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
+            .then(|| format!("{key} {part}"));
         let pairs = self.sent.fields().filter(|(name, _)| *name != "form_token");
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         Once::new(key, Bytes::from(body))

@@ -13,6 +13,7 @@
 mod account;
 mod book;
 mod demo_mails;
+mod desk;
 mod follow_up;
 mod form_post;
 mod home;
@@ -90,7 +91,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const PHONES: i64 = 5;
 
 static ENGINE: LazyLock<Environment<'static>> =
-    LazyLock::new(|| engine(vec![TEMPLATES, book::TEMPLATES, account::TEMPLATES, visits::TEMPLATES]));
+    LazyLock::new(|| engine(vec![TEMPLATES, book::TEMPLATES, account::TEMPLATES, visits::TEMPLATES, desk::TEMPLATES]));
 
 /// Templates by name.
 type Templates = [(&'static str, &'static str)];
@@ -129,6 +130,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     book::routes(cfg);
     account::routes(cfg);
     visits::routes(cfg);
+    desk::routes(cfg);
     demo_mails::routes(cfg);
     problems::routes(cfg);
     cfg.service(web::resource("/").get(home::show).default_service(other()));
@@ -252,6 +254,7 @@ mod tests {
             marked(book::TEMPLATES),
             marked(account::TEMPLATES),
             marked(visits::TEMPLATES),
+            marked(desk::TEMPLATES),
         ]);
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
         let phone = |place: Option<&str>| super::phone(place, &number);
@@ -286,6 +289,7 @@ mod tests {
                 .chain(book::examples(language))
                 .chain(account::examples())
                 .chain(visits::examples())
+                .chain(desk::examples())
                 .chain(trouble::examples())
             {
                 let page = render(&engine, &config().settings, name, language, vec![], values);

@@ -14,7 +14,6 @@ use super::member::{Written, root};
 use super::{book, language, page};
 use crate::env::Env;
 use crate::error::ProblemCode;
-use crate::error::ProblemCode;
 use crate::http::fallback::is_of_member;
 use crate::http::problem::ProblemBuilder;
 

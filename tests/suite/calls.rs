@@ -150,10 +150,10 @@ both! {
     async fn a_call_about_a_moved_visit_mentions_the_forms_that_are_still_missing(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let patient = without_email(&desk, "en").await;
-        let visit = book_nth(&desk, &clinic.evaluation, 0, &patient).await.body;
+        let visit = book_nth(&desk, &clinic.new_visit, 0, &patient).await.body;
         let text = async || to_phone(&desk).await[0]["to_say"].as_str().expect("words").to_owned();
         assert!(text().await.contains("forms to fill in"), "{}", text().await);
-        let slot = free_slots(&desk, &clinic.evaluation).await[20]["id"].clone();
+        let slot = free_slots(&desk, &clinic.new_visit).await[20]["id"].clone();
         let path = format!("/v1/appointments/{}", visit["id"].as_str().expect("an id"));
         desk.post(&format!("{path}/reschedule"), json!({"slot_id": slot})).await.expect(200);
         let moved = text().await;

@@ -29,6 +29,7 @@ mod damage;
 mod day_sheet;
 mod demo;
 mod deployment;
+mod desk_pages;
 mod doctor;
 mod documents;
 mod durability;

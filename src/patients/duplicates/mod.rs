@@ -65,7 +65,7 @@ pub struct DuplicateView {
 }], "next_cursor": null}))]
 pub struct PatientDuplicatePage {
     /// At most 20 records, the most likely first, equally likely ones oldest first.
-    items: Vec<DuplicateView>,
+    pub items: Vec<DuplicateView>,
     /// Always null: the list has one page.
     next_cursor: Option<String>,
 }

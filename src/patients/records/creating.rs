@@ -30,7 +30,7 @@ const MAX_DEPENDENTS: i64 = 10;
 pub struct CreatedPatient {
     /// The record.
     #[serde(flatten)]
-    patient: PatientView,
+    pub patient: PatientView,
     /// Other records that may be of the same person, as `GET /v1/patients/{id}/duplicates` lists them; for staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -38,7 +38,7 @@ const CHANGES: &str = "patients-changes";
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct PatientPage {
     /// The patients in the order of `sort`; with `updated_since` sorted by the last change, oldest first.
-    items: Vec<PatientView>,
+    pub items: Vec<PatientView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
     /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
@@ -48,7 +48,7 @@ pub struct PatientPage {
     /// The ids of the `items` whose names match `q` but for one typing mistake. They are the last items. On the first page of a search
     /// with `q` that is not full only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    near_matches: Vec<PatientId>,
+    pub near_matches: Vec<PatientId>,
 }
 
 /// The filters of a list of patients. All that are given must match.

@@ -118,7 +118,7 @@ pub(super) async fn sign_in(
 fn open(env: &Env, language: Language, sent: &Sent, email: &str, session: &operation::PageSession) -> HttpResponse {
     let to = next::checked(sent.first("next")).unwrap_or(match session.role {
         Role::Patient => "visits",
-        Role::FrontDesk | Role::Practitioner | Role::Admin => "account",
+        Role::FrontDesk | Role::Practitioner | Role::Admin => "desk",
     });
     let mark = if to.contains('?') { '&' } else { '?' };
     let mut response = HttpResponse::SeeOther()

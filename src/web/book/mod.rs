@@ -161,7 +161,8 @@ impl Form {
     /// The key under which a repeat of this form is recognised. No client of the API can send it, because it has a space.
     fn key(&self, part: &str) -> Option<String> {
         let key = self.sent.first("form_key");
-        ((1..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())).then(|| format!("{key} {part}"))
+        ((1..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
+            .then(|| format!("{key} {part}"))
     }
 }
 

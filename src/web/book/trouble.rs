@@ -10,7 +10,7 @@ use super::clinic::Clinic;
 use super::held::{self, FIELDS};
 use super::times::time;
 use super::{Form, fields};
-use crate::error::{Conflict, Error, ProblemCode, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::problem::ProblemBuilder;
 use crate::scheduling::slots::free::SlotView;
 use crate::scheduling::slots::search::with_next_free;

@@ -1,0 +1,98 @@
+//! The calls to make, those to one number together, and the mails that could not be sent.
+
+use std::collections::BTreeSet;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use serde_json::json;
+
+use super::{Member, MemberForm, refuse};
+use crate::error::Result;
+use crate::http::PathId;
+use crate::http::input;
+use crate::ids::MessageId;
+use crate::messages::view::MessageView;
+use crate::messages::{completing, listing, resending};
+
+/// Shows the calls and the failed mails.
+pub(super) async fn show(member: Member) -> Result<HttpResponse> {
+    let calls = messages(&member, "status=to_phone&sort=created_at&limit=100").await?;
+    let failed = messages(&member, "status=failed&limit=50").await?;
+    let values = context! {
+        calls => together(calls).into_iter().map(|calls| Value::from(Serde(&calls))).collect::<Vec<_>>(),
+        failed => Value::from(Serde(&failed)),
+        form_key => member.form_key(),
+    };
+    member.answer("desk-calls", StatusCode::OK, values).await
+}
+
+async fn messages(member: &Member, query: &str) -> Result<Vec<MessageView>> {
+    const OPERATION: &str = "list_messages";
+    let (filter, page) = (member.parameters(OPERATION, query)?, member.parameters(OPERATION, query)?);
+    Ok(listing::list(&member.context, filter, page).await?.items)
+}
+
+/// The calls by number: one list for each person who is called, in the order of the oldest call.
+fn together(calls: Vec<MessageView>) -> Vec<Vec<MessageView>> {
+    let mut people: Vec<(BTreeSet<MessageId>, Vec<MessageView>)> = Vec::new();
+    for call in calls {
+        match people.iter_mut().find(|(ids, _)| ids.contains(&call.id)) {
+            Some((_, same)) => same.push(call),
+            None => people.push((call.other_calls.iter().copied().collect(), vec![call])),
+        }
+    }
+    people.into_iter().map(|(_, calls)| calls).collect()
+}
+
+/// Completes a call with the others to its number.
+pub(super) async fn complete(form: MemberForm, PathId(id): PathId<MessageId>) -> Result<HttpResponse> {
+    let member = &form.member;
+    let note = form.sent.first("note").trim();
+    let also: Vec<&str> = form.sent.all("also").collect();
+    let mut built = json!({ "also": also });
+    if !note.is_empty() {
+        built["note"] = note.into();
+    }
+    let completed = match input::read_built(&built, &*member.operation("complete_message")?) {
+        Ok(body) => completing::complete(&member.context, id, body.value).await,
+        Err(error) => Err(error),
+    };
+    done(&form, completed).await
+}
+
+/// Sends a failed mail again.
+pub(super) async fn resend(form: MemberForm, PathId(id): PathId<MessageId>) -> Result<HttpResponse> {
+    let sent = resending::resend(&form.member.context, form.once(&format!("resend {id}")), id).await;
+    done(&form, sent).await
+}
+
+async fn done(form: &MemberForm, result: Result<MessageView>) -> Result<HttpResponse> {
+    match result {
+        Ok(_) => Ok(form.member.go_to("desk/calls")),
+        Err(error) => refuse(form, "desk/calls", error).await,
+    }
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, Value)> {
+    let call = |all: bool| {
+        let recipient = context! {
+            name => all.then_some("Ann <b>Example"), phone => all.then_some("+12125550100"), phone_display => all.then_some("(212) 555-0100"),
+            email => all.then_some("ann@example.org"), language => if all { "es" } else { "en" },
+        };
+        context! {
+            id => "1", kind => "appointment_booked", recipient => recipient, to_say => all.then_some("Hello"), patient_id => all.then_some("1"),
+            last_error => all.then_some("smtp_550"),
+        }
+    };
+    let page = |calls: Vec<Vec<Value>>, failed: Vec<Value>| {
+        let member = super::super::member::example(true);
+        ("desk-calls", context! { root => "../", member => member, calls => calls, failed => failed, form_key => "k" })
+    };
+    vec![
+        page(vec![vec![call(true), call(true)], vec![call(false)]], vec![call(true), call(false)]),
+        page(vec![], vec![]),
+    ]
+}

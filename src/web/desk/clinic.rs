@@ -1,0 +1,71 @@
+//! The locations, practitioners and kinds of visit, as the desk chooses between them.
+
+use jiff::tz::TimeZone;
+
+use super::Member;
+use crate::error::{Error, Result};
+use crate::http::paging::PageParams;
+use crate::ids::{LocationId, PractitionerId, VisitTypeId};
+use crate::phone::{self, Country};
+use crate::scheduling::setup::locations::{self, LocationView};
+use crate::scheduling::setup::practitioners::{self, PractitionerView};
+use crate::scheduling::setup::visit_types::{self, VisitTypeView};
+
+/// The most entries of each list.
+const MOST: &str = "limit=100";
+
+pub(super) struct Clinic {
+    pub locations: Vec<LocationView>,
+    pub practitioners: Vec<PractitionerView>,
+    pub visit_types: Vec<VisitTypeView>,
+}
+
+impl Clinic {
+    pub async fn read(member: &Member) -> Result<Self> {
+        let (public, actor) = (member.public(), || Ok(member.context.actor.clone()));
+        let page = |operation| member.parameters::<PageParams>(operation, MOST);
+        let locations = locations(member).await?;
+        let everyone = member.parameters("list_practitioners", "")?;
+        let practitioners = practitioners::list(&public, actor(), everyone, page("list_practitioners")?).await?.items;
+        let kinds = member.parameters("list_visit_types", "")?;
+        let visit_types = visit_types::list(&public, actor(), kinds, page("list_visit_types")?).await?.items;
+        Ok(Self { locations, practitioners, visit_types })
+    }
+
+    pub fn location(&self, id: LocationId) -> &str {
+        self.locations.iter().find(|one| one.id == id).map_or("", |one| &one.name)
+    }
+
+    pub fn practitioner(&self, id: PractitionerId) -> &str {
+        self.practitioners.iter().find(|one| one.id == id).map_or("", |one| &one.name)
+    }
+
+    pub fn visit_type(&self, id: VisitTypeId) -> &str {
+        self.visit_types.iter().find(|one| one.id == id).map_or("", |one| &one.name)
+    }
+}
+
+pub(super) async fn locations(member: &Member) -> Result<Vec<LocationView>> {
+    Ok(locations::list(&member.public(), member.parameters("list_locations", MOST)?).await?.items)
+}
+
+/// The location of this id, or the first one if there is no id.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is none.
+pub(super) fn chosen<'a>(locations: &'a [LocationView], id: &str) -> Result<&'a LocationView> {
+    if id.is_empty() {
+        return locations.first().ok_or(Error::NotFound);
+    }
+    let id: LocationId = id.parse().map_err(|_| Error::NotFound)?;
+    locations.iter().find(|one| one.id == id).ok_or(Error::NotFound)
+}
+
+pub(super) fn zone(member: &Member, name: &str) -> TimeZone {
+    member.context.env.config.zones.get(name).unwrap_or(TimeZone::UTC)
+}
+
+/// A telephone number as the locations' country writes it.
+pub(super) fn phone(number: &str, locations: &[LocationView]) -> String {
+    phone::shown(number, locations.first().and_then(|one| Country::of(&one.country)))
+}

@@ -1,0 +1,199 @@
+//! The day of a location: who comes when, with the next step of each visit as a button.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::ToSpan;
+use jiff::civil::{Date as Day, DateTime};
+use minijinja::{Value, context};
+use text::Language;
+use url::form_urlencoded::Serializer;
+
+use super::super::form_post::Sent;
+use super::Member;
+use super::clinic::{chosen, locations, phone, zone};
+use crate::appointment_status::AppointmentStatus;
+use crate::appointments::agenda::{AgendaAppointment, AgendaGap, AgendaGapKind};
+use crate::appointments::day_sheet::{self, DaySheet};
+use crate::error::{Error, Result};
+use crate::messages::times::Moment;
+use crate::scheduling::setup::locations::LocationView;
+
+/// The page of a day at a location.
+pub(super) fn link(location: &str, date: &str) -> String {
+    let query = Serializer::new(String::new()).append_pair("location", location).append_pair("date", date).finish();
+    format!("desk?{query}")
+}
+
+/// Shows the day.
+pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
+    let sent = Sent::read(request.query_string().as_bytes());
+    let locations = locations(&member).await?;
+    if locations.is_empty() {
+        return member.answer("desk", StatusCode::OK, context! { location => Value::from(()) }).await;
+    }
+    let location = chosen(&locations, sent.first("location"))?;
+    let now = member.context.env.now().in_zone(&zone(&member, &location.time_zone));
+    let day = match sent.first("date") {
+        "" => now.date(),
+        text => text.parse().map_err(|_| Error::NotFound)?,
+    };
+    let sheet = day_sheet::read(&member.context, location.id, Some(day)).await?;
+    let place = location.id.to_string();
+    let to = |day: Day| link(&place, &day.to_string());
+    let others: Vec<Value> = locations
+        .iter()
+        .map(|one| {
+            let link = link(&one.id.to_string(), &day.to_string());
+            context! { name => one.name.as_str(), link => link, chosen => one.id == location.id }
+        })
+        .collect();
+    let rows: Vec<Value> = sheet.appointments.iter().map(|visit| row(visit, &locations, day <= now.date())).collect();
+    let values = context! {
+        location => place.as_str(),
+        name => location.name.as_str(),
+        date => day.to_string(),
+        day => Moment::of_day(day, Language::English).date(),
+        is_today => day == now.date(),
+        locations => others,
+        before => to(day.saturating_sub(1.day())),
+        today => to(now.date()),
+        after => to(day.saturating_add(1.day())),
+        rows => rows,
+        free => free(&sheet),
+        notes => notes(&sheet),
+        calls => sheet.calls.len(),
+        form_key => member.form_key(),
+    };
+    member.answer("desk", StatusCode::OK, values).await
+}
+
+/// A local time: "9:30 AM".
+pub(super) fn clock(local: &str) -> String {
+    local.parse::<DateTime>().map_or_else(|_| local.to_owned(), |at| at.strftime("%-I:%M %p").to_string())
+}
+
+/// A birth date: "Sep 14, 1967".
+pub(super) fn born(date: Day) -> String {
+    date.strftime("%b %-d, %Y").to_string()
+}
+
+/// How the desk calls a status.
+pub(super) fn status_name(status: AppointmentStatus) -> &'static str {
+    match status {
+        AppointmentStatus::Booked => "Booked",
+        AppointmentStatus::CheckedIn => "Checked in",
+        AppointmentStatus::Fulfilled => "Completed",
+        AppointmentStatus::NoShow => "Did not come",
+        AppointmentStatus::Cancelled => "Cancelled",
+    }
+}
+
+fn row(visit: &AgendaAppointment, locations: &[LocationView], has_come: bool) -> Value {
+    let appointment = &visit.appointment;
+    let patient = appointment.patient.as_ref().map(|patient| {
+        context! {
+            id => patient.id.to_string(), name => patient.display_name.as_str(), born => born(patient.date_of_birth.0),
+            mrn => patient.mrn.as_str(), phone => patient.phone.as_ref().map(|number| phone(number, locations)),
+            language => (!patient.preferred_language.starts_with("en")).then_some(patient.preferred_language.as_str()),
+            interpreter => patient.interpreter_needed,
+        }
+    });
+    let missed = &visit.missed_visits;
+    context! {
+        id => appointment.id.to_string(),
+        starts => clock(&visit.starts_local),
+        ends => clock(&visit.ends_local),
+        practitioner => visit.practitioner_name.as_str(),
+        visit_type => visit.visit_type.as_str(),
+        status => appointment.status.as_str(),
+        status_name => status_name(appointment.status),
+        confirmed => appointment.confirmed_at.is_some(),
+        forms => appointment.intake_status.as_str(),
+        urgent => visit.urgent,
+        waiting => visit.waiting_minutes,
+        missed => missed.no_shows + missed.late_cancellations,
+        overbooked => appointment.overbooked == Some(true),
+        attention => appointment.attention.is_some(),
+        note => appointment.note.as_deref(),
+        can_check_in => has_come && appointment.status == AppointmentStatus::Booked,
+        can_complete => appointment.status == AppointmentStatus::CheckedIn,
+        patient => patient,
+    }
+}
+
+/// The free time of each practitioner: "9:00 AM to 10:30 AM".
+fn free(sheet: &DaySheet) -> Vec<Value> {
+    let is_free = |gap: &&AgendaGap| gap.kind == AgendaGapKind::Free;
+    let mut names: Vec<&str> =
+        sheet.gaps.iter().filter(is_free).filter_map(|gap| gap.practitioner_name.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let times = |name: &str| -> Vec<String> {
+        let own = sheet.gaps.iter().filter(is_free).filter(|gap| gap.practitioner_name.as_deref() == Some(name));
+        own.map(span).collect()
+    };
+    names.iter().map(|name| context! { practitioner => *name, times => times(name) }).collect()
+}
+
+/// Time off, extra hours, closures and blocks.
+fn notes(sheet: &DaySheet) -> Vec<Value> {
+    let named = sheet.gaps.iter().filter_map(|gap| {
+        let what = match gap.kind {
+            AgendaGapKind::Blocked => "Blocked",
+            AgendaGapKind::TimeOff => "Away",
+            AgendaGapKind::ExtraHours => "Extra hours",
+            AgendaGapKind::Closure => "Closed",
+            AgendaGapKind::Free | AgendaGapKind::Held => return None,
+        };
+        Some((what, gap))
+    });
+    let shown = |(what, gap): (&str, &AgendaGap)| {
+        context! { what => what, who => gap.practitioner_name.as_deref(), span => span(gap), reason => gap.reason.as_deref() }
+    };
+    named.map(shown).collect()
+}
+
+fn span(gap: &AgendaGap) -> String {
+    let local = |text: &Option<String>| text.as_deref().map(clock).unwrap_or_default();
+    format!("{} to {}", local(&gap.starts_local), local(&gap.ends_local))
+}
+
+#[cfg(test)]
+pub(super) fn example_patient(all: bool) -> Value {
+    context! {
+        id => "1", name => "Ann <b>Example", born => "Sep 14, 1967", mrn => "LW-001001",
+        phone => all.then_some("(212) 555-0100"), language => all.then_some("es"), interpreter => all,
+    }
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, Value)> {
+    let row = |status: &str, all: bool| {
+        context! {
+            id => "1", starts => "9:30 AM", ends => "10:30 AM", practitioner => "Dr. Osei", visit_type => "Check",
+            status => status, status_name => status, confirmed => all, forms => if all { "missing" } else { "submitted" }, urgent => all,
+            waiting => all.then_some(5), missed => if all { 2 } else { 0 }, overbooked => all, attention => all,
+            note => all.then_some("Walker"), can_check_in => status == "booked", can_complete => status == "checked-in",
+            patient => example_patient(all),
+        }
+    };
+    let day = |all: bool| {
+        let rows =
+            if all { vec![row("booked", true), row("checked-in", false), row("fulfilled", false)] } else { vec![] };
+        let location = |chosen: bool| context! { name => "Elm", link => "desk?x", chosen => chosen };
+        context! {
+            root => "", member => super::super::member::example(true), location => "1", name => "Elm", date => "2026-03-09",
+            day => "Monday, March 9, 2026", is_today => all,
+            locations => if all { vec![location(true), location(false)] } else { vec![location(true)] },
+            before => "desk?x", today => "desk?x", after => "desk?x", rows => rows,
+            free => if all { vec![context! { practitioner => "Dr. Osei", times => ["9:00 AM to 9:30 AM"] }] } else { vec![] },
+            notes => if all { vec![
+                context! { what => "Away", who => "Dr. Osei", span => "9:00 AM to 9:30 AM", reason => "Ill" },
+                context! { what => "Closed", who => Value::from(()), span => "9:00 AM to 9:30 AM", reason => Value::from(()) },
+            ] } else { vec![] },
+            calls => usize::from(all), form_key => "k",
+        }
+    };
+    let none = context! { root => "", member => super::super::member::example(true), location => Value::from(()) };
+    vec![("desk", day(true)), ("desk", day(false)), ("desk", none)]
+}

@@ -1,0 +1,125 @@
+//! The pages of the front desk: the day of a location, patients, their visits, and the calls to make. They call the operations that clients of
+//! the API call, and work without a script. They are in English, like all pages for staff.
+
+mod booking;
+mod calls;
+mod clinic;
+mod day;
+mod patient;
+mod registering;
+mod searching;
+mod steps;
+mod times;
+mod visit;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use minijinja::context;
+
+use super::member::{MOST_BYTES, Member, MemberForm};
+use crate::error::{Error, FieldCode, FieldError, Result};
+use crate::http::fallback::not_allowed;
+
+/// The templates of these pages by name.
+pub(super) const TEMPLATES: &[(&str, &str)] = &[
+    ("desk.html", include_str!("../html/desk.html")),
+    ("desk-frame.html", include_str!("../html/desk-frame.html")),
+    ("desk-row.html", include_str!("../html/desk-row.html")),
+    ("desk-visit.html", include_str!("../html/desk-visit.html")),
+    ("desk-times.html", include_str!("../html/desk-times.html")),
+    ("desk-patients.html", include_str!("../html/desk-patients.html")),
+    ("desk-patient.html", include_str!("../html/desk-patient.html")),
+    ("desk-register.html", include_str!("../html/desk-register.html")),
+    ("desk-calls.html", include_str!("../html/desk-calls.html")),
+    ("desk-refused.html", include_str!("../html/desk-refused.html")),
+    ("desk-form.html", include_str!("../html/desk-form.html")),
+];
+
+/// Registers the pages. `http::fallback::MEMBER_PAGES` has their operations.
+pub(super) fn routes(cfg: &mut web::ServiceConfig) {
+    let only_get = || web::to(|| async { not_allowed("GET, HEAD") });
+    let only_post = || web::to(|| async { not_allowed("POST") });
+    let both = || web::to(|| async { not_allowed("GET, HEAD, POST") });
+    let form = |path: &str| web::resource(path).app_data(web::PayloadConfig::new(MOST_BYTES));
+    cfg.service(web::resource("/desk").get(day::show).default_service(only_get()));
+    cfg.service(web::resource("/desk/visits/{id}").get(visit::show).default_service(only_get()));
+    cfg.service(web::resource("/desk/visits/{id}/times").get(times::of_visit).default_service(only_get()));
+    cfg.service(form("/desk/visits/{id}/check-in").post(steps::check_in).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/no-show").post(steps::mark_no_show).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/complete").post(steps::complete).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/undo").post(steps::undo).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/confirm").post(steps::confirm).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/cancel").post(steps::cancel).default_service(only_post()));
+    cfg.service(form("/desk/visits/{id}/reschedule").post(booking::reschedule).default_service(only_post()));
+    cfg.service(web::resource("/desk/patients").get(searching::show).default_service(only_get()));
+    cfg.service(form("/desk/patients/new").get(registering::show).post(registering::register).default_service(both()));
+    cfg.service(web::resource("/desk/patients/{id}").get(patient::show).default_service(only_get()));
+    cfg.service(web::resource("/desk/patients/{id}/times").get(times::of_patient).default_service(only_get()));
+    cfg.service(form("/desk/patients/{id}/visits").post(booking::book).default_service(only_post()));
+    cfg.service(web::resource("/desk/calls").get(calls::show).default_service(only_get()));
+    cfg.service(form("/desk/calls/{id}/complete").post(calls::complete).default_service(only_post()));
+    cfg.service(form("/desk/calls/{id}/resend").post(calls::resend).default_service(only_post()));
+}
+
+/// Reads the version that a form was drawn from.
+///
+/// # Errors
+/// A broken rule at `version`.
+fn version(form: &MemberForm) -> Result<i32> {
+    let version = form.sent.first("version").parse();
+    version.map_err(|_| Error::invalid("/version", FieldCode::WrongType, "must be a whole number"))
+}
+
+/// The page to which a form leads back: the day from which it was sent, or the object's own page.
+fn back(form: &MemberForm, otherwise: &str) -> HttpResponse {
+    let (location, date) = (form.sent.first("location"), form.sent.first("date"));
+    if location.is_empty() || date.is_empty() {
+        return form.member.go_to(otherwise);
+    }
+    form.member.go_to(&day::link(location, date))
+}
+
+/// Says why something was refused, with the way back to the page where it was tried. Shows nothing of the patient, since nothing was read.
+///
+/// # Errors
+/// What the desk can do nothing about.
+async fn refuse(form: &MemberForm, page: &str, error: Error) -> Result<HttpResponse> {
+    let (status, why) = match error {
+        Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict.detail),
+        Error::Stale => (StatusCode::PRECONDITION_FAILED, "It has changed since you opened the page.".to_owned()),
+        Error::Forbidden(refusal) => (StatusCode::FORBIDDEN, refusal.detail),
+        Error::Invalid(errors) => {
+            let rule = |one: &FieldError| format!("{}: {}.", one.pointer.trim_start_matches(['/', '?']), one.detail);
+            (StatusCode::UNPROCESSABLE_ENTITY, errors.iter().map(rule).collect::<Vec<_>>().join(" "))
+        }
+        other => return Err(other),
+    };
+    let written: Vec<String> = ["reason", "note"]
+        .into_iter()
+        .map(|name| form.sent.first(name).to_owned())
+        .filter(|text| !text.is_empty())
+        .collect();
+    form.member.answer("desk-refused", status, context! { why => why, written => written, page => page }).await
+}
+
+/// What the pages can show, for the test that renders every branch of their templates.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
+    let refused = |written: Vec<&str>| {
+        let member = super::member::example(true);
+        let values = context! { root => "../../", member => member, why => "No.", written => written, page => "desk" };
+        vec![("desk-refused", values)]
+    };
+    [
+        refused(vec![]),
+        refused(vec!["Ill"]),
+        day::examples(),
+        visit::examples(),
+        times::examples(),
+        searching::examples(),
+        patient::examples(),
+        registering::examples(),
+        calls::examples(),
+    ]
+    .concat()
+}

@@ -1,0 +1,99 @@
+//! A patient's card: how to reach them, their visits, and other records that may be of the same person.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use url::form_urlencoded::Serializer;
+
+use super::Member;
+use super::clinic::{Clinic, phone, zone};
+use super::day::born;
+use super::visit;
+use crate::appointments::listing;
+use crate::appointments::view::AppointmentView;
+use crate::error::Result;
+use crate::http::PathId;
+use crate::ids::PatientId;
+use crate::patients::duplicates;
+use crate::patients::records::updating::{self, PatientCard};
+
+pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
+    let card = updating::read(&member.context, id).await?.object;
+    let clinic = Clinic::read(&member).await?;
+    let now = member.context.env.now().to_string();
+    let id = id.to_string();
+    let upcoming = visits(&member, &clinic, &[("patient_id", &id), ("from", &now), ("limit", "50")]).await?;
+    let past = [("patient_id", id.as_str()), ("to", &now), ("sort", "-starts_at"), ("limit", "20")];
+    let past = visits(&member, &clinic, &past).await?;
+    let duplicates =
+        if card.patient.active { duplicates::list(&member.context, card.patient.id).await?.items } else { Vec::new() };
+    let values = context! {
+        upcoming => upcoming,
+        past => past,
+        duplicates => Value::from(Serde(&duplicates)),
+        ..facts(&card, &clinic)
+    };
+    member.answer("desk-patient", StatusCode::OK, values).await
+}
+
+async fn visits(member: &Member, clinic: &Clinic, query: &[(&str, &str)]) -> Result<Vec<Value>> {
+    const OPERATION: &str = "list_appointments";
+    let query = Serializer::new(String::new()).extend_pairs(query).finish();
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
+    let found = listing::list(&member.context, filter, page).await?.items;
+    let shown = |one: &AppointmentView| visit::facts(one, clinic, &zone(member, &one.time_zone));
+    Ok(found.iter().map(shown).collect())
+}
+
+fn facts(card: &PatientCard, clinic: &Clinic) -> Value {
+    let patient = &card.patient;
+    let missed = card.missed_visits.unwrap_or_default();
+    context! {
+        id => patient.id.to_string(),
+        name => patient.display_name.as_str(),
+        legal_name => [&patient.given_name, &patient.middle_name, &Some(patient.family_name.clone())]
+            .into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "),
+        mrn => patient.mrn.as_str(),
+        born => born(patient.date_of_birth.0),
+        phone => patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
+        dial => patient.phone.as_deref(),
+        email => patient.email.as_deref(),
+        email_confirmed => patient.email_confirmed,
+        refused => card.mail_refusal.is_some(),
+        language => patient.preferred_language.as_str(),
+        interpreter => patient.interpreter_needed,
+        reminders => patient.reminders_wanted,
+        no_shows => missed.no_shows,
+        late => missed.late_cancellations,
+        consents => patient.consents_outstanding.iter().map(|one| one.as_str().replace('_', " ")).collect::<Vec<_>>(),
+        active => patient.active,
+        replaced_by => patient.replaced_by.map(|id| id.to_string()),
+    }
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, Value)> {
+    let page = |all: bool, active: bool, replaced: bool| {
+        let duplicate = context! {
+            id => "2", mrn => "LW-001002", given_name => all.then_some("Anne"), family_name => "Example", date_of_birth => "1967-09-14",
+            grade => "probable",
+        };
+        let visits = if all {
+            vec![visit::example_facts("booked", true), visit::example_facts("cancelled", false)]
+        } else {
+            vec![]
+        };
+        let values = context! {
+            root => "../../", member => super::super::member::example(true), id => "1", name => "Ann <b>Example",
+            legal_name => if all { "Ann Maria Example" } else { "Ann <b>Example" }, mrn => "LW-001001", born => "Sep 14, 1967",
+            phone => all.then_some("(212) 555-0100"), dial => "+12125550100", email => all.then_some("ann@example.org"),
+            email_confirmed => !active, refused => all, language => if all { "es" } else { "en" }, interpreter => all, reminders => !all,
+            no_shows => usize::from(all), late => usize::from(all), consents => if all { vec!["treatment"] } else { vec![] },
+            active => active, replaced_by => replaced.then_some("2"), upcoming => visits.clone(), past => visits,
+            duplicates => if all { vec![duplicate.clone(), context! { given_name => Value::from(()), ..duplicate }] } else { vec![] },
+        };
+        ("desk-patient", values)
+    };
+    vec![page(true, true, false), page(false, true, false), page(true, false, true), page(false, false, false)]
+}

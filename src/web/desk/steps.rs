@@ -1,0 +1,56 @@
+//! The steps of a visit as buttons: check-in, no-show, completion, undo, confirmation, cancellation.
+
+use actix_web::HttpResponse;
+
+use super::{MemberForm, back, refuse, version};
+use crate::appointments::confirming;
+use crate::appointments::status::AppointmentStep;
+use crate::appointments::steps::{Cause, take_step};
+use crate::error::Result;
+use crate::http::PathId;
+use crate::http::etag::IfMatch;
+use crate::ids::AppointmentId;
+
+pub(super) async fn check_in(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    take(form, id, AppointmentStep::CheckIn, Cause::default()).await
+}
+
+pub(super) async fn mark_no_show(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    take(form, id, AppointmentStep::NoShow, Cause::default()).await
+}
+
+pub(super) async fn complete(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    take(form, id, AppointmentStep::Complete, Cause::default()).await
+}
+
+pub(super) async fn undo(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    let cause = Cause { reason: Some(form.sent.first("reason").to_owned()), ..Cause::default() };
+    take(form, id, AppointmentStep::Undo, cause).await
+}
+
+pub(super) async fn cancel(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    let patient_informed = !form.sent.first("patient_informed").is_empty();
+    let cause = Cause { reason: Some(form.sent.first("reason").to_owned()), patient_informed };
+    take(form, id, AppointmentStep::Cancel, cause).await
+}
+
+pub(super) async fn confirm(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
+    let if_match = IfMatch::version(version(&form)?);
+    let confirmed = confirming::confirm(&form.member.context, form.once(&format!("confirm {id}")), id, if_match).await;
+    match confirmed {
+        Ok(_) => Ok(back(&form, &format!("desk/visits/{id}"))),
+        Err(error) => refuse(&form, &format!("desk/visits/{id}"), error).await,
+    }
+}
+
+async fn take(form: MemberForm, id: AppointmentId, step: AppointmentStep, cause: Cause) -> Result<HttpResponse> {
+    // A row of the day has no version. The status decides whether its step is possible.
+    let if_match =
+        if form.sent.first("version").is_empty() { IfMatch::any() } else { IfMatch::version(version(&form)?) };
+    // The rows of a day share the key of the page.
+    let once = form.once(&format!("{} {id}", step.as_str()));
+    match take_step(&form.member.context, once, id, if_match, step, cause).await {
+        Ok(_) => Ok(back(&form, &format!("desk/visits/{id}"))),
+        Err(error) => refuse(&form, &format!("desk/visits/{id}"), error).await,
+    }
+}

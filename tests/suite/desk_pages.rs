@@ -1,0 +1,150 @@
+//! The pages of the front desk, by their forms alone and in a real browser.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::support::booking::{book_nth, booking, post_booking};
+use crate::support::browser::{Browser, on_a_phone};
+use crate::support::clinic::free_slots;
+use crate::support::people::patient_json;
+use crate::support::visitor::Visitor;
+use crate::support::{App, both, id};
+
+/// A member of the desk at a browser.
+async fn at_the_desk(app: &App) -> Visitor {
+    app.desk().await;
+    Visitor::signed_in(app.anon(), "desk@clinic.example").await
+}
+
+both! {
+    async fn the_desk_checks_in_and_completes_visits_from_the_day(app: App) {
+        let (clinic, desk, ann) = (app.clinic().await, app.desk().await, app.patient("ann").await);
+        let visit = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
+        let other = book_nth(&desk, &clinic.check, 20, &app.patient("ben").await.patient_id).await.body;
+        let visitor = at_the_desk(&app).await;
+        let day = visitor.get("/desk").await;
+        let day = day.expect(200);
+        for fact in ["Monday, March 2, 2026", "ann Tester", "Booked", "9:15 AM", "forms missing", "ben Tester"] {
+            assert!(day.text.contains(fact), "{fact} in {}", day.text);
+        }
+        // Two rows of one page are two changes.
+        for visit in [&visit, &other] {
+            let done = visitor.submit(day, &format!("/desk/visits/{}/check-in", id(visit)), &[]).await;
+            assert_eq!((done.status, done.header("location").contains("desk?location=")), (303, true), "{}", done.text);
+        }
+        // A second press of the button changes nothing.
+        visitor.submit(day, &format!("/desk/visits/{}/check-in", id(&visit)), &[]).await.expect(303);
+        let path = format!("/v1/appointments/{}", id(&visit));
+        let read = desk.get(&path).await;
+        assert_eq!((&read.body["status"], read.etag().as_str()), (&json!("checked-in"), "\"2\""));
+        assert_eq!(desk.get(&format!("/v1/appointments/{}", id(&other))).await.body["status"], "checked-in");
+        app.clock.advance(SignedDuration::from_mins(5));
+        let day = visitor.get("/desk").await;
+        assert!(day.text.contains("waits 5 min"), "{}", day.text);
+        visitor.submit(&day, &format!("/desk/visits/{}/complete", id(&visit)), &[]).await.expect(303);
+        let page = visitor.get(&format!("/desk/visits/{}", id(&visit))).await;
+        assert!(page.expect(200).text.contains("Completed"), "{}", page.text);
+        let undo = format!("/desk/visits/{}/undo", id(&visit));
+        visitor.submit(&page, &undo, &[("reason", "The other Ann")]).await.expect(303);
+        assert_eq!(desk.get(&path).await.body["status"], "checked-in");
+        // The page is of an older version by now.
+        let stale = visitor.submit(&page, &undo, &[("reason", "Once <more"), ("form_key", "another")]).await;
+        assert!(stale.expect(412).text.contains("It has changed since you opened the page."), "{}", stale.text);
+        assert!(stale.text.contains("Once &lt;more"), "{}", stale.text);
+    }
+
+    async fn the_desk_books_moves_and_cancels_for_a_patient_who_calls(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let visitor = at_the_desk(&app).await;
+        let form = visitor.get("/desk/patients/new").await;
+        let wrong = visitor.submit(form.expect(200), "/desk/patients/new", &[("family_name", "Example"), ("date_of_birth", "")]).await;
+        assert!(wrong.expect(422).text.contains("Please check these fields"), "{}", wrong.text);
+        let fields = [
+            ("given_name", "Ann"), ("family_name", "Exam<ple"), ("date_of_birth", "1967-09-14"), ("administrative_sex", "female"),
+            ("phone", "(202) 555-0123"), ("preferred_language", "en"),
+        ];
+        let created = visitor.submit(&form, "/desk/patients/new", &fields).await;
+        let card = created.expect(303).header("location").to_owned();
+        let patient = card.split(['/', '?']).find(|part| part.len() == 36).expect("an id").to_owned();
+        let again = visitor.submit(&form, "/desk/patients/new", &fields).await;
+        assert_eq!(again.expect(303).header("location"), card, "pressed twice, registered once");
+        let card = visitor.get(&format!("/desk/patients/{patient}")).await;
+        assert!(card.expect(200).text.contains("Ann Exam&lt;ple") && card.text.contains("(202) 555-0123"), "{}", card.text);
+        for asked in ["exam ann", "9%2F14%2F1967", "0123"] {
+            let found = visitor.get(&format!("/desk/patients?q={asked}")).await;
+            assert!(found.expect(200).text.contains("Ann Exam&lt;ple"), "{asked}: {}", found.text);
+        }
+        assert!(visitor.get("/desk/patients?q=nobody").await.expect(200).text.contains("Nobody was found."));
+
+        let times = format!("/desk/patients/{patient}/times?visit_type_id={}&date=2026-03-03", clinic.check);
+        let page = visitor.get(&times).await;
+        let slots: Vec<String> = page.expect(200).text.split("name=\"slot_id\" value=\"").skip(1)
+            .map(|rest| rest.split('"').next().expect("an id").to_owned()).collect();
+        assert!(slots.len() > 10, "{}", page.text);
+        let book = format!("/desk/patients/{patient}/visits");
+        let booked = visitor.submit(&page, &book, &[("slot_id", &slots[0]), ("patient_informed", "yes"), ("note", "Walker")]).await;
+        let visit = booked.expect(303).header("location").to_owned();
+        let visit = visit.split(['/', '?']).find(|part| part.len() == 36).expect("an id").to_owned();
+        let stored = desk.get(&format!("/v1/appointments/{visit}")).await.body.clone();
+        assert_eq!((&stored["patient_id"], &stored["note"]), (&json!(patient), &json!("Walker")));
+        assert!(desk.get("/v1/messages?status=to_phone").await.items().is_empty(), "the patient knows of it");
+        // Somebody else takes the next time meanwhile.
+        let ben = app.patient("ben").await;
+        post_booking(&desk, booking(&json!({"id": slots[1]}), &clinic.check, &ben.patient_id)).await.expect(201);
+        let page = visitor.get(&format!("/desk/visits/{visit}/times?date=2026-03-03")).await;
+        let move_it = format!("/desk/visits/{visit}/reschedule");
+        let taken = visitor.submit(page.expect(200), &move_it, &[("slot_id", &slots[1])]).await;
+        assert!(taken.expect(409).text.contains("This was not done"), "{}", taken.text);
+        visitor.submit(&page, &move_it, &[("slot_id", &slots[2]), ("form_key", "second")]).await.expect(303);
+        let moved = desk.get(&format!("/v1/appointments/{visit}")).await.body.clone();
+        assert_ne!(moved["starts_at"], stored["starts_at"]);
+        // Nobody said that the patient knows of the move, so there is a call.
+        let page = visitor.get("/desk/calls").await;
+        assert!(page.expect(200).text.contains("has changed") && page.text.contains("Ann Exam&lt;ple"), "{}", page.text);
+        let call = id(&desk.get("/v1/messages?status=to_phone").await.items()[0]).to_owned();
+        visitor.submit(&page, &format!("/desk/calls/{call}/complete"), &[("note", "She knows")]).await.expect(303);
+        assert!(desk.get("/v1/messages?status=to_phone").await.items().is_empty());
+        let page = visitor.get(&format!("/desk/visits/{visit}")).await;
+        let cancel = format!("/desk/visits/{visit}/cancel");
+        let missing = visitor.submit(&page, &cancel, &[("reason", "")]).await;
+        assert!(missing.expect(422).text.contains("This was not done"), "{}", missing.text);
+        let reason = [("reason", "Travelling"), ("patient_informed", "yes"), ("form_key", "third")];
+        visitor.submit(&page, &cancel, &reason).await.expect(303);
+        assert_eq!(desk.get(&format!("/v1/appointments/{visit}")).await.body["status"], "cancelled");
+    }
+
+    async fn calls_to_one_number_are_one_card_with_one_button(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let mut body = patient_json("Rosa", "unused@patients.example");
+        body["email"] = Value::Null;
+        let rosa = desk.post("/v1/patients", body).await.expect(201).id();
+        let slots = free_slots(&desk, &clinic.check).await;
+        for slot in [&slots[0], &slots[8]] {
+            post_booking(&desk, booking(slot, &clinic.check, &rosa)).await.expect(201);
+        }
+        let visitor = at_the_desk(&app).await;
+        let page = visitor.get("/desk/calls").await;
+        assert_eq!(page.expect(200).text.matches("Called about all 2").count(), 1, "{}", page.text);
+        let calls = desk.get("/v1/messages?status=to_phone&sort=created_at").await.items();
+        let done = format!("/desk/calls/{}/complete", id(&calls[0]));
+        visitor.submit(&page, &done, &[]).await.expect(303);
+        assert!(desk.get("/v1/messages?status=to_phone").await.items().is_empty());
+    }
+
+    async fn only_staff_of_the_desk_open_its_pages(app: App) {
+        let (clinic, ann) = (app.clinic().await, app.patient("ann").await);
+        let visit = book_nth(&ann, &clinic.check, 0, &ann.patient_id).await.body;
+        let pages = [
+            "/desk".to_owned(), format!("/desk/visits/{}", id(&visit)), format!("/desk/patients/{}", ann.patient_id),
+            "/desk/patients?q=ann".into(), "/desk/calls".into(),
+        ];
+        for page in &pages {
+            let reply = Visitor::new(app.anon()).get(page).await;
+            assert_eq!((reply.status, reply.header("location").contains("sign-in?next=desk")), (303, true), "{page}");
+        }
+        let visitor = Visitor::signed_in(app.anon(), &ann.email).await;
+        for page in ["/desk", "/desk/patients?q=ann", "/desk/calls"] {
+            assert_eq!(visitor.get(page).await.status, 403, "{page}");
+        }
+    }
+}
