@@ -253,7 +253,7 @@ both! {
         let visits = ann.get("/v1/appointments").await.items();
         assert_eq!((visits.len(), &visits[0]["note"]), (1, &json!("With <b>my</b> walker")));
         let page = visitor.get(&format!("/visits/{}", id(&visits[0]))).await;
-        assert!(page.expect(200).text.contains("With &lt;b&gt;my&lt;/b&gt; walker"), "{}", page.text);
+        assert!(page.expect(200).text.contains("With &lt;b&gt;my&lt;&#x2f;b&gt; walker"), "{}", page.text);
         assert_eq!(subjects(&app, ANN).await.len(), 1);
         // The hold is used up, and its cookie is gone.
         let gone = visitor.get("/visits/new").await;

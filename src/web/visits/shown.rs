@@ -8,7 +8,7 @@ use minijinja::{Value, context};
 use super::super::book::{stranger, visit_name};
 use super::super::form_post::Sent;
 use super::super::member::Member;
-use super::waiting;
+use super::waits::entry;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing;
 use crate::appointments::view::AppointmentView;
@@ -53,7 +53,7 @@ pub(super) async fn show(
         can_cancel => is_to_come && is_open(visit.cancellable_until),
         until => visit.cancellable_until.map(|until| Moment::new(until, &zone(&member, visit), member.language).full_here()),
         forms => forms(visit),
-        waits => if is_to_come { waiting::entry(&member, visit).await? } else { None },
+        waits => if is_to_come { entry(&member, visit).await? } else { None },
         facts => facts(&member, visit).await?,
     };
     member.answer("visit", StatusCode::OK, values).await
