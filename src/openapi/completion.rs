@@ -298,9 +298,11 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     let has_object = !path.starts_with("/v1/sessions");
     let is_signed_in = is_signed_in(operation);
     let responses = &mut operation.responses.responses;
+    let is_conditional = responses.contains_key("304");
     for (status, response) in responses.iter_mut() {
         let RefOr::T(response) = response else { continue };
         match status.as_str() {
+            "200" | "304" if is_conditional => add_headers(response, &["ETag", "X-Request-Id"]),
             "201" if has_object => add_headers(response, &["ETag", "Location", "X-Request-Id"]),
             "200" if is_versioned(response) => add_headers(response, &["ETag", "X-Request-Id"]),
             "429" | "503" => fill(response, &["Retry-After"]),

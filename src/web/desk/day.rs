@@ -154,8 +154,12 @@ fn notes(sheet: &DaySheet) -> Vec<Value> {
 }
 
 fn span(gap: &AgendaGap) -> String {
-    let local = |text: &Option<String>| text.as_deref().map(clock).unwrap_or_default();
-    format!("{} to {}", local(&gap.starts_local), local(&gap.ends_local))
+    let (starts, ends) =
+        (gap.starts_local.as_deref().unwrap_or_default(), gap.ends_local.as_deref().unwrap_or_default());
+    if [starts, ends].iter().all(|at| at.ends_with("T00:00:00")) {
+        return "all day".to_owned();
+    }
+    format!("{} to {}", clock(starts), clock(ends))
 }
 
 #[cfg(test)]

@@ -107,11 +107,17 @@ impl Search {
             text => text.parse::<Day>().map_err(|_| Error::NotFound)?.max(today),
         };
         let has_kind = !self.visit_type.is_empty();
-        let (days, times) = if has_kind {
-            (self.days(member, first).await?, self.times(member, clinic, first).await?)
-        } else {
-            (Vec::new(), Vec::new())
-        };
+        let days = if has_kind { self.days(member, first).await? } else { Vec::new() };
+        // Without a date, the first day that has times.
+        let soonest = days.first().filter(|_| self.date.is_empty());
+        let day = soonest.map_or(first, |(day, _)| *day);
+        let times = if has_kind { self.times(member, clinic, day).await? } else { Vec::new() };
+        let days = days.into_iter().map(|(one, count)| {
+            context! {
+                label => Moment::of_day(one, Language::English).day(), count => count, chosen => one == day,
+                link => self.query(&[("date", &one.to_string())]),
+            }
+        });
         Ok(context! {
             visit_types => kinds.collect::<Vec<_>>(),
             locations => places.collect::<Vec<_>>(),
@@ -119,9 +125,9 @@ impl Search {
             visit_type => self.visit_type.as_str(),
             location => self.location.as_str(),
             practitioner => self.practitioner.as_str(),
-            date => first.to_string(),
-            day => Moment::of_day(first, Language::English).day(),
-            days => days,
+            date => day.to_string(),
+            day => Moment::of_day(day, Language::English).day(),
+            days => days.collect::<Vec<_>>(),
             times => times,
             earlier => (first > today).then(|| self.query(&[("date", &first.saturating_sub(DAYS.days()).max(today).to_string())])),
             later => self.query(&[("date", &first.saturating_add(DAYS.days()).to_string())]),
@@ -130,8 +136,8 @@ impl Search {
         })
     }
 
-    /// The days that have times, from this one on.
-    async fn days(&self, member: &Member, first: Day) -> Result<Vec<Value>> {
+    /// The days that have times, from this one on, with their numbers; the next later one if there are none.
+    async fn days(&self, member: &Member, first: Day) -> Result<Vec<(Day, Option<u32>)>> {
         const OPERATION: &str = "list_slot_days";
         let last = first.saturating_add((DAYS - 1).days()).to_string();
         let query = self.query(&[("from_date", &first.to_string()), ("to_date", &last)]);
@@ -139,13 +145,7 @@ impl Search {
         let found = days::list(&member.public(), Ok(member.context.actor.clone()), filter, range).await?;
         let with_times = found.items.iter().filter(|item| item.slots > 0).map(|item| (item.date.0, Some(item.slots)));
         let next = found.next_day_with_slots.map(|Date(day)| (day, None));
-        let shown = |(day, count): (Day, Option<u32>)| {
-            context! {
-                label => Moment::of_day(day, Language::English).day(), count => count, chosen => day == first,
-                link => self.query(&[("date", &day.to_string())]),
-            }
-        };
-        Ok(with_times.chain(next).map(shown).collect())
+        Ok(with_times.chain(next).collect())
     }
 
     /// The times of the day, each once for every practitioner who has it.
