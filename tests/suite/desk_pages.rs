@@ -4,7 +4,6 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::support::booking::{book_nth, booking, post_booking};
-use crate::support::browser::{Browser, on_a_phone};
 use crate::support::clinic::free_slots;
 use crate::support::people::patient_json;
 use crate::support::visitor::Visitor;
