@@ -121,7 +121,7 @@ both! {
         let moves: Vec<_> = visits.iter().zip(later).map(|(visit, slot)| {
             json!({"appointment_id": visit["id"], "version": 1, "slot_id": slot["id"]})
         }).collect();
-        desk.post("/v1/appointments/reschedule", json!({"moves": moves})).await.expect(200);
+        desk.post_with("/v1/appointments/reschedule", json!({"moves": moves}), &[("Idempotency-Key", "day-off")]).await.expect(200);
         let call_about = async |visit: &Value| {
             let calls = to_phone(&desk).await;
             calls.into_iter().find(|call| call["appointment_id"] == visit["id"]).expect("a call")
