@@ -105,7 +105,7 @@ async fn refuse(form: &MemberForm, page: &str, error: Error) -> Result<HttpRespo
 /// What the pages can show, for the test that renders every branch of their templates.
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
-    let refused = |written: Vec<&str>| {
+    let refused = |written: Vec<&'static str>| {
         let member = super::member::example(true);
         let values = context! { root => "../../", member => member, why => "No.", written => written, page => "desk" };
         vec![("desk-refused", values)]

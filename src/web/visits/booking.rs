@@ -143,8 +143,8 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     [vec![], vec![patient("1")], vec![patient("1"), patient("2")]]
         .map(|patients| {
             let values = context! {
-                root => "../", member => super::super::member::example(false), patients => patients, form_key => "k",
-                held => super::super::book::example_held(true), wrong => patients.len() > 1, fields => [("hold_id", "1")],
+                root => "../", member => super::super::member::example(false), wrong => patients.len() > 1, patients => patients,
+                form_key => "k", held => super::super::book::example_held(true), fields => [("hold_id", "1")],
             };
             ("visit-new", values)
         })
