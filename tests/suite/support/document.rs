@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::new);
 
 /// Statuses that any request can get before its operation is known to the server, or at any time. The guide to errors describes them.
-const ANYWHERE: [u16; 3] = [405, 408, 507];
+const ANYWHERE: [u16; 4] = [405, 408, 431, 507];
 
 struct Document {
     json: Value,
