@@ -267,12 +267,12 @@ macro_rules! active_of {
 }
 
 fn active_session(conn: &mut Conn, env: &Env, user: UserId, session_id: SessionId) -> Result<Option<Found>> {
+    type Row = (Role, Option<PractitionerId>, Option<Timestamp>);
     let active = active_of!(env, env.now(), user).filter(sessions::id.eq(session_id)).select((
         users::role,
         users::practitioner_id,
         users::second_factor_at,
     ));
-    type Row = (Role, Option<PractitionerId>, Option<Timestamp>);
     let row: Option<Row> = per_backend!(conn, conn => active.first(conn)).optional()?;
     Ok(row.map(|(role, practitioner_id, second_factor_at)| Found {
         role,

@@ -49,7 +49,7 @@ pub fn issue(
 
 /// A hash that tells nothing about the address without the token.
 fn address_hash(token: &str, email: &str) -> Vec<u8> {
-    tokens::hash(&format!("{token} {}", email_key(email)))
+    tokens::hash(format!("{token} {}", email_key(email)))
 }
 
 /// Finds the appointment and the patient of a link that works. A link ends with the access of its recipient, and when the recipient has

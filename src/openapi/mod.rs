@@ -13,6 +13,8 @@ use std::sync::{Arc, OnceLock};
 use actix_web::http::header::{self, ContentEncoding, ContentType};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme};
@@ -114,7 +116,7 @@ impl Published {
     pub fn new(document: &OpenApi) -> Result<Self, String> {
         let plain: web::Bytes = document.to_json().map_err(|error| error.to_string())?.into();
         let hash = digest(&SHA256, &plain);
-        let hash: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = URL_SAFE_NO_PAD.encode(hash.as_ref());
         // Weak, because its compressed forms share it.
         let etag = format!("W/\"{hash}\"");
         Ok(Self { plain, etag, brotli: OnceLock::new(), gzip: OnceLock::new() })

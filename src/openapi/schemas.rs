@@ -51,7 +51,9 @@ pub fn complete(document: &mut OpenApi) {
         mark_addresses(schema);
         limit(schema);
     };
-    schemas.values_mut().for_each(|schema| visit(schema, &mut rules));
+    for schema in schemas.values_mut() {
+        visit(schema, &mut rules);
+    }
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             for parameter in operation.parameters.iter_mut().flatten() {

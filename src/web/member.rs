@@ -198,7 +198,7 @@ mod tests {
     fn a_page_finds_the_first_page_however_deep_it_is() {
         assert_eq!(
             (root("/account"), root("/visits/1"), root("/visits/1/move")),
-            ("".into(), "../".into(), "../../".into())
+            (String::new(), "../".into(), "../../".into())
         );
     }
 }

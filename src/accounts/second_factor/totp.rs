@@ -94,7 +94,7 @@ pub fn read(text: &str) -> Typed {
         'I' | 'L' => '1',
         other => other,
     };
-    Typed::Recovery(tokens::hash(&plain.chars().map(canonical).collect::<String>()))
+    Typed::Recovery(tokens::hash(plain.chars().map(canonical).collect::<String>()))
 }
 
 /// A new recovery code, in groups of four.

@@ -32,7 +32,7 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
 async fn answer(member: &Member, sent: &Sent, status: StatusCode, errors: &[FieldError]) -> Result<HttpResponse> {
     let typed: BTreeMap<&str, String> = FIELDS.into_iter().map(|name| (name, sent.first(name).to_owned())).collect();
     let wrong: BTreeMap<String, String> =
-        errors.iter().map(|one| (one.pointer.trim_start_matches('/').to_owned(), one.detail.to_string())).collect();
+        errors.iter().map(|one| (one.pointer.trim_start_matches('/').to_owned(), one.detail.clone())).collect();
     let values = context! { typed => typed, wrong => wrong, form_key => member.form_key() };
     member.answer("desk-register", status, values).await
 }

@@ -73,6 +73,22 @@ fn parameter(asked: &str) -> (&'static str, String) {
 }
 
 #[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, Value)> {
+    let row = |all: bool| {
+        context! {
+            id => "1", name => "Ann <b>Example", born => "Sep 14, 1967", mrn => "LW-001001", phone => all.then_some("(212) 555-0100"),
+            email => all.then_some("ann@example.org"), near => all,
+        }
+    };
+    [(vec![row(true), row(false)], "ann", None), (vec![], "ann", None), (vec![], "", Some("The search is wrong."))]
+        .map(|(found, asked, why)| {
+            let member = super::super::member::example(true);
+            ("desk-patients", context! { root => "../", member => member, asked => asked, found => found, why => why })
+        })
+        .into()
+}
+
+#[cfg(test)]
 mod tests {
     use super::parameter;
 
@@ -94,20 +110,4 @@ mod tests {
             assert_eq!(parameter(asked), (name, value.to_owned()), "{asked}");
         }
     }
-}
-
-#[cfg(test)]
-pub(super) fn examples() -> Vec<(&'static str, Value)> {
-    let row = |all: bool| {
-        context! {
-            id => "1", name => "Ann <b>Example", born => "Sep 14, 1967", mrn => "LW-001001", phone => all.then_some("(212) 555-0100"),
-            email => all.then_some("ann@example.org"), near => all,
-        }
-    };
-    [(vec![row(true), row(false)], "ann", None), (vec![], "ann", None), (vec![], "", Some("The search is wrong."))]
-        .map(|(found, asked, why)| {
-            let member = super::super::member::example(true);
-            ("desk-patients", context! { root => "../", member => member, asked => asked, found => found, why => why })
-        })
-        .into()
 }
