@@ -80,7 +80,8 @@ pub async fn wrap(
     }
 
     let coding = (*request.method() == Method::GET && is_public(&request)).then(|| Coding::of(request.headers()));
-    let known = if *request.method() == Method::GET { Known::of(request.headers()) } else { Known::default() };
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    let known = if reads { Known::of(request.headers()) } else { Known::default() };
 
     // The log line is inside the span. A panic ends one request and not the worker.
     let response = async move {

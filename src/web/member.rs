@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
+use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use serde::de::DeserializeOwned;
 use text::Language;
@@ -65,6 +66,11 @@ impl<P> Member<P> {
 
     pub fn routes(&self) -> web::Data<Routes> {
         self.routes.clone()
+    }
+
+    /// The rules of a location's time zone.
+    pub fn zone(&self, name: &str) -> TimeZone {
+        self.context.env.config.zones.get(name).unwrap_or(TimeZone::UTC)
     }
 
     /// The address of the account.

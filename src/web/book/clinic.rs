@@ -2,8 +2,8 @@
 
 use jiff::tz::TimeZone;
 
+use super::Visitor;
 use super::searching::Search;
-use super::{Visitor, stranger};
 use crate::error::{Error, Result};
 use crate::http::paging::PageParams;
 use crate::scheduling::setup::locations::{self, LocationView};
@@ -41,11 +41,11 @@ impl Clinic {
         let context = &visitor.context;
         let page = |operation| visitor.parameters::<PageParams>(operation, MOST);
         let kinds = visitor.parameters("list_visit_types", "")?;
-        let visit_types = visit_types::list(context, stranger(), kinds, page("list_visit_types")?).await?.items;
+        let visit_types = visit_types::list(context, visitor.caller(), kinds, page("list_visit_types")?).await?.items;
         let locations = locations::list(context, page("list_locations")?).await?.items;
         let everyone = visitor.parameters("list_practitioners", "")?;
         let practitioners =
-            practitioners::list(context, stranger(), everyone, page("list_practitioners")?).await?.items;
+            practitioners::list(context, visitor.caller(), everyone, page("list_practitioners")?).await?.items;
         let offered = |visit: &VisitTypeView| {
             visit.online_bookable && practitioners.iter().any(|one| one.visit_type_ids.contains(&visit.id))
         };

@@ -7,9 +7,9 @@ use jiff::civil::Date as Day;
 use minijinja::{Value, context};
 
 use super::super::form_post::Sent;
+use super::Visitor;
 use super::clinic::{Chosen, Clinic, visit_name};
 use super::searching::Search;
-use super::{Visitor, stranger};
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::{Error, FieldCode, Result};
@@ -19,7 +19,7 @@ use crate::messages::times::Moment;
 use crate::scheduling::slots::days::{self, SlotDayPage};
 
 /// The days of a page: two weeks.
-const DAYS: i32 = 14;
+pub(in crate::web) const DAYS: i32 = 14;
 
 /// Shows two weeks.
 pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request: HttpRequest) -> Result<HttpResponse> {
@@ -75,12 +75,12 @@ pub(super) fn read_day(text: &str) -> Result<Day> {
 }
 
 /// Counts the times of two weeks.
-pub(super) async fn count(visitor: &Visitor, search: &Search, first: Day) -> Result<SlotDayPage> {
+pub(in crate::web) async fn count(visitor: &Visitor, search: &Search, first: Day) -> Result<SlotDayPage> {
     let (from, to) = (first.to_string(), first.saturating_add((DAYS - 1).days()).to_string());
     let query = search.query(&[("from_date", &from), ("to_date", &to)]);
     let filter = visitor.parameters("list_slot_days", &query)?;
     let days = visitor.parameters("list_slot_days", &query)?;
-    days::list(&visitor.context, stranger(), filter, days).await
+    days::list(&visitor.context, visitor.caller(), filter, days).await
 }
 
 /// The query of the same page in the other language.

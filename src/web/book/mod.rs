@@ -25,11 +25,13 @@ use serde::de::DeserializeOwned;
 use text::Language;
 
 pub(in crate::web) use self::clinic::visit_name;
+pub(in crate::web) use self::days::DAYS;
 #[cfg(test)]
 pub(in crate::web) use self::held::example_facts as example_held;
 pub(in crate::web) use self::searching::Search;
 pub(super) use self::trouble::{minutes, unexplained};
 use super::form_post::{Sent, require_own};
+use super::member::Member;
 use super::{language, page};
 use crate::accounts::origin::Origin;
 use crate::accounts::tokens;
@@ -87,21 +89,25 @@ pub(in crate::web) struct Visitor {
     context: Context<Anonymous>,
     language: Language,
     routes: web::Data<Routes>,
+    /// Who is signed in. Staff find more times than patients.
+    actor: Option<Actor>,
 }
 
 impl Visitor {
     /// The visitor of a page that only reads.
     fn reading(env: web::Data<Env>, routes: web::Data<Routes>, request: &HttpRequest) -> Self {
-        Self { context: Context::of_page(env.into_inner()), language: language(request), routes }
+        Self { context: Context::of_page(env.into_inner()), language: language(request), routes, actor: None }
     }
 
-    /// Somebody who is signed in, for the pages that show the same to everyone.
-    pub(in crate::web) fn of_member(
-        context: Context<Anonymous>,
-        language: Language,
-        routes: web::Data<Routes>,
-    ) -> Self {
-        Self { context, language, routes }
+    /// A signed-in person who chooses a time.
+    pub(in crate::web) fn of_member(member: &Member) -> Self {
+        let actor = Some(member.context.actor.clone());
+        Self { context: member.public(), language: member.language, routes: member.routes(), actor }
+    }
+
+    /// The caller as the searches take it.
+    fn caller(&self) -> Result<Actor> {
+        self.actor.clone().map_or_else(stranger, Ok)
     }
 
     fn env(&self) -> &Env {

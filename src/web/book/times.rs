@@ -10,10 +10,10 @@ use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 
 use super::super::form_post::Sent;
+use super::Visitor;
 use super::clinic::Clinic;
 use super::days::{count, facts, other_language, read_day};
 use super::searching::Search;
-use super::{Visitor, stranger};
 use crate::db::types::Date;
 use crate::env::Env;
 use crate::error::Result;
@@ -70,7 +70,7 @@ pub(in crate::web) async fn slots_of(visitor: &Visitor, search: &Search, date: &
         let query = search.query(&more);
         let filter = visitor.parameters(OPERATION, &query)?;
         let (params, page) = (visitor.parameters(OPERATION, &query)?, visitor.parameters(OPERATION, &query)?);
-        let found = search::list(&visitor.context, stranger(), filter, params, page).await?;
+        let found = search::list(&visitor.context, visitor.caller(), filter, params, page).await?;
         slots.extend(found.items);
         cursor = found.next_cursor;
         if cursor.is_none() {

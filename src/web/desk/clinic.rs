@@ -1,7 +1,5 @@
 //! The locations, practitioners and kinds of visit, as the desk chooses between them.
 
-use jiff::tz::TimeZone;
-
 use super::Member;
 use crate::error::{Error, Result};
 use crate::http::paging::PageParams;
@@ -59,10 +57,6 @@ pub(super) fn chosen<'a>(locations: &'a [LocationView], id: &str) -> Result<&'a 
     }
     let id: LocationId = id.parse().map_err(|_| Error::NotFound)?;
     locations.iter().find(|one| one.id == id).ok_or(Error::NotFound)
-}
-
-pub(super) fn zone(member: &Member, name: &str) -> TimeZone {
-    member.context.env.config.zones.get(name).unwrap_or(TimeZone::UTC)
 }
 
 /// A telephone number as the locations' country writes it.

@@ -10,10 +10,11 @@ use url::form_urlencoded::Serializer;
 
 use super::super::form_post::Sent;
 use super::Member;
-use super::clinic::{chosen, locations, phone, zone};
+use super::clinic::{chosen, locations, phone};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::agenda::{AgendaAppointment, AgendaGap, AgendaGapKind};
 use crate::appointments::day_sheet::{self, DaySheet};
+use crate::appointments::view::AppointmentPatient;
 use crate::error::{Error, Result};
 use crate::messages::times::Moment;
 use crate::scheduling::setup::locations::LocationView;
@@ -32,7 +33,7 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         return member.answer("desk", StatusCode::OK, context! { location => Value::from(()) }).await;
     }
     let location = chosen(&locations, sent.first("location"))?;
-    let now = member.context.env.now().in_zone(&zone(&member, &location.time_zone));
+    let now = member.context.env.now().in_zone(&member.zone(&location.time_zone));
     let day = match sent.first("date") {
         "" => now.date(),
         text => text.parse().map_err(|_| Error::NotFound)?,
@@ -90,14 +91,6 @@ pub(super) fn status_name(status: AppointmentStatus) -> &'static str {
 
 fn row(visit: &AgendaAppointment, locations: &[LocationView], has_come: bool) -> Value {
     let appointment = &visit.appointment;
-    let patient = appointment.patient.as_ref().map(|patient| {
-        context! {
-            id => patient.id.to_string(), name => patient.display_name.as_str(), born => born(patient.date_of_birth.0),
-            mrn => patient.mrn.as_str(), phone => patient.phone.as_ref().map(|number| phone(number, locations)),
-            language => (!patient.preferred_language.starts_with("en")).then_some(patient.preferred_language.as_str()),
-            interpreter => patient.interpreter_needed,
-        }
-    });
     let missed = &visit.missed_visits;
     context! {
         id => appointment.id.to_string(),
@@ -117,7 +110,20 @@ fn row(visit: &AgendaAppointment, locations: &[LocationView], has_come: bool) ->
         note => appointment.note.as_deref(),
         can_check_in => has_come && appointment.status == AppointmentStatus::Booked,
         can_complete => appointment.status == AppointmentStatus::CheckedIn,
-        patient => patient,
+        patient => appointment.patient.as_ref().map(|patient| shown_patient(patient, locations)),
+    }
+}
+
+/// The patient of a visit.
+pub(super) fn shown_patient(patient: &AppointmentPatient, locations: &[LocationView]) -> Value {
+    context! {
+        id => patient.id.to_string(),
+        name => patient.display_name.as_str(),
+        born => born(patient.date_of_birth.0),
+        mrn => patient.mrn.as_str(),
+        phone => patient.phone.as_ref().map(|number| phone(number, locations)),
+        language => (!patient.preferred_language.starts_with("en")).then_some(patient.preferred_language.as_str()),
+        interpreter => patient.interpreter_needed,
     }
 }
 

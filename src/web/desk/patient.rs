@@ -7,7 +7,7 @@ use minijinja::{Value, context};
 use url::form_urlencoded::Serializer;
 
 use super::Member;
-use super::clinic::{Clinic, phone, zone};
+use super::clinic::{Clinic, phone};
 use super::day::born;
 use super::visit;
 use crate::appointments::listing;
@@ -42,7 +42,7 @@ async fn visits(member: &Member, clinic: &Clinic, query: &[(&str, &str)]) -> Res
     let query = Serializer::new(String::new()).extend_pairs(query).finish();
     let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
     let found = listing::list(&member.context, filter, page).await?.items;
-    let shown = |one: &AppointmentView| visit::facts(one, clinic, &zone(member, &one.time_zone));
+    let shown = |one: &AppointmentView| visit::facts(one, clinic, &member.zone(&one.time_zone));
     Ok(found.iter().map(shown).collect())
 }
 

@@ -7,8 +7,8 @@ use minijinja::{Value, context};
 use text::Language;
 
 use super::Member;
-use super::clinic::{Clinic, phone, zone};
-use super::day::{born, status_name};
+use super::clinic::Clinic;
+use super::day::{shown_patient, status_name};
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::history::{self, AppointmentChange, AppointmentSide};
 use crate::appointments::listing;
@@ -23,7 +23,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> R
     let found = listing::read(&member.context, id).await?;
     let visit = &found.object;
     let clinic = Clinic::read(&member).await?;
-    let zone = zone(&member, &visit.time_zone);
+    let zone = member.zone(&visit.time_zone);
     let changes = history::read_history(&member.context, id).await?.items;
     let changes: Vec<Value> = changes.iter().map(|change| shown(change, &clinic, &zone)).collect();
     let today = member.context.env.now().in_zone(&zone).date();
@@ -44,14 +44,6 @@ pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> R
 /// A visit in a list or on its page.
 pub(super) fn facts(visit: &AppointmentView, clinic: &Clinic, zone: &TimeZone) -> Value {
     let starts = Moment::new(visit.starts_at, zone, Language::English);
-    let patient = visit.patient.as_ref().map(|patient| {
-        context! {
-            id => patient.id.to_string(), name => patient.display_name.as_str(), born => born(patient.date_of_birth.0),
-            mrn => patient.mrn.as_str(), phone => patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
-            language => (!patient.preferred_language.starts_with("en")).then_some(patient.preferred_language.as_str()),
-            interpreter => patient.interpreter_needed,
-        }
-    });
     context! {
         id => visit.id.to_string(),
         starts => starts.full_here(),
@@ -67,7 +59,7 @@ pub(super) fn facts(visit: &AppointmentView, clinic: &Clinic, zone: &TimeZone) -
         overbooked => visit.overbooked == Some(true),
         attention => visit.attention.is_some(),
         resources => visit.resources.iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
-        patient => patient,
+        patient => visit.patient.as_ref().map(|patient| shown_patient(patient, &clinic.locations)),
     }
 }
 

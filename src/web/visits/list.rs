@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 
 use super::super::member::Member;
@@ -58,7 +57,7 @@ fn entry(
     page: &AppointmentPage,
     names: &BTreeMap<PatientId, String>,
 ) -> Value {
-    let zone = member.context.env.config.zones.get(&visit.time_zone).unwrap_or(TimeZone::UTC);
+    let zone = member.zone(&visit.time_zone);
     let starts = Moment::new(visit.starts_at, &zone, member.language);
     let included = page.included.as_ref();
     context! {

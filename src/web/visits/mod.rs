@@ -7,7 +7,7 @@ mod list;
 mod moving;
 mod shown;
 mod waiting;
-mod waits;
+mod waitlist_entry;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

@@ -45,7 +45,7 @@ pub(super) async fn days(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let (visit, sent) = (read(&member, id).await?.object, asked(&request));
-    let values = day_pages::values(&visitor(&member), &search(&visit, &sent), sent.first("from")).await?;
+    let values = day_pages::values(&Visitor::of_member(&member), &search(&visit, &sent), sent.first("from")).await?;
     member.answer("book-days", StatusCode::OK, context! { moving => moving(&member, &visit).await?, ..values }).await
 }
 
@@ -56,12 +56,8 @@ pub(super) async fn times(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let (visit, sent) = (read(&member, id).await?.object, asked(&request));
-    let values = time_pages::values(&visitor(&member), &search(&visit, &sent), sent.first("date")).await?;
+    let values = time_pages::values(&Visitor::of_member(&member), &search(&visit, &sent), sent.first("date")).await?;
     member.answer("book-times", StatusCode::OK, context! { moving => moving(&member, &visit).await?, ..values }).await
-}
-
-fn visitor(member: &Member) -> Visitor {
-    Visitor::of_member(member.public(), member.language, member.routes())
 }
 
 /// Asks whether the visit is to be moved to the chosen time.
@@ -73,7 +69,7 @@ pub(super) async fn ask(
     let (found, sent) = (read(&member, id).await?, asked(&request));
     let search = search(&found.object, &sent);
     let days = format!("{}/days{}", page_of(id, ""), search.link(member.language, &[]));
-    let visitor = visitor(&member);
+    let visitor = Visitor::of_member(&member);
     let slots = time_pages::slots_of(&visitor, &search, sent.first("date")).await?;
     let Some(slot) = slots.iter().find(|slot| slot.id.to_string() == sent.first("slot_id")) else {
         return explain(&member, Error::conflict(ProblemCode::SlotTaken, "The time is not free any more."), &days)

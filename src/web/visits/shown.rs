@@ -2,13 +2,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 
 use super::super::book::{stranger, visit_name};
 use super::super::form_post::Sent;
 use super::super::member::Member;
-use super::waits::entry;
+use super::waitlist_entry::entry;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing;
 use crate::appointments::view::AppointmentView;
@@ -51,7 +50,7 @@ pub(super) async fn show(
         confirmed => visit.confirmed_at.is_some(),
         can_move => is_to_come && is_open(visit.changeable_until),
         can_cancel => is_to_come && is_open(visit.cancellable_until),
-        until => visit.cancellable_until.map(|until| Moment::new(until, &zone(&member, visit), member.language).full_here()),
+        until => visit.cancellable_until.map(|until| Moment::new(until, &member.zone(&visit.time_zone), member.language).full_here()),
         forms => forms(visit),
         waits => if is_to_come { entry(&member, visit).await? } else { None },
         facts => facts(&member, visit).await?,
@@ -68,11 +67,6 @@ pub(super) fn forms(visit: &AppointmentView) -> &'static str {
     }
 }
 
-/// The time zone of the visit's location.
-pub(super) fn zone(member: &Member, visit: &AppointmentView) -> TimeZone {
-    member.context.env.config.zones.get(&visit.time_zone).unwrap_or(TimeZone::UTC)
-}
-
 /// What pages show of a visit.
 pub(super) async fn facts(member: &Member, visit: &AppointmentView) -> Result<Value> {
     let public = member.public();
@@ -80,7 +74,7 @@ pub(super) async fn facts(member: &Member, visit: &AppointmentView) -> Result<Va
     let place = locations::read(&public, visit.location_id).await?.object;
     let practitioner = practitioners::read(&public, stranger(), visit.practitioner_id).await?.object;
     let patient = updating::read(&member.context, visit.patient_id).await?.object;
-    let zone = zone(member, visit);
+    let zone = member.zone(&visit.time_zone);
     let moment = |at| Moment::new(at, &zone, member.language);
     Ok(context! {
         patient => patient.patient.display_name,
