@@ -37,7 +37,7 @@ struct Caller {
     must_enrol: bool,
     /// When the access token expires, in seconds since 1970.
     token_expires_at: i64,
-    /// Of a caller with a cookie.
+    /// Set for a caller with a cookie.
     page: Option<PageCaller>,
 }
 

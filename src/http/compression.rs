@@ -1,6 +1,6 @@
 //! Compression of what everyone may read: style, scripts, pages without a form, the document and public reads. Pages with the secret of a
-//! hold beside typed text, and everything of a caller, stay as they are: their compressed length would tell something about secrets
-//! beside text that an attacker chooses (BREACH).
+//! hold beside typed text, and everything of a caller, are not compressed: the length of a compressed page
+//! can reveal a secret that stands beside text of an attacker (BREACH).
 
 use std::io::Write;
 

@@ -140,7 +140,7 @@ pub async fn wrap(
     budget::one_request(response).await
 }
 
-/// Returns whether everyone gets the response to a read. The address of a calendar feed is a secret.
+/// Returns whether the response to a read is the same for everyone. The address of a calendar feed is a secret.
 fn is_public(request: &ServiceRequest) -> bool {
     let is_alike = |operation: &Arc<Operation>| operation.is_public || operation.is_session_optional;
     request.extensions().get().is_some_and(is_alike)

@@ -12,7 +12,7 @@ use super::problem::{ProblemBuilder, Rejected};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// Marks an address that everyone may reach. The address for the operator's tools has no such mark.
+/// Marks the listener of `LISTEN_ADDR`, which everyone may reach. That of `HEALTH_ADDR` has no such mark.
 pub struct Public;
 
 /// Registers the endpoints.

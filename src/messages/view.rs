@@ -70,8 +70,8 @@ pub struct MessageView {
     /// The text to say on the telephone, in the recipient's language. Set while the message waits for a call, or if its mail
     /// failed and the subject has a telephone text. Do not leave it on an answering machine.
     to_say: Option<String>,
-    /// The other calls to the same number that wait, oldest first, at most 20. Make them in one call, and complete them together: name
-    /// them in `also`. Empty unless this message waits for a call.
+    /// The other waiting calls to the same number, oldest first, at most 20. Make them in one call, and complete them together: name
+    /// them in `also`. Empty unless this message is a waiting call.
     #[schema(max_items = 20)]
     pub other_calls: Vec<MessageId>,
     /// The patient whom the message is about, if any.
@@ -120,7 +120,7 @@ pub(super) fn show_one(conn: &mut Conn, env: &Env, message: Message) -> Result<M
     show(conn, env, vec![message])?.pop().ok_or(Error::NotFound)
 }
 
-/// Loads the calls that wait, oldest first, with their number, to the numbers of those among these messages.
+/// Loads the waiting calls to the numbers of these messages, oldest first, each with its number.
 fn waiting_calls(conn: &mut Conn, messages: &[Message]) -> Result<Vec<(MessageId, String)>> {
     let calls = messages.iter().filter(|message| message.status == MessageStatus::ToPhone);
     let numbers: Vec<&str> = calls.filter_map(|call| call.recipient.phone.as_deref()).collect();

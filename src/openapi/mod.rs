@@ -188,7 +188,7 @@ mod tests {
         let found = |method, path| routes.operation(&method, path).map(|operation| operation.id.clone());
         assert_eq!(found(Method::POST, "/v1/sessions/refresh").as_deref(), Some("refresh_session"));
         assert_eq!(found(Method::DELETE, "/v1/sessions/refresh"), None);
-        assert_eq!(routes.allowed("/v1/sessions/refresh"), Some("POST"));
+        assert_eq!(routes.allowed("/v1/sessions/refresh"), Some("POST, OPTIONS"));
         assert!(found(Method::DELETE, "/v1/sessions/x").is_some());
         assert_ne!(found(Method::DELETE, "/v1/sessions/current"), found(Method::DELETE, "/v1/sessions/x"));
         for nowhere in ["/v1/sessions/", "/v1/sessions/x/y", "/v1/patients//consents", "/v1/slots/"] {

@@ -154,8 +154,7 @@ fn collect(schema: &mut RefOr<Schema>, names: &mut BTreeSet<String>) {
     });
 }
 
-/// Gives each alternative of a tagged schema a name, and tells programs which member names the alternative. A reader would otherwise
-/// have to try one after the other.
+/// Gives each alternative of a tagged schema a name and a discriminator. Otherwise a client has to try one after the other.
 fn name_alternatives(schemas: &mut Schemas) {
     let mut named = Schemas::new();
     for (parent, schema) in schemas.iter_mut() {

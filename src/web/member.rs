@@ -87,7 +87,7 @@ impl<P> Member<P> {
         input::read_query(query, &*self.operation(operation)?)
     }
 
-    /// Answers with a page, which browsers neither store nor get compressed.
+    /// Answers with a page that browsers do not store, and that is not compressed.
     pub async fn answer(&self, name: &str, status: StatusCode, values: Value) -> Result<HttpResponse> {
         let frame = frame(&self.caller);
         page(&self.context.env, name, self.language, status, context! { root => &self.root, member => frame, ..values })

@@ -197,6 +197,9 @@ fn phone(place: Option<&str>, number: &Telephone) -> Value {
     context! { name => place, number => number.shown.as_str(), link => number.dialled.as_str() }
 }
 
+/// The names of the values that every page has. They go before the values of a page, which must have other names.
+const FRAME: [&str; 7] = ["page_name", "lang", "clinic", "app", "min_patient", "min_staff", "phones"];
+
 fn render(
     engine: &Environment<'static>,
     settings: &Settings,
@@ -205,8 +208,10 @@ fn render(
     phones: Vec<Value>,
     values: Value,
 ) -> Result<String> {
+    let is_free = |name: &&str| values.get_attr(name).is_ok_and(|value| value.is_undefined());
+    debug_assert!(FRAME.iter().all(is_free), "the page {name} has a value with the name of one of the frame");
     let values = context! {
-        page => name,
+        page_name => name,
         lang => language.code(),
         clinic => settings.clinic_name.as_str(),
         app => settings.patient_app_url.as_ref().map(url::Url::as_str),

@@ -1,4 +1,4 @@
-//! The pages of the front desk, by their forms alone and in a real browser.
+//! The pages of the front desk, by their forms alone.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -80,6 +80,7 @@ both! {
         let slots: Vec<String> = page.expect(200).text.split("name=\"slot_id\" value=\"").skip(1)
             .map(|rest| rest.split('"').next().expect("an id").to_owned()).collect();
         assert!(slots.len() > 10, "{}", page.text);
+        assert!(page.text.contains(&format!("action=\"../../../desk/patients/{patient}/times\"")), "{}", page.text);
         let book = format!("/desk/patients/{patient}/visits");
         let booked = visitor.submit(&page, &book, &[("slot_id", &slots[0]), ("patient_informed", "yes"), ("note", "Walker")]).await;
         let visit = booked.expect(303).header("location").to_owned();
@@ -94,6 +95,8 @@ both! {
         let move_it = format!("/desk/visits/{visit}/reschedule");
         let taken = visitor.submit(page.expect(200), &move_it, &[("slot_id", &slots[1])]).await;
         assert!(taken.expect(409).text.contains("This was not done"), "{}", taken.text);
+        let way_back = format!("href=\"../../../desk/visits/{visit}/times?date=2026-03-03\"");
+        assert!(taken.text.contains(&way_back), "{way_back} in {}", taken.text);
         visitor.submit(&page, &move_it, &[("slot_id", &slots[2]), ("form_key", "second")]).await.expect(303);
         let moved = desk.get(&format!("/v1/appointments/{visit}")).await.body.clone();
         assert_ne!(moved["starts_at"], stored["starts_at"]);
@@ -105,6 +108,9 @@ both! {
         assert!(desk.get("/v1/messages?status=to_phone").await.items().is_empty());
         let page = visitor.get(&format!("/desk/visits/{visit}")).await;
         let cancel = format!("/desk/visits/{visit}/cancel");
+        let foreign = visitor.submit(&page, &cancel, &[("reason", "Travelling"), ("form_token", "another")]).await;
+        let way_back = format!("href=\"../../../desk/visits/{visit}?lang=en\"");
+        assert!(foreign.expect(403).text.contains(&way_back), "{way_back} in {}", foreign.text);
         let missing = visitor.submit(&page, &cancel, &[("reason", "")]).await;
         assert!(missing.expect(422).text.contains("This was not done"), "{}", missing.text);
         let reason = [("reason", "Travelling"), ("patient_informed", "yes"), ("form_key", "third")];

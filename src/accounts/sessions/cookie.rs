@@ -111,7 +111,7 @@ pub fn of_session(env: &Env, token: &str) -> HeaderValue {
     set(env, &session_name(env), token, None)
 }
 
-/// `Set-Cookie` that takes the session from the browser.
+/// `Set-Cookie` that deletes the cookie of the session.
 pub fn without_session(env: &Env) -> HeaderValue {
     set(env, &session_name(env), "", Some(0))
 }

@@ -29,7 +29,7 @@ const INTERVAL: Duration = Duration::from_mins(1);
 const BATCH: i64 = 200;
 /// When a visit is looked at again after a failure, so that it does not keep others waiting.
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(15);
-/// When a visit is looked at again whose local time staff have to decide.
+/// How long until a visit is looked at again while staff have not decided its local time.
 const UNTIL_DECIDED: SignedDuration = SignedDuration::from_mins(15);
 
 /// What a run did.

@@ -44,7 +44,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(form("/second-factor/code").post(second_factor::confirm).default_service(only_post()));
 }
 
-/// Ends the session, and takes it and what the browser has stored of these pages from the browser.
+/// Ends the session, and makes the browser delete its cookie and the stored pages.
 async fn sign_out(form: MemberForm<SignedIn>) -> Result<HttpResponse> {
     revoking::sign_out(&form.member.context).await?;
     Ok(signed_out(&form.member))

@@ -14,7 +14,7 @@ use crate::sealed::{Place, Sealed};
 /// How long the second step may take.
 const LASTS: SignedDuration = SignedDuration::from_mins(10);
 
-/// No table has it.
+/// Binds the encrypted password to this use. It is in no table.
 const PLACE: Place = Place { table: "sign-in", column: "password", row: uuid::Uuid::nil() };
 
 #[derive(Serialize, Deserialize)]

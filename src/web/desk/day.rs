@@ -187,7 +187,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             patient => example_patient(all),
         }
     };
-    let day = |all: bool| {
+    let day = |all: bool, calls: usize| {
         let rows =
             if all { vec![row("booked", true), row("checked-in", false), row("fulfilled", false)] } else { vec![] };
         let location = |chosen: bool| context! { name => "Elm", link => "desk?x", chosen => chosen };
@@ -201,9 +201,9 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
                 context! { what => "Away", who => "Dr. Osei", span => "9:00 AM to 9:30 AM", reason => "Ill" },
                 context! { what => "Closed", who => Value::from(()), span => "9:00 AM to 9:30 AM", reason => Value::from(()) },
             ] } else { vec![] },
-            calls => usize::from(all), form_key => "k",
+            calls => calls, form_key => "k",
         }
     };
     let none = context! { root => "", member => super::super::member::example(true), location => Value::from(()) };
-    vec![("desk", day(true)), ("desk", day(false)), ("desk", none)]
+    vec![("desk", day(true, 1)), ("desk", day(true, 2)), ("desk", day(false, 0)), ("desk", none)]
 }

@@ -70,7 +70,7 @@ fn version(form: &MemberForm) -> Result<i32> {
     version.map_err(|_| Error::invalid("/version", FieldCode::WrongType, "must be a whole number"))
 }
 
-/// The page to which a form leads back: the day from which it was sent, or the object's own page.
+/// Redirects to the day from which a form was sent, or else to this page.
 fn back(form: &MemberForm, otherwise: &str) -> HttpResponse {
     let (location, date) = (form.sent.first("location"), form.sent.first("date"));
     if location.is_empty() || date.is_empty() {
@@ -82,7 +82,7 @@ fn back(form: &MemberForm, otherwise: &str) -> HttpResponse {
 /// Says why something was refused, with the way back to the page where it was tried. Shows nothing of the patient, since nothing was read.
 ///
 /// # Errors
-/// What the desk can do nothing about.
+/// Every other error, such as a fault.
 async fn refuse(form: &MemberForm, page: &str, error: Error) -> Result<HttpResponse> {
     let (status, why) = match error {
         Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict.detail),

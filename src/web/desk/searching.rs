@@ -56,7 +56,7 @@ fn row(patient: &PatientView, locations: &[LocationView], is_near: bool) -> Valu
     }
 }
 
-/// The parameter of the search that what was typed means, and its value.
+/// The search parameter that fits the typed text, with its value.
 fn parameter(asked: &str) -> (&'static str, String) {
     let digits = asked.chars().filter(char::is_ascii_digit).count();
     if asked.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("lw")) && digits > 0 {

@@ -32,7 +32,7 @@ use crate::sealed::{Place, Sealed};
 /// The cookie, which lasts as long as a hold that was renewed.
 const NAME: &str = "legwork-hold";
 const SECONDS: u32 = 20 * 60;
-/// No table has it.
+/// Binds the encrypted hold to this use. It is in no table.
 const PLACE: Place = Place { table: "hold-cookie", column: "hold", row: uuid::Uuid::nil() };
 
 /// The hold of a stranger who is about to sign in.
