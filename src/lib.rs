@@ -20,6 +20,7 @@ pub mod accounts;
 pub mod appointments;
 pub mod events;
 pub mod intake;
+pub mod merging;
 pub mod messages;
 pub mod patients;
 pub mod privacy;

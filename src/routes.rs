@@ -2,7 +2,7 @@
 
 use crate::http::Endpoints;
 use crate::{
-    accounts, appointments, audit, events, http, intake, messages, patients, privacy, registration, reports,
+    accounts, appointments, audit, events, http, intake, merging, messages, patients, privacy, registration, reports,
     scheduling, waitlist,
 };
 
@@ -14,6 +14,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     intake::routes(endpoints);
     waitlist::routes(endpoints);
     patients::routes(endpoints);
+    merging::routes(endpoints);
     registration::routes(endpoints);
     accounts::routes(endpoints);
     privacy::routes(endpoints);

@@ -53,12 +53,13 @@ const TAGS: [(&str, Scope, Option<Scope>); 12] = [
 
 /// Operations of these tags that are closed to clients, because a person must answer for them: they give access to a record, say whom
 /// staff have called, hand out a secret of a practitioner, or give all data of a patient.
-const CLOSED: [&str; 12] = [
+const CLOSED: [&str; 14] = [
     "complete_message",
     "confirm_patient_access",
     "create_calendar_feed",
     "create_patient_access",
     "create_patient_invitation",
+    "create_patient_merge",
     "delete_calendar_feed",
     "delete_patient_access",
     "delete_patient_invitation",
@@ -66,6 +67,7 @@ const CLOSED: [&str; 12] = [
     "get_patient_export",
     "get_patient_access",
     "list_patient_access",
+    "undo_patient_merge",
 ];
 
 impl Scope {
@@ -91,7 +93,7 @@ impl Scope {
             Self::MessagesRead => "Read the outgoing mail",
             Self::MessagesWrite => "Send mail again",
             Self::PatientsRead => "Search and read patients' records",
-            Self::PatientsWrite => "Create, change and merge patients' records, and record consents",
+            Self::PatientsWrite => "Create and change patients' records, and record consents",
             Self::PractitionersRead => "Read practitioners and their hours",
             Self::PractitionersWrite => "Change practitioners and their hours",
             Self::ReportsRead => "Read reports",

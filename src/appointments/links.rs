@@ -215,6 +215,8 @@ where
         .change_once(once, move |tx| {
             let (id, _) = link_tokens::look_up(tx, LinkPurpose::Visit, &token)?;
             let found = queries::lock_authorised(tx, id)?;
+            // Again, under the lock: a merge, or its undo, may have given the visit to another patient meanwhile.
+            link_tokens::look_up(tx, LinkPurpose::Visit, &token)?;
             tx.audit.note_object(id.0);
             let changed = work(tx, found)?;
             LinkedAppointment::new(tx, changed)

@@ -9,6 +9,7 @@
 
 mod anonymous;
 pub mod break_glass;
+pub mod changes;
 pub mod keys;
 pub mod listing;
 pub mod middleware;

@@ -256,6 +256,7 @@ diesel::table! {
         merge_id -> types::Uid,
         table_name -> Text,
         row_id -> types::Uid,
+        version -> Nullable<Integer>,
     }
 }
 

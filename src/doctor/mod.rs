@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod key_files;
 mod mails;
+pub mod records;
 mod settings;
 mod zones;
 
@@ -115,6 +116,7 @@ fn open(settings: Settings, entropy: Entropy) -> Result<(Env, Vec<Finding>), Fin
 async fn in_database(env: &Env) -> Vec<Finding> {
     let now = env.now();
     let bookings = env.db.read(move |conn| bookings::check(conn, now)).await;
+    let records = env.db.read(records::check).await;
     let mails = env.db.read(move |conn| mails::check(conn, now)).await;
     let clock = env.db.read(move |conn| clock::check(conn, now)).await;
     let zones = env.config.zones.clone();
@@ -126,7 +128,7 @@ async fn in_database(env: &Env) -> Vec<Finding> {
             faults => Finding::new("audit", Severity::Failure, format!("{faults} faults, for example: {example}")),
         }]
     });
-    [("bookings", bookings), ("mails", mails), ("clock", clock), ("zones", zones), ("audit", audit)]
+    [("bookings", bookings), ("records", records), ("mails", mails), ("clock", clock), ("zones", zones), ("audit", audit)]
         .into_iter()
         .flat_map(|(check, result)| {
             result.unwrap_or_else(|error| {

@@ -151,7 +151,8 @@ problem_codes! {
     PatientRetired = "patient_retired", 409: "The record was retired, because it was made by mistake.", "Use the right record.";
     PatientInUse = "patient_in_use", 409: "The record is in use.", "End what `used_by` lists, or merge the record.";
     MergeConflicts = "merge_conflicts", 409: "The records cannot be merged as they are.", "Resolve what `conflicts` lists.";
-    MergedSince = "merged_since", 409: "The record that remained was merged into another one since.", "Undo that merge first.";
+    MergedSince = "merged_since", 409: "The record that remained was merged with another one since.", "Undo that merge first.";
+    UsedSinceMerge = "used_since_merge", 409: "The joined record was used since the merge.", "Separate the records by hand; `uses` lists what was done.";
     AlreadyUndone = "already_undone", 409: "The merge or retirement was undone already.", "There is nothing to do.";
     UndoPeriodOver = "undo_period_over", 409: "The merge cannot be undone any more.", "Create a new record.";
     AccountIsStaff = "account_is_staff", 409: "A staff account cannot act for patients.", "Use another account of the person.";

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::db::schema::{appointments, intake_flags};
+use crate::db::types::Uid;
 use crate::db::update::update;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
@@ -89,6 +90,21 @@ pub fn follow(tx: &mut Conn, env: &Env, before: &Visit, after: &Visit) -> Result
     })?;
     match next_owner(tx, before.patient_id, env.now())? {
         Some(owner) => give(tx, before.patient_id, owner),
+        None => Ok(()),
+    }
+}
+
+/// Brings the owners of the patient's open flags in line with the patient's visits, after a merge or its undo: takes them from owners through
+/// visits of another patient, and gives those without an owner to the next one.
+pub fn assign_anew(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<()> {
+    let no_owner = diesel::sql_query(
+        "UPDATE intake_flags SET owner_id = NULL, appointment_id = NULL WHERE patient_id = $1 AND acknowledged_at IS NULL AND EXISTS
+         (SELECT 1 FROM appointments a WHERE a.id = intake_flags.appointment_id AND a.patient_id <> intake_flags.patient_id)",
+    )
+    .bind::<Uid, _>(patient);
+    per_backend!(&mut *tx, tx => no_owner.execute(tx))?;
+    match next_owner(tx, patient, now)? {
+        Some(owner) => give(tx, patient, owner),
         None => Ok(()),
     }
 }

@@ -24,6 +24,7 @@ use crate::ids::{IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
 use crate::patients::care;
 use crate::patients::listed::ListedPatient;
 use crate::patients::model::Patient;
+use crate::patients::store as records;
 use crate::scheduling::setup::included::{self, IncludedPractitioner};
 
 /// Something in an intake that staff must look at. An intake without flags is not proven to be safe.
@@ -332,7 +333,7 @@ pub async fn acknowledge(
             let patient = patient_of(tx.conn, id)?;
             tx.audit.note_patient(patient.id);
             care::admit(tx.conn, tx.env, tx.actor, patient.id)?;
-            let flag = store_acknowledgement(tx, id, note.as_ref())?;
+            let flag = store_acknowledgement(tx, id, patient.id, note.as_ref())?;
             IntakeFlagView::new(tx.env, true, &flag, &patient)
         })
         .await
@@ -346,7 +347,12 @@ fn patient_of(conn: &mut Conn, id: IntakeFlagId) -> Result<Patient> {
         .first(conn)?)
 }
 
-fn store_acknowledgement(tx: &mut Tx, id: IntakeFlagId, note: Option<&String>) -> Result<Flag> {
+fn store_acknowledgement(
+    tx: &mut Tx,
+    id: IntakeFlagId,
+    patient: PatientId,
+    note: Option<&String>,
+) -> Result<Flag> {
     let note = note.map(|note| tx.env.sealer.seal(Flag::place("note", id), note)).transpose()?;
     let open = intake_flags::table.filter(intake_flags::id.eq(id)).filter(intake_flags::acknowledged_at.is_null());
     let rows = diesel::update(open)
@@ -356,10 +362,12 @@ fn store_acknowledgement(tx: &mut Tx, id: IntakeFlagId, note: Option<&String>) -
             intake_flags::note.eq(note),
         ))
         .execute(tx.conn)?;
+    let flag: Flag = intake_flags::table.find(id).select(Flag::as_select()).first(tx.conn)?;
+    records::require_still_of(patient, flag.patient_id)?;
     if rows != 1 {
         return Err(Error::conflict(ProblemCode::AlreadyAcknowledged, "The flag is acknowledged already."));
     }
-    Ok(intake_flags::table.find(id).select(Flag::as_select()).first(tx.conn)?)
+    Ok(flag)
 }
 
 /// List flags

@@ -1,4 +1,5 @@
-//! What the answers of an intake raise for staff. A flag is raised, withdrawn and acknowledged, and never deleted.
+//! What the answers of an intake raise for staff. A flag is raised, withdrawn and acknowledged. It is deleted only
+//! with the record, and by the undo of a merge that raised it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,8 +10,9 @@ use super::model::{FlagUrgency, IntakeStatus};
 use super::store::Intake;
 use crate::clock::Timestamp;
 use crate::context::Tx;
-use crate::db::Conn;
 use crate::db::schema::{intake_flags, intakes};
+use crate::db::types::Uid;
+use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{AppointmentId, IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
@@ -228,6 +230,18 @@ fn announce<P>(tx: &mut Tx<P>, flag: &mut Flag) -> Result<()> {
     let recipient = Recipient { name: None, email: Some(email), phone: None, language: "en".into() };
     outbox::enqueue(tx.conn, tx.env, &Envelope { recipient, patient_id: None, appointment_id: None, mail })?;
     flag.mailed_at = Some(tx.now);
+    Ok(())
+}
+
+/// Detaches the patient's flags from the intakes of other patients, to which the flags of laboratory results came while two records were
+/// merged. [`follow_answers`] and [`follow_results`] then bring them in line.
+pub fn detach(conn: &mut Conn, patient: PatientId) -> Result<()> {
+    let detached = diesel::sql_query(
+        "UPDATE intake_flags SET intake_id = NULL WHERE patient_id = $1 AND EXISTS
+         (SELECT 1 FROM intakes i WHERE i.id = intake_flags.intake_id AND i.patient_id <> intake_flags.patient_id)",
+    )
+    .bind::<Uid, _>(patient);
+    per_backend!(conn, conn => detached.execute(conn))?;
     Ok(())
 }
 

@@ -26,7 +26,7 @@ pub mod model;
 pub mod place_of_care;
 pub mod reading_context;
 mod reading_language;
-mod recompute;
+pub mod recompute;
 pub mod review;
 pub mod rules;
 pub mod stale;

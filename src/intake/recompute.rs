@@ -28,6 +28,17 @@ pub(super) fn follow_results<P>(tx: &mut Tx<P>, patient: &Patient) -> Result<()>
     if current.is_empty() { follow_results_alone(tx, patient) } else { recompute(tx, patient, &current) }
 }
 
+/// Computes what depends on the rows of a locked patient anew, after a merge or its undo: laboratory results and intakes of another record
+/// belong to the patient now, or no longer do.
+pub fn follow_record<P>(tx: &mut Tx<P>, patient: &Patient) -> Result<()> {
+    follow_results(tx, patient)?;
+    let follow_up = rls::FormName::FollowUp.as_str();
+    let draft = store::open_draft(tx.conn, patient.id, follow_up)?;
+    let newest = store::newest_submitted(tx.conn, patient.id, follow_up)?;
+    let current: Vec<IntakeId> = draft.into_iter().chain(newest).collect();
+    recompute(tx, patient, &current)
+}
+
 /// Brings the flags of a patient without an intake in line with the laboratory results. Only dangerous values raise flags there.
 fn follow_results_alone<P>(tx: &mut Tx<P>, patient: &Patient) -> Result<()> {
     let form = ReadingContext::for_findings(tx, patient)?.with_results(tx, patient.id)?;

@@ -155,7 +155,9 @@ pub fn lock(tx: &mut Tx, id: IntakeId) -> Result<(Intake, Patient)> {
     if access::may_act_for(tx.conn, tx.env, tx.actor, patient)? {
         care::admit(tx.conn, tx.env, tx.actor, patient)?;
     }
-    find(tx, id)
+    let found = find(tx, id)?;
+    records::require_still_of(patient, found.1.id)?;
+    Ok(found)
 }
 
 /// Locks the patient of an intake and returns it, if there is such an intake.

@@ -39,8 +39,11 @@ fn requeue(tx: &mut Tx, id: MessageId) -> Result<Message> {
     let message = outbox::find(tx.conn, id)?;
     require_resendable(&message)?;
     let mail = outbox::open(tx.env, message.id, &message.payload)?;
-    if let Some(appointment) = message.appointment_id {
-        require_current(tx, &message, &mail, appointment)?;
+    match message.appointment_id {
+        Some(appointment) => require_current(tx, &message, &mail, appointment)?,
+        // The undo of a merge gave the visit to another patient.
+        None if mail.appointment().is_some() => return Err(superseded()),
+        None => {}
     }
     if let Some(patient) = message.patient_id
         && (mail.appointment().is_some()
@@ -112,9 +115,13 @@ fn require_current(tx: &mut Tx, message: &Message, mail: &Mail, id: AppointmentI
     {
         return Ok(());
     }
+    Err(superseded())
+}
+
+fn superseded() -> Error {
     let detail = "The appointment has changed since, or a newer message about it was sent to the same address. Renew the links of the \
                   appointment to send its current state.";
-    Err(Error::conflict(ProblemCode::MessageSuperseded, detail))
+    Error::conflict(ProblemCode::MessageSuperseded, detail)
 }
 
 /// Requires that messages about the patient still go to this address.

@@ -24,6 +24,7 @@ use crate::http::Endpoints;
 use crate::http::compression::Coding;
 use crate::http::fallback::TOKEN_PATH;
 use crate::http::problem::Problem;
+use crate::merging::uses::MergeUse;
 use crate::routes::routes;
 use crate::scopes::Scope;
 
@@ -57,7 +58,7 @@ use crate::scopes::Scope;
         (name = "audit", description = "The audit trail: who did what to whose record"),
         (name = "operations", description = "For the operator of the service"),
     ),
-    components(schemas(Problem, ProblemCode)),
+    components(schemas(MergeUse, Problem, ProblemCode)),
     modifiers(&Schemes),
 )]
 struct Frame;

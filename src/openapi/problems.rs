@@ -34,6 +34,7 @@ const MEMBERS: &[(&str, Kind, &str)] = &[
     ("replaced_by", Kind::Id, "The record to use instead. With `patient_merged`."),
     ("taken_by", Kind::Id, "The object that has the identifier. With `identifier_taken`."),
     ("conflicts", Kind::Several("MergeConflict", 1000), "What hinders the merge. With `merge_conflicts`."),
+    ("uses", Kind::Several("MergeUse", 20), "What was done with the joined record. With `used_since_merge`."),
     ("used_by", Kind::Texts(10), "What keeps the record in use. With `patient_in_use`."),
     ("gap_days", Kind::Integer, "The days between the two visits. With `series_gap`."),
     ("min_gap_days", Kind::Integer, "The least number of days between them."),

@@ -1,6 +1,6 @@
 //! Patients: records, search, duplicates, consents, who may act for a patient, care relationships. Owns the tables
-//! `patients`, `patient_merges`, `patient_merge_rows`, `patient_retirements`, `patient_name_prefixes`, `patient_access`, `access_links`,
-//! `access_givers`, `record_guards`, `patient_invitations`, `consents` and `consent_documents`.
+//! `patients`, `patient_retirements`, `patient_name_prefixes`, `patient_access`, `access_links`, `access_givers`, `record_guards`,
+//! `patient_invitations`, `consents` and `consent_documents`.
 
 pub mod access;
 pub mod access_log;
@@ -8,7 +8,6 @@ pub mod care;
 pub mod consents;
 pub mod duplicates;
 pub mod listed;
-pub mod merging;
 pub mod missed_visits;
 pub mod names;
 pub mod recipients;
@@ -30,11 +29,6 @@ pub fn routes(endpoints: &mut Endpoints) {
         .service(records::updating::get_patient)
         .service(records::updating::update_patient)
         .service(duplicates::list_patient_duplicates)
-        .service(merging::preview::get_patient_merge_preview)
-        .service(merging::creating::create_patient_merge)
-        .service(merging::listing::list_patient_merges)
-        .service(merging::listing::get_patient_merge)
-        .service(merging::undoing::undo_patient_merge)
         .service(retiring::create_patient_retirement)
         .service(retiring::undo_patient_retirement)
         .service(retiring::list_patient_retirements)

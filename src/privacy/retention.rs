@@ -17,7 +17,7 @@ use crate::config::retention::{Retention, days_before};
 use crate::db::types::Instant as At;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::{events, intake};
 
 /// The most rows that one transaction deletes.
@@ -151,7 +151,11 @@ impl Rule {
         }
     }
 
-    /// Deletes the due objects, and returns how many. The next call continues an interrupted one.
+    /// Deletes the due objects, and returns how many. The next call continues an interrupted one. An object that cannot be deleted does not
+    /// keep others from being deleted.
+    ///
+    /// # Errors
+    /// The first error, after all others were tried, unless the database is not available.
     pub async fn apply(&self, env: &Env) -> Result<u64> {
         let Some(before) = self.before(env) else { return Ok(0) };
         match self.work {
@@ -159,20 +163,25 @@ impl Rule {
             Work::Events => in_batches(env, move |tx, _| events::retention::purge(tx, before)).await,
             Work::AuditEvents => in_batches(env, move |tx, env| audit::purge::purge(tx, env, before)).await,
             Work::Each { due, remove } => {
-                let (mut count, mut after) = (0, Some(Uuid::nil()));
+                let (mut count, mut after, mut failed) = (0, Some(Uuid::nil()), None);
                 while let Some(at) = after {
                     let shared = env.clone();
                     let page = env.db.read(move |conn| due(conn, &shared, before, at)).await?;
                     for id in page.ids {
                         let (shared, began) = (env.clone(), Instant::now());
-                        if env.db.write(move |tx| remove(tx, &shared, before, id)).await? {
-                            count += 1;
+                        match env.db.write(move |tx| remove(tx, &shared, before, id)).await {
+                            Ok(is_removed) => count += u64::from(is_removed),
+                            Err(error @ Error::Unavailable { .. }) => return Err(error),
+                            Err(error) => {
+                                tracing::error!(what = self.name, %id, %error, "could not delete an object after its retention period");
+                                failed.get_or_insert(error);
+                            }
                         }
                         pause_after(began).await;
                     }
                     after = page.next;
                 }
-                Ok(count)
+                failed.map_or(Ok(count), Err)
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::env::Env;
 use crate::http::Endpoints;
 use crate::http::connections::Connections;
 use crate::http::fallback::{Routes, fallback};
+use crate::http::input::BODY_LIMIT;
 use crate::http::limits::Limiter;
 use crate::http::listener::{self, HEADROOM, ServeOptions};
 use crate::http::rejection_log;
@@ -74,6 +75,8 @@ impl Server {
         let app = move || {
             App::new()
                 .app_data(data.clone())
+                // For the handlers that take the bytes of a body. Pages set less.
+                .app_data(web::PayloadConfig::new(BODY_LIMIT))
                 .app_data(keys.clone())
                 .app_data(routes_table.clone())
                 .app_data(document.clone())

@@ -61,7 +61,7 @@ pub async fn withdraw(context: &Context, once: Once, id: WaitlistOfferId) -> Res
         .change_once(once, move |tx| {
             let patient = offer::visible(tx, id)?.patient_id;
             records::lock(tx.conn, tx.env, tx.actor, patient)?;
-            let found = offer::find(tx.conn, id)?;
+            let found = offer::find_of(tx.conn, id, patient)?;
             if found.status == OfferStatus::Withdrawn {
                 return WaitlistOfferView::versioned(tx, found);
             }

@@ -34,7 +34,7 @@ struct Locked {
 /// Locks what a claim changes: a later visit first, as every move does, then the patient.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Retry`] if the entry got another visit meanwhile.
+/// [`Error::NotFound`]; [`Error::Retry`] if the entry got another visit or patient meanwhile.
 fn lock<P: Principal>(
     tx: &mut Tx<P>,
     id: WaitlistOfferId,
@@ -46,7 +46,7 @@ fn lock<P: Principal>(
         queries::lock_authorised(tx, visit)?;
     }
     patient(tx, before.patient_id)?;
-    let entry = entry::find(tx.conn, before.id)?;
+    let entry = entry::find_of(tx.conn, before.id, before.patient_id)?;
     if entry.appointment_id != before.appointment_id {
         return Err(Error::Retry);
     }
@@ -139,12 +139,12 @@ fn claim_by_record(tx: &mut Tx<Anonymous>, id: WaitlistOfferId) -> Result<Offer>
     )
 }
 
-/// Declines an offer, unless it has ended in this way already.
+/// Declines an offer of a patient who is locked, unless it has ended in this way already.
 ///
 /// # Errors
 /// [`Error::NotFound`]; the conflicts `offer_lapsed` and `offer_ended`.
-pub(super) fn decline_locked<P>(tx: &mut Tx<P>, id: WaitlistOfferId) -> Result<Offer> {
-    let found = offer::find(tx.conn, id)?;
+pub(super) fn decline_locked<P>(tx: &mut Tx<P>, id: WaitlistOfferId, patient: PatientId) -> Result<Offer> {
+    let found = offer::find_of(tx.conn, id, patient)?;
     if found.status == OfferStatus::Declined {
         return Ok(found);
     }
@@ -177,7 +177,7 @@ pub async fn decline(context: &Context, once: Once, id: WaitlistOfferId) -> Resu
         .change_once(once, move |tx| {
             let patient = offer::visible(tx, id)?.patient_id;
             records::lock(tx.conn, tx.env, tx.actor, patient)?;
-            let declined = decline_locked(tx, id)?;
+            let declined = decline_locked(tx, id, patient)?;
             WaitlistOfferView::versioned(tx, declined)
         })
         .await

@@ -175,11 +175,21 @@ pub(super) fn visible(tx: &mut Tx, id: WaitlistEntryId) -> Result<Entry> {
 /// Locks the patient of an entry that the actor may see, and loads the entry.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`]; [`Error::Retry`] if a merge, or its undo, gave it to another patient meanwhile.
 pub(super) fn lock(tx: &mut Tx, id: WaitlistEntryId) -> Result<Entry> {
     let patient = find(tx.conn, id)?.patient_id;
     records::lock(tx.conn, tx.env, tx.actor, patient)?;
-    find(tx.conn, id)
+    find_of(tx.conn, id, patient)
+}
+
+/// Loads an entry of a patient who is locked.
+///
+/// # Errors
+/// [`Error::Retry`] if it belongs to another patient since the lock was taken.
+pub(super) fn find_of(conn: &mut Conn, id: WaitlistEntryId, patient: PatientId) -> Result<Entry> {
+    let entry = find(conn, id)?;
+    records::require_still_of(patient, entry.patient_id)?;
+    Ok(entry)
 }
 
 /// Loads an entry. The caller must have authorised the request.

@@ -95,10 +95,10 @@ pub fn due(tx: &mut Tx<Anonymous>) -> Result<Due> {
 pub async fn run(env: &Env) -> Result<Round> {
     let due = read(env, due).await?;
     for (id, patient) in due.offers {
-        change(env, patient, move |tx| end_offer(tx, id)).await?;
+        change(env, patient, move |tx| end_offer(tx, id, patient)).await?;
     }
     for (id, patient) in due.entries {
-        change(env, patient, move |tx| end_entry(tx, id)).await?;
+        change(env, patient, move |tx| end_entry(tx, id, patient)).await?;
     }
     for (id, patient) in due.searches {
         search(env, id, patient).await?;
@@ -166,8 +166,8 @@ fn over(conn: &mut Conn, now: Timestamp) -> Result<Vec<(WaitlistOfferId, Patient
 }
 
 /// Ends an offer whose patient is locked, if it is still due.
-fn end_offer(tx: &mut Tx<Anonymous>, id: WaitlistOfferId) -> Result<()> {
-    let found = offer::find(tx.conn, id)?;
+fn end_offer(tx: &mut Tx<Anonymous>, id: WaitlistOfferId, patient: PatientId) -> Result<()> {
+    let found = offer::find_of(tx.conn, id, patient)?;
     let Some(hold) = found.hold_id else { return Ok(()) };
     if found.status != OfferStatus::Offered {
         keeping::release(tx, hold)?;
@@ -200,8 +200,8 @@ fn expired(tx: &mut Tx<Anonymous>) -> Result<Vec<(WaitlistEntryId, PatientId)>> 
 }
 
 /// Ends an entry whose patient is locked, if its last day has passed.
-fn end_entry(tx: &mut Tx<Anonymous>, id: WaitlistEntryId) -> Result<()> {
-    let found = entry::find(tx.conn, id)?;
+fn end_entry(tx: &mut Tx<Anonymous>, id: WaitlistEntryId, patient: PatientId) -> Result<()> {
+    let found = entry::find_of(tx.conn, id, patient)?;
     let today = entry::today(tx)?;
     let is_due = found.status == WaitlistStatus::Waiting && found.status_on(today) == WaitlistStatus::Expired;
     if is_due { expire(tx, found) } else { Ok(()) }
@@ -234,12 +234,17 @@ async fn search(env: &Env, id: WaitlistEntryId, patient: PatientId) -> Result<()
         }
     });
     let (has_ended, day) = found.await?;
-    change(env, patient, move |tx| note_search(tx, id, has_ended, day)).await
+    change(env, patient, move |tx| note_search(tx, (id, patient), has_ended, day)).await
 }
 
 /// Stores what a search found for an entry whose patient is locked.
-fn note_search(tx: &mut Tx<Anonymous>, id: WaitlistEntryId, has_ended: bool, day: Option<FreeDay>) -> Result<()> {
-    let found = entry::find(tx.conn, id)?;
+fn note_search(
+    tx: &mut Tx<Anonymous>,
+    (id, patient): (WaitlistEntryId, PatientId),
+    has_ended: bool,
+    day: Option<FreeDay>,
+) -> Result<()> {
+    let found = entry::find_of(tx.conn, id, patient)?;
     if found.status != WaitlistStatus::Waiting || found.search_at > tx.now {
         return Ok(());
     }
@@ -313,7 +318,7 @@ async fn offer_day(env: &Env, day: FreeDay) -> Result<(usize, bool)> {
 }
 
 fn make(tx: &mut Tx<Anonymous>, proposal: Proposal) -> Result<()> {
-    let found = entry::find(tx.conn, proposal.entry)?;
+    let found = entry::find_of(tx.conn, proposal.entry, proposal.patient)?;
     making::make(tx, found, Making { slot_id: proposal.slot, way: None, made_by: None }).map(|_| ())
 }
 

@@ -126,6 +126,9 @@ impl LinkedWaitlistOffer {
     fn with_appointment(self, tx: &mut Tx<Anonymous>, offer: &Offer, language: Language) -> Result<Self> {
         let Some(id) = offer.appointment_id else { return Ok(self) };
         let found = queries::find_authorised(tx, id)?;
+        if found.appointment.patient_id != offer.patient_id {
+            return Err(Error::NotFound);
+        }
         let content = notification::content(&found, language);
         let phone_display = content.telephone().shown;
         Ok(Self {
@@ -164,7 +167,7 @@ fn claim_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<LinkedWaitlistOffer
 fn decline_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<LinkedWaitlistOffer> {
     let found = link_tokens::look_up(tx, link)?;
     records::lock_visits(tx.conn, found.patient_id)?;
-    let declined = claiming::decline_locked(tx, found.id)?;
+    let declined = claiming::decline_locked(tx, found.id, found.patient_id)?;
     LinkedWaitlistOffer::new(tx, &declined)
 }
 

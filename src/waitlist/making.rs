@@ -122,6 +122,8 @@ pub(super) fn replaced<P: Principal>(tx: &mut Tx<P>, entry: &Entry) -> Result<Op
     let Some(id) = entry.appointment_id else { return Ok(None) };
     let visit = queries::find_authorised(tx, id)?;
     match visit.appointment.status {
+        // Before merges were undone as a whole, an undo could leave an entry with the visit of another patient.
+        _ if visit.appointment.patient_id != entry.patient_id => Ok(None),
         AppointmentStatus::Cancelled => Ok(None),
         AppointmentStatus::Booked if visit.appointment.starts_at > tx.now => Ok(Some(visit)),
         _ => Err(Error::conflict(

@@ -107,6 +107,16 @@ pub(super) fn find(conn: &mut Conn, id: WaitlistOfferId) -> Result<Offer> {
     Ok(waitlist_offers::table.find(id).select(Offer::as_select()).first(conn)?)
 }
 
+/// Loads an offer of a patient who is locked.
+///
+/// # Errors
+/// [`Error::Retry`] if it belongs to another patient since the lock was taken.
+pub(super) fn find_of(conn: &mut Conn, id: WaitlistOfferId, patient: PatientId) -> Result<Offer> {
+    let offer = find(conn, id)?;
+    records::require_still_of(patient, offer.patient_id)?;
+    Ok(offer)
+}
+
 /// Loads the offer whose patient the actor may see.
 ///
 /// # Errors

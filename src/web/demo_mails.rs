@@ -1,13 +1,16 @@
 //! The mailbox of the demo: "look into your mail" leads somewhere, although no mail leaves the machine.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
 use minijinja::{Value, context};
+use url::{Host, Url};
 
 use super::{language, page};
 use crate::demo::mailbox::{self, DemoMail};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::http::address::ClientAddress;
 use crate::http::fallback::{not_allowed, not_found};
 
 const NAME: &str = "demo-mails";
@@ -18,10 +21,12 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/demo/mails").get(show).default_service(other));
 }
 
-/// Shows the newest mails to somebody at this machine. Their links sign people in.
-async fn show(env: web::Data<Env>, request: HttpRequest) -> Result<HttpResponse> {
+/// Shows the newest mails to a browser on this machine that uses an address of this machine. The links in the mails sign people in. Another name in
+/// `Host` would be that of a page elsewhere that resolves to this machine (DNS rebinding).
+async fn show(env: web::Data<Env>, client: ClientAddress, request: HttpRequest) -> Result<HttpResponse> {
     let settings = &env.config.settings;
-    let is_here = request.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let is_here = client.0.is_loopback() && peer.is_some_and(|peer| peer.is_loopback()) && is_local(host(&request));
     if !is_here || !mailbox::is_open(settings) {
         return Ok(not_found());
     }
@@ -30,6 +35,21 @@ async fn show(env: web::Data<Env>, request: HttpRequest) -> Result<HttpResponse>
     let mails = mails.map_err(|error| Error::internal("read the demo's mails", error))?;
     let mails: Vec<Value> = mails.iter().map(|mail| shown(mail, settings.public_url.as_str())).collect();
     page(&env, NAME, language(&request), StatusCode::OK, context! { root => "../", mails => mails }).await
+}
+
+fn host(request: &HttpRequest) -> &str {
+    request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+}
+
+/// Returns whether the value of `Host` is an address of this machine.
+fn is_local(host: &str) -> bool {
+    let url = Url::parse(&format!("http://{host}")).ok();
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// A mail with its links, which lead to this server whatever its address is.
@@ -49,4 +69,19 @@ pub(super) fn examples() -> [(&'static str, Value); 2] {
         (NAME, context! { root => "../", mails => [shown] }),
         (NAME, context! { root => "../", mails => Vec::<Value>::new() }),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_local() {
+        for host in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["", "evil.example", "localhost.evil.example:8080", "192.0.2.1", "[2001:db8::1]", "127.0.0.1@evil.example"] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
 }

@@ -102,6 +102,11 @@ both! {
         let body = json!({"email": "a@b.example", "password": "x".repeat(70_000)}).to_string();
         let reply = raw(&anon, "/v1/sessions", &body).await;
         assert_eq!(reply.problem(413, "body_too_large")["limit"], 65_536);
+        let form = [("Content-Type", "application/x-www-form-urlencoded")];
+        let body = format!("grant_type={}", "x".repeat(70_000)).into_bytes();
+        for path in ["/oauth2/token", "/verify-email", "/follow-up", "/waitlist-offer"] {
+            assert_eq!(anon.send_raw(Method::POST, path, &form, body.clone()).await.status, 413, "{path}");
+        }
         // At least as large as its content.
         let body = json!({"email": "a@b.example", "password": "x".repeat(60_000)}).to_string();
         assert_ne!(raw(&anon, "/v1/sessions", &body).await.status, 413);

@@ -17,7 +17,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The domain modules, lowest first: each may import those before it.
-const DOMAIN: [&str; 11] = [
+const DOMAIN: [&str; 12] = [
     "messages",
     "accounts",
     "patients",
@@ -26,6 +26,7 @@ const DOMAIN: [&str; 11] = [
     "intake",
     "appointments",
     "waitlist",
+    "merging",
     "reports",
     "registration",
     "privacy",

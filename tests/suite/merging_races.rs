@@ -1,13 +1,16 @@
 //! Merges of records beside other changes of them.
 
 use futures_util::future::{join, join_all};
+use jiff::{SignedDuration, Timestamp};
+use legwork::appointments::reminders::sending;
 use serde_json::{Value, json};
 
 use crate::merging::{merge, path, patient_of, record, request};
+use crate::reminders::reminding;
 use crate::support::booking::book_nth;
 use crate::support::clinic::free_slots;
 use crate::support::families::{access, person, registered, registration};
-use crate::support::people::patient_json;
+use crate::support::people::{PASSWORD, patient_json};
 use crate::support::{App, book, both};
 
 both! {
@@ -65,6 +68,46 @@ both! {
                 match reply.status {
                     201 => assert_eq!(patient_of(&desk, &reply.location()).await, kept),
                     _ => assert_eq!(reply.problem(409, "patient_merged")["replaced_by"], json!(kept)),
+                }
+            }
+        }
+    }
+
+    async fn a_link_that_is_used_beside_an_undo_changes_the_visit_or_hinders_the_undo(app: App) {
+        let app = reminding(app, &[]);
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let (mut merged, mut last) = (Vec::new(), String::new());
+        for round in 0..4 {
+            let (kept, old) = (record(&desk, &format!("Kia{round}")).await, record(&desk, &format!("Kiah{round}")).await);
+            let visit = book_nth(&desk, &clinic.check, 40, &old).await;
+            last = visit.string("/starts_at");
+            merged.push((round, merge(&desk, &kept, &old).await, visit.location(), old));
+        }
+        // A reminder is not sent while the mail of the booking waits.
+        app.mails().await;
+        let last: Timestamp = last.parse().expect("a time");
+        app.clock.advance(last.duration_since(app.env.now().jiff()) - SignedDuration::from_mins(110));
+        sending::run(&app.env).await.expect("a run");
+        let desk = app.anon().sign_in("desk@clinic.example", PASSWORD).await;
+        for (round, merge, visit, old) in merged {
+            let mail = app.mails_to(&format!("kia{round}@records.example")).await.pop().expect("a reminder");
+            let cancel = json!({"token": mail.token(), "reason": "ill"});
+            let address = format!("{}/undo", merge.expect(201).location());
+            let undo = desk.post_empty(&address);
+            let pause = std::time::Duration::from_millis(round);
+            let anon = app.anon();
+            let late = async { tokio::time::sleep(pause).await; anon.post("/v1/appointment-links/cancel", cancel).await };
+            let (undone, cancelled) = join(undo, late).await;
+            let status = desk.get(&visit).await.string("/status");
+            match undone.status {
+                200 => {
+                    cancelled.problem(404, "not_found");
+                    assert_eq!((status.as_str(), patient_of(&desk, &visit).await), ("booked", old));
+                }
+                _ => {
+                    undone.problem(409, "used_since_merge");
+                    cancelled.expect(200);
                 }
             }
         }

@@ -19,7 +19,7 @@ const VISIT: &str = "2026-03-18T14:00:00Z";
 const REMINDER: &str = "Reminder of your appointment: Wednesday, March 18, 10:00 AM";
 
 /// A server that sends reminders.
-fn reminding(app: App, more: &[&str]) -> App {
+pub(crate) fn reminding(app: App, more: &[&str]) -> App {
     app.restart(&[&["--reminders", "7d,48h,2h"], more].concat())
 }
 

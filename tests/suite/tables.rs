@@ -55,6 +55,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "follow_up_links",
         ],
     ),
+    ("merging", &["patient_merges", "patient_merge_rows"]),
     ("messages", &["messages", "refused_mailboxes"]),
     ("waitlist", &["waitlist_entries", "waitlist_offers", "waitlist_offer_links", "freed_times"]),
     ("zones", &["zone_data"]),
@@ -62,8 +63,6 @@ const OWNERS: &[(&str, &[&str])] = &[
         "patients",
         &[
             "patients",
-            "patient_merges",
-            "patient_merge_rows",
             "patient_retirements",
             "patient_name_prefixes",
             "patient_access",
@@ -162,6 +161,8 @@ const EXCEPTIONS: &[Exception] = &[
         &["patients", "locations", "appointments"],
         "Flags follow the patient's appointments, and the worklist is one query with patient and location.",
     ),
+    writes("merging", &["patients", "patient_access"], "A merge and its undo change which record an id leads to, and whose access has effect.")
+    ,
     reads(
         "messages",
         &["appointments", "patient_access", "patients", "users"],

@@ -253,7 +253,7 @@ pub(super) async fn get_client(context: Context, PathId(id): PathId<UserId>) -> 
 /// Change a machine client
 ///
 /// For administrators. Changes the name, the scopes or the public keys. Takes effect at once: access tokens with a scope that the client
-/// loses stop working. The role stays; create another client for another role.
+/// loses stop working, unless it gets the scope back before they expire. The role stays; create another client for another role.
 #[utoipa::path(
     tag = "clients",
     operation_id = "update_client",

@@ -125,7 +125,8 @@ fn look_up(tx: &mut Tx<Anonymous>, link: Link) -> Result<Found> {
 /// [`Error::NotFound`].
 fn lock(tx: &mut Tx<Anonymous>, link: &Link) -> Result<()> {
     let patient = store::find(tx.conn, link.follow_up_id)?.patient_id;
-    records::lock_visits(tx.conn, patient)
+    records::lock_visits(tx.conn, patient)?;
+    records::require_still_of(patient, store::find(tx.conn, link.follow_up_id)?.patient_id)
 }
 
 /// Reads the follow-up of a link.

@@ -105,7 +105,8 @@ impl Link {
 
 /// Stops the access that the account of a link has now. Access that is stopped already stays so. The link also works after staff have
 /// changed the access or taken it away, or the reader's own: otherwise the giver could void it, and give the access again unguarded.
-/// Only the patient stops what has become the patient's own account.
+/// Only the patient stops what has become the patient's own account. If the record was merged into another one, the account's access to that
+/// one stops as well.
 ///
 /// # Errors
 /// A broken rule at `/token`.
@@ -120,23 +121,43 @@ pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection)
                 .ok_or_else(one_time::not_good)?;
             tx.audit.note_patient(link.patient_id);
             tx.audit.note_object(link.user_id.0);
-            // Two requests with one link run one after the other.
-            if let Conn::Postgres(conn) = &mut *tx.conn {
-                patients::table
-                    .find(link.patient_id)
-                    .select(patients::id)
-                    .for_no_key_update()
-                    .first::<PatientId>(conn)?;
+            let joined = lock_records(tx.conn, link.patient_id)?;
+            if let Some(joined) = joined {
+                stop_joined(tx, &link, joined)?;
             }
             match lock(tx.conn, (link.user_id, link.patient_id))? {
-                Some(now) if now.relation == Relation::Oneself && link.relation != Relation::Oneself => {
-                    Err(one_time::not_good())
-                }
+                Some(now) if is_own_by_now(&link, &now) => Err(one_time::not_good()),
                 Some(_) => stop(tx, link.patient_id, link.user_id),
                 None => grant::record_objection(tx, link.ended(tx.now)),
             }
         })
         .await
+}
+
+fn is_own_by_now(link: &Link, now: &Access) -> bool {
+    now.relation == Relation::Oneself && link.relation != Relation::Oneself
+}
+
+/// Locks the record, so that two requests with one link run one after the other, and the one into which it was merged, if there is one, in the
+/// order of their ids. Returns that one.
+fn lock_records(conn: &mut Conn, id: PatientId) -> Result<Option<PatientId>> {
+    let replaced_by = patients::table.find(id).select(patients::replaced_by);
+    let joined: Option<PatientId> = replaced_by.first(conn)?;
+    if let Conn::Postgres(pg) = &mut *conn {
+        let ids: Vec<PatientId> = joined.into_iter().chain([id]).collect();
+        let records = patients::table.filter(patients::id.eq_any(ids)).order(patients::id).select(patients::id);
+        records.for_no_key_update().load::<PatientId>(pg)?;
+    }
+    if replaced_by.first::<Option<PatientId>>(conn)? == joined { Ok(joined) } else { Err(Error::Retry) }
+}
+
+/// Stops the account's access to the record into which the link's one was merged.
+fn stop_joined(tx: &mut Tx<impl Principal>, link: &Link, joined: PatientId) -> Result<()> {
+    tx.audit.note_patient(joined);
+    match lock(tx.conn, (link.user_id, joined))? {
+        Some(now) if now.stopped_at.is_none() && !is_own_by_now(link, &now) => stop(tx, joined, link.user_id),
+        _ => Ok(()),
+    }
 }
 
 /// End an account's access to a patient

@@ -64,7 +64,7 @@ pub(super) fn admitted(tx: &mut Tx, id: PatientId) -> Result<Patient> {
 ///
 /// # Errors
 /// The conflicts of [`grant::give`].
-pub(in crate::patients) fn give_and_notify(
+pub fn give_and_notify(
     tx: &mut Tx<impl Principal>,
     holder: &User,
     patient: &Patient,

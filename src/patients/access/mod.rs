@@ -18,7 +18,7 @@ pub mod invitations;
 pub mod listing;
 pub mod second_person;
 pub mod store;
-pub(super) mod suitable;
+pub mod suitable;
 
 use diesel::prelude::*;
 

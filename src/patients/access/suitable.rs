@@ -15,7 +15,7 @@ use crate::patients::model::Relation;
 ///
 /// # Errors
 /// The conflicts `account_is_staff`, `other_relation`, `own_account_exists`, `own_record_exists`.
-pub(in crate::patients) fn require_suitable(
+pub fn require_suitable(
     conn: &mut Conn,
     user: &User,
     patient: PatientId,

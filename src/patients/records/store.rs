@@ -245,6 +245,15 @@ pub fn is_replaced(conn: &mut Conn, id: PatientId) -> Result<bool> {
     Ok(patients::table.find(id).select(patients::replaced_by.is_not_null()).first(conn)?)
 }
 
+/// Requires that a row belongs to the patient whose lock the transaction has waited for. A merge, or its undo, may have given it to another
+/// record meanwhile.
+///
+/// # Errors
+/// [`Error::Retry`]: the transaction runs again, and decides again who may do what.
+pub fn require_still_of(locked: PatientId, owner: PatientId) -> Result<()> {
+    if owner == locked { Ok(()) } else { Err(Error::Retry) }
+}
+
 /// Makes changes of one patient's visits, intakes, laboratory results and flags wait for each other.
 ///
 /// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted

@@ -84,8 +84,8 @@ impl Visitor {
     }
 }
 
-/// The text of an attribute.
-fn plain(text: &str) -> String {
+/// The text of a page or an attribute, without its escapes.
+pub fn plain(text: &str) -> String {
     [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")]
         .iter()
         .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))

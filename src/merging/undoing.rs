@@ -1,19 +1,24 @@
 //! Undoing a merge.
 
 use actix_web::{HttpResponse, post};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::creating::{lock_accounts, lock_both};
 use super::listing::{self, Merge, PatientMergeView};
+use super::uses::{self, FLAGS_OF_SURVIVOR};
 use super::{access, moving};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::{patient_merges, patients};
+use crate::db::types::Uid;
+use crate::db::{Conn, per_backend};
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{IdempotencyKey, PathId};
 use crate::identifiers::Identifiers;
 use crate::ids::{PatientId, PatientMergeId};
+use crate::intake::{self, flag_ownership, recompute};
 use crate::patients::model::Patient;
 use crate::patients::store;
 
@@ -32,19 +37,23 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
             let (Some(survivor), Some(duplicate)) = both else { return Err(Error::NotFound) };
             // Again, under the lock.
             let merge = listing::find(tx, id)?;
-            require_open(tx, &merge, &survivor)?;
-            move_back(tx, &merge, &survivor, &duplicate)?;
-            access::move_back(tx, &accounts, &merge)?;
+            require_open(tx, &merge)?;
             let undone = (patient_merges::undone_at.eq(tx.now), patient_merges::undone_by.eq(tx.actor.user_id));
             diesel::update(patient_merges::table.find(id)).set(undone).execute(tx.conn)?;
             let merge = Merge { undone_at: Some(tx.now), undone_by: Some(tx.actor.user_id), ..merge };
-            merge.versioned(tx)
+            // First, because a record that is replaced gets no rows.
+            store::set_replaced_by(tx.conn, &duplicate, None, tx.now)?;
+            moving::move_rows_back(tx.conn, id)?;
+            uses::require_none(tx.conn, &merge)?;
+            separate(tx, &merge, &survivor, &duplicate)?;
+            access::move_back(tx, &accounts, &merge)?;
+            merge.versioned(tx.env)
         })
         .await
 }
 
 /// Requires that the merge can be undone.
-fn require_open(tx: &Tx, merge: &Merge, survivor: &Patient) -> Result<()> {
+fn require_open(tx: &mut Tx, merge: &Merge) -> Result<()> {
     if merge.undone_at.is_some() {
         return Err(Error::conflict(ProblemCode::AlreadyUndone, "The merge was undone already."));
     }
@@ -52,22 +61,31 @@ fn require_open(tx: &Tx, merge: &Merge, survivor: &Patient) -> Result<()> {
         let detail = "The merge cannot be undone any more. Create a new record and book its appointments anew.";
         return Err(Error::conflict(ProblemCode::UndoPeriodOver, detail));
     }
-    if survivor.replaced_by.is_some() {
-        let detail = "The record that remained was merged into another one since. Undo that merge first.";
+    let later = patient_merges::table
+        .filter(patient_merges::undone_at.is_null())
+        .filter(patient_merges::survivor_id.eq(merge.survivor_id).or(patient_merges::duplicate_id.eq(merge.survivor_id)))
+        .filter(
+            patient_merges::merged_at
+                .gt(merge.merged_at)
+                .or(patient_merges::merged_at.eq(merge.merged_at).and(patient_merges::id.gt(merge.id))),
+        );
+    if diesel::select(exists(later)).get_result(tx.conn)? {
+        let detail = "The record that remained was merged with another one since. Undo that merge first.";
         return Err(Error::conflict(ProblemCode::MergedSince, detail));
     }
     Ok(())
 }
 
-/// Gives the duplicate back what the merge moved, except what was used since. What was created since stays with the survivor, except what
-/// depends on a row that goes back.
-fn move_back(tx: &mut Tx, merge: &Merge, survivor: &Patient, duplicate: &Patient) -> Result<()> {
+/// Brings both records in line with the rows that they have again.
+fn separate(tx: &mut Tx, merge: &Merge, survivor: &Patient, duplicate: &Patient) -> Result<()> {
+    moving::cut_off_messages(tx.conn, merge.id)?;
+    forget_joined_flags(tx.conn, merge)?;
+    for record in [survivor, duplicate] {
+        intake::flags::detach(tx.conn, record.id)?;
+        recompute::follow_record(tx, record)?;
+        flag_ownership::assign_anew(tx.conn, record.id, tx.now)?;
+    }
     let (kept, back) = (survivor.id, duplicate.id);
-    // First, because a record that is replaced gets no rows.
-    store::set_replaced_by(tx.conn, duplicate, None, tx.now)?;
-    moving::move_rows_back(tx.conn, merge.id, tx.now)?;
-    moving::compute_findings_again(tx.conn, kept, tx.now)?;
-    moving::compute_findings_again(tx.conn, back, tx.now)?;
     let returned = moving::move_identifiers_back(tx.conn, &duplicate.identifiers, back, kept)?;
     let others = survivor.identifiers.0.iter().filter(|identifier| !returned.0.contains(identifier)).cloned();
     let others = Identifiers(others.collect());
@@ -76,6 +94,20 @@ fn move_back(tx: &mut Tx, merge: &Merge, survivor: &Patient, duplicate: &Patient
         store::set_identifiers(tx.conn, back, &returned, tx.now)?;
     }
     repoint_back(tx, back)
+}
+
+/// Deletes the flags that the joined record raised, because they say something about both people. Nobody has acted on one: that would be a use.
+/// Each record then raises its own.
+fn forget_joined_flags(conn: &mut Conn, merge: &Merge) -> Result<()> {
+    let joined = diesel::sql_query(format!(
+        "DELETE FROM intake_flags WHERE patient_id IN ($1, $2) AND id NOT IN
+         (SELECT row_id FROM patient_merge_rows WHERE merge_id = $3 AND table_name IN ('intake_flags', '{FLAGS_OF_SURVIVOR}'))"
+    ))
+    .bind::<Uid, _>(merge.survivor_id)
+    .bind::<Uid, _>(merge.duplicate_id)
+    .bind::<Uid, _>(merge.id);
+    per_backend!(conn, conn => joined.execute(conn))?;
+    Ok(())
 }
 
 /// Lets the records that were merged into this one before lead to it again, and those that were merged into them.
@@ -102,13 +134,11 @@ fn repoint_back(tx: &mut Tx, id: PatientId) -> Result<()> {
 
 /// Undo a merge
 ///
-/// For the front desk and administrators, within `undo_until`. What belonged to the duplicate goes back to it, as it is now, and the
-/// duplicate is in use again. Objects that were created since the merge stay with the other record, except those that depend on one that
-/// goes back, such as the flags of an intake. What was used since the merge stays as well, because accounts of the duplicate must not read
-/// what another patient wrote or got: intakes whose answers were changed (`stayed_intakes`), follow-ups that were asked, places on the
-/// waitlist that got an offer or were changed (`stayed_waitlist_entries`), and messages. A practitioner marks an intake as entered in error
-/// if it mixes two patients. Tell the patient of the duplicate about visits that were changed meanwhile: the mails about them went to the
-/// other record. Accounts whose access the merge moved have access to the duplicate only, as before, and are
+/// For the front desk and administrators, within `undo_until`, if neither record was used since: nothing was booked, changed, answered,
+/// acknowledged, offered or asked, and no access was given or ended. Otherwise the undo is refused with `used_since_merge`, because one
+/// person could read what was written for another; `uses` lists what was done. Reads do not count. What belonged to the duplicate goes back to
+/// it, and the duplicate is in use again. The findings and flags of both records are computed anew. Messages that were sent since the merge
+/// stay with the other record. Accounts whose access the merge moved have access to the duplicate only, as before, and are
 /// notified.
 #[utoipa::path(
     tag = "patients",
@@ -121,11 +151,12 @@ fn repoint_back(tx: &mut Tx, id: PatientId) -> Result<()> {
     responses(
         (status = 200, description = "The merge, undone", body = PatientMergeView),
         (status = 409, description = "`already_undone`, `undo_period_over`. `merged_since`: undo the later merge of the record first. \
+            `used_since_merge`: the record was used since; separate it by hand. \
             `own_record_exists`: an account has another record of its own since"),
     ),
 )]
 #[post("/v1/patient-merges/{id}/undo")]
-pub(in crate::patients) async fn undo_patient_merge(
+pub(super) async fn undo_patient_merge(
     context: Context,
     PathId(id): PathId<PatientMergeId>,
     key: IdempotencyKey,

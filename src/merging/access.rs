@@ -59,20 +59,26 @@ pub fn preview(tx: &mut Tx, survivor: PatientId, duplicate: PatientId) -> Result
         .collect())
 }
 
-/// Returns the accounts that act for the survivor, or will when their access is confirmed, and do not act for the duplicate. A merge would show
-/// them data of the duplicate that nobody decided to show them.
+/// Returns the accounts that act for the survivor, or will when their access is confirmed, and do not act for the duplicate in the same way.
+/// A merge would show them data of the duplicate that nobody decided to show them: for example the answers that are hidden from guardians, to a
+/// parent who is the patient of the other record.
 pub fn without_access_to_duplicate(
     conn: &mut Conn,
     survivor: PatientId,
     duplicate: PatientId,
     now: Timestamp,
 ) -> Result<Vec<UserId>> {
-    let of_duplicate = access::of_patient(conn, duplicate)?;
-    let acts_for_duplicate =
-        |user: UserId| of_duplicate.iter().any(|(access, _)| access.user_id == user && access.is_active(now));
+    let of_duplicate: Vec<Access> = access::of_patient(conn, duplicate)?.into_iter().map(|(access, _)| access).collect();
+    let acts_alike = |kept: &Access| {
+        of_duplicate.iter().any(|access| {
+            access.user_id == kept.user_id
+                && access.is_active(now)
+                && (access.relation, access.for_minor) == (kept.relation, kept.for_minor)
+        })
+    };
     let of_survivor = access::of_patient(conn, survivor)?.into_iter().map(|(access, _)| access);
     let in_force = of_survivor.filter(|access| access.is_active(now) || access.is_pending(now));
-    Ok(in_force.map(|access| access.user_id).filter(|user| !acts_for_duplicate(*user)).collect())
+    Ok(in_force.filter(|access| !acts_alike(access)).map(|access| access.user_id).collect())
 }
 
 /// Gives the listed accounts access to the survivor, as staff give it: it waits for a second member of the staff, because the merge guards

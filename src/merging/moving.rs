@@ -7,12 +7,11 @@ use diesel::sql_types::{BigInt, Text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::clock::Timestamp;
-use crate::db::types::{Instant, Uid};
+use crate::db::types::Uid;
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
 use crate::identifiers::{Identifier, Identifiers};
-use crate::ids::{IntakeId, PatientId, PatientMergeId};
+use crate::ids::{PatientId, PatientMergeId};
 
 /// The tables whose rows follow. The ledger has the id of each row.
 pub const MOVED: &[&str] = &[
@@ -42,33 +41,17 @@ pub const STAYS: &[(&str, &str)] = &[
     ("patient_retirements", "They say when that record was not in use."),
     ("record_openings", "Break-glass access was given for one record."),
 ];
-/// Rows that depend on a moved row, and go back with it although they were created since the merge (`m`). After the rows of the ledger, in
-/// this order.
-const FOLLOWERS: &[(&str, &str)] = &[
-    ("follow_ups", "t.appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)"),
-    ("intake_flags", "t.intake_id IN (SELECT id FROM intakes WHERE patient_id = m.duplicate_id)"),
-];
-
-/// Returns the condition under which a row (`t`) of a table goes back. The merge may have joined the records of two people, so what was
-/// written for the record that remains stays there, and the accounts of the other record do not read it: answers, and follow-ups and places
-/// on the waitlist that have been used since. Messages that were created since stay with the person who got them.
-fn goes_back(table: &str) -> &'static str {
+/// Returns what else a move changes in the rows of a table: the version, so that an `If-Match` from before does not match, and the time of
+/// the change, so that clients that read changes find it.
+fn marks(table: &str) -> &'static str {
     match table {
-        "intakes" => "t.authored_at <= m.merged_at",
-        // Not asked and not answered since.
-        "follow_ups" => {
-            "(t.updated_at <= m.merged_at OR t.created_at > m.merged_at AND t.asked_at IS NULL AND t.intake_id IS NULL)"
+        "appointments" | "follow_ups" | "intakes" | "waitlist_entries" | "waitlist_offers" => {
+            ", version = t.version + 1, updated_at = coalesce(m.undone_at, m.merged_at)"
         }
-        "waitlist_entries" => {
-            "t.updated_at <= m.merged_at AND NOT EXISTS
-             (SELECT 1 FROM waitlist_offers WHERE entry_id = t.id AND created_at > m.merged_at)"
-        }
-        "waitlist_offers" => "t.entry_id IN (SELECT id FROM waitlist_entries WHERE patient_id = m.duplicate_id)",
-        // The others follow their intake.
-        "intake_flags" => {
-            "(t.intake_id IS NULL OR t.intake_id IN (SELECT id FROM intakes WHERE patient_id = m.duplicate_id))"
-        }
-        _ => "TRUE",
+        // Its `updated_at` is the time of a correction.
+        "lab_results" => ", version = t.version + 1",
+        "messages" => ", updated_at = coalesce(m.undone_at, m.merged_at)",
+        _ => "",
     }
 }
 
@@ -136,81 +119,49 @@ impl MergeMoves {
 }
 
 /// Moves the rows of the duplicate to the survivor, and notes them in the ledger. The caller has locked both records.
-pub fn move_rows(conn: &mut Conn, merge: PatientMergeId, duplicate: PatientId, survivor: PatientId) -> Result<()> {
+pub(super) fn move_rows(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
     for table in MOVED {
         let noted = diesel::sql_query(format!(
             "INSERT INTO patient_merge_rows (merge_id, table_name, row_id)
-             SELECT $1, '{table}', id FROM {table} WHERE patient_id = $2"
+             SELECT m.id, '{table}', t.id FROM {table} t INNER JOIN patient_merges m ON m.duplicate_id = t.patient_id WHERE m.id = $1"
         ))
-        .bind::<Uid, _>(merge)
-        .bind::<Uid, _>(duplicate);
+        .bind::<Uid, _>(merge);
         if per_backend!(conn, conn => noted.execute(conn))? > 0 {
-            let moved = diesel::sql_query(format!("UPDATE {table} SET patient_id = $1 WHERE patient_id = $2"))
-                .bind::<Uid, _>(survivor)
-                .bind::<Uid, _>(duplicate);
-            per_backend!(conn, conn => moved.execute(conn))?;
+            set_patient(conn, merge, table, "survivor_id")?;
         }
     }
     Ok(())
 }
 
-/// Moves the rows of the ledger back that still belong to the survivor, and what depends on them. What the survivor has not been told yet
-/// about a visit that goes back is not needed any more.
-pub fn move_rows_back(conn: &mut Conn, merge: PatientMergeId, now: Timestamp) -> Result<()> {
-    let of_ledger = MOVED.iter().map(|table| {
-        let noted = format!("SELECT row_id FROM patient_merge_rows WHERE merge_id = m.id AND table_name = '{table}'");
-        (*table, format!("t.id IN ({noted})"))
-    });
-    let followers = FOLLOWERS.iter().map(|(table, depends)| (*table, (*depends).to_owned()));
-    for (table, belongs) in of_ledger.chain(followers) {
-        let back = diesel::sql_query(format!(
-            "UPDATE {table} AS t SET patient_id = m.duplicate_id FROM patient_merges m
-             WHERE m.id = $1 AND t.patient_id = m.survivor_id AND {belongs} AND {}",
-            goes_back(table)
-        ));
-        let back = back.bind::<Uid, _>(merge);
-        per_backend!(conn, conn => back.execute(conn))?;
-    }
-    let untold = diesel::sql_query(
-        "UPDATE messages AS t SET status = 'done', done_at = $1, updated_at = $1 FROM patient_merges m
-         WHERE m.id = $2 AND t.patient_id = m.survivor_id AND t.status IN ('pending', 'to_phone', 'failed')
-         AND t.appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)",
-    )
-    .bind::<Instant, _>(now)
+/// Moves the rows of the ledger back. The caller has set `undone_at`.
+pub(super) fn move_rows_back(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
+    MOVED.iter().try_for_each(|table| set_patient(conn, merge, table, "duplicate_id"))
+}
+
+fn set_patient(conn: &mut Conn, merge: PatientMergeId, table: &str, owner: &str) -> Result<()> {
+    let moved = diesel::sql_query(format!(
+        "UPDATE {table} AS t SET patient_id = m.{owner}{} FROM patient_merges m
+         WHERE m.id = $1 AND t.id IN (SELECT row_id FROM patient_merge_rows WHERE merge_id = $1 AND table_name = '{table}')",
+        marks(table)
+    ))
     .bind::<Uid, _>(merge);
-    per_backend!(conn, conn => untold.execute(conn))?;
+    per_backend!(conn, conn => moved.execute(conn))?;
     Ok(())
 }
 
-/// Returns the moved rows of a table that an undo has left with the survivor.
-pub fn stayed<T>(conn: &mut Conn, merge: PatientMergeId, table: &str) -> Result<Vec<T>>
-where
-    T: From<uuid::Uuid>,
-{
-    // All kinds of ids are stored alike, so one of them reads the column of any table.
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Uid)]
-        id: IntakeId,
+/// Ends what the survivor has not been told yet about visits that went back. What was sent stays with the person who got it, without the
+/// visit: that of another patient.
+pub(super) fn cut_off_messages(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
+    const ABOUT_THE_OTHER: &str =
+        "m.id = $1 AND t.patient_id = m.survivor_id AND t.appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)";
+    for change in [
+        "status = 'done', done_at = m.undone_at, updated_at = m.undone_at FROM patient_merges m
+         WHERE t.status IN ('pending', 'to_phone', 'failed') AND",
+        "appointment_id = NULL, updated_at = m.undone_at FROM patient_merges m WHERE",
+    ] {
+        let cut = diesel::sql_query(format!("UPDATE messages AS t SET {change} {ABOUT_THE_OTHER}")).bind::<Uid, _>(merge);
+        per_backend!(conn, conn => cut.execute(conn))?;
     }
-    let left = diesel::sql_query(format!(
-        "SELECT t.id FROM patient_merges m INNER JOIN patient_merge_rows r ON r.merge_id = m.id AND r.table_name = '{table}'
-         INNER JOIN {table} t ON t.id = r.row_id WHERE m.id = $1 AND t.patient_id <> m.duplicate_id ORDER BY t.id"
-    ))
-    .bind::<Uid, _>(merge);
-    let rows: Vec<Row> = per_backend!(conn, conn => left.load(conn))?;
-    Ok(rows.into_iter().map(|row| row.id.0.into()).collect())
-}
-
-/// Lets the findings of the submitted intakes of a record be computed again in the background, because other laboratory results and intakes
-/// belong to the record now.
-pub fn compute_findings_again(conn: &mut Conn, patient: PatientId, now: Timestamp) -> Result<()> {
-    let due = diesel::sql_query(
-        "UPDATE intakes SET due_at = $1 WHERE patient_id = $2 AND status IN ('completed', 'amended')",
-    )
-    .bind::<Instant, _>(now)
-    .bind::<Uid, _>(patient);
-    per_backend!(conn, conn => due.execute(conn))?;
     Ok(())
 }
 

@@ -6,7 +6,6 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::moving;
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
@@ -15,7 +14,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::http::PathId;
 use crate::http::response::{self, Versioned};
-use crate::ids::{IntakeId, PatientId, PatientMergeId, UserId, WaitlistEntryId};
+use crate::ids::{PatientId, PatientMergeId, UserId};
 use crate::patients::store;
 use crate::sealed::{Place, Sealed};
 
@@ -39,7 +38,7 @@ pub(super) struct Merge {
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c60", "patient_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e01",
     "duplicate_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e02", "reason": "Registered twice",
     "merged_by": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "merged_at": "2026-03-02T14:00:00Z", "undo_until": "2026-04-01T14:00:00Z",
-    "undone_by": null, "undone_at": null, "stayed_intakes": [], "stayed_waitlist_entries": []
+    "undone_by": null, "undone_at": null
 }))]
 pub struct PatientMergeView {
     /// The merge.
@@ -60,11 +59,6 @@ pub struct PatientMergeView {
     undone_by: Option<UserId>,
     /// The time at which it was undone.
     undone_at: Option<Timestamp>,
-    /// Once it is undone: the intakes of the duplicate that stay with the record that remained, because their answers were changed in between.
-    stayed_intakes: Vec<IntakeId>,
-    /// Once it is undone: the entries of the waitlist that stay with the record that remained, because they were changed or got an offer in
-    /// between.
-    stayed_waitlist_entries: Vec<WaitlistEntryId>,
 }
 
 impl Merge {
@@ -80,18 +74,9 @@ impl Merge {
     }
 
     /// The merge as callers see it. It changes once, when it is undone.
-    pub fn versioned(self, tx: &mut Tx) -> Result<Versioned<PatientMergeView>> {
-        let env = tx.env;
-        let is_undone = self.undone_at.is_some();
-        let (mut stayed_intakes, mut stayed_waitlist_entries) = (Vec::new(), Vec::new());
-        if is_undone {
-            stayed_intakes = moving::stayed(tx.conn, self.id, "intakes")?;
-            stayed_waitlist_entries = moving::stayed(tx.conn, self.id, "waitlist_entries")?;
-        }
-        let version = if is_undone { 2 } else { 1 };
+    pub fn versioned(self, env: &Env) -> Result<Versioned<PatientMergeView>> {
+        let version = if self.undone_at.is_some() { 2 } else { 1 };
         let object = PatientMergeView {
-            stayed_intakes,
-            stayed_waitlist_entries,
             reason: env.sealer.open(Self::place(self.id), &self.reason)?,
             undo_until: self.undo_until(env),
             id: self.id,
@@ -133,7 +118,7 @@ pub(super) fn find(tx: &mut Tx, id: PatientMergeId) -> Result<Merge> {
 /// [`Error::NotFound`](crate::error::Error::NotFound).
 pub async fn read(context: &Context, id: PatientMergeId) -> Result<Versioned<PatientMergeView>> {
     context.require(Action::PatientMerge)?;
-    context.read(move |tx| find(tx, id)?.versioned(tx)).await
+    context.read(move |tx| find(tx, id)?.versioned(tx.env)).await
 }
 
 /// Lists the merges of a record, in either role.
@@ -150,7 +135,7 @@ pub async fn list(context: &Context, id: PatientId) -> Result<PatientMergePage> 
             rows.extend(merges().filter(patient_merges::duplicate_id.eq(id)).load::<Merge>(tx.conn)?);
             rows.sort_by_key(|merge| std::cmp::Reverse((merge.merged_at, merge.id)));
             tx.audit.note_shown(rows.iter().flat_map(|merge| [merge.survivor_id, merge.duplicate_id]));
-            let items = rows.into_iter().map(|merge| Ok(merge.versioned(tx)?.object)).collect::<Result<_>>()?;
+            let items = rows.into_iter().map(|merge| Ok(merge.versioned(tx.env)?.object)).collect::<Result<_>>()?;
             Ok(PatientMergePage { items, next_cursor: None })
         })
         .await
@@ -168,7 +153,7 @@ pub async fn list(context: &Context, id: PatientId) -> Result<PatientMergePage> 
     responses((status = 200, description = "The merges", body = PatientMergePage)),
 )]
 #[get("/v1/patients/{id}/merges")]
-pub(in crate::patients) async fn list_patient_merges(
+pub(super) async fn list_patient_merges(
     context: Context,
     PathId(id): PathId<PatientId>,
 ) -> Result<HttpResponse> {
@@ -186,7 +171,7 @@ pub(in crate::patients) async fn list_patient_merges(
     responses((status = 200, description = "The merge", body = PatientMergeView)),
 )]
 #[get("/v1/patient-merges/{id}")]
-pub(in crate::patients) async fn get_patient_merge(
+pub(super) async fn get_patient_merge(
     context: Context,
     PathId(id): PathId<PatientMergeId>,
 ) -> Result<HttpResponse> {

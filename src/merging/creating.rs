@@ -8,19 +8,22 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::listing::{Merge, PatientMergeView};
+use super::uses::{self, FLAGS_OF_SURVIVOR};
 use super::{access, conflicts, moving};
 use crate::accounts;
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
-use crate::db::Conn;
 use crate::db::schema::{patient_merges, patients};
+use crate::db::types::Uid;
+use crate::db::{Conn, per_backend};
 use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::identifiers::Identifiers;
-use crate::ids::{PatientId, UserId};
+use crate::ids::{PatientId, PatientMergeId, UserId};
+use crate::intake::{flag_ownership, recompute};
 use crate::patients::access::guarding;
 use crate::patients::model::Patient;
 use crate::patients::store;
@@ -154,8 +157,10 @@ fn store_merge(
         undone_at: None,
     };
     diesel::insert_into(patient_merges::table).values(&row).execute(tx.conn)?;
-    moving::move_rows(tx.conn, id, duplicate.id, survivor.id)?;
-    moving::compute_findings_again(tx.conn, survivor.id, tx.now)?;
+    note_flags(tx.conn, id, survivor.id)?;
+    moving::move_rows(tx.conn, id)?;
+    recompute::follow_record(tx, survivor)?;
+    flag_ownership::assign_anew(tx.conn, survivor.id, tx.now)?;
     moving::move_identifiers(tx.conn, duplicate.id, survivor.id)?;
     let identifiers = survivor.identifiers.0.iter().chain(&duplicate.identifiers.0).cloned().collect();
     store::set_identifiers(tx.conn, survivor.id, &Identifiers(identifiers), tx.now)?;
@@ -165,8 +170,21 @@ fn store_merge(
     access::move_listed(tx, id, &new.access_to_move, duplicate, survivor)?;
     repoint(tx.conn, duplicate.id, survivor.id, tx.now)?;
     store::set_replaced_by(tx.conn, duplicate, Some(survivor.id), tx.now)?;
+    uses::begin(tx, &row)?;
     tx.audit.note_object(id.0);
-    row.versioned(tx)
+    row.versioned(tx.env)
+}
+
+/// Notes the flags of the survivor in the ledger, so that an undo knows those that the joined record raised.
+fn note_flags(conn: &mut Conn, merge: PatientMergeId, survivor: PatientId) -> Result<()> {
+    let noted = diesel::sql_query(format!(
+        "INSERT INTO patient_merge_rows (merge_id, table_name, row_id)
+         SELECT $1, '{FLAGS_OF_SURVIVOR}', id FROM intake_flags WHERE patient_id = $2"
+    ))
+    .bind::<Uid, _>(merge)
+    .bind::<Uid, _>(survivor);
+    per_backend!(conn, conn => noted.execute(conn))?;
+    Ok(())
 }
 
 /// Lets the records that were merged into `from` lead to `to`.
@@ -184,9 +202,10 @@ fn repoint(conn: &mut Conn, from: PatientId, to: PatientId, now: Timestamp) -> R
 /// follow-ups, consents, messages, entries of the waitlist and identifiers become those of this record. The other record stays readable, and
 /// its `replaced_by` names this one. `If-Match` and `duplicate_version` are the versions of the preview. Accounts of the other record get
 /// access to this one only if `access_to_move` lists them. It waits for a second member of the staff, and all who could object get a message. The
-/// access of accounts that are not listed ends, and they are notified. An account of this record that does not act for the other one would
-/// read data that it has no access to: `merge_conflicts` then has `other_accounts`. Merge the other way round, or give it access to the other record first.
-/// `POST /v1/patient-merges/{id}/undo` undoes the merge.
+/// access of accounts that are not listed ends, and they are notified. An account of this record that does not act for the other one, or in
+/// another relation, would read data that it has no access to: `merge_conflicts` then has `other_accounts`. Merge the other way round, or
+/// give it access to the other record first. Each object that follows gets a new version.
+/// `POST /v1/patient-merges/{id}/undo` undoes the merge, until one of the records is used.
 #[utoipa::path(
     tag = "patients",
     operation_id = "create_patient_merge",
@@ -205,7 +224,7 @@ fn repoint(conn: &mut Conn, from: PatientId, to: PatientId, now: Timestamp) -> R
     ),
 )]
 #[post("/v1/patients/{id}/merges")]
-pub(in crate::patients) async fn create_patient_merge(
+pub(super) async fn create_patient_merge(
     context: Context,
     PathId(id): PathId<PatientId>,
     if_match: IfMatch,

@@ -104,7 +104,7 @@ pub async fn read(context: &Context, id: PatientId, duplicate: PatientId) -> Res
     ),
 )]
 #[get("/v1/patients/{id}/merge-preview")]
-pub(in crate::patients) async fn get_patient_merge_preview(
+pub(super) async fn get_patient_merge_preview(
     context: Context,
     PathId(id): PathId<PatientId>,
     Params(filter): Params<PatientMergePreviewFilter>,

@@ -30,8 +30,9 @@ text_enum! {
         WaitlistOffers = "waitlist_offers",
         /// Each record has an own account (`self`), so they may be of two people. End the access of one of them.
         OwnAccounts = "own_accounts",
-        /// An account acts for the surviving record and not for the duplicate, whose data it would then read. Merge the other way round and list
-        /// the account in `access_to_move`, or give it access to the duplicate first: a second member of the staff confirms either.
+        /// An account acts for the surviving record and not for the duplicate, or in another relation, and would then read more of the duplicate.
+        /// Merge the other way round and list the account in `access_to_move`, or give it access to the duplicate first: a second member
+        /// of the staff confirms either.
         OtherAccounts = "other_accounts",
         /// Together they have more than 20 identifiers of other systems. Remove some.
         TooManyIdentifiers = "too_many_identifiers",

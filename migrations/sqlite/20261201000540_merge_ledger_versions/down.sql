@@ -1,0 +1,1 @@
+ALTER TABLE patient_merge_rows DROP COLUMN version;

@@ -1,0 +1,147 @@
+//! What was done with the records since a merge. Only a merge that was not used since is undone: rows that were changed for one person
+//! would otherwise go to the other, who reads them.
+
+use diesel::prelude::*;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::listing::Merge;
+use super::moving::MOVED;
+use crate::audit::changes::{self, RecordedChange};
+use crate::clock::Timestamp;
+use crate::context::Tx;
+use crate::db::schema::patient_merge_rows;
+use crate::db::types::Uid;
+use crate::db::{Conn, per_backend};
+use crate::error::{Error, ProblemCode, Result};
+use crate::ids::{ObjectId, PatientMergeId};
+
+/// The name in the ledger of the events of changes that were made shortly before the merge.
+const EVENTS: &str = "audit_events";
+/// The name in the ledger of the flags that the survivor had before the merge.
+pub(super) const FLAGS_OF_SURVIVOR: &str = "intake_flags_of_survivor";
+/// The greatest difference between the clocks of two instances. Changes before the merge are told from later ones by their ids in the
+/// ledger, because one of another instance can have an earlier time.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
+/// The most uses that a conflict lists.
+const MAX_LISTED: usize = 20;
+
+/// Operations that may name a record of a merge, and do not hinder its undo.
+const WITHOUT_EFFECT: &[&str] = &[
+    // The undo takes the access back that the merge gave.
+    "confirm_patient_access",
+    // Its response shows likely duplicates of another record.
+    "create_patient",
+    // A merge in force hinders the undo by itself.
+    "create_patient_merge",
+    "undo_patient_merge",
+];
+
+/// A use of the joined record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "at": "2026-03-02T14:05:00Z", "operation": "cancel_appointment", "object_id": "0199d0c2-7b20-7d41-8c11-2a6f0b7d3e07"
+}))]
+pub struct MergeUse {
+    /// The time. Null if the service changed the object by itself.
+    at: Option<Timestamp>,
+    /// The operation, by its `operationId`. Null if the service changed the object by itself, for example because it offered a free time.
+    operation: Option<String>,
+    /// The object that was changed.
+    object_id: Option<ObjectId>,
+}
+
+/// The versions of the moved rows, and what was done before, in the ledger. The last step of a merge.
+pub(super) fn begin(tx: &mut Tx, merge: &Merge) -> Result<()> {
+    for table in MOVED.iter().filter(|table| has_version(table)) {
+        let noted = diesel::sql_query(format!(
+            "UPDATE patient_merge_rows SET version = (SELECT t.version FROM {table} t WHERE t.id = row_id)
+             WHERE merge_id = $1 AND table_name = '{table}'"
+        ))
+        .bind::<Uid, _>(merge.id);
+        per_backend!(&mut *tx.conn, conn => noted.execute(conn))?;
+    }
+    let before = changes_of(tx.conn, merge)?;
+    for change in before {
+        diesel::insert_into(patient_merge_rows::table)
+            .values((
+                patient_merge_rows::merge_id.eq(merge.id),
+                patient_merge_rows::table_name.eq(EVENTS),
+                patient_merge_rows::row_id.eq(change.id),
+            ))
+            .execute(tx.conn)?;
+    }
+    Ok(())
+}
+
+fn has_version(table: &str) -> bool {
+    matches!(table, "appointments" | "follow_ups" | "intakes" | "lab_results" | "waitlist_entries" | "waitlist_offers")
+}
+
+/// The changes of both records since shortly before the merge.
+fn changes_of(conn: &mut Conn, merge: &Merge) -> Result<Vec<RecordedChange>> {
+    let mut found =
+        changes::of_patients(conn, &[merge.survivor_id, merge.duplicate_id], merge.merged_at.minus(CLOCK_SKEW))?;
+    found.retain(|change| !WITHOUT_EFFECT.contains(&change.operation.as_str()));
+    Ok(found)
+}
+
+/// Requires that neither record was used since the merge. The caller has locked both records and moved the rows back, so that every change
+/// that was in progress has ended.
+///
+/// # Errors
+/// The conflict `used_since_merge`, which lists the uses.
+pub(super) fn require_none(conn: &mut Conn, merge: &Merge) -> Result<()> {
+    let mut found = changed_since(conn, merge)?;
+    if found.is_empty() {
+        found = moved_on(conn, merge.id)?;
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    found.truncate(MAX_LISTED);
+    let listed = serde_json::to_value(&found).map_err(|error| Error::internal("uses of a merge", error))?;
+    let members = std::iter::once(("uses".to_owned(), listed)).collect();
+    let detail = "The joined record was used since the merge, so an undo could show one person the data of another. Separate the records \
+                  by hand: create a new record for the duplicate, book its visits anew, and mark what is not about the patient as entered \
+                  in error.";
+    Err(Error::conflict_with(ProblemCode::UsedSinceMerge, detail, members))
+}
+
+fn changed_since(conn: &mut Conn, merge: &Merge) -> Result<Vec<MergeUse>> {
+    let before: Vec<ObjectId> = patient_merge_rows::table
+        .filter(patient_merge_rows::merge_id.eq(merge.id))
+        .filter(patient_merge_rows::table_name.eq(EVENTS))
+        .select(patient_merge_rows::row_id)
+        .load(conn)?;
+    let since = changes_of(conn, merge)?.into_iter().filter(|change| !before.contains(&ObjectId(change.id.0)));
+    Ok(since
+        .map(|change| MergeUse {
+            at: Some(change.at),
+            operation: Some(change.operation),
+            object_id: change.object_id,
+        })
+        .collect())
+}
+
+/// The moved rows that the service has changed by itself since the merge: it offered a time, asked a follow-up, or computed other findings.
+/// The move back has made one more version of each.
+fn moved_on(conn: &mut Conn, merge: PatientMergeId) -> Result<Vec<MergeUse>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Uid)]
+        id: ObjectId,
+    }
+    let mut found = Vec::new();
+    for table in MOVED.iter().filter(|table| has_version(table)) {
+        let changed = diesel::sql_query(format!(
+            "SELECT t.id FROM patient_merge_rows r INNER JOIN {table} t ON t.id = r.row_id
+             WHERE r.merge_id = $1 AND r.table_name = '{table}' AND t.version <> r.version + 1 ORDER BY t.id"
+        ))
+        .bind::<Uid, _>(merge);
+        let rows: Vec<Row> = per_backend!(conn, conn => changed.load(conn))?;
+        found.extend(rows.into_iter().map(|row| MergeUse { at: None, operation: None, object_id: Some(row.id) }));
+    }
+    Ok(found)
+}
