@@ -41,18 +41,18 @@ pub const STAYS: &[(&str, &str)] = &[
     ("patient_retirements", "They say when that record was not in use."),
     ("record_openings", "Break-glass access was given for one record."),
 ];
+/// Those of them whose rows have a version.
+pub(super) const VERSIONED: &[&str] =
+    &["appointments", "follow_ups", "intakes", "lab_results", "waitlist_entries", "waitlist_offers"];
+
 /// Returns what else a move changes in the rows of a table: the version, so that an `If-Match` from before does not match, and the time of
 /// the change, so that clients that read changes find it.
-fn marks(table: &str) -> &'static str {
-    match table {
-        "appointments" | "follow_ups" | "intakes" | "waitlist_entries" | "waitlist_offers" => {
-            ", version = t.version + 1, updated_at = coalesce(m.undone_at, m.merged_at)"
-        }
-        // Its `updated_at` is the time of a correction.
-        "lab_results" => ", version = t.version + 1",
-        "messages" => ", updated_at = coalesce(m.undone_at, m.merged_at)",
-        _ => "",
-    }
+fn marks(table: &str) -> String {
+    let version = if VERSIONED.contains(&table) { ", version = t.version + 1" } else { "" };
+    // The `updated_at` of a laboratory result is the time of its correction.
+    let is_dated = table == "messages" || (VERSIONED.contains(&table) && table != "lab_results");
+    let time = if is_dated { ", updated_at = coalesce(m.undone_at, m.merged_at)" } else { "" };
+    format!("{version}{time}")
 }
 
 /// How many objects follow to the surviving record.

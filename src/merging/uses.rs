@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::listing::Merge;
-use super::moving::MOVED;
+use super::moving::VERSIONED;
 use crate::audit::changes::{self, RecordedChange};
 use crate::clock::Timestamp;
 use crate::context::Tx;
@@ -54,7 +54,7 @@ pub struct MergeUse {
 
 /// The versions of the moved rows, and what was done before, in the ledger. The last step of a merge.
 pub(super) fn begin(tx: &mut Tx, merge: &Merge) -> Result<()> {
-    for table in MOVED.iter().filter(|table| has_version(table)) {
+    for table in VERSIONED {
         let noted = diesel::sql_query(format!(
             "UPDATE patient_merge_rows SET version = (SELECT t.version FROM {table} t WHERE t.id = row_id)
              WHERE merge_id = $1 AND table_name = '{table}'"
@@ -73,10 +73,6 @@ pub(super) fn begin(tx: &mut Tx, merge: &Merge) -> Result<()> {
             .execute(tx.conn)?;
     }
     Ok(())
-}
-
-fn has_version(table: &str) -> bool {
-    matches!(table, "appointments" | "follow_ups" | "intakes" | "lab_results" | "waitlist_entries" | "waitlist_offers")
 }
 
 /// The changes of both records since shortly before the merge.
@@ -134,7 +130,7 @@ fn moved_on(conn: &mut Conn, merge: PatientMergeId) -> Result<Vec<MergeUse>> {
         id: ObjectId,
     }
     let mut found = Vec::new();
-    for table in MOVED.iter().filter(|table| has_version(table)) {
+    for table in VERSIONED {
         let changed = diesel::sql_query(format!(
             "SELECT t.id FROM patient_merge_rows r INNER JOIN {table} t ON t.id = r.row_id
              WHERE r.merge_id = $1 AND r.table_name = '{table}' AND t.version <> r.version + 1 ORDER BY t.id"
