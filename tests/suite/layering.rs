@@ -31,7 +31,7 @@ const DOMAIN: [&str; 11] = [
     "privacy",
 ];
 /// The modules that every other module may import.
-const FOUNDATION: [&str; 24] = [
+const FOUNDATION: [&str; 25] = [
     "actor",
     "appointment_status",
     "audit",
@@ -49,6 +49,7 @@ const FOUNDATION: [&str; 24] = [
     "ids",
     "phone",
     "periodic",
+    "permissions",
     "role",
     "scopes",
     "sealed",
