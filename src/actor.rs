@@ -26,7 +26,7 @@ pub struct Actor {
 }
 
 /// How far a permission reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// Not at all: 403.
     None,
@@ -208,7 +208,7 @@ impl Action {
     }
 
     /// How far the action reaches for a role.
-    fn reach(self, role: Role) -> Reach {
+    pub fn reach(self, role: Role) -> Reach {
         let [patient, front_desk, practitioner, admin] = self.permissions();
         match role {
             Role::Patient => patient,

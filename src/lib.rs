@@ -45,6 +45,7 @@ pub mod http;
 pub mod identifiers;
 pub mod ids;
 pub mod periodic;
+pub mod permissions;
 pub mod phone;
 pub mod reports;
 pub mod role;

@@ -22,3 +22,44 @@ impl Role {
         self != Self::Patient
     }
 }
+
+text_enum! {
+    /// The role of an account of staff.
+    StaffRole {
+        /// The front desk.
+        FrontDesk = "front_desk",
+        /// A practitioner.
+        Practitioner = "practitioner",
+        /// An administrator.
+        Admin = "admin",
+    }
+}
+
+impl From<StaffRole> for Role {
+    fn from(role: StaffRole) -> Self {
+        match role {
+            StaffRole::FrontDesk => Self::FrontDesk,
+            StaffRole::Practitioner => Self::Practitioner,
+            StaffRole::Admin => Self::Admin,
+        }
+    }
+}
+
+text_enum! {
+    /// The role of a machine client.
+    ClientRole {
+        /// The front desk.
+        FrontDesk = "front_desk",
+        /// An administrator.
+        Admin = "admin",
+    }
+}
+
+impl From<ClientRole> for Role {
+    fn from(role: ClientRole) -> Self {
+        match role {
+            ClientRole::FrontDesk => Self::FrontDesk,
+            ClientRole::Admin => Self::Admin,
+        }
+    }
+}

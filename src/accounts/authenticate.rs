@@ -18,12 +18,26 @@ use crate::messages::model::SecurityEvent;
 /// After this many wrong codes in a row, each with the right password, the owner gets a notice.
 const WRONG_CODES_BEFORE_NOTICE: i32 = 3;
 
+/// The greatest length of a code in characters. Those of both kinds are shorter.
+const MAX_CODE: usize = 64;
+
 /// What a caller authenticates with.
 #[derive(Clone)]
 pub struct Credentials {
     pub password: String,
     /// A code of the authenticator app, or a recovery code.
     pub code: Option<String>,
+}
+
+/// Requires that a code is not longer than any code.
+///
+/// # Errors
+/// A broken rule of `/totp_code`.
+pub fn check_code(code: &str) -> Result<()> {
+    if code.chars().count() <= MAX_CODE {
+        return Ok(());
+    }
+    Err(Error::invalid("/totp_code", FieldCode::TooLong, format!("must be at most {MAX_CODE} characters")))
 }
 
 /// An attempt to sign in.
@@ -136,6 +150,8 @@ async fn authenticate<P: Principal, T: Send + 'static>(
     error_of: fn(AuthFailure) -> Error,
     effect: impl Fn(&mut Tx<P>, &User) -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    // Also for an account without a second factor, which needs no code.
+    credentials.code.as_deref().map_or(Ok(()), check_code)?;
     let (user, throttle, verdict) = context
         .read(move |tx| {
             let (user, throttle) = find(tx)?;

@@ -27,6 +27,7 @@ use crate::http::fallback::{Operation, is_of_member};
 use crate::http::limits::{Limiter, SignInQuota};
 use crate::http::problem::Rejected;
 use crate::ids::{PractitionerId, SessionId, UserId};
+use crate::permissions;
 use crate::scopes::{Scope, Scopes};
 
 /// A caller with an active session.
@@ -436,6 +437,12 @@ impl FromRequest for Actor {
                     ProblemCode::SecondFactorRequired,
                     "The clinic requires a second factor of staff. Set it up first: POST /v1/me/second-factor.",
                 ));
+            }
+            // A page names one of the operations that it runs, and responds to a refusal itself.
+            if caller.page.is_none()
+                && let Some(operation) = request.extensions().get::<Arc<Operation>>()
+            {
+                permissions::check(&caller.actor, &operation.id)?;
             }
             Ok(caller.actor)
         }))

@@ -22,6 +22,7 @@ use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
 use crate::ids::{PractitionerId, UserId};
 use crate::messages::model::{Mail, MessageKind};
 use crate::messages::outbox;
+use crate::role::StaffRole;
 
 /// The list's name in cursors.
 const LIST: &str = "users";
@@ -108,8 +109,8 @@ pub struct NewUser {
     /// The owner's name.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// `front_desk`, `practitioner` or `admin`.
-    role: Role,
+    /// The role.
+    role: StaffRole,
     /// The practitioner whose account it is. For the role `practitioner` only.
     practitioner_id: Option<PractitionerId>,
 }
@@ -119,20 +120,12 @@ impl NewUser {
         let mut check = Check::new();
         let email = check.field("/email", EmailAddress::parse(&self.email));
         let name = check.field("/name", parse_name(&self.name));
-        check.require(
-            self.role.is_staff(),
-            "/role",
-            FieldCode::NotAnOption,
-            "patients register their accounts themselves",
-        );
-        if self.role.is_staff() {
-            check_practitioner(&mut check, self.role, self.practitioner_id);
-        }
+        check_practitioner(&mut check, self.role.into(), self.practitioner_id);
         check.done()?;
         Ok(NewAccount {
             email: email.ok_or(Error::NotFound)?,
             name,
-            role: self.role,
+            role: self.role.into(),
             practitioner_id: self.practitioner_id,
             password_hash: None,
             preferred_language: "en".into(),

@@ -259,7 +259,9 @@ pub(super) async fn get_appointment(context: Context, PathId(id): PathId<Appoint
     operation_id = "get_appointment_calendar",
     security(("bearer" = [])),
     params(("id" = AppointmentId, Path, description = "The appointment")),
-    responses((status = 200, description = "The entry", body = String, content_type = "text/calendar",
+    responses((status = 200, description = "The entry",
+        headers(("Content-Disposition" = String, description = "The name of the file to save it in")),
+        body = String, content_type = "text/calendar",
         example = json!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n…\r\nEND:VCALENDAR\r\n"))),
 )]
 #[get("/v1/appointments/{id}/calendar.ics")]

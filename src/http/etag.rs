@@ -9,6 +9,9 @@ use actix_web::{FromRequest, HttpRequest};
 use super::problem::{ProblemBuilder, Rejected};
 use crate::error::{Error, Result};
 
+/// The greatest length of `If-Match`. The document has it.
+pub const LONGEST: usize = 255;
+
 /// Returns the ETag of a version.
 pub fn etag(version: i32) -> String {
     format!("\"{version}\"")
@@ -74,6 +77,13 @@ impl FromRequest for IfMatch {
             };
             tags.extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
         }
+        if tags.iter().map(String::len).sum::<usize>() > LONGEST {
+            return ready(Err(Rejected(ProblemBuilder::malformed("If-Match is too long."))));
+        }
+        // Without this, a client that sends an empty value by mistake would overwrite every version.
+        if tags.is_empty() && request.headers().contains_key(IF_MATCH) {
+            return ready(Err(Rejected(ProblemBuilder::malformed("If-Match is empty. Send the ETag that you read."))));
+        }
         ready(Ok(Self(match tags.as_slice() {
             [] => None,
             [any] if any == "*" => Some(Versions::Any),
@@ -86,9 +96,18 @@ impl FromRequest for IfMatch {
 mod tests {
     use super::*;
 
-    fn from(header: &str) -> IfMatch {
+    fn read(header: &str) -> Result<IfMatch, Rejected> {
         let request = actix_web::test::TestRequest::default().insert_header((IF_MATCH, header)).to_http_request();
-        IfMatch::from_request(&request, &mut Payload::None).into_inner().expect("readable")
+        IfMatch::from_request(&request, &mut Payload::None).into_inner()
+    }
+
+    fn from(header: &str) -> IfMatch {
+        read(header).unwrap_or_else(|_| panic!("{header} is readable"))
+    }
+
+    #[test]
+    fn an_empty_header_is_not_taken_for_none_and_a_long_one_is_refused() {
+        assert!(read("").is_err() && read(" , ").is_err() && read(&"1".repeat(LONGEST + 1)).is_err());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::patients::care;
 #[schema(example = json!({"answers": {"symptoms": {"symptom_onset_date": "2008"}}, "reason": "The year was wrong."}))]
 pub struct AmendIntakeRequest {
     /// The answers to change (RFC 7396), as when a draft is saved.
-    #[schema(value_type = rls::Answers)]
+    #[schema(value_type = rls::AnswersPatch)]
     pub answers: RedactedJson,
     /// The reason, at most 500 characters. Practitioners read it.
     #[schema(min_length = 1, max_length = 500)]

@@ -59,7 +59,7 @@ impl NewIntake {
 pub struct IntakePatch {
     /// The answers to change (RFC 7396). `null` deletes an answer, a list replaces the whole list, answers that are not sent keep
     /// their value. The members are those of the form.
-    #[schema(value_type = rls::Answers)]
+    #[schema(value_type = rls::AnswersPatch)]
     pub answers: RedactedJson,
 }
 

@@ -44,37 +44,37 @@ pub struct LabResultView {
     /// The status.
     status: LabResultStatus,
     /// The laboratory test.
-    #[schema(value_type = String, examples("ferritin"))]
+    #[schema(value_type = LabTest)]
     test: Option<LabTest>,
     /// The value in its unit.
     #[schema(value_type = f64)]
     value: Option<Decimal<0, 5000>>,
     /// Present if the true value is below or above the given one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, nullable = false, required = false, examples("<"))]
+    #[schema(value_type = Comparator, nullable = false, required = false)]
     comparator: Option<Comparator>,
     /// The unit.
-    #[schema(value_type = String, examples("ng/mL"))]
+    #[schema(value_type = LabUnit)]
     unit: Option<LabUnit>,
     /// The value in the unit that the rules use, to two decimals: ng/mL, %, µg/dL, g/dL or mg/L.
     #[schema(value_type = f64)]
     standard_value: Option<f64>,
     /// The unit that the rules use.
-    #[schema(value_type = String, examples("ng/mL"))]
+    #[schema(value_type = LabUnit)]
     standard_unit: Option<LabUnit>,
     /// The day of the sample.
     #[schema(value_type = String, examples("2026-02-26"))]
     collected_on: Option<PartialDate>,
     /// The source of the result.
-    #[schema(value_type = String, examples("lab_report"))]
+    #[schema(value_type = LabSource)]
     source: Option<LabSource>,
     /// Whether the sample was taken in the morning.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, nullable = false, required = false, examples("yes"))]
+    #[schema(value_type = YesNo, nullable = false, required = false)]
     morning: Option<YesNo>,
     /// Whether no iron was taken in the 24 hours before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, nullable = false, required = false, examples("unknown"))]
+    #[schema(value_type = YesNo, nullable = false, required = false)]
     iron_free_24h: Option<YesNo>,
     /// When the result was entered.
     created_at: Timestamp,

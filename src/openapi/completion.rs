@@ -5,7 +5,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::components::{self, SharedParameter};
-use super::{nullable, problems, schemas};
+use super::{nullable, problems, roles, schemas};
 use crate::http::fallback::TOKEN_PATH;
 use crate::http::limits;
 use crate::http::problem::MEDIA_TYPE;
@@ -238,6 +238,7 @@ pub fn complete(document: &mut OpenApi) {
         for operation in schemas::operations(item) {
             // An operation without a requirement says so, because no requirement of the whole document stands in for it.
             operation.security.get_or_insert_default();
+            roles::name(operation);
             complete_operation(path, operation);
         }
     }
@@ -283,12 +284,7 @@ fn admit_clients(operation: &mut Operation, reads: bool) {
     let Some(scope) = Scope::of(id, operation.tags.as_deref().unwrap_or_default(), reads) else { return };
     if let Some(security) = operation.security.as_mut().filter(|security| !security.is_empty()) {
         security.push(SecurityRequirement::new(CLIENT_CREDENTIALS, [scope.as_str()]));
-        let sentence = format!("Machine clients need the scope `{scope}`.");
-        let description = operation.description.get_or_insert_default();
-        if !description.is_empty() {
-            description.push_str("\n\n");
-        }
-        description.push_str(&sentence);
+        roles::describe(operation, &format!("Machine clients need the scope `{scope}`."));
     }
 }
 

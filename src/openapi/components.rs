@@ -6,6 +6,8 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, SchemaType};
 use utoipa::openapi::{Object, ObjectBuilder, Ref, RefOr, Required, Type};
 
+use crate::http::etag;
+
 /// A parameter that handlers declare by name and type only, such as `("If-Match" = String, Header)`.
 pub struct SharedParameter {
     /// The component's name.
@@ -40,7 +42,7 @@ const PARAMETERS: &[SharedParameter] = &[
         location: ParameterIn::Header,
         required: false,
         description: "The `ETag` of the version that you read. Without it, the operation applies to any version.",
-        schema: || text(1, 255),
+        schema: || text(1, etag::LONGEST),
     },
     SharedParameter {
         component: "RequiredIfMatch",
@@ -48,7 +50,7 @@ const PARAMETERS: &[SharedParameter] = &[
         location: ParameterIn::Header,
         required: true,
         description: "The `ETag` of the version that you read.",
-        schema: || text(1, 255),
+        schema: || text(1, etag::LONGEST),
     },
     SharedParameter {
         component: "IfNoneMatch",

@@ -161,7 +161,6 @@ fn unknown(pointer: &'static str) -> impl Fn(Error) -> Error {
     security(("bearer" = [])),
     params(
         UtilisationParams,
-        ("Accept" = Option<String>, Header, description = "`image/svg+xml` for the picture", max_length = 200),
     ),
     responses((status = 200, description = "The report", content(
         (Utilisation = "application/json"),

@@ -8,7 +8,7 @@ use crate::support::{Client, Reply};
 pub(super) const NOBODY: &str = "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55";
 
 /// The handlers read values of these schemas themselves, in the order that a draft needs.
-const OWN_READERS: [&str; 3] = ["RlsAnswers", "RlsLab", "RlsReview"];
+const OWN_READERS: [&str; 4] = ["RlsAnswers", "RlsAnswersPatch", "RlsLab", "RlsReview"];
 
 /// A credential decides first here, and one that is too long is a wrong one: a refusal of it is as good. What else they take is
 /// looked at only after the credential.
@@ -144,11 +144,18 @@ pub(super) struct Broken {
     pub(super) by_handler: bool,
 }
 
+/// A body that has `null` where the document allows it.
+pub(super) struct Null {
+    pub(super) body: Value,
+    pub(super) pointer: String,
+}
+
 struct Breaker<'a> {
     document: &'a Value,
     /// Whether values of the schemas in [`OWN_READERS`] are broken as well.
     own_readers: bool,
     found: Vec<Broken>,
+    nulls: Vec<Null>,
 }
 
 impl Breaker<'_> {
@@ -167,11 +174,13 @@ impl Breaker<'_> {
         if is_own && !self.own_readers {
             return;
         }
-        let is_whole = pointer.is_empty();
         let by_handler = by_handler || is_own;
         let wrong = ["wrong_type", "not_an_option"];
-        // In a merge patch, null removes an answer.
-        if !nullable && (!by_handler || is_whole) {
+        if nullable {
+            let mut body = base.clone();
+            *body.pointer_mut(pointer).expect("a place") = Value::Null;
+            self.nulls.push(Null { body, pointer: pointer.to_owned() });
+        } else {
             self.note(base, pointer, json!(null), &wrong, by_handler);
         }
         let others = match kind(schema) {
@@ -236,7 +245,7 @@ impl Breaker<'_> {
         for value in past.into_iter().flatten() {
             self.note(base, pointer, value, &[], true);
         }
-        if schema.get("enum").is_some() {
+        if schema.get("enum").is_some() && kind(schema) == "string" {
             self.note(base, pointer, json!("no-such-option"), &["not_an_option"], by_handler);
         }
         if schema.get("format").is_some_and(|format| kind(schema) == "string" && format.is_string()) {
@@ -254,12 +263,21 @@ fn media(operation: &Operation) -> Option<(String, Value)> {
     Some((media.clone(), content["schema"].clone()))
 }
 
-pub(super) fn broken(document: &Value, operation: &Operation) -> Vec<Broken> {
-    let Some((_, schema)) = media(operation) else { return Vec::new() };
+/// Bodies that break one rule each, and bodies with a `null` that is allowed.
+pub(super) fn bodies(document: &Value, operation: &Operation) -> (Vec<Broken>, Vec<Null>) {
+    let Some((_, schema)) = media(operation) else { return (Vec::new(), Vec::new()) };
     // Answers of a submitted intake are read like those of a draft.
-    let mut breaker = Breaker { document, own_readers: operation.id != "amend_intake", found: Vec::new() };
+    let own_readers = operation.id != "amend_intake";
+    let mut breaker = Breaker { document, own_readers, found: Vec::new(), nulls: Vec::new() };
     breaker.walk(&schema, &sample(document, &schema), "", false);
-    breaker.found
+    (breaker.found, breaker.nulls)
+}
+
+/// The error of a `null` that the document allows. A conditional member is required as if it were missing.
+pub(super) fn refused_null(reply: &Reply, null: &Null) -> Option<String> {
+    let errors = reply.body["errors"].as_array().into_iter().flatten();
+    let mut refused = errors.filter(|error| error["pointer"] == null.pointer.as_str() && error["code"] != "required");
+    refused.next().map(Value::to_string)
 }
 
 /// What is wrong with the response to a body that breaks a rule.

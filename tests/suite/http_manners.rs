@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
+use super::broken_input::NOBODY;
 use super::openapi::document;
 use crate::support::{App, app, both};
 
@@ -39,6 +40,13 @@ both! {
         admin.get_with(&path, &[("If-None-Match", &tag)]).await.expect(200);
         // Not before the caller is known.
         app.anon().get_with(&path, &[("If-None-Match", "*")]).await.problem(401, "unauthenticated");
+    }
+
+    async fn an_empty_if_match_is_not_taken_for_a_missing_one(app: App) {
+        let path = format!("/v1/follow-ups/{NOBODY}/cancel");
+        let desk = app.desk().await;
+        desk.send(Method::POST, &path, &[("If-Match", "")], None).await.problem(400, "malformed_request");
+        desk.send(Method::POST, &path, &[], None).await.problem(404, "not_found");
     }
 
     async fn the_document_is_not_sent_again_and_is_compressed(app: App) {

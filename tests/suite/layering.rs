@@ -32,7 +32,7 @@ const DOMAIN: [&str; 12] = [
     "privacy",
 ];
 /// The modules that every other module may import.
-const FOUNDATION: [&str; 24] = [
+const FOUNDATION: [&str; 25] = [
     "actor",
     "appointment_status",
     "audit",
@@ -50,6 +50,7 @@ const FOUNDATION: [&str; 24] = [
     "ids",
     "phone",
     "periodic",
+    "permissions",
     "role",
     "scopes",
     "sealed",

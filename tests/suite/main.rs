@@ -21,6 +21,7 @@ mod buffers;
 mod calendar_feeds;
 mod calls;
 mod clients;
+mod compatibility;
 mod confirming;
 mod consent_documents;
 mod cost;

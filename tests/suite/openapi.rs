@@ -415,9 +415,9 @@ fn an_etag_is_documented_exactly_where_it_is_sent() {
         let mark = format!("operation_id = \"{}\"", operation.id());
         let handler = sources.iter().find_map(|(_, text)| text.split_once(&mark)).expect("a handler").1;
         let handler = handler.split("operation_id = ").next().unwrap_or_default();
-        for (status, sends) in
-            [("200", handler.contains("response::versioned(")), ("201", handler.contains("response::created("))]
-        {
+        // The file of a calendar feed has a tag of its text.
+        let tags = handler.contains("response::versioned(") || handler.contains("(ETAG, ");
+        for (status, sends) in [("200", tags), ("201", handler.contains("response::created("))] {
             let response = resolve(&document, &operation.value["responses"][status]);
             let documents = response["headers"].get("ETag").is_some();
             findings.require(sends == documents, || format!("{} {status}: sent {sends}", operation.name()));

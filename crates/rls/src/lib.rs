@@ -49,7 +49,7 @@ pub mod views;
 #[cfg(test)]
 mod tests;
 
-pub use answers::Answers;
+pub use answers::{Answers, AnswersPatch};
 pub use computed::{Computed, compute};
 pub use context::{Context, FilledBy};
 pub use error::{FieldError, Invalid};
@@ -69,8 +69,8 @@ pub use views::{View, Viewer, copy_from, view};
 
 use text::Language;
 
-/// The schemas whose values this crate checks itself: in a merge patch every answer may be `null`.
-pub const OWN_READERS: &[&str] = &["RlsAnswers", "RlsLab", "RlsReview"];
+/// The schemas whose values this crate checks itself.
+pub const OWN_READERS: &[&str] = &["RlsAnswers", "RlsAnswersPatch", "RlsLab", "RlsReview"];
 
 /// The name of the history in the API.
 pub const FORM: &str = "rls-history";

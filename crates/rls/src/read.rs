@@ -75,7 +75,7 @@ struct Read<T> {
 
 fn read<T: DeserializeOwned>(value: &Value, prefix: &str, fields: &[Field]) -> Read<T> {
     let mut rest = value.clone();
-    let mut errors = length_errors(value, prefix);
+    let mut errors = form_errors(value, prefix);
     errors.extend(lists_for_objects(&mut rest, prefix, fields));
     let mut removed = HashMap::new();
     let parsed = loop {
@@ -261,12 +261,17 @@ fn lab_errors(answers: &Answers, prefix: &str, removed: &Removed) -> Vec<FieldEr
     errors
 }
 
-fn length_errors(answers: &Value, prefix: &str) -> Vec<FieldError> {
+fn form_errors(answers: &Value, prefix: &str) -> Vec<FieldError> {
     fn walk(value: &Value, place: &str, errors: &mut Vec<FieldError>) {
         match value {
             Value::Object(object) => {
                 for (name, value) in object {
-                    walk(value, &format!("{place}/{name}"), errors);
+                    let place = format!("{place}/{name}");
+                    if value.is_null() {
+                        let detail = "must not be null; leave the member out";
+                        errors.push(FieldError::new(&place, FieldCode::WrongType, detail));
+                    }
+                    walk(value, &place, errors);
                 }
             }
             Value::Array(entries) => {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::keys::JsonWebKeySet;
 use super::model::{Client, ClientView, CreatedClient};
 use super::{secrets, store};
-use crate::actor::{Action, Role};
+use crate::actor::Action;
 use crate::context::{self, Context};
 use crate::error::{Check, Error, FieldCode, Result, Rule};
 use crate::http::etag::IfMatch;
@@ -16,6 +16,7 @@ use crate::http::paging::PageParams;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, Params, Patch, PathId};
 use crate::ids::UserId;
+use crate::role::ClientRole;
 use crate::scopes::{Scope, Scopes};
 
 /// The list's name in cursors.
@@ -45,8 +46,8 @@ pub struct NewClient {
     /// The client's name, for people.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// `front_desk` or `admin`. The role bounds what the scopes permit.
-    role: Role,
+    /// The role. It bounds what the scopes permit.
+    role: ClientRole,
     /// What the client may do.
     #[schema(min_items = 1, max_items = 22)]
     scopes: Vec<Scope>,
@@ -62,8 +63,6 @@ pub async fn create(context: &Context, new: NewClient) -> Result<Versioned<Creat
     context.require(Action::ClientManage)?;
     let mut check = Check::new();
     let name = check.field("/name", parse_name(&new.name)).unwrap_or_default();
-    let is_role = matches!(new.role, Role::FrontDesk | Role::Admin);
-    check.require(is_role, "/role", FieldCode::NotAnOption, "must be front_desk or admin");
     let scopes = check.field("/scopes", parse_scopes(&new.scopes)).unwrap_or_default();
     if let Some(jwks) = &new.jwks {
         jwks.check(&mut check);
@@ -71,7 +70,7 @@ pub async fn create(context: &Context, new: NewClient) -> Result<Versioned<Creat
     check.done()?;
     context
         .change(move |tx| {
-            let id = store::insert(tx.conn, tx.env, &name, new.role, &scopes, new.jwks.as_ref())?;
+            let id = store::insert(tx.conn, tx.env, &name, new.role.into(), &scopes, new.jwks.as_ref())?;
             let secret = if new.jwks.is_none() { Some(secrets::add(tx.conn, tx.env, id, tx.now)?) } else { None };
             tx.audit.note_object(id.0);
             let Versioned { version, object } = ClientView::versioned(store::find(tx.conn, id, tx.now)?);
@@ -122,7 +121,7 @@ pub struct ClientPatch {
     name: Change<String>,
     /// What the client may do. Tokens with a scope that it loses stop working at once.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<Scope>>, min_items = 1, max_items = 22)]
+    #[schema(value_type = Option<Vec<Scope>>, nullable = false, min_items = 1, max_items = 22)]
     scopes: Change<Vec<Scope>>,
     /// The client's public keys, which replace the earlier ones. Null removes them.
     #[serde(default)]

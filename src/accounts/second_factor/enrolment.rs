@@ -115,6 +115,7 @@ pub async fn confirm(
     context: &Context<SignedIn>,
     request: ConfirmSecondFactorRequest,
 ) -> Result<ConfirmedSecondFactor> {
+    authenticate::check_code(&request.totp_code)?;
     context.attempt(move |tx| switch_on(tx, &request.totp_code)).await
 }
 

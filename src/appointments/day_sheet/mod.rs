@@ -102,9 +102,9 @@ pub fn load(tx: &mut Tx, id: LocationId, day: Option<Day>) -> Result<DaySheet> {
     params(
         ("id" = LocationId, Path, description = "The location"),
         DaySheetParams,
-        ("Accept" = Option<String>, Header, description = "`text/csv` for the table, `text/html` for the page", max_length = 200),
     ),
-    responses((status = 200, description = "The day", content(
+    responses((status = 200, description = "The day",
+        headers(("Content-Disposition" = String, description = "The name of the file to save the table in. Only with `text/csv`.")), content(
         (DaySheet = "application/json", example = json!({
             "location_id": "0199d0c2-1f00-7aaa-8000-000000000003", "location_name": "Midtown", "time_zone": "America/New_York",
             "date": "2026-03-09", "appointments": [], "gaps": [], "calls": []

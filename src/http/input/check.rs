@@ -85,6 +85,11 @@ impl Check {
                 None if is_whole(number) => self.add(FieldCode::OutOfRange, expected(shape)),
                 None => self.add(FieldCode::WrongType, expected(shape)),
             },
+            (Kind::IntegerChoice(options), Value::Number(number)) => match integer(number) {
+                Some(whole) if options.contains(&whole) => *number = whole.into(),
+                None if !is_whole(number) => self.add(FieldCode::WrongType, expected(shape)),
+                _ => self.add(FieldCode::NotAnOption, expected(shape)),
+            },
             (Kind::Number { least, most }, Value::Number(number)) => {
                 let number = number.as_f64().unwrap_or(f64::NAN);
                 if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
@@ -171,6 +176,9 @@ pub fn expected(shape: &Shape) -> String {
         Kind::Any => "any value".into(),
         Kind::Text { form, .. } => named(*form).into(),
         Kind::Choice(options) => return options_of(options) + if shape.nullable { " or null" } else { "" },
+        Kind::IntegerChoice(options) => {
+            format!("one of {}", options.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
         Kind::Integer { least, most } => format!("an integer{}", range(*least, *most)),
         Kind::Number { least, most } => format!("a number{}", range(*least, *most)),
         Kind::Boolean => "true or false".into(),

@@ -33,6 +33,8 @@ pub enum Kind {
     },
     /// One of these strings.
     Choice(Vec<String>),
+    /// One of these integers.
+    IntegerChoice(Vec<i64>),
     Integer {
         /// The least value.
         least: Option<i64>,
@@ -161,6 +163,11 @@ impl<'a> Shapes<'a> {
                     most: known.size("maxLength"),
                     form: known.form()?,
                 }
+            }
+            Some("integer") if members.contains_key("enum") => {
+                known.only(&["enum", "minimum", "maximum", "format"])?;
+                let options = schema["enum"].as_array().into_iter().flatten();
+                Kind::IntegerChoice(options.filter_map(Value::as_i64).collect())
             }
             Some("integer") => {
                 known.only(&["minimum", "maximum", "format"])?;

@@ -29,7 +29,6 @@ pub struct FollowUpAnswers {
     /// The intake.
     pub intake_id: IntakeId,
     /// How the symptoms changed since the last visit.
-    #[schema(value_type = Option<String>, examples("better"))]
     pub change: Option<ChangeSinceVisit>,
     /// How bothersome it is, 0 to 10.
     #[schema(minimum = 0, maximum = 10)]
@@ -41,14 +40,12 @@ pub struct FollowUpAnswers {
     #[schema(value_type = Option<String>, examples("21:00"))]
     pub usual_onset_time: Option<TimeOfDay>,
     /// Whether symptoms begin earlier, are stronger or have spread since the treatment began.
-    #[schema(value_type = Option<String>, examples("no"))]
     pub augmentation: Option<YesNo>,
     /// Whether there are new or stronger urges. Only for practitioners.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, nullable = false, required = false, examples("no"))]
+    #[schema(value_type = YesNo, nullable = false, required = false)]
     pub urges: Option<YesNo>,
     /// Whether the treatment has side effects.
-    #[schema(value_type = Option<String>, examples("no"))]
     pub has_side_effects: Option<YesNo>,
     /// The side effects.
     #[schema(value_type = Vec<String>)]

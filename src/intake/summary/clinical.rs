@@ -82,7 +82,6 @@ pub struct ClinicalSummary {
     /// Tests that were done.
     pub tests: Vec<SummaryTest>,
     /// Whether there are medicines to list: `listed`, `none` or `unknown`. Null if this was not answered.
-    #[schema(value_type = Option<String>, examples("listed"))]
     pub medications_status: Option<MedicationsStatus>,
     /// The medicines. Those for restless legs and those taken now come first.
     pub treatments: Vec<SummaryTreatment>,
@@ -251,7 +250,6 @@ pub struct SummaryIronMonitoring {
 #[schema(as = IntakeSummaryTest)]
 pub struct SummaryTest {
     /// The test.
-    #[schema(value_type = Option<String>, examples("venous_duplex"))]
     pub test: Option<TestKind>,
     /// The date, as far as known.
     #[schema(value_type = Option<String>, examples("2026-02"))]

@@ -13,15 +13,12 @@ use utoipa::ToSchema;
 #[schema(as = IntakeSummaryLab)]
 pub struct SummaryLab {
     /// The laboratory test.
-    #[schema(value_type = String, examples("ferritin"))]
     pub test: LabTest,
     /// The value in its unit.
     pub value: f64,
     /// Present if the true value is below or above the given one.
-    #[schema(value_type = Option<String>, examples("<"))]
     pub comparator: Option<Comparator>,
     /// The unit.
-    #[schema(value_type = Option<String>, examples("ng/mL"))]
     pub unit: Option<LabUnit>,
     /// The day of the sample, as far as known.
     #[schema(value_type = Option<String>, examples("2026-05-12"))]
@@ -44,7 +41,6 @@ pub struct SummaryLab {
     /// Whether the sample is certainly later than the patient's previous intake.
     pub is_new: bool,
     /// Where the value comes from.
-    #[schema(value_type = Option<String>, examples("lab_report"))]
     pub source: Option<LabSource>,
     /// Its way into the record.
     pub entered_in: LabOrigin,

@@ -146,7 +146,6 @@ fn follow_ups_of(tx: &mut Tx, intake: &Intake, reading: &ReadingContext) -> Resu
     params(
         ("id" = IntakeId, Path, description = "The intake"),
         ReadingLanguage,
-        ("Accept" = Option<String>, Header, description = "`text/html` for the page", max_length = 200),
     ),
     responses((status = 200, description = "The summary", content(
         (IntakeSummary = "application/json", example = json!({

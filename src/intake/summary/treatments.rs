@@ -16,7 +16,6 @@ pub struct SummaryTreatment {
     /// The name, as the patient knows it.
     pub name: String,
     /// The class that was entered, else the one in the service's table. Null if neither is known.
-    #[schema(value_type = Option<String>, examples("dopaminergic"))]
     pub class: Option<MedicineClass>,
     /// Whether the name was wholly recognised. If not, check what it is: no rule knows it.
     pub recognized: bool,
@@ -29,13 +28,10 @@ pub struct SummaryTreatment {
     #[schema(value_type = Option<String>, examples("2025-08"))]
     pub stopped_on: Option<PartialDate>,
     /// Whether it is taken.
-    #[schema(value_type = Option<String>, examples("current"))]
     pub status: Option<MedicationStatus>,
     /// Whether it is or was for restless legs.
-    #[schema(value_type = Option<String>, examples("yes"))]
     pub for_rls: Option<YesNo>,
     /// How the restless legs responded.
-    #[schema(value_type = Option<String>, examples("partial"))]
     pub response: Option<TreatmentResponse>,
     /// Side effects.
     #[schema(value_type = Vec<String>)]

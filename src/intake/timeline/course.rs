@@ -52,12 +52,10 @@ pub struct Timeline {
 #[schema(as = RlsTimelineThreshold)]
 pub struct TimelineThreshold {
     /// The laboratory test.
-    #[schema(value_type = String, examples("ferritin"))]
     pub test: LabTest,
     /// The value.
     pub value: f64,
     /// The unit.
-    #[schema(value_type = String, examples("ng/mL"))]
     pub unit: LabUnit,
 }
 
@@ -103,21 +101,17 @@ pub struct SeverityPoint {
 #[schema(as = RlsTimelineIron)]
 pub struct IronPoint {
     /// The laboratory test.
-    #[schema(value_type = String, examples("ferritin"))]
     pub test: LabTest,
     /// The value in its unit.
     pub value: f64,
     /// Present if the true value is below or above the given one.
-    #[schema(value_type = Option<String>, examples("<"))]
     pub comparator: Option<Comparator>,
     /// The unit.
-    #[schema(value_type = String, examples("ng/mL"))]
     pub unit: LabUnit,
     /// The day of the sample, as far as known.
     #[schema(value_type = String, examples("2026-05-12"))]
     pub collected_on: PartialDate,
     /// Where the value comes from.
-    #[schema(value_type = Option<String>, examples("lab_report"))]
     pub source: Option<LabSource>,
     /// Whether it was computed from iron and TIBC of one sample instead of reported.
     pub computed: bool,
@@ -134,7 +128,6 @@ pub struct MedicationCourse {
     /// The name, as the newest intake has it.
     pub name: String,
     /// The class that was entered, else the one in the service's table. Null if neither is known.
-    #[schema(value_type = Option<String>, examples("dopaminergic"))]
     pub class: Option<MedicineClass>,
     /// When it was started, as far as known.
     #[schema(value_type = Option<String>, examples("2021-02"))]
@@ -143,10 +136,8 @@ pub struct MedicationCourse {
     #[schema(value_type = Option<String>, examples("2025-08"))]
     pub stopped_on: Option<PartialDate>,
     /// Whether it is taken, from the newest intake that names it.
-    #[schema(value_type = Option<String>, examples("current"))]
     pub status: Option<MedicationStatus>,
     /// Whether it is or was for restless legs.
-    #[schema(value_type = Option<String>, examples("yes"))]
     pub for_rls: Option<YesNo>,
     /// What it is for the course.
     pub role: MedicationRole,
@@ -170,10 +161,8 @@ pub struct MedicationReport {
     /// How often it was taken.
     pub frequency: Option<String>,
     /// Whether it was taken at the time.
-    #[schema(value_type = Option<String>, examples("current"))]
     pub status: Option<MedicationStatus>,
     /// How the restless legs responded.
-    #[schema(value_type = Option<String>, examples("partial"))]
     pub response: Option<TreatmentResponse>,
 }
 

@@ -94,7 +94,6 @@ fn intakes(tx: &mut Tx, patient: &Patient, reading: &ReadingContext) -> Result<V
     params(
         ("id" = PatientId, Path, description = "The patient"),
         ReadingLanguage,
-        ("Accept" = Option<String>, Header, description = "`image/svg+xml` for the picture", max_length = 200),
     ),
     responses((status = 200, description = "The course", content(
         (Timeline = "application/json"),

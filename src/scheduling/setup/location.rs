@@ -2,6 +2,9 @@
 
 use diesel::prelude::*;
 use jiff::tz::TimeZone;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -62,14 +65,34 @@ pub(super) fn zone_name(name: &str, zones: &Zones) -> Result<String, Rule> {
     known.map(str::to_owned).ok_or_else(unknown_time_zone)
 }
 
-/// Checks the length of a location's slots: a multiple of five minutes that divides the day.
-pub(super) fn slot_minutes(minutes: i64) -> Result<i32, Rule> {
-    match i32::try_from(minutes) {
-        Ok(minutes @ 5..=240) if minutes % 5 == 0 && 1440 % minutes == 0 => Ok(minutes),
-        _ => {
-            Err(Rule::new(FieldCode::OutOfRange, "must be 5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180 or 240"))
-        }
+/// The lengths of slots in minutes: the multiples of five up to four hours that divide the day.
+pub(super) const SLOT_LENGTHS: [i32; 14] = [5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180, 240];
+
+/// One of [`SLOT_LENGTHS`], for the document.
+pub(super) struct SlotMinutes;
+
+impl PartialSchema for SlotMinutes {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+            .description(Some("The length of a location's slots in minutes."))
+            .minimum(SLOT_LENGTHS.first().copied())
+            .maximum(SLOT_LENGTHS.last().copied())
+            .enum_values(Some(SLOT_LENGTHS))
+            .into()
     }
+}
+
+impl ToSchema for SlotMinutes {}
+
+/// Checks the length of a location's slots.
+pub(super) fn slot_minutes(minutes: i64) -> Result<i32, Rule> {
+    let known = SLOT_LENGTHS.iter().find(|length| i64::from(**length) == minutes);
+    known.copied().ok_or_else(|| {
+        let lengths: Vec<_> = SLOT_LENGTHS.iter().map(ToString::to_string).collect();
+        Rule::new(FieldCode::NotAnOption, format!("must be one of {}", lengths.join(", ")))
+    })
 }
 
 /// Loads a location.
@@ -105,11 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn slot_lengths_divide_the_day() {
-        for good in [5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180, 240] {
-            assert!(slot_minutes(good).is_ok(), "{good}");
-        }
-        let accepted = (-10..=300).filter(|minutes| slot_minutes(*minutes).is_ok()).count();
-        assert_eq!(accepted, 14);
+    fn the_slot_lengths_are_the_multiples_of_five_that_divide_the_day() {
+        let divides = |minutes: &i64| *minutes > 0 && minutes % 5 == 0 && 1440 % minutes == 0;
+        let accepted: Vec<_> = (-10..=300).filter(|minutes| slot_minutes(*minutes).is_ok()).collect();
+        assert_eq!(accepted, (1..=240).filter(divides).collect::<Vec<_>>());
     }
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::location::{self, Location, slot_minutes, zone_name};
+use super::location::{self, Location, SlotMinutes, slot_minutes, zone_name};
 use super::visit_type::Lengths;
 use super::{changed, is_whole_number_of_slots, offerings};
 use crate::actor::Action;
@@ -49,6 +49,7 @@ pub struct LocationView {
     /// The IANA time zone. Opening hours refer to it.
     pub time_zone: String,
     /// The length of the slots in minutes. Every visit takes a whole number of slots.
+    #[schema(value_type = SlotMinutes)]
     pub slot_minutes: i32,
 }
 
@@ -112,8 +113,8 @@ pub struct NewLocation {
     /// The IANA time zone.
     #[schema(max_length = 64)]
     time_zone: String,
-    /// The length of the slots in minutes: 5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180 or 240.
-    #[schema(minimum = 5, maximum = 240)]
+    /// The length of the slots in minutes.
+    #[schema(value_type = SlotMinutes)]
     slot_minutes: i64,
 }
 
@@ -144,7 +145,7 @@ pub struct LocationPatch {
     time_zone: Change<String>,
     /// The length of the slots in minutes. Must divide the duration of every visit type that is offered here.
     #[serde(default)]
-    #[schema(value_type = Option<i64>, minimum = 5, maximum = 240)]
+    #[schema(value_type = Option<SlotMinutes>)]
     slot_minutes: Change<i64>,
 }
 

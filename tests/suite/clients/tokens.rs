@@ -145,6 +145,6 @@ both! {
         let changed = admin.update(&keyed.location(), json!({"name": " Machine ", "jwks": null})).await;
         assert_eq!((&changed.expect(200).body["name"], &changed.body["jwks"]), (&json!("Machine"), &json!(null)));
         admin.patch(&keyed.location(), "\"1\"", json!({"name": "Old"})).await.problem(412, "stale");
-        admin.update(&keyed.location(), json!({"scopes": null})).await.invalid("/scopes", "required");
+        admin.update(&keyed.location(), json!({"scopes": null})).await.invalid("/scopes", "wrong_type");
     }
 }

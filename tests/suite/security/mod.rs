@@ -28,6 +28,7 @@ mod registering;
 mod replays;
 mod retention;
 mod revoked;
+mod roles;
 mod second_factor;
 mod start;
 mod strangers;

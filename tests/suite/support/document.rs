@@ -40,7 +40,7 @@ pub fn fault(method: &Method, path: &str, status: u16, headers: &HeaderMap, text
 /// Headers that are sent exactly where the document has them.
 const EXACT: [&str; 3] = ["etag", "location", "retry-after"];
 /// Headers that are sent only where the document has them.
-const ALLOWED: [&str; 4] = ["ratelimit", "ratelimit-policy", "www-authenticate", "deprecation"];
+const ALLOWED: [&str; 5] = ["ratelimit", "ratelimit-policy", "www-authenticate", "deprecation", "content-disposition"];
 
 fn header_fault(response: &Value, status: u16, headers: &HeaderMap) -> Option<String> {
     let documents = |name: &str| {

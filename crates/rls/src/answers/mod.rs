@@ -5,6 +5,7 @@
 
 mod background;
 mod follow_up;
+mod patch;
 mod safety;
 mod sleep;
 mod symptoms;
@@ -14,6 +15,7 @@ mod veins;
 pub use crate::choices::*;
 pub use background::{Lab, Risk};
 pub use follow_up::FollowUp;
+pub use patch::AnswersPatch;
 pub use safety::Safety;
 pub use sleep::Sleep;
 pub use symptoms::{Irls, Symptoms};
