@@ -85,7 +85,7 @@ impl Visitor {
 }
 
 /// The text of an attribute.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")]
         .iter()
         .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
