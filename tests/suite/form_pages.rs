@@ -237,7 +237,7 @@ both! {
         let stale = || async { FilledForm::of(one.get(&page).await.expect(200)) };
         for (choice, kept) in [("saved", "unknown"), ("mine", "yes")] {
             let mine = stale().await.with(&[("risk.ckd", "yes"), ("risk.diabetes_type", "type_2")]);
-            fill(&two, &page, &[("risk.ckd", "unknown"), ("risk.diabetes_type", "")]).await.expect(303);
+            fill(&two, &page, &[("risk.ckd", "unknown"), ("risk.esrd", "no")]).await.expect(303);
             let both = mine.send(&one, &page).await;
             let text = &both.expect(409).text;
             assert!(text.contains("Do you have chronic kidney disease?") && text.contains("I don&#x27;t know") && text.contains("Yes"), "{text}");
@@ -246,8 +246,21 @@ both! {
             chosen.expect(303);
             let now = stored(&ann, &form).await;
             assert_eq!((&now["risk"]["ckd"], &now["risk"]["diabetes_type"]), (&json!(kept), &json!("type_2")), "{choice}");
-            fill(&one, &page, &[("risk.ckd", "no"), ("risk.diabetes_type", "")]).await.expect(303);
+            assert_eq!(now["risk"]["esrd"], "no", "{choice}: what the other page alone has changed stays");
+            fill(&one, &page, &[("risk.ckd", "no"), ("risk.diabetes_type", ""), ("risk.esrd", "")]).await.expect(303);
         }
+        // Nor does a page that was refused, or one that the script saves.
+        let page = format!("{form}/symptoms");
+        let stale = FilledForm::of(one.get(&page).await.expect(200));
+        let aside = FilledForm::of(one.get(&page).await.expect(200)).with(&[("autosave", "1"), ("symptoms.relief_with_movement", "yes")]);
+        fill(&two, &page, &[("symptoms.worse_at_rest", "yes")]).await.expect(303);
+        let refused = stale.with(&[("symptoms.days_per_week_untreated", "often")]).send(&one, &page).await;
+        let mended = FilledForm::of(refused.expect(422)).with(&[("symptoms.days_per_week_untreated", "3")]);
+        mended.send(&one, &page).await.expect(303);
+        let base = aside.send(&one, &page).await.expect(200).string("/base");
+        aside.with(&[("base", &base), ("autosave", "")]).send(&one, &page).await.expect(303);
+        let expected = json!({"worse_at_rest": "yes", "relief_with_movement": "yes", "days_per_week_untreated": 3});
+        assert_eq!(stored(&ann, &form).await["symptoms"], expected);
     }
 
     async fn the_script_saves_aside_and_learns_what_must_be_read_at_once(app: App) {

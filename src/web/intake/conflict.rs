@@ -32,10 +32,10 @@ pub(super) async fn show(
     page: &str,
     fields: &[FormField],
     differences: &[Difference],
-    sent: &Sent,
+    (base, sent): (String, &Sent),
 ) -> Result<HttpResponse> {
     let versions: Vec<Value> = differences.iter().map(|difference| version(draft, fields, difference)).collect();
-    let values = context! { versions => versions, base => base(draft, fields), is_entry => false };
+    let values = context! { versions => versions, base => base, is_entry => false };
     answer(member, draft, page, sent, values).await
 }
 

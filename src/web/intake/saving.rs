@@ -99,6 +99,17 @@ pub(super) fn merge(draft: &Draft, fields: &[FormField], given: &Given, base: &V
     }
 }
 
+/// The answers from which a form is drawn that shows again what was typed. What this form did not change stays as it was drawn before:
+/// it does not show what others saved meanwhile, so it must not change that either.
+pub(super) fn rebased(draft: &Draft, given: &Given, base: &Value) -> String {
+    let answers = given.iter().filter_map(|(id, mine)| {
+        let was = base.get(id).filter(|was| !was.is_null());
+        let now = if was.unwrap_or(&Value::Null) == mine { was } else { draft.value(id) };
+        Some((id.clone(), now?.clone()))
+    });
+    Value::Object(answers.collect()).to_string()
+}
+
 /// Saves what a form changes, again if others save meanwhile.
 ///
 /// # Errors

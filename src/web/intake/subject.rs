@@ -74,7 +74,8 @@ pub(super) async fn show(member: Member, PathId(id): PathId<IntakeId>, request: 
             mistakes.entry(field.link_id.clone()).or_insert_with(|| mistakes::issue(issue.code, draft.language));
         }
     }
-    let view = Page { draft: &draft, section, way: Way::of(&asked), given: None, mistakes };
+    let base = conflict::base(&draft, &section.fields);
+    let view = Page { draft: &draft, section, way: Way::of(&asked), given: None, base, mistakes };
     let values = context! { is_saved => true, asks_more => asked.first("open") == "more", ..view.values() };
     member.answer("form-subject", StatusCode::OK, context! { ..frame(&member, &draft).await?, ..values }).await
 }
@@ -98,7 +99,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<IntakeId>, request
     match saving::store(member, draft, |draft| saving::merge(draft, &fields, &given, &base, &others)).await? {
         Outcome::Saved(saved) if is_aside => {
             let notices = notices::of(member, &saved.draft).await?;
-            let base = conflict::base(&saved.draft, &fields);
+            let base = saving::rebased(&saved.draft, &given, &base);
             Ok(HttpResponse::Ok().json(serde_json::json!({"base": base, "notices": notices})))
         }
         Outcome::Refused(..) if is_aside => Ok(HttpResponse::UnprocessableEntity().finish()),
@@ -114,13 +115,15 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<IntakeId>, request
         Outcome::Refused(draft, errors) => {
             let section = draft.subject(&name)?;
             let mistakes = about(&fields, &errors, "", &draft);
-            let view = Page { draft: &draft, section, way, given: Some(&given), mistakes };
+            let base = saving::rebased(&draft, &given, &base);
+            let view = Page { draft: &draft, section, way, given: Some(&given), base, mistakes };
             let values = context! { is_saved => false, asks_more => false, ..view.values() };
             let values = context! { ..frame(member, &draft).await?, ..values };
             member.answer("form-subject", StatusCode::UNPROCESSABLE_ENTITY, values).await
         }
         Outcome::Differs(draft, differences) => {
-            conflict::show(member, &draft, &name, &fields, &differences, &form.sent).await
+            let base = saving::rebased(&draft, &given, &base);
+            conflict::show(member, &draft, &name, &fields, &differences, (base, &form.sent)).await
         }
     }
 }
@@ -184,6 +187,8 @@ struct Page<'a> {
     way: Way,
     /// What was typed, if it was not saved.
     given: Option<&'a Given>,
+    /// The answers from which it is drawn.
+    base: String,
     mistakes: Mistakes,
 }
 
@@ -208,7 +213,7 @@ impl Page<'_> {
             at => at + 1,
             of => subjects.len(),
             questions => self.questions(),
-            base => conflict::base(draft, &section.fields),
+            base => self.base.as_str(),
             wrong => wrong,
             from_check => self.way.from_check,
             back => if self.way.from_check { CHECK } else { before.unwrap_or_default() },
