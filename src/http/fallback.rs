@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 40] = [
+static MEMBER_PAGES: [(Method, &str, &str); 50] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -60,6 +60,15 @@ static MEMBER_PAGES: [(Method, &str, &str); 40] = [
     (Method::POST, "/desk/visits/{id}/reschedule", "reschedule_appointment"),
     (Method::GET, "/desk/visits/{id}/times", "get_appointment"),
     (Method::POST, "/desk/visits/{id}/undo", "undo_appointment"),
+    (Method::GET, "/forms/{id}", "get_intake"),
+    // Before the subjects of a form, whose name it could be.
+    (Method::GET, "/forms/{id}/check", "get_intake"),
+    (Method::POST, "/forms/{id}/check", "submit_intake"),
+    (Method::GET, "/forms/{id}/notices", "get_intake"),
+    (Method::GET, "/forms/{id}/{subject}", "get_intake"),
+    (Method::POST, "/forms/{id}/{subject}", "update_intake"),
+    (Method::GET, "/forms/{id}/{subject}/{list}/{entry}", "get_intake"),
+    (Method::POST, "/forms/{id}/{subject}/{list}/{entry}", "update_intake"),
     (Method::GET, "/second-factor", "get_second_factor"),
     (Method::POST, "/second-factor/code", "confirm_second_factor"),
     (Method::POST, "/second-factor/secret", "begin_second_factor"),
@@ -74,6 +83,8 @@ static MEMBER_PAGES: [(Method, &str, &str); 40] = [
     (Method::POST, "/visits/{id}/cancel", "cancel_appointment"),
     (Method::POST, "/visits/{id}/confirmation", "confirm_appointment"),
     (Method::GET, "/visits/{id}/days", "get_appointment"),
+    (Method::GET, "/visits/{id}/history", "get_appointment"),
+    (Method::POST, "/visits/{id}/history", "create_intake"),
     (Method::GET, "/visits/{id}/move", "get_appointment"),
     (Method::POST, "/visits/{id}/move", "reschedule_appointment"),
     (Method::GET, "/visits/{id}/times", "get_appointment"),
@@ -89,10 +100,10 @@ fn page_form(path: &str) -> Option<&'static str> {
     PAGE_FORMS.iter().find(|(known, _)| *known == path).map(|(_, operation)| *operation)
 }
 
-/// Returns whether a path is that of a pattern, whose `{id}` stands for one segment.
+/// Returns whether a path is that of a pattern, in which a name in braces stands for one segment.
 fn is_at(path: &str, pattern: &str) -> bool {
     let mut given = path.split('/');
-    let is_same = |part: &str| given.next().is_some_and(|it| it == part || (part == "{id}" && !it.is_empty()));
+    let is_same = |part: &str| given.next().is_some_and(|it| it == part || (part.starts_with('{') && !it.is_empty()));
     pattern.split('/').all(is_same) && given.next().is_none()
 }
 

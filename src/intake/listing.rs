@@ -37,7 +37,7 @@ const LIST: &str = "intakes";
 }))]
 pub struct ListedIntake {
     /// The intake.
-    id: IntakeId,
+    pub id: IntakeId,
     /// The patient.
     patient_id: PatientId,
     /// The name of the form.
@@ -45,11 +45,11 @@ pub struct ListedIntake {
     /// The version of the form that the answers were given for.
     form_version: String,
     /// The status.
-    status: IntakeStatus,
+    pub status: IntakeStatus,
     /// When the answers were last changed.
     authored_at: Timestamp,
     /// When it was submitted.
-    submitted_at: Option<Timestamp>,
+    pub submitted_at: Option<Timestamp>,
     /// When a practitioner reviewed the current answers.
     reviewed_at: Option<Timestamp>,
     /// When it was begun.
@@ -71,7 +71,7 @@ pub struct ListedIntake {
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct IntakePage {
     /// The intakes by the time of their last change, oldest first by default.
-    items: Vec<ListedIntake>,
+    pub items: Vec<ListedIntake>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
     /// The `updated_since` of the next pass through the changes. On the first page of a pass only.

@@ -31,7 +31,7 @@ use crate::patients::care;
     "answers": {"safety": {"chest_pain_breathlessness": "yes"}},
     "computed": {"kind": "open_issues", "issues": [{"pointer": "/answers/symptoms/urge_to_move_legs", "code": "required", "severity": "error"}]},
     "notices": [{"rule": "chest_pain_breathlessness", "urgency": "emergency", "text": "Call 911 now. Do not wait for an answer to this form: it is not watched in real time."}],
-    "completeness": {"complete": false, "missing": 1}, "copied_from": null, "authored_at": "2026-03-02T14:00:00Z",
+    "completeness": {"complete": false, "missing": 1}, "clinician_only_fields": ["irls.items"], "copied_from": null, "authored_at": "2026-03-02T14:00:00Z",
     "submitted_at": null, "reviewed_at": null, "created_at": "2026-03-02T14:00:00Z", "updated_at": "2026-03-02T14:00:00Z"
 }))]
 pub struct IntakeView {
@@ -59,6 +59,10 @@ pub struct IntakeView {
     pub notices: Vec<FlagNotice>,
     /// Whether required answers are missing.
     pub completeness: IntakeCompleteness,
+    /// The ids of the fields that the caller neither sees nor answers, because they are for clinicians. Clients do not show them.
+    #[serde(default)]
+    #[schema(max_items = 200)]
+    pub clinician_only_fields: Vec<String>,
     /// The number of its urgent flags (emergency, same day) that are not acknowledged. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0)]
@@ -197,6 +201,7 @@ impl IntakeView {
             computed: computed.filter(|_| may_see),
             notices: if may_see { rls::flag_notices(&view.flags, language, &numbers) } else { Vec::new() },
             completeness,
+            clinician_only_fields: closed_fields(&reading),
             urgent_flags: tx.actor.role.is_staff().then_some(urgent_flags),
             review: if is_practitioner { stored_review::open(tx.env, &intake)? } else { None },
             void_reason: if is_practitioner { intake.open_void_reason(tx.env)? } else { None },
@@ -211,6 +216,38 @@ impl IntakeView {
             updated_at: intake.updated_at,
         })
     }
+}
+
+/// The fields that the caller neither sees nor answers.
+fn closed_fields(reading: &ReadingContext) -> Vec<String> {
+    let mut fields = rls::clinician_only_fields(&reading.facts);
+    if matches!(reading.viewer(), Viewer::GuardianOfMinor | Viewer::GivenForMinor) {
+        let hidden = rls::field_access::field_ids(|field| field.private_for_minors).into_iter().map(str::to_owned);
+        fields.extend(hidden);
+    }
+    fields.retain(|id| reading.facts.form.asks(id));
+    fields.sort();
+    fields.dedup();
+    fields
+}
+
+/// Returns the texts that the caller must see at once, in the language of the page on which they stand. Those of the intake are in the
+/// language of the patient's record.
+///
+/// # Errors
+/// Those of [`read`].
+pub async fn notices(context: &Context, id: IntakeId, language: Language) -> Result<Vec<FlagNotice>> {
+    context.require(Action::IntakeRead)?;
+    care::read_clinical(context, move |tx| {
+        let IntakeDetails { intake, reading, .. } = IntakeDetails::load(tx, id)?;
+        if intake.status == IntakeStatus::EnteredInError {
+            return Ok(Vec::new());
+        }
+        let reading = reading.with_review(tx.env, &intake)?;
+        let view = Findings::new(tx.env, &intake, &reading)?.view(&intake, &reading);
+        Ok(rls::flag_notices(&view.flags, language, &reading.place.numbers(&tx.env.config.settings)))
+    })
+    .await
 }
 
 /// Reads an intake.

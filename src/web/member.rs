@@ -159,7 +159,10 @@ where
 
 /// Keeps what was written, so that the page can show it once more.
 fn without_session(sent: &Sent, error: Error) -> actix_web::Error {
-    let written = TEXTS.iter().map(|name| sent.first(name).to_owned()).filter(|text| !text.is_empty()).collect();
+    // The names of answers to forms have a point.
+    let is_written = |name: &str, value: &str| TEXTS.contains(&name) || (name.contains('.') && value.contains(' '));
+    let texts = sent.fields().filter(|(name, value)| !value.is_empty() && is_written(name, value));
+    let written = texts.map(|(_, value)| value.to_owned()).collect();
     let mut response = error.error_response();
     response.extensions_mut().insert(Written(written));
     InternalError::from_response(error, response).into()

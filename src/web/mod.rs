@@ -17,6 +17,7 @@ mod desk;
 mod follow_up;
 mod form_post;
 mod home;
+mod intake;
 mod member;
 mod problems;
 mod reminders;
@@ -90,8 +91,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// How many locations' telephone numbers a page shows.
 const PHONES: i64 = 5;
 
-static ENGINE: LazyLock<Environment<'static>> =
-    LazyLock::new(|| engine(vec![TEMPLATES, book::TEMPLATES, account::TEMPLATES, visits::TEMPLATES, desk::TEMPLATES]));
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    engine(vec![TEMPLATES, book::TEMPLATES, account::TEMPLATES, visits::TEMPLATES, intake::TEMPLATES, desk::TEMPLATES])
+});
 
 /// Templates by name.
 type Templates = [(&'static str, &'static str)];
@@ -130,6 +132,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     book::routes(cfg);
     account::routes(cfg);
     visits::routes(cfg);
+    intake::routes(cfg);
     desk::routes(cfg);
     demo_mails::routes(cfg);
     problems::routes(cfg);
@@ -138,6 +141,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
         ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
         ("/pages/book.js", "text/javascript; charset=utf-8", include_str!("book.js")),
+        ("/pages/form.js", "text/javascript; charset=utf-8", include_str!("form.js")),
         ("/pages/member.js", "text/javascript; charset=utf-8", include_str!("member.js")),
     ] {
         let file = move |request: HttpRequest| async move {
@@ -259,6 +263,7 @@ mod tests {
             marked(book::TEMPLATES),
             marked(account::TEMPLATES),
             marked(visits::TEMPLATES),
+            marked(intake::TEMPLATES),
             marked(desk::TEMPLATES),
         ]);
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
@@ -294,6 +299,7 @@ mod tests {
                 .chain(book::examples(language))
                 .chain(account::examples())
                 .chain(visits::examples())
+                .chain(intake::examples(language))
                 .chain(desk::examples())
                 .chain(trouble::examples())
             {

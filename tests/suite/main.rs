@@ -39,6 +39,8 @@ mod families;
 mod faults;
 mod follow_up_pages;
 mod follow_ups;
+mod form_journeys;
+mod form_pages;
 mod fortnight;
 mod guides;
 mod harness;

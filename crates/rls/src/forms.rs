@@ -77,7 +77,7 @@ impl FormName {
     pub fn intro(self) -> Bilingual {
         match self {
             Self::History => Bilingual {
-                en: "Please answer before your visit. Questions marked as required must be answered, and \"I don't know\" is an answer; the rest is optional. Each section is saved by itself. This form is not watched in real time: in an emergency call your emergency number.",
+                en: "Please answer before your visit. Required questions must be answered, and \"I don't know\" is an answer; the rest is optional. Each section is saved by itself. This form is not watched in real time: in an emergency call your emergency number.",
                 es: "Por favor, conteste antes de su visita. Las preguntas obligatorias deben contestarse, y «no lo sé» es una respuesta; el resto es opcional. Cada sección se guarda por separado. Nadie vigila este formulario en tiempo real: en una emergencia llame al número de emergencias.",
             },
             Self::FollowUp => Bilingual {

@@ -58,7 +58,7 @@ pub use flag_texts::{FlagNotice, PhoneNumbers, flag_notices};
 pub use flags::{Flag, Rule, Urgency};
 pub use form::{Form, form};
 pub use forms::FormName;
-pub use issues::{Issue, Severity, mark_not_asked, submittable};
+pub use issues::{Issue, Severity, is_asked, mark_not_asked, submittable};
 pub use json::{RedactedJson, apply_patch};
 pub use read::{parse, parse_lab};
 pub use review::Review;

@@ -81,6 +81,11 @@ fn select(answers: &Answers, wording: Wording, wanted: impl Fn(&Value) -> bool) 
     all_sections().into_iter().map(section).filter(|section| !section.items.is_empty()).collect()
 }
 
+/// Returns the answered questions as their patient reads them.
+pub fn as_asked(answers: &Answers, language: Language) -> Vec<AnswerTextSection> {
+    select(answers, Wording::Question(language), |_| true)
+}
+
 /// Returns whether the answer means that the fact is unknown.
 pub fn is_unknown(answer: &Value) -> bool {
     answer.as_str().is_some_and(|answer| NOT_KNOWN.contains(&answer))

@@ -1,7 +1,7 @@
 //! The summary of an intake: for practitioners everything in the order of a consultation, for patients their answers in plain
 //! language. Both also as a page to print.
 
-mod answer_text;
+pub mod answer_text;
 mod changes;
 mod clinical;
 mod follow_up;

@@ -6,8 +6,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 
+use super::super::intake::standing;
 use super::super::member::Member;
-use super::shown::forms;
 use crate::appointment_status::AppointmentStatus;
 use crate::appointments::listing::{self, AppointmentPage};
 use crate::appointments::view::AppointmentView;
@@ -33,8 +33,11 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
     let names: BTreeMap<PatientId, String> =
         patients.iter().map(|patient| (patient.id, patient.display_name.clone())).collect();
     let is_open = |visit: &&AppointmentView| visit.status != AppointmentStatus::Cancelled;
-    let upcoming: Vec<Value> =
-        to_come.items.iter().filter(is_open).map(|visit| entry(&member, visit, &to_come, &names)).collect();
+    let mut upcoming = Vec::new();
+    for visit in to_come.items.iter().filter(is_open) {
+        let history = standing(&member, visit).await?;
+        upcoming.push(context! { history => history, ..entry(&member, visit, &to_come, &names) });
+    }
     let earlier: Vec<Value> = past.items.iter().map(|visit| entry(&member, visit, &past, &names)).collect();
     let values = context! {
         upcoming => upcoming,
@@ -70,17 +73,17 @@ fn entry(
         patient => names.get(&visit.patient_id),
         status => visit.status.as_str(),
         confirmed => visit.confirmed_at.is_some(),
-        forms => forms(visit),
     }
 }
 
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let member = super::super::member::example(false);
-    let visit = |status: &str, confirmed: bool, forms: &str| {
+    let visit = |status: &str, confirmed: bool, history: usize| {
         context! {
             id => "1", when => "Monday, March 9, 2026", time => "9:30 AM (EDT)", visit => "First visit", practitioner => "Dr. Osei",
-            location => "Elm", patient => "Ann Example", status => status, confirmed => confirmed, forms => forms,
+            location => "Elm", patient => "Ann Example", status => status, confirmed => confirmed,
+            history => super::shown::example_history()[history].clone(),
         }
     };
     let page = |upcoming: Vec<Value>, earlier: Vec<Value>, several: bool, has_patients: bool| {
@@ -89,11 +92,15 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         };
         ("visits", values)
     };
-    let earlier =
-        ["booked", "checked-in", "fulfilled", "cancelled", "noshow"].map(|status| visit(status, false, "done"));
+    let earlier = ["booked", "checked-in", "fulfilled", "cancelled", "noshow"].map(|status| visit(status, false, 3));
     vec![
         page(
-            vec![visit("booked", true, "missing"), visit("booked", false, "begun"), visit("checked-in", false, "done")],
+            vec![
+                visit("booked", true, 0),
+                visit("booked", false, 1),
+                visit("booked", false, 2),
+                visit("checked-in", false, 3),
+            ],
             earlier.into(),
             true,
             true,

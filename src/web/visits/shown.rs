@@ -6,6 +6,7 @@ use minijinja::{Value, context};
 
 use super::super::book::{stranger, visit_name};
 use super::super::form_post::Sent;
+use super::super::intake::standing;
 use super::super::member::Member;
 use super::waitlist_entry::entry;
 use crate::appointment_status::AppointmentStatus;
@@ -15,7 +16,6 @@ use crate::error::Result;
 use crate::http::PathId;
 use crate::http::response::Versioned;
 use crate::ids::AppointmentId;
-use crate::intake::model::IntakeStanding;
 use crate::messages::times::Moment;
 use crate::patients::records::updating;
 use crate::scheduling::setup::{locations, practitioners, visit_types};
@@ -51,20 +51,11 @@ pub(super) async fn show(
         can_move => is_to_come && is_open(visit.changeable_until),
         can_cancel => is_to_come && is_open(visit.cancellable_until),
         until => visit.cancellable_until.map(|until| Moment::new(until, &member.zone(&visit.time_zone), member.language).full_here()),
-        forms => forms(visit),
+        history => standing(&member, visit).await?,
         waits => if is_to_come { entry(&member, visit).await? } else { None },
         facts => facts(&member, visit).await?,
     };
     member.answer("visit", StatusCode::OK, values).await
-}
-
-/// Whether the forms before the visit are filled in.
-pub(super) fn forms(visit: &AppointmentView) -> &'static str {
-    match visit.intake_status {
-        IntakeStanding::Missing => "missing",
-        IntakeStanding::InProgress => "begun",
-        IntakeStanding::Completed | IntakeStanding::Reviewed => "done",
-    }
 }
 
 /// What pages show of a visit.
@@ -102,6 +93,13 @@ pub(super) fn example_facts() -> Value {
     }
 }
 
+/// Each way in which the history of a visit can stand.
+#[cfg(test)]
+pub(super) fn example_history() -> [Value; 4] {
+    [("missing", 0), ("begun", 1), ("begun", 4), ("sent", 0)]
+        .map(|(state, minutes)| context! { state => state, minutes => minutes })
+}
+
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let member = super::super::member::example(false);
@@ -113,7 +111,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             let values = context! {
                 root => "../", member => member.clone(), id => "1", version => 1, form_key => "k", done => done, status => status,
                 is_to_come => status == "booked", confirmed => some, can_move => nth != 1, can_cancel => nth != 1, until => some.then_some("Sunday"),
-                forms => ["missing", "begun", "done"][nth % 3], waits => (nth == 0).then(waits), facts => example_facts(),
+                history => example_history()[nth % 4].clone(), waits => (nth == 0).then(waits), facts => example_facts(),
             };
             all.push(("visit", values));
         }

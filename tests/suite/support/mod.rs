@@ -24,6 +24,7 @@ pub mod clinic;
 pub mod disk;
 pub mod document;
 pub mod families;
+pub mod filled_form;
 pub mod haproxy;
 pub mod intakes;
 pub mod mails;

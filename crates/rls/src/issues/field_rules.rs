@@ -7,6 +7,7 @@ use crate::answers::Answers;
 use crate::context::{Context, FilledBy};
 use crate::field_access::is_reserved_for_clinicians;
 use crate::form_dsl::{Condition, Field, Kind, PartialDate};
+use crate::forms::FormName;
 
 const NOT_ASKED: &str = "not_asked";
 
@@ -149,6 +150,20 @@ fn is_required(field: &Field, context: &Context, root: &Value) -> bool {
 fn skipped(field: &Field, context: &Context) -> bool {
     let not_clinician = Context { filled_by: FilledBy::Staff, ..context.clone() };
     is_reserved_for_clinicians(field, &not_clinician)
+}
+
+/// Returns whether the form asks a question, given the other answers. `entry` is the entry of the list to which the question belongs.
+/// Also true for an id that the form does not have.
+pub fn is_asked(form: FormName, id: &str, answers: &Value, entry: Option<&Value>) -> bool {
+    let fields = form.fields();
+    if let Some(field) = fields.iter().find(|field| field.id == id) {
+        return applies(field.condition.as_ref(), answers, None);
+    }
+    let is_inside = |list: &&Field| id.strip_prefix(&list.id).is_some_and(|rest| rest.starts_with('.'));
+    let Some(list) = fields.iter().find(is_inside) else { return true };
+    let children = list.children();
+    let Some(child) = children.iter().find(|child| child.id == id) else { return true };
+    applies(child.condition.as_ref(), answers, entry.map(|entry| (list.id.as_str(), entry)))
 }
 
 fn applies(condition: Option<&Condition>, root: &Value, entry: Option<Entry>) -> bool {

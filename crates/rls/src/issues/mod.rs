@@ -14,7 +14,7 @@ use super::context::{Context, FilledBy};
 use super::error::{FieldError, Invalid};
 use super::field_access::{field_at, hidden_from_guardians};
 
-pub use field_rules::{SEVERITY, mark_not_asked};
+pub use field_rules::{SEVERITY, is_asked, mark_not_asked};
 
 /// Whether an issue blocks submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -410,3 +410,18 @@ fn every_issue_has_the_code_of_a_broken_rule() {
         assert_eq!(code.rule().as_str(), code.as_str());
     }
 }
+
+#[test]
+fn a_question_is_asked_if_its_condition_holds_in_the_form_or_in_its_entry() {
+    let asked = |id: &str, answers: Value, entry: Option<Value>| {
+        crate::is_asked(crate::FormName::History, id, &answers, entry.as_ref())
+    };
+    let bleeding = |answer: &str| json!({"safety": {"bleeding_vein": answer}});
+    assert!(asked("safety.bleeding_vein", json!({}), None));
+    assert!(asked("safety.bleeding_vein_uncontrolled", bleeding("yes"), None));
+    assert!(!asked("safety.bleeding_vein_uncontrolled", bleeding("no"), None));
+    assert!(asked("medications.stopped_on", json!({}), Some(json!({"status": "stopped"}))));
+    assert!(!asked("medications.stopped_on", json!({}), Some(json!({"status": "current"}))));
+    let pills = json!({"medications": [{"name": "Pramipexole 0.25 mg"}]});
+    assert!(asked("augmentation.earlier_onset", pills, None) && !asked("augmentation.earlier_onset", json!({}), None));
+}
