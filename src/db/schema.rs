@@ -252,6 +252,17 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types;
 
+    patient_merge_flags (id) {
+        id -> types::Uid,
+        merge_id -> types::Uid,
+        flag -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
     patient_merge_rows (merge_id, table_name, row_id) {
         merge_id -> types::Uid,
         table_name -> Text,
@@ -1174,6 +1185,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     setup_state,
     patients,
     patient_merges,
+    patient_merge_flags,
     patient_merge_rows,
     patient_retirements,
     patient_name_prefixes,

@@ -10,9 +10,8 @@ use super::model::{FlagUrgency, IntakeStatus};
 use super::store::Intake;
 use crate::clock::Timestamp;
 use crate::context::Tx;
+use crate::db::Conn;
 use crate::db::schema::{intake_flags, intakes};
-use crate::db::types::Uid;
-use crate::db::{Conn, per_backend};
 use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{AppointmentId, IntakeFlagId, IntakeId, PatientId, PractitionerId, UserId};
@@ -51,7 +50,7 @@ pub struct Flag {
 }
 
 impl Flag {
-    pub(super) fn place(column: &'static str, id: IntakeFlagId) -> Place {
+    pub fn place(column: &'static str, id: IntakeFlagId) -> Place {
         Place::new("intake_flags", column, id.0)
     }
 
@@ -233,15 +232,15 @@ fn announce<P>(tx: &mut Tx<P>, flag: &mut Flag) -> Result<()> {
     Ok(())
 }
 
-/// Detaches the patient's flags from the intakes of other patients, to which the flags of laboratory results came while two records were
-/// merged. [`follow_answers`] and [`follow_results`] then bring them in line.
-pub fn detach(conn: &mut Conn, patient: PatientId) -> Result<()> {
-    let detached = diesel::sql_query(
-        "UPDATE intake_flags SET intake_id = NULL WHERE patient_id = $1 AND EXISTS
-         (SELECT 1 FROM intakes i WHERE i.id = intake_flags.intake_id AND i.patient_id <> intake_flags.patient_id)",
-    )
-    .bind::<Uid, _>(patient);
-    per_backend!(conn, conn => detached.execute(conn))?;
+/// Restores the flags of patients as they were before a merge, and deletes those that were raised since.
+pub fn restore(conn: &mut Conn, patients: &[PatientId], before: &[Flag]) -> Result<()> {
+    let kept: Vec<IntakeFlagId> = before.iter().map(|flag| flag.id).collect();
+    let raised_since =
+        intake_flags::table.filter(intake_flags::patient_id.eq_any(patients)).filter(intake_flags::id.ne_all(kept));
+    diesel::delete(raised_since).execute(conn)?;
+    for flag in before {
+        diesel::update(intake_flags::table.find(flag.id)).set(flag).execute(conn)?;
+    }
     Ok(())
 }
 

@@ -8,21 +8,19 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::listing::{Merge, PatientMergeView};
-use super::uses::{self, FLAGS_OF_SURVIVOR};
-use super::{access, conflicts, moving};
+use super::{access, conflicts, flags, moving, uses};
 use crate::accounts;
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
+use crate::db::Conn;
 use crate::db::schema::{patient_merges, patients};
-use crate::db::types::Uid;
-use crate::db::{Conn, per_backend};
 use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::response::{self, Versioned};
 use crate::http::{Body, IdempotencyKey, PathId};
 use crate::identifiers::Identifiers;
-use crate::ids::{PatientId, PatientMergeId, UserId};
+use crate::ids::{PatientId, UserId};
 use crate::intake::{flag_ownership, recompute};
 use crate::patients::access::guarding;
 use crate::patients::model::Patient;
@@ -157,7 +155,7 @@ fn store_merge(
         undone_at: None,
     };
     diesel::insert_into(patient_merges::table).values(&row).execute(tx.conn)?;
-    note_flags(tx.conn, id, survivor.id)?;
+    flags::keep(tx, &row)?;
     moving::move_rows(tx.conn, id)?;
     recompute::follow_record(tx, survivor)?;
     flag_ownership::assign_anew(tx.conn, survivor.id, tx.now)?;
@@ -173,18 +171,6 @@ fn store_merge(
     uses::begin(tx, &row)?;
     tx.audit.note_object(id.0);
     row.versioned(tx.env)
-}
-
-/// Notes the flags of the survivor in the ledger, so that an undo knows those that the joined record raised.
-fn note_flags(conn: &mut Conn, merge: PatientMergeId, survivor: PatientId) -> Result<()> {
-    let noted = diesel::sql_query(format!(
-        "INSERT INTO patient_merge_rows (merge_id, table_name, row_id)
-         SELECT $1, '{FLAGS_OF_SURVIVOR}', id FROM intake_flags WHERE patient_id = $2"
-    ))
-    .bind::<Uid, _>(merge)
-    .bind::<Uid, _>(survivor);
-    per_backend!(conn, conn => noted.execute(conn))?;
-    Ok(())
 }
 
 /// Lets the records that were merged into `from` lead to `to`.

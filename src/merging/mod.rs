@@ -1,5 +1,5 @@
-//! Merging: two records of one patient become one (FHIR `Patient/$merge`), and the undo of a merge. Owns the tables `patient_merges` and
-//! `patient_merge_rows`.
+//! Merging: two records of one patient become one (FHIR `Patient/$merge`), and the undo of a merge. Owns the tables `patient_merges`,
+//! `patient_merge_rows` and `patient_merge_flags`.
 //!
 //! One record survives. The rows of the other one, the duplicate, become rows of the survivor, and a ledger keeps which: an undo reads it. The
 //! duplicate keeps its own columns, which are sealed for its row, and says by which record it is replaced. Audit events keep their
@@ -9,6 +9,7 @@
 mod access;
 pub mod conflicts;
 mod creating;
+mod flags;
 mod listing;
 pub mod moving;
 mod preview;

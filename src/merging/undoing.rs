@@ -6,19 +6,16 @@ use diesel::prelude::*;
 
 use super::creating::{lock_accounts, lock_both};
 use super::listing::{self, Merge, PatientMergeView};
-use super::uses::{self, FLAGS_OF_SURVIVOR};
-use super::{access, moving};
+use super::{access, flags, moving, uses};
 use crate::actor::Action;
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::{patient_merges, patients};
-use crate::db::types::Uid;
-use crate::db::{Conn, per_backend};
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
 use crate::http::{IdempotencyKey, PathId};
 use crate::identifiers::Identifiers;
 use crate::ids::{PatientId, PatientMergeId};
-use crate::intake::{self, flag_ownership, recompute};
+use crate::intake::{flag_ownership, recompute};
 use crate::patients::model::Patient;
 use crate::patients::store;
 
@@ -79,9 +76,8 @@ fn require_open(tx: &mut Tx, merge: &Merge) -> Result<()> {
 /// Brings both records in line with the rows that they have again.
 fn separate(tx: &mut Tx, merge: &Merge, survivor: &Patient, duplicate: &Patient) -> Result<()> {
     moving::cut_off_messages(tx.conn, merge.id)?;
-    forget_joined_flags(tx.conn, merge)?;
+    flags::restore(tx, merge)?;
     for record in [survivor, duplicate] {
-        intake::flags::detach(tx.conn, record.id)?;
         recompute::follow_record(tx, record)?;
         flag_ownership::assign_anew(tx.conn, record.id, tx.now)?;
     }
@@ -94,20 +90,6 @@ fn separate(tx: &mut Tx, merge: &Merge, survivor: &Patient, duplicate: &Patient)
         store::set_identifiers(tx.conn, back, &returned, tx.now)?;
     }
     repoint_back(tx, back)
-}
-
-/// Deletes the flags that the joined record raised, because they say something about both people. Nobody has acted on one: that would be a use.
-/// Each record then raises its own.
-fn forget_joined_flags(conn: &mut Conn, merge: &Merge) -> Result<()> {
-    let joined = diesel::sql_query(format!(
-        "DELETE FROM intake_flags WHERE patient_id IN ($1, $2) AND id NOT IN
-         (SELECT row_id FROM patient_merge_rows WHERE merge_id = $3 AND table_name IN ('intake_flags', '{FLAGS_OF_SURVIVOR}'))"
-    ))
-    .bind::<Uid, _>(merge.survivor_id)
-    .bind::<Uid, _>(merge.duplicate_id)
-    .bind::<Uid, _>(merge.id);
-    per_backend!(conn, conn => joined.execute(conn))?;
-    Ok(())
 }
 
 /// Lets the records that were merged into this one before lead to it again, and those that were merged into them.

@@ -19,8 +19,6 @@ use crate::ids::{ObjectId, PatientMergeId};
 
 /// The name in the ledger of the events of changes that were made shortly before the merge.
 const EVENTS: &str = "audit_events";
-/// The name in the ledger of the flags that the survivor had before the merge.
-pub(super) const FLAGS_OF_SURVIVOR: &str = "intake_flags_of_survivor";
 /// The greatest difference between the clocks of two instances. Changes before the merge are told from later ones by their ids in the
 /// ledger, because one of another instance can have an earlier time.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);

@@ -53,6 +53,7 @@ pub const RECORD: &[(&str, &str)] = &[
     ("patient_access", "patient_id = $1"),
     ("patient_invitations", "patient_id = $1"),
     ("record_openings", "patient_id = $1"),
+    ("patient_merge_flags", "merge_id IN (SELECT id FROM patient_merges WHERE $1 IN (survivor_id, duplicate_id))"),
     ("patient_merge_rows", "merge_id IN (SELECT id FROM patient_merges WHERE $1 IN (survivor_id, duplicate_id))"),
     ("patient_merges", "$1 IN (survivor_id, duplicate_id)"),
     ("patients", "id = $1"),

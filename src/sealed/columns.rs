@@ -43,6 +43,7 @@ pub const SEALED: &[Column] = &[
     of("messages", "payload"),
     of("one_time_tokens", "registration"),
     of("one_time_tokens", "visit"),
+    of("patient_merge_flags", "flag"),
     of("patient_merges", "reason"),
     of("patient_retirements", "reason"),
     of("patients", "details"),

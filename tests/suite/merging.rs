@@ -547,11 +547,17 @@ both! {
             let lab = json!({"test": "hemoglobin", "value": 5, "unit": "g/dL", "collected_on": "2026-06-01", "source": "lab_report"});
             desk.post(&format!("{}/lab-results", path(with_result)), lab).await.expect(201);
             let other = book_nth(&desk, &clinic.check, round * 8, &kept).await.location();
-            let flags = async |patient: &str| -> BTreeSet<(String, String)> {
+            let flags = async |patient: &str| -> BTreeSet<(String, String, String)> {
                 let list = admin.get(&format!("{}/export", path(patient))).await.expect(200).body["flags"].clone();
                 let open = list.as_array().expect("flags").iter().filter(|flag| flag["withdrawn_at"].is_null());
-                open.map(|flag| (flag["id"].to_string(), flag["rule"].to_string())).collect()
+                open.map(|flag| (flag["id"].to_string(), flag["rule"].to_string(), flag["note"].to_string())).collect()
             };
+            // One that is acknowledged stays so, although the later result of the other record withdraws it.
+            let list = doctor.get(&format!("/v1/intake-flags?patient_id={with_result}")).await.items();
+            let flag = list[0]["id"].as_str().expect("an id").to_owned();
+            doctor.post(&format!("/v1/intake-flags/{flag}/acknowledge"), json!({"note": "Called the ambulance"})).await.expect(200);
+            let later = json!({"test": "hemoglobin", "value": 14, "unit": "g/dL", "collected_on": "2026-06-02", "source": "lab_report"});
+            desk.post(&format!("{}/lab-results", path(with_history)), later).await.expect(201);
             let before = (flags(&kept).await, flags(&old).await);
             assert!(!flags(with_result).await.is_empty());
             let merged = merge(&desk, &kept, &old).await;

@@ -55,7 +55,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "follow_up_links",
         ],
     ),
-    ("merging", &["patient_merges", "patient_merge_rows"]),
+    ("merging", &["patient_merges", "patient_merge_rows", "patient_merge_flags"]),
     ("messages", &["messages", "refused_mailboxes"]),
     ("waitlist", &["waitlist_entries", "waitlist_offers", "waitlist_offer_links", "freed_times"]),
     ("zones", &["zone_data"]),
