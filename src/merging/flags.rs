@@ -22,7 +22,6 @@ struct FlagBefore {
     intake_id: Option<IntakeId>,
     patient_id: PatientId,
     urgency: FlagUrgency,
-    rule: String,
     owner_id: Option<PractitionerId>,
     raised_at: Timestamp,
     withdrawn_at: Option<Timestamp>,
@@ -36,7 +35,6 @@ struct FlagBefore {
 impl FlagBefore {
     fn of(env: &Env, flag: &Flag) -> Result<Self> {
         Ok(Self {
-            rule: flag.open_rule(env)?,
             note: flag.open_note(env)?,
             id: flag.id,
             intake_id: flag.intake_id,
@@ -52,10 +50,14 @@ impl FlagBefore {
         })
     }
 
-    fn into_flag(self, env: &Env) -> Result<Flag> {
-        let note = self.note.map(|note| env.sealer.seal(Flag::place("note", self.id), &note)).transpose()?;
+    /// The flag as it was. Its rule never changes.
+    fn restored(self, env: &Env, now: &Flag) -> Result<Flag> {
+        let note = match self.note {
+            note if note == now.open_note(env)? => now.note.clone(),
+            note => note.map(|note| env.sealer.seal(Flag::place("note", self.id), &note)).transpose()?,
+        };
         Ok(Flag {
-            rule: env.sealer.seal(Flag::place("rule", self.id), &self.rule)?,
+            rule: now.rule.clone(),
             note,
             id: self.id,
             intake_id: self.intake_id,
@@ -102,7 +104,14 @@ pub(super) fn restore(tx: &mut Tx, merge: &Merge) -> Result<()> {
         .order(patient_merge_flags::id)
         .select((patient_merge_flags::id, patient_merge_flags::flag))
         .load(tx.conn)?;
-    let before = kept.iter().map(|(id, sealed)| tx.env.sealer.open(place(*id), sealed)?.into_flag(tx.env));
-    let before: Vec<Flag> = before.collect::<Result<_>>()?;
+    let mut now = flags::of_patient(tx.conn, merge.survivor_id)?;
+    now.extend(flags::of_patient(tx.conn, merge.duplicate_id)?);
+    let mut before = Vec::with_capacity(kept.len());
+    for (id, sealed) in kept {
+        let flag = tx.env.sealer.open(place(id), &sealed)?;
+        if let Some(now) = now.iter().find(|now| now.id == flag.id) {
+            before.push(flag.restored(tx.env, now)?);
+        }
+    }
     flags::restore(tx.conn, &[merge.survivor_id, merge.duplicate_id], &before)
 }
