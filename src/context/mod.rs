@@ -6,6 +6,7 @@
 //! [`Context::change`] adds the audit event in the transaction of the change, and [`Context::change_once`] the stored response of
 //! an idempotent request.
 
+pub mod access_lock;
 mod once;
 
 use std::future::{Ready, ready};
@@ -33,6 +34,11 @@ pub trait Principal: Clone + Send + Sync + 'static {
 
     /// Whether it is an account of the clinic's staff.
     fn is_staff(&self) -> bool;
+
+    /// The account whose changes need access to a patient.
+    fn needs_access(&self) -> Option<UserId> {
+        self.account().filter(|_| !self.is_staff())
+    }
 }
 
 impl Principal for Actor {
@@ -164,6 +170,9 @@ impl<P: Principal> Context<P> {
         let context = self.clone();
         let written = self.env.db.write(move |conn| {
             context.audit.begin_transaction();
+            if let Some(account) = context.actor.needs_access() {
+                access_lock::share(conn, account)?;
+            }
             work(&mut context.tx(conn))
         });
         let done = written.await?;

@@ -14,6 +14,8 @@ extern "SQL" {
     fn pg_try_advisory_xact_lock(key: BigInt) -> diesel::sql_types::Bool;
     /// Waits for a lock. The result is void, and is not read.
     fn pg_advisory_xact_lock(key: BigInt) -> Text;
+    /// Waits for a lock that others may share. The result is void, and is not read.
+    fn pg_advisory_xact_lock_shared(key: BigInt) -> Text;
 }
 
 /// The key of the lock that one instance holds while it migrates. Versions of the service that run together share these keys.
@@ -48,6 +50,12 @@ pub fn try_take_key(conn: &mut PgConnection, key: i64) -> QueryResult<bool> {
 /// Waits for the lock. Locks with other seeds are others, whatever their names.
 pub fn wait(conn: &mut PgConnection, name: &str, seed: i64) -> QueryResult<()> {
     diesel::select(pg_advisory_xact_lock(hashtextextended(name, seed))).execute(conn)?;
+    Ok(())
+}
+
+/// Waits until nobody has the lock alone, and shares it.
+pub fn wait_shared(conn: &mut PgConnection, name: &str, seed: i64) -> QueryResult<()> {
+    diesel::select(pg_advisory_xact_lock_shared(hashtextextended(name, seed))).execute(conn)?;
     Ok(())
 }
 

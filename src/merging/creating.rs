@@ -12,7 +12,7 @@ use super::{access, conflicts, flags, moving, uses};
 use crate::accounts;
 use crate::actor::Action;
 use crate::clock::Timestamp;
-use crate::context::{Context, Once, Tx};
+use crate::context::{Context, Once, Tx, access_lock};
 use crate::db::Conn;
 use crate::db::schema::{patient_merges, patients};
 use crate::error::{Check, Error, FieldCode, Result};
@@ -112,6 +112,7 @@ pub async fn merge(
 /// Locks accounts in the order of their ids, before the records, as all that lock both do.
 pub(super) fn lock_accounts(tx: &mut Tx, accounts: impl IntoIterator<Item = UserId>) -> Result<()> {
     for account in accounts {
+        access_lock::wait(tx.conn, account)?;
         match accounts::store::lock(tx.conn, account) {
             // The check of the list names it.
             Err(Error::NotFound) => {}

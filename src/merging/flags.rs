@@ -16,7 +16,7 @@ use crate::intake::model::FlagUrgency;
 use crate::sealed::{Place, Sealed};
 
 /// A flag as it was.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct FlagBefore {
     id: IntakeFlagId,
     intake_id: Option<IntakeId>,

@@ -112,4 +112,29 @@ both! {
             }
         }
     }
+
+    async fn an_account_whose_access_moved_changes_nothing_after_the_undo_that_takes_it_back(app: App) {
+        let clinic = app.clinic().await;
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        for round in 0..4 {
+            let (kept, old) = (record(&desk, &format!("Lea{round}")).await, app.patient(&format!("leah{round}")).await);
+            let visit = book_nth(&desk, &clinic.check, 60, &kept).await.location();
+            let (body, version) = request(&desk, &kept, &old.patient_id, &[&old.user_id]).await;
+            let merged = desk.post_with(&format!("{}/merges", path(&kept)), body, &[("If-Match", &version)]).await;
+            admin.post_empty(&format!("{}/{}/confirm", access(&kept), old.user_id)).await.expect(200);
+            old.get(&visit).await.expect(200);
+            let address = format!("{}/undo", merged.expect(201).location());
+            let cancel = format!("{visit}/cancel");
+            let pause = std::time::Duration::from_millis(4 * round);
+            let late = async { tokio::time::sleep(pause).await; old.post(&cancel, json!({"reason": "ill"})).await };
+            let (undone, cancelled) = join(desk.post_empty(&address), late).await;
+            match undone.status {
+                200 => drop(cancelled.problem(404, "not_found")),
+                _ => {
+                    undone.problem(409, "used_since_merge");
+                    cancelled.expect(200);
+                }
+            }
+        }
+    }
 }

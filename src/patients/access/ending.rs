@@ -11,7 +11,7 @@ use super::{Access, adult_patient, grant, guarding, invitations};
 use crate::accounts::{self, one_time, tokens};
 use crate::actor::{Action, Reach};
 use crate::clock::Timestamp;
-use crate::context::{Anonymous, Context, Principal, Tx};
+use crate::context::{Anonymous, Context, Principal, Tx, access_lock};
 use crate::db::Conn;
 use crate::db::schema::{access_links, patients};
 use crate::error::{Error, ProblemCode, Result};
@@ -29,6 +29,7 @@ pub async fn end(context: &Context, id: PatientId, user: UserId) -> Result<()> {
         .change(move |tx| {
             tx.audit.note_patient(id);
             tx.audit.note_object(user.0);
+            access_lock::wait(tx.conn, user)?;
             if reach == Reach::Any { revoke(tx, id, user) } else { stop_as_patient(tx, id, user) }
         })
         .await
@@ -121,6 +122,7 @@ pub async fn object(context: &Context<Anonymous>, objection: NewAccessObjection)
                 .ok_or_else(one_time::not_good)?;
             tx.audit.note_patient(link.patient_id);
             tx.audit.note_object(link.user_id.0);
+            access_lock::wait(tx.conn, link.user_id)?;
             let joined = lock_records(tx.conn, link.patient_id)?;
             if let Some(joined) = joined {
                 stop_joined(tx, &link, joined)?;
