@@ -273,10 +273,13 @@ pub(super) fn bodies(document: &Value, operation: &Operation) -> (Vec<Broken>, V
     (breaker.found, breaker.nulls)
 }
 
-/// The error of a `null` that the document allows. A conditional member is required as if it were missing.
+/// The error of a `null` that the document allows. A conditional member is required as if it were missing, and some answers are the
+/// clinician's, whatever their value.
 pub(super) fn refused_null(reply: &Reply, null: &Null) -> Option<String> {
     let errors = reply.body["errors"].as_array().into_iter().flatten();
-    let mut refused = errors.filter(|error| error["pointer"] == null.pointer.as_str() && error["code"] != "required");
+    let mut refused = errors.filter(|error| {
+        error["pointer"] == null.pointer.as_str() && error["code"] != "required" && error["code"] != "clinician_only"
+    });
     refused.next().map(Value::to_string)
 }
 
