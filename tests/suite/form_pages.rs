@@ -361,7 +361,7 @@ both! {
         for subject in ["safety", "risk", "substances"] {
             let page = visitor.get(&format!("{form}/{subject}")).await;
             assert!(page.expect(200).text.contains("Tim Example"), "{}", page.text);
-            for private in ["self_harm", "pregnan", "substances.nicotine", "alcohol_drinks", "988"] {
+            for private in ["self_harm", "risk.pregnancy_status", "risk.breastfeeding", "substances.nicotine", "alcohol_drinks", "988"] {
                 assert!(!page.text.contains(private), "{private}: {}", page.text);
             }
         }
