@@ -212,6 +212,20 @@ impl Draft {
     }
 }
 
+/// The position of an entry that is not saved yet.
+pub(super) const NEW: &str = "new";
+
+/// The list with this name.
+pub(super) fn list<'a>(fields: &'a [FormField], name: &str) -> Option<&'a FormField> {
+    let is_list = |field: &&FormField| field.r#type == FieldType::Entries && name_of(&field.link_id) == name;
+    fields.iter().find(is_list)
+}
+
+/// The name of a field in its section or entry.
+pub(super) fn name_of(link_id: &str) -> &str {
+    link_id.rsplit('.').next().unwrap_or_default()
+}
+
 /// How long this number of required questions takes.
 pub(super) fn minutes(questions: usize) -> usize {
     (questions * SECONDS_A_QUESTION).div_ceil(60)

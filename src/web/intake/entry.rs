@@ -3,30 +3,21 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
-use rls::form::{FieldType, FormField};
+use rls::form::FormField;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::form_post::Sent;
 use super::super::member::{Member, MemberForm};
 use super::answers::{self, Given, nested};
-use super::draft::{Draft, say};
+use super::draft::{Draft, NEW, list, name_of, say};
 use super::question::{Drawn, Standing, anchor};
 use super::saving::{self, Change, Difference, Outcome};
-use super::subject::{Mistakes, STAY, Way, about, go, inside, name_of, segment};
+use super::subject::{Mistakes, STAY, Way, about, go, inside, segment};
 use super::{conflict, frame, mistakes};
 use crate::error::{Error, Result};
 use crate::http::PathId;
 use crate::ids::IntakeId;
 use crate::intake::summary::answer_text;
-
-/// The position of an entry that is not saved yet.
-pub(super) const NEW: &str = "new";
-
-/// The list with this name.
-pub(super) fn list<'a>(fields: &'a [FormField], name: &str) -> Option<&'a FormField> {
-    let is_list = |field: &&FormField| field.r#type == FieldType::Entries && name_of(&field.link_id) == name;
-    fields.iter().find(is_list)
-}
 
 /// The page of an entry.
 struct Place {

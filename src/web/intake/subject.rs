@@ -11,10 +11,10 @@ use serde_json::Value as Json;
 use super::super::form_post::Sent;
 use super::super::member::{Member, MemberForm};
 use super::answers::{self, Given};
-use super::draft::{CHECK, Draft, place, pointer, say};
+use super::draft::{CHECK, Draft, NEW, list, name_of, place, pointer, say};
 use super::question::{Drawn, Standing, anchor};
 use super::saving::{self, Outcome, Saved};
-use super::{conflict, entry, frame, mistakes, notices};
+use super::{conflict, frame, mistakes, notices};
 use crate::error::{FieldError, Result};
 use crate::http::PathId;
 use crate::ids::IntakeId;
@@ -131,7 +131,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<IntakeId>, request
 /// Whether a form leads to the page of an entry: the name of a list with a position, or with `new`.
 fn is_entry(fields: &[FormField], go: &str) -> bool {
     let Some((name, entry)) = go.split_once('/') else { return false };
-    entry::list(fields, name).is_some() && (entry == entry::NEW || entry.parse::<usize>().is_ok())
+    list(fields, name).is_some() && (entry == NEW || entry.parse::<usize>().is_ok())
 }
 
 /// The page after a saved subject: itself if something is open or asked only now, otherwise the next one.
@@ -173,11 +173,6 @@ pub(super) fn about(fields: &[FormField], errors: &[FieldError], prefix: &str, d
 pub(super) fn inside(place: &str, prefix: &str) -> Option<String> {
     let list = prefix.trim_end_matches('.').rsplit_once('.')?.0;
     Some(format!("{list}.{}", place.strip_prefix(prefix)?))
-}
-
-/// The name of a field in its section or entry.
-pub(super) fn name_of(link_id: &str) -> &str {
-    link_id.rsplit('.').next().unwrap_or_default()
 }
 
 /// What a page of a subject shows.
@@ -237,7 +232,9 @@ impl Page<'_> {
             }
             let question = drawn.draw(&|id| self.answer(id));
             let entries = if field.r#type == FieldType::Entries { self.entries(field) } else { Vec::new() };
-            questions.push(context! { entries => entries, new => format!("{}/{}", name_of(&field.link_id), entry::NEW), ..question });
+            questions.push(
+                context! { entries => entries, new => format!("{}/{}", name_of(&field.link_id), NEW), ..question },
+            );
         }
         questions
     }
