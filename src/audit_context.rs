@@ -27,8 +27,9 @@ struct Inner {
     stored: Arc<Mutex<Vec<Committed>>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
+/// What was noted so far. See [`AuditContext::noted`].
+#[derive(Debug, Clone, Default)]
+pub struct State {
     notes: Notes,
     /// The patients whose data the response shows.
     shown: BTreeSet<PatientId>,
@@ -170,10 +171,17 @@ impl AuditContext {
         (notes.unchanged, notes.recorded) = (true, false);
     }
 
-    /// Drops what an earlier attempt of the transaction has noted of its own effect.
-    pub fn begin_transaction(&self) {
+    /// Returns what was noted before a transaction, for [`begin_transaction`](Self::begin_transaction).
+    pub fn noted(&self) -> State {
+        self.lock().clone()
+    }
+
+    /// Begins a transaction, which may run again after a conflict. Drops what an earlier attempt has noted: the patient may be another one now.
+    pub fn begin_transaction(&self, noted: &State) {
         self.take_stored();
-        self.lock().notes.unchanged = false;
+        let mut state = self.lock();
+        *state = noted.clone();
+        state.notes.unchanged = false;
     }
 
     /// Notes an event that the transaction in progress has stored.

@@ -167,9 +167,9 @@ impl<P: Principal> Context<P> {
         F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let context = self.clone();
+        let (context, noted) = (self.clone(), self.audit.noted());
         let written = self.env.db.write(move |conn| {
-            context.audit.begin_transaction();
+            context.audit.begin_transaction(&noted);
             if let Some(account) = context.actor.needs_access() {
                 access_lock::share(conn, account)?;
             }

@@ -44,6 +44,7 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
             uses::require_none(tx.conn, &merge)?;
             separate(tx, &merge, &survivor, &duplicate)?;
             access::move_back(tx, &accounts, &merge)?;
+            uses::settle_earlier(tx.conn, id)?;
             merge.versioned(tx.env)
         })
         .await
@@ -61,11 +62,8 @@ fn require_open(tx: &mut Tx, merge: &Merge) -> Result<()> {
     let later = patient_merges::table
         .filter(patient_merges::undone_at.is_null())
         .filter(patient_merges::survivor_id.eq(merge.survivor_id).or(patient_merges::duplicate_id.eq(merge.survivor_id)))
-        .filter(
-            patient_merges::merged_at
-                .gt(merge.merged_at)
-                .or(patient_merges::merged_at.eq(merge.merged_at).and(patient_merges::id.gt(merge.id))),
-        );
+        .filter(patient_merges::id.ne(merge.id))
+        .filter(patient_merges::merged_at.ge(merge.merged_at));
     if diesel::select(exists(later)).get_result(tx.conn)? {
         let detail = "The record that remained was merged with another one since. Undo that merge first.";
         return Err(Error::conflict(ProblemCode::MergedSince, detail));

@@ -21,7 +21,7 @@ use crate::ids::{ObjectId, PatientMergeId};
 const EVENTS: &str = "audit_events";
 /// The greatest difference between the clocks of two instances. Changes before the merge are told from later ones by their ids in the
 /// ledger, because one of another instance can have an earlier time.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 /// The most uses that a conflict lists.
 const MAX_LISTED: usize = 20;
 
@@ -101,6 +101,20 @@ pub(super) fn require_none(conn: &mut Conn, merge: &Merge) -> Result<()> {
                   by hand: create a new record for the duplicate, book its visits anew, and mark what is not about the patient as entered \
                   in error.";
     Err(Error::conflict_with(ProblemCode::UsedSinceMerge, detail, members))
+}
+
+/// Lets an undo of an earlier merge find its rows unchanged: this merge and its undo have given those that they moved two more versions.
+pub(super) fn settle_earlier(conn: &mut Conn, undone: PatientMergeId) -> Result<()> {
+    for table in VERSIONED {
+        let settled = diesel::sql_query(format!(
+            "UPDATE patient_merge_rows AS r SET version = t.version FROM patient_merge_rows l, {table} t
+             WHERE l.merge_id = $1 AND l.table_name = '{table}' AND t.id = l.row_id AND r.merge_id <> l.merge_id
+             AND r.table_name = l.table_name AND r.row_id = l.row_id AND r.version = l.version - 1"
+        ))
+        .bind::<Uid, _>(undone);
+        per_backend!(conn, conn => settled.execute(conn))?;
+    }
+    Ok(())
 }
 
 fn changed_since(conn: &mut Conn, merge: &Merge) -> Result<Vec<MergeUse>> {

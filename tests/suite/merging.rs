@@ -415,6 +415,10 @@ both! {
         assert_eq!(patient_of(&desk, &visit).await, c);
         undo(&desk, &first).await.problem(409, "merged_since");
         undo(&desk, &second).await.expect(200);
+        undo(&desk, &first).await.expect(200);
+        assert_eq!(patient_of(&desk, &visit).await, a);
+        let first = merge(&desk, &b, &a).await;
+        first.expect(201);
         assert_eq!((replaced_by(&a).await, replaced_by(&b).await), (json!(b), Value::Null));
         assert_eq!(patient_of(&desk, &visit).await, b);
         app.clock.advance(SignedDuration::from_hours(24 * 30));
@@ -481,6 +485,7 @@ both! {
         desk.post("/v1/patients", patient_json("Anna", "anna@records.example")).await.expect(201);
         // Another merge of the record hinders it until that one is undone.
         let third = record(&desk, "Annie").await;
+        app.clock.advance(SignedDuration::from_secs(1));
         let later = merge(&desk, &kept, &third).await;
         undo(&desk, &merged).await.problem(409, "merged_since");
         undo(&desk, &later).await.expect(200);
