@@ -128,12 +128,18 @@ async fn in_database(env: &Env) -> Vec<Finding> {
             faults => Finding::new("audit", Severity::Failure, format!("{faults} faults, for example: {example}")),
         }]
     });
-    [("bookings", bookings), ("records", records), ("mails", mails), ("clock", clock), ("zones", zones), ("audit", audit)]
-        .into_iter()
-        .flat_map(|(check, result)| {
-            result.unwrap_or_else(|error| {
-                vec![Finding::new(check, Severity::Failure, format!("cannot be checked: {error}"))]
-            })
-        })
-        .collect()
+    [
+        ("bookings", bookings),
+        ("records", records),
+        ("mails", mails),
+        ("clock", clock),
+        ("zones", zones),
+        ("audit", audit),
+    ]
+    .into_iter()
+    .flat_map(|(check, result)| {
+        result
+            .unwrap_or_else(|error| vec![Finding::new(check, Severity::Failure, format!("cannot be checked: {error}"))])
+    })
+    .collect()
 }

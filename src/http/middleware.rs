@@ -21,7 +21,7 @@ use super::address::ClientAddress;
 use super::compression::{self, Coding};
 use super::conditional::Known;
 use super::connection::{self, Progress};
-use super::fallback::{Operation, Routes, not_allowed, options};
+use super::fallback::{Operation, Routes, is_of_member, not_allowed, options};
 use super::limits::Limiter;
 use super::problem::{MEDIA_TYPE, ProblemBuilder};
 use crate::actor::Actor;
@@ -140,12 +140,14 @@ pub async fn wrap(
     budget::one_request(response).await
 }
 
-/// Returns whether the response to a read is the same for everyone. The address of a calendar feed is a secret.
+/// Returns whether the response to a read is the same for everyone. The address of a calendar feed is a secret, and the pages of signed-in
+/// people have a secret of their session.
 fn is_public(request: &ServiceRequest) -> bool {
     let is_alike = |operation: &Arc<Operation>| operation.is_public || operation.is_session_optional;
     request.extensions().get().is_some_and(is_alike)
         && !request.headers().contains_key(header::AUTHORIZATION)
         && !request.path().starts_with("/v1/calendar-feeds/")
+        && !is_of_member(request.path())
 }
 
 /// Responses with a longer body are written in pieces of this size.

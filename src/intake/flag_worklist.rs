@@ -347,12 +347,7 @@ fn patient_of(conn: &mut Conn, id: IntakeFlagId) -> Result<Patient> {
         .first(conn)?)
 }
 
-fn store_acknowledgement(
-    tx: &mut Tx,
-    id: IntakeFlagId,
-    patient: PatientId,
-    note: Option<&String>,
-) -> Result<Flag> {
+fn store_acknowledgement(tx: &mut Tx, id: IntakeFlagId, patient: PatientId, note: Option<&String>) -> Result<Flag> {
     let note = note.map(|note| tx.env.sealer.seal(Flag::place("note", id), note)).transpose()?;
     let open = intake_flags::table.filter(intake_flags::id.eq(id)).filter(intake_flags::acknowledged_at.is_null());
     let rows = diesel::update(open)

@@ -68,7 +68,8 @@ pub fn without_access_to_duplicate(
     duplicate: PatientId,
     now: Timestamp,
 ) -> Result<Vec<UserId>> {
-    let of_duplicate: Vec<Access> = access::of_patient(conn, duplicate)?.into_iter().map(|(access, _)| access).collect();
+    let of_duplicate: Vec<Access> =
+        access::of_patient(conn, duplicate)?.into_iter().map(|(access, _)| access).collect();
     let acts_alike = |kept: &Access| {
         of_duplicate.iter().any(|access| {
             access.user_id == kept.user_id

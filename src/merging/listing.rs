@@ -153,10 +153,7 @@ pub async fn list(context: &Context, id: PatientId) -> Result<PatientMergePage> 
     responses((status = 200, description = "The merges", body = PatientMergePage)),
 )]
 #[get("/v1/patients/{id}/merges")]
-pub(super) async fn list_patient_merges(
-    context: Context,
-    PathId(id): PathId<PatientId>,
-) -> Result<HttpResponse> {
+pub(super) async fn list_patient_merges(context: Context, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
     Ok(response::ok(&list(&context, id).await?))
 }
 
@@ -171,9 +168,6 @@ pub(super) async fn list_patient_merges(
     responses((status = 200, description = "The merge", body = PatientMergeView)),
 )]
 #[get("/v1/patient-merges/{id}")]
-pub(super) async fn get_patient_merge(
-    context: Context,
-    PathId(id): PathId<PatientMergeId>,
-) -> Result<HttpResponse> {
+pub(super) async fn get_patient_merge(context: Context, PathId(id): PathId<PatientMergeId>) -> Result<HttpResponse> {
     Ok(response::versioned(&read(&context, id).await?))
 }

@@ -152,14 +152,14 @@ fn set_patient(conn: &mut Conn, merge: PatientMergeId, table: &str, owner: &str)
 /// Ends what the survivor has not been told yet about visits that went back. What was sent stays with the person who got it, without the
 /// visit: that of another patient.
 pub(super) fn cut_off_messages(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
-    const ABOUT_THE_OTHER: &str =
-        "m.id = $1 AND t.patient_id = m.survivor_id AND t.appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)";
+    const ABOUT_THE_OTHER: &str = "m.id = $1 AND t.patient_id = m.survivor_id AND t.appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)";
     for change in [
         "status = 'done', done_at = m.undone_at, updated_at = m.undone_at FROM patient_merges m
          WHERE t.status IN ('pending', 'to_phone', 'failed') AND",
         "appointment_id = NULL, updated_at = m.undone_at FROM patient_merges m WHERE",
     ] {
-        let cut = diesel::sql_query(format!("UPDATE messages AS t SET {change} {ABOUT_THE_OTHER}")).bind::<Uid, _>(merge);
+        let cut =
+            diesel::sql_query(format!("UPDATE messages AS t SET {change} {ABOUT_THE_OTHER}")).bind::<Uid, _>(merge);
         per_backend!(conn, conn => cut.execute(conn))?;
     }
     Ok(())

@@ -61,7 +61,9 @@ fn require_open(tx: &mut Tx, merge: &Merge) -> Result<()> {
     }
     let later = patient_merges::table
         .filter(patient_merges::undone_at.is_null())
-        .filter(patient_merges::survivor_id.eq(merge.survivor_id).or(patient_merges::duplicate_id.eq(merge.survivor_id)))
+        .filter(
+            patient_merges::survivor_id.eq(merge.survivor_id).or(patient_merges::duplicate_id.eq(merge.survivor_id)),
+        )
         .filter(patient_merges::id.ne(merge.id))
         .filter(patient_merges::merged_at.ge(merge.merged_at));
     if diesel::select(exists(later)).get_result(tx.conn)? {

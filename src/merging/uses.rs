@@ -125,11 +125,7 @@ fn changed_since(conn: &mut Conn, merge: &Merge) -> Result<Vec<MergeUse>> {
         .load(conn)?;
     let since = changes_of(conn, merge)?.into_iter().filter(|change| !before.contains(&ObjectId(change.id.0)));
     Ok(since
-        .map(|change| MergeUse {
-            at: Some(change.at),
-            operation: Some(change.operation),
-            object_id: change.object_id,
-        })
+        .map(|change| MergeUse { at: Some(change.at), operation: Some(change.operation), object_id: change.object_id })
         .collect())
 }
 

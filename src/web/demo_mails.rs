@@ -80,7 +80,9 @@ mod tests {
         for host in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
             assert!(is_local(host), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example:8080", "192.0.2.1", "[2001:db8::1]", "127.0.0.1@evil.example"] {
+        for host in
+            ["", "evil.example", "localhost.evil.example:8080", "192.0.2.1", "[2001:db8::1]", "127.0.0.1@evil.example"]
+        {
             assert!(!is_local(host), "{host}");
         }
     }

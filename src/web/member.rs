@@ -27,6 +27,7 @@ use crate::env::Env;
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::fallback::{Operation, Routes};
 use crate::http::input;
+use crate::role::Role;
 
 /// The largest form.
 pub(super) const MOST_BYTES: usize = 32 * 1024;
@@ -50,6 +51,9 @@ impl<P> Member<P> {
         Context<P>: FromRequest<Error = Error, Future = std::future::Ready<Result<Context<P>>>>,
     {
         let caller = PageCaller::from_request(request, &mut Payload::None).into_inner()?;
+        if is_for_staff(request.path()) && !caller.role.is_staff() {
+            return Err(Error::RoleForbidden(Role::ALL.iter().copied().filter(|role| role.is_staff()).collect()));
+        }
         let context = Context::<P>::from_request(request, &mut Payload::None).into_inner()?;
         let routes = request.app_data::<web::Data<Routes>>().cloned().ok_or_else(|| Error::fault("no routes"))?;
         Ok(Self { context, language: language(request), routes, caller, root: root(request.path()) })
@@ -105,6 +109,11 @@ impl<P> Member<P> {
     pub fn form_key(&self) -> String {
         tokens::opaque(&self.context.env.entropy)
     }
+}
+
+/// Returns whether a page is for staff only.
+fn is_for_staff(path: &str) -> bool {
+    path == "/desk" || path.starts_with("/desk/")
 }
 
 /// Who is signed in, as the frame of the pages shows it.

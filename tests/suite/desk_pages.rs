@@ -1,6 +1,7 @@
 //! The pages of the front desk, by their forms alone.
 
 use jiff::SignedDuration;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::booking::{book_nth, booking, post_booking};
@@ -148,8 +149,20 @@ both! {
             assert_eq!((reply.status, reply.header("location").contains("sign-in?next=desk")), (303, true), "{page}");
         }
         let visitor = Visitor::signed_in(app.anon(), &ann.email).await;
-        for page in ["/desk", "/desk/patients?q=ann", "/desk/calls"] {
+        for page in &pages {
             assert_eq!(visitor.get(page).await.status, 403, "{page}");
+        }
+        let cancel = format!("/desk/visits/{}/cancel", id(&visit));
+        let account = visitor.get("/account").await;
+        assert_eq!(visitor.submit(&account, &cancel, &[("reason", "Ill")]).await.status, 403);
+    }
+
+    async fn no_page_with_a_secret_of_the_session_is_compressed(app: App) {
+        app.clinic().await;
+        let visitor = at_the_desk(&app).await;
+        for page in ["/desk", "/desk/patients/new", "/desk/calls", "/account"] {
+            let reply = visitor.send(Method::GET, page, &[], &[("Accept-Encoding", "gzip, br")]).await;
+            assert!(reply.expect(200).headers.get("content-encoding").is_none(), "{page}");
         }
     }
 }

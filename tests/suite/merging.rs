@@ -102,12 +102,17 @@ fn rows(conn: &mut Conn, tables: &[&str]) -> BTreeMap<String, Vec<String>> {
     let dump = |table: &&str| {
         let sql = match conn {
             Conn::Sqlite(_) => {
-                let columns = ask(conn, &format!(
-                    "SELECT 'quote(' || name || ')' AS line FROM pragma_table_info('{table}') WHERE name NOT IN ('version', 'updated_at')"
-                ));
+                let columns = ask(
+                    conn,
+                    &format!(
+                        "SELECT 'quote(' || name || ')' AS line FROM pragma_table_info('{table}') WHERE name NOT IN ('version', 'updated_at')"
+                    ),
+                );
                 format!("SELECT {} AS line FROM {table} ORDER BY 1", columns.join(" || '|' || "))
             }
-            Conn::Postgres(_) => format!("SELECT (to_jsonb(t) - 'version' - 'updated_at')::text AS line FROM {table} t ORDER BY 1"),
+            Conn::Postgres(_) => {
+                format!("SELECT (to_jsonb(t) - 'version' - 'updated_at')::text AS line FROM {table} t ORDER BY 1")
+            }
         };
         ((*table).to_owned(), ask(conn, &sql))
     };
@@ -128,8 +133,7 @@ fn state(app: &App) -> BTreeMap<String, Vec<String>> {
     let mut found = rows(&mut conn, &names);
     // Mails about the merge are new, and so is the guard of the record that remained.
     let _ = (found.remove("messages"), found.remove("record_guards"));
-    let record =
-        "SELECT mrn || identifiers || CASE WHEN replaced_by IS NULL THEN '' ELSE ' replaced' END AS line FROM patients ORDER BY 1";
+    let record = "SELECT mrn || identifiers || CASE WHEN replaced_by IS NULL THEN '' ELSE ' replaced' END AS line FROM patients ORDER BY 1";
     found.insert("patients".into(), ask(&mut conn, record));
     found
 }

@@ -161,8 +161,11 @@ const EXCEPTIONS: &[Exception] = &[
         &["patients", "locations", "appointments"],
         "Flags follow the patient's appointments, and the worklist is one query with patient and location.",
     ),
-    writes("merging", &["patients", "patient_access"], "A merge and its undo change which record an id leads to, and whose access has effect.")
-    ,
+    writes(
+        "merging",
+        &["patients", "patient_access"],
+        "A merge and its undo change which record an id leads to, and whose access has effect.",
+    ),
     reads(
         "messages",
         &["appointments", "patient_access", "patients", "users"],

@@ -15,12 +15,7 @@ use crate::patients::model::Relation;
 ///
 /// # Errors
 /// The conflicts `account_is_staff`, `other_relation`, `own_account_exists`, `own_record_exists`.
-pub fn require_suitable(
-    conn: &mut Conn,
-    user: &User,
-    patient: PatientId,
-    relation: Relation,
-) -> Result<()> {
+pub fn require_suitable(conn: &mut Conn, user: &User, patient: PatientId, relation: Relation) -> Result<()> {
     if user.role != Role::Patient {
         let detail = "This is the address of a member of the staff. Patients and their families need another one.";
         return Err(Error::conflict(ProblemCode::AccountIsStaff, detail));
