@@ -179,7 +179,8 @@ const LIMITS: [(&str, usize); 34] = [
     // recipients; the link, the mail; the audit event; the stored response. PostgreSQL also locks the key. For patients,
     // the upcoming visits are counted, and the practitioners who gave the access are read.
     ("booking-one", 15),
-    ("booking-own", 17),
+    // On PostgreSQL also the lock that keeps the access.
+    ("booking-own", 18),
     // Authentication; the state of the set-up; where units are taken; the free slots.
     ("slot-search-with-resource", 4),
     // The resource, its units, where they are taken, the time of the unit.
@@ -414,7 +415,7 @@ fn bookings_and_their_changes_on_postgres_prepare_nothing_anew_and_take_one_roun
         let cancelled = shortest(&wire.take_transactions(), CHANGE);
 
         // `BEGIN` and `COMMIT` included.
-        let kinds = [(16, by_admin), (18, by_ann), (20, redeemed), (10, hold), (23, moved), (23, cancelled)];
+        let kinds = [(16, by_admin), (19, by_ann), (21, redeemed), (11, hold), (23, moved), (23, cancelled)];
         let mut faults = Vec::new();
         for (most, sent) in kinds {
             let prepares = sent.iter().any(|sent| matches!(sent, Sent::Prepare(_)));
