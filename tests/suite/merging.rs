@@ -440,7 +440,8 @@ both! {
             let visit = book(&desk, &slots[nth * 8], &clinic.check, &old).await.expect(201).location();
             let draft = begin(&desk, &old).await.location();
             desk.update(&draft, json!({"answers": {"safety": {"spreading_hot_redness": "yes"}}})).await.expect(200);
-            let waiting = json!({"patient_id": old, "visit_type_id": clinic.check});
+            // The service itself has nothing to offer.
+            let waiting = json!({"patient_id": old, "visit_type_id": clinic.check, "from_date": "2027-03-01"});
             let entry = desk.post("/v1/waitlist-entries", waiting).await.expect(201).location();
             let merged = merge(&desk, &kept, &old).await;
             merged.expect(201);

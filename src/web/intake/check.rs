@@ -38,6 +38,7 @@ pub(super) async fn send(form: MemberForm, PathId(id): PathId<IntakeId>) -> Resu
     };
     let draft = Draft::read(member, id).await?;
     if !draft.is_draft() {
+        member.context.audit.note_unchanged();
         return Ok(member.go_to(&draft.page("")));
     }
     answer(member, &draft, status, trouble).await

@@ -132,9 +132,10 @@ impl Draft {
             && !self.intake.clinician_only_fields.contains(&field.link_id)
     }
 
-    /// Whether there is an answer, also that a number is not known.
+    /// Whether there is an answer, also that a number is not known, or that a list has nothing.
     pub fn is_answered(&self, id: &str) -> bool {
-        self.value(id).is_some() || self.value(&format!("{id}_status")).is_some_and(|status| status != "known")
+        let follows = |status: &Value| *status == "known" || *status == "listed";
+        self.value(id).is_some() || self.value(&format!("{id}_status")).is_some_and(|status| !follows(status))
     }
 
     /// The fields of a section that apply, and those that are answered although they do not.

@@ -87,6 +87,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<IntakeId>, request
     let (member, sent) = (&form.member, &form.sent);
     let draft = Draft::read(member, id).await?;
     if !draft.is_draft() {
+        member.context.audit.note_unchanged();
         return Ok(member.go_to(&format!("{}?late=1", draft.page(""))));
     }
     let (place, way) = (Place::of(&draft, &request)?, Way::of(sent));

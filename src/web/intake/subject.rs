@@ -85,6 +85,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<IntakeId>, request
     let member = &form.member;
     let draft = Draft::read(member, id).await?;
     if !draft.is_draft() {
+        member.context.audit.note_unchanged();
         return Ok(member.go_to(&format!("{}?late=1", draft.page(""))));
     }
     let way = Way::of(&form.sent);
