@@ -343,7 +343,7 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=MAX_RECORD_OPEN_HOURS))]
     pub record_open_hours: u8,
 
-    /// Days within which a merge of two patient records can be undone (1 to 3650).
+    /// Days within which a merge of two patient records can be undone (1 to 3650), at most as long as audit events are kept.
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub merge_undo_days: u16,
 

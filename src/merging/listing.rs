@@ -69,7 +69,13 @@ impl Merge {
 
     /// Until when the merge can be undone.
     pub fn undo_until(&self, env: &Env) -> Timestamp {
-        let days = i64::from(env.config.settings.merge_undo_days);
+        let settings = &env.config.settings;
+        let days = i64::from(settings.merge_undo_days);
+        // The audit trail says whether the record was used.
+        let days = match settings.retention.retain_audit_years {
+            0 => days,
+            years => days.min(365 * i64::from(years)),
+        };
         self.merged_at.plus(SignedDuration::from_hours(24 * days))
     }
 

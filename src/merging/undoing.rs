@@ -1,7 +1,6 @@
 //! Undoing a merge.
 
 use actix_web::{HttpResponse, post};
-use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::creating::{lock_accounts, lock_both};
@@ -35,6 +34,7 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
             // Again, under the lock.
             let merge = listing::find(tx, id)?;
             require_open(tx, &merge)?;
+            uses::require_last(tx.conn, &merge)?;
             let undone = (patient_merges::undone_at.eq(tx.now), patient_merges::undone_by.eq(tx.actor.user_id));
             diesel::update(patient_merges::table.find(id)).set(undone).execute(tx.conn)?;
             let merge = Merge { undone_at: Some(tx.now), undone_by: Some(tx.actor.user_id), ..merge };
@@ -51,24 +51,13 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
 }
 
 /// Requires that the merge can be undone.
-fn require_open(tx: &mut Tx, merge: &Merge) -> Result<()> {
+fn require_open(tx: &Tx, merge: &Merge) -> Result<()> {
     if merge.undone_at.is_some() {
         return Err(Error::conflict(ProblemCode::AlreadyUndone, "The merge was undone already."));
     }
     if merge.undo_until(tx.env) <= tx.now {
         let detail = "The merge cannot be undone any more. Create a new record and book its appointments anew.";
         return Err(Error::conflict(ProblemCode::UndoPeriodOver, detail));
-    }
-    let later = patient_merges::table
-        .filter(patient_merges::undone_at.is_null())
-        .filter(
-            patient_merges::survivor_id.eq(merge.survivor_id).or(patient_merges::duplicate_id.eq(merge.survivor_id)),
-        )
-        .filter(patient_merges::id.ne(merge.id))
-        .filter(patient_merges::merged_at.ge(merge.merged_at));
-    if diesel::select(exists(later)).get_result(tx.conn)? {
-        let detail = "The record that remained was merged with another one since. Undo that merge first.";
-        return Err(Error::conflict(ProblemCode::MergedSince, detail));
     }
     Ok(())
 }

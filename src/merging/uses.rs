@@ -11,7 +11,7 @@ use super::moving::VERSIONED;
 use crate::audit::changes::{self, RecordedChange};
 use crate::clock::Timestamp;
 use crate::context::Tx;
-use crate::db::schema::patient_merge_rows;
+use crate::db::schema::{patient_merge_rows, patient_merges};
 use crate::db::types::Uid;
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, ProblemCode, Result};
@@ -19,6 +19,8 @@ use crate::ids::{ObjectId, PatientMergeId};
 
 /// The name in the ledger of the events of changes that were made shortly before the merge.
 const EVENTS: &str = "audit_events";
+/// The name in the ledger of the merges into the survivor that were in force before this one.
+const MERGES: &str = "patient_merges";
 /// The greatest difference between the clocks of two instances. Changes before the merge are told from later ones by their ids in the
 /// ledger, because one of another instance can have an earlier time.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
@@ -60,17 +62,57 @@ pub(super) fn begin(tx: &mut Tx, merge: &Merge) -> Result<()> {
         .bind::<Uid, _>(merge.id);
         per_backend!(&mut *tx.conn, conn => noted.execute(conn))?;
     }
-    let before = changes_of(tx.conn, merge)?;
-    for change in before {
-        diesel::insert_into(patient_merge_rows::table)
-            .values((
-                patient_merge_rows::merge_id.eq(merge.id),
-                patient_merge_rows::table_name.eq(EVENTS),
-                patient_merge_rows::row_id.eq(change.id),
-            ))
-            .execute(tx.conn)?;
+    for change in changes_of(tx.conn, merge)? {
+        note(tx.conn, merge.id, EVENTS, ObjectId(change.id.0))?;
+    }
+    for other in others_in_force(tx.conn, merge)? {
+        note(tx.conn, merge.id, MERGES, ObjectId(other.0))?;
     }
     Ok(())
+}
+
+fn note(conn: &mut Conn, merge: PatientMergeId, name: &str, row: ObjectId) -> Result<()> {
+    diesel::insert_into(patient_merge_rows::table)
+        .values((
+            patient_merge_rows::merge_id.eq(merge),
+            patient_merge_rows::table_name.eq(name),
+            patient_merge_rows::row_id.eq(row),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn noted(conn: &mut Conn, merge: PatientMergeId, name: &str) -> Result<Vec<ObjectId>> {
+    Ok(patient_merge_rows::table
+        .filter(patient_merge_rows::merge_id.eq(merge))
+        .filter(patient_merge_rows::table_name.eq(name))
+        .select(patient_merge_rows::row_id)
+        .load(conn)?)
+}
+
+/// The other merges in force of the survivor, in either role.
+fn others_in_force(conn: &mut Conn, merge: &Merge) -> Result<Vec<PatientMergeId>> {
+    let survivor = merge.survivor_id;
+    Ok(patient_merges::table
+        .filter(patient_merges::undone_at.is_null())
+        .filter(patient_merges::survivor_id.eq(survivor).or(patient_merges::duplicate_id.eq(survivor)))
+        .filter(patient_merges::id.ne(merge.id))
+        .order(patient_merges::id)
+        .select(patient_merges::id)
+        .load(conn)?)
+}
+
+/// Requires that the survivor was not merged with another record since. The ledger knows the merges before, so no clock decides.
+///
+/// # Errors
+/// The conflict `merged_since`.
+pub(super) fn require_last(conn: &mut Conn, merge: &Merge) -> Result<()> {
+    let before = noted(conn, merge.id, MERGES)?;
+    if others_in_force(conn, merge)?.iter().all(|other| before.contains(&ObjectId(other.0))) {
+        return Ok(());
+    }
+    let detail = "The record that remained was merged with another one since. Undo that merge first.";
+    Err(Error::conflict(ProblemCode::MergedSince, detail))
 }
 
 /// The changes of both records since shortly before the merge.
@@ -118,11 +160,7 @@ pub(super) fn settle_earlier(conn: &mut Conn, undone: PatientMergeId) -> Result<
 }
 
 fn changed_since(conn: &mut Conn, merge: &Merge) -> Result<Vec<MergeUse>> {
-    let before: Vec<ObjectId> = patient_merge_rows::table
-        .filter(patient_merge_rows::merge_id.eq(merge.id))
-        .filter(patient_merge_rows::table_name.eq(EVENTS))
-        .select(patient_merge_rows::row_id)
-        .load(conn)?;
+    let before = noted(conn, merge.id, EVENTS)?;
     let since = changes_of(conn, merge)?.into_iter().filter(|change| !before.contains(&ObjectId(change.id.0)));
     Ok(since
         .map(|change| MergeUse { at: Some(change.at), operation: Some(change.operation), object_id: change.object_id })
