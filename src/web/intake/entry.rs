@@ -199,7 +199,8 @@ impl Edit {
         };
         let mut all = entries.to_vec();
         match (was.map(|was| (was, position(was))), &self.mine) {
-            (None, None) => return Change::Nothing,
+            // Nothing was typed, or the entry is gone, as the person wishes.
+            (None | Some((_, None)), None) => return Change::Nothing,
             (None, Some(mine)) if mine.as_object().is_none_or(Map::is_empty) => return Change::Nothing,
             // A form that is sent twice adds its entry once.
             (None, Some(mine)) if entries.iter().any(|one| is_same(one, mine)) => return Change::Nothing,
@@ -208,8 +209,6 @@ impl Edit {
             (Some((_, Some(at))), None) => {
                 all.remove(at);
             }
-            // It is gone, as the person wishes.
-            (Some((_, None)), None) => return Change::Nothing,
             (Some((_, None)), Some(mine)) if entries.iter().any(|one| is_same(one, mine)) => return Change::Nothing,
             (Some((_, None)), Some(mine)) => {
                 let saved = self.at.and_then(|at| entries.get(at)).cloned().unwrap_or_default();
@@ -285,9 +284,9 @@ mod tests {
         assert_eq!(change(edit(Some(more.clone()), Some(iron.clone()), Some(0), ""), &both), list(json!([more, gaba])));
         // Another page has removed the entry before it.
         let moved = edit(Some(json!({"name": "gabapentin", "dose": 300})), Some(gaba.clone()), Some(1), "");
-        assert_eq!(change(moved, &[gaba.clone()]), list(json!([{"name": "gabapentin", "dose": 300}])));
+        assert_eq!(change(moved, std::slice::from_ref(&gaba)), list(json!([{"name": "gabapentin", "dose": 300}])));
         assert_eq!(change(edit(None, Some(gaba.clone()), Some(1), ""), &both), list(json!([iron])));
-        assert_eq!(change(edit(None, Some(iron.clone()), Some(0), ""), &[iron.clone()]), list(Json::Null));
+        assert_eq!(change(edit(None, Some(iron.clone()), Some(0), ""), std::slice::from_ref(&iron)), list(Json::Null));
         // Another page has changed the entry.
         let stale = || edit(Some(more.clone()), Some(iron.clone()), Some(0), "");
         let changed = [json!({"name": "iron", "dose": 130})];
