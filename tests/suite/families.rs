@@ -388,7 +388,11 @@ both! {
         let refused = rosa.post_empty(&format!("{intake}/submit")).await;
         refused.problem(422, "validation_failed");
         for reply in [&seen, &summary, &timeline, &saved, &refused] {
-            let text = reply.text.to_lowercase();
+            // The names of the fields that a reader may not answer are the same for all such readers.
+            let mut body = reply.body.clone();
+            let closed = body.as_object_mut().and_then(|members| members.remove("clinician_only_fields"));
+            assert!(closed.is_none_or(|closed| closed.to_string().contains("safety.self_harm_thoughts")), "{}", reply.text);
+            let text = body.to_string().to_lowercase();
             for word in ["self_harm", "self-harm", " 988", "crisis", "pregnan", "alcohol", "nicotine", "gambling"] {
                 assert!(!text.contains(word), "{word} in {}", reply.text);
             }
