@@ -21,6 +21,24 @@ async fn answers(ann: &Client, patient: &str) -> Value {
     ann.get(&format!("/v1/intakes/{}", id(&listed[0]))).await.expect(200).body["answers"].clone()
 }
 
+async fn list_a_medicine(phone: &Browser) {
+    phone.see("All medicines you take now").await;
+    phone.choose("Do you take any medicines", "I list them here").await;
+    phone.choose("Do you have an allergy", "None that I know of").await;
+    phone.press("Save and continue").await;
+    phone.see("one more question").await;
+    phone.expect_accessible().await;
+    phone.press("Add").await;
+    phone.see("What is the medicine called?").await;
+    phone.expect_accessible().await;
+    phone.fill("What is the medicine called?", "Vitamin D").await;
+    phone.choose("Do you take it now?", "I take it now").await;
+    phone.press("Save").await;
+    phone.see("Vitamin D").await;
+    phone.expect_accessible().await;
+    phone.press("Save and continue").await;
+}
+
 #[test]
 fn a_patient_answers_the_history_on_a_phone_without_a_script() {
     on_a_phone(async |app: App, phone: Browser| {
@@ -94,21 +112,7 @@ fn a_patient_answers_the_history_on_a_phone_without_a_script() {
         phone.press("Save and continue").await;
         phone.see("Laboratory results").await;
         phone.press("Save and continue").await;
-        phone.see("All medicines you take now").await;
-        phone.choose("Do you take any medicines", "I list them here").await;
-        phone.choose("Do you have an allergy", "None that I know of").await;
-        phone.press("Save and continue").await;
-        phone.see("one more question").await;
-        phone.expect_accessible().await;
-        phone.press("Add").await;
-        phone.see("What is the medicine called?").await;
-        phone.expect_accessible().await;
-        phone.fill("What is the medicine called?", "Vitamin D").await;
-        phone.choose("Do you take it now?", "I take it now").await;
-        phone.press("Save").await;
-        phone.see("Vitamin D").await;
-        phone.expect_accessible().await;
-        phone.press("Save and continue").await;
+        list_a_medicine(&phone).await;
         phone.see("Coffee, alcohol, nicotine").await;
         phone.expect_accessible().await;
         phone.press("Save and continue").await;

@@ -426,7 +426,8 @@ fn nothing_is_asked_in_the_registration_and_again_in_the_history() {
     let document: Value = serde_json::from_str(include_str!("../../openapi/openapi.json")).expect("JSON");
     let registered = document["components"]["schemas"]["NewPatient"]["properties"].as_object().expect("members");
     let fields = rls::FormName::History.fields();
-    let twice: Vec<_> = fields.iter().map(|field| field.name()).filter(|name| registered.contains_key(*name)).collect();
+    let twice: Vec<_> =
+        fields.iter().map(rls::form_dsl::Field::name).filter(|name| registered.contains_key(*name)).collect();
     assert!(twice.is_empty(), "{twice:?}");
     assert!(registered.contains_key("date_of_birth"));
 }

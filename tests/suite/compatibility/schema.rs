@@ -50,7 +50,9 @@ impl<'a> Flat<'a> {
             return self.add(document, document.pointer(&reference[1..]).expect("a schema"));
         }
         if let Some(all) = schema["allOf"].as_array() {
-            all.iter().for_each(|one| self.add(document, one));
+            for one in all {
+                self.add(document, one);
+            }
         }
         if let Some(alternatives) = schema["oneOf"].as_array() {
             let others: Vec<_> = alternatives.iter().filter(|one| one["type"] != "null").collect();

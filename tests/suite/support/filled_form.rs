@@ -39,7 +39,7 @@ impl FilledForm {
                 }
                 "select" => selected = named().unwrap_or_default(),
                 "option" if has(tag, "selected") => {
-                    fields.push((selected.clone(), attribute(tag, "value").unwrap_or_default()))
+                    fields.push((selected.clone(), attribute(tag, "value").unwrap_or_default()));
                 }
                 "textarea" => fields.extend(named().map(|name| (name, plain(text)))),
                 _ => {}
