@@ -100,6 +100,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
                 visit("booked", false, 1),
                 visit("booked", false, 2),
                 visit("checked-in", false, 3),
+                visit("booked", false, 4),
             ],
             earlier.into(),
             true,

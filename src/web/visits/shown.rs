@@ -95,8 +95,8 @@ pub(super) fn example_facts() -> Value {
 
 /// Each way in which the history of a visit can stand.
 #[cfg(test)]
-pub(super) fn example_history() -> [Value; 4] {
-    [("missing", 0), ("begun", 1), ("begun", 4), ("sent", 0)]
+pub(super) fn example_history() -> [Value; 5] {
+    [("missing", 0), ("begun", 1), ("begun", 4), ("sent", 0), ("begun", 0)]
         .map(|(state, minutes)| context! { state => state, minutes => minutes })
 }
 
@@ -111,7 +111,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             let values = context! {
                 root => "../", member => member.clone(), id => "1", version => 1, form_key => "k", done => done, status => status,
                 is_to_come => status == "booked", confirmed => some, can_move => nth != 1, can_cancel => nth != 1, until => some.then_some("Sunday"),
-                history => example_history()[nth % 4].clone(), waits => (nth == 0).then(waits), facts => example_facts(),
+                history => example_history()[nth % 5].clone(), waits => (nth == 0).then(waits), facts => example_facts(),
             };
             all.push(("visit", values));
         }
