@@ -37,7 +37,6 @@ use crate::scopes::Scope;
         contact(name = "The clinic that runs this service"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    external_docs(url = "/docs/", description = "The reference, to read and to try"),
     servers((url = "/", description = "The service that served this document")),
     tags(
         (name = "registration", description = "Registration, verification of addresses, and password resets"),
