@@ -9,6 +9,18 @@ use crate::support::clinic::free_slots;
 use crate::support::families::{PASSWORD, access, confirm, person, registered, registration, rosa};
 use crate::support::{App, Client, both, eventually};
 
+/// A response without the names of the fields that its reader may not answer, which are the same for all such readers.
+fn without_closed_fields(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let open = members.iter().filter(|(name, _)| *name != "clinician_only_fields");
+            Value::Object(open.map(|(name, value)| (name.clone(), without_closed_fields(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_closed_fields).collect()),
+        other => other.clone(),
+    }
+}
+
 both! {
     async fn a_parent_registers_for_a_child_and_adds_another(app: App) {
         let mut body = registration("rosa@example.org", "parent", "Rosa García", person("Tim", "2010-07-04"));
@@ -388,11 +400,7 @@ both! {
         let refused = rosa.post_empty(&format!("{intake}/submit")).await;
         refused.problem(422, "validation_failed");
         for reply in [&seen, &summary, &timeline, &saved, &refused] {
-            // The names of the fields that a reader may not answer are the same for all such readers.
-            let mut body = reply.body.clone();
-            let closed = body.as_object_mut().and_then(|members| members.remove("clinician_only_fields"));
-            assert!(closed.is_none_or(|closed| closed.to_string().contains("safety.self_harm_thoughts")), "{}", reply.text);
-            let text = body.to_string().to_lowercase();
+            let text = without_closed_fields(&reply.body).to_string().to_lowercase();
             for word in ["self_harm", "self-harm", " 988", "crisis", "pregnan", "alcohol", "nicotine", "gambling"] {
                 assert!(!text.contains(word), "{word} in {}", reply.text);
             }
@@ -422,7 +430,8 @@ both! {
         confirm(&app, &tim, &rosa.user_id).await;
         for path in &paths {
             let reply = rosa.get(path).await;
-            assert!(!reply.expect(200).text.contains("self_harm") && !reply.text.contains(" 988"), "{}", reply.text);
+            let text = without_closed_fields(&reply.expect(200).body).to_string();
+            assert!(!text.contains("self_harm") && !text.contains(" 988"), "{text}");
         }
     }
 }
