@@ -3,7 +3,7 @@
 //! serde stops at the first error. So each wrong value is removed and the rest is read again, until everything can be
 //! read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use text::FieldCode;
 use super::answers::{Answers, Lab, all_fields};
 use super::context::Context;
 use super::error::{FieldError, Invalid};
-use super::form_dsl::{CODE_SEPARATOR, Field, Fields, Kind};
+use super::form_dsl::{CODE_SEPARATOR, Field, Fields, Kind, MAX_ITEMS};
 use super::iron;
 
 /// The maximum number of errors reported.
@@ -75,7 +75,8 @@ struct Read<T> {
 
 fn read<T: DeserializeOwned>(value: &Value, prefix: &str, fields: &[Field]) -> Read<T> {
     let mut rest = value.clone();
-    let mut errors = form_errors(value, prefix);
+    let mut errors = length_errors(value, prefix);
+    errors.extend(null_errors(value, prefix, fields));
     errors.extend(lists_for_objects(&mut rest, prefix, fields));
     let mut removed = HashMap::new();
     let parsed = loop {
@@ -261,22 +262,38 @@ fn lab_errors(answers: &Answers, prefix: &str, removed: &Removed) -> Vec<FieldEr
     errors
 }
 
-fn form_errors(answers: &Value, prefix: &str) -> Vec<FieldError> {
+/// Rejects `null` for a field, or for a field of an entry. serde would read it as a missing value, but a merge patch that deletes a value has
+/// no `null` left, and the schema of an entry has none.
+fn null_errors(value: &Value, prefix: &str, fields: &[Field]) -> Vec<FieldError> {
+    let mut places = BTreeSet::new();
+    for field in fields {
+        let place = format!("/{}", field.id.replace('.', "/"));
+        // More entries are rejected anyway.
+        let entries = value.pointer(&place).and_then(Value::as_array).map_or(0, Vec::len).min(MAX_ITEMS);
+        if entries > 0 {
+            for child in field.children() {
+                let name = child.id.rsplit('.').next().unwrap_or_default();
+                places.extend((0..entries).map(|position| format!("{place}/{position}/{name}")));
+            }
+        }
+        places.insert(place);
+    }
+    places.retain(|place| value.pointer(place).is_some_and(Value::is_null));
+    let detail = "must not be null; leave the member out";
+    places.iter().map(|place| FieldError::new(format!("{prefix}{place}"), FieldCode::WrongType, detail)).collect()
+}
+
+fn length_errors(answers: &Value, prefix: &str) -> Vec<FieldError> {
     fn walk(value: &Value, place: &str, errors: &mut Vec<FieldError>) {
         match value {
             Value::Object(object) => {
                 for (name, value) in object {
-                    let place = format!("{place}/{name}");
-                    if value.is_null() {
-                        let detail = "must not be null; leave the member out";
-                        errors.push(FieldError::new(&place, FieldCode::WrongType, detail));
-                    }
-                    walk(value, &place, errors);
+                    walk(value, &format!("{place}/{name}"), errors);
                 }
             }
             Value::Array(entries) => {
-                if entries.len() > super::form_dsl::MAX_ITEMS {
-                    let detail = format!("must have at most {} entries", super::form_dsl::MAX_ITEMS);
+                if entries.len() > MAX_ITEMS {
+                    let detail = format!("must have at most {MAX_ITEMS} entries");
                     errors.push(FieldError::new(place, FieldCode::TooMany, detail));
                 }
                 for (position, value) in entries.iter().enumerate() {
