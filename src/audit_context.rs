@@ -22,14 +22,14 @@ struct Inner {
     operation: String,
     request_id: Option<String>,
     address: Option<IpAddr>,
-    state: Mutex<State>,
+    state: Mutex<Noted>,
     /// The events that the transaction in progress has stored. Events beside this one share the list.
     stored: Arc<Mutex<Vec<Committed>>>,
 }
 
-/// What was noted so far. See [`AuditContext::noted`].
+/// Everything that was noted so far. See [`AuditContext::noted`].
 #[derive(Debug, Clone, Default)]
-pub struct State {
+pub struct Noted {
     notes: Notes,
     /// The patients whose data the response shows.
     shown: BTreeSet<PatientId>,
@@ -79,7 +79,7 @@ impl AuditContext {
             operation: operation.to_owned(),
             request_id: self.0.request_id.clone(),
             address: self.0.address,
-            state: Mutex::new(State { notes, shown: BTreeSet::new() }),
+            state: Mutex::new(Noted { notes, shown: BTreeSet::new() }),
             stored: Arc::clone(&self.0.stored),
         }))
     }
@@ -106,7 +106,7 @@ impl AuditContext {
         self.0.address
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Noted> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,12 +172,12 @@ impl AuditContext {
     }
 
     /// Returns what was noted before a transaction, for [`begin_transaction`](Self::begin_transaction).
-    pub fn noted(&self) -> State {
+    pub fn noted(&self) -> Noted {
         self.lock().clone()
     }
 
     /// Begins a transaction, which may run again after a conflict. Drops what an earlier attempt has noted: the patient may be another one now.
-    pub fn begin_transaction(&self, noted: &State) {
+    pub fn begin_transaction(&self, noted: &Noted) {
         self.take_stored();
         let mut state = self.lock();
         *state = noted.clone();

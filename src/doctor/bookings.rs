@@ -2,9 +2,8 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::BigInt;
 
-use super::{Finding, Severity};
+use super::{Count, Finding, Severity};
 use crate::clock::Timestamp;
 use crate::db::types::Instant;
 use crate::db::{Conn, per_backend};
@@ -47,12 +46,6 @@ const CONTRADICTIONS: [(&str, &str); 6] = [
             AND a.status = 'cancelled'",
     ),
 ];
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    found: i64,
-}
 
 /// Counts the contradictions between the two tables.
 pub fn check(conn: &mut Conn, now: Timestamp) -> Result<Vec<Finding>> {

@@ -61,6 +61,13 @@ impl fmt::Display for Finding {
     }
 }
 
+/// The number of rows that a check has found.
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    found: i64,
+}
+
 /// Runs all checks. A check that needs what another one found missing is left out.
 pub async fn examine(settings: Settings, entropy: Entropy) -> Vec<Finding> {
     let mut findings = settings::check(&settings);

@@ -2,9 +2,8 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::BigInt;
 
-use super::{Finding, Severity};
+use super::{Count, Finding, Severity};
 use crate::db::{Conn, per_backend};
 use crate::error::Result;
 
@@ -21,12 +20,6 @@ pub const REFERENCES: [(&str, &str, &str); 10] = [
     ("waitlist_offers", "entry_id", "waitlist_entries"),
     ("appointment_series_visits", "appointment_id", "appointments"),
 ];
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    found: i64,
-}
 
 /// Counts the objects that refer to an object of another patient. A record with such an object shows data of another patient, and the
 /// other record cannot be deleted.

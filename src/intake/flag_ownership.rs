@@ -96,7 +96,7 @@ pub fn follow(tx: &mut Conn, env: &Env, before: &Visit, after: &Visit) -> Result
 
 /// Brings the owners of the patient's open flags in line with the patient's visits, after a merge or its undo: takes them from owners through
 /// visits of another patient, and gives those without an owner to the next one.
-pub fn assign_anew(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<()> {
+pub fn reassign(tx: &mut Conn, patient: PatientId, now: Timestamp) -> Result<()> {
     let no_owner = diesel::sql_query(
         "UPDATE intake_flags SET owner_id = NULL, appointment_id = NULL WHERE patient_id = $1 AND acknowledged_at IS NULL AND EXISTS
          (SELECT 1 FROM appointments a WHERE a.id = intake_flags.appointment_id AND a.patient_id <> intake_flags.patient_id)",

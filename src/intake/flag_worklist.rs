@@ -358,7 +358,7 @@ fn store_acknowledgement(tx: &mut Tx, id: IntakeFlagId, patient: PatientId, note
         ))
         .execute(tx.conn)?;
     let flag: Flag = intake_flags::table.find(id).select(Flag::as_select()).first(tx.conn)?;
-    records::require_still_of(patient, flag.patient_id)?;
+    records::require_same_owner(patient, flag.patient_id)?;
     if rows != 1 {
         return Err(Error::conflict(ProblemCode::AlreadyAcknowledged, "The flag is acknowledged already."));
     }

@@ -128,7 +128,7 @@ pub fn replace(
 ) -> Result<Versioned<LabResultView>> {
     records::lock_visits(tx.conn, patient.id)?;
     let before: Row = lab_results::table.find(id).select(Row::as_select()).first(tx.conn)?;
-    records::require_still_of(patient.id, before.patient_id)?;
+    records::require_same_owner(patient.id, before.patient_id)?;
     if before.status == LabResultStatus::EnteredInError {
         let members = Map::from_iter([("lab_result_status".to_owned(), Value::from(before.status.as_str()))]);
         let detail = "The result was marked as entered in error and cannot be changed. Enter a new result.";

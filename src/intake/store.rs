@@ -156,7 +156,7 @@ pub fn lock(tx: &mut Tx, id: IntakeId) -> Result<(Intake, Patient)> {
         care::admit(tx.conn, tx.env, tx.actor, patient)?;
     }
     let found = find(tx, id)?;
-    records::require_still_of(patient, found.1.id)?;
+    records::require_same_owner(patient, found.1.id)?;
     Ok(found)
 }
 

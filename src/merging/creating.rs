@@ -159,7 +159,7 @@ fn store_merge(
     flags::keep(tx, &row)?;
     moving::move_rows(tx.conn, id)?;
     recompute::follow_record(tx, survivor)?;
-    flag_ownership::assign_anew(tx.conn, survivor.id, tx.now)?;
+    flag_ownership::reassign(tx.conn, survivor.id, tx.now)?;
     moving::move_identifiers(tx.conn, duplicate.id, survivor.id)?;
     let identifiers = survivor.identifiers.0.iter().chain(&duplicate.identifiers.0).cloned().collect();
     store::set_identifiers(tx.conn, survivor.id, &Identifiers(identifiers), tx.now)?;
@@ -169,7 +169,7 @@ fn store_merge(
     access::move_listed(tx, id, &new.access_to_move, duplicate, survivor)?;
     repoint(tx.conn, duplicate.id, survivor.id, tx.now)?;
     store::set_replaced_by(tx.conn, duplicate, Some(survivor.id), tx.now)?;
-    uses::begin(tx, &row)?;
+    uses::record_state(tx, &row)?;
     tx.audit.note_object(id.0);
     row.versioned(tx.env)
 }

@@ -45,9 +45,9 @@ pub const STAYS: &[(&str, &str)] = &[
 pub(super) const VERSIONED: &[&str] =
     &["appointments", "follow_ups", "intakes", "lab_results", "waitlist_entries", "waitlist_offers"];
 
-/// Returns what else a move changes in the rows of a table: the version, so that an `If-Match` from before does not match, and the time of
-/// the change, so that clients that read changes find it.
-fn marks(table: &str) -> String {
+/// Returns the other columns that a move sets in the rows of a table: the version, so that an earlier `If-Match` does not match, and the time of
+/// the change, so that clients that read changes see it.
+fn version_and_time(table: &str) -> String {
     let version = if VERSIONED.contains(&table) { ", version = t.version + 1" } else { "" };
     // The `updated_at` of a laboratory result is the time of its correction.
     let is_dated = table == "messages" || (VERSIONED.contains(&table) && table != "lab_results");
@@ -142,7 +142,7 @@ fn set_patient(conn: &mut Conn, merge: PatientMergeId, table: &str, owner: &str)
     let moved = diesel::sql_query(format!(
         "UPDATE {table} AS t SET patient_id = m.{owner}{} FROM patient_merges m
          WHERE m.id = $1 AND t.id IN (SELECT row_id FROM patient_merge_rows WHERE merge_id = $1 AND table_name = '{table}')",
-        marks(table)
+        version_and_time(table)
     ))
     .bind::<Uid, _>(merge);
     per_backend!(conn, conn => moved.execute(conn))?;
@@ -151,7 +151,7 @@ fn set_patient(conn: &mut Conn, merge: PatientMergeId, table: &str, owner: &str)
 
 /// Ends what the survivor has not been told yet about visits that went back. What was sent stays with the person who got it, without the
 /// visit: that of another patient.
-pub(super) fn cut_off_messages(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
+pub(super) fn detach_messages(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
     const ABOUT_THE_OTHER: &str = "m.id = $1 AND t.patient_id = m.survivor_id AND t.appointment_id IN (SELECT id FROM appointments WHERE patient_id = m.duplicate_id)";
     for change in [
         "status = 'done', done_at = m.undone_at, updated_at = m.undone_at FROM patient_merges m

@@ -34,7 +34,7 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
             // Again, under the lock.
             let merge = listing::find(tx, id)?;
             require_open(tx, &merge)?;
-            uses::require_last(tx.conn, &merge)?;
+            uses::require_no_later_merge(tx.conn, &merge)?;
             let undone = (patient_merges::undone_at.eq(tx.now), patient_merges::undone_by.eq(tx.actor.user_id));
             diesel::update(patient_merges::table.find(id)).set(undone).execute(tx.conn)?;
             let merge = Merge { undone_at: Some(tx.now), undone_by: Some(tx.actor.user_id), ..merge };
@@ -44,7 +44,7 @@ pub async fn undo(context: &Context, once: Once, id: PatientMergeId) -> Result<V
             uses::require_none(tx.conn, &merge)?;
             separate(tx, &merge, &survivor, &duplicate)?;
             access::move_back(tx, &accounts, &merge)?;
-            uses::settle_earlier(tx.conn, id)?;
+            uses::update_earlier_ledgers(tx.conn, id)?;
             merge.versioned(tx.env)
         })
         .await
@@ -64,11 +64,11 @@ fn require_open(tx: &Tx, merge: &Merge) -> Result<()> {
 
 /// Brings both records in line with the rows that they have again.
 fn separate(tx: &mut Tx, merge: &Merge, survivor: &Patient, duplicate: &Patient) -> Result<()> {
-    moving::cut_off_messages(tx.conn, merge.id)?;
+    moving::detach_messages(tx.conn, merge.id)?;
     flags::restore(tx, merge)?;
     for record in [survivor, duplicate] {
         recompute::follow_record(tx, record)?;
-        flag_ownership::assign_anew(tx.conn, record.id, tx.now)?;
+        flag_ownership::reassign(tx.conn, record.id, tx.now)?;
     }
     let (kept, back) = (survivor.id, duplicate.id);
     let returned = moving::move_identifiers_back(tx.conn, &duplicate.identifiers, back, kept)?;

@@ -1,5 +1,5 @@
-//! What was done with the records since a merge. Only a merge that was not used since is undone: rows that were changed for one person
-//! would otherwise go to the other, who reads them.
+//! What was done with the records since a merge. Only a merge without later uses is undone. Otherwise rows that were changed for one person
+//! would go to the record of the other, who could read them.
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
@@ -52,8 +52,8 @@ pub struct MergeUse {
     object_id: Option<ObjectId>,
 }
 
-/// The versions of the moved rows, and what was done before, in the ledger. The last step of a merge.
-pub(super) fn begin(tx: &mut Tx, merge: &Merge) -> Result<()> {
+/// Records the versions of the moved rows, the changes before the merge and the earlier merges in the ledger. The last step of a merge.
+pub(super) fn record_state(tx: &mut Tx, merge: &Merge) -> Result<()> {
     for table in VERSIONED {
         let noted = diesel::sql_query(format!(
             "UPDATE patient_merge_rows SET version = (SELECT t.version FROM {table} t WHERE t.id = row_id)
@@ -106,7 +106,7 @@ fn others_in_force(conn: &mut Conn, merge: &Merge) -> Result<Vec<PatientMergeId>
 ///
 /// # Errors
 /// The conflict `merged_since`.
-pub(super) fn require_last(conn: &mut Conn, merge: &Merge) -> Result<()> {
+pub(super) fn require_no_later_merge(conn: &mut Conn, merge: &Merge) -> Result<()> {
     let before = noted(conn, merge.id, MERGES)?;
     if others_in_force(conn, merge)?.iter().all(|other| before.contains(&ObjectId(other.0))) {
         return Ok(());
@@ -131,7 +131,7 @@ fn changes_of(conn: &mut Conn, merge: &Merge) -> Result<Vec<RecordedChange>> {
 pub(super) fn require_none(conn: &mut Conn, merge: &Merge) -> Result<()> {
     let mut found = changed_since(conn, merge)?;
     if found.is_empty() {
-        found = moved_on(conn, merge.id)?;
+        found = changed_by_service(conn, merge.id)?;
     }
     if found.is_empty() {
         return Ok(());
@@ -145,8 +145,9 @@ pub(super) fn require_none(conn: &mut Conn, merge: &Merge) -> Result<()> {
     Err(Error::conflict_with(ProblemCode::UsedSinceMerge, detail, members))
 }
 
-/// Lets an undo of an earlier merge find its rows unchanged: this merge and its undo have given those that they moved two more versions.
-pub(super) fn settle_earlier(conn: &mut Conn, undone: PatientMergeId) -> Result<()> {
+/// Updates the versions in the ledgers of earlier merges. This merge and its undo have changed the versions of the rows that they moved, and
+/// an undo of an earlier merge would take that for a use.
+pub(super) fn update_earlier_ledgers(conn: &mut Conn, undone: PatientMergeId) -> Result<()> {
     for table in VERSIONED {
         let settled = diesel::sql_query(format!(
             "UPDATE patient_merge_rows AS r SET version = t.version FROM patient_merge_rows l, {table} t
@@ -169,7 +170,7 @@ fn changed_since(conn: &mut Conn, merge: &Merge) -> Result<Vec<MergeUse>> {
 
 /// The moved rows that the service has changed by itself since the merge: it offered a time, asked a follow-up, or computed other findings.
 /// The move back has made one more version of each.
-fn moved_on(conn: &mut Conn, merge: PatientMergeId) -> Result<Vec<MergeUse>> {
+fn changed_by_service(conn: &mut Conn, merge: PatientMergeId) -> Result<Vec<MergeUse>> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Uid)]

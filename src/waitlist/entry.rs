@@ -188,7 +188,7 @@ pub(super) fn lock(tx: &mut Tx, id: WaitlistEntryId) -> Result<Entry> {
 /// [`Error::Retry`] if it belongs to another patient since the lock was taken.
 pub(super) fn find_of(conn: &mut Conn, id: WaitlistEntryId, patient: PatientId) -> Result<Entry> {
     let entry = find(conn, id)?;
-    records::require_still_of(patient, entry.patient_id)?;
+    records::require_same_owner(patient, entry.patient_id)?;
     Ok(entry)
 }
 

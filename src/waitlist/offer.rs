@@ -113,7 +113,7 @@ pub(super) fn find(conn: &mut Conn, id: WaitlistOfferId) -> Result<Offer> {
 /// [`Error::Retry`] if it belongs to another patient since the lock was taken.
 pub(super) fn find_of(conn: &mut Conn, id: WaitlistOfferId, patient: PatientId) -> Result<Offer> {
     let offer = find(conn, id)?;
-    records::require_still_of(patient, offer.patient_id)?;
+    records::require_same_owner(patient, offer.patient_id)?;
     Ok(offer)
 }
 

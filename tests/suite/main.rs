@@ -61,6 +61,7 @@ mod link_changes;
 mod links;
 mod merging;
 mod merging_races;
+mod merging_undo;
 mod messages;
 mod migrations;
 mod missed_visits;

@@ -106,7 +106,7 @@ fn with_locked<T>(
     records::lock_visits(tx.conn, patient)?;
     let place = PlaceOfCare::load(tx, patient)?;
     let row = store::find(tx.conn, id)?;
-    records::require_still_of(patient, row.patient_id)?;
+    records::require_same_owner(patient, row.patient_id)?;
     step(tx, row, place)
 }
 

@@ -126,7 +126,7 @@ fn look_up(tx: &mut Tx<Anonymous>, link: Link) -> Result<Found> {
 fn lock(tx: &mut Tx<Anonymous>, link: &Link) -> Result<()> {
     let patient = store::find(tx.conn, link.follow_up_id)?.patient_id;
     records::lock_visits(tx.conn, patient)?;
-    records::require_still_of(patient, store::find(tx.conn, link.follow_up_id)?.patient_id)
+    records::require_same_owner(patient, store::find(tx.conn, link.follow_up_id)?.patient_id)
 }
 
 /// Reads the follow-up of a link.

@@ -210,7 +210,7 @@ pub async fn cancel(
             let patient = visible(tx, id)?.patient_id;
             records::lock_visits(tx.conn, patient)?;
             let row = store::find(tx.conn, id)?;
-            records::require_still_of(patient, row.patient_id)?;
+            records::require_same_owner(patient, row.patient_id)?;
             if !store::OPEN.contains(&row.status) {
                 return Err(Error::conflict(
                     ProblemCode::StatusConflict,

@@ -250,7 +250,7 @@ pub fn is_replaced(conn: &mut Conn, id: PatientId) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Retry`]: the transaction runs again, and decides again who may do what.
-pub fn require_still_of(locked: PatientId, owner: PatientId) -> Result<()> {
+pub fn require_same_owner(locked: PatientId, owner: PatientId) -> Result<()> {
     if owner == locked { Ok(()) } else { Err(Error::Retry) }
 }
 

@@ -16,7 +16,7 @@ use crate::intake::view::{self, IntakeComputed, IntakeView};
 
 /// What a program fills in, and people do not: a code, and the sum of answers on the same page.
 const FOR_PROGRAMS: [&str; 2] = ["medications.rxnorm", "irls.irls_total"];
-/// How long a required question takes. The history has 20 and takes about five minutes.
+/// How long a required question takes. The history has 20, and takes five to six minutes.
 const SECONDS_A_QUESTION: usize = 16;
 /// The page after the last subject.
 pub(super) const CHECK: &str = "check";
@@ -207,7 +207,7 @@ impl Draft {
         minutes(self.intake.completeness.missing)
     }
 
-    /// The errors about each field of a section or an entry. `prefix` is the place of the entry with a dot, or empty.
+    /// Returns the field to which a place belongs.
     pub fn find_field<'a>(fields: &'a [FormField], place: &str) -> Option<&'a FormField> {
         fields.iter().filter(|field| field.status_of.is_none()).find(|field| is_of(place, &field.link_id))
     }
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_history_takes_about_five_minutes_and_the_follow_up_two() {
+    fn the_history_takes_about_six_minutes_and_the_follow_up_two() {
         assert_eq!((minutes_of(FormName::History), minutes_of(FormName::FollowUp)), (6, 2));
         assert_eq!((minutes(0), minutes(1), minutes(15)), (0, 1, 4));
     }

@@ -1,23 +1,16 @@
 //! What is wrong with an answer, in the words of a page.
 
 use rls::form::FormField;
+use rls::form_dsl::Bilingual;
 use rls::issues::Code;
 use text::{FieldCode, Language};
 
 use super::draft::say;
 use crate::error::FieldError;
 
-fn choose(language: Language, english: &str, spanish: &str) -> String {
-    match language {
-        Language::English => english,
-        Language::Spanish => spanish,
-    }
-    .to_owned()
-}
-
 /// Says what is wrong with the answer to a question.
 pub(super) fn text(error: &FieldError, field: &FormField, language: Language) -> String {
-    let say = |english: &str, spanish: &str| choose(language, english, spanish);
+    let say = |en, es| Bilingual { en, es }.text(language).to_owned();
     match error.code {
         FieldCode::Required => say("Please answer this question.", "Conteste esta pregunta, por favor."),
         FieldCode::NotADate => say(
@@ -52,7 +45,7 @@ pub(super) fn text(error: &FieldError, field: &FormField, language: Language) ->
 
 /// Says what is open or inconsistent.
 pub(super) fn issue(code: Code, language: Language) -> String {
-    let say = |english: &str, spanish: &str| choose(language, english, spanish);
+    let say = |en, es| Bilingual { en, es }.text(language).to_owned();
     match code {
         Code::Required | Code::NotAsked => say("Please answer this question.", "Conteste esta pregunta, por favor."),
         Code::ConditionNotMet => say(
@@ -74,7 +67,7 @@ pub(super) fn issue(code: Code, language: Language) -> String {
             let text = other.text(language);
             let mut letters = text.chars();
             let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-            format!("{}: {first}{}.", choose(language, "Please check", "Revise, por favor"), letters.as_str())
+            format!("{}: {first}{}.", say("Please check", "Revise, por favor"), letters.as_str())
         }
     }
 }
