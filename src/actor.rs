@@ -1,7 +1,7 @@
 //! The signed-in caller, and the one table of permissions.
 
 use crate::audit_context::AuditContext;
-use crate::error::{Error, Result};
+use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{PractitionerId, SessionId, UserId};
 pub use crate::role::Role;
 use crate::scopes::Scopes;
@@ -222,6 +222,14 @@ impl Action {
     fn roles(self) -> Vec<Role> {
         Role::ALL.iter().copied().filter(|role| self.reach(*role) != Reach::None).collect()
     }
+}
+
+/// The error of a request that needs a session and has none.
+pub fn no_session() -> Error {
+    Error::unauthenticated(
+        ProblemCode::Unauthenticated,
+        "Sign in, and send the access token as `Authorization: Bearer …`.",
+    )
 }
 
 impl Actor {

@@ -15,7 +15,7 @@ use super::sessions::cookie;
 use super::sessions::session::idle_limit;
 use super::tokens::{Claims, CookieToken, Grant};
 use super::{Keys, clients, second_factor};
-use crate::actor::{Actor, Role};
+use crate::actor::{self, Actor, Role};
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
 use crate::context::Principal;
@@ -358,6 +358,11 @@ fn find_by_claims(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditCont
     }))
 }
 
+/// The caller of an operation that works with and without a session. A token that does not work is rejected: otherwise a caller whose
+/// session has ended would get the answer for strangers and take it for the own one.
+#[derive(Debug, Clone)]
+pub struct MaybeSignedIn(pub Option<Actor>);
+
 /// A signed-in caller who may still have to set up a second factor. Operations that are not open to such a session take an [`Actor`].
 #[derive(Debug, Clone)]
 pub struct SignedIn(pub Actor);
@@ -373,17 +378,17 @@ impl Principal for SignedIn {
 }
 
 fn of_request(request: &HttpRequest) -> Result<Caller> {
-    let unauthenticated = |detail: &str| Err(Error::unauthenticated(ProblemCode::Unauthenticated, detail));
     if !request.extensions().contains::<AuditContext>() {
         // A request whose audit event cannot be stored is rejected.
         return Err(Error::fault("an operation without an audit context"));
     }
     match request.extensions().get::<Identity>() {
         Some(Identity(Some(caller))) => Ok(caller.clone()),
-        Some(Identity(None)) => {
-            unauthenticated("The access token is expired, revoked or not valid. Refresh it or sign in again.")
-        }
-        None => unauthenticated("Sign in, and send the access token as `Authorization: Bearer …`."),
+        Some(Identity(None)) => Err(Error::unauthenticated(
+            ProblemCode::Unauthenticated,
+            "The access token is expired, revoked or not valid. Refresh it or sign in again.",
+        )),
+        None => Err(actor::no_session()),
     }
 }
 
@@ -423,6 +428,18 @@ impl FromRequest for SignedIn {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(of_request(request).map(|caller| Self(caller.actor)))
+    }
+}
+
+impl FromRequest for MaybeSignedIn {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if !request.headers().contains_key(AUTHORIZATION) {
+            return ready(Ok(Self(None)));
+        }
+        ready(Actor::from_request(request, payload).into_inner().map(|actor| Self(Some(actor))))
     }
 }
 

@@ -111,7 +111,9 @@ fn outcome(
     audit: &AuditContext,
 ) -> Option<AuditOutcome> {
     let notes = audit.notes();
-    let is_personal = !operation.is_public || notes.patient.is_some() || READS.contains(&operation.id.as_str());
+    // What is read with or without a session is public, but for a few details: free slots, practitioners, holds.
+    let needs_session = !operation.is_public && !operation.is_session_optional;
+    let is_personal = needs_session || notes.patient.is_some() || READS.contains(&operation.id.as_str());
     match status {
         _ if status.as_u16() < 400 && replayed => Some(AuditOutcome::Replayed),
         _ if status.as_u16() < 400 && changes => {

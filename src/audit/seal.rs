@@ -16,8 +16,8 @@ use crate::signed::{DIGEST, Signer};
 
 /// How many seals one transaction creates.
 pub const BATCH: i64 = 500;
-/// How far before the newest sealed event each pass looks for events that were committed late: longer than a
-/// transaction takes.
+/// How far before the newest sealed event, or before now if that is earlier, each pass looks for events that were committed late: longer
+/// than a transaction takes.
 pub const LATE: SignedDuration = SignedDuration::from_secs(15);
 /// How far it looks once a minute, in case a commit was even later.
 pub const VERY_LATE: SignedDuration = SignedDuration::from_hours(1);
@@ -82,11 +82,12 @@ pub fn head(conn: &mut Conn) -> Result<Head> {
     end(conn).map(|(head, _)| head)
 }
 
-/// Reads the oldest events without a seal, at most `back` before the newest sealed one.
+/// Reads the oldest events without a seal, at most `back` before the newest sealed one, or before `now` if that is earlier: after the
+/// clock of a server was ahead for a while, the newest sealed event lies in the future, and all events from then on lie before it.
 fn unsealed(
     conn: &mut Conn,
     last: Option<AuditEventId>,
-    back: SignedDuration,
+    (back, now): (SignedDuration, Option<Timestamp>),
     limit: i64,
 ) -> Result<Vec<(AuditEventId, Timestamp, Vec<u8>)>> {
     let sealed: Option<Timestamp> = match last {
@@ -101,15 +102,16 @@ fn unsealed(
         .select((audit_events::id, audit_events::at, audit_events::mac))
         .into_boxed();
     if let Some(at) = sealed {
-        query = query.filter(audit_events::at.ge(at.minus(back)));
+        let newest = now.map_or(at, |now| at.min(now));
+        query = query.filter(audit_events::at.ge(newest.minus(back)));
     }
     Ok(query.load(conn)?)
 }
 
 /// Returns the time of the oldest event without a seal.
-pub fn oldest_unsealed(conn: &mut Conn, back: SignedDuration) -> Result<Option<Timestamp>> {
+pub fn oldest_unsealed(conn: &mut Conn, back: SignedDuration, now: Timestamp) -> Result<Option<Timestamp>> {
     let (_, last) = end(conn)?;
-    Ok(unsealed(conn, last, back, 1)?.first().map(|(_, at, _)| *at))
+    Ok(unsealed(conn, last, (back, Some(now)), 1)?.first().map(|(_, at, _)| *at))
 }
 
 /// Seals until no event waits. Returns early if another instance is sealing.
@@ -126,7 +128,8 @@ pub async fn seal_waiting(db: &Db, signer: &Signer, back: SignedDuration, now: T
     }
 }
 
-/// Seals at most [`BATCH`] events and returns how many. Returns 0 if another instance is sealing.
+/// Seals at most [`BATCH`] events and returns how many. Returns 0 if another instance is sealing. Without `now`, the seals have no time, as
+/// those of a demo's invented past.
 pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration, now: Option<Timestamp>) -> Result<usize> {
     // The instances of one PostgreSQL database seal one at a time.
     if let Conn::Postgres(tx) = tx
@@ -135,7 +138,7 @@ pub fn seal(tx: &mut Conn, signer: &Signer, back: SignedDuration, now: Option<Ti
         return Ok(0);
     }
     let (mut head, last) = end(tx)?;
-    let waiting = unsealed(tx, last, back, BATCH)?;
+    let waiting = unsealed(tx, last, (back, now), BATCH)?;
     let key_id = AuditKeyId(signer.id);
     let seals: Vec<Seal> = waiting
         .into_iter()

@@ -5,7 +5,7 @@ mod probes;
 pub mod stopping;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::middleware::{Condition, from_fn};
@@ -50,6 +50,29 @@ pub struct Server {
     rejection_log: tokio::task::JoinHandle<()>,
 }
 
+/// What a server knows from the document.
+#[derive(Clone)]
+struct Documented {
+    routes_table: web::Data<Routes>,
+    published: web::Data<openapi::Published>,
+}
+
+impl Documented {
+    /// Builds it once for all servers of the process, because it takes a moment and is always the same.
+    fn get() -> Result<Self, String> {
+        static BUILT: OnceLock<Result<Documented, String>> = OnceLock::new();
+        BUILT.get_or_init(Self::build).clone()
+    }
+
+    fn build() -> Result<Self, String> {
+        let document = openapi::document();
+        Ok(Self {
+            routes_table: web::Data::new(Routes::of(&document, rls::OWN_READERS)?),
+            published: web::Data::new(openapi::Published::new(&document)?),
+        })
+    }
+}
+
 impl Server {
     /// Binds the address and starts the background jobs. The schema must be current.
     ///
@@ -58,9 +81,7 @@ impl Server {
     pub fn bind(env: Env, threads: usize) -> Result<Self, String> {
         let keys = accounts::Keys::new(&env)?;
         let (listener, addr) = bind(env.config.settings.listen_addr)?;
-        let document = openapi::document();
-        let routes_table = web::Data::new(Routes::of(&document, rls::OWN_READERS)?);
-        let document = web::Data::new(openapi::Published::new(&document)?);
+        let Documented { routes_table, published } = Documented::get()?;
         let (data, keys) = (web::Data::new(env.clone()), web::Data::new(keys));
         let (stop, stopping) = watch::channel(false);
         let (queue, auditing) = audit::worker::start(&env, stopping.clone());
@@ -79,7 +100,7 @@ impl Server {
                 .app_data(web::PayloadConfig::new(BODY_LIMIT))
                 .app_data(keys.clone())
                 .app_data(routes_table.clone())
-                .app_data(document.clone())
+                .app_data(published.clone())
                 .app_data(shared_limiter.clone())
                 .app_data(queue.clone())
                 .app_data(feed.clone())

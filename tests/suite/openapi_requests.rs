@@ -53,6 +53,19 @@ both! {
         }
     }
 
+    /// A caller whose session has ended must not take the answer for strangers for the own one.
+    async fn operations_that_need_no_session_reject_a_token_that_does_not_work(app: App) {
+        let document = document();
+        let (anon, token) = (app.anon(), [("Authorization", "Bearer not-a-token")]);
+        let optional: Vec<_> = operations(&document).into_iter().filter(Operation::is_session_optional).collect();
+        assert!(optional.len() > 5, "{}", optional.len());
+        for operation in optional {
+            let method = operation.method.to_uppercase().parse().expect("a method");
+            let reply = anon.send(method, &filled(&operation.path, NOBODY), &token, None).await;
+            reply.problem(401, "unauthenticated");
+        }
+    }
+
     /// Also if a fixed segment matches the parameter of another path, which has the method.
     async fn every_path_accepts_its_methods_and_names_them_otherwise(app: App) {
         let document = document();

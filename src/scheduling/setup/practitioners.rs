@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use super::changed;
 use super::offerings::{self, Offerings};
 use super::practitioner::{self, Practitioner};
-use crate::actor::{Action, Actor};
+use crate::accounts::caller::MaybeSignedIn;
+use crate::actor::{self, Action, Actor};
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::Conn;
 use crate::db::schema::{practitioner_identifiers, practitioners};
@@ -224,8 +225,8 @@ pub struct PractitionerParams {
 }
 
 /// Whether the caller may see identifiers. Some are the clinic's own, such as a staff number.
-fn sees_identifiers(actor: &Result<Actor>) -> bool {
-    actor.as_ref().is_ok_and(|actor| actor.require(Action::PractitionerIdentifierRead).is_ok())
+fn sees_identifiers(actor: Option<&Actor>) -> bool {
+    actor.is_some_and(|actor| actor.require(Action::PractitionerIdentifierRead).is_ok())
 }
 
 /// Lists the practitioners who are active, or for administrators those who are not.
@@ -234,14 +235,14 @@ fn sees_identifiers(actor: &Result<Actor>) -> bool {
 /// [`Error::Unauthenticated`] and [`Error::RoleForbidden`] if the caller must not use a filter; every broken rule of the parameters.
 pub async fn list(
     context: &Context<Anonymous>,
-    actor: Result<Actor>,
+    actor: Option<Actor>,
     params: PractitionerParams,
     page: PageParams,
 ) -> Result<PractitionerPage> {
-    let with_identifiers = sees_identifiers(&actor);
+    let with_identifiers = sees_identifiers(actor.as_ref());
     let active = params.active.unwrap_or(true);
     if !active || params.identifier.is_some() {
-        let actor = actor?;
+        let actor = actor.ok_or_else(actor::no_session)?;
         if !active {
             actor.require(Action::ClinicSetUp)?;
         }
@@ -280,10 +281,10 @@ fn load(conn: &mut Conn, active: bool, identifier: Option<&Token>, page: &Page) 
 /// [`Error::NotFound`].
 pub async fn read(
     context: &Context<Anonymous>,
-    actor: Result<Actor>,
+    actor: Option<Actor>,
     id: PractitionerId,
 ) -> Result<Versioned<PractitionerView>> {
-    let with_identifiers = sees_identifiers(&actor);
+    let with_identifiers = sees_identifiers(actor.as_ref());
     context
         .read(move |tx| {
             let practitioner = practitioner::find(tx.conn, id)?;
@@ -404,6 +405,7 @@ fn sorted<T: Ord + Copy>(ids: &[T]) -> Vec<T> {
     tag = "practitioners",
     operation_id = "list_practitioners",
     params(PractitionerParams, PageParams),
+    security((), ("bearer" = [])),
     responses(
         (status = 200, description = "A page", body = PractitionerPage),
         (status = 401, description = "`unauthenticated`: `active=false` and `identifier` need a session"),
@@ -413,7 +415,7 @@ fn sorted<T: Ord + Copy>(ids: &[T]) -> Vec<T> {
 #[get("/v1/practitioners")]
 pub(in crate::scheduling) async fn list_practitioners(
     context: Context<Anonymous>,
-    actor: Result<Actor>,
+    MaybeSignedIn(actor): MaybeSignedIn,
     Params(params): Params<PractitionerParams>,
     Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {
@@ -427,12 +429,13 @@ pub(in crate::scheduling) async fn list_practitioners(
     tag = "practitioners",
     operation_id = "get_practitioner",
     params(("id" = PractitionerId, Path, description = "The practitioner")),
+    security((), ("bearer" = [])),
     responses((status = 200, description = "The practitioner", body = PractitionerView)),
 )]
 #[get("/v1/practitioners/{id}")]
 pub(in crate::scheduling) async fn get_practitioner(
     context: Context<Anonymous>,
-    actor: Result<Actor>,
+    MaybeSignedIn(actor): MaybeSignedIn,
     PathId(id): PathId<PractitionerId>,
 ) -> Result<HttpResponse> {
     Ok(response::versioned(&read(&context, actor, id).await?))

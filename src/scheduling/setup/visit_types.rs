@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use super::visit_type::{self, VisitType, minutes_between};
 use super::{changed, is_whole_number_of_slots, offerings, resource};
-use crate::actor::{Action, Actor};
+use crate::accounts::caller::MaybeSignedIn;
+use crate::actor::{self, Action, Actor};
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::schema::visit_types;
 use crate::error::{Check, FieldCode, FieldError, Result, Rule};
@@ -313,13 +314,13 @@ pub struct VisitTypeParams {
 /// parameters.
 pub async fn list(
     context: &Context<Anonymous>,
-    actor: Result<Actor>,
+    actor: Option<Actor>,
     params: VisitTypeParams,
     page: PageParams,
 ) -> Result<VisitTypePage> {
     let active = params.active.unwrap_or(true);
     if !active {
-        actor?.require(Action::ClinicSetUp)?;
+        actor.ok_or_else(actor::no_session)?.require(Action::ClinicSetUp)?;
     }
     let page = page.of(LIST)?;
     context
@@ -489,6 +490,7 @@ fn require_whole_slots(tx: &mut Tx, visit_type: &VisitType) -> Result<()> {
     tag = "visit types",
     operation_id = "list_visit_types",
     params(VisitTypeParams, PageParams),
+    security((), ("bearer" = [])),
     responses(
         (status = 200, description = "A page", body = VisitTypePage),
         (status = 401, description = "`unauthenticated`: `active=false` needs a session"),
@@ -498,7 +500,7 @@ fn require_whole_slots(tx: &mut Tx, visit_type: &VisitType) -> Result<()> {
 #[get("/v1/visit-types")]
 pub(in crate::scheduling) async fn list_visit_types(
     context: Context<Anonymous>,
-    actor: Result<Actor>,
+    MaybeSignedIn(actor): MaybeSignedIn,
     Params(params): Params<VisitTypeParams>,
     Params(page): Params<PageParams>,
 ) -> Result<HttpResponse> {

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::filter::{StartFilter, Starts, span_of};
 use super::free::{SlotQuery, count_by_date, free};
 use super::offering::Offering;
+use crate::accounts::caller::MaybeSignedIn;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context};
@@ -80,11 +81,11 @@ impl DayParams {
 /// Every broken rule of the parameters.
 pub async fn list(
     context: &Context<Anonymous>,
-    actor: Result<Actor>,
+    actor: Option<Actor>,
     filter: StartFilter,
     days: DayParams,
 ) -> Result<SlotDayPage> {
-    let by_staff = actor.is_ok_and(|actor| actor.role.is_staff());
+    let by_staff = actor.is_some_and(|actor| actor.role.is_staff());
     let mut check = Check::new();
     let (starts, dates) = (filter.parse(&mut check), days.parse(&mut check));
     check.done()?;
@@ -141,17 +142,18 @@ impl Calendar<'_> {
 ///
 /// Returns for each local day how many slots `GET /v1/slots` lists with the same filters: those in which the whole visit fits. Days without
 /// slots are listed with 0, so a client can draw a month from one response. If no day has slots, `next_day_with_slots` is the first later
-/// day that has some.
+/// day that has some. No session is needed; an access token that is sent must be valid.
 #[utoipa::path(
     tag = "slots",
     operation_id = "list_slot_days",
     params(StartFilter, DayParams),
+    security((), ("bearer" = [])),
     responses((status = 200, description = "The days", body = SlotDayPage)),
 )]
 #[get("/v1/slots/days")]
 pub(in crate::scheduling) async fn list_slot_days(
     context: Context<Anonymous>,
-    actor: Result<Actor>,
+    MaybeSignedIn(actor): MaybeSignedIn,
     Params(filter): Params<StartFilter>,
     Params(days): Params<DayParams>,
 ) -> Result<HttpResponse> {

@@ -8,6 +8,7 @@ use super::filter::{StartFilter, span_of};
 use super::free::{SlotQuery, SlotView, WINDOW, free};
 use super::locking;
 use super::offering::Offering;
+use crate::accounts::caller::MaybeSignedIn;
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Principal};
@@ -121,12 +122,12 @@ impl SlotParams {
 /// Every broken rule of the parameters.
 pub async fn list(
     context: &Context<Anonymous>,
-    actor: Result<Actor>,
+    actor: Option<Actor>,
     filter: StartFilter,
     params: SlotParams,
     page: PageParams,
 ) -> Result<SlotPage> {
-    let by_staff = actor.is_ok_and(|actor| actor.role.is_staff());
+    let by_staff = actor.is_some_and(|actor| actor.role.is_staff());
     let page = page.of(LIST)?;
     let mut check = Check::new();
     let mut starts = filter.parse(&mut check);
@@ -159,17 +160,18 @@ pub async fn list(
 /// Returns the slots in which the whole visit fits, across practitioners and locations, earliest first. Leaves out slots that are held,
 /// blocked or in the past. Callers other than staff do not get slots within the visit type's `booking_notice_minutes`. All filters that are
 /// given must match; a filter with several values, separated by commas, accepts each of them. Dates, weekdays and times of day are those
-/// of each slot's location.
+/// of each slot's location. No session is needed; an access token that is sent must be valid.
 #[utoipa::path(
     tag = "slots",
     operation_id = "list_slots",
     params(StartFilter, SlotParams, PageParams),
+    security((), ("bearer" = [])),
     responses((status = 200, description = "A page", body = SlotPage)),
 )]
 #[get("/v1/slots")]
 pub(in crate::scheduling) async fn list_slots(
     context: Context<Anonymous>,
-    actor: Result<Actor>,
+    MaybeSignedIn(actor): MaybeSignedIn,
     Params(filter): Params<StartFilter>,
     Params(params): Params<SlotParams>,
     Params(page): Params<PageParams>,

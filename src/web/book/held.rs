@@ -3,9 +3,9 @@
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 
+use super::Form;
 use super::clinic::visit_name;
 use super::searching::Search;
-use super::{Form, stranger};
 use crate::context::Context;
 use crate::error::{Error, ProblemCode, Result};
 use crate::ids::{HoldId, SlotId, VisitTypeId};
@@ -65,7 +65,7 @@ pub(super) async fn facts(form: &Form, hold: &HoldView) -> Result<Value> {
     let context = &visitor.context;
     let visit = visit_types::read(context, hold.visit_type_id).await?.object;
     let place = locations::read(context, hold.slot.location_id).await?.object;
-    let practitioner = practitioners::read(context, stranger(), hold.slot.practitioner_id).await?.object;
+    let practitioner = practitioners::read(context, None, hold.slot.practitioner_id).await?.object;
     let zone = visitor.env().config.zones.get(&hold.slot.time_zone).unwrap_or(TimeZone::UTC);
     let moment = |at| Moment::new(at, &zone, visitor.language);
     Ok(context! {

@@ -38,7 +38,7 @@ use crate::accounts::tokens;
 use crate::actor::Actor;
 use crate::context::{Anonymous, Context};
 use crate::env::Env;
-use crate::error::{Error, ProblemCode, Result};
+use crate::error::{Error, Result};
 use crate::http::fallback::{Operation, Routes, not_allowed};
 use crate::http::input;
 
@@ -79,11 +79,6 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(form("/book/registrations").post(registering::register).default_service(other()));
 }
 
-/// The error with which operations treat a caller as one who is not signed in.
-pub(in crate::web) fn stranger() -> Result<Actor> {
-    Err(Error::unauthenticated(ProblemCode::Unauthenticated, "Pages have no session."))
-}
-
 /// What every page of the booking way needs.
 pub(in crate::web) struct Visitor {
     context: Context<Anonymous>,
@@ -106,8 +101,8 @@ impl Visitor {
     }
 
     /// The caller as the searches take it.
-    fn caller(&self) -> Result<Actor> {
-        self.actor.clone().map_or_else(stranger, Ok)
+    fn caller(&self) -> Option<Actor> {
+        self.actor.clone()
     }
 
     fn env(&self) -> &Env {

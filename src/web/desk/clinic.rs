@@ -20,7 +20,7 @@ pub(super) struct Clinic {
 
 impl Clinic {
     pub async fn read(member: &Member) -> Result<Self> {
-        let (public, actor) = (member.public(), || Ok(member.context.actor.clone()));
+        let (public, actor) = (member.public(), || Some(member.context.actor.clone()));
         let page = |operation| member.parameters::<PageParams>(operation, MOST);
         let locations = locations(member).await?;
         let everyone = member.parameters("list_practitioners", "")?;

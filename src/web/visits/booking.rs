@@ -10,7 +10,7 @@ use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::book::{stranger, visit_name};
+use super::super::book::visit_name;
 use super::super::form_post::Sent;
 use super::super::member::{Member, MemberForm};
 use super::changing::page_of;
@@ -94,7 +94,7 @@ async fn facts(member: &Member, hold: &HoldView) -> Result<Value> {
     let public = member.public();
     let kind = visit_types::read(&public, hold.visit_type_id).await?.object;
     let place = locations::read(&public, hold.slot.location_id).await?.object;
-    let practitioner = practitioners::read(&public, stranger(), hold.slot.practitioner_id).await?.object;
+    let practitioner = practitioners::read(&public, None, hold.slot.practitioner_id).await?.object;
     let env = &member.context.env;
     let zone = env.config.zones.get(&hold.slot.time_zone).unwrap_or(TimeZone::UTC);
     let moment = |at| Moment::new(at, &zone, member.language);

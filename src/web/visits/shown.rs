@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 
-use super::super::book::{stranger, visit_name};
+use super::super::book::visit_name;
 use super::super::form_post::Sent;
 use super::super::intake::standing;
 use super::super::member::Member;
@@ -63,7 +63,7 @@ pub(super) async fn facts(member: &Member, visit: &AppointmentView) -> Result<Va
     let public = member.public();
     let kind = visit_types::read(&public, visit.visit_type_id).await?.object;
     let place = locations::read(&public, visit.location_id).await?.object;
-    let practitioner = practitioners::read(&public, stranger(), visit.practitioner_id).await?.object;
+    let practitioner = practitioners::read(&public, None, visit.practitioner_id).await?.object;
     let patient = updating::read(&member.context, visit.patient_id).await?.object;
     let zone = member.zone(&visit.time_zone);
     let moment = |at| Moment::new(at, &zone, member.language);

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use legwork::audit::sealing::seal_all;
 use legwork::audit::verify::KnownHead;
 use legwork::audit::{purge, seal};
-use legwork::db::schema::{audit_events, audit_purges};
+use legwork::db::schema::{audit_events, audit_purges, audit_seals};
 use legwork::db::{Conn, advisory_lock};
 use serde_json::{Value, json};
 
@@ -242,6 +242,22 @@ both! {
         app.clock.advance(jiff::SignedDuration::from_hours(1));
         app.admin().await.get("/v1/me").await.expect(200);
         sealed(&app).await;
+        assert_eq!(findings(&app, None).await, Vec::<String>::new());
+    }
+
+    async fn row_19_events_are_sealed_after_the_clock_of_a_server_was_ahead(app: App) {
+        let hours = jiff::SignedDuration::from_hours(3);
+        app.clock.advance(hours);
+        some_history(&app).await;
+        app.clock.advance(-hours);
+        app.patient("bob").await;
+        sealed(&app).await;
+        // Not by what the search for unsealed events finds, which this test is about.
+        let unsealed = app.db(|tx| {
+            let sealed = audit_seals::table.select(audit_seals::event_id);
+            Ok(audit_events::table.filter(audit_events::id.ne_all(sealed)).count().get_result::<i64>(tx)?)
+        });
+        assert_eq!(unsealed.await, 0);
         assert_eq!(findings(&app, None).await, Vec::<String>::new());
     }
 

@@ -280,20 +280,23 @@ fn example(document: &Value, operation: &Value) -> Option<Value> {
 }
 
 impl Things {
-    /// The operation's path with this person's object in it.
+    /// The operation's path with this person's object in it, and the parameters that the operation requires.
     fn path(&self, operation: &Operation) -> String {
         let mut parts = operation.path.split('/').skip(2);
         let kind = parts.next().unwrap_or_default();
+        let visit_type = &self.0["visit-types"];
+        let query = match operation.id.as_str() {
+            "get_patient_merge_preview" => format!("?duplicate_id={}", self.0["duplicates"]),
+            "list_slots" => format!("?visit_type_id={visit_type}"),
+            "list_slot_days" => format!("?visit_type_id={visit_type}&from_date=2026-03-02&to_date=2026-03-03"),
+            _ => String::new(),
+        };
         if !operation.path.contains('{') {
-            return operation.path.clone();
+            return format!("{}{query}", operation.path);
         }
         let id = self.0.get(kind).unwrap_or_else(|| panic!("{}: the matrix has nothing under /{kind}/", operation.id));
         let path = operation.path.replace("{id}", id).replace("{token}", id).replace("{user_id}", &self.0["carer"]);
-        let path = path.replace("{secret_id}", &self.0["secrets"]);
-        if operation.id == "get_patient_merge_preview" {
-            return format!("{path}?duplicate_id={}", self.0["duplicates"]);
-        }
-        path
+        format!("{}{query}", path.replace("{secret_id}", &self.0["secrets"]))
     }
 
     /// The example with this person's objects in it, so that only the caller makes the difference.

@@ -44,7 +44,8 @@ pub async fn sealed(app: &App) {
     eventually(async || {
         // On PostgreSQL it seals nothing while the server's own worker does.
         seal_all(&app.env, seal::VERY_LATE).await.expect("sealed");
-        match app.db(|tx| seal::oldest_unsealed(tx, seal::VERY_LATE)).await {
+        let now = app.clock.now();
+        match app.db(move |tx| seal::oldest_unsealed(tx, seal::VERY_LATE, now)).await {
             None => Ok(()),
             Some(at) => Err(format!("an event of {at} has no seal")),
         }

@@ -3,10 +3,10 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::Hold;
+use crate::accounts::caller::MaybeSignedIn;
 use crate::accounts::origin::Origin;
 use crate::accounts::tokens;
 use crate::actor::{Action, Actor};
@@ -102,8 +102,7 @@ impl FromRequest for Holder {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let mut holder = || {
-            let is_signed_in = request.headers().contains_key(AUTHORIZATION);
-            let actor = is_signed_in.then(|| Actor::from_request(request, payload).into_inner()).transpose()?;
+            let MaybeSignedIn(actor) = MaybeSignedIn::from_request(request, payload).into_inner()?;
             let origin = Origin::from_request(request, payload).into_inner()?;
             Ok(Self { actor, origin, secret_hash: secret_hash(request)?, has_secret_key: false })
         };
