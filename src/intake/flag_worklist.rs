@@ -319,7 +319,8 @@ impl AcknowledgeIntakeFlagRequest {
 /// Acknowledges a flag.
 ///
 /// # Errors
-/// [`Error::NotFound`]; forbidden if the practitioner has to give a reason; the conflict `already_acknowledged`.
+/// [`Error::NotFound`]; forbidden if the practitioner has to give a reason; the conflict `already_acknowledged`; those of
+/// [`records::lock_visits`].
 pub async fn acknowledge(
     context: &Context,
     once: Once,
@@ -332,6 +333,8 @@ pub async fn acknowledge(
         .change_once(once.guarded(care::admit_repeat), move |tx| {
             let patient = patient_of(tx.conn, id)?;
             tx.audit.note_patient(patient.id);
+            // Answers, laboratory results, merges and their undo write whole flags, which they have read before.
+            records::lock_visits(tx.conn, patient.id)?;
             care::admit(tx.conn, tx.env, tx.actor, patient.id)?;
             let flag = store_acknowledgement(tx, id, patient.id, note.as_ref())?;
             IntakeFlagView::new(tx.env, true, &flag, &patient)

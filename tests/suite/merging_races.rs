@@ -5,11 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use legwork::appointments::reminders::sending;
 use serde_json::{Value, json};
 
-use crate::merging::{merge, path, patient_of, record, request};
+use crate::merging::{merge, path, patient_of, record, request, undo};
 use crate::reminders::reminding;
 use crate::support::booking::book_nth;
 use crate::support::clinic::free_slots;
 use crate::support::families::{access, person, registered, registration};
+use crate::support::intakes::june;
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::{App, book, both};
 
@@ -70,6 +71,42 @@ both! {
                     _ => assert_eq!(reply.problem(409, "patient_merged")["replaced_by"], json!(kept)),
                 }
             }
+        }
+    }
+
+    async fn an_acknowledgement_beside_a_merge_or_its_undo_lasts_or_hinders_the_undo(app: App) {
+        let app = june(app);
+        let clinic = app.clinic().await;
+        let (desk, doctor) = (app.desk().await, app.doctor().await);
+        for round in 0..12 {
+            let (kept, old) = (record(&desk, &format!("Lea{round}")).await, record(&desk, &format!("Leah{round}")).await);
+            // A practitioner without a visit would give a reason, and storing that waits for the merge.
+            book_nth(&desk, &clinic.check, round * 2, &kept).await;
+            let lab = json!({"test": "hemoglobin", "value": 5, "unit": "g/dL", "collected_on": "2026-06-01", "source": "lab_report"});
+            desk.post(&format!("{}/lab-results", path(&kept)), lab).await.expect(201);
+            let flag = doctor.get(&format!("/v1/intake-flags?patient_id={kept}")).await.items()[0]["id"].clone();
+            let acknowledge = async |pause: usize| {
+                tokio::time::sleep(std::time::Duration::from_millis(pause as u64)).await;
+                let flag = flag.as_str().expect("an id");
+                doctor.post(&format!("/v1/intake-flags/{flag}/acknowledge"), json!({"note": "Called the ambulance"})).await
+            };
+            let undone = if round % 2 == 0 {
+                let (body, version) = request(&desk, &kept, &old, &[]).await;
+                let merges = format!("{}/merges", path(&kept));
+                let (merged, done) = join(desk.post_with(&merges, body, &[("If-Match", &version)]), acknowledge(round * 2)).await;
+                done.expect(200);
+                undo(&desk, merged.expect(201)).await
+            } else {
+                let merged = merge(&desk, &kept, &old).await;
+                let (undone, done) = join(undo(&desk, &merged), acknowledge(round * 8)).await;
+                done.expect(200);
+                undone
+            };
+            if undone.status != 200 {
+                undone.problem(409, "used_since_merge");
+            }
+            let listed = doctor.get(&format!("/v1/intake-flags?patient_id={kept}&acknowledged=true")).await.items();
+            assert_eq!((listed.len(), &listed[0]["note"]), (1, &json!("Called the ambulance")), "round {round}");
         }
     }
 
