@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
@@ -98,7 +99,10 @@ pub async fn identify<B: MessageBody + 'static>(
                     request.extensions_mut().insert(Identity(caller));
                     next.call(request).await?.map_into_left_body()
                 }
-                Entry::Unknown => next.call(request).await?.map_into_left_body(),
+                Entry::Stranger => {
+                    request.extensions_mut().insert(Stranger);
+                    next.call(request).await?.map_into_left_body()
+                }
                 Entry::Closed(scope) => request.into_response(insufficient_scope(scope)).map_into_right_body(),
             },
             Err(error) => request.error_response(error).map_into_right_body(),
@@ -116,20 +120,26 @@ pub async fn identify<B: MessageBody + 'static>(
 enum Entry {
     /// With its caller.
     Known,
-    /// Like one without a token: the operation is open to everybody, and the token of the machine client lacks its scope.
-    Unknown,
+    /// Like one without a token: everybody may read this, and the token of the machine client lacks the scope for more.
+    Stranger,
     /// Not at all. The operation has this scope, or is closed to machine clients.
     Closed(Option<Scope>),
 }
+
+/// A caller who is treated as one without a token, although there is one.
+struct Stranger;
 
 /// Decides whether a machine client may call the operation of the request. Its role decides later, like that of a person.
 fn entry(request: &ServiceRequest, caller: Option<&Caller>) -> Entry {
     let Some(scopes) = caller.and_then(|caller| caller.actor.client_scopes.as_ref()) else { return Entry::Known };
     let operation = request.extensions().get::<Arc<Operation>>().cloned();
     let scope = operation.as_ref().and_then(|operation| operation.scope);
+    let reads = *request.method() == Method::GET;
     match scope {
         Some(scope) if scopes.contains(scope) => Entry::Known,
-        _ if operation.is_some_and(|operation| operation.is_public) => Entry::Unknown,
+        _ if operation.is_some_and(|operation| operation.is_public || (reads && operation.is_session_optional)) => {
+            Entry::Stranger
+        }
         scope => Entry::Closed(scope),
     }
 }
@@ -436,7 +446,7 @@ impl FromRequest for MaybeSignedIn {
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if !request.headers().contains_key(AUTHORIZATION) {
+        if !request.headers().contains_key(AUTHORIZATION) || request.extensions().contains::<Stranger>() {
             return ready(Ok(Self(None)));
         }
         ready(Actor::from_request(request, payload).into_inner().map(|actor| Self(Some(actor))))

@@ -254,7 +254,7 @@ pub async fn revoke(context: &Context, id: AppointmentId) -> Result<()> {
     context.require(Action::AppointmentLinkManage)?;
     context
         .change(move |tx| {
-            queries::find(tx, id)?;
+            queries::lock(tx, id)?;
             link_tokens::revoke_all(tx, id)
         })
         .await

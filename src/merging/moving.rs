@@ -118,12 +118,14 @@ impl MergeMoves {
     }
 }
 
-/// Moves the rows of the duplicate to the survivor, and notes them in the ledger. The caller has locked both records.
+/// Moves the rows of the duplicate to the survivor, and notes them in the ledger with their versions before. The caller has locked both
+/// records.
 pub(super) fn move_rows(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
     for table in MOVED {
+        let version = if VERSIONED.contains(table) { "t.version" } else { "NULL" };
         let noted = diesel::sql_query(format!(
-            "INSERT INTO patient_merge_rows (merge_id, table_name, row_id)
-             SELECT m.id, '{table}', t.id FROM {table} t INNER JOIN patient_merges m ON m.duplicate_id = t.patient_id WHERE m.id = $1"
+            "INSERT INTO patient_merge_rows (merge_id, table_name, row_id, version)
+             SELECT m.id, '{table}', t.id, {version} FROM {table} t INNER JOIN patient_merges m ON m.duplicate_id = t.patient_id WHERE m.id = $1"
         ))
         .bind::<Uid, _>(merge);
         if per_backend!(conn, conn => noted.execute(conn))? > 0 {

@@ -24,6 +24,8 @@ const MERGES: &str = "patient_merges";
 /// The greatest difference between the clocks of two instances. Changes before the merge are told from later ones by their ids in the
 /// ledger, because one of another instance can have an earlier time.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
+/// Each row has three values, and SQLite binds at most 32,766 to a statement.
+const ROWS_OF_A_STATEMENT: usize = 1000;
 /// The most uses that a conflict lists.
 const MAX_LISTED: usize = 20;
 
@@ -54,6 +56,8 @@ pub struct MergeUse {
 
 /// Records the versions of the moved rows, the changes before the merge and the earlier merges in the ledger. The last step of a merge.
 pub(super) fn record_state(tx: &mut Tx, merge: &Merge) -> Result<()> {
+    // The ledger has the versions before the move, as the earlier ones have.
+    update_earlier_ledgers(tx.conn, merge.id)?;
     for table in VERSIONED {
         let noted = diesel::sql_query(format!(
             "UPDATE patient_merge_rows SET version = (SELECT t.version FROM {table} t WHERE t.id = row_id)
@@ -62,23 +66,27 @@ pub(super) fn record_state(tx: &mut Tx, merge: &Merge) -> Result<()> {
         .bind::<Uid, _>(merge.id);
         per_backend!(&mut *tx.conn, conn => noted.execute(conn))?;
     }
-    for change in changes_of(tx.conn, merge)? {
-        note(tx.conn, merge.id, EVENTS, ObjectId(change.id.0))?;
-    }
-    for other in others_in_force(tx.conn, merge)? {
-        note(tx.conn, merge.id, MERGES, ObjectId(other.0))?;
-    }
-    Ok(())
+    let changes = changes_of(tx.conn, merge)?.into_iter().map(|change| ObjectId(change.id.0));
+    note(tx.conn, merge.id, EVENTS, changes.collect())?;
+    let others = others_in_force(tx.conn, merge)?.into_iter().map(|other| ObjectId(other.0));
+    note(tx.conn, merge.id, MERGES, others.collect())
 }
 
-fn note(conn: &mut Conn, merge: PatientMergeId, name: &str, row: ObjectId) -> Result<()> {
-    diesel::insert_into(patient_merge_rows::table)
-        .values((
-            patient_merge_rows::merge_id.eq(merge),
-            patient_merge_rows::table_name.eq(name),
-            patient_merge_rows::row_id.eq(row),
-        ))
-        .execute(conn)?;
+/// Adds rows to the ledger. A record can have thousands of changes in a day.
+fn note(conn: &mut Conn, merge: PatientMergeId, name: &str, rows: Vec<ObjectId>) -> Result<()> {
+    for some in rows.chunks(ROWS_OF_A_STATEMENT) {
+        let rows: Vec<_> = some
+            .iter()
+            .map(|row| {
+                (
+                    patient_merge_rows::merge_id.eq(merge),
+                    patient_merge_rows::table_name.eq(name),
+                    patient_merge_rows::row_id.eq(*row),
+                )
+            })
+            .collect();
+        per_backend!(&mut *conn, conn => diesel::insert_into(patient_merge_rows::table).values(rows).execute(conn))?;
+    }
     Ok(())
 }
 
@@ -145,16 +153,17 @@ pub(super) fn require_none(conn: &mut Conn, merge: &Merge) -> Result<()> {
     Err(Error::conflict_with(ProblemCode::UsedSinceMerge, detail, members))
 }
 
-/// Updates the versions in the ledgers of earlier merges. This merge and its undo have changed the versions of the rows that they moved, and
-/// an undo of an earlier merge would take that for a use.
-pub(super) fn update_earlier_ledgers(conn: &mut Conn, undone: PatientMergeId) -> Result<()> {
+/// Updates the versions in the ledgers of earlier merges, as far as nothing but merges and undos has changed the row: a merge and its undo
+/// change the versions of the rows that they move, and an undo of an earlier merge would take that for a use. The ledger of this merge has
+/// the versions before the change.
+pub(super) fn update_earlier_ledgers(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
     for table in VERSIONED {
         let settled = diesel::sql_query(format!(
             "UPDATE patient_merge_rows AS r SET version = t.version FROM patient_merge_rows l, {table} t
              WHERE l.merge_id = $1 AND l.table_name = '{table}' AND t.id = l.row_id AND r.merge_id <> l.merge_id
-             AND r.table_name = l.table_name AND r.row_id = l.row_id AND r.version = l.version - 1"
+             AND r.table_name = l.table_name AND r.row_id = l.row_id AND r.version = l.version"
         ))
-        .bind::<Uid, _>(undone);
+        .bind::<Uid, _>(merge);
         per_backend!(conn, conn => settled.execute(conn))?;
     }
     Ok(())

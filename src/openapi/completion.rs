@@ -282,9 +282,15 @@ fn accept_plain_json(operation: &mut Operation) {
 fn admit_clients(operation: &mut Operation, reads: bool) {
     let id = operation.operation_id.as_deref().unwrap_or_default();
     let Some(scope) = Scope::of(id, operation.tags.as_deref().unwrap_or_default(), reads) else { return };
+    let is_open = reads && !roles::needs_session(operation);
     if let Some(security) = operation.security.as_mut().filter(|security| !security.is_empty()) {
         security.push(SecurityRequirement::new(CLIENT_CREDENTIALS, [scope.as_str()]));
-        roles::describe(operation, &format!("Machine clients need the scope `{scope}`."));
+        let text = if is_open {
+            format!("Machine clients without the scope `{scope}` get what everybody gets.")
+        } else {
+            format!("Machine clients need the scope `{scope}`.")
+        };
+        roles::describe(operation, &text);
     }
 }
 

@@ -33,7 +33,7 @@ pub fn describe(operation: &mut Operation, paragraph: &str) {
 }
 
 /// Whether every security requirement names a scheme. An empty one is met without a session.
-fn needs_session(operation: &Operation) -> bool {
+pub fn needs_session(operation: &Operation) -> bool {
     let requirements = operation.security.iter().flatten();
     let named: Vec<_> =
         requirements.map(|one| serde_json::to_value(one).is_ok_and(|one| one != Value::Object(Map::new()))).collect();

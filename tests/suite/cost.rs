@@ -149,8 +149,9 @@ const LIMITS: [(&str, usize); 34] = [
     // Whether few patients have the first word; who has each of the words.
     ("patient-list-two-words", 5),
     ("day-list", 2),
-    // Practitioner, locations, visits, slots, time off, closures. On a day with visits also flags, missed visits, waiting patients, calls, country.
-    ("practitioner-agenda", 7),
+    // Authentication; practitioner, locations, visits, urgent flags, missed visits, slots, time off, closures, calls. The times of check-ins if a
+    // patient waits, the country if there are calls.
+    ("practitioner-agenda", 10),
     // Location, visits, urgent flags, missed visits, slots, closures, calls. The times of check-ins if a patient waits, the country if there are calls.
     ("day-sheet", 9),
     ("appointment-changes", 2),
@@ -218,11 +219,11 @@ async fn ask(server: &Process, site: &Site) {
     let (now, day) = (Clock::System.now(), Clock::System.now().plus(SignedDuration::from_hours(24)));
     let path = format!("/v1/appointments?location_id={}&from={now}&to={day}", clinic.location_id);
     admin.get_with(&path, &id("day-list")).await.expect(200);
-    let path = format!("/v1/practitioners/{}/agenda", clinic.practitioner_id);
-    admin.get_with(&path, &id("practitioner-agenda")).await.expect(200);
     admin.get_with("/v1/reports/utilisation", &id("utilisation")).await.expect(200);
     ask_for_feed(server, &admin, site, &clinic).await;
     let day = booked.string("/promised/local");
+    let path = format!("/v1/practitioners/{}/agenda?date={}", clinic.practitioner_id, &day[..10]);
+    admin.get_with(&path, &id("practitioner-agenda")).await.expect(200);
     let path = format!("/v1/locations/{}/day-sheet?date={}", clinic.location_id, &day[..10]);
     admin.get_with(&path, &id("day-sheet")).await.expect(200);
     for (list, name) in [("appointments", "appointment-changes"), ("patients", "patient-changes")] {

@@ -1,13 +1,15 @@
 //! Families and carers: who acts for a patient, how access is granted, and when it ends.
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use futures_util::future::join3;
 use jiff::SignedDuration;
 use legwork::patients::unverified;
 use serde_json::{Value, json};
 
 use crate::support::clinic::free_slots;
 use crate::support::families::{PASSWORD, access, confirm, person, registered, registration, rosa};
-use crate::support::{App, Client, both, eventually};
+use crate::support::{App, Client, Engine, both, eventually};
 
 /// A response without the names of the fields that its reader may not answer, which are the same for all such readers.
 fn without_closed_fields(value: &Value) -> Value {
@@ -209,6 +211,30 @@ both! {
         app.clock.advance(SignedDuration::from_hours(24 * 8));
         desk.update(&path, json!({"date_of_birth": "2008-03-04"})).await.expect(200);
         rosa.get(&path).await.problem(404, "not_found");
+    }
+
+    async fn a_parent_changes_nothing_after_a_corrected_birth_date_has_ended_the_access(app: App) {
+        let clinic = app.clinic().await;
+        let (rosa, tim) = rosa(&app).await;
+        let (desk, path) = (app.desk().await, format!("/v1/patients/{tim}"));
+        let etag = desk.get(&path).await.header("etag").to_owned();
+        // On PostgreSQL the correction waits for the record first, and the parent's request passes its check of the access meanwhile.
+        let mut holder = (app.engine == Engine::Postgres).then(|| app.site.connect());
+        let locked = format!("BEGIN; SELECT 1 FROM patients WHERE id = '{tim}' FOR UPDATE");
+        holder.iter_mut().for_each(|holder| holder.batch_execute(&locked).expect("locked"));
+        let pause = async |millis| tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+        let correct = desk.patch(&path, &etag, json!({"date_of_birth": "2008-03-01"}));
+        let wait = async {
+            pause(300).await;
+            rosa.post("/v1/waitlist-entries", json!({"patient_id": tim, "visit_type_id": clinic.check})).await
+        };
+        let release = async {
+            pause(800).await;
+            holder.iter_mut().for_each(|holder| holder.batch_execute("COMMIT").expect("released"));
+        };
+        let (corrected, waiting, ()) = join3(correct, wait, release).await;
+        corrected.expect(200);
+        waiting.problem(404, "not_found");
     }
 
     async fn a_new_adult_age_applies_from_the_next_start_and_restores_no_access(app: App) {

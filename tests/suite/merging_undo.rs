@@ -112,6 +112,30 @@ both! {
         assert_eq!(uses(&undo(&desk, &merged).await), ["renew_appointment_links", "confirm_appointment_link"]);
     }
 
+    async fn a_chain_of_merges_is_undone_from_its_end(app: App) {
+        let clinic = app.clinic().await;
+        let desk = app.desk().await;
+        let mut records = Vec::new();
+        for name in ["Ann", "Anne", "Anna", "Annie"] {
+            records.push(record(&desk, name).await);
+        }
+        let first = &records[0];
+        let visit = book_nth(&desk, &clinic.check, 0, first).await.location();
+        let waiting = json!({"patient_id": first, "visit_type_id": clinic.check, "from_date": "2027-03-01"});
+        let entry = desk.post("/v1/waitlist-entries", waiting).await.expect(201).location();
+        let mut merges = Vec::new();
+        for pair in records.windows(2) {
+            merges.push(merge(&desk, &pair[1], &pair[0]).await);
+        }
+        assert_eq!(patient_of(&desk, &visit).await, records[3]);
+        while let Some(last) = merges.pop() {
+            undo(&desk, &last).await.expect(200);
+            for place in [&visit, &entry] {
+                assert_eq!(patient_of(&desk, place).await, records[merges.len()]);
+            }
+        }
+    }
+
     async fn an_etag_from_before_a_merge_or_its_undo_does_not_match(app: App) {
         let clinic = app.clinic().await;
         let desk = app.desk().await;

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::adulthood::{Calendar, End};
 use super::store::replace;
 use super::{Access, active, of_patient};
-use crate::context::forget;
+use crate::context::{access_lock, forget};
 use crate::db::Conn;
 use crate::db::schema::{patient_access, patients};
 use crate::db::types::Date;
@@ -13,6 +13,15 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::ids::{PatientId, UserId};
 use crate::patients::model::{Patient, Relation};
+
+/// Waits for the changes of all accounts that act for a patient, before a correction of the birth date may end their access. Call it before all
+/// other locks.
+pub fn wait_for_accounts(conn: &mut Conn, patient: PatientId) -> Result<()> {
+    let mut accounts: Vec<UserId> = of_patient(conn, patient)?.into_iter().map(|(access, _)| access.user_id).collect();
+    // All that wait for several accounts do so in one order.
+    accounts.sort_unstable();
+    accounts.into_iter().try_for_each(|account| access_lock::wait(conn, account))
+}
 
 /// Computes again when the access to a patient ends, after a correction of the birth date. A correction alone never prolongs access:
 ///
@@ -70,6 +79,7 @@ pub async fn update_all_ends(env: &Env) -> Result<usize> {
         let (shared, key) = (env.clone(), (access.user_id, access.patient_id));
         env.db
             .write(move |conn| {
+                access_lock::wait(conn, key.0)?;
                 let calendar = Calendar::of_clinic(conn, &shared)?;
                 for (access, birth) in active_of_others(conn, &shared, Some(key))? {
                     let end = calendar.end(access.relation, birth, access.created_at);

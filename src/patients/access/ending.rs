@@ -29,6 +29,9 @@ pub async fn end(context: &Context, id: PatientId, user: UserId) -> Result<()> {
         .change(move |tx| {
             tx.audit.note_patient(id);
             tx.audit.note_object(user.0);
+            if reach == Reach::Own {
+                require_other(tx, id, user)?;
+            }
             access_lock::wait(tx.conn, user)?;
             if reach == Reach::Any { revoke(tx, id, user) } else { stop_as_patient(tx, id, user) }
         })
@@ -43,7 +46,9 @@ fn revoke(tx: &mut Tx, patient: PatientId, user: UserId) -> Result<()> {
     guarding::access_revoked(tx, &was, &user)
 }
 
-fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
+/// Requires that the patient ends the access of somebody else. Before the lock of the account, which each of several such requests shares
+/// with the others: each would wait for the others to end.
+fn require_other(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
     adult_patient::require(tx, id)?;
     if user == tx.actor.user_id {
         return Err(Error::conflict(
@@ -51,6 +56,12 @@ fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
             "This is your own access. Please call the clinic to end it.",
         ));
     }
+    Ok(())
+}
+
+fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
+    // Again, under the lock.
+    adult_patient::require(tx, id)?;
     stop(tx, id, user)
 }
 

@@ -87,6 +87,10 @@ pub async fn update(
     check.done()?;
     context
         .change(move |tx| {
+            // Only staff correct it, and they see every record.
+            if change.sets_birth_date() {
+                end_times::wait_for_accounts(tx.conn, id)?;
+            }
             let was = store::visible_in_use(tx.conn, tx.env, tx.actor, id)?;
             if_match.check(was.version)?;
             let before = store::profile(tx.env, &was)?;

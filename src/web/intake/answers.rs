@@ -1,7 +1,7 @@
 //! What a person has answered on a page, as the answers of the API. A value that cannot be read stays as it was typed, so that the check
 //! of the API reports it and the page shows it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rls::form::{FieldType, FormField};
 use serde_json::{Map, Value, json};
@@ -24,12 +24,13 @@ pub(super) fn is_scale(field: &FormField) -> bool {
 /// Reads the answers to the questions that the page has asked.
 pub(super) fn read(fields: &[FormField], sent: &Sent) -> Given {
     let mut given = Given::new();
-    let removed: Vec<&str> = sent.all("remove").collect();
-    // The answer to a question that is not asked any more is shown without its fields.
-    for asked in sent.all("asked").chain(removed.iter().copied()) {
+    let removed: BTreeSet<&str> = sent.all("remove").collect();
+    // The answer to a question that is not asked any more is shown without its fields. Each is read once, however often a form names it.
+    let asked: BTreeSet<&str> = sent.all("asked").chain(removed.iter().copied()).collect();
+    for asked in asked {
         let Some(field) = fields.iter().find(|field| field.link_id == asked) else { continue };
         let reason = companion(fields, field);
-        let (answer, status) = if removed.contains(&asked) {
+        let (answer, status) = if removed.contains(asked) {
             (Value::Null, Value::Null)
         } else if field.r#type == FieldType::Entries {
             // Its entries have their own pages.

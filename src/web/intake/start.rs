@@ -18,6 +18,7 @@ use crate::intake::listing::{self, ListedIntake};
 use crate::intake::model::{IntakeStanding, IntakeStatus};
 use crate::intake::{drafts, forms, view};
 use crate::messages::times::Moment;
+use crate::role::Role;
 
 /// How many intakes are searched for an open draft and the last history.
 const MOST: usize = 20;
@@ -84,6 +85,9 @@ fn earlier(member: &Member, all: &[ListedIntake], zone: &TimeZone) -> Option<Val
 /// Begins the history, or goes on with the one that was begun meanwhile.
 pub(super) async fn begin(form: MemberForm, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     let member = &form.member;
+    if member.is_staff() {
+        return Err(Error::RoleForbidden(vec![Role::Patient]));
+    }
     let patient = visits::read(&member.context, id).await?.object.patient_id;
     let mut built = json!({"form": FormName::History.as_str()});
     let earlier = form.sent.first("copy_from");

@@ -178,6 +178,11 @@ fn previous_names(names: &mut [String], at: &mut Member<'_>) {
 }
 
 impl PatientChange {
+    /// Whether the patch sets the birth date.
+    pub fn sets_birth_date(&self) -> bool {
+        self.patch.date_of_birth != Change::Keep
+    }
+
     /// The e-mail address that the patch sets.
     pub fn email(&self) -> Option<&str> {
         match &self.patch.email {
