@@ -31,6 +31,8 @@ mod day_sheet;
 mod demo;
 mod deployment;
 mod desk_pages;
+mod doctor_journey;
+mod doctor_pages;
 mod doctor;
 mod documents;
 mod durability;
