@@ -93,7 +93,15 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const PHONES: i64 = 5;
 
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    engine(vec![TEMPLATES, book::TEMPLATES, account::TEMPLATES, visits::TEMPLATES, intake::TEMPLATES, desk::TEMPLATES, doctor::TEMPLATES])
+    engine(vec![
+        TEMPLATES,
+        book::TEMPLATES,
+        account::TEMPLATES,
+        visits::TEMPLATES,
+        intake::TEMPLATES,
+        desk::TEMPLATES,
+        doctor::TEMPLATES,
+    ])
 });
 
 /// Templates by name.

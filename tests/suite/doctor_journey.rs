@@ -21,7 +21,12 @@ async fn four_minutes(app: App, phone: Browser, es: bool) {
     let intake = submitted(&ann, &ann.patient_id, answers).await;
 
     phone.open_page(&format!("{}/doctor?lang={}", app.base, if es { "es" } else { "en" })).await;
-    phone.fill(say("E\u{2011}mail address", "Correo electrónico"), &format!("doctor-{}@clinic.example", clinic.practitioner_id)).await;
+    phone
+        .fill(
+            say("E\u{2011}mail address", "Correo electrónico"),
+            &format!("doctor-{}@clinic.example", clinic.practitioner_id),
+        )
+        .await;
     phone.fill(say("Password", "Contraseña"), PASSWORD).await;
     phone.press(say("Sign in", "Iniciar sesión")).await;
     phone.see(say("Wednesday, June 10, 2026", "miércoles, 10 de junio de 2026")).await;
@@ -50,8 +55,14 @@ async fn four_minutes(app: App, phone: Browser, es: bool) {
     phone.expect_accessible().await;
     phone
         .choose(
-            say("Do other conditions alone explain the symptoms?", "¿Otras afecciones por sí solas explican los síntomas?"),
-            say("Other conditions alone do not explain the symptoms", "Otras afecciones por sí solas no explican los síntomas"),
+            say(
+                "Do other conditions alone explain the symptoms?",
+                "¿Otras afecciones por sí solas explican los síntomas?",
+            ),
+            say(
+                "Other conditions alone do not explain the symptoms",
+                "Otras afecciones por sí solas no explican los síntomas",
+            ),
         )
         .await;
     phone.press(say("Save the review", "Guardar la revisión")).await;

@@ -164,8 +164,10 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let acknowledged = |note: Option<&'static str>| {
         context! { acknowledged => "Wednesday", note => note, ..flag("routine", true) }
     };
-    let open: Vec<Value> =
-        ["emergency", "same_day", "prompt", "routine"].iter().flat_map(|one| [flag(one, true), flag(one, false)]).collect();
+    let open: Vec<Value> = ["emergency", "same_day", "prompt", "routine"]
+        .iter()
+        .flat_map(|one| [flag(one, true), flag(one, false)])
+        .collect();
     let done = vec![acknowledged(Some("Called <her>")), acknowledged(None)];
     let page = |show: &str, flags: Vec<Value>, all: bool| {
         let values = context! {

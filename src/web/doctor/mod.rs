@@ -96,7 +96,9 @@ async fn refuse(form: &MemberForm, page: &str, error: Error) -> Result<HttpRespo
         }
         _ => return opening::closed(&form.member, page, written(form), error).await,
     };
-    form.member.answer("doctor-refused", status, context! { kind => kind, written => written(form), page => page }).await
+    form.member
+        .answer("doctor-refused", status, context! { kind => kind, written => written(form), page => page })
+        .await
 }
 
 /// What the pages can show, for the test that renders every branch of their templates.
@@ -106,7 +108,8 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, minijinja
     let mut all = Vec::new();
     for kind in ["changed", "note", "due_on", "wrong"] {
         for (written, page) in [(vec![], "doctor"), (vec!["Called <her>"], "doctor/flags?show=own")] {
-            let values = context! { root => "../../../", member => member(), kind => kind, written => written, page => page };
+            let values =
+                context! { root => "../../../", member => member(), kind => kind, written => written, page => page };
             all.push(("doctor-refused", values));
         }
     }

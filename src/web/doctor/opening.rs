@@ -27,8 +27,7 @@ pub(super) fn link(patient: PatientId, next: &str) -> String {
 /// # Errors
 /// Every other error.
 pub(super) async fn closed(member: &Member, page: &str, written: Vec<String>, error: Error) -> Result<HttpResponse> {
-    let is_closed =
-        matches!(&error, Error::Forbidden(refusal) if refusal.code == ProblemCode::ReasonRequired);
+    let is_closed = matches!(&error, Error::Forbidden(refusal) if refusal.code == ProblemCode::ReasonRequired);
     // The operation has noted the patient before it refused.
     let Some(patient) = member.context.audit.notes().patient.filter(|_| is_closed) else { return Err(error) };
     let values = context! { open => link(patient, page), written => written };
@@ -101,6 +100,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         }
     };
     let asked = context! { here => "next=doctor&", patient => person::example(), ..form("") };
-    let again = ["long", "short", "line"].map(|wrong| ("doctor-open", context! { patient => Value::from(()), ..form(wrong) }));
+    let again =
+        ["long", "short", "line"].map(|wrong| ("doctor-open", context! { patient => Value::from(()), ..form(wrong) }));
     [vec![closed(vec![]), closed(vec!["Called <her>"]), ("doctor-open", asked)], again.to_vec()].concat()
 }

@@ -46,6 +46,9 @@ mod tests {
     #[test]
     fn an_age_grows_on_the_birthday() {
         let born = date(1967, 9, 14);
-        assert_eq!((age(born, date(2026, 9, 13)), age(born, date(2026, 9, 14)), age(born, date(1967, 9, 14))), (58, 59, 0));
+        assert_eq!(
+            (age(born, date(2026, 9, 13)), age(born, date(2026, 9, 14)), age(born, date(1967, 9, 14))),
+            (58, 59, 0)
+        );
     }
 }

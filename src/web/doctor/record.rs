@@ -26,9 +26,11 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
     let past = [("patient_id", of_patient.as_str()), ("to", &now), ("sort", "-starts_at"), ("limit", "20")];
     let past = read_visits(&member, &past).await?;
     let own = member.context.actor.practitioner_id;
-    let is_own = to_come.items.iter().chain(&past.items).any(|visit| {
-        Some(visit.practitioner_id) == own && visit.status != AppointmentStatus::Cancelled
-    });
+    let is_own = to_come
+        .items
+        .iter()
+        .chain(&past.items)
+        .any(|visit| Some(visit.practitioner_id) == own && visit.status != AppointmentStatus::Cancelled);
     let values = context! {
         here => "",
         patient => person::shown(&member, id, &patient.display_name, patient.date_of_birth.0, &patient.mrn),
@@ -114,7 +116,12 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         context! { when => "Monday", visit_type => "Check", practitioner => "Dr. Osei", place => "Elm", status => status, note => note }
     };
     let page = |all: bool, active: bool, replaced_by: Option<&'static str>| {
-        let forms = vec![form("in-progress", false), form("completed", true), form("amended", false), form("entered-in-error", true)];
+        let forms = vec![
+            form("in-progress", false),
+            form("completed", true),
+            form("amended", false),
+            form("entered-in-error", true),
+        ];
         let visits = vec![visit("booked", Some("Walker <b>")), visit("cancelled", None)];
         let values = context! {
             root => "../../", member => super::super::member::example_practitioner(), here => "", patient => person::example(), active => active,

@@ -97,7 +97,7 @@ impl ReviewForm {
 
     /// The legs of which something is known, in the order of the list of the API.
     fn assessed<'a>(&'a self, given: &'a Given) -> impl Iterator<Item = &'a Leg> {
-        self.legs.iter().filter(|leg| !members(&leg.fields, given).is_empty())
+        self.legs.iter().filter(move |leg| !members(&leg.fields, given).is_empty())
     }
 
     /// What the check of the API has found, by field.
@@ -136,7 +136,8 @@ impl ReviewForm {
         let draw = |fields: &[FormField]| -> Vec<Value> {
             let one = |field: &FormField| {
                 let error = mistakes.get(&field.link_id).map_or("", String::as_str);
-                let drawn = Drawn { field, siblings: fields, language: self.language, standing: Standing::Asked, error };
+                let drawn =
+                    Drawn { field, siblings: fields, language: self.language, standing: Standing::Asked, error };
                 drawn.draw(&|id| given.get(id).cloned())
             };
             fields.iter().map(one).collect()
@@ -144,7 +145,9 @@ impl ReviewForm {
         let legs: Vec<Value> = self
             .legs
             .iter()
-            .map(|leg| context! { id => leg.limb.as_str(), title => leg.title.as_str(), questions => draw(&leg.fields) })
+            .map(
+                |leg| context! { id => leg.limb.as_str(), title => leg.title.as_str(), questions => draw(&leg.fields) },
+            )
             .collect();
         let wrong: Vec<Value> = self
             .fields
@@ -180,7 +183,9 @@ fn legs(list: &FormField, language: Language) -> Vec<Leg> {
 
 /// The values that are given, by the names of the API.
 fn members(fields: &[FormField], given: &Given) -> Map<String, Json> {
-    let known = fields.iter().filter_map(|field| Some((name_of(&field.link_id).to_owned(), given.get(&field.link_id)?.clone())));
+    let known = fields
+        .iter()
+        .filter_map(|field| Some((name_of(&field.link_id).to_owned(), given.get(&field.link_id)?.clone())));
     known.filter(|(_, value)| !value.is_null()).collect()
 }
 

@@ -14,7 +14,13 @@ const OPERATION: &str = "list_patients";
 
 /// Shows the empty field.
 pub(super) async fn ask(member: Member) -> Result<HttpResponse> {
-    member.answer("doctor-patients", StatusCode::OK, context! { here => "", found => Vec::<Value>::new(), wrong => false }).await
+    member
+        .answer(
+            "doctor-patients",
+            StatusCode::OK,
+            context! { here => "", found => Vec::<Value>::new(), wrong => false },
+        )
+        .await
 }
 
 /// Shows the patients whom the words find.
@@ -52,7 +58,10 @@ async fn search(member: &Member, asked: &str) -> Result<Vec<Value>> {
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let page = |found: Vec<Value>, asked: &str, wrong: bool| {
         let member = super::super::member::example_practitioner();
-        ("doctor-patients", context! { root => "../", member => member, asked => asked, found => found, wrong => wrong })
+        (
+            "doctor-patients",
+            context! { root => "../", member => member, asked => asked, found => found, wrong => wrong },
+        )
     };
     let row = |near: bool| context! { near => near, ..person::example() };
     let empty = context! {
