@@ -121,7 +121,7 @@ fn render(
         lang => language.code(),
         clinic => frame.clinic,
         now => frame.now.to_string(),
-        links => frame.links,
+        links => frame.links.iter().map(|link| Value::from(Serde(link))).collect::<Vec<_>>(),
     };
     engine.get_template(name).and_then(|template| template.render(values)).map_err(fault)
 }
