@@ -100,9 +100,8 @@ fn row(member: &Member, visit: &AgendaAppointment, place: Option<String>) -> Val
         history => appointment.intake_status.as_str(),
         can_complete => appointment.status == AppointmentStatus::CheckedIn,
         patient => appointment.patient.as_ref().map(|patient| {
-            let language = Some(patient.preferred_language.as_str()).filter(|tag| !tag.starts_with(member.language.code()));
             context! {
-                speaks => language, interpreter => patient.interpreter_needed,
+                speaks => person::speaks(member, &patient.preferred_language), interpreter => patient.interpreter_needed,
                 ..person::shown(member, patient.id, &patient.display_name, patient.date_of_birth.0, &patient.mrn)
             }
         }),

@@ -1,6 +1,8 @@
 //! A patient's record as a practitioner opens it from a search or the day: who it is, the forms, the visits and the follow-ups. Nothing on
 //! it is clinical. What is, has pages of its own, which ask a practitioner who does not treat the patient for a reason.
 
+use std::cmp::Reverse;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::{Value, context};
@@ -36,7 +38,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<PatientId>) -> Resul
         patient => person::shown(&member, id, &patient.display_name, patient.date_of_birth.0, &patient.mrn),
         active => patient.active,
         replaced_by => patient.replaced_by.map(|id| id.to_string()),
-        speaks => patient.preferred_language.as_str(),
+        speaks => person::speaks(&member, &patient.preferred_language),
         interpreter => patient.interpreter_needed,
         is_own => is_own,
         open => opening::link(id, &format!("doctor/patients/{id}/timeline")),
@@ -74,12 +76,13 @@ fn shown(member: &Member, page: &AppointmentPage) -> Vec<Value> {
     page.items.iter().map(visit).collect()
 }
 
-/// The forms of the patient, without their answers, the last changed first.
+/// The forms of the patient, without their answers: drafts, then the last sent first.
 async fn forms(member: &Member, id: PatientId) -> Result<Vec<Value>> {
     const OPERATION: &str = "list_patient_intakes";
     let query = "sort=-updated_at&limit=20";
     let (filter, page) = (member.parameters(OPERATION, query)?, member.parameters(OPERATION, query)?);
-    let found = intakes::list_of_patient(&member.context, id, filter, page).await?.items;
+    let mut found = intakes::list_of_patient(&member.context, id, filter, page).await?.items;
+    found.sort_by_key(|one| (one.submitted_at.is_some(), Reverse(one.submitted_at)));
     let zone = first_zone(member).await?;
     let day = |at| Moment::new(at, &zone, member.language).date_alone();
     let form = |one: &intakes::ListedIntake| {
@@ -125,7 +128,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         let visits = vec![visit("booked", Some("Walker <b>")), visit("cancelled", None)];
         let values = context! {
             root => "../../", member => super::super::member::example_practitioner(), here => "", patient => person::example(), active => active,
-            replaced_by => replaced_by, speaks => "es", interpreter => all, is_own => !all, open => "doctor/patients/1/open?next=x",
+            replaced_by => replaced_by, speaks => all.then_some("es"), interpreter => all, is_own => !all, open => "doctor/patients/1/open?next=x",
             intakes => if all { forms } else { vec![] }, follow_ups => if all { follow_ups::all_examples() } else { vec![] },
             upcoming => if all { visits } else { vec![] }, past => Vec::<Value>::new(), today => "2026-03-02", form_key => "k",
         };
