@@ -23,7 +23,7 @@ use crate::context::Principal;
 use crate::db::schema::{sessions, users};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::{Check, Error, FieldCode, ProblemCode, Result, Rule};
+use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::fallback::{Operation, is_of_member};
 use crate::http::limits::{Limiter, SignInQuota};
 use crate::http::problem::Rejected;
@@ -201,31 +201,31 @@ fn claims(request: &ServiceRequest, credential: Credential, env: &Env, keys: &Ke
 
 /// The header with a practitioner's reason for break-glass access to a record.
 const ACCESS_REASON: &str = "access-reason";
+/// The most characters of the reason.
+pub const MAX_REASON: usize = 200;
 
 fn access_reason(request: &ServiceRequest) -> Result<Option<String>> {
     let mut values = request.headers().get_all(ACCESS_REASON);
     let (Some(value), other) = (values.next(), values.next()) else { return Ok(None) };
-    let mut check = Check::new();
     let text = std::str::from_utf8(value.as_bytes()).ok().filter(|_| other.is_none());
-    let parsed = text.ok_or_else(|| Rule::new(FieldCode::WrongValue, "must be one line of text in UTF-8"));
-    let reason = check.field("Access-Reason:", parsed.and_then(|text| text::one_line(text, 200)));
+    let wrong = || Error::invalid("Access-Reason:", FieldCode::WrongValue, "must be one line of text in UTF-8");
+    checked_reason(text.ok_or_else(wrong)?, "Access-Reason:").map(Some)
+}
+
+/// Checks a practitioner's reason for break-glass access. `place` says where it stands.
+///
+/// # Errors
+/// Every broken rule.
+pub fn checked_reason(text: &str, place: &str) -> Result<String> {
+    let mut check = Check::new();
+    let reason = check.field(place, text::one_line(text, MAX_REASON));
     if let Some(reason) = &reason {
-        check.require(
-            reason.chars().count() >= 5,
-            "Access-Reason:",
-            FieldCode::TooShort,
-            "must be at least 5 characters",
-        );
+        check.require(reason.chars().count() >= 5, place, FieldCode::TooShort, "must be at least 5 characters");
         let letters = reason.chars().filter(|character| character.is_alphabetic()).count();
-        check.require(
-            letters >= 3,
-            "Access-Reason:",
-            FieldCode::WrongValue,
-            "must say in words why you need the record",
-        );
+        check.require(letters >= 3, place, FieldCode::WrongValue, "must say in words why you need the record");
     }
     check.done()?;
-    Ok(reason)
+    reason.ok_or_else(|| Error::fault("a reason that kept the rules is missing"))
 }
 
 /// The caller whom the claims name, if the session or the machine client is active.

@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 50] = [
+static MEMBER_PAGES: [(Method, &str, &str); 67] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -60,6 +60,25 @@ static MEMBER_PAGES: [(Method, &str, &str); 50] = [
     (Method::POST, "/desk/visits/{id}/reschedule", "reschedule_appointment"),
     (Method::GET, "/desk/visits/{id}/times", "get_appointment"),
     (Method::POST, "/desk/visits/{id}/undo", "undo_appointment"),
+    (Method::GET, "/doctor", "get_agenda"),
+    (Method::GET, "/doctor/flags", "list_intake_flags"),
+    (Method::POST, "/doctor/flags/{id}/acknowledge", "acknowledge_intake_flag"),
+    (Method::GET, "/doctor/follow-ups", "list_follow_ups"),
+    (Method::POST, "/doctor/follow-ups/{id}/cancel", "cancel_follow_up"),
+    (Method::GET, "/doctor/intakes/{id}", "get_intake_summary"),
+    (Method::GET, "/doctor/intakes/{id}/review", "get_intake"),
+    (Method::POST, "/doctor/intakes/{id}/review", "review_intake"),
+    // The empty field shows nobody.
+    (Method::GET, "/doctor/patients", "list_locations"),
+    (Method::POST, "/doctor/patients", "list_patients"),
+    (Method::GET, "/doctor/patients/{id}", "get_patient"),
+    (Method::POST, "/doctor/patients/{id}/follow-ups", "create_follow_up"),
+    (Method::GET, "/doctor/patients/{id}/open", "get_patient"),
+    // Reads with the reason, which opens the record.
+    (Method::POST, "/doctor/patients/{id}/open", "get_rls_timeline"),
+    (Method::GET, "/doctor/patients/{id}/timeline", "get_rls_timeline"),
+    (Method::GET, "/doctor/reviews", "list_intakes"),
+    (Method::POST, "/doctor/visits/{id}/complete", "complete_appointment"),
     (Method::GET, "/forms/{id}", "get_intake"),
     // Before the subjects of a form, whose name it could be.
     (Method::GET, "/forms/{id}/check", "get_intake"),

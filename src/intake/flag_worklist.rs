@@ -39,13 +39,13 @@ use crate::scheduling::setup::included::{self, IncludedPractitioner};
 }))]
 pub struct IntakeFlagView {
     /// The flag.
-    id: IntakeFlagId,
+    pub id: IntakeFlagId,
     /// The intake that raised it. Null if a laboratory result of a patient without an intake did. The patient's first intake takes it over.
-    intake_id: Option<IntakeId>,
+    pub intake_id: Option<IntakeId>,
     /// The patient.
-    patient: ListedPatient,
+    pub patient: ListedPatient,
     /// How soon staff must act on it.
-    urgency: FlagUrgency,
+    pub urgency: FlagUrgency,
     /// The rule that raised it. Only for practitioners who may read the patient's intakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, examples("impulse_behavior"))]
@@ -53,7 +53,7 @@ pub struct IntakeFlagView {
     /// The text of the rule. Only for practitioners who may read the patient's intakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    text: Option<String>,
+    pub text: Option<String>,
     /// The present version of the rule. Left out for a rule that is no longer in use. Only for practitioners who may read the patient's
     /// intakes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -74,13 +74,13 @@ pub struct IntakeFlagView {
     strength: Option<RuleStrength>,
     /// The practitioner who owns it: the one of the patient's next visit. Null without such a visit. Practitioners who place a visit
     /// with themselves become the owner when the patient is checked in.
-    owner_id: Option<PractitionerId>,
+    pub owner_id: Option<PractitionerId>,
     /// When it was raised.
-    raised_at: Timestamp,
+    pub raised_at: Timestamp,
     /// When the answers no longer raised it. The flag stays open until it is acknowledged.
-    withdrawn_at: Option<Timestamp>,
+    pub withdrawn_at: Option<Timestamp>,
     /// When it was acknowledged. Null while it is open.
-    acknowledged_at: Option<Timestamp>,
+    pub acknowledged_at: Option<Timestamp>,
     /// The account that acknowledged it. Only for practitioners who may read the patient's intakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -88,7 +88,7 @@ pub struct IntakeFlagView {
     /// The note of the acknowledgement. Only for practitioners who may read the patient's intakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    note: Option<String>,
+    pub note: Option<String>,
 }
 
 impl IntakeFlagView {
@@ -145,6 +145,13 @@ pub enum IntakeFlagInclude {
 pub struct IncludedOwners {
     /// The practitioners who own the flags.
     practitioners: Vec<IncludedPractitioner>,
+}
+
+impl IncludedOwners {
+    /// The name of an owner.
+    pub fn name(&self, id: PractitionerId) -> Option<&str> {
+        self.practitioners.iter().find(|one| one.id == id).map(|one| one.name.as_str())
+    }
 }
 
 /// The filters of the worklist. All that are given must match.

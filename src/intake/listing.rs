@@ -41,7 +41,7 @@ pub struct ListedIntake {
     /// The patient.
     patient_id: PatientId,
     /// The name of the form.
-    form: String,
+    pub form: String,
     /// The version of the form that the answers were given for.
     form_version: String,
     /// The status.
@@ -51,7 +51,7 @@ pub struct ListedIntake {
     /// When it was submitted.
     pub submitted_at: Option<Timestamp>,
     /// When a practitioner reviewed the current answers.
-    reviewed_at: Option<Timestamp>,
+    pub reviewed_at: Option<Timestamp>,
     /// When it was begun.
     created_at: Timestamp,
     /// When it was last changed in any way.
@@ -59,11 +59,11 @@ pub struct ListedIntake {
     /// The number of its urgent flags (emergency, same day) that are not acknowledged. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0)]
-    urgent_flags: Option<u32>,
+    pub urgent_flags: Option<u32>,
     /// The patient in short. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    patient: Option<ListedPatient>,
+    pub patient: Option<ListedPatient>,
 }
 
 /// A page of intakes.
@@ -73,7 +73,7 @@ pub struct IntakePage {
     /// The intakes by the time of their last change, oldest first by default.
     pub items: Vec<ListedIntake>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
     /// The `updated_since` of the next pass through the changes. On the first page of a pass only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

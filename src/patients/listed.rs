@@ -18,13 +18,13 @@ use crate::ids::PatientId;
 #[schema(example = json!({"id": "0199d0c2-1f00-7aaa-8000-000000000001", "display_name": "Ann Example", "date_of_birth": "1967-09-14", "mrn": "LW-001001"}))]
 pub struct ListedPatient {
     /// The patient.
-    id: PatientId,
+    pub id: PatientId,
     /// The name to show.
-    display_name: String,
+    pub display_name: String,
     /// The date of birth.
-    date_of_birth: Date,
+    pub date_of_birth: Date,
     /// The medical record number.
-    mrn: String,
+    pub mrn: String,
 }
 
 /// Loads the patients of a list's items; none unless staff read it. The caller must have authorised the request.

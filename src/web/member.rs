@@ -51,9 +51,7 @@ impl<P> Member<P> {
         Context<P>: FromRequest<Error = Error, Future = std::future::Ready<Result<Context<P>>>>,
     {
         let caller = PageCaller::from_request(request, &mut Payload::None).into_inner()?;
-        if is_for_staff(request.path()) && !caller.role.is_staff() {
-            return Err(Error::RoleForbidden(Role::ALL.iter().copied().filter(|role| role.is_staff()).collect()));
-        }
+        require_role(request.path(), caller.role)?;
         let context = Context::<P>::from_request(request, &mut Payload::None).into_inner()?;
         let routes = request.app_data::<web::Data<Routes>>().cloned().ok_or_else(|| Error::fault("no routes"))?;
         Ok(Self { context, language: language(request), routes, caller, root: root(request.path()) })
@@ -66,6 +64,11 @@ impl<P> Member<P> {
 
     pub fn is_staff(&self) -> bool {
         self.caller.role.is_staff()
+    }
+
+    /// The first page of the person's role, without the slash before it.
+    pub fn home(&self) -> &'static str {
+        home(self.caller.role)
     }
 
     pub fn routes(&self) -> web::Data<Routes> {
@@ -98,11 +101,15 @@ impl<P> Member<P> {
             .await
     }
 
+    /// Returns the relative address of another page in the same language. `page` has no slash before it.
+    pub fn way_to(&self, page: &str) -> String {
+        let mark = if page.contains('?') { '&' } else { '?' };
+        format!("{}{page}{mark}lang={}", self.root, self.language.code())
+    }
+
     /// Goes to another page after a change. `page` has no slash before it.
     pub fn go_to(&self, page: &str) -> HttpResponse {
-        let mark = if page.contains('?') { '&' } else { '?' };
-        let to = format!("{}{page}{mark}lang={}", self.root, self.language.code());
-        HttpResponse::SeeOther().insert_header((LOCATION, to)).finish()
+        HttpResponse::SeeOther().insert_header((LOCATION, self.way_to(page))).finish()
     }
 
     /// A value that only this answer has, so that a form which is sent twice has one effect.
@@ -111,14 +118,35 @@ impl<P> Member<P> {
     }
 }
 
-/// Returns whether a page is for staff only.
-fn is_for_staff(path: &str) -> bool {
-    path == "/desk" || path.starts_with("/desk/")
+/// The page with which a role begins, without the slash before it.
+pub(super) fn home(role: Role) -> &'static str {
+    match role {
+        Role::Patient => "visits",
+        Role::Practitioner => "doctor",
+        Role::FrontDesk | Role::Admin => "desk",
+    }
+}
+
+/// Requires a role that may open a page: the desk is for staff, and the doctor's pages are for practitioners.
+///
+/// # Errors
+/// [`Error::RoleForbidden`].
+fn require_role(path: &str, role: Role) -> Result<()> {
+    let is_below = |area: &str| path.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let (of_desk, of_doctor) = (is_below("/desk"), is_below("/doctor"));
+    let may = |role: Role| (!of_desk || role.is_staff()) && (!of_doctor || role == Role::Practitioner);
+    if may(role) {
+        return Ok(());
+    }
+    Err(Error::RoleForbidden(Role::ALL.iter().copied().filter(|role| may(*role)).collect()))
 }
 
 /// Who is signed in, as the frame of the pages shows it.
 fn frame(caller: &PageCaller) -> Value {
-    context! { name => caller.name.as_str(), is_staff => caller.role.is_staff(), form_token => caller.form_token.as_str() }
+    context! {
+        name => caller.name.as_str(), is_staff => caller.role.is_staff(), is_practitioner => caller.role == Role::Practitioner,
+        form_token => caller.form_token.as_str(),
+    }
 }
 
 /// The way from a path to the first page. Every page links by relative addresses, because a proxy may serve the pages below a path.
@@ -205,12 +233,35 @@ where
 /// The frame of a person, for the test that renders every branch of the templates.
 #[cfg(test)]
 pub(super) fn example(is_staff: bool) -> Value {
-    context! { name => "Ann <b>Example", is_staff => is_staff, form_token => "t" }
+    context! { name => "Ann <b>Example", is_staff => is_staff, is_practitioner => false, form_token => "t" }
+}
+
+/// The frame of a practitioner, for the same test.
+#[cfg(test)]
+pub(super) fn example_practitioner() -> Value {
+    context! { is_practitioner => true, ..example(true) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_area_is_open_to_its_roles() {
+        for (path, role, is_open) in [
+            ("/desk", Role::Patient, false),
+            ("/desk/calls", Role::FrontDesk, true),
+            ("/desk", Role::Practitioner, true),
+            ("/doctor", Role::Patient, false),
+            ("/doctor/flags", Role::FrontDesk, false),
+            ("/doctor", Role::Admin, false),
+            ("/doctor/flags", Role::Practitioner, true),
+            ("/account", Role::Patient, true),
+        ] {
+            assert_eq!(require_role(path, role).is_ok(), is_open, "{path} {role:?}");
+        }
+        assert!(Role::ALL.iter().all(|role| require_role(&format!("/{}", home(*role)), *role).is_ok()));
+    }
 
     #[test]
     fn a_page_finds_the_first_page_however_deep_it_is() {

@@ -14,6 +14,7 @@ mod account;
 mod book;
 mod demo_mails;
 mod desk;
+mod doctor;
 mod follow_up;
 mod form_post;
 mod home;
@@ -92,7 +93,15 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const PHONES: i64 = 5;
 
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    engine(vec![TEMPLATES, book::TEMPLATES, account::TEMPLATES, visits::TEMPLATES, intake::TEMPLATES, desk::TEMPLATES])
+    engine(vec![
+        TEMPLATES,
+        book::TEMPLATES,
+        account::TEMPLATES,
+        visits::TEMPLATES,
+        intake::TEMPLATES,
+        desk::TEMPLATES,
+        doctor::TEMPLATES,
+    ])
 });
 
 /// Templates by name.
@@ -134,6 +143,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     visits::routes(cfg);
     intake::routes(cfg);
     desk::routes(cfg);
+    doctor::routes(cfg);
     demo_mails::routes(cfg);
     problems::routes(cfg);
     cfg.service(web::resource("/").get(home::show).default_service(other()));
@@ -265,6 +275,7 @@ mod tests {
             marked(visits::TEMPLATES),
             marked(intake::TEMPLATES),
             marked(desk::TEMPLATES),
+            marked(doctor::TEMPLATES),
         ]);
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
         let phone = |place: Option<&str>| super::phone(place, &number);
@@ -301,6 +312,7 @@ mod tests {
                 .chain(visits::examples())
                 .chain(intake::examples(language))
                 .chain(desk::examples())
+                .chain(doctor::examples(language))
                 .chain(trouble::examples())
             {
                 let page = render(&engine, &config().settings, name, language, vec![], values);

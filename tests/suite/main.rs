@@ -32,6 +32,8 @@ mod demo;
 mod deployment;
 mod desk_pages;
 mod doctor;
+mod doctor_journey;
+mod doctor_pages;
 mod documents;
 mod durability;
 mod events;

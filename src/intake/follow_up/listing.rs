@@ -33,11 +33,11 @@ const LIST: &str = "follow-ups";
 pub struct ListedFollowUp {
     /// The follow-up.
     #[serde(flatten)]
-    follow_up: FollowUpView,
+    pub follow_up: FollowUpView,
     /// The patient in short. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    patient: Option<ListedPatient>,
+    pub patient: Option<ListedPatient>,
 }
 
 /// A page of follow-ups.
@@ -45,9 +45,9 @@ pub struct ListedFollowUp {
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct FollowUpPage {
     /// The follow-ups, the one that was scheduled last first by default.
-    items: Vec<ListedFollowUp>,
+    pub items: Vec<ListedFollowUp>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// The filters of a list of follow-ups.

@@ -30,6 +30,7 @@ pub use self::clinical::ClinicalSummary;
 pub use self::follow_up::FollowUpSummary;
 use self::material::Material;
 use self::page::Frame;
+pub use self::page::PageLink;
 pub use self::plain::PlainSummary;
 use self::previous::Previous;
 use super::details::IntakeDetails;
@@ -42,10 +43,11 @@ use super::view::Findings;
 use super::{flags, from_value, stored_review};
 use crate::actor::Action;
 use crate::context::{Context, Tx};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::accept::prefers;
 use crate::http::{Params, PathId, response};
-use crate::ids::IntakeId;
+use crate::ids::{IntakeId, PatientId};
 use crate::patients::care;
 
 /// The summary of an intake for its reader.
@@ -60,17 +62,25 @@ pub enum IntakeSummary {
     Patient(PlainSummary),
 }
 
-/// Reads the summary of an intake, with the time zone of the patient's place of care.
+/// The summary of an intake, with what its page shows beside it.
+pub struct FoundSummary {
+    pub summary: IntakeSummary,
+    pub patient_id: PatientId,
+    /// The time zone of the patient's place of care.
+    zone: TimeZone,
+}
+
+/// Reads the summary of an intake.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the actor may not see the intake or its answers; forbidden if a practitioner has to give a reason.
-pub async fn read(context: &Context, id: IntakeId, wanted: &ReadingLanguage) -> Result<(IntakeSummary, TimeZone)> {
+pub async fn read(context: &Context, id: IntakeId, wanted: &ReadingLanguage) -> Result<FoundSummary> {
     context.require(Action::ClinicalRead)?;
     let wanted = wanted.checked()?;
     care::read_clinical(context, move |tx| {
         let details = IntakeDetails::load(tx, id)?;
-        let zone = details.reading.place.zone()?;
-        Ok((summarise(tx, details, wanted)?, zone))
+        let (patient_id, zone) = (details.intake.patient_id, details.reading.place.zone()?);
+        Ok(FoundSummary { summary: summarise(tx, details, wanted)?, patient_id, zone })
     })
     .await
 }
@@ -133,6 +143,38 @@ fn follow_ups_of(tx: &mut Tx, intake: &Intake, reading: &ReadingContext) -> Resu
     Ok(all)
 }
 
+impl FoundSummary {
+    /// Whether the answers are submitted, so that they can be reviewed.
+    pub fn is_submitted(&self) -> bool {
+        match &self.summary {
+            IntakeSummary::Practitioner(summary) => summary.status.is_submitted(),
+            IntakeSummary::FollowUp(summary) => summary.status.is_submitted(),
+            IntakeSummary::Patient(summary) => summary.status.is_submitted(),
+        }
+    }
+
+    /// Returns the page to print. `links` lead from the page for practitioners to other pages, and are not printed.
+    ///
+    /// # Errors
+    /// A fault of a template.
+    pub fn page(&self, env: &Env, links: &[PageLink]) -> Result<HttpResponse> {
+        let frame = Frame { clinic: &env.config.settings.clinic_name, zone: &self.zone, now: env.now(), links };
+        let page = match &self.summary {
+            IntakeSummary::Practitioner(summary) => page::clinical_page(summary, &frame)?,
+            IntakeSummary::FollowUp(summary) => page::follow_up_page(summary, &frame)?,
+            IntakeSummary::Patient(summary) => page::plain_page(summary, &frame)?,
+        };
+        Ok(HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+            // The page has its styles in itself, and loads nothing.
+            .insert_header((
+                CONTENT_SECURITY_POLICY,
+                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+            ))
+            .body(page))
+    }
+}
+
 /// Read the summary of an intake
 ///
 /// Practitioners get everything, in the order of a consultation, or of a
@@ -165,23 +207,9 @@ pub(super) async fn get_intake_summary(
     Params(wanted): Params<ReadingLanguage>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let (summary, zone) = read(&context, id, &wanted).await?;
+    let found = read(&context, id, &wanted).await?;
     if !prefers(&request, "text/html") {
-        return Ok(response::ok(&summary));
+        return Ok(response::ok(&found.summary));
     }
-    let env = &context.env;
-    let frame = Frame { clinic: &env.config.settings.clinic_name, zone: &zone, now: env.now() };
-    let page = match &summary {
-        IntakeSummary::Practitioner(summary) => page::clinical_page(summary, &frame)?,
-        IntakeSummary::FollowUp(summary) => page::follow_up_page(summary, &frame)?,
-        IntakeSummary::Patient(summary) => page::plain_page(summary, &frame)?,
-    };
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        // The page has its styles in itself, and loads nothing.
-        .insert_header((
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        ))
-        .body(page))
+    found.page(&context.env, &[])
 }

@@ -38,6 +38,13 @@ pub struct PatientTimeline {
     pub language: Language,
 }
 
+impl PatientTimeline {
+    /// Draws the picture, in the reader's own language unless they want another one.
+    pub fn picture(&self, wanted: Option<Language>) -> String {
+        chart::svg(&self.timeline.picture(self.title.clone(), self.today, wanted.unwrap_or(self.language)))
+    }
+}
+
 /// Reads the course of a patient.
 ///
 /// # Errors
@@ -108,10 +115,9 @@ pub(super) async fn get_rls_timeline(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let wanted = wanted.checked()?;
-    let PatientTimeline { timeline, title, today, language } = read(&context, patient).await?;
+    let found = read(&context, patient).await?;
     if !prefers(&request, "image/svg+xml") {
-        return Ok(response::ok(&timeline));
+        return Ok(response::ok(&found.timeline));
     }
-    let picture = chart::svg(&timeline.picture(title, today, wanted.unwrap_or(language)));
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "image/svg+xml")).body(picture))
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "image/svg+xml")).body(found.picture(wanted)))
 }

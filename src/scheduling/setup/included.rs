@@ -51,9 +51,9 @@ pub struct Included {
 #[schema(example = json!({"id": "0199d0c2-1f00-7aaa-8000-000000000002", "name": "Dr. Ada Calloway"}))]
 pub struct IncludedPractitioner {
     /// The practitioner.
-    id: PractitionerId,
+    pub id: PractitionerId,
     /// The name, as patients see it.
-    name: String,
+    pub name: String,
 }
 
 /// A location that a page refers to.

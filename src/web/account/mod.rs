@@ -11,6 +11,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 
 pub(super) use self::next::{checked as checked_next, nearest as nearest_page};
+pub(super) use self::sessions::zone;
 use super::member::{MOST_BYTES, MemberForm};
 use crate::accounts::caller::SignedIn;
 use crate::accounts::sessions::{cookie, revoking};

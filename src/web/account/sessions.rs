@@ -50,7 +50,7 @@ async fn people(member: &Member) -> Result<Vec<Value>> {
 }
 
 /// The time zone of the clinic's first location.
-pub(super) async fn zone(member: &Member) -> Result<TimeZone> {
+pub(in crate::web) async fn zone(member: &Member) -> Result<TimeZone> {
     let places = locations::list(&member.public(), member.parameters("list_locations", "limit=1")?).await?.items;
     let zone = places.first().and_then(|place| member.context.env.config.zones.get(&place.time_zone));
     Ok(zone.unwrap_or(TimeZone::UTC))

@@ -10,12 +10,12 @@ use text::Language;
 use url::form_urlencoded::Serializer;
 
 use super::super::form_post::{Sent, require_own};
+use super::super::member::home;
 use super::super::{language, page};
 use super::{next, pending};
 use crate::accounts::Keys;
 use crate::accounts::origin::Origin;
 use crate::accounts::sessions::{cookie, sign_in as operation};
-use crate::actor::Role;
 use crate::context::{Anonymous, Context};
 use crate::demo;
 use crate::env::Env;
@@ -116,10 +116,7 @@ pub(super) async fn sign_in(
 
 /// Goes to the page that was asked for, or to the first one of the role.
 fn open(env: &Env, language: Language, sent: &Sent, email: &str, session: &operation::PageSession) -> HttpResponse {
-    let to = next::checked(sent.first("next")).unwrap_or(match session.role {
-        Role::Patient => "visits",
-        Role::FrontDesk | Role::Practitioner | Role::Admin => "desk",
-    });
+    let to = next::checked(sent.first("next")).unwrap_or(home(session.role));
     let mark = if to.contains('?') { '&' } else { '?' };
     let mut response = HttpResponse::SeeOther()
         .insert_header((header::LOCATION, format!("{to}{mark}lang={}", language.code())))

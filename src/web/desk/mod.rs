@@ -16,6 +16,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use minijinja::context;
 
+pub(super) use self::searching::parameter as search_parameter;
 use super::member::{MOST_BYTES, Member, MemberForm};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::http::fallback::not_allowed;
@@ -65,7 +66,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
 ///
 /// # Errors
 /// A broken rule at `version`.
-fn version(form: &MemberForm) -> Result<i32> {
+pub(super) fn version(form: &MemberForm) -> Result<i32> {
     let version = form.sent.first("version").parse();
     version.map_err(|_| Error::invalid("/version", FieldCode::WrongType, "must be a whole number"))
 }

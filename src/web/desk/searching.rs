@@ -57,7 +57,7 @@ fn row(patient: &PatientView, locations: &[LocationView], is_near: bool) -> Valu
 }
 
 /// The search parameter that fits the typed text, with its value.
-fn parameter(asked: &str) -> (&'static str, String) {
+pub(in crate::web) fn parameter(asked: &str) -> (&'static str, String) {
     let digits = asked.chars().filter(char::is_ascii_digit).count();
     if asked.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("lw")) && digits > 0 {
         return ("mrn", asked.to_owned());

@@ -10,7 +10,7 @@ use super::super::form_post::Sent;
 use super::draft::companion;
 
 /// Answers by field. Null means that there is none.
-pub(super) type Given = BTreeMap<String, Value>;
+pub(in crate::web) type Given = BTreeMap<String, Value>;
 
 /// The largest range of a number that is shown as a row of numbers to choose from.
 pub(super) const SCALE: i64 = 10;
@@ -22,7 +22,7 @@ pub(super) fn is_scale(field: &FormField) -> bool {
 }
 
 /// Reads the answers to the questions that the page has asked.
-pub(super) fn read(fields: &[FormField], sent: &Sent) -> Given {
+pub(in crate::web) fn read(fields: &[FormField], sent: &Sent) -> Given {
     let mut given = Given::new();
     let removed: BTreeSet<&str> = sent.all("remove").collect();
     // The answer to a question that is not asked any more is shown without its fields. Each is read once, however often a form names it.

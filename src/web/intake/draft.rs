@@ -42,7 +42,7 @@ pub(super) struct Draft {
 }
 
 /// The text in the language of the form.
-pub(super) fn say(text: &Text, language: Language) -> &str {
+pub(in crate::web) fn say(text: &Text, language: Language) -> &str {
     let said = match language {
         Language::English => &text.en,
         Language::Spanish => &text.es,
@@ -223,7 +223,7 @@ pub(super) fn list<'a>(fields: &'a [FormField], name: &str) -> Option<&'a FormFi
 }
 
 /// The name of a field in its section or entry.
-pub(super) fn name_of(link_id: &str) -> &str {
+pub(in crate::web) fn name_of(link_id: &str) -> &str {
     link_id.rsplit('.').next().unwrap_or_default()
 }
 

@@ -9,7 +9,7 @@ use super::draft::say;
 use crate::error::FieldError;
 
 /// Says what is wrong with the answer to a question.
-pub(super) fn text(error: &FieldError, field: &FormField, language: Language) -> String {
+pub(in crate::web) fn text(error: &FieldError, field: &FormField, language: Language) -> String {
     let say = |en, es| Bilingual { en, es }.text(language).to_owned();
     match error.code {
         FieldCode::Required => say("Please answer this question.", "Conteste esta pregunta, por favor."),
@@ -73,7 +73,7 @@ pub(super) fn issue(code: Code, language: Language) -> String {
 }
 
 /// The question that a mistake is about, for the list of mistakes.
-pub(super) fn label(field: &FormField, language: Language) -> String {
+pub(in crate::web) fn label(field: &FormField, language: Language) -> String {
     say(&field.label, language).to_owned()
 }
 

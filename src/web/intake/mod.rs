@@ -20,9 +20,13 @@ mod subject;
 use actix_web::web;
 use minijinja::{Value, context};
 
+pub(super) use self::answers::{Given, read as read_answers};
 use self::draft::Draft;
+pub(super) use self::draft::{name_of, say};
 #[cfg(test)]
 pub(super) use self::examples::examples;
+pub(super) use self::mistakes::{label as question_label, text as mistake};
+pub(super) use self::question::{Drawn, Standing, anchor};
 pub(super) use self::start::standing;
 use super::member::Member;
 use crate::error::Result;

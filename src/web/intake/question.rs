@@ -17,7 +17,7 @@ const OF_CLINICIANS: [(&str, &str); 1] = [("venous.diagnostic_tests.result_sourc
 
 /// How a question stands to the other answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(in crate::web) enum Standing {
     /// It is asked.
     Asked,
     /// It is not asked. The script shows it when another answer on the page asks for it.
@@ -27,7 +27,7 @@ pub(super) enum Standing {
 }
 
 /// What a question is drawn with.
-pub(super) struct Drawn<'a> {
+pub(in crate::web) struct Drawn<'a> {
     pub field: &'a FormField,
     /// The fields beside it.
     pub siblings: &'a [FormField],
@@ -38,7 +38,7 @@ pub(super) struct Drawn<'a> {
 }
 
 /// The id of an element in the page.
-pub(super) fn anchor(link_id: &str) -> String {
+pub(in crate::web) fn anchor(link_id: &str) -> String {
     format!("q-{}", link_id.replace('.', "-"))
 }
 

@@ -39,7 +39,7 @@ pub(in crate::web) async fn standing(member: &Member, visit: &AppointmentView) -
 /// Offers to begin the history, or goes to the one that there is.
 pub(super) async fn show(member: Member, PathId(id): PathId<AppointmentId>) -> Result<HttpResponse> {
     if member.is_staff() {
-        return Ok(member.go_to("account"));
+        return Ok(member.go_to(member.home()));
     }
     let visit = visits::read(&member.context, id).await?.object;
     if let Some(intake) = visit.intake_id {

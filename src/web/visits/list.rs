@@ -24,7 +24,7 @@ const MOST: usize = 50;
 /// Shows what is to come, the next one first, and what was, the last one first.
 pub(super) async fn show(member: Member) -> Result<HttpResponse> {
     if member.is_staff() {
-        return Ok(member.go_to("account"));
+        return Ok(member.go_to(member.home()));
     }
     let now = member.context.env.now();
     let to_come = read(&member, &format!("from={now}&sort=starts_at")).await?;

@@ -21,8 +21,16 @@ impl FilledForm {
     /// Reads the form of a page that asks questions. Fails if the page has none.
     #[track_caller]
     pub fn of(page: &Reply) -> Self {
+        Self::to(page, "")
+    }
+
+    /// Reads the first form of a page that is sent to an address with this part.
+    #[track_caller]
+    pub fn to(page: &Reply, address: &str) -> Self {
         let main = page.text.split("<main>").nth(1).expect("a main part");
-        let (_, form) = main.split_once("<form").unwrap_or_else(|| panic!("no form in {main}"));
+        let is_sent_there = |form: &&str| attribute(form, "action").is_some_and(|action| action.contains(address));
+        let form = main.split("<form").skip(1).find(is_sent_there);
+        let form = form.unwrap_or_else(|| panic!("no form to {address} in {main}"));
         let form = form.split("</form>").next().expect("its end");
         let (mut fields, mut disabled, mut selected) = (Vec::new(), false, String::new());
         for piece in form.split('<').skip(1) {

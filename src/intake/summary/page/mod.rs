@@ -28,6 +28,18 @@ pub struct Frame<'a> {
     pub zone: &'a TimeZone,
     /// The time at which the page was printed.
     pub now: Timestamp,
+    /// The links above a page for practitioners.
+    pub links: &'a [PageLink],
+}
+
+/// A link to another page. It is not printed.
+#[derive(Debug, Serialize)]
+pub struct PageLink {
+    /// The address, relative to the page.
+    pub address: String,
+    pub text: &'static str,
+    /// The language of the text.
+    pub language: &'static str,
 }
 
 /// Renders the page for practitioners. It is in English, whatever the reader's language.
@@ -109,6 +121,7 @@ fn render(
         lang => language.code(),
         clinic => frame.clinic,
         now => frame.now.to_string(),
+        links => frame.links.iter().map(|link| Value::from(Serde(link))).collect::<Vec<_>>(),
     };
     engine.get_template(name).and_then(|template| template.render(values)).map_err(fault)
 }

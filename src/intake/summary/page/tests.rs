@@ -355,7 +355,21 @@ fn plain(language: &str, sections: Vec<AnswerTextSection>) -> PlainSummary {
 
 fn with_frame<T>(work: impl Fn(&Frame<'_>) -> T) -> T {
     let zone = crate::zones::Zones::bundled().get("America/New_York").expect("a zone");
-    work(&Frame { clinic: "Clinic on Elm", zone: &zone, now: at("2026-06-04T14:00:00Z") })
+    work(&Frame { clinic: "Clinic on Elm", zone: &zone, now: at("2026-06-04T14:00:00Z"), links: &[] })
+}
+
+#[test]
+fn links_stand_above_both_pages_for_practitioners_and_nowhere_without_them() {
+    let links = [PageLink { address: "../x?a=1&lang=es".into(), text: "Mi día", language: "es" }];
+    with_frame(|frame| {
+        assert!(!clinical_page(&bare(), frame).expect("a page").contains("<nav>"));
+        let frame = Frame { links: &links, ..*frame };
+        for page in [clinical_page(&bare(), &frame), follow_up_page(&follow_up(), &frame)] {
+            let page = page.expect("a page");
+            let link = "<nav><a href=\"..&#x2f;x?a=1&amp;lang=es\" lang=\"es\">Mi día</a></nav>";
+            assert!(page.contains(link), "{link} in {page}");
+        }
+    });
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! Who a patient is, in a line: name, birth date with age, record number.
+
+use jiff::civil::Date as Day;
+use minijinja::{Value, context};
+use text::Language;
+
+use super::Member;
+use crate::ids::PatientId;
+use crate::messages::times::Moment;
+use crate::patients::listed::ListedPatient;
+
+/// A patient as `doctor-person.html` shows it.
+pub(super) fn shown(member: &Member, id: PatientId, name: &str, born: Day, mrn: &str) -> Value {
+    let today = member.context.env.now().in_zone(&jiff::tz::TimeZone::UTC).date();
+    context! {
+        id => id.to_string(), name => name, born => in_words(born, member.language), age => age(born, today), mrn => mrn,
+    }
+}
+
+/// The language of a patient who does not speak that of the page.
+pub(super) fn speaks<'a>(member: &Member, tag: &'a str) -> Option<&'a str> {
+    (!tag.starts_with(member.language.code())).then_some(tag)
+}
+
+/// The patient of an item of a list.
+pub(super) fn listed(member: &Member, patient: &ListedPatient) -> Value {
+    shown(member, patient.id, &patient.display_name, patient.date_of_birth.0, &patient.mrn)
+}
+
+fn in_words(day: Day, language: Language) -> String {
+    Moment::of_day(day, language).date_alone()
+}
+
+/// The age on a day, in years.
+fn age(born: Day, on: Day) -> i16 {
+    let had_birthday = (on.month(), on.day()) >= (born.month(), born.day());
+    on.year() - born.year() - i16::from(!had_birthday)
+}
+
+#[cfg(test)]
+pub(super) fn example() -> Value {
+    context! { id => "1", name => "Ann <b>Example", born => "September 14, 1967", age => 58, mrn => "LW-001001" }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::age;
+
+    #[test]
+    fn an_age_grows_on_the_birthday() {
+        let born = date(1967, 9, 14);
+        assert_eq!(
+            (age(born, date(2026, 9, 13)), age(born, date(2026, 9, 14)), age(born, date(1967, 9, 14))),
+            (58, 59, 0)
+        );
+    }
+}
