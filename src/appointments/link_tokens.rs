@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::accounts::tokens;
 use crate::clock::Timestamp;
-use crate::context::{Principal, Tx};
+use crate::context::{Principal, Tx, access_lock};
 use crate::db::Conn;
 use crate::db::schema::{appointment_links, appointments, patients, users};
 use crate::db::types::text_enum;
@@ -86,6 +86,23 @@ pub fn look_up(tx: &mut Tx<impl Principal>, purpose: LinkPurpose, token: &str) -
         Some(account) if !access::account_may_act_for(tx.conn, tx.now, account, patient)? => Err(Error::NotFound),
         _ => Ok((id, patient)),
     }
+}
+
+/// Like [`look_up`], for a change: if the link was mailed to an account, the account's access does not end until the change is done.
+///
+/// # Errors
+/// Those of [`look_up`].
+pub fn look_up_for_change(
+    tx: &mut Tx<impl Principal>,
+    purpose: LinkPurpose,
+    token: &str,
+) -> Result<(AppointmentId, PatientId)> {
+    let link = appointment_links::table.filter(appointment_links::token_hash.eq(tokens::hash(token)));
+    let account: Option<UserId> = link.select(appointment_links::user_id).first(tx.conn)?;
+    if let Some(account) = account {
+        access_lock::share(tx.conn, account)?;
+    }
+    look_up(tx, purpose, token)
 }
 
 /// Returns whether staff revoked links of an appointment.

@@ -213,7 +213,7 @@ where
     context.read(move |tx| link_tokens::look_up(tx, LinkPurpose::Visit, &repeated)).await?;
     context
         .change_once(once, move |tx| {
-            let (id, _) = link_tokens::look_up(tx, LinkPurpose::Visit, &token)?;
+            let (id, _) = link_tokens::look_up_for_change(tx, LinkPurpose::Visit, &token)?;
             let found = queries::lock_authorised(tx, id)?;
             // Again, under the lock: a merge, or its undo, may have given the visit to another patient meanwhile.
             link_tokens::look_up(tx, LinkPurpose::Visit, &token)?;

@@ -1,7 +1,7 @@
 //! The lock that keeps an account's access to patients until the end of a change. PostgreSQL runs transactions side by side. Without the
 //! lock, a request could pass its access check, wait for another lock while the access ends, and then change the record.
 //!
-//! Every change by a patient's account shares the lock of the account. A transaction that ends an account's access waits for the lock first, so
+//! Every change by a patient's account, or by a link that was mailed to one, shares the lock of the account. A transaction that ends an account's access waits for the lock first, so
 //! it also sees everything that the account has done.
 
 use crate::db::{Conn, advisory_lock};
@@ -11,8 +11,8 @@ use crate::ids::UserId;
 /// Distinguishes these locks from others with the same name.
 const SEED: i64 = 2;
 
-/// Shares the lock until the transaction ends. The first statement of a change.
-pub(super) fn share(conn: &mut Conn, account: UserId) -> Result<()> {
+/// Shares the lock until the transaction ends. Call it before the check of the access, and before all other locks.
+pub fn share(conn: &mut Conn, account: UserId) -> Result<()> {
     if let Conn::Postgres(conn) = conn {
         advisory_lock::wait_shared(conn, &account.to_string(), SEED)?;
     }

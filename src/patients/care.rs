@@ -226,11 +226,15 @@ pub fn open_among(conn: &mut Conn, env: &Env, actor: &Actor, page: Vec<PatientId
     Ok(open.load(conn)?.into_iter().collect())
 }
 
-/// Like [`require`], in a transaction that may write: opens the record if the actor gave a reason.
+/// Like [`require`], in a transaction that may write: opens the record if the actor gave a reason. It locks the patient first, so that no
+/// merge, undo or cancellation ends the care relationship between this decision and the change.
 ///
 /// # Errors
-/// Forbidden, `reason_required`.
+/// [`Error::NotFound`]; forbidden, `reason_required`.
 pub fn admit(conn: &mut Conn, env: &Env, actor: &Actor, patient: PatientId) -> Result<()> {
+    if actor.role == Role::Practitioner {
+        store::lock_record(conn, patient)?;
+    }
     if is_open(conn, env, actor, patient)? {
         return Ok(());
     }

@@ -159,12 +159,14 @@ fn view_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<LinkedWaitlistOffer>
 }
 
 fn claim_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<LinkedWaitlistOffer> {
+    link_tokens::keep_access(tx, link)?;
     link_tokens::look_up(tx, link)?;
     let claimed = claiming::claim_by_link(tx, link)?;
     LinkedWaitlistOffer::new(tx, &claimed)
 }
 
 fn decline_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<LinkedWaitlistOffer> {
+    link_tokens::keep_access(tx, link)?;
     let found = link_tokens::look_up(tx, link)?;
     records::lock_visits(tx.conn, found.patient_id)?;
     let declined = claiming::decline_locked(tx, found.id, found.patient_id)?;

@@ -29,7 +29,12 @@ pub struct ChangeReminderPreferenceRequest {
 pub async fn set(context: &Context<Anonymous>, preference: ChangeReminderPreferenceRequest) -> Result<()> {
     context
         .change(move |tx| {
-            let (_, patient) = link_tokens::look_up(tx, LinkPurpose::Reminders, &preference.token)?;
+            let token = &preference.token;
+            let (_, patient) = link_tokens::look_up_for_change(tx, LinkPurpose::Reminders, token)?;
+            patients::store::lock_record(tx.conn, patient)?;
+            // Again, under the lock: a merge, or its undo, may have given the visit to another patient meanwhile.
+            let (_, owner) = link_tokens::look_up(tx, LinkPurpose::Reminders, token)?;
+            patients::store::require_same_owner(patient, owner)?;
             tx.audit.note_patient(patient);
             patients::store::set_reminders_wanted(tx.conn, patient, preference.reminders_wanted, tx.now)
         })

@@ -13,7 +13,7 @@ use super::store::{self, FollowUp, Link};
 use super::{FollowUpStatus, answering};
 use crate::accounts::typed_link::{TypedLink, with_code};
 use crate::clock::Timestamp;
-use crate::context::{Anonymous, Context, Tx};
+use crate::context::{Anonymous, Context, Tx, access_lock};
 use crate::env::Env;
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, response};
@@ -124,6 +124,9 @@ fn look_up(tx: &mut Tx<Anonymous>, link: Link) -> Result<Found> {
 /// # Errors
 /// [`Error::NotFound`].
 fn lock(tx: &mut Tx<Anonymous>, link: &Link) -> Result<()> {
+    if let Some(account) = link.user_id {
+        access_lock::share(tx.conn, account)?;
+    }
     let patient = store::find(tx.conn, link.follow_up_id)?.patient_id;
     records::lock_visits(tx.conn, patient)?;
     records::require_same_owner(patient, store::find(tx.conn, link.follow_up_id)?.patient_id)

@@ -93,14 +93,15 @@ pub async fn give(
     let (email, relation) = new.checked()?;
     context
         .change_once(once.guarded(care::admit_repeat), move |tx| {
-            let patient = admitted(tx, id)?;
+            // The account is locked before the record, as by all that lock both.
             let user = accounts::store::find_by_email(tx.conn, &email.key())?
-                .filter(|user| user.email_verified_at.is_some() && user.disabled_at.is_none())
-                .ok_or_else(|| {
-                    let detail = "no account has verified this address; send an invitation to it";
-                    Error::invalid("/email", FieldCode::UnknownReference, detail)
-                })?;
-            let user = accounts::store::lock(tx.conn, user.id)?;
+                .filter(|user| user.email_verified_at.is_some() && user.disabled_at.is_none());
+            let user = user.map(|user| accounts::store::lock(tx.conn, user.id)).transpose()?;
+            let patient = admitted(tx, id)?;
+            let user = user.ok_or_else(|| {
+                let detail = "no account has verified this address; send an invitation to it";
+                Error::invalid("/email", FieldCode::UnknownReference, detail)
+            })?;
             require_suitable(tx.conn, &user, patient.id, relation)?;
             let giver =
                 Giver { account: tx.actor.user_id, is_patient: false, email_key: &user.email_key, decided_at: tx.now };

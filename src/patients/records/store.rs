@@ -254,6 +254,17 @@ pub fn require_same_owner(locked: PatientId, owner: PatientId) -> Result<()> {
     if owner == locked { Ok(()) } else { Err(Error::Retry) }
 }
 
+/// Locks a patient, whether or not the record is in use.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn lock_record(conn: &mut Conn, id: PatientId) -> Result<()> {
+    if let Conn::Postgres(conn) = conn {
+        patients::table.find(id).select(patients::id).for_no_key_update().first::<PatientId>(conn)?;
+    }
+    Ok(())
+}
+
 /// Makes changes of one patient's visits, intakes, laboratory results and flags wait for each other.
 ///
 /// The constraint `patient_busy` forbids that two visits overlap. Without this lock, two inserts that each find the other one uncommitted
