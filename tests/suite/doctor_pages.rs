@@ -170,15 +170,20 @@ both! {
         let wrong = FilledForm::to(&page, "/review").with(&typed).send(&doctor, &path).await;
         assert_eq!(wrong.status, 422, "{}", wrong.text);
         for part in [
-            "Not saved yet", "whole date", "Left leg: Class", "Iron &lt;by mouth&gt;.", "value=\"26\"", "value=\"Dr. &lt;i&gt;Reed\"",
+            "Not saved yet", "Look again on: Please write the whole date", "Iron &lt;by mouth&gt;.", "value=\"26\"", "value=\"Dr. &lt;i&gt;Reed\"",
             "value=\"iron_deficiency\" checked", "value=\"genetics\" checked", "value=\"s\" checked",
         ] {
             assert!(wrong.text.contains(part), "{part} in {}", wrong.text);
         }
         assert!(!wrong.text.contains("ann Tester"), "a refused change shows nothing of the patient: {}", wrong.text);
-        let mended = FilledForm::to(&wrong, "/review").with(&[
-            ("review.mimic_review", "not_solely_explained"), ("review.recheck_on.year", "2026"), ("review.ceap-left.class", "C2r"),
-        ]);
+        // What can be read is then checked against the rules.
+        let wrong = FilledForm::to(&wrong, "/review").with(&[("review.recheck_on.year", "2026")]).send(&doctor, &path).await;
+        assert_eq!(wrong.status, 422, "{}", wrong.text);
+        for part in ["Do other conditions alone explain the symptoms? Please answer", "Left leg: Class: Please answer", "Iron &lt;by mouth&gt;."] {
+            assert!(wrong.text.contains(part), "{part} in {}", wrong.text);
+        }
+        let chosen = [("review.mimic_review", "not_solely_explained"), ("review.ceap-left.class", "C2r")];
+        let mended = FilledForm::to(&wrong, "/review").with(&chosen);
         for _ in 0..2 {
             let saved = mended.send(&doctor, &path).await;
             assert_eq!(led_to(&saved), format!("{}?lang=en", page_of(&intake, "")));

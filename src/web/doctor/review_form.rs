@@ -157,7 +157,9 @@ impl ReviewForm {
             .filter_map(|(field, leg)| {
                 let text = mistakes.get(&field.link_id)?;
                 let of_leg = leg.map(|leg| format!("{}: ", leg.title)).unwrap_or_default();
-                let label = format!("{of_leg}{}", question_label(field, self.language));
+                let question = question_label(field, self.language);
+                let mark = if question.ends_with('?') { "" } else { ":" };
+                let label = format!("{of_leg}{question}{mark}");
                 Some(context! { anchor => anchor(&field.link_id), label => label, text => text.as_str() })
             })
             .collect();
