@@ -15,6 +15,7 @@ async fn four_minutes(app: App, phone: Browser, es: bool) {
     let clinic = app.clinic().await;
     let (ann, doctor) = (app.patient("ann").await, app.doctor().await);
     book_nth(&app.desk().await, &clinic.check, 0, &ann.patient_id).await;
+    let number = doctor.get(&format!("/v1/patients/{}", ann.patient_id)).await.string("/mrn");
     let mut answers = patients_example();
     answers["safety"]["bleeding_vein"] = "yes".into();
     answers["safety"]["bleeding_vein_uncontrolled"] = "no".into();
@@ -41,7 +42,7 @@ async fn four_minutes(app: App, phone: Browser, es: bool) {
     phone.press(say("Course", "Evolución")).await;
     phone.see(say("Course of restless legs", "Evolución de las piernas inquietas")).await;
     phone.expect_accessible().await;
-    phone.press("ann Tester, LW-001001").await;
+    phone.press(&format!("ann Tester, {number}")).await;
     phone.see(say("What the patient has answered", "Lo que ha contestado el paciente")).await;
     phone.expect_accessible().await;
     phone.press(say("History, June 10, 2026", "Historia, 10 de junio de 2026")).await;

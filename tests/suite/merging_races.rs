@@ -147,6 +147,72 @@ both! {
         }
     }
 
+    async fn a_mailed_link_of_an_account_changes_nothing_after_the_undo_that_takes_its_access_back(app: App) {
+        let app = reminding(app, &[]);
+        let clinic = app.clinic().await;
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let (mut merged, mut last) = (Vec::new(), String::new());
+        for round in 0..4 {
+            // The visits of a minor are mailed to the parents.
+            let minor = async |name: &str| {
+                let mut body = patient_json(name, &format!("{name}{round}@records.example"));
+                body["date_of_birth"] = json!("2015-07-04");
+                desk.post("/v1/patients", body).await.expect(201).id()
+            };
+            let (kept, old, parent) = (minor("mia").await, minor("miah").await, app.patient(&format!("pat{round}")).await);
+            desk.post(&access(&old), json!({"email": parent.email, "relation": "parent"})).await.expect(201);
+            let visit = book_nth(&desk, &clinic.check, 40, &kept).await;
+            last = visit.string("/starts_at");
+            let (body, version) = request(&desk, &kept, &old, &[&parent.user_id]).await;
+            let merge = desk.post_with(&format!("{}/merges", path(&kept)), body, &[("If-Match", &version)]).await;
+            admin.post_empty(&format!("{}/{}/confirm", access(&kept), parent.user_id)).await;
+            merged.push((round, merge.expect(201).location(), visit.location(), parent.email.clone()));
+        }
+        // A reminder is not sent while the mail of the booking waits.
+        app.mails().await;
+        let last: Timestamp = last.parse().expect("a time");
+        app.clock.advance(last.duration_since(app.env.now().jiff()) - SignedDuration::from_mins(110));
+        sending::run(&app.env).await.expect("a run");
+        let desk = app.anon().sign_in("desk@clinic.example", PASSWORD).await;
+        for (round, merge, visit, account) in merged {
+            let mail = app.mails_to(&account).await.pop().expect("a reminder");
+            let cancel = json!({"token": mail.token(), "reason": "ill"});
+            let (address, anon) = (format!("{merge}/undo"), app.anon());
+            let pause = std::time::Duration::from_millis(8 * round);
+            let late = async { tokio::time::sleep(pause).await; anon.post("/v1/appointment-links/cancel", cancel).await };
+            let (undone, cancelled) = join(desk.post_empty(&address), late).await;
+            let status = desk.get(&visit).await.string("/status");
+            if undone.status == 200 {
+                cancelled.problem(404, "not_found");
+                assert_eq!(status, "booked");
+            } else {
+                undone.problem(409, "used_since_merge");
+                cancelled.expect(200);
+            }
+        }
+    }
+
+    async fn a_practitioner_changes_nothing_after_the_undo_of_the_merge_that_brought_the_care_relationship(app: App) {
+        let app = june(app);
+        let clinic = app.clinic().await;
+        let (desk, doctor) = (app.desk().await, app.doctor().await.without_reason());
+        for round in 0..6 {
+            let (kept, old) = (record(&desk, &format!("Noa{round}")).await, record(&desk, &format!("Noah{round}")).await);
+            book_nth(&desk, &clinic.check, round * 2, &old).await;
+            let merged = merge(&desk, &kept, &old).await;
+            let intakes = format!("{}/intakes", path(&kept));
+            let pause = std::time::Duration::from_millis(6 * round as u64);
+            let late = async { tokio::time::sleep(pause).await; doctor.post(&intakes, json!({"form": "rls-history"})).await };
+            let (undone, begun) = join(undo(&desk, &merged), late).await;
+            if undone.status == 200 {
+                begun.problem(403, "reason_required");
+            } else {
+                undone.problem(409, "used_since_merge");
+                begun.expect(201);
+            }
+        }
+    }
+
     async fn an_account_whose_access_moved_changes_nothing_after_the_undo_that_takes_it_back(app: App) {
         let clinic = app.clinic().await;
         let (desk, admin) = (app.desk().await, app.admin().await);

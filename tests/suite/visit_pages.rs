@@ -191,7 +191,9 @@ both! {
         // Staff have their own pages.
         app.desk().await;
         let desk = Visitor::signed_in(app.anon(), "desk@clinic.example").await;
-        assert_eq!(desk.get("/visits").await.header("location"), "account?lang=en");
+        assert_eq!(desk.get("/visits").await.header("location"), "desk?lang=en");
+        let day = desk.get("/desk").await;
+        desk.submit(&day, &format!("/visits/{}/history", id(&appointment)), &[]).await.expect(403);
     }
 
     async fn after_the_notice_a_visit_is_changed_by_telephone_only(app: App) {
