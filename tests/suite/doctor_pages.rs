@@ -229,7 +229,7 @@ both! {
         let clinic = app.clinic().await;
         let (ann, _, intake) = ann_with_history(&app, &clinic).await;
         let admin = app.admin().await;
-        let other = practitioner(&admin, "Dr. Bo Night", &clinic.location_id, &[&clinic.check]).await;
+        let other = practitioner(&admin, "Dr. Bo Night", &clinic.location_id, &[clinic.check.as_str()]).await;
         let stranger = at_work(&app, &other).await;
         // Found by the body of a form, so that no name stands in an address.
         let empty = stranger.get("/doctor/patients?lang=en").await;
@@ -315,7 +315,7 @@ both! {
             assert_eq!((reply.status, reply.header("location").contains("sign-in?next=doctor")), (303, true), "{page}");
         }
         let doctor = address(&clinic.practitioner_id);
-        for (email, home) in [(ann.email.as_str(), "visits"), ("desk@clinic.example", "desk"), ("admin@clinic.example", "desk"), (&doctor, "doctor")] {
+        for (email, home) in [(ann.email.as_str(), "visits"), ("desk@clinic.example", "desk"), ("admin@clinic.example", "desk"), (doctor.as_str(), "doctor")] {
             let visitor = Visitor::new(app.anon());
             let signed_in = visitor.post("/sign-in", &[("email", email), ("password", PASSWORD)]).await;
             assert_eq!((signed_in.status, signed_in.header("location")), (303, format!("{home}?lang=en").as_str()), "{email}");
