@@ -41,7 +41,7 @@ async fn four_minutes(app: App, phone: Browser, es: bool) {
     phone.press(say("Course", "Evolución")).await;
     phone.see(say("Course of restless legs", "Evolución de las piernas inquietas")).await;
     phone.expect_accessible().await;
-    phone.press("ann Tester, LW-001001").await;
+    phone.press_first("main nav.turn a").await;
     phone.see(say("What the patient has answered", "Lo que ha contestado el paciente")).await;
     phone.expect_accessible().await;
     phone.press(say("History, June 10, 2026", "Historia, 10 de junio de 2026")).await;
