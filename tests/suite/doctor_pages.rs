@@ -195,7 +195,7 @@ both! {
         }
         let review = client.get(&intake).await.body["review"].clone();
         assert_eq!(review, json!({
-            "mimic_review": "not_solely_explained", "contributors_confirmed": ["iron_deficiency", "genetics"],
+            "mimic_review": "not_solely_explained", "contributors_confirmed": ["genetics", "iron_deficiency"],
             "ceap": [{"limb": "left", "class": "C2r", "suffix": "s", "assessed_by": "Dr. <i>Reed"}],
             "plan_note": "Iron <by mouth>.\nThen again.", "recheck_on": "2026-09-01",
         }));
