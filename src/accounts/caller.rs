@@ -126,7 +126,7 @@ enum Entry {
     Closed(Option<Scope>),
 }
 
-/// A caller who is treated as one without a token, although there is one.
+/// Marks a request whose token is ignored.
 struct Stranger;
 
 /// Decides whether a machine client may call the operation of the request. Its role decides later, like that of a person.
@@ -369,7 +369,7 @@ fn find_by_claims(conn: &mut Conn, env: &Env, claims: &Claims, audit: &AuditCont
 }
 
 /// The caller of an operation that works with and without a session. A token that does not work is rejected: otherwise a caller whose
-/// session has ended would get the answer for strangers and take it for the own one.
+/// session has ended would get the response for strangers without noticing.
 #[derive(Debug, Clone)]
 pub struct MaybeSignedIn(pub Option<Actor>);
 

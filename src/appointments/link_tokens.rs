@@ -99,9 +99,7 @@ pub fn look_up_for_change(
 ) -> Result<(AppointmentId, PatientId)> {
     let link = appointment_links::table.filter(appointment_links::token_hash.eq(tokens::hash(token)));
     let account: Option<UserId> = link.select(appointment_links::user_id).first(tx.conn)?;
-    if let Some(account) = account {
-        access_lock::share(tx.conn, account)?;
-    }
+    access_lock::share_for_link(tx.conn, account)?;
     look_up(tx, purpose, token)
 }
 

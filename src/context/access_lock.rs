@@ -1,8 +1,8 @@
 //! The lock that keeps an account's access to patients until the end of a change. PostgreSQL runs transactions side by side. Without the
 //! lock, a request could pass its access check, wait for another lock while the access ends, and then change the record.
 //!
-//! Every change by a patient's account, or by a link that was mailed to one, shares the lock of the account. A transaction that ends an account's access waits for the lock first, so
-//! it also sees everything that the account has done.
+//! Every change by a patient's account, or by a link that was mailed to one, shares the lock of the account. A transaction that ends an
+//! account's access waits for the lock first, so it also sees everything that the account has done.
 
 use crate::db::{Conn, advisory_lock};
 use crate::error::Result;
@@ -12,11 +12,17 @@ use crate::ids::UserId;
 const SEED: i64 = 2;
 
 /// Shares the lock until the transaction ends. Call it before the check of the access, and before all other locks.
-pub fn share(conn: &mut Conn, account: UserId) -> Result<()> {
+pub(super) fn share(conn: &mut Conn, account: UserId) -> Result<()> {
     if let Conn::Postgres(conn) = conn {
         advisory_lock::wait_shared(conn, &account.to_string(), SEED)?;
     }
     Ok(())
+}
+
+/// Shares the lock for a change by a link, if the link was mailed to an account. Call it before the check of the
+/// access, and before all other locks.
+pub fn share_for_link(conn: &mut Conn, account: Option<UserId>) -> Result<()> {
+    account.map_or(Ok(()), |account| share(conn, account))
 }
 
 /// Waits for the account's changes that are in progress. Later ones wait until the transaction ends. Call it before all other locks.

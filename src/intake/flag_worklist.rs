@@ -340,8 +340,8 @@ pub async fn acknowledge(
         .change_once(once.guarded(care::admit_repeat), move |tx| {
             let patient = patient_of(tx.conn, id)?;
             tx.audit.note_patient(patient.id);
-            // Answers, laboratory results, merges and their undo write whole flags, which they have read before. The lock comes before
-            // everything that is read here.
+            // Answers, laboratory results, merges and undos read whole flags and write them back. Without the lock, they would overwrite
+            // the acknowledgement.
             records::lock_visits(tx.conn, patient.id)?;
             care::admit(tx.conn, tx.env, tx.actor, patient.id)?;
             let flag = store_acknowledgement(tx, id, patient.id, note.as_ref())?;

@@ -118,8 +118,8 @@ impl MergeMoves {
     }
 }
 
-/// Moves the rows of the duplicate to the survivor, and notes them in the ledger with their versions before. The caller has locked both
-/// records.
+/// Moves the rows of the duplicate to the survivor, and records them in the ledger with their versions before the move. The caller has
+/// locked both records.
 pub(super) fn move_rows(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
     for table in MOVED {
         let version = if VERSIONED.contains(table) { "t.version" } else { "NULL" };

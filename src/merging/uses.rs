@@ -56,7 +56,7 @@ pub struct MergeUse {
 
 /// Records the versions of the moved rows, the changes before the merge and the earlier merges in the ledger. The last step of a merge.
 pub(super) fn record_state(tx: &mut Tx, merge: &Merge) -> Result<()> {
-    // The ledger has the versions before the move, as the earlier ones have.
+    // This ledger still has the versions before the move, so it matches the earlier ledgers.
     update_earlier_ledgers(tx.conn, merge.id)?;
     for table in VERSIONED {
         let noted = diesel::sql_query(format!(
@@ -153,9 +153,9 @@ pub(super) fn require_none(conn: &mut Conn, merge: &Merge) -> Result<()> {
     Err(Error::conflict_with(ProblemCode::UsedSinceMerge, detail, members))
 }
 
-/// Updates the versions in the ledgers of earlier merges, as far as nothing but merges and undos has changed the row: a merge and its undo
-/// change the versions of the rows that they move, and an undo of an earlier merge would take that for a use. The ledger of this merge has
-/// the versions before the change.
+/// Updates the versions in the ledgers of earlier merges. A merge and its undo change the versions of the rows that they move, and an undo
+/// of an earlier merge would take that for a use. Rows that anything else has changed keep their old version in the ledger, so that the use
+/// is noticed. At the call, the ledger of this merge must have the versions before its rows moved.
 pub(super) fn update_earlier_ledgers(conn: &mut Conn, merge: PatientMergeId) -> Result<()> {
     for table in VERSIONED {
         let settled = diesel::sql_query(format!(

@@ -222,7 +222,7 @@ mod tests {
             let mut smtp = Smtp::new(url.into()).expect("a URL");
             smtp.timeout = Duration::from_millis(200);
             assert_eq!(smtp.send(mail("ann@example.org")).await, Err(Failure::Timeout));
-            // The others have time enough on a busy machine as well.
+            // The later deliveries must not time out on a busy machine.
             smtp.timeout = Duration::from_secs(10);
             tokio::time::sleep(Duration::from_millis(400)).await;
             assert_eq!(smtp.send(mail("nobody@example.org")).await, Err(Failure::Refused(550)));

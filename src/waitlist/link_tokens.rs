@@ -7,7 +7,7 @@ use super::offer::{self, Offer};
 use crate::accounts::typed_code::{CodeSpace, TypedCode};
 use crate::accounts::{store as accounts, tokens};
 use crate::appointments::link_tokens::were_revoked;
-use crate::context::{Principal, Tx, access_lock};
+use crate::context::{Principal, Tx};
 use crate::db::Conn;
 use crate::db::schema::waitlist_offer_links;
 use crate::env::Env;
@@ -86,11 +86,6 @@ pub(super) fn find_by_code(conn: &mut Conn, digest: &[u8]) -> Result<Link> {
 pub(super) fn of_offer(conn: &mut Conn, offer: WaitlistOfferId) -> Result<Vec<Link>> {
     let links = waitlist_offer_links::table.filter(waitlist_offer_links::offer_id.eq(offer));
     Ok(links.select(Link::as_select()).load(conn)?)
-}
-
-/// Keeps the access of the account to which a link was mailed until the change of the link is done. Call it before [`look_up`].
-pub(super) fn keep_access(tx: &mut Tx<impl Principal>, link: &Link) -> Result<()> {
-    link.user_id.map_or(Ok(()), |account| access_lock::share(tx.conn, account))
 }
 
 /// Loads the offer of a link that works.

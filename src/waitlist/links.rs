@@ -16,7 +16,7 @@ use crate::appointment_status::AppointmentStatus;
 use crate::appointments::links::LinkedLocation;
 use crate::appointments::{notification, queries};
 use crate::clock::Timestamp;
-use crate::context::{Anonymous, Context, Tx};
+use crate::context::{Anonymous, Context, Tx, access_lock};
 use crate::error::{Error, Result};
 use crate::http::{Body, response};
 use crate::patients::store as records;
@@ -159,14 +159,14 @@ fn view_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<LinkedWaitlistOffer>
 }
 
 fn claim_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<LinkedWaitlistOffer> {
-    link_tokens::keep_access(tx, link)?;
+    access_lock::share_for_link(tx.conn, link.user_id)?;
     link_tokens::look_up(tx, link)?;
     let claimed = claiming::claim_by_link(tx, link)?;
     LinkedWaitlistOffer::new(tx, &claimed)
 }
 
 fn decline_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<LinkedWaitlistOffer> {
-    link_tokens::keep_access(tx, link)?;
+    access_lock::share_for_link(tx.conn, link.user_id)?;
     let found = link_tokens::look_up(tx, link)?;
     records::lock_visits(tx.conn, found.patient_id)?;
     let declined = claiming::decline_locked(tx, found.id, found.patient_id)?;

@@ -66,6 +66,12 @@ pub struct Context {
 /// The age in years from which bands and criteria for adults apply.
 pub const ADULT_AGE: i16 = 18;
 
+/// Returns the completed years of age on a day. A birthday on 29 February falls on 1 March in common years.
+pub fn age(birth: Date, day: Date) -> i16 {
+    let had_birthday = (day.month(), day.day()) >= (birth.month(), birth.day());
+    day.year() - birth.year() - i16::from(!had_birthday)
+}
+
 impl Context {
     /// Builds a context with the default settings, before any review, as of the day of the answers.
     pub fn new(date_of_birth: Date, authored_on: Date, filled_by: FilledBy) -> Self {
@@ -93,12 +99,9 @@ impl Context {
         Self { mimic_review: review.mimic_review.unwrap_or(self.mimic_review), recheck_on: review.recheck_on, ..self }
     }
 
-    /// Returns the completed years of age on the day of the answers. A birthday on 29 February falls on 1 March in
-    /// common years.
+    /// Returns the completed years of age on the day of the answers.
     pub fn age(&self) -> i16 {
-        let (birth, day) = (self.date_of_birth, self.authored_on);
-        let had_birthday = (day.month(), day.day()) >= (birth.month(), birth.day());
-        day.year() - birth.year() - i16::from(!had_birthday)
+        age(self.date_of_birth, self.authored_on)
     }
 
     /// Returns whether the patient was younger than [`Context::adult_age`] on the day of the answers.
@@ -117,6 +120,15 @@ impl Context {
 mod tests {
     use super::*;
     use jiff::civil::date;
+
+    #[test]
+    fn an_age_grows_on_the_birthday() {
+        let born = date(1967, 9, 14);
+        assert_eq!(
+            (age(born, date(2026, 9, 13)), age(born, date(2026, 9, 14)), age(born, date(1967, 9, 14))),
+            (58, 59, 0)
+        );
+    }
 
     #[test]
     fn a_patient_is_an_adult_from_the_eighteenth_birthday() {

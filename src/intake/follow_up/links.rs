@@ -124,9 +124,7 @@ fn look_up(tx: &mut Tx<Anonymous>, link: Link) -> Result<Found> {
 /// # Errors
 /// [`Error::NotFound`].
 fn lock(tx: &mut Tx<Anonymous>, link: &Link) -> Result<()> {
-    if let Some(account) = link.user_id {
-        access_lock::share(tx.conn, account)?;
-    }
+    access_lock::share_for_link(tx.conn, link.user_id)?;
     let patient = store::find(tx.conn, link.follow_up_id)?.patient_id;
     records::lock_visits(tx.conn, patient)?;
     records::require_same_owner(patient, store::find(tx.conn, link.follow_up_id)?.patient_id)

@@ -18,7 +18,7 @@ use crate::patients::model::{Patient, Relation};
 /// other locks.
 pub fn wait_for_accounts(conn: &mut Conn, patient: PatientId) -> Result<()> {
     let mut accounts: Vec<UserId> = of_patient(conn, patient)?.into_iter().map(|(access, _)| access.user_id).collect();
-    // All that wait for several accounts do so in one order.
+    // In the order of the ids, as every transaction that waits for several accounts does.
     accounts.sort_unstable();
     accounts.into_iter().try_for_each(|account| access_lock::wait(conn, account))
 }

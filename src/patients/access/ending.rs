@@ -46,8 +46,8 @@ fn revoke(tx: &mut Tx, patient: PatientId, user: UserId) -> Result<()> {
     guarding::access_revoked(tx, &was, &user)
 }
 
-/// Requires that the patient ends the access of somebody else. Before the lock of the account, which each of several such requests shares
-/// with the others: each would wait for the others to end.
+/// Requires that the patient ends the access of somebody else. Check it before waiting for the account's lock: every request of an account
+/// shares its lock, so several requests to end one's own access would deadlock.
 fn require_other(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
     adult_patient::require(tx, id)?;
     if user == tx.actor.user_id {

@@ -93,7 +93,7 @@ pub async fn give(
     let (email, relation) = new.checked()?;
     context
         .change_once(once.guarded(care::admit_repeat), move |tx| {
-            // The account is locked before the record, as by all that lock both.
+            // Lock the account before the record, as every transaction that locks both does.
             let user = accounts::store::find_by_email(tx.conn, &email.key())?
                 .filter(|user| user.email_verified_at.is_some() && user.disabled_at.is_none());
             let user = user.map(|user| accounts::store::lock(tx.conn, user.id)).transpose()?;
