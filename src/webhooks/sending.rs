@@ -175,7 +175,7 @@ where
     driver.spawn(connection);
     match requests.send_request(request).await {
         Ok(response) => Ok(Answer { response, _connection: driver }),
-        Err(error) if error.is_parse() || error.is_parse_too_large() => Err(WebhookFailure::InvalidResponse),
+        Err(error) if error.is_parse() => Err(WebhookFailure::InvalidResponse),
         Err(_) => Err(WebhookFailure::Connection),
     }
 }

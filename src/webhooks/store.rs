@@ -7,7 +7,7 @@ use super::model::{Endpoint, WebhookAttempt, WebhookStatus};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::db::schema::{webhook_attempts, webhook_endpoints};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::reading;
 use crate::http::paging::{Page, in_order};
 use crate::ids::{WebhookAttemptId, WebhookId};
@@ -19,7 +19,7 @@ const LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// Loads an endpoint.
 ///
 /// # Errors
-/// [`NotFound`](crate::error::Error::NotFound).
+/// [`Error::NotFound`].
 pub fn find(conn: &mut Conn, id: WebhookId) -> Result<Endpoint> {
     Ok(webhook_endpoints::table.find(id).select(Endpoint::as_select()).first(conn)?)
 }
@@ -27,13 +27,12 @@ pub fn find(conn: &mut Conn, id: WebhookId) -> Result<Endpoint> {
 /// Loads an endpoint, locked until the transaction ends.
 ///
 /// # Errors
-/// [`NotFound`](crate::error::Error::NotFound).
+/// [`Error::NotFound`].
 pub fn lock(tx: &mut Conn, id: WebhookId) -> Result<Endpoint> {
-    let found = webhook_endpoints::table.find(id).select(Endpoint::as_select());
-    Ok(match tx {
-        Conn::Sqlite(tx) => found.first(tx)?,
-        Conn::Postgres(tx) => found.for_update().first(tx)?,
-    })
+    if let Conn::Postgres(pg) = tx {
+        webhook_endpoints::table.find(id).select(webhook_endpoints::version).for_update().first::<i32>(pg)?;
+    }
+    find(tx, id)
 }
 
 /// Loads a page of endpoints by creation.
@@ -85,7 +84,7 @@ pub fn update(tx: &mut Conn, changed: &Endpoint, now: Timestamp) -> Result<Endpo
 /// Deletes an endpoint with its log.
 ///
 /// # Errors
-/// [`NotFound`](crate::error::Error::NotFound).
+/// [`Error::NotFound`].
 pub fn delete(tx: &mut Conn, id: WebhookId) -> Result<()> {
     lock(tx, id)?;
     diesel::delete(webhook_endpoints::table.find(id)).execute(tx)?;
@@ -148,14 +147,11 @@ pub fn lease(tx: &mut Conn, id: WebhookId, now: Timestamp) -> Result<Option<Endp
 
 /// Locks an endpoint that was leased, as it is now. None if the lease is lost, or the endpoint was deleted.
 pub fn lock_leased(tx: &mut Conn, leased: &Endpoint) -> Result<Option<Endpoint>> {
-    let own = webhook_endpoints::table
-        .find(leased.id)
-        .filter(webhook_endpoints::leased_until.eq(leased.leased_until))
-        .select(Endpoint::as_select());
-    Ok(match tx {
-        Conn::Sqlite(tx) => own.first(tx).optional()?,
-        Conn::Postgres(tx) => own.for_update().first(tx).optional()?,
-    })
+    match lock(tx, leased.id) {
+        Ok(endpoint) => Ok(Some(endpoint).filter(|endpoint| endpoint.leased_until == leased.leased_until)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Stores how far an endpoint is and how its attempts go, and prolongs or ends its lease.

@@ -6,6 +6,7 @@ use tokio::net::TcpListener;
 
 use super::receiver::{Answer, Receiver};
 use super::{Hook, opened};
+use crate::support::people::PASSWORD;
 use crate::support::{App, Client, both};
 
 /// Sends a test event to a receiver, and returns the status and the failure.
@@ -59,7 +60,7 @@ both! {
 
         // Where it is opened, it is reached, and a receiver without TLS is none.
         let app = opened(app);
-        let admin = app.admin().await;
+        let admin = app.anon().sign_in("admin@clinic.example", PASSWORD).await;
         let tried = try_out(&admin, &url);
         let received = async {
             let (stream, _) = listener.accept().await.expect("a connection");
@@ -73,7 +74,7 @@ both! {
         let hook = Hook::of(&admin, json!({"url": format!("http://127.0.0.1:{port}/")})).await;
         let (id, secret) = (hook.id.clone(), hook.secret.clone());
         let app = app.restart(&[]);
-        let hook = Hook { id, secret, admin: app.admin().await };
+        let hook = Hook { id, secret, admin: app.anon().sign_in("admin@clinic.example", PASSWORD).await };
         let sent = hook.admin.post_empty(&hook.path("/test-events")).await;
         assert_eq!(sent.expect(200).body["failure"], "forbidden_address");
         // Its other settings can still be changed.
