@@ -21,7 +21,7 @@ const SETTINGS: [(&str, &str); 1] = [("WEBHOOK_ALLOWED_NETWORKS", "127.0.0.1")];
 /// What goes wrong in one of so many requests.
 fn faults(seed: u64, one_in: u32) -> impl FnMut(&Received) -> Answer + Send {
     let mut random = StdRng::seed_from_u64(seed);
-    move |_| {
+    move |_: &Received| {
         if random.random_range(0..one_in) > 0 {
             return Answer::Status(200);
         }

@@ -94,7 +94,7 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook/secret-path?tenant=1", listener.local_addr().expect("an address"));
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Box::new(|_| Answer::Status(204))));
+        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Box::new(|_: &Received| Answer::Status(204))));
         let (all, told) = (Arc::clone(&seen), Arc::clone(&script));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
