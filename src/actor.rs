@@ -127,6 +127,8 @@ pub enum Action {
     UserManage,
     /// Create, read, change and revoke machine clients and their secrets.
     ClientManage,
+    /// Create, read, change and delete the receivers of events, and send events to them again.
+    WebhookManage,
     /// List the outgoing mail, send it again, and make the calls to patients without an address.
     MessageManage,
     /// Read the events of changes.
@@ -198,6 +200,7 @@ impl Action {
             Self::AccountClose               => [Own,  No,   No,   No],
             Self::UserManage                 => [No,   No,   No,   Any],
             Self::ClientManage               => [No,   No,   No,   Any],
+            Self::WebhookManage              => [No,   No,   No,   Any],
             Self::MessageManage              => [No,   Any,  No,   Any],
             // As the lists of appointments, patients and intakes.
             Self::EventRead                  => [Own,  Any,  Any,  Any],

@@ -52,6 +52,10 @@ ids! {
     RefreshTokenId;
     /// A secret of a machine client.
     ClientSecretId;
+    /// A receiver of events.
+    WebhookId;
+    /// An attempt to deliver an event.
+    WebhookAttemptId;
     /// A token in a link of a mail.
     OneTimeTokenId;
     /// A patient (FHIR `Patient`).

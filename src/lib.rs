@@ -27,6 +27,7 @@ pub mod privacy;
 pub mod registration;
 pub mod scheduling;
 pub mod waitlist;
+pub mod webhooks;
 
 // Foundation: every other module may import these.
 pub mod actor;

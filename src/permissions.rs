@@ -70,6 +70,9 @@ fn needed(operation: &str) -> &'static [Action] {
         | "delete_user_sessions" => &[A::UserManage],
         "list_clients" | "create_client" | "get_client" | "update_client" | "delete_client" | "create_client_secret"
         | "delete_client_secret" => &[A::ClientManage],
+        "list_webhooks" | "create_webhook" | "get_webhook" | "update_webhook" | "delete_webhook" | "create_webhook_secret"
+        | "create_webhook_test_event" | "create_webhook_redelivery" | "get_webhook_delivery" | "list_webhook_attempts"
+        | "skip_webhook_events" => &[A::WebhookManage],
         "list_messages" | "resend_message" | "complete_message" => &[A::MessageManage],
         "list_events" | "get_event_stream" => &[A::EventRead],
         "get_utilisation" => &[A::ReportRead],

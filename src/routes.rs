@@ -3,7 +3,7 @@
 use crate::http::Endpoints;
 use crate::{
     accounts, appointments, audit, events, http, intake, merging, messages, patients, privacy, registration, reports,
-    scheduling, waitlist,
+    scheduling, waitlist, webhooks,
 };
 
 /// Registers all endpoints.
@@ -20,6 +20,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     privacy::routes(endpoints);
     reports::routes(endpoints);
     events::routes(endpoints);
+    webhooks::routes(endpoints);
     messages::routes(endpoints);
     audit::routes(endpoints);
     http::operations::routes(endpoints);

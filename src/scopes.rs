@@ -170,7 +170,9 @@ mod tests {
     fn an_operation_without_an_entry_in_the_table_is_closed() {
         assert_eq!(of("list_slots", "slots", true), Some(Scope::SlotsRead));
         assert_eq!(of("create_appointment", "appointments", false), Some(Scope::AppointmentsWrite));
-        for tag in ["sessions", "second factor", "users", "registration", "clients", "audit", "operations", "new"] {
+        for tag in
+            ["sessions", "second factor", "users", "registration", "clients", "webhooks", "audit", "operations", "new"]
+        {
             assert_eq!((of("any", tag, true), of("any", tag, false)), (None, None), "{tag}");
         }
         assert_eq!(of("any", "events", false), None);

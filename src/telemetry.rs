@@ -56,6 +56,26 @@ pub struct MessageLabels {
     pub status: String,
 }
 
+/// Labels of the number of webhooks.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct WebhookLabels {
+    /// `active`, `failing` or `paused`.
+    pub status: &'static str,
+}
+
+/// Labels of the number of attempts to deliver an event.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct WebhookOutcome {
+    /// `delivered` or `failed`.
+    pub outcome: &'static str,
+}
+
+impl WebhookOutcome {
+    pub fn of(is_delivered: bool) -> Self {
+        Self { outcome: if is_delivered { "delivered" } else { "failed" } }
+    }
+}
+
 /// All metrics of the service.
 pub struct Metrics {
     registry: Registry,
@@ -77,6 +97,12 @@ pub struct Metrics {
     pub outbox: Family<MessageLabels, Gauge>,
     /// Age of the oldest due message in seconds, as last counted.
     pub outbox_oldest: Gauge<f64, AtomicU64>,
+    /// Webhooks by status, as last counted.
+    pub webhooks: Family<WebhookLabels, Gauge>,
+    /// Events that the active webhook which is furthest behind does not have yet, as last counted.
+    pub webhook_lag: Gauge,
+    /// Attempts to deliver an event by outcome.
+    pub webhook_attempts: Family<WebhookOutcome, Counter>,
     /// Sign-ins and other requests that wait to hash a password.
     pub password_waiting: Gauge,
     /// Passwords hashed, or compared with a hash.
@@ -134,6 +160,16 @@ fn register_audit(registry: &mut Registry, metrics: &Metrics) {
     );
 }
 
+fn register_webhooks(registry: &mut Registry, metrics: &Metrics) {
+    registry.register("webhooks", "Webhooks by status", metrics.webhooks.clone());
+    registry.register(
+        "webhook_lag_events",
+        "Events that the active webhook which is furthest behind does not have yet",
+        metrics.webhook_lag.clone(),
+    );
+    registry.register("webhook_attempts", "Attempts to deliver an event by outcome", metrics.webhook_attempts.clone());
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("legwork");
@@ -147,6 +183,9 @@ impl Default for Metrics {
             db_check_done: Gauge::default(),
             outbox: Family::default(),
             outbox_oldest: Gauge::default(),
+            webhooks: Family::default(),
+            webhook_lag: Gauge::default(),
+            webhook_attempts: Family::default(),
             password_waiting: Gauge::default(),
             password_hashes: Counter::default(),
             password_hashes_refused: Counter::default(),
@@ -226,6 +265,7 @@ impl Default for Metrics {
             metrics.requests_limited.clone(),
         );
         register_audit(&mut registry, &metrics);
+        register_webhooks(&mut registry, &metrics);
         Self { registry, ..metrics }
     }
 }

@@ -292,9 +292,26 @@ pub fn require_another_admin(tx: &mut Conn, id: UserId) -> Result<()> {
     }
 }
 
+/// Loads the administrators who can sign in, which machine clients cannot.
+pub fn admins(conn: &mut Conn) -> Result<Vec<User>> {
+    let admins: Vec<User> = users::table
+        .filter(users::role.eq(Role::Admin))
+        .filter(not(users::is_client))
+        .order(users::id)
+        .select(User::as_select())
+        .load(conn)?;
+    Ok(admins.into_iter().filter(User::can_sign_in).collect())
+}
+
 /// Replaces the password, name and language of an account that was never verified, and voids its links, except those that verify the
-/// address ([`super::verification`]).
+/// address ([`super::verification`]). The caller has locked the account.
+///
+/// # Errors
+/// [`Error::Retry`] if the address was taken from it before the lock ([`take_from_registration`]).
 pub fn replace_unverified(tx: &mut Conn, user: &User, new: &NewAccount, now: Timestamp) -> Result<User> {
+    if user.email_key != new.email.key() {
+        return Err(Error::Retry);
+    }
     diesel::update(users::table.find(user.id))
         .set((
             users::email.eq(new.email.as_str()),

@@ -11,7 +11,7 @@ use crate::audit::verify::KnownHead;
 use crate::audit::{record, seal, triggers, verify};
 use crate::audit_context::AuditContext;
 use crate::clock::{Clock, Entropy};
-use crate::config::network::Origin;
+use crate::config::network::{Origin, Proxies};
 use crate::config::{Config, RequireTotp, Settings};
 use crate::db::{self, Target, Use, backup, restore};
 use crate::env::Env;
@@ -171,6 +171,8 @@ fn run(mut cli: Cli) -> Result<(), String> {
                 cli.settings.require_totp = RequireTotp::Off;
                 // A web client under development runs on this machine at any port.
                 cli.settings.cors_origins.push(Origin::ThisMachine);
+                // A receiver of webhooks under development runs on this machine.
+                cli.settings.webhook_allowed_networks.get_or_insert_with(Proxies::this_machine);
                 // No load balancer watches a demo, and Ctrl-C should be fast.
                 cli.settings.shutdown_delay_seconds = 0;
             }

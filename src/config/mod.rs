@@ -398,6 +398,17 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=730))]
     pub sessions_kept_days: u16,
 
+    /// Networks beside the public internet that webhooks may be sent to, comma-separated, such as `10.1.0.0/16`.
+    ///
+    /// For receivers in the clinic's own network. By default webhooks only reach public addresses. A receiver needs https with a certificate
+    /// of a public authority. One on this machine may have http if its address, such as `127.0.0.1`, is named here. A demo names it.
+    #[arg(long, env, global = true)]
+    pub webhook_allowed_networks: Option<Proxies>,
+
+    /// Hours for which a webhook's deliveries may fail before it is paused, with a mail to the administrators (1 to 720).
+    #[arg(long, env, global = true, default_value_t = 72, value_parser = clap::value_parser!(u16).range(1..=720))]
+    pub webhook_pause_after_hours: u16,
+
     /// How long things are kept.
     #[command(flatten)]
     pub retention: retention::Retention,

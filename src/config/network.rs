@@ -1,18 +1,24 @@
 //! The types of the network settings: trusted proxies, origins, rate limits.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// The proxies that are trusted to name the client's address.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proxies(Vec<IpNet>);
 
 impl Proxies {
+    /// The loopback addresses.
+    pub fn this_machine() -> Self {
+        let six = Ipv6Net::from(Ipv6Addr::LOCALHOST);
+        Self(vec![Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(), six.into()])
+    }
+
     /// Returns whether an address is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -36,6 +36,10 @@ pub struct Retention {
     #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=36_500))]
     pub retain_events_days: u16,
 
+    /// Days after which the log of webhooks' deliveries is deleted (0 to 36500; 0 keeps it).
+    #[arg(long, env, global = true, default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=36_500))]
+    pub retain_webhook_attempts_days: u16,
+
     /// Years after the last visit, intake or result after which `legwork purge` deletes a patient's record (0 to 100; 0
     /// keeps them).
     ///

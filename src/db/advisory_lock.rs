@@ -31,6 +31,9 @@ pub const STRANGERS_HOLDS: i64 = 4_703_213_190_281_737;
 /// The key of the lock of a transaction that publishes a consent document.
 pub const CONSENT_DOCUMENTS: i64 = 4_703_213_190_281_739;
 
+/// The key of the lock of a transaction that creates a webhook.
+pub const WEBHOOKS: i64 = 4_703_213_190_281_740;
+
 /// The key of the lock of the instance that numbers events.
 pub const NUMBERING: i64 = 4_703_213_190_281_738;
 

@@ -1162,6 +1162,56 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    webhook_endpoints (id) {
+        id -> types::Uid,
+        url -> Text,
+        description -> Nullable<Text>,
+        event_types -> Text,
+        secret -> Binary,
+        secret_created_at -> types::Instant,
+        previous_secret -> Nullable<Binary>,
+        previous_secret_created_at -> Nullable<types::Instant>,
+        previous_secret_ends_at -> Nullable<types::Instant>,
+        status -> Text,
+        paused_reason -> Nullable<Text>,
+        paused_at -> Nullable<types::Instant>,
+        delivered_through_seq -> BigInt,
+        redeliver_from_seq -> Nullable<BigInt>,
+        redeliver_through_seq -> Nullable<BigInt>,
+        missing_from_seq -> Nullable<BigInt>,
+        missing_through_seq -> Nullable<BigInt>,
+        failing_since -> Nullable<types::Instant>,
+        failed_attempts -> Integer,
+        next_attempt_at -> Nullable<types::Instant>,
+        leased_until -> Nullable<types::Instant>,
+        version -> Integer,
+        created_by -> types::Uid,
+        created_at -> types::Instant,
+        updated_at -> types::Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types;
+
+    webhook_attempts (id) {
+        id -> types::Uid,
+        endpoint_id -> types::Uid,
+        kind -> Text,
+        event_seq -> Nullable<BigInt>,
+        through_seq -> Nullable<BigInt>,
+        attempted_at -> types::Instant,
+        duration_ms -> Integer,
+        status_code -> Nullable<Integer>,
+        failure -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     patient_identifiers,
     practitioner_identifiers,
@@ -1233,6 +1283,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     waitlist_offer_links,
     freed_times,
     events,
+    webhook_endpoints,
+    webhook_attempts,
 );
 
 diesel::joinable!(sessions -> users (user_id));

@@ -7,6 +7,7 @@ mod key_files;
 mod mails;
 pub mod records;
 mod settings;
+mod webhooks;
 mod zones;
 
 use std::fmt;
@@ -125,6 +126,7 @@ async fn in_database(env: &Env) -> Vec<Finding> {
     let bookings = env.db.read(move |conn| bookings::check(conn, now)).await;
     let records = env.db.read(records::check).await;
     let mails = env.db.read(move |conn| mails::check(conn, now)).await;
+    let webhooks = env.db.read(webhooks::check).await;
     let clock = env.db.read(move |conn| clock::check(conn, now)).await;
     let zones = env.config.zones.clone();
     let zones = env.db.read(move |conn| zones::check(conn, &zones)).await;
@@ -139,6 +141,7 @@ async fn in_database(env: &Env) -> Vec<Finding> {
         ("bookings", bookings),
         ("records", records),
         ("mails", mails),
+        ("webhooks", webhooks),
         ("clock", clock),
         ("zones", zones),
         ("audit", audit),

@@ -177,6 +177,9 @@ problem_codes! {
         "Send the request again after a second.";
     ClientRevoked = "client_revoked", 409: "The machine client is revoked for ever.", "Create another one.";
     TooManySecrets = "too_many_secrets", 409: "The machine client has as many secrets as it may have.", "Delete one first.";
+    TooManyWebhooks = "too_many_webhooks", 409: "The clinic has as many webhooks as it may have.", "Delete one first.";
+    RedeliveryInProgress = "redelivery_in_progress", 409: "An earlier request to send events again has not ended.",
+        "Read the webhook's delivery, and send the request after `redelivery` is null.";
     MessageNotOpen = "message_not_open", 409: "The message was mailed, is still to be mailed, or was completed before.",
         "Read the list again.";
     OtherNumber = "other_number", 409: "A message in `also` is for another telephone number.", "Complete it by itself.";

@@ -49,7 +49,7 @@ pub struct EventFilter {
 }
 
 /// The largest number. Programs that compute with floating point read it exactly.
-const MAX_SEQ: i64 = 9_007_199_254_740_991;
+pub const MAX_SEQ: i64 = 9_007_199_254_740_991;
 
 /// Checks a number of an event.
 pub(super) fn check_after(after: Option<i64>, pointer: &str) -> Result<()> {

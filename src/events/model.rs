@@ -140,7 +140,7 @@ impl Row {
 }
 
 /// A change of an object: ids and routing facts, no data of the object. Read the object for its current state.
-#[derive(Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "seq": 4711, "type": "appointment.booked", "subject_type": "appointment",
     "subject_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "subject_version": 1,

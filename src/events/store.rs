@@ -75,7 +75,7 @@ pub fn newest(conn: &mut Conn) -> Result<i64> {
 }
 
 /// Returns the first number that is kept, or the next number if there is no event.
-fn oldest(conn: &mut Conn) -> Result<i64> {
+pub fn oldest(conn: &mut Conn) -> Result<i64> {
     let numbers = events::table.filter(events::seq.is_not_null()).order(events::seq).select(events::seq);
     Ok(numbers.first::<Option<i64>>(conn).optional()?.flatten().unwrap_or(1))
 }
@@ -117,7 +117,8 @@ pub fn after(
     Ok(Part { events: found, through, newest })
 }
 
-fn expired(oldest: i64, newest: i64) -> Error {
+/// The error of a reader that asks for events which are deleted.
+pub fn expired(oldest: i64, newest: i64) -> Error {
     let members = [("oldest_seq", json!(oldest)), ("newest_seq", json!(newest))];
     Error::Gone(Box::new(Conflict {
         code: ProblemCode::EventsExpired,

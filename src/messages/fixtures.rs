@@ -2,7 +2,7 @@
 
 use super::model::{
     AccessMail, AppointmentMail, BirthdayMail, FollowUpMail, Mail, Message, MessageStatus, Recipient, RecordChange,
-    RecordMail, RegistrationMail, ReservationMail, SecurityEvent, WaitlistOfferMail,
+    RecordMail, RegistrationMail, ReservationMail, SecurityEvent, WaitlistOfferMail, WebhookPausedMail,
 };
 use crate::config::{Config, Settings};
 use crate::db::Target;
@@ -129,7 +129,14 @@ pub fn mails() -> Vec<Mail> {
             code: None,
             ..waitlist_offer()
         }),
+        Mail::WebhookPaused(webhook_paused(false)),
     ]
+}
+
+/// A webhook whose receiver failed, or wants no more events.
+pub fn webhook_paused(is_gone: bool) -> WebhookPausedMail {
+    let reference = "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55".into();
+    WebhookPausedMail { host: "systems.example".into(), is_gone, reference }
 }
 
 /// A time that is offered in place of a later visit.

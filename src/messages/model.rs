@@ -62,6 +62,8 @@ text_enum! {
         WaitlistOffer = "waitlist_offer",
         /// The clinic took back a time that it had offered.
         WaitlistOfferWithdrawn = "waitlist_offer_withdrawn",
+        /// Events are not sent to a receiver any more, because it failed for long.
+        WebhookPaused = "webhook_paused",
     }
 }
 
@@ -215,6 +217,8 @@ pub enum Mail {
     WaitlistOffer(WaitlistOfferMail),
     /// Takes back a time that was offered.
     WaitlistOfferWithdrawn(WaitlistOfferMail),
+    /// A webhook is paused because its receiver failed.
+    WebhookPaused(WebhookPausedMail),
 }
 
 impl Mail {
@@ -240,6 +244,7 @@ impl Mail {
             Self::FollowUp(_) => MessageKind::FollowUp,
             Self::WaitlistOffer(_) => MessageKind::WaitlistOffer,
             Self::WaitlistOfferWithdrawn(_) => MessageKind::WaitlistOfferWithdrawn,
+            Self::WebhookPaused(_) => MessageKind::WebhookPaused,
         }
     }
 
@@ -315,10 +320,19 @@ impl Mail {
         }
     }
 
-    /// Returns the id with which staff find the entry on the worklist.
+    /// Returns the id with which staff find the entry on the worklist, or administrators the webhook.
     pub fn reference(&self) -> Option<&str> {
         match self {
             Self::StaffAlert { reference } => Some(reference),
+            Self::WebhookPaused(mail) => Some(&mail.reference),
+            _ => None,
+        }
+    }
+
+    /// Returns the webhook of a mail about one.
+    pub fn webhook(&self) -> Option<&WebhookPausedMail> {
+        match self {
+            Self::WebhookPaused(mail) => Some(mail),
             _ => None,
         }
     }
@@ -481,6 +495,17 @@ pub struct WaitlistOfferMail {
     /// The code to type in where the link cannot be used.
     #[serde(default)]
     pub code: Option<String>,
+}
+
+/// A webhook that was paused because its receiver failed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookPausedMail {
+    /// The host of the receiver.
+    pub host: String,
+    /// Whether the receiver said that it wants no more events.
+    pub is_gone: bool,
+    /// The id of the webhook.
+    pub reference: String,
 }
 
 /// An appointment as its mails and its calendar entry show it.

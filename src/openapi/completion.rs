@@ -180,6 +180,7 @@ const VERSIONED: &[&str] = &[
     "VisitType",
     "WaitlistEntry",
     "WaitlistOffer",
+    "Webhook",
 ];
 
 fn is_versioned(response: &Response) -> bool {

@@ -7,6 +7,7 @@ mod nullable;
 mod problems;
 mod roles;
 mod schemas;
+mod webhooks;
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -28,6 +29,7 @@ use crate::http::problem::Problem;
 use crate::merging::uses::MergeUse;
 use crate::routes::routes;
 use crate::scopes::Scope;
+use crate::webhooks::payload::{TestedWebhook, WebhookEvent, WebhookTestEvent};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -54,12 +56,13 @@ use crate::scopes::Scope;
         (name = "intakes", description = "What patients record before a visit, the resulting flags, and the practitioner's review"),
         (name = "reports", description = "Figures of the clinic's work"),
         (name = "events", description = "What has changed: a list without gaps, and a stream"),
+        (name = "webhooks", description = "Receivers that events are sent to"),
         (name = "messages", description = "Mails of the service, and calls that staff must make"),
         (name = "clients", description = "Machine clients, and their access tokens"),
         (name = "audit", description = "The audit trail: who did what to whose record"),
         (name = "operations", description = "For the operator of the service"),
     ),
-    components(schemas(MergeUse, Problem, ProblemCode)),
+    components(schemas(MergeUse, Problem, ProblemCode, WebhookEvent, TestedWebhook, WebhookTestEvent)),
     modifiers(&Schemes),
 )]
 struct Frame;
@@ -99,6 +102,7 @@ pub fn document() -> OpenApi {
     let mut document = frame();
     App::new().configure(|served| routes(&mut Endpoints::documented(served, &mut document)));
     completion::complete(&mut document);
+    webhooks::complete(&mut document);
     document
 }
 

@@ -98,6 +98,12 @@ pub const RULES: &[Rule] = &[
         work: Work::Events,
     },
     Rule {
+        name: "deliveries of webhooks",
+        periodic: true,
+        before: |keep, now| days_before(now, keep.retain_webhook_attempts_days),
+        work: Work::Rows { table: "webhook_attempts", condition: "attempted_at < $1", order: "attempted_at" },
+    },
+    Rule {
         name: "patients' records",
         periodic: false,
         before: |keep, now| records::cutoff(now, keep.retain_records_years),

@@ -51,6 +51,8 @@ pub const SEALED: &[Column] = &[
     of("record_openings", "reason"),
     Column { table: "second_factors", column: "secret", row: "user_id" },
     of("slots", "blocked_reason"),
+    of("webhook_endpoints", "previous_secret"),
+    of("webhook_endpoints", "secret"),
 ];
 
 /// Columns that a key rotation skips: digests, ids, and the proofs of the keys. None of them is encrypted.

@@ -26,6 +26,7 @@ use crate::http::rejection_log;
 use crate::routes::routes;
 use crate::{
     accounts, appointments, audit, events, http, intake, messages, openapi, patients, privacy, scheduling, waitlist,
+    webhooks,
 };
 
 /// A server that listens.
@@ -42,6 +43,8 @@ pub struct Server {
     at_once: Arc<Notify>,
     /// Ends when the mails in progress are sent.
     mailing: tokio::task::JoinHandle<()>,
+    /// Ends when the outcomes of the webhooks in progress are stored.
+    delivering: tokio::task::JoinHandle<()>,
     /// Ends when all audit events are stored and sealed.
     auditing: tokio::task::JoinHandle<()>,
     /// Ends when the events of the last changes have their numbers.
@@ -133,6 +136,7 @@ impl Server {
         let rejection_log = rejection_log::start(&env.metrics, stopping.clone());
         limiter.start_cleaning(stopping.clone());
         let mailing = messages::worker::start(&env, stopping.clone())?;
+        let delivering = webhooks::worker::start(&env, stopping.clone())?;
         scheduling::hours::publishing::start(&env, stopping.clone());
         appointments::zone_changes::scanning::start(&env, stopping.clone());
         appointments::reminders::sending::start(&env, stopping.clone());
@@ -145,7 +149,7 @@ impl Server {
         privacy::retention::start(&env, stopping.clone());
         db::check::start(&env.db, &env.config.target, stopping);
         let at_once = Arc::new(Notify::new());
-        Ok(Self { addr, env, http, probes, stop, at_once, mailing, auditing, numbering, rejection_log })
+        Ok(Self { addr, env, http, probes, stop, at_once, mailing, delivering, auditing, numbering, rejection_log })
     }
 
     /// Returns a handle that stops the server.
@@ -164,13 +168,15 @@ impl Server {
     /// # Errors
     /// Those of the socket.
     pub async fn serve(self) -> std::io::Result<()> {
-        let Self { http, probes, stop, at_once, mailing, auditing, numbering, rejection_log, env, .. } = self;
+        let Self { http, probes, stop, at_once, mailing, delivering, auditing, numbering, rejection_log, env, .. } =
+            self;
         let probes = probes.map(|probes| (probes.handle(), actix_web::rt::spawn(probes)));
         let mut result = Ok(());
         let ended = async {
             result = http.await;
             let _ = stop.send(true);
             let _ = mailing.await;
+            let _ = delivering.await;
         };
         let stops_at_once = tokio::select! {
             () = ended => false,

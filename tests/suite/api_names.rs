@@ -36,6 +36,7 @@ const VERBS: &[(&str, &[&str])] = &[
             "resend",
             "resolve",
             "review",
+            "skip",
             "submit",
             "unblock",
             "undo",

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clap::Args;
 use legwork::config::Settings;
-use legwork::telemetry::{MessageLabels, Metrics, RequestLabels};
+use legwork::telemetry::{MessageLabels, Metrics, RequestLabels, WebhookLabels};
 
 fn read(name: &str) -> String {
     let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -141,6 +141,7 @@ fn each_alert_uses_metrics_of_the_service_and_has_a_section_in_the_runbook() {
     // A family without a member is not exposed.
     drop(metrics.http_duration.get_or_create(&RequestLabels { method: "GET", route: "/".to_owned(), status: 200 }));
     drop(metrics.outbox.get_or_create(&MessageLabels { status: "failed".to_owned() }));
+    drop(metrics.webhooks.get_or_create(&WebhookLabels { status: "failing" }));
     let exposed = metrics.render();
     let metrics: BTreeSet<&str> = alerts
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')

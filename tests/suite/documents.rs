@@ -16,7 +16,7 @@ fn read(name: &str) -> String {
 }
 
 /// The headings of the configuration page, each with its first setting. The settings are in the order of the struct.
-const SECTIONS: [(&str, &str); 14] = [
+const SECTIONS: [(&str, &str); 15] = [
     ("database_url", "Database"),
     ("listen_addr", "Network"),
     ("max_open_bookings", "Limits per person"),
@@ -28,6 +28,7 @@ const SECTIONS: [(&str, &str); 14] = [
     ("adult_age", "Access to records"),
     ("slot_horizon_days", "Schedule"),
     ("password_min_patient", "Accounts and sessions"),
+    ("webhook_allowed_networks", "Webhooks"),
     ("retain_messages_days", "Retention"),
     ("shutdown_delay_seconds", "Shutdown"),
     ("log_format", "Log"),

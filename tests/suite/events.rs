@@ -35,7 +35,7 @@ pub(crate) async fn read_all(client: &Client, mut after: i64, query: &str) -> (V
 }
 
 /// Waits until an event of this type is numbered, and returns all events.
-pub(super) async fn until_seen(client: &Client, kind: &str) -> Vec<Value> {
+pub(crate) async fn until_seen(client: &Client, kind: &str) -> Vec<Value> {
     eventually(async || {
         let (events, _) = read_all(client, 0, "").await;
         if events.iter().any(|event| event["type"] == kind) { Ok(events) } else { Err(format!("{events:#?}")) }
@@ -43,7 +43,7 @@ pub(super) async fn until_seen(client: &Client, kind: &str) -> Vec<Value> {
     .await
 }
 
-pub(super) fn types(events: &[Value]) -> Vec<&str> {
+pub(crate) fn types(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().expect("a type")).collect()
 }
 

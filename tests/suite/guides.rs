@@ -89,6 +89,8 @@ fn the_commands_of_the_guides_run_and_print_what_the_guides_show() {
         let mut last = "";
         for (language, block) in blocks {
             match language {
+                // Other tests run the programs.
+                "python" | "typescript" => {}
                 "sh" => last = outputs.next().expect("an output of each block"),
                 _ => assert!(shows(last, block), "{name} shows\n{block}\nbut the commands print\n{last}"),
             }

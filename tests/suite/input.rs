@@ -21,6 +21,8 @@ both! {
         let draft = draft.expect(201).id();
         let client = json!({"name": "Robot", "role": "front_desk", "scopes": ["slots:read"]});
         let client = staff[0].post("/v1/clients", client).await.expect(201).id();
+        let webhook = json!({"url": "https://systems.example/legwork"});
+        let webhook = staff[0].post("/v1/webhooks", webhook).await.expect(201).id();
         let (mut asked, mut findings) = (0, Vec::new());
         for operation in operations(&document) {
             let thing = match operation.path.split('/').nth(2) {
@@ -28,6 +30,7 @@ both! {
                 Some("patients") => &ann.patient_id,
                 Some("users") => &ann.user_id,
                 Some("clients") => &client,
+                Some("webhooks") => &webhook,
                 _ => NOBODY,
             };
             let path = operation.path.replace("{id}", thing);

@@ -17,11 +17,12 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The domain modules, lowest first: each may import those before it.
-const DOMAIN: [&str; 12] = [
+const DOMAIN: [&str; 13] = [
     "messages",
     "accounts",
     "patients",
     "events",
+    "webhooks",
     "scheduling",
     "intake",
     "appointments",

@@ -108,4 +108,5 @@ mod waitlist_links;
 mod waitlist_offers;
 mod waitlist_races;
 mod waitlist_room;
+mod webhooks;
 mod zones;

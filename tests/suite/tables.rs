@@ -58,6 +58,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("merging", &["patient_merges", "patient_merge_rows", "patient_merge_flags"]),
     ("messages", &["messages", "refused_mailboxes"]),
     ("waitlist", &["waitlist_entries", "waitlist_offers", "waitlist_offer_links", "freed_times"]),
+    ("webhooks", &["webhook_endpoints", "webhook_attempts"]),
     ("zones", &["zone_data"]),
     (
         "patients",

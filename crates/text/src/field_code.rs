@@ -52,6 +52,7 @@ field_codes! {
     NotATime = "not_a_time": "The value is no time of day.";
     InvalidCursor = "invalid_cursor": "The cursor is not one of this list with these filters.";
     InvalidSystem = "invalid_system": "The system of the identifier is no URI.";
+    InvalidUrl = "invalid_url": "The value is no URL that the server may send to.";
     InvalidIdentifier = "invalid_identifier": "The value is no `system|value`.";
     InvalidToken = "invalid_token": "The token is unknown, used or expired.";
     NotAName = "not_a_name": "The text is no name of a person.";

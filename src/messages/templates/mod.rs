@@ -96,6 +96,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "waitlist_offer_withdrawn.html",
     "waitlist_offer_withdrawn.subject.txt",
     "waitlist_offer_withdrawn.txt",
+    "webhook_paused.html",
+    "webhook_paused.subject.txt",
+    "webhook_paused.txt",
     "es/access_ends.html",
     "es/access_ends.subject.txt",
     "es/access_ends.txt",
@@ -168,6 +171,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
     "es/waitlist_offer_withdrawn.html",
     "es/waitlist_offer_withdrawn.subject.txt",
     "es/waitlist_offer_withdrawn.txt",
+    "es/webhook_paused.html",
+    "es/webhook_paused.subject.txt",
+    "es/webhook_paused.txt",
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,6 +264,11 @@ impl Writer {
                 page => config.own_page("follow-up", language),
             }),
             offer => mail.waitlist_offer().map(|mail| waitlist_offer(config, mail, language)),
+            webhook => mail.webhook().map(|mail| context! {
+                host => one_line(&mail.host),
+                is_gone => mail.is_gone,
+                hours => config.settings.webhook_pause_after_hours,
+            }),
             record => mail.record().map(|mail| context! {
                 patient => mail.patient.as_deref().map(shown_name),
                 change => mail.change.as_str(),

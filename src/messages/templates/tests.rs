@@ -1,5 +1,7 @@
 use super::*;
-use crate::messages::fixtures::{access, ann, appointment, config, mails, registration, reserved, waitlist_offer};
+use crate::messages::fixtures::{
+    access, ann, appointment, config, mails, registration, reserved, waitlist_offer, webhook_paused,
+};
 use crate::messages::model::{
     AccessMail, FollowUpMail, MessageKind, RecordChange, RecordMail, RegistrationMail, ReservationMail,
     WaitlistOfferMail,
@@ -54,6 +56,7 @@ fn every_branch_of_every_template_can_be_rendered() {
     let mut all = mails();
     all.extend(SecurityEvent::ALL.iter().map(|event| Mail::SecurityNotice { event: *event }));
     all.push(Mail::AccessGiven(AccessMail { patient: Some("Leo".into()), pending: false, token: None, ..access() }));
+    all.push(Mail::WebhookPaused(webhook_paused(true)));
     for registration in [None, Some(registration(None))] {
         all.push(Mail::VerifyEmail { token: "t".into(), registration, reservation: None });
     }
@@ -401,6 +404,16 @@ fn forms_that_are_due_are_mentioned_and_linked_if_there_is_a_client() {
 fn an_alert_has_the_worklist_entry_and_nothing_else() {
     let words = rendered(&Mail::StaffAlert { reference: "r-17".into() });
     assert!(words.text.contains("worklist") && words.text.contains("r-17"), "{}", words.text);
+}
+
+#[test]
+fn a_mail_about_a_paused_webhook_has_the_host_the_cause_and_the_id() {
+    for (is_gone, cause) in [(false, "for 72 hours"), (true, "410 Gone")] {
+        let words = rendered(&Mail::WebhookPaused(webhook_paused(is_gone)));
+        for part in ["systems.example", cause, "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55"] {
+            assert!(words.text.contains(part) && words.html.contains(part), "{part}");
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod load;
 mod overload;
 
 /// Returns the number for the short or the long form.
-fn scale(short: usize, long: usize) -> usize {
+pub(crate) fn scale(short: usize, long: usize) -> usize {
     match std::env::var("FAULTS").as_deref() {
         Err(_) => short,
         Ok("long") => long,

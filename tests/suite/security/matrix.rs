@@ -127,6 +127,7 @@ async fn things(app: &App, clinic: &clinic::Clinic, holder: &Client, patient: &s
         ("waitlist-entries", waitlist_entry),
         ("waitlist-offers", text(&offers[0]["id"])),
         ("clients", String::new()),
+        ("webhooks", "none".to_owned()),
         ("secrets", String::new()),
         ("slots", id(8)),
         ("calendar-feeds", "no-such-feed".to_owned()),
@@ -368,6 +369,14 @@ async fn renew(world: &mut World, app: &App, operation: &Operation) {
                 things.0.insert("secrets", secrets.string("/secrets/0/id"));
                 things.0.insert("clients", machine.id);
             }
+            id if id.contains("webhook") => {
+                let admin = app.admin().await;
+                if admin.get(&format!("/v1/webhooks/{}", things.0["webhooks"])).await.status != 200 {
+                    let webhook = json!({"url": "https://systems.example/legwork"});
+                    let webhook = admin.post("/v1/webhooks", webhook).await;
+                    things.0.insert("webhooks", webhook.expect(201).id());
+                }
+            }
             "delete_intake" => {
                 let path = format!("/v1/patients/{patient}/intakes");
                 let drafts = holder.get(&path).await.items();
@@ -453,6 +462,12 @@ async fn line(world: &mut World, app: &App, operation: &Operation) -> Vec<&'stat
                     body["signer"] = json!(format!("{signer} Tester"));
                 }
                 "create_patient_access" => body["email"] = json!("carl@patients.example"),
+                "create_webhook_redelivery" => *body = json!({"from_seq": 1, "through_seq": 1}),
+                "skip_webhook_events" => {
+                    let path = format!("/v1/webhooks/{}/delivery", things.0["webhooks"]);
+                    let delivery = app.admin().await.get(&path).await;
+                    body["through_seq"] = delivery.expect(200).body["newest_seq"].clone();
+                }
                 // The account that the example would disable is still needed.
                 "update_user" => body["disabled"] = json!(false),
                 "update_practitioner" => body["active"] = json!(true),
