@@ -25,6 +25,8 @@ pub struct Env {
     pub clock: Clock,
     /// Randomness and new ids.
     pub entropy: Entropy,
+    /// What the hash of a password costs. Tests of other things set a low cost.
+    pub password_params: argon2::Params,
     /// Encrypts values before they are stored.
     pub sealer: Sealer,
     /// Signs audit events.

@@ -8,10 +8,10 @@ mod people;
 
 use std::net::SocketAddr;
 
-use argon2::{Argon2, PasswordHasher, password_hash::phc::PasswordHash};
 use diesel::prelude::*;
 use jiff::SignedDuration;
 
+use crate::accounts::passwords::hashing::hash_now;
 use crate::actor::Role;
 use crate::audit;
 use crate::config::Settings;
@@ -94,11 +94,9 @@ fn fill_empty(tx: &mut Conn, env: &Env) -> Result<bool> {
     }
     diesel::insert_into(database_marks::table).values(database_marks::name.eq(MARK)).execute(tx)?;
     // Only if it is needed, because it takes 19 MiB.
-    let hash: PasswordHash = Argon2::default()
-        .hash_password_with_salt(PASSWORD.as_bytes(), &env.entropy.bytes::<16>())
-        .map_err(|error| Error::internal("hash the demo password", error))?;
+    let hash = hash_now(PASSWORD, &env.entropy.bytes(), &env.password_params)?;
     let clinic = clinic::fill(tx, env)?;
-    people::fill(tx, env, &hash.to_string(), &clinic)?;
+    people::fill(tx, env, &hash, &clinic)?;
     // The demo's events are in the past, where no event should be without a seal.
     audit::seal::seal(tx, &env.signer, OLDEST_EVENT, None)?;
     Ok(true)

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, watch};
 
+use crate::accounts::passwords::hashing::REQUIRED;
 use crate::audit;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
@@ -36,6 +37,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         db,
         clock,
         entropy,
+        password_params: REQUIRED,
         sealer,
         signer,
         rls_text_pack,

@@ -54,15 +54,17 @@ pub struct Passwords {
     clinic: String,
     min_patient: usize,
     min_staff: usize,
+    /// The cost of a new hash.
+    params: Params,
     /// The hash to compare with if there is no account, so that the response takes as long.
     dummy: String,
 }
 
 /// OWASP's minimum for argon2id: 19 MiB, two passes, one lane.
-const PARAMS: Params = Params::DEFAULT;
+pub const REQUIRED: Params = Params::DEFAULT;
 
-fn argon2() -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, PARAMS)
+fn argon2(params: &Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
 }
 
 /// The password in Unicode's composed form (NFC), because keyboards differ in how they write an ë (NIST SP 800-63B-4, 3.1.1.2).
@@ -70,27 +72,32 @@ fn canonical(password: &str) -> String {
     password.nfc().collect()
 }
 
-/// Whether a hash is weaker than today's: another algorithm, less memory or fewer passes.
-pub fn is_weak(hash: &str) -> bool {
+/// Whether a hash is weaker than one with `required`: another algorithm, less memory or fewer passes.
+pub fn is_weak(hash: &str, required: &Params) -> bool {
     let strong = PasswordHash::new(hash).ok().and_then(|hash| {
         let params = Params::try_from(&hash).ok()?;
         let same = hash.algorithm.as_str() == Algorithm::Argon2id.as_str()
             && hash.version == Some(Version::V0x13.into())
             && hash.hash.is_some_and(|output| output.as_bytes().len() >= Params::DEFAULT_OUTPUT_LEN);
-        Some(same && params.m_cost() >= PARAMS.m_cost() && params.t_cost() >= PARAMS.t_cost())
+        Some(same && params.m_cost() >= required.m_cost() && params.t_cost() >= required.t_cost())
     });
     strong != Some(true)
 }
 
-fn hash_now(password: &str, salt: &[u8; 16]) -> Result<String> {
-    let hash: PasswordHash = argon2()
+/// Hashes a password. It takes the memory and the time that `params` say.
+///
+/// # Errors
+/// If the memory cannot be allocated.
+pub fn hash_now(password: &str, salt: &[u8; 16], params: &Params) -> Result<String> {
+    let hash: PasswordHash = argon2(params)
         .hash_password_with_salt(password.as_bytes(), salt)
         .map_err(|error| Error::internal("hash a password", error))?;
     Ok(hash.to_string())
 }
 
 fn matches(password: &str, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+    // The parameters of the hash apply, not those given here.
+    PasswordHash::new(hash).is_ok_and(|hash| argon2(&REQUIRED).verify_password(password.as_bytes(), &hash).is_ok())
 }
 
 impl Passwords {
@@ -109,7 +116,9 @@ impl Passwords {
             clinic: settings.clinic_name.clone(),
             min_patient: usize::from(settings.password_min_patient),
             min_staff: usize::from(settings.password_min_staff),
-            dummy: hash_now("nobody's password", &env.entropy.bytes()).map_err(|error| error.to_string())?,
+            params: env.password_params.clone(),
+            dummy: hash_now("nobody's password", &env.entropy.bytes(), &env.password_params)
+                .map_err(|error| error.to_string())?,
         })
     }
 
@@ -161,8 +170,8 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] if too many requests wait already.
     pub async fn hash_of(&self, caller: Caller<'_>, password: &str) -> Result<String> {
-        let (password, salt) = (canonical(password), self.entropy.bytes());
-        self.blocking(caller, move || hash_now(&password, &salt)).await?
+        let (password, salt, params) = (canonical(password), self.entropy.bytes(), self.params.clone());
+        self.blocking(caller, move || hash_now(&password, &salt, &params)).await?
     }
 
     /// Compares a password with an account's hash, or with none, in the same time. Accounts do not wait behind strangers.
@@ -214,9 +223,9 @@ mod tests {
 
     #[test]
     fn a_hash_has_the_required_cost_and_a_cheaper_one_is_weak() {
-        let ours = hash_now("violet otter", &[7; 16]).expect("a hash");
+        let ours = hash_now("violet otter", &[7; 16], &REQUIRED).expect("a hash");
         assert!(ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{ours}");
-        assert!(!is_weak(&ours) && !is_weak(&hashed(Algorithm::Argon2id, 65536, 3)));
+        assert!(!is_weak(&ours, &REQUIRED) && !is_weak(&hashed(Algorithm::Argon2id, 65536, 3), &REQUIRED));
         for weak in [
             hashed(Algorithm::Argon2id, 9728, 2),
             hashed(Algorithm::Argon2id, 19456, 1),
@@ -224,7 +233,7 @@ mod tests {
             "$2b$12$abcdefghijklmnopqrstuu".to_owned(),
             String::new(),
         ] {
-            assert!(is_weak(&weak), "{weak}");
+            assert!(is_weak(&weak, &REQUIRED), "{weak}");
         }
         assert!(
             matches("violet otter", &hashed(Algorithm::Argon2id, 9728, 2)),

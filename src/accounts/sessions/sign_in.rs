@@ -117,7 +117,8 @@ async fn authenticated(
 
 /// Replaces a hash that is weaker than today's. Only at sign-in the server knows the password.
 async fn strengthen_hash(context: &Context<Anonymous>, keys: &Keys, user: &User, password: &str) -> Result<()> {
-    let Some(old) = user.password_hash.clone().filter(|hash| hashing::is_weak(hash)) else { return Ok(()) };
+    let required = &context.env.password_params;
+    let Some(old) = user.password_hash.clone().filter(|hash| hashing::is_weak(hash, required)) else { return Ok(()) };
     let (id, caller) = (user.id, Caller::Account { id: user.id, lane: &[] });
     let new = keys.passwords.hash_of(caller, password).await?;
     context.env.db.write(move |conn| store::rehash(conn, id, &old, &new)).await

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use jiff::SignedDuration;
+use legwork::accounts::passwords::hashing::hash_now;
 use legwork::accounts::purge;
 use legwork::actor::Role;
 use legwork::db::schema::{one_time_tokens, refresh_tokens, sessions, sign_in_failures, users};
@@ -51,11 +52,11 @@ async fn purged(app: &App) -> (i64, i64, i64) {
 
 both! {
     async fn row_05_a_weak_password_hash_is_renewed_at_sign_in(app: App) {
-        use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+        use argon2::Params;
+        let app = app.with_required_hashes(&[]);
         let id = app.account("old@patients.example", Role::Patient, None).await;
         let params = Params::new(8192, 1, 1, None).expect("parameters");
-        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password(PASSWORD.as_bytes()).expect("a hash").to_string();
+        let weak = hash_now(PASSWORD, &[7; 16], &params).expect("a hash");
         let hash = weak.clone();
         app.db(move |tx| Ok(diesel::update(users::table.find(id)).set(users::password_hash.eq(&hash)).execute(tx)?)).await;
         let stored = || app.db(move |tx| Ok(users::table.find(id).select(users::password_hash).first::<Option<String>>(tx)?));
@@ -69,8 +70,8 @@ both! {
     }
 
     async fn row_05_sign_ins_beyond_the_hashing_capacity_get_503_and_do_not_count_as_failures(app: App) {
+        let app = app.with_required_hashes(&["--password-hashers", "1"]);
         let email = app.patient("ann").await.email.clone();
-        let app = app.restart(&["--password-hashers", "1"]);
         let tries = (0..80).map(|_| {
             let (anon, email) = (app.anon(), email.clone());
             async move { try_sign_in(&anon, &email, PASSWORD).await }

@@ -252,7 +252,7 @@ both! {
 
 #[test]
 fn row_07_an_account_that_floods_the_password_queue_keeps_no_other_known_device_out() {
-    let app = App::on_sqlite(&["--password-hashers", "1"]);
+    let app = App::on_sqlite(&[]).with_required_hashes(&["--password-hashers", "1"]);
     app::runtime().block_on(async {
         let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
         let known = async |email: &str| {

@@ -292,7 +292,7 @@ both! {
 
 #[test]
 fn row_05_many_parallel_sign_ins_are_rejected_while_other_requests_are_served() {
-    let app = App::on_sqlite(&["--password-hashers", "1"]);
+    let app = App::on_sqlite(&[]).with_required_hashes(&["--password-hashers", "1"]);
     app::runtime().block_on(async {
         let ann = app.patient("ann").await;
         let flood = join_all((0..120).map(|number| {

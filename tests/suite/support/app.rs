@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use legwork::accounts::passwords::hashing::REQUIRED;
 use legwork::clock::{Clock, Entropy};
 use legwork::config::Config;
 use legwork::db::{Conn, Use};
@@ -97,10 +98,11 @@ impl App {
         let config = site.config(extra);
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<Stop>();
-        let thread_clock = clock.clone();
+        let (thread_clock, password_params) = (clock.clone(), site.password_params.clone());
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let server = open(&config, &thread_clock).await.and_then(|env| Server::bind(env, 2));
+                let opened = open(&config, &thread_clock).await;
+                let server = opened.and_then(|env| Server::bind(Env { password_params, ..env }, 2));
                 let server = match server {
                     Ok(server) => server,
                     Err(error) => {
@@ -147,6 +149,12 @@ impl App {
         // The last handle releases SQLite's lock.
         drop(env);
         Self::start(site, clock, extra)
+    }
+
+    /// Like [`App::restart`], with hashes of passwords that cost what the program requires.
+    pub fn with_required_hashes(mut self, extra: &[&str]) -> Self {
+        self.site.password_params = REQUIRED;
+        self.restart(extra)
     }
 
     /// Like [`App::restart`], but cuts off the requests on their way.

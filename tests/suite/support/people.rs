@@ -3,7 +3,9 @@
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+use argon2::Params;
 use diesel::prelude::*;
+use legwork::accounts::passwords::hashing::{REQUIRED, hash_now};
 use legwork::actor::Role;
 use legwork::clock::Timestamp;
 use legwork::db::Conn;
@@ -34,13 +36,12 @@ impl Deref for Patient {
     }
 }
 
-/// One hash for all accounts, because hashing is slow.
-fn password_hash() -> &'static str {
-    static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| {
-        use argon2::password_hash::PasswordHasher;
-        argon2::Argon2::default().hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
-    })
+/// The hash of [`PASSWORD`] for all accounts: one as the program requires it, and a cheap one for the tests' own servers.
+pub fn password_hash(params: &Params) -> &'static str {
+    static REQUIRED_HASH: OnceLock<String> = OnceLock::new();
+    static CHEAP_HASH: OnceLock<String> = OnceLock::new();
+    let cell = if *params == REQUIRED { &REQUIRED_HASH } else { &CHEAP_HASH };
+    cell.get_or_init(|| hash_now(PASSWORD, &[7; 16], params).expect("a hash"))
 }
 
 impl App {
@@ -126,18 +127,18 @@ impl App {
     /// A verified account with [`PASSWORD`].
     pub async fn account(&self, email: &str, role: Role, practitioner_id: Option<PractitionerId>) -> UserId {
         let (id, now): (UserId, _) = (self.env.new_id(), self.clock.now());
-        let email = email.to_owned();
-        self.db(move |tx| insert_account(tx, id, now, &email, role, practitioner_id)).await;
+        let (email, hash) = (email.to_owned(), password_hash(&self.env.password_params));
+        self.db(move |tx| insert_account(tx, id, now, (&email, hash), role, practitioner_id)).await;
         id
     }
 }
 
-/// Inserts a verified account with [`PASSWORD`] into a database.
+/// Inserts a verified account into a database.
 pub fn insert_account(
     conn: &mut Conn,
     id: UserId,
     now: Timestamp,
-    email: &str,
+    (email, password_hash): (&str, &str),
     role: Role,
     practitioner_id: Option<PractitionerId>,
 ) -> legwork::error::Result<()> {
@@ -148,7 +149,7 @@ pub fn insert_account(
         users::name.eq(email),
         users::role.eq(role.as_str()),
         users::practitioner_id.eq(practitioner_id),
-        users::password_hash.eq(password_hash()),
+        users::password_hash.eq(password_hash),
         users::preferred_language.eq("en"),
         users::email_verified_at.eq(now),
         users::version.eq(1),

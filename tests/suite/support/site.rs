@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use argon2::Params;
 use clap::{Command, FromArgMatches};
+use legwork::accounts::passwords::hashing::REQUIRED;
 use legwork::actor::Role;
 use legwork::clock::{Clock, Entropy};
 use legwork::config::{Config, Settings};
@@ -13,7 +15,7 @@ use legwork::server;
 use tempfile::TempDir;
 
 use super::disk::Disk;
-use super::people::insert_account;
+use super::people::{insert_account, password_hash};
 use super::postgres::Cluster;
 
 /// The two engines.
@@ -27,11 +29,18 @@ pub enum Engine {
 pub const JWT_SECRET: &str = "test:the-secret-of-the-tests-is-no-secret";
 pub const DATA_KEYS: &str = "test:Dpchk3omiKfQWmI0RczF5qSuw9Re3xDkm0Z/LpN9dAM=";
 
+/// The least that argon2 takes. Hashes as strong as required took a sixth of the suite's time.
+fn cheap_params() -> Params {
+    Params::new(Params::MIN_M_COST, Params::MIN_T_COST, 1, None).expect("parameters")
+}
+
 /// One test's own database, mail folder and secrets; gone when dropped.
 pub struct Site {
     pub engine: Engine,
     pub database_url: String,
     pub folder: TempDir,
+    /// What the hash of a password costs on the test's own server. Cheap, except in tests of that cost.
+    pub password_params: Params,
     /// The database to drop in the end.
     database: Option<(&'static Cluster, String)>,
 }
@@ -54,7 +63,7 @@ impl Site {
     /// A site on a PostgreSQL database of the test.
     pub fn on_postgres(database_url: String) -> Self {
         let folder = tempfile::Builder::new().prefix("legwork-test-").tempdir().expect("a temporary folder");
-        Self { engine: Engine::Postgres, database_url, folder, database: None }
+        Self { engine: Engine::Postgres, database_url, folder, password_params: cheap_params(), database: None }
     }
 
     fn empty(engine: Engine, migrated: bool) -> Option<Self> {
@@ -62,12 +71,19 @@ impl Site {
         match engine {
             Engine::Sqlite => {
                 let database_url = format!("sqlite:{}", folder.path().join("legwork.db").display());
-                Some(Self { engine, database_url, folder, database: None })
+                Some(Self { engine, database_url, folder, password_params: cheap_params(), database: None })
             }
             Engine::Postgres => {
                 let cluster = Cluster::get()?;
                 let name = if migrated { cluster.create_migrated() } else { cluster.create_empty() };
-                Some(Self { engine, database_url: cluster.url(&name), folder, database: Some((cluster, name)) })
+                let database_url = cluster.url(&name);
+                Some(Self {
+                    engine,
+                    database_url,
+                    folder,
+                    password_params: cheap_params(),
+                    database: Some((cluster, name)),
+                })
             }
         }
     }
@@ -91,7 +107,8 @@ impl Site {
     pub fn account(&self, email: &str, role: Role) {
         let (clock, entropy) = (Clock::System, Entropy::system());
         let id = entropy.uuid(clock.now()).into();
-        insert_account(&mut self.connect(), id, clock.now(), email, role, None).expect("an account");
+        insert_account(&mut self.connect(), id, clock.now(), (email, password_hash(&REQUIRED)), role, None)
+            .expect("an account");
     }
 
     /// The file of the SQLite database.
