@@ -378,12 +378,8 @@ pub struct MaybeSignedIn(pub Option<Actor>);
 pub struct SignedIn(pub Actor);
 
 impl Principal for SignedIn {
-    fn account(&self) -> Option<UserId> {
-        self.0.account()
-    }
-
-    fn is_staff(&self) -> bool {
-        self.0.is_staff()
+    fn actor(&self) -> Option<&Actor> {
+        Some(&self.0)
     }
 }
 

@@ -10,7 +10,7 @@ use super::store::{self, NewAccount};
 use super::{notices, one_time};
 use crate::actor::{Action, Role};
 use crate::clock::Timestamp;
-use crate::context::{self, Context, Once, Tx};
+use crate::context::{self, Context, Once, Tx, access_lock};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, FieldCode, Result, Rule};
@@ -278,6 +278,8 @@ pub async fn update(context: &Context, id: UserId, if_match: IfMatch, patch: Use
     let if_match = if_match.required()?;
     context
         .change(move |tx| {
+            // An account that is disabled acts for nobody any more.
+            access_lock::wait(tx.conn, id)?;
             let user = store::lock_person(tx.conn, id)?;
             if_match.check(user.version)?;
             let changed = patch.clone().apply(&user, tx.now)?;

@@ -8,6 +8,7 @@
 
 pub mod access_lock;
 mod once;
+mod standing;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -29,25 +30,23 @@ use crate::ids::UserId;
 
 /// The party on whose behalf an operation runs.
 pub trait Principal: Clone + Send + Sync + 'static {
+    /// The signed-in caller; none if nobody is signed in.
+    fn actor(&self) -> Option<&Actor>;
+
     /// The account; none for a caller who is not signed in.
-    fn account(&self) -> Option<UserId>;
+    fn account(&self) -> Option<UserId> {
+        self.actor().map(|actor| actor.user_id)
+    }
 
     /// Whether it is an account of the clinic's staff.
-    fn is_staff(&self) -> bool;
-
-    /// The account whose changes need access to a patient.
-    fn needs_access(&self) -> Option<UserId> {
-        self.account().filter(|_| !self.is_staff())
+    fn is_staff(&self) -> bool {
+        self.actor().is_some_and(|actor| actor.role.is_staff())
     }
 }
 
 impl Principal for Actor {
-    fn account(&self) -> Option<UserId> {
-        Some(self.user_id)
-    }
-
-    fn is_staff(&self) -> bool {
-        self.role.is_staff()
+    fn actor(&self) -> Option<&Actor> {
+        Some(self)
     }
 }
 
@@ -56,12 +55,8 @@ impl Principal for Actor {
 pub struct Anonymous;
 
 impl Principal for Anonymous {
-    fn account(&self) -> Option<UserId> {
+    fn actor(&self) -> Option<&Actor> {
         None
-    }
-
-    fn is_staff(&self) -> bool {
-        false
     }
 }
 
@@ -162,6 +157,9 @@ impl<P: Principal> Context<P> {
 
     /// Runs a closure as one transaction that may store events beside the request's own one. Once it has committed, the sealing loop
     /// looks its events up, and the changes in the event log get their numbers.
+    ///
+    /// # Errors
+    /// The closure's own; unauthenticated, if the caller's session has ended since the request was authenticated.
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
         F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
@@ -170,8 +168,11 @@ impl<P: Principal> Context<P> {
         let (context, noted) = (self.clone(), self.audit.noted());
         let written = self.env.db.write(move |conn| {
             context.audit.begin_transaction(&noted);
-            if let Some(account) = context.actor.needs_access() {
-                access_lock::share(conn, account)?;
+            if let Some(actor) = context.actor.actor() {
+                if !actor.role.is_staff() {
+                    access_lock::share(conn, actor.user_id)?;
+                }
+                standing::require(conn, actor)?;
             }
             work(&mut context.tx(conn))
         });

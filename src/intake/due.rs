@@ -39,7 +39,7 @@ pub async fn compute_due(env: &Env) -> Result<usize> {
         let (shared, id) = (env.clone(), *id);
         if let Err(error) = env.db.write(move |conn| compute_again(conn, &shared, id)).await {
             tracing::warn!(intake = %id, %error, "could not compute the findings of an intake again; retrying in a day");
-            env.db.write(move |conn| set_aside(conn, id, now.plus(RETRY_AFTER))).await?;
+            env.db.write(move |conn| set_aside(conn, id, now)).await?;
         }
     }
     Ok(due.len())
@@ -96,10 +96,16 @@ fn release(conn: &mut Conn, id: IntakeId) -> Result<()> {
     Ok(())
 }
 
-/// Leaves an intake alone for some time, so that it does not keep others from their turn.
-fn set_aside(conn: &mut Conn, id: IntakeId, until: Timestamp) -> Result<()> {
-    diesel::update(intakes::table.find(id))
-        .set((intakes::due_at.eq(until), intakes::rule_set.eq(rls::rule_set_number())))
+/// Leaves an intake alone for some time, so that it does not keep others from their turn. Only if it is still due: another change may have
+/// computed its findings meanwhile, or a void ended it.
+fn set_aside(conn: &mut Conn, id: IntakeId, now: Timestamp) -> Result<()> {
+    let is_due = intakes::due_at.le(now).or(intakes::rule_set.lt(rls::rule_set_number()));
+    let still_due = intakes::table
+        .find(id)
+        .filter(intakes::status.eq_any([IntakeStatus::Completed, IntakeStatus::Amended]))
+        .filter(is_due.assume_not_null());
+    diesel::update(still_due)
+        .set((intakes::due_at.eq(now.plus(RETRY_AFTER)), intakes::rule_set.eq(rls::rule_set_number())))
         .execute(conn)?;
     Ok(())
 }

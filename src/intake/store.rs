@@ -151,7 +151,8 @@ pub fn find(tx: &mut Tx, id: IntakeId) -> Result<(Intake, Patient)> {
 /// # Errors
 /// Those of [`find`].
 pub fn lock(tx: &mut Tx, id: IntakeId) -> Result<(Intake, Patient)> {
-    let patient = lock_patient_of(tx.conn, id)?.ok_or(Error::NotFound)?;
+    let patient = owner(tx.conn, id)?.ok_or(Error::NotFound)?;
+    records::lock_visits(tx.conn, patient)?;
     if access::may_act_for(tx.conn, tx.env, tx.actor, patient)? {
         care::admit(tx.conn, tx.env, tx.actor, patient)?;
     }
@@ -160,15 +161,25 @@ pub fn lock(tx: &mut Tx, id: IntakeId) -> Result<(Intake, Patient)> {
     Ok(found)
 }
 
+fn owner(conn: &mut Conn, id: IntakeId) -> Result<Option<PatientId>> {
+    Ok(intakes::table.find(id).select(intakes::patient_id).first(conn).optional()?)
+}
+
 /// Locks the patient of an intake and returns it, if there is such an intake.
 ///
 /// All changes of a patient's intakes and laboratory results wait for each other, because the flags follow from all of them.
+///
+/// # Errors
+/// Those of [`records::lock_visits`]; [`Error::Retry`] if the intake got another patient meanwhile.
 pub fn lock_patient_of(conn: &mut Conn, id: IntakeId) -> Result<Option<PatientId>> {
-    let patient: Option<PatientId> = intakes::table.find(id).select(intakes::patient_id).first(conn).optional()?;
-    if let Some(patient) = patient {
-        records::lock_visits(conn, patient)?;
+    let Some(patient) = owner(conn, id)? else { return Ok(None) };
+    let locked = records::lock_visits(conn, patient);
+    // Of a record that was merged or retired. After other errors no query runs.
+    if let Ok(()) | Err(Error::Conflict(_)) = locked {
+        let Some(now) = owner(conn, id)? else { return Ok(None) };
+        records::require_same_owner(patient, now)?;
     }
-    Ok(patient)
+    locked.map(|()| Some(patient))
 }
 
 /// Returns the patient's open draft of a form.

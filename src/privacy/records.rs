@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::due::DuePage;
 use super::own_account;
+use crate::accounts;
 use crate::audit;
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
@@ -17,7 +18,7 @@ use crate::db::schema::{patient_access, patients};
 use crate::db::types::{Date, Day, Instant, Uid};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{PatientId, UserId};
 use crate::patients::access::adulthood::birthday;
 
@@ -148,6 +149,11 @@ fn last_seen(conn: &mut Conn, id: PatientId) -> Result<Option<Timestamp>> {
 /// other patient. Its audit events stay, and the deletion adds one. Returns whether it was deleted.
 pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<bool> {
     let id = PatientId(id);
+    // Accounts are locked before records. Nobody gives them access to another patient until the transaction ends.
+    let accounts = accounts_of(tx, id)?;
+    for account in &accounts {
+        accounts::store::lock(tx, *account)?;
+    }
     let born = patients::table.find(id).select(patients::date_of_birth);
     let born: Option<Date> = match tx {
         Conn::Sqlite(tx) => born.first(tx),
@@ -159,16 +165,10 @@ pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<b
     if !may_be_deleted(tx, env, id, born, before)? {
         return Ok(false);
     }
-    let mut records: Vec<PatientId> =
-        patients::table.filter(patients::replaced_by.eq(id)).order(patients::id).select(patients::id).load(tx)?;
-    records.push(id);
-    let accounts: Vec<UserId> = patient_access::table
-        .filter(patient_access::patient_id.eq_any(&records))
-        .order(patient_access::user_id)
-        .select(patient_access::user_id)
-        .distinct()
-        .load(tx)?;
-    for record in records {
+    if accounts_of(tx, id)? != accounts {
+        return Err(Error::Retry);
+    }
+    for record in joined(tx, id)? {
         delete(tx, record)?;
     }
     for account in accounts {
@@ -178,6 +178,25 @@ pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<b
     audit_context.note_patient(id);
     audit::record(tx, env, &audit_context, id.0)?;
     Ok(true)
+}
+
+/// Returns the records that were merged into a record, and then the record.
+fn joined(conn: &mut Conn, id: PatientId) -> Result<Vec<PatientId>> {
+    let merged = patients::table.filter(patients::replaced_by.eq(id)).order(patients::id).select(patients::id);
+    let mut records: Vec<PatientId> = merged.load(conn)?;
+    records.push(id);
+    Ok(records)
+}
+
+/// Returns the accounts with access to a record or to those that were merged into it, by id.
+fn accounts_of(conn: &mut Conn, id: PatientId) -> Result<Vec<UserId>> {
+    let records = joined(conn, id)?;
+    Ok(patient_access::table
+        .filter(patient_access::patient_id.eq_any(records))
+        .order(patient_access::user_id)
+        .select(patient_access::user_id)
+        .distinct()
+        .load(conn)?)
 }
 
 /// Deletes a record with everything that belongs to it.

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, post};
 
 use super::entry::{self, Entry, WaitlistStatus};
-use super::link_tokens::Link;
+use super::link_tokens::{self, Link};
 use super::making::replaced;
 use super::offer::{self, Offer, OfferStatus};
 use super::offer_view::WaitlistOfferView;
@@ -120,14 +120,16 @@ pub(super) fn claim_by_link(tx: &mut Tx<Anonymous>, link: &Link) -> Result<Offer
             let actor = Actor::without_session(account, Role::Patient, tx.audit.clone());
             claim_by_account(&mut tx.as_actor(&actor), link.offer_id)
         }
-        None => claim_by_record(tx, link.offer_id),
+        None => claim_by_record(tx, link),
     }
 }
 
 /// Claims an offer without an account. The visit counts as placed by the staff who made the offer by hand, else by the account that put
 /// the patient on the waitlist: a practitioner who did so gets no care relationship through the claim.
-fn claim_by_record(tx: &mut Tx<Anonymous>, id: WaitlistOfferId) -> Result<Offer> {
-    let locked = lock(tx, id, |tx, patient| records::lock_visits(tx.conn, patient))?;
+fn claim_by_record(tx: &mut Tx<Anonymous>, link: &Link) -> Result<Offer> {
+    let locked = lock(tx, link.offer_id, |tx, patient| records::lock_visits(tx.conn, patient))?;
+    // Again, under the lock: a merge may have given the offer to a record with another address.
+    link_tokens::look_up(tx, link)?;
     let user = accounts::find(tx.conn, locked.offer.made_by.unwrap_or(locked.entry.created_by))?;
     let author =
         Actor { practitioner_id: user.practitioner_id, ..Actor::without_session(user.id, user.role, tx.audit.clone()) };

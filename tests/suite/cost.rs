@@ -176,16 +176,16 @@ const LIMITS: [(&str, usize); 34] = [
     // The patient, the records that were merged into theirs, those that theirs was merged into, the events about them, the lists that contained
     // them, the names of accounts.
     ("own-access-log", 7),
-    // Authentication; the key; the patient, the offer, its slots; four writes of the visit; one read of it and its
+    // Authentication, before the body and in the transaction; the key; the patient, the offer, its slots; four writes of the visit; one read of it and its
     // recipients; the link, the mail; the audit event; the stored response. PostgreSQL also locks the key. For patients,
     // the upcoming visits are counted, and the practitioners who gave the access are read.
-    ("booking-one", 15),
+    ("booking-one", 16),
     // On PostgreSQL also the lock that keeps the access.
-    ("booking-own", 18),
+    ("booking-own", 19),
     // Authentication; the state of the set-up; where units are taken; the free slots.
     ("slot-search-with-resource", 4),
     // The resource, its units, where they are taken, the time of the unit.
-    ("booking-with-resource", 19),
+    ("booking-with-resource", 20),
 ];
 
 /// Sends each request of [`LIMITS`] once, with its name as the request id.
@@ -416,7 +416,7 @@ fn bookings_and_their_changes_on_postgres_prepare_nothing_anew_and_take_one_roun
         let cancelled = shortest(&wire.take_transactions(), CHANGE);
 
         // `BEGIN` and `COMMIT` included.
-        let kinds = [(16, by_admin), (19, by_ann), (21, redeemed), (11, hold), (23, moved), (23, cancelled)];
+        let kinds = [(17, by_admin), (20, by_ann), (22, redeemed), (12, hold), (24, moved), (24, cancelled)];
         let mut faults = Vec::new();
         for (most, sent) in kinds {
             let prepares = sent.iter().any(|sent| matches!(sent, Sent::Prepare(_)));

@@ -46,6 +46,7 @@ mod form_pages;
 mod fortnight;
 mod guides;
 mod harness;
+mod held_locks;
 mod helpers;
 mod holds;
 mod hours_events;

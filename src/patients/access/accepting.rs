@@ -26,6 +26,7 @@ use crate::db::schema::{patient_invitations, patients, users};
 use crate::error::{Check, Error, FieldCode, Result};
 use crate::http::{Body, response};
 use crate::patients::model::{Patient, Relation};
+use crate::patients::store::lock_visits;
 use crate::patients::unverified;
 
 /// The acceptance of an invitation.
@@ -117,8 +118,12 @@ fn use_invitation(tx: &mut Tx<Anonymous>, token: &str, holder: Option<&NewHolder
     if diesel::update(unused).set(patient_invitations::used_at.eq(tx.now)).execute(tx.conn)? == 0 {
         return Err(accounts::one_time::not_good());
     }
-    let patient: Patient = patients::table.find(invitation.patient_id).select(Patient::as_select()).first(tx.conn)?;
     let user = user.map(|user| accounts::store::lock(tx.conn, user.id)).transpose()?;
+    if user.as_ref().is_some_and(|user| user.disabled_at.is_some()) {
+        return Err(accounts::one_time::not_good());
+    }
+    lock_visits(tx.conn, invitation.patient_id)?;
+    let patient: Patient = patients::table.find(invitation.patient_id).select(Patient::as_select()).first(tx.conn)?;
     let was_verified = user.as_ref().is_some_and(|user| user.email_verified_at.is_some());
     let user = match user {
         Some(user) if user.has_own_password() => user,

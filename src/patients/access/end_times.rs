@@ -3,24 +3,25 @@
 use diesel::prelude::*;
 
 use super::adulthood::{Calendar, End};
-use super::store::replace;
+use super::store::{lock, replace};
 use super::{Access, active, of_patient};
 use crate::context::{access_lock, forget};
 use crate::db::Conn;
 use crate::db::schema::{patient_access, patients};
 use crate::db::types::Date;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{PatientId, UserId};
 use crate::patients::model::{Patient, Relation};
 
-/// Waits for the changes of all accounts that act for a patient, before a correction of the birth date may end their access. Call it before all
-/// other locks.
-pub fn wait_for_accounts(conn: &mut Conn, patient: PatientId) -> Result<()> {
+/// Waits for the changes of all accounts that act for a patient, before a correction of the birth date may end their access, and returns the
+/// accounts. Call it before all other locks.
+pub fn wait_for_accounts(conn: &mut Conn, patient: PatientId) -> Result<Vec<UserId>> {
     let mut accounts: Vec<UserId> = of_patient(conn, patient)?.into_iter().map(|(access, _)| access.user_id).collect();
     // In the order of the ids, as every transaction that waits for several accounts does.
     accounts.sort_unstable();
-    accounts.into_iter().try_for_each(|account| access_lock::wait(conn, account))
+    accounts.iter().try_for_each(|account| access_lock::wait(conn, *account))?;
+    Ok(accounts)
 }
 
 /// Computes again when the access to a patient ends, after a correction of the birth date. A correction alone never prolongs access:
@@ -28,9 +29,19 @@ pub fn wait_for_accounts(conn: &mut Conn, patient: PatientId) -> Result<()> {
 /// - Access that has ended stays ended if the patient is an adult. It waits for a second member of the staff if the patient is a minor again.
 /// - Access that no second member has confirmed waits for one if it would have no end any more, because the patient is an adult; or if
 ///   it would end on a later birthday and staff gave it.
-pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient) -> Result<()> {
+///
+/// `waited` are the accounts of [`wait_for_accounts`].
+///
+/// # Errors
+/// [`Error::Retry`] if another account got access meanwhile.
+pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient, waited: &[UserId]) -> Result<()> {
     let (calendar, now) = (Calendar::of_clinic(conn, env)?, env.now());
-    for (was, _) in of_patient(conn, patient.id)? {
+    for (found, _) in of_patient(conn, patient.id)? {
+        if !waited.contains(&found.user_id) {
+            return Err(Error::Retry);
+        }
+        // Read again under its lock: a second member of the staff may confirm it now.
+        let Some(was) = lock(conn, (found.user_id, patient.id))? else { continue };
         let end = calendar.end(was.relation, patient.date_of_birth, was.created_at);
         let has_ended = was.ends_at.is_some_and(|at| at <= now);
         if has_ended && end.is_none_or(|end| end.at <= now) {
@@ -81,6 +92,8 @@ pub async fn update_all_ends(env: &Env) -> Result<usize> {
             .write(move |conn| {
                 access_lock::wait(conn, key.0)?;
                 let calendar = Calendar::of_clinic(conn, &shared)?;
+                // Before it is read: the whole row is stored.
+                lock(conn, key)?;
                 for (access, birth) in active_of_others(conn, &shared, Some(key))? {
                     let end = calendar.end(access.relation, birth, access.created_at);
                     set_end(conn, access, end)?;

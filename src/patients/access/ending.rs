@@ -17,12 +17,12 @@ use crate::db::schema::{access_links, patients};
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::{PatientId, UserId};
-use crate::patients::model::Relation;
+use crate::patients::model::{Relation, require_active};
 
 /// Takes away an account's access, as staff, or stops the access of another account to the actor's own record.
 ///
 /// # Errors
-/// [`Error::NotFound`]; forbidden, `patient_only`, if the actor is not the adult patient; the conflict `own_access`.
+/// [`Error::NotFound`]; forbidden, `patient_only`, if the actor is not the adult patient; the conflicts `own_access` and `patient_merged`.
 pub async fn end(context: &Context, id: PatientId, user: UserId) -> Result<()> {
     let reach = context.require(Action::AccessEnd)?;
     context
@@ -33,6 +33,8 @@ pub async fn end(context: &Context, id: PatientId, user: UserId) -> Result<()> {
                 require_other(tx, id, user)?;
             }
             access_lock::wait(tx.conn, user)?;
+            // A merge meanwhile would let the account read the joined record. Of a record that was merged, the access is ended there.
+            require_active(lock_records(tx.conn, id)?, None)?;
             if reach == Reach::Any { revoke(tx, id, user) } else { stop_as_patient(tx, id, user) }
         })
         .await
@@ -189,7 +191,7 @@ fn stop_joined(tx: &mut Tx<impl Principal>, link: &Link, joined: PatientId) -> R
     responses(
         (status = 204, description = "The account may not act for the patient any more"),
         (status = 403, description = "`patient_only`: only the adult patient decides about the access of others"),
-        (status = 409, description = "`own_access`: only the clinic ends a patient's own access"),
+        (status = 409, description = "`own_access`: only the clinic ends a patient's own access. `patient_merged`: `replaced_by` names the record to use"),
     ),
 )]
 #[delete("/v1/patients/{id}/access/{user_id}")]

@@ -60,7 +60,8 @@ pub(super) fn admitted(tx: &mut Tx, id: PatientId) -> Result<Patient> {
     Ok(patient)
 }
 
-/// Gives an account access for a member of the staff or the patient, and notifies all persons who could object.
+/// Gives an account access for a member of the staff or the patient, and notifies all persons who could object. The caller has locked the
+/// account and the record.
 ///
 /// # Errors
 /// The conflicts of [`grant::give`].
@@ -94,9 +95,10 @@ pub async fn give(
     context
         .change_once(once.guarded(care::admit_repeat), move |tx| {
             // Lock the account before the record, as every transaction that locks both does.
-            let user = accounts::store::find_by_email(tx.conn, &email.key())?
-                .filter(|user| user.email_verified_at.is_some() && user.disabled_at.is_none());
+            let user = accounts::store::find_by_email(tx.conn, &email.key())?;
             let user = user.map(|user| accounts::store::lock(tx.conn, user.id)).transpose()?;
+            let user = user.filter(|user| user.email_verified_at.is_some() && user.disabled_at.is_none());
+            store::lock_visits(tx.conn, id)?;
             let patient = admitted(tx, id)?;
             let user = user.ok_or_else(|| {
                 let detail = "no account has verified this address; send an invitation to it";

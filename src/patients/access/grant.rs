@@ -12,7 +12,7 @@ use crate::db::schema::patient_access;
 use crate::error::{Error, Result};
 use crate::ids::{PatientId, UserId};
 use crate::patients::model::{Patient, Relation};
-use crate::patients::store::{is_replaced, lock_visits};
+use crate::patients::store::is_replaced;
 
 /// Access that was given.
 pub struct Grant {
@@ -23,8 +23,8 @@ pub struct Grant {
 
 /// Gives an account access to a patient, or changes the relation of its access. Access that a member of the staff gives is verified, and
 /// may wait for a second one. Access that the patient gives, and access to a record that the account created (no `giver`), is verified only
-/// for the holder's own record. A giver's decision waits for a merge of the record, because the merge guards it. The caller has locked the
-/// account.
+/// for the holder's own record. The caller has locked the account, and the record, if it is not new, before it loaded the patient: a merge
+/// guards the record, and a correction of the birth date decides when the access ends.
 ///
 /// # Errors
 /// The conflicts `own_account_exists` and `own_record_exists`; those of a record that is not in use.
@@ -36,9 +36,6 @@ pub fn give(
     giver: Option<Giver>,
 ) -> Result<Grant> {
     let now = tx.now;
-    if giver.is_some() {
-        lock_visits(tx.conn, patient.id)?;
-    }
     let by = giver.map(|giver| giver.account);
     let was = lock(tx.conn, (user, patient.id))?;
     // The access that continues, and the access that continues with the same relation.

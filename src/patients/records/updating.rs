@@ -88,9 +88,7 @@ pub async fn update(
     context
         .change(move |tx| {
             // Only staff correct it, and they see every record.
-            if change.sets_birth_date() {
-                end_times::wait_for_accounts(tx.conn, id)?;
-            }
+            let waited = if change.sets_birth_date() { end_times::wait_for_accounts(tx.conn, id)? } else { Vec::new() };
             let was = store::visible_in_use(tx.conn, tx.env, tx.actor, id)?;
             if_match.check(was.version)?;
             let before = store::profile(tx.env, &was)?;
@@ -109,7 +107,7 @@ pub async fn update(
                 }
                 // After the notices, which also reach the accounts whose access begins to wait.
                 if patient.date_of_birth != was.date_of_birth {
-                    end_times::update_ends(tx.conn, tx.env, &patient)?;
+                    end_times::update_ends(tx.conn, tx.env, &patient, &waited)?;
                 }
             }
             PatientCard::load(tx, id)

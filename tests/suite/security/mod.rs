@@ -19,6 +19,7 @@ mod export;
 mod guessing;
 mod headers;
 mod inputs;
+mod late_bodies;
 mod limits;
 mod mailboxes;
 mod matrix;

@@ -12,7 +12,6 @@ use crate::accounts::tokens;
 use crate::actor::{Action, Actor};
 use crate::context::{Once, Principal};
 use crate::error::{Check, Error, FieldCode, Result};
-use crate::ids::UserId;
 
 /// The header with the secret of a stranger's hold. Headers are not logged.
 pub const HOLD_SECRET: &str = "hold-secret";
@@ -36,12 +35,8 @@ pub struct Holder {
 }
 
 impl Principal for Holder {
-    fn account(&self) -> Option<UserId> {
-        self.actor.as_ref().map(|actor| actor.user_id)
-    }
-
-    fn is_staff(&self) -> bool {
-        self.actor.as_ref().is_some_and(Actor::is_staff)
+    fn actor(&self) -> Option<&Actor> {
+        self.actor.as_ref()
     }
 }
 
