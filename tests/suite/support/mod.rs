@@ -15,6 +15,7 @@
 use serde_json::Value;
 
 pub mod access;
+pub mod accessibility;
 pub mod app;
 pub mod audit;
 pub mod booking;
