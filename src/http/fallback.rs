@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 67] = [
+static MEMBER_PAGES: [(Method, &str, &str); 72] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -60,6 +60,11 @@ static MEMBER_PAGES: [(Method, &str, &str); 67] = [
     (Method::POST, "/desk/visits/{id}/reschedule", "reschedule_appointment"),
     (Method::GET, "/desk/visits/{id}/times", "get_appointment"),
     (Method::POST, "/desk/visits/{id}/undo", "undo_appointment"),
+    (Method::GET, "/desk/waitlist", "list_waitlist_entries"),
+    (Method::POST, "/desk/waitlist/{id}/end", "cancel_waitlist_entry"),
+    (Method::POST, "/desk/waitlist-offers/{id}/claim", "claim_waitlist_offer"),
+    (Method::POST, "/desk/waitlist-offers/{id}/decline", "decline_waitlist_offer"),
+    (Method::POST, "/desk/waitlist-offers/{id}/withdraw", "withdraw_waitlist_offer"),
     (Method::GET, "/doctor", "get_agenda"),
     (Method::GET, "/doctor/flags", "list_intake_flags"),
     (Method::POST, "/doctor/flags/{id}/acknowledge", "acknowledge_intake_flag"),

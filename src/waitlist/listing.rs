@@ -42,7 +42,7 @@ pub struct ListedWaitlistEntry {
     /// The patient in short. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    patient: Option<ListedPatient>,
+    pub patient: Option<ListedPatient>,
 }
 
 /// A page of the waitlist.

@@ -4,9 +4,9 @@
 //!
 //! Lock order: a visit that an offer moves, the patient, then entries and offers, then slots.
 
-mod by_hand;
+pub mod by_hand;
 pub mod changing;
-mod claiming;
+pub mod claiming;
 pub mod creating;
 pub mod entry;
 mod fairness;
@@ -23,7 +23,7 @@ pub mod offer_view;
 mod room;
 mod telling;
 pub mod view;
-mod wishes;
+pub mod wishes;
 
 use crate::http::Endpoints;
 

@@ -36,11 +36,11 @@ const LIST: &str = "waitlist-offers";
 pub struct ListedWaitlistOffer {
     /// The offer.
     #[serde(flatten)]
-    offer: WaitlistOfferView,
+    pub offer: WaitlistOfferView,
     /// The patient in short. Staff only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    patient: Option<ListedPatient>,
+    pub patient: Option<ListedPatient>,
 }
 
 /// A page of offers.
@@ -48,7 +48,7 @@ pub struct ListedWaitlistOffer {
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct WaitlistOfferPage {
     /// The offers, oldest first by default.
-    items: Vec<ListedWaitlistOffer>,
+    pub items: Vec<ListedWaitlistOffer>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
     /// The names of the objects that `include` asked for.

@@ -9,6 +9,7 @@ use crate::support::clinic::free_slots;
 use crate::support::people::patient_json;
 use crate::support::visitor::{Visitor, plain};
 use crate::support::{App, both, id};
+use crate::waitlist_offers::{offers, run, wait_for};
 
 /// A member of the desk at a browser.
 async fn at_the_desk(app: &App) -> Visitor {
@@ -51,6 +52,50 @@ both! {
         let stale = visitor.submit(&page, &undo, &[("reason", "Once <more"), ("form_key", "another")]).await;
         assert!(stale.expect(412).text.contains("It has changed since you opened the page."), "{}", stale.text);
         assert!(stale.text.contains("Once &lt;more"), "{}", stale.text);
+    }
+
+    async fn the_desk_sees_who_waits_and_enters_answers_on_the_telephone(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let visitor = at_the_desk(&app).await;
+        assert!(visitor.get("/desk/waitlist").await.expect(200).text.contains("Nobody waits."));
+        let slots = free_slots(&desk, &clinic.check).await;
+        let wish = json!({"urgency": "urgent", "weekdays": ["monday"], "from_time": "09:00", "to_time": "12:00"});
+        let mut people = Vec::new();
+        for (name, slot, more) in [("ann", 60, json!({})), ("ben", 70, json!({})), ("cleo", 80, wish)] {
+            let patient = app.patient(name).await.patient_id;
+            let entry = wait_for(&desk, &patient, &clinic.check, &slots[slot], more).await;
+            people.push((patient, entry));
+        }
+        let page = visitor.get("/desk/waitlist").await;
+        for fact in ["ann Tester", "Urgent.", "Monday; 9:00 AM to 12:00 PM", "Since Mar 2, 2026", "Find a time"] {
+            assert!(page.expect(200).text.contains(fact), "{fact} in {}", page.text);
+        }
+        let end = format!("/desk/waitlist/{}/end", people[2].1);
+        visitor.submit(&page, &end, &[]).await.expect(303);
+        visitor.submit(&page, &end, &[]).await.expect(303);
+        let status = desk.get(&format!("/v1/waitlist-entries/{}", people[2].1)).await.string("/status");
+        assert_eq!(status, "cancelled");
+        run(&app).await;
+        let page = visitor.get("/desk/waitlist").await;
+        let offer = |at: usize| {
+            let (desk, patient) = (desk.clone(), people[at].0.clone());
+            async move { offers(&desk, &patient).await[0]["id"].as_str().expect("an offer").to_owned() }
+        };
+        let claim = format!("/desk/waitlist-offers/{}/claim", offer(0).await);
+        let taken = visitor.submit(page.expect(200), &claim, &[]).await;
+        assert!(taken.expect(303).header("location").contains("desk/visits/"), "{}", taken.text);
+        let again = visitor.submit(&page, &claim, &[]).await;
+        assert_eq!(again.expect(303).header("location"), taken.header("location"), "pressed twice, booked once");
+        let visits = desk.get(&format!("/v1/appointments?patient_id={}", people[0].0)).await.items();
+        assert_eq!(visits.len(), 1);
+        let late = visitor.submit(&page, &claim.replace("claim", "decline"), &[]).await;
+        assert!(late.expect(409).text.contains("desk/waitlist"), "{}", late.text);
+        let decline = format!("/desk/waitlist-offers/{}/decline", offer(1).await);
+        visitor.submit(&page, &decline, &[]).await.expect(303);
+        assert_eq!(offers(&desk, &people[1].0).await[0]["status"], "declined");
+        // Patients do not open the pages of the desk.
+        let ann = Visitor::signed_in(app.anon(), "ann@patients.example").await;
+        ann.get("/desk/waitlist").await.expect(403);
     }
 
     async fn the_desk_books_moves_and_cancels_for_a_patient_who_calls(app: App) {

@@ -1,4 +1,4 @@
-//! The pages of the front desk: the day of a location, patients, their visits, and the calls to make. They call the operations that clients of
+//! The pages of the front desk: the day of a location, patients, their visits, the waitlist, and the calls to make. They call the operations that clients of
 //! the API call, and work without a script. They are in English, like all pages for staff.
 
 mod booking;
@@ -11,6 +11,7 @@ mod searching;
 mod steps;
 mod times;
 mod visit;
+mod waitlist;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -32,6 +33,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("desk-patient.html", include_str!("../html/desk-patient.html")),
     ("desk-register.html", include_str!("../html/desk-register.html")),
     ("desk-calls.html", include_str!("../html/desk-calls.html")),
+    ("desk-waitlist.html", include_str!("../html/desk-waitlist.html")),
     ("desk-refused.html", include_str!("../html/desk-refused.html")),
     ("desk-form.html", include_str!("../html/desk-form.html")),
 ];
@@ -60,6 +62,11 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::resource("/desk/calls").get(calls::show).default_service(only_get()));
     cfg.service(form("/desk/calls/{id}/complete").post(calls::complete).default_service(only_post()));
     cfg.service(form("/desk/calls/{id}/resend").post(calls::resend).default_service(only_post()));
+    cfg.service(web::resource("/desk/waitlist").get(waitlist::show).default_service(only_get()));
+    cfg.service(form("/desk/waitlist/{id}/end").post(waitlist::end).default_service(only_post()));
+    cfg.service(form("/desk/waitlist-offers/{id}/claim").post(waitlist::claim).default_service(only_post()));
+    cfg.service(form("/desk/waitlist-offers/{id}/decline").post(waitlist::decline).default_service(only_post()));
+    cfg.service(form("/desk/waitlist-offers/{id}/withdraw").post(waitlist::withdraw).default_service(only_post()));
 }
 
 /// Reads the version that a form was drawn from.
@@ -121,6 +128,7 @@ pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
         patient::examples(),
         registering::examples(),
         calls::examples(),
+        waitlist::examples(),
     ]
     .concat()
 }

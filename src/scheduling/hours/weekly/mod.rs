@@ -45,6 +45,19 @@ impl Weekday {
         self as i32 + 1
     }
 
+    /// Returns the name in English.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Monday => "Monday",
+            Self::Tuesday => "Tuesday",
+            Self::Wednesday => "Wednesday",
+            Self::Thursday => "Thursday",
+            Self::Friday => "Friday",
+            Self::Saturday => "Saturday",
+            Self::Sunday => "Sunday",
+        }
+    }
+
     /// Returns the day of an ISO 8601 number.
     pub fn from_iso(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|day| day.iso() == number)

@@ -1,0 +1,191 @@
+//! The waitlist: the times that are offered now, and who waits for which visit. The desk enters an answer on the telephone.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use jiff::tz::TimeZone;
+use minijinja::{Value, context};
+use text::Language;
+
+use super::clinic::Clinic;
+use super::day::{born, clock};
+use super::{Member, MemberForm, refuse};
+use crate::error::Result;
+use crate::http::PathId;
+use crate::http::etag::IfMatch;
+use crate::ids::{WaitlistEntryId, WaitlistOfferId};
+use crate::messages::times::Moment;
+use crate::patients::listed::ListedPatient;
+use crate::waitlist::entry::WaitlistUrgency;
+use crate::waitlist::listing::ListedWaitlistEntry;
+use crate::waitlist::offer_listing::ListedWaitlistOffer;
+use crate::waitlist::wishes::Wishes;
+use crate::waitlist::{by_hand, changing, claiming, listing, offer_listing};
+
+const PAGE: &str = "desk/waitlist";
+/// The most entries of each urgency, and the most offers.
+const MOST: &str = "limit=100";
+
+/// Shows the open offers, then those who wait: the urgent ones first, and those who wait longest.
+pub(super) async fn show(member: Member) -> Result<HttpResponse> {
+    let clinic = Clinic::read(&member).await?;
+    let offers: Vec<Value> = offers(&member).await?.iter().map(|one| offer(one, &clinic, &member)).collect();
+    let mut waiting = Vec::new();
+    for urgency in [WaitlistUrgency::Urgent, WaitlistUrgency::Soon, WaitlistUrgency::Routine] {
+        let zone = clinic.locations.first().map_or(TimeZone::UTC, |one| member.zone(&one.time_zone));
+        let found = entries(&member, urgency).await?;
+        waiting.extend(found.iter().map(|one| entry(one, &clinic, &zone)));
+    }
+    let values = context! { offers => offers, waiting => waiting, form_key => member.form_key() };
+    member.answer("desk-waitlist", StatusCode::OK, values).await
+}
+
+async fn offers(member: &Member) -> Result<Vec<ListedWaitlistOffer>> {
+    const OPERATION: &str = "list_waitlist_offers";
+    let query = format!("status=offered&{MOST}");
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
+    let mut found = offer_listing::list(&member.context, filter, page).await?.items;
+    // One whose time to answer is over has lapsed, although the service has not ended it yet.
+    let now = member.context.env.now();
+    found.retain(|one| one.offer.expires_at > now);
+    Ok(found)
+}
+
+async fn entries(member: &Member, urgency: WaitlistUrgency) -> Result<Vec<ListedWaitlistEntry>> {
+    const OPERATION: &str = "list_waitlist_entries";
+    let query = format!("status=waiting&urgency={}&{MOST}", urgency.as_str());
+    let (filter, page) = (member.parameters(OPERATION, &query)?, member.parameters(OPERATION, &query)?);
+    Ok(listing::list(&member.context, filter, page).await?.items)
+}
+
+fn offer(one: &ListedWaitlistOffer, clinic: &Clinic, member: &Member) -> Value {
+    let offer = &one.offer;
+    let zone = member.zone(&offer.time_zone);
+    context! {
+        id => offer.id.to_string(),
+        patient => one.patient.as_ref().map(patient),
+        visit_type => clinic.visit_type(offer.visit_type_id),
+        practitioner => clinic.practitioner(offer.practitioner_id),
+        place => clinic.location(offer.location_id),
+        starts => Moment::new(offer.starts_at, &zone, Language::English).full_here(),
+        answer_until => Moment::new(offer.expires_at, &zone, Language::English).full_here(),
+        way => offer.way.as_str(),
+    }
+}
+
+fn entry(one: &ListedWaitlistEntry, clinic: &Clinic, zone: &TimeZone) -> Value {
+    let entry = &one.entry;
+    context! {
+        id => entry.id.to_string(),
+        patient => one.patient.as_ref().map(patient),
+        visit_type => clinic.visit_type(entry.visit_type_id),
+        visit_type_id => entry.visit_type_id.to_string(),
+        urgency => entry.urgency.as_str(),
+        visit => entry.appointment_id.map(|visit| visit.to_string()),
+        since => born(entry.created_at.in_zone(zone).date()),
+        wishes => wishes(&entry.wishes, clinic),
+        from => entry.from_date.map(|date| born(date.0)),
+        to => entry.to_date.map(|date| born(date.0)),
+    }
+}
+
+fn patient(patient: &ListedPatient) -> Value {
+    context! {
+        id => patient.id.to_string(),
+        name => patient.display_name.as_str(),
+        born => born(patient.date_of_birth.0),
+        mrn => patient.mrn.as_str(),
+    }
+}
+
+/// What suits the patient, in parts: practitioners, places, weekdays, times of the day.
+fn wishes(wishes: &Wishes, clinic: &Clinic) -> Vec<String> {
+    let practitioners = wishes.practitioner_ids.iter().map(|id| clinic.practitioner(*id));
+    let places = wishes.location_ids.iter().map(|id| clinic.location(*id));
+    let days = wishes.weekdays.iter().map(|day| day.name());
+    let lists = [practitioners.collect(), places.collect(), days.collect::<Vec<_>>()];
+    let times = match (wishes.from_time.as_deref(), wishes.to_time.as_deref()) {
+        (None, None) => None,
+        (Some(from), None) => Some(format!("from {}", time(from))),
+        (None, Some(to)) => Some(format!("before {}", time(to))),
+        (Some(from), Some(to)) => Some(format!("{} to {}", time(from), time(to))),
+    };
+    lists.into_iter().filter(|list| !list.is_empty()).map(|list| list.join(" or ")).chain(times).collect()
+}
+
+/// A time of the day, `HH:MM`, as the desk writes it. `24:00` is midnight.
+fn time(text: &str) -> String {
+    clock(&format!("2026-01-01T{}:00", if text == "24:00" { "00:00" } else { text }))
+}
+
+/// Books the offered time for a patient who takes it on the telephone.
+pub(super) async fn claim(form: MemberForm, PathId(id): PathId<WaitlistOfferId>) -> Result<HttpResponse> {
+    let claimed = claiming::claim(&form.member.context, form.once(&format!("claim {id}")), id).await;
+    match claimed.map(|claimed| claimed.object.appointment_id) {
+        Ok(Some(visit)) => Ok(form.member.go_to(&format!("desk/visits/{visit}"))),
+        other => done(&form, other).await,
+    }
+}
+
+/// Enters that the patient does not want the offered time.
+pub(super) async fn decline(form: MemberForm, PathId(id): PathId<WaitlistOfferId>) -> Result<HttpResponse> {
+    let declined = claiming::decline(&form.member.context, form.once(&format!("decline {id}")), id).await;
+    done(&form, declined).await
+}
+
+/// Takes the offered time back.
+pub(super) async fn withdraw(form: MemberForm, PathId(id): PathId<WaitlistOfferId>) -> Result<HttpResponse> {
+    let withdrawn = by_hand::withdraw(&form.member.context, form.once(&format!("withdraw {id}")), id).await;
+    done(&form, withdrawn).await
+}
+
+/// Ends the wait of a patient.
+pub(super) async fn end(form: MemberForm, PathId(id): PathId<WaitlistEntryId>) -> Result<HttpResponse> {
+    // A row of the list has no version. Whether the patient waits decides whether the wait can end.
+    let ended = changing::cancel(&form.member.context, form.once(&format!("end {id}")), id, IfMatch::any()).await;
+    done(&form, ended).await
+}
+
+async fn done<T>(form: &MemberForm, result: Result<T>) -> Result<HttpResponse> {
+    match result {
+        Ok(_) => Ok(form.member.go_to(PAGE)),
+        Err(error) => refuse(form, PAGE, error).await,
+    }
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, Value)> {
+    let patient = context! { id => "1", name => "Ann <b>Example", born => "Sep 14, 1967", mrn => "LW-001001" };
+    let offer = |way: &str, known: bool| {
+        context! {
+            id => "1", patient => known.then_some(&patient), visit_type => "Follow-up", practitioner => "Dr. Ada Vein", place => "Main",
+            starts => "Monday, March 9, 2026, 9:30 AM", answer_until => "Monday, March 2, 2026, 11:00 AM", way => way,
+        }
+    };
+    let entry = |urgency: &str, all: bool| {
+        context! {
+            id => "1", patient => all.then_some(&patient), visit_type => "Follow-up", visit_type_id => "1", urgency => urgency,
+            visit => all.then_some("1"), since => "Mar 2, 2026", wishes => if all { vec!["Dr. Ada Vein", "9:00 AM to 12:00 PM"] } else { vec![] },
+            from => all.then_some("Mar 9, 2026"), to => all.then_some("Apr 30, 2026"),
+        }
+    };
+    let page = |offers: Vec<Value>, waiting: Vec<Value>| {
+        let member = super::super::member::example(true);
+        let values =
+            context! { root => "../", member => member, offers => offers, waiting => waiting, form_key => "k" };
+        ("desk-waitlist", values)
+    };
+    vec![
+        page(vec![offer("mail", true), offer("phone", false)], vec![entry("urgent", true), entry("routine", false)]),
+        page(vec![], vec![]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_the_day_are_shown_with_am_and_pm() {
+        assert_eq!(["09:00", "12:30", "24:00"].map(time), ["9:00 AM", "12:30 PM", "12:00 AM"]);
+    }
+}
