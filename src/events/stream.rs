@@ -74,11 +74,24 @@ pub(super) async fn get_event_stream(
     Params(filter): Params<EventStreamFilter>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
+    open(&context, filter, expiry, &request).await
+}
+
+/// Responds with a stream. It ends with the caller's token or session.
+///
+/// # Errors
+/// Those of [`live::begin`]; a broken rule at `after` or `Last-Event-ID`.
+pub async fn open(
+    context: &Context,
+    filter: EventStreamFilter,
+    TokenExpiry(expires_at): TokenExpiry,
+    request: &HttpRequest,
+) -> Result<HttpResponse> {
     context.require(Action::EventRead)?;
     check_after(filter.after, "?after")?;
-    let after = last_event_id(&request)?.or(filter.after);
-    let feed = web::Data::<Feed>::extract(&request).await.map_err(|_| Error::fault("no feed"))?;
-    let mut stream = live::begin(&context, &feed, after, Several::of(filter.types), expiry.0).await?;
+    let after = last_event_id(request)?.or(filter.after);
+    let feed = web::Data::<Feed>::extract(request).await.map_err(|_| Error::fault("no feed"))?;
+    let mut stream = live::begin(context, &feed, after, Several::of(filter.types), expires_at).await?;
     stream.streaming = request.conn_data::<Rc<Progress>>().cloned().map(Progress::stream);
     let body = futures_util::stream::unfold(stream, async |mut stream| {
         let bytes = stream.next().await?;

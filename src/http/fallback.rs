@@ -36,12 +36,13 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 72] = [
+static MEMBER_PAGES: [(Method, &str, &str); 73] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
     (Method::GET, "/desk", "get_day_sheet"),
     (Method::GET, "/desk/calls", "list_messages"),
+    (Method::GET, "/desk/events", "get_event_stream"),
     (Method::POST, "/desk/calls/{id}/complete", "complete_message"),
     (Method::POST, "/desk/calls/{id}/resend", "resend_message"),
     (Method::GET, "/desk/patients", "list_patients"),

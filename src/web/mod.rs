@@ -152,6 +152,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
         ("/pages/book.js", "text/javascript; charset=utf-8", include_str!("book.js")),
         ("/pages/form.js", "text/javascript; charset=utf-8", include_str!("form.js")),
+        ("/pages/desk.js", "text/javascript; charset=utf-8", include_str!("desk.js")),
         ("/pages/member.js", "text/javascript; charset=utf-8", include_str!("member.js")),
     ] {
         let file = move |request: HttpRequest| async move {

@@ -30,6 +30,7 @@ mod damage;
 mod day_sheet;
 mod demo;
 mod deployment;
+mod desk_journey;
 mod desk_pages;
 mod doctor;
 mod doctor_journey;

@@ -5,6 +5,7 @@ mod booking;
 mod calls;
 mod clinic;
 mod day;
+mod live;
 mod patient;
 mod registering;
 mod searching;
@@ -45,6 +46,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     let both = || web::to(|| async { not_allowed("GET, HEAD, POST") });
     let form = |path: &str| web::resource(path).app_data(web::PayloadConfig::new(MOST_BYTES));
     cfg.service(web::resource("/desk").get(day::show).default_service(only_get()));
+    cfg.service(web::resource("/desk/events").get(live::stream).default_service(only_get()));
     cfg.service(web::resource("/desk/visits/{id}").get(visit::show).default_service(only_get()));
     cfg.service(web::resource("/desk/visits/{id}/times").get(times::of_visit).default_service(only_get()));
     cfg.service(form("/desk/visits/{id}/check-in").post(steps::check_in).default_service(only_post()));
