@@ -278,7 +278,6 @@ pub async fn update(context: &Context, id: UserId, if_match: IfMatch, patch: Use
     let if_match = if_match.required()?;
     context
         .change(move |tx| {
-            // An account that is disabled acts for nobody any more.
             access_lock::wait(tx.conn, id)?;
             let user = store::lock_person(tx.conn, id)?;
             if_match.check(user.version)?;

@@ -1,8 +1,9 @@
-//! The lock that keeps an account's access to patients until the end of a change. PostgreSQL runs transactions side by side. Without the
-//! lock, a request could pass its access check, wait for another lock while the access ends, and then change the record.
+//! The lock that keeps an account's role, session and access to patients until the end of a change. PostgreSQL runs transactions side by side.
+//! Without the lock, a request could pass its checks, wait for another lock while its access ends, and then change the record.
 //!
-//! Every change by a patient's account, or by a link that was mailed to one, shares the lock of the account. A transaction that ends an
-//! account's access waits for the lock first, so it also sees everything that the account has done.
+//! Every change by an account or a machine client, or by a link that was mailed to an account, shares the lock of the account. A transaction that
+//! disables or closes an account, changes its role or credentials, revokes a machine client, or ends sessions or access waits for the lock first,
+//! so it also sees everything that the account has done.
 
 use crate::db::{Conn, advisory_lock};
 use crate::error::Result;

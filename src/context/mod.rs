@@ -147,12 +147,17 @@ impl<P: Principal> Context<P> {
         F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.write(move |tx| {
-            let done = work(tx)?;
-            tx.record()?;
-            Ok(done)
-        })
-        .await
+        self.write(move |tx| recorded(tx, &work)).await
+    }
+
+    /// Like [`change`](Self::change), after the other changes of the caller's account have ended: for what ends the caller's own session. Later
+    /// changes wait for it. Two changes of one account that wait inside of their transaction ([`access_lock::wait`]) would deadlock.
+    pub async fn change_alone<T, F>(&self, work: F) -> Result<T>
+    where
+        F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.transaction(access_lock::wait, move |tx| recorded(tx, &work)).await
     }
 
     /// Runs a closure as one transaction that may store events beside the request's own one. Once it has committed, the sealing loop
@@ -165,13 +170,19 @@ impl<P: Principal> Context<P> {
         F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.transaction(access_lock::share, work).await
+    }
+
+    async fn transaction<T, F>(&self, lock: fn(&mut Conn, UserId) -> Result<()>, work: F) -> Result<T>
+    where
+        F: Fn(&mut Tx<P>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
         let (context, noted) = (self.clone(), self.audit.noted());
         let written = self.env.db.write(move |conn| {
             context.audit.begin_transaction(&noted);
             if let Some(actor) = context.actor.actor() {
-                if !actor.role.is_staff() {
-                    access_lock::share(conn, actor.user_id)?;
-                }
+                lock(conn, actor.user_id)?;
                 standing::require(conn, actor)?;
             }
             work(&mut context.tx(conn))
@@ -182,7 +193,8 @@ impl<P: Principal> Context<P> {
         Ok(done)
     }
 
-    /// Like [`change`](Self::change), but also commits what a failed attempt stored. Only a success records the audit event.
+    /// Like [`change_alone`](Self::change_alone), because a signed-in caller attempts to change credentials or to close the account; but also
+    /// commits what a failed attempt stored. Only a success records the audit event.
     ///
     /// # Errors
     /// The closure's own, after which nothing is stored; the error of [`Attempt::Failed`].
@@ -191,7 +203,7 @@ impl<P: Principal> Context<P> {
         F: Fn(&mut Tx<P>) -> Result<Attempt<T>> + Send + 'static,
         T: Send + 'static,
     {
-        let attempt = self.write(move |tx| {
+        let attempt = self.transaction(access_lock::wait, move |tx| {
             let attempt = work(tx)?;
             if matches!(attempt, Attempt::Succeeded(_)) {
                 tx.record()?;
@@ -236,6 +248,13 @@ impl<P: Principal> Context<P> {
     fn tx<'a>(&'a self, conn: &'a mut Conn) -> Tx<'a, P> {
         Tx::new(conn, &self.env, &self.actor, &self.audit)
     }
+}
+
+/// Does the work of a change, and records its event.
+fn recorded<P, T>(tx: &mut Tx<P>, work: &impl Fn(&mut Tx<P>) -> Result<T>) -> Result<T> {
+    let done = work(tx)?;
+    tx.record()?;
+    Ok(done)
 }
 
 impl Context<Anonymous> {

@@ -14,6 +14,7 @@ use crate::accounts;
 use crate::audit;
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
+use crate::context::access_lock;
 use crate::db::schema::{patient_access, patients};
 use crate::db::types::{Date, Day, Instant, Uid};
 use crate::db::{Conn, per_backend};
@@ -152,6 +153,7 @@ pub fn remove(tx: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<b
     // Accounts are locked before records. Nobody gives them access to another patient until the transaction ends.
     let accounts = accounts_of(tx, id)?;
     for account in &accounts {
+        access_lock::wait(tx, *account)?;
         accounts::store::lock(tx, *account)?;
     }
     let born = patients::table.find(id).select(patients::date_of_birth);

@@ -179,13 +179,12 @@ const LIMITS: [(&str, usize); 34] = [
     // Authentication, before the body and in the transaction; the key; the patient, the offer, its slots; four writes of the visit; one read of it and its
     // recipients; the link, the mail; the audit event; the stored response. PostgreSQL also locks the key. For patients,
     // the upcoming visits are counted, and the practitioners who gave the access are read.
-    ("booking-one", 16),
-    // On PostgreSQL also the lock that keeps the access.
+    ("booking-one", 17),
     ("booking-own", 19),
     // Authentication; the state of the set-up; where units are taken; the free slots.
     ("slot-search-with-resource", 4),
     // The resource, its units, where they are taken, the time of the unit.
-    ("booking-with-resource", 20),
+    ("booking-with-resource", 21),
 ];
 
 /// Sends each request of [`LIMITS`] once, with its name as the request id.
@@ -416,7 +415,7 @@ fn bookings_and_their_changes_on_postgres_prepare_nothing_anew_and_take_one_roun
         let cancelled = shortest(&wire.take_transactions(), CHANGE);
 
         // `BEGIN` and `COMMIT` included.
-        let kinds = [(17, by_admin), (20, by_ann), (22, redeemed), (12, hold), (24, moved), (24, cancelled)];
+        let kinds = [(18, by_admin), (20, by_ann), (22, redeemed), (13, hold), (24, moved), (24, cancelled)];
         let mut faults = Vec::new();
         for (most, sent) in kinds {
             let prepares = sent.iter().any(|sent| matches!(sent, Sent::Prepare(_)));

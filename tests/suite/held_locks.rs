@@ -1,20 +1,24 @@
 //! Changes that wait on PostgreSQL for another transaction, which then commits: each decides by what it reads after it has the lock.
 
+use std::cell::Cell;
+
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use futures_util::future::join;
 use jiff::SignedDuration;
+use legwork::actor::Role;
 use legwork::db::Conn;
 use legwork::db::schema::{intakes, patient_access, users};
 use legwork::ids::{IntakeId, PatientId, UserId};
 use legwork::privacy::records;
 use serde_json::json;
 
+use crate::clients::Machine;
 use crate::support::clinic::free_slots;
 use crate::support::families::{access, person, registered, registration};
 use crate::support::intakes::{example, june, submitted};
-use crate::support::people::patient_json;
-use crate::support::{App, Client, Engine, app, eventually};
+use crate::support::people::{PASSWORD, patient_json};
+use crate::support::{App, Client, Engine, Reply, app, eventually};
 use crate::waitlist_offers::{run as offer, wait_for};
 
 /// Runs each statement on a connection of the test's own.
@@ -38,16 +42,51 @@ fn waiting(conn: &mut Conn) -> i64 {
     diesel::sql_query(sql).get_result::<Waiting>(conn).expect("a count").count
 }
 
+/// Waits until at least so many connections wait for a lock.
+async fn until_waiting(app: &App, count: i64) {
+    let mut observer = app.site.connect();
+    eventually(async || if waiting(&mut observer) >= count { Ok(()) } else { Err("nothing waits".to_owned()) }).await;
+}
+
 /// Begins a request while a transaction with these statements is open, and commits the transaction when the request waits for it.
 async fn beside<T>(app: &App, statements: &[String], request: impl Future<Output = T>) -> T {
-    let (mut own, mut observer) = (app.site.connect(), app.site.connect());
+    beside_both(app, statements, (request, 1)).await
+}
+
+/// Like [`beside`], for requests that wait on so many connections.
+async fn beside_both<T>(app: &App, statements: &[String], (requests, count): (impl Future<Output = T>, i64)) -> T {
+    let mut own = app.site.connect();
     execute(&mut own, &["BEGIN".into()]);
     execute(&mut own, statements);
     let commit = async {
-        eventually(async || if waiting(&mut observer) > 0 { Ok(()) } else { Err("nothing waits".to_owned()) }).await;
+        until_waiting(app, count).await;
         execute(&mut own, &["COMMIT".into()]);
     };
-    join(request, commit).await.0
+    join(requests, commit).await.0
+}
+
+/// Runs a change that waits for the lock of a record, and what ends its permission as soon as it waits. Fails unless the end waits for the
+/// change.
+async fn end_beside(
+    app: &App,
+    patient: &str,
+    change: impl Future<Output = Reply>,
+    end: impl Future<Output = Reply>,
+) -> (Reply, Reply) {
+    let lock = format!("SELECT id FROM patients WHERE id = '{patient}' FOR UPDATE");
+    let has_ended = Cell::new(false);
+    let change = async {
+        let changed = change.await;
+        assert!(!has_ended.get(), "the permission had ended before: {}", changed.text);
+        changed
+    };
+    let end = async {
+        until_waiting(app, 1).await;
+        let ended = end.await;
+        has_ended.set(true);
+        ended
+    };
+    beside_both(app, &[lock], (join(change, end), 2)).await
 }
 
 /// Bob, who has registered for a child, and an adult's record that nobody has access to.
@@ -117,6 +156,63 @@ on_postgres! {
         let (ann, bob): (PatientId, UserId) = (ann.patient_id.parse().expect("an id"), bob.user_id.parse().expect("an id"));
         let row = patient_access::table.find((bob, ann)).select(patient_access::stopped_at.is_null());
         assert!(app.db(move |tx| Ok(row.first::<bool>(tx)?)).await, "nothing was ended in the record that nobody uses");
+    }
+
+    async fn the_end_of_a_permission_waits_for_the_change_in_progress(app: App) {
+        let admin = app.admin().await;
+        let (bob, ida) = bob_and_ida(&app).await;
+        let account = |who: &Client| format!("/v1/users/{}", who.user_id);
+        let give = json!({"email": "bob@example.org", "relation": "guardian"});
+        let path = access(&ida);
+
+        let desk = app.desk().await;
+        let disable = admin.update(&account(&desk), json!({"disabled": true}));
+        let (given, disabled) = end_beside(&app, &ida, desk.post(&path, give.clone()), disable).await;
+        assert_eq!((given.status, disabled.status), (201, 200));
+        desk.get(&path).await.expect(401);
+        admin.delete(&format!("{path}/{}", bob.user_id)).await.expect(204);
+
+        let note = json!({"preferred_name": "Idalia"});
+        app.account("sam@clinic.example", Role::FrontDesk, None).await;
+        let sam = app.anon().sign_in("sam@clinic.example", PASSWORD).await;
+        let version = admin.get(&format!("/v1/patients/{ida}")).await.etag();
+        let ida_path = format!("/v1/patients/{ida}");
+        let sign_out = sam.delete("/v1/sessions/current");
+        let (changed, ended) = end_beside(&app, &ida, sam.patch(&ida_path, &version, note), sign_out).await;
+        assert_eq!((changed.status, ended.status), (200, 204));
+
+        let machine = Machine::new(&app, &["patients:write"]).await;
+        let caller = machine.caller(&app).await;
+        let version = admin.get(&ida_path).await.etag();
+        let rename = caller.patch(&ida_path, &version, json!({"preferred_name": "Idalie"}));
+        let (changed, ended) = end_beside(&app, &ida, rename, admin.delete(&machine.path(""))).await;
+        assert_eq!((changed.status, ended.status), (200, 204));
+        caller.patch(&ida_path, "\"1\"", json!({"preferred_name": "Ida"})).await.expect(401);
+    }
+
+    async fn an_account_is_closed_after_its_changes_in_progress(app: App) {
+        let ann = app.patient("ann").await;
+        let path = format!("/v1/patients/{}", ann.patient_id);
+        let version = ann.get(&path).await.etag();
+        let other = app.anon().sign_in(&ann.email, PASSWORD).await;
+        let change = ann.patch(&path, &version, json!({"preferred_name": "Annie"}));
+        let close = other.post("/v1/me/close", json!({"current_password": PASSWORD}));
+        let (changed, closed) = end_beside(&app, &ann.patient_id, change, close).await;
+        assert_eq!((changed.status, closed.status), (200, 204));
+        ann.patch(&path, "\"2\"", json!({"preferred_name": "Ann"})).await.expect(401);
+    }
+
+    async fn the_end_of_an_invitation_waits_for_its_acceptance(app: App) {
+        let (desk, admin) = (app.desk().await, app.admin().await);
+        let tim = desk.post("/v1/patients", patient_json("Tim", "tim@example.org")).await.expect(201).id();
+        let invitation = json!({"email": "carl@example.org", "relation": "caregiver"});
+        desk.post(&format!("/v1/patients/{tim}/invitations"), invitation).await.expect(202);
+        let token = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
+        let anon = app.anon();
+        let accept = anon.post("/v1/invitations/accept", json!({"token": token, "new_password": "amber heron folds paper"}));
+        let disable = admin.update(&format!("/v1/users/{}", desk.user_id), json!({"disabled": true}));
+        let (accepted, disabled) = end_beside(&app, &tim, accept, disable).await;
+        assert_eq!((accepted.status, disabled.status), (204, 200));
     }
 
     async fn an_offer_is_not_claimed_by_a_link_whose_address_the_record_has_lost(app: App) {

@@ -8,7 +8,7 @@ use super::keys::JsonWebKeySet;
 use super::model::{Client, ClientView, CreatedClient};
 use super::{secrets, store};
 use crate::actor::Action;
-use crate::context::{self, Context};
+use crate::context::{self, Context, access_lock};
 use crate::error::{Check, Error, FieldCode, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
@@ -167,6 +167,7 @@ pub async fn update(
     let if_match = if_match.required()?;
     context
         .change(move |tx| {
+            access_lock::wait(tx.conn, id)?;
             let client = store::lock_active(tx.conn, id, tx.now)?;
             if_match.check(client.version)?;
             let changed = patch.clone().apply(&client)?;
@@ -188,15 +189,18 @@ pub async fn update(
 pub async fn revoke(context: &Context, id: UserId) -> Result<()> {
     context.require(Action::ClientManage)?;
     context
-        .change(move |tx| match store::lock_active(tx.conn, id, tx.now) {
-            Ok(client) => {
-                store::end_secrets(tx.conn, id, tx.now)?;
-                context::forget(tx.conn, id)?;
-                store::update(tx.conn, &Client { revoked_at: Some(tx.now), ..client }, tx.now)?;
-                Ok(())
+        .change(move |tx| {
+            access_lock::wait(tx.conn, id)?;
+            match store::lock_active(tx.conn, id, tx.now) {
+                Ok(client) => {
+                    store::end_secrets(tx.conn, id, tx.now)?;
+                    context::forget(tx.conn, id)?;
+                    store::update(tx.conn, &Client { revoked_at: Some(tx.now), ..client }, tx.now)?;
+                    Ok(())
+                }
+                Err(Error::Conflict(_)) => tx.unchanged(),
+                Err(error) => Err(error),
             }
-            Err(Error::Conflict(_)) => tx.unchanged(),
-            Err(error) => Err(error),
         })
         .await
 }

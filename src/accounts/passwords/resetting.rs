@@ -8,7 +8,7 @@ use crate::accounts::model::Purpose;
 use crate::accounts::origin::Origin;
 use crate::accounts::sessions::revoking::{RevokedReason, revoke_all};
 use crate::accounts::{Keys, one_time, store, throttle};
-use crate::context::{Anonymous, Context};
+use crate::context::{Anonymous, Context, access_lock};
 use crate::error::Result;
 use crate::http::{Body, response};
 
@@ -44,6 +44,7 @@ pub async fn confirm(
     let hash = keys.passwords.hash_new(&new_password, &found.user, found.id.0.as_bytes()).await?;
     context
         .change(move |tx| {
+            access_lock::wait(tx.conn, found.user.id)?;
             let user = one_time::consume(tx.conn, &token, PURPOSES, tx.now)?.user;
             tx.audit.note_actor(user.id, Some(user.role));
             tx.audit.note_object(user.id.0);

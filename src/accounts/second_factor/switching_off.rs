@@ -9,7 +9,7 @@ use crate::accounts::sessions::revoking::{RevokedReason, revoke_all};
 use crate::accounts::throttle::ConfirmedBy;
 use crate::accounts::{Keys, authenticate, notices, store};
 use crate::actor::Action;
-use crate::context::Context;
+use crate::context::{Context, access_lock};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Error, ProblemCode, Result};
@@ -52,6 +52,7 @@ pub async fn reset_of_user(context: &Context, user: UserId) -> Result<()> {
 /// # Errors
 /// [`Error::NotFound`].
 pub fn reset(tx: &mut Conn, env: &Env, user: UserId) -> Result<()> {
+    access_lock::wait(tx, user)?;
     let user = store::lock_person(tx, user)?;
     let now = env.now();
     codes::remove(tx, user.id)?;

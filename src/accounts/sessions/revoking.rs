@@ -8,7 +8,7 @@ use crate::accounts::caller::SignedIn;
 use crate::accounts::store;
 use crate::actor::{Action, Actor};
 use crate::clock::Timestamp;
-use crate::context::{Context, Tx};
+use crate::context::{Context, Tx, access_lock};
 use crate::db::Conn;
 use crate::db::schema::sessions;
 use crate::db::types::text_enum;
@@ -62,7 +62,7 @@ pub fn revoke_others(tx: &mut Conn, actor: &Actor, now: Timestamp) -> Result<()>
 /// Ends the caller's session.
 pub async fn sign_out(context: &Context<SignedIn>) -> Result<()> {
     context
-        .change(|tx| {
+        .change_alone(|tx| {
             let session = tx.actor.0.session_id;
             tx.audit.note_object(session.0);
             revoke(tx.conn, session, RevokedReason::Logout, tx.now)
@@ -76,7 +76,7 @@ pub async fn sign_out(context: &Context<SignedIn>) -> Result<()> {
 /// [`Error::NotFound`] unless it is an active session of the caller's account.
 pub async fn revoke_own(context: &Context, id: SessionId) -> Result<()> {
     context
-        .change(move |tx| {
+        .change_alone(move |tx| {
             require_own(tx, id)?;
             revoke(tx.conn, id, RevokedReason::Logout, tx.now)
         })
@@ -100,6 +100,7 @@ pub async fn sign_out_user(context: &Context, user: UserId) -> Result<()> {
     context.require(Action::UserManage)?;
     context
         .change(move |tx| {
+            access_lock::wait(tx.conn, user)?;
             store::find_person(tx.conn, user)?;
             revoke_all(tx.conn, user, RevokedReason::Admin, tx.now)
         })

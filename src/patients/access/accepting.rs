@@ -20,7 +20,7 @@ use crate::accounts::store::NewAccount;
 use crate::accounts::{self, Keys, new_accounts, tokens};
 use crate::actor::Role;
 use crate::clock::Timestamp;
-use crate::context::{Anonymous, Context, Tx};
+use crate::context::{Anonymous, Context, Tx, access_lock};
 use crate::db::Conn;
 use crate::db::schema::{patient_invitations, patients, users};
 use crate::error::{Check, Error, FieldCode, Result};
@@ -113,14 +113,17 @@ pub async fn accept(
 }
 
 fn use_invitation(tx: &mut Tx<Anonymous>, token: &str, holder: Option<&NewHolder>, origin: &Origin) -> Result<()> {
+    let inviter = look_up(tx.conn, token, tx.now)?.0.invited_by;
+    // The invitation ends with the inviter's account or access, so their end waits for this lock.
+    access_lock::share_for_link(tx.conn, Some(inviter))?;
     let (invitation, user) = look_up(tx.conn, token, tx.now)?;
     let unused = patient_invitations::table.find(invitation.id).filter(patient_invitations::used_at.is_null());
     if diesel::update(unused).set(patient_invitations::used_at.eq(tx.now)).execute(tx.conn)? == 0 {
         return Err(accounts::one_time::not_good());
     }
     let user = user.map(|user| accounts::store::lock(tx.conn, user.id)).transpose()?;
-    if user.as_ref().is_some_and(|user| user.disabled_at.is_some()) {
-        return Err(accounts::one_time::not_good());
+    if user.as_ref().is_some_and(|user| user.disabled_at.is_some() || user.email_key != invitation.email_key) {
+        return Err(Error::Retry);
     }
     lock_visits(tx.conn, invitation.patient_id)?;
     let patient: Patient = patients::table.find(invitation.patient_id).select(Patient::as_select()).first(tx.conn)?;

@@ -11,7 +11,7 @@ use super::profile::{Author, ProfileContext};
 use super::store;
 use crate::accounts;
 use crate::accounts::model::EmailAddress;
-use crate::actor::Action;
+use crate::actor::{self, Action};
 use crate::context::{Context, Once, Tx};
 use crate::db::schema::patient_access;
 use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
@@ -74,6 +74,10 @@ pub async fn create(context: &Context, once: Once, new: NewPatient) -> Result<Ve
 
 async fn own_address(context: &Context) -> Result<EmailAddress> {
     let user = context.read(|tx| accounts::store::find(tx.conn, tx.actor.user_id)).await?;
+    // One that was closed meanwhile has no address any more.
+    if user.disabled_at.is_some() {
+        return Err(actor::no_session());
+    }
     EmailAddress::parse(&user.email).map_err(|rule| Error::fault(rule.detail))
 }
 
