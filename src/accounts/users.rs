@@ -183,7 +183,7 @@ sort_options! {
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct UserPage {
     /// The accounts, oldest first by default.
-    items: Vec<UserView>,
+    pub items: Vec<UserView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }

@@ -32,7 +32,7 @@ use crate::role::Role;
 /// The largest form.
 pub(super) const MOST_BYTES: usize = 32 * 1024;
 /// The fields in which people write texts. They are shown again if the session has ended meanwhile.
-const TEXTS: [&str; 2] = ["reason", "note"];
+const TEXTS: [&str; 7] = ["reason", "note", "name", "address", "en", "es", "other_text"];
 
 /// A signed-in person who opens a page. `P` is [`SignedIn`](crate::accounts::caller::SignedIn) for pages that are also open to a session
 /// that still has to set up a second factor.
@@ -123,18 +123,24 @@ pub(super) fn home(role: Role) -> &'static str {
     match role {
         Role::Patient => "visits",
         Role::Practitioner => "doctor",
-        Role::FrontDesk | Role::Admin => "desk",
+        Role::FrontDesk => "desk",
+        Role::Admin => "admin",
     }
 }
 
-/// Requires a role that may open a page: the desk is for staff, and the doctor's pages are for practitioners.
+/// Requires a role that may open a page: the desk is for staff, the doctor's pages are for practitioners, and those of the administration for
+/// administrators.
 ///
 /// # Errors
 /// [`Error::RoleForbidden`].
 fn require_role(path: &str, role: Role) -> Result<()> {
     let is_below = |area: &str| path.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let (of_desk, of_doctor) = (is_below("/desk"), is_below("/doctor"));
-    let may = |role: Role| (!of_desk || role.is_staff()) && (!of_doctor || role == Role::Practitioner);
+    let of_role = |area: &str, only: Role, role: Role| !is_below(area) || role == only;
+    let may = |role: Role| {
+        (!is_below("/desk") || role.is_staff())
+            && of_role("/doctor", Role::Practitioner, role)
+            && of_role("/admin", Role::Admin, role)
+    };
     if may(role) {
         return Ok(());
     }
@@ -145,7 +151,7 @@ fn require_role(path: &str, role: Role) -> Result<()> {
 fn frame(caller: &PageCaller) -> Value {
     context! {
         name => caller.name.as_str(), is_staff => caller.role.is_staff(), is_practitioner => caller.role == Role::Practitioner,
-        form_token => caller.form_token.as_str(),
+        is_admin => caller.role == Role::Admin, form_token => caller.form_token.as_str(),
     }
 }
 
@@ -233,7 +239,13 @@ where
 /// The frame of a person, for the test that renders every branch of the templates.
 #[cfg(test)]
 pub(super) fn example(is_staff: bool) -> Value {
-    context! { name => "Ann <b>Example", is_staff => is_staff, is_practitioner => false, form_token => "t" }
+    context! { name => "Ann <b>Example", is_staff => is_staff, is_practitioner => false, is_admin => false, form_token => "t" }
+}
+
+/// The frame of an administrator, for the same test.
+#[cfg(test)]
+pub(super) fn example_admin() -> Value {
+    context! { is_admin => true, ..example(true) }
 }
 
 /// The frame of a practitioner, for the same test.
@@ -257,6 +269,10 @@ mod tests {
             ("/doctor", Role::Admin, false),
             ("/doctor/flags", Role::Practitioner, true),
             ("/account", Role::Patient, true),
+            ("/admin", Role::FrontDesk, false),
+            ("/admin/staff", Role::Practitioner, false),
+            ("/admin/staff", Role::Admin, true),
+            ("/admins", Role::Patient, true),
         ] {
             assert_eq!(require_role(path, role).is_ok(), is_open, "{path} {role:?}");
         }

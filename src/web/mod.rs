@@ -11,6 +11,7 @@
 //! [`member::MemberForm`].
 
 mod account;
+mod admin;
 mod book;
 mod demo_mails;
 mod desk;
@@ -101,6 +102,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         intake::TEMPLATES,
         desk::TEMPLATES,
         doctor::TEMPLATES,
+        admin::TEMPLATES,
     ])
 });
 
@@ -144,6 +146,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     intake::routes(cfg);
     desk::routes(cfg);
     doctor::routes(cfg);
+    admin::routes(cfg);
     demo_mails::routes(cfg);
     problems::routes(cfg);
     cfg.service(web::resource("/").get(home::show).default_service(other()));
@@ -277,6 +280,7 @@ mod tests {
             marked(intake::TEMPLATES),
             marked(desk::TEMPLATES),
             marked(doctor::TEMPLATES),
+            marked(admin::TEMPLATES),
         ]);
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
         let phone = |place: Option<&str>| super::phone(place, &number);
@@ -314,6 +318,7 @@ mod tests {
                 .chain(intake::examples(language))
                 .chain(desk::examples())
                 .chain(doctor::examples(language))
+                .chain(admin::examples(language))
                 .chain(trouble::examples())
             {
                 let page = render(&engine, &config().settings, name, language, vec![], values);

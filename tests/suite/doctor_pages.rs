@@ -320,7 +320,7 @@ both! {
             assert_eq!((reply.status, reply.header("location").contains("sign-in?next=doctor")), (303, true), "{page}");
         }
         let doctor = address(&clinic.practitioner_id);
-        for (email, home) in [(ann.email.as_str(), "visits"), ("desk@clinic.example", "desk"), ("admin@clinic.example", "desk"), (doctor.as_str(), "doctor")] {
+        for (email, home) in [(ann.email.as_str(), "visits"), ("desk@clinic.example", "desk"), ("admin@clinic.example", "admin"), (doctor.as_str(), "doctor")] {
             let visitor = Visitor::new(app.anon());
             let signed_in = visitor.post("/sign-in", &[("email", email), ("password", PASSWORD)]).await;
             assert_eq!((signed_in.status, signed_in.header("location")), (303, format!("{home}?lang=en").as_str()), "{email}");

@@ -9,6 +9,8 @@
 mod support;
 
 mod accounts;
+mod admin_journey;
+mod admin_pages;
 mod api_names;
 mod appointment_pages;
 mod appointments;

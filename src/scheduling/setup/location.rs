@@ -66,7 +66,7 @@ pub(super) fn zone_name(name: &str, zones: &Zones) -> Result<String, Rule> {
 }
 
 /// The lengths of slots in minutes: the multiples of five up to four hours that divide the day.
-pub(super) const SLOT_LENGTHS: [i32; 14] = [5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180, 240];
+pub const SLOT_LENGTHS: [i32; 14] = [5, 10, 15, 20, 30, 40, 45, 60, 80, 90, 120, 160, 180, 240];
 
 /// One of [`SLOT_LENGTHS`], for the document.
 pub(super) struct SlotMinutes;

@@ -100,6 +100,11 @@ impl Visitor {
         Self { context: member.public(), language: member.language, routes: member.routes(), actor }
     }
 
+    /// A person without an account, as a member sees what that person finds.
+    pub(in crate::web) fn stranger(member: &Member) -> Self {
+        Self { actor: None, ..Self::of_member(member) }
+    }
+
     /// The caller as the searches take it.
     fn caller(&self) -> Option<Actor> {
         self.actor.clone()

@@ -12,7 +12,7 @@ use crate::scheduling::setup::visit_types::{self, VisitTypeView};
 /// The most entries of each list.
 const MOST: &str = "limit=100";
 
-pub(super) struct Clinic {
+pub(in crate::web) struct Clinic {
     pub locations: Vec<LocationView>,
     pub practitioners: Vec<PractitionerView>,
     pub visit_types: Vec<VisitTypeView>,

@@ -18,6 +18,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use minijinja::context;
 
+pub(super) use self::clinic::Clinic;
 pub(super) use self::searching::parameter as search_parameter;
 use super::member::{MOST_BYTES, Member, MemberForm};
 use crate::error::{Error, FieldCode, FieldError, Result};

@@ -223,6 +223,17 @@ impl Browser {
         self.tell(&format!("/element/{id}/value"), json!({"text": text})).await;
     }
 
+    /// Picks an option of the list with this label, by typing its first letters.
+    pub async fn pick(&self, label: &str, option: &str) {
+        let script = format!(
+            "const label = [...document.querySelectorAll('label')].find((one) => one.checkVisibility() && one.innerText.trim() === {});
+             return label?.control",
+            json!(label)
+        );
+        let id = self.element(&script, label).await;
+        self.tell(&format!("/element/{id}/value"), json!({"text": option})).await;
+    }
+
     /// Chooses an option of the question that begins with these words.
     pub async fn choose(&self, question: &str, option: &str) {
         let script = format!(
