@@ -157,8 +157,8 @@ const LIMITS: [(&str, usize); 34] = [
     ("appointment-changes", 2),
     ("patient-changes", 2),
     ("session-sign-in", 15),
-    ("draft-save", 18),
-    ("draft-submit", 12),
+    ("draft-save", 19),
+    ("draft-submit", 13),
     ("intake-read", 7),
     ("intake-summary", 9),
     ("patient-timeline", 8),
@@ -415,7 +415,7 @@ fn bookings_and_their_changes_on_postgres_prepare_nothing_anew_and_take_one_roun
         let cancelled = shortest(&wire.take_transactions(), CHANGE);
 
         // `BEGIN` and `COMMIT` included.
-        let kinds = [(18, by_admin), (20, by_ann), (22, redeemed), (13, hold), (24, moved), (24, cancelled)];
+        let kinds = [(18, by_admin), (20, by_ann), (22, redeemed), (13, hold), (25, moved), (25, cancelled)];
         let mut faults = Vec::new();
         for (most, sent) in kinds {
             let prepares = sent.iter().any(|sent| matches!(sent, Sent::Prepare(_)));

@@ -161,12 +161,12 @@ on_postgres! {
     async fn the_end_of_a_permission_waits_for_the_change_in_progress(app: App) {
         let admin = app.admin().await;
         let (bob, ida) = bob_and_ida(&app).await;
-        let account = |who: &Client| format!("/v1/users/{}", who.user_id);
         let give = json!({"email": "bob@example.org", "relation": "guardian"});
         let path = access(&ida);
 
         let desk = app.desk().await;
-        let disable = admin.update(&account(&desk), json!({"disabled": true}));
+        let account = format!("/v1/users/{}", desk.user_id);
+        let disable = admin.update(&account, json!({"disabled": true}));
         let (given, disabled) = end_beside(&app, &ida, desk.post(&path, give.clone()), disable).await;
         assert_eq!((given.status, disabled.status), (201, 200));
         desk.get(&path).await.expect(401);
@@ -210,7 +210,8 @@ on_postgres! {
         let token = app.mails_to("carl@example.org").await.pop().expect("a mail").token();
         let anon = app.anon();
         let accept = anon.post("/v1/invitations/accept", json!({"token": token, "new_password": "amber heron folds paper"}));
-        let disable = admin.update(&format!("/v1/users/{}", desk.user_id), json!({"disabled": true}));
+        let account = format!("/v1/users/{}", desk.user_id);
+        let disable = admin.update(&account, json!({"disabled": true}));
         let (accepted, disabled) = end_beside(&app, &tim, accept, disable).await;
         assert_eq!((accepted.status, disabled.status), (204, 200));
     }

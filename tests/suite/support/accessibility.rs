@@ -46,8 +46,10 @@ impl Browser {
     }
 
     async fn show(&self, scheme: &str, width: u32) {
-        let colours = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.command("Emulation.setEmulatedMedia", colours).await;
+        // Colours that change slowly would be judged on their way.
+        let still = json!({"name": "prefers-reduced-motion", "value": "reduce"});
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}, still]});
+        self.command("Emulation.setEmulatedMedia", features).await;
         let screen = json!({"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": width < 1000});
         self.command("Emulation.setDeviceMetricsOverride", screen).await;
     }

@@ -21,8 +21,8 @@ for (const one of all("button, a, input, textarea")) {
   // The label around a radio button or a checkbox is part of the target.
   const target = one.matches('[type="radio"], [type="checkbox"]') ? one.closest("label") ?? one : one;
   const { height } = target.getBoundingClientRect();
-  // A link within a sentence is as high as its line.
-  const inline = one.matches("p > a:not(.button)");
+  // A link within a sentence or a cell of a table is as high as its line.
+  const inline = one.matches("p > a:not(.button), td a:not(.button), th a:not(.button)");
   if (!inline && height < 44) findings.push(`only ${height} px high: ${say(one)}`);
 }
 if (document.documentElement.scrollWidth > innerWidth + 1) findings.push("one has to scroll sideways");
@@ -44,7 +44,9 @@ const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (texts.nextNode()) {
   const one = texts.currentNode.parentElement;
   if (!texts.currentNode.data.trim() || !visible(one) || one.matches("script, style")) continue;
-  const [a, b] = [light(rgb(getComputedStyle(one).color)), light(ground(one))].sort((x, y) => y - x);
+  // Text of a drawing is painted with its fill.
+  const paint = one.closest("svg") ? getComputedStyle(one).fill : getComputedStyle(one).color;
+  const [a, b] = [light(rgb(paint)), light(ground(one))].sort((x, y) => y - x);
   const contrast = (a + 0.05) / (b + 0.05);
   if (contrast < 4.5) findings.push(`contrast ${contrast.toFixed(2)}: ${texts.currentNode.data.trim()}`);
 }
