@@ -42,6 +42,7 @@ pub async fn hold(
     let held = context.change_once(once, move |tx| {
         // Until the transaction has ended, also if the caller has gone.
         let _permit = &permit;
+        let mut new_account = None;
         match (tx.actor.actor(), new.appointment_id) {
             (Some(actor), Some(id)) => {
                 require_movable(&mut tx.as_actor(actor), id, visit_type)?;
@@ -50,11 +51,17 @@ pub async fn hold(
                 }
             }
             (Some(actor), None) if !actor.is_staff() => {
-                limits::require_room_for_someone(tx.conn, tx.env, actor.user_id, tx.now)?;
+                let origin = limits::require_room_for_someone(tx.conn, tx.env, actor.user_id, tx.now)?;
+                new_account = origin.map(|origin| (actor.user_id, origin));
             }
             _ => {}
         }
-        taking::take(tx, slot, visit_type)
+        let held = taking::take(tx, slot, visit_type)?;
+        // Once more, after the slots: others may have held times while this request waited for them.
+        if let Some((user, origin)) = new_account {
+            limits::require_room_to_hold(tx.conn, tx.env, user, &origin, tx.now)?;
+        }
+        Ok(held)
     });
     match held.await {
         Err(error) => Err(with_next_free(context, error, slot, visit_type).await),

@@ -80,7 +80,7 @@ fn new_accounts_are_full() -> Error {
 }
 
 /// The hashed address and network of a new account.
-type Origin = (Vec<u8>, Vec<u8>);
+pub type Origin = (Vec<u8>, Vec<u8>);
 
 /// Requires that the patient, the account that books, and new accounts at its address have fewer upcoming appointments than allowed. The
 /// account's limit counts only patients it added, because anyone can create such records.
@@ -92,11 +92,32 @@ type Origin = (Vec<u8>, Vec<u8>);
 pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
     let (now, user) = (tx.now, tx.actor.user_id);
     let Some((caller, network)) = require_room_by_account(tx.conn, tx.env, user, patient, now)? else { return Ok(()) };
-    // The last lock of a booking, so that no transaction that has it waits for a slot.
-    if let Conn::Postgres(conn) = &mut *tx.conn {
+    lock_network(tx.conn, &network)?;
+    require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), None, now)
+}
+
+/// The last lock of a booking and of a hold, so that no transaction that has it waits for a slot.
+fn lock_network(conn: &mut Conn, network: &[u8]) -> Result<()> {
+    if let Conn::Postgres(conn) = conn {
         advisory_lock::wait(conn, &format!("{network:x?}"), LOCKS)?;
     }
-    require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), None, now)
+    Ok(())
+}
+
+/// Requires that the new accounts at this address have room for the hold that was just stored, which does not count. The holds of other
+/// accounts wait for the lock.
+///
+/// # Errors
+/// The conflict `new_account_limit`.
+pub fn require_room_to_hold(
+    conn: &mut Conn,
+    env: &Env,
+    user: UserId,
+    (caller, network): &Origin,
+    now: Timestamp,
+) -> Result<()> {
+    lock_network(conn, network)?;
+    require_room_for_new_accounts(conn, env, user, (caller, network), None, now)
 }
 
 /// [`require_room`] without locks: the booking decides.
@@ -241,11 +262,12 @@ fn require_room_for_new_accounts(
 }
 
 /// Requires that the account may book for one at least of its patients, if it has any. A hold asks this before the patient fills in the
-/// rest of a booking, without locks: the booking decides.
+/// rest of a booking, without locks: the booking decides. Returns the address and the network of a new account, for
+/// [`require_room_to_hold`].
 ///
 /// # Errors
 /// The conflicts of [`require_room`].
-pub fn require_room_for_someone(conn: &mut Conn, env: &Env, user: UserId, now: Timestamp) -> Result<()> {
+pub fn require_room_for_someone(conn: &mut Conn, env: &Env, user: UserId, now: Timestamp) -> Result<Option<Origin>> {
     type Row = (bool, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
     let of_one = appointments::table.filter(appointments::patient_id.eq(patient_access::patient_id));
     let (caller, network) = origin_of_new!(user, now);
@@ -254,7 +276,8 @@ pub fn require_room_for_someone(conn: &mut Conn, env: &Env, user: UserId, now: T
         .filter(access::active(now))
         .select((is_added_by!(user), of_one.filter(is_upcoming!(now)).count().single_value(), caller, network))
         .load(conn)?;
-    if let Some((.., Some(caller), Some(network))) = patients.first() {
+    let origin = patients.first().and_then(|(.., caller, network)| caller.clone().zip(network.clone()));
+    if let Some((caller, network)) = &origin {
         require_room_for_new_accounts(conn, env, user, (caller, network), None, now)?;
     }
     let count = |of: &Option<i64>| of.unwrap_or(0);
@@ -263,7 +286,7 @@ pub fn require_room_for_someone(conn: &mut Conn, env: &Env, user: UserId, now: T
     let has_room = |of: &Option<i64>| count(of) < of_patient(env);
     if patients.is_empty() || patients.iter().any(|(is_added, of, ..)| has_room(of) && (account_has_room || !is_added))
     {
-        return Ok(());
+        return Ok(origin);
     }
     Err(if patients.iter().any(|(_, of, ..)| has_room(of)) { account_is_full(env) } else { patient_is_full(env) })
 }

@@ -22,7 +22,10 @@ function show(fresh) {
   now.replaceChildren(...rows);
   if (!row) return;
   if (focused.isConnected) focused.focus();
-  else document.getElementById(row)?.querySelector("button, a")?.focus();
+  else {
+    const again = document.getElementById(row);
+    (again?.querySelector(focused.localName) ?? again?.querySelector("a"))?.focus();
+  }
 }
 
 // The request parses the page: the page's policy lets no script turn text into HTML.

@@ -11,7 +11,7 @@ use legwork::db::Conn;
 use legwork::db::schema::{intakes, patient_access, users};
 use legwork::ids::{IntakeId, PatientId, UserId};
 use legwork::privacy::records;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clients::Machine;
 use crate::support::clinic::free_slots;
@@ -200,6 +200,26 @@ on_postgres! {
         let (changed, closed) = end_beside(&app, &ann.patient_id, change, close).await;
         assert_eq!((changed.status, closed.status), (200, 204));
         ann.patch(&path, "\"2\"", json!({"preferred_name": "Ann"})).await.expect(401);
+    }
+
+    async fn holds_of_new_accounts_at_one_address_that_wait_for_slots_keep_its_limit(app: App) {
+        let app = app.restart(&["--new-account-visits-per-address", "1"]);
+        let clinic = app.clinic().await;
+        let mut people = Vec::new();
+        for name in ["bob", "eva"] {
+            let email = format!("{name}@example.org");
+            people.push(registered(&app, registration(&email, "parent", "Parent Other", person("Kim", "2015-07-04"))).await);
+        }
+        let slots = free_slots(&people[0], &clinic.check).await;
+        let hold = async |who: &Client, slot: &Value| {
+            let path = format!("/v1/slots/{}/hold", slot["id"].as_str().expect("an id"));
+            who.post(&path, json!({"visit_type_id": clinic.check})).await
+        };
+        let both = join(hold(&people[0], &slots[0]), hold(&people[1], &slots[20]));
+        let (one, other) = beside_both(&app, &["SELECT id FROM slots FOR UPDATE".into()], (both, 2)).await;
+        let (held, refused) = if one.status == 201 { (one, other) } else { (other, one) };
+        held.expect(201);
+        refused.problem(409, "new_account_limit");
     }
 
     async fn the_end_of_an_invitation_waits_for_its_acceptance(app: App) {

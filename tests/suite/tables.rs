@@ -151,7 +151,11 @@ const EXCEPTIONS: &[Exception] = &[
         &["locations"],
         "Layers below scheduling need the country, time zone and number of the first location.",
     ),
-    reads("context", &["clients", "sessions", "users"], "Each change checks in its transaction whether its caller may still make it."),
+    reads(
+        "context",
+        &["clients", "sessions", "users"],
+        "Each change checks in its transaction whether its caller may still make it.",
+    ),
     reads("context", &["patient_access"], "Access that expired has no transaction that could delete stored results."),
     writes(
         "demo",

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::listing::user_in;
 use super::store::lock;
 use super::{Access, adult_patient, grant, guarding, invitations};
+use crate::accounts::model::User;
 use crate::accounts::{self, one_time, tokens};
 use crate::actor::{Action, Reach};
 use crate::clock::Timestamp;
@@ -17,6 +18,7 @@ use crate::db::schema::{access_links, patients};
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::{PatientId, UserId};
+use crate::messages::outbox;
 use crate::patients::model::{Relation, require_active};
 
 /// Takes away an account's access, as staff, or stops the access of another account to the actor's own record.
@@ -45,6 +47,7 @@ fn revoke(tx: &mut Tx, patient: PatientId, user: UserId) -> Result<()> {
     let was = grant::revoke(tx.conn, user, patient)?;
     let user = accounts::store::find(tx.conn, user)?;
     invitations::void(tx, patient, &user.email_key)?;
+    drop_waiting_mails(tx, patient, &user)?;
     guarding::access_revoked(tx, &was, &user)
 }
 
@@ -70,7 +73,19 @@ fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
 fn stop(tx: &mut Tx<impl Principal>, id: PatientId, user: UserId) -> Result<()> {
     grant::stop(tx, user, id)?;
     let holder = accounts::store::find(tx.conn, user)?;
-    invitations::void(tx, id, &holder.email_key)
+    invitations::void(tx, id, &holder.email_key)?;
+    drop_waiting_mails(tx, id, &holder)
+}
+
+/// Drops the mails about visits that still wait for the address of an account whose access has ended. Mails to the address in the record
+/// stay, because the patient reads them.
+fn drop_waiting_mails(tx: &mut Tx<impl Principal>, patient: PatientId, holder: &User) -> Result<()> {
+    let of_record: Option<String> = patients::table.find(patient).select(patients::email).first(tx.conn)?;
+    let mailbox = outbox::mailbox(&holder.email);
+    if of_record.is_some_and(|email| outbox::mailbox(&email) == mailbox) {
+        return Ok(());
+    }
+    outbox::drop_about_visits(tx.conn, patient, &mailbox, tx.now)
 }
 
 /// The link in the mail about given access.

@@ -246,9 +246,15 @@ impl Form {
         self.fields.iter().find(|field| field.name == name)
     }
 
+    /// Says what is wrong with a field, or with none of them.
+    fn mistake(&self, error: &FieldError, field: Option<&Field>) -> String {
+        let shape = field.map_or((0, false), |field| (field.most, field.is_number()));
+        words::mistake(error.code, shape, self.language)
+    }
+
     /// The form for its template: `fields`, `wrong`, `changed` and `version`.
     pub fn drawn(&self, draft: &Draft) -> Value {
-        let say = |error: &FieldError| words::mistake(error.code, self.field_of(error), self.language);
+        let say = |error: &FieldError| self.mistake(error, self.field_of(error));
         let wrong: Vec<Value> = draft
             .errors
             .iter()
@@ -269,8 +275,7 @@ impl Form {
     fn drawn_field(&self, field: &Field, draft: &Draft) -> Value {
         let typed = of(&draft.typed, field);
         let is_about = |error: &&FieldError| self.field_of(error).is_some_and(|other| other.name == field.name);
-        let error =
-            draft.errors.iter().find(is_about).map(|error| words::mistake(error.code, Some(field), self.language));
+        let error = draft.errors.iter().find(is_about).map(|error| self.mistake(error, Some(field)));
         let option = |choice: &Choice| {
             context! { value => choice.value.as_str(), label => choice.label.as_str(), chosen => typed.contains(&choice.value) }
         };

@@ -105,14 +105,14 @@ impl<'a> Hours<'a> {
         let is_about = |error: &&FieldError| matches!(place_of(error, &typed.week), Some(Place::Cell(other)) if other.name("") == cell.name(""));
         context! {
             number => cell.range + 1, from_name => cell.name("from"), to_name => cell.name("to"), from => cell.from.as_str(), to => cell.to.as_str(),
-            error => typed.errors.iter().find(is_about).map(|error| words::mistake(error.code, None, self.member.language)),
+            error => typed.errors.iter().find(is_about).map(|error| words::mistake(error.code, (0, false), self.member.language)),
         }
     }
 
     /// A broken rule, with a link to its field.
     fn mistake(&self, error: &FieldError, week: &Week) -> Value {
         let language = self.member.language;
-        let text = words::mistake(error.code, None, language);
+        let text = words::mistake(error.code, (0, false), language);
         match place_of(error, week) {
             Some(Place::Cell(cell)) => {
                 let label = format!("{}, {}", weekday(cell.day, language), self.clinic.location(cell.place));

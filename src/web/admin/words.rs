@@ -3,7 +3,6 @@
 use rls::form_dsl::Bilingual;
 use text::{FieldCode, Language};
 
-use super::fields::Field;
 use crate::error::ProblemCode;
 
 /// A text in both languages.
@@ -11,9 +10,8 @@ pub(super) const fn both(en: &'static str, es: &'static str) -> Bilingual {
     Bilingual { en, es }
 }
 
-/// Says what is wrong with a field. `field` is none for a rule about none of them.
-pub(super) fn mistake(code: FieldCode, field: Option<&Field>, language: Language) -> String {
-    let most = field.map_or(0, |field| field.most);
+/// Says what is wrong with a field that takes at most so many characters, if it has such a limit, and perhaps a number.
+pub(super) fn mistake(code: FieldCode, (most, is_number): (usize, bool), language: Language) -> String {
     let words = match code {
         FieldCode::Required | FieldCode::TooShort => both("Please fill this in.", "Rellene este campo, por favor."),
         FieldCode::TooFew => both("Please choose at least one.", "Elija al menos una opción, por favor."),
@@ -23,7 +21,7 @@ pub(super) fn mistake(code: FieldCode, field: Option<&Field>, language: Language
                 Language::Spanish => format!("Escriba como máximo {most} caracteres, por favor."),
             };
         }
-        FieldCode::OutOfRange | FieldCode::WrongType if field.is_some_and(Field::is_number) => {
+        FieldCode::OutOfRange | FieldCode::WrongType if is_number => {
             both("Please check this number.", "Revise este número, por favor.")
         }
         FieldCode::OutOfRange => {
@@ -152,7 +150,7 @@ mod tests {
     fn every_broken_rule_has_a_sentence_in_both_languages() {
         for code in FieldCode::ALL {
             let [english, spanish] =
-                [Language::English, Language::Spanish].map(|language| mistake(*code, None, language));
+                [Language::English, Language::Spanish].map(|language| mistake(*code, (0, false), language));
             assert!(english.ends_with('.') && spanish.ends_with('.') && english != spanish, "{code}");
         }
         for code in ProblemCode::ALL {
