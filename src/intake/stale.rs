@@ -15,6 +15,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::ids::IntakeId;
 use crate::patients::model::Patient;
+use crate::patients::store as records;
 
 /// The largest number of ids returned at once.
 const PAGE: i64 = 500;
@@ -35,7 +36,9 @@ pub fn due(conn: &mut Conn, before: Timestamp, after: Uuid) -> Result<Vec<Uuid>>
 /// Discards an intake if it is still a draft that was last changed before this time. Returns whether it did.
 pub fn discard(conn: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Result<bool> {
     let id = IntakeId(id);
-    store::lock_patient_of(conn, id)?;
+    // Also a record that was retired.
+    let Some(owner) = store::owner(conn, id)? else { return Ok(false) };
+    records::lock_record(conn, owner)?;
     let draft: Option<Intake> = intakes::table
         .find(id)
         .filter(intakes::status.eq(IntakeStatus::InProgress))
@@ -44,6 +47,7 @@ pub fn discard(conn: &mut Conn, env: &Env, before: Timestamp, id: Uuid) -> Resul
         .first(conn)
         .optional()?;
     let Some(draft) = draft else { return Ok(false) };
+    records::require_same_owner(owner, draft.patient_id)?;
     let patient: Patient = patients::table.find(draft.patient_id).select(Patient::as_select()).first(conn)?;
     let audit = AuditContext::of_command("discard stale drafts");
     drafts::delete_answers(&mut Tx::new(conn, env, &Anonymous, &audit), draft, &patient)?;

@@ -161,7 +161,8 @@ pub fn lock(tx: &mut Tx, id: IntakeId) -> Result<(Intake, Patient)> {
     Ok(found)
 }
 
-fn owner(conn: &mut Conn, id: IntakeId) -> Result<Option<PatientId>> {
+/// Returns the patient of an intake.
+pub(super) fn owner(conn: &mut Conn, id: IntakeId) -> Result<Option<PatientId>> {
     Ok(intakes::table.find(id).select(intakes::patient_id).first(conn).optional()?)
 }
 

@@ -95,13 +95,13 @@ pub fn due(tx: &mut Tx<Anonymous>) -> Result<Due> {
 pub async fn run(env: &Env) -> Result<Round> {
     let due = read(env, due).await?;
     for (id, patient) in due.offers {
-        change(env, patient, move |tx| end_offer(tx, id, patient)).await?;
+        go_on(change(env, patient, move |tx| end_offer(tx, id, patient)).await)?;
     }
     for (id, patient) in due.entries {
-        change(env, patient, move |tx| end_entry(tx, id, patient)).await?;
+        go_on(change(env, patient, move |tx| end_entry(tx, id, patient)).await)?;
     }
     for (id, patient) in due.searches {
-        search(env, id, patient).await?;
+        go_on(search(env, id, patient).await)?;
     }
     let mut round = Round { has_more: due.is_cut, ..Round::default() };
     for (day, rows) in due.days {
@@ -114,6 +114,17 @@ pub async fn run(env: &Env) -> Result<Round> {
         }
     }
     Ok(round)
+}
+
+/// Goes on with the next patient if the state of this one does not allow the step, so that it keeps nobody from their turn.
+fn go_on(step: Result<()>) -> Result<()> {
+    match step {
+        Err(error @ (Error::Conflict(_) | Error::NotFound)) => {
+            tracing::warn!(%error, "a step of the waitlist failed for one patient; the next round tries it again");
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Runs a step of the job that only reads.
@@ -133,7 +144,8 @@ async fn change<T: Send + 'static>(
 ) -> Result<T> {
     let shared = env.clone();
     let changed = env.db.write(move |conn| {
-        records::lock_visits(conn, patient)?;
+        // Also a record that is not in use any more: an offer of it can still keep a time from others.
+        records::lock_record(conn, patient)?;
         work(&mut Tx::new(conn, &shared, &Anonymous, &audit()))
     });
     let done = changed.await?;

@@ -1,6 +1,9 @@
 //! Races for offered times, and offers of visits that need units of resources.
 
+use diesel::prelude::*;
 use futures_util::future::join_all;
+use legwork::db::schema::{patients, waitlist_offers};
+use legwork::ids::{PatientId, WaitlistOfferId};
 use serde_json::{Value, json};
 
 use crate::resources::{chairs, free, practitioners};
@@ -20,6 +23,30 @@ fn succeeded(replies: &[Reply]) -> usize {
 }
 
 both! {
+    async fn an_offer_of_a_record_that_was_retired_frees_its_time_and_keeps_no_others_from_theirs(app: App) {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let (ann, bob) = (app.patient("ann").await, app.patient("bob").await);
+        let slots = free_slots(&desk, &clinic.check).await;
+        wait_for(&desk, &ann.patient_id, &clinic.check, &slots[60], json!({})).await;
+        run(&app).await;
+        let offer: WaitlistOfferId = offers(&desk, &ann.patient_id).await[0]["id"].as_str().and_then(|id| id.parse().ok()).expect("an offer");
+        let (record, now): (PatientId, _) = (ann.patient_id.parse().expect("an id"), app.env.now());
+        // As a booking leaves it: the job frees the time of the offer.
+        app.db(move |tx| {
+            diesel::update(waitlist_offers::table.find(offer)).set(waitlist_offers::status.eq("withdrawn")).execute(tx)?;
+            let retired = (patients::retired_at.eq(now), patients::version.eq(patients::version + 1));
+            Ok(diesel::update(patients::table.find(record)).set(retired).execute(tx)?)
+        })
+        .await;
+        wait_for(&desk, &bob.patient_id, &clinic.check, &slots[80], json!({})).await;
+        run(&app).await;
+        assert_eq!(statuses(&offers(&desk, &bob.patient_id).await), ["offered"]);
+        let is_free: bool = app
+            .db(move |tx| Ok(waitlist_offers::table.find(offer).select(waitlist_offers::hold_id.is_null()).first(tx)?))
+            .await;
+        assert!(is_free);
+    }
+
     async fn claims_bookings_moves_and_a_withdrawal_of_one_time_have_one_winner(app: App) {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let (bob, carl) = (app.patient("bob").await, app.patient("carl").await);

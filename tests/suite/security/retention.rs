@@ -6,6 +6,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use jiff::SignedDuration;
 use legwork::db::Conn;
+use legwork::db::schema::patients;
+use legwork::ids::PatientId;
 use legwork::privacy::records::RECORD;
 use legwork::privacy::retention::RULES;
 use serde_json::json;
@@ -168,15 +170,20 @@ both! {
 
     async fn an_abandoned_draft_is_discarded_and_its_flags_stay(app: App) {
         let (ann, ben, doctor) = (app.patient("ann").await, app.patient("ben").await, app.doctor().await);
-        for patient in [&ann, &ben] {
+        let cleo = app.patient("cleo").await;
+        for patient in [&ann, &ben, &cleo] {
             let path = format!("/v1/patients/{}/intakes", patient.patient_id);
             let draft = patient.post(&path, json!({"form": "rls-history"})).await;
             let answer = if patient.email == ann.email { "yes" } else { "no" };
             let answers = json!({"answers": {"safety": {"chest_pain_breathlessness": answer}}});
             patient.patch(&draft.expect(201).location(), &draft.etag(), answers).await.expect(200);
         }
+        // Also that of a record which is retired.
+        let (id, now): (PatientId, _) = (cleo.patient_id.parse().expect("an id"), app.env.now());
+        let retired = (patients::retired_at.eq(now), patients::version.eq(patients::version + 1));
+        app.db(move |tx| Ok(diesel::update(patients::table.find(id)).set(retired).execute(tx)?)).await;
         app.clock.advance(SignedDuration::from_hours(YEAR));
-        assert_eq!(apply(&app, "drafts of intakes").await, 2);
+        assert_eq!(apply(&app, "drafts of intakes").await, 3);
         let left = doctor.get("/v1/intakes").await.items();
         assert_eq!(left.len(), 1);
         assert_eq!((left[0]["patient_id"].as_str(), left[0]["status"].as_str()), (Some(ann.patient_id.as_str()), Some("entered-in-error")));
