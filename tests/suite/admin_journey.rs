@@ -57,7 +57,9 @@ async fn open_the_clinic(app: App, phone: Browser, es: bool) {
     phone.see(say("This is a suggestion", "Es una propuesta")).await;
     phone.expect_accessible().await;
     phone.press(say("Save the hours", "Guardar el horario")).await;
-    phone.see(say("Your clinic is open: patients can book", "Su clínica está abierta: los pacientes pueden reservar")).await;
+    phone
+        .see(say("Your clinic is open: patients can book", "Su clínica está abierta: los pacientes pueden reservar"))
+        .await;
     phone.expect_accessible().await;
 
     phone.press(say("Invite a member of staff", "Invitar a alguien del personal")).await;

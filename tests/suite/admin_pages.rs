@@ -40,8 +40,12 @@ const PLACE: [(&str, &str); 4] = [
     ("phone", "(212) 555-0100"),
     ("time_zone", "America/New_York"),
 ];
-const VISIT: [(&str, &str); 4] =
-    [("name", "RLS first visit"), ("public_name", "First visit"), ("public_name_es", "Primera consulta"), ("duration_minutes", "45")];
+const VISIT: [(&str, &str); 4] = [
+    ("name", "RLS first visit"),
+    ("public_name", "First visit"),
+    ("public_name_es", "Primera consulta"),
+    ("duration_minutes", "45"),
+];
 
 both! {
     async fn an_empty_clinic_is_opened_step_by_step(app: App) {
@@ -314,9 +318,22 @@ both! {
 /// Every page, with those of an object of the clinic.
 fn pages(clinic: &crate::support::Clinic) -> Vec<String> {
     let (place, doctor) = (&clinic.location_id, &clinic.practitioner_id);
-    let mut all: Vec<String> = ["", "/setup", "/locations", "/locations/new", "/visit-types", "/visit-types/new", "/practitioners", "/practitioners/new", "/staff", "/staff/new", "/documents", "/documents/treatment"]
-        .map(|page| format!("/admin{page}"))
-        .into();
+    let mut all: Vec<String> = [
+        "",
+        "/setup",
+        "/locations",
+        "/locations/new",
+        "/visit-types",
+        "/visit-types/new",
+        "/practitioners",
+        "/practitioners/new",
+        "/staff",
+        "/staff/new",
+        "/documents",
+        "/documents/treatment",
+    ]
+    .map(|page| format!("/admin{page}"))
+    .into();
     all.extend([
         format!("/admin/locations/{place}"),
         format!("/admin/locations/{place}/closures"),

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use text::Language;
 
 use super::super::form_post::Sent;
-use super::edit::{SETUP, done, is_setup, outcome};
+use super::edit::{SETUP, done, is_setup, outcome, repeated};
 use super::fields::{Draft, Field, Form, Kind, wrong};
 use super::words;
 use super::{Member, MemberForm};
@@ -178,7 +178,8 @@ fn page(form: &MemberForm, id: LocationId) -> String {
 pub(super) async fn delete(form: MemberForm, PathId(id): PathId<ClosureId>) -> Result<HttpResponse> {
     let place: LocationId = form.sent.first("location").parse().map_err(|_| Error::NotFound)?;
     match closures::remove(&form.member.context, id).await {
-        Ok(()) | Err(Error::NotFound) => Ok(done(&form.member, &page_of(place), 0)),
+        Ok(()) => Ok(done(&form.member, &page_of(place), 0)),
+        Err(Error::NotFound) => Ok(repeated(&form.member, &page_of(place))),
         Err(other) => Err(other),
     }
 }

@@ -102,7 +102,7 @@ impl Edit<'_> {
     pub async fn overtaken(&self, draft: Draft, version: i32, stored: Values) -> Result<HttpResponse> {
         match self.form.renewed(draft, version, stored) {
             Some(renewed) => self.answer(StatusCode::PRECONDITION_FAILED, &renewed, None).await,
-            None => Ok(self.done(0)),
+            None => Ok(repeated(self.member, if self.is_setup { SETUP } else { &self.back })),
         }
     }
 }
@@ -115,6 +115,12 @@ pub(super) fn done(member: &Member, page: &str, affected: usize) -> HttpResponse
         query.append_pair("affected", &affected.to_string());
     }
     member.go_to(&format!("{page}?{}", query.finish()))
+}
+
+/// Leads on after a form that changed nothing, because it was sent twice.
+pub(super) fn repeated(member: &Member, page: &str) -> HttpResponse {
+    member.context.audit.note_unchanged();
+    done(member, page, 0)
 }
 
 /// What a page says after a change that led to it: `did`, and `affected` if it affected booked visits.
@@ -170,7 +176,8 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, Value)> {
     [
         page(&Draft::default(), false, None),
         page(&Draft { version: None, ..sent.clone() }, true, None),
-        page(&Draft { errors, ..sent }, true, Some("No.")),
+        page(&Draft { errors, ..sent }, true, None),
+        page(&Draft::default(), true, Some("No.")),
         page(&stale, false, None),
     ]
     .map(|values| (NAME, values))

@@ -8,7 +8,7 @@ use text::Language;
 
 use super::super::desk::Clinic;
 use super::super::form_post::Sent;
-use super::edit::{SETUP, done, is_setup, outcome};
+use super::edit::{SETUP, done, is_setup, outcome, repeated};
 use super::practitioners::LIST;
 use super::week::{Cell, Place, Week, are_same};
 use super::words::{self, both};
@@ -189,7 +189,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PractitionerId>) -
             let now = availability::read(&member.context, id).await?;
             if are_same(&items, &now.object.items) {
                 // Sent twice.
-                return Ok(done(member, &back, 0));
+                return Ok(repeated(member, &back));
             }
             typed.changed = hours.differences(&typed.was, &now.object.items);
             typed.week.renew(&now.object.items, hours.places());
