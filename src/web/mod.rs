@@ -14,6 +14,7 @@ mod account;
 mod book;
 mod demo_mails;
 mod desk;
+mod docs;
 mod doctor;
 mod follow_up;
 mod form_post;
@@ -35,6 +36,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
 use text::Language;
 
+pub use self::docs::Docs;
 pub use self::trouble::explain;
 use crate::config::Settings;
 use crate::db::Conn;
@@ -101,6 +103,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         intake::TEMPLATES,
         desk::TEMPLATES,
         doctor::TEMPLATES,
+        docs::TEMPLATES,
     ])
 });
 
@@ -146,6 +149,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     doctor::routes(cfg);
     demo_mails::routes(cfg);
     problems::routes(cfg);
+    docs::routes(cfg);
     cfg.service(web::resource("/").get(home::show).default_service(other()));
     for (path, kind, text) in [
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
@@ -276,6 +280,7 @@ mod tests {
             marked(intake::TEMPLATES),
             marked(desk::TEMPLATES),
             marked(doctor::TEMPLATES),
+            marked(docs::TEMPLATES),
         ]);
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
         let phone = |place: Option<&str>| super::phone(place, &number);
@@ -307,6 +312,7 @@ mod tests {
                 .chain(verification::examples())
                 .chain(demo_mails::examples())
                 .chain(problems::examples())
+                .chain(docs::examples())
                 .chain(book::examples(language))
                 .chain(account::examples())
                 .chain(visits::examples())

@@ -31,6 +31,7 @@ mod day_sheet;
 mod demo;
 mod deployment;
 mod desk_pages;
+mod docs;
 mod doctor;
 mod doctor_journey;
 mod doctor_pages;
