@@ -29,16 +29,17 @@ pub enum Coding {
 impl Coding {
     /// Returns the best coding that a client reads.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
+        [Self::Brotli, Self::Gzip].into_iter().find(|coding| coding.is_read(headers))
+    }
+
+    /// Whether a client reads this coding.
+    pub fn is_read(self, headers: &HeaderMap) -> bool {
         let values = headers.get_all(ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
-        let accepted: Vec<_> = values.flat_map(|value| value.split(',')).collect();
-        let reads = |wanted: &str| {
-            accepted.iter().any(|coding| {
-                let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
-                let quality = quality.trim().trim_start_matches("q=").parse::<f32>();
-                name.trim().eq_ignore_ascii_case(wanted) && quality.is_ok_and(|quality| quality > 0.0)
-            })
-        };
-        [Self::Brotli, Self::Gzip].into_iter().find(|coding| reads(coding.name()))
+        values.flat_map(|value| value.split(',')).any(|coding| {
+            let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
+            let quality = quality.trim().trim_start_matches("q=").parse::<f32>();
+            name.trim().eq_ignore_ascii_case(self.name()) && quality.is_ok_and(|quality| quality > 0.0)
+        })
     }
 
     /// The name in `Content-Encoding`.

@@ -111,7 +111,7 @@ pub async fn wrap(
         if is_head {
             response = without_stream(response);
         }
-        set_default_headers(response.headers_mut(), &path, &id, env.config.settings.public_url.scheme() == "https");
+        set_default_headers(response.headers_mut(), &id, env.config.settings.public_url.scheme() == "https");
         let status = response.status().as_u16();
         // The pattern and not the path, because paths and queries name people.
         let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "(none)".into());
@@ -251,15 +251,8 @@ pub async fn reject_unknown_methods_and_parameters<B: MessageBody + 'static>(
     next.call(request).await.map(ServiceResponse::map_into_left_body)
 }
 
-/// Returns what a page may load. Everything but the documentation is data.
-fn content_security_policy(path: &str) -> &'static str {
-    if path.starts_with("/docs") {
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-         connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    } else {
-        "default-src 'none'; frame-ancestors 'none'"
-    }
-}
+/// What a page may load that says nothing else: it is data.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Returns the method's name for metrics. All unknown methods share one label.
 fn method_label(method: &Method) -> &'static str {
@@ -276,7 +269,7 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// Sets the headers of every response, unless its handler has set them.
-fn set_default_headers(headers: &mut HeaderMap, path: &str, id: &str, is_https: bool) {
+fn set_default_headers(headers: &mut HeaderMap, id: &str, is_https: bool) {
     let mut default = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
@@ -285,7 +278,7 @@ fn set_default_headers(headers: &mut HeaderMap, path: &str, id: &str, is_https: 
     default(header::CACHE_CONTROL, "no-store");
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(header::REFERRER_POLICY, "no-referrer");
-    default(header::CONTENT_SECURITY_POLICY, content_security_policy(path));
+    default(header::CONTENT_SECURITY_POLICY, POLICY);
     if is_https {
         default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }

@@ -1,18 +1,19 @@
 //! The OpenAPI document. Info, tags and security are here. Paths and schemas come from the routes. [`completion`] adds
-//! what operations have in common.
+//! what operations have in common, [`samples`] the code samples, and [`journey`] the order.
 
 mod completion;
 mod components;
+pub mod journey;
 mod nullable;
 mod problems;
 mod roles;
+mod samples;
 mod schemas;
 mod webhooks;
 
-use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use actix_web::http::header::{self, ContentEncoding, ContentType};
+use actix_web::http::header::{self, ContentType};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -21,7 +22,7 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme};
 
-use crate::error::{Error, ProblemCode, Result};
+use crate::error::ProblemCode;
 use crate::http::Endpoints;
 use crate::http::compression::Coding;
 use crate::http::fallback::TOKEN_PATH;
@@ -103,6 +104,8 @@ pub fn document() -> OpenApi {
     App::new().configure(|served| routes(&mut Endpoints::documented(served, &mut document)));
     completion::complete(&mut document);
     webhooks::complete(&mut document);
+    samples::add(&mut document);
+    journey::order(&mut document);
     document
 }
 
@@ -151,22 +154,6 @@ pub async fn serve(request: HttpRequest, published: web::Data<Published>) -> Htt
         }
         None => response.body(published.plain.clone()),
     }
-}
-
-/// Responds with a file of Swagger UI. The files are part of the program and are not copied: the crate's own handler would copy 1.5 MB for
-/// each request.
-pub async fn serve_swagger_ui(file: web::Path<String>) -> Result<HttpResponse> {
-    let config = Arc::new(utoipa_swagger_ui::Config::new(["/openapi.json"]));
-    let file = utoipa_swagger_ui::serve(&file, config).map_err(|error| Error::fault(error.to_string()))?;
-    let file = file.ok_or(Error::NotFound)?;
-    let mut response = HttpResponse::Ok();
-    if file.gzpipped {
-        response.insert_header(ContentEncoding::Gzip);
-    }
-    Ok(response.content_type(file.content_type).body(match file.bytes {
-        Cow::Borrowed(bytes) => web::Bytes::from_static(bytes),
-        Cow::Owned(bytes) => bytes.into(),
-    }))
 }
 
 /// Returns the document as in the file `openapi/openapi.json`.

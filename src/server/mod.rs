@@ -24,6 +24,7 @@ use crate::http::limits::Limiter;
 use crate::http::listener::{self, HEADROOM, ServeOptions};
 use crate::http::rejection_log;
 use crate::routes::routes;
+use crate::web::Docs;
 use crate::{
     accounts, appointments, audit, events, http, intake, messages, openapi, patients, privacy, scheduling, waitlist,
     webhooks,
@@ -58,6 +59,7 @@ pub struct Server {
 struct Documented {
     routes_table: web::Data<Routes>,
     published: web::Data<openapi::Published>,
+    docs: web::Data<Docs>,
 }
 
 impl Documented {
@@ -72,6 +74,7 @@ impl Documented {
         Ok(Self {
             routes_table: web::Data::new(Routes::of(&document, rls::OWN_READERS)?),
             published: web::Data::new(openapi::Published::new(&document)?),
+            docs: web::Data::new(Docs::new(&document)),
         })
     }
 }
@@ -84,7 +87,7 @@ impl Server {
     pub fn bind(env: Env, threads: usize) -> Result<Self, String> {
         let keys = accounts::Keys::new(&env)?;
         let (listener, addr) = bind(env.config.settings.listen_addr)?;
-        let Documented { routes_table, published } = Documented::get()?;
+        let Documented { routes_table, published, docs } = Documented::get()?;
         let (data, keys) = (web::Data::new(env.clone()), web::Data::new(keys));
         let (stop, stopping) = watch::channel(false);
         let (queue, auditing) = audit::worker::start(&env, stopping.clone());
@@ -104,6 +107,7 @@ impl Server {
                 .app_data(keys.clone())
                 .app_data(routes_table.clone())
                 .app_data(published.clone())
+                .app_data(docs.clone())
                 .app_data(shared_limiter.clone())
                 .app_data(queue.clone())
                 .app_data(feed.clone())
@@ -117,9 +121,7 @@ impl Server {
                 .wrap(from_fn(http::middleware::wrap))
                 .configure(|served| routes(&mut Endpoints::served(served)))
                 .configure(crate::web::routes)
-                .service(web::redirect("/docs", "/docs/"))
                 .service(web::resource("/openapi.json").get(openapi::serve))
-                .service(web::resource("/docs/{file:.*}").get(openapi::serve_swagger_ui))
                 .default_service(web::to(fallback))
         };
         check_open_files(settings, threads);

@@ -15,6 +15,7 @@ mod admin;
 mod book;
 mod demo_mails;
 mod desk;
+mod docs;
 mod doctor;
 mod follow_up;
 mod form_post;
@@ -36,6 +37,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use minijinja::{Environment, State, TemplateSource, UndefinedBehavior, Value, context};
 use text::Language;
 
+pub use self::docs::Docs;
 pub use self::trouble::explain;
 use crate::config::Settings;
 use crate::db::Conn;
@@ -103,6 +105,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         desk::TEMPLATES,
         doctor::TEMPLATES,
         admin::TEMPLATES,
+        docs::TEMPLATES,
     ])
 });
 
@@ -149,6 +152,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     admin::routes(cfg);
     demo_mails::routes(cfg);
     problems::routes(cfg);
+    docs::routes(cfg);
     cfg.service(web::resource("/").get(home::show).default_service(other()));
     for (path, kind, text) in [
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
@@ -281,6 +285,7 @@ mod tests {
             marked(desk::TEMPLATES),
             marked(doctor::TEMPLATES),
             marked(admin::TEMPLATES),
+            marked(docs::TEMPLATES),
         ]);
         let number = Telephone { shown: "(617) 555-0140".into(), dialled: "+16175550140".into() };
         let phone = |place: Option<&str>| super::phone(place, &number);
@@ -312,6 +317,7 @@ mod tests {
                 .chain(verification::examples())
                 .chain(demo_mails::examples())
                 .chain(problems::examples())
+                .chain(docs::examples())
                 .chain(book::examples(language))
                 .chain(account::examples())
                 .chain(visits::examples())

@@ -34,6 +34,7 @@ mod demo;
 mod deployment;
 mod desk_journey;
 mod desk_pages;
+mod docs;
 mod doctor;
 mod doctor_journey;
 mod doctor_pages;

@@ -146,7 +146,7 @@ async fn read_on_a_thin_line(base: &str, path: &str) -> usize {
 /// Bytes a second.
 const THIN_LINE: u64 = 56_000;
 /// Larger than the kernel's send buffer.
-const LARGE: &str = "/docs/swagger-ui-bundle.js";
+const LARGE: &str = "/docs/files/redoc-2.5.4.js";
 
 /// One test for all of them, because they wait most of the time: several of each kind at once, against one server.
 #[test]

@@ -42,12 +42,14 @@ both! {
             let kept = if request.ends_with("/openapi.json") { "no-cache" } else { "no-store" };
             assert_eq!(reply.header("cache-control"), kept, "{request}");
             assert_eq!(reply.header("x-content-type-options"), "nosniff", "{request}");
-            assert_eq!(reply.header("referrer-policy"), "no-referrer", "{request}");
+            // Pages send forms to this service, and `no-referrer` would hide their origin.
+            let referrer = if request.ends_with("/docs/") { "same-origin" } else { "no-referrer" };
+            assert_eq!(reply.header("referrer-policy"), referrer, "{request}");
             assert_eq!(reply.header("strict-transport-security"), "max-age=31536000", "{request}");
             let policy = reply.header("content-security-policy");
             assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{request}: {policy}");
-            assert!(!policy.contains("unsafe-eval") && !policy.contains("script-src 'unsafe"), "{request}: {policy}");
-            assert_eq!(policy.contains("script-src 'self'"), request.contains("/docs"), "{request}: {policy}");
+            assert!(!policy.contains("unsafe"), "{request}: {policy}");
+            assert_eq!(policy.contains("script-src 'self'"), request.ends_with("/docs/"), "{request}: {policy}");
             for name in ["server", "x-powered-by", "via", "access-control-allow-origin"] {
                 assert_eq!(reply.header(name), "", "{request} tells {name}");
             }

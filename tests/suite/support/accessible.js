@@ -22,7 +22,7 @@ for (const one of all("button, a, input, textarea")) {
   const target = one.matches('[type="radio"], [type="checkbox"]') ? one.closest("label") ?? one : one;
   const { height } = target.getBoundingClientRect();
   // A link within a sentence or a cell of a table is as high as its line.
-  const inline = one.matches("p > a:not(.button), td a:not(.button), th a:not(.button)");
+  const inline = one.matches(`p > a:not(.button), td a:not(.button), th a:not(.button), [data-page^="docs"] article a`);
   if (!inline && height < 44) findings.push(`only ${height} px high: ${say(one)}`);
 }
 if (document.documentElement.scrollWidth > innerWidth + 1) findings.push("one has to scroll sideways");
