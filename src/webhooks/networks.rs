@@ -52,8 +52,9 @@ const fn four([a, b, c, d]: [u8; 4], length: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
 }
 
-const fn six([a, b, c, d, e, f, g, h]: [u16; 8], length: u8) -> Ipv6Net {
-    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length)
+const fn six(parts: [u16; 8], length: u8) -> Ipv6Net {
+    let address = Ipv6Addr::new(parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6], parts[7]);
+    Ipv6Net::new_assert(address, length)
 }
 
 /// Returns whether an address is a host of the public internet.

@@ -59,7 +59,7 @@ impl Sender {
     /// # Errors
     /// A text for the operator.
     pub fn new(settings: &Settings) -> Result<Self, String> {
-        let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = builder.map_err(|error| format!("TLS of webhooks: {error}"))?;

@@ -73,18 +73,12 @@ async fn answer(
 }
 
 fn row(closure: &ClosureView, zone: &TimeZone, language: Language) -> Value {
-    let when = match closure.date {
-        Some(day) => Moment::of_day(day.0, language).date(),
-        None => {
-            let [from, to] = [closure.starts_at, closure.ends_at].map(|at| Moment::new(at, zone, language));
-            format!(
-                "{}, {} – {}",
-                from.date(),
-                from.time(),
-                if from.date() == to.date() { to.time() } else { format!("{}, {}", to.date(), to.time()) }
-            )
-        }
+    let hours = || {
+        let [from, to] = [closure.starts_at, closure.ends_at].map(|at| Moment::new(at, zone, language));
+        let end = if from.date() == to.date() { to.time() } else { format!("{}, {}", to.date(), to.time()) };
+        format!("{}, {} – {end}", from.date(), from.time())
     };
+    let when = closure.date.map_or_else(hours, |day| Moment::of_day(day.0, language).date());
     context! { id => closure.id.to_string(), name => closure.name.as_str(), when => when }
 }
 

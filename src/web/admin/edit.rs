@@ -165,7 +165,7 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, Value)> {
         let values = context! {
             root => "../../", member => super::super::member::example_admin(), title => "Place", intro => if all { "Where." } else { "" }, submit => "Save",
             action => "admin/x", back => "admin/places", setup => all, links => if all { vec![link] } else { vec![] },
-            actions => if all { vec![action] } else { vec![action] }, conflict => conflict, form_key => "k", ..form.drawn(draft)
+            actions => vec![action], conflict => conflict, form_key => "k", ..form.drawn(draft)
         };
         if conflict.is_none() {
             context! { here => "", ..values }

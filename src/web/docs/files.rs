@@ -11,11 +11,13 @@ use crate::error::{Error, Result};
 use crate::http::compression::{self, Coding};
 use crate::http::fallback::not_allowed;
 
-/// The scripts that the guides use.
-const EXAMPLES: [(&str, &str); 3] = [
+/// The scripts and receivers that the guides use.
+const EXAMPLES: [(&str, &str); 5] = [
     ("api.sh", include_str!("../../../examples/api.sh")),
     ("book.sh", include_str!("../../../examples/book.sh")),
     ("stranger.sh", include_str!("../../../examples/stranger.sh")),
+    ("webhooks/receive.mjs", include_str!("../../../examples/webhooks/receive.mjs")),
+    ("webhooks/receive.py", include_str!("../../../examples/webhooks/receive.py")),
 ];
 
 /// Redoc as it was published, compressed. `vendor/redoc/README.md` has its source.

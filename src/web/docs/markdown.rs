@@ -42,6 +42,8 @@ pub(super) fn render(markdown: &str, links: &Links<'_>) -> Rendered {
     }
     let mut out = String::new();
     html::push_html(&mut out, linked(events, links).into_iter());
+    // Code that is wider than the page scrolls, also by the keyboard.
+    let out = out.replace("<pre>", "<pre tabindex=\"0\">");
     Rendered { title: title(markdown), html: out, sections }
 }
 
@@ -89,7 +91,7 @@ fn linked<'a>(events: Vec<Event<'a>>, links: &Links<'_>) -> Vec<Event<'a>> {
                 None => changed.push(Event::Code(code)),
             },
             Event::Start(Tag::Table(_)) => {
-                changed.push(Event::Html("<div class=\"wide-table\">".into()));
+                changed.push(Event::Html("<div class=\"wide-table\" tabindex=\"0\">".into()));
                 changed.push(event);
             }
             Event::End(TagEnd::Table) => {
@@ -133,7 +135,7 @@ mod tests {
             "<a href=\"examples/book.sh\">",
             "<a href=\"https://example.org/a.md\">",
             "<a href=\"../there\"><code>known</code></a> and <a href=\"etags\"><code>known</code></a>",
-            "<div class=\"wide-table\"><table>",
+            "<div class=\"wide-table\" tabindex=\"0\"><table>",
             "</table>\n</div>",
         ] {
             assert!(rendered.html.contains(part), "{part} in\n{}", rendered.html);
