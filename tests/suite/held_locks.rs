@@ -167,7 +167,7 @@ on_postgres! {
         let desk = app.desk().await;
         let account = format!("/v1/users/{}", desk.user_id);
         let disable = admin.update(&account, json!({"disabled": true}));
-        let (given, disabled) = end_beside(&app, &ida, desk.post(&path, give.clone()), disable).await;
+        let (given, disabled) = Box::pin(end_beside(&app, &ida, desk.post(&path, give.clone()), disable)).await;
         assert_eq!((given.status, disabled.status), (201, 200));
         desk.get(&path).await.expect(401);
         admin.delete(&format!("{path}/{}", bob.user_id)).await.expect(204);
@@ -178,14 +178,14 @@ on_postgres! {
         let version = admin.get(&format!("/v1/patients/{ida}")).await.etag();
         let ida_path = format!("/v1/patients/{ida}");
         let sign_out = sam.delete("/v1/sessions/current");
-        let (changed, ended) = end_beside(&app, &ida, sam.patch(&ida_path, &version, note), sign_out).await;
+        let (changed, ended) = Box::pin(end_beside(&app, &ida, sam.patch(&ida_path, &version, note), sign_out)).await;
         assert_eq!((changed.status, ended.status), (200, 204));
 
         let machine = Machine::new(&app, &["patients:write"]).await;
         let caller = machine.caller(&app).await;
         let version = admin.get(&ida_path).await.etag();
         let rename = caller.patch(&ida_path, &version, json!({"preferred_name": "Idalie"}));
-        let (changed, ended) = end_beside(&app, &ida, rename, admin.delete(&machine.path(""))).await;
+        let (changed, ended) = Box::pin(end_beside(&app, &ida, rename, admin.delete(&machine.path("")))).await;
         assert_eq!((changed.status, ended.status), (200, 204));
         caller.patch(&ida_path, "\"1\"", json!({"preferred_name": "Ida"})).await.expect(401);
     }
@@ -197,7 +197,7 @@ on_postgres! {
         let other = app.anon().sign_in(&ann.email, PASSWORD).await;
         let change = ann.patch(&path, &version, json!({"preferred_name": "Annie"}));
         let close = other.post("/v1/me/close", json!({"current_password": PASSWORD}));
-        let (changed, closed) = end_beside(&app, &ann.patient_id, change, close).await;
+        let (changed, closed) = Box::pin(end_beside(&app, &ann.patient_id, change, close)).await;
         assert_eq!((changed.status, closed.status), (200, 204));
         ann.patch(&path, "\"2\"", json!({"preferred_name": "Ann"})).await.expect(401);
     }
@@ -232,7 +232,7 @@ on_postgres! {
         let accept = anon.post("/v1/invitations/accept", json!({"token": token, "new_password": "amber heron folds paper"}));
         let account = format!("/v1/users/{}", desk.user_id);
         let disable = admin.update(&account, json!({"disabled": true}));
-        let (accepted, disabled) = end_beside(&app, &tim, accept, disable).await;
+        let (accepted, disabled) = Box::pin(end_beside(&app, &tim, accept, disable)).await;
         assert_eq!((accepted.status, disabled.status), (204, 200));
     }
 
@@ -262,7 +262,7 @@ on_postgres! {
             format!("UPDATE intakes SET patient_id = '{kept}' WHERE id = '{}'", id.0),
             format!("UPDATE patients SET replaced_by = '{kept}', version = version + 1 WHERE id = '{}'", ann.patient_id),
         ];
-        let computed = beside(&app, &merge, legwork::intake::due::compute_due(&app.env)).await;
+        let computed = Box::pin(beside(&app, &merge, legwork::intake::due::compute_due(&app.env))).await;
         assert_eq!(computed.expect("computed"), 1);
         let next: Option<legwork::clock::Timestamp> =
             app.db(move |tx| Ok(intakes::table.find(id).select(intakes::due_at).first(tx)?)).await;
@@ -284,7 +284,7 @@ on_postgres! {
         ];
         let id: PatientId = ann.patient_id.parse().expect("an id");
         let deletion = app.env.db.write(move |tx| records::remove(tx, &env, now, id.0));
-        assert!(beside(&app, &given, deletion).await.expect("deleted"));
+        assert!(Box::pin(beside(&app, &given, deletion)).await.expect("deleted"));
         let account: UserId = ann.user_id.parse().expect("an id");
         let is_open: bool =
             app.db(move |tx| Ok(users::table.find(account).select(users::disabled_at.is_null()).first(tx)?)).await;

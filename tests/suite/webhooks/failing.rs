@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use legwork::privacy::retention;
 use serde_json::json;
 
-use super::receiver::{Answer, Receiver, numbers};
+use super::receiver::{Answer, Received, Receiver, numbers};
 use super::{Hook, change, opened, write_events};
 use crate::support::{App, both, eventually};
 
@@ -41,7 +41,7 @@ both! {
         assert_eq!(numbers(&seen), [1, 2, 3, 4]);
         let all = receiver.seen();
         assert_eq!(numbers(&all), [1, 2, 2, 2, 2, 3, 4]);
-        let ids: BTreeSet<_> = all.iter().filter(|request| request.seq() == 2).map(|request| request.id()).collect();
+        let ids: BTreeSet<_> = all.iter().filter(|request| request.seq() == 2).map(Received::id).collect();
         assert_eq!(ids.len(), 1, "each attempt has the same id");
         let delivery = hook.until("delivered_through_seq", json!(4)).await;
         assert!(delivery["failing_since"].is_null() && delivery["failed_attempts"] == 0);

@@ -25,7 +25,7 @@ both! {
         assert_eq!(shown.body["description"], "Billing");
         assert_eq!(shown.body["status"], "active");
         assert_eq!(shown.body["secrets"], json!([{"created_at": "2026-03-02T14:00:00Z", "ends_at": null}]));
-        assert_eq!(admin.get("/v1/webhooks").await.items(), [shown.body.clone()]);
+        assert_eq!(admin.get("/v1/webhooks").await.items(), std::slice::from_ref(&shown.body));
 
         let paused = admin.update(&path, json!({"status": "paused", "description": null, "event_types": []})).await;
         assert_eq!(paused.expect(200).body["paused_reason"], "administrator");
