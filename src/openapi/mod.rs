@@ -5,6 +5,7 @@ mod completion;
 mod components;
 pub mod journey;
 mod nullable;
+mod ordered;
 mod problems;
 mod roles;
 mod samples;
@@ -22,6 +23,7 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme};
 
+use self::ordered::Ordered;
 use crate::error::ProblemCode;
 use crate::http::Endpoints;
 use crate::http::compression::Coding;
@@ -123,7 +125,8 @@ impl Published {
     /// # Errors
     /// A fault if it cannot be serialised.
     pub fn new(document: &OpenApi) -> Result<Self, String> {
-        let plain: web::Bytes = document.to_json().map_err(|error| error.to_string())?.into();
+        let write = || serde_json::to_string(&Ordered::of(document)?);
+        let plain: web::Bytes = write().map_err(|error| error.to_string())?.into();
         let hash = digest(&SHA256, &plain);
         let hash = URL_SAFE_NO_PAD.encode(hash.as_ref());
         // Weak, because its compressed forms share it.
@@ -161,7 +164,8 @@ pub async fn serve(request: HttpRequest, published: web::Data<Published>) -> Htt
 /// # Errors
 /// A fault if it cannot be serialised.
 pub fn json() -> Result<String, String> {
-    let mut text = document().to_pretty_json().map_err(|error| error.to_string())?;
+    let write = || serde_json::to_string_pretty(&Ordered::of(&document())?);
+    let mut text = write().map_err(|error| error.to_string())?;
     text.push('\n');
     Ok(text)
 }
