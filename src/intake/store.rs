@@ -175,7 +175,7 @@ pub(super) fn owner(conn: &mut Conn, id: IntakeId) -> Result<Option<PatientId>> 
 pub fn lock_patient_of(conn: &mut Conn, id: IntakeId) -> Result<Option<PatientId>> {
     let Some(patient) = owner(conn, id)? else { return Ok(None) };
     let locked = records::lock_visits(conn, patient);
-    // Of a record that was merged or retired. After other errors no query runs.
+    // A merge or its undo may have moved the intake. After an error of the database the transaction can run no query.
     if let Ok(()) | Err(Error::Conflict(_)) = locked {
         let Some(now) = owner(conn, id)? else { return Ok(None) };
         records::require_same_owner(patient, now)?;

@@ -1,6 +1,6 @@
 //! The delivery of events to one endpoint, one after the other, in the order of their numbers.
 //!
-//! An instance leases the endpoint, reads some events, and sends them. After each attempt it stores how far the endpoint is, with an entry
+//! An instance leases the endpoint, reads some events, and sends them. After each attempt it stores the endpoint's progress, with an entry
 //! of the log, and prolongs the lease. The next event is sent only after the receiver has accepted this one. No connection to the database
 //! is held while a request is sent. An instance that dies loses the lease by the clock, and another one sends the last event again.
 
@@ -45,7 +45,7 @@ impl Endpoint {
         self.redeliver_from_seq.map_or(self.delivered_through_seq, |from| from - 1)
     }
 
-    /// Moves it on.
+    /// Notes that it has every event up to this number.
     fn advance(&mut self, through: i64) {
         match self.redeliver_through_seq {
             None => self.delivered_through_seq = through,
@@ -113,7 +113,7 @@ async fn send_all(
         let reached = if place == count { through } else { event.seq };
         let Some(stored) = store_progress(env, endpoint, Some(attempt), reached).await? else { return Ok(None) };
         endpoint = stored;
-        // An administrator may have changed its settings, or where it is.
+        // An administrator may have changed its settings or its progress.
         let goes_on = endpoint.version == version && endpoint.kind() == kind && endpoint.position() == reached;
         if !goes_on || *stopping.borrow() {
             break;
@@ -145,7 +145,7 @@ fn note(env: &Env, endpoint: &Endpoint, seq: i64, outcome: Outcome) {
     }
 }
 
-/// Stores an attempt and where the endpoint is. Returns the endpoint as it is then. None if the lease is lost or was ended.
+/// Stores an attempt and the endpoint's progress. Returns the endpoint as it is then. None if the lease is lost or was ended.
 async fn store_progress(
     env: &Env,
     sent: Endpoint,

@@ -283,7 +283,7 @@ pub(super) async fn list_webhooks(context: Context, Params(page): Params<PagePar
 
 /// Read a webhook
 ///
-/// For administrators. Its settings and its status. `GET /v1/webhooks/{id}/delivery` says how far it is. The response carries the `ETag` to
+/// For administrators. Its settings and its status. `GET /v1/webhooks/{id}/delivery` has its progress. The response carries the `ETag` to
 /// send as `If-Match` with a change. Deliveries do not change the `ETag`.
 #[utoipa::path(
     tag = "webhooks",
@@ -324,7 +324,7 @@ pub(super) async fn update_webhook(
 
 /// Delete a webhook
 ///
-/// For administrators. Deletes its log as well. A request that is being sent is not called back.
+/// For administrators. Deletes its log as well. A request that is already being sent is completed.
 #[utoipa::path(
     tag = "webhooks",
     operation_id = "delete_webhook",

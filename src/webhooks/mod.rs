@@ -1,7 +1,7 @@
 //! Webhooks: events that are sent to receivers which administrators register, by the conventions of Standard Webhooks. Owns the tables
 //! `webhook_endpoints` and `webhook_attempts`.
 //!
-//! An endpoint is a reader of the [sequence of events](crate::events) with a place in it. The [`worker`] sends it one event after the
+//! An endpoint is a reader of the [sequence of events](crate::events) with a stored position. The [`worker`] sends it one event after the
 //! other ([`delivering`]), each until the receiver has accepted it. So no event is missing, and the events of one object keep their order.
 
 pub mod attempts;

@@ -1,4 +1,4 @@
-//! How far a webhook is, and moving it: events again, or past events.
+//! The progress of a webhook through the sequence of events, and changes of it: sending events again, and skipping events.
 
 use actix_web::{HttpResponse, get, post};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct WebhookEventRange {
     through_seq: i64,
 }
 
-/// How far a webhook is.
+/// The progress of a webhook.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "delivered_through_seq": 4700, "newest_seq": 4711, "failing_since": "2026-03-02T14:00:00Z", "failed_attempts": 3,
@@ -78,7 +78,7 @@ impl WebhookDelivery {
     }
 }
 
-/// Reads how far a webhook is.
+/// Reads the progress of a webhook.
 ///
 /// # Errors
 /// [`Error::NotFound`].
@@ -135,7 +135,7 @@ pub async fn redeliver(context: &Context, id: WebhookId, again: NewWebhookRedeli
         .await
 }
 
-/// The place to move to.
+/// The event up to which the receiver gets none.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"through_seq": 4711}))]
@@ -145,7 +145,7 @@ pub struct SkipWebhookEventsRequest {
     through_seq: i64,
 }
 
-/// Moves a webhook past events.
+/// Skips events of a webhook.
 ///
 /// # Errors
 /// [`Error::NotFound`]; a broken rule.
@@ -166,7 +166,7 @@ pub async fn skip(context: &Context, id: WebhookId, to: SkipWebhookEventsRequest
         .await
 }
 
-/// Read how far a webhook is
+/// Read the progress of a webhook
 ///
 /// For administrators. Also says whether the receiver fails, and when the next attempt is made.
 #[utoipa::path(
@@ -174,7 +174,7 @@ pub async fn skip(context: &Context, id: WebhookId, to: SkipWebhookEventsRequest
     operation_id = "get_webhook_delivery",
     security(("bearer" = [])),
     params(("id" = WebhookId, Path, description = "The webhook")),
-    responses((status = 200, description = "How far it is", body = WebhookDelivery)),
+    responses((status = 200, description = "The progress", body = WebhookDelivery)),
 )]
 #[get("/v1/webhooks/{id}/delivery")]
 pub(super) async fn get_webhook_delivery(context: Context, PathId(id): PathId<WebhookId>) -> Result<HttpResponse> {
@@ -216,7 +216,7 @@ pub(super) async fn create_webhook_redelivery(
     security(("bearer" = [])),
     params(("id" = WebhookId, Path, description = "The webhook")),
     request_body = SkipWebhookEventsRequest,
-    responses((status = 200, description = "How far it is now", body = WebhookDelivery)),
+    responses((status = 200, description = "The new progress", body = WebhookDelivery)),
 )]
 #[post("/v1/webhooks/{id}/skip")]
 pub(super) async fn skip_webhook_events(

@@ -38,7 +38,7 @@ const MAX_HEADERS: usize = 100;
 const MAX_BODY: usize = 16 * 1024;
 const BODY_LIMIT: Duration = Duration::from_secs(1);
 
-/// What an attempt led to.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     pub status: Option<StatusCode>,

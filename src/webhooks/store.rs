@@ -154,7 +154,7 @@ pub fn lock_leased(tx: &mut Conn, leased: &Endpoint) -> Result<Option<Endpoint>>
     }
 }
 
-/// Stores how far an endpoint is and how its attempts go, and prolongs or ends its lease.
+/// Stores the progress and the failures of an endpoint, and prolongs or ends its lease.
 pub fn store_progress(tx: &mut Conn, endpoint: &Endpoint, keeps: bool, now: Timestamp) -> Result<Endpoint> {
     let leased_until = keeps.then(|| now.plus(LEASE));
     diesel::update(webhook_endpoints::table.find(endpoint.id))

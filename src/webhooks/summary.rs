@@ -1,4 +1,4 @@
-//! How the webhooks are as a whole, for metrics and `legwork doctor`.
+//! The state of all webhooks, for metrics and `legwork doctor`.
 
 use diesel::prelude::*;
 

@@ -35,7 +35,7 @@ pub async fn end(context: &Context, id: PatientId, user: UserId) -> Result<()> {
                 require_other(tx, id, user)?;
             }
             access_lock::wait(tx.conn, user)?;
-            // A merge meanwhile would let the account read the joined record. Of a record that was merged, the access is ended there.
+            // A merge of this record waits. If it was merged before, the access to the record that remained has to be ended.
             require_active(lock_records(tx.conn, id)?, None)?;
             if reach == Reach::Any { revoke(tx, id, user) } else { stop_as_patient(tx, id, user) }
         })
