@@ -15,11 +15,11 @@ use diesel::prelude::*;
 use super::sessions::cookie;
 use super::sessions::session::idle_limit;
 use super::tokens::{Claims, CookieToken, Grant};
-use super::{Keys, clients, second_factor};
+use super::{Keys, second_factor};
 use crate::actor::{self, Actor, Role};
 use crate::audit_context::AuditContext;
 use crate::clock::Timestamp;
-use crate::context::Principal;
+use crate::context::{Principal, standing};
 use crate::db::schema::{sessions, users};
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
@@ -323,7 +323,7 @@ fn active(conn: &mut Conn, env: &Env, user: UserId, grant: &Grant) -> Result<Opt
     match grant {
         Grant::Session(session) => active_session(conn, env, user, *session),
         Grant::Cookie(token) => active_by_cookie(conn, env, user, token),
-        Grant::Client(scopes) => Ok(clients::store::active(conn, user, scopes)?.map(|role| Found {
+        Grant::Client(scopes) => Ok(standing::role_of_client(conn, user, scopes)?.map(|role| Found {
             role,
             practitioner_id: None,
             second_factor_at: None,

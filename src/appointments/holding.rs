@@ -57,9 +57,9 @@ pub async fn hold(
             _ => {}
         }
         let held = taking::take(tx, slot, visit_type)?;
-        // Once more, after the slots: others may have held times while this request waited for them.
+        // Other accounts may have stored holds while this request waited for the slots.
         if let Some((user, origin)) = new_account {
-            limits::require_room_to_hold(tx.conn, tx.env, user, &origin, tx.now)?;
+            limits::require_room_at_origin(tx.conn, tx.env, user, &origin, tx.now)?;
         }
         Ok(held)
     });

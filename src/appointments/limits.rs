@@ -91,32 +91,27 @@ pub type Origin = (Vec<u8>, Vec<u8>);
 /// The conflicts `booking_limit`, `account_booking_limit` and `new_account_limit`.
 pub fn require_room(tx: &mut Tx, patient: PatientId) -> Result<()> {
     let (now, user) = (tx.now, tx.actor.user_id);
-    let Some((caller, network)) = require_room_by_account(tx.conn, tx.env, user, patient, now)? else { return Ok(()) };
-    lock_network(tx.conn, &network)?;
-    require_room_for_new_accounts(tx.conn, tx.env, user, (&caller, &network), None, now)
-}
-
-/// The last lock of a booking and of a hold, so that no transaction that has it waits for a slot.
-fn lock_network(conn: &mut Conn, network: &[u8]) -> Result<()> {
-    if let Conn::Postgres(conn) = conn {
-        advisory_lock::wait(conn, &format!("{network:x?}"), LOCKS)?;
+    match require_room_by_account(tx.conn, tx.env, user, patient, now)? {
+        Some(origin) => require_room_at_origin(tx.conn, tx.env, user, &origin, now),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// Requires that the new accounts at this address have room for the hold that was just stored, which does not count. The holds of other
-/// accounts wait for the lock.
+/// Requires that the new accounts at this address have room. The account's own holds do not count. Other accounts of the network wait until
+/// the transaction ends. Call it after the slots are locked, so that no transaction that has this lock waits for a slot.
 ///
 /// # Errors
 /// The conflict `new_account_limit`.
-pub fn require_room_to_hold(
+pub fn require_room_at_origin(
     conn: &mut Conn,
     env: &Env,
     user: UserId,
     (caller, network): &Origin,
     now: Timestamp,
 ) -> Result<()> {
-    lock_network(conn, network)?;
+    if let Conn::Postgres(conn) = &mut *conn {
+        advisory_lock::wait(conn, &format!("{network:x?}"), LOCKS)?;
+    }
     require_room_for_new_accounts(conn, env, user, (caller, network), None, now)
 }
 
@@ -263,7 +258,7 @@ fn require_room_for_new_accounts(
 
 /// Requires that the account may book for one at least of its patients, if it has any. A hold asks this before the patient fills in the
 /// rest of a booking, without locks: the booking decides. Returns the address and the network of a new account, for
-/// [`require_room_to_hold`].
+/// [`require_room_at_origin`].
 ///
 /// # Errors
 /// The conflicts of [`require_room`].

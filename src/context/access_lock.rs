@@ -13,7 +13,7 @@ use crate::ids::UserId;
 const SEED: i64 = 2;
 
 /// Shares the lock until the transaction ends. Call it before the check of the access, and before all other locks.
-pub(super) fn share(conn: &mut Conn, account: UserId) -> Result<()> {
+pub fn share(conn: &mut Conn, account: UserId) -> Result<()> {
     if let Conn::Postgres(conn) = conn {
         advisory_lock::wait_shared(conn, &account.to_string(), SEED)?;
     }

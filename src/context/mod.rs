@@ -8,7 +8,7 @@
 
 pub mod access_lock;
 mod once;
-mod standing;
+pub mod standing;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;

@@ -66,19 +66,22 @@ fn due(conn: &mut Conn, now: Timestamp) -> Result<Vec<IntakeId>> {
     Ok(ids)
 }
 
+/// The intake of this id, if it is still due.
+macro_rules! still_due {
+    ($id:expr, $now:expr) => {
+        intakes::table
+            .find($id)
+            .filter(intakes::status.eq_any([IntakeStatus::Completed, IntakeStatus::Amended]))
+            .filter(intakes::due_at.le($now).or(intakes::rule_set.lt(rls::rule_set_number())).assume_not_null())
+    };
+}
+
 /// Computes the findings of an intake again, if it is still due.
 fn compute_again(conn: &mut Conn, env: &Env, id: IntakeId) -> Result<()> {
     let audit = AuditContext::of_command("compute due findings");
     let tx = &mut Tx::new(conn, env, &Anonymous, &audit);
     let Some(patient) = store::lock_patient_of(tx.conn, id)? else { return Ok(()) };
-    let is_due = intakes::due_at.le(tx.now).or(intakes::rule_set.lt(rls::rule_set_number()));
-    let form: Option<String> = intakes::table
-        .find(id)
-        .filter(intakes::status.eq_any([IntakeStatus::Completed, IntakeStatus::Amended]))
-        .filter(is_due.assume_not_null())
-        .select(intakes::form)
-        .first(tx.conn)
-        .optional()?;
+    let form: Option<String> = still_due!(id, tx.now).select(intakes::form).first(tx.conn).optional()?;
     let Some(form) = form else { return Ok(()) };
     if store::newest_submitted(tx.conn, patient, &form)? != Some(id) {
         // Older intakes keep the findings of their time.
@@ -99,12 +102,7 @@ fn release(conn: &mut Conn, id: IntakeId) -> Result<()> {
 /// Leaves an intake alone for some time, so that it does not keep others from their turn. Only if it is still due: another change may have
 /// computed its findings meanwhile, or a void ended it.
 fn set_aside(conn: &mut Conn, id: IntakeId, now: Timestamp) -> Result<()> {
-    let is_due = intakes::due_at.le(now).or(intakes::rule_set.lt(rls::rule_set_number()));
-    let still_due = intakes::table
-        .find(id)
-        .filter(intakes::status.eq_any([IntakeStatus::Completed, IntakeStatus::Amended]))
-        .filter(is_due.assume_not_null());
-    diesel::update(still_due)
+    diesel::update(still_due!(id, now))
         .set((intakes::due_at.eq(now.plus(RETRY_AFTER)), intakes::rule_set.eq(rls::rule_set_number())))
         .execute(conn)?;
     Ok(())

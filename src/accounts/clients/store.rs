@@ -50,19 +50,6 @@ fn written(jwks: Option<&JsonWebKeySet>) -> Result<Option<String>> {
     text.map_err(|error| Error::internal("write a client's keys", error))
 }
 
-/// Returns the role of an active client whose granted scopes include these. None for a person's account.
-pub fn active(conn: &mut Conn, id: UserId, scopes: &Scopes) -> Result<Option<Role>> {
-    let found: Option<(Role, String)> = clients::table
-        .inner_join(users::table)
-        .filter(clients::user_id.eq(id))
-        .filter(users::disabled_at.is_null())
-        .select((users::role, clients::scopes))
-        .first(conn)
-        .optional()?;
-    let Some((role, granted)) = found else { return Ok(None) };
-    Ok(scopes.are_within(&scopes_of(&granted)?).then_some(role))
-}
-
 /// Loads a client.
 ///
 /// # Errors

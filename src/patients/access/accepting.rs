@@ -115,7 +115,7 @@ pub async fn accept(
 fn use_invitation(tx: &mut Tx<Anonymous>, token: &str, holder: Option<&NewHolder>, origin: &Origin) -> Result<()> {
     let inviter = look_up(tx.conn, token, tx.now)?.0.invited_by;
     // The invitation ends with the inviter's account or access, so their end waits for this lock.
-    access_lock::share_for_link(tx.conn, Some(inviter))?;
+    access_lock::share(tx.conn, inviter)?;
     let (invitation, user) = look_up(tx.conn, token, tx.now)?;
     let unused = patient_invitations::table.find(invitation.id).filter(patient_invitations::used_at.is_null());
     if diesel::update(unused).set(patient_invitations::used_at.eq(tx.now)).execute(tx.conn)? == 0 {

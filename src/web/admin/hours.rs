@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use minijinja::{Value, context};
 use serde_json::json;
-use text::Language;
 
 use super::super::desk::Clinic;
 use super::super::form_post::Sent;
@@ -18,6 +17,7 @@ use crate::http::etag::IfMatch;
 use crate::http::{PathId, input};
 use crate::ids::{LocationId, PractitionerId};
 use crate::scheduling::hours::availability::{self, AvailabilityRule};
+use crate::scheduling::hours::weekly::Weekday;
 use crate::scheduling::setup::practitioners::{self, PractitionerView};
 
 const NAME: &str = "admin-hours";
@@ -76,14 +76,14 @@ impl<'a> Hours<'a> {
         let language = self.member.language;
         let weeks = self.places().iter().map(|place| {
             let of_place: Vec<&Cell> = typed.week.cells.iter().filter(|cell| cell.place == *place).collect();
-            let days = (1..=7).zip(words::WEEKDAYS).map(|(number, label)| {
-                let ranges = of_place.iter().filter(|cell| cell.day == number).map(|cell| self.cell(cell, typed));
-                context! { label => label.text(language), ranges => ranges.collect::<Vec<_>>() }
+            let days = Weekday::ALL.into_iter().map(|day| {
+                let ranges = of_place.iter().filter(|cell| cell.day == day.iso()).map(|cell| self.cell(cell, typed));
+                context! { label => day.name(language), ranges => ranges.collect::<Vec<_>>() }
             });
             context! { name => self.clinic.location(*place), days => days.collect::<Vec<_>>() }
         });
         let others = typed.week.others.iter().enumerate().map(|(index, other)| {
-            context! { index => index, words => format!("{}, {}", day(&other.rule, language), self.rule(&other.rule)), kept => other.is_kept, gone => other.is_gone }
+            context! { index => index, words => format!("{}, {}", other.rule.weekday.name(language), self.rule(&other.rule)), kept => other.is_kept, gone => other.is_gone }
         });
         let wrong = typed.errors.iter().map(|error| self.mistake(error, &typed.week));
         let values = context! {
@@ -115,7 +115,8 @@ impl<'a> Hours<'a> {
         let text = words::mistake(error.code, (0, false), language);
         match place_of(error, week) {
             Some(Place::Cell(cell)) => {
-                let label = format!("{}, {}", weekday(cell.day, language), self.clinic.location(cell.place));
+                let day = Weekday::from_iso(cell.day).map(|day| day.name(language)).unwrap_or_default();
+                let label = format!("{day}, {}", self.clinic.location(cell.place));
                 context! { anchor => cell.name("from"), label => label, text => text }
             }
             Some(Place::Other(other)) => context! { anchor => "others", label => self.rule(&other.rule), text => text },
@@ -129,20 +130,11 @@ impl<'a> Hours<'a> {
         let language = self.member.language;
         let is_in =
             |rule: &AvailabilityRule, rules: &[AvailabilityRule]| rules.iter().any(|other| json!(other) == json!(rule));
-        let line = |rule: &AvailabilityRule, was: String, now: String| context! { label => day(rule, language), was => was, now => now, is_typed => false };
+        let line = |rule: &AvailabilityRule, was: String, now: String| context! { label => rule.weekday.name(language), was => was, now => now, is_typed => false };
         let removed = was.iter().filter(|rule| !is_in(rule, now)).map(|rule| line(rule, self.rule(rule), nothing()));
         let added = now.iter().filter(|rule| !is_in(rule, was)).map(|rule| line(rule, nothing(), self.rule(rule)));
         removed.chain(added).collect()
     }
-}
-
-fn weekday(number: i32, language: Language) -> &'static str {
-    let index = usize::try_from(number - 1).unwrap_or_default();
-    words::WEEKDAYS.get(index).map(|day| day.text(language)).unwrap_or_default()
-}
-
-fn day(rule: &AvailabilityRule, language: Language) -> &'static str {
-    weekday(rule.weekday.iso(), language)
 }
 
 /// What a broken rule is about.

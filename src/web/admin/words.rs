@@ -1,4 +1,4 @@
-//! Words of these pages that depend on codes: broken rules, conflicts, days of the week, lengths of time.
+//! Words of these pages that depend on codes: broken rules, conflicts, lengths of time.
 
 use rls::form_dsl::Bilingual;
 use text::{FieldCode, Language};
@@ -103,17 +103,6 @@ pub(super) fn conflict(code: ProblemCode) -> Bilingual {
         ),
     }
 }
-
-/// The days of the week by their number in ISO 8601, from 1.
-pub(super) const WEEKDAYS: [Bilingual; 7] = [
-    both("Monday", "Lunes"),
-    both("Tuesday", "Martes"),
-    both("Wednesday", "Miércoles"),
-    both("Thursday", "Jueves"),
-    both("Friday", "Viernes"),
-    both("Saturday", "Sábado"),
-    both("Sunday", "Domingo"),
-];
 
 /// A number of minutes in words, in the largest unit that fits.
 pub(super) fn minutes(number: i32, language: Language) -> String {

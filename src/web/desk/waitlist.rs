@@ -101,7 +101,7 @@ fn patient(patient: &ListedPatient) -> Value {
 fn wishes(wishes: &Wishes, clinic: &Clinic) -> Vec<String> {
     let practitioners = wishes.practitioner_ids.iter().map(|id| clinic.practitioner(*id));
     let places = wishes.location_ids.iter().map(|id| clinic.location(*id));
-    let days = wishes.weekdays.iter().map(|day| day.name());
+    let days = wishes.weekdays.iter().map(|day| day.name(Language::English));
     let lists = [practitioners.collect(), places.collect(), days.collect::<Vec<_>>()];
     let times = match (wishes.from_time.as_deref(), wishes.to_time.as_deref()) {
         (None, None) => None,

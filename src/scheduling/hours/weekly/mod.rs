@@ -16,6 +16,7 @@
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Span, ToSpan};
+use text::Language;
 
 use crate::clock::Timestamp;
 use crate::error::{FieldCode, Rule};
@@ -37,7 +38,7 @@ pub enum Weekday {
 }
 
 impl Weekday {
-    const ALL: [Self; 7] =
+    pub const ALL: [Self; 7] =
         [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
 
     /// Returns the number in ISO 8601: 1 is Monday.
@@ -45,16 +46,20 @@ impl Weekday {
         self as i32 + 1
     }
 
-    /// Returns the name in English.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Monday => "Monday",
-            Self::Tuesday => "Tuesday",
-            Self::Wednesday => "Wednesday",
-            Self::Thursday => "Thursday",
-            Self::Friday => "Friday",
-            Self::Saturday => "Saturday",
-            Self::Sunday => "Sunday",
+    /// Returns the name as a label, with a capital letter.
+    pub fn name(self, language: Language) -> &'static str {
+        let [english, spanish] = match self {
+            Self::Monday => ["Monday", "Lunes"],
+            Self::Tuesday => ["Tuesday", "Martes"],
+            Self::Wednesday => ["Wednesday", "Miércoles"],
+            Self::Thursday => ["Thursday", "Jueves"],
+            Self::Friday => ["Friday", "Viernes"],
+            Self::Saturday => ["Saturday", "Sábado"],
+            Self::Sunday => ["Sunday", "Domingo"],
+        };
+        match language {
+            Language::English => english,
+            Language::Spanish => spanish,
         }
     }
 
