@@ -25,7 +25,7 @@ impl Timestamp {
     /// The first instant of the calendar: `jiff::Timestamp::MIN`.
     const MIN: Self = Self { micros: -377_705_023_201_000_000 };
     /// The last one: `jiff::Timestamp::MAX`.
-    const MAX: Self = Self { micros: 253_402_207_200_999_999 };
+    pub const MAX: Self = Self { micros: 253_402_207_200_999_999 };
 
     /// The instant this many microseconds after the Unix epoch, or none after the year 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {

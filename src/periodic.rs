@@ -1,8 +1,26 @@
 //! Tasks that run again and again until the service stops.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
+
+use crate::error::Result;
+
+/// Logs the error of a step on one row and returns none, so that the row keeps no other from its turn. The next round tries it again.
+///
+/// # Errors
+/// Those that every other row would meet too ([`concerns_all`](crate::error::Error::concerns_all)).
+pub fn go_on<T>(step: Result<T>, row: impl Display, failure: &'static str) -> Result<Option<T>> {
+    match step {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.concerns_all() => Err(error),
+        Err(error) => {
+            tracing::warn!(%row, %error, "{failure}; the next round tries it again");
+            Ok(None)
+        }
+    }
+}
 
 /// Completes when the service is told to stop.
 pub async fn stopped(stopping: &mut Receiver<bool>) {

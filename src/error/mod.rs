@@ -184,6 +184,11 @@ impl Error {
         Self::Unavailable { retry_after, detail: detail.into() }
     }
 
+    /// Whether every other task would meet it too, such as an unavailable database.
+    pub const fn concerns_all(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Busy { .. } | Self::StorageFull | Self::Damaged)
+    }
+
     /// A fault of the service.
     pub fn fault(what: impl Into<String>) -> Self {
         Self::Internal(what.into())

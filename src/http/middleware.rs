@@ -21,6 +21,7 @@ use super::address::ClientAddress;
 use super::compression::{self, Coding};
 use super::conditional::Known;
 use super::connection::{self, Progress};
+use super::deprecation::{self, DEPRECATED};
 use super::fallback::{Operation, Routes, is_of_member, not_allowed, options};
 use super::limits::Limiter;
 use super::problem::{MEDIA_TYPE, ProblemBuilder};
@@ -75,6 +76,7 @@ pub async fn wrap(
         request.head_mut().method = Method::GET;
     }
     let operation = request.app_data::<web::Data<Routes>>().and_then(|it| it.operation(request.method(), &path));
+    let deprecation = operation.as_ref().and_then(|operation| deprecation::find(DEPRECATED, &operation.id));
     if let Some(operation) = operation {
         request.extensions_mut().insert(operation);
     }
@@ -112,6 +114,9 @@ pub async fn wrap(
             response = without_stream(response);
         }
         set_default_headers(response.headers_mut(), &id, env.config.settings.public_url.scheme() == "https");
+        if let Some(deprecation) = deprecation {
+            deprecation.tell(response.headers_mut());
+        }
         let status = response.status().as_u16();
         // The pattern and not the path, because paths and queries name people.
         let route = request.as_ref().and_then(HttpRequest::match_pattern).unwrap_or_else(|| "(none)".into());

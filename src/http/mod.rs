@@ -7,6 +7,7 @@ pub mod compression;
 pub mod conditional;
 pub mod connection;
 pub mod connections;
+pub mod deprecation;
 pub mod cors;
 pub mod endpoints;
 pub mod etag;

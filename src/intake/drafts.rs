@@ -237,13 +237,10 @@ pub(super) fn delete_answers<P>(tx: &mut Tx<P>, draft: Intake, patient: &Patient
         return store::delete(tx.conn, id);
     }
     flags::withdraw_all(tx.conn, id, tx.now)?;
-    let discarded = Intake {
-        status: IntakeStatus::EnteredInError,
-        answers: tx.env.sealer.seal(store::place("answers", id), &Answers::new())?,
-        ..draft
-    };
-    store::update(tx.conn, tx.now, discarded)?;
-    recompute::follow_results(tx, patient)
+    let nothing = tx.env.sealer.seal(store::place("answers", id), &Answers::new())?;
+    store::discard(tx.conn, tx.now, &draft, &nothing)?;
+    // Of a record that is not in use no flag is raised.
+    if patient.require_active().is_err() { Ok(()) } else { recompute::follow_results(tx, patient) }
 }
 
 /// Begin an intake

@@ -38,6 +38,9 @@ pub async fn compute_due(env: &Env) -> Result<usize> {
     for id in &due {
         let (shared, id) = (env.clone(), *id);
         if let Err(error) = env.db.write(move |conn| compute_again(conn, &shared, id)).await {
+            if error.concerns_all() {
+                return Err(error);
+            }
             tracing::warn!(intake = %id, %error, "could not compute the findings of an intake again; retrying in a day");
             env.db.write(move |conn| set_aside(conn, id, now)).await?;
         }

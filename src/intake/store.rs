@@ -129,6 +129,22 @@ pub fn update(conn: &mut Conn, now: Timestamp, changed: Intake) -> Result<Intake
     Ok(next)
 }
 
+/// Replaces the answers of a draft and marks it as entered in error. Only these columns, because drafts of retired records are discarded too,
+/// and nothing else of such a record may be stored.
+pub fn discard(conn: &mut Conn, now: Timestamp, draft: &Intake, answers: &Sealed<Answers>) -> Result<()> {
+    let current = intakes::table.filter(intakes::id.eq(draft.id)).filter(intakes::version.eq(draft.version));
+    let change = (
+        intakes::status.eq(IntakeStatus::EnteredInError),
+        intakes::answers.eq(answers),
+        intakes::version.eq(draft.version + 1),
+        intakes::updated_at.eq(now),
+    );
+    if diesel::update(current).set(change).execute(conn)? != 1 {
+        return Err(Error::Retry);
+    }
+    Ok(())
+}
+
 /// Deletes a draft that no flag refers to.
 pub fn delete(conn: &mut Conn, id: IntakeId) -> Result<()> {
     diesel::delete(intakes::table.find(id)).execute(conn)?;

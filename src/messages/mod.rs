@@ -15,6 +15,7 @@ pub mod model;
 pub mod outbox;
 pub mod pacing;
 pub mod queue;
+mod readers;
 pub mod refusals;
 pub mod reminding;
 pub mod resending;

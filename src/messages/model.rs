@@ -259,6 +259,17 @@ impl Mail {
         }
     }
 
+    /// Whether a mail about a patient's care goes to the patient, and not to another person who acts for the patient. None for other mails.
+    pub fn goes_to_patient(&self) -> Option<bool> {
+        match self {
+            Self::ComingOfAge(_) => Some(true),
+            Self::AccessEnds(_) => Some(false),
+            Self::FollowUp(mail) => Some(mail.patient.is_none()),
+            Self::WaitlistOffer(mail) | Self::WaitlistOfferWithdrawn(mail) => Some(mail.patient.is_none()),
+            _ => self.appointment().map(|mail| mail.patient.is_none()),
+        }
+    }
+
     /// Returns the token with which the reader of an optional mail ends such mails.
     pub fn unsubscribe(&self) -> Option<&str> {
         self.appointment().and_then(|mail| mail.unsubscribe.as_deref())

@@ -187,17 +187,6 @@ pub fn supersede_to(tx: &mut Conn, appointment: AppointmentId, mailbox: &str, no
     Ok(())
 }
 
-/// Drops the mails about a patient's appointments that wait for a mailbox, because its owner may not know of them any more.
-pub fn drop_about_visits(tx: &mut Conn, patient: PatientId, mailbox: &str, now: Timestamp) -> Result<()> {
-    let waiting = messages::table
-        .filter(messages::patient_id.eq(patient))
-        .filter(messages::appointment_id.is_not_null())
-        .filter(messages::email_key.eq(mailbox))
-        .filter(messages::status.eq(MessageStatus::Pending));
-    diesel::update(waiting).set(done(now)).execute(tx)?;
-    Ok(())
-}
-
 /// Completes the open calls and the failed mails of a kind about an appointment, because they are not needed any more.
 pub fn settle_about(tx: &mut Conn, appointment: AppointmentId, kind: MessageKind, now: Timestamp) -> Result<()> {
     let open = messages::table

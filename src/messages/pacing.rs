@@ -5,6 +5,9 @@
 //!   appointment was created for the mailbox. If the patient's side cancels a visit of which the mailbox has not been
 //!   told yet, the cancellation is dropped as well. A cancellation by the clinic is always sent, because the patient
 //!   may know of the visit from a call.
+//! - **No longer the reader's.** A message about a patient's care waited until its address was not the patient's any more, or the account
+//!   with the address did not act for the patient any more ([`readers`]). What was for the patient becomes a call of the desk. What was for
+//!   another person is dropped.
 //! - **Too late.** A booking or a move is dropped if the visit has begun while the message waited.
 //! - **Refused.** A message to an address that the mail server refused becomes a call of the desk ([`refusals`]).
 //! - **Unread.** A move of which the booking was not mailed yet is mailed as the booking, with the forms.
@@ -27,6 +30,7 @@ use jiff::SignedDuration;
 use super::model::{AppointmentMail, Mail, Message, MessageKind, MessageStatus};
 use super::outbox::{self, WINDOW};
 use super::queue::{self, has_status};
+use super::readers;
 use super::refusals;
 use super::reminding::{self, Standing};
 use crate::clock::Timestamp;
@@ -43,6 +47,9 @@ const ALERT_INTERVAL: SignedDuration = SignedDuration::from_mins(2);
 /// A message that is older than this had to wait, for its mailbox or for the mail server.
 const SENT_AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
 
+/// The error of a message that waited until its address was not the patient's any more.
+const RECIPIENT_CHANGED: &str = "recipient_changed";
+
 /// The most messages that wait and become one mail with another one.
 const MAX_TOGETHER: i64 = 10;
 
@@ -51,7 +58,8 @@ enum Decision {
     Send,
     Drop,
     Wait(Timestamp),
-    LeaveToDesk,
+    /// The desk calls. The text says why, as the message's error.
+    LeaveToDesk(&'static str),
 }
 
 /// Drops leased messages that are outdated, postpones those that must wait, and returns the others, each with those that become one mail
@@ -77,7 +85,7 @@ pub fn select(tx: &mut Conn, env: &Env, leased: Vec<Message>) -> Result<Vec<Vec<
             }
             Decision::Drop => drop_message(tx, &message, now)?,
             Decision::Wait(until) => postpone(tx, &message, until, now)?,
-            Decision::LeaveToDesk => refusals::leave_to_desk(tx, env, &message, now)?,
+            Decision::LeaveToDesk(why) => refusals::leave_to_desk(tx, env, &message, why, now)?,
         }
     }
     Ok(to_send)
@@ -91,6 +99,9 @@ fn decide(
     sent_together: usize,
     now: Timestamp,
 ) -> Result<Decision> {
+    if let Some(decision) = without_reader(tx, env, message, now)? {
+        return Ok(decision);
+    }
     if message.kind == MessageKind::AppointmentReminder {
         match reminding::standing(tx, env, message, mailbox, now)? {
             Standing::Sendable => {}
@@ -116,7 +127,7 @@ fn decide(
             }
             outbox::supersede_to(tx, appointment, mailbox, now)?;
         }
-        return Ok(Decision::LeaveToDesk);
+        return Ok(Decision::LeaveToDesk(refusals::REFUSED));
     }
     let Some(until) = busy_until(tx, env, message, mailbox, sent_together, now)? else { return Ok(Decision::Send) };
     // Every alert says the same: look at the worklist. The last one that waits is enough.
@@ -124,6 +135,18 @@ fn decide(
         return Ok(Decision::Drop);
     }
     Ok(if until <= now { Decision::Send } else { Decision::Wait(until) })
+}
+
+/// Returns what becomes of a message about a patient's care whose address may not read it any more; none for every other message.
+fn without_reader(tx: &mut Conn, env: &Env, message: &Message, now: Timestamp) -> Result<Option<Decision>> {
+    // A message that cannot be decrypted fails when it is sent, which staff see.
+    let mail = outbox::open(env, message.id, &message.payload).ok();
+    let to_patient = mail.as_ref().and_then(Mail::goes_to_patient);
+    let (Some(patient), Some(to_patient)) = (message.patient_id, to_patient) else { return Ok(None) };
+    if readers::may_read(tx, now, message, patient)? {
+        return Ok(None);
+    }
+    Ok(Some(if to_patient { Decision::LeaveToDesk(RECIPIENT_CHANGED) } else { Decision::Drop }))
 }
 
 /// Returns whether a message can be one mail with others of its kind.

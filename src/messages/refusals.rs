@@ -19,7 +19,7 @@ use crate::env::Env;
 use crate::error::Result;
 
 /// The error of a message that was not tried because the mail server had refused its address.
-const REFUSED: &str = "address_refused";
+pub(super) const REFUSED: &str = "address_refused";
 
 /// So many refusals without a mail that was accepted meanwhile are not the fault of the addresses: the mail server refuses the clinic.
 const IN_A_ROW: i64 = 5;
@@ -111,14 +111,20 @@ pub(super) fn stops(conn: &mut Conn, env: &Env, message: &Message) -> Result<boo
     }
 }
 
-/// Returns whether a message waits for a call because its address was refused, and not for want of one.
+/// Returns whether a message waits for a call although it has an address.
 pub(super) fn is_call_instead(message: &Message) -> bool {
     message.status == MessageStatus::ToPhone && message.recipient.email.is_some()
 }
 
-/// Leaves a leased message to the desk: as a call if it is about a patient and has a text to say, otherwise as a failed mail. The attempt
-/// does not count.
-pub(super) fn leave_to_desk(tx: &mut Conn, env: &Env, message: &Message, now: Timestamp) -> Result<()> {
+/// Leaves a leased message to the desk, with `why` as its error: as a call if it is about a patient and has a text to say, otherwise as a
+/// failed mail. The attempt does not count.
+pub(super) fn leave_to_desk(
+    tx: &mut Conn,
+    env: &Env,
+    message: &Message,
+    why: &str,
+    now: Timestamp,
+) -> Result<()> {
     let mail = outbox::open(env, message.id, &message.payload).ok();
     let to_say = mail.and_then(|mail| templates::telephone_text(&env.config, &mail, &message.recipient).ok().flatten());
     let is_call = message.patient_id.is_some() && to_say.is_some();
@@ -127,7 +133,7 @@ pub(super) fn leave_to_desk(tx: &mut Conn, env: &Env, message: &Message, now: Ti
         .set((
             messages::status.eq(status),
             messages::attempts.eq(message.attempts - 1),
-            messages::last_error.eq(REFUSED),
+            messages::last_error.eq(why),
             messages::updated_at.eq(now),
         ))
         .execute(tx)?;

@@ -6,12 +6,12 @@ use diesel::prelude::*;
 
 use super::model::{Mail, Message, MessageStatus};
 use super::view::{self, MessageView};
-use super::{outbox, refusals};
+use super::{outbox, readers, refusals};
 use crate::actor::Action;
 use crate::appointment_status::AppointmentStatus;
 use crate::clock::Timestamp;
 use crate::context::{Context, Once, Tx};
-use crate::db::schema::{appointments, messages, patient_access, patients, users};
+use crate::db::schema::{appointments, messages};
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::{IdempotencyKey, PathId};
 use crate::ids::{AppointmentId, MessageId, PatientId};
@@ -46,12 +46,9 @@ fn requeue(tx: &mut Tx, id: MessageId) -> Result<Message> {
         None => {}
     }
     if let Some(patient) = message.patient_id
-        && (mail.appointment().is_some()
-            || mail.birthday().is_some()
-            || mail.access().is_some()
-            || mail.follow_up().is_some())
+        && (mail.goes_to_patient().is_some() || mail.access().is_some())
     {
-        require_recipient_of(tx, &message, patient)?;
+        require_reader(tx, &message, patient)?;
     }
     let changed = diesel::update(messages::table.find(id).filter(messages::status.eq(message.status)))
         .set((
@@ -125,23 +122,8 @@ fn superseded() -> Error {
 }
 
 /// Requires that messages about the patient still go to this address.
-///
-/// The tables belong to patients and accounts. Access may expire without a transaction that could mark the message.
-fn require_recipient_of(tx: &mut Tx, message: &Message, patient: PatientId) -> Result<()> {
-    let by_record = patients::table
-        .filter(patients::id.eq(patient))
-        .filter(patients::email_confirmed.eq(true))
-        .filter(patients::email.eq(&message.recipient.email));
-    let by_account = patient_access::table
-        .inner_join(users::table.on(users::id.eq(patient_access::user_id)))
-        .filter(patient_access::patient_id.eq(patient))
-        .filter(patient_access::pending.eq(false))
-        .filter(patient_access::stopped_at.is_null())
-        .filter(patient_access::ends_at.is_null().or(patient_access::ends_at.gt(tx.now)))
-        .filter(users::email_verified_at.is_not_null())
-        .filter(users::disabled_at.is_null())
-        .filter(users::email.nullable().eq(&message.recipient.email));
-    if diesel::select(exists(by_record).or(exists(by_account))).get_result(tx.conn)? {
+fn require_reader(tx: &mut Tx, message: &Message, patient: PatientId) -> Result<()> {
+    if readers::may_read(tx.conn, tx.now, message, patient)? {
         return Ok(());
     }
     let detail = "Messages about this patient no longer go to this address.";

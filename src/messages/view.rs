@@ -82,7 +82,8 @@ pub struct MessageView {
     attempts: i32,
     /// The class of the last failure: `connection`, `timeout`, `tls`, `protocol`, `smtp_` and the mail server's code,
     /// `file`, `address`, `template`, `sealed`, `compose` or `interrupted`. `address_refused`: it was not tried, because the mail server
-    /// had refused the address before. A message about a patient is then a call.
+    /// had refused the address before. A message about a patient is then a call. `recipient_changed`: it waited until the patient had another
+    /// address, and is a call.
     last_error: Option<String>,
     /// The time at which it was created.
     created_at: Timestamp,

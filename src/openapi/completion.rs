@@ -2,10 +2,11 @@
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, Deprecated, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 use super::components::{self, SharedParameter};
 use super::{nullable, problems, roles, schemas};
+use crate::http::deprecation::{self, DEPRECATED, Deprecation};
 use crate::http::fallback::TOKEN_PATH;
 use crate::http::limits;
 use crate::http::problem::MEDIA_TYPE;
@@ -241,11 +242,13 @@ pub fn complete(document: &mut OpenApi) {
             operation.security.get_or_insert_default();
             roles::name(operation);
             complete_operation(path, operation);
+            mark_deprecated(operation, DEPRECATED);
         }
     }
     let components = document.components.get_or_insert_default();
     components.parameters.extend(components::parameters());
-    components.headers.extend(components::headers());
+    let is_sent = |name: &String| !DEPRECATED.is_empty() || !["Deprecation", "Sunset"].contains(&name.as_str());
+    components.headers.extend(components::headers().filter(|(name, _)| is_sent(name)));
     components.responses.extend(COMMON.iter().map(|common| {
         let mut response = ResponseBuilder::new().description(common.description).build();
         fill(&mut response, common.headers);
@@ -337,6 +340,19 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     share_parameters(operation);
 }
 
+/// Marks an operation that will go, and lists the headers that say so.
+fn mark_deprecated(operation: &mut Operation, table: &[Deprecation]) {
+    let Some(found) = deprecation::find(table, operation.operation_id.as_deref().unwrap_or_default()) else { return };
+    operation.deprecated = Some(Deprecated::True);
+    let paragraph = format!("Deprecated since {}. It may be gone from {} on. {}", found.since, found.gone, found.instead);
+    roles::describe(operation, &paragraph);
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            add_headers(response, &["Deprecation", "Sunset"]);
+        }
+    }
+}
+
 /// Adds a common problem to an operation's own description of the same status, unless that description has it.
 fn append(own: &mut String, common: &str) {
     let code = common.split(':').next().unwrap_or_default();
@@ -381,5 +397,26 @@ fn add_headers(response: &mut Response, names: &[&str]) {
         if let Some(shared) = components::header(name) {
             *header = shared;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::openapi::path::OperationBuilder;
+
+    use super::*;
+    use crate::http::deprecation::EXAMPLE;
+
+    #[test]
+    fn the_document_marks_an_operation_that_will_go() {
+        let response = ResponseBuilder::new().description("The agenda").build();
+        let mut operation =
+            OperationBuilder::new().operation_id(Some(EXAMPLE.operation)).response("200", response).build();
+        mark_deprecated(&mut operation, &[EXAMPLE]);
+        assert!(operation.deprecated == Some(Deprecated::True));
+        let text = operation.description.as_deref().unwrap_or_default();
+        assert_eq!(text, "Deprecated since 2026-03-02. It may be gone from 2026-09-02 on. Use `list_appointments`.");
+        let RefOr::T(response) = &operation.responses.responses["200"] else { panic!("a response") };
+        assert_eq!(response.headers.keys().collect::<Vec<_>>(), ["Deprecation", "Sunset"]);
     }
 }

@@ -187,6 +187,18 @@ const HEADERS: &[SharedHeader] = &[
         },
     },
     SharedHeader {
+        component: "Deprecation",
+        name: "Deprecation",
+        description: "Since when the operation is deprecated (RFC 9745): `@` and seconds since 1970.",
+        schema: || pattern("^@[0-9]+$", 20),
+    },
+    SharedHeader {
+        component: "Sunset",
+        name: "Sunset",
+        description: "From when the operation may be gone (RFC 8594), as a date of HTTP.",
+        schema: || pattern("GMT$", 29),
+    },
+    SharedHeader {
         component: "WWWAuthenticate",
         name: "WWW-Authenticate",
         description: "How to authenticate: `Bearer` (RFC 6750). With 403, only if a machine client lacks a scope, with the scope.",

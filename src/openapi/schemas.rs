@@ -51,8 +51,11 @@ pub fn complete(document: &mut OpenApi) {
         mark_addresses(schema);
         limit(schema);
     };
-    for schema in schemas.values_mut() {
+    for (name, schema) in &mut *schemas {
         visit(schema, &mut rules);
+        // A member that a patch does not send keeps its value.
+        let is_patch = name.ends_with("Patch");
+        visit(schema, &mut |schema| explain_defaults(schema, is_patch));
     }
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
@@ -311,6 +314,24 @@ fn forbid_null(schema: &mut RefOr<Schema>) {
             }
         }
         _ => {}
+    }
+}
+
+/// Says in words what a member means that is not sent. Generators of clients make a member with a `default` one that is always there.
+fn explain_defaults(schema: &mut RefOr<Schema>, is_patch: bool) {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    for (name, member) in &mut object.properties {
+        let (default, description) = match member {
+            RefOr::T(Schema::Object(member)) => (&mut member.default, &mut member.description),
+            RefOr::T(Schema::Array(member)) => (&mut member.default, &mut member.description),
+            _ => continue,
+        };
+        if let Some(value) = default.take_if(|_| !object.required.contains(name))
+            && !is_patch
+        {
+            let text = description.take().unwrap_or_default();
+            *description = Some(format!("{text} Without it: `{value}`.").trim_start().to_owned());
+        }
     }
 }
 

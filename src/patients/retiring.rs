@@ -29,6 +29,8 @@ const USES: &[(&str, &str)] = &[
         "SELECT 1 FROM appointments WHERE patient_id = $1 AND status IN ('booked', 'checked-in', 'fulfilled')",
     ),
     ("intakes", "SELECT 1 FROM intakes WHERE patient_id = $1 AND status IN ('completed', 'amended')"),
+    // Nobody could acknowledge it any more.
+    ("intake_flags", "SELECT 1 FROM intake_flags WHERE patient_id = $1 AND acknowledged_at IS NULL"),
     ("lab_results", "SELECT 1 FROM lab_results WHERE patient_id = $1 AND status <> 'entered-in-error'"),
     ("follow_ups", "SELECT 1 FROM follow_ups WHERE patient_id = $1 AND status IN ('scheduled', 'asked')"),
     ("access", "SELECT 1 FROM patient_access WHERE patient_id = $1 AND stopped_at IS NULL"),

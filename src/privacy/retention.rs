@@ -17,7 +17,7 @@ use crate::config::retention::{Retention, days_before};
 use crate::db::types::Instant as At;
 use crate::db::{Conn, per_backend};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{events, intake};
 
 /// The most rows that one transaction deletes.
@@ -177,7 +177,7 @@ impl Rule {
                         let (shared, began) = (env.clone(), Instant::now());
                         match env.db.write(move |tx| remove(tx, &shared, before, id)).await {
                             Ok(is_removed) => count += u64::from(is_removed),
-                            Err(error @ Error::Unavailable { .. }) => return Err(error),
+                            Err(error) if error.concerns_all() => return Err(error),
                             Err(error) => {
                                 tracing::error!(what = self.name, %id, %error, "could not delete an object after its retention period");
                                 failed.get_or_insert(error);

@@ -8,7 +8,7 @@
 //!
 //! In the quiet hours it makes no offers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 
 use super::entry::{self, Entry, WaitlistStatus};
 use super::making::{self, Making, replaced};
-use super::matching::{self, FreeDay, Proposal, is_waiting};
+use super::matching::{self, FreeDay, Proposal, Refused, is_waiting};
 use super::offer::{self, Offer, OfferStatus};
 use super::telling;
 use crate::audit_context::AuditContext;
@@ -31,7 +31,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{PatientId, PractitionerId, WaitlistEntryId, WaitlistOfferId};
 use crate::patients::store as records;
-use crate::periodic;
+use crate::periodic::{self, go_on};
 use crate::scheduling::slots::holds::keeping;
 
 /// The pause after a round that found nothing more to do, for what became free by the clock or through another process. Until then everyone
@@ -51,6 +51,9 @@ const PROPOSALS: usize = 100;
 const SEARCH_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 /// When an entry is searched for again whose time is about to be offered, if another patient got it.
 const SEARCH_SOON: SignedDuration = SignedDuration::from_mins(10);
+
+/// What the log says of a step that failed.
+const FAILURE: &str = "a step of the waitlist failed";
 
 /// What a round did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -95,36 +98,26 @@ pub fn due(tx: &mut Tx<Anonymous>) -> Result<Due> {
 pub async fn run(env: &Env) -> Result<Round> {
     let due = read(env, due).await?;
     for (id, patient) in due.offers {
-        go_on(change(env, patient, move |tx| end_offer(tx, id, patient)).await)?;
+        go_on(change(env, patient, move |tx| end_offer(tx, id, patient)).await, id, FAILURE)?;
     }
     for (id, patient) in due.entries {
-        go_on(change(env, patient, move |tx| end_entry(tx, id, patient)).await)?;
+        go_on(change(env, patient, move |tx| end_entry(tx, id, patient)).await, id, FAILURE)?;
     }
     for (id, patient) in due.searches {
-        go_on(search(env, id, patient).await)?;
+        go_on(search(env, id, patient).await, id, FAILURE)?;
     }
     let mut round = Round { has_more: due.is_cut, ..Round::default() };
     for (day, rows) in due.days {
-        let (made, is_done) = offer_day(env, day).await?;
+        let Some((made, is_done)) = go_on(offer_day(env, day).await, day.begins, FAILURE)? else { continue };
         round.offers += made;
-        round.has_more |= !is_done;
+        // Without an offer another round at once would find the same.
+        round.has_more |= !is_done && made > 0;
         if is_done {
             // Only these rows: what became free since then has another one.
             env.db.write(move |conn| remove(conn, &rows)).await?;
         }
     }
     Ok(round)
-}
-
-/// Goes on with the next patient if the state of this one does not allow the step, so that it keeps nobody from their turn.
-fn go_on(step: Result<()>) -> Result<()> {
-    match step {
-        Err(error @ (Error::Conflict(_) | Error::NotFound)) => {
-            tracing::warn!(%error, "a step of the waitlist failed for one patient; the next round tries it again");
-            Ok(())
-        }
-        other => other,
-    }
 }
 
 /// Runs a step of the job that only reads.
@@ -310,9 +303,9 @@ fn remove(conn: &mut Conn, rows: &[i64]) -> Result<()> {
 
 /// Offers what is free on a day, one time after the other. Returns how many offers it made, and whether nothing is left.
 async fn offer_day(env: &Env, day: FreeDay) -> Result<(usize, bool)> {
-    let (mut made, mut refused) = (0, HashSet::new());
-    while made + refused.len() < PROPOSALS {
-        let known: HashSet<Proposal> = refused.clone();
+    let (mut made, mut refused) = (0, Refused::new());
+    for _ in 0..PROPOSALS {
+        let known = refused.clone();
         let Some(proposal) = read(env, move |tx| matching::propose(tx, day, &known)).await? else {
             return Ok((made, true));
         };
@@ -321,7 +314,7 @@ async fn offer_day(env: &Env, day: FreeDay) -> Result<(usize, bool)> {
             // Another instance, a booking or a change of the set-up was first.
             Err(Error::Conflict(conflict)) => {
                 tracing::debug!(entry = %proposal.entry, code = %conflict.code, "a free time could not be offered");
-                refused.insert(proposal);
+                refused.entry(proposal.entry).or_default().insert(proposal.slot);
             }
             Err(other) => return Err(other),
         }

@@ -17,7 +17,7 @@ use crate::config::quiet_hours::QuietHours;
 use crate::context::{Principal, Tx};
 use crate::db::schema::waitlist_offers;
 use crate::error::{Error, ProblemCode, Result};
-use crate::ids::{SlotId, UserId};
+use crate::ids::{LocationId, SlotId, UserId};
 use crate::messages::refusals;
 use crate::patients::recipients::{self, PatientRecipient};
 use crate::patients::{access, store as records};
@@ -68,7 +68,8 @@ pub(super) fn make<P: Principal>(tx: &mut Tx<P>, entry: Entry, making: Making) -
     let (hold, until, time) = keeping::keep(tx, making.slot_id, entry.visit_type_id, until, by_staff)?;
     let (starts_at, ends_at) = (time.time().starts_at, time.time().ends_at);
     if let Some(visit) = &replaced {
-        require_movable(tx, visit, (starts_at, &time.slot), until, by_staff)?;
+        require_changeable(visit, until, by_staff)?;
+        require_movable(tx, visit, (starts_at, time.slot.location_id))?;
     }
     let made = Offer {
         id: tx.env.new_id(),
@@ -133,13 +134,21 @@ pub(super) fn replaced<P: Principal>(tx: &mut Tx<P>, entry: &Entry) -> Result<Op
     }
 }
 
-/// Requires that the time is earlier than the visit's, and that the visit can be moved there until the offer ends.
-fn require_movable<P: Principal>(
+/// Requires that the visit can still be moved when the offer ends.
+pub(super) fn require_changeable(visit: &AppointmentDetails, until: Timestamp, by_staff: bool) -> Result<()> {
+    let last = visit.patients_may_until(AppointmentStep::Reschedule);
+    if !by_staff && last.is_none_or(|last| last < until) {
+        let detail = "The visit could not be moved online any more at the end of the offer. Call the patient.";
+        return Err(Error::conflict(ProblemCode::CancelNotice, detail));
+    }
+    Ok(())
+}
+
+/// Requires that a start is earlier than the visit's, and keeps the gaps of its series.
+pub(super) fn require_movable<P: Principal>(
     tx: &mut Tx<P>,
     visit: &AppointmentDetails,
-    (starts_at, slot): (Timestamp, &crate::scheduling::slots::slot::Slot),
-    until: Timestamp,
-    by_staff: bool,
+    (starts_at, location): (Timestamp, LocationId),
 ) -> Result<()> {
     if starts_at >= visit.appointment.starts_at {
         return Err(Error::conflict(
@@ -147,13 +156,8 @@ fn require_movable<P: Principal>(
             "The patient waits for an earlier time than that of the visit.",
         ));
     }
-    let last = visit.patients_may_until(AppointmentStep::Reschedule);
-    if !by_staff && last.is_none_or(|last| last < until) {
-        let detail = "The visit could not be moved online any more at the end of the offer. Call the patient.";
-        return Err(Error::conflict(ProblemCode::CancelNotice, detail));
-    }
     match visit.series_id {
-        Some(series) => gaps::require_kept(tx, series, visit.appointment.id, (starts_at, slot.location_id)),
+        Some(series) => gaps::require_kept(tx, series, visit.appointment.id, (starts_at, location)),
         None => Ok(()),
     }
 }

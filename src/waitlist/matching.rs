@@ -10,9 +10,10 @@ use jiff::{SignedDuration, ToSpan};
 
 use super::entry::{self, Entry};
 use super::fairness::{self, Candidate, Declined};
-use super::making::{replaced, until};
+use super::making::{replaced, require_changeable, require_movable, until};
 use super::offer::OfferStatus;
 use super::room;
+use crate::appointments::appointment::AppointmentDetails;
 use crate::appointments::queries;
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Tx};
@@ -66,6 +67,12 @@ pub(super) struct Proposal {
     pub slot: SlotId,
 }
 
+/// The times that turned out to be impossible in a round, by entry.
+pub(super) type Refused = HashMap<WaitlistEntryId, HashSet<SlotId>>;
+
+/// After so many impossible times an entry is left out of the round, so that it keeps no other from its turn.
+const MAX_REFUSED: usize = 3;
+
 /// A kind of visit that patients book online, with the time that its offers end.
 struct Searched {
     offering: Arc<Offering>,
@@ -88,9 +95,8 @@ impl Searched {
     }
 }
 
-/// Returns the free time of a day that is to be offered next, and to whom; none if no time is left that suits an entry. `refused` are
-/// proposals that turned out to be impossible. The entries are read in the order of the queue until one is found.
-pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &HashSet<Proposal>) -> Result<Option<Proposal>> {
+/// Returns the free time of a day that is to be offered next, and to whom; none if no time is left that suits an entry. The entries are read in the order of the queue until one is found.
+pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &Refused) -> Result<Option<Proposal>> {
     let mut starts: HashMap<VisitTypeId, Option<(Searched, Vec<SlotView>)>> = HashMap::new();
     let (until, today) = (until(tx)?, entry::today(tx)?);
     for page in 0.. {
@@ -108,17 +114,21 @@ pub(super) fn propose(tx: &mut Tx<Anonymous>, day: FreeDay, refused: &HashSet<Pr
         let by_id: HashMap<WaitlistEntryId, &Entry> = entries.iter().map(|entry| (entry.id, entry)).collect();
         for candidate in fairness::queue(&candidates, &offered, PAUSE_AFTER) {
             let Some(entry) = by_id.get(&candidate.id) else { continue };
+            let impossible = refused.get(&entry.id);
+            if impossible.is_some_and(|slots| slots.len() >= MAX_REFUSED) {
+                continue;
+            }
             let found = match starts.entry(entry.visit_type_id) {
                 MapEntry::Occupied(found) => found.into_mut(),
                 MapEntry::Vacant(free) => free.insert(starts_on(tx, day, entry.visit_type_id, until)?),
             };
             let Some((searched, starts)) = found else { continue };
-            let proposal = |start: &SlotView| Proposal { entry: entry.id, patient: entry.patient_id, slot: start.id };
-            let open: Vec<&SlotView> = starts.iter().filter(|start| !refused.contains(&proposal(start))).collect();
-            if let Some(start) = first_that_suits(tx, entry, &searched.offering, &open)?
+            let is_open = |start: &&SlotView| impossible.is_none_or(|slots| !slots.contains(&start.id));
+            let open: Vec<&SlotView> = starts.iter().filter(is_open).collect();
+            if let Some(start) = first_that_suits(tx, entry, searched, &open)?
                 && room::has_room(tx, entry)?
             {
-                return Ok(Some(proposal(start)));
+                return Ok(Some(Proposal { entry: entry.id, patient: entry.patient_id, slot: start.id }));
             }
         }
         if is_last {
@@ -150,17 +160,17 @@ fn starts_on(
 }
 
 /// Returns the first of the free times that suits the entry: it has the wished time and place, the patient was not offered it before, did
-/// not decline one like it within the last day, and has no other visit then, and it is earlier than the visit that it would replace.
+/// not decline one like it within the last day, and has no other visit then, and the visit that it would replace can be moved to it.
 fn first_that_suits<'a>(
     tx: &mut Tx<Anonymous>,
     entry: &Entry,
-    offering: &Offering,
+    searched: &Searched,
     starts: &[&'a SlotView],
 ) -> Result<Option<&'a SlotView>> {
     type Before = (PractitionerId, Timestamp, OfferStatus, Timestamp);
     let local = entry.wishes.local(entry.from_date, entry.to_date);
     let is_wished = |start: &&&SlotView| {
-        let zone = offering.zones.get(&start.location_id);
+        let zone = searched.offering.zones.get(&start.location_id);
         entry.wishes.accept(start.practitioner_id, start.location_id)
             && zone.is_some_and(|zone| local.accepts(start.starts_at.in_zone(zone).datetime()))
     };
@@ -170,8 +180,11 @@ fn first_that_suits<'a>(
     }
     let visit = match replaced(tx, entry) {
         Err(Error::Conflict(_)) => return Ok(None),
-        found => found?.map(|visit| visit.appointment),
+        found => found?,
     };
+    if visit.as_ref().is_some_and(|visit| require_changeable(visit, searched.until, false).is_err()) {
+        return Ok(None);
+    }
     let before: Vec<Before> = waitlist_offers::table
         .filter(waitlist_offers::entry_id.eq(entry.id))
         .select((
@@ -186,17 +199,25 @@ fn first_that_suits<'a>(
     let declined: Vec<Declined> =
         declined.map(|(practitioner, starts_at, _, at)| Declined { practitioner, starts_at, at }).collect();
     for start in wished {
-        let is_earlier = visit.as_ref().is_none_or(|visit| start.starts_at < visit.starts_at);
-        let except = visit.as_ref().map(|visit| visit.id);
-        if is_earlier
-            && !offered.contains(&(start.practitioner_id, start.starts_at))
+        let except = visit.as_ref().map(|visit| visit.appointment.id);
+        if !offered.contains(&(start.practitioner_id, start.starts_at))
             && !fairness::is_like_declined((start.practitioner_id, start.starts_at), &declined, tx.now)
             && !queries::is_busy(tx.conn, entry.patient_id, (start.starts_at, start.ends_at), except)?
+            && can_be_moved(tx, visit.as_ref(), start)?
         {
             return Ok(Some(start));
         }
     }
     Ok(None)
+}
+
+/// Whether the visit that a start would replace, if there is one, can be moved to it.
+fn can_be_moved(tx: &mut Tx<Anonymous>, visit: Option<&AppointmentDetails>, start: &SlotView) -> Result<bool> {
+    let Some(visit) = visit else { return Ok(true) };
+    match require_movable(tx, visit, (start.starts_at, start.location_id)) {
+        Err(Error::Conflict(_)) => Ok(false),
+        other => other.map(|()| true),
+    }
 }
 
 /// Returns those of the patients who have an open offer.
@@ -225,7 +246,7 @@ pub(super) fn day_for(tx: &mut Tx<Anonymous>, entry: &Entry) -> Result<Option<Fr
         ..searched.query(from, tx.now)
     };
     let starts = free(tx.conn, &searched.offering, &query, CHOICES)?;
-    let found = first_that_suits(tx, entry, &searched.offering, &starts.iter().collect::<Vec<_>>())?;
+    let found = first_that_suits(tx, entry, &searched, &starts.iter().collect::<Vec<_>>())?;
     Ok(found.map(|start| FreeDay::of(start.practitioner_id, start.starts_at)))
 }
 

@@ -4,9 +4,13 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::join3;
 use jiff::SignedDuration;
+use legwork::db::Conn;
+use legwork::db::schema::patient_access;
+use legwork::db::types::Date;
 use legwork::patients::unverified;
 use serde_json::{Value, json};
 
+use crate::merging::merge;
 use crate::support::clinic::free_slots;
 use crate::support::families::{PASSWORD, access, confirm, person, registered, registration, rosa};
 use crate::support::{App, Client, Engine, both, eventually};
@@ -262,6 +266,34 @@ both! {
         let app = app.restart(&["--adult-age", "18"]);
         assert_eq!(legwork::patients::access::end_times::update_all_ends(&app.env).await.expect("reckoned"), 0);
         rosa_again(&app).await.get(&format!("/v1/patients/{tim}")).await.problem(404, "not_found");
+    }
+
+    async fn a_new_adult_age_ends_access_that_was_given_after_it_and_is_not_stopped_by_a_merged_record(app: App) {
+        let (rosa, tim) = rosa(&app).await;
+        let desk = app.desk().await;
+        let mut twice = person("Tim", "2010-07-04");
+        twice["relation"] = json!("parent");
+        let duplicate = rosa.post("/v1/patients", twice).await.expect(201).id();
+        merge(&desk, &tim, &duplicate).await.expect(201);
+        let ends = async |app: &App, patient: &str| {
+            let id: legwork::ids::PatientId = patient.parse().expect("an id");
+            let row = move |conn: &mut Conn| {
+                let of_patient = patient_access::table.filter(patient_access::patient_id.eq(id));
+                Ok(of_patient.select(patient_access::ends_on).first::<Option<Date>>(conn)?)
+            };
+            app.db(row).await.map(|day| day.0.to_string())
+        };
+        let app = app.restart(&["--adult-age", "20"]);
+        legwork::patients::access::end_times::update_all_ends(&app.env).await.expect("computed");
+        for patient in [&tim, &duplicate] {
+            assert_eq!(ends(&app, patient).await.as_deref(), Some("2030-07-04"));
+        }
+        // He was 15 when she got access.
+        let app = app.restart(&["--adult-age", "15"]);
+        legwork::patients::access::end_times::update_all_ends(&app.env).await.expect("computed");
+        assert_eq!(ends(&app, &tim).await.as_deref(), Some("2025-07-04"), "an end does not vanish");
+        let rosa = app.anon().sign_in("rosa@example.org", PASSWORD).await;
+        rosa.get(&format!("/v1/patients/{tim}")).await.problem(404, "not_found");
     }
 
     async fn a_patient_without_an_address_is_on_the_call_list_before_their_birthday(app: App) {

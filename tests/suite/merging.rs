@@ -403,6 +403,24 @@ both! {
         assert_eq!(give(&bob.email).await.expect(201).body["confirmation_required"], true);
     }
 
+    async fn the_end_of_access_to_a_record_ends_it_to_those_that_were_merged_into_it(app: App) {
+        let (desk, rosa) = (app.desk().await, app.patient("rosa").await);
+        let (survivor, duplicate) = (record(&desk, "Ella").await, record(&desk, "Elle").await);
+        for patient in [&survivor, &duplicate] {
+            desk.post(&access(patient), json!({"email": rosa.email, "relation": "caregiver"})).await.expect(201);
+            confirm(&app, patient, &rosa.user_id).await;
+        }
+        let merged = merge(&desk, &survivor, &duplicate).await;
+        merged.expect(201);
+        rosa.get(&path(&duplicate)).await.expect(200);
+        desk.delete(&format!("{}/{}", access(&survivor), rosa.user_id)).await.expect(204);
+        for patient in [&survivor, &duplicate] {
+            rosa.get(&path(patient)).await.problem(404, "not_found");
+        }
+        undo(&desk, &merged).await.expect(200);
+        rosa.get(&path(&duplicate)).await.problem(404, "not_found");
+    }
+
     async fn old_ids_lead_to_the_last_record_and_the_later_merge_is_undone_first(app: App) {
         let clinic = app.clinic().await;
         let desk = app.desk().await;

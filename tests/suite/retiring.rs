@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::merging::{path, preview, record};
 use crate::support::booking::book_nth;
 use crate::support::clinic::free_slots;
+use crate::support::intakes::begin;
 use crate::support::{App, Client, book, both, eventually};
 
 both! {
@@ -39,6 +40,16 @@ both! {
         retire(&desk, &mistake, &shown.etag()).await.problem(409, "patient_retired");
         preview(&desk, &used, &mistake).await.problem(409, "patient_retired");
 
+        // Nobody could acknowledge the flag of a record that is not in use.
+        let urgent = record(&desk, "Flora").await;
+        let draft = begin(&desk, &urgent).await;
+        desk.update(&draft.location(), json!({"answers": {"safety": {"spreading_hot_redness": "yes"}}})).await.expect(200);
+        assert_eq!(retire(&desk, &urgent, "\"1\"").await.problem(409, "patient_in_use")["used_by"], json!(["intake_flags"]));
+        let flags = doctor.get(&format!("/v1/intake-flags?patient_id={urgent}")).await.items();
+        let acknowledge = format!("/v1/intake-flags/{}/acknowledge", flags[0]["id"].as_str().expect("an id"));
+        doctor.post(&acknowledge, json!({"note": "Typed by mistake."})).await.expect(200);
+        retire(&desk, &urgent, "\"1\"").await.expect(201);
+
         let undo = format!("{}/undo", retired.location());
         let undone = desk.post_empty(&undo).await;
         assert_eq!(undone.expect(200).body["undone_at"], "2026-03-02T14:00:00Z");
@@ -49,9 +60,9 @@ both! {
         let kinds = eventually(async || {
             let query = "/v1/events?after=0&limit=200&types=patient.retired,patient.retirement_undone";
             let events = desk.get(query).await.items();
-            if events.len() == 3 { Ok(events) } else { Err(format!("{events:?}")) }
+            if events.len() == 4 { Ok(events) } else { Err(format!("{events:?}")) }
         }).await;
-        assert_eq!(kinds[2]["type"], "patient.retirement_undone");
+        assert_eq!(kinds[3]["type"], "patient.retirement_undone");
 
         // The holder of an account is told when the access ends, so it ends first.
         let ann = app.patient("ann").await;

@@ -70,10 +70,33 @@ both! {
         };
         assert_eq!(about_visit().await, [(json!(bob.email), json!("pending"))]);
         desk.delete(&format!("{}/{}", access(&sara), bob.user_id)).await.expect(204);
-        assert_eq!(about_visit().await, [(json!(bob.email), json!("done"))]);
         back_again(&app, &mut smtp).await;
+        assert_eq!(about_visit().await, [(json!(bob.email), json!("done"))]);
         let to_bob = subjects(&smtp, &bob.email);
         assert!(!to_bob.is_empty() && !to_bob.iter().any(|subject| subject.contains("appointment")), "{to_bob:?}");
+    }
+
+    async fn a_mail_that_waits_for_an_address_that_staff_correct_becomes_a_call(app: App) {
+        let mut smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        let sara = desk.post("/v1/patients", patient_json("Sara", "sara@wrong.example")).await.expect(201).id();
+        let visit = book_nth(&desk, &clinic.check, 0, &sara).await;
+        until_tried(&desk).await;
+        desk.update(&format!("/v1/patients/{sara}"), json!({"email": "sara@right.example"})).await.expect(200);
+        back_again(&app, &mut smtp).await;
+        let notices = subjects(&smtp, "sara@wrong.example");
+        assert!(notices.len() == 1 && !notices[0].contains("appointment"), "only that the address was changed: {notices:?}");
+        let calls = desk.get(&format!("/v1/messages?patient_id={sara}&status=to_phone")).await.items();
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        assert_eq!((&calls[0]["kind"], &calls[0]["last_error"]), (&json!("appointment_booked"), &json!("recipient_changed")));
+        let again = desk.post(&format!("/v1/messages/{}/resend", calls[0]["id"].as_str().expect("an id")), json!({})).await;
+        again.problem(409, "recipient_changed");
+        // Instead of the call, the desk can mail the visit to the address that the record has now.
+        desk.post(&path(&visit.body, "/links"), json!({})).await.expect(202);
+        app.mails().await;
+        assert_eq!(subjects(&smtp, "sara@right.example").len(), 1);
+        assert!(desk.get(&format!("/v1/messages?patient_id={sara}&status=to_phone")).await.items().is_empty());
     }
 
     async fn changes_of_a_visit_while_the_mail_server_is_away_become_one_mail(app: App) {

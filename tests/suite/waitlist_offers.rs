@@ -172,6 +172,27 @@ both! {
         assert_ne!(open[0]["starts_at"], open[1]["starts_at"], "no time is offered twice");
     }
 
+    async fn patients_whose_visits_can_no_longer_be_moved_keep_nobody_from_their_turn(app: App) {
+        let clinic = app.clinic().await;
+        let (desk, zoe) = (app.desk().await, app.patient("zoe").await);
+        let mut later = Vec::new();
+        for name in ["ann", "bob", "carl", "dan"] {
+            let patient = app.patient(name).await.patient_id;
+            later.push((book_nth(&desk, &clinic.check, 190, &patient).await.id(), patient));
+        }
+        let kind = format!("/v1/visit-types/{}", clinic.check);
+        app.admin().await.update(&kind, json!({"cancel_notice_minutes": 40_000})).await.expect(200);
+        for (visit, patient) in &later {
+            let entry = json!({"patient_id": patient, "visit_type_id": clinic.check, "appointment_id": visit});
+            desk.post("/v1/waitlist-entries", entry).await.expect(201);
+        }
+        run(&app).await;
+        assert!(desk.get(&format!("{OFFERS}?status=offered")).await.items().is_empty());
+        desk.post("/v1/waitlist-entries", json!({"patient_id": zoe.patient_id, "visit_type_id": clinic.check})).await.expect(201);
+        run(&app).await;
+        assert_eq!(statuses(&offers(&desk, &zoe.patient_id).await), ["offered"]);
+    }
+
     async fn the_quiet_hours_have_no_offers_and_do_not_shorten_one(app: App) {
         let clinic = app.clinic().await;
         let (ann, desk) = (app.patient("ann").await, app.desk().await);

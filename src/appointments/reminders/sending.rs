@@ -53,9 +53,7 @@ pub async fn run(env: &Env) -> Result<Done> {
         let shared = env.clone();
         match env.db.write(move |conn| look(conn, &shared, id)).await {
             Ok(reminded) => done.reminded += usize::from(reminded),
-            Err(error @ (Error::Unavailable { .. } | Error::Busy { .. } | Error::StorageFull | Error::Damaged)) => {
-                return Err(error);
-            }
+            Err(error) if error.concerns_all() => return Err(error),
             Err(error) => {
                 tracing::warn!(appointment = %id, %error, "a reminder could not be sent; retrying");
                 let later = now.plus(AFTER_FAILURE);

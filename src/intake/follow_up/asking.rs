@@ -17,7 +17,7 @@ use crate::db::Conn;
 use crate::db::schema::follow_ups;
 use crate::db::types::Date;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::FollowUpId;
 use crate::intake::place_of_care::PlaceOfCare;
 use crate::intake::reading_context::ReadingContext;
@@ -50,27 +50,15 @@ pub async fn run(env: &Env) -> Result<usize> {
     Ok(asked)
 }
 
-/// Runs a step on one follow-up. A step that fails for this patient alone is logged and leaves the follow-up for the next run, so that
-/// the others are still asked. Returns none for it.
-///
-/// # Errors
-/// Those that every other follow-up would meet too, such as an unavailable database.
+/// Runs a step on one follow-up. Returns none if it fails for this one alone.
 async fn step<T: Send + 'static>(
     env: &Env,
     id: FollowUpId,
     work: impl Fn(&mut Conn, &Env, FollowUpId) -> Result<T> + Send + 'static,
 ) -> Result<Option<T>> {
     let env_of_task = env.clone();
-    match env.db.write(move |conn| work(conn, &env_of_task, id)).await {
-        Ok(done) => Ok(Some(done)),
-        Err(error @ (Error::Unavailable { .. } | Error::Busy { .. } | Error::StorageFull | Error::Damaged)) => {
-            Err(error)
-        }
-        Err(error) => {
-            tracing::warn!(follow_up = %id.0, %error, "a follow-up could not be asked or ended; retrying");
-            Ok(None)
-        }
-    }
+    let done = env.db.write(move |conn| work(conn, &env_of_task, id)).await;
+    periodic::go_on(done, id, "a follow-up could not be asked or ended")
 }
 
 fn due(conn: &mut Conn, latest: Date) -> Result<Vec<FollowUpId>> {

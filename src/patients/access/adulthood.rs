@@ -54,12 +54,15 @@ impl Calendar {
     /// Returns when access that was given at an instant ends. Access of another person that was given to a minor ends on the birthday
     /// on which the patient becomes an adult. All other access has no end.
     pub fn end(&self, relation: Relation, birth: Date, given: Timestamp) -> Option<End> {
+        let end = self.adulthood(birth);
+        (relation != Relation::Oneself && self.day(given) < end.on.0).then_some(end)
+    }
+
+    /// Returns when a patient becomes an adult.
+    pub fn adulthood(&self, birth: Date) -> End {
         let on = birthday(birth.0, self.adult_age);
-        if relation == Relation::Oneself || self.day(given) >= on {
-            return None;
-        }
-        let at = on.to_zoned(self.zone.clone()).map_or(given, |midnight| Timestamp::from(midnight.timestamp()));
-        Some(End { on: Date(on), at })
+        let at = on.to_zoned(self.zone.clone()).map_or(Timestamp::MAX, |midnight| midnight.timestamp().into());
+        End { on: Date(on), at }
     }
 }
 

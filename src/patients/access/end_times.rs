@@ -3,8 +3,9 @@
 use diesel::prelude::*;
 
 use super::adulthood::{Calendar, End};
-use super::store::{lock, replace};
+use super::store::lock;
 use super::{Access, active, of_patient};
+use crate::clock::Timestamp;
 use crate::context::{access_lock, forget};
 use crate::db::Conn;
 use crate::db::schema::{patient_access, patients};
@@ -13,6 +14,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ids::{PatientId, UserId};
 use crate::patients::model::{Patient, Relation};
+use crate::periodic;
 
 /// Waits for the changes of all accounts that act for a patient, before a correction of the birth date may end their access, and returns the
 /// accounts. Call it before all other locks.
@@ -50,24 +52,34 @@ pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient, waited: &[User
         let is_longer = was.ends_on.is_some_and(|before| end.is_none_or(|end| end.on > before));
         let is_unconfirmed = was.confirmed_at.is_none() && (was.granted_by.is_some() || end.is_none());
         let was = Access { pending: was.pending || (is_longer && (has_ended || is_unconfirmed)), ..was };
-        set_end(conn, was, end)?;
+        set_end(conn, &was, end)?;
     }
     Ok(())
 }
 
-fn set_end(conn: &mut Conn, was: Access, end: Option<End>) -> Result<()> {
+/// Stores another end, and whether the access waits. Only these columns, because access to a record that was merged gets its end too, for
+/// an undo, and nothing else of such a record may be stored.
+fn set_end(conn: &mut Conn, was: &Access, end: Option<End>) -> Result<()> {
     if was.ends_on == end.map(|end| end.on) {
         return Ok(());
     }
-    let access = Access {
-        ends_on: end.map(|end| end.on),
-        ends_at: end.map(|end| end.at),
-        end_told_at: None,
-        for_minor: was.for_minor || end.is_some(),
-        ..was
-    };
-    replace(conn, &access)?;
-    forget(conn, access.user_id)
+    diesel::update(patient_access::table.find((was.user_id, was.patient_id)))
+        .set((
+            patient_access::ends_on.eq(end.map(|end| end.on)),
+            patient_access::ends_at.eq(end.map(|end| end.at)),
+            patient_access::end_told_at.eq(None::<Timestamp>),
+            patient_access::for_minor.eq(was.for_minor || end.is_some()),
+            patient_access::pending.eq(was.pending),
+        ))
+        .execute(conn)?;
+    forget(conn, was.user_id)
+}
+
+/// The end of access by the age of adulthood that is set now. Access that had an end keeps one: if the patient had reached the new age before
+/// the access was given, it is over.
+fn end_now(calendar: &Calendar, access: &Access, birth: Date) -> Option<End> {
+    let had_end = access.ends_on.is_some();
+    calendar.end(access.relation, birth, access.created_at).or_else(|| had_end.then(|| calendar.adulthood(birth)))
 }
 
 /// Computes the ends of all active access again, because the age of adulthood is a setting. Returns how many changed. Access that has
@@ -80,29 +92,28 @@ pub async fn update_all_ends(env: &Env) -> Result<usize> {
             let calendar = Calendar::of_clinic(conn, &shared)?;
             let all = active_of_others(conn, &shared, None)?.into_iter();
             let differs = |(access, birth): (Access, Date)| {
-                let end = calendar.end(access.relation, birth, access.created_at);
+                let end = end_now(&calendar, &access, birth);
                 (access.ends_on != end.map(|end| end.on)).then_some(access)
             };
             Ok(all.filter_map(differs).collect())
         })
         .await?;
+    let mut changed = 0;
     for access in &outdated {
         let (shared, key) = (env.clone(), (access.user_id, access.patient_id));
-        env.db
-            .write(move |conn| {
-                access_lock::wait(conn, key.0)?;
-                let calendar = Calendar::of_clinic(conn, &shared)?;
-                // Before it is read: the whole row is stored.
-                lock(conn, key)?;
-                for (access, birth) in active_of_others(conn, &shared, Some(key))? {
-                    let end = calendar.end(access.relation, birth, access.created_at);
-                    set_end(conn, access, end)?;
-                }
-                Ok(())
-            })
-            .await?;
+        let update = env.db.write(move |conn| {
+            access_lock::wait(conn, key.0)?;
+            let calendar = Calendar::of_clinic(conn, &shared)?;
+            lock(conn, key)?;
+            for (access, birth) in active_of_others(conn, &shared, Some(key))? {
+                set_end(conn, &access, end_now(&calendar, &access, birth))?;
+            }
+            Ok(())
+        });
+        let updated = periodic::go_on(update.await, key.1, "the end of an access could not be computed again")?;
+        changed += usize::from(updated.is_some());
     }
-    Ok(outdated.len())
+    Ok(changed)
 }
 
 /// Loads the active access of accounts to other persons, all or that with one key, with the patients' birth dates.

@@ -8,17 +8,15 @@ use utoipa::ToSchema;
 use super::listing::user_in;
 use super::store::lock;
 use super::{Access, adult_patient, grant, guarding, invitations};
-use crate::accounts::model::User;
 use crate::accounts::{self, one_time, tokens};
 use crate::actor::{Action, Reach};
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Principal, Tx, access_lock};
 use crate::db::Conn;
-use crate::db::schema::{access_links, patients};
+use crate::db::schema::{access_links, patient_access, patients};
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::{PatientId, UserId};
-use crate::messages::outbox;
 use crate::patients::model::{Relation, require_active};
 
 /// Takes away an account's access, as staff, or stops the access of another account to the actor's own record.
@@ -45,9 +43,9 @@ pub async fn end(context: &Context, id: PatientId, user: UserId) -> Result<()> {
 /// Takes access away, with the invitations that its address has not accepted, and notifies the owner of the account.
 fn revoke(tx: &mut Tx, patient: PatientId, user: UserId) -> Result<()> {
     let was = grant::revoke(tx.conn, user, patient)?;
+    stop_to_merged(tx, user, patient)?;
     let user = accounts::store::find(tx.conn, user)?;
     invitations::void(tx, patient, &user.email_key)?;
-    drop_waiting_mails(tx, patient, &user)?;
     guarding::access_revoked(tx, &was, &user)
 }
 
@@ -72,20 +70,24 @@ fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
 
 fn stop(tx: &mut Tx<impl Principal>, id: PatientId, user: UserId) -> Result<()> {
     grant::stop(tx, user, id)?;
+    stop_to_merged(tx, user, id)?;
     let holder = accounts::store::find(tx.conn, user)?;
-    invitations::void(tx, id, &holder.email_key)?;
-    drop_waiting_mails(tx, id, &holder)
+    invitations::void(tx, id, &holder.email_key)
 }
 
-/// Drops the mails about visits that still wait for the address of an account whose access has ended. Mails to the address in the record
-/// stay, because the patient reads them.
-fn drop_waiting_mails(tx: &mut Tx<impl Principal>, patient: PatientId, holder: &User) -> Result<()> {
-    let of_record: Option<String> = patients::table.find(patient).select(patients::email).first(tx.conn)?;
-    let mailbox = outbox::mailbox(&holder.email);
-    if of_record.is_some_and(|email| outbox::mailbox(&email) == mailbox) {
-        return Ok(());
-    }
-    outbox::drop_about_visits(tx.conn, patient, &mailbox, tx.now)
+/// Stops the account's access to the records that were merged into this one. They are about the same person, and an undo of the merge does not
+/// give it back.
+fn stop_to_merged(tx: &mut Tx<impl Principal>, user: UserId, patient: PatientId) -> Result<()> {
+    let merged: Vec<PatientId> =
+        patients::table.filter(patients::replaced_by.eq(patient)).select(patients::id).load(tx.conn)?;
+    let going_on = patient_access::table
+        .filter(patient_access::user_id.eq(user))
+        .filter(patient_access::patient_id.eq_any(merged))
+        .filter(patient_access::stopped_at.is_null());
+    diesel::update(going_on)
+        .set((patient_access::stopped_at.eq(tx.now), patient_access::stopped_by.eq(tx.actor.account())))
+        .execute(tx.conn)?;
+    Ok(())
 }
 
 /// The link in the mail about given access.

@@ -184,7 +184,7 @@ pub(super) async fn save(form: MemberForm, PathId(id): PathId<PractitionerId>) -
                 return Ok(repeated(member, &back));
             }
             typed.changed = hours.differences(&typed.was, &now.object.items);
-            typed.week.renew(&now.object.items, hours.places());
+            typed.week.renew(&typed.was, &now.object.items, hours.places());
             (typed.was, typed.version) = (now.object.items, now.version);
             hours.answer(StatusCode::PRECONDITION_FAILED, &typed, None).await
         }

@@ -127,9 +127,24 @@ impl Week {
         self.open().map(Place::Cell).chain(self.kept().map(Place::Other)).nth(index)
     }
 
-    /// Brings a stale form up to date: what is typed stays, and rules beside the grid are those that are stored now.
-    pub fn renew(&mut self, now: &[AvailabilityRule], places: &[LocationId]) {
-        let before = std::mem::replace(&mut self.others, Self::of(now, places).others);
+    /// The ranges of a day at a place as they are typed.
+    fn day(&self, place: LocationId, day: i32) -> impl Iterator<Item = (&str, &str)> {
+        let of_day = self.cells.iter().filter(move |cell| (cell.place, cell.day) == (place, day) && !cell.is_empty());
+        of_day.map(|cell| (cell.from.as_str(), cell.to.as_str()))
+    }
+
+    /// Brings a stale form, which was drawn from the rules `was`, up to date. A day on which something was typed stays. All other days, and
+    /// the rules beside the grid, are those that are stored now.
+    pub fn renew(&mut self, was: &[AvailabilityRule], now: &[AvailabilityRule], places: &[LocationId]) {
+        let (was, now) = (Self::of(was, places), Self::of(now, places));
+        let is_typed = |cell: &Cell| !self.day(cell.place, cell.day).eq(was.day(cell.place, cell.day));
+        let typed: Vec<bool> = self.cells.iter().map(is_typed).collect();
+        for ((cell, stored), is_typed) in self.cells.iter_mut().zip(now.cells).zip(typed) {
+            if !is_typed {
+                *cell = stored;
+            }
+        }
+        let before = std::mem::replace(&mut self.others, now.others);
         let removed: Vec<Json> = before.iter().filter(|other| !other.is_kept).map(|other| json!(other.rule)).collect();
         for other in &mut self.others {
             other.is_kept &= !removed.contains(&json!(other.rule));
@@ -193,8 +208,19 @@ mod tests {
         assert!(are_same(&week.items(), &[rule(1, "09:00", "10:00", 1, None), rules[2].clone()]));
         // Somebody else has added one meanwhile.
         let now = [&rules[..], &[rule(5, "09:00", "24:00", 1, None)]].concat();
-        week.renew(&now, &[place(1)]);
+        week.renew(&rules, &now, &[place(1)]);
         assert_eq!(week.others.iter().map(|other| other.is_kept).collect::<Vec<_>>(), [false, true, true]);
+    }
+
+    #[test]
+    fn a_stale_form_keeps_the_days_that_were_typed_on_and_takes_over_all_others() {
+        let was = [rule(1, "09:00", "17:00", 1, None), rule(2, "09:00", "17:00", 1, None)];
+        let form = format!("{0}.1.0.from=08%3A00&{0}.1.0.to=17%3A00&{0}.2.0.from=09%3A00&{0}.2.0.to=17%3A00", place(1));
+        let mut week = Week::read(&Sent::read(form.as_bytes()), &was, &[place(1)]);
+        let now = [rule(1, "09:00", "12:00", 1, None), rule(2, "10:00", "12:00", 1, None), rule(3, "09:00", "10:00", 1, None)];
+        week.renew(&was, &now, &[place(1)]);
+        let mine = rule(1, "08:00", "17:00", 1, None);
+        assert!(are_same(&week.items(), &[mine, now[1].clone(), now[2].clone()]));
     }
 
     #[test]

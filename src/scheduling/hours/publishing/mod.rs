@@ -160,6 +160,9 @@ fn slot_changes<P>(
     Ok(compare(&wanted, |time| planned.why_not_covered(time), new_absences, stored, now))
 }
 
+/// What the log says of a practitioner whose slots could not be published.
+const FAILURE: &str = "slots of a practitioner could not be published";
+
 /// Publishes the plans of all practitioners whose slots do not agree with them, and returns the number of these practitioners.
 pub async fn publish_all(env: &Env) -> Result<usize> {
     let zones = env.config.zones.clone();
@@ -175,11 +178,10 @@ pub async fn publish_all(env: &Env) -> Result<usize> {
     let mut published = 0;
     for id in practitioners {
         let (shared, context) = (env.clone(), audit.clone());
-        if env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &context), id)).await? {
-            continue;
+        let is_current = env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &context), id)).await;
+        if periodic::go_on(is_current, id, FAILURE)? == Some(false) {
+            published += usize::from(periodic::go_on(publish_one(env, id).await, id, FAILURE)?.is_some());
         }
-        publish_one(env, id).await?;
-        published += 1;
     }
     Ok(published)
 }
