@@ -23,17 +23,20 @@ await api.createRegistration({
   },
 });
 const { data: verified } = await api.verifyEmail({ throwOnError, body: { token: await mailedToken(email) } });
-if (!verified.password_token) throw new Error("no token to set the password");
-await api.confirmPasswordReset({ throwOnError, body: { token: verified.password_token, new_password: password } });
+// Without a registration there is none.
+const passwordToken = verified ? verified.password_token : null;
+if (!passwordToken) throw new Error("no token to set the password");
+await api.confirmPasswordReset({ throwOnError, body: { token: passwordToken, new_password: password } });
 token = (await api.createSession({ throwOnError, body: { email, password } })).data.access_token;
 const patient = (await api.getCurrentUser({ throwOnError })).data.patients[0];
 if (!patient) throw new Error("no record");
 
-// Search and hold.
+// Search and hold. The visit is far enough away to be moved online.
+const from = new Date(Date.now() + 4 * 86_400_000).toISOString();
 const { data: visitTypes } = await api.listVisitTypes({ throwOnError });
 const visitType = visitTypes.items.find((type) => type.online_bookable);
 if (!visitType) throw new Error("nothing can be booked online");
-const { data: slots } = await api.listSlots({ throwOnError, query: { visit_type_id: visitType.id, limit: 2 } });
+const { data: slots } = await api.listSlots({ throwOnError, query: { visit_type_id: visitType.id, from, limit: 2 } });
 const [slot, later] = slots.items;
 if (!slot || !later) throw new Error("no free time");
 const { data: hold } = await api.createHold({ throwOnError, path: { id: slot.id }, body: { visit_type_id: visitType.id } });

@@ -44,11 +44,12 @@ token = session.access_token;
 const patient = data(await client.GET("/v1/me")).patients[0];
 if (!patient) throw new Error("no record");
 
-// Search and hold.
+// Search and hold. The visit is far enough away to be moved online.
+const from = new Date(Date.now() + 4 * 86_400_000).toISOString();
 const visitTypes = data(await client.GET("/v1/visit-types"));
 const visitType = visitTypes.items.find((type) => type.online_bookable);
 if (!visitType) throw new Error("nothing can be booked online");
-const slots = data(await client.GET("/v1/slots", { params: { query: { visit_type_id: visitType.id, limit: 2 } } }));
+const slots = data(await client.GET("/v1/slots", { params: { query: { visit_type_id: visitType.id, from, limit: 2 } } }));
 const [slot, later] = slots.items;
 if (!slot || !later) throw new Error("no free time");
 const hold = data(await client.POST("/v1/slots/{id}/hold", {

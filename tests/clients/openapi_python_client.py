@@ -11,8 +11,8 @@ from legwork_client import models as m
 from legwork_client.api.appointments import cancel_appointment, create_appointment, list_appointments, reschedule_appointment
 from legwork_client.api.intakes import create_intake, get_intake_summary, get_rls_timeline, submit_intake, update_intake
 from legwork_client.api.patients import get_patient
-from legwork_client.api.registration import create_registration, verify_email
-from legwork_client.api.sessions import confirm_password_reset, create_session
+from legwork_client.api.registration import confirm_password_reset, create_registration, verify_email
+from legwork_client.api.sessions import create_session
 from legwork_client.api.slots import create_hold, list_slots
 from legwork_client.api.users import get_current_user
 from legwork_client.api.visit_types import list_visit_types
@@ -63,10 +63,11 @@ done(confirm_password_reset.sync_detailed(client=anyone, body=body))
 petra = sign_in(email, password)
 patient_id = done(get_current_user.sync_detailed(client=petra)).patients[0].id
 
-# Search and hold.
+# Search and hold. The visit is far enough away to be moved online.
+start = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=4)
 visit_types = done(list_visit_types.sync_detailed(client=petra)).items
 visit_type = next(kind for kind in visit_types if kind.online_bookable)
-slot, later = done(list_slots.sync_detailed(client=petra, visit_type_id=visit_type.id, limit=2)).items
+slot, later = done(list_slots.sync_detailed(client=petra, visit_type_id=visit_type.id, from_=start, limit=2)).items
 hold = done(create_hold.sync_detailed(slot.id, client=petra, body=m.NewHold(visit_type_id=visit_type.id)))
 
 # The intake.
