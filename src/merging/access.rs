@@ -83,8 +83,8 @@ pub fn without_access_to_duplicate(
 }
 
 /// Gives the listed accounts access to the survivor, as staff give it: it waits for a second member of the staff, because the merge guards
-/// the record, and all who could object get a message. Their access to the duplicate stops. The access of all other accounts that acted for
-/// the duplicate only stops as well, and they get a message.
+/// the record, and all who could object get a message. All access to the duplicate stops, so that nothing but the access to the survivor decides
+/// who reads about the patient. The accounts that acted for the duplicate only get a message.
 ///
 /// # Errors
 /// A broken rule at `/access_to_move`; the conflicts of given access.
@@ -108,8 +108,10 @@ pub fn move_listed(
     }
     for (was, holder) in of_duplicate {
         let goes_on = had.iter().any(|(access, _)| access.user_id == holder.id && access.is_active(tx.now));
-        if was.is_active(tx.now) && !goes_on && !listed.contains(&holder.id) {
-            guarding::notify_of_end(tx, duplicate, &was, &holder)?;
+        if was.is_active(tx.now) && !listed.contains(&holder.id) {
+            if !goes_on {
+                guarding::notify_of_end(tx, duplicate, &was, &holder)?;
+            }
             stop(tx, merge, &was, ENDED)?;
         }
         // Stored responses would show the record as it was.

@@ -412,11 +412,17 @@ both! {
         }
         let merged = merge(&desk, &survivor, &duplicate).await;
         merged.expect(201);
+        rosa.get(&path(&survivor)).await.expect(200);
+        rosa.get(&path(&duplicate)).await.problem(404, "not_found");
+        undo(&desk, &merged).await.expect(200);
         rosa.get(&path(&duplicate)).await.expect(200);
+        let merged = merge(&desk, &survivor, &duplicate).await;
+        app.clock.advance(SignedDuration::from_secs(1));
         desk.delete(&format!("{}/{}", access(&survivor), rosa.user_id)).await.expect(204);
         for patient in [&survivor, &duplicate] {
             rosa.get(&path(patient)).await.problem(404, "not_found");
         }
+        // Also after the undo.
         undo(&desk, &merged).await.expect(200);
         rosa.get(&path(&duplicate)).await.problem(404, "not_found");
     }

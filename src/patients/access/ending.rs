@@ -75,16 +75,14 @@ fn stop(tx: &mut Tx<impl Principal>, id: PatientId, user: UserId) -> Result<()> 
     invitations::void(tx, id, &holder.email_key)
 }
 
-/// Stops the account's access to the records that were merged into this one. They are about the same person, and an undo of the merge does not
-/// give it back.
+/// Stops the account's access to the records that were merged into this one once more, so that an undo of the merge does not give it back.
 fn stop_to_merged(tx: &mut Tx<impl Principal>, user: UserId, patient: PatientId) -> Result<()> {
     let merged: Vec<PatientId> =
         patients::table.filter(patients::replaced_by.eq(patient)).select(patients::id).load(tx.conn)?;
-    let going_on = patient_access::table
+    let stopped = patient_access::table
         .filter(patient_access::user_id.eq(user))
-        .filter(patient_access::patient_id.eq_any(merged))
-        .filter(patient_access::stopped_at.is_null());
-    diesel::update(going_on)
+        .filter(patient_access::patient_id.eq_any(merged));
+    diesel::update(stopped)
         .set((patient_access::stopped_at.eq(tx.now), patient_access::stopped_by.eq(tx.actor.account())))
         .execute(tx.conn)?;
     Ok(())
