@@ -106,8 +106,8 @@ fn enqueue(
     links: &[LinkPurpose],
 ) -> Result<()> {
     let (appointment, patient) = (&found.appointment, &found.patient);
-    for PatientRecipient { recipient, account, .. } in told {
-        let mut content = content.clone();
+    for PatientRecipient { recipient, account, has_account, .. } in told {
+        let mut content = AppointmentMail { forms_online: has_account, ..content.clone() };
         found.visit_type.public_name_in(Language::of_tag(&recipient.language)).clone_into(&mut content.visit);
         if recipient.name != Some(patient.display_name()) {
             content.patient = Some(patient.first_name().to_owned());
@@ -147,6 +147,7 @@ pub fn content(found: &AppointmentDetails, language: Language) -> AppointmentMai
         token: None,
         cancel_until: None,
         forms_due: false,
+        forms_online: false,
         cancelled_by_patient: false,
         zone_changed: false,
         unsubscribe: None,

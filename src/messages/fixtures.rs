@@ -44,6 +44,7 @@ pub fn appointment() -> AppointmentMail {
         token: Some("appointment-0123456789".into()),
         cancel_until: Some("2026-03-08T14:30:00Z".parse().expect("an instant")),
         forms_due: true,
+        forms_online: false,
         cancelled_by_patient: false,
         zone_changed: false,
         unsubscribe: None,

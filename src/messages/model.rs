@@ -556,6 +556,9 @@ pub struct AppointmentMail {
     /// Whether forms must be filled in before the visit.
     #[serde(default)]
     pub forms_due: bool,
+    /// Whether the recipient has an account with which to fill them in.
+    #[serde(default)]
+    pub forms_online: bool,
     /// Whether the patient, or an account that acts for the patient, cancelled it.
     #[serde(default)]
     pub cancelled_by_patient: bool,

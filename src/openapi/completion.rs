@@ -290,7 +290,7 @@ fn admit_clients(operation: &mut Operation, reads: bool) {
     if let Some(security) = operation.security.as_mut().filter(|security| !security.is_empty()) {
         security.push(SecurityRequirement::new(CLIENT_CREDENTIALS, [scope.as_str()]));
         let text = if is_open {
-            format!("Machine clients without the scope `{scope}` get what everybody gets.")
+            format!("A machine client without the scope `{scope}` gets the response for callers without a session.")
         } else {
             format!("Machine clients need the scope `{scope}`.")
         };

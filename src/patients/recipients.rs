@@ -20,6 +20,8 @@ pub struct PatientRecipient {
     pub account: Option<UserId>,
     /// Whether the recipient is the patient.
     pub is_patient: bool,
+    /// Whether the recipient has an account that acts for the patient.
+    pub has_account: bool,
 }
 
 /// Returns the recipients of messages about a patient's appointments; there is at least one. For a minor they are all accounts that act
@@ -93,21 +95,22 @@ pub(super) fn of_account(patient: &Patient, (access, user): &(Access, User)) -> 
         recipient: Recipient { phone: patient.phone.clone(), ..user.recipient() },
         account: Some(user.id),
         is_patient: access.relation == Relation::Oneself,
+        has_account: true,
     }
 }
 
 /// Returns the patient as a recipient, at the confirmed address of the record or at the address of the patient's own account.
 pub fn own(patient: &Patient, accounts: &[(Access, User)]) -> PatientRecipient {
-    let account = accounts.iter().find(|(access, user)| access.relation == Relation::Oneself && has_mailbox(user));
+    let own = accounts.iter().find(|(access, user)| access.relation == Relation::Oneself && has_mailbox(user));
     let confirmed = patient.email.clone().filter(|_| patient.email_confirmed);
-    let account = account.filter(|_| confirmed.is_none()).map(|(_, user)| user);
+    let account = own.filter(|_| confirmed.is_none()).map(|(_, user)| user);
     let recipient = Recipient {
         name: Some(patient.display_name()),
         email: confirmed.or_else(|| account.map(|user| user.email.clone())),
         phone: patient.phone.clone(),
         language: patient.preferred_language.clone(),
     };
-    PatientRecipient { recipient, account: account.map(|user| user.id), is_patient: true }
+    PatientRecipient { recipient, account: account.map(|user| user.id), is_patient: true, has_account: own.is_some() }
 }
 
 /// Returns whether the account is enabled and its address is verified.

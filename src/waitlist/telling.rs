@@ -25,7 +25,7 @@ pub(super) fn offered<P>(
     replaced: Option<&AppointmentDetails>,
 ) -> Result<()> {
     let content = content(tx, made, replaced)?;
-    for PatientRecipient { recipient, account, is_patient } in told {
+    for PatientRecipient { recipient, account, is_patient, .. } in told {
         if made.way == OfferWay::Mail && recipient.email.is_none() {
             continue;
         }

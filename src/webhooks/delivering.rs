@@ -63,7 +63,7 @@ pub async fn deliver(env: &Env, sender: &Sender, id: WebhookId, stopping: &watch
     let now = env.now();
     let mut leased = env.db.write(move |tx| store::lease(tx, id, now)).await?;
     while let Some(endpoint) = leased {
-        if *stopping.borrow() || endpoint.status != WebhookStatus::Active {
+        if *stopping.borrow() || endpoint.status != WebhookStatus::Active || !endpoint.has_known_types() {
             return release(env, endpoint).await;
         }
         let (wanted, now) = (endpoint.clone(), env.now());

@@ -108,11 +108,19 @@ pub struct Endpoint {
     pub updated_at: Timestamp,
 }
 
+fn are_known(types: &str) -> bool {
+    types.split_whitespace().all(|kind| kind.parse::<EventType>().is_ok())
+}
+
 impl Endpoint {
     /// The types of events that it gets. Empty: all.
     pub fn types(&self) -> Vec<EventType> {
-        // An older instance does not know the types of a newer one.
         self.event_types.split(' ').filter_map(|kind| kind.parse().ok()).collect()
+    }
+
+    /// Whether this instance knows all of its types. An older one beside a newer one may not: it would pass over events of the others.
+    pub fn has_known_types(&self) -> bool {
+        are_known(&self.event_types)
     }
 
     /// Returns whether the secret before the current one still signs.
@@ -255,4 +263,16 @@ pub struct WebhookAttempt {
     pub status_code: Option<i32>,
     /// Why it failed. Null if the receiver accepted the event.
     pub failure: Option<WebhookFailure>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_known;
+
+    #[test]
+    fn an_instance_leaves_a_webhook_with_the_types_of_a_newer_one_to_that() {
+        for (types, known) in [("", true), ("patient.created appointment.booked", true), ("patient.created patient.sent_to_mars", false)] {
+            assert_eq!(are_known(types), known, "{types}");
+        }
+    }
 }

@@ -124,8 +124,8 @@ fn send(tx: &mut Tx<Anonymous>, asked: &FollowUp) -> Result<()> {
     let patient = store::patient(tx.conn, asked.patient_id)?;
     let form = ReadingContext::of_holder(tx, &patient, FilledBy::Patient, false)?;
     let accounts = access::of_patient(tx.conn, patient.id)?;
-    for PatientRecipient { mut recipient, account, is_patient } in recipients::of(tx.conn, tx.env, &patient, accounts)?
-    {
+    for told in recipients::of(tx.conn, tx.env, &patient, accounts)? {
+        let PatientRecipient { mut recipient, account, is_patient, .. } = told;
         // A minor does not answer alone.
         if is_patient && form.facts.is_minor() {
             recipient.email = None;

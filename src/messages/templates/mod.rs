@@ -245,7 +245,7 @@ impl Writer {
             password_link => config.page("set-password", language),
             phone => phone.map(|phone| context! { number => one_line(&phone.shown), link => phone.dialled.as_str() }),
             appointment => mail.appointment().map(|mail| appointment(mail, &config.zones, language)),
-            forms_link => forms_link(config),
+            forms_link => mail.appointment().and_then(|mail| forms_link(config, mail, language)),
             unsubscribe => mail.unsubscribe().map(|token| config.unsubscribe_link(token, language)),
             reference => mail.reference(),
             event => mail.security_event().map(SecurityEvent::as_str),
@@ -329,10 +329,13 @@ impl Writer {
     }
 }
 
-/// Returns the page of forms in the clinic's own client. The service itself has none.
-fn forms_link(config: &Config) -> Option<String> {
-    let client = config.settings.patient_app_url.as_ref()?;
-    Some(format!("{}/forms", client.as_str().trim_end_matches('/')))
+/// Returns the page of forms in the clinic's own client. Without one it is that of the visit here, which needs an account.
+fn forms_link(config: &Config, mail: &AppointmentMail, language: Language) -> Option<String> {
+    match &config.settings.patient_app_url {
+        Some(client) => Some(format!("{}/forms", client.as_str().trim_end_matches('/'))),
+        None if mail.forms_online => Some(config.own_page(&format!("visits/{}/history", mail.appointment_id), language)),
+        None => None,
+    }
 }
 
 fn engine(config: &Config) -> Environment<'static> {

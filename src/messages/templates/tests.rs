@@ -372,13 +372,13 @@ fn the_link_leads_to_the_page_with_the_token_in_the_fragment() {
 }
 
 #[test]
-fn forms_that_are_due_are_mentioned_and_linked_if_there_is_a_client() {
+fn forms_that_are_due_are_mentioned_and_linked_if_there_is_a_client_or_an_account() {
     for (tag, without_client, with_client, word) in [
         ("en", "There are forms to fill in before your visit.", "forms before your visit", "forms"),
         ("es", "Hay formularios que completar antes de la cita.", "formularios antes de la cita", "formularios"),
     ] {
         let mut mail = appointment();
-        // Without a client nothing can be done online.
+        // Without a client or an account nothing can be done online.
         let words = rendered_in(&Mail::AppointmentBooked(mail.clone()), tag);
         let call = telephone_text(&config(), &Mail::AppointmentBooked(mail.clone()), &ann(tag))
             .expect("rendered")
@@ -394,6 +394,10 @@ fn forms_that_are_due_are_mentioned_and_linked_if_there_is_a_client() {
         assert!(words.text.contains("https://my.clinic.example/forms"), "{}", words.text);
         let html = words.html.replace("&#x2f;", "/");
         assert!(html.contains(&format!("<a href=\"https://my.clinic.example/forms\">{with_client}</a>")), "{html}");
+        let with_account = AppointmentMail { forms_online: true, ..mail.clone() };
+        let words = rendered_in(&Mail::AppointmentBooked(with_account), tag);
+        let page = format!("/visits/{}/history{}", mail.appointment_id, if tag == "es" { "?lang=es" } else { "" });
+        assert!(words.text.contains(&page) && words.html.replace("&#x2f;", "/").contains(&page), "{}", words.text);
         mail.forms_due = false;
         let words = rendered_in(&Mail::AppointmentBooked(mail), tag);
         assert!(!words.text.contains(word) && !words.html.contains(word));

@@ -83,7 +83,7 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
     if let Some(email) = was.email.clone().filter(|_| was.email_confirmed) {
         let (name, language) = (Some(was.display_name()), was.preferred_language.clone());
         let recipient = Recipient { name, email: Some(email), phone: was.phone.clone(), language };
-        told.push(PatientRecipient { recipient, account: None, is_patient: true });
+        told.push(PatientRecipient { recipient, account: None, is_patient: true, has_account: false });
     }
     for account in recipients::reached(tx.conn, tx.now, patient)? {
         let is_told = told
