@@ -1,6 +1,9 @@
 //! The pages on which a stranger books a visit, in a real browser with and without its script, and by the forms alone.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, on_a_phone};
@@ -142,6 +145,52 @@ fn a_stranger_books_in_spanish_with_the_script() {
     });
 }
 
+/// The file with what a screen reader says of each page. `UPDATE_TRANSCRIPT=1` writes it anew.
+const TRANSCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/transcripts/booking.txt");
+
+/// Adds what a screen reader says of the page.
+async fn listen(phone: &Browser, page: &str, said: &mut String) {
+    let Some(spoken) = phone.spoken().await else { return };
+    said.push_str(&format!("## {page}\n{spoken}\n"));
+}
+
+#[test]
+fn a_screen_reader_says_every_page_of_the_booking_way_as_the_transcript_has_it() {
+    on_a_phone(async |app: App, phone: Browser| {
+        app.clinic().await;
+        let mut said = String::new();
+        phone.open_page(&format!("{}/", app.base)).await;
+        listen(&phone, "Home", &mut said).await;
+        phone.press("Book a visit").await;
+        listen(&phone, "Kinds of visit", &mut said).await;
+        phone.press("Choose a day: New patient").await;
+        listen(&phone, "Days", &mut said).await;
+        phone.press_first(".days a").await;
+        listen(&phone, "Times", &mut said).await;
+        phone.press_first("[name=slot_id]").await;
+        phone.see("Your details").await;
+        listen(&phone, "Details", &mut said).await;
+        phone.press("Check your answers").await;
+        phone.see("Please check these answers").await;
+        listen(&phone, "Details with mistakes", &mut said).await;
+        fill_in(&phone, "en", "rosa@example.org").await;
+        listen(&phone, "Sent", &mut said).await;
+        if said.is_empty() {
+            return;
+        }
+        // The countdown of the hold is what time it is.
+        let said = said.replace(&app.base, "");
+        if std::env::var_os("UPDATE_TRANSCRIPT").is_some() {
+            std::fs::write(TRANSCRIPT, &said).expect("written");
+        }
+        let expected = std::fs::read_to_string(TRANSCRIPT).expect("the transcript");
+        for (now, before) in said.lines().zip(expected.lines()) {
+            assert_eq!(now, before, "UPDATE_TRANSCRIPT=1 writes {TRANSCRIPT} anew; read what has changed");
+        }
+        assert_eq!(said.lines().count(), expected.lines().count(), "the rest of {TRANSCRIPT}");
+    });
+}
+
 type Fields = Vec<(String, String)>;
 
 /// The text of an attribute.
@@ -206,7 +255,47 @@ const ANN: [(&str, &str); 9] = [
     ("language", "en"),
 ];
 
+/// The bytes of a page or file over the wire, without the head.
+async fn weight(client: &Client, path: &str) -> usize {
+    let reply = client.send_raw(Method::GET, path, &[("Accept-Encoding", "br")], Vec::new()).await;
+    reply.expect(200).header("content-length").parse().expect("a number")
+}
+
+/// The styles and scripts of a page.
+fn files(page: &Reply) -> impl Iterator<Item = String> {
+    let places = ["<link rel=\"stylesheet\" href=\"", "<script src=\""].into_iter().flat_map(|start| page.text.split(start).skip(1));
+    places.map(|rest| format!("/{}", rest.split('"').next().expect("a file").trim_start_matches("../")))
+}
+
 both! {
+    async fn the_way_from_the_home_page_to_the_visit_weighs_at_most_60_kilobytes(app: App) {
+        let (clinic, anon) = (app.clinic().await, app.anon());
+        let days = format!("/book/days?visit_type_id={}", clinic.new_visit);
+        let times_of = |day: &str| format!("/book/times?visit_type_id={}&date={day}", clinic.new_visit);
+        let (mut total, mut needed) = (0, BTreeSet::new());
+        for path in ["/", "/book", &days, &times_of("2026-03-03"), &times_of("2026-03-04")] {
+            total += weight(&anon, path).await;
+            needed.extend(files(anon.get(path).await.expect(200)));
+        }
+        // Pages with a secret of the form are not compressed.
+        let held = send(&anon, "holds", &times(&anon, &clinic.new_visit, 3).await).await;
+        let check = send(&anon, "check", &with(&hidden(held.expect(200)), &ANN)).await;
+        let sent = send(&anon, "registrations", &hidden(check.expect(200))).await;
+        let token = app.mails_to("ann@example.org").await[0].token();
+        let link = anon.get("/verify-email").await;
+        let booked = anon.post_form("/verify-email", &[("link", &token)], &[]).await;
+        for page in [&held, &check, sent.expect(202), &link, booked.expect(200)] {
+            total += page.text.len();
+            needed.extend(files(page));
+        }
+        assert!(needed.contains("/pages/style.css") && needed.contains("/pages/book.js"), "{needed:?}");
+        for file in &needed {
+            total += weight(&anon, file).await;
+        }
+        println!("{total} bytes in {} pages and {} files", 10, needed.len());
+        assert!(total <= 60 * 1024, "{total} bytes");
+    }
+
     async fn forms_that_are_sent_twice_hold_and_book_once(app: App) {
         let (clinic, anon) = (app.clinic().await, app.anon());
         let time = times(&anon, &clinic.new_visit, 3).await;

@@ -33,6 +33,7 @@ pub mod people;
 pub mod pooler;
 pub mod postgres;
 pub mod process;
+pub mod screen_reader;
 pub mod site;
 pub mod smtp;
 pub mod visitor;
