@@ -41,6 +41,7 @@ fn booked(recipient: &str) -> Envelope {
         patient: None,
         token: None,
         cancel_until: None,
+        forms_online: false,
         forms_due: false,
         cancelled_by_patient: false,
         zone_changed: false,
