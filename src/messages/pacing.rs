@@ -99,9 +99,6 @@ fn decide(
     sent_together: usize,
     now: Timestamp,
 ) -> Result<Decision> {
-    if let Some(decision) = without_reader(tx, env, message, now)? {
-        return Ok(decision);
-    }
     if message.kind == MessageKind::AppointmentReminder {
         match reminding::standing(tx, env, message, mailbox, now)? {
             Standing::Sendable => {}
@@ -111,7 +108,7 @@ fn decide(
     }
     if let Some(appointment) = message.appointment_id {
         let has_waited = now >= message.created_at.plus(SENT_AT_ONCE);
-        if has_begun(env, message, now) || has_waited && has_newer_message(tx, message, mailbox, appointment)? {
+        if has_begun(env, message, now) || has_waited && has_newer_message(tx, message, Some(mailbox), appointment)? {
             return Ok(Decision::Drop);
         }
         if is_unannounced(tx, env, message, mailbox, appointment)? {
@@ -119,10 +116,13 @@ fn decide(
             return Ok(Decision::Drop);
         }
     }
+    if let Some(decision) = without_reader(tx, env, message, now)? {
+        return Ok(decision);
+    }
     if refusals::stops(tx, env, message)? {
         // A call takes longer than a mail, so the desk has the newest one only.
         if let Some(appointment) = message.appointment_id {
-            if has_newer_message(tx, message, mailbox, appointment)? {
+            if has_newer_message(tx, message, Some(mailbox), appointment)? {
                 return Ok(Decision::Drop);
             }
             outbox::supersede_to(tx, appointment, mailbox, now)?;
@@ -146,7 +146,12 @@ fn without_reader(tx: &mut Conn, env: &Env, message: &Message, now: Timestamp) -
     if readers::may_read(tx, now, message, patient)? {
         return Ok(None);
     }
-    Ok(Some(if to_patient { Decision::LeaveToDesk(RECIPIENT_CHANGED) } else { Decision::Drop }))
+    // The desk says the newest state only, and a newer message went to the address that the patient has now.
+    let is_outdated = match message.appointment_id {
+        Some(appointment) => has_newer_message(tx, message, None, appointment)?,
+        None => false,
+    };
+    Ok(Some(if to_patient && !is_outdated { Decision::LeaveToDesk(RECIPIENT_CHANGED) } else { Decision::Drop }))
 }
 
 /// Returns whether a message can be one mail with others of its kind.
@@ -193,7 +198,7 @@ fn companions(
     found.extend(queue::take(tx, &waiting, now)?);
     let mut joined = Vec::with_capacity(found.len());
     for other in found {
-        let appointment = other.appointment_id.map(|id| has_newer_message(tx, &other, mailbox, id)).transpose()?;
+        let appointment = other.appointment_id.map(|id| has_newer_message(tx, &other, Some(mailbox), id)).transpose()?;
         if appointment == Some(true) || has_begun(env, &other, now) {
             drop_message(tx, &other, now)?;
         } else if unread_booking(tx, &other, mailbox)?.is_some() {
@@ -216,16 +221,25 @@ fn has_begun(env: &Env, message: &Message, now: Timestamp) -> bool {
         .is_some_and(|visit| message.created_at < visit.starts_at && visit.starts_at <= now)
 }
 
-/// Returns whether a newer message about the appointment was created for the mailbox.
-fn has_newer_message(tx: &mut Conn, message: &Message, mailbox: &str, appointment: AppointmentId) -> Result<bool> {
+/// Returns whether a newer message about the appointment was created: for the mailbox, or for anybody.
+fn has_newer_message(
+    tx: &mut Conn,
+    message: &Message,
+    mailbox: Option<&str>,
+    appointment: AppointmentId,
+) -> Result<bool> {
     let newer = messages::table
         .filter(messages::appointment_id.eq(appointment))
-        .filter(messages::email_key.eq(mailbox))
-        .filter(messages::email.eq(&message.recipient.email))
         // A reminder replaces earlier ones only: it does not say what has changed.
         .filter(messages::kind.ne(MessageKind::AppointmentReminder).or(messages::kind.eq(message.kind)))
         .filter(is_newer_than(message.created_at, message.id));
-    Ok(diesel::select(exists(newer)).get_result(tx)?)
+    Ok(match mailbox {
+        Some(mailbox) => {
+            let of_mailbox = messages::email_key.eq(mailbox).and(messages::email.eq(&message.recipient.email));
+            diesel::select(exists(newer.filter(of_mailbox))).get_result(tx)?
+        }
+        None => diesel::select(exists(newer)).get_result(tx)?,
+    })
 }
 
 fn has_newer_alert(tx: &mut Conn, message: &Message, mailbox: &str) -> Result<bool> {

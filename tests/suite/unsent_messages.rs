@@ -82,20 +82,23 @@ both! {
         let (clinic, desk) = (app.clinic().await, app.desk().await);
         let sara = desk.post("/v1/patients", patient_json("Sara", "sara@wrong.example")).await.expect(201).id();
         let visit = book_nth(&desk, &clinic.check, 0, &sara).await;
+        let moved = book_nth(&desk, &clinic.check, 40, &sara).await;
         until_tried(&desk).await;
         desk.update(&format!("/v1/patients/{sara}"), json!({"email": "sara@right.example"})).await.expect(200);
+        reschedule(&desk, &clinic, &moved.body, 60).await;
         back_again(&app, &mut smtp).await;
         let notices = subjects(&smtp, "sara@wrong.example");
         assert!(notices.len() == 1 && !notices[0].contains("appointment"), "only that the address was changed: {notices:?}");
         let calls = desk.get(&format!("/v1/messages?patient_id={sara}&status=to_phone")).await.items();
-        assert_eq!(calls.len(), 1, "{calls:?}");
+        assert_eq!(calls.len(), 1, "the earlier time of the other visit is not told: {calls:?}");
         assert_eq!((&calls[0]["kind"], &calls[0]["last_error"]), (&json!("appointment_booked"), &json!("recipient_changed")));
+        assert_eq!(calls[0]["appointment_id"], visit.body["id"]);
         let again = desk.post(&format!("/v1/messages/{}/resend", calls[0]["id"].as_str().expect("an id")), json!({})).await;
         again.problem(409, "recipient_changed");
         // Instead of the call, the desk can mail the visit to the address that the record has now.
         desk.post(&path(&visit.body, "/links"), json!({})).await.expect(202);
         app.mails().await;
-        assert_eq!(subjects(&smtp, "sara@right.example").len(), 1);
+        assert_eq!(subjects(&smtp, "sara@right.example").len(), 2);
         assert!(desk.get(&format!("/v1/messages?patient_id={sara}&status=to_phone")).await.items().is_empty());
     }
 

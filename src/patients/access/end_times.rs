@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::adulthood::{Calendar, End};
 use super::store::lock;
-use super::{Access, active, of_patient};
+use super::{Access, of_patient};
 use crate::clock::Timestamp;
 use crate::context::{access_lock, forget};
 use crate::db::Conn;
@@ -82,7 +82,7 @@ fn end_now(calendar: &Calendar, access: &Access, birth: Date) -> Option<End> {
     calendar.end(access.relation, birth, access.created_at).or_else(|| had_end.then(|| calendar.adulthood(birth)))
 }
 
-/// Computes the ends of all active access again, because the age of adulthood is a setting. Returns how many changed. Access that has
+/// Computes the ends of all access again that has not ended, because the age of adulthood is a setting. Returns how many changed. Access that has
 /// ended stays so: the patients were told that they act for themselves.
 pub async fn update_all_ends(env: &Env) -> Result<usize> {
     let shared = env.clone();
@@ -90,7 +90,7 @@ pub async fn update_all_ends(env: &Env) -> Result<usize> {
         .db
         .read(move |conn| {
             let calendar = Calendar::of_clinic(conn, &shared)?;
-            let all = active_of_others(conn, &shared, None)?.into_iter();
+            let all = not_ended_of_others(conn, &shared, None)?.into_iter();
             let differs = |(access, birth): (Access, Date)| {
                 let end = end_now(&calendar, &access, birth);
                 (access.ends_on != end.map(|end| end.on)).then_some(access)
@@ -105,7 +105,7 @@ pub async fn update_all_ends(env: &Env) -> Result<usize> {
             access_lock::wait(conn, key.0)?;
             let calendar = Calendar::of_clinic(conn, &shared)?;
             lock(conn, key)?;
-            for (access, birth) in active_of_others(conn, &shared, Some(key))? {
+            for (access, birth) in not_ended_of_others(conn, &shared, Some(key))? {
                 set_end(conn, &access, end_now(&calendar, &access, birth))?;
             }
             Ok(())
@@ -116,12 +116,13 @@ pub async fn update_all_ends(env: &Env) -> Result<usize> {
     Ok(changed)
 }
 
-/// Loads the active access of accounts to other persons, all or that with one key, with the patients' birth dates.
-fn active_of_others(conn: &mut Conn, env: &Env, key: Option<(UserId, PatientId)>) -> Result<Vec<(Access, Date)>> {
+/// Loads the access of accounts to other persons that has not ended, all or that with one key, with the patients' birth dates. Also access that
+/// waits for a second person or is stopped, because a confirmation or the undo of a merge lets it begin.
+fn not_ended_of_others(conn: &mut Conn, env: &Env, key: Option<(UserId, PatientId)>) -> Result<Vec<(Access, Date)>> {
     let mut rows = patient_access::table
         .inner_join(patients::table.on(patients::id.eq(patient_access::patient_id)))
         .filter(patient_access::relation.ne(Relation::Oneself))
-        .filter(active(env.now()))
+        .filter(patient_access::ends_at.is_null().or(patient_access::ends_at.gt(env.now())))
         .select((Access::as_select(), patients::date_of_birth))
         .into_boxed();
     if let Some((user, patient)) = key {
