@@ -6,8 +6,8 @@
 //!   told yet, the cancellation is dropped as well. A cancellation by the clinic is always sent, because the patient
 //!   may know of the visit from a call.
 //! - **No longer the reader's.** A message about a patient's care waited until its address was not the patient's any more, or the account
-//!   with the address did not act for the patient any more ([`readers`]). What was for the patient becomes a call of the desk. What was for
-//!   another person is dropped.
+//!   with the address did not act for the patient any more ([`readers`]). What was for the patient becomes a call of the desk at the number in
+//!   the record. So does news of a visit for another person if nobody else is told. The rest is dropped.
 //! - **Too late.** A booking or a move is dropped if the visit has begun while the message waited.
 //! - **Refused.** A message to an address that the mail server refused becomes a call of the desk ([`refusals`]).
 //! - **Unread.** A move of which the booking was not mailed yet is mailed as the booking, with the forms.
@@ -146,12 +146,19 @@ fn without_reader(tx: &mut Conn, env: &Env, message: &Message, now: Timestamp) -
     if readers::may_read(tx, now, message, patient)? {
         return Ok(None);
     }
-    // The desk says the newest state only, and a newer message went to the address that the patient has now.
-    let is_outdated = match message.appointment_id {
-        Some(appointment) => has_newer_message(tx, message, None, appointment)?,
-        None => false,
+    let needs_call = match message.appointment_id {
+        // The desk says the newest state only. Another person may have a new address, or nobody else may be left who was told.
+        Some(appointment) => {
+            !has_newer_message(tx, message, None, appointment)?
+                && (to_patient || !readers::another_is_told(tx, now, message, patient)?)
+        }
+        None => to_patient,
     };
-    Ok(Some(if to_patient && !is_outdated { Decision::LeaveToDesk(RECIPIENT_CHANGED) } else { Decision::Drop }))
+    if !needs_call {
+        return Ok(Some(Decision::Drop));
+    }
+    readers::call_the_patient(tx, message, patient, to_patient, now)?;
+    Ok(Some(Decision::LeaveToDesk(RECIPIENT_CHANGED)))
 }
 
 /// Returns whether a message can be one mail with others of its kind.

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::model::Message;
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::db::schema::{patient_access, patients, users};
+use crate::db::schema::{messages, patient_access, patients, users};
 use crate::error::Result;
 use crate::ids::PatientId;
 
@@ -30,4 +30,37 @@ pub(super) fn may_read(conn: &mut Conn, now: Timestamp, message: &Message, patie
         .filter(users::disabled_at.is_null())
         .filter(users::email.nullable().eq(&message.recipient.email));
     Ok(diesel::select(exists(by_record).or(exists(by_account))).get_result(conn)?)
+}
+
+/// Returns whether the same news of the visit goes or went to somebody who may read it.
+pub(super) fn another_is_told(conn: &mut Conn, now: Timestamp, message: &Message, patient: PatientId) -> Result<bool> {
+    let same: Vec<Message> = messages::table
+        .filter(messages::appointment_id.eq(message.appointment_id))
+        .filter(messages::kind.eq(message.kind))
+        .filter(messages::created_at.eq(message.created_at))
+        .filter(messages::id.ne(message.id))
+        .select(Message::as_select())
+        .load(conn)?;
+    for other in same {
+        if may_read(conn, now, &other, patient)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Prepares a message for a call at the number that the record has now. The name of another person goes, who may not know of the visit any more.
+pub(super) fn call_the_patient(
+    conn: &mut Conn,
+    message: &Message,
+    patient: PatientId,
+    to_patient: bool,
+    now: Timestamp,
+) -> Result<()> {
+    let phone: Option<String> = patients::table.find(patient).select(patients::phone).first(conn)?;
+    let name = message.recipient.name.clone().filter(|_| to_patient);
+    diesel::update(messages::table.find(message.id))
+        .set((messages::phone.eq(phone), messages::recipient_name.eq(name), messages::updated_at.eq(now)))
+        .execute(conn)?;
+    Ok(())
 }

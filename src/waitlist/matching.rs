@@ -22,6 +22,7 @@ use crate::db::schema::{waitlist_entries, waitlist_offers};
 use crate::db::types::Date;
 use crate::db::{Conn, per_backend};
 use crate::error::{Error, Result};
+use crate::http::paging::Cursor;
 use crate::ids::{PatientId, PractitionerId, SlotId, VisitTypeId, WaitlistEntryId};
 use crate::scheduling::setup::visit_type;
 use crate::scheduling::slots::free::{SlotQuery, SlotView, free};
@@ -35,8 +36,10 @@ pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 const PAGE: i64 = 500;
 /// The most starts of one kind of visit on one day.
 const STARTS: i64 = 1000;
-/// How many free times are compared with what an entry was offered before.
+/// How many free times are compared at once with what an entry was offered before, and with the patient's visits.
 const CHOICES: i64 = 50;
+/// How often the next ones are.
+const MAX_PAGES: usize = 40;
 
 /// The condition in SQL that an entry waits and is not paused. Literal, because the indexes have it.
 pub(super) fn is_waiting() -> RawSql<Bool> {
@@ -239,15 +242,21 @@ pub(super) fn day_for(tx: &mut Tx<Anonymous>, entry: &Entry) -> Result<Option<Fr
     let first = entry.from_date.and_then(|Date(day)| day.checked_sub(1.day()).ok());
     let first = first.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
     let from = first.map_or(tx.now, |first| Timestamp::from(first.timestamp()));
-    let query = SlotQuery {
+    let mut query = SlotQuery {
         practitioners: entry.wishes.practitioner_ids.clone(),
         locations: entry.wishes.location_ids.clone(),
         local: entry.wishes.local(entry.from_date, entry.to_date),
         ..searched.query(from, tx.now)
     };
-    let starts = free(tx.conn, &searched.offering, &query, CHOICES)?;
-    let found = first_that_suits(tx, entry, &searched, &starts.iter().collect::<Vec<_>>())?;
-    Ok(found.map(|start| FreeDay::of(start.practitioner_id, start.starts_at)))
+    for _ in 0..MAX_PAGES {
+        let starts = free(tx.conn, &searched.offering, &query, CHOICES)?;
+        if let Some(start) = first_that_suits(tx, entry, &searched, &starts.iter().collect::<Vec<_>>())? {
+            return Ok(Some(FreeDay::of(start.practitioner_id, start.starts_at)));
+        }
+        let Some(last) = starts.last().filter(|_| i64::try_from(starts.len()) == Ok(CHOICES)) else { break };
+        query.after = Some(Cursor { at: last.starts_at, id: last.id.0 });
+    }
+    Ok(None)
 }
 
 impl Candidate {

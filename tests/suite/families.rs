@@ -275,6 +275,11 @@ both! {
         twice["relation"] = json!("parent");
         let duplicate = rosa.post("/v1/patients", twice).await.expect(201).id();
         merge(&desk, &tim, &duplicate).await.expect(201);
+        let mut abe = crate::support::people::patient_json("Abe", "abe@example.org");
+        abe["date_of_birth"] = json!("2007-01-01");
+        let adult = desk.post("/v1/patients", abe).await.expect(201).id();
+        desk.post(&access(&adult), json!({"email": "rosa@example.org", "relation": "caregiver"})).await.expect(201);
+        confirm(&app, &adult, &rosa.user_id).await;
         let ends = async |app: &App, patient: &str| {
             let id: legwork::ids::PatientId = patient.parse().expect("an id");
             let row = move |conn: &mut Conn| {
@@ -288,6 +293,11 @@ both! {
         for patient in [&tim, &duplicate] {
             assert_eq!(ends(&app, patient).await.as_deref(), Some("2030-07-04"));
         }
+        // A lower age again takes it from access that was given for an adult.
+        assert_eq!(ends(&app, &adult).await.as_deref(), Some("2027-01-01"));
+        let app = app.restart(&["--adult-age", "18"]);
+        legwork::patients::access::end_times::update_all_ends(&app.env).await.expect("computed");
+        assert_eq!(ends(&app, &adult).await, None);
         // He was 15 when she got access. Nor does what waits or is stopped keep its end.
         app.db(|conn| Ok(diesel::update(patient_access::table).set(patient_access::pending.eq(true)).execute(conn)?)).await;
         let app = app.restart(&["--adult-age", "15"]);

@@ -1,13 +1,16 @@
 //! Messages that wait because the mail server is away: several about one appointment become one mail.
 
+use diesel::prelude::*;
 use jiff::SignedDuration;
 use legwork::clock::Timestamp;
+use legwork::db::schema::users;
+use legwork::ids::UserId;
 use serde_json::{Value, json};
 
 use crate::appointments::act;
 use crate::support::booking::{book_nth, path};
 use crate::support::clinic::free_slots;
-use crate::support::families::{access, confirm};
+use crate::support::families::{access, confirm, rosa};
 use crate::support::people::patient_json;
 use crate::support::smtp::Smtp;
 use crate::support::{App, Client, Clinic, both, eventually};
@@ -100,6 +103,23 @@ both! {
         app.mails().await;
         assert_eq!(subjects(&smtp, "sara@right.example").len(), 2);
         assert!(desk.get(&format!("/v1/messages?patient_id={sara}&status=to_phone")).await.items().is_empty());
+    }
+
+    async fn news_of_a_visit_that_nobody_may_read_any_more_is_told_by_the_desk(app: App) {
+        let (clinic, (rosa, tim)) = (app.clinic().await, rosa(&app).await);
+        let mut smtp = Smtp::closed();
+        let app = app.restart(&["--smtp-url", &smtp.url()]);
+        let desk = app.desk().await;
+        book_nth(&desk, &clinic.check, 0, &tim).await;
+        until_tried(&desk).await;
+        let id: UserId = rosa.user_id.parse().expect("an id");
+        let moved = (users::email.eq("rosa@other.example"), users::email_key.eq("rosa@other.example"));
+        app.db(move |conn| Ok(diesel::update(users::table.find(id)).set(moved).execute(conn)?)).await;
+        back_again(&app, &mut smtp).await;
+        assert!(subjects(&smtp, "rosa@example.org").is_empty());
+        let calls = desk.get(&format!("/v1/messages?patient_id={tim}&status=to_phone")).await.items();
+        assert_eq!((calls.len(), &calls[0]["kind"], &calls[0]["last_error"]), (1, &json!("appointment_booked"), &json!("recipient_changed")));
+        assert_eq!(calls[0]["recipient"]["name"], Value::Null);
     }
 
     async fn changes_of_a_visit_while_the_mail_server_is_away_become_one_mail(app: App) {

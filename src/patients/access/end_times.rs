@@ -51,13 +51,14 @@ pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient, waited: &[User
         }
         let is_longer = was.ends_on.is_some_and(|before| end.is_none_or(|end| end.on > before));
         let is_unconfirmed = was.confirmed_at.is_none() && (was.granted_by.is_some() || end.is_none());
-        let was = Access { pending: was.pending || (is_longer && (has_ended || is_unconfirmed)), ..was };
+        let pending = was.pending || (is_longer && (has_ended || is_unconfirmed));
+        let was = Access { pending, for_minor: was.for_minor || end.is_some(), ..was };
         set_end(conn, &was, end)?;
     }
     Ok(())
 }
 
-/// Stores another end, and whether the access waits. Only these columns, because access to a record that was merged gets its end too, for
+/// Stores another end, whether the access waits, and whether it is for a minor. Only these columns, because access to a record that was merged gets its end too, for
 /// an undo, and nothing else of such a record may be stored.
 fn set_end(conn: &mut Conn, was: &Access, end: Option<End>) -> Result<()> {
     if was.ends_on == end.map(|end| end.on) {
@@ -68,18 +69,18 @@ fn set_end(conn: &mut Conn, was: &Access, end: Option<End>) -> Result<()> {
             patient_access::ends_on.eq(end.map(|end| end.on)),
             patient_access::ends_at.eq(end.map(|end| end.at)),
             patient_access::end_told_at.eq(None::<Timestamp>),
-            patient_access::for_minor.eq(was.for_minor || end.is_some()),
+            patient_access::for_minor.eq(was.for_minor),
             patient_access::pending.eq(was.pending),
         ))
         .execute(conn)?;
     forget(conn, was.user_id)
 }
 
-/// The end of access by the age of adulthood that is set now. Access that had an end keeps one: if the patient had reached the new age before
-/// the access was given, it is over.
+/// The end of access by the age of adulthood that is set now. Access that was given for a minor and had an end keeps one: if the patient had
+/// reached the new age before it was given, it is over. Access that was given for an adult has none again after a higher age was set back.
 fn end_now(calendar: &Calendar, access: &Access, birth: Date) -> Option<End> {
-    let had_end = access.ends_on.is_some();
-    calendar.end(access.relation, birth, access.created_at).or_else(|| had_end.then(|| calendar.adulthood(birth)))
+    let keeps_one = access.for_minor && access.ends_on.is_some();
+    calendar.end(access.relation, birth, access.created_at).or_else(|| keeps_one.then(|| calendar.adulthood(birth)))
 }
 
 /// Computes the ends of all access again that has not ended, because the age of adulthood is a setting. Returns how many changed. Access that has
