@@ -36,17 +36,28 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 105] = [
+static MEMBER_PAGES: [(Method, &str, &str); 117] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
     (Method::GET, "/admin", "list_users"),
+    (Method::GET, "/admin/audit", "list_audit_events"),
+    (Method::GET, "/admin/clients", "list_clients"),
+    // Before the pages of a client, whose id it could be. So below for the other lists.
+    (Method::GET, "/admin/clients/new", "list_clients"),
+    (Method::POST, "/admin/clients/new", "create_client"),
+    (Method::GET, "/admin/clients/{id}", "get_client"),
+    (Method::POST, "/admin/clients/{id}", "update_client"),
+    (Method::POST, "/admin/clients/{id}/revoke", "delete_client"),
+    (Method::GET, "/admin/clients/{id}/secrets", "get_client"),
+    (Method::POST, "/admin/clients/{id}/secrets", "create_client_secret"),
+    (Method::POST, "/admin/clients/{id}/secrets/{secret_id}/end", "delete_client_secret"),
     (Method::POST, "/admin/closures/{id}/delete", "delete_closure"),
     (Method::GET, "/admin/documents", "list_consent_documents"),
     (Method::GET, "/admin/documents/{type}", "list_consent_documents"),
     (Method::POST, "/admin/documents/{type}", "create_consent_document"),
+    (Method::GET, "/admin/health", "list_messages"),
     (Method::GET, "/admin/locations", "list_locations"),
-    // Before the pages of a location, whose id it could be. So below for the other lists.
     (Method::GET, "/admin/locations/new", "list_locations"),
     (Method::POST, "/admin/locations/new", "create_location"),
     (Method::GET, "/admin/locations/{id}", "get_location"),
@@ -68,6 +79,7 @@ static MEMBER_PAGES: [(Method, &str, &str); 105] = [
     (Method::POST, "/admin/staff/{id}", "update_user"),
     (Method::POST, "/admin/staff/{id}/second-factor", "delete_user_second_factor"),
     (Method::POST, "/admin/staff/{id}/sign-out", "delete_user_sessions"),
+    (Method::GET, "/admin/utilisation", "get_utilisation"),
     (Method::GET, "/admin/visit-types", "list_visit_types"),
     (Method::GET, "/admin/visit-types/new", "list_visit_types"),
     (Method::POST, "/admin/visit-types/new", "create_visit_type"),

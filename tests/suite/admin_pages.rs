@@ -331,6 +331,11 @@ fn pages(clinic: &crate::support::Clinic) -> Vec<String> {
         "/staff/new",
         "/documents",
         "/documents/treatment",
+        "/clients",
+        "/clients/new",
+        "/audit",
+        "/utilisation",
+        "/health",
     ]
     .map(|page| format!("/admin{page}"))
     .into();

@@ -11,6 +11,7 @@ mod support;
 mod accounts;
 mod admin_journey;
 mod admin_pages;
+mod admin_upkeep_pages;
 mod api_names;
 mod appointment_pages;
 mod appointments;

@@ -84,7 +84,7 @@ pub async fn create(context: &Context, new: NewClient) -> Result<Versioned<Creat
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct ClientPage {
     /// The clients, oldest first. Revoked ones are among them.
-    items: Vec<ClientView>,
+    pub items: Vec<ClientView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }

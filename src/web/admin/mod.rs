@@ -1,12 +1,15 @@
 //! The pages of administrators: the steps that open an empty clinic, and what is changed from then on: places with their closed days, kinds of
-//! visit, practitioners with their hours, staff, and the texts to consent to. They call the operations that clients of the API call, and work
+//! visit, practitioners with their hours, staff, the texts to consent to, machine clients; and
+//! the audit trail, the use of time, mails and keys. They call the operations that clients of the API call, and work
 //! without a script, in English and Spanish.
 
+mod clients;
 mod clinic;
 mod closures;
 mod documents;
 mod edit;
 mod fields;
+mod health;
 mod hours;
 mod list;
 mod places;
@@ -14,6 +17,8 @@ mod practitioners;
 mod readiness;
 mod setup;
 mod staff;
+mod trail;
+mod utilisation;
 mod visit_types;
 mod week;
 mod words;
@@ -38,6 +43,11 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("admin-refused.html", include_str!("../html/admin-refused.html")),
     ("admin-hours.html", include_str!("../html/admin-hours.html")),
     ("admin-closures.html", include_str!("../html/admin-closures.html")),
+    ("admin-secret.html", include_str!("../html/admin-secret.html")),
+    ("admin-secrets.html", include_str!("../html/admin-secrets.html")),
+    ("admin-audit.html", include_str!("../html/admin-audit.html")),
+    ("admin-utilisation.html", include_str!("../html/admin-utilisation.html")),
+    ("admin-health.html", include_str!("../html/admin-health.html")),
 ];
 
 /// The page that says why a change of one press was not done.
@@ -73,6 +83,15 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(both("/admin/staff/{id}", MOST_BYTES).get(staff::show).post(staff::save));
     cfg.service(post("/admin/staff/{id}/sign-out").post(staff::sign_out));
     cfg.service(post("/admin/staff/{id}/second-factor").post(staff::remove_second_factor));
+    cfg.service(get("/admin/clients").get(clients::list));
+    cfg.service(both("/admin/clients/new", MOST_BYTES).get(clients::new).post(clients::create));
+    cfg.service(both("/admin/clients/{id}", MOST_BYTES).get(clients::show).post(clients::save));
+    cfg.service(post("/admin/clients/{id}/revoke").post(clients::revoke));
+    cfg.service(both("/admin/clients/{id}/secrets", MOST_BYTES).get(clients::show_secrets).post(clients::rotate));
+    cfg.service(post("/admin/clients/{id}/secrets/{secret_id}/end").post(clients::end));
+    cfg.service(get("/admin/audit").get(trail::show));
+    cfg.service(get("/admin/utilisation").get(utilisation::show));
+    cfg.service(get("/admin/health").get(health::show));
     cfg.service(get("/admin/documents").get(documents::list));
     cfg.service(both("/admin/documents/{type}", MOST_BYTES_OF_DOCUMENT).get(documents::show).post(documents::publish));
 }
@@ -91,6 +110,10 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, minijinja
         edit::examples(language),
         hours::examples(),
         closures::examples(language),
+        clients::examples(),
+        trail::examples(),
+        utilisation::examples(),
+        health::examples(),
     ]
     .concat()
 }

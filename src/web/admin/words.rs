@@ -93,6 +93,10 @@ pub(super) fn conflict(code: ProblemCode) -> Bilingual {
             "This place has as many closed days as it may have. Delete some first.",
             "Este lugar ya tiene todos los días cerrados posibles. Elimine antes algunos.",
         ),
+        ProblemCode::TooManySecrets => both(
+            "It has as many secrets as it may have. End one first.",
+            "Ya tiene todos los secretos posibles. Termine antes uno.",
+        ),
         ProblemCode::OwnAccount => both(
             "This is your own account. Change it on the page of your account.",
             "Es su propia cuenta. Cámbiela en la página de su cuenta.",
