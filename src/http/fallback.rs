@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 117] = [
+static MEMBER_PAGES: [(Method, &str, &str); 130] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -85,6 +85,19 @@ static MEMBER_PAGES: [(Method, &str, &str); 117] = [
     (Method::POST, "/admin/visit-types/new", "create_visit_type"),
     (Method::GET, "/admin/visit-types/{id}", "get_visit_type"),
     (Method::POST, "/admin/visit-types/{id}", "update_visit_type"),
+    (Method::GET, "/admin/webhooks", "list_webhooks"),
+    (Method::GET, "/admin/webhooks/new", "list_webhooks"),
+    (Method::POST, "/admin/webhooks/new", "create_webhook"),
+    (Method::GET, "/admin/webhooks/{id}", "get_webhook"),
+    (Method::POST, "/admin/webhooks/{id}", "update_webhook"),
+    (Method::POST, "/admin/webhooks/{id}/delete", "delete_webhook"),
+    (Method::GET, "/admin/webhooks/{id}/log", "list_webhook_attempts"),
+    (Method::POST, "/admin/webhooks/{id}/pause", "update_webhook"),
+    (Method::POST, "/admin/webhooks/{id}/redeliveries", "create_webhook_redelivery"),
+    (Method::POST, "/admin/webhooks/{id}/resume", "update_webhook"),
+    (Method::POST, "/admin/webhooks/{id}/secrets", "create_webhook_secret"),
+    (Method::POST, "/admin/webhooks/{id}/skip", "skip_webhook_events"),
+    (Method::POST, "/admin/webhooks/{id}/test", "create_webhook_test_event"),
     (Method::GET, "/desk", "get_day_sheet"),
     (Method::GET, "/desk/calls", "list_messages"),
     (Method::GET, "/desk/events", "get_event_stream"),

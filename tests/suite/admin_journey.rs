@@ -83,6 +83,8 @@ async fn open_the_clinic(app: App, phone: Browser, es: bool) {
         "audit",
         "utilisation",
         "health",
+        "webhooks",
+        "webhooks/new",
     ] {
         phone.open_page(&format!("{}/admin/{page}?lang={}", app.base, if es { "es" } else { "en" })).await;
         phone.expect_accessible().await;

@@ -336,6 +336,8 @@ fn pages(clinic: &crate::support::Clinic) -> Vec<String> {
         "/audit",
         "/utilisation",
         "/health",
+        "/webhooks",
+        "/webhooks/new",
     ]
     .map(|page| format!("/admin{page}"))
     .into();

@@ -11,13 +11,13 @@ use crate::support::visitor::{Visitor, plain};
 use crate::support::{App, Client, Reply, both, eventually, id};
 
 /// An administrator at a browser.
-async fn administrator(app: &App) -> Visitor {
+pub async fn administrator(app: &App) -> Visitor {
     app.admin().await;
     Visitor::signed_in(app.anon(), "admin@clinic.example").await
 }
 
 #[track_caller]
-fn says(page: &Reply, parts: &[&str]) {
+pub fn says(page: &Reply, parts: &[&str]) {
     let text = plain(&page.text);
     for part in parts {
         assert!(text.contains(part), "{part} in {}", page.text);
@@ -26,7 +26,7 @@ fn says(page: &Reply, parts: &[&str]) {
 
 /// The value that a page shows beside a term.
 #[track_caller]
-fn shown(page: &Reply, term: &str) -> String {
+pub fn shown(page: &Reply, term: &str) -> String {
     let (_, rest) = page
         .text
         .split_once(&format!("<dt>{term}</dt><dd class=\"code\">"))
@@ -48,11 +48,16 @@ both! {
         let form = FilledForm::to(&new, "/clients/new").with(&[("name", "Phone <b>system")]);
         let wrong = form.send(&visitor, "/admin/clients/new").await;
         says(wrong.expect(422), &["What it may do: Please", "value=\"Phone <b>system\""]);
-        let created = FilledForm::to(&wrong, "/clients/new").with(&[("scopes", "slots:read")]).send(&visitor, "/admin/clients/new").await;
-        says(created.expect(201), &["It is not shown again", "Phone <b>system", "https://legwork.example/oauth2/token"]);
+        let form = FilledForm::to(&wrong, "/clients/new").with(&[("scopes", "slots:read")]);
+        let created = form.send(&visitor, "/admin/clients/new").await;
+        says(created.expect(201), &["it is not shown again", "Phone <b>system", "https://legwork.example/oauth2/token"]);
         assert_eq!(created.header("cache-control"), "no-store");
         let (client, secret) = (shown(&created, "client_id"), shown(&created, "client_secret"));
         assert!(works(&app, &client, &secret).await);
+        // A browser shows the answer to the second of two clicks.
+        let again = form.send(&visitor, "/admin/clients/new").await;
+        assert_eq!((shown(again.expect(201), "client_id"), shown(&again, "client_secret")), (client.clone(), secret.clone()));
+        assert_eq!(admin.get("/v1/clients").await.items().len(), 1);
         let path = format!("/admin/clients/{client}");
         let secrets = visitor.get(&format!("{path}/secrets?lang=en")).await;
         says(secrets.expect(200), &["Phone <b>system", "Last used", "Monday, March 2, 2026"]);
@@ -63,7 +68,9 @@ both! {
         let rotate = FilledForm::to(&secrets, "/secrets?").with(&[("overlap_hours", "24")]);
         let renewed = rotate.send(&visitor, &format!("{path}/secrets")).await;
         let second = shown(renewed.expect(201), "client_secret");
-        says(rotate.send(&visitor, &format!("{path}/secrets")).await.expect(409), &["This was not done"]);
+        let again = rotate.send(&visitor, &format!("{path}/secrets")).await;
+        assert_eq!(shown(again.expect(201), "client_secret"), second);
+        assert_eq!(admin.get(&format!("/v1/clients/{client}")).await.body["secrets"].as_array().map(Vec::len), Some(2));
         assert!(works(&app, &client, &secret).await && works(&app, &client, &second).await && secret != second);
         let secrets = visitor.get(&format!("{path}/secrets?lang=en")).await;
         says(secrets.expect(200), &["Stops working Tuesday, March 3, 2026"]);

@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
-use rls::form_dsl::Bilingual;
 use serde_json::json;
 
 use super::super::account::zone;
@@ -12,6 +11,7 @@ use super::super::form_post::Sent;
 use super::edit::{Action, Edit, done, outcome, repeated};
 use super::fields::{Choice, Draft, Field, Form, Kind, Values};
 use super::list::{List, Row};
+use super::secret::{self, Created};
 use super::words::{self, both};
 use super::{Member, MemberForm, staff};
 use crate::accounts::clients::model::{ClientView, CreatedClient};
@@ -20,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::PathId;
 use crate::http::etag::IfMatch;
+use crate::http::fallback::TOKEN_PATH;
 use crate::http::input;
 use crate::ids::UserId;
 use crate::messages::times::Moment;
@@ -29,15 +30,6 @@ use crate::scopes::Scope;
 const LIST: &str = "admin/clients";
 /// The page with the secrets of a client.
 const SECRETS: &str = "admin-secrets";
-/// The page that shows a new secret.
-const SECRET: &str = "admin-secret";
-/// For how many hours the older secrets work on, to choose from.
-const OVERLAPS: [(&str, Bilingual); 4] = [
-    ("0", both("not at all", "nada")),
-    ("24", both("one day", "un día")),
-    ("168", both("one week", "una semana")),
-    ("720", both("30 days", "30 días")),
-];
 
 const FIELDS: [Field; 3] = [
     Field::new("name", Kind::Line, "Name", "Nombre").most(200).hint(
@@ -145,13 +137,13 @@ pub(super) async fn new(member: Member) -> Result<HttpResponse> {
     edit(&member, None).show(&Draft::new(&[("role", "front_desk")])).await
 }
 
-/// Creates a client and shows its secret. Sent twice, it creates two: the secret of the first cannot be shown again.
+/// Creates a client and shows its secret.
 pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
     let member = &form.member;
     let edit = edit(member, None);
     let draft = edit.form.read(&form.sent);
     let created = match input::read_built(&edit.form.created(&draft), &*member.operation("create_client")?) {
-        Ok(body) => managing::create(&member.context, body.value).await,
+        Ok(body) => managing::create(&member.context, form.once("client"), body.value).await,
         Err(error) => Err(error),
     };
     match created {
@@ -160,14 +152,17 @@ pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
     }
 }
 
-/// The page with a new secret.
+/// The page with a new secret. The facts have the names of OAuth 2.0.
 async fn shown_once(member: &Member, created: &CreatedClient) -> Result<HttpResponse> {
-    let public_url = &member.context.env.config.settings.public_url;
-    let values = context! {
-        id => created.client.id.to_string(), name => created.client.name.as_str(), secret => created.client_secret.as_deref(),
-        token_url => format!("{public_url}{}", crate::http::fallback::TOKEN_PATH.trim_start_matches('/')),
-    };
-    member.answer(SECRET, StatusCode::CREATED, values).await
+    let base = member.context.env.config.settings.public_url.as_str().trim_end_matches('/');
+    let token_url = format!("{base}{TOKEN_PATH}");
+    let (id, secret) = (created.client.id.to_string(), created.client_secret.as_deref());
+    let facts: Vec<_> = [("client_id", Some(id.as_str())), ("client_secret", secret), ("token_endpoint", Some(token_url.as_str()))]
+        .into_iter()
+        .filter_map(|(term, fact)| Some((term, fact?)))
+        .collect();
+    let next = format!("{LIST}/{id}/secrets");
+    Created { name: &created.client.name, facts: &facts, has_secret: secret.is_some(), next }.show(member).await
 }
 
 /// Shows the form of a client.
@@ -217,27 +212,20 @@ pub(super) async fn show_secrets(
             ends => one.ends_at.map(|ends| at(&member, &zone, Some(ends))),
         }
     });
-    let overlaps = OVERLAPS.iter().map(
-        |(hours, label)| context! { hours => *hours, label => label.text(member.language), chosen => *hours == "24" },
-    );
     let values = context! {
         here => "", id => id.to_string(), name => client.name.as_str(), is_revoked => client.revoked_at.is_some(), has_keys => client.jwks.is_some(),
-        used => at(&member, &zone, client.last_used_at), secrets => secrets.collect::<Vec<_>>(), overlaps => overlaps.collect::<Vec<_>>(),
+        used => at(&member, &zone, client.last_used_at), secrets => secrets.collect::<Vec<_>>(), overlaps => secret::overlaps(member.language),
         version => found.version, setup => false, form_key => member.form_key(), ..outcome(&Sent::read(request.query_string().as_bytes()))
     };
     member.answer(SECRETS, StatusCode::OK, values).await
 }
 
-/// Creates a secret and shows it. A form that is sent twice creates one: the first has changed the version.
+/// Creates a secret and shows it.
 pub(super) async fn rotate(form: MemberForm, PathId(id): PathId<UserId>) -> Result<HttpResponse> {
     let member = &form.member;
-    if managing::read(&member.context, id).await?.version != super::super::desk::version(&form)? {
-        return refuse(&form, id, ProblemCode::Stale).await;
-    }
-    let hours: i64 = form.sent.first("overlap_hours").parse().map_err(|_| Error::NotFound)?;
-    let created = match input::read_built(&json!({"overlap_hours": hours}), &*member.operation("create_client_secret")?)
-    {
-        Ok(body) => secrets::rotate(&member.context, id, body.value).await,
+    let overlap = json!({"overlap_hours": secret::overlap(&form.sent)?});
+    let created = match input::read_built(&overlap, &*member.operation("create_client_secret")?) {
+        Ok(body) => secrets::rotate(&member.context, form.once("secret"), id, body.value).await,
         Err(error) => Err(error),
     };
     match created {
@@ -272,22 +260,15 @@ async fn refuse(form: &MemberForm, id: UserId, code: ProblemCode) -> Result<Http
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let member = super::super::member::example_admin;
-    let secret =
+    let one =
         |ends: Option<&'static str>| context! { id => "1", created => "Monday", used => "never", ends => ends };
-    let overlap = |chosen: bool| context! { hours => "24", label => "one day", chosen => chosen };
     let page = |all: bool, is_revoked: bool| {
         let values = context! {
             here => "", root => "../../../", member => member(), id => "1", name => "<b>Phones", is_revoked => is_revoked, has_keys => all, used => "never",
-            secrets => if all { vec![secret(None), secret(Some("Tuesday"))] } else { vec![] }, overlaps => [overlap(true), overlap(false)],
+            secrets => if all { vec![one(None), one(Some("Tuesday"))] } else { vec![] }, overlaps => secret::overlaps(text::Language::English),
             version => 1, setup => false, form_key => "k", ..outcome(&Sent::read(b"did=saved"))
         };
         (SECRETS, values)
     };
-    let once = |secret: Option<&'static str>| {
-        (
-            SECRET,
-            context! { root => "../../", member => member(), id => "1", name => "<b>Phones", secret => secret, token_url => "https://x/oauth2/token" },
-        )
-    };
-    vec![page(true, false), page(false, true), page(false, false), once(Some("s")), once(None)]
+    vec![page(true, false), page(false, true), page(false, false)]
 }

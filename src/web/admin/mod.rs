@@ -1,7 +1,6 @@
 //! The pages of administrators: the steps that open an empty clinic, and what is changed from then on: places with their closed days, kinds of
-//! visit, practitioners with their hours, staff, the texts to consent to, machine clients; and
-//! the audit trail, the use of time, mails and keys. They call the operations that clients of the API call, and work
-//! without a script, in English and Spanish.
+//! visit, practitioners with their hours, staff, the texts to consent to, machine clients, webhooks; and the audit trail, the use of time,
+//! mails and keys. They call the operations that clients of the API call, and work without a script, in English and Spanish.
 
 mod clients;
 mod clinic;
@@ -15,11 +14,14 @@ mod list;
 mod places;
 mod practitioners;
 mod readiness;
+mod secret;
 mod setup;
 mod staff;
 mod trail;
 mod utilisation;
 mod visit_types;
+mod webhook_log;
+mod webhooks;
 mod week;
 mod words;
 
@@ -48,6 +50,7 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("admin-audit.html", include_str!("../html/admin-audit.html")),
     ("admin-utilisation.html", include_str!("../html/admin-utilisation.html")),
     ("admin-health.html", include_str!("../html/admin-health.html")),
+    ("admin-webhook.html", include_str!("../html/admin-webhook.html")),
 ];
 
 /// The page that says why a change of one press was not done.
@@ -89,6 +92,17 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(post("/admin/clients/{id}/revoke").post(clients::revoke));
     cfg.service(both("/admin/clients/{id}/secrets", MOST_BYTES).get(clients::show_secrets).post(clients::rotate));
     cfg.service(post("/admin/clients/{id}/secrets/{secret_id}/end").post(clients::end));
+    cfg.service(get("/admin/webhooks").get(webhooks::list));
+    cfg.service(both("/admin/webhooks/new", MOST_BYTES).get(webhooks::new).post(webhooks::create));
+    cfg.service(both("/admin/webhooks/{id}", MOST_BYTES).get(webhooks::show).post(webhooks::save));
+    cfg.service(post("/admin/webhooks/{id}/pause").post(webhooks::pause));
+    cfg.service(post("/admin/webhooks/{id}/resume").post(webhooks::resume));
+    cfg.service(post("/admin/webhooks/{id}/delete").post(webhooks::delete));
+    cfg.service(get("/admin/webhooks/{id}/log").get(webhook_log::show));
+    cfg.service(post("/admin/webhooks/{id}/test").post(webhook_log::test));
+    cfg.service(post("/admin/webhooks/{id}/redeliveries").post(webhook_log::redeliver));
+    cfg.service(post("/admin/webhooks/{id}/skip").post(webhook_log::skip));
+    cfg.service(post("/admin/webhooks/{id}/secrets").post(webhook_log::rotate));
     cfg.service(get("/admin/audit").get(trail::show));
     cfg.service(get("/admin/utilisation").get(utilisation::show));
     cfg.service(get("/admin/health").get(health::show));
@@ -111,6 +125,8 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, minijinja
         hours::examples(),
         closures::examples(language),
         clients::examples(),
+        secret::examples(),
+        webhook_log::examples(),
         trail::examples(),
         utilisation::examples(),
         health::examples(),
