@@ -17,6 +17,7 @@ mod demo_mails;
 mod desk;
 mod docs;
 mod doctor;
+mod embedding;
 mod follow_up;
 mod form_post;
 mod home;
@@ -88,7 +89,7 @@ const PAGES: [&str; 7] = [
 ];
 
 /// The content security policy. A page may load its own style and script, call the API, and send forms to this service. Nothing inline,
-/// nothing from other origins, and no frames.
+/// nothing from other origins, and no frames, except for the booking way on the clinic's own sites ([`embedding`]).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
@@ -158,6 +159,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
         ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
         ("/pages/book.js", "text/javascript; charset=utf-8", include_str!("book.js")),
+        ("/pages/embed.js", "text/javascript; charset=utf-8", include_str!("embed.js")),
         ("/pages/form.js", "text/javascript; charset=utf-8", include_str!("form.js")),
         ("/pages/desk.js", "text/javascript; charset=utf-8", include_str!("desk.js")),
         ("/pages/member.js", "text/javascript; charset=utf-8", include_str!("member.js")),
@@ -240,7 +242,7 @@ fn render(
         min_patient => settings.password_min_patient,
         min_staff => settings.password_min_staff,
         phones => phones,
-        ..context! { ..values, ..context! { root => "", member => Value::from(()) } }
+        ..context! { ..values, ..context! { root => "", member => Value::from(()), framed => false } }
     };
     let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))

@@ -41,6 +41,7 @@ mod doctor_journey;
 mod doctor_pages;
 mod documents;
 mod durability;
+mod embedding;
 mod events;
 mod families;
 mod faults;
