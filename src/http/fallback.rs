@@ -36,7 +36,7 @@ const PAGE_FORMS: [(&str, &str); 12] = [
 
 /// The pages of people who are signed in by a cookie, and their forms, with the operation that each runs. A page that shows what several
 /// operations read has the one that says most.
-static MEMBER_PAGES: [(Method, &str, &str); 130] = [
+static MEMBER_PAGES: [(Method, &str, &str); 145] = [
     (Method::GET, "/account", "list_sessions"),
     (Method::GET, "/account/patients/{id}/uses", "list_patient_audit_events"),
     (Method::POST, "/account/sessions/{id}", "delete_session"),
@@ -71,6 +71,13 @@ static MEMBER_PAGES: [(Method, &str, &str); 130] = [
     (Method::POST, "/admin/practitioners/{id}", "update_practitioner"),
     (Method::GET, "/admin/practitioners/{id}/hours", "get_availability"),
     (Method::POST, "/admin/practitioners/{id}/hours", "replace_availability"),
+    (Method::GET, "/admin/practitioners/{id}/time-off", "list_exceptions"),
+    (Method::POST, "/admin/practitioners/{id}/time-off", "create_exception"),
+    (Method::GET, "/admin/resources", "list_resources"),
+    (Method::GET, "/admin/resources/new", "list_resources"),
+    (Method::POST, "/admin/resources/new", "create_resource"),
+    (Method::GET, "/admin/resources/{id}", "get_resource"),
+    (Method::POST, "/admin/resources/{id}", "update_resource"),
     (Method::GET, "/admin/setup", "list_users"),
     (Method::GET, "/admin/staff", "list_users"),
     (Method::GET, "/admin/staff/new", "list_users"),
@@ -79,6 +86,7 @@ static MEMBER_PAGES: [(Method, &str, &str); 130] = [
     (Method::POST, "/admin/staff/{id}", "update_user"),
     (Method::POST, "/admin/staff/{id}/second-factor", "delete_user_second_factor"),
     (Method::POST, "/admin/staff/{id}/sign-out", "delete_user_sessions"),
+    (Method::POST, "/admin/time-off/{id}/delete", "delete_exception"),
     (Method::GET, "/admin/utilisation", "get_utilisation"),
     (Method::GET, "/admin/visit-types", "list_visit_types"),
     (Method::GET, "/admin/visit-types/new", "list_visit_types"),
@@ -103,13 +111,20 @@ static MEMBER_PAGES: [(Method, &str, &str); 130] = [
     (Method::GET, "/desk/events", "get_event_stream"),
     (Method::POST, "/desk/calls/{id}/complete", "complete_message"),
     (Method::POST, "/desk/calls/{id}/resend", "resend_message"),
-    (Method::GET, "/desk/patients", "list_patients"),
+    // The empty field shows nobody.
+    (Method::GET, "/desk/patients", "list_locations"),
+    (Method::POST, "/desk/patients", "list_patients"),
     // Before the pages of a patient, whose id it could be. The empty form shows nobody.
     (Method::GET, "/desk/patients/new", "list_locations"),
     (Method::POST, "/desk/patients/new", "create_patient"),
     (Method::GET, "/desk/patients/{id}", "get_patient"),
     (Method::GET, "/desk/patients/{id}/times", "get_patient"),
     (Method::POST, "/desk/patients/{id}/visits", "create_appointment"),
+    (Method::GET, "/desk/time-off", "list_exceptions"),
+    (Method::POST, "/desk/time-off", "create_exception"),
+    (Method::GET, "/desk/time-off/{id}", "get_affected_appointments"),
+    (Method::POST, "/desk/time-off/{id}/delete", "delete_exception"),
+    (Method::POST, "/desk/time-off/{id}/moves", "reschedule_appointments"),
     (Method::GET, "/desk/visits/{id}", "get_appointment"),
     (Method::POST, "/desk/visits/{id}/cancel", "cancel_appointment"),
     (Method::POST, "/desk/visits/{id}/check-in", "check_in_appointment"),
@@ -132,11 +147,11 @@ static MEMBER_PAGES: [(Method, &str, &str); 130] = [
     (Method::GET, "/doctor/intakes/{id}", "get_intake_summary"),
     (Method::GET, "/doctor/intakes/{id}/review", "get_intake"),
     (Method::POST, "/doctor/intakes/{id}/review", "review_intake"),
-    // The empty field shows nobody.
     (Method::GET, "/doctor/patients", "list_locations"),
     (Method::POST, "/doctor/patients", "list_patients"),
     (Method::GET, "/doctor/patients/{id}", "get_patient"),
     (Method::POST, "/doctor/patients/{id}/follow-ups", "create_follow_up"),
+    (Method::POST, "/doctor/patients/{id}/forms", "create_intake"),
     (Method::GET, "/doctor/patients/{id}/open", "get_patient"),
     // Reads with the reason, which opens the record.
     (Method::POST, "/doctor/patients/{id}/open", "get_rls_timeline"),

@@ -10,6 +10,7 @@
 //! People sign in with a cookie (`account`). A page of somebody who is signed in takes a [`member::Member`], and its forms a
 //! [`member::MemberForm`].
 
+mod absence;
 mod account;
 mod admin;
 mod book;
@@ -162,6 +163,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         ("/pages/embed.js", "text/javascript; charset=utf-8", include_str!("embed.js")),
         ("/pages/form.js", "text/javascript; charset=utf-8", include_str!("form.js")),
         ("/pages/desk.js", "text/javascript; charset=utf-8", include_str!("desk.js")),
+        ("/pages/find.js", "text/javascript; charset=utf-8", include_str!("find.js")),
         ("/pages/member.js", "text/javascript; charset=utf-8", include_str!("member.js")),
     ] {
         let file = move |request: HttpRequest| async move {

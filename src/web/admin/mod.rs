@@ -1,5 +1,5 @@
 //! The pages of administrators: the steps that open an empty clinic, and what is changed from then on: places with their closed days, kinds of
-//! visit, practitioners with their hours, staff, the texts to consent to, machine clients, webhooks; and the audit trail, the use of time,
+//! visit, rooms and devices, practitioners with their hours and time off, staff, the texts to consent to, machine clients, webhooks; and the audit trail, the use of time,
 //! mails and keys. They call the operations that clients of the API call, and work without a script, in English and Spanish.
 
 mod clients;
@@ -14,9 +14,11 @@ mod list;
 mod places;
 mod practitioners;
 mod readiness;
+mod resources;
 mod secret;
 mod setup;
 mod staff;
+mod time_off;
 mod trail;
 mod utilisation;
 mod visit_types;
@@ -50,6 +52,8 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("admin-audit.html", include_str!("../html/admin-audit.html")),
     ("admin-utilisation.html", include_str!("../html/admin-utilisation.html")),
     ("admin-health.html", include_str!("../html/admin-health.html")),
+    ("admin-time-off.html", include_str!("../html/admin-time-off.html")),
+    ("admin-resource.html", include_str!("../html/admin-resource.html")),
     ("admin-webhook.html", include_str!("../html/admin-webhook.html")),
 ];
 
@@ -81,6 +85,11 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(both("/admin/practitioners/new", MOST_BYTES).get(practitioners::new).post(practitioners::create));
     cfg.service(both("/admin/practitioners/{id}", MOST_BYTES).get(practitioners::show).post(practitioners::save));
     cfg.service(both("/admin/practitioners/{id}/hours", MOST_BYTES_OF_HOURS).get(hours::show).post(hours::save));
+    cfg.service(both("/admin/practitioners/{id}/time-off", MOST_BYTES).get(time_off::show).post(time_off::create));
+    cfg.service(post("/admin/time-off/{id}/delete").post(time_off::delete));
+    cfg.service(get("/admin/resources").get(resources::list));
+    cfg.service(both("/admin/resources/new", MOST_BYTES).get(resources::new).post(resources::create));
+    cfg.service(both("/admin/resources/{id}", MOST_BYTES).get(resources::show).post(resources::save));
     cfg.service(get("/admin/staff").get(staff::list));
     cfg.service(both("/admin/staff/new", MOST_BYTES).get(staff::new).post(staff::create));
     cfg.service(both("/admin/staff/{id}", MOST_BYTES).get(staff::show).post(staff::save));
@@ -124,6 +133,8 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, minijinja
         edit::examples(language),
         hours::examples(),
         closures::examples(language),
+        time_off::examples(language),
+        resources::examples(),
         clients::examples(),
         secret::examples(),
         webhook_log::examples(),
