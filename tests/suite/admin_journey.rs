@@ -84,6 +84,8 @@ async fn open_the_clinic(app: App, phone: Browser, es: bool) {
         "utilisation",
         "health",
         "webhooks",
+        "resources",
+        "resources/new",
         "webhooks/new",
     ] {
         phone.open_page(&format!("{}/admin/{page}?lang={}", app.base, if es { "es" } else { "en" })).await;

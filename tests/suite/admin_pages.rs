@@ -337,6 +337,8 @@ fn pages(clinic: &crate::support::Clinic) -> Vec<String> {
         "/utilisation",
         "/health",
         "/webhooks",
+        "/resources",
+        "/resources/new",
         "/webhooks/new",
     ]
     .map(|page| format!("/admin{page}"))
@@ -347,6 +349,7 @@ fn pages(clinic: &crate::support::Clinic) -> Vec<String> {
         format!("/admin/visit-types/{}", clinic.check),
         format!("/admin/practitioners/{doctor}"),
         format!("/admin/practitioners/{doctor}/hours"),
+        format!("/admin/practitioners/{doctor}/time-off"),
     ]);
     all
 }

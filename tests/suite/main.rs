@@ -9,6 +9,7 @@
 mod support;
 
 mod accounts;
+mod admin_absence_pages;
 mod admin_journey;
 mod admin_pages;
 mod admin_upkeep_pages;
