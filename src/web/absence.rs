@@ -15,9 +15,6 @@ use crate::messages::times::Moment;
 use crate::scheduling::hours::exceptions::{self, ExceptionView};
 use crate::scheduling::hours::weekly::midnight;
 
-/// The fields of a form.
-pub(super) const FIELDS: [&str; 7] = ["kind", "day", "last_day", "from", "to", "location_id", "reason"];
-
 fn wrong(name: &str, code: FieldCode, detail: &str) -> Vec<FieldError> {
     vec![FieldError::new(format!("/{name}"), code, detail)]
 }
@@ -34,12 +31,12 @@ pub(super) fn built(sent: &Sent, zone: &TimeZone) -> Result<Json, Vec<FieldError
     let at = |name: &str, day: Day| -> Result<Timestamp, Vec<FieldError>> {
         let time = text(name).parse::<Time>().map_err(|_| wrong(name, FieldCode::NotATime, "must be a time"))?;
         let at = day.to_datetime(time).to_zoned(zone.clone());
-        at.map(|at| at.timestamp().into()).map_err(|_| wrong(name, FieldCode::InvalidTime, "must be a time of this day"))
+        at.map(|at| at.timestamp().into())
+            .map_err(|_| wrong(name, FieldCode::InvalidTime, "must be a time of this day"))
     };
     let starts = if text("from").is_empty() { midnight(first, zone) } else { at("from", first)? };
     let ends = if text("to").is_empty() { midnight(last.saturating_add(1.day()), zone) } else { at("to", last)? };
-    let mut body =
-        json!({"kind": text("kind"), "starts_at": starts.to_string(), "ends_at": ends.to_string(), "reason": text("reason")});
+    let mut body = json!({"kind": text("kind"), "starts_at": starts.to_string(), "ends_at": ends.to_string(), "reason": text("reason")});
     if !text("location_id").is_empty() {
         body["location_id"] = text("location_id").into();
     }
@@ -93,7 +90,10 @@ mod tests {
         let expected = json!({"kind": "time_off", "starts_at": "2026-03-10T05:00:00Z", "ends_at": "2026-03-12T05:00:00Z", "reason": "Ill"});
         assert_eq!(whole, expected);
         let part = of("kind=extra_hours&day=2026-03-10&from=17:00&to=19:30&location_id=1&reason=x").expect("a body");
-        assert_eq!((&part["starts_at"], &part["ends_at"]), (&json!("2026-03-10T22:00:00Z"), &json!("2026-03-11T00:30:00Z")));
+        assert_eq!(
+            (&part["starts_at"], &part["ends_at"]),
+            (&json!("2026-03-10T22:00:00Z"), &json!("2026-03-11T00:30:00Z"))
+        );
         assert_eq!(part["location_id"], "1");
     }
 

@@ -23,7 +23,8 @@ pub(super) fn allow(settings: &Settings, path: &str, response: &mut HttpResponse
     let sites: Vec<_> = settings.embed_origins.iter().filter_map(Origin::exact).collect();
     let policy = POLICY.replace("frame-ancestors 'none'", &format!("frame-ancestors {}", sites.join(" ")));
     let headers = response.headers_mut();
-    if let (true, Ok(policy)) = (headers.contains_key(header::CONTENT_SECURITY_POLICY), HeaderValue::from_str(&policy)) {
+    if let (true, Ok(policy)) = (headers.contains_key(header::CONTENT_SECURITY_POLICY), HeaderValue::from_str(&policy))
+    {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         headers.append(header::VARY, HeaderValue::from_static("Sec-Fetch-Dest"));
     }

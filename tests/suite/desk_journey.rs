@@ -67,7 +67,8 @@ fn a_patient_is_found_while_the_desk_types_and_no_address_has_the_name() {
         screen.keys("ster an").await;
         screen.see("1 patient").await;
         screen.see("ann Tester").await;
-        let state = "const field = document.activeElement; return [window.marked, field.id, field.value, location.search]";
+        let state =
+            "const field = document.activeElement; return [window.marked, field.id, field.value, location.search]";
         assert_eq!(screen.run(state).await, json!([true, "q", "tester an", ""]), "the field keeps the focus");
         screen.expect_accessible().await;
         let asked = "return performance.getEntriesByType('resource').map((one) => one.name).join(' ')";
@@ -91,7 +92,8 @@ fn a_visit_is_overbooked_and_those_of_a_sick_day_are_moved() {
         screen.see("Nobody is away.").await;
         screen.expect_accessible().await;
         let ben = app.patient("ben").await.patient_id;
-        let search = format!("visit_type_id={}&practitioner_id={}&date=2026-03-02", clinic.check, clinic.practitioner_id);
+        let search =
+            format!("visit_type_id={}&practitioner_id={}&date=2026-03-02", clinic.check, clinic.practitioner_id);
         screen.open_page(&format!("{}/desk/patients/{ben}/times?{search}", app.base)).await;
         screen.press_first("details summary").await;
         screen.fill("Reason (staff see it)", "Wound check").await;

@@ -84,7 +84,8 @@ fn a_visit_is_booked_in_a_frame_on_the_clinics_site() {
         phone.see("Your visit is booked").await;
 
         // Neither another site nor another page.
-        for page in [format!("{other}/book?lang=en"), format!("{listed}/sign-in?lang=en"), format!("{listed}/?lang=en")] {
+        for page in [format!("{other}/book?lang=en"), format!("{listed}/sign-in?lang=en"), format!("{listed}/?lang=en")]
+        {
             phone.open_page(&page).await;
             phone.enter_frame().await;
             let shown = phone.run("return [location.protocol, document.querySelectorAll('form, main').length]").await;

@@ -38,6 +38,7 @@ mod desk_journey;
 mod desk_pages;
 mod docs;
 mod doctor;
+mod doctor_form_pages;
 mod doctor_journey;
 mod doctor_pages;
 mod documents;

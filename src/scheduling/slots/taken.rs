@@ -51,16 +51,14 @@ pub async fn list(context: &Context, params: TakenParams) -> Result<SlotPage> {
 fn load(tx: &mut Tx, params: TakenParams) -> Result<Vec<SlotView>> {
     let TakenParams { visit_type_id, practitioner_id, date: Date(day) } = params;
     let visit = Offering::find(tx.conn, tx.env, visit_type_id).map_err(|error| match error {
-        Error::NotFound => {
-            Error::invalid("?visit_type_id", FieldCode::UnknownReference, "there is no such visit type")
-        }
+        Error::NotFound => Error::invalid("?visit_type_id", FieldCode::UnknownReference, "there is no such visit type"),
         other => other,
     })?;
     let is_offered = visit.active && visit.practitioners.contains(&practitioner_id);
     let Some((from, to)) = span_of(&visit, &(day..=day)).filter(|_| is_offered) else { return Ok(Vec::new()) };
     let around = of_practitioner(tx.conn, practitioner_id, (from.minus(LONGEST), to.plus(LONGEST)))?;
-    let zone = |slot: &Slot| visit.zones.get(&slot.location_id).unwrap_or(&TimeZone::UTC);
-    let is_of_day = |slot: &&Slot| slot.ends_at > tx.now && slot.starts_at.in_zone(zone(slot)).date() == day;
+    let zone = |slot: &Slot| visit.zones.get(&slot.location_id).cloned().unwrap_or(TimeZone::UTC);
+    let is_of_day = |slot: &&Slot| slot.ends_at > tx.now && slot.starts_at.in_zone(&zone(slot)).date() == day;
     let taken = around.iter().filter(is_of_day).filter(|slot| is_shareable(&around, slot, &visit, tx.now));
     let shown = |slot: &Slot| SlotView {
         id: slot.id,

@@ -157,10 +157,11 @@ async fn shown_once(member: &Member, created: &CreatedClient) -> Result<HttpResp
     let base = member.context.env.config.settings.public_url.as_str().trim_end_matches('/');
     let token_url = format!("{base}{TOKEN_PATH}");
     let (id, secret) = (created.client.id.to_string(), created.client_secret.as_deref());
-    let facts: Vec<_> = [("client_id", Some(id.as_str())), ("client_secret", secret), ("token_endpoint", Some(token_url.as_str()))]
-        .into_iter()
-        .filter_map(|(term, fact)| Some((term, fact?)))
-        .collect();
+    let facts: Vec<_> =
+        [("client_id", Some(id.as_str())), ("client_secret", secret), ("token_endpoint", Some(token_url.as_str()))]
+            .into_iter()
+            .filter_map(|(term, fact)| Some((term, fact?)))
+            .collect();
     let next = format!("{LIST}/{id}/secrets");
     Created { name: &created.client.name, facts: &facts, has_secret: secret.is_some(), next }.show(member).await
 }
@@ -260,8 +261,7 @@ async fn refuse(form: &MemberForm, id: UserId, code: ProblemCode) -> Result<Http
 #[cfg(test)]
 pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let member = super::super::member::example_admin;
-    let one =
-        |ends: Option<&'static str>| context! { id => "1", created => "Monday", used => "never", ends => ends };
+    let one = |ends: Option<&'static str>| context! { id => "1", created => "Monday", used => "never", ends => ends };
     let page = |all: bool, is_revoked: bool| {
         let values = context! {
             here => "", root => "../../../", member => member(), id => "1", name => "<b>Phones", is_revoked => is_revoked, has_keys => all, used => "never",

@@ -49,8 +49,7 @@ pub(super) struct Created<'a> {
 impl Created<'_> {
     /// Answers the form that created it. A form that is sent twice is answered twice.
     pub async fn show(&self, member: &Member) -> Result<HttpResponse> {
-        let values =
-            context! { name => self.name, facts => self.facts, has_secret => self.has_secret, next => self.next.as_str() };
+        let values = context! { name => self.name, facts => self.facts, has_secret => self.has_secret, next => self.next.as_str() };
         member.answer(NAME, StatusCode::CREATED, values).await
     }
 }

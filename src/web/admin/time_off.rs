@@ -71,8 +71,7 @@ async fn answer(
     sent: &Sent,
 ) -> Result<HttpResponse> {
     let name = practitioners::read(&member.public(), None, id).await?.object.name;
-    let rows: Vec<Value> =
-        absence::of(member, id).await?.iter().map(|one| row(member, clinic, one)).collect();
+    let rows: Vec<Value> = absence::of(member, id).await?.iter().map(|one| row(member, clinic, one)).collect();
     let values = context! {
         id => id.to_string(), name => name, rows => rows, setup => false, form_key => member.form_key(), conflict => Value::from(()),
         ..form(clinic, member.language).drawn(draft)
@@ -143,5 +142,8 @@ pub(super) fn examples(language: Language) -> Vec<(&'static str, Value)> {
         (NAME, context! { here => "", ..context! { ..values, ..outcome(&Sent::read(b"")) } })
     };
     let wrong: Vec<FieldError> = vec![super::fields::wrong("day", crate::error::FieldCode::Required)];
-    vec![page(vec![row(true), row(false)], &Draft::default()), page(vec![], &Draft { errors: wrong, ..Draft::default() })]
+    vec![
+        page(vec![row(true), row(false)], &Draft::default()),
+        page(vec![], &Draft { errors: wrong, ..Draft::default() }),
+    ]
 }

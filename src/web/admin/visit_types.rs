@@ -120,12 +120,7 @@ fn values(visit: &VisitTypeView) -> Values {
     ])
 }
 
-async fn edit<'a>(
-    member: &'a Member,
-    id: Option<VisitTypeId>,
-    is_setup: bool,
-    stored: &Values,
-) -> Result<Edit<'a>> {
+async fn edit<'a>(member: &'a Member, id: Option<VisitTypeId>, is_setup: bool, stored: &Values) -> Result<Edit<'a>> {
     let (title, page) = match id {
         Some(id) => (both("Change a kind of visit", "Cambiar un tipo de cita"), id.to_string()),
         None => (both("A new kind of visit", "Un tipo de cita nuevo"), "new".to_owned()),

@@ -31,7 +31,9 @@ pub(super) fn page(id: WebhookId) -> String {
 
 fn failure(failure: WebhookFailure) -> Bilingual {
     match failure {
-        WebhookFailure::NameNotResolved => both("The name of the host has no address.", "El nombre no tiene dirección."),
+        WebhookFailure::NameNotResolved => {
+            both("The name of the host has no address.", "El nombre no tiene dirección.")
+        }
         WebhookFailure::ForbiddenAddress => {
             both("The address is neither public nor opened.", "La dirección no es pública ni está abierta.")
         }
@@ -67,11 +69,7 @@ fn drawn(member: &Member, zone: &TimeZone, attempt: &WebhookAttempt, through: i6
 }
 
 /// Shows the log.
-pub(super) async fn show(
-    member: Member,
-    PathId(id): PathId<WebhookId>,
-    request: HttpRequest,
-) -> Result<HttpResponse> {
+pub(super) async fn show(member: Member, PathId(id): PathId<WebhookId>, request: HttpRequest) -> Result<HttpResponse> {
     let sent = Sent::read(request.query_string().as_bytes());
     let cursor = sent.first("cursor");
     let mut query = url::form_urlencoded::Serializer::new("limit=20".to_owned());
@@ -101,7 +99,8 @@ fn query_of(cursor: &str) -> String {
 }
 
 fn drawn_progress(member: &Member, zone: &TimeZone, delivery: &WebhookDelivery) -> Value {
-    let range = |from: i64, through: i64| if from == through { from.to_string() } else { format!("{from}–{through}") };
+    let range =
+        |from: i64, through: i64| if from == through { from.to_string() } else { format!("{from}–{through}") };
     context! {
         through => delivery.delivered_through_seq, newest => delivery.newest_seq,
         waiting => (delivery.newest_seq - delivery.delivered_through_seq).max(0),
@@ -139,7 +138,9 @@ pub(super) async fn redeliver(form: MemberForm, PathId(id): PathId<WebhookId>) -
     let through = if form.sent.first("through_seq").is_empty() { from } else { number(&form.sent, "through_seq") };
     let again = json!({"from_seq": from, "through_seq": through});
     let asked = match input::read_built(&again, &*member.operation("create_webhook_redelivery")?) {
-        Ok(body) => progress::redeliver(&member.context, form.once(&format!("again {from}-{through}")), id, body.value).await,
+        Ok(body) => {
+            progress::redeliver(&member.context, form.once(&format!("again {from}-{through}")), id, body.value).await
+        }
         Err(error) => Err(error),
     };
     after(&form, id, asked.map(|_| "again")).await

@@ -78,7 +78,8 @@ fn edit<'a>(member: &'a Member, webhook: Option<&Webhook>) -> Edit<'a> {
         hint: both("Its log is deleted, too.", "También se elimina su registro."),
     };
     let actions = |webhook: &Webhook| vec![status_action(webhook), delete(webhook)];
-    let log = |webhook: &Webhook| (webhook_log::page(webhook.id), both("Deliveries and secrets", "Entregas y secretos"));
+    let log =
+        |webhook: &Webhook| (webhook_log::page(webhook.id), both("Deliveries and secrets", "Entregas y secretos"));
     Edit {
         member,
         form: form(member),
@@ -108,10 +109,9 @@ pub(super) fn state(webhook: &Webhook) -> Bilingual {
         Some(WebhookPauseReason::Failing) => {
             both("paused, because deliveries failed", "en pausa, porque fallaban las entregas")
         }
-        Some(WebhookPauseReason::Gone) => both(
-            "paused, because the receiver is gone (410)",
-            "en pausa, porque el receptor ya no existe (410)",
-        ),
+        Some(WebhookPauseReason::Gone) => {
+            both("paused, because the receiver is gone (410)", "en pausa, porque el receptor ya no existe (410)")
+        }
     }
 }
 

@@ -61,8 +61,7 @@ fn zone(member: &Member, clinic: &Clinic, location: Option<LocationId>) -> TimeZ
 /// Adds time off, and leads to the visits that it affects.
 pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
     let member = &form.member;
-    let practitioner: PractitionerId =
-        form.sent.first("practitioner_id").parse().map_err(|_| Error::NotFound)?;
+    let practitioner: PractitionerId = form.sent.first("practitioner_id").parse().map_err(|_| Error::NotFound)?;
     let clinic = Clinic::read(member).await?;
     let zone = zone(member, &clinic, form.sent.first("location_id").parse().ok());
     let created = match absence::built(&form.sent, &zone) {
@@ -92,7 +91,11 @@ pub(super) async fn delete(form: MemberForm, PathId(id): PathId<ExceptionId>) ->
 }
 
 /// Shows the visits that time off affects, each with the nearest free times.
-pub(super) async fn show(member: Member, PathId(id): PathId<ExceptionId>, request: HttpRequest) -> Result<HttpResponse> {
+pub(super) async fn show(
+    member: Member,
+    PathId(id): PathId<ExceptionId>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
     let sent = Sent::read(request.query_string().as_bytes());
     let moved: Option<u32> = sent.first("moved").parse().ok();
     answer(&member, id, StatusCode::OK, moved, &BTreeMap::new()).await
@@ -206,10 +209,7 @@ mod tests {
 
     #[test]
     fn a_field_names_the_visit_its_version_and_the_slot() {
-        assert_eq!(
-            chosen("move.a", "3 b"),
-            Some(json!({"appointment_id": "a", "version": 3, "slot_id": "b"}))
-        );
+        assert_eq!(chosen("move.a", "3 b"), Some(json!({"appointment_id": "a", "version": 3, "slot_id": "b"})));
         for (name, value) in [("move.a", ""), ("move.a", "x b"), ("form_key", "3 b")] {
             assert_eq!(chosen(name, value), None, "{name} {value}");
         }

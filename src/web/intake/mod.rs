@@ -76,7 +76,8 @@ async fn frame(member: &Member, draft: &Draft) -> Result<Value> {
         Some(updating::read(&member.context, draft.intake.patient_id).await?.object.patient.display_name)
     } else {
         let people = current_user::read(&member.context).await?.patients;
-        let is_other = |one: &CurrentUserPatient| one.id == draft.intake.patient_id && one.relation != Relation::Oneself;
+        let is_other =
+            |one: &CurrentUserPatient| one.id == draft.intake.patient_id && one.relation != Relation::Oneself;
         people.into_iter().find(is_other).map(|other| other.display_name)
     };
     Ok(context! {
