@@ -24,11 +24,6 @@ use crate::webhooks::{attempts, managing, secrets, test_events};
 
 const NAME: &str = "admin-webhook";
 
-/// The page of a webhook's log, without the slash before it.
-pub(super) fn page(id: WebhookId) -> String {
-    format!("{}/{id}/log", webhooks::LIST)
-}
-
 fn failure(failure: WebhookFailure) -> Bilingual {
     match failure {
         WebhookFailure::NameNotResolved => {
@@ -113,7 +108,7 @@ fn drawn_progress(member: &Member, zone: &TimeZone, delivery: &WebhookDelivery) 
 
 /// Leads back to the log, which says what was done.
 fn done(form: &MemberForm, id: WebhookId, did: &str) -> HttpResponse {
-    form.member.go_to(&format!("{}?did={did}", page(id)))
+    form.member.go_to(&format!("{}?did={did}", webhooks::log_page(id)))
 }
 
 /// Creates a secret and shows it.
@@ -178,7 +173,7 @@ async fn after(form: &MemberForm, id: WebhookId, result: Result<&str>) -> Result
         Err(Error::Conflict(conflict)) => (StatusCode::CONFLICT, words::conflict(conflict.code)),
         Err(other) => return Err(other),
     };
-    let values = context! { why => why.text(form.member.language), page => page(id) };
+    let values = context! { why => why.text(form.member.language), page => webhooks::log_page(id) };
     form.member.answer(super::REFUSED, status, values).await
 }
 

@@ -11,7 +11,7 @@ use super::fields::{Choice, Draft, Field, Form, Kind, Values};
 use super::list::{List, Row};
 use super::secret::Created;
 use super::words::both;
-use super::{Member, MemberForm, webhook_log};
+use super::{Member, MemberForm};
 use crate::error::{Error, Result};
 use crate::events::model::EventType;
 use crate::http::PathId;
@@ -22,7 +22,7 @@ use crate::messages::times::Moment;
 use crate::webhooks::managing;
 use crate::webhooks::model::{CreatedWebhook, Webhook, WebhookPauseReason, WebhookStatus};
 
-pub(super) const LIST: &str = "admin/webhooks";
+const LIST: &str = "admin/webhooks";
 
 const FIELDS: [Field; 3] = [
     Field::new("url", Kind::Line, "Address", "Dirección").most(2000).hint(
@@ -47,6 +47,11 @@ fn values(webhook: &Webhook) -> Values {
         ("description", webhook.description.iter().cloned().collect()),
         ("event_types", webhook.event_types.iter().map(|kind| kind.as_str().to_owned()).collect()),
     ])
+}
+
+/// The page of a webhook's log, without the slash before it.
+pub(super) fn log_page(id: WebhookId) -> String {
+    format!("{LIST}/{id}/log")
 }
 
 /// What to call a webhook.
@@ -78,8 +83,7 @@ fn edit<'a>(member: &'a Member, webhook: Option<&Webhook>) -> Edit<'a> {
         hint: both("Its log is deleted, too.", "También se elimina su registro."),
     };
     let actions = |webhook: &Webhook| vec![status_action(webhook), delete(webhook)];
-    let log =
-        |webhook: &Webhook| (webhook_log::page(webhook.id), both("Deliveries and secrets", "Entregas y secretos"));
+    let log = |webhook: &Webhook| (log_page(webhook.id), both("Deliveries and secrets", "Entregas y secretos"));
     Edit {
         member,
         form: form(member),
@@ -167,9 +171,7 @@ pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
 pub(super) async fn shown_once(member: &Member, created: &CreatedWebhook) -> Result<HttpResponse> {
     let CreatedWebhook { webhook, secret } = created;
     let facts = [("url", webhook.url.as_str()), ("secret", secret.as_str())];
-    Created { name: name(webhook), facts: &facts, has_secret: true, next: webhook_log::page(webhook.id) }
-        .show(member)
-        .await
+    Created { name: name(webhook), facts: &facts, has_secret: true, next: log_page(webhook.id) }.show(member).await
 }
 
 /// Shows the form of a webhook.
@@ -209,7 +211,7 @@ pub(super) async fn resume(form: MemberForm, PathId(id): PathId<WebhookId>) -> R
 /// Sets the status whatever else of the webhook has changed since the page was drawn.
 async fn set_status(form: &MemberForm, id: WebhookId, status: WebhookStatus) -> Result<HttpResponse> {
     let member = &form.member;
-    let page = webhook_log::page(id);
+    let page = log_page(id);
     let now = managing::read(&member.context, id).await?;
     if now.object.status == status {
         return Ok(repeated(member, &page));
