@@ -3,7 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::tz::TimeZone;
-use minijinja::{Value, context};
+#[cfg(test)]
+use minijinja::Value;
+use minijinja::context;
 use serde_json::json;
 
 use super::super::account::zone;
@@ -156,14 +158,14 @@ pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
 async fn shown_once(member: &Member, created: &CreatedClient) -> Result<HttpResponse> {
     let base = member.context.env.config.settings.public_url.as_str().trim_end_matches('/');
     let token_url = format!("{base}{TOKEN_PATH}");
-    let (id, secret) = (created.client.id.to_string(), created.client_secret.as_deref());
+    let (id, secret) = (created.client.id.to_string(), created.client_secret.clone());
     let facts: Vec<_> =
-        [("client_id", Some(id.as_str())), ("client_secret", secret), ("token_endpoint", Some(token_url.as_str()))]
+        [("client_id", Some(id.clone())), ("client_secret", secret.clone()), ("token_endpoint", Some(token_url))]
             .into_iter()
             .filter_map(|(term, fact)| Some((term, fact?)))
             .collect();
     let next = format!("{LIST}/{id}/secrets");
-    Created { name: &created.client.name, facts: &facts, has_secret: secret.is_some(), next }.show(member).await
+    Created { name: &created.client.name, facts, has_secret: secret.is_some(), next }.show(member).await
 }
 
 /// Shows the form of a client.

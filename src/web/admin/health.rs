@@ -47,9 +47,9 @@ pub(super) async fn show(member: Member) -> Result<HttpResponse> {
         waiting.iter().filter(|message| message.due_at <= now || message.last_error.is_some()).collect();
     let since = |message: &MessageView| if message.last_error.is_some() { message.created_at } else { message.due_at };
     let oldest = due.iter().map(|message| since(message)).min();
-    let mut causes: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut causes: BTreeMap<String, usize> = BTreeMap::new();
     for message in &failed {
-        *causes.entry(message.last_error.as_deref().unwrap_or("-")).or_default() += 1;
+        *causes.entry(message.last_error.clone().unwrap_or_else(|| "-".to_owned())).or_default() += 1;
     }
     let clients = managing::list(&member.context, member.parameters("list_clients", "limit=200")?).await?.items;
     let active: Vec<_> = clients.iter().filter(|client| client.revoked_at.is_none()).collect();

@@ -2,7 +2,9 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use minijinja::{Value, context};
+#[cfg(test)]
+use minijinja::Value;
+use minijinja::context;
 use serde_json::{Value as Json, json};
 
 use super::super::desk::Clinic;

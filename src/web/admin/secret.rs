@@ -39,7 +39,7 @@ pub(super) fn overlap(sent: &Sent) -> Result<i64> {
 /// What was created, and the facts to copy, as the API and its guides name them.
 pub(super) struct Created<'a> {
     pub name: &'a str,
-    pub facts: &'a [(&'a str, &'a str)],
+    pub facts: Vec<(&'static str, String)>,
     /// Whether one of the facts is a secret.
     pub has_secret: bool,
     /// The page to go on with.
@@ -49,7 +49,7 @@ pub(super) struct Created<'a> {
 impl Created<'_> {
     /// Answers the form that created it. A form that is sent twice is answered twice.
     pub async fn show(&self, member: &Member) -> Result<HttpResponse> {
-        let values = context! { name => self.name, facts => self.facts, has_secret => self.has_secret, next => self.next.as_str() };
+        let values = context! { name => self.name, facts => self.facts.clone(), has_secret => self.has_secret, next => self.next.as_str() };
         member.answer(NAME, StatusCode::CREATED, values).await
     }
 }

@@ -13,7 +13,7 @@ use super::edit::{done, outcome, repeated};
 use super::fields::{Choice, Draft, Field, Form, Kind};
 use super::words::both;
 use super::{Member, MemberForm};
-use crate::error::{Error, FieldError, Result};
+use crate::error::{Error, Result};
 use crate::http::{PathId, input};
 use crate::ids::{ExceptionId, LocationId, PractitionerId};
 use crate::scheduling::hours::exception::ExceptionKind;
@@ -141,7 +141,7 @@ pub(super) fn examples(language: Language) -> Vec<(&'static str, Value)> {
         };
         (NAME, context! { here => "", ..context! { ..values, ..outcome(&Sent::read(b"")) } })
     };
-    let wrong: Vec<FieldError> = vec![super::fields::wrong("day", crate::error::FieldCode::Required)];
+    let wrong = vec![super::fields::wrong("day", crate::error::FieldCode::Required)];
     vec![
         page(vec![row(true), row(false)], &Draft::default()),
         page(vec![], &Draft { errors: wrong, ..Draft::default() }),

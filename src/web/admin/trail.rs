@@ -1,5 +1,7 @@
 //! Searching the audit trail: who did what, when, and to what.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::ToSpan;
@@ -68,7 +70,8 @@ pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpRes
         .as_ref()
         .and_then(|found| found.next_cursor.as_deref())
         .map(|cursor| query_of(&[filters.as_slice(), &[("cursor", cursor)]].concat()));
-    let typed: std::collections::BTreeMap<&str, &str> = filters.iter().copied().collect();
+    let typed: BTreeMap<&str, String> =
+        FILTERS.iter().map(|name| (*name, sent.first(name).trim().to_owned())).collect();
     let values = context! {
         here => if here.is_empty() { String::new() } else { format!("{here}&") }, typed => typed, people => people(&member, sent.first("actor_id")).await?,
         outcomes => AuditOutcome::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(), is_wrong => found.is_none(), events => events.collect::<Vec<_>>(), more => more,
@@ -132,7 +135,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     };
     let person = |chosen: bool| context! { id => "1", name => "<b>Dee", chosen => chosen };
     let page = |events: Vec<Value>, is_wrong: bool, more: Option<&'static str>| {
-        let typed: std::collections::BTreeMap<&str, &str> = FILTERS.iter().map(|name| (*name, "failed")).collect();
+        let typed: BTreeMap<&str, &str> = FILTERS.iter().map(|name| (*name, "failed")).collect();
         let values = context! {
             root => "../", member => super::super::member::example_admin(), here => "outcome=failed&", typed => typed, people => [person(true), person(false)],
             outcomes => AuditOutcome::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>(), is_wrong => is_wrong, events => events, more => more,

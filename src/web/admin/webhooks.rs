@@ -170,8 +170,8 @@ pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
 /// The page with a new secret.
 pub(super) async fn shown_once(member: &Member, created: &CreatedWebhook) -> Result<HttpResponse> {
     let CreatedWebhook { webhook, secret } = created;
-    let facts = [("url", webhook.url.as_str()), ("secret", secret.as_str())];
-    Created { name: name(webhook), facts: &facts, has_secret: true, next: log_page(webhook.id) }.show(member).await
+    let facts = vec![("url", webhook.url.clone()), ("secret", secret.clone())];
+    Created { name: name(webhook), facts, has_secret: true, next: log_page(webhook.id) }.show(member).await
 }
 
 /// Shows the form of a webhook.

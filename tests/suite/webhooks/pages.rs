@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::opened;
+use super::{Hook, change, opened};
 use super::receiver::{Answer, Receiver, numbers};
 use crate::admin_upkeep_pages::{administrator, says, shown};
 use crate::support::filled_form::{FilledForm, led_to};
@@ -71,12 +71,12 @@ both! {
         app.clinic().await;
         let (visitor, admin) = (administrator(&app).await, app.admin().await);
         let receiver = Receiver::new().await;
-        let hook = super::Hook::of(&admin, json!({"url": receiver.url, "event_types": ["patient.created"]})).await;
+        let hook = Hook::of(&admin, json!({"url": receiver.url, "event_types": ["patient.created"]})).await;
         let path = format!("/admin/webhooks/{}", hook.id);
         let log = async || visitor.get(&format!("{path}/log?lang=en")).await;
         assert_eq!(led_to(&visitor.submit(&log().await, &format!("{path}/test"), &[]).await), format!("{path}/log?did=tested&lang=en"));
         says(log().await.expect(200), &["Test · accepted (204)"]);
-        super::change(&app, "Ann").await;
+        change(&app, "Ann").await;
         let seq = *numbers(&receiver.until_seen(2).await).last().expect("an event");
         let page = eventually(async || match log().await {
             page if plain(&page.text).contains(&format!("Event {seq} · accepted")) => Ok(page),
@@ -100,7 +100,7 @@ both! {
         }
         // An event that the receiver refuses is skipped.
         receiver.answer(|_| Answer::Status(500));
-        super::change(&app, "Bob").await;
+        change(&app, "Bob").await;
         let failing = eventually(async || match log().await {
             page if plain(&page.text).contains("Refused by the receiver.</strong> (500)") && page.text.contains("Failing</dt>") => Ok(page),
             page => Err(page.text),
