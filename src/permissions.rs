@@ -34,7 +34,7 @@ fn needed(operation: &str) -> &'static [Action] {
         "replace_availability" => &[A::AvailabilityWrite],
         // Extra hours have the same roles at most. The operations check the kind of the exception.
         "create_exception" | "delete_exception" => &[A::TimeOffWrite],
-        "get_agenda" | "get_day_sheet" | "get_affected_appointments" => &[A::AgendaRead],
+        "get_agenda" | "get_day_sheet" | "get_affected_appointments" | "list_taken_slots" => &[A::AgendaRead],
         "get_calendar_feed" | "create_calendar_feed" | "delete_calendar_feed" => &[A::CalendarFeedManage],
         "block_slot" | "unblock_slot" => &[A::SlotBlock],
 

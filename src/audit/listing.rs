@@ -34,38 +34,38 @@ const COMMAND_LINE: &str = "command line";
 }))]
 pub struct AuditEventView {
     /// The id.
-    id: AuditEventId,
+    pub id: AuditEventId,
     /// The time.
-    at: Timestamp,
+    pub at: Timestamp,
     /// The account. Null if the caller was not signed in.
-    actor_id: Option<UserId>,
+    pub actor_id: Option<UserId>,
     /// The account's current name, or `command line` for a command.
-    actor_name: Option<String>,
+    pub actor_name: Option<String>,
     /// The account's role at that time.
-    role: Option<Role>,
+    pub role: Option<Role>,
     /// The `operationId` in this document, an event that happened beside an operation (such as `open_record`), or a command (such as
     /// `purge` or `rotate_data_keys`).
-    operation: String,
+    pub operation: String,
     /// The outcome.
-    outcome: AuditOutcome,
+    pub outcome: AuditOutcome,
     /// The HTTP status of a rejection or failure.
-    status: Option<i32>,
+    pub status: Option<i32>,
     /// The patient whose record it is about. Null if there is none, and for a list that showed several patients.
-    patient_id: Option<PatientId>,
+    pub patient_id: Option<PatientId>,
     /// The object that was read or changed. It may not exist any more. For a rejected `create_session`, the account whose address was
     /// used, if there is one.
-    object_id: Option<ObjectId>,
+    pub object_id: Option<ObjectId>,
     /// The client's IP address.
-    address: Option<String>,
+    pub address: Option<String>,
     /// The request's id in the server's log.
-    request_id: Option<String>,
+    pub request_id: Option<String>,
     /// The number of equal requests that this event stands for. Equal rejections of callers who are not signed in are counted in one
     /// event. Of rate-limited requests (429), one per caller and minute is recorded.
-    times: i32,
+    pub times: i32,
     /// The other patients whom the response showed: those of a page of a list or search.
-    shown_patient_ids: Vec<PatientId>,
+    pub shown_patient_ids: Vec<PatientId>,
     /// For `open_record`: the reason that a practitioner without a care relationship gave.
-    reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 impl AuditEventView {
@@ -99,9 +99,9 @@ impl AuditEventView {
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct AuditEventPage {
     /// The events, newest first by default.
-    items: Vec<AuditEventView>,
+    pub items: Vec<AuditEventView>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// The filters of a list of audit events. All that are given must match.

@@ -82,6 +82,13 @@ pub struct Settings {
     #[arg(long, env, global = true, value_delimiter = ',')]
     pub cors_origins: Vec<Origin>,
 
+    /// The origins of the clinic's own sites that may show the booking pages (`/book`) in a frame, comma-separated, such as
+    /// `https://www.clinic.example`.
+    ///
+    /// Pages with a sign-in or with health questions are never shown in a frame; they open in windows of their own.
+    #[arg(long, env, global = true, value_delimiter = ',')]
+    pub embed_origins: Vec<Origin>,
+
     /// Requests per window (s, m or h) for each class, or `off`.
     ///
     /// `enter` (sign-in, registration and similar) and `public` (reads without a session) count per client address;

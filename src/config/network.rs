@@ -64,7 +64,7 @@ pub enum ProxyHeader {
     Forwarded,
 }
 
-/// A web origin whose pages may call the API from a browser.
+/// A web origin whose pages may call the API from a browser, or show the booking pages in a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// An origin as browsers send it.
@@ -74,6 +74,14 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Returns the origin as browsers send it, if it is one.
+    pub fn exact(&self) -> Option<&str> {
+        match self {
+            Self::Exact(origin) => Some(origin),
+            Self::ThisMachine => None,
+        }
+    }
+
     /// Returns whether it allows the origin that a browser sent.
     pub fn admits(&self, sent: &str) -> bool {
         match self {

@@ -56,7 +56,8 @@ mod tests {
         let found = find(&[EXAMPLE], "get_agenda").map(|one| {
             let mut headers = HeaderMap::new();
             one.tell(&mut headers);
-            ["deprecation", "sunset"].map(|name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned))
+            ["deprecation", "sunset"]
+                .map(|name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned))
         });
         assert_eq!(found, Some([Some("@1772409600".to_owned()), Some("Wed, 02 Sep 2026 00:00:00 GMT".to_owned())]));
         assert!(find(&[EXAMPLE], "get_patient").is_none());

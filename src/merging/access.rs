@@ -108,8 +108,10 @@ pub fn move_listed(
     }
     for (was, holder) in of_duplicate {
         let goes_on = had.iter().any(|(access, _)| access.user_id == holder.id && access.is_active(tx.now));
-        if was.is_active(tx.now) && !listed.contains(&holder.id) {
-            if !goes_on {
+        let is_active = was.is_active(tx.now);
+        // Also access that waits for a second person: nobody could confirm or end it.
+        if (is_active || was.is_pending(tx.now)) && !listed.contains(&holder.id) {
+            if is_active && !goes_on {
                 guarding::notify_of_end(tx, duplicate, &was, &holder)?;
             }
             stop(tx, merge, &was, ENDED)?;

@@ -205,7 +205,8 @@ fn companions(
     found.extend(queue::take(tx, &waiting, now)?);
     let mut joined = Vec::with_capacity(found.len());
     for other in found {
-        let appointment = other.appointment_id.map(|id| has_newer_message(tx, &other, Some(mailbox), id)).transpose()?;
+        let appointment =
+            other.appointment_id.map(|id| has_newer_message(tx, &other, Some(mailbox), id)).transpose()?;
         if appointment == Some(true) || has_begun(env, &other, now) {
             drop_message(tx, &other, now)?;
         } else if unread_booking(tx, &other, mailbox)?.is_some() {

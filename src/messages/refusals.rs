@@ -118,13 +118,7 @@ pub(super) fn is_call_instead(message: &Message) -> bool {
 
 /// Leaves a leased message to the desk, with `why` as its error: as a call if it is about a patient and has a text to say, otherwise as a
 /// failed mail. The attempt does not count.
-pub(super) fn leave_to_desk(
-    tx: &mut Conn,
-    env: &Env,
-    message: &Message,
-    why: &str,
-    now: Timestamp,
-) -> Result<()> {
+pub(super) fn leave_to_desk(tx: &mut Conn, env: &Env, message: &Message, why: &str, now: Timestamp) -> Result<()> {
     let mail = outbox::open(env, message.id, &message.payload).ok();
     let to_say = mail.and_then(|mail| templates::telephone_text(&env.config, &mail, &message.recipient).ok().flatten());
     let is_call = message.patient_id.is_some() && to_say.is_some();

@@ -84,11 +84,11 @@ pub struct MessageView {
     /// `file`, `address`, `template`, `sealed`, `compose` or `interrupted`. `address_refused`: it was not tried, because the mail server
     /// had refused the address before. A message about a patient is then a call. `recipient_changed`: it waited until the patient had another
     /// address, and is a call.
-    last_error: Option<String>,
+    pub last_error: Option<String>,
     /// The time at which it was created.
-    created_at: Timestamp,
+    pub created_at: Timestamp,
     /// The time of the next attempt, while the message is pending.
-    due_at: Timestamp,
+    pub due_at: Timestamp,
     /// The time at which the mail server accepted it.
     sent_at: Option<Timestamp>,
     /// How it was completed without a mail, if it was.

@@ -344,7 +344,8 @@ fn complete_operation(path: &str, operation: &mut Operation) {
 fn mark_deprecated(operation: &mut Operation, table: &[Deprecation]) {
     let Some(found) = deprecation::find(table, operation.operation_id.as_deref().unwrap_or_default()) else { return };
     operation.deprecated = Some(Deprecated::True);
-    let paragraph = format!("Deprecated since {}. It may be gone from {} on. {}", found.since, found.gone, found.instead);
+    let paragraph =
+        format!("Deprecated since {}. It may be gone from {} on. {}", found.since, found.gone, found.instead);
     roles::describe(operation, &paragraph);
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {

@@ -24,6 +24,7 @@ const FIRST: &[&str] = &[
     "/v1/sessions/refresh",
     "/v1/slots",
     "/v1/slots/days",
+    "/v1/slots/taken",
     "/v1/slots/{id}/hold",
     "/v1/holds/{id}",
     "/v1/holds/{id}/renew",

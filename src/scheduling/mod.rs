@@ -14,7 +14,7 @@ pub mod visit_time;
 
 use self::hours::{availability, closures, exceptions};
 use self::setup::{locations, practitioners, resources, visit_types};
-use self::slots::{blocks, days, holds, search};
+use self::slots::{blocks, days, holds, search, taken};
 use crate::http::Endpoints;
 
 /// Registers the endpoints.
@@ -22,6 +22,7 @@ pub fn routes(endpoints: &mut Endpoints) {
     endpoints
         .service(search::list_slots)
         .service(days::list_slot_days)
+        .service(taken::list_taken_slots)
         .service(holds::get_hold)
         .service(holds::renewing::renew_hold)
         .service(holds::ending::delete_hold)

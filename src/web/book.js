@@ -25,3 +25,11 @@ for (const form of document.forms) {
 addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
+// In a frame, the page tells the clinic's site its height (embed.js). Only sites of EMBED_ORIGINS can show it in one.
+if (parent !== self) {
+  let isNew = true;
+  new ResizeObserver(() => {
+    parent.postMessage({ legworkHeight: document.documentElement.offsetHeight, isNew }, "*");
+    isNew = false;
+  }).observe(document.documentElement);
+}

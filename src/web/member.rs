@@ -66,6 +66,10 @@ impl<P> Member<P> {
         self.caller.role.is_staff()
     }
 
+    pub fn is_practitioner(&self) -> bool {
+        self.caller.role == Role::Practitioner
+    }
+
     /// The first page of the person's role, without the slash before it.
     pub fn home(&self) -> &'static str {
         home(self.caller.role)

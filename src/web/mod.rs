@@ -10,6 +10,7 @@
 //! People sign in with a cookie (`account`). A page of somebody who is signed in takes a [`member::Member`], and its forms a
 //! [`member::MemberForm`].
 
+mod absence;
 mod account;
 mod admin;
 mod book;
@@ -17,6 +18,7 @@ mod demo_mails;
 mod desk;
 mod docs;
 mod doctor;
+mod embedding;
 mod follow_up;
 mod form_post;
 mod home;
@@ -88,7 +90,7 @@ const PAGES: [&str; 7] = [
 ];
 
 /// The content security policy. A page may load its own style and script, call the API, and send forms to this service. Nothing inline,
-/// nothing from other origins, and no frames.
+/// nothing from other origins, and no frames, except for the booking way on the clinic's own sites ([`embedding`]).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
@@ -158,8 +160,10 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         ("/pages/style.css", "text/css; charset=utf-8", include_str!("style.css")),
         ("/pages/script.js", "text/javascript; charset=utf-8", include_str!("script.js")),
         ("/pages/book.js", "text/javascript; charset=utf-8", include_str!("book.js")),
+        ("/pages/embed.js", "text/javascript; charset=utf-8", include_str!("embed.js")),
         ("/pages/form.js", "text/javascript; charset=utf-8", include_str!("form.js")),
         ("/pages/desk.js", "text/javascript; charset=utf-8", include_str!("desk.js")),
+        ("/pages/find.js", "text/javascript; charset=utf-8", include_str!("find.js")),
         ("/pages/member.js", "text/javascript; charset=utf-8", include_str!("member.js")),
     ] {
         let file = move |request: HttpRequest| async move {
@@ -240,7 +244,7 @@ fn render(
         min_patient => settings.password_min_patient,
         min_staff => settings.password_min_staff,
         phones => phones,
-        ..context! { ..values, ..context! { root => "", member => Value::from(()) } }
+        ..context! { ..values, ..context! { root => "", member => Value::from(()), framed => false } }
     };
     let template = engine.get_template(&format!("{name}.html"));
     template.and_then(|template| template.render(values)).map_err(|error| Error::internal("render a page", error))

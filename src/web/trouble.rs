@@ -11,7 +11,7 @@ use url::form_urlencoded::Serializer;
 
 use super::account::{checked_next, nearest_page};
 use super::member::{Written, root};
-use super::{book, language, page};
+use super::{book, embedding, language, page};
 use crate::env::Env;
 use crate::error::ProblemCode;
 use crate::http::fallback::is_of_member;
@@ -54,10 +54,13 @@ pub async fn explain(
         Err(error) => (None, error.error_response()),
     };
     let problem = response.extensions().get::<ProblemBuilder>().cloned();
-    let response = match (problem, env) {
-        (Some(problem), Some(env)) => asked.explain(&env, area, &problem, response).await,
+    let mut response = match (problem, &env) {
+        (Some(problem), Some(env)) => asked.explain(env, area, &problem, response).await,
         _ => response,
     };
+    if let (Area::Book, Some(env)) = (area, &env) {
+        embedding::allow(&env.config.settings, &asked.path, &mut response);
+    }
     match request {
         Some(request) => Ok(ServiceResponse::new(request, response)),
         None => Err(actix_web::error::InternalError::from_response("failed", response).into()),

@@ -21,9 +21,9 @@ const LIST: &str = "webhook-attempts";
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct WebhookAttemptPage {
     /// The attempts, newest first.
-    items: Vec<WebhookAttempt>,
+    pub items: Vec<WebhookAttempt>,
     /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 /// Lists the attempts of a webhook.

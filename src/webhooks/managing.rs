@@ -9,7 +9,7 @@ use super::{endpoint_url, signing, store};
 use crate::actor::Action;
 use crate::clock::Timestamp;
 use crate::config::network::Proxies;
-use crate::context::Context;
+use crate::context::{Context, Once};
 use crate::db::advisory_lock;
 use crate::error::{Check, Error, FieldCode, ProblemCode, Result, Rule};
 use crate::events::model::EventType;
@@ -18,7 +18,7 @@ use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::PageParams;
 use crate::http::response::{self, Versioned};
-use crate::http::{Body, Params, Patch, PathId};
+use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
 use crate::ids::WebhookId;
 
 /// The list's name in cursors.
@@ -66,7 +66,7 @@ pub struct NewWebhook {
 ///
 /// # Errors
 /// Broken rules; the conflict `too_many_webhooks`.
-pub async fn create(context: &Context, new: NewWebhook) -> Result<Versioned<CreatedWebhook>> {
+pub async fn create(context: &Context, once: Once, new: NewWebhook) -> Result<Versioned<CreatedWebhook>> {
     context.require(Action::WebhookManage)?;
     let opened = context.env.config.settings.webhook_allowed_networks.as_ref();
     let mut check = Check::new();
@@ -75,7 +75,7 @@ pub async fn create(context: &Context, new: NewWebhook) -> Result<Versioned<Crea
     let event_types = check.field("/event_types", parse_types(&new.event_types)).unwrap_or_default();
     check.done()?;
     context
-        .change(move |tx| {
+        .change_once(once, move |tx| {
             advisory_lock::wait_for_key(tx.conn, advisory_lock::WEBHOOKS)?;
             if store::count(tx.conn)? >= MOST {
                 let detail = format!("The clinic has {MOST} webhooks. Delete one first.");
@@ -123,7 +123,7 @@ pub async fn create(context: &Context, new: NewWebhook) -> Result<Versioned<Crea
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct WebhookPage {
     /// The webhooks, oldest first.
-    items: Vec<Webhook>,
+    pub items: Vec<Webhook>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
@@ -249,11 +249,12 @@ pub async fn remove(context: &Context, id: WebhookId) -> Result<()> {
 /// Create a webhook
 ///
 /// For administrators. The URL gets each event after the newest one, in order, as a signed POST (see `webhooks` in this document and
-/// the guide). The response has the secret that signs, which is not shown again.
+/// the guide). The response has the secret that signs, which only a repeat with the same `Idempotency-Key` shows again.
 #[utoipa::path(
     tag = "webhooks",
     operation_id = "create_webhook",
     security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = NewWebhook,
     responses(
         (status = 201, description = "The webhook, with its secret", body = CreatedWebhook),
@@ -261,8 +262,12 @@ pub async fn remove(context: &Context, id: WebhookId) -> Result<()> {
     ),
 )]
 #[post("/v1/webhooks")]
-pub(super) async fn create_webhook(context: Context, body: Body<NewWebhook>) -> Result<HttpResponse> {
-    let created = create(&context, body.value).await?;
+pub(super) async fn create_webhook(
+    context: Context,
+    key: IdempotencyKey,
+    body: Body<NewWebhook>,
+) -> Result<HttpResponse> {
+    let created = create(&context, key.once(&body.raw), body.value).await?;
     Ok(response::created(format!("/v1/webhooks/{}", created.object.webhook.id), &created))
 }
 

@@ -1,7 +1,7 @@
 //! A webhook as it is stored and as administrators see it.
 
 use diesel::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
@@ -149,7 +149,7 @@ pub fn previous_secret_place(id: WebhookId) -> Place {
 }
 
 /// A secret that signs, without the secret itself.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct WebhookSecret {
     /// When it was created.
     pub created_at: Timestamp,
@@ -158,7 +158,7 @@ pub struct WebhookSecret {
 }
 
 /// A receiver of events.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "url": "https://systems.example/legwork", "description": "Billing",
     "event_types": ["appointment.booked", "appointment.cancelled"], "status": "active", "paused_reason": null, "paused_at": null,
@@ -217,7 +217,7 @@ impl Webhook {
 }
 
 /// A webhook, with a secret that was just created.
-#[derive(Clone, Serialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "url": "https://systems.example/legwork", "description": "Billing",
     "event_types": ["appointment.booked", "appointment.cancelled"], "status": "active", "paused_reason": null, "paused_at": null,
@@ -271,7 +271,9 @@ mod tests {
 
     #[test]
     fn an_instance_leaves_a_webhook_with_the_types_of_a_newer_one_to_that() {
-        for (types, known) in [("", true), ("patient.created appointment.booked", true), ("patient.created patient.sent_to_mars", false)] {
+        for (types, known) in
+            [("", true), ("patient.created appointment.booked", true), ("patient.created patient.sent_to_mars", false)]
+        {
             assert_eq!(are_known(types), known, "{types}");
         }
     }

@@ -8,29 +8,29 @@ use super::model::Endpoint;
 use super::store;
 use crate::actor::Action;
 use crate::clock::Timestamp;
-use crate::context::{Context, Tx};
+use crate::context::{Context, Once, Tx};
 use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::events::reading::{self, MAX_SEQ};
-use crate::http::{Body, PathId, response};
+use crate::http::{Body, IdempotencyKey, PathId, response};
 use crate::ids::WebhookId;
 
 /// The most numbers that one request asks for again.
 const MOST: i64 = 1_000;
 
 /// A range of numbers of events.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"from_seq": 4700, "through_seq": 4711}))]
 pub struct WebhookEventRange {
     /// The first number.
     #[schema(minimum = 1)]
-    from_seq: i64,
+    pub from_seq: i64,
     /// The last number.
     #[schema(minimum = 1)]
-    through_seq: i64,
+    pub through_seq: i64,
 }
 
 /// The progress of a webhook.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "delivered_through_seq": 4700, "newest_seq": 4711, "failing_since": "2026-03-02T14:00:00Z", "failed_attempts": 3,
     "next_attempt_at": "2026-03-02T14:01:00Z", "redelivery": null, "missing": null
@@ -38,21 +38,21 @@ pub struct WebhookEventRange {
 pub struct WebhookDelivery {
     /// The number up to which the receiver has every event that it asked for.
     #[schema(minimum = 0)]
-    delivered_through_seq: i64,
+    pub delivered_through_seq: i64,
     /// The last number that any event has.
     #[schema(minimum = 0)]
-    newest_seq: i64,
+    pub newest_seq: i64,
     /// Since when every attempt has failed. Null if the last one did not.
-    failing_since: Option<Timestamp>,
+    pub failing_since: Option<Timestamp>,
     /// How many attempts have failed since then.
     #[schema(minimum = 0)]
-    failed_attempts: i32,
+    pub failed_attempts: i32,
     /// When the next attempt is made at the earliest. Null if nothing delays it.
-    next_attempt_at: Option<Timestamp>,
+    pub next_attempt_at: Option<Timestamp>,
     /// The rest of the events that are sent again. Null if there are none.
-    redelivery: Option<WebhookEventRange>,
+    pub redelivery: Option<WebhookEventRange>,
     /// The events that were deleted before they could be delivered, while the webhook was paused or failed. Null if there are none.
-    missing: Option<WebhookEventRange>,
+    pub missing: Option<WebhookEventRange>,
 }
 
 fn range(from: Option<i64>, through: Option<i64>) -> Option<WebhookEventRange> {
@@ -104,7 +104,12 @@ pub struct NewWebhookRedelivery {
 ///
 /// # Errors
 /// [`Error::NotFound`]; broken rules; the conflict `redelivery_in_progress`; [`Error::Gone`] if one of the events is deleted.
-pub async fn redeliver(context: &Context, id: WebhookId, again: NewWebhookRedelivery) -> Result<WebhookDelivery> {
+pub async fn redeliver(
+    context: &Context,
+    once: Once,
+    id: WebhookId,
+    again: NewWebhookRedelivery,
+) -> Result<WebhookDelivery> {
     context.require(Action::WebhookManage)?;
     let NewWebhookRedelivery { from_seq, through_seq } = again;
     let mut check = Check::new();
@@ -118,7 +123,7 @@ pub async fn redeliver(context: &Context, id: WebhookId, again: NewWebhookRedeli
     );
     check.done()?;
     context
-        .change(move |tx| {
+        .change_once(once, move |tx| {
             let endpoint = store::lock(tx.conn, id)?;
             if through_seq > endpoint.delivered_through_seq {
                 let detail = "must be at most the webhook's delivered_through_seq";
@@ -189,7 +194,10 @@ pub(super) async fn get_webhook_delivery(context: Context, PathId(id): PathId<We
     tag = "webhooks",
     operation_id = "create_webhook_redelivery",
     security(("bearer" = [])),
-    params(("id" = WebhookId, Path, description = "The webhook")),
+    params(
+        ("id" = WebhookId, Path, description = "The webhook"),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
     request_body = NewWebhookRedelivery,
     responses(
         (status = 202, description = "The events will be sent again", body = WebhookDelivery),
@@ -201,9 +209,10 @@ pub(super) async fn get_webhook_delivery(context: Context, PathId(id): PathId<We
 pub(super) async fn create_webhook_redelivery(
     context: Context,
     PathId(id): PathId<WebhookId>,
+    key: IdempotencyKey,
     body: Body<NewWebhookRedelivery>,
 ) -> Result<HttpResponse> {
-    Ok(HttpResponse::Accepted().json(redeliver(&context, id, body.value).await?))
+    Ok(HttpResponse::Accepted().json(redeliver(&context, key.once(&body.raw), id, body.value).await?))
 }
 
 /// Skip events of a webhook

@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 use super::model::{CreatedWebhook, Endpoint, Webhook, previous_secret_place, secret_place};
 use super::{signing, store};
 use crate::actor::Action;
-use crate::context::Context;
+use crate::context::{Context, Once};
 use crate::error::{Check, FieldCode, Result};
 use crate::http::response::{self, Versioned};
-use crate::http::{Body, PathId};
+use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::WebhookId;
 
 /// For how many hours the older secret still signs after a new one is created.
@@ -32,7 +32,12 @@ pub struct NewWebhookSecret {
 ///
 /// # Errors
 /// [`NotFound`](crate::error::Error::NotFound); a broken rule.
-pub async fn rotate(context: &Context, id: WebhookId, new: NewWebhookSecret) -> Result<Versioned<CreatedWebhook>> {
+pub async fn rotate(
+    context: &Context,
+    once: Once,
+    id: WebhookId,
+    new: NewWebhookSecret,
+) -> Result<Versioned<CreatedWebhook>> {
     context.require(Action::WebhookManage)?;
     let hours = new.overlap_hours.unwrap_or(OVERLAP_HOURS);
     let mut check = Check::new();
@@ -40,7 +45,7 @@ pub async fn rotate(context: &Context, id: WebhookId, new: NewWebhookSecret) -> 
     check.require(fits, "/overlap_hours", FieldCode::OutOfRange, "must be between 0 and 720");
     check.done()?;
     context
-        .change(move |tx| {
+        .change_once(once, move |tx| {
             let endpoint = store::lock(tx.conn, id)?;
             let sealer = &tx.env.sealer;
             let older = sealer.open(secret_place(id), &endpoint.secret)?;
@@ -63,12 +68,15 @@ pub async fn rotate(context: &Context, id: WebhookId, new: NewWebhookSecret) -> 
 /// Create a secret of a webhook
 ///
 /// For administrators. While the older secret still signs (`overlap_hours`), each request has the signatures of both, so that the receiver
-/// can change over. An even older secret ends at once. The new secret is not shown again.
+/// can change over. An even older secret ends at once. Only a repeat with the same `Idempotency-Key` shows the new secret again.
 #[utoipa::path(
     tag = "webhooks",
     operation_id = "create_webhook_secret",
     security(("bearer" = [])),
-    params(("id" = WebhookId, Path, description = "The webhook")),
+    params(
+        ("id" = WebhookId, Path, description = "The webhook"),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
     request_body = NewWebhookSecret,
     responses((status = 201, description = "The webhook, with its new secret", body = CreatedWebhook)),
 )]
@@ -76,8 +84,9 @@ pub async fn rotate(context: &Context, id: WebhookId, new: NewWebhookSecret) -> 
 pub(super) async fn create_webhook_secret(
     context: Context,
     PathId(id): PathId<WebhookId>,
+    key: IdempotencyKey,
     body: Body<NewWebhookSecret>,
 ) -> Result<HttpResponse> {
-    let created = rotate(&context, id, body.value).await?;
+    let created = rotate(&context, key.once(&body.raw), id, body.value).await?;
     Ok(response::created(format!("/v1/webhooks/{id}"), &created))
 }

@@ -71,7 +71,23 @@ async fn open_the_clinic(app: App, phone: Browser, es: bool) {
     phone.see(say("Dana Desk (Front desk): invited", "Dana Desk (Recepción): con invitación")).await;
     assert_eq!(app.mails_to("dana@clinic.example").await.len(), 1);
 
-    for page in ["locations", "visit-types", "practitioners", "staff", "documents", "documents/treatment"] {
+    for page in [
+        "locations",
+        "visit-types",
+        "practitioners",
+        "staff",
+        "documents",
+        "documents/treatment",
+        "clients",
+        "clients/new",
+        "audit",
+        "utilisation",
+        "health",
+        "webhooks",
+        "resources",
+        "resources/new",
+        "webhooks/new",
+    ] {
         phone.open_page(&format!("{}/admin/{page}?lang={}", app.base, if es { "es" } else { "en" })).await;
         phone.expect_accessible().await;
     }

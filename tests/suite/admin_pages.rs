@@ -331,6 +331,15 @@ fn pages(clinic: &crate::support::Clinic) -> Vec<String> {
         "/staff/new",
         "/documents",
         "/documents/treatment",
+        "/clients",
+        "/clients/new",
+        "/audit",
+        "/utilisation",
+        "/health",
+        "/webhooks",
+        "/resources",
+        "/resources/new",
+        "/webhooks/new",
     ]
     .map(|page| format!("/admin{page}"))
     .into();
@@ -340,6 +349,7 @@ fn pages(clinic: &crate::support::Clinic) -> Vec<String> {
         format!("/admin/visit-types/{}", clinic.check),
         format!("/admin/practitioners/{doctor}"),
         format!("/admin/practitioners/{doctor}/hours"),
+        format!("/admin/practitioners/{doctor}/time-off"),
     ]);
     all
 }

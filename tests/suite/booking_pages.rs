@@ -46,7 +46,7 @@ async fn choose_a_time(app: &App, phone: &Browser, lang: &str) {
 }
 
 /// Fills in the details of a child, with some mistakes at first, and checks them.
-async fn fill_in(phone: &Browser, lang: &str, email: &str) {
+pub async fn fill_in(phone: &Browser, lang: &str, email: &str) {
     phone.fill(say(lang, "Last name", "Apellidos"), "Example").await;
     phone.fill(say(lang, "Telephone (optional)", "Teléfono (opcional)"), "12").await;
     phone.press(say(lang, "Check your answers", "Revisar las respuestas")).await;
@@ -191,7 +191,7 @@ fn a_screen_reader_says_every_page_of_the_booking_way_as_the_transcript_has_it()
     });
 }
 
-type Fields = Vec<(String, String)>;
+pub type Fields = Vec<(String, String)>;
 
 /// The text of an attribute.
 fn plain(text: &str) -> String {
@@ -201,7 +201,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The hidden fields of a page.
-fn hidden(page: &Reply) -> Fields {
+pub fn hidden(page: &Reply) -> Fields {
     let inputs = page.text.split("<input type=\"hidden\" name=\"").skip(1);
     let field = inputs.map(|rest| {
         let (name, rest) = rest.split_once("\" value=\"").expect("a value");
@@ -221,7 +221,7 @@ fn slots(page: &Reply) -> Vec<String> {
     buttons.map(|rest| rest.split('"').next().expect("an id").to_owned()).filter(|id| id.len() == 36).collect()
 }
 
-async fn send(client: &Client, step: &str, fields: &Fields) -> Reply {
+pub async fn send(client: &Client, step: &str, fields: &Fields) -> Reply {
     send_with(client, step, fields, &[]).await
 }
 
@@ -230,20 +230,20 @@ async fn send_with(client: &Client, step: &str, fields: &Fields, headers: &[(&st
     client.post_form(&format!("/book/{step}"), &fields, headers).await
 }
 
-fn with(fields: &Fields, more: &[(&str, &str)]) -> Fields {
+pub fn with(fields: &Fields, more: &[(&str, &str)]) -> Fields {
     let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let kept = fields.iter().filter(|(name, _)| !more.clone().any(|(other, _)| other == *name)).cloned();
     kept.chain(more.clone()).collect()
 }
 
 /// The page of times of the first day, and the fields of the button of one of its times.
-async fn times(client: &Client, visit_type: &str, nth: usize) -> Fields {
+pub async fn times(client: &Client, visit_type: &str, nth: usize) -> Fields {
     let page = client.get(&format!("/book/times?visit_type_id={visit_type}&date=2026-03-03")).await;
     let slot = slots(page.expect(200)).swap_remove(nth);
     with(&hidden(&page), &[("slot_id", &slot)])
 }
 
-const ANN: [(&str, &str); 9] = [
+pub const ANN: [(&str, &str); 9] = [
     ("relation", "self"),
     ("given_name", "Ann"),
     ("family_name", "Example"),
@@ -263,7 +263,9 @@ async fn weight(client: &Client, path: &str) -> usize {
 
 /// The styles and scripts of a page.
 fn files(page: &Reply) -> impl Iterator<Item = String> {
-    let places = ["<link rel=\"stylesheet\" href=\"", "<script src=\""].into_iter().flat_map(|start| page.text.split(start).skip(1));
+    let places = ["<link rel=\"stylesheet\" href=\"", "<script src=\""]
+        .into_iter()
+        .flat_map(|start| page.text.split(start).skip(1));
     places.map(|rest| format!("/{}", rest.split('"').next().expect("a file").trim_start_matches("../")))
 }
 

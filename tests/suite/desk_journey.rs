@@ -41,3 +41,73 @@ fn a_visit_that_another_screen_changes_changes_on_this_one() {
         screen.expect_accessible().await;
     });
 }
+
+/// Signs the desk in on one of its pages.
+async fn sign_in(app: &App, screen: &Browser, page: &str) {
+    screen.open_page(&format!("{}{page}", app.base)).await;
+    screen.fill("E\u{2011}mail address", "desk@clinic.example").await;
+    screen.fill("Password", PASSWORD).await;
+    screen.press("Sign in").await;
+}
+
+#[test]
+fn a_patient_is_found_while_the_desk_types_and_no_address_has_the_name() {
+    on_a_phone(async |app: App, screen: Browser| {
+        app.clinic().await;
+        app.desk().await;
+        for name in ["ann", "ben"] {
+            app.patient(name).await;
+        }
+        sign_in(&app, &screen, "/desk/patients").await;
+        screen.see("Write a name, a birth date").await;
+        screen.expect_accessible().await;
+        screen.run("document.getElementById('q').focus(); window.marked = true").await;
+        screen.keys("te").await;
+        screen.see("2 patients").await;
+        screen.keys("ster an").await;
+        screen.see("1 patient").await;
+        screen.see("ann Tester").await;
+        let state =
+            "const field = document.activeElement; return [window.marked, field.id, field.value, location.search]";
+        assert_eq!(screen.run(state).await, json!([true, "q", "tester an", ""]), "the field keeps the focus");
+        screen.expect_accessible().await;
+        let asked = "return performance.getEntriesByType('resource').map((one) => one.name).join(' ')";
+        let asked = screen.run(asked).await;
+        assert!(asked.as_str().is_some_and(|all| all.contains("/desk/patients") && !all.contains("ster")), "{asked}");
+        // Without the script, the button finds the same.
+        screen.without_scripts().await;
+        screen.press("Find").await;
+        screen.see("1 patient").await;
+        screen.press("ann Tester").await;
+        screen.see("LW-").await;
+    });
+}
+
+#[test]
+fn a_visit_is_overbooked_and_those_of_a_sick_day_are_moved() {
+    on_a_phone(async |app: App, screen: Browser| {
+        let (clinic, desk) = (app.clinic().await, app.desk().await);
+        book_nth(&desk, &clinic.check, 0, &app.patient("ann").await.patient_id).await;
+        sign_in(&app, &screen, "/desk/time-off").await;
+        screen.see("Nobody is away.").await;
+        screen.expect_accessible().await;
+        let ben = app.patient("ben").await.patient_id;
+        let search =
+            format!("visit_type_id={}&practitioner_id={}&date=2026-03-02", clinic.check, clinic.practitioner_id);
+        screen.open_page(&format!("{}/desk/patients/{ben}/times?{search}", app.base)).await;
+        screen.press_first("details summary").await;
+        screen.fill("Reason (staff see it)", "Wound check").await;
+        screen.expect_accessible().await;
+        screen.press_first("[aria-label^='Overbook']").await;
+        screen.see("overbooked").await;
+        screen.expect_accessible().await;
+        screen.open_page(&format!("{}/desk/time-off", app.base)).await;
+        screen.fill("Reason (staff see it)", "Ill").await;
+        screen.press("Add the time off").await;
+        screen.see("2 booked visits are affected").await;
+        screen.expect_accessible().await;
+        screen.press("Move the chosen visits").await;
+        screen.see("Moved: 2.").await;
+        screen.expect_accessible().await;
+    });
+}

@@ -14,7 +14,7 @@ use crate::support::visitor::{Visitor, plain};
 use crate::support::{App, Clinic, Patient, Reply, both, id};
 
 /// A practitioner at a browser.
-async fn at_work(app: &App, practitioner: &str) -> Visitor {
+pub async fn at_work(app: &App, practitioner: &str) -> Visitor {
     app.doctor_of(practitioner).await;
     Visitor::signed_in(app.anon(), &address(practitioner)).await
 }
@@ -24,7 +24,7 @@ fn address(practitioner: &str) -> String {
 }
 
 /// Ann with a visit of the day and a submitted history. Returns the path of the history in the API.
-async fn ann_with_history(app: &App, clinic: &Clinic) -> (Patient, Value, String) {
+pub async fn ann_with_history(app: &App, clinic: &Clinic) -> (Patient, Value, String) {
     let (ann, desk) = (app.patient("ann").await, app.desk().await);
     let visit = book_nth(&desk, &clinic.check, 0, &ann.patient_id).await.body;
     let intake = submitted(&ann, &ann.patient_id, patients_example()).await;
@@ -37,7 +37,7 @@ fn page_of(intake: &str, rest: &str) -> String {
 }
 
 #[track_caller]
-fn shows(page: &Reply, parts: &[&str]) {
+pub fn shows(page: &Reply, parts: &[&str]) {
     let text = plain(&page.expect(200).text);
     for part in parts {
         assert!(text.contains(part), "{part} in {}", page.text);

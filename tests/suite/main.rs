@@ -9,8 +9,10 @@
 mod support;
 
 mod accounts;
+mod admin_absence_pages;
 mod admin_journey;
 mod admin_pages;
+mod admin_upkeep_pages;
 mod api_names;
 mod appointment_pages;
 mod appointments;
@@ -36,10 +38,12 @@ mod desk_journey;
 mod desk_pages;
 mod docs;
 mod doctor;
+mod doctor_form_pages;
 mod doctor_journey;
 mod doctor_pages;
 mod documents;
 mod durability;
+mod embedding;
 mod events;
 mod families;
 mod faults;

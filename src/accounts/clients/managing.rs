@@ -8,13 +8,13 @@ use super::keys::JsonWebKeySet;
 use super::model::{Client, ClientView, CreatedClient};
 use super::{secrets, store};
 use crate::actor::Action;
-use crate::context::{self, Context, access_lock};
+use crate::context::{self, Context, Once, access_lock};
 use crate::error::{Check, Error, FieldCode, Result, Rule};
 use crate::http::etag::IfMatch;
 use crate::http::input::Change;
 use crate::http::paging::PageParams;
 use crate::http::response::{self, Versioned};
-use crate::http::{Body, Params, Patch, PathId};
+use crate::http::{Body, IdempotencyKey, Params, Patch, PathId};
 use crate::ids::UserId;
 use crate::role::ClientRole;
 use crate::scopes::{Scope, Scopes};
@@ -59,7 +59,7 @@ pub struct NewClient {
 ///
 /// # Errors
 /// Broken rules.
-pub async fn create(context: &Context, new: NewClient) -> Result<Versioned<CreatedClient>> {
+pub async fn create(context: &Context, once: Once, new: NewClient) -> Result<Versioned<CreatedClient>> {
     context.require(Action::ClientManage)?;
     let mut check = Check::new();
     let name = check.field("/name", parse_name(&new.name)).unwrap_or_default();
@@ -69,7 +69,7 @@ pub async fn create(context: &Context, new: NewClient) -> Result<Versioned<Creat
     }
     check.done()?;
     context
-        .change(move |tx| {
+        .change_once(once, move |tx| {
             let id = store::insert(tx.conn, tx.env, &name, new.role.into(), &scopes, new.jwks.as_ref())?;
             let secret = if new.jwks.is_none() { Some(secrets::add(tx.conn, tx.env, id, tx.now)?) } else { None };
             tx.audit.note_object(id.0);
@@ -84,7 +84,7 @@ pub async fn create(context: &Context, new: NewClient) -> Result<Versioned<Creat
 #[schema(example = json!({"items": [], "next_cursor": null}))]
 pub struct ClientPage {
     /// The clients, oldest first. Revoked ones are among them.
-    items: Vec<ClientView>,
+    pub items: Vec<ClientView>,
     /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
@@ -208,18 +208,23 @@ pub async fn revoke(context: &Context, id: UserId) -> Result<()> {
 /// Create a machine client
 ///
 /// For administrators. The client gets a service account with this role, under whose name its requests are audited. The response has the
-/// client's secret, which is not shown again; with `jwks`, the client has no secret and authenticates with assertions. Tokens: `POST
+/// client's secret, which only a repeat with the same `Idempotency-Key` shows again; with `jwks`, the client has no secret and authenticates with assertions. Tokens: `POST
 /// /oauth2/token`.
 #[utoipa::path(
     tag = "clients",
     operation_id = "create_client",
     security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = NewClient,
     responses((status = 201, description = "The client, with its secret", body = CreatedClient)),
 )]
 #[post("/v1/clients")]
-pub(super) async fn create_client(context: Context, body: Body<NewClient>) -> Result<HttpResponse> {
-    let created = create(&context, body.value).await?;
+pub(super) async fn create_client(
+    context: Context,
+    key: IdempotencyKey,
+    body: Body<NewClient>,
+) -> Result<HttpResponse> {
+    let created = create(&context, key.once(&body.raw), body.value).await?;
     Ok(response::created(format!("/v1/clients/{}", created.object.client.id), &created))
 }
 

@@ -10,12 +10,12 @@ use super::store;
 use crate::accounts::tokens;
 use crate::actor::Action;
 use crate::clock::Timestamp;
-use crate::context::Context;
+use crate::context::{Context, Once};
 use crate::db::Conn;
 use crate::env::Env;
 use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::response::{self, Versioned};
-use crate::http::{Body, PathId};
+use crate::http::{Body, IdempotencyKey, PathId};
 use crate::ids::{ClientSecretId, UserId};
 
 /// The most secrets of a client that work at the same time.
@@ -45,7 +45,12 @@ pub struct NewClientSecret {
 ///
 /// # Errors
 /// [`Error::NotFound`]; a broken rule; the conflicts `client_revoked` and `too_many_secrets`.
-pub async fn rotate(context: &Context, id: UserId, new: NewClientSecret) -> Result<Versioned<CreatedClient>> {
+pub async fn rotate(
+    context: &Context,
+    once: Once,
+    id: UserId,
+    new: NewClientSecret,
+) -> Result<Versioned<CreatedClient>> {
     context.require(Action::ClientManage)?;
     let hours = new.overlap_hours.unwrap_or(OVERLAP_HOURS);
     let mut check = Check::new();
@@ -53,7 +58,7 @@ pub async fn rotate(context: &Context, id: UserId, new: NewClientSecret) -> Resu
     check.require(fits, "/overlap_hours", FieldCode::OutOfRange, "must be between 0 and 720");
     check.done()?;
     context
-        .change(move |tx| {
+        .change_once(once, move |tx| {
             let client = store::lock_active(tx.conn, id, tx.now)?;
             store::end_secrets(tx.conn, id, tx.now.plus(SignedDuration::from_hours(hours)))?;
             if hours > 0 && client.secrets.len() >= MOST {
@@ -84,13 +89,16 @@ pub async fn end(context: &Context, id: UserId, secret: ClientSecretId) -> Resul
 
 /// Create a secret of a machine client
 ///
-/// For administrators. The older secrets still work for `overlap_hours`, so that the client can change over. The new secret is not shown
-/// again. A client has at most five secrets at the same time.
+/// For administrators. The older secrets still work for `overlap_hours`, so that the client can change over. Only a repeat with the same
+/// `Idempotency-Key` shows the new secret again. A client has at most five secrets at the same time.
 #[utoipa::path(
     tag = "clients",
     operation_id = "create_client_secret",
     security(("bearer" = [])),
-    params(("id" = UserId, Path, description = "The client")),
+    params(
+        ("id" = UserId, Path, description = "The client"),
+        ("Idempotency-Key" = Option<String>, Header),
+    ),
     request_body = NewClientSecret,
     responses(
         (status = 201, description = "The client, with its new secret", body = CreatedClient),
@@ -101,9 +109,10 @@ pub async fn end(context: &Context, id: UserId, secret: ClientSecretId) -> Resul
 pub(super) async fn create_client_secret(
     context: Context,
     PathId(id): PathId<UserId>,
+    key: IdempotencyKey,
     body: Body<NewClientSecret>,
 ) -> Result<HttpResponse> {
-    let created = rotate(&context, id, body.value).await?;
+    let created = rotate(&context, key.once(&body.raw), id, body.value).await?;
     Ok(response::created(format!("/v1/clients/{id}"), &created))
 }
 

@@ -333,7 +333,9 @@ impl Writer {
 fn forms_link(config: &Config, mail: &AppointmentMail, language: Language) -> Option<String> {
     match &config.settings.patient_app_url {
         Some(client) => Some(format!("{}/forms", client.as_str().trim_end_matches('/'))),
-        None if mail.forms_online => Some(config.own_page(&format!("visits/{}/history", mail.appointment_id), language)),
+        None if mail.forms_online => {
+            Some(config.own_page(&format!("visits/{}/history", mail.appointment_id), language))
+        }
         None => None,
     }
 }

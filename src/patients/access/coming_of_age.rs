@@ -29,7 +29,11 @@ pub async fn notify_all(env: &Env) -> Result<usize> {
     let due = env.db.read(move |conn| due(conn, &shared)).await?;
     for patient in &due {
         let (shared, id) = (env.clone(), *patient);
-        periodic::go_on(env.db.write(move |conn| notify(conn, &shared, id)).await, id, "a birthday could not be announced")?;
+        periodic::go_on(
+            env.db.write(move |conn| notify(conn, &shared, id)).await,
+            id,
+            "a birthday could not be announced",
+        )?;
     }
     Ok(due.len())
 }

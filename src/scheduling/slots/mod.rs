@@ -14,5 +14,6 @@ pub mod offers;
 pub mod releasing;
 pub mod search;
 pub mod slot;
+pub mod taken;
 pub mod units;
 pub mod unused;

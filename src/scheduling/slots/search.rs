@@ -25,7 +25,7 @@ use crate::scheduling::setup::included::{Include, Included};
 const ALTERNATIVES: i64 = 5;
 const LIST: &str = "slots";
 
-/// A page of free slots.
+/// A page of slots.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"items": [{
     "id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c55", "practitioner_id": "0199d0c2-7b1e-7c3a-9a51-3f6f2a1d9c01",

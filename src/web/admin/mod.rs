@@ -1,20 +1,29 @@
 //! The pages of administrators: the steps that open an empty clinic, and what is changed from then on: places with their closed days, kinds of
-//! visit, practitioners with their hours, staff, and the texts to consent to. They call the operations that clients of the API call, and work
-//! without a script, in English and Spanish.
+//! visit, rooms and devices, practitioners with their hours and time off, staff, the texts to consent to, machine clients, webhooks; and the audit trail, the use of time,
+//! mails and keys. They call the operations that clients of the API call, and work without a script, in English and Spanish.
 
+mod clients;
 mod clinic;
 mod closures;
 mod documents;
 mod edit;
 mod fields;
+mod health;
 mod hours;
 mod list;
 mod places;
 mod practitioners;
 mod readiness;
+mod resources;
+mod secret;
 mod setup;
 mod staff;
+mod time_off;
+mod trail;
+mod utilisation;
 mod visit_types;
+mod webhook_log;
+mod webhooks;
 mod week;
 mod words;
 
@@ -38,6 +47,14 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("admin-refused.html", include_str!("../html/admin-refused.html")),
     ("admin-hours.html", include_str!("../html/admin-hours.html")),
     ("admin-closures.html", include_str!("../html/admin-closures.html")),
+    ("admin-secret.html", include_str!("../html/admin-secret.html")),
+    ("admin-secrets.html", include_str!("../html/admin-secrets.html")),
+    ("admin-audit.html", include_str!("../html/admin-audit.html")),
+    ("admin-utilisation.html", include_str!("../html/admin-utilisation.html")),
+    ("admin-health.html", include_str!("../html/admin-health.html")),
+    ("admin-time-off.html", include_str!("../html/admin-time-off.html")),
+    ("admin-resource.html", include_str!("../html/admin-resource.html")),
+    ("admin-webhook.html", include_str!("../html/admin-webhook.html")),
 ];
 
 /// The page that says why a change of one press was not done.
@@ -68,11 +85,36 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(both("/admin/practitioners/new", MOST_BYTES).get(practitioners::new).post(practitioners::create));
     cfg.service(both("/admin/practitioners/{id}", MOST_BYTES).get(practitioners::show).post(practitioners::save));
     cfg.service(both("/admin/practitioners/{id}/hours", MOST_BYTES_OF_HOURS).get(hours::show).post(hours::save));
+    cfg.service(both("/admin/practitioners/{id}/time-off", MOST_BYTES).get(time_off::show).post(time_off::create));
+    cfg.service(post("/admin/time-off/{id}/delete").post(time_off::delete));
+    cfg.service(get("/admin/resources").get(resources::list));
+    cfg.service(both("/admin/resources/new", MOST_BYTES).get(resources::new).post(resources::create));
+    cfg.service(both("/admin/resources/{id}", MOST_BYTES).get(resources::show).post(resources::save));
     cfg.service(get("/admin/staff").get(staff::list));
     cfg.service(both("/admin/staff/new", MOST_BYTES).get(staff::new).post(staff::create));
     cfg.service(both("/admin/staff/{id}", MOST_BYTES).get(staff::show).post(staff::save));
     cfg.service(post("/admin/staff/{id}/sign-out").post(staff::sign_out));
     cfg.service(post("/admin/staff/{id}/second-factor").post(staff::remove_second_factor));
+    cfg.service(get("/admin/clients").get(clients::list));
+    cfg.service(both("/admin/clients/new", MOST_BYTES).get(clients::new).post(clients::create));
+    cfg.service(both("/admin/clients/{id}", MOST_BYTES).get(clients::show).post(clients::save));
+    cfg.service(post("/admin/clients/{id}/revoke").post(clients::revoke));
+    cfg.service(both("/admin/clients/{id}/secrets", MOST_BYTES).get(clients::show_secrets).post(clients::rotate));
+    cfg.service(post("/admin/clients/{id}/secrets/{secret_id}/end").post(clients::end));
+    cfg.service(get("/admin/webhooks").get(webhooks::list));
+    cfg.service(both("/admin/webhooks/new", MOST_BYTES).get(webhooks::new).post(webhooks::create));
+    cfg.service(both("/admin/webhooks/{id}", MOST_BYTES).get(webhooks::show).post(webhooks::save));
+    cfg.service(post("/admin/webhooks/{id}/pause").post(webhooks::pause));
+    cfg.service(post("/admin/webhooks/{id}/resume").post(webhooks::resume));
+    cfg.service(post("/admin/webhooks/{id}/delete").post(webhooks::delete));
+    cfg.service(get("/admin/webhooks/{id}/log").get(webhook_log::show));
+    cfg.service(post("/admin/webhooks/{id}/test").post(webhook_log::test));
+    cfg.service(post("/admin/webhooks/{id}/redeliveries").post(webhook_log::redeliver));
+    cfg.service(post("/admin/webhooks/{id}/skip").post(webhook_log::skip));
+    cfg.service(post("/admin/webhooks/{id}/secrets").post(webhook_log::rotate));
+    cfg.service(get("/admin/audit").get(trail::show));
+    cfg.service(get("/admin/utilisation").get(utilisation::show));
+    cfg.service(get("/admin/health").get(health::show));
     cfg.service(get("/admin/documents").get(documents::list));
     cfg.service(both("/admin/documents/{type}", MOST_BYTES_OF_DOCUMENT).get(documents::show).post(documents::publish));
 }
@@ -91,6 +133,14 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, minijinja
         edit::examples(language),
         hours::examples(),
         closures::examples(language),
+        time_off::examples(language),
+        resources::examples(),
+        clients::examples(),
+        secret::examples(),
+        webhook_log::examples(),
+        trail::examples(),
+        utilisation::examples(),
+        health::examples(),
     ]
     .concat()
 }

@@ -68,9 +68,13 @@ async fn edit<'a>(member: &'a Member, id: Option<PractitionerId>, sent: &Sent, s
         is_setup: is_setup(sent),
         submit: both("Save", "Guardar"),
         links: id
-            .map(|id| (format!("{LIST}/{id}/hours"), both("Weekly hours", "Horario semanal")))
-            .into_iter()
-            .collect(),
+            .map(|id| {
+                vec![
+                    (format!("{LIST}/{id}/hours"), both("Weekly hours", "Horario semanal")),
+                    (format!("{LIST}/{id}/time-off"), both("Time off and extra hours", "Ausencias y horas extra")),
+                ]
+            })
+            .unwrap_or_default(),
         actions: Vec::new(),
     })
 }

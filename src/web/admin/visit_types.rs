@@ -1,4 +1,4 @@
-//! The kinds of visit: the list, a new one, and changes. Their resources are set with other clients.
+//! The kinds of visit: the list, a new one, and changes.
 
 use actix_web::{HttpRequest, HttpResponse};
 use text::Language;
@@ -15,6 +15,7 @@ use crate::http::PathId;
 use crate::http::etag::IfMatch;
 use crate::http::input;
 use crate::ids::VisitTypeId;
+use crate::scheduling::setup::resources;
 use crate::scheduling::setup::visit_types::{self, VisitTypeView};
 
 const LIST: &str = "admin/visit-types";
@@ -66,6 +67,11 @@ const FIELDS: [Field; 9] = [
     ),
 ];
 
+/// If the clinic has any resource.
+const RESOURCES: Field = Field::new("resource_ids", Kind::Several, "What it needs", "Qué necesita")
+    .optional()
+    .hint("It takes one of each, at the place of the visit.", "Toma uno de cada, en el lugar de la cita.");
+
 /// Of a visit type that exists.
 const IN_USE: Field = Field::new("active", Kind::Check, "In use", "En uso").hint(
     "Otherwise it cannot be booked. Booked visits stay.",
@@ -83,12 +89,16 @@ fn notices(stored: &[String], language: Language) -> Vec<Choice> {
     all.into_iter().map(|minutes| Choice::new(minutes, words::minutes(minutes, language))).collect()
 }
 
-fn form(member: &Member, is_new: bool, stored: &Values) -> Form {
-    let fields: Vec<Field> = FIELDS.into_iter().chain((!is_new).then_some(IN_USE)).collect();
+async fn form(member: &Member, is_new: bool, stored: &Values) -> Result<Form> {
+    let resources = resources::list(&member.context, member.parameters("list_resources", "limit=200")?).await?.items;
+    let resources: Vec<Choice> = resources.iter().map(|one| Choice::new(one.id, one.name.as_str())).collect();
+    let needs = (!resources.is_empty()).then_some(RESOURCES);
+    let fields: Vec<Field> = FIELDS.into_iter().chain(needs).chain((!is_new).then_some(IN_USE)).collect();
     let notice = |name: &str| notices(stored.get(name).map(Vec::as_slice).unwrap_or_default(), member.language);
-    ["booking_notice_minutes", "cancel_notice_minutes"]
+    let form = Form::new(&fields, member.language).with("resource_ids", resources);
+    Ok(["booking_notice_minutes", "cancel_notice_minutes"]
         .into_iter()
-        .fold(Form::new(&fields, member.language), |form, name| form.with(name, notice(name)))
+        .fold(form, |form, name| form.with(name, notice(name))))
 }
 
 fn values(visit: &VisitTypeView) -> Values {
@@ -105,18 +115,19 @@ fn values(visit: &VisitTypeView) -> Values {
         ("online_bookable", ticked(visit.online_bookable)),
         ("booking_notice_minutes", number(visit.booking_notice_minutes)),
         ("cancel_notice_minutes", number(visit.cancel_notice_minutes)),
+        ("resource_ids", visit.resource_ids.iter().map(ToString::to_string).collect()),
         ("active", ticked(visit.active)),
     ])
 }
 
-fn edit<'a>(member: &'a Member, id: Option<VisitTypeId>, is_setup: bool, stored: &Values) -> Edit<'a> {
+async fn edit<'a>(member: &'a Member, id: Option<VisitTypeId>, is_setup: bool, stored: &Values) -> Result<Edit<'a>> {
     let (title, page) = match id {
         Some(id) => (both("Change a kind of visit", "Cambiar un tipo de cita"), id.to_string()),
         None => (both("A new kind of visit", "Un tipo de cita nuevo"), "new".to_owned()),
     };
-    Edit {
+    Ok(Edit {
         member,
-        form: form(member, id.is_none(), stored),
+        form: form(member, id.is_none(), stored).await?,
         title,
         intro: both("", ""),
         action: format!("{LIST}/{page}"),
@@ -125,7 +136,7 @@ fn edit<'a>(member: &'a Member, id: Option<VisitTypeId>, is_setup: bool, stored:
         submit: both("Save", "Guardar"),
         links: Vec::new(),
         actions: Vec::new(),
-    }
+    })
 }
 
 /// Lists the kinds of visit, those out of use last.
@@ -165,13 +176,13 @@ pub(super) async fn new(member: Member, request: HttpRequest) -> Result<HttpResp
         ("booking_notice_minutes", "120"),
         ("cancel_notice_minutes", "1440"),
     ];
-    edit(&member, None, is_setup(&sent), &Values::new()).show(&Draft::new(&suggested)).await
+    edit(&member, None, is_setup(&sent), &Values::new()).await?.show(&Draft::new(&suggested)).await
 }
 
 /// Creates a kind of visit.
 pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
     let member = &form.member;
-    let edit = edit(member, None, is_setup(&form.sent), &Values::new());
+    let edit = edit(member, None, is_setup(&form.sent), &Values::new()).await?;
     let draft = edit.form.read(&form.sent);
     let created = match input::read_built(&edit.form.created(&draft), &*member.operation("create_visit_type")?) {
         Ok(body) => visit_types::create(&member.context, form.once("visit type"), body.value).await,
@@ -192,14 +203,14 @@ pub(super) async fn show(
     let sent = Sent::read(request.query_string().as_bytes());
     let found = visit_types::read(&member.public(), id).await?;
     let stored = values(&found.object);
-    edit(&member, Some(id), is_setup(&sent), &stored).show(&Draft::stored(found.version, stored.clone())).await
+    edit(&member, Some(id), is_setup(&sent), &stored).await?.show(&Draft::stored(found.version, stored.clone())).await
 }
 
 /// Changes a kind of visit.
 pub(super) async fn save(form: MemberForm, PathId(id): PathId<VisitTypeId>) -> Result<HttpResponse> {
     let member = &form.member;
     let now = visit_types::read(&member.public(), id).await?;
-    let edit = edit(member, Some(id), is_setup(&form.sent), &values(&now.object));
+    let edit = edit(member, Some(id), is_setup(&form.sent), &values(&now.object)).await?;
     let draft = edit.form.read(&form.sent);
     let if_match = IfMatch::version(draft.version.unwrap_or_default());
     let changed = match input::read_built(&edit.form.patch(&draft), &*member.operation("update_visit_type")?) {

@@ -217,7 +217,11 @@ mod tests {
         let was = [rule(1, "09:00", "17:00", 1, None), rule(2, "09:00", "17:00", 1, None)];
         let form = format!("{0}.1.0.from=08%3A00&{0}.1.0.to=17%3A00&{0}.2.0.from=09%3A00&{0}.2.0.to=17%3A00", place(1));
         let mut week = Week::read(&Sent::read(form.as_bytes()), &was, &[place(1)]);
-        let now = [rule(1, "09:00", "12:00", 1, None), rule(2, "10:00", "12:00", 1, None), rule(3, "09:00", "10:00", 1, None)];
+        let now = [
+            rule(1, "09:00", "12:00", 1, None),
+            rule(2, "10:00", "12:00", 1, None),
+            rule(3, "09:00", "10:00", 1, None),
+        ];
         week.renew(&was, &now, &[place(1)]);
         let mine = rule(1, "08:00", "17:00", 1, None);
         assert!(are_same(&week.items(), &[mine, now[1].clone(), now[2].clone()]));

@@ -69,6 +69,10 @@ pub(super) fn mistake(code: FieldCode, (most, is_number): (usize, bool), languag
             "This is not available any more. Please choose again.",
             "Esto ya no está disponible. Elija de nuevo, por favor.",
         ),
+        FieldCode::InvalidUrl => both(
+            "Please check this address: https, without user name, and public or in a network that the operator has opened.",
+            "Revise esta dirección: https, sin nombre de usuario, y pública o en una red que abrió el operador.",
+        ),
         FieldCode::ForbiddenCharacter => {
             both("Please remove characters that cannot be seen.", "Quite los caracteres que no se ven, por favor.")
         }
@@ -92,6 +96,18 @@ pub(super) fn conflict(code: ProblemCode) -> Bilingual {
         ProblemCode::TooManyClosures => both(
             "This place has as many closed days as it may have. Delete some first.",
             "Este lugar ya tiene todos los días cerrados posibles. Elimine antes algunos.",
+        ),
+        ProblemCode::TooManySecrets => both(
+            "It has as many secrets as it may have. End one first.",
+            "Ya tiene todos los secretos posibles. Termine antes uno.",
+        ),
+        ProblemCode::TooManyWebhooks => both(
+            "There are as many webhooks as there may be. Delete one first.",
+            "Ya hay todos los webhooks posibles. Elimine antes uno.",
+        ),
+        ProblemCode::RedeliveryInProgress => both(
+            "Events are being sent again already. Wait until that has ended.",
+            "Ya se están enviando eventos de nuevo. Espere a que termine.",
         ),
         ProblemCode::OwnAccount => both(
             "This is your own account. Change it on the page of your account.",

@@ -57,7 +57,7 @@ pub(super) fn examples(language: text::Language) -> Vec<(&'static str, Value)> {
     let page = |sent: &str, wrong: Vec<String>, renewable: bool| {
         let values = context! {
             root => "../", held => held::example_facts(renewable), typed => fields::typed(&Sent::read(sent.as_bytes())), wrong => wrong,
-            documents => documents.clone(), fields => [("hold_id", "1")],
+            documents => documents.clone(), fields => [("hold_id", "1")], framed => renewable,
         };
         ("book-details", values)
     };

@@ -1,6 +1,6 @@
 //! A stranger books a visit: kind of visit, day, time, details, check, mail. Every page is a form or a list of links that works without a
 //! script, and calls the operations that clients of the API call. Nothing is kept in a cookie: each form carries what was typed before, and
-//! the secret of its hold, which never stands in an address.
+//! the secret of its hold, which never stands in an address. So the clinic's own site can show these pages in a frame (`super::embedding`).
 
 mod clinic;
 mod consents;
@@ -32,7 +32,7 @@ pub(in crate::web) use self::searching::Search;
 pub(super) use self::trouble::{minutes, unexplained};
 use super::form_post::{Sent, require_own};
 use super::member::Member;
-use super::{language, page};
+use super::{embedding, language, page};
 use crate::accounts::origin::Origin;
 use crate::accounts::tokens;
 use crate::actor::Actor;
@@ -86,18 +86,21 @@ pub(in crate::web) struct Visitor {
     routes: web::Data<Routes>,
     /// Who is signed in. Staff find more times than patients.
     actor: Option<Actor>,
+    /// Whether the page is in a frame on the clinic's own site.
+    framed: bool,
 }
 
 impl Visitor {
     /// The visitor of a page that only reads.
     fn reading(env: web::Data<Env>, routes: web::Data<Routes>, request: &HttpRequest) -> Self {
-        Self { context: Context::of_page(env.into_inner()), language: language(request), routes, actor: None }
+        let framed = embedding::is_framed(&env.config.settings, request);
+        Self { context: Context::of_page(env.into_inner()), language: language(request), routes, actor: None, framed }
     }
 
     /// A signed-in person who chooses a time.
     pub(in crate::web) fn of_member(member: &Member) -> Self {
         let actor = Some(member.context.actor.clone());
-        Self { context: member.public(), language: member.language, routes: member.routes(), actor }
+        Self { context: member.public(), language: member.language, routes: member.routes(), actor, framed: false }
     }
 
     /// A person without an account, as a member sees what that person finds.
@@ -125,7 +128,8 @@ impl Visitor {
 
     /// Answers with a page below `/book/`.
     async fn answer(&self, name: &str, status: StatusCode, values: Value) -> Result<HttpResponse> {
-        page(self.env(), name, self.language, status, context! { root => "../", ..values }).await
+        let values = context! { root => "../", framed => self.framed, ..values };
+        page(self.env(), name, self.language, status, values).await
     }
 
     /// A value that only this answer has, so that a form which is sent twice has one effect.

@@ -127,7 +127,10 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         ("book-check", values)
     };
     let sent = |held: Option<Value>, has_mailbox: bool| {
-        ("book-sent", context! { root => "../", held => held, email => "ann@example.org", has_mailbox => has_mailbox })
+        let values = context! {
+            root => "../", held => held, email => "ann@example.org", has_mailbox => has_mailbox, framed => has_mailbox,
+        };
+        ("book-sent", values)
     };
     vec![
         check("relation=self&administrative_sex=female&language=en&consent_treatment=accepted"),
@@ -138,5 +141,6 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         check("relation=caregiver&administrative_sex=unknown&language=other"),
         sent(None, false),
         sent(Some(held::example_facts(false)), true),
+        ("book-sent", context! { root => "../", held => (), email => "ann@example.org", has_mailbox => true }),
     ]
 }

@@ -31,7 +31,8 @@ pub(super) async fn show(env: web::Data<Env>, routes: web::Data<Routes>, request
             context! { name => visit_name(visitor.language, visit), minutes => visit.duration_minutes, places => places }
         })
         .collect();
-    let start = page(visitor.env(), "book", visitor.language, StatusCode::OK, context! { visits => visits }).await?;
+    let values = context! { visits => visits, framed => visitor.framed };
+    let start = page(visitor.env(), "book", visitor.language, StatusCode::OK, values).await?;
     Ok(compression::public(&request, start))
 }
 
@@ -42,5 +43,6 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     vec![
         ("book", context! { visits => Vec::<Value>::new() }),
         ("book", context! { visits => [visit(vec![place("Elm")]), visit(vec![place("Elm"), place("Oak")])] }),
+        ("book", context! { visits => [visit(vec![place("Elm")])], framed => true }),
     ]
 }

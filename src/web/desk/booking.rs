@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 
 use super::{MemberForm, refuse, times, version};
 use crate::appointments::booking::{self, NewAppointment};
+use crate::appointments::overbooking::Overbooking;
 use crate::appointments::rescheduling::{self, RescheduleAppointmentRequest};
 use crate::error::{Error, FieldCode, Result};
 use crate::http::PathId;
@@ -18,6 +19,12 @@ fn id<T: FromStr>(form: &MemberForm, name: &str) -> Result<T> {
     form.sent.first(name).parse().map_err(|_| Error::invalid(format!("/{name}"), FieldCode::WrongType, "must be an id"))
 }
 
+/// The wish to share the time of other visits, if the form is about taken times.
+fn overbook(form: &MemberForm) -> Option<Overbooking> {
+    let is_wanted = !form.sent.first("overbook").is_empty();
+    is_wanted.then(|| Overbooking { reason: form.sent.first("reason").to_owned() })
+}
+
 pub(super) async fn book(form: MemberForm, PathId(patient_id): PathId<PatientId>) -> Result<HttpResponse> {
     let note = form.sent.first("note").trim().to_owned();
     let new = NewAppointment {
@@ -28,7 +35,7 @@ pub(super) async fn book(form: MemberForm, PathId(patient_id): PathId<PatientId>
         hold_secret: None,
         note: (!note.is_empty()).then_some(note),
         identifiers: Identifiers::default(),
-        overbook: None,
+        overbook: overbook(&form),
         patient_informed: !form.sent.first("patient_informed").is_empty(),
     };
     match booking::book(&form.member.context, form.once(&format!("book {patient_id}")), new).await {
@@ -45,7 +52,7 @@ pub(super) async fn reschedule(form: MemberForm, PathId(visit): PathId<Appointme
         hold_id: None,
         hold_secret: None,
         ignore_gaps: false,
-        overbook: None,
+        overbook: overbook(&form),
         patient_informed: !form.sent.first("patient_informed").is_empty(),
     };
     let if_match = IfMatch::version(version(&form)?);

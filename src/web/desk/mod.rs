@@ -1,4 +1,4 @@
-//! The pages of the front desk: the day of a location, patients, their visits, the waitlist, and the calls to make. They call the operations that clients of
+//! The pages of the front desk: the day of a location, patients, their visits, the waitlist, who is away, and the calls to make. They call the operations that clients of
 //! the API call, and work without a script. They are in English, like all pages for staff.
 
 mod booking;
@@ -10,6 +10,7 @@ mod patient;
 mod registering;
 mod searching;
 mod steps;
+mod time_off;
 mod times;
 mod visit;
 mod waitlist;
@@ -36,6 +37,8 @@ pub(super) const TEMPLATES: &[(&str, &str)] = &[
     ("desk-register.html", include_str!("../html/desk-register.html")),
     ("desk-calls.html", include_str!("../html/desk-calls.html")),
     ("desk-waitlist.html", include_str!("../html/desk-waitlist.html")),
+    ("desk-time-off.html", include_str!("../html/desk-time-off.html")),
+    ("desk-affected.html", include_str!("../html/desk-affected.html")),
     ("desk-refused.html", include_str!("../html/desk-refused.html")),
     ("desk-form.html", include_str!("../html/desk-form.html")),
 ];
@@ -57,11 +60,15 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(form("/desk/visits/{id}/confirm").post(steps::confirm).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/cancel").post(steps::cancel).default_service(only_post()));
     cfg.service(form("/desk/visits/{id}/reschedule").post(booking::reschedule).default_service(only_post()));
-    cfg.service(web::resource("/desk/patients").get(searching::show).default_service(only_get()));
+    cfg.service(form("/desk/patients").get(searching::ask).post(searching::find).default_service(both()));
     cfg.service(form("/desk/patients/new").get(registering::show).post(registering::register).default_service(both()));
     cfg.service(web::resource("/desk/patients/{id}").get(patient::show).default_service(only_get()));
     cfg.service(web::resource("/desk/patients/{id}/times").get(times::of_patient).default_service(only_get()));
     cfg.service(form("/desk/patients/{id}/visits").post(booking::book).default_service(only_post()));
+    cfg.service(form("/desk/time-off").get(time_off::list).post(time_off::create).default_service(both()));
+    cfg.service(web::resource("/desk/time-off/{id}").get(time_off::show).default_service(only_get()));
+    cfg.service(form("/desk/time-off/{id}/delete").post(time_off::delete).default_service(only_post()));
+    cfg.service(form("/desk/time-off/{id}/moves").post(time_off::move_all).default_service(only_post()));
     cfg.service(web::resource("/desk/calls").get(calls::show).default_service(only_get()));
     cfg.service(form("/desk/calls/{id}/complete").post(calls::complete).default_service(only_post()));
     cfg.service(form("/desk/calls/{id}/resend").post(calls::resend).default_service(only_post()));
@@ -132,6 +139,7 @@ pub(super) fn examples() -> Vec<(&'static str, minijinja::Value)> {
         registering::examples(),
         calls::examples(),
         waitlist::examples(),
+        time_off::examples(),
     ]
     .concat()
 }

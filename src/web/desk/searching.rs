@@ -1,31 +1,40 @@
-//! Finding a patient with one field: by name, birth date, telephone number or record number.
+//! Finding a patient with one field: by name, birth date, telephone number or record number. The words are in the body of a form, so that no
+//! name stands in an address. With the script, the patients are found as the words are typed.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse};
 use jiff::civil::Date as Day;
 use minijinja::{Value, context};
 use url::form_urlencoded::Serializer;
 
-use super::super::form_post::Sent;
-use super::Member;
 use super::clinic::{locations, phone};
 use super::day::born;
+use super::{Member, MemberForm};
 use crate::error::{Error, Result};
 use crate::patients::records::model::PatientView;
 use crate::patients::records::searching;
 use crate::scheduling::setup::locations::LocationView;
 
+/// Shows the empty field.
+pub(super) async fn ask(member: Member) -> Result<HttpResponse> {
+    let values = context! { asked => "", found => Vec::<Value>::new(), why => Value::from(()) };
+    member.answer("desk-patients", StatusCode::OK, values).await
+}
+
 /// Shows the patients whom the words find.
-pub(super) async fn show(member: Member, request: HttpRequest) -> Result<HttpResponse> {
-    let sent = Sent::read(request.query_string().as_bytes());
-    let asked = sent.first("q").trim().to_owned();
+pub(super) async fn find(form: MemberForm) -> Result<HttpResponse> {
+    let member = &form.member;
+    let asked = form.sent.first("q").trim().to_owned();
+    // A form that only reads. The middleware notes its event.
+    member.context.audit.note_unchanged();
+    if asked.is_empty() {
+        return Ok(member.go_to("desk/patients"));
+    }
     let (mut found, mut why) = (Vec::new(), None);
-    if !asked.is_empty() {
-        match search(&member, &asked).await {
-            Ok(rows) => found = rows,
-            Err(Error::Invalid(errors)) => why = errors.first().map(|one| format!("The search {}.", one.detail)),
-            Err(other) => return Err(other),
-        }
+    match search(member, &asked).await {
+        Ok(rows) => found = rows,
+        Err(Error::Invalid(errors)) => why = errors.first().map(|one| format!("The search {}.", one.detail)),
+        Err(other) => return Err(other),
     }
     let status = if why.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let values = context! { asked => asked, found => found, why => why };
@@ -80,12 +89,18 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             email => all.then_some("ann@example.org"), near => all,
         }
     };
-    [(vec![row(true), row(false)], "ann", None), (vec![], "ann", None), (vec![], "", Some("The search is wrong."))]
-        .map(|(found, asked, why)| {
-            let member = super::super::member::example(true);
-            ("desk-patients", context! { root => "../", member => member, asked => asked, found => found, why => why })
-        })
-        .into()
+    [
+        (vec![row(true), row(false)], "ann", None),
+        (vec![row(true)], "ann", None),
+        (vec![], "ann", None),
+        (vec![], "", None),
+        (vec![], "1", Some("The search is wrong.")),
+    ]
+    .map(|(found, asked, why)| {
+        let member = super::super::member::example(true);
+        ("desk-patients", context! { root => "../", member => member, asked => asked, found => found, why => why })
+    })
+    .into()
 }
 
 #[cfg(test)]

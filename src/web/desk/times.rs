@@ -20,6 +20,8 @@ use crate::http::PathId;
 use crate::ids::{AppointmentId, PatientId};
 use crate::messages::times::Moment;
 use crate::patients::records::updating;
+use crate::scheduling::slots::free::SlotView;
+use crate::scheduling::slots::taken;
 
 /// The times to which a visit can be moved.
 pub(super) async fn of_visit(
@@ -85,18 +87,19 @@ async fn values(member: &Member, clinic: &Clinic, search: &Search, date: &str) -
     // Without a date, the first day that has times.
     let day = days.first().filter(|_| date.is_empty()).map_or(first, |(day, _)| *day);
     let slots = if has_kind { time_pages::slots_of(&visitor, search, &day.to_string()).await? } else { Vec::new() };
+    let taken = if has_kind { taken_slots(member, search, day).await? } else { Vec::new() };
     let link = |day: Day| search.query(&[("date", &day.to_string())]);
     let label = |day: Day| Moment::of_day(day, Language::English).day();
     let days = days
         .into_iter()
         .map(|(one, count)| context! { label => label(one), count => count, chosen => one == day, link => link(one) });
-    let times = slots.iter().map(|slot| {
+    let time = |slot: &SlotView| {
         let starts = Moment::new(slot.starts_at, &member.zone(&slot.time_zone), Language::English);
         context! {
             id => slot.id.to_string(), time => starts.time(), day => starts.day(),
             practitioner => clinic.practitioner(slot.practitioner_id), place => clinic.location(slot.location_id),
         }
-    });
+    };
     Ok(context! {
         visit_types => kinds.collect::<Vec<_>>(),
         locations => places.collect::<Vec<_>>(),
@@ -107,12 +110,25 @@ async fn values(member: &Member, clinic: &Clinic, search: &Search, date: &str) -
         date => day.to_string(),
         day => label(day),
         days => days.collect::<Vec<_>>(),
-        times => times.collect::<Vec<_>>(),
+        times => slots.iter().map(time).collect::<Vec<_>>(),
+        taken => taken.iter().map(time).collect::<Vec<_>>(),
         earlier => (first > today).then(|| link(first.saturating_sub(DAYS.days()).max(today))),
         later => link(first.saturating_add(DAYS.days())),
         has_kind => has_kind,
         form_key => member.form_key(),
     })
+}
+
+/// The times of a day that only an overbooking can take. They are those of one practitioner, who was chosen.
+async fn taken_slots(member: &Member, search: &Search, day: Day) -> Result<Vec<SlotView>> {
+    if search.practitioner.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of_practitioner = Search { location: String::new(), ..search.clone() };
+    let query = of_practitioner.query(&[("date", &day.to_string())]);
+    let found = taken::list(&member.context, member.parameters("list_taken_slots", &query)?).await?.items;
+    let is_here = |slot: &SlotView| search.location.is_empty() || slot.location_id.to_string() == search.location;
+    Ok(found.into_iter().filter(is_here).collect())
 }
 
 /// The days of two weeks that have times, with their numbers; or else the next later one.
@@ -138,9 +154,11 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
             visit_types => [option(true), option(false)], locations => [option(true), option(false)],
             practitioners => [option(true), option(false)], visit_type => "1", location => "1", practitioner => "1",
             date => "2026-03-09", day => "Monday", days => if all { vec![day(Some(1), true), day(Some(2), false), day(None, false)] } else { vec![] },
-            times => if all { vec![time] } else { vec![] }, earlier => all.then_some("x"), later => "x", has_kind => all || moving, form_key => "k",
+            times => if all { vec![time.clone()] } else { vec![] }, taken => if all { vec![time] } else { vec![] }, earlier => all.then_some("x"), later => "x", has_kind => all || moving, form_key => "k",
         };
         ("desk-times", values)
     };
-    vec![page(true, true), page(false, true), page(true, false), page(false, false)]
+    let (name, values) = page(true, false);
+    let anyone = context! { taken => Vec::<Value>::new(), practitioner => "", ..values };
+    vec![page(true, true), page(false, true), page(true, false), page(false, false), (name, anyone)]
 }

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use minijinja::{Value, context};
+use rls::FormName;
 use serde_json::json;
 use url::form_urlencoded::Serializer;
 
@@ -11,10 +12,11 @@ use super::super::account::zone as first_zone;
 use super::super::form_post::Sent;
 use super::{Member, MemberForm, person, refuse};
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, ProblemCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::{PathId, input};
-use crate::ids::{FollowUpId, PatientId};
+use crate::ids::{FollowUpId, IntakeId, PatientId};
+use crate::intake::drafts;
 use crate::intake::follow_up::FollowUpStatus;
 use crate::intake::follow_up::listing::{self, ListedFollowUp};
 use crate::intake::follow_up::planning;
@@ -107,6 +109,24 @@ pub(super) async fn create(form: MemberForm, PathId(id): PathId<PatientId>) -> R
     match created {
         Ok(_) => Ok(member.go_to(&page)),
         Err(error) => refuse(&form, &page, error).await,
+    }
+}
+
+/// Begins a follow-up form, to fill it in with the patient, or goes on with the one that was begun.
+pub(super) async fn begin(form: MemberForm, PathId(id): PathId<PatientId>) -> Result<HttpResponse> {
+    let member = &form.member;
+    let built = json!({"form": FormName::FollowUp.as_str()});
+    let body = input::read_built(&built, &*member.operation("create_intake")?)?;
+    match drafts::create(&member.context, form.once("follow-up form"), id, body.value).await {
+        Ok(begun) => Ok(member.go_to(&format!("forms/{}", begun.object.id))),
+        Err(Error::Conflict(conflict)) if conflict.code == ProblemCode::DraftExists => {
+            let there = conflict.members.get("intake_id").and_then(serde_json::Value::as_str);
+            let there: Option<IntakeId> = there.and_then(|id| id.parse().ok());
+            let there = there.ok_or_else(|| Error::fault("a conflict without its draft"))?;
+            member.context.audit.note_unchanged();
+            Ok(member.go_to(&format!("forms/{there}")))
+        }
+        Err(error) => refuse(&form, &format!("doctor/patients/{id}"), error).await,
     }
 }
 

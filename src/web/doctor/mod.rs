@@ -66,6 +66,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(both("/doctor/patients", MOST_BYTES).get(searching::ask).post(searching::find));
     cfg.service(get("/doctor/patients/{id}").get(record::show));
     cfg.service(post("/doctor/patients/{id}/follow-ups").post(follow_ups::create));
+    cfg.service(post("/doctor/patients/{id}/forms").post(follow_ups::begin));
     cfg.service(both("/doctor/patients/{id}/open", MOST_BYTES).get(opening::ask).post(opening::open));
     cfg.service(get("/doctor/patients/{id}/timeline").get(reading::timeline));
 }

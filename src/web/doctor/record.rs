@@ -121,6 +121,7 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
     let page = |all: bool, active: bool, replaced_by: Option<&'static str>| {
         let forms = vec![
             form("in-progress", false),
+            form("in-progress", true),
             form("completed", true),
             form("amended", false),
             form("entered-in-error", true),

@@ -67,15 +67,20 @@ pub(super) fn place(pointer: &str) -> String {
 }
 
 impl Draft {
-    /// Reads an intake. The pages are for patients and those who act for them; staff have other clients.
+    /// Reads an intake. The pages are for patients and those who act for them, and follow-ups also for practitioners, who ask at the visit;
+    /// staff have other clients.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn read(member: &Member, id: IntakeId) -> Result<Self> {
-        if member.is_staff() {
+        if member.is_staff() && !member.is_practitioner() {
             return Err(Error::NotFound);
         }
-        Self::of(member, view::read(&member.context, id).await?)
+        let draft = Self::of(member, view::read(&member.context, id).await?)?;
+        if member.is_staff() && draft.name != FormName::FollowUp {
+            return Err(Error::NotFound);
+        }
+        Ok(draft)
     }
 
     /// Reads the form of an intake.

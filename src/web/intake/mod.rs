@@ -1,4 +1,4 @@
-//! The forms that a patient, or the person who acts for them, fills in before a visit: one subject a page, drawn from the definition that
+//! The forms that a patient, or the person who acts for them, fills in before a visit, and follow-ups that a practitioner fills in with them: one subject a page, drawn from the definition that
 //! the API publishes. Each page is saved by the operation that saves a part of a draft, so a form is resumed on any device, and another
 //! client can go on with it.
 
@@ -31,8 +31,9 @@ pub(super) use self::start::standing;
 use super::member::Member;
 use crate::error::Result;
 use crate::http::fallback::not_allowed;
-use crate::patients::access::current_user;
+use crate::patients::access::current_user::{self, CurrentUserPatient};
 use crate::patients::model::Relation;
+use crate::patients::records::updating;
 
 /// The templates of these pages by name.
 pub(super) const TEMPLATES: &[(&str, &str)] = &[
@@ -71,13 +72,19 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
 /// What every page of a form shows: whose it is, what to read at once, and how much is left.
 async fn frame(member: &Member, draft: &Draft) -> Result<Value> {
     let notices = notices::of(member, draft).await?;
-    let people = current_user::read(&member.context).await?.patients;
-    let other = people.into_iter().find(|one| one.id == draft.intake.patient_id && one.relation != Relation::Oneself);
+    let patient = if member.is_staff() {
+        Some(updating::read(&member.context, draft.intake.patient_id).await?.object.patient.display_name)
+    } else {
+        let people = current_user::read(&member.context).await?.patients;
+        let is_other =
+            |one: &CurrentUserPatient| one.id == draft.intake.patient_id && one.relation != Relation::Oneself;
+        people.into_iter().find(is_other).map(|other| other.display_name)
+    };
     Ok(context! {
         form => draft.page(""),
         form_title => draft.title(),
         notices => notices,
-        patient => other.map(|other| other.display_name),
+        patient => patient,
         minutes => draft.minutes_left(),
     })
 }

@@ -22,6 +22,9 @@ use crate::messages::times::Moment;
 pub(super) async fn show(member: Member, PathId(id): PathId<IntakeId>, request: HttpRequest) -> Result<HttpResponse> {
     let draft = Draft::read(&member, id).await?;
     let asked = Sent::read(request.query_string().as_bytes());
+    if !draft.is_draft() && member.is_staff() {
+        return Ok(member.go_to(&format!("doctor/intakes/{id}")));
+    }
     if !draft.is_draft() {
         return sent(&member, &draft, &asked).await;
     }

@@ -51,6 +51,22 @@ both! {
         assert!(purged >= 6, "{purged}");
     }
 
+    async fn a_repeated_request_creates_one_client_and_shows_the_same_secret(app: App) {
+        let admin = app.admin().await;
+        let body = json!({"name": "Phones", "role": "front_desk", "scopes": ["slots:read"]});
+        let once = async |path: &str, body: &serde_json::Value| admin.post_with(path, body.clone(), &[("Idempotency-Key", "once")]).await;
+        let (first, again) = (once("/v1/clients", &body).await, once("/v1/clients", &body).await);
+        assert_eq!(first.expect(201).string("/client_secret"), again.expect(201).string("/client_secret"));
+        assert_eq!((first.id(), first.etag()), (again.id(), again.etag()));
+        assert_eq!(admin.get("/v1/clients").await.items().len(), 1);
+        let secrets = format!("{}/secrets", first.location());
+        let (second, repeat) = (once(&secrets, &json!({})).await, once(&secrets, &json!({})).await);
+        assert_eq!(second.expect(201).string("/client_secret"), repeat.expect(201).string("/client_secret"));
+        assert_eq!(admin.get(&first.location()).await.body["secrets"].as_array().map(Vec::len), Some(2));
+        let machine = Machine { id: first.id(), secret: repeat.string("/client_secret") };
+        ask(&app, &machine.form(&[])).await.expect(200);
+    }
+
     async fn a_revoked_client_stays_in_the_list_and_does_nothing_more(app: App) {
         let admin = app.admin().await;
         let machine = Machine::new(&app, &["slots:read", "resources:read"]).await;

@@ -290,6 +290,9 @@ impl Things {
             "get_patient_merge_preview" => format!("?duplicate_id={}", self.0["duplicates"]),
             "list_slots" => format!("?visit_type_id={visit_type}"),
             "list_slot_days" => format!("?visit_type_id={visit_type}&from_date=2026-03-02&to_date=2026-03-03"),
+            "list_taken_slots" => {
+                format!("?visit_type_id={visit_type}&practitioner_id={}&date=2026-03-03", self.0["practitioners"])
+            }
             _ => String::new(),
         };
         if !operation.path.contains('{') {

@@ -90,6 +90,8 @@ impl Browser {
             "args": [
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync", "--lang=en-US", profile,
+                // As browsers do that refuse cookies of frames.
+                "--test-third-party-cookie-phaseout",
             ],
             "mobileEmulation": {
                 "deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2, "touch": true, "mobile": true},
@@ -117,6 +119,36 @@ impl Browser {
     pub async fn open_page(&self, url: &str) {
         self.tell("/url", json!({"url": "about:blank"})).await;
         self.tell("/url", json!({"url": url})).await;
+    }
+
+    /// Goes on in the first frame of the page.
+    pub async fn enter_frame(&self) {
+        self.tell("/frame", json!({"id": 0})).await;
+    }
+
+    /// Goes on in the page around the frame.
+    pub async fn leave_frame(&self) {
+        self.tell("/frame", json!({"id": null})).await;
+    }
+
+    /// Waits until a window opens, and goes on there.
+    pub async fn enter_new_window(&self) {
+        let url = format!("http://127.0.0.1:{}/session/{}/window", self.port, self.session);
+        let read = async |path: &str| -> Value {
+            let response = self.http.get(format!("{url}{path}")).send().await.expect("chromedriver answers");
+            let answer: Value = serde_json::from_str(&response.text().await.expect("text")).expect("JSON");
+            answer["value"].clone()
+        };
+        let (current, patience) = (read("").await, Instant::now() + PATIENCE);
+        loop {
+            let all = read("/handles").await;
+            if let Some(new) = all.as_array().expect("windows").iter().find(|one| **one != current) {
+                self.tell("/window", json!({"handle": new})).await;
+                return;
+            }
+            assert!(Instant::now() < patience, "no window opens");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Goes back in the history.

@@ -4,6 +4,7 @@ use super::client::Reply;
 use super::visitor::{Visitor, plain};
 
 /// The fields of a form, in the order of the page.
+#[derive(Clone)]
 pub struct FilledForm {
     fields: Vec<(String, String)>,
 }

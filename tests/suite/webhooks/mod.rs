@@ -6,6 +6,7 @@ mod instances;
 mod kills;
 mod lying;
 mod managing;
+mod pages;
 mod receiver;
 mod verification;
 

@@ -178,7 +178,8 @@ pub async fn publish_all(env: &Env) -> Result<usize> {
     let mut published = 0;
     for id in practitioners {
         let (shared, context) = (env.clone(), audit.clone());
-        let is_current = env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &context), id)).await;
+        let is_current =
+            env.db.read(move |conn| is_current(&mut Tx::new(conn, &shared, &Anonymous, &context), id)).await;
         if periodic::go_on(is_current, id, FAILURE)? == Some(false) {
             published += usize::from(periodic::go_on(publish_one(env, id).await, id, FAILURE)?.is_some());
         }

@@ -1,0 +1,217 @@
+//! A practitioner who is away, such as on a sick day: adding the time off, and what becomes of the visits that it affects.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::tz::TimeZone;
+use minijinja::{Value, context};
+use serde_json::{Value as Json, json};
+use text::Language;
+
+use super::super::absence;
+use super::super::form_post::Sent;
+use super::clinic::{Clinic, phone};
+use super::day::born;
+use super::{Member, MemberForm, refuse};
+use crate::appointments::plan_changes::affected::{self, AppointmentToMove};
+use crate::appointments::plan_changes::moving;
+use crate::error::{Error, Result};
+use crate::http::{PathId, input};
+use crate::ids::{ExceptionId, LocationId, PractitionerId};
+use crate::messages::times::Moment;
+use crate::scheduling::hours::exception::ExceptionKind;
+use crate::scheduling::hours::exceptions;
+
+const PAGE: &str = "desk/time-off";
+/// The field with the chosen time of a visit begins with this.
+const MOVE: &str = "move.";
+
+/// Shows who is away, with the form that adds time off.
+pub(super) async fn list(member: Member) -> Result<HttpResponse> {
+    let clinic = Clinic::read(&member).await?;
+    let mut rows = Vec::new();
+    for practitioner in &clinic.practitioners {
+        for one in absence::of(&member, practitioner.id).await? {
+            if one.kind == ExceptionKind::TimeOff {
+                let zone = zone(&member, &clinic, one.location_id);
+                rows.push(context! {
+                    id => one.id.to_string(), practitioner => practitioner.name.as_str(), when => absence::when(&one, &zone, Language::English),
+                    place => one.location_id.map(|id| clinic.location(id)), reason => one.reason,
+                });
+            }
+        }
+    }
+    let option = |id: String, name: &str| context! { id => id, name => name };
+    let values = context! {
+        rows => rows, today => member.context.env.now().in_zone(&zone(&member, &clinic, None)).date().to_string(),
+        practitioners => clinic.practitioners.iter().map(|one| option(one.id.to_string(), &one.name)).collect::<Vec<_>>(),
+        locations => clinic.locations.iter().map(|one| option(one.id.to_string(), &one.name)).collect::<Vec<_>>(),
+        form_key => member.form_key(),
+    };
+    member.answer("desk-time-off", StatusCode::OK, values).await
+}
+
+/// The time zone of a location, or else of the first one.
+fn zone(member: &Member, clinic: &Clinic, location: Option<LocationId>) -> TimeZone {
+    let place = location.and_then(|id| clinic.locations.iter().find(|one| one.id == id));
+    place.or(clinic.locations.first()).map_or(TimeZone::UTC, |place| member.zone(&place.time_zone))
+}
+
+/// Adds time off, and leads to the visits that it affects.
+pub(super) async fn create(form: MemberForm) -> Result<HttpResponse> {
+    let member = &form.member;
+    let practitioner: PractitionerId = form.sent.first("practitioner_id").parse().map_err(|_| Error::NotFound)?;
+    let clinic = Clinic::read(member).await?;
+    let zone = zone(member, &clinic, form.sent.first("location_id").parse().ok());
+    let created = match absence::built(&form.sent, &zone) {
+        Ok(built) => match input::read_built(&built, &*member.operation("create_exception")?) {
+            Ok(body) => exceptions::create(&member.context, form.once("time off"), practitioner, body.value).await,
+            Err(error) => Err(error),
+        },
+        Err(errors) => Err(Error::Invalid(errors)),
+    };
+    match created {
+        Ok(created) => Ok(member.go_to(&format!("{PAGE}/{}", created.object.exception.id))),
+        Err(Error::Invalid(errors)) => refuse(&form, PAGE, Error::Invalid(absence::at_fields(errors))).await,
+        Err(error) => refuse(&form, PAGE, error).await,
+    }
+}
+
+/// Deletes time off. What is gone is deleted.
+pub(super) async fn delete(form: MemberForm, PathId(id): PathId<ExceptionId>) -> Result<HttpResponse> {
+    match exceptions::remove(&form.member.context, id).await {
+        Ok(_) => Ok(form.member.go_to(PAGE)),
+        Err(Error::NotFound) => {
+            form.member.context.audit.note_unchanged();
+            Ok(form.member.go_to(PAGE))
+        }
+        Err(error) => refuse(&form, PAGE, error).await,
+    }
+}
+
+/// Shows the visits that time off affects, each with the nearest free times.
+pub(super) async fn show(
+    member: Member,
+    PathId(id): PathId<ExceptionId>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let sent = Sent::read(request.query_string().as_bytes());
+    let moved: Option<u32> = sent.first("moved").parse().ok();
+    answer(&member, id, StatusCode::OK, moved, &BTreeMap::new()).await
+}
+
+/// `troubles` has for each visit that was not moved why.
+async fn answer(
+    member: &Member,
+    id: ExceptionId,
+    status: StatusCode,
+    moved: Option<u32>,
+    troubles: &BTreeMap<String, String>,
+) -> Result<HttpResponse> {
+    let exception = exceptions::read(&member.context, id).await?.object;
+    let found = affected::read(&member.context, id).await?;
+    let clinic = Clinic::read(member).await?;
+    let zone = zone(member, &clinic, exception.location_id);
+    let visits = found.affected_appointments.iter().map(|one| visit(member, &clinic, one, troubles));
+    let values = context! {
+        id => id.to_string(), practitioner => clinic.practitioner(exception.practitioner_id),
+        when => absence::when(&exception, &zone, Language::English), reason => exception.reason, total => found.affected_total,
+        visits => visits.collect::<Vec<_>>(), moved => moved, not_moved => troubles.len(), form_key => member.form_key(),
+    };
+    member.answer("desk-affected", status, values).await
+}
+
+fn visit(member: &Member, clinic: &Clinic, one: &AppointmentToMove, troubles: &BTreeMap<String, String>) -> Value {
+    let (visit, id) = (&one.appointment, one.appointment.id.to_string());
+    let time = |at, zone: &str| Moment::new(at, &member.zone(zone), Language::English).full_here();
+    let proposals = one.proposals.iter().map(|slot| {
+        context! {
+            value => format!("{} {}", one.version, slot.id), when => time(slot.starts_at, &slot.time_zone),
+            practitioner => clinic.practitioner(slot.practitioner_id),
+        }
+    });
+    context! {
+        why => troubles.get(&id), id => id, starts => time(visit.starts_at, &visit.time_zone), visit_type => visit.visit_type.as_str(),
+        place => clinic.location(visit.location_id), patient => visit.patient.display_name.as_str(), patient_id => visit.patient.id.to_string(),
+        born => born(visit.patient.date_of_birth.0), phone => visit.patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
+        proposals => proposals.collect::<Vec<_>>(),
+    }
+}
+
+/// Moves the visits for which a time is chosen. Those that could not be moved are shown with the reason.
+pub(super) async fn move_all(form: MemberForm, PathId(id): PathId<ExceptionId>) -> Result<HttpResponse> {
+    let member = &form.member;
+    let moves: Vec<Json> = form.sent.fields().filter_map(|(name, value)| chosen(name, value)).collect();
+    if moves.is_empty() {
+        member.context.audit.note_unchanged();
+        return Ok(member.go_to(&format!("{PAGE}/{id}")));
+    }
+    let body = input::read_built(&json!({"moves": moves}), &*member.operation("reschedule_appointments")?)?;
+    let request: moving::RescheduleAppointmentsRequest = body.value;
+    let done = moving::reschedule(&member.context, form.once("sick day"), request.moves).await?;
+    if done.not_moved.is_empty() {
+        return Ok(member.go_to(&format!("{PAGE}/{id}?moved={}", done.moved.len())));
+    }
+    let troubles = done.not_moved.into_iter().map(|one| (one.appointment_id.to_string(), one.detail)).collect();
+    answer(member, id, StatusCode::CONFLICT, u32::try_from(done.moved.len()).ok(), &troubles).await
+}
+
+/// A move that a field asks for: its name has the visit, its value the version and the slot.
+fn chosen(name: &str, value: &str) -> Option<Json> {
+    let visit = name.strip_prefix(MOVE)?;
+    let (version, slot) = value.split_once(' ')?;
+    Some(json!({"appointment_id": visit, "version": version.parse::<i32>().ok()?, "slot_id": slot}))
+}
+
+#[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, Value)> {
+    let member = || super::super::member::example(true);
+    let proposal = context! { value => "1 2", when => "Tuesday", practitioner => "Dr. Osei" };
+    let visit = |all: bool| {
+        context! {
+            id => "1", starts => "Monday", visit_type => "Check", place => "Elm", patient => "Ann <b>Example", patient_id => "1", born => "Sep 14, 1967",
+            phone => all.then_some("(212) 555-0100"), proposals => if all { vec![proposal.clone(), proposal.clone()] } else { vec![] },
+            why => (!all).then_some("The slot is taken."),
+        }
+    };
+    let shown = |visits: Vec<Value>, moved: Option<u32>, not_moved: usize| {
+        let values = context! {
+            root => "../../", member => member(), id => "1", practitioner => "Dr. <b>Osei", when => "Monday", reason => moved.map(|_| "Ill"),
+            total => if not_moved > 0 { 120 } else { visits.len() }, visits => visits, moved => moved, not_moved => not_moved, form_key => "k",
+        };
+        ("desk-affected", values)
+    };
+    let row = |all: bool| {
+        context! { id => "1", practitioner => "Dr. Osei", when => "Monday", place => all.then_some("Elm"), reason => all.then_some("Ill") }
+    };
+    let list = |rows: Vec<Value>| {
+        let one = context! { id => "1", name => "Elm" };
+        let values = context! {
+            root => "../", member => member(), rows => rows, today => "2026-03-02", practitioners => [one.clone()], locations => [one.clone(), one.clone()], form_key => "k",
+        };
+        ("desk-time-off", values)
+    };
+    vec![
+        shown(vec![visit(true), visit(false)], None, 0),
+        shown(vec![visit(true)], Some(1), 1),
+        shown(vec![visit(true)], Some(0), 2),
+        shown(vec![], Some(2), 0),
+        shown(vec![visit(false)], None, 0),
+        list(vec![row(true), row(false)]),
+        list(vec![]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_names_the_visit_its_version_and_the_slot() {
+        assert_eq!(chosen("move.a", "3 b"), Some(json!({"appointment_id": "a", "version": 3, "slot_id": "b"})));
+        for (name, value) in [("move.a", ""), ("move.a", "x b"), ("form_key", "3 b")] {
+            assert_eq!(chosen(name, value), None, "{name} {value}");
+        }
+    }
+}
