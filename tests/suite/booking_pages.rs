@@ -178,8 +178,13 @@ fn a_screen_reader_says_every_page_of_the_booking_way_as_the_transcript_has_it()
         if said.is_empty() {
             return;
         }
-        // The countdown of the hold is what time it is.
-        let said = said.replace(&app.base, "");
+        // How long it took to get there is different each time, and so are the ids that buttons send.
+        let timeless = |line: &str| match line.rsplit_once(", ") {
+            _ if line.ends_with("are left.") => "(how long it is kept)\n".to_owned(),
+            Some((start, id)) if id.parse::<uuid::Uuid>().is_ok() => format!("{start}\n"),
+            _ => format!("{line}\n"),
+        };
+        let said: String = said.lines().map(timeless).collect();
         if std::env::var_os("UPDATE_TRANSCRIPT").is_some() {
             std::fs::write(TRANSCRIPT, &said).expect("written");
         }
@@ -266,7 +271,7 @@ fn files(page: &Reply) -> impl Iterator<Item = String> {
     let places = ["<link rel=\"stylesheet\" href=\"", "<script src=\""]
         .into_iter()
         .flat_map(|start| page.text.split(start).skip(1));
-    places.map(|rest| format!("/{}", rest.split('"').next().expect("a file").trim_start_matches("../")))
+    places.map(|rest| format!("/{}", plain(rest.split('"').next().expect("a file")).trim_start_matches("../")))
 }
 
 both! {

@@ -52,7 +52,7 @@ async fn choose_a_time(phone: &Browser, page: &str) {
     phone.open_page(page).await;
     phone.enter_frame().await;
     phone.see("What would you like to book?").await;
-    phone.expect_accessible().await;
+    phone.expect_accessible_as_shown().await;
     phone.press("Choose a day: New patient").await;
     phone.see("Tuesday, March 3").await;
     phone.press_first(".days a").await;

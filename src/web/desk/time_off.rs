@@ -1,7 +1,5 @@
 //! A practitioner who is away, such as on a sick day: adding the time off, and what becomes of the visits that it affects.
 
-use std::collections::BTreeMap;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
@@ -97,32 +95,22 @@ pub(super) async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let sent = Sent::read(request.query_string().as_bytes());
-    let moved: Option<u32> = sent.first("moved").parse().ok();
-    answer(&member, id, StatusCode::OK, moved, &BTreeMap::new()).await
-}
-
-/// `troubles` has for each visit that was not moved why.
-async fn answer(
-    member: &Member,
-    id: ExceptionId,
-    status: StatusCode,
-    moved: Option<u32>,
-    troubles: &BTreeMap<String, String>,
-) -> Result<HttpResponse> {
+    let count = |name: &str| sent.first(name).parse::<u32>().ok();
+    let member = &member;
     let exception = exceptions::read(&member.context, id).await?.object;
     let found = affected::read(&member.context, id).await?;
     let clinic = Clinic::read(member).await?;
     let zone = zone(member, &clinic, exception.location_id);
-    let visits = found.affected_appointments.iter().map(|one| visit(member, &clinic, one, troubles));
+    let visits = found.affected_appointments.iter().map(|one| visit(member, &clinic, one));
     let values = context! {
         id => id.to_string(), practitioner => clinic.practitioner(exception.practitioner_id),
         when => absence::when(&exception, &zone, Language::English), reason => exception.reason, total => found.affected_total,
-        visits => visits.collect::<Vec<_>>(), moved => moved, not_moved => troubles.len(), form_key => member.form_key(),
+        visits => visits.collect::<Vec<_>>(), moved => count("moved"), not_moved => count("not_moved").unwrap_or(0), form_key => member.form_key(),
     };
-    member.answer("desk-affected", status, values).await
+    member.answer("desk-affected", StatusCode::OK, values).await
 }
 
-fn visit(member: &Member, clinic: &Clinic, one: &AppointmentToMove, troubles: &BTreeMap<String, String>) -> Value {
+fn visit(member: &Member, clinic: &Clinic, one: &AppointmentToMove) -> Value {
     let (visit, id) = (&one.appointment, one.appointment.id.to_string());
     let time = |at, zone: &str| Moment::new(at, &member.zone(zone), Language::English).full_here();
     let proposals = one.proposals.iter().map(|slot| {
@@ -132,14 +120,14 @@ fn visit(member: &Member, clinic: &Clinic, one: &AppointmentToMove, troubles: &B
         }
     });
     context! {
-        why => troubles.get(&id), id => id, starts => time(visit.starts_at, &visit.time_zone), visit_type => visit.visit_type.as_str(),
+        id => id, starts => time(visit.starts_at, &visit.time_zone), visit_type => visit.visit_type.as_str(),
         place => clinic.location(visit.location_id), patient => visit.patient.display_name.as_str(), patient_id => visit.patient.id.to_string(),
         born => born(visit.patient.date_of_birth.0), phone => visit.patient.phone.as_ref().map(|number| phone(number, &clinic.locations)),
         proposals => proposals.collect::<Vec<_>>(),
     }
 }
 
-/// Moves the visits for which a time is chosen. Those that could not be moved are shown with the reason.
+/// Moves the visits for which a time is chosen, and shows those that are left.
 pub(super) async fn move_all(form: MemberForm, PathId(id): PathId<ExceptionId>) -> Result<HttpResponse> {
     let member = &form.member;
     let moves: Vec<Json> = form.sent.fields().filter_map(|(name, value)| chosen(name, value)).collect();
@@ -150,11 +138,7 @@ pub(super) async fn move_all(form: MemberForm, PathId(id): PathId<ExceptionId>) 
     let body = input::read_built(&json!({"moves": moves}), &*member.operation("reschedule_appointments")?)?;
     let request: moving::RescheduleAppointmentsRequest = body.value;
     let done = moving::reschedule(&member.context, form.once("sick day"), request.moves).await?;
-    if done.not_moved.is_empty() {
-        return Ok(member.go_to(&format!("{PAGE}/{id}?moved={}", done.moved.len())));
-    }
-    let troubles = done.not_moved.into_iter().map(|one| (one.appointment_id.to_string(), one.detail)).collect();
-    answer(member, id, StatusCode::CONFLICT, u32::try_from(done.moved.len()).ok(), &troubles).await
+    Ok(member.go_to(&format!("{PAGE}/{id}?moved={}&not_moved={}", done.moved.len(), done.not_moved.len())))
 }
 
 /// A move that a field asks for: its name has the visit, its value the version and the slot.
@@ -172,7 +156,6 @@ pub(super) fn examples() -> Vec<(&'static str, Value)> {
         context! {
             id => "1", starts => "Monday", visit_type => "Check", place => "Elm", patient => "Ann <b>Example", patient_id => "1", born => "Sep 14, 1967",
             phone => all.then_some("(212) 555-0100"), proposals => if all { vec![proposal.clone(), proposal.clone()] } else { vec![] },
-            why => (!all).then_some("The slot is taken."),
         }
     };
     let shown = |visits: Vec<Value>, moved: Option<u32>, not_moved: usize| {

@@ -45,6 +45,12 @@ impl Browser {
         assert!(findings.is_empty(), "{findings:#?}\n{}", self.text().await);
     }
 
+    /// The same as it is shown now, for a page in a frame: what a screen is set to does not reach the frame.
+    pub async fn expect_accessible_as_shown(&self) {
+        let findings = self.findings().await;
+        assert!(findings.is_empty(), "{findings:#?}\n{}", self.text().await);
+    }
+
     async fn show(&self, scheme: &str, width: u32) {
         // Colours that change slowly would be judged on their way.
         let still = json!({"name": "prefers-reduced-motion", "value": "reduce"});
