@@ -82,7 +82,7 @@ pub(super) async fn show(member: Member, PathId(id): PathId<WebhookId>, request:
     let values = context! {
         here => "", id => id.to_string(), name => webhooks::name(&webhook), url => webhook.url.as_str(),
         state => webhooks::state(&webhook).text(member.language), is_active => webhook.status == WebhookStatus::Active,
-        log => log_rows.collect::<Vec<_>>(), more => log.next_cursor.as_deref().map(|cursor| query_of(cursor)),
+        log => log_rows.collect::<Vec<_>>(), more => log.next_cursor.as_deref().map(query_of),
         secrets => secrets.collect::<Vec<_>>(), overlaps => secret::overlaps(member.language), setup => false,
         version => Value::from(()), form_key => member.form_key(), did => sent.first("did"), ..drawn_progress(&member, &zone, &delivery)
     };
