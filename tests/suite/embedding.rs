@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::booking_pages::{ANN, Fields, fill_in, hidden, send, times, with};
 use crate::support::browser::{Browser, on_a_phone};
@@ -27,24 +27,29 @@ impl ClinicSite {
     /// Serves the pages until the test ends.
     fn serve(self, service: String) {
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = self.listener.accept().await {
-                let mut head = [0; 4096];
-                let length = stream.read(&mut head).await.unwrap_or_default();
-                let head = String::from_utf8_lossy(&head[..length]).into_owned();
-                let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
-                let page = format!(
-                    "<!DOCTYPE html><meta name=viewport content='width=device-width'><title>Clinic</title><p style='height: 40rem'>Welcome</p>\
-                     <iframe src='{service}{path}' title='Book a visit' style='width: 100%; height: 5rem; border: 0'></iframe>\
-                     <script src='{service}/pages/embed.js'></script>"
-                );
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{page}",
-                    page.len()
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
+            while let Ok((stream, _)) = self.listener.accept().await {
+                // A browser opens connections that it does not use.
+                tokio::spawn(answer(stream, service.clone()));
             }
         });
     }
+}
+
+async fn answer(mut stream: TcpStream, service: String) {
+    let mut head = [0; 4096];
+    let length = stream.read(&mut head).await.unwrap_or_default();
+    let head = String::from_utf8_lossy(&head[..length]).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or("/");
+    let page = format!(
+        "<!DOCTYPE html><meta name=viewport content='width=device-width'><title>Clinic</title><p style='height: 40rem'>Welcome</p>\
+         <iframe src='{service}{path}' title='Book a visit' style='width: 100%; height: 5rem; border: 0'></iframe>\
+         <script src='{service}/pages/embed.js'></script>"
+    );
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{page}",
+        page.len()
+    );
+    let _ = stream.write_all(answer.as_bytes()).await;
 }
 
 /// Chooses a time in the frame.
