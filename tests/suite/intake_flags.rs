@@ -201,7 +201,7 @@ both! {
         book(&ann, &slots[40], &clinic.follow_up, &ann.patient_id).await.expect(201);
         let mails = app.mails_to(&ann.email).await;
         assert_eq!(mails.len(), 2);
-        assert!(mails[0].text.contains("forms to fill in before your visit") && !mails[1].text.contains("forms"), "{}\n{}", mails[0].text, mails[1].text);
+        assert!(mails[0].text.contains("fill in the forms before your visit") && !mails[1].text.contains("forms"), "{}\n{}", mails[0].text, mails[1].text);
         doctor.post(&format!("{path}/void"), json!({"reason": "Another patient's."})).await.expect(200);
         assert_eq!(standing().await, "missing");
     }

@@ -105,7 +105,7 @@ both! {
         assert_eq!((at(&app, "2026-03-11T14:00:00Z").await, at(&app, "2026-03-11T14:00:00Z").await), (1, 0));
         let mail = reminders_to(&app, &ann.email).await.pop().expect("a mail");
         assert_eq!(mail.subject, REMINDER);
-        assert!(mail.ics.is_none() && mail.text.contains("still forms to fill in"), "{}", mail.text);
+        assert!(mail.ics.is_none() && mail.text.contains("fill in the forms before your visit. We still need them"), "{}", mail.text);
         let confirmed = app.anon().post("/v1/appointment-links/confirm", json!({"token": mail.token()})).await;
         assert_ne!(confirmed.expect(200).body["confirmed_at"], Value::Null);
         for (now, count) in [

@@ -148,7 +148,7 @@ both! {
         let all = messages(&desk, &ann.patient_id).await;
         assert_eq!(all.iter().map(|one| &one["status"]).collect::<Vec<_>>(), ["sent", "done", "done"]);
         assert_eq!(all[0]["kind"], "appointment_booked");
-        assert!(text.contains("is booked") && text.contains("forms to fill in before your visit"), "she never read of the booking: {text}");
+        assert!(text.contains("is booked") && text.contains("fill in the forms before your visit"), "she never read of the booking: {text}");
         assert_eq!(subjects(&smtp, &bob.email), Vec::<String>::new(), "he never read of the visit that he cancelled");
         assert_eq!(subjects(&smtp, &dana.email).len(), 1, "the clinic says that the visit does not take place");
     }
