@@ -13,7 +13,7 @@ use crate::actor::{Action, Reach};
 use crate::clock::Timestamp;
 use crate::context::{Anonymous, Context, Principal, Tx, access_lock};
 use crate::db::Conn;
-use crate::db::schema::{access_links, patient_access, patients};
+use crate::db::schema::{access_links, patients};
 use crate::error::{Error, ProblemCode, Result};
 use crate::http::{Body, PathId, response};
 use crate::ids::{PatientId, UserId};
@@ -43,7 +43,6 @@ pub async fn end(context: &Context, id: PatientId, user: UserId) -> Result<()> {
 /// Takes access away, with the invitations that its address has not accepted, and notifies the owner of the account.
 fn revoke(tx: &mut Tx, patient: PatientId, user: UserId) -> Result<()> {
     let was = grant::revoke(tx.conn, user, patient)?;
-    stop_to_merged(tx, user, patient)?;
     let user = accounts::store::find(tx.conn, user)?;
     invitations::void(tx, patient, &user.email_key)?;
     guarding::access_revoked(tx, &was, &user)
@@ -70,22 +69,8 @@ fn stop_as_patient(tx: &mut Tx, id: PatientId, user: UserId) -> Result<()> {
 
 fn stop(tx: &mut Tx<impl Principal>, id: PatientId, user: UserId) -> Result<()> {
     grant::stop(tx, user, id)?;
-    stop_to_merged(tx, user, id)?;
     let holder = accounts::store::find(tx.conn, user)?;
     invitations::void(tx, id, &holder.email_key)
-}
-
-/// Stops the account's access to the records that were merged into this one once more, so that an undo of the merge does not give it back.
-fn stop_to_merged(tx: &mut Tx<impl Principal>, user: UserId, patient: PatientId) -> Result<()> {
-    let merged: Vec<PatientId> =
-        patients::table.filter(patients::replaced_by.eq(patient)).select(patients::id).load(tx.conn)?;
-    let stopped = patient_access::table
-        .filter(patient_access::user_id.eq(user))
-        .filter(patient_access::patient_id.eq_any(merged));
-    diesel::update(stopped)
-        .set((patient_access::stopped_at.eq(tx.now), patient_access::stopped_by.eq(tx.actor.account())))
-        .execute(tx.conn)?;
-    Ok(())
 }
 
 /// The link in the mail about given access.
