@@ -151,7 +151,7 @@ const TRANSCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/trans
 /// Adds what a screen reader says of the page.
 async fn listen(phone: &Browser, page: &str, said: &mut String) {
     let Some(spoken) = phone.spoken().await else { return };
-    said.push_str(&format!("## {page}\n{spoken}\n"));
+    said.extend(["## ", page, "\n", &spoken, "\n"]);
 }
 
 #[test]
