@@ -74,7 +74,8 @@ both! {
         assert_eq!(about_visit().await, [(json!(bob.email), json!("pending"))]);
         desk.delete(&format!("{}/{}", access(&sara), bob.user_id)).await.expect(204);
         back_again(&app, &mut smtp).await;
-        assert_eq!(about_visit().await, [(json!(bob.email), json!("done"))]);
+        // Nobody else was told, so the desk calls the patient.
+        assert_eq!(about_visit().await, [(json!(bob.email), json!("to_phone"))]);
         let to_bob = subjects(&smtp, &bob.email);
         assert!(!to_bob.is_empty() && !to_bob.iter().any(|subject| subject.contains("appointment")), "{to_bob:?}");
     }
