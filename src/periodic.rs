@@ -7,10 +7,10 @@ use tokio::sync::watch::Receiver;
 
 use crate::error::Result;
 
-/// Logs the error of a step on one row and returns none, so that the row keeps no other from its turn. The next round tries it again.
+/// Logs the error of a step on one row and returns none, so that one bad row does not block the others. The next round retries it.
 ///
 /// # Errors
-/// Those that every other row would meet too ([`concerns_all`](crate::error::Error::concerns_all)).
+/// Those with which every other row would fail too ([`concerns_all`](crate::error::Error::concerns_all)).
 pub fn go_on<T>(step: Result<T>, row: impl Display, failure: &'static str) -> Result<Option<T>> {
     match step {
         Ok(done) => Ok(Some(done)),

@@ -184,7 +184,7 @@ impl Error {
         Self::Unavailable { retry_after, detail: detail.into() }
     }
 
-    /// Whether every other task would meet it too, such as an unavailable database.
+    /// Whether work on any other row would fail in the same way, for example because the database is unavailable.
     pub const fn concerns_all(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Busy { .. } | Self::StorageFull | Self::Damaged)
     }

@@ -1,11 +1,11 @@
-//! Operations that will go. Each response of one says since when it is deprecated (RFC 9745), and from when it may be gone (RFC 8594).
+//! Deprecated operations. Each response of one says since when it is deprecated (RFC 9745), and from when it may be gone (RFC 8594).
 //! docs/api/versions.md has the promise.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// An operation that will go.
+/// A deprecated operation.
 pub struct Deprecation {
     /// The `operationId`.
     pub operation: &'static str,
@@ -17,7 +17,7 @@ pub struct Deprecation {
     pub instead: &'static str,
 }
 
-/// All operations that will go.
+/// All deprecated operations.
 pub const DEPRECATED: &[Deprecation] = &[];
 
 /// Finds the operation in a table.

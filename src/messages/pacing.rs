@@ -5,7 +5,7 @@
 //!   appointment was created for the mailbox. If the patient's side cancels a visit of which the mailbox has not been
 //!   told yet, the cancellation is dropped as well. A cancellation by the clinic is always sent, because the patient
 //!   may know of the visit from a call.
-//! - **No longer the reader's.** A message about a patient's care waited until its address was not the patient's any more, or the account
+//! - **Not allowed to read it any more.** A message about a patient's care waited until its address was not the patient's any more, or the account
 //!   with the address did not act for the patient any more ([`readers`]). What was for the patient becomes a call of the desk at the number in
 //!   the record. So does news of a visit for another person if nobody else is told. The rest is dropped.
 //! - **Too late.** A booking or a move is dropped if the visit has begun while the message waited.

@@ -32,7 +32,7 @@ pub(super) fn may_read(conn: &mut Conn, now: Timestamp, message: &Message, patie
     Ok(diesel::select(exists(by_record).or(exists(by_account))).get_result(conn)?)
 }
 
-/// Returns whether the same news of the visit goes or went to somebody who may read it.
+/// Returns whether a message of the same kind about the visit, created at the same time, has a recipient who may read it.
 pub(super) fn another_is_told(conn: &mut Conn, now: Timestamp, message: &Message, patient: PatientId) -> Result<bool> {
     let same: Vec<Message> = messages::table
         .filter(messages::appointment_id.eq(message.appointment_id))
@@ -49,7 +49,8 @@ pub(super) fn another_is_told(conn: &mut Conn, now: Timestamp, message: &Message
     Ok(false)
 }
 
-/// Prepares a message for a call at the number that the record has now. The name of another person goes, who may not know of the visit any more.
+/// Prepares a message for a call to the current number in the record. Removes the name of a recipient other than the patient, who may no
+/// longer know of the visit.
 pub(super) fn call_the_patient(
     conn: &mut Conn,
     message: &Message,

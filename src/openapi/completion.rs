@@ -340,7 +340,7 @@ fn complete_operation(path: &str, operation: &mut Operation) {
     share_parameters(operation);
 }
 
-/// Marks an operation that will go, and lists the headers that say so.
+/// Marks a deprecated operation, and lists the headers that say so.
 fn mark_deprecated(operation: &mut Operation, table: &[Deprecation]) {
     let Some(found) = deprecation::find(table, operation.operation_id.as_deref().unwrap_or_default()) else { return };
     operation.deprecated = Some(Deprecated::True);

@@ -317,7 +317,7 @@ fn forbid_null(schema: &mut RefOr<Schema>) {
     }
 }
 
-/// Says in words what a member means that is not sent. Generators of clients make a member with a `default` one that is always there.
+/// Moves the default of an optional member to its description. Client generators treat a member with a `default` as required.
 fn explain_defaults(schema: &mut RefOr<Schema>, is_patch: bool) {
     let RefOr::T(Schema::Object(object)) = schema else { return };
     for (name, member) in &mut object.properties {

@@ -73,7 +73,7 @@ pub(super) struct Proposal {
 /// The times that turned out to be impossible in a round, by entry.
 pub(super) type Refused = HashMap<WaitlistEntryId, HashSet<SlotId>>;
 
-/// After so many impossible times an entry is left out of the round, so that it keeps no other from its turn.
+/// After this many impossible times an entry is skipped until the next round, so that it does not block the entries behind it.
 const MAX_REFUSED: usize = 3;
 
 /// A kind of visit that patients book online, with the time that its offers end.

@@ -58,8 +58,8 @@ pub fn update_ends(conn: &mut Conn, env: &Env, patient: &Patient, waited: &[User
     Ok(())
 }
 
-/// Stores another end, whether the access waits, and whether it is for a minor. Only these columns, because access to a record that was merged gets its end too, for
-/// an undo, and nothing else of such a record may be stored.
+/// Stores a new end, whether the access waits, and whether it is for a minor. It sets only these columns, because the database refuses to
+/// store other columns of access to a merged record, whose end must be right when the merge is undone.
 fn set_end(conn: &mut Conn, was: &Access, end: Option<End>) -> Result<()> {
     if was.ends_on == end.map(|end| end.on) {
         return Ok(());
@@ -76,14 +76,14 @@ fn set_end(conn: &mut Conn, was: &Access, end: Option<End>) -> Result<()> {
     forget(conn, was.user_id)
 }
 
-/// The end of access by the age of adulthood that is set now. Access that was given for a minor and had an end keeps one: if the patient had
-/// reached the new age before it was given, it is over. Access that was given for an adult has none again after a higher age was set back.
+/// The end of access at the current age of adulthood. Access that was given for a minor always keeps an end: if the patient had reached the
+/// new age before the access was given, it has ended. Access that was given for an adult loses the end that a higher age had set.
 fn end_now(calendar: &Calendar, access: &Access, birth: Date) -> Option<End> {
     let keeps_one = access.for_minor && access.ends_on.is_some();
     calendar.end(access.relation, birth, access.created_at).or_else(|| keeps_one.then(|| calendar.adulthood(birth)))
 }
 
-/// Computes the ends of all access again that has not ended, because the age of adulthood is a setting. Returns how many changed. Access that has
+/// Recomputes the end of all access that has not ended, because the age of adulthood is a setting. Returns how many changed. Access that has
 /// ended stays so: the patients were told that they act for themselves.
 pub async fn update_all_ends(env: &Env) -> Result<usize> {
     let shared = env.clone();
