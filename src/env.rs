@@ -38,6 +38,8 @@ pub struct Env {
     pub metrics: Arc<Metrics>,
     /// Wakes the worker that sends mails, when a message was created.
     pub mail_written: Arc<Notify>,
+    /// Wakes the scan of promised times, when a location has got another time zone.
+    pub zone_written: Arc<Notify>,
     /// Wakes the jobs that follow what requests write: the one that numbers events, and the one that offers free times.
     pub written: Arc<watch::Sender<()>>,
     /// Whether the service accepts requests. False from the moment it is told to stop.

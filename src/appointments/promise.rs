@@ -1,4 +1,5 @@
-//! The local time that a patient was told. It stays when the law of a time zone changes, and the instant does not show it any more.
+//! The local time that a patient was told. It stays when the law of a time zone changes, or when the zone of the location is corrected, and the
+//! instant does not show it any more.
 
 use diesel::prelude::*;
 use jiff::civil::DateTime;
@@ -22,7 +23,7 @@ pub struct Promise {
     pub promised_zone: Option<String>,
     /// The version of the zone data with which the patient was told.
     pub promised_tz: Option<String>,
-    /// The version of the zone data with which the instant was last compared.
+    /// The version of the zone data with which the instant was last compared; empty after a change of the location's zone.
     pub zone_checked: Option<String>,
     /// Since when the instant does not show the promised time; null if it does.
     pub zone_changed_since: Option<Timestamp>,
@@ -55,17 +56,18 @@ impl Promise {
         })
     }
 
-    /// Whether an instant shows the promised time. Without a promise it does.
-    pub fn is_kept(&self, at: Timestamp, zones: &Zones) -> Result<bool> {
-        match (&self.promised_local, &self.promised_zone) {
-            (Some(promised), Some(zone)) => Ok(local(at, zone, zones)? == *promised),
-            _ => Ok(true),
+    /// Whether an instant shows the promised time on the clock of a time zone. Without a promise it does. The zone is that of the location now:
+    /// patients come by the clock on its wall, also if the zone with which they were told was a mistake.
+    pub fn is_kept(&self, at: Timestamp, zone: &str, zones: &Zones) -> Result<bool> {
+        match &self.promised_local {
+            Some(promised) => Ok(local(at, zone, zones)? == *promised),
+            None => Ok(true),
         }
     }
 
-    /// The instant that shows the promised time now: of two the earlier one; none if the clock skips the time.
-    pub fn instant(&self, zones: &Zones) -> Result<Option<Timestamp>> {
-        let (Some(promised), Some(zone)) = (&self.promised_local, &self.promised_zone) else { return Ok(None) };
+    /// The instant that shows the promised time in a time zone now: of two the earlier one; none if the clock skips the time.
+    pub fn instant(&self, zone: &str, zones: &Zones) -> Result<Option<Timestamp>> {
+        let Some(promised) = &self.promised_local else { return Ok(None) };
         let promised: DateTime = promised.parse().map_err(|error| Error::internal("a promised time", error))?;
         let at = zones.stored(zone)?.to_ambiguous_timestamp(promised);
         if matches!(at.offset(), AmbiguousOffset::Gap { .. }) {
@@ -75,10 +77,9 @@ impl Promise {
         Ok(Some(Timestamp::from(at)))
     }
 
-    /// Whether both promise the same local time.
+    /// Whether both promise the same local time, in whichever time zone. A corrected zone has another name.
     pub fn is_same_time(&self, other: &Self) -> bool {
-        self.promised_local.is_some()
-            && (&self.promised_local, &self.promised_zone) == (&other.promised_local, &other.promised_zone)
+        self.promised_local.is_some() && self.promised_local == other.promised_local
     }
 
     /// The promise as callers see it.
@@ -102,9 +103,9 @@ mod tests {
         text.parse().expect("an instant")
     }
 
-    fn promise(local: &str) -> Promise {
-        let zone = Some("America/New_York".to_owned());
-        Promise { promised_local: Some(local.to_owned()), promised_zone: zone, ..Promise::default() }
+    fn instant(local: &str) -> Option<Option<Timestamp>> {
+        let promise = Promise { promised_local: Some(local.to_owned()), ..Promise::default() };
+        promise.instant("America/New_York", &Zones::bundled()).ok()
     }
 
     #[test]
@@ -112,17 +113,19 @@ mod tests {
         let zones = Zones::bundled();
         let promise = Promise::of(at("2026-03-09T13:30:00Z"), "America/New_York", &zones).expect("a promise");
         assert_eq!(promise.promised_local.as_deref(), Some("2026-03-09T09:30:00"));
-        assert_eq!(promise.is_kept(at("2026-03-09T13:30:00Z"), &zones).ok(), Some(true));
-        assert_eq!(promise.is_kept(at("2026-03-09T14:30:00Z"), &zones).ok(), Some(false));
+        let is_kept = |instant: &str, zone: &str| promise.is_kept(at(instant), zone, &zones).ok();
+        assert_eq!(is_kept("2026-03-09T13:30:00Z", "America/New_York"), Some(true));
+        assert_eq!(is_kept("2026-03-09T14:30:00Z", "America/New_York"), Some(false));
+        // The zone of the location was a mistake.
+        assert_eq!(is_kept("2026-03-09T13:30:00Z", "America/Chicago"), Some(false));
+        assert_eq!(is_kept("2026-03-09T14:30:00Z", "America/Chicago"), Some(true));
     }
 
     #[test]
     fn a_skipped_time_has_no_instant_and_a_repeated_one_its_first() {
-        let zones = Zones::bundled();
-        assert_eq!(promise("2026-03-08T02:30:00").instant(&zones).ok(), Some(None));
-        let first = promise("2026-11-01T01:30:00").instant(&zones).ok().flatten();
-        assert_eq!(first, Some(at("2026-11-01T05:30:00Z")));
-        assert_eq!(Promise::default().instant(&zones).ok(), Some(None));
+        assert_eq!(instant("2026-03-08T02:30:00"), Some(None));
+        assert_eq!(instant("2026-11-01T01:30:00"), Some(Some(at("2026-11-01T05:30:00Z"))));
+        assert_eq!(Promise::default().instant("America/New_York", &Zones::bundled()).ok(), Some(None));
     }
 
     proptest! {
@@ -134,8 +137,8 @@ mod tests {
             let zones = Zones::bundled();
             let at = at("2024-01-01T00:00:00Z").plus(jiff::SignedDuration::from_mins(minutes));
             let promise = Promise::of(at, zone, &zones).expect("a promise");
-            let instant = promise.instant(&zones).expect("valid").expect("an instant");
-            prop_assert!(instant <= at && promise.is_kept(instant, &zones).expect("valid"));
+            let instant = promise.instant(zone, &zones).expect("valid").expect("an instant");
+            prop_assert!(instant <= at && promise.is_kept(instant, zone, &zones).expect("valid"));
         }
     }
 }

@@ -129,6 +129,8 @@ text_enum! {
         AccessEnded = "access_ended",
         /// Another account may no longer act for the patient.
         OtherAccessEnded = "other_access_ended",
+        /// The record was merged into another one, whose address gets the messages from now on.
+        RecordMerged = "record_merged",
     }
 }
 

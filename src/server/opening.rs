@@ -44,6 +44,7 @@ pub fn open(config: Config, usage: Use, clock: Clock, entropy: Entropy) -> Resul
         config: Arc::new(config),
         metrics,
         mail_written: Arc::new(Notify::new()),
+        zone_written: Arc::new(Notify::new()),
         written: Arc::new(watch::Sender::new(())),
         accepting: Arc::new(AtomicBool::new(true)),
         audit: Arc::default(),

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod access_ends;
 mod accounts;
 mod admin_absence_pages;
 mod admin_journey;
@@ -71,6 +72,7 @@ mod layering;
 mod link_changes;
 mod links;
 mod merging;
+mod merging_access;
 mod merging_races;
 mod merging_undo;
 mod messages;

@@ -13,7 +13,7 @@ use crate::support::clinic::{free_slots, put_hours, weekly_hours};
 use crate::support::people::{PASSWORD, patient_json};
 use crate::support::site::{Site, settings};
 use crate::support::zone_data::{WITH_SUMMER_TIME, WITHOUT_SUMMER_TIME, folder};
-use crate::support::{App, Client, Clinic, Engine, book, both, id};
+use crate::support::{App, Client, Clinic, Engine, book, both, eventually, id};
 
 /// Restarts the server with data of time zones.
 fn with_zones(app: App, release: &str, new_york: &str) -> App {
@@ -176,6 +176,41 @@ both! {
         caught_up(&app).await;
         let left = desk.get("/v1/appointments?needs_attention=true").await.items();
         assert!(left.iter().all(|visit| visit["attention"]["reason"] == "hours"), "{left:#?}");
+    }
+
+    async fn visits_keep_their_promised_times_after_the_zone_of_their_location_was_corrected(app: App) {
+        let (clinic, desk, admin) = (app.clinic().await, app.desk().await, app.admin().await);
+        let slots = free_checks(&desk, &clinic, "2026-03-11T13:00:00Z", "2026-03-11T13:15:00Z").await;
+        let patient = desk.post("/v1/patients", patient_json("Ann", "ann@patients.example")).await.expect(201).id();
+        let visit = book(&desk, &slots[0], &clinic.check, &patient).await.expect(201).body.clone();
+        assert_eq!(visit["promised"]["local"], "2026-03-11T09:00:00");
+
+        let location = format!("/v1/locations/{}", clinic.location_id);
+        let correct = async |zone: &str| {
+            let patch = json!({"time_zone": zone});
+            admin.update(&location, patch).await.expect(200);
+        };
+        let reason = async || desk.get(&path(&visit, "")).await.expect(200).body["attention"]["reason"].clone();
+        // A zone with the same clock changes nothing.
+        correct("America/Detroit").await;
+        scanning::scan(&app.env).await.expect("scanned");
+        assert_eq!(reason().await, Value::Null);
+
+        // By the clock in Chicago, nine o'clock is an hour later. The change wakes the scan.
+        correct("America/Chicago").await;
+        eventually(async || match reason().await {
+            reason if reason == "zone_changed" => Ok(()),
+            reason => Err(reason.to_string()),
+        })
+        .await;
+        let all = json!({"appointment_ids": [visit["id"]]});
+        let resolved = desk.post("/v1/zone-changes/resolve", all).await;
+        assert_eq!(resolved.expect(200).body["kept"], json!([visit["id"]]), "{:#}", resolved.body);
+        let now = desk.get(&path(&visit, "")).await.expect(200).body.clone();
+        assert_eq!((&now["starts_at"], &now["attention"]), (&json!("2026-03-11T14:00:00Z"), &Value::Null));
+        assert_eq!((&now["promised"]["local"], &now["promised"]["time_zone"]), (&json!("2026-03-11T09:00:00"), &json!("America/Chicago")));
+        let mail = app.mails_to("ann@patients.example").await.pop().expect("a mail");
+        assert!(mail.subject.contains("keeps its local time"), "{}", mail.subject);
     }
 
     async fn nobody_is_reminded_of_a_visit_until_staff_decide_which_local_time_holds(app: App) {

@@ -1,4 +1,4 @@
-//! Keeping the promised local times of visits after a change of their zone's law: each moves to the instant that shows its time now.
+//! Keeping the promised local times of visits after a change of their zone, or of its law: each moves to the instant that shows its time now.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::appointments::queries;
 use crate::appointments::rescheduling::{RescheduleAppointmentRequest, move_to};
 use crate::clock::Timestamp;
 use crate::context::{Context, Tx};
-use crate::db::schema::appointments;
+use crate::db::schema::{appointments, locations};
 use crate::error::{Check, Error, FieldCode, ProblemCode, Result};
 use crate::http::etag::IfMatch;
 use crate::http::{Body, response};
@@ -151,16 +151,23 @@ fn unresolved(appointment_id: AppointmentId, error: Error) -> Result<UnresolvedZ
 
 /// Loads the appointments with the instants that show their promised times.
 fn shifts(tx: &mut Tx, ids: HashSet<AppointmentId>) -> Result<Vec<(AppointmentId, Result<Shift>)>> {
-    let rows: Vec<(AppointmentId, PractitionerId, Timestamp, Promise)> = appointments::table
+    let rows: Vec<(AppointmentId, PractitionerId, Timestamp, String, Promise)> = appointments::table
+        .inner_join(locations::table.on(locations::id.eq(appointments::location_id)))
         .filter(appointments::id.eq_any(ids.iter().copied().collect::<Vec<_>>()))
-        .select((appointments::id, appointments::practitioner_id, appointments::starts_at, Promise::as_select()))
+        .select((
+            appointments::id,
+            appointments::practitioner_id,
+            appointments::starts_at,
+            locations::time_zone,
+            Promise::as_select(),
+        ))
         .load(tx.conn)?;
     let mut found = Vec::new();
-    for (id, practitioner, from, promise) in rows {
+    for (id, practitioner, from, zone, promise) in rows {
         let shift = match promise.zone_changed_since {
             None => Err(unaffected()),
             Some(_) => promise
-                .instant(&tx.env.config.zones)?
+                .instant(&zone, &tx.env.config.zones)?
                 .map(|to| Shift { id, practitioner, from, to })
                 .ok_or_else(skipped),
         };
@@ -216,8 +223,8 @@ async fn try_keep(context: &Context, shift: Shift) -> Result<bool> {
 
 /// Keep the promised local times of appointments
 ///
-/// Staff only. For appointments whose `attention` is `zone_changed`, because the law of their time zone changed: moves each to the instant
-/// that shows the promised local time, if the practitioner is free then. Each such patient gets a mail with the new calendar entry. The others stay
+/// Staff only. For appointments whose `attention` is `zone_changed`, because the law of their time zone or the zone of their location changed: moves
+/// each to the instant that shows the promised local time, if the practitioner is free then. Each such patient gets a mail with the new calendar entry. The others stay
 /// as they are, with the reason. Decide those one by one: move them with `POST /v1/appointments/{id}/reschedule`, or keep their
 /// start with `POST /v1/appointments/{id}/accept-time`. A repeat of the request reports the appointments that were moved as `zone_unchanged`.
 #[utoipa::path(

@@ -1,4 +1,5 @@
-//! Finds the booked visits whose instant does not show the promised time, once for each version of the zone data.
+//! Finds the booked visits whose instant does not show the promised time, once for each version of the zone data, and after a change of a
+//! location's zone ([`promised_times`](crate::scheduling::setup::promised_times)).
 //!
 //! Each appointment has the version with which it was last compared. So an interrupted scan resumes where it stopped, and a visit that an
 //! instance with older data books meanwhile is found by the next run. Without anything to do, a run reads no appointment.
@@ -62,19 +63,29 @@ pub async fn scan(env: &Env) -> Result<Scanned> {
     }
 }
 
-/// Starts the periodic scan.
-pub fn start(env: &Env, stopping: tokio::sync::watch::Receiver<bool>) {
+/// Starts the periodic scan. It also runs when a location has got another time zone.
+pub fn start(env: &Env, mut stopping: tokio::sync::watch::Receiver<bool>) {
     let env = env.clone();
-    periodic::start(stopping, async move || {
-        match scan(&env).await {
-            Ok(Scanned { promised: 0, compared: 0, .. }) => {}
-            Ok(Scanned { promised, compared, changed }) => {
-                tracing::info!(promised, compared, changed, "appointments compared with the data of time zones");
+    actix_web::rt::spawn(async move {
+        loop {
+            run(&env).await;
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = env.zone_written.notified() => {}
+                () = periodic::stopped(&mut stopping) => return,
             }
-            Err(error) => tracing::warn!(%error, "appointments could not be compared with the data of time zones"),
         }
-        INTERVAL
     });
+}
+
+async fn run(env: &Env) {
+    match scan(env).await {
+        Ok(Scanned { promised: 0, compared: 0, .. }) => {}
+        Ok(Scanned { promised, compared, changed }) => {
+            tracing::info!(promised, compared, changed, "appointments compared with the data of time zones");
+        }
+        Err(error) => tracing::warn!(%error, "appointments could not be compared with the data of time zones"),
+    }
 }
 
 /// Promises the current local time of some appointments that have no promise: what their mails said, unless the law changed since.
@@ -113,9 +124,9 @@ pub fn compare(conn: &mut Conn, zones: &Zones, now: Timestamp) -> Result<(usize,
         rows = unchecked(conn, zones.version(), Side::Above)?;
     }
     let (mut kept, mut changed) = (Vec::new(), Vec::new());
-    for (id, starts_at, promise) in &rows {
+    for (id, starts_at, zone, promise) in &rows {
         // A visit that has begun needs no call.
-        let is_kept = *starts_at <= now || promise.is_kept(*starts_at, zones)?;
+        let is_kept = *starts_at <= now || promise.is_kept(*starts_at, zone, zones)?;
         (if is_kept { &mut kept } else { &mut changed }).push(*id);
     }
     let checked = appointments::zone_checked.eq(zones.version());
@@ -146,7 +157,8 @@ enum Side {
     Above,
 }
 
-type Unchecked = (AppointmentId, Timestamp, Promise);
+/// A visit with the time zone of its location.
+type Unchecked = (AppointmentId, Timestamp, String, Promise);
 
 /// Locks some booked visits that were compared with versions on one side.
 fn unchecked(conn: &mut Conn, version: &str, side: Side) -> Result<Vec<Unchecked>> {
@@ -159,7 +171,16 @@ fn unchecked(conn: &mut Conn, version: &str, side: Side) -> Result<Vec<Unchecked
                 .filter($condition)
                 .order((appointments::status, appointments::zone_checked, appointments::id))
                 .limit(BATCH)
-                .select((appointments::id, appointments::starts_at, Promise::as_select()))
+                .select((
+                    appointments::id,
+                    appointments::starts_at,
+                    locations::table
+                        .filter(locations::id.eq(appointments::location_id))
+                        .select(locations::time_zone)
+                        .single_value()
+                        .assume_not_null(),
+                    Promise::as_select(),
+                ))
         };
     }
     let (below, above) = (appointments::zone_checked.lt(version), appointments::zone_checked.gt(version));

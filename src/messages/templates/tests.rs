@@ -66,6 +66,7 @@ fn every_branch_of_every_template_can_be_rendered() {
         RecordChange::AccessEnded,
         RecordChange::BirthDateChanged,
         RecordChange::OtherAccessEnded,
+        RecordChange::RecordMerged,
     ] {
         all.extend([None, Some("Leo".to_owned())].map(|patient| Mail::RecordNotice(RecordMail { patient, change })));
     }
@@ -604,6 +605,8 @@ fn a_record_notice_has_the_record_and_the_telephone_number() {
         ),
         (Some("Leo"), RecordChange::OtherAccessEnded, "en", "the access of an account to Leo's record"),
         (None, RecordChange::OtherAccessEnded, "es", "quitó a una cuenta el acceso a su expediente"),
+        (None, RecordChange::RecordMerged, "en", "joined your record"),
+        (None, RecordChange::RecordMerged, "es", "unió su expediente"),
     ] {
         let words = rendered_in(&Mail::RecordNotice(RecordMail { patient: patient.map(str::to_owned), change }), tag);
         for text in [words.text.replace('\n', " "), words.html.replace("&#x27;", "'")] {

@@ -58,6 +58,13 @@ impl Calendar {
         (relation != Relation::Oneself && self.day(given) < end.on.0).then_some(end)
     }
 
+    /// Like [`Calendar::end`], for access that goes on. If it had an end because it was for a minor (`had_end`), it keeps one, also if the
+    /// patient had reached the age of adulthood, which is lower now, before it was given.
+    pub fn end_of_continued(&self, relation: Relation, birth: Date, given: Timestamp, had_end: bool) -> Option<End> {
+        let keeps_one = had_end && relation != Relation::Oneself;
+        self.end(relation, birth, given).or_else(|| keeps_one.then(|| self.adulthood(birth)))
+    }
+
     /// Returns when a patient becomes an adult.
     pub fn adulthood(&self, birth: Date) -> End {
         let on = birthday(birth.0, self.adult_age);

@@ -79,8 +79,7 @@ fn set_end(conn: &mut Conn, was: &Access, end: Option<End>) -> Result<()> {
 /// The end of access at the current age of adulthood. Access that was given for a minor always keeps an end: if the patient had reached the
 /// new age before the access was given, it has ended. Access that was given for an adult loses the end that a higher age had set.
 fn end_now(calendar: &Calendar, access: &Access, birth: Date) -> Option<End> {
-    let keeps_one = access.for_minor && access.ends_on.is_some();
-    calendar.end(access.relation, birth, access.created_at).or_else(|| keeps_one.then(|| calendar.adulthood(birth)))
+    calendar.end_of_continued(access.relation, birth, access.created_at, access.has_end_for_minor())
 }
 
 /// Recomputes the end of all access that has not ended, because the age of adulthood is a setting. Returns how many changed. Access that has

@@ -50,10 +50,8 @@ pub fn give(
     // The second person must not be the one whose grant made it wait.
     let continued = if pending { same } else { active };
     let given_at = continued.map_or(now, |was| was.created_at);
-    // An end that access for a minor had does not vanish because the age of adulthood is lower now.
-    let had_end = relation != Relation::Oneself && continued.is_some_and(|was| was.for_minor && was.ends_on.is_some());
-    let end = calendar.end(relation, patient.date_of_birth, given_at);
-    let end = end.or_else(|| had_end.then(|| calendar.adulthood(patient.date_of_birth)));
+    let had_end = continued.is_some_and(Access::has_end_for_minor);
+    let end = calendar.end_of_continued(relation, patient.date_of_birth, given_at, had_end);
     let is_by_staff = giver.is_some_and(|giver| !giver.is_patient);
     // What a patient says of a helper does not undo what staff have verified.
     let was_verified = same.filter(|was| was.verified_at.is_some() && !is_by_staff);

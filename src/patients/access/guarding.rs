@@ -79,12 +79,7 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
     } else {
         return Ok(());
     };
-    let mut told: Vec<PatientRecipient> = Vec::new();
-    if let Some(email) = was.email.clone().filter(|_| was.email_confirmed) {
-        let (name, language) = (Some(was.display_name()), was.preferred_language.clone());
-        let recipient = Recipient { name, email: Some(email), phone: was.phone.clone(), language };
-        told.push(PatientRecipient { recipient, account: None, is_patient: true, has_account: false });
-    }
+    let mut told: Vec<PatientRecipient> = own_address(was).into_iter().collect();
     for account in recipients::reached(tx.conn, tx.now, patient)? {
         let is_told = told
             .iter()
@@ -94,6 +89,24 @@ pub fn record_changed(tx: &mut Tx<impl Principal>, was: &Patient, patient: &Pati
         }
     }
     told.into_iter().try_for_each(|told| notify(tx, patient, told, change))
+}
+
+/// Notifies the owner of the address in a record that the record was merged, unless the record that remains has the same one: messages about
+/// the patient's visits no longer reach it. The message belongs to the record that remains, because that one has all of them.
+pub fn record_merged(tx: &mut Tx<impl Principal>, survivor: &Patient, duplicate: &Patient) -> Result<()> {
+    let remains = survivor.email_confirmed && survivor.email_key == duplicate.email_key;
+    match own_address(duplicate).filter(|_| !remains) {
+        Some(told) => notify(tx, survivor, told, RecordChange::RecordMerged),
+        None => Ok(()),
+    }
+}
+
+/// The owner of the confirmed address in a record.
+fn own_address(patient: &Patient) -> Option<PatientRecipient> {
+    let email = patient.email.clone().filter(|_| patient.email_confirmed)?;
+    let (name, language) = (Some(patient.display_name()), patient.preferred_language.clone());
+    let recipient = Recipient { name, email: Some(email), phone: patient.phone.clone(), language };
+    Some(PatientRecipient { recipient, account: None, is_patient: true, has_account: false })
 }
 
 /// Notifies the owner of an account that staff took its access away, and all persons who were informed when staff gave it. Guards the record

@@ -84,6 +84,11 @@ impl Access {
         self.pending && !self.is_over(now)
     }
 
+    /// Whether it has, or had, an end because it is for a minor.
+    pub(super) fn has_end_for_minor(&self) -> bool {
+        self.for_minor && self.ends_on.is_some()
+    }
+
     fn is_over(&self, now: Timestamp) -> bool {
         self.stopped_at.is_some() || self.ends_at.is_some_and(|end| end <= now)
     }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::location::{self, Location, SlotMinutes, slot_minutes, zone_name};
 use super::visit_type::Lengths;
-use super::{changed, is_whole_number_of_slots, offerings};
+use super::{changed, is_whole_number_of_slots, offerings, promised_times};
 use crate::actor::Action;
 use crate::context::{Anonymous, Context, Once, Tx};
 use crate::db::schema::locations;
@@ -277,13 +277,18 @@ pub async fn update(
     context.require(Action::ClinicSetUp)?;
     let if_match = if_match.required()?;
     let changes = Changes::checked(patch, &context.env.config.zones)?;
-    context
+    let has_zone = changes.time_zone.is_some();
+    let changed = context
         .change(move |tx| {
             let (location, affected) = store(tx, id, &if_match, &changes)?;
             let version = location.version;
             Ok(Versioned { version, object: ChangedLocation { location: location.into(), affected } })
         })
-        .await
+        .await?;
+    if has_zone {
+        context.env.zone_written.notify_one();
+    }
+    Ok(changed)
 }
 
 /// Stores what changes. Without changes the location keeps its version.
@@ -310,9 +315,14 @@ fn store(
     location.version += 1;
     location.updated_at = tx.now;
     diesel::update(locations::table.find(id)).set(&location).execute(tx.conn)?;
+    let has_other_zone = location.time_zone != before.time_zone;
     let mut affected = Vec::new();
-    if has_other_slots || location.time_zone != before.time_zone {
+    if has_other_slots || has_other_zone {
         affected = publishing::publish_location(tx, id, &[])?;
+    }
+    if has_other_zone {
+        // After publishing, which waits for the bookings in progress.
+        promised_times::compare_again(tx.conn, id, tx.now)?;
     }
     Ok((location, affected::load(tx, &affected)?))
 }
@@ -377,7 +387,9 @@ pub(in crate::scheduling) async fn create_location(
 /// Change a location
 ///
 /// Administrators only. With another time zone or slot length, the free slots of the practitioners who work there are divided anew.
-/// Booked appointments stay. The response lists those that the practitioner's hours no longer cover, and so does `needs_attention`.
+/// Booked appointments stay. The response lists those that the practitioner's hours no longer cover, and so does `needs_attention`. After a
+/// change of the time zone, `needs_attention` soon lists also those whose start does not show the promised local time any more, with the
+/// reason `zone_changed`. `POST /v1/zone-changes/resolve` moves these to the promised time.
 /// The slot length must divide the duration of every visit type that is offered there.
 #[utoipa::path(
     tag = "locations",

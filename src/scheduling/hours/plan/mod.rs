@@ -20,7 +20,7 @@ text_enum! {
         Closure = "closure",
         /// The practitioner does not work there at that time.
         Hours = "hours",
-        /// The law of the time zone changed, and the start does not show the promised local time any more.
+        /// The law of the time zone or the zone of the location changed, and the start does not show the promised local time any more.
         ZoneChanged = "zone_changed",
     }
 }
