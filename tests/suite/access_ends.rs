@@ -2,6 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use futures_util::future::join3;
 use jiff::SignedDuration;
 use legwork::clock::Timestamp;
 use legwork::db::Conn;
@@ -12,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::merging::merge;
 use crate::support::clinic::free_slots;
-use crate::support::families::{PASSWORD, access, confirm, person, registered, registration, rosa};
-use crate::support::{App, Client, Engine, both, eventually, people};
+use crate::support::families::{PASSWORD, access, confirm, person, rosa};
+use crate::support::{App, Engine, both, eventually, people};
 
 /// The day on which access to a patient ends.
 async fn ends_on(app: &App, patient: &str) -> Option<String> {
@@ -206,8 +207,13 @@ both! {
         let (_, tim) = rosa(&app).await;
         app.desk().await;
         let app = app.restart(&["--adult-age", "15"]);
-        update_all_ends(&app.env).await.expect("computed");
-        // Here the job has not run yet.
+        // The job of the start.
+        eventually(async || match ends_on(&app, &tim).await.as_deref() {
+            Some("2025-07-04") => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        // As if it had not run yet.
         let (day, at) = (Date(jiff::civil::date(2028, 7, 4)), "2028-07-04T04:00:00Z".parse::<Timestamp>().expect("an instant"));
         let as_before = (patient_access::pending.eq(true), patient_access::ends_on.eq(day), patient_access::ends_at.eq(at));
         app.db(move |conn| Ok(diesel::update(patient_access::table).set(as_before).execute(conn)?)).await;

@@ -1,19 +1,13 @@
 //! Families and carers: who acts for a patient, how access is granted, and when it ends.
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use futures_util::future::join3;
 use jiff::SignedDuration;
-use legwork::db::Conn;
-use legwork::db::schema::patient_access;
-use legwork::db::types::Date;
 use legwork::patients::unverified;
 use serde_json::{Value, json};
 
-use crate::merging::merge;
 use crate::support::clinic::free_slots;
 use crate::support::families::{PASSWORD, access, confirm, person, registered, registration, rosa};
-use crate::support::{App, Client, Engine, both, eventually};
+use crate::support::{App, Client, both};
 
 /// A response without the names of the fields that its reader may not answer, which are the same for all such readers.
 fn without_closed_fields(value: &Value) -> Value {

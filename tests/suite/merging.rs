@@ -11,7 +11,6 @@ use crate::durability::ask;
 use crate::support::audit::{findings, sealed};
 use crate::support::booking::book_nth;
 use crate::support::clinic::{Clinic, free_slots};
-use crate::support::families::{access, confirm};
 use crate::support::intakes::{begin, example, june, submitted};
 use crate::support::people::patient_json;
 use crate::support::{App, Client, Engine, Reply, book, both, eventually};

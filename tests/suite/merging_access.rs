@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::merging::{merge, merge_with, path, preview, record, undo};
 use crate::support::families::{access, confirm};
 use crate::support::people::patient_json;
-use crate::support::{App, Engine, both};
+use crate::support::{App, both};
 
 both! {
     async fn no_account_gets_access_silently(app: App) {
